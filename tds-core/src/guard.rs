@@ -1,0 +1,175 @@
+//! The guard against stale writes: one rule for pushed bodies, list rows and details alike.
+//!
+//! Comparing versions alone is wrong while they have whole seconds: two edits within a second carry the
+//! same version. The guard therefore also knows *when* each state was seen, and asks again where two
+//! sightings overlap.
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use crate::{Content, ContentHash, Observed, Read, Record, Shape, content_hash, volatile_hash};
+
+/// What is known of the accepted state of one record: the row of `tds_sync_records`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncState {
+    /// The accepted version.
+    pub version: Option<OffsetDateTime>,
+    /// When the source was seen in the accepted state.
+    pub observed: Observed,
+    /// Contents of the accepted list row.
+    pub list_hash: Option<ContentHash>,
+    /// Contents of the accepted whole record.
+    pub detail_hash: Option<ContentHash>,
+    /// The version that the accepted whole record had.
+    pub detail_version: Option<OffsetDateTime>,
+    /// When the whole record was last seen.
+    pub detail_seen: Option<OffsetDateTime>,
+    /// Contents of the volatile columns.
+    pub volatile_hash: Option<ContentHash>,
+    /// When the call that brought the volatile columns began.
+    pub volatile_seen: Option<OffsetDateTime>,
+    /// The record is known to be gone.
+    pub deleted: bool,
+    /// A later read that showed something implausible; a second such read confirms it.
+    pub suspect: Option<Suspect>,
+}
+
+/// An implausible read that waits for its confirmation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspect {
+    /// The version it showed.
+    pub version: Option<OffsetDateTime>,
+    /// Why it was not believed.
+    pub reason: RereadReason,
+}
+
+/// Why the record has to be read once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RereadReason {
+    /// Same version, other content, and no telling which came last.
+    Tie,
+    /// A later read showed an older version.
+    SourceWentBack,
+    /// A pushed body for a record known to be deleted.
+    Resurrection,
+    /// A set of children became empty or lost most of its rows.
+    Shrunk,
+}
+
+/// What to do with a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Write it; `stable` and `volatile` say which groups of columns.
+    Apply {
+        /// The columns that move with the version, and the children.
+        stable: bool,
+        /// The volatile columns.
+        volatile: bool,
+    },
+    /// The target has this already.
+    Unchanged,
+    /// Older than what the target has.
+    Stale,
+    /// Cannot be decided: read the record again.
+    Reread(RereadReason),
+}
+
+const APPLY_ALL: Verdict = Verdict::Apply { stable: true, volatile: true };
+
+/// Decides whether a read may be written over the accepted state.
+#[must_use]
+pub fn guard(state: Option<&SyncState>, read: &Read) -> Verdict {
+    let Some(state) = state else { return APPLY_ALL };
+    match &read.content {
+        Content::Absent => absent(state, read),
+        Content::Present(_) if state.deleted => resurrection(state, read),
+        Content::Present(record) => present(state, read, record),
+    }
+}
+
+/// True when a list row announces something that only a detail can show.
+///
+/// `max_age`: details older than this are read again although the list shows no change, for sources whose
+/// list does not move with every change of the detail.
+#[must_use]
+pub fn needs_detail(
+    state: Option<&SyncState>,
+    listed: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+    max_age: Option<Duration>,
+) -> bool {
+    let Some(state) = state else { return true };
+    let (Some(_), Some(seen)) = (&state.detail_hash, state.detail_seen) else { return true };
+    let too_old = max_age.is_some_and(|age| seen + age <= now);
+    state.deleted || too_old || listed > state.detail_version
+}
+
+fn absent(state: &SyncState, read: &Read) -> Verdict {
+    let accepted = state.observed.interval();
+    let seen = read.observed.interval();
+    if state.deleted {
+        Verdict::Unchanged
+    } else if seen.is_after(&accepted) {
+        APPLY_ALL
+    } else if accepted.is_after(&seen) {
+        Verdict::Stale
+    } else {
+        Verdict::Reread(RereadReason::Tie)
+    }
+}
+
+fn resurrection(state: &SyncState, read: &Read) -> Verdict {
+    let tombstone = state.observed.interval();
+    match read.observed {
+        Observed::Push(_) => Verdict::Reread(RereadReason::Resurrection),
+        Observed::Call(seen) if seen.is_after(&tombstone) => APPLY_ALL,
+        Observed::Call(seen) if tombstone.is_after(&seen) => Verdict::Stale,
+        Observed::Call(_) => Verdict::Reread(RereadReason::Tie),
+    }
+}
+
+fn present(state: &SyncState, read: &Read, record: &Record) -> Verdict {
+    let hash = content_hash(record);
+    let known = match read.shape {
+        Shape::List => state.list_hash.as_ref(),
+        Shape::Detail | Shape::Webhook => state.detail_hash.as_ref(),
+    };
+    match (record.version, state.version) {
+        (Some(new), Some(old)) if new > old => APPLY_ALL,
+        (Some(new), Some(old)) if new < old => older(state, read, record),
+        _ if known == Some(&hash) => volatile_only(state, read, record),
+        _ => by_interval(state, read),
+    }
+}
+
+/// Same content: at most the volatile columns are news.
+fn volatile_only(state: &SyncState, read: &Read, record: &Record) -> Verdict {
+    let Observed::Call(seen) = read.observed else { return Verdict::Unchanged };
+    let news = volatile_hash(record).is_some_and(|hash| Some(&hash) != state.volatile_hash.as_ref());
+    let later = state.volatile_seen.is_none_or(|accepted| seen.began >= accepted);
+    if news && later { Verdict::Apply { stable: false, volatile: true } } else { Verdict::Unchanged }
+}
+
+/// Same version, other content: the one that was certainly seen last wins.
+fn by_interval(state: &SyncState, read: &Read) -> Verdict {
+    let accepted = state.observed.interval();
+    match read.observed {
+        Observed::Push(_) => Verdict::Reread(RereadReason::Tie),
+        Observed::Call(seen) if seen.is_after(&accepted) => APPLY_ALL,
+        Observed::Call(seen) if accepted.is_after(&seen) => Verdict::Stale,
+        Observed::Call(_) => Verdict::Reread(RereadReason::Tie),
+    }
+}
+
+/// An older version: stale, unless it was seen later, which means that the source went back.
+fn older(state: &SyncState, read: &Read, record: &Record) -> Verdict {
+    let Observed::Call(seen) = read.observed else { return Verdict::Stale };
+    if !seen.is_after(&state.observed.interval()) {
+        return Verdict::Stale;
+    }
+    let confirmed = state.suspect.as_ref().is_some_and(|suspect| {
+        suspect.reason == RereadReason::SourceWentBack && suspect.version == record.version
+    });
+    if confirmed { APPLY_ALL } else { Verdict::Reread(RereadReason::SourceWentBack) }
+}

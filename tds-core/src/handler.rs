@@ -1,0 +1,40 @@
+//! What is done with the items of an entity type.
+
+mod mirror;
+
+use async_trait::async_trait;
+
+pub use self::mirror::MirrorHandler;
+use crate::{Claimed, EntityType, Error, Outcome, Work};
+
+/// How one item went.
+pub type Handled = Result<Done, Error>;
+
+/// How one item went well.
+#[derive(Clone, Debug)]
+pub enum Done {
+    /// It is settled.
+    Outcome(Outcome),
+    /// It has to be looked at again, by asking the source. No attempt is spent.
+    Again,
+    /// It belongs to another entity type.
+    Redirect(EntityType, Work),
+}
+
+/// Processes items of one entity type. Implement it to sync into tables or systems of your own.
+///
+/// Handling is at-least-once: a crash after the effect and before the settling makes the same work come
+/// again, so effects must be idempotent.
+#[async_trait]
+pub trait EntityHandler: Send + Sync {
+    /// Which entity type.
+    fn entity(&self) -> &EntityType;
+
+    /// How many items it likes at once.
+    fn batch_size(&self) -> usize {
+        100
+    }
+
+    /// Handles a batch; one result per item, in the same order. No two items are of one record.
+    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled>;
+}

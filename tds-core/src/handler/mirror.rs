@@ -1,0 +1,221 @@
+//! The handler that keeps a mirror: fetch where needed, guard, write.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::{Done, EntityHandler, Handled};
+use crate::{
+    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Read, Record, RecordId, Result, Shape,
+    Source, SourcePayload, SyncState, Work, needs_detail,
+};
+
+/// Reads that tie with the accepted state are repeated at once this often before the item waits.
+const PASSES: usize = 3;
+
+/// Applies records of a [`Source`] to a [`Mirror`].
+pub struct MirrorHandler {
+    source: Arc<dyn Source>,
+    mirror: Arc<dyn Mirror>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Where each item of a batch stands.
+struct Batch<'a> {
+    items: &'a [Claimed],
+    results: Vec<Option<Handled>>,
+    /// List rows that wait for their detail: they fill in what only the list shows.
+    listed: HashMap<usize, Record>,
+}
+
+impl MirrorHandler {
+    /// Ties a source to a mirror.
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>, mirror: Arc<dyn Mirror>, clock: Arc<dyn Clock>) -> Self {
+        Self { source, mirror, clock }
+    }
+
+    /// Sorts the items into reads that can be applied and items that need the source.
+    async fn prepare(&self, batch: &mut Batch<'_>) -> (Vec<(usize, Read)>, Vec<usize>) {
+        let states = match self.states(batch.items).await {
+            Ok(states) => states,
+            Err(error) => {
+                batch.fail_open(&error);
+                return (Vec::new(), Vec::new());
+            }
+        };
+        let (mut ready, mut fetch) = (Vec::new(), Vec::new());
+        for (index, item) in batch.items.iter().enumerate() {
+            let Some(payload) = &item.work.payload else {
+                fetch.push(index);
+                continue;
+            };
+            match self.source.decode(payload) {
+                Err(error) => batch.results[index] = Some(Err(error)),
+                Ok(record) if self.list_row_needs_detail(item, payload, states.get(&item.key.id)) => {
+                    batch.listed.insert(index, record);
+                    fetch.push(index);
+                }
+                Ok(record) => ready.push((index, read_of(item, payload, record))),
+            }
+        }
+        (ready, fetch)
+    }
+
+    async fn states(&self, items: &[Claimed]) -> Result<HashMap<RecordId, SyncState>> {
+        let is_list =
+            |item: &&Claimed| item.work.payload.as_ref().is_some_and(|payload| payload.shape == Shape::List);
+        let ids: Vec<RecordId> = items.iter().filter(is_list).map(|item| item.key.id.clone()).collect();
+        if ids.is_empty() || !self.source.profile().needs_detail {
+            return Ok(HashMap::new());
+        }
+        self.mirror.states(self.entity(), &ids).await
+    }
+
+    fn list_row_needs_detail(
+        &self,
+        item: &Claimed,
+        payload: &SourcePayload,
+        state: Option<&SyncState>,
+    ) -> bool {
+        let profile = self.source.profile();
+        let max_age = profile.detail_max_age.and_then(|age| time::Duration::try_from(age).ok());
+        payload.shape == Shape::List
+            && profile.needs_detail
+            // A full sync reads every such detail: the planner queued the row for that reason.
+            && (item.lane == Lane::Full && max_age.is_some()
+                || needs_detail(state, item.work.version, self.clock.now(), max_age))
+    }
+
+    /// Asks the source for whole records.
+    async fn fetch(&self, batch: &mut Batch<'_>, indexes: Vec<usize>) -> Vec<(usize, Read)> {
+        let mut reads = Vec::with_capacity(indexes.len());
+        for chunk in indexes.chunks(self.source.profile().fetch_batch.max(1)) {
+            let ids: Vec<RecordId> = chunk.iter().map(|index| batch.items[*index].key.id.clone()).collect();
+            let lane = chunk.iter().map(|index| batch.items[*index].lane).min().unwrap_or(Lane::Full);
+            let answers = self.source.fetch(&ids, lane).await;
+            for (index, answer) in chunk.iter().zip(answers) {
+                match answer {
+                    Err(error) => batch.results[*index] = Some(Err(error)),
+                    Ok(mut read) => {
+                        if let (Content::Present(record), Some(listed)) =
+                            (&mut read.content, batch.listed.remove(index))
+                        {
+                            record.fill_from(listed);
+                        }
+                        reads.push((*index, read));
+                    }
+                }
+            }
+        }
+        reads
+    }
+
+    /// Takes out the reads that belong to another entity type.
+    async fn redirect(&self, batch: &mut Batch<'_>, reads: Vec<(usize, Read)>) -> Vec<(usize, Read)> {
+        let mut own = Vec::with_capacity(reads.len());
+        for (index, read) in reads {
+            match &read.content {
+                Content::Present(record) if record.entity != *self.entity() => {
+                    let payload = SourcePayload {
+                        shape: read.shape,
+                        observed: read.observed,
+                        json: record.raw.clone(),
+                    };
+                    let work = Work { version: record.version, payload: Some(payload) };
+                    batch.results[index] = Some(Ok(Done::Redirect(record.entity.clone(), work)));
+                }
+                Content::Absent => match self.sibling_of_unknown(&read.key.id).await {
+                    Ok(Some(sibling)) => {
+                        batch.results[index] = Some(Ok(Done::Redirect(sibling, Work::fetch())));
+                    }
+                    Ok(None) => own.push((index, read)),
+                    Err(error) => batch.results[index] = Some(Err(error)),
+                },
+                Content::Present(_) => own.push((index, read)),
+            }
+        }
+        own
+    }
+
+    /// A record that is gone and was never ours may have been the sibling's.
+    async fn sibling_of_unknown(&self, id: &RecordId) -> Result<Option<EntityType>> {
+        let Some(sibling) = &self.source.profile().sibling else { return Ok(None) };
+        let ids = std::slice::from_ref(id);
+        let ours = self.mirror.states(self.entity(), ids).await?.contains_key(id);
+        let theirs = !ours && self.mirror.states(sibling, ids).await?.contains_key(id);
+        Ok(theirs.then(|| sibling.clone()))
+    }
+
+    /// Writes reads; answers the items that have to be read again.
+    async fn apply(&self, batch: &mut Batch<'_>, reads: Vec<(usize, Read)>) -> Vec<usize> {
+        if reads.is_empty() {
+            return Vec::new();
+        }
+        let (indexes, reads): (Vec<usize>, Vec<Read>) = reads.into_iter().unzip();
+        let applied = self.mirror.apply(self.source.schema(), reads).await;
+        let mut again = Vec::new();
+        for (index, result) in indexes.into_iter().zip(applied) {
+            match result {
+                Ok(Applied::Done(outcome)) => batch.results[index] = Some(Ok(Done::Outcome(outcome))),
+                Ok(Applied::Reread(reason)) => {
+                    tracing::debug!(record = %batch.items[index].key, ?reason, "reading again");
+                    again.push(index);
+                }
+                Err(error) => batch.results[index] = Some(Err(error)),
+            }
+        }
+        again
+    }
+}
+
+#[async_trait]
+impl EntityHandler for MirrorHandler {
+    fn entity(&self) -> &EntityType {
+        &self.source.schema().entity
+    }
+
+    fn batch_size(&self) -> usize {
+        self.source.profile().fetch_batch.max(1)
+    }
+
+    async fn handle(&self, items: &[Claimed]) -> Vec<Handled> {
+        let mut batch =
+            Batch { items, results: items.iter().map(|_| None).collect(), listed: HashMap::new() };
+        let (ready, mut fetch) = self.prepare(&mut batch).await;
+        let own = self.redirect(&mut batch, ready).await;
+        fetch.extend(self.apply(&mut batch, own).await);
+        for _ in 0..PASSES {
+            if fetch.is_empty() {
+                break;
+            }
+            let reads = self.fetch(&mut batch, fetch).await;
+            let own = self.redirect(&mut batch, reads).await;
+            fetch = self.apply(&mut batch, own).await;
+        }
+        batch.finish()
+    }
+}
+
+impl Batch<'_> {
+    /// Gives every item without a result the same error.
+    fn fail_open(&mut self, error: &Error) {
+        for result in self.results.iter_mut().filter(|result| result.is_none()) {
+            *result = Some(Err(Error::new(error.kind(), error.retry(), error.chain())));
+        }
+    }
+
+    /// Items without a result could not be decided in this round: they come again.
+    fn finish(self) -> Vec<Handled> {
+        self.results.into_iter().map(|result| result.unwrap_or(Ok(Done::Again))).collect()
+    }
+}
+
+fn read_of(item: &Claimed, payload: &SourcePayload, record: Record) -> Read {
+    Read {
+        key: item.key.clone(),
+        shape: payload.shape,
+        observed: payload.observed,
+        content: Content::Present(Box::new(record)),
+    }
+}

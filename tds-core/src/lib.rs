@@ -1,0 +1,54 @@
+#![doc = include_str!("../README.md")]
+
+mod bulk;
+mod clock;
+mod entity;
+mod error;
+mod guard;
+mod handler;
+mod hash;
+mod ids;
+mod inbox;
+mod mirror;
+mod queue;
+mod record;
+mod registry;
+mod retry;
+mod run;
+mod schedule;
+mod shutdown;
+mod source;
+mod worker;
+
+pub mod memory;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use bulk::{Bulk, BulkSettings, RowPlan, deletion_limit, plan_row};
+pub use clock::{Clock, SystemClock};
+pub use entity::{EntityType, InvalidEntityType};
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use guard::{RereadReason, Suspect, SyncState, Verdict, guard, needs_detail};
+pub use handler::{Done, EntityHandler, Handled, MirrorHandler};
+pub use hash::{ContentHash, content_hash, event_id, volatile_hash};
+pub use ids::{InboxId, ItemId, LeaseToken, RecordId, RecordKey, RunId, WorkerId};
+pub use inbox::{
+    Accepted, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxOperator, InboxStats, LastDay,
+    NewEvent,
+};
+pub use mirror::{Applied, Child, Mirror, MirrorSchema};
+pub use queue::{
+    AttemptView, Cause, ClaimRequest, Claimed, EntityCounts, ItemFilter, ItemStatus, ItemView, Lane, Lease,
+    NewItem, Outcome, Page, Queue, QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts,
+    Work, fold,
+};
+pub use record::{Content, Fields, Interval, Observed, Payload, Read, Record, Shape, SourcePayload};
+pub use registry::Registry;
+pub use retry::{Decision, RetryPolicy};
+pub use run::{
+    Checkpoint, NewRun, PageCommit, Run, RunFilter, RunLease, RunMode, RunStatus, RunType, SyncRun,
+};
+pub use schedule::{Schedule, ScheduleSpec, Scheduler};
+pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use source::{ListPage, ListRequest, Listed, Profile, Source};
+pub use worker::{Worker, WorkerSettings};

@@ -1,0 +1,80 @@
+//! Where records come from.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use crate::{
+    ContentHash, EntityType, Interval, Lane, MirrorSchema, Read, Record, RecordId, Result, SourcePayload,
+};
+
+/// What the engine has to know of a source.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// A list row is only a part: a new or changed row needs a read of the whole record.
+    pub needs_detail: bool,
+    /// Details older than this are read again in an incremental sync although the list shows no change.
+    pub detail_max_age: Option<Duration>,
+    /// How many records one fetch can bring; workers hand over batches of this size.
+    pub fetch_batch: usize,
+    /// A record that is not there may be one of this type instead (contacts: customer or vendor).
+    pub sibling: Option<EntityType>,
+    /// A full list shows every record, inactive ones too, so that a record missing from it may be gone.
+    pub complete_list: bool,
+}
+
+/// A request for one page of a list.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    /// Only records changed at or after this time; `None`: all.
+    pub since: Option<OffsetDateTime>,
+    /// Where to go on: what the page before gave as `next`; `None`: at the beginning.
+    pub cursor: Option<String>,
+    /// Whose budget is spent.
+    pub lane: Lane,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct ListPage {
+    /// Its rows.
+    pub rows: Vec<Listed>,
+    /// Where the next page begins; `None`: this was the last.
+    pub next: Option<String>,
+    /// When it was read.
+    pub observed: Interval,
+}
+
+/// One row of a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Which record. A row whose id cannot be read has an id made up from its content, so that it can be a dead letter.
+    pub id: RecordId,
+    /// The source's time of the last change.
+    pub version: Option<OffsetDateTime>,
+    /// Hash of the contents that the engine maps; equal to [`crate::content_hash`] of the decoded row where it can be decoded.
+    pub hash: ContentHash,
+    /// The row, or `None` where the list shows ids only.
+    pub payload: Option<SourcePayload>,
+}
+
+/// One entity type at the source.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Which entity type, and where its records go.
+    fn schema(&self) -> &MirrorSchema;
+
+    /// What the engine has to know.
+    fn profile(&self) -> &Profile;
+
+    /// One page of the list. With `since`, rows that did not change may come too; rows that changed must come.
+    /// An answer that is not certainly a page is an error, never an empty page.
+    async fn list(&self, request: &ListRequest) -> Result<ListPage>;
+
+    /// The whole records, in the order asked. A record that does not exist is a read with `Content::Absent`.
+    async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>>;
+
+    /// Understands a payload. `Err` of kind `Invalid` tells a person what is wrong with it.
+    fn decode(&self, payload: &SourcePayload) -> Result<Record>;
+}

@@ -1,0 +1,1 @@
+//! Conformance cases for stores, and helpers for tests.
