@@ -1,8 +1,18 @@
-//! stub
+//! The bulk engine: executes sync runs, page by page, each page committed with its checkpoint.
+//!
+//! A bulk sync writes nothing itself: rows that show news become queue items, and the workers do the rest.
+//! So there is one way to the target, one guard and one list of dead letters.
+
+mod listing;
+mod plan;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Clock, Listed, Mirror, Profile, Registry, RunType, Shutdown, SyncRun, SyncState, WorkerId};
+use tokio::task::JoinSet;
+
+use self::listing::Listing;
+pub use self::plan::{RowPlan, deletion_limit, plan_row};
+use crate::{Clock, ErrorKind, Mirror, Registry, RunLease, Shutdown, SyncRun, WorkerId};
 
 /// How runs are executed.
 #[derive(Clone, Debug)]
@@ -31,35 +41,8 @@ impl Default for BulkSettings {
     }
 }
 
-/// What becomes of a listed row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowPlan {
-    /// The target has it already.
-    Unchanged,
-    /// It becomes a queue item.
-    Queue,
-}
-
-/// Decides on a listed row.
-#[must_use]
-pub fn plan_row(
-    state: Option<&SyncState>,
-    listed: &Listed,
-    profile: &Profile,
-    run_type: RunType,
-    now: time::OffsetDateTime,
-) -> RowPlan {
-    let _ = (state, listed, profile, run_type, now);
-    RowPlan::Queue
-}
-
-/// How many deletions a full sync may find before a person has to agree.
-#[must_use]
-pub fn deletion_limit(live: i64) -> i64 {
-    (live / 200).max(20)
-}
-
 /// Executes sync runs.
+#[derive(Clone)]
 pub struct Bulk {
     registry: Registry,
     runs: Arc<dyn SyncRun>,
@@ -81,9 +64,86 @@ impl Bulk {
         Self { registry, runs, mirror, clock, settings }
     }
 
-    /// Executes runs until the signal.
+    /// Executes runs until the signal. A run that is cut short is given back and resumes at its checkpoint.
     pub async fn run(&self, shutdown: Shutdown) {
-        let _ = (&self.registry, &self.runs, &self.mirror, &self.clock, &self.settings);
-        shutdown.wait().await;
+        let mut active = JoinSet::new();
+        while !shutdown.is_set() {
+            while active.try_join_next().is_some() {}
+            if active.len() < self.settings.concurrency.max(1) {
+                match self.runs.claim_run(&self.settings.worker, self.settings.lease).await {
+                    Ok(Some(lease)) => {
+                        let (bulk, shutdown) = (self.clone(), shutdown.clone());
+                        active.spawn(async move { bulk.execute(lease, shutdown).await });
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %error.chain(), "could not look for runs; trying again")
+                    }
+                }
+            }
+            shutdown.sleep(self.settings.poll).await;
+        }
+        while active.join_next().await.is_some() {}
+    }
+
+    /// Lists one run to its end, or until its lease is lost or the signal comes.
+    async fn execute(&self, lease: RunLease, shutdown: Shutdown) {
+        let (id, token, entity) = (lease.run.id, lease.token, lease.run.entity_type.clone());
+        tracing::info!(run = %id, %entity, kind = lease.run.run_type.as_str(), pages = lease.checkpoint.pages, "run started");
+        let Some(source) = self.registry.source(&entity) else {
+            self.end_badly(&lease, &format!("this process has no source for {entity}")).await;
+            return;
+        };
+        let listing = Listing {
+            runs: self.runs.as_ref(),
+            mirror: self.mirror.as_ref(),
+            source: source.as_ref(),
+            clock: self.clock.as_ref(),
+            overlap: self.settings.overlap,
+            lease: &lease,
+        };
+        let result = tokio::select! {
+            () = shutdown.wait() => {
+                // Given back at once, so that the next process need not wait for the lease to end.
+                if let Err(error) = self.runs.renew_run(id, token, Duration::ZERO).await {
+                    tracing::debug!(run = %id, error = %error.chain(), "run ends by its lease");
+                }
+                return;
+            }
+            () = self.keep(&lease) => {
+                tracing::warn!(run = %id, %entity, "run was cancelled or taken over");
+                return;
+            }
+            result = listing.run() => result,
+        };
+        match result {
+            Ok(()) => tracing::info!(run = %id, %entity, "list read to its end"),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                tracing::warn!(run = %id, %entity, error = %error.chain(), "run was cancelled or taken over");
+            }
+            Err(error) => self.end_badly(&lease, &error.chain()).await,
+        }
+    }
+
+    /// Renews the lease; returns when it is lost.
+    async fn keep(&self, lease: &RunLease) {
+        loop {
+            tokio::time::sleep(self.settings.lease / 3).await;
+            match self.runs.renew_run(lease.run.id, lease.token, self.settings.lease).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => return,
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "run lease could not be renewed; trying again")
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    async fn end_badly(&self, lease: &RunLease, error: &str) {
+        tracing::error!(run = %lease.run.id, entity = %lease.run.entity_type, error, "run failed");
+        if let Err(fault) = self.runs.fail(lease.run.id, lease.token, error).await {
+            tracing::warn!(run = %lease.run.id, error = %fault.chain(), "the failure could not be stored; the run will be taken over");
+        }
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Content, ContentHash, Observed, Read, Record, Shape, content_hash, volatile_hash};
+use crate::{Content, ContentHash, Observed, Read, Record, Shape, content_hash, list_hash, volatile_hash};
 
 /// What is known of the accepted state of one record: the row of `tds_sync_records`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,15 +16,15 @@ pub struct SyncState {
     pub version: Option<OffsetDateTime>,
     /// When the source was seen in the accepted state.
     pub observed: Observed,
-    /// Contents of the accepted list row.
+    /// Contents of the accepted list row, by [`list_hash`].
     pub list_hash: Option<ContentHash>,
-    /// Contents of the accepted whole record.
+    /// Contents of the accepted whole record, by [`content_hash`].
     pub detail_hash: Option<ContentHash>,
     /// The version that the accepted whole record had.
     pub detail_version: Option<OffsetDateTime>,
     /// When the whole record was last seen.
     pub detail_seen: Option<OffsetDateTime>,
-    /// Contents of the volatile columns.
+    /// Contents of the volatile columns, by [`volatile_hash`].
     pub volatile_hash: Option<ContentHash>,
     /// When the call that brought the volatile columns began.
     pub volatile_seen: Option<OffsetDateTime>,
@@ -130,10 +130,9 @@ fn resurrection(state: &SyncState, read: &Read) -> Verdict {
 }
 
 fn present(state: &SyncState, read: &Read, record: &Record) -> Verdict {
-    let hash = content_hash(record);
-    let known = match read.shape {
-        Shape::List => state.list_hash.as_ref(),
-        Shape::Detail | Shape::Webhook => state.detail_hash.as_ref(),
+    let (hash, known) = match read.shape {
+        Shape::List => (list_hash(record), state.list_hash.as_ref()),
+        Shape::Detail | Shape::Webhook => (content_hash(record), state.detail_hash.as_ref()),
     };
     match (record.version, state.version) {
         (Some(new), Some(old)) if new > old => APPLY_ALL,

@@ -56,6 +56,16 @@ pub fn content_hash(record: &Record) -> ContentHash {
     ContentHash(hex(&digest.finalize()))
 }
 
+/// The hash of a list row: its content and its volatile columns, so that an equal hash means that the row
+/// shows nothing new at all.
+#[must_use]
+pub fn list_hash(record: &Record) -> ContentHash {
+    let mut digest = Sha256::new();
+    digest.update(content_hash(record).as_str());
+    write_fields(&mut digest, &record.volatile);
+    ContentHash(hex(&digest.finalize()))
+}
+
 /// The hash of the columns that change without a new version; `None` where a read shows none of them.
 #[must_use]
 pub fn volatile_hash(record: &Record) -> Option<ContentHash> {

@@ -30,7 +30,7 @@ pub use entity::{EntityType, InvalidEntityType};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use guard::{RereadReason, Suspect, SyncState, Verdict, guard, needs_detail};
 pub use handler::{Done, EntityHandler, Handled, MirrorHandler};
-pub use hash::{ContentHash, content_hash, event_id, volatile_hash};
+pub use hash::{ContentHash, content_hash, event_id, list_hash, volatile_hash};
 pub use ids::{InboxId, ItemId, LeaseToken, RecordId, RecordKey, RunId, WorkerId};
 pub use inbox::{
     Accepted, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxOperator, InboxStats, LastDay,
@@ -51,4 +51,4 @@ pub use run::{
 pub use schedule::{Schedule, ScheduleSpec, Scheduler};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use source::{ListPage, ListRequest, Listed, Profile, Source};
-pub use worker::{Worker, WorkerSettings};
+pub use worker::{Random, Worker, WorkerSettings};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::{EntityType, RecordId, RecordKey};
+use crate::{ContentHash, EntityType, RecordId, RecordKey};
 
 /// Columns of one row: name to value. Numbers keep their literal text; times are RFC 3339 in UTC; a key
 /// that is not there says nothing about its column, `null` says that it is empty.
@@ -164,4 +164,7 @@ pub struct Read {
     pub observed: Observed,
     /// What was found.
     pub content: Content,
+    /// For a detail that was read because of a list row: that row's [`crate::list_hash`]. A mirror that
+    /// accepts the read keeps it as [`crate::SyncState::list_hash`], so that the next listing finds the row unchanged.
+    pub listed: Option<ContentHash>,
 }

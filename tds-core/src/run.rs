@@ -172,6 +172,9 @@ pub struct Checkpoint {
     pub window_to: Option<OffsetDateTime>,
     /// Pages committed.
     pub pages: i64,
+    /// The list was read to its end; only the sweep for deletions may remain.
+    #[serde(default)]
+    pub listed: bool,
 }
 
 /// What one page changes, in one transaction.
@@ -215,7 +218,8 @@ pub trait SyncRun: Send + Sync {
     /// Extends the lease. `Conflict`: it was cancelled or lost, stop.
     async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()>;
 
-    /// Commits a page: its items, counts and checkpoint together.
+    /// Commits a page: its items, counts and checkpoint together. A page whose number (`checkpoint.pages`)
+    /// was committed before changes nothing, so that a commit with an unknown outcome can be repeated.
     async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()>;
 
     /// How many live records the target has, and which of them no page of this run listed although they

@@ -53,7 +53,7 @@ pub struct Listed {
     pub id: RecordId,
     /// The source's time of the last change.
     pub version: Option<OffsetDateTime>,
-    /// Hash of the contents that the engine maps; equal to [`crate::content_hash`] of the decoded row where it can be decoded.
+    /// Hash of the contents that the engine maps; [`crate::list_hash`] of the decoded row where it can be decoded, else of its text.
     pub hash: ContentHash,
     /// The row, or `None` where the list shows ids only.
     pub payload: Option<SourcePayload>,

@@ -1,8 +1,22 @@
-//! stub
+//! The worker: claims items, hands them to their handlers, settles them.
+//!
+//! ```text
+//! pump ── claims a batch, splits it by entity type ──► chunk ── handler ──► settler ── one settle for many
+//!                                                        └─ leases are renewed until the settling is durable
+//! ```
+
+mod chunk;
+mod leases;
+mod pump;
+mod settler;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Queue, Registry, RetryPolicy, Shutdown, WorkerId};
+use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
+use crate::{Lane, Queue, Registry, RetryPolicy, Shutdown, WorkerId};
+
+/// Gives a random number in `0.0..1.0`.
+pub type Random = Arc<dyn Fn() -> f64 + Send + Sync>;
 
 /// How a process works.
 #[derive(Clone, Debug)]
@@ -28,7 +42,7 @@ impl Default for WorkerSettings {
             concurrency: 4,
             lease: Duration::from_secs(60),
             policy: RetryPolicy::default(),
-            grace: Duration::from_secs(8),
+            grace: Duration::from_secs(6),
             poll: Duration::from_secs(1),
         }
     }
@@ -39,18 +53,92 @@ pub struct Worker {
     queue: Arc<dyn Queue>,
     registry: Registry,
     settings: WorkerSettings,
+    random: Random,
 }
 
 impl Worker {
     /// A worker over a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn Queue>, registry: Registry, settings: WorkerSettings) -> Self {
-        Self { queue, registry, settings }
+        Self { queue, registry, settings, random: Arc::new(random) }
     }
 
-    /// Works until the signal, then finishes what is in hand and gives the rest back.
+    /// Takes the randomness of back-off from elsewhere, for runs that can be replayed.
+    #[must_use]
+    pub fn with_random(mut self, random: Random) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Works until the signal, then finishes what is in hand within the grace and gives the rest back.
     pub async fn run(&self, shutdown: Shutdown) {
-        let _ = (&self.queue, &self.registry, &self.settings);
-        shutdown.wait().await;
+        if self.settings.concurrency == 0 {
+            shutdown.wait().await;
+            return;
+        }
+        let leases = Arc::new(Leases::new(Arc::clone(&self.queue), self.settings.lease));
+        let renewal = tokio::spawn(Arc::clone(&leases).keep());
+        let (settler, settling) = Settler::start(Arc::clone(&self.queue), self.settings.lease);
+        let runner = Arc::new(ChunkRunner {
+            registry: self.registry.clone(),
+            policy: self.settings.policy,
+            random: Arc::clone(&self.random),
+            leases,
+            settler,
+        });
+        let pumps: Vec<_> =
+            self.lanes().into_iter().map(|lanes| self.pump(lanes, &runner, &shutdown)).collect();
+        for pump in pumps {
+            if let Err(error) = pump.await {
+                tracing::error!(%error, "a pump of the worker died");
+            }
+        }
+        // The last settler handle goes with the runner; the settling task then ends with what it has.
+        drop(runner);
+        let _ = tokio::time::timeout(self.settings.lease, settling).await;
+        renewal.abort();
+    }
+
+    /// One slot is kept for what was pushed, so that a long bulk batch never makes a webhook wait.
+    fn lanes(&self) -> Vec<(Lane, usize)> {
+        match self.settings.concurrency {
+            1 => vec![(Lane::Verify, 1)],
+            n => vec![(Lane::Webhook, 1), (Lane::Verify, n - 1)],
+        }
+    }
+
+    fn pump(
+        &self,
+        (up_to, slots): (Lane, usize),
+        runner: &Arc<ChunkRunner>,
+        shutdown: &Shutdown,
+    ) -> tokio::task::JoinHandle<()> {
+        let pump = Pump {
+            queue: Arc::clone(&self.queue),
+            runner: Arc::clone(runner),
+            settings: self.settings.clone(),
+            up_to,
+            slots,
+            random: Arc::clone(&self.random),
+        };
+        tokio::spawn(pump.run(shutdown.clone()))
+    }
+}
+
+/// Randomness without a generator of our own: the random bits of a version 4 UUID.
+#[expect(clippy::cast_precision_loss, reason = "53 bits fit a float")]
+fn random() -> f64 {
+    let (high, _) = uuid::Uuid::new_v4().as_u64_pair();
+    let (_, low) = uuid::Uuid::new_v4().as_u64_pair();
+    ((high ^ low.rotate_left(17)) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn random_numbers_stay_in_range_and_differ() {
+        let numbers: Vec<f64> = (0..100).map(|_| super::random()).collect();
+        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+        assert!(numbers.windows(2).any(|pair| (pair[0] - pair[1]).abs() > 0.01));
     }
 }

@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use super::{Done, EntityHandler, Handled};
 use crate::{
     Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Read, Record, RecordId, Result, Shape,
-    Source, SourcePayload, SyncState, Work, needs_detail,
+    Source, SourcePayload, SyncState, Work, list_hash, needs_detail,
 };
 
 /// Reads that tie with the accepted state are repeated at once this often before the item waits.
 const PASSES: usize = 3;
+/// Batch size where each record costs a call of its own.
+const SINGLE_READS: usize = 20;
 
 /// Applies records of a [`Source`] to a [`Mirror`].
 pub struct MirrorHandler {
@@ -89,22 +91,24 @@ impl MirrorHandler {
 
     /// Asks the source for whole records.
     async fn fetch(&self, batch: &mut Batch<'_>, indexes: Vec<usize>) -> Vec<(usize, Read)> {
+        if indexes.is_empty() {
+            return Vec::new();
+        }
+        let ids: Vec<RecordId> = indexes.iter().map(|index| batch.items[*index].key.id.clone()).collect();
+        let lane = indexes.iter().map(|index| batch.items[*index].lane).min().unwrap_or(Lane::Full);
+        let answers = self.source.fetch(&ids, lane).await;
         let mut reads = Vec::with_capacity(indexes.len());
-        for chunk in indexes.chunks(self.source.profile().fetch_batch.max(1)) {
-            let ids: Vec<RecordId> = chunk.iter().map(|index| batch.items[*index].key.id.clone()).collect();
-            let lane = chunk.iter().map(|index| batch.items[*index].lane).min().unwrap_or(Lane::Full);
-            let answers = self.source.fetch(&ids, lane).await;
-            for (index, answer) in chunk.iter().zip(answers) {
-                match answer {
-                    Err(error) => batch.results[*index] = Some(Err(error)),
-                    Ok(mut read) => {
-                        if let (Content::Present(record), Some(listed)) =
-                            (&mut read.content, batch.listed.remove(index))
-                        {
-                            record.fill_from(listed);
-                        }
-                        reads.push((*index, read));
+        for (index, answer) in indexes.into_iter().zip(answers) {
+            match answer {
+                Err(error) => batch.results[index] = Some(Err(error)),
+                Ok(mut read) => {
+                    if let (Content::Present(record), Some(listed)) =
+                        (&mut read.content, batch.listed.remove(&index))
+                    {
+                        read.listed = Some(list_hash(&listed));
+                        record.fill_from(listed);
                     }
+                    reads.push((index, read));
                 }
             }
         }
@@ -176,7 +180,11 @@ impl EntityHandler for MirrorHandler {
     }
 
     fn batch_size(&self) -> usize {
-        self.source.profile().fetch_batch.max(1)
+        // Where the source reads one record a call, a batch still shares its writes.
+        match self.source.profile().fetch_batch {
+            0 | 1 => SINGLE_READS,
+            many => many,
+        }
     }
 
     async fn handle(&self, items: &[Claimed]) -> Vec<Handled> {
@@ -217,5 +225,6 @@ fn read_of(item: &Claimed, payload: &SourcePayload, record: Record) -> Read {
         shape: payload.shape,
         observed: payload.observed,
         content: Content::Present(Box::new(record)),
+        listed: None,
     }
 }

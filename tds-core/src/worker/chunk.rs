@@ -1,0 +1,149 @@
+//! One chunk: items of one entity type, from the handler to the settling.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+
+use super::{Random, leases::Leases, settler::Settler};
+use crate::{
+    Claimed, Decision, Done, EntityHandler, EntityType, Error, Handled, Lease, Registry, RetryPolicy, Settle,
+    Settlement, Shutdown,
+};
+
+/// How long items of an entity type without a handler wait: another process may know it.
+const UNKNOWN_ENTITY: Duration = Duration::from_secs(60);
+/// How long an item waits that could not be decided.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What every chunk needs.
+pub(super) struct ChunkRunner {
+    pub(super) registry: Registry,
+    pub(super) policy: RetryPolicy,
+    pub(super) random: Random,
+    pub(super) leases: Arc<Leases>,
+    pub(super) settler: Settler,
+}
+
+impl ChunkRunner {
+    /// How many items the handler of an entity type likes at once.
+    pub(super) fn batch_size(&self, entity: &EntityType) -> usize {
+        self.registry.handler(entity).map_or(100, |handler| handler.batch_size().max(1))
+    }
+
+    /// Waits for a slot, handles the chunk and settles it.
+    pub(super) async fn run(self: Arc<Self>, items: Vec<Claimed>, slots: Arc<Semaphore>, shutdown: Shutdown) {
+        let held = self.leases.hold(&items);
+        let slot = tokio::select! {
+            biased;
+            () = shutdown.wait() => None,
+            slot = slots.acquire() => slot.ok(),
+        };
+        let settlements = if slot.is_none() {
+            items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
+        } else {
+            tokio::select! {
+                () = held.lost() => {
+                    tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
+                    return;
+                }
+                settlements = self.handle(&items) => settlements,
+            }
+        };
+        self.settler.settle(settlements).await;
+    }
+
+    async fn handle(&self, items: &[Claimed]) -> Vec<Settlement> {
+        let Some(handler) = items.first().and_then(|item| self.registry.handler(&item.key.entity)) else {
+            let reason = "this process has no handler for the entity type".to_owned();
+            return items
+                .iter()
+                .map(|item| settlement(item, release(UNKNOWN_ENTITY, Some(reason.clone()))))
+                .collect();
+        };
+        let (fresh, worn): (Vec<Claimed>, Vec<Claimed>) =
+            items.iter().cloned().partition(|item| item.retry_count < self.policy.max_attempts);
+        let mut settlements: Vec<Settlement> = worn.iter().map(worn_out).collect();
+        let results = guarded(handler, &fresh).await;
+        settlements.extend(fresh.iter().zip(results).map(|(item, result)| self.settlement_of(item, result)));
+        settlements
+    }
+
+    fn settlement_of(&self, item: &Claimed, result: Handled) -> Settlement {
+        let settle = match result {
+            Ok(Done::Outcome(outcome)) => Settle::Complete(outcome),
+            Ok(Done::Again) => Settle::Release { after: AGAIN, fetch: true, reason: None },
+            Ok(Done::Redirect(to, work)) => Settle::Redirect { to, work },
+            Err(error) => self.settle_error(item, &error),
+        };
+        settlement(item, settle)
+    }
+
+    fn settle_error(&self, item: &Claimed, error: &Error) -> Settle {
+        let text = error.chain();
+        match self.policy.decide(item.retry_count, error, (self.random)()) {
+            Decision::Retry(after) => {
+                tracing::info!(record = %item.key, item = %item.id, error = %text, ?after, "attempt failed");
+                Settle::Retry { after, error: text }
+            }
+            Decision::Release(after) => {
+                tracing::debug!(record = %item.key, item = %item.id, error = %text, ?after, "released");
+                release(after, Some(text))
+            }
+            Decision::DeadLetter => {
+                tracing::warn!(record = %item.key, item = %item.id, error = %text, "dead letter");
+                Settle::DeadLetter { error: text }
+            }
+        }
+    }
+}
+
+/// Runs a handler so that a panic costs the guilty item only: a batch that panics is repeated one by one.
+async fn guarded(handler: &Arc<dyn EntityHandler>, items: &[Claimed]) -> Vec<Handled> {
+    if items.is_empty() {
+        return Vec::new();
+    }
+    if let Some(results) = unwound(handler, items).await {
+        return results;
+    }
+    if let [item] = items {
+        let error = Error::internal(format!("the handler panicked on {}; see the log", item.key));
+        return vec![Err(error)];
+    }
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        let one = Box::pin(guarded(handler, std::slice::from_ref(item))).await;
+        results.extend(one);
+    }
+    results
+}
+
+/// The handler's results, or `None` where it panicked. Runs as a task of its own, which ends with us.
+async fn unwound(handler: &Arc<dyn EntityHandler>, items: &[Claimed]) -> Option<Vec<Handled>> {
+    let (handler, batch) = (Arc::clone(handler), items.to_vec());
+    let mut task = tokio::task::JoinSet::new();
+    task.spawn(async move { handler.handle(&batch).await });
+    let mut results = match task.join_next().await {
+        Some(Ok(results)) => results,
+        _ => return None,
+    };
+    results.truncate(items.len());
+    while results.len() < items.len() {
+        results.push(Err(Error::internal("the handler gave no result for this item")));
+    }
+    Some(results)
+}
+
+fn settlement(item: &Claimed, settle: Settle) -> Settlement {
+    Settlement { lease: Lease { id: item.id, token: item.token }, generation: item.generation, settle }
+}
+
+fn release(after: Duration, reason: Option<String>) -> Settle {
+    Settle::Release { after, fetch: false, reason }
+}
+
+/// An item whose workers died again and again is not tried once more: it may be what kills them.
+fn worn_out(item: &Claimed) -> Settlement {
+    let error =
+        format!("given up after {} attempts; the last worker died or stopped renewing", item.retry_count);
+    settlement(item, Settle::DeadLetter { error })
+}
