@@ -263,6 +263,7 @@ pub struct Settled {
 ///   the store's clock; a claim that ran out costs the item one attempt when it is claimed again.
 /// - Settling with a token that is not the item's current one changes nothing.
 /// - Claims give more urgent lanes first, then what is due longest, and nothing of a paused entity type.
+#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds or folds work. Durable when it returns.

@@ -207,6 +207,7 @@ pub struct RunFilter {
 /// - A run is leased to one process at a time; every write of its listing proves the lease, or fails with
 ///   kind `Conflict`. A run whose lease ran out is taken over at its last committed page.
 /// - A run ends when its list was read to the end and every listed record has ended.
+#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait SyncRun: Send + Sync {
     /// Stores a wish.

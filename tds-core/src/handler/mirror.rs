@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::{Done, EntityHandler, Handled};
 use crate::{
-    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Read, Record, RecordId, Result, Shape,
-    Source, SourcePayload, SyncState, Work, list_hash, needs_detail,
+    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Read, Record, RecordId, RereadReason,
+    Result, Shape, Source, SourcePayload, SyncState, Work, list_hash, needs_detail,
 };
 
 /// Reads that tie with the accepted state are repeated at once this often before the item waits.
@@ -53,7 +53,11 @@ impl MirrorHandler {
                 continue;
             };
             match self.source.decode(payload) {
-                Err(error) => batch.results[index] = Some(Err(error)),
+                // The source may show it in a form that can be read, or repaired by now.
+                Err(error) => {
+                    batch.results[index] = Some(Err(error));
+                    fetch.push(index);
+                }
                 Ok(record) if self.list_row_needs_detail(item, payload, states.get(&item.key.id)) => {
                     batch.listed.insert(index, record);
                     fetch.push(index);
@@ -129,6 +133,8 @@ impl MirrorHandler {
                     let work = Work { version: record.version, payload: Some(payload) };
                     batch.results[index] = Some(Ok(Done::Redirect(record.entity.clone(), work)));
                 }
+                // What could not be read and is not there stays with its reason: it may never have had an id.
+                Content::Absent if batch.results[index].is_some() => {}
                 Content::Absent => match self.sibling_of_unknown(&read.key.id).await {
                     Ok(Some(sibling)) => {
                         batch.results[index] = Some(Ok(Done::Redirect(sibling, Work::fetch())));
@@ -162,9 +168,14 @@ impl MirrorHandler {
         for (index, result) in indexes.into_iter().zip(applied) {
             match result {
                 Ok(Applied::Done(outcome)) => batch.results[index] = Some(Ok(Done::Outcome(outcome))),
-                Ok(Applied::Reread(reason)) => {
+                // A tie is broken by any read that begins now; what is implausible must still be so later.
+                Ok(Applied::Reread(reason @ (RereadReason::Tie | RereadReason::Resurrection))) => {
                     tracing::debug!(record = %batch.items[index].key, ?reason, "reading again");
                     again.push(index);
+                }
+                Ok(Applied::Reread(reason)) => {
+                    tracing::warn!(record = %batch.items[index].key, ?reason, "implausible; looking again later");
+                    batch.results[index] = Some(Ok(Done::Again));
                 }
                 Err(error) => batch.results[index] = Some(Err(error)),
             }

@@ -1,0 +1,77 @@
+//! Inbox events follow their items.
+
+use time::OffsetDateTime;
+
+use super::state::{Event, Progress, State};
+use crate::{EventStatus, InboxId, ItemId, ItemStatus, Outcome};
+
+impl State {
+    /// Notes where an item of an event stands, and what follows for the event.
+    pub(super) fn event_progress(
+        &mut self,
+        id: InboxId,
+        item: ItemId,
+        progress: Progress,
+        now: OffsetDateTime,
+    ) {
+        if let Some(event) = self.events.get_mut(&id) {
+            event.items.insert(item, progress);
+        }
+        self.refresh_event(id, now);
+    }
+
+    /// The event no longer depends on this item.
+    pub(super) fn event_leaves(&mut self, id: InboxId, item: ItemId) {
+        if let Some(event) = self.events.get_mut(&id) {
+            event.items.remove(&item);
+        }
+    }
+
+    /// Gives the event the status that follows from its items. One without items keeps its status.
+    pub(super) fn refresh_event(&mut self, id: InboxId, now: OffsetDateTime) {
+        let Some(event) = self.events.get_mut(&id) else { return };
+        if event.items.is_empty() {
+            return;
+        }
+        let open = |(_, progress): &(&ItemId, &Progress)| **progress == Progress::Open;
+        let in_work =
+            event.items.iter().filter(open).any(|(item, _)| {
+                self.items.get(item).is_some_and(|item| item.status == ItemStatus::Processing)
+            });
+        let error = event.items.values().find_map(|progress| match progress {
+            Progress::Dead(error) => Some(error.clone()),
+            Progress::Open | Progress::Ended(_) => None,
+        });
+        let waits = event.items.values().any(|progress| *progress == Progress::Open);
+        let (status, outcome) = match (&error, waits) {
+            (Some(_), _) => (EventStatus::Failed, None),
+            (None, true) if in_work => (EventStatus::Processing, None),
+            (None, true) => (EventStatus::Pending, None),
+            (None, false) => (EventStatus::Completed, best_outcome(event)),
+        };
+        event.status = status;
+        event.outcome = outcome;
+        event.error = error;
+        event.processed_at = match status {
+            EventStatus::Completed | EventStatus::Failed => event.processed_at.or(Some(now)),
+            EventStatus::Pending | EventStatus::Processing => None,
+        };
+    }
+}
+
+/// Of several items' outcomes, the one that says most about what the event changed.
+fn best_outcome(event: &Event) -> Option<Outcome> {
+    let outcomes = event.items.values().filter_map(|progress| match progress {
+        Progress::Ended(outcome) => Some(*outcome),
+        Progress::Open | Progress::Dead(_) => None,
+    });
+    outcomes.min_by_key(|outcome| match outcome {
+        Outcome::Applied => 0,
+        Outcome::Deleted => 1,
+        Outcome::Unchanged => 2,
+        Outcome::Stale => 3,
+        Outcome::Superseded => 4,
+        Outcome::Ignored => 5,
+        Outcome::Discarded => 6,
+    })
+}

@@ -1,0 +1,142 @@
+//! The inbox.
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{
+    MemoryStore,
+    state::{Event, State},
+    view::{below, page},
+};
+use crate::{
+    Accepted, Cause, Disposition, Error, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
+    InboxStats, Lane, NewEvent, NewItem, Outcome, Page, Result,
+};
+
+#[async_trait]
+impl Inbox for MemoryStore {
+    async fn accept(&self, event: NewEvent) -> Result<Accepted> {
+        let now = self.now();
+        let accepted = {
+            let mut state = self.state();
+            if let Some(id) = state.deliveries.get(&event.event_id) {
+                return Ok(Accepted { id: *id, duplicate: true });
+            }
+            let id = InboxId(state.next_id());
+            state.deliveries.insert(event.event_id.clone(), id);
+            let disposition = event.disposition.clone();
+            state.events.insert(id, stored(event, now));
+            state.dispose(id, disposition, Lane::Webhook, now);
+            Accepted { id, duplicate: false }
+        };
+        self.announce_work();
+        Ok(accepted)
+    }
+}
+
+#[async_trait]
+impl InboxOperator for MemoryStore {
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<EventView>> {
+        let (below, now, state) = (InboxId(below(cursor)?), self.now(), self.state());
+        let newest_first = state.events.range(..below).rev().filter(|(_, event)| event.matches(filter, now));
+        Ok(page(newest_first.map(|(id, event)| (id.0, event.view(*id))), limit))
+    }
+
+    async fn get_event(&self, id: InboxId) -> Result<Option<EventView>> {
+        let state = self.state();
+        Ok(state.events.get(&id).map(|event| EventView {
+            headers: Some(event.headers.clone()),
+            raw_payload: Some(event.raw_payload.clone()),
+            ..event.view(id)
+        }))
+    }
+
+    async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()> {
+        let now = self.now();
+        {
+            let mut state = self.state();
+            let Some(event) = state.events.get_mut(&id) else {
+                return Err(Error::not_found(format!("there is no inbox event {id}")));
+            };
+            event.items.clear();
+            event.status = EventStatus::Pending;
+            event.outcome = None;
+            event.error = None;
+            event.processed_at = None;
+            state.dispose(id, disposition, Lane::Operator, now);
+        }
+        self.announce_work();
+        Ok(())
+    }
+
+    async fn inbox_stats(&self) -> Result<InboxStats> {
+        let (day_ago, state) = (self.now() - time::Duration::DAY, self.state());
+        let mut stats = InboxStats::default();
+        for status in EventStatus::ALL {
+            stats.by_status.insert(status.as_str().to_owned(), 0);
+        }
+        for event in state.events.values() {
+            stats.total += 1;
+            *stats.by_status.entry(event.status.as_str().to_owned()).or_default() += 1;
+            *stats.by_entity.entry(event.entity_type.clone()).or_default() += 1;
+            stats.last_received_at = stats.last_received_at.max(Some(event.received_at));
+            if event.received_at > day_ago {
+                stats.last_24h.total += 1;
+                stats.last_24h.completed += i64::from(event.status == EventStatus::Completed);
+                stats.last_24h.failed += i64::from(event.status == EventStatus::Failed);
+            }
+        }
+        stats.last_24h.success_rate_percent = success_rate(stats.last_24h.completed, stats.last_24h.total);
+        Ok(stats)
+    }
+}
+
+impl State {
+    /// Does what follows from an event.
+    fn dispose(&mut self, id: InboxId, disposition: Disposition, lane: Lane, now: OffsetDateTime) {
+        let (status, outcome, error) = match disposition {
+            Disposition::Work(work) if !work.is_empty() => {
+                for (key, work) in work {
+                    self.enqueue(NewItem { key, lane, work, cause: Cause::Event(id) }, now);
+                }
+                return;
+            }
+            Disposition::Work(_) => (EventStatus::Completed, Some(Outcome::Ignored), None),
+            Disposition::Ignored(reason) => (EventStatus::Completed, Some(Outcome::Ignored), Some(reason)),
+            Disposition::Unparsed(reason) => (EventStatus::Failed, None, Some(reason)),
+        };
+        if let Some(event) = self.events.get_mut(&id) {
+            (event.status, event.outcome, event.error) = (status, outcome, error);
+            event.processed_at = Some(now);
+        }
+    }
+}
+
+fn stored(event: NewEvent, now: OffsetDateTime) -> Event {
+    Event {
+        event_id: event.event_id,
+        source_type: event.source_type,
+        entity_type: event.entity_type,
+        entity_id: event.entity_id,
+        event_type: event.event_type,
+        raw_payload: event.raw_payload,
+        headers: event.headers,
+        status: EventStatus::Pending,
+        outcome: None,
+        error: None,
+        received_at: now,
+        processed_at: None,
+        items: Default::default(),
+    }
+}
+
+/// Two decimals; `None` of nothing.
+#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
+fn success_rate(completed: i64, total: i64) -> Option<f64> {
+    (total > 0).then(|| (completed as f64 / total as f64 * 10_000.0).round() / 100.0)
+}

@@ -1,0 +1,266 @@
+//! The life of an item: queued, folded, ended, dead, queued again.
+
+use time::OffsetDateTime;
+
+use super::state::{Item, Progress, State, Waiter};
+use crate::{Cause, InboxId, ItemId, ItemStatus, Lane, NewItem, Outcome, RecordKey, Work, fold};
+
+impl Item {
+    fn due_key(&self) -> (i16, OffsetDateTime, ItemId) {
+        (self.lane.priority(), self.run_at, self.id)
+    }
+}
+
+impl State {
+    /// Adds work, or folds it into the record's live item; whoever caused it waits for that item.
+    pub(super) fn enqueue(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
+        let id = match self.live.get(&new.key).copied() {
+            Some(id) => {
+                self.fold_into(id, new.lane, &new.work, new.cause, now);
+                id
+            }
+            None => self.insert(new.key, new.lane, new.work, new.cause, now),
+        };
+        self.attach(id, new.cause, now);
+        id
+    }
+
+    /// Changes an item and keeps the order of claiming right.
+    pub(super) fn with_item<T>(&mut self, id: ItemId, change: impl FnOnce(&mut Item) -> T) -> Option<T> {
+        let item = self.items.get_mut(&id)?;
+        self.due.remove(&item.due_key());
+        let result = change(item);
+        if !matches!(item.status, ItemStatus::Completed | ItemStatus::DeadLetter) {
+            self.due.insert(item.due_key());
+        }
+        Some(result)
+    }
+
+    fn insert(
+        &mut self,
+        key: RecordKey,
+        lane: Lane,
+        work: Work,
+        cause: Cause,
+        now: OffsetDateTime,
+    ) -> ItemId {
+        let id = ItemId(self.next_id());
+        let item = Item {
+            id,
+            key: key.clone(),
+            lane,
+            work,
+            status: ItemStatus::Pending,
+            outcome: None,
+            retry_count: 0,
+            error: None,
+            queued_at: now,
+            run_at: now,
+            started_at: None,
+            ended_at: None,
+            generation: 1,
+            claim: None,
+            carrier: event_of(cause),
+            news_since: None,
+            waiters: Vec::new(),
+            attempts: Vec::new(),
+        };
+        self.due.insert(item.due_key());
+        self.items.insert(id, item);
+        self.live.insert(key, id);
+        id
+    }
+
+    fn fold_into(&mut self, id: ItemId, lane: Lane, work: &Work, cause: Cause, now: OffsetDateTime) {
+        self.with_item(id, |item| {
+            item.lane = item.lane.min(lane);
+            let folded = fold(&item.work, work);
+            // A fetch may have been answered before this news came about, so news counts even where the
+            // work stays the same.
+            let news = item.work.payload.is_none() || folded != item.work;
+            if !news {
+                return;
+            }
+            match cause {
+                Cause::Event(event) => item.carrier = Some(event),
+                Cause::Run(_) | Cause::Operator if folded.payload.is_some() => item.carrier = None,
+                Cause::Run(_) | Cause::Operator => {}
+            }
+            item.work = folded;
+            item.generation += 1;
+            if item.claim.is_some() {
+                item.news_since.get_or_insert(now);
+            }
+            if item.status == ItemStatus::Failed {
+                // New data need not sit out the back-off of the old.
+                item.status = ItemStatus::Pending;
+                item.retry_count = 0;
+                item.run_at = item.run_at.min(now);
+            }
+        });
+    }
+
+    /// Lets someone wait for an item, each at most once.
+    pub(super) fn attach(&mut self, id: ItemId, cause: Cause, now: OffsetDateTime) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        if cause == Cause::Operator {
+            return;
+        }
+        item.waiters.retain(|waiter| waiter.cause != cause);
+        item.waiters.push(Waiter { cause, generation: item.generation });
+        match cause {
+            Cause::Event(event) => self.event_progress(event, id, Progress::Open, now),
+            Cause::Run(run) => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.open.insert(id);
+                }
+            }
+            Cause::Operator => {}
+        }
+    }
+
+    /// Tells those whose news a claim of this generation knew that it ended well.
+    pub(super) fn tell(
+        &mut self,
+        id: ItemId,
+        generation: i64,
+        carrier: Option<InboxId>,
+        outcome: Outcome,
+        now: OffsetDateTime,
+    ) {
+        let Some(item) = self.items.get_mut(&id) else { return };
+        let record = item.key.id.clone();
+        let (told, waiting): (Vec<Waiter>, Vec<Waiter>) =
+            item.waiters.drain(..).partition(|waiter| waiter.generation <= generation);
+        item.waiters = waiting;
+        for waiter in told {
+            match waiter.cause {
+                Cause::Event(event) => {
+                    let own = carrier == Some(event) || outcome == Outcome::Discarded;
+                    let ended = if own { outcome } else { Outcome::Superseded };
+                    self.event_progress(event, id, Progress::Ended(ended), now);
+                }
+                Cause::Run(run) => self.run_item_ended(run, id, &record, false, now),
+                Cause::Operator => {}
+            }
+        }
+    }
+
+    /// Moves an item to the archive and tells everyone.
+    pub(super) fn archive(
+        &mut self,
+        id: ItemId,
+        outcome: Outcome,
+        carrier: Option<InboxId>,
+        now: OffsetDateTime,
+    ) {
+        let key = self.with_item(id, |item| {
+            item.status = ItemStatus::Completed;
+            item.outcome = Some(outcome);
+            item.ended_at = Some(now);
+            item.claim = None;
+            item.key.clone()
+        });
+        let Some(key) = key else { return };
+        self.forget_live(&key, id);
+        self.tell(id, i64::MAX, carrier, outcome, now);
+    }
+
+    /// A record that went well needs its older dead letters no more.
+    pub(super) fn resolve_dead_letters(&mut self, key: &RecordKey, now: OffsetDateTime) {
+        for id in self.dead.get(key).cloned().unwrap_or_default() {
+            self.archive(id, Outcome::Superseded, None, now);
+        }
+    }
+
+    /// Gives an item up: kept for a person, its events failed, its runs told.
+    pub(super) fn bury(&mut self, id: ItemId, error: &str, now: OffsetDateTime) {
+        let buried = self.with_item(id, |item| {
+            item.status = ItemStatus::DeadLetter;
+            item.error = Some(error.to_owned());
+            item.ended_at = Some(now);
+            item.retry_count += 1;
+            (item.key.clone(), item.waiters.clone())
+        });
+        let Some((key, waiters)) = buried else { return };
+        self.forget_live(&key, id);
+        self.dead.entry(key.clone()).or_default().insert(id);
+        for waiter in waiters {
+            match waiter.cause {
+                Cause::Event(event) => {
+                    self.event_progress(event, id, Progress::Dead(error.to_owned()), now);
+                }
+                Cause::Run(run) => self.run_item_ended(run, id, &key.id, true, now),
+                Cause::Operator => {}
+            }
+        }
+        // Runs have counted it; events wait on, because a person may retry it.
+        if let Some(item) = self.items.get_mut(&id) {
+            item.waiters.retain(|waiter| matches!(waiter.cause, Cause::Event(_)));
+        }
+    }
+
+    /// Makes a dead letter or a waiting retry due now. Where newer work of the record waits, a dead letter
+    /// is folded into that.
+    pub(super) fn revive(&mut self, id: ItemId, now: OffsetDateTime) {
+        let Some(item) = self.items.get(&id) else { return };
+        let (key, waiters) = (item.key.clone(), item.waiters.clone());
+        if let Some(live) = self.live.get(&key).copied().filter(|live| *live != id) {
+            let (lane, work) = (item.lane, item.work.clone());
+            self.fold_into(live, lane, &work, Cause::Operator, now);
+            for waiter in waiters {
+                self.move_waiter(waiter, id, live, now);
+            }
+            self.archive(id, Outcome::Superseded, None, now);
+            return;
+        }
+        self.with_item(id, |item| {
+            item.status = ItemStatus::Pending;
+            item.retry_count = 0;
+            item.run_at = now;
+            item.ended_at = None;
+        });
+        self.forget_live(&key, id);
+        self.live.insert(key, id);
+        for waiter in waiters {
+            self.attach(id, waiter.cause, now);
+        }
+    }
+
+    /// Lets someone wait for another item instead.
+    pub(super) fn move_waiter(&mut self, waiter: Waiter, from: ItemId, to: ItemId, now: OffsetDateTime) {
+        if let Some(item) = self.items.get_mut(&from) {
+            item.waiters.retain(|other| other.cause != waiter.cause);
+        }
+        match waiter.cause {
+            Cause::Event(event) => self.event_leaves(event, from),
+            Cause::Run(run) => {
+                if let Some(run) = self.runs.get_mut(&run) {
+                    run.open.remove(&from);
+                }
+            }
+            Cause::Operator => {}
+        }
+        self.attach(to, waiter.cause, now);
+    }
+
+    /// Takes an item out of the indexes of live and dead ones.
+    fn forget_live(&mut self, key: &RecordKey, id: ItemId) {
+        if self.live.get(key) == Some(&id) {
+            self.live.remove(key);
+        }
+        if let Some(dead) = self.dead.get_mut(key) {
+            dead.remove(&id);
+            if dead.is_empty() {
+                self.dead.remove(key);
+            }
+        }
+    }
+}
+
+fn event_of(cause: Cause) -> Option<InboxId> {
+    match cause {
+        Cause::Event(event) => Some(event),
+        Cause::Run(_) | Cause::Operator => None,
+    }
+}

@@ -1,0 +1,79 @@
+//! The counts of a run, and its end.
+
+use time::OffsetDateTime;
+
+use super::state::{Reached, RunState, State};
+use crate::{Error, ItemId, LeaseToken, RecordId, Result, RunId, RunStatus, RunType};
+
+impl State {
+    /// An item that a run waited for has ended.
+    pub(super) fn run_item_ended(
+        &mut self,
+        id: RunId,
+        item: ItemId,
+        record: &RecordId,
+        failed: bool,
+        now: OffsetDateTime,
+    ) {
+        if let Some(run) = self.runs.get_mut(&id) {
+            run.open.remove(&item);
+            run.reach(record, if failed { Reached::Failed } else { Reached::Ended });
+        }
+        self.finish_run(id, now);
+    }
+
+    /// Ends a run whose list was read to the end and whose every record has ended.
+    pub(super) fn finish_run(&mut self, id: RunId, now: OffsetDateTime) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let done = run.listing_done && run.open.is_empty() && run.processed >= run.total();
+        if run.status != RunStatus::Running || !done {
+            return;
+        }
+        let clean = run.failed == 0 && run.held.is_empty();
+        run.status = if clean { RunStatus::Completed } else { RunStatus::CompletedWithErrors };
+        run.completed_at = Some(now);
+        run.lease = None;
+        if let Some(cursor) = run.new_cursor(self.cursors.get(&run.wish.entity).copied()) {
+            self.cursors.insert(run.wish.entity.clone(), cursor);
+        }
+    }
+
+    /// The run, if the lease is the current one.
+    pub(super) fn leased_run(&mut self, id: RunId, token: LeaseToken) -> Result<&mut RunState> {
+        let held = self.runs.get_mut(&id).filter(|run| {
+            run.status == RunStatus::Running && run.lease.is_some_and(|(current, _)| current == token)
+        });
+        held.ok_or_else(|| Error::conflict(format!("run {id} is not ours any more")))
+    }
+}
+
+impl RunState {
+    /// Counts how far a listed record came; a record counts once, however often it is listed.
+    pub(super) fn reach(&mut self, record: &RecordId, reached: Reached) {
+        let Some(before) = self.listed.get_mut(record) else { return };
+        match (*before, reached) {
+            (Reached::Listed, Reached::Ended) => self.processed += 1,
+            (Reached::Listed, Reached::Failed) => {
+                self.processed += 1;
+                self.failed += 1;
+            }
+            (Reached::Ended, Reached::Failed) => self.failed += 1,
+            (Reached::Failed, Reached::Ended) => self.failed -= 1,
+            _ => return,
+        }
+        *before = reached;
+    }
+
+    /// Where the entity type's cursor goes. It never goes back, and never over a gap that a run with a
+    /// beginning of its own left.
+    fn new_cursor(&self, current: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
+        let reads_changes = matches!(self.wish.run_type, RunType::Full | RunType::Incremental);
+        let no_gap = match (self.checkpoint.window_from, current) {
+            (None, _) => true,
+            (Some(from), Some(current)) => from <= current,
+            (Some(_), None) => false,
+        };
+        let further = self.checkpoint.window_to.filter(|to| current.is_none_or(|current| *to > current));
+        further.filter(|_| reads_changes && no_gap)
+    }
+}

@@ -1,0 +1,119 @@
+//! The queue, from the workers' side.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{
+    MemoryStore, later,
+    settle::Effect,
+    state::{Claim, State},
+};
+use crate::{ClaimRequest, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Result, Settled, Settlement};
+
+#[async_trait]
+impl Queue for MemoryStore {
+    async fn enqueue(&self, items: Vec<NewItem>) -> Result<()> {
+        let now = self.now();
+        {
+            let mut state = self.state();
+            for item in items {
+                state.enqueue(item, now);
+            }
+        }
+        self.announce_work();
+        Ok(())
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        let now = self.now();
+        let mut state = self.state();
+        let ids = state.claimable(request, now);
+        Ok(ids.into_iter().filter_map(|id| state.claim_one(id, request, now)).collect())
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+        let now = self.now();
+        let mut state = self.state();
+        let mut kept = Vec::with_capacity(leases.len());
+        for held in leases {
+            let Some(item) = state.items.get_mut(&held.id) else { continue };
+            if item.claim.as_ref().is_some_and(|claim| claim.token == held.token) {
+                item.lease_until(now, lease);
+                kept.push(*held);
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
+        let now = self.now();
+        let mut settled = Settled::default();
+        {
+            let mut state = self.state();
+            for settlement in settlements {
+                match state.settle_one(settlement, now) {
+                    Effect::Fenced => settled.fenced += 1,
+                    Effect::Ended => settled.accepted += 1,
+                    Effect::Again => {
+                        settled.accepted += 1;
+                        settled.again += 1;
+                    }
+                }
+            }
+        }
+        self.announce_work();
+        Ok(settled)
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        // The time running out is the normal case.
+        let _ = tokio::time::timeout(timeout, self.shared.work.notified()).await;
+    }
+}
+
+impl State {
+    /// Due items in the order of claiming: by lane, then by the time since when they are due.
+    fn claimable(&self, request: &ClaimRequest, now: OffsetDateTime) -> Vec<ItemId> {
+        let free = |id: &ItemId| {
+            self.items.get(id).is_some_and(|item| {
+                !self.paused.contains_key(&item.key.entity)
+                    && item.claim.as_ref().is_none_or(|claim| claim.expires_at <= now)
+            })
+        };
+        let urgent = self.due.iter().take_while(|(lane, ..)| *lane <= request.up_to.priority());
+        let due = urgent.filter(|(_, run_at, _)| *run_at <= now).map(|(_, _, id)| *id);
+        due.filter(free).take(request.limit).collect()
+    }
+
+    fn claim_one(&mut self, id: ItemId, request: &ClaimRequest, now: OffsetDateTime) -> Option<Claimed> {
+        let token = self.next_token();
+        let claimed = self.with_item(id, |item| {
+            if let Some(lost) = item.claim.take() {
+                item.lose_claim(&lost, now);
+            }
+            item.claim = Some(Claim {
+                token,
+                worker: request.worker.clone(),
+                expires_at: later(now, request.lease),
+                carrier: item.carrier,
+            });
+            item.status = ItemStatus::Processing;
+            item.started_at = Some(now);
+            item.news_since = None;
+            Claimed {
+                id,
+                token,
+                generation: item.generation,
+                key: item.key.clone(),
+                lane: item.lane,
+                work: item.work.clone(),
+                retry_count: item.retry_count,
+                queued_at: item.queued_at,
+            }
+        });
+        self.refresh_waiters(id, now);
+        claimed
+    }
+}

@@ -1,0 +1,163 @@
+//! The queue, from the operators' side.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{
+    MemoryStore, earlier,
+    state::State,
+    view::{below, count, page},
+};
+use crate::{
+    EntityType, EventStatus, ItemFilter, ItemId, ItemStatus, ItemView, Outcome, Page, QueueOperator,
+    QueueStats, Result, StatusCounts,
+};
+
+#[async_trait]
+impl QueueOperator for MemoryStore {
+    async fn list(&self, filter: &ItemFilter, limit: usize, cursor: Option<&str>) -> Result<Page<ItemView>> {
+        let (below, now, state) = (ItemId(below(cursor)?), self.now(), self.state());
+        let newest_first = state.items.range(..below).rev().filter(|(_, item)| item.matches(filter, now));
+        Ok(page(newest_first.map(|(id, item)| (id.0, item.view())), limit))
+    }
+
+    async fn get(&self, id: ItemId) -> Result<Option<ItemView>> {
+        Ok(self.state().items.get(&id).map(|item| item.whole_view()))
+    }
+
+    async fn retry(&self, filter: &ItemFilter) -> Result<u64> {
+        let now = self.now();
+        let affected = {
+            let mut state = self.state();
+            let ids = state.select(filter, &[ItemStatus::DeadLetter, ItemStatus::Failed], now);
+            for id in &ids {
+                state.revive(*id, now);
+            }
+            ids.len()
+        };
+        self.announce_work();
+        Ok(affected as u64)
+    }
+
+    async fn discard(&self, filter: &ItemFilter) -> Result<u64> {
+        let now = self.now();
+        let mut state = self.state();
+        let idle = [ItemStatus::Pending, ItemStatus::Failed, ItemStatus::DeadLetter];
+        let ids = state.select(filter, &idle, now);
+        for id in &ids {
+            state.archive(*id, Outcome::Discarded, None, now);
+        }
+        Ok(ids.len() as u64)
+    }
+
+    async fn stats(&self) -> Result<QueueStats> {
+        Ok(self.state().stats(self.now()))
+    }
+
+    async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
+        let now = self.now();
+        {
+            let mut state = self.state();
+            if paused {
+                state.paused.entry(entity.clone()).or_insert(now);
+            } else {
+                state.paused.remove(entity);
+            }
+        }
+        self.announce_work();
+        Ok(())
+    }
+
+    async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>> {
+        Ok(self.state().paused.clone())
+    }
+
+    async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        let before = earlier(self.now(), age);
+        Ok(self.state().prune(before, dead_letters))
+    }
+}
+
+impl State {
+    fn select(&self, filter: &ItemFilter, among: &[ItemStatus], now: OffsetDateTime) -> Vec<ItemId> {
+        let wanted = self.items.values().filter(|item| among.contains(&item.status));
+        wanted.filter(|item| item.matches(filter, now)).map(|item| item.id).collect()
+    }
+
+    fn stats(&self, now: OffsetDateTime) -> QueueStats {
+        let mut stats = QueueStats::default();
+        let day_ago = now - time::Duration::DAY;
+        let mut delays = Vec::new();
+        for item in self.items.values() {
+            note(&mut stats.queue, item.status);
+            note(stats.by_entity.entry(item.key.entity.clone()).or_default(), item.status);
+            if item.status == ItemStatus::Completed
+                && let Some(ended_at) = item.ended_at.filter(|ended_at| *ended_at > day_ago)
+            {
+                delays.push((ended_at - item.queued_at).as_seconds_f64());
+            }
+        }
+        delays.sort_by(f64::total_cmp);
+        stats.sync_delay_avg_seconds = mean(&delays);
+        stats.sync_delay_p50_seconds = percentile(&delays, 50);
+        stats.sync_delay_p99_seconds = percentile(&delays, 99);
+        stats.oldest_pending_seconds = self.oldest_due(now);
+        stats
+    }
+
+    fn oldest_due(&self, now: OffsetDateTime) -> Option<f64> {
+        let waiting = self.items.values().filter(|item| {
+            matches!(item.status, ItemStatus::Pending | ItemStatus::Failed) && item.run_at <= now
+        });
+        waiting.map(|item| (now - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
+    }
+
+    fn prune(&mut self, before: OffsetDateTime, dead_letters: bool) -> u64 {
+        let old = |ended_at: Option<OffsetDateTime>| ended_at.is_some_and(|ended_at| ended_at <= before);
+        let items: Vec<ItemId> = self
+            .items
+            .values()
+            .filter(|item| old(item.ended_at))
+            .filter(|item| dead_letters || item.status != ItemStatus::DeadLetter)
+            .map(|item| item.id)
+            .collect();
+        for id in &items {
+            if let Some(item) = self.items.remove(id)
+                && let Some(dead) = self.dead.get_mut(&item.key)
+            {
+                dead.remove(id);
+            }
+        }
+        let count_before = self.events.len();
+        let keep =
+            |status| status != EventStatus::Completed && !(status == EventStatus::Failed && dead_letters);
+        self.events.retain(|_, event| !old(event.processed_at) || keep(event.status));
+        let events = &self.events;
+        self.deliveries.retain(|_, id| events.contains_key(id));
+        (items.len() + count_before - self.events.len()) as u64
+    }
+}
+
+fn note(counts: &mut StatusCounts, status: ItemStatus) {
+    let counter = match status {
+        ItemStatus::Pending => &mut counts.pending,
+        ItemStatus::Processing => &mut counts.processing,
+        ItemStatus::Completed => &mut counts.completed,
+        ItemStatus::Failed => &mut counts.failed,
+        ItemStatus::DeadLetter => &mut counts.dead_letter,
+    };
+    *counter += 1;
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a mean of seconds needs no more than a float has")]
+fn mean(sorted: &[f64]) -> Option<f64> {
+    (!sorted.is_empty()).then(|| sorted.iter().sum::<f64>() / count(sorted.len()) as f64)
+}
+
+/// The smallest value that at least this share of the values does not exceed.
+fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).copied()
+}

@@ -1,0 +1,257 @@
+//! The ledger of runs.
+
+use std::{collections::HashSet, time::Duration};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{
+    MemoryStore, later,
+    state::{Reached, RunState, State},
+    view::count,
+};
+use crate::{
+    Cause, EntityType, Error, Lane, LeaseToken, NewItem, NewRun, PageCommit, RecordId, RecordKey, Result,
+    Run, RunFilter, RunId, RunLease, RunStatus, SyncRun, Work, WorkerId,
+};
+
+#[async_trait]
+impl SyncRun for MemoryStore {
+    async fn create(&self, run: NewRun) -> Result<Run> {
+        let now = self.now();
+        let mut state = self.state();
+        state.refuse_second(&run.entity)?;
+        let id = RunId(state.next_id());
+        state.runs.insert(id, wished(run, now));
+        state.run_view(id)
+    }
+
+    async fn claim_run(&self, _worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
+        let now = self.now();
+        let mut state = self.state();
+        let token = state.next_token();
+        let free = state.runs.iter_mut().find(|(_, run)| run.can_be_taken(now));
+        let Some((id, run)) = free.map(|(id, run)| (*id, run)) else { return Ok(None) };
+        run.status = RunStatus::Running;
+        run.started_at = run.started_at.or(Some(now));
+        run.lease = Some((token, later(now, lease)));
+        let checkpoint = run.checkpoint.clone();
+        Ok(Some(RunLease { run: state.run_view(id)?, token, checkpoint }))
+    }
+
+    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
+        let expires_at = later(self.now(), lease);
+        self.state().leased_run(id, token)?.lease = Some((token, expires_at));
+        Ok(())
+    }
+
+    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()> {
+        let now = self.now();
+        {
+            let mut state = self.state();
+            state.leased_run(id, token)?;
+            state.store_page(id, page, now);
+        }
+        self.announce_work();
+        Ok(())
+    }
+
+    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
+        let state = self.state();
+        let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
+        let began = run.started_at.unwrap_or(run.created_at);
+        let live =
+            || state.records.iter().filter(|(key, record)| key.entity == *entity && !record.state.deleted);
+        let mut missing: Vec<RecordId> = live()
+            .filter(|(key, _)| !run.listed.contains_key(&key.id))
+            .filter(|(_, record)| record.first_seen_at < began)
+            .filter(|(_, record)| record.state.observed.interval().ended < began)
+            .map(|(key, _)| key.id.clone())
+            .collect();
+        missing.sort();
+        Ok((count(live().count()), missing))
+    }
+
+    async fn hold_deletions(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        ids: Vec<RecordId>,
+        reason: &str,
+    ) -> Result<()> {
+        let mut state = self.state();
+        let run = state.leased_run(id, token)?;
+        run.held = ids;
+        run.error_log = Some(reason.to_owned());
+        Ok(())
+    }
+
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        let now = self.now();
+        let released = {
+            let mut state = self.state();
+            let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
+            if run.held.is_empty() {
+                return Ok(0);
+            }
+            if !run.status.is_active() {
+                state.refuse_second(&run.wish.entity.clone())?;
+            }
+            state.release_held(id, now)
+        };
+        self.announce_work();
+        Ok(released)
+    }
+
+    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
+        let now = self.now();
+        let mut state = self.state();
+        let run = state.leased_run(id, token)?;
+        run.status = RunStatus::Failed;
+        run.error_log = Some(error.to_owned());
+        run.completed_at = Some(now);
+        run.lease = None;
+        Ok(())
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<Run> {
+        let now = self.now();
+        let mut state = self.state();
+        let run = state.runs.get_mut(&id).ok_or_else(|| unknown(id))?;
+        if !run.status.is_active() {
+            return Err(Error::conflict(format!("run {id} has ended: {}", run.status.as_str())));
+        }
+        run.status = RunStatus::Cancelled;
+        run.completed_at = Some(now);
+        run.lease = None;
+        state.run_view(id)
+    }
+
+    async fn resume(&self, id: RunId) -> Result<Run> {
+        let now = self.now();
+        let mut state = self.state();
+        let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
+        if !matches!(run.status, RunStatus::Failed | RunStatus::Cancelled) {
+            return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
+        }
+        state.refuse_second(&run.wish.entity.clone())?;
+        if let Some(run) = state.runs.get_mut(&id) {
+            // A list that was read to its end is not read again: the run waits for its items.
+            run.status = if run.listing_done { RunStatus::Running } else { RunStatus::Pending };
+            run.completed_at = None;
+            run.error_log = None;
+        }
+        state.finish_run(id, now);
+        state.run_view(id)
+    }
+
+    async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
+        let state = self.state();
+        Ok(state.runs.get(&id).map(|run| run.view(id, &state)))
+    }
+
+    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
+        let state = self.state();
+        let wanted = state.runs.iter().rev().filter(|(_, run)| {
+            filter.entity.as_ref().is_none_or(|entity| *entity == run.wish.entity)
+                && filter.status.is_none_or(|status| status == run.status)
+        });
+        Ok(wanted.take(limit).map(|(id, run)| run.view(*id, &state)).collect())
+    }
+
+    async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
+        Ok(self.state().cursors.get(entity).copied())
+    }
+}
+
+impl State {
+    fn refuse_second(&self, entity: &EntityType) -> Result<()> {
+        match self.runs.iter().find(|(_, run)| run.wish.entity == *entity && run.status.is_active()) {
+            Some((id, _)) => Err(Error::conflict(format!("run {id} of {entity} is active"))),
+            None => Ok(()),
+        }
+    }
+
+    fn run_view(&self, id: RunId) -> Result<Run> {
+        self.runs.get(&id).map(|run| run.view(id, self)).ok_or_else(|| unknown(id))
+    }
+
+    fn store_page(&mut self, id: RunId, page: PageCommit, now: OffsetDateTime) {
+        let queued: HashSet<RecordId> = page.items.iter().map(|item| item.key.id.clone()).collect();
+        if let Some(run) = self.runs.get_mut(&id) {
+            for record in page.listed {
+                let news = *run.listed.entry(record.clone()).or_insert(Reached::Listed) == Reached::Listed;
+                if news && !queued.contains(&record) {
+                    run.reach(&record, Reached::Ended);
+                    run.unchanged += 1;
+                }
+            }
+            run.checkpoint = page.checkpoint;
+            if page.last {
+                run.listing_done = true;
+                run.lease = None;
+            }
+        }
+        for item in page.items {
+            self.enqueue(item, now);
+        }
+        self.finish_run(id, now);
+    }
+
+    fn release_held(&mut self, id: RunId, now: OffsetDateTime) -> u64 {
+        let Some(run) = self.runs.get_mut(&id) else { return 0 };
+        let (held, entity) = (std::mem::take(&mut run.held), run.wish.entity.clone());
+        run.listed.extend(held.iter().map(|record| (record.clone(), Reached::Listed)));
+        run.error_log = None;
+        if !run.status.is_active() {
+            run.status = RunStatus::Running;
+            run.completed_at = None;
+        }
+        let released = held.len() as u64;
+        for record in held {
+            let key = RecordKey::new(entity.clone(), record);
+            self.enqueue(
+                NewItem { key, lane: Lane::Operator, work: Work::fetch(), cause: Cause::Run(id) },
+                now,
+            );
+        }
+        released
+    }
+}
+
+impl RunState {
+    /// Pending, or still to be listed by a process that died.
+    fn can_be_taken(&self, now: OffsetDateTime) -> bool {
+        match self.status {
+            RunStatus::Pending => true,
+            RunStatus::Running => {
+                !self.listing_done && self.lease.is_none_or(|(_, expires_at)| expires_at <= now)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn wished(wish: NewRun, now: OffsetDateTime) -> RunState {
+    RunState {
+        wish,
+        status: RunStatus::Pending,
+        created_at: now,
+        started_at: None,
+        completed_at: None,
+        error_log: None,
+        lease: None,
+        checkpoint: Default::default(),
+        listing_done: false,
+        listed: Default::default(),
+        open: Default::default(),
+        processed: 0,
+        failed: 0,
+        unchanged: 0,
+        held: Vec::new(),
+    }
+}
+
+fn unknown(id: RunId) -> Error {
+    Error::not_found(format!("there is no run {id}"))
+}

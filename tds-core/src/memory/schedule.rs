@@ -1,0 +1,47 @@
+//! The memory of schedules.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, later};
+use crate::{Result, Schedule, ScheduleSpec, WorkerId};
+
+#[async_trait]
+impl Schedule for MemoryStore {
+    async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool> {
+        let now = self.now();
+        let mut state = self.state();
+        let other_leads =
+            state.leader.as_ref().is_some_and(|(leader, until)| leader != worker && *until > now);
+        if !other_leads {
+            state.leader = Some((worker.clone(), later(now, lease)));
+        }
+        Ok(!other_leads)
+    }
+
+    async fn resign(&self, worker: &WorkerId) -> Result<()> {
+        let mut state = self.state();
+        if state.leader.as_ref().is_some_and(|(leader, _)| leader == worker) {
+            state.leader = None;
+        }
+        Ok(())
+    }
+
+    async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>> {
+        let now = self.now();
+        let mut state = self.state();
+        let mut due = Vec::new();
+        for spec in schedules {
+            let next = later(now, spec.every);
+            let at = state.schedules.entry((spec.entity.clone(), spec.run_type)).or_insert(next);
+            if *at <= now {
+                due.push(spec.clone());
+                *at = next;
+            }
+            // A period that became shorter takes effect at once.
+            *at = (*at).min(next);
+        }
+        Ok(due)
+    }
+}

@@ -1,0 +1,171 @@
+//! The end of a claim.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{
+    later,
+    state::{Claim, Item, State},
+};
+use crate::{AttemptView, Cause, ItemId, ItemStatus, NewItem, Outcome, RecordKey, Settle, Settlement};
+
+/// What one settlement did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Fenced,
+    Ended,
+    Again,
+}
+
+impl State {
+    pub(super) fn settle_one(&mut self, settlement: Settlement, now: OffsetDateTime) -> Effect {
+        let id = settlement.lease.id;
+        let taken = self.with_item(id, |item| {
+            if item.claim.as_ref().is_none_or(|claim| claim.token != settlement.lease.token) {
+                return None;
+            }
+            let claim = item.claim.take()?;
+            item.note_attempt(&claim, &settlement.settle, now);
+            Some((claim, item.generation > settlement.generation))
+        });
+        let Some((claim, news)) = taken.flatten() else { return Effect::Fenced };
+        if news {
+            self.settle_with_news(id, &settlement, &claim, now);
+            return Effect::Again;
+        }
+        match settlement.settle {
+            Settle::Complete(outcome) => self.succeed(id, outcome, &claim, now),
+            Settle::Retry { after, error } => {
+                self.wait_again(id, ItemStatus::Failed, later(now, after), now, |item| {
+                    item.retry_count += 1;
+                    item.error = Some(error);
+                });
+            }
+            Settle::Release { after, fetch, reason } => {
+                self.wait_again(id, ItemStatus::Pending, later(now, after), now, |item| {
+                    item.drop_payload(fetch);
+                    item.error = reason.or_else(|| item.error.take());
+                });
+            }
+            Settle::DeadLetter { error } => self.bury(id, &error, now),
+            Settle::Redirect { to, work } => self.redirect(id, to, work, &claim, now),
+        }
+        Effect::Ended
+    }
+
+    /// Work arrived meanwhile: whatever became of the old, the item is pending, and its attempts begin anew.
+    fn settle_with_news(&mut self, id: ItemId, settlement: &Settlement, claim: &Claim, now: OffsetDateTime) {
+        if let Settle::Complete(outcome) = settlement.settle {
+            self.tell(id, settlement.generation, claim.carrier, outcome, now);
+            if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
+                self.resolve_dead_letters(&key, now);
+            }
+        }
+        let drop_payload = matches!(settlement.settle, Settle::Release { fetch: true, .. });
+        self.wait_again(id, ItemStatus::Pending, now, now, |item| {
+            item.retry_count = 0;
+            item.drop_payload(drop_payload);
+            item.queued_at = item.news_since.unwrap_or(item.queued_at);
+        });
+    }
+
+    fn succeed(&mut self, id: ItemId, outcome: Outcome, claim: &Claim, now: OffsetDateTime) {
+        self.archive(id, outcome, claim.carrier, now);
+        if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
+            self.resolve_dead_letters(&key, now);
+        }
+    }
+
+    fn wait_again(
+        &mut self,
+        id: ItemId,
+        status: ItemStatus,
+        run_at: OffsetDateTime,
+        now: OffsetDateTime,
+        change: impl FnOnce(&mut Item),
+    ) {
+        self.with_item(id, |item| {
+            item.status = status;
+            item.run_at = run_at;
+            change(item);
+            item.news_since = None;
+        });
+        self.refresh_waiters(id, now);
+    }
+
+    /// Tells the events of an item that it is in work, or no longer.
+    pub(super) fn refresh_waiters(&mut self, id: ItemId, now: OffsetDateTime) {
+        let waiters = self.items.get(&id).map(|item| item.waiters.clone()).unwrap_or_default();
+        for waiter in waiters {
+            if let Cause::Event(event) = waiter.cause {
+                self.refresh_event(event, now);
+            }
+        }
+    }
+
+    /// Moves work, events and runs to the same record of another entity type.
+    fn redirect(
+        &mut self,
+        id: ItemId,
+        to: crate::EntityType,
+        work: crate::Work,
+        claim: &Claim,
+        now: OffsetDateTime,
+    ) {
+        let Some(item) = self.items.get(&id) else { return };
+        let waiters = item.waiters.clone();
+        let cause = claim.carrier.map_or(Cause::Operator, Cause::Event);
+        let key = RecordKey::new(to, item.key.id.clone());
+        let target = self.enqueue(NewItem { key, lane: item.lane, work, cause }, now);
+        for waiter in waiters {
+            self.move_waiter(waiter, id, target, now);
+        }
+        self.archive(id, Outcome::Superseded, None, now);
+    }
+}
+
+impl Item {
+    fn drop_payload(&mut self, drop: bool) {
+        if drop {
+            self.work.payload = None;
+        }
+    }
+
+    fn note_attempt(&mut self, claim: &Claim, settle: &Settle, now: OffsetDateTime) {
+        let (result, error) = match settle {
+            Settle::Complete(_) => ("completed", None),
+            Settle::Retry { error, .. } => ("retry", Some(error.clone())),
+            Settle::Release { reason, .. } => ("released", reason.clone()),
+            Settle::DeadLetter { error } => ("dead_letter", Some(error.clone())),
+            Settle::Redirect { to, .. } => ("completed", Some(format!("moved to {to}"))),
+        };
+        self.push_attempt(claim, result, error, now);
+    }
+
+    /// The lease ran out: that costs one attempt.
+    pub(super) fn lose_claim(&mut self, claim: &Claim, now: OffsetDateTime) {
+        self.retry_count += 1;
+        let error = "the worker died or stopped renewing its lease".to_owned();
+        self.push_attempt(claim, "lease_lost", Some(error), now);
+    }
+
+    fn push_attempt(&mut self, claim: &Claim, result: &str, error: Option<String>, now: OffsetDateTime) {
+        let attempt = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+        self.attempts.push(AttemptView {
+            attempt,
+            started_at: self.started_at,
+            ended_at: now,
+            worker: Some(claim.worker.0.clone()),
+            result: result.to_owned(),
+            error,
+        });
+    }
+
+    /// Ends the wait for a delay.
+    pub(super) fn lease_until(&mut self, now: OffsetDateTime, lease: Duration) {
+        if let Some(claim) = &mut self.claim {
+            claim.expires_at = later(now, lease);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What the store remembers.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::Row;
+use crate::{
+    AttemptView, Cause, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId, ItemStatus, Lane,
+    LeaseToken, NewRun, Outcome, RecordId, RecordKey, RunId, RunStatus, RunType, SyncState, Work, WorkerId,
+};
+
+/// Everything.
+#[derive(Default)]
+pub(super) struct State {
+    last_id: i64,
+    last_token: i64,
+    /// Items of every status.
+    pub(super) items: BTreeMap<ItemId, Item>,
+    /// The live item of each record: neither ended nor dead.
+    pub(super) live: HashMap<RecordKey, ItemId>,
+    /// Live items in the order of claiming.
+    pub(super) due: BTreeSet<(i16, OffsetDateTime, ItemId)>,
+    /// The dead letters of each record.
+    pub(super) dead: HashMap<RecordKey, BTreeSet<ItemId>>,
+    pub(super) events: BTreeMap<InboxId, Event>,
+    /// Events by the identity of their delivery.
+    pub(super) deliveries: HashMap<String, InboxId>,
+    pub(super) paused: BTreeMap<EntityType, OffsetDateTime>,
+    pub(super) runs: BTreeMap<RunId, RunState>,
+    pub(super) cursors: HashMap<EntityType, OffsetDateTime>,
+    pub(super) leader: Option<(WorkerId, OffsetDateTime)>,
+    /// When each schedule is due next.
+    pub(super) schedules: HashMap<(EntityType, RunType), OffsetDateTime>,
+    pub(super) records: HashMap<RecordKey, MirrorRecord>,
+    /// Child rows by table and owner.
+    pub(super) children: HashMap<(String, RecordId), Vec<Fields>>,
+    /// Records whose writes fail, for tests.
+    pub(super) refused: HashSet<RecordKey>,
+}
+
+impl State {
+    /// A number that no other row has.
+    pub(super) fn next_id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// A token greater than every one before.
+    pub(super) fn next_token(&mut self) -> LeaseToken {
+        self.last_token += 1;
+        LeaseToken(self.last_token)
+    }
+}
+
+/// A queue item.
+pub(super) struct Item {
+    pub(super) id: ItemId,
+    pub(super) key: RecordKey,
+    pub(super) lane: Lane,
+    pub(super) work: Work,
+    pub(super) status: ItemStatus,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) retry_count: u32,
+    pub(super) error: Option<String>,
+    pub(super) queued_at: OffsetDateTime,
+    pub(super) run_at: OffsetDateTime,
+    pub(super) started_at: Option<OffsetDateTime>,
+    /// When it ended, as a dead letter too.
+    pub(super) ended_at: Option<OffsetDateTime>,
+    /// Grows with every fold that brought news.
+    pub(super) generation: i64,
+    pub(super) claim: Option<Claim>,
+    /// The event whose payload it carries.
+    pub(super) carrier: Option<InboxId>,
+    /// When the first news arrived that the current claim does not know.
+    pub(super) news_since: Option<OffsetDateTime>,
+    pub(super) waiters: Vec<Waiter>,
+    pub(super) attempts: Vec<AttemptView>,
+}
+
+/// Whose an item is.
+pub(super) struct Claim {
+    pub(super) token: LeaseToken,
+    pub(super) worker: WorkerId,
+    pub(super) expires_at: OffsetDateTime,
+    /// The event whose payload was handed out.
+    pub(super) carrier: Option<InboxId>,
+}
+
+/// Who waits for an item.
+#[derive(Clone, Copy)]
+pub(super) struct Waiter {
+    pub(super) cause: Cause,
+    /// The generation that shows its news.
+    pub(super) generation: i64,
+}
+
+/// An inbox event.
+pub(super) struct Event {
+    pub(super) event_id: String,
+    pub(super) source_type: String,
+    pub(super) entity_type: EntityType,
+    pub(super) entity_id: Option<String>,
+    pub(super) event_type: String,
+    pub(super) raw_payload: Vec<u8>,
+    pub(super) headers: Value,
+    pub(super) status: EventStatus,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) error: Option<String>,
+    pub(super) received_at: OffsetDateTime,
+    pub(super) processed_at: Option<OffsetDateTime>,
+    /// Where each of its items stands.
+    pub(super) items: BTreeMap<ItemId, Progress>,
+}
+
+/// Where an item stands, seen from who waits for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    Open,
+    Ended(Outcome),
+    Dead(String),
+}
+
+/// A sync run.
+pub(super) struct RunState {
+    pub(super) wish: NewRun,
+    pub(super) status: RunStatus,
+    pub(super) created_at: OffsetDateTime,
+    pub(super) started_at: Option<OffsetDateTime>,
+    pub(super) completed_at: Option<OffsetDateTime>,
+    pub(super) error_log: Option<String>,
+    pub(super) lease: Option<(LeaseToken, OffsetDateTime)>,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) listing_done: bool,
+    /// Every listed record.
+    pub(super) listed: HashMap<RecordId, Reached>,
+    /// Items that the run waits for.
+    pub(super) open: HashSet<ItemId>,
+    pub(super) processed: i64,
+    pub(super) failed: i64,
+    pub(super) unchanged: i64,
+    pub(super) held: Vec<RecordId>,
+}
+
+/// How far a listed record came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reached {
+    Listed,
+    Ended,
+    Failed,
+}
+
+/// What the mirror knows of a record.
+pub(super) struct MirrorRecord {
+    pub(super) state: SyncState,
+    pub(super) first_seen_at: OffsetDateTime,
+    pub(super) row: Option<Row>,
+}

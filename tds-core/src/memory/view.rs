@@ -1,0 +1,152 @@
+//! What operators see.
+
+use super::state::{Event, Item, RunState, State};
+use crate::{EventFilter, EventView, InboxId, ItemFilter, ItemView, Page, Result, Run, RunId, RunStatus};
+
+use time::OffsetDateTime;
+
+impl Item {
+    pub(super) fn view(&self) -> ItemView {
+        ItemView {
+            id: self.id,
+            inbox_event_id: self.carrier,
+            entity_type: self.key.entity.clone(),
+            entity_id: None,
+            zoho_entity_id: self.key.id.as_str().to_owned(),
+            priority: self.lane.priority(),
+            status: self.status,
+            outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),
+            retry_count: self.retry_count,
+            error_message: self.error.clone(),
+            queued_at: self.queued_at,
+            processing_started_at: self.started_at,
+            processing_completed_at: self.ended_at,
+            run_at: self.ended_at.is_none().then_some(self.run_at),
+            payload: None,
+            attempts: None,
+        }
+    }
+
+    /// The view with payload and attempts. A payload that is no JSON is shown as text.
+    pub(super) fn whole_view(&self) -> ItemView {
+        let payload = self.work.payload.as_ref().map(|payload| {
+            let text = payload.json.as_str();
+            serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
+        });
+        ItemView { payload, attempts: Some(self.attempts.clone()), ..self.view() }
+    }
+
+    pub(super) fn matches(&self, filter: &ItemFilter, now: OffsetDateTime) -> bool {
+        let texts = [Some(self.key.id.as_str()), self.error.as_deref()];
+        filter.ids.as_ref().is_none_or(|ids| ids.contains(&self.id))
+            && filter.status.is_none_or(|status| status == self.status)
+            && filter.entity.as_ref().is_none_or(|entity| *entity == self.key.entity)
+            && filter.search.as_ref().is_none_or(|search| contains(&texts, search))
+            && filter.older_than.is_none_or(|age| self.queued_at <= super::earlier(now, age))
+    }
+}
+
+impl Event {
+    pub(super) fn view(&self, id: InboxId) -> EventView {
+        EventView {
+            id,
+            event_id: self.event_id.clone(),
+            source_type: self.source_type.clone(),
+            entity_type: self.entity_type.clone(),
+            entity_id: self.entity_id.clone(),
+            event_type: self.event_type.clone(),
+            status: self.status,
+            outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),
+            error_message: self.error.clone(),
+            received_at: self.received_at,
+            processed_at: self.processed_at,
+            headers: None,
+            raw_payload: None,
+        }
+    }
+
+    pub(super) fn matches(&self, filter: &EventFilter, now: OffsetDateTime) -> bool {
+        let texts = [self.entity_id.as_deref(), Some(self.event_id.as_str()), self.error.as_deref()];
+        filter.status.is_none_or(|status| status == self.status)
+            && filter.entity.as_ref().is_none_or(|entity| *entity == self.entity_type)
+            && filter.search.as_ref().is_none_or(|search| contains(&texts, search))
+            && filter.older_than.is_none_or(|age| self.received_at <= super::earlier(now, age))
+    }
+}
+
+impl RunState {
+    pub(super) fn total(&self) -> i64 {
+        count(self.listed.len())
+    }
+
+    pub(super) fn view(&self, id: RunId, state: &State) -> Run {
+        Run {
+            id,
+            run_type: self.wish.run_type,
+            entity_type: self.wish.entity.clone(),
+            source_type: self.wish.source_type.clone(),
+            status: self.status,
+            total_items: self.total(),
+            processed_items: self.processed,
+            failed_items: self.failed,
+            unchanged_items: self.unchanged,
+            pages: self.checkpoint.pages,
+            listing_done: self.listing_done,
+            progress_percent: self.progress(state),
+            since: self.wish.since,
+            created_at: self.created_at,
+            started_at: self.started_at,
+            completed_at: self.completed_at,
+            error_log: self.error_log.clone(),
+            requested_by: Some(self.wish.requested_by.clone()),
+            target_database: Some("memory".to_owned()),
+            held_deletions: count(self.held.len()),
+        }
+    }
+
+    /// While the list is being read, against the last complete run of the same kind.
+    #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
+    fn progress(&self, state: &State) -> f64 {
+        let same_kind = |run: &&RunState| {
+            run.status == RunStatus::Completed
+                && run.wish.entity == self.wish.entity
+                && run.wish.run_type == self.wish.run_type
+        };
+        let expected = match self.listing_done {
+            true => self.total(),
+            false => state.runs.values().rev().find(same_kind).map_or(0, Self::total).max(self.total()),
+        };
+        match (expected, self.listing_done) {
+            (0, done) => f64::from(u8::from(done)) * 100.0,
+            (expected, _) => (self.processed as f64 / expected as f64 * 100.0).clamp(0.0, 100.0),
+        }
+    }
+}
+
+/// A number of things, as the columns have it.
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Cuts one page out of rows that come newest first and begin below the cursor.
+pub(super) fn page<T>(mut rows: impl Iterator<Item = (i64, T)>, limit: usize) -> Page<T> {
+    let mut items = Vec::new();
+    let mut last = None;
+    for (id, row) in rows.by_ref().take(limit) {
+        items.push(row);
+        last = Some(id.to_string());
+    }
+    let next_cursor = rows.next().and(last);
+    Page { items, next_cursor }
+}
+
+/// The id below which a page begins.
+pub(super) fn below(cursor: Option<&str>) -> Result<i64> {
+    let Some(text) = cursor else { return Ok(i64::MAX) };
+    text.parse().map_err(|_| crate::Error::invalid(format!("{text:?} is no cursor of a page")))
+}
+
+fn contains(texts: &[Option<&str>], search: &str) -> bool {
+    let search = search.to_lowercase();
+    texts.iter().flatten().any(|text| text.to_lowercase().contains(&search))
+}

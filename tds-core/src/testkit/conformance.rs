@@ -1,0 +1,18 @@
+//! What every store must do, as cases that a store runs through.
+//!
+//! A store implements [`Harness`] and calls [`crate::conformance!`], which makes one test of each case. A
+//! case's name is a sentence of the documentation of the traits. Cases use the traits only; where something
+//! may become visible a moment later, they look again until a deadline.
+
+mod harness;
+pub mod inbox;
+pub mod mirror;
+pub mod operator;
+pub mod queue;
+pub mod run;
+pub mod schedule;
+pub mod settle;
+mod suite;
+pub mod sweep;
+
+pub use self::harness::{Harness, Stores};

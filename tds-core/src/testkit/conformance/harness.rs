@@ -1,0 +1,191 @@
+//! How a store plugs in, and what the cases share.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::json;
+use time::{OffsetDateTime, macros::datetime};
+
+use crate::{
+    Cause, ClaimRequest, Claimed, Disposition, EntityType, EventStatus, EventView, Fields, Inbox, InboxId,
+    InboxOperator, Interval, ItemFilter, Lane, Lease, Mirror, NewEvent, NewItem, Observed, Payload, Queue,
+    QueueOperator, RecordId, RecordKey, Schedule, Settle, Settled, Settlement, Shape, SourcePayload, SyncRun,
+    Work, WorkerId,
+};
+
+/// The traits of one fresh store.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is named after its trait")]
+pub struct Stores {
+    pub inbox: Arc<dyn Inbox>,
+    pub inbox_operator: Arc<dyn InboxOperator>,
+    pub queue: Arc<dyn Queue>,
+    pub queue_operator: Arc<dyn QueueOperator>,
+    pub runs: Arc<dyn SyncRun>,
+    pub schedule: Arc<dyn Schedule>,
+    pub mirror: Arc<dyn Mirror>,
+}
+
+/// A fresh store and its surroundings.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// The store.
+    fn stores(&self) -> &Stores;
+
+    /// Lets time pass by the store's clock.
+    async fn advance(&self, by: Duration);
+
+    /// The text of a column of a head row; `None` where it is null or there is no row.
+    async fn column(&self, table: &str, id: &str, column: &str) -> Option<String>;
+
+    /// The texts of a column of a record's child rows, sorted.
+    async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String>;
+
+    /// Columns that the target refuses for this product.
+    async fn refused_columns(&self, id: &str) -> Fields;
+}
+
+pub(super) const PRODUCTS: EntityType = EntityType::from_static("products");
+pub(super) const CUSTOMERS: EntityType = EntityType::from_static("customers");
+pub(super) const VENDORS: EntityType = EntityType::from_static("vendors");
+pub(super) const INVOICES: EntityType = EntityType::from_static("invoices");
+
+/// Longer than any case runs.
+pub(super) const LONG: Duration = Duration::from_secs(3600);
+/// A lease that a case lets run out, and the time that surely lets it.
+pub(super) const SHORT: Duration = Duration::from_millis(150);
+pub(super) const LONGER: Duration = Duration::from_millis(250);
+/// How often a look is repeated before it counts as failed.
+const LOOKS: u32 = 200;
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// Seconds after a fixed time.
+pub(super) fn at(seconds: i64) -> OffsetDateTime {
+    datetime!(2026-01-01 00:00 UTC) + time::Duration::seconds(seconds)
+}
+
+/// A call that took one second.
+pub(super) fn call(began: i64) -> Observed {
+    Observed::Call(Interval { began: at(began), ended: at(began + 1) })
+}
+
+pub(super) fn key(entity: EntityType, id: &str) -> RecordKey {
+    RecordKey::new(entity, RecordId::new(id))
+}
+
+pub(super) fn product(id: &str) -> RecordKey {
+    key(PRODUCTS, id)
+}
+
+/// Work with a pushed body.
+pub(super) fn pushed(version: i64, json: &str) -> Work {
+    let payload = SourcePayload {
+        shape: Shape::Webhook,
+        observed: Observed::Push(at(version + 10)),
+        json: Payload::new(json),
+    };
+    Work { version: Some(at(version)), payload: Some(payload) }
+}
+
+pub(super) fn new_item(id: &str, work: Work) -> NewItem {
+    NewItem { key: product(id), lane: Lane::Webhook, work, cause: Cause::Operator }
+}
+
+/// An event with a body of its own about these records.
+pub(super) fn event(event_id: &str, work: Vec<(RecordKey, Work)>) -> NewEvent {
+    NewEvent {
+        event_id: event_id.to_owned(),
+        source_type: "zoho".to_owned(),
+        entity_type: PRODUCTS,
+        entity_id: work.first().map(|(key, _)| key.id.to_string()),
+        event_type: "updated".to_owned(),
+        raw_payload: format!("body of {event_id}").into_bytes(),
+        headers: json!({"content-type": "application/json"}),
+        disposition: Disposition::Work(work),
+    }
+}
+
+pub(super) fn request(limit: usize, lease: Duration) -> ClaimRequest {
+    ClaimRequest { worker: WorkerId("case".to_owned()), limit, lease, up_to: Lane::Verify }
+}
+
+pub(super) fn settlement(item: &Claimed, settle: Settle) -> Settlement {
+    Settlement { lease: Lease { id: item.id, token: item.token }, generation: item.generation, settle }
+}
+
+/// What the cases do again and again.
+pub(super) struct Case<'a>(pub(super) &'a dyn Harness);
+
+impl Case<'_> {
+    /// Looks until there is something to see.
+    pub(super) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+        for _ in 0..LOOKS {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            self.0.advance(BETWEEN).await;
+        }
+        panic!("never seen: {what}");
+    }
+
+    pub(super) async fn accept(&self, event: NewEvent) -> InboxId {
+        self.0.stores().inbox.accept(event).await.expect("accept").id
+    }
+
+    pub(super) async fn enqueue(&self, items: Vec<NewItem>) {
+        self.0.stores().queue.enqueue(items).await.expect("enqueue");
+    }
+
+    /// Claims what is due now.
+    pub(super) async fn claim_now(&self, limit: usize) -> Vec<Claimed> {
+        self.0.stores().queue.claim(&request(limit, LONG)).await.expect("claim")
+    }
+
+    /// Claims one item that must be there.
+    pub(super) async fn claim(&self) -> Claimed {
+        self.claim_for(LONG).await
+    }
+
+    pub(super) async fn claim_for(&self, lease: Duration) -> Claimed {
+        let queue = &self.0.stores().queue;
+        self.until("an item to claim", async || queue.claim(&request(1, lease)).await.expect("claim").pop())
+            .await
+    }
+
+    pub(super) async fn settle(&self, item: &Claimed, settle: Settle) -> Settled {
+        self.0.stores().queue.settle(vec![settlement(item, settle)]).await.expect("settle")
+    }
+
+    /// Nothing can be claimed, by nobody.
+    pub(super) async fn nothing_to_claim(&self) {
+        let claimed = self.claim_now(100).await;
+        assert!(claimed.is_empty(), "claimed {claimed:?}");
+    }
+
+    pub(super) async fn event(&self, id: InboxId) -> EventView {
+        self.0.stores().inbox_operator.get_event(id).await.expect("get_event").expect("the event exists")
+    }
+
+    pub(super) async fn event_reaches(&self, id: InboxId, status: EventStatus) -> EventView {
+        self.until(&format!("event {id} {}", status.as_str()), async || {
+            Some(self.event(id).await).filter(|event| event.status == status)
+        })
+        .await
+    }
+
+    /// Every item of the store, newest first.
+    pub(super) async fn items(&self) -> Vec<crate::ItemView> {
+        let operator = &self.0.stores().queue_operator;
+        operator.list(&ItemFilter::default(), 100, None).await.expect("list").items
+    }
+
+    /// The states of these records.
+    pub(super) async fn states(
+        &self,
+        entity: &EntityType,
+        ids: &[&str],
+    ) -> HashMap<RecordId, crate::SyncState> {
+        let ids: Vec<RecordId> = ids.iter().map(|id| RecordId::new(*id)).collect();
+        self.0.stores().mirror.states(entity, &ids).await.expect("states")
+    }
+}

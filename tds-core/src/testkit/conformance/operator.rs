@@ -1,0 +1,211 @@
+//! Cases of [`crate::QueueOperator`].
+#![expect(missing_docs, reason = "the name of a case is its sentence")]
+
+use std::time::Duration;
+
+use super::harness::*;
+use crate::{Claimed, EventStatus, ItemFilter, ItemStatus, ItemView, NewItem, Outcome, Settle, Work};
+
+async fn dead(case: &Case<'_>, id: &str, error: &str) -> Claimed {
+    case.enqueue(vec![new_item(id, pushed(1, "{}"))]).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::DeadLetter { error: error.into() }).await;
+    item
+}
+
+async fn view(harness: &dyn Harness, item: &Claimed) -> ItemView {
+    harness.stores().queue_operator.get(item.id).await.expect("get").expect("kept")
+}
+
+fn only(item: &Claimed) -> ItemFilter {
+    ItemFilter { ids: Some(vec![item.id]), ..ItemFilter::default() }
+}
+
+pub async fn pages_of_items_come_newest_first_and_show_each_item_once(harness: &dyn Harness) {
+    let case = Case(harness);
+    for n in 0..5 {
+        case.enqueue(vec![new_item(&n.to_string(), Work::fetch())]).await;
+    }
+    let done = case.claim().await;
+    case.settle(&done, Settle::Complete(Outcome::Applied)).await;
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), None::<String>, 0);
+    loop {
+        let page = harness.stores().queue_operator.list(&ItemFilter::default(), 2, cursor.as_deref()).await;
+        let page = page.expect("a page");
+        seen.extend(page.items.into_iter().map(|item| item.zoho_entity_id));
+        pages += 1;
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen.join(" ").as_str(), pages), ("4 3 2 1 0", 3));
+}
+
+pub async fn filters_select_items_and_take_their_text_literally(harness: &dyn Harness) {
+    let case = Case(harness);
+    dead(&case, "a_1", "100% wrong").await;
+    dead(&case, "b1", "No unit").await;
+    case.enqueue(vec![NewItem { key: key(CUSTOMERS, "c1"), ..new_item("", Work::fetch()) }]).await;
+    let filter = |search: &str| ItemFilter { search: Some(search.into()), ..ItemFilter::default() };
+    let status = |status| ItemFilter { status: Some(status), ..ItemFilter::default() };
+    let filters = [
+        (filter("%"), 1),
+        (filter("_"), 1),
+        (filter("no UNIT"), 1),
+        (filter("A_1"), 1),
+        (filter("\\"), 0),
+        (status(ItemStatus::DeadLetter), 2),
+        (status(ItemStatus::Pending), 1),
+        (ItemFilter { entity: Some(CUSTOMERS), ..ItemFilter::default() }, 1),
+        (ItemFilter { older_than: Some(LONG), ..ItemFilter::default() }, 0),
+        (ItemFilter { older_than: Some(Duration::ZERO), ..ItemFilter::default() }, 3),
+        (ItemFilter { ids: Some(Vec::new()), ..ItemFilter::default() }, 0),
+    ];
+    for (filter, expected) in filters {
+        let page = harness.stores().queue_operator.list(&filter, 10, None).await.expect("a page");
+        assert_eq!(page.items.len(), expected, "{filter:?}");
+    }
+}
+
+pub async fn one_item_is_shown_with_its_payload_and_its_attempts(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", pushed(1, r#"{"n":1}"#))]).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::Retry { after: Duration::ZERO, error: "no answer".into() }).await;
+    let item = case.claim_for(SHORT).await;
+    harness.advance(LONGER).await;
+    case.claim().await;
+    let view = view(harness, &item).await;
+    assert_eq!(view.payload, Some(serde_json::json!({"n": 1})));
+    let attempts = view.attempts.expect("attempts");
+    let results: Vec<_> = attempts.iter().map(|attempt| attempt.result.as_str()).collect();
+    assert_eq!(results, ["retry", "lease_lost"]);
+    assert!(attempts[0].error.as_deref().expect("an error").contains("no answer"));
+    assert_eq!(attempts[0].worker.as_deref(), Some("case"));
+}
+
+pub async fn a_retried_dead_letter_is_due_with_its_attempts_counted_anew(harness: &dyn Harness) {
+    let case = Case(harness);
+    let event = case.accept(event("a", vec![(product("1"), pushed(1, "{}"))])).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    case.event_reaches(event, EventStatus::Failed).await;
+    assert_eq!(harness.stores().queue_operator.retry(&only(&item)).await.expect("retry"), 1);
+    case.event_reaches(event, EventStatus::Pending).await;
+    let again = case.claim().await;
+    assert_eq!((again.id, again.retry_count, again.work.clone()), (item.id, 0, pushed(1, "{}")));
+    case.settle(&again, Settle::Complete(Outcome::Applied)).await;
+    case.event_reaches(event, EventStatus::Completed).await;
+}
+
+pub async fn a_waiting_retry_can_be_made_due(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::Retry { after: LONG, error: "no answer".into() }).await;
+    let operator = &harness.stores().queue_operator;
+    let all = ItemFilter { status: Some(ItemStatus::Failed), ..ItemFilter::default() };
+    assert_eq!(operator.retry(&all).await.expect("retry"), 1);
+    let again = case.claim().await;
+    assert_eq!((again.id, again.retry_count), (item.id, 0));
+    assert_eq!(operator.retry(&only(&item)).await.expect("retry"), 0, "an item in work is left alone");
+}
+
+pub async fn a_dead_letter_retried_beside_newer_work_makes_no_second_live_item(harness: &dyn Harness) {
+    let case = Case(harness);
+    let event = case.accept(event("a", vec![(product("1"), pushed(1, "{}"))])).await;
+    let old = case.claim().await;
+    case.settle(&old, Settle::DeadLetter { error: "broken".into() }).await;
+    case.enqueue(vec![new_item("1", pushed(2, "{}"))]).await;
+    harness.stores().queue_operator.retry(&only(&old)).await.expect("retry");
+    let claimed = case.claim_now(10).await;
+    assert_eq!(claimed.len(), 1);
+    case.settle(&claimed[0], Settle::Complete(Outcome::Applied)).await;
+    case.nothing_to_claim().await;
+    assert!(case.items().await.iter().all(|item| item.status == ItemStatus::Completed));
+    case.event_reaches(event, EventStatus::Completed).await;
+}
+
+pub async fn a_later_success_of_the_record_resolves_its_older_dead_letters(harness: &dyn Harness) {
+    let case = Case(harness);
+    let event = case.accept(event("a", vec![(product("1"), pushed(1, "{}"))])).await;
+    let old = case.claim().await;
+    case.settle(&old, Settle::DeadLetter { error: "broken".into() }).await;
+    case.enqueue(vec![new_item("1", pushed(2, "{}"))]).await;
+    let newer = case.claim().await;
+    case.settle(&newer, Settle::Complete(Outcome::Applied)).await;
+    let resolved = case
+        .until("a resolved dead letter", async || {
+            Some(view(harness, &old).await).filter(|item| item.status == ItemStatus::Completed)
+        })
+        .await;
+    assert_eq!(resolved.outcome.as_deref(), Some("superseded"));
+    let stored = case.event_reaches(event, EventStatus::Completed).await;
+    assert_eq!(stored.outcome.as_deref(), Some("superseded"));
+}
+
+pub async fn a_discarded_item_ends_with_its_error_kept(harness: &dyn Harness) {
+    let case = Case(harness);
+    let item = dead(&case, "1", "broken").await;
+    assert_eq!(harness.stores().queue_operator.discard(&only(&item)).await.expect("discard"), 1);
+    let view = view(harness, &item).await;
+    assert_eq!((view.status, view.outcome.as_deref()), (ItemStatus::Completed, Some("discarded")));
+    assert!(view.error_message.expect("an error").contains("broken"));
+    assert_eq!(harness.stores().queue_operator.retry(&only(&item)).await.expect("retry"), 0);
+}
+
+pub async fn waiting_items_can_be_discarded_and_items_in_work_are_left_alone(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    let in_work = case.claim().await;
+    let event = case.accept(event("a", vec![(product("2"), Work::fetch())])).await;
+    let operator = &harness.stores().queue_operator;
+    assert_eq!(operator.discard(&ItemFilter::default()).await.expect("discard"), 1);
+    case.nothing_to_claim().await;
+    case.event_reaches(event, EventStatus::Completed).await;
+    assert_eq!(case.settle(&in_work, Settle::Complete(Outcome::Applied)).await.accepted, 1);
+}
+
+pub async fn stats_count_items_by_status_and_entity_type(harness: &dyn Harness) {
+    let case = Case(harness);
+    dead(&case, "1", "broken").await;
+    for n in 0..3 {
+        case.enqueue(vec![new_item(&format!("done{n}"), Work::fetch())]).await;
+        let item = case.claim().await;
+        harness.advance(Duration::from_millis(5)).await;
+        case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+    }
+    case.enqueue(vec![new_item("in work", Work::fetch())]).await;
+    case.claim().await;
+    case.enqueue(vec![NewItem { key: key(CUSTOMERS, "1"), ..new_item("", Work::fetch()) }]).await;
+    let stats = harness.stores().queue_operator.stats().await.expect("stats");
+    let all = stats.queue;
+    let counts = (all.pending, all.processing, all.completed, all.failed, all.dead_letter);
+    assert_eq!(counts, (1, 1, 3, 0, 1));
+    assert_eq!(stats.by_entity.get(&PRODUCTS).expect("products").completed, 3);
+    assert_eq!(stats.by_entity.get(&CUSTOMERS).expect("customers").pending, 1);
+    let (median, top) = (stats.sync_delay_p50_seconds, stats.sync_delay_p99_seconds);
+    assert!(median.expect("a median") > 0.0 && top >= median && stats.sync_delay_avg_seconds <= top);
+    assert!(stats.oldest_pending_seconds.expect("one is due") >= 0.0);
+}
+
+pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harness: &dyn Harness) {
+    let case = Case(harness);
+    let dead = dead(&case, "1", "broken").await;
+    let event = case.accept(event("a", vec![(product("2"), Work::fetch())])).await;
+    let done = case.claim().await;
+    case.settle(&done, Settle::Complete(Outcome::Applied)).await;
+    case.event_reaches(event, EventStatus::Completed).await;
+    case.enqueue(vec![new_item("3", Work::fetch())]).await;
+    harness.advance(LONGER).await;
+    let operator = &harness.stores().queue_operator;
+    assert_eq!(operator.prune(LONG, true).await.expect("prune"), 0, "nothing is that old");
+    assert!(operator.prune(SHORT, false).await.expect("prune") >= 1);
+    assert!(operator.get(done.id).await.expect("get").is_none());
+    assert!(operator.get(dead.id).await.expect("get").is_some());
+    assert!(harness.stores().inbox_operator.get_event(event).await.expect("get_event").is_none());
+    assert!(operator.prune(SHORT, true).await.expect("prune") >= 1);
+    assert!(operator.get(dead.id).await.expect("get").is_none());
+    assert_eq!(case.claim().await.key, product("3"));
+}

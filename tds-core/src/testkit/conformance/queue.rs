@@ -1,0 +1,263 @@
+//! Cases of [`crate::Queue`]: folding and claiming.
+#![expect(missing_docs, reason = "the name of a case is its sentence")]
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use super::harness::*;
+use crate::{
+    Cause, ClaimRequest, ItemStatus, Lane, Lease, NewItem, Observed, Outcome, Payload, Settle, Shape,
+    SourcePayload, Work, fold,
+};
+
+pub async fn at_most_one_live_item_per_record_exists(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", pushed(1, "{}")), new_item("1", pushed(2, "{}"))]).await;
+    case.enqueue(vec![new_item("1", pushed(3, "{}"))]).await;
+    let claimed = case.claim_now(10).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].work, pushed(3, "{}"));
+    assert_eq!(case.items().await.len(), 1);
+}
+
+pub async fn fold_in_the_store_equals_the_pure_function(harness: &dyn Harness) {
+    let case = Case(harness);
+    let list = |version: i64, began: i64, json: &str| Work {
+        version: Some(at(version)),
+        payload: Some(SourcePayload { shape: Shape::List, observed: call(began), json: Payload::new(json) }),
+    };
+    let unversioned = Work {
+        version: None,
+        payload: Some(SourcePayload {
+            shape: Shape::Detail,
+            observed: Observed::Push(at(5)),
+            json: Payload::new(r#"{"n":0}"#),
+        }),
+    };
+    let works = [
+        Work::fetch(),
+        Work { version: Some(at(3)), payload: None },
+        unversioned,
+        pushed(1, r#"{"n":1}"#),
+        pushed(2, r#"{"n":2}"#),
+        pushed(2, r#"{"n":3}"#),
+        list(1, 100, r#"{"n":1}"#),
+        list(2, 0, r#"{"n":2}"#),
+        list(2, 200, r#"{"n":3}"#),
+    ];
+    let (mut items, mut expected) = (Vec::new(), Vec::new());
+    for (row, waiting) in works.iter().enumerate() {
+        for (column, incoming) in works.iter().enumerate() {
+            let id = format!("{row}-{column}");
+            items.push((new_item(&id, waiting.clone()), new_item(&id, incoming.clone())));
+            expected.push((product(&id), fold(waiting, incoming)));
+        }
+    }
+    let (waiting, incoming): (Vec<NewItem>, Vec<NewItem>) = items.into_iter().unzip();
+    case.enqueue(waiting).await;
+    case.enqueue(incoming).await;
+    let claimed = case.claim_now(expected.len() + 1).await;
+    assert_eq!(claimed.len(), expected.len());
+    for (key, work) in expected {
+        let item = claimed.iter().find(|item| item.key == key).expect("one item per record");
+        assert_eq!(item.work, work, "{key}");
+    }
+}
+
+pub async fn a_folded_item_takes_the_more_urgent_lane(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![NewItem { lane: Lane::Full, ..new_item("1", pushed(1, "{}")) }]).await;
+    case.enqueue(vec![NewItem { lane: Lane::Webhook, ..new_item("1", pushed(2, "{}")) }]).await;
+    case.enqueue(vec![NewItem { lane: Lane::Verify, ..new_item("1", pushed(3, "{}")) }]).await;
+    assert_eq!(case.claim().await.lane, Lane::Webhook);
+}
+
+pub async fn an_item_is_claimed_by_one_worker_at_a_time(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    case.claim().await;
+    case.nothing_to_claim().await;
+    assert_eq!(case.items().await[0].status, ItemStatus::Processing);
+}
+
+pub async fn concurrent_claims_never_share_an_item(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue((0..60).map(|n| new_item(&n.to_string(), Work::fetch())).collect()).await;
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let queue = Arc::clone(&harness.stores().queue);
+        workers.spawn(async move {
+            let mut mine = Vec::new();
+            for _ in 0..10 {
+                mine.extend(queue.claim(&request(5, LONG)).await.expect("claim"));
+            }
+            mine
+        });
+    }
+    let mut claimed: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
+    // Workers that meet may skip what the other holds for a moment: the rest is there afterwards.
+    for _ in claimed.len()..60 {
+        claimed.push(case.claim().await);
+    }
+    assert_eq!(claimed.iter().map(|item| item.id).collect::<HashSet<_>>().len(), 60);
+    assert_eq!(claimed.iter().map(|item| item.token).collect::<HashSet<_>>().len(), 60);
+    case.nothing_to_claim().await;
+}
+
+pub async fn more_urgent_lanes_are_claimed_first(harness: &dyn Harness) {
+    let case = Case(harness);
+    for lane in [Lane::Full, Lane::Webhook, Lane::Verify, Lane::Operator, Lane::Incremental] {
+        let id = lane.priority().to_string();
+        case.enqueue(vec![NewItem { lane, ..new_item(&id, Work::fetch()) }]).await;
+    }
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        order.push(case.claim().await.lane);
+    }
+    assert_eq!(order, [Lane::Operator, Lane::Webhook, Lane::Incremental, Lane::Full, Lane::Verify]);
+}
+
+pub async fn within_a_lane_what_is_due_longest_is_claimed_first(harness: &dyn Harness) {
+    let case = Case(harness);
+    for id in ["3", "1", "2"] {
+        case.enqueue(vec![new_item(id, Work::fetch())]).await;
+        harness.advance(Duration::from_millis(5)).await;
+    }
+    let mut order = Vec::new();
+    for _ in 0..3 {
+        order.push(case.claim().await.key.id.to_string());
+    }
+    assert_eq!(order, ["3", "1", "2"]);
+}
+
+pub async fn a_claim_takes_only_lanes_as_urgent_as_asked_for_and_no_more_than_the_limit(
+    harness: &dyn Harness,
+) {
+    let case = Case(harness);
+    for (id, lane) in [("1", Lane::Webhook), ("2", Lane::Webhook), ("3", Lane::Incremental)] {
+        case.enqueue(vec![NewItem { lane, ..new_item(id, Work::fetch()) }]).await;
+    }
+    let urgent = |limit| ClaimRequest { up_to: Lane::Webhook, ..request(limit, LONG) };
+    let queue = &harness.stores().queue;
+    assert_eq!(queue.claim(&urgent(1)).await.expect("claim").len(), 1);
+    assert_eq!(
+        case.until("the second", async || queue.claim(&urgent(10)).await.expect("claim").pop()).await.lane,
+        Lane::Webhook
+    );
+    assert!(queue.claim(&urgent(10)).await.expect("claim").is_empty());
+    assert_eq!(case.claim().await.lane, Lane::Incremental);
+}
+
+pub async fn tokens_grow_with_every_claim(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch()), new_item("2", Work::fetch())]).await;
+    let mut last = case.claim().await.token;
+    for _ in 0..3 {
+        let item = case.claim().await;
+        assert!(item.token > last);
+        last = item.token;
+        case.settle(&item, Settle::Release { after: Duration::ZERO, fetch: false, reason: None }).await;
+    }
+}
+
+pub async fn an_expired_lease_makes_the_item_claimable_and_costs_an_attempt(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
+    let first = case.claim_for(SHORT).await;
+    assert_eq!(first.retry_count, 0);
+    harness.advance(LONGER).await;
+    let second = case.claim().await;
+    assert_eq!((second.id, second.retry_count), (first.id, 1));
+    assert_eq!(second.work, first.work);
+    assert_ne!(second.token, first.token);
+}
+
+pub async fn settling_with_an_old_token_changes_nothing(harness: &dyn Harness) {
+    let case = Case(harness);
+    let event = case.accept(event("a", vec![(product("1"), pushed(1, "{}"))])).await;
+    let old = case.claim_for(SHORT).await;
+    harness.advance(LONGER).await;
+    let current = case.claim().await;
+    let settles = [
+        Settle::Complete(Outcome::Applied),
+        Settle::Retry { after: Duration::ZERO, error: "old".into() },
+        Settle::Release { after: Duration::ZERO, fetch: true, reason: None },
+        Settle::DeadLetter { error: "old".into() },
+        Settle::Redirect { to: VENDORS, work: Work::fetch() },
+    ];
+    for settle in settles {
+        let settled = case.settle(&old, settle).await;
+        assert_eq!((settled.accepted, settled.fenced), (0, 1));
+    }
+    case.nothing_to_claim().await;
+    assert_eq!(case.items().await[0].status, ItemStatus::Processing);
+    assert_ne!(case.event(event).await.status, crate::EventStatus::Completed);
+    assert_eq!(case.settle(&current, Settle::Complete(Outcome::Applied)).await.accepted, 1);
+}
+
+pub async fn a_claim_is_settled_once(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    let item = case.claim().await;
+    let release = || Settle::Release { after: LONG, fetch: false, reason: None };
+    assert_eq!(case.settle(&item, release()).await.accepted, 1);
+    let again = case.settle(&item, Settle::DeadLetter { error: "twice".into() }).await;
+    assert_eq!((again.accepted, again.fenced), (0, 1));
+    assert_eq!(case.items().await[0].status, ItemStatus::Pending);
+}
+
+pub async fn a_renewed_lease_keeps_the_item(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    let queue = &harness.stores().queue;
+    // A slow machine may lose the short lease before it renews it; then it tries once more.
+    let held = case.until("a renewed lease", async || {
+        let item = case.claim_for(Duration::from_secs(1)).await;
+        let lease = Lease { id: item.id, token: item.token };
+        queue.renew(&[lease], LONG).await.expect("renew").pop()
+    });
+    let held = held.await;
+    harness.advance(Duration::from_millis(1_200)).await;
+    case.nothing_to_claim().await;
+    assert_eq!(queue.renew(&[held], LONG).await.expect("renew"), [held]);
+}
+
+pub async fn a_lost_lease_is_missing_from_the_renewed_ones(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch()), new_item("2", Work::fetch())]).await;
+    let lost = case.claim_for(SHORT).await;
+    harness.advance(LONGER).await;
+    let one = case.claim().await;
+    let other = case.claim().await;
+    let leases = [&lost, &one, &other].map(|item| Lease { id: item.id, token: item.token });
+    let kept: HashSet<Lease> =
+        harness.stores().queue.renew(&leases, LONG).await.expect("renew").into_iter().collect();
+    assert_eq!(kept, leases[1..].iter().copied().collect());
+}
+
+pub async fn nothing_of_a_paused_entity_type_is_claimed(harness: &dyn Harness) {
+    let case = Case(harness);
+    let operator = &harness.stores().queue_operator;
+    operator.set_paused(&PRODUCTS, true).await.expect("pause");
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    case.enqueue(vec![NewItem { key: key(CUSTOMERS, "2"), ..new_item("2", Work::fetch()) }]).await;
+    assert_eq!(case.claim().await.key.entity, CUSTOMERS);
+    case.nothing_to_claim().await;
+    assert!(operator.paused().await.expect("paused").contains_key(&PRODUCTS));
+    operator.set_paused(&PRODUCTS, false).await.expect("resume");
+    assert_eq!(case.claim().await.key.entity, PRODUCTS);
+    assert!(operator.paused().await.expect("paused").is_empty());
+}
+
+pub async fn waiting_for_work_ends_with_the_timeout(harness: &dyn Harness) {
+    let queue = &harness.stores().queue;
+    let wait = queue.wait(Duration::from_millis(20));
+    tokio::time::timeout(Duration::from_secs(30), wait).await.expect("the wait has an end");
+}
+
+pub async fn one_call_may_queue_work_for_the_same_record_of_two_entity_types(harness: &dyn Harness) {
+    let case = Case(harness);
+    let of =
+        |entity, cause| NewItem { key: key(entity, "1"), lane: Lane::Webhook, work: Work::fetch(), cause };
+    case.enqueue(vec![of(CUSTOMERS, Cause::Operator), of(VENDORS, Cause::Operator)]).await;
+    assert_eq!(case.claim_now(10).await.len(), 2);
+}

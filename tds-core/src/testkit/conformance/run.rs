@@ -1,0 +1,291 @@
+//! Cases of [`crate::SyncRun`].
+#![expect(missing_docs, reason = "the name of a case is its sentence")]
+
+use std::time::Duration;
+
+use super::harness::*;
+use crate::{
+    Cause, Checkpoint, EntityType, ErrorKind, Lane, NewItem, NewRun, Outcome, PageCommit, RecordId, Run,
+    RunFilter, RunId, RunLease, RunStatus, RunType, Settle, Work, WorkerId,
+};
+
+pub(super) fn wish(entity: EntityType) -> NewRun {
+    NewRun {
+        entity,
+        run_type: RunType::Full,
+        source_type: "zoho".into(),
+        since: None,
+        requested_by: "case".into(),
+    }
+}
+
+pub(super) fn checkpoint(pages: i64) -> Checkpoint {
+    Checkpoint {
+        cursor: Some(format!("page {}", pages + 1)),
+        window_from: None,
+        window_to: Some(at(1000)),
+        pages,
+        listed: false,
+    }
+}
+
+/// A page that lists these records, of which the first `queued` need work.
+pub(super) fn page(run: RunId, ids: &[&str], queued: usize, last: bool) -> PageCommit {
+    let item = |id: &&str| NewItem {
+        key: product(id),
+        lane: Lane::Full,
+        work: Work::fetch(),
+        cause: Cause::Run(run),
+    };
+    let unchanged = i64::try_from(ids.len() - queued).expect("a small number");
+    PageCommit {
+        listed: ids.iter().map(|id| RecordId::new(*id)).collect(),
+        items: ids.iter().take(queued).map(item).collect(),
+        unchanged,
+        checkpoint: Checkpoint { listed: last, ..checkpoint(1) },
+        last,
+    }
+}
+
+pub(super) async fn started(harness: &dyn Harness, lease: Duration) -> RunLease {
+    harness.stores().runs.create(wish(PRODUCTS)).await.expect("create");
+    claimed(harness, lease).await.expect("a run to claim")
+}
+
+pub(super) async fn claimed(harness: &dyn Harness, lease: Duration) -> Option<RunLease> {
+    harness.stores().runs.claim_run(&WorkerId("case".into()), lease).await.expect("claim_run")
+}
+
+pub(super) async fn run(harness: &dyn Harness, id: RunId) -> Run {
+    harness.stores().runs.get_run(id).await.expect("get_run").expect("the run exists")
+}
+
+pub(super) async fn commit(harness: &dyn Harness, lease: &RunLease, page: PageCommit) {
+    harness.stores().runs.commit_page(lease.run.id, lease.token, page).await.expect("commit_page");
+}
+
+pub(super) async fn reaches(harness: &dyn Harness, id: RunId, status: RunStatus) -> Run {
+    let look = async || Some(run(harness, id).await).filter(|run| run.status == status);
+    Case(harness).until(&format!("run {}", status.as_str()), look).await
+}
+
+pub(super) async fn finish_one(harness: &dyn Harness) {
+    let item = Case(harness).claim().await;
+    Case(harness).settle(&item, Settle::Complete(Outcome::Applied)).await;
+}
+
+pub async fn at_most_one_run_of_an_entity_type_is_active(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    let first = runs.create(wish(PRODUCTS)).await.expect("create");
+    assert_eq!((first.status, first.total_items), (RunStatus::Pending, 0));
+    assert_eq!(runs.create(wish(PRODUCTS)).await.expect_err("refused").kind(), ErrorKind::Conflict);
+    runs.create(wish(CUSTOMERS)).await.expect("another entity type");
+    runs.cancel(first.id).await.expect("cancel");
+    runs.create(wish(PRODUCTS)).await.expect("the first has ended");
+}
+
+pub async fn a_run_is_leased_to_one_process_at_a_time(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    assert_eq!((lease.run.status, lease.checkpoint), (RunStatus::Running, Checkpoint::default()));
+    assert!(lease.run.started_at.is_some());
+    assert!(claimed(harness, LONG).await.is_none());
+}
+
+pub async fn a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page(harness: &dyn Harness) {
+    let first = started(harness, LONG).await;
+    let committed = page(first.run.id, &["1", "2"], 0, false);
+    commit(harness, &first, committed.clone()).await;
+    harness.stores().runs.renew_run(first.run.id, first.token, SHORT).await.expect("renew_run");
+    harness.advance(LONGER).await;
+    let second = claimed(harness, LONG).await.expect("taken over");
+    assert_eq!((second.run.id, &second.checkpoint), (first.run.id, &committed.checkpoint));
+    assert_eq!((second.run.total_items, second.run.processed_items), (2, 2));
+    assert_ne!(second.token, first.token);
+}
+
+pub async fn every_write_of_a_listing_proves_the_lease(harness: &dyn Harness) {
+    let old = started(harness, SHORT).await;
+    harness.advance(LONGER).await;
+    let current = claimed(harness, LONG).await.expect("taken over");
+    let (runs, id) = (&harness.stores().runs, old.run.id);
+    let results = [
+        runs.renew_run(id, old.token, LONG).await,
+        runs.commit_page(id, old.token, page(id, &["1"], 1, true)).await,
+        runs.hold_deletions(id, old.token, vec![RecordId::new("1")], "many").await,
+        runs.fail(id, old.token, "broken").await,
+    ];
+    for result in results {
+        assert_eq!(result.expect_err("refused").kind(), ErrorKind::Conflict);
+    }
+    let now = run(harness, id).await;
+    assert_eq!((now.status, now.total_items, now.held_deletions), (RunStatus::Running, 0, 0));
+    Case(harness).nothing_to_claim().await;
+    commit(harness, &current, page(id, &["1"], 0, true)).await;
+}
+
+pub async fn a_run_that_is_given_back_can_be_taken_at_once(harness: &dyn Harness) {
+    let first = started(harness, LONG).await;
+    harness.stores().runs.renew_run(first.run.id, first.token, Duration::ZERO).await.expect("renew_run");
+    let second = Case(harness).until("the run", async || claimed(harness, LONG).await).await;
+    assert_eq!(second.run.id, first.run.id);
+}
+
+pub async fn a_page_is_committed_with_its_items_counts_and_checkpoint(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1", "2", "3"], 1, false)).await;
+    let now = run(harness, lease.run.id).await;
+    assert_eq!((now.total_items, now.processed_items, now.unchanged_items, now.pages), (3, 2, 2, 1));
+    assert!(!now.listing_done);
+    assert_eq!(case.claim().await.key, product("1"));
+    case.nothing_to_claim().await;
+}
+
+pub async fn a_run_ends_when_its_list_was_read_and_every_listed_record_has_ended(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1", "2"], 2, false)).await;
+    finish_one(harness).await;
+    finish_one(harness).await;
+    commit(harness, &lease, page(id, &["3"], 1, true)).await;
+    let now = run(harness, id).await;
+    assert_eq!((now.status, now.listing_done, now.total_items), (RunStatus::Running, true, 3));
+    assert!(claimed(harness, LONG).await.is_none(), "there is nothing to list any more");
+    finish_one(harness).await;
+    let ended = reaches(harness, id, RunStatus::Completed).await;
+    assert_eq!((ended.processed_items, ended.failed_items), (3, 0));
+    assert_eq!(ended.progress_percent, 100.0);
+    assert!(ended.completed_at.is_some());
+}
+
+pub async fn a_run_that_finds_nothing_to_do_ends_with_its_last_page(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1"], 0, true)).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    let empty = started(harness, LONG).await;
+    commit(harness, &empty, page(empty.run.id, &[], 0, true)).await;
+    reaches(harness, empty.run.id, RunStatus::Completed).await;
+}
+
+pub async fn a_record_that_is_listed_twice_counts_once(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1", "2"], 2, false)).await;
+    finish_one(harness).await;
+    finish_one(harness).await;
+    commit(harness, &lease, page(id, &["2", "3"], 2, true)).await;
+    finish_one(harness).await;
+    finish_one(harness).await;
+    let ended = reaches(harness, id, RunStatus::Completed).await;
+    assert_eq!((ended.total_items, ended.processed_items), (3, 3));
+}
+
+pub async fn work_of_a_run_that_is_folded_into_a_waiting_item_counts_too(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.accept(event("a", vec![(product("1"), pushed(9, "{}"))])).await;
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1"], 1, true)).await;
+    assert_eq!(run(harness, lease.run.id).await.status, RunStatus::Running);
+    finish_one(harness).await;
+    case.nothing_to_claim().await;
+    let ended = reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(ended.processed_items, 1);
+}
+
+pub async fn a_run_with_dead_letters_ends_completed_with_errors(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1", "2"], 2, true)).await;
+    finish_one(harness).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    let ended = reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
+    assert_eq!((ended.total_items, ended.processed_items, ended.failed_items), (2, 2, 1));
+}
+
+pub async fn the_cursor_moves_to_the_end_of_the_window_when_a_run_ends(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1"], 1, true)).await;
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), None);
+    finish_one(harness).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
+    let failed = started(harness, LONG).await;
+    let mut further = page(failed.run.id, &["1"], 0, false);
+    further.checkpoint.window_to = Some(at(2000));
+    commit(harness, &failed, further).await;
+    runs.fail(failed.run.id, failed.token, "broken").await.expect("fail");
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
+    assert_eq!(runs.cursor(&CUSTOMERS).await.expect("cursor"), None);
+}
+
+pub async fn a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &[], 0, true)).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    let since = NewRun { run_type: RunType::Incremental, since: Some(at(5000)), ..wish(PRODUCTS) };
+    runs.create(since).await.expect("create");
+    let lease = claimed(harness, LONG).await.expect("a run to claim");
+    let mut all = page(lease.run.id, &[], 0, true);
+    all.checkpoint.window_from = Some(at(5000));
+    all.checkpoint.window_to = Some(at(6000));
+    commit(harness, &lease, all).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
+}
+
+pub async fn a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    commit(harness, &lease, page(id, &["1"], 0, false)).await;
+    assert_eq!(runs.cancel(id).await.expect("cancel").status, RunStatus::Cancelled);
+    let refused = runs.commit_page(id, lease.token, page(id, &["2"], 0, true)).await;
+    assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Conflict);
+    let refused = runs.renew_run(id, lease.token, LONG).await;
+    assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Conflict);
+    assert_eq!(runs.cancel(id).await.expect_err("it has ended").kind(), ErrorKind::Conflict);
+    assert_eq!(run(harness, id).await.total_items, 1);
+}
+
+pub async fn a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    let mut lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1"], 0, false)).await;
+    for cancelled in [false, true] {
+        match cancelled {
+            true => drop(runs.cancel(id).await.expect("cancel")),
+            false => {
+                runs.fail(id, lease.token, "no answer").await.expect("fail");
+                let failed = run(harness, id).await;
+                assert_eq!(failed.status, RunStatus::Failed);
+                assert!(failed.error_log.expect("a reason").contains("no answer"));
+            }
+        }
+        assert!(claimed(harness, LONG).await.is_none());
+        assert_eq!(runs.resume(id).await.expect("resume").id, id);
+        lease = claimed(harness, LONG).await.expect("the resumed run");
+        assert_eq!((lease.run.id, lease.checkpoint.pages, lease.run.total_items), (id, 1, 1));
+    }
+    commit(harness, &lease, page(id, &["2"], 0, true)).await;
+    reaches(harness, id, RunStatus::Completed).await;
+}
+
+pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    let first = runs.create(wish(PRODUCTS)).await.expect("create").id;
+    let second = runs.create(wish(CUSTOMERS)).await.expect("create").id;
+    runs.cancel(first).await.expect("cancel");
+    let third = runs.create(wish(PRODUCTS)).await.expect("create").id;
+    let ids = async |filter: RunFilter, limit| -> Vec<RunId> {
+        let listed = runs.list_runs(&filter, limit).await.expect("list_runs");
+        listed.into_iter().map(|run| run.id).collect()
+    };
+    assert_eq!(ids(RunFilter::default(), 10).await, [third, second, first]);
+    assert_eq!(ids(RunFilter::default(), 2).await, [third, second]);
+    assert_eq!(ids(RunFilter { entity: Some(PRODUCTS), status: None }, 10).await, [third, first]);
+    let cancelled = RunFilter { entity: None, status: Some(RunStatus::Cancelled) };
+    assert_eq!(ids(cancelled, 10).await, [first]);
+}

@@ -1,0 +1,133 @@
+//! The list of all cases: one test of each.
+
+/// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
+/// fresh [`Harness`](crate::testkit::conformance::Harness).
+#[macro_export]
+macro_rules! conformance {
+    ($make:ident) => {
+        $crate::conformance_topic!($make, inbox:
+            an_accepted_event_and_its_work_are_there_when_accept_returns,
+            a_delivery_that_is_there_already_changes_nothing_and_queues_nothing,
+            one_delivery_accepted_many_times_at_once_is_stored_once,
+            the_body_is_kept_byte_for_byte_with_its_headers,
+            an_ignored_event_is_completed_and_queues_nothing,
+            an_event_that_was_not_understood_is_failed_with_the_reason,
+            an_event_gets_the_outcome_of_its_item,
+            events_folded_into_a_newer_one_are_superseded,
+            an_event_of_several_records_ends_with_its_last_item,
+            an_event_whose_item_became_a_dead_letter_is_failed_with_the_error,
+            an_event_is_processed_only_with_its_own_work,
+            a_replayed_event_is_pending_again_and_follows_its_items,
+            pages_of_events_come_newest_first_and_show_each_event_once,
+            the_search_for_events_takes_its_text_literally_and_without_regard_to_case,
+            inbox_stats_count_by_status_and_entity_type,
+        );
+        $crate::conformance_topic!($make, queue:
+            at_most_one_live_item_per_record_exists,
+            fold_in_the_store_equals_the_pure_function,
+            a_folded_item_takes_the_more_urgent_lane,
+            an_item_is_claimed_by_one_worker_at_a_time,
+            concurrent_claims_never_share_an_item,
+            more_urgent_lanes_are_claimed_first,
+            within_a_lane_what_is_due_longest_is_claimed_first,
+            a_claim_takes_only_lanes_as_urgent_as_asked_for_and_no_more_than_the_limit,
+            tokens_grow_with_every_claim,
+            an_expired_lease_makes_the_item_claimable_and_costs_an_attempt,
+            settling_with_an_old_token_changes_nothing,
+            a_claim_is_settled_once,
+            a_renewed_lease_keeps_the_item,
+            a_lost_lease_is_missing_from_the_renewed_ones,
+            nothing_of_a_paused_entity_type_is_claimed,
+            waiting_for_work_ends_with_the_timeout,
+            one_call_may_queue_work_for_the_same_record_of_two_entity_types,
+        );
+        $crate::conformance_topic!($make, settle:
+            a_completed_item_goes_to_the_archive_under_its_id,
+            work_that_arrives_meanwhile_makes_the_item_pending_again,
+            a_fetch_that_is_asked_for_while_another_is_under_way_is_not_lost,
+            work_that_arrives_during_a_failing_attempt_is_tried_at_once,
+            a_retry_waits_for_its_delay_and_spends_an_attempt,
+            a_release_spends_no_attempt,
+            a_release_waits_for_its_delay,
+            a_release_that_asks_for_a_fetch_drops_the_payload,
+            a_dead_letter_is_kept_and_does_not_block_newer_work_of_its_record,
+            a_redirected_item_moves_with_its_event_to_the_other_entity_type,
+            settlements_of_one_call_are_judged_one_by_one,
+        );
+        $crate::conformance_topic!($make, operator:
+            pages_of_items_come_newest_first_and_show_each_item_once,
+            filters_select_items_and_take_their_text_literally,
+            one_item_is_shown_with_its_payload_and_its_attempts,
+            a_retried_dead_letter_is_due_with_its_attempts_counted_anew,
+            a_waiting_retry_can_be_made_due,
+            a_dead_letter_retried_beside_newer_work_makes_no_second_live_item,
+            a_later_success_of_the_record_resolves_its_older_dead_letters,
+            a_discarded_item_ends_with_its_error_kept,
+            waiting_items_can_be_discarded_and_items_in_work_are_left_alone,
+            stats_count_items_by_status_and_entity_type,
+            pruning_deletes_what_ended_and_dead_letters_only_where_asked,
+        );
+        $crate::conformance_topic!($make, run:
+            at_most_one_run_of_an_entity_type_is_active,
+            a_run_is_leased_to_one_process_at_a_time,
+            a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page,
+            every_write_of_a_listing_proves_the_lease,
+            a_run_that_is_given_back_can_be_taken_at_once,
+            a_page_is_committed_with_its_items_counts_and_checkpoint,
+            a_run_ends_when_its_list_was_read_and_every_listed_record_has_ended,
+            a_run_that_finds_nothing_to_do_ends_with_its_last_page,
+            a_record_that_is_listed_twice_counts_once,
+            work_of_a_run_that_is_folded_into_a_waiting_item_counts_too,
+            a_run_with_dead_letters_ends_completed_with_errors,
+            the_cursor_moves_to_the_end_of_the_window_when_a_run_ends,
+            a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread,
+            a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done,
+            a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
+            runs_are_listed_newest_first,
+        );
+        $crate::conformance_topic!($make, sweep:
+            missing_records_are_those_that_no_page_listed_and_nobody_saw_since,
+            held_deletions_end_the_run_with_errors_and_wait_for_a_person,
+            held_deletions_are_not_released_beside_an_active_run,
+        );
+        $crate::conformance_topic!($make, schedule:
+            one_process_leads_at_a_time,
+            leadership_ends_with_its_lease,
+            a_leader_can_resign_and_nobody_else_for_it,
+            a_schedule_is_due_one_period_after_it_was_first_seen_and_then_once_a_period,
+        );
+        $crate::conformance_topic!($make, mirror:
+            a_new_record_is_written_and_its_state_is_known,
+            a_newer_read_is_written_and_an_older_one_is_not,
+            the_same_again_is_unchanged_and_moves_the_time_of_the_sighting,
+            equal_versions_with_other_content_go_by_the_time_of_the_sighting,
+            a_source_that_goes_back_is_believed_when_a_second_read_confirms_it,
+            columns_that_a_read_does_not_show_keep_their_values,
+            money_keeps_its_digits,
+            volatile_columns_change_without_a_new_version,
+            a_deletion_is_a_tombstone_that_only_a_later_read_lifts,
+            a_deletion_seen_before_the_accepted_read_is_stale,
+            children_are_replaced_as_a_set_and_stay_where_a_read_does_not_show_them,
+            a_set_that_shrinks_much_is_believed_when_a_second_read_shows_it_too,
+            a_record_that_cannot_be_written_fails_alone,
+            the_hash_of_the_list_row_is_kept_with_the_detail_that_it_caused,
+        );
+    };
+}
+
+/// Makes one test of every case of a topic; used by [`crate::conformance!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_topic {
+    ($make:ident, $topic:ident: $($case:ident,)+) => {
+        mod $topic {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let harness = super::$make().await;
+                    $crate::testkit::conformance::$topic::$case(&harness).await;
+                }
+            )+
+        }
+    };
+}

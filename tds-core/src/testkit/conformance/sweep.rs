@@ -1,0 +1,77 @@
+//! Cases of [`crate::SyncRun`] about what a full sync did not find.
+#![expect(missing_docs, reason = "the name of a case is its sentence")]
+
+use std::time::Duration;
+
+use super::{
+    harness::*,
+    mirror::{PRODUCT_SCHEMA, applied, apply},
+    run::{claimed, commit, finish_one, page, reaches, run, started, wish},
+};
+use crate::{ErrorKind, Interval, Observed, RecordId, RunStatus, testkit::RecordBuilder};
+
+/// Products that the target knows before a run begins.
+async fn known(harness: &dyn Harness, ids: &[&str]) {
+    for id in ids {
+        let read = RecordBuilder::new(&PRODUCTS, id).version(at(1)).read(at(10), at(11));
+        applied(harness, &PRODUCT_SCHEMA, read).await;
+    }
+    harness.advance(Duration::from_millis(20)).await;
+}
+
+pub async fn missing_records_are_those_that_no_page_listed_and_nobody_saw_since(harness: &dyn Harness) {
+    known(harness, &["listed", "gone", "deleted", "seen"]).await;
+    let absent = crate::Read {
+        content: crate::Content::Absent,
+        ..RecordBuilder::new(&PRODUCTS, "deleted").read(at(20), at(21))
+    };
+    apply(harness, &PRODUCT_SCHEMA, absent).await.expect("applied");
+    harness.advance(Duration::from_millis(20)).await;
+    let lease = started(harness, LONG).await;
+    harness.advance(Duration::from_millis(20)).await;
+    // Far in the future, so that it is after the beginning of the run by every clock.
+    let future = time::macros::datetime!(2100-01-01 00:00 UTC);
+    let later = Observed::Call(Interval { began: future, ended: future });
+    let again = RecordBuilder::new(&PRODUCTS, "seen").version(at(1)).seen(crate::Shape::Detail, later);
+    applied(harness, &PRODUCT_SCHEMA, again).await;
+    let new = RecordBuilder::new(&PRODUCTS, "new").version(at(1)).read(at(10), at(11));
+    applied(harness, &PRODUCT_SCHEMA, new).await;
+    commit(harness, &lease, page(lease.run.id, &["listed"], 0, false)).await;
+    let missing = harness.stores().runs.missing(lease.run.id, &PRODUCTS).await.expect("missing");
+    assert_eq!(missing, (4, vec![RecordId::new("gone")]));
+}
+
+pub async fn held_deletions_end_the_run_with_errors_and_wait_for_a_person(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    let gone = vec![RecordId::new("1"), RecordId::new("2")];
+    runs.hold_deletions(id, lease.token, gone, "2 of 3 were not listed").await.expect("hold_deletions");
+    commit(harness, &lease, page(id, &["3"], 0, true)).await;
+    let held = reaches(harness, id, RunStatus::CompletedWithErrors).await;
+    assert_eq!((held.held_deletions, held.total_items), (2, 1));
+    assert!(held.error_log.expect("a reason").contains("2 of 3 were not listed"));
+    case.nothing_to_claim().await;
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
+    assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 2);
+    let active = run(harness, id).await;
+    assert_eq!((active.status, active.held_deletions), (RunStatus::Running, 0));
+    assert!(claimed(harness, LONG).await.is_none(), "its list is not read again");
+    finish_one(harness).await;
+    finish_one(harness).await;
+    let ended = reaches(harness, id, RunStatus::Completed).await;
+    assert_eq!(ended.processed_items, ended.total_items);
+    assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 0, "there is nothing left to release");
+}
+
+pub async fn held_deletions_are_not_released_beside_an_active_run(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    runs.hold_deletions(id, lease.token, vec![RecordId::new("1")], "many").await.expect("hold_deletions");
+    commit(harness, &lease, page(id, &[], 0, true)).await;
+    reaches(harness, id, RunStatus::CompletedWithErrors).await;
+    let active = runs.create(wish(PRODUCTS)).await.expect("create");
+    assert_eq!(runs.confirm_deletions(id).await.expect_err("refused").kind(), ErrorKind::Conflict);
+    runs.cancel(active.id).await.expect("cancel");
+    assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 1);
+}

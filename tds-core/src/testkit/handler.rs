@@ -1,0 +1,59 @@
+//! A handler that does what a test says.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use crate::{Claimed, Done, EntityHandler, EntityType, Handled, Outcome, RecordId};
+
+/// Answers what was scripted for a record, in order; `Applied` where nothing is left.
+pub struct ScriptedHandler {
+    entity: EntityType,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    answers: HashMap<RecordId, VecDeque<Handled>>,
+    seen: Vec<Claimed>,
+}
+
+impl ScriptedHandler {
+    /// A handler of this entity type.
+    #[must_use]
+    pub fn new(entity: EntityType) -> Self {
+        Self { entity, book: Mutex::default() }
+    }
+
+    /// Adds an answer for a record.
+    pub fn answer(&self, id: &str, answer: Handled) {
+        self.book().answers.entry(RecordId::new(id)).or_default().push_back(answer);
+    }
+
+    /// Every item that was handed over, in order.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Claimed> {
+        self.book().seen.clone()
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EntityHandler for ScriptedHandler {
+    fn entity(&self) -> &EntityType {
+        &self.entity
+    }
+
+    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
+        let mut book = self.book();
+        book.seen.extend_from_slice(batch);
+        let mut answer = |item: &Claimed| book.answers.get_mut(&item.key.id)?.pop_front();
+        batch.iter().map(|item| answer(item).unwrap_or(Ok(Done::Outcome(Outcome::Applied)))).collect()
+    }
+}

@@ -1,0 +1,183 @@
+//! A source whose records a test changes.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Bound,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::RecordBuilder;
+use crate::{
+    Clock, Content, Error, Fields, Interval, Lane, ListPage, ListRequest, Listed, MirrorSchema, Observed,
+    Payload, Profile, Read, Record, RecordId, RecordKey, Result, Shape, Source, SourcePayload, Work,
+    list_hash,
+};
+
+/// A source in memory. Lists are ordered by id, in pages, and show whole records.
+pub struct ScriptedSource {
+    schema: MirrorSchema,
+    profile: Profile,
+    clock: Arc<dyn Clock>,
+    page_size: usize,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    records: BTreeMap<RecordId, Record>,
+    errors: VecDeque<Error>,
+    fetches: usize,
+}
+
+/// The JSON that [`RecordBuilder::build`] writes.
+#[derive(Deserialize)]
+struct Body {
+    id: String,
+    #[serde(with = "time::serde::rfc3339::option")]
+    version: Option<OffsetDateTime>,
+    fields: Fields,
+    volatile: Fields,
+    children: BTreeMap<String, Vec<Fields>>,
+}
+
+impl ScriptedSource {
+    /// An empty source; the clock says when calls begin and end.
+    #[must_use]
+    pub fn new(schema: MirrorSchema, clock: Arc<dyn Clock>) -> Self {
+        let profile = Profile {
+            needs_detail: false,
+            detail_max_age: None,
+            fetch_batch: 10,
+            sibling: None,
+            complete_list: true,
+        };
+        Self { schema, profile, clock, page_size: 2, book: Mutex::default() }
+    }
+
+    /// Takes another profile.
+    #[must_use]
+    pub fn with_profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Takes another number of rows in a page.
+    #[must_use]
+    pub fn with_page_size(mut self, rows: usize) -> Self {
+        self.page_size = rows.max(1);
+        self
+    }
+
+    /// Adds or changes a record.
+    pub fn put(&self, record: RecordBuilder) {
+        let record = record.build();
+        self.book().records.insert(record.id.clone(), record);
+    }
+
+    /// Deletes a record.
+    pub fn remove(&self, id: &str) {
+        self.book().records.remove(&RecordId::new(id));
+    }
+
+    /// Lets the next call fail.
+    pub fn fail_next(&self, error: Error) {
+        self.book().errors.push_back(error);
+    }
+
+    /// How many records were asked for by id.
+    #[must_use]
+    pub fn fetches(&self) -> usize {
+        self.book().fetches
+    }
+
+    /// What a push of the record's present state would bring.
+    #[must_use]
+    pub fn pushed(&self, id: &str) -> Option<(RecordKey, Work)> {
+        let record = self.book().records.get(&RecordId::new(id)).cloned()?;
+        let key = RecordKey::new(self.schema.entity.clone(), record.id.clone());
+        let observed = Observed::Push(self.clock.now());
+        let payload = SourcePayload { shape: Shape::Webhook, observed, json: record.raw };
+        Some((key, Work { version: record.version, payload: Some(payload) }))
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, id: &RecordId) -> Result<Read> {
+        let began = self.clock.now();
+        let found = {
+            let mut book = self.book();
+            book.fetches += 1;
+            if let Some(error) = book.errors.pop_front() {
+                return Err(error);
+            }
+            book.records.get(id).cloned()
+        };
+        let observed = Observed::Call(Interval { began, ended: self.clock.now() });
+        let content = found.map_or(Content::Absent, |record| Content::Present(Box::new(record)));
+        let key = RecordKey::new(self.schema.entity.clone(), id.clone());
+        Ok(Read { key, shape: Shape::Detail, observed, content, listed: None })
+    }
+}
+
+#[async_trait]
+impl Source for ScriptedSource {
+    fn schema(&self) -> &MirrorSchema {
+        &self.schema
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        let began = self.clock.now();
+        let mut book = self.book();
+        if let Some(error) = book.errors.pop_front() {
+            return Err(error);
+        }
+        let after = request.cursor.as_ref().map_or(Bound::Unbounded, |id| Bound::Excluded(RecordId::new(id)));
+        let changed = |record: &&Record| request.since.is_none() || record.version >= request.since;
+        let mut wanted =
+            book.records.range((after, Bound::Unbounded)).map(|(_, record)| record).filter(changed);
+        let page: Vec<Record> = wanted.by_ref().take(self.page_size).cloned().collect();
+        let more = wanted.next().is_some();
+        drop(book);
+        let next = page.last().filter(|_| more).map(|record| record.id.to_string());
+        let observed = Interval { began, ended: self.clock.now() };
+        let rows = page.into_iter().map(|record| Listed {
+            id: record.id.clone(),
+            version: record.version,
+            hash: list_hash(&record),
+            payload: Some(SourcePayload {
+                shape: Shape::List,
+                observed: Observed::Call(observed),
+                json: record.raw,
+            }),
+        });
+        Ok(ListPage { rows: rows.collect(), next, observed })
+    }
+
+    async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
+        ids.iter().map(|id| self.read(id)).collect()
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        let body: Body = serde_json::from_str(payload.json.as_str())
+            .map_err(|error| Error::invalid("the payload is no record").with_source(error))?;
+        Ok(Record {
+            entity: self.schema.entity.clone(),
+            id: RecordId::new(body.id),
+            version: body.version,
+            fields: body.fields,
+            volatile: body.volatile,
+            children: body.children,
+            raw: Payload::new(payload.json.as_str()),
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! The bulk engine over the store in memory and a scripted source.
+#![cfg(feature = "testkit")]
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+use tds_core::{
+    Bulk, BulkSettings, EntityType, Error, ErrorKind, MirrorHandler, MirrorSchema, NewRun, QueueOperator,
+    Registry, Retry, Run, RunId, RunStatus, RunType, ShutdownTrigger, SyncRun, SystemClock, Worker,
+    WorkerSettings,
+    memory::MemoryStore,
+    testkit::{RecordBuilder, ScriptedSource},
+};
+use time::{OffsetDateTime, macros::datetime};
+use tokio::task::JoinSet;
+
+const PRODUCTS: EntityType = EntityType::from_static("products");
+const LONG_AGO: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
+
+struct Setup {
+    source: Arc<ScriptedSource>,
+    store: MemoryStore,
+}
+
+/// The running engine; it stops when dropped.
+struct Engine {
+    trigger: ShutdownTrigger,
+    tasks: JoinSet<()>,
+}
+
+impl Setup {
+    fn with(records: usize) -> Self {
+        let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
+        let source = Arc::new(ScriptedSource::new(schema, Arc::new(SystemClock)));
+        let store = MemoryStore::new(Arc::new(SystemClock));
+        for n in 0..records {
+            source.put(record(n, "old"));
+        }
+        Self { source, store }
+    }
+
+    fn engine(&self) -> Engine {
+        let clock = Arc::new(SystemClock);
+        let store = Arc::new(self.store.clone());
+        let handler = MirrorHandler::new(self.source.clone(), store.clone(), clock.clone());
+        let registry = Registry::new().with_handler(Arc::new(handler)).with_source(self.source.clone());
+        let bulk_settings = BulkSettings {
+            lease: Duration::from_secs(5),
+            poll: Duration::from_millis(10),
+            ..BulkSettings::default()
+        };
+        let worker_settings = WorkerSettings { poll: Duration::from_millis(20), ..WorkerSettings::default() };
+        let bulk = Bulk::new(registry.clone(), store.clone(), store.clone(), clock, bulk_settings);
+        let worker = Worker::new(store, registry, worker_settings);
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let mut tasks = JoinSet::new();
+        let for_worker = shutdown.clone();
+        tasks.spawn(async move { bulk.run(shutdown).await });
+        tasks.spawn(async move { worker.run(for_worker).await });
+        Engine { trigger, tasks }
+    }
+
+    async fn wish(&self, run_type: RunType) -> RunId {
+        let run = NewRun {
+            entity: PRODUCTS,
+            run_type,
+            source_type: "scripted".to_owned(),
+            since: None,
+            requested_by: "test".to_owned(),
+        };
+        self.store.create(run).await.expect("a run").id
+    }
+
+    async fn run(&self, id: RunId) -> Run {
+        self.store.get_run(id).await.expect("readable").expect("there")
+    }
+
+    async fn ended(&self, id: RunId) -> Run {
+        self.until(id, |run| !run.status.is_active()).await
+    }
+
+    async fn until(&self, id: RunId, condition: impl Fn(&Run) -> bool) -> Run {
+        for _ in 0..1_500 {
+            let run = self.run(id).await;
+            if condition(&run) {
+                return run;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the run does not get there: {:#?}", self.run(id).await);
+    }
+}
+
+impl Engine {
+    async fn stop(mut self) {
+        self.trigger.shutdown();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn record(n: usize, name: &str) -> RecordBuilder {
+    RecordBuilder::new(&PRODUCTS, &format!("{n:04}")).version(LONG_AGO).fields(json!({"name": name}))
+}
+
+fn throttled() -> Error {
+    let retry = Retry::Throttled { retry_after: Duration::from_millis(20) };
+    Error::new(ErrorKind::RateLimited, retry, "too many requests")
+}
+
+#[tokio::test]
+async fn a_full_sync_brings_every_record_and_its_numbers_add_up() {
+    let setup = Setup::with(25);
+    let engine = setup.engine();
+    let run = setup.wish(RunType::Full).await;
+    let run = setup.ended(run).await;
+    assert_eq!(run.status, RunStatus::Completed, "{run:?}");
+    assert_eq!((run.total_items, run.processed_items, run.failed_items, run.pages), (25, 25, 0, 14));
+    assert_eq!(setup.store.rows(&PRODUCTS).len(), 25);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_full_sync_queues_nothing() {
+    let setup = Setup::with(25);
+    let engine = setup.engine();
+    let first = setup.wish(RunType::Full).await;
+    setup.ended(first).await;
+    let items = setup.store.stats().await.expect("stats").queue.completed;
+    let second = setup.wish(RunType::Full).await;
+    let second = setup.ended(second).await;
+    assert_eq!((second.total_items, second.processed_items, second.unchanged_items), (25, 25, 25));
+    assert_eq!(setup.store.stats().await.expect("stats").queue.completed, items);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_is_cut_short_resumes_at_its_checkpoint() {
+    let setup = Setup::with(400);
+    let run = setup.wish(RunType::Full).await;
+    let engine = setup.engine();
+    // The source is throttled again and again, so that there is a middle.
+    let source = Arc::clone(&setup.source);
+    let throttling = tokio::spawn(async move {
+        loop {
+            source.fail_next(throttled());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    setup.until(run, |run| run.pages >= 3).await;
+    engine.stop().await;
+    throttling.abort();
+    let cut = setup.run(run).await;
+    assert_eq!(cut.status, RunStatus::Running, "it is not over");
+
+    let engine = setup.engine();
+    let ended = setup.ended(run).await;
+    assert_eq!(ended.status, RunStatus::Completed, "{ended:?}");
+    assert_eq!((ended.total_items, ended.pages), (400, 201), "no page was committed twice");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_throttled_or_failing_page_is_waited_for() {
+    let setup = Setup::with(4);
+    setup.source.fail_next(throttled());
+    setup.source.fail_next(Error::unavailable("away for a moment"));
+    let engine = setup.engine();
+    let run = setup.wish(RunType::Full).await;
+    assert_eq!(setup.ended(run).await.status, RunStatus::Completed);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_fails_the_run_with_its_reason_and_it_can_be_resumed() {
+    let setup = Setup::with(4);
+    let retry = Retry::Permanent;
+    setup.source.fail_next(Error::new(ErrorKind::Protocol, retry, "the list has no key `items`"));
+    let engine = setup.engine();
+    let run = setup.wish(RunType::Full).await;
+    let failed = setup.ended(run).await;
+    assert_eq!(failed.status, RunStatus::Failed);
+    assert!(failed.error_log.is_some_and(|log| log.contains("no key `items`")));
+    setup.store.resume(run).await.expect("resumable");
+    assert_eq!(setup.ended(run).await.status, RunStatus::Completed);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn few_deletions_are_confirmed_and_many_wait_for_a_person() {
+    let setup = Setup::with(60);
+    let engine = setup.engine();
+    let first = setup.wish(RunType::Full).await;
+    setup.ended(first).await;
+    (0..5).for_each(|n| setup.source.remove(&format!("{n:04}")));
+    let few = setup.wish(RunType::Full).await;
+    assert_eq!(setup.ended(few).await.status, RunStatus::Completed);
+    let gone = || setup.store.rows(&PRODUCTS).values().filter(|row| row.deleted_at.is_some()).count();
+    assert_eq!(gone(), 5);
+
+    (5..30).for_each(|n| setup.source.remove(&format!("{n:04}")));
+    let many = setup.wish(RunType::Full).await;
+    let held = setup.ended(many).await;
+    assert_eq!((held.status, held.held_deletions), (RunStatus::CompletedWithErrors, 25), "{held:?}");
+    assert_eq!(gone(), 5, "nothing is marked by itself");
+    assert_eq!(setup.store.confirm_deletions(many).await.expect("released"), 25);
+    setup.until(many, |run| !run.status.is_active() && run.held_deletions == 0).await;
+    assert_eq!(gone(), 30);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_incremental_sync_asks_only_for_what_changed() {
+    let setup = Setup::with(20);
+    let engine = setup.engine();
+    let full = setup.wish(RunType::Full).await;
+    setup.ended(full).await;
+    let cursor = setup.store.cursor(&PRODUCTS).await.expect("readable").expect("set by the full run");
+    setup.source.put(record(7, "new").version(cursor));
+    let incremental = setup.wish(RunType::Incremental).await;
+    let run = setup.ended(incremental).await;
+    assert_eq!((run.status, run.total_items), (RunStatus::Completed, 1), "{run:?}");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_of_an_unknown_entity_type_fails_instead_of_hanging() {
+    let setup = Setup::with(0);
+    let engine = setup.engine();
+    let run = NewRun {
+        entity: EntityType::from_static("projects"),
+        run_type: RunType::Full,
+        source_type: "scripted".to_owned(),
+        since: None,
+        requested_by: "test".to_owned(),
+    };
+    let run = setup.store.create(run).await.expect("a run").id;
+    assert_eq!(setup.ended(run).await.status, RunStatus::Failed);
+    engine.stop().await;
+}

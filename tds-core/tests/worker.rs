@@ -1,0 +1,265 @@
+//! The worker over the store in memory: what becomes of items, whatever their handlers do.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tds_core::{
+    Cause, Claimed, Done, EntityHandler, EntityType, Error, ErrorKind, Handled, ItemFilter, ItemStatus,
+    ItemView, Lane, NewItem, Outcome, Queue, QueueOperator, RecordId, RecordKey, Registry, Retry,
+    RetryPolicy, ShutdownTrigger, SystemClock, Work, Worker, WorkerSettings, memory::MemoryStore,
+};
+use tokio::{sync::Semaphore, task::JoinHandle};
+
+const PRODUCTS: EntityType = EntityType::from_static("products");
+const INVOICES: EntityType = EntityType::from_static("invoices");
+
+/// Handles records by their id: the id says what happens.
+struct Scripted {
+    entity: EntityType,
+    gate: Arc<Semaphore>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl EntityHandler for Scripted {
+    fn entity(&self) -> &EntityType {
+        &self.entity
+    }
+
+    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
+        let mut results = Vec::new();
+        for item in batch {
+            let id = item.key.id.as_str();
+            self.seen.lock().unwrap().push(id.to_owned());
+            if id.starts_with("gated") {
+                self.gate.acquire().await.unwrap().forget();
+            }
+            assert!(!id.starts_with("panic"), "the handler was told to panic");
+            results.push(result_of(id, item.retry_count));
+        }
+        results
+    }
+}
+
+fn result_of(id: &str, failed_before: u32) -> Handled {
+    match id.split('-').next().unwrap_or_default() {
+        "invalid" => Err(Error::invalid("rate is no number: abc")),
+        "flaky" if failed_before < 2 => Err(Error::unavailable("the source is away")),
+        "broken" => Err(Error::unavailable("the source is away for good")),
+        "throttled" => Err(Error::new(
+            ErrorKind::RateLimited,
+            Retry::Throttled { retry_after: Duration::from_millis(20) },
+            "too many requests",
+        )),
+        "moved" => Ok(Done::Redirect(INVOICES, Work::fetch())),
+        _ => Ok(Done::Outcome(Outcome::Applied)),
+    }
+}
+
+struct Setup {
+    store: MemoryStore,
+    gate: Arc<Semaphore>,
+    seen: Arc<Mutex<Vec<String>>>,
+    trigger: ShutdownTrigger,
+    worker: JoinHandle<()>,
+}
+
+fn start(concurrency: usize) -> Setup {
+    let store = MemoryStore::new(Arc::new(SystemClock));
+    start_on(store, concurrency)
+}
+
+fn start_on(store: MemoryStore, concurrency: usize) -> Setup {
+    let (gate, seen) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
+    let mut registry = Registry::new();
+    for entity in [PRODUCTS, INVOICES] {
+        let (gate, seen) = (Arc::clone(&gate), Arc::clone(&seen));
+        registry = registry.with_handler(Arc::new(Scripted { entity, gate, seen }));
+    }
+    let settings = WorkerSettings {
+        concurrency,
+        lease: Duration::from_secs(5),
+        policy: RetryPolicy {
+            max_attempts: 4,
+            base: Duration::from_millis(1),
+            max: Duration::from_millis(5),
+        },
+        grace: Duration::from_millis(300),
+        poll: Duration::from_millis(20),
+        ..WorkerSettings::default()
+    };
+    let (trigger, shutdown) = ShutdownTrigger::new();
+    let worker = Worker::new(Arc::new(store.clone()), registry, settings);
+    let worker = tokio::spawn(async move { worker.run(shutdown).await });
+    Setup { store, gate, seen, trigger, worker }
+}
+
+fn item(entity: EntityType, id: &str, lane: Lane) -> NewItem {
+    NewItem {
+        key: RecordKey::new(entity, RecordId::new(id)),
+        lane,
+        work: Work::fetch(),
+        cause: Cause::Operator,
+    }
+}
+
+fn products<const N: usize>(ids: [&str; N]) -> Vec<NewItem> {
+    ids.map(|id| item(PRODUCTS, id, Lane::Webhook)).to_vec()
+}
+
+impl Setup {
+    async fn all(&self) -> Vec<ItemView> {
+        self.store.list(&ItemFilter::default(), 200, None).await.expect("list").items
+    }
+
+    /// Waits until the condition holds of all items, or fails showing them.
+    async fn until(&self, what: &str, condition: impl Fn(&[ItemView]) -> bool) -> Vec<ItemView> {
+        for _ in 0..500 {
+            let items = self.all().await;
+            if condition(&items) {
+                return items;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{what} did not come true: {:#?}", self.all().await);
+    }
+
+    async fn stop(self) -> MemoryStore {
+        self.trigger.shutdown();
+        self.worker.await.expect("the worker ends");
+        self.store
+    }
+}
+
+fn by_id<'a>(items: &'a [ItemView], id: &str) -> &'a ItemView {
+    items.iter().find(|item| item.zoho_entity_id == id).unwrap_or_else(|| panic!("no item of {id}"))
+}
+
+fn count(items: &[ItemView], status: ItemStatus) -> usize {
+    items.iter().filter(|item| item.status == status).count()
+}
+
+#[tokio::test]
+async fn a_bad_record_goes_to_the_dead_letters_alone_with_its_reason() {
+    let setup = start(2);
+    setup.store.enqueue(products(["good-1", "invalid-1", "good-2"])).await.expect("enqueue");
+    let items = setup.until("three ends", |items| {
+        count(items, ItemStatus::Completed) == 2 && count(items, ItemStatus::DeadLetter) == 1
+    });
+    let items = items.await;
+    assert_eq!(by_id(&items, "invalid-1").error_message.as_deref(), Some("rate is no number: abc"));
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn a_passing_fault_is_retried_and_a_lasting_one_ends_after_the_last_attempt() {
+    let setup = start(2);
+    setup.store.enqueue(products(["flaky-1", "broken-1"])).await.expect("enqueue");
+    let items = setup
+        .until("both ends", |items| {
+            count(items, ItemStatus::Completed) == 1 && count(items, ItemStatus::DeadLetter) == 1
+        })
+        .await;
+    assert_eq!(by_id(&items, "flaky-1").retry_count, 2);
+    let attempts = setup.seen.lock().unwrap().iter().filter(|id| *id == "broken-1").count();
+    assert_eq!(attempts, 4, "TDS_MAX_ATTEMPTS counts attempts");
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn throttling_spends_no_attempt() {
+    let setup = start(1);
+    setup.store.enqueue(products(["throttled-1"])).await.expect("enqueue");
+    for _ in 0..500 {
+        if setup.seen.lock().unwrap().len() >= 6 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let item = setup.all().await.remove(0);
+    assert!(setup.seen.lock().unwrap().len() >= 6, "it is tried again and again");
+    assert_eq!(item.retry_count, 0);
+    assert_ne!(item.status, ItemStatus::DeadLetter);
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_costs_the_guilty_record_only() {
+    let setup = start(1);
+    setup.store.enqueue(products(["good-1", "panic-1", "good-2"])).await.expect("enqueue");
+    let items = setup
+        .until("three ends", |items| {
+            count(items, ItemStatus::Completed) == 2 && count(items, ItemStatus::DeadLetter) == 1
+        })
+        .await;
+    assert!(by_id(&items, "panic-1").error_message.as_deref().is_some_and(|text| text.contains("panicked")));
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn a_record_of_another_type_moves_there() {
+    let setup = start(1);
+    setup.store.enqueue(products(["moved-1"])).await.expect("enqueue");
+    let items = setup.until("two ends", |items| count(items, ItemStatus::Completed) == 2).await;
+    let types: BTreeSet<&str> = items.iter().map(|item| item.entity_type.as_str()).collect();
+    assert_eq!(types, BTreeSet::from(["invoices", "products"]));
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn an_item_without_a_handler_waits_for_a_process_that_has_one() {
+    let setup = start(1);
+    let stranger = item(EntityType::from_static("projects"), "1", Lane::Webhook);
+    setup.store.enqueue(vec![stranger]).await.expect("enqueue");
+    let items = setup.until("a reason", |items| items[0].error_message.is_some()).await;
+    assert_eq!((items[0].status, items[0].retry_count), (ItemStatus::Pending, 0));
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn a_webhook_does_not_wait_behind_bulk_batches() {
+    let setup = start(2);
+    let bulk = (0..300).map(|n| item(PRODUCTS, &format!("gated-{n}"), Lane::Full)).collect();
+    setup.store.enqueue(bulk).await.expect("enqueue");
+    setup.until("a batch in work", |_| !setup.seen.lock().unwrap().is_empty()).await;
+    setup.store.enqueue(vec![item(INVOICES, "urgent-1", Lane::Webhook)]).await.expect("enqueue");
+    let urgent = |items: &[ItemView]| {
+        items.iter().any(|item| item.zoho_entity_id == "urgent-1" && item.status == ItemStatus::Completed)
+    };
+    let store = setup.store.clone();
+    for _ in 0..300 {
+        let filter = ItemFilter { entity: Some(INVOICES), ..ItemFilter::default() };
+        if urgent(&store.list(&filter, 10, None).await.expect("list").items) {
+            setup.stop().await;
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the webhook waited behind the bulk batch");
+}
+
+#[tokio::test]
+async fn a_shutdown_gives_back_what_was_not_begun_without_an_attempt() {
+    let setup = start(1);
+    let items = (0..250).map(|n| item(PRODUCTS, &format!("gated-{n}"), Lane::Full)).collect();
+    setup.store.enqueue(items).await.expect("enqueue");
+    setup.until("a batch in work", |_| !setup.seen.lock().unwrap().is_empty()).await;
+    setup.gate.add_permits(1_000);
+    let store = setup.stop().await;
+    let left = store.list(&ItemFilter::default(), 300, None).await.expect("list").items;
+    assert_eq!(count(&left, ItemStatus::Processing), 0, "nothing stays in work");
+    assert!(left.iter().all(|item| item.retry_count == 0));
+}
+
+#[tokio::test]
+async fn no_worker_runs_with_a_concurrency_of_zero() {
+    let setup = start(0);
+    setup.store.enqueue(products(["good-1"])).await.expect("enqueue");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(count(&setup.all().await, ItemStatus::Pending), 1);
+    setup.stop().await;
+}

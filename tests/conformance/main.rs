@@ -1,0 +1,5 @@
+//! Every store runs through the same cases; stores that are broken on purpose fail the right ones.
+
+mod broken;
+mod memory;
+mod postgres;

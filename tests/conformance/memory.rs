@@ -1,0 +1,86 @@
+//! The store in memory.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tds_core::{
+    EntityType, Fields, RecordId,
+    memory::MemoryStore,
+    testkit::{
+        ManualClock,
+        conformance::{Harness, Stores},
+        fields,
+    },
+};
+
+tds_core::conformance!(memory);
+
+/// A store in memory and its clock.
+pub(crate) struct Memory {
+    pub(crate) store: MemoryStore,
+    pub(crate) clock: ManualClock,
+    pub(crate) stores: Stores,
+}
+
+/// A fresh one.
+pub(crate) async fn memory() -> Memory {
+    let clock = ManualClock::default();
+    let store = MemoryStore::new(Arc::new(clock.clone()));
+    let stores = Stores {
+        inbox: Arc::new(store.clone()),
+        inbox_operator: Arc::new(store.clone()),
+        queue: Arc::new(store.clone()),
+        queue_operator: Arc::new(store.clone()),
+        runs: Arc::new(store.clone()),
+        schedule: Arc::new(store.clone()),
+        mirror: Arc::new(store.clone()),
+    };
+    Memory { store, clock, stores }
+}
+
+/// The entity type whose head rows stand in this table.
+fn entity_of(table: &str) -> EntityType {
+    let name = if table == "price_lists" { "prices" } else { table };
+    name.parse().expect("an entity type")
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+#[async_trait]
+impl Harness for Memory {
+    fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    async fn column(&self, table: &str, id: &str, column: &str) -> Option<String> {
+        let row = self.store.row(&entity_of(table), &RecordId::new(id))?;
+        match column {
+            "deleted_at" => row.deleted_at.map(|at| at.to_string()),
+            _ => text(row.fields.get(column)?),
+        }
+    }
+
+    async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String> {
+        let rows = self.store.children(table, &RecordId::new(id));
+        assert!(rows.iter().all(|row| row[owner] == id), "every child names its owner");
+        let mut texts: Vec<String> = rows.iter().filter_map(|row| text(row.get(column)?)).collect();
+        texts.sort();
+        texts
+    }
+
+    async fn refused_columns(&self, id: &str) -> Fields {
+        self.store.refuse(&EntityType::from_static("products"), &RecordId::new(id));
+        fields(json!({"name": "refused"}))
+    }
+}

@@ -1,0 +1,73 @@
+//! The store in PostgreSQL.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+use tds_core::{
+    Fields,
+    testkit::{
+        conformance::{Harness, Stores},
+        fields,
+    },
+};
+use tds_postgres::{PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
+
+tds_core::conformance!(postgres);
+
+struct Postgres {
+    database: TestDatabase,
+    stores: Stores,
+}
+
+async fn postgres() -> Postgres {
+    let database = TestDatabase::new().await;
+    let store = PgStore::new(database.database().clone(), StoreSettings::default());
+    let stores = Stores {
+        inbox: Arc::new(store.clone()),
+        inbox_operator: Arc::new(store.clone()),
+        queue: Arc::new(store.clone()),
+        queue_operator: Arc::new(store.clone()),
+        runs: Arc::new(store.clone()),
+        schedule: Arc::new(store),
+        mirror: Arc::new(PgMirror::new(database.database().clone())),
+    };
+    Postgres { database, stores }
+}
+
+impl Postgres {
+    /// The texts of one column. Cases name tables and columns; nothing of it comes from outside.
+    async fn texts(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<Option<String>> {
+        let sql =
+            format!("SELECT {column}::text FROM erp.{table} WHERE {owner} = $1 ORDER BY {column}::text");
+        let rows = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).fetch_all(self.database.database().pool());
+        rows.await.expect("the column can be read")
+    }
+}
+
+#[async_trait]
+impl Harness for Postgres {
+    fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    async fn advance(&self, by: Duration) {
+        tokio::time::sleep(by).await;
+    }
+
+    async fn column(&self, table: &str, id: &str, column: &str) -> Option<String> {
+        self.texts(table, "zoho_id", id, column).await.pop().flatten()
+    }
+
+    async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String> {
+        let mut texts: Vec<String> =
+            self.texts(table, owner, id, column).await.into_iter().flatten().collect();
+        texts.sort();
+        texts
+    }
+
+    async fn refused_columns(&self, _id: &str) -> Fields {
+        fields(json!({"name": "refused", "rate": "not a number"}))
+    }
+}

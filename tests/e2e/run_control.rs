@@ -1,0 +1,121 @@
+//! Operators at work: runs, pauses, dead letters, replays.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+use tds_zoho::testkit::{Fault, Module};
+
+use crate::{records, shop::Shop};
+
+fn many_invoices(shop: &Shop, count: usize) {
+    for n in 0..count {
+        let mut invoice = records::document(records::Kind::Invoice);
+        invoice["invoice_id"] = json!(format!("4600000002{n:08}"));
+        shop.zoho.put(Module::Invoices, invoice);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_of_an_active_entity_type_is_refused() {
+    let shop = Shop::open().await;
+    many_invoices(&shop, 50);
+    shop.zoho.set_latency(Duration::from_millis(50));
+    let wish = json!({"entity_type": "invoices", "mode": "full"});
+    let (status, first) = shop.post("/api/zoho/bulk-sync", wish.clone()).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{first}");
+    let (status, second) = shop.post("/api/zoho/bulk-sync", wish).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{second}");
+    let run = shop.run_ended(first["runs"][0]["id"].as_i64().expect("an id")).await;
+    assert_eq!(run["status"], "completed", "{run:#}");
+    assert_eq!((&run["total_items"], &run["progress_percent"]), (&json!(50), &json!(100.0)), "{run:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_entity_types_sync_together() {
+    let shop = Shop::open().await;
+    let (status, answer) =
+        shop.post("/api/zoho/bulk-sync", json!({"entity_type": "all", "mode": "full"})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    let runs = answer["runs"].as_array().expect("runs").clone();
+    assert_eq!(runs.len(), 8);
+    for run in runs {
+        let run = shop.run_ended(run["id"].as_i64().expect("an id")).await;
+        assert_eq!(run["status"], "completed", "{run:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_keeps_what_was_done_and_resumes_at_its_checkpoint() {
+    let shop = Shop::open().await;
+    many_invoices(&shop, 700);
+    shop.zoho.set_latency(Duration::from_millis(40));
+    let (_, answer) =
+        shop.post("/api/zoho/bulk-sync", json!({"entity_type": "invoices", "mode": "full"})).await;
+    let id = answer["runs"][0]["id"].as_i64().expect("an id");
+    shop.until(&format!("SELECT (pages >= 1)::text FROM tds_sync_runs WHERE id = {id}"), "true").await;
+    let (status, run) = shop.post(&format!("/api/zoho/sync/runs/{id}/cancel"), json!({})).await;
+    assert_eq!((status, &run["status"]), (StatusCode::OK, &json!("cancelled")), "{run:#}");
+    shop.zoho.set_latency(Duration::ZERO);
+    let lists = shop.zoho.calls_to("/books/v3/invoices?");
+    let (status, run) = shop.post(&format!("/api/zoho/sync/runs/{id}/resume"), json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{run:#}");
+    let run = shop.run_ended(id).await;
+    assert_eq!((&run["status"], &run["total_items"]), (&json!("completed"), &json!(700)), "{run:#}");
+    assert!(shop.zoho.calls_to("/books/v3/invoices?") - lists <= 4);
+    shop.settled().await;
+    assert_eq!(shop.count("erp.invoices").await, 700);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_entity_type_waits_while_webhooks_are_kept() {
+    let shop = Shop::open().await;
+    let item = records::item();
+    shop.zoho.put(Module::Items, item.clone());
+    let (status, _) = shop.post("/api/zoho/sync/pause", json!({"entity_type": "products"})).await;
+    assert!(status.is_success());
+    let (status, _) = shop.webhook("products", &json!({"item": item}).to_string()).await;
+    assert_eq!(status, StatusCode::OK);
+    let contact = json!({"contact": records::contact("customer")}).to_string();
+    shop.webhook("customers", &contact).await;
+    shop.until("SELECT count(*)::text FROM erp.customers", "1").await;
+    assert_eq!(shop.count("erp.products").await, 0, "only the paused entity type waits");
+    let (status, _) = shop.post("/api/zoho/sync/resume", json!({"entity_type": "products"})).await;
+    assert!(status.is_success());
+    shop.settled().await;
+    assert_eq!(shop.count("erp.products").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_is_retried_or_discarded_and_its_event_follows() {
+    let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "1")]).await;
+    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.faults().every("/inventory/v1/item", 1, Fault::Status(500, 1000, "Internal error".to_owned()));
+    shop.webhook("products", r#"{"item":{"item_id":"460000000027009"}}"#).await;
+    shop.until("SELECT status FROM tds_inbox_events", "failed").await;
+    shop.zoho.faults().clear();
+    let filter = json!({"status": "dead_letter", "entity_type": "products"});
+    let (_, answer) = shop.post("/api/zoho/sync/queue/retry", filter).await;
+    assert_eq!(answer["affected"], 1, "{answer}");
+    shop.until("SELECT status FROM tds_inbox_events", "completed").await;
+    assert_eq!(shop.count("erp.products").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_loses_nothing_that_was_accepted() {
+    let mut shop = Shop::open_with(&[("TDS_WORKERS", "0")]).await;
+    for n in 0..20 {
+        let mut item = records::item();
+        item["item_id"] = json!(format!("4600000001{n:08}"));
+        shop.zoho.put(Module::Items, item.clone());
+        let (status, _) = shop.webhook("products", &json!({"item": item}).to_string()).await;
+        assert_eq!(status, StatusCode::OK);
+    }
+    assert_eq!(shop.count("tds_sync_queue WHERE status = 'pending'").await, 20);
+    shop.stop().await;
+    shop.set("TDS_WORKERS", "4");
+    shop.start().await;
+    shop.settled().await;
+    assert_eq!(shop.count("erp.products").await, 20);
+    assert_eq!(shop.count("tds_inbox_events WHERE status = 'completed'").await, 20);
+}

@@ -1,0 +1,242 @@
+//! A shop: a simulated Zoho organization, a fresh database, and the server between them.
+
+use std::{collections::HashMap, time::Duration};
+
+use reqwest::{Client, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+use tds_postgres::testkit::TestDatabase;
+use tds_server::{App, Config, Need};
+use tds_zoho::{testkit::FakeZoho, webhook};
+use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
+
+pub const SECRET: &str = "TdsSecret0123456";
+pub const TOKEN: &str = "an-operator-token-of-some-length";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Shop {
+    pub zoho: FakeZoho,
+    pub database: TestDatabase,
+    pub base: String,
+    client: Client,
+    server: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    settings: HashMap<String, String>,
+}
+
+impl Shop {
+    pub async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// Opens with further environment variables.
+    pub async fn open_with(more: &[(&str, &str)]) -> Self {
+        let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
+        let settings = settings(&zoho, database.url(), more);
+        let client = Client::builder().no_proxy().build().expect("a client");
+        let mut shop = Self { zoho, database, base: String::new(), client, server: None, settings };
+        shop.start().await;
+        shop
+    }
+
+    /// Starts the server on the shop's database.
+    pub async fn start(&mut self) {
+        let lookup = |name: &str| self.settings.get(name).cloned();
+        let config = Config::from_lookup(lookup, Need::Serve).expect("the configuration is right");
+        let app = App::build(config).await.expect("the server starts");
+        self.base = format!("http://{}", app.address());
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let stopped = async {
+                let _ = stopped.await;
+            };
+            app.run_until_stopped(stopped).await.expect("the server ends well");
+        });
+        self.server = Some((stop, task));
+    }
+
+    /// Stops the server gracefully; the database and Zoho stay.
+    pub async fn stop(&mut self) {
+        if let Some((stop, task)) = self.server.take() {
+            let _ = stop.send(());
+            task.await.expect("the server ends");
+        }
+    }
+
+    /// Sets a variable for the next start.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.answer(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.answer(self.client.post(format!("{}{path}", self.base)).json(&body)).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+        let response = request.bearer_auth(TOKEN).send().await.expect("an answer");
+        let status = response.status();
+        let text = response.text().await.expect("a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Sends a signed webhook; `path` may carry a query.
+    pub async fn webhook(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        self.signed(&format!("/api/zoho/webhooks/{path}"), body).await
+    }
+
+    /// Sends a signed body to any path.
+    pub async fn signed(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        let query: Vec<(String, String)> = path
+            .split_once('?')
+            .map(|(_, query)| query.split('&').filter_map(|pair| pair.split_once('=')))
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let request = self
+            .client
+            .post(format!("{}{path}", self.base))
+            .header("content-type", "application/json")
+            .header("x-zoho-webhook-signature", webhook::sign(&SecretString::from(SECRET), &query, body.as_bytes()))
+            .body(body.to_owned());
+        self.answer(request).await
+    }
+
+    /// Sends a webhook that must be accepted, and waits until all work is done.
+    pub async fn webhook_done(&self, path: &str, body: &Value) -> Value {
+        let (status, answer) = self.webhook(path, &body.to_string()).await;
+        assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("accepted")), "{answer}");
+        self.settled().await;
+        answer
+    }
+
+    /// Runs a bulk sync to its end, which must be a good one.
+    pub async fn sync(&self, entity: &str, mode: &str) -> Value {
+        let run = self.sync_ended(entity, mode).await;
+        assert_eq!(run["status"], "completed", "{run:#}");
+        run
+    }
+
+    /// Runs a bulk sync to its end.
+    pub async fn sync_ended(&self, entity: &str, mode: &str) -> Value {
+        let (status, answer) =
+            self.post("/api/zoho/bulk-sync", json!({"entity_type": entity, "mode": mode})).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+        self.run_ended(answer["runs"][0]["id"].as_i64().expect("an id")).await
+    }
+
+    /// Waits until a run has ended.
+    pub async fn run_ended(&self, id: i64) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (_, run) = self.get(&format!("/api/zoho/sync/runs/{id}")).await;
+            if !matches!(run["status"].as_str(), Some("pending" | "running")) {
+                return run;
+            }
+            assert!(Instant::now() < deadline, "the run does not end: {run:#}");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// Waits until nothing is pending, in work or waiting for a retry.
+    pub async fn settled(&self) {
+        let sql =
+            "SELECT count(*)::text FROM tds_sync_queue WHERE status IN ('pending','processing','failed')";
+        self.until(sql, "0").await;
+    }
+
+    /// Waits until a query answers this text.
+    pub async fn until(&self, sql: &str, wanted: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self.text(sql).await;
+            if found.as_deref() == Some(wanted) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{sql}\nanswers {found:?}, not {wanted:?}; {}",
+                self.queue().await
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The first column of the first row, as text.
+    pub async fn text(&self, sql: &str) -> Option<String> {
+        let row: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+            .fetch_optional(self.database.database().pool())
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        row.flatten()
+    }
+
+    pub async fn count(&self, from: &str) -> i64 {
+        let count = self.text(&format!("SELECT count(*)::text FROM {from}")).await.expect("a count");
+        count.parse().expect("a number")
+    }
+
+    /// Rows as JSON whose numbers are PostgreSQL's own text.
+    pub async fn rows(&self, from: &str, order: &str) -> Vec<Value> {
+        let sql =
+            format!("SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY {order}), '[]')::text FROM {from} t");
+        let text = self.text(&sql).await.expect("an array");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The head row of a record.
+    pub async fn row(&self, table: &str, id: &str) -> Option<Value> {
+        self.rows(&format!("(SELECT * FROM erp.{table} WHERE zoho_id = '{id}')"), "id").await.pop()
+    }
+
+    async fn queue(&self) -> String {
+        let sql = "SELECT string_agg(entity_type || ' ' || zoho_entity_id || ' ' || status || ' ' || coalesce(error_message, ''), '; ')
+                   FROM (SELECT * FROM tds_sync_queue WHERE status <> 'completed' LIMIT 5) q";
+        self.text(sql).await.unwrap_or_else(|| "the queue is empty".to_owned())
+    }
+}
+
+/// The environment of a server over this Zoho and this database, with limits out of the way.
+pub fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -> HashMap<String, String> {
+    let credentials = zoho.credentials();
+    let mut settings: HashMap<String, String> = [
+        ("DATABASE_URL", database.to_owned()),
+        ("TDS_BIND", "127.0.0.1:0".to_owned()),
+        ("TDS_ADMIN_TOKEN", TOKEN.to_owned()),
+        ("ZOHO_WEBHOOK_SECRET", SECRET.to_owned()),
+        ("ZOHO_CLIENT_ID", credentials.client_id),
+        ("ZOHO_CLIENT_SECRET", credentials.client_secret),
+        ("ZOHO_REFRESH_TOKEN", credentials.refresh_token),
+        ("ZOHO_ORGANIZATION_ID", credentials.organization_id),
+        ("ZOHO_ACCOUNTS_URL", zoho.accounts_url()),
+        ("ZOHO_API_URL", zoho.api_url()),
+        ("ZOHO_REQUESTS_PER_MINUTE", "60000".to_owned()),
+        ("ZOHO_MAX_CONCURRENCY", "5".to_owned()),
+        ("TDS_RETRY_BASE", "20ms".to_owned()),
+        ("TDS_RETRY_MAX", "200ms".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    settings
+}
+
+/// Asserts that a row has every expected column with exactly this value.
+pub fn assert_columns(row: &Value, expected: &Value) {
+    for (column, value) in expected.as_object().expect("an object") {
+        assert_eq!(row.get(column), Some(value), "column {column} of {row:#}");
+    }
+}
+
+/// Asserts that rows are exactly these.
+pub fn assert_rows(rows: &[Value], expected: &Value) {
+    let expected = expected.as_array().expect("an array");
+    assert_eq!(rows.len(), expected.len(), "{rows:#?}");
+    for (row, expected) in rows.iter().zip(expected) {
+        assert_columns(row, expected);
+    }
+}

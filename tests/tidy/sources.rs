@@ -1,0 +1,87 @@
+//! What source files may look like.
+
+use crate::tree::{self, TextFile};
+
+/// One responsibility per file: about 100 lines, and never more than this.
+const LONGEST: usize = 300;
+
+/// Patterns that must not stand in any source file; put together here, so that this file has none of them.
+const UNFINISHED: &[&str] = &[
+    concat!("todo", "!("),
+    concat!("unimplemented", "!("),
+    concat!("#[", "ignore"),
+    concat!("FIX", "ME"),
+    concat!("TO", "DO:"),
+];
+
+/// Beginnings of SQL statements.
+const SQL: &[&str] = &[
+    concat!("SELECT", " "),
+    concat!("INSERT", " INTO "),
+    concat!("DELETE", " FROM "),
+    concat!("UPDATE", " tds_"),
+    concat!("UPDATE", " erp."),
+    concat!("CREATE", " TABLE "),
+    concat!("DROP", " "),
+];
+
+fn offences(files: &[TextFile], patterns: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files {
+        for (number, line) in file.text.lines().enumerate() {
+            let comment = line.trim_start().starts_with("//");
+            if !comment && patterns.iter().any(|pattern| line.contains(pattern)) {
+                found.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_source_file_is_longer_than_300_lines() {
+    let long: Vec<_> = tree::rust_files()
+        .into_iter()
+        .map(|file| (file.text.lines().count(), file.path))
+        .filter(|(lines, _)| *lines > LONGEST)
+        .collect();
+    assert!(long.is_empty(), "split by topic: {long:#?}");
+}
+
+#[test]
+fn nothing_is_left_unfinished_or_ignored() {
+    let found = offences(&tree::rust_files(), UNFINISHED);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn sql_stands_in_the_store_and_in_tests_only() {
+    let elsewhere = ["tds-core/src/", "tds-zoho/src/", "tds-server/src/"];
+    let files: Vec<_> = tree::rust_files()
+        .into_iter()
+        .filter(|file| elsewhere.iter().any(|crate_path| file.path.starts_with(crate_path)))
+        .collect();
+    let found = offences(&files, SQL);
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn lints_are_expected_with_a_reason_never_allowed() {
+    let found = offences(&tree::rust_files(), &[concat!("#[", "allow("), concat!("#![", "allow(")]);
+    assert!(found.is_empty(), "use #[expect(lint, reason = \"...\")]: {found:#?}");
+}
+
+#[test]
+fn no_file_names_a_path_of_the_machine_it_was_written_on() {
+    let root = tree::root();
+    let mut needles = vec![root.to_string_lossy().into_owned()];
+    needles.extend(std::env::var("HOME").ok().filter(|home| home.len() > 1).map(|home| format!("{home}/")));
+    // A checkout directly below `/` has a name too short to mean anything.
+    needles.retain(|needle| needle.trim_matches('/').len() > 3);
+    let found: Vec<_> = tree::text_files()
+        .into_iter()
+        .filter(|file| needles.iter().any(|needle| file.text.contains(needle.as_str())))
+        .map(|file| file.path)
+        .collect();
+    assert!(found.is_empty(), "{found:#?} name one of {needles:?}");
+}
