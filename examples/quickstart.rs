@@ -1,1 +1,106 @@
-fn main() {}
+//! The engine without any service: a scripted source, the store in memory, one full sync and one pushed event.
+//!
+//! ```sh
+//! cargo run --example quickstart
+//! ```
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use serde_json::json;
+use tds_core::{
+    Bulk, BulkSettings, Clock, Disposition, EntityType, Inbox, MirrorHandler, MirrorSchema, NewEvent, NewRun,
+    Registry, RunType, ShutdownTrigger, SyncRun, SystemClock, Worker, WorkerSettings, event_id,
+    memory::MemoryStore,
+    testkit::{RecordBuilder, ScriptedSource},
+};
+
+const PRODUCTS: EntityType = EntityType::from_static("products");
+const SCHEMA: MirrorSchema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
+
+fn product(clock: &dyn Clock, id: &str, name: &str, rate: i64) -> RecordBuilder {
+    let fields = json!({"name": name, "rate": rate});
+    RecordBuilder::new(&PRODUCTS, id).version(clock.now()).fields(fields)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    // A source with three products, and a store that begins empty.
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let source = Arc::new(ScriptedSource::new(SCHEMA, Arc::clone(&clock)));
+    for (id, name, rate) in [("1", "Lamp", 25), ("2", "Chair", 80), ("3", "Table", 240)] {
+        source.put(product(clock.as_ref(), id, name, rate));
+    }
+    let store = MemoryStore::new(Arc::clone(&clock));
+    let mirror = Arc::new(store.clone());
+
+    // What is done with products: they are mirrored.
+    let handler = MirrorHandler::new(source.clone(), mirror.clone(), Arc::clone(&clock));
+    let registry = Registry::new().with_source(source.clone()).with_handler(Arc::new(handler));
+
+    // The two engines: one lists, the other writes.
+    let (stop, shutdown) = ShutdownTrigger::new();
+    let worker = Worker::new(Arc::new(store.clone()), registry.clone(), WorkerSettings::default());
+    let settings = BulkSettings { poll: Duration::from_millis(50), ..BulkSettings::default() };
+    let bulk = Bulk::new(registry, Arc::new(store.clone()), mirror, Arc::clone(&clock), settings);
+    let working = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { worker.run(shutdown).await }
+    });
+    let listing = tokio::spawn(async move { bulk.run(shutdown).await });
+
+    // One full sync.
+    let wish = NewRun {
+        entity: PRODUCTS,
+        run_type: RunType::Full,
+        source_type: "example".into(),
+        since: None,
+        requested_by: "quickstart".into(),
+    };
+    let mut run = store.create(wish).await?;
+    while run.status.is_active() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        run = store.get_run(run.id).await?.ok_or("the run is gone")?;
+    }
+    print_line(&format!(
+        "full sync {}: {} of {} products",
+        run.status.as_str(),
+        run.processed_items,
+        run.total_items
+    ));
+
+    // One pushed event.
+    source.put(product(clock.as_ref(), "2", "Chair, oak", 95));
+    let work = source.pushed("2").ok_or("the source has no chair")?;
+    let body = b"chair changed".to_vec();
+    let event = NewEvent {
+        event_id: event_id(&PRODUCTS, "updated", &body, None),
+        source_type: "example".into(),
+        entity_type: PRODUCTS,
+        entity_id: Some("2".into()),
+        event_type: "updated".into(),
+        raw_payload: body,
+        headers: json!({}),
+        disposition: Disposition::Work(vec![work]),
+    };
+    let accepted = store.accept(event).await?;
+    print_line(&format!("event {} accepted", accepted.id));
+    let applied = async {
+        while !store.rows(&PRODUCTS).values().any(|row| row.fields["name"] == "Chair, oak") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), applied).await?;
+    for (id, row) in store.rows(&PRODUCTS) {
+        print_line(&format!("{id}: {} at {}", row.fields["name"], row.fields["rate"]));
+    }
+
+    stop.shutdown();
+    working.await?;
+    listing.await?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+fn print_line(text: &str) {
+    println!("{text}");
+}

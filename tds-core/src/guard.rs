@@ -7,7 +7,9 @@
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::{Content, ContentHash, Observed, Read, Record, Shape, content_hash, list_hash, volatile_hash};
+use crate::{
+    Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash, volatile_hash,
+};
 
 /// What is known of the accepted state of one record: the row of `tds_sync_records`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,13 +108,12 @@ pub fn needs_detail(
 }
 
 fn absent(state: &SyncState, read: &Read) -> Verdict {
-    let accepted = state.observed.interval();
     let seen = read.observed.interval();
     if state.deleted {
         Verdict::Unchanged
-    } else if seen.is_after(&accepted) {
+    } else if seen.is_after(&state.observed.interval()) {
         APPLY_ALL
-    } else if accepted.is_after(&seen) {
+    } else if outdated(state, &seen) {
         Verdict::Stale
     } else {
         Verdict::Reread(RereadReason::Tie)
@@ -152,13 +153,18 @@ fn volatile_only(state: &SyncState, read: &Read, record: &Record) -> Verdict {
 
 /// Same version, other content: the one that was certainly seen last wins.
 fn by_interval(state: &SyncState, read: &Read) -> Verdict {
-    let accepted = state.observed.interval();
     match read.observed {
         Observed::Push(_) => Verdict::Reread(RereadReason::Tie),
-        Observed::Call(seen) if seen.is_after(&accepted) => APPLY_ALL,
-        Observed::Call(seen) if accepted.is_after(&seen) => Verdict::Stale,
+        Observed::Call(seen) if seen.is_after(&state.observed.interval()) => APPLY_ALL,
+        Observed::Call(seen) if outdated(state, &seen) => Verdict::Stale,
         Observed::Call(_) => Verdict::Reread(RereadReason::Tie),
     }
+}
+
+/// True when the accepted state was certainly seen after this call. Of a pushed body only the arrival is
+/// known: what it shows may be older than any call that was over by then.
+fn outdated(state: &SyncState, seen: &Interval) -> bool {
+    matches!(state.observed, Observed::Call(accepted) if accepted.is_after(seen))
 }
 
 /// An older version: stale, unless it was seen later, which means that the source went back.

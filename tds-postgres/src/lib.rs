@@ -1,1 +1,39 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod actions;
+mod database;
+mod embedded;
+mod ended;
+mod error;
+mod facts;
+mod fold;
+mod inbox;
+mod inbox_operator;
+mod ingest;
+mod item_row;
+mod migrate;
+mod mirror;
+mod page;
+mod prune;
+mod queue;
+mod queue_operator;
+mod run;
+mod run_page;
+mod run_row;
+mod schedule;
+mod quote;
+mod session;
+mod settle;
+mod settle_sql;
+mod store;
+
+#[cfg(feature = "testkit")]
+pub mod testkit;
+
+pub use database::{Database, DatabaseConfig};
+pub use embedded::{ClusterConfig, EmbeddedCluster};
+pub use facts::ServerFacts;
+pub use migrate::{MigrationReport, SchemaStatus};
+pub use mirror::PgMirror;
+pub use session::Tx;
+pub use store::{PgStore, StoreSettings};

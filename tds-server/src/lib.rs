@@ -1,1 +1,38 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod activity;
+mod app;
+mod auth;
+mod dashboard;
+mod demo;
+mod engine;
+mod extract;
+mod health;
+mod hosts;
+mod layers;
+mod listen;
+mod metrics;
+mod openapi;
+mod problem;
+mod router;
+mod routes;
+mod state;
+mod supervise;
+
+pub mod cli;
+pub mod config;
+pub mod telemetry;
+
+pub use activity::{Activity, EntityActivity, Snapshot};
+pub use app::{App, RunError};
+pub use config::{Config, ConfigErrors, Need};
+pub use engine::{BuildError, Engine, Parts, RunningTasks, Storage, Tasks};
+pub use health::{
+    ComponentHealth, DatabaseProbe, Health, HealthReport, HealthStatus, MigrationsProbe, Probe, SchedulerProbe,
+    WorkersProbe, ZohoProbe,
+};
+pub use openapi::document as openapi_document;
+pub use problem::{Problem, ProblemKind};
+pub use router::router;
+pub use state::{AppState, RouteSettings, Services, Shared};
+pub use supervise::Supervisor;

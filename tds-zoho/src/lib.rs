@@ -1,1 +1,25 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod auth;
+mod client;
+mod config;
+mod credentials;
+mod entities;
+mod error;
+mod health;
+mod jitter;
+mod limiter;
+mod reading;
+mod retry;
+mod source;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+pub mod webhook;
+
+pub use client::ZohoClient;
+pub use config::{DataCenter, InvalidDataCenter, ZohoConfig};
+pub use credentials::{CredentialsReport, Organization};
+pub use health::{ZohoHealth, ZohoState};
+pub use limiter::Budget;
+pub use source::{ZohoSource, sources};

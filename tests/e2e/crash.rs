@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     records,
-    shop::{SECRET, TOKEN, settings},
+    shop::{SECRET, TOKEN, list_calls, settings},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -148,13 +148,13 @@ async fn a_bulk_sync_of_2000_records_survives_a_kill_and_resumes_at_its_checkpoi
         .await;
     program.kill().await;
 
-    let before = zoho.calls_to("/inventory/v1/items?");
+    let before = list_calls(&zoho, "/inventory/v1/items");
     let program = Program::start(&zoho, &database).await;
     until_count(&database, "SELECT count(*) FROM tds_sync_runs WHERE status = 'completed'", 1).await;
     let run = program.get("/api/zoho/sync/runs/1").await;
     assert_eq!((&run["total_items"], &run["processed_items"]), (&json!(2000), &json!(2000)), "{run:#}");
     assert_eq!(count(&database, "SELECT count(*) FROM erp.products").await, 2_000);
-    let lists = zoho.calls_to("/inventory/v1/items?") - before;
+    let lists = list_calls(&zoho, "/inventory/v1/items") - before;
     assert!(lists <= 7, "{lists} pages were listed after the kill: it began again instead of resuming");
     program.kill().await;
 }

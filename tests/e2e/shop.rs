@@ -225,6 +225,11 @@ pub fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -> HashM
     settings
 }
 
+/// Pages of a list that were asked for, without the reads of single records below it.
+pub fn list_calls(zoho: &FakeZoho, path: &str) -> u64 {
+    zoho.calls_to(path) - zoho.calls_to(&format!("{path}/"))
+}
+
 /// Asserts that a row has every expected column with exactly this value.
 pub fn assert_columns(row: &Value, expected: &Value) {
     for (column, value) in expected.as_object().expect("an object") {

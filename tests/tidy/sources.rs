@@ -67,7 +67,9 @@ fn sql_stands_in_the_store_and_in_tests_only() {
 
 #[test]
 fn lints_are_expected_with_a_reason_never_allowed() {
-    let found = offences(&tree::rust_files(), &[concat!("#[", "allow("), concat!("#![", "allow(")]);
+    let mut found = offences(&tree::rust_files(), &[concat!("#[", "allow("), concat!("#![", "allow(")]);
+    // A module that several test binaries share is used by each in part: nothing could be expected there.
+    found.retain(|offence| !offence.contains("/support/") || !offence.contains("dead_code, reason"));
     assert!(found.is_empty(), "use #[expect(lint, reason = \"...\")]: {found:#?}");
 }
 

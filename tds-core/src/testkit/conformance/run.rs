@@ -29,6 +29,12 @@ pub(super) fn checkpoint(pages: i64) -> Checkpoint {
     }
 }
 
+/// The page after the first.
+pub(super) fn second(page: PageCommit) -> PageCommit {
+    let checkpoint = Checkpoint { listed: page.last, ..checkpoint(2) };
+    PageCommit { checkpoint, ..page }
+}
+
 /// A page that lists these records, of which the first `queued` need work.
 pub(super) fn page(run: RunId, ids: &[&str], queued: usize, last: bool) -> PageCommit {
     let item = |id: &&str| NewItem {
@@ -147,7 +153,7 @@ pub async fn a_run_ends_when_its_list_was_read_and_every_listed_record_has_ended
     commit(harness, &lease, page(id, &["1", "2"], 2, false)).await;
     finish_one(harness).await;
     finish_one(harness).await;
-    commit(harness, &lease, page(id, &["3"], 1, true)).await;
+    commit(harness, &lease, second(page(id, &["3"], 1, true))).await;
     let now = run(harness, id).await;
     assert_eq!((now.status, now.listing_done, now.total_items), (RunStatus::Running, true, 3));
     assert!(claimed(harness, LONG).await.is_none(), "there is nothing to list any more");
@@ -173,7 +179,7 @@ pub async fn a_record_that_is_listed_twice_counts_once(harness: &dyn Harness) {
     commit(harness, &lease, page(id, &["1", "2"], 2, false)).await;
     finish_one(harness).await;
     finish_one(harness).await;
-    commit(harness, &lease, page(id, &["2", "3"], 2, true)).await;
+    commit(harness, &lease, second(page(id, &["2", "3"], 2, true))).await;
     finish_one(harness).await;
     finish_one(harness).await;
     let ended = reaches(harness, id, RunStatus::Completed).await;
@@ -269,7 +275,7 @@ pub async fn a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id(ha
         lease = claimed(harness, LONG).await.expect("the resumed run");
         assert_eq!((lease.run.id, lease.checkpoint.pages, lease.run.total_items), (id, 1, 1));
     }
-    commit(harness, &lease, page(id, &["2"], 0, true)).await;
+    commit(harness, &lease, second(page(id, &["2"], 0, true))).await;
     reaches(harness, id, RunStatus::Completed).await;
 }
 

@@ -75,3 +75,16 @@ pub async fn held_deletions_are_not_released_beside_an_active_run(harness: &dyn 
     runs.cancel(active.id).await.expect("cancel");
     assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 1);
 }
+
+pub async fn what_the_sweep_found_is_committed_under_the_checkpoint_of_the_last_page(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    let mut listed = page(id, &["1"], 0, false);
+    listed.checkpoint.listed = true;
+    let sweep = crate::PageCommit { checkpoint: listed.checkpoint.clone(), ..page(id, &["gone"], 1, true) };
+    commit(harness, &lease, listed).await;
+    commit(harness, &lease, sweep).await;
+    finish_one(harness).await;
+    let ended = reaches(harness, id, RunStatus::Completed).await;
+    assert_eq!((ended.total_items, ended.processed_items), (2, 2));
+}

@@ -1,0 +1,109 @@
+//! A handler of one's own: items go where you want, with the engine's queue, retries and dead letters.
+//!
+//! ```sh
+//! cargo run --example custom_handler
+//! ```
+
+use std::{
+    collections::BTreeMap,
+    error::Error as StdError,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tds_core::{
+    Cause, Claimed, Done, EntityHandler, EntityType, Error, Handled, ItemFilter, Lane, NewItem, Observed,
+    Outcome, Payload, Queue, QueueOperator, RecordId, RecordKey, Registry, RetryPolicy, Shape,
+    ShutdownTrigger, SourcePayload, SystemClock, Work, Worker, WorkerSettings, memory::MemoryStore,
+};
+use time::macros::datetime;
+
+static NOTES: EntityType = EntityType::from_static("notes");
+
+/// Keeps the newest text of each note. Its target fails once, as targets do.
+#[derive(Default)]
+struct Notebook {
+    pages: Mutex<BTreeMap<RecordId, String>>,
+    failed_once: Mutex<bool>,
+}
+
+impl Notebook {
+    fn write(&self, item: &Claimed) -> Handled {
+        let Some(payload) = &item.work.payload else {
+            return Err(Error::invalid("a note without its text"));
+        };
+        let note: serde_json::Value = serde_json::from_str(payload.json.as_str())
+            .map_err(|error| Error::invalid("the note is no JSON").with_source(error))?;
+        let mut failed_once = self.failed_once.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut *failed_once, true) {
+            return Err(Error::unavailable("the notebook is closed for a moment"));
+        }
+        let text = note["text"].as_str().ok_or_else(|| Error::invalid("the note has no text"))?;
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        // Work comes at least once: writing the same text again is told as what it is.
+        let before = pages.insert(item.key.id.clone(), text.to_owned());
+        let outcome = if before.as_deref() == Some(text) { Outcome::Unchanged } else { Outcome::Applied };
+        Ok(Done::Outcome(outcome))
+    }
+}
+
+#[async_trait]
+impl EntityHandler for Notebook {
+    fn entity(&self) -> &EntityType {
+        &NOTES
+    }
+
+    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
+        batch.iter().map(|item| self.write(item)).collect()
+    }
+}
+
+fn note(id: &str, json: &str) -> NewItem {
+    let written = datetime!(2026-01-01 00:00 UTC);
+    let payload =
+        SourcePayload { shape: Shape::Webhook, observed: Observed::Push(written), json: Payload::new(json) };
+    NewItem {
+        key: RecordKey::new(NOTES.clone(), RecordId::new(id)),
+        lane: Lane::Webhook,
+        work: Work { version: Some(written), payload: Some(payload) },
+        cause: Cause::Operator,
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let store = MemoryStore::new(Arc::new(SystemClock));
+    let notebook = Arc::new(Notebook::default());
+    let registry = Registry::new().with_handler(notebook.clone());
+    let quick = RetryPolicy { base: Duration::from_millis(50), ..RetryPolicy::default() };
+    let settings = WorkerSettings { policy: quick, ..WorkerSettings::default() };
+    let worker = Worker::new(Arc::new(store.clone()), registry, settings);
+    let (stop, shutdown) = ShutdownTrigger::new();
+    let working = tokio::spawn(async move { worker.run(shutdown).await });
+
+    store.enqueue(vec![note("1", r#"{"text":"buy paper"}"#)]).await?;
+    store.enqueue(vec![note("2", r#"{"text":"call back"}"#), note("3", r#"{"title":"no text"}"#)]).await?;
+    loop {
+        let counts = store.stats().await?.queue;
+        if counts.completed + counts.dead_letter == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for item in store.list(&ItemFilter::default(), 10, None).await?.items.iter().rev() {
+        let error = item.error_message.as_deref().unwrap_or("-");
+        print_line(&format!("note {}: {}, {error}", item.zoho_entity_id, item.status.as_str()));
+    }
+    for (id, text) in notebook.pages.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        print_line(&format!("page {id}: {text}"));
+    }
+    stop.shutdown();
+    working.await?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+fn print_line(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,167 @@
+//! A source of one's own: here a text of comma-separated lines, mirrored by the engine's own handler.
+//!
+//! ```sh
+//! cargo run --example custom_source
+//! ```
+
+use std::{collections::BTreeMap, error::Error as StdError, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tds_core::{
+    Bulk, BulkSettings, Clock, Content, EntityType, Error, Interval, Lane, ListPage, ListRequest, Listed,
+    MirrorHandler, MirrorSchema, NewRun, Observed, Payload, Profile, Read, Record, RecordId, RecordKey,
+    Registry, Result, RunType, Shape, ShutdownTrigger, Source, SourcePayload, SyncRun, SystemClock, Worker,
+    WorkerSettings, list_hash, memory::MemoryStore,
+};
+
+const COUNTRIES: EntityType = EntityType::from_static("countries");
+static SCHEMA: MirrorSchema = MirrorSchema { entity: COUNTRIES, head: Some("countries"), children: &[] };
+
+/// One country a line: code, name, capital.
+const TEXT: &str = "AT,Austria,Vienna\nCH,Switzerland,Bern\nIQ,Iraq,Baghdad\nPT,Portugal,Lisbon";
+
+struct Lines {
+    clock: Arc<dyn Clock>,
+    profile: Profile,
+}
+
+impl Lines {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let profile = Profile {
+            needs_detail: false, // a line is the whole record
+            detail_max_age: None,
+            fetch_batch: 50,
+            sibling: None,
+            complete_list: true, // what is not listed does not exist
+        };
+        Self { clock, profile }
+    }
+
+    fn record(line: &str) -> Result<Record> {
+        let [code, name, capital] = line.split(',').collect::<Vec<_>>()[..] else {
+            return Err(Error::invalid(format!("{line:?} is no country")));
+        };
+        let fields = [("name", name), ("capital", capital)];
+        let raw = serde_json::Value::String(line.to_owned());
+        Ok(Record {
+            entity: COUNTRIES,
+            id: RecordId::new(code),
+            version: None, // a text states no time of change: contents and times of reading decide
+            fields: fields.into_iter().map(|(column, value)| (column.to_owned(), value.into())).collect(),
+            volatile: serde_json::Map::new(),
+            children: BTreeMap::new(),
+            raw: Payload::new(raw.to_string()),
+        })
+    }
+}
+
+#[async_trait]
+impl Source for Lines {
+    fn schema(&self) -> &MirrorSchema {
+        &SCHEMA
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Two lines a page; the cursor is the number of the next line.
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        let began = self.clock.now();
+        let from: usize = match &request.cursor {
+            None => 0,
+            Some(cursor) => cursor.parse().map_err(|_| Error::invalid("this is no cursor of mine"))?,
+        };
+        let observed = Interval { began, ended: self.clock.now() };
+        let mut rows = Vec::new();
+        for line in TEXT.lines().skip(from).take(2) {
+            let record = Self::record(line)?;
+            rows.push(Listed {
+                id: record.id.clone(),
+                version: None,
+                hash: list_hash(&record),
+                payload: Some(SourcePayload {
+                    shape: Shape::List,
+                    observed: Observed::Call(observed),
+                    json: record.raw,
+                }),
+            });
+        }
+        let next = (from + 2 < TEXT.lines().count()).then(|| (from + 2).to_string());
+        Ok(ListPage { rows, next, observed })
+    }
+
+    async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
+        let began = self.clock.now();
+        let read = |id: &RecordId| {
+            let line = TEXT.lines().find(|line| line.split(',').next() == Some(id.as_str()));
+            let content = match line {
+                Some(line) => Content::Present(Box::new(Self::record(line)?)),
+                None => Content::Absent,
+            };
+            Ok(Read {
+                key: RecordKey::new(COUNTRIES, id.clone()),
+                shape: Shape::Detail,
+                observed: Observed::Call(Interval { began, ended: self.clock.now() }),
+                content,
+                listed: None,
+            })
+        };
+        ids.iter().map(read).collect()
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        let line: String = serde_json::from_str(payload.json.as_str())
+            .map_err(|error| Error::invalid("the payload is no line").with_source(error))?;
+        Self::record(&line)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let source = Arc::new(Lines::new(Arc::clone(&clock)));
+    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
+    let handler = MirrorHandler::new(source.clone(), store.clone(), Arc::clone(&clock));
+    let registry = Registry::new().with_source(source).with_handler(Arc::new(handler));
+
+    let (stop, shutdown) = ShutdownTrigger::new();
+    let worker = Worker::new(store.clone(), registry.clone(), WorkerSettings::default());
+    let settings = BulkSettings { poll: Duration::from_millis(50), ..BulkSettings::default() };
+    let bulk = Bulk::new(registry, store.clone(), store.clone(), clock, settings);
+    let working = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { worker.run(shutdown).await }
+    });
+    let listing = tokio::spawn(async move { bulk.run(shutdown).await });
+
+    // The second sync finds everything unchanged: nothing is queued, nothing is written.
+    for _ in 0..2 {
+        let wish = NewRun {
+            entity: COUNTRIES,
+            run_type: RunType::Full,
+            source_type: "text".into(),
+            since: None,
+            requested_by: "example".into(),
+        };
+        let mut run = store.create(wish).await?;
+        while run.status.is_active() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            run = store.get_run(run.id).await?.ok_or("the run is gone")?;
+        }
+        let (status, total, unchanged) = (run.status.as_str(), run.total_items, run.unchanged_items);
+        print_line(&format!("{status}: {total} countries, {unchanged} of them unchanged"));
+    }
+    for (id, row) in store.rows(&COUNTRIES) {
+        print_line(&format!("{id}: {}, capital {}", row.fields["name"], row.fields["capital"]));
+    }
+    stop.shutdown();
+    working.await?;
+    listing.await?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
+fn print_line(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,149 @@
+//! A private PostgreSQL, created and run by TDS.
+
+mod account;
+mod binaries;
+mod init;
+mod place;
+mod server;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tds_core::{Error, ErrorKind, Result, Retry};
+
+pub(crate) use account::Account;
+use binaries::Binaries;
+use server::Server;
+
+/// How long a start waits for another process that is starting the same cluster.
+const LOCK_WAIT: Duration = Duration::from_secs(120);
+
+/// Where a private cluster lives and with which programs it runs.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// A directory of ours; created where it is missing.
+    pub data_dir: PathBuf,
+    /// Where `postgres` and `initdb` are; `None`: they are searched.
+    pub bin_dir: Option<PathBuf>,
+    /// Server settings besides, or instead of, the usual ones.
+    pub settings: Vec<(String, String)>,
+}
+
+impl ClusterConfig {
+    /// A durable cluster in this directory.
+    #[must_use]
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), bin_dir: None, settings: Vec::new() }
+    }
+}
+
+/// A private PostgreSQL cluster that runs. It listens on loopback only and survives crashes of this process:
+/// the next start finds it again.
+#[derive(Debug)]
+pub struct EmbeddedCluster {
+    server: Server,
+    url: String,
+    /// Held while this process is responsible for stopping the server. The system releases it with the process.
+    ownership: Option<File>,
+}
+
+impl EmbeddedCluster {
+    /// Starts the cluster, or finds it running. Several processes may do so at once; one starts it.
+    ///
+    /// # Errors
+    /// `Config` where no PostgreSQL programs are found or the directory cannot be used; `Unavailable` where
+    /// the server does not start, with the end of its log.
+    pub async fn start(config: &ClusterConfig) -> Result<Self> {
+        let data_dir = place::prepare(&config.data_dir)?;
+        let account = Account::for_server(&data_dir)?;
+        let _starting = lock(&data_dir.join("start.lock")).await?;
+        let root = place::cluster_root(&data_dir, account.as_ref())?;
+        let password = init::password(&data_dir)?;
+        let database_dir = root.join("data");
+        let binaries = Binaries::find(config.bin_dir.as_deref(), &database_dir).await?;
+        init::cluster(&binaries, &database_dir, account.as_ref(), &password, &config.settings).await?;
+        let server = Server::start(&binaries, &database_dir, account, &config.settings, &password).await?;
+        let ownership = own(&data_dir.join("owner.lock"))?;
+        Ok(Self { url: server.url(&password), server, ownership })
+    }
+
+    /// `postgres://…` of the database in it.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// True when this process started the server just now, false when it was found running.
+    #[must_use]
+    pub fn is_started_here(&self) -> bool {
+        self.server.is_started_here()
+    }
+
+    /// The directory of the server's files.
+    #[must_use]
+    pub fn database_dir(&self) -> &Path {
+        self.server.database_dir()
+    }
+
+    /// Stops the server, if this process is the one that is responsible for it: statements under way are
+    /// cancelled, everything committed is on disk.
+    ///
+    /// # Errors
+    /// The server did not stop within a minute.
+    pub async fn stop(self) -> Result<()> {
+        match self.ownership {
+            Some(_held_until_the_end) => self.server.stop().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Waits for a lock that the system releases when its holder dies.
+async fn lock(path: &Path) -> Result<File> {
+    let file = open(path)?;
+    let deadline = tokio::time::Instant::now() + LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(io(&error, "locking", path)),
+            Err(TryLockError::WouldBlock) if tokio::time::Instant::now() > deadline => {
+                return Err(Error::unavailable(format!(
+                    "another process has been starting the cluster for {} s ({})",
+                    LOCK_WAIT.as_secs(),
+                    path.display()
+                )));
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+fn own(path: &Path) -> Result<Option<File>> {
+    let file = open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(io(&error, "locking", path)),
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|error| io(&error, "opening", path))
+}
+
+/// An error of the file system, as a sentence.
+fn io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
+    config(format!("{doing} {}: {error} (TDS_DATA_DIR)", path.display()))
+}
+
+fn config(message: String) -> Error {
+    Error::new(ErrorKind::Config, Retry::Permanent, message)
+}

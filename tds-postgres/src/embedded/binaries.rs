@@ -1,0 +1,113 @@
+//! Finds the programs of PostgreSQL.
+
+use std::path::{Path, PathBuf};
+
+use tds_core::Result;
+use tokio::process::Command;
+
+use super::config;
+
+const OLDEST: u32 = 14;
+const HOW_TO_INSTALL: &str = "no PostgreSQL programs found: install them (apt-get install postgresql, or brew install \
+     postgresql@16), name their directory in PG_BIN_DIR, or set DATABASE_URL to a server that runs already";
+
+/// A directory with `postgres`, `initdb` and `pg_ctl` of one version.
+#[derive(Clone, Debug)]
+pub(super) struct Binaries {
+    directory: PathBuf,
+    major: u32,
+}
+
+impl Binaries {
+    /// The programs to use for a cluster: of the version that made it, else the first that is new enough.
+    pub(super) async fn find(explicit: Option<&Path>, database_dir: &Path) -> Result<Self> {
+        let made_by = std::fs::read_to_string(database_dir.join("PG_VERSION"))
+            .ok()
+            .and_then(|text| text.trim().parse::<u32>().ok());
+        let mut too_old = None;
+        let mut other = None;
+        for directory in explicit.map_or_else(candidates, |only| vec![only.to_owned()]) {
+            let Some(found) = Self::probe(directory).await else { continue };
+            match made_by {
+                _ if found.major < OLDEST => too_old = Some(found),
+                Some(major) if found.major != major => other = Some(found),
+                _ => return Ok(found),
+            }
+        }
+        Err(config(match (made_by, other, too_old, explicit) {
+            (Some(major), Some(other), ..) => format!(
+                "the cluster in {} was made by PostgreSQL {major}, and only version {} is installed: install \
+                 version {major} again, or move the directory away to begin anew",
+                database_dir.display(),
+                other.major
+            ),
+            (_, _, Some(old), _) => {
+                format!("{} is PostgreSQL {}; TDS needs 14 or newer", old.directory.display(), old.major)
+            }
+            (.., Some(directory)) => format!("{}: {HOW_TO_INSTALL}", directory.display()),
+            _ => HOW_TO_INSTALL.to_owned(),
+        }))
+    }
+
+    /// The path of a program.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    async fn probe(directory: PathBuf) -> Option<Self> {
+        let present = ["postgres", "initdb", "pg_ctl"].iter().all(|name| directory.join(name).is_file());
+        if !present {
+            return None;
+        }
+        let output = Command::new(directory.join("postgres")).arg("--version").output().await.ok()?;
+        let major = major_of(&String::from_utf8_lossy(&output.stdout))?;
+        Some(Self { directory, major })
+    }
+}
+
+/// Where PostgreSQL is usually installed: PATH, Debian, Red Hat, Homebrew.
+fn candidates() -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
+    for (parent, suffix) in [("/usr/lib/postgresql", "bin"), ("/usr", "bin")] {
+        all.extend(versions_below(Path::new(parent), if parent == "/usr" { "pgsql-" } else { "" }, suffix));
+    }
+    for parent in ["/opt/homebrew/opt", "/usr/local/opt"] {
+        all.push(Path::new(parent).join("postgresql/bin"));
+        all.extend(versions_below(Path::new(parent), "postgresql@", "bin"));
+    }
+    all
+}
+
+/// `parent/<prefix><version>/<suffix>`, newest first.
+fn versions_below(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
+    let mut found: Vec<(u32, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let version = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
+            Some((version, entry.path().join(suffix)))
+        })
+        .collect();
+    found.sort_unstable_by_key(|(version, _)| std::cmp::Reverse(*version));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// `postgres (PostgreSQL) 15.6 (Debian …)` → 15; betas are `17beta1`.
+fn major_of(version: &str) -> Option<u32> {
+    let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let digits: String = number.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major_of;
+
+    #[test]
+    fn the_major_version_is_read_from_every_spelling() {
+        assert_eq!(major_of("postgres (PostgreSQL) 15.6 (Debian 15.6-0+deb12u1)\n"), Some(15));
+        assert_eq!(major_of("postgres (PostgreSQL) 17beta1"), Some(17));
+        assert_eq!(major_of(""), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Where the files of a cluster are.
+
+use std::{
+    fs::{self, DirBuilder, Permissions},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use tds_core::Result;
+
+use super::{Account, io};
+
+/// For clusters whose account cannot reach TDS_DATA_DIR.
+const ELSEWHERE: &str = "/var/lib/tds/clusters";
+
+/// Makes TDS_DATA_DIR and answers its absolute path.
+pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(data_dir)
+        .map_err(|error| io(&error, "creating", data_dir))?;
+    data_dir.canonicalize().map_err(|error| io(&error, "resolving", data_dir))
+}
+
+/// The directory for the cluster: in TDS_DATA_DIR, or, where the server's account cannot go there, in a
+/// directory of its own that a file in TDS_DATA_DIR remembers.
+pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result<PathBuf> {
+    let note = data_dir.join("cluster-location");
+    if let Ok(remembered) = fs::read_to_string(&note) {
+        let root = PathBuf::from(remembered.trim_end());
+        // Deleted by hand: a fresh cluster, as when TDS_DATA_DIR itself is deleted.
+        if root.is_dir() {
+            return Ok(root);
+        }
+    }
+    let Some(account) = account else { return owned_dir(data_dir.join("postgres"), None) };
+    make_traversable(data_dir)?;
+    if is_reachable(data_dir, *account)? {
+        return owned_dir(data_dir.join("postgres"), Some(account));
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(ELSEWHERE)
+        .map_err(|error| io(&error, "creating", Path::new(ELSEWHERE)))?;
+    let root = Path::new(ELSEWHERE).join(uuid::Uuid::new_v4().simple().to_string());
+    let root = owned_dir(root, Some(account))?;
+    let text = format!("{}\n", root.display());
+    write_whole(&note, text.as_bytes(), 0o644)?;
+    Ok(root)
+}
+
+/// Writes a file so that it is never seen half written.
+pub(super) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    let part = path.with_extension(format!("part-{}", uuid::Uuid::new_v4().simple()));
+    let written = fs::File::options()
+        .create_new(true)
+        .write(true)
+        .open(&part)
+        .and_then(|mut file| {
+            use std::io::Write as _;
+            file.set_permissions(Permissions::from_mode(mode))?;
+            file.write_all(content)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&part, path));
+    written.map_err(|error| io(&error, "writing", path))
+}
+
+fn owned_dir(path: PathBuf, account: Option<&Account>) -> Result<PathBuf> {
+    if !path.is_dir() {
+        DirBuilder::new().mode(0o711).create(&path).map_err(|error| io(&error, "creating", &path))?;
+    }
+    if let Some(account) = account {
+        account.own(&path)?;
+    }
+    Ok(path)
+}
+
+/// The directory is ours: others may go through it, not look into it.
+fn make_traversable(directory: &Path) -> Result<()> {
+    let metadata = fs::metadata(directory).map_err(|error| io(&error, "looking at", directory))?;
+    if metadata.mode() & 0o001 != 0 {
+        return Ok(());
+    }
+    fs::set_permissions(directory, Permissions::from_mode(metadata.mode() & 0o7777 | 0o001))
+        .map_err(|error| io(&error, "changing the mode of", directory))
+}
+
+fn is_reachable(directory: &Path, account: Account) -> Result<bool> {
+    for ancestor in directory.ancestors() {
+        let metadata = fs::metadata(ancestor).map_err(|error| io(&error, "looking at", ancestor))?;
+        if !account.may_traverse(&metadata) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,209 @@
+//! Adds work to the queue: at most one live item per record, new work folded into it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::Row as _;
+use time::OffsetDateTime;
+
+use tds_core::{Cause, Lane, NewItem, Observed, RecordKey, Work, fold};
+
+use crate::{Tx, store::storable};
+
+const FOLD: &str = r#"
+INSERT INTO tds_queue_live AS q
+  (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
+SELECT n.entity_type, n.zoho_entity_id, n.priority, n.version, n.payload, n.shape, n.pushed, n.began, n.ended, n.event
+  FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[],
+              $8::timestamptz[], $9::timestamptz[], $10::bigint[])
+    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event)
+ ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C"
+ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
+  (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
+   requeued_at, status, retry_count, run_at) = (
+    SELECT LEAST(q.priority, excluded.priority), GREATEST(q.version, excluded.version),
+      CASE k WHEN 2 THEN excluded.payload WHEN 1 THEN q.payload END,
+      CASE k WHEN 2 THEN excluded.shape WHEN 1 THEN q.shape END,
+      CASE k WHEN 2 THEN excluded.pushed WHEN 1 THEN q.pushed END,
+      CASE k WHEN 2 THEN excluded.observed_began WHEN 1 THEN q.observed_began END,
+      CASE k WHEN 2 THEN excluded.observed_ended WHEN 1 THEN q.observed_ended END,
+      CASE k WHEN 2 THEN excluded.inbox_event_id WHEN 1 THEN q.inbox_event_id
+             ELSE COALESCE(excluded.inbox_event_id, q.inbox_event_id) END,
+      q.generation + (k <> 1)::int,
+      CASE WHEN q.status = 'processing' AND k <> 1 THEN COALESCE(q.requeued_at, clock_timestamp())
+           ELSE q.requeued_at END,
+      CASE WHEN q.status = 'failed' AND k <> 1 THEN 'pending' ELSE q.status END,
+      CASE WHEN q.status = 'failed' AND k <> 1 THEN 0 ELSE q.retry_count END,
+      CASE WHEN q.status = 'failed' AND k <> 1 THEN LEAST(q.run_at, now()) ELSE q.run_at END
+    FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
+                          excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS choice)
+RETURNING q.id, q.entity_type, q.zoho_entity_id, q.generation
+"#;
+
+const ATTACH: &str = "
+INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[])
+ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
+RETURNING w.cause, w.cause_id, w.counted, (w.xmax = 0) AS inserted
+";
+
+/// Work that is on its way into the queue, one entry per record.
+#[derive(Default)]
+pub(crate) struct Batch(BTreeMap<(String, String), Entry>);
+
+struct Entry {
+    lane: Lane,
+    work: Work,
+    event: Option<i64>,
+}
+
+/// Where an item stands after the fold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) item: i64,
+    pub(crate) generation: i64,
+}
+
+/// The places of a batch, by record.
+pub(crate) struct Places(HashMap<(String, String), Place>);
+
+impl Places {
+    /// The item of a record.
+    pub(crate) fn of(&self, key: &RecordKey) -> Option<Place> {
+        self.0.get(&stored_key(key)).copied()
+    }
+}
+
+/// One row for [`attach`].
+pub(crate) struct Waiter {
+    pub(crate) place: Place,
+    pub(crate) cause: &'static str,
+    pub(crate) id: i64,
+    pub(crate) counted: bool,
+}
+
+impl Waiter {
+    /// `None` for causes that nobody waits for.
+    pub(crate) fn of(cause: Cause, place: Place, counted: bool) -> Option<Self> {
+        match cause {
+            Cause::Event(event) => Some(Self { place, cause: "event", id: event.0, counted }),
+            Cause::Run(run) => Some(Self { place, cause: "run", id: run.0, counted }),
+            Cause::Operator => None,
+        }
+    }
+}
+
+/// What [`attach`] did with a waiter.
+pub(crate) struct Attached {
+    pub(crate) cause: String,
+    pub(crate) id: i64,
+    pub(crate) counted: bool,
+    pub(crate) inserted: bool,
+}
+
+impl Batch {
+    /// Adds work; later work of the same record is folded into it, newest last.
+    pub(crate) fn add(&mut self, key: &RecordKey, lane: Lane, work: &Work, event: Option<i64>) {
+        use std::collections::btree_map::Entry as Slot;
+        match self.0.entry(stored_key(key)) {
+            Slot::Vacant(slot) => {
+                slot.insert(Entry { lane, work: work.clone(), event });
+            }
+            Slot::Occupied(mut slot) => slot.get_mut().fold(lane, work, event),
+        }
+    }
+
+    /// All items of a call.
+    pub(crate) fn of(items: &[NewItem]) -> Self {
+        let mut batch = Self::default();
+        for item in items {
+            let event = if let Cause::Event(event) = item.cause { Some(event.0) } else { None };
+            batch.add(&item.key, item.lane, &item.work, event);
+        }
+        batch
+    }
+
+    /// Writes the batch; the items stay locked until the transaction ends.
+    pub(crate) async fn fold(&self, tx: &mut Tx) -> Result<Places, sqlx::Error> {
+        if self.0.is_empty() {
+            return Ok(Places(HashMap::new()));
+        }
+        let payload = |entry: &'_ Entry| entry.work.payload.clone();
+        let entries = || self.0.values();
+        let observed = |entry: &Entry| payload(entry).map(|payload| payload.observed.interval());
+        let entities: Vec<&str> = self.0.keys().map(|(entity, _)| entity.as_str()).collect();
+        let ids: Vec<&str> = self.0.keys().map(|(_, id)| id.as_str()).collect();
+        let priorities: Vec<i16> = entries().map(|entry| entry.lane.priority()).collect();
+        let versions: Vec<Option<OffsetDateTime>> = entries().map(|entry| entry.work.version).collect();
+        let payloads: Vec<Option<String>> = entries()
+            .map(|entry| entry.work.payload.as_ref().map(|it| storable(it.json.as_str()).into_owned()))
+            .collect();
+        let shapes: Vec<Option<&str>> = entries().map(|e| payload(e).map(|it| it.shape.as_str())).collect();
+        let pushed: Vec<Option<bool>> =
+            entries().map(|e| payload(e).map(|it| matches!(it.observed, Observed::Push(_)))).collect();
+        let began: Vec<Option<OffsetDateTime>> = entries().map(|e| observed(e).map(|it| it.began)).collect();
+        let ended: Vec<Option<OffsetDateTime>> = entries().map(|e| observed(e).map(|it| it.ended)).collect();
+        let events: Vec<Option<i64>> = entries().map(|entry| entry.event).collect();
+        let rows = sqlx::query(FOLD)
+            .bind(entities)
+            .bind(ids)
+            .bind(priorities)
+            .bind(versions)
+            .bind(payloads)
+            .bind(shapes)
+            .bind(pushed)
+            .bind(began)
+            .bind(ended)
+            .bind(events)
+            .fetch_all(tx)
+            .await?;
+        let place = |row: &sqlx::postgres::PgRow| {
+            let key = (row.try_get("entity_type")?, row.try_get("zoho_entity_id")?);
+            Ok((key, Place { item: row.try_get("id")?, generation: row.try_get("generation")? }))
+        };
+        rows.iter().map(place).collect::<Result<_, sqlx::Error>>().map(Places)
+    }
+}
+
+impl Entry {
+    /// The same rule as the statement's: see [`fold`] and `tds_fold`.
+    fn fold(&mut self, lane: Lane, work: &Work, event: Option<i64>) {
+        self.lane = self.lane.min(lane);
+        let folded = fold(&self.work, work);
+        let news = self.work.payload.is_none() || folded != self.work;
+        if news && (event.is_some() || folded.payload.is_some()) {
+            self.event = event;
+        }
+        self.work = folded;
+    }
+}
+
+/// Lets causes wait for their items.
+pub(crate) async fn attach(tx: &mut Tx, waiters: &[Waiter]) -> Result<Vec<Attached>, sqlx::Error> {
+    // A statement cannot touch a row twice.
+    let unique: BTreeMap<(i64, &str, i64), &Waiter> =
+        waiters.iter().map(|waiter| ((waiter.place.item, waiter.cause, waiter.id), waiter)).collect();
+    if unique.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(ATTACH)
+        .bind(unique.keys().map(|key| key.0).collect::<Vec<_>>())
+        .bind(unique.keys().map(|key| key.1).collect::<Vec<_>>())
+        .bind(unique.keys().map(|key| key.2).collect::<Vec<_>>())
+        .bind(unique.values().map(|waiter| waiter.place.generation).collect::<Vec<_>>())
+        .bind(unique.values().map(|waiter| waiter.counted).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let attached = |row: &sqlx::postgres::PgRow| {
+        Ok(Attached {
+            cause: row.try_get("cause")?,
+            id: row.try_get("cause_id")?,
+            counted: row.try_get("counted")?,
+            inserted: row.try_get("inserted")?,
+        })
+    };
+    rows.iter().map(attached).collect()
+}
+
+fn stored_key(key: &RecordKey) -> (String, String) {
+    (key.entity.as_str().to_owned(), storable(key.id.as_str()).into_owned())
+}

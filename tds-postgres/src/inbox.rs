@@ -1,0 +1,167 @@
+//! The inbox: one transaction for the events of a batch and the work that follows from them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+
+use tds_core::{Accepted, Disposition, Inbox, InboxId, Lane, NewEvent, RecordKey, Result, Work};
+
+use crate::{
+    Database, PgStore, Tx,
+    fold::{Batch, Waiter, attach},
+    store::{storable, storable_json},
+};
+
+// Sorted by the unique key: two committers with the same deliveries lock them in one order.
+const INSERT: &str = r#"
+INSERT INTO tds_inbox_events
+  (event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome, error_message,
+   open_items, processed_at)
+SELECT n.event_id, n.source_type, n.entity_type, n.entity_id, n.event_type, n.raw_payload, n.headers::jsonb, n.status,
+       n.outcome, n.error_message, n.open_items, CASE WHEN n.status <> 'pending' THEN clock_timestamp() END
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[],
+              $9::text[], $10::text[], $11::int[])
+    AS n(event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome,
+         error_message, open_items)
+ ORDER BY n.event_id COLLATE "C"
+ON CONFLICT (event_id) DO NOTHING
+RETURNING id, event_id
+"#;
+
+const KNOWN: &str = "SELECT id, event_id FROM tds_inbox_events WHERE event_id = ANY($1::text[])";
+
+#[async_trait]
+impl Inbox for PgStore {
+    async fn accept(&self, event: NewEvent) -> Result<Accepted> {
+        self.committers.accept(event).await
+    }
+}
+
+/// How a new event begins its life.
+pub(crate) struct Begin<'a> {
+    pub(crate) status: &'static str,
+    pub(crate) outcome: Option<&'static str>,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) work: &'a [(RecordKey, Work)],
+}
+
+impl<'a> Begin<'a> {
+    pub(crate) fn of(disposition: &'a Disposition) -> Self {
+        let (status, outcome, error) = match disposition {
+            Disposition::Work(work) if !work.is_empty() => {
+                return Self { status: "pending", outcome: None, error: None, work };
+            }
+            Disposition::Work(_) => ("completed", Some("ignored"), None),
+            Disposition::Ignored(reason) => ("completed", Some("ignored"), Some(reason.as_str())),
+            Disposition::Unparsed(reason) => ("failed", None, Some(reason.as_str())),
+        };
+        Self { status, outcome, error, work: &[] }
+    }
+
+    /// How many items it waits for; a record named twice is one.
+    pub(crate) fn open_items(&self) -> i32 {
+        let mut keys: Vec<_> = self.work.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        i32::try_from(keys.len()).unwrap_or(i32::MAX)
+    }
+}
+
+/// Stores events and queues their work; answers in the order of the events.
+pub(crate) async fn store_events(
+    database: &Database,
+    events: &[&NewEvent],
+) -> Result<Vec<Accepted>, sqlx::Error> {
+    // The same delivery twice in a batch: the first one is stored.
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, event) in events.iter().enumerate() {
+        first.entry(storable(&event.event_id).into_owned()).or_insert(index);
+    }
+    let mut tx = database.begin().await?;
+    let chosen: Vec<&NewEvent> = first.values().filter_map(|index| events.get(*index).copied()).collect();
+    let inserted = insert(&mut tx, &chosen).await?;
+    let missing: Vec<&str> =
+        first.keys().filter(|id| !inserted.contains_key(*id)).map(String::as_str).collect();
+    let known = if missing.is_empty() { HashMap::new() } else { ids(KNOWN, &mut tx, &missing).await? };
+    queue_work(&mut tx, events, &first, &inserted).await?;
+    tx.commit().await?;
+    let accepted = |(index, event): (usize, &&NewEvent)| {
+        let key = storable(&event.event_id);
+        let fresh = first.get(key.as_ref()) == Some(&index);
+        match (inserted.get(key.as_ref()), known.get(key.as_ref())) {
+            (Some(id), _) => Ok(Accepted { id: InboxId(*id), duplicate: !fresh }),
+            (None, Some(id)) => Ok(Accepted { id: InboxId(*id), duplicate: true }),
+            // The earlier row was pruned between the two statements: the sender tries again.
+            (None, None) => Err(sqlx::Error::RowNotFound),
+        }
+    };
+    events.iter().enumerate().map(accepted).collect()
+}
+
+async fn insert(tx: &mut Tx, events: &[&NewEvent]) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let text = |get: fn(&NewEvent) -> &str| -> Vec<String> {
+        events.iter().map(|event| storable(get(event)).into_owned()).collect()
+    };
+    let begins: Vec<Begin<'_>> = events.iter().map(|event| Begin::of(&event.disposition)).collect();
+    let entity_ids: Vec<Option<String>> =
+        events.iter().map(|event| event.entity_id.as_deref().map(|id| storable(id).into_owned())).collect();
+    let payloads: Vec<&[u8]> = events.iter().map(|event| event.raw_payload.as_slice()).collect();
+    let headers: Vec<String> = events.iter().map(|event| storable_json(&event.headers).to_string()).collect();
+    let errors: Vec<Option<String>> =
+        begins.iter().map(|begin| begin.error.map(|error| storable(error).into_owned())).collect();
+    let rows = sqlx::query(INSERT)
+        .bind(text(|event| &event.event_id))
+        .bind(text(|event| &event.source_type))
+        .bind(text(|event| event.entity_type.as_str()))
+        .bind(entity_ids)
+        .bind(text(|event| &event.event_type))
+        .bind(payloads)
+        .bind(headers)
+        .bind(begins.iter().map(|begin| begin.status).collect::<Vec<_>>())
+        .bind(begins.iter().map(|begin| begin.outcome).collect::<Vec<_>>())
+        .bind(errors)
+        .bind(begins.iter().map(Begin::open_items).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    rows.iter().map(|row| Ok((row.try_get("event_id")?, row.try_get("id")?))).collect()
+}
+
+async fn ids(
+    statement: &'static str,
+    tx: &mut Tx,
+    event_ids: &[&str],
+) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let rows = sqlx::query(statement).bind(event_ids).fetch_all(tx).await?;
+    rows.iter().map(|row| Ok((row.try_get("event_id")?, row.try_get("id")?))).collect()
+}
+
+/// Queues the work of the events that are new, in the order of their arrival.
+async fn queue_work(
+    tx: &mut Tx,
+    events: &[&NewEvent],
+    first: &BTreeMap<String, usize>,
+    inserted: &HashMap<String, i64>,
+) -> Result<(), sqlx::Error> {
+    let mut fresh: Vec<(usize, i64)> =
+        first.iter().filter_map(|(event_id, index)| inserted.get(event_id).map(|id| (*index, *id))).collect();
+    fresh.sort_unstable();
+    let work = || {
+        fresh.iter().flat_map(|(index, id)| {
+            let begin = events.get(*index).map(|event| Begin::of(&event.disposition));
+            begin.map_or(&[][..], |begin| begin.work).iter().map(|(key, work)| (key, work, *id))
+        })
+    };
+    let mut batch = Batch::default();
+    for (key, work, id) in work() {
+        batch.add(key, Lane::Webhook, work, Some(id));
+    }
+    let places = batch.fold(tx).await?;
+    let waiters: Vec<Waiter> = work()
+        .filter_map(|(key, _, id)| {
+            places.of(key).map(|place| Waiter { place, cause: "event", id, counted: true })
+        })
+        .collect();
+    attach(tx, &waiters).await?;
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! One batch, one transaction: lock, judge, write, remember.
+
+use std::collections::{HashMap, HashSet};
+
+use tds_core::{
+    Applied, Child, Content, Error, MirrorSchema, Outcome, Read, Record, RecordId, Result, SyncState, Verdict,
+};
+
+use super::{
+    catalog::{Tables, unknown},
+    children, head,
+    plan::{is_implausible, judge, next_state},
+    state,
+};
+use crate::{Database, session::Tx};
+
+/// Marks the transaction as the mirror's own, for triggers that catch local changes; and gives up waiting for
+/// a lock before the lease of the work is lost.
+const BEGIN: &str = "BEGIN; SET LOCAL tds.origin = 'remote'; SET LOCAL lock_timeout = '10s'";
+
+/// Reads of one entity type, at most one per record.
+pub(super) struct Batch<'a> {
+    pub(super) schema: &'a MirrorSchema,
+    pub(super) tables: &'a Tables,
+    pub(super) reads: &'a [Read],
+}
+
+/// How many rows records have in a child table.
+type Counts = HashMap<&'static str, HashMap<String, usize>>;
+
+impl Batch<'_> {
+    /// Everything or nothing. What is wrong with a single read without the database's say is its own result.
+    pub(super) async fn run(&self, database: &Database) -> Result<Vec<Result<Applied>>, sqlx::Error> {
+        let refused: Vec<Option<Error>> = self.reads.iter().map(|read| self.refusal(read)).collect();
+        let good: Vec<&Read> = self
+            .reads
+            .iter()
+            .zip(&refused)
+            .filter(|(_, refusal)| refusal.is_none())
+            .map(|(read, _)| read)
+            .collect();
+        let mut outcomes =
+            if good.is_empty() { Vec::new() } else { self.write(database, &good).await? }.into_iter();
+        let settled = refused.into_iter().map(|refusal| match refusal {
+            Some(error) => Err(error),
+            None => outcomes.next().ok_or_else(|| Error::internal("a read of the batch has no outcome")),
+        });
+        Ok(settled.collect())
+    }
+
+    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Vec<Applied>, sqlx::Error> {
+        let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
+        let mut tx = database.begin_with(BEGIN).await?;
+        let states = state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let counts = self.counts(&mut tx, reads).await?;
+        let verdicts: Vec<Verdict> = reads
+            .iter()
+            .map(|read| judge(states.get(&read.key.id), read, |record| self.shrinks(record, &counts)))
+            .collect();
+        let written = self.write_tables(&mut tx, reads, &verdicts).await?;
+        let next: Vec<(&RecordId, SyncState)> = reads
+            .iter()
+            .zip(&verdicts)
+            .filter_map(|(read, verdict)| {
+                Some((&read.key.id, next_state(states.get(&read.key.id), read, *verdict)?))
+            })
+            .collect();
+        state::store(&mut tx, &self.schema.entity, &next).await?;
+        tx.commit().await?;
+        Ok(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect())
+    }
+
+    /// Writes heads and children; answers the ids of the records where something differed.
+    async fn write_tables(
+        &self,
+        tx: &mut Tx,
+        reads: &[&Read],
+        verdicts: &[Verdict],
+    ) -> Result<HashSet<String>, sqlx::Error> {
+        let mut documents = String::new();
+        let mut gone: Vec<String> = Vec::new();
+        let mut whole: Vec<&Record> = Vec::new();
+        for (read, verdict) in reads.iter().zip(verdicts) {
+            let Verdict::Apply { stable, volatile } = *verdict else { continue };
+            match &read.content {
+                Content::Absent => gone.push(read.key.id.as_str().to_owned()),
+                Content::Present(record) => {
+                    head::push_document(&mut documents, read, record, stable, volatile);
+                    if stable {
+                        whole.push(record);
+                    }
+                }
+            }
+        }
+        let mut written = HashSet::new();
+        if let Some((table, columns)) = self.schema.head.and_then(|head| self.tables.get_key_value(head)) {
+            if !documents.is_empty() {
+                written.extend(head::upsert(tx, table, columns, &documents).await?);
+            }
+            if !gone.is_empty() {
+                head::bury(tx, table, columns, &gone).await?;
+            }
+        }
+        for child in self.schema.children {
+            let Some(columns) = self.tables.get(child.table) else { continue };
+            let sets: children::Sets<'_> = whole
+                .iter()
+                .filter_map(|record| Some((record.id.as_str(), record.children.get(child.table)?.as_slice())))
+                .collect();
+            if !sets.is_empty() {
+                written.extend(children::replace(tx, child, columns, &sets).await?);
+            }
+            // Lines of a deleted document stay as its history; without a head row nothing could carry the tombstone.
+            if self.schema.head.is_none() && !gone.is_empty() {
+                children::delete(tx, child, &gone).await?;
+            }
+        }
+        Ok(written)
+    }
+
+    /// Present sizes of the sets whose shrinking has to be confirmed.
+    async fn counts(&self, tx: &mut Tx, reads: &[&Read]) -> Result<Counts, sqlx::Error> {
+        let mut counts = Counts::new();
+        for child in self.schema.children.iter().filter(|child| child.confirm_shrink) {
+            let owners: Vec<String> = reads
+                .iter()
+                .filter(|read| {
+                    record_of(read).is_some_and(|record| record.children.contains_key(child.table))
+                })
+                .map(|read| read.key.id.as_str().to_owned())
+                .collect();
+            if !owners.is_empty() {
+                counts.insert(child.table, children::count(tx, child, &owners).await?);
+            }
+        }
+        Ok(counts)
+    }
+
+    fn shrinks(&self, record: &Record, counts: &Counts) -> bool {
+        let shrunk = |child: &Child| {
+            let Some(rows) = record.children.get(child.table) else { return false };
+            let before = counts.get(child.table).and_then(|table| table.get(record.id.as_str())).copied();
+            is_implausible(before.unwrap_or(0), rows.len())
+        };
+        self.schema.children.iter().filter(|child| child.confirm_shrink).any(shrunk)
+    }
+
+    /// Why a read cannot be written at all.
+    fn refusal(&self, read: &Read) -> Option<Error> {
+        if read.key.entity != self.schema.entity {
+            return Some(Error::invalid(format!("{} does not belong to {}", read.key, self.schema.entity)));
+        }
+        let record = record_of(read)?;
+        let no_column = |table: &str, column: &str| {
+            Some(Error::internal(format!("{}: table {table} has no column {column}", read.key)))
+        };
+        if let Some((table, columns)) = self.schema.head.and_then(|head| self.tables.get_key_value(head))
+            && let Some(column) = unknown(columns, record.fields.keys().chain(record.volatile.keys()))
+        {
+            return no_column(table, column);
+        }
+        for (table, rows) in &record.children {
+            let Some(columns) = self.tables.get(table.as_str()) else {
+                return Some(Error::internal(format!("{}: {table} is no table of its schema", read.key)));
+            };
+            if let Some(column) = unknown(columns, rows.iter().flat_map(serde_json::Map::keys)) {
+                return no_column(table, column);
+            }
+        }
+        None
+    }
+}
+
+fn record_of(read: &Read) -> Option<&Record> {
+    match &read.content {
+        Content::Present(record) => Some(record),
+        Content::Absent => None,
+    }
+}
+
+fn outcome(read: &Read, verdict: Verdict, written: &HashSet<String>) -> Applied {
+    Applied::Done(match verdict {
+        Verdict::Reread(reason) => return Applied::Reread(reason),
+        Verdict::Stale => Outcome::Stale,
+        Verdict::Unchanged => Outcome::Unchanged,
+        Verdict::Apply { .. } if read.content == Content::Absent => Outcome::Deleted,
+        Verdict::Apply { .. } if written.contains(read.key.id.as_str()) => Outcome::Applied,
+        Verdict::Apply { .. } => Outcome::Unchanged,
+    })
+}

@@ -1,0 +1,99 @@
+//! Child tables: several rows per record, replaced as a set, and only where the set differs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+use tds_core::{Child, Fields};
+
+use super::catalog::Columns;
+use crate::{quote, session::Tx};
+
+/// The new sets of one table: rows by the record's id.
+pub(super) type Sets<'a> = BTreeMap<&'a str, &'a [Fields]>;
+
+/// How many rows each of these records has.
+pub(super) async fn count(
+    tx: &mut Tx,
+    child: &Child,
+    owners: &[String],
+) -> Result<HashMap<String, usize>, sqlx::Error> {
+    let owner = quote::identifier(child.owner);
+    let sql = format!(
+        "SELECT {owner}, count(*) FROM {} WHERE {owner} = ANY($1) GROUP BY 1",
+        quote::table(child.table)
+    );
+    let counts: Vec<(String, i64)> = sqlx::query_as(quote::statement(sql)).bind(owners).fetch_all(tx).await?;
+    Ok(counts.into_iter().map(|(owner, count)| (owner, usize::try_from(count).unwrap_or(0))).collect())
+}
+
+/// Replaces the sets that differ; answers the ids of their records.
+pub(super) async fn replace(
+    tx: &mut Tx,
+    child: &Child,
+    columns: &Columns,
+    sets: &Sets<'_>,
+) -> Result<Vec<String>, sqlx::Error> {
+    let changed = differing(tx, child, columns, sets).await?;
+    if changed.is_empty() {
+        return Ok(changed);
+    }
+    delete(tx, child, &changed).await?;
+    let rows: Vec<Value> = changed
+        .iter()
+        .filter_map(|id| sets.get_key_value(id.as_str()))
+        .flat_map(|(id, rows)| rows.iter().map(|row| with_owner(child, id, row)))
+        .collect();
+    let sql = format!(
+        "INSERT INTO {name} ({into}) SELECT {from} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) AS r",
+        name = quote::table(child.table),
+        into = quote::list("", columns.iter()),
+        from = quote::list("r.", columns.iter()),
+    );
+    sqlx::query(quote::statement(sql)).bind(Value::Array(rows).to_string()).execute(tx).await?;
+    Ok(changed)
+}
+
+/// Removes the rows of these records.
+pub(super) async fn delete(tx: &mut Tx, child: &Child, owners: &[String]) -> Result<(), sqlx::Error> {
+    let sql = format!(
+        "DELETE FROM {} WHERE {} = ANY($1)",
+        quote::table(child.table),
+        quote::identifier(child.owner)
+    );
+    sqlx::query(quote::statement(sql)).bind(owners).execute(tx).await.map(drop)
+}
+
+/// The records whose rows are not the new ones. PostgreSQL compares, by the columns' own rules.
+async fn differing(
+    tx: &mut Tx,
+    child: &Child,
+    columns: &Columns,
+    sets: &Sets<'_>,
+) -> Result<Vec<String>, sqlx::Error> {
+    let rows: Vec<Value> =
+        sets.iter().flat_map(|(id, rows)| rows.iter().map(|row| with_owner(child, id, row))).collect();
+    let sql = format!(
+        "WITH fresh AS MATERIALIZED (
+           SELECT {owner_of_r} AS owner_id_, {of_r} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) AS r),
+         present AS MATERIALIZED (SELECT {owner_of_t} AS owner_id_, {of_t} FROM {name} AS t WHERE {owner_of_t} = ANY($2))
+         SELECT DISTINCT owner_id_ FROM (
+           (TABLE fresh EXCEPT ALL TABLE present) UNION ALL (TABLE present EXCEPT ALL TABLE fresh)) AS difference",
+        name = quote::table(child.table),
+        owner_of_r = format_args!("r.{}", quote::identifier(child.owner)),
+        owner_of_t = format_args!("t.{}", quote::identifier(child.owner)),
+        of_r = quote::list("r.", columns.iter()),
+        of_t = quote::list("t.", columns.iter()),
+    );
+    let owners: Vec<String> = sets.keys().map(|id| (*id).to_owned()).collect();
+    sqlx::query_scalar(quote::statement(sql))
+        .bind(Value::Array(rows).to_string())
+        .bind(owners)
+        .fetch_all(tx)
+        .await
+}
+
+fn with_owner(child: &Child, id: &str, row: &Fields) -> Value {
+    let mut row = row.clone();
+    row.insert(child.owner.to_owned(), id.into());
+    Value::Object(row)
+}

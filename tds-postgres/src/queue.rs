@@ -1,0 +1,193 @@
+//! The queue, from the workers' side.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{Row as _, postgres::PgRow};
+use time::OffsetDateTime;
+
+use tds_core::{
+    ClaimRequest, Claimed, EntityType, Interval, ItemId, Lane, Lease, LeaseToken, NewItem, Observed, Payload,
+    Queue, RecordId, RecordKey, Result, Settled, Settlement, Shape, SourcePayload, Work,
+};
+
+use crate::{
+    Database, PgStore,
+    error::classify,
+    fold::{Batch, Waiter, attach},
+    settle::settle_all,
+    store::{repeat, seconds, storable},
+};
+
+// MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once. What has lost its
+// lease is taken here too, at the price of one attempt. `now()` in conditions, so that they are index conditions.
+const CLAIM: &str = "
+WITH c AS MATERIALIZED (
+  SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
+    FROM tds_queue_live q
+   WHERE q.dead_lettered_at IS NULL AND q.priority <= $2 AND q.run_at <= now()
+     AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
+     AND q.entity_type <> ALL (ARRAY(SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL))
+   ORDER BY q.priority, q.run_at, q.id LIMIT $1 FOR UPDATE OF q SKIP LOCKED),
+lost AS (
+  INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
+  SELECT id, retry_count + 1, processing_started_at, lease_owner, 'lease_lost',
+         'the worker died or stopped renewing its lease' FROM c WHERE lost),
+events AS (
+  UPDATE tds_inbox_events e SET status = 'processing' FROM tds_queue_waiters w, c
+   WHERE w.item_id = c.id AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'pending')
+UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'), lease_owner = $3,
+  retry_count = q.retry_count + c.lost::int, lease_expires_at = clock_timestamp() + make_interval(secs => $4),
+  processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
+  FROM c WHERE q.id = c.id
+RETURNING q.id, q.lease_token, q.generation, q.entity_type, q.zoho_entity_id, q.priority, q.version, q.payload,
+  q.shape, q.pushed, q.observed_began, q.observed_ended, q.retry_count, q.queued_at, q.run_at
+";
+
+// In the order of records, as every statement that locks several items.
+const RENEW: &str = "
+WITH held AS MATERIALIZED (
+  SELECT q.id FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
+      ON q.id = d.id AND q.lease_token = d.token
+   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q)
+UPDATE tds_queue_live q SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+  FROM held WHERE q.id = held.id RETURNING q.id, q.lease_token
+";
+
+const WAIT_EVENT: &str = "
+UPDATE tds_inbox_events SET open_items = open_items + $2, processed_at = NULL,
+  status = CASE WHEN status = 'completed' THEN 'pending' ELSE status END
+ WHERE id = $1
+";
+
+const WAIT_RUN: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WHERE id = $1";
+
+/// One transaction takes at most this many items, so that none stays open for long.
+const CHUNK: usize = 2_000;
+
+#[async_trait]
+impl Queue for PgStore {
+    async fn enqueue(&self, items: Vec<NewItem>) -> Result<()> {
+        for chunk in items.chunks(CHUNK) {
+            let database = &self.database;
+            repeat(|| enqueue(database, chunk)).await.map_err(|error| classify(error, "queueing work"))?;
+        }
+        self.work.announce();
+        Ok(())
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        let (database, limit) = (&self.database, i64::try_from(request.limit).unwrap_or(i64::MAX));
+        let take = || {
+            sqlx::query(CLAIM)
+                .bind(limit)
+                .bind(request.up_to.priority())
+                .bind(storable(&request.worker.0))
+                .bind(seconds(request.lease))
+                .fetch_all(database)
+        };
+        let rows = repeat(take).await.map_err(|error| classify(error, "taking work from the queue"))?;
+        let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
+        // RETURNING has no order.
+        claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));
+        Ok(claimed.into_iter().map(|(_, item)| item).collect())
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<i64> = leases.iter().map(|lease| lease.id.0).collect();
+        let tokens: Vec<i64> = leases.iter().map(|lease| lease.token.0).collect();
+        let (database, ids, tokens) = (&self.database, &ids, &tokens);
+        let extend = || sqlx::query(RENEW).bind(ids).bind(tokens).bind(seconds(lease)).fetch_all(database);
+        let doing = |error| classify(error, "renewing leases");
+        let rows = repeat(extend).await.map_err(doing)?;
+        let held = |row: &PgRow| {
+            Ok(Lease { id: ItemId(row.try_get("id")?), token: LeaseToken(row.try_get("lease_token")?) })
+        };
+        rows.iter().map(held).collect::<Result<_, sqlx::Error>>().map_err(doing)
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
+        if settlements.is_empty() {
+            return Ok(Settled::default());
+        }
+        let (database, settlements) = (&self.database, settlements.as_slice());
+        let settled = repeat(|| settle_all(database, settlements))
+            .await
+            .map_err(|error| classify(error, "settling claims"))?;
+        if settled.accepted > 0 {
+            // Items that run again may be due; where none is, a look costs little.
+            self.work.announce();
+        }
+        Ok(settled)
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        self.work.wait(timeout).await;
+    }
+}
+
+async fn enqueue(database: &Database, items: &[NewItem]) -> Result<(), sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let places = Batch::of(items).fold(&mut tx).await?;
+    let waiters: Vec<Waiter> =
+        items.iter().filter_map(|item| Waiter::of(item.cause, places.of(&item.key)?, true)).collect();
+    let attached = attach(&mut tx, &waiters).await?;
+    let mut waiting: BTreeMap<(&str, i64), i64> = BTreeMap::new();
+    for new in attached.iter().filter(|attached| attached.inserted) {
+        *waiting.entry((new.cause.as_str(), new.id)).or_default() += 1;
+    }
+    for ((cause, id), count) in waiting {
+        let statement = if cause == "event" { WAIT_EVENT } else { WAIT_RUN };
+        sqlx::query(statement).bind(id).bind(count).execute(&mut tx).await?;
+    }
+    tx.commit().await
+}
+
+fn claimed_of(row: &PgRow) -> Result<(OffsetDateTime, Claimed)> {
+    let read = || -> Result<_, sqlx::Error> {
+        let entity: String = row.try_get("entity_type")?;
+        let id: String = row.try_get("zoho_entity_id")?;
+        let retries: i32 = row.try_get("retry_count")?;
+        let claimed = Claimed {
+            id: ItemId(row.try_get("id")?),
+            token: LeaseToken(row.try_get("lease_token")?),
+            generation: row.try_get("generation")?,
+            key: RecordKey::new(entity_of(&entity)?, RecordId::new(id)),
+            lane: Lane::from_priority(row.try_get("priority")?),
+            work: work_of(row)?,
+            retry_count: u32::try_from(retries).unwrap_or(0),
+            queued_at: row.try_get("queued_at")?,
+        };
+        Ok((row.try_get("run_at")?, claimed))
+    };
+    read().map_err(|error| classify(error, "reading claimed work"))
+}
+
+/// Reads an entity type.
+pub(crate) fn entity_of(text: &str) -> Result<EntityType, sqlx::Error> {
+    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+}
+
+/// Reads the work of an item.
+pub(crate) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
+    let version = row.try_get("version")?;
+    let Some(json) = row.try_get::<Option<String>, _>("payload")? else {
+        return Ok(Work { version, payload: None });
+    };
+    let shape = match row.try_get::<Option<&str>, _>("shape")? {
+        Some("list") => Shape::List,
+        Some("webhook") => Shape::Webhook,
+        _ => Shape::Detail,
+    };
+    let (began, ended) = (row.try_get("observed_began")?, row.try_get("observed_ended")?);
+    let pushed: Option<bool> = row.try_get("pushed")?;
+    let observed = match pushed {
+        Some(true) => Observed::Push(began),
+        _ => Observed::Call(Interval { began, ended }),
+    };
+    let payload = SourcePayload { shape, observed, json: Payload::new(json) };
+    Ok(Work { version, payload: Some(payload) })
+}

@@ -1,0 +1,36 @@
+//! SQL that is put together at run time: the only place that vouches for it.
+
+use sqlx::AssertSqlSafe;
+
+/// An identifier, quoted.
+pub(crate) fn identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A table of the mirror: in schema `erp`, unless the name says another (`schema.table`).
+pub(crate) fn table(name: &str) -> String {
+    let (schema, table) = name.split_once('.').unwrap_or(("erp", name));
+    format!("{}.{}", identifier(schema), identifier(table))
+}
+
+/// Identifiers with a prefix, separated by commas.
+pub(crate) fn list<'a>(prefix: &str, names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(|name| format!("{prefix}{}", identifier(name))).collect::<Vec<_>>().join(", ")
+}
+
+/// A statement whose variable parts all went through this module; values are parameters.
+pub(crate) fn statement(text: String) -> AssertSqlSafe<String> {
+    AssertSqlSafe(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quote_in_a_name_cannot_end_the_name() {
+        assert_eq!(identifier("a\"; DROP TABLE x; --"), "\"a\"\"; DROP TABLE x; --\"");
+        assert_eq!(table("products"), "\"erp\".\"products\"");
+        assert_eq!(table("shop.items"), "\"shop\".\"items\"");
+    }
+}

@@ -1,0 +1,240 @@
+//! The ledger of runs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+use time::OffsetDateTime;
+
+use tds_core::{
+    EntityType, Error, LeaseToken, NewRun, PageCommit, RecordId, Result, Run, RunFilter, RunId, RunLease,
+    SyncRun, WorkerId,
+};
+
+use crate::{
+    PgStore,
+    ended::end_runs,
+    error::{classify, of_postgres},
+    run_page,
+    run_row::{lease_of, run_of, select_runs},
+    store::{repeat, seconds, storable},
+};
+
+const CREATE: &str = "
+INSERT INTO tds_sync_runs (run_type, entity_type, source_type, since, requested_by, target_database)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+";
+
+const CLAIM: &str = select_runs!(
+    "(WITH free AS MATERIALIZED (
+        SELECT id FROM tds_sync_runs
+         WHERE status = 'pending'
+            OR status = 'running' AND NOT listing_done AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+         ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+      SELECT * FROM tds_sync_runs WHERE id IN (SELECT id FROM free))",
+    ""
+);
+
+const TAKE: &str = "
+UPDATE tds_sync_runs SET status = 'running', started_at = COALESCE(started_at, clock_timestamp()),
+  lease_token = nextval('tds_lease_seq'), lease_owner = $2,
+  lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+ WHERE id = $1
+";
+
+const RENEW: &str = "
+UPDATE tds_sync_runs SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+ WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const HOLD: &str = "
+UPDATE tds_sync_runs SET held_ids = $3, error_log = $4 WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const FAIL: &str = "
+UPDATE tds_sync_runs SET status = 'failed', error_log = $3, completed_at = clock_timestamp(), lease_token = NULL,
+  lease_expires_at = NULL
+ WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const CANCEL: &str = "
+UPDATE tds_sync_runs SET status = 'cancelled', completed_at = clock_timestamp(), lease_token = NULL,
+  lease_expires_at = NULL
+ WHERE id = $1 AND status IN ('pending', 'running')
+";
+
+// A list that was read to its end is not read again: the run waits for its items.
+const RESUME: &str = "
+UPDATE tds_sync_runs SET status = CASE WHEN listing_done THEN 'running' ELSE 'pending' END, completed_at = NULL,
+  error_log = NULL
+ WHERE id = $1 AND status IN ('failed', 'cancelled')
+";
+
+const GET: &str = select_runs!("tds_sync_runs", "WHERE r.id = $1");
+
+const LIST: &str = select_runs!(
+    "tds_sync_runs",
+    "WHERE ($1::text IS NULL OR r.entity_type = $1) AND ($2::text IS NULL OR r.status = $2)
+     ORDER BY r.id DESC LIMIT $3"
+);
+
+#[async_trait]
+impl SyncRun for PgStore {
+    async fn create(&self, run: NewRun) -> Result<Run> {
+        let created = sqlx::query(CREATE)
+            .bind(run.run_type.as_str())
+            .bind(run.entity.as_str())
+            .bind(storable(&run.source_type))
+            .bind(run.since)
+            .bind(storable(&run.requested_by))
+            .bind(self.database.target())
+            .fetch_one(&self.database)
+            .await
+            .map_err(|error| active_or(error, &run.entity, "storing a run"))?;
+        let id = created.try_get("id").map_err(|error| classify(error, "storing a run"))?;
+        self.known_run(RunId(id)).await
+    }
+
+    async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
+        let take = || async {
+            let mut tx = self.database.begin().await?;
+            let Some(row) = sqlx::query(CLAIM).fetch_optional(&mut tx).await? else { return Ok(None) };
+            let id: i64 = row.try_get("id")?;
+            sqlx::query(TAKE)
+                .bind(id)
+                .bind(storable(&worker.0))
+                .bind(seconds(lease))
+                .execute(&mut tx)
+                .await?;
+            let row = sqlx::query(GET).bind(id).fetch_one(&mut tx).await?;
+            tx.commit().await?;
+            lease_of(&row).map(Some)
+        };
+        repeat(take).await.map_err(|error| classify(error, "taking a run"))
+    }
+
+    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
+        let renewed =
+            sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).execute(&self.database);
+        self.leased(id, renewed.await.map(|done| done.rows_affected()), "renewing a run")
+    }
+
+    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()> {
+        let (database, page) = (&self.database, &page);
+        let committed = repeat(|| run_page::commit(database, id, token, page)).await;
+        self.leased(id, committed.map(u64::from), "committing a page")?;
+        self.work.announce();
+        Ok(())
+    }
+
+    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
+        run_page::missing(&self.database, id, entity)
+            .await
+            .map_err(|error| classify(error, "looking for records that were not listed"))
+    }
+
+    async fn hold_deletions(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        ids: Vec<RecordId>,
+        reason: &str,
+    ) -> Result<()> {
+        let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
+        let held = sqlx::query(HOLD).bind(id.0).bind(token.0).bind(ids).bind(storable(reason));
+        let held = held.execute(&self.database).await;
+        self.leased(id, held.map(|done| done.rows_affected()), "holding deletions back")
+    }
+
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        let run = self.known_run(id).await?;
+        let database = &self.database;
+        let released = repeat(|| run_page::confirm(database, id))
+            .await
+            .map_err(|error| active_or(error, &run.entity_type, "releasing deletions"))?;
+        self.work.announce();
+        Ok(released)
+    }
+
+    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
+        let failed = sqlx::query(FAIL).bind(id.0).bind(token.0).bind(storable(error));
+        let failed = failed.execute(&self.database).await;
+        self.leased(id, failed.map(|done| done.rows_affected()), "ending a run")
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<Run> {
+        let cancelled = sqlx::query(CANCEL).bind(id.0).execute(&self.database).await;
+        let cancelled = cancelled.map_err(|error| classify(error, "cancelling a run"))?;
+        let run = self.known_run(id).await?;
+        if cancelled.rows_affected() == 0 {
+            return Err(Error::conflict(format!("run {id} has ended: {}", run.status.as_str())));
+        }
+        Ok(run)
+    }
+
+    async fn resume(&self, id: RunId) -> Result<Run> {
+        let run = self.known_run(id).await?;
+        let resume = || async {
+            let mut tx = self.database.begin().await?;
+            let resumed = sqlx::query(RESUME).bind(id.0).execute(&mut tx).await?.rows_affected();
+            end_runs(&mut tx, &[id.0]).await?;
+            tx.commit().await?;
+            Ok(resumed)
+        };
+        let resumed =
+            repeat(resume).await.map_err(|error| active_or(error, &run.entity_type, "resuming a run"))?;
+        if resumed == 0 {
+            return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
+        }
+        self.known_run(id).await
+    }
+
+    async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
+        let row = sqlx::query(GET).bind(id.0).fetch_optional(&self.database).await;
+        let doing = |error| classify(error, "reading a run");
+        row.map_err(doing)?.as_ref().map(run_of).transpose().map_err(doing)
+    }
+
+    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
+        let rows = sqlx::query(LIST)
+            .bind(filter.entity.as_ref().map(EntityType::as_str))
+            .bind(filter.status.map(tds_core::RunStatus::as_str))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.database)
+            .await;
+        let doing = |error| classify(error, "listing runs");
+        rows.map_err(doing)?.iter().map(run_of).collect::<Result<_, _>>().map_err(doing)
+    }
+
+    async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
+        let row = sqlx::query("SELECT cursor FROM tds_cursors WHERE entity_type = $1")
+            .bind(entity.as_str())
+            .fetch_optional(&self.database)
+            .await;
+        let doing = |error| classify(error, "reading a cursor");
+        row.map_err(doing)?.map(|row| row.try_get("cursor")).transpose().map_err(doing)
+    }
+}
+
+impl PgStore {
+    async fn known_run(&self, id: RunId) -> Result<Run> {
+        self.get_run(id).await?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))
+    }
+
+    /// A write that proves its lease touches one row.
+    fn leased(&self, id: RunId, touched: Result<u64, sqlx::Error>, doing: &str) -> Result<()> {
+        match touched {
+            Ok(0) => Err(Error::conflict(format!("run {id} is not ours any more"))),
+            Ok(_) => Ok(()),
+            Err(error) => Err(classify(error, doing)),
+        }
+    }
+}
+
+/// A second active run of an entity type is refused by a unique index.
+fn active_or(error: sqlx::Error, entity: &EntityType, doing: &str) -> Error {
+    if of_postgres(&error).is_some_and(|cause| cause.constraint() == Some("tds_runs_active")) {
+        return Error::conflict(format!("a run of {entity} is active"));
+    }
+    classify(error, doing)
+}

@@ -1,0 +1,170 @@
+//! Pages of a run: items, counts and checkpoint in one transaction.
+
+use std::collections::HashSet;
+
+use sqlx::Row as _;
+
+use tds_core::{EntityType, Lane, LeaseToken, NewItem, PageCommit, RecordId, RecordKey, RunId, Work};
+
+use crate::{
+    Database, Tx,
+    ended::end_runs,
+    fold::{Batch, Waiter, attach},
+    store::storable,
+};
+
+const STAND: &str = "SELECT pages FROM tds_sync_runs WHERE id = $1 AND lease_token = $2";
+
+const RELISTED: &str = "
+SELECT DISTINCT u.id FROM tds_run_pages p, unnest(p.ids) AS u(id) WHERE p.run_id = $1 AND u.id = ANY($2::text[])
+";
+
+// Proves the lease and the page's number; touches nothing where either is not right.
+const ADVANCE: &str = "
+UPDATE tds_sync_runs SET total_items = total_items + $3, unchanged_items = unchanged_items + $4,
+  processed_items = processed_items + $4, open_items = open_items + $5, pages = $6, checkpoint = $7::jsonb,
+  window_to = $8, listing_done = listing_done OR $9,
+  lease_expires_at = CASE WHEN $9 THEN NULL ELSE lease_expires_at END
+ WHERE id = $1 AND lease_token = $2 AND status = 'running' AND pages < $6
+";
+
+const LIVE: &str =
+    "SELECT count(*) AS live FROM tds_sync_records WHERE entity_type = $1 AND deleted_at IS NULL";
+
+const MISSING: &str = "
+SELECT s.zoho_id FROM tds_sync_records s, tds_sync_runs r
+ WHERE r.id = $1 AND s.entity_type = $2 AND s.deleted_at IS NULL
+   AND s.first_seen_at < COALESCE(r.started_at, r.created_at)
+   AND s.observed_ended < COALESCE(r.started_at, r.created_at)
+   AND s.zoho_id NOT IN (SELECT u.id FROM tds_run_pages p, unnest(p.ids) AS u(id) WHERE p.run_id = $1 AND u.id IS NOT NULL)
+ ORDER BY s.zoho_id
+";
+
+const HELD: &str = "SELECT entity_type, held_ids FROM tds_sync_runs WHERE id = $1";
+
+const RELEASE: &str = "
+UPDATE tds_sync_runs SET held_ids = '{}', error_log = NULL, total_items = total_items + $2,
+  open_items = open_items + $3, status = CASE WHEN status = 'pending' THEN status ELSE 'running' END,
+  completed_at = NULL
+ WHERE id = $1 AND held_ids <> '{}'
+";
+
+/// Commits a page. False: the lease is lost.
+pub(crate) async fn commit(
+    database: &Database,
+    id: RunId,
+    token: LeaseToken,
+    page: &PageCommit,
+) -> Result<bool, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let Some(stand) = sqlx::query(STAND).bind(id.0).bind(token.0).fetch_optional(&mut tx).await? else {
+        return Ok(false);
+    };
+    if stand.try_get::<i64, _>("pages")? >= page.checkpoint.pages {
+        // Committed before, with an outcome that the caller did not learn.
+        return Ok(true);
+    }
+    let listed: HashSet<String> = page.listed.iter().map(stored).collect();
+    let relisted = relisted(&mut tx, id, &listed).await?;
+    let queued: HashSet<String> = page.items.iter().map(|item| stored(&item.key.id)).collect();
+    let unchanged = listed.iter().filter(|id| !queued.contains(*id) && !relisted.contains(*id)).count();
+    let open = queue(&mut tx, &page.items, &relisted).await?;
+    let ids: Vec<&str> = listed.iter().map(String::as_str).collect();
+    sqlx::query(
+        "INSERT INTO tds_run_pages (run_id, position, ids) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+    )
+    .bind(id.0)
+    .bind(page.checkpoint.pages)
+    .bind(ids)
+    .execute(&mut tx)
+    .await?;
+    let checkpoint =
+        serde_json::to_value(&page.checkpoint).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let advanced = sqlx::query(ADVANCE)
+        .bind(id.0)
+        .bind(token.0)
+        .bind(count(listed.len() - relisted.len()))
+        .bind(count(unchanged))
+        .bind(open)
+        .bind(page.checkpoint.pages)
+        .bind(checkpoint)
+        .bind(page.checkpoint.window_to)
+        .bind(page.last)
+        .execute(&mut tx)
+        .await?;
+    if advanced.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if page.last {
+        end_runs(&mut tx, &[id.0]).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Live records, and those of them that no page showed.
+pub(crate) async fn missing(
+    database: &Database,
+    id: RunId,
+    entity: &EntityType,
+) -> Result<(i64, Vec<RecordId>), sqlx::Error> {
+    let live = sqlx::query(LIVE).bind(entity.as_str()).fetch_one(database).await?.try_get("live")?;
+    let rows = sqlx::query(MISSING).bind(id.0).bind(entity.as_str()).fetch_all(database).await?;
+    let ids = rows.iter().map(|row| row.try_get::<String, _>("zoho_id").map(RecordId::new));
+    Ok((live, ids.collect::<Result<_, _>>()?))
+}
+
+/// Queues held deletions as items of the run. Answers how many.
+pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let run = sqlx::query(HELD).bind(id.0).fetch_one(&mut tx).await?;
+    let held: Vec<String> = run.try_get("held_ids")?;
+    if held.is_empty() {
+        return Ok(0);
+    }
+    let entity = crate::queue::entity_of(run.try_get("entity_type")?)?;
+    let item = |record: &String| NewItem {
+        key: RecordKey::new(entity.clone(), RecordId::new(record.as_str())),
+        lane: Lane::Operator,
+        work: Work::fetch(),
+        cause: tds_core::Cause::Run(id),
+    };
+    let items: Vec<NewItem> = held.iter().map(item).collect();
+    let open = queue(&mut tx, &items, &HashSet::new()).await?;
+    let released =
+        sqlx::query(RELEASE).bind(id.0).bind(count(held.len())).bind(open).execute(&mut tx).await?;
+    if released.rows_affected() == 0 {
+        // Somebody else released them meanwhile; ours is rolled back.
+        return Ok(0);
+    }
+    tx.commit().await?;
+    Ok(u64::try_from(held.len()).unwrap_or(u64::MAX))
+}
+
+/// Queues a page's items; answers for how many of them the run did not wait yet.
+async fn queue(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Result<i64, sqlx::Error> {
+    let places = Batch::of(items).fold(tx).await?;
+    // A record that this run listed before is counted already.
+    let waiters: Vec<Waiter> = items
+        .iter()
+        .filter_map(|item| {
+            Waiter::of(item.cause, places.of(&item.key)?, !relisted.contains(&stored(&item.key.id)))
+        })
+        .collect();
+    let attached = attach(tx, &waiters).await?;
+    Ok(count(attached.iter().filter(|new| new.inserted && new.cause == "run").count()))
+}
+
+async fn relisted(tx: &mut Tx, id: RunId, listed: &HashSet<String>) -> Result<HashSet<String>, sqlx::Error> {
+    let ids: Vec<&str> = listed.iter().map(String::as_str).collect();
+    let rows = sqlx::query(RELISTED).bind(id.0).bind(ids).fetch_all(tx).await?;
+    rows.iter().map(|row| row.try_get("id")).collect()
+}
+
+fn stored(id: &RecordId) -> String {
+    storable(id.as_str()).into_owned()
+}
+
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,229 @@
+//! The end of claims: one transaction for many.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use sqlx::Row as _;
+
+use tds_core::{EntityType, Lane, RecordId, RecordKey, Settle, Settled, Settlement, Work};
+
+use crate::{
+    Database, Tx,
+    ended::{self, Endings, Told},
+    fold::{Batch, Waiter, attach},
+    queue::entity_of,
+    settle_sql::{self, Attempt, Update},
+};
+
+/// A claimed item, locked.
+pub(crate) struct Held {
+    pub(crate) id: i64,
+    pub(crate) key: RecordKey,
+    pub(crate) lane: Lane,
+    pub(crate) generation: i64,
+    pub(crate) retry_count: i32,
+    pub(crate) event: Option<i64>,
+}
+
+/// What a transaction is going to do, sorted by kind.
+#[derive(Default)]
+struct Plan<'a> {
+    settled: Settled,
+    /// Successes: the item, the claimed generation, the outcome, and whether it runs once more.
+    done: Vec<(Held, i64, &'static str, bool)>,
+    updates: Vec<Update<'a>>,
+    dead: Vec<(i64, String)>,
+    redirects: Vec<(Held, &'a EntityType, &'a Work)>,
+    attempts: Vec<Attempt<'a>>,
+}
+
+/// Settles claims; those whose token is not the item's current one change nothing.
+pub(crate) async fn settle_all(
+    database: &Database,
+    settlements: &[Settlement],
+) -> Result<Settled, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let mut held = lock(&mut tx, settlements).await?;
+    let mut plan = Plan::default();
+    for settlement in settlements {
+        match held.remove(&(settlement.lease.id.0, settlement.lease.token.0)) {
+            Some(item) => plan.add(item, settlement),
+            None => plan.settled.fenced += 1,
+        }
+    }
+    let settled = plan.settled;
+    // Attempts read the claim's columns, which the updates clear.
+    settle_sql::note_attempts(&mut tx, &plan.attempts).await?;
+    plan.execute(&mut tx).await?;
+    tx.commit().await?;
+    Ok(settled)
+}
+
+async fn lock(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<(i64, i64), Held>, sqlx::Error> {
+    let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.id.0).collect();
+    let tokens: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.token.0).collect();
+    let rows = sqlx::query(settle_sql::LOCK).bind(ids).bind(tokens).fetch_all(tx).await?;
+    let read = |row: &sqlx::postgres::PgRow| {
+        let (id, token): (i64, i64) = (row.try_get("id")?, row.try_get("lease_token")?);
+        let entity: String = row.try_get("entity_type")?;
+        let record: String = row.try_get("zoho_entity_id")?;
+        let item = Held {
+            id,
+            key: RecordKey::new(entity_of(&entity)?, RecordId::new(record)),
+            lane: Lane::from_priority(row.try_get("priority")?),
+            generation: row.try_get("generation")?,
+            retry_count: row.try_get("retry_count")?,
+            event: row.try_get("claimed_event_id")?,
+        };
+        Ok(((id, token), item))
+    };
+    rows.iter().map(read).collect()
+}
+
+impl<'a> Plan<'a> {
+    fn add(&mut self, item: Held, settlement: &'a Settlement) {
+        let again = item.generation > settlement.generation;
+        self.settled.accepted += 1;
+        self.settled.again += u64::from(again);
+        self.attempts.extend(Attempt::of(&item, &settlement.settle));
+        if again {
+            self.updates.push(Update::again(item.id, &settlement.settle));
+            if let Settle::Complete(outcome) = settlement.settle {
+                self.done.push((item, settlement.generation, outcome.as_str(), true));
+            }
+            return;
+        }
+        match &settlement.settle {
+            Settle::Complete(outcome) => {
+                self.done.push((item, settlement.generation, outcome.as_str(), false));
+            }
+            Settle::Retry { after, error } => {
+                self.updates.push(Update::retry(item.id, item.retry_count, *after, error));
+            }
+            Settle::Release { after, fetch, reason } => {
+                let reason = reason.as_deref();
+                self.updates.push(Update::release(item.id, item.retry_count, *after, *fetch, reason));
+            }
+            Settle::DeadLetter { error } => {
+                self.updates.push(Update::dead_letter(item.id, item.retry_count, error));
+                self.dead.push((item.id, crate::store::storable(error).into_owned()));
+            }
+            // To itself: nothing to move, so the source is asked.
+            Settle::Redirect { to, .. } if *to == item.key.entity => {
+                self.updates.push(Update::release(item.id, item.retry_count, Duration::ZERO, true, None));
+            }
+            Settle::Redirect { to, work } => self.redirects.push((item, to, work)),
+        }
+    }
+
+    async fn execute(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        let mut endings = Endings::default();
+        complete(tx, &self.done, &mut endings).await?;
+        settle_sql::update_items(tx, &self.updates).await?;
+        bury(tx, &self.dead, &mut endings).await?;
+        let waiting: Vec<i64> = self.updates.iter().filter(|u| !u.is_dead()).map(Update::id).collect();
+        ended::reopen_events(tx, &waiting, "processing").await?;
+        redirect(tx, &self.redirects, &mut endings).await?;
+        endings.write(tx).await
+    }
+}
+
+async fn complete(
+    tx: &mut Tx,
+    done: &[(Held, i64, &'static str, bool)],
+    endings: &mut Endings,
+) -> Result<(), sqlx::Error> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    let gone: Vec<(i64, &'static str)> = done
+        .iter()
+        .filter(|(_, _, _, again)| !again)
+        .map(|(item, _, outcome, _)| (item.id, *outcome))
+        .collect();
+    ended::archive(tx, &gone).await?;
+    let upto: Vec<(i64, i64)> = done.iter().map(|(item, generation, ..)| (item.id, *generation)).collect();
+    let ends: HashMap<i64, (Option<i64>, &'static str)> =
+        done.iter().map(|(item, _, outcome, _)| (item.id, (item.event, *outcome))).collect();
+    for told in ended::take_waiters(tx, &upto).await? {
+        let (carrier, outcome) = ends.get(&told.item).copied().unwrap_or((None, "superseded"));
+        // The event whose payload was used has the item's outcome; the others were folded into it.
+        let own = told.cause == "event" && carrier == Some(told.id);
+        endings.tell(&told, if own { outcome } else { "superseded" }, false);
+    }
+    let keys: Vec<&RecordKey> = done.iter().map(|(item, ..)| &item.key).collect();
+    for told in settle_sql::resolve_dead_letters(tx, &keys).await? {
+        endings.tell(&told, "superseded", false);
+    }
+    Ok(())
+}
+
+/// Runs have counted a dead letter; events go on waiting, because a person may retry it.
+async fn bury(tx: &mut Tx, dead: &[(i64, String)], endings: &mut Endings) -> Result<(), sqlx::Error> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = dead.iter().map(|item| item.0).collect();
+    for told in settle_sql::take_run_waiters(tx, &ids).await? {
+        endings.tell(&told, "superseded", true);
+    }
+    ended::fail_events(tx, dead).await
+}
+
+/// The work, the events and the runs of the items move to the items of other records.
+async fn redirect(
+    tx: &mut Tx,
+    redirects: &[(Held, &EntityType, &Work)],
+    endings: &mut Endings,
+) -> Result<(), sqlx::Error> {
+    if redirects.is_empty() {
+        return Ok(());
+    }
+    let mut batch = Batch::default();
+    let mut targets = BTreeMap::new();
+    for (item, to, work) in redirects {
+        let key = RecordKey::new((*to).clone(), item.key.id.clone());
+        batch.add(&key, item.lane, work, item.event);
+        targets.insert(item.id, key);
+    }
+    move_items(tx, &batch, &targets, endings).await
+}
+
+/// Folds a batch into the items of the target records, moves the waiters there and archives the items as superseded.
+pub(crate) async fn move_items(
+    tx: &mut Tx,
+    batch: &Batch,
+    targets: &BTreeMap<i64, RecordKey>,
+    endings: &mut Endings,
+) -> Result<(), sqlx::Error> {
+    let places = batch.fold(tx).await?;
+    let upto: Vec<(i64, i64)> = targets.keys().map(|item| (*item, i64::MAX)).collect();
+    let taken = ended::take_waiters(tx, &upto).await?;
+    let mut waiters: Vec<Waiter> = Vec::with_capacity(taken.len());
+    for told in taken {
+        let Some(place) = targets.get(&told.item).and_then(|key| places.of(key)) else { continue };
+        let known = waiters
+            .iter()
+            .any(|other| other.place.item == place.item && other.id == told.id && other.cause == told.cause);
+        if known {
+            // Two items of one cause become one.
+            endings.tell(&told, "superseded", false);
+        } else {
+            waiters.push(waiter_of(&told, place));
+        }
+    }
+    for attached in attach(tx, &waiters).await?.iter().filter(|attached| !attached.inserted) {
+        endings.merged(attached);
+    }
+    let gone: Vec<(i64, &'static str)> = targets.keys().map(|item| (*item, "superseded")).collect();
+    ended::archive(tx, &gone).await?;
+    let moved: Vec<i64> = targets.values().filter_map(|key| places.of(key)).map(|place| place.item).collect();
+    ended::reopen_events(tx, &moved, "processing").await
+}
+
+fn waiter_of(told: &Told, place: crate::fold::Place) -> Waiter {
+    let cause = if told.cause == "event" { "event" } else { "run" };
+    Waiter { place, cause, id: told.id, counted: told.counted }
+}

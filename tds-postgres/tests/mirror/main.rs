@@ -1,0 +1,7 @@
+//! The mirror on a real database.
+
+mod batches;
+mod deletion;
+mod support;
+mod values;
+mod writes;

@@ -1,0 +1,171 @@
+//! The command line: what a person or a script types.
+
+mod bulk_sync;
+mod check;
+mod completions;
+mod demo;
+mod exit;
+mod inbox;
+mod lookup;
+mod migrate;
+mod openapi;
+mod output;
+mod parse;
+mod pause;
+mod progress;
+mod prune;
+mod queue;
+mod runs;
+mod serve;
+mod settings;
+mod signals;
+mod store;
+mod webhook;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    settings::{Flags, Given},
+    store::Store,
+};
+
+/// Keeps the PostgreSQL database of an ERP in step with Zoho Books and Zoho Inventory.
+#[derive(Parser)]
+#[command(
+    name = "tds-server",
+    version,
+    max_term_width = 110,
+    subcommand_help_heading = "Commands",
+    after_help = "Without a command, serve.\n\n\
+        Settings come from flags, then from the environment, then from the file .env of the working directory.\n\
+        Exit status: 0 done, 1 failed, 2 wrong usage or configuration.\n\n\
+        Examples:\n  tds-server demo\n  tds-server check\n  tds-server bulk-sync --entity products --mode full\n  \
+        tds-server queue list --status dead_letter"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// HTTP API, workers and scheduler; migrates the database first (the default)
+    Serve(Box<serve::ServeArgs>),
+    /// The same against a simulated Zoho organization that keeps changing; needs no configuration
+    Demo(demo::DemoArgs),
+    /// Brings the database's schema up to date and exits; safe while other copies run
+    Migrate(migrate::MigrateArgs),
+    /// Runs one bulk sync in the foreground
+    BulkSync(Box<bulk_sync::BulkSyncArgs>),
+    /// Looks at configuration, database, Zoho credentials, webhook secret and clock, and says what to do
+    Check(Box<check::CheckArgs>),
+    /// Test deliveries
+    Webhook(webhook::WebhookArgs),
+    #[command(flatten)]
+    Stored(StoredCommand),
+    /// Prints the OpenAPI document of the HTTP API
+    Openapi,
+    /// Prints shell completions
+    #[command(after_help = "Example:\n  tds-server completions bash > /etc/bash_completion.d/tds-server")]
+    Completions(completions::CompletionsArgs),
+}
+
+/// Commands that need nothing but the database.
+#[derive(Subcommand)]
+enum StoredCommand {
+    /// Lists, shows, retries and discards queue items
+    Queue(queue::QueueArgs),
+    /// Lists, shows and replays raw webhook events
+    Inbox(inbox::InboxArgs),
+    /// Lists, shows, cancels and resumes sync runs
+    Runs(runs::RunsArgs),
+    /// Stops the processing of an entity type, in every copy of TDS
+    Pause(pause::PauseArgs),
+    /// Restarts the processing of an entity type
+    Resume(pause::PauseArgs),
+    /// Deletes finished rows, in small batches
+    #[command(after_help = "Example:\n  tds-server prune --older-than 90d --dead-letters")]
+    Prune(prune::PruneArgs),
+}
+
+/// Runs the program that the command line asks for and answers its exit status: 0 done, 1 failed, 2 wrong
+/// usage or configuration.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers (0), everything else is wrong usage (2).
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let command = cli.command.unwrap_or_else(|| Command::Serve(Box::default()));
+    match block_on(command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime cannot be started: {error}")))?;
+    let result = runtime.block_on(command);
+    // What still runs belongs to nobody now, and must not hold the exit back.
+    runtime.shutdown_background();
+    result
+}
+
+impl Command {
+    async fn run(self) -> CommandResult {
+        match self {
+            Self::Serve(args) => args.run().await,
+            Self::Demo(args) => args.run().await,
+            Self::Migrate(args) => args.run().await,
+            Self::BulkSync(args) => args.run().await,
+            Self::Check(args) => args.run().await,
+            Self::Webhook(args) => args.run().await,
+            Self::Stored(command) => command.run().await,
+            Self::Openapi => openapi::run(),
+            Self::Completions(args) => args.run(),
+        }
+    }
+}
+
+impl StoredCommand {
+    async fn run(self) -> CommandResult {
+        let store = Store::open(&Lookup::load(&self)?).await?;
+        let result = self.run_on(&store).await;
+        store.close().await;
+        result
+    }
+
+    async fn run_on(self, store: &Store) -> CommandResult {
+        match self {
+            Self::Queue(args) => args.run(store).await,
+            Self::Inbox(args) => args.run(store).await,
+            Self::Runs(args) => args.run(store).await,
+            Self::Pause(args) => args.run(store, true).await,
+            Self::Resume(args) => args.run(store, false).await,
+            Self::Prune(args) => args.run(store).await,
+        }
+    }
+}
+
+impl Flags for StoredCommand {
+    fn collect(&self, given: &mut Given) {
+        match self {
+            Self::Queue(args) => args.collect(given),
+            Self::Inbox(args) => args.collect(given),
+            Self::Runs(args) => args.collect(given),
+            Self::Pause(args) | Self::Resume(args) => args.collect(given),
+            Self::Prune(args) => args.collect(given),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! `bulk-sync`: one bulk sync in the foreground, with the engine of the server and without HTTP.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use tds_core::{
+    EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunMode, RunStatus, RunType, Shutdown, SyncRun,
+};
+use time::OffsetDateTime;
+
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    output::{self, Table},
+    parse,
+    progress::Progress,
+    settings::{DatabaseSettings, Flags, Given, WorkerSettings, ZohoSettings},
+    signals,
+    store::{known_entities, quiet_config},
+};
+use crate::{
+    config::Need,
+    engine::{Engine, Tasks},
+    supervise::Supervisor,
+};
+
+/// How often the runs are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Looks that may fail one after the other before it is given up.
+const PATIENCE: u32 = 60;
+
+/// What to read.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
+    tds-server bulk-sync --entity products,customers\n  \
+    tds-server bulk-sync --entity invoices --since 2026-11-01\n\n\
+    Ctrl-C stops it at the last page that was committed; the next bulk-sync or serve goes on there.")]
+pub(crate) struct BulkSyncArgs {
+    /// Entity types, comma separated [default: all]
+    #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',')]
+    entities: Vec<EntityType>,
+    /// full: everything, deletions too; incremental: what changed since the last run
+    #[arg(long, value_parser = parse::name::<RunMode>, default_value = "incremental")]
+    mode: RunMode,
+    /// Only what changed since then (incremental), such as 2026-11-01 or 2026-11-01T08:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
+    since: Option<OffsetDateTime>,
+    /// Print the finished runs as the document of the API
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    zoho: ZohoSettings,
+    #[command(flatten)]
+    worker: WorkerSettings,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Flags for BulkSyncArgs {
+    fn collect(&self, given: &mut Given) {
+        self.zoho.collect(given);
+        self.worker.collect(given);
+        self.database.collect(given);
+    }
+}
+
+impl BulkSyncArgs {
+    pub(crate) async fn run(self) -> CommandResult {
+        known_entities(&self.entities)?;
+        if self.since.is_some() && self.mode == RunMode::Full {
+            return Err(Failure::usage("--since goes with --mode incremental: a full sync reads everything"));
+        }
+        let config = quiet_config(&Lookup::load(&self)?, Need::Sync)?;
+        if config.worker.concurrency == 0 {
+            return Err(Failure::usage(
+                "TDS_WORKERS: found 0; accepted: at least 1, because bulk-sync does the work",
+            ));
+        }
+        let shutdown = signals::shutdown()?;
+        let engine = Engine::build(&config).await?;
+        let result = self.sync(&engine, &shutdown).await;
+        engine.close().await;
+        let runs = result?;
+        report(&runs, self.json)?;
+        let complete = runs.iter().all(|run| run.status == RunStatus::Completed);
+        if complete { Ok(()) } else { Err(Failure::Reported) }
+    }
+
+    async fn sync(&self, engine: &Engine, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
+        let parts = engine.parts();
+        output::talk(&format!("target: {}", parts.database.target()));
+        let entities = match self.entities.as_slice() {
+            [] => parts.registry.polled().cloned().collect(),
+            chosen => chosen.to_vec(),
+        };
+        let runs: &dyn SyncRun = &parts.store;
+        let mut started = Vec::new();
+        for entity in entities {
+            started.push(self.start(runs, entity).await?);
+        }
+        let tasks = engine.start(Tasks::SYNC, &Supervisor::default());
+        let followed = follow(runs, started, shutdown).await;
+        tasks.stop().await;
+        followed
+    }
+
+    /// Starts a run, or joins the one that is active.
+    async fn start(&self, runs: &dyn SyncRun, entity: EntityType) -> CommandResult<Run> {
+        let wish = NewRun {
+            entity: entity.clone(),
+            run_type: if self.mode == RunMode::Full { RunType::Full } else { RunType::Incremental },
+            source_type: "zoho".to_owned(),
+            since: self.since,
+            requested_by: "cli".to_owned(),
+        };
+        let refused = match runs.create(wish).await {
+            Ok(run) => return Ok(run),
+            Err(error) if error.kind() == ErrorKind::Conflict => error,
+            Err(error) => return Err(error.into()),
+        };
+        let latest = runs.list_runs(&RunFilter { entity: Some(entity.clone()), status: None }, 10).await?;
+        let active = latest.into_iter().find(|run| run.status.is_active());
+        let run = active.ok_or_else(|| Failure::from(refused))?;
+        output::talk(&format!(
+            "{entity}: run {} ({}) is active already; following that one",
+            run.id,
+            run.run_type.as_str()
+        ));
+        Ok(run)
+    }
+}
+
+/// Shows how far the runs are until they have ended, or until the signal.
+async fn follow(runs: &dyn SyncRun, started: Vec<Run>, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
+    let mut progress = Progress::new(&started);
+    let ids: Vec<RunId> = started.iter().map(|run| run.id).collect();
+    let mut latest = started;
+    let mut failures = 0;
+    while latest.iter().any(|run| run.status.is_active()) && !shutdown.sleep(LOOK).await {
+        match look(runs, &ids).await {
+            Ok(seen) => (latest, failures) = (seen, 0),
+            Err(_) if failures < PATIENCE => failures += 1,
+            Err(failure) => return Err(failure),
+        }
+        progress.show(&latest);
+    }
+    progress.finish();
+    Ok(latest)
+}
+
+async fn look(runs: &dyn SyncRun, ids: &[RunId]) -> CommandResult<Vec<Run>> {
+    let mut seen = Vec::with_capacity(ids.len());
+    for &id in ids {
+        let run = runs.get_run(id).await?;
+        seen.push(run.ok_or_else(|| Failure::failed(format!("run {id} is gone")))?);
+    }
+    Ok(seen)
+}
+
+fn report(runs: &[Run], as_json: bool) -> CommandResult {
+    if as_json {
+        output::json(&json!({ "runs": runs }))?;
+    } else {
+        let mut table =
+            Table::new(&["RUN", "ENTITY", "STATUS", "LISTED", "ENDED", "UNCHANGED", "FAILED", "ERROR"]);
+        for run in runs {
+            table.row(vec![
+                run.id.to_string(),
+                run.entity_type.to_string(),
+                run.status.as_str().to_owned(),
+                run.total_items.to_string(),
+                run.processed_items.to_string(),
+                run.unchanged_items.to_string(),
+                run.failed_items.to_string(),
+                output::short(run.error_log.as_deref()),
+            ]);
+        }
+        output::data(&table.render())?;
+    }
+    if runs.iter().any(|run| run.status.is_active()) {
+        output::talk(
+            "stopped before the end: the next bulk-sync or serve goes on at the last committed page",
+        );
+    }
+    if runs.iter().any(|run| run.held_deletions > 0) {
+        output::talk("deletions are held back: see runs show ID, then runs confirm-deletions ID");
+    }
+    if runs.iter().any(|run| run.failed_items > 0) {
+        output::talk("some records failed: see queue list --status dead_letter");
+    }
+    Ok(())
+}

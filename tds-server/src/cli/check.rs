@@ -1,0 +1,155 @@
+//! `check`: one line per thing that must be right, and what to do where it is not.
+
+mod items;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    output,
+    settings::{
+        DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings, ZohoSettings,
+    },
+};
+use crate::{
+    config::{Config, Need},
+    telemetry,
+};
+
+/// What is to be looked at.
+#[derive(Args)]
+#[command(after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
+    It reads the settings as serve does and changes nothing.")]
+pub(crate) struct CheckArgs {
+    /// Print a JSON document
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    serve: ServeSettings,
+    #[command(flatten)]
+    webhook: WebhookSettings,
+    #[command(flatten)]
+    zoho: ZohoSettings,
+    #[command(flatten)]
+    worker: WorkerSettings,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Flags for CheckArgs {
+    fn collect(&self, given: &mut Given) {
+        self.serve.collect(given);
+        self.webhook.collect(given);
+        self.zoho.collect(given);
+        self.worker.collect(given);
+        self.database.collect(given);
+    }
+}
+
+/// How something is.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// As it must be.
+    Ok,
+    /// It works, and could be better.
+    Warning,
+    /// It does not work.
+    Failed,
+    /// It could not be looked at, because something before it failed.
+    Skipped,
+}
+
+/// What was found.
+#[derive(Serialize)]
+struct Finding {
+    name: &'static str,
+    status: Status,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Finding {
+    fn new(name: &'static str, status: Status, detail: impl Into<String>, hint: Option<&str>) -> Self {
+        Self { name, status, detail: detail.into(), hint: hint.map(str::to_owned) }
+    }
+
+    fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(name, Status::Ok, detail, None)
+    }
+
+    fn warning(name: &'static str, detail: impl Into<String>, hint: &str) -> Self {
+        Self::new(name, Status::Warning, detail, Some(hint))
+    }
+
+    fn failed(name: &'static str, detail: impl Into<String>, hint: &str) -> Self {
+        Self::new(name, Status::Failed, detail, Some(hint))
+    }
+
+    fn skipped(name: &'static str, detail: &str) -> Self {
+        Self::new(name, Status::Skipped, detail, None)
+    }
+
+    fn line(&self) -> String {
+        let status = match self.status {
+            Status::Ok => "ok",
+            Status::Warning => "warning",
+            Status::Failed => "FAILED",
+            Status::Skipped => "skipped",
+        };
+        let hint = self.hint.as_ref().map(|hint| format!(" → {hint}")).unwrap_or_default();
+        format!("{status:<8} {:<15} {}{hint}", self.name, self.detail).replace(['\n', '\r'], " ")
+    }
+}
+
+impl CheckArgs {
+    pub(crate) async fn run(self) -> CommandResult {
+        let lookup = Lookup::load(&self)?;
+        let findings = look(&lookup).await;
+        let ok = !findings.iter().any(|finding| finding.status == Status::Failed);
+        if self.json {
+            output::json(&json!({ "ok": ok, "checks": findings }))?;
+        } else {
+            for finding in &findings {
+                output::data(&output::clean(&finding.line()))?;
+            }
+        }
+        if ok { Ok(()) } else { Err(Failure::Reported) }
+    }
+}
+
+async fn look(lookup: &Lookup) -> Vec<Finding> {
+    let read = |need| Config::from_lookup(|name| lookup.get(name), need);
+    let mut findings = Vec::new();
+    let config = match read(Need::Serve) {
+        Ok(config) => {
+            findings.push(Finding::ok("configuration", items::summary(&config)));
+            Some(config)
+        }
+        Err(errors) => {
+            let hint = "docs/configuration.md explains every variable";
+            findings.extend(
+                errors.0.iter().map(|error| Finding::failed("configuration", error.to_string(), hint)),
+            );
+            // What is wrong may not concern the database.
+            read(Need::Database).ok()
+        }
+    };
+    let Some(mut config) = config else {
+        let names = ["database", "schema", "zoho", "webhook secret", "clock"];
+        findings.extend(names.map(|name| Finding::skipped(name, "the configuration is not usable")));
+        return findings;
+    };
+    if lookup.get("RUST_LOG").is_none() {
+        config.log.filter = "error".to_owned();
+    }
+    telemetry::init(&config.log);
+    findings.extend(items::database(&config).await);
+    findings.push(items::zoho(&config).await);
+    findings.push(items::webhooks(&config));
+    findings
+}

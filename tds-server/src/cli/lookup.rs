@@ -1,0 +1,141 @@
+//! Where a setting comes from: flags first, then the environment, then the file `.env` of the working directory.
+
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, Read},
+    path::Path,
+};
+
+use super::{
+    exit::{CommandResult, Failure},
+    settings::{Flags, Given},
+};
+
+/// The file of settings in the working directory.
+const DOTENV: &str = ".env";
+
+/// Settings by the name of their variable.
+#[derive(Default)]
+pub(crate) struct Lookup {
+    flags: Given,
+    file: HashMap<String, String>,
+}
+
+impl Lookup {
+    /// The settings of a command.
+    pub(crate) fn load(command: &impl Flags) -> CommandResult<Self> {
+        let mut flags = Given::new();
+        command.collect(&mut flags);
+        let file = Path::new(DOTENV);
+        let file = match fs::read(file) {
+            Ok(bytes) => parse(&bytes, file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
+            Err(error) => return Err(Failure::usage(format!("{} cannot be read: {error}", file.display()))),
+        };
+        Ok(Self { flags, file })
+    }
+
+    /// The value of a variable. An empty one is as good as none, and hides the places that come after it.
+    pub(crate) fn get(&self, variable: &str) -> Option<String> {
+        let environment = || std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned());
+        self.flags
+            .get(variable)
+            .cloned()
+            .or_else(environment)
+            .or_else(|| self.file.get(variable).cloned())
+            .filter(|value| !value.trim().is_empty())
+    }
+}
+
+fn parse(bytes: &[u8], path: &Path) -> CommandResult<HashMap<String, String>> {
+    let mut lines = Lines { bytes, number: 0 };
+    let mut settings = HashMap::new();
+    let mut malformed = None;
+    for entry in dotenvy::from_read_iter(&mut lines) {
+        match entry {
+            Ok((name, value)) => settings.insert(name, value),
+            Err(error) => {
+                malformed = Some(error);
+                break;
+            }
+        };
+    }
+    match malformed {
+        None => Ok(settings),
+        // The line itself is not shown: it may hold a secret.
+        Some(dotenvy::Error::LineParse(..)) => Err(Failure::usage(format!(
+            "{} line {}: this is not NAME=value (a value with blanks, # or $ needs single quotes)",
+            path.display(),
+            lines.number
+        ))),
+        Some(error) => Err(Failure::usage(format!("{} line {}: {error}", path.display(), lines.number))),
+    }
+}
+
+/// Hands out one line at a time and counts, so that a reader that buffers is never ahead of the line it parses.
+struct Lines<'a> {
+    bytes: &'a [u8],
+    number: usize,
+}
+
+impl Read for Lines<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let line_end =
+            self.bytes.iter().position(|&byte| byte == b'\n').map_or(self.bytes.len(), |end| end + 1);
+        let length = line_end.min(buffer.len());
+        let (line, rest) = self.bytes.split_at(length);
+        buffer[..length].copy_from_slice(line);
+        self.bytes = rest;
+        self.number += usize::from(length > 0 && length == line_end);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, path::Path};
+
+    use super::{Failure, Lookup, parse};
+
+    #[test]
+    fn a_flag_beats_the_file() {
+        let lookup = Lookup {
+            flags: HashMap::from([("LOOKUP_A", "flag".to_owned())]),
+            file: HashMap::from([
+                ("LOOKUP_A".to_owned(), "file".to_owned()),
+                ("LOOKUP_B".to_owned(), "file".to_owned()),
+                ("LOOKUP_C".to_owned(), " ".to_owned()),
+            ]),
+        };
+        assert_eq!(lookup.get("LOOKUP_A").as_deref(), Some("flag"));
+        assert_eq!(lookup.get("LOOKUP_B").as_deref(), Some("file"));
+        assert_eq!(lookup.get("LOOKUP_C"), None);
+    }
+
+    #[test]
+    fn the_environment_beats_the_file() {
+        let lookup = Lookup {
+            flags: HashMap::new(),
+            file: HashMap::from([("CARGO_MANIFEST_DIR".to_owned(), "file".to_owned())]),
+        };
+        assert_eq!(lookup.get("CARGO_MANIFEST_DIR"), std::env::var("CARGO_MANIFEST_DIR").ok());
+    }
+
+    #[test]
+    fn comments_quotes_and_export_are_understood() {
+        let text = b"# a comment\n\nA=1\nexport B='two # three'\n";
+        let Ok(settings) = parse(text, Path::new(".env")) else { panic!("well-formed") };
+        assert_eq!(settings.get("A").map(String::as_str), Some("1"));
+        assert_eq!(settings.get("B").map(String::as_str), Some("two # three"));
+    }
+
+    #[test]
+    fn a_malformed_line_is_named_but_not_shown() {
+        let text = b"A=1\n# two\nZOHO_CLIENT_SECRET hunter2\nB=2\n";
+        let Err(Failure::Usage(lines)) = parse(text, Path::new(".env")) else { panic!("malformed") };
+        assert_eq!(lines.len(), 1);
+        assert!(lines[0].starts_with(".env line 3:"), "{}", lines[0]);
+        assert!(!lines[0].contains("hunter2"));
+    }
+}

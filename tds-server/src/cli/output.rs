@@ -1,0 +1,182 @@
+//! stdout is data, stderr is talk.
+
+use std::{
+    borrow::Cow,
+    io::{self, IsTerminal, Write},
+};
+
+use serde::Serialize;
+use serde_json::Value;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::exit::{CommandResult, Failure};
+
+/// Writes data to stdout, with a line end.
+pub(crate) fn data(text: &str) -> CommandResult {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        stdout.write_all(b"\n")?;
+    }
+    stdout.flush()?;
+    Ok(())
+}
+
+/// Writes a JSON document to stdout.
+pub(crate) fn json(document: &impl Serialize) -> CommandResult {
+    let text = serde_json::to_string_pretty(document)
+        .map_err(|error| Failure::failed(format!("the document cannot be written as JSON: {error}")))?;
+    data(&text)
+}
+
+/// Says something to the person at the terminal. What cannot be said does not matter.
+pub(crate) fn talk(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Asks before something is done that cannot be taken back.
+pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("{question} Nobody is there to answer: add --yes to do it")));
+    }
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{question} [y/N] ");
+    let _ = stderr.flush();
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::failed("nothing was done"))
+    }
+}
+
+/// Text from outside without what could command a terminal: control characters and changes of writing direction.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || ('\u{202a}'..='\u{202e}').contains(&c)
+            || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
+    if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
+/// A time as a person reads it: UTC, whole seconds.
+pub(crate) fn time(time: Option<OffsetDateTime>) -> String {
+    let whole = time.and_then(|time| time.replace_nanosecond(0).ok());
+    whole.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "-".to_owned())
+}
+
+/// Something that may be absent.
+pub(crate) fn or_dash(text: Option<&str>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()
+}
+
+/// The first line of a text, cut to a length that leaves a table readable.
+pub(crate) fn short(text: Option<&str>) -> String {
+    const LONGEST: usize = 80;
+    let line = text.and_then(|text| text.lines().next()).unwrap_or("-");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// A table of a list, and how to get the next page.
+pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>) -> CommandResult {
+    if rows == 0 {
+        talk("nothing found");
+        return Ok(());
+    }
+    data(&table.render())?;
+    if let Some(cursor) = next {
+        talk(&format!("there are more: --cursor {cursor}"));
+    }
+    Ok(())
+}
+
+/// One document as `name  value` lines; what is nested follows as JSON.
+pub(crate) fn record(document: &impl Serialize) -> CommandResult {
+    let document = serde_json::to_value(document)
+        .map_err(|error| Failure::failed(format!("the document cannot be written: {error}")))?;
+    let Value::Object(fields) = document else { return json(&document) };
+    let width = fields.keys().map(String::len).max().unwrap_or_default();
+    let mut text = String::new();
+    for (name, value) in fields {
+        let value = match value {
+            Value::Null => "-".to_owned(),
+            Value::String(value) => value,
+            Value::Array(_) | Value::Object(_) => serde_json::to_string_pretty(&value)
+                .map_or_else(|_| "-".to_owned(), |json| format!("\n{json}")),
+            other => other.to_string(),
+        };
+        text.push_str(&format!("{name:width$}  {value}\n"));
+    }
+    data(&clean(&text))
+}
+
+/// Columns that line up.
+pub(crate) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+    }
+
+    /// Adds a row; it has as many cells as there are headings.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells.iter().map(|cell| clean(cell).replace(['\n', '\t'], " ")).collect());
+    }
+
+    /// The text of the table, two blanks between columns.
+    pub(crate) fn render(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..columns)
+            .map(|c| self.rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max())
+            .map(Option::unwrap_or_default)
+            .collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                let padding = width.saturating_sub(cell.chars().count());
+                line.push_str(cell);
+                line.push_str(&" ".repeat(padding + 2));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Table, clean, short};
+
+    #[test]
+    fn columns_line_up_and_lines_have_no_trailing_blanks() {
+        let mut table = Table::new(&["ID", "STATUS"]);
+        table.row(vec!["7".into(), "pending".into()]);
+        table.row(vec!["1234".into(), "näß\nx".into()]);
+        assert_eq!(table.render(), "ID    STATUS\n7     pending\n1234  näß x\n");
+    }
+
+    #[test]
+    fn text_from_outside_cannot_command_the_terminal() {
+        assert_eq!(clean("\u{1b}[31mred\u{7}\u{202e}"), "\u{fffd}[31mred\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn long_errors_are_cut_at_a_character() {
+        assert_eq!(short(Some(&"é".repeat(100))).chars().count(), 81);
+        assert_eq!(short(Some("one\ntwo")), "one");
+        assert_eq!(short(None), "-");
+    }
+}

@@ -1,0 +1,38 @@
+//! `pause` and `resume`.
+
+use clap::Args;
+use tds_core::EntityType;
+
+use super::{
+    exit::CommandResult,
+    output,
+    settings::{DatabaseSettings, Flags, Given},
+    store::{Store, known_entities},
+};
+
+/// One entity type.
+#[derive(Args)]
+pub(crate) struct PauseArgs {
+    /// The entity type, such as invoices
+    entity: EntityType,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Flags for PauseArgs {
+    fn collect(&self, given: &mut Given) {
+        self.database.collect(given);
+    }
+}
+
+impl PauseArgs {
+    pub(crate) async fn run(self, store: &Store, paused: bool) -> CommandResult {
+        known_entities(std::slice::from_ref(&self.entity))?;
+        store.queue().set_paused(&self.entity, paused).await?;
+        output::talk(&match paused {
+            true => format!("{} is paused; events are still accepted, and wait", self.entity),
+            false => format!("{} is processed again", self.entity),
+        });
+        Ok(())
+    }
+}

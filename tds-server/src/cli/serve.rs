@@ -1,0 +1,61 @@
+//! `serve`.
+
+use clap::Args;
+
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    output,
+    settings::{
+        DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings, ZohoSettings,
+    },
+    signals,
+};
+use crate::{
+    app::App,
+    config::{Config, Need},
+    telemetry,
+};
+
+/// Everything that can be set.
+#[derive(Args, Default)]
+#[command(
+    after_help = "Examples:\n  tds-server serve\n  tds-server serve --bind 0.0.0.0:8000 --workers 8\n\n\
+    SIGTERM or Ctrl-C ends it cleanly: requests and batches in work come to their end; once more ends it at once."
+)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    serve: ServeSettings,
+    #[command(flatten)]
+    webhook: WebhookSettings,
+    #[command(flatten)]
+    zoho: ZohoSettings,
+    #[command(flatten)]
+    worker: WorkerSettings,
+    #[command(flatten)]
+    database: DatabaseSettings,
+}
+
+impl Flags for ServeArgs {
+    fn collect(&self, given: &mut Given) {
+        self.serve.collect(given);
+        self.webhook.collect(given);
+        self.zoho.collect(given);
+        self.worker.collect(given);
+        self.database.collect(given);
+    }
+}
+
+impl ServeArgs {
+    pub(crate) async fn run(self) -> CommandResult {
+        let lookup = Lookup::load(&self)?;
+        let config = Config::from_lookup(|name| lookup.get(name), Need::Serve)?;
+        telemetry::init(&config.log);
+        let shutdown = signals::shutdown()?;
+        let app = App::build(config).await?;
+        output::talk(&format!("TDS answers on http://{}", app.address()));
+        app.run_until_stopped(async move { shutdown.wait().await })
+            .await
+            .map_err(|error| Failure::failed(error.to_string()))
+    }
+}

@@ -1,0 +1,111 @@
+//! What commands need that work on the database alone.
+
+use tds_core::{EntityType, InboxOperator, QueueOperator, SyncRun};
+
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+};
+use crate::{
+    config::{Config, ConfigErrors, Need},
+    engine::{BuildError, Storage},
+    telemetry,
+};
+
+/// The entity types of this program, in alphabetical order.
+pub(crate) const ENTITIES: [&str; 8] =
+    ["bills", "credit_notes", "customers", "invoices", "prices", "products", "stock", "vendors"];
+
+/// An open database whose schema is up to date.
+pub(crate) struct Store {
+    storage: Storage,
+    organization_id: Option<String>,
+}
+
+impl Store {
+    /// Connects, and refuses a schema of another version.
+    pub(crate) async fn open(lookup: &Lookup) -> CommandResult<Self> {
+        let config = quiet_config(lookup, Need::Database)?;
+        let storage = Storage::open(&config.database).await?;
+        let schema = storage.database().schema().await;
+        let store = Self { storage, organization_id: lookup.get("ZOHO_ORGANIZATION_ID") };
+        match schema {
+            Ok(status) if status.is_current() => Ok(store),
+            Ok(status) => {
+                store.close().await;
+                let what_to_do =
+                    if status.is_newer() { "start the newer TDS" } else { "run tds-server migrate" };
+                Err(Failure::failed(format!(
+                    "the database's schema has version {}, this program needs {}: {what_to_do}",
+                    status.applied, status.expected
+                )))
+            }
+            Err(error) => {
+                store.close().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(crate) fn queue(&self) -> &dyn QueueOperator {
+        self.storage.store()
+    }
+
+    pub(crate) fn inbox(&self) -> &dyn InboxOperator {
+        self.storage.store()
+    }
+
+    pub(crate) fn runs(&self) -> &dyn SyncRun {
+        self.storage.store()
+    }
+
+    /// Whose webhooks are handled.
+    pub(crate) fn organization_id(&self) -> CommandResult<&str> {
+        self.organization_id.as_deref().ok_or_else(|| {
+            Failure::usage(
+                "ZOHO_ORGANIZATION_ID: found nothing; accepted: the organization whose webhooks are handled",
+            )
+        })
+    }
+
+    /// Ends the connections, and the private cluster where this command started it.
+    pub(crate) async fn close(self) {
+        self.storage.close().await;
+    }
+}
+
+/// The configuration of a command that serves nothing. Its logs tell of trouble only, unless more is asked for.
+pub(crate) fn quiet_config(lookup: &Lookup, need: Need) -> CommandResult<Config> {
+    let mut config = Config::from_lookup(|name| lookup.get(name), need)?;
+    if lookup.get("RUST_LOG").is_none() {
+        config.log.filter = "warn".to_owned();
+    }
+    telemetry::init(&config.log);
+    Ok(config)
+}
+
+/// Refuses entity types that do not exist.
+pub(crate) fn known_entities(entities: &[EntityType]) -> CommandResult {
+    match entities.iter().find(|entity| !ENTITIES.contains(&entity.as_str())) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::usage(format!(
+            "there is no entity type {unknown}: use one of {}",
+            ENTITIES.join(", ")
+        ))),
+    }
+}
+
+impl From<ConfigErrors> for Failure {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Usage(errors.0.iter().map(ToString::to_string).collect())
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        match error.exit_status() {
+            2 => Self::usage(error.to_string()),
+            _ => Self::failed(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! `webhook send`: a signed delivery, as Zoho would make it.
+
+mod sample;
+
+use std::{fs, io::Read, path::PathBuf, time::Duration};
+
+use clap::{Args, Subcommand};
+use reqwest::Url;
+use secrecy::ExposeSecret;
+use tds_core::{Clock, EntityType, SystemClock};
+use tds_zoho::webhook::{SIGNATURE_HEADER, sign};
+
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    output,
+    settings::{Flags, Given, WebhookSettings},
+    store::known_entities,
+};
+use crate::config::{Config, Need, WebhookConfig};
+
+/// Zoho gives a receiver this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Test deliveries.
+#[derive(Args)]
+pub(crate) struct WebhookArgs {
+    #[command(subcommand)]
+    action: WebhookAction,
+}
+
+#[derive(Subcommand)]
+enum WebhookAction {
+    /// Signs a payload with the webhook secret and sends it to a running server
+    Send(SendArgs),
+}
+
+#[derive(Args)]
+#[command(
+    after_help = "Without a file it sends a made-up record, whose id no organization has: it appears in the mirror,\n\
+    and the next full sync marks it as deleted. --event deleted has that done at once.\n\n\
+    Examples:\n  tds-server webhook send products\n  \
+    tds-server webhook send invoices --file invoice.json --url https://tds.example.com\n  \
+    cat item.json | tds-server webhook send products --event created --file -"
+)]
+struct SendArgs {
+    /// products, customers, vendors, invoices, bills, credit_notes, stock or prices
+    entity: EntityType,
+    /// created, updated or deleted
+    #[arg(long, default_value = "updated", value_parser = ["created", "updated", "deleted"])]
+    event: String,
+    /// The body, or - for standard input [default: a sample]
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// Base URL of the server [default: http://127.0.0.1:8000, or where TDS_BIND says]
+    #[arg(long, value_name = "BASE")]
+    url: Option<Url>,
+    #[command(flatten)]
+    webhook: WebhookSettings,
+}
+
+impl Flags for WebhookArgs {
+    fn collect(&self, given: &mut Given) {
+        let WebhookAction::Send(args) = &self.action;
+        args.webhook.collect(given);
+    }
+}
+
+impl WebhookArgs {
+    pub(crate) async fn run(self) -> CommandResult {
+        let lookup = Lookup::load(&self)?;
+        let config = Config::from_lookup(|name| lookup.get(name), Need::Database)?;
+        let WebhookAction::Send(args) = self.action;
+        args.send(&config).await
+    }
+}
+
+impl SendArgs {
+    async fn send(self, config: &Config) -> CommandResult {
+        let path = path(&self.entity)?;
+        let body = match &self.file {
+            Some(file) => read(file)?,
+            None => sample::body(&self.entity, SystemClock.now()).into_bytes(),
+        };
+        let base = match self.url {
+            Some(url) => url.to_string(),
+            None => local_address(config),
+        };
+        let url = format!("{}/api/zoho/webhooks/{path}", base.trim_end_matches('/'));
+        let answer = post(&url, &self.event, body, &config.webhooks).await?;
+        output::talk(&format!("{url}?event={}: {}", self.event, answer.status));
+        output::data(&output::clean(&answer.body))?;
+        if answer.status.is_success() { Ok(()) } else { Err(Failure::Reported) }
+    }
+}
+
+struct Answer {
+    status: reqwest::StatusCode,
+    body: String,
+}
+
+async fn post(url: &str, event: &str, body: Vec<u8>, webhooks: &WebhookConfig) -> CommandResult<Answer> {
+    let query = [("event".to_owned(), event.to_owned())];
+    let form = !matches!(body.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'['));
+    let content_type = if form { "application/x-www-form-urlencoded" } else { "application/json" };
+    let no_answer =
+        |error: reqwest::Error| Failure::failed(format!("{url} cannot be asked: {}", chain(&error)));
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(no_answer)?;
+    let mut request = client.post(url).query(&query).header("content-type", content_type);
+    match webhooks.secrets.first() {
+        Some(secret) => request = request.header(SIGNATURE_HEADER, sign(secret, &query, &body)),
+        None => output::talk("ZOHO_WEBHOOK_SECRET is not set: the webhook is sent without a signature"),
+    }
+    if let Some(key) = &webhooks.key {
+        request = request.header("x-webhook-key", key.expose_secret());
+    }
+    let response = request.body(body).send().await.map_err(no_answer)?;
+    Ok(Answer { status: response.status(), body: response.text().await.map_err(no_answer)? })
+}
+
+/// The path of an entity type's webhooks. Vendors are contacts, which come to the customers.
+fn path(entity: &EntityType) -> CommandResult<&'static str> {
+    Ok(match entity.as_str() {
+        "products" => "products",
+        "customers" | "vendors" => "customers",
+        "invoices" => "invoices",
+        "bills" => "bills",
+        "credit_notes" => "credit-notes",
+        "stock" => "stock",
+        "prices" => "prices",
+        _ => {
+            known_entities(std::slice::from_ref(entity))?;
+            return Err(Failure::usage(format!("{entity} has no webhooks")));
+        }
+    })
+}
+
+/// Where a server with this configuration can be reached from the same machine.
+fn local_address(config: &Config) -> String {
+    let bind = config.http.bind;
+    if bind.ip().is_unspecified() {
+        return format!("http://127.0.0.1:{}", bind.port());
+    }
+    format!("http://{bind}")
+}
+
+fn read(file: &PathBuf) -> CommandResult<Vec<u8>> {
+    if file.as_os_str() == "-" {
+        let mut body = Vec::new();
+        std::io::stdin().read_to_end(&mut body)?;
+        return Ok(body);
+    }
+    fs::read(file).map_err(|error| Failure::usage(format!("{} cannot be read: {error}", file.display())))
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,40 @@
+//! A complete body for each entity type.
+
+use serde_json::{Map, Value, json};
+use tds_core::EntityType;
+use tds_zoho::testkit::{
+    Module,
+    sample::{self, ContactKind},
+    stamp,
+};
+use time::OffsetDateTime;
+
+/// Makes the sample's id one that neither an organization nor the demo has.
+const NUMBER: u64 = 990_000_001;
+
+/// The body that Zoho would push for a record of this type that changed at `now`.
+pub(super) fn body(entity: &EntityType, now: OffsetDateTime) -> String {
+    let (module, record) = record(entity);
+    let mut record = match record {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    };
+    record.insert("created_time".to_owned(), Value::String(stamp(now)));
+    record.insert("last_modified_time".to_owned(), Value::String(stamp(now)));
+    json!({ module.detail_key(): record }).to_string()
+}
+
+fn record(entity: &EntityType) -> (Module, Value) {
+    let item = sample::item(NUMBER);
+    let customer = sample::contact(NUMBER, ContactKind::Customer);
+    let vendor = sample::contact(NUMBER, ContactKind::Vendor);
+    match entity.as_str() {
+        "customers" => (Module::Contacts, customer),
+        "vendors" => (Module::Contacts, vendor),
+        "invoices" => (Module::Invoices, sample::invoice(NUMBER, &customer, &[item])),
+        "bills" => (Module::Bills, sample::bill(NUMBER, &vendor, &[item])),
+        "credit_notes" => (Module::CreditNotes, sample::credit_note(NUMBER, &customer, &[item])),
+        "prices" => (Module::PriceLists, sample::price_list_unit(NUMBER, &[item])),
+        _ => (Module::Items, item),
+    }
+}

@@ -1,0 +1,123 @@
+//! Configuration from environment variables: one small struct per part, every error reported at once.
+
+mod auth;
+mod database;
+mod error;
+mod http;
+mod log;
+mod lookup;
+mod reserved;
+mod schedules;
+mod webhooks;
+mod worker;
+mod zoho;
+
+pub use self::{
+    auth::{AdminToken, AuthConfig},
+    database::{ClusterPlace, DatabaseChoice},
+    error::{ConfigError, ConfigErrors},
+    http::HttpConfig,
+    log::{LogConfig, LogFormat},
+    lookup::parse_duration,
+    reserved::ReservedConfig,
+    schedules::SchedulesConfig,
+    webhooks::WebhookConfig,
+    worker::WorkerConfig,
+};
+
+use std::time::Duration;
+
+use tds_zoho::ZohoConfig;
+
+use self::lookup::Reader;
+
+/// What a command needs; the rest is still checked where it is set, but may be absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// `serve`: everything, with the rules of production.
+    Serve,
+    /// Commands that call Zoho and write to the database, such as `bulk-sync`.
+    Sync,
+    /// Commands that read or write the database only.
+    Database,
+}
+
+/// Where TDS runs. `APP_ENV`, default `development`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// A machine of one's own.
+    Development,
+    /// Demands an admin token, a webhook secret and JSON logs.
+    Production,
+}
+
+/// Everything that can be configured.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `APP_ENV`.
+    pub environment: Environment,
+    /// Which database.
+    pub database: DatabaseChoice,
+    /// The listener.
+    pub http: HttpConfig,
+    /// Who may use the operator API.
+    pub auth: AuthConfig,
+    /// How webhooks prove authentic.
+    pub webhooks: WebhookConfig,
+    /// Zoho. `None` only where the command does not call Zoho and no credentials are set.
+    pub zoho: Option<ZohoConfig>,
+    /// Workers and retries.
+    pub worker: WorkerConfig,
+    /// When runs start by themselves.
+    pub schedules: SchedulesConfig,
+    /// Age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
+    pub retention: Duration,
+    /// Logs.
+    pub log: LogConfig,
+    /// Values that are checked and that no part of this version reads yet.
+    pub reserved: ReservedConfig,
+}
+
+impl Config {
+    /// Reads all variables through `lookup` (usually the environment; flags may go before it). An empty
+    /// value counts as unset.
+    ///
+    /// # Errors
+    /// Every wrong or missing value, one line each. Values of secrets are never part of a line.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>, need: Need) -> Result<Self, ConfigErrors> {
+        let mut reader = Reader::new(&lookup);
+        let environment = environment(&mut reader);
+        let serve = need == Need::Serve;
+        let http = HttpConfig::read(&mut reader);
+        let config = Self {
+            environment,
+            database: DatabaseChoice::read(&mut reader),
+            auth: AuthConfig::read(&mut reader, environment, serve.then_some(http.bind)),
+            http,
+            webhooks: WebhookConfig::read(&mut reader, environment, serve),
+            zoho: zoho::read(&mut reader, need != Need::Database),
+            worker: WorkerConfig::read(&mut reader),
+            schedules: SchedulesConfig::read(&mut reader),
+            retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
+            log: LogConfig::read(&mut reader, environment, serve),
+            reserved: ReservedConfig::read(&mut reader),
+        };
+        reader.finish(config)
+    }
+
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// As [`Config::from_lookup`].
+    pub fn from_env(need: Need) -> Result<Self, ConfigErrors> {
+        Self::from_lookup(|name| std::env::var(name).ok(), need)
+    }
+}
+
+fn environment(reader: &mut Reader<'_>) -> Environment {
+    reader.parse("APP_ENV", Environment::Development, "development or production", |text| match text {
+        "development" => Some(Environment::Development),
+        "production" => Some(Environment::Production),
+        _ => None,
+    })
+}

@@ -1,0 +1,109 @@
+//! Which database.
+
+use std::{fmt::Write as _, path::PathBuf};
+
+use tds_postgres::DatabaseConfig;
+
+use super::lookup::Reader;
+
+/// Connections that one process opens at most, unless `TDS_DB_CONNECTIONS` says otherwise.
+const CONNECTIONS: u32 = 20;
+
+/// A database that is there, or a private one.
+#[derive(Clone, Debug)]
+pub enum DatabaseChoice {
+    /// `DATABASE_URL`, or `DB_HOST`, `DB_PORT` (5432), `DB_NAME`, `DB_USER`, `DB_PASSWORD`.
+    Url(DatabaseConfig),
+    /// Neither is set: a private cluster, started and stopped by TDS.
+    Embedded(ClusterPlace),
+}
+
+/// Where the private cluster lives.
+#[derive(Clone, Debug)]
+pub struct ClusterPlace {
+    /// `TDS_DATA_DIR`, default `.tds`.
+    pub data_dir: PathBuf,
+    /// `PG_BIN_DIR`: where `initdb` and `postgres` are; `None`: they are looked for.
+    pub bin_dir: Option<PathBuf>,
+    /// `TDS_DB_CONNECTIONS`, default 20.
+    pub max_connections: u32,
+}
+
+impl DatabaseChoice {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let max_connections = reader.number("TDS_DB_CONNECTIONS", CONNECTIONS, 2, 500);
+        let data_dir = reader.text("TDS_DATA_DIR").unwrap_or_else(|| ".tds".to_owned());
+        let bin_dir = reader.text("PG_BIN_DIR").map(PathBuf::from);
+        if let Some(directory) = bin_dir.as_ref().filter(|directory| !directory.is_dir()) {
+            let found = format!("\"{}\"", directory.display());
+            reader.error("PG_BIN_DIR", found, "the directory with PostgreSQL's binaries (initdb, postgres)");
+        }
+        let url = reader.secret_text("DATABASE_URL");
+        let from_parts = parts(reader);
+        if url.is_some() && from_parts.is_some() {
+            reader.error("DB_HOST", "it together with DATABASE_URL", "one of the two");
+        }
+        if let Some(url) = &url {
+            check_url(reader, url);
+        }
+        match url.or(from_parts) {
+            Some(url) => {
+                Self::Url(DatabaseConfig { url, max_connections, application_name: "tds".to_owned() })
+            }
+            None => {
+                Self::Embedded(ClusterPlace { data_dir: PathBuf::from(data_dir), bin_dir, max_connections })
+            }
+        }
+    }
+}
+
+fn check_url(reader: &mut Reader<'_>, url: &str) {
+    const ACCEPTED: &str = "postgres://user:password@host:5432/name";
+    // The value holds a password: only what is before "://" is shown.
+    match url.split_once("://") {
+        Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {}
+        Some((scheme, _)) => {
+            reader.error("DATABASE_URL", format!("a value that begins with {scheme}://"), ACCEPTED)
+        }
+        None => reader.error("DATABASE_URL", "a value that is no URL", ACCEPTED),
+    }
+}
+
+/// A URL from `DB_HOST` and its companions; `None` where `DB_HOST` is unset.
+fn parts(reader: &mut Reader<'_>) -> Option<String> {
+    const COMPANIONS: [&str; 3] = ["DB_PORT", "DB_NAME", "DB_USER"];
+    let host = reader.text("DB_HOST");
+    let password = reader.secret_text("DB_PASSWORD");
+    let Some(host) = host else {
+        if let Some(set) = COMPANIONS.into_iter().find(|name| reader.text(name).is_some()) {
+            reader.error("DB_HOST", format!("nothing, although {set} is set"), "the database's host name");
+        }
+        return None;
+    };
+    let port = reader.number("DB_PORT", 5432, 1, 65_535);
+    let mut required = |name: &str| {
+        reader.text(name).unwrap_or_else(|| {
+            reader.error(name, "nothing", "a value, because DB_HOST is set");
+            String::new()
+        })
+    };
+    let (name, user) = (encode(&required("DB_NAME")), encode(&required("DB_USER")));
+    let password = password.map(|password| format!(":{}", encode(&password))).unwrap_or_default();
+    let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
+    // A path is the directory of a Unix socket.
+    let host = if host.starts_with('/') { encode(&host) } else { host };
+    Some(format!("postgres://{user}{password}@{host}:{port}/{name}"))
+}
+
+/// Percent-encodes everything but letters, digits and `-._~`.
+fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}

@@ -1,0 +1,36 @@
+//! When runs start by themselves.
+
+use std::time::Duration;
+
+use super::lookup::Reader;
+
+/// Schedules; `None` is `off`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchedulesConfig {
+    /// `TDS_INCREMENTAL_EVERY`, default `15m`: what changed, of all entity types but stock and prices.
+    pub incremental: Option<Duration>,
+    /// `TDS_FULL_EVERY`, default `24h`: everything, of all entity types but stock.
+    pub full: Option<Duration>,
+    /// `TDS_STOCK_EVERY`, default `30m`: all stock.
+    pub stock: Option<Duration>,
+    /// `TDS_PRICES_EVERY`, default `1h`: what changed in the price lists.
+    pub prices: Option<Duration>,
+}
+
+impl SchedulesConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let mut every = |variable, minutes: u64| {
+            let chosen = reader.duration_or_off(variable, Duration::from_secs(minutes * 60));
+            if let Some(short) = chosen.filter(|chosen| *chosen < Duration::from_secs(1)) {
+                reader.error(variable, format!("{short:?}"), "a duration of at least 1s, or off");
+            }
+            chosen
+        };
+        Self {
+            incremental: every("TDS_INCREMENTAL_EVERY", 15),
+            full: every("TDS_FULL_EVERY", 24 * 60),
+            stock: every("TDS_STOCK_EVERY", 30),
+            prices: every("TDS_PRICES_EVERY", 60),
+        }
+    }
+}

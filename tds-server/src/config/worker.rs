@@ -1,0 +1,39 @@
+//! Workers and retries.
+
+use std::time::Duration;
+
+use tds_core::RetryPolicy;
+
+use super::lookup::Reader;
+
+/// How this process works on the queue.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// `TDS_WORKERS`, default 4: concurrent batches; 0 serves HTTP only.
+    pub concurrency: usize,
+    /// `TDS_MAX_ATTEMPTS`, default 8; `TDS_RETRY_BASE`, default `2s`; `TDS_RETRY_MAX`, default `15m`.
+    pub policy: RetryPolicy,
+    /// `TDS_LEASE`, default `60s`: a worker that stops renewing loses its items after this.
+    pub lease: Duration,
+}
+
+impl WorkerConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let defaults = RetryPolicy::default();
+        let policy = RetryPolicy {
+            max_attempts: reader.number("TDS_MAX_ATTEMPTS", defaults.max_attempts, 1, 100),
+            base: reader.duration("TDS_RETRY_BASE", defaults.base),
+            max: reader.duration("TDS_RETRY_MAX", defaults.max),
+        };
+        if policy.base > policy.max {
+            let found = format!("{:?}, longer than TDS_RETRY_MAX ({:?})", policy.base, policy.max);
+            reader.error("TDS_RETRY_BASE", found, "a duration no longer than TDS_RETRY_MAX");
+        }
+        let lease = reader.duration("TDS_LEASE", Duration::from_secs(60));
+        if lease < Duration::from_secs(1) {
+            reader.error("TDS_LEASE", format!("{lease:?}"), "a duration of at least 1s");
+        }
+        let concurrency = usize::try_from(reader.number("TDS_WORKERS", 4, 0, 256)).unwrap_or(4);
+        Self { concurrency, policy, lease }
+    }
+}

@@ -1,0 +1,90 @@
+//! How Zoho is reached. The struct itself is the adapter's: [`tds_zoho::ZohoConfig`].
+
+use reqwest::Url;
+use tds_zoho::{DataCenter, ZohoConfig};
+
+use super::lookup::Reader;
+
+/// The OAuth credentials, all or none of which are set.
+const SECRETS: [&str; 2] = ["ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"];
+
+/// `None` where nothing is set and nothing is needed.
+pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> {
+    let client_id = reader.text("ZOHO_CLIENT_ID");
+    let [client_secret, refresh_token] = SECRETS.map(|variable| reader.secret(variable));
+    let organization_id = organization_id(reader);
+    let nothing = client_id.is_none() && client_secret.is_none() && refresh_token.is_none();
+    if nothing && organization_id.is_none() && !needed {
+        return None;
+    }
+    let data_center = data_center(reader);
+    let mut config = ZohoConfig::new(
+        required(reader, "ZOHO_CLIENT_ID", client_id, needed),
+        required(reader, SECRETS[0], client_secret, needed),
+        required(reader, SECRETS[1], refresh_token, needed),
+        required(reader, "ZOHO_ORGANIZATION_ID", organization_id, needed),
+        data_center,
+    );
+    if let Some(url) = base_url(reader, "ZOHO_ACCOUNTS_URL") {
+        config.accounts_url = url;
+    }
+    config.api_url = base_url(reader, "ZOHO_API_URL");
+    config.requests_per_minute =
+        reader.number("ZOHO_REQUESTS_PER_MINUTE", config.requests_per_minute, 1, 10_000);
+    let concurrency = reader.number("ZOHO_MAX_CONCURRENCY", 5, 1, 100);
+    config.max_concurrency = usize::try_from(concurrency).unwrap_or(config.max_concurrency);
+    config.daily_limit = reader.parse("ZOHO_DAILY_LIMIT", None, "a whole number above 0", |text| {
+        text.parse().ok().filter(|limit: &u32| *limit > 0).map(Some)
+    });
+    Some(config).filter(|config| needed || config.validate().is_ok())
+}
+
+/// The value; where a command needs it and it is not there, an error.
+fn required<T: Default>(reader: &mut Reader<'_>, variable: &str, value: Option<T>, needed: bool) -> T {
+    value.unwrap_or_else(|| {
+        // A value that is there and wrong has its line already.
+        if needed && reader.text(variable).is_none() && reader.text(&format!("{variable}_FILE")).is_none() {
+            let accepted = match variable {
+                "ZOHO_ORGANIZATION_ID" => "the organization's id (digits), from Zoho's settings",
+                _ => "the value from Zoho's API console (api-console.zoho.com)",
+            };
+            reader.error(variable, "nothing", accepted);
+        }
+        T::default()
+    })
+}
+
+fn organization_id(reader: &mut Reader<'_>) -> Option<String> {
+    reader.parse("ZOHO_ORGANIZATION_ID", None, "digits", |text| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| Some(text.to_owned()))
+    })
+}
+
+fn data_center(reader: &mut Reader<'_>) -> DataCenter {
+    let names: Vec<&str> = DataCenter::ALL.into_iter().map(DataCenter::as_str).collect();
+    reader.parse("ZOHO_DATA_CENTER", DataCenter::Us, &format!("one of {}", names.join(" ")), |text| {
+        DataCenter::ALL.into_iter().find(|center| center.as_str() == text)
+    })
+}
+
+/// A base URL: HTTPS, or plain HTTP on this machine.
+fn base_url(reader: &mut Reader<'_>, variable: &str) -> Option<String> {
+    const ACCEPTED: &str = "an https:// URL without user, query and fragment (http:// for this machine only)";
+    let text = reader.text(variable)?;
+    let Ok(url) = Url::parse(&text) else {
+        reader.error(variable, "a value that is no URL", ACCEPTED);
+        return None;
+    };
+    let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if plain && (url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
+        return Some(text.trim_end_matches('/').to_owned());
+    }
+    // A user part may hold a password: only scheme and host are shown.
+    let found = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+    reader.error(variable, found, ACCEPTED);
+    None
+}

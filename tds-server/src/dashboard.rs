@@ -1,0 +1,37 @@
+//! The operator's page: three files in the binary, which use nothing but the public API.
+
+use axum::{
+    Router,
+    http::{HeaderName, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use crate::state::AppState;
+
+/// Nothing from elsewhere, nothing inline, in nobody's frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const PAGE: &[u8] = include_bytes!("dashboard/index.html");
+const STYLE: &[u8] = include_bytes!("dashboard/app.css");
+const SCRIPT: &[u8] = include_bytes!("dashboard/app.js");
+
+/// `/` and what it loads.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(|| async { file("text/html; charset=utf-8", PAGE) }))
+        .route("/assets/app.css", get(|| async { file("text/css; charset=utf-8", STYLE) }))
+        .route("/assets/app.js", get(|| async { file("text/javascript; charset=utf-8", SCRIPT) }))
+}
+
+fn file(content_type: &'static str, content: &'static [u8]) -> Response {
+    let headers: [(HeaderName, &'static str); 4] = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        // The files change with the program only; asking again costs nothing on a local network.
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, content).into_response()
+}

@@ -1,0 +1,252 @@
+//! The server against a simulated Zoho organization in the same process.
+//!
+//! Everything is real but Zoho: the HTTP client, the database, the signatures of the webhooks. The organization is
+//! new at each start, and so is the mirror.
+
+use std::{io, path::Path, time::Duration};
+
+use rand::distr::{Alphanumeric, SampleString};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tds_core::Shutdown;
+use tds_postgres::{ClusterConfig, EmbeddedCluster};
+use tds_zoho::testkit::{
+    FakeZoho,
+    demo::{Size, organization, run_changes},
+};
+
+use crate::{
+    app::{App, RunError},
+    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need},
+    engine::BuildError,
+    telemetry,
+};
+
+/// What the organization is made of: the same at each start, but for its times.
+const SEED: u64 = 1;
+/// How often the first sync is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How the demo is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DemoOptions {
+    /// Size of the organization, in per cent of the real shop.
+    pub(crate) scale: u64,
+    /// How often something happens in it.
+    pub(crate) change_every: Duration,
+}
+
+/// Why there is no demo.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    /// A setting is wrong.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// The server could not be built.
+    #[error("{0}")]
+    Build(#[from] BuildError),
+    /// The data of the demo before could not be removed.
+    #[error("{0} cannot be removed: {1}")]
+    Data(String, io::Error),
+    /// Another demo runs there.
+    #[error("{0} belongs to a demo that is running: end that one, or give this one another --data-dir")]
+    InUse(String),
+    /// The server ended badly.
+    #[error("{0}")]
+    Run(#[from] RunError),
+    /// The server's task ended badly.
+    #[error("the server ended: {0}")]
+    Server(String),
+    /// The first sync was refused, or could not be followed.
+    #[error("the first sync: {0}")]
+    FirstSync(String),
+}
+
+/// A demo whose server listens already.
+pub(crate) struct Demo {
+    app: App,
+    zoho: FakeZoho,
+    token: SecretString,
+    webhook_secret: SecretString,
+    change_every: Duration,
+}
+
+impl Demo {
+    /// Starts the organization, the database and the server. `lookup` gives the few settings that a demo
+    /// follows: where it listens, where its data are, what is logged.
+    pub(crate) async fn start(
+        options: &DemoOptions,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, DemoError> {
+        let zoho = FakeZoho::start().await;
+        organization(&zoho, Size::percent(options.scale), SEED);
+        let (token, webhook_secret) = (secret(), secret());
+        let settings = Settings { zoho: &zoho, token: &token, webhook_secret: &webhook_secret };
+        let config = Config::from_lookup(|variable| settings.get(variable, &lookup), Need::Serve)?;
+        telemetry::init(&config.log);
+        if let DatabaseChoice::Embedded(place) = &config.database {
+            forget(place).await?;
+        }
+        let app = App::build(config).await?;
+        Ok(Self { app, zoho, token, webhook_secret, change_every: options.change_every })
+    }
+
+    /// What a person needs to look around.
+    pub(crate) fn introduction(&self) -> String {
+        let base = self.base_url();
+        let token = self.token.expose_secret();
+        let database = self.app.parts().database.target();
+        format!(
+            "TDS demo: {base}   (dashboard /, API /docs)\ntoken:    {token}\ndatabase: {database}\n\n\
+             A simulated organization is synced now, then keeps changing and sends webhooks. Try:\n\n  \
+             curl -s -H 'Authorization: Bearer {token}' {base}/api/zoho/sync/stats\n  \
+             curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/sync/runs?limit=8'\n  \
+             curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/webhooks/inbox?limit=3'\n\n\
+             Ctrl-C ends it.\n"
+        )
+    }
+
+    /// Serves, syncs and changes until `stop`. What is worth knowing goes to `news`.
+    pub(crate) async fn run(self, stop: Shutdown, news: impl Fn(&str)) -> Result<(), DemoError> {
+        let base = self.base_url();
+        let life = Life {
+            zoho: self.zoho,
+            base: base.clone(),
+            token: self.token,
+            webhook_secret: self.webhook_secret,
+            change_every: self.change_every,
+        };
+        let stopped = stop.clone();
+        let server = tokio::spawn(self.app.run_until_stopped(async move { stopped.wait().await }));
+        life.go_on(&stop, news).await;
+        server.await.map_err(|error| DemoError::Server(error.to_string()))??;
+        Ok(())
+    }
+
+    fn base_url(&self) -> String {
+        format!("http://{}", self.app.address())
+    }
+}
+
+/// What happens beside the server.
+struct Life {
+    zoho: FakeZoho,
+    base: String,
+    token: SecretString,
+    webhook_secret: SecretString,
+    change_every: Duration,
+}
+
+impl Life {
+    /// Until `stop`. Trouble is told, and the server goes on.
+    async fn go_on(&self, stop: &Shutdown, news: impl Fn(&str)) {
+        let first_sync = async {
+            if let Err(error) = self.first_sync(stop, &news).await {
+                news(&error.to_string());
+            }
+        };
+        let changes = run_changes(
+            self.zoho.clone(),
+            self.base.clone(),
+            self.webhook_secret.expose_secret().to_owned(),
+            self.change_every,
+            stop.wait(),
+        );
+        tokio::join!(first_sync, changes);
+    }
+
+    /// Starts a full sync of everything, and tells when it has ended.
+    async fn first_sync(&self, stop: &Shutdown, news: impl Fn(&str)) -> Result<(), DemoError> {
+        let client = reqwest::Client::builder().no_proxy().build().map_err(failed)?;
+        let url = format!("{}/api/zoho/bulk-sync", self.base);
+        let wish = json!({ "entity_type": "all", "mode": "full" });
+        let token = self.token.expose_secret();
+        let answer = client.post(url).bearer_auth(token).json(&wish).send().await.map_err(failed)?;
+        if !answer.status().is_success() {
+            return Err(DemoError::FirstSync(answer.text().await.map_err(failed)?));
+        }
+        let runs = format!("{}/api/zoho/sync/runs?limit=100", self.base);
+        while !stop.sleep(LOOK).await {
+            let answer = client.get(&runs).bearer_auth(token).send().await.map_err(failed)?;
+            let document: Value = answer.json().await.map_err(failed)?;
+            let runs = document["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let active = |run: &Value| matches!(run["status"].as_str(), Some("pending" | "running"));
+            if !runs.is_empty() && !runs.iter().any(active) {
+                let records: i64 = runs.iter().filter_map(|run| run["processed_items"].as_i64()).sum();
+                news(&format!("the first full sync is done: {records} records"));
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(error: reqwest::Error) -> DemoError {
+    DemoError::FirstSync(error.to_string())
+}
+
+/// A secret as Zoho would take it: letters and digits.
+fn secret() -> SecretString {
+    Alphanumeric.sample_string(&mut rand::rng(), 32).into()
+}
+
+/// The configuration of a demo.
+struct Settings<'a> {
+    zoho: &'a FakeZoho,
+    token: &'a SecretString,
+    webhook_secret: &'a SecretString,
+}
+
+impl Settings<'_> {
+    fn get(&self, variable: &str, lookup: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let credentials = self.zoho.credentials();
+        match variable {
+            "TDS_BIND" | "PG_BIN_DIR" => lookup(variable),
+            "TDS_DATA_DIR" => {
+                let directory = lookup(variable).unwrap_or_else(|| ".tds".to_owned());
+                Some(Path::new(&directory).join("demo").display().to_string())
+            }
+            "RUST_LOG" => Some(lookup(variable).unwrap_or_else(|| "warn".to_owned())),
+            "TDS_ADMIN_TOKEN" => Some(format!("demo:{}", self.token.expose_secret())),
+            "ZOHO_WEBHOOK_SECRET" => Some(self.webhook_secret.expose_secret().to_owned()),
+            "ZOHO_CLIENT_ID" => Some(credentials.client_id),
+            "ZOHO_CLIENT_SECRET" => Some(credentials.client_secret),
+            "ZOHO_REFRESH_TOKEN" => Some(credentials.refresh_token),
+            "ZOHO_ORGANIZATION_ID" => Some(credentials.organization_id),
+            "ZOHO_ACCOUNTS_URL" => Some(self.zoho.accounts_url()),
+            "ZOHO_API_URL" => Some(self.zoho.api_url()),
+            // The simulated organization has no limits.
+            "ZOHO_REQUESTS_PER_MINUTE" => Some("10000".to_owned()),
+            "ZOHO_MAX_CONCURRENCY" => Some("8".to_owned()),
+            // Short schedules, so that there is something to see.
+            "TDS_INCREMENTAL_EVERY" => Some("2m".to_owned()),
+            "TDS_STOCK_EVERY" => Some("1m".to_owned()),
+            "TDS_PRICES_EVERY" => Some("1m".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Removes the data of the demo before. Its server may still run, if that demo was killed.
+async fn forget(place: &ClusterPlace) -> Result<(), DemoError> {
+    if !place.data_dir.exists() {
+        return Ok(());
+    }
+    let left = ClusterConfig {
+        data_dir: place.data_dir.clone(),
+        bin_dir: place.bin_dir.clone(),
+        settings: Vec::new(),
+    };
+    let cluster = EmbeddedCluster::start(&left).await.map_err(BuildError::from)?;
+    let database = cluster.database_dir().to_owned();
+    cluster.stop().await.map_err(BuildError::from)?;
+    // It goes on where another process is responsible for it.
+    if database.join("postmaster.pid").exists() {
+        return Err(DemoError::InUse(place.data_dir.display().to_string()));
+    }
+    for directory in [&database, &place.data_dir] {
+        std::fs::remove_dir_all(directory)
+            .map_err(|error| DemoError::Data(directory.display().to_string(), error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! The engine without HTTP: storage, Zoho, handlers, and the long tasks that drive them.
+
+mod error;
+mod prune;
+mod schedules;
+mod storage;
+mod tasks;
+
+use std::sync::Arc;
+
+use tds_core::{
+    Bulk, BulkSettings, Clock, Mirror, MirrorHandler, Queue, Registry, Schedule, ScheduleSpec, Scheduler,
+    SyncRun, SystemClock, Worker, WorkerId, WorkerSettings,
+};
+use tds_postgres::{Database, PgMirror, PgStore};
+use tds_zoho::ZohoClient;
+use tokio::time::Duration;
+
+pub use self::{
+    error::BuildError,
+    storage::Storage,
+    tasks::{RunningTasks, Tasks},
+};
+use crate::config::Config;
+
+/// How often the scheduler looks at what is due.
+const SCHEDULER_TICK: Duration = Duration::from_secs(5);
+
+/// What an engine is made of. Clones share everything.
+#[derive(Clone)]
+pub struct Parts {
+    /// The database.
+    pub database: Database,
+    /// Inbox, queue, runs and schedules.
+    pub store: PgStore,
+    /// The ERP tables.
+    pub mirror: PgMirror,
+    /// Sources and handlers of all entity types.
+    pub registry: Registry,
+    /// Zoho.
+    pub zoho: ZohoClient,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The runs that start by themselves.
+    pub schedules: Vec<ScheduleSpec>,
+}
+
+/// Store, registry, worker, bulk sync and scheduler, without HTTP.
+pub struct Engine {
+    parts: Parts,
+    storage: Storage,
+    worker: Arc<Worker>,
+    concurrency: usize,
+    bulk: Arc<Bulk>,
+    scheduler: Arc<Scheduler>,
+    retention: Duration,
+}
+
+impl Engine {
+    /// Opens the database, brings its schema up to date and puts the engine together. Nothing works yet:
+    /// see [`Engine::start`].
+    ///
+    /// # Errors
+    /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] where something does not answer.
+    pub async fn build(config: &Config) -> Result<Self, BuildError> {
+        let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let zoho = ZohoClient::new(zoho, Arc::clone(&clock))?;
+        let storage = Storage::open(&config.database).await?;
+        match Self::compose(config, zoho, clock, storage.clone_handles()).await {
+            Ok(parts) => Ok(Self::assemble(config, parts, storage)),
+            Err(error) => {
+                storage.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn compose(
+        config: &Config,
+        zoho: ZohoClient,
+        clock: Arc<dyn Clock>,
+        (database, store): (Database, PgStore),
+    ) -> Result<Parts, BuildError> {
+        let report = database.migrate().await?;
+        tracing::info!(database = database.target(), ?report, "the schema is up to date");
+        let mirror = PgMirror::new(database.clone());
+        let registry = registry(&zoho, &mirror, &clock);
+        let schedules = schedules::specs(&config.schedules, &registry);
+        Ok(Parts { database, store, mirror, registry, zoho, clock, schedules })
+    }
+
+    fn assemble(config: &Config, parts: Parts, storage: Storage) -> Self {
+        let worker = WorkerId::unique();
+        let queue: Arc<dyn Queue> = Arc::new(parts.store.clone());
+        let runs: Arc<dyn SyncRun> = Arc::new(parts.store.clone());
+        let mirror: Arc<dyn Mirror> = Arc::new(parts.mirror.clone());
+        let schedule: Arc<dyn Schedule> = Arc::new(parts.store.clone());
+        let worker_settings = WorkerSettings {
+            worker: worker.clone(),
+            concurrency: config.worker.concurrency,
+            lease: config.worker.lease,
+            policy: config.worker.policy,
+            ..WorkerSettings::default()
+        };
+        let bulk_settings =
+            BulkSettings { worker: worker.clone(), lease: config.worker.lease, ..BulkSettings::default() };
+        let scheduler = Scheduler::new(
+            schedule,
+            Arc::clone(&runs),
+            parts.schedules.clone(),
+            worker,
+            SCHEDULER_TICK,
+            "zoho",
+        );
+        Self {
+            worker: Arc::new(Worker::new(queue, parts.registry.clone(), worker_settings)),
+            concurrency: config.worker.concurrency,
+            bulk: Arc::new(Bulk::new(
+                parts.registry.clone(),
+                runs,
+                mirror,
+                Arc::clone(&parts.clock),
+                bulk_settings,
+            )),
+            scheduler: Arc::new(scheduler),
+            retention: config.retention,
+            parts,
+            storage,
+        }
+    }
+
+    /// What the engine is made of.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Closes the store and the database, in this order. Stop the tasks first.
+    pub async fn close(self) {
+        self.storage.close().await;
+    }
+}
+
+/// Every entity type that Zoho has, mirrored.
+fn registry(zoho: &ZohoClient, mirror: &PgMirror, clock: &Arc<dyn Clock>) -> Registry {
+    let mirror: Arc<dyn Mirror> = Arc::new(mirror.clone());
+    tds_zoho::sources(zoho).into_iter().fold(Registry::new(), |registry, source| {
+        let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(clock));
+        registry.with_source(source).with_handler(Arc::new(handler))
+    })
+}

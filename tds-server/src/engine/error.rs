@@ -1,0 +1,39 @@
+//! Why an engine or an application could not be built.
+
+use tds_core::{Error, ErrorKind};
+
+/// Why it could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The configuration is wrong; a person has to change it. Exit status 2.
+    #[error("{0}")]
+    Config(String),
+    /// Zoho's credentials are not set.
+    #[error(
+        "ZOHO_CLIENT_ID: found nothing; accepted: the value from Zoho's API console, with the other ZOHO_* values"
+    )]
+    NoZoho,
+    /// Something else did not work. Exit status 1.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl BuildError {
+    /// The exit status of a program that ends with this.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Config(_) | Self::NoZoho => 2,
+            Self::Failed(_) => 1,
+        }
+    }
+}
+
+impl From<Error> for BuildError {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Config => Self::Config(error.chain()),
+            _ => Self::Failed(error.chain()),
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Deletes finished rows that are older than the retention.
+
+use std::{sync::Arc, time::Duration};
+
+use tds_core::{QueueOperator, Shutdown};
+
+/// Between two rounds. Several processes may prune at once: each row is deleted once.
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// Prunes until the signal.
+pub(super) async fn run(queue: Arc<dyn QueueOperator>, retention: Duration, shutdown: Shutdown) {
+    while !shutdown.sleep(EVERY).await {
+        match queue.prune(retention, false).await {
+            Ok(0) => {}
+            Ok(deleted) => tracing::info!(deleted, "old finished rows were deleted"),
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "pruning failed; it is tried again in an hour")
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The database, its store and, where TDS runs it itself, the private cluster.
+
+use tds_core::Result;
+use tds_postgres::{ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgStore, StoreSettings};
+
+use super::BuildError;
+use crate::config::{ClusterPlace, DatabaseChoice};
+
+/// An open database with its store. Commands that need neither Zoho nor workers use it alone.
+pub struct Storage {
+    database: Database,
+    store: PgStore,
+    cluster: Option<EmbeddedCluster>,
+}
+
+impl Storage {
+    /// Connects; starts the private cluster first where that is the choice. The schema is left as it is.
+    ///
+    /// # Errors
+    /// Where the database cannot be reached or the cluster cannot be started.
+    pub async fn open(choice: &DatabaseChoice) -> Result<Self, BuildError> {
+        match choice {
+            DatabaseChoice::Url(config) => Ok(Self::connect(config, None).await?),
+            DatabaseChoice::Embedded(place) => {
+                let cluster = EmbeddedCluster::start(&cluster_config(place)).await?;
+                let config = DatabaseConfig {
+                    url: cluster.url().to_owned(),
+                    max_connections: place.max_connections,
+                    application_name: "tds".to_owned(),
+                };
+                Ok(Self::connect(&config, Some(cluster)).await?)
+            }
+        }
+    }
+
+    async fn connect(config: &DatabaseConfig, cluster: Option<EmbeddedCluster>) -> Result<Self> {
+        match Database::connect(config).await {
+            Ok(database) => {
+                let store = PgStore::new(database.clone(), StoreSettings::default());
+                Ok(Self { database, store, cluster })
+            }
+            Err(error) => {
+                stop(cluster).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Inbox, queue, runs and schedules.
+    #[must_use]
+    pub fn store(&self) -> &PgStore {
+        &self.store
+    }
+
+    pub(super) fn clone_handles(&self) -> (Database, PgStore) {
+        (self.database.clone(), self.store.clone())
+    }
+
+    /// Lets committers finish, then closes the connections, then stops the private cluster.
+    pub async fn close(self) {
+        self.store.shutdown().await;
+        self.database.close().await;
+        stop(self.cluster).await;
+    }
+}
+
+async fn stop(cluster: Option<EmbeddedCluster>) {
+    let Some(cluster) = cluster else { return };
+    if let Err(error) = cluster.stop().await {
+        tracing::error!(error = %error.chain(), "the private database did not stop cleanly; it will recover at the next start");
+    }
+}
+
+fn cluster_config(place: &ClusterPlace) -> ClusterConfig {
+    let connections = place.max_connections.saturating_add(20);
+    ClusterConfig {
+        data_dir: place.data_dir.clone(),
+        bin_dir: place.bin_dir.clone(),
+        settings: vec![("max_connections".to_owned(), connections.to_string())],
+    }
+}

@@ -1,0 +1,86 @@
+//! The long tasks of an engine, supervised.
+
+use std::sync::Arc;
+
+use tds_core::{QueueOperator, ShutdownTrigger};
+use tokio::task::JoinHandle;
+
+use super::{Engine, prune};
+use crate::supervise::Supervisor;
+
+/// Which tasks to start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tasks {
+    /// Claim and process queue items.
+    pub worker: bool,
+    /// List what runs ask for.
+    pub bulk: bool,
+    /// Start runs when they are due.
+    pub scheduler: bool,
+    /// Delete old finished rows.
+    pub prune: bool,
+}
+
+impl Tasks {
+    /// What `serve` starts.
+    pub const ALL: Self = Self { worker: true, bulk: true, scheduler: true, prune: true };
+    /// What a bulk sync in the foreground needs.
+    pub const SYNC: Self = Self { worker: true, bulk: true, scheduler: false, prune: false };
+}
+
+/// Started tasks; they go on until [`RunningTasks::stop`], or until this value is dropped.
+pub struct RunningTasks {
+    trigger: ShutdownTrigger,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl RunningTasks {
+    /// Tells all tasks to stop and waits until they have finished or given back what they had in hand.
+    pub async fn stop(self) {
+        self.trigger.shutdown();
+        for handle in self.handles {
+            if let Err(error) = handle.await {
+                tracing::error!(%error, "a supervisor ended badly");
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Starts tasks. With `TDS_WORKERS=0` this process neither works nor lists nor schedules: other copies do.
+    #[must_use]
+    pub fn start(&self, tasks: Tasks, supervisor: &Supervisor) -> RunningTasks {
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let mut handles = Vec::new();
+        let works = self.concurrency > 0;
+        if tasks.worker && works {
+            let worker = Arc::clone(&self.worker);
+            handles.push(supervisor.spawn("worker", shutdown.clone(), move |shutdown| {
+                let worker = Arc::clone(&worker);
+                async move { worker.run(shutdown).await }
+            }));
+        }
+        if tasks.bulk && works {
+            let bulk = Arc::clone(&self.bulk);
+            handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| {
+                let bulk = Arc::clone(&bulk);
+                async move { bulk.run(shutdown).await }
+            }));
+        }
+        if tasks.scheduler && works {
+            let scheduler = Arc::clone(&self.scheduler);
+            handles.push(supervisor.spawn("scheduler", shutdown.clone(), move |shutdown| {
+                let scheduler = Arc::clone(&scheduler);
+                async move { scheduler.run(shutdown).await }
+            }));
+        }
+        if tasks.prune && works {
+            let queue: Arc<dyn QueueOperator> = Arc::new(self.parts.store.clone());
+            let retention = self.retention;
+            handles.push(supervisor.spawn("prune", shutdown, move |shutdown| {
+                prune::run(Arc::clone(&queue), retention, shutdown)
+            }));
+        }
+        RunningTasks { trigger, handles }
+    }
+}

@@ -1,0 +1,43 @@
+//! Zoho, from what the client saw; nothing is sent to find out.
+
+use async_trait::async_trait;
+use tds_zoho::{ZohoClient, ZohoState};
+
+use crate::health::{ComponentHealth, Probe};
+
+/// Can data be read, and is there budget for it?
+pub struct ZohoProbe(ZohoClient);
+
+impl ZohoProbe {
+    /// Asks this client.
+    #[must_use]
+    pub fn new(client: ZohoClient) -> Self {
+        Self(client)
+    }
+}
+
+#[async_trait]
+impl Probe for ZohoProbe {
+    fn name(&self) -> &'static str {
+        "zoho"
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        match self.0.health().state {
+            ZohoState::Ok | ZohoState::Unknown if self.0.budget().day_left == Some(0) => {
+                ComponentHealth::degraded("today's budget of calls is spent; webhooks are kept meanwhile")
+            }
+            ZohoState::Ok => ComponentHealth::healthy("answers"),
+            ZohoState::Unknown => ComponentHealth::healthy("not asked yet"),
+            ZohoState::Throttled { until } => {
+                ComponentHealth::degraded(format!("asked for a pause; calls go on at {until}"))
+            }
+            ZohoState::AuthPaused { reason, what_to_do } => {
+                ComponentHealth::degraded(format!("{reason}: {what_to_do}"))
+            }
+            ZohoState::Unreachable { reason } => {
+                ComponentHealth::degraded(format!("last call failed: {reason}"))
+            }
+        }
+    }
+}

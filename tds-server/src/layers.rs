@@ -1,0 +1,11 @@
+//! What happens to every request, whichever route it takes.
+
+mod body;
+mod context;
+mod limits;
+
+pub(crate) use self::{
+    body::buffer_body,
+    context::request_context,
+    limits::{catch_panic, panic_text, time_limit},
+};

@@ -1,0 +1,169 @@
+//! Prometheus metrics. Each application has a recorder of its own, so that several in one process (tests, the
+//! demo) do not mix.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use metrics::{counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use time::OffsetDateTime;
+
+use crate::{activity::Snapshot, state::AppState};
+
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// What became of a webhook request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WebhookResult {
+    Accepted,
+    Duplicate,
+    Ignored,
+    Unparsed,
+    Unauthorized,
+    Refused,
+    Unavailable,
+}
+
+impl WebhookResult {
+    const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::Unparsed,
+        Self::Unauthorized,
+        Self::Refused,
+        Self::Unavailable,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Unparsed => "unparsed",
+            Self::Unauthorized => "unauthorized",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Counters, gauges and histograms of one application.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let suffix = Matcher::Suffix("duration_seconds".to_owned());
+        let builder = PrometheusBuilder::new();
+        // Only an empty list of buckets is refused.
+        let builder =
+            builder.set_buckets_for_metric(suffix, &SECONDS).unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let metrics = Self { handle: recorder.handle(), recorder };
+        metrics.record(|| {
+            gauge!("tds_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            for result in WebhookResult::ALL {
+                counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
+                    .absolute(0);
+            }
+        });
+        metrics
+    }
+
+    /// One answered request.
+    pub(crate) fn request(&self, route: &str, status: StatusCode, elapsed: Duration) {
+        self.record(|| {
+            let route = route.to_owned();
+            counter!("tds_http_requests_total", "route" => route.clone(), "status" => status.as_u16().to_string())
+                .increment(1);
+            histogram!("tds_http_request_duration_seconds", "route" => route).record(elapsed);
+        });
+    }
+
+    /// One webhook request.
+    pub(crate) fn webhook(&self, result: WebhookResult, elapsed: Duration) {
+        self.record(|| {
+            counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
+                .increment(1);
+            histogram!("tds_webhook_request_duration_seconds", "source" => "zoho").record(elapsed);
+        });
+    }
+
+    /// All series in Prometheus' text form, the gauges brought up to date.
+    pub(crate) async fn render(&self, state: &AppState) -> String {
+        match state.activity.recent().await {
+            Ok(snapshot) => self.record(|| figures(&snapshot, state)),
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "the gauges show an older state");
+            }
+        }
+        let report = state.health.report().await;
+        self.record(|| {
+            for (component, health) in &report.components {
+                let healthy = health.state == crate::health::HealthStatus::Healthy;
+                gauge!("tds_component_healthy", "component" => *component).set(f64::from(u8::from(healthy)));
+            }
+        });
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    fn record(&self, emit: impl FnOnce()) {
+        metrics::with_local_recorder(&self.recorder, emit);
+    }
+}
+
+fn figures(snapshot: &Snapshot, state: &AppState) {
+    for (entity, counts) in &snapshot.stats.by_entity {
+        let entity = entity.as_str().to_owned();
+        let states = [
+            ("pending", counts.pending),
+            ("processing", counts.processing),
+            ("completed", counts.completed),
+            ("failed", counts.failed),
+            ("dead_letter", counts.dead_letter),
+        ];
+        for (state, count) in states {
+            gauge!("tds_queue_jobs", "entity" => entity.clone(), "state" => state).set(number(count));
+        }
+        gauge!("tds_dead_letters", "entity" => entity).set(number(counts.dead_letter));
+    }
+    for (entity, activity) in &snapshot.entities {
+        let entity = entity.as_str().to_owned();
+        let paused = f64::from(u8::from(activity.paused_since.is_some()));
+        gauge!("tds_paused", "entity" => entity.clone()).set(paused);
+        gauge!("tds_sync_last_success_timestamp_seconds", "entity" => entity.clone())
+            .set(timestamp(activity.last_success_at));
+        gauge!("tds_webhook_last_received_timestamp_seconds", "entity" => entity)
+            .set(timestamp(activity.last_received_at));
+    }
+    let stats = &snapshot.stats;
+    gauge!("tds_queue_oldest_age_seconds").set(stats.oldest_pending_seconds.unwrap_or(0.0));
+    let delays = [
+        ("avg", stats.sync_delay_avg_seconds),
+        ("p50", stats.sync_delay_p50_seconds),
+        ("p99", stats.sync_delay_p99_seconds),
+    ];
+    for (statistic, seconds) in delays {
+        gauge!("tds_end_to_end_lag_seconds", "statistic" => statistic).set(seconds.unwrap_or(0.0));
+    }
+    let budget = state.services.zoho.budget();
+    for (window, left) in [("minute", budget.minute_left), ("day", budget.day_left)] {
+        if let Some(left) = left {
+            gauge!("tds_source_budget_remaining", "window" => window).set(f64::from(left));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn number(count: i64) -> f64 {
+    count as f64
+}
+
+/// 0 where it never happened.
+fn timestamp(at: Option<OffsetDateTime>) -> f64 {
+    at.map_or(0.0, |at| number(at.unix_timestamp()))
+}

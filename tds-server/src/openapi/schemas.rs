@@ -1,0 +1,16 @@
+//! Shapes of the answers, for the OpenAPI document only; a test compares them with what is really answered.
+#![expect(dead_code, reason = "described, never built: the answers are made of the core's own types")]
+
+mod responses;
+mod views;
+
+pub(crate) use self::{
+    responses::{
+        Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, TooLarge, Unauthorized,
+        Unavailable, Unreadable, Upstream,
+    },
+    views::{
+        Affected, Credentials, EventDetail, EventPage, HealthReport, InboxStats, ItemPage, PauseState,
+        PausedList, QueueItem, Replayed, RunList, StartedRuns, Stats, SyncRun,
+    },
+};

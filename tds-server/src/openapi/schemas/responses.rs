@@ -1,0 +1,53 @@
+//! Answers that many addresses share.
+
+use utoipa::{ToResponse, ToSchema};
+
+/// An error (RFC 9457).
+#[derive(ToSchema)]
+pub(crate) struct ProblemDocument {
+    /// Stable; leads to an explanation
+    #[schema(example = "/problems/unknown-entity-type")]
+    r#type: String,
+    /// The type in words
+    title: String,
+    /// The HTTP status
+    status: u16,
+    /// This case in words
+    detail: String,
+    /// The address that was asked
+    instance: String,
+    /// The request's id, as in the logs
+    request_id: String,
+}
+
+macro_rules! problem_responses {
+    ($($(#[$meta:meta])* $name:ident,)*) => {
+        $($(#[$meta])*
+        #[derive(ToResponse)]
+        #[response(content_type = "application/problem+json")]
+        pub(crate) struct $name(ProblemDocument);)*
+    };
+}
+
+problem_responses! {
+    /// No token, or a wrong one
+    Unauthorized,
+    /// No signature, or a wrong one; nothing was stored
+    InvalidSignature,
+    /// There is nothing of that name or id
+    NotFound,
+    /// The state does not allow it now; nothing was changed
+    Conflict,
+    /// A value is not accepted
+    Invalid,
+    /// The body is not JSON
+    Unreadable,
+    /// The body is larger than 1 MiB
+    TooLarge,
+    /// The body is packed
+    Encoding,
+    /// Not now; `Retry-After` says when
+    Unavailable,
+    /// Zoho refused or could not be reached
+    Upstream,
+}

@@ -1,0 +1,251 @@
+//! Errors of the API: `application/problem+json` (RFC 9457) with a stable `type`.
+
+use std::fmt;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tds_core::ErrorKind;
+
+/// What a problem is; each has a stable `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// No such address.
+    NotFound,
+    /// The address exists, the method does not.
+    MethodNotAllowed,
+    /// No valid bearer token.
+    Unauthorized,
+    /// A webhook without a valid signature or key.
+    InvalidSignature,
+    /// A request from another site, while the API is open on this machine.
+    Forbidden,
+    /// The `Host` is not one of ours.
+    MisdirectedRequest,
+    /// The body is too large.
+    PayloadTooLarge,
+    /// The body did not arrive in time.
+    RequestTimeout,
+    /// The body's encoding is not taken.
+    UnsupportedMediaType,
+    /// The request cannot be read at all.
+    BadRequest,
+    /// The request can be read, and a value in it is not accepted.
+    InvalidValue,
+    /// The entity type is not known here.
+    UnknownEntityType,
+    /// There is no such record.
+    UnknownId,
+    /// The state does not allow it now.
+    Conflict,
+    /// Zoho refused or could not be reached.
+    Upstream,
+    /// Webhooks cannot be checked: no secret is configured.
+    WebhooksNotConfigured,
+    /// Not now; try again.
+    Unavailable,
+    /// It took too long.
+    Timeout,
+    /// A fault of this program.
+    Internal,
+}
+
+impl ProblemKind {
+    /// Every kind.
+    pub const ALL: [Self; 19] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Unauthorized,
+        Self::InvalidSignature,
+        Self::Forbidden,
+        Self::MisdirectedRequest,
+        Self::PayloadTooLarge,
+        Self::RequestTimeout,
+        Self::UnsupportedMediaType,
+        Self::BadRequest,
+        Self::InvalidValue,
+        Self::UnknownEntityType,
+        Self::UnknownId,
+        Self::Conflict,
+        Self::Upstream,
+        Self::WebhooksNotConfigured,
+        Self::Unavailable,
+        Self::Timeout,
+        Self::Internal,
+    ];
+
+    /// Last part of the `type`, title, and status.
+    fn facts(self) -> (&'static str, &'static str, StatusCode) {
+        match self {
+            Self::NotFound => ("not-found", "No such address", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED)
+            }
+            Self::Unauthorized => ("unauthorized", "Not authorized", StatusCode::UNAUTHORIZED),
+            Self::InvalidSignature => {
+                ("invalid-signature", "Webhook not authentic", StatusCode::UNAUTHORIZED)
+            }
+            Self::Forbidden => ("forbidden", "Not allowed from there", StatusCode::FORBIDDEN),
+            Self::MisdirectedRequest => {
+                ("misdirected-request", "Unknown host", StatusCode::MISDIRECTED_REQUEST)
+            }
+            Self::PayloadTooLarge => ("payload-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::RequestTimeout => ("request-timeout", "Body too slow", StatusCode::REQUEST_TIMEOUT),
+            Self::UnsupportedMediaType => {
+                ("unsupported-media-type", "Encoding not accepted", StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            }
+            Self::BadRequest => ("bad-request", "Request not readable", StatusCode::BAD_REQUEST),
+            Self::InvalidValue => ("invalid-value", "Value not accepted", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::UnknownEntityType => {
+                ("unknown-entity-type", "Unknown entity type", StatusCode::UNPROCESSABLE_ENTITY)
+            }
+            Self::UnknownId => ("unknown-id", "No such record", StatusCode::NOT_FOUND),
+            Self::Conflict => ("conflict", "Not possible in this state", StatusCode::CONFLICT),
+            Self::Upstream => ("upstream", "Zoho did not accept it", StatusCode::BAD_GATEWAY),
+            Self::WebhooksNotConfigured => {
+                ("webhooks-not-configured", "Webhooks cannot be checked", StatusCode::SERVICE_UNAVAILABLE)
+            }
+            Self::Unavailable => ("unavailable", "Not available now", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Timeout => ("timeout", "It took too long", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal => ("internal", "Internal error", StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.facts().2
+    }
+
+    /// The stable `type`, a relative reference.
+    #[must_use]
+    pub fn type_uri(self) -> String {
+        format!("/problems/{}", self.facts().0)
+    }
+
+    /// The title that every problem of the kind has.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.facts().1
+    }
+
+    /// The kind that stands for an answer which is none of ours, such as the router's 405.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        let same = |kind: &Self| kind.status() == status;
+        let fallback = if status.is_server_error() { Self::Internal } else { Self::BadRequest };
+        Self::ALL.into_iter().find(same).unwrap_or(fallback)
+    }
+}
+
+/// An error on its way to the client. The outermost layer writes it, with the request's id.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: String,
+    retry_after: Option<u32>,
+    status: Option<StatusCode>,
+}
+
+impl Problem {
+    /// A problem with a sentence for a person.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), retry_after: None, status: None }
+    }
+
+    /// A value that is not accepted.
+    pub fn invalid(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::InvalidValue, detail)
+    }
+
+    /// When to try again, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Keeps the status of an answer that no kind has exactly.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// Writes the body.
+    pub(crate) fn render(&self, request_id: &str, path: &str) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            instance: &'a str,
+            request_id: &'a str,
+        }
+        let document = Document {
+            r#type: self.kind.type_uri(),
+            title: self.kind.title(),
+            status: self.status.unwrap_or(self.kind.status()).as_u16(),
+            detail: &self.detail,
+            instance: path,
+            request_id,
+        };
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.kind.title(), self.detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status.unwrap_or(self.kind.status());
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        let challenge = match self.kind {
+            ProblemKind::Unauthorized => Some("Bearer realm=\"tds\""),
+            ProblemKind::InvalidSignature => Some("X-Zoho-Webhook-Signature realm=\"webhooks\""),
+            _ => None,
+        };
+        if let Some(challenge) = challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<tds_core::Error> for Problem {
+    fn from(error: tds_core::Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NotFound => ProblemKind::UnknownId,
+            ErrorKind::Invalid => ProblemKind::InvalidValue,
+            ErrorKind::Conflict => ProblemKind::Conflict,
+            ErrorKind::Unavailable => {
+                tracing::warn!(error = %error.chain(), "not available");
+                return Self::new(ProblemKind::Unavailable, "The database cannot be reached; try again.")
+                    .retry_after(5);
+            }
+            // What happened inside is for the log, not for the client.
+            _ => {
+                tracing::error!(error = %error.chain(), "request failed");
+                return Self::new(ProblemKind::Internal, "The log has more under this request id.");
+            }
+        };
+        Self::new(kind, error.to_string())
+    }
+}

@@ -1,0 +1,107 @@
+//! The table of all addresses.
+
+use axum::{
+    Router, middleware,
+    routing::{get, post},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    auth, dashboard, hosts,
+    layers::{buffer_body, catch_panic, request_context, time_limit},
+    openapi,
+    problem::{Problem, ProblemKind},
+    routes::{bulk_sync, credentials, health, inbox, metrics, pause, problems, queue, runs, stats, webhooks},
+    state::AppState,
+};
+
+/// Everything that TDS answers.
+pub fn router(state: AppState) -> Router {
+    let (api, document) = api(&state).split_for_parts();
+    let mut router = api.merge(dashboard::routes()).merge(openapi::routes(document));
+    for name in webhooks::SYNC_ALIASES {
+        router = router.route(&format!("/api/zoho/sync-{name}"), post(webhooks::receive_sync_alias));
+    }
+    if !state.metrics_apart {
+        router = router.route("/metrics", get(metrics::show));
+    }
+    finish(router, state)
+}
+
+/// What the metrics listener answers where it has an address of its own.
+pub(crate) fn metrics_only(state: AppState) -> Router {
+    finish(Router::new().route("/metrics", get(metrics::show)), state)
+}
+
+/// The documented addresses, without state: what the OpenAPI document is made of.
+pub(crate) fn api(state: &AppState) -> OpenApiRouter<AppState> {
+    documented().map(|open, operator| {
+        open.merge(operator.route_layer(middleware::from_fn_with_state(state.clone(), auth::require_token)))
+    })
+}
+
+/// The documented addresses: those without a token, and those of operators.
+pub(crate) struct Documented {
+    open: OpenApiRouter<AppState>,
+    operator: OpenApiRouter<AppState>,
+}
+
+impl Documented {
+    fn map<T>(self, with: impl FnOnce(OpenApiRouter<AppState>, OpenApiRouter<AppState>) -> T) -> T {
+        with(self.open, self.operator)
+    }
+
+    /// Both together.
+    pub(crate) fn merged(self) -> OpenApiRouter<AppState> {
+        self.open.merge(self.operator)
+    }
+}
+
+/// A new address of the operator API goes below `operator`: that alone demands the token.
+pub(crate) fn documented() -> Documented {
+    let open = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(webhooks::receive))
+        .routes(routes!(webhooks::receive_tds_alias))
+        .routes(routes!(health::health))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .route("/problems/{kind}", get(problems::show));
+    let operator = OpenApiRouter::new()
+        .routes(routes!(bulk_sync::start))
+        .routes(routes!(stats::show))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::resume))
+        .routes(routes!(runs::confirm_deletions))
+        .routes(routes!(inbox::stats))
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::show))
+        .routes(routes!(inbox::replay))
+        .routes(routes!(queue::list))
+        .routes(routes!(queue::show))
+        .routes(routes!(queue::retry_one))
+        .routes(routes!(queue::discard_one))
+        .routes(routes!(queue::retry_many))
+        .routes(routes!(queue::discard_many))
+        .routes(routes!(pause::show, pause::pause))
+        .routes(routes!(pause::resume))
+        .routes(routes!(credentials::test));
+    Documented { open, operator }
+}
+
+/// Layers around all routes; the last one is the outermost.
+fn finish(router: Router<AppState>, state: AppState) -> Router {
+    router
+        .fallback(no_such_address)
+        .layer(middleware::from_fn(buffer_body))
+        .layer(middleware::from_fn(time_limit))
+        .layer(middleware::from_fn_with_state(state.clone(), hosts::check))
+        .layer(middleware::from_fn(catch_panic))
+        .layer(middleware::from_fn_with_state(state.clone(), request_context))
+        .with_state(state)
+}
+
+async fn no_such_address() -> Problem {
+    Problem::new(ProblemKind::NotFound, "There is nothing at this address; /docs lists what there is.")
+}

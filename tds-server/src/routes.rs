@@ -1,0 +1,13 @@
+//! A handler file per noun.
+
+pub(crate) mod bulk_sync;
+pub(crate) mod credentials;
+pub(crate) mod health;
+pub(crate) mod inbox;
+pub(crate) mod metrics;
+pub(crate) mod pause;
+pub(crate) mod problems;
+pub(crate) mod queue;
+pub(crate) mod runs;
+pub(crate) mod stats;
+pub(crate) mod webhooks;

@@ -1,0 +1,189 @@
+//! Starting bulk syncs: all that were asked for, or none.
+
+use axum::{Json, extract::State, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use tds_core::{EntityType, ErrorKind, NewRun, RunFilter, RunMode, RunStatus, RunType};
+use time::{
+    Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
+};
+
+use crate::{
+    extract::{ApiJson, known_entity},
+    openapi::schemas,
+    problem::{Problem, ProblemKind},
+    state::AppState,
+};
+
+/// What to sync.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BulkSyncBody {
+    /// An entity type, a list of them, or `all`
+    #[schema(example = "products")]
+    entity_type: Choice,
+    /// `full` or `incremental`; `incremental` where absent
+    #[schema(example = "incremental")]
+    mode: Option<String>,
+    /// Only changes since then (RFC 3339, or a date); incremental only
+    #[schema(example = "2026-11-20T00:00:00Z")]
+    since: Option<String>,
+}
+
+/// One entity type, `all`, or a list
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = EntityChoice)]
+#[serde(untagged, expecting = "entity_type must be a text or a list of texts")]
+enum Choice {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// The runs that were stored.
+#[derive(Serialize)]
+pub(crate) struct Started {
+    runs: Vec<StartedRun>,
+}
+
+#[derive(Serialize)]
+struct StartedRun {
+    id: i64,
+    entity_type: EntityType,
+    status: &'static str,
+}
+
+/// Start bulk syncs; all that are asked for, or none
+#[utoipa::path(post, path = "/api/zoho/bulk-sync", tag = "sync", security(("bearer" = [])),
+    request_body = BulkSyncBody, responses(
+    (status = 202, description = "stored; the runs start by themselves", body = schemas::StartedRuns),
+    (status = 400, response = schemas::Unreadable),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 409, response = schemas::Conflict),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn start(
+    State(state): State<AppState>,
+    ApiJson(body): ApiJson<BulkSyncBody>,
+) -> Result<(StatusCode, Json<Started>), Problem> {
+    let entities = entities(&state, &body.entity_type)?;
+    let mode = mode(body.mode.as_deref())?;
+    let since = body.since.as_deref().map(time_of).transpose()?;
+    if mode == RunMode::Full && since.is_some() {
+        return Err(Problem::invalid("since goes with the mode incremental: a full sync reads everything."));
+    }
+    refuse_active(&state, &entities).await?;
+    let runs = create(&state, entities, mode, since).await?;
+    Ok((StatusCode::ACCEPTED, Json(Started { runs })))
+}
+
+/// The entity types asked for, each once, in the order asked.
+fn entities(state: &AppState, choice: &Choice) -> Result<Vec<EntityType>, Problem> {
+    let registry = &state.services.registry;
+    let names = match choice {
+        Choice::One(name) if name == "all" => return Ok(registry.polled().cloned().collect()),
+        Choice::One(name) => std::slice::from_ref(name),
+        Choice::Several(names) if names.iter().any(|name| name == "all") => {
+            return Ok(registry.polled().cloned().collect());
+        }
+        Choice::Several(names) => names.as_slice(),
+    };
+    let mut entities: Vec<EntityType> = Vec::new();
+    for name in names {
+        let entity = known_entity(registry, name)?;
+        if registry.source(&entity).is_none() {
+            return Err(Problem::invalid(format!("{entity} has no source that could be listed.")));
+        }
+        if !entities.contains(&entity) {
+            entities.push(entity);
+        }
+    }
+    if entities.is_empty() {
+        return Err(Problem::invalid("entity_type names no entity type."));
+    }
+    Ok(entities)
+}
+
+fn mode(text: Option<&str>) -> Result<RunMode, Problem> {
+    match text {
+        None | Some("incremental") => Ok(RunMode::Incremental),
+        Some("full") => Ok(RunMode::Full),
+        Some(other) => Err(Problem::invalid(format!("mode must be full or incremental, not {other:?}."))),
+    }
+}
+
+fn time_of(text: &str) -> Result<OffsetDateTime, Problem> {
+    let date = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| time.to_offset(UtcOffset::UTC));
+    time.or_else(|| date().map(|date| date.midnight().assume_utc())).ok_or_else(|| {
+        Problem::invalid(format!(
+            "since must be a time such as 2026-11-20T00:00:00Z or a date, not {text:?}."
+        ))
+    })
+}
+
+/// Names every entity type that is active already, so that one look tells all.
+async fn refuse_active(state: &AppState, entities: &[EntityType]) -> Result<(), Problem> {
+    let mut active = Vec::new();
+    for entity in entities {
+        for status in [RunStatus::Pending, RunStatus::Running] {
+            let filter = RunFilter { entity: Some(entity.clone()), status: Some(status) };
+            let runs = state.services.runs.list_runs(&filter, 1).await?;
+            active.extend(runs.first().map(|run| format!("{entity} (run {})", run.id)));
+        }
+    }
+    if active.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemKind::Conflict,
+        format!("Active already: {}. Nothing was started.", active.join(", ")),
+    ))
+}
+
+async fn create(
+    state: &AppState,
+    entities: Vec<EntityType>,
+    mode: RunMode,
+    since: Option<OffsetDateTime>,
+) -> Result<Vec<StartedRun>, Problem> {
+    let run_type = match mode {
+        RunMode::Full => RunType::Full,
+        RunMode::Incremental => RunType::Incremental,
+    };
+    let mut created: Vec<StartedRun> = Vec::new();
+    for entity in entities {
+        let run = NewRun {
+            entity: entity.clone(),
+            run_type,
+            source_type: "zoho".to_owned(),
+            since,
+            requested_by: "api".to_owned(),
+        };
+        match state.services.runs.create(run).await {
+            Ok(run) => created.push(StartedRun {
+                id: run.id.0,
+                entity_type: run.entity_type,
+                status: run.status.as_str(),
+            }),
+            Err(error) => {
+                // Another wish came between the look and this one: all or nothing.
+                take_back(state, &created).await;
+                return Err(match error.kind() {
+                    ErrorKind::Conflict => {
+                        let detail = format!("Active already: {entity}. Nothing was started.");
+                        Problem::new(ProblemKind::Conflict, detail)
+                    }
+                    _ => error.into(),
+                });
+            }
+        }
+    }
+    Ok(created)
+}
+
+async fn take_back(state: &AppState, created: &[StartedRun]) {
+    for run in created {
+        if let Err(error) = state.services.runs.cancel(tds_core::RunId(run.id)).await {
+            tracing::warn!(run = run.id, error = %error.chain(), "a run could not be taken back");
+        }
+    }
+}

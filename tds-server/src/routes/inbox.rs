@@ -1,0 +1,152 @@
+//! Webhook events as they were received.
+
+use axum::{Json, extract::State};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tds_core::{EntityType, EventFilter, EventStatus, EventView, InboxId, InboxStats, Page};
+
+use crate::{
+    config::parse_duration,
+    extract::{ApiId, ApiQuery, filled, limit, one_of},
+    openapi::schemas,
+    problem::{Problem, ProblemKind},
+    routes::webhooks,
+    state::AppState,
+};
+
+/// Which events.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EventQuery {
+    /// `pending`, `processing`, `completed` or `failed`
+    status: Option<String>,
+    /// Only of this entity type
+    entity_type: Option<String>,
+    /// Only with this text in the record id, event id or error
+    search: Option<String>,
+    /// Only received at least this long ago, such as `1h`
+    older_than: Option<String>,
+    /// How many, 1 to 200; 50 where absent
+    limit: Option<String>,
+    /// Where to go on: `next_cursor` of the page before
+    cursor: Option<String>,
+}
+
+/// An event with its body.
+#[derive(Serialize)]
+pub(crate) struct EventDetail {
+    #[serde(flatten)]
+    event: EventView,
+    /// `json`, `text` or `base64`.
+    payload_encoding: &'static str,
+    payload: Value,
+}
+
+impl From<EventView> for EventDetail {
+    fn from(mut event: EventView) -> Self {
+        let (payload_encoding, payload) = readable(event.raw_payload.take().unwrap_or_default());
+        Self { event, payload_encoding, payload }
+    }
+}
+
+/// Counts of the inbox
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", security(("bearer" = [])), responses(
+    (status = 200, description = "counts, in all and of the last 24 hours", body = schemas::InboxStats),
+    (status = 401, response = schemas::Unauthorized),
+))]
+pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<InboxStats>, Problem> {
+    let mut stats = state.services.events.inbox_stats().await?;
+    for status in EventStatus::ALL {
+        stats.by_status.entry(status.as_str().to_owned()).or_default();
+    }
+    for entity in state.services.registry.entities() {
+        stats.by_entity.entry(entity.clone()).or_default();
+    }
+    Ok(Json(stats))
+}
+
+/// Events, newest first
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox", tag = "inbox", security(("bearer" = [])), params(EventQuery),
+    responses(
+    (status = 200, description = "one page of events", body = schemas::EventPage),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    ApiQuery(query): ApiQuery<EventQuery>,
+) -> Result<Json<Page<EventView>>, Problem> {
+    let entity = filled(query.entity_type.as_deref());
+    let filter = EventFilter {
+        status: one_of("status", query.status.as_deref(), &EventStatus::ALL, EventStatus::as_str)?,
+        // Kinds that nothing handles are kept, too: any name may be asked for.
+        entity: entity.map(any_entity).transpose()?,
+        search: filled(query.search.as_deref()).map(str::to_owned),
+        older_than: older_than(query.older_than.as_deref())?,
+    };
+    let limit = limit(query.limit.as_deref(), 50)?;
+    let cursor = filled(query.cursor.as_deref());
+    Ok(Json(state.services.events.list_events(&filter, limit, cursor).await?))
+}
+
+/// One event with its headers and body
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/{id}", tag = "inbox", security(("bearer" = [])),
+    params(("id" = i64, Path)), responses(
+    (status = 200, description = "the event", body = schemas::EventDetail),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 404, response = schemas::NotFound),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    ApiId(id): ApiId,
+) -> Result<Json<EventDetail>, Problem> {
+    Ok(Json(existing(&state, id).await?.into()))
+}
+
+/// Process an event once more
+#[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", security(("bearer" = [])),
+    params(("id" = i64, Path)), responses(
+    (status = 200, description = "processed again; status as in the answer to a webhook", body = schemas::Replayed),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 404, response = schemas::NotFound),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn replay(State(state): State<AppState>, ApiId(id): ApiId) -> Result<Json<Value>, Problem> {
+    let event = existing(&state, id).await?;
+    let disposition = webhooks::understand_again(state.services.zoho.organization_id(), &event);
+    let status = webhooks::status_of(&disposition);
+    state.services.events.replay(InboxId(id), disposition).await?;
+    Ok(Json(json!({"affected": 1, "inbox_event_id": id, "status": status})))
+}
+
+async fn existing(state: &AppState, id: i64) -> Result<EventView, Problem> {
+    let event = state.services.events.get_event(InboxId(id)).await?;
+    event.ok_or_else(|| Problem::new(ProblemKind::UnknownId, format!("There is no inbox event {id}.")))
+}
+
+/// A name of an entity type, whether anything handles it or not.
+fn any_entity(text: &str) -> Result<EntityType, Problem> {
+    text.parse().map_err(|error| Problem::new(ProblemKind::UnknownEntityType, format!("{error}.")))
+}
+
+/// `older_than` as a duration.
+pub(super) fn older_than(text: Option<&str>) -> Result<Option<std::time::Duration>, Problem> {
+    let Some(text) = filled(text) else { return Ok(None) };
+    let duration = parse_duration(text);
+    duration.map(Some).ok_or_else(|| {
+        Problem::invalid(format!("older_than must be a duration such as 90s, 1h or 30d, not {text:?}."))
+    })
+}
+
+/// A body as JSON where it is JSON, as text where it is text, else base64.
+fn readable(body: Vec<u8>) -> (&'static str, Value) {
+    if let Ok(json) = serde_json::from_slice(&body) {
+        return ("json", json);
+    }
+    match String::from_utf8(body) {
+        Ok(text) => ("text", Value::String(text)),
+        Err(error) => ("base64", Value::String(STANDARD.encode(error.as_bytes()))),
+    }
+}

@@ -1,0 +1,122 @@
+//! Sync runs.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tds_core::{Run, RunFilter, RunId, RunStatus};
+
+use crate::{
+    extract::{ApiId, ApiQuery, filled, known_entity, limit, one_of},
+    openapi::schemas,
+    problem::{Problem, ProblemKind},
+    state::AppState,
+};
+
+const STATUSES: [RunStatus; 6] = [
+    RunStatus::Pending,
+    RunStatus::Running,
+    RunStatus::Completed,
+    RunStatus::CompletedWithErrors,
+    RunStatus::Failed,
+    RunStatus::Cancelled,
+];
+
+/// Which runs.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RunQuery {
+    /// How many, 1 to 200; 10 where absent
+    limit: Option<String>,
+    /// Only of this entity type
+    entity_type: Option<String>,
+    /// Only of this status
+    status: Option<String>,
+}
+
+/// A list of runs.
+#[derive(Serialize)]
+pub(crate) struct Runs {
+    runs: Vec<Run>,
+}
+
+/// Runs, newest first
+#[utoipa::path(get, path = "/api/zoho/sync/runs", tag = "runs", security(("bearer" = [])), params(RunQuery), responses(
+    (status = 200, description = "runs, newest first", body = schemas::RunList),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    ApiQuery(query): ApiQuery<RunQuery>,
+) -> Result<Json<Runs>, Problem> {
+    let entity = filled(query.entity_type.as_deref());
+    let filter = RunFilter {
+        entity: entity.map(|text| known_entity(&state.services.registry, text)).transpose()?,
+        status: one_of("status", query.status.as_deref(), &STATUSES, RunStatus::as_str)?,
+    };
+    let limit = limit(query.limit.as_deref(), 10)?;
+    Ok(Json(Runs { runs: state.services.runs.list_runs(&filter, limit).await? }))
+}
+
+/// One run
+#[utoipa::path(get, path = "/api/zoho/sync/runs/{id}", tag = "runs", security(("bearer" = [])),
+    params(("id" = i64, Path)), responses(
+    (status = 200, description = "the run", body = schemas::SyncRun),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 404, response = schemas::NotFound),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Result<Json<Run>, Problem> {
+    existing(&state, id).await.map(Json)
+}
+
+/// Stop a run; what was done stays
+#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/cancel", tag = "runs", security(("bearer" = [])),
+    params(("id" = i64, Path)), responses(
+    (status = 200, description = "the run, cancelled", body = schemas::SyncRun),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 404, response = schemas::NotFound),
+    (status = 409, response = schemas::Conflict),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn cancel(State(state): State<AppState>, ApiId(id): ApiId) -> Result<Json<Run>, Problem> {
+    existing(&state, id).await?;
+    Ok(Json(state.services.runs.cancel(RunId(id)).await?))
+}
+
+/// Let a failed, cancelled or incomplete run go on at its checkpoint
+#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/resume", tag = "runs", security(("bearer" = [])),
+    params(("id" = i64, Path)), responses(
+    (status = 200, description = "the run, active again under the same id", body = schemas::SyncRun),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 404, response = schemas::NotFound),
+    (status = 409, response = schemas::Conflict),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn resume(State(state): State<AppState>, ApiId(id): ApiId) -> Result<Json<Run>, Problem> {
+    existing(&state, id).await?;
+    Ok(Json(state.services.runs.resume(RunId(id)).await?))
+}
+
+/// Release the deletions that the mass-delete guard held back
+#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/confirm-deletions", tag = "runs", security(("bearer" = [])),
+    params(("id" = i64, Path)), responses(
+    (status = 200, description = "how many are confirmed at Zoho now", body = schemas::Affected),
+    (status = 401, response = schemas::Unauthorized),
+    (status = 404, response = schemas::NotFound),
+    (status = 409, response = schemas::Conflict),
+    (status = 422, response = schemas::Invalid),
+))]
+pub(crate) async fn confirm_deletions(
+    State(state): State<AppState>,
+    ApiId(id): ApiId,
+) -> Result<Json<Value>, Problem> {
+    existing(&state, id).await?;
+    let affected = state.services.runs.confirm_deletions(RunId(id)).await?;
+    Ok(Json(json!({"affected": affected})))
+}
+
+async fn existing(state: &AppState, id: i64) -> Result<Run, Problem> {
+    let run = state.services.runs.get_run(RunId(id)).await?;
+    run.ok_or_else(|| Problem::new(ProblemKind::UnknownId, format!("There is no run {id}.")))
+}

@@ -1,0 +1,38 @@
+//! Counts and delays of the queue.
+
+use std::collections::BTreeMap;
+
+use axum::{Json, extract::State};
+use serde::Serialize;
+use tds_core::{EntityType, QueueStats};
+
+use crate::{activity::EntityActivity, openapi::schemas, problem::Problem, state::AppState};
+
+/// The answer of `GET /api/zoho/sync/stats`.
+#[derive(Serialize)]
+pub(crate) struct Stats {
+    #[serde(flatten)]
+    queue: QueueStats,
+    api_budget: ApiBudget,
+    activity: BTreeMap<EntityType, EntityActivity>,
+}
+
+#[derive(Serialize)]
+struct ApiBudget {
+    minute_left: Option<u32>,
+    day_left: Option<u32>,
+}
+
+/// Counts and delays of the queue, by entity type
+#[utoipa::path(get, path = "/api/zoho/sync/stats", tag = "sync", security(("bearer" = [])), responses(
+    (status = 200, description = "counts of this moment, delays of the last 24 hours", body = schemas::Stats),
+    (status = 401, response = schemas::Unauthorized),
+))]
+pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<Stats>, Problem> {
+    let budget = state.services.zoho.budget();
+    Ok(Json(Stats {
+        queue: state.activity.stats().await?,
+        api_budget: ApiBudget { minute_left: budget.minute_left, day_left: budget.day_left },
+        activity: state.activity.recent().await?.entities.clone(),
+    }))
+}

@@ -1,0 +1,27 @@
+//! Which entity type a webhook path stands for.
+
+use tds_core::EntityType;
+
+/// The names of the contract's paths.
+const CONTRACT: [&str; 7] = ["products", "customers", "invoices", "bills", "credit-notes", "stock", "prices"];
+
+/// Names of `/api/zoho/sync-…`, which the predecessor answered to.
+pub(crate) const SYNC_ALIASES: [&str; 7] = CONTRACT;
+
+/// `/api/zoho/webhooks/…` and `/api/zoho/sync-…`.
+pub(super) fn of_contract(name: &str) -> Option<EntityType> {
+    let known = CONTRACT.contains(&name) || name == "credit_notes";
+    if known { name.parse().ok() } else { None }
+}
+
+/// `/api/tds/webhooks/…` of the predecessor. Vendors are contacts, and all contacts come to one path; what
+/// nothing handles keeps its own name.
+pub(super) fn of_predecessor(name: &str) -> Option<EntityType> {
+    match name {
+        "vendors" => Some(EntityType::from_static("customers")),
+        "products" | "customers" | "invoices" | "stock" | "prices" | "orders" | "payments" | "users" => {
+            name.parse().ok()
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,104 @@
+//! What the routes work on.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tds_core::{Clock, Inbox, InboxOperator, QueueOperator, Registry, SyncRun};
+use tds_zoho::ZohoClient;
+
+use crate::{
+    activity::Activity,
+    config::{AuthConfig, WebhookConfig},
+    health::Health,
+    metrics::Metrics,
+};
+
+/// The parts behind the routes, by what they do rather than by what they are.
+#[derive(Clone)]
+pub struct Services {
+    /// Takes webhooks.
+    pub inbox: Arc<dyn Inbox>,
+    /// Shows and replays them.
+    pub events: Arc<dyn InboxOperator>,
+    /// Shows and changes queue items.
+    pub queue: Arc<dyn QueueOperator>,
+    /// The ledger of runs.
+    pub runs: Arc<dyn SyncRun>,
+    /// Which entity types exist.
+    pub registry: Registry,
+    /// Zoho.
+    pub zoho: ZohoClient,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Settings of the routes.
+#[derive(Clone, Debug, Default)]
+pub struct RouteSettings {
+    /// Who may use the operator API.
+    pub auth: AuthConfig,
+    /// How webhooks prove authentic.
+    pub webhooks: WebhookConfig,
+    /// Accepted `Host` values; `None`: any.
+    pub allowed_hosts: Option<Vec<String>>,
+    /// `/metrics` has a listener of its own.
+    pub metrics_apart: bool,
+}
+
+/// State of the router; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+/// What [`AppState`] shares.
+pub struct Shared {
+    pub(crate) services: Services,
+    pub(crate) auth: AuthConfig,
+    pub(crate) webhooks: WebhookConfig,
+    pub(crate) allowed_hosts: Option<Vec<String>>,
+    pub(crate) metrics_apart: bool,
+    pub(crate) health: Health,
+    pub(crate) metrics: Metrics,
+    pub(crate) activity: Activity,
+    draining: AtomicBool,
+}
+
+impl AppState {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(services: Services, settings: RouteSettings, health: Health) -> Self {
+        let activity = Activity::new(services.clone());
+        Self(Arc::new(Shared {
+            services,
+            auth: settings.auth,
+            webhooks: settings.webhooks,
+            allowed_hosts: settings.allowed_hosts,
+            metrics_apart: settings.metrics_apart,
+            health,
+            metrics: Metrics::new(),
+            activity,
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// From now on `/readyz` answers 503.
+    pub fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

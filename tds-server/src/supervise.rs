@@ -1,0 +1,105 @@
+//! Long tasks: a panic is logged and the task starts again, never silently gone.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tds_core::Shutdown;
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::layers::panic_text;
+
+/// A task that ended by itself rests this long before it starts again.
+const REST: Duration = Duration::from_secs(1);
+/// A restart is worth a warning of the health report for this long.
+const RECENT: Duration = Duration::from_secs(60);
+
+/// Knows how the long tasks of this process are doing.
+#[derive(Clone, Default)]
+pub struct Supervisor {
+    restarts: Arc<Mutex<BTreeMap<&'static str, Instant>>>,
+}
+
+impl Supervisor {
+    /// Runs what `task` makes until the signal, again after a panic or an early end.
+    pub fn spawn<F>(
+        &self,
+        name: &'static str,
+        shutdown: Shutdown,
+        task: impl Fn(Shutdown) -> F + Send + 'static,
+    ) -> JoinHandle<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let supervisor = self.clone();
+        tokio::spawn(async move {
+            loop {
+                let ended = tokio::spawn(task(shutdown.clone())).await;
+                if let Err(error) = ended {
+                    let panic = error.try_into_panic().map_or_else(
+                        |error| error.to_string(),
+                        |panic| panic_text(panic.as_ref()).to_owned(),
+                    );
+                    tracing::error!(task = name, panic, "a task panicked and starts again");
+                } else if shutdown.is_set() {
+                    return;
+                } else {
+                    tracing::error!(task = name, "a task ended by itself and starts again");
+                }
+                supervisor.lock().insert(name, Instant::now());
+                if shutdown.sleep(REST).await {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// The tasks that had to be started again in the last minute.
+    #[must_use]
+    pub fn restarted(&self) -> Vec<&'static str> {
+        let recent = |at: &Instant| at.elapsed() < RECENT;
+        self.lock().iter().filter(|(_, at)| recent(at)).map(|(name, _)| *name).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Instant>> {
+        self.restarts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    use tds_core::ShutdownTrigger;
+    use tokio::sync::Notify;
+
+    use super::Supervisor;
+
+    #[tokio::test]
+    async fn a_task_that_panics_starts_again() {
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let supervisor = Supervisor::default();
+        let (starts, second) = (Arc::new(AtomicU32::new(0)), Arc::new(Notify::new()));
+        let handle = supervisor.spawn("test", shutdown, {
+            let (starts, second) = (Arc::clone(&starts), Arc::clone(&second));
+            move |shutdown| {
+                let (starts, second) = (Arc::clone(&starts), Arc::clone(&second));
+                async move {
+                    assert!(starts.fetch_add(1, Ordering::SeqCst) > 0, "first start");
+                    second.notify_one();
+                    shutdown.wait().await;
+                }
+            }
+        });
+        second.notified().await;
+        assert_eq!(supervisor.restarted(), ["test"]);
+        trigger.shutdown();
+        handle.await.expect("the supervisor itself does not panic");
+    }
+}

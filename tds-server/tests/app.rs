@@ -1,0 +1,110 @@
+//! The whole application on a real socket, with a database of its own and a simulated Zoho.
+
+use std::{collections::HashMap, time::Duration};
+
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tds_postgres::testkit::TestDatabase;
+use tds_server::{App, BuildError, Config, Need};
+use tds_zoho::{testkit::FakeZoho, webhook::sign};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::oneshot,
+    time::Instant,
+};
+
+const SECRET: &str = "TdsSecret0123456";
+
+fn config(database: &TestDatabase, fake: &FakeZoho, changes: &[(&str, &str)]) -> Config {
+    let credentials = fake.credentials();
+    let mut values: HashMap<String, String> = HashMap::new();
+    for (name, value) in [
+        ("DATABASE_URL", database.url().to_owned()),
+        ("ZOHO_CLIENT_ID", credentials.client_id),
+        ("ZOHO_CLIENT_SECRET", credentials.client_secret),
+        ("ZOHO_REFRESH_TOKEN", credentials.refresh_token),
+        ("ZOHO_ORGANIZATION_ID", credentials.organization_id),
+        ("ZOHO_ACCOUNTS_URL", fake.accounts_url()),
+        ("ZOHO_API_URL", fake.api_url()),
+        ("ZOHO_WEBHOOK_SECRET", SECRET.to_owned()),
+        ("TDS_BIND", "127.0.0.1:0".to_owned()),
+    ] {
+        values.insert(name.to_owned(), value);
+    }
+    values.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    Config::from_lookup(|name| values.get(name).cloned(), Need::Serve)
+        .unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// Asks until the answer is as wanted.
+async fn until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    loop {
+        let answer: Value = client.get(url).send().await.expect("an answer").json().await.expect("JSON");
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{url} stays at {answer}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_goes_through_the_whole_server_and_the_server_stops_cleanly() {
+    let (database, fake) = (TestDatabase::new().await, FakeZoho::start().await);
+    let id = fake.put_item(json!({"name": "Cable", "rate": "12.50"}));
+    let app = App::build(config(&database, &fake, &[])).await.expect("an application");
+    let base = format!("http://{}", app.address());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(app.run_until_stopped(async { drop(stopped.await) }));
+
+    let health = until(&format!("{base}/health"), |report| report["status"] == "healthy").await;
+    assert_eq!(health["components"].as_object().expect("components").len(), 5, "{health}");
+
+    let body = json!({"item": {"item_id": id}}).to_string();
+    let signature = sign(&SecretString::from(SECRET.to_owned()), &[], body.as_bytes());
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = client.post(format!("{base}/api/zoho/webhooks/products")).body(body);
+    let answer = request.header("X-Zoho-Webhook-Signature", signature).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let receipt: Value = answer.json().await.expect("JSON");
+    let event = format!("{base}/api/zoho/webhooks/inbox/{}", receipt["inbox_event_id"]);
+    let ended = until(&event, |event| event["status"] == "completed" || event["status"] == "failed").await;
+    assert_eq!(ended["outcome"], "applied", "{ended}");
+
+    drop(stop);
+    running.await.expect("no panic").expect("a clean end");
+    assert!(TcpStream::connect(base.trim_start_matches("http://")).await.is_err(), "it still listens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_sent_header_is_cut_off() {
+    let (database, fake) = (TestDatabase::new().await, FakeZoho::start().await);
+    let app = App::build(config(&database, &fake, &[("TDS_WORKERS", "0")])).await.expect("an application");
+    let address = app.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(app.run_until_stopped(async { drop(stopped.await) }));
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: a").await.expect("half a header");
+    let mut rest = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
+    assert!(read.is_ok(), "the connection is still open after 20 seconds");
+    drop(stop);
+    running.await.expect("no panic").expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_keeps_an_application_from_being_built_has_an_exit_status() {
+    let (database, fake) = (TestDatabase::new().await, FakeZoho::start().await);
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let bind = taken.local_addr().expect("an address").to_string();
+    let error = App::build(config(&database, &fake, &[("TDS_BIND", &bind)])).await.err().expect("a refusal");
+    assert!(matches!(error, BuildError::Failed(_)), "{error}");
+    assert_eq!(error.exit_status(), 1);
+    assert!(error.to_string().starts_with("TDS_BIND"), "{error}");
+    let mut without = config(&database, &fake, &[]);
+    without.zoho = None;
+    assert_eq!(App::build(without).await.err().expect("a refusal").exit_status(), 2);
+}

@@ -1,0 +1,8 @@
+//! The program as a person or a script runs it.
+
+mod documents;
+mod program;
+mod serving;
+mod stored;
+mod syncing;
+mod usage;

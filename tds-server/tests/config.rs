@@ -1,0 +1,170 @@
+//! Every variable: its default, what is accepted, and what an error says.
+
+use std::{collections::HashMap, time::Duration};
+
+use tds_server::config::{Config, ConfigErrors, DatabaseChoice, Environment, LogFormat, Need};
+
+const COMPLETE: [(&str, &str); 4] = [
+    ("ZOHO_CLIENT_ID", "1000.ID"),
+    ("ZOHO_CLIENT_SECRET", "client-canary"),
+    ("ZOHO_REFRESH_TOKEN", "refresh-canary"),
+    ("ZOHO_ORGANIZATION_ID", "10234695"),
+];
+
+fn read(need: Need, changes: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    let mut values: HashMap<&str, &str> = COMPLETE.into_iter().collect();
+    values.extend(changes.iter().copied());
+    Config::from_lookup(|name| values.get(name).map(|value| (*value).to_owned()), need)
+}
+
+fn serve(changes: &[(&str, &str)]) -> Config {
+    read(Need::Serve, changes).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+#[test]
+fn the_defaults_are_those_of_the_handbook() {
+    let config = serve(&[]);
+    assert_eq!(config.http.bind.to_string(), "127.0.0.1:8000");
+    assert_eq!(config.environment, Environment::Development);
+    assert!(matches!(&config.database, DatabaseChoice::Embedded(place) if place.data_dir.ends_with(".tds")));
+    assert_eq!((config.worker.concurrency, config.worker.policy.max_attempts), (4, 8));
+    assert_eq!(config.worker.policy.base, Duration::from_secs(2));
+    assert_eq!(config.worker.policy.max, Duration::from_secs(900));
+    assert_eq!(config.worker.lease, Duration::from_secs(60));
+    assert_eq!(config.retention, Duration::from_secs(30 * 86_400));
+    let schedules = &config.schedules;
+    let minutes = [schedules.incremental, schedules.full, schedules.stock, schedules.prices]
+        .map(|every| every.expect("on").as_secs() / 60);
+    assert_eq!(minutes, [15, 1_440, 30, 60]);
+    let zoho = config.zoho.expect("credentials");
+    assert_eq!((zoho.requests_per_minute, zoho.max_concurrency, zoho.daily_limit), (100, 5, None));
+    assert_eq!(zoho.accounts_url, "https://accounts.zoho.com");
+    assert_eq!((config.log.filter.as_str(), config.log.format), ("info", LogFormat::Text));
+}
+
+#[test]
+fn every_wrong_value_is_refused_by_name() {
+    for (variable, value) in [
+        ("APP_ENV", "staging"),
+        ("TDS_BIND", "localhost"),
+        ("TDS_METRICS_BIND", "9000"),
+        ("ALLOWED_HOSTS", "https://tds.example"),
+        ("TDS_ADMIN_TOKEN", "ann:"),
+        ("TDS_ALLOW_UNSIGNED_WEBHOOKS", "yes"),
+        ("ZOHO_ORGANIZATION_ID", "abc"),
+        ("ZOHO_DATA_CENTER", "mars"),
+        ("ZOHO_ACCOUNTS_URL", "accounts.zoho.com"),
+        ("ZOHO_API_URL", "http://www.zohoapis.com"),
+        ("ZOHO_REQUESTS_PER_MINUTE", "0"),
+        ("ZOHO_MAX_CONCURRENCY", "-1"),
+        ("ZOHO_DAILY_LIMIT", "0"),
+        ("ZOHO_UNIQUE_FIELD", "cf tds"),
+        ("ENCRYPTION_KEY", "c2hvcnQ="),
+        ("ENCRYPTION_KEY", "not base64!"),
+        ("TDS_WORKERS", "many"),
+        ("TDS_MAX_ATTEMPTS", "0"),
+        ("TDS_RETRY_BASE", "2"),
+        ("TDS_RETRY_BASE", "20m"),
+        ("TDS_RETRY_MAX", "1w"),
+        ("TDS_LEASE", "5ms"),
+        ("TDS_INCREMENTAL_EVERY", "never"),
+        ("TDS_FULL_EVERY", "0s"),
+        ("TDS_STOCK_EVERY", "30"),
+        ("TDS_PRICES_EVERY", "100ms"),
+        ("TDS_VERIFY_EVERY", "daily"),
+        ("TDS_RETENTION", "off"),
+        ("TDS_IMAGE_STORE", "file:///srv/images"),
+        ("RUST_LOG", "tds=loud"),
+        ("TDS_LOG_FORMAT", "xml"),
+        ("DATABASE_URL", "mysql://user:password-canary@host/name"),
+        ("DATABASE_URL", "password-canary"),
+        ("TDS_DB_CONNECTIONS", "0"),
+        ("PG_BIN_DIR", "/nowhere/at/all"),
+        ("DB_NAME", "shop"),
+    ] {
+        let errors = read(Need::Serve, &[(variable, value)]).expect_err(variable);
+        let text = errors.to_string();
+        let named = if variable == "DB_NAME" { "DB_HOST" } else { variable };
+        assert!(text.starts_with(&format!("{named}: found ")), "{text}");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("; accepted: ") && !text.contains("canary"), "{text}");
+    }
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let errors = Config::from_lookup(|name| (name == "TDS_WORKERS").then(|| "x".to_owned()), Need::Serve);
+    let names: Vec<String> = errors.expect_err("errors").0.into_iter().map(|error| error.variable).collect();
+    for (variable, _) in COMPLETE {
+        assert!(names.contains(&variable.to_owned()), "{names:?}");
+    }
+    assert!(names.contains(&"TDS_WORKERS".to_owned()) && names.len() == 5, "{names:?}");
+}
+
+#[test]
+fn production_demands_token_secret_and_json_logs() {
+    let errors =
+        read(Need::Serve, &[("APP_ENV", "production"), ("TDS_LOG_FORMAT", "text")]).expect_err("errors");
+    let names: Vec<&str> = errors.0.iter().map(|error| error.variable.as_str()).collect();
+    assert_eq!(names, ["TDS_ADMIN_TOKEN", "ZOHO_WEBHOOK_SECRET", "TDS_LOG_FORMAT"]);
+    let whole = [("APP_ENV", "production"), ("TDS_ADMIN_TOKEN", "ann:t"), ("ZOHO_WEBHOOK_SECRET", "old,new")];
+    let config = serve(&whole);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(config.webhooks.secrets.len(), 2);
+    let mut unsigned = whole.to_vec();
+    unsigned.push(("TDS_ALLOW_UNSIGNED_WEBHOOKS", "true"));
+    assert!(read(Need::Serve, &unsigned).is_err());
+}
+
+#[test]
+fn without_a_token_only_loopback_is_served() {
+    for (bind, served) in
+        [("127.0.0.1:0", true), ("[::1]:0", true), ("0.0.0.0:80", false), ("10.0.0.1:80", false)]
+    {
+        assert_eq!(read(Need::Serve, &[("TDS_BIND", bind)]).is_ok(), served, "{bind}");
+        assert!(read(Need::Serve, &[("TDS_BIND", bind), ("TDS_ADMIN_TOKEN", "t")]).is_ok(), "{bind}");
+    }
+}
+
+#[test]
+fn commands_need_only_what_they_use() {
+    let nothing = |need| Config::from_lookup(|_| None, need);
+    assert!(nothing(Need::Database).expect("no credentials needed").zoho.is_none());
+    assert!(nothing(Need::Sync).is_err());
+    assert!(nothing(Need::Serve).is_err());
+}
+
+#[test]
+fn a_database_is_given_by_url_or_by_parts() {
+    let parts = [("DB_HOST", "db"), ("DB_NAME", "shop"), ("DB_USER", "ann"), ("DB_PASSWORD", "p@ss/word")];
+    let config = serve(&parts);
+    let DatabaseChoice::Url(database) = &config.database else { panic!("{:?}", config.database) };
+    assert_eq!(database.url, "postgres://ann:p%40ss%2Fword@db:5432/shop");
+    let mut both = parts.to_vec();
+    both.push(("DATABASE_URL", "postgres://db/shop"));
+    assert!(read(Need::Serve, &both).expect_err("both").to_string().starts_with("DB_HOST"));
+    assert!(read(Need::Serve, &[("DB_HOST", "db")]).expect_err("no name").0.len() == 2);
+}
+
+#[test]
+fn secrets_come_from_files_too_and_show_nowhere() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("token");
+    std::fs::write(&path, "ann:file-canary\n").expect("a file");
+    let path = path.to_str().expect("text");
+    let config = serve(&[("TDS_ADMIN_TOKEN_FILE", path), ("ZOHO_WEBHOOK_SECRET", "hook-canary")]);
+    assert_eq!(config.auth.tokens[0].name, "ann");
+    assert!(!format!("{config:?}").contains("canary"), "{config:?}");
+    let both = [("TDS_ADMIN_TOKEN_FILE", path), ("TDS_ADMIN_TOKEN", "t")];
+    assert!(read(Need::Serve, &both).expect_err("both").to_string().starts_with("TDS_ADMIN_TOKEN_FILE"));
+    let missing =
+        read(Need::Serve, &[("ZOHO_CLIENT_SECRET", ""), ("ZOHO_CLIENT_SECRET_FILE", "/nowhere/at/all")]);
+    assert!(missing.expect_err("missing").to_string().contains("ZOHO_CLIENT_SECRET_FILE"));
+}
+
+#[test]
+fn schedules_can_be_off_and_workers_none() {
+    let config = serve(&[("TDS_FULL_EVERY", "off"), ("TDS_WORKERS", "0"), ("TDS_IMAGE_STORE", "off")]);
+    assert_eq!(config.schedules.full, None);
+    assert_eq!(config.worker.concurrency, 0);
+}

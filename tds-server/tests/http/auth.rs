@@ -1,0 +1,69 @@
+//! Tokens of the operator API, and hosts.
+
+use axum::{body::Body, http::Request};
+use tds_server::Health;
+
+use super::common::{no_zoho, operator, server, server_with, settings};
+
+#[tokio::test]
+async fn every_documented_operator_address_demands_a_token() {
+    let server = server();
+    let document = serde_json::to_value(tds_server::openapi_document()).expect("a document");
+    let mut protected = 0;
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            let open = path.contains("/webhooks/{entity}") || !path.starts_with("/api/");
+            assert_eq!(operation.get("security").is_none(), open, "{method} {path}");
+            if open {
+                continue;
+            }
+            protected += 1;
+            let concrete = path.replace("{id}", "1");
+            for token in [None, Some("Bearer wrong"), Some("Basic b3BlcmF0b3I=")] {
+                let mut request = Request::builder().method(method.to_uppercase().as_str()).uri(&concrete);
+                if let Some(token) = token {
+                    request = request.header("Authorization", token);
+                }
+                let answer = server.send(request.body(Body::empty()).expect("a request")).await;
+                answer.is_problem(401, "unauthorized");
+                assert!(answer.headers["www-authenticate"].to_str().expect("text").starts_with("Bearer"));
+            }
+        }
+    }
+    assert!(protected >= 20, "{protected} addresses");
+}
+
+#[tokio::test]
+async fn without_tokens_only_this_machines_own_pages_are_answered() {
+    let mut open = settings();
+    open.auth.tokens.clear();
+    let server = server_with(open, Health::default(), no_zoho());
+    let ask = |host: &'static str, origin: Option<&'static str>| {
+        let mut request = Request::get("/api/zoho/sync/stats").header("Host", host);
+        if let Some(origin) = origin {
+            request = request.header("Origin", origin);
+        }
+        server.send(request.body(Body::empty()).expect("a request"))
+    };
+    assert_eq!(ask("localhost:8000", None).await.status, 200);
+    assert_eq!(ask("127.0.0.1:8000", Some("http://127.0.0.1:8000")).await.status, 200);
+    ask("localhost:8000", Some("https://evil.example")).await.is_problem(403, "forbidden");
+    ask("rebound.example", None).await.is_problem(403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_foreign_host_is_refused_but_for_the_health_addresses() {
+    let mut settings = settings();
+    settings.allowed_hosts = Some(vec!["tds.example".to_owned()]);
+    let server = server_with(settings, Health::default(), no_zoho());
+    let ask = |path: &'static str, host: &'static str| {
+        let request = operator("GET", path).header("Host", host).body(Body::empty()).expect("a request");
+        server.send(request)
+    };
+    assert_eq!(ask("/api/zoho/sync/stats", "tds.example:443").await.status, 200);
+    ask("/api/zoho/sync/stats", "evil.example").await.is_problem(421, "misdirected-request");
+    ask("/", "").await.is_problem(421, "misdirected-request");
+    for path in ["/health", "/livez", "/readyz"] {
+        assert_eq!(ask(path, "10.0.0.1").await.status, 200, "{path}");
+    }
+}

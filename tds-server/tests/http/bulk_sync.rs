@@ -1,0 +1,80 @@
+//! `POST /api/zoho/bulk-sync`.
+
+use serde_json::{Value, json};
+use tds_core::{RunFilter, SyncRun};
+
+use super::common::server;
+
+#[tokio::test]
+async fn one_several_or_all_entity_types_can_be_started() {
+    for (choice, count) in [
+        (json!("products"), 1),
+        (json!("credit-notes"), 1),
+        (json!(["products", "customers", "products"]), 2),
+        (json!("all"), 8),
+        (json!(["all"]), 8),
+    ] {
+        let answer =
+            server().post("/api/zoho/bulk-sync", json!({"entity_type": choice, "mode": "full"})).await;
+        assert_eq!(answer.status, 202, "{}", answer.text);
+        let runs = answer.json()["runs"].as_array().expect("runs").clone();
+        assert_eq!(runs.len(), count, "{choice}");
+        assert!(runs.iter().all(|run| run["status"] == "pending" && run["id"].is_i64()), "{runs:?}");
+    }
+}
+
+#[tokio::test]
+async fn output_says_credit_notes_with_an_underscore() {
+    let answer = server().post("/api/zoho/bulk-sync", json!({"entity_type": "credit-notes"})).await;
+    assert_eq!(answer.json()["runs"][0]["entity_type"], "credit_notes");
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_refused() {
+    for (body, kind) in [
+        (json!({"entity_type": "orders"}), "unknown-entity-type"),
+        (json!({"entity_type": ["products", "nothing"]}), "unknown-entity-type"),
+        (json!({"entity_type": []}), "invalid-value"),
+        (json!({"entity_type": 5}), "invalid-value"),
+        (json!({}), "invalid-value"),
+        (json!({"entity_type": "products", "mode": "partial"}), "invalid-value"),
+        (json!({"entity_type": "products", "since": "yesterday"}), "invalid-value"),
+        (json!({"entity_type": "products", "mode": "full", "since": "2026-11-20"}), "invalid-value"),
+        (json!({"entity_type": "products", "extra": 1}), "invalid-value"),
+        (json!(["products"]), "invalid-value"),
+    ] {
+        let answer = server().post("/api/zoho/bulk-sync", body.clone()).await;
+        assert_eq!(answer.status, 422, "{body}: {}", answer.text);
+        answer.is_problem(422, kind);
+    }
+    server().post("/api/zoho/bulk-sync", Value::Null).await.is_problem(400, "bad-request");
+}
+
+#[tokio::test]
+async fn since_is_a_time_or_a_date() {
+    for since in ["2026-11-20", "2026-11-20T00:00:00Z", "2026-11-20T03:00:00+03:00"] {
+        let server = server();
+        let answer =
+            server.post("/api/zoho/bulk-sync", json!({"entity_type": "products", "since": since})).await;
+        assert_eq!(answer.status, 202, "{since}: {}", answer.text);
+        let id = answer.json()["runs"][0]["id"].clone();
+        let run = server.get(&format!("/api/zoho/sync/runs/{id}")).await.json();
+        assert_eq!(run["since"], "2026-11-20T00:00:00Z");
+        assert_eq!(run["run_type"], "incremental");
+    }
+}
+
+#[tokio::test]
+async fn an_active_run_stops_all_that_were_asked_for_together() {
+    let server = server();
+    server.post("/api/zoho/bulk-sync", json!({"entity_type": "customers"})).await;
+    let refused = server.post("/api/zoho/bulk-sync", json!({"entity_type": ["products", "customers"]})).await;
+    refused.is_problem(409, "conflict");
+    assert!(
+        refused.json()["detail"].as_str().expect("text").contains("customers (run 1)"),
+        "{}",
+        refused.text
+    );
+    let runs = server.store.list_runs(&RunFilter::default(), 10).await.expect("runs");
+    assert_eq!(runs.len(), 1, "nothing else was started");
+}

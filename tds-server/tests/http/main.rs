@@ -1,0 +1,14 @@
+//! The HTTP API, over the store in memory.
+
+mod auth;
+mod bulk_sync;
+mod common;
+mod dashboard;
+mod document;
+mod health;
+mod inbox;
+mod metrics;
+mod queue;
+mod runs;
+mod transport;
+mod webhooks;

@@ -1,0 +1,71 @@
+//! Sync runs and credentials.
+
+use serde_json::{Value, json};
+use tds_server::Health;
+use tds_zoho::testkit::FakeZoho;
+
+use super::common::{no_zoho, server, server_with, settings};
+
+#[tokio::test]
+async fn runs_are_listed_newest_first_and_filtered() {
+    let server = server();
+    server.post("/api/zoho/bulk-sync", json!({"entity_type": ["products", "customers"]})).await;
+    let all = server.get("/api/zoho/sync/runs?limit=10&entity_type=&status=").await.json();
+    assert_eq!(all["runs"][0]["entity_type"], "customers");
+    assert!(all["runs"][0].get("progress_percent").is_some());
+    let some = server.get("/api/zoho/sync/runs?entity_type=products&status=pending").await.json();
+    assert_eq!(some["runs"].as_array().expect("runs").len(), 1);
+    for query in ["limit=0", "limit=201", "status=done", "entity_type=none"] {
+        assert_eq!(server.get(&format!("/api/zoho/sync/runs?{query}")).await.status, 422, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_cancelled_once_and_can_go_on() {
+    let server = server();
+    server.post("/api/zoho/bulk-sync", json!({"entity_type": "products"})).await;
+    let cancelled = server.post("/api/zoho/sync/runs/1/cancel", Value::Null).await;
+    assert_eq!(cancelled.json()["status"], "cancelled");
+    server.post("/api/zoho/sync/runs/1/cancel", Value::Null).await.is_problem(409, "conflict");
+    let resumed = server.post("/api/zoho/sync/runs/1/resume", Value::Null).await;
+    assert_eq!(resumed.json()["id"], 1, "{}", resumed.text);
+    assert_eq!(resumed.json()["status"], "pending");
+}
+
+#[tokio::test]
+async fn unknown_runs_are_problems() {
+    let server = server();
+    server.get("/api/zoho/sync/runs/9").await.is_problem(404, "unknown-id");
+    server.get("/api/zoho/sync/runs/x").await.is_problem(422, "invalid-value");
+    for verb in ["cancel", "resume", "confirm-deletions"] {
+        server
+            .post(&format!("/api/zoho/sync/runs/9/{verb}"), Value::Null)
+            .await
+            .is_problem(404, "unknown-id");
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_checked_at_zoho() {
+    let fake = FakeZoho::start().await;
+    let credentials = fake.credentials();
+    let mut config = no_zoho();
+    config.client_id = credentials.client_id;
+    config.client_secret = credentials.client_secret.into();
+    config.refresh_token = credentials.refresh_token.into();
+    config.organization_id = credentials.organization_id.clone();
+    config.accounts_url = fake.accounts_url();
+    config.api_url = Some(fake.api_url());
+    let server = server_with(settings(), Health::default(), config.clone());
+    let answer = server.post("/api/zoho/test-credentials", Value::Null).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let document = answer.json();
+    assert_eq!(document["status"], "ok");
+    assert_eq!(document["organization"]["id"], credentials.organization_id);
+    assert!(document["expires_in"].is_u64() && document.get("calls_left_today").is_some(), "{document}");
+
+    fake.revoke_refresh_token(true);
+    let server = server_with(settings(), Health::default(), config);
+    let refused = server.post("/api/zoho/test-credentials", Value::Null).await;
+    refused.is_problem(502, "upstream");
+}

@@ -1,0 +1,139 @@
+//! The access token: one for all callers, minted ahead of its end, never more often than Zoho allows.
+
+mod domain;
+mod mint;
+mod state;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use reqwest::Url;
+use secrecy::SecretString;
+use tds_core::{Error, Result};
+use tokio::time::Instant;
+
+use crate::config::ZohoConfig;
+use mint::mint;
+use state::{Flight, Next, State};
+
+pub(crate) use mint::MintFault;
+
+/// An access token. `Debug` shows only which one it is.
+pub(crate) struct Token {
+    number: u64,
+    value: SecretString,
+    refresh_at: Instant,
+    expires_at: Instant,
+    api_url: Option<Url>,
+}
+
+impl Token {
+    /// The bearer.
+    pub(crate) fn value(&self) -> &SecretString {
+        &self.value
+    }
+
+    /// The host that Zoho wants this token to be used at, if that is one of Zoho's and may be followed.
+    pub(crate) fn api_url(&self) -> Option<&Url> {
+        self.api_url.as_ref()
+    }
+
+    /// How long it is still accepted.
+    pub(crate) fn expires_in(&self) -> Duration {
+        self.expires_at.saturating_duration_since(Instant::now())
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Token(number {})", self.number)
+    }
+}
+
+/// Keeps the token of one organization. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Tokens {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: reqwest::Client,
+    config: ZohoConfig,
+    state: Mutex<State>,
+}
+
+impl Tokens {
+    pub(crate) fn new(http: reqwest::Client, config: ZohoConfig) -> Self {
+        Self { inner: Arc::new(Inner { http, config, state: Mutex::default() }) }
+    }
+
+    /// The token to send. Callers that come during a refresh share its result, good or bad.
+    ///
+    /// # Errors
+    /// `AuthPaused` when a person must renew the credentials, `Throttled` when no token may be minted now,
+    /// `Transient` when the token server cannot be understood.
+    pub(crate) async fn token(&self) -> Result<Arc<Token>> {
+        let (flight, spare) = match self.next()? {
+            Next::Use(token) => return Ok(token),
+            Next::Join(flight, spare) => (flight, spare),
+        };
+        match (flight.await, spare) {
+            (Ok(token), _) => Ok(token),
+            // The one at hand was to be renewed ahead of time: it still works.
+            (Err(_), Some(token)) => Ok(token),
+            (Err(fault), None) => Err(fault.error_after(fault.pause())),
+        }
+    }
+
+    /// Another token in place of one that Zoho did not accept: minted at most once for all who held it.
+    ///
+    /// # Errors
+    /// Those of [`Self::token`].
+    pub(crate) async fn replace(&self, failed: &Token) -> Result<Arc<Token>> {
+        self.lock().forget(failed.number);
+        self.token().await
+    }
+
+    /// What keeps tokens from being minted, until a mint goes well.
+    pub(crate) fn trouble(&self) -> Option<(MintFault, Duration)> {
+        self.lock().trouble(Instant::now())
+    }
+
+    fn next(&self) -> Result<Next> {
+        let mut state = self.lock();
+        state.next(Instant::now(), || self.start()).map_err(|(fault, wait)| blocked(&fault, wait))
+    }
+
+    /// The mint goes on in a task of its own: a caller that gives up neither wastes nor repeats it.
+    fn start(&self) -> Flight {
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::spawn(async move {
+            let minted = mint(&inner.http, &inner.config).await;
+            let mut state = inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.finish(minted, Instant::now())
+        });
+        let result = task.map(|joined| {
+            joined.unwrap_or_else(|_| Err(MintFault::Passing("the token refresh was broken off".to_owned())))
+        });
+        result.boxed().shared()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing was tried, because a try just failed: that is no attempt, whatever the fault was.
+fn blocked(fault: &MintFault, wait: Duration) -> Error {
+    let error = fault.error_after(wait);
+    match error.retry() {
+        tds_core::Retry::Transient { .. } => {
+            let retry = tds_core::Retry::Throttled { retry_after: wait };
+            Error::new(error.kind(), retry, error.to_string())
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,168 @@
+//! Asking Zoho's accounts server for an access token.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+use tds_core::{Error, ErrorKind, Retry};
+
+use super::domain::follow;
+use crate::{client::transport_fault, config::ZohoConfig, error::in_one_line};
+
+/// A token answer has some hundred bytes.
+const MOST_BYTES: usize = 64 * 1024;
+/// Many may wait for a mint: it has less time than a call.
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// Zoho's tokens live an hour.
+const LIFE: Duration = Duration::from_secs(3600);
+
+/// A new token.
+pub(super) struct Minted {
+    pub(super) value: SecretString,
+    pub(super) expires_in: Duration,
+    pub(super) api_url: Option<Url>,
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum MintFault {
+    /// The credentials are wrong or revoked.
+    Refused {
+        /// Zoho's `error`.
+        error: String,
+        /// Zoho's `error_description`.
+        words: String,
+    },
+    /// Too many tokens in a short time.
+    TooMany(String),
+    /// The server cannot be reached or understood.
+    Passing(String),
+}
+
+impl MintFault {
+    /// How long no other mint may start.
+    pub(super) fn pause(&self) -> Duration {
+        match self {
+            Self::Refused { .. } => Duration::from_secs(60),
+            Self::TooMany(_) => Duration::from_secs(600),
+            Self::Passing(_) => Duration::from_secs(1),
+        }
+    }
+
+    /// What happened, for a person.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Refused { error, words } if words.is_empty() => format!("Zoho refuses a token: {error}"),
+            Self::Refused { error, words } => format!("Zoho refuses a token: {error} ({words})"),
+            Self::TooMany(words) => format!("no new token for now: {words}"),
+            Self::Passing(what) => format!("Zoho's token server: {what}"),
+        }
+    }
+
+    /// What a person should do.
+    pub(crate) fn what_to_do(&self) -> &'static str {
+        let Self::Refused { error, .. } = self else { return "wait, it is tried again by itself" };
+        match error.as_str() {
+            "invalid_code" => {
+                "the refresh token was revoked or deleted: make a new one in Zoho's API console and set ZOHO_REFRESH_TOKEN"
+            }
+            "invalid_client" => {
+                "check ZOHO_CLIENT_ID and ZOHO_DATA_CENTER: client, token and organization belong to one data center"
+            }
+            "invalid_client_secret" => "check ZOHO_CLIENT_SECRET",
+            _ => "check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER",
+        }
+    }
+
+    /// The error for the engine.
+    pub(super) fn error_after(&self, wait: Duration) -> Error {
+        let (kind, retry) = match self {
+            Self::Refused { .. } => (ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: wait }),
+            Self::TooMany(_) => (ErrorKind::RateLimited, Retry::Throttled { retry_after: wait }),
+            Self::Passing(_) => (ErrorKind::Unavailable, Retry::Transient { retry_after: Some(wait) }),
+        };
+        Error::new(kind, retry, format!("{}; {}", self.reason(), self.what_to_do()))
+    }
+}
+
+/// Asks for a token. The secrets go in the body: a query would end up in the logs of servers between.
+pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<Minted, MintFault> {
+    let url = format!("{}/oauth/v2/token", config.accounts_url.trim_end_matches('/'));
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", config.refresh_token.expose_secret()),
+        ("client_id", config.client_id.as_str()),
+        ("client_secret", config.client_secret.expose_secret()),
+    ];
+    let request = http.post(url).form(&form).timeout(TIMEOUT.min(config.request_timeout));
+    let broken = |fault| MintFault::Passing(transport_fault(fault));
+    let mut response = request.send().await.map_err(broken)?;
+    let status = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(MintFault::Passing("answered more than a token needs".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let minted = read(status, &body, config);
+    match &minted {
+        Ok(minted) => tracing::info!(seconds = minted.expires_in.as_secs(), "new access token"),
+        Err(fault) => {
+            tracing::warn!(reason = fault.reason(), what_to_do = fault.what_to_do(), "no access token")
+        }
+    }
+    minted
+}
+
+/// A token in the answer is a success and everything else is none, whatever the HTTP status: Zoho answers
+/// 200 to refusals too.
+fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, MintFault> {
+    let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
+        return match status {
+            429 => Err(MintFault::TooMany("HTTP 429".to_owned())),
+            _ => Err(MintFault::Passing(format!("answered HTTP {status} without a JSON object"))),
+        };
+    };
+    match text(&answer, "access_token") {
+        "" => Err(refusal(status, &answer)),
+        token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Minted {
+            value: SecretString::from(token),
+            expires_in: life(&answer),
+            api_url: follow(text(&answer, "api_domain"), config.api_url.is_some()),
+        }),
+        _ => Err(MintFault::Passing("answered a token that cannot be sent".to_owned())),
+    }
+}
+
+fn refusal(status: u16, answer: &Map<String, Value>) -> MintFault {
+    let (error, words) = (in_one_line(text(answer, "error")), in_one_line(text(answer, "error_description")));
+    let lower = format!("{error} {words}").to_ascii_lowercase().replace('_', " ");
+    if status == 429 || lower.contains("access denied") || lower.contains("too many requests") {
+        return MintFault::TooMany(format!("{error} {words}"));
+    }
+    if error.is_empty() || status >= 500 || lower.contains("server error") || lower.contains("unavailable") {
+        return MintFault::Passing(
+            format!("answered HTTP {status} without a token {error}").trim_end().to_owned(),
+        );
+    }
+    MintFault::Refused { error, words }
+}
+
+/// Seconds; absent or beyond Zoho's hour: the hour.
+fn life(answer: &Map<String, Value>) -> Duration {
+    let seconds = match answer.get("expires_in") {
+        Some(Value::Number(number)) => number.as_u64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        _ => None,
+    };
+    seconds.map_or(LIFE, |seconds| Duration::from_secs(seconds.max(1)).min(LIFE))
+}
+
+fn text<'a>(answer: &'a Map<String, Value>, key: &str) -> &'a str {
+    answer.get(key).and_then(Value::as_str).unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,82 @@
+use secrecy::ExposeSecret;
+use tds_core::Retry;
+
+use super::{Duration, MintFault, Minted, read};
+use crate::config::{DataCenter, ZohoConfig};
+
+fn answer(status: u16, body: &str) -> Result<Minted, MintFault> {
+    read(status, body.as_bytes(), &ZohoConfig::new("id", "secret", "refresh", "1", DataCenter::Us))
+}
+
+fn fault(status: u16, body: &str) -> MintFault {
+    answer(status, body).map(|_| ()).expect_err("a fault")
+}
+
+#[test]
+fn a_token_is_a_success_whatever_the_status() {
+    for status in [200, 400, 500] {
+        let minted = answer(status, r#"{"access_token":"1000.aa","expires_in":60,"token_type":"Bearer"}"#);
+        let minted = minted.map_err(|fault| fault.reason()).expect("token");
+        assert_eq!(minted.value.expose_secret(), "1000.aa");
+        assert_eq!(minted.expires_in, Duration::from_secs(60));
+    }
+}
+
+#[test]
+fn an_odd_life_becomes_an_hour_at_most() {
+    for (life, seconds) in [("3600000", 3600), ("\"120\"", 120), ("null", 3600), ("0", 1), ("-5", 3600)] {
+        let minted = answer(200, &format!(r#"{{"access_token":"t","expires_in":{life}}}"#))
+            .map_err(|_| ())
+            .expect("token");
+        assert_eq!(minted.expires_in.as_secs(), seconds, "{life}");
+    }
+}
+
+#[test]
+fn the_recorded_refusals_of_the_token_server_have_their_class() {
+    let rows: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../../tests/data/zoho-samples/errors.json")).expect("samples");
+    let classes: Vec<_> = rows
+        .iter()
+        .filter(|row| row["where"].as_str().is_some_and(|place| place.starts_with("token")))
+        .flat_map(|row| [200, 400].map(|status| fault(status, &row["body"].to_string())))
+        .map(|fault| match fault {
+            MintFault::TooMany(_) => "too many",
+            MintFault::Refused { .. } => "refused",
+            MintFault::Passing(_) => "passing",
+        })
+        .collect();
+    assert_eq!(classes, ["too many", "too many", "refused", "refused"]);
+}
+
+#[test]
+fn wrong_credentials_pause_and_tell_what_to_do() {
+    for (error, hint) in [
+        ("invalid_code", "ZOHO_REFRESH_TOKEN"),
+        ("invalid_client", "ZOHO_CLIENT_ID and ZOHO_DATA_CENTER"),
+        ("invalid_client_secret", "ZOHO_CLIENT_SECRET"),
+        ("something_new", "check ZOHO_CLIENT_ID"),
+    ] {
+        let fault = fault(200, &format!(r#"{{"error":"{error}"}}"#));
+        let error_for_engine = fault.error_after(fault.pause());
+        assert_eq!(error_for_engine.retry(), Retry::AuthPaused { retry_after: Duration::from_secs(60) });
+        let message = error_for_engine.to_string();
+        assert!(message.contains(error) && message.contains(hint), "{message}");
+    }
+}
+
+#[test]
+fn what_is_no_answer_of_the_token_server_passes() {
+    for (status, body) in [
+        (200, ""),
+        (200, "<html>"),
+        (500, "{}"),
+        (503, r#"{"error":"x"}"#),
+        (200, r#"{"access_token":""}"#),
+        (200, "[]"),
+        (200, r#"{"access_token":"a b\n"}"#),
+    ] {
+        assert!(matches!(fault(status, body), MintFault::Passing(_)), "{status} {body}");
+    }
+    assert!(matches!(fault(429, "<html>"), MintFault::TooMany(_)));
+}

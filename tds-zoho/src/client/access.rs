@@ -1,0 +1,137 @@
+//! Telling a token that lost its life from a scope that it never had: Zoho answers code 57 to both.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tds_core::{Error, ErrorKind, Retry};
+use tokio::time::Instant;
+
+use crate::{
+    answer::{Api, Call},
+    error::Words,
+};
+
+/// After a fresh token was refused too, no other is minted for the same resource for this long.
+const DENIED_FOR: Duration = Duration::from_secs(600);
+/// A resource that worked so recently does not lack its scope.
+const WORKED_WITHIN: Duration = Duration::from_secs(3600);
+
+/// What is known of each resource.
+#[derive(Default)]
+pub(super) struct Access {
+    resources: Mutex<HashMap<(Api, String), Seen>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    worked: Option<Instant>,
+    denied: Option<Instant>,
+}
+
+impl Access {
+    /// Zoho let the call in.
+    pub(super) fn worked(&self, call: &Call) {
+        let seen = Seen { worked: Some(Instant::now()), denied: None };
+        self.lock().insert(resource(call), seen);
+    }
+
+    /// True when another token would not help.
+    pub(super) fn is_denied(&self, call: &Call) -> bool {
+        let denied = self.lock().get(&resource(call)).and_then(|seen| seen.denied);
+        denied.is_some_and(|at| at.elapsed() < DENIED_FOR)
+    }
+
+    /// Zoho refused the call although its token is new.
+    pub(super) fn denied(&self, call: &Call, words: &Words) -> Error {
+        let mut resources = self.lock();
+        let seen = resources.entry(resource(call)).or_default();
+        let worked = seen.worked.is_some_and(|at| at.elapsed() < WORKED_WITHIN);
+        if worked || !words.are_zohos() {
+            let retry = Retry::Transient { retry_after: Some(Duration::from_secs(5)) };
+            return Error::new(
+                ErrorKind::Unauthorized,
+                retry,
+                format!("{words}; a new token was refused too"),
+            );
+        }
+        // From the first time on: now and then a new token is tried, for the scope may have come.
+        if seen.denied.is_none_or(|at| at.elapsed() >= DENIED_FOR) {
+            seen.denied = Some(Instant::now());
+        }
+        let message = format!(
+            "{words}; a new token was refused too: the refresh token most likely lacks the scope {}. \
+             Make one that has it and set ZOHO_REFRESH_TOKEN",
+            scope(call)
+        );
+        Error::new(ErrorKind::Unauthorized, Retry::Permanent, message)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Api, String), Seen>> {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn resource(call: &Call) -> (Api, String) {
+    (call.api, first_segment(call).to_owned())
+}
+
+fn first_segment(call: &Call) -> &str {
+    call.path.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
+/// The scope that reading the resource takes (zoho docs, OAuth).
+fn scope(call: &Call) -> &'static str {
+    match (call.api, first_segment(call)) {
+        (Api::Books, "contacts") => "ZohoBooks.contacts.READ",
+        (Api::Books, "invoices") => "ZohoBooks.invoices.READ",
+        (Api::Books, "bills") => "ZohoBooks.bills.READ",
+        (Api::Books, "creditnotes") => "ZohoBooks.creditnotes.READ",
+        (Api::Books, _) => "ZohoBooks.settings.READ",
+        (Api::Inventory, "items" | "itemdetails") => "ZohoInventory.items.READ",
+        (Api::Inventory, "contacts") => "ZohoInventory.contacts.READ",
+        (Api::Inventory, "inventoryadjustments") => "ZohoInventory.inventoryadjustments.READ",
+        (Api::Inventory, _) => "ZohoInventory.settings.READ",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tds_core::Lane;
+
+    use super::*;
+    use crate::error::{Fault, judge};
+
+    fn words() -> Words {
+        match judge(401, br#"{"code":57,"message":"You are not authorized to perform this operation"}"#) {
+            Err(Fault::Token(words)) => words,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn call(path: &str) -> Call {
+        Call { api: Api::Books, path: path.to_owned(), query: Vec::new(), lane: Lane::Full }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resource_that_never_worked_lacks_its_scope_and_costs_no_more_tokens() {
+        let access = Access::default();
+        let error = access.denied(&call("/contacts/1"), &words());
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unauthorized, Retry::Permanent));
+        assert!(error.to_string().contains("ZohoBooks.contacts.READ"));
+        assert!(access.is_denied(&call("/contacts")) && !access.is_denied(&call("/bills")));
+        tokio::time::advance(DENIED_FOR).await;
+        assert!(!access.is_denied(&call("/contacts")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resource_that_worked_is_tried_again() {
+        let access = Access::default();
+        access.worked(&call("/contacts"));
+        let error = access.denied(&call("/contacts"), &words());
+        assert!(matches!(error.retry(), Retry::Transient { .. }));
+        assert!(!access.is_denied(&call("/contacts")));
+    }
+}

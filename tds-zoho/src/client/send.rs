@@ -1,0 +1,170 @@
+//! One request and its answer. It takes a permit: without one nothing is sent.
+
+use std::{error::Error as StdError, sync::Arc};
+
+use reqwest::{
+    Response, Url,
+    header::{AUTHORIZATION, HeaderValue},
+};
+use secrecy::ExposeSecret;
+use tds_core::{Clock, Error, ErrorKind, Interval, Result, Retry};
+
+use super::headers::{hints, server_time};
+use crate::{
+    answer::{Answer, Call},
+    auth::Token,
+    config::{ZohoConfig, base_url},
+    error::{Fault, in_one_line, judge},
+    limiter::{Hints, Permit},
+};
+
+/// The one path that is asked without an organization: it lists them.
+pub(super) const ORGANIZATIONS: &str = "/organizations";
+
+/// Sends.
+pub(super) struct Sender {
+    http: reqwest::Client,
+    base: Url,
+    organization_id: String,
+    most_bytes: usize,
+    clock: Arc<dyn Clock>,
+}
+
+/// What came of it.
+pub(super) struct Sent {
+    pub(super) outcome: std::result::Result<Answer, Fault>,
+    pub(super) hints: Hints,
+}
+
+impl Sender {
+    pub(super) fn new(http: reqwest::Client, config: &ZohoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
+        let base = config.api_url.clone().unwrap_or_else(|| config.data_center.api_url());
+        let base = base_url(&base).map_err(|fault| {
+            Error::new(ErrorKind::Config, Retry::Permanent, format!("ZOHO_API_URL {fault}"))
+        })?;
+        let (organization_id, most_bytes) = (config.organization_id.clone(), config.max_body_bytes);
+        Ok(Self { http, base, organization_id, most_bytes, clock })
+    }
+
+    /// Sends the call and reads the whole answer. The permit is spent, whatever comes of it.
+    pub(super) async fn send(&self, permit: Permit, token: &Token, call: &Call) -> Sent {
+        let began = self.clock.now();
+        let mut hints_seen = Hints::default();
+        let outcome = async {
+            let response = self.request(token, call)?.send().await;
+            let response = response.map_err(|fault| Fault::Unreachable(transport_fault(fault)))?;
+            hints_seen = hints(response.headers(), self.clock.now());
+            let server_time = server_time(response.headers());
+            let status = response.status().as_u16();
+            let body = self.body(response).await?;
+            let interval = Interval { began, ended: self.clock.now() };
+            judge(status, &body).map(|body| Answer { body, interval, server_time })
+        }
+        .await;
+        drop(permit);
+        Sent { outcome, hints: hints_seen }
+    }
+
+    fn request(&self, token: &Token, call: &Call) -> std::result::Result<reqwest::RequestBuilder, Fault> {
+        let url = url(token.api_url().unwrap_or(&self.base), call)
+            .ok_or_else(|| Fault::Protocol("the base URL takes no path".to_owned()))?;
+        let mut bearer = HeaderValue::from_str(&format!("Zoho-oauthtoken {}", token.value().expose_secret()))
+            .map_err(|_| Fault::Protocol("the access token cannot be sent".to_owned()))?;
+        bearer.set_sensitive(true);
+        let mut request = self.http.get(url).header(AUTHORIZATION, bearer);
+        if call.path != ORGANIZATIONS {
+            request = request.query(&[("organization_id", &self.organization_id)]);
+        }
+        Ok(request.query(&call.query))
+    }
+
+    /// Reads in chunks, so that a body without end is not kept in memory.
+    async fn body(&self, mut response: Response) -> std::result::Result<Vec<u8>, Fault> {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > self.most_bytes => {
+                    return Err(Fault::Protocol(format!(
+                        "Zoho's answer is longer than {} bytes",
+                        self.most_bytes
+                    )));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body),
+                Err(fault) => {
+                    let what = format!("Zoho's answer broke off: {}", transport_fault(fault));
+                    return Err(Fault::Unreachable(what));
+                }
+            }
+        }
+    }
+}
+
+/// Refuses a path that would leave its place: ids come from the network.
+pub(super) fn check(call: &Call) -> Result<()> {
+    let climbs =
+        |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    if call.path.starts_with('/') && !call.path.split('/').any(climbs) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{:?} is no path of Zoho's API", in_one_line(&call.path))))
+}
+
+/// The address of a call, every segment percent-encoded.
+fn url(base: &Url, call: &Call) -> Option<Url> {
+    let segments = call.api.prefix().split('/').chain(call.path.split('/'));
+    let mut url = base.clone();
+    url.path_segments_mut().ok()?.pop_if_empty().extend(segments.filter(|segment| !segment.is_empty()));
+    Some(url)
+}
+
+/// What a transport says of a fault, without the address.
+pub(crate) fn transport_fault(fault: reqwest::Error) -> String {
+    let kind = match &fault {
+        fault if fault.is_timeout() => "timed out",
+        fault if fault.is_connect() => "cannot be reached",
+        _ => "the connection failed",
+    };
+    let fault = fault.without_url();
+    let mut text = kind.to_owned();
+    let mut next = StdError::source(&fault);
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    in_one_line(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use tds_core::Lane;
+
+    use super::*;
+    use crate::answer::Api;
+
+    fn address(base: &str, path: &str) -> Option<String> {
+        let call = Call { api: Api::Inventory, path: path.to_owned(), query: Vec::new(), lane: Lane::Full };
+        check(&call).ok()?;
+        url(&Url::parse(base).expect("base"), &call).map(String::from)
+    }
+
+    #[test]
+    fn the_address_has_the_product_and_keeps_a_path_of_the_base() {
+        let expected = "https://www.zohoapis.eu/inventory/v1/items/46";
+        assert_eq!(address("https://www.zohoapis.eu", "/items/46").as_deref(), Some(expected));
+        assert_eq!(
+            address("http://localhost:1/x/", "/a").as_deref(),
+            Some("http://localhost:1/x/inventory/v1/a")
+        );
+    }
+
+    #[test]
+    fn an_id_from_the_network_cannot_leave_its_place() {
+        for path in ["/items/../organizations", "/items/%2e%2E/x", "/./items", "items/1", "@evil.example/"] {
+            assert_eq!(address("https://www.zohoapis.eu", path), None, "{path}");
+        }
+        let odd = address("https://www.zohoapis.eu", "/items/1?a=b#c d\\..%2f").expect("address");
+        assert!(odd.starts_with("https://www.zohoapis.eu/inventory/v1/items/1%3Fa=b%23c%20d"), "{odd}");
+    }
+}

@@ -1,0 +1,6 @@
+//! The client against a Zoho of wiremock on this machine, in real time.
+
+mod answers;
+mod limits;
+mod support;
+mod tokens;

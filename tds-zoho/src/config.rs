@@ -1,0 +1,184 @@
+//! What the client has to know.
+
+mod data_center;
+
+use std::{fmt, time::Duration};
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use tds_core::{Error, ErrorKind, Result, Retry};
+
+pub use data_center::{DataCenter, InvalidDataCenter};
+
+/// How to reach Zoho, as whom, and how often. `Debug` shows no secret.
+#[derive(Clone)]
+pub struct ZohoConfig {
+    /// `ZOHO_CLIENT_ID`: the client of Zoho's API console.
+    pub client_id: String,
+    /// `ZOHO_CLIENT_SECRET`.
+    pub client_secret: SecretString,
+    /// `ZOHO_REFRESH_TOKEN`.
+    pub refresh_token: SecretString,
+    /// `ZOHO_ORGANIZATION_ID`: digits; a parameter of every call.
+    pub organization_id: String,
+    /// `ZOHO_DATA_CENTER`: whose API host is used while no other is known.
+    pub data_center: DataCenter,
+    /// `ZOHO_ACCOUNTS_URL`: the server that gives tokens, such as `https://accounts.zoho.com`.
+    pub accounts_url: String,
+    /// `ZOHO_API_URL`: base of the API, followed by `/books/v3`; wins over what the token answer says.
+    pub api_url: Option<String>,
+    /// `ZOHO_REQUESTS_PER_MINUTE`: ceiling of calls in any 60 seconds.
+    pub requests_per_minute: u32,
+    /// `ZOHO_MAX_CONCURRENCY`: calls in flight at once.
+    pub max_concurrency: usize,
+    /// `ZOHO_DAILY_LIMIT`: calls a day of the organization's plan; 80 % of them are for this program.
+    pub daily_limit: Option<u32>,
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    /// How long one try may take, from the connection to the last byte of the body.
+    pub request_timeout: Duration,
+    /// How many bytes a body may have, unpacked.
+    pub max_body_bytes: usize,
+}
+
+impl ZohoConfig {
+    /// A configuration with the defaults of the data centre.
+    #[must_use]
+    pub fn new(
+        client_id: impl Into<String>,
+        client_secret: impl Into<SecretString>,
+        refresh_token: impl Into<SecretString>,
+        organization_id: impl Into<String>,
+        data_center: DataCenter,
+    ) -> Self {
+        Self {
+            client_id: client_id.into(),
+            client_secret: client_secret.into(),
+            refresh_token: refresh_token.into(),
+            organization_id: organization_id.into(),
+            data_center,
+            accounts_url: data_center.accounts_url(),
+            api_url: None,
+            requests_per_minute: 100,
+            max_concurrency: 5,
+            daily_limit: None,
+            connect_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(60),
+            max_body_bytes: 32 * 1024 * 1024,
+        }
+    }
+
+    /// Says what is wrong, by the name of the variable.
+    ///
+    /// # Errors
+    /// Kind `Config`, with everything that is wrong in one sentence each.
+    pub fn validate(&self) -> Result<()> {
+        let mut faults = Vec::new();
+        let texts = [
+            ("ZOHO_CLIENT_ID", self.client_id.as_str()),
+            ("ZOHO_CLIENT_SECRET", self.client_secret.expose_secret()),
+            ("ZOHO_REFRESH_TOKEN", self.refresh_token.expose_secret()),
+        ];
+        for (name, text) in texts {
+            if text.is_empty() || text.trim() != text {
+                faults.push(format!("{name} must not be empty nor begin or end with a blank"));
+            }
+        }
+        if self.organization_id.is_empty() || !self.organization_id.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            faults.push(format!("ZOHO_ORGANIZATION_ID is {:?}, but must be digits", self.organization_id));
+        }
+        let urls = [("ZOHO_ACCOUNTS_URL", Some(&self.accounts_url)), ("ZOHO_API_URL", self.api_url.as_ref())];
+        for (name, url) in urls.into_iter().filter_map(|(name, url)| Some((name, url?))) {
+            if let Err(fault) = base_url(url) {
+                faults.push(format!("{name} {fault}"));
+            }
+        }
+        if self.requests_per_minute == 0 {
+            faults.push("ZOHO_REQUESTS_PER_MINUTE is 0, but must be 1 or more".to_owned());
+        }
+        if self.max_concurrency == 0 {
+            faults.push("ZOHO_MAX_CONCURRENCY is 0, but must be 1 or more".to_owned());
+        }
+        if faults.is_empty() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Config, Retry::Permanent, faults.join("; ")))
+    }
+}
+
+/// Reads a base URL. The bearer and the secrets go there, so plain HTTP is for this machine only.
+pub(crate) fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|fault| format!("is not a URL: {fault}"))?;
+    let host = url.host_str().unwrap_or_default();
+    let loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+    let plain = url.scheme() == "http" && loopback;
+    if url.scheme() != "https" && !plain {
+        return Err("must begin with https:// (http:// is accepted for this machine only)".to_owned());
+    }
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err("must have neither user, password, query nor fragment".to_owned());
+    }
+    Ok(url)
+}
+
+impl fmt::Debug for ZohoConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ZohoConfig")
+            .field("client_id", &self.client_id)
+            .field("client_secret", &"[redacted]")
+            .field("refresh_token", &"[redacted]")
+            .field("organization_id", &self.organization_id)
+            .field("data_center", &self.data_center)
+            .field("accounts_url", &self.accounts_url)
+            .field("api_url", &self.api_url)
+            .field("requests_per_minute", &self.requests_per_minute)
+            .field("max_concurrency", &self.max_concurrency)
+            .field("daily_limit", &self.daily_limit)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ZohoConfig {
+        ZohoConfig::new("1000.ID", "canary-secret", "canary-refresh", "10234695", DataCenter::Eu)
+    }
+
+    #[test]
+    fn the_defaults_of_a_data_center_are_valid_and_debug_shows_no_secret() {
+        let config = config();
+        assert!(config.validate().is_ok());
+        assert_eq!(config.accounts_url, "https://accounts.zoho.eu");
+        assert!(!format!("{config:?}").contains("canary"));
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let mut config = config();
+        config.client_id = "1000.ID ".to_owned();
+        config.organization_id = "abc".to_owned();
+        config.api_url = Some("http://www.zohoapis.com".to_owned());
+        config.max_concurrency = 0;
+        let message = config.validate().expect_err("faults").to_string();
+        for name in ["ZOHO_CLIENT_ID", "ZOHO_ORGANIZATION_ID", "ZOHO_API_URL", "ZOHO_MAX_CONCURRENCY"] {
+            assert!(message.contains(name), "{name} in {message}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        assert!(base_url("http://127.0.0.1:4000").is_ok());
+        assert!(base_url("http://localhost:4000/zoho").is_ok());
+        assert!(base_url("http://10.0.0.5").is_err());
+        assert!(base_url("https://user@www.zohoapis.com").is_err());
+        assert!(base_url("accounts.zoho.com").is_err());
+    }
+}

@@ -1,0 +1,74 @@
+//! Bills.
+
+use serde_json::{Map, Value};
+use tds_core::{Child, EntityType, MirrorSchema, Result};
+
+use super::{Changes, Descriptor, Detail, Draft, List, lines};
+use crate::{
+    answer::Api,
+    reading::{Column, date, decimal, id, json, text},
+};
+
+const LINES: &str = "bill_lines";
+
+pub(super) static BILLS: Descriptor = Descriptor {
+    schema: MirrorSchema {
+        entity: EntityType::from_static("bills"),
+        head: Some("bills"),
+        children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
+    },
+    api: Api::Books,
+    list: List {
+        path: "/bills",
+        query: &[("filter_by", "Status.All")],
+        keys: &["bills"],
+        by_creation: true,
+        changes: Changes::Filter,
+        ids_only: |_| false,
+    },
+    detail: Detail::Single { path: "/bills", keys: &["bill"] },
+    id_key: "bill_id",
+    envelopes: &["bill"],
+    versioned: true,
+    needs_detail: true,
+    detail_max_age: None,
+    sibling: None,
+    whole: &[
+        &["bill_number"],
+        &["status"],
+        // Seen missing in real bodies, as were the lines.
+        &["vendor_id"],
+        &["date"],
+        &["currency_code"],
+        &["total"],
+        &["balance"],
+        &["line_items"],
+        &["last_modified_time", "updated_time"],
+    ],
+    read,
+};
+
+const COLUMNS: &[Column] = &[
+    text("number", &["bill_number"]),
+    text("reference_number", &["reference_number"]),
+    id("vendor_zoho_id", &["vendor_id"]),
+    text("vendor_name", &["vendor_name"]),
+    date("date", &["date"]),
+    date("due_date", &["due_date"]),
+    text("currency_code", &["currency_code"]),
+    decimal("exchange_rate", &["exchange_rate"]),
+    decimal("sub_total", &["sub_total"]),
+    decimal("tax_total", &["tax_total"]),
+    decimal("total", &["total"]),
+    text("discount", &["discount"]),
+    decimal("adjustment", &["adjustment"]),
+    id("location_zoho_id", &["location_id"]),
+    text("notes", &["notes"]),
+    text("terms", &["terms"]),
+    json("billing_address", &["billing_address"]),
+    json("taxes", &["taxes"]),
+];
+
+fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
+    lines::read_payable(COLUMNS, LINES, record, draft)
+}

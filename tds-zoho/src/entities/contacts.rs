@@ -1,0 +1,85 @@
+//! What customers and vendors share: both are contacts, told apart by `contact_type`.
+
+use serde_json::{Map, Value};
+use tds_core::{EntityType, Result};
+
+use super::{Draft, TIMES};
+use crate::reading::{Column, columns, decimal, id, integer, json, text};
+
+pub(super) const CUSTOMERS: EntityType = EntityType::from_static("customers");
+pub(super) const VENDORS: EntityType = EntityType::from_static("vendors");
+
+/// What a pushed contact must show to stand for a read of it. Without `contact_type` nobody knows which of
+/// the two it is.
+pub(super) const WHOLE: &[&[&str]] = &[
+    &["contact_name"],
+    &["contact_type"],
+    &["status"],
+    &["billing_address"],
+    &["shipping_address"],
+    &["contact_persons"],
+    &["last_modified_time", "updated_time"],
+];
+
+const COLUMNS: &[Column] = &[
+    text("name", &["contact_name"]),
+    text("company_name", &["company_name"]),
+    text("contact_sub_type", &["customer_sub_type"]),
+    text("status", &["status"]),
+    text("currency_code", &["currency_code"]),
+    // A number of days, or a negative code of a rule.
+    integer("payment_terms", &["payment_terms"]),
+    text("payment_terms_label", &["payment_terms_label"]),
+    decimal("credit_limit", &["credit_limit"]),
+    id("price_list_zoho_id", &["pricebook_id"]),
+    json("billing_address", &["billing_address"]),
+    json("shipping_address", &["shipping_address"]),
+    json("contact_persons", &["contact_persons"]),
+    text("notes", &["notes"]),
+];
+
+/// Columns that a detail may show of its primary contact person only.
+const PERSON: &[Column] = &[
+    text("first_name", &["first_name"]),
+    text("last_name", &["last_name"]),
+    text("email", &["email"]),
+    text("phone", &["phone"]),
+    text("mobile", &["mobile"]),
+];
+
+const RECEIVABLE: &[Column] = &[
+    decimal("outstanding_amount", &["outstanding_receivable_amount"]),
+    decimal("unused_credits", &["unused_credits_receivable_amount"]),
+];
+
+const PAYABLE: &[Column] = &[
+    decimal("outstanding_amount", &["outstanding_payable_amount"]),
+    decimal("unused_credits", &["unused_credits_payable_amount"]),
+];
+
+/// Reads a contact. It becomes what its `contact_type` says, whichever of the two was asked for; without
+/// one, or with one that is neither, it stays what was asked for.
+pub(super) fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
+    match record.get("contact_type").and_then(Value::as_str) {
+        Some("customer") => draft.entity = CUSTOMERS,
+        Some("vendor") => draft.entity = VENDORS,
+        _ => {}
+    }
+    draft.fields = columns(COLUMNS, record)?;
+    if let Some(person) = primary_person(record) {
+        draft.fields.extend(columns(PERSON, person)?);
+    }
+    draft.fields.extend(columns(PERSON, record)?);
+    draft.fields.extend(columns(&TIMES, record)?);
+    // Balances move with every document of the contact, and the contact's own time does not.
+    let amounts = if draft.entity == VENDORS { PAYABLE } else { RECEIVABLE };
+    draft.volatile = columns(amounts, record)?;
+    draft.custom_fields(record)
+}
+
+fn primary_person(record: &Map<String, Value>) -> Option<&Map<String, Value>> {
+    let persons = record.get("contact_persons")?.as_array()?;
+    let is_primary =
+        |person: &&Map<String, Value>| person.get("is_primary_contact") == Some(&Value::Bool(true));
+    persons.iter().filter_map(Value::as_object).find(is_primary)
+}

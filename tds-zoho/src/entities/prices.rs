@@ -1,0 +1,123 @@
+//! Prices: price lists with their items and quantity brackets.
+//!
+//! The detail of a price list is undocumented and works. It has no time of change: that comes from the list
+//! row, and whether it moves with every change of an item is unknown, so details are read again by age.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tds_core::{Child, EntityType, Error, ErrorKind, Fields, MirrorSchema, Result, Retry, Shape};
+
+use super::{Changes, Descriptor, Detail, Draft, List, TIMES};
+use crate::{
+    answer::Api,
+    reading::{self, Column, columns, decimal, id, row, text},
+};
+
+const ITEMS: &str = "price_list_items";
+
+pub(super) static PRICES: Descriptor = Descriptor {
+    schema: MirrorSchema {
+        entity: EntityType::from_static("prices"),
+        head: Some("price_lists"),
+        // An empty fetched set once replaced a good price table.
+        children: &[Child { table: ITEMS, owner: "price_list_zoho_id", confirm_shrink: true }],
+    },
+    // Through the base of Inventory the detail may come without items.
+    api: Api::Books,
+    list: List {
+        path: "/pricebooks",
+        query: &[],
+        keys: &["pricebooks"],
+        by_creation: false,
+        changes: Changes::WholeList,
+        ids_only: |_| false,
+    },
+    detail: Detail::Single { path: "/pricebooks", keys: &["pricebook"] },
+    id_key: "pricebook_id",
+    envelopes: &["pricebook", "price_list", "pricelist"],
+    versioned: true,
+    needs_detail: true,
+    detail_max_age: Some(Duration::from_secs(24 * 60 * 60)),
+    sibling: None,
+    whole: &[],
+    read,
+};
+
+const COLUMNS: &[Column] = &[
+    text("name", &["name", "pricebook_name"]),
+    text("description", &["description"]),
+    // Prices without their currency were once shown wrong by a factor of 1,500.
+    text("currency_code", &["currency_code"]),
+    text("pricebook_type", &["pricebook_type"]),
+    text("pricing_scheme", &["pricing_scheme"]),
+    text("sales_or_purchase_type", &["sales_or_purchase_type"]),
+    decimal("percentage", &["percentage"]),
+    reading::bool("is_increase", &["is_increase"]),
+    // Kept as text: the product knows more kinds than the documentation, and misspells one.
+    text("rounding_type", &["rounding_type"]),
+    text("status", &["status"]),
+];
+
+/// What a price is. `rate` is the list's own price and nothing else: the item's base rate is no price of it.
+const PRICE: &[Column] = &[
+    decimal("start_quantity", &["start_quantity"]),
+    decimal("end_quantity", &["end_quantity"]),
+    decimal("rate", &["pricebook_rate"]),
+    text("discount", &["pricebook_discount"]),
+];
+
+const PRODUCT: &[Column] = &[id("product_zoho_id", &["item_id"])];
+
+fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
+    draft.fields = columns(COLUMNS, record)?;
+    draft.fields.extend(columns(&TIMES, record)?);
+    draft.custom_fields(record)?;
+    if draft.shape == Shape::List {
+        return Ok(());
+    }
+    let fixed = record.get("pricebook_type").and_then(Value::as_str) == Some("fixed_percentage");
+    let rows = match record.get("pricebook_items") {
+        Some(Value::Array(items)) => prices(items)?,
+        _ if fixed => Vec::new(),
+        _ => {
+            return Err(Error::new(
+                ErrorKind::Protocol,
+                Retry::Transient { retry_after: None },
+                "the price list came without pricebook_items",
+            ));
+        }
+    };
+    draft.children.insert(ITEMS.to_owned(), rows);
+    Ok(())
+}
+
+fn prices(items: &[Value]) -> Result<Vec<Fields>> {
+    let mut rows = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let place = format!("pricebook_items[{index}]");
+        let item = item.as_object().ok_or_else(|| Error::invalid(format!("{place} is no object")))?;
+        let product = row(PRODUCT, item, &place)?;
+        if product.values().any(Value::is_null) {
+            return Err(Error::invalid(format!("{place} has no item_id")));
+        }
+        match item.get("price_brackets") {
+            Some(Value::Array(brackets)) if !brackets.is_empty() => {
+                for (number, bracket) in brackets.iter().enumerate() {
+                    let place = format!("{place}.price_brackets[{number}]");
+                    let bracket =
+                        bracket.as_object().ok_or_else(|| Error::invalid(format!("{place} is no object")))?;
+                    rows.push(price(&product, bracket, &place)?);
+                }
+            }
+            _ => rows.push(price(&product, item, &place)?),
+        }
+    }
+    Ok(rows)
+}
+
+fn price(product: &Fields, source: &Map<String, Value>, place: &str) -> Result<Fields> {
+    let mut price = row(PRICE, source, place)?;
+    price.extend(product.clone());
+    Ok(price)
+}

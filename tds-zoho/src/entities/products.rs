@@ -1,0 +1,83 @@
+//! Products: the items of Zoho Inventory.
+
+use serde_json::{Map, Value};
+use tds_core::{EntityType, MirrorSchema, Result};
+
+use super::{Changes, Descriptor, Detail, Draft, List, TIMES};
+use crate::{
+    answer::Api,
+    reading::{Column, columns, decimal, id, text},
+};
+
+pub(super) static PRODUCTS: Descriptor = Descriptor {
+    schema: MirrorSchema {
+        entity: EntityType::from_static("products"),
+        head: Some("products"),
+        children: &[],
+    },
+    // Inventory's list documents the filter by time of change; that of Books does not.
+    api: Api::Inventory,
+    list: List {
+        path: "/items",
+        // Without it the list shows active items only.
+        query: &[("filter_by", "Status.All")],
+        keys: &["items"],
+        by_creation: true,
+        changes: Changes::Filter,
+        ids_only: |_| false,
+    },
+    detail: Detail::Items,
+    id_key: "item_id",
+    envelopes: &["item"],
+    versioned: true,
+    needs_detail: true,
+    detail_max_age: None,
+    sibling: None,
+    whole: &[
+        &["name", "item_name"],
+        &["sku"],
+        &["unit"],
+        &["status"],
+        &["rate"],
+        &["purchase_rate"],
+        &["description"],
+        &["tax_id"],
+        // Bodies without image keys occur: such a body cannot tell that an image was removed.
+        &["image_name"],
+        &["image_document_id"],
+        &["custom_fields", "custom_field_hash"],
+        &["last_modified_time", "updated_time"],
+    ],
+    read,
+};
+
+const COLUMNS: &[Column] = &[
+    // Most items of a real organization have no SKU, and several may share one.
+    text("sku", &["sku"]),
+    text("name", &["name", "item_name"]),
+    text("description", &["description"]),
+    text("unit", &["unit"]),
+    text("status", &["status"]),
+    text("item_type", &["item_type"]),
+    text("product_type", &["product_type"]),
+    decimal("rate", &["rate"]),
+    decimal("purchase_rate", &["purchase_rate"]),
+    id("tax_zoho_id", &["tax_id"]),
+    decimal("tax_percentage", &["tax_percentage"]),
+    text("brand", &["brand"]),
+    text("manufacturer", &["manufacturer"]),
+    id("category_zoho_id", &["category_id"]),
+    text("category_name", &["category_name"]),
+    text("upc", &["upc"]),
+    text("ean", &["ean"]),
+    decimal("reorder_level", &["reorder_level"]),
+    id("image_document_id", &["image_document_id"]),
+    text("image_name", &["image_name"]),
+    id("group_zoho_id", &["group_id"]),
+];
+
+fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
+    draft.fields = columns(COLUMNS, record)?;
+    draft.fields.extend(columns(&TIMES, record)?);
+    draft.custom_fields(record)
+}

@@ -1,0 +1,120 @@
+//! Stock: what the items of Zoho Inventory say about their quantities, in all and per location.
+//!
+//! Stock moves without the item's time of change. It is therefore always read from the item itself, never
+//! taken from a pushed body, and has no version.
+
+use serde_json::{Map, Value};
+use tds_core::{Child, EntityType, Error, Fields, MirrorSchema, Result, Shape};
+
+use super::{Changes, Descriptor, Detail, Draft, List};
+use crate::{
+    answer::Api,
+    reading::{Column, decimal, id, row, text},
+};
+
+const LEVELS: &str = "stock_levels";
+
+pub(super) static STOCK: Descriptor = Descriptor {
+    schema: MirrorSchema {
+        entity: EntityType::from_static("stock"),
+        head: None,
+        // An answer without stock keys once emptied a whole shop: a set that vanishes is asked for again.
+        children: &[Child { table: LEVELS, owner: "product_zoho_id", confirm_shrink: true }],
+    },
+    api: Api::Inventory,
+    list: List {
+        path: "/items",
+        query: &[("filter_by", "Status.All")],
+        keys: &["items"],
+        by_creation: true,
+        changes: Changes::WholeList,
+        ids_only: has_stock,
+    },
+    detail: Detail::Items,
+    id_key: "item_id",
+    envelopes: &["item"],
+    versioned: false,
+    needs_detail: false,
+    detail_max_age: None,
+    sibling: None,
+    whole: &[],
+    read,
+};
+
+/// The row of the whole organization.
+const TOTAL: &[Column] = &[
+    decimal("stock_on_hand", &["stock_on_hand"]),
+    decimal("available_stock", &["available_stock"]),
+    decimal("actual_available_stock", &["actual_available_stock"]),
+    decimal("committed_stock", &["committed_stock"]),
+];
+
+/// The row of a location; organizations that were not migrated still have warehouses.
+const PLACE: &[Column] = &[
+    id("location_zoho_id", &["location_id", "warehouse_id"]),
+    text("location_name", &["location_name", "warehouse_name"]),
+    decimal("stock_on_hand", &["location_stock_on_hand", "warehouse_stock_on_hand"]),
+    decimal("available_stock", &["location_available_stock", "warehouse_available_stock"]),
+    decimal(
+        "actual_available_stock",
+        &["location_actual_available_stock", "warehouse_actual_available_stock"],
+    ),
+    decimal("committed_stock", &["location_committed_stock", "warehouse_committed_stock"]),
+];
+
+const NUMBERS: [&str; 4] = ["stock_on_hand", "available_stock", "actual_available_stock", "committed_stock"];
+
+/// True for an item that is kept in stock, by what it shows.
+fn has_stock(record: &Map<String, Value>) -> bool {
+    let shown = |fields: &Map<String, Value>, prefix: &str| {
+        NUMBERS.iter().any(|name| fields.get(&format!("{prefix}{name}")).is_some_and(is_shown))
+    };
+    let in_places = places(record)
+        .iter()
+        .filter_map(Value::as_object)
+        .any(|place| shown(place, "location_") || shown(place, "warehouse_"));
+    shown(record, "") || in_places
+}
+
+fn is_shown(value: &Value) -> bool {
+    !value.is_null() && value.as_str().is_none_or(|text| !text.trim().is_empty())
+}
+
+fn places(record: &Map<String, Value>) -> &[Value] {
+    let list = |key: &str| record.get(key).and_then(Value::as_array).filter(|places| !places.is_empty());
+    list("locations").or_else(|| list("warehouses")).map_or(&[], Vec::as_slice)
+}
+
+fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
+    let stocked = has_stock(record);
+    if draft.shape == Shape::List && stocked {
+        // A list shows no locations: it says nothing about the rows.
+        return Ok(());
+    }
+    let rows = if stocked { levels(record)? } else { Vec::new() };
+    draft.children.insert(LEVELS.to_owned(), rows);
+    Ok(())
+}
+
+fn levels(record: &Map<String, Value>) -> Result<Vec<Fields>> {
+    let mut total = row(TOTAL, record, "item")?;
+    total.insert("location_zoho_id".to_owned(), Value::String(String::new()));
+    total.insert("location_name".to_owned(), Value::Null);
+    let mut rows = vec![total];
+    for (index, place) in places(record).iter().enumerate() {
+        let name = format!("locations[{index}]");
+        let place = place.as_object().ok_or_else(|| Error::invalid(format!("{name} is no object")))?;
+        let level = row(PLACE, place, &name)?;
+        if level.get("location_zoho_id").is_none_or(Value::is_null) {
+            return Err(Error::invalid(format!("{name} has no location_id")));
+        }
+        rows.push(level);
+    }
+    // One order, whatever the order of the answer: the rows are compared as they stand.
+    rows.sort_by(|one, other| key(one).cmp(key(other)));
+    Ok(rows)
+}
+
+fn key(row: &Fields) -> &str {
+    row.get("location_zoho_id").and_then(Value::as_str).unwrap_or_default()
+}

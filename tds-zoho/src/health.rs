@@ -1,0 +1,108 @@
+//! How Zoho is doing, from what the client saw. Nothing is sent to find out.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use time::OffsetDateTime;
+
+use crate::{auth::MintFault, client::ZohoClient};
+
+/// How Zoho is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZohoHealth {
+    /// Whether data can be read.
+    pub state: ZohoState,
+    /// When Zoho last answered within its protocol.
+    pub last_success_at: Option<OffsetDateTime>,
+    /// Until when calls of at least one lane are held back.
+    pub paused_until: Option<OffsetDateTime>,
+}
+
+/// Whether data can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ZohoState {
+    /// The last call went well.
+    Ok,
+    /// Nothing was asked yet.
+    Unknown,
+    /// A limit was met.
+    Throttled {
+        /// When calls go on.
+        until: OffsetDateTime,
+    },
+    /// A person must renew the credentials.
+    AuthPaused {
+        /// What Zoho said.
+        reason: String,
+        /// What to do about it.
+        what_to_do: String,
+    },
+    /// The last call, or the last token refresh, failed.
+    Unreachable {
+        /// How it failed.
+        reason: String,
+    },
+}
+
+impl ZohoClient {
+    /// How Zoho is doing, from what was seen last.
+    #[must_use]
+    pub fn health(&self) -> ZohoHealth {
+        let inner = &*self.inner;
+        let trouble = inner.tokens.trouble();
+        let token_wait = trouble.as_ref().and_then(|(fault, wait)| match fault {
+            MintFault::TooMany(_) => Some(*wait),
+            _ => None,
+        });
+        let wait = inner.limiter.paused_for().max(token_wait).filter(|wait| !wait.is_zero());
+        let paused_until = wait.map(|wait| later(inner.clock.now(), wait));
+        let seen = inner.pulse.lock().clone();
+        let state = match (trouble, paused_until, seen) {
+            (Some((fault @ MintFault::Refused { .. }, _)), _, _) => {
+                ZohoState::AuthPaused { reason: fault.reason(), what_to_do: fault.what_to_do().to_owned() }
+            }
+            (_, Some(until), _) => ZohoState::Throttled { until },
+            (Some((fault @ MintFault::Passing(_), _)), _, _) => {
+                ZohoState::Unreachable { reason: fault.reason() }
+            }
+            (_, _, Seen { failure: Some(reason), .. }) => ZohoState::Unreachable { reason },
+            (_, _, Seen { last_success_at: Some(_), .. }) => ZohoState::Ok,
+            _ => ZohoState::Unknown,
+        };
+        ZohoHealth { state, last_success_at: inner.pulse.lock().last_success_at, paused_until }
+    }
+}
+
+/// What was seen last.
+#[derive(Default)]
+pub(crate) struct Pulse {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Clone, Default)]
+struct Seen {
+    last_success_at: Option<OffsetDateTime>,
+    failure: Option<String>,
+}
+
+impl Pulse {
+    /// Zoho answered within its protocol.
+    pub(crate) fn succeeded(&self, now: OffsetDateTime) {
+        *self.lock() = Seen { last_success_at: Some(now), failure: None };
+    }
+
+    /// A call was given up.
+    pub(crate) fn failed(&self, reason: &str) {
+        self.lock().failure = Some(reason.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn later(now: OffsetDateTime, wait: Duration) -> OffsetDateTime {
+    time::Duration::try_from(wait).ok().and_then(|wait| now.checked_add(wait)).unwrap_or(now)
+}

@@ -1,0 +1,92 @@
+//! The ceiling of calls in any 60 seconds: governor's GCRA on tokio's clock.
+
+use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
+
+use governor::{
+    Quota, RateLimiter,
+    clock::Clock,
+    middleware::NoOpMiddleware,
+    state::{InMemoryState, NotKeyed},
+};
+use tokio::time::Instant;
+
+/// Zoho's window.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Hands out the right to send.
+pub(super) struct Pace {
+    ceiling: u32,
+    bucket: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
+    clock: TokioClock,
+    recent: VecDeque<Instant>,
+}
+
+impl Pace {
+    /// Keeps below `ceiling` in any window at Zoho's side, where up to `concurrency` calls of before may still arrive.
+    pub(super) fn new(ceiling: u32, concurrency: usize) -> Self {
+        let (burst, period) = shape(ceiling, concurrency);
+        let quota = Quota::with_period(period)
+            .unwrap_or_else(|| Quota::per_minute(NonZeroU32::MIN))
+            .allow_burst(burst);
+        let clock = TokioClock { start: Instant::now() };
+        let bucket = RateLimiter::direct_with_clock(quota, clock.clone());
+        Self { ceiling, bucket, clock, recent: VecDeque::new() }
+    }
+
+    /// Takes the right to send one call now, or says how long to wait.
+    pub(super) fn take(&mut self) -> Result<(), Duration> {
+        match self.bucket.check() {
+            Ok(()) => {
+                self.forget_old();
+                self.recent.push_back(Instant::now());
+                Ok(())
+            }
+            Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
+        }
+    }
+
+    /// How many calls the window that ends now has left.
+    pub(super) fn left(&mut self) -> u32 {
+        self.forget_old();
+        self.ceiling.saturating_sub(u32::try_from(self.recent.len()).unwrap_or(u32::MAX))
+    }
+
+    fn forget_old(&mut self) {
+        let now = Instant::now();
+        while self.recent.front().is_some_and(|sent| now.duration_since(*sent) > WINDOW) {
+            self.recent.pop_front();
+        }
+    }
+}
+
+/// Burst and period of refill. A window sees at most burst + refill; the rest up to the ceiling is for calls
+/// that were let go before the window and arrive in it, which are never more than the calls in flight.
+fn shape(ceiling: u32, concurrency: usize) -> (NonZeroU32, Duration) {
+    let burst = NonZeroU32::new(ceiling / 20).unwrap_or(NonZeroU32::MIN);
+    let in_flight = u32::try_from(concurrency).unwrap_or(u32::MAX).min(ceiling / 10);
+    let margin = (ceiling.saturating_mul(7) / 100).max(in_flight).max(1);
+    let refill = ceiling.saturating_sub(burst.get()).saturating_sub(margin);
+    let period = match refill {
+        0 => WINDOW + Duration::from_secs(1),
+        calls => WINDOW / calls,
+    };
+    (burst, period)
+}
+
+/// Governor's own waiting never wakes on tokio's paused clock; so the clock is tokio's and the line sleeps.
+#[derive(Clone, Debug)]
+struct TokioClock {
+    start: Instant,
+}
+
+impl Clock for TokioClock {
+    // Governor measures from any beginning: the time since the clock was made.
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

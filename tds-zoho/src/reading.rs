@@ -1,0 +1,56 @@
+//! Lenient readers: what a value of Zoho's JSON means, in every spelling that was seen.
+//!
+//! Absent is not zero: `""` and `null` are read as `null`, a key that is not there gives no column at
+//! all, and a value that cannot be read is an error of its record, never a default.
+
+mod columns;
+mod custom_fields;
+mod scalar;
+mod times;
+
+use serde_json::{Map, Value};
+use tds_core::{Error, Result};
+use time::OffsetDateTime;
+
+pub(crate) use self::{
+    columns::{Column, bool, columns, date, decimal, id, integer, json, row, text, timestamp},
+    custom_fields::custom_fields,
+    scalar::{as_id, as_record_id},
+};
+
+/// Keys under which Zoho states when a record was last changed, in order of preference.
+pub(crate) const VERSION_KEYS: [&str; 2] = ["last_modified_time", "updated_time"];
+
+/// The time of the last change that the record itself states, in UTC.
+pub(crate) fn version(record: &Map<String, Value>) -> Result<Option<OffsetDateTime>> {
+    for key in VERSION_KEYS {
+        if let Some(time) = record.get(key).map(|value| times::as_time(value, key)).transpose()?.flatten() {
+            return Ok(Some(time));
+        }
+    }
+    Ok(None)
+}
+
+/// The record's own id under `key`.
+pub(crate) fn record_id(record: &Map<String, Value>, key: &str) -> Result<String> {
+    let value = record.get(key).ok_or_else(|| Error::invalid(format!("{key} is missing")))?;
+    as_record_id(value, key)
+}
+
+/// The error of a value that cannot be read: names the field and shows the value, shortened.
+fn unreadable(field: &str, value: &Value, expected: &str) -> Error {
+    let mut shown: String = value.to_string().chars().take(80).collect();
+    if shown.len() < value.to_string().len() {
+        shown.push('…');
+    }
+    Error::invalid(format!("{field}: {shown} is no {expected}"))
+}
+
+/// True for the spellings of "there is nothing": `null` and a blank text.
+fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.trim().is_empty(),
+        _ => false,
+    }
+}

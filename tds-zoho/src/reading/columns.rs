@@ -1,0 +1,74 @@
+//! Which columns a record fills, from which keys: the tables that the entity files consist of.
+
+use serde_json::{Map, Value};
+use tds_core::{Fields, Result};
+
+use super::{scalar, times};
+
+/// One column and where its value stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    name: &'static str,
+    /// The column's source keys; the first that the record has counts.
+    keys: &'static [&'static str],
+    read: fn(&Value, &str) -> Result<Value>,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident => $read:path;)*) => {$(
+        $(#[$doc])*
+        pub(crate) const fn $kind(name: &'static str, keys: &'static [&'static str]) -> Column {
+            Column { name, keys, read: $read }
+        }
+    )*};
+}
+
+kinds! {
+    /// A column of text.
+    text => scalar::as_text;
+    /// A column with the id of another record.
+    id => scalar::as_id;
+    /// A `numeric` column.
+    decimal => scalar::as_decimal;
+    /// A column of whole numbers.
+    integer => scalar::as_integer;
+    /// A `boolean` column.
+    bool => scalar::as_bool;
+    /// A `date` column.
+    date => times::as_date;
+    /// A `timestamptz` column.
+    timestamp => times::as_timestamp;
+    /// A `jsonb` column.
+    json => scalar::as_json;
+}
+
+/// The columns that the record shows. A key that it does not have gives no entry.
+pub(crate) fn columns(table: &[Column], record: &Map<String, Value>) -> Result<Fields> {
+    let mut fields = Fields::new();
+    for column in table {
+        if let Some((key, value)) = column.find(record) {
+            fields.insert(column.name.to_owned(), (column.read)(value, key)?);
+        }
+    }
+    Ok(fields)
+}
+
+/// The columns of a row that is written as a whole: what it does not show is `null`. `place` names the row
+/// in errors.
+pub(crate) fn row(table: &[Column], record: &Map<String, Value>, place: &str) -> Result<Fields> {
+    let mut fields = Fields::new();
+    for column in table {
+        let value = match column.find(record) {
+            Some((key, value)) => (column.read)(value, &format!("{place}.{key}"))?,
+            None => Value::Null,
+        };
+        fields.insert(column.name.to_owned(), value);
+    }
+    Ok(fields)
+}
+
+impl Column {
+    fn find<'a>(&self, record: &'a Map<String, Value>) -> Option<(&'static str, &'a Value)> {
+        self.keys.iter().find_map(|key| record.get(*key).map(|value| (*key, value)))
+    }
+}

@@ -1,0 +1,65 @@
+//! Custom fields, in the three ways Zoho shows them.
+
+use serde_json::{Map, Value};
+use tds_core::Result;
+
+use super::{is_absent, scalar::as_id, unreadable};
+
+/// API name → value; `None` where the record shows no custom fields at all.
+///
+/// The array `custom_fields` says most, then `custom_field_hash`, then the flattened `cf_…` keys; a name
+/// that several of them know has the value of the first.
+pub(crate) fn custom_fields(record: &Map<String, Value>) -> Result<Option<Value>> {
+    let mut found = Map::new();
+    let mut shown = false;
+    match record.get("custom_fields") {
+        Some(Value::Array(entries)) => {
+            shown = true;
+            for entry in entries {
+                let (name, value) = entry_of(entry)?;
+                found.insert(name, value);
+            }
+        }
+        Some(value) if is_absent(value) => shown = true,
+        Some(Value::Object(fields)) => {
+            shown = true;
+            add_flat(&mut found, fields, |_| true);
+        }
+        Some(other) => return Err(unreadable("custom_fields", other, "list of custom fields")),
+        None => {}
+    }
+    if let Some(Value::Object(fields)) = record.get("custom_field_hash") {
+        shown = true;
+        add_flat(&mut found, fields, |_| true);
+    }
+    let before = found.len();
+    add_flat(&mut found, record, |name| name.starts_with("cf_"));
+    Ok((shown || found.len() > before).then_some(Value::Object(found)))
+}
+
+fn entry_of(entry: &Value) -> Result<(String, Value)> {
+    let error = || unreadable("custom_fields", entry, "custom field");
+    let fields = entry.as_object().ok_or_else(error)?;
+    // The API name is missing in the oldest form only, which has a label or an id.
+    for key in ["api_name", "label", "customfield_id", "custom_field_id", "field_id"] {
+        if let Some(Value::String(name)) = fields.get(key).map(|name| as_id(name, key)).transpose()? {
+            return Ok((name, value_of(fields.get("value").unwrap_or(&Value::Null))));
+        }
+    }
+    Err(error())
+}
+
+fn add_flat(found: &mut Map<String, Value>, fields: &Map<String, Value>, wanted: impl Fn(&str) -> bool) {
+    for (name, value) in fields {
+        // `cf_x_unformatted` and `cf_x_formatted` are other spellings of `cf_x`.
+        let plain = name.strip_suffix("_unformatted").or_else(|| name.strip_suffix("_formatted"));
+        let doubled = plain.is_some_and(|plain| fields.contains_key(plain));
+        if wanted(name) && !doubled && !found.contains_key(name) {
+            found.insert(name.clone(), value_of(value));
+        }
+    }
+}
+
+fn value_of(value: &Value) -> Value {
+    if is_absent(value) { Value::Null } else { value.clone() }
+}

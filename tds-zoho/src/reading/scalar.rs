@@ -1,0 +1,126 @@
+//! Texts, ids, numbers and flags.
+
+use serde_json::{Number, Value};
+use tds_core::{Error, Result};
+
+use super::{is_absent, unreadable};
+
+/// Longer ids are not Zoho's: theirs have up to 19 digits.
+const LONGEST_ID: usize = 100;
+
+/// A text; numbers and flags are taken by their literal spelling.
+pub(crate) fn as_text(value: &Value, field: &str) -> Result<Value> {
+    match value {
+        _ if is_absent(value) => Ok(Value::Null),
+        Value::String(text) => Ok(Value::String(text.clone())),
+        Value::Number(number) => Ok(Value::String(number.to_string())),
+        Value::Bool(flag) => Ok(Value::String(flag.to_string())),
+        Value::Array(items) if items.is_empty() => Ok(Value::Null),
+        Value::Object(fields) if fields.is_empty() => Ok(Value::Null),
+        _ => Err(unreadable(field, value, "text")),
+    }
+}
+
+/// The id of another record; `null` where none is set.
+pub(crate) fn as_id(value: &Value, field: &str) -> Result<Value> {
+    if is_absent(value) {
+        return Ok(Value::Null);
+    }
+    let text = id_text(value, field)?;
+    let plausible = text.len() <= LONGEST_ID && !text.chars().any(char::is_control);
+    if plausible { Ok(Value::String(text)) } else { Err(unreadable(field, value, "id")) }
+}
+
+/// The id of a record itself: there must be one, and it must be fit for an address.
+pub(crate) fn as_record_id(value: &Value, field: &str) -> Result<String> {
+    if is_absent(value) {
+        return Err(Error::invalid(format!("{field} is empty")));
+    }
+    let text = id_text(value, field)?;
+    if is_record_id(&text) { Ok(text) } else { Err(unreadable(field, value, "id")) }
+}
+
+/// True for a text that can stand in an address and in a list of ids without changing either.
+pub(crate) fn is_record_id(text: &str) -> bool {
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(harmless)
+}
+
+fn id_text(value: &Value, field: &str) -> Result<String> {
+    match value {
+        Value::String(text) => Ok(text.trim().to_owned()),
+        // The literal text: an id of 19 digits would not survive a float.
+        Value::Number(number) => {
+            let text = number.to_string();
+            let whole = text.bytes().enumerate().all(|(at, byte)| byte.is_ascii_digit() || at == 0);
+            if whole { Ok(text) } else { Err(unreadable(field, value, "id")) }
+        }
+        _ => Err(unreadable(field, value, "id")),
+    }
+}
+
+/// An amount, a quantity or a rate, by its literal text.
+pub(crate) fn as_decimal(value: &Value, field: &str) -> Result<Value> {
+    match value {
+        _ if is_absent(value) => Ok(Value::Null),
+        Value::Number(_) => Ok(value.clone()),
+        Value::String(text) => {
+            number(text.trim()).map(Value::Number).ok_or_else(|| unreadable(field, value, "number"))
+        }
+        _ => Err(unreadable(field, value, "number")),
+    }
+}
+
+/// A numeric text as a JSON number with the same digits. Thousands separators are ambiguous and refused.
+fn number(text: &str) -> Option<Number> {
+    if let Ok(number) = serde_json::from_str(text) {
+        return Some(number);
+    }
+    // What people write and JSON does not know: `+5`, `007`, `.5`, `5.`.
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let only_digits = whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit());
+    if !only_digits || whole.len() + fraction.len() == 0 {
+        return None;
+    }
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if fraction.is_empty() { "" } else { "." };
+    serde_json::from_str(&format!("{sign}{whole}{point}{fraction}")).ok()
+}
+
+/// A whole number; `15.00` is one too.
+pub(crate) fn as_integer(value: &Value, field: &str) -> Result<Value> {
+    let read = as_decimal(value, field)?;
+    let Value::Number(number) = &read else { return Ok(read) };
+    let text = number.to_string();
+    let whole = match text.split_once('.') {
+        Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => whole,
+        Some(_) => return Err(unreadable(field, value, "whole number")),
+        None => &text,
+    };
+    match whole.parse::<i64>() {
+        Ok(whole) => Ok(Value::from(whole)),
+        Err(_) => Err(unreadable(field, value, "whole number")),
+    }
+}
+
+/// A flag, also as text.
+pub(crate) fn as_bool(value: &Value, field: &str) -> Result<Value> {
+    match value {
+        _ if is_absent(value) => Ok(Value::Null),
+        Value::Bool(_) => Ok(value.clone()),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(Value::Bool(true)),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(Value::Bool(false)),
+        _ => Err(unreadable(field, value, "flag (true or false)")),
+    }
+}
+
+/// JSON as it came; `""` is absent.
+#[expect(clippy::unnecessary_wraps, reason = "one signature for all readers of a column")]
+pub(crate) fn as_json(value: &Value, _field: &str) -> Result<Value> {
+    Ok(if is_absent(value) { Value::Null } else { value.clone() })
+}

@@ -1,0 +1,98 @@
+//! Dates and times.
+
+use serde_json::Value;
+use tds_core::Result;
+use time::{
+    Date, Month, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339,
+    macros::format_description,
+};
+
+use super::{is_absent, unreadable};
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// A point in time in UTC: `2016-06-11T17:38:06-0700`, also with a colon in the offset or with `Z`. A time
+/// without an offset is refused, because nobody can tell which moment it is.
+pub(super) fn as_time(value: &Value, field: &str) -> Result<Option<OffsetDateTime>> {
+    let error = || unreadable(field, value, "time with an offset");
+    match value {
+        _ if is_absent(value) => Ok(None),
+        Value::String(text) => parse_time(text.trim()).map(Some).ok_or_else(error),
+        _ => Err(error()),
+    }
+}
+
+/// The same as RFC 3339 text.
+pub(super) fn as_timestamp(value: &Value, field: &str) -> Result<Value> {
+    let Some(time) = as_time(value, field)? else { return Ok(Value::Null) };
+    time.format(&Rfc3339).map(Value::String).map_err(|_| unreadable(field, value, "time with an offset"))
+}
+
+fn parse_time(text: &str) -> Option<OffsetDateTime> {
+    let compact = format_description!(
+        "[year]-[month]-[day]T[hour]:[minute]:[second][offset_hour sign:mandatory][offset_minute]"
+    );
+    let time =
+        OffsetDateTime::parse(text, compact).or_else(|_| OffsetDateTime::parse(text, &Rfc3339)).ok()?;
+    // The offset may carry the first or last day of the calendar beyond it.
+    time.checked_to_offset(UtcOffset::UTC).filter(|utc| (0..=9999).contains(&utc.year()))
+}
+
+/// A date as `YYYY-MM-DD`. Of other spellings only those are accepted that mean one day for everybody.
+pub(super) fn as_date(value: &Value, field: &str) -> Result<Value> {
+    let error = || unreadable(field, value, "unambiguous date");
+    match value {
+        _ if is_absent(value) => Ok(Value::Null),
+        Value::String(text) => {
+            let date = parse_date(text.trim()).ok_or_else(error)?;
+            date.format(format_description!("[year]-[month]-[day]")).map(Value::String).map_err(|_| error())
+        }
+        _ => Err(error()),
+    }
+}
+
+fn parse_date(text: &str) -> Option<Date> {
+    // Of a time the date as it is written counts: that is the organization's day.
+    let text = match text.as_bytes().get(10) {
+        Some(b'T' | b't' | b' ') if text.as_bytes().get(4) == Some(&b'-') => text.get(..10)?,
+        _ => text,
+    };
+    let parts: Vec<&str> = text.split(['-', '/', '.', ' ', ',']).filter(|part| !part.is_empty()).collect();
+    let &[first, second, third] = parts.as_slice() else { return None };
+    if first.len() == 4 {
+        return date(first, month(second)?, third);
+    }
+    match (month_name(first), month_name(second)) {
+        (Some(month), None) => date(third, month, second),
+        (None, Some(month)) => date(third, month, first),
+        _ => match (first.parse::<u8>().ok()?, second.parse::<u8>().ok()?) {
+            (day, month) if day == month => date(third, numbered(month)?, first),
+            (day @ 13..=31, month @ 1..=12) => date(third, numbered(month)?, &day.to_string()),
+            (month @ 1..=12, 13..=31) => date(third, numbered(month)?, second),
+            _ => None,
+        },
+    }
+}
+
+fn date(year: &str, month: Month, day: &str) -> Option<Date> {
+    let digits = |text: &str, most| text.len() <= most && text.bytes().all(|byte| byte.is_ascii_digit());
+    if year.len() != 4 || !digits(year, 4) || !digits(day, 2) {
+        return None;
+    }
+    Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()
+}
+
+fn month(text: &str) -> Option<Month> {
+    month_name(text).or_else(|| numbered(text.parse().ok()?))
+}
+
+fn numbered(month: u8) -> Option<Month> {
+    Month::try_from(month).ok()
+}
+
+fn month_name(text: &str) -> Option<Month> {
+    let start = text.get(..3)?.to_ascii_lowercase();
+    let at = MONTHS.iter().position(|name| *name == start)?;
+    numbered(u8::try_from(at + 1).ok()?)
+}

@@ -1,0 +1,84 @@
+//! Repeats within one request: few, within seconds. The durable retry is the queue's.
+
+use std::time::Duration;
+
+use backoff::{
+    backoff::Backoff,
+    exponential::{ExponentialBackoff, ExponentialBackoffBuilder},
+};
+use tokio::time::Instant;
+
+/// How many tries one request has.
+const TRIES: u32 = 3;
+/// After this long no further try begins.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
+/// Longer waits are the queue's matter.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The tries of one request.
+pub(crate) struct Tries {
+    made: u32,
+    backoff: ExponentialBackoff<TokioClock>,
+}
+
+impl Tries {
+    /// None made yet.
+    pub(crate) fn new() -> Self {
+        let backoff = ExponentialBackoffBuilder::new()
+            .with_initial_interval(Duration::from_millis(200))
+            .with_multiplier(3.0)
+            .with_randomization_factor(0.5)
+            .with_max_interval(LONGEST_WAIT)
+            .with_max_elapsed_time(Some(GIVE_UP_AFTER))
+            .build();
+        Self { made: 0, backoff }
+    }
+
+    /// After a try that failed: how long to wait before the next one, or `None`: leave it. `wish` is what the
+    /// other side asked for.
+    pub(crate) fn next_wait(&mut self, wish: Option<Duration>) -> Option<Duration> {
+        self.made += 1;
+        if self.made >= TRIES {
+            return None;
+        }
+        let wait = self.backoff.next_backoff()?;
+        let wait = wish.map_or(wait, |wish| wish.max(wait));
+        (wait <= LONGEST_WAIT).then_some(wait)
+    }
+}
+
+/// The give-up limit follows tokio's clock, like everything that waits.
+#[derive(Debug, Default, Clone)]
+struct TokioClock;
+
+impl backoff::Clock for TokioClock {
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into_std()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_has_three_tries_within_seconds() {
+        let mut tries = Tries::new();
+        assert!(tries.next_wait(None).is_some_and(|wait| wait < Duration::from_secs(1)));
+        assert!(tries.next_wait(None).is_some_and(|wait| wait <= LONGEST_WAIT));
+        assert_eq!(tries.next_wait(None), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_try_that_took_long_is_not_repeated() {
+        let mut tries = Tries::new();
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(tries.next_wait(None), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wish_is_left_to_the_queue() {
+        assert_eq!(Tries::new().next_wait(Some(Duration::from_secs(30))), None);
+        assert_eq!(Tries::new().next_wait(Some(Duration::from_secs(1))), Some(Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,73 @@
+//! Zoho as the source of the engine: lists page by page, whole records by id.
+
+mod cursor;
+mod fetch;
+mod items;
+mod list;
+mod page;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tds_core::{
+    EntityType, Lane, ListPage, ListRequest, MirrorSchema, Profile, Read, Record, RecordId, Result, Source,
+    SourcePayload,
+};
+
+use crate::{
+    client::ZohoClient,
+    entities::{Descriptor, Detail, ENTITIES},
+};
+
+/// One entity type at Zoho.
+#[derive(Clone)]
+pub struct ZohoSource {
+    client: ZohoClient,
+    descriptor: &'static Descriptor,
+    profile: Profile,
+}
+
+/// A source of every entity type that Zoho has.
+#[must_use]
+pub fn sources(client: &ZohoClient) -> Vec<Arc<dyn Source>> {
+    ENTITIES
+        .iter()
+        .map(|descriptor| Arc::new(ZohoSource::new(client.clone(), descriptor)) as Arc<dyn Source>)
+        .collect()
+}
+
+impl ZohoSource {
+    fn new(client: ZohoClient, descriptor: &'static Descriptor) -> Self {
+        Self { client, descriptor, profile: descriptor.profile() }
+    }
+
+    fn entity(&self) -> &EntityType {
+        &self.descriptor.schema.entity
+    }
+}
+
+#[async_trait]
+impl Source for ZohoSource {
+    fn schema(&self) -> &MirrorSchema {
+        &self.descriptor.schema
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        self.list_page(request).await
+    }
+
+    async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
+        match self.descriptor.detail {
+            Detail::Items => self.fetch_items(ids, lane).await,
+            Detail::Single { path, keys } => self.fetch_each(path, keys, ids, lane).await,
+        }
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        self.descriptor.decode(payload)
+    }
+}

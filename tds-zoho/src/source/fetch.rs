@@ -1,0 +1,82 @@
+//! Whole records, one call each.
+
+use futures_util::future::join_all;
+use serde_json::{Map, Value};
+use tds_core::{
+    Content, Error, ErrorKind, Interval, Lane, Observed, Payload, Read, RecordId, RecordKey, Result, Shape,
+};
+
+use super::{ZohoSource, page};
+use crate::{answer::Call, reading};
+
+impl ZohoSource {
+    /// Reads each record by `GET {path}/{id}`. The client decides how many calls are in flight.
+    pub(super) async fn fetch_each(
+        &self,
+        path: &str,
+        keys: &[&str],
+        ids: &[RecordId],
+        lane: Lane,
+    ) -> Vec<Result<Read>> {
+        join_all(ids.iter().map(|id| self.fetch_one(path, keys, id, lane))).await
+    }
+
+    /// Reads one record. That Zoho does not know it is an answer too.
+    pub(super) async fn fetch_one(
+        &self,
+        path: &str,
+        keys: &[&str],
+        id: &RecordId,
+        lane: Lane,
+    ) -> Result<Read> {
+        check_id(id)?;
+        let call = Call { api: self.descriptor.api, path: format!("{path}/{id}"), query: Vec::new(), lane };
+        let began = self.client.clock().now();
+        let mut answer = match self.client.get(call).await {
+            Ok(answer) => answer,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                // The call began no earlier than this: an interval that is too wide asks again, never wrongly.
+                let observed = Interval { began, ended: self.client.clock().now() };
+                return Ok(self.absent(id, observed));
+            }
+            Err(error) => return Err(error),
+        };
+        match keys.iter().find_map(|key| answer.body.remove(*key)) {
+            Some(Value::Object(record)) => self.present(id, &record, answer.interval),
+            _ => Err(page::protocol(format!("{path}/{id} came without {}", keys.join(" or ")))),
+        }
+    }
+
+    /// A record that was found. One with another id is none of ours, whatever Zoho means by it.
+    pub(super) fn present(
+        &self,
+        id: &RecordId,
+        record: &Map<String, Value>,
+        observed: Interval,
+    ) -> Result<Read> {
+        let found = reading::record_id(record, self.descriptor.id_key)?;
+        if found != id.as_str() {
+            return Err(page::protocol(format!("{} {id} was asked for and {found} came", self.entity())));
+        }
+        let raw = Payload::new(Value::Object(record.clone()).to_string());
+        let record = self.descriptor.decode_object(record, Shape::Detail, raw)?;
+        Ok(self.read(id, observed, Content::Present(Box::new(record))))
+    }
+
+    /// A record that Zoho says does not exist.
+    pub(super) fn absent(&self, id: &RecordId, observed: Interval) -> Read {
+        self.read(id, observed, Content::Absent)
+    }
+
+    fn read(&self, id: &RecordId, observed: Interval, content: Content) -> Read {
+        let key = RecordKey::new(self.entity().clone(), id.clone());
+        Read { key, shape: Shape::Detail, observed: Observed::Call(observed), content, listed: None }
+    }
+}
+
+/// An id that would change the address it is put into is no id of Zoho's.
+pub(super) fn check_id(id: &RecordId) -> Result<()> {
+    let shown = Value::String(id.as_str().chars().take(80).collect());
+    let refused = |_| Error::invalid(format!("{shown} is no id that Zoho could have"));
+    reading::as_record_id(&Value::String(id.as_str().to_owned()), "id").map(drop).map_err(refused)
+}

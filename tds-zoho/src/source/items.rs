@@ -1,0 +1,146 @@
+//! Whole items, many with one call.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+use tds_core::{Content, Error, ErrorKind, Interval, Lane, Read, RecordId, Result};
+
+use super::{ZohoSource, fetch::check_id, page};
+use crate::{answer::Call, reading};
+
+/// How many ids one call may have. Zoho states no limit; clients use 25 to 200.
+const MOST: usize = 100;
+
+/// After so many failed calls in a row it is not one of the items that is at fault. Halving 100 ids down to
+/// one takes seven.
+const PATIENCE: u32 = 9;
+
+/// An answer that left out so many items that do exist is not to be completed by single calls: they would
+/// spend the budget of the day.
+const TRUST: u32 = 5;
+
+/// What is known of the items asked for.
+#[derive(Default)]
+struct Answers {
+    found: HashMap<RecordId, Result<Read>>,
+    /// Failed calls since the last one that worked.
+    failures: u32,
+}
+
+impl ZohoSource {
+    /// Reads items by `/itemdetails`. A call that fails is halved, so that one bad item costs itself only.
+    pub(super) async fn fetch_items(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
+        let mut answers = Answers::default();
+        let mut open: Vec<RecordId> = Vec::with_capacity(ids.len());
+        for id in ids {
+            match check_id(id) {
+                Ok(()) if !open.contains(id) => open.push(id.clone()),
+                Ok(()) => {}
+                Err(error) => drop(answers.found.insert(id.clone(), Err(error))),
+            }
+        }
+        // A stack instead of recursion: the first half of a failed part is tried next.
+        let mut parts: Vec<&[RecordId]> = open.chunks(MOST).rev().collect();
+        while let Some(part) = parts.pop() {
+            match self.item_details(part, lane).await {
+                Ok((records, observed)) => {
+                    answers.failures = 0;
+                    self.take(part, records, observed, lane, &mut answers).await;
+                }
+                Err(error) => {
+                    answers.failures += 1;
+                    let hopeless = answers.failures >= PATIENCE || !may_be_an_items_fault(error.kind());
+                    if hopeless {
+                        for part in parts.drain(..).chain([part]) {
+                            fail(part, &error, &mut answers);
+                        }
+                    } else if let [id] = part {
+                        // Asked for by itself: its own call says what is wrong with it.
+                        let read = self.fetch_one("/items", &["item"], id, lane).await;
+                        answers.found.insert(id.clone(), read);
+                    } else {
+                        let (first, second) = part.split_at(part.len() / 2);
+                        parts.extend([second, first]);
+                    }
+                }
+            }
+        }
+        let lost = |id: &RecordId| Error::internal(format!("item {id} was not asked for"));
+        ids.iter().map(|id| answers.get(id).unwrap_or_else(|| Err(lost(id)))).collect()
+    }
+
+    async fn item_details(&self, ids: &[RecordId], lane: Lane) -> Result<(Vec<Value>, Interval)> {
+        let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
+        let call = Call {
+            api: self.descriptor.api,
+            path: "/itemdetails".to_owned(),
+            query: vec![("item_ids", ids.join(","))],
+            lane,
+        };
+        let mut answer = self.client.get(call).await?;
+        match answer.body.remove("items") {
+            Some(Value::Array(items)) => Ok((items, answer.interval)),
+            _ => Err(page::protocol("/itemdetails came without items")),
+        }
+    }
+
+    /// Sorts the items of an answer, which come in any order. One that is missing is asked for by itself
+    /// before it is believed to be gone.
+    async fn take(
+        &self,
+        asked: &[RecordId],
+        records: Vec<Value>,
+        observed: Interval,
+        lane: Lane,
+        answers: &mut Answers,
+    ) {
+        let mut by_id: HashMap<String, Map<String, Value>> = HashMap::with_capacity(records.len());
+        for record in records {
+            if let Value::Object(record) = record
+                && let Ok(id) = reading::record_id(&record, self.descriptor.id_key)
+            {
+                by_id.insert(id, record);
+            }
+        }
+        let mut left_out = 0;
+        for id in asked {
+            let read = match by_id.get(id.as_str()) {
+                Some(record) => self.present(id, record, observed),
+                None if left_out >= TRUST => Err(page::protocol("/itemdetails left out items that exist")),
+                None => {
+                    let read = self.fetch_one("/items", &["item"], id, lane).await;
+                    left_out += u32::from(matches!(&read, Ok(read) if read.content != Content::Absent));
+                    read
+                }
+            };
+            answers.found.insert(id.clone(), read);
+        }
+    }
+}
+
+impl Answers {
+    /// The answer for one id; an id that was asked for twice is answered twice.
+    fn get(&self, id: &RecordId) -> Option<Result<Read>> {
+        self.found.get(id).map(|answer| match answer {
+            Ok(read) => Ok(read.clone()),
+            Err(error) => Err(again(error)),
+        })
+    }
+}
+
+fn fail(ids: &[RecordId], error: &Error, answers: &mut Answers) {
+    for id in ids {
+        answers.found.insert(id.clone(), Err(again(error)));
+    }
+}
+
+/// The same error once more.
+fn again(error: &Error) -> Error {
+    Error::new(error.kind(), error.retry(), error.chain())
+}
+
+/// True for failures that one item, or the number of items, may cause. Limits, quotas and credentials are
+/// the same for every half.
+fn may_be_an_items_fault(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Protocol | ErrorKind::Unavailable)
+}

@@ -1,0 +1,69 @@
+//! What makes an answer a page. Everything else is an error: an unknown envelope was once read as "0 rows,
+//! success".
+
+use serde_json::{Map, Value};
+use tds_core::{ContentHash, Error, ErrorKind, Result, Retry};
+
+/// The rows of a page and whether more follow.
+#[derive(Debug)]
+pub(super) struct Page {
+    pub(super) rows: Vec<Value>,
+    pub(super) has_more: bool,
+    /// The column that Zoho says it sorted by, where it says so.
+    pub(super) sorted_by: Option<String>,
+}
+
+/// An answer that Zoho's protocol does not allow.
+pub(super) fn protocol(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, Retry::Transient { retry_after: None }, message)
+}
+
+/// Takes the page `number` of the list `path` out of an answer; its rows stand under one of `keys`.
+pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], number: u32) -> Result<Page> {
+    let rows = match keys.iter().find_map(|key| body.remove(*key)) {
+        Some(Value::Array(rows)) => rows,
+        Some(_) => return Err(protocol(format!("the list {path} came without a list of rows"))),
+        None => {
+            return Err(protocol(format!(
+                "the list {path} came without {}: {}",
+                keys.join(" or "),
+                shown(&body)
+            )));
+        }
+    };
+    // Zoho's own files describe an array of one object; what was recorded is the object.
+    let context = match body.get("page_context") {
+        Some(Value::Object(context)) => Some(context),
+        Some(Value::Array(contexts)) => contexts.first().and_then(Value::as_object),
+        _ => None,
+    };
+    let context = context.ok_or_else(|| protocol(format!("the list {path} came without page_context")))?;
+    let has_more = match context.get("has_more_page") {
+        Some(Value::Bool(more)) => *more,
+        Some(Value::String(text)) if text == "true" || text == "false" => text == "true",
+        _ => return Err(protocol(format!("the list {path} does not say whether more pages follow"))),
+    };
+    if let Some(Value::Number(page)) = context.get("page")
+        && page.as_u64() != Some(u64::from(number))
+    {
+        return Err(protocol(format!(
+            "the list {path} answered page {page} when page {number} was asked for"
+        )));
+    }
+    if has_more && rows.is_empty() {
+        return Err(protocol(format!("page {number} of the list {path} is empty and more are to follow")));
+    }
+    let sorted_by = context.get("sort_column").and_then(Value::as_str).map(str::to_owned);
+    Ok(Page { rows, has_more, sorted_by })
+}
+
+/// What identifies a page: its ids in their order. `None` for a page without rows.
+pub(super) fn identity(ids: &[String]) -> Option<ContentHash> {
+    (!ids.is_empty()).then(|| ContentHash::of_bytes(ids.join("\n").as_bytes()))
+}
+
+/// The keys of a body, for a person who looks for the right one.
+fn shown(body: &Map<String, Value>) -> String {
+    let keys: Vec<&str> = body.keys().map(String::as_str).take(10).collect();
+    format!("it has {}", keys.join(", "))
+}

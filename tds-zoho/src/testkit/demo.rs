@@ -1,0 +1,80 @@
+//! A whole shop: a believable organization in the proportions of a real one, which goes on trading.
+//!
+//! A shop for phone accessories in Iraq: names in Arabic and English, prices in dollars and dinars,
+//! three places with stock, most items without SKU. The same seed and clock give the same shop.
+
+mod changes;
+mod contacts;
+mod documents;
+mod items;
+mod prices;
+mod random;
+mod run;
+mod words;
+
+use time::OffsetDateTime;
+
+use self::random::Random;
+pub use self::{changes::Changes, run::run_changes};
+use super::{FakeZoho, Module, sample};
+
+/// How many records of each kind a shop has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Items, of which two fifths are inactive.
+    pub items: u64,
+    /// Customers.
+    pub customers: u64,
+    /// Vendors.
+    pub vendors: u64,
+    /// Invoices.
+    pub invoices: u64,
+    /// Bills.
+    pub bills: u64,
+    /// Credit notes.
+    pub credit_notes: u64,
+}
+
+impl Size {
+    /// This many per cent of the real shop: 2,221 items, 2,415 customers, 88 vendors, 23,972 invoices.
+    /// At least one of each kind.
+    #[must_use]
+    pub fn percent(percent: u64) -> Self {
+        let share = |real: u64| (real * percent / 100).max(1);
+        Self {
+            items: share(2_221),
+            customers: share(2_415),
+            vendors: share(88),
+            invoices: share(23_972),
+            bills: share(1_200),
+            credit_notes: share(700),
+        }
+    }
+}
+
+impl Default for Size {
+    /// A tenth of the real shop.
+    fn default() -> Self {
+        Self::percent(10)
+    }
+}
+
+/// Fills an organization. Nothing is delivered: it is the state that a first full sync meets.
+pub fn organization(fake: &FakeZoho, size: Size, seed: u64) {
+    let mut random = Random::new(seed);
+    let now = fake.now();
+    for place in sample::locations() {
+        fake.put(Module::Locations, place);
+    }
+    let items = items::fill(fake, &mut random, size.items, now);
+    let lists = prices::fill(fake, &mut random, &items, now);
+    let (customers, vendors) = contacts::fill(fake, &mut random, size, &lists, now);
+    documents::fill(fake, &mut random, size, &documents::Parties { items, customers, vendors }, now);
+}
+
+/// The n-th of so many moments, evenly spread over the last days before now, in full seconds.
+fn moment(n: u64, of: u64, days: u32, now: OffsetDateTime) -> OffsetDateTime {
+    let span = u64::from(days) * 86_400;
+    let ago = span - span / of.max(1) * n.min(of);
+    now - time::Duration::seconds(i64::try_from(ago).unwrap_or_default())
+}

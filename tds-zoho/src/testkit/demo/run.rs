@@ -1,0 +1,49 @@
+//! Keeps a shop busy.
+
+use std::{future::Future, time::Duration};
+
+use tokio::time::MissedTickBehavior;
+
+use super::Changes;
+use crate::testkit::{
+    FakeZoho,
+    webhook::{Delivery, Form, deliver},
+};
+
+/// Changes the organization once in every interval and sends the signed webhooks to the server at the
+/// base URL, until stopped. One in twenty is sent twice, as Zoho's retries do. A receiver that is down or
+/// refuses is logged, nothing more: what it missed stays changed.
+pub async fn run_changes(
+    fake: FakeZoho,
+    base_url: String,
+    secret: String,
+    every: Duration,
+    stop: impl Future<Output = ()>,
+) {
+    let work = async {
+        let mut changes = Changes::new(7);
+        let mut ticks = tokio::time::interval(every.max(Duration::from_millis(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for count in 1_u64.. {
+            ticks.tick().await;
+            let Some(delivery) = changes.next_change(&fake) else { continue };
+            send(&delivery, &base_url, &secret).await;
+            if count % 20 == 0 {
+                send(&delivery, &base_url, &secret).await;
+            }
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = work => {}
+    }
+}
+
+async fn send(delivery: &Delivery, base_url: &str, secret: &str) {
+    let path = &delivery.entity_path;
+    match deliver(delivery, base_url, secret, Form::Json).await {
+        Ok(receipt) if receipt.status == 200 => tracing::debug!(path, "webhook delivered"),
+        Ok(receipt) => tracing::warn!(path, status = receipt.status, body = receipt.body, "webhook refused"),
+        Err(error) => tracing::warn!(path, error = &error as &dyn std::error::Error, "webhook not delivered"),
+    }
+}

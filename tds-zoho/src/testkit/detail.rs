@@ -1,0 +1,71 @@
+//! Single records, many items at once, and the calls about the organization itself.
+
+use serde_json::{Value, json};
+
+use super::{
+    answer::{Answer, does_not_exist, found, invalid_value},
+    handle::ORGANIZATION_ID,
+    list::Query,
+    module::{Api, Module},
+    organization::Organization,
+    projection::{bulk_item, detail},
+};
+
+/// Answers `GET /{module}/{id}`.
+pub(crate) fn answer(organization: &Organization, module: Module, api: Api, id: &str) -> Answer {
+    match organization.get(module, id) {
+        Some(record) => found(module.detail_key(), Value::Object(detail(module, api, record))),
+        None => does_not_exist(module),
+    }
+}
+
+/// Answers `GET /itemdetails?item_ids=a,b,c`. Ids that do not exist are left out.
+pub(crate) fn items(organization: &Organization, query: &Query, max_ids: usize) -> Answer {
+    let ids: Vec<&str> = query
+        .get("item_ids")
+        .map(|ids| ids.split(',').filter(|id| !id.is_empty()).collect())
+        .unwrap_or_default();
+    if ids.is_empty() || ids.len() > max_ids {
+        return invalid_value("item_ids");
+    }
+    let records = ids.iter().filter_map(|id| organization.get(Module::Items, id)).map(bulk_item);
+    found("items", records.collect())
+}
+
+/// Answers `GET /organizations`.
+pub(crate) fn organizations() -> Answer {
+    found("organizations", json!([organization()]))
+}
+
+/// The one organization.
+pub(crate) fn organization() -> Value {
+    json!({
+        "organization_id": ORGANIZATION_ID,
+        "name": "Dijla Mobile Accessories",
+        "contact_name": "Shop Owner",
+        "email": "owner@example.test",
+        "is_default_org": true,
+        "is_org_active": true,
+        "plan_name": "PREMIUM",
+        "language_code": "en",
+        "fiscal_year_start_month": 0,
+        "account_created_date": "2024-01-15",
+        "time_zone": "Asia/Baghdad",
+        "currency_id": super::sample::USD,
+        "currency_code": "USD",
+        "currency_symbol": "$",
+        "price_precision": 2,
+    })
+}
+
+/// Answers the undocumented `GET /apiusage` of Inventory.
+pub(crate) fn usage(used: u64, limit: Option<u64>) -> Answer {
+    let limit = limit.unwrap_or(10_000);
+    let data = json!({
+        "maximum_api_count": limit,
+        "total_api_count": used,
+        "remaining_api_count": limit.saturating_sub(used),
+        "user_details": [],
+    });
+    found("data", data)
+}

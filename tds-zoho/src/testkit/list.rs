@@ -1,0 +1,151 @@
+//! Lists: filters, order and pages.
+
+use std::{cmp::Ordering, collections::HashMap};
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::{
+    answer::{Answer, found, invalid_value, success},
+    literal::{Object, decimal, parse_stamp, text},
+    module::{Api, Module},
+    organization::Organization,
+    projection::list_row,
+};
+
+/// The parameters of a call.
+pub(crate) type Query = HashMap<String, String>;
+
+/// The largest page. Zoho gives no more, whatever is asked.
+const MAX_PER_PAGE: usize = 200;
+
+/// Answers a list.
+pub(crate) fn answer(organization: &Organization, module: Module, api: Api, query: &Query) -> Answer {
+    if module == Module::Locations {
+        let rows = organization.records(module).map(|record| Value::Object(list_row(module, api, record)));
+        return found(module.list_key(), rows.collect());
+    }
+    let Ok(since) = since(module, api, query) else { return invalid_value("last_modified_time") };
+    let filter = Filter::new(module, api, query, since);
+    let mut records: Vec<&Object> =
+        organization.records(module).filter(|record| filter.accepts(record)).collect();
+    let (column, order) = sorting(module, api, query);
+    if !column.is_empty() {
+        records.sort_by(|a, b| compare(a, b, column));
+        if order == "D" {
+            records.reverse();
+        }
+    }
+
+    let page = number(query, "page").unwrap_or(1).max(1);
+    let default_size = if api == Api::Books && module != Module::PriceLists { 10 } else { MAX_PER_PAGE };
+    let per_page = number(query, "per_page").unwrap_or(default_size).clamp(1, MAX_PER_PAGE);
+    let start = per_page.saturating_mul(page - 1).min(records.len());
+    let end = start.saturating_add(per_page).min(records.len());
+    let rows: Vec<Value> =
+        records[start..end].iter().map(|record| Value::Object(list_row(module, api, record))).collect();
+    let context = json!({
+        "page": page,
+        "per_page": per_page,
+        "has_more_page": end < records.len(),
+        "report_name": report_name(module),
+        "applied_filter": query.get("filter_by").map_or("Status.All", String::as_str),
+        "sort_column": column,
+        "sort_order": order,
+        "custom_fields": [],
+    });
+    success(Object::from_iter([
+        (module.list_key().to_owned(), Value::Array(rows)),
+        ("page_context".to_owned(), context),
+    ]))
+}
+
+/// The point in time of `last_modified_time`, where the list knows this filter at all.
+fn since(module: Module, api: Api, query: &Query) -> Result<Option<OffsetDateTime>, ()> {
+    match query.get("last_modified_time") {
+        Some(asked) if module.filters_by_time(api) => parse_stamp(asked).map(Some).ok_or(()),
+        _ => Ok(None),
+    }
+}
+
+/// What a list leaves out.
+struct Filter {
+    since: Option<OffsetDateTime>,
+    contact_type: Option<String>,
+    status: Option<String>,
+}
+
+impl Filter {
+    fn new(module: Module, api: Api, query: &Query, since: Option<OffsetDateTime>) -> Self {
+        let filters_type = module == Module::Contacts && api == Api::Books;
+        let contact_type = query.get("contact_type").filter(|_| filters_type).cloned();
+        let asked = query.get("filter_by").and_then(|filter| filter.strip_prefix("Status.")).map(snake_case);
+        let status = match asked.as_deref() {
+            Some("all") => None,
+            Some(_) => asked,
+            None if module.hides_inactive() => Some("active".to_owned()),
+            None => query.get("status").cloned(),
+        };
+        Self { since, contact_type, status }
+    }
+
+    fn accepts(&self, record: &Object) -> bool {
+        let is = |key: &str, wanted: &Option<String>| {
+            wanted.as_deref().is_none_or(|wanted| record.get(key).is_none_or(|found| found == wanted))
+        };
+        let modified = || parse_stamp(text(record, "last_modified_time"));
+        // The boundary second is inside: one unchanged row comes back in each run.
+        let fresh = self.since.is_none_or(|since| modified().is_some_and(|at| at >= since));
+        fresh && is("contact_type", &self.contact_type) && is("status", &self.status)
+    }
+}
+
+fn sorting(module: Module, api: Api, query: &Query) -> (&str, &str) {
+    let asked = query.get("sort_column").map(String::as_str);
+    let known = asked.filter(|column| module.sort_columns(api).contains(column));
+    let (column, order) = known.map_or_else(|| module.default_sort(), |column| (column, "A"));
+    let order = match query.get("sort_order").map(String::as_str) {
+        Some(order @ ("A" | "D")) if known.is_some() || asked.is_none() => order,
+        _ => order,
+    };
+    (column, order)
+}
+
+fn compare(a: &Object, b: &Object, column: &str) -> Ordering {
+    let (Some(a), Some(b)) = (a.get(column), b.get(column)) else {
+        return a.contains_key(column).cmp(&b.contains_key(column));
+    };
+    if a.is_number() || b.is_number() {
+        return decimal(a).cmp(&decimal(b));
+    }
+    a.as_str().cmp(&b.as_str())
+}
+
+fn number(query: &Query, key: &str) -> Option<usize> {
+    query.get(key)?.parse().ok()
+}
+
+/// `PartiallyPaid` becomes `partially_paid`.
+fn snake_case(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 2);
+    for letter in name.chars() {
+        if letter.is_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.extend(letter.to_lowercase());
+    }
+    out
+}
+
+fn report_name(module: Module) -> &'static str {
+    match module {
+        Module::Items => "Items",
+        Module::Contacts => "Contacts",
+        Module::Invoices => "Invoices",
+        Module::Bills => "Bills",
+        Module::CreditNotes => "Credit Notes",
+        Module::PriceLists => "Price Lists",
+        Module::Adjustments => "Inventory Adjustments",
+        Module::Locations => "Locations",
+    }
+}

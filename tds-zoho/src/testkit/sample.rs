@@ -1,0 +1,90 @@
+//! Single records with every key that Zoho writes, for tests that need one and care about a few of them.
+//!
+//! Each takes a number, which makes ids, names and amounts distinct: the same number gives the same
+//! record. Times are filled in by [`super::FakeZoho::put`].
+
+mod adjustment;
+mod contact;
+mod document;
+mod generate;
+mod item;
+mod price_list;
+
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+pub use self::{
+    adjustment::{adjustment, locations},
+    contact::{ContactKind, contact},
+    document::{Line, bill, bill_of, credit_note, credit_note_of, invoice, invoice_of},
+    item::{item, service, set_stock},
+    price_list::{
+        price_list_percentage, price_list_unit, price_list_unit_of, price_list_volume, price_list_volume_of,
+    },
+};
+pub(crate) use self::{contact::set_address, item::stock_by_place, price_list::dinars};
+use super::literal::Object;
+
+/// The id of the Iraqi dinar.
+pub const IQD: &str = "4600000000000000097";
+/// The id of the US dollar, the organization's base currency.
+pub const USD: &str = "4600000000000000099";
+/// Ids and names of the three places that hold stock; the first is the primary one.
+pub const PLACES: [(&str, &str); 3] = [
+    ("4600000000000038080", "Main Warehouse"),
+    ("4600000000000038082", "Karrada Shop"),
+    ("4600000000000038084", "Basra Branch"),
+];
+
+/// The two digits of an id that say what has it. Lines of documents have the next number.
+pub(crate) mod kinds {
+    pub(crate) const CUSTOMER: u64 = 26;
+    pub(crate) const ITEM: u64 = 27;
+    pub(crate) const PERSON: u64 = 29;
+    pub(crate) const ADDRESS: u64 = 30;
+    pub(crate) const VENDOR: u64 = 38;
+    pub(crate) const ADJUSTMENT: u64 = 44;
+    pub(crate) const INVOICE: u64 = 56;
+    pub(crate) const CREDIT_NOTE: u64 = 72;
+    pub(crate) const PRICE_LIST: u64 = 87;
+    pub(crate) const BILL: u64 = 98;
+}
+
+/// An id of 19 digits: two digits say the kind, the last ten the number.
+pub(crate) fn id(kind: u64, n: u64) -> String {
+    format!("4600000{kind:02}{n:010}")
+}
+
+/// A record with every key, absent values as Zoho writes them. It is read once and copied from then on.
+struct Template {
+    json: &'static str,
+    parsed: OnceLock<Object>,
+}
+
+impl Template {
+    const fn new(json: &'static str) -> Self {
+        Self { json, parsed: OnceLock::new() }
+    }
+
+    /// The template with some keys overwritten.
+    fn with(&self, changes: Value) -> Object {
+        let parsed = self.parsed.get_or_init(|| serde_json::from_str(self.json).unwrap_or_default());
+        let mut fields = parsed.clone();
+        fields.extend(super::literal::object(changes));
+        fields
+    }
+}
+
+fn text(value: &Value, key: &str) -> Value {
+    value.get(key).cloned().unwrap_or_else(|| json!(""))
+}
+
+/// The day of a sample document: within the first nine months of 2026.
+fn day(n: u64) -> String {
+    format!("2026-{:02}-{:02}", n / 28 % 9 + 1, n % 28 + 1)
+}
+
+fn currency_id(code: &str) -> &'static str {
+    if code == "IQD" { IQD } else { USD }
+}

@@ -1,0 +1,55 @@
+//! Stock adjustments, and the places that hold stock.
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use super::{PLACES, Template, day, id, kinds, text};
+use crate::testkit::literal::quantity;
+
+static TEMPLATE: Template = Template::new(include_str!("adjustment.json"));
+
+/// An adjustment that changes the stock of one item at the first place by this difference. It is a
+/// document only: the caller changes the item's stock with [`super::set_stock`].
+#[must_use]
+pub fn adjustment(n: u64, item: &Value, difference: Decimal) -> Value {
+    let changes = json!({
+        "inventory_adjustment_id": id(kinds::ADJUSTMENT, n),
+        "date": day(n),
+        "reference_number": format!("ADJ-{n}"),
+        "location_id": PLACES[0].0,
+        "location_name": PLACES[0].1,
+        "line_items": [{
+            "line_item_id": id(kinds::ADJUSTMENT + 1, n),
+            "item_id": text(item, "item_id"),
+            "name": text(item, "name"),
+            "quantity_adjusted": quantity(difference),
+            "item_total": crate::testkit::literal::number("0.00"),
+            "unit": "pcs",
+            "adjustment_account_id": "4600000000000000388",
+            "location_id": PLACES[0].0,
+        }],
+    });
+    Value::Object(TEMPLATE.with(changes))
+}
+
+/// The three places of [`PLACES`].
+#[must_use]
+pub fn locations() -> Vec<Value> {
+    let cities = ["Baghdad", "Baghdad", "Basra"];
+    let places = PLACES.iter().zip(cities).enumerate();
+    places
+        .map(|(index, ((place_id, name), city))| {
+            json!({
+                "location_id": place_id,
+                "location_name": name,
+                "type": "general",
+                "status": "active",
+                "is_primary": index == 0,
+                "parent_location_id": "",
+                "email": "",
+                "phone": "",
+                "address": {"city": city, "country": "Iraq", "street_address1": ""},
+            })
+        })
+        .collect()
+}

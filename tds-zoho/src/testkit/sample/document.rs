@@ -1,0 +1,169 @@
+//! Invoices, bills and credit notes whose totals add up.
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use super::{PLACES, Template, currency_id, day, id, kinds, text};
+use crate::testkit::literal::{Object, decimal, money};
+
+static INVOICE: Template = Template::new(include_str!("invoice.json"));
+static BILL: Template = Template::new(include_str!("bill.json"));
+static CREDIT_NOTE: Template = Template::new(include_str!("credit_note.json"));
+static LINE: Template = Template::new(include_str!("line.json"));
+
+/// A line of a document.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The item's id.
+    pub item_id: String,
+    /// The item's name at the time of sale.
+    pub name: String,
+    /// How many.
+    pub quantity: Decimal,
+    /// The price of one, in the document's currency.
+    pub rate: Decimal,
+    /// How much the whole line is cheaper.
+    pub discount: Decimal,
+}
+
+impl Line {
+    /// Some pieces of an item at its own price.
+    #[must_use]
+    pub fn of(item: &Value, quantity: Decimal) -> Self {
+        let owned = |key| text(item, key).as_str().unwrap_or_default().to_owned();
+        let rate = decimal(&text(item, "rate"));
+        Self { item_id: owned("item_id"), name: owned("name"), quantity, rate, discount: Decimal::ZERO }
+    }
+
+    fn total(&self) -> Decimal {
+        (self.quantity * self.rate - self.discount).round_dp(2)
+    }
+
+    fn render(&self, line_id: String, position: u64, exchange_rate: Decimal) -> Value {
+        let changes = json!({
+            "line_item_id": line_id,
+            "item_id": self.item_id,
+            "name": self.name,
+            "item_order": position,
+            "rate": money(self.rate),
+            "bcy_rate": money(self.rate * exchange_rate),
+            "quantity": money(self.quantity),
+            "discount": money(self.discount),
+            "discount_amount": money(self.discount),
+            "item_total": money(self.total()),
+            "location_id": PLACES[0].0,
+        });
+        Value::Object(LINE.with(changes))
+    }
+}
+
+/// An invoice of one, two, three… pieces of the items, sent and unpaid.
+#[must_use]
+pub fn invoice(n: u64, customer: &Value, items: &[Value]) -> Value {
+    invoice_of(n, customer, &counted(items))
+}
+
+/// An invoice of these lines, sent and unpaid.
+#[must_use]
+pub fn invoice_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
+    let mut invoice = document(kinds::INVOICE, n, customer, lines, &INVOICE);
+    let date = day(n);
+    let code = text(customer, "currency_code");
+    let address = |key: &str| {
+        let from = &customer[key];
+        json!({
+            "address": text(from, "address"), "street2": text(from, "street2"), "city": text(from, "city"),
+            "state": text(from, "state"), "zipcode": text(from, "zip"), "country": text(from, "country"),
+            "phone": text(from, "phone"), "fax": text(from, "fax"), "attention": text(from, "attention"),
+        })
+    };
+    invoice.extend(Object::from_iter([
+        ("invoice_id".to_owned(), json!(id(kinds::INVOICE, n))),
+        ("invoice_number".to_owned(), json!(format!("INV-{n:06}"))),
+        ("customer_id".to_owned(), text(customer, "contact_id")),
+        ("customer_name".to_owned(), text(customer, "contact_name")),
+        ("company_name".to_owned(), text(customer, "company_name")),
+        ("email".to_owned(), text(customer, "email")),
+        ("due_date".to_owned(), json!(date)),
+        ("currency_symbol".to_owned(), json!(if code == "IQD" { "IQD" } else { "$" })),
+        ("billing_address".to_owned(), address("billing_address")),
+        ("shipping_address".to_owned(), address("shipping_address")),
+    ]));
+    Value::Object(invoice)
+}
+
+/// A bill of ten pieces of the first item, twenty of the second…, open.
+#[must_use]
+pub fn bill(n: u64, vendor: &Value, items: &[Value]) -> Value {
+    let mut lines = counted(items);
+    for line in &mut lines {
+        line.quantity *= Decimal::TEN;
+    }
+    bill_of(n, vendor, &lines)
+}
+
+/// A bill of these lines, open.
+#[must_use]
+pub fn bill_of(n: u64, vendor: &Value, lines: &[Line]) -> Value {
+    let mut bill = document(kinds::BILL, n, vendor, lines, &BILL);
+    if let Some(Value::Array(lines)) = bill.get_mut("line_items") {
+        for line in lines {
+            line["account_id"] = json!("4600000000000000403");
+        }
+    }
+    bill.extend(Object::from_iter([
+        ("bill_id".to_owned(), json!(id(kinds::BILL, n))),
+        ("bill_number".to_owned(), json!(format!("B-{n}"))),
+        ("vendor_id".to_owned(), text(vendor, "contact_id")),
+        ("vendor_name".to_owned(), text(vendor, "contact_name")),
+        ("due_date".to_owned(), json!(day(n))),
+    ]));
+    Value::Object(bill)
+}
+
+/// A credit note of one, two, three… pieces of the items, open.
+#[must_use]
+pub fn credit_note(n: u64, customer: &Value, items: &[Value]) -> Value {
+    credit_note_of(n, customer, &counted(items))
+}
+
+/// A credit note of these lines, open.
+#[must_use]
+pub fn credit_note_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
+    let mut note = document(kinds::CREDIT_NOTE, n, customer, lines, &CREDIT_NOTE);
+    note.extend(Object::from_iter([
+        ("creditnote_id".to_owned(), json!(id(kinds::CREDIT_NOTE, n))),
+        ("creditnote_number".to_owned(), json!(format!("CN-{n}"))),
+        ("customer_id".to_owned(), text(customer, "contact_id")),
+        ("customer_name".to_owned(), text(customer, "contact_name")),
+    ]));
+    Value::Object(note)
+}
+
+fn counted(items: &[Value]) -> Vec<Line> {
+    items.iter().zip(1_u32..).map(|(item, count)| Line::of(item, Decimal::from(count))).collect()
+}
+
+/// What the three kinds share: lines, totals, currency, place.
+fn document(kind: u64, n: u64, party: &Value, lines: &[Line], template: &Template) -> Object {
+    let code = text(party, "currency_code").as_str().unwrap_or("USD").to_owned();
+    let exchange_rate = if code == "IQD" { Decimal::new(763_358, 9) } else { Decimal::ONE };
+    let total = lines.iter().map(Line::total).sum();
+    let rows: Vec<Value> = (1_u64..)
+        .zip(lines)
+        .map(|(position, line)| line.render(id(kind + 1, n * 100 + position), position, exchange_rate))
+        .collect();
+    let changes = json!({
+        "date": day(n),
+        "currency_id": currency_id(&code),
+        "currency_code": code,
+        "exchange_rate": crate::testkit::literal::number(&exchange_rate.to_string()),
+        "location_id": PLACES[0].0,
+        "location_name": PLACES[0].1,
+        "line_items": rows,
+        "sub_total": money(total),
+        "total": money(total),
+        "balance": money(total),
+    });
+    template.with(changes)
+}

@@ -1,0 +1,150 @@
+//! Counts calls and refuses those that break a limit.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::handle::FakeZoho;
+
+/// The limits of the organization. By default there are none.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Calls in any window of 60 seconds; refused ones count. Above: 429 with code 44.
+    pub per_minute: Option<usize>,
+    /// How long everything is refused after code 44.
+    pub block: Duration,
+    /// Calls in all, until [`super::FakeZoho::new_day`]. Above: 429 with code 45.
+    pub per_day: Option<u64>,
+    /// Calls in flight. Above: 429 with code 1070. Only calls with a latency overlap.
+    pub concurrent: Option<usize>,
+    /// The window of `per_minute`; shorter ones are for fast tests.
+    pub window: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let minute = Duration::from_secs(60);
+        Self { per_minute: None, block: minute, per_day: None, concurrent: None, window: minute }
+    }
+}
+
+/// The counters. Calls to the accounts server are not among them.
+#[derive(Default)]
+pub(crate) struct Traffic {
+    pub(crate) limits: Limits,
+    pub(crate) latency: Duration,
+    pub(crate) total: u64,
+    pub(crate) today: u64,
+    pub(crate) max_in_window: usize,
+    pub(crate) max_in_flight: usize,
+    by_path: HashMap<String, u64>,
+    window: VecDeque<Instant>,
+    in_flight: Vec<Instant>,
+    blocked_until: Option<Instant>,
+}
+
+impl Traffic {
+    /// Counts a call at its arrival.
+    pub(crate) fn arrive(&mut self, path: &str, now: Instant) {
+        self.total += 1;
+        self.today += 1;
+        *self.by_path.entry(path.to_owned()).or_default() += 1;
+        let length = self.limits.window;
+        while self.window.front().is_some_and(|first| now.duration_since(*first) >= length) {
+            self.window.pop_front();
+        }
+        self.window.push_back(now);
+        self.max_in_window = self.max_in_window.max(self.window.len());
+        self.in_flight.retain(|end| *end > now);
+        self.max_in_flight = self.max_in_flight.max(self.in_flight.len() + 1);
+    }
+
+    /// Notes until when the answer of a call is under way.
+    pub(crate) fn answer_until(&mut self, end: Instant) {
+        self.in_flight.push(end);
+    }
+
+    /// Code and message, if the call that just arrived breaks a limit.
+    pub(crate) fn refusal(&mut self, now: Instant) -> Option<(i64, String)> {
+        let blocked = self.blocked_until.is_some_and(|end| now < end);
+        let too_fast = self.limits.per_minute.is_some_and(|limit| self.window.len() > limit);
+        if too_fast && !blocked {
+            self.blocked_until = Some(now + self.limits.block);
+        }
+        if blocked || too_fast {
+            let message = "For security reasons your organization has been blocked as it have exceeded the \
+                           maximum number of requests per minute that can originate from an organization.";
+            return Some((44, message.to_owned()));
+        }
+        if let Some(limit) = self.limits.per_day.filter(|limit| self.today > *limit) {
+            let message = format!(
+                "The API call for this organization has exceeded the maximum call rate limit of {limit}."
+            );
+            return Some((45, message));
+        }
+        if self.limits.concurrent.is_some_and(|limit| self.in_flight.len() >= limit) {
+            let message = "You have reached the maximum number of in process requests allowed. \
+                           Kindly try again after some time.";
+            return Some((1070, message.to_owned()));
+        }
+        None
+    }
+
+    /// A new day: the daily count and a running block end.
+    pub(crate) fn new_day(&mut self) {
+        self.today = 0;
+        self.blocked_until = None;
+    }
+
+    /// Calls whose path, with or without the product's base, begins so.
+    pub(crate) fn calls_to(&self, prefix: &str) -> u64 {
+        self.by_path.iter().filter(|(path, _)| matches(path, prefix)).map(|(_, count)| count).sum()
+    }
+}
+
+impl FakeZoho {
+    /// Calls of both products so far, refused ones too.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.state.lock().traffic.total
+    }
+
+    /// Calls whose path, with or without the product's base, begins so: `/items`, `/books/v3/contacts/`.
+    #[must_use]
+    pub fn calls_to(&self, path_prefix: &str) -> u64 {
+        self.state.lock().traffic.calls_to(path_prefix)
+    }
+
+    /// The most calls in any window of 60 seconds so far.
+    #[must_use]
+    pub fn max_in_any_minute(&self) -> usize {
+        self.state.lock().traffic.max_in_window
+    }
+
+    /// The most calls in flight at once so far; they overlap only while answers take time.
+    #[must_use]
+    pub fn max_concurrent(&self) -> usize {
+        self.state.lock().traffic.max_in_flight
+    }
+
+    /// Access tokens minted so far.
+    #[must_use]
+    pub fn mints(&self) -> u64 {
+        self.state.lock().tokens.minted
+    }
+
+    /// Requests of the token endpoint so far, refused and faulty ones too.
+    #[must_use]
+    pub fn token_requests(&self) -> u64 {
+        self.state.lock().tokens.requests
+    }
+}
+
+/// Whether a path, with or without the product's base, begins so.
+pub(crate) fn matches(path: &str, prefix: &str) -> bool {
+    let relative = path.strip_prefix("/books/v3").or_else(|| path.strip_prefix("/inventory/v1"));
+    path.starts_with(prefix) || relative.is_some_and(|relative| relative.starts_with(prefix))
+}

@@ -1,0 +1,200 @@
+//! What Zoho pushes: bodies, the signature, and the delivery.
+
+use std::{sync::OnceLock, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::{
+    handle::{FakeZoho, ORGANIZATION_ID},
+    literal::Object,
+    module::{Api, Module},
+    projection::detail,
+};
+
+/// The header that carries the signature.
+pub const SIGNATURE_HEADER: &str = "X-Zoho-Webhook-Signature";
+
+/// How the body of a webhook is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The default payload: JSON.
+    Json,
+    /// A form whose field `JSONString` holds the JSON.
+    JsonString,
+    /// A form with the record's plain values as fields.
+    Plain,
+}
+
+/// One webhook, before it is signed.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The last part of the path: `products`, `credit-notes`…
+    pub entity_path: String,
+    /// The trigger of the rule: `created`, `updated`, `deleted`. It becomes the parameter `event`.
+    pub event: String,
+    /// The JSON body.
+    pub body: String,
+}
+
+/// What the receiver answered.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: String,
+}
+
+/// The 32 bytes of the signature over parameters, form fields and raw JSON: pairs sorted by key and
+/// written without separators, then the JSON unchanged.
+#[must_use]
+pub fn signature(secret: &str, pairs: &[(&str, &str)], json: &str) -> [u8; 32] {
+    let mut sorted = pairs.to_vec();
+    sorted.sort_unstable();
+    let mut signed: String = sorted.iter().flat_map(|(key, value)| [*key, *value]).collect();
+    signed.push_str(json);
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return [0; 32] };
+    mac.update(signed.as_bytes());
+    mac.finalize().into_bytes().into()
+}
+
+/// The signature as lower-case hex digits.
+#[must_use]
+pub fn signature_hex(secret: &str, pairs: &[(&str, &str)], json: &str) -> String {
+    signature(secret, pairs, json).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The signature in Base64, the other spelling that has been reported.
+#[must_use]
+pub fn signature_base64(secret: &str, pairs: &[(&str, &str)], json: &str) -> String {
+    STANDARD.encode(signature(secret, pairs, json))
+}
+
+impl FakeZoho {
+    /// The default payload of a record, or of its last state when it is deleted: the detail under the
+    /// module's singular name. A record that never existed gives only its id.
+    #[must_use]
+    pub fn webhook_body(&self, module: Module, id: &str) -> String {
+        self.body_without(module, id, &[])
+    }
+
+    /// The payload as it has been met for invoices: without `line_items`.
+    #[must_use]
+    pub fn webhook_body_without_lines(&self, module: Module, id: &str) -> String {
+        self.body_without(module, id, &["line_items"])
+    }
+
+    fn body_without(&self, module: Module, id: &str, hidden: &[&str]) -> String {
+        let mut record = self.organization(|organization| {
+            let known = organization.get(module, id).or_else(|| organization.deleted(module, id));
+            known.map_or_else(
+                || Object::from_iter([(module.id_key().to_owned(), json!(id))]),
+                |record| detail(module, Api::Books, record),
+            )
+        });
+        record.retain(|key, _| !hidden.contains(&key.as_str()));
+        json!({"organization_id": ORGANIZATION_ID, module.detail_key(): record}).to_string()
+    }
+
+    /// Signs a JSON body (hex) and sends it to `{base_url}/api/zoho/webhooks/{entity_path}?event={event}`.
+    /// An empty event is left out, an empty secret leaves the request unsigned.
+    ///
+    /// # Errors
+    /// When the receiver cannot be reached or does not answer within ten seconds.
+    pub async fn deliver(
+        &self,
+        base_url: &str,
+        entity_path: &str,
+        event: &str,
+        body: &str,
+        secret: &str,
+    ) -> Result<Receipt, reqwest::Error> {
+        let (entity_path, event, body) = (entity_path.to_owned(), event.to_owned(), body.to_owned());
+        deliver(&Delivery { entity_path, event, body }, base_url, secret, Form::Json).await
+    }
+}
+
+/// Signs a webhook (hex) in one of the forms and sends it once to `{base_url}/api/zoho/webhooks/{entity_path}`,
+/// as Zoho does: ten seconds, any answer counts.
+///
+/// # Errors
+/// When the receiver cannot be reached or does not answer in time.
+pub async fn deliver(
+    delivery: &Delivery,
+    base_url: &str,
+    secret: &str,
+    form: Form,
+) -> Result<Receipt, reqwest::Error> {
+    let url = format!("{}/api/zoho/webhooks/{}", base_url.trim_end_matches('/'), delivery.entity_path);
+    deliver_to(&url, delivery, secret, form).await
+}
+
+/// As [`deliver`], to any URL without a query; the delivery's own path is not used.
+///
+/// # Errors
+/// When the receiver cannot be reached or does not answer in time.
+pub async fn deliver_to(
+    url: &str,
+    delivery: &Delivery,
+    secret: &str,
+    form: Form,
+) -> Result<Receipt, reqwest::Error> {
+    let mut request = client()?.post(url);
+    let mut signed: Vec<(&str, &str)> = Vec::new();
+    if !delivery.event.is_empty() {
+        signed.push(("event", &delivery.event));
+        request = request.query(&[("event", &delivery.event)]);
+    }
+    let fields = fields(&delivery.body, form);
+    signed.extend(fields.iter().map(|(key, value)| (key.as_str(), value.as_str())));
+    let raw = if form == Form::Json { delivery.body.as_str() } else { "" };
+    if !secret.is_empty() {
+        request = request.header(SIGNATURE_HEADER, signature_hex(secret, &signed, raw));
+    }
+    let request = match form {
+        Form::Json => request.header("content-type", "application/json").body(delivery.body.clone()),
+        Form::JsonString | Form::Plain => request.form(&fields),
+    };
+    let response = request.send().await?;
+    Ok(Receipt { status: response.status().as_u16(), body: response.text().await? })
+}
+
+/// The fields of a form body.
+fn fields(body: &str, form: Form) -> Vec<(String, String)> {
+    match form {
+        Form::Json => Vec::new(),
+        Form::JsonString => vec![("JSONString".to_owned(), body.to_owned())],
+        Form::Plain => {
+            let payload: Object = serde_json::from_str(body).unwrap_or_default();
+            let record = payload.values().find_map(Value::as_object).unwrap_or(&payload);
+            record.iter().filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect()
+        }
+    }
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// One client for all deliveries, since building it loads the certificates. It keeps no connections:
+/// they would die with the runtime of the test that opened them.
+fn client() -> Result<reqwest::Client, reqwest::Error> {
+    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
+    if let Some(client) = CLIENT.get() {
+        return Ok(client.clone());
+    }
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .pool_max_idle_per_host(0)
+        .timeout(Duration::from_secs(10))
+        .build()?;
+    Ok(CLIENT.get_or_init(|| client).clone())
+}

@@ -1,0 +1,88 @@
+//! Form bodies, and how to tell them from JSON. The content type is often missing or wrong.
+
+use std::borrow::Cow;
+
+/// What a body looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// It begins like a JSON object or list.
+    Json,
+    /// Pairs of a form.
+    Form,
+    /// Neither.
+    Other,
+}
+
+/// Looks at a body: JSON first, then a form.
+pub(super) fn look(content_type: Option<&str>, body: &[u8]) -> Look {
+    let says_form = content_type.is_some_and(|kind| {
+        kind.trim_start()
+            .get(..33)
+            .is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+    });
+    match without_bom(body).trim_ascii_start().first() {
+        None => Look::Other,
+        Some(b'{' | b'[') => Look::Json,
+        Some(_) if says_form || is_form(body) => Look::Form,
+        Some(_) => Look::Other,
+    }
+}
+
+/// The body without the mark that some senders put before UTF-8.
+pub(super) fn without_bom(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// The decoded pairs, in their order.
+pub(super) fn pairs(body: &[u8]) -> Vec<(String, String)> {
+    body.trim_ascii()
+        .split(|byte| *byte == b'&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let mut half = || decoded(halves.next().unwrap_or_default());
+            (half(), half())
+        })
+        .collect()
+}
+
+/// A pair needs a name of plain characters and a `=`; a sentence with a `=` in it is no form.
+fn is_form(body: &[u8]) -> bool {
+    let name = body.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.[]%+$".contains(byte);
+    body.contains(&b'=') && !name.is_empty() && name.iter().all(plain)
+}
+
+fn decoded(text: &[u8]) -> String {
+    let mut bytes: Vec<u8> = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match (first, hex_pair(after)) {
+            (b'+', _) => bytes.push(b' '),
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => bytes.push(*first),
+        }
+    }
+    match String::from_utf8_lossy(&bytes) {
+        Cow::Borrowed(text) => text.to_owned(),
+        Cow::Owned(text) => text,
+    }
+}
+
+fn hex_pair(bytes: &[u8]) -> Option<u8> {
+    let (high, low) = (hex_digit(*bytes.first()?)?, hex_digit(*bytes.get(1)?)?);
+    Some(high << 4 | low)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}

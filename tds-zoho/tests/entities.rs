@@ -1,0 +1,17 @@
+//! What Zoho's records mean: recorded answers, every spelling of a value, every entity type.
+
+#[path = "entities/contacts.rs"]
+mod contacts;
+#[path = "entities/documents.rs"]
+mod documents;
+#[path = "entities/prices.rs"]
+mod prices;
+#[path = "entities/products.rs"]
+mod products;
+#[path = "entities/properties.rs"]
+mod properties;
+#[path = "entities/spellings.rs"]
+mod spellings;
+#[path = "entities/stock.rs"]
+mod stock;
+mod support;

@@ -1,0 +1,192 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+use tds_core::Clock;
+use tds_zoho::testkit::{
+    FakeZoho, Module, decimal,
+    demo::{self, Changes, Size},
+};
+use time::{OffsetDateTime, macros::datetime};
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> OffsetDateTime {
+        datetime!(2026-11-20 12:00 UTC)
+    }
+}
+
+async fn shop(percent: u64, seed: u64) -> FakeZoho {
+    let fake = FakeZoho::start().await;
+    fake.set_clock(Arc::new(Noon));
+    demo::organization(&fake, Size::percent(percent), seed);
+    fake
+}
+
+const MODULES: [Module; 6] = [
+    Module::Items,
+    Module::Contacts,
+    Module::Invoices,
+    Module::Bills,
+    Module::CreditNotes,
+    Module::PriceLists,
+];
+
+/// Everything the organization holds, as one text.
+fn fingerprint(fake: &FakeZoho) -> String {
+    fake.organization(|organization| {
+        let records = MODULES.into_iter().flat_map(|module| organization.records(module));
+        records.map(|record| Value::Object(record.clone()).to_string() + "\n").collect()
+    })
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_shop_and_the_same_events() {
+    let (one, two, other) = (shop(2, 1).await, shop(2, 1).await, shop(2, 9).await);
+    assert!(fingerprint(&one) == fingerprint(&two));
+    assert!(fingerprint(&one) != fingerprint(&other));
+    let (mut first, mut second) = (Changes::new(3), Changes::new(3));
+    for _ in 0..60 {
+        let body = |delivery: Option<tds_zoho::testkit::webhook::Delivery>| delivery.map(|d| d.body);
+        assert_eq!(body(first.next_change(&one)), body(second.next_change(&two)));
+    }
+    assert!(fingerprint(&one) == fingerprint(&two));
+}
+
+#[tokio::test]
+async fn the_shop_has_the_proportions_of_a_real_one() {
+    let fake = shop(10, 1).await;
+    assert_eq!(fake.count(Module::Items), 222);
+    assert_eq!(fake.count(Module::Contacts), 241 + 8);
+    assert_eq!(fake.count(Module::Invoices), 2_397);
+    assert_eq!(fake.count(Module::PriceLists), 8);
+    assert_eq!(fake.count(Module::Locations), 3);
+    let share = |matches: fn(&Value) -> bool| {
+        fake.organization(|organization| {
+            let items = organization.records(Module::Items).cloned().map(Value::Object);
+            items.filter(matches).count() * 100 / organization.count(Module::Items)
+        })
+    };
+    assert!((46..=66).contains(&share(|item| item["sku"] == "")), "without SKU");
+    assert!((30..=50).contains(&share(|item| item["status"] == "inactive")), "inactive");
+    assert!((12..=32).contains(&share(|item| decimal(&item["stock_on_hand"]) > Decimal::ZERO)), "in stock");
+    assert!(share(|item| decimal(&item["stock_on_hand"]) < Decimal::ZERO) < 10);
+    let text = fingerprint(&fake);
+    for present in ["\"currency_code\":\"IQD\"", "55555.00", "\"pricing_scheme\":\"volume\"", "شاحن", "Basra"]
+    {
+        assert!(text.contains(present), "{present}");
+    }
+}
+
+/// Checks that lines add up to documents, places to items, and invoices to what customers owe.
+fn assert_consistent(fake: &FakeZoho) {
+    fake.organization(|organization| {
+        let records = |module| organization.records(module).cloned().map(Value::Object);
+        let items: HashSet<String> = organization.ids(Module::Items).into_iter().collect();
+        let mut owed: HashMap<String, Decimal> = HashMap::new();
+        for document in [Module::Invoices, Module::Bills, Module::CreditNotes].into_iter().flat_map(records) {
+            let lines = document["line_items"].as_array().expect("lines");
+            assert!(!lines.is_empty());
+            let sum: Decimal = lines.iter().map(|line| decimal(&line["item_total"])).sum();
+            assert_eq!(sum, decimal(&document["total"]), "{document}");
+            for line in lines {
+                let full = decimal(&line["quantity"]) * decimal(&line["rate"]) - decimal(&line["discount"]);
+                assert_eq!(full.round_dp(2), decimal(&line["item_total"]));
+                assert!(items.contains(line["item_id"].as_str().unwrap_or_default()));
+            }
+            if let (Some(id), true) = (document["invoice_id"].as_str(), document["status"] != "draft") {
+                let balance = decimal(&document["balance"]);
+                let paid = decimal(&document["payment_made"]);
+                let is_void = document["status"] == "void";
+                assert!(is_void || balance + paid == decimal(&document["total"]), "{id}");
+                let customer = document["customer_id"].as_str().unwrap_or_default();
+                *owed.entry(customer.to_owned()).or_default() += balance;
+            }
+        }
+        for contact in records(Module::Contacts).filter(|contact| contact["contact_type"] == "customer") {
+            let id = contact["contact_id"].as_str().unwrap_or_default();
+            let owes = owed.get(id).copied().unwrap_or_default();
+            assert_eq!(decimal(&contact["outstanding_receivable_amount"]), owes, "{id}");
+        }
+        for item in records(Module::Items).filter(|item| item["locations"].is_array()) {
+            let places = item["locations"].as_array().expect("places");
+            let sum: Decimal = places.iter().map(|place| decimal(&place["location_stock_on_hand"])).sum();
+            assert_eq!(sum, decimal(&item["stock_on_hand"]));
+        }
+        for list in records(Module::PriceLists) {
+            for row in list["pricebook_items"].as_array().expect("rows") {
+                assert!(items.contains(row["item_id"].as_str().unwrap_or_default()));
+            }
+        }
+        let ids: HashSet<String> = MODULES.into_iter().flat_map(|module| organization.ids(module)).collect();
+        assert_eq!(ids.len(), MODULES.into_iter().map(|module| organization.count(module)).sum::<usize>());
+    });
+}
+
+#[tokio::test]
+async fn the_books_are_consistent_and_stay_so() {
+    let fake = shop(5, 4).await;
+    assert_consistent(&fake);
+    let mut changes = Changes::new(5);
+    let mut seen: HashSet<(String, String)> = HashSet::new();
+    for _ in 0..600 {
+        if let Some(delivery) = changes.next_change(&fake) {
+            assert!(serde_json::from_str::<Value>(&delivery.body).is_ok());
+            seen.insert((delivery.entity_path, delivery.event));
+        }
+    }
+    assert_consistent(&fake);
+    let expected = [
+        ("invoices", "created"),
+        ("invoices", "updated"),
+        ("products", "updated"),
+        ("customers", "created"),
+        ("customers", "deleted"),
+        ("stock", "created"),
+    ];
+    for (path, event) in expected {
+        assert!(seen.contains(&(path.to_owned(), event.to_owned())), "{path} {event} never happened");
+    }
+}
+
+#[tokio::test]
+async fn changes_of_an_empty_or_odd_organization_do_not_panic() {
+    let fake = FakeZoho::start().await;
+    let mut changes = Changes::new(1);
+    for _ in 0..50 {
+        changes.next_change(&fake);
+    }
+    for module in MODULES {
+        fake.put(module, serde_json::json!({"pricebook_items": 5, "locations": "?", "status": "active"}));
+    }
+    for _ in 0..200 {
+        changes.next_change(&fake);
+    }
+}
+
+#[tokio::test]
+async fn a_busy_shop_delivers_signed_webhooks_until_stopped() {
+    let fake = shop(1, 1).await;
+    let receiver = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(503)).up_to_n_times(2).mount(&receiver).await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200)).mount(&receiver).await;
+    let enough = async {
+        while receiver.received_requests().await.map_or(0, |requests| requests.len()) < 10 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let run =
+        demo::run_changes(fake, receiver.uri(), "TdsSecret0123456".into(), Duration::from_millis(1), enough);
+    assert_can_be_spawned(&run);
+    tokio::time::timeout(Duration::from_secs(30), run).await.expect("ten deliveries");
+    let requests = receiver.received_requests().await.expect("recorded");
+    assert!(requests.iter().all(|request| request.headers.contains_key("x-zoho-webhook-signature")));
+}
+
+fn assert_can_be_spawned(_: &impl Send) {}

@@ -1,0 +1,11 @@
+//! The simulated organization behaves as the real one does where that is known.
+
+mod demo;
+mod faults;
+mod limits;
+mod lists;
+mod recorded_keys;
+mod records;
+mod support;
+mod tokens;
+mod webhooks;

@@ -1,0 +1,11 @@
+//! Lists and whole records, from a simulated organization.
+
+#[path = "sources/changes.rs"]
+mod changes;
+#[path = "sources/envelopes.rs"]
+mod envelopes;
+#[path = "sources/fetching.rs"]
+mod fetching;
+#[path = "sources/listing.rs"]
+mod listing;
+mod support;

@@ -1,0 +1,94 @@
+//! Lesson 10: an unknown list was read as "0 rows, success".
+
+use serde_json::{Value, json};
+use tds_core::{ErrorKind, Retry};
+use tds_zoho::testkit::{FakeZoho, Fault};
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+
+use crate::{
+    listing::page,
+    support::{offline, online, source},
+};
+
+#[tokio::test]
+async fn an_answer_that_is_not_certainly_a_page_is_an_error_and_never_an_empty_page() {
+    let zoho = FakeZoho::start().await;
+    zoho.put_item(json!({"name":"Cable"}));
+    let client = online(&zoho);
+    for fault in [Fault::WrongEnvelope, Fault::MissingPageContext, Fault::EmptyPageWithMore] {
+        for source in tds_zoho::sources(&client) {
+            let is_item = ["products", "stock"].contains(&source.schema().entity.as_str());
+            let base = if is_item { "/inventory/v1" } else { "/books/v3" };
+            zoho.faults().next(base, 1, fault.clone());
+            let error = page(&*source, None, None).await.expect_err("no page");
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{fault:?} {}", source.schema().entity);
+            assert_eq!(error.retry(), Retry::Transient { retry_after: None });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_nobody_wrote_is_refused() {
+    let source = source(&offline(), "products");
+    for cursor in ["", "7", "{}", "{\"page\":0}", "{\"page\":4294967295}", "null"] {
+        let error = page(&*source, None, Some(cursor.to_owned())).await.expect_err(cursor);
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+}
+
+/// Answers every list of price lists with this body, whatever page is asked.
+async fn stubborn(body: Value) -> (MockServer, FakeZoho, std::sync::Arc<dyn tds_core::Source>) {
+    let zoho = FakeZoho::start().await;
+    let server = MockServer::start().await;
+    let list = Mock::given(matchers::path("/books/v3/pricebooks"));
+    list.respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
+    let credentials = zoho.credentials();
+    let mut config = tds_zoho::ZohoConfig::new(
+        credentials.client_id,
+        credentials.client_secret,
+        credentials.refresh_token,
+        credentials.organization_id,
+        tds_zoho::DataCenter::Us,
+    );
+    config.accounts_url = zoho.accounts_url();
+    config.api_url = Some(server.uri());
+    let client =
+        tds_zoho::ZohoClient::new(config, std::sync::Arc::new(tds_core::SystemClock)).expect("valid");
+    (server, zoho, source(&client, "prices"))
+}
+
+#[tokio::test]
+async fn the_same_page_twice_ends_the_list_with_an_error() {
+    let body = json!({"code":0,"pricebooks":[{"pricebook_id":"1"}],"page_context":{"has_more_page":true}});
+    let (_server, _zoho, source) = stubborn(body).await;
+    let first = page(&*source, None, None).await.expect("a page");
+    let error = page(&*source, None, first.next).await.expect_err("the same page");
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert!(error.to_string().contains("is the page before it"), "{error}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_number_is_an_error() {
+    let body =
+        json!({"code":0,"pricebooks":[{"pricebook_id":"1"}],"page_context":{"page":2,"has_more_page":true}});
+    let (_server, _zoho, source) = stubborn(body).await;
+    assert_eq!(page(&*source, None, None).await.expect_err("page 2").kind(), ErrorKind::Protocol);
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_say_whether_it_goes_on_is_an_error() {
+    for context in [json!({}), json!({"has_more_page":"perhaps"}), json!([]), json!("")] {
+        let (_server, _zoho, source) =
+            stubborn(json!({"code":0,"pricebooks":[],"page_context":context})).await;
+        assert_eq!(page(&*source, None, None).await.expect_err("unsure").kind(), ErrorKind::Protocol);
+    }
+}
+
+#[tokio::test]
+async fn the_page_context_may_be_an_array_and_a_row_may_be_no_object() {
+    let body = json!({"code":0,"pricebooks":[7],"page_context":[{"page":1,"has_more_page":false}]});
+    let (_server, _zoho, source) = stubborn(body).await;
+    let page = page(&*source, None, None).await.expect("a page");
+    assert!(page.next.is_none());
+    assert!(source.decode(page.rows[0].payload.as_ref().expect("the row")).is_err());
+}

@@ -1,0 +1,146 @@
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use tds_core::{Lane, ListPage, ListRequest, Listed, Result, Source, list_hash};
+use tds_zoho::testkit::{FakeZoho, Module};
+use time::OffsetDateTime;
+
+use crate::support::{entity, online, source};
+
+pub(crate) async fn page(
+    source: &dyn Source,
+    since: Option<OffsetDateTime>,
+    cursor: Option<String>,
+) -> Result<ListPage> {
+    source.list(&ListRequest { since, cursor, lane: Lane::Full }).await
+}
+
+/// The whole list, and how many pages it had.
+pub(crate) async fn all(source: &dyn Source, since: Option<OffsetDateTime>) -> (Vec<Listed>, usize) {
+    let (mut rows, mut pages, mut cursor) = (Vec::new(), 0, None);
+    loop {
+        let page = page(source, since, cursor).await.expect("a page");
+        rows.extend(page.rows);
+        pages += 1;
+        assert!(pages < 100, "the list has no end");
+        cursor = page.next;
+        if cursor.is_none() {
+            return (rows, pages);
+        }
+    }
+}
+
+pub(crate) fn ids(rows: &[Listed]) -> BTreeSet<String> {
+    rows.iter().map(|row| row.id.as_str().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_entity_type_is_listed_in_whole_with_inactive_records() {
+    let zoho = FakeZoho::start().await;
+    let client = online(&zoho);
+    for n in 0..3 {
+        let status = if n == 0 { "inactive" } else { "active" };
+        zoho.put_item(json!({"name":format!("Item {n}"),"status":status,"stock_on_hand":n}));
+        zoho.put_contact(json!({"contact_name":format!("C {n}"),"contact_type":"customer","status":status}));
+        zoho.put_contact(json!({"contact_name":format!("V {n}"),"contact_type":"vendor","status":status}));
+        zoho.put_invoice(json!({"invoice_number":n.to_string(),"status":"void"}));
+        zoho.put_bill(json!({"bill_number":n.to_string(),"status":"paid"}));
+        zoho.put_credit_note(json!({"creditnote_number":n.to_string(),"status":"closed"}));
+        zoho.put_price_list(json!({"name":n.to_string(),"status":status,"pricebook_items":[]}));
+    }
+    let sources = tds_zoho::sources(&client);
+    let names: Vec<&str> = sources.iter().map(|source| source.schema().entity.as_str()).collect();
+    assert_eq!(
+        names,
+        ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"]
+    );
+    for source in &sources {
+        assert_eq!(all(&**source, None).await.0.len(), 3, "{}", source.schema().entity);
+        assert!(source.profile().complete_list);
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_several_pages_is_read_to_its_end_and_goes_on_after_a_restart() {
+    let zoho = FakeZoho::start().await;
+    for n in 0..450 {
+        zoho.put_item(json!({"name":format!("Item {n:03}")}));
+    }
+    let expected: BTreeSet<String> = zoho.ids(Module::Items).into_iter().collect();
+    let first = page(&*source(&online(&zoho), "products"), None, None).await.expect("a page");
+    // Another process goes on with the cursor alone.
+    let other = source(&online(&zoho), "products");
+    let second = page(&*other, None, first.next).await.expect("a page");
+    let third = page(&*other, None, second.next).await.expect("a page");
+    assert!(third.next.is_none());
+    let rows = [first.rows, second.rows, third.rows].concat();
+    assert_eq!((rows.len(), ids(&rows)), (450, expected));
+}
+
+#[tokio::test]
+async fn a_row_carries_its_version_its_hash_and_its_payload() {
+    let zoho = FakeZoho::start().await;
+    zoho.put_invoice(json!({"invoice_number":"INV-1","status":"sent","total":5.00,
+        "last_modified_time":"2026-11-17T09:17:40+0300"}));
+    let source = source(&online(&zoho), "invoices");
+    let (rows, _) = all(&*source, None).await;
+    let record = source.decode(rows[0].payload.as_ref().expect("the row")).expect("readable");
+    assert_eq!(rows[0].version, Some(time::macros::datetime!(2026-11-17 06:17:40 UTC)));
+    assert_eq!(rows[0].hash, list_hash(&record));
+    assert_eq!(record.entity, entity("invoices"));
+}
+
+#[tokio::test]
+async fn stock_lists_ids_only_and_services_as_records_without_stock() {
+    let zoho = FakeZoho::start().await;
+    let cable = zoho.put_item(json!({"name":"Cable","stock_on_hand":3}));
+    zoho.put_item(json!({"name":"Repair","product_type":"service"}));
+    let source = source(&online(&zoho), "stock");
+    for row in all(&*source, None).await.0 {
+        assert_eq!(row.version, None);
+        match row.payload {
+            None => assert_eq!(row.id.as_str(), cable),
+            Some(payload) => {
+                assert!(source.decode(&payload).expect("readable").children["stock_levels"].is_empty());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_without_a_readable_id_is_listed_and_its_decoding_tells_why() {
+    let zoho = FakeZoho::start().await;
+    let good = zoho.put_bill(json!({"bill_number":"1"}));
+    let bad = zoho.put_bill(json!({"bill_number":"2"}));
+    zoho.update_silently(Module::Bills, &bad, json!({"bill_id": 1.5}));
+    let source = source(&online(&zoho), "bills");
+    let (rows, _) = all(&*source, None).await;
+    let broken = rows.iter().find(|row| row.id.as_str() != good).expect("listed too");
+    assert!(broken.id.as_str().starts_with("unreadable:") && broken.id.as_str().len() == 23, "{}", broken.id);
+    let error = source.decode(broken.payload.as_ref().expect("the row")).expect_err("no id");
+    assert!(error.to_string().contains("bill_id: 1.5"), "{error}");
+}
+
+#[tokio::test]
+async fn a_row_with_an_unreadable_value_keeps_its_id() {
+    let zoho = FakeZoho::start().await;
+    let id = zoho.put_item(json!({"name":"Cable","rate":"cheap"}));
+    let source = source(&online(&zoho), "products");
+    let (rows, _) = all(&*source, None).await;
+    assert_eq!(rows[0].id.as_str(), id);
+    assert!(source.decode(rows[0].payload.as_ref().expect("the row")).is_err());
+}
+
+#[tokio::test]
+async fn a_contact_in_the_wrong_list_is_still_what_it_is() {
+    let zoho = FakeZoho::start().await;
+    // Without a type of its own the list of either kind shows it.
+    let id = zoho.put_contact(json!({"contact_name":"Acme"}));
+    zoho.update_silently(Module::Contacts, &id, json!({"contact_type":"vendor"}));
+    let client = online(&zoho);
+    let (rows, _) = all(&*source(&client, "vendors"), None).await;
+    let customers = source(&client, "customers");
+    let record = customers.decode(rows[0].payload.as_ref().expect("the row")).expect("readable");
+    assert_eq!(record.entity, entity("vendors"));
+    assert_eq!(customers.profile().sibling, Some(entity("vendors")));
+}

@@ -1,0 +1,13 @@
+//! What Zoho pushes: signatures, and what is made of a body.
+
+#[path = "webhook/bodies.rs"]
+mod bodies;
+#[path = "webhook/contents.rs"]
+mod contents;
+#[path = "webhook/properties.rs"]
+mod properties;
+#[path = "webhook/signatures.rs"]
+mod signatures;
+#[path = "webhook/simulated.rs"]
+mod simulated;
+mod support;
