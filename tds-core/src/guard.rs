@@ -156,7 +156,9 @@ fn by_interval(state: &SyncState, read: &Read) -> Verdict {
     match read.observed {
         Observed::Push(_) => Verdict::Reread(RereadReason::Tie),
         Observed::Call(seen) if seen.is_after(&state.observed.interval()) => APPLY_ALL,
-        Observed::Call(seen) if outdated(state, &seen) => Verdict::Stale,
+        Observed::Call(seen) if outdated(state, &seen) && detail_outdated(state, read, &seen) => {
+            Verdict::Stale
+        }
         Observed::Call(_) => Verdict::Reread(RereadReason::Tie),
     }
 }
@@ -165,6 +167,11 @@ fn by_interval(state: &SyncState, read: &Read) -> Verdict {
 /// known: what it shows may be older than any call that was over by then.
 fn outdated(state: &SyncState, seen: &Interval) -> bool {
     matches!(state.observed, Observed::Call(accepted) if accepted.is_after(seen))
+}
+
+/// A list row that was seen later proves nothing about the columns that only a whole record shows.
+fn detail_outdated(state: &SyncState, read: &Read, seen: &Interval) -> bool {
+    read.shape == Shape::List || state.detail_seen.is_some_and(|accepted| accepted > seen.ended)
 }
 
 /// An older version: stale, unless it was seen later, which means that the source went back.

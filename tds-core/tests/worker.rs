@@ -34,9 +34,9 @@ impl EntityHandler for Scripted {
         let mut results = Vec::new();
         for item in batch {
             let id = item.key.id.as_str();
-            self.seen.lock().unwrap().push(id.to_owned());
+            self.seen.lock().expect("no panic while held").push(id.to_owned());
             if id.starts_with("gated") {
-                self.gate.acquire().await.unwrap().forget();
+                self.gate.acquire().await.expect("open").forget();
             }
             assert!(!id.starts_with("panic"), "the handler was told to panic");
             results.push(result_of(id, item.retry_count));

@@ -80,7 +80,10 @@ impl Program {
         let request = self
             .client
             .post(format!("{}/api/zoho/webhooks/products", self.base))
-            .header("x-zoho-webhook-signature", webhook::sign(&SecretString::from(SECRET), &[], body.as_bytes()))
+            .header(
+                "x-zoho-webhook-signature",
+                webhook::sign(&SecretString::from(SECRET), &[], body.as_bytes()),
+            )
             .body(body.to_owned());
         request.send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }

@@ -52,7 +52,7 @@ async fn an_unreadable_amount_in_the_middle_of_a_page() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_character_that_the_database_refuses() {
-    only_the_poison_is_missing(json!({"description": "before\u{0}after"}), "u0000").await;
+    only_the_poison_is_missing(json!({"description": "before\u{0}after"}), "U+0000").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -168,7 +168,7 @@ pub fn document(kind: Kind) -> Value {
         }
         Kind::CreditNote => {
             r#""creditnote_id":"460000000567114","creditnote_number":"CN-29","status":"open","customer_id":"460000000026049",
-            "customer_name":"شركة دجلة","updated_time":"2026-11-17T09:17:41+0300""#
+            "customer_name":"شركة دجلة","last_modified_time":"2026-11-17T09:17:41+0300""#
         }
     };
     literal(&format!("{{{own},{HEAD},\"line_items\":{LINES}}}"))

@@ -101,7 +101,10 @@ impl Shop {
             .client
             .post(format!("{}{path}", self.base))
             .header("content-type", "application/json")
-            .header("x-zoho-webhook-signature", webhook::sign(&SecretString::from(SECRET), &query, body.as_bytes()))
+            .header(
+                "x-zoho-webhook-signature",
+                webhook::sign(&SecretString::from(SECRET), &query, body.as_bytes()),
+            )
             .body(body.to_owned());
         self.answer(request).await
     }
@@ -214,7 +217,7 @@ pub fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -> HashM
         ("ZOHO_ORGANIZATION_ID", credentials.organization_id),
         ("ZOHO_ACCOUNTS_URL", zoho.accounts_url()),
         ("ZOHO_API_URL", zoho.api_url()),
-        ("ZOHO_REQUESTS_PER_MINUTE", "60000".to_owned()),
+        ("ZOHO_REQUESTS_PER_MINUTE", "10000".to_owned()),
         ("ZOHO_MAX_CONCURRENCY", "5".to_owned()),
         ("TDS_RETRY_BASE", "20ms".to_owned()),
         ("TDS_RETRY_MAX", "200ms".to_owned()),

@@ -130,7 +130,14 @@ impl Way {
 
     /// The default webhook body with the whole record.
     pub fn whole_body(&self, shop: &Shop) -> Value {
-        json!({"organization_id": shop.zoho.credentials().organization_id, self.envelope: self.record})
+        let mut record = self.record.clone();
+        if self.module == Module::CreditNotes {
+            // Zoho's details of credit notes spell it so.
+            let object = record.as_object_mut().expect("an object");
+            let time = object.remove("last_modified_time").expect("a time");
+            object.insert("updated_time".to_owned(), time);
+        }
+        json!({"organization_id": shop.zoho.credentials().organization_id, self.envelope: record})
     }
 
     /// A body that only names the record.

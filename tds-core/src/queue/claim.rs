@@ -1,0 +1,145 @@
+//! Claims and how they end.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Lane, Work};
+use crate::{EntityType, ItemId, LeaseToken, RecordKey, WorkerId};
+
+/// What a worker asks for.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// Who asks.
+    pub worker: WorkerId,
+    /// How many items at most.
+    pub limit: usize,
+    /// How long they are ours without renewal.
+    pub lease: Duration,
+    /// Only lanes at least as urgent as this one.
+    pub up_to: Lane,
+}
+
+/// An item in our hands until its lease ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The item.
+    pub id: ItemId,
+    /// Proof that it is ours.
+    pub token: LeaseToken,
+    /// The state of folding that we took; newer work arriving now makes it run once more.
+    pub generation: i64,
+    /// Which record.
+    pub key: RecordKey,
+    /// How urgent.
+    pub lane: Lane,
+    /// What to do.
+    pub work: Work,
+    /// Attempts that failed before this one.
+    pub retry_count: u32,
+    /// When the oldest waiting work of the item was queued.
+    pub queued_at: OffsetDateTime,
+}
+
+/// A claim, as short as can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The item.
+    pub id: ItemId,
+    /// Proof that it is ours.
+    pub token: LeaseToken,
+}
+
+/// How an item or an event ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Written to the target.
+    Applied,
+    /// The target had it already.
+    Unchanged,
+    /// Older than what the target has.
+    Stale,
+    /// Newer work of the same record took its place.
+    Superseded,
+    /// The record is gone at the source; the target carries a tombstone.
+    Deleted,
+    /// Nothing here handles it.
+    Ignored,
+    /// A person gave it up.
+    Discarded,
+}
+
+impl Outcome {
+    /// The name as it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Stale => "stale",
+            Self::Superseded => "superseded",
+            Self::Deleted => "deleted",
+            Self::Ignored => "ignored",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// The end of one claim.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// The claim.
+    pub lease: Lease,
+    /// The generation that was claimed.
+    pub generation: i64,
+    /// What becomes of the item.
+    pub settle: Settle,
+}
+
+/// What becomes of a claimed item. Work that arrived meanwhile always makes it pending again.
+#[derive(Clone, Debug)]
+pub enum Settle {
+    /// Done: to the archive, its events and runs told.
+    Complete(Outcome),
+    /// An attempt failed: status `failed`, again after the delay.
+    Retry {
+        /// How long to wait.
+        after: Duration,
+        /// Why, for a person.
+        error: String,
+    },
+    /// No attempt was spent: status `pending`, again after the delay.
+    Release {
+        /// How long to wait.
+        after: Duration,
+        /// Drop the payload: ask the source next time.
+        fetch: bool,
+        /// Why, for a person; `None` leaves the text of the item as it is.
+        reason: Option<String>,
+    },
+    /// Given up: status `dead_letter`, kept for a person.
+    DeadLetter {
+        /// Why, for a person.
+        error: String,
+    },
+    /// The record is of another entity type: its work, events and runs move there.
+    Redirect {
+        /// The right entity type.
+        to: EntityType,
+        /// What to do there.
+        work: Work,
+    },
+}
+
+/// What a settling call did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Settlements that took effect.
+    pub accepted: u64,
+    /// Of these, items that run once more because work arrived meanwhile.
+    pub again: u64,
+    /// Settlements whose claim was lost: without effect.
+    pub fenced: u64,
+}

@@ -1,0 +1,163 @@
+//! The queue as operators see it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{EntityType, InboxId, ItemId};
+
+/// Status of a queue item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemStatus {
+    /// Waits.
+    Pending,
+    /// In a worker's hands.
+    Processing,
+    /// Done.
+    Completed,
+    /// The last attempt failed and another is scheduled.
+    Failed,
+    /// Given up; waits for a person.
+    DeadLetter,
+}
+
+impl ItemStatus {
+    /// Every status.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::DeadLetter];
+
+    /// The name as it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Processing => "processing",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::DeadLetter => "dead_letter",
+        }
+    }
+}
+
+/// Which items an operator means. Empty: all.
+#[derive(Clone, Debug, Default)]
+pub struct ItemFilter {
+    /// Only these.
+    pub ids: Option<Vec<ItemId>>,
+    /// Only of this status.
+    pub status: Option<ItemStatus>,
+    /// Only of this entity type.
+    pub entity: Option<EntityType>,
+    /// Only with this text in the record id or the error, taken literally, without regard to case.
+    pub search: Option<String>,
+    /// Only queued at least this long ago.
+    pub older_than: Option<Duration>,
+}
+
+/// One page of a list, newest first.
+#[derive(Clone, Debug, Serialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` on the last.
+    pub next_cursor: Option<String>,
+}
+
+/// A queue item as operators see it: the columns of `tds_sync_queue` and a few more.
+#[derive(Clone, Debug, Serialize)]
+pub struct ItemView {
+    /// Its id.
+    pub id: ItemId,
+    /// The event whose payload it carries.
+    pub inbox_event_id: Option<InboxId>,
+    /// Kind of record.
+    pub entity_type: EntityType,
+    /// Local id, where known.
+    pub entity_id: Option<String>,
+    /// Id at the source.
+    pub zoho_entity_id: String,
+    /// Lower goes first.
+    pub priority: i16,
+    /// Where it stands.
+    pub status: ItemStatus,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Attempts that failed.
+    pub retry_count: u32,
+    /// The last error.
+    pub error_message: Option<String>,
+    /// When it was queued.
+    #[serde(with = "time::serde::rfc3339")]
+    pub queued_at: OffsetDateTime,
+    /// When the current or last attempt began.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub processing_started_at: Option<OffsetDateTime>,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub processing_completed_at: Option<OffsetDateTime>,
+    /// Not before.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub run_at: Option<OffsetDateTime>,
+    /// The payload that waits to be applied; only where one item is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<serde_json::Value>,
+    /// Earlier attempts, oldest first; only where one item is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Vec<AttemptView>>,
+}
+
+/// One ended attempt.
+#[derive(Clone, Debug, Serialize)]
+pub struct AttemptView {
+    /// 1 for the first.
+    pub attempt: u32,
+    /// When it began.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub started_at: Option<OffsetDateTime>,
+    /// When it ended.
+    #[serde(with = "time::serde::rfc3339")]
+    pub ended_at: OffsetDateTime,
+    /// Which worker.
+    pub worker: Option<String>,
+    /// `completed`, `retry`, `released`, `dead_letter`, `lease_lost`.
+    pub result: String,
+    /// Why.
+    pub error: Option<String>,
+}
+
+/// Counts by status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StatusCounts {
+    /// Waiting.
+    pub pending: i64,
+    /// In work.
+    pub processing: i64,
+    /// Done.
+    pub completed: i64,
+    /// Waiting for another attempt.
+    pub failed: i64,
+    /// Given up.
+    pub dead_letter: i64,
+}
+
+/// Counts of one entity type.
+pub type EntityCounts = BTreeMap<EntityType, StatusCounts>;
+
+/// The figures of `GET /api/zoho/sync/stats`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct QueueStats {
+    /// All entity types.
+    pub queue: StatusCounts,
+    /// Each entity type that has items.
+    pub by_entity: EntityCounts,
+    /// Mean of completion minus queueing, last 24 hours.
+    pub sync_delay_avg_seconds: Option<f64>,
+    /// Median of the same.
+    pub sync_delay_p50_seconds: Option<f64>,
+    /// 99th percentile of the same.
+    pub sync_delay_p99_seconds: Option<f64>,
+    /// Age of the oldest item that is due.
+    pub oldest_pending_seconds: Option<f64>,
+}
