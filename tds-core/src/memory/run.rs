@@ -177,6 +177,9 @@ impl State {
     }
 
     fn store_page(&mut self, id: RunId, page: PageCommit, now: OffsetDateTime) {
+        if self.runs.get(&id).is_some_and(|run| page.checkpoint.pages <= run.checkpoint.pages) {
+            return;
+        }
         let queued: HashSet<RecordId> = page.items.iter().map(|item| item.key.id.clone()).collect();
         if let Some(run) = self.runs.get_mut(&id) {
             for record in page.listed {

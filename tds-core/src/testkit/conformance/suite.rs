@@ -89,7 +89,8 @@ macro_rules! conformance {
             missing_records_are_those_that_no_page_listed_and_nobody_saw_since,
             held_deletions_end_the_run_with_errors_and_wait_for_a_person,
             held_deletions_are_not_released_beside_an_active_run,
-            what_the_sweep_found_is_committed_under_the_checkpoint_of_the_last_page,
+            what_the_sweep_found_is_one_more_page,
+            a_page_that_was_committed_before_changes_nothing,
         );
         $crate::conformance_topic!($make, schedule:
             one_process_leads_at_a_time,

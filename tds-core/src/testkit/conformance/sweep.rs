@@ -76,15 +76,28 @@ pub async fn held_deletions_are_not_released_beside_an_active_run(harness: &dyn 
     assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 1);
 }
 
-pub async fn what_the_sweep_found_is_committed_under_the_checkpoint_of_the_last_page(harness: &dyn Harness) {
+pub async fn what_the_sweep_found_is_one_more_page(harness: &dyn Harness) {
     let lease = started(harness, LONG).await;
     let id = lease.run.id;
     let mut listed = page(id, &["1"], 0, false);
     listed.checkpoint.listed = true;
-    let sweep = crate::PageCommit { checkpoint: listed.checkpoint.clone(), ..page(id, &["gone"], 1, true) };
+    let mut sweep =
+        crate::PageCommit { checkpoint: listed.checkpoint.clone(), ..page(id, &["gone"], 1, true) };
+    sweep.checkpoint.pages += 1;
     commit(harness, &lease, listed).await;
     commit(harness, &lease, sweep).await;
     finish_one(harness).await;
     let ended = reaches(harness, id, RunStatus::Completed).await;
     assert_eq!((ended.total_items, ended.processed_items), (2, 2));
+}
+
+pub async fn a_page_that_was_committed_before_changes_nothing(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1"], 1, false)).await;
+    commit(harness, &lease, page(id, &["1"], 1, false)).await;
+    let run = run(harness, id).await;
+    assert_eq!((run.total_items, run.pages), (1, 1));
+    finish_one(harness).await;
+    Case(harness).nothing_to_claim().await;
 }
