@@ -57,7 +57,10 @@ impl Program {
         tokio::spawn(async move {
             let mut lines = BufReader::new(log).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                eprintln!("server: {line}");
+                #[expect(clippy::print_stderr, reason = "shown where the test fails")]
+                {
+                    eprintln!("server: {line}");
+                }
             }
         });
         let client = Client::builder().no_proxy().build().expect("a client");

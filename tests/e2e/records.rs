@@ -8,7 +8,7 @@ fn literal(text: &str) -> Value {
 }
 
 /// An item with everything that a shop uses: Arabic text, exact amounts, two locations.
-pub fn item() -> Value {
+pub(crate) fn item() -> Value {
     literal(
         r#"{"item_id":"460000000027009","name":"كيبل شحن 3م","item_name":"كيبل شحن 3م","sku":"CBL-3","unit":"pcs",
         "status":"active","source":"user","item_type":"inventory","product_type":"goods","description":"أسود، \"USB-C\"",
@@ -30,7 +30,7 @@ pub fn item() -> Value {
 }
 
 /// The row of [`item`] in `erp.products`.
-pub fn item_row() -> Value {
+pub(crate) fn item_row() -> Value {
     literal(
         r#"{"zoho_id":"460000000027009","sku":"CBL-3","name":"كيبل شحن 3م","description":"أسود، \"USB-C\"","unit":"pcs",
         "status":"active","item_type":"inventory","product_type":"goods","rate":12500.00,"purchase_rate":9000.125,
@@ -43,7 +43,7 @@ pub fn item_row() -> Value {
 }
 
 /// The rows of [`item`] in `erp.stock_levels`, by location.
-pub fn stock_rows() -> Value {
+pub(crate) fn stock_rows() -> Value {
     literal(
         r#"[{"product_zoho_id":"460000000027009","location_zoho_id":"","location_name":null,"stock_on_hand":42.000000,
           "available_stock":40.000000,"actual_available_stock":38.000000,"committed_stock":2.000000},
@@ -55,7 +55,7 @@ pub fn stock_rows() -> Value {
 }
 
 /// A contact with addresses and a person; `kind` is `customer` or `vendor`.
-pub fn contact(kind: &str) -> Value {
+pub(crate) fn contact(kind: &str) -> Value {
     let (id, amounts) = if kind == "customer" {
         (
             "460000000026049",
@@ -81,7 +81,7 @@ pub fn contact(kind: &str) -> Value {
 }
 
 /// The row of [`contact`] in `erp.customers` or `erp.vendors`.
-pub fn contact_row(kind: &str) -> Value {
+pub(crate) fn contact_row(kind: &str) -> Value {
     let source = contact(kind);
     let mut row = literal(
         r#"{"name":"شركة دجلة للتجارة","company_name":"Dijla Trading","contact_sub_type":"business","status":"active",
@@ -118,17 +118,17 @@ const LINES: &str = r#"[{"line_item_id":"460000000567021","item_id":"46000000002
 
 /// The documents that have lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     Invoice,
     Bill,
     CreditNote,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Invoice, Self::Bill, Self::CreditNote];
+    pub(crate) const ALL: [Self; 3] = [Self::Invoice, Self::Bill, Self::CreditNote];
 
     /// Entity type, head table and path in one word.
-    pub fn entity(self) -> &'static str {
+    pub(crate) fn entity(self) -> &'static str {
         match self {
             Self::Invoice => "invoices",
             Self::Bill => "bills",
@@ -136,7 +136,7 @@ impl Kind {
         }
     }
 
-    pub fn lines_table(self) -> &'static str {
+    pub(crate) fn lines_table(self) -> &'static str {
         match self {
             Self::Invoice => "invoice_lines",
             Self::Bill => "bill_lines",
@@ -145,7 +145,7 @@ impl Kind {
     }
 
     /// The key of one record in Zoho's envelopes.
-    pub fn key(self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Invoice => "invoice",
             Self::Bill => "bill",
@@ -155,7 +155,7 @@ impl Kind {
 }
 
 /// A document with two lines.
-pub fn document(kind: Kind) -> Value {
+pub(crate) fn document(kind: Kind) -> Value {
     let own = match kind {
         Kind::Invoice => {
             r#""invoice_id":"460000000567114","invoice_number":"INV-00003","status":"sent","customer_id":"460000000026049",
@@ -175,7 +175,7 @@ pub fn document(kind: Kind) -> Value {
 }
 
 /// The row of [`document`] in its head table.
-pub fn document_row(kind: Kind) -> Value {
+pub(crate) fn document_row(kind: Kind) -> Value {
     let mut row = literal(
         r#"{"zoho_id":"460000000567114","reference_number":"SO-77","date":"2026-11-17","currency_code":"IQD","exchange_rate":1.00,
         "sub_total":25000.00,"tax_total":0.25,"total":25000.25,"balance":20000.25,
@@ -205,7 +205,7 @@ pub fn document_row(kind: Kind) -> Value {
 }
 
 /// The rows of [`document`] in its line table, by position.
-pub fn line_rows() -> Value {
+pub(crate) fn line_rows() -> Value {
     literal(
         r#"[{"document_zoho_id":"460000000567114","line_zoho_id":"460000000567021","position":1,"product_zoho_id":"460000000027009",
           "name":"كيبل شحن 3م","description":null,"unit":"pcs","quantity":2.00,"rate":12500.00,"discount":"5%","discount_amount":1250.00,
@@ -217,7 +217,7 @@ pub fn line_rows() -> Value {
 }
 
 /// A price list with a plain price, a discount and two quantity brackets.
-pub fn price_list() -> Value {
+pub(crate) fn price_list() -> Value {
     literal(
         r#"{"pricebook_id":"460000000870002","name":"جملة A","description":"","currency_id":"460000000000097","currency_code":"IQD",
         "decimal_place":0,"is_increase":false,"percentage":"","pricebook_rate":"","pricebook_type":"per_item","pricing_scheme":"volume",
@@ -231,7 +231,7 @@ pub fn price_list() -> Value {
 }
 
 /// The row of [`price_list`] in `erp.price_lists`.
-pub fn price_list_row() -> Value {
+pub(crate) fn price_list_row() -> Value {
     literal(
         r#"{"zoho_id":"460000000870002","name":"جملة A","description":null,"currency_code":"IQD","pricebook_type":"per_item",
         "pricing_scheme":"volume","sales_or_purchase_type":"sales","percentage":null,"is_increase":false,"rounding_type":"no_rounding",
@@ -240,7 +240,7 @@ pub fn price_list_row() -> Value {
 }
 
 /// The rows of [`price_list`] in `erp.price_list_items`, by product and start.
-pub fn price_rows() -> Value {
+pub(crate) fn price_rows() -> Value {
     literal(
         r#"[{"price_list_zoho_id":"460000000870002","product_zoho_id":"460000000027009","start_quantity":null,"end_quantity":null,"rate":11800.00,"discount":null},
          {"price_list_zoho_id":"460000000870002","product_zoho_id":"460000000027010","start_quantity":10.0,"end_quantity":19.0,"rate":15000.0,"discount":"5%"},

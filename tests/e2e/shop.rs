@@ -11,26 +11,26 @@ use tds_server::{App, Config, Need};
 use tds_zoho::{testkit::FakeZoho, webhook};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
-pub const SECRET: &str = "TdsSecret0123456";
-pub const TOKEN: &str = "an-operator-token-of-some-length";
+pub(crate) const SECRET: &str = "TdsSecret0123456";
+pub(crate) const TOKEN: &str = "an-operator-token-of-some-length";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Shop {
-    pub zoho: FakeZoho,
-    pub database: TestDatabase,
-    pub base: String,
+pub(crate) struct Shop {
+    pub(crate) zoho: FakeZoho,
+    pub(crate) database: TestDatabase,
+    pub(crate) base: String,
     client: Client,
     server: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     settings: HashMap<String, String>,
 }
 
 impl Shop {
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::open_with(&[]).await
     }
 
     /// Opens with further environment variables.
-    pub async fn open_with(more: &[(&str, &str)]) -> Self {
+    pub(crate) async fn open_with(more: &[(&str, &str)]) -> Self {
         let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
         let settings = settings(&zoho, database.url(), more);
         let client = Client::builder().no_proxy().build().expect("a client");
@@ -40,7 +40,7 @@ impl Shop {
     }
 
     /// Starts the server on the shop's database.
-    pub async fn start(&mut self) {
+    pub(crate) async fn start(&mut self) {
         let lookup = |name: &str| self.settings.get(name).cloned();
         let config = Config::from_lookup(lookup, Need::Serve).expect("the configuration is right");
         let app = App::build(config).await.expect("the server starts");
@@ -56,7 +56,7 @@ impl Shop {
     }
 
     /// Stops the server gracefully; the database and Zoho stay.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         if let Some((stop, task)) = self.server.take() {
             let _ = stop.send(());
             task.await.expect("the server ends");
@@ -64,15 +64,15 @@ impl Shop {
     }
 
     /// Sets a variable for the next start.
-    pub fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), value.to_owned());
     }
 
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         self.answer(self.client.get(format!("{}{path}", self.base))).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         self.answer(self.client.post(format!("{}{path}", self.base)).json(&body)).await
     }
 
@@ -84,12 +84,12 @@ impl Shop {
     }
 
     /// Sends a signed webhook; `path` may carry a query.
-    pub async fn webhook(&self, path: &str, body: &str) -> (StatusCode, Value) {
+    pub(crate) async fn webhook(&self, path: &str, body: &str) -> (StatusCode, Value) {
         self.signed(&format!("/api/zoho/webhooks/{path}"), body).await
     }
 
     /// Sends a signed body to any path.
-    pub async fn signed(&self, path: &str, body: &str) -> (StatusCode, Value) {
+    pub(crate) async fn signed(&self, path: &str, body: &str) -> (StatusCode, Value) {
         let query: Vec<(String, String)> = path
             .split_once('?')
             .map(|(_, query)| query.split('&').filter_map(|pair| pair.split_once('=')))
@@ -110,7 +110,7 @@ impl Shop {
     }
 
     /// Sends a webhook that must be accepted, and waits until all work is done.
-    pub async fn webhook_done(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn webhook_done(&self, path: &str, body: &Value) -> Value {
         let (status, answer) = self.webhook(path, &body.to_string()).await;
         assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("accepted")), "{answer}");
         self.settled().await;
@@ -118,14 +118,14 @@ impl Shop {
     }
 
     /// Runs a bulk sync to its end, which must be a good one.
-    pub async fn sync(&self, entity: &str, mode: &str) -> Value {
+    pub(crate) async fn sync(&self, entity: &str, mode: &str) -> Value {
         let run = self.sync_ended(entity, mode).await;
         assert_eq!(run["status"], "completed", "{run:#}");
         run
     }
 
     /// Runs a bulk sync to its end.
-    pub async fn sync_ended(&self, entity: &str, mode: &str) -> Value {
+    pub(crate) async fn sync_ended(&self, entity: &str, mode: &str) -> Value {
         let (status, answer) =
             self.post("/api/zoho/bulk-sync", json!({"entity_type": entity, "mode": mode})).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
@@ -133,7 +133,7 @@ impl Shop {
     }
 
     /// Waits until a run has ended.
-    pub async fn run_ended(&self, id: i64) -> Value {
+    pub(crate) async fn run_ended(&self, id: i64) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let (_, run) = self.get(&format!("/api/zoho/sync/runs/{id}")).await;
@@ -146,14 +146,14 @@ impl Shop {
     }
 
     /// Waits until nothing is pending, in work or waiting for a retry.
-    pub async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         let sql =
             "SELECT count(*)::text FROM tds_sync_queue WHERE status IN ('pending','processing','failed')";
         self.until(sql, "0").await;
     }
 
     /// Waits until a query answers this text.
-    pub async fn until(&self, sql: &str, wanted: &str) {
+    pub(crate) async fn until(&self, sql: &str, wanted: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let found = self.text(sql).await;
@@ -170,7 +170,7 @@ impl Shop {
     }
 
     /// The first column of the first row, as text.
-    pub async fn text(&self, sql: &str) -> Option<String> {
+    pub(crate) async fn text(&self, sql: &str) -> Option<String> {
         let row: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
             .fetch_optional(self.database.database().pool())
             .await
@@ -178,13 +178,13 @@ impl Shop {
         row.flatten()
     }
 
-    pub async fn count(&self, from: &str) -> i64 {
+    pub(crate) async fn count(&self, from: &str) -> i64 {
         let count = self.text(&format!("SELECT count(*)::text FROM {from}")).await.expect("a count");
         count.parse().expect("a number")
     }
 
     /// Rows as JSON whose numbers are PostgreSQL's own text.
-    pub async fn rows(&self, from: &str, order: &str) -> Vec<Value> {
+    pub(crate) async fn rows(&self, from: &str, order: &str) -> Vec<Value> {
         let sql =
             format!("SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY {order}), '[]')::text FROM {from} t");
         let text = self.text(&sql).await.expect("an array");
@@ -192,7 +192,7 @@ impl Shop {
     }
 
     /// The head row of a record.
-    pub async fn row(&self, table: &str, id: &str) -> Option<Value> {
+    pub(crate) async fn row(&self, table: &str, id: &str) -> Option<Value> {
         self.rows(&format!("(SELECT * FROM erp.{table} WHERE zoho_id = '{id}')"), "id").await.pop()
     }
 
@@ -204,7 +204,7 @@ impl Shop {
 }
 
 /// The environment of a server over this Zoho and this database, with limits out of the way.
-pub fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -> HashMap<String, String> {
+pub(crate) fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -> HashMap<String, String> {
     let credentials = zoho.credentials();
     let mut settings: HashMap<String, String> = [
         ("DATABASE_URL", database.to_owned()),
@@ -229,19 +229,19 @@ pub fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -> HashM
 }
 
 /// Pages of a list that were asked for, without the reads of single records below it.
-pub fn list_calls(zoho: &FakeZoho, path: &str) -> u64 {
+pub(crate) fn list_calls(zoho: &FakeZoho, path: &str) -> u64 {
     zoho.calls_to(path) - zoho.calls_to(&format!("{path}/"))
 }
 
 /// Asserts that a row has every expected column with exactly this value.
-pub fn assert_columns(row: &Value, expected: &Value) {
+pub(crate) fn assert_columns(row: &Value, expected: &Value) {
     for (column, value) in expected.as_object().expect("an object") {
         assert_eq!(row.get(column), Some(value), "column {column} of {row:#}");
     }
 }
 
 /// Asserts that rows are exactly these.
-pub fn assert_rows(rows: &[Value], expected: &Value) {
+pub(crate) fn assert_rows(rows: &[Value], expected: &Value) {
     let expected = expected.as_array().expect("an array");
     assert_eq!(rows.len(), expected.len(), "{rows:#?}");
     for (row, expected) in rows.iter().zip(expected) {

@@ -9,20 +9,20 @@ use crate::{
 };
 
 /// One entity type on its way from Zoho to its tables.
-pub struct Way {
-    pub entity: &'static str,
-    pub webhook: &'static str,
-    pub module: Module,
+pub(crate) struct Way {
+    pub(crate) entity: &'static str,
+    pub(crate) webhook: &'static str,
+    pub(crate) module: Module,
     /// The key of one record in Zoho's envelopes.
-    pub envelope: &'static str,
-    pub id_key: &'static str,
-    pub record: Value,
+    pub(crate) envelope: &'static str,
+    pub(crate) id_key: &'static str,
+    pub(crate) record: Value,
     /// A change that Zoho dates, and the column that shows it.
-    pub change: (Value, &'static str, Value),
+    pub(crate) change: (Value, &'static str, Value),
     /// A webhook with the whole record needs no read.
-    pub webhook_is_enough: bool,
+    pub(crate) webhook_is_enough: bool,
     /// Paths whose calls are reads of single records.
-    pub detail_path: &'static str,
+    pub(crate) detail_path: &'static str,
     kind: Table,
 }
 
@@ -35,7 +35,7 @@ enum Table {
 }
 
 impl Way {
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut ways = vec![Self::products(), Self::contacts("customer"), Self::contacts("vendor")];
         ways.extend(Kind::ALL.map(Self::documents));
         ways.extend([Self::stock(), Self::prices()]);
@@ -124,12 +124,12 @@ impl Way {
         }
     }
 
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         self.record[self.id_key].as_str().expect("an id")
     }
 
     /// The default webhook body with the whole record.
-    pub fn whole_body(&self, shop: &Shop) -> Value {
+    pub(crate) fn whole_body(&self, shop: &Shop) -> Value {
         let mut record = self.record.clone();
         if self.module == Module::CreditNotes {
             // Zoho's details of credit notes spell it so.
@@ -141,12 +141,12 @@ impl Way {
     }
 
     /// A body that only names the record.
-    pub fn naming_body(&self) -> Value {
+    pub(crate) fn naming_body(&self) -> Value {
         json!({self.envelope: {self.id_key: self.id()}})
     }
 
     /// Asserts that the tables show the record, every column.
-    pub async fn assert_landed(&self, shop: &Shop) {
+    pub(crate) async fn assert_landed(&self, shop: &Shop) {
         let id = self.id();
         match &self.kind {
             Table::Products => assert_columns(&self.head(shop).await, &records::item_row()),
@@ -174,12 +174,12 @@ impl Way {
     }
 
     /// The head row, which must be there.
-    pub async fn head(&self, shop: &Shop) -> Value {
+    pub(crate) async fn head(&self, shop: &Shop) -> Value {
         let table = self.head_table().expect("a head table");
         shop.row(table, self.id()).await.unwrap_or_else(|| panic!("no row of {} {}", self.entity, self.id()))
     }
 
-    pub fn head_table(&self) -> Option<&'static str> {
+    pub(crate) fn head_table(&self) -> Option<&'static str> {
         match self.kind {
             Table::Stock => None,
             Table::Prices => Some("price_lists"),
@@ -188,7 +188,7 @@ impl Way {
     }
 
     /// The value of the column that [`Way::change`] changes.
-    pub async fn changed_column(&self, shop: &Shop) -> Value {
+    pub(crate) async fn changed_column(&self, shop: &Shop) -> Value {
         let column = self.change.1;
         match self.kind {
             Table::Stock => shop.rows("erp.stock_levels", "location_zoho_id").await[0][column].clone(),
@@ -197,7 +197,7 @@ impl Way {
     }
 
     /// Asserts that the record is marked as gone.
-    pub async fn assert_gone(&self, shop: &Shop) {
+    pub(crate) async fn assert_gone(&self, shop: &Shop) {
         match self.kind {
             Table::Stock => assert_eq!(shop.count("erp.stock_levels").await, 0),
             _ => assert_ne!(
