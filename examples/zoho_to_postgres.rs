@@ -1,0 +1,101 @@
+//! Zoho to PostgreSQL in one program: a private PostgreSQL, a simulated Zoho organization, the whole engine.
+//!
+//! ```sh
+//! cargo run --example zoho_to_postgres
+//! ```
+//!
+//! With real credentials in `ZohoConfig` and a `DatabaseConfig` of your own this is a sync engine inside your
+//! program; `tds-server` adds the HTTP API, schedules and the command line.
+
+use std::{error::Error as StdError, sync::Arc, time::Duration};
+
+use tds_core::{
+    Bulk, BulkSettings, Clock, EntityType, Mirror, MirrorHandler, NewRun, Registry, RunType, ShutdownTrigger,
+    SyncRun, SystemClock, Worker, WorkerSettings,
+};
+use tds_postgres::{
+    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgMirror, PgStore, StoreSettings,
+};
+use tds_zoho::{
+    DataCenter, ZohoClient, ZohoConfig,
+    testkit::{FakeZoho, Module},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn StdError>> {
+    // Where the data comes from: here an organization with 30 items.
+    let fake = FakeZoho::start().await;
+    fake.generate(Module::Items, 30);
+    let credentials = fake.credentials();
+    let mut zoho = ZohoConfig::new(
+        credentials.client_id,
+        credentials.client_secret,
+        credentials.refresh_token,
+        credentials.organization_id,
+        DataCenter::Us,
+    );
+    zoho.accounts_url = fake.accounts_url();
+    zoho.api_url = Some(fake.api_url());
+
+    // Where it goes: here a private cluster, made from the PostgreSQL binaries of this machine.
+    let directory = std::env::temp_dir().join(format!("tds-example-{}", std::process::id()));
+    let cluster = EmbeddedCluster::start(&ClusterConfig::new(&directory)).await?;
+    let database = Database::connect(&DatabaseConfig::new(cluster.url())).await?;
+    database.migrate().await?;
+
+    // The engine: one source and one handler for each entity type, a worker and the bulk engine over one store.
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let client = ZohoClient::new(zoho, Arc::clone(&clock))?;
+    let store = Arc::new(PgStore::new(database.clone(), StoreSettings::default()));
+    let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
+    let registry = tds_zoho::sources(&client).into_iter().fold(Registry::new(), |registry, source| {
+        let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(&clock));
+        registry.with_source(source).with_handler(Arc::new(handler))
+    });
+    let (stop, shutdown) = ShutdownTrigger::new();
+    let worker = Worker::new(store.clone(), registry.clone(), WorkerSettings::default());
+    let settings = BulkSettings { poll: Duration::from_millis(50), ..BulkSettings::default() };
+    let bulk = Bulk::new(registry, store.clone(), mirror, clock, settings);
+    let working = tokio::spawn({
+        let shutdown = shutdown.clone();
+        async move { worker.run(shutdown).await }
+    });
+    let listing = tokio::spawn(async move { bulk.run(shutdown).await });
+
+    for entity in ["products", "stock"] {
+        let mut run = store
+            .create(NewRun {
+                entity: entity.parse::<EntityType>()?,
+                run_type: RunType::Full,
+                source_type: "zoho".into(),
+                since: None,
+                requested_by: "example".into(),
+            })
+            .await?;
+        while run.status.is_active() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            run = store.get_run(run.id).await?.ok_or("the run is gone")?;
+        }
+        report(&format!(
+            "{entity}: {} of {} records, {}",
+            run.processed_items,
+            run.total_items,
+            run.status.as_str()
+        ));
+    }
+    report(&format!("Zoho was called {} times", fake.calls()));
+
+    stop.shutdown();
+    working.await?;
+    listing.await?;
+    store.shutdown().await;
+    database.close().await;
+    cluster.stop().await?;
+    std::fs::remove_dir_all(&directory)?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "an example talks to its reader")]
+fn report(line: &str) {
+    println!("{line}");
+}
