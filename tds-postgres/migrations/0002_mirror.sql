@@ -15,6 +15,7 @@ CREATE TABLE tds_sync_records (
   deleted_at timestamptz, -- the record is known to be gone
   suspect jsonb, -- an implausible read that waits for its confirmation
   first_seen_at timestamptz NOT NULL DEFAULT now(),
+  local_id bigint, -- the head row's own id
   PRIMARY KEY (entity_type, zoho_id)
 );
 

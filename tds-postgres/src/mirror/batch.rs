@@ -66,6 +66,11 @@ impl Batch<'_> {
             })
             .collect();
         state::store(&mut tx, &self.schema.entity, &next).await?;
+        if let Some(head) = self.schema.head {
+            let new: Vec<&RecordId> =
+                reads.iter().map(|read| &read.key.id).filter(|id| !states.contains_key(*id)).collect();
+            state::link(&mut tx, &self.schema.entity, head, &new).await?;
+        }
         tx.commit().await?;
         Ok(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect())
     }

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use tds_core::{ContentHash, EntityType, Interval, Observed, RecordId, Suspect, SyncState};
 use time::OffsetDateTime;
 
-use crate::{Database, session::Tx};
+use crate::{Database, quote, session::Tx};
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -134,6 +134,29 @@ pub(super) async fn store(
     .bind(states.iter().map(|(_, state)| state.suspect.clone().map(Json)).collect::<Vec<_>>())
     .execute(tx)
     .await?;
+    Ok(())
+}
+
+/// Remembers the local ids of records that were not known before, for operators who know them by these.
+pub(super) async fn link(
+    tx: &mut Tx,
+    entity: &EntityType,
+    head: &str,
+    new: &[&RecordId],
+) -> Result<(), sqlx::Error> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE tds_sync_records AS s SET local_id = h.id FROM {} AS h
+          WHERE s.entity_type = $1 AND s.zoho_id = ANY($2) AND h.zoho_id = s.zoho_id",
+        quote::table(head)
+    );
+    sqlx::query(quote::statement(sql))
+        .bind(entity.as_str())
+        .bind(new.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
     Ok(())
 }
 

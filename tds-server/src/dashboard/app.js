@@ -45,18 +45,25 @@ const whole = (number) => number === null || number === undefined ? '–' : Numb
 function span(seconds) {
   if (seconds === null || seconds === undefined) return '–';
   if (seconds < 1) return Math.round(seconds * 1000) + ' ms';
-  if (seconds < 60) return (seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)) + ' s';
+  if (seconds < 60) return (seconds < 10 && !Number.isInteger(seconds) ? seconds.toFixed(1) : Math.round(seconds)) + ' s';
   if (seconds < 5400) return Math.round(seconds / 60) + ' min';
   if (seconds < 172800) return Math.round(seconds / 3600) + ' h';
   return Math.round(seconds / 86400) + ' d';
 }
 
+function since(time) {
+  const seconds = Math.max(0, (Date.now() - new Date(time)) / 1000);
+  return seconds < 2 ? 'now' : span(Math.round(seconds)) + ' ago';
+}
+
+// Grows old by itself: see `refresh`.
 function ago(time) {
   if (!time) return element('span', { class: 'muted' }, 'never');
-  const at = new Date(time);
-  const seconds = Math.max(0, (Date.now() - at) / 1000);
-  return element('span', { title: at.toLocaleString() }, seconds < 2 ? 'now' : span(Math.round(seconds)) + ' ago');
+  return element('time', { dateTime: time, title: new Date(time).toLocaleString() }, since(time));
 }
+
+const when = (time) => element('td', { class: 'when' }, ago(time));
+const note = (text) => text ? element('span', { class: 'sub note', title: text }, text.length > 140 ? text.slice(0, 140) + '…' : text) : null;
 
 const pill = (state, text) => element('span', { class: 'pill', 'data-state': state }, element('i'), text.replaceAll('_', ' '));
 
@@ -67,13 +74,15 @@ function count(number, tone) {
 // A table is only touched when something in it changed, so that focus and selection stay where they are.
 const shown = new Map();
 function fill(table, data, row, empty) {
-  const key = JSON.stringify(data) + '|' + Math.floor(Date.now() / 15000);
+  const key = JSON.stringify(data);
   if (shown.get(table) === key) return;
   const body = $(table).tBodies[0];
   if (shown.has(table) && body.contains(document.activeElement)) return;
   shown.set(table, key);
-  const columns = $(table).tHead.rows[0].cells.length;
-  body.replaceChildren(...(data.length ? data.map(row) : [element('tr', {}, element('td', { class: 'empty', colspan: columns }, empty))]));
+  const heads = [...$(table).tHead.rows[0].cells].map((cell) => cell.textContent);
+  body.replaceChildren(...(data.length ? data.map(row) : [element('tr', {}, element('td', { class: 'empty', colspan: heads.length }, empty))]));
+  // On a narrow screen the head is gone and each number names itself.
+  for (const line of body.rows) for (const cell of line.cells) cell.dataset.label = heads[cell.cellIndex];
 }
 
 function toast(text, bad) {
@@ -93,7 +102,9 @@ async function act(button, run, question) {
   if (question && !window.confirm(question)) return;
   button.disabled = true;
   try {
-    toast(await run());
+    const done = await run();
+    if (done === null) return;
+    toast(done);
     button.blur();
     shown.clear();
     await refresh();
@@ -145,7 +156,7 @@ function showStats(stats) {
 function entityRow({ name, counts, last }) {
   const paused = Boolean(last.paused_since);
   const title = element('td', { class: 'name' }, name.replaceAll('_', ' '), paused ? pill('paused', 'paused') : null);
-  const synced = element('td', {}, ago(last.last_success_at));
+  const synced = when(last.last_success_at);
   if (last.last_run_status && last.last_run_status !== 'completed') {
     synced.append(element('span', { class: 'sub' }, 'last run: ' + last.last_run_status.replaceAll('_', ' ')));
   }
@@ -153,28 +164,41 @@ function entityRow({ name, counts, last }) {
     ? action('Resume', async () => { await call('POST', '/api/zoho/sync/resume', { entity_type: name }); return name + ' goes on'; }, { name: 'Resume ' + name })
     : action('Pause', async () => { await call('POST', '/api/zoho/sync/pause', { entity_type: name }); return name + ' is paused; events are still kept'; }, { name: 'Pause ' + name });
   return element('tr', {}, title, count(counts.pending), count(counts.processing), count(counts.failed, 'warn'), count(counts.dead_letter, 'bad'), count(counts.completed),
-    synced, element('td', {}, ago(last.last_received_at)),
+    synced, when(last.last_received_at),
     element('td', { class: 'actions' }, action('Sync', () => startSync(name, 'incremental'), { name: 'Sync changes of ' + name }), pausing));
 }
 
 function letterRow(item) {
   const path = '/api/zoho/sync/queue/' + item.id;
   const record = element('td', {}, item.entity_type.replaceAll('_', ' '), element('span', { class: 'sub' }, item.zoho_entity_id));
-  return element('tr', {}, record, element('td', { class: 'reason' }, item.error_message || 'no reason was stored'), count(item.retry_count), element('td', {}, ago(item.queued_at)),
+  return element('tr', {}, record, element('td', { class: 'reason' }, item.error_message || 'no reason was stored'), count(item.retry_count), when(item.queued_at),
     element('td', { class: 'actions' },
+      action('Details', async () => { await showDetails(path); return null; }, { name: 'Details of item ' + item.id }),
       action('Retry', async () => items(await call('POST', path + '/retry')) + ' will be tried again', { name: 'Retry item ' + item.id }),
       action('Discard', async () => items(await call('POST', path + '/discard')) + ' discarded',
         { danger: true, name: 'Discard item ' + item.id, confirm: 'Give up ' + item.entity_type + ' ' + item.zoho_entity_id + ' for good? The reason is kept.' })));
+}
+
+async function showDetails(path) {
+  const item = await call('GET', path);
+  $('details-title').textContent = item.entity_type.replaceAll('_', ' ') + ' ' + item.zoho_entity_id;
+  $('details-reason').textContent = item.error_message || 'No reason was stored.';
+  const attempts = item.attempts || [];
+  $('details-attempts').replaceChildren(...attempts.map((attempt) =>
+    element('li', {}, new Date(attempt.ended_at).toLocaleString() + ', ' + attempt.result.replaceAll('_', ' ') + (attempt.error ? ': ' + attempt.error : ''))));
+  const payload = item.payload === undefined ? 'None: it is read from Zoho.' : item.payload;
+  $('details-payload').textContent = typeof payload === 'string' ? payload : JSON.stringify(payload, null, 2);
+  $('details').showModal();
 }
 
 function runRow(run) {
   const path = '/api/zoho/sync/runs/' + run.id;
   const active = run.status === 'pending' || run.status === 'running';
   const name = element('td', {}, '#' + run.id + ' ' + run.entity_type.replaceAll('_', ' '), element('span', { class: 'sub' }, run.run_type + (run.requested_by ? ', by ' + run.requested_by : '')));
-  const status = element('td', {}, pill(run.status, run.status));
-  if (run.error_log) status.title = run.error_log;
   const numbers = whole(run.processed_items) + ' of ' + whole(run.total_items) + (run.failed_items ? ', ' + whole(run.failed_items) + ' dead' : '');
-  const progress = element('td', {}, active ? element('progress', { max: 100, value: run.progress_percent, 'aria-label': 'Progress of run ' + run.id }) : null, element('span', { class: 'sub' }, numbers));
+  const status = element('td', { class: 'state' }, pill(run.status, run.status),
+    active ? element('progress', { max: 100, value: run.progress_percent, 'aria-label': 'Progress of run ' + run.id }) : null,
+    element('span', { class: 'sub' }, numbers), note(run.error_log));
   const actions = element('td', { class: 'actions' });
   if (active) {
     actions.append(action('Cancel', async () => { await call('POST', path + '/cancel'); return 'Run ' + run.id + ' cancelled'; }, { danger: true, name: 'Cancel run ' + run.id }));
@@ -184,22 +208,22 @@ function runRow(run) {
   } else if (run.status === 'failed' || run.status === 'cancelled') {
     actions.append(action('Resume', async () => { await call('POST', path + '/resume'); return 'Run ' + run.id + ' goes on'; }, { name: 'Resume run ' + run.id }));
   }
-  return element('tr', {}, name, status, progress, element('td', {}, ago(run.started_at || run.created_at)), actions);
+  return element('tr', {}, name, status, when(run.started_at || run.created_at), actions);
 }
 
 function eventRow(event) {
-  const status = element('td', {}, pill(event.status, event.outcome || event.status));
-  if (event.error_message) status.title = event.error_message;
+  const status = element('td', { class: 'state' }, pill(event.status, event.outcome || event.status), note(event.error_message));
   return element('tr', {}, element('td', {}, event.entity_type.replaceAll('_', ' '), element('span', { class: 'sub' }, event.event_type)),
-    element('td', {}, event.entity_id || '–'), status, element('td', {}, ago(event.received_at)));
+    element('td', {}, event.entity_id || '–'), status, when(event.received_at));
 }
 
 // --- the loop ---------------------------------------------------------------------------------------------------
 
 async function refresh() {
   showHealth(await call('GET', '/health'));
-  const [stats, runs, events, letters, inbox] = await Promise.all([
-    call('GET', '/api/zoho/sync/stats'),
+  // Alone at first: without a valid token one refusal is enough.
+  const stats = await call('GET', '/api/zoho/sync/stats');
+  const [runs, events, letters, inbox] = await Promise.all([
     call('GET', '/api/zoho/sync/runs?limit=10'),
     call('GET', '/api/zoho/webhooks/inbox?limit=12'),
     call('GET', '/api/zoho/sync/queue?status=dead_letter&limit=20'),
@@ -212,6 +236,7 @@ async function refresh() {
   fill('runs', runs.runs, runRow, 'No run yet. Start one above.');
   fill('events', events.items, eventRow, 'No webhook has come yet.');
   fill('letters', letters.items, letterRow, 'Nothing needs a person.');
+  for (const time of document.querySelectorAll('main time')) time.textContent = since(time.dateTime);
   $('retry-all').disabled = letters.items.length === 0;
   $('sign-out').hidden = !sessionStorage.getItem(KEY);
   $('updated').textContent = 'updated ' + new Date().toLocaleTimeString();
@@ -247,6 +272,7 @@ $('sign-in-form').addEventListener('submit', (event) => {
   signingIn = false;
   tick();
 });
+$('details-close').addEventListener('click', () => $('details').close());
 $('sign-out').addEventListener('click', () => askForToken(''));
 $('retry-all').addEventListener('click', (event) => act(event.currentTarget,
   async () => items(await call('POST', '/api/zoho/sync/queue/retry', { status: 'dead_letter' })) + ' will be tried again', 'Try all dead letters again?'));
