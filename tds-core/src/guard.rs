@@ -4,6 +4,14 @@
 //! same version. The guard therefore also knows *when* each state was seen, and asks again where two
 //! sightings overlap.
 
+mod settled;
+mod shrink;
+mod state;
+mod suspect;
+
+pub use shrink::{guard_sets, is_suspicious_shrink};
+pub use suspect::Suspect;
+
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
@@ -34,15 +42,6 @@ pub struct SyncState {
     pub deleted: bool,
     /// A later read that showed something implausible; a second such read confirms it.
     pub suspect: Option<Suspect>,
-}
-
-/// An implausible read that waits for its confirmation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Suspect {
-    /// The version it showed.
-    pub version: Option<OffsetDateTime>,
-    /// Why it was not believed.
-    pub reason: RereadReason,
 }
 
 /// Why the record has to be read once more.
@@ -180,8 +179,10 @@ fn older(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     if !seen.is_after(&state.observed.interval()) {
         return Verdict::Stale;
     }
-    let confirmed = state.suspect.as_ref().is_some_and(|suspect| {
-        suspect.reason == RereadReason::SourceWentBack && suspect.version == record.version
-    });
-    if confirmed { APPLY_ALL } else { Verdict::Reread(RereadReason::SourceWentBack) }
+    let confirms = |suspect: &Suspect| suspect.is_confirmed_by(RereadReason::SourceWentBack, read, record);
+    if state.suspect.as_ref().is_some_and(confirms) {
+        APPLY_ALL
+    } else {
+        Verdict::Reread(RereadReason::SourceWentBack)
+    }
 }

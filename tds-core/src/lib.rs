@@ -28,7 +28,9 @@ pub use bulk::{Bulk, BulkSettings, RowPlan, deletion_limit, plan_row};
 pub use clock::{Clock, SystemClock};
 pub use entity::{EntityType, InvalidEntityType};
 pub use error::{Error, ErrorKind, Result, Retry};
-pub use guard::{RereadReason, Suspect, SyncState, Verdict, guard, needs_detail};
+pub use guard::{
+    RereadReason, Suspect, SyncState, Verdict, guard, guard_sets, is_suspicious_shrink, needs_detail,
+};
 pub use handler::{Done, EntityHandler, Handled, MirrorHandler};
 pub use hash::{ContentHash, content_hash, event_id, list_hash, volatile_hash};
 pub use ids::{InboxId, ItemId, LeaseToken, RecordId, RecordKey, RunId, WorkerId};
@@ -38,9 +40,9 @@ pub use inbox::{
 };
 pub use mirror::{Applied, Child, Mirror, MirrorSchema};
 pub use queue::{
-    AttemptView, Cause, ClaimRequest, Claimed, EntityCounts, ItemFilter, ItemStatus, ItemView, Lane, Lease,
-    NewItem, Outcome, Page, Queue, QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts,
-    Work, fold,
+    AttemptView, Cause, ClaimRequest, Claimed, EntityCounts, EntityDelays, ItemFilter, ItemStatus, ItemView,
+    Lane, Lease, NewItem, Outcome, Page, Queue, QueueOperator, QueueStats, Settle, Settled, Settlement,
+    StatusCounts, Work, fold,
 };
 pub use record::{Content, Fields, Interval, Observed, Payload, Read, Record, Shape, SourcePayload};
 pub use registry::Registry;

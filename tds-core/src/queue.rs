@@ -11,7 +11,10 @@ use time::OffsetDateTime;
 
 pub use self::{
     claim::{ClaimRequest, Claimed, Lease, Outcome, Settle, Settled, Settlement},
-    view::{AttemptView, EntityCounts, ItemFilter, ItemStatus, ItemView, Page, QueueStats, StatusCounts},
+    view::{
+        AttemptView, EntityCounts, EntityDelays, ItemFilter, ItemStatus, ItemView, Page, QueueStats,
+        StatusCounts,
+    },
     work::{Cause, Lane, NewItem, Work, fold},
 };
 use crate::{EntityType, ItemId, Result};

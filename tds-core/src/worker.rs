@@ -12,6 +12,8 @@ mod settler;
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::task::JoinSet;
+
 use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
 use crate::{Lane, Queue, Registry, RetryPolicy, Shutdown, WorkerId};
 
@@ -29,7 +31,8 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// The rule for failed items.
     pub policy: RetryPolicy,
-    /// How long batches in work may go on after the signal.
+    /// How long batches in work may go on after the signal. A quarter of it comes on top, for results that
+    /// could not be stored so far.
     pub grace: Duration,
     /// The longest rest between two looks at an empty queue.
     pub poll: Duration,
@@ -86,17 +89,40 @@ impl Worker {
             leases,
             settler,
         });
-        let pumps: Vec<_> =
-            self.lanes().into_iter().map(|lanes| self.pump(lanes, &runner, &shutdown)).collect();
-        for pump in pumps {
-            if let Err(error) = pump.await {
-                tracing::error!(%error, "a pump of the worker died");
-            }
+        let mut pumps = JoinSet::new();
+        for lanes in self.lanes() {
+            pumps.spawn(self.pump(lanes, &runner).run(shutdown.clone()));
         }
-        // The last settler handle goes with the runner; the settling task then ends with what it has.
-        drop(runner);
-        let _ = tokio::time::timeout(self.settings.lease, settling).await;
+        self.wait_for(&mut pumps, &shutdown).await;
+        // The last settler handle goes with pumps and runner; the settling task then ends with what it has.
+        drop((pumps, runner));
+        let stop_settling = settling.abort_handle();
+        // A settling that repeats itself has had the grace already: little more is worth waiting for.
+        if tokio::time::timeout(self.settings.grace / 4, settling).await.is_err() {
+            tracing::warn!("results could not be stored in time; their items come again");
+            stop_settling.abort();
+        }
         renewal.abort();
+    }
+
+    /// Returns when all pumps have ended, or one grace after the signal: a claim may hang in the database.
+    async fn wait_for(&self, pumps: &mut JoinSet<()>, shutdown: &Shutdown) {
+        let all = async {
+            while let Some(ended) = pumps.join_next().await {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a pump of the worker died");
+                }
+            }
+        };
+        let too_late = async {
+            shutdown.wait().await;
+            tokio::time::sleep(self.settings.grace).await;
+        };
+        tokio::select! {
+            biased;
+            () = all => {}
+            () = too_late => tracing::warn!("batches still in work after the grace; their items will be claimed again"),
+        }
     }
 
     /// One slot is kept for what was pushed, so that a long bulk batch never makes a webhook wait.
@@ -107,21 +133,15 @@ impl Worker {
         }
     }
 
-    fn pump(
-        &self,
-        (up_to, slots): (Lane, usize),
-        runner: &Arc<ChunkRunner>,
-        shutdown: &Shutdown,
-    ) -> tokio::task::JoinHandle<()> {
-        let pump = Pump {
+    fn pump(&self, (up_to, slots): (Lane, usize), runner: &Arc<ChunkRunner>) -> Pump {
+        Pump {
             queue: Arc::clone(&self.queue),
             runner: Arc::clone(runner),
             settings: self.settings.clone(),
             up_to,
             slots,
             random: Arc::clone(&self.random),
-        };
-        tokio::spawn(pump.run(shutdown.clone()))
+        }
     }
 }
 

@@ -16,7 +16,8 @@ pub enum RowPlan {
 /// Decides on a listed row.
 ///
 /// A row is skipped only where its whole content equals the accepted row's and no detail is due. A full
-/// sync reads details again where the list does not move with every change of them.
+/// sync reads details again where the list does not move with every change of them, and those that were
+/// only pushed or were read so soon after the change that another may hide behind the same version.
 #[must_use]
 pub fn plan_row(
     state: Option<&SyncState>,
@@ -30,7 +31,7 @@ pub fn plan_row(
         listed.payload.is_some() && !state.deleted && state.list_hash.as_ref() == Some(&listed.hash);
     let max_age = profile.detail_max_age.and_then(|age| time::Duration::try_from(age).ok());
     let detail_due = profile.needs_detail
-        && (run_type == RunType::Full && max_age.is_some()
+        && (run_type == RunType::Full && (max_age.is_some() || !state.is_settled())
             || needs_detail(Some(state), listed.version, now, max_age));
     if same_row && !detail_due { RowPlan::Unchanged } else { RowPlan::Queue }
 }
@@ -63,7 +64,7 @@ mod tests {
             list_hash: Some(ContentHash::of_bytes(b"row")),
             detail_hash: Some(ContentHash::of_bytes(b"detail")),
             detail_version: Some(SEEN),
-            detail_seen: Some(SEEN),
+            detail_seen: Some(SEEN + time::Duration::MINUTE),
             volatile_hash: None,
             volatile_seen: None,
             deleted: false,
@@ -130,6 +131,14 @@ mod tests {
         assert_eq!(plan(Some(&state), &row, &daily, RunType::Incremental), RowPlan::Unchanged);
         assert_eq!(plan(Some(&state), &row, &half_hourly, RunType::Incremental), RowPlan::Queue);
         assert_eq!(plan(Some(&state), &row, &daily, RunType::Full), RowPlan::Queue);
+    }
+
+    #[test]
+    fn a_full_sync_reads_details_behind_whose_version_another_edit_may_hide() {
+        let (row, mut state) = (listed(b"row", SEEN), state());
+        state.detail_seen = Some(SEEN);
+        assert_eq!(plan(Some(&state), &row, &profile(true, None), RunType::Incremental), RowPlan::Unchanged);
+        assert_eq!(plan(Some(&state), &row, &profile(true, None), RunType::Full), RowPlan::Queue);
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl MirrorHandler {
         payload.shape == Shape::List
             && profile.needs_detail
             // A full sync reads every such detail: the planner queued the row for that reason.
-            && (item.lane == Lane::Full && max_age.is_some()
+            && (item.lane == Lane::Full && (max_age.is_some() || state.is_some_and(|state| !state.is_settled()))
                 || needs_detail(state, item.work.version, self.clock.now(), max_age))
     }
 

@@ -11,8 +11,8 @@ use super::{
     view::{below, count, page},
 };
 use crate::{
-    EntityType, EventStatus, ItemFilter, ItemId, ItemStatus, ItemView, Outcome, Page, QueueOperator,
-    QueueStats, Result, StatusCounts,
+    EntityDelays, EntityType, EventStatus, ItemFilter, ItemId, ItemStatus, ItemView, Outcome, Page,
+    QueueOperator, QueueStats, Result, StatusCounts,
 };
 
 #[async_trait]
@@ -89,28 +89,34 @@ impl State {
     fn stats(&self, now: OffsetDateTime) -> QueueStats {
         let mut stats = QueueStats::default();
         let day_ago = now - time::Duration::DAY;
-        let mut delays = Vec::new();
+        let mut delays: BTreeMap<&EntityType, Vec<f64>> = BTreeMap::new();
         for item in self.items.values() {
             note(&mut stats.queue, item.status);
             note(stats.by_entity.entry(item.key.entity.clone()).or_default(), item.status);
             if item.status == ItemStatus::Completed
                 && let Some(ended_at) = item.ended_at.filter(|ended_at| *ended_at > day_ago)
             {
-                delays.push((ended_at - item.queued_at).as_seconds_f64());
+                let delay = (ended_at - item.queued_at).as_seconds_f64();
+                delays.entry(&item.key.entity).or_default().push(delay);
             }
         }
-        delays.sort_by(f64::total_cmp);
-        stats.sync_delay_avg_seconds = mean(&delays);
-        stats.sync_delay_p50_seconds = percentile(&delays, 50);
-        stats.sync_delay_p99_seconds = percentile(&delays, 99);
-        stats.oldest_pending_seconds = self.oldest_due(now);
+        for entity in stats.by_entity.keys() {
+            let known = delays.get(entity).cloned().unwrap_or_default();
+            stats.delays.insert(entity.clone(), of_delays(known, self.oldest_due(Some(entity), now)));
+        }
+        let all = of_delays(delays.into_values().flatten().collect(), self.oldest_due(None, now));
+        stats.sync_delay_avg_seconds = all.avg;
+        stats.sync_delay_p50_seconds = all.p50;
+        stats.sync_delay_p99_seconds = all.p99;
+        stats.oldest_pending_seconds = all.oldest;
         stats
     }
 
-    fn oldest_due(&self, now: OffsetDateTime) -> Option<f64> {
+    fn oldest_due(&self, entity: Option<&EntityType>, now: OffsetDateTime) -> Option<f64> {
         let waiting = self.items.values().filter(|item| {
             matches!(item.status, ItemStatus::Pending | ItemStatus::Failed) && item.run_at <= now
         });
+        let waiting = waiting.filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
         waiting.map(|item| (now - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
     }
 
@@ -149,6 +155,11 @@ fn note(counts: &mut StatusCounts, status: ItemStatus) {
         ItemStatus::DeadLetter => &mut counts.dead_letter,
     };
     *counter += 1;
+}
+
+fn of_delays(mut delays: Vec<f64>, oldest: Option<f64>) -> EntityDelays {
+    delays.sort_by(f64::total_cmp);
+    EntityDelays { avg: mean(&delays), p50: percentile(&delays, 50), p99: percentile(&delays, 99), oldest }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean of seconds needs no more than a float has")]

@@ -160,4 +160,20 @@ pub struct QueueStats {
     pub sync_delay_p99_seconds: Option<f64>,
     /// Age of the oldest item that is due.
     pub oldest_pending_seconds: Option<f64>,
+    /// The same of each entity type that has any; for metrics.
+    #[serde(skip)]
+    pub delays: BTreeMap<EntityType, EntityDelays>,
+}
+
+/// Delays of one entity type, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct EntityDelays {
+    /// Mean of completion minus queueing, last 24 hours.
+    pub avg: Option<f64>,
+    /// Median of the same.
+    pub p50: Option<f64>,
+    /// 99th percentile of the same.
+    pub p99: Option<f64>,
+    /// Age of the oldest item that is due.
+    pub oldest: Option<f64>,
 }

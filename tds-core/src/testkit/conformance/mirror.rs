@@ -81,6 +81,18 @@ pub async fn the_same_again_is_unchanged_and_moves_the_time_of_the_sighting(harn
     assert_eq!(states[&RecordId::new("1")].observed, call(20));
 }
 
+pub async fn a_newer_version_that_shows_nothing_new_is_unchanged(harness: &dyn Harness) {
+    let first = named("lamp", 1).read(at(10), at(11));
+    let mut second = named("lamp", 2).read(at(20), at(21));
+    if let (Content::Present(old), Content::Present(new)) = (&first.content, &mut second.content) {
+        new.raw = old.raw.clone();
+    }
+    assert_eq!(applied(harness, &PRODUCT_SCHEMA, first).await, APPLIED);
+    assert_eq!(applied(harness, &PRODUCT_SCHEMA, second).await, UNCHANGED);
+    let states = Case(harness).states(&PRODUCTS, &["1"]).await;
+    assert_eq!(states[&RecordId::new("1")].version, Some(at(2)), "the guard knows the new version");
+}
+
 pub async fn equal_versions_with_other_content_go_by_the_time_of_the_sighting(harness: &dyn Harness) {
     applied(harness, &PRODUCT_SCHEMA, named("one", 1).read(at(20), at(30))).await;
     let before = named("two", 1).read(at(10), at(15));
@@ -101,6 +113,8 @@ pub async fn a_source_that_goes_back_is_believed_when_a_second_read_confirms_it(
     let first = applied(harness, &PRODUCT_SCHEMA, back().read(at(20), at(21))).await;
     assert_eq!(first, Applied::Reread(RereadReason::SourceWentBack));
     assert_eq!(name(harness).await.as_deref(), Some("newer"));
+    let same = applied(harness, &PRODUCT_SCHEMA, back().read(at(20), at(21))).await;
+    assert_eq!(same, Applied::Reread(RereadReason::SourceWentBack), "one look confirms nothing by itself");
     assert_eq!(applied(harness, &PRODUCT_SCHEMA, back().read(at(30), at(31))).await, APPLIED);
     assert_eq!(name(harness).await.as_deref(), Some("older"));
 }
@@ -178,7 +192,9 @@ pub async fn children_are_replaced_as_a_set_and_stay_where_a_read_does_not_show_
     assert!(lines().await.is_empty());
 }
 
-pub async fn a_set_that_shrinks_much_is_believed_when_a_second_read_shows_it_too(harness: &dyn Harness) {
+pub async fn a_set_that_shrinks_much_is_believed_when_a_read_that_began_later_shows_it_too(
+    harness: &dyn Harness,
+) {
     let list = |version: i64, items: usize| {
         let row = |n: usize| json!({"product_zoho_id": n.to_string(), "rate": 5});
         RecordBuilder::new(&PRICES, "1")
@@ -193,6 +209,12 @@ pub async fn a_set_that_shrinks_much_is_believed_when_a_second_read_shows_it_too
     assert_eq!(applied(harness, &PRICE_SCHEMA, list(2, 16).read(at(20), at(21))).await, APPLIED);
     let empty = applied(harness, &PRICE_SCHEMA, list(3, 0).read(at(30), at(31))).await;
     assert_eq!((empty, count().await), (Applied::Reread(RereadReason::Shrunk), 16));
+    for (began, ended) in [(30, 31), (31, 35)] {
+        let meanwhile = applied(harness, &PRICE_SCHEMA, list(3, 0).read(at(began), at(ended))).await;
+        assert_eq!((meanwhile, count().await), (Applied::Reread(RereadReason::Shrunk), 16));
+    }
+    let pushed = list(3, 0).seen(Shape::Webhook, Observed::Push(at(36)));
+    assert_eq!(applied(harness, &PRICE_SCHEMA, pushed).await, Applied::Reread(RereadReason::Shrunk));
     assert_eq!(applied(harness, &PRICE_SCHEMA, list(3, 0).read(at(40), at(41))).await, APPLIED);
     assert_eq!(count().await, 0);
     assert_eq!(applied(harness, &PRICE_SCHEMA, list(4, 30).read(at(50), at(51))).await, APPLIED);

@@ -188,6 +188,10 @@ pub async fn stats_count_items_by_status_and_entity_type(harness: &dyn Harness) 
     let (median, top) = (stats.sync_delay_p50_seconds, stats.sync_delay_p99_seconds);
     assert!(median.expect("a median") > 0.0 && top >= median && stats.sync_delay_avg_seconds <= top);
     assert!(stats.oldest_pending_seconds.expect("one is due") >= 0.0);
+    let (products, customers) = (stats.delays[&PRODUCTS], stats.delays[&CUSTOMERS]);
+    assert_eq!((products.avg, products.p50, products.p99), (stats.sync_delay_avg_seconds, median, top));
+    assert_eq!((products.oldest, customers.avg), (None, None));
+    assert_eq!(customers.oldest, stats.oldest_pending_seconds);
 }
 
 pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harness: &dyn Harness) {

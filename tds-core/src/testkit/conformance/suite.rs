@@ -102,6 +102,7 @@ macro_rules! conformance {
             a_new_record_is_written_and_its_state_is_known,
             a_newer_read_is_written_and_an_older_one_is_not,
             the_same_again_is_unchanged_and_moves_the_time_of_the_sighting,
+            a_newer_version_that_shows_nothing_new_is_unchanged,
             equal_versions_with_other_content_go_by_the_time_of_the_sighting,
             a_source_that_goes_back_is_believed_when_a_second_read_confirms_it,
             columns_that_a_read_does_not_show_keep_their_values,
@@ -110,7 +111,7 @@ macro_rules! conformance {
             a_deletion_is_a_tombstone_that_only_a_later_read_lifts,
             a_deletion_seen_before_the_accepted_read_is_stale,
             children_are_replaced_as_a_set_and_stay_where_a_read_does_not_show_them,
-            a_set_that_shrinks_much_is_believed_when_a_second_read_shows_it_too,
+            a_set_that_shrinks_much_is_believed_when_a_read_that_began_later_shows_it_too,
             a_record_that_cannot_be_written_fails_alone,
             the_hash_of_the_list_row_is_kept_with_the_detail_that_it_caused,
         );

@@ -1,0 +1,77 @@
+//! Whether a whole record that was seen can be the last word on its version.
+
+use time::{Duration, OffsetDateTime};
+
+use super::SyncState;
+use crate::{Observed, Read, Record};
+
+/// Versions have whole seconds, and the clocks of the source and of this machine differ by some more.
+const SETTLES: Duration = Duration::seconds(5);
+
+impl SyncState {
+    /// True when no later edit can hide behind the version of the accepted whole record. One that was read
+    /// before its second was over may lack an edit of the same second, and no list row would ever show that.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.detail_version
+            .is_none_or(|version| self.detail_seen.is_some_and(|seen| seen >= version + SETTLES))
+    }
+}
+
+/// Since when a whole record is known to be as the read shows it. Of a pushed body only the arrival is
+/// known, however late that is: it proves no more than the moment of its version.
+pub(super) fn seen_since(read: &Read, record: &Record) -> OffsetDateTime {
+    match read.observed {
+        Observed::Push(arrived) => record.version.map_or(arrived, |version| version.min(arrived)),
+        Observed::Call(seen) => seen.began,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::{
+        Content, ContentHash, EntityType, Fields, Interval, Payload, RecordId, RecordKey, Shape, Verdict,
+    };
+
+    const CHANGED: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
+
+    fn seen(observed: Observed, shape: Shape) -> SyncState {
+        let entity = EntityType::from_static("products");
+        let record = Record {
+            entity: entity.clone(),
+            id: RecordId::new("1"),
+            version: Some(CHANGED),
+            fields: Fields::new(),
+            volatile: Fields::new(),
+            children: std::collections::BTreeMap::new(),
+            raw: Payload::new("{}"),
+        };
+        let read = Read {
+            key: RecordKey::new(entity, RecordId::new("1")),
+            shape,
+            observed,
+            content: Content::Present(Box::new(record)),
+            listed: Some(ContentHash::of_bytes(b"row")),
+        };
+        let verdict = Verdict::Apply { stable: true, volatile: true };
+        SyncState::after(None, &read, verdict).expect("a state")
+    }
+
+    fn call(after: Duration) -> Observed {
+        Observed::Call(Interval { began: CHANGED + after, ended: CHANGED + after + Duration::SECOND })
+    }
+
+    #[test]
+    fn a_read_within_the_second_of_its_version_is_not_the_last_word() {
+        assert!(!seen(call(Duration::milliseconds(300)), Shape::Detail).is_settled());
+        assert!(seen(call(Duration::minutes(1)), Shape::Detail).is_settled());
+    }
+
+    #[test]
+    fn a_pushed_body_is_never_the_last_word_however_late_it_came() {
+        assert!(!seen(Observed::Push(CHANGED + Duration::hours(2)), Shape::Webhook).is_settled());
+    }
+}

@@ -1,0 +1,28 @@
+//! Sets of children that lose most of their rows: perhaps the source's fault, so a second look decides.
+
+use super::{RereadReason, SyncState, Verdict, guard};
+use crate::{Content, Read, Record};
+
+/// [`guard`] for records with sets of children whose shrinking has to be confirmed.
+///
+/// `shrinks`: whether a set of this record would shrink by [`is_suspicious_shrink`]; asked only where the
+/// answer matters.
+#[must_use]
+pub fn guard_sets(state: Option<&SyncState>, read: &Read, shrinks: impl FnOnce(&Record) -> bool) -> Verdict {
+    let verdict = guard(state, read);
+    let (Verdict::Apply { stable: true, .. }, Content::Present(record)) = (verdict, &read.content) else {
+        return verdict;
+    };
+    let confirmed = state
+        .and_then(|state| state.suspect.as_ref())
+        .is_some_and(|suspect| suspect.is_confirmed_by(RereadReason::Shrunk, read, record));
+    if !confirmed && shrinks(record) { Verdict::Reread(RereadReason::Shrunk) } else { verdict }
+}
+
+/// True when a set lost so much that it may be the source's fault: all of its rows, or more than half of
+/// 20 or more.
+#[must_use]
+pub fn is_suspicious_shrink(previous_count: usize, new_count: usize) -> bool {
+    previous_count > 0 && new_count == 0
+        || previous_count >= 20 && new_count.saturating_mul(2) < previous_count
+}
