@@ -2,6 +2,7 @@
 
 mod account;
 mod binaries;
+mod guardian;
 mod init;
 mod place;
 mod server;
@@ -16,6 +17,7 @@ use tds_core::{Error, ErrorKind, Result, Retry};
 
 pub(crate) use account::Account;
 use binaries::Binaries;
+use guardian::Guardian;
 use server::Server;
 
 /// How long a start waits for another process that is starting the same cluster.
@@ -41,13 +43,21 @@ impl ClusterConfig {
 }
 
 /// A private PostgreSQL cluster that runs. It listens on loopback only and survives crashes of this process:
-/// the next start finds it again.
+/// the next start finds it again. A server that was killed is started again.
 #[derive(Debug)]
 pub struct EmbeddedCluster {
-    server: Server,
     url: String,
-    /// Held while this process is responsible for stopping the server. The system releases it with the process.
-    ownership: Option<File>,
+    database_dir: PathBuf,
+    is_started_here: bool,
+    ownership: Option<Ownership>,
+}
+
+/// Held while this process is responsible for the server.
+#[derive(Debug)]
+struct Ownership {
+    guardian: Guardian,
+    /// The system releases it with the process.
+    _lock: File,
 }
 
 impl EmbeddedCluster {
@@ -66,8 +76,10 @@ impl EmbeddedCluster {
         let binaries = Binaries::find(config.bin_dir.as_deref(), &database_dir).await?;
         init::cluster(&binaries, &database_dir, account.as_ref(), &password, &config.settings).await?;
         let server = Server::start(&binaries, &database_dir, account, &config.settings, &password).await?;
-        let ownership = own(&data_dir.join("owner.lock"))?;
-        Ok(Self { url: server.url(&password), server, ownership })
+        let (url, is_started_here) = (server.url(&password), server.is_started_here());
+        let ownership = own(&data_dir.join("owner.lock"))?
+            .map(|lock| Ownership { guardian: Guardian::of(server, password), _lock: lock });
+        Ok(Self { url, database_dir, is_started_here, ownership })
     }
 
     /// `postgres://…` of the database in it.
@@ -79,13 +91,13 @@ impl EmbeddedCluster {
     /// True when this process started the server just now, false when it was found running.
     #[must_use]
     pub fn is_started_here(&self) -> bool {
-        self.server.is_started_here()
+        self.is_started_here
     }
 
     /// The directory of the server's files.
     #[must_use]
     pub fn database_dir(&self) -> &Path {
-        self.server.database_dir()
+        &self.database_dir
     }
 
     /// Stops the server, if this process is the one that is responsible for it: statements under way are
@@ -95,7 +107,7 @@ impl EmbeddedCluster {
     /// The server did not stop within a minute.
     pub async fn stop(self) -> Result<()> {
         match self.ownership {
-            Some(_held_until_the_end) => self.server.stop().await,
+            Some(Ownership { guardian, _lock: _held_until_the_end }) => guardian.stop().await,
             None => Ok(()),
         }
     }

@@ -45,6 +45,8 @@ fn class(error: &sqlx::Error) -> (ErrorKind, Retry) {
         // 54: beyond a limit, such as a text too long for an index.
         ("22" | "23" | "54", _) => (ErrorKind::Invalid, Retry::Permanent),
         ("28", _) | (_, "3D000") => (ErrorKind::Config, Retry::Permanent),
+        // The database itself refuses connections for now, as while somebody maintains it.
+        (_, "55000") => (ErrorKind::Unavailable, TRANSIENT),
         // A read-only server: a standby after a failover, until the address points to the new primary.
         (_, "25006") => (ErrorKind::Unavailable, TRANSIENT),
         // 42 and everything unforeseen: a fault of ours, or a schema that somebody else is just changing.

@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use tds_core::{AttemptView, InboxId, ItemId, ItemStatus, ItemView, QueueStats, StatusCounts};
+use tds_core::{AttemptView, EntityDelays, InboxId, ItemId, ItemStatus, ItemView, QueueStats, StatusCounts};
 
 use crate::queue::entity_of;
 
@@ -46,14 +46,25 @@ pub(crate) fn attempts_of(rows: &[PgRow]) -> Result<Vec<AttemptView>, sqlx::Erro
 }
 
 /// Reads the figures of the queue.
-pub(crate) fn stats_of(counts: &[PgRow], delays: &PgRow) -> Result<QueueStats, sqlx::Error> {
-    let mut stats = QueueStats {
-        sync_delay_avg_seconds: delays.try_get("mean")?,
-        sync_delay_p50_seconds: delays.try_get("p50")?,
-        sync_delay_p99_seconds: delays.try_get("p99")?,
-        oldest_pending_seconds: delays.try_get("oldest")?,
-        ..QueueStats::default()
-    };
+pub(crate) fn stats_of(counts: &[PgRow], delays: &[PgRow]) -> Result<QueueStats, sqlx::Error> {
+    let mut stats = QueueStats::default();
+    for row in delays {
+        let entity: String = row.try_get("entity_type")?;
+        let known = EntityDelays {
+            avg: row.try_get("mean")?,
+            p50: row.try_get("p50")?,
+            p99: row.try_get("p99")?,
+            oldest: row.try_get("oldest")?,
+        };
+        if entity.is_empty() {
+            stats.sync_delay_avg_seconds = known.avg;
+            stats.sync_delay_p50_seconds = known.p50;
+            stats.sync_delay_p99_seconds = known.p99;
+            stats.oldest_pending_seconds = known.oldest;
+        } else {
+            stats.delays.insert(entity_of(&entity)?, known);
+        }
+    }
     for row in counts {
         let entity: String = row.try_get("entity_type")?;
         let (status, total) = (status_of(row.try_get("status")?)?, row.try_get("total")?);

@@ -4,7 +4,6 @@ mod batch;
 mod catalog;
 mod children;
 mod head;
-mod plan;
 mod state;
 
 use std::{

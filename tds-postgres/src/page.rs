@@ -1,14 +1,12 @@
 //! Cursors of lists, newest first.
 
-use tds_core::{Error, ErrorKind, Page, Result, Retry};
+use tds_core::{Error, Page, Result};
 
 /// The id below which a page begins.
 pub(crate) fn below(cursor: Option<&str>) -> Result<i64> {
     let Some(text) = cursor else { return Ok(i64::MAX) };
     let id = text.strip_prefix("before-").and_then(|id| id.parse().ok());
-    id.ok_or_else(|| {
-        Error::new(ErrorKind::Config, Retry::Permanent, "the cursor is none that this list gave out")
-    })
+    id.ok_or_else(|| Error::invalid("the cursor is none that this list gave out"))
 }
 
 /// How many rows to ask for: one more than shown tells whether there is a next page.
@@ -23,4 +21,21 @@ pub(crate) fn page<T>(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| more).map(|last| format!("before-{}", id(last)));
     Page { items, next_cursor }
+}
+
+#[cfg(test)]
+mod tests {
+    use tds_core::ErrorKind;
+
+    use super::{below, page};
+
+    #[test]
+    fn a_cursor_leads_below_the_last_row_and_a_made_up_one_is_the_askers_mistake() {
+        let first = page(vec![9, 7, 5], 2, |id| *id);
+        assert_eq!(first.items, [9, 7]);
+        assert_eq!(below(first.next_cursor.as_deref()).expect("our own"), 7);
+        for wrong in ["", "7", "before-", "before-x"] {
+            assert_eq!(below(Some(wrong)).expect_err(wrong).kind(), ErrorKind::Invalid);
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! The queue, from the workers' side.
 
+#[cfg(all(test, feature = "testkit"))]
+mod plan;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;

@@ -43,14 +43,22 @@ const COUNTS: &str = "
 SELECT entity_type, status, count(*) AS total FROM tds_sync_queue GROUP BY entity_type, status
 ";
 
+/// One row per entity type, and one with the entity type '' for all of them.
 const DELAYS: &str = "
-SELECT avg(delay)::double precision AS mean,
-       percentile_disc(0.5) WITHIN GROUP (ORDER BY delay)::double precision AS p50,
-       percentile_disc(0.99) WITHIN GROUP (ORDER BY delay)::double precision AS p99,
-       (SELECT extract(epoch FROM now() - min(queued_at))::double precision FROM tds_queue_live
-         WHERE status IN ('pending', 'failed') AND run_at <= now()) AS oldest
-  FROM (SELECT extract(epoch FROM processing_completed_at - queued_at) AS delay FROM tds_queue_done
-         WHERE processing_completed_at > now() - interval '24 hours') AS d
+WITH done AS (
+  SELECT COALESCE(entity_type, '') AS entity_type, avg(delay)::double precision AS mean,
+         percentile_disc(0.5) WITHIN GROUP (ORDER BY delay)::double precision AS p50,
+         percentile_disc(0.99) WITHIN GROUP (ORDER BY delay)::double precision AS p99
+    FROM (SELECT entity_type, extract(epoch FROM processing_completed_at - queued_at) AS delay FROM tds_queue_done
+           WHERE processing_completed_at > now() - interval '24 hours') AS d
+   GROUP BY GROUPING SETS ((), (entity_type))
+), waiting AS (
+  SELECT COALESCE(entity_type, '') AS entity_type,
+         extract(epoch FROM now() - min(queued_at))::double precision AS oldest
+    FROM tds_queue_live WHERE status IN ('pending', 'failed') AND run_at <= now()
+   GROUP BY GROUPING SETS ((), (entity_type))
+)
+SELECT entity_type, mean, p50, p99, oldest FROM done FULL JOIN waiting USING (entity_type)
 ";
 
 const PAUSE: &str = "
@@ -111,7 +119,7 @@ impl QueueOperator for PgStore {
     async fn stats(&self) -> Result<QueueStats> {
         let read = async {
             let counts = sqlx::query(COUNTS).fetch_all(&self.database).await?;
-            let delays = sqlx::query(DELAYS).fetch_one(&self.database).await?;
+            let delays = sqlx::query(DELAYS).fetch_all(&self.database).await?;
             stats_of(&counts, &delays)
         };
         read.await.map_err(|error| classify(error, "counting queue items"))

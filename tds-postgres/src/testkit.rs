@@ -49,6 +49,36 @@ impl TestDatabase {
         &self.url
     }
 
+    /// An outage: open connections end, and nobody gets a new one until [`TestDatabase::restore`].
+    ///
+    /// # Panics
+    /// The server is away itself.
+    pub async fn cut(&self) {
+        self.administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", quote::identifier(&self.name)))
+            .await;
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = ";
+        self.administer(format!("{end}'{}'", self.name)).await;
+    }
+
+    /// Ends an outage.
+    ///
+    /// # Panics
+    /// The server is away itself.
+    pub async fn restore(&self) {
+        self.administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quote::identifier(&self.name)))
+            .await;
+    }
+
+    async fn administer(&self, statement: String) {
+        let done = async {
+            let mut admin = template::connect(&self.admin_url).await?;
+            sqlx::raw_sql(quote::statement(statement)).execute(&mut admin).await?;
+            admin.close().await
+        };
+        let done: Result<(), sqlx::Error> = done.await;
+        done.unwrap_or_else(|error| panic!("the test server: {error}"));
+    }
+
     async fn create(migrated: bool) -> Self {
         let mut last = None;
         // The shared server may be ending just now; the next attempt starts a new one.

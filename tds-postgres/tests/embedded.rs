@@ -144,3 +144,28 @@ async fn a_directory_that_the_servers_account_cannot_reach_gets_a_cluster_elsewh
         std::fs::remove_dir_all(root).expect("removes");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_killed_comes_back_at_the_same_address_and_a_stop_does_not_wait_for_a_dead_one() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cluster = start(directory.path()).await;
+    kill_server(&cluster);
+    let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    while Database::connect(&DatabaseConfig::new(cluster.url())).await.is_err() {
+        assert!(tokio::time::Instant::now() < patience, "it did not come back");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    kill_server(&cluster);
+    let began = std::time::Instant::now();
+    cluster.stop().await.expect("stops");
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+/// As the system does when memory runs out.
+fn kill_server(cluster: &EmbeddedCluster) {
+    let pid_file = cluster.database_dir().join("postmaster.pid");
+    let text = std::fs::read_to_string(pid_file).expect("it runs");
+    let id = text.lines().next().expect("a process").trim();
+    let killed = std::process::Command::new("kill").args(["-KILL", id]).status().expect("kill runs");
+    assert!(killed.success());
+}

@@ -1,32 +1,70 @@
 //! What a pooler in transaction mode cannot carry is not used: named statements, session state.
 
+#[path = "pooler/bouncer.rs"]
+mod bouncer;
+mod support;
+
 use sqlx::Row as _;
 use tds_core::{
-    Applied, Content, EntityType, Fields, Mirror as _, MirrorSchema, Observed, Outcome, Payload, Read,
-    Record, RecordId, RecordKey, Shape,
+    Applied, Content, EntityType, Fields, Inbox as _, Mirror as _, MirrorSchema, Observed, Outcome, Payload,
+    Queue as _, QueueOperator as _, Read, Record, RecordId, RecordKey, Shape,
 };
-use tds_postgres::{Database, DatabaseConfig, PgMirror, testkit::TestDatabase};
+use tds_postgres::{Database, DatabaseConfig, PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
 
-/// As behind a pooler: the flag in the URL. With `TDS_TEST_POOLER_URL` through a real one, whose address is
-/// given with `{name}` in the place of the database's name.
-async fn pooled(test: &TestDatabase) -> Database {
-    let name: String = sqlx::query_scalar("SELECT current_database()::text")
-        .fetch_one(test.database())
-        .await
-        .expect("a name");
-    let url = match std::env::var("TDS_TEST_POOLER_URL") {
-        Ok(url) => url.replace("{name}", &name),
-        Err(_) => format!("{}&pgbouncer=true", test.url()),
-    };
+/// As behind a pooler: the flag in the URL.
+async fn flagged(test: &TestDatabase) -> Database {
+    connect(format!("{}&pgbouncer=true", test.url())).await
+}
+
+async fn connect(url: String) -> Database {
     let mut config = DatabaseConfig::new(url);
     config.max_connections = 4;
     Database::connect(&config).await.expect("connects")
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_whole_way_of_an_event_goes_through_a_real_pooler() {
+    let test = TestDatabase::empty().await;
+    let bouncer = bouncer::Bouncer::start(test.url()).await;
+    let database = connect(format!("{}?sslmode=disable&pgbouncer=true", bouncer.url())).await;
+    everything_works(&database).await;
+    let store = PgStore::new(database.clone(), StoreSettings::default());
+    // More at once than the pooler has server connections.
+    let events = (0..30).map(|n| {
+        let store = store.clone();
+        tokio::spawn(
+            async move { store.accept(support::event(&n.to_string(), support::work(1, "{}"))).await },
+        )
+    });
+    for event in events.collect::<Vec<_>>() {
+        event.await.expect("no panic").expect("accepted");
+    }
+    let mut settled = 0;
+    loop {
+        let claimed = support::claim(&store, 7).await;
+        if claimed.is_empty() {
+            break;
+        }
+        let done = store.settle(support::complete(&claimed, Outcome::Applied)).await.expect("settled");
+        settled += done.accepted;
+    }
+    assert_eq!(settled, 30);
+    let stats = store.stats().await.expect("stats");
+    assert_eq!((stats.queue.completed, stats.queue.pending), (30, 0));
+    store.shutdown().await;
+    database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn behind_a_pooler_everything_works_and_no_statement_stays_prepared() {
     let test = TestDatabase::empty().await;
-    let database = pooled(&test).await;
+    let database = flagged(&test).await;
+    everything_works(&database).await;
+    database.close().await;
+}
+
+/// Migrates, writes through the mirror and reads, from many tasks at once.
+async fn everything_works(database: &Database) {
     assert!(database.is_pooled());
     let (one, two) = tokio::join!(database.migrate(), database.migrate());
     assert!(one.expect("migrates").applied.is_empty() ^ two.expect("migrates").applied.is_empty());
@@ -60,10 +98,9 @@ async fn behind_a_pooler_everything_works_and_no_statement_stays_prepared() {
         assert!(look.await.expect("no panic") <= 1, "a named statement was left behind");
     }
     let row =
-        sqlx::query("SELECT count(*) AS n FROM erp.products").fetch_one(&database).await.expect("answers");
+        sqlx::query("SELECT count(*) AS n FROM erp.products").fetch_one(database).await.expect("answers");
     assert_eq!(row.get::<i64, _>("n"), 40);
     database.ping().await.expect("answers");
-    database.close().await;
 }
 
 fn read(entity: &EntityType, n: i32) -> Read {

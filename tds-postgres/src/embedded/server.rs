@@ -10,7 +10,10 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 use tds_core::{Error, Result};
-use tokio::process::Child;
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+};
 
 use super::{Account, account::command, binaries::Binaries, init::USER, io};
 
@@ -44,7 +47,8 @@ pub(super) struct Server {
     database_dir: PathBuf,
     port: u16,
     account: Option<Account>,
-    pg_ctl: PathBuf,
+    binaries: Binaries,
+    settings: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -61,17 +65,17 @@ impl Server {
             database_dir: database_dir.to_owned(),
             port: 0,
             account,
-            pg_ctl: binaries.program("pg_ctl"),
+            binaries: binaries.clone(),
+            settings: Vec::new(),
             child: None,
         };
+        server.settings = server.all_settings(settings).await;
         if server.is_running().await && server.wait_until_ready(password).await.is_ok() {
             return Ok(server);
         }
-        let settings = server.all_settings(binaries, settings).await;
         let mut outcome = Ok(());
         for _ in 0..PORTS_TO_TRY {
-            let port = free_port()?;
-            server.child = Some(server.spawn(binaries, &settings, port)?);
+            server.child = Some(server.spawn(free_port()?)?);
             outcome = server.wait_until_ready(password).await;
             match &outcome {
                 Err(error) if error.to_string().contains("Address already in use") => {}
@@ -90,13 +94,31 @@ impl Server {
         self.child.is_some()
     }
 
-    pub(super) fn database_dir(&self) -> &Path {
-        &self.database_dir
+    /// False once the server is gone. Cheap enough to ask every second.
+    pub(super) async fn is_alive(&mut self) -> bool {
+        match &mut self.child {
+            Some(child) => matches!(child.try_wait(), Ok(None)),
+            None => {
+                TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok() || self.is_running().await
+            }
+        }
+    }
+
+    /// Starts a server that is gone, at the port that everybody knows.
+    pub(super) async fn revive(&mut self, password: &str) -> Result<()> {
+        self.child = Some(self.spawn(self.port)?);
+        self.wait_until_ready(password).await
     }
 
     /// Fast shutdown.
     pub(super) async fn stop(mut self) -> Result<()> {
-        let mut pg_ctl = command(&self.pg_ctl, self.account.as_ref());
+        // `pg_ctl` would wait for a process that is dead but not reaped.
+        if let Some(child) = &mut self.child
+            && matches!(child.try_wait(), Ok(Some(_)))
+        {
+            return Ok(());
+        }
+        let mut pg_ctl = self.command("pg_ctl");
         pg_ctl.arg("stop").arg("-D").arg(&self.database_dir).args([
             "-m",
             "fast",
@@ -104,7 +126,8 @@ impl Server {
             "-t",
             STOP_WAIT_SECONDS,
         ]);
-        let output = pg_ctl.output().await.map_err(|error| io(&error, "running", &self.pg_ctl))?;
+        let output =
+            pg_ctl.output().await.map_err(|error| io(&error, "running", &self.binaries.program("pg_ctl")))?;
         if !output.status.success() && self.is_running().await {
             return Err(Error::unavailable(format!(
                 "the private PostgreSQL in {} did not stop: {}",
@@ -121,15 +144,19 @@ impl Server {
 
     /// Asks `pg_ctl`, which tells a live server from a stale file.
     async fn is_running(&self) -> bool {
-        let mut pg_ctl = command(&self.pg_ctl, self.account.as_ref());
+        let mut pg_ctl = self.command("pg_ctl");
         pg_ctl.arg("status").arg("-D").arg(&self.database_dir);
         pg_ctl.output().await.is_ok_and(|output| output.status.success())
     }
 
-    async fn all_settings(&self, binaries: &Binaries, own: &[(String, String)]) -> Vec<(String, String)> {
+    fn command(&self, program: &str) -> Command {
+        command(&self.binaries.program(program), self.account.as_ref())
+    }
+
+    async fn all_settings(&self, own: &[(String, String)]) -> Vec<(String, String)> {
         let mut all: Vec<(String, String)> =
             SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let mut probe = command(&binaries.program("postgres"), self.account.as_ref());
+        let mut probe = self.command("postgres");
         probe.arg("-D").arg(&self.database_dir).args(["-c", "default_toast_compression=lz4"]);
         probe.args(["-C", "default_toast_compression"]);
         if probe.output().await.is_ok_and(|output| output.status.success()) {
@@ -139,13 +166,13 @@ impl Server {
         all
     }
 
-    fn spawn(&self, binaries: &Binaries, settings: &[(String, String)], port: u16) -> Result<Child> {
+    fn spawn(&self, port: u16) -> Result<Child> {
         let log_path = self.log_path();
         let log = File::create(&log_path).map_err(|error| io(&error, "creating", &log_path))?;
         let errors = log.try_clone().map_err(|error| io(&error, "opening", &log_path))?;
-        let mut postgres = command(&binaries.program("postgres"), self.account.as_ref());
+        let mut postgres = self.command("postgres");
         postgres.arg("-D").arg(&self.database_dir).arg("-p").arg(port.to_string());
-        for (name, value) in settings {
+        for (name, value) in &self.settings {
             postgres.arg("-c").arg(format!("{name}={value}"));
         }
         postgres.stdout(Stdio::from(log)).stderr(Stdio::from(errors));
@@ -196,7 +223,7 @@ impl Server {
         self.database_dir.with_extension("log")
     }
 
-    fn end_of_log(&self) -> String {
+    pub(super) fn end_of_log(&self) -> String {
         let text = fs::read_to_string(self.log_path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")

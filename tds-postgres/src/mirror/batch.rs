@@ -3,14 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use tds_core::{
-    Applied, Child, Content, Error, MirrorSchema, Outcome, Read, Record, RecordId, Result, SyncState, Verdict,
+    Applied, Child, Content, Error, MirrorSchema, Outcome, Read, Record, RecordId, Result, SyncState,
+    Verdict, guard_sets, is_suspicious_shrink,
 };
 
 use super::{
     catalog::{Tables, unknown},
-    children, head,
-    plan::{is_implausible, judge, next_state},
-    state,
+    children, head, state,
 };
 use crate::{Database, session::Tx};
 
@@ -55,14 +54,14 @@ impl Batch<'_> {
         let counts = self.counts(&mut tx, reads).await?;
         let verdicts: Vec<Verdict> = reads
             .iter()
-            .map(|read| judge(states.get(&read.key.id), read, |record| self.shrinks(record, &counts)))
+            .map(|read| guard_sets(states.get(&read.key.id), read, |record| self.shrinks(record, &counts)))
             .collect();
         let written = self.write_tables(&mut tx, reads, &verdicts).await?;
         let next: Vec<(&RecordId, SyncState)> = reads
             .iter()
             .zip(&verdicts)
             .filter_map(|(read, verdict)| {
-                Some((&read.key.id, next_state(states.get(&read.key.id), read, *verdict)?))
+                Some((&read.key.id, SyncState::after(states.get(&read.key.id), read, *verdict)?))
             })
             .collect();
         state::store(&mut tx, &self.schema.entity, &next).await?;
@@ -145,7 +144,7 @@ impl Batch<'_> {
         let shrunk = |child: &Child| {
             let Some(rows) = record.children.get(child.table) else { return false };
             let before = counts.get(child.table).and_then(|table| table.get(record.id.as_str())).copied();
-            is_implausible(before.unwrap_or(0), rows.len())
+            is_suspicious_shrink(before.unwrap_or(0), rows.len())
         };
         self.schema.children.iter().filter(|child| child.confirm_shrink).any(shrunk)
     }

@@ -1,0 +1,59 @@
+//! Keeps the server of a cluster running until it is told to stop it.
+
+use std::time::Duration;
+
+use tds_core::{Error, Result};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use super::server::Server;
+
+/// How often the server is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+/// A start that failed is tried again after this.
+const REST: Duration = Duration::from_secs(5);
+
+/// A task that starts the server again where something killed it. Dropped, it leaves the server alone.
+#[derive(Debug)]
+pub(super) struct Guardian {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Guardian {
+    pub(super) fn of(server: Server, password: String) -> Self {
+        let (stop, told) = oneshot::channel();
+        Self { stop, task: tokio::spawn(guard(server, password, told)) }
+    }
+
+    /// Stops the server.
+    pub(super) async fn stop(self) -> Result<()> {
+        // Nobody hears it only where the task has ended; then its end says why.
+        let _ = self.stop.send(());
+        let lost = |error| Err(Error::internal("watching over the private PostgreSQL").with_source(error));
+        self.task.await.unwrap_or_else(lost)
+    }
+}
+
+async fn guard(mut server: Server, password: String, mut told: oneshot::Receiver<()>) -> Result<()> {
+    loop {
+        tokio::select! {
+            order = &mut told => return if order.is_ok() { server.stop().await } else { Ok(()) },
+            () = look(&mut server, &password) => {}
+        }
+    }
+}
+
+async fn look(server: &mut Server, password: &str) {
+    tokio::time::sleep(LOOK).await;
+    if server.is_alive().await {
+        return;
+    }
+    tracing::warn!(log = server.end_of_log(), "the private PostgreSQL is gone; it is started again");
+    match server.revive(password).await {
+        Ok(()) => tracing::info!("the private PostgreSQL answers again"),
+        Err(error) => {
+            tracing::error!(error = %error.chain(), "the private PostgreSQL does not start");
+            tokio::time::sleep(REST).await;
+        }
+    }
+}

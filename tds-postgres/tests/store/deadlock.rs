@@ -1,0 +1,50 @@
+//! Deadlocks are found by the server and repeated by the store.
+
+use std::time::Duration;
+
+use crate::support::{claim, eventually, item, store, text, work};
+use sqlx::Row as _;
+use tds_core::Queue as _;
+
+const LOCK: &str = "SELECT id FROM tds_queue_live WHERE zoho_entity_id = $1 FOR UPDATE";
+const BLOCKED: &str = "SELECT pid FROM pg_stat_activity
+  WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%tds_queue_live%'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_with_another_session_is_repeated_until_it_succeeds() {
+    let (database, store) = store().await;
+    store.enqueue(vec![item("1", work(1, "1")), item("2", work(1, "1"))]).await.expect("queued");
+
+    // A session of somebody else takes the second record first, and is never the one to give in.
+    let mut other = database.database().pool().begin().await.expect("begins");
+    sqlx::query("SET LOCAL deadlock_timeout = '60s'").execute(&mut *other).await.expect("set");
+    sqlx::query(LOCK).bind("2").fetch_one(&mut *other).await.expect("locked");
+    let writer = tokio::spawn({
+        let store = store.clone();
+        async move { store.enqueue(vec![item("1", work(2, "2")), item("2", work(2, "2"))]).await }
+    });
+    eventually(async || sqlx::query(BLOCKED).fetch_all(database.database()).await.expect("activity")).await;
+
+    // Each has what the other waits for.
+    sqlx::query(LOCK).bind("1").fetch_one(&mut *other).await.expect("locked: the store gave in");
+    eventually(async || {
+        let sql =
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database() AND deadlocks > 0";
+        sqlx::query(sql).fetch_all(database.database()).await.expect("statistics")
+    })
+    .await;
+    assert!(!writer.is_finished(), "it tries again, behind the locks of the other session");
+    other.commit().await.expect("commits");
+    let written = tokio::time::timeout(Duration::from_secs(20), writer).await.expect("in time");
+    written.expect("no panic").expect("the deadlock is nobody's error");
+
+    let rows = sqlx::query("SELECT payload FROM tds_queue_live").fetch_all(database.database()).await;
+    let payloads: Vec<String> = rows.expect("rows").iter().map(|row| row.get(0)).collect();
+    assert_eq!(payloads, ["2", "2"]);
+    assert_eq!(
+        text(&database, "SELECT max(generation)::text FROM tds_queue_live").await,
+        "2",
+        "written once"
+    );
+    assert_eq!(claim(&store, 10).await.len(), 2);
+}
