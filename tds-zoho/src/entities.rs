@@ -6,6 +6,8 @@ mod bills;
 mod contacts;
 mod credit_notes;
 mod customers;
+#[cfg(test)]
+mod documented;
 mod invoices;
 mod lines;
 mod prices;

@@ -48,7 +48,7 @@ pub(super) static BILLS: Descriptor = Descriptor {
     read,
 };
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     text("number", &["bill_number"]),
     text("reference_number", &["reference_number"]),
     id("vendor_zoho_id", &["vendor_id"]),

@@ -21,7 +21,7 @@ pub(super) const WHOLE: &[&[&str]] = &[
     &["last_modified_time", "updated_time"],
 ];
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     text("name", &["contact_name"]),
     text("company_name", &["company_name"]),
     text("contact_sub_type", &["customer_sub_type"]),
@@ -39,7 +39,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// Columns that a detail may show of its primary contact person only.
-const PERSON: &[Column] = &[
+pub(super) const PERSON: &[Column] = &[
     text("first_name", &["first_name"]),
     text("last_name", &["last_name"]),
     text("email", &["email"]),
@@ -47,12 +47,12 @@ const PERSON: &[Column] = &[
     text("mobile", &["mobile"]),
 ];
 
-const RECEIVABLE: &[Column] = &[
+pub(super) const RECEIVABLE: &[Column] = &[
     decimal("outstanding_amount", &["outstanding_receivable_amount"]),
     decimal("unused_credits", &["unused_credits_receivable_amount"]),
 ];
 
-const PAYABLE: &[Column] = &[
+pub(super) const PAYABLE: &[Column] = &[
     decimal("outstanding_amount", &["outstanding_payable_amount"]),
     decimal("unused_credits", &["unused_credits_payable_amount"]),
 ];

@@ -49,7 +49,7 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
     read,
 };
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     text("number", &["creditnote_number"]),
     text("reference_number", &["reference_number"]),
     id("customer_zoho_id", &["customer_id"]),

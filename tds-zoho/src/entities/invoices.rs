@@ -48,7 +48,7 @@ pub(super) static INVOICES: Descriptor = Descriptor {
     read,
 };
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     text("number", &["invoice_number"]),
     text("reference_number", &["reference_number"]),
     id("customer_zoho_id", &["customer_id"]),

@@ -6,7 +6,7 @@ use tds_core::{Error, Fields, Result, Shape};
 use super::{Draft, TIMES};
 use crate::reading::{Column, columns, decimal, id, row, text};
 
-const LINE: &[Column] = &[
+pub(super) const LINE: &[Column] = &[
     id("line_zoho_id", &["line_item_id"]),
     id("product_zoho_id", &["item_id"]),
     text("name", &["name"]),
@@ -25,10 +25,10 @@ const LINE: &[Column] = &[
 
 /// States that Zoho moves without touching the time of the last change: a sent invoice becomes overdue by
 /// itself, and a payment changes the balance of what it pays.
-const AGEING: [Column; 2] = [text("status", &["status"]), decimal("balance", &["balance"])];
+pub(super) const AGEING: [Column; 2] = [text("status", &["status"]), decimal("balance", &["balance"])];
 
 /// The same, of documents that are paid.
-const PAID: [Column; 1] = [decimal("payment_made", &["payment_made"])];
+pub(super) const PAID: [Column; 1] = [decimal("payment_made", &["payment_made"])];
 
 /// Reads a document that is paid, an invoice or a bill.
 pub(super) fn read_payable(

@@ -44,7 +44,7 @@ pub(super) static PRICES: Descriptor = Descriptor {
     read,
 };
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     text("name", &["name", "pricebook_name"]),
     text("description", &["description"]),
     // Prices without their currency were once shown wrong by a factor of 1,500.
@@ -60,14 +60,14 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// What a price is. `rate` is the list's own price and nothing else: the item's base rate is no price of it.
-const PRICE: &[Column] = &[
+pub(super) const PRICE: &[Column] = &[
     decimal("start_quantity", &["start_quantity"]),
     decimal("end_quantity", &["end_quantity"]),
     decimal("rate", &["pricebook_rate"]),
     text("discount", &["pricebook_discount"]),
 ];
 
-const PRODUCT: &[Column] = &[id("product_zoho_id", &["item_id"])];
+pub(super) const PRODUCT: &[Column] = &[id("product_zoho_id", &["item_id"])];
 
 fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
     draft.fields = columns(COLUMNS, record)?;

@@ -51,7 +51,7 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
     read,
 };
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     // Most items of a real organization have no SKU, and several may share one.
     text("sku", &["sku"]),
     text("name", &["name", "item_name"]),

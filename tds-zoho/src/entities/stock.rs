@@ -42,7 +42,7 @@ pub(super) static STOCK: Descriptor = Descriptor {
 };
 
 /// The row of the whole organization.
-const TOTAL: &[Column] = &[
+pub(super) const TOTAL: &[Column] = &[
     decimal("stock_on_hand", &["stock_on_hand"]),
     decimal("available_stock", &["available_stock"]),
     decimal("actual_available_stock", &["actual_available_stock"]),
@@ -50,7 +50,7 @@ const TOTAL: &[Column] = &[
 ];
 
 /// The row of a location; organizations that were not migrated still have warehouses.
-const PLACE: &[Column] = &[
+pub(super) const PLACE: &[Column] = &[
     id("location_zoho_id", &["location_id", "warehouse_id"]),
     text("location_name", &["location_name", "warehouse_name"]),
     decimal("stock_on_hand", &["location_stock_on_hand", "warehouse_stock_on_hand"]),

@@ -68,6 +68,12 @@ pub(crate) fn row(table: &[Column], record: &Map<String, Value>, place: &str) ->
 }
 
 impl Column {
+    /// The keys from which the column is read.
+    #[cfg(test)]
+    pub(crate) const fn keys(&self) -> &'static [&'static str] {
+        self.keys
+    }
+
     fn find<'a>(&self, record: &'a Map<String, Value>) -> Option<(&'static str, &'a Value)> {
         self.keys.iter().find_map(|key| record.get(*key).map(|value| (*key, value)))
     }

@@ -24,6 +24,7 @@ pub(crate) fn detail(module: Module, api: Api, record: &Object) -> Object {
             if let Some(at) = full.remove("last_modified_time") {
                 full.insert("updated_time".to_owned(), at);
             }
+            full.retain(|key, _| !matches!(key.as_str(), "currency_id" | "is_emailed"));
         }
         Module::PriceLists => {
             full.remove("last_modified_time");
@@ -36,7 +37,8 @@ pub(crate) fn detail(module: Module, api: Api, record: &Object) -> Object {
             full.remove("created_time");
             full.remove("last_modified_time");
         }
-        Module::Items | Module::Contacts | Module::Invoices | Module::Bills => {}
+        Module::Bills => full.retain(|key, _| !matches!(key.as_str(), "due_days" | "has_attachment")),
+        Module::Items | Module::Contacts | Module::Invoices => {}
     }
     full
 }
@@ -66,7 +68,9 @@ fn detail_only(module: Module, api: Api) -> [&'static [&'static str]; 2] {
         (Module::Adjustments, _) => {
             &["created_time", "last_modified_time", "line_items", "location_id", "location_name"]
         }
-        (Module::Locations, _) => &["created_time", "last_modified_time"],
+        (Module::Locations, _) => {
+            &["created_time", "last_modified_time", "is_location_active", "is_primary_location"]
+        }
     };
     [hidden, &[]]
 }
@@ -112,16 +116,24 @@ const PURCHASING: &[&str] = &[
 ];
 
 const CONTACT: &[&str] = &[
+    "account_id",
     "addresses",
     "billing_address",
     "contact_persons",
     "credit_limit",
+    "is_bcy_only_contact",
+    "is_taxable",
+    "language_code",
     "notes",
+    "owner_id",
     "payment_terms_id",
     "pricebook_id",
     "pricebook_name",
     "primary_contact_id",
     "shipping_address",
+    "source",
+    "tax_exemption_id",
+    "tax_id",
     "tax_info_list",
 ];
 

@@ -1,6 +1,7 @@
 //! The simulated organization behaves as the real one does where that is known.
 
 mod demo;
+mod documented_keys;
 mod faults;
 mod limits;
 mod lists;

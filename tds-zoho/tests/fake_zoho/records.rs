@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// An organization with one sample of everything.
-async fn furnished() -> Caller {
+pub(crate) async fn furnished() -> Caller {
     let caller = Caller::new().await;
     let fake = &caller.fake;
     let items = [sample::item(1), sample::item(2)];

@@ -102,14 +102,14 @@ pub fn bill(n: u64, vendor: &Value, items: &[Value]) -> Value {
     bill_of(n, vendor, &lines)
 }
 
-/// A bill of these lines, open.
+/// A bill of these lines, open. A discount is left out: lines of bills have none.
 #[must_use]
 pub fn bill_of(n: u64, vendor: &Value, lines: &[Line]) -> Value {
-    let mut bill = document(kinds::BILL, n, vendor, lines, &BILL);
-    if let Some(Value::Array(lines)) = bill.get_mut("line_items") {
-        for line in lines {
-            line["account_id"] = json!("4600000000000000403");
-        }
+    let full: Vec<Line> = lines.iter().map(|line| Line { discount: Decimal::ZERO, ..line.clone() }).collect();
+    let mut bill = document(kinds::BILL, n, vendor, &full, &BILL);
+    for line in rows(&mut bill) {
+        line.retain(|key, _| !key.starts_with("discount"));
+        line.insert("account_id".to_owned(), json!("4600000000000000403"));
     }
     bill.extend(Object::from_iter([
         ("bill_id".to_owned(), json!(id(kinds::BILL, n))),
@@ -131,6 +131,9 @@ pub fn credit_note(n: u64, customer: &Value, items: &[Value]) -> Value {
 #[must_use]
 pub fn credit_note_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
     let mut note = document(kinds::CREDIT_NOTE, n, customer, lines, &CREDIT_NOTE);
+    for line in rows(&mut note) {
+        line.retain(|key, _| !NOT_OF_CREDIT_NOTES.contains(&key.as_str()));
+    }
     note.extend(Object::from_iter([
         ("creditnote_id".to_owned(), json!(id(kinds::CREDIT_NOTE, n))),
         ("creditnote_number".to_owned(), json!(format!("CN-{n}"))),
@@ -138,6 +141,15 @@ pub fn credit_note_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
         ("customer_name".to_owned(), text(customer, "contact_name")),
     ]));
     Value::Object(note)
+}
+
+/// Keys of lines that nothing shows Zoho to write in credit notes.
+const NOT_OF_CREDIT_NOTES: [&str; 5] =
+    ["bcy_rate", "discount_amount", "tax_name", "tax_percentage", "tax_type"];
+
+fn rows(document: &mut Object) -> impl Iterator<Item = &mut Object> {
+    let rows = document.get_mut("line_items").and_then(Value::as_array_mut);
+    rows.into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
 fn counted(items: &[Value]) -> Vec<Line> {

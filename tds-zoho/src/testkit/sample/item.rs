@@ -71,7 +71,6 @@ pub fn set_stock(item: &mut Value, on_hand: &[Decimal], committed: Decimal) {
             "location_available_stock": quantity(here),
             "location_actual_available_stock": quantity(here - promised),
             "location_committed_stock": quantity(promised),
-            "location_actual_committed_stock": quantity(promised),
             "location_available_for_sale_stock": quantity(here - promised),
             "location_actual_available_for_sale_stock": quantity(here - promised),
         }));

@@ -1,0 +1,141 @@
+//! The organization writes no key that Zoho is not known to write.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tds_zoho::testkit::{
+    FakeZoho, Module,
+    demo::{self, Changes, Size},
+};
+
+use crate::{records::furnished, support::Caller};
+
+/// Key names by kind of record and by where they are known from.
+struct Known(Value);
+
+impl Known {
+    fn read() -> Self {
+        let text = include_str!("../data/zoho-keys.json");
+        Self(serde_json::from_str(text).expect("key names"))
+    }
+
+    fn of(&self, kind: &str) -> BTreeSet<&str> {
+        let names = self.0["kinds"][kind].as_object().unwrap_or_else(|| panic!("no kind {kind}"));
+        names
+            .values()
+            .flat_map(|list| list.as_array().into_iter().flatten())
+            .filter_map(Value::as_str)
+            .collect()
+    }
+}
+
+/// What was answered: the keys of every kind of record.
+#[derive(Default)]
+struct Answered(BTreeMap<&'static str, BTreeSet<String>>);
+
+impl Answered {
+    fn note(&mut self, kind: &'static str, record: &Value) {
+        let record = record.as_object().unwrap_or_else(|| panic!("{kind} is no object: {record}"));
+        self.0.entry(kind).or_default().extend(record.keys().cloned());
+    }
+
+    fn note_all(&mut self, kind: &'static str, records: &Value) {
+        for record in records.as_array().unwrap_or_else(|| panic!("{kind} is no list: {records}")) {
+            self.note(kind, record);
+        }
+    }
+
+    fn inside(&mut self, kind: &'static str, record: &Value, key: &str) {
+        match &record[key] {
+            Value::Array(_) => self.note_all(kind, &record[key]),
+            Value::Object(_) => self.note(kind, &record[key]),
+            _ => {}
+        }
+    }
+
+    fn assert_known(&self) {
+        let known = Known::read();
+        let mut invented = Vec::new();
+        for (kind, keys) in &self.0 {
+            let names = known.of(kind);
+            invented.extend(
+                keys.iter().filter(|key| !names.contains(key.as_str())).map(|k| format!("{kind}.{k}")),
+            );
+        }
+        assert!(invented.is_empty(), "Zoho is not known to write {invented:?}");
+    }
+}
+
+/// A module, the base of its calls, and the kinds of its rows and records.
+const MODULES: [(Module, &str, &str, &str); 10] = [
+    (Module::Items, "/inventory/v1", "item_row", "item"),
+    (Module::Items, "/books/v3", "item_row", "item"),
+    (Module::Contacts, "/books/v3", "contact_row", "contact"),
+    (Module::Invoices, "/books/v3", "invoice_row", "invoice"),
+    (Module::Bills, "/books/v3", "bill_row", "bill"),
+    (Module::CreditNotes, "/books/v3", "credit_note_row", "credit_note"),
+    (Module::PriceLists, "/books/v3", "price_list_row", "price_list"),
+    (Module::Adjustments, "/inventory/v1", "adjustment_row", "adjustment"),
+    (Module::Locations, "/books/v3", "location_row", "location"),
+    (Module::Locations, "/inventory/v1", "location_row", "location"),
+];
+
+/// Parts of records: the kind of the whole, the key, the kind of the part.
+const PARTS: [(&str, &str, &str); 12] = [
+    ("item", "locations", "item_location"),
+    ("contact", "contact_persons", "contact_person"),
+    ("contact", "billing_address", "contact_address"),
+    ("contact", "shipping_address", "contact_address"),
+    ("invoice", "line_items", "invoice_line"),
+    ("invoice", "billing_address", "invoice_address"),
+    ("invoice", "shipping_address", "invoice_address"),
+    ("bill", "line_items", "bill_line"),
+    ("credit_note", "line_items", "credit_note_line"),
+    ("credit_note", "billing_address", "credit_note_address"),
+    ("price_list", "pricebook_items", "price"),
+    ("adjustment", "line_items", "adjustment_line"),
+];
+
+async fn everything(caller: &Caller) -> Answered {
+    let mut answered = Answered::default();
+    for (module, base, row_kind, kind) in MODULES {
+        let list = caller.ok(&format!("{base}/{}", module.path()), &[("per_page", "200")]).await;
+        answered.note_all(row_kind, &list[module.list_key()]);
+        answered.inside("page_context", &list, "page_context");
+        for id in caller.fake.ids(module) {
+            let body = caller.ok(&format!("{base}/{}/{id}", module.path()), &[]).await;
+            let record = &body[module.detail_key()];
+            answered.note(kind, record);
+            for (_, key, part) in PARTS.iter().filter(|(whole, ..)| *whole == kind) {
+                answered.inside(part, record, key);
+            }
+            for price in record["pricebook_items"].as_array().into_iter().flatten() {
+                answered.inside("price_bracket", price, "price_brackets");
+            }
+        }
+    }
+    let ids = caller.fake.ids(Module::Items);
+    let asked = ids[..ids.len().min(100)].join(",");
+    let details = caller.ok("/inventory/v1/itemdetails", &[("item_ids", &asked)]).await;
+    answered.note_all("item", &details["items"]);
+    answered
+}
+
+#[tokio::test]
+async fn samples_have_no_key_that_zoho_is_not_known_to_write() {
+    let answered = everything(&furnished().await).await;
+    assert_eq!(answered.0.len(), 28, "kinds of records: {:?}", answered.0.keys());
+    answered.assert_known();
+}
+
+#[tokio::test]
+async fn a_trading_shop_has_no_key_that_zoho_is_not_known_to_write() {
+    let fake = FakeZoho::start().await;
+    let size = Size { items: 12, customers: 6, vendors: 2, invoices: 6, bills: 3, credit_notes: 3 };
+    demo::organization(&fake, size, 11);
+    let mut changes = Changes::new(11);
+    for _ in 0..40 {
+        changes.next_change(&fake);
+    }
+    everything(&Caller::of(fake).await).await.assert_known();
+}
