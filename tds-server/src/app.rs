@@ -1,17 +1,20 @@
 //! The application: build it, ask for its port, run it until it is told to stop.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
     config::Config,
     engine::{BuildError, Engine, Parts, Tasks},
     health::{DatabaseProbe, Health, MigrationsProbe, Probe, SchedulerProbe, WorkersProbe, ZohoProbe},
     listen, router,
-    state::{AppState, RouteSettings, Services},
+    state::{AppState, RequestLimits, RouteSettings, Services},
     supervise::Supervisor,
 };
+
+/// The metrics listener answers to the end, and does not hold it back longer than this.
+const METRICS_TIME: Duration = Duration::from_millis(500);
 
 /// A TDS server with its listeners bound.
 pub struct App {
@@ -49,6 +52,7 @@ impl App {
             webhooks: config.webhooks,
             allowed_hosts: config.http.allowed_hosts,
             metrics_apart: metrics.is_some(),
+            limits: RequestLimits::default(),
         };
         let state = AppState::new(services, settings, health);
         Ok(Self { engine, state, supervisor, listener, address, metrics })
@@ -58,6 +62,12 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where `/metrics` is, if it has an address of its own.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// The port of [`App::address`].
@@ -72,9 +82,10 @@ impl App {
         self.engine.parts()
     }
 
-    /// Serves and works until `shutdown`. Then, in this order: `/readyz` says 503, no new connections,
-    /// requests in work end, workers, bulk syncs and scheduler end, what waits for a commit is committed,
-    /// connections close, the private cluster stops.
+    /// Serves and works until `shutdown`. Then `/readyz` says 503 and there are no new connections; requests in
+    /// work, workers, bulk syncs and scheduler end beside each other; what waits for a commit is committed,
+    /// connections close, the private cluster stops. Each step has a limit: without a database that answers it
+    /// takes no more than nine seconds, and leases bring the rest back.
     ///
     /// # Errors
     /// Where a listener cannot go on.
@@ -89,24 +100,39 @@ impl App {
             tokio::spawn(listen::serve(listener, router::metrics_only(state.clone()), stopped))
         });
 
+        let (stop_work, work_stopped) = oneshot::channel::<()>();
         let draining = state.clone();
         let stop = async move {
             shutdown.await;
             tracing::info!("stopping");
             draining.start_draining();
+            drop(stop_work);
         };
-        listen::serve(listener, router::router(state), stop).await;
+        let work = async move {
+            drop(work_stopped.await);
+            credentials.abort();
+            tasks.stop().await;
+        };
+        tokio::join!(listen::serve(listener, router::router(state), stop), work);
 
-        credentials.abort();
-        tasks.stop().await;
         drop(stop_metrics);
         let ended = match metrics {
-            Some(task) => task.await.map_err(|error| RunError(error.to_string())),
+            Some(task) => metrics_end(task).await,
             None => Ok(()),
         };
         engine.close().await;
         tracing::info!("stopped");
         ended
+    }
+}
+
+async fn metrics_end(mut task: JoinHandle<()>) -> Result<(), RunError> {
+    match tokio::time::timeout(METRICS_TIME, &mut task).await {
+        Ok(ended) => ended.map_err(|error| RunError(error.to_string())),
+        Err(_) => {
+            task.abort();
+            Ok(())
+        }
     }
 }
 

@@ -94,14 +94,15 @@ impl Demo {
     /// What a person needs to look around.
     pub(crate) fn introduction(&self) -> String {
         let base = self.base_url();
-        let token = self.token.expose_secret();
+        let (token, secret) = (self.token.expose_secret(), self.webhook_secret.expose_secret());
         let database = self.app.parts().database.target();
         format!(
             "TDS demo: {base}   (dashboard /, API /docs)\ntoken:    {token}\ndatabase: {database}\n\n\
              A simulated organization is synced now, then keeps changing and sends webhooks. Try:\n\n  \
              curl -s -H 'Authorization: Bearer {token}' {base}/api/zoho/sync/stats\n  \
              curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/sync/runs?limit=8'\n  \
-             curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/webhooks/inbox?limit=3'\n\n\
+             curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/webhooks/inbox?limit=3'\n  \
+             tds-server webhook send products --url {base} --webhook-secret {secret}\n\n\
              Ctrl-C ends it.\n"
         )
     }

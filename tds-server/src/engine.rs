@@ -45,6 +45,9 @@ pub struct Parts {
     pub schedules: Vec<ScheduleSpec>,
 }
 
+/// Batches in work may go on so long after the signal; the whole process has ten seconds.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// Store, registry, worker, bulk sync and scheduler, without HTTP.
 pub struct Engine {
     parts: Parts,
@@ -101,6 +104,7 @@ impl Engine {
             concurrency: config.worker.concurrency,
             lease: config.worker.lease,
             policy: config.worker.policy,
+            grace: GRACE,
             ..WorkerSettings::default()
         };
         let bulk_settings =

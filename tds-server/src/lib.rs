@@ -34,5 +34,5 @@ pub use health::{
 pub use openapi::document as openapi_document;
 pub use problem::{Problem, ProblemKind};
 pub use router::router;
-pub use state::{AppState, RouteSettings, Services, Shared};
+pub use state::{AppState, RequestLimits, RouteSettings, Services, Shared};
 pub use supervise::Supervisor;

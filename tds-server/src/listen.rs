@@ -21,8 +21,8 @@ const MAX_HEADERS: usize = 64;
 const MAX_HEAD: usize = 64 * 1024;
 /// Connections at the same time; more wait in the backlog.
 const MAX_CONNECTIONS: usize = 1_024;
-/// Requests in work may go on so long after the signal.
-const DRAIN_TIME: Duration = Duration::from_secs(10);
+/// Requests in work may go on so long after the signal. The whole process has ten seconds.
+const DRAIN_TIME: Duration = Duration::from_secs(7);
 
 /// Serves until the signal, then lets requests in work come to their end.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {

@@ -117,8 +117,8 @@ impl Metrics {
 }
 
 fn figures(snapshot: &Snapshot, state: &AppState) {
-    for (entity, counts) in &snapshot.stats.by_entity {
-        let entity = entity.as_str().to_owned();
+    for (name, counts) in &snapshot.stats.by_entity {
+        let entity = name.as_str().to_owned();
         let states = [
             ("pending", counts.pending),
             ("processing", counts.processing),
@@ -129,7 +129,13 @@ fn figures(snapshot: &Snapshot, state: &AppState) {
         for (state, count) in states {
             gauge!("tds_queue_jobs", "entity" => entity.clone(), "state" => state).set(number(count));
         }
-        gauge!("tds_dead_letters", "entity" => entity).set(number(counts.dead_letter));
+        gauge!("tds_dead_letters", "entity" => entity.clone()).set(number(counts.dead_letter));
+        let delays = snapshot.stats.delays.get(name).copied().unwrap_or_default();
+        gauge!("tds_queue_oldest_age_seconds", "entity" => entity.clone()).set(delays.oldest.unwrap_or(0.0));
+        for (statistic, seconds) in [("avg", delays.avg), ("p50", delays.p50), ("p99", delays.p99)] {
+            gauge!("tds_end_to_end_lag_seconds", "entity" => entity.clone(), "statistic" => statistic)
+                .set(seconds.unwrap_or(0.0));
+        }
     }
     for (entity, activity) in &snapshot.entities {
         let entity = entity.as_str().to_owned();
@@ -139,16 +145,6 @@ fn figures(snapshot: &Snapshot, state: &AppState) {
             .set(timestamp(activity.last_success_at));
         gauge!("tds_webhook_last_received_timestamp_seconds", "entity" => entity)
             .set(timestamp(activity.last_received_at));
-    }
-    let stats = &snapshot.stats;
-    gauge!("tds_queue_oldest_age_seconds").set(stats.oldest_pending_seconds.unwrap_or(0.0));
-    let delays = [
-        ("avg", stats.sync_delay_avg_seconds),
-        ("p50", stats.sync_delay_p50_seconds),
-        ("p99", stats.sync_delay_p99_seconds),
-    ];
-    for (statistic, seconds) in delays {
-        gauge!("tds_end_to_end_lag_seconds", "statistic" => statistic).set(seconds.unwrap_or(0.0));
     }
     let budget = state.services.zoho.budget();
     for (window, left) in [("minute", budget.minute_left), ("day", budget.day_left)] {

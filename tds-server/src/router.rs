@@ -94,8 +94,8 @@ pub(crate) fn documented() -> Documented {
 fn finish(router: Router<AppState>, state: AppState) -> Router {
     router
         .fallback(no_such_address)
-        .layer(middleware::from_fn(buffer_body))
-        .layer(middleware::from_fn(time_limit))
+        .layer(middleware::from_fn_with_state(state.clone(), buffer_body))
+        .layer(middleware::from_fn_with_state(state.clone(), time_limit))
         .layer(middleware::from_fn_with_state(state.clone(), hosts::check))
         .layer(middleware::from_fn(catch_panic))
         .layer(middleware::from_fn_with_state(state.clone(), request_context))

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use tds_core::{Clock, Inbox, InboxOperator, QueueOperator, Registry, SyncRun};
@@ -48,6 +49,23 @@ pub struct RouteSettings {
     pub allowed_hosts: Option<Vec<String>>,
     /// `/metrics` has a listener of its own.
     pub metrics_apart: bool,
+    /// How long requests may take.
+    pub limits: RequestLimits,
+}
+
+/// How long requests may take. The defaults are right for a server; tests have less patience.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLimits {
+    /// A body must be here after this.
+    pub body_time: Duration,
+    /// A request must be answered after this.
+    pub request_time: Duration,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self { body_time: Duration::from_secs(15), request_time: Duration::from_secs(30) }
+    }
 }
 
 /// State of the router; cheap to clone.
@@ -61,6 +79,7 @@ pub struct Shared {
     pub(crate) webhooks: WebhookConfig,
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) metrics_apart: bool,
+    pub(crate) limits: RequestLimits,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) activity: Activity,
@@ -78,11 +97,18 @@ impl AppState {
             webhooks: settings.webhooks,
             allowed_hosts: settings.allowed_hosts,
             metrics_apart: settings.metrics_apart,
+            limits: settings.limits,
             health,
             metrics: Metrics::new(),
             activity,
             draining: AtomicBool::new(false),
         }))
+    }
+
+    /// The parts behind the routes.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.0.services
     }
 
     /// From now on `/readyz` answers 503.

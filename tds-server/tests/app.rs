@@ -1,6 +1,6 @@
 //! The whole application on a real socket, with a database of its own and a simulated Zoho.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -93,6 +93,70 @@ async fn a_half_sent_header_is_cut_off() {
     assert!(read.is_ok(), "the connection is still open after 20 seconds");
     drop(stop);
     running.await.expect("no panic").expect("a clean end");
+}
+
+/// Sends bytes and reads until the server closes; the answer's first line.
+async fn status_line(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(bytes).await.expect("bytes");
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    tokio::time::timeout(Duration::from_secs(20), reading).await.expect("closed in time").expect("an answer");
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_and_heads_beyond_the_limits_are_refused_and_the_connection_is_closed() {
+    let (database, fake) = (TestDatabase::new().await, FakeZoho::start().await);
+    let app = App::build(config(&database, &fake, &[("TDS_WORKERS", "0")])).await.expect("an application");
+    let address = app.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(app.run_until_stopped(async { drop(stopped.await) }));
+
+    let head = "POST /api/zoho/webhooks/products HTTP/1.1\r\nHost: localhost\r\n";
+    let stated = format!("{head}Content-Length: 1048577\r\n\r\n");
+    assert_eq!(status_line(address, stated.as_bytes()).await, "HTTP/1.1 413 Payload Too Large");
+
+    let mut chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    for size in [512 * 1024, 512 * 1024, 1] {
+        chunked.extend_from_slice(format!("{size:x}\r\n").as_bytes());
+        chunked.resize(chunked.len() + size, b'x');
+        chunked.extend_from_slice(b"\r\n");
+    }
+    assert_eq!(status_line(address, &chunked).await, "HTTP/1.1 413 Payload Too Large");
+
+    let flood: String = (0..100).map(|n| format!("X-Flood-{n}: 1\r\n")).collect();
+    let answer = status_line(address, format!("{head}{flood}\r\n").as_bytes()).await;
+    assert_eq!(answer, "HTTP/1.1 431 Request Header Fields Too Large");
+    let long = format!("{head}X-Long: {}", "x".repeat(64 * 1024));
+    assert_eq!(status_line(address, long.as_bytes()).await, "HTTP/1.1 431 Request Header Fields Too Large");
+
+    drop(stop);
+    running.await.expect("no panic").expect("a clean end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_can_have_an_address_of_their_own() {
+    let (database, fake) = (TestDatabase::new().await, FakeZoho::start().await);
+    let changes = [("TDS_WORKERS", "0"), ("TDS_METRICS_BIND", "127.0.0.1:0")];
+    let app = App::build(config(&database, &fake, &changes)).await.expect("an application");
+    let (main, metrics) = (app.address(), app.metrics_address().expect("an address"));
+    assert_ne!(main, metrics);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(app.run_until_stopped(async { drop(stopped.await) }));
+
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let get = async |url: String| client.get(url).send().await.expect("an answer");
+    let shown = get(format!("http://{metrics}/metrics")).await;
+    assert_eq!(shown.status(), 200);
+    assert!(shown.text().await.expect("text").contains("tds_queue_jobs{"));
+    assert_eq!(get(format!("http://{main}/metrics")).await.status(), 404);
+    for path in ["/", "/health", "/api/zoho/sync/stats"] {
+        assert_eq!(get(format!("http://{metrics}{path}")).await.status(), 404, "{path}");
+    }
+    drop(stop);
+    running.await.expect("no panic").expect("a clean end");
+    assert!(TcpStream::connect(metrics).await.is_err(), "it still listens");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,14 @@
-//! SIGINT and SIGTERM: the first asks to stop, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks to stop, the second ends the process at once, and so does too long an end.
 
-use std::process;
+use std::{process, time::Duration};
 
 use tds_core::{Shutdown, ShutdownTrigger};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{exit::CommandResult, output};
+
+/// The process ends within ten seconds of the signal, whatever hangs. Every part has a shorter limit of its own.
+const LIMIT: Duration = Duration::from_millis(9_500);
 
 /// A signal to listen to, raised by the first SIGINT or SIGTERM.
 pub(crate) fn shutdown() -> CommandResult<Shutdown> {
@@ -16,8 +19,13 @@ pub(crate) fn shutdown() -> CommandResult<Shutdown> {
         either(&mut interrupt, &mut terminate).await;
         output::talk("stopping; once more ends it at once");
         trigger.shutdown();
-        let number = either(&mut interrupt, &mut terminate).await;
-        process::exit(128 + number);
+        tokio::select! {
+            number = either(&mut interrupt, &mut terminate) => process::exit(128 + number),
+            () = tokio::time::sleep(LIMIT) => {
+                output::talk("it did not end in time and is cut off; leases bring back what was in hand");
+                process::exit(1);
+            }
+        }
     });
     Ok(shutdown)
 }

@@ -101,8 +101,7 @@ struct Answer {
 
 async fn post(url: &str, event: &str, body: Vec<u8>, webhooks: &WebhookConfig) -> CommandResult<Answer> {
     let query = [("event".to_owned(), event.to_owned())];
-    let form = !matches!(body.iter().find(|byte| !byte.is_ascii_whitespace()), Some(b'{' | b'['));
-    let content_type = if form { "application/x-www-form-urlencoded" } else { "application/json" };
+    let content_type = content_type(&body);
     let no_answer =
         |error: reqwest::Error| Failure::failed(format!("{url} cannot be asked: {}", chain(&error)));
     let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(no_answer)?;
@@ -116,6 +115,19 @@ async fn post(url: &str, event: &str, body: Vec<u8>, webhooks: &WebhookConfig) -
     }
     let response = request.body(body).send().await.map_err(no_answer)?;
     Ok(Answer { status: response.status(), body: response.text().await.map_err(no_answer)? })
+}
+
+/// What the body is. Only what certainly is a form is called one: its pairs are signed, not its text.
+fn content_type(body: &[u8]) -> &'static str {
+    if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return "application/json";
+    }
+    let name = body.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    if body.contains(&b'=') && !name.is_empty() && name.iter().all(plain) {
+        return "application/x-www-form-urlencoded";
+    }
+    "text/plain; charset=utf-8"
 }
 
 /// The path of an entity type's webhooks. Vendors are contacts, which come to the customers.

@@ -1,10 +1,15 @@
 //! The database, its store and, where TDS runs it itself, the private cluster.
 
+use std::time::Duration;
+
 use tds_core::Result;
 use tds_postgres::{ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgStore, StoreSettings};
 
 use super::BuildError;
 use crate::config::{ClusterPlace, DatabaseChoice};
+
+/// What waits for a commit, and statements under way, have this long at the end.
+const CLOSE_TIME: Duration = Duration::from_millis(1_500);
 
 /// An open database with its store. Commands that need neither Zoho nor workers use it alone.
 pub struct Storage {
@@ -64,8 +69,13 @@ impl Storage {
 
     /// Lets committers finish, then closes the connections, then stops the private cluster.
     pub async fn close(self) {
-        self.store.shutdown().await;
-        self.database.close().await;
+        let closing = async {
+            self.store.shutdown().await;
+            self.database.close().await;
+        };
+        if tokio::time::timeout(CLOSE_TIME, closing).await.is_err() {
+            tracing::warn!("the database did not answer in time; its connections are cut off");
+        }
         stop(self.cluster).await;
     }
 }

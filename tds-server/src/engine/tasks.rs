@@ -1,12 +1,16 @@
 //! The long tasks of an engine, supervised.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tds_core::{QueueOperator, ShutdownTrigger};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Engine, prune};
 use crate::supervise::Supervisor;
+
+/// Tasks end within this after the signal, or are cut off: each has shorter limits of its own, but for a
+/// statement that hangs in the database.
+const STOP_TIME: Duration = Duration::from_secs(7);
 
 /// Which tasks to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +42,17 @@ impl RunningTasks {
     /// Tells all tasks to stop and waits until they have finished or given back what they had in hand.
     pub async fn stop(self) {
         self.trigger.shutdown();
-        for handle in self.handles {
-            if let Err(error) = handle.await {
-                tracing::error!(%error, "a supervisor ended badly");
+        let deadline = Instant::now() + STOP_TIME;
+        for mut handle in self.handles {
+            match tokio::time::timeout_at(deadline, &mut handle).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a supervisor ended badly"),
+                Err(_) => {
+                    tracing::warn!(
+                        "a task did not end in time; what it had in hand comes back when its lease ends"
+                    );
+                    handle.abort();
+                }
             }
         }
     }

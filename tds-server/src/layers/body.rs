@@ -4,26 +4,28 @@ use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
-    extract::Request,
+    extract::{Request, State},
     http::{HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
 
-use crate::problem::{Problem, ProblemKind};
+use crate::{
+    problem::{Problem, ProblemKind},
+    state::AppState,
+};
 
 /// The largest body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
-/// A body must be here after this.
-const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// Replaces the body by one that is in memory.
-pub(crate) async fn buffer_body(request: Request, next: Next) -> Response {
+pub(crate) async fn buffer_body(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let stated = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     let too_large = stated.and_then(|length| length.parse::<u64>().ok()).is_some_and(exceeds);
-    let read = if too_large { Err(problem_too_large()) } else { read_in_time(body).await };
+    let read =
+        if too_large { Err(problem_too_large()) } else { read_in_time(body, state.limits.body_time).await };
     match read {
         Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
         Err(problem) => {
@@ -39,9 +41,9 @@ fn exceeds(length: u64) -> bool {
     usize::try_from(length).map_or(true, |length| length > MAX_BODY)
 }
 
-async fn read_in_time(body: Body) -> Result<Bytes, Problem> {
-    tokio::time::timeout(BODY_TIME, read(body)).await.unwrap_or_else(|_| {
-        let detail = format!("The body did not arrive within {} seconds.", BODY_TIME.as_secs());
+async fn read_in_time(body: Body, limit: Duration) -> Result<Bytes, Problem> {
+    tokio::time::timeout(limit, read(body)).await.unwrap_or_else(|_| {
+        let detail = format!("The body did not arrive within {} seconds.", limit.as_secs_f64());
         Err(Problem::new(ProblemKind::RequestTimeout, detail))
     })
 }

@@ -1,18 +1,18 @@
 //! No request takes the process down, and none takes for ever.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::panic::AssertUnwindSafe;
 
 use axum::{
-    extract::Request,
+    extract::{Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 
-use crate::problem::{Problem, ProblemKind};
-
-/// A request must be answered after this.
-const REQUEST_TIME: Duration = Duration::from_secs(30);
+use crate::{
+    problem::{Problem, ProblemKind},
+    state::AppState,
+};
 
 /// A panic is an answer 500 of this request alone.
 pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
@@ -24,9 +24,10 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
 }
 
 /// Ends requests that take too long.
-pub(crate) async fn time_limit(request: Request, next: Next) -> Response {
-    tokio::time::timeout(REQUEST_TIME, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("There was no result within {} seconds.", REQUEST_TIME.as_secs());
+pub(crate) async fn time_limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let limit = state.limits.request_time;
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("There was no result within {} seconds.", limit.as_secs_f64());
         Problem::new(ProblemKind::Timeout, detail).retry_after(5).into_response()
     })
 }

@@ -1,6 +1,7 @@
 //! The program as a person or a script runs it.
 
 mod documents;
+mod ending;
 mod program;
 mod serving;
 mod stored;

@@ -85,12 +85,13 @@ async fn the_demo_needs_nothing_syncs_and_ends_by_itself() {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
 
-async fn wait_for_port(port: u16) {
+/// Waits until something listens there.
+pub(crate) async fn wait_for_port(port: u16) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
         assert!(Instant::now() < deadline, "nothing listens on {port}");

@@ -95,6 +95,20 @@ pub(crate) fn server() -> Server {
 }
 
 pub(crate) fn server_with(settings: RouteSettings, health: Health, zoho: ZohoConfig) -> Server {
+    server_of(settings, health, zoho, |_| {})
+}
+
+/// A server of which a test changes parts.
+pub(crate) fn server_changed(change: impl FnOnce(&mut Services)) -> Server {
+    server_of(settings(), Health::default(), no_zoho(), change)
+}
+
+fn server_of(
+    settings: RouteSettings,
+    health: Health,
+    zoho: ZohoConfig,
+    change: impl FnOnce(&mut Services),
+) -> Server {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = MemoryStore::new(Arc::clone(&clock));
     let zoho = ZohoClient::new(zoho, Arc::clone(&clock)).expect("a valid configuration");
@@ -102,7 +116,7 @@ pub(crate) fn server_with(settings: RouteSettings, health: Health, zoho: ZohoCon
         let handler = Anything(source.schema().entity.clone());
         registry.with_source(source).with_handler(Arc::new(handler))
     });
-    let services = Services {
+    let mut services = Services {
         inbox: Arc::new(store.clone()),
         events: Arc::new(store.clone()),
         queue: Arc::new(store.clone()),
@@ -111,6 +125,7 @@ pub(crate) fn server_with(settings: RouteSettings, health: Health, zoho: ZohoCon
         zoho,
         clock,
     };
+    change(&mut services);
     let state = AppState::new(services, settings, health);
     Server { router: router(state.clone()), state, store }
 }

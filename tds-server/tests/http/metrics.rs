@@ -17,14 +17,19 @@ async fn webhooks_and_the_queue_are_counted() {
         r#"tds_webhook_requests_total{source="zoho",result="unauthorized"} 0"#,
         r#"tds_queue_jobs{entity="products",state="pending"} 1"#,
         r#"tds_queue_jobs{entity="vendors",state="dead_letter"} 0"#,
+        r#"tds_dead_letters{entity="vendors"} 0"#,
+        r#"tds_queue_oldest_age_seconds{entity="vendors"} 0"#,
+        r#"tds_end_to_end_lag_seconds{entity="products",statistic="p99"} 0"#,
         r#"tds_paused{entity="stock"} 0"#,
         r#"tds_sync_last_success_timestamp_seconds{entity="bills"} 0"#,
     ] {
         assert!(answer.text.contains(line), "{line} in\n{}", answer.text);
     }
-    for series in
-        ["tds_build_info{", "tds_queue_oldest_age_seconds", "tds_webhook_request_duration_seconds_bucket{"]
-    {
+    for series in [
+        "tds_build_info{",
+        "tds_queue_oldest_age_seconds{entity=\"products\"}",
+        "tds_webhook_request_duration_seconds_bucket{",
+    ] {
         assert!(answer.text.contains(series), "{series}");
     }
 }

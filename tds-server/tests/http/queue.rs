@@ -1,6 +1,9 @@
 //! Queue items, pausing and figures.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tds_core::{ClaimRequest, Lane, Lease, Queue, Settle, Settlement, WorkerId};
 
 use super::common::{Server, item, server};
 
@@ -82,6 +85,43 @@ async fn items_are_discarded_one_by_one_or_by_choice() {
     let path = format!("/api/zoho/sync/queue/{id}/retry");
     assert_eq!(server.post(&path, Value::Null).await.json(), json!({"affected": 0}), "it has ended");
     server.post("/api/zoho/sync/queue/99/retry", Value::Null).await.is_problem(404, "unknown-id");
+}
+
+/// Gives up everything that waits.
+async fn bury(server: &Server) {
+    let worker = WorkerId::unique();
+    let request = ClaimRequest { worker, limit: 100, lease: Duration::from_secs(60), up_to: Lane::Verify };
+    let claimed = server.store.claim(&request).await.expect("claim");
+    let settle = Settle::DeadLetter { error: "rate is no number: abc".to_owned() };
+    let settlements = claimed.iter().map(|item| Settlement {
+        lease: Lease { id: item.id, token: item.token },
+        generation: item.generation,
+        settle: settle.clone(),
+    });
+    server.store.settle(settlements.collect()).await.expect("settle");
+}
+
+#[tokio::test]
+async fn dead_letters_are_tried_again_one_by_one_or_by_choice() {
+    let server = with_items(4).await;
+    bury(&server).await;
+    let letters = server.get("/api/zoho/sync/queue?status=dead_letter&search=rate").await.json();
+    assert_eq!(letters["items"].as_array().expect("items").len(), 4);
+    assert_eq!(letters["items"][0]["error_message"], "rate is no number: abc");
+    let metrics = server.get("/metrics").await.text;
+    assert!(metrics.contains(r#"tds_dead_letters{entity="products"} 4"#), "{metrics}");
+
+    let id = letters["items"][0]["id"].clone();
+    let one = server.post(&format!("/api/zoho/sync/queue/{id}/retry"), Value::Null).await;
+    assert_eq!(one.json(), json!({"affected": 1}));
+    let item = server.get(&format!("/api/zoho/sync/queue/{id}")).await.json();
+    assert_eq!((&item["status"], &item["retry_count"]), (&json!("pending"), &json!(0)), "{item}");
+    let by_id = json!({"ids": [letters["items"][1]["id"]]});
+    assert_eq!(server.post("/api/zoho/sync/queue/retry", by_id).await.json(), json!({"affected": 1}));
+    let rest = json!({"status": "dead_letter", "entity_type": "products", "search": "RATE"});
+    assert_eq!(server.post("/api/zoho/sync/queue/retry", rest.clone()).await.json(), json!({"affected": 2}));
+    assert_eq!(server.post("/api/zoho/sync/queue/retry", rest).await.json(), json!({"affected": 0}));
+    assert_eq!(server.get("/api/zoho/sync/queue?status=dead_letter").await.json()["items"], json!([]));
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Sync runs and credentials.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tds_core::{Checkpoint, PageCommit, RecordId, SyncRun, WorkerId};
 use tds_server::Health;
 use tds_zoho::testkit::FakeZoho;
 
@@ -30,6 +33,45 @@ async fn a_run_is_cancelled_once_and_can_go_on() {
     let resumed = server.post("/api/zoho/sync/runs/1/resume", Value::Null).await;
     assert_eq!(resumed.json()["id"], 1, "{}", resumed.text);
     assert_eq!(resumed.json()["status"], "pending");
+}
+
+#[tokio::test]
+async fn deletions_that_were_held_back_are_released_once() {
+    let server = server();
+    server.post("/api/zoho/bulk-sync", json!({"entity_type": "products", "mode": "full"})).await;
+    let none = server.post("/api/zoho/sync/runs/1/confirm-deletions", Value::Null).await;
+    assert_eq!(none.json(), json!({"affected": 0}));
+
+    let worker = WorkerId::unique();
+    let lease = server.store.claim_run(&worker, Duration::from_secs(60)).await.expect("claim_run");
+    let lease = lease.expect("the run");
+    let ids = ["7", "8"].map(RecordId::new).to_vec();
+    server.store.hold_deletions(lease.run.id, lease.token, ids, "2 of 2 are missing").await.expect("hold");
+    let page = PageCommit {
+        listed: Vec::new(),
+        items: Vec::new(),
+        unchanged: 0,
+        checkpoint: Checkpoint { pages: 1, ..lease.checkpoint },
+        last: true,
+    };
+    server.store.commit_page(lease.run.id, lease.token, page).await.expect("commit_page");
+    let run = server.get("/api/zoho/sync/runs/1").await.json();
+    assert_eq!(
+        (&run["status"], &run["held_deletions"]),
+        (&json!("completed_with_errors"), &json!(2)),
+        "{run}"
+    );
+
+    let released = server.post("/api/zoho/sync/runs/1/confirm-deletions", Value::Null).await;
+    assert_eq!(released.json(), json!({"affected": 2}), "{}", released.text);
+    let run = server.get("/api/zoho/sync/runs/1").await.json();
+    assert_eq!((&run["status"], &run["held_deletions"]), (&json!("running"), &json!(0)), "{run}");
+    assert_eq!(
+        server.get("/api/zoho/sync/queue?status=pending").await.json()["items"].as_array().map(Vec::len),
+        Some(2)
+    );
+    let again = server.post("/api/zoho/sync/runs/1/confirm-deletions", Value::Null).await;
+    assert_eq!(again.json(), json!({"affected": 0}));
 }
 
 #[tokio::test]
