@@ -1,11 +1,15 @@
 //! The whole way, from outside: a simulated Zoho, real HTTP, the server, real PostgreSQL.
 
+mod converge;
 mod crash;
 mod deletions;
+mod forms;
 mod incidents;
+mod outage;
 mod paths;
 mod poison;
 mod records;
 mod run_control;
+mod samples;
 mod shop;
 mod way;

@@ -31,7 +31,12 @@ impl Shop {
 
     /// Opens with further environment variables.
     pub(crate) async fn open_with(more: &[(&str, &str)]) -> Self {
-        let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
+        Self::open_over(FakeZoho::start().await, more).await
+    }
+
+    /// Opens with an empty database over an organization that others may use as well.
+    pub(crate) async fn open_over(zoho: FakeZoho, more: &[(&str, &str)]) -> Self {
+        let database = TestDatabase::new().await;
         let settings = settings(&zoho, database.url(), more);
         let client = Client::builder().no_proxy().build().expect("a client");
         let mut shop = Self { zoho, database, base: String::new(), client, server: None, settings };
@@ -90,6 +95,11 @@ impl Shop {
 
     /// Sends a signed body to any path.
     pub(crate) async fn signed(&self, path: &str, body: &str) -> (StatusCode, Value) {
+        self.answer(self.signed_request(path, body)).await
+    }
+
+    /// A signed body for any path.
+    pub(crate) fn signed_request(&self, path: &str, body: &str) -> reqwest::RequestBuilder {
         let query: Vec<(String, String)> = path
             .split_once('?')
             .map(|(_, query)| query.split('&').filter_map(|pair| pair.split_once('=')))
@@ -97,16 +107,14 @@ impl Shop {
             .flatten()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let request = self
-            .client
+        self.client
             .post(format!("{}{path}", self.base))
             .header("content-type", "application/json")
             .header(
                 "x-zoho-webhook-signature",
                 webhook::sign(&SecretString::from(SECRET), &query, body.as_bytes()),
             )
-            .body(body.to_owned());
-        self.answer(request).await
+            .body(body.to_owned())
     }
 
     /// Sends a webhook that must be accepted, and waits until all work is done.
