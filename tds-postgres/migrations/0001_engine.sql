@@ -1,4 +1,4 @@
--- The engine: inbox, queue (hot table and archive; the view over both is in 0003), runs, schedules.
+-- The engine: inbox, queue (hot table, archive, and the view over both), runs, schedules.
 --
 -- The queue has at most one live row per record; new work is folded into it. So the row itself is the
 -- mutex of the record, and a claim is a plain index range scan. Neither `status` nor a lease column is in
@@ -89,6 +89,16 @@ CREATE TABLE tds_queue_done (
 ) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 CREATE INDEX tds_queue_done_at ON tds_queue_done (processing_completed_at);
 CREATE INDEX tds_queue_done_record ON tds_queue_done (entity_type, zoho_entity_id);
+
+CREATE VIEW tds_sync_queue AS
+  SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, priority, status, retry_count, error_message,
+         queued_at, processing_started_at, NULL::timestamptz AS processing_completed_at,
+         NULL::text AS outcome, run_at, direction
+    FROM tds_queue_live
+  UNION ALL
+  SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, priority, 'completed'::text, retry_count,
+         error_message, queued_at, processing_started_at, processing_completed_at, outcome, run_at, direction
+    FROM tds_queue_done;
 
 -- Who waits for the end of an item. A cause is told when the item ends at its generation or a later one.
 CREATE TABLE tds_queue_waiters (
@@ -216,3 +226,35 @@ CREATE FUNCTION tds_end_runs(run_ids bigint[]) RETURNS void LANGUAGE sql AS $$
     cursor = GREATEST(c.cursor, excluded.cursor),
     last_full_count = COALESCE(excluded.last_full_count, c.last_full_count), updated_at = clock_timestamp()
 $$;
+
+-- DELETE FROM tds_sync_queue, as the operators' handbook has it.
+CREATE FUNCTION tds_sync_queue_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  runs bigint[];
+BEGIN
+  IF OLD.status = 'completed' THEN
+    DELETE FROM tds_queue_done WHERE id = OLD.id;
+    RETURN OLD;
+  END IF;
+  DELETE FROM tds_queue_live WHERE id = OLD.id;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  WITH gone AS (DELETE FROM tds_queue_waiters WHERE item_id = OLD.id RETURNING cause, cause_id, counted),
+  events AS (
+    UPDATE tds_inbox_events e SET open_items = e.open_items - 1,
+      status = CASE WHEN e.status <> 'failed' AND e.open_items <= 1 THEN 'completed' ELSE e.status END,
+      outcome = CASE WHEN e.status <> 'failed' THEN tds_better_outcome(e.outcome, 'discarded') ELSE e.outcome END,
+      processed_at = COALESCE(e.processed_at, clock_timestamp())
+    FROM gone WHERE gone.cause = 'event' AND e.id = gone.cause_id),
+  counts AS (
+    UPDATE tds_sync_runs r SET open_items = r.open_items - 1, processed_items = r.processed_items + gone.counted::int
+    FROM gone WHERE gone.cause = 'run' AND r.id = gone.cause_id RETURNING r.id)
+  SELECT array_agg(id) INTO runs FROM counts;
+  PERFORM tds_end_runs(runs);
+  DELETE FROM tds_queue_attempts WHERE item_id = OLD.id;
+  RETURN OLD;
+END
+$$;
+CREATE TRIGGER tds_sync_queue_delete INSTEAD OF DELETE ON tds_sync_queue
+  FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_delete();

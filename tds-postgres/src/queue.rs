@@ -22,29 +22,11 @@ use crate::{
     store::{repeat, seconds, storable},
 };
 
-// MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once. What has lost its
-// lease is taken here too, at the price of one attempt. `now()` in conditions, so that they are index conditions.
+// The statement itself is in the migrations: see there why it is a function.
 const CLAIM: &str = "
-WITH c AS MATERIALIZED (
-  SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
-    FROM tds_queue_live q
-   WHERE q.dead_lettered_at IS NULL AND q.priority <= $2 AND q.run_at <= now()
-     AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
-     AND q.entity_type <> ALL (ARRAY(SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL))
-   ORDER BY q.priority, q.run_at, q.id LIMIT $1 FOR UPDATE OF q SKIP LOCKED),
-lost AS (
-  INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-  SELECT id, retry_count + 1, processing_started_at, lease_owner, 'lease_lost',
-         'the worker died or stopped renewing its lease' FROM c WHERE lost),
-events AS (
-  UPDATE tds_inbox_events e SET status = 'processing' FROM tds_queue_waiters w, c
-   WHERE w.item_id = c.id AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'pending')
-UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'), lease_owner = $3,
-  retry_count = q.retry_count + c.lost::int, lease_expires_at = clock_timestamp() + make_interval(secs => $4),
-  processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
-  FROM c WHERE q.id = c.id
-RETURNING q.id, q.lease_token, q.generation, q.entity_type, q.zoho_entity_id, q.priority, q.version, q.payload,
-  q.shape, q.pushed, q.observed_began, q.observed_ended, q.retry_count, q.queued_at, q.run_at
+SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
+       observed_began, observed_ended, retry_count, queued_at, run_at
+  FROM tds_claim($1, $2, $3, $4)
 ";
 
 // In the order of records, as every statement that locks several items.

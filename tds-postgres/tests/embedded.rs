@@ -26,7 +26,7 @@ async fn a_cluster_keeps_its_data_over_a_stop_and_a_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let cluster = start(directory.path()).await;
     let database = Database::connect(&DatabaseConfig::new(cluster.url())).await.expect("connects");
-    database.migrate().await.expect("migrates");
+    let version = database.migrate().await.expect("migrates").to;
     database.close().await;
     assert_eq!(one(&cluster, "SHOW server_encoding").await, "UTF8");
     assert_eq!(one(&cluster, "SHOW listen_addresses").await, "127.0.0.1");
@@ -35,7 +35,7 @@ async fn a_cluster_keeps_its_data_over_a_stop_and_a_start() {
     let cluster = start(directory.path()).await;
     assert_eq!(
         one(&cluster, "SELECT max(version)::text FROM _sqlx_migrations WHERE success").await.parse(),
-        Ok(2_i64)
+        Ok(version)
     );
     cluster.stop().await.expect("stops");
 }
@@ -156,7 +156,7 @@ async fn a_server_that_was_killed_comes_back_at_the_same_address_and_a_stop_does
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     kill_server(&cluster);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     cluster.stop().await.expect("stops");
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }

@@ -112,32 +112,22 @@ impl Server {
 
     /// Fast shutdown.
     pub(super) async fn stop(mut self) -> Result<()> {
-        // `pg_ctl` would wait for a process that is dead but not reaped.
-        if let Some(child) = &mut self.child
-            && matches!(child.try_wait(), Ok(Some(_)))
-        {
-            return Ok(());
-        }
         let mut pg_ctl = self.command("pg_ctl");
-        pg_ctl.arg("stop").arg("-D").arg(&self.database_dir).args([
-            "-m",
-            "fast",
-            "-w",
-            "-t",
-            STOP_WAIT_SECONDS,
-        ]);
-        let output =
-            pg_ctl.output().await.map_err(|error| io(&error, "running", &self.binaries.program("pg_ctl")))?;
+        pg_ctl.arg("stop").arg("-D").arg(&self.database_dir);
+        pg_ctl.args(["-m", "fast", "-w", "-t", STOP_WAIT_SECONDS]);
+        let mut child = self.child.take();
+        let output = tokio::select! {
+            output = pg_ctl.output() => output,
+            // Reaps it: `pg_ctl` would wait in vain for a process that is dead but not reaped.
+            () = end_of(child.as_mut()) => return Ok(()),
+        };
+        let output = output.map_err(|error| io(&error, "running", &self.binaries.program("pg_ctl")))?;
         if !output.status.success() && self.is_running().await {
             return Err(Error::unavailable(format!(
                 "the private PostgreSQL in {} did not stop: {}",
                 self.database_dir.display(),
                 String::from_utf8_lossy(&output.stderr).trim()
             )));
-        }
-        if let Some(child) = &mut self.child {
-            // Reaps it; it is gone already.
-            let _ = child.wait().await;
         }
         Ok(())
     }
@@ -227,6 +217,14 @@ impl Server {
         let text = fs::read_to_string(self.log_path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+/// Returns when a process that we started has ended; never where there is none.
+async fn end_of(child: Option<&mut Child>) {
+    match child {
+        Some(child) => drop(child.wait().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -10,7 +10,7 @@ use tds_postgres::{PgStore, testkit::TestDatabase};
 
 /// Everything about the items, events and waiters, but for times of the day and ids.
 const PICTURE: &str = "
-SELECT (SELECT jsonb_agg(to_jsonb(q) - '{id,inbox_event_id,claimed_event_id,queued_at,run_at,processing_started_at}'::text[]
+SELECT (SELECT jsonb_agg(to_jsonb(q) - '{id,inbox_event_id,claimed_event_id,queued_at,run_at,processing_started_at,lease_expires_at}'::text[]
                          ORDER BY q.id) FROM tds_queue_live q)::text
     || (SELECT jsonb_agg(to_jsonb(d) - '{id,inbox_event_id,queued_at,run_at,processing_started_at,processing_completed_at,worker}'::text[]
                          ORDER BY d.id) FROM tds_queue_done d)::text
@@ -27,7 +27,7 @@ async fn execute(database: &TestDatabase, sql: &str) -> Result<u64, sqlx::Error>
 }
 
 async fn refused(database: &TestDatabase, sql: &str) -> String {
-    let error = execute(database, sql).await.expect_err("refused");
+    let error = execute(database, sql).await.expect_err(sql);
     let sqlx::Error::Database(error) = error else { panic!("{error}") };
     let hint = error.downcast_ref::<sqlx::postgres::PgDatabaseError>().hint().unwrap_or_default();
     assert!(!hint.is_empty(), "the refusal says what to do instead: {error}");

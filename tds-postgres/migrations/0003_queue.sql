@@ -1,47 +1,35 @@
--- The queue as operators and their scripts see it: one view over the hot table and the archive, which can be read,
--- deleted from, and updated where that has a meaning.
+-- The claim, and what operators' scripts may do with the view tds_sync_queue beside reading and deleting: updates where
+-- they have a meaning, and the retry of what has failed.
 
-CREATE VIEW tds_sync_queue AS
-  SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, priority, status, retry_count, error_message,
-         queued_at, processing_started_at, NULL::timestamptz AS processing_completed_at,
-         NULL::text AS outcome, run_at, direction
-    FROM tds_queue_live
-  UNION ALL
-  SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, priority, 'completed'::text, retry_count,
-         error_message, queued_at, processing_started_at, processing_completed_at, outcome, run_at, direction
-    FROM tds_queue_done;
-
--- DELETE FROM tds_sync_queue, as the operators' handbook has it.
-CREATE FUNCTION tds_sync_queue_delete() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-  runs bigint[];
-BEGIN
-  IF OLD.status = 'completed' THEN
-    DELETE FROM tds_queue_done WHERE id = OLD.id;
-    RETURN OLD;
-  END IF;
-  DELETE FROM tds_queue_live WHERE id = OLD.id;
-  IF NOT FOUND THEN
-    RETURN NULL;
-  END IF;
-  WITH gone AS (DELETE FROM tds_queue_waiters WHERE item_id = OLD.id RETURNING cause, cause_id, counted),
+-- The claim of due items. A function, because the planner must have no choice: with the statistics of an empty queue it
+-- would sort all of a full one to take a hundred. Settings of a function hold behind a pooler too.
+--
+-- MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once. What has lost its lease is
+-- taken here too, at the price of one attempt. `now()` in conditions, so that they are index conditions.
+CREATE FUNCTION tds_claim(most bigint, up_to smallint, worker text, lease_seconds double precision)
+RETURNS SETOF tds_queue_live LANGUAGE sql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+  WITH c AS MATERIALIZED (
+    SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
+      FROM tds_queue_live q
+     WHERE q.dead_lettered_at IS NULL AND q.priority <= up_to AND q.run_at <= now()
+       AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
+       AND q.entity_type <> ALL (ARRAY(SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL))
+     ORDER BY q.priority, q.run_at, q.id LIMIT most FOR UPDATE OF q SKIP LOCKED),
+  lost AS (
+    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
+    SELECT id, retry_count + 1, processing_started_at, lease_owner, 'lease_lost',
+           'the worker died or stopped renewing its lease' FROM c WHERE lost),
   events AS (
-    UPDATE tds_inbox_events e SET open_items = e.open_items - 1,
-      status = CASE WHEN e.status <> 'failed' AND e.open_items <= 1 THEN 'completed' ELSE e.status END,
-      outcome = CASE WHEN e.status <> 'failed' THEN tds_better_outcome(e.outcome, 'discarded') ELSE e.outcome END,
-      processed_at = COALESCE(e.processed_at, clock_timestamp())
-    FROM gone WHERE gone.cause = 'event' AND e.id = gone.cause_id),
-  counts AS (
-    UPDATE tds_sync_runs r SET open_items = r.open_items - 1, processed_items = r.processed_items + gone.counted::int
-    FROM gone WHERE gone.cause = 'run' AND r.id = gone.cause_id RETURNING r.id)
-  SELECT array_agg(id) INTO runs FROM counts;
-  PERFORM tds_end_runs(runs);
-  DELETE FROM tds_queue_attempts WHERE item_id = OLD.id;
-  RETURN OLD;
-END
+    UPDATE tds_inbox_events e SET status = 'processing' FROM tds_queue_waiters w, c
+     WHERE w.item_id = c.id AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'pending')
+  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'), lease_owner = worker,
+    retry_count = q.retry_count + c.lost::int,
+    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
+    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
+    FROM c WHERE q.id = c.id
+  RETURNING q.*
 $$;
-CREATE TRIGGER tds_sync_queue_delete INSTEAD OF DELETE ON tds_sync_queue
-  FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_delete();
 
 -- Retries a locked item that is failed or a dead letter, as the retry of the API does: a dead letter lives again, or is
 -- folded into what lives of its record; its events wait again.
@@ -121,7 +109,7 @@ BEGIN
     RAISE EXCEPTION 'tds_sync_queue: a priority is 0 to 50, a retry_count is not negative'
       USING ERRCODE = 'check_violation',
       HINT = '0 operator, 10 outbound, 20 webhook, 30 incremental, 40 full, 50 verify.';
-  ELSIF retried AND NOT (OLD.status IN ('failed', 'dead_letter') AND NEW.status = 'pending') THEN
+  ELSIF retried AND (OLD.status NOT IN ('failed', 'dead_letter') OR NEW.status IS DISTINCT FROM 'pending') THEN
     RAISE EXCEPTION 'tds_sync_queue: status cannot go from % to %', OLD.status, COALESCE(NEW.status, 'NULL')
       USING ERRCODE = 'feature_not_supported',
       HINT = 'failed and dead_letter can go to pending, which is a retry. To give items up: tds-server queue discard, '
