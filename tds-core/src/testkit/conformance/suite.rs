@@ -85,6 +85,11 @@ macro_rules! conformance {
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
             runs_are_listed_newest_first,
         );
+        $crate::conformance_topic!($make, lists:
+            what_is_known_of_a_list_is_kept_for_its_entity_type,
+            the_length_of_the_last_full_list_is_known_once_its_run_has_ended,
+            a_resumed_run_knows_that_a_person_let_it_go_on,
+        );
         $crate::conformance_topic!($make, sweep:
             missing_records_are_those_that_no_page_listed_and_nobody_saw_since,
             held_deletions_end_the_run_with_errors_and_wait_for_a_person,
