@@ -110,6 +110,7 @@ impl Bulk {
             lease: &lease,
         };
         let result = tokio::select! {
+            biased;
             () = shutdown.wait() => {
                 // Given back at once, so that the next process need not wait for the lease to end.
                 if let Err(error) = self.runs.renew_run(id, token, Duration::ZERO).await {

@@ -41,6 +41,7 @@ impl Shutdown {
     /// Sleeps, but not beyond the signal; true when the signal was raised.
     pub async fn sleep(&self, duration: std::time::Duration) -> bool {
         tokio::select! {
+            biased;
             () = self.wait() => true,
             () = tokio::time::sleep(duration) => false,
         }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::{Done, EntityHandler, Handled};
 use crate::{
-    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Read, Record, RecordId, RereadReason,
-    Result, Shape, Source, SourcePayload, SyncState, Work, list_hash, needs_detail,
+    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Observed, Read, Record, RecordId,
+    RereadReason, Result, Shape, Source, SourcePayload, SyncState, Work, list_hash, needs_detail,
 };
 
 /// Reads that tie with the accepted state are repeated at once this often before the item waits.
@@ -131,13 +131,21 @@ impl MirrorHandler {
                         json: record.raw.clone(),
                     };
                     let work = Work { version: record.version, payload: Some(payload) };
-                    batch.results[index] = Some(Ok(Done::Redirect(record.entity.clone(), work)));
+                    let to = record.entity.clone();
+                    batch.results[index] = Some(self.leave(&read).await.map(|gone| match gone {
+                        true => Done::Redirect(to, work),
+                        false => Done::Again,
+                    }));
                 }
                 // What could not be read and is not there stays with its reason: it may never have had an id.
                 Content::Absent if batch.results[index].is_some() => {}
-                Content::Absent => match self.sibling_of_unknown(&read.key.id).await {
+                Content::Absent => match self.sibling_that_has(&read.key.id).await {
                     Ok(Some(sibling)) => {
-                        batch.results[index] = Some(Ok(Done::Redirect(sibling, Work::fetch())));
+                        // Ours gets its tombstone too: a late push of what it once was must not revive it.
+                        batch.results[index] = Some(self.bury(&read).await.map(|gone| match gone {
+                            true => Done::Redirect(sibling, Work::fetch()),
+                            false => Done::Again,
+                        }));
                     }
                     Ok(None) => own.push((index, read)),
                     Err(error) => batch.results[index] = Some(Err(error)),
@@ -148,13 +156,37 @@ impl MirrorHandler {
         own
     }
 
-    /// A record that is gone and was never ours may have been the sibling's.
-    async fn sibling_of_unknown(&self, id: &RecordId) -> Result<Option<EntityType>> {
+    /// A record that turned out to be of another type is gone from ours. False: it has to be read once more.
+    async fn leave(&self, read: &Read) -> Result<bool> {
+        let id = std::slice::from_ref(&read.key.id);
+        let states = self.mirror.states(self.entity(), id).await?;
+        if states.get(&read.key.id).is_none_or(|state| state.deleted) {
+            return Ok(true);
+        }
+        if matches!(read.observed, Observed::Push(_)) {
+            // Of a pushed body only the arrival is known: whether it is that still, only a read tells.
+            return Ok(false);
+        }
+        self.bury(read).await
+    }
+
+    /// Marks the record of a read as gone from our type. False: it has to be read once more.
+    async fn bury(&self, read: &Read) -> Result<bool> {
+        let gone = Read { shape: Shape::Detail, content: Content::Absent, listed: None, ..read.clone() };
+        match self.mirror.apply(self.source.schema(), vec![gone]).await.pop() {
+            Some(applied) => Ok(matches!(applied?, Applied::Done(_))),
+            None => Err(Error::internal("the mirror gave no answer")),
+        }
+    }
+
+    /// A record that is gone and is not live in ours may be one of the sibling's.
+    async fn sibling_that_has(&self, id: &RecordId) -> Result<Option<EntityType>> {
         let Some(sibling) = &self.source.profile().sibling else { return Ok(None) };
         let ids = std::slice::from_ref(id);
-        let ours = self.mirror.states(self.entity(), ids).await?.contains_key(id);
-        let theirs = !ours && self.mirror.states(sibling, ids).await?.contains_key(id);
-        Ok(theirs.then(|| sibling.clone()))
+        let live = |states: HashMap<RecordId, SyncState>| states.get(id).is_some_and(|state| !state.deleted);
+        let moved = !live(self.mirror.states(self.entity(), ids).await?)
+            && live(self.mirror.states(sibling, ids).await?);
+        Ok(moved.then(|| sibling.clone()))
     }
 
     /// Writes reads; answers the items that have to be read again.

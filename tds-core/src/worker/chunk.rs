@@ -42,6 +42,7 @@ impl ChunkRunner {
             items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
         } else {
             tokio::select! {
+                biased;
                 () = held.lost() => {
                     tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
                     return;

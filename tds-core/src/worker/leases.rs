@@ -1,7 +1,7 @@
 //! Keeps claims alive while their items are in hand.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -20,7 +20,8 @@ pub(super) struct Leases {
 #[derive(Default)]
 struct Ledger {
     next: u64,
-    chunks: HashMap<u64, (Vec<Lease>, Arc<Notify>)>,
+    /// In the order of their beginning, so that two runs of a simulation renew alike.
+    chunks: BTreeMap<u64, (Vec<Lease>, Arc<Notify>)>,
 }
 
 /// One chunk's claims; dropping it ends their renewal.

@@ -49,6 +49,7 @@ impl Pump {
             }
             if !full {
                 tokio::select! {
+                    biased;
                     () = shutdown.wait() => {}
                     () = self.queue.wait(self.jitter(rest)) => {}
                 }
@@ -100,6 +101,7 @@ impl Pump {
 /// before, so at most one claim's worth of items waits in memory.
 async fn free_slot(slots: &Semaphore, shutdown: &Shutdown) -> bool {
     tokio::select! {
+        biased;
         () = shutdown.wait() => false,
         slot = slots.acquire() => slot.is_ok(),
     }

@@ -1,0 +1,173 @@
+//! The records at the simulated source, and how they change.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::{dice::Dice, kinds::KINDS};
+
+/// A record. Every value is the serial number of the change that wrote it, so that "older" can be seen.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) kind: usize,
+    /// Its place in the order of creation.
+    pub(crate) created: u64,
+    /// When it changed last, in whole seconds.
+    pub(crate) version: i64,
+    /// What a list shows.
+    pub(crate) a: u64,
+    /// What only a detail shows.
+    pub(crate) b: u64,
+    /// The last change of a column that moves with the version, or of the children.
+    pub(crate) serial: u64,
+    pub(crate) tide: u64,
+    pub(crate) members: Vec<u64>,
+    pub(crate) poison: bool,
+}
+
+/// All records.
+#[derive(Default)]
+pub(crate) struct Book {
+    pub(crate) entries: BTreeMap<u64, Entry>,
+    /// Ids that were absent of a type at some time, with the serial number of the last change that made them so.
+    pub(crate) absences: BTreeMap<(u64, usize), u64>,
+    /// The types and versions that each record had, with the serial numbers of the changes.
+    history: BTreeMap<u64, Vec<(usize, i64, u64)>>,
+    serial: u64,
+    next_id: u64,
+}
+
+/// What a change was, for the webhook that tells of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) id: u64,
+    pub(crate) kind: usize,
+    pub(crate) serial: u64,
+    pub(crate) deleted: bool,
+    /// The body, where the record is still there.
+    pub(crate) body: Option<String>,
+}
+
+impl Book {
+    fn tick(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    pub(crate) fn create(&mut self, kind: usize, now: i64, dice: &Dice, poison: bool) -> Change {
+        self.next_id += 1;
+        self.enter(self.next_id, kind, now, dice, poison)
+    }
+
+    fn enter(&mut self, id: u64, kind: usize, now: i64, dice: &Dice, poison: bool) -> Change {
+        let serial = self.tick();
+        let members = if kind == 3 { members(serial, dice) } else { Vec::new() };
+        let entry = Entry {
+            kind,
+            created: serial,
+            version: now,
+            a: serial,
+            b: serial,
+            serial,
+            tide: serial,
+            members,
+            poison,
+        };
+        self.entries.insert(id, entry);
+        if let Some(sibling) = KINDS[kind].sibling {
+            self.absences.insert((id, sibling), serial);
+        }
+        self.changed(id, now)
+    }
+
+    fn changed(&mut self, id: u64, now: i64) -> Change {
+        let entry = &self.entries[&id];
+        self.history.entry(id).or_default().push((entry.kind, now, entry.serial));
+        let body = Some(body(id, entry, false).to_string());
+        Change { id, kind: entry.kind, serial: entry.serial, deleted: false, body }
+    }
+
+    /// Changes something somewhere. `None`: the change is one that the source tells nobody of.
+    pub(crate) fn change(&mut self, kind: usize, now: i64, dice: &Dice, poison: bool) -> Option<Change> {
+        let ids: Vec<u64> =
+            self.entries.iter().filter(|(_, entry)| entry.kind == kind).map(|(id, _)| *id).collect();
+        if ids.is_empty() || dice.permille(60) {
+            return Some(self.create(kind, now, dice, poison));
+        }
+        let id = ids[dice.index(ids.len())];
+        let serial = self.tick();
+        match dice.below(20) {
+            0 | 1 if ids.len() > 1 => return Some(self.delete(id, serial)),
+            2 => {
+                // A record comes back under its id.
+                let gone =
+                    self.absences.keys().find(|(id, of)| *of == kind && !self.entries.contains_key(id));
+                let gone = gone.map(|(id, _)| *id)?;
+                return Some(self.enter(gone, kind, now, dice, false));
+            }
+            3 | 4 if KINDS[kind].volatile => {
+                self.entries.get_mut(&id)?.tide = serial;
+                return None;
+            }
+            5 | 6 => {
+                if let Some(sibling) = KINDS[kind].sibling {
+                    self.absences.insert((id, kind), serial);
+                    self.entries.get_mut(&id)?.kind = sibling;
+                }
+            }
+            7..=9 if kind == 3 => self.entries.get_mut(&id)?.members = members(serial, dice),
+            10..=14 => self.entries.get_mut(&id)?.b = serial,
+            _ => self.entries.get_mut(&id)?.a = serial,
+        }
+        let entry = self.entries.get_mut(&id)?;
+        entry.serial = serial;
+        entry.version = now;
+        Some(self.changed(id, now))
+    }
+
+    fn delete(&mut self, id: u64, serial: u64) -> Change {
+        let kind = self.entries.remove(&id).map_or(0, |entry| entry.kind);
+        self.absences.insert((id, kind), serial);
+        Change { id, kind, serial, deleted: true, body: None }
+    }
+
+    /// The newest version that a record had as this type up to a second, where it was there ever since.
+    pub(crate) fn version_by(&self, id: u64, kind: usize, second: i64) -> Option<i64> {
+        let mut versions =
+            self.history.get(&id)?.iter().filter(|(of, version, _)| *of == kind && *version <= second);
+        let (_, version, serial) = versions.next_back()?;
+        let absent = self.absences.get(&(id, kind)).is_some_and(|absent| absent > serial);
+        (!absent).then_some(*version)
+    }
+}
+
+fn members(serial: u64, dice: &Dice) -> Vec<u64> {
+    // Some sets are large enough for their shrinking to be suspicious.
+    let count = if dice.permille(300) { 20 + dice.below(5) } else { dice.below(6) };
+    (0..count).map(|n| serial * 100 + n).collect()
+}
+
+/// The record as JSON; `list`: as its list shows it.
+pub(crate) fn body(id: u64, entry: &Entry, list: bool) -> Value {
+    let kind = &KINDS[entry.kind];
+    let mut body = Map::from_iter([
+        ("id".to_owned(), json!(id)),
+        ("kind".to_owned(), json!(entry.kind)),
+        ("a".to_owned(), json!(entry.a)),
+        ("poison".to_owned(), json!(entry.poison)),
+    ]);
+    if kind.versioned {
+        body.insert("version".to_owned(), json!(entry.version));
+    }
+    if kind.volatile {
+        body.insert("tide".to_owned(), json!(entry.tide));
+    }
+    if !list || !kind.needs_detail {
+        body.insert("b".to_owned(), json!(entry.b));
+        body.insert("serial".to_owned(), json!(entry.serial));
+        if !kind.schema.children.is_empty() {
+            body.insert("members".to_owned(), json!(entry.members));
+        }
+    }
+    Value::Object(body)
+}

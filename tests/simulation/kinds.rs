@@ -1,0 +1,71 @@
+//! The entity types of the simulation: one for each way that types differ.
+
+use std::{sync::LazyLock, time::Duration};
+
+use tds_core::{Ability, Capability, Child, EntityType, MirrorSchema};
+
+/// What is particular to an entity type.
+pub(crate) struct Kind {
+    pub(crate) schema: MirrorSchema,
+    /// The list shows a part only.
+    pub(crate) needs_detail: bool,
+    pub(crate) detail_max_age: Option<Duration>,
+    /// The index of the type that a record may turn into.
+    pub(crate) sibling: Option<usize>,
+    pub(crate) documented: Capability,
+    /// Records state when they changed.
+    pub(crate) versioned: bool,
+    /// Records have a column that changes without a new version.
+    pub(crate) volatile: bool,
+    pub(crate) fetch_batch: usize,
+}
+
+const YES: Ability = Ability::Documented;
+const NO: Ability = Ability::Unknown;
+
+fn kind(name: &'static str, children: &'static [Child], documented: Capability) -> Kind {
+    Kind {
+        schema: MirrorSchema { entity: EntityType::from_static(name), head: Some(name), children },
+        needs_detail: true,
+        detail_max_age: None,
+        sibling: None,
+        documented,
+        versioned: true,
+        volatile: false,
+        fetch_batch: 1,
+    }
+}
+
+/// In order: the list shows whole records; a part needs details; volatile columns; sets of rows whose
+/// shrinking is confirmed; no versions, details read again by age; two types between which records move.
+pub(crate) static KINDS: LazyLock<[Kind; 7]> = LazyLock::new(|| {
+    [
+        Kind {
+            needs_detail: false,
+            fetch_batch: 4,
+            ..kind("wholes", &[], Capability { filter: YES, sort: YES })
+        },
+        Kind { fetch_batch: 3, ..kind("parts", &[], Capability { filter: YES, sort: YES }) },
+        Kind {
+            needs_detail: false,
+            volatile: true,
+            ..kind("tides", &[], Capability { filter: YES, sort: NO })
+        },
+        kind(
+            "sets",
+            &[Child { table: "members", owner: "set_id", confirm_shrink: true }],
+            Capability { filter: NO, sort: YES },
+        ),
+        Kind {
+            versioned: false,
+            detail_max_age: Some(Duration::from_secs(90)),
+            ..kind("ageless", &[], Capability { filter: NO, sort: NO })
+        },
+        Kind { sibling: Some(6), ..kind("buyers", &[], Capability { filter: NO, sort: YES }) },
+        Kind { sibling: Some(5), ..kind("sellers", &[], Capability { filter: YES, sort: YES }) },
+    ]
+});
+
+pub(crate) fn index_of(entity: &EntityType) -> usize {
+    KINDS.iter().position(|kind| kind.schema.entity == *entity).expect("a known entity type")
+}

@@ -1,0 +1,129 @@
+//! What one seed does: which faults, how often. Each seed has some faults and not others, so that no fault
+//! hides what only happens without it.
+
+use crate::{bugs::Bug, dice::Dice, kinds::KINDS};
+
+/// How one list differs from what is documented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quirk {
+    pub(crate) ignores_filter: bool,
+    pub(crate) ignores_sort: bool,
+    pub(crate) exclusive: bool,
+    /// Hours by which the filter reads its time wrong.
+    pub(crate) shift: i64,
+    /// The quirk begins this many seconds after the start.
+    pub(crate) from: i64,
+}
+
+impl Quirk {
+    /// True where no change may ever be lost.
+    pub(crate) fn is_honest(self) -> bool {
+        !self.ignores_filter && !self.ignores_sort && self.shift == 0
+    }
+}
+
+/// The shares are in thousandths of the calls, or of the changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) bug: Option<Bug>,
+    /// Indexes of the entity types that take part.
+    pub(crate) kinds: Vec<usize>,
+    pub(crate) quirks: Vec<Quirk>,
+    pub(crate) processes: usize,
+    pub(crate) records: u64,
+    pub(crate) page_size: usize,
+    /// How long faults last, in seconds.
+    pub(crate) chaos: u64,
+    /// The longest pause between two bursts of changes, in milliseconds.
+    pub(crate) change_every: u64,
+    pub(crate) store_error: u64,
+    pub(crate) store_unknown: u64,
+    pub(crate) store_delay: u64,
+    pub(crate) store_death: u64,
+    pub(crate) source_throttled: u64,
+    pub(crate) source_error: u64,
+    pub(crate) source_garbage: u64,
+    pub(crate) source_auth: u64,
+    pub(crate) source_slow: u64,
+    pub(crate) webhook_lost: u64,
+    pub(crate) webhook_twice: u64,
+    pub(crate) webhook_late: u64,
+    pub(crate) webhook_partial: u64,
+    pub(crate) poison: u64,
+    pub(crate) pauses: bool,
+    pub(crate) kills: bool,
+    pub(crate) max_attempts: u32,
+}
+
+impl Plan {
+    pub(crate) fn of(seed: u64, bug: Option<Bug>) -> Self {
+        let dice = Dice::new(seed.wrapping_mul(0x1000_0000_01B3).wrapping_add(7));
+        let share = |often: u64, most: u64| if dice.permille(often) { 1 + dice.below(most) } else { 0 };
+        let (store_error, store_unknown) = (share(400, 60), share(300, 60));
+        let (store_delay, store_death) = (share(300, 100), share(400, 12));
+        let (source_throttled, source_error) = (share(300, 150), share(400, 200));
+        let (source_garbage, source_auth) = (share(200, 80), share(100, 30));
+        let source_slow = share(350, 120);
+        let (webhook_lost, webhook_twice) = (share(500, 500), share(400, 300));
+        let (webhook_late, webhook_partial) = (share(600, 500), share(600, 700));
+        let poison = share(200, 60);
+        let (pauses, kills) = (dice.permille(400), dice.permille(400));
+        let quirks = KINDS.iter().map(|_| quirk(&dice)).collect();
+        let chaos = 60 + dice.below(120);
+        Self {
+            seed,
+            bug,
+            kinds: kinds(&dice),
+            quirks,
+            processes: 1 + dice.index(2),
+            records: 2 + dice.below(8),
+            page_size: 2 + dice.index(4),
+            chaos,
+            change_every: 3_000 + dice.below(15_000),
+            store_error,
+            store_unknown,
+            store_delay,
+            store_death,
+            source_throttled,
+            source_error,
+            source_garbage,
+            source_auth,
+            source_slow,
+            webhook_lost,
+            webhook_twice,
+            webhook_late,
+            webhook_partial,
+            poison,
+            pauses,
+            kills,
+            max_attempts: 60,
+        }
+    }
+}
+
+fn quirk(dice: &Dice) -> Quirk {
+    let mut quirk = Quirk { exclusive: dice.permille(400), ..Quirk::default() };
+    if dice.permille(300) {
+        match dice.below(4) {
+            0 => quirk.ignores_filter = true,
+            1 => quirk.ignores_sort = true,
+            2 => quirk.shift = if dice.permille(500) { 1 } else { -1 },
+            _ => (quirk.ignores_filter, quirk.ignores_sort) = (true, true),
+        }
+        quirk.from = i64::try_from(dice.below(300)).expect("seconds") - 100;
+    }
+    quirk
+}
+
+/// One or two single types, or the two siblings.
+fn kinds(dice: &Dice) -> Vec<usize> {
+    match dice.below(7) {
+        5 | 6 => vec![5, 6],
+        one => {
+            let first = usize::try_from(one).expect("small");
+            let second = dice.index(5);
+            if first == second { vec![first] } else { vec![first, second] }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! A process: it may die at any call, or stand still for a while and go on as if nothing had happened.
+
+use std::{
+    future::{Future, pending},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tds_core::{Error, Result};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::world::World;
+
+/// One process. Whatever it calls passes its gate.
+pub(crate) struct Process {
+    pub(crate) number: u64,
+    world: Arc<World>,
+    life: Mutex<Life>,
+    died: Notify,
+}
+
+#[derive(Default)]
+struct Life {
+    dead: bool,
+    paused_until: Option<Instant>,
+    /// When its calls to the store last failed, hung or were paused.
+    troubled: Option<Instant>,
+}
+
+impl Process {
+    pub(crate) fn new(number: u64, world: Arc<World>) -> Arc<Self> {
+        Arc::new(Self { number, world, life: Mutex::default(), died: Notify::new() })
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Passes at once, after a pause, or never.
+    pub(crate) async fn gate(&self) {
+        loop {
+            let until = {
+                let life = self.life();
+                if life.dead { None } else { Some(life.paused_until.filter(|until| *until > Instant::now())) }
+            };
+            match until {
+                None => pending::<()>().await,
+                Some(None) => return,
+                Some(Some(until)) => tokio::time::sleep_until(until).await,
+            }
+        }
+    }
+
+    pub(crate) fn die(&self) {
+        self.life().dead = true;
+        self.world.note("death", [self.number, 0], || format!("of process {}", self.number));
+        self.died.notify_one();
+    }
+
+    pub(crate) async fn wait_for_death(&self) {
+        self.died.notified().await;
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.life().dead
+    }
+
+    /// Everything of this process stands still.
+    pub(crate) fn pause(&self, duration: Duration) {
+        let until = Instant::now() + duration;
+        let mut life = self.life();
+        life.paused_until = Some(until);
+        life.troubled = Some(until);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.life().paused_until = None;
+    }
+
+    /// True where nothing kept this process from its store for so long.
+    pub(crate) fn is_sound_for(&self, duration: Duration) -> bool {
+        let life = self.life();
+        !life.dead && life.troubled.is_none_or(|troubled| troubled + duration < Instant::now())
+    }
+
+    fn troubled(&self) {
+        let now = Instant::now();
+        let mut life = self.life();
+        life.troubled = life.troubled.max(Some(now));
+    }
+
+    /// A call to the store: refused, late, its outcome unknown, or the last of this process.
+    pub(crate) async fn call<T>(
+        &self,
+        what: &'static str,
+        effect: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.gate().await;
+        let (world, plan) = (&self.world, &self.world.plan);
+        if world.strikes("store delay", plan.store_delay) {
+            self.troubled();
+            tokio::time::sleep(world.dice.millis(8_000)).await;
+            self.troubled();
+        }
+        if world.strikes("store error", plan.store_error) {
+            self.troubled();
+            return Err(Error::unavailable("the store is away"));
+        }
+        if world.strikes("death before a call", plan.store_death) {
+            self.die();
+        }
+        self.gate().await;
+        let result = effect.await;
+        world.note(what, [self.number, u64::from(result.is_ok())], || format!("by process {}", self.number));
+        if world.strikes("death after a call", plan.store_death) {
+            self.die();
+        }
+        self.gate().await;
+        if result.is_ok() && world.strikes("outcome unknown", plan.store_unknown) {
+            self.troubled();
+            return Err(Error::unavailable("the store's answer was lost"));
+        }
+        result
+    }
+}

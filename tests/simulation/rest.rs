@@ -1,0 +1,138 @@
+//! At rest: everything has ended, and the mirror shows what the source has.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tds_core::{
+    EventFilter, EventStatus, InboxOperator, ItemFilter, ItemStatus, QueueOperator, RecordId, RunFilter,
+    RunStatus, SyncRun,
+};
+
+use crate::{
+    kinds::{KINDS, index_of},
+    simulate::Simulation,
+    watch::value,
+};
+
+/// Lists everything once more and waits until all work has ended.
+pub(crate) async fn reach(simulation: &Simulation) {
+    let last = simulation.wish_all().await;
+    loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let runs = simulation.store.list_runs(&RunFilter::default(), 100).await.expect("runs");
+        if runs.iter().any(|run| last.contains(&run.id) && run.status == RunStatus::Failed) {
+            simulation.world.violated(format!("a run failed without a fault: {runs:?}"));
+            return;
+        }
+        for run in runs.iter().filter(|run| run.held_deletions > 0 && !run.status.is_active()) {
+            // So many are gone that a person has to look. One that was confirmed meanwhile says so.
+            if simulation.store.confirm_deletions(run.id).await.is_ok() {
+                simulation.world.count("deletions confirmed");
+            }
+        }
+        let listed = runs.iter().all(|run| !last.contains(&run.id) || !run.status.is_active());
+        let stats = simulation.store.stats().await.expect("stats");
+        let open = stats.queue.pending + stats.queue.processing + stats.queue.failed;
+        if listed && open == 0 {
+            return;
+        }
+    }
+}
+
+/// What has not ended, for a person.
+pub(crate) async fn open_work(simulation: &Simulation) -> String {
+    let mut open = Vec::new();
+    let items = simulation.store.list(&ItemFilter::default(), 1_000, None).await.expect("items");
+    let is_open = |status| !matches!(status, ItemStatus::Completed | ItemStatus::DeadLetter);
+    open.extend(items.items.iter().filter(|item| is_open(item.status)).map(|item| format!("{item:?}")));
+    let runs = simulation.store.list_runs(&RunFilter::default(), 100).await.expect("runs");
+    open.extend(runs.iter().filter(|run| run.status.is_active()).map(|run| format!("{run:?}")));
+    open.join("; ")
+}
+
+/// Compares and counts.
+pub(crate) async fn check(simulation: &Simulation) {
+    mirror(simulation);
+    events(simulation).await;
+    items(simulation).await;
+}
+
+fn mirror(simulation: &Simulation) {
+    let (world, book) = (&simulation.world, simulation.book());
+    for index in &world.plan.kinds {
+        let kind = &KINDS[*index];
+        let rows = simulation.store.rows(&kind.schema.entity);
+        let mut live: BTreeMap<u64, _> = rows
+            .iter()
+            .filter(|(_, row)| row.deleted_at.is_none())
+            .map(|(id, row)| (id.as_str().parse::<u64>().unwrap_or_default(), row))
+            .collect();
+        for (id, entry) in book.entries.iter().filter(|(_, entry)| entry.kind == *index) {
+            let row = live.remove(id);
+            if entry.poison {
+                continue;
+            }
+            let Some(row) = row else {
+                world.violated(format!("{} {id} is missing at rest: {entry:?}", kind.schema.entity));
+                continue;
+            };
+            let expected = [entry.a, entry.b, entry.serial];
+            let shown = ["a", "b", "serial"].map(|column| value(row, column));
+            let tide = kind.volatile && value(row, "tide") != entry.tide;
+            let children: Vec<u64> =
+                kind.schema.children.iter().flat_map(|child| members(simulation, child.table, *id)).collect();
+            if shown != expected || tide || children != entry.members {
+                world.violated(format!(
+                    "{} {id} differs at rest: {shown:?} {children:?} {entry:?}",
+                    kind.schema.entity
+                ));
+            }
+        }
+        // A poisoned record may have been read before it was.
+        live.retain(|id, _| !book.entries.get(id).is_some_and(|entry| entry.poison));
+        for id in live.keys() {
+            world.violated(format!(
+                "{} {id} is live in the mirror and gone at the source",
+                kind.schema.entity
+            ));
+        }
+    }
+}
+
+fn members(simulation: &Simulation, table: &str, id: u64) -> Vec<u64> {
+    let rows = simulation.store.children(table, &RecordId::new(id.to_string()));
+    let mut members: Vec<u64> = rows.iter().filter_map(|row| row.get("n")?.as_u64()).collect();
+    members.sort_unstable();
+    members
+}
+
+async fn events(simulation: &Simulation) {
+    let world = &simulation.world;
+    let events =
+        simulation.store.list_events(&EventFilter::default(), 100_000, None).await.expect("events").items;
+    let stored: std::collections::BTreeSet<String> =
+        events.iter().map(|event| event.event_id.clone()).collect();
+    for lost in simulation.watch.acknowledged().difference(&stored) {
+        world.violated(format!("the delivery {lost} was answered and is not there"));
+    }
+    for event in &events {
+        match event.status {
+            EventStatus::Completed => {}
+            EventStatus::Failed
+                if event.error_message.as_deref().is_some_and(|error| error.contains("poison")) => {}
+            _ => world.violated(format!("an event has not ended well: {event:?}")),
+        }
+    }
+}
+
+async fn items(simulation: &Simulation) {
+    let world = &simulation.world;
+    let items = simulation.store.list(&ItemFilter::default(), 100_000, None).await.expect("items").items;
+    for item in items.iter().filter(|item| item.status == ItemStatus::DeadLetter) {
+        world.count("dead letters");
+        let poison = item.error_message.as_deref().is_some_and(|error| error.contains("poison"));
+        if !poison || item.retry_count > world.plan.max_attempts || index_of(&item.entity_type) > KINDS.len()
+        {
+            world.violated(format!("a dead letter without a cause: {item:?}"));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! One simulation from its seed to its report.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tds_core::{
+    Bulk, BulkSettings, Clock, MirrorHandler, NewRun, Registry, RetryPolicy, RunType, ScheduleSpec,
+    Scheduler, Shutdown, ShutdownTrigger, SyncRun, Worker, WorkerId, WorkerSettings, memory::MemoryStore,
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    book::Book,
+    kinds::KINDS,
+    plan::Plan,
+    process::Process,
+    rest,
+    source::{Books, SimSource, open},
+    store::FaultyStore,
+    watch::Watch,
+    webhooks::Post,
+    world::{Report, World},
+};
+
+const LEASE: Duration = Duration::from_secs(15);
+/// Everything has to be at rest this long after the faults have ended.
+const BOUND: Duration = Duration::from_secs(1800);
+
+/// All of one simulation.
+pub(crate) struct Simulation {
+    pub(crate) world: Arc<World>,
+    pub(crate) books: Books,
+    pub(crate) store: MemoryStore,
+    pub(crate) watch: Arc<Watch>,
+    /// The process in each place.
+    slots: Mutex<Vec<FaultyStore>>,
+}
+
+/// Runs a simulation on a runtime of its own, with virtual time.
+pub(crate) fn simulate(plan: Plan, tracing: bool) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.expect("a runtime").block_on(async {
+        let world = World::new(plan, tracing);
+        let simulation = Simulation::new(Arc::clone(&world));
+        simulation.run().await;
+        world.report()
+    })
+}
+
+impl Simulation {
+    fn new(world: Arc<World>) -> Arc<Self> {
+        let books = Books::default();
+        let store = MemoryStore::new(Arc::new(world.clock));
+        let watch = Arc::new(Watch::new(Arc::clone(&world), Arc::clone(&books), store.clone()));
+        Arc::new(Self { world, books, store, watch, slots: Mutex::default() })
+    }
+
+    async fn run(self: &Arc<Self>) {
+        self.fill();
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let mut tasks = JoinSet::new();
+        for slot in 0..self.world.plan.processes {
+            let first = self.store_of_new_process(slot as u64);
+            self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(first.clone());
+            tasks.spawn(Arc::clone(self).keep_running(slot, first, shutdown.clone()));
+        }
+        let mut post = Post::new(Arc::clone(self));
+        let end = tokio::time::Instant::now() + Duration::from_secs(self.world.plan.chaos);
+        while tokio::time::Instant::now() < end && !self.world.is_violated() {
+            self.upset();
+            self.change(&mut post);
+            tokio::time::sleep(self.world.dice.millis(self.world.plan.change_every)).await;
+        }
+        self.world.calm_down();
+        self.processes().iter().for_each(|store| store.process.wake());
+        post.delivered().await;
+        // What changed within the last seconds is not settled.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        if !self.world.is_violated() && tokio::time::timeout(BOUND, rest::reach(self)).await.is_err() {
+            self.world
+                .violated(format!("not at rest {BOUND:?} after the faults: {}", rest::open_work(self).await));
+        }
+        if !self.world.is_violated() {
+            rest::check(self).await;
+        }
+        trigger.shutdown();
+    }
+
+    fn fill(&self) {
+        let mut book = open(&self.books);
+        for n in 0..self.world.plan.records {
+            let kinds = &self.world.plan.kinds;
+            let kind = kinds[usize::try_from(n).expect("small") % kinds.len()];
+            // Older than any window.
+            let long_ago = self.world.clock.second() - 100_000 - i64::try_from(n % 3).expect("small");
+            book.create(kind, long_ago, &self.world.dice, false);
+        }
+    }
+
+    pub(crate) fn processes(&self) -> Vec<FaultyStore> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn store_of_new_process(&self, number: u64) -> FaultyStore {
+        FaultyStore {
+            inner: self.store.clone(),
+            process: Process::new(number, Arc::clone(&self.world)),
+            world: Arc::clone(&self.world),
+            watch: Arc::clone(&self.watch),
+        }
+    }
+
+    /// Starts a process again each time it died.
+    async fn keep_running(self: Arc<Self>, slot: usize, mut store: FaultyStore, shutdown: Shutdown) {
+        let mut number = slot as u64;
+        loop {
+            self.start(&store, &shutdown);
+            store.process.wait_for_death().await;
+            self.world.count("processes died");
+            tokio::time::sleep(self.world.dice.millis(20_000)).await;
+            number += 100;
+            store = self.store_of_new_process(number);
+            self.slots.lock().unwrap_or_else(PoisonError::into_inner)[slot] = store.clone();
+        }
+    }
+
+    fn start(&self, store: &FaultyStore, shutdown: &Shutdown) {
+        let world = &self.world;
+        let name = WorkerId(format!("process {}", store.process.number));
+        let clock: Arc<dyn Clock> = Arc::new(world.clock);
+        let shared = Arc::new(store.clone());
+        let mut registry = Registry::new();
+        let mut specs = Vec::new();
+        for kind in &world.plan.kinds {
+            let source =
+                SimSource::new(*kind, Arc::clone(world), Arc::clone(&self.books), Arc::clone(&store.process));
+            let source = Arc::new(source);
+            let handler = MirrorHandler::new(source.clone(), shared.clone(), Arc::clone(&clock));
+            registry = registry.with_handler(Arc::new(handler)).with_source(source);
+            for (run_type, seconds) in [(RunType::Incremental, 45), (RunType::Full, 140)] {
+                let (entity, every) = (KINDS[*kind].schema.entity.clone(), Duration::from_secs(seconds));
+                specs.push(ScheduleSpec { entity, run_type, every });
+            }
+        }
+        let policy = RetryPolicy {
+            max_attempts: world.plan.max_attempts,
+            base: Duration::from_secs(1),
+            max: Duration::from_secs(20),
+        };
+        let settings = WorkerSettings {
+            worker: name.clone(),
+            concurrency: 1,
+            lease: LEASE,
+            policy,
+            poll: Duration::from_secs(8),
+            ..WorkerSettings::default()
+        };
+        let dice = world.dice.clone();
+        let worker = Worker::new(shared.clone(), registry.clone(), settings)
+            .with_random(Arc::new(move || dice.unit()));
+        let settings = BulkSettings {
+            worker: name.clone(),
+            lease: LEASE,
+            poll: Duration::from_secs(5),
+            overlap: Duration::from_secs(20),
+            ..BulkSettings::default()
+        };
+        let bulk = Bulk::new(registry, shared.clone(), shared.clone(), clock, settings);
+        let scheduler =
+            Scheduler::new(shared.clone(), shared, specs, name, Duration::from_secs(7), "simulated");
+        let (for_worker, for_bulk, for_scheduler) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
+        tokio::spawn(async move { worker.run(for_worker).await });
+        tokio::spawn(async move { bulk.run(for_bulk).await });
+        tokio::spawn(async move { scheduler.run(for_scheduler).await });
+    }
+
+    /// Kills a process, or lets it stand still beyond its lease.
+    fn upset(&self) {
+        let processes = self.processes();
+        let store = &processes[self.world.dice.index(processes.len())];
+        if self.world.plan.kills && self.world.strikes("process killed", 30) && !store.process.is_dead() {
+            store.process.die();
+        }
+        if self.world.plan.pauses && self.world.strikes("process paused", 40) {
+            store.process.pause(self.world.dice.millis(40_000));
+        }
+    }
+
+    /// A burst of changes within a moment.
+    fn change(&self, post: &mut Post) {
+        let (world, dice) = (&self.world, &self.world.dice);
+        let burst = if dice.permille(300) { 1 + dice.below(4) } else { 1 };
+        for _ in 0..burst {
+            let kind = world.plan.kinds[dice.index(world.plan.kinds.len())];
+            let poison = world.strikes("poison", world.plan.poison);
+            let change = open(&self.books).change(kind, world.clock.second(), dice, poison);
+            world.count("changes");
+            world.note("change", [kind as u64, 0], || format!("{change:?}"));
+            if let Some(change) = change {
+                post.send(change);
+            }
+        }
+    }
+
+    /// A wish for a full run of each type.
+    pub(crate) async fn wish_all(&self) -> Vec<tds_core::RunId> {
+        let mut runs = Vec::new();
+        for kind in &self.world.plan.kinds {
+            loop {
+                let wish = NewRun {
+                    entity: KINDS[*kind].schema.entity.clone(),
+                    run_type: RunType::Full,
+                    source_type: "simulated".to_owned(),
+                    since: None,
+                    requested_by: "the end".to_owned(),
+                };
+                if let Ok(run) = self.store.create(wish).await {
+                    runs.push(run.id);
+                    break;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+        runs
+    }
+}
+
+impl Simulation {
+    /// The records, for a look at the end.
+    pub(crate) fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        open(&self.books)
+    }
+}

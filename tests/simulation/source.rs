@@ -1,0 +1,243 @@
+//! The simulated source, as one process sees it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+use tds_core::{
+    Clock, Content, ContentHash, Error, ErrorKind, Interval, Lane, ListCall, ListPage, ListRequest, Listed,
+    MirrorSchema, Observed, Order, Payload, Profile, Read, Record, RecordId, RecordKey, Result, Retry, Shape,
+    Source, SourcePayload, Walk, list_hash,
+};
+use time::OffsetDateTime;
+
+use crate::{
+    book::{Book, Entry, body},
+    bugs::Bug,
+    kinds::{KINDS, Kind},
+    process::Process,
+    world::World,
+};
+
+/// The books, shared by all processes.
+pub(crate) type Books = Arc<Mutex<Book>>;
+
+pub(crate) fn open(books: &Books) -> MutexGuard<'_, Book> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One entity type.
+pub(crate) struct SimSource {
+    index: usize,
+    kind: &'static Kind,
+    profile: Profile,
+    world: Arc<World>,
+    books: Books,
+    process: Arc<Process>,
+}
+
+impl SimSource {
+    pub(crate) fn new(index: usize, world: Arc<World>, books: Books, process: Arc<Process>) -> Self {
+        let kind = &KINDS[index];
+        let profile = Profile {
+            needs_detail: kind.needs_detail,
+            detail_max_age: kind.detail_max_age,
+            fetch_batch: kind.fetch_batch,
+            sibling: kind.sibling.map(|sibling| KINDS[sibling].schema.entity.clone()),
+            complete_list: true,
+            documented: kind.documented,
+        };
+        Self { index, kind, profile, world, books, process }
+    }
+
+    /// One call: some time on the way there, the moment of truth, some time on the way back.
+    async fn call<T>(&self, what: &'static str, truth: impl FnOnce(&Book) -> T) -> Result<(T, Interval)> {
+        self.process.gate().await;
+        let (world, plan) = (&self.world, &self.world.plan);
+        let began = world.clock.now();
+        let slow = if world.strikes("slow answer", plan.source_slow) { 40_000 } else { 400 };
+        tokio::time::sleep(world.dice.millis(slow)).await;
+        if world.strikes("throttled", plan.source_throttled) {
+            let retry_after = Duration::from_secs(1 + world.dice.below(20));
+            return Err(Error::new(ErrorKind::RateLimited, Retry::Throttled { retry_after }, "slow down"));
+        }
+        if world.strikes("credentials refused", plan.source_auth) {
+            let retry_after = Duration::from_secs(5 + world.dice.below(20));
+            return Err(Error::new(
+                ErrorKind::Unauthorized,
+                Retry::AuthPaused { retry_after },
+                "who are you",
+            ));
+        }
+        let seen = truth(&open(&self.books));
+        tokio::time::sleep(world.dice.millis(slow)).await;
+        self.process.gate().await;
+        if world.strikes("source error", plan.source_error) {
+            return Err(Error::unavailable("the answer did not arrive"));
+        }
+        if world.strikes("garbage", plan.source_garbage) {
+            let retry = Retry::Transient { retry_after: None };
+            return Err(Error::new(ErrorKind::Protocol, retry, "<html>"));
+        }
+        world.note(what, [self.index as u64, 0], || self.kind.schema.entity.to_string());
+        Ok((seen, Interval { began, ended: world.clock.now() }))
+    }
+
+    /// The page that a call shows at its moment of truth.
+    fn page(&self, book: &Book, call: &ListCall) -> (Vec<(u64, Entry)>, bool) {
+        let quirk = self.world.plan.quirks[self.index];
+        let now = self.world.clock.elapsed();
+        let odd = now >= quirk.from && !self.world.is_calm();
+        let can_filter = self.kind.documented.filter.is_usable() && !(odd && quirk.ignores_filter);
+        let can_sort = self.kind.documented.sort.is_usable() && !(odd && quirk.ignores_sort);
+        let shift = if odd { quirk.shift * 3600 } else { 0 };
+        // Sources ask for a second earlier.
+        let from = call.changed_since.filter(|_| can_filter).map(|since| since.unix_timestamp() - 1 + shift);
+        let inside = |entry: &Entry| {
+            from.is_none_or(|from| entry.version > from || entry.version == from && !quirk.exclusive)
+        };
+        let mut rows: Vec<(u64, Entry)> = book
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.kind == self.index && inside(entry))
+            .map(|(id, entry)| (*id, entry.clone()))
+            .collect();
+        rows.sort_by_key(|(_, entry)| entry.created);
+        match call.order {
+            Order::OldestChange if can_sort => rows.sort_by_key(|(_, entry)| entry.version),
+            Order::NewestChange if can_sort => {
+                rows.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.version))
+            }
+            _ => {}
+        }
+        let size = self.world.plan.page_size;
+        let skipped = size * usize::try_from(call.page - 1).expect("a page");
+        let has_more = rows.len() > skipped + size;
+        (rows.into_iter().skip(skipped).take(size).collect(), has_more)
+    }
+
+    fn listed(&self, id: u64, entry: &Entry, observed: Interval) -> Listed {
+        let json = Payload::new(body(id, entry, true).to_string());
+        let payload = SourcePayload { shape: Shape::List, observed: Observed::Call(observed), json };
+        let decoded = self.decode(&payload);
+        Listed {
+            id: RecordId::new(id.to_string()),
+            version: self.kind.versioned.then(|| at(entry.version)),
+            hash: decoded.map_or_else(
+                |_| ContentHash::of_bytes(payload.json.as_str().as_bytes()),
+                |record| list_hash(&record),
+            ),
+            payload: Some(payload),
+        }
+    }
+
+    /// A planted bug: offset paging through an order that edits move.
+    async fn list_ascending(&self, request: &ListRequest) -> Result<ListPage> {
+        let page = request.cursor.as_deref().map_or(1, |cursor| cursor.parse().expect("a page"));
+        let call = ListCall { page, changed_since: request.since, order: Order::OldestChange };
+        let ((rows, more), observed) = self.call("list", |book| self.page(book, &call)).await?;
+        let rows = rows.iter().map(|(id, entry)| self.listed(*id, entry, observed)).collect();
+        let next = more.then(|| (page + 1).to_string());
+        Ok(ListPage { rows, next, observed, server_time: None, learned: None })
+    }
+}
+
+#[async_trait]
+impl Source for SimSource {
+    fn schema(&self) -> &MirrorSchema {
+        &self.kind.schema
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        if self.world.plan.bug == Some(Bug::AscendingOffset) && self.kind.documented.sort.is_usable() {
+            return self.list_ascending(request).await;
+        }
+        let walk = Walk::new(request)?;
+        let call = walk.call();
+        let ((rows, more), observed) = self.call("list", |book| self.page(book, &call)).await?;
+        let rows: Vec<Listed> = rows.iter().map(|(id, entry)| self.listed(*id, entry, observed)).collect();
+        let advance = walk.after(&rows, more, false)?;
+        Ok(ListPage { rows, next: advance.next, observed, server_time: None, learned: advance.learned })
+    }
+
+    async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
+        let mut reads = Vec::with_capacity(ids.len());
+        for chunk in ids.chunks(self.kind.fetch_batch) {
+            let look = |book: &Book| -> Vec<Option<(u64, Entry)>> {
+                let own = |kind: usize| kind == self.index || Some(kind) == self.kind.sibling;
+                let find = |id: &RecordId| {
+                    let number: u64 = id.as_str().parse().ok()?;
+                    Some((number, book.entries.get(&number).filter(|entry| own(entry.kind))?.clone()))
+                };
+                chunk.iter().map(find).collect()
+            };
+            match self.call("fetch", look).await {
+                Err(error) => reads.extend(
+                    chunk.iter().map(|_| Err(Error::new(error.kind(), error.retry(), error.chain()))),
+                ),
+                Ok((found, observed)) => {
+                    reads.extend(chunk.iter().zip(found).map(|(id, found)| self.read(id, found, observed)));
+                }
+            }
+        }
+        reads
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        let body: Map<String, Value> = serde_json::from_str(payload.json.as_str())
+            .map_err(|error| Error::invalid("no record").with_source(error))?;
+        if body.get("poison") == Some(&Value::Bool(true)) {
+            return Err(Error::invalid("poison"));
+        }
+        let number = |key: &str| body.get(key).and_then(Value::as_u64);
+        let kind = &KINDS[usize::try_from(number("kind").unwrap_or_default()).expect("small")];
+        let columns = |names: &[&str]| -> Map<String, Value> {
+            let shown = names.iter().filter_map(|name| Some(((*name).to_owned(), body.get(*name)?.clone())));
+            shown.collect()
+        };
+        let children = body.get("members").and_then(Value::as_array).map(|members| {
+            let row = |member: &Value| Map::from_iter([("n".to_owned(), member.clone())]);
+            (kind.schema.children[0].table.to_owned(), members.iter().map(row).collect())
+        });
+        let version = body.get("version").and_then(Value::as_i64).map(at);
+        Ok(Record {
+            entity: kind.schema.entity.clone(),
+            id: RecordId::new(number("id").unwrap_or_default().to_string()),
+            version,
+            fields: columns(&["a", "b", "serial", "version"]),
+            volatile: columns(&["tide"]),
+            children: children.into_iter().collect(),
+            raw: payload.json.clone(),
+        })
+    }
+}
+
+impl SimSource {
+    fn read(&self, id: &RecordId, found: Option<(u64, Entry)>, observed: Interval) -> Result<Read> {
+        let observed = Observed::Call(observed);
+        let content = match found {
+            None => Content::Absent,
+            Some((number, entry)) => {
+                let json = Payload::new(body(number, &entry, false).to_string());
+                Content::Present(Box::new(self.decode(&SourcePayload {
+                    shape: Shape::Detail,
+                    observed,
+                    json,
+                })?))
+            }
+        };
+        let key = RecordKey::new(self.kind.schema.entity.clone(), id.clone());
+        Ok(Read { key, shape: Shape::Detail, observed, content, listed: None })
+    }
+}
+
+fn at(second: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(second).expect("a time")
+}

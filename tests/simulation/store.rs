@@ -1,0 +1,288 @@
+//! The store as one process reaches it: through its gate, with faults, and with the planted bug.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tds_core::{
+    Accepted, Applied, ClaimRequest, Claimed, Clock, Content, EntityType, Error, Inbox, Interval, Lease,
+    LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome, PageCommit,
+    Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, Schedule, ScheduleSpec,
+    Settled, Settlement, Shape, SyncRun, SyncState, WorkerId, memory::MemoryStore,
+};
+
+use crate::{bugs::Bug, kinds::KINDS, process::Process, watch::Watch, world::World};
+
+/// The store of one process.
+#[derive(Clone)]
+pub(crate) struct FaultyStore {
+    pub(crate) inner: MemoryStore,
+    pub(crate) process: Arc<Process>,
+    pub(crate) world: Arc<World>,
+    pub(crate) watch: Arc<Watch>,
+}
+
+impl FaultyStore {
+    fn has(&self, bug: Bug) -> bool {
+        self.world.plan.bug == Some(bug)
+    }
+}
+
+#[async_trait]
+impl Inbox for FaultyStore {
+    async fn accept(&self, mut event: NewEvent) -> Result<Accepted> {
+        if self.has(Bug::DedupeSkipped) {
+            event.event_id = format!("{}-{}", event.event_id, self.world.dice.next());
+        }
+        if self.has(Bug::DedupeByRecord) {
+            event.event_id = format!("{}:{:?}:{}", event.entity_type, event.entity_id, event.event_type);
+        }
+        self.process.call("accept", self.inner.accept(event)).await
+    }
+}
+
+#[async_trait]
+impl Queue for FaultyStore {
+    async fn enqueue(&self, items: Vec<NewItem>) -> Result<()> {
+        self.process.call("enqueue", self.inner.enqueue(items)).await
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        let unheard = std::sync::Mutex::new(Vec::new());
+        let effect = async {
+            let items = self.inner.claim(request).await?;
+            self.watch.claimed(&self.process, &items, request.lease);
+            *unheard.lock().expect("whole") =
+                items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
+            for item in &items {
+                self.world.note("claim", [item.id.0.cast_unsigned(), item.token.0.cast_unsigned()], || {
+                    item.key.to_string()
+                });
+            }
+            Ok(items)
+        };
+        let answer = self.process.call("claim", effect).await;
+        if answer.is_err() {
+            self.watch.let_go(&unheard.lock().expect("whole"));
+        }
+        answer
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+        if self.has(Bug::LeaseForgotten) {
+            return Ok(leases.to_vec());
+        }
+        self.process.call("renew", self.inner.renew(leases, lease)).await
+    }
+
+    async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
+        for settlement in &mut settlements {
+            if self.has(Bug::NoFence) {
+                settlement.lease = self.watch.lease_of(settlement.lease.id).unwrap_or(settlement.lease);
+            }
+            if self.has(Bug::WakeUpLost) {
+                settlement.generation = i64::MAX;
+            }
+        }
+        let leases: Vec<Lease> = settlements.iter().map(|settlement| settlement.lease).collect();
+        for settlement in &settlements {
+            self.world.note("settling", [settlement.lease.id.0.cast_unsigned(), 0], || {
+                format!("{} {:?}", settlement.lease.id, settlement.settle)
+            });
+        }
+        let effect = async {
+            let settled = self.inner.settle(settlements).await?;
+            self.watch.settled(&leases).await;
+            Ok(settled)
+        };
+        let answer = self.process.call("settle", effect).await;
+        if answer.is_err() {
+            self.watch.let_go(&leases);
+        }
+        answer
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        self.inner.wait(timeout).await;
+        self.process.gate().await;
+    }
+}
+
+#[async_trait]
+impl Mirror for FaultyStore {
+    async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>> {
+        self.process.call("states", self.inner.states(entity, ids)).await
+    }
+
+    async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {
+        let (keys, count): (Vec<RecordKey>, usize) =
+            (reads.iter().map(|read| read.key.clone()).collect(), reads.len());
+        let effect = async {
+            let mut results = Vec::with_capacity(count);
+            for read in reads {
+                let key = read.key.clone();
+                let result = match self.tampered(schema, read).await {
+                    Some(read) => self.inner.apply(schema, vec![read]).await.pop(),
+                    None => Some(Ok(Applied::Done(Outcome::Stale))),
+                };
+                let result = result.unwrap_or_else(|| Err(Error::internal("no answer")));
+                self.world.note("apply", [self.process.number, 0], || format!("{key} {result:?}"));
+                results.push(result);
+            }
+            self.watch.applied(&keys);
+            Ok(results)
+        };
+        match self.process.call("apply", effect).await {
+            Ok(results) => results,
+            Err(error) => {
+                keys.iter().map(|_| Err(Error::new(error.kind(), error.retry(), error.chain()))).collect()
+            }
+        }
+    }
+}
+
+impl FaultyStore {
+    /// The read with a planted bug of the guard; `None`: not written.
+    async fn tampered(&self, schema: &MirrorSchema, mut read: Read) -> Option<Read> {
+        let Content::Present(record) = &mut read.content else { return Some(read) };
+        if self.has(Bug::ListRowBlanks)
+            && read.shape == Shape::List
+            && KINDS[crate::kinds::index_of(&schema.entity)].needs_detail
+        {
+            record.fields.insert("b".to_owned(), serde_json::Value::Null);
+        }
+        let state = self.inner.states(&schema.entity, std::slice::from_ref(&read.key.id)).await.ok()?;
+        let known = state.get(&read.key.id).and_then(|state| state.version);
+        let equal = known.is_some() && record.version == known;
+        let newer = known.is_none() || record.version > known;
+        if self.has(Bug::GuardStrict) && !newer {
+            return None;
+        }
+        if self.has(Bug::GuardSkipped) && !newer || self.has(Bug::GuardLoose) && equal {
+            record.version = known;
+            let now = self.world.clock.now() + time::Duration::seconds(1);
+            read.observed = Observed::Call(Interval { began: now, ended: now });
+        }
+        Some(read)
+    }
+}
+
+#[async_trait]
+impl SyncRun for FaultyStore {
+    async fn create(&self, run: NewRun) -> Result<Run> {
+        self.process.call("create", self.inner.create(run)).await
+    }
+
+    async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
+        self.process.call("claim_run", self.inner.claim_run(worker, lease)).await
+    }
+
+    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
+        self.process.call("renew_run", self.inner.renew_run(id, token, lease)).await
+    }
+
+    async fn commit_page(&self, id: RunId, token: LeaseToken, mut page: PageCommit) -> Result<()> {
+        if self.has(Bug::PageDropped) && !page.last && self.world.strikes("page dropped", 150) {
+            return Ok(());
+        }
+        if self.has(Bug::CursorPastWindow) {
+            page.checkpoint.window_to = page.checkpoint.window_to.map(|to| to + time::Duration::MINUTE);
+        }
+        let effect = async {
+            if self.has(Bug::DeletionUnconfirmed) && page.last {
+                self.delete_unconfirmed(&page).await;
+            }
+            self.inner.commit_page(id, token, page.clone()).await?;
+            self.world.note("page", [id.0.cast_unsigned(), page.checkpoint.pages.cast_unsigned()], || {
+                let rows: Vec<&str> = page.listed.iter().map(RecordId::as_str).collect();
+                format!("of run {id}: {rows:?}, {} to do, {:?}", page.items.len(), page.checkpoint)
+            });
+            self.watch.page(id, &page).await;
+            Ok(())
+        };
+        self.process.call("commit_page", effect).await
+    }
+
+    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
+        self.process.call("missing", self.inner.missing(id, entity)).await
+    }
+
+    async fn hold_deletions(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        ids: Vec<RecordId>,
+        reason: &str,
+    ) -> Result<()> {
+        self.process.call("hold_deletions", self.inner.hold_deletions(id, token, ids, reason)).await
+    }
+
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        self.process.call("confirm_deletions", self.inner.confirm_deletions(id)).await
+    }
+
+    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
+        self.world.note("run fails", [id.0.cast_unsigned(), 0], || error.to_owned());
+        self.process.call("fail", self.inner.fail(id, token, error)).await
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<Run> {
+        self.process.call("cancel", self.inner.cancel(id)).await
+    }
+
+    async fn resume(&self, id: RunId) -> Result<Run> {
+        self.process.call("resume", self.inner.resume(id)).await
+    }
+
+    async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
+        self.process.call("get_run", self.inner.get_run(id)).await
+    }
+
+    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
+        self.process.call("list_runs", self.inner.list_runs(filter, limit)).await
+    }
+
+    async fn cursor(&self, entity: &EntityType) -> Result<Option<time::OffsetDateTime>> {
+        self.process.call("cursor", self.inner.cursor(entity)).await
+    }
+
+    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
+        self.process.call("last_full_count", self.inner.last_full_count(entity)).await
+    }
+
+    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
+        self.process.call("list_facts", self.inner.list_facts(entity)).await
+    }
+
+    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
+        self.process.call("keep_list_facts", self.inner.keep_list_facts(entity, facts)).await
+    }
+}
+
+impl FaultyStore {
+    async fn delete_unconfirmed(&self, page: &PageCommit) {
+        for item in page.items.iter().filter(|item| item.work.payload.is_none()) {
+            let now = self.world.clock.now();
+            let observed = Observed::Call(Interval { began: now, ended: now });
+            let (key, content) = (item.key.clone(), Content::Absent);
+            let read = Read { key: key.clone(), shape: Shape::Detail, observed, content, listed: None };
+            let schema = &KINDS[crate::kinds::index_of(&key.entity)].schema;
+            self.inner.apply(schema, vec![read]).await;
+            self.watch.applied(&[key]);
+        }
+    }
+}
+
+#[async_trait]
+impl Schedule for FaultyStore {
+    async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool> {
+        self.process.call("lead", self.inner.lead(worker, lease)).await
+    }
+
+    async fn resign(&self, worker: &WorkerId) -> Result<()> {
+        self.process.call("resign", self.inner.resign(worker)).await
+    }
+
+    async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>> {
+        self.process.call("due", self.inner.due(schedules)).await
+    }
+}

@@ -1,0 +1,217 @@
+//! What must hold at every moment, looked at right after each effect.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tds_core::{
+    Claimed, EventStatus, InboxId, InboxOperator, ItemId, Lease, Mirror, PageCommit, RecordId, RecordKey,
+    RunFilter, RunId, RunStatus, SyncRun,
+    memory::{MemoryStore, Row},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    book::Change,
+    kinds::{KINDS, index_of},
+    process::Process,
+    source::{Books, open},
+    world::World,
+};
+
+/// Looks at the store from outside.
+pub(crate) struct Watch {
+    world: Arc<World>,
+    books: Books,
+    store: MemoryStore,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    /// The newest values that each record had in the mirror.
+    newest: BTreeMap<RecordKey, [u64; 3]>,
+    /// Who holds which item.
+    holders: BTreeMap<ItemId, (Lease, Arc<Process>)>,
+    /// Accepted events that have not ended.
+    open: BTreeMap<InboxId, Change>,
+    rows: BTreeMap<String, InboxId>,
+    acknowledged: BTreeSet<String>,
+    windows: BTreeMap<RunId, (Option<OffsetDateTime>, Option<OffsetDateTime>)>,
+    ended: BTreeSet<RunId>,
+}
+
+pub(crate) fn value(row: &Row, column: &str) -> u64 {
+    row.fields.get(column).and_then(serde_json::Value::as_u64).unwrap_or_default()
+}
+
+impl Watch {
+    pub(crate) fn new(world: Arc<World>, books: Books, store: MemoryStore) -> Self {
+        Self { world, books, store, notes: Mutex::default() }
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing older is written over newer, and only what was absent is a tombstone.
+    pub(crate) fn applied(&self, keys: &[RecordKey]) {
+        for key in keys {
+            let Some(row) = self.store.row(&key.entity, &key.id) else { continue };
+            let values = ["a", "b", "serial"].map(|column| value(&row, column));
+            let mut notes = self.notes();
+            let before = notes.newest.insert(key.clone(), values).unwrap_or_default();
+            drop(notes);
+            if values.iter().zip(before).any(|(now, before)| *now < before) {
+                self.world.violated(format!("{key} went back from {before:?} to {values:?}"));
+            }
+            let place = (number(&key.id), index_of(&key.entity));
+            if row.deleted_at.is_some() && !open(&self.books).absences.contains_key(&place) {
+                self.world.violated(format!("{key} is a tombstone, and was never absent"));
+            }
+        }
+    }
+
+    /// No item is in work by two at once, as long as nothing keeps the first from its store.
+    pub(crate) fn claimed(&self, process: &Arc<Process>, items: &[Claimed], lease: Duration) {
+        let mut notes = self.notes();
+        for item in items {
+            let held = (Lease { id: item.id, token: item.token }, Arc::clone(process));
+            let Some((_, first)) = notes.holders.insert(item.id, held) else { continue };
+            if first.is_sound_for(lease + Duration::from_secs(2)) {
+                self.world.violated(format!("{} is in work by two at once: {}", item.id, item.key));
+            }
+        }
+    }
+
+    /// The process does not know of these claims, or gives them up.
+    pub(crate) fn let_go(&self, leases: &[Lease]) {
+        let mut notes = self.notes();
+        for lease in leases {
+            if notes.holders.get(&lease.id).is_some_and(|(current, _)| current == lease) {
+                notes.holders.remove(&lease.id);
+            }
+        }
+    }
+
+    /// The current claim of an item, for a planted bug.
+    pub(crate) fn lease_of(&self, id: ItemId) -> Option<Lease> {
+        self.notes().holders.get(&id).map(|(lease, _)| *lease)
+    }
+
+    /// Claims were settled, or the process gave them up.
+    pub(crate) async fn settled(&self, leases: &[Lease]) {
+        self.let_go(leases);
+        self.events().await;
+        self.runs().await;
+    }
+
+    /// A delivery was answered: its row is there, is its own, and is the only one.
+    pub(crate) async fn accepted(&self, event_id: &str, body: &[u8], id: InboxId, change: &Change) {
+        let kept = self.store.get_event(id).await.ok().flatten().and_then(|event| event.raw_payload);
+        if kept.as_deref() != Some(body) {
+            self.world.violated(format!("the delivery {event_id} was answered with the row of another"));
+        }
+        let mut notes = self.notes();
+        notes.acknowledged.insert(event_id.to_owned());
+        if *notes.rows.entry(event_id.to_owned()).or_insert(id) != id {
+            self.world.violated(format!("the delivery {event_id} has two rows"));
+        }
+        notes.open.entry(id).or_insert_with(|| change.clone());
+    }
+
+    pub(crate) fn acknowledge(&self, event_id: &str) {
+        self.notes().acknowledged.insert(event_id.to_owned());
+    }
+
+    pub(crate) fn acknowledged(&self) -> BTreeSet<String> {
+        self.notes().acknowledged.clone()
+    }
+
+    /// An event that ended well is reflected by the mirror.
+    async fn events(&self) {
+        let open_events: Vec<(InboxId, Change)> =
+            self.notes().open.iter().map(|(id, change)| (*id, change.clone())).collect();
+        for (id, change) in open_events {
+            let Ok(Some(event)) = self.store.get_event(id).await else { continue };
+            if event.status == EventStatus::Completed {
+                self.notes().open.remove(&id);
+                if !self.is_reflected(&change) {
+                    let outcome = event.outcome.unwrap_or_default();
+                    self.world.violated(format!("event {id} ended {outcome} without effect: {change:?}"));
+                }
+            }
+        }
+    }
+
+    fn is_reflected(&self, change: &Change) -> bool {
+        let id = RecordId::new(change.id.to_string());
+        let row = |kind: usize| self.store.row(&KINDS[kind].schema.entity, &id);
+        let book = open(&self.books);
+        let absent = book.entries.get(&change.id).is_none_or(|entry| entry.kind != change.kind)
+            || book.absences.get(&(change.id, change.kind)).is_some_and(|absent| *absent > change.serial);
+        let kinds = [Some(change.kind), KINDS[change.kind].sibling];
+        let newer = kinds
+            .into_iter()
+            .flatten()
+            .any(|kind| row(kind).is_some_and(|row| value(&row, "serial") >= change.serial));
+        let gone = row(change.kind).is_none_or(|row| row.deleted_at.is_some());
+        newer || (absent || change.deleted) && gone
+    }
+
+    pub(crate) async fn page(&self, run: RunId, page: &PageCommit) {
+        self.notes().windows.insert(run, (page.checkpoint.window_from, page.checkpoint.window_to));
+        self.runs().await;
+    }
+
+    /// A run that is complete missed nothing in its window, where its list loses nothing.
+    async fn runs(&self) {
+        let Ok(runs) = self.store.list_runs(&RunFilter::default(), 6).await else { return };
+        for run in runs {
+            let ended = matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
+            if !ended || !self.notes().ended.insert(run.id) {
+                continue;
+            }
+            self.world.count("runs ended");
+            if run.processed_items != run.total_items || run.unchanged_items > run.total_items {
+                self.world.violated(format!("the counts of run {} do not add up: {run:?}", run.id));
+            }
+            let kind = index_of(&run.entity_type);
+            let lossless = KINDS[kind].documented.filter.is_usable()
+                && KINDS[kind].documented.sort.is_usable()
+                && self.world.plan.quirks[kind].is_honest();
+            let window = self.notes().windows.get(&run.id).copied();
+            if let (true, Some((Some(from), Some(to)))) = (lossless, window) {
+                self.window(run.id, kind, from, to).await;
+            }
+        }
+    }
+
+    async fn window(&self, run: RunId, kind: usize, from: OffsetDateTime, to: OffsetDateTime) {
+        let (from, to) = (from.unix_timestamp(), to.unix_timestamp());
+        let due: Vec<(u64, i64)> = {
+            let book = open(&self.books);
+            let alive = book.entries.iter().filter(|(_, entry)| entry.kind == kind && !entry.poison);
+            alive
+                .filter_map(|(id, _)| Some((*id, book.version_by(*id, kind, to)?)))
+                .filter(|(_, version)| *version > from)
+                .collect()
+        };
+        let ids: Vec<RecordId> = due.iter().map(|(id, _)| RecordId::new(id.to_string())).collect();
+        let entity = &KINDS[kind].schema.entity;
+        let states = self.store.states(entity, &ids).await.unwrap_or_default();
+        for ((id, version), key) in due.iter().zip(&ids) {
+            let known = states.get(key).and_then(|state| state.version).map(OffsetDateTime::unix_timestamp);
+            if known < Some(*version) {
+                let missed = format!("{entity} {id} of second {version}; known: {known:?}");
+                self.world.violated(format!("run {run} is complete from {from} to {to} and missed {missed}"));
+            }
+        }
+    }
+}
+
+fn number(id: &RecordId) -> u64 {
+    id.as_str().parse().unwrap_or_default()
+}
