@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) chaos: u64,
     /// The longest pause between two bursts of changes, in milliseconds.
     pub(crate) change_every: u64,
+    /// The longest half of a call to the source, in milliseconds.
+    pub(crate) pace: u64,
     pub(crate) store_error: u64,
     pub(crate) store_unknown: u64,
     pub(crate) store_delay: u64,
@@ -65,12 +67,17 @@ impl Plan {
         let (source_throttled, source_error) = (share(300, 150), share(400, 200));
         let (source_garbage, source_auth) = (share(200, 80), share(100, 30));
         let source_slow = share(350, 120);
-        let (webhook_lost, webhook_twice) = (share(500, 500), share(400, 300));
+        let silent = dice.permille(200);
+        let webhook_lost = if silent { 1000 } else { share(500, 500) };
+        let webhook_twice = share(400, 300);
         let (webhook_late, webhook_partial) = (share(600, 500), share(600, 700));
         let poison = share(200, 60);
         let (pauses, kills) = (dice.permille(400), dice.permille(400));
         let quirks = KINDS.iter().map(|_| quirk(&dice)).collect();
         let chaos = 60 + dice.below(120);
+        let pace = if dice.permille(500) { 200 } else { 2_500 };
+        let change_every =
+            if dice.permille(600) { 3_000 + dice.below(15_000) } else { 600 + dice.below(2_500) };
         Self {
             seed,
             bug,
@@ -80,7 +87,8 @@ impl Plan {
             records: 2 + dice.below(8),
             page_size: 2 + dice.index(4),
             chaos,
-            change_every: 3_000 + dice.below(15_000),
+            change_every,
+            pace,
             store_error,
             store_unknown,
             store_delay,

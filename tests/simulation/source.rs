@@ -58,7 +58,7 @@ impl SimSource {
         self.process.gate().await;
         let (world, plan) = (&self.world, &self.world.plan);
         let began = world.clock.now();
-        let slow = if world.strikes("slow answer", plan.source_slow) { 40_000 } else { 400 };
+        let slow = if world.strikes("slow answer", plan.source_slow) { 40_000 } else { plan.pace };
         tokio::time::sleep(world.dice.millis(slow)).await;
         if world.strikes("throttled", plan.source_throttled) {
             let retry_after = Duration::from_secs(1 + world.dice.below(20));

@@ -75,6 +75,7 @@ impl Queue for FaultyStore {
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
+        let leases: Vec<Lease> = settlements.iter().map(|settlement| settlement.lease).collect();
         for settlement in &mut settlements {
             if self.has(Bug::NoFence) {
                 settlement.lease = self.watch.lease_of(settlement.lease.id).unwrap_or(settlement.lease);
@@ -83,7 +84,6 @@ impl Queue for FaultyStore {
                 settlement.generation = i64::MAX;
             }
         }
-        let leases: Vec<Lease> = settlements.iter().map(|settlement| settlement.lease).collect();
         for settlement in &settlements {
             self.world.note("settling", [settlement.lease.id.0.cast_unsigned(), 0], || {
                 format!("{} {:?}", settlement.lease.id, settlement.settle)

@@ -33,8 +33,8 @@ pub(crate) struct Watch {
 struct Notes {
     /// The newest values that each record had in the mirror.
     newest: BTreeMap<RecordKey, [u64; 3]>,
-    /// Who holds which item.
-    holders: BTreeMap<ItemId, (Lease, Arc<Process>)>,
+    /// Who works on which record.
+    holders: BTreeMap<RecordKey, (Lease, Arc<Process>)>,
     /// Accepted events that have not ended.
     open: BTreeMap<InboxId, Change>,
     rows: BTreeMap<String, InboxId>,
@@ -74,14 +74,14 @@ impl Watch {
         }
     }
 
-    /// No item is in work by two at once, as long as nothing keeps the first from its store.
+    /// No record is in work by two at once, as long as nothing keeps the first from its store.
     pub(crate) fn claimed(&self, process: &Arc<Process>, items: &[Claimed], lease: Duration) {
         let mut notes = self.notes();
         for item in items {
             let held = (Lease { id: item.id, token: item.token }, Arc::clone(process));
-            let Some((_, first)) = notes.holders.insert(item.id, held) else { continue };
+            let Some((_, first)) = notes.holders.insert(item.key.clone(), held) else { continue };
             if first.is_sound_for(lease + Duration::from_secs(2)) {
-                self.world.violated(format!("{} is in work by two at once: {}", item.id, item.key));
+                self.world.violated(format!("{} is in work by two at once: item {}", item.key, item.id));
             }
         }
     }
@@ -89,16 +89,12 @@ impl Watch {
     /// The process does not know of these claims, or gives them up.
     pub(crate) fn let_go(&self, leases: &[Lease]) {
         let mut notes = self.notes();
-        for lease in leases {
-            if notes.holders.get(&lease.id).is_some_and(|(current, _)| current == lease) {
-                notes.holders.remove(&lease.id);
-            }
-        }
+        notes.holders.retain(|_, (current, _)| !leases.contains(current));
     }
 
     /// The current claim of an item, for a planted bug.
     pub(crate) fn lease_of(&self, id: ItemId) -> Option<Lease> {
-        self.notes().holders.get(&id).map(|(lease, _)| *lease)
+        self.notes().holders.values().map(|(lease, _)| *lease).find(|lease| lease.id == id)
     }
 
     /// Claims were settled, or the process gave them up.
@@ -126,8 +122,21 @@ impl Watch {
         self.notes().acknowledged.insert(event_id.to_owned());
     }
 
-    pub(crate) fn acknowledged(&self) -> BTreeSet<String> {
-        self.notes().acknowledged.clone()
+    /// Every answered delivery is there.
+    pub(crate) async fn all_accepted(&self) {
+        let (names, rows) = {
+            let notes = self.notes();
+            (notes.acknowledged.clone(), notes.rows.clone())
+        };
+        for name in names {
+            let there = match rows.get(&name) {
+                Some(id) => self.store.get_event(*id).await.ok().flatten().is_some(),
+                None => false,
+            };
+            if !there {
+                self.world.violated(format!("the delivery {name} was answered and is not there"));
+            }
+        }
     }
 
     /// An event that ended well is reflected by the mirror.

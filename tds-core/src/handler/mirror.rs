@@ -62,7 +62,12 @@ impl MirrorHandler {
                     batch.listed.insert(index, record);
                     fetch.push(index);
                 }
-                Ok(record) => ready.push((index, read_of(item, payload, record))),
+                Ok(record) => match self.sibling_that_has(&item.key.id).await {
+                    // It may have moved there since: what it is now, only a read tells.
+                    Ok(Some(_)) => fetch.push(index),
+                    Ok(None) => ready.push((index, read_of(item, payload, record))),
+                    Err(error) => batch.results[index] = Some(Err(error)),
+                },
             }
         }
         (ready, fetch)
