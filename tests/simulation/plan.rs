@@ -74,10 +74,11 @@ impl Plan {
         let poison = share(200, 60);
         let (pauses, kills) = (dice.permille(400), dice.permille(400));
         let quirks = KINDS.iter().map(|_| quirk(&dice)).collect();
-        let chaos = 60 + dice.below(120);
+        // Many changes in a short time, or a longer one with fewer.
+        let hot = dice.permille(350);
+        let chaos = if hot { 25 + dice.below(30) } else { 60 + dice.below(80) };
+        let change_every = if hot { 800 + dice.below(2_500) } else { 3_000 + dice.below(15_000) };
         let pace = if dice.permille(500) { 200 } else { 2_500 };
-        let change_every =
-            if dice.permille(600) { 3_000 + dice.below(15_000) } else { 600 + dice.below(2_500) };
         Self {
             seed,
             bug,

@@ -66,6 +66,19 @@ fn sql_stands_in_the_store_and_in_tests_only() {
 }
 
 #[test]
+fn every_select_of_the_engine_is_biased_so_that_a_simulation_replays() {
+    let mut unbiased = Vec::new();
+    for file in tree::rust_files().into_iter().filter(|file| file.path.starts_with("tds-core/src/")) {
+        for (number, pair) in file.text.lines().collect::<Vec<_>>().windows(2).enumerate() {
+            if pair[0].contains(concat!("select", "! {")) && pair[1].trim() != "biased;" {
+                unbiased.push(format!("{}:{}", file.path, number + 1));
+            }
+        }
+    }
+    assert!(unbiased.is_empty(), "tokio picks a branch by chance: {unbiased:#?}");
+}
+
+#[test]
 fn lints_are_expected_with_a_reason_never_allowed() {
     let mut found = offences(&tree::rust_files(), &[concat!("#[", "allow("), concat!("#![", "allow(")]);
     // A module that several test binaries share is used by each in part: nothing could be expected there.

@@ -1,0 +1,142 @@
+//! Records that move between two entity types.
+#![cfg(feature = "testkit")]
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tds_core::{
+    Capability, Cause, ClaimRequest, Clock, Done, EntityHandler, EntityType, Handled, Lane, Mirror,
+    MirrorHandler, MirrorSchema, NewItem, Profile, Queue, Read, Record, RecordId, RecordKey, Result, Source,
+    SourcePayload, Work, WorkerId,
+    memory::MemoryStore,
+    testkit::{ManualClock, RecordBuilder, ScriptedSource},
+};
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+const BUYERS: EntityType = EntityType::from_static("buyers");
+const SELLERS: EntityType = EntityType::from_static("sellers");
+const CHANGED: OffsetDateTime = datetime!(2026-05-01 12:00 UTC);
+
+/// Shows records of the sibling as what they are.
+struct Contacts {
+    own: ScriptedSource,
+    sibling: Arc<ScriptedSource>,
+}
+
+#[async_trait::async_trait]
+impl Source for Contacts {
+    fn schema(&self) -> &MirrorSchema {
+        self.own.schema()
+    }
+
+    fn profile(&self) -> &Profile {
+        self.own.profile()
+    }
+
+    async fn list(&self, request: &tds_core::ListRequest) -> Result<tds_core::ListPage> {
+        self.own.list(request).await
+    }
+
+    async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
+        let mut reads = self.sibling.fetch(ids, lane).await;
+        for read in reads.iter_mut().flatten() {
+            read.key.entity = BUYERS;
+        }
+        reads
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        self.own.decode(payload)
+    }
+}
+
+fn schema(entity: EntityType, head: &'static str) -> MirrorSchema {
+    MirrorSchema { entity, head: Some(head), children: &[] }
+}
+
+struct Setup {
+    clock: ManualClock,
+    store: MemoryStore,
+    sellers: Arc<ScriptedSource>,
+    buyers: MirrorHandler,
+}
+
+fn setup() -> Setup {
+    let clock = ManualClock::default().ticking(std::time::Duration::from_millis(10));
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let store = MemoryStore::new(shared.clone());
+    let sellers = Arc::new(ScriptedSource::new(schema(SELLERS, "sellers"), shared.clone()));
+    let profile = Profile {
+        needs_detail: false,
+        detail_max_age: None,
+        fetch_batch: 1,
+        sibling: Some(SELLERS),
+        complete_list: true,
+        documented: Capability::UNKNOWN,
+    };
+    let own = ScriptedSource::new(schema(BUYERS, "buyers"), shared.clone()).with_profile(profile);
+    let source = Arc::new(Contacts { own, sibling: sellers.clone() });
+    let buyers = MirrorHandler::new(source, Arc::new(store.clone()), shared);
+    Setup { clock, store, sellers, buyers }
+}
+
+impl Setup {
+    async fn seen(&self, entity: EntityType, head: &'static str) {
+        let now = self.clock.now();
+        let record = RecordBuilder::new(&entity, "1").version(CHANGED).fields(json!({"a": 1}));
+        let read = record.read(now, now + Duration::SECOND);
+        self.clock.advance(std::time::Duration::from_secs(2));
+        self.store.apply(&schema(entity, head), vec![read]).await.remove(0).expect("applied");
+    }
+
+    async fn handle(&self, work: Work) -> Handled {
+        let key = RecordKey::new(BUYERS, RecordId::new("1"));
+        let item = NewItem { key, lane: Lane::Webhook, work, cause: Cause::Operator };
+        self.store.enqueue(vec![item]).await.expect("queued");
+        let (worker, lease) = (WorkerId("test".to_owned()), std::time::Duration::from_secs(60));
+        let request = ClaimRequest { worker, limit: 1, lease, up_to: Lane::Verify };
+        let items = self.store.claim(&request).await.expect("claimed");
+        self.buyers.handle(&items).await.remove(0)
+    }
+
+    fn is_live(&self, entity: &EntityType) -> Option<bool> {
+        Some(self.store.row(entity, &RecordId::new("1"))?.deleted_at.is_none())
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_moved_to_the_sibling_is_gone_from_its_old_type() {
+    let setup = setup();
+    setup.seen(BUYERS, "buyers").await;
+    setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
+    let handled = setup.handle(Work::fetch()).await;
+    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    assert_eq!(setup.is_live(&BUYERS), Some(false));
+}
+
+#[tokio::test]
+async fn a_late_push_of_what_the_record_was_before_it_moved_asks_the_source() {
+    let setup = setup();
+    setup.seen(SELLERS, "sellers").await;
+    setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
+    let old = RecordBuilder::new(&BUYERS, "1").version(CHANGED - Duration::HOUR).fields(json!({"a": 0}));
+    let record = old.build();
+    let payload = SourcePayload {
+        shape: tds_core::Shape::Webhook,
+        observed: tds_core::Observed::Push(setup.clock.now()),
+        json: record.raw,
+    };
+    let handled = setup.handle(Work { version: record.version, payload: Some(payload) }).await;
+    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    assert_eq!(setup.is_live(&BUYERS), None);
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_the_siblings_leaves_a_tombstone_here_too() {
+    let setup = setup();
+    setup.seen(SELLERS, "sellers").await;
+    let handled = setup.handle(Work::fetch()).await;
+    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    let states = setup.store.states(&BUYERS, &[RecordId::new("1")]).await.expect("readable");
+    assert!(states.values().all(|state| state.deleted) && states.len() == 1);
+}
