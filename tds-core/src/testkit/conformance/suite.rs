@@ -20,8 +20,11 @@ pub struct Case {
     pub topic: &'static str,
     /// The sentence.
     pub name: &'static str,
-    run: for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
+    run: Run,
 }
+
+/// A case under way.
+type Run = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 impl Case {
     /// Runs it on a fresh store.
@@ -181,12 +184,12 @@ macro_rules! conformance_topic {
 #[macro_export]
 macro_rules! conformance_values {
     ($cases:ident, $topic:ident: $($case:ident,)+) => {
-        $(
-            $cases.push($crate::testkit::conformance::Case {
+        $cases.extend([
+            $($crate::testkit::conformance::Case {
                 topic: stringify!($topic),
                 name: stringify!($case),
                 run: |harness| Box::pin($topic::$case(harness)),
-            });
-        )+
+            },)+
+        ]);
     };
 }
