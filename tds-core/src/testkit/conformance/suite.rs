@@ -97,6 +97,8 @@ macro_rules! conformance_list {
             a_dead_letter_is_kept_and_does_not_block_newer_work_of_its_record,
             a_redirected_item_moves_with_its_event_to_the_other_entity_type,
             settlements_of_one_call_are_judged_one_by_one,
+            an_item_redirected_to_its_own_entity_type_stays_and_asks_the_source,
+            an_item_that_ends_well_after_failures_shows_no_error,
         );
         $crate::$each!($make, operator:
             pages_of_items_come_newest_first_and_show_each_item_once,
@@ -135,6 +137,7 @@ macro_rules! conformance_list {
             held_deletions_are_not_released_beside_an_active_run,
             what_the_sweep_found_is_one_more_page,
             a_page_that_was_committed_before_changes_nothing,
+            a_record_on_its_way_that_is_listed_again_is_waited_for,
         );
         $crate::$each!($make, schedule:
             one_process_leads_at_a_time,
