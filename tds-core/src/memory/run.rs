@@ -11,8 +11,8 @@ use super::{
     view::count,
 };
 use crate::{
-    Cause, EntityType, Error, Lane, LeaseToken, NewItem, NewRun, PageCommit, RecordId, RecordKey, Result,
-    Run, RunFilter, RunId, RunLease, RunStatus, SyncRun, Work, WorkerId,
+    Cause, EntityType, Error, Lane, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId, RecordKey,
+    Result, Run, RunFilter, RunId, RunLease, RunStatus, SyncRun, Work, WorkerId,
 };
 
 #[async_trait]
@@ -140,6 +140,7 @@ impl SyncRun for MemoryStore {
             run.status = if run.listing_done { RunStatus::Running } else { RunStatus::Pending };
             run.completed_at = None;
             run.error_log = None;
+            run.checkpoint.resumed = true;
         }
         state.finish_run(id, now);
         state.run_view(id)
@@ -161,6 +162,19 @@ impl SyncRun for MemoryStore {
 
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
         Ok(self.state().cursors.get(entity).copied())
+    }
+
+    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
+        Ok(self.state().last_full_counts.get(entity).copied())
+    }
+
+    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
+        Ok(self.state().list_facts.get(entity).copied().unwrap_or_default())
+    }
+
+    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
+        self.state().list_facts.insert(entity.clone(), facts);
+        Ok(())
     }
 }
 

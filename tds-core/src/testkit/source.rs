@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 
 use super::RecordBuilder;
 use crate::{
-    Clock, Content, Error, Fields, Interval, Lane, ListPage, ListRequest, Listed, MirrorSchema, Observed,
-    Payload, Profile, Read, Record, RecordId, RecordKey, Result, Shape, Source, SourcePayload, Work,
-    list_hash,
+    Capability, Clock, Content, Error, Fields, Interval, Lane, ListPage, ListRequest, Listed, MirrorSchema,
+    Observed, Payload, Profile, Read, Record, RecordId, RecordKey, Result, Shape, Source, SourcePayload,
+    Work, list_hash,
 };
 
 /// A source in memory. Lists are ordered by id, in pages, and show whole records.
@@ -54,6 +54,7 @@ impl ScriptedSource {
             fetch_batch: 10,
             sibling: None,
             complete_list: true,
+            documented: Capability::UNKNOWN,
         };
         Self { schema, profile, clock, page_size: 2, book: Mutex::default() }
     }
@@ -160,7 +161,7 @@ impl Source for ScriptedSource {
                 json: record.raw,
             }),
         });
-        Ok(ListPage { rows: rows.collect(), next, observed })
+        Ok(ListPage { rows: rows.collect(), next, observed, server_time: None, learned: None })
     }
 
     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use super::{Harness, inbox, mirror, operator, queue, run, schedule, settle, sweep};
+use super::{Harness, inbox, lists, mirror, operator, queue, run, schedule, settle, sweep};
 
 /// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
 /// fresh [`Harness`](crate::testkit::conformance::Harness).
@@ -130,6 +130,11 @@ macro_rules! conformance_list {
             a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done,
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
             runs_are_listed_newest_first,
+        );
+        $crate::$each!($make, lists:
+            what_is_known_of_a_list_is_kept_for_its_entity_type,
+            the_length_of_the_last_full_list_is_known_once_its_run_has_ended,
+            a_resumed_run_knows_that_a_person_let_it_go_on,
         );
         $crate::$each!($make, sweep:
             missing_records_are_those_that_no_page_listed_and_nobody_saw_since,
