@@ -5,6 +5,7 @@
 
 mod listing;
 mod plan;
+mod sweep;
 mod window;
 
 use std::{sync::Arc, time::Duration};

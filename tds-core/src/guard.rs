@@ -8,9 +8,11 @@ mod settled;
 mod shrink;
 mod state;
 mod suspect;
+mod unusual;
 
 pub use shrink::{guard_sets, is_suspicious_shrink};
 pub use suspect::Suspect;
+pub use unusual::report_unusual;
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};

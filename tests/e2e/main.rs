@@ -4,6 +4,7 @@ mod converge;
 mod crash;
 mod deletions;
 mod forms;
+mod golden;
 mod incidents;
 mod outage;
 mod paths;

@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    plan::{RowPlan, deletion_limit, is_far_shorter, plan_row},
+    plan::{RowPlan, is_far_shorter, plan_row},
     window::{Known, Window},
 };
 use crate::{
@@ -95,15 +95,8 @@ impl Listing<'_> {
         if self.lease.run.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
     }
 
-    /// Only a list of everything can show that something is gone.
-    fn sweeps(&self) -> bool {
-        self.lease.run.run_type == RunType::Full
-            && self.lease.run.since.is_none()
-            && self.source.profile().complete_list
-    }
-
     /// One page, with patience: a throttled source is waited for, a failing one is tried a few times.
-    async fn page(&self, checkpoint: &Checkpoint, capability: Capability) -> Result<ListPage> {
+    pub(super) async fn page(&self, checkpoint: &Checkpoint, capability: Capability) -> Result<ListPage> {
         let request = ListRequest {
             since: checkpoint.window_from,
             capability,
@@ -158,7 +151,7 @@ impl Listing<'_> {
         Ok((PageCommit { listed: ids, items, unchanged, checkpoint: checkpoint.clone(), last }, lag))
     }
 
-    fn item(&self, id: RecordId, work: Work) -> NewItem {
+    pub(super) fn item(&self, id: RecordId, work: Work) -> NewItem {
         let run = &self.lease.run;
         NewItem {
             key: RecordKey::new(run.entity_type.clone(), id),
@@ -168,33 +161,8 @@ impl Listing<'_> {
         }
     }
 
-    /// Records that no page showed may be gone: each is asked for by id. Too many: a person decides.
-    async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
-        let run = &self.lease.run;
-        checkpoint.pages += 1;
-        let (live, missing) = self.runs.missing(run.id, &run.entity_type).await?;
-        let limit = deletion_limit(live);
-        let many = i64::try_from(missing.len()).map_or(true, |count| count > limit);
-        let mut commit =
-            PageCommit { listed: Vec::new(), items: Vec::new(), unchanged: 0, checkpoint, last: true };
-        if many {
-            let reason = format!(
-                "{} of {live} live {} were not in the list; more than {limit} at once are not marked as deleted \
-                 by themselves. Check them at the source, then release them with `tds-server runs confirm-deletions {}`",
-                missing.len(),
-                run.entity_type,
-                run.id
-            );
-            self.runs.hold_deletions(run.id, self.lease.token, missing, &reason).await?;
-        } else {
-            commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
-            commit.listed = missing;
-        }
-        self.commit(commit).await
-    }
-
     /// Commits with patience: a database that is away for a moment costs nothing but time.
-    async fn commit(&self, page: PageCommit) -> Result<()> {
+    pub(super) async fn commit(&self, page: PageCommit) -> Result<()> {
         let mut failures = 0;
         loop {
             let error = match self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone()).await {

@@ -49,8 +49,14 @@ impl SyncState {
             self.observed = read.observed;
             self.suspect = None;
         }
-        if read.shape == Shape::Detail && read.content != Content::Absent {
-            self.detail_seen = self.detail_seen.max(Some(seen.began));
+        if let Content::Present(record) = &read.content {
+            if read.shape == Shape::Detail {
+                self.detail_seen = self.detail_seen.max(Some(seen.began));
+            }
+            // Otherwise an earlier call that is handled later could bring older values back.
+            if volatile_hash(record).is_some_and(|hash| self.volatile_hash.as_ref() == Some(&hash)) {
+                self.volatile_seen = self.volatile_seen.max(Some(seen.began));
+            }
         }
         if let Some(listed) = &read.listed {
             self.list_hash = Some(listed.clone());
@@ -81,7 +87,7 @@ impl SyncState {
         }
         if let (true, Some(hash)) = (volatile, volatile_hash(record)) {
             self.volatile_hash = Some(hash);
-            self.volatile_seen = Some(seen.began);
+            self.volatile_seen = Some(seen_since(read, record));
         }
         if stable || seen.ended > self.observed.interval().ended {
             self.observed = read.observed;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Applied, Child, Content, EntityType, Error, Fields, Mirror, MirrorSchema, Outcome, Read, Record,
-    RecordId, RecordKey, Result, Shape, SyncState, Verdict, guard_sets, is_suspicious_shrink,
+    RecordId, RecordKey, Result, Shape, SyncState, Verdict, guard_sets, is_suspicious_shrink, report_unusual,
 };
 
 #[async_trait]
@@ -45,6 +45,7 @@ impl State {
         if let Some(next) = SyncState::after(previous.as_ref(), &read, verdict) {
             self.remember(&read.key, next, now);
         }
+        report_unusual(previous.as_ref(), &read, verdict);
         let (stable, volatile) = match verdict {
             Verdict::Reread(reason) => return Ok(Applied::Reread(reason)),
             Verdict::Stale => return Ok(Applied::Done(Outcome::Stale)),

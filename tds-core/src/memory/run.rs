@@ -197,17 +197,19 @@ impl State {
         let queued: HashSet<RecordId> = page.items.iter().map(|item| item.key.id.clone()).collect();
         if let Some(run) = self.runs.get_mut(&id) {
             for record in page.listed {
-                let news = *run.listed.entry(record.clone()).or_insert(Reached::Listed) == Reached::Listed;
-                if news && !queued.contains(&record) {
+                // What an earlier page listed is counted already, or is an item on its way.
+                if run.listed.contains_key(&record) {
+                    continue;
+                }
+                run.listed.insert(record.clone(), Reached::Listed);
+                if !queued.contains(&record) {
                     run.reach(&record, Reached::Ended);
                     run.unchanged += 1;
                 }
             }
             run.checkpoint = page.checkpoint;
-            if page.last {
-                run.listing_done = true;
-                run.lease = None;
-            }
+            // The lease stays: a commit with an unknown outcome is repeated.
+            run.listing_done |= page.last;
         }
         for item in page.items {
             self.enqueue(item, now);

@@ -16,4 +16,7 @@ pub mod settle;
 mod suite;
 pub mod sweep;
 
-pub use self::harness::{Harness, Stores};
+pub use self::{
+    harness::{Harness, Stores},
+    suite::{Case, cases},
+};

@@ -1,7 +1,7 @@
 //! A source whose records a test changes.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -31,6 +31,8 @@ struct Book {
     records: BTreeMap<RecordId, Record>,
     errors: VecDeque<Error>,
     fetches: usize,
+    /// Left out of the list that is read now.
+    moved: BTreeSet<RecordId>,
 }
 
 /// The JSON that [`RecordBuilder::build`] writes.
@@ -89,6 +91,11 @@ impl ScriptedSource {
         self.book().errors.push_back(error);
     }
 
+    /// Lets the next list miss these records, as if each had moved while it was read.
+    pub fn move_past_reader(&self, ids: impl IntoIterator<Item = RecordId>) {
+        self.book().moved.extend(ids);
+    }
+
     /// How many records were asked for by id.
     #[must_use]
     pub fn fetches(&self) -> usize {
@@ -143,11 +150,15 @@ impl Source for ScriptedSource {
             return Err(error);
         }
         let after = request.cursor.as_ref().map_or(Bound::Unbounded, |id| Bound::Excluded(RecordId::new(id)));
-        let changed = |record: &&Record| request.since.is_none() || record.version >= request.since;
+        let changed = |record: &Record| request.since.is_none() || record.version >= request.since;
+        let shown = |record: &&Record| changed(record) && !book.moved.contains(&record.id);
         let mut wanted =
-            book.records.range((after, Bound::Unbounded)).map(|(_, record)| record).filter(changed);
+            book.records.range((after, Bound::Unbounded)).map(|(_, record)| record).filter(shown);
         let page: Vec<Record> = wanted.by_ref().take(self.page_size).cloned().collect();
         let more = wanted.next().is_some();
+        if !more {
+            book.moved.clear();
+        }
         drop(book);
         let next = page.last().filter(|_| more).map(|record| record.id.to_string());
         let observed = Interval { began, ended: self.clock.now() };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tds_core::{
     Applied, Child, Content, Error, MirrorSchema, Outcome, Read, Record, RecordId, Result, SyncState,
-    Verdict, guard_sets, is_suspicious_shrink,
+    Verdict, guard_sets, is_suspicious_shrink, report_unusual,
 };
 
 use super::{
@@ -71,6 +71,9 @@ impl Batch<'_> {
             state::link(&mut tx, &self.schema.entity, head, &new).await?;
         }
         tx.commit().await?;
+        for (read, verdict) in reads.iter().zip(&verdicts) {
+            report_unusual(states.get(&read.key.id), read, *verdict);
+        }
         Ok(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect())
     }
 

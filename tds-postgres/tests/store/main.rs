@@ -5,5 +5,6 @@ mod support;
 
 mod deadlock;
 mod fold;
+mod pitfalls;
 mod scripts;
 mod upkeep;

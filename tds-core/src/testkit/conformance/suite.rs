@@ -1,11 +1,55 @@
-//! The list of all cases: one test of each.
+//! The list of all cases: as tests, one of each, and as values.
+
+use std::pin::Pin;
+
+use super::{Harness, inbox, lists, mirror, operator, queue, run, schedule, settle, sweep};
 
 /// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
 /// fresh [`Harness`](crate::testkit::conformance::Harness).
 #[macro_export]
 macro_rules! conformance {
     ($make:ident) => {
-        $crate::conformance_topic!($make, inbox:
+        $crate::conformance_list!(conformance_topic, $make);
+    };
+}
+
+/// A case: a sentence of the contract that a store keeps or breaks.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// What it is about; mostly a trait.
+    pub topic: &'static str,
+    /// The sentence.
+    pub name: &'static str,
+    run: Run,
+}
+
+/// A case under way.
+type Run = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+impl Case {
+    /// Runs it on a fresh store.
+    ///
+    /// # Panics
+    /// The store breaks the sentence.
+    pub async fn run(&self, harness: &dyn Harness) {
+        (self.run)(harness).await;
+    }
+}
+
+/// Every case, for those who want more than a test of each.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    crate::conformance_list!(conformance_values, cases);
+    cases
+}
+
+/// The list, handed topic by topic to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_list {
+    ($each:ident, $make:ident) => {
+        $crate::$each!($make, inbox:
             an_accepted_event_and_its_work_are_there_when_accept_returns,
             a_delivery_that_is_there_already_changes_nothing_and_queues_nothing,
             one_delivery_accepted_many_times_at_once_is_stored_once,
@@ -22,7 +66,7 @@ macro_rules! conformance {
             the_search_for_events_takes_its_text_literally_and_without_regard_to_case,
             inbox_stats_count_by_status_and_entity_type,
         );
-        $crate::conformance_topic!($make, queue:
+        $crate::$each!($make, queue:
             at_most_one_live_item_per_record_exists,
             fold_in_the_store_equals_the_pure_function,
             a_folded_item_takes_the_more_urgent_lane,
@@ -41,7 +85,7 @@ macro_rules! conformance {
             waiting_for_work_ends_with_the_timeout,
             one_call_may_queue_work_for_the_same_record_of_two_entity_types,
         );
-        $crate::conformance_topic!($make, settle:
+        $crate::$each!($make, settle:
             a_completed_item_goes_to_the_archive_under_its_id,
             work_that_arrives_meanwhile_makes_the_item_pending_again,
             a_fetch_that_is_asked_for_while_another_is_under_way_is_not_lost,
@@ -53,8 +97,10 @@ macro_rules! conformance {
             a_dead_letter_is_kept_and_does_not_block_newer_work_of_its_record,
             a_redirected_item_moves_with_its_event_to_the_other_entity_type,
             settlements_of_one_call_are_judged_one_by_one,
+            an_item_redirected_to_its_own_entity_type_stays_and_asks_the_source,
+            an_item_that_ends_well_after_failures_shows_no_error,
         );
-        $crate::conformance_topic!($make, operator:
+        $crate::$each!($make, operator:
             pages_of_items_come_newest_first_and_show_each_item_once,
             filters_select_items_and_take_their_text_literally,
             one_item_is_shown_with_its_payload_and_its_attempts,
@@ -67,7 +113,7 @@ macro_rules! conformance {
             stats_count_items_by_status_and_entity_type,
             pruning_deletes_what_ended_and_dead_letters_only_where_asked,
         );
-        $crate::conformance_topic!($make, run:
+        $crate::$each!($make, run:
             at_most_one_run_of_an_entity_type_is_active,
             a_run_is_leased_to_one_process_at_a_time,
             a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page,
@@ -85,25 +131,26 @@ macro_rules! conformance {
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
             runs_are_listed_newest_first,
         );
-        $crate::conformance_topic!($make, lists:
+        $crate::$each!($make, lists:
             what_is_known_of_a_list_is_kept_for_its_entity_type,
             the_length_of_the_last_full_list_is_known_once_its_run_has_ended,
             a_resumed_run_knows_that_a_person_let_it_go_on,
         );
-        $crate::conformance_topic!($make, sweep:
+        $crate::$each!($make, sweep:
             missing_records_are_those_that_no_page_listed_and_nobody_saw_since,
             held_deletions_end_the_run_with_errors_and_wait_for_a_person,
             held_deletions_are_not_released_beside_an_active_run,
             what_the_sweep_found_is_one_more_page,
             a_page_that_was_committed_before_changes_nothing,
+            a_record_on_its_way_that_is_listed_again_is_waited_for,
         );
-        $crate::conformance_topic!($make, schedule:
+        $crate::$each!($make, schedule:
             one_process_leads_at_a_time,
             leadership_ends_with_its_lease,
             a_leader_can_resign_and_nobody_else_for_it,
             a_schedule_is_due_one_period_after_it_was_first_seen_and_then_once_a_period,
         );
-        $crate::conformance_topic!($make, mirror:
+        $crate::$each!($make, mirror:
             a_new_record_is_written_and_its_state_is_known,
             a_newer_read_is_written_and_an_older_one_is_not,
             the_same_again_is_unchanged_and_moves_the_time_of_the_sighting,
@@ -137,5 +184,20 @@ macro_rules! conformance_topic {
                 }
             )+
         }
+    };
+}
+
+/// Adds the cases of a topic to a vector; used by [`cases`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! conformance_values {
+    ($cases:ident, $topic:ident: $($case:ident,)+) => {
+        $cases.extend([
+            $($crate::testkit::conformance::Case {
+                topic: stringify!($topic),
+                name: stringify!($case),
+                run: |harness| Box::pin($topic::$case(harness)),
+            },)+
+        ]);
     };
 }

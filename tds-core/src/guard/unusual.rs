@@ -1,0 +1,91 @@
+//! What a person may want to know of an accepted read.
+
+use super::{RereadReason, SyncState, Verdict};
+use crate::{Content, Read};
+
+/// Writes the unusual among accepted reads to the log: once per record, when it is written.
+pub fn report_unusual(previous: Option<&SyncState>, read: &Read, verdict: Verdict) {
+    if let Some(what) = unusual(previous, read, verdict) {
+        tracing::warn!(record = %read.key, observed = ?read.observed, "{what}");
+    }
+}
+
+fn unusual(previous: Option<&SyncState>, read: &Read, verdict: Verdict) -> Option<&'static str> {
+    let (Verdict::Apply { stable: true, .. }, Content::Present(record), Some(previous)) =
+        (verdict, &read.content, previous)
+    else {
+        return None;
+    };
+    if previous.deleted {
+        return Some("a record that was deleted is there again");
+    }
+    let suspected = previous.suspect.as_ref().map(|suspect| suspect.reason);
+    match suspected {
+        Some(RereadReason::SourceWentBack) if record.version < previous.version => {
+            Some("the source went back to an older version; a second read confirmed it")
+        }
+        Some(RereadReason::Shrunk) => Some("a set of rows lost most of them; a second read confirmed it"),
+        _ => None,
+    }
+}
+
+#[cfg(all(test, feature = "testkit"))]
+mod tests {
+    use serde_json::json;
+    use time::{Duration, OffsetDateTime, macros::datetime};
+
+    use super::*;
+    use crate::{EntityType, Interval, Observed, RecordId, RecordKey, Shape, guard, testkit::RecordBuilder};
+
+    const PRODUCTS: EntityType = EntityType::from_static("products");
+
+    fn at(seconds: i64) -> OffsetDateTime {
+        datetime!(2026-01-01 00:00 UTC) + Duration::seconds(seconds)
+    }
+
+    fn seen(version: i64, began: i64) -> Read {
+        RecordBuilder::new(&PRODUCTS, "1")
+            .version(at(version))
+            .fields(json!({"v": version}))
+            .read(at(began), at(began))
+    }
+
+    fn gone(began: i64) -> Read {
+        Read {
+            key: RecordKey::new(PRODUCTS, RecordId::new("1")),
+            shape: Shape::Detail,
+            observed: Observed::Call(Interval { began: at(began), ended: at(began) }),
+            content: Content::Absent,
+            listed: None,
+        }
+    }
+
+    /// What is reported of reads that come one after the other.
+    fn told(reads: &[Read]) -> Vec<Option<&'static str>> {
+        let mut state = None;
+        let one = |read: &Read| {
+            let verdict = guard(state.as_ref(), read);
+            let told = unusual(state.as_ref(), read, verdict);
+            state = SyncState::after(state.as_ref(), read, verdict).or(state.take());
+            told
+        };
+        reads.iter().map(one).collect()
+    }
+
+    #[test]
+    fn what_goes_forward_is_not_told() {
+        assert_eq!(told(&[seen(1, 10), seen(2, 20), seen(2, 30), gone(40)]), [None; 4]);
+    }
+
+    #[test]
+    fn a_record_that_comes_back_is_told() {
+        let back = Some("a record that was deleted is there again");
+        assert_eq!(told(&[seen(1, 10), gone(20), seen(1, 30), seen(2, 40)]), [None, None, back, None]);
+    }
+
+    #[test]
+    fn a_source_that_goes_back_is_told_once_it_is_believed() {
+        let back = Some("the source went back to an older version; a second read confirmed it");
+        assert_eq!(told(&[seen(9, 10), seen(5, 20), seen(5, 30)]), [None, None, back]);
+    }
+}

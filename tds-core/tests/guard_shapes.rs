@@ -1,0 +1,204 @@
+//! The guard under list rows, whole records and pushed bodies of one record, in every order, repetition and overlap.
+//!
+//! The simulated record has a column that every shape shows, one that a list row does not show, and one that changes
+//! without a new version. Sightings are handled as the mirror's handler does: a list row that announces a newer version
+//! is followed by a read of the whole record, and so is what the guard cannot decide.
+
+#![cfg(feature = "testkit")]
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use proptest::prelude::*;
+use serde_json::json;
+use tds_core::{
+    Applied, Content, EntityType, Interval, Mirror, MirrorSchema, Observed, Read, RecordId, Shape,
+    SystemClock, memory::MemoryStore, needs_detail, testkit::RecordBuilder,
+};
+use time::{Duration, OffsetDateTime, macros::datetime};
+
+const INVOICES: EntityType = EntityType::from_static("invoices");
+const SCHEMA: MirrorSchema = MirrorSchema { entity: INVOICES, head: Some("invoices"), children: &[] };
+
+/// Tenths of a second after the beginning.
+fn at(tenths: i64) -> OffsetDateTime {
+    datetime!(2026-01-01 00:00 UTC) + Duration::milliseconds(tenths * 100)
+}
+
+/// What the source does at a moment.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Name(u8),
+    Note(u8),
+    /// A payment: no new version.
+    Balance(u8),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Columns {
+    name: u8,
+    note: u8,
+    balance: u8,
+}
+
+#[derive(Clone, Debug)]
+struct History(BTreeMap<i64, Change>);
+
+impl History {
+    /// The columns at a moment, and the second of the last change that the version knows.
+    fn at(&self, moment: i64) -> (Columns, i64) {
+        let (mut columns, mut version) = (Columns::default(), 0);
+        for (when, change) in self.0.range(..=moment) {
+            match change {
+                Change::Name(name) => columns.name = *name,
+                Change::Note(note) => columns.note = *note,
+                Change::Balance(balance) => columns.balance = *balance,
+            }
+            if !matches!(change, Change::Balance(_)) {
+                version = when.div_euclid(10) * 10;
+            }
+        }
+        (columns, version)
+    }
+
+    fn end(&self) -> i64 {
+        self.0.keys().next_back().copied().unwrap_or_default()
+    }
+
+    fn read(&self, moment: i64, shape: Shape, observed: Observed) -> Read {
+        let (columns, version) = self.at(moment);
+        let shown = match shape {
+            Shape::List => json!({"name": columns.name}),
+            Shape::Detail | Shape::Webhook => json!({"name": columns.name, "note": columns.note}),
+        };
+        RecordBuilder::new(&INVOICES, "1")
+            .version(at(version))
+            .fields(shown)
+            .volatile(json!({"balance": columns.balance}))
+            .seen(shape, observed)
+    }
+}
+
+/// A look at the source: by a call that takes a while, or by a push that arrives later.
+#[derive(Clone, Copy, Debug)]
+enum Sighting {
+    Call { shape: Shape, began: i64, seen_after: i64, ended_after: i64 },
+    Push { sent: i64, arrived_after: i64 },
+}
+
+impl Sighting {
+    fn read(self, history: &History) -> Read {
+        match self {
+            Self::Call { shape, began, seen_after, ended_after } => {
+                let interval = Interval { began: at(began), ended: at(began + seen_after + ended_after) };
+                history.read(began + seen_after, shape, Observed::Call(interval))
+            }
+            Self::Push { sent, arrived_after } => {
+                history.read(sent, Shape::Webhook, Observed::Push(at(sent + arrived_after)))
+            }
+        }
+    }
+}
+
+fn history() -> impl Strategy<Value = History> {
+    let change = prop_oneof![
+        (0..3u8).prop_map(Change::Name),
+        (0..3u8).prop_map(Change::Note),
+        (0..3u8).prop_map(Change::Balance),
+    ];
+    prop::collection::btree_map(1..40i64, change, 1..8).prop_map(History)
+}
+
+fn sighting() -> impl Strategy<Value = Sighting> {
+    let call = |shape| {
+        (0..45i64, 0..8i64, 0..8i64).prop_map(move |(began, seen_after, ended_after)| Sighting::Call {
+            shape,
+            began,
+            seen_after,
+            ended_after,
+        })
+    };
+    prop_oneof![
+        call(Shape::List),
+        call(Shape::Detail),
+        // Pushed bodies are sent when the record changes: after that the version, not the arrival, tells their age.
+        (0..45i64, 0..20i64).prop_map(|(sent, arrived_after)| Sighting::Push { sent, arrived_after }),
+    ]
+}
+
+/// Handles the sightings in this order; answers the columns that the target shows in the end.
+async fn replay(history: &History, reads: &[Read]) -> Columns {
+    let store = MemoryStore::new(Arc::new(SystemClock));
+    let id = RecordId::new("1");
+    // Everything is handled after the last sighting arrived; so are the reads that follow from it.
+    let mut now = 100;
+    for seen in reads {
+        let mut next = Some(seen.clone());
+        for _ in 0..4 {
+            let Some(mut read) = next.take() else { break };
+            let state = store.states(&INVOICES, std::slice::from_ref(&id)).await.expect("states").remove(&id);
+            let listed = match &read.content {
+                Content::Present(record) => record.version,
+                Content::Absent => None,
+            };
+            if read.shape == Shape::List && needs_detail(state.as_ref(), listed, at(now), None) {
+                read = whole(history, &mut now);
+            }
+            if let Some(Ok(Applied::Reread(_))) = store.apply(&SCHEMA, vec![read]).await.pop() {
+                next = Some(whole(history, &mut now));
+            }
+        }
+        assert!(next.is_none(), "repeated reads must come to an end");
+    }
+    let row = store.row(&INVOICES, &id).expect("a row");
+    let column =
+        |name: &str| row.fields[name].as_u64().and_then(|it| u8::try_from(it).ok()).expect("a number");
+    Columns { name: column("name"), note: column("note"), balance: column("balance") }
+}
+
+/// A read of the whole record that begins now.
+fn whole(history: &History, now: &mut i64) -> Read {
+    *now += 2;
+    history.read(*now, Shape::Detail, Observed::Call(Interval { began: at(*now), ended: at(*now + 1) }))
+}
+
+fn run(history: &History, reads: &[Read]) -> Columns {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(replay(history, reads))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+    #[test]
+    fn in_whatever_order_and_shape_sightings_arrive_every_column_ends_as_the_sources_last(
+        history in history(),
+        sightings in prop::collection::vec(sighting(), 0..8),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        last in (0..5i64, 0..5i64, 0..5i64),
+        place in any::<prop::sample::Index>(),
+    ) {
+        let mut seen: Vec<Read> = sightings.iter().map(|sighting| sighting.read(&history)).collect();
+        // The last state was seen by some call for the whole record, whenever that one arrives.
+        let (wait, seen_after, ended_after) = last;
+        let began = history.end() + wait;
+        seen.push(Sighting::Call { shape: Shape::Detail, began, seen_after, ended_after }.read(&history));
+        // Repetitions and a new order.
+        let mut reads: Vec<Read> = order.iter().map(|index| index.get(&seen).clone()).collect();
+        for one in seen {
+            let index = if reads.is_empty() { 0 } else { place.index(reads.len()) };
+            reads.insert(index, one);
+        }
+        prop_assert_eq!(run(&history, &reads), history.at(history.end()).0);
+    }
+}
+
+#[test]
+fn a_push_that_arrives_late_does_not_hide_a_payment_that_a_call_saw() {
+    let history = History(BTreeMap::from([(1, Change::Name(1)), (12, Change::Balance(2))]));
+    let push = Sighting::Push { sent: 2, arrived_after: 30 }.read(&history);
+    let call =
+        Sighting::Call { shape: Shape::Detail, began: 15, seen_after: 0, ended_after: 1 }.read(&history);
+    for reads in [[push.clone(), call.clone()], [call, push]] {
+        assert_eq!(run(&history, &reads), Columns { name: 1, note: 0, balance: 2 });
+    }
+}

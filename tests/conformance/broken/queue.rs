@@ -1,0 +1,99 @@
+//! Queues that break their promises about claims.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tds_core::{
+    ClaimRequest, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled, Settlement,
+    memory::MemoryStore, testkit::conformance::Stores,
+};
+
+use crate::memory::Memory;
+
+/// What is broken.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    /// Settlements count with any token.
+    NoFence,
+    /// Renewals are confirmed and do nothing.
+    NoRenewal,
+    /// Claims have no lease.
+    NoLease,
+    /// Settlements do not look at what arrived meanwhile.
+    NoNews,
+}
+
+struct Broken {
+    store: MemoryStore,
+    fault: Fault,
+    current: Mutex<HashMap<ItemId, LeaseToken>>,
+}
+
+#[async_trait]
+impl Queue for Broken {
+    async fn enqueue(&self, items: Vec<NewItem>) -> Result<()> {
+        self.store.enqueue(items).await
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        let mut request = request.clone();
+        if self.fault == Fault::NoLease {
+            request.lease = Duration::ZERO;
+        }
+        let claimed = self.store.claim(&request).await?;
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.extend(claimed.iter().map(|item| (item.id, item.token)));
+        Ok(claimed)
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+        match self.fault {
+            Fault::NoRenewal => Ok(leases.to_vec()),
+            _ => self.store.renew(leases, lease).await,
+        }
+    }
+
+    async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
+        for settlement in &mut settlements {
+            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            match self.fault {
+                Fault::NoFence => {
+                    if let Some(token) = current.get(&settlement.lease.id) {
+                        settlement.lease.token = *token;
+                    }
+                }
+                Fault::NoNews => settlement.generation = i64::MAX,
+                Fault::NoRenewal | Fault::NoLease => {}
+            }
+        }
+        self.store.settle(settlements).await
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        self.store.wait(timeout).await;
+    }
+}
+
+fn broken(intact: &Memory, stores: &mut Stores, fault: Fault) {
+    stores.queue = Arc::new(Broken { store: intact.store.clone(), fault, current: Mutex::default() });
+}
+
+pub(super) fn without_fence(intact: &Memory, stores: &mut Stores) {
+    broken(intact, stores, Fault::NoFence);
+}
+
+pub(super) fn forgets_renewals(intact: &Memory, stores: &mut Stores) {
+    broken(intact, stores, Fault::NoRenewal);
+}
+
+pub(super) fn forgets_leases(intact: &Memory, stores: &mut Stores) {
+    broken(intact, stores, Fault::NoLease);
+}
+
+pub(super) fn loses_news(intact: &Memory, stores: &mut Stores) {
+    broken(intact, stores, Fault::NoNews);
+}
