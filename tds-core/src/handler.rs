@@ -1,6 +1,7 @@
 //! What is done with the items of an entity type.
 
 mod mirror;
+mod sibling;
 
 use async_trait::async_trait;
 

@@ -1,13 +1,16 @@
 //! The handler that keeps a mirror: fetch where needed, guard, write.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 
 use super::{Done, EntityHandler, Handled};
 use crate::{
-    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Observed, Read, Record, RecordId,
-    RereadReason, Result, Shape, Source, SourcePayload, SyncState, Work, list_hash, needs_detail,
+    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Read, Record, RecordId, RereadReason,
+    Result, Shape, Source, SourcePayload, SyncState, list_hash, needs_detail,
 };
 
 /// Reads that tie with the accepted state are repeated at once this often before the item waits.
@@ -17,15 +20,15 @@ const SINGLE_READS: usize = 20;
 
 /// Applies records of a [`Source`] to a [`Mirror`].
 pub struct MirrorHandler {
-    source: Arc<dyn Source>,
-    mirror: Arc<dyn Mirror>,
+    pub(super) source: Arc<dyn Source>,
+    pub(super) mirror: Arc<dyn Mirror>,
     clock: Arc<dyn Clock>,
 }
 
 /// Where each item of a batch stands.
-struct Batch<'a> {
+pub(super) struct Batch<'a> {
     items: &'a [Claimed],
-    results: Vec<Option<Handled>>,
+    pub(super) results: Vec<Option<Handled>>,
     /// List rows that wait for their detail: they fill in what only the list shows.
     listed: HashMap<usize, Record>,
 }
@@ -39,8 +42,8 @@ impl MirrorHandler {
 
     /// Sorts the items into reads that can be applied and items that need the source.
     async fn prepare(&self, batch: &mut Batch<'_>) -> (Vec<(usize, Read)>, Vec<usize>) {
-        let states = match self.states(batch.items).await {
-            Ok(states) => states,
+        let (states, moved) = match self.known(batch.items).await {
+            Ok(known) => known,
             Err(error) => {
                 batch.fail_open(&error);
                 return (Vec::new(), Vec::new());
@@ -62,15 +65,19 @@ impl MirrorHandler {
                     batch.listed.insert(index, record);
                     fetch.push(index);
                 }
-                Ok(record) => match self.sibling_that_has(&item.key.id).await {
-                    // It may have moved there since: what it is now, only a read tells.
-                    Ok(Some(_)) => fetch.push(index),
-                    Ok(None) => ready.push((index, read_of(item, payload, record))),
-                    Err(error) => batch.results[index] = Some(Err(error)),
-                },
+                // It may have moved there after this was seen: what it is now, only a read tells.
+                Ok(_) if moved.contains(&item.key.id) => fetch.push(index),
+                Ok(record) => ready.push((index, read_of(item, payload, record))),
             }
         }
         (ready, fetch)
+    }
+
+    /// What is known of the records of list rows, and which records with a payload the sibling has.
+    async fn known(&self, items: &[Claimed]) -> Result<(HashMap<RecordId, SyncState>, HashSet<RecordId>)> {
+        let with_payload: Vec<RecordId> =
+            items.iter().filter(|item| item.work.payload.is_some()).map(|item| item.key.id.clone()).collect();
+        Ok((self.states(items).await?, self.at_the_sibling(&with_payload).await?))
     }
 
     async fn states(&self, items: &[Claimed]) -> Result<HashMap<RecordId, SyncState>> {
@@ -122,76 +129,6 @@ impl MirrorHandler {
             }
         }
         reads
-    }
-
-    /// Takes out the reads that belong to another entity type.
-    async fn redirect(&self, batch: &mut Batch<'_>, reads: Vec<(usize, Read)>) -> Vec<(usize, Read)> {
-        let mut own = Vec::with_capacity(reads.len());
-        for (index, read) in reads {
-            match &read.content {
-                Content::Present(record) if record.entity != *self.entity() => {
-                    let payload = SourcePayload {
-                        shape: read.shape,
-                        observed: read.observed,
-                        json: record.raw.clone(),
-                    };
-                    let work = Work { version: record.version, payload: Some(payload) };
-                    let to = record.entity.clone();
-                    batch.results[index] = Some(self.leave(&read).await.map(|gone| match gone {
-                        true => Done::Redirect(to, work),
-                        false => Done::Again,
-                    }));
-                }
-                // What could not be read and is not there stays with its reason: it may never have had an id.
-                Content::Absent if batch.results[index].is_some() => {}
-                Content::Absent => match self.sibling_that_has(&read.key.id).await {
-                    Ok(Some(sibling)) => {
-                        // Ours gets its tombstone too: a late push of what it once was must not revive it.
-                        batch.results[index] = Some(self.bury(&read).await.map(|gone| match gone {
-                            true => Done::Redirect(sibling, Work::fetch()),
-                            false => Done::Again,
-                        }));
-                    }
-                    Ok(None) => own.push((index, read)),
-                    Err(error) => batch.results[index] = Some(Err(error)),
-                },
-                Content::Present(_) => own.push((index, read)),
-            }
-        }
-        own
-    }
-
-    /// A record that turned out to be of another type is gone from ours. False: it has to be read once more.
-    async fn leave(&self, read: &Read) -> Result<bool> {
-        let id = std::slice::from_ref(&read.key.id);
-        let states = self.mirror.states(self.entity(), id).await?;
-        if states.get(&read.key.id).is_none_or(|state| state.deleted) {
-            return Ok(true);
-        }
-        if matches!(read.observed, Observed::Push(_)) {
-            // Of a pushed body only the arrival is known: whether it is that still, only a read tells.
-            return Ok(false);
-        }
-        self.bury(read).await
-    }
-
-    /// Marks the record of a read as gone from our type. False: it has to be read once more.
-    async fn bury(&self, read: &Read) -> Result<bool> {
-        let gone = Read { shape: Shape::Detail, content: Content::Absent, listed: None, ..read.clone() };
-        match self.mirror.apply(self.source.schema(), vec![gone]).await.pop() {
-            Some(applied) => Ok(matches!(applied?, Applied::Done(_))),
-            None => Err(Error::internal("the mirror gave no answer")),
-        }
-    }
-
-    /// A record that is gone and is not live in ours may be one of the sibling's.
-    async fn sibling_that_has(&self, id: &RecordId) -> Result<Option<EntityType>> {
-        let Some(sibling) = &self.source.profile().sibling else { return Ok(None) };
-        let ids = std::slice::from_ref(id);
-        let live = |states: HashMap<RecordId, SyncState>| states.get(id).is_some_and(|state| !state.deleted);
-        let moved = !live(self.mirror.states(self.entity(), ids).await?)
-            && live(self.mirror.states(sibling, ids).await?);
-        Ok(moved.then(|| sibling.clone()))
     }
 
     /// Writes reads; answers the items that have to be read again.
@@ -255,7 +192,7 @@ impl EntityHandler for MirrorHandler {
 
 impl Batch<'_> {
     /// Gives every item without a result the same error.
-    fn fail_open(&mut self, error: &Error) {
+    pub(super) fn fail_open(&mut self, error: &Error) {
         for result in self.results.iter_mut().filter(|result| result.is_none()) {
             *result = Some(Err(Error::new(error.kind(), error.retry(), error.chain())));
         }

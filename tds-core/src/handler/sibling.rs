@@ -1,0 +1,94 @@
+//! Records that may be of one type or its sibling: a contact is a customer or a vendor, and may become the other.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Done, EntityHandler as _, MirrorHandler, mirror::Batch};
+use crate::{
+    Applied, Content, Error, Observed, Read, Record, RecordId, Result, Shape, SourcePayload, SyncState, Work,
+};
+
+impl MirrorHandler {
+    /// Takes out the reads that belong to another entity type.
+    pub(super) async fn redirect(
+        &self,
+        batch: &mut Batch<'_>,
+        reads: Vec<(usize, Read)>,
+    ) -> Vec<(usize, Read)> {
+        let gone: Vec<RecordId> = reads
+            .iter()
+            .filter(|(_, read)| read.content == Content::Absent)
+            .map(|(_, read)| read.key.id.clone())
+            .collect();
+        let moved = match self.at_the_sibling(&gone).await {
+            Ok(moved) => moved,
+            Err(error) => {
+                batch.fail_open(&error);
+                return Vec::new();
+            }
+        };
+        let mut own = Vec::with_capacity(reads.len());
+        for (index, read) in reads {
+            match &read.content {
+                Content::Present(record) if record.entity != *self.entity() => {
+                    batch.results[index] = Some(self.hand_over(&read, record).await);
+                }
+                // What could not be read and is not there stays with its reason: it may never have had an id.
+                Content::Absent if batch.results[index].is_some() => {}
+                Content::Absent if moved.contains(&read.key.id) => {
+                    batch.results[index] = Some(self.look_at_the_sibling(&read).await);
+                }
+                Content::Absent | Content::Present(_) => own.push((index, read)),
+            }
+        }
+        own
+    }
+
+    /// Of these records, those that are live at the sibling and not in ours.
+    pub(super) async fn at_the_sibling(&self, ids: &[RecordId]) -> Result<HashSet<RecordId>> {
+        let Some(sibling) = self.source.profile().sibling.as_ref().filter(|_| !ids.is_empty()) else {
+            return Ok(HashSet::new());
+        };
+        let live = |states: HashMap<RecordId, SyncState>| -> HashSet<RecordId> {
+            states.into_iter().filter(|(_, state)| !state.deleted).map(|(id, _)| id).collect()
+        };
+        let theirs = live(self.mirror.states(sibling, ids).await?);
+        if theirs.is_empty() {
+            return Ok(theirs);
+        }
+        let ours = live(self.mirror.states(self.entity(), ids).await?);
+        Ok(theirs.difference(&ours).cloned().collect())
+    }
+
+    /// A record that turned out to be of another type goes there, and is gone from ours.
+    async fn hand_over(&self, read: &Read, record: &Record) -> Result<Done> {
+        let payload = SourcePayload { shape: read.shape, observed: read.observed, json: record.raw.clone() };
+        let work = Work { version: record.version, payload: Some(payload) };
+        let id = &read.key.id;
+        let ours = self.mirror.states(self.entity(), std::slice::from_ref(id)).await?;
+        let here = ours.get(id).is_some_and(|state| !state.deleted);
+        // Of a pushed body only the arrival is known: whether it is that still, only a read tells.
+        if here && (matches!(read.observed, Observed::Push(_)) || !self.bury(read).await?) {
+            return Ok(Done::Again);
+        }
+        Ok(Done::Redirect(record.entity.clone(), work))
+    }
+
+    /// A record that is gone and was the sibling's: that one is asked to look.
+    async fn look_at_the_sibling(&self, read: &Read) -> Result<Done> {
+        // Ours gets its tombstone too: a late push of what it once was must not revive it.
+        let buried = self.bury(read).await?;
+        match &self.source.profile().sibling {
+            Some(sibling) if buried => Ok(Done::Redirect(sibling.clone(), Work::fetch())),
+            _ => Ok(Done::Again),
+        }
+    }
+
+    /// Marks the record of a read as gone from our type. False: it has to be read once more.
+    async fn bury(&self, read: &Read) -> Result<bool> {
+        let gone = Read { shape: Shape::Detail, content: Content::Absent, listed: None, ..read.clone() };
+        match self.mirror.apply(self.source.schema(), vec![gone]).await.pop() {
+            Some(applied) => Ok(matches!(applied?, Applied::Done(_))),
+            None => Err(Error::internal("the mirror gave no answer")),
+        }
+    }
+}
