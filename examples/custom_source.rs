@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, error::Error as StdError, sync::Arc, time::Dura
 
 use async_trait::async_trait;
 use tds_core::{
-    Bulk, BulkSettings, Clock, Content, EntityType, Error, Interval, Lane, ListPage, ListRequest, Listed,
-    MirrorHandler, MirrorSchema, NewRun, Observed, Payload, Profile, Read, Record, RecordId, RecordKey,
-    Registry, Result, RunType, Shape, ShutdownTrigger, Source, SourcePayload, SyncRun, SystemClock, Worker,
-    WorkerSettings, list_hash, memory::MemoryStore,
+    Bulk, BulkSettings, Capability, Clock, Content, EntityType, Error, Interval, Lane, ListPage, ListRequest,
+    Listed, MirrorHandler, MirrorSchema, NewRun, Observed, Payload, Profile, Read, Record, RecordId,
+    RecordKey, Registry, Result, RunType, Shape, ShutdownTrigger, Source, SourcePayload, SyncRun,
+    SystemClock, Worker, WorkerSettings, list_hash, memory::MemoryStore,
 };
 
 const COUNTRIES: EntityType = EntityType::from_static("countries");
@@ -32,7 +32,8 @@ impl Lines {
             detail_max_age: None,
             fetch_batch: 50,
             sibling: None,
-            complete_list: true, // what is not listed does not exist
+            complete_list: true,             // what is not listed does not exist
+            documented: Capability::UNKNOWN, // neither a filter by time of change nor sorting by it
         };
         Self { clock, profile }
     }
@@ -88,7 +89,7 @@ impl Source for Lines {
             });
         }
         let next = (from + 2 < TEXT.lines().count()).then(|| (from + 2).to_string());
-        Ok(ListPage { rows, next, observed })
+        Ok(ListPage { rows, next, observed, server_time: None, learned: None })
     }
 
     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {

@@ -5,6 +5,8 @@
 
 mod listing;
 mod plan;
+mod sweep;
+mod window;
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,8 +25,11 @@ pub struct BulkSettings {
     pub lease: Duration,
     /// Runs that this process lists at the same time.
     pub concurrency: usize,
-    /// Changes this long before the cursor are listed again.
+    /// Changes this long before the cursor are listed again; longer where rows were seen to come late.
     pub overlap: Duration,
+    /// How long it is believed what a list can do before it is tried again; `None`: it is never tried, and the
+    /// documentation counts until an answer contradicts it.
+    pub probe_every: Option<Duration>,
     /// How often to look for new runs.
     pub poll: Duration,
 }
@@ -36,6 +41,7 @@ impl Default for BulkSettings {
             lease: Duration::from_secs(60),
             concurrency: 2,
             overlap: Duration::from_secs(300),
+            probe_every: Some(Duration::from_secs(7 * 86_400)),
             poll: Duration::from_secs(1),
         }
     }
@@ -101,6 +107,7 @@ impl Bulk {
             source: source.as_ref(),
             clock: self.clock.as_ref(),
             overlap: self.settings.overlap,
+            probe_every: self.settings.probe_every,
             lease: &lease,
         };
         let result = tokio::select! {

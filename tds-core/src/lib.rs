@@ -10,6 +10,7 @@ mod hash;
 mod ids;
 mod inbox;
 mod mirror;
+mod paging;
 mod queue;
 mod record;
 mod registry;
@@ -40,6 +41,7 @@ pub use inbox::{
     NewEvent,
 };
 pub use mirror::{Applied, Child, Mirror, MirrorSchema};
+pub use paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
 pub use queue::{
     AttemptView, Cause, ClaimRequest, Claimed, EntityCounts, EntityDelays, ItemFilter, ItemStatus, ItemView,
     Lane, Lease, NewItem, Outcome, Page, Queue, QueueOperator, QueueStats, Settle, Settled, Settlement,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{EntityType, LeaseToken, NewItem, RecordId, Result, RunId, WorkerId};
+use crate::{EntityType, LeaseToken, ListFacts, NewItem, RecordId, Result, RunId, WorkerId};
 
 /// What kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -161,6 +161,7 @@ pub struct RunLease {
 
 /// The position of a run, committed with each page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Checkpoint {
     /// Where the next page begins; `None` before the first.
     pub cursor: Option<String>,
@@ -173,8 +174,9 @@ pub struct Checkpoint {
     /// Pages committed.
     pub pages: i64,
     /// The list was read to its end; only the sweep for deletions may remain.
-    #[serde(default)]
     pub listed: bool,
+    /// A person let the run go on after it had ended: a list that is far shorter than the last one is believed.
+    pub resumed: bool,
 }
 
 /// What one page changes, in one transaction.
@@ -245,7 +247,7 @@ pub trait SyncRun: Send + Sync {
     /// Stops a run; what was done stays. `Conflict` where it has ended.
     async fn cancel(&self, id: RunId) -> Result<Run>;
 
-    /// Lets a failed, cancelled or incomplete run go on at its checkpoint, under the same id.
+    /// Lets a failed or cancelled run go on at its checkpoint, under the same id, marked as `resumed`.
     async fn resume(&self, id: RunId) -> Result<Run>;
 
     /// One run.
@@ -256,4 +258,13 @@ pub trait SyncRun: Send + Sync {
 
     /// Up to when the entity type's changes are known to be read; set when a run ends.
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>>;
+
+    /// How many records the last full list of the entity type had that ended; `None` before the first.
+    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>>;
+
+    /// What is known of the entity type's list.
+    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts>;
+
+    /// Takes the place of what was known.
+    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()>;
 }

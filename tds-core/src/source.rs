@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{
-    ContentHash, EntityType, Interval, Lane, MirrorSchema, Read, Record, RecordId, Result, SourcePayload,
+    Capability, ContentHash, EntityType, Interval, Lane, MirrorSchema, Read, Record, RecordId, Result,
+    SourcePayload,
 };
 
 /// What the engine has to know of a source.
@@ -22,6 +23,8 @@ pub struct Profile {
     pub sibling: Option<EntityType>,
     /// A full list shows every record, inactive ones too, so that a record missing from it may be gone.
     pub complete_list: bool,
+    /// What is documented of its list.
+    pub documented: Capability,
 }
 
 /// A request for one page of a list.
@@ -29,6 +32,8 @@ pub struct Profile {
 pub struct ListRequest {
     /// Only records changed at or after this time; `None`: all.
     pub since: Option<OffsetDateTime>,
+    /// What is known of the list.
+    pub capability: Capability,
     /// Where to go on: what the page before gave as `next`; `None`: at the beginning.
     pub cursor: Option<String>,
     /// Whose budget is spent.
@@ -42,8 +47,12 @@ pub struct ListPage {
     pub rows: Vec<Listed>,
     /// Where the next page begins; `None`: this was the last.
     pub next: Option<String>,
-    /// When it was read.
+    /// When it was read, on this machine's clock.
     pub observed: Interval,
+    /// The source's own clock, where it shows it.
+    pub server_time: Option<OffsetDateTime>,
+    /// The answer contradicted the capability that was asked with: what is known now.
+    pub learned: Option<Capability>,
 }
 
 /// One row of a list.
@@ -69,7 +78,12 @@ pub trait Source: Send + Sync {
     /// What the engine has to know.
     fn profile(&self) -> &Profile;
 
-    /// One page of the list. With `since`, rows that did not change may come too; rows that changed must come.
+    /// Finds out what the list can do, with a few calls. Without calls: what is documented.
+    async fn probe(&self, _lane: Lane) -> Result<Capability> {
+        Ok(self.profile().documented)
+    }
+
+    /// One page of the list; [`crate::Walk`] tells sources with numbered pages what to ask for. With `since`, rows that did not change may come too; rows that changed must come.
     /// An answer that is not certainly a page is an error, never an empty page.
     async fn list(&self, request: &ListRequest) -> Result<ListPage>;
 

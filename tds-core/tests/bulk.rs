@@ -230,6 +230,20 @@ async fn few_deletions_are_confirmed_and_many_wait_for_a_person() {
 }
 
 #[tokio::test]
+async fn records_that_only_moved_while_the_list_was_read_are_found_in_a_second_list() {
+    let setup = Setup::with(60);
+    let engine = setup.engine();
+    let first = setup.wish(RunType::Full).await;
+    setup.ended(first).await;
+    setup.source.move_past_reader((0..25).map(|n| RecordId::new(format!("{n:04}"))));
+    let run = setup.wish(RunType::Full).await;
+    let ended = setup.ended(run).await;
+    assert_eq!((ended.status, ended.held_deletions), (RunStatus::Completed, 0), "{ended:?}");
+    assert_eq!(setup.source.fetches(), 0, "none of them had to be asked for");
+    engine.stop().await;
+}
+
+#[tokio::test]
 async fn an_incremental_sync_asks_only_for_what_changed() {
     let setup = Setup::with(20);
     let engine = setup.engine();

@@ -13,6 +13,7 @@ mod inbox;
 mod inbox_operator;
 mod ingest;
 mod item_row;
+mod list_facts;
 mod migrate;
 mod mirror;
 mod page;

@@ -7,15 +7,15 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use tds_core::{
-    EntityType, Error, LeaseToken, NewRun, PageCommit, RecordId, Result, Run, RunFilter, RunId, RunLease,
-    SyncRun, WorkerId,
+    EntityType, Error, LeaseToken, ListFacts, NewRun, PageCommit, RecordId, Result, Run, RunFilter, RunId,
+    RunLease, SyncRun, WorkerId,
 };
 
 use crate::{
     PgStore,
     ended::end_runs,
     error::{classify, of_postgres},
-    run_page,
+    list_facts, run_page,
     run_row::{lease_of, run_of, select_runs},
     store::{repeat, seconds, storable},
 };
@@ -66,7 +66,7 @@ UPDATE tds_sync_runs SET status = 'cancelled', completed_at = clock_timestamp(),
 // A list that was read to its end is not read again: the run waits for its items.
 const RESUME: &str = "
 UPDATE tds_sync_runs SET status = CASE WHEN listing_done THEN 'running' ELSE 'pending' END, completed_at = NULL,
-  error_log = NULL
+  error_log = NULL, checkpoint = COALESCE(checkpoint, '{}') || jsonb_build_object('resumed', true)
  WHERE id = $1 AND status IN ('failed', 'cancelled')
 ";
 
@@ -213,6 +213,21 @@ impl SyncRun for PgStore {
             .await;
         let doing = |error| classify(error, "reading a cursor");
         row.map_err(doing)?.map(|row| row.try_get("cursor")).transpose().map_err(doing)
+    }
+
+    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
+        let count = list_facts::last_full_count(&self.database, entity).await;
+        count.map_err(|error| classify(error, "reading the length of the last full list"))
+    }
+
+    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
+        let facts = list_facts::read(&self.database, entity).await;
+        facts.map_err(|error| classify(error, "reading what is known of a list"))
+    }
+
+    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
+        let kept = list_facts::keep(&self.database, entity, facts).await;
+        kept.map_err(|error| classify(error, "keeping what is known of a list"))
     }
 }
 

@@ -107,8 +107,12 @@ impl Engine {
             grace: GRACE,
             ..WorkerSettings::default()
         };
-        let bulk_settings =
-            BulkSettings { worker: worker.clone(), lease: config.worker.lease, ..BulkSettings::default() };
+        let bulk_settings = BulkSettings {
+            worker: worker.clone(),
+            lease: config.worker.lease,
+            probe_every: config.schedules.probe,
+            ..BulkSettings::default()
+        };
         let scheduler = Scheduler::new(
             schedule,
             Arc::clone(&runs),

@@ -71,6 +71,7 @@ fn every_wrong_value_is_refused_by_name() {
         ("TDS_FULL_EVERY", "0s"),
         ("TDS_STOCK_EVERY", "30"),
         ("TDS_PRICES_EVERY", "100ms"),
+        ("TDS_PROBE_EVERY", "weekly"),
         ("TDS_VERIFY_EVERY", "daily"),
         ("TDS_RETENTION", "off"),
         ("TDS_IMAGE_STORE", "file:///srv/images"),

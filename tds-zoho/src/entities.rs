@@ -19,7 +19,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 use tds_core::{
-    EntityType, Error, Fields, MirrorSchema, Payload, Profile, Record, RecordId, Result, Shape, SourcePayload,
+    Ability, Capability, EntityType, Error, Fields, MirrorSchema, Payload, Profile, Record, RecordId, Result,
+    Shape, SourcePayload,
 };
 
 use crate::{answer::Api, reading};
@@ -73,22 +74,20 @@ pub(crate) struct List {
     pub(crate) keys: &'static [&'static str],
     /// The order of a full list that moves least while it is read, where the call documents it.
     pub(crate) by_creation: bool,
-    /// How to list only what changed.
-    pub(crate) changes: Changes,
+    /// What the call documents of listing changes.
+    pub(crate) changes: Capability,
     /// Rows for which this holds are ids only: the record has to be read.
     pub(crate) ids_only: fn(&Map<String, Value>) -> bool,
 }
 
-/// How a list shows what changed since a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Changes {
-    /// The call documents the filter `last_modified_time`.
-    Filter,
-    /// The list can be sorted by the time of the last change, newest first.
-    NewestFirst,
-    /// Neither: the whole list.
-    WholeList,
-}
+/// The call documents the filter `last_modified_time`, and no sorting by it.
+const FILTERED: Capability = Capability { filter: Ability::Documented, sort: Ability::Unknown };
+/// The call documents sorting by the time of the last change, and no filter by it.
+const SORTED: Capability = Capability { filter: Ability::Unknown, sort: Ability::Documented };
+/// The call documents both.
+const FILTERED_AND_SORTED: Capability = Capability { filter: Ability::Documented, sort: Ability::Documented };
+/// Changes do not all move a time of change: only the whole list shows them.
+const WHOLE: Capability = Capability { filter: Ability::Refuted, sort: Ability::Refuted };
 
 /// How whole records are read.
 pub(crate) enum Detail {
@@ -122,6 +121,7 @@ impl Descriptor {
             fetch_batch,
             sibling: self.sibling.clone(),
             complete_list: true,
+            documented: self.list.changes,
         }
     }
 

@@ -1,17 +1,17 @@
 //! Zoho as the source of the engine: lists page by page, whole records by id.
 
-mod cursor;
 mod fetch;
 mod items;
 mod list;
 mod page;
+mod probe;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tds_core::{
-    EntityType, Lane, ListPage, ListRequest, MirrorSchema, Profile, Read, Record, RecordId, Result, Source,
-    SourcePayload,
+    Capability, EntityType, Lane, ListPage, ListRequest, MirrorSchema, Profile, Read, Record, RecordId,
+    Result, Source, SourcePayload,
 };
 
 use crate::{
@@ -54,6 +54,10 @@ impl Source for ZohoSource {
 
     fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    async fn probe(&self, lane: Lane) -> Result<Capability> {
+        self.probe_list(lane).await
     }
 
     async fn list(&self, request: &ListRequest) -> Result<ListPage> {

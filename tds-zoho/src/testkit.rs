@@ -26,6 +26,7 @@ pub mod webhook;
 pub use self::{
     faults::{Fault, Faults},
     handle::{Credentials, FakeZoho},
+    list::ListHabit,
     literal::{decimal, number, stamp},
     module::Module,
     organization::Organization,

@@ -5,7 +5,7 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use tds_core::{Error, ErrorKind, Lane, ListRequest, Retry, Source, SystemClock};
+use tds_core::{Capability, Error, ErrorKind, Lane, ListRequest, Retry, Source, SystemClock};
 use tds_zoho::{
     DataCenter, ZohoClient, ZohoConfig, ZohoState,
     testkit::{FakeZoho, Fault, Limits, TokenRules},
@@ -32,7 +32,7 @@ fn client(config: ZohoConfig) -> ZohoClient {
 }
 
 async fn list(source: &Arc<dyn Source>, lane: Lane) -> Option<Error> {
-    source.list(&ListRequest { since: None, cursor: None, lane }).await.err()
+    source.list(&ListRequest { since: None, capability: Capability::UNKNOWN, cursor: None, lane }).await.err()
 }
 
 #[tokio::test]

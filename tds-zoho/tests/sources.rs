@@ -8,4 +8,6 @@ mod envelopes;
 mod fetching;
 #[path = "sources/listing.rs"]
 mod listing;
+#[path = "sources/probing.rs"]
+mod probing;
 mod support;

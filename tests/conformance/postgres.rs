@@ -21,19 +21,23 @@ struct Postgres {
     stores: Stores,
 }
 
-async fn postgres() -> Postgres {
-    let database = TestDatabase::new().await;
-    let store = PgStore::new(database.database().clone(), StoreSettings::default());
-    let stores = Stores {
+/// The store's traits.
+pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
+    Stores {
         inbox: Arc::new(store.clone()),
         inbox_operator: Arc::new(store.clone()),
         queue: Arc::new(store.clone()),
         queue_operator: Arc::new(store.clone()),
         runs: Arc::new(store.clone()),
-        schedule: Arc::new(store),
+        schedule: Arc::new(store.clone()),
         mirror: Arc::new(PgMirror::new(database.database().clone())),
-    };
-    Postgres { database, stores }
+    }
+}
+
+async fn postgres() -> Postgres {
+    let database = TestDatabase::new().await;
+    let store = PgStore::new(database.database().clone(), StoreSettings::default());
+    Postgres { stores: stores_of(&store, &database), database }
 }
 
 impl Postgres {

@@ -7,10 +7,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::plan::{RowPlan, deletion_limit, plan_row};
+use super::{
+    plan::{RowPlan, is_far_shorter, plan_row},
+    window::{Known, Window},
+};
 use crate::{
-    Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, Mirror, NewItem,
-    PageCommit, RecordId, RecordKey, Result, Retry, RetryPolicy, RunLease, RunType, Source, SyncRun, Work,
+    Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, Mirror,
+    NewItem, PageCommit, RecordId, RecordKey, Result, Retry, RetryPolicy, RunLease, RunType, Source, SyncRun,
+    Work,
 };
 
 /// A source that stays throttled this long ends the run; it can be resumed.
@@ -28,57 +32,74 @@ pub(super) struct Listing<'a> {
     pub(super) source: &'a dyn Source,
     pub(super) clock: &'a dyn Clock,
     pub(super) overlap: Duration,
+    pub(super) probe_every: Option<Duration>,
     pub(super) lease: &'a RunLease,
 }
 
 impl Listing<'_> {
     /// Reads page after page from the checkpoint on; then, in a full sync, looks for what is gone.
     pub(super) async fn run(&self) -> Result<()> {
-        let mut checkpoint = self.lease.checkpoint.clone();
+        let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
+        let known = Known { runs: self.runs, source: self.source, clock: self.clock };
+        let mut window = known.window(entity).await?;
         if checkpoint.pages == 0 {
-            checkpoint.window_from = self.window_from().await?;
+            checkpoint.window_from = window.from(&self.lease.run, self.overlap);
+            if let (Some(_), Some(every)) = (checkpoint.window_from, self.probe_every) {
+                known.probe(&mut window, &self.lease.run, every, self.lane()).await?;
+            }
         }
         while !checkpoint.listed {
-            let page = self.page(&checkpoint).await?;
+            let page = self.page(&checkpoint, window.capability()).await?;
             if page.next.is_some() && page.next == checkpoint.cursor {
                 let message = "the source's list does not advance: it gave the position that was asked for";
                 return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
             }
-            checkpoint.window_to = checkpoint.window_to.or(Some(page.observed.began - MARGIN));
+            // The earlier of both clocks: a change must not fall behind the cursor because ours is fast.
+            let began = page.server_time.map_or(page.observed.began, |time| time.min(page.observed.began));
+            checkpoint.window_to = checkpoint.window_to.or(Some(began - MARGIN));
             checkpoint.listed = page.next.is_none();
             checkpoint.cursor.clone_from(&page.next);
             checkpoint.pages += 1;
-            let commit = self.commit_of(page.rows, &checkpoint).await?;
+            if checkpoint.listed {
+                self.refuse_short_list(page.rows.len(), &checkpoint).await?;
+            }
+            let (commit, lag) = self.commit_of(page.rows, &checkpoint, &window).await?;
             self.commit(commit).await?;
+            known.learn(&mut window, entity, page.learned, lag).await;
         }
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
     }
 
-    /// Where an incremental run begins: what was asked for, or the cursor less an overlap.
-    async fn window_from(&self) -> Result<Option<time::OffsetDateTime>> {
+    /// A full list that ends far too early is an error: neither a success nor a reason to look for deletions.
+    async fn refuse_short_list(&self, rows: usize, checkpoint: &Checkpoint) -> Result<()> {
         let run = &self.lease.run;
-        if run.since.is_some() || run.run_type == RunType::Full {
-            return Ok(run.since);
+        if run.run_type != RunType::Full || run.since.is_some() || checkpoint.resumed {
+            return Ok(());
         }
-        let overlap = time::Duration::try_from(self.overlap).unwrap_or(time::Duration::MINUTE);
-        Ok(self.runs.cursor(&run.entity_type).await?.map(|cursor| cursor - overlap))
+        let Some(last) = self.runs.last_full_count(&run.entity_type).await? else { return Ok(()) };
+        let before = self.runs.get_run(run.id).await?.map_or(0, |run| run.total_items);
+        let listed = before.saturating_add(i64::try_from(rows).unwrap_or(i64::MAX));
+        if !is_far_shorter(listed, last) {
+            return Ok(());
+        }
+        let message = format!(
+            "the list of {} ended after {listed} records; the full list before had {last}. Nothing was marked as \
+             deleted. If the source really has so few, `tds-server runs resume {}` goes on and believes it; \
+             otherwise the next full sync reads the list again",
+            run.entity_type, run.id
+        );
+        Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message))
     }
 
     fn lane(&self) -> Lane {
         if self.lease.run.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
     }
 
-    /// Only a list of everything can show that something is gone.
-    fn sweeps(&self) -> bool {
-        self.lease.run.run_type == RunType::Full
-            && self.lease.run.since.is_none()
-            && self.source.profile().complete_list
-    }
-
     /// One page, with patience: a throttled source is waited for, a failing one is tried a few times.
-    async fn page(&self, checkpoint: &Checkpoint) -> Result<ListPage> {
+    pub(super) async fn page(&self, checkpoint: &Checkpoint, capability: Capability) -> Result<ListPage> {
         let request = ListRequest {
             since: checkpoint.window_from,
+            capability,
             cursor: checkpoint.cursor.clone(),
             lane: self.lane(),
         };
@@ -103,12 +124,19 @@ impl Listing<'_> {
         }
     }
 
-    async fn commit_of(&self, rows: Vec<Listed>, checkpoint: &Checkpoint) -> Result<PageCommit> {
+    /// What a page changes, and how late its rows came.
+    async fn commit_of(
+        &self,
+        rows: Vec<Listed>,
+        checkpoint: &Checkpoint,
+        window: &Window,
+    ) -> Result<(PageCommit, Duration)> {
         let run = &self.lease.run;
         let rows = last_of_each(rows);
         let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
         let states = self.mirror.states(&run.entity_type, &ids).await?;
         let (now, profile) = (self.clock.now(), self.source.profile());
+        let lag = window.lag(checkpoint.window_from, &rows, &states);
         let mut items = Vec::new();
         let mut unchanged = 0;
         for row in rows {
@@ -120,10 +148,10 @@ impl Listing<'_> {
             }
         }
         let last = checkpoint.listed && !self.sweeps();
-        Ok(PageCommit { listed: ids, items, unchanged, checkpoint: checkpoint.clone(), last })
+        Ok((PageCommit { listed: ids, items, unchanged, checkpoint: checkpoint.clone(), last }, lag))
     }
 
-    fn item(&self, id: RecordId, work: Work) -> NewItem {
+    pub(super) fn item(&self, id: RecordId, work: Work) -> NewItem {
         let run = &self.lease.run;
         NewItem {
             key: RecordKey::new(run.entity_type.clone(), id),
@@ -133,33 +161,8 @@ impl Listing<'_> {
         }
     }
 
-    /// Records that no page showed may be gone: each is asked for by id. Too many: a person decides.
-    async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
-        let run = &self.lease.run;
-        checkpoint.pages += 1;
-        let (live, missing) = self.runs.missing(run.id, &run.entity_type).await?;
-        let limit = deletion_limit(live);
-        let many = i64::try_from(missing.len()).map_or(true, |count| count > limit);
-        let mut commit =
-            PageCommit { listed: Vec::new(), items: Vec::new(), unchanged: 0, checkpoint, last: true };
-        if many {
-            let reason = format!(
-                "{} of {live} live {} were not in the list; more than {limit} at once are not marked as deleted \
-                 by themselves. Check them at the source, then release them with `tds-server runs confirm-deletions {}`",
-                missing.len(),
-                run.entity_type,
-                run.id
-            );
-            self.runs.hold_deletions(run.id, self.lease.token, missing, &reason).await?;
-        } else {
-            commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
-            commit.listed = missing;
-        }
-        self.commit(commit).await
-    }
-
     /// Commits with patience: a database that is away for a moment costs nothing but time.
-    async fn commit(&self, page: PageCommit) -> Result<()> {
+    pub(super) async fn commit(&self, page: PageCommit) -> Result<()> {
         let mut failures = 0;
         loop {
             let error = match self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone()).await {

@@ -42,6 +42,12 @@ pub fn deletion_limit(live: i64) -> i64 {
     (live / 200).max(20)
 }
 
+/// True for a full list that has less than half of what the last one had, where that was 100 or more: the
+/// source left something out. No shop loses so many records between two full syncs.
+pub(super) fn is_far_shorter(listed: i64, last: i64) -> bool {
+    last >= 100 && listed.saturating_mul(2) < last
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -83,7 +89,14 @@ mod tests {
     }
 
     fn profile(needs_detail: bool, detail_max_age: Option<Duration>) -> Profile {
-        Profile { needs_detail, detail_max_age, fetch_batch: 1, sibling: None, complete_list: true }
+        Profile {
+            needs_detail,
+            detail_max_age,
+            fetch_batch: 1,
+            sibling: None,
+            complete_list: true,
+            documented: crate::Capability::UNKNOWN,
+        }
     }
 
     fn plan(state: Option<&SyncState>, listed: &Listed, profile: &Profile, run: RunType) -> RowPlan {
@@ -139,6 +152,12 @@ mod tests {
         state.detail_seen = Some(SEEN);
         assert_eq!(plan(Some(&state), &row, &profile(true, None), RunType::Incremental), RowPlan::Unchanged);
         assert_eq!(plan(Some(&state), &row, &profile(true, None), RunType::Full), RowPlan::Queue);
+    }
+
+    #[test]
+    fn a_list_is_far_shorter_with_less_than_half_of_a_hundred_or_more() {
+        assert!(is_far_shorter(49, 100) && is_far_shorter(0, 2_221));
+        assert!(!is_far_shorter(50, 100) && !is_far_shorter(0, 99) && !is_far_shorter(3_000, 2_221));
     }
 
     #[test]

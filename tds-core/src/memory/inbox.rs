@@ -1,11 +1,13 @@
 //! The inbox.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{
     MemoryStore,
-    state::{Event, State},
+    state::{Event, Progress, State},
     view::{below, page},
 };
 use crate::{
@@ -63,11 +65,18 @@ impl InboxOperator for MemoryStore {
             let Some(event) = state.events.get_mut(&id) else {
                 return Err(Error::not_found(format!("there is no inbox event {id}")));
             };
-            event.items.clear();
+            // It goes on waiting for what is under way, and no longer for dead letters.
+            let (open, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut event.items)
+                .into_iter()
+                .partition(|(_, progress)| *progress == Progress::Open);
+            event.items = open;
             event.status = EventStatus::Pending;
             event.outcome = None;
             event.error = None;
             event.processed_at = None;
+            for item in ended.keys() {
+                state.forget_waiter(*item, Cause::Event(id));
+            }
             state.dispose(id, disposition, Lane::Operator, now);
         }
         self.announce_work();

@@ -157,6 +157,10 @@ impl State {
         let key = self.with_item(id, |item| {
             item.status = ItemStatus::Completed;
             item.outcome = Some(outcome);
+            if !matches!(outcome, Outcome::Discarded | Outcome::Superseded) {
+                // The errors of attempts that failed before it went well are told by the attempts.
+                item.error = None;
+            }
             item.ended_at = Some(now);
             item.claim = None;
             item.key.clone()
@@ -229,9 +233,7 @@ impl State {
 
     /// Lets someone wait for another item instead.
     pub(super) fn move_waiter(&mut self, waiter: Waiter, from: ItemId, to: ItemId, now: OffsetDateTime) {
-        if let Some(item) = self.items.get_mut(&from) {
-            item.waiters.retain(|other| other.cause != waiter.cause);
-        }
+        self.forget_waiter(from, waiter.cause);
         match waiter.cause {
             Cause::Event(event) => self.event_leaves(event, from),
             Cause::Run(run) => {
@@ -242,6 +244,13 @@ impl State {
             Cause::Operator => {}
         }
         self.attach(to, waiter.cause, now);
+    }
+
+    /// Someone no longer waits for an item.
+    pub(super) fn forget_waiter(&mut self, id: ItemId, cause: Cause) {
+        if let Some(item) = self.items.get_mut(&id) {
+            item.waiters.retain(|other| other.cause != cause);
+        }
     }
 
     /// Takes an item out of the indexes of live and dead ones.

@@ -33,6 +33,9 @@ impl State {
         run.status = if clean { RunStatus::Completed } else { RunStatus::CompletedWithErrors };
         run.completed_at = Some(now);
         run.lease = None;
+        if run.wish.run_type == RunType::Full && run.wish.since.is_none() {
+            self.last_full_counts.insert(run.wish.entity.clone(), run.total());
+        }
         if let Some(cursor) = run.new_cursor(self.cursors.get(&run.wish.entity).copied()) {
             self.cursors.insert(run.wish.entity.clone(), cursor);
         }

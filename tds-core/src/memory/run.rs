@@ -11,8 +11,8 @@ use super::{
     view::count,
 };
 use crate::{
-    Cause, EntityType, Error, Lane, LeaseToken, NewItem, NewRun, PageCommit, RecordId, RecordKey, Result,
-    Run, RunFilter, RunId, RunLease, RunStatus, SyncRun, Work, WorkerId,
+    Cause, EntityType, Error, Lane, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId, RecordKey,
+    Result, Run, RunFilter, RunId, RunLease, RunStatus, SyncRun, Work, WorkerId,
 };
 
 #[async_trait]
@@ -140,6 +140,7 @@ impl SyncRun for MemoryStore {
             run.status = if run.listing_done { RunStatus::Running } else { RunStatus::Pending };
             run.completed_at = None;
             run.error_log = None;
+            run.checkpoint.resumed = true;
         }
         state.finish_run(id, now);
         state.run_view(id)
@@ -162,6 +163,19 @@ impl SyncRun for MemoryStore {
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
         Ok(self.state().cursors.get(entity).copied())
     }
+
+    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
+        Ok(self.state().last_full_counts.get(entity).copied())
+    }
+
+    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
+        Ok(self.state().list_facts.get(entity).copied().unwrap_or_default())
+    }
+
+    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
+        self.state().list_facts.insert(entity.clone(), facts);
+        Ok(())
+    }
 }
 
 impl State {
@@ -183,17 +197,19 @@ impl State {
         let queued: HashSet<RecordId> = page.items.iter().map(|item| item.key.id.clone()).collect();
         if let Some(run) = self.runs.get_mut(&id) {
             for record in page.listed {
-                let news = *run.listed.entry(record.clone()).or_insert(Reached::Listed) == Reached::Listed;
-                if news && !queued.contains(&record) {
+                // What an earlier page listed is counted already, or is an item on its way.
+                if run.listed.contains_key(&record) {
+                    continue;
+                }
+                run.listed.insert(record.clone(), Reached::Listed);
+                if !queued.contains(&record) {
                     run.reach(&record, Reached::Ended);
                     run.unchanged += 1;
                 }
             }
             run.checkpoint = page.checkpoint;
-            if page.last {
-                run.listing_done = true;
-                run.lease = None;
-            }
+            // The lease stays: a commit with an unknown outcome is repeated.
+            run.listing_done |= page.last;
         }
         for item in page.items {
             self.enqueue(item, now);

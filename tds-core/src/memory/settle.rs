@@ -114,6 +114,10 @@ impl State {
         now: OffsetDateTime,
     ) {
         let Some(item) = self.items.get(&id) else { return };
+        if to == item.key.entity {
+            self.wait_again(id, ItemStatus::Pending, now, now, |item| item.drop_payload(true));
+            return;
+        }
         let waiters = item.waiters.clone();
         let cause = claim.carrier.map_or(Cause::Operator, Cause::Event);
         let key = RecordKey::new(to, item.key.id.clone());

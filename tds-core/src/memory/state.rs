@@ -8,7 +8,8 @@ use time::OffsetDateTime;
 use super::Row;
 use crate::{
     AttemptView, Cause, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId, ItemStatus, Lane,
-    LeaseToken, NewRun, Outcome, RecordId, RecordKey, RunId, RunStatus, RunType, SyncState, Work, WorkerId,
+    LeaseToken, ListFacts, NewRun, Outcome, RecordId, RecordKey, RunId, RunStatus, RunType, SyncState, Work,
+    WorkerId,
 };
 
 /// Everything.
@@ -30,6 +31,8 @@ pub(super) struct State {
     pub(super) paused: BTreeMap<EntityType, OffsetDateTime>,
     pub(super) runs: BTreeMap<RunId, RunState>,
     pub(super) cursors: HashMap<EntityType, OffsetDateTime>,
+    pub(super) last_full_counts: HashMap<EntityType, i64>,
+    pub(super) list_facts: HashMap<EntityType, ListFacts>,
     pub(super) leader: Option<(WorkerId, OffsetDateTime)>,
     /// When each schedule is due next.
     pub(super) schedules: HashMap<(EntityType, RunType), OffsetDateTime>,

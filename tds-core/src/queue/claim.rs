@@ -124,7 +124,7 @@ pub enum Settle {
         /// Why, for a person.
         error: String,
     },
-    /// The record is of another entity type: its work, events and runs move there.
+    /// The record is of another entity type: its work, events and runs move there. To its own: the source is asked.
     Redirect {
         /// The right entity type.
         to: EntityType,

@@ -6,6 +6,7 @@
 
 mod harness;
 pub mod inbox;
+pub mod lists;
 pub mod mirror;
 pub mod operator;
 pub mod queue;

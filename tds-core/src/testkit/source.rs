@@ -1,7 +1,7 @@
 //! A source whose records a test changes.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -12,9 +12,9 @@ use time::OffsetDateTime;
 
 use super::RecordBuilder;
 use crate::{
-    Clock, Content, Error, Fields, Interval, Lane, ListPage, ListRequest, Listed, MirrorSchema, Observed,
-    Payload, Profile, Read, Record, RecordId, RecordKey, Result, Shape, Source, SourcePayload, Work,
-    list_hash,
+    Capability, Clock, Content, Error, Fields, Interval, Lane, ListPage, ListRequest, Listed, MirrorSchema,
+    Observed, Payload, Profile, Read, Record, RecordId, RecordKey, Result, Shape, Source, SourcePayload,
+    Work, list_hash,
 };
 
 /// A source in memory. Lists are ordered by id, in pages, and show whole records.
@@ -31,6 +31,8 @@ struct Book {
     records: BTreeMap<RecordId, Record>,
     errors: VecDeque<Error>,
     fetches: usize,
+    /// Left out of the list that is read now.
+    moved: BTreeSet<RecordId>,
 }
 
 /// The JSON that [`RecordBuilder::build`] writes.
@@ -54,6 +56,7 @@ impl ScriptedSource {
             fetch_batch: 10,
             sibling: None,
             complete_list: true,
+            documented: Capability::UNKNOWN,
         };
         Self { schema, profile, clock, page_size: 2, book: Mutex::default() }
     }
@@ -86,6 +89,11 @@ impl ScriptedSource {
     /// Lets the next call fail.
     pub fn fail_next(&self, error: Error) {
         self.book().errors.push_back(error);
+    }
+
+    /// Lets the next list miss these records, as if each had moved while it was read.
+    pub fn move_past_reader(&self, ids: impl IntoIterator<Item = RecordId>) {
+        self.book().moved.extend(ids);
     }
 
     /// How many records were asked for by id.
@@ -142,11 +150,15 @@ impl Source for ScriptedSource {
             return Err(error);
         }
         let after = request.cursor.as_ref().map_or(Bound::Unbounded, |id| Bound::Excluded(RecordId::new(id)));
-        let changed = |record: &&Record| request.since.is_none() || record.version >= request.since;
+        let changed = |record: &Record| request.since.is_none() || record.version >= request.since;
+        let shown = |record: &&Record| changed(record) && !book.moved.contains(&record.id);
         let mut wanted =
-            book.records.range((after, Bound::Unbounded)).map(|(_, record)| record).filter(changed);
+            book.records.range((after, Bound::Unbounded)).map(|(_, record)| record).filter(shown);
         let page: Vec<Record> = wanted.by_ref().take(self.page_size).cloned().collect();
         let more = wanted.next().is_some();
+        if !more {
+            book.moved.clear();
+        }
         drop(book);
         let next = page.last().filter(|_| more).map(|record| record.id.to_string());
         let observed = Interval { began, ended: self.clock.now() };
@@ -160,7 +172,7 @@ impl Source for ScriptedSource {
                 json: record.raw,
             }),
         });
-        Ok(ListPage { rows: rows.collect(), next, observed })
+        Ok(ListPage { rows: rows.collect(), next, observed, server_time: None, learned: None })
     }
 
     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {

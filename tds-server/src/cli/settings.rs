@@ -142,6 +142,8 @@ settings! {
         stock_every: "TDS_STOCK_EVERY",
         /// How often price lists are read, or off [default: 1h]
         prices_every: "TDS_PRICES_EVERY",
+        /// How often it is tried what the lists of Zoho can do, or off [default: 7d]
+        probe_every: "TDS_PROBE_EVERY",
         /// How often both sides are compared (reserved) [default: 24h]
         verify_every: "TDS_VERIFY_EVERY",
         /// Age at which finished rows are pruned [default: 30d]

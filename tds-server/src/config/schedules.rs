@@ -15,6 +15,8 @@ pub struct SchedulesConfig {
     pub stock: Option<Duration>,
     /// `TDS_PRICES_EVERY`, default `1h`: what changed in the price lists.
     pub prices: Option<Duration>,
+    /// `TDS_PROBE_EVERY`, default `7d`: what the lists of Zoho can do.
+    pub probe: Option<Duration>,
 }
 
 impl SchedulesConfig {
@@ -31,6 +33,7 @@ impl SchedulesConfig {
             full: every("TDS_FULL_EVERY", 24 * 60),
             stock: every("TDS_STOCK_EVERY", 30),
             prices: every("TDS_PRICES_EVERY", 60),
+            probe: every("TDS_PROBE_EVERY", 7 * 24 * 60),
         }
     }
 }

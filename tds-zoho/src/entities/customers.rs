@@ -2,7 +2,7 @@
 
 use tds_core::MirrorSchema;
 
-use super::{Changes, Descriptor, Detail, List, contacts};
+use super::{Descriptor, Detail, List, SORTED, contacts};
 use crate::answer::Api;
 
 pub(super) static CUSTOMERS: Descriptor = Descriptor {
@@ -14,7 +14,7 @@ pub(super) static CUSTOMERS: Descriptor = Descriptor {
         query: &[("contact_type", "customer"), ("filter_by", "Status.All")],
         keys: &["contacts"],
         by_creation: true,
-        changes: Changes::NewestFirst,
+        changes: SORTED,
         ids_only: |_| false,
     },
     detail: Detail::Single { path: "/contacts", keys: &["contact", "customer", "vendor"] },

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tds_core::{Child, EntityType, MirrorSchema, Result};
 
-use super::{Changes, Descriptor, Detail, Draft, List, lines};
+use super::{Descriptor, Detail, Draft, FILTERED, List, lines};
 use crate::{
     answer::Api,
     reading::{Column, date, decimal, id, json, text},
@@ -23,7 +23,7 @@ pub(super) static INVOICES: Descriptor = Descriptor {
         query: &[("filter_by", "Status.All")],
         keys: &["invoices"],
         by_creation: true,
-        changes: Changes::Filter,
+        changes: FILTERED,
         ids_only: |_| false,
     },
     detail: Detail::Single { path: "/invoices", keys: &["invoice"] },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tds_core::{Child, EntityType, Error, ErrorKind, Fields, MirrorSchema, Result, Retry, Shape};
 
-use super::{Changes, Descriptor, Detail, Draft, List, TIMES};
+use super::{Descriptor, Detail, Draft, List, TIMES, WHOLE};
 use crate::{
     answer::Api,
     reading::{self, Column, columns, decimal, id, row, text},
@@ -30,7 +30,7 @@ pub(super) static PRICES: Descriptor = Descriptor {
         query: &[],
         keys: &["pricebooks"],
         by_creation: false,
-        changes: Changes::WholeList,
+        changes: WHOLE,
         ids_only: |_| false,
     },
     detail: Detail::Single { path: "/pricebooks", keys: &["pricebook"] },

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tds_core::{EntityType, MirrorSchema, Result};
 
-use super::{Changes, Descriptor, Detail, Draft, List, TIMES};
+use super::{Descriptor, Detail, Draft, FILTERED_AND_SORTED, List, TIMES};
 use crate::{
     answer::Api,
     reading::{Column, columns, decimal, id, text},
@@ -15,7 +15,7 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
         head: Some("products"),
         children: &[],
     },
-    // Inventory's list documents the filter by time of change; that of Books does not.
+    // Inventory's list documents the filter by time of change and sorting by it; that of Books does neither.
     api: Api::Inventory,
     list: List {
         path: "/items",
@@ -23,7 +23,7 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
         query: &[("filter_by", "Status.All")],
         keys: &["items"],
         by_creation: true,
-        changes: Changes::Filter,
+        changes: FILTERED_AND_SORTED,
         ids_only: |_| false,
     },
     detail: Detail::Items,

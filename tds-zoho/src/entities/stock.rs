@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 use tds_core::{Child, EntityType, Error, Fields, MirrorSchema, Result, Shape};
 
-use super::{Changes, Descriptor, Detail, Draft, List};
+use super::{Descriptor, Detail, Draft, List, WHOLE};
 use crate::{
     answer::Api,
     reading::{Column, decimal, id, row, text},
@@ -27,7 +27,7 @@ pub(super) static STOCK: Descriptor = Descriptor {
         query: &[("filter_by", "Status.All")],
         keys: &["items"],
         by_creation: true,
-        changes: Changes::WholeList,
+        changes: WHOLE,
         ids_only: has_stock,
     },
     detail: Detail::Items,

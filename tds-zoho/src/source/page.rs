@@ -2,7 +2,7 @@
 //! success".
 
 use serde_json::{Map, Value};
-use tds_core::{ContentHash, Error, ErrorKind, Result, Retry};
+use tds_core::{Error, ErrorKind, Result, Retry};
 
 /// The rows of a page and whether more follow.
 #[derive(Debug)]
@@ -50,16 +50,8 @@ pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], numb
             "the list {path} answered page {page} when page {number} was asked for"
         )));
     }
-    if has_more && rows.is_empty() {
-        return Err(protocol(format!("page {number} of the list {path} is empty and more are to follow")));
-    }
     let sorted_by = context.get("sort_column").and_then(Value::as_str).map(str::to_owned);
     Ok(Page { rows, has_more, sorted_by })
-}
-
-/// What identifies a page: its ids in their order. `None` for a page without rows.
-pub(super) fn identity(ids: &[String]) -> Option<ContentHash> {
-    (!ids.is_empty()).then(|| ContentHash::of_bytes(ids.join("\n").as_bytes()))
 }
 
 /// The keys of a body, for a person who looks for the right one.

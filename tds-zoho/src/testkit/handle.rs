@@ -9,6 +9,7 @@ use wiremock::{Mock, MockServer, matchers::any};
 
 use super::{
     faults::Faults,
+    list::ListHabit,
     literal::{Object, id_of, object, stamp},
     module::Module,
     organization::{self, Organization},
@@ -219,6 +220,11 @@ impl FakeZoho {
     /// How many ids `/itemdetails` takes; 200 by default.
     pub fn set_max_item_ids(&self, ids: usize) {
         self.state.lock().max_item_ids = ids;
+    }
+
+    /// How lists differ from what is documented, from now on.
+    pub fn set_list_habit(&self, habit: ListHabit) {
+        self.state.lock().list_habit = habit;
     }
 
     /// Ends every access token now.

@@ -13,6 +13,19 @@ use super::{
     projection::list_row,
 };
 
+/// What lists do other than documented.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ListHabit {
+    /// The filter by time of change is ignored where it is documented.
+    pub ignores_filter: bool,
+    /// Sorting by time of change is ignored, and the answer does not say so.
+    pub ignores_sorting: bool,
+    /// The filter reads its time this much later.
+    pub filter_shift: time::Duration,
+    /// The filter leaves the boundary second out.
+    pub filter_is_exclusive: bool,
+}
+
 /// The parameters of a call.
 pub(crate) type Query = HashMap<String, String>;
 
@@ -20,17 +33,25 @@ pub(crate) type Query = HashMap<String, String>;
 const MAX_PER_PAGE: usize = 200;
 
 /// Answers a list.
-pub(crate) fn answer(organization: &Organization, module: Module, api: Api, query: &Query) -> Answer {
+pub(crate) fn answer(
+    organization: &Organization,
+    module: Module,
+    api: Api,
+    query: &Query,
+    habit: ListHabit,
+) -> Answer {
     if module == Module::Locations {
         let rows = organization.records(module).map(|record| Value::Object(list_row(module, api, record)));
         return found(module.list_key(), rows.collect());
     }
     let Ok(since) = since(module, api, query) else { return invalid_value("last_modified_time") };
-    let filter = Filter::new(module, api, query, since);
+    let asked = since.filter(|_| !habit.ignores_filter).map(|since| since + habit.filter_shift);
+    let filter = Filter::new(module, api, query, asked, habit.filter_is_exclusive);
     let mut records: Vec<&Object> =
         organization.records(module).filter(|record| filter.accepts(record)).collect();
     let (column, order) = sorting(module, api, query);
-    if !column.is_empty() {
+    let ignored = habit.ignores_sorting && column == "last_modified_time";
+    if !column.is_empty() && !ignored {
         records.sort_by(|a, b| compare(a, b, column));
         if order == "D" {
             records.reverse();
@@ -71,12 +92,13 @@ fn since(module: Module, api: Api, query: &Query) -> Result<Option<OffsetDateTim
 /// What a list leaves out.
 struct Filter {
     since: Option<OffsetDateTime>,
+    exclusive: bool,
     contact_type: Option<String>,
     status: Option<String>,
 }
 
 impl Filter {
-    fn new(module: Module, api: Api, query: &Query, since: Option<OffsetDateTime>) -> Self {
+    fn new(module: Module, api: Api, query: &Query, since: Option<OffsetDateTime>, exclusive: bool) -> Self {
         let filters_type = module == Module::Contacts && api == Api::Books;
         let contact_type = query.get("contact_type").filter(|_| filters_type).cloned();
         let asked = query.get("filter_by").and_then(|filter| filter.strip_prefix("Status.")).map(snake_case);
@@ -86,7 +108,7 @@ impl Filter {
             None if module.hides_inactive() => Some("active".to_owned()),
             None => query.get("status").cloned(),
         };
-        Self { since, contact_type, status }
+        Self { since, exclusive, contact_type, status }
     }
 
     fn accepts(&self, record: &Object) -> bool {
@@ -95,7 +117,8 @@ impl Filter {
         };
         let modified = || parse_stamp(text(record, "last_modified_time"));
         // The boundary second is inside: one unchanged row comes back in each run.
-        let fresh = self.since.is_none_or(|since| modified().is_some_and(|at| at >= since));
+        let within = |since, at| at > since || at == since && !self.exclusive;
+        let fresh = self.since.is_none_or(|since| modified().is_some_and(|at| within(since, at)));
         fresh && is("contact_type", &self.contact_type) && is("status", &self.status)
     }
 }

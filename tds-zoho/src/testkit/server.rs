@@ -194,7 +194,7 @@ fn route(state: &State, api: Api, path: &str, query: &Query) -> Answer {
             detail::usage(state.traffic.today, state.traffic.limits.per_day)
         }
         (None, list) => match module(list, api) {
-            Some(module) => list::answer(&state.organization, module, api, query),
+            Some(module) => list::answer(&state.organization, module, api, query, state.list_habit),
             None => answer::unknown_path(),
         },
         (Some(("organizations", id)), _) if id == ORGANIZATION_ID => {

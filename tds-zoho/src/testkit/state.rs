@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tds_core::{Clock, SystemClock};
 use time::OffsetDateTime;
 
-use super::{faults::Script, organization::Organization, tokens::Tokens, traffic::Traffic};
+use super::{faults::Script, list::ListHabit, organization::Organization, tokens::Tokens, traffic::Traffic};
 
 /// The lock. A test that panicked while holding it does not take the others down.
 #[derive(Clone)]
@@ -20,6 +20,7 @@ pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clock_ahead: time::Duration,
     pub(crate) max_item_ids: usize,
+    pub(crate) list_habit: ListHabit,
     pub(crate) api_domain: String,
 }
 
@@ -33,6 +34,7 @@ impl Shared {
             clock: Arc::new(SystemClock),
             clock_ahead: time::Duration::ZERO,
             max_item_ids: 200,
+            list_habit: ListHabit::default(),
             api_domain,
         })))
     }

@@ -12,7 +12,8 @@ pub(crate) async fn page(
     since: Option<OffsetDateTime>,
     cursor: Option<String>,
 ) -> Result<ListPage> {
-    source.list(&ListRequest { since, cursor, lane: Lane::Full }).await
+    let capability = source.profile().documented;
+    source.list(&ListRequest { since, capability, cursor, lane: Lane::Full }).await
 }
 
 /// The whole list, and how many pages it had.

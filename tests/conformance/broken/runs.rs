@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
-    Checkpoint, EntityType, LeaseToken, NewRun, PageCommit, RecordId, Result, Run, RunFilter, RunId,
-    RunLease, SyncRun, WorkerId, memory::MemoryStore, testkit::conformance::Stores,
+    Checkpoint, EntityType, LeaseToken, ListFacts, NewRun, PageCommit, RecordId, Result, Run, RunFilter,
+    RunId, RunLease, SyncRun, WorkerId, memory::MemoryStore, testkit::conformance::Stores,
 };
 use time::OffsetDateTime;
 
@@ -79,6 +79,18 @@ impl SyncRun for Broken {
 
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
         self.store.cursor(entity).await
+    }
+
+    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
+        self.store.last_full_count(entity).await
+    }
+
+    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
+        self.store.list_facts(entity).await
+    }
+
+    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
+        self.store.keep_list_facts(entity, facts).await
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn checkpoint(pages: i64) -> Checkpoint {
         window_to: Some(at(1000)),
         pages,
         listed: false,
+        resumed: false,
     }
 }
 

@@ -144,3 +144,24 @@ pub async fn settlements_of_one_call_are_judged_one_by_one(harness: &dyn Harness
     let settled = harness.stores().queue.settle(settles).await.expect("settle");
     assert_eq!((settled.accepted, settled.fenced), (2, 1));
 }
+
+pub async fn an_item_redirected_to_its_own_entity_type_stays_and_asks_the_source(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
+    let claimed = case.claim().await;
+    let itself = Settle::Redirect { to: PRODUCTS, work: pushed(2, "{}") };
+    assert_eq!(case.settle(&claimed, itself).await.accepted, 1);
+    let again = case.claim().await;
+    assert_eq!((again.id, again.retry_count, again.work.payload), (claimed.id, 0, None));
+}
+
+pub async fn an_item_that_ends_well_after_failures_shows_no_error(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
+    let claimed = case.claim().await;
+    case.settle(&claimed, Settle::Retry { after: Duration::ZERO, error: "away".to_owned() }).await;
+    let claimed = case.claim().await;
+    case.settle(&claimed, Settle::Complete(Outcome::Applied)).await;
+    let [item] = case.items().await.try_into().expect("one item");
+    assert_eq!((item.status, item.retry_count, item.error_message), (ItemStatus::Completed, 1, None));
+}

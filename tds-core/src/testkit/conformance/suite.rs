@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use super::{Harness, inbox, mirror, operator, queue, run, schedule, settle, sweep};
+use super::{Harness, inbox, lists, mirror, operator, queue, run, schedule, settle, sweep};
 
 /// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
 /// fresh [`Harness`](crate::testkit::conformance::Harness).
@@ -97,6 +97,8 @@ macro_rules! conformance_list {
             a_dead_letter_is_kept_and_does_not_block_newer_work_of_its_record,
             a_redirected_item_moves_with_its_event_to_the_other_entity_type,
             settlements_of_one_call_are_judged_one_by_one,
+            an_item_redirected_to_its_own_entity_type_stays_and_asks_the_source,
+            an_item_that_ends_well_after_failures_shows_no_error,
         );
         $crate::$each!($make, operator:
             pages_of_items_come_newest_first_and_show_each_item_once,
@@ -129,12 +131,18 @@ macro_rules! conformance_list {
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
             runs_are_listed_newest_first,
         );
+        $crate::$each!($make, lists:
+            what_is_known_of_a_list_is_kept_for_its_entity_type,
+            the_length_of_the_last_full_list_is_known_once_its_run_has_ended,
+            a_resumed_run_knows_that_a_person_let_it_go_on,
+        );
         $crate::$each!($make, sweep:
             missing_records_are_those_that_no_page_listed_and_nobody_saw_since,
             held_deletions_end_the_run_with_errors_and_wait_for_a_person,
             held_deletions_are_not_released_beside_an_active_run,
             what_the_sweep_found_is_one_more_page,
             a_page_that_was_committed_before_changes_nothing,
+            a_record_on_its_way_that_is_listed_again_is_waited_for,
         );
         $crate::$each!($make, schedule:
             one_process_leads_at_a_time,

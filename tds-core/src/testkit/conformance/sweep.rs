@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     harness::*,
     mirror::{PRODUCT_SCHEMA, applied, apply},
-    run::{claimed, commit, finish_one, page, reaches, run, started, wish},
+    run::{claimed, commit, finish_one, page, reaches, run, second, started, wish},
 };
 use crate::{ErrorKind, Interval, Observed, RecordId, RunStatus, testkit::RecordBuilder};
 
@@ -100,4 +100,17 @@ pub async fn a_page_that_was_committed_before_changes_nothing(harness: &dyn Harn
     assert_eq!((run.total_items, run.pages), (1, 1));
     finish_one(harness).await;
     Case(harness).nothing_to_claim().await;
+}
+
+pub async fn a_record_on_its_way_that_is_listed_again_is_waited_for(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1"], 1, false)).await;
+    // Listed again, and this time nothing of it is news.
+    commit(harness, &lease, second(page(id, &["1", "2"], 0, true))).await;
+    let before = run(harness, id).await;
+    assert_eq!((before.status, before.total_items, before.processed_items), (RunStatus::Running, 2, 1));
+    finish_one(harness).await;
+    let ended = reaches(harness, id, RunStatus::Completed).await;
+    assert_eq!((ended.processed_items, ended.unchanged_items), (2, 1));
 }

@@ -1,0 +1,128 @@
+//! The window of a run, and what is known of the list that is read through it.
+
+use std::{collections::HashMap, time::Duration};
+
+use time::OffsetDateTime;
+
+use crate::{
+    Ability, Capability, Clock, EntityType, Lane, ListFacts, Listed, RecordId, Result, Run, RunType, Source,
+    SyncRun, SyncState,
+};
+
+/// What one call lists: a list no longer than this is not worth the calls of a probe.
+const ONE_CALL: i64 = 200;
+
+/// What is known of the list of one run.
+pub(super) struct Window {
+    facts: ListFacts,
+    documented: Capability,
+    /// Up to when changes were read before this run.
+    cursor: Option<OffsetDateTime>,
+}
+
+/// Where a window looks things up.
+pub(super) struct Known<'a> {
+    pub(super) runs: &'a dyn SyncRun,
+    pub(super) source: &'a dyn Source,
+    pub(super) clock: &'a dyn Clock,
+}
+
+impl Known<'_> {
+    pub(super) async fn window(&self, entity: &EntityType) -> Result<Window> {
+        Ok(Window {
+            facts: self.runs.list_facts(entity).await?,
+            documented: self.source.profile().documented,
+            cursor: self.runs.cursor(entity).await?,
+        })
+    }
+
+    /// Finds out what the list can do where that is not known, or not lately, and worth the calls. A probe
+    /// that fails costs nothing but its calls: the documentation counts, and answers that contradict it.
+    pub(super) async fn probe(
+        &self,
+        window: &mut Window,
+        run: &Run,
+        every: Duration,
+        lane: Lane,
+    ) -> Result<()> {
+        let hopeless = Capability { filter: Ability::Refuted, sort: Ability::Refuted };
+        let now = self.clock.now();
+        if window.documented == hopeless || window.facts.is_fresh(now, every) {
+            return Ok(());
+        }
+        if self.runs.last_full_count(&run.entity_type).await?.is_none_or(|count| count <= ONE_CALL) {
+            return Ok(());
+        }
+        match self.source.probe(lane).await {
+            Ok(capability) => {
+                tracing::info!(entity = %run.entity_type, ?capability, "list probed");
+                window.facts =
+                    ListFacts { capability: Some(capability), probed_at: Some(now), ..ListFacts::default() };
+                self.keep(window, &run.entity_type).await;
+            }
+            Err(error) => {
+                tracing::warn!(entity = %run.entity_type, error = %error.chain(), "list could not be probed");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what a page taught.
+    pub(super) async fn learn(
+        &self,
+        window: &mut Window,
+        entity: &EntityType,
+        learned: Option<Capability>,
+        lag: Duration,
+    ) {
+        let mut facts = window.facts;
+        if let Some(learned) = learned {
+            tracing::warn!(%entity, ?learned, "the list does not do what it should; it is read another way");
+            facts.capability = Some(learned);
+        }
+        facts.lag_seconds = facts.lag_seconds.max(u32::try_from(lag.as_secs()).unwrap_or(u32::MAX));
+        if facts != window.facts {
+            window.facts = facts;
+            self.keep(window, entity).await;
+        }
+    }
+
+    /// What cannot be stored is learned again.
+    async fn keep(&self, window: &Window, entity: &EntityType) {
+        if let Err(error) = self.runs.keep_list_facts(entity, window.facts).await {
+            tracing::warn!(%entity, error = %error.chain(), "what is known of the list could not be stored");
+        }
+    }
+}
+
+impl Window {
+    pub(super) fn capability(&self) -> Capability {
+        self.facts.capability.unwrap_or(self.documented)
+    }
+
+    /// Where an incremental run begins: what was asked for, or the cursor less an overlap.
+    pub(super) fn from(&self, run: &Run, least_overlap: Duration) -> Option<OffsetDateTime> {
+        if run.since.is_some() || run.run_type == RunType::Full {
+            return run.since;
+        }
+        let overlap = time::Duration::try_from(self.facts.overlap(least_overlap));
+        self.cursor.map(|cursor| cursor - overlap.unwrap_or(time::Duration::HOUR))
+    }
+
+    /// The longest time after which a change of these rows was listed for the first time: it happened before
+    /// the end of the window before, and is news all the same.
+    pub(super) fn lag(
+        &self,
+        from: Option<OffsetDateTime>,
+        rows: &[Listed],
+        states: &HashMap<RecordId, SyncState>,
+    ) -> Duration {
+        let (Some(from), Some(read_to)) = (from, self.cursor) else { return Duration::ZERO };
+        let lags = rows.iter().filter_map(|row| {
+            let version = row.version.filter(|version| (from..read_to).contains(version))?;
+            let known = states.get(&row.id).and_then(|state| state.version);
+            (known < Some(version)).then_some(read_to - version)
+        });
+        lags.max().and_then(|lag| Duration::try_from(lag).ok()).unwrap_or_default()
+    }
+}

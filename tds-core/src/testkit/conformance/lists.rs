@@ -1,0 +1,58 @@
+//! Cases of what [`crate::SyncRun`] keeps about lists.
+#![expect(missing_docs, reason = "the name of a case is its sentence")]
+
+use super::{
+    harness::*,
+    run::{checkpoint, claimed, commit, page, reaches, started, wish},
+};
+use crate::{Ability, Capability, Checkpoint, ListFacts, NewRun, RunStatus};
+
+pub async fn what_is_known_of_a_list_is_kept_for_its_entity_type(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    assert_eq!(runs.list_facts(&PRODUCTS).await.expect("list_facts"), ListFacts::default());
+    let capability = Capability { filter: Ability::Proven, sort: Ability::Refuted };
+    let mut facts = ListFacts { capability: Some(capability), probed_at: Some(at(7)), lag_seconds: 12 };
+    for lag_seconds in [12, 90] {
+        facts.lag_seconds = lag_seconds;
+        runs.keep_list_facts(&PRODUCTS, facts).await.expect("keep_list_facts");
+        assert_eq!(runs.list_facts(&PRODUCTS).await.expect("list_facts"), facts);
+    }
+    assert_eq!(runs.list_facts(&CUSTOMERS).await.expect("list_facts"), ListFacts::default());
+}
+
+pub async fn the_length_of_the_last_full_list_is_known_once_its_run_has_ended(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    assert_eq!(runs.last_full_count(&PRODUCTS).await.expect("last_full_count"), None);
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1", "2", "3"], 0, true)).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(runs.last_full_count(&PRODUCTS).await.expect("last_full_count"), Some(3));
+
+    // Only what changed says nothing about how many there are.
+    let selective = NewRun { since: Some(at(0)), ..wish(PRODUCTS) };
+    runs.create(selective).await.expect("create");
+    let lease = claimed(harness, LONG).await.expect("a run");
+    let mut one = page(lease.run.id, &["1"], 0, true);
+    one.checkpoint.window_from = Some(at(0));
+    commit(harness, &lease, one).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(runs.last_full_count(&PRODUCTS).await.expect("last_full_count"), Some(3));
+}
+
+pub async fn a_resumed_run_knows_that_a_person_let_it_go_on(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    for pages in [0, 1] {
+        let lease = started(harness, LONG).await;
+        let id = lease.run.id;
+        assert!(!lease.checkpoint.resumed);
+        if pages == 1 {
+            commit(harness, &lease, page(id, &["1"], 0, false)).await;
+        }
+        runs.fail(id, lease.token, "far too short").await.expect("fail");
+        runs.resume(id).await.expect("resume");
+        let lease = claimed(harness, LONG).await.expect("the resumed run");
+        let expected = if pages == 0 { Checkpoint::default() } else { checkpoint(1) };
+        assert_eq!(lease.checkpoint, Checkpoint { resumed: true, ..expected });
+        runs.cancel(id).await.expect("cancel");
+    }
+}

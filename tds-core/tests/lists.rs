@@ -1,0 +1,213 @@
+//! What runs know of lists, and what they do about lists that are not as they should be.
+#![cfg(feature = "testkit")]
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tds_core::{
+    Ability, Bulk, BulkSettings, Capability, Clock, ContentHash, EntityType, Error, Interval, Lane,
+    ListFacts, ListPage, ListRequest, Listed, MirrorSchema, NewRun, Profile, Read, Record, RecordId,
+    Registry, Result, Run, RunStatus, RunType, ShutdownTrigger, Source, SourcePayload, SyncRun,
+    memory::MemoryStore, testkit::ManualClock,
+};
+use time::{OffsetDateTime, macros::datetime};
+
+const PRODUCTS: EntityType = EntityType::from_static("products");
+const NOW: OffsetDateTime = datetime!(2026-06-01 12:00 UTC);
+const DOCUMENTED: Capability = Capability { filter: Ability::Documented, sort: Ability::Documented };
+const PROVEN: Capability = Capability { filter: Ability::Proven, sort: Ability::Proven };
+
+/// A list of one page that shows ids without contents: nothing is ever left to do but to list.
+struct Ids {
+    schema: MirrorSchema,
+    profile: Profile,
+    script: Mutex<Script>,
+}
+
+#[derive(Default)]
+struct Script {
+    rows: usize,
+    version: Option<OffsetDateTime>,
+    learned: Option<Capability>,
+    server_time: Option<OffsetDateTime>,
+    probes: usize,
+    requests: Vec<ListRequest>,
+}
+
+#[async_trait]
+impl Source for Ids {
+    fn schema(&self) -> &MirrorSchema {
+        &self.schema
+    }
+
+    fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    async fn probe(&self, _lane: Lane) -> Result<Capability> {
+        self.script.lock().expect("whole").probes += 1;
+        Ok(PROVEN)
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        let mut script = self.script.lock().expect("whole");
+        script.requests.push(request.clone());
+        let row = |n: usize| Listed {
+            id: RecordId::new(n.to_string()),
+            version: script.version,
+            hash: ContentHash::of_bytes(b"row"),
+            payload: None,
+        };
+        Ok(ListPage {
+            rows: (0..script.rows).map(row).collect(),
+            next: None,
+            observed: Interval { began: NOW, ended: NOW },
+            server_time: script.server_time,
+            learned: script.learned,
+        })
+    }
+
+    async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
+        ids.iter().map(|_| Err(Error::unavailable("lists only"))).collect()
+    }
+
+    fn decode(&self, _payload: &SourcePayload) -> Result<Record> {
+        Err(Error::invalid("lists only"))
+    }
+}
+
+struct Setup {
+    source: Arc<Ids>,
+    store: MemoryStore,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
+        let profile = Profile {
+            needs_detail: false,
+            detail_max_age: None,
+            fetch_batch: 1,
+            sibling: None,
+            complete_list: false,
+            documented: DOCUMENTED,
+        };
+        let source = Arc::new(Ids { schema, profile, script: Mutex::default() });
+        Self { source, store: MemoryStore::new(Arc::new(ManualClock::new(NOW))) }
+    }
+
+    fn script<T>(&self, change: impl FnOnce(&mut Script) -> T) -> T {
+        change(&mut self.source.script.lock().expect("whole"))
+    }
+
+    async fn wish(&self, run_type: RunType) -> Run {
+        let (entity, since) = (PRODUCTS, None);
+        let (source_type, requested_by) = ("ids".to_owned(), "test".to_owned());
+        self.store.create(NewRun { entity, run_type, source_type, since, requested_by }).await.expect("a run")
+    }
+
+    /// Lists what is to be listed, lets the items vanish as discarded, and answers the run.
+    async fn list(&self, run: &Run) -> Run {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
+        let store = Arc::new(self.store.clone());
+        let registry = Registry::new().with_source(self.source.clone());
+        let settings = BulkSettings { poll: Duration::from_millis(1), ..BulkSettings::default() };
+        let bulk = Bulk::new(registry, store.clone(), store, clock, settings);
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let task = tokio::spawn(async move { bulk.run(shutdown).await });
+        let ended = loop {
+            tds_core::QueueOperator::discard(&self.store, &Default::default()).await.expect("discard");
+            let run = self.store.get_run(run.id).await.expect("readable").expect("there");
+            if !run.status.is_active() {
+                break run;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        trigger.shutdown();
+        task.await.expect("bulk ends");
+        ended
+    }
+
+    async fn run(&self, run_type: RunType, rows: usize) -> Run {
+        self.script(|script| script.rows = rows);
+        let run = self.wish(run_type).await;
+        self.list(&run).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_far_shorter_than_the_last_fails_its_run_and_a_person_can_let_it_go_on() {
+    let setup = Setup::new();
+    assert_eq!(setup.run(RunType::Full, 150).await.status, RunStatus::Completed);
+    let failed = setup.run(RunType::Full, 60).await;
+    assert_eq!(failed.status, RunStatus::Failed);
+    let reason = failed.error_log.clone().expect("a reason");
+    assert!(reason.contains("after 60 records") && reason.contains("had 150"), "{reason}");
+    assert!(reason.contains(&format!("tds-server runs resume {}", failed.id)), "{reason}");
+    assert_eq!(setup.store.last_full_count(&PRODUCTS).await.expect("readable"), Some(150));
+
+    setup.store.resume(failed.id).await.expect("resumed");
+    assert_eq!(setup.list(&failed).await.status, RunStatus::Completed);
+    assert_eq!(setup.store.last_full_count(&PRODUCTS).await.expect("readable"), Some(60));
+    assert_eq!(
+        setup.run(RunType::Full, 1).await.status,
+        RunStatus::Completed,
+        "small shops shrink as they like"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
+    let setup = Setup::new();
+    setup.run(RunType::Full, 200).await;
+    setup.run(RunType::Incremental, 1).await;
+    assert_eq!(setup.script(|script| script.probes), 0);
+    assert_eq!(setup.script(|script| script.requests[1].capability), DOCUMENTED);
+    setup.run(RunType::Full, 201).await;
+    for _ in 0..3 {
+        setup.run(RunType::Incremental, 1).await;
+    }
+    assert_eq!(setup.script(|script| script.probes), 1);
+    assert_eq!(setup.script(|script| script.requests.last().map(|last| last.capability)), Some(PROVEN));
+    let facts = setup.store.list_facts(&PRODUCTS).await.expect("readable");
+    assert_eq!((facts.capability, facts.probed_at), (Some(PROVEN), Some(NOW)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_page_contradicts_is_remembered() {
+    let setup = Setup::new();
+    setup.run(RunType::Full, 1).await;
+    let learned = Capability { filter: Ability::Refuted, sort: Ability::Documented };
+    setup.script(|script| script.learned = Some(learned));
+    setup.run(RunType::Incremental, 1).await;
+    assert_eq!(setup.store.list_facts(&PRODUCTS).await.expect("readable").capability, Some(learned));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_come_late_widen_the_overlap() {
+    let setup = Setup::new();
+    setup.run(RunType::Full, 1).await;
+    let cursor = setup.store.cursor(&PRODUCTS).await.expect("readable").expect("a cursor");
+    let since = |setup: &Setup| setup.script(|script| script.requests.last().and_then(|last| last.since));
+    setup.script(|script| script.version = Some(cursor - time::Duration::seconds(200)));
+    setup.run(RunType::Incremental, 1).await;
+    assert_eq!(since(&setup), Some(cursor - time::Duration::seconds(300)));
+    let facts = setup.store.list_facts(&PRODUCTS).await.expect("readable");
+    assert_eq!(facts, ListFacts { lag_seconds: 200, ..ListFacts::default() });
+    setup.run(RunType::Incremental, 1).await;
+    assert_eq!(since(&setup), Some(cursor - time::Duration::seconds(400)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_window_ends_by_the_slower_of_both_clocks() {
+    for (server_time, end) in [(-90, -95), (90, -5)] {
+        let setup = Setup::new();
+        setup.script(|script| script.server_time = Some(NOW + time::Duration::seconds(server_time)));
+        setup.run(RunType::Full, 1).await;
+        let cursor = setup.store.cursor(&PRODUCTS).await.expect("readable");
+        assert_eq!(cursor, Some(NOW + time::Duration::seconds(end)));
+    }
+}

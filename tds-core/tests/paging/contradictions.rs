@@ -1,0 +1,89 @@
+use tds_core::{Ability, Capability, ErrorKind, Lane, ListRequest, Walk};
+
+use crate::list::{BOTH, FILTER, List, NEITHER, SORT, read};
+
+const DOCUMENTED: Capability = Capability { filter: Ability::Documented, sort: Ability::Documented };
+
+/// Changes of an older and of a newer kind than the window's beginning, far apart.
+fn spread() -> Vec<i64> {
+    (0..30).map(|n| (n * 7 % 30) * 600).collect()
+}
+
+#[test]
+fn a_list_that_ignores_what_it_documents_is_read_to_its_end_and_found_out() {
+    for can in [SORT, FILTER, NEITHER] {
+        let mut list = List::new(spread(), 4, can);
+        let shown = read(&mut list, Some(6_000), DOCUMENTED, |_, _| {}).expect("readable");
+        assert!(list.changed_since(6_000).is_subset(&shown.ids), "{can:?}");
+        let learned = shown.learned.expect("found out");
+        assert_eq!(learned.filter == Ability::Refuted, can != FILTER, "{can:?}: {learned:?}");
+        assert_eq!(learned.sort == Ability::Refuted, can != SORT, "{can:?}: {learned:?}");
+    }
+}
+
+#[test]
+fn a_list_that_stops_working_while_it_is_read_loses_nothing() {
+    for before in [BOTH, SORT, FILTER] {
+        for after in [SORT, FILTER, NEITHER] {
+            for call in 1..5 {
+                let mut list = List::new(spread(), 4, before);
+                let shown = read(&mut list, Some(6_000), before, |list, calls| {
+                    if calls == call {
+                        list.can = after;
+                    }
+                });
+                let shown = shown.expect("readable").ids;
+                assert!(list.changed_since(6_000).is_subset(&shown), "{before:?} {after:?} after {call}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_without_a_time_could_stand_anywhere_and_teaches_nothing() {
+    let mut list = List::new(spread(), 4, BOTH);
+    list.records.insert(3, None);
+    let shown = read(&mut list, Some(6_000), BOTH, |_, _| {}).expect("readable");
+    assert!(list.changed_since(6_000).is_subset(&shown.ids));
+    assert_eq!(shown.learned, None);
+}
+
+#[test]
+fn a_list_that_says_that_it_sorted_otherwise_is_believed() {
+    let request = ListRequest {
+        since: Some(crate::list::START),
+        capability: DOCUMENTED,
+        cursor: None,
+        lane: Lane::Incremental,
+    };
+    let advance = Walk::new(&request).expect("a walk").after(&[], false, true).expect("an answer");
+    assert_eq!(advance.learned.map(|learned| learned.sort), Some(Ability::Refuted));
+    assert!(advance.next.is_some(), "rows may have been passed over");
+}
+
+#[test]
+fn an_empty_page_before_the_end_and_a_page_that_comes_again_and_again_are_errors() {
+    let mut request = ListRequest { since: None, capability: NEITHER, cursor: None, lane: Lane::Full };
+    let empty = Walk::new(&request).expect("a walk").after(&[], true, false).expect_err("no page");
+    assert_eq!(empty.kind(), ErrorKind::Protocol);
+
+    let row = tds_core::Listed {
+        id: tds_core::RecordId::new("1"),
+        version: None,
+        hash: tds_core::ContentHash::of_bytes(b"1"),
+        payload: None,
+    };
+    let rows = [row];
+    for _ in 0..3 {
+        request.cursor = Walk::new(&request).expect("a walk").after(&rows, true, false).expect("a page").next;
+    }
+    let again = Walk::new(&request).expect("a walk").after(&rows, true, false).expect_err("the same page");
+    assert_eq!(again.kind(), ErrorKind::Protocol);
+}
+
+#[test]
+fn a_cursor_of_an_earlier_version_begins_anew() {
+    let cursor = Some(r#"{"page":3,"before":"ab","unsorted":false}"#.to_owned());
+    let request = ListRequest { since: None, capability: DOCUMENTED, cursor, lane: Lane::Full };
+    assert_eq!(Walk::new(&request).expect("a walk").call().page, 1);
+}

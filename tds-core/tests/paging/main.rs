@@ -1,0 +1,5 @@
+//! Reading lists whose records change while they are read.
+
+mod contradictions;
+mod list;
+mod moving;

@@ -1,0 +1,60 @@
+//! What a list can really do: documentation and behaviour differ.
+
+use tds_core::{Ability, Capability, ErrorKind, Lane, ListCall, Listed, Order, Result};
+use time::{Duration, OffsetDateTime};
+
+use super::{ZohoSource, list::Answered};
+
+impl ZohoSource {
+    /// Looks at the newest rows, then asks for changes since tomorrow (nothing may come), since the newest
+    /// change, and since a day before it (its record must come, both times). What cannot be decided, because
+    /// there is nothing to see or too much, stays as it is documented.
+    pub(super) async fn probe_list(&self, lane: Lane) -> Result<Capability> {
+        let documented = self.descriptor.list.changes;
+        let newest = ListCall { page: 1, changed_since: None, order: Order::NewestChange };
+        let (sort, rows) = match self.ask(&newest, lane).await {
+            Ok(answered) => (sorting(&answered).unwrap_or(documented.sort), answered.rows),
+            // Zoho may refuse a column that it does not know.
+            Err(error) if error.kind() == ErrorKind::Invalid => {
+                (Ability::Refuted, self.ask(&ListCall { order: Order::Own, ..newest }, lane).await?.rows)
+            }
+            Err(error) => return Err(error),
+        };
+        let witness = rows.iter().filter_map(|row| Some((row, row.version?))).max_by_key(|(_, time)| *time);
+        let Some((witness, changed)) = witness else { return Ok(Capability { sort, ..documented }) };
+        let filter = self.filtering(witness, changed, sort, lane).await?.unwrap_or(documented.filter);
+        Ok(Capability { filter, sort })
+    }
+
+    async fn filtering(
+        &self,
+        witness: &Listed,
+        changed: OffsetDateTime,
+        sort: Ability,
+        lane: Lane,
+    ) -> Result<Option<Ability>> {
+        let order = if sort.is_usable() { Order::NewestChange } else { Order::Own };
+        let since = |time| ListCall { page: 1, changed_since: Some(time), order };
+        let tomorrow = self.client.clock().now() + Duration::DAY;
+        if !self.ask(&since(tomorrow.max(changed + Duration::DAY)), lane).await?.rows.is_empty() {
+            return Ok(Some(Ability::Refuted));
+        }
+        for time in [changed, changed - Duration::DAY] {
+            let answered = self.ask(&since(time), lane).await?;
+            if answered.rows.iter().all(|row| row.id != witness.id) {
+                return Ok((!answered.has_more).then_some(Ability::Refuted));
+            }
+        }
+        Ok(Some(Ability::Proven))
+    }
+}
+
+/// Whether the rows came newest change first; `None` where they cannot tell.
+fn sorting(answered: &Answered) -> Option<Ability> {
+    let times: Option<Vec<OffsetDateTime>> = answered.rows.iter().map(|row| row.version).collect();
+    let times = times?;
+    if answered.says_unsorted || !times.is_sorted_by(|earlier, later| earlier >= later) {
+        return Some(Ability::Refuted);
+    }
+    (times.first() != times.last()).then_some(Ability::Proven)
+}

@@ -1,0 +1,67 @@
+//! One random history, two stores: the one in memory and the one in PostgreSQL answer and end alike.
+//!
+//! What the simulation finds out about the engine over the store in memory holds for PostgreSQL as far as the two
+//! cannot be told apart. The first step after which they can is printed, with the shortest history that leads there.
+
+mod operation;
+mod side;
+
+use proptest::{
+    collection::vec,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
+
+use self::{operation::Operation, side::Side};
+use crate::{memory::memory, postgres::stores_of};
+
+/// Histories per test run; `TDS_DIFFERENTIAL_CASES` asks for more.
+const CASES: u32 = 32;
+const LENGTH: usize = 40;
+
+const EMPTY: &str = "
+TRUNCATE tds_inbox_events, tds_queue_live, tds_queue_done, tds_queue_waiters, tds_queue_attempts, tds_entity_controls,
+  tds_sync_runs, tds_run_pages, tds_cursors RESTART IDENTITY";
+
+async fn compare(database: &TestDatabase, history: &[Operation]) -> Result<(), TestCaseError> {
+    sqlx::raw_sql(EMPTY).execute(database.database().pool()).await.expect("emptied");
+    let memory = memory().await;
+    // A store of its own for each history: it keeps nothing but what is in the database.
+    let postgres = PgStore::new(database.database().clone(), StoreSettings::default());
+    let mut sides = [
+        Side::new(memory.stores.clone(), Some(memory.clock.clone())),
+        Side::new(stores_of(&postgres, database), None),
+    ];
+    for (step, operation) in history.iter().enumerate() {
+        let mut told = Vec::new();
+        for side in &mut sides {
+            let answer = side.execute(operation).await;
+            told.push(format!("{answer}\n{}", side.picture().await));
+        }
+        if told[0] != told[1] {
+            let text =
+                format!("step {step}: {operation:?}\n--- memory\n{}\n--- PostgreSQL\n{}", told[0], told[1]);
+            return Err(TestCaseError::fail(text));
+        }
+    }
+    let (memory, postgres) = (sides[0].details().await, sides[1].details().await);
+    proptest::prop_assert_eq!(memory, postgres, "payloads and attempts at the end");
+    Ok(())
+}
+
+#[test]
+fn memory_and_postgresql_cannot_be_told_apart() {
+    let cases =
+        std::env::var("TDS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let database = runtime.block_on(TestDatabase::new());
+    let config = Config { cases, max_shrink_iters: 30, failure_persistence: None, ..Config::default() };
+    let outcome = TestRunner::new(config).run(&vec(operation::operation(), 1..LENGTH), |history| {
+        runtime.block_on(compare(&database, &history))
+    });
+    let _context = runtime.enter();
+    drop(database);
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}

@@ -1,0 +1,350 @@
+//! One of the two stores, and what can be seen of it.
+
+use std::{fmt::Write as _, time::Duration};
+
+use proptest::sample::Index;
+use serde_json::json;
+use tds_core::{
+    Cause, Checkpoint, ClaimRequest, Claimed, Disposition, Error, EventFilter, EventStatus, InboxId,
+    ItemFilter, ItemStatus, Lane, Lease, NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RecordKey,
+    Result, RunFilter, RunId, RunLease, RunType, Settle, Settlement, Work, WorkerId,
+    testkit::{ManualClock, conformance::Stores},
+};
+use time::macros::datetime;
+
+use super::operation::{ENTITIES, End, Operation, Record};
+
+/// More than a history has of anything.
+const ALL: usize = 500;
+
+pub(super) struct Side {
+    stores: Stores,
+    clock: Option<ManualClock>,
+    events: Vec<Known>,
+    claims: Vec<Claimed>,
+    runs: Vec<RunId>,
+    leases: Vec<RunLease>,
+}
+
+/// An event, and how many items it ever had at most.
+struct Known {
+    id: InboxId,
+    items: usize,
+}
+
+fn key((entity, number): Record) -> RecordKey {
+    RecordKey::new(ENTITIES[entity].clone(), id(number))
+}
+
+fn id(number: u8) -> RecordId {
+    RecordId::new(number.to_string())
+}
+
+fn keyed(work: &[(Record, Work)]) -> Disposition {
+    Disposition::Work(work.iter().map(|(record, work)| (key(*record), work.clone())).collect())
+}
+
+/// The chosen one, if there is any.
+fn pick<'a, T>(index: &Index, all: &'a [T]) -> Option<&'a T> {
+    (!all.is_empty()).then(|| index.get(all))
+}
+
+/// An answer without ids and times.
+fn told<T>(answer: Result<T>, show: impl FnOnce(T) -> String) -> String {
+    answer.map_or_else(|error: Error| format!("{:?}", error.kind()), show)
+}
+
+impl Side {
+    pub(super) fn new(stores: Stores, clock: Option<ManualClock>) -> Self {
+        Self { stores, clock, events: Vec::new(), claims: Vec::new(), runs: Vec::new(), leases: Vec::new() }
+    }
+
+    /// Does it; answers what was told.
+    pub(super) async fn execute(&mut self, operation: &Operation) -> String {
+        if let Some(clock) = &self.clock {
+            clock.advance(Duration::from_millis(10));
+        }
+        match operation {
+            Operation::Accept { delivery, work } => self.accept(*delivery, work).await,
+            Operation::Replay { event, work } => {
+                if self.events.is_empty() {
+                    return String::new();
+                }
+                let place = event.index(self.events.len());
+                let event = &mut self.events[place];
+                event.items += work.len();
+                let answer = self.stores.inbox_operator.replay(event.id, keyed(work)).await;
+                told(answer, |()| "replayed".to_owned())
+            }
+            Operation::Enqueue { record, lane, work } => {
+                let item =
+                    NewItem { key: key(*record), lane: *lane, work: work.clone(), cause: Cause::Operator };
+                told(self.stores.queue.enqueue(vec![item]).await, |()| "queued".to_owned())
+            }
+            Operation::Claim { up_to, lease } => self.claim(*up_to, *lease).await,
+            Operation::Settle { claim, end } => self.settle(claim, end).await,
+            Operation::Retry { status, entity } => {
+                let filter = filter(*status, *entity);
+                told(self.stores.queue_operator.retry(&filter).await, |count| count.to_string())
+            }
+            Operation::Discard { status, entity } => {
+                let filter = filter(*status, *entity);
+                told(self.stores.queue_operator.discard(&filter).await, |count| count.to_string())
+            }
+            Operation::Pause { entity, paused } => {
+                let answer = self.stores.queue_operator.set_paused(&ENTITIES[*entity], *paused).await;
+                told(answer, |()| "done".to_owned())
+            }
+            _ => self.execute_on_runs(operation).await,
+        }
+    }
+
+    async fn execute_on_runs(&mut self, operation: &Operation) -> String {
+        let runs = self.stores.runs.clone();
+        let chosen_run = |index: &Index| pick(index, &self.runs).copied();
+        let chosen_lease = |index: &Index| pick(index, &self.leases).map(|lease| (lease.run.id, lease.token));
+        let done = |_| "done".to_owned();
+        match operation {
+            Operation::CreateRun { entity } => self.create_run(*entity).await,
+            Operation::ClaimRun { lease } => self.claim_run(*lease).await,
+            Operation::CommitPage { lease, listed, queued, last } => {
+                self.commit(lease, listed, queued, *last).await
+            }
+            Operation::HoldDeletions { lease, held } => {
+                let Some((run, token)) = chosen_lease(lease) else { return String::new() };
+                let held = held.iter().map(|number| id(*number)).collect();
+                told(runs.hold_deletions(run, token, held, "too many").await, done)
+            }
+            Operation::FailRun { lease } => {
+                let Some((run, token)) = chosen_lease(lease) else { return String::new() };
+                told(runs.fail(run, token, "no list").await, done)
+            }
+            Operation::ConfirmDeletions { run } => {
+                let Some(run) = chosen_run(run) else { return String::new() };
+                told(runs.confirm_deletions(run).await, |count| count.to_string())
+            }
+            Operation::CancelRun { run } => {
+                let Some(run) = chosen_run(run) else { return String::new() };
+                told(runs.cancel(run).await, |run| run.status.as_str().to_owned())
+            }
+            Operation::ResumeRun { run } => {
+                let Some(run) = chosen_run(run) else { return String::new() };
+                told(runs.resume(run).await, |run| run.status.as_str().to_owned())
+            }
+            other => unreachable!("{other:?} is none of runs"),
+        }
+    }
+
+    async fn accept(&mut self, delivery: u8, work: &[(Record, Work)]) -> String {
+        let event = NewEvent {
+            event_id: format!("delivery {delivery}"),
+            source_type: "zoho".to_owned(),
+            entity_type: ENTITIES[0].clone(),
+            entity_id: None,
+            event_type: "updated".to_owned(),
+            raw_payload: vec![delivery],
+            headers: json!({}),
+            disposition: keyed(work),
+        };
+        let accepted = self.stores.inbox.accept(event).await.expect("accepted");
+        if !accepted.duplicate {
+            self.events.push(Known { id: accepted.id, items: work.len() });
+        }
+        let place = self.events.iter().position(|event| event.id == accepted.id);
+        format!("{place:?} duplicate {}", accepted.duplicate)
+    }
+
+    async fn claim(&mut self, up_to: Lane, lease: Duration) -> String {
+        let request = ClaimRequest { worker: WorkerId("one".to_owned()), limit: ALL, lease, up_to };
+        let mut claimed = self.stores.queue.claim(&request).await.expect("claimed");
+        claimed.sort_by(|one, other| one.key.cmp(&other.key));
+        let lines: Vec<String> = claimed
+            .iter()
+            .map(|item| {
+                format!(
+                    "{} {:?} g{} r{} {:?}",
+                    item.key, item.lane, item.generation, item.retry_count, item.work
+                )
+            })
+            .collect();
+        self.claims.extend(claimed);
+        lines.join("\n")
+    }
+
+    async fn settle(&mut self, claim: &Index, end: &End) -> String {
+        let Some(claimed) = pick(claim, &self.claims) else { return String::new() };
+        let settle = match end {
+            End::Applied => Settle::Complete(Outcome::Applied),
+            End::Stale => Settle::Complete(Outcome::Stale),
+            End::Retry(after) => Settle::Retry { after: *after, error: "away".to_owned() },
+            End::Release { after, fetch, told } => {
+                Settle::Release { after: *after, fetch: *fetch, reason: told.then(|| "throttled".to_owned()) }
+            }
+            End::DeadLetter => Settle::DeadLetter { error: "poison".to_owned() },
+            End::Redirect(to, work) => Settle::Redirect { to: ENTITIES[*to].clone(), work: work.clone() },
+        };
+        let lease = Lease { id: claimed.id, token: claimed.token };
+        let settlement = Settlement { lease, generation: claimed.generation, settle };
+        format!("{:?}", self.stores.queue.settle(vec![settlement]).await.expect("settled"))
+    }
+
+    async fn create_run(&mut self, entity: usize) -> String {
+        let wish = NewRun {
+            entity: ENTITIES[entity].clone(),
+            run_type: RunType::Full,
+            source_type: "zoho".to_owned(),
+            since: None,
+            requested_by: "test".to_owned(),
+        };
+        let created = self.stores.runs.create(wish).await;
+        self.runs.extend(created.as_ref().ok().map(|run| run.id));
+        told(created, |_| "created".to_owned())
+    }
+
+    async fn claim_run(&mut self, lease: Duration) -> String {
+        let claimed = self.stores.runs.claim_run(&WorkerId("one".to_owned()), lease).await.expect("claimed");
+        let place = claimed.as_ref().map(|lease| {
+            let place = self.runs.iter().position(|run| *run == lease.run.id);
+            (place, lease.checkpoint.clone())
+        });
+        self.leases.extend(claimed);
+        format!("{place:?}")
+    }
+
+    async fn commit(&mut self, lease: &Index, listed: &[u8], queued: &[u8], last: bool) -> String {
+        let Some(lease) = pick(lease, &self.leases).cloned() else { return String::new() };
+        let queued: Vec<u8> = queued.iter().copied().filter(|number| listed.contains(number)).collect();
+        let item = |number: &u8| NewItem {
+            key: RecordKey::new(lease.run.entity_type.clone(), id(*number)),
+            lane: Lane::Full,
+            work: Work::fetch(),
+            cause: Cause::Run(lease.run.id),
+        };
+        let pages = lease.checkpoint.pages + 1;
+        let page = PageCommit {
+            listed: listed.iter().map(|number| id(*number)).collect(),
+            items: queued.iter().map(item).collect(),
+            unchanged: i64::try_from(listed.len() - queued.len()).expect("few"),
+            checkpoint: Checkpoint {
+                cursor: Some(pages.to_string()),
+                window_to: Some(datetime!(2026-01-01 00:00 UTC)),
+                pages,
+                listed: last,
+                ..Checkpoint::default()
+            },
+            last,
+        };
+        let answer = self.stores.runs.commit_page(lease.run.id, lease.token, page).await;
+        if answer.is_ok() {
+            for known in self.leases.iter_mut().filter(|known| known.token == lease.token) {
+                known.checkpoint.pages = pages;
+            }
+        }
+        told(answer, |()| "committed".to_owned())
+    }
+
+    /// Everything that operators see in lists.
+    pub(super) async fn picture(&self) -> String {
+        let (items, events, runs) = (self.items().await, self.events().await, self.runs().await);
+        let stats = self.stores.queue_operator.stats().await.expect("stats");
+        let inbox = self.stores.inbox_operator.inbox_stats().await.expect("stats").by_status;
+        let ended = inbox.get("completed");
+        let mut cursors = Vec::new();
+        for entity in &ENTITIES {
+            cursors.push(self.stores.runs.cursor(entity).await.expect("a cursor").is_some());
+        }
+        format!("{items}{events}{runs}{:?} {:?} {ended:?} {cursors:?}", stats.queue, stats.by_entity)
+    }
+
+    async fn items(&self) -> String {
+        let page = self.stores.queue_operator.list(&ItemFilter::default(), ALL, None).await.expect("a list");
+        let mut lines: Vec<String> = page
+            .items
+            .iter()
+            .map(|item| {
+                let event = item
+                    .inbox_event_id
+                    .and_then(|event| self.events.iter().position(|known| known.id == event));
+                format!(
+                    "item {} {} {} {:?} p{} r{} {:?} of {event:?}\n",
+                    item.entity_type,
+                    item.zoho_entity_id,
+                    item.status.as_str(),
+                    item.outcome,
+                    item.priority,
+                    item.retry_count,
+                    item.error_message
+                )
+            })
+            .collect();
+        lines.sort();
+        lines.concat()
+    }
+
+    async fn events(&self) -> String {
+        let page =
+            self.stores.inbox_operator.list_events(&EventFilter::default(), ALL, None).await.expect("a list");
+        let mut text = String::new();
+        for event in &page.items {
+            let known = self.events.iter().find(|known| known.id == event.id);
+            let line = match event.status {
+                EventStatus::Completed => format!("completed {:?}", event.outcome),
+                // What an event of several records shows before its end is nobody's promise.
+                _ if known.is_some_and(|known| known.items > 1) => "open".to_owned(),
+                EventStatus::Pending | EventStatus::Processing => "open".to_owned(),
+                EventStatus::Failed => format!("failed {:?}", event.error_message),
+            };
+            writeln!(text, "event {} {line}", event.event_id).expect("written");
+        }
+        text
+    }
+
+    async fn runs(&self) -> String {
+        let mut text = String::new();
+        for run in self.stores.runs.list_runs(&RunFilter::default(), ALL).await.expect("a list") {
+            writeln!(
+                text,
+                "run {} {} total {} ended {} failed {} unchanged {} pages {} listed {} held {} {:?}",
+                run.entity_type,
+                run.status.as_str(),
+                run.total_items,
+                run.processed_items,
+                run.failed_items,
+                run.unchanged_items,
+                run.pages,
+                run.listing_done,
+                run.held_deletions,
+                run.error_log
+            )
+            .expect("written");
+        }
+        text
+    }
+
+    /// Payloads and attempts, which only a look at a single item shows.
+    pub(super) async fn details(&self) -> Vec<String> {
+        let operator = &self.stores.queue_operator;
+        let page = operator.list(&ItemFilter::default(), ALL, None).await.expect("a list");
+        let mut lines = Vec::new();
+        for item in page.items {
+            let item = operator.get(item.id).await.expect("a look").expect("it is there");
+            let attempts: Vec<_> = item
+                .attempts
+                .unwrap_or_default()
+                .into_iter()
+                // A plain success at once is told by the item itself.
+                .filter(|attempt| attempt.result != "completed" && attempt.error.is_some())
+                .map(|attempt| (attempt.result, attempt.error))
+                .collect();
+            let live = item.status != ItemStatus::Completed;
+            let payload = item.payload.filter(|_| live);
+            lines.push(format!("{} {} {payload:?} {attempts:?}", item.entity_type, item.zoho_entity_id));
+        }
+        lines.sort();
+        lines
+    }
+}
+
+fn filter(status: Option<ItemStatus>, entity: Option<usize>) -> ItemFilter {
+    ItemFilter { status, entity: entity.map(|entity| ENTITIES[entity].clone()), ..ItemFilter::default() }
+}
