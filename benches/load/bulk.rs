@@ -144,7 +144,13 @@ impl Source for MadeUp {
             }
         };
         let next = (end < self.records).then(|| end.to_string());
-        Ok(ListPage { rows: (first..end).map(row).collect(), next, observed: now() })
+        Ok(ListPage {
+            rows: (first..end).map(row).collect(),
+            next,
+            observed: now(),
+            server_time: None,
+            learned: None,
+        })
     }
 
     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {

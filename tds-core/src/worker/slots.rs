@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::Lane;
 
 /// Batches that may be in hand for each that may be at work: while some are settled, others are handled.
-const IN_HAND: usize = 2;
+const IN_HAND: usize = 4;
 
 /// The places of a process. One of several is kept for what was pushed, so that a long bulk batch never makes a
 /// webhook wait.
@@ -121,7 +121,7 @@ mod tests {
     async fn room_is_what_is_free_at_work_and_in_hand() {
         let slots = Slots::new(3);
         assert_eq!(slots.room().await.batches, 2);
-        let hands: Vec<Place> = (0..5).map(|_| slots.hand()).collect();
+        let hands: Vec<Place> = (0..11).map(|_| slots.hand()).collect();
         assert_eq!(slots.room().await.batches, 1);
         drop(hands);
         assert_eq!(slots.room().await.batches, 2);
