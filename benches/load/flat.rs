@@ -47,16 +47,13 @@ async fn drain_pinned(url: &str) -> f64 {
 /// Thirty days of completed items.
 async fn fill_history(url: &str) {
     say("flat: ten million completed items");
-    cluster::run(
-        url,
-        format!(
-            "INSERT INTO tds_queue_done (id, entity_type, zoho_entity_id, direction, priority, outcome, retry_count,
-               queued_at, processing_started_at, processing_completed_at, run_at, worker)
-             SELECT -n, 'products', (450000000000 + n % 50000)::text, 'inbound', 20, 'applied', 0, at, at, at, at, 'bench'
-               FROM (SELECT n, now() - interval '30 days' * (1 - n::float8 / {HISTORY}) AS at
-                       FROM generate_series(1, {HISTORY}) AS n) AS ended;
-             VACUUM (ANALYZE) tds_queue_done"
-        ).replace("; ", ";\n"),
-    )
-    .await;
+    let fill = format!(
+        "INSERT INTO tds_queue_done (id, entity_type, zoho_entity_id, direction, priority, outcome, retry_count,
+           queued_at, processing_started_at, processing_completed_at, run_at, worker)
+         SELECT -n, 'products', (450000000000 + n % 50000)::text, 'inbound', 20, 'applied', 0, at, at, at, at, 'bench'
+           FROM (SELECT n, now() - interval '30 days' * (1 - n::float8 / {HISTORY}) AS at
+                   FROM generate_series(1, {HISTORY}) AS n) AS ended"
+    );
+    cluster::run(url, fill).await;
+    cluster::run(url, "VACUUM (ANALYZE) tds_queue_done".to_owned()).await;
 }

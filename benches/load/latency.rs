@@ -47,7 +47,7 @@ async fn to_row(cluster: &mut Cluster, report: &mut Report) {
     let server = Server::start(&url, &[]).await;
     open_loop(&server, 1_000_000, APPLIED, 1).await;
     let sent = open_loop(&server, 2_000_000, APPLIED, SECONDS).await;
-    let total = ((SECONDS + 1) * APPLIED) as i64;
+    let total = i64::try_from((SECONDS + 1) * APPLIED).expect("small");
     let deadline = Instant::now() + Duration::from_secs(30);
     while count(&url, "SELECT count(*) FROM tds_inbox_events WHERE outcome = 'applied'").await < total {
         assert!(Instant::now() < deadline, "not every webhook became a row");
