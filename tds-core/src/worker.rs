@@ -9,13 +9,14 @@ mod chunk;
 mod leases;
 mod pump;
 mod settler;
+mod slots;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
 use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
-use crate::{Lane, Queue, Registry, RetryPolicy, Shutdown, WorkerId};
+use crate::{Queue, Registry, RetryPolicy, Shutdown, WorkerId};
 
 /// Gives a random number in `0.0..1.0`.
 pub type Random = Arc<dyn Fn() -> f64 + Send + Sync>;
@@ -82,20 +83,18 @@ impl Worker {
         let leases = Arc::new(Leases::new(Arc::clone(&self.queue), self.settings.lease));
         let renewal = tokio::spawn(Arc::clone(&leases).keep());
         let (settler, settling) = Settler::start(Arc::clone(&self.queue), self.settings.lease);
-        let runner = Arc::new(ChunkRunner {
+        let runner = ChunkRunner {
             registry: self.registry.clone(),
             policy: self.settings.policy,
             random: Arc::clone(&self.random),
             leases,
             settler,
-        });
-        let mut pumps = JoinSet::new();
-        for lanes in self.lanes() {
-            pumps.spawn(self.pump(lanes, &runner).run(shutdown.clone()));
-        }
-        self.wait_for(&mut pumps, &shutdown).await;
-        // The last settler handle goes with pumps and runner; the settling task then ends with what it has.
-        drop((pumps, runner));
+        };
+        let mut pump = JoinSet::new();
+        pump.spawn(self.pump(runner).run(shutdown.clone()));
+        self.wait_for(&mut pump, &shutdown).await;
+        // The last settler handle goes with the pump; the settling task then ends with what it has.
+        drop(pump);
         let stop_settling = settling.abort_handle();
         // A settling that repeats itself has had the grace already: little more is worth waiting for.
         if tokio::time::timeout(self.settings.grace / 4, settling).await.is_err() {
@@ -105,12 +104,12 @@ impl Worker {
         renewal.abort();
     }
 
-    /// Returns when all pumps have ended, or one grace after the signal: a claim may hang in the database.
-    async fn wait_for(&self, pumps: &mut JoinSet<()>, shutdown: &Shutdown) {
-        let all = async {
-            while let Some(ended) = pumps.join_next().await {
+    /// Returns when the pump has ended, or one grace after the signal: a claim may hang in the database.
+    async fn wait_for(&self, pump: &mut JoinSet<()>, shutdown: &Shutdown) {
+        let ended = async {
+            while let Some(ended) = pump.join_next().await {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "a pump of the worker died");
+                    tracing::error!(%error, "the pump of the worker died");
                 }
             }
         };
@@ -120,26 +119,16 @@ impl Worker {
         };
         tokio::select! {
             biased;
-            () = all => {}
+            () = ended => {}
             () = too_late => tracing::warn!("batches still in work after the grace; their items will be claimed again"),
         }
     }
 
-    /// One slot is kept for what was pushed, so that a long bulk batch never makes a webhook wait.
-    fn lanes(&self) -> Vec<(Lane, usize)> {
-        match self.settings.concurrency {
-            1 => vec![(Lane::Verify, 1)],
-            n => vec![(Lane::Webhook, 1), (Lane::Verify, n - 1)],
-        }
-    }
-
-    fn pump(&self, (up_to, slots): (Lane, usize), runner: &Arc<ChunkRunner>) -> Pump {
+    fn pump(&self, runner: ChunkRunner) -> Pump {
         Pump {
             queue: Arc::clone(&self.queue),
-            runner: Arc::clone(runner),
+            runner: Arc::new(runner),
             settings: self.settings.clone(),
-            up_to,
-            slots,
             random: Arc::clone(&self.random),
         }
     }

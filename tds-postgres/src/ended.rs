@@ -6,7 +6,7 @@ use sqlx::Row as _;
 
 use crate::{Tx, fold::Attached};
 
-const ARCHIVE: &str = "
+pub(crate) const ARCHIVE: &str = "
 WITH d AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS d(id, outcome)),
 gone AS (DELETE FROM tds_queue_live q USING d WHERE q.id = d.id RETURNING q.*, d.outcome)
 INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
@@ -19,7 +19,7 @@ SELECT id, inbox_event_id, entity_type, COALESCE(entity_id, (SELECT r.local_id::
   FROM gone
 ";
 
-const TAKE_WAITERS: &str = "
+pub(crate) const TAKE_WAITERS: &str = "
 DELETE FROM tds_queue_waiters w USING unnest($1::bigint[], $2::bigint[]) AS d(item_id, generation)
  WHERE w.item_id = d.item_id AND w.generation <= d.generation
 RETURNING w.item_id, w.cause, w.cause_id, w.counted

@@ -1,6 +1,9 @@
 //! Adds work to the queue: at most one live item per record, new work folded into it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use sqlx::Row as _;
 use time::OffsetDateTime;
@@ -9,14 +12,10 @@ use tds_core::{Cause, Lane, NewItem, Observed, RecordKey, Work, fold};
 
 use crate::{Tx, store::storable};
 
-const FOLD: &str = r#"
-INSERT INTO tds_queue_live AS q
-  (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
-SELECT n.entity_type, n.zoho_entity_id, n.priority, n.version, n.payload, n.shape, n.pushed, n.began, n.ended, n.event
-  FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[],
-              $8::timestamptz[], $9::timestamptz[], $10::bigint[])
-    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event)
- ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C"
+/// How a row of `tds_queue_live AS q` takes new work in: the end of an INSERT. `tds_fold` chooses between two payloads.
+macro_rules! fold_into {
+    () => {
+        r#"
 ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
   (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
    requeued_at, status, retry_count, run_at) = (
@@ -37,7 +36,22 @@ ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDA
     FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
                           excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS choice)
 RETURNING q.id, q.entity_type, q.zoho_entity_id, q.generation
-"#;
+"#
+    };
+}
+pub(crate) use fold_into;
+
+const FOLD: &str = concat!(
+    r#"
+INSERT INTO tds_queue_live AS q
+  (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
+SELECT n.entity_type, n.zoho_entity_id, n.priority, n.version, n.payload, n.shape, n.pushed, n.began, n.ended, n.event
+  FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[],
+              $8::timestamptz[], $9::timestamptz[], $10::bigint[])
+    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event)
+ ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C""#,
+    fold_into!()
+);
 
 const ATTACH: &str = "
 INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
@@ -55,6 +69,57 @@ struct Entry {
     work: Work,
     event: Option<i64>,
 }
+
+/// A batch as the parameters of a statement, in the order of records.
+pub(crate) struct Columns<'a> {
+    entities: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    priorities: Vec<i16>,
+    versions: Vec<Option<OffsetDateTime>>,
+    payloads: Vec<Option<Cow<'a, str>>>,
+    shapes: Vec<Option<&'static str>>,
+    pushed: Vec<Option<bool>>,
+    began: Vec<Option<OffsetDateTime>>,
+    ended: Vec<Option<OffsetDateTime>>,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(batch: &'a Batch) -> Self {
+        let works = || batch.0.values().map(|entry| &entry.work);
+        let payloads = || works().map(|work| work.payload.as_ref());
+        let observed = || payloads().map(|payload| payload.map(|it| it.observed.interval()));
+        Self {
+            entities: batch.0.keys().map(|(entity, _)| entity.as_str()).collect(),
+            ids: batch.0.keys().map(|(_, id)| id.as_str()).collect(),
+            priorities: batch.0.values().map(|entry| entry.lane.priority()).collect(),
+            versions: works().map(|work| work.version).collect(),
+            payloads: payloads().map(|payload| payload.map(|it| storable(it.json.as_str()))).collect(),
+            shapes: payloads().map(|payload| payload.map(|it| it.shape.as_str())).collect(),
+            pushed: payloads()
+                .map(|payload| payload.map(|it| matches!(it.observed, Observed::Push(_))))
+                .collect(),
+            began: observed().map(|interval| interval.map(|it| it.began)).collect(),
+            ended: observed().map(|interval| interval.map(|it| it.ended)).collect(),
+        }
+    }
+
+    /// Nine parameters, from `entity_type` to the end of the observation.
+    pub(crate) fn bind(self, query: Query<'a>) -> Query<'a> {
+        query
+            .bind(self.entities)
+            .bind(self.ids)
+            .bind(self.priorities)
+            .bind(self.versions)
+            .bind(self.payloads)
+            .bind(self.shapes)
+            .bind(self.pushed)
+            .bind(self.began)
+            .bind(self.ended)
+    }
+}
+
+/// A statement on its way.
+pub(crate) type Query<'a> = sqlx::query::Query<'a, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 /// Where an item stands after the fold.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +177,11 @@ impl Batch {
         }
     }
 
+    /// Whether work of a record is there already.
+    pub(crate) fn has(&self, key: &RecordKey) -> bool {
+        self.0.contains_key(&stored_key(key))
+    }
+
     /// All items of a call.
     pub(crate) fn of(items: &[NewItem]) -> Self {
         let mut batch = Self::default();
@@ -127,35 +197,9 @@ impl Batch {
         if self.0.is_empty() {
             return Ok(Places(HashMap::new()));
         }
-        let payload = |entry: &'_ Entry| entry.work.payload.clone();
-        let entries = || self.0.values();
-        let observed = |entry: &Entry| payload(entry).map(|payload| payload.observed.interval());
-        let entities: Vec<&str> = self.0.keys().map(|(entity, _)| entity.as_str()).collect();
-        let ids: Vec<&str> = self.0.keys().map(|(_, id)| id.as_str()).collect();
-        let priorities: Vec<i16> = entries().map(|entry| entry.lane.priority()).collect();
-        let versions: Vec<Option<OffsetDateTime>> = entries().map(|entry| entry.work.version).collect();
-        let payloads: Vec<Option<String>> = entries()
-            .map(|entry| entry.work.payload.as_ref().map(|it| storable(it.json.as_str()).into_owned()))
-            .collect();
-        let shapes: Vec<Option<&str>> = entries().map(|e| payload(e).map(|it| it.shape.as_str())).collect();
-        let pushed: Vec<Option<bool>> =
-            entries().map(|e| payload(e).map(|it| matches!(it.observed, Observed::Push(_)))).collect();
-        let began: Vec<Option<OffsetDateTime>> = entries().map(|e| observed(e).map(|it| it.began)).collect();
-        let ended: Vec<Option<OffsetDateTime>> = entries().map(|e| observed(e).map(|it| it.ended)).collect();
-        let events: Vec<Option<i64>> = entries().map(|entry| entry.event).collect();
-        let rows = sqlx::query(FOLD)
-            .bind(entities)
-            .bind(ids)
-            .bind(priorities)
-            .bind(versions)
-            .bind(payloads)
-            .bind(shapes)
-            .bind(pushed)
-            .bind(began)
-            .bind(ended)
-            .bind(events)
-            .fetch_all(tx)
-            .await?;
+        let columns = Columns::of(self);
+        let events: Vec<Option<i64>> = self.0.values().map(|entry| entry.event).collect();
+        let rows = columns.bind(sqlx::query(FOLD)).bind(events).fetch_all(tx).await?;
         let place = |row: &sqlx::postgres::PgRow| {
             let key = (row.try_get("entity_type")?, row.try_get("zoho_entity_id")?);
             Ok((key, Place { item: row.try_get("id")?, generation: row.try_get("generation")? }))
@@ -204,6 +248,7 @@ pub(crate) async fn attach(tx: &mut Tx, waiters: &[Waiter]) -> Result<Vec<Attach
     rows.iter().map(attached).collect()
 }
 
-fn stored_key(key: &RecordKey) -> (String, String) {
+/// How a record is called in the queue.
+pub(crate) fn stored_key(key: &RecordKey) -> (String, String) {
     (key.entity.as_str().to_owned(), storable(key.id.as_str()).into_owned())
 }

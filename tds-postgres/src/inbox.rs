@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{Accepted, Disposition, Inbox, InboxId, Lane, NewEvent, RecordKey, Result, Work};
 
 use crate::{
     Database, PgStore, Tx,
-    fold::{Batch, Waiter, attach},
+    fold::{Batch, Columns, Query, Waiter, attach, fold_into, stored_key},
     store::{storable, storable_json},
 };
 
 // Sorted by the unique key: two committers with the same deliveries lock them in one order.
-const INSERT: &str = r#"
+macro_rules! insert_events {
+    () => {
+        r#"
 INSERT INTO tds_inbox_events
   (event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome, error_message,
    open_items, processed_at)
@@ -27,7 +29,36 @@ SELECT n.event_id, n.source_type, n.entity_type, n.entity_id, n.event_type, n.ra
  ORDER BY n.event_id COLLATE "C"
 ON CONFLICT (event_id) DO NOTHING
 RETURNING id, event_id
-"#;
+"#
+    };
+}
+
+const INSERT: &str = insert_events!();
+
+// Events, their work and their waiting in one statement, which is one transaction: every record occurs once. Work of a
+// delivery that is known already finds no event to join.
+const STORE: &str = concat!(
+    "WITH e AS (",
+    insert_events!(),
+    r#"),
+w AS MATERIALIZED (
+  SELECT n.*, e.id AS event
+    FROM unnest($12::text[], $13::text[], $14::smallint[], $15::timestamptz[], $16::text[], $17::text[], $18::boolean[],
+                $19::timestamptz[], $20::timestamptz[], $21::text[])
+      AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event_id)
+    JOIN e USING (event_id)),
+f AS (
+  INSERT INTO tds_queue_live AS q
+    (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
+  SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event
+    FROM w ORDER BY entity_type COLLATE "C", zoho_entity_id COLLATE "C""#,
+    fold_into!(),
+    "),
+a AS (
+  INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)
+  SELECT f.id, 'event', w.event, f.generation FROM f JOIN w USING (entity_type, zoho_entity_id))
+SELECT id, event_id FROM e"
+);
 
 const KNOWN: &str = "SELECT id, event_id FROM tds_inbox_events WHERE event_id = ANY($1::text[])";
 
@@ -78,14 +109,18 @@ pub(crate) async fn store_events(
     for (index, event) in events.iter().enumerate() {
         first.entry(storable(&event.event_id).into_owned()).or_insert(index);
     }
-    let mut tx = database.begin().await?;
     let chosen: Vec<&NewEvent> = first.values().filter_map(|index| events.get(*index).copied()).collect();
-    let inserted = insert(&mut tx, &chosen).await?;
+    let inserted = match work_once(&chosen) {
+        Some(work) => store_at_once(database, &chosen, &work).await?,
+        None => store_in_steps(database, events, &first, &chosen).await?,
+    };
     let missing: Vec<&str> =
         first.keys().filter(|id| !inserted.contains_key(*id)).map(String::as_str).collect();
-    let known = if missing.is_empty() { HashMap::new() } else { ids(KNOWN, &mut tx, &missing).await? };
-    queue_work(&mut tx, events, &first, &inserted).await?;
-    tx.commit().await?;
+    let known = if missing.is_empty() {
+        HashMap::new()
+    } else {
+        ids(&sqlx::query(KNOWN).bind(missing).fetch_all(database).await?)?
+    };
     let accepted = |(index, event): (usize, &&NewEvent)| {
         let key = storable(&event.event_id);
         let fresh = first.get(key.as_ref()) == Some(&index);
@@ -99,40 +134,66 @@ pub(crate) async fn store_events(
     events.iter().enumerate().map(accepted).collect()
 }
 
-async fn insert(tx: &mut Tx, events: &[&NewEvent]) -> Result<HashMap<String, i64>, sqlx::Error> {
-    let text = |get: fn(&NewEvent) -> &str| -> Vec<String> {
-        events.iter().map(|event| storable(get(event)).into_owned()).collect()
-    };
-    let begins: Vec<Begin<'_>> = events.iter().map(|event| Begin::of(&event.disposition)).collect();
-    let entity_ids: Vec<Option<String>> =
-        events.iter().map(|event| event.entity_id.as_deref().map(|id| storable(id).into_owned())).collect();
-    let payloads: Vec<&[u8]> = events.iter().map(|event| event.raw_payload.as_slice()).collect();
-    let headers: Vec<String> = events.iter().map(|event| storable_json(&event.headers).to_string()).collect();
-    let errors: Vec<Option<String>> =
-        begins.iter().map(|begin| begin.error.map(|error| storable(error).into_owned())).collect();
-    let rows = sqlx::query(INSERT)
+/// The work of events and by which event, where no record occurs twice.
+fn work_once<'a>(events: &[&'a NewEvent]) -> Option<(Batch, Vec<&'a str>)> {
+    let mut batch = Batch::default();
+    let mut causes = BTreeMap::new();
+    for event in events {
+        for (key, work) in Begin::of(&event.disposition).work {
+            if batch.has(key) {
+                return None;
+            }
+            batch.add(key, Lane::Webhook, work, None);
+            causes.insert(stored_key(key), event.event_id.as_str());
+        }
+    }
+    Some((batch, causes.into_values().collect()))
+}
+
+/// One statement for everything.
+async fn store_at_once(
+    database: &Database,
+    events: &[&NewEvent],
+    (batch, causes): &(Batch, Vec<&str>),
+) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let query = Columns::of(batch).bind(bind_events(sqlx::query(STORE), events));
+    let causes: Vec<_> = causes.iter().map(|event_id| storable(event_id)).collect();
+    ids(&query.bind(causes).fetch_all(database).await?)
+}
+
+/// Events of one record in a batch are folded in the order of their arrival, which needs to know first which are new.
+async fn store_in_steps(
+    database: &Database,
+    events: &[&NewEvent],
+    first: &BTreeMap<String, usize>,
+    chosen: &[&NewEvent],
+) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let inserted = ids(&bind_events(sqlx::query(INSERT), chosen).fetch_all(&mut tx).await?)?;
+    queue_work(&mut tx, events, first, &inserted).await?;
+    tx.commit().await?;
+    Ok(inserted)
+}
+
+fn bind_events<'a>(query: Query<'a>, events: &[&'a NewEvent]) -> Query<'a> {
+    let text =
+        |get: fn(&NewEvent) -> &str| -> Vec<_> { events.iter().map(|event| storable(get(event))).collect() };
+    let begins: Vec<Begin<'a>> = events.iter().map(|event| Begin::of(&event.disposition)).collect();
+    query
         .bind(text(|event| &event.event_id))
         .bind(text(|event| &event.source_type))
         .bind(text(|event| event.entity_type.as_str()))
-        .bind(entity_ids)
+        .bind(events.iter().map(|event| event.entity_id.as_deref().map(storable)).collect::<Vec<_>>())
         .bind(text(|event| &event.event_type))
-        .bind(payloads)
-        .bind(headers)
+        .bind(events.iter().map(|event| event.raw_payload.as_slice()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| storable_json(&event.headers).to_string()).collect::<Vec<_>>())
         .bind(begins.iter().map(|begin| begin.status).collect::<Vec<_>>())
         .bind(begins.iter().map(|begin| begin.outcome).collect::<Vec<_>>())
-        .bind(errors)
+        .bind(begins.iter().map(|begin| begin.error.map(storable)).collect::<Vec<_>>())
         .bind(begins.iter().map(Begin::open_items).collect::<Vec<_>>())
-        .fetch_all(tx)
-        .await?;
-    rows.iter().map(|row| Ok((row.try_get("event_id")?, row.try_get("id")?))).collect()
 }
 
-async fn ids(
-    statement: &'static str,
-    tx: &mut Tx,
-    event_ids: &[&str],
-) -> Result<HashMap<String, i64>, sqlx::Error> {
-    let rows = sqlx::query(statement).bind(event_ids).fetch_all(tx).await?;
+fn ids(rows: &[PgRow]) -> Result<HashMap<String, i64>, sqlx::Error> {
     rows.iter().map(|row| Ok((row.try_get("event_id")?, row.try_get("id")?))).collect()
 }
 

@@ -14,8 +14,9 @@ use tds_core::{Accepted, Error, ErrorKind, NewEvent, Result, Retry};
 use crate::{
     Database, StoreSettings,
     error::{classify, is_data_error},
+    hints::Hints,
     inbox::store_events,
-    store::{WorkSignal, repeat},
+    store::repeat,
 };
 
 const DOING: &str = "storing a pushed event";
@@ -35,7 +36,7 @@ enum State {
 
 struct Shared {
     database: Database,
-    work: Arc<WorkSignal>,
+    work: Arc<Hints>,
     settings: StoreSettings,
 }
 
@@ -46,7 +47,7 @@ struct Request {
 }
 
 impl Committers {
-    pub(crate) fn new(database: Database, work: Arc<WorkSignal>, settings: StoreSettings) -> Self {
+    pub(crate) fn new(database: Database, work: Arc<Hints>, settings: StoreSettings) -> Self {
         let bytes = settings.waiting_bytes.min(Semaphore::MAX_PERMITS);
         Self {
             shared: Arc::new(Shared { database, work, settings }),

@@ -63,6 +63,12 @@ DELETE FROM tds_run_pages WHERE (run_id, position) IN (
    WHERE r.status = 'completed' AND r.completed_at <= now() - make_interval(secs => $1) LIMIT $2)
 ";
 
+// One row per entity type instead of one per statement. Who reads meanwhile sees the one or the other.
+const TALLY: &str = "
+WITH gone AS (DELETE FROM tds_queue_tally RETURNING entity_type, completed)
+INSERT INTO tds_queue_tally SELECT entity_type, sum(completed) FROM gone GROUP BY entity_type
+";
+
 /// Deletes what ended longer ago than `age`. Answers how many items and events.
 pub(crate) async fn prune(
     database: &Database,
@@ -77,6 +83,7 @@ pub(crate) async fn prune(
     for statement in [ATTEMPTS, PAGES, RUNS] {
         batches(database, statement, age, None).await?;
     }
+    repeat(|| sqlx::query(TALLY).execute(database)).await?;
     Ok(deleted)
 }
 

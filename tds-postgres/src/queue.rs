@@ -11,22 +11,23 @@ use time::OffsetDateTime;
 
 use tds_core::{
     ClaimRequest, Claimed, EntityType, Interval, ItemId, Lane, Lease, LeaseToken, NewItem, Observed, Payload,
-    Queue, RecordId, RecordKey, Result, Settled, Settlement, Shape, SourcePayload, Work,
+    Queue, RecordId, RecordKey, Result, Settle, Settled, Settlement, Shape, SourcePayload, Work,
 };
 
 use crate::{
     Database, PgStore,
     error::classify,
+    floor::{Range, Spot},
     fold::{Batch, Waiter, attach},
     settle::settle_all,
     store::{repeat, seconds, storable},
 };
 
 // The statement itself is in the migrations: see there why it is a function.
-const CLAIM: &str = "
+pub(crate) const CLAIM: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
        observed_began, observed_ended, retry_count, queued_at, run_at
-  FROM tds_claim($1, $2, $3, $4)
+  FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
 ";
 
 // In the order of records, as every statement that locks several items.
@@ -62,19 +63,16 @@ impl Queue for PgStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        let (database, limit) = (&self.database, i64::try_from(request.limit).unwrap_or(i64::MAX));
-        let take = || {
-            sqlx::query(CLAIM)
-                .bind(limit)
-                .bind(request.up_to.priority())
-                .bind(storable(&request.worker.0))
-                .bind(seconds(request.lease))
-                .fetch_all(database)
-        };
-        let rows = repeat(take).await.map_err(|error| classify(error, "taking work from the queue"))?;
+        let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+        let (database, range) = (&self.database, &self.floors.range(request.up_to));
+        let rows = repeat(|| claim(database, request, limit, range))
+            .await
+            .map_err(|error| classify(error, "taking work from the queue"))?;
         let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
         // RETURNING has no order.
         claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));
+        let full = rows.len() >= request.limit;
+        self.floors.note(rows.iter().filter(|_| full).filter_map(spot_of).max());
         Ok(claimed.into_iter().map(|(_, item)| item).collect())
     }
 
@@ -102,7 +100,8 @@ impl Queue for PgStore {
         let settled = repeat(|| settle_all(database, settlements))
             .await
             .map_err(|error| classify(error, "settling claims"))?;
-        if settled.accepted > 0 {
+        let completes = |it: &Settlement| matches!(it.settle, Settle::Complete(_));
+        if settled.again > 0 || !settlements.iter().all(completes) {
             // Items that run again may be due; where none is, a look costs little.
             self.work.announce();
         }
@@ -112,6 +111,28 @@ impl Queue for PgStore {
     async fn wait(&self, timeout: Duration) {
         self.work.wait(timeout).await;
     }
+}
+
+async fn claim(
+    database: &Database,
+    request: &ClaimRequest,
+    limit: i64,
+    range: &Range,
+) -> Result<Vec<PgRow>, sqlx::Error> {
+    sqlx::query(CLAIM)
+        .bind(limit)
+        .bind(&range.priorities)
+        .bind(&range.ats)
+        .bind(&range.ids)
+        .bind(&range.below)
+        .bind(storable(&request.worker.0))
+        .bind(seconds(request.lease))
+        .fetch_all(database)
+        .await
+}
+
+fn spot_of(row: &PgRow) -> Option<Spot> {
+    Some((row.try_get("priority").ok()?, row.try_get("run_at").ok()?, row.try_get("id").ok()?))
 }
 
 async fn enqueue(database: &Database, items: &[NewItem]) -> Result<(), sqlx::Error> {

@@ -39,8 +39,11 @@ SELECT 1, processing_started_at, processing_completed_at, worker, 'completed', N
  ORDER BY 3
 ";
 
+/// What is in the queue is counted; of the archive there are counters.
 const COUNTS: &str = "
-SELECT entity_type, status, count(*) AS total FROM tds_sync_queue GROUP BY entity_type, status
+SELECT entity_type, status, count(*) AS total FROM tds_queue_live GROUP BY entity_type, status
+UNION ALL
+SELECT entity_type, 'completed', sum(completed)::bigint FROM tds_queue_tally GROUP BY entity_type
 ";
 
 /// One row per entity type, and one with the entity type '' for all of them.

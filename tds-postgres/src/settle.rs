@@ -15,6 +15,7 @@ use crate::{
     fold::{Batch, Waiter, attach},
     queue::entity_of,
     settle_sql::{self, Attempt, Update},
+    store::BY_INDEX,
 };
 
 /// A claimed item, locked.
@@ -44,7 +45,7 @@ pub(crate) async fn settle_all(
     database: &Database,
     settlements: &[Settlement],
 ) -> Result<Settled, sqlx::Error> {
-    let mut tx = database.begin().await?;
+    let mut tx = database.begin_with(BY_INDEX).await?;
     let mut held = lock(&mut tx, settlements).await?;
     let mut plan = Plan::default();
     for settlement in settlements {

@@ -37,7 +37,7 @@ SELECT q.id, q.retry_count + 1, q.processing_started_at, q.lease_owner, n.result
   FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n(id, result, error) JOIN tds_queue_live q ON q.id = n.id
 ";
 
-const RESOLVE: &str = "
+pub(crate) const RESOLVE: &str = "
 WITH k AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS k(entity_type, zoho_entity_id)),
 gone AS (
   DELETE FROM tds_queue_live q USING k WHERE q.dead_lettered_at IS NOT NULL

@@ -2,12 +2,15 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-
-use crate::{Database, error, ingest::Committers};
+use crate::{Database, error, floor::Floors, hints::Hints, ingest::Committers};
 
 /// How often a statement is repeated after a deadlock or a serialization failure.
 const REPEATS: u32 = 8;
+
+/// Opens a transaction whose statements go by indexes, whatever the statistics say: those of a queue are of a moment
+/// when it was empty, or full. `jit` would compile what it takes for expensive.
+pub(crate) const BY_INDEX: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
 
 /// Bounds of the store.
 #[derive(Clone, Debug)]
@@ -40,7 +43,8 @@ impl Default for StoreSettings {
 #[derive(Clone)]
 pub struct PgStore {
     pub(crate) database: Database,
-    pub(crate) work: Arc<WorkSignal>,
+    pub(crate) work: Arc<Hints>,
+    pub(crate) floors: Arc<Floors>,
     pub(crate) committers: Arc<Committers>,
 }
 
@@ -48,39 +52,21 @@ impl PgStore {
     /// A store on a migrated database. The committers start with the first event.
     #[must_use]
     pub fn new(database: Database, settings: StoreSettings) -> Self {
-        let work = Arc::new(WorkSignal::default());
+        let work = Arc::new(Hints::new(database.clone()));
         let committers = Arc::new(Committers::new(database.clone(), Arc::clone(&work), settings));
-        Self { database, work, committers }
+        Self { database, work, floors: Arc::default(), committers }
     }
 
     /// Takes no more events; returns when all accepted ones are committed or refused.
     pub async fn shutdown(&self) {
         self.committers.shutdown().await;
+        self.work.shutdown();
     }
 }
 
 impl fmt::Debug for PgStore {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("PgStore").field("target", &self.database.target()).finish_non_exhaustive()
-    }
-}
-
-/// Tells the workers of this process that there may be work.
-#[derive(Debug, Default)]
-pub(crate) struct WorkSignal(Notify);
-
-impl WorkSignal {
-    /// There may be work.
-    pub(crate) fn announce(&self) {
-        self.0.notify_waiters();
-        // Nobody may be waiting just now: the next one to wait finds the permit.
-        self.0.notify_one();
-    }
-
-    /// Returns at the next announcement, or after the timeout.
-    pub(crate) async fn wait(&self, timeout: Duration) {
-        // The time running out is the normal case.
-        let _ = tokio::time::timeout(timeout, self.0.notified()).await;
     }
 }
 

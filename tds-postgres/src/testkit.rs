@@ -1,10 +1,12 @@
 //! Databases for tests: fresh, migrated, gone with the value.
 
 mod server;
+mod statements;
 mod template;
 
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 
+pub use self::statements::pgbench_drain;
 use crate::{Database, DatabaseConfig, quote};
 
 /// A database of one test. Each is its own copy of the migrated template; all are in one private cluster that

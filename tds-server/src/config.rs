@@ -4,6 +4,7 @@ mod auth;
 mod database;
 mod error;
 mod http;
+mod ingest;
 mod log;
 mod lookup;
 mod reserved;
@@ -17,6 +18,7 @@ pub use self::{
     database::{ClusterPlace, DatabaseChoice},
     error::{ConfigError, ConfigErrors},
     http::HttpConfig,
+    ingest::IngestConfig,
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
     reserved::ReservedConfig,
@@ -64,6 +66,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How webhooks prove authentic.
     pub webhooks: WebhookConfig,
+    /// How accepted webhooks are committed.
+    pub ingest: IngestConfig,
     /// Zoho. `None` only where the command does not call Zoho and no credentials are set.
     pub zoho: Option<ZohoConfig>,
     /// Workers and retries.
@@ -95,6 +99,7 @@ impl Config {
             auth: AuthConfig::read(&mut reader, environment, serve.then_some(http.bind)),
             http,
             webhooks: WebhookConfig::read(&mut reader, environment, serve),
+            ingest: IngestConfig::read(&mut reader),
             zoho: zoho::read(&mut reader, need != Need::Database),
             worker: WorkerConfig::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),

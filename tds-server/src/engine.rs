@@ -69,7 +69,7 @@ impl Engine {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let zoho = ZohoClient::new(zoho, Arc::clone(&clock))?;
-        let storage = Storage::open(&config.database).await?;
+        let storage = Storage::open_with(&config.database, config.ingest.settings()).await?;
         match Self::compose(config, zoho, clock, storage.clone_handles()).await {
             Ok(parts) => Ok(Self::assemble(config, parts, storage)),
             Err(error) => {

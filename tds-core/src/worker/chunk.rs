@@ -2,12 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
-
-use super::{Random, leases::Leases, settler::Settler};
+use super::{Random, leases::Leases, settler::Settler, slots::Slots};
 use crate::{
-    Claimed, Decision, Done, EntityHandler, EntityType, Error, Handled, Lease, Registry, RetryPolicy, Settle,
-    Settlement, Shutdown,
+    Claimed, Decision, Done, EntityHandler, EntityType, Error, Handled, Lane, Lease, Registry, RetryPolicy,
+    Settle, Settlement, Shutdown,
 };
 
 /// How long items of an entity type without a handler wait: another process may know it.
@@ -30,27 +28,42 @@ impl ChunkRunner {
         self.registry.handler(entity).map_or(100, |handler| handler.batch_size().max(1))
     }
 
-    /// Waits for a slot, handles the chunk and settles it.
-    pub(super) async fn run(self: Arc<Self>, items: Vec<Claimed>, slots: Arc<Semaphore>, shutdown: Shutdown) {
-        let held = self.leases.hold(&items);
-        let slot = tokio::select! {
-            biased;
-            () = shutdown.wait() => None,
-            slot = slots.acquire() => slot.ok(),
-        };
-        let settlements = if slot.is_none() {
-            items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
-        } else {
-            tokio::select! {
-                biased;
-                () = held.lost() => {
-                    tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
-                    return;
+    /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again as soon as the
+    /// chunk is handled, the place in hand when it is settled.
+    pub(super) fn run(
+        self: Arc<Self>,
+        items: Vec<Claimed>,
+        slots: Slots,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send {
+        let lane = items.first().map_or(Lane::Verify, |item| item.lane);
+        // Taken at once, so that the next claim knows.
+        let (held, hand, slot) = (self.leases.hold(&items), slots.hand(), slots.try_work(lane));
+        async move {
+            let slot = match slot {
+                Some(slot) => Some(slot),
+                None => tokio::select! {
+                    biased;
+                    () = shutdown.wait() => None,
+                    slot = slots.work(lane) => Some(slot),
+                },
+            };
+            let settlements = if slot.is_none() {
+                items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
+            } else {
+                tokio::select! {
+                    biased;
+                    () = held.lost() => {
+                        tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
+                        return;
+                    }
+                    settlements = self.handle(&items) => settlements,
                 }
-                settlements = self.handle(&items) => settlements,
-            }
-        };
-        self.settler.settle(settlements).await;
+            };
+            drop(slot);
+            self.settler.settle(settlements).await;
+            drop((held, hand));
+        }
     }
 
     async fn handle(&self, items: &[Claimed]) -> Vec<Settlement> {

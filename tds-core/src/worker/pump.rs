@@ -2,38 +2,42 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::{sync::Semaphore, task::JoinSet, time::timeout};
+use tokio::{task::JoinSet, time::timeout};
 
-use super::{Random, WorkerSettings, chunk::ChunkRunner};
+use super::{
+    Random, WorkerSettings,
+    chunk::ChunkRunner,
+    slots::{Room, Slots},
+};
 use crate::{ClaimRequest, Claimed, EntityType, Lane, Queue, Shutdown};
 
-/// How many items one claim takes at most.
-const CLAIM: usize = 100;
+/// How many items one claim takes at most for each free slot.
+const BATCH: usize = 100;
 /// The shortest rest after a claim that found less than it asked for.
 const REST: Duration = Duration::from_millis(50);
 
-/// Claims for some lanes and feeds a number of slots.
+/// Claims for a process and feeds its slots.
 pub(super) struct Pump {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) runner: Arc<ChunkRunner>,
     pub(super) settings: WorkerSettings,
-    pub(super) up_to: Lane,
-    pub(super) slots: usize,
     pub(super) random: Random,
 }
 
 impl Pump {
     /// Runs until the signal, then waits for its chunks, but not longer than the grace.
     pub(super) async fn run(self, shutdown: Shutdown) {
-        let slots = Arc::new(Semaphore::new(self.slots));
+        let slots = Slots::new(self.settings.concurrency);
         let mut chunks = JoinSet::new();
         let mut rest = REST;
         while !shutdown.is_set() {
             while chunks.try_join_next().is_some() {}
-            if !free_slot(&slots, &shutdown).await {
-                break;
-            }
-            let claimed = match self.claim().await {
+            let room = tokio::select! {
+                biased;
+                () = shutdown.wait() => break,
+                room = slots.room() => room,
+            };
+            let claimed = match self.claim(&room).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), "could not claim; trying again");
@@ -42,16 +46,18 @@ impl Pump {
                 }
             };
             rest = if claimed.is_empty() { (rest * 2).min(self.settings.poll) } else { REST };
-            let full = claimed.len() >= CLAIM;
+            let full = claimed.len() >= room.batches * BATCH;
             for chunk in self.split(claimed) {
-                let task = Arc::clone(&self.runner).run(chunk, Arc::clone(&slots), shutdown.clone());
-                chunks.spawn(task);
+                let runner = Arc::clone(&self.runner);
+                chunks.spawn(runner.run(chunk, slots.clone(), shutdown.clone()));
             }
             if !full {
                 tokio::select! {
                     biased;
                     () = shutdown.wait() => {}
                     () = self.queue.wait(self.jitter(rest)) => {}
+                    // Only what is urgent was asked for: the rest may be due.
+                    () = slots.any_lane(), if room.up_to != Lane::Verify => {}
                 }
             }
         }
@@ -62,12 +68,12 @@ impl Pump {
         }
     }
 
-    async fn claim(&self) -> crate::Result<Vec<Claimed>> {
+    async fn claim(&self, room: &Room) -> crate::Result<Vec<Claimed>> {
         let request = ClaimRequest {
             worker: self.settings.worker.clone(),
-            limit: CLAIM,
+            limit: room.batches * BATCH,
             lease: self.settings.lease,
-            up_to: self.up_to,
+            up_to: room.up_to,
         };
         self.queue.claim(&request).await
     }
@@ -94,15 +100,5 @@ impl Pump {
     /// Processes that started together must not ask together for ever.
     fn jitter(&self, duration: Duration) -> Duration {
         duration.mul_f64(0.75 + (self.random)() * 0.5)
-    }
-}
-
-/// Waits until a slot is free; false when the signal came first. Chunks that wait for a slot are served
-/// before, so at most one claim's worth of items waits in memory.
-async fn free_slot(slots: &Semaphore, shutdown: &Shutdown) -> bool {
-    tokio::select! {
-        biased;
-        () = shutdown.wait() => false,
-        slot = slots.acquire() => slot.is_ok(),
     }
 }

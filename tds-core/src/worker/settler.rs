@@ -10,7 +10,7 @@ use tokio::{
 use crate::{Queue, Retry, Settlement};
 
 /// How many settlements one call takes at most.
-const BATCH: usize = 500;
+const BATCH: usize = 1_000;
 
 /// A handle of the settling task; the task ends when the last handle is gone.
 #[derive(Clone)]

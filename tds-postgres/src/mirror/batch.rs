@@ -64,12 +64,7 @@ impl Batch<'_> {
                 Some((&read.key.id, SyncState::after(states.get(&read.key.id), read, *verdict)?))
             })
             .collect();
-        state::store(&mut tx, &self.schema.entity, &next).await?;
-        if let Some(head) = self.schema.head {
-            let new: Vec<&RecordId> =
-                reads.iter().map(|read| &read.key.id).filter(|id| !states.contains_key(*id)).collect();
-            state::link(&mut tx, &self.schema.entity, head, &new).await?;
-        }
+        state::store(&mut tx, &self.schema.entity, self.schema.head, &next).await?;
         tx.commit().await?;
         for (read, verdict) in reads.iter().zip(&verdicts) {
             report_unusual(states.get(&read.key.id), read, *verdict);

@@ -63,7 +63,7 @@ pub(super) async fn read(
 }
 
 /// Locks the rows of these records until the end of the transaction, in one order everywhere, and answers
-/// the states of those that were known before. Rows of the others are made, for the lock.
+/// the states of those that were known before. Rows of the others are made, which locks them too.
 pub(super) async fn lock(
     tx: &mut Tx,
     entity: &EntityType,
@@ -79,23 +79,29 @@ pub(super) async fn lock(
     .bind(&ids)
     .fetch_all(&mut *tx)
     .await?;
+    let made: HashSet<String> = made.into_iter().collect();
+    let known: Vec<String> = ids.into_iter().filter(|id| !made.contains(id)).collect();
+    if known.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
            detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect
          FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = ANY($2) ORDER BY zoho_id COLLATE \"C\" FOR UPDATE",
     )
     .bind(entity.as_str())
-    .bind(&ids)
+    .bind(known)
     .fetch_all(tx)
     .await?;
-    let made: HashSet<String> = made.into_iter().collect();
-    Ok(rows.into_iter().filter(|row| !made.contains(&row.zoho_id)).map(Row::into_state).collect())
+    Ok(rows.into_iter().map(Row::into_state).collect())
 }
 
-/// Stores new states of locked records.
+/// Stores new states of locked records, and the ids of their rows in the head table, for operators who know them by
+/// these.
 pub(super) async fn store(
     tx: &mut Tx,
     entity: &EntityType,
+    head: Option<&str>,
     states: &[(&RecordId, SyncState)],
 ) -> Result<(), sqlx::Error> {
     if states.is_empty() {
@@ -105,56 +111,43 @@ pub(super) async fn store(
     let column = |of: fn(&SyncState) -> Option<OffsetDateTime>| -> Vec<Option<OffsetDateTime>> {
         states.iter().map(|(_, state)| of(state)).collect()
     };
-    sqlx::query(
+    let local_id = head.map_or_else(
+        || "s.local_id".to_owned(),
+        |head| {
+            format!(
+                "COALESCE(s.local_id, (SELECT h.id FROM {} AS h WHERE h.zoho_id = s.zoho_id))",
+                quote::table(head)
+            )
+        },
+    );
+    let sql = format!(
         "UPDATE tds_sync_records AS s SET version = n.version, pushed = n.pushed,
            observed_began = n.observed_began, observed_ended = n.observed_ended, list_hash = n.list_hash,
            detail_hash = n.detail_hash, detail_version = n.detail_version, detail_seen = n.detail_seen,
            volatile_hash = n.volatile_hash, volatile_seen = n.volatile_seen, suspect = n.suspect,
-           deleted_at = CASE WHEN n.deleted THEN coalesce(s.deleted_at, now()) END
+           deleted_at = CASE WHEN n.deleted THEN coalesce(s.deleted_at, now()) END, local_id = {local_id}
          FROM unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
              $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[],
              $14::jsonb[])
            AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
              detail_seen, volatile_hash, volatile_seen, deleted, suspect)
-         WHERE s.entity_type = $1 AND s.zoho_id = n.zoho_id",
-    )
-    .bind(entity.as_str())
-    .bind(states.iter().map(|(id, _)| id.as_str().to_owned()).collect::<Vec<_>>())
-    .bind(column(|state| state.version))
-    .bind(states.iter().map(|(_, state)| matches!(state.observed, Observed::Push(_))).collect::<Vec<_>>())
-    .bind(column(|state| Some(state.observed.interval().began)))
-    .bind(column(|state| Some(state.observed.interval().ended)))
-    .bind(states.iter().map(|(_, state)| hash(&state.list_hash)).collect::<Vec<_>>())
-    .bind(states.iter().map(|(_, state)| hash(&state.detail_hash)).collect::<Vec<_>>())
-    .bind(column(|state| state.detail_version))
-    .bind(column(|state| state.detail_seen))
-    .bind(states.iter().map(|(_, state)| hash(&state.volatile_hash)).collect::<Vec<_>>())
-    .bind(column(|state| state.volatile_seen))
-    .bind(states.iter().map(|(_, state)| state.deleted).collect::<Vec<_>>())
-    .bind(states.iter().map(|(_, state)| state.suspect.clone().map(Json)).collect::<Vec<_>>())
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Remembers the local ids of records that were not known before, for operators who know them by these.
-pub(super) async fn link(
-    tx: &mut Tx,
-    entity: &EntityType,
-    head: &str,
-    new: &[&RecordId],
-) -> Result<(), sqlx::Error> {
-    if new.is_empty() {
-        return Ok(());
-    }
-    let sql = format!(
-        "UPDATE tds_sync_records AS s SET local_id = h.id FROM {} AS h
-          WHERE s.entity_type = $1 AND s.zoho_id = ANY($2) AND h.zoho_id = s.zoho_id",
-        quote::table(head)
+         WHERE s.entity_type = $1 AND s.zoho_id = n.zoho_id"
     );
     sqlx::query(quote::statement(sql))
         .bind(entity.as_str())
-        .bind(new.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>())
+        .bind(states.iter().map(|(id, _)| id.as_str().to_owned()).collect::<Vec<_>>())
+        .bind(column(|state| state.version))
+        .bind(states.iter().map(|(_, state)| matches!(state.observed, Observed::Push(_))).collect::<Vec<_>>())
+        .bind(column(|state| Some(state.observed.interval().began)))
+        .bind(column(|state| Some(state.observed.interval().ended)))
+        .bind(states.iter().map(|(_, state)| hash(&state.list_hash)).collect::<Vec<_>>())
+        .bind(states.iter().map(|(_, state)| hash(&state.detail_hash)).collect::<Vec<_>>())
+        .bind(column(|state| state.detail_version))
+        .bind(column(|state| state.detail_seen))
+        .bind(states.iter().map(|(_, state)| hash(&state.volatile_hash)).collect::<Vec<_>>())
+        .bind(column(|state| state.volatile_seen))
+        .bind(states.iter().map(|(_, state)| state.deleted).collect::<Vec<_>>())
+        .bind(states.iter().map(|(_, state)| state.suspect.clone().map(Json)).collect::<Vec<_>>())
         .execute(tx)
         .await?;
     Ok(())

@@ -1,9 +1,10 @@
 //! A claim reads little more than what it takes, however many items wait and whatever the statistics say.
 
 use sqlx::{PgConnection, Row as _};
+use tds_core::Lane;
 
 use super::CLAIM;
-use crate::testkit::TestDatabase;
+use crate::{floor::Floors, testkit::TestDatabase};
 
 /// Rows a claim may read for each that it takes: to find it, to lock it, to change it, and some.
 const READS: i64 = 5;
@@ -23,7 +24,9 @@ async fn run(connection: &mut PgConnection, statement: &'static str) {
 /// How many items a claim takes and how many rows it reads for them; nothing of it stays.
 async fn claim(connection: &mut PgConnection) -> (usize, i64) {
     run(connection, "BEGIN").await;
-    let claim = sqlx::query(CLAIM).bind(MOST).bind(50_i16).bind("worker").bind(60.0_f64);
+    let range = Floors::default().range(Lane::Verify);
+    let claim = sqlx::query(CLAIM).bind(MOST).bind(range.priorities).bind(range.ats).bind(range.ids);
+    let claim = claim.bind(range.below).bind("worker").bind(60.0_f64);
     let taken = claim.fetch_all(&mut *connection).await.expect("claimed").len();
     let reads = sqlx::query(RUNNING_COUNTS).fetch_one(&mut *connection).await.expect("counted").get(0);
     run(connection, "ROLLBACK").await;

@@ -7,4 +7,5 @@ mod deadlock;
 mod fold;
 mod pitfalls;
 mod scripts;
+mod throughput;
 mod upkeep;

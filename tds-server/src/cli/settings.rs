@@ -130,6 +130,10 @@ settings! {
         allowed_hosts: "ALLOWED_HOSTS",
         /// true: without a webhook secret, take bodies as they come (development only)
         allow_unsigned_webhooks: "TDS_ALLOW_UNSIGNED_WEBHOOKS",
+        /// Commits of webhooks under way at once [default: 2]
+        committers: "TDS_COMMITTERS",
+        /// Webhooks of one commit at most [default: 256]
+        commit_events: "TDS_COMMIT_EVENTS",
         /// How often changes are read, or off [default: 15m]
         incremental_every: "TDS_INCREMENTAL_EVERY",
         /// How often everything is read, or off [default: 24h]

@@ -24,8 +24,16 @@ impl Storage {
     /// # Errors
     /// Where the database cannot be reached or the cluster cannot be started.
     pub async fn open(choice: &DatabaseChoice) -> Result<Self, BuildError> {
+        Self::open_with(choice, StoreSettings::default()).await
+    }
+
+    /// The same with bounds of the store other than the usual ones.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub async fn open_with(choice: &DatabaseChoice, settings: StoreSettings) -> Result<Self, BuildError> {
         match choice {
-            DatabaseChoice::Url(config) => Ok(Self::connect(config, None).await?),
+            DatabaseChoice::Url(config) => Ok(Self::connect(config, settings, None).await?),
             DatabaseChoice::Embedded(place) => {
                 let cluster = EmbeddedCluster::start(&cluster_config(place)).await?;
                 let config = DatabaseConfig {
@@ -33,15 +41,19 @@ impl Storage {
                     max_connections: place.max_connections,
                     application_name: "tds".to_owned(),
                 };
-                Ok(Self::connect(&config, Some(cluster)).await?)
+                Ok(Self::connect(&config, settings, Some(cluster)).await?)
             }
         }
     }
 
-    async fn connect(config: &DatabaseConfig, cluster: Option<EmbeddedCluster>) -> Result<Self> {
+    async fn connect(
+        config: &DatabaseConfig,
+        settings: StoreSettings,
+        cluster: Option<EmbeddedCluster>,
+    ) -> Result<Self> {
         match Database::connect(config).await {
             Ok(database) => {
-                let store = PgStore::new(database.clone(), StoreSettings::default());
+                let store = PgStore::new(database.clone(), settings);
                 Ok(Self { database, store, cluster })
             }
             Err(error) => {

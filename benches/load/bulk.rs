@@ -1,0 +1,180 @@
+//! Peak memory of a full sync of 100,000 and of 1,000,000 products. The source makes its pages up and keeps nothing.
+//!
+//! Each sync runs in a process of its own: bulk engine, workers and mirror, as `serve` has them. Lists come in pages
+//! of 200, details in batches of 100, as Zoho gives them, but at once.
+
+use std::{process::Stdio, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tds_core::{
+    Bulk, BulkSettings, Clock, Content, EntityType, Interval, Lane, ListPage, ListRequest, Listed, Mirror,
+    MirrorHandler, MirrorSchema, NewRun, Observed, Payload, Profile, Read, Record, RecordId, RecordKey,
+    Registry, Result, RunStatus, RunType, Shape, ShutdownTrigger, Source, SourcePayload, SyncRun,
+    SystemClock, Worker, WorkerSettings, list_hash,
+};
+use tds_postgres::{PgMirror, PgStore, StoreSettings};
+use tokio::{process::Command, time::Instant};
+
+use crate::{
+    apply::products,
+    cluster::{self, Cluster, count},
+    report::{Report, say},
+    server::memory_mb,
+    webhooks,
+};
+
+static PRODUCTS: EntityType = EntityType::from_static("products");
+const PAGE: u64 = 200;
+const SMALL: u64 = 100_000;
+const LARGE: u64 = 1_000_000;
+
+pub(crate) async fn run(report: &mut Report) {
+    let mut cluster = Cluster::start().await;
+    let small = sync(&mut cluster, SMALL).await;
+    let large = sync(&mut cluster, LARGE).await;
+    report.figure("bulk_records_per_s", large.1, "records/s");
+    report.at_most("bulk_rss_mb_1m", large.0, 150.0);
+    report.at_most("bulk_rss_1m_vs_100k", large.0 / small.0, 1.2);
+    cluster.stop().await;
+}
+
+/// Peak memory in megabytes, and records a second.
+async fn sync(cluster: &mut Cluster, records: u64) -> (f64, f64) {
+    let url = cluster.migrated().await;
+    let began = Instant::now();
+    let output = Command::new(std::env::current_exe().expect("a path"))
+        .args(["child", "bulk", &url, &records.to_string()])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("a process");
+    let elapsed = began.elapsed().as_secs_f64();
+    assert!(output.status.success(), "the sync came to its end");
+    let written = count(&url, "SELECT count(*) FROM erp.products WHERE sku IS NOT NULL").await;
+    assert_eq!(u64::try_from(written).expect("small"), records, "every record has its row");
+    let peak: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let rate = records as f64 / elapsed;
+    say(&format!("bulk: {records} records at {rate:.0}/s with {peak:.0} MB"));
+    (peak, rate)
+}
+
+/// The process of one sync: prints its peak memory in megabytes.
+#[expect(clippy::print_stdout, reason = "what the parent reads")]
+pub(crate) async fn child(url: &str, records: &str) {
+    let database = cluster::database(url, 20).await;
+    let store = PgStore::new(database.clone(), StoreSettings::default());
+    let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let source: Arc<dyn Source> =
+        Arc::new(MadeUp { products: products(), records: records.parse().expect("a number") });
+    let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(&clock));
+    let registry = Registry::new().with_source(source).with_handler(Arc::new(handler));
+    let run = store.create(wish()).await.expect("a run");
+    let runs: Arc<dyn SyncRun> = Arc::new(store.clone());
+    let bulk = Bulk::new(registry.clone(), runs, mirror, clock, BulkSettings::default());
+    let worker = Worker::new(Arc::new(store.clone()), registry, WorkerSettings::default());
+    let (trigger, shutdown) = ShutdownTrigger::new();
+    let stopped = shutdown.clone();
+    let working =
+        tokio::spawn(async move { tokio::join!(worker.run(stopped.clone()), bulk.run(stopped.clone())) });
+    loop {
+        let run = store.get_run(run.id).await.expect("read").expect("there");
+        match run.status {
+            RunStatus::Completed => break,
+            RunStatus::Pending | RunStatus::Running => tokio::time::sleep(Duration::from_millis(200)).await,
+            other => panic!("the run ended {other:?}: {:?}", run.error_log),
+        }
+    }
+    println!("{}", memory_mb(std::process::id(), "VmHWM"));
+    trigger.shutdown();
+    working.await.expect("the tasks end");
+}
+
+fn wish() -> NewRun {
+    NewRun {
+        entity: PRODUCTS.clone(),
+        run_type: RunType::Full,
+        source_type: "bench".to_owned(),
+        since: None,
+        requested_by: "bench".to_owned(),
+    }
+}
+
+/// Zoho's products, all alike, made when they are asked for.
+struct MadeUp {
+    products: Arc<dyn Source>,
+    records: u64,
+}
+
+impl MadeUp {
+    fn payload(&self, number: u64, shape: Shape) -> SourcePayload {
+        let body = webhooks::body(number, 0);
+        let json = body.strip_prefix("{\"item\":").and_then(|rest| rest.strip_suffix('}')).expect("an item");
+        SourcePayload { shape, observed: Observed::Call(now()), json: Payload::new(json) }
+    }
+
+    fn record(&self, number: u64, shape: Shape) -> Record {
+        self.products.decode(&self.payload(number, shape)).expect("an item")
+    }
+}
+
+#[async_trait]
+impl Source for MadeUp {
+    fn schema(&self) -> &MirrorSchema {
+        self.products.schema()
+    }
+
+    fn profile(&self) -> &Profile {
+        self.products.profile()
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        let first: u64 = request.cursor.as_deref().map_or(0, |cursor| cursor.parse().expect("ours"));
+        let end = (first + PAGE).min(self.records);
+        let row = |number| {
+            let record = self.record(number, Shape::List);
+            Listed {
+                id: record.id.clone(),
+                version: record.version,
+                hash: list_hash(&record),
+                payload: Some(self.payload(number, Shape::List)),
+            }
+        };
+        let next = (end < self.records).then(|| end.to_string());
+        Ok(ListPage {
+            rows: (first..end).map(row).collect(),
+            next,
+            observed: now(),
+            server_time: None,
+            learned: None,
+        })
+    }
+
+    async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
+        let read = |id: &RecordId| {
+            let number =
+                id.as_str().strip_prefix("46000000").and_then(|rest| rest.parse().ok()).expect("ours");
+            let record = self.record(number, Shape::Detail);
+            Ok(Read {
+                key: RecordKey::new(PRODUCTS.clone(), id.clone()),
+                shape: Shape::Detail,
+                observed: Observed::Call(now()),
+                content: Content::Present(Box::new(record)),
+                listed: None,
+            })
+        };
+        ids.iter().map(read).collect()
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        self.products.decode(payload)
+    }
+}
+
+fn now() -> Interval {
+    let now = SystemClock.now();
+    Interval { began: now, ended: now }
+}

@@ -1,0 +1,92 @@
+//! A PostgreSQL of the benches' own, as durable as one in production.
+
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use tds_postgres::{ClusterConfig, Database, DatabaseConfig, EmbeddedCluster};
+use tempfile::TempDir;
+
+/// What is set besides the usual settings of a private cluster. `fsync`, `full_page_writes` and
+/// `synchronous_commit` stay on; checkpoints are rare, so that none falls into one side of a ratio only.
+const SETTINGS: [(&str, &str); 6] = [
+    ("shared_buffers", "512MB"),
+    ("max_wal_size", "8GB"),
+    ("checkpoint_timeout", "30min"),
+    ("max_connections", "200"),
+    ("random_page_cost", "1.1"),
+    ("track_commit_timestamp", "on"),
+];
+
+/// The server; gone with the value.
+pub(crate) struct Cluster {
+    server: Option<EmbeddedCluster>,
+    _directory: TempDir,
+    next: u32,
+}
+
+impl Cluster {
+    pub(crate) async fn start() -> Self {
+        // Below the build's output: a temporary directory may be in memory.
+        let place = std::env::current_exe().expect("a path").with_file_name("bench-postgres");
+        std::fs::create_dir_all(&place).expect("a directory");
+        let directory = TempDir::new_in(place).expect("a directory");
+        let mut config = ClusterConfig::new(directory.path());
+        config.settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let server = EmbeddedCluster::start(&config).await.expect("PostgreSQL");
+        for name in ["fsync", "synchronous_commit", "full_page_writes"] {
+            let set: String = sqlx::query_scalar("SELECT current_setting($1)")
+                .bind(name)
+                .fetch_one(&mut connect(server.url()).await)
+                .await
+                .expect("a setting");
+            assert_eq!(set, "on", "{name}");
+        }
+        Self { server: Some(server), _directory: directory, next: 0 }
+    }
+
+    /// The URL of a new database: empty, or with the current schema.
+    pub(crate) async fn empty(&mut self) -> String {
+        self.next += 1;
+        let admin = self.server.as_ref().expect("running").url().to_owned();
+        let name = format!("bench_{}", self.next);
+        run(&admin, format!("CREATE DATABASE {name}")).await;
+        admin.replace("/postgres?", &format!("/{name}?"))
+    }
+
+    /// The same, migrated.
+    pub(crate) async fn migrated(&mut self) -> String {
+        let url = self.empty().await;
+        let database = database(&url, 2).await;
+        database.migrate().await.expect("migrated");
+        database.close().await;
+        url
+    }
+
+    pub(crate) async fn stop(mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await.expect("stopped");
+        }
+    }
+}
+
+pub(crate) async fn database(url: &str, connections: u32) -> Database {
+    let config = DatabaseConfig { max_connections: connections, ..DatabaseConfig::new(url) };
+    Database::connect(&config).await.expect("connected")
+}
+
+pub(crate) async fn connect(url: &str) -> PgConnection {
+    url.parse::<PgConnectOptions>().expect("a URL").connect().await.expect("connected")
+}
+
+/// Executes statements on a connection of their own.
+pub(crate) async fn run(url: &str, statements: String) {
+    let mut connection = connect(url).await;
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.expect("executed");
+    connection.close().await.expect("closed");
+}
+
+/// One number.
+pub(crate) async fn count(url: &str, statement: &'static str) -> i64 {
+    let mut connection = connect(url).await;
+    let number = sqlx::query_scalar(statement).fetch_one(&mut connection).await.expect("a number");
+    connection.close().await.expect("closed");
+    number
+}

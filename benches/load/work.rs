@@ -1,0 +1,149 @@
+//! Filling the queue and working it off, with everything that the engine does to an item: claim with lease and
+//! fencing token, dispatch, settling, archive.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tds_core::{
+    ClaimRequest, Claimed, Done, EntityHandler, EntityType, Handled, Lease, NewItem, Outcome, Queue,
+    Registry, Result, Settled, Settlement, ShutdownTrigger, Worker, WorkerSettings,
+};
+use tds_postgres::{Database, PgStore, StoreSettings};
+use tokio::{sync::Notify, time::Instant};
+
+use crate::cluster::{self, count};
+
+static PRODUCTS: EntityType = EntityType::from_static("products");
+
+/// A handler that does nothing.
+struct NoOp;
+
+#[async_trait]
+impl EntityHandler for NoOp {
+    fn entity(&self) -> &EntityType {
+        &PRODUCTS
+    }
+
+    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
+        batch.iter().map(|_| Ok(Done::Outcome(Outcome::Unchanged))).collect()
+    }
+}
+
+/// The queue, with an eye on how many items are still to be settled.
+pub(crate) struct Watched {
+    queue: PgStore,
+    left: AtomicI64,
+    in_hand: AtomicI64,
+    done: Notify,
+    empty: Notify,
+}
+
+impl Watched {
+    pub(crate) fn new(queue: PgStore, items: i64) -> Arc<Self> {
+        Arc::new(Self {
+            queue,
+            left: AtomicI64::new(items),
+            in_hand: AtomicI64::new(0),
+            done: Notify::new(),
+            empty: Notify::new(),
+        })
+    }
+
+    /// Returns when all are settled.
+    pub(crate) async fn done(&self) {
+        tokio::time::timeout(Duration::from_secs(600), self.done.notified()).await.expect("an end");
+    }
+}
+
+#[async_trait]
+impl Queue for Watched {
+    async fn enqueue(&self, items: Vec<NewItem>) -> Result<()> {
+        self.queue.enqueue(items).await
+    }
+
+    async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        let claimed = self.queue.claim(request).await?;
+        let now = i64::try_from(claimed.len()).expect("small");
+        if self.in_hand.fetch_add(now, Ordering::Relaxed) + now == 0 {
+            self.empty.notify_one();
+        }
+        Ok(claimed)
+    }
+
+    async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
+        self.queue.renew(leases, lease).await
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
+        let settled = self.queue.settle(settlements).await?;
+        assert_eq!(settled.fenced, 0, "no claim was lost");
+        let now = i64::try_from(settled.accepted).expect("small");
+        self.in_hand.fetch_sub(now, Ordering::Relaxed);
+        if self.left.fetch_sub(now, Ordering::Relaxed) <= now {
+            self.done.notify_one();
+        }
+        Ok(settled)
+    }
+
+    async fn wait(&self, timeout: Duration) {
+        self.queue.wait(timeout).await;
+    }
+}
+
+/// Puts items of as many records into the queue, and lets the statistics know.
+pub(crate) async fn fill(url: &str, items: i64) {
+    cluster::run(
+        url,
+        format!(
+            "INSERT INTO tds_queue_live (entity_type, zoho_entity_id)
+             SELECT 'products', (460000000000 + n)::text FROM generate_series(1, {items}) AS n"
+        ),
+    )
+    .await;
+    cluster::run(url, "VACUUM (ANALYZE) tds_queue_live".to_owned()).await;
+}
+
+/// Works `items` items off with a handler that does nothing; items a second.
+pub(crate) async fn drain(url: &str, items: i64) -> f64 {
+    let database = cluster::database(url, 10).await;
+    let registry = Registry::new().with_handler(Arc::new(NoOp));
+    let rate = work(&database, registry, items).await;
+    database.close().await;
+    assert_eq!(count(url, "SELECT count(*) FROM tds_queue_live").await, 0, "nothing is left");
+    rate
+}
+
+/// Works until a claim finds nothing while nothing is in hand.
+pub(crate) async fn work_until_empty(database: &Database) {
+    let queue = Watched::new(PgStore::new(database.clone(), StoreSettings::default()), i64::MAX);
+    let registry = Registry::new().with_handler(Arc::new(NoOp));
+    let worker = Worker::new(Arc::<Watched>::clone(&queue), registry, WorkerSettings::default());
+    let (trigger, shutdown) = ShutdownTrigger::new();
+    let working = tokio::spawn(async move { worker.run(shutdown).await });
+    queue.empty.notified().await;
+    trigger.shutdown();
+    working.await.expect("the worker ends");
+}
+
+/// Works `items` items off; items a second.
+pub(crate) async fn work(database: &Database, registry: Registry, items: i64) -> f64 {
+    let store = PgStore::new(database.clone(), StoreSettings::default());
+    let queue = Watched::new(store, items);
+    let worker = Worker::new(Arc::<Watched>::clone(&queue), registry, WorkerSettings::default());
+    let (trigger, shutdown) = ShutdownTrigger::new();
+    let began = Instant::now();
+    let working = tokio::spawn(async move { worker.run(shutdown).await });
+    queue.done().await;
+    let elapsed = began.elapsed();
+    trigger.shutdown();
+    working.await.expect("the worker ends");
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    let rate = items as f64 / elapsed.as_secs_f64();
+    rate
+}

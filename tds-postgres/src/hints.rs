@@ -1,0 +1,134 @@
+//! Tells workers that there may be work: those of this process at once, those of others by NOTIFY.
+//!
+//! Hints may be lost; polling finds everything. A notification serialises commits inside PostgreSQL, so there are at
+//! most ten a second from a process, each in a transaction of its own after the work is committed. Behind a pooler
+//! in transaction mode there are none: nobody could listen.
+
+use std::{
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::sleep};
+
+use crate::Database;
+
+const CHANNEL: &str = "tds_work";
+const NOTIFY: &str = "NOTIFY tds_work";
+/// Between two notifications of a process.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Until a lost listener is connected again.
+const RECONNECT: Duration = Duration::from_secs(5);
+
+/// One per store.
+#[derive(Debug)]
+pub(crate) struct Hints {
+    database: Database,
+    work: Arc<Notify>,
+    /// News that nobody else was told of yet, and whether somebody is about to tell them.
+    news: AtomicBool,
+    telling: AtomicBool,
+    listener: OnceLock<AbortHandle>,
+}
+
+impl Hints {
+    pub(crate) fn new(database: Database) -> Self {
+        Self {
+            database,
+            work: Arc::default(),
+            news: AtomicBool::new(false),
+            telling: AtomicBool::new(false),
+            listener: OnceLock::new(),
+        }
+    }
+
+    /// Work that may be due was committed.
+    pub(crate) fn announce(self: &Arc<Self>) {
+        wake(&self.work);
+        if self.database.is_pooled() {
+            return;
+        }
+        self.news.store(true, Ordering::SeqCst);
+        if !self.telling.swap(true, Ordering::SeqCst)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(Arc::clone(self).tell());
+        }
+    }
+
+    /// Returns at the next hint, or after the timeout.
+    pub(crate) async fn wait(&self, timeout: Duration) {
+        if !self.database.is_pooled() {
+            self.listener.get_or_init(|| {
+                let listening = listen(self.database.clone(), Arc::downgrade(&self.work));
+                tokio::spawn(listening).abort_handle()
+            });
+        }
+        // The time running out is the normal case.
+        let _ = tokio::time::timeout(timeout, self.work.notified()).await;
+    }
+
+    async fn tell(self: Arc<Self>) {
+        loop {
+            while self.news.swap(false, Ordering::SeqCst) {
+                if let Err(error) = sqlx::raw_sql(NOTIFY).execute(self.database.pool()).await {
+                    tracing::debug!(%error, "other processes could not be told of new work; they poll");
+                }
+                sleep(PAUSE).await;
+            }
+            self.telling.store(false, Ordering::SeqCst);
+            // News that came just now saw somebody telling.
+            if !self.news.load(Ordering::SeqCst) || self.telling.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
+    /// Listens no more.
+    pub(crate) fn shutdown(&self) {
+        if let Some(listener) = self.listener.get() {
+            listener.abort();
+        }
+    }
+}
+
+impl Drop for Hints {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+fn wake(work: &Notify) {
+    work.notify_waiters();
+    // Nobody may be waiting just now: the next one to wait finds the permit.
+    work.notify_one();
+}
+
+/// Passes on what other processes tell, for as long as somebody may wait for it.
+async fn listen(database: Database, work: Weak<Notify>) {
+    loop {
+        let error = match hear(&database, &work).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "no hints from other processes; polling goes on");
+        sleep(RECONNECT).await;
+    }
+}
+
+async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Error> {
+    // A connection of its own: one of the pool would keep the pool from closing.
+    let options = (*database.pool().connect_options()).clone();
+    let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        listener.recv().await?;
+        let Some(work) = work.upgrade() else { return Ok(()) };
+        wake(&work);
+    }
+}

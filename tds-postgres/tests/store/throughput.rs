@@ -1,0 +1,99 @@
+//! What keeps the store fast must not change what it says.
+
+use std::time::Duration;
+
+use sqlx::Executor as _;
+use tds_core::{ClaimRequest, Inbox as _, Lane, NewItem, Outcome, Queue as _, QueueOperator as _, WorkerId};
+use tds_postgres::{PgStore, StoreSettings};
+
+use crate::support::{claim, complete, event, item, store, text, work};
+
+const COMPLETED: &str = "SELECT count(*)::text FROM tds_sync_queue WHERE status = 'completed'";
+
+async fn settle_all(store: &PgStore) {
+    let claimed = claim(store, 1_000).await;
+    store.settle(complete(&claimed, Outcome::Applied)).await.expect("settled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_count_of_completed_items_is_right_after_everything_that_changes_the_archive() {
+    let (database, store) = store().await;
+    for id in 0..30 {
+        store.enqueue(vec![item(&id.to_string(), work(1, "1"))]).await.expect("queued");
+    }
+    let counted = async |store: &PgStore| store.stats().await.expect("stats").queue.completed.to_string();
+    settle_all(&store).await;
+    assert_eq!(counted(&store).await, "30");
+    for change in [
+        "DELETE FROM tds_sync_queue WHERE status = 'completed' AND zoho_entity_id < '2'",
+        "UPDATE tds_queue_done SET processing_completed_at = now() - interval '1 day' WHERE zoho_entity_id < '25'",
+    ] {
+        sqlx::query(change).execute(database.database()).await.expect("changed");
+        assert_eq!(counted(&store).await, text(&database, COMPLETED).await, "{change}");
+    }
+    store.prune(Duration::from_secs(3_600), false).await.expect("pruned");
+    assert_eq!(counted(&store).await, text(&database, COMPLETED).await);
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_tally").await, "1", "summed up");
+    database.database().pool().execute("TRUNCATE tds_queue_done").await.expect("emptied");
+    assert_eq!(counted(&store).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_backlog_more_urgent_work_is_claimed_at_once_and_nothing_is_left_out() {
+    let (_database, store) = store().await;
+    let bulk = |id: usize| NewItem { lane: Lane::Full, ..item(&format!("bulk-{id}"), work(1, "1")) };
+    store.enqueue((0..50).map(bulk).collect()).await.expect("queued");
+    let first = claim(&store, 10).await;
+    // Back at the beginning of the index, behind where the claim ended.
+    let lease = tds_core::Lease { id: first[0].id, token: first[0].token };
+    let settle = tds_core::Settle::Release { after: Duration::ZERO, fetch: false, reason: None };
+    let generation = first[0].generation;
+    store.settle(vec![tds_core::Settlement { lease, generation, settle }]).await.expect("released");
+    store.accept(event("urgent", work(1, "1"))).await.expect("accepted");
+    let next = claim(&store, 10).await;
+    assert_eq!(next[0].key.id.as_str(), "urgent", "{next:?}");
+    // 50 bulk items, one of them twice, and the urgent one: a claim that is not full takes the floors away.
+    let mut taken = first.len() + next.len();
+    for _ in 0..6 {
+        taken += claim(&store, 10).await.len();
+    }
+    assert_eq!(taken, 52);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_stored_by_one_process_wakes_the_workers_of_another() {
+    let (database, here) = store().await;
+    let elsewhere = PgStore::new(database.database().clone(), StoreSettings::default());
+    let worker = tokio::spawn(async move {
+        loop {
+            let request = ClaimRequest {
+                worker: WorkerId("elsewhere".into()),
+                limit: 1,
+                lease: Duration::from_secs(60),
+                up_to: Lane::Verify,
+            };
+            if let Some(claimed) = elsewhere.claim(&request).await.expect("claimed").pop() {
+                return claimed;
+            }
+            // Far beyond the patience of this test: only a hint ends it.
+            elsewhere.wait(Duration::from_secs(3_600)).await;
+        }
+    });
+    // The listener may still be connecting: a hint may be lost, so there are several.
+    let claimed = async {
+        for id in 0.. {
+            store_one(&here, id).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            if worker.is_finished() {
+                break;
+            }
+        }
+        worker.await.expect("a claim")
+    };
+    let claimed = tokio::time::timeout(Duration::from_secs(60), claimed).await.expect("woken");
+    assert_eq!(claimed.lane, Lane::Webhook);
+}
+
+async fn store_one(store: &PgStore, id: usize) {
+    store.accept(event(&id.to_string(), work(1, "1"))).await.expect("accepted");
+}

@@ -1,0 +1,38 @@
+//! How accepted webhooks are committed.
+
+use tds_postgres::StoreSettings;
+
+use super::lookup::Reader;
+
+/// Bounds of the group commit; what is not set here has the defaults of [`StoreSettings`].
+#[derive(Clone, Debug)]
+pub struct IngestConfig {
+    /// `TDS_COMMITTERS`, default 2: commits under way at once, each on a connection of its own.
+    pub committers: usize,
+    /// `TDS_COMMIT_EVENTS`, default 256: webhooks of one commit at most; 1 commits each by itself.
+    pub batch_events: usize,
+}
+
+impl IngestConfig {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let defaults = StoreSettings::default();
+        let mut bound = |variable: &str, default: usize, high: u32| {
+            let number = reader.number(variable, u32::try_from(default).unwrap_or(high), 1, high);
+            usize::try_from(number).unwrap_or(default)
+        };
+        Self {
+            committers: bound("TDS_COMMITTERS", defaults.committers, 64),
+            batch_events: bound("TDS_COMMIT_EVENTS", defaults.batch_events, 2_000),
+        }
+    }
+
+    /// The store's settings.
+    #[must_use]
+    pub fn settings(&self) -> StoreSettings {
+        StoreSettings {
+            committers: self.committers,
+            batch_events: self.batch_events,
+            ..StoreSettings::default()
+        }
+    }
+}
