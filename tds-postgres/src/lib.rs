@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod actions;
+mod budget;
 mod database;
 mod embedded;
 mod ended;
@@ -26,6 +27,7 @@ mod schedule;
 mod session;
 mod settle;
 mod settle_sql;
+mod shared;
 mod store;
 
 #[cfg(feature = "testkit")]

@@ -63,6 +63,13 @@ DELETE FROM tds_run_pages WHERE (run_id, position) IN (
    WHERE r.status = 'completed' AND r.completed_at <= now() - make_interval(secs => $1) LIMIT $2)
 ";
 
+// Statistics of whole days.
+const CALLS: &str = "
+DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
+  SELECT account, day, lane, endpoint, result FROM tds_api_calls
+   WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
+";
+
 /// Deletes what ended longer ago than `age`. Answers how many items and events.
 pub(crate) async fn prune(
     database: &Database,
@@ -74,7 +81,7 @@ pub(crate) async fn prune(
         deleted += batches(database, DEAD, age, None).await?;
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
-    for statement in [ATTEMPTS, PAGES, RUNS] {
+    for statement in [ATTEMPTS, PAGES, RUNS, CALLS] {
         batches(database, statement, age, None).await?;
     }
     Ok(deleted)
