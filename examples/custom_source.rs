@@ -31,6 +31,7 @@ impl Lines {
             needs_detail: false, // a line is the whole record
             detail_max_age: None,
             fetch_batch: 50,
+            records_per_call: 50,
             sibling: None,
             complete_list: true,             // what is not listed does not exist
             documented: Capability::UNKNOWN, // neither a filter by time of change nor sorting by it

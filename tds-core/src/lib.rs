@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod budget;
 mod bulk;
 mod clock;
 mod entity;
@@ -14,6 +15,7 @@ mod paging;
 mod queue;
 mod record;
 mod registry;
+mod renewal;
 mod retry;
 mod run;
 mod schedule;
@@ -25,6 +27,11 @@ pub mod memory;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
+pub use budget::{
+    Ask, BudgetState, CallBudget, CallCount, CallLimit, DayStanding, Denied, Desk, Forecast, Grant, Heard,
+    Leased, Limits, LocalBudget, Pace, PauseStanding, PerLane, Permit, Refusal, SettledCall, Standing,
+    StartedPermit, Step, Usage, forecast,
+};
 pub use bulk::{Bulk, BulkSettings, RowPlan, deletion_limit, plan_row};
 pub use clock::{Clock, SystemClock};
 pub use entity::{EntityType, InvalidEntityType};
@@ -49,6 +56,9 @@ pub use queue::{
 };
 pub use record::{Content, Fields, Interval, Observed, Payload, Read, Record, Shape, SourcePayload};
 pub use registry::Registry;
+pub use renewal::{
+    Block, Credential, LocalRenewals, Outcome as RenewalOutcome, RenewalRule, RenewalState, Renewals, Turn,
+};
 pub use retry::{Decision, RetryPolicy};
 pub use run::{
     Checkpoint, NewRun, PageCommit, Run, RunFilter, RunLease, RunMode, RunStatus, RunType, SyncRun,

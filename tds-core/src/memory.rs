@@ -3,6 +3,7 @@
 //! It does everything that the traits promise, except that nothing survives the process. One lock guards
 //! all of it, so every call is one transaction.
 
+mod budget;
 mod event;
 mod inbox;
 mod item;
@@ -28,7 +29,7 @@ use tokio::sync::Notify;
 use self::state::State;
 use crate::{Clock, EntityType, Fields, Payload, RecordId, RecordKey};
 
-/// Inbox, queue, runs, schedules and mirror in memory. Clones share their contents.
+/// Inbox, queue, runs, schedules, budgets and mirror in memory. Clones share their contents.
 #[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,

@@ -19,6 +19,8 @@ pub struct Profile {
     pub detail_max_age: Option<Duration>,
     /// How many records one fetch can bring; workers hand over batches of this size.
     pub fetch_batch: usize,
+    /// How many of them one call to the source brings.
+    pub records_per_call: usize,
     /// A record that is not there may be one of this type instead (contacts: customer or vendor).
     pub sibling: Option<EntityType>,
     /// A full list shows every record, inactive ones too, so that a record missing from it may be gone.

@@ -91,6 +91,7 @@ impl Setup {
             needs_detail: false,
             detail_max_age: None,
             fetch_batch: 1,
+            records_per_call: 1,
             sibling: None,
             complete_list: false,
             documented: DOCUMENTED,

@@ -70,6 +70,7 @@ fn setup() -> Setup {
         needs_detail: false,
         detail_max_age: None,
         fetch_batch: 1,
+        records_per_call: 1,
         sibling: Some(SELLERS),
         complete_list: true,
         documented: Capability::UNKNOWN,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod actions;
+mod budget;
 mod database;
 mod embedded;
 mod ended;
@@ -28,6 +29,7 @@ mod schedule;
 mod session;
 mod settle;
 mod settle_sql;
+mod shared;
 mod store;
 
 #[cfg(feature = "testkit")]

@@ -69,6 +69,13 @@ WITH gone AS (DELETE FROM tds_queue_tally RETURNING entity_type, completed)
 INSERT INTO tds_queue_tally SELECT entity_type, sum(completed) FROM gone GROUP BY entity_type
 ";
 
+// Statistics of whole days.
+const CALLS: &str = "
+DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
+  SELECT account, day, lane, endpoint, result FROM tds_api_calls
+   WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
+";
+
 /// Deletes what ended longer ago than `age`. Answers how many items and events.
 pub(crate) async fn prune(
     database: &Database,
@@ -80,7 +87,7 @@ pub(crate) async fn prune(
         deleted += batches(database, DEAD, age, None).await?;
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
-    for statement in [ATTEMPTS, PAGES, RUNS] {
+    for statement in [ATTEMPTS, PAGES, RUNS, CALLS] {
         batches(database, statement, age, None).await?;
     }
     repeat(|| sqlx::query(TALLY).execute(database)).await?;

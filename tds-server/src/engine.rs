@@ -2,6 +2,7 @@
 
 mod error;
 mod prune;
+mod quota;
 mod schedules;
 mod storage;
 mod tasks;
@@ -13,7 +14,7 @@ use tds_core::{
     SyncRun, SystemClock, Worker, WorkerId, WorkerSettings,
 };
 use tds_postgres::{Database, PgMirror, PgStore};
-use tds_zoho::ZohoClient;
+use tds_zoho::{ZohoClient, ZohoConfig};
 use tokio::time::Duration;
 
 pub use self::{
@@ -48,6 +49,9 @@ pub struct Parts {
 /// Batches in work may go on so long after the signal; the whole process has ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// Giving permits back is a courtesy to other copies: it takes no longer than this.
+const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
+
 /// Store, registry, worker, bulk sync and scheduler, without HTTP.
 pub struct Engine {
     parts: Parts,
@@ -67,8 +71,8 @@ impl Engine {
     /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] where something does not answer.
     pub async fn build(config: &Config) -> Result<Self, BuildError> {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
+        zoho.validate()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let zoho = ZohoClient::new(zoho, Arc::clone(&clock))?;
         let storage = Storage::open_with(&config.database, config.ingest.settings()).await?;
         match Self::compose(config, zoho, clock, storage.clone_handles()).await {
             Ok(parts) => Ok(Self::assemble(config, parts, storage)),
@@ -81,12 +85,14 @@ impl Engine {
 
     async fn compose(
         config: &Config,
-        zoho: ZohoClient,
+        zoho: ZohoConfig,
         clock: Arc<dyn Clock>,
         (database, store): (Database, PgStore),
     ) -> Result<Parts, BuildError> {
         let report = database.migrate().await?;
         tracing::info!(database = database.target(), ?report, "the schema is up to date");
+        let zoho =
+            ZohoClient::shared(zoho, Arc::clone(&clock), Arc::new(store.clone()), Arc::new(store.clone()))?;
         let mirror = PgMirror::new(database.clone());
         let registry = registry(&zoho, &mirror, &clock);
         let schedules = schedules::specs(&config.schedules, &registry);
@@ -144,8 +150,11 @@ impl Engine {
         &self.parts
     }
 
-    /// Closes the store and the database, in this order. Stop the tasks first.
+    /// Gives permits for Zoho back, closes the store and the database, in this order. Stop the tasks first.
     pub async fn close(self) {
+        if tokio::time::timeout(GIVE_BACK_TIME, self.parts.zoho.close()).await.is_err() {
+            tracing::debug!("permits were not given back in time; they run out by themselves");
+        }
         self.storage.close().await;
     }
 }

@@ -3,6 +3,7 @@
 mod activity;
 mod app;
 mod auth;
+mod budget;
 mod dashboard;
 mod demo;
 mod engine;

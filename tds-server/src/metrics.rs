@@ -6,9 +6,14 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tds_core::Step;
 use time::OffsetDateTime;
 
-use crate::{activity::Snapshot, state::AppState};
+use crate::{
+    activity::Snapshot,
+    budget::{self, ApiBudget},
+    state::AppState,
+};
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
@@ -95,7 +100,16 @@ impl Metrics {
     /// All series in Prometheus' text form, the gauges brought up to date.
     pub(crate) async fn render(&self, state: &AppState) -> String {
         match state.activity.recent().await {
-            Ok(snapshot) => self.record(|| figures(&snapshot, state)),
+            Ok(snapshot) => {
+                self.record(|| figures(&snapshot));
+                let services = &state.services;
+                let now = services.clock.now();
+                if let Ok(budget) =
+                    budget::look(&services.zoho, &snapshot.stats, &services.registry, now).await
+                {
+                    self.record(|| budget_figures(&budget, now));
+                }
+            }
             Err(error) => {
                 tracing::warn!(error = %error.chain(), "the gauges show an older state");
             }
@@ -116,7 +130,7 @@ impl Metrics {
     }
 }
 
-fn figures(snapshot: &Snapshot, state: &AppState) {
+fn figures(snapshot: &Snapshot) {
     for (name, counts) in &snapshot.stats.by_entity {
         let entity = name.as_str().to_owned();
         let states = [
@@ -146,11 +160,32 @@ fn figures(snapshot: &Snapshot, state: &AppState) {
         gauge!("tds_webhook_last_received_timestamp_seconds", "entity" => entity)
             .set(timestamp(activity.last_received_at));
     }
-    let budget = state.services.zoho.budget();
+}
+
+fn budget_figures(budget: &ApiBudget, now: OffsetDateTime) {
     for (window, left) in [("minute", budget.minute_left), ("day", budget.day_left)] {
         if let Some(left) = left {
             gauge!("tds_source_budget_remaining", "window" => window).set(f64::from(left));
         }
+    }
+    for (window, limit) in [("minute", Some(budget.minute_limit)), ("day", budget.day_allowance)] {
+        if let Some(limit) = limit {
+            gauge!("tds_source_budget_limit", "window" => window).set(f64::from(limit));
+        }
+    }
+    for (lane, spent) in &budget.day_spent_by_lane {
+        gauge!("tds_source_calls_today", "lane" => lane.clone()).set(f64::from(*spent));
+    }
+    let steps = [Step::Normal, Step::BulkDeferred, Step::ChangesDeferred, Step::JournalOnly, Step::Spent];
+    for step in steps {
+        let now_so = f64::from(u8::from(step.as_str() == budget.step));
+        gauge!("tds_source_budget_step", "step" => step.as_str()).set(now_so);
+    }
+    gauge!("tds_source_paused").set(f64::from(u8::from(budget.paused_until.is_some())));
+    gauge!("tds_source_calls_per_applied_record").set(budget.calls_per_applied.unwrap_or(0.0));
+    gauge!("tds_source_backlog_calls").set(number(i64::try_from(budget.backlog_calls).unwrap_or(i64::MAX)));
+    if let Some(done) = budget.backlog_done_at {
+        gauge!("tds_source_backlog_seconds").set((done - now).as_seconds_f64().max(0.0));
     }
 }
 

@@ -38,6 +38,21 @@ pub(crate) struct Call {
     pub(crate) lane: Lane,
 }
 
+impl Call {
+    /// What is asked for, without the ids in it: `books /invoices/{id}`.
+    pub(crate) fn endpoint(&self) -> String {
+        let product = match self.api {
+            Api::Books => "books",
+            Api::Inventory => "inventory",
+        };
+        let known =
+            |segment: &&str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_lowercase());
+        let segments = self.path.split('/').filter(|segment| !segment.is_empty());
+        let shown = segments.map(|segment| if known(&segment) { segment } else { "{id}" });
+        shown.fold(format!("{product} "), |text, segment| format!("{text}/{segment}"))
+    }
+}
+
 /// An answer of Zoho with `code` 0.
 pub(crate) struct Answer {
     /// The whole JSON object, `code` and `message` included.

@@ -1,7 +1,10 @@
-//! The access token: one for all callers, minted ahead of its end, never more often than Zoho allows.
+//! The access token: one for all callers, minted ahead of its end, by one process at a time, never more often than
+//! Zoho allows.
 
 mod domain;
 mod mint;
+mod renew;
+mod seal;
 mod state;
 
 use std::{
@@ -11,15 +14,18 @@ use std::{
 
 use futures_util::FutureExt;
 use reqwest::Url;
-use secrecy::SecretString;
-use tds_core::{Error, Result};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use tds_core::{Error, Renewals, Result};
 use tokio::time::Instant;
 
 use crate::config::ZohoConfig;
-use mint::mint;
+use renew::renew;
+use seal::{Seal, hex};
 use state::{Flight, Next, State};
 
 pub(crate) use mint::MintFault;
+pub use seal::TokenKey;
 
 /// An access token. `Debug` shows only which one it is.
 pub(crate) struct Token {
@@ -62,12 +68,27 @@ pub(crate) struct Tokens {
 struct Inner {
     http: reqwest::Client,
     config: ZohoConfig,
+    renewals: Arc<dyn Renewals>,
+    /// The credentials, without telling anything of them.
+    name: String,
+    seal: Option<Seal>,
     state: Mutex<State>,
 }
 
 impl Tokens {
-    pub(crate) fn new(http: reqwest::Client, config: ZohoConfig) -> Self {
-        Self { inner: Arc::new(Inner { http, config, state: Mutex::default() }) }
+    /// No token yet.
+    ///
+    /// # Errors
+    /// Kind `Config` where the key cannot be used.
+    pub(crate) fn new(
+        http: reqwest::Client,
+        config: ZohoConfig,
+        renewals: Arc<dyn Renewals>,
+    ) -> Result<Self> {
+        let name = name(&config);
+        let owner = format!("{} {name}", config.organization_id);
+        let seal = config.token_key.as_ref().map(|key| Seal::new(key, &owner)).transpose()?;
+        Ok(Self { inner: Arc::new(Inner { http, config, renewals, name, seal, state: Mutex::default() }) })
     }
 
     /// The token to send. Callers that come during a refresh share its result, good or bad.
@@ -76,15 +97,9 @@ impl Tokens {
     /// `AuthPaused` when a person must renew the credentials, `Throttled` when no token may be minted now,
     /// `Transient` when the token server cannot be understood.
     pub(crate) async fn token(&self) -> Result<Arc<Token>> {
-        let (flight, spare) = match self.next()? {
-            Next::Use(token) => return Ok(token),
-            Next::Join(flight, spare) => (flight, spare),
-        };
-        match (flight.await, spare) {
-            (Ok(token), _) => Ok(token),
-            // The one at hand was to be renewed ahead of time: it still works.
-            (Err(_), Some(token)) => Ok(token),
-            (Err(fault), None) => Err(fault.error_after(fault.pause())),
+        match self.next()? {
+            Next::Use(token) => Ok(token),
+            Next::Join(flight) => flight.await.map_err(|fault| fault.error_after(fault.pause())),
         }
     }
 
@@ -104,16 +119,17 @@ impl Tokens {
 
     fn next(&self) -> Result<Next> {
         let mut state = self.lock();
-        state.next(Instant::now(), || self.start()).map_err(|(fault, wait)| blocked(&fault, wait))
+        state
+            .next(Instant::now(), |rejected| self.start(rejected))
+            .map_err(|(fault, wait)| blocked(&fault, wait))
     }
 
-    /// The mint goes on in a task of its own: a caller that gives up neither wastes nor repeats it.
-    fn start(&self) -> Flight {
+    /// The refresh goes on in a task of its own: a caller that gives up neither wastes nor repeats it.
+    fn start(&self, rejected: Option<u64>) -> Flight {
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
-            let minted = mint(&inner.http, &inner.config).await;
-            let mut state = inner.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.finish(minted, Instant::now())
+            let renewed = renew(&inner, rejected).await;
+            inner.lock().finish(renewed, Instant::now())
         });
         let result = task.map(|joined| {
             joined.unwrap_or_else(|_| Err(MintFault::Passing("the token refresh was broken off".to_owned())))
@@ -122,8 +138,29 @@ impl Tokens {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A name for the credentials: other ones have another ledger, and what blocks these does not block those.
+fn name(config: &ZohoConfig) -> String {
+    let mut digest = Sha256::new();
+    for part in [
+        config.accounts_url.as_str(),
+        &config.client_id,
+        config.client_secret.expose_secret(),
+        config.refresh_token.expose_secret(),
+    ] {
+        digest.update(part.as_bytes());
+        digest.update(b"\0");
+    }
+    format!("zoho {}", hex(&digest.finalize()[..12]))
 }
 
 /// Nothing was tried, because a try just failed: that is no attempt, whatever the fault was.

@@ -7,7 +7,9 @@ mod send;
 use std::{sync::Arc, time::Duration};
 
 use reqwest::redirect;
-use tds_core::{Clock, Error, ErrorKind, Lane, Result, Retry};
+use tds_core::{
+    CallBudget, Clock, Error, ErrorKind, Lane, LocalRenewals, Renewals, Result, Retry, Standing, Usage,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -16,7 +18,7 @@ use crate::{
     config::ZohoConfig,
     error::{Fault, throttled},
     health::Pulse,
-    limiter::{Budget, Hints, Limiter},
+    limiter::{Hints, Limiter, Quota},
     retry::{LONGEST_WAIT, Tries},
 };
 use access::Access;
@@ -47,16 +49,42 @@ impl std::fmt::Debug for ZohoClient {
 }
 
 impl ZohoClient {
-    /// A client; nothing is sent yet.
+    /// A client whose limits and tokens are its own: for a process that is alone. Nothing is sent yet.
     ///
     /// # Errors
     /// Kind `Config` when the configuration is wrong.
     pub fn new(config: ZohoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
+        let limiter = Limiter::alone(&config, &clock);
+        let renewals = Arc::new(LocalRenewals::new(&clock));
+        Self::with(config, clock, limiter, renewals)
+    }
+
+    /// A client that shares limits and mints with all processes of the same store, and the access token with those
+    /// that have the same key.
+    ///
+    /// # Errors
+    /// Kind `Config` when the configuration is wrong.
+    pub fn shared(
+        config: ZohoConfig,
+        clock: Arc<dyn Clock>,
+        budget: Arc<dyn CallBudget>,
+        renewals: Arc<dyn Renewals>,
+    ) -> Result<Self> {
+        let limiter = Limiter::shared(&config, budget);
+        Self::with(config, clock, limiter, renewals)
+    }
+
+    fn with(
+        config: ZohoConfig,
+        clock: Arc<dyn Clock>,
+        limiter: Limiter,
+        renewals: Arc<dyn Renewals>,
+    ) -> Result<Self> {
         config.validate()?;
         let http = http(&config)?;
         let inner = Inner {
-            tokens: Tokens::new(http.clone(), config.clone()),
-            limiter: Limiter::new(&config, Arc::clone(&clock)),
+            tokens: Tokens::new(http.clone(), config.clone(), renewals)?,
+            limiter,
             pulse: Pulse::default(),
             sender: Sender::new(http, &config, Arc::clone(&clock))?,
             access: Access::default(),
@@ -72,15 +100,60 @@ impl ZohoClient {
         &self.inner.config.organization_id
     }
 
+    /// Ceiling of calls in any 60 seconds.
+    #[must_use]
+    pub fn requests_per_minute(&self) -> u32 {
+        self.inner.config.requests_per_minute
+    }
+
     /// The clock that intervals are measured on.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.inner.clock
     }
 
-    /// What is left to spend this minute and today.
-    #[must_use]
-    pub fn budget(&self) -> Budget {
-        self.inner.limiter.budget()
+    /// How the organization's limits stand, for all processes that share them.
+    ///
+    /// # Errors
+    /// The store that keeps them did not answer.
+    pub async fn standing(&self) -> Result<Standing> {
+        self.inner.limiter.standing().await
+    }
+
+    /// The calls of today (UTC), of all processes.
+    ///
+    /// # Errors
+    /// The store that keeps them did not answer.
+    pub async fn usage(&self) -> Result<Usage> {
+        self.inner.limiter.usage().await
+    }
+
+    /// Asks Zoho how much of the day's quota is left for all programs of the organization. The address is not
+    /// documented: where it does not exist, nothing changes.
+    ///
+    /// # Errors
+    /// Those of any call; kind `Protocol` where the answer has another form.
+    pub async fn refresh_quota(&self) -> Result<()> {
+        let path = "/apiusage".to_owned();
+        let call = Call { api: Api::Inventory, path, query: Vec::new(), lane: Lane::Incremental };
+        let answer = self.get(call).await?;
+        let number = |key: &str| {
+            let data = answer.body.get("data")?.as_object()?;
+            data.get(key)?.as_u64().and_then(|number| u32::try_from(number).ok())
+        };
+        let (Some(limit), Some(remaining)) = (number("maximum_api_count"), number("remaining_api_count"))
+        else {
+            let retry = Retry::Permanent;
+            return Err(Error::new(ErrorKind::Protocol, retry, "Zoho does not tell how many calls are left"));
+        };
+        if limit > 0 && remaining <= limit {
+            self.inner.limiter.quota(Quota { limit, remaining, reset: None });
+        }
+        Ok(())
+    }
+
+    /// Gives permits and places back to the other processes. Call it when nothing more will be asked.
+    pub async fn close(&self) {
+        self.inner.limiter.close().await;
     }
 
     /// Asks Zoho. Faults that pass are tried up to three times within seconds, every try with its own permit.
@@ -100,7 +173,10 @@ impl ZohoClient {
             let permit = inner.limiter.acquire(call.lane).await?;
             let token = inner.tokens.token().await?;
             let issued_at = permit.issued_at();
+            // The token took its time: the permit is given back, and another one is asked for.
+            let Some(permit) = permit.start() else { continue };
             let Sent { outcome, hints } = inner.sender.send(permit, &token, &call).await;
+            inner.limiter.count(&call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
             let fault = match outcome {
                 Ok(answer) => {
                     inner.succeeded(&call, issued_at, &hints);
@@ -111,7 +187,7 @@ impl ZohoClient {
             tracing::debug!(lane = ?call.lane, path = call.path, ?fault, "Zoho call failed");
             match fault {
                 Fault::Limit(limit, words) => {
-                    let pause = inner.limiter.refused(limit, issued_at, &hints);
+                    let pause = inner.limiter.refused(limit, call.lane, issued_at, &hints).await;
                     if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
                         return Err(throttled(limit, &words, pause));
                     }

@@ -8,6 +8,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tds_core::{Error, ErrorKind, Result, Retry};
 
+use crate::auth::TokenKey;
 pub use data_center::{DataCenter, InvalidDataCenter};
 
 /// How to reach Zoho, as whom, and how often. `Debug` shows no secret.
@@ -33,6 +34,8 @@ pub struct ZohoConfig {
     pub max_concurrency: usize,
     /// `ZOHO_DAILY_LIMIT`: calls a day of the organization's plan; 80 % of them are for this program.
     pub daily_limit: Option<u32>,
+    /// `ENCRYPTION_KEY`: what the access token is sealed with before it is shared; `None`: it is not shared.
+    pub token_key: Option<TokenKey>,
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
     /// How long one try may take, from the connection to the last byte of the body.
@@ -62,6 +65,7 @@ impl ZohoConfig {
             requests_per_minute: 100,
             max_concurrency: 5,
             daily_limit: None,
+            token_key: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             max_body_bytes: 32 * 1024 * 1024,

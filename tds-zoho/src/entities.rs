@@ -119,6 +119,7 @@ impl Descriptor {
             needs_detail: self.needs_detail,
             detail_max_age: self.detail_max_age,
             fetch_batch,
+            records_per_call: if matches!(self.detail, Detail::Items) { 100 } else { 1 },
             sibling: self.sibling.clone(),
             complete_list: true,
             documented: self.list.changes,

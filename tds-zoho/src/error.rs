@@ -9,17 +9,9 @@ use tds_core::{Error, ErrorKind, Retry};
 
 pub(crate) use body::in_one_line;
 use body::{Envelope, open};
-
-/// Which of Zoho's limits was met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// Calls a minute, or a 429 that says no more (codes 43 and 44, unknown codes, no JSON).
-    Minute,
-    /// Calls a day (code 45).
-    Day,
-    /// Calls in flight (code 1070).
-    Concurrency,
-}
+/// Which of Zoho's limits was met: calls a minute, or a 429 that says no more (codes 43 and 44, unknown codes, no
+/// JSON); calls a day (code 45); calls in flight (code 1070).
+pub(crate) use tds_core::CallLimit as Limit;
 
 /// A failure in Zoho's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +60,22 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// The name of its kind in the statistics.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::Token(_) => "token",
+            Self::Limit(Limit::Minute, _) => "limit_minute",
+            Self::Limit(Limit::Day, _) => "limit_day",
+            Self::Limit(Limit::Concurrency, _) => "limit_concurrency",
+            Self::Server(_) => "server",
+            Self::Protocol(_) => "protocol",
+            Self::Unreachable(_) => "unreachable",
+            Self::Refused(_) => "refused",
+            Self::WrongAddress(_) => "wrong_address",
+        }
+    }
+
     /// True where the same call may work within seconds.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_))

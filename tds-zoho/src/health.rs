@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use tds_core::Lane;
 use time::OffsetDateTime;
 
 use crate::{auth::MintFault, client::ZohoClient};
@@ -47,16 +48,18 @@ pub enum ZohoState {
 }
 
 impl ZohoClient {
-    /// How Zoho is doing, from what was seen last.
-    #[must_use]
-    pub fn health(&self) -> ZohoHealth {
+    /// How Zoho is doing, from what was seen last by this process and what all processes share.
+    pub async fn health(&self) -> ZohoHealth {
         let inner = &*self.inner;
         let trouble = inner.tokens.trouble();
         let token_wait = trouble.as_ref().and_then(|(fault, wait)| match fault {
             MintFault::TooMany(_) => Some(*wait),
             _ => None,
         });
-        let wait = inner.limiter.paused_for().max(token_wait).filter(|wait| !wait.is_zero());
+        // Where the store does not answer, it says so in an entry of its own.
+        let standing = inner.limiter.standing().await.unwrap_or_default();
+        let refused = standing.refused[Lane::Outbound].or(standing.refused[Lane::Incremental]);
+        let wait = refused.map(|refusal| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());
         let paused_until = wait.map(|wait| later(inner.clock.now(), wait));
         let seen = inner.pulse.lock().clone();
         let state = match (trouble, paused_until, seen) {

@@ -17,9 +17,9 @@ mod source;
 pub mod testkit;
 pub mod webhook;
 
+pub use auth::TokenKey;
 pub use client::ZohoClient;
 pub use config::{DataCenter, InvalidDataCenter, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
 pub use health::{ZohoHealth, ZohoState};
-pub use limiter::Budget;
 pub use source::{ZohoSource, sources};

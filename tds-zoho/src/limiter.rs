@@ -1,52 +1,33 @@
-//! All limits of the organization: a call is sent with a [`Permit`], and only this module makes them.
+//! All limits of the organization: a call is sent with a started permit, and only the desk gives permits.
 
-mod ledger;
-mod line;
 mod pace;
-mod pause;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+use std::{sync::Arc, time::Duration};
+
+use tds_core::{
+    CallBudget, CallCount, Clock, Denied, Desk, Error, ErrorKind, Heard, Lane, Limits, LocalBudget, Permit,
+    Refusal, Result, Retry, Standing, Usage,
 };
-
-use serde::Serialize;
-use tds_core::{Clock, Error, Lane, Result};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::{
+    answer::Call,
     config::ZohoConfig,
     error::{Limit, throttled},
     jitter::chance,
-    retry::LONGEST_WAIT,
 };
 
-use ledger::Ledger;
-pub(crate) use ledger::Quota;
-use line::{Line, Slot};
 use pace::Pace;
-use pause::{Pauses, Wish};
 
-/// What is left to spend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Budget {
-    /// Calls that the current window of 60 seconds has left; 0 during a pause.
-    pub minute_left: Option<u32>,
-    /// Calls left today for this program; `None`: neither a limit is configured nor did Zoho state one.
-    pub day_left: Option<u32>,
-}
-
-/// The right to send one call now. A place among the calls in flight is taken until it is dropped.
-pub(crate) struct Permit {
-    issued_at: Instant,
-    _slot: Slot,
-}
-
-impl Permit {
-    /// When the call was let go.
-    pub(crate) fn issued_at(&self) -> Instant {
-        self.issued_at
-    }
+/// The quota of the day, as Zoho states it in the headers of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Quota {
+    /// Calls that the period has.
+    pub(crate) limit: u32,
+    /// Calls that are left of it, for all programs of the organization.
+    pub(crate) remaining: u32,
+    /// When it begins anew; `None`: with the day.
+    pub(crate) reset: Option<Duration>,
 }
 
 /// What Zoho said about limits in the headers of an answer.
@@ -60,103 +41,118 @@ pub(crate) struct Hints {
     pub(crate) reset: Option<Duration>,
 }
 
-/// The limits of one organization in this process.
+/// The limits of one organization.
 pub(crate) struct Limiter {
-    line: Arc<Line>,
-    ledger: Mutex<Ledger>,
-    pauses: Mutex<Pauses>,
-    clock: Arc<dyn Clock>,
+    desk: Desk,
 }
 
 impl Limiter {
-    pub(crate) fn new(config: &ZohoConfig, clock: Arc<dyn Clock>) -> Self {
-        let pace = Pace::new(config.requests_per_minute, config.max_concurrency);
+    /// Limits that all processes share.
+    pub(crate) fn shared(config: &ZohoConfig, budget: Arc<dyn CallBudget>) -> Self {
         Self {
-            line: Arc::new(Line::new(pace, config.max_concurrency)),
-            ledger: Mutex::new(Ledger::new(config.daily_limit)),
-            pauses: Mutex::new(Pauses::default()),
-            clock,
+            desk: Desk::new(budget, account(config), limits(config, Some(config.requests_per_minute)), None),
         }
+    }
+
+    /// Limits of this process alone: the minute is governor's.
+    pub(crate) fn alone(config: &ZohoConfig, clock: &Arc<dyn Clock>) -> Self {
+        let budget = Arc::new(LocalBudget::new(clock));
+        let pace = Box::new(Pace::new(config.requests_per_minute, config.max_concurrency));
+        Self { desk: Desk::new(budget, account(config), limits(config, None), Some(pace)) }
     }
 
     /// Waits for the right to send one call. Pauses up to two seconds are waited for.
     ///
     /// # Errors
-    /// `Throttled` during a longer pause, or when the day's budget of the lane is spent.
+    /// `Throttled` during a longer pause, when the day's budget of the lane is spent, or while the budget cannot
+    /// be asked.
     pub(crate) async fn acquire(&self, lane: Lane) -> Result<Permit> {
-        loop {
-            self.wait_for_pause(lane).await?;
-            if let Some(wait) = lock(&self.ledger).refuses(lane, self.clock.now()) {
-                return Err(day_is_spent(wait));
-            }
-            // Sent away: a pause began.
-            let Some(slot) = self.line.enter(lane).await else { continue };
-            if self.blocked(lane).is_some() {
-                continue;
-            }
-            lock(&self.ledger).take(lane, self.clock.now()).map_err(day_is_spent)?;
-            return Ok(Permit { issued_at: Instant::now(), _slot: slot });
-        }
+        self.desk.enter(lane).await.map_err(|denied| match denied {
+            Denied::Refused(refusal) => refused(&refusal),
+            Denied::Unknown(error) => unknown(&error),
+        })
     }
 
     /// Notes an answer that was no refusal.
     pub(crate) fn went_well(&self, issued_at: Instant, hints: &Hints) {
         self.correct(hints);
-        lock(&self.pauses).went_well(issued_at);
-        self.line.widen();
+        self.desk.hear(Heard::LetIn { issued: issued_at.elapsed() });
     }
 
     /// Notes a refusal. How long everybody pauses now.
-    pub(crate) fn refused(&self, limit: Limit, issued_at: Instant, hints: &Hints) -> Duration {
+    pub(crate) async fn refused(
+        &self,
+        limit: Limit,
+        lane: Lane,
+        issued_at: Instant,
+        hints: &Hints,
+    ) -> Duration {
         self.correct(hints);
-        if limit == Limit::Concurrency {
-            self.line.narrow();
-        }
-        let wish = Wish { retry_after: hints.retry_after, reset: hints.reset };
-        let pause = lock(&self.pauses).refused(limit, issued_at, Instant::now(), wish, chance());
+        let (retry_after, reset) = (hints.retry_after, hints.reset);
+        let heard =
+            Heard::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
+        let pause = self.desk.refused(heard, lane).await.unwrap_or(Duration::from_secs(1));
         tracing::warn!(?limit, seconds = pause.as_secs(), "Zoho refused a call: the organization pauses");
-        self.line.clear();
         pause
     }
 
+    /// Notes what Zoho says of the day.
+    pub(crate) fn quota(&self, quota: Quota) {
+        let Quota { limit, remaining, reset } = quota;
+        self.desk.hear(Heard::Quota { limit, remaining, reset, age: Duration::ZERO });
+    }
+
+    /// Gives back what is not needed any more.
+    pub(crate) async fn close(&self) {
+        self.desk.close().await;
+    }
+
+    /// Adds a call to the statistics.
+    pub(crate) fn count(&self, call: &Call, result: &str) {
+        let (lane, endpoint) = (call.lane, call.endpoint());
+        self.desk.count(CallCount { lane, endpoint, result: result.to_owned(), calls: 1 });
+    }
+
     /// What is left.
-    pub(crate) fn budget(&self) -> Budget {
-        let paused = self.blocked(Lane::Outbound).is_some();
-        let minute_left = if paused { 0 } else { self.line.minute_left() };
-        Budget { minute_left: Some(minute_left), day_left: lock(&self.ledger).left(self.clock.now()) }
+    pub(crate) async fn standing(&self) -> Result<Standing> {
+        self.desk.standing().await
     }
 
-    /// How long at least one lane must wait for a pause or for tomorrow.
-    pub(crate) fn paused_for(&self) -> Option<Duration> {
-        let pause = self.blocked(Lane::Outbound).map(|(_, wait)| wait);
-        pause.or_else(|| lock(&self.ledger).refuses(Lane::Verify, self.clock.now()))
-    }
-
-    async fn wait_for_pause(&self, lane: Lane) -> Result<()> {
-        while let Some((limit, wait)) = self.blocked(lane) {
-            if wait > LONGEST_WAIT {
-                return Err(throttled(limit, &"Zoho asked for a pause", wait));
-            }
-            sleep(wait).await;
-        }
-        Ok(())
-    }
-
-    fn blocked(&self, lane: Lane) -> Option<(Limit, Duration)> {
-        lock(&self.pauses).blocks(lane, Instant::now())
+    /// The calls of today.
+    pub(crate) async fn usage(&self) -> Result<Usage> {
+        self.desk.usage().await
     }
 
     fn correct(&self, hints: &Hints) {
         if let Some(quota) = hints.quota {
-            lock(&self.ledger).correct(quota, self.clock.now());
+            self.quota(quota);
         }
     }
 }
 
-fn day_is_spent(wait: Duration) -> Error {
-    throttled(Limit::Day, &"the day's calls are spent, but for a reserve", wait)
+fn account(config: &ZohoConfig) -> String {
+    format!("zoho {}", config.organization_id)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn limits(config: &ZohoConfig, per_minute: Option<u32>) -> Limits {
+    Limits {
+        per_minute,
+        concurrent: u32::try_from(config.max_concurrency).unwrap_or(u32::MAX),
+        per_day: config.daily_limit,
+        call_time: config.request_timeout,
+    }
+}
+
+fn refused(refusal: &Refusal) -> Error {
+    let words = match (refusal.limit, refusal.paused) {
+        (Limit::Day, false) => "the day's calls are spent, but for a reserve",
+        _ => "Zoho asked for a pause",
+    };
+    throttled(refusal.limit, &words, refusal.wait)
+}
+
+/// Nothing was tried: that is no attempt, whatever keeps the budget from being asked.
+fn unknown(error: &Error) -> Error {
+    let retry = Retry::Throttled { retry_after: Duration::from_secs(5) };
+    Error::new(ErrorKind::Unavailable, retry, format!("no call is made without a permit: {}", error.chain()))
 }

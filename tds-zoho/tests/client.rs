@@ -39,12 +39,12 @@ async fn list(source: &Arc<dyn Source>, lane: Lane) -> Option<Error> {
 async fn good_credentials_are_reported_and_cost_one_token() {
     let zoho = FakeZoho::start().await;
     let client = client(config(&zoho));
-    assert_eq!(client.health().state, ZohoState::Unknown);
+    assert_eq!(client.health().await.state, ZohoState::Unknown);
     let report = client.check_credentials().await.expect("report");
     assert_eq!(report.organization.id, zoho.credentials().organization_id);
     assert!(!report.organization.currency.is_empty());
     client.check_credentials().await.expect("report");
-    assert_eq!((zoho.mints(), client.health().state), (1, ZohoState::Ok));
+    assert_eq!((zoho.mints(), client.health().await.state), (1, ZohoState::Ok));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Stores that are broken on purpose: each fails the case that says so, and no topic that it does not touch.
 
+mod budget;
 mod inbox;
 mod mirror;
 mod queue;
@@ -49,6 +50,12 @@ const WORK: &[&str] = &["inbox", "queue", "settle", "operator", "run", "sweep"];
 #[test]
 fn an_intact_store_fails_nothing() {
     check(|_, _| {}, &[], &[]);
+}
+
+#[test]
+fn a_budget_that_forgets_calls_is_noticed() {
+    let right = [("budget", "a_permit_that_was_given_back_makes_room_and_one_whose_call_ended_does_not")];
+    check(budget::forgets_calls, &right, &["budget"]);
 }
 
 #[test]
@@ -108,7 +115,7 @@ fn a_ledger_that_drops_a_page_is_noticed() {
 #[test]
 fn a_ledger_that_forgets_its_checkpoint_is_noticed() {
     let right = [("run", "a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page")];
-    check(runs::forgets_checkpoints, &right, &["run", "sweep"]);
+    check(runs::forgets_checkpoints, &right, &["lists", "run", "sweep"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! cannot be told apart. The first step after which they can is printed, with the shortest history that leads there.
 
 mod operation;
+mod picture;
 mod side;
 
 use proptest::{

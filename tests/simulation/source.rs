@@ -46,6 +46,7 @@ impl SimSource {
             needs_detail: kind.needs_detail,
             detail_max_age: kind.detail_max_age,
             fetch_batch: kind.fetch_batch,
+            records_per_call: kind.fetch_batch,
             sibling: kind.sibling.map(|sibling| KINDS[sibling].schema.entity.clone()),
             complete_list: true,
             documented: kind.documented,

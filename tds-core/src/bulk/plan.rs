@@ -93,6 +93,7 @@ mod tests {
             needs_detail,
             detail_max_age,
             fetch_batch: 1,
+            records_per_call: 1,
             sibling: None,
             complete_list: true,
             documented: crate::Capability::UNKNOWN,

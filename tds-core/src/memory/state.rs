@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::Row;
 use crate::{
-    AttemptView, Cause, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId, ItemStatus, Lane,
-    LeaseToken, ListFacts, NewRun, Outcome, RecordId, RecordKey, RunId, RunStatus, RunType, SyncState, Work,
-    WorkerId,
+    AttemptView, BudgetState, CallCount, Cause, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId,
+    ItemStatus, Lane, LeaseToken, ListFacts, NewRun, Outcome, RecordId, RecordKey, RenewalState, RunId,
+    RunStatus, RunType, SyncState, Work, WorkerId,
 };
 
 /// Everything.
@@ -41,6 +41,10 @@ pub(super) struct State {
     pub(super) children: HashMap<(String, RecordId), Vec<Fields>>,
     /// Records whose writes fail, for tests.
     pub(super) refused: HashSet<RecordKey>,
+    pub(super) budgets: HashMap<String, BudgetState>,
+    /// Calls by account and day.
+    pub(super) calls: HashMap<(String, Date), Vec<CallCount>>,
+    pub(super) renewals: HashMap<String, RenewalState>,
 }
 
 impl State {
@@ -48,6 +52,15 @@ impl State {
     pub(super) fn next_id(&mut self) -> i64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Items that changed the target since then.
+    pub(super) fn applied_since(&self, since: OffsetDateTime) -> u64 {
+        let changed = |item: &&Item| {
+            matches!(item.outcome, Some(Outcome::Applied | Outcome::Deleted))
+                && item.ended_at.is_some_and(|at| at >= since)
+        };
+        u64::try_from(self.items.values().filter(changed).count()).unwrap_or(u64::MAX)
     }
 
     /// A token greater than every one before.

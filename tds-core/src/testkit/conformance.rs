@@ -4,12 +4,14 @@
 //! case's name is a sentence of the documentation of the traits. Cases use the traits only; where something
 //! may become visible a moment later, they look again until a deadline.
 
+pub mod budget;
 mod harness;
 pub mod inbox;
 pub mod lists;
 pub mod mirror;
 pub mod operator;
 pub mod queue;
+pub mod renewal;
 pub mod run;
 pub mod schedule;
 pub mod settle;

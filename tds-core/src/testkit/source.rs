@@ -54,6 +54,7 @@ impl ScriptedSource {
             needs_detail: false,
             detail_max_age: None,
             fetch_batch: 10,
+            records_per_call: 10,
             sibling: None,
             complete_list: true,
             documented: Capability::UNKNOWN,

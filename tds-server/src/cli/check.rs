@@ -22,7 +22,7 @@ use crate::{
 /// What is to be looked at.
 #[derive(Args)]
 #[command(after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
-    It reads the settings as serve does and changes nothing.")]
+    It reads the settings as serve does and changes nothing; it asks Zoho twice.")]
 pub(crate) struct CheckArgs {
     /// Print a JSON document
     #[arg(long)]
@@ -140,7 +140,7 @@ async fn look(lookup: &Lookup) -> Vec<Finding> {
         }
     };
     let Some(mut config) = config else {
-        let names = ["database", "schema", "zoho", "webhook secret", "clock"];
+        let names = ["database", "schema", "zoho", "budget", "webhook secret", "clock"];
         findings.extend(names.map(|name| Finding::skipped(name, "the configuration is not usable")));
         return findings;
     };
@@ -148,8 +148,12 @@ async fn look(lookup: &Lookup) -> Vec<Finding> {
         config.log.filter = "error".to_owned();
     }
     telemetry::init(&config.log);
-    findings.extend(items::database(&config).await);
-    findings.push(items::zoho(&config).await);
+    let (database, storage) = items::database(&config).await;
+    findings.extend(database);
+    findings.extend(items::zoho(&config, storage.as_ref()).await);
     findings.push(items::webhooks(&config));
+    if let Some(storage) = storage {
+        storage.close().await;
+    }
     findings
 }

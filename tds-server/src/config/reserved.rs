@@ -3,17 +3,11 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use secrecy::{ExposeSecret, SecretString};
-
 use super::lookup::Reader;
 
 /// Checked, not yet used.
 #[derive(Clone, Debug)]
 pub struct ReservedConfig {
-    /// `ENCRYPTION_KEY` (or `…_FILE`): 32 bytes, base64. In this version the access token stays in the
-    /// memory of each process, whether this is set or not.
-    pub encryption_key: Option<SecretString>,
     /// `ZOHO_UNIQUE_FIELD`, default `cf_tds_id`. This version creates no records in Zoho.
     pub unique_field: String,
     /// `TDS_VERIFY_EVERY`, default `24h`. This version verifies nothing by itself.
@@ -27,7 +21,6 @@ impl ReservedConfig {
         });
         let accepted = "the API name of a custom field, such as cf_tds_id";
         Self {
-            encryption_key: encryption_key(reader),
             unique_field: reader.parse("ZOHO_UNIQUE_FIELD", "cf_tds_id".to_owned(), accepted, |text| {
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
                 text.bytes().all(plain).then(|| text.to_owned())
@@ -35,15 +28,4 @@ impl ReservedConfig {
             verify_every: reader.duration_or_off("TDS_VERIFY_EVERY", Duration::from_secs(86_400)),
         }
     }
-}
-
-fn encryption_key(reader: &mut Reader<'_>) -> Option<SecretString> {
-    let key = reader.secret("ENCRYPTION_KEY")?;
-    let found = match STANDARD.decode(key.expose_secret()) {
-        Ok(bytes) if bytes.len() == 32 => return Some(key),
-        Ok(bytes) => format!("{} bytes", bytes.len()),
-        Err(_) => "a value that is not base64".to_owned(),
-    };
-    reader.error("ENCRYPTION_KEY", found, "32 bytes, base64, such as `openssl rand -base64 32` prints");
-    None
 }

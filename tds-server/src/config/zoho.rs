@@ -1,7 +1,8 @@
 //! How Zoho is reached. The struct itself is the adapter's: [`tds_zoho::ZohoConfig`].
 
 use reqwest::Url;
-use tds_zoho::{DataCenter, ZohoConfig};
+use secrecy::ExposeSecret;
+use tds_zoho::{DataCenter, TokenKey, ZohoConfig};
 
 use super::lookup::Reader;
 
@@ -10,6 +11,7 @@ const SECRETS: [&str; 2] = ["ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"];
 
 /// `None` where nothing is set and nothing is needed.
 pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> {
+    let token_key = token_key(reader);
     let client_id = reader.text("ZOHO_CLIENT_ID");
     let [client_secret, refresh_token] = SECRETS.map(|variable| reader.secret(variable));
     let organization_id = organization_id(reader);
@@ -36,7 +38,19 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
     config.daily_limit = reader.parse("ZOHO_DAILY_LIMIT", None, "a whole number above 0", |text| {
         text.parse().ok().filter(|limit: &u32| *limit > 0).map(Some)
     });
+    config.token_key = token_key;
     Some(config).filter(|config| needed || config.validate().is_ok())
+}
+
+/// `ENCRYPTION_KEY` (or `…_FILE`): what the access token is sealed with, where all copies of TDS find it.
+fn token_key(reader: &mut Reader<'_>) -> Option<TokenKey> {
+    let text = reader.secret("ENCRYPTION_KEY")?;
+    let key = TokenKey::from_base64(text.expose_secret());
+    if key.is_none() {
+        let accepted = "32 bytes, base64, such as `openssl rand -base64 32` prints";
+        reader.error("ENCRYPTION_KEY", "a value that is something else", accepted);
+    }
+    key
 }
 
 /// The value; where a command needs it and it is not there, an error.

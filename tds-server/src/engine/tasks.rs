@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tds_core::{QueueOperator, ShutdownTrigger};
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{Engine, prune};
+use super::{Engine, prune, quota};
 use crate::supervise::Supervisor;
 
 /// Tasks end within this after the signal, or are cut off: each has shorter limits of its own, but for a
@@ -85,6 +85,11 @@ impl Engine {
                 let scheduler = Arc::clone(&scheduler);
                 async move { scheduler.run(shutdown).await }
             }));
+            let zoho = self.parts.zoho.clone();
+            handles.push(
+                supervisor
+                    .spawn("quota", shutdown.clone(), move |shutdown| quota::run(zoho.clone(), shutdown)),
+            );
         }
         if tasks.prune && works {
             let queue: Arc<dyn QueueOperator> = Arc::new(self.parts.store.clone());

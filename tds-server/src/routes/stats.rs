@@ -6,7 +6,13 @@ use axum::{Json, extract::State};
 use serde::Serialize;
 use tds_core::{EntityType, QueueStats};
 
-use crate::{activity::EntityActivity, openapi::schemas, problem::Problem, state::AppState};
+use crate::{
+    activity::EntityActivity,
+    budget::{self, ApiBudget},
+    openapi::schemas,
+    problem::Problem,
+    state::AppState,
+};
 
 /// The answer of `GET /api/zoho/sync/stats`.
 #[derive(Serialize)]
@@ -17,22 +23,13 @@ pub(crate) struct Stats {
     activity: BTreeMap<EntityType, EntityActivity>,
 }
 
-#[derive(Serialize)]
-struct ApiBudget {
-    minute_left: Option<u32>,
-    day_left: Option<u32>,
-}
-
 /// Counts and delays of the queue, by entity type
 #[utoipa::path(get, path = "/api/zoho/sync/stats", tag = "sync", security(("bearer" = [])), responses(
     (status = 200, description = "counts of this moment, delays of the last 24 hours", body = schemas::Stats),
     (status = 401, response = schemas::Unauthorized),
 ))]
 pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<Stats>, Problem> {
-    let budget = state.services.zoho.budget();
-    Ok(Json(Stats {
-        queue: state.activity.stats().await?,
-        api_budget: ApiBudget { minute_left: budget.minute_left, day_left: budget.day_left },
-        activity: state.activity.recent().await?.entities.clone(),
-    }))
+    let (queue, services) = (state.activity.stats().await?, &state.services);
+    let api_budget = budget::look(&services.zoho, &queue, &services.registry, services.clock.now()).await?;
+    Ok(Json(Stats { queue, api_budget, activity: state.activity.recent().await?.entities.clone() }))
 }

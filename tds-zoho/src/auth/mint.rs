@@ -13,7 +13,7 @@ use crate::{client::transport_fault, config::ZohoConfig, error::in_one_line};
 /// A token answer has some hundred bytes.
 const MOST_BYTES: usize = 64 * 1024;
 /// Many may wait for a mint: it has less time than a call.
-const TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 /// Zoho's tokens live an hour.
 const LIFE: Duration = Duration::from_secs(3600);
 
@@ -106,14 +106,9 @@ pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<
         }
         body.extend_from_slice(&chunk);
     }
-    let minted = read(status, &body, config);
-    match &minted {
-        Ok(minted) => tracing::info!(seconds = minted.expires_in.as_secs(), "new access token"),
-        Err(fault) => {
-            tracing::warn!(reason = fault.reason(), what_to_do = fault.what_to_do(), "no access token")
-        }
-    }
-    minted
+    let minted = read(status, &body, config)?;
+    tracing::info!(seconds = minted.expires_in.as_secs(), "new access token");
+    Ok(minted)
 }
 
 /// A token in the answer is a success and everything else is none, whatever the HTTP status: Zoho answers

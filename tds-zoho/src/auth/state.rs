@@ -1,135 +1,105 @@
-//! What is known of the token, and when the next may be minted.
+//! What this process knows of the token.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{BoxFuture, Shared};
 use tokio::time::Instant;
 
-use super::{MintFault, Token, mint::Minted};
-use crate::jitter::{chance, up_to};
+use super::{MintFault, Token, renew::Renewed};
 
-/// Zoho creates this many tokens in [`WINDOW`]; then it blocks.
-const MOST_MINTS: usize = 10;
-/// See [`MOST_MINTS`]. Mints count from their end, which is no earlier than Zoho counts them.
-const WINDOW: Duration = Duration::from_secs(600);
-/// A token is renewed this long before its end, or a tenth of its life where that is less.
-const AHEAD: Duration = Duration::from_secs(300);
-
-/// A mint on its way.
+/// A refresh on its way.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<Arc<Token>, MintFault>>>;
 
 /// What a caller does next.
 pub(super) enum Next {
     /// Use this one.
     Use(Arc<Token>),
-    /// Wait for the mint; the token at hand, if one still works, is for the case that it fails.
-    Join(Flight, Option<Arc<Token>>),
+    /// Wait for the refresh.
+    Join(Flight),
 }
 
 #[derive(Default)]
 pub(super) struct State {
     token: Option<Arc<Token>>,
+    /// The number of the last token that Zoho did not accept.
+    rejected: Option<u64>,
     flight: Option<Flight>,
-    mints: VecDeque<Instant>,
     block: Option<(MintFault, Instant)>,
     failures: u32,
-    minted: u64,
 }
 
 impl State {
-    /// Decides; `start` sends a mint on its way. The error says why none may start, and for how long.
+    /// Decides; `start` sends a refresh on its way. The error says why none may start, and for how long.
     pub(super) fn next(
         &mut self,
         now: Instant,
-        start: impl FnOnce() -> Flight,
+        start: impl FnOnce(Option<u64>) -> Flight,
     ) -> Result<Next, (MintFault, Duration)> {
         let token = self.token.clone().filter(|token| token.expires_at > now);
         if let Some(fresh) = token.clone().filter(|token| token.refresh_at > now) {
             return Ok(Next::Use(fresh));
         }
+        // One that is to be renewed ahead of time still works: nobody waits for its successor.
+        let join = |flight| token.clone().map_or(Next::Join(flight), Next::Use);
         if let Some(flight) = self.flight.clone().filter(|flight| flight.peek().is_none()) {
-            return Ok(Next::Join(flight, token));
+            return Ok(join(flight));
         }
-        if let Some(refusal) = self.refusal(now) {
-            return token.map(Next::Use).ok_or(refusal);
+        if let Some((fault, until)) = self.block.clone().filter(|(_, until)| *until > now) {
+            return token.map(Next::Use).ok_or((fault, until - now));
         }
-        let flight = start();
+        let flight = start(self.rejected);
         self.flight = Some(flight.clone());
-        Ok(Next::Join(flight, token))
+        Ok(join(flight))
     }
 
-    /// Takes the result of a mint.
-    pub(super) fn finish(
-        &mut self,
-        minted: Result<Minted, MintFault>,
-        now: Instant,
-    ) -> Result<Arc<Token>, MintFault> {
+    /// Takes the result of a refresh.
+    pub(super) fn finish(&mut self, renewed: Renewed, now: Instant) -> Result<Arc<Token>, MintFault> {
         self.flight = None;
-        self.mints.push_back(now);
-        match minted {
-            Ok(minted) => {
-                self.failures = 0;
-                self.block = None;
-                self.minted += 1;
-                let token = Arc::new(token(minted, self.minted, now));
+        match renewed {
+            Renewed::Token(token) => {
+                (self.failures, self.block) = (0, None);
                 self.token = Some(Arc::clone(&token));
                 Ok(token)
             }
-            Err(fault) => {
+            Renewed::Failed(fault, pause) => {
                 self.failures = self.failures.saturating_add(1);
-                let pause = match fault {
-                    MintFault::Passing(_) => backoff(self.failures, chance()),
-                    _ => fault.pause(),
-                };
+                let news = self.block.as_ref().is_none_or(|(before, _)| *before != fault);
+                if news && matches!(fault, MintFault::Refused { .. }) {
+                    tracing::error!(
+                        reason = fault.reason(),
+                        what_to_do = fault.what_to_do(),
+                        "Zoho refuses the credentials"
+                    );
+                } else if news {
+                    tracing::warn!(
+                        reason = fault.reason(),
+                        what_to_do = fault.what_to_do(),
+                        "no access token"
+                    );
+                }
                 self.block = Some((fault.clone(), now + pause));
                 Err(fault)
             }
         }
     }
 
+    /// How many refreshes in a row have failed.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Zoho did not accept the token of this number. Another one stays.
     pub(super) fn forget(&mut self, number: u64) {
-        self.token = self.token.take().filter(|token| token.number != number);
+        if self.token.as_ref().is_some_and(|token| token.number == number) {
+            self.token = None;
+            self.rejected = Some(number);
+        }
     }
 
-    /// What went wrong last, until a mint goes well; and how long no mint may start.
+    /// What went wrong last, until a refresh goes well; and how long none may start.
     pub(super) fn trouble(&mut self, now: Instant) -> Option<(MintFault, Duration)> {
-        let spent = self.refusal(now).filter(|(fault, _)| matches!(fault, MintFault::TooMany(_)));
-        let blocked = self.block.clone().map(|(fault, until)| (fault, until.saturating_duration_since(now)));
-        blocked.or(spent)
+        self.block.clone().map(|(fault, until)| (fault, until.saturating_duration_since(now)))
     }
-
-    fn refusal(&mut self, now: Instant) -> Option<(MintFault, Duration)> {
-        while self.mints.front().is_some_and(|mint| now.duration_since(*mint) > WINDOW) {
-            self.mints.pop_front();
-        }
-        if let Some((fault, until)) = self.block.clone().filter(|(_, until)| *until > now) {
-            return Some((fault, until - now));
-        }
-        let oldest = self.mints.front().filter(|_| self.mints.len() >= MOST_MINTS)?;
-        let fault =
-            MintFault::TooMany(format!("{MOST_MINTS} access tokens were minted in 10 minutes, Zoho's limit"));
-        Some((fault, (*oldest + WINDOW).saturating_duration_since(now) + Duration::from_millis(1)))
-    }
-}
-
-fn token(minted: Minted, number: u64, now: Instant) -> Token {
-    let ahead = AHEAD.min(minted.expires_in / 10);
-    Token {
-        number,
-        value: minted.value,
-        refresh_at: now + (minted.expires_in - ahead),
-        expires_at: now + minted.expires_in,
-        api_url: minted.api_url,
-    }
-}
-
-/// Half a second, doubled with every failure, up to a minute; half of it by chance.
-fn backoff(failures: u32, random: u64) -> Duration {
-    let most = Duration::from_millis(500)
-        .saturating_mul(2_u32.saturating_pow(failures))
-        .min(Duration::from_secs(60));
-    most / 2 + up_to(most / 2, random)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(super) fn hints(headers: &HeaderMap, now: OffsetDateTime) -> Hints {
         let limit = u32::try_from(number(headers, "x-rate-limit-limit")?).ok().filter(|limit| *limit > 0)?;
         let remaining = number(headers, "x-rate-limit-remaining")?.max(0);
         let remaining = u32::try_from(remaining).ok().filter(|remaining| *remaining <= limit)?;
-        Some(Quota { limit, remaining, reset: reset? })
+        Some(Quota { limit, remaining, reset: Some(reset?) })
     };
     Hints { retry_after: retry_after(headers, now), quota: quota(), reset }
 }
@@ -103,7 +103,7 @@ mod tests {
             ];
             read(&pairs).quota
         };
-        let expected = Quota { limit: 1000, remaining: 0, reset: Duration::from_secs(86_400) };
+        let expected = Quota { limit: 1000, remaining: 0, reset: Some(Duration::from_secs(86_400)) };
         assert_eq!(quota("1000", "-2", "90000"), Some(expected));
         for (limit, remaining, reset) in [
             ("1000", "1001", "60"),

@@ -1,4 +1,4 @@
-//! One request and its answer. It takes a permit: without one nothing is sent.
+//! One request and its answer. It takes a started permit: without one nothing is sent.
 
 use std::{error::Error as StdError, sync::Arc};
 
@@ -7,7 +7,7 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderValue},
 };
 use secrecy::ExposeSecret;
-use tds_core::{Clock, Error, ErrorKind, Interval, Result, Retry};
+use tds_core::{Clock, Error, ErrorKind, Interval, Result, Retry, StartedPermit};
 
 use super::headers::{hints, server_time};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     auth::Token,
     config::{ZohoConfig, base_url},
     error::{Fault, in_one_line, judge},
-    limiter::{Hints, Permit},
+    limiter::Hints,
 };
 
 /// The one path that is asked without an organization: it lists them.
@@ -47,7 +47,7 @@ impl Sender {
     }
 
     /// Sends the call and reads the whole answer. The permit is spent, whatever comes of it.
-    pub(super) async fn send(&self, permit: Permit, token: &Token, call: &Call) -> Sent {
+    pub(super) async fn send(&self, permit: StartedPermit, token: &Token, call: &Call) -> Sent {
         let began = self.clock.now();
         let mut hints_seen = Hints::default();
         let outcome = async {

@@ -33,8 +33,16 @@ impl Pace {
         Self { ceiling, bucket, clock, recent: VecDeque::new() }
     }
 
-    /// Takes the right to send one call now, or says how long to wait.
-    pub(super) fn take(&mut self) -> Result<(), Duration> {
+    fn forget_old(&mut self) {
+        let now = Instant::now();
+        while self.recent.front().is_some_and(|sent| now.duration_since(*sent) > WINDOW) {
+            self.recent.pop_front();
+        }
+    }
+}
+
+impl tds_core::Pace for Pace {
+    fn take(&mut self) -> Result<(), Duration> {
         match self.bucket.check() {
             Ok(()) => {
                 self.forget_old();
@@ -45,17 +53,9 @@ impl Pace {
         }
     }
 
-    /// How many calls the window that ends now has left.
-    pub(super) fn left(&mut self) -> u32 {
+    fn left(&mut self) -> u32 {
         self.forget_old();
         self.ceiling.saturating_sub(u32::try_from(self.recent.len()).unwrap_or(u32::MAX))
-    }
-
-    fn forget_old(&mut self) {
-        let now = Instant::now();
-        while self.recent.front().is_some_and(|sent| now.duration_since(*sent) > WINDOW) {
-            self.recent.pop_front();
-        }
     }
 }
 

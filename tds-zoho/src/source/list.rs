@@ -64,8 +64,9 @@ impl ZohoSource {
         let sort = match call.order {
             Order::OldestChange => Some((CHANGED, "A")),
             Order::NewestChange => Some((CHANGED, "D")),
-            // Edits do not move rows in the order of creation, so that none slips through between two pages.
-            Order::Own => list.by_creation.then_some(("created_time", "A")),
+            // Edits do not move rows in the order of creation, so that none slips through between two pages. The
+            // newest come first: a first load that takes days brings what is needed most on its first day.
+            Order::Own => list.by_creation.then_some(("created_time", "D")),
         };
         if let Some((column, order)) = sort {
             query.push(("sort_column", column.to_owned()));

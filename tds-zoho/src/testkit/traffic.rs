@@ -40,6 +40,7 @@ pub(crate) struct Traffic {
     pub(crate) today: u64,
     pub(crate) max_in_window: usize,
     pub(crate) max_in_flight: usize,
+    pub(crate) refused: u64,
     by_path: HashMap<String, u64>,
     window: VecDeque<Instant>,
     in_flight: Vec<Instant>,
@@ -69,6 +70,12 @@ impl Traffic {
 
     /// Code and message, if the call that just arrived breaks a limit.
     pub(crate) fn refusal(&mut self, now: Instant) -> Option<(i64, String)> {
+        let refusal = self.broken_limit(now);
+        self.refused += u64::from(refusal.is_some());
+        refusal
+    }
+
+    fn broken_limit(&mut self, now: Instant) -> Option<(i64, String)> {
         let blocked = self.blocked_until.is_some_and(|end| now < end);
         let too_fast = self.limits.per_minute.is_some_and(|limit| self.window.len() > limit);
         if too_fast && !blocked {
@@ -128,6 +135,12 @@ impl FakeZoho {
     #[must_use]
     pub fn max_concurrent(&self) -> usize {
         self.state.lock().traffic.max_in_flight
+    }
+
+    /// Calls refused because they broke a limit, so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.state.lock().traffic.refused
     }
 
     /// Access tokens minted so far.

@@ -1,13 +1,13 @@
-//! One of the two stores, and what can be seen of it.
+//! One of the two stores, and what it is told.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use proptest::sample::Index;
 use serde_json::json;
 use tds_core::{
-    Cause, Checkpoint, ClaimRequest, Claimed, Disposition, Error, EventFilter, EventStatus, InboxId,
-    ItemFilter, ItemStatus, Lane, Lease, NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RecordKey,
-    Result, RunFilter, RunId, RunLease, RunType, Settle, Settlement, Work, WorkerId,
+    Cause, Checkpoint, ClaimRequest, Claimed, Disposition, Error, InboxId, ItemFilter, ItemStatus, Lane,
+    Lease, NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RecordKey, Result, RunId, RunLease,
+    RunType, Settle, Settlement, Work, WorkerId,
     testkit::{ManualClock, conformance::Stores},
 };
 use time::macros::datetime;
@@ -15,21 +15,21 @@ use time::macros::datetime;
 use super::operation::{ENTITIES, End, Operation, Record};
 
 /// More than a history has of anything.
-const ALL: usize = 500;
+pub(super) const ALL: usize = 500;
 
 pub(super) struct Side {
-    stores: Stores,
+    pub(super) stores: Stores,
     clock: Option<ManualClock>,
-    events: Vec<Known>,
+    pub(super) events: Vec<Known>,
     claims: Vec<Claimed>,
     runs: Vec<RunId>,
     leases: Vec<RunLease>,
 }
 
 /// An event, and how many items it ever had at most.
-struct Known {
-    id: InboxId,
-    items: usize,
+pub(super) struct Known {
+    pub(super) id: InboxId,
+    pub(super) items: usize,
 }
 
 fn key((entity, number): Record) -> RecordKey {
@@ -241,107 +241,6 @@ impl Side {
             }
         }
         told(answer, |()| "committed".to_owned())
-    }
-
-    /// Everything that operators see in lists.
-    pub(super) async fn picture(&self) -> String {
-        let (items, events, runs) = (self.items().await, self.events().await, self.runs().await);
-        let stats = self.stores.queue_operator.stats().await.expect("stats");
-        let inbox = self.stores.inbox_operator.inbox_stats().await.expect("stats").by_status;
-        let ended = inbox.get("completed");
-        let mut cursors = Vec::new();
-        for entity in &ENTITIES {
-            cursors.push(self.stores.runs.cursor(entity).await.expect("a cursor").is_some());
-        }
-        format!("{items}{events}{runs}{:?} {:?} {ended:?} {cursors:?}", stats.queue, stats.by_entity)
-    }
-
-    async fn items(&self) -> String {
-        let page = self.stores.queue_operator.list(&ItemFilter::default(), ALL, None).await.expect("a list");
-        let mut lines: Vec<String> = page
-            .items
-            .iter()
-            .map(|item| {
-                let event = item
-                    .inbox_event_id
-                    .and_then(|event| self.events.iter().position(|known| known.id == event));
-                format!(
-                    "item {} {} {} {:?} p{} r{} {:?} of {event:?}\n",
-                    item.entity_type,
-                    item.zoho_entity_id,
-                    item.status.as_str(),
-                    item.outcome,
-                    item.priority,
-                    item.retry_count,
-                    item.error_message
-                )
-            })
-            .collect();
-        lines.sort();
-        lines.concat()
-    }
-
-    async fn events(&self) -> String {
-        let page =
-            self.stores.inbox_operator.list_events(&EventFilter::default(), ALL, None).await.expect("a list");
-        let mut text = String::new();
-        for event in &page.items {
-            let known = self.events.iter().find(|known| known.id == event.id);
-            let line = match event.status {
-                EventStatus::Completed => format!("completed {:?}", event.outcome),
-                // What an event of several records shows before its end is nobody's promise.
-                _ if known.is_some_and(|known| known.items > 1) => "open".to_owned(),
-                EventStatus::Pending | EventStatus::Processing => "open".to_owned(),
-                EventStatus::Failed => format!("failed {:?}", event.error_message),
-            };
-            writeln!(text, "event {} {line}", event.event_id).expect("written");
-        }
-        text
-    }
-
-    async fn runs(&self) -> String {
-        let mut text = String::new();
-        for run in self.stores.runs.list_runs(&RunFilter::default(), ALL).await.expect("a list") {
-            writeln!(
-                text,
-                "run {} {} total {} ended {} failed {} unchanged {} pages {} listed {} held {} {:?}",
-                run.entity_type,
-                run.status.as_str(),
-                run.total_items,
-                run.processed_items,
-                run.failed_items,
-                run.unchanged_items,
-                run.pages,
-                run.listing_done,
-                run.held_deletions,
-                run.error_log
-            )
-            .expect("written");
-        }
-        text
-    }
-
-    /// Payloads and attempts, which only a look at a single item shows.
-    pub(super) async fn details(&self) -> Vec<String> {
-        let operator = &self.stores.queue_operator;
-        let page = operator.list(&ItemFilter::default(), ALL, None).await.expect("a list");
-        let mut lines = Vec::new();
-        for item in page.items {
-            let item = operator.get(item.id).await.expect("a look").expect("it is there");
-            let attempts: Vec<_> = item
-                .attempts
-                .unwrap_or_default()
-                .into_iter()
-                // A plain success at once is told by the item itself.
-                .filter(|attempt| attempt.result != "completed" && attempt.error.is_some())
-                .map(|attempt| (attempt.result, attempt.error))
-                .collect();
-            let live = item.status != ItemStatus::Completed;
-            let payload = item.payload.filter(|_| live);
-            lines.push(format!("{} {} {payload:?} {attempts:?}", item.entity_type, item.zoho_entity_id));
-        }
-        lines.sort();
-        lines
     }
 }
 

@@ -7,10 +7,10 @@ use serde_json::json;
 use time::{OffsetDateTime, macros::datetime};
 
 use crate::{
-    Cause, ClaimRequest, Claimed, Disposition, EntityType, EventStatus, EventView, Fields, Inbox, InboxId,
-    InboxOperator, Interval, ItemFilter, Lane, Lease, Mirror, NewEvent, NewItem, Observed, Payload, Queue,
-    QueueOperator, RecordId, RecordKey, Schedule, Settle, Settled, Settlement, Shape, SourcePayload, SyncRun,
-    Work, WorkerId,
+    CallBudget, Cause, ClaimRequest, Claimed, Disposition, EntityType, EventStatus, EventView, Fields, Inbox,
+    InboxId, InboxOperator, Interval, ItemFilter, Lane, Lease, Mirror, NewEvent, NewItem, Observed, Payload,
+    Queue, QueueOperator, RecordId, RecordKey, Renewals, Schedule, Settle, Settled, Settlement, Shape,
+    SourcePayload, SyncRun, Work, WorkerId,
 };
 
 /// The traits of one fresh store.
@@ -24,6 +24,8 @@ pub struct Stores {
     pub runs: Arc<dyn SyncRun>,
     pub schedule: Arc<dyn Schedule>,
     pub mirror: Arc<dyn Mirror>,
+    pub budget: Arc<dyn CallBudget>,
+    pub renewals: Arc<dyn Renewals>,
 }
 
 /// A fresh store and its surroundings.

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 
-use super::{Harness, inbox, lists, mirror, operator, queue, run, schedule, settle, sweep};
+use super::{Harness, budget, inbox, lists, mirror, operator, queue, renewal, run, schedule, settle, sweep};
 
 /// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
 /// fresh [`Harness`](crate::testkit::conformance::Harness).
@@ -149,6 +149,28 @@ macro_rules! conformance_list {
             leadership_ends_with_its_lease,
             a_leader_can_resign_and_nobody_else_for_it,
             a_schedule_is_due_one_period_after_it_was_first_seen_and_then_once_a_period,
+        );
+        $crate::$each!($make, budget:
+            a_minute_gives_no_more_permits_than_its_ceiling,
+            holders_that_ask_at_once_get_no_more_than_the_ceiling,
+            a_permit_that_was_given_back_makes_room_and_one_whose_call_ended_does_not,
+            telling_twice_what_became_of_a_permit_changes_nothing,
+            urgent_lanes_find_room_that_the_others_leave,
+            lanes_that_can_wait_are_spread_over_the_minute,
+            all_holders_together_have_no_more_calls_in_flight_than_allowed_and_a_new_one_finds_a_place,
+            a_refusal_pauses_every_holder_and_a_call_of_before_tells_nothing_new,
+            a_spent_day_stops_all_but_people,
+            what_the_source_says_of_the_quota_counts,
+            looking_at_the_standing_changes_nothing,
+            statistics_of_calls_add_up,
+        );
+        $crate::$each!($make, renewal:
+            one_process_renews_at_a_time,
+            a_renewal_whose_holder_died_is_begun_again,
+            a_stored_credential_is_found_by_all_who_share_it,
+            a_rejected_credential_is_renewed_once,
+            no_more_renewals_are_begun_than_the_rule_allows,
+            a_block_keeps_everybody_from_renewing_until_it_ends,
         );
         $crate::$each!($make, mirror:
             a_new_record_is_written_and_its_state_is_known,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use tds_core::{Clock, SystemClock};
-use tds_postgres::{Database, ServerFacts};
+use tds_core::{Clock, Step, SystemClock};
+use tds_postgres::{Database, PgStore, ServerFacts};
 use tds_zoho::ZohoClient;
 use time::Duration;
 
 use super::Finding;
 use crate::{
+    budget::ApiBudget,
     config::{Config, DatabaseChoice, Environment},
     engine::Storage,
 };
@@ -32,8 +33,8 @@ pub(super) fn summary(config: &Config) -> String {
     format!("{environment}, listens on {}, {token}", config.http.bind)
 }
 
-/// Database, schema and clock.
-pub(super) async fn database(config: &Config) -> Vec<Finding> {
+/// Database, schema and clock; and the open database, where there is one.
+pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>) {
     let storage = match Storage::open(&config.database).await {
         Ok(storage) => storage,
         Err(error) => {
@@ -45,11 +46,12 @@ pub(super) async fn database(config: &Config) -> Vec<Finding> {
                     "install PostgreSQL (apt-get install postgresql), or set DATABASE_URL"
                 }
             };
-            return vec![
+            let findings = vec![
                 Finding::failed("database", error.to_string(), hint),
                 Finding::skipped("schema", "no database"),
                 Finding::skipped("clock", "no database"),
             ];
+            return (findings, None);
         }
     };
     let facts = storage.database().facts().await;
@@ -58,8 +60,7 @@ pub(super) async fn database(config: &Config) -> Vec<Finding> {
         schema(storage.database()).await,
         clock(facts.as_ref()),
     ];
-    storage.close().await;
-    findings
+    (findings, Some(storage))
 }
 
 async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::Error>) -> Finding {
@@ -111,30 +112,66 @@ fn clock(facts: Result<&ServerFacts, &tds_core::Error>) -> Finding {
     Finding::failed("clock", text, "set this machine's or the database's clock (NTP)")
 }
 
-/// Zoho's opinion of the credentials.
-pub(super) async fn zoho(config: &Config) -> Finding {
-    let name = "zoho";
+/// Zoho's opinion of the credentials, and what its limits leave.
+pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Finding> {
     let Some(zoho) = config.zoho.clone() else {
-        return Finding::skipped(name, "the credentials are not set");
+        return vec![
+            Finding::skipped("zoho", "the credentials are not set"),
+            Finding::skipped("budget", "the credentials are not set"),
+        ];
     };
-    let client = match ZohoClient::new(zoho, Arc::new(SystemClock)) {
+    let (sharing, clock) = (zoho.token_key.is_some(), Arc::new(SystemClock));
+    let client = match shared_store(storage).await {
+        // Calls of this command count like any other copy's.
+        Some(store) => ZohoClient::shared(zoho, clock, Arc::new(store.clone()), Arc::new(store.clone())),
+        None => ZohoClient::new(zoho, clock),
+    };
+    let client = match client {
         Ok(client) => client,
-        Err(error) => return Finding::failed(name, error.chain(), "see docs/zoho-setup.md"),
+        Err(error) => return vec![Finding::failed("zoho", error.chain(), "see docs/zoho-setup.md")],
     };
+    let findings = vec![credentials(&client, sharing).await, budget(&client).await];
+    client.close().await;
+    findings
+}
+
+/// The store, where its schema is the one that this program needs.
+async fn shared_store(storage: Option<&Storage>) -> Option<&PgStore> {
+    let storage = storage?;
+    let current = storage.database().schema().await.is_ok_and(|status| status.is_current());
+    current.then(|| storage.store())
+}
+
+async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
+    let token = if sharing { "its token is shared" } else { "each copy has its own token" };
     match client.check_credentials().await {
-        Ok(report) => Finding::ok(
-            name,
-            format!(
-                "organization {} ({}), {}",
-                report.organization.name,
-                report.organization.id,
-                report.calls_left_today.map_or_else(
-                    || "no daily limit known".to_owned(),
-                    |calls| format!("{calls} calls left today")
-                )
-            ),
-        ),
-        Err(error) => Finding::failed(name, error.chain(), "see docs/zoho-setup.md, section 4"),
+        Ok(report) => {
+            let organization = report.organization;
+            Finding::ok("zoho", format!("organization {} ({}), {token}", organization.name, organization.id))
+        }
+        Err(error) => Finding::failed("zoho", error.chain(), "see docs/zoho-setup.md, section 4"),
+    }
+}
+
+async fn budget(client: &ZohoClient) -> Finding {
+    // Not documented by Zoho: where it does not answer, the plan's number counts alone.
+    drop(client.refresh_quota().await);
+    match client.standing().await {
+        Err(error) => Finding::failed("budget", error.chain(), "look at the database"),
+        Ok(standing) => {
+            let line = ApiBudget::line(&standing, client.requests_per_minute());
+            match standing.day.limit {
+                None => {
+                    Finding::warning("budget", line, "set ZOHO_DAILY_LIMIT to the calls a day of your plan")
+                }
+                Some(_) if standing.step() > Step::BulkDeferred => Finding::warning(
+                    "budget",
+                    line,
+                    "the day's calls are spent; see the runbook, \"Zoho's limits\"",
+                ),
+                Some(_) => Finding::ok("budget", line),
+            }
+        }
     }
 }
 

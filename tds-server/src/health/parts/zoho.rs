@@ -1,6 +1,7 @@
 //! Zoho, from what the client saw; nothing is sent to find out.
 
 use async_trait::async_trait;
+use tds_core::Step;
 use tds_zoho::{ZohoClient, ZohoState};
 
 use crate::health::{ComponentHealth, Probe};
@@ -23,8 +24,10 @@ impl Probe for ZohoProbe {
     }
 
     async fn check(&self) -> ComponentHealth {
-        match self.0.health().state {
-            ZohoState::Ok | ZohoState::Unknown if self.0.budget().day_left == Some(0) => {
+        // Where the store does not answer, the database has its own entry.
+        let standing = self.0.standing().await.unwrap_or_default();
+        match self.0.health().await.state {
+            ZohoState::Ok | ZohoState::Unknown if standing.step() >= Step::JournalOnly => {
                 ComponentHealth::degraded("today's budget of calls is spent; webhooks are kept meanwhile")
             }
             ZohoState::Ok => ComponentHealth::healthy("answers"),

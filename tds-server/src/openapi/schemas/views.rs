@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::activity::EntityActivity;
+use crate::{activity::EntityActivity, budget::ApiBudget};
 
 /// How many items changed
 #[derive(ToSchema)]
@@ -78,13 +78,6 @@ pub(crate) struct StatusCounts {
     completed: i64,
     failed: i64,
     dead_letter: i64,
-}
-
-/// Calls that may still be made
-#[derive(ToSchema)]
-pub(crate) struct ApiBudget {
-    minute_left: Option<u32>,
-    day_left: Option<u32>,
 }
 
 /// Counts and delays

@@ -69,7 +69,7 @@ async fn a_second_try_that_works_is_a_success() {
     .await;
     let client = zoho.client();
     client.get(call(Lane::Full)).await.expect("answer");
-    assert_eq!((zoho.calls().await, client.health().state), (2, ZohoState::Ok));
+    assert_eq!((zoho.calls().await, client.health().await.state), (2, ZohoState::Ok));
 }
 
 #[tokio::test]
@@ -135,7 +135,37 @@ async fn a_connection_that_breaks_or_hangs_is_transient() {
         serving.abort();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
         assert!(matches!(error.retry(), Retry::Transient { .. }));
-        assert!(matches!(client.health().state, ZohoState::Unreachable { .. }));
+        assert!(matches!(client.health().await.state, ZohoState::Unreachable { .. }));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_byte_by_byte_or_is_cut_in_a_chunk_is_given_up_in_time() {
+    let slow = "HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n{\"code\":0,\"contacts\":[";
+    let cut = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1f4\r\n{\"code\":0";
+    for (text, byte_by_byte) in [(slow, true), (cut, false)] {
+        let zoho = Zoho::new().await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let mut config = zoho.config();
+        config.api_url = Some(format!("http://{}", listener.local_addr().expect("address")));
+        config.request_timeout = Duration::from_millis(400);
+        let serving = tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _read = socket.read(&mut request).await;
+                let _written = socket.write_all(text.as_bytes()).await;
+                // Each byte comes in time for itself, and all of them never.
+                while byte_by_byte && socket.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+        });
+        let began = tokio::time::Instant::now();
+        let error = client(config).get(call(Lane::Full)).await.expect_err("broken");
+        serving.abort();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
+        assert!(matches!(error.retry(), Retry::Transient { .. }));
+        assert!(began.elapsed() < Duration::from_secs(20));
     }
 }
 
@@ -157,8 +187,11 @@ async fn no_secret_is_in_any_error_or_debug_output() {
     let mut config = zoho.config();
     config.api_url = Some("http://127.0.0.1:9".to_owned());
     let unreachable = super::support::client(config).get(call(Lane::Full)).await.expect_err("unreachable");
-    let texts =
-        format!("{refused:?} {unreachable:?} {token:?} {client:?} {:?} {:?}", client.health(), zoho.config());
+    let texts = format!(
+        "{refused:?} {unreachable:?} {token:?} {client:?} {:?} {:?}",
+        client.health().await,
+        zoho.config()
+    );
     assert!(!texts.contains("canary"), "{texts}");
 }
 

@@ -7,16 +7,17 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tds_core::{Error, ErrorKind, Lane, Retry};
+use serde_json::json;
+use tds_core::{Error, ErrorKind, Lane, Retry, SystemClock, memory::MemoryStore, testkit::ManualClock};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use wiremock::ResponseTemplate;
 
 use super::support::{Zoho, call, client, refusal, success};
-use crate::health::ZohoState;
+use crate::{ZohoClient, health::ZohoState};
 
 fn wait(error: &Error) -> u64 {
     match error.retry() {
-        Retry::Throttled { retry_after } => retry_after.as_secs(),
+        Retry::Throttled { retry_after } => (retry_after + Duration::from_millis(500)).as_secs(),
         other => panic!("{other:?}"),
     }
 }
@@ -29,8 +30,8 @@ async fn refused(answer: ResponseTemplate) -> Error {
     let again = client.get(call(Lane::Webhook)).await.expect_err("paused");
     assert!(matches!(again.retry(), Retry::Throttled { .. }));
     assert_eq!(zoho.calls().await, 1, "nothing is sent during a pause");
-    assert_eq!(client.budget().minute_left, Some(0));
-    assert!(matches!(client.health().state, ZohoState::Throttled { .. }));
+    assert_eq!(client.standing().await.expect("standing").minute_left, Some(0));
+    assert!(matches!(client.health().await.state, ZohoState::Throttled { .. }));
     error
 }
 
@@ -89,19 +90,51 @@ async fn the_day_of_a_plan_is_kept_and_a_share_of_it_is_for_what_is_urgent() {
     zoho.api(|_| success()).await;
     let mut config = zoho.config();
     config.daily_limit = Some(50);
-    let client = client(config);
-    for _call in 0..32 {
+    // At noon of a simulated day: its shares depend on the time.
+    let client = ZohoClient::new(config, Arc::new(ManualClock::default())).expect("client");
+    for _call in 0..23 {
         client.get(call(Lane::Full)).await.expect("answer");
     }
     let error = client.get(call(Lane::Full)).await.expect_err("spent");
     assert_eq!(error.kind(), ErrorKind::QuotaExhausted);
     assert!(wait(&error) <= 24 * 3600);
-    assert_eq!(client.budget().day_left, Some(8));
-    for _call in 0..8 {
+    assert_eq!(client.standing().await.expect("standing").day.left, Some(17));
+    for _call in 0..15 {
         client.get(call(Lane::Webhook)).await.expect("answer");
     }
     assert!(client.get(call(Lane::Webhook)).await.is_err());
+    for _call in 0..2 {
+        client.get(call(Lane::Operator)).await.expect("kept for people");
+    }
+    assert!(client.get(call(Lane::Operator)).await.is_err());
     assert_eq!(zoho.calls().await, 40);
+}
+
+#[tokio::test]
+async fn a_429_of_one_process_pauses_the_others() {
+    let zoho = Zoho::new().await;
+    zoho.api(|_| refusal(429, 43)).await;
+    let store = MemoryStore::new(Arc::new(SystemClock));
+    let [one, other] = [(); 2].map(|()| {
+        let shared = || Arc::new(store.clone());
+        ZohoClient::shared(zoho.config(), Arc::new(SystemClock), shared(), shared()).expect("client")
+    });
+    one.get(call(Lane::Full)).await.expect_err("limited");
+    let error = other.get(call(Lane::Operator)).await.expect_err("paused");
+    assert!((55..=66).contains(&wait(&error)), "{error:?}");
+    assert_eq!(zoho.calls().await, 1);
+}
+
+#[tokio::test]
+async fn zohos_own_count_of_the_day_is_asked_for_and_counts() {
+    let zoho = Zoho::new().await;
+    let data = json!({"maximum_api_count": 1000, "total_api_count": 990, "remaining_api_count": 10});
+    zoho.api(move |_| ResponseTemplate::new(200).set_body_json(json!({"code": 0, "data": data}))).await;
+    let client = zoho.client();
+    client.refresh_quota().await.expect("told");
+    let day = client.standing().await.expect("standing").day;
+    assert_eq!((day.limit, day.left, day.reported_left), (Some(1000), Some(10), Some(10)));
+    assert_eq!(client.get(call(Lane::Full)).await.expect_err("kept back").kind(), ErrorKind::QuotaExhausted);
 }
 
 #[tokio::test]
@@ -116,7 +149,7 @@ async fn the_headers_of_an_answer_correct_the_day() {
     .await;
     let client = zoho.client();
     client.get(call(Lane::Full)).await.expect("answer");
-    assert_eq!(client.budget().day_left, Some(0));
+    assert_eq!(client.standing().await.expect("standing").day.left, Some(0));
     assert!((590..=600).contains(&wait(&client.get(call(Lane::Webhook)).await.expect_err("spent"))));
 }
 

@@ -105,7 +105,9 @@ async fn revoked_credentials_pause_without_hammering_and_tell_what_to_do() {
         assert!(error.to_string().contains("ZOHO_REFRESH_TOKEN"));
     }
     assert_eq!((zoho.mints(), zoho.calls().await), (1, 0));
-    let ZohoState::AuthPaused { reason, what_to_do } = client.health().state else { panic!("not paused") };
+    let ZohoState::AuthPaused { reason, what_to_do } = client.health().await.state else {
+        panic!("not paused")
+    };
     assert!(reason.contains("invalid_code") && what_to_do.contains("ZOHO_REFRESH_TOKEN"));
     assert!(client.check_credentials().await.expect_err("revoked").to_string().contains("invalid_code"));
 }
@@ -122,7 +124,7 @@ async fn a_throttled_token_server_is_left_alone_for_ten_minutes() {
         assert!((590..=600).contains(&retry_after.as_secs()));
     }
     assert_eq!(zoho.mints(), 1);
-    assert!(matches!(client.health().state, ZohoState::Throttled { .. }));
+    assert!(matches!(client.health().await.state, ZohoState::Throttled { .. }));
 }
 
 #[tokio::test]
@@ -140,7 +142,7 @@ async fn a_broken_token_server_is_asked_again_after_a_moment() {
         let client = zoho.client();
         let first = client.get(call(Lane::Webhook)).await.expect_err("broken");
         assert!(matches!(first.retry(), Retry::Transient { .. }), "{first:?}");
-        assert!(matches!(client.health().state, ZohoState::Unreachable { .. }));
+        assert!(matches!(client.health().await.state, ZohoState::Unreachable { .. }));
         let second = client.get(call(Lane::Webhook)).await.expect_err("still waiting");
         assert!(matches!(second.retry(), Retry::Throttled { .. }), "nothing was tried: {second:?}");
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
@@ -148,8 +150,88 @@ async fn a_broken_token_server_is_asked_again_after_a_moment() {
             assert!(tokio::time::Instant::now() < deadline);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert_eq!((zoho.mints(), client.health().state), (2, ZohoState::Ok));
+        assert_eq!((zoho.mints(), client.health().await.state), (2, ZohoState::Ok));
     }
+}
+
+#[tokio::test]
+async fn a_token_server_that_answers_without_end_is_not_listened_to() {
+    let zoho = Zoho::without_tokens().await;
+    zoho.tokens(|_| ResponseTemplate::new(200).set_body_string("x".repeat(100_000))).await;
+    let error = zoho.client().get(call(Lane::Webhook)).await.expect_err("too long");
+    assert!(matches!(error.retry(), Retry::Transient { .. }), "{error:?}");
+    assert_eq!(zoho.calls().await, 0);
+}
+
+/// Two processes over one store: the same credentials, and a key to share the token with.
+fn two(zoho: &Zoho, keys: [Option<&str>; 2]) -> [crate::ZohoClient; 2] {
+    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::SystemClock));
+    keys.map(|key| {
+        let mut config = zoho.config();
+        config.token_key = key.map(|key| crate::TokenKey::from_base64(key).expect("a key"));
+        let shared = || Arc::new(store.clone());
+        crate::ZohoClient::shared(config, Arc::new(tds_core::SystemClock), shared(), shared())
+            .expect("client")
+    })
+}
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+const OTHER_KEY: &str = "HxwdHhsaGRgXFhUUExIREA8ODQwLCgkIBwYFBAMCAQA=";
+
+#[tokio::test]
+async fn processes_with_the_same_key_share_the_token_and_its_replacement() {
+    let zoho = Zoho::new().await;
+    zoho.api(|request| if bearer(request) == "t1" { refusal(401, 57) } else { success() }).await;
+    let clients = two(&zoho, [Some(KEY), Some(KEY)]);
+    let calls = (0..32).map(|number: usize| clients[number % 2].get(call(Lane::Webhook)));
+    let answers = join_all(calls).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(zoho.mints(), 2, "one, and one in place of the rejected one");
+}
+
+#[tokio::test]
+async fn processes_with_another_key_or_none_have_tokens_of_their_own() {
+    for keys in [[Some(KEY), Some(OTHER_KEY)], [Some(KEY), None], [None, None]] {
+        let zoho = Zoho::new().await;
+        zoho.api(|_| success()).await;
+        for client in two(&zoho, keys) {
+            client.get(call(Lane::Webhook)).await.expect("answer");
+        }
+        assert_eq!(zoho.mints(), 2, "{keys:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_crash_loop_of_processes_mints_ten_tokens_and_no_more() {
+    let zoho = Zoho::new().await;
+    zoho.api(|_| success()).await;
+    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::SystemClock));
+    let mut refused = 0;
+    for _start in 0..14 {
+        let shared = || Arc::new(store.clone());
+        let clock = Arc::new(tds_core::SystemClock);
+        let client = crate::ZohoClient::shared(zoho.config(), clock, shared(), shared()).expect("client");
+        if let Err(error) = client.get(call(Lane::Webhook)).await {
+            assert!(matches!(error.retry(), Retry::Throttled { .. }), "{error:?}");
+            refused += 1;
+        }
+    }
+    assert_eq!((zoho.mints(), refused), (10, 4));
+}
+
+#[tokio::test]
+async fn what_one_process_hears_of_wrong_credentials_stops_the_other() {
+    let zoho = Zoho::without_tokens().await;
+    zoho.tokens(|_| token(json!({"error": "invalid_client"}))).await;
+    for client in two(&zoho, [None, None]) {
+        let error = client.get(call(Lane::Webhook)).await.expect_err("refused");
+        assert!(matches!(error.retry(), Retry::AuthPaused { .. }), "{error:?}");
+        let ZohoState::AuthPaused { what_to_do, .. } = client.health().await.state else {
+            panic!("not paused")
+        };
+        assert!(what_to_do.contains("ZOHO_CLIENT_ID"));
+    }
+    assert_eq!(zoho.mints(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use tds_core::Pace as _;
 use tokio::time::{Instant, advance, sleep};
 
 use super::{Pace, shape};

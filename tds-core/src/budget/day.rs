@@ -1,0 +1,152 @@
+//! The bound of a day: a ledger of calls by lane, with shares kept back for the more urgent lanes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{PerLane, millis};
+use crate::Lane;
+
+/// A day (UTC), in milliseconds. When a source's own day begins is not known, unless it says so.
+pub(super) const DAY: i64 = 86_400_000;
+/// Full syncs and verification are spread over the day, with this much at once.
+const HEAD_START: i64 = DAY / 8;
+/// In thousandths of the allowance: kept for what people ask for, all day.
+const FOR_PEOPLE: i64 = 50;
+
+/// Counts the calls of a day.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Day {
+    /// Which one, counted from 1970.
+    number: i64,
+    pub(super) spent: PerLane<u32>,
+    reported: Option<Reported>,
+}
+
+/// What the source itself counts, for all programs of the account.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Reported {
+    pub(super) limit: u32,
+    pub(super) remaining: u32,
+    pub(super) until: i64,
+    pub(super) at: i64,
+}
+
+impl Day {
+    /// Begins a new day where the old one has ended.
+    pub(super) fn advance(&mut self, now: i64) {
+        if self.number != now.div_euclid(DAY) {
+            self.number = now.div_euclid(DAY);
+            self.spent = PerLane::default();
+        }
+        self.reported = self.reported.filter(|reported| reported.until > now);
+    }
+
+    /// Writes a call down.
+    pub(super) fn spend(&mut self, lane: Lane) {
+        self.spent[lane] = self.spent[lane].saturating_add(1);
+        if let Some(reported) = &mut self.reported {
+            reported.remaining = reported.remaining.saturating_sub(1);
+        }
+    }
+
+    /// A call that was written down was not sent.
+    pub(super) fn give_back(&mut self, lane: Lane) {
+        self.spent[lane] = self.spent[lane].saturating_sub(1);
+        if let Some(reported) = &mut self.reported {
+            reported.remaining = reported.remaining.saturating_add(1).min(reported.limit);
+        }
+    }
+
+    /// A call was sent for another lane than it was written down for.
+    pub(super) fn move_call(&mut self, from: Lane, to: Lane) {
+        self.spent[from] = self.spent[from].saturating_sub(1);
+        self.spent[to] = self.spent[to].saturating_add(1);
+    }
+
+    /// Takes over what the source counts: it knows what other programs spend. `open` calls may not be in it.
+    pub(super) fn correct(
+        &mut self,
+        limit: u32,
+        remaining: u32,
+        reset: Option<std::time::Duration>,
+        at: i64,
+        open: u32,
+    ) {
+        let until = reset.map_or((at.div_euclid(DAY) + 1) * DAY, |reset| at + millis(reset));
+        self.reported = Some(Reported { limit, remaining: remaining.saturating_sub(open), until, at });
+    }
+
+    /// What the source last said, while it is true.
+    pub(super) fn reported(&self) -> Option<Reported> {
+        self.reported
+    }
+
+    /// Until when there is no call left for the lane; `None`: there is one.
+    pub(super) fn refuses(&self, lane: Lane, now: i64, per_day: Option<u32>) -> Option<i64> {
+        let own = per_day.and_then(|limit| self.own(lane, now, allowance(limit)));
+        // Where the source itself sees nothing left, it is the source that answers to a person.
+        let reported = self.reported.filter(|_| lane != Lane::Operator).and_then(|reported| {
+            let kept = kept_back(lane, now.rem_euclid(DAY), allowance(reported.limit));
+            (i64::from(reported.remaining) <= kept).then_some(reported.until)
+        });
+        own.max(reported)
+    }
+
+    /// Calls left today; `None`: nobody knows.
+    pub(super) fn left(&self, per_day: Option<u32>) -> Option<u32> {
+        let own = per_day.map(|limit| allowance(limit).saturating_sub(self.spent.total()));
+        own.into_iter().chain(self.reported.map(|reported| reported.remaining)).min()
+    }
+
+    fn own(&self, lane: Lane, now: i64, allowance: u32) -> Option<i64> {
+        let (passed, midnight) = (now.rem_euclid(DAY), (now.div_euclid(DAY) + 1) * DAY);
+        let open = |time: i64| {
+            i64::from(self.spent.total()) < i64::from(allowance) - kept_back(lane, time, allowance)
+                && self.is_paced(lane, time, allowance)
+        };
+        if open(passed) {
+            return None;
+        }
+        // Both bounds only rise in the course of the day.
+        if !open(DAY - 1) {
+            return Some(midnight);
+        }
+        let (mut closed, mut opened) = (passed, DAY - 1);
+        while opened - closed > 1_000 {
+            let middle = closed.midpoint(opened);
+            if open(middle) { opened = middle } else { closed = middle }
+        }
+        Some(now - passed + opened)
+    }
+
+    /// True where the lanes that can wait have spent less than their part of the day so far.
+    fn is_paced(&self, lane: Lane, passed: i64, allowance: u32) -> bool {
+        if lane < Lane::Full {
+            return true;
+        }
+        let spent = i64::from(self.spent[Lane::Full]) + i64::from(self.spent[Lane::Verify]);
+        let all = i64::from(allowance) * (1_000 - FOR_PEOPLE) / 1_000;
+        spent < (all * (passed + HEAD_START) / DAY).max(1).min(all)
+    }
+}
+
+/// The part of the plan that is for this program: 80 %. The rest is for people and other programs.
+pub(super) fn allowance(limit: u32) -> u32 {
+    limit - limit / 5
+}
+
+/// The part of the allowance that the lane leaves to more urgent ones at this time of the day. What they did not
+/// need flows down in the course of the day.
+fn kept_back(lane: Lane, passed: i64, allowance: u32) -> i64 {
+    let share = match lane {
+        Lane::Operator => return 0,
+        Lane::Outbound | Lane::Webhook => 0,
+        Lane::Incremental => 100,
+        Lane::Full => 150,
+        Lane::Verify => 200,
+    };
+    let allowance = i64::from(allowance);
+    allowance * FOR_PEOPLE / 1_000 + allowance * share / 1_000 * (DAY - passed) / DAY
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! The permits of this process: who waits for one, and who gets it.
+
+mod asking;
+mod line;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, sleep_until},
+};
+
+use self::line::{Line, Turn};
+use super::{CallBudget, Heard, Limits, Refusal, Standing, Usage};
+use crate::{CallCount, Error, Lane, Result, WorkerId};
+
+/// Pauses up to this long are waited for; who must wait longer is sent away.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// Spreads calls where no shared window does it.
+pub trait Pace: Send {
+    /// Takes the right to send one call now, or says how long to wait.
+    ///
+    /// # Errors
+    /// The wait.
+    fn take(&mut self) -> Result<(), Duration>;
+
+    /// Calls that the minute has left.
+    fn left(&mut self) -> u32;
+}
+
+/// Hands out the permits of this process. Clones share it.
+#[derive(Clone)]
+pub struct Desk {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    budget: Arc<dyn CallBudget>,
+    account: String,
+    limits: Limits,
+    holder: WorkerId,
+    line: Mutex<Line>,
+    changed: Notify,
+}
+
+/// Why there is no permit.
+#[derive(Debug)]
+pub enum Denied {
+    /// A limit is met.
+    Refused(Refusal),
+    /// The budget cannot be asked, so nothing may be sent.
+    Unknown(Error),
+}
+
+/// The right to send one call now. Whether it was used is told when it is dropped.
+pub struct Permit {
+    desk: Desk,
+    number: u64,
+    lane: Lane,
+    issued_at: Instant,
+    until: Instant,
+    used: bool,
+}
+
+impl Desk {
+    /// The permits of one account. `pace` spreads the calls where `limits` leave the minute to it.
+    #[must_use]
+    pub fn new(
+        budget: Arc<dyn CallBudget>,
+        account: String,
+        limits: Limits,
+        pace: Option<Box<dyn Pace>>,
+    ) -> Self {
+        let line = Mutex::new(Line::new(pace));
+        let holder = WorkerId::unique();
+        Self { inner: Arc::new(Inner { budget, account, limits, holder, line, changed: Notify::new() }) }
+    }
+
+    /// Waits for the right to send one call. Urgent lanes go first, then who waits longest.
+    ///
+    /// # Errors
+    /// A limit that lasts longer than two seconds, or a budget that cannot be asked.
+    pub async fn enter(&self, lane: Lane) -> Result<Permit, Denied> {
+        loop {
+            match self.refusal(lane) {
+                Some(refusal) if refusal.wait > LONGEST_WAIT => return Err(Denied::Refused(refusal)),
+                Some(refusal) => sleep(refusal.wait).await,
+                None => match self.wait_for_turn(lane).await {
+                    Turn::Permit(permit) => return Ok(permit),
+                    Turn::Unknown(error) => return Err(Denied::Unknown(error)),
+                    // A limit was met meanwhile: look which.
+                    Turn::Away => {}
+                },
+            }
+        }
+    }
+
+    /// Takes note of what the source said, to be told with the next question.
+    pub fn hear(&self, heard: Heard) {
+        self.lock().hear(heard, Instant::now());
+    }
+
+    /// Tells at once that the source refused a call, and sends everybody away who must wait now. How long the
+    /// lane has to wait; `None`: the budget could not be asked.
+    pub async fn refused(&self, heard: Heard, lane: Lane) -> Option<Duration> {
+        self.hear(heard);
+        self.tell().await;
+        self.lock().refusal(lane, Instant::now()).map(|refusal| refusal.wait)
+    }
+
+    /// How the account stands.
+    ///
+    /// # Errors
+    /// The budget cannot be asked.
+    pub async fn standing(&self) -> Result<Standing> {
+        if self.lock().has_heard() {
+            self.tell().await;
+        }
+        let mut standing = self.inner.budget.standing(&self.inner.account, &self.inner.limits).await?;
+        if let Some(left) = self.lock().pace_left() {
+            standing.minute_left = Some(if standing.pause.is_some() { 0 } else { left });
+        }
+        Ok(standing)
+    }
+
+    /// Gives back what this process has and does not need, so that others need not wait until it is believed dead.
+    /// Call it when nothing more will be sent.
+    pub async fn close(&self) {
+        self.tell().await;
+    }
+
+    /// The statistics of today.
+    ///
+    /// # Errors
+    /// The budget cannot be asked.
+    pub async fn usage(&self) -> Result<Usage> {
+        self.inner.budget.usage(&self.inner.account).await
+    }
+
+    /// Adds a call to the statistics. They are written with the next question.
+    pub fn count(&self, count: CallCount) {
+        self.lock().count(&count);
+    }
+
+    /// What forbids the lane to send, as far as this process heard.
+    #[must_use]
+    pub fn refusal(&self, lane: Lane) -> Option<Refusal> {
+        self.lock().refusal(lane, Instant::now())
+    }
+
+    async fn wait_for_turn(&self, lane: Lane) -> Turn {
+        let mut turn = self.lock().queue(lane, Instant::now());
+        loop {
+            let mut changed = std::pin::pin!(self.inner.changed.notified());
+            changed.as_mut().enable();
+            let next = self.serve();
+            tokio::select! {
+                biased;
+                turn = &mut turn => return turn.unwrap_or(Turn::Away),
+                () = changed => {}
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Gives out what can be given, and asks for more where somebody waits in vain. When to look again.
+    fn serve(&self) -> Instant {
+        let now = Instant::now();
+        let (served, next, ask) = {
+            let mut line = self.lock();
+            let (served, next) = line.serve(now);
+            (served, next, line.wants_to_ask(now))
+        };
+        for (turn, lane, number, until) in served {
+            let permit = Permit { desk: self.clone(), number, lane, issued_at: now, until, used: false };
+            // Who went away meanwhile leaves the permit to its drop.
+            drop(turn.send(Turn::Permit(permit)));
+        }
+        if ask {
+            let desk = self.clone();
+            drop(tokio::spawn(async move { desk.ask().await }));
+        }
+        next
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.inner.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// When it was given out.
+    #[must_use]
+    pub fn issued_at(&self) -> Instant {
+        self.issued_at
+    }
+
+    /// Call it just before sending: `None` where the permit is too old, and nothing may be sent with it.
+    #[must_use]
+    pub fn start(mut self) -> Option<StartedPermit> {
+        self.used = Instant::now() <= self.until;
+        self.used.then_some(StartedPermit(self))
+    }
+}
+
+/// A permit whose call is under way, until this is dropped. What sends a call takes one of these.
+pub struct StartedPermit(Permit);
+
+impl StartedPermit {
+    /// When it was given out.
+    #[must_use]
+    pub fn issued_at(&self) -> Instant {
+        self.0.issued_at
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.desk.lock().ended(self.number, self.lane, self.used, Instant::now());
+        self.desk.inner.changed.notify_waiters();
+        self.desk.tell_soon();
+    }
+}

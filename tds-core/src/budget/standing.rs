@@ -1,0 +1,143 @@
+//! How an account stands, for people and for who waits.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{CallLimit, PerLane};
+use crate::Lane;
+
+/// How an account stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Calls that the window of 60 seconds has left; `None`: somebody else keeps it.
+    pub minute_left: Option<u32>,
+    /// Of these, kept for urgent lanes now.
+    pub minute_reserve: u32,
+    /// Calls that may be in flight at once now.
+    pub concurrent: u32,
+    /// The day.
+    pub day: DayStanding,
+    /// The pause that lasts now.
+    pub pause: Option<PauseStanding>,
+    /// What forbids each lane to send, and for how long.
+    pub refused: PerLane<Option<Refusal>>,
+}
+
+/// The day's budget.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DayStanding {
+    /// Calls of the plan, as configured or as the source says.
+    pub limit: Option<u32>,
+    /// The part of it that is for this program.
+    pub allowance: Option<u32>,
+    /// Spent today (UTC) by all processes of this program, by lane.
+    pub spent: PerLane<u32>,
+    /// Left today for this program.
+    pub left: Option<u32>,
+    /// What the source itself says is left, for all programs.
+    pub reported_left: Option<u32>,
+    /// How long ago it said so.
+    pub reported_age: Option<Duration>,
+}
+
+/// A pause of the whole account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PauseStanding {
+    /// For which limit.
+    pub limit: CallLimit,
+    /// How long it still lasts.
+    pub left: Duration,
+    /// When it ends, on the store's clock.
+    pub until: OffsetDateTime,
+}
+
+/// Why a lane may not send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which limit is met.
+    pub limit: CallLimit,
+    /// True where the source itself asked for a pause.
+    pub paused: bool,
+    /// For how long.
+    pub wait: Duration,
+}
+
+/// How far the day's budget makes the program save calls. Nothing is dropped at any step: what cannot be read now
+/// waits, without spending attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Every lane may send.
+    Normal,
+    /// Verification and full syncs wait for their part of the day.
+    BulkDeferred,
+    /// Incremental syncs wait too: records change by pushed events only.
+    ChangesDeferred,
+    /// Pushed events are stored, and applied where they carry the whole record; nothing is read for them.
+    JournalOnly,
+    /// Not even a person's wish can be read.
+    Spent,
+}
+
+impl Step {
+    /// The name as it is shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::BulkDeferred => "bulk_deferred",
+            Self::ChangesDeferred => "changes_deferred",
+            Self::JournalOnly => "journal_only",
+            Self::Spent => "spent",
+        }
+    }
+}
+
+impl Standing {
+    /// How far calls are saved.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        let spent = |lane: Lane| self.refused[lane].is_some_and(|refusal| refusal.limit == CallLimit::Day);
+        match () {
+            () if spent(Lane::Operator) => Step::Spent,
+            () if spent(Lane::Webhook) => Step::JournalOnly,
+            () if spent(Lane::Incremental) => Step::ChangesDeferred,
+            () if spent(Lane::Full) || spent(Lane::Verify) => Step::BulkDeferred,
+            () => Step::Normal,
+        }
+    }
+}
+
+/// Calls of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallCount {
+    /// Whose budget they spent.
+    pub lane: Lane,
+    /// What was asked for, such as `/items`.
+    pub endpoint: String,
+    /// How they ended: `ok`, or what went wrong.
+    pub result: String,
+    /// How many.
+    pub calls: u32,
+}
+
+/// Statistics of today.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls by kind.
+    pub calls: Vec<CallCount>,
+    /// Records that were written to the target.
+    pub applied: u64,
+}
+
+impl Usage {
+    /// Calls for each record that was written; `None` where none was.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of a day stay far below 2^53")]
+    pub fn calls_per_applied(&self) -> Option<f64> {
+        let calls: u64 = self.calls.iter().map(|count| u64::from(count.calls)).sum();
+        (self.applied > 0).then(|| calls as f64 / self.applied as f64)
+    }
+}

@@ -1,0 +1,61 @@
+//! Budgets of calls, and renewals.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::{
+    Ask, CallBudget, CallCount, Grant, Limits, RenewalOutcome, RenewalRule, Renewals, Result, Standing, Turn,
+    Usage, budget::merge,
+};
+
+#[async_trait]
+impl CallBudget for MemoryStore {
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant> {
+        let now = self.now();
+        Ok(self.state().budgets.entry(account.to_owned()).or_default().exchange(now, limits, ask))
+    }
+
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing> {
+        let now = self.now();
+        Ok(self.state().budgets.entry(account.to_owned()).or_default().standing(now, limits))
+    }
+
+    async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
+        let today = (account.to_owned(), self.now().date());
+        merge(self.state().calls.entry(today).or_default(), calls);
+        Ok(())
+    }
+
+    async fn usage(&self, account: &str) -> Result<Usage> {
+        let today = self.now().date();
+        let state = self.state();
+        let applied = state.applied_since(today.midnight().assume_utc());
+        let calls = state.calls.get(&(account.to_owned(), today)).cloned().unwrap_or_default();
+        Ok(Usage { calls, applied })
+    }
+}
+
+#[async_trait]
+impl Renewals for MemoryStore {
+    async fn turn(
+        &self,
+        name: &str,
+        rule: &RenewalRule,
+        shares: bool,
+        rejected: Option<u64>,
+    ) -> Result<Turn> {
+        let now = self.now();
+        Ok(self.state().renewals.entry(name.to_owned()).or_default().turn(now, rule, shares, rejected))
+    }
+
+    async fn finish(
+        &self,
+        name: &str,
+        rule: &RenewalRule,
+        ticket: u64,
+        outcome: RenewalOutcome,
+    ) -> Result<u64> {
+        let now = self.now();
+        Ok(self.state().renewals.entry(name.to_owned()).or_default().finish(now, rule, ticket, outcome))
+    }
+}

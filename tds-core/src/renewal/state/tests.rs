@@ -1,0 +1,39 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::*;
+
+const RULE: RenewalRule =
+    RenewalRule { most: 10, within: Duration::from_secs(600), time: Duration::from_secs(30) };
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Processes crash, fail and succeed; a renewal takes any time up to its limit, and its arrival too.
+    #[test]
+    fn never_more_than_ten_arrive_in_ten_minutes(
+        steps in proptest::collection::vec((0_i64..120_000, 0_i64..30_000, 0_u8..3), 1..200)
+    ) {
+        let (mut state, mut now) = (RenewalState::default(), datetime!(2026-03-01 12:00 UTC));
+        let mut arrivals = Vec::new();
+        for (gap, takes, fate) in steps {
+            now += time::Duration::milliseconds(gap);
+            let Turn::Yours(ticket) = state.turn(now, &RULE, false, None) else { continue };
+            let ends = now + time::Duration::milliseconds(takes);
+            arrivals.push(ends);
+            let outcome = match fate {
+                0 => continue,
+                1 => Outcome::Renewed { sealed: None, renew_in: RULE.time, expires_in: RULE.time },
+                _ => Outcome::Failed(Block { kind: String::new(), reason: String::new(), wait: Duration::ZERO }),
+            };
+            now = ends;
+            state.finish(now, &RULE, ticket, outcome);
+        }
+        for (index, first) in arrivals.iter().enumerate() {
+            let window = arrivals[index..].iter().filter(|at| **at - *first <= time::Duration::minutes(10));
+            prop_assert!(window.count() <= 10);
+        }
+    }
+}

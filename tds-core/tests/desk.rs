@@ -1,0 +1,174 @@
+//! Permits of one process: order, pauses, and what is done when nothing may be sent. On virtual time.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tds_core::{
+    Ask, CallBudget, CallCount, CallLimit, Clock, Denied, Desk, Error, Grant, Heard, Lane, Limits,
+    LocalBudget, Permit, Result, Standing, SystemClock, Usage,
+};
+use tokio::time::{advance, sleep, timeout};
+
+fn limits(concurrent: u32) -> Limits {
+    Limits { per_minute: None, concurrent, per_day: None, call_time: Duration::from_secs(30) }
+}
+
+fn desk(limits: Limits) -> Desk {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Desk::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None)
+}
+
+async fn enter(desk: &Desk, lane: Lane) -> Permit {
+    desk.enter(lane).await.unwrap_or_else(|denied| panic!("{denied:?}"))
+}
+
+/// Lets every task that can go on do so.
+async fn settle() {
+    sleep(Duration::from_millis(1)).await;
+}
+
+fn refusal(limit: CallLimit) -> Heard {
+    Heard::Refused { limit, issued: Duration::ZERO, retry_after: None, reset: None, chance: 0 }
+}
+
+#[tokio::test(start_paused = true)]
+async fn urgent_lanes_go_first_and_each_lane_in_the_order_of_arrival() {
+    let desk = desk(limits(1));
+    let holder = enter(&desk, Lane::Full).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for (number, lane) in
+        [(1, Lane::Verify), (2, Lane::Full), (3, Lane::Webhook), (4, Lane::Operator), (5, Lane::Webhook)]
+    {
+        let (desk, order) = (desk.clone(), Arc::clone(&order));
+        tokio::spawn(async move {
+            let permit = enter(&desk, lane).await.start().expect("fresh");
+            order.lock().expect("order").push(number);
+            sleep(Duration::from_secs(1)).await;
+            drop(permit);
+        });
+        settle().await;
+    }
+    drop(holder);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(*order.lock().expect("order"), [4, 3, 5, 2, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_sync_that_waited_long_goes_before_a_person() {
+    let desk = desk(limits(1));
+    let holder = enter(&desk, Lane::Operator).await;
+    let order = Arc::new(Mutex::new(Vec::new()));
+    for lane in [Lane::Full, Lane::Operator] {
+        let (desk, order) = (desk.clone(), Arc::clone(&order));
+        tokio::spawn(async move {
+            let permit = enter(&desk, lane).await.start().expect("fresh");
+            order.lock().expect("order").push(lane);
+            sleep(Duration::from_secs(1)).await;
+            drop(permit);
+        });
+        settle().await;
+        advance(Duration::from_secs(90)).await;
+    }
+    drop(holder);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(*order.lock().expect("order"), [Lane::Full, Lane::Operator]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_that_go_away_cost_nothing() {
+    let desk = desk(limits(1));
+    let holder = enter(&desk, Lane::Full).await;
+    for _call in 0..20 {
+        assert!(timeout(Duration::from_millis(5), desk.enter(Lane::Operator)).await.is_err());
+    }
+    drop(holder);
+    assert!(timeout(Duration::from_secs(3), desk.enter(Lane::Full)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_sends_everybody_away_and_a_call_that_is_let_in_ends_it() {
+    let desk = desk(limits(2));
+    let permit = enter(&desk, Lane::Full).await;
+    let waiter = tokio::spawn({
+        let desk = desk.clone();
+        async move { (desk.enter(Lane::Full).await.map(drop), desk.enter(Lane::Full).await.map(drop)) }
+    });
+    let wait = desk.refused(refusal(CallLimit::Day), Lane::Full).await.expect("a pause");
+    assert!(wait >= Duration::from_secs(1_800));
+    drop(permit);
+    let (_, second) = waiter.await.expect("task");
+    assert!(
+        matches!(second, Err(Denied::Refused(refusal)) if refusal.limit == CallLimit::Day && refusal.paused)
+    );
+    let person = enter(&desk, Lane::Operator).await;
+    desk.hear(Heard::LetIn { issued: Duration::ZERO });
+    drop(person);
+    assert!(desk.enter(Lane::Full).await.is_ok(), "the quota is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_complaint_of_concurrency_takes_a_place_for_a_minute() {
+    let desk = desk(limits(2));
+    desk.refused(refusal(CallLimit::Concurrency), Lane::Full).await;
+    sleep(Duration::from_secs(5)).await;
+    let first = enter(&desk, Lane::Full).await;
+    assert!(timeout(Duration::from_secs(3), desk.enter(Lane::Full)).await.is_err());
+    sleep(Duration::from_secs(60)).await;
+    assert!(timeout(Duration::from_secs(5), desk.enter(Lane::Full)).await.is_ok());
+    drop(first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permit_that_is_too_old_is_not_used_and_is_given_back() {
+    let desk = desk(Limits { per_day: Some(1_000), ..limits(2) });
+    let permit = enter(&desk, Lane::Webhook).await;
+    sleep(Duration::from_secs(6)).await;
+    assert!(permit.start().is_none());
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(desk.standing().await.expect("standing").day.spent.total(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_leaves_its_places_to_the_others() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let budget: Arc<dyn CallBudget> = Arc::new(LocalBudget::new(&clock));
+    let [one, other] = [(); 2].map(|()| Desk::new(Arc::clone(&budget), "shop".to_owned(), limits(2), None));
+    let permits = [enter(&one, Lane::Full).await, enter(&one, Lane::Full).await];
+    drop(permits);
+    one.close().await;
+    let both = async { (enter(&other, Lane::Full).await, enter(&other, Lane::Full).await) };
+    assert!(timeout(Duration::from_millis(100), both).await.is_ok());
+}
+
+/// A budget that cannot be asked.
+struct Unreachable;
+
+#[async_trait]
+impl CallBudget for Unreachable {
+    async fn exchange(&self, _account: &str, _limits: &Limits, _ask: &Ask) -> Result<Grant> {
+        Err(Error::unavailable("the database is away"))
+    }
+
+    async fn standing(&self, _account: &str, _limits: &Limits) -> Result<Standing> {
+        Err(Error::unavailable("the database is away"))
+    }
+
+    async fn count(&self, _account: &str, _calls: &[CallCount]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn usage(&self, _account: &str) -> Result<Usage> {
+        Ok(Usage::default())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_budget_cannot_be_asked_nothing_is_sent() {
+    let desk = Desk::new(Arc::new(Unreachable), "shop".to_owned(), limits(5), None);
+    for lane in Lane::ALL {
+        assert!(matches!(desk.enter(lane).await, Err(Denied::Unknown(_))));
+    }
+}

@@ -1,0 +1,120 @@
+//! Budgets of calls and renewals of credentials, shared by all processes.
+
+use async_trait::async_trait;
+use sqlx::Row as _;
+use tds_core::{
+    Ask, BudgetState, CallBudget, CallCount, Grant, Lane, Limits, RenewalOutcome, RenewalRule, RenewalState,
+    Renewals, Result, Standing, Turn, Usage,
+};
+
+use crate::{
+    PgStore,
+    error::classify,
+    store::{repeat, storable},
+};
+
+// In the order of the key, so that two processes do not wait for each other in a circle.
+const COUNT: &str = "
+INSERT INTO tds_api_calls AS c (account, day, lane, endpoint, result, calls)
+SELECT $1, (clock_timestamp() AT TIME ZONE 'UTC')::date, n.lane, n.endpoint, n.result, sum(n.calls)
+  FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS n(lane, endpoint, result, calls)
+ GROUP BY n.lane, n.endpoint, n.result ORDER BY n.lane, n.endpoint, n.result
+ON CONFLICT (account, day, lane, endpoint, result) DO UPDATE SET calls = c.calls + excluded.calls
+";
+
+const CALLS: &str = "
+SELECT lane, endpoint, result, calls FROM tds_api_calls
+ WHERE account = $1 AND day = (clock_timestamp() AT TIME ZONE 'UTC')::date
+ ORDER BY calls DESC, endpoint, result
+";
+
+const APPLIED: &str = "
+SELECT count(*) FROM tds_queue_done
+ WHERE processing_completed_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+   AND outcome IN ('applied', 'deleted')
+";
+
+#[async_trait]
+impl CallBudget for PgStore {
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant> {
+        let change = |state: &mut BudgetState, now| state.exchange(now, limits, ask);
+        self.change(&budget_name(account), "asking for calls", change).await
+    }
+
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing> {
+        let read = self.read::<BudgetState>(&budget_name(account), "looking at the budget of calls").await?;
+        Ok(read.state.standing(read.now, limits))
+    }
+
+    async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
+        let lanes: Vec<&str> = calls.iter().map(|count| count.lane.as_str()).collect();
+        let endpoints: Vec<String> =
+            calls.iter().map(|count| storable(&count.endpoint).into_owned()).collect();
+        let results: Vec<String> = calls.iter().map(|count| storable(&count.result).into_owned()).collect();
+        let numbers: Vec<i64> = calls.iter().map(|count| i64::from(count.calls)).collect();
+        let (database, lanes, endpoints, results, numbers) =
+            (&self.database, &lanes, &endpoints, &results, &numbers);
+        repeat(|| {
+            sqlx::query(COUNT)
+                .bind(account)
+                .bind(lanes)
+                .bind(endpoints)
+                .bind(results)
+                .bind(numbers)
+                .execute(database)
+        })
+        .await
+        .map_err(|error| classify(error, "counting calls"))?;
+        Ok(())
+    }
+
+    async fn usage(&self, account: &str) -> Result<Usage> {
+        let fault = |error| classify(error, "looking at the calls of today");
+        let rows = sqlx::query(CALLS).bind(account).fetch_all(&self.database).await.map_err(fault)?;
+        let mut calls = Vec::with_capacity(rows.len());
+        for row in rows {
+            let lane: String = row.try_get("lane").map_err(fault)?;
+            calls.push(CallCount {
+                lane: Lane::ALL.into_iter().find(|known| known.as_str() == lane).unwrap_or(Lane::Verify),
+                endpoint: row.try_get("endpoint").map_err(fault)?,
+                result: row.try_get("result").map_err(fault)?,
+                calls: u32::try_from(row.try_get::<i64, _>("calls").map_err(fault)?).unwrap_or(u32::MAX),
+            });
+        }
+        let applied: i64 = sqlx::query_scalar(APPLIED).fetch_one(&self.database).await.map_err(fault)?;
+        Ok(Usage { calls, applied: u64::try_from(applied).unwrap_or(0) })
+    }
+}
+
+#[async_trait]
+impl Renewals for PgStore {
+    async fn turn(
+        &self,
+        name: &str,
+        rule: &RenewalRule,
+        shares: bool,
+        rejected: Option<u64>,
+    ) -> Result<Turn> {
+        let change = |state: &mut RenewalState, now| state.turn(now, rule, shares, rejected);
+        self.change(&renewal_name(name), "asking for the credential", change).await
+    }
+
+    async fn finish(
+        &self,
+        name: &str,
+        rule: &RenewalRule,
+        ticket: u64,
+        outcome: RenewalOutcome,
+    ) -> Result<u64> {
+        let change = |state: &mut RenewalState, now| state.finish(now, rule, ticket, outcome.clone());
+        self.change(&renewal_name(name), "storing the credential", change).await
+    }
+}
+
+fn budget_name(account: &str) -> String {
+    format!("budget {}", storable(account))
+}
+
+fn renewal_name(name: &str) -> String {
+    format!("renewal {}", storable(name))
+}

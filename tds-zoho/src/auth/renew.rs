@@ -1,0 +1,174 @@
+//! Getting a token: the one that other processes share, or a new one when it is this process's turn.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tds_core::{Block, Credential, Error, RenewalOutcome, RenewalRule, Turn};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Inner, MintFault, Token,
+    mint::{Minted, TIMEOUT, mint},
+    seal::Seal,
+};
+use crate::jitter::{chance, up_to};
+
+/// Zoho creates ten tokens in ten minutes; then it blocks (OAuth, "token limits").
+const RULE: RenewalRule = RenewalRule {
+    most: 10,
+    within: Duration::from_secs(600),
+    // A mint, and the time in which its end is told.
+    time: Duration::from_secs(TIMEOUT.as_secs() + 10),
+};
+/// A token is renewed this long before its end, or a tenth of its life where that is less.
+const AHEAD: Duration = Duration::from_secs(300);
+
+/// What came of getting one.
+pub(super) enum Renewed {
+    /// A token.
+    Token(Arc<Token>),
+    /// None, and for how long no other try may begin.
+    Failed(MintFault, Duration),
+}
+
+/// Waits for its turn, or for the process whose turn it is.
+pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
+    let give_up = Instant::now() + RULE.time + Duration::from_secs(5);
+    loop {
+        let turn = match inner.renewals.turn(&inner.name, &RULE, inner.seal.is_some(), rejected).await {
+            Ok(turn) => turn,
+            Err(error) => return unknown(&error),
+        };
+        match turn {
+            Turn::Yours(ticket) => return renew_now(inner, ticket).await,
+            Turn::Ready(credential) => match open(inner.seal.as_ref(), &credential) {
+                Some(token) => return Renewed::Token(Arc::new(token)),
+                // Another key, or a form of another version: as good as none.
+                None => rejected = Some(credential.number),
+            },
+            Turn::Another(_) if Instant::now() > give_up => {
+                let reason = "another process does not end its refresh".to_owned();
+                return Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1));
+            }
+            Turn::Another(wait) => sleep(wait + up_to(wait, chance())).await,
+            Turn::TooOften(wait) => {
+                let reason = format!("{} access tokens were minted in 10 minutes, Zoho's limit", RULE.most);
+                return Renewed::Failed(MintFault::TooMany(reason), wait);
+            }
+            Turn::Blocked(block) => return Renewed::Failed(MintFault::of_block(&block), block.wait),
+        }
+    }
+}
+
+async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
+    let minted = mint(&inner.http, &inner.config).await;
+    let (outcome, renewed) = match minted {
+        Ok(minted) => {
+            let renew_in = minted.expires_in - AHEAD.min(minted.expires_in / 10);
+            let sealed = inner.seal.as_ref().and_then(|seal| sealed(seal, &minted));
+            let expires_in = minted.expires_in;
+            let token = token(ticket, minted.value, minted.api_url, renew_in, expires_in);
+            (RenewalOutcome::Renewed { sealed, renew_in, expires_in }, Renewed::Token(Arc::new(token)))
+        }
+        Err(fault) => {
+            let pause = match fault {
+                MintFault::Passing(_) => backoff(inner.lock().failures() + 1, chance()),
+                _ => fault.pause(),
+            };
+            (RenewalOutcome::Failed(fault.block(pause)), Renewed::Failed(fault, pause))
+        }
+    };
+    if let Err(error) = inner.renewals.finish(&inner.name, &RULE, ticket, outcome).await {
+        // The turn ends by itself; this process has its token all the same.
+        tracing::warn!(error = %error.chain(), "the end of a token refresh could not be told to other processes");
+    }
+    renewed
+}
+
+/// The ledger of mints cannot be asked: nobody knows whether another mint is allowed.
+fn unknown(error: &Error) -> Renewed {
+    let reason = format!("not asked, for the ledger of tokens is out of reach: {}", error.chain());
+    Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1))
+}
+
+fn token(
+    number: u64,
+    value: SecretString,
+    api_url: Option<Url>,
+    renew_in: Duration,
+    expires_in: Duration,
+) -> Token {
+    let now = Instant::now();
+    Token { number, value, refresh_at: now + renew_in, expires_at: now + expires_in, api_url }
+}
+
+fn sealed(seal: &Seal, minted: &Minted) -> Option<String> {
+    let api_url = minted.api_url.as_ref().map(Url::as_str);
+    seal.seal(&SecretString::from(
+        json!({"token": minted.value.expose_secret(), "api_url": api_url}).to_string(),
+    ))
+}
+
+fn open(seal: Option<&Seal>, credential: &Credential) -> Option<Token> {
+    let opened = seal?.open(&credential.sealed)?;
+    let content: Value = serde_json::from_str(opened.expose_secret()).ok()?;
+    let value = SecretString::from(content.get("token")?.as_str()?);
+    let api_url = content.get("api_url").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
+    Some(token(credential.number, value, api_url, credential.renew_in, credential.expires_in))
+}
+
+/// Half a second, doubled with every failure, up to a minute; half of it by chance.
+fn backoff(failures: u32, random: u64) -> Duration {
+    let most = Duration::from_millis(500)
+        .saturating_mul(2_u32.saturating_pow(failures))
+        .min(Duration::from_secs(60));
+    most / 2 + up_to(most / 2, random)
+}
+
+impl MintFault {
+    /// As it is told to other processes.
+    fn block(&self, wait: Duration) -> Block {
+        let (kind, reason) = match self {
+            Self::Refused { error, words } => (format!("refused {error}"), words.clone()),
+            Self::TooMany(words) => ("too many".to_owned(), words.clone()),
+            Self::Passing(what) => ("passing".to_owned(), what.clone()),
+        };
+        Block { kind, reason, wait }
+    }
+
+    /// As another process told it.
+    fn of_block(block: &Block) -> Self {
+        let reason = block.reason.clone();
+        match (block.kind.strip_prefix("refused "), block.kind.as_str()) {
+            (Some(error), _) => Self::Refused { error: error.to_owned(), words: reason },
+            (None, "too many") => Self::TooMany(reason),
+            _ => Self::Passing(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_backoff_of_a_broken_token_server_ends_at_a_minute() {
+        assert!(backoff(1, 0) >= Duration::from_millis(500));
+        for failures in 1..100 {
+            assert!(backoff(failures, u64::MAX) <= Duration::from_secs(60));
+        }
+    }
+
+    #[test]
+    fn a_fault_is_the_same_for_the_process_that_only_hears_of_it() {
+        for fault in [
+            MintFault::Refused { error: "invalid_code".to_owned(), words: "revoked".to_owned() },
+            MintFault::TooMany("wait".to_owned()),
+            MintFault::Passing("HTTP 500".to_owned()),
+        ] {
+            assert_eq!(MintFault::of_block(&fault.block(Duration::ZERO)), fault);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Sealing the access token before it is stored where other processes find it: AES-256-GCM, bound to its owner.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use secrecy::{ExposeSecret, SecretBox, SecretString};
+use sha2::{Digest, Sha256};
+use tds_core::{Error, ErrorKind, Result, Retry};
+
+/// Bytes of a key.
+const LENGTH: usize = 32;
+
+/// What sealed tokens begin with: the form of what follows.
+const FORM: &str = "1";
+
+/// The key that the access token is sealed with. `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct TokenKey(std::sync::Arc<SecretBox<[u8; LENGTH]>>);
+
+impl TokenKey {
+    /// Reads a key: 32 bytes, base64. `None`: something else.
+    #[must_use]
+    pub fn from_base64(text: &str) -> Option<Self> {
+        let bytes: [u8; LENGTH] = STANDARD.decode(text.trim()).ok()?.try_into().ok()?;
+        Some(Self(std::sync::Arc::new(SecretBox::new(Box::new(bytes)))))
+    }
+
+    /// Tells keys apart without telling anything of them.
+    fn id(&self) -> String {
+        let digest =
+            Sha256::new().chain_update(b"tds token key\0").chain_update(self.0.expose_secret()).finalize();
+        hex(&digest[..4])
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("TokenKey([redacted])")
+    }
+}
+
+/// Seals and opens for one owner.
+pub(super) struct Seal {
+    key: RandomizedNonceKey,
+    key_id: String,
+    owner: String,
+}
+
+impl Seal {
+    /// `owner`: what is sealed for one cannot be opened for another.
+    pub(super) fn new(key: &TokenKey, owner: &str) -> Result<Self> {
+        let unusable = |_| Error::new(ErrorKind::Config, Retry::Permanent, "ENCRYPTION_KEY cannot be used");
+        let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.0.expose_secret()).map_err(unusable)?;
+        let key_id = key.id();
+        Ok(Self { key: cipher, owner: format!("{FORM} {key_id} {owner}"), key_id })
+    }
+
+    /// Sealed, as text; `None` where the machine gives no random numbers.
+    pub(super) fn seal(&self, secret: &SecretString) -> Option<String> {
+        let mut bytes = secret.expose_secret().as_bytes().to_vec();
+        let nonce = self.key.seal_in_place_append_tag(Aad::from(self.owner.as_bytes()), &mut bytes).ok()?;
+        let whole = [&nonce.as_ref()[..], &bytes].concat();
+        Some(format!("{FORM}.{}.{}", self.key_id, STANDARD.encode(whole)))
+    }
+
+    /// Opened; `None` where it was sealed with another key, for another owner, or was changed.
+    pub(super) fn open(&self, sealed: &str) -> Option<SecretString> {
+        let mut parts = sealed.split('.');
+        let (form, key_id, text) = (parts.next()?, parts.next()?, parts.next()?);
+        if form != FORM || key_id != self.key_id {
+            return None;
+        }
+        let bytes = STANDARD.decode(text).ok()?;
+        let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut sealed = sealed.to_vec();
+        let opened = self.key.open_in_place(nonce, Aad::from(self.owner.as_bytes()), &mut sealed).ok()?;
+        std::str::from_utf8(opened).ok().map(SecretString::from)
+    }
+}
+
+/// Bytes as small hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seal(key: u8, owner: &str) -> Seal {
+        let key = TokenKey::from_base64(&STANDARD.encode([key; LENGTH])).expect("a key");
+        Seal::new(&key, owner).expect("a seal")
+    }
+
+    #[test]
+    fn what_is_sealed_is_opened_with_the_same_key_for_the_same_owner_only() {
+        let secret = SecretString::from("canary-token");
+        let sealed = seal(1, "shop").seal(&secret).expect("sealed");
+        assert!(!sealed.contains("canary"));
+        let opened = seal(1, "shop").open(&sealed).expect("opened");
+        assert_eq!(opened.expose_secret(), "canary-token");
+        assert!(seal(2, "shop").open(&sealed).is_none(), "another key");
+        assert!(seal(1, "other").open(&sealed).is_none(), "another owner");
+        assert_ne!(sealed, seal(1, "shop").seal(&secret).expect("sealed"), "no two seals are the same");
+    }
+
+    #[test]
+    fn a_seal_that_was_changed_or_is_none_is_not_opened() {
+        let sealed = seal(1, "shop").seal(&SecretString::from("token")).expect("sealed");
+        let changed = sealed.replace(char::is_lowercase, "A");
+        for text in [changed.as_str(), "", "1", "1.x.y", "2.aa.bb", &sealed[..sealed.len() - 8]] {
+            assert!(seal(1, "shop").open(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_and_does_not_show_itself() {
+        assert!(TokenKey::from_base64("c2hvcnQ=").is_none() && TokenKey::from_base64("no base64!").is_none());
+        let key = TokenKey::from_base64(&STANDARD.encode([7_u8; LENGTH])).expect("a key");
+        assert_eq!(format!("{key:?}"), "TokenKey([redacted])");
+    }
+}
