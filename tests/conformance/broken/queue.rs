@@ -18,13 +18,13 @@ use crate::memory::Memory;
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
     /// Settlements count with any token.
-    NoFence,
+    WithoutFence,
     /// Renewals are confirmed and do nothing.
-    NoRenewal,
+    ForgottenRenewal,
     /// Claims have no lease.
-    NoLease,
+    LeaselessClaim,
     /// Settlements do not look at what arrived meanwhile.
-    NoNews,
+    LostNews,
 }
 
 struct Broken {
@@ -41,7 +41,7 @@ impl Queue for Broken {
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
         let mut request = request.clone();
-        if self.fault == Fault::NoLease {
+        if self.fault == Fault::LeaselessClaim {
             request.lease = Duration::ZERO;
         }
         let claimed = self.store.claim(&request).await?;
@@ -52,7 +52,7 @@ impl Queue for Broken {
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
         match self.fault {
-            Fault::NoRenewal => Ok(leases.to_vec()),
+            Fault::ForgottenRenewal => Ok(leases.to_vec()),
             _ => self.store.renew(leases, lease).await,
         }
     }
@@ -61,13 +61,13 @@ impl Queue for Broken {
         for settlement in &mut settlements {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
             match self.fault {
-                Fault::NoFence => {
+                Fault::WithoutFence => {
                     if let Some(token) = current.get(&settlement.lease.id) {
                         settlement.lease.token = *token;
                     }
                 }
-                Fault::NoNews => settlement.generation = i64::MAX,
-                Fault::NoRenewal | Fault::NoLease => {}
+                Fault::LostNews => settlement.generation = i64::MAX,
+                Fault::ForgottenRenewal | Fault::LeaselessClaim => {}
             }
         }
         self.store.settle(settlements).await
@@ -83,17 +83,17 @@ fn broken(intact: &Memory, stores: &mut Stores, fault: Fault) {
 }
 
 pub(super) fn without_fence(intact: &Memory, stores: &mut Stores) {
-    broken(intact, stores, Fault::NoFence);
+    broken(intact, stores, Fault::WithoutFence);
 }
 
 pub(super) fn forgets_renewals(intact: &Memory, stores: &mut Stores) {
-    broken(intact, stores, Fault::NoRenewal);
+    broken(intact, stores, Fault::ForgottenRenewal);
 }
 
 pub(super) fn forgets_leases(intact: &Memory, stores: &mut Stores) {
-    broken(intact, stores, Fault::NoLease);
+    broken(intact, stores, Fault::LeaselessClaim);
 }
 
 pub(super) fn loses_news(intact: &Memory, stores: &mut Stores) {
-    broken(intact, stores, Fault::NoNews);
+    broken(intact, stores, Fault::LostNews);
 }
