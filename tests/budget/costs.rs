@@ -1,0 +1,164 @@
+//! What syncing costs in calls, counted by a simulated Zoho, beside the least that is possible and what a reader
+//! spends that asks once for every record.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use serde_json::json;
+use tds_core::{Clock as _, SystemClock, testkit::ManualClock};
+use tds_zoho::testkit::Module;
+
+use crate::shop::{Shop, list_calls};
+
+/// How many records of each kind the counted shop has, and the real one.
+struct Kind {
+    entity: &'static str,
+    list: &'static str,
+    module: Module,
+    counted: u64,
+    real: u64,
+    /// Records that one call for whole records brings; `None`: the list shows all that is needed.
+    per_call: Option<u64>,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        entity: "products",
+        list: "/items",
+        module: Module::Items,
+        counted: 450,
+        real: 2_221,
+        per_call: Some(100),
+    },
+    Kind {
+        entity: "customers",
+        list: "/contacts",
+        module: Module::Contacts,
+        counted: 410,
+        real: 2_503,
+        per_call: Some(1),
+    },
+    Kind {
+        entity: "invoices",
+        list: "/invoices",
+        module: Module::Invoices,
+        counted: 430,
+        real: 20_000,
+        per_call: Some(1),
+    },
+];
+
+impl Kind {
+    /// Calls for so many listed records, so many of them new or changed. The lists show what Zoho has: this is the
+    /// least, as long as whole records are needed.
+    fn least(&self, listed: u64, changed: u64) -> u64 {
+        listed.div_ceil(200).max(1) + self.per_call.map_or(0, |records| changed.div_ceil(records))
+    }
+
+    /// A reader that lists everything and then asks for each changed record.
+    fn naive(&self, listed: u64, changed: u64) -> u64 {
+        listed.div_ceil(200).max(1) + changed
+    }
+}
+
+/// Calls so far, without the look at the credentials when the server starts.
+fn calls(shop: &Shop) -> u64 {
+    shop.zoho.calls() - shop.zoho.calls_to("/organizations")
+}
+
+/// Calls that a step takes, and how many of them are pages of lists.
+async fn spent(shop: &Shop, kind: &Kind, mode: &str) -> (u64, u64) {
+    let (all, lists) = (calls(shop), list_calls(&shop.zoho, kind.list));
+    shop.sync(kind.entity, mode).await;
+    (calls(shop) - all, list_calls(&shop.zoho, kind.list) - lists)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_calls_that_syncing_takes_are_the_least_that_are_possible() {
+    let shop = Shop::open().await;
+    let mut table = String::from(
+        "step                              records  changed    calls  least   once per record\n",
+    );
+    let mut line = |step: &str, records: u64, changed: u64, calls: String, least: u64, naive: u64| {
+        writeln!(table, "{step:<33} {records:>7}  {changed:>7}  {calls:>7}  {least:>5}  {naive:>16}")
+            .expect("a line");
+    };
+    let (mut real, mut real_least, mut real_naive) = (0, 0, 0);
+    for kind in &KINDS {
+        // The records are older than what an incremental sync looks back for safety.
+        shop.zoho.set_clock(Arc::new(ManualClock::new(SystemClock.now() - time::Duration::days(2))));
+        let ids = shop.zoho.generate(kind.module, kind.counted);
+        shop.zoho.set_clock(Arc::new(SystemClock));
+        let (calls, pages) = spent(&shop, kind, "full").await;
+        let least = kind.least(kind.counted, kind.counted);
+        line(
+            &format!("{}: first load", kind.entity),
+            kind.counted,
+            kind.counted,
+            calls.to_string(),
+            least,
+            kind.naive(kind.counted, kind.counted),
+        );
+        assert_eq!((calls, pages), (least, kind.counted.div_ceil(200)), "{}", kind.entity);
+        // The counted cost of a page and of a record, for the real numbers.
+        real += kind.least(kind.real, kind.real);
+        real_least += kind.least(kind.real, kind.real);
+        real_naive += kind.naive(kind.real, kind.real);
+        for changed in [0, 10, 210] {
+            for id in ids.iter().take(usize::try_from(changed).expect("small")) {
+                shop.zoho.update(
+                    kind.module,
+                    id,
+                    json!({"notes": format!("one of {changed}"), "description": format!("one of {changed}")}),
+                );
+            }
+            let (calls, pages) = spent(&shop, kind, "incremental").await;
+            let least = kind.least(changed, changed);
+            line(
+                &format!("{}: incremental", kind.entity),
+                kind.counted,
+                changed,
+                calls.to_string(),
+                least,
+                kind.naive(kind.counted, changed),
+            );
+            // What was changed within the overlap of two runs is listed once more, and a list proves now and then
+            // what it can do: pages, but no whole records.
+            assert_eq!(
+                calls - pages,
+                least - changed.div_ceil(200).max(1),
+                "{}: {changed} changes",
+                kind.entity
+            );
+            assert!(pages <= changed.div_ceil(200) + 6, "{}: {pages} pages", kind.entity);
+        }
+        let thousand = kind.least(1_000, 1_000);
+        line(
+            &format!("{}: incremental *", kind.entity),
+            kind.real,
+            1_000,
+            thousand.to_string(),
+            thousand,
+            kind.naive(kind.real, 1_000),
+        );
+    }
+    line("first load of all three *", 24_724, 24_724, real.to_string(), real_least, real_naive);
+
+    for (step, module, path, whole, least) in [
+        ("webhook with the whole record", Module::Items, "products", true, 0),
+        ("webhook without the lines", Module::Invoices, "invoices", false, 1),
+    ] {
+        let id = shop.zoho.ids(module).pop().expect("a record");
+        shop.zoho.update(module, &id, json!({"notes": "pushed", "description": "pushed"}));
+        let body = if whole {
+            shop.zoho.webhook_body(module, &id)
+        } else {
+            shop.zoho.webhook_body_without_lines(module, &id)
+        };
+        let before = calls(&shop);
+        shop.webhook_done(path, &serde_json::from_str(&body).expect("JSON")).await;
+        let calls = calls(&shop) - before;
+        line(step, 1, 1, calls.to_string(), least, 1);
+        assert_eq!(calls, least, "{step}");
+    }
+    println!("{table}* computed from the counted cost of a page and of a record");
+}
