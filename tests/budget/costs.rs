@@ -129,7 +129,7 @@ async fn the_calls_that_syncing_takes_are_the_least_that_are_possible() {
                 "{}: {changed} changes",
                 kind.entity
             );
-            assert!(pages <= changed.div_ceil(200) + 4, "{}: {pages} pages", kind.entity);
+            assert!(pages <= changed.div_ceil(200) + 6, "{}: {pages} pages", kind.entity);
         }
         let thousand = kind.least(1_000, 1_000);
         line(
