@@ -69,6 +69,8 @@ impl Process {
     pub(crate) fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration;
         let mut life = self.life();
+        // What waits already waits for the end of the longer pause.
+        let until = life.paused_until.map_or(until, |other| other.max(until));
         life.paused_until = Some(until);
         life.troubled = Some(until);
     }

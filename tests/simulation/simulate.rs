@@ -139,7 +139,7 @@ impl Simulation {
             let source = Arc::new(source);
             let handler = MirrorHandler::new(source.clone(), shared.clone(), Arc::clone(&clock));
             registry = registry.with_handler(Arc::new(handler)).with_source(source);
-            for (run_type, seconds) in [(RunType::Incremental, 45), (RunType::Full, 140)] {
+            for (run_type, seconds) in [(RunType::Incremental, 30), (RunType::Full, 40)] {
                 let (entity, every) = (KINDS[*kind].schema.entity.clone(), Duration::from_secs(seconds));
                 specs.push(ScheduleSpec { entity, run_type, every });
             }

@@ -90,7 +90,11 @@ impl Queue for FaultyStore {
             });
         }
         let effect = async {
+            let lost = self.watch.lost(&leases);
             let settled = self.inner.settle(settlements).await?;
+            if settled.fenced < lost {
+                self.world.violated(format!("{lost} claims were lost, {} fenced", settled.fenced));
+            }
             self.watch.settled(&leases).await;
             Ok(settled)
         };

@@ -92,7 +92,13 @@ impl Watch {
         notes.holders.retain(|_, (current, _)| !leases.contains(current));
     }
 
-    /// The current claim of an item, for a planted bug.
+    /// How many of these claims another took over.
+    pub(crate) fn lost(&self, leases: &[Lease]) -> u64 {
+        let taken = |lease: &&Lease| self.lease_of(lease.id).is_some_and(|current| current != **lease);
+        leases.iter().filter(taken).count() as u64
+    }
+
+    /// The current claim of an item.
     pub(crate) fn lease_of(&self, id: ItemId) -> Option<Lease> {
         self.notes().holders.values().map(|(lease, _)| *lease).find(|lease| lease.id == id)
     }
