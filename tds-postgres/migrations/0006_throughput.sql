@@ -8,7 +8,6 @@
 -- LATERAL stops at the limit. MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
 -- What has lost its lease is taken here too, at the price of one attempt. `now()` in conditions, so that they are index
 -- conditions. COALESCE keeps the paused types out of the planner's estimate, which would think that nothing is left.
-DROP FUNCTION tds_claim(bigint, smallint, text, double precision);
 CREATE FUNCTION tds_claim(most bigint, priorities smallint[], ats timestamptz[], ids bigint[], belows smallint[],
   worker text, lease_seconds double precision)
 RETURNS SETOF tds_queue_live LANGUAGE sql

@@ -1,35 +1,5 @@
--- The claim, and what operators' scripts may do with the view tds_sync_queue beside reading and deleting: updates where
--- they have a meaning, and the retry of what has failed.
-
--- The claim of due items. A function, because the planner must have no choice: with the statistics of an empty queue it
--- would sort all of a full one to take a hundred. Settings of a function hold behind a pooler too.
---
--- MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once. What has lost its lease is
--- taken here too, at the price of one attempt. `now()` in conditions, so that they are index conditions.
-CREATE FUNCTION tds_claim(most bigint, up_to smallint, worker text, lease_seconds double precision)
-RETURNS SETOF tds_queue_live LANGUAGE sql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
-  WITH c AS MATERIALIZED (
-    SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
-      FROM tds_queue_live q
-     WHERE q.dead_lettered_at IS NULL AND q.priority <= up_to AND q.run_at <= now()
-       AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
-       AND q.entity_type <> ALL (ARRAY(SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL))
-     ORDER BY q.priority, q.run_at, q.id LIMIT most FOR UPDATE OF q SKIP LOCKED),
-  lost AS (
-    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-    SELECT id, retry_count + 1, processing_started_at, lease_owner, 'lease_lost',
-           'the worker died or stopped renewing its lease' FROM c WHERE lost),
-  events AS (
-    UPDATE tds_inbox_events e SET status = 'processing' FROM tds_queue_waiters w, c
-     WHERE w.item_id = c.id AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'pending')
-  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'), lease_owner = worker,
-    retry_count = q.retry_count + c.lost::int,
-    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
-    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
-    FROM c WHERE q.id = c.id
-  RETURNING q.*
-$$;
+-- What operators' scripts may do with the view tds_sync_queue beside reading and deleting: updates where they have a
+-- meaning, and the retry of what has failed.
 
 -- Retries a locked item that is failed or a dead letter, as the retry of the API does: a dead letter lives again, or is
 -- folded into what lives of its record; its events wait again.
