@@ -116,6 +116,21 @@ async fn a_record_that_moved_to_the_sibling_is_gone_from_its_old_type() {
 }
 
 #[tokio::test]
+async fn an_earlier_look_that_is_applied_after_the_record_moved_is_stale() {
+    let setup = setup();
+    let early = setup.clock.now();
+    let before = RecordBuilder::new(&BUYERS, "1").version(CHANGED).fields(json!({"a": 0}));
+    setup.clock.advance(std::time::Duration::from_secs(5));
+    setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
+    let handled = setup.handle(Work::fetch()).await;
+    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    // A worker that lost its claim goes on with what it saw before.
+    let late = before.read(early, early + Duration::SECOND);
+    setup.store.apply(&schema(BUYERS, "buyers"), vec![late]).await.remove(0).expect("judged");
+    assert_eq!(setup.is_live(&BUYERS), None);
+}
+
+#[tokio::test]
 async fn a_late_push_of_what_the_record_was_before_it_moved_asks_the_source() {
     let setup = setup();
     setup.seen(SELLERS, "sellers").await;

@@ -63,14 +63,18 @@ impl MirrorHandler {
     async fn hand_over(&self, read: &Read, record: &Record) -> Result<Done> {
         let payload = SourcePayload { shape: read.shape, observed: read.observed, json: record.raw.clone() };
         let work = Work { version: record.version, payload: Some(payload) };
-        let id = &read.key.id;
+        let gone = match read.observed {
+            // Also where it was never ours: a worker that lost its claim may still hold an earlier look at it.
+            Observed::Call(_) => self.bury(read).await?,
+            // Of a pushed body only the arrival is known: whether it is that still, only a read tells.
+            Observed::Push(_) => !self.is_here(&read.key.id).await?,
+        };
+        if gone { Ok(Done::Redirect(record.entity.clone(), work)) } else { Ok(Done::Again) }
+    }
+
+    async fn is_here(&self, id: &RecordId) -> Result<bool> {
         let ours = self.mirror.states(self.entity(), std::slice::from_ref(id)).await?;
-        let here = ours.get(id).is_some_and(|state| !state.deleted);
-        // Of a pushed body only the arrival is known: whether it is that still, only a read tells.
-        if here && (matches!(read.observed, Observed::Push(_)) || !self.bury(read).await?) {
-            return Ok(Done::Again);
-        }
-        Ok(Done::Redirect(record.entity.clone(), work))
+        Ok(ours.get(id).is_some_and(|state| !state.deleted))
     }
 
     /// A record that is gone and was the sibling's: that one is asked to look.
