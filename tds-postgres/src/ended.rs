@@ -60,7 +60,7 @@ const COUNT_RUNS: &str = "
 WITH d AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d(id, gone, ended, failed)),
 locked AS MATERIALIZED (SELECT r.id FROM tds_sync_runs r JOIN d USING (id) ORDER BY r.id FOR UPDATE OF r)
 UPDATE tds_sync_runs r SET open_items = r.open_items - d.gone, processed_items = r.processed_items + d.ended,
-  failed_items = r.failed_items + d.failed
+  failed_items = LEAST(r.total_items, r.failed_items + d.failed)
  FROM d JOIN locked USING (id) WHERE r.id = d.id
 ";
 
@@ -100,7 +100,8 @@ impl Endings {
         let run = self.runs.entry(told.id).or_default();
         run.gone += 1;
         run.ended += i64::from(told.counted);
-        run.failed += i64::from(told.counted && failed);
+        // Also of a record that was listed before and counted as ended then: it did not end well after all.
+        run.failed += i64::from(failed);
     }
 
     /// A waiter moved to an item where its cause waits already: one less to wait for.

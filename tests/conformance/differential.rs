@@ -56,7 +56,7 @@ fn memory_and_postgresql_cannot_be_told_apart() {
         std::env::var("TDS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let database = runtime.block_on(TestDatabase::new());
-    let config = Config { cases, max_shrink_iters: 30, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, max_shrink_iters: 400, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&vec(operation::operation(), 1..LENGTH), |history| {
         runtime.block_on(compare(&database, &history))
     });

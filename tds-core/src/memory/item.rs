@@ -14,15 +14,21 @@ impl Item {
 impl State {
     /// Adds work, or folds it into the record's live item; whoever caused it waits for that item.
     pub(super) fn enqueue(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
-        let id = match self.live.get(&new.key).copied() {
+        let cause = new.cause;
+        let id = self.place(new, now);
+        self.attach(id, cause, now);
+        id
+    }
+
+    /// Adds work, or folds it into the record's live item. Nobody waits for it by that.
+    pub(super) fn place(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
+        match self.live.get(&new.key).copied() {
             Some(id) => {
                 self.fold_into(id, new.lane, &new.work, new.cause, now);
                 id
             }
             None => self.insert(new.key, new.lane, new.work, new.cause, now),
-        };
-        self.attach(id, new.cause, now);
-        id
+        }
     }
 
     /// Changes an item and keeps the order of claiming right.

@@ -121,7 +121,8 @@ impl State {
         let waiters = item.waiters.clone();
         let cause = claim.carrier.map_or(Cause::Operator, Cause::Event);
         let key = RecordKey::new(to, item.key.id.clone());
-        let target = self.enqueue(NewItem { key, lane: item.lane, work, cause }, now);
+        // Who carries the payload need not wait any more; who waits moves.
+        let target = self.place(NewItem { key, lane: item.lane, work, cause }, now);
         for waiter in waiters {
             self.move_waiter(waiter, id, target, now);
         }

@@ -143,6 +143,7 @@ macro_rules! conformance_list {
             what_the_sweep_found_is_one_more_page,
             a_page_that_was_committed_before_changes_nothing,
             a_record_on_its_way_that_is_listed_again_is_waited_for,
+            a_record_that_is_listed_again_and_then_fails_counts_as_failed,
         );
         $crate::$each!($make, schedule:
             one_process_leads_at_a_time,

@@ -114,3 +114,14 @@ pub async fn a_record_on_its_way_that_is_listed_again_is_waited_for(harness: &dy
     let ended = reaches(harness, id, RunStatus::Completed).await;
     assert_eq!((ended.processed_items, ended.unchanged_items), (2, 1));
 }
+
+pub async fn a_record_that_is_listed_again_and_then_fails_counts_as_failed(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1"], 0, false)).await;
+    commit(harness, &lease, second(page(id, &["1"], 1, true))).await;
+    let claimed = Case(harness).claim().await;
+    Case(harness).settle(&claimed, crate::Settle::DeadLetter { error: "no".to_owned() }).await;
+    let ended = reaches(harness, id, RunStatus::CompletedWithErrors).await;
+    assert_eq!((ended.total_items, ended.processed_items, ended.failed_items), (1, 1, 1));
+}
