@@ -1,6 +1,6 @@
 //! Two real processes over one database, under a backlog, against a Zoho that counts every window of 60 seconds.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::shop::{TOKEN, settings};
+use crate::shop::{TOKEN, program, settings};
 
 const CEILING: u64 = 100;
 /// 32 bytes, base64.
@@ -22,16 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to look: `TDS_BUDGET_SECONDS`, or a little more than one window.
 fn seconds() -> u64 {
     std::env::var("TDS_BUDGET_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(75)
-}
-
-/// The program beside this test's own binary.
-fn program() -> PathBuf {
-    let mut path = std::env::current_exe().expect("a path");
-    path.pop();
-    path.pop();
-    path.push("tds-server");
-    assert!(path.exists(), "build it first: cargo build -p tds-server");
-    path
 }
 
 struct Program {

@@ -1,6 +1,6 @@
 //! The real program, killed with SIGKILL: what was accepted is completed after the restart.
 
-use std::{path::PathBuf, process::Stdio, time::Duration};
+use std::{process::Stdio, time::Duration};
 
 use reqwest::{Client, StatusCode};
 use secrecy::SecretString;
@@ -19,20 +19,10 @@ use tokio::{
 
 use crate::{
     records,
-    shop::{SECRET, TOKEN, list_calls, settings},
+    shop::{SECRET, TOKEN, list_calls, program, settings},
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The program beside this test's own binary.
-fn program() -> PathBuf {
-    let mut path = std::env::current_exe().expect("a path");
-    path.pop();
-    path.pop();
-    path.push("tds-server");
-    assert!(path.exists(), "build it first: cargo build -p tds-server");
-    path
-}
 
 struct Program {
     child: Child,

@@ -1,6 +1,6 @@
 //! A shop: a simulated Zoho organization, a fresh database, and the server between them.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use reqwest::{Client, StatusCode};
 use secrecy::SecretString;
@@ -209,6 +209,16 @@ impl Shop {
                    FROM (SELECT * FROM tds_sync_queue WHERE status <> 'completed' LIMIT 5) q";
         self.text(sql).await.unwrap_or_else(|| "the queue is empty".to_owned())
     }
+}
+
+/// The program beside this test's own binary.
+pub(crate) fn program() -> PathBuf {
+    let mut path = std::env::current_exe().expect("a path");
+    path.pop();
+    path.pop();
+    path.push("tds-server");
+    assert!(path.exists(), "build it first: cargo build -p tds-server");
+    path
 }
 
 /// The environment of a server over this Zoho and this database, with limits out of the way.

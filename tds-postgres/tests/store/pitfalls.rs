@@ -134,3 +134,24 @@ async fn a_large_enqueue_is_several_transactions() {
     let chunks = "SELECT count(*) || ' ' || (count(DISTINCT run_at) > 1) FROM tds_queue_live";
     assert_eq!(text(&database, chunks).await, "5000 true");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backlog_drains_while_a_snapshot_is_held_open() {
+    let (database, store) = store().await;
+    store.enqueue((0..2_000).map(|n| item(&n.to_string(), work(1, "{}"))).collect()).await.expect("queued");
+    // As `pg_dump` does: nothing that ends from now on may be removed.
+    let mut reader = database.database().pool().begin().await.expect("begins");
+    sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await.expect("set");
+    let seen = "SELECT count(*) FROM tds_queue_live";
+    let before: i64 = sqlx::query_scalar(seen).fetch_one(&mut *reader).await.expect("counted");
+    loop {
+        let claimed = claim(&store, 100).await;
+        if claimed.is_empty() {
+            break;
+        }
+        store.settle(complete(&claimed, Outcome::Applied)).await.expect("settled");
+    }
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_done").await, "2000");
+    let after: i64 = sqlx::query_scalar(seen).fetch_one(&mut *reader).await.expect("counted");
+    assert_eq!((before, after), (2_000, 2_000), "the snapshot was held all the time");
+}
