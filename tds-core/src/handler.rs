@@ -32,8 +32,8 @@ pub trait EntityHandler: Send + Sync {
     /// Which entity type.
     fn entity(&self) -> &EntityType;
 
-    /// How many items it likes at once.
-    fn batch_size(&self) -> usize {
+    /// How many items like this one it likes at once. Items of different answers come in batches of their own.
+    fn batch_size(&self, _item: &Claimed) -> usize {
         100
     }
 

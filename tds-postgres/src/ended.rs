@@ -6,20 +6,18 @@ use sqlx::Row as _;
 
 use crate::{Tx, fold::Attached};
 
-pub(crate) const ARCHIVE: &str = "
+const ARCHIVE: &str = "
 WITH d AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS d(id, outcome)),
 gone AS (DELETE FROM tds_queue_live q USING d WHERE q.id = d.id RETURNING q.*, d.outcome)
 INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
   retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version, worker)
-SELECT id, inbox_event_id, entity_type, COALESCE(entity_id, (SELECT r.local_id::text FROM tds_sync_records r
-    WHERE r.entity_type = gone.entity_type COLLATE \"default\" AND r.zoho_id = gone.zoho_entity_id COLLATE \"default\")),
-  zoho_entity_id, direction, priority, outcome, retry_count,
+SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome, retry_count,
   CASE WHEN outcome IN ('discarded', 'superseded') THEN error_message END, queued_at, processing_started_at,
   COALESCE(dead_lettered_at, clock_timestamp()), run_at, version, lease_owner
   FROM gone
 ";
 
-pub(crate) const TAKE_WAITERS: &str = "
+const TAKE_WAITERS: &str = "
 DELETE FROM tds_queue_waiters w USING unnest($1::bigint[], $2::bigint[]) AS d(item_id, generation)
  WHERE w.item_id = d.item_id AND w.generation <= d.generation
 RETURNING w.item_id, w.cause, w.cause_id, w.counted

@@ -1,4 +1,4 @@
-//! The end of claims: one transaction for many.
+//! The end of claims: one statement for those that went well, one transaction for the others.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,8 +32,8 @@ pub(crate) struct Held {
 #[derive(Default)]
 struct Plan<'a> {
     settled: Settled,
-    /// Successes: the item, the claimed generation, the outcome, and whether it runs once more.
-    done: Vec<(Held, i64, &'static str, bool)>,
+    /// Successes of items that run once more: the item, the claimed generation, the outcome.
+    done: Vec<(Held, i64, &'static str)>,
     updates: Vec<Update<'a>>,
     dead: Vec<(i64, String)>,
     redirects: Vec<(Held, &'a EntityType, &'a Work)>,
@@ -45,6 +45,16 @@ pub(crate) async fn settle_all(
     database: &Database,
     settlements: &[Settlement],
 ) -> Result<Settled, sqlx::Error> {
+    let completed = settle_sql::complete(database, settlements).await?;
+    let rest: Vec<&Settlement> =
+        settlements.iter().filter(|settlement| !completed.contains(&settlement.lease.id.0)).collect();
+    let mut settled = if rest.is_empty() { Settled::default() } else { settle_rest(database, &rest).await? };
+    settled.accepted += u64::try_from(completed.len()).unwrap_or(u64::MAX);
+    Ok(settled)
+}
+
+/// Settles what did not simply end: failures, what is given back, what moves, what runs once more.
+async fn settle_rest(database: &Database, settlements: &[&Settlement]) -> Result<Settled, sqlx::Error> {
     let mut tx = database.begin_with(BY_INDEX).await?;
     let mut held = lock(&mut tx, settlements).await?;
     let mut plan = Plan::default();
@@ -62,7 +72,7 @@ pub(crate) async fn settle_all(
     Ok(settled)
 }
 
-async fn lock(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<(i64, i64), Held>, sqlx::Error> {
+async fn lock(tx: &mut Tx, settlements: &[&Settlement]) -> Result<HashMap<(i64, i64), Held>, sqlx::Error> {
     let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.id.0).collect();
     let tokens: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.token.0).collect();
     let rows = sqlx::query(settle_sql::LOCK).bind(ids).bind(tokens).fetch_all(tx).await?;
@@ -85,21 +95,18 @@ async fn lock(tx: &mut Tx, settlements: &[Settlement]) -> Result<HashMap<(i64, i
 
 impl<'a> Plan<'a> {
     fn add(&mut self, item: Held, settlement: &'a Settlement) {
-        let again = item.generation > settlement.generation;
+        // A success that was not ended at once was overtaken by new work.
+        let again =
+            item.generation > settlement.generation || matches!(settlement.settle, Settle::Complete(_));
         self.settled.accepted += 1;
         self.settled.again += u64::from(again);
         self.attempts.extend(Attempt::of(&item, &settlement.settle));
         if again {
             self.updates.push(Update::again(item.id, &settlement.settle));
-            if let Settle::Complete(outcome) = settlement.settle {
-                self.done.push((item, settlement.generation, outcome.as_str(), true));
-            }
-            return;
         }
         match &settlement.settle {
-            Settle::Complete(outcome) => {
-                self.done.push((item, settlement.generation, outcome.as_str(), false));
-            }
+            Settle::Complete(outcome) => self.done.push((item, settlement.generation, outcome.as_str())),
+            _ if again => {}
             Settle::Retry { after, error } => {
                 self.updates.push(Update::retry(item.id, item.retry_count, *after, error));
             }
@@ -133,21 +140,15 @@ impl<'a> Plan<'a> {
 
 async fn complete(
     tx: &mut Tx,
-    done: &[(Held, i64, &'static str, bool)],
+    done: &[(Held, i64, &'static str)],
     endings: &mut Endings,
 ) -> Result<(), sqlx::Error> {
     if done.is_empty() {
         return Ok(());
     }
-    let gone: Vec<(i64, &'static str)> = done
-        .iter()
-        .filter(|(_, _, _, again)| !again)
-        .map(|(item, _, outcome, _)| (item.id, *outcome))
-        .collect();
-    ended::archive(tx, &gone).await?;
     let upto: Vec<(i64, i64)> = done.iter().map(|(item, generation, ..)| (item.id, *generation)).collect();
     let ends: HashMap<i64, (Option<i64>, &'static str)> =
-        done.iter().map(|(item, _, outcome, _)| (item.id, (item.event, *outcome))).collect();
+        done.iter().map(|(item, _, outcome)| (item.id, (item.event, *outcome))).collect();
     for told in ended::take_waiters(tx, &upto).await? {
         let (carrier, outcome) = ends.get(&told.item).copied().unwrap_or((None, "superseded"));
         // The event whose payload was used has the item's outcome; the others were folded into it.

@@ -1,15 +1,18 @@
 //! The statements of settling.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::HashSet, time::Duration};
 
-use tds_core::{RecordKey, Settle};
+use tds_core::{RecordKey, Settle, Settlement};
 
 use crate::{
-    Tx,
+    Database, Tx,
     ended::{Told, told},
     settle::Held,
     store::{seconds, storable},
 };
+
+// The statement itself is in the migrations.
+pub(crate) const COMPLETE: &str = "SELECT unnest(tds_complete($1, $2, $3, $4))";
 
 // Locked in the order of records, as folding does; the generation is read from the locked row.
 pub(crate) const LOCK: &str = "
@@ -37,7 +40,7 @@ SELECT q.id, q.retry_count + 1, q.processing_started_at, q.lease_owner, n.result
   FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n(id, result, error) JOIN tds_queue_live q ON q.id = n.id
 ";
 
-pub(crate) const RESOLVE: &str = "
+const RESOLVE: &str = "
 WITH k AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS k(entity_type, zoho_entity_id)),
 gone AS (
   DELETE FROM tds_queue_live q USING k WHERE q.dead_lettered_at IS NOT NULL
@@ -130,6 +133,33 @@ impl<'a> Attempt<'a> {
         };
         Some(Self { item: item.id, result, error })
     }
+}
+
+/// Ends the items that went well and to which nothing was added meanwhile; answers which.
+pub(crate) async fn complete(
+    database: &Database,
+    settlements: &[Settlement],
+) -> Result<HashSet<i64>, sqlx::Error> {
+    let (mut ids, mut tokens, mut generations, mut outcomes) = (vec![], vec![], vec![], vec![]);
+    for settlement in settlements {
+        if let Settle::Complete(outcome) = settlement.settle {
+            ids.push(settlement.lease.id.0);
+            tokens.push(settlement.lease.token.0);
+            generations.push(settlement.generation);
+            outcomes.push(outcome.as_str());
+        }
+    }
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ended: Vec<i64> = sqlx::query_scalar(COMPLETE)
+        .bind(ids)
+        .bind(tokens)
+        .bind(generations)
+        .bind(outcomes)
+        .fetch_all(database)
+        .await?;
+    Ok(ended.into_iter().collect())
 }
 
 /// Writes new states. The items are locked already.

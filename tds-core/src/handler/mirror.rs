@@ -15,6 +15,8 @@ use crate::{
 
 /// Reads that tie with the accepted state are repeated at once this often before the item waits.
 const PASSES: usize = 3;
+/// Batch size of what need not be asked for: the more, the fewer transactions; and it waits for no call.
+const READY: usize = 500;
 /// Batch size where each record costs a call of its own.
 const SINGLE_READS: usize = 20;
 
@@ -164,9 +166,14 @@ impl EntityHandler for MirrorHandler {
         &self.source.schema().entity
     }
 
-    fn batch_size(&self) -> usize {
+    fn batch_size(&self, item: &Claimed) -> usize {
+        let profile = self.source.profile();
+        let shows_all = |payload: &SourcePayload| payload.shape != Shape::List || !profile.needs_detail;
+        if item.work.payload.as_ref().is_some_and(shows_all) {
+            return READY;
+        }
         // Where the source reads one record a call, a batch still shares its writes.
-        match self.source.profile().fetch_batch {
+        match profile.fetch_batch {
             0 | 1 => SINGLE_READS,
             many => many,
         }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Random, leases::Leases, settler::Settler, slots::Slots};
 use crate::{
-    Claimed, Decision, Done, EntityHandler, EntityType, Error, Handled, Lane, Lease, Registry, RetryPolicy,
-    Settle, Settlement, Shutdown,
+    Claimed, Decision, Done, EntityHandler, Error, Handled, Lane, Lease, Registry, RetryPolicy, Settle,
+    Settlement, Shutdown,
 };
 
 /// How long items of an entity type without a handler wait: another process may know it.
@@ -23,9 +23,9 @@ pub(super) struct ChunkRunner {
 }
 
 impl ChunkRunner {
-    /// How many items the handler of an entity type likes at once.
-    pub(super) fn batch_size(&self, entity: &EntityType) -> usize {
-        self.registry.handler(entity).map_or(100, |handler| handler.batch_size().max(1))
+    /// How many items like this one its handler likes at once.
+    pub(super) fn batch_size(&self, item: &Claimed) -> usize {
+        self.registry.handler(&item.key.entity).map_or(100, |handler| handler.batch_size(item).max(1))
     }
 
     /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again as soon as the
@@ -38,7 +38,7 @@ impl ChunkRunner {
     ) -> impl Future<Output = ()> + Send {
         let lane = items.first().map_or(Lane::Verify, |item| item.lane);
         // Taken at once, so that the next claim knows.
-        let (held, hand, slot) = (self.leases.hold(&items), slots.hand(), slots.try_work(lane));
+        let (held, hand, slot) = (self.leases.hold(&items), slots.hand(items.len()), slots.try_work(lane));
         async move {
             let slot = match slot {
                 Some(slot) => Some(slot),
@@ -57,13 +57,20 @@ impl ChunkRunner {
                         tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
                         return;
                     }
-                    settlements = self.handle(&items) => settlements,
+                    settlements = self.timed(&items, &slots) => settlements,
                 }
             };
             drop(slot);
             self.settler.settle(settlements).await;
             drop((held, hand));
         }
+    }
+
+    async fn timed(&self, items: &[Claimed], slots: &Slots) -> Vec<Settlement> {
+        let began = tokio::time::Instant::now();
+        let settlements = self.handle(items).await;
+        slots.handled(items.len(), began.elapsed());
+        settlements
     }
 
     async fn handle(&self, items: &[Claimed]) -> Vec<Settlement> {

@@ -7,12 +7,10 @@ use tokio::{task::JoinSet, time::timeout};
 use super::{
     Random, WorkerSettings,
     chunk::ChunkRunner,
-    slots::{Room, Slots},
+    slots::{BATCH, Room, Slots},
 };
 use crate::{ClaimRequest, Claimed, EntityType, Lane, Queue, Shutdown};
 
-/// How many items one claim takes at most for each free slot.
-const BATCH: usize = 100;
 /// The shortest rest after a claim that found less than it asked for.
 const REST: Duration = Duration::from_millis(50);
 
@@ -78,15 +76,15 @@ impl Pump {
         self.queue.claim(&request).await
     }
 
-    /// By entity type, in sizes that their handlers like; the order of urgency is kept within each.
+    /// By entity type and the size that the handler likes; the order of urgency is kept within each.
     fn split(&self, claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
-        let mut by_entity: BTreeMap<EntityType, Vec<Claimed>> = BTreeMap::new();
+        let mut alike: BTreeMap<(EntityType, usize), Vec<Claimed>> = BTreeMap::new();
         for item in claimed {
-            by_entity.entry(item.key.entity.clone()).or_default().push(item);
+            let size = self.runner.batch_size(&item);
+            alike.entry((item.key.entity.clone(), size)).or_default().push(item);
         }
         let mut chunks = Vec::new();
-        for (entity, mut items) in by_entity {
-            let size = self.runner.batch_size(&entity);
+        for ((_, size), mut items) in alike {
             while items.len() > size {
                 let tail = items.split_off(size);
                 chunks.push(std::mem::replace(&mut items, tail));

@@ -38,8 +38,11 @@ impl Batch<'_> {
             .filter(|(_, refusal)| refusal.is_none())
             .map(|(read, _)| read)
             .collect();
-        let mut outcomes =
-            if good.is_empty() { Vec::new() } else { self.write(database, &good).await? }.into_iter();
+        let mut outcomes = Vec::new().into_iter();
+        while !good.is_empty() && outcomes.len() == 0 {
+            // Nothing was written where somebody else was first with a new record: it is known now.
+            outcomes = self.write(database, &good).await?.unwrap_or_default().into_iter();
+        }
         let settled = refused.into_iter().map(|refusal| match refusal {
             Some(error) => Err(error),
             None => outcomes.next().ok_or_else(|| Error::internal("a read of the batch has no outcome")),
@@ -47,7 +50,8 @@ impl Batch<'_> {
         Ok(settled.collect())
     }
 
-    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Vec<Applied>, sqlx::Error> {
+    /// `None`: a record that was not known is, meanwhile.
+    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Option<Vec<Applied>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_with(BEGIN).await?;
         let states = state::lock(&mut tx, &self.schema.entity, &ids).await?;
@@ -64,12 +68,15 @@ impl Batch<'_> {
                 Some((&read.key.id, SyncState::after(states.get(&read.key.id), read, *verdict)?))
             })
             .collect();
-        state::store(&mut tx, &self.schema.entity, self.schema.head, &next).await?;
+        if !state::store(&mut tx, &self.schema.entity, self.schema.head, &next, &states).await? {
+            tx.rollback().await?;
+            return Ok(None);
+        }
         tx.commit().await?;
         for (read, verdict) in reads.iter().zip(&verdicts) {
             report_unusual(states.get(&read.key.id), read, *verdict);
         }
-        Ok(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect())
+        Ok(Some(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect()))
     }
 
     /// Writes heads and children; answers the ids of the records where something differed.
@@ -79,7 +86,7 @@ impl Batch<'_> {
         reads: &[&Read],
         verdicts: &[Verdict],
     ) -> Result<HashSet<String>, sqlx::Error> {
-        let mut documents = String::new();
+        let mut rows = head::Rows::default();
         let mut gone: Vec<String> = Vec::new();
         let mut whole: Vec<&Record> = Vec::new();
         for (read, verdict) in reads.iter().zip(verdicts) {
@@ -87,7 +94,7 @@ impl Batch<'_> {
             match &read.content {
                 Content::Absent => gone.push(read.key.id.as_str().to_owned()),
                 Content::Present(record) => {
-                    head::push_document(&mut documents, read, record, stable, volatile);
+                    rows.push(read, record, stable, volatile);
                     if stable {
                         whole.push(record);
                     }
@@ -96,8 +103,8 @@ impl Batch<'_> {
         }
         let mut written = HashSet::new();
         if let Some((table, columns)) = self.schema.head.and_then(|head| self.tables.get_key_value(head)) {
-            if !documents.is_empty() {
-                written.extend(head::upsert(tx, table, columns, &documents).await?);
+            if !rows.is_empty() {
+                written.extend(head::upsert(tx, table, columns, &rows).await?);
             }
             if !gone.is_empty() {
                 head::bury(tx, table, columns, &gone).await?;

@@ -2,40 +2,73 @@
 
 use std::collections::HashSet;
 
-use tds_core::{Fields, Read, Record, Shape};
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use tds_core::{Read, Record, Shape};
 
-use super::catalog::Columns;
+use super::catalog::Columns as TableColumns;
 use crate::{quote, session::Tx};
 
 /// Columns that the mirror fills by itself in a way of their own.
 const OWN: [&str; 2] = ["raw", "synced_at"];
 
-/// Adds what a read shows of the head row to a JSON array; the text of numbers stays as the source spelled it.
-pub(super) fn push_document(array: &mut String, read: &Read, record: &Record, stable: bool, volatile: bool) {
-    let mut columns = Fields::new();
-    if stable {
-        columns.extend(record.fields.clone());
-        columns.insert("deleted_at".to_owned(), serde_json::Value::Null);
+/// Head rows on their way into their table.
+#[derive(Default)]
+pub(super) struct Rows<'a> {
+    ids: Vec<&'a str>,
+    columns: Vec<String>,
+    raws: Vec<&'a str>,
+    /// A list row or a pushed body may lack keys: it is laid over what a detail brought.
+    merge: Vec<bool>,
+}
+
+impl<'a> Rows<'a> {
+    /// Adds what a read shows of the head row.
+    pub(super) fn push(&mut self, read: &Read, record: &'a Record, stable: bool, volatile: bool) {
+        let columns = serde_json::to_string(&Columns { record, stable, volatile });
+        self.ids.push(record.id.as_str());
+        // Maps with keys of text can always be written.
+        self.columns.push(columns.unwrap_or_default());
+        self.raws.push(record.raw.as_str());
+        self.merge.push(read.shape != Shape::Detail);
     }
-    if volatile {
-        columns.extend(record.volatile.clone());
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
     }
-    columns.insert("zoho_id".to_owned(), record.id.as_str().into());
-    let document = serde_json::Value::Object(columns);
-    // A list row or a pushed body may lack keys: it is laid over what a detail brought.
-    let merge = read.shape != Shape::Detail;
-    if !array.is_empty() {
-        array.push(',');
+}
+
+/// The columns of a row as JSON; the text of numbers stays as the source spelled it.
+struct Columns<'a> {
+    record: &'a Record,
+    stable: bool,
+    volatile: bool,
+}
+
+impl Serialize for Columns<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { record, stable, volatile } = self;
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in record.fields.iter().filter(|_| *stable) {
+            map.serialize_entry(name, value)?;
+        }
+        if *stable {
+            map.serialize_entry("deleted_at", &())?;
+        }
+        for (name, value) in record.volatile.iter().filter(|_| *volatile) {
+            map.serialize_entry(name, value)?;
+        }
+        // The last of two equal names counts.
+        map.serialize_entry("zoho_id", record.id.as_str())?;
+        map.end()
     }
-    array.push_str(&format!(r#"{{"merge":{merge},"columns":{document},"raw":{}}}"#, record.raw.as_str()));
 }
 
 /// Writes rows; answers the ids of those that differed. Rows that do not differ are not touched.
 pub(super) async fn upsert(
     tx: &mut Tx,
     table: &str,
-    columns: &Columns,
-    documents: &str,
+    columns: &TableColumns,
+    rows: &Rows<'_>,
 ) -> Result<HashSet<String>, sqlx::Error> {
     let has = |name: &str| columns.iter().any(|column| column == name);
     let plain: Vec<&String> = columns.iter().filter(|column| !OWN.contains(&column.as_str())).collect();
@@ -64,14 +97,14 @@ pub(super) async fn upsert(
     // The old row is locked and read in its newest form: somebody else may be changing other columns of it.
     let sql = format!(
         "WITH docs AS MATERIALIZED (
-           SELECT d->'columns' AS columns, d->'columns'->>'zoho_id' AS zoho_id, d->'raw' AS raw, (d->>'merge')::bool AS merge
-           FROM jsonb_array_elements($1::jsonb) AS d),
+           SELECT n.zoho_id, n.columns::json AS columns, n.raw::jsonb AS raw, n.merge
+             FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[]) AS n(zoho_id, columns, raw, merge)),
          old AS MATERIALIZED (
            SELECT t AS head, t.zoho_id FROM {name} AS t WHERE t.zoho_id IN (SELECT zoho_id FROM docs)
            ORDER BY t.zoho_id COLLATE \"C\" FOR UPDATE)
          INSERT INTO {name} AS target ({into})
          SELECT {values} FROM docs LEFT JOIN old USING (zoho_id)
-           CROSS JOIN LATERAL jsonb_populate_record(old.head, docs.columns) AS r
+           CROSS JOIN LATERAL json_populate_record(old.head, docs.columns) AS r
          ON CONFLICT (zoho_id) DO UPDATE SET {set}
            WHERE ROW({now}) IS DISTINCT FROM ROW({then})
          RETURNING target.zoho_id",
@@ -80,8 +113,13 @@ pub(super) async fn upsert(
         now = quote::list("target.", compared.iter().copied()),
         then = quote::list("EXCLUDED.", compared.iter().copied()),
     );
-    let ids: Vec<String> =
-        sqlx::query_scalar(quote::statement(sql)).bind(format!("[{documents}]")).fetch_all(tx).await?;
+    let ids: Vec<String> = sqlx::query_scalar(quote::statement(sql))
+        .bind(&rows.ids)
+        .bind(&rows.columns)
+        .bind(&rows.raws)
+        .bind(&rows.merge)
+        .fetch_all(tx)
+        .await?;
     Ok(ids.into_iter().collect())
 }
 
@@ -89,7 +127,7 @@ pub(super) async fn upsert(
 pub(super) async fn bury(
     tx: &mut Tx,
     table: &str,
-    columns: &Columns,
+    columns: &TableColumns,
     ids: &[String],
 ) -> Result<(), sqlx::Error> {
     if !columns.iter().any(|column| column == "deleted_at") {

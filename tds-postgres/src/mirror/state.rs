@@ -1,6 +1,6 @@
 //! The rows of `tds_sync_records`: reading, locking, storing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sqlx::types::Json;
 use tds_core::{ContentHash, EntityType, Interval, Observed, RecordId, Suspect, SyncState};
@@ -44,113 +44,120 @@ impl Row {
     }
 }
 
+/// The columns of [`Row`].
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
+               detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect
+             FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = ANY($2)",
+            $rest
+        )
+    };
+}
+
 /// The accepted states of these records.
 pub(super) async fn read(
     database: &Database,
     entity: &EntityType,
     ids: &[RecordId],
 ) -> Result<HashMap<RecordId, SyncState>, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-           detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect
-         FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = ANY($2)",
-    )
-    .bind(entity.as_str())
-    .bind(texts(ids))
-    .fetch_all(database)
-    .await?;
-    Ok(rows.into_iter().map(Row::into_state).collect())
+    let query = sqlx::query_as(select!("")).bind(entity.as_str()).bind(texts(ids));
+    Ok(query.fetch_all(database).await?.into_iter().map(Row::into_state).collect())
 }
 
-/// Locks the rows of these records until the end of the transaction, in one order everywhere, and answers
-/// the states of those that were known before. Rows of the others are made, which locks them too.
+/// The same, locked until the end of the transaction, in one order everywhere. Records that are not known cannot be
+/// locked: see [`store`].
 pub(super) async fn lock(
     tx: &mut Tx,
     entity: &EntityType,
     ids: &[RecordId],
 ) -> Result<HashMap<RecordId, SyncState>, sqlx::Error> {
-    let ids = texts(ids);
-    let made: Vec<String> = sqlx::query_scalar(
-        "INSERT INTO tds_sync_records (entity_type, zoho_id, pushed, observed_began, observed_ended)
-         SELECT $1, id, false, 'epoch', 'epoch' FROM unnest($2::text[]) AS id ORDER BY id COLLATE \"C\"
-         ON CONFLICT DO NOTHING RETURNING zoho_id",
-    )
-    .bind(entity.as_str())
-    .bind(&ids)
-    .fetch_all(&mut *tx)
-    .await?;
-    let made: HashSet<String> = made.into_iter().collect();
-    let known: Vec<String> = ids.into_iter().filter(|id| !made.contains(id)).collect();
-    if known.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-           detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect
-         FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = ANY($2) ORDER BY zoho_id COLLATE \"C\" FOR UPDATE",
-    )
-    .bind(entity.as_str())
-    .bind(known)
-    .fetch_all(tx)
-    .await?;
-    Ok(rows.into_iter().map(Row::into_state).collect())
+    let statement = select!(" ORDER BY zoho_id COLLATE \"C\" FOR UPDATE");
+    let query = sqlx::query_as(statement).bind(entity.as_str()).bind(texts(ids));
+    Ok(query.fetch_all(tx).await?.into_iter().map(Row::into_state).collect())
 }
 
-/// Stores new states of locked records, and the ids of their rows in the head table, for operators who know them by
-/// these.
+/// New states as the parameters of a statement, after the entity type.
+const NEW: &str = "unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+    $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[], $14::jsonb[])
+  AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
+    detail_seen, volatile_hash, volatile_seen, deleted, suspect)";
+
+/// Stores new states: of locked records, and of those that were not `known`; with the ids of their rows in the head
+/// table, for operators who know them by these. False: somebody else stored one that was not known, and everything
+/// has to be decided anew.
 pub(super) async fn store(
     tx: &mut Tx,
     entity: &EntityType,
     head: Option<&str>,
     states: &[(&RecordId, SyncState)],
-) -> Result<(), sqlx::Error> {
-    if states.is_empty() {
-        return Ok(());
-    }
-    let hash = |hash: &Option<ContentHash>| hash.as_ref().map(|hash| hash.as_str().to_owned());
-    let column = |of: fn(&SyncState) -> Option<OffsetDateTime>| -> Vec<Option<OffsetDateTime>> {
-        states.iter().map(|(_, state)| of(state)).collect()
+    known: &HashMap<RecordId, SyncState>,
+) -> Result<bool, sqlx::Error> {
+    let (old, fresh): (Vec<_>, Vec<_>) = states.iter().partition(|(id, _)| known.contains_key(*id));
+    let head_id = |record: &str| {
+        head.map_or_else(
+            || "NULL::bigint".to_owned(),
+            |head| {
+                format!("(SELECT h.id FROM {} AS h WHERE h.zoho_id = {record}.zoho_id)", quote::table(head))
+            },
+        )
     };
-    let local_id = head.map_or_else(
-        || "s.local_id".to_owned(),
-        |head| {
-            format!(
-                "COALESCE(s.local_id, (SELECT h.id FROM {} AS h WHERE h.zoho_id = s.zoho_id))",
-                quote::table(head)
-            )
-        },
-    );
+    if !old.is_empty() {
+        let sql = format!(
+            "UPDATE tds_sync_records AS s SET version = n.version, pushed = n.pushed,
+               observed_began = n.observed_began, observed_ended = n.observed_ended, list_hash = n.list_hash,
+               detail_hash = n.detail_hash, detail_version = n.detail_version, detail_seen = n.detail_seen,
+               volatile_hash = n.volatile_hash, volatile_seen = n.volatile_seen, suspect = n.suspect,
+               deleted_at = CASE WHEN n.deleted THEN coalesce(s.deleted_at, now()) END,
+               local_id = coalesce(s.local_id, {})
+             FROM {NEW} WHERE s.entity_type = $1 AND s.zoho_id = n.zoho_id",
+            head_id("s")
+        );
+        bind(sqlx::query(quote::statement(sql)), entity, &old).execute(&mut *tx).await?;
+    }
+    if fresh.is_empty() {
+        return Ok(true);
+    }
     let sql = format!(
-        "UPDATE tds_sync_records AS s SET version = n.version, pushed = n.pushed,
-           observed_began = n.observed_began, observed_ended = n.observed_ended, list_hash = n.list_hash,
-           detail_hash = n.detail_hash, detail_version = n.detail_version, detail_seen = n.detail_seen,
-           volatile_hash = n.volatile_hash, volatile_seen = n.volatile_seen, suspect = n.suspect,
-           deleted_at = CASE WHEN n.deleted THEN coalesce(s.deleted_at, now()) END, local_id = {local_id}
-         FROM unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-             $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[],
-             $14::jsonb[])
-           AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-             detail_seen, volatile_hash, volatile_seen, deleted, suspect)
-         WHERE s.entity_type = $1 AND s.zoho_id = n.zoho_id"
+        "INSERT INTO tds_sync_records (entity_type, zoho_id, version, pushed, observed_began, observed_ended, list_hash,
+           detail_hash, detail_version, detail_seen, volatile_hash, volatile_seen, deleted_at, suspect, local_id)
+         SELECT $1, n.zoho_id, n.version, n.pushed, n.observed_began, n.observed_ended, n.list_hash, n.detail_hash,
+           n.detail_version, n.detail_seen, n.volatile_hash, n.volatile_seen, CASE WHEN n.deleted THEN now() END,
+           n.suspect, {}
+         FROM {NEW} ORDER BY n.zoho_id COLLATE \"C\" ON CONFLICT DO NOTHING",
+        head_id("n")
     );
-    sqlx::query(quote::statement(sql))
+    let stored = bind(sqlx::query(quote::statement(sql)), entity, &fresh).execute(tx).await?.rows_affected();
+    Ok(usize::try_from(stored) == Ok(fresh.len()))
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+fn bind<'q>(query: Query<'q>, entity: &'q EntityType, states: &[&'q (&RecordId, SyncState)]) -> Query<'q> {
+    type Time = Option<OffsetDateTime>;
+    fn column<T>(states: &[&(&RecordId, SyncState)], of: impl Fn(&SyncState) -> T) -> Vec<T> {
+        states.iter().map(|(_, state)| of(state)).collect()
+    }
+    let hash = |hash: &'q Option<ContentHash>| hash.as_ref().map(ContentHash::as_str);
+    let hashes = |of: fn(&SyncState) -> &Option<ContentHash>| -> Vec<Option<&'q str>> {
+        states.iter().map(|(_, state)| hash(of(state))).collect()
+    };
+    query
         .bind(entity.as_str())
-        .bind(states.iter().map(|(id, _)| id.as_str().to_owned()).collect::<Vec<_>>())
-        .bind(column(|state| state.version))
-        .bind(states.iter().map(|(_, state)| matches!(state.observed, Observed::Push(_))).collect::<Vec<_>>())
-        .bind(column(|state| Some(state.observed.interval().began)))
-        .bind(column(|state| Some(state.observed.interval().ended)))
-        .bind(states.iter().map(|(_, state)| hash(&state.list_hash)).collect::<Vec<_>>())
-        .bind(states.iter().map(|(_, state)| hash(&state.detail_hash)).collect::<Vec<_>>())
-        .bind(column(|state| state.detail_version))
-        .bind(column(|state| state.detail_seen))
-        .bind(states.iter().map(|(_, state)| hash(&state.volatile_hash)).collect::<Vec<_>>())
-        .bind(column(|state| state.volatile_seen))
-        .bind(states.iter().map(|(_, state)| state.deleted).collect::<Vec<_>>())
-        .bind(states.iter().map(|(_, state)| state.suspect.clone().map(Json)).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
-    Ok(())
+        .bind(states.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>())
+        .bind(column::<Time>(states, |state| state.version))
+        .bind(column(states, |state| matches!(state.observed, Observed::Push(_))))
+        .bind(column(states, |state| state.observed.interval().began))
+        .bind(column(states, |state| state.observed.interval().ended))
+        .bind(hashes(|state| &state.list_hash))
+        .bind(hashes(|state| &state.detail_hash))
+        .bind(column::<Time>(states, |state| state.detail_version))
+        .bind(column::<Time>(states, |state| state.detail_seen))
+        .bind(hashes(|state| &state.volatile_hash))
+        .bind(column::<Time>(states, |state| state.volatile_seen))
+        .bind(column(states, |state| state.deleted))
+        .bind(column(states, |state| state.suspect.clone().map(Json)))
 }
 
 fn texts(ids: &[RecordId]) -> Vec<String> {

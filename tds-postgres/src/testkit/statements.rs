@@ -1,14 +1,9 @@
 //! The store's own statements for other drivers, which show what they cost by themselves.
 
-use crate::{
-    ended::{ARCHIVE, TAKE_WAITERS},
-    queue::CLAIM,
-    settle_sql::{LOCK, RESOLVE},
-    store::BY_INDEX,
-};
+use crate::{queue::CLAIM, settle_sql::COMPLETE};
 
 /// A script for pgbench (`-M prepared`): claims a batch of items that nobody waits for, then settles it as unchanged;
-/// the same statements in the same two transactions as those of a worker.
+/// the same two statements as those of a worker.
 #[must_use]
 pub fn pgbench_drain(batch: i64) -> String {
     let lanes = [
@@ -24,20 +19,13 @@ pub fn pgbench_drain(batch: i64) -> String {
         ("id", "ids"),
         ("lease_token", "tokens"),
         ("generation", "generations"),
-        ("entity_type", "entities"),
-        ("zoho_entity_id", "records"),
         ("'unchanged'::text", "outcomes"),
     ]
     .map(|(column, name)| format!("COALESCE(array_agg({column})::text, '{{}}') AS {name}"));
     let claim = fill(CLAIM, &lanes);
     [
         format!("SELECT {} FROM ({claim}) AS claimed \\gset", columns.join(", ")),
-        format!("{BY_INDEX};"),
-        fill(LOCK, &[":ids", ":tokens"]) + ";",
-        fill(ARCHIVE, &[":ids", ":outcomes"]) + ";",
-        fill(TAKE_WAITERS, &[":ids", ":generations"]) + ";",
-        fill(RESOLVE, &[":entities", ":records"]) + ";",
-        "COMMIT;".to_owned(),
+        fill(COMPLETE, &[":ids", ":tokens", ":generations", ":outcomes"]) + ";",
     ]
     .join("\n")
 }

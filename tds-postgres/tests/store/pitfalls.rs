@@ -43,7 +43,7 @@ impl EntityHandler for Slow {
         ENTITY
     }
 
-    fn batch_size(&self) -> usize {
+    fn batch_size(&self, _item: &Claimed) -> usize {
         10
     }
 
