@@ -24,12 +24,17 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         // Below the build's output: a temporary directory may be in memory.
         let place = std::env::current_exe().expect("a path").with_file_name("bench-postgres");
         std::fs::create_dir_all(&place).expect("a directory");
         let directory = TempDir::new_in(place).expect("a directory");
         let mut config = ClusterConfig::new(directory.path());
-        config.settings = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let settings = SETTINGS.iter().chain(settings);
+        config.settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let server = EmbeddedCluster::start(&config).await.expect("PostgreSQL");
         for name in ["fsync", "synchronous_commit", "full_page_writes"] {
             let set: String = sqlx::query_scalar("SELECT current_setting($1)")

@@ -30,7 +30,7 @@ pub struct BulkSettings {
     /// How long it is believed what a list can do before it is tried again; `None`: it is never tried, and the
     /// documentation counts until an answer contradicts it.
     pub probe_every: Option<Duration>,
-    /// How often to look for new runs.
+    /// How often to look for runs that other processes were asked for, or died over.
     pub poll: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Default for BulkSettings {
             concurrency: 2,
             overlap: Duration::from_secs(300),
             probe_every: Some(Duration::from_secs(7 * 86_400)),
-            poll: Duration::from_secs(1),
+            poll: Duration::from_secs(2),
         }
     }
 }
@@ -88,7 +88,11 @@ impl Bulk {
                     }
                 }
             }
-            shutdown.sleep(self.settings.poll).await;
+            tokio::select! {
+                biased;
+                () = shutdown.wait() => {}
+                () = self.runs.wait_for_run(self.settings.poll) => {}
+            }
         }
         while active.join_next().await.is_some() {}
     }

@@ -218,6 +218,11 @@ pub trait SyncRun: Send + Sync {
     /// Takes a pending run, or one whose process died. It is `running` then.
     async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>>;
 
+    /// Returns when there may be a run to take, or after the timeout. A hint: runs of other processes need none.
+    async fn wait_for_run(&self, timeout: Duration) {
+        tokio::time::sleep(timeout).await;
+    }
+
     /// Extends the lease. `Conflict`: it was cancelled or lost, stop.
     async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()>;
 

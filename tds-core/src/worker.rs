@@ -47,7 +47,7 @@ impl Default for WorkerSettings {
             lease: Duration::from_secs(60),
             policy: RetryPolicy::default(),
             grace: Duration::from_secs(6),
-            poll: Duration::from_secs(1),
+            poll: Duration::from_secs(2),
         }
     }
 }

@@ -92,6 +92,7 @@ impl SyncRun for PgStore {
             .await
             .map_err(|error| active_or(error, &run.entity, "storing a run"))?;
         let id = created.try_get("id").map_err(|error| classify(error, "storing a run"))?;
+        self.runs.notify_one();
         self.known_run(RunId(id)).await
     }
 
@@ -111,6 +112,11 @@ impl SyncRun for PgStore {
             lease_of(&row).map(Some)
         };
         repeat(take).await.map_err(|error| classify(error, "taking a run"))
+    }
+
+    async fn wait_for_run(&self, timeout: Duration) {
+        // The time running out is the normal case.
+        let _ = tokio::time::timeout(timeout, self.runs.notified()).await;
     }
 
     async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
@@ -186,6 +192,7 @@ impl SyncRun for PgStore {
         if resumed == 0 {
             return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
         }
+        self.runs.notify_one();
         self.known_run(id).await
     }
 

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
+use tokio::sync::Notify;
+
 use crate::{Database, error, floor::Floors, hints::Hints, ingest::Committers};
 
 /// How often a statement is repeated after a deadlock or a serialization failure.
@@ -44,6 +46,8 @@ impl Default for StoreSettings {
 pub struct PgStore {
     pub(crate) database: Database,
     pub(crate) work: Arc<Hints>,
+    /// Rings when a run was asked for in this process.
+    pub(crate) runs: Arc<Notify>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) committers: Arc<Committers>,
 }
@@ -54,7 +58,7 @@ impl PgStore {
     pub fn new(database: Database, settings: StoreSettings) -> Self {
         let work = Arc::new(Hints::new(database.clone()));
         let committers = Arc::new(Committers::new(database.clone(), Arc::clone(&work), settings));
-        Self { database, work, floors: Arc::default(), committers }
+        Self { database, work, runs: Arc::default(), floors: Arc::default(), committers }
     }
 
     /// Takes no more events; returns when all accepted ones are committed or refused.
