@@ -1,14 +1,15 @@
 //! What the hot functions cost by themselves: no database, no network.
 
-use std::hint::black_box;
+use std::{hint::black_box, sync::Arc, time::Duration};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use secrecy::SecretString;
 use tds_core::{
-    EntityType, Interval, Observed, Payload, Shape, SourcePayload, Work, content_hash, fold, guard,
-    testkit::RecordBuilder,
+    Ask, BudgetState, EntityType, Interval, Lane, Limits, Listed, Observed, Payload, Profile, RecordId,
+    RunType, SettledCall, Shape, Source, SourcePayload, SystemClock, Work, WorkerId, content_hash, fold,
+    guard, list_hash, plan_row, testkit::RecordBuilder,
 };
-use tds_zoho::{testkit::sample, webhook};
+use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::sample, webhook};
 use time::{OffsetDateTime, macros::datetime};
 
 const PRODUCTS: EntityType = EntityType::from_static("products");
@@ -48,5 +49,75 @@ fn decisions(criterion: &mut Criterion) {
     criterion.bench_function("fold", |bench| bench.iter(|| fold(black_box(&work), black_box(&work))));
 }
 
-criterion_group!(benches, webhooks, decisions);
+/// Rows of one page of a list.
+const PAGE: u64 = 200;
+
+/// Products as Zoho has them, of a client that calls nothing.
+fn products() -> Arc<dyn Source> {
+    let config = ZohoConfig::new("client", "secret", "token", "60001", DataCenter::Us);
+    let client = ZohoClient::new(config, Arc::new(SystemClock)).expect("a client");
+    let mut sources = tds_zoho::sources(&client).into_iter();
+    sources.find(|source| source.schema().entity == PRODUCTS).expect("products")
+}
+
+/// A row, from its text to what becomes of it.
+fn decide(source: &dyn Source, profile: &Profile, payload: &SourcePayload) -> bool {
+    let record = source.decode(payload).expect("a product");
+    let listed = Listed {
+        id: RecordId::new(record.id.as_str()),
+        version: record.version,
+        hash: list_hash(&record),
+        payload: Some(payload.clone()),
+    };
+    plan_row(None, &listed, profile, RunType::Incremental, NOW) == tds_core::RowPlan::Queue
+}
+
+fn pages(criterion: &mut Criterion) {
+    let source = products();
+    let observed = Observed::Call(Interval { began: NOW, ended: NOW });
+    let rows: Vec<SourcePayload> = (0..PAGE)
+        .map(|id| Payload::new(sample::item(id).to_string()))
+        .map(|json| SourcePayload { shape: Shape::List, observed, json })
+        .collect();
+    let mut group = criterion.benchmark_group("list");
+    group.throughput(Throughput::Elements(PAGE));
+    group.bench_function("page_to_rows", |bench| {
+        let profile = source.profile();
+        bench.iter(|| rows.iter().filter(|row| decide(source.as_ref(), profile, black_box(row))).count());
+    });
+    group.finish();
+}
+
+/// One question to the budget of an account whose minute is nearly full: a call ended, another one wants to be sent.
+fn limiter(criterion: &mut Criterion) {
+    let limits = Limits {
+        per_minute: Some(100),
+        concurrent: 8,
+        per_day: Some(10_000),
+        call_time: Duration::from_secs(30),
+    };
+    let mut ask = Ask::of(WorkerId::unique());
+    ask.wants[Lane::Operator] = 1;
+    let (mut state, mut now, mut last) = (BudgetState::default(), NOW, None);
+    for _ in 0..90 {
+        ask.settled = last.into_iter().collect();
+        let grant = state.exchange(now, &limits, &ask);
+        last = grant.permits.first().map(|permit| SettledCall {
+            permit: permit.number,
+            lane: permit.lane,
+            age: Duration::ZERO,
+        });
+        now += Duration::from_millis(600);
+    }
+    ask.settled = last.into_iter().collect();
+    criterion.bench_function("limiter", |bench| {
+        bench.iter_batched_ref(
+            || state.clone(),
+            |state| state.exchange(now, &limits, black_box(&ask)),
+            BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, webhooks, decisions, pages, limiter);
 criterion_main!(benches);
