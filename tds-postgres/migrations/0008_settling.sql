@@ -134,3 +134,15 @@ CREATE OR REPLACE VIEW tds_sync_queue AS
          zoho_entity_id, priority, 'completed'::text, retry_count,
          error_message, queued_at, processing_started_at, processing_completed_at, outcome, run_at, direction
     FROM tds_queue_done d;
+
+-- What a run has listed, a row for each record: looking through all pages before for the ids of the next one took longer
+-- with every page. No foreign key, whose check would cost more than the row: pruning deletes them with their run.
+CREATE TABLE tds_run_records (
+  run_id bigint NOT NULL,
+  zoho_id text COLLATE "C" NOT NULL,
+  PRIMARY KEY (run_id, zoho_id)
+);
+INSERT INTO tds_run_records (run_id, zoho_id)
+  SELECT DISTINCT p.run_id, u.id FROM tds_run_pages p JOIN tds_sync_runs r ON r.id = p.run_id, unnest(p.ids) AS u(id)
+   WHERE r.status <> 'completed' AND u.id IS NOT NULL;
+DROP TABLE tds_run_pages;

@@ -47,20 +47,20 @@ DELETE FROM tds_queue_attempts WHERE id IN (
 
 // The newest run of each kind stays: the next one measures its progress against it.
 const RUNS: &str = "
-DELETE FROM tds_sync_runs WHERE id IN (
+WITH gone AS (DELETE FROM tds_sync_runs WHERE id IN (
   SELECT r.id FROM tds_sync_runs r
    WHERE r.completed_at <= now() - make_interval(secs => $1) AND r.status NOT IN ('pending', 'running')
      AND r.open_items <= 0 AND r.held_ids = '{}'
      AND EXISTS (SELECT FROM tds_sync_runs n
                   WHERE n.entity_type = r.entity_type AND n.run_type = r.run_type AND n.id > r.id)
-   LIMIT $2)
+   LIMIT $2) RETURNING id),
+records AS (DELETE FROM tds_run_records d USING gone WHERE d.run_id = gone.id)
+SELECT id FROM gone
 ";
 
-// A run that ended well is not resumed: what it listed is not needed any more.
-const PAGES: &str = "
-DELETE FROM tds_run_pages WHERE (run_id, position) IN (
-  SELECT p.run_id, p.position FROM tds_run_pages p JOIN tds_sync_runs r ON r.id = p.run_id
-   WHERE r.status = 'completed' AND r.completed_at <= now() - make_interval(secs => $1) LIMIT $2)
+// A run that ended well is not resumed: what it listed is not needed any more. Nobody else touches these rows.
+const LISTED: &str = "
+DELETE FROM tds_run_records d USING tds_sync_runs r WHERE d.run_id = r.id AND r.status = 'completed'
 ";
 
 // One row per entity type instead of one per statement. Who reads meanwhile sees the one or the other.
@@ -87,7 +87,8 @@ pub(crate) async fn prune(
         deleted += batches(database, DEAD, age, None).await?;
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
-    for statement in [ATTEMPTS, PAGES, RUNS, CALLS] {
+    repeat(|| sqlx::query(LISTED).execute(database)).await?;
+    for statement in [ATTEMPTS, RUNS, CALLS] {
         batches(database, statement, age, None).await?;
     }
     repeat(|| sqlx::query(TALLY).execute(database)).await?;

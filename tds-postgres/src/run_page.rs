@@ -15,8 +15,10 @@ use crate::{
 
 const STAND: &str = "SELECT pages FROM tds_sync_runs WHERE id = $1 AND lease_token = $2";
 
-const RELISTED: &str = "
-SELECT DISTINCT u.id FROM tds_run_pages p, unnest(p.ids) AS u(id) WHERE p.run_id = $1 AND u.id = ANY($2::text[])
+// In the order of ids, as everything that writes several rows.
+const LIST: &str = "
+INSERT INTO tds_run_records (run_id, zoho_id) SELECT $1, id FROM unnest($2::text[]) AS id ORDER BY id COLLATE \"C\"
+ON CONFLICT DO NOTHING RETURNING zoho_id
 ";
 
 // Proves the lease and the page's number; touches nothing where either is not right.
@@ -36,7 +38,7 @@ SELECT s.zoho_id FROM tds_sync_records s, tds_sync_runs r
  WHERE r.id = $1 AND s.entity_type = $2 AND s.deleted_at IS NULL
    AND s.first_seen_at < COALESCE(r.started_at, r.created_at)
    AND s.observed_ended < COALESCE(r.started_at, r.created_at)
-   AND s.zoho_id NOT IN (SELECT u.id FROM tds_run_pages p, unnest(p.ids) AS u(id) WHERE p.run_id = $1 AND u.id IS NOT NULL)
+   AND NOT EXISTS (SELECT FROM tds_run_records d WHERE d.run_id = $1 AND d.zoho_id = s.zoho_id COLLATE \"C\")
  ORDER BY s.zoho_id
 ";
 
@@ -65,19 +67,10 @@ pub(crate) async fn commit(
         return Ok(true);
     }
     let listed: HashSet<String> = page.listed.iter().map(stored).collect();
-    let relisted = relisted(&mut tx, id, &listed).await?;
+    let relisted = list(&mut tx, id, &listed).await?;
     let queued: HashSet<String> = page.items.iter().map(|item| stored(&item.key.id)).collect();
     let unchanged = listed.iter().filter(|id| !queued.contains(*id) && !relisted.contains(*id)).count();
     let open = queue(&mut tx, &page.items, &relisted).await?;
-    let ids: Vec<&str> = listed.iter().map(String::as_str).collect();
-    sqlx::query(
-        "INSERT INTO tds_run_pages (run_id, position, ids) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-    )
-    .bind(id.0)
-    .bind(page.checkpoint.pages)
-    .bind(ids)
-    .execute(&mut tx)
-    .await?;
     let checkpoint =
         serde_json::to_value(&page.checkpoint).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     let advanced = sqlx::query(ADVANCE)
@@ -155,10 +148,12 @@ async fn queue(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Re
     Ok(count(attached.iter().filter(|new| new.inserted && new.cause == "run").count()))
 }
 
-async fn relisted(tx: &mut Tx, id: RunId, listed: &HashSet<String>) -> Result<HashSet<String>, sqlx::Error> {
+/// Remembers what the run listed; answers what it had listed before.
+async fn list(tx: &mut Tx, id: RunId, listed: &HashSet<String>) -> Result<HashSet<String>, sqlx::Error> {
     let ids: Vec<&str> = listed.iter().map(String::as_str).collect();
-    let rows = sqlx::query(RELISTED).bind(id.0).bind(ids).fetch_all(tx).await?;
-    rows.iter().map(|row| row.try_get("id")).collect()
+    let fresh: Vec<String> = sqlx::query_scalar(LIST).bind(id.0).bind(ids).fetch_all(tx).await?;
+    let fresh: HashSet<String> = fresh.into_iter().collect();
+    Ok(listed.difference(&fresh).cloned().collect())
 }
 
 fn stored(id: &RecordId) -> String {
