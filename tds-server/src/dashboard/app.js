@@ -195,10 +195,11 @@ function runRow(run) {
   const path = '/api/zoho/sync/runs/' + run.id;
   const active = run.status === 'pending' || run.status === 'running';
   const name = element('td', {}, '#' + run.id + ' ' + run.entity_type.replaceAll('_', ' '), element('span', { class: 'sub' }, run.run_type + (run.requested_by ? ', by ' + run.requested_by : '')));
-  const numbers = whole(run.processed_items) + ' of ' + whole(run.total_items) + (run.failed_items ? ', ' + whole(run.failed_items) + ' dead' : '');
+  const numbers = whole(run.processed_items) + ' of ' + whole(run.total_items) + (run.failed_items ? ', ' + whole(run.failed_items) + ' dead' : '') + (run.calls ? ', ' + whole(run.calls) + ' calls' : '');
   const status = element('td', { class: 'state' }, pill(run.status, run.status),
     active ? element('progress', { max: 100, value: run.progress_percent, 'aria-label': 'Progress of run ' + run.id }) : null,
     element('span', { class: 'sub' }, numbers), note(run.error_log));
+  if (run.plan) status.title = run.plan.reason;
   const actions = element('td', { class: 'actions' });
   if (active) {
     actions.append(action('Cancel', async () => { await call('POST', path + '/cancel'); return 'Run ' + run.id + ' cancelled'; }, { danger: true, name: 'Cancel run ' + run.id }));
