@@ -148,7 +148,7 @@ function showStats(stats) {
   $('n-delay-more').textContent = 'median ' + span(stats.sync_delay_p50_seconds) + ', p99 ' + span(stats.sync_delay_p99_seconds);
   const budget = stats.api_budget;
   $('n-budget').textContent = budget.minute_left === null ? '–' : whole(budget.minute_left);
-  $('n-budget-more').textContent = 'this minute' + (budget.day_left === null ? ', no daily limit known' : '; ' + whole(budget.day_left) + ' today');
+  $('n-budget-more').textContent = 'this minute' + (budget.day_left === null ? ', no daily limit known' : '; ' + whole(budget.day_left) + ' today') + (budget.step === 'normal' ? '' : '; ' + budget.step.replaceAll('_', ' '));
   const rows = Object.entries(stats.by_entity).map(([name, counts]) => ({ name, counts, last: stats.activity[name] || {} }));
   fill('entities', rows, entityRow, 'No entity type is registered.');
 }
