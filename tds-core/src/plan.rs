@@ -52,7 +52,7 @@ pub struct RunPlan {
     pub listing: ListingWay,
     /// Every way that there was, the chosen one too.
     pub ways: Vec<ListingCost>,
-    /// Calls that found out what the list can do, before it was read.
+    /// Calls that found out what the list can do, before it was read: so many at most.
     pub probe_calls: u64,
     /// How whole records are read.
     pub details: DetailWay,

@@ -87,12 +87,12 @@ impl Day {
     }
 
     /// Calls that pushed events, local changes and incremental syncs will still take until midnight, if it goes on as
-    /// it did so far today.
+    /// it did so far today; no fewer than half an hour's, for they do not come evenly.
     pub(super) fn expected(&self, now: i64) -> i64 {
         let passed = now.rem_euclid(DAY);
         let lanes = [Lane::Outbound, Lane::Webhook, Lane::Incremental];
         let spent: i64 = lanes.into_iter().map(|lane| i64::from(self.spent[lane])).sum();
-        if passed < HOUR { 0 } else { spent * (DAY - passed) / passed }
+        if passed < HOUR { 0 } else { spent * (DAY - passed).max(HOUR / 2) / passed }
     }
 
     /// Calls left for all but people; `None`: nobody knows.

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::{DetailWay, History, ListingCost, ListingWay, RunPlan, history::window};
 use crate::{Capability, Profile, RunType};
 
-/// Calls of a probe: the newest rows, and three looks through the filter.
+/// Calls of a probe at most: the newest rows, and three looks through the filter.
 const PROBE: u64 = 4;
 
 /// What is known before a run begins.
@@ -119,7 +119,7 @@ fn reason(
         (false, _) => text.push_str(&format!(" ({})", others.join(", "))),
     }
     if question.probed {
-        text.push_str(&format!(" after {PROBE} calls that found out what it can do"));
+        text.push_str(&format!(" after up to {PROBE} calls that found out what it can do"));
     }
     match details {
         DetailWay::None => text.push_str("; its rows are whole records."),

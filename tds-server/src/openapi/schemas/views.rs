@@ -85,7 +85,7 @@ pub(crate) struct RunPlan {
     listing: String,
     /// Every way that there was
     ways: Vec<ListingCost>,
-    /// Calls that found out what the list can do
+    /// Calls that found out what the list can do: so many at most
     probe_calls: u64,
     /// How whole records are read: `none`, `single` or `many` a call
     details: String,
