@@ -83,7 +83,7 @@ impl Source for Metered {
 }
 
 fn event(number: usize) -> NewEvent {
-    let id = if number % 2 == 0 { "1" } else { "2" };
+    let id = if number.is_multiple_of(2) { "1" } else { "2" };
     NewEvent {
         event_id: format!("event {number}"),
         source_type: "shop".to_owned(),
@@ -122,7 +122,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
         let (mut steps, mut last) = (Vec::new(), OffsetDateTime::UNIX_EPOCH);
         for number in 0..EVENTS {
             last = clock.now();
-            let id = if number % 2 == 0 { "1" } else { "2" };
+            let id = if number.is_multiple_of(2) { "1" } else { "2" };
             let record = RecordBuilder::new(&PRODUCTS, id).version(last).fields(json!({"number": number}));
             source.inner.put(record);
             store.accept(event(number)).await.expect("accepted");

@@ -4,18 +4,15 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Pace, Permit};
+use super::{Pace, Permit, remembered::Remembered};
 use crate::{
-    Ask, CallCount, Error, Grant, Heard, Lane, PerLane, Refusal, SettledCall, Standing, WorkerId,
-    budget::merge,
+    Ask, CallCount, Error, Grant, Heard, Lane, PerLane, Refusal, SettledCall, WorkerId, budget::merge,
 };
 
 /// How much waiting makes up for one lane: nobody waits for ever, and a person goes before a sync.
 const AGEING: Duration = Duration::from_secs(20);
 /// What was said of a lane is believed for this long.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// How the account stood is remembered for this long: longer than reads wait at most, after which one asks again.
-const REMEMBERED: Duration = Duration::from_secs(900);
 /// While somebody waits, the share of the calls in flight is asked for again after this.
 const RENEW: Duration = Duration::from_secs(2);
 /// Nobody looks again later than this.
@@ -46,7 +43,7 @@ pub(super) struct Line {
     refused_at: Instant,
     pub(super) news: News,
     pub(super) tells_soon: bool,
-    standing: Option<(Standing, Instant)>,
+    pub(super) remembered: Remembered,
     pace: Option<Box<dyn Pace>>,
 }
 
@@ -82,7 +79,7 @@ impl Line {
             refused_at: now,
             news: News::default(),
             tells_soon: false,
-            standing: None,
+            remembered: Remembered::default(),
             pace,
         }
     }
@@ -111,15 +108,6 @@ impl Line {
             self.news.unused.extend(self.permits.drain(..).map(|permit| permit.number));
         }
         self.news.heard.push((heard, now));
-    }
-
-    pub(super) fn heard_standing(&mut self, standing: &Standing, now: Instant) {
-        self.standing = Some((standing.clone(), now));
-    }
-
-    pub(super) fn last_standing(&self, now: Instant) -> Option<Standing> {
-        let fresh = |at: Instant| now.saturating_duration_since(at) < REMEMBERED;
-        self.standing.as_ref().filter(|(_, at)| fresh(*at)).map(|(standing, _)| standing.clone())
     }
 
     pub(super) fn count(&mut self, count: &CallCount) {
@@ -246,7 +234,7 @@ impl Line {
         }));
         let enough = ask.wants.total() == 0 || !grant.permits.is_empty() && grant.slots > 0;
         self.ask_at = if enough { now } else { now + grant.ask_again };
-        self.heard_standing(&grant.standing, now);
+        self.remembered.hear(&grant.standing, now);
         self.refused = grant.standing.refused;
         self.refused_at = now;
         let refused = self.refused;
