@@ -29,9 +29,11 @@ impl Lines {
     fn new(clock: Arc<dyn Clock>) -> Self {
         let profile = Profile {
             needs_detail: false, // a line is the whole record
+            lists_ids: false,
             detail_max_age: None,
             fetch_batch: 50,
             records_per_call: 50,
+            records_per_page: 2,
             sibling: None,
             complete_list: true,             // what is not listed does not exist
             documented: Capability::UNKNOWN, // neither a filter by time of change nor sorting by it

@@ -81,7 +81,9 @@ pub trait CallBudget: Send + Sync {
     /// How the account stands. Changes nothing.
     async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing>;
 
-    /// Adds to the statistics of calls.
+    /// Adds to the statistics of calls. Calls of a lane that only runs spend (incremental, full, verify) count in the
+    /// newest run of that kind and entity type too. At most one is active, so that it is theirs, but for what a
+    /// cancelled run had left in the queue when the next one began.
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()>;
 
     /// The statistics of today (UTC).

@@ -2,6 +2,9 @@
 
 mod mirror;
 mod sibling;
+mod waiting;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -18,6 +21,8 @@ pub enum Done {
     Outcome(Outcome),
     /// It has to be looked at again, by asking the source. No attempt is spent.
     Again,
+    /// It waits this long, so that calls to the source are saved. No attempt is spent.
+    Later(Duration),
     /// It belongs to another entity type.
     Redirect(EntityType, Work),
 }

@@ -12,6 +12,7 @@ mod ids;
 mod inbox;
 mod mirror;
 mod paging;
+mod plan;
 mod queue;
 mod record;
 mod registry;
@@ -49,6 +50,7 @@ pub use inbox::{
 };
 pub use mirror::{Applied, Child, Mirror, MirrorSchema};
 pub use paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
+pub use plan::{DetailWay, Found, ListingCost, ListingWay, RunPlan};
 pub use queue::{
     AttemptView, Cause, ClaimRequest, Claimed, EntityCounts, EntityDelays, ItemFilter, ItemStatus, ItemView,
     Lane, Lease, NewItem, Outcome, Page, Queue, QueueOperator, QueueStats, Settle, Settled, Settlement,
@@ -63,7 +65,7 @@ pub use retry::{Decision, RetryPolicy};
 pub use run::{
     Checkpoint, NewRun, PageCommit, Run, RunFilter, RunLease, RunMode, RunStatus, RunType, SyncRun,
 };
-pub use schedule::{Schedule, ScheduleSpec, Scheduler};
+pub use schedule::{Postponed, Schedule, ScheduleSpec, Scheduler};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use source::{ListPage, ListRequest, Listed, Profile, Source};
 pub use worker::{Random, Worker, WorkerSettings};

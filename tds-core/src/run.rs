@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{EntityType, LeaseToken, ListFacts, NewItem, RecordId, Result, RunId, WorkerId};
+use crate::{EntityType, LeaseToken, ListFacts, NewItem, RecordId, Result, RunId, RunPlan, WorkerId};
 
 /// What kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -122,6 +122,12 @@ pub struct Run {
     pub unchanged_items: i64,
     /// Pages committed.
     pub pages: i64,
+    /// How it reads and why; `None` before its first page is asked for.
+    pub plan: Option<RunPlan>,
+    /// Calls to the source that were made for it.
+    pub calls: i64,
+    /// The same for each record that it brought news of; `None` where there was none.
+    pub calls_per_record: Option<f64>,
     /// The list was read to its end.
     pub listing_done: bool,
     /// How far it is, 0 to 100; against the last complete run while the list is being read.
@@ -146,6 +152,16 @@ pub struct Run {
     pub target_database: Option<String>,
     /// Deletions that wait for a person's confirmation.
     pub held_deletions: i64,
+}
+
+impl Run {
+    /// Calls for each record that a run brought news of.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    pub fn calls_for_each(calls: i64, processed: i64, unchanged: i64) -> Option<f64> {
+        let news = processed - unchanged;
+        (news > 0).then(|| calls as f64 / news as f64)
+    }
 }
 
 /// A run in our hands until its lease ends.
@@ -229,6 +245,9 @@ pub trait SyncRun: Send + Sync {
     /// Commits a page: its items, counts and checkpoint together. A page whose number (`checkpoint.pages`)
     /// was committed before changes nothing, so that a commit with an unknown outcome can be repeated.
     async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()>;
+
+    /// Keeps the plan with the run, in the place of one that was there.
+    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()>;
 
     /// How many live records the target has, and which of them no page of this run listed although they
     /// were first seen before it began and not observed since. Only meaningful before the last page is committed.

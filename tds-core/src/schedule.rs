@@ -39,7 +39,11 @@ pub struct Scheduler {
     worker: WorkerId,
     tick: Duration,
     source_type: String,
+    postponed: Postponed,
 }
+
+/// Says of a schedule whether it has to wait.
+pub type Postponed = Arc<dyn Fn(&ScheduleSpec) -> bool + Send + Sync>;
 
 impl Scheduler {
     /// A scheduler that looks every `tick`.
@@ -52,7 +56,21 @@ impl Scheduler {
         tick: Duration,
         source_type: impl Into<String>,
     ) -> Self {
-        Self { schedule, runs, specs, worker, tick, source_type: source_type.into() }
+        Self {
+            schedule,
+            runs,
+            specs,
+            worker,
+            tick,
+            source_type: source_type.into(),
+            postponed: Arc::new(|_| false),
+        }
+    }
+
+    /// What is postponed keeps its turn: it starts as soon as it may.
+    #[must_use]
+    pub fn postponing(self, postponed: Postponed) -> Self {
+        Self { postponed, ..self }
     }
 
     /// Runs until the signal.
@@ -73,7 +91,10 @@ impl Scheduler {
         if self.specs.is_empty() || !self.schedule.lead(&self.worker, self.tick * 3).await? {
             return Ok(());
         }
-        for spec in self.schedule.due(&self.specs).await? {
+        // Who is not asked for stays due.
+        let specs: Vec<ScheduleSpec> =
+            self.specs.iter().filter(|spec| !(self.postponed)(spec)).cloned().collect();
+        for spec in self.schedule.due(&specs).await? {
             let run = NewRun {
                 entity: spec.entity.clone(),
                 run_type: spec.run_type,

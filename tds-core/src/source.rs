@@ -15,18 +15,30 @@ use crate::{
 pub struct Profile {
     /// A list row is only a part: a new or changed row needs a read of the whole record.
     pub needs_detail: bool,
+    /// Rows of its list are ids, of some records at least: what they stand for has to be read.
+    pub lists_ids: bool,
     /// Details older than this are read again in an incremental sync although the list shows no change.
     pub detail_max_age: Option<Duration>,
     /// How many records one fetch can bring; workers hand over batches of this size.
     pub fetch_batch: usize,
     /// How many of them one call to the source brings.
     pub records_per_call: usize,
+    /// How many rows a page of its list has.
+    pub records_per_page: usize,
     /// A record that is not there may be one of this type instead (contacts: customer or vendor).
     pub sibling: Option<EntityType>,
     /// A full list shows every record, inactive ones too, so that a record missing from it may be gone.
     pub complete_list: bool,
     /// What is documented of its list.
     pub documented: Capability,
+}
+
+impl Profile {
+    /// True where news in the list take a read of the record.
+    #[must_use]
+    pub fn reads_records(&self) -> bool {
+        self.needs_detail || self.lists_ids
+    }
 }
 
 /// A request for one page of a list.
@@ -91,6 +103,12 @@ pub trait Source: Send + Sync {
 
     /// The whole records, in the order asked. A record that does not exist is a read with `Content::Absent`.
     async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>>;
+
+    /// How long reads for this lane may wait, so that several of a record, or of several records, become one call.
+    /// Zero, except where calls have to be saved.
+    fn reads_wait(&self, _lane: Lane) -> Duration {
+        Duration::ZERO
+    }
 
     /// Understands a payload. `Err` of kind `Invalid` tells a person what is wrong with it.
     fn decode(&self, payload: &SourcePayload) -> Result<Record>;

@@ -8,9 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Ability, Bulk, BulkSettings, Capability, Clock, ContentHash, EntityType, Error, Interval, Lane,
-    ListFacts, ListPage, ListRequest, Listed, MirrorSchema, NewRun, Profile, Read, Record, RecordId,
-    Registry, Result, Run, RunStatus, RunType, ShutdownTrigger, Source, SourcePayload, SyncRun,
+    Ability, Bulk, BulkSettings, Capability, Clock, ContentHash, EntityType, Error, Found, Interval, Lane,
+    ListFacts, ListPage, ListRequest, Listed, ListingWay, MirrorSchema, NewRun, Profile, Read, Record,
+    RecordId, Registry, Result, Run, RunStatus, RunType, ShutdownTrigger, Source, SourcePayload, SyncRun,
     memory::MemoryStore, testkit::ManualClock,
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -89,9 +89,11 @@ impl Setup {
         let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
         let profile = Profile {
             needs_detail: false,
+            lists_ids: false,
             detail_max_age: None,
             fetch_batch: 1,
             records_per_call: 1,
+            records_per_page: 200,
             sibling: None,
             complete_list: false,
             documented: DOCUMENTED,
@@ -164,11 +166,20 @@ async fn a_list_far_shorter_than_the_last_fails_its_run_and_a_person_can_let_it_
 async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
     let setup = Setup::new();
     setup.run(RunType::Full, 200).await;
-    setup.run(RunType::Incremental, 1).await;
+    let run = setup.run(RunType::Incremental, 1).await;
     assert_eq!(setup.script(|script| script.probes), 0);
-    assert_eq!(setup.script(|script| script.requests[1].capability), DOCUMENTED);
+    assert_eq!(
+        setup.script(|script| script.requests[1].capability),
+        Capability::UNKNOWN,
+        "a page is a page: the whole list depends on nothing"
+    );
+    let plan = run.plan.expect("a plan");
+    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListingWay::Whole, 0, Some(1)));
+    assert_eq!(plan.found, Some(Found { pages: 1, records: 1, with_news: 1 }));
     setup.run(RunType::Full, 201).await;
-    for _ in 0..3 {
+    let plan = setup.run(RunType::Incremental, 1).await.plan.expect("a plan");
+    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListingWay::Filtered, 4, Some(5)));
+    for _ in 0..2 {
         setup.run(RunType::Incremental, 1).await;
     }
     assert_eq!(setup.script(|script| script.probes), 1);

@@ -68,9 +68,11 @@ fn setup() -> Setup {
     let sellers = Arc::new(ScriptedSource::new(schema(SELLERS, "sellers"), shared.clone()));
     let profile = Profile {
         needs_detail: false,
+        lists_ids: false,
         detail_max_age: None,
         fetch_batch: 1,
         records_per_call: 1,
+        records_per_page: 200,
         sibling: Some(SELLERS),
         complete_list: true,
         documented: Capability::UNKNOWN,

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 use tds_core::{
-    Ask, BudgetState, CallBudget, CallCount, Grant, Lane, Limits, RenewalOutcome, RenewalRule, RenewalState,
-    Renewals, Result, Standing, Turn, Usage,
+    Ask, BudgetState, CallBudget, CallCount, EntityType, Grant, Lane, Limits, RenewalOutcome, RenewalRule,
+    RenewalState, Renewals, Result, Standing, Turn, Usage,
 };
 
 use crate::{
@@ -15,17 +15,28 @@ use crate::{
 
 // In the order of the key, so that two processes do not wait for each other in a circle.
 const COUNT: &str = "
-INSERT INTO tds_api_calls AS c (account, day, lane, endpoint, result, calls)
-SELECT $1, (clock_timestamp() AT TIME ZONE 'UTC')::date, n.lane, n.endpoint, n.result, sum(n.calls)
-  FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS n(lane, endpoint, result, calls)
- GROUP BY n.lane, n.endpoint, n.result ORDER BY n.lane, n.endpoint, n.result
-ON CONFLICT (account, day, lane, endpoint, result) DO UPDATE SET calls = c.calls + excluded.calls
+WITH n AS (
+  SELECT lane, entity_type, endpoint, result, sum(calls) AS calls
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
+      AS n(lane, entity_type, endpoint, result, calls)
+   GROUP BY lane, entity_type, endpoint, result),
+of_runs AS (
+  UPDATE tds_sync_runs r SET calls = r.calls + own.calls
+    FROM (SELECT lane, entity_type, sum(calls) AS calls FROM n GROUP BY lane, entity_type) own
+   WHERE own.lane IN ('incremental', 'full', 'verify')
+     AND r.id = (SELECT newest.id FROM tds_sync_runs newest
+                  WHERE newest.entity_type = own.entity_type AND newest.run_type = own.lane
+                  ORDER BY newest.id DESC LIMIT 1))
+INSERT INTO tds_api_calls AS c (account, day, lane, entity_type, endpoint, result, calls)
+SELECT $1, (clock_timestamp() AT TIME ZONE 'UTC')::date, lane, entity_type, endpoint, result, calls
+  FROM n ORDER BY lane, entity_type, endpoint, result
+ON CONFLICT (account, day, lane, entity_type, endpoint, result) DO UPDATE SET calls = c.calls + excluded.calls
 ";
 
 const CALLS: &str = "
-SELECT lane, endpoint, result, calls FROM tds_api_calls
+SELECT lane, entity_type, endpoint, result, calls FROM tds_api_calls
  WHERE account = $1 AND day = (clock_timestamp() AT TIME ZONE 'UTC')::date
- ORDER BY calls DESC, endpoint, result
+ ORDER BY calls DESC, entity_type, endpoint, result
 ";
 
 const APPLIED: &str = "
@@ -48,16 +59,19 @@ impl CallBudget for PgStore {
 
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
         let lanes: Vec<&str> = calls.iter().map(|count| count.lane.as_str()).collect();
+        let entities: Vec<&str> =
+            calls.iter().map(|count| count.entity.as_ref().map_or("", EntityType::as_str)).collect();
         let endpoints: Vec<String> =
             calls.iter().map(|count| storable(&count.endpoint).into_owned()).collect();
         let results: Vec<String> = calls.iter().map(|count| storable(&count.result).into_owned()).collect();
         let numbers: Vec<i64> = calls.iter().map(|count| i64::from(count.calls)).collect();
-        let (database, lanes, endpoints, results, numbers) =
-            (&self.database, &lanes, &endpoints, &results, &numbers);
+        let (database, lanes, entities, endpoints, results, numbers) =
+            (&self.database, &lanes, &entities, &endpoints, &results, &numbers);
         repeat(|| {
             sqlx::query(COUNT)
                 .bind(account)
                 .bind(lanes)
+                .bind(entities)
                 .bind(endpoints)
                 .bind(results)
                 .bind(numbers)
@@ -74,8 +88,10 @@ impl CallBudget for PgStore {
         let mut calls = Vec::with_capacity(rows.len());
         for row in rows {
             let lane: String = row.try_get("lane").map_err(fault)?;
+            let entity: String = row.try_get("entity_type").map_err(fault)?;
             calls.push(CallCount {
                 lane: Lane::ALL.into_iter().find(|known| known.as_str() == lane).unwrap_or(Lane::Verify),
+                entity: entity.parse().ok(),
                 endpoint: row.try_get("endpoint").map_err(fault)?,
                 result: row.try_get("result").map_err(fault)?,
                 calls: u32::try_from(row.try_get::<i64, _>("calls").map_err(fault)?).unwrap_or(u32::MAX),

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use tds_core::{
     EntityType, Error, LeaseToken, ListFacts, NewRun, PageCommit, RecordId, Result, Run, RunFilter, RunId,
-    RunLease, SyncRun, WorkerId,
+    RunLease, RunPlan, SyncRun, WorkerId,
 };
 
 use crate::{
@@ -45,6 +45,10 @@ UPDATE tds_sync_runs SET status = 'running', started_at = COALESCE(started_at, c
 const RENEW: &str = "
 UPDATE tds_sync_runs SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
  WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const PLAN: &str = "
+UPDATE tds_sync_runs SET plan = $3 WHERE id = $1 AND lease_token = $2 AND status = 'running'
 ";
 
 const HOLD: &str = "
@@ -131,6 +135,14 @@ impl SyncRun for PgStore {
         self.leased(id, committed.map(u64::from), "committing a page")?;
         self.work.announce();
         Ok(())
+    }
+
+    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
+        let doing = "keeping the plan of a run";
+        let plan = serde_json::to_value(plan)
+            .map_err(|error| Error::internal(format!("{doing}: it cannot be written")).with_source(error))?;
+        let kept = sqlx::query(PLAN).bind(id.0).bind(token.0).bind(plan).execute(&self.database).await;
+        self.leased(id, kept.map(|done| done.rows_affected()), doing)
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {

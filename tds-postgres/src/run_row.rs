@@ -2,7 +2,7 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use tds_core::{Checkpoint, Error, LeaseToken, Run, RunId, RunLease, RunStatus, RunType};
+use tds_core::{Checkpoint, Error, LeaseToken, Run, RunId, RunLease, RunPlan, RunStatus, RunType};
 
 use crate::queue::entity_of;
 
@@ -13,7 +13,7 @@ macro_rules! select_runs {
             "SELECT r.id, r.run_type, r.entity_type, r.source_type, r.status, r.total_items, r.processed_items, ",
             "r.failed_items, r.unchanged_items, r.pages, r.listing_done, r.since, r.created_at, r.started_at, ",
             "r.completed_at, r.error_log, r.requested_by, r.target_database, cardinality(r.held_ids)::bigint AS held, ",
-            "r.lease_token, r.checkpoint, ",
+            "r.lease_token, r.checkpoint, r.plan, r.calls, ",
             "(SELECT p.total_items FROM tds_sync_runs p WHERE p.entity_type = r.entity_type ",
             "AND p.run_type = r.run_type AND p.id < r.id AND p.status IN ('completed', 'completed_with_errors') ",
             "ORDER BY p.id DESC LIMIT 1) AS expected FROM ",
@@ -39,6 +39,9 @@ pub(crate) fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
         failed_items: row.try_get("failed_items")?,
         unchanged_items: row.try_get("unchanged_items")?,
         pages: row.try_get("pages")?,
+        plan: plan_of(row.try_get("plan")?),
+        calls: row.try_get("calls")?,
+        calls_per_record: None,
         listing_done: row.try_get("listing_done")?,
         progress_percent: 0.0,
         since: row.try_get("since")?,
@@ -50,8 +53,14 @@ pub(crate) fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
         target_database: row.try_get("target_database")?,
         held_deletions: row.try_get("held")?,
     };
+    run.calls_per_record = Run::calls_for_each(run.calls, run.processed_items, run.unchanged_items);
     run.progress_percent = progress(&run, row.try_get("expected")?);
     Ok(run)
+}
+
+/// A plan that another version wrote in a form of its own is not shown: it is for people only.
+fn plan_of(stored: Option<serde_json::Value>) -> Option<RunPlan> {
+    stored.and_then(|json| serde_json::from_value(json).ok())
 }
 
 /// Reads a run that was just leased.

@@ -4,11 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 use tds_core::{
-    CallLimit, EntityType, QueueStats, Registry, Result, Standing, StatusCounts, Step, Usage, forecast,
+    CallLimit, EntityType, QueueStats, Registry, Result, RunType, Standing, StatusCounts, Step, Usage,
+    forecast,
 };
 use tds_zoho::ZohoClient;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
+
+use crate::engine::schedules::is_postponed;
 
 /// Calls that may still be made, and those that were
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -35,8 +38,14 @@ pub(crate) struct ApiBudget {
     pub(crate) zoho_left: Option<u32>,
     /// How long ago it said so.
     pub(crate) zoho_left_age_seconds: Option<u64>,
-    /// How far calls are saved: `normal`, `bulk_deferred`, `changes_deferred`, `journal_only` or `spent`.
+    /// How far calls are saved: `normal`, `bulk_deferred`, `frugal`, `changes_deferred`, `journal_only` or `spent`.
     pub(crate) step: String,
+    /// Calls that webhooks, local changes and incremental syncs will still take today, if it goes on as it did so far.
+    pub(crate) day_expected: u32,
+    /// How long reads for webhooks wait at most, so that calls are saved.
+    pub(crate) reads_wait_seconds: u64,
+    /// Entity types whose scheduled incremental syncs wait for a better day.
+    pub(crate) postponed: Vec<String>,
     /// Why all calls pause: `minute`, `day` or `concurrency`; null: they do not.
     pub(crate) paused_for: Option<String>,
     /// Until when they pause.
@@ -46,7 +55,7 @@ pub(crate) struct ApiBudget {
     pub(crate) applied_today: u64,
     /// Calls of today for each of them.
     pub(crate) calls_per_applied: Option<f64>,
-    /// The calls of today by lane, endpoint and result.
+    /// The calls of today by lane, entity type, endpoint and result.
     pub(crate) calls_today: Vec<CallsOfAKind>,
     /// Calls that the records in the queue will take.
     pub(crate) backlog_calls: u64,
@@ -60,6 +69,8 @@ pub(crate) struct ApiBudget {
 pub(crate) struct CallsOfAKind {
     /// Whose budget they spent: `operator`, `outbound`, `webhook`, `incremental`, `full` or `verify`.
     lane: String,
+    /// Records of which type they were made for; null: of no one type.
+    entity_type: Option<String>,
     endpoint: String,
     /// `ok`, or what went wrong.
     result: String,
@@ -78,7 +89,10 @@ pub(crate) async fn look(
 ) -> Result<ApiBudget> {
     let (standing, usage) = tokio::try_join!(zoho.standing(), zoho.usage())?;
     let backlog = backlog_calls(queue, registry);
-    Ok(ApiBudget::new(&standing, &usage, zoho.requests_per_minute(), backlog, now))
+    let budget = ApiBudget::new(&standing, &usage, zoho.requests_per_minute(), backlog, now);
+    let waits = |entity: &&EntityType| is_postponed(entity, RunType::Incremental, standing.step());
+    let postponed = registry.polled().filter(waits).map(|entity| entity.as_str().to_owned()).collect();
+    Ok(ApiBudget { reads_wait_seconds: zoho.reads_wait().as_secs(), postponed, ..budget })
 }
 
 impl ApiBudget {
@@ -87,6 +101,7 @@ impl ApiBudget {
         let forecast = forecast(now, standing, pace, backlog);
         let calls_today = usage.calls.iter().map(|count| CallsOfAKind {
             lane: count.lane.as_str().to_owned(),
+            entity_type: count.entity.as_ref().map(|entity| entity.as_str().to_owned()),
             endpoint: count.endpoint.clone(),
             result: count.result.clone(),
             calls: count.calls,
@@ -109,6 +124,9 @@ impl ApiBudget {
             zoho_left: standing.day.reported_left,
             zoho_left_age_seconds: standing.day.reported_age.map(|age| age.as_secs()),
             step: standing.step().as_str().to_owned(),
+            day_expected: standing.day.expected,
+            reads_wait_seconds: 0,
+            postponed: Vec::new(),
             paused_for: standing.pause.map(|pause| word(pause.limit).to_owned()),
             paused_until: standing.pause.map(|pause| pause.until),
             applied_today: usage.applied,
@@ -146,7 +164,7 @@ fn backlog_calls(queue: &QueueStats, registry: &Registry) -> u64 {
         let profile = registry.source(entity)?.profile().clone();
         let waiting = u64::try_from(counts.pending + counts.failed).unwrap_or(0);
         let records = u64::try_from(profile.records_per_call.max(1)).unwrap_or(1);
-        profile.needs_detail.then(|| waiting.div_ceil(records))
+        profile.reads_records().then(|| waiting.div_ceil(records))
     };
     queue.by_entity.iter().filter_map(cost).sum()
 }

@@ -3,7 +3,7 @@
 mod error;
 mod prune;
 mod quota;
-mod schedules;
+pub(crate) mod schedules;
 mod storage;
 mod tasks;
 
@@ -127,6 +127,10 @@ impl Engine {
             SCHEDULER_TICK,
             "zoho",
         );
+        let zoho = parts.zoho.clone();
+        let scheduler = scheduler.postponing(Arc::new(move |spec| {
+            schedules::is_postponed(&spec.entity, spec.run_type, zoho.step())
+        }));
         Self {
             worker: Arc::new(Worker::new(queue, parts.registry.clone(), worker_settings)),
             concurrency: config.worker.concurrency,

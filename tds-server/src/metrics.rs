@@ -176,11 +176,12 @@ fn budget_figures(budget: &ApiBudget, now: OffsetDateTime) {
     for (lane, spent) in &budget.day_spent_by_lane {
         gauge!("tds_source_calls_today", "lane" => lane.clone()).set(f64::from(*spent));
     }
-    let steps = [Step::Normal, Step::BulkDeferred, Step::ChangesDeferred, Step::JournalOnly, Step::Spent];
-    for step in steps {
+    for step in Step::ALL {
         let now_so = f64::from(u8::from(step.as_str() == budget.step));
         gauge!("tds_source_budget_step", "step" => step.as_str()).set(now_so);
     }
+    gauge!("tds_source_reads_wait_seconds")
+        .set(number(i64::try_from(budget.reads_wait_seconds).unwrap_or(i64::MAX)));
     gauge!("tds_source_paused").set(f64::from(u8::from(budget.paused_until.is_some())));
     gauge!("tds_source_calls_per_applied_record").set(budget.calls_per_applied.unwrap_or(0.0));
     gauge!("tds_source_backlog_calls").set(number(i64::try_from(budget.backlog_calls).unwrap_or(i64::MAX)));

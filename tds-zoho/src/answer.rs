@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use tds_core::{Interval, Lane};
+use tds_core::{EntityType, Interval, Lane};
 use time::OffsetDateTime;
 
 /// Which of Zoho's two products is asked.
@@ -36,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(&'static str, String)>,
     /// Whose budget is spent.
     pub(crate) lane: Lane,
+    /// Records of which type it is made for; `None`: of no one type.
+    pub(crate) entity: Option<EntityType>,
 }
 
 impl Call {

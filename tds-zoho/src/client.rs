@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::redirect;
 use tds_core::{
-    CallBudget, Clock, Error, ErrorKind, Lane, LocalRenewals, Renewals, Result, Retry, Standing, Usage,
+    CallBudget, Clock, Error, ErrorKind, Lane, LocalRenewals, Renewals, Result, Retry, Standing, Step, Usage,
 };
 use tokio::time::{Instant, sleep};
 
@@ -119,6 +119,18 @@ impl ZohoClient {
         self.inner.limiter.standing().await
     }
 
+    /// How far calls are saved, as this process last heard; nothing is sent and nobody asked.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        self.inner.limiter.last_standing().step()
+    }
+
+    /// How long reads for pushed events wait at most, so that calls are saved; zero while the day's calls suffice.
+    #[must_use]
+    pub fn reads_wait(&self) -> Duration {
+        self.inner.config.frugal_wait * self.inner.limiter.last_standing().patience()
+    }
+
     /// The calls of today (UTC), of all processes.
     ///
     /// # Errors
@@ -134,7 +146,8 @@ impl ZohoClient {
     /// Those of any call; kind `Protocol` where the answer has another form.
     pub async fn refresh_quota(&self) -> Result<()> {
         let path = "/apiusage".to_owned();
-        let call = Call { api: Api::Inventory, path, query: Vec::new(), lane: Lane::Incremental };
+        let call =
+            Call { api: Api::Inventory, path, query: Vec::new(), lane: Lane::Incremental, entity: None };
         let answer = self.get(call).await?;
         let number = |key: &str| {
             let data = answer.body.get("data")?.as_object()?;
@@ -219,8 +232,9 @@ impl ZohoClient {
     /// The token that is in use now, and what Zoho's first product says of the organizations it sees.
     pub(crate) async fn organizations(&self) -> Result<(Answer, Duration)> {
         let path = send::ORGANIZATIONS.to_owned();
-        let answer =
-            self.get(Call { api: Api::Books, path, query: Vec::new(), lane: Lane::Operator }).await?;
+        let answer = self
+            .get(Call { api: Api::Books, path, query: Vec::new(), lane: Lane::Operator, entity: None })
+            .await?;
         let token: Arc<Token> = self.inner.tokens.token().await?;
         Ok((answer, token.expires_in()))
     }

@@ -34,6 +34,9 @@ pub struct ZohoConfig {
     pub max_concurrency: usize,
     /// `ZOHO_DAILY_LIMIT`: calls a day of the organization's plan; 80 % of them are for this program.
     pub daily_limit: Option<u32>,
+    /// How long reads for webhooks wait at most where the day's calls will not suffice; five times that where they are
+    /// far from it. Meanwhile webhooks about one record become one read. 60 s unless set.
+    pub frugal_wait: Duration,
     /// `ENCRYPTION_KEY`: what the access token is sealed with before it is shared; `None`: it is not shared.
     pub token_key: Option<TokenKey>,
     /// How long a connection may take to open.
@@ -65,6 +68,7 @@ impl ZohoConfig {
             requests_per_minute: 100,
             max_concurrency: 5,
             daily_limit: None,
+            frugal_wait: Duration::from_secs(60),
             token_key: None,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),

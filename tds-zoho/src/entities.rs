@@ -65,6 +65,9 @@ pub(crate) struct Descriptor {
     pub(crate) read: fn(&Map<String, Value>, &mut Draft) -> Result<()>,
 }
 
+/// Rows of a page: the most that Zoho states for every list. Its own default is 10 in places.
+pub(crate) const PER_PAGE: usize = 200;
+
 /// A list call.
 pub(crate) struct List {
     pub(crate) path: &'static str,
@@ -117,9 +120,12 @@ impl Descriptor {
         };
         Profile {
             needs_detail: self.needs_detail,
+            // The rows of stock say which items there are: what is in stock, only the items themselves show.
+            lists_ids: !self.needs_detail && matches!(self.detail, Detail::Items),
             detail_max_age: self.detail_max_age,
             fetch_batch,
             records_per_call: if matches!(self.detail, Detail::Items) { 100 } else { 1 },
+            records_per_page: PER_PAGE,
             sibling: self.sibling.clone(),
             complete_list: true,
             documented: self.list.changes,

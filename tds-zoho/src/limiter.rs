@@ -110,12 +110,23 @@ impl Limiter {
     /// Adds a call to the statistics.
     pub(crate) fn count(&self, call: &Call, result: &str) {
         let (lane, endpoint) = (call.lane, call.endpoint());
-        self.desk.count(CallCount { lane, endpoint, result: result.to_owned(), calls: 1 });
+        self.desk.count(CallCount {
+            lane,
+            entity: call.entity.clone(),
+            endpoint,
+            result: result.to_owned(),
+            calls: 1,
+        });
     }
 
     /// What is left.
     pub(crate) async fn standing(&self) -> Result<Standing> {
         self.desk.standing().await
+    }
+
+    /// What was last heard of the same. Asks nobody.
+    pub(crate) fn last_standing(&self) -> Standing {
+        self.desk.last_standing().unwrap_or_default()
     }
 
     /// The calls of today.

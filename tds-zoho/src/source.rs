@@ -6,7 +6,7 @@ mod list;
 mod page;
 mod probe;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
@@ -69,6 +69,10 @@ impl Source for ZohoSource {
             Detail::Items => self.fetch_items(ids, lane).await,
             Detail::Single { path, keys } => self.fetch_each(path, keys, ids, lane).await,
         }
+    }
+
+    fn reads_wait(&self, lane: Lane) -> Duration {
+        if lane == Lane::Webhook { self.client.reads_wait() } else { Duration::ZERO }
     }
 
     fn decode(&self, payload: &SourcePayload) -> Result<Record> {

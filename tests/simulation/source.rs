@@ -44,9 +44,11 @@ impl SimSource {
         let kind = &KINDS[index];
         let profile = Profile {
             needs_detail: kind.needs_detail,
+            lists_ids: false,
             detail_max_age: kind.detail_max_age,
             fetch_batch: kind.fetch_batch,
             records_per_call: kind.fetch_batch,
+            records_per_page: world.plan.page_size,
             sibling: kind.sibling.map(|sibling| KINDS[sibling].schema.entity.clone()),
             complete_list: true,
             documented: kind.documented,

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use tds_core::{
     Accepted, Applied, ClaimRequest, Claimed, Clock, Content, EntityType, Error, Inbox, Interval, Lease,
     LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome, PageCommit,
-    Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, Schedule, ScheduleSpec,
-    Settled, Settlement, Shape, SyncRun, SyncState, WorkerId, memory::MemoryStore,
+    Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, Schedule,
+    ScheduleSpec, Settled, Settlement, Shape, SyncRun, SyncState, WorkerId, memory::MemoryStore,
 };
 
 use crate::{bugs::Bug, kinds::KINDS, process::Process, watch::Watch, world::World};
@@ -204,6 +204,10 @@ impl SyncRun for FaultyStore {
             Ok(())
         };
         self.process.call("commit_page", effect).await
+    }
+
+    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
+        self.process.call("keep_plan", self.inner.keep_plan(id, token, plan)).await
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {

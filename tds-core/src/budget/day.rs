@@ -7,6 +7,8 @@ use crate::Lane;
 
 /// A day (UTC), in milliseconds. When a source's own day begins is not known, unless it says so.
 pub(super) const DAY: i64 = 86_400_000;
+/// In the first hour what was spent says little about the day.
+const HOUR: i64 = DAY / 24;
 /// Full syncs and verification are spread over the day, with this much at once.
 const HEAD_START: i64 = DAY / 8;
 /// In thousandths of the allowance: kept for what people ask for, all day.
@@ -19,6 +21,9 @@ pub(super) struct Day {
     number: i64,
     pub(super) spent: PerLane<u32>,
     reported: Option<Reported>,
+    /// The day will not suffice, unless calls are saved.
+    #[serde(default)]
+    pub(super) frugal: bool,
 }
 
 /// What the source itself counts, for all programs of the account.
@@ -36,6 +41,7 @@ impl Day {
         if self.number != now.div_euclid(DAY) {
             self.number = now.div_euclid(DAY);
             self.spent = PerLane::default();
+            self.frugal = false;
         }
         self.reported = self.reported.filter(|reported| reported.until > now);
     }
@@ -80,12 +86,39 @@ impl Day {
         self.reported
     }
 
+    /// Calls that pushed events, local changes and incremental syncs will still take until midnight, if it goes on as
+    /// it did so far today; no fewer than half an hour's, for they do not come evenly.
+    pub(super) fn expected(&self, now: i64) -> i64 {
+        let passed = now.rem_euclid(DAY);
+        let lanes = [Lane::Outbound, Lane::Webhook, Lane::Incremental];
+        let spent: i64 = lanes.into_iter().map(|lane| i64::from(self.spent[lane])).sum();
+        if passed < HOUR { 0 } else { spent * (DAY - passed).max(HOUR / 2) / passed }
+    }
+
+    /// Calls left for all but people; `None`: nobody knows.
+    pub(super) fn spare(&self, per_day: Option<u32>) -> Option<i64> {
+        let own = per_day
+            .map(allowance)
+            .map(|allowance| i64::from(allowance) - for_people(allowance) - i64::from(self.spent.total()));
+        let reported = self
+            .reported
+            .map(|reported| i64::from(reported.remaining) - for_people(allowance(reported.limit)));
+        own.into_iter().chain(reported).min()
+    }
+
+    /// Judges whether the day will suffice. Once it will not, it must do so with a margin to be believed again.
+    pub(super) fn weigh(&mut self, now: i64, per_day: Option<u32>) {
+        let expected = self.expected(now);
+        let bound = if self.frugal { with_margin(expected) } else { expected };
+        self.frugal = self.spare(per_day).is_some_and(|spare| bound > spare.max(0));
+    }
+
     /// Until when there is no call left for the lane; `None`: there is one.
     pub(super) fn refuses(&self, lane: Lane, now: i64, per_day: Option<u32>) -> Option<i64> {
         let own = per_day.and_then(|limit| self.own(lane, now, allowance(limit)));
         // Where the source itself sees nothing left, it is the source that answers to a person.
         let reported = self.reported.filter(|_| lane != Lane::Operator).and_then(|reported| {
-            let kept = kept_back(lane, now.rem_euclid(DAY), allowance(reported.limit));
+            let kept = self.kept_back(lane, now, allowance(reported.limit));
             (i64::from(reported.remaining) <= kept).then_some(reported.until)
         });
         own.max(reported)
@@ -100,7 +133,7 @@ impl Day {
     fn own(&self, lane: Lane, now: i64, allowance: u32) -> Option<i64> {
         let (passed, midnight) = (now.rem_euclid(DAY), (now.div_euclid(DAY) + 1) * DAY);
         let open = |time: i64| {
-            i64::from(self.spent.total()) < i64::from(allowance) - kept_back(lane, time, allowance)
+            i64::from(self.spent.total()) < i64::from(allowance) - self.kept_back(lane, time, allowance)
                 && self.is_paced(lane, time, allowance)
         };
         if open(passed) {
@@ -116,6 +149,14 @@ impl Day {
             if open(middle) { opened = middle } else { closed = middle }
         }
         Some(now - passed + opened)
+    }
+
+    /// What the lane leaves to more urgent ones: their shares, or, for the lanes that can wait, what these will
+    /// need by all appearances, and a margin: so the day does not fall short because of a bulk sync.
+    fn kept_back(&self, lane: Lane, time: i64, allowance: u32) -> i64 {
+        let share = share(lane, time.rem_euclid(DAY), allowance);
+        let need = if lane < Lane::Full { 0 } else { with_margin(self.expected(time)) };
+        if lane == Lane::Operator { 0 } else { for_people(allowance) + share.max(need) }
     }
 
     /// True where the lanes that can wait have spent less than their part of the day so far.
@@ -136,16 +177,23 @@ pub(super) fn allowance(limit: u32) -> u32 {
 
 /// The part of the allowance that the lane leaves to more urgent ones at this time of the day. What they did not
 /// need flows down in the course of the day.
-fn kept_back(lane: Lane, passed: i64, allowance: u32) -> i64 {
+fn share(lane: Lane, passed: i64, allowance: u32) -> i64 {
     let share = match lane {
-        Lane::Operator => return 0,
-        Lane::Outbound | Lane::Webhook => 0,
+        Lane::Operator | Lane::Outbound | Lane::Webhook => 0,
         Lane::Incremental => 100,
         Lane::Full => 150,
         Lane::Verify => 200,
     };
-    let allowance = i64::from(allowance);
-    allowance * FOR_PEOPLE / 1_000 + allowance * share / 1_000 * (DAY - passed) / DAY
+    i64::from(allowance) * share / 1_000 * (DAY - passed) / DAY
+}
+
+fn for_people(allowance: u32) -> i64 {
+    i64::from(allowance) * FOR_PEOPLE / 1_000
+}
+
+/// A quarter more.
+fn with_margin(calls: i64) -> i64 {
+    calls.saturating_mul(5) / 4
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod asking;
 mod line;
+mod remembered;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -121,6 +122,7 @@ impl Desk {
             self.tell().await;
         }
         let mut standing = self.inner.budget.standing(&self.inner.account, &self.inner.limits).await?;
+        self.lock().remembered.hear(&standing, Instant::now());
         if let Some(left) = self.lock().pace_left() {
             standing.minute_left = Some(if standing.pause.is_some() { 0 } else { left });
         }
@@ -150,6 +152,12 @@ impl Desk {
     #[must_use]
     pub fn refusal(&self, lane: Lane) -> Option<Refusal> {
         self.lock().refusal(lane, Instant::now())
+    }
+
+    /// How the account stood when this process last heard of it, within a quarter of an hour. Asks nobody.
+    #[must_use]
+    pub fn last_standing(&self) -> Option<Standing> {
+        self.lock().remembered.recall(Instant::now())
     }
 
     async fn wait_for_turn(&self, lane: Lane) -> Turn {

@@ -4,7 +4,7 @@ use std::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Lane;
+use crate::{Lane, RunType};
 
 /// A value for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,17 @@ impl Lane {
             Self::Incremental => "incremental",
             Self::Full => "full",
             Self::Verify => "verify",
+        }
+    }
+
+    /// The kind of run that spends this lane's budget; `None`: its calls belong to no run.
+    #[must_use]
+    pub fn run_type(self) -> Option<RunType> {
+        match self {
+            Self::Operator | Self::Outbound | Self::Webhook => None,
+            Self::Incremental => Some(RunType::Incremental),
+            Self::Full => Some(RunType::Full),
+            Self::Verify => Some(RunType::Verify),
         }
     }
 

@@ -68,7 +68,9 @@ impl CallBudget for LocalBudget {
 pub(crate) fn merge(sums: &mut Vec<CallCount>, more: &[CallCount]) {
     for count in more {
         let same = |sum: &&mut CallCount| {
-            sum.lane == count.lane && sum.endpoint == count.endpoint && sum.result == count.result
+            let kind =
+                |one: &CallCount| (one.lane, one.entity.clone(), one.endpoint.clone(), one.result.clone());
+            kind(sum) == kind(count)
         };
         match sums.iter_mut().find(same) {
             Some(sum) => sum.calls = sum.calls.saturating_add(count.calls),

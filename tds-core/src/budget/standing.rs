@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{CallLimit, PerLane};
-use crate::Lane;
+use crate::{EntityType, Lane};
 
 /// How an account stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +36,13 @@ pub struct DayStanding {
     pub spent: PerLane<u32>,
     /// Left today for this program.
     pub left: Option<u32>,
+    /// Calls that pushed events, local changes and incremental syncs will still take today, if it goes on as it did so
+    /// far; 0 in the first hour.
+    pub expected: u32,
+    /// Calls that are left for them and for what can wait, without the share of people.
+    pub spare: Option<u32>,
+    /// More is expected than there is: calls are saved. It ends when a fifth of what is left is not needed.
+    pub frugal: bool,
     /// What the source itself says is left, for all programs.
     pub reported_left: Option<u32>,
     /// How long ago it said so.
@@ -73,6 +80,9 @@ pub enum Step {
     Normal,
     /// Verification and full syncs wait for their part of the day.
     BulkDeferred,
+    /// The day will not suffice if it goes on like this: full syncs wait, incremental syncs of what matters less are
+    /// put off, and reads for pushed events wait so that several become one.
+    Frugal,
     /// Incremental syncs wait too: records change by pushed events only.
     ChangesDeferred,
     /// Pushed events are stored, and applied where they carry the whole record; nothing is read for them.
@@ -88,6 +98,7 @@ impl Step {
         match self {
             Self::Normal => "normal",
             Self::BulkDeferred => "bulk_deferred",
+            Self::Frugal => "frugal",
             Self::ChangesDeferred => "changes_deferred",
             Self::JournalOnly => "journal_only",
             Self::Spent => "spent",
@@ -95,7 +106,31 @@ impl Step {
     }
 }
 
+impl Step {
+    /// Every step, in the order in which more is saved.
+    pub const ALL: [Self; 6] = [
+        Self::Normal,
+        Self::BulkDeferred,
+        Self::Frugal,
+        Self::ChangesDeferred,
+        Self::JournalOnly,
+        Self::Spent,
+    ];
+}
+
 impl Standing {
+    /// How long reads for pushed events may wait for company, in multiples of the shortest such wait: 0 while the
+    /// day suffices, 1 where it falls short, 5 where half again of what is left is expected.
+    #[must_use]
+    pub fn patience(&self) -> u32 {
+        let spare = u64::from(self.day.spare.unwrap_or(u32::MAX));
+        match (self.day.frugal, u64::from(self.day.expected) * 2 > spare * 3) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => 5,
+        }
+    }
+
     /// How far calls are saved.
     #[must_use]
     pub fn step(&self) -> Step {
@@ -104,6 +139,7 @@ impl Standing {
             () if spent(Lane::Operator) => Step::Spent,
             () if spent(Lane::Webhook) => Step::JournalOnly,
             () if spent(Lane::Incremental) => Step::ChangesDeferred,
+            () if self.day.frugal => Step::Frugal,
             () if spent(Lane::Full) || spent(Lane::Verify) => Step::BulkDeferred,
             () => Step::Normal,
         }
@@ -115,6 +151,8 @@ impl Standing {
 pub struct CallCount {
     /// Whose budget they spent.
     pub lane: Lane,
+    /// Records of which type they were made for; `None`: of no one type.
+    pub entity: Option<EntityType>,
     /// What was asked for, such as `/items`.
     pub endpoint: String,
     /// How they ended: `ok`, or what went wrong.

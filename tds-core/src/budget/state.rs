@@ -38,6 +38,7 @@ impl BudgetState {
         for heard in &ask.heard {
             self.hear(now, limits, heard);
         }
+        self.day.weigh(now, limits.per_day);
         let until = now + FAR + VALID + millis(limits.call_time);
         let slots = self.slots.share(ask, limits.concurrent, now, until);
         let (permits, wait) = self.lease(now, limits, ask, slots);
@@ -49,6 +50,7 @@ impl BudgetState {
     pub fn standing(&self, now: OffsetDateTime, limits: &Limits) -> Standing {
         let (mut state, now) = (self.clone(), at(now));
         state.advance(now);
+        state.day.weigh(now, limits.per_day);
         state.stand(now, limits)
     }
 
@@ -154,6 +156,9 @@ impl BudgetState {
                 allowance: limit.map(allowance),
                 spent: self.day.spent,
                 left: self.day.left(limits.per_day),
+                expected: u32::try_from(self.day.expected(now)).unwrap_or(u32::MAX),
+                spare: self.day.spare(limits.per_day).map(|spare| u32::try_from(spare).unwrap_or(0)),
+                frugal: self.day.frugal,
                 reported_left: reported.map(|reported| reported.remaining),
                 reported_age: reported.map(|reported| span(now - reported.at)),
             },

@@ -12,9 +12,9 @@ use super::{
     window::{Known, Window},
 };
 use crate::{
-    Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, Mirror,
-    NewItem, PageCommit, RecordId, RecordKey, Result, Retry, RetryPolicy, RunLease, RunType, Source, SyncRun,
-    Work,
+    Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Found, Lane, ListPage, ListRequest, Listed,
+    ListingWay, Mirror, NewItem, PageCommit, RecordId, RecordKey, Result, Retry, RetryPolicy, Run, RunLease,
+    RunPlan, RunType, Source, SyncRun, Work,
 };
 
 /// A source that stays throttled this long ends the run; it can be resumed.
@@ -42,14 +42,18 @@ impl Listing<'_> {
         let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
         let known = Known { runs: self.runs, source: self.source, clock: self.clock };
         let mut window = known.window(entity).await?;
+        let mut plan = self.lease.run.plan.clone();
         if checkpoint.pages == 0 {
             checkpoint.window_from = window.from(&self.lease.run, self.overlap);
-            if let (Some(_), Some(every)) = (checkpoint.window_from, self.probe_every) {
-                known.probe(&mut window, &self.lease.run, every, self.lane()).await?;
-            }
+            let chosen =
+                known.plan(&mut window, &self.lease.run, checkpoint.window_from, self.probe_every).await?;
+            tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
+            self.keep_plan(plan.insert(chosen)).await?;
         }
+        let whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
         while !checkpoint.listed {
-            let page = self.page(&checkpoint, window.capability()).await?;
+            let capability = if whole { Capability::UNKNOWN } else { window.capability() };
+            let page = self.page(&checkpoint, capability).await?;
             if page.next.is_some() && page.next == checkpoint.cursor {
                 let message = "the source's list does not advance: it gave the position that was asked for";
                 return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
@@ -64,10 +68,38 @@ impl Listing<'_> {
                 self.refuse_short_list(page.rows.len(), &checkpoint).await?;
             }
             let (commit, lag) = self.commit_of(page.rows, &checkpoint, &window).await?;
+            if let Some(plan) = plan.as_mut().filter(|_| checkpoint.listed) {
+                plan.found = self.found(&commit).await?;
+                self.keep_plan(plan).await?;
+            }
             self.commit(commit).await?;
             known.learn(&mut window, entity, page.learned, lag).await;
         }
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
+    }
+
+    /// What the list brought, its last page included.
+    async fn found(&self, last: &PageCommit) -> Result<Option<Found>> {
+        let Some(run) = self.runs.get_run(self.lease.run.id).await? else { return Ok(None) };
+        let news = run.total_items - run.unchanged_items + count(last.items.len());
+        let found = Found {
+            pages: last.checkpoint.pages,
+            records: run.total_items + count(last.listed.len()),
+            with_news: news,
+        };
+        Ok(Some(found))
+    }
+
+    /// The plan is for people: a run does not end because it could not be kept, but by a lost lease.
+    async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {
+        let (id, token) = (self.lease.run.id, self.lease.token);
+        match self.runs.keep_plan(id, token, plan).await {
+            Err(error) if error.kind() != ErrorKind::Conflict => {
+                tracing::warn!(run = %id, error = %error.chain(), "the plan of the run could not be kept");
+                Ok(())
+            }
+            kept => kept,
+        }
     }
 
     /// A full list that ends far too early is an error: neither a success nor a reason to look for deletions.
@@ -92,7 +124,7 @@ impl Listing<'_> {
     }
 
     fn lane(&self) -> Lane {
-        if self.lease.run.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
+        lane_of(&self.lease.run)
     }
 
     /// One page, with patience: a throttled source is waited for, a failing one is tried a few times.
@@ -177,6 +209,15 @@ impl Listing<'_> {
             tokio::time::sleep(PAGE_RETRY.backoff(failures, 0.5)).await;
         }
     }
+}
+
+/// Whose budget a run spends.
+pub(super) fn lane_of(run: &Run) -> Lane {
+    if run.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A page may show a record twice while it is being edited: the later row counts.

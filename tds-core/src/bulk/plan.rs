@@ -91,9 +91,11 @@ mod tests {
     fn profile(needs_detail: bool, detail_max_age: Option<Duration>) -> Profile {
         Profile {
             needs_detail,
+            lists_ids: false,
             detail_max_age,
             fetch_batch: 1,
             records_per_call: 1,
+            records_per_page: 200,
             sibling: None,
             complete_list: true,
             documented: crate::Capability::UNKNOWN,

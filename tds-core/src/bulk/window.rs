@@ -4,13 +4,15 @@ use std::{collections::HashMap, time::Duration};
 
 use time::OffsetDateTime;
 
+use super::listing::lane_of;
 use crate::{
-    Ability, Capability, Clock, EntityType, Lane, ListFacts, Listed, RecordId, Result, Run, RunType, Source,
-    SyncRun, SyncState,
+    Ability, Capability, Clock, EntityType, ListFacts, Listed, RecordId, Result, Run, RunFilter, RunPlan,
+    RunStatus, RunType, Source, SyncRun, SyncState,
+    plan::{History, Question, choose, probe_pays},
 };
 
-/// What one call lists: a list no longer than this is not worth the calls of a probe.
-const ONE_CALL: i64 = 200;
+/// So many runs of before tell how fast records change.
+const HISTORY: usize = 20;
 
 /// What is known of the list of one run.
 pub(super) struct Window {
@@ -36,35 +38,54 @@ impl Known<'_> {
         })
     }
 
-    /// Finds out what the list can do where that is not known, or not lately, and worth the calls. A probe
-    /// that fails costs nothing but its calls: the documentation counts, and answers that contradict it.
-    pub(super) async fn probe(
+    /// Chooses how the run reads. Finds out first what the list can do, where that is not known, or not lately, and
+    /// worth the calls.
+    pub(super) async fn plan(
         &self,
         window: &mut Window,
         run: &Run,
-        every: Duration,
-        lane: Lane,
-    ) -> Result<()> {
+        from: Option<OffsetDateTime>,
+        probe_every: Option<Duration>,
+    ) -> Result<RunPlan> {
+        let completed =
+            RunFilter { entity: Some(run.entity_type.clone()), status: Some(RunStatus::Completed) };
+        let records = self.runs.last_full_count(&run.entity_type).await?;
+        let mut question = Question {
+            run_type: run.run_type,
+            from,
+            now: self.clock.now(),
+            profile: self.source.profile(),
+            capability: window.capability(),
+            records: records.and_then(|records| u64::try_from(records).ok()),
+            history: History::of(&self.runs.list_runs(&completed, HISTORY).await?),
+            probed: false,
+        };
         let hopeless = Capability { filter: Ability::Refuted, sort: Ability::Refuted };
-        let now = self.clock.now();
-        if window.documented == hopeless || window.facts.is_fresh(now, every) {
-            return Ok(());
+        let due = |every: &Duration| {
+            window.documented != hopeless
+                && !window.facts.is_fresh(question.now, *every)
+                && probe_pays(&question, *every)
+        };
+        if probe_every.as_ref().is_some_and(due) {
+            self.probe(window, run).await;
+            (question.probed, question.capability) = (true, window.capability());
         }
-        if self.runs.last_full_count(&run.entity_type).await?.is_none_or(|count| count <= ONE_CALL) {
-            return Ok(());
-        }
-        match self.source.probe(lane).await {
+        Ok(choose(&question))
+    }
+
+    /// A probe that fails costs nothing but its calls: the documentation counts, and answers that contradict it.
+    async fn probe(&self, window: &mut Window, run: &Run) {
+        match self.source.probe(lane_of(run)).await {
             Ok(capability) => {
                 tracing::info!(entity = %run.entity_type, ?capability, "list probed");
-                window.facts =
-                    ListFacts { capability: Some(capability), probed_at: Some(now), ..ListFacts::default() };
+                let probed_at = Some(self.clock.now());
+                window.facts = ListFacts { capability: Some(capability), probed_at, ..ListFacts::default() };
                 self.keep(window, &run.entity_type).await;
             }
             Err(error) => {
                 tracing::warn!(entity = %run.entity_type, error = %error.chain(), "list could not be probed");
             }
         }
-        Ok(())
     }
 
     /// Takes over what a page taught.

@@ -24,12 +24,12 @@ const SINGLE_READS: usize = 20;
 pub struct MirrorHandler {
     pub(super) source: Arc<dyn Source>,
     pub(super) mirror: Arc<dyn Mirror>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// Where each item of a batch stands.
 pub(super) struct Batch<'a> {
-    items: &'a [Claimed],
+    pub(super) items: &'a [Claimed],
     pub(super) results: Vec<Option<Handled>>,
     /// List rows that wait for their detail: they fill in what only the list shows.
     listed: HashMap<usize, Record>,
@@ -183,6 +183,7 @@ impl EntityHandler for MirrorHandler {
         let mut batch =
             Batch { items, results: items.iter().map(|_| None).collect(), listed: HashMap::new() };
         let (ready, mut fetch) = self.prepare(&mut batch).await;
+        fetch = self.put_off(&mut batch, fetch);
         let own = self.redirect(&mut batch, ready).await;
         fetch.extend(self.apply(&mut batch, own).await);
         for _ in 0..PASSES {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::MemoryStore;
+use super::{MemoryStore, state::RunState};
 use crate::{
     Ask, CallBudget, CallCount, Grant, Limits, RenewalOutcome, RenewalRule, Renewals, Result, Standing, Turn,
     Usage, budget::merge,
@@ -22,7 +22,17 @@ impl CallBudget for MemoryStore {
 
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
         let today = (account.to_owned(), self.now().date());
-        merge(self.state().calls.entry(today).or_default(), calls);
+        let mut state = self.state();
+        merge(state.calls.entry(today).or_default(), calls);
+        for count in calls {
+            let Some(run_type) = count.lane.run_type() else { continue };
+            let its_own = |run: &&mut RunState| {
+                count.entity.as_ref() == Some(&run.wish.entity) && run.wish.run_type == run_type
+            };
+            if let Some(run) = state.runs.values_mut().rev().find(its_own) {
+                run.calls += i64::from(count.calls);
+            }
+        }
         Ok(())
     }
 

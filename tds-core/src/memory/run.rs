@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Cause, EntityType, Error, Lane, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId, RecordKey,
-    Result, Run, RunFilter, RunId, RunLease, RunStatus, SyncRun, Work, WorkerId,
+    Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work, WorkerId,
 };
 
 #[async_trait]
@@ -53,6 +53,11 @@ impl SyncRun for MemoryStore {
             state.store_page(id, page, now);
         }
         self.announce_work();
+        Ok(())
+    }
+
+    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
+        self.state().leased_run(id, token)?.plan = Some(plan.clone());
         Ok(())
     }
 
@@ -268,6 +273,8 @@ fn wished(wish: NewRun, now: OffsetDateTime) -> RunState {
         failed: 0,
         unchanged: 0,
         held: Vec::new(),
+        plan: None,
+        calls: 0,
     }
 }
 

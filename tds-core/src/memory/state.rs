@@ -9,7 +9,7 @@ use super::Row;
 use crate::{
     AttemptView, BudgetState, CallCount, Cause, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId,
     ItemStatus, Lane, LeaseToken, ListFacts, NewRun, Outcome, RecordId, RecordKey, RenewalState, RunId,
-    RunStatus, RunType, SyncState, Work, WorkerId,
+    RunPlan, RunStatus, RunType, SyncState, Work, WorkerId,
 };
 
 /// Everything.
@@ -158,6 +158,8 @@ pub(super) struct RunState {
     pub(super) failed: i64,
     pub(super) unchanged: i64,
     pub(super) held: Vec<RecordId>,
+    pub(super) plan: Option<RunPlan>,
+    pub(super) calls: i64,
 }
 
 /// How far a listed record came.

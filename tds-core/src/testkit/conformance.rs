@@ -5,6 +5,7 @@
 //! may become visible a moment later, they look again until a deadline.
 
 pub mod budget;
+pub mod costs;
 mod harness;
 pub mod inbox;
 pub mod lists;

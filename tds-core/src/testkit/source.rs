@@ -52,9 +52,11 @@ impl ScriptedSource {
     pub fn new(schema: MirrorSchema, clock: Arc<dyn Clock>) -> Self {
         let profile = Profile {
             needs_detail: false,
+            lists_ids: false,
             detail_max_age: None,
             fetch_batch: 10,
             records_per_call: 10,
+            records_per_page: 2,
             sibling: None,
             complete_list: true,
             documented: Capability::UNKNOWN,

@@ -109,8 +109,8 @@ async fn find(runs: &dyn SyncRun, id: i64) -> CommandResult<Run> {
 
 fn list(runs: &[Run]) -> CommandResult {
     let mut table = Table::new(&[
-        "ID", "ENTITY", "TYPE", "STATUS", "PROGRESS", "LISTED", "ENDED", "FAILED", "STARTED", "ENDED AT",
-        "ERROR",
+        "ID", "ENTITY", "TYPE", "STATUS", "PROGRESS", "LISTED", "ENDED", "FAILED", "CALLS", "STARTED",
+        "ENDED AT", "ERROR",
     ]);
     for run in runs {
         table.row(vec![
@@ -122,6 +122,7 @@ fn list(runs: &[Run]) -> CommandResult {
             run.total_items.to_string(),
             run.processed_items.to_string(),
             run.failed_items.to_string(),
+            run.calls.to_string(),
             output::time(run.started_at),
             output::time(run.completed_at),
             output::short(run.error_log.as_deref()),

@@ -148,7 +148,7 @@ function showStats(stats) {
   $('n-delay-more').textContent = 'median ' + span(stats.sync_delay_p50_seconds) + ', p99 ' + span(stats.sync_delay_p99_seconds);
   const budget = stats.api_budget;
   $('n-budget').textContent = budget.minute_left === null ? '–' : whole(budget.minute_left);
-  $('n-budget-more').textContent = 'this minute' + (budget.day_left === null ? ', no daily limit known' : '; ' + whole(budget.day_left) + ' today');
+  $('n-budget-more').textContent = 'this minute' + (budget.day_left === null ? ', no daily limit known' : '; ' + whole(budget.day_left) + ' today') + (budget.step === 'normal' ? '' : '; ' + budget.step.replaceAll('_', ' '));
   const rows = Object.entries(stats.by_entity).map(([name, counts]) => ({ name, counts, last: stats.activity[name] || {} }));
   fill('entities', rows, entityRow, 'No entity type is registered.');
 }
@@ -195,10 +195,11 @@ function runRow(run) {
   const path = '/api/zoho/sync/runs/' + run.id;
   const active = run.status === 'pending' || run.status === 'running';
   const name = element('td', {}, '#' + run.id + ' ' + run.entity_type.replaceAll('_', ' '), element('span', { class: 'sub' }, run.run_type + (run.requested_by ? ', by ' + run.requested_by : '')));
-  const numbers = whole(run.processed_items) + ' of ' + whole(run.total_items) + (run.failed_items ? ', ' + whole(run.failed_items) + ' dead' : '');
+  const numbers = whole(run.processed_items) + ' of ' + whole(run.total_items) + (run.failed_items ? ', ' + whole(run.failed_items) + ' dead' : '') + (run.calls ? ', ' + whole(run.calls) + ' calls' : '');
   const status = element('td', { class: 'state' }, pill(run.status, run.status),
     active ? element('progress', { max: 100, value: run.progress_percent, 'aria-label': 'Progress of run ' + run.id }) : null,
     element('span', { class: 'sub' }, numbers), note(run.error_log));
+  if (run.plan) status.title = run.plan.reason;
   const actions = element('td', { class: 'actions' });
   if (active) {
     actions.append(action('Cancel', async () => { await call('POST', path + '/cancel'); return 'Run ' + run.id + ' cancelled'; }, { danger: true, name: 'Cancel run ' + run.id }));

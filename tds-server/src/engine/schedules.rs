@@ -1,11 +1,26 @@
 //! Which runs start by themselves.
 
-use tds_core::{EntityType, Registry, RunType, ScheduleSpec};
+use tds_core::{EntityType, Registry, RunType, ScheduleSpec, Step};
 
 use crate::config::SchedulesConfig;
 
 const STOCK: EntityType = EntityType::from_static("stock");
 const PRICES: EntityType = EntityType::from_static("prices");
+
+/// What a shop sees first when it is wrong. While the day's calls do not suffice, incremental syncs of everything else
+/// wait: webhooks and full syncs still bring their changes.
+const MATTERS_MOST: [EntityType; 5] = [
+    EntityType::from_static("products"),
+    STOCK,
+    PRICES,
+    EntityType::from_static("invoices"),
+    EntityType::from_static("customers"),
+];
+
+/// True where a schedule waits for a better day.
+pub(crate) fn is_postponed(entity: &EntityType, run_type: RunType, step: Step) -> bool {
+    step >= Step::Frugal && run_type == RunType::Incremental && !MATTERS_MOST.contains(entity)
+}
 
 /// The schedules of every entity type that can be polled.
 pub(super) fn specs(config: &SchedulesConfig, registry: &Registry) -> Vec<ScheduleSpec> {
@@ -27,4 +42,19 @@ pub(super) fn specs(config: &SchedulesConfig, registry: &Registry) -> Vec<Schedu
         }));
     }
     specs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matters_less_waits_while_calls_are_short() {
+        let bills = EntityType::from_static("bills");
+        let steps = Step::ALL.map(|step| is_postponed(&bills, RunType::Incremental, step));
+        assert_eq!(steps, [false, false, true, true, true, true]);
+        assert!(!is_postponed(&PRICES, RunType::Incremental, Step::Spent));
+        // The ledger itself keeps full syncs waiting.
+        assert!(!is_postponed(&bills, RunType::Full, Step::Frugal));
+    }
 }

@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "described, never built: the answers are made of the core's own types")]
 
 mod responses;
+mod runs;
 mod views;
 
 pub(crate) use self::{
@@ -9,8 +10,9 @@ pub(crate) use self::{
         Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, TooLarge, Unauthorized,
         Unavailable, Unreadable, Upstream,
     },
+    runs::{RunList, StartedRuns, SyncRun},
     views::{
         Affected, Credentials, EventDetail, EventPage, HealthReport, InboxStats, ItemPage, PauseState,
-        PausedList, QueueItem, Replayed, RunList, StartedRuns, Stats, SyncRun,
+        PausedList, QueueItem, Replayed, Stats,
     },
 };

@@ -112,7 +112,7 @@ mod tests {
     }
 
     fn call(path: &str) -> Call {
-        Call { api: Api::Books, path: path.to_owned(), query: Vec::new(), lane: Lane::Full }
+        Call { api: Api::Books, path: path.to_owned(), query: Vec::new(), lane: Lane::Full, entity: None }
     }
 
     #[tokio::test(start_paused = true)]

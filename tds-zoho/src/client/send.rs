@@ -144,7 +144,13 @@ mod tests {
     use crate::answer::Api;
 
     fn address(base: &str, path: &str) -> Option<String> {
-        let call = Call { api: Api::Inventory, path: path.to_owned(), query: Vec::new(), lane: Lane::Full };
+        let call = Call {
+            api: Api::Inventory,
+            path: path.to_owned(),
+            query: Vec::new(),
+            lane: Lane::Full,
+            entity: None,
+        };
         check(&call).ok()?;
         url(&Url::parse(base).expect("base"), &call).map(String::from)
     }

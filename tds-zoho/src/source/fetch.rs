@@ -30,7 +30,13 @@ impl ZohoSource {
         lane: Lane,
     ) -> Result<Read> {
         check_id(id)?;
-        let call = Call { api: self.descriptor.api, path: format!("{path}/{id}"), query: Vec::new(), lane };
+        let call = Call {
+            api: self.descriptor.api,
+            path: format!("{path}/{id}"),
+            query: Vec::new(),
+            lane,
+            entity: Some(self.entity().clone()),
+        };
         let began = self.client.clock().now();
         let mut answer = match self.client.get(call).await {
             Ok(answer) => answer,

@@ -76,6 +76,7 @@ impl ZohoSource {
             path: "/itemdetails".to_owned(),
             query: vec![("item_ids", ids.join(","))],
             lane,
+            entity: Some(self.entity().clone()),
         };
         let mut answer = self.client.get(call).await?;
         match answer.body.remove("items") {

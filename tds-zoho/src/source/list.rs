@@ -8,10 +8,8 @@ use tds_core::{
 use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 
 use super::{ZohoSource, page};
-use crate::{answer::Call, reading};
+use crate::{answer::Call, entities::PER_PAGE, reading};
 
-/// The most that Zoho states for every list. Its own default is 10 in places.
-const PER_PAGE: &str = "200";
 /// The column by which changes are sorted.
 const CHANGED: &str = "last_modified_time";
 
@@ -42,6 +40,7 @@ impl ZohoSource {
             path: list.path.to_owned(),
             query: self.query(list_call)?,
             lane,
+            entity: Some(self.entity().clone()),
         };
         let answer = self.client.get(call).await?;
         let page = page::open(answer.body, list.path, list.keys, list_call.page)?;
@@ -60,7 +59,7 @@ impl ZohoSource {
         let mut query: Vec<(&'static str, String)> =
             list.query.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         query.push(("page", call.page.to_string()));
-        query.push(("per_page", PER_PAGE.to_owned()));
+        query.push(("per_page", PER_PAGE.to_string()));
         let sort = match call.order {
             Order::OldestChange => Some((CHANGED, "A")),
             Order::NewestChange => Some((CHANGED, "D")),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tds_core::{
     Checkpoint, EntityType, LeaseToken, ListFacts, NewRun, PageCommit, RecordId, Result, Run, RunFilter,
-    RunId, RunLease, SyncRun, WorkerId, memory::MemoryStore, testkit::conformance::Stores,
+    RunId, RunLease, RunPlan, SyncRun, WorkerId, memory::MemoryStore, testkit::conformance::Stores,
 };
 use time::OffsetDateTime;
 
@@ -37,6 +37,10 @@ impl SyncRun for Broken {
     async fn commit_page(&self, id: RunId, token: LeaseToken, mut page: PageCommit) -> Result<()> {
         (self.page)(&mut page);
         self.store.commit_page(id, token, page).await
+    }
+
+    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
+        self.store.keep_plan(id, token, plan).await
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {

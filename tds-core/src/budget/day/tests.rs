@@ -63,3 +63,74 @@ fn a_call_that_was_not_sent_or_sent_for_another_lane_is_counted_so() {
     day.move_call(Lane::Full, Lane::Webhook);
     assert_eq!((day.spent[Lane::Full], day.spent[Lane::Webhook]), (0, 1));
 }
+
+const LIMIT: Option<u32> = Some(1_000);
+
+fn spent(lane: Lane, calls: u32, now: i64) -> Day {
+    let mut day = Day::default();
+    day.advance(now);
+    for _call in 0..calls {
+        day.spend(lane);
+    }
+    day.weigh(now, LIMIT);
+    day
+}
+
+#[test]
+fn a_day_that_will_not_suffice_is_frugal_and_one_that_will_is_not() {
+    // 760 are not for people. At noon as many calls are expected as were made.
+    assert!(!spent(Lane::Webhook, 380, NOON).frugal);
+    assert!(spent(Lane::Webhook, 381, NOON).frugal);
+    assert!(spent(Lane::Incremental, 400, NOON).frugal);
+    assert!(!spent(Lane::Full, 475, NOON).frugal, "what can wait says nothing about the rest of the day");
+    assert!(!spent(Lane::Operator, 400, NOON).frugal, "nor does what people ask for");
+}
+
+#[test]
+fn the_first_hour_says_nothing_and_a_day_without_a_limit_always_suffices() {
+    let midnight = 20_000 * DAY;
+    assert!(!spent(Lane::Webhook, 700, midnight + HOUR - 1).frugal);
+    assert!(spent(Lane::Webhook, 700, midnight + HOUR).frugal);
+    let mut day = spent(Lane::Webhook, 100_000, NOON);
+    day.weigh(NOON, None);
+    assert!(!day.frugal);
+}
+
+#[test]
+fn what_other_programs_spend_makes_a_day_frugal() {
+    let mut day = spent(Lane::Webhook, 100, NOON);
+    assert!(!day.frugal);
+    day.correct(1_000, 139, None, NOON, 0);
+    day.weigh(NOON, LIMIT);
+    assert!(day.frugal, "99 are left beside those of people, and 100 are expected");
+}
+
+#[test]
+fn a_frugal_day_ends_with_a_margin_or_at_midnight_and_does_not_flap() {
+    let mut day = spent(Lane::Webhook, 400, NOON);
+    assert!(day.frugal);
+    let mut changes = 0;
+    for minute in 1..12 * 60 {
+        let before = day.frugal;
+        day.weigh(NOON + minute * 60_000, LIMIT);
+        changes += i32::from(before != day.frugal);
+    }
+    assert_eq!((changes, day.frugal), (1, false), "saved calls make the day suffice, once");
+    let mut day = spent(Lane::Webhook, 700, EVENING - 3 * HOUR);
+    assert!(day.frugal);
+    day.advance(EVENING + 1_000);
+    assert!(!day.frugal);
+}
+
+#[test]
+fn bulk_lanes_leave_what_urgent_lanes_will_need_so_that_they_do_not_make_the_day_frugal() {
+    let mut day = spent(Lane::Webhook, 250, NOON);
+    let taken = take_all(&mut day, Lane::Full, NOON, LIMIT);
+    assert_eq!(taken, 760 - 250 - 312, "a quarter more than the 250 that are expected");
+    day.weigh(NOON, LIMIT);
+    assert!(!day.frugal);
+    let mut frugal = spent(Lane::Webhook, 400, NOON);
+    assert!(frugal.frugal);
+    assert_eq!(take_all(&mut frugal, Lane::Verify, NOON, LIMIT), 0);
+    assert_eq!(take_all(&mut frugal, Lane::Full, NOON, LIMIT), 0, "closed while calls are short");
+}

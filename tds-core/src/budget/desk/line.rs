@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Pace, Permit};
+use super::{Pace, Permit, remembered::Remembered};
 use crate::{
     Ask, CallCount, Error, Grant, Heard, Lane, PerLane, Refusal, SettledCall, WorkerId, budget::merge,
 };
@@ -43,6 +43,7 @@ pub(super) struct Line {
     refused_at: Instant,
     pub(super) news: News,
     pub(super) tells_soon: bool,
+    pub(super) remembered: Remembered,
     pace: Option<Box<dyn Pace>>,
 }
 
@@ -78,6 +79,7 @@ impl Line {
             refused_at: now,
             news: News::default(),
             tells_soon: false,
+            remembered: Remembered::default(),
             pace,
         }
     }
@@ -232,6 +234,7 @@ impl Line {
         }));
         let enough = ask.wants.total() == 0 || !grant.permits.is_empty() && grant.slots > 0;
         self.ask_at = if enough { now } else { now + grant.ask_again };
+        self.remembered.hear(&grant.standing, now);
         self.refused = grant.standing.refused;
         self.refused_at = now;
         let refused = self.refused;

@@ -184,6 +184,7 @@ pub async fn statistics_of_calls_add_up(harness: &dyn Harness) {
     let budget = &harness.stores().budget;
     let count = |lane, endpoint: &str, calls| CallCount {
         lane,
+        entity: Some(PRODUCTS),
         endpoint: endpoint.to_owned(),
         result: "ok".to_owned(),
         calls,

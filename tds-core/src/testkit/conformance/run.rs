@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::harness::*;
+use super::{costs::plan, harness::*};
 use crate::{
     Cause, Checkpoint, EntityType, ErrorKind, Lane, NewItem, NewRun, Outcome, PageCommit, RecordId, Run,
     RunFilter, RunId, RunLease, RunStatus, RunType, Settle, Work, WorkerId,
@@ -119,6 +119,7 @@ pub async fn every_write_of_a_listing_proves_the_lease(harness: &dyn Harness) {
         runs.renew_run(id, old.token, LONG).await,
         runs.commit_page(id, old.token, page(id, &["1"], 1, true)).await,
         runs.hold_deletions(id, old.token, vec![RecordId::new("1")], "many").await,
+        runs.keep_plan(id, old.token, &plan()).await,
         runs.fail(id, old.token, "broken").await,
     ];
     for result in results {
@@ -126,6 +127,7 @@ pub async fn every_write_of_a_listing_proves_the_lease(harness: &dyn Harness) {
     }
     let now = run(harness, id).await;
     assert_eq!((now.status, now.total_items, now.held_deletions), (RunStatus::Running, 0, 0));
+    assert_eq!(now.plan, None);
     Case(harness).nothing_to_claim().await;
     commit(harness, &current, page(id, &["1"], 0, true)).await;
 }

@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 
-use super::{Harness, budget, inbox, lists, mirror, operator, queue, renewal, run, schedule, settle, sweep};
+use super::{
+    Harness, budget, costs, inbox, lists, mirror, operator, queue, renewal, run, schedule, settle, sweep,
+};
 
 /// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
 /// fresh [`Harness`](crate::testkit::conformance::Harness).
@@ -130,6 +132,11 @@ macro_rules! conformance_list {
             a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done,
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
             runs_are_listed_newest_first,
+        );
+        $crate::$each!($make, costs:
+            a_plan_is_kept_with_its_run_and_the_last_one_counts,
+            calls_count_in_the_newest_run_of_their_kind_and_entity_type,
+            calls_for_each_record_leave_out_what_the_list_showed_unchanged,
         );
         $crate::$each!($make, lists:
             what_is_known_of_a_list_is_kept_for_its_entity_type,

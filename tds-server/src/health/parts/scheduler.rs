@@ -4,9 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{Clock, RunFilter, RunStatus, ScheduleSpec, SyncRun};
+use tds_zoho::ZohoClient;
 use time::OffsetDateTime;
 
 use crate::{
+    engine::schedules::is_postponed,
     health::{ComponentHealth, Probe},
     state::Services,
 };
@@ -22,6 +24,7 @@ pub struct SchedulerProbe {
     clock: Arc<dyn Clock>,
     schedules: Vec<ScheduleSpec>,
     started_at: OffsetDateTime,
+    zoho: ZohoClient,
 }
 
 impl SchedulerProbe {
@@ -29,7 +32,13 @@ impl SchedulerProbe {
     #[must_use]
     pub fn new(services: &Services, schedules: Vec<ScheduleSpec>) -> Self {
         let clock = Arc::clone(&services.clock);
-        Self { runs: Arc::clone(&services.runs), started_at: clock.now(), clock, schedules }
+        Self {
+            runs: Arc::clone(&services.runs),
+            zoho: services.zoho.clone(),
+            started_at: clock.now(),
+            clock,
+            schedules,
+        }
     }
 
     /// What is wrong with a schedule, if anything is.
@@ -55,6 +64,10 @@ impl SchedulerProbe {
     }
 
     fn is_late(&self, spec: &ScheduleSpec, since: OffsetDateTime) -> bool {
+        // What waits for a better day is not late.
+        if is_postponed(&spec.entity, spec.run_type, self.zoho.step()) {
+            return false;
+        }
         let patience = spec.every.saturating_mul(PERIODS).max(GRACE);
         self.clock.now() - since > patience
     }

@@ -23,53 +23,6 @@ pub(crate) struct Replayed {
     status: String,
 }
 
-/// Runs that were stored
-#[derive(ToSchema)]
-pub(crate) struct StartedRuns {
-    runs: Vec<StartedRun>,
-}
-
-/// A run that was stored
-#[derive(ToSchema)]
-pub(crate) struct StartedRun {
-    id: i64,
-    entity_type: String,
-    status: String,
-}
-
-/// Runs, newest first
-#[derive(ToSchema)]
-pub(crate) struct RunList {
-    runs: Vec<SyncRun>,
-}
-
-/// A run: every column of `tds_sync_runs`
-#[derive(ToSchema)]
-pub(crate) struct SyncRun {
-    id: i64,
-    /// `full`, `incremental`, `verify` or `images`
-    run_type: String,
-    entity_type: String,
-    source_type: String,
-    /// `pending`, `running`, `completed`, `completed_with_errors`, `failed` or `cancelled`
-    status: String,
-    total_items: i64,
-    processed_items: i64,
-    failed_items: i64,
-    unchanged_items: i64,
-    pages: i64,
-    listing_done: bool,
-    progress_percent: f64,
-    since: Option<OffsetDateTime>,
-    created_at: OffsetDateTime,
-    started_at: Option<OffsetDateTime>,
-    completed_at: Option<OffsetDateTime>,
-    error_log: Option<String>,
-    requested_by: Option<String>,
-    target_database: Option<String>,
-    held_deletions: i64,
-}
-
 /// Counts by status
 #[derive(ToSchema)]
 pub(crate) struct StatusCounts {

@@ -87,7 +87,13 @@ pub(super) fn client(config: ZohoConfig) -> ZohoClient {
 }
 
 pub(super) fn call(lane: Lane) -> Call {
-    Call { api: Api::Books, path: "/contacts".to_owned(), query: vec![("page", "1".to_owned())], lane }
+    Call {
+        api: Api::Books,
+        path: "/contacts".to_owned(),
+        query: vec![("page", "1".to_owned())],
+        lane,
+        entity: None,
+    }
 }
 
 pub(super) fn success() -> ResponseTemplate {

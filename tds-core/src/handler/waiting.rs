@@ -1,0 +1,63 @@
+//! Reads that wait for company while calls are short.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{Done, MirrorHandler, mirror::Batch};
+use crate::Lane;
+
+impl MirrorHandler {
+    /// Puts reads for pushed events off while the source wants calls saved: events of one record fold meanwhile, and
+    /// many records share a call. Answers what is read now. What a call brings along at no cost does not wait.
+    pub(super) fn put_off(&self, batch: &mut Batch<'_>, fetch: Vec<usize>) -> Vec<usize> {
+        let (slot, now) = (self.source.reads_wait(Lane::Webhook), self.clock.now());
+        let wait = |index: &usize| {
+            let item = &batch.items[*index];
+            (item.lane == Lane::Webhook).then(|| rest_of_slot(item.queued_at, now, slot)).flatten()
+        };
+        let waits: Vec<Option<Duration>> = fetch.iter().map(wait).collect();
+        let calls = |records: usize| records.div_ceil(self.source.profile().records_per_call.max(1));
+        let due = waits.iter().filter(|wait| wait.is_none()).count();
+        if calls(due) == calls(fetch.len()) {
+            return fetch;
+        }
+        let mut now_due = Vec::with_capacity(due);
+        for (index, wait) in fetch.into_iter().zip(waits) {
+            match wait {
+                Some(wait) => batch.results[index] = Some(Ok(Done::Later(wait))),
+                None => now_due.push(index),
+            }
+        }
+        now_due
+    }
+}
+
+/// Time is cut into slots, the same for all processes: what is queued within one is due together when it ends, so
+/// that nothing waits longer than a slot. `None`: it has ended.
+fn rest_of_slot(queued_at: OffsetDateTime, now: OffsetDateTime, slot: Duration) -> Option<Duration> {
+    let slot = i128::try_from(slot.as_nanos()).ok().filter(|slot| *slot > 0)?;
+    let end = (queued_at.unix_timestamp_nanos().div_euclid(slot) + 1) * slot;
+    let rest = (end - now.unix_timestamp_nanos()).min(slot);
+    u64::try_from(rest).ok().filter(|rest| *rest > 0).map(Duration::from_nanos)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const NOW: OffsetDateTime = datetime!(2026-11-01 12:00:40 UTC);
+
+    #[test]
+    fn what_is_queued_in_one_slot_is_due_together_and_no_later_than_a_slot_after_it_came() {
+        let rest = |queued_at| rest_of_slot(queued_at, NOW, MINUTE);
+        assert_eq!(rest(datetime!(2026-11-01 12:00:00 UTC)), Some(MINUTE / 3));
+        assert_eq!(rest(datetime!(2026-11-01 12:00:39 UTC)), Some(MINUTE / 3));
+        assert_eq!(rest(datetime!(2026-11-01 11:59:59 UTC)), None);
+        assert_eq!(rest(datetime!(2026-11-02 00:00 UTC)), Some(MINUTE), "a clock that is ahead");
+        assert_eq!(rest_of_slot(NOW, NOW, Duration::ZERO), None);
+    }
+}

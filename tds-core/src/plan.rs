@@ -1,0 +1,76 @@
+//! How a run reads, chosen by what it costs in calls: a pure function, and its explanation.
+
+mod choice;
+mod history;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::{
+    choice::{Question, choose, probe_pays},
+    history::History,
+};
+
+/// The ways to read a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListingWay {
+    /// Everything.
+    Whole,
+    /// Only what changed, by the list's filter.
+    Filtered,
+    /// Newest change first, down to the window.
+    NewestFirst,
+}
+
+/// The ways to read whole records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DetailWay {
+    /// None: the rows of the list are whole records.
+    None,
+    /// One a call.
+    Single,
+    /// Many a call.
+    Many,
+}
+
+/// What a way to read the list costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingCost {
+    /// Which way.
+    pub way: ListingWay,
+    /// Calls that it is expected to take; `None`: nobody knows how long the list is.
+    pub calls: Option<u64>,
+}
+
+/// How a run reads and why, and what came of it. Kept with the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunPlan {
+    /// Why it is read so, in one sentence with the numbers.
+    pub reason: String,
+    /// How the list is read.
+    pub listing: ListingWay,
+    /// Every way that there was, the chosen one too.
+    pub ways: Vec<ListingCost>,
+    /// Calls that found out what the list can do, before it was read: so many at most.
+    pub probe_calls: u64,
+    /// How whole records are read.
+    pub details: DetailWay,
+    /// Records that are expected to need a read of their own; `None`: not known.
+    pub expected_details: Option<u64>,
+    /// Calls that are expected in all; `None`: not known.
+    pub expected_calls: Option<u64>,
+    /// What the list brought; `None` until it is read to its end.
+    pub found: Option<Found>,
+}
+
+/// What a list brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Pages that were read.
+    pub pages: i64,
+    /// Records that they showed.
+    pub records: i64,
+    /// Of these, with news: they needed a read of their own where the list does not show whole records.
+    pub with_news: i64,
+}

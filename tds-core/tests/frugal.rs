@@ -1,0 +1,200 @@
+//! What waits while calls have to be saved: reads for pushed events, and schedules.
+#![cfg(feature = "testkit")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde_json::json;
+use tds_core::{
+    Capability, Cause, ClaimRequest, Claimed, Clock, Done, EntityHandler, EntityType, Handled, Lane,
+    ListPage, ListRequest, MirrorHandler, MirrorSchema, NewItem, Outcome, Profile, Queue, Read, Record,
+    RecordId, RecordKey, Result, RunFilter, RunType, ScheduleSpec, Scheduler, Source, SourcePayload, SyncRun,
+    Work, WorkerId,
+    memory::MemoryStore,
+    testkit::{ManualClock, RecordBuilder, ScriptedSource},
+};
+use time::{OffsetDateTime, macros::datetime};
+
+const PRODUCTS: EntityType = EntityType::from_static("products");
+const BILLS: EntityType = EntityType::from_static("bills");
+const NOW: OffsetDateTime = datetime!(2026-11-01 12:00:10 UTC);
+
+/// A source that wants calls saved.
+struct Short {
+    inner: ScriptedSource,
+    wait: AtomicU64,
+}
+
+#[async_trait]
+impl Source for Short {
+    fn schema(&self) -> &MirrorSchema {
+        self.inner.schema()
+    }
+
+    fn profile(&self) -> &Profile {
+        self.inner.profile()
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        self.inner.list(request).await
+    }
+
+    async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
+        self.inner.fetch(ids, lane).await
+    }
+
+    fn reads_wait(&self, lane: Lane) -> Duration {
+        let seconds = if lane == Lane::Webhook { self.wait.load(Ordering::Relaxed) } else { 0 };
+        Duration::from_secs(seconds)
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        self.inner.decode(payload)
+    }
+}
+
+struct Setup {
+    clock: ManualClock,
+    store: MemoryStore,
+    source: Arc<Short>,
+    handler: MirrorHandler,
+}
+
+/// Reads wait for a minute, and so many records share a call.
+fn setup(records_per_call: usize) -> Setup {
+    let clock = ManualClock::new(NOW);
+    let shared: Arc<dyn Clock> = Arc::new(clock.clone());
+    let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
+    let profile = Profile {
+        needs_detail: false,
+        lists_ids: false,
+        detail_max_age: None,
+        fetch_batch: 10,
+        records_per_call,
+        records_per_page: 200,
+        sibling: None,
+        complete_list: true,
+        documented: Capability::UNKNOWN,
+    };
+    let inner = ScriptedSource::new(schema, shared.clone()).with_profile(profile);
+    for id in ["1", "2", "3"] {
+        let changed = datetime!(2026-11-01 11:00 UTC);
+        inner.put(RecordBuilder::new(&PRODUCTS, id).version(changed).fields(json!({"a": id})));
+    }
+    let source = Arc::new(Short { inner, wait: AtomicU64::new(60) });
+    let store = MemoryStore::new(shared.clone());
+    let handler = MirrorHandler::new(source.clone(), Arc::new(store.clone()), shared);
+    Setup { clock, store, source, handler }
+}
+
+impl Setup {
+    async fn queue(&self, id: &str, lane: Lane, work: Work) {
+        let key = RecordKey::new(PRODUCTS, RecordId::new(id));
+        let item = NewItem { key, lane, work, cause: Cause::Operator };
+        self.store.enqueue(vec![item]).await.expect("queued");
+    }
+
+    async fn claim(&self) -> Vec<Claimed> {
+        let (worker, lease) = (WorkerId("test".to_owned()), Duration::from_secs(3_600));
+        let request = ClaimRequest { worker, limit: 10, lease, up_to: Lane::Verify };
+        self.store.claim(&request).await.expect("claimed")
+    }
+
+    async fn handle(&self) -> Vec<Handled> {
+        self.handler.handle(&self.claim().await).await
+    }
+}
+
+fn waits(handled: &Handled) -> Option<Duration> {
+    match handled {
+        Ok(Done::Later(wait)) => Some(*wait),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_read_for_a_pushed_event_waits_for_the_end_of_its_slot_and_no_longer() {
+    let setup = setup(1);
+    setup.queue("1", Lane::Webhook, Work::fetch()).await;
+    let items = setup.claim().await;
+    assert_eq!(waits(&setup.handler.handle(&items).await[0]), Some(Duration::from_secs(50)));
+    assert_eq!(setup.source.inner.fetches(), 0);
+    setup.clock.advance(Duration::from_secs(50));
+    assert!(matches!(setup.handler.handle(&items).await[0], Ok(Done::Outcome(Outcome::Applied))));
+    assert_eq!(setup.source.inner.fetches(), 1);
+}
+
+#[tokio::test]
+async fn whole_bodies_and_what_people_ask_for_never_wait() {
+    let setup = setup(1);
+    let (_, pushed) = setup.source.inner.pushed("1").expect("a record");
+    setup.queue("1", Lane::Webhook, pushed).await;
+    setup.queue("2", Lane::Operator, Work::fetch()).await;
+    setup.queue("3", Lane::Incremental, Work::fetch()).await;
+    let handled = setup.handle().await;
+    assert_eq!(handled.len(), 3);
+    assert!(handled.iter().all(|one| matches!(one, Ok(Done::Outcome(Outcome::Applied)))), "{handled:?}");
+}
+
+#[tokio::test]
+async fn what_a_call_brings_along_does_not_wait() {
+    let setup = setup(2);
+    for (id, lane) in [("1", Lane::Operator), ("2", Lane::Webhook)] {
+        setup.queue(id, lane, Work::fetch()).await;
+    }
+    let mut items = setup.claim().await;
+    let waiting = async |items: &[Claimed]| {
+        setup.handler.handle(items).await.iter().filter(|one| waits(one).is_some()).count()
+    };
+    assert_eq!(waiting(&items).await, 0, "two records are one call");
+    setup.queue("3", Lane::Webhook, Work::fetch()).await;
+    items.extend(setup.claim().await);
+    assert_eq!(waiting(&items).await, 2, "a third would be a call more");
+}
+
+#[tokio::test]
+async fn nothing_waits_where_calls_suffice() {
+    let setup = setup(1);
+    setup.source.wait.store(0, Ordering::Relaxed);
+    setup.queue("1", Lane::Webhook, Work::fetch()).await;
+    assert!(matches!(setup.handle().await[0], Ok(Done::Outcome(Outcome::Applied))));
+}
+
+#[tokio::test]
+async fn a_postponed_schedule_keeps_its_turn() {
+    let setup = setup(1);
+    let (hour, store) = (Duration::from_secs(3_600), Arc::new(setup.store.clone()));
+    let spec = |entity| ScheduleSpec { entity, run_type: RunType::Incremental, every: hour };
+    let short = Arc::new(AtomicBool::new(true));
+    let asked = Arc::clone(&short);
+    let scheduler = Scheduler::new(
+        store.clone(),
+        store.clone(),
+        vec![spec(PRODUCTS), spec(BILLS)],
+        WorkerId("test".to_owned()),
+        Duration::from_secs(5),
+        "test",
+    )
+    .postponing(Arc::new(move |spec| spec.entity == BILLS && asked.load(Ordering::Relaxed)));
+    let started = async || {
+        scheduler.look().await.expect("a look");
+        let runs = store.list_runs(&RunFilter::default(), 10).await.expect("runs");
+        let mut names: Vec<String> = runs.iter().map(|run| run.entity_type.to_string()).collect();
+        names.sort();
+        names
+    };
+    // Both are seen for the first time, so that they are due an hour later.
+    short.store(false, Ordering::Relaxed);
+    assert!(started().await.is_empty());
+    short.store(true, Ordering::Relaxed);
+    setup.clock.advance(hour);
+    assert_eq!(started().await, ["products"]);
+    short.store(false, Ordering::Relaxed);
+    assert_eq!(started().await, ["bills", "products"], "at once, not an hour later");
+}

@@ -1,0 +1,94 @@
+//! What runs look like.
+
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// Runs that were stored
+#[derive(ToSchema)]
+pub(crate) struct StartedRuns {
+    runs: Vec<StartedRun>,
+}
+
+/// A run that was stored
+#[derive(ToSchema)]
+pub(crate) struct StartedRun {
+    id: i64,
+    entity_type: String,
+    status: String,
+}
+
+/// Runs, newest first
+#[derive(ToSchema)]
+pub(crate) struct RunList {
+    runs: Vec<SyncRun>,
+}
+
+/// A run: every column of `tds_sync_runs`
+#[derive(ToSchema)]
+pub(crate) struct SyncRun {
+    id: i64,
+    /// `full`, `incremental`, `verify` or `images`
+    run_type: String,
+    entity_type: String,
+    source_type: String,
+    /// `pending`, `running`, `completed`, `completed_with_errors`, `failed` or `cancelled`
+    status: String,
+    total_items: i64,
+    processed_items: i64,
+    failed_items: i64,
+    unchanged_items: i64,
+    pages: i64,
+    /// How it reads and why; null before its first page is asked for
+    plan: Option<RunPlan>,
+    /// Calls to Zoho that were made for it
+    calls: i64,
+    /// The same for each record that it brought news of
+    calls_per_record: Option<f64>,
+    listing_done: bool,
+    progress_percent: f64,
+    since: Option<OffsetDateTime>,
+    created_at: OffsetDateTime,
+    started_at: Option<OffsetDateTime>,
+    completed_at: Option<OffsetDateTime>,
+    error_log: Option<String>,
+    requested_by: Option<String>,
+    target_database: Option<String>,
+    held_deletions: i64,
+}
+
+/// How a run reads and why, and what came of it
+#[derive(ToSchema)]
+pub(crate) struct RunPlan {
+    /// Why it is read so, in one sentence
+    reason: String,
+    /// `whole`, `filtered` or `newest_first`
+    listing: String,
+    /// Every way that there was
+    ways: Vec<ListingCost>,
+    /// Calls that found out what the list can do: so many at most
+    probe_calls: u64,
+    /// How whole records are read: `none`, `single` or `many` a call
+    details: String,
+    expected_details: Option<u64>,
+    expected_calls: Option<u64>,
+    /// What the list brought; null until it is read to its end
+    found: Option<Found>,
+}
+
+/// What a way to read the list costs
+#[derive(ToSchema)]
+pub(crate) struct ListingCost {
+    /// `whole`, `filtered` or `newest_first`
+    way: String,
+    /// Expected calls; null: nobody knows how long the list is
+    calls: Option<u64>,
+}
+
+/// What a list brought
+#[derive(ToSchema)]
+pub(crate) struct Found {
+    pages: i64,
+    records: i64,
+    /// Records that differ from what is known
+    with_news: i64,
+}

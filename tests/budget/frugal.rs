@@ -1,0 +1,151 @@
+//! A day of few calls: workers, queue and budget together, on virtual time. Everything ends applied.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::json;
+use tds_core::{
+    Clock, Denied, Desk, Disposition, EntityType, Error, ErrorKind, EventFilter, EventStatus, Inbox,
+    InboxOperator, Lane, Limits, ListPage, ListRequest, LocalBudget, MirrorHandler, MirrorSchema, NewEvent,
+    Profile, Read, Record, RecordId, RecordKey, Registry, Result, Retry, ShutdownTrigger, Source,
+    SourcePayload, Step, Work, Worker, WorkerSettings,
+    memory::MemoryStore,
+    testkit::{RecordBuilder, ScriptedSource},
+};
+use time::{OffsetDateTime, macros::datetime};
+use tokio::time::{Instant, sleep};
+
+use crate::world::virtual_time;
+
+const PRODUCTS: EntityType = EntityType::from_static("products");
+const SIX: OffsetDateTime = datetime!(2026-03-02 06:00 UTC);
+const EVENTS: usize = 360;
+/// 160 are for this program, 152 of these for all but people.
+const PLAN: u32 = 200;
+
+/// The time of the virtual runtime, from six in the morning on.
+struct Virtual(Instant);
+
+impl Clock for Virtual {
+    fn now(&self) -> OffsetDateTime {
+        SIX + self.0.elapsed()
+    }
+}
+
+/// A source every read of which takes a permit.
+struct Metered {
+    inner: ScriptedSource,
+    desk: Desk,
+}
+
+#[async_trait]
+impl Source for Metered {
+    fn schema(&self) -> &MirrorSchema {
+        self.inner.schema()
+    }
+
+    fn profile(&self) -> &Profile {
+        self.inner.profile()
+    }
+
+    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+        self.inner.list(request).await
+    }
+
+    async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
+        let mut reads = Vec::new();
+        for id in ids {
+            reads.push(match self.desk.enter(lane).await {
+                Ok(permit) => {
+                    let permit = permit.start().expect("fresh");
+                    let read = self.inner.fetch(std::slice::from_ref(id), lane).await.remove(0);
+                    drop(permit);
+                    read
+                }
+                Err(Denied::Refused(refusal)) => {
+                    let retry = Retry::Throttled { retry_after: refusal.wait };
+                    Err(Error::new(ErrorKind::Unavailable, retry, "no call is left"))
+                }
+                Err(Denied::Unknown(error)) => Err(error),
+            });
+        }
+        reads
+    }
+
+    fn reads_wait(&self, lane: Lane) -> Duration {
+        let patience = self.desk.last_standing().filter(|_| lane == Lane::Webhook);
+        Duration::from_secs(60) * patience.map_or(0, |standing| standing.patience())
+    }
+
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        self.inner.decode(payload)
+    }
+}
+
+fn event(number: usize) -> NewEvent {
+    let id = if number.is_multiple_of(2) { "1" } else { "2" };
+    NewEvent {
+        event_id: format!("event {number}"),
+        source_type: "shop".to_owned(),
+        entity_type: PRODUCTS,
+        entity_id: Some(id.to_owned()),
+        event_type: "updated".to_owned(),
+        raw_payload: Vec::new(),
+        headers: json!({}),
+        disposition: Disposition::Work(vec![(RecordKey::new(PRODUCTS, RecordId::new(id)), Work::fetch())]),
+    }
+}
+
+#[test]
+fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewer_calls() {
+    virtual_time().block_on(async {
+        let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
+        let limits = Limits {
+            per_minute: Some(100),
+            concurrent: 5,
+            per_day: Some(PLAN),
+            call_time: Duration::from_secs(60),
+        };
+        let desk = Desk::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None);
+        let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
+        let inner = ScriptedSource::new(schema, clock.clone());
+        let mut profile = inner.profile().clone();
+        (profile.records_per_call, profile.fetch_batch) = (1, 1);
+        let source = Arc::new(Metered { inner: inner.with_profile(profile), desk: desk.clone() });
+        let store = MemoryStore::new(clock.clone());
+        let handler = MirrorHandler::new(source.clone(), Arc::new(store.clone()), clock.clone());
+        let registry = Registry::new().with_source(source.clone()).with_handler(Arc::new(handler));
+        let worker = Worker::new(Arc::new(store.clone()), registry, WorkerSettings::default());
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let working = tokio::spawn(async move { worker.run(shutdown).await });
+
+        let (mut steps, mut last) = (Vec::new(), OffsetDateTime::UNIX_EPOCH);
+        for number in 0..EVENTS {
+            last = clock.now();
+            let id = if number.is_multiple_of(2) { "1" } else { "2" };
+            let record = RecordBuilder::new(&PRODUCTS, id).version(last).fields(json!({"number": number}));
+            source.inner.put(record);
+            store.accept(event(number)).await.expect("accepted");
+            sleep(Duration::from_secs(20)).await;
+            let step = desk.last_standing().expect("heard").step();
+            if steps.last() != Some(&step) {
+                steps.push(step);
+            }
+        }
+        sleep(Duration::from_secs(600)).await;
+        trigger.shutdown();
+        working.await.expect("the worker ends");
+
+        let events = store.list_events(&EventFilter::default(), 1_000, None).await.expect("events").items;
+        assert_eq!(events.len(), EVENTS);
+        let waits = events.iter().filter_map(|event| Some(event.processed_at? - event.received_at));
+        let longest = waits.max().expect("events");
+        println!("{EVENTS} events, {} reads, at most {longest} each, {steps:?}", source.inner.fetches());
+        assert!(events.iter().all(|event| event.status == EventStatus::Completed), "{events:?}");
+        assert!(steps.contains(&Step::Frugal) && !steps.contains(&Step::JournalOnly), "{steps:?}");
+        assert!(source.inner.fetches() < 152, "{} reads", source.inner.fetches());
+        assert!(longest <= Duration::from_secs(310), "{longest}");
+        let row = store.row(&PRODUCTS, &RecordId::new("2")).expect("a row");
+        assert_eq!(row.fields.get("number"), Some(&json!(EVENTS - 1)), "the newest state, of {last}");
+    });
+}
