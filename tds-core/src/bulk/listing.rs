@@ -50,10 +50,18 @@ impl Listing<'_> {
             tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
             self.keep_plan(plan.insert(chosen)).await?;
         }
-        let whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
+        let mut whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
         while !checkpoint.listed {
             let capability = if whole { Capability::UNKNOWN } else { window.capability() };
             let page = self.page(&checkpoint, capability).await?;
+            if let Some(plan) =
+                plan.as_mut().filter(|_| whole && checkpoint.pages == 0 && page.next.is_some())
+                && plan.outgrown(checkpoint.window_from, window.capability())
+            {
+                self.keep_plan(plan).await?;
+                whole = false;
+                continue;
+            }
             if page.next.is_some() && page.next == checkpoint.cursor {
                 let message = "the source's list does not advance: it gave the position that was asked for";
                 return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
