@@ -4,6 +4,9 @@ mod choice;
 mod history;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::Capability;
 
 pub(crate) use self::{
     choice::{Question, choose, probe_pays},
@@ -62,6 +65,22 @@ pub struct RunPlan {
     pub expected_calls: Option<u64>,
     /// What the list brought; `None` until it is read to its end.
     pub found: Option<Found>,
+}
+
+impl RunPlan {
+    /// A list that was to be read whole because it has one page turned out to have more: between two pages records
+    /// can move. True where the window is read instead, as is told from now on.
+    pub(crate) fn outgrown(&mut self, from: Option<OffsetDateTime>, capability: Capability) -> bool {
+        let has_one_page =
+            self.ways.iter().any(|cost| cost.way == ListingWay::Whole && cost.calls == Some(1));
+        if from.is_none() || !has_one_page || !capability.filter.is_usable() || !capability.sort.is_usable() {
+            return false;
+        }
+        self.listing = ListingWay::Filtered;
+        self.reason
+            .push_str(" It turned out to have more than a page, so that it is read by its filter after all.");
+        true
+    }
 }
 
 /// What a list brought.

@@ -50,10 +50,19 @@ impl Listing<'_> {
             tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
             self.keep_plan(plan.insert(chosen)).await?;
         }
-        let whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
+        let mut whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
+        let mut before = HashSet::new();
         while !checkpoint.listed {
             let capability = if whole { Capability::UNKNOWN } else { window.capability() };
             let page = self.page(&checkpoint, capability).await?;
+            if let Some(plan) =
+                plan.as_mut().filter(|_| whole && checkpoint.pages == 0 && page.next.is_some())
+                && plan.outgrown(checkpoint.window_from, window.capability())
+            {
+                self.keep_plan(plan).await?;
+                whole = false;
+                continue;
+            }
             if page.next.is_some() && page.next == checkpoint.cursor {
                 let message = "the source's list does not advance: it gave the position that was asked for";
                 return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
@@ -69,25 +78,26 @@ impl Listing<'_> {
             }
             let (commit, lag) = self.commit_of(page.rows, &checkpoint, &window).await?;
             if let Some(plan) = plan.as_mut().filter(|_| checkpoint.listed) {
-                plan.found = self.found(&commit).await?;
+                plan.found = self.found(&commit, &before).await?;
                 self.keep_plan(plan).await?;
             }
+            before = commit.listed.iter().cloned().collect();
             self.commit(commit).await?;
             known.learn(&mut window, entity, page.learned, lag).await;
         }
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
     }
 
-    /// What the list brought, its last page included.
-    async fn found(&self, last: &PageCommit) -> Result<Option<Found>> {
+    /// What the list brought, its last page included. A window shows rows of the page `before` once more.
+    async fn found(&self, last: &PageCommit, before: &HashSet<RecordId>) -> Result<Option<Found>> {
         let Some(run) = self.runs.get_run(self.lease.run.id).await? else { return Ok(None) };
-        let news = run.total_items - run.unchanged_items + count(last.items.len());
-        let found = Found {
+        let listed = last.listed.iter().filter(|id| !before.contains(*id)).count();
+        let news = last.items.iter().filter(|item| !before.contains(&item.key.id)).count();
+        Ok(Some(Found {
             pages: last.checkpoint.pages,
-            records: run.total_items + count(last.listed.len()),
-            with_news: news,
-        };
-        Ok(Some(found))
+            records: run.total_items + count(listed),
+            with_news: run.total_items - run.unchanged_items + count(news),
+        }))
     }
 
     /// The plan is for people: a run does not end because it could not be kept, but by a lost lease.

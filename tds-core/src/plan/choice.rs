@@ -77,11 +77,17 @@ pub(crate) fn probe_pays(question: &Question<'_>, validity: std::time::Duration)
     whole.saturating_sub(windowed).saturating_mul(runs.max(1)) > PROBE
 }
 
-/// The cheapest way; of two that cost the same the whole list, which depends on neither filter nor sorting.
+/// The cheapest way. Of two that cost the same, the whole list, which depends on neither filter nor sorting; but where
+/// it has several pages and the window can be read so that nothing is lost between two of them, the window.
 pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
     let ways = question.ways();
     // A list of unknown length may be long: a window is never longer.
-    let cost = |way: &ListingCost| (way.calls.unwrap_or(u64::MAX), way.way != ListingWay::Whole);
+    let loses_nothing = question.capability.filter.is_usable() && question.capability.sort.is_usable();
+    let cost = |way: &ListingCost| {
+        let calls = way.calls.unwrap_or(u64::MAX);
+        let is_better = (way.way == ListingWay::Whole) != (loses_nothing && calls > 1);
+        (calls, !is_better)
+    };
     let unknown_whole = question.records.is_none() && ways.len() > 1;
     let chosen = ways.iter().skip(usize::from(unknown_whole)).copied().min_by_key(cost);
     let chosen = chosen.unwrap_or(ListingCost { way: ListingWay::Whole, calls: None });

@@ -75,6 +75,23 @@ fn a_list_of_one_page_is_read_whole_and_never_probed() {
 }
 
 #[test]
+fn a_list_that_outgrew_its_page_is_read_through_the_window_where_that_loses_nothing() {
+    let profile = profile(true, 100);
+    let from = Some(NOW - time::Duration::minutes(20));
+    let plan = choose(&question(&profile, Some(200), time::Duration::minutes(20)));
+    let outgrown = |from, capability| {
+        let mut plan = plan.clone();
+        (plan.outgrown(from, capability), plan.listing)
+    };
+    assert_eq!(outgrown(from, BOTH), (true, ListingWay::Filtered));
+    assert_eq!(outgrown(None, BOTH), (false, ListingWay::Whole), "everything is wanted");
+    let sorts = Capability { filter: Ability::Refuted, ..BOTH };
+    assert_eq!(outgrown(from, sorts), (false, ListingWay::Whole), "it loses what the whole list loses");
+    let mut long = choose(&question(&profile, Some(2_221), time::Duration::minutes(20)));
+    assert!(!long.outgrown(from, BOTH), "it was never to be read whole");
+}
+
+#[test]
 fn a_longer_list_is_read_through_the_window_and_probed_where_that_pays() {
     let profile = profile(true, 100);
     let question = question(&profile, Some(2_221), time::Duration::minutes(20));
@@ -95,7 +112,13 @@ fn a_probe_does_not_pay_where_few_runs_follow_or_the_window_shows_nearly_everyth
     let runs: Vec<Run> = (0..5).rev().map(|number| run(number, RunType::Incremental, 1_000)).collect();
     all.history = History::of(&runs);
     assert!(!probe_pays(&all, WEEK), "{:?}", all.history);
-    assert_eq!(choose(&all).listing, ListingWay::Whole, "20 calls either way");
+    assert_eq!(
+        choose(&all).listing,
+        ListingWay::Filtered,
+        "20 calls either way, and none between two pages lost"
+    );
+    all.capability.sort = Ability::Refuted;
+    assert_eq!(choose(&all).listing, ListingWay::Whole, "20 calls either way, and no filter relied on");
 }
 
 #[test]
