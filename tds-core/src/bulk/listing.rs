@@ -81,14 +81,14 @@ impl Listing<'_> {
                 plan.found = self.found(&commit, &before).await?;
                 self.keep_plan(plan).await?;
             }
-            before = commit.listed.iter().cloned().collect();
+            before.extend(commit.listed.iter().cloned());
             self.commit(commit).await?;
             known.learn(&mut window, entity, page.learned, lag).await;
         }
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
     }
 
-    /// What the list brought, its last page included. A window shows rows of the page `before` once more.
+    /// What the list brought, its last page included. A window shows rows of pages `before` once more.
     async fn found(&self, last: &PageCommit, before: &HashSet<RecordId>) -> Result<Option<Found>> {
         let Some(run) = self.runs.get_run(self.lease.run.id).await? else { return Ok(None) };
         let listed = last.listed.iter().filter(|id| !before.contains(*id)).count();
