@@ -79,12 +79,11 @@ impl Slots {
             }
         });
         drop(hand);
-        if !common {
-            return Room { up_to: Lane::Webhook, batches: 1 };
-        }
-        let (free, hands) = (self.common.available_permits(), self.hands.available_permits());
-        let batches = if self.is_quick() { hands.min(MOST) } else { free.min(hands) };
-        Room { up_to: Lane::Verify, batches: batches.max(1) }
+        let up_to = if common { Lane::Verify } else { Lane::Webhook };
+        let hands = self.hands.available_permits();
+        let batches =
+            if self.is_quick() { hands.min(MOST) } else { self.common.available_permits().min(hands) };
+        Room { up_to, batches: batches.max(1) }
     }
 
     /// Returns when a batch of any lane has a place.
