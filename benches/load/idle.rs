@@ -27,8 +27,8 @@ pub(crate) async fn run(report: &mut Report) {
     }
     report.figure("start_ms", median(starts), "ms");
     let server = Server::start(&url, &[]).await;
-    // Statements of the start are over, and the statistics of the server behind reality by a second at most.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Statements of the start are over and counted: an idle connection hands its counts in after ten seconds.
+    tokio::time::sleep(Duration::from_secs(15)).await;
     let (transactions, cpu) = (count(&url, TRANSACTIONS).await, cpu_seconds(server.pid()));
     tokio::time::sleep(WATCHED).await;
     let spent = cpu_seconds(server.pid()) - cpu;

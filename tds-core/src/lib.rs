@@ -50,7 +50,7 @@ pub use inbox::{
 };
 pub use mirror::{Applied, Child, Mirror, MirrorSchema};
 pub use paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
-pub use plan::{DetailWay, Found, ListingCost, ListingWay, RunPlan};
+pub use plan::{DetailWay, ListingCost, ListingWay, RunPlan};
 pub use queue::{
     AttemptView, Cause, ClaimRequest, Claimed, EntityCounts, EntityDelays, ItemFilter, ItemStatus, ItemView,
     Lane, Lease, NewItem, Outcome, Page, Queue, QueueOperator, QueueStats, Settle, Settled, Settlement,

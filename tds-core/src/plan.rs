@@ -46,7 +46,7 @@ pub struct ListingCost {
     pub calls: Option<u64>,
 }
 
-/// How a run reads and why, and what came of it. Kept with the run.
+/// How a run reads and why. Kept with the run, whose counts tell what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPlan {
     /// Why it is read so, in one sentence with the numbers.
@@ -63,8 +63,6 @@ pub struct RunPlan {
     pub expected_details: Option<u64>,
     /// Calls that are expected in all; `None`: not known.
     pub expected_calls: Option<u64>,
-    /// What the list brought; `None` until it is read to its end.
-    pub found: Option<Found>,
 }
 
 impl RunPlan {
@@ -81,15 +79,4 @@ impl RunPlan {
             .push_str(" It turned out to have more than a page, so that it is read by its filter after all.");
         true
     }
-}
-
-/// What a list brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
-    /// Pages that were read.
-    pub pages: i64,
-    /// Records that they showed.
-    pub records: i64,
-    /// Of these, with news: they needed a read of their own where the list does not show whole records.
-    pub with_news: i64,
 }

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Ability, Bulk, BulkSettings, Capability, Clock, ContentHash, EntityType, Error, Found, Interval, Lane,
+    Ability, Bulk, BulkSettings, Capability, Clock, ContentHash, EntityType, Error, Interval, Lane,
     ListFacts, ListPage, ListRequest, Listed, ListingWay, MirrorSchema, NewRun, Profile, Read, Record,
     RecordId, Registry, Result, Run, RunStatus, RunType, ShutdownTrigger, Source, SourcePayload, SyncRun,
     memory::MemoryStore, testkit::ManualClock,
@@ -173,9 +173,9 @@ async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
         Capability::UNKNOWN,
         "a page is a page: the whole list depends on nothing"
     );
+    assert_eq!((run.pages, run.total_items, run.unchanged_items), (1, 1, 0));
     let plan = run.plan.expect("a plan");
     assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListingWay::Whole, 0, Some(1)));
-    assert_eq!(plan.found, Some(Found { pages: 1, records: 1, with_news: 1 }));
     setup.run(RunType::Full, 201).await;
     let plan = setup.run(RunType::Incremental, 1).await.plan.expect("a plan");
     assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListingWay::Filtered, 4, Some(5)));

@@ -12,9 +12,9 @@ use super::{
     window::{Known, Window},
 };
 use crate::{
-    Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Found, Lane, ListPage, ListRequest, Listed,
-    ListingWay, Mirror, NewItem, PageCommit, RecordId, RecordKey, Result, Retry, RetryPolicy, Run, RunLease,
-    RunPlan, RunType, Source, SyncRun, Work,
+    Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, ListingWay,
+    Mirror, NewItem, PageCommit, RecordId, RecordKey, Result, Retry, RetryPolicy, Run, RunLease, RunPlan,
+    RunType, Source, SyncRun, Work,
 };
 
 /// A source that stays throttled this long ends the run; it can be resumed.
@@ -51,7 +51,6 @@ impl Listing<'_> {
             self.keep_plan(plan.insert(chosen)).await?;
         }
         let mut whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
-        let mut before = HashSet::new();
         while !checkpoint.listed {
             let capability = if whole { Capability::UNKNOWN } else { window.capability() };
             let page = self.page(&checkpoint, capability).await?;
@@ -77,27 +76,10 @@ impl Listing<'_> {
                 self.refuse_short_list(page.rows.len(), &checkpoint).await?;
             }
             let (commit, lag) = self.commit_of(page.rows, &checkpoint, &window).await?;
-            if let Some(plan) = plan.as_mut().filter(|_| checkpoint.listed) {
-                plan.found = self.found(&commit, &before).await?;
-                self.keep_plan(plan).await?;
-            }
-            before.extend(commit.listed.iter().cloned());
             self.commit(commit).await?;
             known.learn(&mut window, entity, page.learned, lag).await;
         }
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
-    }
-
-    /// What the list brought, its last page included. A window shows rows of pages `before` once more.
-    async fn found(&self, last: &PageCommit, before: &HashSet<RecordId>) -> Result<Option<Found>> {
-        let Some(run) = self.runs.get_run(self.lease.run.id).await? else { return Ok(None) };
-        let listed = last.listed.iter().filter(|id| !before.contains(*id)).count();
-        let news = last.items.iter().filter(|item| !before.contains(&item.key.id)).count();
-        Ok(Some(Found {
-            pages: last.checkpoint.pages,
-            records: run.total_items + count(listed),
-            with_news: run.total_items - run.unchanged_items + count(news),
-        }))
     }
 
     /// The plan is for people: a run does not end because it could not be kept, but by a lost lease.
@@ -224,10 +206,6 @@ impl Listing<'_> {
 /// Whose budget a run spends.
 pub(super) fn lane_of(run: &Run) -> Lane {
     if run.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
-}
-
-fn count(number: usize) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// A page may show a record twice while it is being edited: the later row counts.

@@ -102,7 +102,6 @@ pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
         details,
         expected_details,
         expected_calls: listing_and_details.map(|calls| calls + probe_calls),
-        found: None,
     }
 }
 

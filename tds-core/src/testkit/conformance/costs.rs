@@ -6,8 +6,8 @@ use super::{
     run::{commit, finish_one, page, reaches, run, started, wish},
 };
 use crate::{
-    CallCount, DetailWay, EntityType, Found, Lane, ListingCost, ListingWay, NewRun, RunPlan, RunStatus,
-    RunType, WorkerId,
+    CallCount, DetailWay, EntityType, Lane, ListingCost, ListingWay, NewRun, RunPlan, RunStatus, RunType,
+    WorkerId,
 };
 
 pub(super) fn plan() -> RunPlan {
@@ -19,7 +19,6 @@ pub(super) fn plan() -> RunPlan {
         details: DetailWay::Single,
         expected_details: None,
         expected_calls: None,
-        found: None,
     }
 }
 
@@ -33,7 +32,7 @@ pub async fn a_plan_is_kept_with_its_run_and_the_last_one_counts(harness: &dyn H
     let mut kept = plan();
     runs.keep_plan(lease.run.id, lease.token, &kept).await.expect("keep_plan");
     assert_eq!(run(harness, lease.run.id).await.plan, Some(kept.clone()));
-    kept.found = Some(Found { pages: 3, records: 410, with_news: 7 });
+    kept.reason.push_str(" It turned out otherwise.");
     runs.keep_plan(lease.run.id, lease.token, &kept).await.expect("keep_plan");
     commit(harness, &lease, page(lease.run.id, &["1"], 0, true)).await;
     assert_eq!(run(harness, lease.run.id).await.plan, Some(kept), "also when it has ended");

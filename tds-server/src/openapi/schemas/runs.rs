@@ -71,8 +71,6 @@ pub(crate) struct RunPlan {
     details: String,
     expected_details: Option<u64>,
     expected_calls: Option<u64>,
-    /// What the list brought; null until it is read to its end
-    found: Option<Found>,
 }
 
 /// What a way to read the list costs
@@ -82,13 +80,4 @@ pub(crate) struct ListingCost {
     way: String,
     /// Expected calls; null: nobody knows how long the list is
     calls: Option<u64>,
-}
-
-/// What a list brought
-#[derive(ToSchema)]
-pub(crate) struct Found {
-    pages: i64,
-    records: i64,
-    /// Records that differ from what is known
-    with_news: i64,
 }
