@@ -1,8 +1,13 @@
 //! Group commit: events that arrive while one commit is under way go into the next, together.
 //!
-//! There is no timer. An idle store commits an event at once; a busy one commits what has gathered.
+//! An idle store commits an event at once; a busy one commits what has gathered meanwhile. Few large commits cost less
+//! than many small ones side by side: a second one begins only where the first takes long, as when it waits for a lock,
+//! or where enough for a whole batch has gathered.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
@@ -20,6 +25,8 @@ use crate::{
 };
 
 const DOING: &str = "storing a pushed event";
+/// A commit that takes longer than this is not waited for.
+const LONG: Duration = Duration::from_millis(20);
 
 /// The tasks that commit, and the way to them.
 pub(crate) struct Committers {
@@ -38,6 +45,8 @@ struct Shared {
     database: Database,
     work: Arc<Hints>,
     settings: StoreSettings,
+    /// Held by the commit under way.
+    turn: Arc<Semaphore>,
 }
 
 struct Request {
@@ -50,7 +59,7 @@ impl Committers {
     pub(crate) fn new(database: Database, work: Arc<Hints>, settings: StoreSettings) -> Self {
         let bytes = settings.waiting_bytes.min(Semaphore::MAX_PERMITS);
         Self {
-            shared: Arc::new(Shared { database, work, settings }),
+            shared: Arc::new(Shared { database, work, settings, turn: Arc::new(Semaphore::new(1)) }),
             state: Mutex::new(State::Idle),
             bytes: Arc::new(Semaphore::new(bytes)),
         }
@@ -107,7 +116,7 @@ impl Committers {
 /// One committer. Each batch is a task of its own, so that a panic costs one batch only.
 async fn run(shared: Arc<Shared>, receiver: Arc<AsyncMutex<mpsc::Receiver<Request>>>) {
     loop {
-        let batch = gather(&receiver, &shared.settings).await;
+        let (batch, _turn) = gather(&receiver, &shared).await;
         if batch.is_empty() {
             return;
         }
@@ -117,10 +126,21 @@ async fn run(shared: Arc<Shared>, receiver: Arc<AsyncMutex<mpsc::Receiver<Reques
     }
 }
 
-/// What has gathered, at least one; empty when the store shuts down.
-async fn gather(receiver: &AsyncMutex<mpsc::Receiver<Request>>, settings: &StoreSettings) -> Vec<Request> {
+/// What has gathered when no other commit is under way, at least one; empty when the store shuts down.
+async fn gather(
+    receiver: &AsyncMutex<mpsc::Receiver<Request>>,
+    shared: &Shared,
+) -> (Vec<Request>, Option<OwnedSemaphorePermit>) {
+    let settings = &shared.settings;
     let mut receiver = receiver.lock().await;
-    let Some(first) = receiver.recv().await else { return Vec::new() };
+    let Some(first) = receiver.recv().await else { return (Vec::new(), None) };
+    let turn = if receiver.len() + 1 < settings.batch_events {
+        let turn = tokio::time::timeout(LONG, Arc::clone(&shared.turn).acquire_owned()).await;
+        // The semaphore is never closed; who waited in vain begins beside the other.
+        turn.ok().and_then(std::result::Result::ok)
+    } else {
+        None
+    };
     let mut bytes = size_of(&first.event);
     let mut batch = vec![first];
     while batch.len() < settings.batch_events && bytes < settings.batch_bytes {
@@ -128,7 +148,7 @@ async fn gather(receiver: &AsyncMutex<mpsc::Receiver<Request>>, settings: &Store
         bytes += size_of(&next.event);
         batch.push(next);
     }
-    batch
+    (batch, turn)
 }
 
 async fn commit(shared: Arc<Shared>, batch: Vec<Request>) {
@@ -176,6 +196,6 @@ fn size_of(event: &NewEvent) -> usize {
 }
 
 fn full() -> Error {
-    let retry = Retry::Transient { retry_after: Some(std::time::Duration::from_secs(1)) };
+    let retry = Retry::Transient { retry_after: Some(Duration::from_secs(1)) };
     Error::new(ErrorKind::Unavailable, retry, "too many events wait for their commit; try again in a second")
 }

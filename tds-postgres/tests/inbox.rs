@@ -87,6 +87,26 @@ async fn a_commit_of_unknown_outcome_can_be_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_waits_for_a_lock_holds_up_its_own_events_only() {
+    let (database, store) = store().await;
+    store.accept(event("held", work(1, "{}"))).await.expect("accepted");
+    let mut tx = database.database().begin().await.expect("a transaction");
+    let lock = sqlx::query("SELECT id FROM tds_queue_live WHERE zoho_entity_id = 'held' FOR UPDATE");
+    lock.execute(&mut tx).await.expect("locked");
+    let blocked = store.clone();
+    let newer = tds_core::NewEvent { event_id: "newer".to_owned(), ..event("held", work(2, "{}")) };
+    let waits = tokio::spawn(async move { blocked.accept(newer).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    for id in ["1", "2", "3"] {
+        let accepted = tokio::time::timeout(Duration::from_secs(10), store.accept(event(id, work(1, "{}"))));
+        accepted.await.expect("nobody waits for the lock").expect("accepted");
+    }
+    assert!(!waits.is_finished(), "the lock is still held");
+    tx.rollback().await.expect("released");
+    waits.await.expect("no panic").expect("accepted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_store_says_so_and_a_closed_one_commits_what_it_took() {
     let (database, _store) = store().await;
     let settings = StoreSettings { waiting_bytes: 10, ..StoreSettings::default() };
