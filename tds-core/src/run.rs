@@ -120,7 +120,7 @@ pub struct Run {
     pub failed_items: i64,
     /// Of the ended, found unchanged already by the list.
     pub unchanged_items: i64,
-    /// Pages committed.
+    /// Pages committed, the look for deletions of a full sync among them.
     pub pages: i64,
     /// How it reads and why; `None` before its first page is asked for.
     pub plan: Option<RunPlan>,

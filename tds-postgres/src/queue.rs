@@ -96,8 +96,7 @@ impl Queue for PgStore {
         if settlements.is_empty() {
             return Ok(Settled::default());
         }
-        let (database, settlements) = (&self.database, settlements.as_slice());
-        let settled = repeat(|| settle_all(database, settlements))
+        let settled = settle_all(&self.database, &settlements)
             .await
             .map_err(|error| classify(error, "settling claims"))?;
         let completes = |it: &Settlement| matches!(it.settle, Settle::Complete(_));

@@ -15,7 +15,7 @@ use crate::{
     fold::{Batch, Waiter, attach},
     queue::entity_of,
     settle_sql::{self, Attempt, Update},
-    store::BY_INDEX,
+    store::{BY_INDEX, repeat},
 };
 
 /// A claimed item, locked.
@@ -40,15 +40,17 @@ struct Plan<'a> {
     attempts: Vec<Attempt<'a>>,
 }
 
-/// Settles claims; those whose token is not the item's current one change nothing.
+/// Settles claims; those whose token is not the item's current one change nothing. The two parts are repeated each by
+/// itself: what has ended would be taken for lost the second time.
 pub(crate) async fn settle_all(
     database: &Database,
     settlements: &[Settlement],
 ) -> Result<Settled, sqlx::Error> {
-    let completed = settle_sql::complete(database, settlements).await?;
+    let completed = repeat(|| settle_sql::complete(database, settlements)).await?;
     let rest: Vec<&Settlement> =
         settlements.iter().filter(|settlement| !completed.contains(&settlement.lease.id.0)).collect();
-    let mut settled = if rest.is_empty() { Settled::default() } else { settle_rest(database, &rest).await? };
+    let mut settled =
+        if rest.is_empty() { Settled::default() } else { repeat(|| settle_rest(database, &rest)).await? };
     settled.accepted += u64::try_from(completed.len()).unwrap_or(u64::MAX);
     Ok(settled)
 }

@@ -38,11 +38,8 @@ impl Batch<'_> {
             .filter(|(_, refusal)| refusal.is_none())
             .map(|(read, _)| read)
             .collect();
-        let mut outcomes = Vec::new().into_iter();
-        while !good.is_empty() && outcomes.len() == 0 {
-            // Nothing was written where somebody else was first with a new record: it is known now.
-            outcomes = self.write(database, &good).await?.unwrap_or_default().into_iter();
-        }
+        let mut outcomes =
+            if good.is_empty() { Vec::new() } else { self.write(database, &good).await? }.into_iter();
         let settled = refused.into_iter().map(|refusal| match refusal {
             Some(error) => Err(error),
             None => outcomes.next().ok_or_else(|| Error::internal("a read of the batch has no outcome")),
@@ -50,8 +47,21 @@ impl Batch<'_> {
         Ok(settled.collect())
     }
 
-    /// `None`: a record that was not known is, meanwhile.
-    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Option<Vec<Applied>>, sqlx::Error> {
+    /// Each repetition knows a record more that somebody else was first with.
+    async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Vec<Applied>, sqlx::Error> {
+        loop {
+            if let Some(outcomes) = self.try_write(database, reads).await? {
+                return Ok(outcomes);
+            }
+        }
+    }
+
+    /// `None`: nothing was written, because a record that was not known is, meanwhile.
+    async fn try_write(
+        &self,
+        database: &Database,
+        reads: &[&Read],
+    ) -> Result<Option<Vec<Applied>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_with(BEGIN).await?;
         let states = state::lock(&mut tx, &self.schema.entity, &ids).await?;

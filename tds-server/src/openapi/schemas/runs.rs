@@ -56,7 +56,7 @@ pub(crate) struct SyncRun {
     held_deletions: i64,
 }
 
-/// How a run reads and why, and what came of it
+/// How a run reads and why; its counts tell what came of it
 #[derive(ToSchema)]
 pub(crate) struct RunPlan {
     /// Why it is read so, in one sentence
