@@ -96,6 +96,14 @@ fn what_a_deletion_pulls_over_the_end_of_a_page_is_lost_but_by_the_moving_filter
     }
 }
 
+/// The second walk of the second at 3 ends on page 2 without more, because page 2 has become page 1.
+#[test]
+fn what_follows_a_full_second_is_shown_although_deletions_pull_it_before_the_reader() {
+    let list = List::new([8, 3, 4], 1, BOTH);
+    let script = [vec![], vec![], vec![Change::Delete(2), Change::Delete(1)]];
+    assert_eq!(lost(list, 3, &script, BOTH), 0);
+}
+
 #[test]
 fn a_second_that_fills_many_pages_is_read_whole() {
     let mut list = List::new([vec![1; 40], vec![2; 2], vec![5; 30]].concat(), 4, BOTH);
