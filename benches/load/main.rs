@@ -21,6 +21,10 @@ mod work;
 
 use report::Report;
 
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[expect(clippy::print_stdout, reason = "the figures are the output")]
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::{ContentHash, EntityType, RecordId, RecordKey};
+use crate::{ContentHash, EntityType, Error, RecordId, RecordKey, Result};
 
 /// Columns of one row: name to value. Numbers keep their literal text; times are RFC 3339 in UTC; a key
 /// that is not there says nothing about its column, `null` says that it is empty.
@@ -21,6 +21,15 @@ impl Payload {
     #[must_use]
     pub fn new(json: impl Into<Arc<str>>) -> Self {
         Self(json.into())
+    }
+
+    /// Writes an object as JSON text, without copying it first.
+    ///
+    /// # Errors
+    /// `Internal`: it cannot be written.
+    pub fn of(object: &Map<String, Value>) -> Result<Self> {
+        let json = serde_json::to_string(object);
+        json.map(Self::new).map_err(|error| Error::internal("a record cannot be written").with_source(error))
     }
 
     /// The JSON text.

@@ -64,7 +64,7 @@ impl ZohoSource {
         if found != id.as_str() {
             return Err(page::protocol(format!("{} {id} was asked for and {found} came", self.entity())));
         }
-        let raw = Payload::new(Value::Object(record.clone()).to_string());
+        let raw = Payload::of(record)?;
         let record = self.descriptor.decode_object(record, Shape::Detail, raw)?;
         Ok(self.read(id, observed, Content::Present(Box::new(record))))
     }

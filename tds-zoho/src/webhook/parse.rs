@@ -87,7 +87,7 @@ fn from_body(
     if !descriptor.is_complete(record) {
         return None;
     }
-    let json = Payload::new(Value::Object(record.clone()).to_string());
+    let json = Payload::of(record).ok()?;
     let decoded = descriptor.decode_object(record, Shape::Webhook, json.clone()).ok()?;
     let version = Some(decoded.version?);
     let payload = SourcePayload { shape: Shape::Webhook, observed: Observed::Push(received_at), json };
