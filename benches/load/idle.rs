@@ -19,13 +19,6 @@ pub(crate) async fn run(report: &mut Report) {
     // Autovacuum's transactions on the freshly made tables would be counted.
     let mut cluster = Cluster::start_with(&[("autovacuum", "off")]).await;
     let url = cluster.migrated().await;
-    let mut starts = Vec::new();
-    for _ in 0..STARTS {
-        let server = Server::start(&url, &[]).await;
-        starts.push(server.start.as_secs_f64() * 1_000.0);
-        server.stop().await;
-    }
-    report.figure("start_ms", median(starts), "ms");
     let server = Server::start(&url, &[]).await;
     // Statements of the start are over and counted: an idle connection hands its counts in after ten seconds.
     tokio::time::sleep(Duration::from_secs(15)).await;
@@ -39,5 +32,12 @@ pub(crate) async fn run(report: &mut Report) {
     report.figure("idle_cpu_percent", spent / seconds * 100.0, "%");
     report.figure("idle_rss_mb", memory_mb(server.pid(), "VmRSS"), "MB");
     server.stop().await;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        let server = Server::start(&url, &[]).await;
+        starts.push(server.start.as_secs_f64() * 1_000.0);
+        server.stop().await;
+    }
+    report.figure("start_ms", median(starts), "ms");
     cluster.stop().await;
 }

@@ -36,6 +36,7 @@ pub(super) enum Renewed {
 /// Waits for its turn, or for the process whose turn it is.
 pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
     let give_up = Instant::now() + RULE.time + Duration::from_secs(5);
+    let mut looks = 0;
     loop {
         let turn = match inner.renewals.turn(&inner.name, &RULE, inner.seal.is_some(), rejected).await {
             Ok(turn) => turn,
@@ -52,7 +53,10 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
                 let reason = "another process does not end its refresh".to_owned();
                 return Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1));
             }
-            Turn::Another(wait) => sleep(wait + up_to(wait, chance())).await,
+            Turn::Another(wait) => {
+                sleep(patience(wait, looks, chance())).await;
+                looks += 1;
+            }
             Turn::TooOften(wait) => {
                 let reason = format!("{} access tokens were minted in 10 minutes, Zoho's limit", RULE.most);
                 return Renewed::Failed(MintFault::TooMany(reason), wait);
@@ -119,6 +123,13 @@ fn open(seal: Option<&Seal>, credential: &Credential) -> Option<Token> {
     Some(token(credential.number, value, api_url, credential.renew_in, credential.expires_in))
 }
 
+/// Twice as long before every look, up to a second, and up to as much again by chance: a refresh that is not over
+/// soon is one whose process died, and may take until its time is over.
+fn patience(first: Duration, looks: u32, random: u64) -> Duration {
+    let wait = first.saturating_mul(2_u32.saturating_pow(looks)).min(Duration::from_secs(1)).max(first);
+    wait + up_to(wait, random)
+}
+
 /// Half a second, doubled with every failure, up to a minute; half of it by chance.
 fn backoff(failures: u32, random: u64) -> Duration {
     let most = Duration::from_millis(500)
@@ -159,6 +170,15 @@ mod tests {
         for failures in 1..100 {
             assert!(backoff(failures, u64::MAX) <= Duration::from_secs(60));
         }
+    }
+
+    #[test]
+    fn a_refresh_that_does_not_end_is_looked_at_less_and_less_often() {
+        let first = Duration::from_millis(50);
+        let waits = [0, 1, 2, 5, 100, u32::MAX].map(|looks| patience(first, looks, 0).as_millis());
+        assert_eq!(waits, [50, 100, 200, 1_000, 1_000, 1_000]);
+        assert!(patience(first, 9, u64::MAX) <= Duration::from_secs(2));
+        assert_eq!(patience(Duration::from_secs(3), 1, 0), Duration::from_secs(3));
     }
 
     #[test]
