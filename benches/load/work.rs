@@ -80,6 +80,10 @@ impl Queue for Watched {
         self.queue.renew(leases, lease).await
     }
 
+    async fn show(&self, leases: &[Lease]) -> Result<()> {
+        self.queue.show(leases).await
+    }
+
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
         let settled = self.queue.settle(settlements).await?;
         assert_eq!(settled.fenced, 0, "no claim was lost");

@@ -38,6 +38,10 @@ pub trait Queue: Send + Sync {
     /// Extends leases; answers those that are still held. What is missing was lost: stop working on it.
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>>;
 
+    /// Shows that claims are at work for longer than a moment: events that wait for them are `processing`. Claims that
+    /// are not held any more show nothing.
+    async fn show(&self, leases: &[Lease]) -> Result<()>;
+
     /// Ends claims.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled>;
 

@@ -8,9 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Cause, Claimed, Done, EntityHandler, EntityType, Error, ErrorKind, Handled, ItemFilter, ItemStatus,
-    ItemView, Lane, NewItem, Outcome, Queue, QueueOperator, RecordId, RecordKey, Registry, Retry,
-    RetryPolicy, ShutdownTrigger, SystemClock, Work, Worker, WorkerSettings, memory::MemoryStore,
+    Cause, Claimed, Disposition, Done, EntityHandler, EntityType, Error, ErrorKind, EventStatus, Handled,
+    Inbox, InboxOperator, ItemFilter, ItemStatus, ItemView, Lane, NewEvent, NewItem, Outcome, Queue,
+    QueueOperator, RecordId, RecordKey, Registry, Retry, RetryPolicy, ShutdownTrigger, SystemClock, Work,
+    Worker, WorkerSettings, memory::MemoryStore,
 };
 use tokio::{sync::Semaphore, task::JoinHandle};
 
@@ -263,5 +264,36 @@ async fn no_worker_runs_with_a_concurrency_of_zero() {
     setup.store.enqueue(products(["good-1"])).await.expect("enqueue");
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(count(&setup.all().await, ItemStatus::Pending), 1);
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn an_event_shows_as_processing_where_its_work_takes_longer_than_a_moment() {
+    let setup = start(2);
+    let id = RecordId::new("gated-1");
+    let event = NewEvent {
+        event_id: "a".to_owned(),
+        source_type: "zoho".to_owned(),
+        entity_type: PRODUCTS,
+        entity_id: Some(id.to_string()),
+        event_type: "updated".to_owned(),
+        raw_payload: Vec::new(),
+        headers: serde_json::json!({}),
+        disposition: Disposition::Work(vec![(RecordKey::new(PRODUCTS, id), Work::fetch())]),
+    };
+    let event = setup.store.accept(event).await.expect("accepted").id;
+    let reaches = async |status: EventStatus| {
+        for _ in 0..500 {
+            let view = setup.store.get_event(event).await.expect("an answer").expect("the event");
+            if view.status == status {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the event never became {status:?}");
+    };
+    reaches(EventStatus::Processing).await;
+    setup.gate.add_permits(1);
+    reaches(EventStatus::Completed).await;
     setup.stop().await;
 }

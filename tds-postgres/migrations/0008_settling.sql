@@ -9,6 +9,8 @@ ALTER TABLE tds_queue_live RENAME COLUMN body TO payload;
 
 -- As before (see 0006), parsed once a connection. A plan that is kept would be one for the queue as it once was: empty, it
 -- would read all of it for each item. So it is planned anew each time, which takes a third of a millisecond.
+-- Events become `processing` where the work takes longer than a moment, not with every claim: that took as long as the
+-- work itself.
 CREATE OR REPLACE FUNCTION tds_claim(most bigint, priorities smallint[], ats timestamptz[], ids bigint[],
   belows smallint[], worker text, lease_seconds double precision)
 RETURNS SETOF tds_queue_live LANGUAGE plpgsql
@@ -31,10 +33,7 @@ BEGIN
   lost AS (
     INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
     SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
-           'the worker died or stopped renewing its lease' FROM c WHERE c.lost),
-  events AS (
-    UPDATE tds_inbox_events e SET status = 'processing' FROM tds_queue_waiters w, c
-     WHERE w.item_id = c.id AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'pending')
+           'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
   UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
     lease_owner = tds_claim.worker, retry_count = q.retry_count + c.lost::int,
     lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),

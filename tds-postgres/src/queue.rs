@@ -40,6 +40,20 @@ UPDATE tds_queue_live q SET lease_expires_at = clock_timestamp() + make_interval
   FROM held WHERE q.id = held.id RETURNING q.id, q.lease_token
 ";
 
+// Items first, then events, each in their order: as by settling.
+const SHOW: &str = "
+WITH held AS MATERIALIZED (
+  SELECT q.id FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
+      ON q.id = d.id AND q.lease_token = d.token
+   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q),
+waiting AS MATERIALIZED (
+  SELECT e.id FROM tds_inbox_events e
+   WHERE e.status = 'pending'
+     AND e.id IN (SELECT w.cause_id FROM held JOIN tds_queue_waiters w ON w.item_id = held.id AND w.cause = 'event')
+   ORDER BY e.id FOR UPDATE OF e)
+UPDATE tds_inbox_events e SET status = 'processing' FROM waiting WHERE e.id = waiting.id
+";
+
 const WAIT_EVENT: &str = "
 UPDATE tds_inbox_events SET open_items = open_items + $2, processed_at = NULL,
   status = CASE WHEN status = 'completed' THEN 'pending' ELSE status END
@@ -80,9 +94,7 @@ impl Queue for PgStore {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        let ids: Vec<i64> = leases.iter().map(|lease| lease.id.0).collect();
-        let tokens: Vec<i64> = leases.iter().map(|lease| lease.token.0).collect();
-        let (database, ids, tokens) = (&self.database, &ids, &tokens);
+        let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
         let extend = || sqlx::query(RENEW).bind(ids).bind(tokens).bind(seconds(lease)).fetch_all(database);
         let doing = |error| classify(error, "renewing leases");
         let rows = repeat(extend).await.map_err(doing)?;
@@ -90,6 +102,14 @@ impl Queue for PgStore {
             Ok(Lease { id: ItemId(row.try_get("id")?), token: LeaseToken(row.try_get("lease_token")?) })
         };
         rows.iter().map(held).collect::<Result<_, sqlx::Error>>().map_err(doing)
+    }
+
+    async fn show(&self, leases: &[Lease]) -> Result<()> {
+        let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
+        repeat(|| sqlx::query(SHOW).bind(ids).bind(tokens).execute(database))
+            .await
+            .map(drop)
+            .map_err(|error| classify(error, "showing work"))
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
@@ -128,6 +148,10 @@ async fn claim(
         .bind(seconds(request.lease))
         .fetch_all(database)
         .await
+}
+
+fn columns_of(leases: &[Lease]) -> (Vec<i64>, Vec<i64>) {
+    leases.iter().map(|lease| (lease.id.0, lease.token.0)).unzip()
 }
 
 fn spot_of(row: &PgRow) -> Option<Spot> {

@@ -74,6 +74,10 @@ impl Queue for FaultyStore {
         self.process.call("renew", self.inner.renew(leases, lease)).await
     }
 
+    async fn show(&self, leases: &[Lease]) -> Result<()> {
+        self.process.call("show", self.inner.show(leases)).await
+    }
+
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
         let leases: Vec<Lease> = settlements.iter().map(|settlement| settlement.lease).collect();
         for settlement in &mut settlements {

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::state::{Event, Progress, State};
-use crate::{EventStatus, InboxId, ItemId, ItemStatus, Outcome};
+use crate::{EventStatus, InboxId, ItemId, Outcome};
 
 impl State {
     /// Notes where an item of an event stands, and what follows for the event.
@@ -34,10 +34,8 @@ impl State {
             return;
         }
         let open = |(_, progress): &(&ItemId, &Progress)| **progress == Progress::Open;
-        let in_work =
-            event.items.iter().filter(open).any(|(item, _)| {
-                self.items.get(item).is_some_and(|item| item.status == ItemStatus::Processing)
-            });
+        let claim = |(item, _): (&ItemId, &Progress)| self.items.get(item)?.claim.as_ref();
+        let in_work = event.items.iter().filter(open).filter_map(claim).any(|claim| claim.shown);
         let error = event.items.values().find_map(|progress| match progress {
             Progress::Dead(error) => Some(error.clone()),
             Progress::Open | Progress::Ended(_) => None,

@@ -47,6 +47,19 @@ impl Queue for MemoryStore {
         Ok(kept)
     }
 
+    async fn show(&self, leases: &[Lease]) -> Result<()> {
+        let now = self.now();
+        let mut state = self.state();
+        for held in leases {
+            let claim = state.items.get_mut(&held.id).and_then(|item| item.claim.as_mut());
+            if let Some(claim) = claim.filter(|claim| claim.token == held.token) {
+                claim.shown = true;
+                state.refresh_waiters(held.id, now);
+            }
+        }
+        Ok(())
+    }
+
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
         let now = self.now();
         let mut settled = Settled::default();
@@ -89,7 +102,7 @@ impl State {
 
     fn claim_one(&mut self, id: ItemId, request: &ClaimRequest, now: OffsetDateTime) -> Option<Claimed> {
         let token = self.next_token();
-        let claimed = self.with_item(id, |item| {
+        self.with_item(id, |item| {
             if let Some(lost) = item.claim.take() {
                 item.lose_claim(&lost, now);
             }
@@ -98,6 +111,7 @@ impl State {
                 worker: request.worker.clone(),
                 expires_at: later(now, request.lease),
                 carrier: item.carrier,
+                shown: false,
             });
             item.status = ItemStatus::Processing;
             item.started_at = Some(now);
@@ -112,8 +126,6 @@ impl State {
                 retry_count: item.retry_count,
                 queued_at: item.queued_at,
             }
-        });
-        self.refresh_waiters(id, now);
-        claimed
+        })
     }
 }

@@ -103,6 +103,8 @@ pub(super) struct Claim {
     pub(super) expires_at: OffsetDateTime,
     /// The event whose payload was handed out.
     pub(super) carrier: Option<InboxId>,
+    /// The work takes longer than a moment.
+    pub(super) shown: bool,
 }
 
 /// Who waits for an item.

@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Random, leases::Leases, settler::Settler, slots::Slots};
+use super::{
+    Random,
+    leases::Leases,
+    settler::Settler,
+    slots::{Place, Slots},
+};
 use crate::{
     Claimed, Decision, Done, EntityHandler, Error, Handled, Lane, Lease, Registry, RetryPolicy, Settle,
     Settlement, Shutdown,
@@ -43,29 +48,40 @@ impl ChunkRunner {
         // Taken at once, so that the next claim knows.
         let (held, hand, slot) = (self.leases.hold(&items), slots.hand(items.len()), slots.try_work(lane));
         async move {
-            let slot = match slot {
-                Some(slot) => Some(slot),
-                None => tokio::select! {
-                    biased;
-                    () = shutdown.wait() => None,
-                    slot = slots.work(lane) => Some(slot),
-                },
-            };
-            let settlements = if slot.is_none() {
-                items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
-            } else {
-                tokio::select! {
-                    biased;
-                    () = held.lost() => {
-                        tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
-                        return;
-                    }
-                    settlements = self.timed(&items, &slots) => settlements,
+            let settlements = tokio::select! {
+                biased;
+                () = held.lost() => {
+                    tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
+                    return;
                 }
+                never = held.show() => match never {},
+                settlements = self.handle_in(slot, &items, &slots, &shutdown) => settlements,
             };
-            drop(slot);
             self.settler.settle(settlements).await;
             drop((held, hand));
+        }
+    }
+
+    /// Waits for a slot, but not beyond the signal.
+    async fn handle_in(
+        &self,
+        slot: Option<Place>,
+        items: &[Claimed],
+        slots: &Slots,
+        shutdown: &Shutdown,
+    ) -> Vec<Settlement> {
+        let lane = items.first().map_or(Lane::Verify, |item| item.lane);
+        let slot = match slot {
+            Some(slot) => Some(slot),
+            None => tokio::select! {
+                biased;
+                () = shutdown.wait() => None,
+                slot = slots.work(lane) => Some(slot),
+            },
+        };
+        match slot {
+            Some(_slot) => self.timed(items, slots).await,
+            None => items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -9,6 +10,9 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{Claimed, Lease, Queue};
+
+/// Work that is over within this is not shown: telling everybody of it takes as long as the work itself.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// The claims of this process.
 pub(super) struct Leases {
@@ -85,6 +89,21 @@ impl Leases {
 }
 
 impl Held {
+    /// Shows the work where it takes longer than a moment; never returns.
+    pub(super) async fn show(&self) -> Infallible {
+        tokio::time::sleep(MOMENT).await;
+        let leases = self.claims();
+        if let Err(error) = self.leases.queue.show(&leases).await {
+            tracing::debug!(error = %error.chain(), "events at work could not be shown as such");
+        }
+        std::future::pending().await
+    }
+
+    fn claims(&self) -> Vec<Lease> {
+        let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.chunks.get(&self.key).map_or_else(Vec::new, |(leases, _)| leases.clone())
+    }
+
     /// Returns when every claim of the chunk was lost.
     pub(super) async fn lost(&self) {
         self.lost.notified().await;

@@ -57,6 +57,10 @@ impl Queue for Broken {
         }
     }
 
+    async fn show(&self, leases: &[Lease]) -> Result<()> {
+        self.store.show(leases).await
+    }
+
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
         for settlement in &mut settlements {
             let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);

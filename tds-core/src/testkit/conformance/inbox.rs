@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::harness::*;
-use crate::{Disposition, EventFilter, EventStatus, NewEvent, Outcome, Settle, Work};
+use crate::{Claimed, Disposition, EventFilter, EventStatus, Lease, NewEvent, Outcome, Settle, Work};
 
 fn with(event_id: &str, disposition: Disposition) -> NewEvent {
     NewEvent { disposition, ..event(event_id, Vec::new()) }
@@ -137,6 +137,28 @@ pub async fn an_event_is_processed_only_with_its_own_work(harness: &dyn Harness)
     case.event_reaches(first, EventStatus::Completed).await;
     let stored = case.event_reaches(second, EventStatus::Completed).await;
     assert_eq!(stored.outcome.as_deref(), Some("applied"));
+}
+
+pub async fn an_event_is_processing_while_a_claim_that_is_held_shows_its_work(harness: &dyn Harness) {
+    let case = Case(harness);
+    let id = case.accept(event("a", vec![(product("1"), Work::fetch())])).await;
+    let old = case.claim_for(SHORT).await;
+    harness.advance(LONGER).await;
+    let item = case.claim().await;
+    let show = async |item: &Claimed| {
+        let lease = Lease { id: item.id, token: item.token };
+        harness.stores().queue.show(&[lease]).await.expect("shown");
+    };
+    show(&old).await;
+    assert_eq!(case.event(id).await.status, EventStatus::Pending, "the claim was lost");
+    show(&item).await;
+    show(&item).await;
+    assert_eq!(case.event(id).await.status, EventStatus::Processing);
+    let retry = Settle::Retry { after: LONG, error: "not now".into() };
+    case.settle(&item, retry).await;
+    case.event_reaches(id, EventStatus::Pending).await;
+    show(&item).await;
+    assert_eq!(case.event(id).await.status, EventStatus::Pending, "the claim is over");
 }
 
 pub async fn a_replayed_event_is_pending_again_and_follows_its_items(harness: &dyn Harness) {

@@ -63,6 +63,7 @@ macro_rules! conformance_list {
             an_event_of_several_records_ends_with_its_last_item,
             an_event_whose_item_became_a_dead_letter_is_failed_with_the_error,
             an_event_is_processed_only_with_its_own_work,
+            an_event_is_processing_while_a_claim_that_is_held_shows_its_work,
             a_replayed_event_is_pending_again_and_follows_its_items,
             pages_of_events_come_newest_first_and_show_each_event_once,
             the_search_for_events_takes_its_text_literally_and_without_regard_to_case,
