@@ -59,9 +59,13 @@ pub(crate) fn of_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error().and_then(|cause| cause.try_downcast_ref::<PgDatabaseError>())
 }
 
+const NUL: &str = "a text contains the character U+0000, which PostgreSQL cannot store";
+
 fn in_words(cause: &PgDatabaseError) -> String {
     let mut text = match cause.code() {
-        "22P05" => "a text contains the character U+0000, which PostgreSQL cannot store".to_owned(),
+        // As an escape in JSON, and as the byte itself.
+        "22P05" => NUL.to_owned(),
+        "22021" if cause.message().contains("0x00") => NUL.to_owned(),
         "22P02" if cause.detail().is_some_and(|detail| detail.contains("surrogate")) => {
             "a text contains half of a surrogate pair, which is no character".to_owned()
         }

@@ -7,6 +7,11 @@ pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// A text constant.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// A table of the mirror: in schema `erp`, unless the name says another (`schema.table`).
 pub(crate) fn table(name: &str) -> String {
     let (schema, table) = name.split_once('.').unwrap_or(("erp", name));
@@ -14,8 +19,9 @@ pub(crate) fn table(name: &str) -> String {
 }
 
 /// Identifiers with a prefix, separated by commas.
-pub(crate) fn list<'a>(prefix: &str, names: impl IntoIterator<Item = &'a String>) -> String {
-    names.into_iter().map(|name| format!("{prefix}{}", identifier(name))).collect::<Vec<_>>().join(", ")
+pub(crate) fn list(prefix: &str, names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let quoted = names.into_iter().map(|name| format!("{prefix}{}", identifier(name.as_ref())));
+    quoted.collect::<Vec<_>>().join(", ")
 }
 
 /// A statement whose variable parts all went through this module; values are parameters.
@@ -30,6 +36,7 @@ mod tests {
     #[test]
     fn a_quote_in_a_name_cannot_end_the_name() {
         assert_eq!(identifier("a\"; DROP TABLE x; --"), "\"a\"\"; DROP TABLE x; --\"");
+        assert_eq!(literal("a'; DROP TABLE x; --"), "'a''; DROP TABLE x; --'");
         assert_eq!(table("products"), "\"erp\".\"products\"");
         assert_eq!(table("shop.items"), "\"shop\".\"items\"");
     }

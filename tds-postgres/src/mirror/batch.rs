@@ -96,7 +96,8 @@ impl Batch<'_> {
         reads: &[&Read],
         verdicts: &[Verdict],
     ) -> Result<HashSet<String>, sqlx::Error> {
-        let mut rows = head::Rows::default();
+        let head = self.schema.head.and_then(|head| self.tables.get_key_value(head));
+        let mut rows = head.map(|(table, columns)| head::Rows::new(table, columns));
         let mut gone: Vec<String> = Vec::new();
         let mut whole: Vec<&Record> = Vec::new();
         for (read, verdict) in reads.iter().zip(verdicts) {
@@ -104,7 +105,9 @@ impl Batch<'_> {
             match &read.content {
                 Content::Absent => gone.push(read.key.id.as_str().to_owned()),
                 Content::Present(record) => {
-                    rows.push(read, record, stable, volatile);
+                    if let Some(rows) = &mut rows {
+                        rows.push(read, record, stable, volatile);
+                    }
                     if stable {
                         whole.push(record);
                     }
@@ -112,13 +115,11 @@ impl Batch<'_> {
             }
         }
         let mut written = HashSet::new();
-        if let Some((table, columns)) = self.schema.head.and_then(|head| self.tables.get_key_value(head)) {
-            if !rows.is_empty() {
-                written.extend(head::upsert(tx, table, columns, &rows).await?);
-            }
-            if !gone.is_empty() {
-                head::bury(tx, table, columns, &gone).await?;
-            }
+        if let Some(rows) = rows {
+            written.extend(rows.upsert(tx).await?);
+        }
+        if let Some((table, columns)) = head {
+            head::bury(tx, table, columns, &gone).await?;
         }
         for child in self.schema.children {
             let Some(columns) = self.tables.get(child.table) else { continue };

@@ -10,7 +10,19 @@ use tds_core::{Error, ErrorKind, MirrorSchema, Result, Retry};
 use crate::{Database, error::classify, quote};
 
 /// The columns of a table that can be written, in its order.
-pub(super) type Columns = Arc<Vec<String>>;
+pub(super) type Columns = Arc<Vec<Column>>;
+
+/// A column and how its values are sent.
+#[derive(sqlx::FromRow)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// Its type as SQL spells it, without the limits of this column: writing beyond them is an error, casting is not.
+    pub(super) type_name: String,
+    /// Values are JSON, not the text of the type.
+    pub(super) is_json: bool,
+    /// Arrays, composites, domains: PostgreSQL takes them from JSON only by a longer way.
+    pub(super) is_nested: bool,
+}
 
 /// The tables of a schema value.
 pub(super) type Tables = HashMap<&'static str, Columns>;
@@ -28,7 +40,7 @@ impl Catalog {
         let owners = schema.children.iter().map(|child| (child.table, child.owner));
         for (table, required) in schema.head.iter().map(|head| (*head, "zoho_id")).chain(owners) {
             let columns = self.columns(database, table).await?;
-            if !columns.iter().any(|column| column == required) {
+            if !columns.iter().any(|column| column.name == required) {
                 return Err(wrong(format!("table {table} of {} has no column {required}", schema.entity)));
             }
             tables.insert(table, columns);
@@ -47,30 +59,39 @@ impl Catalog {
             return Ok(columns);
         }
         // Identities and generated columns are the database's own.
-        let names: Vec<String> = sqlx::query_scalar(
-            "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1) AND attnum > 0
-               AND NOT attisdropped AND attidentity = '' AND attgenerated = '' ORDER BY attnum",
+        let columns: Vec<Column> = sqlx::query_as(
+            "SELECT a.attname::text AS name, format_type(a.atttypid, -1) AS type_name,
+                    t.typname IN ('json', 'jsonb') AS is_json,
+                    t.typtype IN ('c', 'd') OR t.typcategory = 'A' AS is_nested
+               FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+              WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped AND a.attidentity = ''
+                AND a.attgenerated = '' ORDER BY a.attnum",
         )
         .bind(quote::table(table))
         .fetch_all(database)
         .await
         .map_err(|error| classify(error, &format!("reading the columns of {table}")))?;
-        if names.is_empty() {
+        if columns.is_empty() {
             return Err(wrong(format!("there is no table {table}: migrate the database")));
         }
-        let columns = Arc::new(names);
+        let columns = Arc::new(columns);
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(table, Arc::clone(&columns));
         Ok(columns)
     }
 }
 
+/// The names of columns.
+pub(super) fn names(columns: &Columns) -> impl Iterator<Item = &String> {
+    columns.iter().map(|column| &column.name)
+}
+
 /// The first name that is no column of the table: storing the others in silence would lose data.
 pub(super) fn unknown<'a>(
     columns: &Columns,
-    mut names: impl Iterator<Item = &'a String>,
+    mut wanted: impl Iterator<Item = &'a String>,
 ) -> Option<&'a String> {
-    let known: BTreeSet<&String> = columns.iter().collect();
-    names.find(|name| !known.contains(name))
+    let known: BTreeSet<&String> = names(columns).collect();
+    wanted.find(|name| !known.contains(name))
 }
 
 fn wrong(message: String) -> Error {

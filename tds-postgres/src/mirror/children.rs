@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use tds_core::{Child, Fields};
 
-use super::catalog::Columns;
+use super::catalog::{Columns, names};
 use crate::{quote, session::Tx};
 
 /// The new sets of one table: rows by the record's id.
@@ -46,8 +46,8 @@ pub(super) async fn replace(
     let sql = format!(
         "INSERT INTO {name} ({into}) SELECT {from} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) AS r",
         name = quote::table(child.table),
-        into = quote::list("", columns.iter()),
-        from = quote::list("r.", columns.iter()),
+        into = quote::list("", names(columns)),
+        from = quote::list("r.", names(columns)),
     );
     sqlx::query(quote::statement(sql)).bind(Value::Array(rows).to_string()).execute(tx).await?;
     Ok(changed)
@@ -81,8 +81,8 @@ async fn differing(
         name = quote::table(child.table),
         owner_of_r = format_args!("r.{}", quote::identifier(child.owner)),
         owner_of_t = format_args!("t.{}", quote::identifier(child.owner)),
-        of_r = quote::list("r.", columns.iter()),
-        of_t = quote::list("t.", columns.iter()),
+        of_r = quote::list("r.", names(columns)),
+        of_t = quote::list("t.", names(columns)),
     );
     let owners: Vec<String> = sets.keys().map(|id| (*id).to_owned()).collect();
     sqlx::query_scalar(quote::statement(sql))

@@ -125,6 +125,50 @@ async fn every_column_of_a_list_of_prices_and_of_stock_finds_its_place() {
 }
 
 #[tokio::test]
+async fn columns_of_every_kind_take_their_values_and_none_is_cut() {
+    let case = Case::new().await;
+    for sql in [
+        "CREATE TYPE colour AS ENUM ('red', 'green')",
+        "CREATE DOMAIN percent AS numeric(5, 2) CHECK (value <= 100)",
+        "CREATE TYPE size AS (width numeric, unit text)",
+        r#"CREATE TABLE erp.odd (id bigint GENERATED ALWAYS AS IDENTITY, zoho_id varchar(20) UNIQUE, "it's" text, short varchar(3), code char(4), bits bit(3),
+             price numeric(10, 2), count integer, flag boolean, day date, moment timestamptz, doc jsonb,
+             tags text[], rate percent, shade colour, size size, bytes bytea)"#,
+    ] {
+        case.execute(sql).await;
+    }
+    let schema = tds_core::MirrorSchema {
+        entity: tds_core::EntityType::from_static("odd"),
+        head: Some("odd"),
+        children: &[],
+    };
+    let fields = json!({"it's": "\\ ' \" {}", "short": "abc", "code": "ab", "bits": "101", "price": "12.5", "count": 7,
+        "flag": true, "day": "2026-02-28", "moment": "2026-02-28T00:00:00Z", "doc": "only text",
+        "tags": ["a", "b,c", null], "rate": 12.345, "shade": "green", "size": {"width": 2, "unit": "m"}, "bytes": "\\x00ff"});
+    case.apply(&schema, detail(&schema, "1", 1, fields)).await.expect("stored");
+    assert_eq!(
+        case.text(
+            r#"SELECT concat_ws('|', "it's", short, code, bits, price, count, flag, day, moment AT TIME ZONE 'UTC', doc,
+                 tags, rate, shade, size, bytes) FROM erp.odd"#
+        )
+        .await,
+        r#"\ ' " {}|abc|ab  |101|12.50|7|t|2026-02-28|2026-02-28 00:00:00|"only text"|{a,"b,c",NULL}|12.35|green|(2,m)|\x00ff"#
+    );
+    let empty = json!({"doc": null, "tags": null, "size": null, "bits": null, "short": "x"});
+    case.apply(&schema, detail(&schema, "1", 2, empty)).await.expect("stored");
+    assert_eq!(
+        case.text("SELECT concat_ws('|', short, price, num_nulls(doc, tags, size, bits)) FROM erp.odd").await,
+        "x|12.50|4"
+    );
+    for wrong in
+        [json!({"short": "four"}), json!({"bits": "1011"}), json!({"rate": 101}), json!({"shade": "blue"})]
+    {
+        let error = case.apply(&schema, detail(&schema, "1", 3, wrong.clone())).await.expect_err("refused");
+        assert_eq!(error.kind(), tds_core::ErrorKind::Invalid, "{wrong}: {error:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_entity_type_nobody_knew_needs_a_table_and_a_schema_value_only() {
     let case = Case::new().await;
     case.execute("CREATE TABLE public.\"odd \"\"table\" (id bigint GENERATED ALWAYS AS IDENTITY, zoho_id text UNIQUE, colour text)").await;
