@@ -4,18 +4,16 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use async_trait::async_trait;
 use serde_json::json;
 use tds_core::{
     Capability, Cause, ClaimRequest, Claimed, Clock, Done, EntityHandler, EntityType, Handled, Lane,
-    ListPage, ListRequest, MirrorHandler, MirrorSchema, NewItem, Outcome, Profile, Queue, Read, Record,
-    RecordId, RecordKey, Result, RunFilter, RunType, ScheduleSpec, Scheduler, Source, SourcePayload, SyncRun,
-    Work, WorkerId,
+    MirrorHandler, MirrorSchema, NewItem, Outcome, Profile, Queue, RecordId, RecordKey, RunFilter, RunType,
+    ScheduleSpec, Scheduler, Source, SyncRun, Work, WorkerId,
     memory::MemoryStore,
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
@@ -25,44 +23,10 @@ const PRODUCTS: EntityType = EntityType::from_static("products");
 const BILLS: EntityType = EntityType::from_static("bills");
 const NOW: OffsetDateTime = datetime!(2026-11-01 12:00:10 UTC);
 
-/// A source that wants calls saved.
-struct Short {
-    inner: ScriptedSource,
-    wait: AtomicU64,
-}
-
-#[async_trait]
-impl Source for Short {
-    fn schema(&self) -> &MirrorSchema {
-        self.inner.schema()
-    }
-
-    fn profile(&self) -> &Profile {
-        self.inner.profile()
-    }
-
-    async fn list(&self, request: &ListRequest) -> Result<ListPage> {
-        self.inner.list(request).await
-    }
-
-    async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
-        self.inner.fetch(ids, lane).await
-    }
-
-    fn reads_wait(&self, lane: Lane) -> Duration {
-        let seconds = if lane == Lane::Webhook { self.wait.load(Ordering::Relaxed) } else { 0 };
-        Duration::from_secs(seconds)
-    }
-
-    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
-        self.inner.decode(payload)
-    }
-}
-
 struct Setup {
     clock: ManualClock,
     store: MemoryStore,
-    source: Arc<Short>,
+    source: Arc<ScriptedSource>,
     handler: MirrorHandler,
 }
 
@@ -82,12 +46,12 @@ fn setup(records_per_call: usize) -> Setup {
         complete_list: true,
         documented: Capability::UNKNOWN,
     };
-    let inner = ScriptedSource::new(schema, shared.clone()).with_profile(profile);
+    let source = Arc::new(ScriptedSource::new(schema, shared.clone()).with_profile(profile));
     for id in ["1", "2", "3"] {
         let changed = datetime!(2026-11-01 11:00 UTC);
-        inner.put(RecordBuilder::new(&PRODUCTS, id).version(changed).fields(json!({"a": id})));
+        source.put(RecordBuilder::new(&PRODUCTS, id).version(changed).fields(json!({"a": id})));
     }
-    let source = Arc::new(Short { inner, wait: AtomicU64::new(60) });
+    source.save_calls(Duration::from_secs(60));
     let store = MemoryStore::new(shared.clone());
     let handler = MirrorHandler::new(source.clone(), Arc::new(store.clone()), shared);
     Setup { clock, store, source, handler }
@@ -124,16 +88,16 @@ async fn a_read_for_a_pushed_event_waits_for_the_end_of_its_slot_and_no_longer()
     setup.queue("1", Lane::Webhook, Work::fetch()).await;
     let items = setup.claim().await;
     assert_eq!(waits(&setup.handler.handle(&items).await[0]), Some(Duration::from_secs(50)));
-    assert_eq!(setup.source.inner.fetches(), 0);
+    assert_eq!(setup.source.fetches(), 0);
     setup.clock.advance(Duration::from_secs(50));
     assert!(matches!(setup.handler.handle(&items).await[0], Ok(Done::Outcome(Outcome::Applied))));
-    assert_eq!(setup.source.inner.fetches(), 1);
+    assert_eq!(setup.source.fetches(), 1);
 }
 
 #[tokio::test]
 async fn whole_bodies_and_what_people_ask_for_never_wait() {
     let setup = setup(1);
-    let (_, pushed) = setup.source.inner.pushed("1").expect("a record");
+    let (_, pushed) = setup.source.pushed("1").expect("a record");
     setup.queue("1", Lane::Webhook, pushed).await;
     setup.queue("2", Lane::Operator, Work::fetch()).await;
     setup.queue("3", Lane::Incremental, Work::fetch()).await;
@@ -161,7 +125,7 @@ async fn what_a_call_brings_along_does_not_wait() {
 #[tokio::test]
 async fn nothing_waits_where_calls_suffice() {
     let setup = setup(1);
-    setup.source.wait.store(0, Ordering::Relaxed);
+    setup.source.save_calls(Duration::ZERO);
     setup.queue("1", Lane::Webhook, Work::fetch()).await;
     assert!(matches!(setup.handle().await[0], Ok(Done::Outcome(Outcome::Applied))));
 }

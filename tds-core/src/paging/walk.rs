@@ -118,9 +118,8 @@ impl Walk {
         advance(next, None)
     }
 
-    /// Page 1 again, from the last change on, until page 1 is all there is: a later page without more proves
-    /// nothing, since what followed may have been pulled before it. Where a page shows only changes that the
-    /// filter stands at, its second is walked until a walk shows nothing else than the one before.
+    /// Page 1 again, from the last change on, until page 1 is all there is. Where a page shows only changes that
+    /// the filter stands at, its second is walked until a walk shows nothing else than the one before.
     fn move_filter(mut self, rows: &[Listed], has_more: bool) -> Option<Position> {
         if self.position.page == 1 && !has_more {
             return None;
@@ -131,14 +130,18 @@ impl Walk {
             return Some(Position { from: last, page: 1, tie: None, ..self.position });
         }
         let mut tie = self.position.tie.take().unwrap_or_default();
-        tie.show(rows.iter().filter(|row| row.version <= from).map(|row| &row.id));
+        tie.show(rows);
         if has_more && inside {
             return Some(Position { page: self.position.page + 1, tie: Some(tie), ..self.position });
         }
-        let again = tie.again();
-        let beyond = from.map(|from| from + Duration::SECOND);
-        let from = if again.is_some() { from } else { beyond };
-        Some(Position { from, page: 1, tie: again, ..self.position })
+        match tie.again() {
+            Some(again) => Some(Position { page: 1, tie: Some(again), ..self.position }),
+            None if has_more => {
+                let beyond = from.map(|from| from + Duration::SECOND);
+                Some(Position { from: beyond, page: 1, tie: None, ..self.position })
+            }
+            None => None,
+        }
     }
 
     fn next_page(self, more: bool) -> Option<Position> {

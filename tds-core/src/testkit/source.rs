@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -31,6 +32,8 @@ struct Book {
     records: BTreeMap<RecordId, Record>,
     errors: VecDeque<Error>,
     fetches: usize,
+    /// How long reads for what was pushed wait.
+    wait: Duration,
     /// Left out of the list that is read now.
     moved: BTreeSet<RecordId>,
 }
@@ -97,6 +100,11 @@ impl ScriptedSource {
     /// Lets the next list miss these records, as if each had moved while it was read.
     pub fn move_past_reader(&self, ids: impl IntoIterator<Item = RecordId>) {
         self.book().moved.extend(ids);
+    }
+
+    /// Wants calls saved: reads for what was pushed wait so long.
+    pub fn save_calls(&self, wait: Duration) {
+        self.book().wait = wait;
     }
 
     /// How many records were asked for by id.
@@ -180,6 +188,10 @@ impl Source for ScriptedSource {
 
     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
         ids.iter().map(|id| self.read(id)).collect()
+    }
+
+    fn reads_wait(&self, lane: Lane) -> Duration {
+        if lane == Lane::Webhook { self.book().wait } else { Duration::ZERO }
     }
 
     fn decode(&self, payload: &SourcePayload) -> Result<Record> {
