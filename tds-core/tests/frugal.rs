@@ -13,7 +13,7 @@ use serde_json::json;
 use tds_core::{
     Capability, Cause, ClaimRequest, Claimed, Clock, Done, EntityHandler, EntityType, Handled, Lane,
     MirrorHandler, MirrorSchema, NewItem, Outcome, Profile, Queue, RecordId, RecordKey, RunFilter, RunType,
-    ScheduleSpec, Scheduler, Source, SyncRun, Work, WorkerId,
+    ScheduleSpec, Scheduler, SyncRun, Work, WorkerId,
     memory::MemoryStore,
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };

@@ -203,7 +203,7 @@ pub(crate) fn entity_of(text: &str) -> Result<EntityType, sqlx::Error> {
 /// Reads the work of an item.
 pub(crate) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
     let version = row.try_get("version")?;
-    let Some(json) = row.try_get::<Option<String>, _>("payload")? else {
+    let Some(json) = row.try_get::<Option<&str>, _>("payload")? else {
         return Ok(Work { version, payload: None });
     };
     let shape = match row.try_get::<Option<&str>, _>("shape")? {

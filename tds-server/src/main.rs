@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// A webhook is hundreds of small allocations, made and freed on whichever threads are free: there glibc's allocator
-/// costs a sixth of the server's time.
+/// costs a fifth of the server's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
