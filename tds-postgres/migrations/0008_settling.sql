@@ -9,8 +9,8 @@ ALTER TABLE tds_queue_live RENAME COLUMN body TO payload;
 
 -- As before (see 0006), parsed once a connection. A plan that is kept would be one for the queue as it once was: empty, it
 -- would read all of it for each item. So it is planned anew each time, which takes a third of a millisecond.
--- Events become `processing` where the work takes longer than a moment, not with every claim: that took as long as the
--- work itself.
+-- Events become `processing` where the work takes longer than a moment: marking them with every claim was an update of
+-- each more.
 CREATE OR REPLACE FUNCTION tds_claim(most bigint, priorities smallint[], ats timestamptz[], ids bigint[],
   belows smallint[], worker text, lease_seconds double precision)
 RETURNS SETOF tds_queue_live LANGUAGE plpgsql

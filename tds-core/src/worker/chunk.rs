@@ -55,22 +55,22 @@ impl ChunkRunner {
                     return;
                 }
                 never = held.show() => match never {},
-                settlements = self.handle_in(slot, &items, &slots, &shutdown) => settlements,
+                settlements = self.handle_in(slot, lane, &items, &slots, &shutdown) => settlements,
             };
             self.settler.settle(settlements).await;
             drop((held, hand));
         }
     }
 
-    /// Waits for a slot, but not beyond the signal.
+    /// Waits for a slot where there is none yet, and handles the items; at the signal they are given back instead.
     async fn handle_in(
         &self,
         slot: Option<Place>,
+        lane: Lane,
         items: &[Claimed],
         slots: &Slots,
         shutdown: &Shutdown,
     ) -> Vec<Settlement> {
-        let lane = items.first().map_or(Lane::Verify, |item| item.lane);
         let slot = match slot {
             Some(slot) => Some(slot),
             None => tokio::select! {

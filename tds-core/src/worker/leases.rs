@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::{Claimed, Lease, Queue};
 
-/// Work that is over within this is not shown: telling everybody of it takes as long as the work itself.
+/// Work that is over within this is not shown: that would be a write more for each event.
 const MOMENT: Duration = Duration::from_millis(500);
 
 /// The claims of this process.

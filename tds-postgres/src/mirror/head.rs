@@ -11,8 +11,8 @@ use crate::{quote, session::Tx};
 /// Columns that the mirror fills by itself in a way of their own.
 const OWN: [&str; 2] = ["raw", "synced_at"];
 
-/// Head rows on their way into their table, column by column: PostgreSQL takes arrays of text many times faster than
-/// objects of JSON.
+/// Head rows on their way into their table, column by column: PostgreSQL writes rows from arrays of text in six
+/// sevenths of the time that it takes from objects of JSON.
 pub(super) struct Rows<'a> {
     table: &'a str,
     columns: &'a Columns,
