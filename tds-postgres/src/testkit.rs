@@ -1,12 +1,13 @@
 //! Databases for tests: fresh, migrated, gone with the value.
 
+mod relay;
 mod server;
 mod statements;
 mod template;
 
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 
-pub use self::statements::pgbench_drain;
+pub use self::{relay::Relay, statements::pgbench_drain};
 use crate::{Database, DatabaseConfig, quote};
 
 /// A database of one test. Each is its own copy of the migrated template; all are in one private cluster that

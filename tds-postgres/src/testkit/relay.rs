@@ -1,0 +1,286 @@
+//! A TCP relay in front of a server, which can stop answering without closing anything.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// Passes connections on to a server. A frozen connection looks as it does when the way to the server vanishes: what
+/// is sent gets no answer, and nobody is told. Everything ends with the value.
+#[derive(Debug)]
+pub struct Relay {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: String,
+    state: Mutex<State>,
+    open: AtomicUsize,
+    delay_micros: AtomicU64,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The orders of the open connections.
+    connections: Vec<watch::Sender<Order>>,
+    /// What a new connection begins with.
+    first: Order,
+    refuse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Pass,
+    Freeze,
+    Reset,
+}
+
+impl Relay {
+    /// Listens on a free port of the loopback. `target` is `host:port`.
+    ///
+    /// # Panics
+    /// No port is free.
+    pub async fn start(target: impl Into<String>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
+        let listener = listener.unwrap_or_else(|error| panic!("no port for a relay: {error}"));
+        let address = listener.local_addr().unwrap_or_else(|error| panic!("the relay's port: {error}"));
+        let shared = Arc::new(Shared {
+            target: target.into(),
+            state: Mutex::new(State { connections: Vec::new(), first: Order::Pass, refuse: false }),
+            open: AtomicUsize::new(0),
+            delay_micros: AtomicU64::new(0),
+        });
+        let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
+        Self { address, shared, task }
+    }
+
+    /// A relay in front of the server of this database URL, and the URL that leads through it.
+    ///
+    /// # Panics
+    /// The URL names no host and port; no port is free.
+    pub async fn before(url: &str) -> (Self, String) {
+        let parts = url.rsplit_once('@').and_then(|(user, rest)| Some((user, rest.split_once('/')?)));
+        let Some((user, (host, rest))) = parts else { panic!("no URL with a host for a relay") };
+        let host = if host.contains(':') { host.to_owned() } else { format!("{host}:5432") };
+        let relay = Self::start(host).await;
+        let url = format!("{user}@{}/{rest}", relay.address);
+        (relay, url)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connections that are open now stop passing anything on, in both directions, and stay open. New ones are served.
+    pub fn freeze(&self) {
+        self.shared.order(Order::Freeze);
+    }
+
+    /// As [`Relay::freeze`]; connections that are opened later get no answer either.
+    pub fn freeze_all(&self) {
+        self.shared.lock().first = Order::Freeze;
+        self.freeze();
+    }
+
+    /// Everything is passed on again, also what was sent meanwhile over connections that are still open.
+    pub fn thaw(&self) {
+        self.shared.lock().first = Order::Pass;
+        self.shared.order(Order::Pass);
+    }
+
+    /// Resets all open connections. New ones are served.
+    pub fn cut(&self) {
+        self.shared.order(Order::Reset);
+    }
+
+    /// Whether new connections are reset at once.
+    pub fn refuse(&self, refuse: bool) {
+        self.shared.lock().refuse = refuse;
+    }
+
+    /// Holds whatever passes back for this long, in each direction.
+    pub fn delay(&self, delay: Duration) {
+        let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
+        self.shared.delay_micros.store(micros, Ordering::SeqCst);
+    }
+
+    /// How many connections are open, frozen ones included.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn order(&self, order: Order) {
+        let mut state = self.lock();
+        state.connections.retain(|connection| !connection.is_closed());
+        for connection in &state.connections {
+            connection.send_replace(order);
+        }
+    }
+
+    /// The orders of a new connection; none where it is refused.
+    fn enter(&self) -> Option<watch::Receiver<Order>> {
+        let mut state = self.lock();
+        if state.refuse {
+            return None;
+        }
+        let (sender, receiver) = watch::channel(state.first);
+        state.connections.push(sender);
+        Some(receiver)
+    }
+
+    fn delay(&self) -> Duration {
+        Duration::from_micros(self.delay_micros.load(Ordering::SeqCst))
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    // The connections end with this task.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((client, _)) = accepted else { continue };
+                match shared.enter() {
+                    Some(orders) => drop(connections.spawn(connection(client, orders, Arc::clone(&shared)))),
+                    None => reset(&client),
+                }
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Counts a connection as long as it lives.
+struct Open(Arc<Shared>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn connection(client: TcpStream, mut orders: watch::Receiver<Order>, shared: Arc<Shared>) {
+    shared.open.fetch_add(1, Ordering::SeqCst);
+    let open = Open(Arc::clone(&shared));
+    // Who is frozen from the beginning reaches nobody.
+    if orders.wait_for(|order| *order != Order::Freeze).await.is_err() {
+        return;
+    }
+    let Ok(server) = TcpStream::connect(&shared.target).await else { return reset(&client) };
+    for stream in [&client, &server] {
+        // Without it small packets wait for each other.
+        let _ = stream.set_nodelay(true);
+    }
+    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let pass = async {
+        tokio::select! {
+            ended = pump(&from_client, &to_server, orders.clone(), &shared) => ended,
+            ended = pump(&from_server, &to_client, orders.clone(), &shared) => ended,
+        }
+    };
+    let was_reset = tokio::select! {
+        ended = pass => ended.is_err(),
+        _ = reset_ordered(orders.clone()) => true,
+    };
+    drop(open);
+    if was_reset {
+        reset(to_client.as_ref());
+        reset(to_server.as_ref());
+    }
+}
+
+async fn reset_ordered(mut orders: watch::Receiver<Order>) {
+    // The sender lives as long as the relay.
+    if orders.wait_for(|order| *order == Order::Reset).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Passes bytes on until one side ends.
+async fn pump(
+    from: &OwnedReadHalf,
+    to: &OwnedWriteHalf,
+    mut orders: watch::Receiver<Order>,
+    shared: &Shared,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        passing(&mut orders).await;
+        tokio::select! {
+            // An order counts before what has come at the same time.
+            biased;
+            changed = orders.changed() => if changed.is_err() { return Ok(()) },
+            ready = from.readable() => {
+                ready?;
+                let read = match from.try_read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(read) => read,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+                    Err(error) => return Err(error),
+                };
+                let delay = shared.delay();
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                    passing(&mut orders).await;
+                }
+                write(to, &buffer[..read]).await?;
+            }
+        }
+    }
+}
+
+async fn passing(orders: &mut watch::Receiver<Order>) {
+    if orders.wait_for(|order| *order == Order::Pass).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn write(to: &OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        to.writable().await?;
+        match to.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Lets the end of a connection be a reset instead of an orderly close.
+fn reset(stream: &TcpStream) {
+    // Where it is closed already there is nothing to reset.
+    let _ = stream.set_zero_linger();
+}

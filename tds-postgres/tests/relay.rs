@@ -1,0 +1,60 @@
+//! The relay of the tests does what its names say.
+
+use std::time::Duration;
+
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
+use tds_postgres::testkit::{Relay, TestDatabase};
+use tokio::time::timeout;
+
+/// Long enough for a busy machine where an answer is expected, and short where none is.
+const LONG: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(300);
+
+async fn connect(url: &str) -> PgConnection {
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    timeout(LONG, options.connect()).await.expect("in time").expect("connected")
+}
+
+async fn answers(connection: &mut PgConnection) -> bool {
+    timeout(LONG, sqlx::raw_sql("SELECT 1").execute(connection)).await.expect("in time").is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_connection_gets_no_answer_until_it_is_thawed_and_new_ones_are_served() {
+    let test = TestDatabase::empty().await;
+    let (relay, url) = Relay::before(test.url()).await;
+    let mut old = connect(&url).await;
+    assert!(answers(&mut old).await);
+    relay.freeze();
+    {
+        let mut asking = Box::pin(sqlx::raw_sql("SELECT 1").execute(&mut old));
+        assert!(timeout(SHORT, &mut asking).await.is_err(), "a frozen connection answered");
+        let mut new = connect(&url).await;
+        assert!(answers(&mut new).await);
+        assert_eq!(relay.connections(), 2);
+        relay.thaw();
+        timeout(LONG, asking).await.expect("in time").expect("answered after the thaw");
+    }
+    relay.freeze_all();
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    assert!(timeout(SHORT, options.connect()).await.is_err(), "a new connection was served");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_ends_what_is_open_and_a_refusal_what_comes() {
+    let test = TestDatabase::empty().await;
+    let (relay, url) = Relay::before(test.url()).await;
+    let mut old = connect(&url).await;
+    relay.cut();
+    assert!(!answers(&mut old).await, "a cut connection answered");
+    let new = connect(&url).await;
+    relay.refuse(true);
+    let options: PgConnectOptions = url.parse().expect("a URL");
+    assert!(timeout(LONG, options.connect()).await.expect("in time").is_err());
+    relay.refuse(false);
+    new.close().await.expect("closed");
+    relay.delay(SHORT);
+    let began = tokio::time::Instant::now();
+    connect(&url).await;
+    assert!(began.elapsed() >= SHORT);
+}
