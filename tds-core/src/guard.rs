@@ -4,12 +4,15 @@
 //! same version. The guard therefore also knows *when* each state was seen, and asks again where two
 //! sightings overlap.
 
+mod ahead;
 mod settled;
 mod shrink;
 mod state;
 mod suspect;
 mod unusual;
 
+pub(crate) use ahead::is_ahead;
+pub use ahead::report_ahead;
 pub use shrink::{guard_sets, is_suspicious_shrink};
 pub use suspect::Suspect;
 pub use unusual::report_unusual;
@@ -104,7 +107,8 @@ pub fn needs_detail(
 ) -> bool {
     let Some(state) = state else { return true };
     let (Some(_), Some(seen)) = (&state.detail_hash, state.detail_seen) else { return true };
-    let too_old = max_age.is_some_and(|age| seen + age <= now);
+    // A detail that seems to be seen in the future was noted by a clock that was ahead: its age is not known.
+    let too_old = max_age.is_some_and(|age| seen + age <= now || is_ahead(seen, now));
     state.deleted || too_old || listed > state.detail_version
 }
 

@@ -39,7 +39,7 @@ pub use entity::{EntityType, InvalidEntityType};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use guard::{
     RereadReason, Suspect, SyncState, Verdict, guard, guard_sets, is_suspicious_shrink, needs_detail,
-    report_unusual,
+    report_ahead, report_unusual,
 };
 pub use handler::{Done, EntityHandler, Handled, MirrorHandler};
 pub use hash::{ContentHash, content_hash, event_id, list_hash, volatile_hash};

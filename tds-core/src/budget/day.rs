@@ -43,6 +43,11 @@ impl Day {
             self.spent = PerLane::default();
             self.frugal = false;
         }
+        if let Some(reported) = self.reported.as_mut().filter(|reported| reported.at > now) {
+            // A clock that was ahead noted it.
+            reported.until -= reported.at - now;
+            reported.at = now;
+        }
         self.reported = self.reported.filter(|reported| reported.until > now);
     }
 

@@ -36,6 +36,14 @@ pub(super) struct Refused {
 }
 
 impl Pauses {
+    /// A pause that was set by a clock that was ahead begins now, and is as long as it was meant to be.
+    pub(super) fn advance(&mut self, now: i64) {
+        if let Some(pause) = self.current.as_mut().filter(|pause| pause.set_at > now) {
+            pause.until -= pause.set_at - now;
+            pause.set_at = now;
+        }
+    }
+
     /// The pause that lasts now: its limit and its end.
     pub(super) fn current(&self, now: i64) -> Option<(CallLimit, i64)> {
         self.current.filter(|pause| pause.until > now).map(|pause| (pause.limit, pause.until))

@@ -30,8 +30,14 @@ struct Holder {
 }
 
 impl Slots {
-    /// Forgets holders that can have nothing in flight any more, and raises the bound again after a while.
-    pub(super) fn advance(&mut self, now: i64) {
+    /// Forgets holders that can have nothing in flight any more, and raises the bound again after a while. No call can be
+    /// in flight beyond `latest`: what says so was noted by a clock that was ahead.
+    pub(super) fn advance(&mut self, now: i64, latest: i64) {
+        for holder in &mut self.holders {
+            holder.until = holder.until.min(latest);
+            holder.wanted = holder.wanted.min(now);
+        }
+        self.changed = self.changed.min(now);
         self.holders.retain(|holder| holder.until > now);
         if self.lost > 0 && now - self.changed >= RAISE_AFTER {
             self.lost -= 1;

@@ -33,7 +33,7 @@ impl BudgetState {
     /// Takes note of what a holder tells, and gives out what it may have.
     pub fn exchange(&mut self, now: OffsetDateTime, limits: &Limits, ask: &Ask) -> Grant {
         let now = at(now);
-        self.advance(now);
+        self.advance(now, limits);
         self.settle(now, ask);
         for heard in &ask.heard {
             self.hear(now, limits, heard);
@@ -49,15 +49,18 @@ impl BudgetState {
     #[must_use]
     pub fn standing(&self, now: OffsetDateTime, limits: &Limits) -> Standing {
         let (mut state, now) = (self.clone(), at(now));
-        state.advance(now);
+        state.advance(now, limits);
         state.day.weigh(now, limits.per_day);
         state.stand(now, limits)
     }
 
-    fn advance(&mut self, now: i64) {
-        self.window.advance(now);
-        self.slots.advance(now);
+    /// Forgets what counts no more. What was noted by a clock that was ahead counts as noted now.
+    fn advance(&mut self, now: i64, limits: &Limits) {
+        let call_time = millis(limits.call_time);
+        self.window.advance(now, call_time);
+        self.slots.advance(now, now + FAR + VALID + call_time);
         self.day.advance(now);
+        self.pauses.advance(now);
     }
 
     fn settle(&mut self, now: i64, ask: &Ask) {
@@ -172,3 +175,6 @@ impl BudgetState {
 pub(crate) fn at(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,8 +43,21 @@ struct Open {
 }
 
 impl Window {
-    /// Forgets what counts no more.
-    pub(super) fn advance(&mut self, now: i64) {
+    /// Forgets what counts no more. What was noted by a clock that was ahead counts as noted now: it would otherwise
+    /// take its place in the minute until the clock has caught up.
+    pub(super) fn advance(&mut self, now: i64, call_time: i64) {
+        let latest = now + FAR;
+        for permit in &mut self.open {
+            permit.from = permit.from.min(latest);
+            permit.until = permit.until.min(latest + VALID + call_time + WINDOW);
+        }
+        for (until, _) in &mut self.counted {
+            *until = (*until).min((now + WINDOW + STEP - 1).div_euclid(STEP) * STEP);
+        }
+        for at in &mut self.urgent {
+            *at = (*at).min(now);
+        }
+        self.spread = self.spread.min(latest + WINDOW);
         self.open.retain(|permit| permit.until > now);
         self.counted.retain(|(until, _)| *until > now);
         self.urgent.retain(|at| at + RECENT > now);

@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     Applied, Child, Content, EntityType, Error, Fields, Mirror, MirrorSchema, Outcome, Read, Record,
-    RecordId, RecordKey, Result, Shape, SyncState, Verdict, guard_sets, is_suspicious_shrink, report_unusual,
+    RecordId, RecordKey, Result, Shape, SyncState, Verdict, guard_sets, is_suspicious_shrink, report_ahead,
+    report_unusual,
 };
 
 #[async_trait]
@@ -37,13 +38,16 @@ impl State {
         if read.key.entity != schema.entity {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));
         }
-        let previous = self.records.get(&read.key).map(|known| known.state.clone());
+        let stored = self.records.get(&read.key).map(|known| known.state.clone());
+        let believed = stored.as_ref().and_then(|state| state.as_of(now));
+        report_ahead(usize::from(believed.is_some()));
+        let previous = believed.clone().or(stored);
         let verdict = guard_sets(previous.as_ref(), &read, |record| self.shrinks(schema, record));
         if matches!(verdict, Verdict::Apply { .. }) && self.refused.contains(&read.key) {
             return Err(Error::invalid(format!("{} breaks a constraint of the target", read.key)));
         }
-        if let Some(next) = SyncState::after(previous.as_ref(), &read, verdict) {
-            self.remember(&read.key, next, now);
+        if let Some(next) = SyncState::after(previous.as_ref(), &read, verdict).or(believed) {
+            self.remember(&read.key, next.noted_at(now), now);
         }
         report_unusual(previous.as_ref(), &read, verdict);
         let (stable, volatile) = match verdict {

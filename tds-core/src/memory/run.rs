@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Cause, EntityType, Error, Lane, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId, RecordKey,
-    Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work, WorkerId,
+    Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work, WorkerId, guard::is_ahead,
 };
 
 #[async_trait]
@@ -62,6 +62,7 @@ impl SyncRun for MemoryStore {
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
+        let now = self.now();
         let state = self.state();
         let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
         let began = run.started_at.unwrap_or(run.created_at);
@@ -69,8 +70,12 @@ impl SyncRun for MemoryStore {
             || state.records.iter().filter(|(key, record)| key.entity == *entity && !record.state.deleted);
         let mut missing: Vec<RecordId> = live()
             .filter(|(key, _)| !run.listed.contains_key(&key.id))
-            .filter(|(_, record)| record.first_seen_at < began)
-            .filter(|(_, record)| record.state.observed.interval().ended < began)
+            // What lies ahead of the clock was noted by one that was ahead. Who is missing is asked for by id anyway.
+            .filter(|(_, record)| record.first_seen_at < began || is_ahead(record.first_seen_at, now))
+            .filter(|(_, record)| {
+                let ended = record.state.observed.interval().ended;
+                ended < began || is_ahead(ended, now)
+            })
             .map(|(key, _)| key.id.clone())
             .collect();
         missing.sort();

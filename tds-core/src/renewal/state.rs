@@ -11,6 +11,11 @@ const MARGIN: i64 = 2_000;
 /// While another process renews, it is looked again after this, in milliseconds.
 const LOOK_AGAIN: i64 = 100;
 
+/// No failure keeps renewals back for longer, in milliseconds.
+const LONGEST_BLOCK: i64 = 3_600_000;
+/// No credential lives longer, in milliseconds.
+const LONGEST_LIFE: i64 = 86_400_000;
+
 /// The state of one name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -54,6 +59,7 @@ impl RenewalState {
             .credential
             .take()
             .filter(|stored| Some(stored.number) != rejected && stored.expires_at > now);
+        self.come_back(now, rule);
         self.current = self.current.filter(|(_, until)| *until > now);
         self.counted.retain(|(_, until)| *until > now);
         if let Some(stored) = self.credential.as_ref().filter(|stored| shares && stored.renew_at > now) {
@@ -84,6 +90,26 @@ impl RenewalState {
         self.current = Some((self.last, ends));
         self.counted.push((self.last, ends + millis(rule.within) + MARGIN));
         Turn::Yours(self.last)
+    }
+
+    /// What was noted by a clock that was ahead counts as noted now: renewals would otherwise be refused until the clock
+    /// has caught up.
+    fn come_back(&mut self, now: i64, rule: &RenewalRule) {
+        let (ends, within) = (now + millis(rule.time), millis(rule.within) + MARGIN);
+        if let Some((_, until)) = &mut self.current {
+            *until = (*until).min(ends);
+        }
+        for (_, until) in &mut self.counted {
+            *until = (*until).min(ends + within);
+        }
+        if let Some(block) = &mut self.block {
+            block.until = block.until.min(now + LONGEST_BLOCK);
+        }
+        if let Some(stored) = self.credential.as_mut().filter(|stored| stored.expires_at > now + LONGEST_LIFE)
+        {
+            // The source would refuse it; how long it lives is not known any more.
+            stored.expires_at = now;
+        }
     }
 
     /// See [`super::Renewals::finish`].

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tds_core::{
     Applied, Child, Content, Error, MirrorSchema, Outcome, Read, Record, RecordId, Result, SyncState,
-    Verdict, guard_sets, is_suspicious_shrink, report_unusual,
+    Verdict, guard_sets, is_suspicious_shrink, report_ahead, report_unusual,
 };
 
 use super::{
@@ -64,7 +64,11 @@ impl Batch<'_> {
     ) -> Result<Option<Vec<Applied>>, sqlx::Error> {
         let ids: Vec<RecordId> = reads.iter().map(|read| read.key.id.clone()).collect();
         let mut tx = database.begin_with(BEGIN).await?;
-        let states = state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let (mut states, now) = state::lock(&mut tx, &self.schema.entity, &ids).await?;
+        let believed: HashMap<RecordId, SyncState> =
+            states.iter().filter_map(|(id, state)| Some((id.clone(), state.as_of(now?)?))).collect();
+        report_ahead(believed.len());
+        states.extend(believed.clone());
         let counts = self.counts(&mut tx, reads).await?;
         let verdicts: Vec<Verdict> = reads
             .iter()
@@ -75,7 +79,8 @@ impl Batch<'_> {
             .iter()
             .zip(&verdicts)
             .filter_map(|(read, verdict)| {
-                Some((&read.key.id, SyncState::after(states.get(&read.key.id), read, *verdict)?))
+                let next = SyncState::after(states.get(&read.key.id), read, *verdict);
+                Some((&read.key.id, next.or_else(|| believed.get(&read.key.id).cloned())?))
             })
             .collect();
         if !state::store(&mut tx, &self.schema.entity, self.schema.head, &next, &states).await? {

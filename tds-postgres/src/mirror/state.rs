@@ -23,6 +23,7 @@ struct Row {
     volatile_seen: Option<OffsetDateTime>,
     deleted: bool,
     suspect: Option<Json<Suspect>>,
+    now: OffsetDateTime,
 }
 
 impl Row {
@@ -49,7 +50,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-               detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect
+               detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, clock_timestamp() AS now
              FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = ANY($2)",
             $rest
         )
@@ -66,23 +67,31 @@ pub(super) async fn read(
     Ok(query.fetch_all(database).await?.into_iter().map(Row::into_state).collect())
 }
 
-/// The same, locked until the end of the transaction, in one order everywhere. Records that are not known cannot be
-/// locked: see [`store`].
+/// The same, locked until the end of the transaction, in one order everywhere, and the database's time. Records that are
+/// not known cannot be locked: see [`store`].
 pub(super) async fn lock(
     tx: &mut Tx,
     entity: &EntityType,
     ids: &[RecordId],
-) -> Result<HashMap<RecordId, SyncState>, sqlx::Error> {
+) -> Result<(HashMap<RecordId, SyncState>, Option<OffsetDateTime>), sqlx::Error> {
     let statement = select!(" ORDER BY zoho_id COLLATE \"C\" FOR UPDATE");
     let query = sqlx::query_as(statement).bind(entity.as_str()).bind(texts(ids));
-    Ok(query.fetch_all(tx).await?.into_iter().map(Row::into_state).collect())
+    let rows: Vec<Row> = query.fetch_all(tx).await?;
+    let now = rows.iter().map(|row| row.now).max();
+    Ok((rows.into_iter().map(Row::into_state).collect(), now))
 }
 
-/// New states as the parameters of a statement, after the entity type.
-const NEW: &str = "unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-    $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[], $14::jsonb[])
-  AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-    detail_seen, volatile_hash, volatile_seen, deleted, suspect)";
+/// New states as the parameters of a statement, after the entity type. Nothing is noted as seen later than the database's
+/// time: where the clock of this machine is ahead, later reads would wait until it is set back and time has caught up.
+const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_began, clock.now) AS observed_began,
+      LEAST(n.observed_ended, clock.now) AS observed_ended, n.list_hash, n.detail_hash, n.detail_version,
+      LEAST(n.detail_seen, clock.now) AS detail_seen, n.volatile_hash,
+      LEAST(n.volatile_seen, clock.now) AS volatile_seen, n.deleted, n.suspect
+    FROM unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
+      $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[], $14::jsonb[])
+      AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
+        detail_seen, volatile_hash, volatile_seen, deleted, suspect),
+      (SELECT clock_timestamp() + interval '10 seconds' AS now) AS clock) AS n";
 
 /// Stores new states: of locked records, and of those that were not `known`; with the ids of their rows in the head
 /// table, for operators who know them by these. False: somebody else stored one that was not known, and everything

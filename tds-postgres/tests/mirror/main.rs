@@ -1,6 +1,7 @@
 //! The mirror on a real database.
 
 mod batches;
+mod clocks;
 mod deletion;
 mod support;
 mod values;

@@ -37,3 +37,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn renewals_that_a_clock_counted_that_was_ahead_hold_nothing_back_for_longer_than_if_they_were_made_now() {
+    let start = datetime!(2026-03-01 12:00 UTC);
+    let mut state = RenewalState::default();
+    for _mint in 0..10 {
+        let ahead = start + time::Duration::hours(3);
+        let Turn::Yours(ticket) = state.turn(ahead, &RULE, false, None) else { panic!("a turn") };
+        let outcome = Outcome::Renewed { sealed: None, renew_in: RULE.time, expires_in: RULE.time };
+        state.finish(ahead, &RULE, ticket, outcome);
+    }
+    assert!(
+        matches!(state.turn(start, &RULE, false, None), Turn::TooOften(wait) if wait <= Duration::from_secs(640))
+    );
+    let later = start + time::Duration::seconds(640);
+    assert!(matches!(state.turn(later, &RULE, false, None), Turn::Yours(_)));
+}

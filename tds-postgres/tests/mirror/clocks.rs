@@ -1,0 +1,80 @@
+//! A clock that was ahead and was set back freezes nothing.
+
+use serde_json::json;
+use tds_core::{Applied, Interval, Observed, Outcome, RereadReason};
+use time::{Duration, OffsetDateTime};
+
+use crate::support::{Case, absent, detail, invoices};
+
+const HEAD: &str = "SELECT concat_ws('|', number, balance, deleted_at IS NOT NULL) FROM erp.invoices";
+
+const SEEN_AHEAD: &str = "
+UPDATE tds_sync_records SET observed_began = observed_began + interval '3 hours',
+  observed_ended = observed_ended + interval '3 hours', detail_seen = detail_seen + interval '3 hours',
+  volatile_seen = volatile_seen + interval '3 hours'";
+
+/// A call that ended this long ago by the clock of the database.
+async fn ago(case: &Case, seconds: i64) -> Observed {
+    let now: OffsetDateTime =
+        sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(case.test.database()).await.expect("a time");
+    let ended = now - Duration::seconds(seconds);
+    Observed::Call(Interval { began: ended - Duration::milliseconds(100), ended })
+}
+
+/// An invoice that was seen by a clock that was three hours ahead.
+async fn seen_ahead() -> Case {
+    let case = Case::new().await;
+    let seen = ago(&case, 60).await;
+    let read =
+        detail(&invoices(), "1", 1, json!({"number": "A-1"})).volatile(json!({"balance": "100"})).seen(seen);
+    case.apply(&invoices(), read).await.expect("stored");
+    case.execute(SEEN_AHEAD).await;
+    case
+}
+
+#[tokio::test]
+async fn volatile_values_are_written_at_once() {
+    let case = seen_ahead().await;
+    let paid = detail(&invoices(), "1", 1, json!({"number": "A-1"})).volatile(json!({"balance": "0"}));
+    let paid = paid.seen(ago(&case, 1).await);
+    assert_eq!(case.apply(&invoices(), paid).await.expect("fine"), Applied::Done(Outcome::Applied));
+    assert_eq!(case.text(HEAD).await, "A-1|0|f");
+}
+
+#[tokio::test]
+async fn other_content_of_the_same_version_is_read_once_more_and_then_written() {
+    let case = seen_ahead().await;
+    let other = detail(&invoices(), "1", 1, json!({"number": "A-2"})).volatile(json!({"balance": "100"}));
+    let first = other.clone().seen(ago(&case, 1).await);
+    assert_eq!(case.apply(&invoices(), first).await.expect("fine"), Applied::Reread(RereadReason::Tie));
+    // The state was brought back to now when the tie was found: a call that begins afterwards is later.
+    let again = other.seen(ago(&case, -1).await);
+    assert_eq!(case.apply(&invoices(), again).await.expect("fine"), Applied::Done(Outcome::Applied));
+    assert_eq!(case.text(HEAD).await, "A-2|100|f");
+}
+
+#[tokio::test]
+async fn a_deletion_is_read_once_more_and_then_written() {
+    let case = seen_ahead().await;
+    let mut gone = absent(&invoices(), "1", 1);
+    gone.observed = ago(&case, 1).await;
+    assert_eq!(
+        case.apply(&invoices(), gone.clone()).await.expect("fine"),
+        Applied::Reread(RereadReason::Tie)
+    );
+    gone.observed = ago(&case, -1).await;
+    assert_eq!(case.apply(&invoices(), gone).await.expect("fine"), Applied::Done(Outcome::Deleted));
+}
+
+#[tokio::test]
+async fn nothing_is_noted_as_seen_later_than_the_database_says_it_is() {
+    let case = Case::new().await;
+    let ahead = ago(&case, -3 * 3_600).await;
+    let read =
+        detail(&invoices(), "1", 1, json!({"number": "A-1"})).volatile(json!({"balance": "1"})).seen(ahead);
+    case.apply(&invoices(), read).await.expect("stored");
+    let noted =
+        "SELECT (greatest(observed_ended, detail_seen, volatile_seen) < now() + interval '1 minute')::text
+                   FROM tds_sync_records";
+    assert_eq!(case.text(noted).await, "true");
+}
