@@ -15,11 +15,13 @@ use crate::{
 
 const LEADER: &str = "scheduler";
 
+// A lease that ends much later than one can was noted by a clock that was ahead.
 const LEAD: &str = "
 INSERT INTO tds_leases AS l (name, owner, expires_at)
 VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
 ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at
  WHERE l.owner = excluded.owner OR l.expires_at <= clock_timestamp()
+    OR l.expires_at > clock_timestamp() + make_interval(secs => 10 * $3)
 RETURNING l.owner
 ";
 
