@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 pub use self::{
     claim::{ClaimRequest, Claimed, Lease, Outcome, Settle, Settled, Settlement},
     view::{
-        AttemptView, EntityCounts, EntityDelays, ItemFilter, ItemStatus, ItemView, Page, QueueStats,
-        StatusCounts,
+        AttemptView, Deferred, EntityCounts, EntityDelays, HeldUp, ItemFilter, ItemStatus, ItemView,
+        NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
     work::{Cause, Lane, NewItem, Work, fold},
 };
@@ -66,6 +66,9 @@ pub trait QueueOperator: Send + Sync {
 
     /// Counts and delays.
     async fn stats(&self) -> Result<QueueStats>;
+
+    /// Whether the queue moves. It costs little, however long the queue is.
+    async fn motion(&self) -> Result<QueueMotion>;
 
     /// Stops (`true`) or restarts the processing of an entity type in every process.
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()>;

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::{
-    EntityType, ItemFilter, ItemId, ItemStatus, ItemView, Page, QueueOperator, QueueStats, Result,
+    Deferred, EntityType, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention, Page,
+    QueueMotion, QueueOperator, QueueStats, Result,
 };
 
 use crate::{
@@ -58,10 +59,65 @@ WITH done AS (
 ), waiting AS (
   SELECT COALESCE(entity_type, '') AS entity_type,
          extract(epoch FROM now() - min(queued_at))::double precision AS oldest
-    FROM tds_queue_live WHERE status IN ('pending', 'failed') AND run_at <= now()
+    FROM tds_queue_live WHERE status IN ('pending', 'failed')
    GROUP BY GROUPING SETS ((), (entity_type))
 )
 SELECT entity_type, mean, p50, p99, oldest FROM done FULL JOIN waiting USING (entity_type)
+";
+
+/// What waits for later or for a person, and the largest group of items that wait for the same: numbers in the texts are
+/// left aside, for they tell how long each of them waits.
+const DEFERRED: &str = "
+WITH groups AS (
+  SELECT k.entity_type AS paused, count(*) AS size, max(q.run_at) FILTER (WHERE q.run_at > now()) AS until,
+         translate(CASE WHEN k.entity_type IS NULL THEN COALESCE(q.error_message, '') ELSE '' END, '0123456789', '')
+           COLLATE \"C\" AS alike,
+         min(CASE WHEN k.entity_type IS NULL THEN COALESCE(q.error_message, '') ELSE '' END COLLATE \"C\") AS text
+    FROM tds_queue_live q
+    LEFT JOIN tds_entity_controls k ON k.entity_type = q.entity_type AND k.paused_at IS NOT NULL
+   WHERE q.status IN ('pending', 'failed') AND (q.run_at > now() OR k.entity_type IS NOT NULL)
+   GROUP BY 1, 4)
+SELECT paused, text, sum(size) OVER ()::bigint AS count, max(until) OVER () AS until FROM groups
+ ORDER BY size DESC, COALESCE(paused, ''), alike LIMIT 1
+";
+
+/// The item that is due longest is the first of its lane in the index.
+const OVERDUE: &str = "
+SELECT extract(epoch FROM now() - min(due.run_at))::double precision AS overdue FROM unnest($1::smallint[]) AS l(priority)
+ CROSS JOIN LATERAL (
+  SELECT q.run_at FROM tds_queue_live q
+   WHERE q.dead_lettered_at IS NULL AND q.priority = l.priority AND q.run_at <= now() AND q.status <> 'processing'
+     AND q.entity_type <> ALL (ARRAY(SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL))
+   ORDER BY q.run_at, q.id LIMIT 1) AS due
+";
+
+const WORKED_ON: &str = "
+SELECT EXISTS (SELECT FROM tds_queue_done WHERE processing_completed_at > now() - interval '2 minutes')
+    OR EXISTS (SELECT FROM tds_queue_live WHERE status = 'processing' AND lease_expires_at > now()) AS worked_on
+";
+
+/// The oldest of the urgent items that wait although none of their attempts failed.
+const HELD_UP: &str = "
+SELECT extract(epoch FROM now() - queued_at)::double precision AS age, error_message, run_at FROM tds_queue_live
+ WHERE dead_lettered_at IS NULL AND priority <= $1 AND status = 'pending' AND run_at > now() AND error_message IS NOT NULL
+   AND entity_type NOT IN (SELECT entity_type FROM tds_entity_controls WHERE paused_at IS NOT NULL)
+ ORDER BY queued_at, id LIMIT 1
+";
+
+const WAITING_PAUSED: &str = "
+SELECT q.entity_type, count(*) AS waiting FROM tds_queue_live q
+  JOIN tds_entity_controls k ON k.entity_type = q.entity_type AND k.paused_at IS NOT NULL
+ WHERE q.status IN ('pending', 'failed') GROUP BY q.entity_type
+";
+
+/// Unparsed events are counted by the index of failed ones: those of dead letters still wait for their items. Deletions
+/// are held by the newest full run of an entity type that came to its end: a later list decided anew.
+const ATTENTION: &str = "
+SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_items <= 0 AND outcome IS NULL) AS unparsed,
+       (SELECT COALESCE(sum(held), 0)::bigint FROM (
+          SELECT DISTINCT ON (entity_type) cardinality(held_ids) AS held FROM tds_sync_runs
+           WHERE run_type = 'full' AND status IN ('completed', 'completed_with_errors')
+           ORDER BY entity_type, id DESC) AS newest) AS held
 ";
 
 const PAUSE: &str = "
@@ -123,9 +179,36 @@ impl QueueOperator for PgStore {
         let read = async {
             let counts = sqlx::query(COUNTS).fetch_all(&self.database).await?;
             let delays = sqlx::query(DELAYS).fetch_all(&self.database).await?;
-            stats_of(&counts, &delays)
+            let attention = sqlx::query(ATTENTION).fetch_one(&self.database).await?;
+            let mut stats = stats_of(&counts, &delays)?;
+            stats.deferred = self.deferred().await?;
+            stats.needs_attention = NeedsAttention {
+                dead_letters: stats.queue.dead_letter,
+                unparsed_events: attention.try_get("unparsed")?,
+                held_deletions: attention.try_get("held")?,
+                ..NeedsAttention::default()
+            };
+            Ok(stats)
         };
         read.await.map_err(|error| classify(error, "counting queue items"))
+    }
+
+    async fn motion(&self) -> Result<QueueMotion> {
+        let read = async {
+            let lanes: Vec<i16> = Lane::ALL.into_iter().map(Lane::priority).collect();
+            let overdue = sqlx::query(OVERDUE).bind(lanes).fetch_one(&self.database).await?;
+            let worked_on = sqlx::query(WORKED_ON).fetch_one(&self.database).await?;
+            let held_up = sqlx::query(HELD_UP).bind(Lane::Webhook.priority());
+            let held_up = held_up.fetch_optional(&self.database).await?;
+            let paused = sqlx::query(WAITING_PAUSED).fetch_all(&self.database).await?;
+            Ok(QueueMotion {
+                held_up: held_up.as_ref().map(held_up_of).transpose()?,
+                overdue: overdue.try_get::<Option<f64>, _>("overdue")?.map(span),
+                is_worked_on: worked_on.try_get("worked_on")?,
+                paused: paused.iter().map(waiting_of).collect::<Result<_, sqlx::Error>>()?,
+            })
+        };
+        read.await.map_err(|error| classify(error, "looking whether the queue moves"))
     }
 
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
@@ -141,7 +224,7 @@ impl QueueOperator for PgStore {
         let paused = "SELECT entity_type, paused_at FROM tds_entity_controls WHERE paused_at IS NOT NULL";
         let rows = sqlx::query(paused).fetch_all(&self.database).await;
         let doing = |error| classify(error, "reading which entity types are paused");
-        let read = |row: &sqlx::postgres::PgRow| {
+        let read = |row: &PgRow| {
             Ok((entity_of(&row.try_get::<String, _>("entity_type")?)?, row.try_get("paused_at")?))
         };
         rows.map_err(doing)?.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(doing)
@@ -152,6 +235,31 @@ impl QueueOperator for PgStore {
             .await
             .map_err(|error| classify(error, "deleting what is old"))
     }
+}
+
+impl PgStore {
+    async fn deferred(&self) -> Result<Deferred, sqlx::Error> {
+        let Some(row) = sqlx::query(DEFERRED).fetch_optional(&self.database).await? else {
+            return Ok(Deferred::default());
+        };
+        let paused = row.try_get::<Option<String>, _>("paused")?.as_deref().map(entity_of).transpose()?;
+        let reason = Deferred::reason_of(paused.as_ref(), row.try_get("text")?);
+        Ok(Deferred { count: row.try_get("count")?, until: row.try_get("until")?, reason: Some(reason) })
+    }
+}
+
+fn held_up_of(row: &PgRow) -> Result<HeldUp, sqlx::Error> {
+    let (age, reason) = (span(row.try_get("age")?), row.try_get("error_message")?);
+    Ok(HeldUp { age, reason, until: row.try_get("run_at")? })
+}
+
+fn waiting_of(row: &PgRow) -> Result<(EntityType, i64), sqlx::Error> {
+    Ok((entity_of(row.try_get("entity_type")?)?, row.try_get("waiting")?))
+}
+
+/// A span that the database measured; a clock that was set back makes none negative.
+fn span(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 /// The ids of a filter, for SQL.

@@ -7,7 +7,10 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use crate::{
     config::Config,
     engine::{BuildError, Engine, Parts, Tasks},
-    health::{DatabaseProbe, Health, MigrationsProbe, Probe, SchedulerProbe, WorkersProbe, ZohoProbe},
+    health::{
+        DatabaseProbe, Health, MigrationsProbe, Probe, QueueProbe, SchedulerProbe, WebhooksProbe,
+        WorkersProbe, ZohoProbe,
+    },
     listen, router,
     state::{AppState, RequestLimits, RouteSettings, Services},
     supervise::Supervisor,
@@ -161,6 +164,8 @@ fn health(config: &Config, parts: &Parts, services: &Services, supervisor: &Supe
         Arc::new(WorkersProbe::new(config.worker.concurrency, supervisor.clone())),
         Arc::new(SchedulerProbe::new(services, parts.schedules.clone())),
         Arc::new(ZohoProbe::new(parts.zoho.clone())),
+        Arc::new(QueueProbe::new(services, config.worker.concurrency)),
+        Arc::new(WebhooksProbe::new(&config.webhooks)),
     ];
     Health::new(probes)
 }

@@ -7,7 +7,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde::Serialize;
 
-pub use self::parts::{DatabaseProbe, MigrationsProbe, SchedulerProbe, WorkersProbe, ZohoProbe};
+pub use self::parts::{
+    DatabaseProbe, MigrationsProbe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
+};
 
 /// A component must answer after this.
 const PATIENCE: Duration = Duration::from_secs(2);

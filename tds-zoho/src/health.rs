@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::Lane;
+use tds_core::{CallLimit, Lane, Refusal};
 use time::OffsetDateTime;
 
 use crate::{auth::MintFault, client::ZohoClient};
@@ -32,6 +32,8 @@ pub enum ZohoState {
     Throttled {
         /// When calls go on.
         until: OffsetDateTime,
+        /// Which one, and whose.
+        reason: String,
     },
     /// A person must renew the credentials.
     AuthPaused {
@@ -66,7 +68,9 @@ impl ZohoClient {
             (Some((fault @ MintFault::Refused { .. }, _)), _, _) => {
                 ZohoState::AuthPaused { reason: fault.reason(), what_to_do: fault.what_to_do().to_owned() }
             }
-            (_, Some(until), _) => ZohoState::Throttled { until },
+            (trouble, Some(until), _) => {
+                ZohoState::Throttled { until, reason: throttled(refused, trouble.map(|(fault, _)| fault)) }
+            }
             (Some((fault @ MintFault::Passing(_), _)), _, _) => {
                 ZohoState::Unreachable { reason: fault.reason() }
             }
@@ -76,6 +80,19 @@ impl ZohoClient {
         };
         ZohoHealth { state, last_success_at: inner.pulse.lock().last_success_at, paused_until }
     }
+}
+
+/// A limit of the calls, or that of the tokens, which is told as it is known.
+fn throttled(refused: Option<Refusal>, trouble: Option<MintFault>) -> String {
+    let calls = refused.map(|refusal| match (refusal.limit, refusal.paused) {
+        (CallLimit::Day, false) => "the part of the day's calls for this work is spent",
+        (CallLimit::Day, true) => "Zoho says that the day's calls are spent",
+        (CallLimit::Minute, _) => "Zoho asked for a pause: too many calls a minute",
+        (CallLimit::Concurrency, _) => "Zoho asked for a pause: too many calls at once",
+    });
+    let tokens = trouble.filter(|fault| matches!(fault, MintFault::TooMany(_))).map(|fault| fault.reason());
+    let causes: Vec<String> = tokens.into_iter().chain(calls.map(str::to_owned)).collect();
+    causes.join("; ")
 }
 
 /// What was seen last.

@@ -35,6 +35,15 @@ pub(super) struct Reported {
     pub(super) at: i64,
 }
 
+impl Reported {
+    /// What is left of the plan for this program. Where nobody configured how many calls the plan has, the source's own
+    /// number takes that place, and the part that is not for this program is left alone.
+    fn for_us(&self, per_day: Option<u32>) -> i64 {
+        let others = if per_day.is_some() { 0 } else { self.limit - allowance(self.limit) };
+        i64::from(self.remaining) - i64::from(others)
+    }
+}
+
 impl Day {
     /// Begins a new day where the old one has ended.
     pub(super) fn advance(&mut self, now: i64) {
@@ -105,9 +114,8 @@ impl Day {
         let own = per_day
             .map(allowance)
             .map(|allowance| i64::from(allowance) - for_people(allowance) - i64::from(self.spent.total()));
-        let reported = self
-            .reported
-            .map(|reported| i64::from(reported.remaining) - for_people(allowance(reported.limit)));
+        let reported =
+            self.reported.map(|reported| reported.for_us(per_day) - for_people(allowance(reported.limit)));
         own.into_iter().chain(reported).min()
     }
 
@@ -124,7 +132,7 @@ impl Day {
         // Where the source itself sees nothing left, it is the source that answers to a person.
         let reported = self.reported.filter(|_| lane != Lane::Operator).and_then(|reported| {
             let kept = self.kept_back(lane, now, allowance(reported.limit));
-            (i64::from(reported.remaining) <= kept).then_some(reported.until)
+            (reported.for_us(per_day) <= kept).then_some(reported.until)
         });
         own.max(reported)
     }
@@ -132,7 +140,8 @@ impl Day {
     /// Calls left today; `None`: nobody knows.
     pub(super) fn left(&self, per_day: Option<u32>) -> Option<u32> {
         let own = per_day.map(|limit| allowance(limit).saturating_sub(self.spent.total()));
-        own.into_iter().chain(self.reported.map(|reported| reported.remaining)).min()
+        let reported = self.reported.map(|reported| u32::try_from(reported.for_us(per_day)).unwrap_or(0));
+        own.into_iter().chain(reported).min()
     }
 
     fn own(&self, lane: Lane, now: i64, allowance: u32) -> Option<i64> {

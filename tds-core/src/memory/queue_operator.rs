@@ -7,13 +7,17 @@ use time::OffsetDateTime;
 
 use super::{
     MemoryStore, earlier,
-    state::State,
+    state::{Event, Item, State},
     view::{below, count, page},
 };
 use crate::{
-    EntityDelays, EntityType, EventStatus, ItemFilter, ItemId, ItemStatus, ItemView, Outcome, Page,
-    QueueOperator, QueueStats, Result, StatusCounts,
+    Deferred, EntityDelays, EntityType, EventStatus, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane,
+    NeedsAttention, Outcome, Page, QueueMotion, QueueOperator, QueueStats, Result, RunStatus, RunType,
+    StatusCounts,
 };
+
+/// Work that ended within this shows that somebody works.
+const LATELY: Duration = Duration::from_secs(120);
 
 #[async_trait]
 impl QueueOperator for MemoryStore {
@@ -54,6 +58,10 @@ impl QueueOperator for MemoryStore {
 
     async fn stats(&self) -> Result<QueueStats> {
         Ok(self.state().stats(self.now()))
+    }
+
+    async fn motion(&self) -> Result<QueueMotion> {
+        Ok(self.state().motion(self.now()))
     }
 
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
@@ -102,22 +110,97 @@ impl State {
         }
         for entity in stats.by_entity.keys() {
             let known = delays.get(entity).cloned().unwrap_or_default();
-            stats.delays.insert(entity.clone(), of_delays(known, self.oldest_due(Some(entity), now)));
+            stats.delays.insert(entity.clone(), of_delays(known, self.oldest_waiting(Some(entity), now)));
         }
-        let all = of_delays(delays.into_values().flatten().collect(), self.oldest_due(None, now));
+        let all = of_delays(delays.into_values().flatten().collect(), self.oldest_waiting(None, now));
         stats.sync_delay_avg_seconds = all.avg;
         stats.sync_delay_p50_seconds = all.p50;
         stats.sync_delay_p99_seconds = all.p99;
         stats.oldest_pending_seconds = all.oldest;
+        stats.deferred = self.deferred(now);
+        stats.needs_attention = NeedsAttention {
+            dead_letters: stats.queue.dead_letter,
+            unparsed_events: count(self.events.values().filter(|event| event.is_unparsed()).count()),
+            held_deletions: self.held_deletions(),
+            conflicts: 0,
+            drift: 0,
+        };
         stats
     }
 
-    fn oldest_due(&self, entity: Option<&EntityType>, now: OffsetDateTime) -> Option<f64> {
-        let waiting = self.items.values().filter(|item| {
-            matches!(item.status, ItemStatus::Pending | ItemStatus::Failed) && item.run_at <= now
-        });
-        let waiting = waiting.filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
+    fn waiting(&self) -> impl Iterator<Item = &Item> {
+        self.items.values().filter(|item| matches!(item.status, ItemStatus::Pending | ItemStatus::Failed))
+    }
+
+    fn oldest_waiting(&self, entity: Option<&EntityType>, now: OffsetDateTime) -> Option<f64> {
+        let waiting = self.waiting().filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
         waiting.map(|item| (now - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
+    }
+
+    /// What waits for later or for a person; the reason is that of the largest group of items that wait for the same,
+    /// numbers in the texts left aside.
+    fn deferred(&self, now: OffsetDateTime) -> Deferred {
+        let (mut all, mut until) = (0, None);
+        let mut groups: BTreeMap<(Option<&EntityType>, String), (i64, &str)> = BTreeMap::new();
+        for item in self.waiting() {
+            let paused = self.paused.contains_key(&item.key.entity).then_some(&item.key.entity);
+            if paused.is_none() && item.run_at <= now {
+                continue;
+            }
+            all += 1;
+            until = until.max(Some(item.run_at).filter(|run_at| *run_at > now));
+            let text = item.error.as_deref().filter(|_| paused.is_none()).unwrap_or_default();
+            let alike = text.chars().filter(|letter| !letter.is_ascii_digit()).collect();
+            let (size, shown) = groups.entry((paused, alike)).or_insert((0, text));
+            *size += 1;
+            *shown = (*shown).min(text);
+        }
+        let largest = groups.iter().min_by_key(|((paused, alike), (size, _))| {
+            (-size, paused.map_or("", EntityType::as_str), alike.as_str())
+        });
+        let reason = largest.map(|((paused, _), (_, text))| Deferred::reason_of(*paused, Some(text)));
+        Deferred { count: all, until, reason }
+    }
+
+    fn motion(&self, now: OffsetDateTime) -> QueueMotion {
+        let mut motion = QueueMotion::default();
+        let mut held_up: Option<&Item> = None;
+        for item in self.waiting() {
+            if self.paused.contains_key(&item.key.entity) {
+                *motion.paused.entry(item.key.entity.clone()).or_default() += 1;
+            } else if item.run_at <= now {
+                motion.overdue = motion.overdue.max(Some(span(now - item.run_at)));
+            } else if item.lane <= Lane::Webhook
+                && item.status == ItemStatus::Pending
+                && item.error.is_some()
+                && held_up.is_none_or(|other| (item.queued_at, item.id) < (other.queued_at, other.id))
+            {
+                held_up = Some(item);
+            }
+        }
+        motion.held_up = held_up.map(|item| HeldUp {
+            age: span(now - item.queued_at),
+            reason: item.error.clone().unwrap_or_default(),
+            until: item.run_at,
+        });
+        let lately = super::earlier(now, LATELY);
+        motion.is_worked_on = self.items.values().any(|item| {
+            item.claim.as_ref().is_some_and(|claim| claim.expires_at > now)
+                || item.status == ItemStatus::Completed && item.ended_at.is_some_and(|ended| ended > lately)
+        });
+        motion
+    }
+
+    /// Those of the newest full run of each entity type that came to its end: a later list decided anew.
+    fn held_deletions(&self) -> i64 {
+        let mut newest: BTreeMap<&EntityType, i64> = BTreeMap::new();
+        for run in self.runs.values() {
+            let ended = matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
+            if ended && run.wish.run_type == RunType::Full {
+                newest.insert(&run.wish.entity, count(run.held.len()));
+            }
+        }
+        newest.into_values().sum()
     }
 
     fn prune(&mut self, before: OffsetDateTime, dead_letters: bool) -> u64 {
@@ -144,6 +227,17 @@ impl State {
         self.deliveries.retain(|_, id| events.contains_key(id));
         (items.len() + count_before - self.events.len()) as u64
     }
+}
+
+impl Event {
+    /// Its body was not understood; an event whose item became a dead letter is `failed` too.
+    fn is_unparsed(&self) -> bool {
+        self.status == EventStatus::Failed && self.outcome.is_none() && self.items.is_empty()
+    }
+}
+
+fn span(time: time::Duration) -> Duration {
+    Duration::try_from(time).unwrap_or_default()
 }
 
 fn note(counts: &mut StatusCounts, status: ItemStatus) {

@@ -158,9 +158,13 @@ pub struct QueueStats {
     pub sync_delay_p50_seconds: Option<f64>,
     /// 99th percentile of the same.
     pub sync_delay_p99_seconds: Option<f64>,
-    /// Age of the oldest item that is due.
+    /// Age of the oldest item that waits, whether it is due or was put off.
     pub oldest_pending_seconds: Option<f64>,
-    /// The same of each entity type that has any; for metrics.
+    /// What waits for a person.
+    pub needs_attention: NeedsAttention,
+    /// What was put off.
+    pub deferred: Deferred,
+    /// The delays of each entity type that has any; for metrics.
     #[serde(skip)]
     pub delays: BTreeMap<EntityType, EntityDelays>,
 }
@@ -174,6 +178,84 @@ pub struct EntityDelays {
     pub p50: Option<f64>,
     /// 99th percentile of the same.
     pub p99: Option<f64>,
-    /// Age of the oldest item that is due.
+    /// Age of the oldest item that waits, whether it is due or was put off.
     pub oldest: Option<f64>,
+}
+
+/// What goes on only when a person decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NeedsAttention {
+    /// Items that were given up.
+    pub dead_letters: i64,
+    /// Pushed bodies that were not understood.
+    pub unparsed_events: i64,
+    /// Records that the newest full list of their entity type lacked, and that nobody confirmed as deleted.
+    pub held_deletions: i64,
+    /// Records that both sides changed.
+    pub conflicts: i64,
+    /// Records that a comparison found to differ.
+    pub drift: i64,
+}
+
+impl NeedsAttention {
+    /// Each count with its name.
+    #[must_use]
+    pub fn each(&self) -> [(&'static str, i64); 5] {
+        [
+            ("dead_letters", self.dead_letters),
+            ("unparsed_events", self.unparsed_events),
+            ("held_deletions", self.held_deletions),
+            ("conflicts", self.conflicts),
+            ("drift", self.drift),
+        ]
+    }
+}
+
+/// Items that wait although a worker could be free: they are due later, or their entity type is paused.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Deferred {
+    /// How many.
+    pub count: i64,
+    /// When the last of them is due; `None` where that depends on a person.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub until: Option<OffsetDateTime>,
+    /// Why most of them wait, in words.
+    pub reason: Option<String>,
+}
+
+impl Deferred {
+    /// Why items wait: their entity type is paused, or what their last try told.
+    #[must_use]
+    pub fn reason_of(paused: Option<&EntityType>, error: Option<&str>) -> String {
+        match (paused, error) {
+            (Some(entity), _) => format!("{entity} is paused; resume it to go on"),
+            (None, Some(error)) if !error.is_empty() => error.to_owned(),
+            _ => "the time for which they were queued has not come".to_owned(),
+        }
+    }
+}
+
+/// Whether the queue moves, as far as the queue itself shows it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueueMotion {
+    /// Of the items of lane `Webhook` and of more urgent lanes that are put off without a failed attempt, the one
+    /// that waits longest.
+    pub held_up: Option<HeldUp>,
+    /// For how long the item that is due longest has been due; paused entity types are left out.
+    pub overdue: Option<Duration>,
+    /// A live worker has items in hand, or ended some within two minutes.
+    pub is_worked_on: bool,
+    /// How many items wait because their entity type is paused, by entity type.
+    pub paused: BTreeMap<EntityType, i64>,
+}
+
+/// An item that waits through no fault of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldUp {
+    /// For how long it has waited.
+    pub age: Duration,
+    /// Why.
+    pub reason: String,
+    /// When it is due.
+    pub until: OffsetDateTime,
 }

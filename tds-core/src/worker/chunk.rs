@@ -19,7 +19,7 @@ const UNKNOWN_ENTITY: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why an item waits that could be read at once.
-const SAVING: &str = "today's calls are short: it waits a little, so that one call reads more";
+pub const SAVING_CALLS: &str = "today's calls are short: it waits a little, so that one call reads more";
 
 /// What every chunk needs.
 pub(super) struct ChunkRunner {
@@ -112,7 +112,7 @@ impl ChunkRunner {
         let settle = match result {
             Ok(Done::Outcome(outcome)) => Settle::Complete(outcome),
             Ok(Done::Again) => Settle::Release { after: AGAIN, fetch: true, reason: None },
-            Ok(Done::Later(after)) => release(after, Some(SAVING.to_owned())),
+            Ok(Done::Later(after)) => release(after, Some(SAVING_CALLS.to_owned())),
             Ok(Done::Redirect(to, work)) => Settle::Redirect { to, work },
             Err(error) => self.settle_error(item, &error),
         };

@@ -74,7 +74,7 @@ function count(number, tone) {
 // A table is only touched when something in it changed, so that focus and selection stay where they are.
 const shown = new Map();
 function fill(table, data, row, empty) {
-  const key = JSON.stringify(data);
+  const key = JSON.stringify([data, empty]);
   if (shown.get(table) === key) return;
   const body = $(table).tBodies[0];
   if (shown.has(table) && body.contains(document.activeElement)) return;
@@ -144,6 +144,11 @@ function showStats(stats) {
     place.parentElement.toggleAttribute('data-on', stats.queue[name] > 0);
   }
   $('n-oldest').textContent = span(stats.oldest_pending_seconds);
+  const deferred = stats.deferred;
+  const oldest = $('n-oldest-more');
+  oldest.textContent = deferred.count ? whole(deferred.count) + ' put off' + (deferred.until ? ' until ' + new Date(deferred.until).toLocaleTimeString() : '') : '';
+  oldest.title = deferred.reason || '';
+  showAttention(stats.needs_attention, deferred);
   $('n-delay').textContent = span(stats.sync_delay_avg_seconds);
   $('n-delay-more').textContent = 'median ' + span(stats.sync_delay_p50_seconds) + ', p99 ' + span(stats.sync_delay_p99_seconds);
   const budget = stats.api_budget;
@@ -151,6 +156,32 @@ function showStats(stats) {
   $('n-budget-more').textContent = 'this minute' + (budget.day_left === null ? ', no daily limit known' : '; ' + whole(budget.day_left) + ' today') + (budget.step === 'normal' ? '' : '; ' + budget.step.replaceAll('_', ' '));
   const rows = Object.entries(stats.by_entity).map(([name, counts]) => ({ name, counts, last: stats.activity[name] || {} }));
   fill('entities', rows, entityRow, 'No entity type is registered.');
+}
+
+// What waits for a person beside the dead letters, which have rows of their own, and why the rest was put off.
+function attentionLines(attention, deferred) {
+  const one = (number, single, several) => whole(number) + ' ' + (number === 1 ? single : several);
+  const lines = [];
+  if (attention.unparsed_events) lines.push(one(attention.unparsed_events, 'delivery was', 'deliveries were') + ' not understood. Look with: tds-server inbox list --status failed');
+  if (attention.held_deletions) lines.push(one(attention.held_deletions, 'deletion is', 'deletions are') + ' held back. Confirm them at their run below.');
+  if (attention.conflicts) lines.push(one(attention.conflicts, 'record was', 'records were') + ' changed on both sides.');
+  if (attention.drift) lines.push(one(attention.drift, 'record differs', 'records differ') + ' from Zoho.');
+  if (deferred.count && deferred.reason) lines.push(one(deferred.count, 'item was', 'items were') + ' put off and will go on by itself, mostly because: ' + deferred.reason);
+  return lines;
+}
+
+function showAttention(attention, deferred) {
+  const lines = attentionLines(attention, deferred);
+  const key = JSON.stringify(lines);
+  if (shown.get('attention') === key) return;
+  shown.set('attention', key);
+  $('attention').hidden = lines.length === 0;
+  $('attention').replaceChildren(...lines.map((line) => element('li', {}, line)));
+}
+
+function noLetters(attention) {
+  const waiting = Object.values(attention).some((number) => number > 0);
+  return waiting ? 'No dead letters.' : 'Nothing needs a person.';
 }
 
 function entityRow({ name, counts, last }) {
@@ -236,7 +267,7 @@ async function refresh() {
   $('n-inbox-more').textContent = (day.success_rate_percent === null ? 'none yet' : day.success_rate_percent + ' % applied') + ', ' + whole(inbox.total) + ' kept';
   fill('runs', runs.runs, runRow, 'No run yet. Start one above.');
   fill('events', events.items, eventRow, 'No webhook has come yet.');
-  fill('letters', letters.items, letterRow, 'Nothing needs a person.');
+  fill('letters', letters.items, letterRow, noLetters(stats.needs_attention));
   for (const time of document.querySelectorAll('main time')) time.textContent = since(time.dateTime);
   $('retry-all').disabled = letters.items.length === 0;
   $('sign-out').hidden = !sessionStorage.getItem(KEY);

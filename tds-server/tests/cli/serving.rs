@@ -38,6 +38,24 @@ async fn a_webhook_sent_to_a_server_is_applied_and_the_server_ends_cleanly() {
 }
 
 #[tokio::test]
+async fn a_server_without_a_webhook_secret_says_in_its_health_what_to_do() {
+    let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
+    let port = free_port();
+    let program = syncing::program(&zoho, &database).with("ZOHO_WEBHOOK_SECRET", "");
+    let _running = program.start(&["serve", "--bind", &format!("127.0.0.1:{port}")]);
+    wait_for_port(port).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = client.get(format!("http://127.0.0.1:{port}/health")).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    let text = answer.text().await.expect("text");
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(report["status"], "degraded", "{text}");
+    assert_eq!(report["components"]["webhooks"]["state"], "degraded", "{text}");
+    let detail = report["components"]["webhooks"]["detail"].as_str().expect("words");
+    assert!(detail.contains("503") && detail.contains("ZOHO_WEBHOOK_SECRET"), "{detail}");
+}
+
+#[tokio::test]
 async fn a_complete_sample_of_every_entity_type_is_accepted() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
     let port = free_port();

@@ -9,6 +9,7 @@ async fn webhooks_and_the_queue_are_counted() {
     let server = server();
     server.deliver("/api/zoho/webhooks/products", &item("5", 0)).await;
     server.deliver("/api/zoho/webhooks/products", &item("5", 0)).await;
+    server.deliver("/api/zoho/webhooks/products", r#"{"odd":1}"#).await;
     let answer = server.get("/metrics").await;
     assert!(answer.headers["content-type"].to_str().expect("text").starts_with("text/plain"));
     for line in [
@@ -21,12 +22,16 @@ async fn webhooks_and_the_queue_are_counted() {
         r#"tds_queue_oldest_age_seconds{entity="vendors"} 0"#,
         r#"tds_end_to_end_lag_seconds{entity="products",statistic="p99"} 0"#,
         r#"tds_paused{entity="stock"} 0"#,
+        r#"tds_needs_attention{kind="unparsed_events"} 1"#,
+        r#"tds_needs_attention{kind="dead_letters"} 0"#,
+        "tds_deferred_items 0",
         r#"tds_sync_last_success_timestamp_seconds{entity="bills"} 0"#,
     ] {
         assert!(answer.text.contains(line), "{line} in\n{}", answer.text);
     }
     for series in [
         "tds_build_info{",
+        "tds_oldest_waiting_seconds ",
         "tds_queue_oldest_age_seconds{entity=\"products\"}",
         "tds_webhook_request_duration_seconds_bucket{",
     ] {

@@ -154,6 +154,40 @@ async fn pausing_shows_and_ends() {
 }
 
 #[tokio::test]
+async fn the_figures_show_what_needs_a_person_and_what_was_put_off() {
+    let server = with_items(3).await;
+    server.deliver("/api/zoho/webhooks/products", r#"{"odd":1}"#).await;
+    let request = ClaimRequest {
+        worker: WorkerId("test".to_owned()),
+        limit: 2,
+        lease: Duration::from_secs(60),
+        up_to: Lane::Verify,
+    };
+    let claimed = server.store.claim(&request).await.expect("a claim");
+    let reason = "Zoho refuses a token: invalid_code".to_owned();
+    let after = Duration::from_secs(540);
+    let settles = [
+        Settle::DeadLetter { error: "broken".to_owned() },
+        Settle::Release { after, fetch: false, reason: Some(reason.clone()) },
+    ];
+    let settlements = claimed.iter().zip(settles).map(|(item, settle)| Settlement {
+        lease: Lease { id: item.id, token: item.token },
+        generation: item.generation,
+        settle,
+    });
+    server.store.settle(settlements.collect()).await.expect("settled");
+    let stats = server.get("/api/zoho/sync/stats").await.json();
+    let attention =
+        json!({"dead_letters": 1, "unparsed_events": 1, "held_deletions": 0, "conflicts": 0, "drift": 0});
+    assert_eq!(stats["needs_attention"], attention);
+    assert_eq!(stats["deferred"]["count"], 1);
+    assert_eq!(stats["deferred"]["reason"], reason);
+    assert!(stats["deferred"]["until"].is_string(), "{stats}");
+    // What was put off waits as well as what is due.
+    assert!(stats["oldest_pending_seconds"].as_f64().expect("two wait") > 0.0);
+}
+
+#[tokio::test]
 async fn the_figures_name_every_entity_type() {
     let server = with_items(2).await;
     let stats = server.get("/api/zoho/sync/stats").await.json();

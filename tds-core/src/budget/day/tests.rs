@@ -54,6 +54,21 @@ fn the_sources_own_count_shows_what_others_spend_until_its_reset() {
 }
 
 #[test]
+fn without_a_configured_limit_the_sources_own_number_is_the_plan_and_a_fifth_of_it_is_not_for_us() {
+    let mut day = Day::default();
+    day.advance(NOON);
+    day.correct(10_000, 8_741, None, NOON, 0);
+    assert_eq!(day.left(None), Some(6_741), "never more than the allowance of 8,000");
+    assert_eq!(day.left(Some(10_000)), Some(8_000), "a configured plan has its own count");
+    assert_eq!(day.spare(None), Some(6_741 - 400));
+    assert_eq!(take_all(&mut day, Lane::Webhook, NOON, None), 6_741 - 400);
+    day.correct(10_000, 10_000, None, NOON, 0);
+    assert_eq!(day.left(None), Some(8_000));
+    day.correct(10_000, 1_500, None, NOON, 0);
+    assert_eq!(day.left(None), Some(0), "other programs spent our part too");
+}
+
+#[test]
 fn a_call_that_was_not_sent_or_sent_for_another_lane_is_counted_so() {
     let mut day = Day::default();
     day.advance(NOON);

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use super::harness::*;
-use crate::{Claimed, EventStatus, ItemFilter, ItemStatus, ItemView, NewItem, Outcome, Settle, Work};
+use crate::{
+    Checkpoint, Claimed, Deferred, Disposition, EventStatus, ItemFilter, ItemStatus, ItemView, NeedsAttention,
+    NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RunType, Settle, Work, WorkerId,
+};
 
 async fn dead(case: &Case<'_>, id: &str, error: &str) -> Claimed {
     case.enqueue(vec![new_item(id, pushed(1, "{}"))]).await;
@@ -192,6 +195,117 @@ pub async fn stats_count_items_by_status_and_entity_type(harness: &dyn Harness) 
     assert_eq!((products.avg, products.p50, products.p99), (stats.sync_delay_avg_seconds, median, top));
     assert_eq!((products.oldest, customers.avg), (None, None));
     assert_eq!(customers.oldest, stats.oldest_pending_seconds);
+}
+
+pub async fn what_was_put_off_is_counted_with_its_age_and_the_reason_of_most(harness: &dyn Harness) {
+    let case = Case(harness);
+    let operator = &harness.stores().queue_operator;
+    assert_eq!(operator.stats().await.expect("stats").deferred, Deferred::default());
+    let release = |seconds: u64| Settle::Release {
+        after: LONG,
+        fetch: false,
+        reason: Some(format!("no new token for now (next try in {seconds} s)")),
+    };
+    let items: Vec<NewItem> = (0..4).map(|n| new_item(&n.to_string(), Work::fetch())).collect();
+    case.enqueue(items).await;
+    let claimed = case.claim_now(10).await;
+    for (item, seconds) in claimed.iter().zip([60, 7]) {
+        case.settle(item, release(seconds)).await;
+    }
+    case.settle(&claimed[2], Settle::Retry { after: LONG * 2, error: "HTTP 500".into() }).await;
+    case.settle(&claimed[3], Settle::Complete(Outcome::Applied)).await;
+    harness.advance(LONGER).await;
+    let stats = operator.stats().await.expect("stats");
+    let deferred = stats.deferred;
+    assert_eq!(deferred.count, 3);
+    // Texts that differ in numbers alone are one reason.
+    assert_eq!(deferred.reason.as_deref(), Some("no new token for now (next try in 60 s)"));
+    let latest = case.items().await.into_iter().filter(|item| item.status == ItemStatus::Failed);
+    assert_eq!(deferred.until, latest.filter_map(|item| item.run_at).max(), "when the last of them is due");
+    assert!(stats.oldest_pending_seconds.expect("three wait") >= LONGER.as_secs_f64());
+    assert!(stats.delays[&PRODUCTS].oldest.expect("three wait") >= LONGER.as_secs_f64());
+    let motion = operator.motion().await.expect("motion");
+    let held_up = motion.held_up.expect("two webhooks wait, and no attempt of theirs failed");
+    assert!(held_up.reason.contains("no new token") && held_up.age >= LONGER, "{held_up:?}");
+    assert_eq!((motion.overdue, motion.is_worked_on), (None, true));
+}
+
+pub async fn what_a_pause_of_its_entity_type_keeps_waiting_is_put_off_too(harness: &dyn Harness) {
+    let case = Case(harness);
+    let operator = &harness.stores().queue_operator;
+    operator.set_paused(&CUSTOMERS, true).await.expect("set_paused");
+    case.enqueue(vec![NewItem { key: key(CUSTOMERS, "1"), ..new_item("", Work::fetch()) }]).await;
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    harness.advance(LONGER).await;
+    let stats = operator.stats().await.expect("stats");
+    assert_eq!((stats.deferred.count, stats.deferred.until), (1, None));
+    assert!(stats.deferred.reason.expect("a reason").starts_with("customers is paused"));
+    assert!(stats.oldest_pending_seconds.expect("two wait") > 0.0);
+    let motion = operator.motion().await.expect("motion");
+    assert_eq!(motion.paused.into_iter().collect::<Vec<_>>(), [(CUSTOMERS, 1)]);
+    assert!(motion.overdue.expect("the product is due") >= LONGER);
+    assert!(!motion.is_worked_on && motion.held_up.is_none());
+}
+
+pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
+    let case = Case(harness);
+    let stores = harness.stores();
+    // A dead letter and its event are one matter.
+    case.accept(event("a", vec![(product("1"), pushed(1, "{}"))])).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    let odd = NewEvent { disposition: Disposition::Unparsed("no record".into()), ..event("b", Vec::new()) };
+    let odd = case.accept(odd).await;
+    case.accept(NewEvent { disposition: Disposition::Ignored("a test".into()), ..event("c", Vec::new()) }).await;
+    let counted = case
+        .until("the counts", async || {
+            let attention = stores.queue_operator.stats().await.expect("stats").needs_attention;
+            (attention.dead_letters == 1).then_some(attention)
+        })
+        .await;
+    let expected = NeedsAttention { dead_letters: 1, unparsed_events: 1, ..NeedsAttention::default() };
+    assert_eq!(counted, expected);
+    // A replay that understands it takes it away.
+    stores
+        .inbox_operator
+        .replay(odd, Disposition::Work(vec![(product("2"), Work::fetch())]))
+        .await
+        .expect("replay");
+    let after = stores.queue_operator.stats().await.expect("stats").needs_attention;
+    assert_eq!(after.unparsed_events, 0);
+}
+
+pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harness: &dyn Harness) {
+    let case = Case(harness);
+    let (runs, operator) = (&harness.stores().runs, &harness.stores().queue_operator);
+    let held = async || operator.stats().await.expect("stats").needs_attention.held_deletions;
+    let wish = || NewRun {
+        entity: PRODUCTS,
+        run_type: RunType::Full,
+        source_type: "zoho".into(),
+        since: None,
+        requested_by: "case".into(),
+    };
+    let last = || PageCommit {
+        listed: Vec::new(),
+        items: Vec::new(),
+        unchanged: 0,
+        checkpoint: Checkpoint { pages: 1, listed: true, ..Checkpoint::default() },
+        last: true,
+    };
+    let worker = WorkerId("case".into());
+    runs.create(wish()).await.expect("a run");
+    let lease = runs.claim_run(&worker, LONG).await.expect("claim").expect("a run");
+    let lacking = vec![RecordId::new("1"), RecordId::new("2")];
+    runs.hold_deletions(lease.run.id, lease.token, lacking, "2 are missing").await.expect("held");
+    assert_eq!(held().await, 0, "the run has not ended");
+    runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");
+    case.until("held deletions", async || (held().await == 2).then_some(())).await;
+    // The next full list decides anew.
+    runs.create(wish()).await.expect("a run");
+    let lease = runs.claim_run(&worker, LONG).await.expect("claim").expect("a run");
+    runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");
+    case.until("no held deletions", async || (held().await == 0).then_some(())).await;
 }
 
 pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harness: &dyn Harness) {

@@ -35,8 +35,8 @@ impl Probe for ZohoProbe {
             ),
             ZohoState::Ok => ComponentHealth::healthy("answers"),
             ZohoState::Unknown => ComponentHealth::healthy("not asked yet"),
-            ZohoState::Throttled { until } => {
-                ComponentHealth::degraded(format!("asked for a pause; calls go on at {until}"))
+            ZohoState::Throttled { until, reason } => {
+                ComponentHealth::degraded(format!("{reason}; calls go on by themselves at {until}"))
             }
             ZohoState::AuthPaused { reason, what_to_do } => {
                 ComponentHealth::degraded(format!("{reason}: {what_to_do}"))

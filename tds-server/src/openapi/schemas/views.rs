@@ -41,9 +41,37 @@ pub(crate) struct Stats {
     sync_delay_avg_seconds: Option<f64>,
     sync_delay_p50_seconds: Option<f64>,
     sync_delay_p99_seconds: Option<f64>,
+    /// Age of the oldest item that waits, whether it is due or was put off
     oldest_pending_seconds: Option<f64>,
+    needs_attention: NeedsAttention,
+    deferred: Deferred,
     api_budget: ApiBudget,
     activity: BTreeMap<String, EntityActivity>,
+}
+
+/// What goes on only when a person decides
+#[derive(ToSchema)]
+pub(crate) struct NeedsAttention {
+    /// Items that were given up
+    dead_letters: i64,
+    /// Deliveries that were not understood
+    unparsed_events: i64,
+    /// Records that the newest full list of their entity type lacked, and that nobody confirmed as deleted
+    held_deletions: i64,
+    /// Records that both sides changed
+    conflicts: i64,
+    /// Records that a comparison found to differ
+    drift: i64,
+}
+
+/// Items that wait although a worker could be free: they are due later, or their entity type is paused
+#[derive(ToSchema)]
+pub(crate) struct Deferred {
+    count: i64,
+    /// When the last of them is due; null where that depends on a person
+    until: Option<OffsetDateTime>,
+    /// Why most of them wait, in words
+    reason: Option<String>,
 }
 
 /// One page of items
