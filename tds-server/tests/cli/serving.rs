@@ -45,9 +45,17 @@ async fn a_server_without_a_webhook_secret_says_in_its_health_what_to_do() {
     let _running = program.start(&["serve", "--bind", &format!("127.0.0.1:{port}")]);
     wait_for_port(port).await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let answer = client.get(format!("http://127.0.0.1:{port}/health")).send().await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    let text = answer.text().await.expect("text");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // A machine that is busy may look unhealthy at first.
+    let text = loop {
+        let answer = client.get(format!("http://127.0.0.1:{port}/health")).send().await.expect("an answer");
+        let (status, text) = (answer.status(), answer.text().await.expect("text"));
+        if status == 200 {
+            break text;
+        }
+        assert!(Instant::now() < deadline, "{text}");
+        sleep(Duration::from_millis(100)).await;
+    };
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(report["status"], "degraded", "{text}");
     assert_eq!(report["components"]["webhooks"]["state"], "degraded", "{text}");
