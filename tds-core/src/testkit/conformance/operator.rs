@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::harness::*;
 use crate::{
-    Checkpoint, Claimed, Deferred, Disposition, EventStatus, ItemFilter, ItemStatus, ItemView, NeedsAttention,
-    NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RunType, Settle, Work, WorkerId,
+    Checkpoint, Claimed, Deferred, Disposition, EventStatus, ItemFilter, ItemStatus, ItemView,
+    NeedsAttention, NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RunType, Settle, Work,
+    WorkerId,
 };
 
 async fn dead(case: &Case<'_>, id: &str, error: &str) -> Claimed {
@@ -256,7 +257,8 @@ pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
     case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
     let odd = NewEvent { disposition: Disposition::Unparsed("no record".into()), ..event("b", Vec::new()) };
     let odd = case.accept(odd).await;
-    case.accept(NewEvent { disposition: Disposition::Ignored("a test".into()), ..event("c", Vec::new()) }).await;
+    case.accept(NewEvent { disposition: Disposition::Ignored("a test".into()), ..event("c", Vec::new()) })
+        .await;
     let counted = case
         .until("the counts", async || {
             let attention = stores.queue_operator.stats().await.expect("stats").needs_attention;

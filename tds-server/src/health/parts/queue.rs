@@ -93,7 +93,7 @@ impl Probe for QueueProbe {
 #[cfg(test)]
 mod tests {
     use tds_core::{
-        Claimed, ClaimRequest, EntityType, Lane, Lease, NewItem, Queue, RecordId, RecordKey, Settle,
+        ClaimRequest, Claimed, EntityType, Lane, Lease, NewItem, Queue, RecordId, RecordKey, Settle,
         Settlement, SystemClock, Work, WorkerId, memory::MemoryStore, testkit::ManualClock,
     };
 
