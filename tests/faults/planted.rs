@@ -1,0 +1,295 @@
+//! The judge is judged: faults that were met once are planted from outside, and each must be reported, alone.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{AssertSqlSafe, Connection as _};
+use tds_zoho::testkit::Module;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::{
+    check,
+    cluster::Cluster,
+    dice::Dice,
+    journal::{report, rules},
+    letters,
+    mirror::Mirror,
+    monkey::close,
+    rest, senders,
+    world::{DATABASE, World},
+};
+
+const COPY: &str = "planted";
+const DIFFERS: [&str; 2] = ["the mirror differs from a fresh one", "the mirror differs from the source"];
+
+/// What is planted into a copy of a database at rest, and the rules that it breaks.
+const PLANTED: [(&str, &str, &[&str]); 20] = [
+    (
+        "an event lost its item, and its waiter stayed",
+        "UPDATE tds_inbox_events SET status = 'pending', open_items = 1, outcome = NULL, processed_at = NULL
+          WHERE id = (SELECT min(id) FROM tds_inbox_events WHERE outcome = 'applied');
+         INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)
+           SELECT 999999, 'event', id, 1 FROM tds_inbox_events WHERE status = 'pending'",
+        &["an event did not end", "a cause waits for an item that is gone"],
+    ),
+    (
+        "an event lost its waiter",
+        "UPDATE tds_inbox_events SET status = 'pending', open_items = 1, outcome = NULL, processed_at = NULL
+          WHERE id = (SELECT min(id) FROM tds_inbox_events WHERE outcome = 'applied')",
+        &["an event did not end"],
+    ),
+    (
+        "a run waits for an item that is gone",
+        "UPDATE tds_sync_runs SET status = 'running', processed_items = processed_items - 1, open_items = 1, completed_at = NULL
+          WHERE id = (SELECT max(id) FROM tds_sync_runs WHERE entity_type = 'products' AND status = 'completed')",
+        &["a run did not end"],
+    ),
+    (
+        "a run ended one record too early",
+        "UPDATE tds_sync_runs SET processed_items = processed_items - 1
+          WHERE id = (SELECT max(id) FROM tds_sync_runs WHERE entity_type = 'products' AND status = 'completed')",
+        &["the counts of a run do not add up"],
+    ),
+    (
+        "a cut of the database made a run fail",
+        "UPDATE tds_sync_runs SET status = 'failed', error_log = 'reading the pages: connection reset by peer'
+          WHERE id = (SELECT max(id) FROM tds_sync_runs WHERE entity_type = 'products')",
+        &["a run failed"],
+    ),
+    (
+        "a run blames records",
+        "UPDATE tds_sync_runs SET status = 'completed_with_errors', failed_items = 1
+          WHERE id = (SELECT max(id) FROM tds_sync_runs WHERE entity_type = 'products')",
+        &["a run counts failures that are none"],
+    ),
+    (
+        "a payment is dropped",
+        "UPDATE erp.invoices SET status = 'sent', balance = total + 1
+          WHERE id = (SELECT min(id) FROM erp.invoices WHERE deleted_at IS NULL AND zoho_id <> $poison)",
+        &DIFFERS,
+    ),
+    (
+        "a list row's spelling replaces the detail's",
+        "UPDATE erp.invoices SET billing_address = billing_address - 'zip' || '{\"zipcode\": \"10001\"}'
+          WHERE id = (SELECT min(id) FROM erp.invoices
+                       WHERE deleted_at IS NULL AND zoho_id <> $poison AND jsonb_typeof(billing_address) = 'object')",
+        &["the mirror differs from a fresh one"],
+    ),
+    (
+        "somebody's edit of the mirror stays",
+        "UPDATE erp.products SET rate = 1 WHERE id = (SELECT min(id) FROM erp.products WHERE deleted_at IS NULL)",
+        &DIFFERS,
+    ),
+    (
+        "a line is lost",
+        "DELETE FROM erp.invoice_lines WHERE id = (SELECT min(l.id) FROM erp.invoice_lines l
+           JOIN erp.invoices i ON i.zoho_id = l.document_zoho_id WHERE i.deleted_at IS NULL AND i.zoho_id <> $poison)",
+        &DIFFERS,
+    ),
+    (
+        "a live record has a tombstone",
+        "UPDATE erp.customers SET deleted_at = now() WHERE id = (SELECT min(id) FROM erp.customers WHERE deleted_at IS NULL)",
+        &DIFFERS,
+    ),
+    (
+        "an older version is applied",
+        "UPDATE erp.products SET zoho_modified_at = zoho_modified_at - interval '1 hour', description = 'as it was'
+          WHERE id = (SELECT min(id) FROM erp.products WHERE deleted_at IS NULL)",
+        &["something stale was applied", DIFFERS[0], DIFFERS[1]],
+    ),
+    (
+        "lost leases are counted as attempts",
+        "INSERT INTO tds_queue_live (entity_type, zoho_entity_id, status, retry_count, error_message, dead_lettered_at)
+         VALUES ('products', '4600000000000000001', 'dead_letter', 8, 'given up after 8 attempts', now())",
+        &["a good record became a dead letter"],
+    ),
+    (
+        "urgent work waits behind what put its item off",
+        "INSERT INTO tds_queue_live (entity_type, zoho_entity_id, priority, error_message, run_at)
+         VALUES ('products', '4600000000000000001', 20, 'the day''s calls are spent', now() + interval '16 minutes')",
+        &["the queue is not empty"],
+    ),
+    (
+        "an accepted event is gone",
+        "ALTER TABLE tds_inbox_events DISABLE TRIGGER monkey_event_goes;
+         DELETE FROM tds_inbox_events WHERE id = (SELECT min(id) FROM tds_inbox_events WHERE outcome = 'applied')",
+        &["an accepted event is lost"],
+    ),
+    (
+        "pruning takes what has not ended",
+        "UPDATE tds_inbox_events SET status = 'pending' WHERE id = (SELECT min(id) FROM tds_inbox_events WHERE outcome = 'applied');
+         DELETE FROM tds_inbox_events WHERE status = 'pending'",
+        &["an event was pruned before it ended"],
+    ),
+    (
+        "an event ended without an outcome",
+        "UPDATE tds_inbox_events SET outcome = NULL WHERE id = (SELECT min(id) FROM tds_inbox_events WHERE outcome = 'applied')",
+        &["an event ended without an outcome"],
+    ),
+    (
+        "an event ended and waits",
+        "UPDATE tds_inbox_events SET open_items = 1 WHERE id = (SELECT min(id) FROM tds_inbox_events WHERE outcome = 'applied')",
+        &["an event counts its items wrong", "an event that ended waits for items"],
+    ),
+    (
+        "an event of a good record failed",
+        "UPDATE tds_inbox_events SET status = 'failed', open_items = 1
+          WHERE id = (SELECT min(id) FROM tds_inbox_events WHERE outcome = 'applied')",
+        &["a good event failed", "an event counts its items wrong"],
+    ),
+    ("nothing", "SELECT 1", &[]),
+];
+
+/// A shop in which a little happened, at rest, with nothing wrong.
+async fn quiet_shop() -> (Arc<World>, Mirror) {
+    let world = World::open(3, 0).await;
+    let mut dice = Dice::of(3, 1);
+    for _ in 0..40 {
+        if let Some(change) = world.source.change(&mut dice) {
+            let letter = letters::about(&world.source, &change, &mut dice);
+            senders::send(&world, dice.below(2), &letter).await;
+        }
+    }
+    world.end();
+    let (faults, fresh) = rest::judge(&world).await;
+    assert!(faults.is_empty(), "nothing was disturbed:\n{}{}", report(&faults), world.journal.last());
+    (world, fresh)
+}
+
+/// A copy of the database at rest.
+async fn copy(cluster: &Cluster) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut admin = cluster.connect("postgres", "monkey").await;
+    loop {
+        let drop = format!("DROP DATABASE IF EXISTS {COPY} WITH (FORCE)");
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut admin).await.expect("the copy before goes");
+        let made = format!("CREATE DATABASE {COPY} TEMPLATE {DATABASE}");
+        match sqlx::raw_sql(AssertSqlSafe(made)).execute(&mut admin).await {
+            Ok(_) => return,
+            // Connections that were left take a moment to end.
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_planted_fault_is_reported_and_nothing_else() {
+    let (world, fresh) = quiet_shop().await;
+    for (name, sql, broken) in PLANTED {
+        copy(&world.cluster).await;
+        let poison = format!("'{}'", world.source.poison_ids()[0]);
+        world.cluster.run(COPY, &sql.replace("$poison", &poison)).await;
+        let faults = rest::at_rest(&world, COPY, &fresh).await;
+        let mut broken = broken.to_vec();
+        broken.sort_unstable();
+        assert_eq!(rules(&faults), broken, "planted: {name}; reported:\n{}", report(&faults));
+    }
+    old_deletion_takes_a_live_item(&world).await;
+    close(world).await;
+}
+
+/// The text of a function in a migration, as the migration has it.
+fn function(migration: &str, name: &str) -> String {
+    let begin = migration.find(&format!("FUNCTION {name}(")).expect("the function");
+    let rest = &migration[begin..];
+    let body = rest.find("$$").expect("its body") + 2;
+    let end = body + rest[body..].find("$$;").expect("its end") + 3;
+    format!("CREATE OR REPLACE {}", &rest[..end])
+}
+
+/// The first version of the operators' DELETE looked at a row, waited for it, and deleted what it had become meanwhile.
+async fn old_deletion_takes_a_live_item(world: &World) {
+    let cluster = &world.cluster;
+    copy(cluster).await;
+    let old =
+        function(include_str!("../../tds-postgres/migrations/0001_engine.sql"), "tds_sync_queue_delete");
+    let trigger = "DO $$ DECLARE t text; BEGIN
+          FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'tds_sync_queue'::regclass AND tgtype & 8 = 8 LOOP
+            EXECUTE format('DROP TRIGGER %I ON tds_sync_queue', t);
+          END LOOP;
+        END $$;
+        CREATE TRIGGER tds_sync_queue_delete INSTEAD OF DELETE ON tds_sync_queue
+          FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_delete()";
+    cluster.run(COPY, &format!("{old}{trigger}")).await;
+    let dead = cluster
+        .text(COPY, "SELECT count(*)::text FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL")
+        .await;
+    assert_eq!(dead.as_deref(), Some("2"), "the poison of two entity types");
+
+    let mut holder = cluster.connect(COPY, "monkey-holds").await;
+    let mut held = holder.begin().await.expect("a transaction");
+    let first =
+        "SELECT id FROM tds_queue_live WHERE ctid = (SELECT min(ctid) FROM tds_queue_live) FOR UPDATE";
+    let first: i64 = sqlx::query_scalar(first).fetch_one(&mut *held).await.expect("the first dead letter");
+    let mut deleter = cluster.connect(COPY, "monkey-deletes").await;
+    let deleting = tokio::spawn(async move {
+        let sql =
+            "DELETE FROM tds_sync_queue WHERE status IN ('completed', 'dead_letter') AND queued_at < NOW()";
+        sqlx::query(sql).execute(&mut deleter).await
+    });
+    let waiting = "SELECT (count(*) > 0)::text FROM pg_stat_activity
+                   WHERE application_name = 'monkey-deletes' AND wait_event_type = 'Lock'";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while cluster.text(COPY, waiting).await.as_deref() != Some("true") {
+        assert!(Instant::now() < deadline, "the deletion does not wait for the first dead letter");
+        sleep(Duration::from_millis(20)).await;
+    }
+    let retry = format!(
+        "UPDATE tds_sync_queue SET status = 'pending' WHERE status = 'dead_letter' AND id <> {first}"
+    );
+    cluster.run(COPY, &retry).await;
+    held.rollback().await.expect("it is given back");
+    timeout(Duration::from_secs(20), deleting).await.expect("it ends").expect("it runs").expect("it deletes");
+    let faults = check::state(cluster, COPY, &world.source.poison_ids()).await;
+    assert!(rules(&faults).contains(&"an operator's DELETE took a live item"), "{}", report(&faults));
+}
+
+/// The settling of migration 0008 loses what is folded into an item just when it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_settling_loses_an_event_and_is_caught() {
+    const PATIENCE: Duration = Duration::from_secs(60);
+    let world = World::open(5, 0).await;
+    let old = function(include_str!("../../tds-postgres/migrations/0008_settling.sql"), "tds_complete");
+    world.cluster.run(DATABASE, &old).await;
+    let deadline = Instant::now() + PATIENCE;
+    let mut dice = Dice::of(5, 1);
+    loop {
+        let Some(id) = world.source.pick(&mut dice, Module::Items) else { continue };
+        let change = world.source.update(Module::Items, "products", &id).expect("it exists");
+        let older = letters::plain(&world.source, &change);
+        let newer = world.source.update(Module::Items, "products", &id).expect("it exists");
+        let newer = letters::plain(&world.source, &newer);
+        // The same record in bodies that bring nothing new, each an event of its own.
+        let bodies = (0..8).map(|n| {
+            let mut letter = if n % 2 == 0 { newer.clone() } else { older.clone() };
+            letter.delivery.body.push_str(&" ".repeat(n));
+            let (after, copy) = (dice.millis(0, 10), dice.below(2));
+            let world = Arc::clone(&world);
+            async move {
+                sleep(after).await;
+                senders::send(&world, copy, &letter).await;
+            }
+        });
+        futures_util::future::join_all(bodies.collect::<Vec<_>>()).await;
+        let lost = "SELECT count(*)::text FROM tds_queue_waiters w
+                    WHERE NOT EXISTS (SELECT FROM tds_queue_live q WHERE q.id = w.item_id)";
+        if world.text(lost).await.as_deref() != Some("0") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "within {PATIENCE:?} the old settling lost nothing");
+    }
+    // What is only under way has time to end.
+    let busy = "SELECT count(*)::text FROM tds_queue_live WHERE dead_lettered_at IS NULL";
+    while world.text(busy).await.as_deref() != Some("0") {
+        assert!(Instant::now() < deadline, "the queue does not empty");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let faults = check::state(&world.cluster, DATABASE, &world.source.poison_ids()).await;
+    let found = rules(&faults);
+    assert!(
+        found.contains(&"an event did not end") && found.contains(&"a cause waits for an item that is gone"),
+        "{}",
+        report(&faults)
+    );
+    close(world).await;
+}

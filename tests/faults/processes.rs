@@ -1,0 +1,107 @@
+//! Copies that die, stand still, or lose the way to their database.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    dice::Dice,
+    weather::Part,
+    world::{LEASE, World},
+};
+
+/// How long a copy counts as disturbed after it is back.
+const TRACES: u64 = 3_000;
+
+#[derive(Clone, Copy, Debug)]
+enum Deed {
+    Kill,
+    StandStill,
+    Terminate,
+    Freeze,
+    Cut,
+    Delay,
+}
+
+/// One deed after the other, each of them in turn.
+pub(crate) async fn disturb(world: Arc<World>, mut dice: Dice) {
+    use Deed::{Cut, Delay, Freeze, Kill, StandStill, Terminate};
+    while !world.is_over() {
+        for deed in dice.shuffled(&[Kill, StandStill, Cut, Kill, Freeze, Delay, Terminate]) {
+            world.rest(dice.millis(600, 2_500)).await;
+            if world.is_over() {
+                return;
+            }
+            once(&world, &mut dice, deed).await;
+        }
+    }
+}
+
+async fn once(world: &World, dice: &mut Dice, deed: Deed) {
+    let index = dice.below(2);
+    let (copy, relay, part) = (&world.copies[index], &world.relays[index], Part::Copy(index));
+    // Until it is over nobody knows how long it takes.
+    world.storm(part, 120_000);
+    let began = world.journal.now();
+    let about = match deed {
+        Deed::Kill => {
+            let down = dice.millis(0, 1_500);
+            copy.kill().await;
+            world.rest(down).await;
+            back(world, index).await;
+            format!("kill -9 of copy {}, down for {down:?}", copy.name)
+        }
+        Deed::StandStill => {
+            let still = LEASE + dice.millis(500, 2_500);
+            copy.signal("STOP").await;
+            world.rest(still).await;
+            copy.signal("CONT").await;
+            format!("copy {} stood still for {still:?}", copy.name)
+        }
+        Deed::Terminate => {
+            if let Err(why) = copy.terminate().await {
+                world
+                    .journal
+                    .wrong("a process does not end in order", format!("{why}; {}", copy.end_of_log(5)));
+                copy.kill().await;
+            }
+            back(world, index).await;
+            format!("copy {} was asked to end and started again", copy.name)
+        }
+        Deed::Freeze => {
+            let frozen = dice.millis(500, 6_000);
+            relay.freeze();
+            world.rest(frozen).await;
+            if dice.percent(50) {
+                relay.thaw()
+            } else {
+                relay.cut()
+            }
+            relay.thaw();
+            format!("the connections of copy {} were frozen for {frozen:?}", copy.name)
+        }
+        Deed::Cut => {
+            relay.cut();
+            relay.refuse(true);
+            world.rest(dice.millis(0, 1_500)).await;
+            relay.refuse(false);
+            format!("the connections of copy {} were reset", copy.name)
+        }
+        Deed::Delay => {
+            let delay = dice.millis(5, 60);
+            relay.delay(delay);
+            world.rest(dice.millis(1_000, 3_000)).await;
+            relay.delay(Duration::ZERO);
+            format!("the way of copy {} took {delay:?} longer", copy.name)
+        }
+    };
+    world.weather.clear(&world.journal, part, TRACES);
+    let took = world.journal.now() - began;
+    world.journal.did(&format!("{deed:?}").to_lowercase(), format!("{about} (in all {took} ms)"));
+}
+
+/// Runs again.
+pub(crate) async fn back(world: &World, index: usize) {
+    let copy = &world.copies[index];
+    if let Err(why) = copy.ensure().await {
+        world.journal.wrong("a process ends by itself", format!("{why}; {}", copy.end_of_log(8)));
+    }
+}

@@ -1,0 +1,129 @@
+//! The source at work: records change, and webhooks tell of it, or do not.
+
+use std::{sync::Arc, time::Duration};
+
+use tds_zoho::testkit::{Module, webhook};
+use tokio::time::sleep;
+
+use crate::{
+    copy::SECRET,
+    dice::Dice,
+    letters::{self, Letter},
+    world::World,
+};
+
+/// Sends a letter once to one copy; true where it was accepted.
+pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
+    let since = world.journal.now();
+    let base = world.copies[copy].base();
+    let receipt = webhook::deliver(&letter.delivery, base, SECRET, letter.form).await;
+    let path = &letter.delivery.entity_path;
+    let status = match receipt {
+        Ok(receipt) if receipt.status == 200 => match letters::read(&receipt.body) {
+            Some((event_id, accepted)) => {
+                if let Some((subject, number)) = &letter.tells {
+                    world.source.was_told(subject, *number);
+                }
+                world.letters.was_accepted(&event_id, accepted);
+                world.journal.count("webhook accepted");
+                return true;
+            }
+            None => format!("200 with {}", receipt.body),
+        },
+        Ok(receipt) => format!("{}: {}", receipt.status, receipt.body),
+        // How soon it comes depends on the machine.
+        Err(_) => {
+            world.journal.count("webhook without an answer");
+            return false;
+        }
+    };
+    world.journal.count("webhook refused");
+    if world.was_calm(copy, since) {
+        let name = world.copies[copy].name;
+        world
+            .journal
+            .wrong("a webhook is refused in calm weather", format!("{path} to copy {name}: {status}"));
+    }
+    false
+}
+
+/// Delivers what is in the post, in any order. Zoho repeats some of what it got no answer to, and gives up the rest.
+pub(crate) async fn deliver(world: Arc<World>, mut dice: Dice) {
+    while !world.is_over() {
+        let letter =
+            if dice.percent(3) { Some(letters::odd(&mut dice)) } else { world.letters.take(&mut dice) };
+        if let Some(letter) = letter
+            && !send(&world, dice.below(2), &letter).await
+            && dice.percent(70)
+        {
+            world.letters.post(letter);
+        }
+        sleep(dice.millis(5, 60)).await;
+    }
+}
+
+/// Changes records at the source; of some of the changes nobody is told, of some twice.
+pub(crate) async fn change(world: Arc<World>, mut dice: Dice) {
+    while !world.is_over() {
+        if let Some(change) = world.source.change(&mut dice) {
+            for _ in 0..dice.pick(&[0, 0, 1, 1, 1, 2]) {
+                world.letters.post(letters::about(&world.source, &change, &mut dice));
+            }
+        }
+        sleep(dice.millis(10, 90)).await;
+    }
+}
+
+/// Bursts of one record: several of its versions within milliseconds, in any order, to both copies.
+pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
+    while !world.is_over() {
+        let (module, path) = dice.pick(&[
+            (Module::Items, "products"),
+            (Module::Items, "products"),
+            (Module::Invoices, "invoices"),
+        ]);
+        let Some(id) = world.source.pick(&mut dice, module) else { continue };
+        let mut burst = Vec::new();
+        for _ in 0..=dice.below(2) {
+            if let Some(change) = world.source.update(module, path, &id) {
+                burst.push(letters::plain(&world.source, &change));
+                burst.push(letters::about(&world.source, &change, &mut dice));
+            }
+        }
+        // Each once more: the newest first.
+        burst.extend(burst.clone().into_iter().rev());
+        let sent = burst.into_iter().map(|letter| {
+            let (copy, after) = (dice.below(2), dice.millis(0, 12));
+            let world = Arc::clone(&world);
+            async move {
+                sleep(after).await;
+                send(&world, copy, &letter).await;
+            }
+        });
+        futures_util::future::join_all(sent.collect::<Vec<_>>()).await;
+        world.journal.count("burst");
+        sleep(dice.millis(20, 200)).await;
+    }
+}
+
+/// A state that comes back: A, B, A. Only where all three were accepted is the last one known to have been told.
+pub(crate) async fn return_to_a_state(world: Arc<World>, mut dice: Dice) {
+    let mut round = 0;
+    while !world.is_over() {
+        round += 1;
+        let Some(id) = world.source.pick(&mut dice, Module::Items) else { continue };
+        let copy = dice.below(2);
+        let mut all = true;
+        for state in ["A", "B", "A"] {
+            let Some(change) = world.source.put_state(&id, &format!("state {state} of round {round}")) else {
+                break;
+            };
+            let mut letter = letters::plain(&world.source, &change);
+            letter.tells = letter.tells.filter(|_| all);
+            all = send(&world, copy, &letter).await && all;
+            sleep(dice.millis(0, 250)).await;
+        }
+        world.journal.count("state that came back");
+        world.rest(Duration::from_millis(400)).await;
+    }
+}

@@ -1,0 +1,149 @@
+//! Everything that a monkey plays with.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tds_postgres::testkit::Relay;
+use tds_zoho::testkit::demo::Size;
+use tokio::time::sleep;
+
+use crate::{
+    audit,
+    cluster::Cluster,
+    copy::{Copy, SECRET, TOKEN},
+    journal::Journal,
+    letters::Letters,
+    source::Source,
+    weather::{Part, Weather},
+};
+
+/// The database of the copies.
+pub(crate) const DATABASE: &str = "shop";
+/// A small shop: much of what happens is about the same records.
+const SIZE: Size = Size { items: 30, customers: 12, vendors: 4, invoices: 24, bills: 10, credit_notes: 8 };
+/// 32 bytes, base64: the copies share one access token.
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+/// A process that stands still longer than this loses what it had in hand.
+pub(crate) const LEASE: Duration = Duration::from_secs(5);
+
+pub(crate) struct World {
+    pub(crate) seconds: u64,
+    pub(crate) ceiling: usize,
+    pub(crate) cluster: Cluster,
+    pub(crate) source: Source,
+    pub(crate) copies: [Copy; 2],
+    /// Each copy reaches the database by a way of its own.
+    pub(crate) relays: [Relay; 2],
+    pub(crate) letters: Letters,
+    pub(crate) journal: Journal,
+    pub(crate) weather: Weather,
+    over: AtomicBool,
+}
+
+impl World {
+    /// Opens everything; both copies are ready, and the first full sync is still to come.
+    pub(crate) async fn open(seed: u64, seconds: u64) -> Arc<Self> {
+        let (cluster, source) = tokio::join!(Cluster::start(), Source::open(seed, SIZE));
+        cluster.run("postgres", &format!("CREATE DATABASE {DATABASE}")).await;
+        // A long course of events is held back by the ceiling now and then; a short one has no time to wait for it.
+        let ceiling = if seconds > 120 { 1_500 } else { 6_000 };
+        let (first, second) =
+            (Relay::before(&cluster.url(DATABASE)).await, Relay::before(&cluster.url(DATABASE)).await);
+        let settings = |url: &str| settings(&source, url, ceiling);
+        let copies = [
+            Copy::new("one", settings(&first.1), cluster.home()),
+            Copy::new("two", settings(&second.1), cluster.home()),
+        ];
+        let world = Self {
+            seconds,
+            ceiling,
+            cluster,
+            source,
+            copies,
+            relays: [first.0, second.0],
+            letters: Letters::default(),
+            journal: Journal::new(),
+            weather: Weather::default(),
+            over: AtomicBool::new(false),
+        };
+        let migrated = world.copies[0].command(&["migrate"]).await.output().await.expect("it runs");
+        assert!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
+        world.cluster.run(DATABASE, audit::TRIGGERS).await;
+        for copy in &world.copies {
+            copy.ensure().await.expect("the copies start");
+        }
+        Arc::new(world)
+    }
+
+    /// Whether the disturbances are over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    /// Sleeps, but not beyond the end.
+    pub(crate) async fn rest(&self, duration: Duration) {
+        let step = Duration::from_millis(100);
+        let mut left = duration;
+        while !left.is_zero() && !self.is_over() {
+            let now = left.min(step);
+            sleep(now).await;
+            left -= now;
+        }
+    }
+
+    pub(crate) fn storm(&self, part: Part, millis: u64) {
+        self.weather.storm(&self.journal, part, millis);
+    }
+
+    /// Whether this rule may be judged: copy and database have been calm since then.
+    pub(crate) fn was_calm(&self, copy: usize, since: u64) -> bool {
+        self.weather.was_calm(copy, since)
+    }
+
+    pub(crate) async fn text(&self, sql: &str) -> Option<String> {
+        self.cluster.text(DATABASE, sql).await
+    }
+}
+
+/// The environment of a program over this source and this database.
+pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<String, String> {
+    let credentials = source.zoho.credentials();
+    [
+        ("DATABASE_URL", url.to_owned()),
+        ("TDS_DB_CONNECTIONS", "12".to_owned()),
+        ("TDS_ADMIN_TOKEN", TOKEN.to_owned()),
+        ("ENCRYPTION_KEY", KEY.to_owned()),
+        ("ZOHO_WEBHOOK_SECRET", SECRET.to_owned()),
+        ("ZOHO_CLIENT_ID", credentials.client_id),
+        ("ZOHO_CLIENT_SECRET", credentials.client_secret),
+        ("ZOHO_REFRESH_TOKEN", credentials.refresh_token),
+        ("ZOHO_ORGANIZATION_ID", credentials.organization_id),
+        ("ZOHO_ACCOUNTS_URL", source.zoho.accounts_url()),
+        ("ZOHO_API_URL", source.zoho.api_url()),
+        ("ZOHO_REQUESTS_PER_MINUTE", ceiling.to_string()),
+        ("ZOHO_MAX_CONCURRENCY", "6".to_owned()),
+        ("TDS_LEASE", format!("{}s", LEASE.as_secs())),
+        ("TDS_RETRY_BASE", "50ms".to_owned()),
+        ("TDS_RETRY_MAX", "1s".to_owned()),
+        ("TDS_INCREMENTAL_EVERY", "7s".to_owned()),
+        ("TDS_STOCK_EVERY", "11s".to_owned()),
+        ("TDS_PRICES_EVERY", "13s".to_owned()),
+        ("TDS_FULL_EVERY", "off".to_owned()),
+        ("RUST_LOG", "warn".to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+/// Schedules that would begin new work for ever.
+pub(crate) const SCHEDULES: [&str; 3] = ["TDS_INCREMENTAL_EVERY", "TDS_STOCK_EVERY", "TDS_PRICES_EVERY"];
