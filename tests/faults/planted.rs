@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{AssertSqlSafe, Connection as _};
-use tds_zoho::testkit::Module;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
@@ -185,6 +184,7 @@ async fn each_planted_fault_is_reported_and_nothing_else() {
         assert_eq!(rules(&faults), broken, "planted: {name}; reported:\n{}", report(&faults));
     }
     old_deletion_takes_a_live_item(&world).await;
+    old_settling_loses_an_event(&world).await;
     close(world).await;
 }
 
@@ -227,13 +227,7 @@ async fn old_deletion_takes_a_live_item(world: &World) {
             "DELETE FROM tds_sync_queue WHERE status IN ('completed', 'dead_letter') AND queued_at < NOW()";
         sqlx::query(sql).execute(&mut deleter).await
     });
-    let waiting = "SELECT (count(*) > 0)::text FROM pg_stat_activity
-                   WHERE application_name = 'monkey-deletes' AND wait_event_type = 'Lock'";
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while cluster.text(COPY, waiting).await.as_deref() != Some("true") {
-        assert!(Instant::now() < deadline, "the deletion does not wait for the first dead letter");
-        sleep(Duration::from_millis(20)).await;
-    }
+    until_it_waits(cluster, "monkey-deletes").await;
     let retry = format!(
         "UPDATE tds_sync_queue SET status = 'pending' WHERE status = 'dead_letter' AND id <> {first}"
     );
@@ -244,52 +238,49 @@ async fn old_deletion_takes_a_live_item(world: &World) {
     assert!(rules(&faults).contains(&"an operator's DELETE took a live item"), "{}", report(&faults));
 }
 
-/// The settling of migration 0008 loses what is folded into an item just when it ends.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_old_settling_loses_an_event_and_is_caught() {
-    const PATIENCE: Duration = Duration::from_secs(60);
-    let world = World::open(5, 0).await;
+/// The settling of migration 0008 waits for what is folded into its item, and then does not see who waits since.
+async fn old_settling_loses_an_event(world: &World) {
+    let cluster = &world.cluster;
+    copy(cluster).await;
     let old = function(include_str!("../../tds-postgres/migrations/0008_settling.sql"), "tds_complete");
-    world.cluster.run(DATABASE, &old).await;
-    let deadline = Instant::now() + PATIENCE;
-    let mut dice = Dice::of(5, 1);
-    loop {
-        let Some(id) = world.source.pick(&mut dice, Module::Items) else { continue };
-        let change = world.source.update(Module::Items, "products", &id).expect("it exists");
-        let older = letters::plain(&world.source, &change);
-        let newer = world.source.update(Module::Items, "products", &id).expect("it exists");
-        let newer = letters::plain(&world.source, &newer);
-        // The same record in bodies that bring nothing new, each an event of its own.
-        let bodies = (0..8).map(|n| {
-            let mut letter = if n % 2 == 0 { newer.clone() } else { older.clone() };
-            letter.delivery.body.push_str(&" ".repeat(n));
-            let (after, copy) = (dice.millis(0, 10), dice.below(2));
-            let world = Arc::clone(&world);
-            async move {
-                sleep(after).await;
-                senders::send(&world, copy, &letter).await;
-            }
-        });
-        futures_util::future::join_all(bodies.collect::<Vec<_>>()).await;
-        let lost = "SELECT count(*)::text FROM tds_queue_waiters w
-                    WHERE NOT EXISTS (SELECT FROM tds_queue_live q WHERE q.id = w.item_id)";
-        if world.text(lost).await.as_deref() != Some("0") {
-            break;
-        }
-        assert!(Instant::now() < deadline, "within {PATIENCE:?} the old settling lost nothing");
-    }
-    // What is only under way has time to end.
-    let busy = "SELECT count(*)::text FROM tds_queue_live WHERE dead_lettered_at IS NULL";
-    while world.text(busy).await.as_deref() != Some("0") {
-        assert!(Instant::now() < deadline, "the queue does not empty");
-        sleep(Duration::from_millis(50)).await;
-    }
-    let faults = check::state(&world.cluster, DATABASE, &world.source.poison_ids()).await;
-    let found = rules(&faults);
-    assert!(
-        found.contains(&"an event did not end") && found.contains(&"a cause waits for an item that is gone"),
-        "{}",
-        report(&faults)
+    let event = |id: u32| {
+        format!(
+            "INSERT INTO tds_inbox_events (id, event_id, source_type, entity_type, entity_id, event_type, raw_payload, open_items)
+             VALUES ({id}, 'planted {id}', 'zoho', 'products', '4600000000000000001', 'updated', '', 1);
+             INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation) VALUES (900001, 'event', {id}, 1);"
+        )
+    };
+    let in_work = "INSERT INTO tds_queue_live (id, entity_type, zoho_entity_id, status, inbox_event_id, claimed_event_id,
+                     lease_token, lease_owner, lease_expires_at, processing_started_at)
+                   VALUES (900001, 'products', '4600000000000000001', 'processing', 900001, 900001, 1, 'planted', now(), now());";
+    cluster.run(COPY, &format!("{old}{in_work}{}", event(900_001))).await;
+
+    let mut folder = cluster.connect(COPY, "monkey-holds").await;
+    let mut fold = folder.begin().await.expect("a transaction");
+    let nothing_new =
+        format!("UPDATE tds_queue_live SET priority = priority WHERE id = 900001; {}", event(900_002));
+    sqlx::raw_sql(AssertSqlSafe(nothing_new)).execute(&mut *fold).await.expect("it folds");
+    let mut settler = cluster.connect(COPY, "monkey-settles").await;
+    let settling = tokio::spawn(async move {
+        let sql = "SELECT tds_complete('{900001}'::bigint[], '{1}'::bigint[], '{1}'::bigint[], '{applied}'::text[])";
+        sqlx::query(sql).execute(&mut settler).await
+    });
+    until_it_waits(cluster, "monkey-settles").await;
+    fold.commit().await.expect("it is folded");
+    timeout(Duration::from_secs(20), settling).await.expect("it ends").expect("it runs").expect("it settles");
+    let faults = check::state(cluster, COPY, &world.source.poison_ids()).await;
+    let broken = ["a cause waits for an item that is gone", "an event did not end"];
+    assert_eq!(rules(&faults), broken, "{}", report(&faults));
+}
+
+/// Waits until a session waits for a lock.
+async fn until_it_waits(cluster: &Cluster, application: &str) {
+    let waiting = format!(
+        "SELECT (count(*) > 0)::text FROM pg_stat_activity WHERE application_name = '{application}' AND wait_event_type = 'Lock'"
     );
-    close(world).await;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while cluster.text(COPY, &waiting).await.as_deref() != Some("true") {
+        assert!(Instant::now() < deadline, "{application} waits for nobody");
+        sleep(Duration::from_millis(20)).await;
+    }
 }
