@@ -14,7 +14,9 @@ use tokio::task::JoinSet;
 
 use self::listing::Listing;
 pub use self::plan::{RowPlan, deletion_limit, plan_row};
-use crate::{Clock, ErrorKind, Mirror, Registry, RunLease, Shutdown, SyncRun, WorkerId};
+use crate::{
+    Clock, ErrorKind, Mirror, Registry, Result, RunId, RunLease, Shutdown, SourceGate, SyncRun, WorkerId,
+};
 
 /// How runs are executed.
 #[derive(Clone, Debug)]
@@ -55,6 +57,7 @@ pub struct Bulk {
     mirror: Arc<dyn Mirror>,
     clock: Arc<dyn Clock>,
     settings: BulkSettings,
+    gate: SourceGate,
 }
 
 impl Bulk {
@@ -67,16 +70,28 @@ impl Bulk {
         clock: Arc<dyn Clock>,
         settings: BulkSettings,
     ) -> Self {
-        Self { registry, runs, mirror, clock, settings }
+        Self { registry, runs, mirror, clock, settings, gate: Arc::new(|| true) }
+    }
+
+    /// While the gate is closed no run is taken: another process may be able to read its list.
+    #[must_use]
+    pub fn with_gate(mut self, gate: SourceGate) -> Self {
+        self.gate = gate;
+        self
     }
 
     /// Executes runs until the signal. A run that is cut short is given back and resumes at its checkpoint.
     pub async fn run(&self, shutdown: Shutdown) {
+        self.run_for(None, shutdown).await;
+    }
+
+    /// Executes these runs only; `None`: all.
+    pub async fn run_for(&self, runs: Option<Vec<RunId>>, shutdown: Shutdown) {
         let mut active = JoinSet::new();
         while !shutdown.is_set() {
             while active.try_join_next().is_some() {}
-            if active.len() < self.settings.concurrency.max(1) {
-                match self.runs.claim_run(&self.settings.worker, self.settings.lease).await {
+            if active.len() < self.settings.concurrency.max(1) && (self.gate)() {
+                match self.claim(runs.as_deref()).await {
                     Ok(Some(lease)) => {
                         let (bulk, shutdown) = (self.clone(), shutdown.clone());
                         active.spawn(async move { bulk.execute(lease, shutdown).await });
@@ -95,6 +110,14 @@ impl Bulk {
             }
         }
         while active.join_next().await.is_some() {}
+    }
+
+    async fn claim(&self, among: Option<&[RunId]>) -> Result<Option<RunLease>> {
+        let BulkSettings { worker, lease, .. } = &self.settings;
+        match among {
+            Some(runs) => self.runs.claim_run_of(worker, *lease, runs).await,
+            None => self.runs.claim_run(worker, *lease).await,
+        }
     }
 
     /// Lists one run to its end, or until its lease is lost or the signal comes.

@@ -52,9 +52,9 @@ pub use mirror::{Applied, Child, Mirror, MirrorSchema};
 pub use paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
 pub use plan::{DetailWay, ListingCost, ListingWay, RunPlan};
 pub use queue::{
-    AttemptView, Cause, ClaimRequest, Claimed, Deferred, EntityCounts, EntityDelays, HeldUp, ItemFilter,
-    ItemStatus, ItemView, Lane, Lease, NeedsAttention, NewItem, Outcome, Page, Queue, QueueMotion,
-    QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts, Work, fold,
+    AttemptView, Cause, ClaimRequest, ClaimScope, Claimed, Deferred, EntityCounts, EntityDelays, HeldUp,
+    ItemFilter, ItemStatus, ItemView, Lane, Lease, NeedsAttention, NewItem, Outcome, Page, Queue,
+    QueueMotion, QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts, Work, fold,
 };
 pub use record::{Content, Fields, Interval, Observed, Payload, Read, Record, Shape, SourcePayload};
 pub use registry::Registry;
@@ -68,4 +68,4 @@ pub use run::{
 pub use schedule::{Postponed, Schedule, ScheduleSpec, Scheduler};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use source::{ListPage, ListRequest, Listed, Profile, Source};
-pub use worker::{Random, SAVING_CALLS, Worker, WorkerSettings};
+pub use worker::{Random, SAVING_CALLS, SourceGate, Worker, WorkerSettings};

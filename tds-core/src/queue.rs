@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 pub use self::{
-    claim::{ClaimRequest, Claimed, Lease, Outcome, Settle, Settled, Settlement},
+    claim::{ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
     view::{
         AttemptView, Deferred, EntityCounts, EntityDelays, HeldUp, ItemFilter, ItemStatus, ItemView,
         NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
@@ -34,6 +34,9 @@ pub trait Queue: Send + Sync {
 
     /// Takes due items.
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>>;
+
+    /// Takes due items of the scope only; the same rules hold for them.
+    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>>;
 
     /// Extends leases; answers those that are still held. What is missing was lost: stop working on it.
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>>;

@@ -234,6 +234,14 @@ pub trait SyncRun: Send + Sync {
     /// Takes a pending run, or one whose process died. It is `running` then.
     async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>>;
 
+    /// The same among these runs only.
+    async fn claim_run_of(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        runs: &[RunId],
+    ) -> Result<Option<RunLease>>;
+
     /// Returns when there may be a run to take, or after the timeout. A hint: runs of other processes need none.
     async fn wait_for_run(&self, timeout: Duration) {
         tokio::time::sleep(timeout).await;

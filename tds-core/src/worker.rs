@@ -17,10 +17,13 @@ use tokio::task::JoinSet;
 
 pub use self::chunk::SAVING_CALLS;
 use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
-use crate::{Queue, Registry, RetryPolicy, Shutdown, WorkerId};
+use crate::{Queue, Registry, RetryPolicy, RunId, Shutdown, WorkerId};
 
 /// Gives a random number in `0.0..1.0`.
 pub type Random = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// Tells whether this process may ask the source just now.
+pub type SourceGate = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How a process works.
 #[derive(Clone, Debug)]
@@ -59,13 +62,14 @@ pub struct Worker {
     registry: Registry,
     settings: WorkerSettings,
     random: Random,
+    gate: SourceGate,
 }
 
 impl Worker {
     /// A worker over a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn Queue>, registry: Registry, settings: WorkerSettings) -> Self {
-        Self { queue, registry, settings, random: Arc::new(random) }
+        Self { queue, registry, settings, random: Arc::new(random), gate: Arc::new(|| true) }
     }
 
     /// Takes the randomness of back-off from elsewhere, for runs that can be replayed.
@@ -75,8 +79,21 @@ impl Worker {
         self
     }
 
+    /// While the gate is closed, only work that carries its payload is taken, and what needs the source all the same is
+    /// given back at once: another process may be able to do it.
+    #[must_use]
+    pub fn with_gate(mut self, gate: SourceGate) -> Self {
+        self.gate = gate;
+        self
+    }
+
     /// Works until the signal, then finishes what is in hand within the grace and gives the rest back.
     pub async fn run(&self, shutdown: Shutdown) {
+        self.run_for(None, shutdown).await;
+    }
+
+    /// The same for the items that these runs wait for; `None`: for all.
+    pub async fn run_for(&self, runs: Option<Vec<RunId>>, shutdown: Shutdown) {
         if self.settings.concurrency == 0 {
             shutdown.wait().await;
             return;
@@ -88,11 +105,12 @@ impl Worker {
             registry: self.registry.clone(),
             policy: self.settings.policy,
             random: Arc::clone(&self.random),
+            gate: Arc::clone(&self.gate),
             leases,
             settler,
         };
         let mut pump = JoinSet::new();
-        pump.spawn(self.pump(runner).run(shutdown.clone()));
+        pump.spawn(self.pump(runner, runs).run(shutdown.clone()));
         self.wait_for(&mut pump, &shutdown).await;
         // The last settler handle goes with the pump; the settling task then ends with what it has.
         drop(pump);
@@ -125,12 +143,14 @@ impl Worker {
         }
     }
 
-    fn pump(&self, runner: ChunkRunner) -> Pump {
+    fn pump(&self, runner: ChunkRunner, runs: Option<Vec<RunId>>) -> Pump {
         Pump {
             queue: Arc::clone(&self.queue),
             runner: Arc::new(runner),
             settings: self.settings.clone(),
             random: Arc::clone(&self.random),
+            gate: Arc::clone(&self.gate),
+            runs,
         }
     }
 }

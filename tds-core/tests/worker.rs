@@ -8,10 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Cause, Claimed, Disposition, Done, EntityHandler, EntityType, Error, ErrorKind, EventStatus, Handled,
-    Inbox, InboxOperator, ItemFilter, ItemStatus, ItemView, Lane, NewEvent, NewItem, Outcome, Queue,
-    QueueOperator, RecordId, RecordKey, Registry, Retry, RetryPolicy, ShutdownTrigger, SystemClock, Work,
-    Worker, WorkerSettings, memory::MemoryStore,
+    Cause, Claimed, Clock as _, Disposition, Done, EntityHandler, EntityType, Error, ErrorKind, EventStatus,
+    Handled, Inbox, InboxOperator, ItemFilter, ItemStatus, ItemView, Lane, NewEvent, NewItem, Observed,
+    Outcome, Payload, Queue, QueueOperator, RecordId, RecordKey, Registry, Retry, RetryPolicy, Shape,
+    ShutdownTrigger, SourceGate, SourcePayload, SystemClock, Work, Worker, WorkerSettings,
+    memory::MemoryStore,
 };
 use tokio::{sync::Semaphore, task::JoinHandle};
 
@@ -77,6 +78,10 @@ fn start(concurrency: usize) -> Setup {
 }
 
 fn start_on(store: MemoryStore, concurrency: usize) -> Setup {
+    start_with(store, concurrency, Arc::new(|| true))
+}
+
+fn start_with(store: MemoryStore, concurrency: usize, may_ask: SourceGate) -> Setup {
     let (gate, seen) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
     let mut registry = Registry::new();
     for entity in [PRODUCTS, INVOICES] {
@@ -96,7 +101,7 @@ fn start_on(store: MemoryStore, concurrency: usize) -> Setup {
         ..WorkerSettings::default()
     };
     let (trigger, shutdown) = ShutdownTrigger::new();
-    let worker = Worker::new(Arc::new(store.clone()), registry, settings);
+    let worker = Worker::new(Arc::new(store.clone()), registry, settings).with_gate(may_ask);
     let worker = tokio::spawn(async move { worker.run(shutdown).await });
     Setup { store, gate, seen, trigger, worker }
 }
@@ -296,4 +301,44 @@ async fn an_event_shows_as_processing_where_its_work_takes_longer_than_a_moment(
     setup.gate.add_permits(1);
     reaches(EventStatus::Completed).await;
     setup.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_that_may_not_ask_the_source_leaves_what_needs_it_due_for_others() {
+    let store = MemoryStore::new(Arc::new(SystemClock));
+    let payload = SourcePayload {
+        shape: Shape::Webhook,
+        observed: Observed::Push(SystemClock.now()),
+        json: Payload::new("{}"),
+    };
+    let with = |id: &str| NewItem {
+        work: Work { version: None, payload: Some(payload.clone()) },
+        ..item(PRODUCTS, id, Lane::Webhook)
+    };
+    store
+        .enqueue(vec![item(PRODUCTS, "named", Lane::Webhook), with("whole"), with("throttled-1")])
+        .await
+        .expect("queued");
+    let without_a_token = start_with(store.clone(), 2, Arc::new(|| false));
+    let released = async || {
+        let page = store.list(&ItemFilter::default(), 10, None).await.expect("a page");
+        let of = |id: &str| page.items.iter().find(|item| item.zoho_entity_id == id).cloned().expect("there");
+        (of("named"), of("whole"), of("throttled-1"))
+    };
+    let (named, throttled) = loop {
+        let (named, whole, throttled) = released().await;
+        if whole.status == ItemStatus::Completed && throttled.error_message.is_some() {
+            break (named, throttled);
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!((named.status, named.error_message), (ItemStatus::Pending, None), "it was not touched");
+    assert_eq!((throttled.status, throttled.retry_count), (ItemStatus::Pending, 0));
+    assert!(throttled.run_at.expect("it waits") <= SystemClock.now(), "due for whoever may ask");
+    // It is not taken again and again by the process that may not ask.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let seen = without_a_token.seen.lock().expect("whole").clone();
+    assert_eq!(seen.iter().filter(|id| *id == "throttled-1").count(), 1, "{seen:?}");
+    without_a_token.trigger.shutdown();
+    without_a_token.worker.await.expect("an end");
 }

@@ -10,8 +10,9 @@ use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::{
-    ClaimRequest, Claimed, EntityType, Interval, ItemId, Lane, Lease, LeaseToken, NewItem, Observed, Payload,
-    Queue, RecordId, RecordKey, Result, Settle, Settled, Settlement, Shape, SourcePayload, Work,
+    ClaimRequest, ClaimScope, Claimed, EntityType, Interval, ItemId, Lane, Lease, LeaseToken, NewItem,
+    Observed, Payload, Queue, RecordId, RecordKey, Result, Settle, Settled, Settlement, Shape, SourcePayload,
+    Work,
 };
 
 use crate::{
@@ -28,6 +29,13 @@ pub(crate) const CLAIM: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
        observed_began, observed_ended, retry_count, queued_at, run_at
   FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
+";
+
+// Without the floors of the claims above: these look at everything that is due, and leave most of it alone.
+const CLAIM_SCOPED: &str = "
+SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
+       observed_began, observed_ended, retry_count, queued_at, run_at
+  FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
 // In the order of records, as every statement that locks several items.
@@ -87,6 +95,31 @@ impl Queue for PgStore {
         claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));
         let full = rows.len() >= request.limit;
         self.floors.note(rows.iter().filter(|_| full).filter_map(spot_of).max());
+        Ok(claimed.into_iter().map(|(_, item)| item).collect())
+    }
+
+    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
+        if scope.is_everything() {
+            return self.claim(request).await;
+        }
+        let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
+        let less_urgent = Lane::ALL.into_iter().find(|lane| *lane > request.up_to);
+        let below = less_urgent.map_or(i16::MAX, Lane::priority);
+        let runs: &Option<Vec<i64>> = &scope.runs.as_ref().map(|runs| runs.iter().map(|run| run.0).collect());
+        let claim = || {
+            sqlx::query(CLAIM_SCOPED)
+                .bind(limit)
+                .bind(below)
+                .bind(runs)
+                .bind(scope.carried)
+                .bind(storable(&request.worker.0))
+                .bind(seconds(request.lease))
+                .fetch_all(&self.database)
+        };
+        let rows = repeat(claim).await.map_err(|error| classify(error, "taking work from the queue"))?;
+        let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
+        // RETURNING has no order.
+        claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));
         Ok(claimed.into_iter().map(|(_, item)| item).collect())
     }
 

@@ -28,8 +28,9 @@ VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
 const CLAIM: &str = select_runs!(
     "(WITH free AS MATERIALIZED (
         SELECT id FROM tds_sync_runs
-         WHERE status = 'pending'
-            OR status = 'running' AND NOT listing_done AND (lease_expires_at IS NULL OR lease_expires_at <= now())
+         WHERE (status = 'pending'
+             OR status = 'running' AND NOT listing_done AND (lease_expires_at IS NULL OR lease_expires_at <= now()))
+           AND ($1::bigint[] IS NULL OR id = ANY($1))
          ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
       SELECT * FROM tds_sync_runs WHERE id IN (SELECT id FROM free))",
     ""
@@ -101,21 +102,16 @@ impl SyncRun for PgStore {
     }
 
     async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
-        let take = || async {
-            let mut tx = self.database.begin().await?;
-            let Some(row) = sqlx::query(CLAIM).fetch_optional(&mut tx).await? else { return Ok(None) };
-            let id: i64 = row.try_get("id")?;
-            sqlx::query(TAKE)
-                .bind(id)
-                .bind(storable(&worker.0))
-                .bind(seconds(lease))
-                .execute(&mut tx)
-                .await?;
-            let row = sqlx::query(GET).bind(id).fetch_one(&mut tx).await?;
-            tx.commit().await?;
-            lease_of(&row).map(Some)
-        };
-        repeat(take).await.map_err(|error| classify(error, "taking a run"))
+        self.take_run(worker, lease, None).await
+    }
+
+    async fn claim_run_of(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        runs: &[RunId],
+    ) -> Result<Option<RunLease>> {
+        self.take_run(worker, lease, Some(runs.iter().map(|run| run.0).collect())).await
     }
 
     async fn wait_for_run(&self, timeout: Duration) {
@@ -251,6 +247,32 @@ impl SyncRun for PgStore {
 }
 
 impl PgStore {
+    /// `among`: only these; `None`: any.
+    async fn take_run(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        among: Option<Vec<i64>>,
+    ) -> Result<Option<RunLease>> {
+        let among = &among;
+        let take = || async {
+            let mut tx = self.database.begin().await?;
+            let free = sqlx::query(CLAIM).bind(among).fetch_optional(&mut tx).await?;
+            let Some(row) = free else { return Ok(None) };
+            let id: i64 = row.try_get("id")?;
+            sqlx::query(TAKE)
+                .bind(id)
+                .bind(storable(&worker.0))
+                .bind(seconds(lease))
+                .execute(&mut tx)
+                .await?;
+            let row = sqlx::query(GET).bind(id).fetch_one(&mut tx).await?;
+            tx.commit().await?;
+            lease_of(&row).map(Some)
+        };
+        repeat(take).await.map_err(|error| classify(error, "taking a run"))
+    }
+
     async fn known_run(&self, id: RunId) -> Result<Run> {
         self.get_run(id).await?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))
     }

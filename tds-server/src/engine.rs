@@ -1,6 +1,7 @@
 //! The engine without HTTP: storage, Zoho, handlers, and the long tasks that drive them.
 
 mod error;
+mod presence;
 mod prune;
 mod quota;
 pub(crate) mod schedules;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use tds_core::{
     Bulk, BulkSettings, Clock, Mirror, MirrorHandler, Queue, Registry, Schedule, ScheduleSpec, Scheduler,
-    SyncRun, SystemClock, Worker, WorkerId, WorkerSettings,
+    SourceGate, SyncRun, SystemClock, Worker, WorkerId, WorkerSettings,
 };
 use tds_postgres::{Database, PgMirror, PgStore};
 use tds_zoho::{ZohoClient, ZohoConfig};
@@ -56,6 +57,7 @@ const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 pub struct Engine {
     parts: Parts,
     storage: Storage,
+    name: WorkerId,
     worker: Arc<Worker>,
     concurrency: usize,
     bulk: Arc<Bulk>,
@@ -127,20 +129,23 @@ impl Engine {
             SCHEDULER_TICK,
             "zoho",
         );
+        // Without an access token this process leaves work and runs to others, and to later.
+        let zoho = parts.zoho.clone();
+        let gate: SourceGate = Arc::new(move || zoho.may_ask());
         let zoho = parts.zoho.clone();
         let scheduler = scheduler.postponing(Arc::new(move |spec| {
             schedules::is_postponed(&spec.entity, spec.run_type, zoho.step())
         }));
         Self {
-            worker: Arc::new(Worker::new(queue, parts.registry.clone(), worker_settings)),
+            name: worker_settings.worker.clone(),
+            worker: Arc::new(
+                Worker::new(queue, parts.registry.clone(), worker_settings).with_gate(Arc::clone(&gate)),
+            ),
             concurrency: config.worker.concurrency,
-            bulk: Arc::new(Bulk::new(
-                parts.registry.clone(),
-                runs,
-                mirror,
-                Arc::clone(&parts.clock),
-                bulk_settings,
-            )),
+            bulk: Arc::new(
+                Bulk::new(parts.registry.clone(), runs, mirror, Arc::clone(&parts.clock), bulk_settings)
+                    .with_gate(gate),
+            ),
             scheduler: Arc::new(scheduler),
             retention: config.retention,
             parts,

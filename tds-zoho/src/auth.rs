@@ -20,6 +20,7 @@ use tds_core::{Error, Renewals, Result};
 use tokio::time::Instant;
 
 use crate::config::ZohoConfig;
+use domain::Domain;
 use renew::renew;
 use seal::{Seal, hex};
 use state::{Flight, Next, State};
@@ -33,7 +34,7 @@ pub(crate) struct Token {
     value: SecretString,
     refresh_at: Instant,
     expires_at: Instant,
-    api_url: Option<Url>,
+    domain: Domain,
 }
 
 impl Token {
@@ -44,7 +45,12 @@ impl Token {
 
     /// The host that Zoho wants this token to be used at, if that is one of Zoho's and may be followed.
     pub(crate) fn api_url(&self) -> Option<&Url> {
-        self.api_url.as_ref()
+        self.domain.api_url.as_ref()
+    }
+
+    /// The host that Zoho wants this token to be used at, and that is not followed.
+    pub(crate) fn ignored_domain(&self) -> Option<&str> {
+        self.domain.ignored.as_deref()
     }
 
     /// How long it is still accepted.
@@ -110,6 +116,21 @@ impl Tokens {
     pub(crate) async fn replace(&self, failed: &Token) -> Result<Arc<Token>> {
         self.lock().forget(failed.number);
         self.token().await
+    }
+
+    /// The API host of the present token answer that is not followed.
+    pub(crate) fn ignored_domain(&self) -> Option<String> {
+        self.lock().token().and_then(|token| token.ignored_domain().map(str::to_owned))
+    }
+
+    /// True where there is a token, or may be one soon: nothing keeps one from being minted.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.lock().is_ready(Instant::now())
+    }
+
+    /// A name for the credentials that tells nothing of them.
+    pub(crate) fn name(&self) -> &str {
+        &self.inner.name
     }
 
     /// What keeps tokens from being minted, until a mint goes well.

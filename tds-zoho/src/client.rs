@@ -100,6 +100,31 @@ impl ZohoClient {
         &self.inner.config.organization_id
     }
 
+    /// A name for the credentials that tells nothing of them: processes with the same one share their mints.
+    #[must_use]
+    pub fn credentials_name(&self) -> &str {
+        self.inner.tokens.name()
+    }
+
+    /// False while this process has no access token and may not get one. Another process may have its own.
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        self.inner.tokens.is_ready()
+    }
+
+    /// Why this process has no access token and may not get one, and for how long.
+    #[must_use]
+    pub fn lacks_token(&self) -> Option<(String, Duration)> {
+        let (fault, wait) = self.inner.tokens.trouble().filter(|_| !self.may_ask())?;
+        Some((format!("{}; {}", fault.reason(), fault.what_to_do()), wait))
+    }
+
+    /// The API host that the present token answer names and that is not followed: it is not one of Zoho's known ones.
+    #[must_use]
+    pub fn ignored_api_domain(&self) -> Option<String> {
+        self.inner.tokens.ignored_domain()
+    }
+
     /// Ceiling of calls in any 60 seconds.
     #[must_use]
     pub fn requests_per_minute(&self) -> u32 {

@@ -39,6 +39,9 @@ pub struct ZohoConfig {
     pub frugal_wait: Duration,
     /// `ENCRYPTION_KEY`: what the access token is sealed with before it is shared; `None`: it is not shared.
     pub token_key: Option<TokenKey>,
+    /// How many access tokens may have been minted within ten minutes, by all processes, for this one to mint another.
+    /// Zoho allows 10; a command leaves a part of them to servers.
+    pub most_mints: u32,
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
     /// How long one try may take, from the connection to the last byte of the body.
@@ -70,6 +73,7 @@ impl ZohoConfig {
             daily_limit: None,
             frugal_wait: Duration::from_secs(60),
             token_key: None,
+            most_mints: 10,
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(60),
             max_body_bytes: 32 * 1024 * 1024,

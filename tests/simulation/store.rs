@@ -4,9 +4,9 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
-    Accepted, Applied, ClaimRequest, Claimed, Clock, Content, EntityType, Error, Inbox, Interval, Lease,
-    LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome, PageCommit,
-    Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, Schedule,
+    Accepted, Applied, ClaimRequest, ClaimScope, Claimed, Clock, Content, EntityType, Error, Inbox, Interval,
+    Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome,
+    PageCommit, Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, Schedule,
     ScheduleSpec, Settled, Settlement, Shape, SyncRun, SyncState, WorkerId, memory::MemoryStore,
 };
 
@@ -65,6 +65,11 @@ impl Queue for FaultyStore {
             self.watch.let_go(&unheard.lock().expect("whole"));
         }
         answer
+    }
+
+    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
+        assert!(scope.is_everything(), "no process of the simulation takes a part only");
+        self.claim(request).await
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
@@ -182,6 +187,15 @@ impl SyncRun for FaultyStore {
 
     async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
         self.process.call("claim_run", self.inner.claim_run(worker, lease)).await
+    }
+
+    async fn claim_run_of(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        runs: &[RunId],
+    ) -> Result<Option<RunLease>> {
+        self.process.call("claim_run", self.inner.claim_run_of(worker, lease, runs)).await
     }
 
     async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {

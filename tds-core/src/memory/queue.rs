@@ -8,9 +8,12 @@ use time::OffsetDateTime;
 use super::{
     MemoryStore, later,
     settle::Effect,
-    state::{Claim, State},
+    state::{Claim, Item, State, Waiter},
 };
-use crate::{ClaimRequest, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Result, Settled, Settlement};
+use crate::{
+    Cause, ClaimRequest, ClaimScope, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Result, RunId,
+    Settled, Settlement,
+};
 
 #[async_trait]
 impl Queue for MemoryStore {
@@ -27,9 +30,13 @@ impl Queue for MemoryStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        self.claim_scoped(request, &ClaimScope::default()).await
+    }
+
+    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
         let now = self.now();
         let mut state = self.state();
-        let ids = state.claimable(request, now);
+        let ids = state.claimable(request, scope, now);
         Ok(ids.into_iter().filter_map(|id| state.claim_one(id, request, now)).collect())
     }
 
@@ -86,12 +93,23 @@ impl Queue for MemoryStore {
     }
 }
 
+impl Item {
+    fn is_in(&self, scope: &ClaimScope) -> bool {
+        let waits = |runs: &Vec<RunId>| {
+            let of_these = |waiter: &Waiter| matches!(waiter.cause, Cause::Run(run) if runs.contains(&run));
+            self.waiters.iter().any(of_these)
+        };
+        scope.runs.as_ref().is_none_or(waits) && (!scope.carried || self.work.payload.is_some())
+    }
+}
+
 impl State {
     /// Due items in the order of claiming: by lane, then by the time since when they are due.
-    fn claimable(&self, request: &ClaimRequest, now: OffsetDateTime) -> Vec<ItemId> {
+    fn claimable(&self, request: &ClaimRequest, scope: &ClaimScope, now: OffsetDateTime) -> Vec<ItemId> {
         let free = |id: &ItemId| {
             self.items.get(id).is_some_and(|item| {
-                !self.paused.contains_key(&item.key.entity)
+                item.is_in(scope)
+                    && !self.paused.contains_key(&item.key.entity)
                     && item.claim.as_ref().is_none_or(|claim| claim.expires_at <= now)
             })
         };

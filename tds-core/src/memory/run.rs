@@ -27,16 +27,16 @@ impl SyncRun for MemoryStore {
     }
 
     async fn claim_run(&self, _worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
-        let now = self.now();
-        let mut state = self.state();
-        let token = state.next_token();
-        let free = state.runs.iter_mut().find(|(_, run)| run.can_be_taken(now));
-        let Some((id, run)) = free.map(|(id, run)| (*id, run)) else { return Ok(None) };
-        run.status = RunStatus::Running;
-        run.started_at = run.started_at.or(Some(now));
-        run.lease = Some((token, later(now, lease)));
-        let checkpoint = run.checkpoint.clone();
-        Ok(Some(RunLease { run: state.run_view(id)?, token, checkpoint }))
+        self.take_run(lease, |_| true)
+    }
+
+    async fn claim_run_of(
+        &self,
+        _worker: &WorkerId,
+        lease: Duration,
+        runs: &[RunId],
+    ) -> Result<Option<RunLease>> {
+        self.take_run(lease, |id| runs.contains(&id))
     }
 
     async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
@@ -185,6 +185,21 @@ impl SyncRun for MemoryStore {
     async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
         self.state().list_facts.insert(entity.clone(), facts);
         Ok(())
+    }
+}
+
+impl MemoryStore {
+    fn take_run(&self, lease: Duration, wanted: impl Fn(RunId) -> bool) -> Result<Option<RunLease>> {
+        let now = self.now();
+        let mut state = self.state();
+        let token = state.next_token();
+        let free = state.runs.iter_mut().find(|(id, run)| wanted(**id) && run.can_be_taken(now));
+        let Some((id, run)) = free.map(|(id, run)| (*id, run)) else { return Ok(None) };
+        run.status = RunStatus::Running;
+        run.started_at = run.started_at.or(Some(now));
+        run.lease = Some((token, later(now, lease)));
+        let checkpoint = run.checkpoint.clone();
+        Ok(Some(RunLease { run: state.run_view(id)?, token, checkpoint }))
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{Lane, Work};
-use crate::{EntityType, ItemId, LeaseToken, RecordKey, WorkerId};
+use crate::{EntityType, ItemId, LeaseToken, RecordKey, RunId, WorkerId};
 
 /// What a worker asks for.
 #[derive(Clone, Debug)]
@@ -19,6 +19,23 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// Only lanes at least as urgent as this one.
     pub up_to: Lane,
+}
+
+/// Which of the due items a worker may take. Empty: all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClaimScope {
+    /// Only items that one of these runs waits for.
+    pub runs: Option<Vec<RunId>>,
+    /// Only items whose work carries a payload, so that the source need not be asked.
+    pub carried: bool,
+}
+
+impl ClaimScope {
+    /// True where every due item may be taken.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.runs.is_none() && !self.carried
+    }
 }
 
 /// An item in our hands until its lease ends.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Random,
+    Random, SourceGate,
     leases::Leases,
     settler::Settler,
     slots::{Place, Slots},
@@ -26,6 +26,7 @@ pub(super) struct ChunkRunner {
     pub(super) registry: Registry,
     pub(super) policy: RetryPolicy,
     pub(super) random: Random,
+    pub(super) gate: SourceGate,
     pub(super) leases: Arc<Leases>,
     pub(super) settler: Settler,
 }
@@ -125,6 +126,12 @@ impl ChunkRunner {
             Decision::Retry(after) => {
                 tracing::info!(record = %item.key, item = %item.id, error = %text, ?after, "attempt failed");
                 Settle::Retry { after, error: text }
+            }
+            // This process may not ask the source: another one, or this one later, is to find it due. Without its
+            // payload it is not taken again before that.
+            Decision::Release(_) if !(self.gate)() => {
+                tracing::debug!(record = %item.key, item = %item.id, error = %text, "left to who may ask the source");
+                Settle::Release { after: Duration::ZERO, fetch: true, reason: Some(text) }
             }
             Decision::Release(after) => {
                 tracing::debug!(record = %item.key, item = %item.id, error = %text, ?after, "released");

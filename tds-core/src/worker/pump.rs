@@ -5,11 +5,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    Random, WorkerSettings,
+    Random, SourceGate, WorkerSettings,
     chunk::ChunkRunner,
     slots::{BATCH, Room, Slots},
 };
-use crate::{ClaimRequest, Claimed, EntityType, Lane, Queue, Shutdown};
+use crate::{ClaimRequest, ClaimScope, Claimed, EntityType, Lane, Queue, RunId, Shutdown};
 
 /// The shortest rest after a claim that found less than it asked for.
 const REST: Duration = Duration::from_millis(50);
@@ -20,6 +20,8 @@ pub(super) struct Pump {
     pub(super) runner: Arc<ChunkRunner>,
     pub(super) settings: WorkerSettings,
     pub(super) random: Random,
+    pub(super) gate: SourceGate,
+    pub(super) runs: Option<Vec<RunId>>,
 }
 
 impl Pump {
@@ -73,7 +75,12 @@ impl Pump {
             lease: self.settings.lease,
             up_to: room.up_to,
         };
-        self.queue.claim(&request).await
+        let scope = ClaimScope { runs: self.runs.clone(), carried: !(self.gate)() };
+        if scope.is_everything() {
+            self.queue.claim(&request).await
+        } else {
+            self.queue.claim_scoped(&request, &scope).await
+        }
     }
 
     /// By entity type and the size that the handler likes; the order of urgency is kept within each.

@@ -1,4 +1,5 @@
-//! `bulk-sync`: one bulk sync in the foreground, with the engine of the server and without HTTP.
+//! `bulk-sync`: one bulk sync in the foreground. A server that works on the database executes it; where there is none, the
+//! engine of the server does, without HTTP, and takes nothing but what was asked for.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tds_core::{
     EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunMode, RunStatus, RunType, Shutdown, SyncRun,
 };
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::{
     exit::{CommandResult, Failure},
@@ -21,10 +23,15 @@ use super::{
 };
 use crate::{
     config::Need,
-    engine::{Engine, Tasks},
+    engine::{Engine, RunningTasks, Tasks},
     supervise::Supervisor,
 };
 
+/// How many of Zoho's 10 access tokens of 10 minutes may have been minted for this command to mint another: a server that
+/// starts meanwhile needs some too.
+const MOST_MINTS: u32 = 7;
+/// How often it is looked whether a server works on the database.
+const LOOK_FOR_SERVERS: Duration = Duration::from_secs(2);
 /// How often the runs are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// Looks that may fail one after the other before it is given up.
@@ -35,7 +42,9 @@ const PATIENCE: u32 = 60;
 #[command(after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
     tds-server bulk-sync --entity products,customers\n  \
     tds-server bulk-sync --entity invoices --since 2026-11-01\n\n\
-    Ctrl-C stops it at the last page that was committed; the next bulk-sync or serve goes on there.")]
+    Where a server works on the database, the server executes the runs and this command shows how far they are.\n\
+    Otherwise this command executes them, and nothing else of the queue. Ctrl-C stops it at the last page that was\n\
+    committed; the next bulk-sync or serve goes on there.")]
 pub(crate) struct BulkSyncArgs {
     /// Entity types, comma separated [default: all]
     #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',')]
@@ -71,7 +80,10 @@ impl BulkSyncArgs {
         if self.since.is_some() && self.mode == RunMode::Full {
             return Err(Failure::usage("--since goes with --mode incremental: a full sync reads everything"));
         }
-        let config = quiet_config(&Lookup::load(&self)?, Need::Sync)?;
+        let mut config = quiet_config(&Lookup::load(&self)?, Need::Sync)?;
+        if let Some(zoho) = &mut config.zoho {
+            zoho.most_mints = MOST_MINTS;
+        }
         if config.worker.concurrency == 0 {
             return Err(Failure::usage(
                 "TDS_WORKERS: found 0; accepted: at least 1, because bulk-sync does the work",
@@ -99,9 +111,9 @@ impl BulkSyncArgs {
         for entity in entities {
             started.push(self.start(runs, entity).await?);
         }
-        let tasks = engine.start(Tasks::SYNC, &Supervisor::default());
-        let followed = follow(runs, started, shutdown).await;
-        tasks.stop().await;
+        let mut hands = Hands::new(engine, started.iter().map(|run| run.id).collect());
+        let followed = follow(runs, started, &mut hands, shutdown).await;
+        hands.stop().await;
         followed
     }
 
@@ -131,13 +143,62 @@ impl BulkSyncArgs {
     }
 }
 
+/// Who executes the runs: a server where one works on the database, else this process, and then these runs only.
+struct Hands<'a> {
+    engine: &'a Engine,
+    runs: Vec<RunId>,
+    tasks: Option<RunningTasks>,
+    looked: Option<Instant>,
+    told: bool,
+}
+
+impl<'a> Hands<'a> {
+    fn new(engine: &'a Engine, runs: Vec<RunId>) -> Self {
+        Self { engine, runs, tasks: None, looked: None, told: false }
+    }
+
+    /// Looks now and then whether a server is there; begins itself where none is. A server that comes later shares
+    /// the work: each run and each item is one process's at a time.
+    async fn look(&mut self) {
+        if self.tasks.is_some() || self.looked.is_some_and(|at| at.elapsed() < LOOK_FOR_SERVERS) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        match self.engine.parts().store.live_servers().await {
+            Ok(servers) if servers.iter().any(|server| server.works) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    output::talk("a server works on this database: it executes the runs");
+                }
+            }
+            Ok(_) => {
+                let supervisor = Supervisor::default();
+                self.tasks = Some(self.engine.start_for(Some(&self.runs), Tasks::SYNC, &supervisor));
+            }
+            Err(error) => tracing::warn!(error = %error.chain(), "nobody knows whether a server is there"),
+        }
+    }
+
+    async fn stop(self) {
+        if let Some(tasks) = self.tasks {
+            tasks.stop().await;
+        }
+    }
+}
+
 /// Shows how far the runs are until they have ended, or until the signal.
-async fn follow(runs: &dyn SyncRun, started: Vec<Run>, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
+async fn follow(
+    runs: &dyn SyncRun,
+    started: Vec<Run>,
+    hands: &mut Hands<'_>,
+    shutdown: &Shutdown,
+) -> CommandResult<Vec<Run>> {
     let mut progress = Progress::new(&started);
     let ids: Vec<RunId> = started.iter().map(|run| run.id).collect();
     let mut latest = started;
     let mut failures = 0;
+    hands.look().await;
     while latest.iter().any(|run| run.status.is_active()) && !shutdown.sleep(LOOK).await {
+        hands.look().await;
         match look(runs, &ids).await {
             Ok(seen) => (latest, failures) = (seen, 0),
             Err(_) if failures < PATIENCE => failures += 1,

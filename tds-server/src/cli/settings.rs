@@ -70,7 +70,7 @@ settings! {
         zoho_refresh_token: "ZOHO_REFRESH_TOKEN",
         /// The organization's id
         zoho_organization_id: "ZOHO_ORGANIZATION_ID",
-        /// us, eu, in, au, jp, ca, sa, cn or uk [default: us]
+        /// us, eu, in, au, jp, ca, sa, cn, uk, ae or sg [default: us]
         zoho_data_center: "ZOHO_DATA_CENTER",
         /// Base URL of Zoho's accounts server [default: of the data centre]
         zoho_accounts_url: "ZOHO_ACCOUNTS_URL",

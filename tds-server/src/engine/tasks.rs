@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tds_core::{QueueOperator, ShutdownTrigger};
+use tds_core::{QueueOperator, RunId, ShutdownTrigger};
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{Engine, prune, quota};
+use super::{Engine, presence, prune, quota};
 use crate::supervise::Supervisor;
 
 /// Tasks end within this after the signal, or are cut off: each has shorter limits of its own, but for a
@@ -23,13 +23,15 @@ pub struct Tasks {
     pub scheduler: bool,
     /// Delete old finished rows.
     pub prune: bool,
+    /// Tell the database that a server works on it.
+    pub presence: bool,
 }
 
 impl Tasks {
     /// What `serve` starts.
-    pub const ALL: Self = Self { worker: true, bulk: true, scheduler: true, prune: true };
+    pub const ALL: Self = Self { worker: true, bulk: true, scheduler: true, prune: true, presence: true };
     /// What a bulk sync in the foreground needs.
-    pub const SYNC: Self = Self { worker: true, bulk: true, scheduler: false, prune: false };
+    pub const SYNC: Self = Self { worker: true, bulk: true, scheduler: false, prune: false, presence: false };
 }
 
 /// Started tasks; they go on until [`RunningTasks::stop`], or until this value is dropped.
@@ -62,21 +64,28 @@ impl Engine {
     /// Starts tasks. With `TDS_WORKERS=0` this process neither works nor lists nor schedules: other copies do.
     #[must_use]
     pub fn start(&self, tasks: Tasks, supervisor: &Supervisor) -> RunningTasks {
+        self.start_for(None, tasks, supervisor)
+    }
+
+    /// The same, and takes only these runs and the items that they wait for; `None`: everything.
+    #[must_use]
+    pub fn start_for(&self, runs: Option<&[RunId]>, tasks: Tasks, supervisor: &Supervisor) -> RunningTasks {
+        let runs = runs.map(<[RunId]>::to_vec);
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mut handles = Vec::new();
         let works = self.concurrency > 0;
         if tasks.worker && works {
-            let worker = Arc::clone(&self.worker);
+            let (worker, runs) = (Arc::clone(&self.worker), runs.clone());
             handles.push(supervisor.spawn("worker", shutdown.clone(), move |shutdown| {
-                let worker = Arc::clone(&worker);
-                async move { worker.run(shutdown).await }
+                let (worker, runs) = (Arc::clone(&worker), runs.clone());
+                async move { worker.run_for(runs, shutdown).await }
             }));
         }
         if tasks.bulk && works {
-            let bulk = Arc::clone(&self.bulk);
+            let (bulk, runs) = (Arc::clone(&self.bulk), runs.clone());
             handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| {
-                let bulk = Arc::clone(&bulk);
-                async move { bulk.run(shutdown).await }
+                let (bulk, runs) = (Arc::clone(&bulk), runs.clone());
+                async move { bulk.run_for(runs, shutdown).await }
             }));
         }
         if tasks.scheduler && works {
@@ -90,6 +99,13 @@ impl Engine {
                 supervisor
                     .spawn("quota", shutdown.clone(), move |shutdown| quota::run(zoho.clone(), shutdown)),
             );
+        }
+        if tasks.presence {
+            let (store, zoho) = (self.parts.store.clone(), self.parts.zoho.clone());
+            let name = self.name.0.clone();
+            handles.push(supervisor.spawn("presence", shutdown.clone(), move |shutdown| {
+                presence::run(store.clone(), zoho.clone(), name.clone(), works, shutdown)
+            }));
         }
         if tasks.prune && works {
             let queue: Arc<dyn QueueOperator> = Arc::new(self.parts.store.clone());

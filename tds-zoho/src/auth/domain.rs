@@ -3,18 +3,31 @@
 
 use reqwest::Url;
 
-use crate::config::DataCenter;
+use crate::{config::DataCenter, error::in_one_line};
 
-/// The host to follow, or `None`: keep the configured one.
-pub(super) fn follow(api_domain: &str, configured: bool) -> Option<Url> {
+/// The longest part of a host that is not followed that is told.
+const SHOWN: usize = 100;
+
+/// Where calls go, as the token answer wishes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Domain {
+    /// The host to follow; `None`: keep the one of the data centre.
+    pub(super) api_url: Option<Url>,
+    /// The host that is not followed, for a person.
+    pub(super) ignored: Option<String>,
+}
+
+/// `configured`: `ZOHO_API_URL` is set, and wins.
+pub(super) fn follow(api_domain: &str, configured: bool) -> Domain {
     if configured || api_domain.is_empty() {
-        return None;
+        return Domain::default();
     }
-    let known = known(api_domain);
-    if known.is_none() {
-        tracing::warn!("the token answer names an API host that is not Zoho's: it is ignored");
+    match known(api_domain) {
+        Some(url) => Domain { api_url: Some(url), ignored: None },
+        None => {
+            Domain { api_url: None, ignored: Some(in_one_line(api_domain).chars().take(SHOWN).collect()) }
+        }
     }
-    known
 }
 
 fn known(api_domain: &str) -> Option<Url> {
@@ -36,9 +49,10 @@ mod tests {
     #[test]
     fn zohos_own_hosts_are_followed() {
         for center in DataCenter::ALL {
-            assert!(follow(&center.api_url(), false).is_some(), "{center}");
+            assert!(follow(&center.api_url(), false).api_url.is_some(), "{center}");
         }
-        assert!(follow("https://www.zohoapis.eu/", false).is_some());
+        assert!(follow("https://www.zohoapis.eu/", false).api_url.is_some());
+        assert!(follow("https://www.zohoapis.ae", false).api_url.is_some());
     }
 
     #[test]
@@ -59,12 +73,14 @@ mod tests {
             "www.zohoapis.com",
             "",
         ] {
-            assert_eq!(follow(hostile, false), None, "{hostile}");
+            let domain = follow(hostile, false);
+            assert_eq!(domain.api_url, None, "{hostile}");
+            assert_eq!(domain.ignored.is_some(), !hostile.is_empty(), "what is not followed is named");
         }
     }
 
     #[test]
     fn a_configured_address_wins() {
-        assert_eq!(follow("https://www.zohoapis.eu", true), None);
+        assert_eq!(follow("https://www.zohoapis.eu", true), Domain::default());
     }
 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use tds_core::{Error, ErrorKind, Retry};
 
-use super::domain::follow;
+use super::domain::{Domain, follow};
 use crate::{client::transport_fault, config::ZohoConfig, error::in_one_line};
 
 /// A token answer has some hundred bytes.
@@ -21,7 +20,7 @@ const LIFE: Duration = Duration::from_secs(3600);
 pub(super) struct Minted {
     pub(super) value: SecretString,
     pub(super) expires_in: Duration,
-    pub(super) api_url: Option<Url>,
+    pub(super) domain: Domain,
 }
 
 /// Why there is no token.
@@ -125,7 +124,7 @@ fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, MintFau
         token if token.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Minted {
             value: SecretString::from(token),
             expires_in: life(&answer),
-            api_url: follow(text(&answer, "api_domain"), config.api_url.is_some()),
+            domain: follow(text(&answer, "api_domain"), config.api_url.is_some()),
         }),
         _ => Err(MintFault::Passing("answered a token that cannot be sent".to_owned())),
     }

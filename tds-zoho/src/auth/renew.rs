@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Inner, MintFault, Token,
+    domain::Domain,
     mint::{Minted, TIMEOUT, mint},
     seal::Seal,
 };
@@ -35,10 +36,11 @@ pub(super) enum Renewed {
 
 /// Waits for its turn, or for the process whose turn it is.
 pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
+    let rule = &RenewalRule { most: inner.config.most_mints.min(RULE.most), ..RULE };
     let give_up = Instant::now() + RULE.time + Duration::from_secs(5);
     let mut looks = 0;
     loop {
-        let turn = match inner.renewals.turn(&inner.name, &RULE, inner.seal.is_some(), rejected).await {
+        let turn = match inner.renewals.turn(&inner.name, rule, inner.seal.is_some(), rejected).await {
             Ok(turn) => turn,
             Err(error) => return unknown(&error),
         };
@@ -58,7 +60,14 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
                 looks += 1;
             }
             Turn::TooOften(wait) => {
-                let reason = format!("{} access tokens were minted in 10 minutes, Zoho's limit", RULE.most);
+                let reason = if rule.most < RULE.most {
+                    format!(
+                        "{} of Zoho's {} access tokens of 10 minutes were minted; the rest is left to servers",
+                        rule.most, RULE.most
+                    )
+                } else {
+                    format!("{} access tokens were minted in 10 minutes, Zoho's limit", RULE.most)
+                };
                 return Renewed::Failed(MintFault::TooMany(reason), wait);
             }
             Turn::Blocked(block) => return Renewed::Failed(MintFault::of_block(&block), block.wait),
@@ -73,7 +82,7 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
             let renew_in = minted.expires_in - AHEAD.min(minted.expires_in / 10);
             let sealed = inner.seal.as_ref().and_then(|seal| sealed(seal, &minted));
             let expires_in = minted.expires_in;
-            let token = token(ticket, minted.value, minted.api_url, renew_in, expires_in);
+            let token = token(ticket, minted.value, minted.domain, renew_in, expires_in);
             (RenewalOutcome::Renewed { sealed, renew_in, expires_in }, Renewed::Token(Arc::new(token)))
         }
         Err(fault) => {
@@ -100,19 +109,19 @@ fn unknown(error: &Error) -> Renewed {
 fn token(
     number: u64,
     value: SecretString,
-    api_url: Option<Url>,
+    domain: Domain,
     renew_in: Duration,
     expires_in: Duration,
 ) -> Token {
     let now = Instant::now();
-    Token { number, value, refresh_at: now + renew_in, expires_at: now + expires_in, api_url }
+    Token { number, value, refresh_at: now + renew_in, expires_at: now + expires_in, domain }
 }
 
 fn sealed(seal: &Seal, minted: &Minted) -> Option<String> {
-    let api_url = minted.api_url.as_ref().map(Url::as_str);
-    seal.seal(&SecretString::from(
-        json!({"token": minted.value.expose_secret(), "api_url": api_url}).to_string(),
-    ))
+    let api_url = minted.domain.api_url.as_ref().map(Url::as_str);
+    let (value, ignored) = (minted.value.expose_secret(), &minted.domain.ignored);
+    let content = json!({"token": value, "api_url": api_url, "ignored_domain": ignored});
+    seal.seal(&SecretString::from(content.to_string()))
 }
 
 fn open(seal: Option<&Seal>, credential: &Credential) -> Option<Token> {
@@ -120,7 +129,9 @@ fn open(seal: Option<&Seal>, credential: &Credential) -> Option<Token> {
     let content: Value = serde_json::from_str(opened.expose_secret()).ok()?;
     let value = SecretString::from(content.get("token")?.as_str()?);
     let api_url = content.get("api_url").and_then(Value::as_str).and_then(|url| Url::parse(url).ok());
-    Some(token(credential.number, value, api_url, credential.renew_in, credential.expires_in))
+    let ignored = content.get("ignored_domain").and_then(Value::as_str).map(str::to_owned);
+    let domain = Domain { api_url, ignored };
+    Some(token(credential.number, value, domain, credential.renew_in, credential.expires_in))
 }
 
 /// Twice as long before every look, up to a second, and up to as much again by chance: a refresh that is not over

@@ -26,6 +26,8 @@ pub(super) struct State {
     flight: Option<Flight>,
     block: Option<(MintFault, Instant)>,
     failures: u32,
+    /// The API host that was last named as one that is not followed.
+    named: Option<String>,
 }
 
 impl State {
@@ -58,6 +60,15 @@ impl State {
         match renewed {
             Renewed::Token(token) => {
                 (self.failures, self.block) = (0, None);
+                let ignored = token.ignored_domain();
+                if let Some(host) = ignored.filter(|host| self.named.as_deref() != Some(host)) {
+                    tracing::warn!(
+                        host,
+                        "the token answer names an API host that is not one of Zoho's known ones: it is not followed. If it \
+                         is right, set ZOHO_API_URL to it"
+                    );
+                }
+                self.named = ignored.map(str::to_owned);
                 self.token = Some(Arc::clone(&token));
                 Ok(token)
             }
@@ -94,6 +105,17 @@ impl State {
             self.token = None;
             self.rejected = Some(number);
         }
+    }
+
+    /// The present token.
+    pub(super) fn token(&self) -> Option<&Token> {
+        self.token.as_deref()
+    }
+
+    /// A token works, or nothing keeps one from being minted.
+    pub(super) fn is_ready(&self, now: Instant) -> bool {
+        self.token.as_ref().is_some_and(|token| token.expires_at > now)
+            || self.block.as_ref().is_none_or(|(_, until)| *until <= now)
     }
 
     /// What went wrong last, until a refresh goes well; and how long none may start.

@@ -24,12 +24,27 @@ pub enum DataCenter {
     Cn,
     /// United Kingdom, `uk`.
     Uk,
+    /// United Arab Emirates, `ae`.
+    Ae,
+    /// Singapore, `sg`.
+    Sg,
 }
 
 impl DataCenter {
     /// All of them.
-    pub const ALL: [Self; 9] =
-        [Self::Us, Self::Eu, Self::In, Self::Au, Self::Jp, Self::Ca, Self::Sa, Self::Cn, Self::Uk];
+    pub const ALL: [Self; 11] = [
+        Self::Us,
+        Self::Eu,
+        Self::In,
+        Self::Au,
+        Self::Jp,
+        Self::Ca,
+        Self::Sa,
+        Self::Cn,
+        Self::Uk,
+        Self::Ae,
+        Self::Sg,
+    ];
 
     /// The name in configuration.
     #[must_use]
@@ -44,6 +59,8 @@ impl DataCenter {
             Self::Sa => "sa",
             Self::Cn => "cn",
             Self::Uk => "uk",
+            Self::Ae => "ae",
+            Self::Sg => "sg",
         }
     }
 
@@ -60,6 +77,8 @@ impl DataCenter {
             Self::Sa => "www.zohoapis.sa",
             Self::Cn => "www.zohoapis.com.cn",
             Self::Uk => "www.zohoapis.uk",
+            Self::Ae => "www.zohoapis.ae",
+            Self::Sg => "www.zohoapis.sg",
         }
     }
 
@@ -82,6 +101,8 @@ impl DataCenter {
             Self::Sa => "accounts.zoho.sa",
             Self::Cn => "accounts.zoho.com.cn",
             Self::Uk => "accounts.zoho.uk",
+            Self::Ae => "accounts.zoho.ae",
+            Self::Sg => "accounts.zoho.sg",
         };
         format!("https://{host}")
     }
@@ -95,7 +116,7 @@ impl fmt::Display for DataCenter {
 
 /// A name that is no data centre.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a data center: use us, eu, in, au, jp, ca, sa, cn or uk")]
+#[error("{0:?} is not a data center: use us, eu, in, au, jp, ca, sa, cn, uk, ae or sg")]
 pub struct InvalidDataCenter(String);
 
 impl FromStr for DataCenter {

@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    ClaimRequest, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled, Settlement,
-    memory::MemoryStore, testkit::conformance::Stores,
+    ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled,
+    Settlement, memory::MemoryStore, testkit::conformance::Stores,
 };
 
 use crate::memory::Memory;
@@ -40,11 +40,15 @@ impl Queue for Broken {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        self.claim_scoped(request, &ClaimScope::default()).await
+    }
+
+    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
         let mut request = request.clone();
         if self.fault == Fault::LeaselessClaim {
             request.lease = Duration::ZERO;
         }
-        let claimed = self.store.claim(&request).await?;
+        let claimed = self.store.claim_scoped(&request, scope).await?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.extend(claimed.iter().map(|item| (item.id, item.token)));
         Ok(claimed)

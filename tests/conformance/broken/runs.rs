@@ -30,6 +30,17 @@ impl SyncRun for Broken {
         Ok(claimed)
     }
 
+    async fn claim_run_of(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        runs: &[RunId],
+    ) -> Result<Option<RunLease>> {
+        let mut claimed = self.store.claim_run_of(worker, lease, runs).await?;
+        claimed.iter_mut().for_each(self.lease);
+        Ok(claimed)
+    }
+
     async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
         self.store.renew_run(id, token, lease).await
     }

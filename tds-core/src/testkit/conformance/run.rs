@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::{costs::plan, harness::*};
 use crate::{
-    Cause, Checkpoint, EntityType, ErrorKind, Lane, NewItem, NewRun, Outcome, PageCommit, RecordId, Run,
-    RunFilter, RunId, RunLease, RunStatus, RunType, Settle, Work, WorkerId,
+    Cause, Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, Lane, NewItem, NewRun,
+    Outcome, PageCommit, RecordId, Run, RunFilter, RunId, RunLease, RunStatus, RunType, Settle, Work,
+    WorkerId,
 };
 
 pub(super) fn wish(entity: EntityType) -> NewRun {
@@ -297,4 +298,52 @@ pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
     assert_eq!(ids(RunFilter { entity: Some(PRODUCTS), status: None }, 10).await, [third, first]);
     let cancelled = RunFilter { entity: None, status: Some(RunStatus::Cancelled) };
     assert_eq!(ids(cancelled, 10).await, [first]);
+}
+
+pub async fn a_command_takes_only_the_runs_that_it_was_asked_for(harness: &dyn Harness) {
+    let (runs, worker) = (&harness.stores().runs, WorkerId("command".into()));
+    let theirs = runs.create(wish(PRODUCTS)).await.expect("create");
+    let ours = runs.create(wish(CUSTOMERS)).await.expect("create");
+    let taken = runs.claim_run_of(&worker, LONG, &[ours.id]).await.expect("claim").expect("ours");
+    assert_eq!((taken.run.id, taken.run.status), (ours.id, RunStatus::Running));
+    assert!(runs.claim_run_of(&worker, LONG, &[ours.id]).await.expect("claim").is_none(), "it is in hand");
+    assert!(runs.claim_run_of(&worker, LONG, &[]).await.expect("claim").is_none());
+    let left = claimed(harness, LONG).await.expect("the other run is still there");
+    assert_eq!(left.run.id, theirs.id);
+}
+
+pub async fn a_command_takes_only_items_that_its_runs_wait_for(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    case.enqueue(vec![new_item("pushed", pushed(1, "{}")), new_item("both", pushed(1, "{}"))]).await;
+    commit(harness, &lease, page(lease.run.id, &["listed", "both"], 2, true)).await;
+    let queue = &harness.stores().queue;
+    let of = |runs: &[RunId]| ClaimScope { runs: Some(runs.to_vec()), carried: false };
+    let none = queue.claim_scoped(&request(10, LONG), &of(&[RunId(lease.run.id.0 + 1)])).await;
+    assert_eq!(none.expect("claim"), []);
+    let urgent = ClaimRequest { up_to: Lane::Webhook, ..request(10, LONG) };
+    let urgent = queue.claim_scoped(&urgent, &of(&[lease.run.id])).await.expect("claim");
+    let ids = |items: &[Claimed]| items.iter().map(|item| item.key.id.to_string()).collect::<Vec<_>>();
+    assert_eq!(ids(&urgent), ["both"], "the webhook of the same record makes it urgent");
+    let rest = queue.claim_scoped(&request(10, LONG), &of(&[lease.run.id])).await.expect("claim");
+    assert_eq!(ids(&rest), ["listed"]);
+    let left = case.claim_now(10).await;
+    assert_eq!(ids(&left), ["pushed"], "what nobody asked the command for");
+}
+
+pub async fn a_process_that_may_not_ask_the_source_takes_only_what_carries_its_payload(
+    harness: &dyn Harness,
+) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("named", Work::fetch()), new_item("whole", pushed(1, "{}"))]).await;
+    let queue = &harness.stores().queue;
+    let scope = ClaimScope { runs: None, carried: true };
+    let taken = queue.claim_scoped(&request(10, LONG), &scope).await.expect("claim");
+    assert_eq!(taken.iter().map(|item| item.key.clone()).collect::<Vec<_>>(), [product("whole")]);
+    // It needed a call all the same: without its payload it is left to others.
+    let reason = Some("no token".to_owned());
+    case.settle(&taken[0], Settle::Release { after: Duration::ZERO, fetch: true, reason }).await;
+    assert_eq!(queue.claim_scoped(&request(10, LONG), &scope).await.expect("claim"), []);
+    let everything = queue.claim_scoped(&request(10, LONG), &ClaimScope::default()).await.expect("claim");
+    assert_eq!(everything.len(), 2, "whoever may ask finds both due");
 }

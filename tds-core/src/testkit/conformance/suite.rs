@@ -123,6 +123,9 @@ macro_rules! conformance_list {
         $crate::$each!($make, run:
             at_most_one_run_of_an_entity_type_is_active,
             a_run_is_leased_to_one_process_at_a_time,
+            a_command_takes_only_the_runs_that_it_was_asked_for,
+            a_command_takes_only_items_that_its_runs_wait_for,
+            a_process_that_may_not_ask_the_source_takes_only_what_carries_its_payload,
             a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page,
             every_write_of_a_listing_proves_the_lease,
             a_run_that_is_given_back_can_be_taken_at_once,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use tds_core::{Clock, Step, SystemClock};
-use tds_postgres::{Database, PgStore, ServerFacts};
+use tds_core::{Clock, ErrorKind, Step, SystemClock};
+use tds_postgres::{Database, PgStore, ServerFacts, ServerReport};
 use tds_zoho::ZohoClient;
 use time::Duration;
 
@@ -15,6 +15,8 @@ use crate::{
     engine::Storage,
 };
 
+/// How many of Zoho's 10 access tokens of 10 minutes may have been minted for this command to mint another.
+const MOST_MINTS: u32 = 3;
 /// Clocks further apart than this make "since" and "last received" misleading.
 const SKEW: Duration = Duration::seconds(5);
 
@@ -114,12 +116,13 @@ fn clock(facts: Result<&ServerFacts, &tds_core::Error>) -> Finding {
 
 /// Zoho's opinion of the credentials, and what its limits leave.
 pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Finding> {
-    let Some(zoho) = config.zoho.clone() else {
+    let Some(mut zoho) = config.zoho.clone() else {
         return vec![
             Finding::skipped("zoho", "the credentials are not set"),
             Finding::skipped("budget", "the credentials are not set"),
         ];
     };
+    zoho.most_mints = MOST_MINTS;
     let (sharing, clock) = (zoho.token_key.is_some(), Arc::new(SystemClock));
     let client = match shared_store(storage).await {
         // Calls of this command count like any other copy's.
@@ -130,9 +133,29 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
         Ok(client) => client,
         Err(error) => return vec![Finding::failed("zoho", error.chain(), "see docs/zoho-setup.md")],
     };
-    let findings = vec![credentials(&client, sharing).await, budget(&client).await];
+    let findings = match report_of_a_server(&client, storage).await {
+        Some(report) => vec![as_reported(&report), budget(&client, false).await],
+        None => vec![credentials(&client, sharing).await, budget(&client, true).await],
+    };
     client.close().await;
     findings
+}
+
+/// What a live server with the same credentials says of Zoho: asking again would take an access token from it.
+async fn report_of_a_server(client: &ZohoClient, storage: Option<&Storage>) -> Option<ServerReport> {
+    let servers = shared_store(storage).await?.live_servers().await.ok()?;
+    let says = |server: &ServerReport| {
+        server.credentials == client.credentials_name() && server.zoho_state != "unknown"
+    };
+    servers.into_iter().find(says)
+}
+
+fn as_reported(report: &ServerReport) -> Finding {
+    let detail = format!("{}, as the running server reports", report.zoho_detail);
+    match report.zoho_state.as_str() {
+        "healthy" => Finding::ok("zoho", detail),
+        _ => Finding::failed("zoho", detail, "see the runbook, and docs/zoho-setup.md, section 4"),
+    }
 }
 
 /// The store, where its schema is the one that this program needs.
@@ -147,15 +170,31 @@ async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
     match client.check_credentials().await {
         Ok(report) => {
             let organization = report.organization;
-            Finding::ok("zoho", format!("organization {} ({}), {token}", organization.name, organization.id))
+            let text = format!("organization {} ({}), {token}", organization.name, organization.id);
+            match client.ignored_api_domain() {
+                None => Finding::ok("zoho", text),
+                Some(host) => Finding::warning(
+                    "zoho",
+                    format!("{text}; the token answer names the API host {host}, which is not followed"),
+                    "set ZOHO_API_URL to that host if it is right, and look at ZOHO_DATA_CENTER",
+                ),
+            }
         }
+        // The limit of this command, and no verdict on the credentials.
+        Err(error) if error.kind() == ErrorKind::RateLimited => Finding::warning(
+            "zoho",
+            format!("not asked: {}", error.chain()),
+            "run check again in ten minutes",
+        ),
         Err(error) => Finding::failed("zoho", error.chain(), "see docs/zoho-setup.md, section 4"),
     }
 }
 
-async fn budget(client: &ZohoClient) -> Finding {
-    // Not documented by Zoho: where it does not answer, the plan's number counts alone.
-    drop(client.refresh_quota().await);
+async fn budget(client: &ZohoClient, ask: bool) -> Finding {
+    if ask {
+        // Not documented by Zoho: where it does not answer, the plan's number counts alone.
+        drop(client.refresh_quota().await);
+    }
     match client.standing().await {
         Err(error) => Finding::failed("budget", error.chain(), "look at the database"),
         Ok(standing) => {

@@ -33,7 +33,12 @@ impl Probe for ZohoProbe {
             ZohoState::Ok if standing.step() == Step::Frugal => ComponentHealth::healthy(
                 "answers; today's calls are short, so reads for webhooks wait a little",
             ),
-            ZohoState::Ok => ComponentHealth::healthy("answers"),
+            ZohoState::Ok => match self.0.ignored_api_domain() {
+                None => ComponentHealth::healthy("answers"),
+                Some(host) => ComponentHealth::healthy(format!(
+                    "answers; the token answer names the API host {host}, which is not followed"
+                )),
+            },
             ZohoState::Unknown => ComponentHealth::healthy("not asked yet"),
             ZohoState::Throttled { until, reason } => {
                 ComponentHealth::degraded(format!("{reason}; calls go on by themselves at {until}"))

@@ -3,7 +3,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::Instant;
 
-use super::{Arc, Flight, MintFault, Next, Renewed, State, Token};
+use super::{super::Domain, Arc, Flight, MintFault, Next, Renewed, State, Token};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -11,7 +11,13 @@ fn seconds(seconds: u64) -> Duration {
 
 fn token(number: u64, now: Instant, renew_in: u64, expires_in: u64) -> Renewed {
     let (refresh_at, expires_at) = (now + seconds(renew_in), now + seconds(expires_in));
-    Renewed::Token(Arc::new(Token { number, value: "token".into(), refresh_at, expires_at, api_url: None }))
+    Renewed::Token(Arc::new(Token {
+        number,
+        value: "token".into(),
+        refresh_at,
+        expires_at,
+        domain: Domain::default(),
+    }))
 }
 
 fn pending(_rejected: Option<u64>) -> Flight {

@@ -1,0 +1,96 @@
+//! The servers that work on this database, as each of them tells.
+
+use std::time::Duration;
+
+use sqlx::{Row as _, postgres::PgRow};
+
+use tds_core::Result;
+
+use crate::{
+    PgStore,
+    error::classify,
+    store::{repeat, storable},
+};
+
+/// A server that did not tell anything for so long is believed to be gone: it tells every five seconds.
+const GONE_AFTER: Duration = Duration::from_secs(20);
+
+/// What a server tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerReport {
+    /// Its name among the processes.
+    pub name: String,
+    /// It takes work and runs; a server with `TDS_WORKERS=0` does not.
+    pub works: bool,
+    /// A name for its credentials that tells nothing of them.
+    pub credentials: String,
+    /// How it finds Zoho: `healthy`, `degraded` or `unknown`.
+    pub zoho_state: String,
+    /// The same in words.
+    pub zoho_detail: String,
+}
+
+const TELL: &str = "
+INSERT INTO tds_processes AS p (name, works, credentials, zoho_state, zoho_detail) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (name) DO UPDATE SET works = excluded.works, credentials = excluded.credentials,
+  zoho_state = excluded.zoho_state, zoho_detail = excluded.zoho_detail, seen_at = clock_timestamp()
+";
+
+const FORGET: &str = "DELETE FROM tds_processes WHERE seen_at < now() - interval '1 day'";
+
+const LIVE: &str = "
+SELECT name, works, credentials, zoho_state, zoho_detail FROM tds_processes
+ WHERE seen_at > now() - make_interval(secs => $1) ORDER BY seen_at DESC
+";
+
+impl PgStore {
+    /// Tells how a server is. It counts as live for twenty seconds.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn tell_server(&self, report: &ServerReport) -> Result<()> {
+        let database = &self.database;
+        let tell = || async {
+            sqlx::query(TELL)
+                .bind(storable(&report.name))
+                .bind(report.works)
+                .bind(storable(&report.credentials))
+                .bind(storable(&report.zoho_state))
+                .bind(storable(&report.zoho_detail))
+                .execute(database)
+                .await?;
+            sqlx::query(FORGET).execute(database).await
+        };
+        repeat(tell).await.map(drop).map_err(|error| classify(error, "telling how this server is"))
+    }
+
+    /// A server ends.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn forget_server(&self, name: &str) -> Result<()> {
+        let gone = sqlx::query("DELETE FROM tds_processes WHERE name = $1");
+        let gone = gone.bind(storable(name)).execute(&self.database).await;
+        gone.map(drop).map_err(|error| classify(error, "telling that this server ends"))
+    }
+
+    /// The servers that are live, the one that told last first.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn live_servers(&self) -> Result<Vec<ServerReport>> {
+        let rows = sqlx::query(LIVE).bind(GONE_AFTER.as_secs_f64()).fetch_all(&self.database).await;
+        let doing = |error| classify(error, "looking which servers are live");
+        rows.map_err(doing)?.iter().map(report_of).collect::<Result<_, _>>().map_err(doing)
+    }
+}
+
+fn report_of(row: &PgRow) -> Result<ServerReport, sqlx::Error> {
+    Ok(ServerReport {
+        name: row.try_get("name")?,
+        works: row.try_get("works")?,
+        credentials: row.try_get("credentials")?,
+        zoho_state: row.try_get("zoho_state")?,
+        zoho_detail: row.try_get("zoho_detail")?,
+    })
+}
