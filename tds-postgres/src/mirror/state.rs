@@ -85,8 +85,8 @@ pub(super) async fn lock(
 /// time: where the clock of this machine is ahead, later reads would wait until it is set back and time has caught up.
 const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_began, clock.now) AS observed_began,
       LEAST(n.observed_ended, clock.now) AS observed_ended, n.list_hash, n.detail_hash, n.detail_version,
-      LEAST(n.detail_seen, clock.now) AS detail_seen, n.volatile_hash,
-      LEAST(n.volatile_seen, clock.now) AS volatile_seen, n.deleted, n.suspect
+      CASE WHEN n.detail_seen > clock.now THEN clock.now ELSE n.detail_seen END AS detail_seen, n.volatile_hash,
+      CASE WHEN n.volatile_seen > clock.now THEN clock.now ELSE n.volatile_seen END AS volatile_seen, n.deleted, n.suspect
     FROM unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[], $14::jsonb[])
       AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,

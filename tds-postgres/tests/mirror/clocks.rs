@@ -1,7 +1,7 @@
 //! A clock that was ahead and was set back freezes nothing.
 
 use serde_json::json;
-use tds_core::{Applied, Interval, Observed, Outcome, RereadReason};
+use tds_core::{Applied, Interval, Observed, Outcome, RereadReason, Shape};
 use time::{Duration, OffsetDateTime};
 
 use crate::support::{Case, absent, detail, invoices};
@@ -77,4 +77,14 @@ async fn nothing_is_noted_as_seen_later_than_the_database_says_it_is() {
         "SELECT (greatest(observed_ended, detail_seen, volatile_seen) < now() + interval '1 minute')::text
                    FROM tds_sync_records";
     assert_eq!(case.text(noted).await, "true");
+}
+
+#[tokio::test]
+async fn what_was_never_seen_stays_unknown() {
+    let case = Case::new().await;
+    let seen = ago(&case, 1).await;
+    let row = detail(&invoices(), "1", 1, json!({"number": "A-1"})).shape(Shape::List).seen(seen);
+    case.apply(&invoices(), row).await.expect("stored");
+    let unknown = "SELECT (detail_seen IS NULL AND volatile_seen IS NULL)::text FROM tds_sync_records";
+    assert_eq!(case.text(unknown).await, "true");
 }
