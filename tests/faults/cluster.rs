@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -41,6 +41,8 @@ pub(crate) struct Cluster {
     database_dir: PathBuf,
     home: TempDir,
     cluster: Option<EmbeddedCluster>,
+    /// Outlives this process: it ends what a killed test leaves behind.
+    _watchdog: Child,
 }
 
 impl Cluster {
@@ -60,8 +62,8 @@ impl Cluster {
         watchdog.args(["-c", WATCHDOG, "tds-monkey-watchdog", &std::process::id().to_string()]);
         watchdog.arg(home.path()).arg(&database_dir).current_dir("/");
         watchdog.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        watchdog.spawn().expect("a watchdog");
-        Self { url, database_dir, home, cluster: Some(cluster) }
+        let watchdog = watchdog.spawn().expect("a watchdog");
+        Self { url, database_dir, home, cluster: Some(cluster), _watchdog: watchdog }
     }
 
     /// Where programs keep their files and note their ids.

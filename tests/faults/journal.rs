@@ -4,8 +4,9 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Write as _,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
+
+use tokio::time::Instant;
 
 /// So many of the last actions are shown.
 const SHOWN: usize = 50;

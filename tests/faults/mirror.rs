@@ -70,8 +70,8 @@ impl Mirror {
                 // Details of price lists have no times.
                 let timeless = *name == "price_lists";
                 row.retain(|column, _| {
-                    !column.ends_with("_seen_at")
-                        && !(timeless && column.starts_with("zoho_") && column.ends_with("_at"))
+                    let of_the_source = column.starts_with("zoho_") && column.ends_with("_at");
+                    !(column.ends_with("_seen_at") || timeless && of_the_source)
                 });
             }
             tables.insert(*name, rows);
