@@ -85,6 +85,10 @@ impl Queue for Watched {
         self.queue.renew(leases, lease).await
     }
 
+    async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
+        self.queue.held(leases).await
+    }
+
     async fn show(&self, leases: &[Lease]) -> Result<()> {
         self.queue.show(leases).await
     }

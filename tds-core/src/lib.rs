@@ -52,8 +52,8 @@ pub use mirror::{Applied, Child, Mirror, MirrorSchema};
 pub use paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
 pub use plan::{DetailWay, ListingCost, ListingWay, RunPlan};
 pub use queue::{
-    AttemptView, Cause, ClaimRequest, ClaimScope, Claimed, Deferred, EntityCounts, EntityDelays, HeldUp,
-    ItemFilter, ItemStatus, ItemView, Lane, Lease, NeedsAttention, NewItem, Outcome, Page, Queue,
+    AttemptView, Cause, ClaimRequest, ClaimScope, Claimed, Deferred, EntityCounts, EntityDelays, Healed,
+    HeldUp, ItemFilter, ItemStatus, ItemView, Lane, Lease, NeedsAttention, NewItem, Outcome, Page, Queue,
     QueueMotion, QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts, Work, fold,
 };
 pub use record::{Content, Fields, Interval, Observed, Payload, Read, Record, Shape, SourcePayload};

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 pub use self::{
     claim::{ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
     view::{
-        AttemptView, Deferred, EntityCounts, EntityDelays, HeldUp, ItemFilter, ItemStatus, ItemView,
+        AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
         NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
     work::{Cause, Lane, NewItem, Work, fold},
@@ -23,7 +23,12 @@ use crate::{EntityType, ItemId, Result};
 ///
 /// - At most one live item per record exists; new work is folded into it by [`fold`].
 /// - An item is claimed by one worker at a time. A claim ends by settling, or when its lease runs out by
-///   the store's clock; a claim that ran out costs the item one attempt when it is claimed again.
+///   the store's clock. A claim that ran out costs no attempt; how many ran out in a row is counted, and any settling
+///   begins that count anew.
+/// - An item that lost [`Claimed::SUSPECT_AFTER`] leases in a row is claimed alone: where nothing else is due, or where it
+///   has been due for a minute.
+/// - Work that is more urgent than the waiting item makes the item due now, whatever put it off. Where the item is in work,
+///   it is due at once after that claim, whatever delay the claim ends with.
 /// - Settling with a token that is not the item's current one changes nothing.
 /// - Claims give more urgent lanes first, then what is due longest, and nothing of a paused entity type.
 #[cfg_attr(feature = "testkit", mockall::automock)]
@@ -40,6 +45,9 @@ pub trait Queue: Send + Sync {
 
     /// Extends leases; answers those that are still held. What is missing was lost: stop working on it.
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>>;
+
+    /// Which of these claims are still held. A claim is also lost where its item was taken out of the queue.
+    async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>>;
 
     /// Shows that claims are at work for longer than a moment: events that wait for them are `processing`. Claims that
     /// are not held any more show nothing.
@@ -81,4 +89,8 @@ pub trait QueueOperator: Send + Sync {
 
     /// Deletes ended items (and inbox events that ended) older than `age`, in small batches; dead letters only where asked.
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64>;
+
+    /// Looks for those who wait for nothing, which never happens unless something is broken, and ends their waiting. Nothing
+    /// younger than `age` is touched, and of events nothing older than `within`, where that is given.
+    async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed>;
 }

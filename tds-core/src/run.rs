@@ -276,10 +276,12 @@ pub trait SyncRun: Send + Sync {
     /// Ends a run that cannot go on. It can be resumed.
     async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()>;
 
-    /// Stops a run; what was done stays. `Conflict` where it has ended.
+    /// Stops a run; what was done stays. What the run queued and nobody else waits for is taken out of the queue, in work or
+    /// not, and kept for [`SyncRun::resume`]. `Conflict` where it has ended.
     async fn cancel(&self, id: RunId) -> Result<Run>;
 
-    /// Lets a failed or cancelled run go on at its checkpoint, under the same id, marked as `resumed`.
+    /// Lets a failed or cancelled run go on at its checkpoint, under the same id, marked as `resumed`; what cancelling took
+    /// out of the queue is queued again.
     async fn resume(&self, id: RunId) -> Result<Run>;
 
     /// One run.

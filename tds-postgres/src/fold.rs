@@ -13,10 +13,13 @@ use tds_core::{Cause, Lane, NewItem, Observed, RecordKey, Work, fold};
 use crate::{Tx, store::storable};
 
 /// How a row of `tds_queue_live AS q` takes new work in: the end of an INSERT. `tds_fold` chooses between two payloads.
+/// Every fold changes the row, because a waiter is attached after it: see `tds_complete`.
 macro_rules! fold_into {
     () => {
         r#"
 ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
+  attached = q.attached + 1,
+  hurried = q.hurried OR q.status = 'processing' AND excluded.priority < q.priority,
   (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
    requeued_at, status, retry_count, run_at) = (
     SELECT LEAST(q.priority, excluded.priority), GREATEST(q.version, excluded.version),
@@ -32,7 +35,8 @@ ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDA
            ELSE q.requeued_at END,
       CASE WHEN q.status = 'failed' AND k <> 1 THEN 'pending' ELSE q.status END,
       CASE WHEN q.status = 'failed' AND k <> 1 THEN 0 ELSE q.retry_count END,
-      CASE WHEN q.status = 'failed' AND k <> 1 THEN LEAST(q.run_at, now()) ELSE q.run_at END
+      CASE WHEN q.status = 'failed' AND k <> 1 OR q.status <> 'processing' AND excluded.priority < q.priority
+           THEN LEAST(q.run_at, now()) ELSE q.run_at END
     FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
                           excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS choice)
 RETURNING q.id, q.entity_type, q.zoho_entity_id, q.generation

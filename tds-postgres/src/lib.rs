@@ -2,6 +2,7 @@
 
 mod actions;
 mod budget;
+mod cancel;
 mod database;
 mod embedded;
 mod ended;
@@ -9,6 +10,7 @@ mod error;
 mod facts;
 mod floor;
 mod fold;
+mod heal;
 mod hints;
 mod inbox;
 mod inbox_operator;

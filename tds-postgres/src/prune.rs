@@ -54,7 +54,8 @@ WITH gone AS (DELETE FROM tds_sync_runs WHERE id IN (
      AND EXISTS (SELECT FROM tds_sync_runs n
                   WHERE n.entity_type = r.entity_type AND n.run_type = r.run_type AND n.id > r.id)
    LIMIT $2) RETURNING id),
-records AS (DELETE FROM tds_run_records d USING gone WHERE d.run_id = gone.id)
+records AS (DELETE FROM tds_run_records d USING gone WHERE d.run_id = gone.id),
+kept AS (DELETE FROM tds_run_kept k USING gone WHERE k.run_id = gone.id)
 SELECT id FROM gone
 ";
 

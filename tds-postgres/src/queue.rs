@@ -27,14 +27,14 @@ use crate::{
 // The statement itself is in the migrations: see there why it is a function.
 pub(crate) const CLAIM: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
-       observed_began, observed_ended, retry_count, queued_at, run_at
+       observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
 ";
 
 // Without the floors of the claims above: these look at everything that is due, and leave most of it alone.
 const CLAIM_SCOPED: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
-       observed_began, observed_ended, retry_count, queued_at, run_at
+       observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
@@ -46,6 +46,11 @@ WITH held AS MATERIALIZED (
    ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q)
 UPDATE tds_queue_live q SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
   FROM held WHERE q.id = held.id RETURNING q.id, q.lease_token
+";
+
+const HELD: &str = "
+SELECT q.id, q.lease_token FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
+    ON q.id = d.id AND q.lease_token = d.token
 ";
 
 // Items first, then events, each in their order: as by settling.
@@ -131,10 +136,14 @@ impl Queue for PgStore {
         let extend = || sqlx::query(RENEW).bind(ids).bind(tokens).bind(seconds(lease)).fetch_all(database);
         let doing = |error| classify(error, "renewing leases");
         let rows = repeat(extend).await.map_err(doing)?;
-        let held = |row: &PgRow| {
-            Ok(Lease { id: ItemId(row.try_get("id")?), token: LeaseToken(row.try_get("lease_token")?) })
-        };
-        rows.iter().map(held).collect::<Result<_, sqlx::Error>>().map_err(doing)
+        rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
+    }
+
+    async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
+        let (ids, tokens) = columns_of(leases);
+        let doing = |error| classify(error, "looking which claims are held");
+        let rows = sqlx::query(HELD).bind(ids).bind(tokens).fetch_all(&self.database).await.map_err(doing)?;
+        rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
     }
 
     async fn show(&self, leases: &[Lease]) -> Result<()> {
@@ -187,6 +196,10 @@ fn columns_of(leases: &[Lease]) -> (Vec<i64>, Vec<i64>) {
     leases.iter().map(|lease| (lease.id.0, lease.token.0)).unzip()
 }
 
+fn lease_of(row: &PgRow) -> Result<Lease, sqlx::Error> {
+    Ok(Lease { id: ItemId(row.try_get("id")?), token: LeaseToken(row.try_get("lease_token")?) })
+}
+
 fn spot_of(row: &PgRow) -> Option<Spot> {
     Some((row.try_get("priority").ok()?, row.try_get("run_at").ok()?, row.try_get("id").ok()?))
 }
@@ -212,7 +225,7 @@ fn claimed_of(row: &PgRow) -> Result<(OffsetDateTime, Claimed)> {
     let read = || -> Result<_, sqlx::Error> {
         let entity: String = row.try_get("entity_type")?;
         let id: String = row.try_get("zoho_entity_id")?;
-        let retries: i32 = row.try_get("retry_count")?;
+        let (retries, lost): (i32, i32) = (row.try_get("retry_count")?, row.try_get("lost_leases")?);
         let claimed = Claimed {
             id: ItemId(row.try_get("id")?),
             token: LeaseToken(row.try_get("lease_token")?),
@@ -221,6 +234,7 @@ fn claimed_of(row: &PgRow) -> Result<(OffsetDateTime, Claimed)> {
             lane: Lane::from_priority(row.try_get("priority")?),
             work: work_of(row)?,
             retry_count: u32::try_from(retries).unwrap_or(0),
+            lost_leases: u32::try_from(lost).unwrap_or(0),
             queued_at: row.try_get("queued_at")?,
         };
         Ok((row.try_get("run_at")?, claimed))

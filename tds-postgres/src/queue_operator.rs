@@ -7,13 +7,14 @@ use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::{
-    Deferred, EntityType, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention, Page,
-    QueueMotion, QueueOperator, QueueStats, Result,
+    Deferred, EntityType, Healed, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
+    Page, QueueMotion, QueueOperator, QueueStats, Result,
 };
 
 use crate::{
     PgStore, actions,
     error::classify,
+    heal,
     item_row::{attempts_of, item_of, stats_of},
     page::{below, page, rows},
     prune,
@@ -234,6 +235,12 @@ impl QueueOperator for PgStore {
         prune::prune(&self.database, age, dead_letters)
             .await
             .map_err(|error| classify(error, "deleting what is old"))
+    }
+
+    async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
+        heal::heal(&self.database, age, within)
+            .await
+            .map_err(|error| classify(error, "looking for those who wait for nothing"))
     }
 }
 

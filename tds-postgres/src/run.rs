@@ -12,8 +12,7 @@ use tds_core::{
 };
 
 use crate::{
-    PgStore,
-    ended::end_runs,
+    PgStore, cancel,
     error::{classify, of_postgres},
     list_facts, run_page,
     run_row::{lease_of, run_of, select_runs},
@@ -60,19 +59,6 @@ const FAIL: &str = "
 UPDATE tds_sync_runs SET status = 'failed', error_log = $3, completed_at = clock_timestamp(), lease_token = NULL,
   lease_expires_at = NULL
  WHERE id = $1 AND lease_token = $2 AND status = 'running'
-";
-
-const CANCEL: &str = "
-UPDATE tds_sync_runs SET status = 'cancelled', completed_at = clock_timestamp(), lease_token = NULL,
-  lease_expires_at = NULL
- WHERE id = $1 AND status IN ('pending', 'running')
-";
-
-// A list that was read to its end is not read again: the run waits for its items.
-const RESUME: &str = "
-UPDATE tds_sync_runs SET status = CASE WHEN listing_done THEN 'running' ELSE 'pending' END, completed_at = NULL,
-  error_log = NULL, checkpoint = COALESCE(checkpoint, '{}') || jsonb_build_object('resumed', true)
- WHERE id = $1 AND status IN ('failed', 'cancelled')
 ";
 
 const GET: &str = select_runs!("tds_sync_runs", "WHERE r.id = $1");
@@ -177,10 +163,10 @@ impl SyncRun for PgStore {
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
-        let cancelled = sqlx::query(CANCEL).bind(id.0).execute(&self.database).await;
+        let cancelled = cancel::cancel(&self.database, id).await;
         let cancelled = cancelled.map_err(|error| classify(error, "cancelling a run"))?;
         let run = self.known_run(id).await?;
-        if cancelled.rows_affected() == 0 {
+        if !cancelled {
             return Err(Error::conflict(format!("run {id} has ended: {}", run.status.as_str())));
         }
         Ok(run)
@@ -188,19 +174,15 @@ impl SyncRun for PgStore {
 
     async fn resume(&self, id: RunId) -> Result<Run> {
         let run = self.known_run(id).await?;
-        let resume = || async {
-            let mut tx = self.database.begin().await?;
-            let resumed = sqlx::query(RESUME).bind(id.0).execute(&mut tx).await?.rows_affected();
-            end_runs(&mut tx, &[id.0]).await?;
-            tx.commit().await?;
-            Ok(resumed)
-        };
-        let resumed =
-            repeat(resume).await.map_err(|error| active_or(error, &run.entity_type, "resuming a run"))?;
-        if resumed == 0 {
+        let database = &self.database;
+        let resumed = repeat(|| cancel::resume(database, id))
+            .await
+            .map_err(|error| active_or(error, &run.entity_type, "resuming a run"))?;
+        if !resumed {
             return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
         }
         self.runs.notify_one();
+        self.work.announce();
         self.known_run(id).await
     }
 

@@ -51,7 +51,7 @@ const RELEASE: &str = "
 UPDATE tds_sync_runs SET held_ids = '{}', error_log = NULL, total_items = total_items + $2,
   open_items = open_items + $3, status = CASE WHEN status = 'pending' THEN status ELSE 'running' END,
   completed_at = NULL
- WHERE id = $1 AND held_ids <> '{}'
+ WHERE id = $1 AND held_ids = $4
 ";
 
 /// Commits a page. False: the lease is lost.
@@ -127,10 +127,15 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
     };
     let items: Vec<NewItem> = held.iter().map(item).collect();
     let open = queue(&mut tx, &items, &HashSet::new()).await?;
-    let released =
-        sqlx::query(RELEASE).bind(id.0).bind(count(held.len())).bind(open).execute(&mut tx).await?;
+    let released = sqlx::query(RELEASE)
+        .bind(id.0)
+        .bind(count(held.len()))
+        .bind(open)
+        .bind(&held)
+        .execute(&mut tx)
+        .await?;
     if released.rows_affected() == 0 {
-        // Somebody else released them meanwhile; ours is rolled back.
+        // Somebody else released them meanwhile, or a later look held others back; ours is rolled back.
         return Ok(0);
     }
     tx.commit().await?;

@@ -28,12 +28,21 @@ pub(crate) struct Held {
     pub(crate) event: Option<i64>,
 }
 
+/// A success of a claim.
+struct Done {
+    item: Held,
+    /// Who waits for at most this generation is told.
+    upto: i64,
+    outcome: &'static str,
+    /// The item runs once more.
+    again: bool,
+}
+
 /// What a transaction is going to do, sorted by kind.
 #[derive(Default)]
 struct Plan<'a> {
     settled: Settled,
-    /// Successes of items that run once more: the item, the claimed generation, the outcome.
-    done: Vec<(Held, i64, &'static str)>,
+    done: Vec<Done>,
     updates: Vec<Update<'a>>,
     dead: Vec<(i64, String)>,
     redirects: Vec<(Held, &'a EntityType, &'a Work)>,
@@ -97,9 +106,7 @@ async fn lock(tx: &mut Tx, settlements: &[&Settlement]) -> Result<HashMap<(i64, 
 
 impl<'a> Plan<'a> {
     fn add(&mut self, item: Held, settlement: &'a Settlement) {
-        // A success that was not ended at once was overtaken by new work.
-        let again =
-            item.generation > settlement.generation || matches!(settlement.settle, Settle::Complete(_));
+        let again = item.generation > settlement.generation;
         self.settled.accepted += 1;
         self.settled.again += u64::from(again);
         self.attempts.extend(Attempt::of(&item, &settlement.settle));
@@ -107,7 +114,11 @@ impl<'a> Plan<'a> {
             self.updates.push(Update::again(item.id, &settlement.settle));
         }
         match &settlement.settle {
-            Settle::Complete(outcome) => self.done.push((item, settlement.generation, outcome.as_str())),
+            Settle::Complete(outcome) => {
+                // Who was attached without news waits for the claimed generation, or came with the item: all are told.
+                let upto = if again { settlement.generation } else { i64::MAX };
+                self.done.push(Done { item, upto, outcome: outcome.as_str(), again });
+            }
             _ if again => {}
             Settle::Retry { after, error } => {
                 self.updates.push(Update::retry(item.id, item.retry_count, *after, error));
@@ -140,24 +151,25 @@ impl<'a> Plan<'a> {
     }
 }
 
-async fn complete(
-    tx: &mut Tx,
-    done: &[(Held, i64, &'static str)],
-    endings: &mut Endings,
-) -> Result<(), sqlx::Error> {
+/// Ends the successes to whose items something was attached while they were being settled. The items are locked: nobody
+/// attaches anything to them now, and every statement from here on sees what was attached before.
+async fn complete(tx: &mut Tx, done: &[Done], endings: &mut Endings) -> Result<(), sqlx::Error> {
     if done.is_empty() {
         return Ok(());
     }
-    let upto: Vec<(i64, i64)> = done.iter().map(|(item, generation, ..)| (item.id, *generation)).collect();
+    let ended: Vec<(i64, &'static str)> =
+        done.iter().filter(|done| !done.again).map(|done| (done.item.id, done.outcome)).collect();
+    ended::archive(tx, &ended).await?;
+    let upto: Vec<(i64, i64)> = done.iter().map(|done| (done.item.id, done.upto)).collect();
     let ends: HashMap<i64, (Option<i64>, &'static str)> =
-        done.iter().map(|(item, _, outcome)| (item.id, (item.event, *outcome))).collect();
+        done.iter().map(|done| (done.item.id, (done.item.event, done.outcome))).collect();
     for told in ended::take_waiters(tx, &upto).await? {
         let (carrier, outcome) = ends.get(&told.item).copied().unwrap_or((None, "superseded"));
         // The event whose payload was used has the item's outcome; the others were folded into it.
         let own = told.cause == "event" && carrier == Some(told.id);
         endings.tell(&told, if own { outcome } else { "superseded" }, false);
     }
-    let keys: Vec<&RecordKey> = done.iter().map(|(item, ..)| &item.key).collect();
+    let keys: Vec<&RecordKey> = done.iter().map(|done| &done.item.key).collect();
     for told in settle_sql::resolve_dead_letters(tx, &keys).await? {
         endings.tell(&told, "superseded", false);
     }

@@ -23,7 +23,9 @@ SELECT q.id, q.lease_token, q.entity_type, q.zoho_entity_id, q.priority, q.gener
 
 const UPDATE: &str = "
 UPDATE tds_queue_live q SET status = u.status, retry_count = COALESCE(u.retry_count, q.retry_count),
-  run_at = CASE WHEN u.after IS NULL THEN q.run_at ELSE clock_timestamp() + make_interval(secs => u.after) END,
+  run_at = CASE WHEN u.after IS NULL THEN q.run_at WHEN q.hurried THEN clock_timestamp()
+                ELSE clock_timestamp() + make_interval(secs => u.after) END,
+  hurried = false, lost_leases = 0,
   error_message = COALESCE(u.error, q.error_message),
   payload = CASE WHEN u.reread THEN NULL ELSE q.payload END,
   queued_at = CASE WHEN u.again THEN COALESCE(q.requeued_at, q.queued_at) ELSE q.queued_at END,

@@ -2,11 +2,13 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
+use tds_core::ShutdownTrigger;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
     config::Config,
     engine::{BuildError, Engine, Parts, Tasks},
+    heal,
     health::{
         DatabaseProbe, Health, MigrationsProbe, Probe, QueueProbe, SchedulerProbe, WebhooksProbe,
         WorkersProbe, ZohoProbe,
@@ -96,6 +98,11 @@ impl App {
         let Self { engine, state, supervisor, listener, address, metrics } = self;
         tracing::info!(%address, database = engine.parts().database.target(), "listening");
         let tasks = engine.start(Tasks::ALL, &supervisor);
+        let (stop_healing, healing_stopped) = ShutdownTrigger::new();
+        let healing = {
+            let state = state.clone();
+            supervisor.spawn("heal", healing_stopped, move |shutdown| heal::run(state.clone(), shutdown))
+        };
         let credentials = tokio::spawn(check_credentials(engine.parts().zoho.clone()));
         let (stop_metrics, metrics_stopped) = oneshot::channel::<()>();
         let metrics = metrics.map(|listener| {
@@ -114,6 +121,8 @@ impl App {
         let work = async move {
             drop(work_stopped.await);
             credentials.abort();
+            stop_healing.shutdown();
+            healing.abort();
             tasks.stop().await;
         };
         tokio::join!(listen::serve(listener, router::router(state), stop), work);

@@ -8,6 +8,7 @@ mod dashboard;
 mod demo;
 mod engine;
 mod extract;
+mod heal;
 mod health;
 mod hosts;
 mod layers;

@@ -74,6 +74,9 @@ impl Metrics {
                 counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
                     .absolute(0);
             }
+            for kind in ["event", "run", "waiter"] {
+                counter!("tds_healed_total", "kind" => kind).absolute(0);
+            }
         });
         metrics
     }
@@ -95,6 +98,11 @@ impl Metrics {
                 .increment(1);
             histogram!("tds_webhook_request_duration_seconds", "source" => "zoho").record(elapsed);
         });
+    }
+
+    /// Things that had lost their items and were mended.
+    pub(crate) fn healed(&self, kind: &'static str, count: u64) {
+        self.record(|| counter!("tds_healed_total", "kind" => kind).increment(count));
     }
 
     /// All series in Prometheus' text form, the gauges brought up to date.

@@ -45,7 +45,7 @@ fn check(breaks: Breaks, right: &[(&'static str, &'static str)], touched: &[&str
 }
 
 /// What follows from events, items and runs ending, or not.
-const WORK: &[&str] = &["inbox", "queue", "settle", "operator", "run", "sweep"];
+const WORK: &[&str] = &["inbox", "queue", "settle", "operator", "races", "run", "sweep"];
 
 #[test]
 fn an_intact_store_fails_nothing() {
@@ -82,7 +82,7 @@ fn an_inbox_that_takes_every_delivery_about_a_record_for_the_same_is_noticed() {
 #[test]
 fn a_queue_without_fence_is_noticed() {
     let right = [("queue", "settling_with_an_old_token_changes_nothing")];
-    check(queue::without_fence, &right, &["queue", "settle"]);
+    check(queue::without_fence, &right, &["queue", "races", "run", "settle"]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_queue_that_loses_what_arrives_during_work_is_noticed() {
 #[test]
 fn a_ledger_that_drops_a_page_is_noticed() {
     let right = [("run", "a_page_is_committed_with_its_items_counts_and_checkpoint")];
-    check(runs::drops_items, &right, &["costs", "run", "sweep"]);
+    check(runs::drops_items, &right, &["costs", "races", "run", "sweep"]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ const LENGTH: usize = 40;
 
 const EMPTY: &str = "
 TRUNCATE tds_inbox_events, tds_queue_live, tds_queue_done, tds_queue_waiters, tds_queue_attempts, tds_entity_controls,
-  tds_sync_runs, tds_run_records, tds_cursors RESTART IDENTITY";
+  tds_sync_runs, tds_run_records, tds_run_kept, tds_cursors RESTART IDENTITY";
 
 async fn compare(database: &TestDatabase, history: &[Operation]) -> Result<(), TestCaseError> {
     sqlx::raw_sql(EMPTY).execute(database.database().pool()).await.expect("emptied");

@@ -79,6 +79,13 @@ impl Queue for FaultyStore {
         self.process.call("renew", self.inner.renew(leases, lease)).await
     }
 
+    async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
+        if self.has(Bug::LeaseForgotten) {
+            return Ok(leases.to_vec());
+        }
+        self.process.call("held", self.inner.held(leases)).await
+    }
+
     async fn show(&self, leases: &[Lease]) -> Result<()> {
         self.process.call("show", self.inner.show(leases)).await
     }

@@ -59,6 +59,7 @@ impl State {
             status: ItemStatus::Pending,
             outcome: None,
             retry_count: 0,
+            lost_leases: 0,
             error: None,
             queued_at: now,
             run_at: now,
@@ -68,6 +69,7 @@ impl State {
             claim: None,
             carrier: event_of(cause),
             news_since: None,
+            hurried: false,
             waiters: Vec::new(),
             attempts: Vec::new(),
         };
@@ -79,7 +81,14 @@ impl State {
 
     fn fold_into(&mut self, id: ItemId, lane: Lane, work: &Work, cause: Cause, now: OffsetDateTime) {
         self.with_item(id, |item| {
-            item.lane = item.lane.min(lane);
+            if lane < item.lane {
+                item.lane = lane;
+                if item.claim.is_some() {
+                    item.hurried = true;
+                } else {
+                    item.run_at = item.run_at.min(now);
+                }
+            }
             let folded = fold(&item.work, work);
             // A fetch may have been answered before this news came about, so news counts even where the
             // work stays the same.
@@ -257,6 +266,14 @@ impl State {
         if let Some(item) = self.items.get_mut(&id) {
             item.waiters.retain(|other| other.cause != cause);
         }
+    }
+
+    /// Takes a live item out of the store, as if it had never been queued.
+    pub(super) fn remove_item(&mut self, id: ItemId) -> Option<Item> {
+        let item = self.items.remove(&id)?;
+        self.due.remove(&item.due_key());
+        self.forget_live(&item.key, id);
+        Some(item)
     }
 
     /// Takes an item out of the indexes of live and dead ones.

@@ -54,6 +54,15 @@ impl Queue for MemoryStore {
         Ok(kept)
     }
 
+    async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
+        let state = self.state();
+        let is_held = |lease: &&Lease| {
+            let claim = state.items.get(&lease.id).and_then(|item| item.claim.as_ref());
+            claim.is_some_and(|claim| claim.token == lease.token)
+        };
+        Ok(leases.iter().filter(is_held).copied().collect())
+    }
+
     async fn show(&self, leases: &[Lease]) -> Result<()> {
         let now = self.now();
         let mut state = self.state();
@@ -104,18 +113,31 @@ impl Item {
 }
 
 impl State {
-    /// Due items in the order of claiming: by lane, then by the time since when they are due.
+    /// Due items in the order of claiming: by lane, then by the time since when they are due. What lost its leases again
+    /// and again is taken alone.
     fn claimable(&self, request: &ClaimRequest, scope: &ClaimScope, now: OffsetDateTime) -> Vec<ItemId> {
-        let free = |id: &ItemId| {
-            self.items.get(id).is_some_and(|item| {
-                item.is_in(scope)
-                    && !self.paused.contains_key(&item.key.entity)
-                    && item.claim.as_ref().is_none_or(|claim| claim.expires_at <= now)
-            })
+        let free = |item: &&Item| {
+            item.is_in(scope)
+                && !self.paused.contains_key(&item.key.entity)
+                && item.claim.as_ref().is_none_or(|claim| claim.expires_at <= now)
         };
         let urgent = self.due.iter().take_while(|(lane, ..)| *lane <= request.up_to.priority());
-        let due = urgent.filter(|(_, run_at, _)| *run_at <= now).map(|(_, _, id)| *id);
-        due.filter(free).take(request.limit).collect()
+        let due = urgent.filter(|(_, run_at, _)| *run_at <= now);
+        let (mut suspect, mut plain): (Option<&Item>, Vec<ItemId>) = (None, Vec::new());
+        for item in due.filter_map(|(_, _, id)| self.items.get(id)).filter(free) {
+            if item.is_suspect() {
+                suspect = suspect.or(Some(item));
+            } else if plain.len() < request.limit {
+                plain.push(item.id);
+            } else {
+                break;
+            }
+        }
+        let waited = |item: &&Item| plain.is_empty() || item.run_at <= now - time::Duration::MINUTE;
+        match suspect.filter(waited) {
+            Some(suspect) => vec![suspect.id],
+            None => plain,
+        }
     }
 
     fn claim_one(&mut self, id: ItemId, request: &ClaimRequest, now: OffsetDateTime) -> Option<Claimed> {
@@ -134,6 +156,7 @@ impl State {
             item.status = ItemStatus::Processing;
             item.started_at = Some(now);
             item.news_since = None;
+            item.hurried = false;
             Claimed {
                 id,
                 token,
@@ -142,8 +165,16 @@ impl State {
                 lane: item.lane,
                 work: item.work.clone(),
                 retry_count: item.retry_count,
+                lost_leases: item.lost_leases,
                 queued_at: item.queued_at,
             }
         })
+    }
+}
+
+impl Item {
+    /// Its next claim has to be alone.
+    fn is_suspect(&self) -> bool {
+        self.lost_leases + u32::from(self.claim.is_some()) >= Claimed::SUSPECT_AFTER
     }
 }

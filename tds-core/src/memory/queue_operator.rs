@@ -11,9 +11,9 @@ use super::{
     view::{below, count, page},
 };
 use crate::{
-    Deferred, EntityDelays, EntityType, EventStatus, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane,
-    NeedsAttention, Outcome, Page, QueueMotion, QueueOperator, QueueStats, Result, RunStatus, RunType,
-    StatusCounts,
+    Deferred, EntityDelays, EntityType, EventStatus, Healed, HeldUp, ItemFilter, ItemId, ItemStatus,
+    ItemView, Lane, NeedsAttention, Outcome, Page, QueueMotion, QueueOperator, QueueStats, Result, RunStatus,
+    RunType, StatusCounts,
 };
 
 /// Work that ended within this shows that somebody works.
@@ -85,6 +85,11 @@ impl QueueOperator for MemoryStore {
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
         let before = earlier(self.now(), age);
         Ok(self.state().prune(before, dead_letters))
+    }
+
+    async fn heal(&self, _age: Duration, _within: Option<Duration>) -> Result<Healed> {
+        // Whoever waits is kept with the item that it waits for.
+        Ok(Healed::default())
     }
 }
 

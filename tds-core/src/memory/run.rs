@@ -11,8 +11,9 @@ use super::{
     view::count,
 };
 use crate::{
-    Cause, EntityType, Error, Lane, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId, RecordKey,
-    Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work, WorkerId, guard::is_ahead,
+    Cause, EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId,
+    RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work, WorkerId,
+    guard::is_ahead,
 };
 
 #[async_trait]
@@ -134,6 +135,7 @@ impl SyncRun for MemoryStore {
         run.status = RunStatus::Cancelled;
         run.completed_at = Some(now);
         run.lease = None;
+        state.take_out(id);
         state.run_view(id)
     }
 
@@ -152,8 +154,12 @@ impl SyncRun for MemoryStore {
             run.error_log = None;
             run.checkpoint.resumed = true;
         }
+        state.put_back(id, now);
         state.finish_run(id, now);
-        state.run_view(id)
+        let run = state.run_view(id);
+        drop(state);
+        self.announce_work();
+        run
     }
 
     async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
@@ -242,6 +248,36 @@ impl State {
         self.finish_run(id, now);
     }
 
+    /// Takes out of the queue what the run queued and nobody else waits for, in work or not.
+    fn take_out(&mut self, id: RunId) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let mut own: Vec<ItemId> =
+            run.open.iter().copied().filter(|item| self.is_only_of(*item, id)).collect();
+        own.sort_unstable();
+        for item in own {
+            let Some(item) = self.remove_item(item) else { continue };
+            if let Some(run) = self.runs.get_mut(&id) {
+                run.open.remove(&item.id);
+                run.kept.push((item.key, item.lane, item.work));
+            }
+        }
+    }
+
+    /// No event was ever folded in, and nobody waits but this run.
+    fn is_only_of(&self, item: ItemId, run: RunId) -> bool {
+        self.items.get(&item).is_some_and(|item| {
+            item.carrier.is_none() && item.waiters.iter().all(|waiter| waiter.cause == Cause::Run(run))
+        })
+    }
+
+    /// Queues again what cancelling took out.
+    fn put_back(&mut self, id: RunId, now: OffsetDateTime) {
+        let kept = self.runs.get_mut(&id).map(|run| std::mem::take(&mut run.kept)).unwrap_or_default();
+        for (key, lane, work) in kept {
+            self.enqueue(NewItem { key, lane, work, cause: Cause::Run(id) }, now);
+        }
+    }
+
     fn release_held(&mut self, id: RunId, now: OffsetDateTime) -> u64 {
         let Some(run) = self.runs.get_mut(&id) else { return 0 };
         let (held, entity) = (std::mem::take(&mut run.held), run.wish.entity.clone());
@@ -293,6 +329,7 @@ fn wished(wish: NewRun, now: OffsetDateTime) -> RunState {
         failed: 0,
         unchanged: 0,
         held: Vec::new(),
+        kept: Vec::new(),
         plan: None,
         calls: 0,
     }

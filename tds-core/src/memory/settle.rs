@@ -27,9 +27,13 @@ impl State {
             }
             let claim = item.claim.take()?;
             item.note_attempt(&claim, &settlement.settle, now);
-            Some((claim, item.generation > settlement.generation))
+            item.lost_leases = 0;
+            let hurried = std::mem::take(&mut item.hurried);
+            Some((claim, item.generation > settlement.generation, hurried))
         });
-        let Some((claim, news)) = taken.flatten() else { return Effect::Fenced };
+        let Some((claim, news, hurried)) = taken.flatten() else { return Effect::Fenced };
+        // What is more urgent than the claim was does not sit out the delay of the claim.
+        let due = |after| if hurried { now } else { later(now, after) };
         if news {
             self.settle_with_news(id, &settlement, &claim, now);
             return Effect::Again;
@@ -37,13 +41,13 @@ impl State {
         match settlement.settle {
             Settle::Complete(outcome) => self.succeed(id, outcome, &claim, now),
             Settle::Retry { after, error } => {
-                self.wait_again(id, ItemStatus::Failed, later(now, after), now, |item| {
+                self.wait_again(id, ItemStatus::Failed, due(after), now, |item| {
                     item.retry_count += 1;
                     item.error = Some(error);
                 });
             }
             Settle::Release { after, fetch, reason } => {
-                self.wait_again(id, ItemStatus::Pending, later(now, after), now, |item| {
+                self.wait_again(id, ItemStatus::Pending, due(after), now, |item| {
                     item.drop_payload(fetch);
                     item.error = reason.or_else(|| item.error.take());
                 });
@@ -148,9 +152,9 @@ impl Item {
         self.push_attempt(claim, result, error, now);
     }
 
-    /// The lease ran out: that costs one attempt.
+    /// The lease ran out: that costs no attempt, and is counted by itself.
     pub(super) fn lose_claim(&mut self, claim: &Claim, now: OffsetDateTime) {
-        self.retry_count += 1;
+        self.lost_leases += 1;
         let error = "the worker died or stopped renewing its lease".to_owned();
         self.push_attempt(claim, "lease_lost", Some(error), now);
     }

@@ -79,6 +79,8 @@ pub(super) struct Item {
     pub(super) status: ItemStatus,
     pub(super) outcome: Option<Outcome>,
     pub(super) retry_count: u32,
+    /// Claims in a row that ended by their lease.
+    pub(super) lost_leases: u32,
     pub(super) error: Option<String>,
     pub(super) queued_at: OffsetDateTime,
     pub(super) run_at: OffsetDateTime,
@@ -92,6 +94,8 @@ pub(super) struct Item {
     pub(super) carrier: Option<InboxId>,
     /// When the first news arrived that the current claim does not know.
     pub(super) news_since: Option<OffsetDateTime>,
+    /// More urgent work was folded in during the current claim: its delay does not count.
+    pub(super) hurried: bool,
     pub(super) waiters: Vec<Waiter>,
     pub(super) attempts: Vec<AttemptView>,
 }
@@ -160,6 +164,8 @@ pub(super) struct RunState {
     pub(super) failed: i64,
     pub(super) unchanged: i64,
     pub(super) held: Vec<RecordId>,
+    /// What cancelling took out of the queue.
+    pub(super) kept: Vec<(RecordKey, Lane, Work)>,
     pub(super) plan: Option<RunPlan>,
     pub(super) calls: i64,
 }

@@ -55,8 +55,28 @@ pub struct Claimed {
     pub work: Work,
     /// Attempts that failed before this one.
     pub retry_count: u32,
+    /// Claims in a row, up to this one, that ended by their lease alone.
+    pub lost_leases: u32,
     /// When the oldest waiting work of the item was queued.
     pub queued_at: OffsetDateTime,
+}
+
+impl Claimed {
+    /// After so many claims in a row that ended by their lease, the processing of the item itself may be what ends the
+    /// program: it is claimed and tried alone. One more, and it is given up.
+    pub const SUSPECT_AFTER: u32 = 10;
+
+    /// It has to be tried without anything else at work.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.lost_leases >= Self::SUSPECT_AFTER
+    }
+
+    /// It was tried alone, and the worker died again.
+    #[must_use]
+    pub fn ends_its_worker(&self) -> bool {
+        self.lost_leases > Self::SUSPECT_AFTER
+    }
 }
 
 /// A claim, as short as can be.

@@ -7,6 +7,17 @@ use time::OffsetDateTime;
 
 use crate::{EntityType, InboxId, ItemId};
 
+/// What [`QueueOperator::heal`](super::QueueOperator::heal) found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Healed {
+    /// Waiters whose item had left the queue without them; their events and runs were told.
+    pub waiters: u64,
+    /// Runs whose count of open items was not that of their waiters; it is now.
+    pub runs: u64,
+    /// Events that are open and wait for no item. Their work may never have been done: replay them.
+    pub events: Vec<InboxId>,
+}
+
 /// Status of a queue item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,7 @@ pub mod lists;
 pub mod mirror;
 pub mod operator;
 pub mod queue;
+pub mod races;
 pub mod renewal;
 pub mod run;
 pub mod schedule;

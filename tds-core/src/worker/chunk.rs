@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Random, SourceGate,
-    leases::Leases,
+    leases::{Gone, Leases},
     settler::Settler,
     slots::{Place, Slots},
 };
@@ -51,10 +51,7 @@ impl ChunkRunner {
         async move {
             let settlements = tokio::select! {
                 biased;
-                () = held.lost() => {
-                    tracing::warn!(items = items.len(), "leases were lost; another worker goes on");
-                    return;
-                }
+                gone = held.lost() => given_back(&items, &gone),
                 never = held.show() => match never {},
                 settlements = self.handle_in(slot, lane, &items, &slots, &shutdown) => settlements,
             };
@@ -101,9 +98,9 @@ impl ChunkRunner {
                 .map(|item| settlement(item, release(UNKNOWN_ENTITY, Some(reason.clone()))))
                 .collect();
         };
-        let (fresh, worn): (Vec<Claimed>, Vec<Claimed>) =
-            items.iter().cloned().partition(|item| item.retry_count < self.policy.max_attempts);
-        let mut settlements: Vec<Settlement> = worn.iter().map(worn_out).collect();
+        let (deadly, fresh): (Vec<Claimed>, Vec<Claimed>) =
+            items.iter().cloned().partition(Claimed::ends_its_worker);
+        let mut settlements: Vec<Settlement> = deadly.iter().map(given_up).collect();
         let results = guarded(handler, &fresh).await;
         settlements.extend(fresh.iter().zip(results).map(|(item, result)| self.settlement_of(item, result)));
         settlements
@@ -189,9 +186,26 @@ fn release(after: Duration, reason: Option<String>) -> Settle {
     Settle::Release { after, fetch: false, reason }
 }
 
-/// An item whose workers died again and again is not tried once more: it may be what kills them.
-fn worn_out(item: &Claimed) -> Settlement {
-    let error =
-        format!("given up after {} attempts; the last worker died or stopped renewing", item.retry_count);
+/// What becomes of a batch of which claims were lost: the work on it has stopped, and the others come again at once.
+fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
+    let lease = |item: &Claimed| Lease { id: item.id, token: item.token };
+    let rest: Vec<&Claimed> = items.iter().filter(|item| !gone.contains(&lease(item))).collect();
+    tracing::warn!(
+        lost = items.len() - rest.len(),
+        given_back = rest.len(),
+        "claims were lost: another worker has the items, or they were taken out of the queue"
+    );
+    rest.into_iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
+}
+
+/// An item that was in work each time when the worker died, the last time alone, is not tried once more.
+fn given_up(item: &Claimed) -> Settlement {
+    let error = format!(
+        "its processing ends the program: {} workers in a row died or stopped renewing while they had it, the last one \
+         with nothing else in hand. Look for the end of the program in the log and report it with this record; then \
+         retry the item",
+        item.lost_leases
+    );
+    tracing::error!(record = %item.key, item = %item.id, error, "dead letter");
     settlement(item, Settle::DeadLetter { error })
 }

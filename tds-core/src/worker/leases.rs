@@ -7,12 +7,19 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{Claimed, Lease, Queue};
 
 /// Work that is over within this is not shown: that would be a write more for each event.
 const MOMENT: Duration = Duration::from_millis(500);
+
+/// How often it is asked whether claims are still held: a run may be cancelled, and what it queued must cost no further
+/// call.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Claims that were lost.
+pub(super) type Gone = HashSet<Lease>;
 
 /// The claims of this process.
 pub(super) struct Leases {
@@ -25,7 +32,15 @@ pub(super) struct Leases {
 struct Ledger {
     next: u64,
     /// In the order of their beginning, so that two runs of a simulation renew alike.
-    chunks: BTreeMap<u64, (Vec<Lease>, Arc<Notify>)>,
+    chunks: BTreeMap<u64, Chunk>,
+}
+
+struct Chunk {
+    leases: Vec<Lease>,
+    began: Instant,
+    gone: Gone,
+    /// Rings when some are gone.
+    lost: Arc<Notify>,
 }
 
 /// One chunk's claims; dropping it ends their renewal.
@@ -44,45 +59,62 @@ impl Leases {
     pub(super) fn hold(self: &Arc<Self>, items: &[Claimed]) -> Held {
         let leases = items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
         let lost = Arc::new(Notify::new());
+        let chunk = Chunk { leases, began: Instant::now(), gone: Gone::new(), lost: Arc::clone(&lost) };
         let mut ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.next += 1;
         let key = ledger.next;
-        ledger.chunks.insert(key, (leases, Arc::clone(&lost)));
+        ledger.chunks.insert(key, chunk);
         Held { leases: Arc::clone(self), key, lost }
     }
 
-    /// Renews all claims three times per lease, for ever.
+    /// Renews all claims three times per lease, and looks in between whether those of long batches are still held; for
+    /// ever.
     pub(super) async fn keep(self: Arc<Self>) {
+        let look = (self.lease / 3).min(LOOK);
+        let mut renewal = Instant::now() + self.lease / 3;
         loop {
-            tokio::time::sleep(self.lease / 3).await;
-            let all: Vec<Lease> = self.snapshot();
-            if all.is_empty() {
+            tokio::time::sleep(look).await;
+            let renews = Instant::now() + look / 2 >= renewal;
+            let claims = self.older_than(if renews { Duration::ZERO } else { look });
+            if renews {
+                renewal = Instant::now() + self.lease / 3;
+            }
+            if claims.is_empty() {
                 continue;
             }
-            match self.queue.renew(&all, self.lease).await {
+            let kept = if renews {
+                self.queue.renew(&claims, self.lease).await
+            } else {
+                self.queue.held(&claims).await
+            };
+            match kept {
                 Ok(kept) => {
                     let kept: HashSet<Lease> = kept.into_iter().collect();
-                    self.tell_losers(&all.into_iter().filter(|lease| !kept.contains(lease)).collect());
+                    self.tell_losers(&claims.into_iter().filter(|lease| !kept.contains(lease)).collect());
                 }
                 // The leases have two thirds of their time left: the next round tries again.
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "leases could not be renewed; trying again")
+                    tracing::warn!(error = %error.chain(), renews, "it could not be told whether leases are held; trying again")
                 }
             }
         }
     }
 
-    fn snapshot(&self) -> Vec<Lease> {
+    /// The claims of batches that have been in hand for so long.
+    fn older_than(&self, age: Duration) -> Vec<Lease> {
         let ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.chunks.values().flat_map(|(leases, _)| leases.iter().copied()).collect()
+        let old = ledger.chunks.values().filter(|chunk| chunk.began.elapsed() >= age);
+        old.flat_map(|chunk| chunk.leases.iter().copied()).collect()
     }
 
-    /// Chunks that lost every claim are told to stop.
-    fn tell_losers(&self, gone: &HashSet<Lease>) {
-        let ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        for (leases, lost) in ledger.chunks.values() {
-            if !leases.is_empty() && leases.iter().all(|lease| gone.contains(lease)) {
-                lost.notify_one();
+    /// Chunks that lost claims are told.
+    fn tell_losers(&self, gone: &Gone) {
+        let mut ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for chunk in ledger.chunks.values_mut() {
+            let before = chunk.leases.len();
+            chunk.gone.extend(chunk.leases.extract_if(.., |lease| gone.contains(lease)));
+            if chunk.leases.len() < before {
+                chunk.lost.notify_one();
             }
         }
     }
@@ -101,12 +133,14 @@ impl Held {
 
     fn claims(&self) -> Vec<Lease> {
         let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.chunks.get(&self.key).map_or_else(Vec::new, |(leases, _)| leases.clone())
+        ledger.chunks.get(&self.key).map_or_else(Vec::new, |chunk| chunk.leases.clone())
     }
 
-    /// Returns when every claim of the chunk was lost.
-    pub(super) async fn lost(&self) {
+    /// Returns when claims of the chunk were lost, with those.
+    pub(super) async fn lost(&self) -> Gone {
         self.lost.notified().await;
+        let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.chunks.get(&self.key).map_or_else(Gone::new, |chunk| chunk.gone.clone())
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{ClaimRequest, ClaimScope, Claimed, EntityType, Lane, Queue, RunId, S
 
 /// The shortest rest after a claim that found less than it asked for.
 const REST: Duration = Duration::from_millis(50);
+/// How long nothing else is begun for the sake of an item that may be what ends the program.
+const ALONE: Duration = Duration::from_secs(10);
 
 /// Claims for a process and feeds its slots.
 pub(super) struct Pump {
@@ -47,6 +49,14 @@ impl Pump {
             };
             rest = if claimed.is_empty() { (rest * 2).min(self.settings.poll) } else { REST };
             let full = claimed.len() >= room.batches * BATCH;
+            let is_suspect = claimed.iter().any(Claimed::is_suspect);
+            if is_suspect {
+                for chunk in self.split(claimed) {
+                    let runner = Arc::clone(&self.runner);
+                    alone(&mut chunks, runner.run(chunk, slots.clone(), shutdown.clone())).await;
+                }
+                continue;
+            }
             for chunk in self.split(claimed) {
                 let runner = Arc::clone(&self.runner);
                 chunks.spawn(runner.run(chunk, slots.clone(), shutdown.clone()));
@@ -105,5 +115,19 @@ impl Pump {
     /// Processes that started together must not ask together for ever.
     fn jitter(&self, duration: Duration) -> Duration {
         duration.mul_f64(0.75 + (self.random)() * 0.5)
+    }
+}
+
+/// Runs a chunk when the others have ended, so that it harms none of them, and waits for its end; each not for ever.
+async fn alone(chunks: &mut JoinSet<()>, chunk: impl Future<Output = ()> + Send + 'static) {
+    let others = async { while chunks.join_next().await.is_some() {} };
+    if timeout(ALONE, others).await.is_err() {
+        tracing::debug!("an item that may end the program is tried beside others, which take long");
+    }
+    let number = chunks.len();
+    chunks.spawn(chunk);
+    let ended = async { while chunks.len() > number && chunks.join_next().await.is_some() {} };
+    if timeout(ALONE, ended).await.is_err() {
+        tracing::debug!("an item that may end the program takes long: other work goes on beside it");
     }
 }

@@ -5,7 +5,10 @@ mod support;
 
 mod deadlock;
 mod fold;
+mod heal;
+mod operators;
 mod pitfalls;
+mod races;
 mod scripts;
 mod throughput;
 mod upkeep;

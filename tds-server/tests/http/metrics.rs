@@ -25,6 +25,9 @@ async fn webhooks_and_the_queue_are_counted() {
         r#"tds_needs_attention{kind="unparsed_events"} 1"#,
         r#"tds_needs_attention{kind="dead_letters"} 0"#,
         "tds_deferred_items 0",
+        r#"tds_healed_total{kind="event"} 0"#,
+        r#"tds_healed_total{kind="run"} 0"#,
+        r#"tds_healed_total{kind="waiter"} 0"#,
         r#"tds_sync_last_success_timestamp_seconds{entity="bills"} 0"#,
     ] {
         assert!(answer.text.contains(line), "{line} in\n{}", answer.text);

@@ -61,6 +61,10 @@ impl Queue for Broken {
         }
     }
 
+    async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
+        self.store.held(leases).await
+    }
+
     async fn show(&self, leases: &[Lease]) -> Result<()> {
         self.store.show(leases).await
     }

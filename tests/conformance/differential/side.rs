@@ -179,8 +179,8 @@ impl Side {
             .iter()
             .map(|item| {
                 format!(
-                    "{} {:?} g{} r{} {:?}",
-                    item.key, item.lane, item.generation, item.retry_count, item.work
+                    "{} {:?} g{} r{} l{} {:?}",
+                    item.key, item.lane, item.generation, item.retry_count, item.lost_leases, item.work
                 )
             })
             .collect();

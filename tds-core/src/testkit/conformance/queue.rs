@@ -5,8 +5,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::harness::*;
 use crate::{
-    Cause, ClaimRequest, ItemStatus, Lane, Lease, NewItem, Observed, Outcome, Payload, Settle, Shape,
-    SourcePayload, Work, fold,
+    Cause, ClaimRequest, Claimed, ItemStatus, Lane, Lease, NewItem, Observed, Outcome, Payload, Settle,
+    Shape, SourcePayload, Work, fold,
 };
 
 pub async fn at_most_one_live_item_per_record_exists(harness: &dyn Harness) {
@@ -159,16 +159,128 @@ pub async fn tokens_grow_with_every_claim(harness: &dyn Harness) {
     }
 }
 
-pub async fn an_expired_lease_makes_the_item_claimable_and_costs_an_attempt(harness: &dyn Harness) {
+pub async fn an_expired_lease_makes_the_item_claimable_and_costs_no_attempt(harness: &dyn Harness) {
     let case = Case(harness);
     case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
     let first = case.claim_for(SHORT).await;
-    assert_eq!(first.retry_count, 0);
+    assert_eq!((first.retry_count, first.lost_leases), (0, 0));
     harness.advance(LONGER).await;
     let second = case.claim().await;
-    assert_eq!((second.id, second.retry_count), (first.id, 1));
+    assert_eq!((second.id, second.retry_count, second.lost_leases), (first.id, 0, 1));
     assert_eq!(second.work, first.work);
     assert_ne!(second.token, first.token);
+}
+
+/// Claims and loses the one item that is due, so many times.
+async fn lose(case: &Case<'_>, times: u32) {
+    for _ in 0..times {
+        case.claim_for(Duration::ZERO).await;
+        case.0.advance(Duration::from_millis(2)).await;
+    }
+}
+
+pub async fn leases_lost_in_a_row_are_counted_until_any_settling(harness: &dyn Harness) {
+    let case = Case(harness);
+    let ends = [
+        Settle::Release { after: Duration::ZERO, fetch: false, reason: None },
+        Settle::Retry { after: Duration::ZERO, error: "no answer".into() },
+    ];
+    case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
+    for end in ends {
+        lose(&case, 3).await;
+        let item = case.claim().await;
+        assert_eq!((item.retry_count, item.lost_leases), (0, 3));
+        case.settle(&item, end).await;
+        let item = case.claim_for(Duration::ZERO).await;
+        assert_eq!(item.lost_leases, 0);
+        case.settle(&item, Settle::Release { after: Duration::ZERO, fetch: false, reason: None }).await;
+    }
+}
+
+pub async fn an_item_that_lost_ten_leases_in_a_row_is_claimed_alone(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
+    lose(&case, Claimed::SUSPECT_AFTER).await;
+    case.enqueue(vec![new_item("2", pushed(1, "{}")), new_item("3", pushed(1, "{}"))]).await;
+    let mut others = Vec::new();
+    while others.len() < 2 {
+        others.extend(case.claim_now(10).await);
+    }
+    assert!(others.iter().all(|item| !item.is_suspect()), "{others:?}");
+    let alone =
+        case.until("the suspect", async || Some(case.claim_now(10).await).filter(|it| !it.is_empty())).await;
+    assert_eq!((alone.len(), &alone[0].key), (1, &product("1")));
+    assert!(alone[0].is_suspect() && !alone[0].ends_its_worker());
+    case.settle(&alone[0], Settle::Release { after: Duration::ZERO, fetch: false, reason: None }).await;
+    assert!(!case.claim().await.is_suspect());
+}
+
+fn of(lane: Lane, work: Work) -> NewItem {
+    NewItem { lane, ..new_item("1", work) }
+}
+
+/// One item of the lane, put off for long.
+async fn put_off(case: &Case<'_>, lane: Lane, end: Settle) {
+    case.enqueue(vec![of(lane, pushed(5, "{}"))]).await;
+    let item = case.claim().await;
+    case.settle(&item, end).await;
+    case.nothing_to_claim().await;
+}
+
+pub async fn more_urgent_work_makes_a_waiting_item_due_now(harness: &dyn Harness) {
+    let case = Case(harness);
+    let ends = [
+        Settle::Release { after: LONG, fetch: false, reason: Some("its lane is closed".into()) },
+        Settle::Retry { after: LONG, error: "no answer".into() },
+    ];
+    for end in ends {
+        // With news, and without any.
+        for version in [6, 5, 4] {
+            put_off(&case, Lane::Full, end.clone()).await;
+            case.enqueue(vec![of(Lane::Webhook, pushed(version, "{}"))]).await;
+            let item = case.claim().await;
+            assert_eq!(item.lane, Lane::Webhook);
+            case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+        }
+    }
+}
+
+pub async fn work_that_is_no_more_urgent_leaves_a_waiting_item_where_it_is(harness: &dyn Harness) {
+    let case = Case(harness);
+    put_off(&case, Lane::Webhook, Settle::Release { after: LONG, fetch: false, reason: None }).await;
+    for lane in [Lane::Webhook, Lane::Full] {
+        case.enqueue(vec![of(lane, pushed(6, "{}"))]).await;
+        case.nothing_to_claim().await;
+    }
+}
+
+pub async fn more_urgent_work_that_arrives_during_a_claim_does_not_sit_out_its_delay(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![of(Lane::Full, pushed(5, "{}"))]).await;
+    let item = case.claim().await;
+    case.enqueue(vec![of(Lane::Webhook, pushed(5, "{}"))]).await;
+    let later = || Settle::Release { after: LONG, fetch: false, reason: None };
+    assert_eq!(case.settle(&item, later()).await.again, 0, "it brought nothing new");
+    let item = case.claim().await;
+    assert_eq!(item.lane, Lane::Webhook);
+    case.settle(&item, later()).await;
+    case.nothing_to_claim().await;
+}
+
+pub async fn claims_that_are_held_are_told_from_those_that_were_lost(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch()), new_item("2", Work::fetch())]).await;
+    let (one, other) = (case.claim().await, case.claim().await);
+    let leases = [&one, &other].map(|item| Lease { id: item.id, token: item.token });
+    let held = async || {
+        let held = harness.stores().queue.held(&leases).await.expect("held");
+        held.into_iter().collect::<HashSet<Lease>>()
+    };
+    assert_eq!(held().await, leases.into_iter().collect());
+    case.settle(&one, Settle::Complete(Outcome::Applied)).await;
+    assert_eq!(held().await, HashSet::from([leases[1]]));
+    case.settle(&other, Settle::Release { after: Duration::ZERO, fetch: false, reason: None }).await;
+    assert!(held().await.is_empty());
 }
 
 pub async fn settling_with_an_old_token_changes_nothing(harness: &dyn Harness) {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{costs::plan, harness::*};
 use crate::{
-    Cause, Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, Lane, NewItem, NewRun,
-    Outcome, PageCommit, RecordId, Run, RunFilter, RunId, RunLease, RunStatus, RunType, Settle, Work,
-    WorkerId,
+    Cause, Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, EventStatus, ItemStatus,
+    Lane, Lease, NewItem, NewRun, Outcome, PageCommit, RecordId, Run, RunFilter, RunId, RunLease, RunStatus,
+    RunType, Settle, Work, WorkerId,
 };
 
 pub(super) fn wish(entity: EntityType) -> NewRun {
@@ -281,6 +281,79 @@ pub async fn a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id(ha
     }
     commit(harness, &lease, second(page(id, &["2"], 0, true))).await;
     reaches(harness, id, RunStatus::Completed).await;
+}
+
+pub async fn cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_or_not(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    commit(harness, &lease, page(id, &["1", "2", "3", "4"], 4, false)).await;
+    let (in_work, failed) = (case.claim().await, case.claim().await);
+    case.settle(&failed, Settle::Retry { after: LONG, error: "no answer".into() }).await;
+    finish_one(harness).await;
+    runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+    let left = case.items().await;
+    assert!(left.iter().all(|item| item.status == ItemStatus::Completed), "{left:?}");
+    assert_eq!(left.len(), 1, "what was done stays");
+    let held = Lease { id: in_work.id, token: in_work.token };
+    assert!(harness.stores().queue.held(&[held]).await.expect("held").is_empty());
+    assert_eq!(
+        case.settle(&in_work, Settle::Release { after: Duration::ZERO, fetch: false, reason: None })
+            .await
+            .fenced,
+        1
+    );
+    case.nothing_to_claim().await;
+    let now = run(harness, id).await;
+    assert_eq!((now.status, now.total_items, now.processed_items), (RunStatus::Cancelled, 4, 1));
+}
+
+pub async fn cancelling_leaves_what_an_event_wants_too(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    commit(harness, &lease, page(id, &["1", "2", "3"], 3, true)).await;
+    let event = case.accept(event("a", vec![(product("2"), pushed(9, "{}"))])).await;
+    runs.cancel(id).await.expect("cancel");
+    let item = case.claim().await;
+    assert_eq!(item.key, product("2"));
+    case.nothing_to_claim().await;
+    case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+    case.event_reaches(event, EventStatus::Completed).await;
+    let now = run(harness, id).await;
+    assert_eq!((now.status, now.processed_items), (RunStatus::Cancelled, 1));
+}
+
+pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    let mut first = page(id, &["1", "2", "3"], 3, false);
+    first.items[1].work = pushed(3, r#"{"n":2}"#);
+    commit(harness, &lease, first).await;
+    finish_one(harness).await;
+    case.claim().await;
+    runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+    runs.resume(id).await.expect("resume");
+    let again = claimed(harness, LONG).await.expect("the resumed run");
+    assert_eq!((again.run.id, again.run.total_items, again.run.processed_items), (id, 3, 1));
+    let mut back = vec![case.claim().await, case.claim().await];
+    case.nothing_to_claim().await;
+    back.sort_by(|one, other| one.key.cmp(&other.key));
+    let found: Vec<_> = back.iter().map(|item| (item.key.clone(), item.lane, item.work.clone())).collect();
+    assert_eq!(
+        found,
+        [(product("2"), Lane::Full, pushed(3, r#"{"n":2}"#)), (product("3"), Lane::Full, Work::fetch()),]
+    );
+    for item in &back {
+        case.settle(item, Settle::Complete(Outcome::Applied)).await;
+    }
+    commit(harness, &again, second(page(id, &["4"], 1, true))).await;
+    finish_one(harness).await;
+    let ended = reaches(harness, id, RunStatus::Completed).await;
+    assert_eq!((ended.total_items, ended.processed_items), (4, 4));
 }
 
 pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {

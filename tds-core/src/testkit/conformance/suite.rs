@@ -3,7 +3,8 @@
 use std::pin::Pin;
 
 use super::{
-    Harness, budget, costs, inbox, lists, mirror, operator, queue, renewal, run, schedule, settle, sweep,
+    Harness, budget, costs, inbox, lists, mirror, operator, queue, races, renewal, run, schedule, settle,
+    sweep,
 };
 
 /// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
@@ -79,7 +80,13 @@ macro_rules! conformance_list {
             within_a_lane_what_is_due_longest_is_claimed_first,
             a_claim_takes_only_lanes_as_urgent_as_asked_for_and_no_more_than_the_limit,
             tokens_grow_with_every_claim,
-            an_expired_lease_makes_the_item_claimable_and_costs_an_attempt,
+            an_expired_lease_makes_the_item_claimable_and_costs_no_attempt,
+            leases_lost_in_a_row_are_counted_until_any_settling,
+            an_item_that_lost_ten_leases_in_a_row_is_claimed_alone,
+            more_urgent_work_makes_a_waiting_item_due_now,
+            work_that_is_no_more_urgent_leaves_a_waiting_item_where_it_is,
+            more_urgent_work_that_arrives_during_a_claim_does_not_sit_out_its_delay,
+            claims_that_are_held_are_told_from_those_that_were_lost,
             settling_with_an_old_token_changes_nothing,
             a_claim_is_settled_once,
             a_renewed_lease_keeps_the_item,
@@ -102,6 +109,10 @@ macro_rules! conformance_list {
             settlements_of_one_call_are_judged_one_by_one,
             an_item_redirected_to_its_own_entity_type_stays_and_asks_the_source,
             an_item_that_ends_well_after_failures_shows_no_error,
+        );
+        $crate::$each!($make, races:
+            every_event_ends_however_deliveries_of_a_record_meet_its_settling,
+            every_run_ends_however_its_pages_are_overtaken_by_deliveries,
         );
         $crate::$each!($make, operator:
             pages_of_items_come_newest_first_and_show_each_item_once,
@@ -139,6 +150,9 @@ macro_rules! conformance_list {
             a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread,
             a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done,
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
+            cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_or_not,
+            cancelling_leaves_what_an_event_wants_too,
+            a_resumed_run_has_everything_back_that_cancelling_took_out,
             runs_are_listed_newest_first,
         );
         $crate::$each!($make, costs:

@@ -1,0 +1,419 @@
+-- Whoever attaches work or a waiter to an item changes the item's row, so that a statement that ends the item sees it.
+
+-- `attached` grows with every fold, also with one that brings no news and leaves `generation` alone.
+-- `hurried`: more urgent work was folded in while the item was in work; what its claim wants to put off is due at once.
+-- `lost_leases`: how many claims in a row ended by their lease alone.
+ALTER TABLE tds_queue_live
+  ADD COLUMN attached bigint NOT NULL DEFAULT 0,
+  ADD COLUMN hurried boolean NOT NULL DEFAULT false,
+  ADD COLUMN lost_leases integer NOT NULL DEFAULT 0;
+
+-- As in 0008, but for `attached`. A statement has one snapshot: where DELETE waits for a fold, it checks the newest
+-- version of the item's row, while the waiters are still read as they were before. A fold that keeps the waiting payload
+-- leaves the generation alone and adds a waiter, which would stay behind without an item. So the number of attachments
+-- that the snapshot shows has to be the one of the row that is deleted. What was attached to meanwhile is left to the
+-- caller, who locks first and looks afterwards.
+--
+-- Nobody attaches to a dead letter: all of its waiters are older than its end, and every snapshot that shows the one
+-- shows the others.
+CREATE OR REPLACE FUNCTION tds_complete(ids bigint[], tokens bigint[], generations bigint[], outcomes text[])
+RETURNS bigint[] LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET jit = off SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  -- The order of tds_better_outcome.
+  ranks text[] := ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'];
+  any_dead boolean := EXISTS (SELECT FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL);
+  completed bigint[];
+  events_told bigint;
+  runs bigint[];
+BEGIN
+  WITH d AS MATERIALIZED (
+    SELECT d.*, q.attached FROM unnest(ids, tokens, generations, outcomes) AS d(id, token, generation, outcome)
+      JOIN tds_queue_live q ON q.id = d.id ORDER BY q.entity_type, q.zoho_entity_id),
+  gone AS (
+    DELETE FROM tds_queue_live q USING d
+     WHERE q.id = d.id AND q.lease_token = d.token AND q.generation = d.generation AND q.attached = d.attached
+    RETURNING q.id, q.inbox_event_id, q.claimed_event_id, q.entity_type,
+      q.entity_id, q.zoho_entity_id, q.direction, q.priority, q.retry_count, q.error_message, q.queued_at,
+      q.processing_started_at, q.dead_lettered_at, q.run_at, q.version, q.lease_owner, d.outcome),
+  resolved AS (
+    DELETE FROM tds_queue_live q USING gone
+     WHERE any_dead AND q.dead_lettered_at IS NOT NULL AND q.entity_type = gone.entity_type
+       AND q.zoho_entity_id = gone.zoho_entity_id
+    RETURNING q.id, q.inbox_event_id, q.claimed_event_id, q.entity_type,
+      q.entity_id, q.zoho_entity_id, q.direction, q.priority, q.retry_count, q.error_message, q.queued_at,
+      q.processing_started_at, q.dead_lettered_at, q.run_at, q.version, q.lease_owner, 'superseded'::text AS outcome),
+  ended AS (TABLE gone UNION ALL TABLE resolved),
+  archived AS (
+    INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
+      retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version, worker)
+    SELECT e.id, e.inbox_event_id, e.entity_type, e.entity_id, e.zoho_entity_id, e.direction, e.priority, e.outcome,
+      e.retry_count, CASE WHEN e.outcome IN ('discarded', 'superseded') THEN e.error_message END, e.queued_at,
+      e.processing_started_at, COALESCE(e.dead_lettered_at, clock_timestamp()), e.run_at, e.version, e.lease_owner
+      FROM ended e),
+  attempts AS (
+    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result)
+    SELECT g.id, g.retry_count + 1, g.processing_started_at, g.lease_owner, 'completed' FROM gone g WHERE g.retry_count > 0),
+  told AS (
+    DELETE FROM tds_queue_waiters w USING ended e WHERE w.item_id = e.id
+    RETURNING w.cause, w.cause_id, w.counted,
+      CASE WHEN w.cause_id = e.claimed_event_id THEN e.outcome ELSE 'superseded' END AS outcome),
+  events AS MATERIALIZED (
+    SELECT t.cause_id AS id, count(*)::int AS gone, ranks[min(array_position(ranks, t.outcome))] AS outcome
+      FROM told t WHERE t.cause = 'event' GROUP BY t.cause_id ORDER BY t.cause_id),
+  told_events AS (
+    UPDATE tds_inbox_events e SET open_items = e.open_items - n.gone,
+      outcome = tds_better_outcome(e.outcome, n.outcome),
+      status = CASE WHEN e.open_items <= n.gone THEN 'completed' ELSE e.status END,
+      error_message = CASE WHEN e.open_items > n.gone THEN e.error_message END,
+      processed_at = CASE WHEN e.open_items <= n.gone THEN clock_timestamp() ELSE e.processed_at END
+     FROM events n WHERE e.id = n.id RETURNING e.id),
+  told_runs AS (
+    UPDATE tds_sync_runs r SET open_items = r.open_items - n.gone, processed_items = r.processed_items + n.counted
+     FROM (SELECT t.cause_id AS id, count(*) AS gone, count(*) FILTER (WHERE t.counted) AS counted
+             FROM told t WHERE t.cause = 'run' GROUP BY t.cause_id ORDER BY t.cause_id) AS n
+    WHERE r.id = n.id RETURNING r.id)
+  -- In this order, as everywhere: items, events, runs.
+  SELECT (SELECT array_agg(gone.id) FROM gone), (SELECT count(*) FROM told_events),
+         (SELECT array_agg(told_runs.id) FROM told_runs) INTO completed, events_told, runs;
+  IF runs IS NOT NULL THEN
+    PERFORM tds_end_runs(runs);
+  END IF;
+  RETURN completed;
+END
+$$;
+
+-- The claim, as in 0008, with two differences. A lease that was lost spends no attempt; it is counted by itself. And what
+-- lost ten leases in a row is claimed alone, because its processing may be what ends the program: a claim that begins at
+-- the start of every lane gives such an item, and nothing else, where nothing else is due or the item has been due for a
+-- minute.
+CREATE OR REPLACE FUNCTION tds_claim(most bigint, priorities smallint[], ats timestamptz[], ids bigint[],
+  belows smallint[], worker text, lease_seconds double precision)
+RETURNS SETOF tds_queue_live LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
+SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  suspect bigint;
+  due_at timestamptz;
+BEGIN
+  IF array_remove(ats, NULL) = '{}' THEN
+    -- It is among the first of its lane: nothing that waits longer was left behind.
+    SELECT head.id, head.run_at INTO suspect, due_at FROM unnest(priorities, belows) AS l(priority, below)
+     CROSS JOIN LATERAL (
+      SELECT q.id, q.run_at, q.lost_leases + (q.lease_expires_at IS NOT NULL)::int AS lost FROM tds_queue_live q
+       WHERE q.dead_lettered_at IS NULL AND q.priority >= l.priority AND q.priority < l.below AND q.run_at <= now()
+         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
+         AND COALESCE(q.entity_type <> ALL (ARRAY(
+               SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
+       ORDER BY q.priority, q.run_at, q.id LIMIT 100) AS head
+     WHERE head.lost >= 10 LIMIT 1;
+    IF due_at <= now() - interval '1 minute' THEN
+      RETURN QUERY SELECT * FROM tds_claim_alone(suspect, worker, lease_seconds);
+      IF FOUND THEN
+        RETURN;
+      END IF;
+    END IF;
+  END IF;
+  RETURN QUERY
+  WITH c AS MATERIALIZED (
+    SELECT due.* FROM unnest(priorities, ats, ids, belows) AS l(priority, at, id, below)
+     CROSS JOIN LATERAL (
+      SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
+        FROM tds_queue_live q
+       WHERE q.dead_lettered_at IS NULL AND q.priority < l.below AND q.run_at <= now()
+         AND (q.priority, q.run_at, q.id) >= (l.priority, COALESCE(l.at, '-infinity'), l.id)
+         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
+         AND COALESCE(q.lost_leases + (q.lease_expires_at IS NOT NULL)::int < 10, true)
+         AND COALESCE(q.entity_type <> ALL (ARRAY(
+               SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
+       ORDER BY q.priority, q.run_at, q.id LIMIT most FOR UPDATE OF q SKIP LOCKED) AS due
+     LIMIT most),
+  lost AS (
+    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
+    SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
+           'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
+  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
+    lease_owner = tds_claim.worker, lost_leases = q.lost_leases + c.lost::int, hurried = false,
+    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
+    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
+    FROM c WHERE q.id = c.id
+  RETURNING q.*;
+  IF NOT FOUND AND suspect IS NOT NULL THEN
+    RETURN QUERY SELECT * FROM tds_claim_alone(suspect, worker, lease_seconds);
+  END IF;
+END
+$$;
+
+-- Claims one item that lost its leases again and again.
+CREATE FUNCTION tds_claim_alone(item bigint, worker text, lease_seconds double precision)
+RETURNS SETOF tds_queue_live LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN QUERY
+  WITH c AS MATERIALIZED (
+    SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
+      FROM tds_queue_live q
+     WHERE q.id = item AND q.dead_lettered_at IS NULL AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
+       FOR UPDATE SKIP LOCKED),
+  lost AS (
+    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
+    SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
+           'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
+  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
+    lease_owner = tds_claim_alone.worker, lost_leases = q.lost_leases + c.lost::int, hurried = false,
+    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
+    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
+    FROM c WHERE q.id = c.id
+  RETURNING q.*;
+END
+$$;
+
+-- As in 0003, but that all items are locked before any event, as workers do it; that whoever is attached to the live item
+-- changes its row; and that waiters move in one statement, so that none can leave the dead letter in between.
+CREATE OR REPLACE FUNCTION tds_queue_retry(item bigint) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  dead tds_queue_live;
+  target tds_queue_live;
+BEGIN
+  LOOP
+    SELECT * INTO dead FROM tds_queue_live WHERE id = item;
+    SELECT * INTO target FROM tds_queue_live q
+     WHERE q.entity_type = dead.entity_type AND q.zoho_entity_id = dead.zoho_entity_id
+       AND q.dead_lettered_at IS NULL AND q.id <> item FOR UPDATE;
+    EXIT WHEN FOUND;
+    BEGIN
+      UPDATE tds_queue_live SET status = 'pending', dead_lettered_at = NULL WHERE id = item;
+      UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
+        FROM tds_queue_waiters w WHERE w.item_id = item AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'failed';
+      RETURN;
+    EXCEPTION WHEN unique_violation THEN
+      -- Work of the record was queued just now: look again.
+    END;
+  END LOOP;
+  -- The same rules as those of the statement that folds new work.
+  UPDATE tds_queue_live q SET
+    attached = q.attached + 1,
+    hurried = q.hurried OR q.status = 'processing' AND dead.priority < q.priority,
+    (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
+     requeued_at, status, retry_count, run_at) = (
+      SELECT LEAST(q.priority, dead.priority), GREATEST(q.version, dead.version),
+        CASE k WHEN 2 THEN dead.payload WHEN 1 THEN q.payload END,
+        CASE k WHEN 2 THEN dead.shape WHEN 1 THEN q.shape END,
+        CASE k WHEN 2 THEN dead.pushed WHEN 1 THEN q.pushed END,
+        CASE k WHEN 2 THEN dead.observed_began WHEN 1 THEN q.observed_began END,
+        CASE k WHEN 2 THEN dead.observed_ended WHEN 1 THEN q.observed_ended END,
+        CASE k WHEN 2 THEN dead.inbox_event_id WHEN 1 THEN q.inbox_event_id
+               ELSE COALESCE(dead.inbox_event_id, q.inbox_event_id) END,
+        q.generation + (k <> 1)::int,
+        CASE WHEN q.status = 'processing' AND k <> 1 THEN COALESCE(q.requeued_at, clock_timestamp())
+             ELSE q.requeued_at END,
+        CASE WHEN q.status = 'failed' AND k <> 1 THEN 'pending' ELSE q.status END,
+        CASE WHEN q.status = 'failed' AND k <> 1 THEN 0 ELSE q.retry_count END,
+        CASE WHEN q.status = 'failed' AND k <> 1 OR q.status <> 'processing' AND dead.priority < q.priority
+             THEN LEAST(q.run_at, now()) ELSE q.run_at END
+      FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, dead.payload, dead.version, dead.shape,
+                            dead.pushed, dead.observed_began) AS k) AS choice)
+   WHERE q.id = target.id RETURNING q.generation INTO target.generation;
+  UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
+    FROM tds_queue_waiters w WHERE w.item_id = item AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'failed';
+  WITH moved AS (DELETE FROM tds_queue_waiters WHERE item_id = item RETURNING cause, cause_id, counted),
+  joined AS (
+    INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
+    SELECT target.id, cause, cause_id, target.generation, counted FROM moved
+    ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
+    RETURNING w.cause, w.cause_id, w.xmax = 0 AS is_new)
+  -- A cause that waits for the live item already has one item less to wait for.
+  UPDATE tds_inbox_events e SET open_items = e.open_items - 1, outcome = tds_better_outcome(e.outcome, 'superseded')
+    FROM joined j WHERE j.cause = 'event' AND NOT j.is_new AND e.id = j.cause_id;
+  DELETE FROM tds_queue_live WHERE id = item;
+  INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
+    retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version)
+  VALUES (dead.id, dead.inbox_event_id, dead.entity_type, dead.entity_id, dead.zoho_entity_id, dead.direction,
+    dead.priority, 'superseded', dead.retry_count, dead.error_message, dead.queued_at, dead.processing_started_at,
+    dead.dead_lettered_at, dead.run_at, dead.version);
+END
+$$;
+
+-- Operators' statements meet rows in the order in which the view shows them, and a trigger of a view cannot choose another
+-- one, while workers lock in the order of records. So such a statement could wait for a worker that waits for it, and the
+-- server ends whoever notices first. A session notices after deadlock_timeout, a second. The triggers wait for less and
+-- try again, so they never are the ones to notice; a worker gives in by its own lock_timeout and repeats what it did.
+-- Two operators who wait for each other would wait for ever: after ten seconds a trigger waits as its session does.
+CREATE FUNCTION tds_sync_queue_patience(tries integer, own text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('lock_timeout', CASE WHEN tries < 25 THEN '400ms' ELSE own END, true);
+END
+$$;
+
+-- DELETE FROM tds_sync_queue, as the operators' handbook has it. The condition of the statement was about the row that it
+-- saw: an item that was changed while the statement waited for it, as by a retry, a claim or new work, stays.
+CREATE OR REPLACE FUNCTION tds_sync_queue_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  own text := current_setting('lock_timeout');
+  tries integer := 0;
+  gone boolean;
+BEGIN
+  LOOP
+    PERFORM tds_sync_queue_patience(tries, own);
+    BEGIN
+      gone := tds_sync_queue_delete_item(OLD);
+      EXIT;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      IF tries >= 25 THEN
+        RAISE;
+      END IF;
+      tries := tries + 1;
+    END;
+  END LOOP;
+  PERFORM set_config('lock_timeout', own, true);
+  IF gone THEN
+    RETURN OLD;
+  END IF;
+  RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION tds_sync_queue_delete_item(seen tds_sync_queue) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+  runs bigint[];
+BEGIN
+  IF seen.status = 'completed' THEN
+    DELETE FROM tds_queue_done WHERE id = seen.id;
+    RETURN FOUND;
+  END IF;
+  PERFORM FROM tds_queue_live q
+    WHERE q.id = seen.id AND q.status = seen.status AND q.retry_count = seen.retry_count AND q.priority = seen.priority
+      AND q.run_at = seen.run_at AND q.queued_at = seen.queued_at
+      AND (q.inbox_event_id, q.error_message, q.processing_started_at)
+          IS NOT DISTINCT FROM (seen.inbox_event_id, seen.error_message, seen.processing_started_at)
+    FOR UPDATE;
+  IF NOT FOUND THEN
+    RETURN false;
+  END IF;
+  DELETE FROM tds_queue_live WHERE id = seen.id;
+  WITH gone AS (DELETE FROM tds_queue_waiters WHERE item_id = seen.id RETURNING cause, cause_id, counted),
+  events AS (
+    UPDATE tds_inbox_events e SET open_items = e.open_items - 1,
+      status = CASE WHEN e.open_items <= 1 THEN 'completed' ELSE e.status END,
+      outcome = tds_better_outcome(e.outcome, 'discarded'),
+      processed_at = CASE WHEN e.open_items <= 1 THEN clock_timestamp() ELSE e.processed_at END
+    FROM gone WHERE gone.cause = 'event' AND e.id = gone.cause_id),
+  counts AS (
+    UPDATE tds_sync_runs r SET open_items = r.open_items - 1, processed_items = r.processed_items + gone.counted::int
+    FROM gone WHERE gone.cause = 'run' AND r.id = gone.cause_id RETURNING r.id)
+  SELECT array_agg(id) INTO runs FROM counts;
+  PERFORM tds_end_runs(runs);
+  DELETE FROM tds_queue_attempts WHERE item_id = seen.id;
+  RETURN true;
+END
+$$;
+
+-- UPDATE tds_sync_queue: times, priority, attempts and texts of any item, and the retry of what has failed. A row that
+-- is not there any more, or of which a retry finds another status than the statement saw, is left out of the count.
+CREATE OR REPLACE FUNCTION tds_sync_queue_update() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  changed text[] := ARRAY(SELECT n.key FROM jsonb_each(to_jsonb(NEW)) n
+                           WHERE n.value IS DISTINCT FROM to_jsonb(OLD) -> n.key ORDER BY n.key);
+  fixed text[] := ARRAY['id', 'inbox_event_id', 'entity_type', 'entity_id', 'zoho_entity_id', 'outcome', 'direction'];
+  retried boolean := 'status' = ANY(changed);
+  own text := current_setting('lock_timeout');
+  tries integer := 0;
+  written tds_sync_queue;
+BEGIN
+  IF changed && fixed THEN
+    RAISE EXCEPTION 'tds_sync_queue: % of an item cannot be changed', (
+        SELECT string_agg(c, ', ') FROM unnest(changed) c WHERE c = ANY(fixed)) USING ERRCODE = 'feature_not_supported',
+      HINT = 'Discard the item (tds-server queue discard) and fetch the record again (tds-server bulk-sync).';
+  ELSIF NEW.priority NOT BETWEEN 0 AND 50 OR NEW.retry_count < 0 THEN
+    RAISE EXCEPTION 'tds_sync_queue: a priority is 0 to 50, a retry_count is not negative'
+      USING ERRCODE = 'check_violation',
+      HINT = '0 operator, 10 outbound, 20 webhook, 30 incremental, 40 full, 50 verify.';
+  ELSIF retried AND (OLD.status NOT IN ('failed', 'dead_letter') OR NEW.status IS DISTINCT FROM 'pending') THEN
+    RAISE EXCEPTION 'tds_sync_queue: status cannot go from % to %', OLD.status, COALESCE(NEW.status, 'NULL')
+      USING ERRCODE = 'feature_not_supported',
+      HINT = 'failed and dead_letter can go to pending, which is a retry. To give items up: tds-server queue discard, '
+        || 'or DELETE. An item in work ends by its worker or its lease.';
+  ELSIF OLD.status <> 'completed' AND ('processing_completed_at' = ANY(changed)
+      OR 'processing_started_at' = ANY(changed) AND OLD.status = 'processing') THEN
+    RAISE EXCEPTION 'tds_sync_queue: the processing times of an item that is % belong to its worker', OLD.status
+      USING ERRCODE = 'feature_not_supported', HINT = 'They can be changed once the item is completed.';
+  END IF;
+  LOOP
+    PERFORM tds_sync_queue_patience(tries, own);
+    BEGIN
+      written := tds_sync_queue_update_item(OLD, NEW, changed);
+      EXIT;
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      IF tries >= 25 THEN
+        RAISE;
+      END IF;
+      tries := tries + 1;
+    END;
+  END LOOP;
+  PERFORM set_config('lock_timeout', own, true);
+  IF written.id IS NULL THEN
+    RETURN NULL;
+  END IF;
+  RETURN written;
+END
+$$;
+
+-- Changes one item; NULL where it is left as it is.
+CREATE FUNCTION tds_sync_queue_update_item(seen tds_sync_queue, wanted tds_sync_queue, changed text[])
+RETURNS tds_sync_queue LANGUAGE plpgsql AS $$
+DECLARE
+  retried boolean := 'status' = ANY(changed);
+  now_is text;
+BEGIN
+  IF seen.status = 'completed' THEN
+    UPDATE tds_queue_done SET queued_at = wanted.queued_at, priority = wanted.priority, run_at = wanted.run_at,
+      error_message = wanted.error_message, retry_count = wanted.retry_count,
+      processing_started_at = wanted.processing_started_at, processing_completed_at = wanted.processing_completed_at
+     WHERE id = seen.id;
+    IF FOUND THEN
+      RETURN wanted;
+    END IF;
+    RETURN NULL;
+  END IF;
+  SELECT status INTO now_is FROM tds_queue_live WHERE id = seen.id FOR UPDATE;
+  IF NOT FOUND OR retried AND now_is <> seen.status THEN
+    RETURN NULL;
+  END IF;
+  -- What the statement does not name keeps its value, though a worker may have changed it since the statement looked.
+  UPDATE tds_queue_live SET
+    queued_at = CASE WHEN 'queued_at' = ANY(changed) THEN wanted.queued_at ELSE queued_at END,
+    priority = CASE WHEN 'priority' = ANY(changed) THEN wanted.priority ELSE priority END,
+    error_message = CASE WHEN 'error_message' = ANY(changed) THEN wanted.error_message ELSE error_message END,
+    processing_started_at =
+      CASE WHEN 'processing_started_at' = ANY(changed) THEN wanted.processing_started_at ELSE processing_started_at END,
+    retry_count = CASE WHEN 'retry_count' = ANY(changed) THEN wanted.retry_count WHEN retried THEN 0 ELSE retry_count END,
+    run_at = CASE WHEN 'run_at' = ANY(changed) THEN wanted.run_at WHEN retried THEN clock_timestamp() ELSE run_at END
+   WHERE id = seen.id;
+  IF retried THEN
+    PERFORM tds_queue_retry(seen.id);
+    SELECT retry_count, run_at INTO wanted.retry_count, wanted.run_at FROM tds_queue_live WHERE id = seen.id;
+    IF NOT FOUND THEN
+      -- It was folded into the live item of its record and is in the archive.
+      SELECT v.* INTO wanted FROM tds_sync_queue v WHERE v.id = seen.id;
+    END IF;
+  END IF;
+  RETURN wanted;
+END
+$$;
+
+-- What a cancelled run had queued and nobody else waited for: taken out of the queue, put back when the run is resumed.
+CREATE TABLE tds_run_kept (
+  run_id bigint NOT NULL,
+  entity_type text COLLATE "C" NOT NULL,
+  zoho_entity_id text COLLATE "C" NOT NULL,
+  priority smallint NOT NULL,
+  version timestamptz,
+  payload text,
+  shape text,
+  pushed boolean,
+  observed_began timestamptz,
+  observed_ended timestamptz,
+  -- As in tds_queue_waiters.
+  counted boolean NOT NULL,
+  PRIMARY KEY (run_id, entity_type, zoho_entity_id)
+);

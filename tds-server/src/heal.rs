@@ -1,0 +1,63 @@
+//! Looks for events, runs and waiters that lost their items: at the start, and every few minutes. There should be none.
+
+use std::time::Duration;
+
+use tds_core::{Healed, InboxId, Shutdown};
+
+use crate::{routes::webhooks::understand_again, state::AppState};
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(120);
+/// Nothing younger is touched.
+const AGE: Duration = Duration::from_secs(5);
+/// Most looks are at the events received within this; the first one, and one a day, at all of them.
+const LATELY: Duration = Duration::from_secs(2 * 86_400);
+const ALL_EVERY: u32 = 720;
+
+/// Looks until the signal. Several processes may look at once: each thing is mended once.
+pub(crate) async fn run(state: AppState, shutdown: Shutdown) {
+    for round in 0u32.. {
+        let within = (!round.is_multiple_of(ALL_EVERY)).then_some(LATELY);
+        match state.services.queue.heal(AGE, within).await {
+            Ok(healed) => tell(&state, &healed).await,
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "what waits for nothing could not be looked for; it is tried again")
+            }
+        }
+        if shutdown.sleep(EVERY).await {
+            return;
+        }
+    }
+}
+
+async fn tell(state: &AppState, healed: &Healed) {
+    let mut replayed = 0;
+    for event in &healed.events {
+        match replay(state, *event).await {
+            Ok(()) => {
+                tracing::warn!(event = %event, "an event waited for nothing; it is processed once more");
+                replayed += 1;
+            }
+            Err(error) => tracing::warn!(
+                event = %event, error = %error.chain(),
+                "an event waits for nothing and could not be processed once more; it is tried again"
+            ),
+        }
+    }
+    for (kind, count) in [("waiter", healed.waiters), ("run", healed.runs), ("event", replayed)] {
+        if count > 0 {
+            tracing::warn!(
+                kind,
+                count,
+                "what had lost its items was mended; please report this with the log"
+            );
+        }
+        state.metrics.healed(kind, count);
+    }
+}
+
+async fn replay(state: &AppState, id: InboxId) -> tds_core::Result<()> {
+    let Some(event) = state.services.events.get_event(id).await? else { return Ok(()) };
+    let disposition = understand_again(state.services.zoho.organization_id(), &event);
+    state.services.events.replay(id, disposition).await
+}
