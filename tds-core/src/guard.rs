@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash, volatile_hash,
+    ColumnHashes, Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
 };
 
 /// What is known of the accepted state of one record: the row of `tds_sync_records`.
@@ -39,8 +39,10 @@ pub struct SyncState {
     pub detail_version: Option<OffsetDateTime>,
     /// When the whole record was last seen.
     pub detail_seen: Option<OffsetDateTime>,
-    /// Contents of the volatile columns, by [`volatile_hash`].
-    pub volatile_hash: Option<ContentHash>,
+    /// Columns that the list is known to spell in another way than the whole record.
+    pub spelled: Vec<String>,
+    /// Contents of the volatile columns, one by one.
+    pub volatile_hash: Option<ColumnHashes>,
     /// When the call that brought the volatile columns began.
     pub volatile_seen: Option<OffsetDateTime>,
     /// The record is known to be gone.
@@ -82,6 +84,7 @@ pub enum Verdict {
 }
 
 const APPLY_ALL: Verdict = Verdict::Apply { stable: true, volatile: true };
+const VOLATILE: Verdict = Verdict::Apply { stable: false, volatile: true };
 
 /// Decides whether a read may be written over the accepted state.
 #[must_use]
@@ -126,11 +129,10 @@ fn absent(state: &SyncState, read: &Read) -> Verdict {
 }
 
 fn resurrection(state: &SyncState, read: &Read) -> Verdict {
-    let tombstone = state.observed.interval();
     match read.observed {
         Observed::Push(_) => Verdict::Reread(RereadReason::Resurrection),
-        Observed::Call(seen) if seen.is_after(&tombstone) => APPLY_ALL,
-        Observed::Call(seen) if tombstone.is_after(&seen) => Verdict::Stale,
+        Observed::Call(seen) if seen.is_after(&state.observed.interval()) => APPLY_ALL,
+        Observed::Call(seen) if outdated(state, &seen) => Verdict::Stale,
         Observed::Call(_) => Verdict::Reread(RereadReason::Tie),
     }
 }
@@ -143,17 +145,55 @@ fn present(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     match (record.version, state.version) {
         (Some(new), Some(old)) if new > old => APPLY_ALL,
         (Some(new), Some(old)) if new < old => older(state, read, record),
-        _ if known == Some(&hash) => volatile_only(state, read, record),
+        _ if is_row_of_known_detail(state, read, record) => beside_detail(state, read, record),
+        _ if known == Some(&hash) => same(state, read, record),
         _ => by_interval(state, read),
     }
 }
 
-/// Same content: at most the volatile columns are news.
-fn volatile_only(state: &SyncState, read: &Read, record: &Record) -> Verdict {
+/// True for a list row of a version that is known whole. A list spells some columns in its own way, such as addresses,
+/// and shows no more than the whole record did.
+fn is_row_of_known_detail(state: &SyncState, read: &Read, record: &Record) -> bool {
+    read.shape == Shape::List
+        && state.detail_hash.is_some()
+        && record.version.is_some()
+        && record.version == state.detail_version
+}
+
+/// A list row of a version that is known whole changes volatile columns only. Where it changed otherwise since the row
+/// before, under the same version, an edit of the same second hides in it: only the whole record shows which.
+fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let Observed::Call(seen) = read.observed else { return Verdict::Unchanged };
-    let news = volatile_hash(record).is_some_and(|hash| Some(&hash) != state.volatile_hash.as_ref());
-    let later = state.volatile_seen.is_none_or(|accepted| seen.began >= accepted);
-    if news && later { Verdict::Apply { stable: false, volatile: true } } else { Verdict::Unchanged }
+    if state.has_volatile_news(record) {
+        return if state.knows_no_later_volatile(&seen) { VOLATILE } else { Verdict::Unchanged };
+    }
+    let row_changed = state.list_hash.as_ref().is_some_and(|known| *known != list_hash(record));
+    if row_changed && seen.is_after(&state.observed.interval()) {
+        Verdict::Reread(RereadReason::Tie)
+    } else {
+        Verdict::Unchanged
+    }
+}
+
+/// Same content: at most the volatile columns are news. How late a pushed body shows them, nobody knows: the record is
+/// read again. A whole record that was read later is compared with the target's rows themselves, which somebody else may
+/// have changed: writing what is there already costs nothing.
+fn same(state: &SyncState, read: &Read, record: &Record) -> Verdict {
+    let news = state.has_volatile_news(record);
+    match read.observed {
+        Observed::Push(_) if news => Verdict::Reread(RereadReason::Tie),
+        Observed::Push(_) => Verdict::Unchanged,
+        Observed::Call(seen) => {
+            let volatile = state.knows_no_later_volatile(&seen);
+            if read.shape == Shape::Detail && seen.is_after(&state.observed.interval()) {
+                Verdict::Apply { stable: true, volatile }
+            } else if news && volatile {
+                VOLATILE
+            } else {
+                Verdict::Unchanged
+            }
+        }
+    }
 }
 
 /// Same version, other content: the one that was certainly seen last wins.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use self::mirror::MirrorHandler;
+pub(crate) use self::mirror::comparable;
 use crate::{Claimed, EntityType, Error, Outcome, Work};
 
 /// How one item went.

@@ -1,6 +1,6 @@
 //! Hashes of contents: equal contents have equal hashes, however the source spells its numbers.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -66,15 +66,62 @@ pub fn list_hash(record: &Record) -> ContentHash {
     ContentHash(hex(&digest.finalize()))
 }
 
-/// The hash of the columns that change without a new version; `None` where a read shows none of them.
-#[must_use]
-pub fn volatile_hash(record: &Record) -> Option<ContentHash> {
-    if record.volatile.is_empty() {
-        return None;
+/// Hashes of columns, one for each. Reads of a record show different columns of a group: a list row shows a document's
+/// balance, a whole record also what was paid. Only the columns that both show are compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnHashes(BTreeMap<String, String>);
+
+/// So many digits of a column's hash are kept: enough to tell two values of one column apart.
+const COLUMN_DIGITS: usize = 16;
+
+impl ColumnHashes {
+    /// The hashes of these columns.
+    #[must_use]
+    pub fn of(fields: &Fields) -> Self {
+        let hash = |value| {
+            let mut digest = Sha256::new();
+            write_value(&mut digest, value);
+            hex(digest.finalize().get(..COLUMN_DIGITS / 2).unwrap_or_default())
+        };
+        Self(fields.iter().map(|(name, value)| (name.clone(), hash(value))).collect())
     }
-    let mut digest = Sha256::new();
-    write_fields(&mut digest, &record.volatile);
-    Some(ContentHash(hex(&digest.finalize())))
+
+    /// True where every one of these columns is known with just this value.
+    #[must_use]
+    pub fn are_known_to(&self, known: &Self) -> bool {
+        self.0.iter().all(|(name, hash)| known.0.get(name) == Some(hash))
+    }
+
+    /// Takes over what later columns show.
+    pub fn extend(&mut self, later: Self) {
+        self.0.extend(later.0);
+    }
+
+    /// As it is stored: `name=hash`, separated by blanks.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let columns: Vec<String> = self.0.iter().map(|(name, hash)| format!("{name}={hash}")).collect();
+        columns.join(" ")
+    }
+
+    /// Takes a stored text. What is not of that form (one hash for all columns, as it was stored before) tells nothing:
+    /// the next read shows news.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        let column = |part: &str| part.split_once('=').map(|(name, hash)| (name.to_owned(), hash.to_owned()));
+        Self(text.split(' ').filter_map(column).collect())
+    }
+}
+
+/// True where two values of one column are the same, however the source spells its numbers.
+#[must_use]
+pub fn same_value(one: &Value, other: &Value) -> bool {
+    let hash = |value| {
+        let mut digest = Sha256::new();
+        write_value(&mut digest, value);
+        digest.finalize()
+    };
+    one == other || hash(one) == hash(other)
 }
 
 /// The id of a delivery: SHA-256 hex over entity type, line feed, event type, line feed, raw body.
@@ -153,8 +200,6 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
@@ -198,6 +243,19 @@ mod tests {
         one.children.insert("lines".into(), rows(["a", "b"]));
         other.children.insert("lines".into(), rows(["b", "a"]));
         assert_ne!(content_hash(&one), content_hash(&other));
+    }
+
+    #[test]
+    fn columns_are_compared_one_by_one_and_only_those_that_are_shown() {
+        let columns = |value: Value| ColumnHashes::of(&record(value).fields);
+        let mut known = columns(json!({"status": "sent", "balance": 10, "payment_made": 0}));
+        assert!(columns(json!({"status": "sent", "balance": 10})).are_known_to(&known));
+        assert!(!columns(json!({"status": "paid", "balance": 10})).are_known_to(&known));
+        assert!(!columns(json!({"other": 1})).are_known_to(&known));
+        known.extend(columns(json!({"status": "paid"})));
+        assert!(columns(json!({"status": "paid", "payment_made": 0})).are_known_to(&known));
+        assert_eq!(ColumnHashes::from_text(&known.to_text()), known);
+        assert_eq!(ColumnHashes::from_text(ContentHash::of_bytes(b"").as_str()), ColumnHashes::default());
     }
 
     #[test]

@@ -42,11 +42,11 @@ pub use guard::{
     report_ahead, report_unusual,
 };
 pub use handler::{Done, EntityHandler, Handled, MirrorHandler};
-pub use hash::{ContentHash, content_hash, event_id, list_hash, volatile_hash};
+pub use hash::{ColumnHashes, ContentHash, content_hash, event_id, list_hash, same_value};
 pub use ids::{InboxId, ItemId, LeaseToken, RecordId, RecordKey, RunId, WorkerId};
 pub use inbox::{
     Accepted, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxOperator, InboxStats, LastDay,
-    NewEvent,
+    NewEvent, other_records,
 };
 pub use mirror::{Applied, Child, Mirror, MirrorSchema};
 pub use paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
@@ -56,7 +56,9 @@ pub use queue::{
     HeldUp, ItemFilter, ItemStatus, ItemView, Lane, Lease, NeedsAttention, NewItem, Outcome, Page, Queue,
     QueueMotion, QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts, Work, fold,
 };
-pub use record::{Content, Fields, Interval, Observed, Payload, Read, Record, Shape, SourcePayload};
+pub use record::{
+    Content, Fields, Interval, ListedRow, Observed, Payload, Read, Record, Shape, SourcePayload,
+};
 pub use registry::Registry;
 pub use renewal::{
     Block, Credential, LocalRenewals, Outcome as RenewalOutcome, RenewalRule, RenewalState, Renewals, Turn,

@@ -82,6 +82,14 @@ impl MemoryStore {
         self.state().children.get(&(table.to_owned(), owner.clone())).cloned().unwrap_or_default()
     }
 
+    /// Changes a column of a head row that is there, as somebody else would.
+    pub fn edit(&self, entity: &EntityType, id: &RecordId, column: &str, value: serde_json::Value) {
+        let key = RecordKey::new(entity.clone(), id.clone());
+        if let Some(row) = self.state().records.get_mut(&key).and_then(|known| known.row.as_mut()) {
+            row.fields.insert(column.to_owned(), value);
+        }
+    }
+
     /// Lets every write of this record fail from now on, as a broken constraint would.
     pub fn refuse(&self, entity: &EntityType, id: &RecordId) {
         self.state().refused.insert(RecordKey::new(entity.clone(), id.clone()));

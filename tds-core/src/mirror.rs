@@ -1,6 +1,6 @@
 //! Where records go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 
@@ -49,6 +49,14 @@ pub enum Applied {
 pub trait Mirror: Send + Sync {
     /// The accepted states of these records; unknown ones are absent from the map.
     async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>>;
+
+    /// Of these reads, the records whose head rows do not show what the read shows: somebody else changed them, or they
+    /// are not there. Columns that a read does not show, and children, are not compared.
+    ///
+    /// The default compares nothing: whoever changes such a target by hand mends it by hand.
+    async fn differing(&self, _schema: &MirrorSchema, _reads: &[Read]) -> Result<HashSet<RecordId>> {
+        Ok(HashSet::new())
+    }
 
     /// Writes reads of one entity type, at most one per record. Answers in the same order.
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>>;

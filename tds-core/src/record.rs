@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use crate::{ContentHash, EntityType, Error, RecordId, RecordKey, Result};
+use crate::{ContentHash, EntityType, Error, RecordId, RecordKey, Result, list_hash, same_value};
 
 /// Columns of one row: name to value. Numbers keep their literal text; times are RFC 3339 in UTC; a key
 /// that is not there says nothing about its column, `null` says that it is empty.
@@ -173,7 +173,28 @@ pub struct Read {
     pub observed: Observed,
     /// What was found.
     pub content: Content,
-    /// For a detail that was read because of a list row: that row's [`crate::list_hash`]. A mirror that
-    /// accepts the read keeps it as [`crate::SyncState::list_hash`], so that the next listing finds the row unchanged.
-    pub listed: Option<ContentHash>,
+    /// For a whole record that is known together with its list row: what is to be remembered of that row, so that the
+    /// next listing finds it unchanged.
+    pub listed: Option<ListedRow>,
+}
+
+/// What is remembered of a list row beside the whole record that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRow {
+    /// Its [`crate::list_hash`].
+    pub hash: ContentHash,
+    /// The columns that the list spells in another way than the whole record does.
+    pub spelled: Vec<String>,
+}
+
+impl ListedRow {
+    /// A row and the whole record that was read because of it.
+    #[must_use]
+    pub fn beside(row: &Record, whole: &Record) -> Self {
+        let differs = |(name, value): &(&String, &Value)| {
+            whole.fields.get(*name).is_some_and(|other| !same_value(value, other))
+        };
+        let spelled = row.fields.iter().filter(differs).map(|(name, _)| name.clone()).collect();
+        Self { hash: list_hash(row), spelled }
+    }
 }

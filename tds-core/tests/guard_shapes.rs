@@ -21,7 +21,7 @@ const SCHEMA: MirrorSchema = MirrorSchema { entity: INVOICES, head: Some("invoic
 
 /// Tenths of a second after the beginning.
 fn at(tenths: i64) -> OffsetDateTime {
-    datetime!(2026-01-01 00:00 UTC) + Duration::milliseconds(tenths * 100)
+    datetime!(2020-01-01 00:00 UTC) + Duration::milliseconds(tenths * 100)
 }
 
 /// What the source does at a moment.

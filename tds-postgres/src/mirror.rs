@@ -12,7 +12,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tds_core::{Applied, EntityType, Error, Mirror, MirrorSchema, Read, RecordId, Result, SyncState};
+use tds_core::{
+    Applied, Content, EntityType, Error, Mirror, MirrorSchema, Read, RecordId, Result, SyncState,
+};
 
 use crate::{
     Database,
@@ -93,6 +95,39 @@ impl Mirror for PgMirror {
         state::read(&self.database, entity, ids)
             .await
             .map_err(|error| classify(error, &format!("reading the states of {entity}")))
+    }
+
+    async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
+        let tables = self.catalog.tables(&self.database, schema).await?;
+        let Some((table, columns)) = schema.head.and_then(|head| tables.get_key_value(head)) else {
+            return Ok(HashSet::new());
+        };
+        let mut differing = HashSet::new();
+        // A value that no column can hold is found by halving: its record differs.
+        let mut open: Vec<&[Read]> = if reads.is_empty() { Vec::new() } else { vec![reads] };
+        while let Some(part) = open.pop() {
+            let mut rows = head::Rows::new(table, columns);
+            for read in part {
+                if let Content::Present(record) = &read.content {
+                    rows.push(read, record, true, true);
+                }
+            }
+            match (rows.differing(&self.database).await, part) {
+                (Ok(ids), _) => differing.extend(ids.into_iter().map(RecordId::new)),
+                (Err(error), [one]) if is_data_error(&error) => {
+                    differing.insert(one.key.id.clone());
+                }
+                (Err(error), many) if is_data_error(&error) => {
+                    let (first, second) = many.split_at(many.len() / 2);
+                    open.extend([second, first]);
+                }
+                (Err(error), _) => {
+                    self.catalog.forget();
+                    return Err(classify(error, &format!("comparing rows of {}", schema.entity)));
+                }
+            }
+        }
+        Ok(differing)
     }
 
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {

@@ -81,6 +81,10 @@ impl Harness for Memory {
         texts
     }
 
+    async fn change_column(&self, table: &str, id: &str, column: &str, value: &str) {
+        self.store.edit(&entity_of(table), &RecordId::new(id), column, json!(value));
+    }
+
     async fn refused_columns(&self, id: &str) -> Fields {
         self.store.refuse(&EntityType::from_static("products"), &RecordId::new(id));
         fields(json!({"name": "refused"}))

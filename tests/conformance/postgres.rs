@@ -73,6 +73,12 @@ impl Harness for Postgres {
         texts
     }
 
+    async fn change_column(&self, table: &str, id: &str, column: &str, value: &str) {
+        let sql = format!("UPDATE erp.{table} SET {column} = $2 WHERE zoho_id = $1");
+        let changed = sqlx::query(AssertSqlSafe(sql)).bind(id).bind(value);
+        changed.execute(self.database.database().pool()).await.expect("the column can be changed");
+    }
+
     async fn refused_columns(&self, _id: &str) -> Fields {
         fields(json!({"name": "refused", "rate": "not a number"}))
     }

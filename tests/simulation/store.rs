@@ -1,6 +1,10 @@
 //! The store as one process reaches it: through its gate, with faults, and with the planted bug.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tds_core::{
@@ -131,6 +135,10 @@ impl Queue for FaultyStore {
 impl Mirror for FaultyStore {
     async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>> {
         self.process.call("states", self.inner.states(entity, ids)).await
+    }
+
+    async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
+        self.process.call("differing", self.inner.differing(schema, reads)).await
     }
 
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, ListingWay,
-    Mirror, NewItem, PageCommit, RecordId, RecordKey, Result, Retry, RetryPolicy, Run, RunLease, RunPlan,
-    RunType, Source, SyncRun, Work,
+    Mirror, NewItem, PageCommit, Read, RecordId, RecordKey, Result, Retry, RetryPolicy, Run, RunLease,
+    RunPlan, RunType, Source, SyncRun, SyncState, Work, handler::comparable,
 };
 
 /// A source that stays throttled this long ends the run; it can be resumed.
@@ -161,18 +161,49 @@ impl Listing<'_> {
         let states = self.mirror.states(&run.entity_type, &ids).await?;
         let (now, profile) = (self.clock.now(), self.source.profile());
         let lag = window.lag(checkpoint.window_from, &rows, &states);
+        let plans: Vec<RowPlan> =
+            rows.iter().map(|row| plan_row(states.get(&row.id), row, profile, run.run_type, now)).collect();
+        let changed_by_hand = self.changed_by_hand(&rows, &plans, &states).await?;
         let mut items = Vec::new();
         let mut unchanged = 0;
-        for row in rows {
-            match plan_row(states.get(&row.id), &row, profile, run.run_type, now) {
-                RowPlan::Unchanged => unchanged += 1,
-                RowPlan::Queue => {
-                    items.push(self.item(row.id, Work { version: row.version, payload: row.payload }));
-                }
+        for (row, plan) in rows.into_iter().zip(plans) {
+            if plan == RowPlan::Unchanged && !changed_by_hand.contains(&row.id) {
+                unchanged += 1;
+            } else {
+                items.push(self.item(row.id, Work { version: row.version, payload: row.payload }));
             }
         }
         let last = checkpoint.listed && !self.sweeps();
         Ok((PageCommit { listed: ids, items, unchanged, checkpoint: checkpoint.clone(), last }, lag))
+    }
+
+    /// Of the rows that show no news, those that the target's rows do not show: a full sync compares with the target
+    /// itself, not with what is remembered of it.
+    async fn changed_by_hand(
+        &self,
+        rows: &[Listed],
+        plans: &[RowPlan],
+        states: &HashMap<RecordId, SyncState>,
+    ) -> Result<HashSet<RecordId>> {
+        if self.lease.run.run_type != RunType::Full {
+            return Ok(HashSet::new());
+        }
+        let read = |(row, plan): (&Listed, &RowPlan)| {
+            let payload = row.payload.as_ref().filter(|_| *plan == RowPlan::Unchanged)?;
+            comparable(states.get(&row.id)?, &self.source.decode(payload).ok()?)
+        };
+        let reads: Vec<Read> = rows.iter().zip(plans).filter_map(read).collect();
+        if reads.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let differing = self.mirror.differing(self.source.schema(), &reads).await?;
+        if !differing.is_empty() {
+            tracing::warn!(
+                run = %self.lease.run.id, entity = %self.lease.run.entity_type, records = differing.len(),
+                "rows of the target do not show what the list shows; they are read again and mended"
+            );
+        }
+        Ok(differing)
     }
 
     pub(super) fn item(&self, id: RecordId, work: Work) -> NewItem {

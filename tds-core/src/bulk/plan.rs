@@ -71,6 +71,7 @@ mod tests {
             detail_hash: Some(ContentHash::of_bytes(b"detail")),
             detail_version: Some(SEEN),
             detail_seen: Some(SEEN + time::Duration::MINUTE),
+            spelled: Vec::new(),
             volatile_hash: None,
             volatile_seen: None,
             deleted: false,

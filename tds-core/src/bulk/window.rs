@@ -8,7 +8,9 @@ use super::listing::lane_of;
 use crate::{
     Ability, Capability, Clock, EntityType, ListFacts, Listed, RecordId, Result, Run, RunFilter, RunPlan,
     RunStatus, RunType, Source, SyncRun, SyncState,
+    guard::is_ahead,
     plan::{History, Question, choose, probe_pays},
+    report_ahead,
 };
 
 /// So many runs of before tell how fast records change.
@@ -30,11 +32,20 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// A cursor later than now says nothing about how far changes were read: everything is listed, and compared.
+    fn is_believable(&self, cursor: OffsetDateTime) -> bool {
+        let believable = !is_ahead(cursor, self.clock.now());
+        if !believable {
+            report_ahead(1);
+        }
+        believable
+    }
+
     pub(super) async fn window(&self, entity: &EntityType) -> Result<Window> {
         Ok(Window {
             facts: self.runs.list_facts(entity).await?,
             documented: self.source.profile().documented,
-            cursor: self.runs.cursor(entity).await?,
+            cursor: self.runs.cursor(entity).await?.filter(|cursor| self.is_believable(*cursor)),
         })
     }
 

@@ -33,7 +33,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Content, ContentHash, EntityType, Fields, Interval, Payload, RecordId, RecordKey, Shape, Verdict,
+        Content, ContentHash, EntityType, Fields, Interval, ListedRow, Payload, RecordId, RecordKey, Shape,
+        Verdict,
     };
 
     const CHANGED: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);
@@ -54,7 +55,7 @@ mod tests {
             shape,
             observed,
             content: Content::Present(Box::new(record)),
-            listed: Some(ContentHash::of_bytes(b"row")),
+            listed: Some(ListedRow { hash: ContentHash::of_bytes(b"row"), spelled: Vec::new() }),
         };
         let verdict = Verdict::Apply { stable: true, volatile: true };
         SyncState::after(None, &read, verdict).expect("a state")

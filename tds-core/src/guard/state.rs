@@ -1,7 +1,7 @@
 //! What a read changes in the known state of its record.
 
 use super::{RereadReason, Suspect, SyncState, Verdict, settled::seen_since};
-use crate::{Content, Observed, Read, Record, Shape, content_hash, list_hash, volatile_hash};
+use crate::{ColumnHashes, Content, Interval, Observed, Read, Record, Shape, content_hash, list_hash};
 
 impl SyncState {
     /// The state after a read and its verdict; `None` where the state stays as it is, or stays unknown.
@@ -32,6 +32,7 @@ impl SyncState {
             version: None,
             observed: read.observed,
             list_hash: None,
+            spelled: Vec::new(),
             detail_hash: None,
             detail_version: None,
             detail_seen: None,
@@ -54,12 +55,32 @@ impl SyncState {
                 self.detail_seen = self.detail_seen.max(Some(seen.began));
             }
             // Otherwise an earlier call that is handled later could bring older values back.
-            if volatile_hash(record).is_some_and(|hash| self.volatile_hash.as_ref() == Some(&hash)) {
+            if !record.volatile.is_empty() && !self.has_volatile_news(record) {
                 self.volatile_seen = self.volatile_seen.max(Some(seen.began));
             }
+            if read.shape == Shape::List && self.list_hash.is_none() && !self.has_volatile_news(record) {
+                self.list_hash = Some(list_hash(record));
+            }
         }
+        self.remember_row(read);
+    }
+
+    /// True where volatile columns of a record are not known with these values.
+    pub(super) fn has_volatile_news(&self, record: &Record) -> bool {
+        let known = self.volatile_hash.as_ref();
+        let shown = ColumnHashes::of(&record.volatile);
+        !record.volatile.is_empty() && known.is_none_or(|known| !shown.are_known_to(known))
+    }
+
+    /// True where the known volatile columns were not seen after such a call began.
+    pub(super) fn knows_no_later_volatile(&self, seen: &Interval) -> bool {
+        self.volatile_seen.is_none_or(|accepted| seen.began >= accepted)
+    }
+
+    fn remember_row(&mut self, read: &Read) {
         if let Some(listed) = &read.listed {
-            self.list_hash = Some(listed.clone());
+            self.list_hash = Some(listed.hash.clone());
+            self.spelled.clone_from(&listed.spelled);
         }
     }
 
@@ -67,26 +88,31 @@ impl SyncState {
     fn accept(&mut self, read: &Read, record: &Record, stable: bool, volatile: bool) {
         let seen = read.observed.interval();
         if stable {
-            self.version = record.version;
+            let hash = (read.shape != Shape::List).then(|| content_hash(record));
+            // What states no version, and shows what is known, is of the version that is known.
+            let known = hash.is_some() && hash == self.detail_hash;
+            let version = record.version.or(self.version.filter(|_| known));
+            if self.version != version {
+                // The list row that is known is one of another version.
+                self.list_hash = None;
+            }
+            self.version = version;
             self.deleted = false;
-            match read.shape {
-                Shape::List => self.list_hash = Some(list_hash(record)),
-                Shape::Detail | Shape::Webhook => {
-                    self.detail_hash = Some(content_hash(record));
-                    self.detail_version = record.version;
-                    self.detail_seen = Some(seen_since(read, record));
-                }
+            if hash.is_some() {
+                self.detail_hash = hash;
+                self.detail_version = version;
+                self.detail_seen = Some(seen_since(read, record));
+            } else {
+                self.list_hash = Some(list_hash(record));
             }
         } else if read.shape == Shape::List {
             self.list_hash = Some(list_hash(record));
         } else if read.shape == Shape::Detail {
             self.detail_seen = self.detail_seen.max(Some(seen.began));
         }
-        if read.listed.is_some() {
-            self.list_hash.clone_from(&read.listed);
-        }
-        if let (true, Some(hash)) = (volatile, volatile_hash(record)) {
-            self.volatile_hash = Some(hash);
+        self.remember_row(read);
+        if volatile && !record.volatile.is_empty() {
+            self.volatile_hash.get_or_insert_default().extend(ColumnHashes::of(&record.volatile));
             self.volatile_seen = Some(seen_since(read, record));
         }
         if stable || seen.ended > self.observed.interval().ended {

@@ -6,11 +6,12 @@ use std::{
 };
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::{Done, EntityHandler, Handled};
 use crate::{
-    Applied, Claimed, Clock, Content, EntityType, Error, Lane, Mirror, Read, Record, RecordId, RereadReason,
-    Result, Shape, Source, SourcePayload, SyncState, list_hash, needs_detail,
+    Applied, Claimed, Clock, Content, EntityType, Error, Lane, ListedRow, Mirror, Read, Record, RecordId,
+    RecordKey, RereadReason, Result, Shape, Source, SourcePayload, SyncState, list_hash, needs_detail,
 };
 
 /// Reads that tie with the accepted state are repeated at once this often before the item waits.
@@ -52,6 +53,7 @@ impl MirrorHandler {
             }
         };
         let (mut ready, mut fetch) = (Vec::new(), Vec::new());
+        let mut rows = Vec::new();
         for (index, item) in batch.items.iter().enumerate() {
             let Some(payload) = &item.work.payload else {
                 fetch.push(index);
@@ -69,10 +71,59 @@ impl MirrorHandler {
                 }
                 // It may have moved there after this was seen: what it is now, only a read tells.
                 Ok(_) if moved.contains(&item.key.id) => fetch.push(index),
-                Ok(record) => ready.push((index, read_of(item, payload, record))),
+                Ok(record) if self.is_row_to_compare(item, payload) => rows.push((index, record)),
+                Ok(record) => ready.push((index, self.read_of(item, payload, record))),
+            }
+        }
+        match self.differing(&rows, &states).await {
+            Ok(differing) => {
+                for (index, record) in rows {
+                    let item = &batch.items[index];
+                    if differing.contains(&item.key.id) {
+                        batch.listed.insert(index, record);
+                        fetch.push(index);
+                    } else if let Some(payload) = &item.work.payload {
+                        ready.push((index, self.read_of(item, payload, record)));
+                    }
+                }
+            }
+            Err(error) => {
+                rows.into_iter().for_each(|(index, _)| batch.results[index] = Some(Err(copy(&error))))
             }
         }
         (ready, fetch)
+    }
+
+    /// A full sync queues rows of known versions, too, where the target's rows do not show them: see [`comparable`].
+    fn is_row_to_compare(&self, item: &Claimed, payload: &SourcePayload) -> bool {
+        item.lane == Lane::Full && payload.shape == Shape::List && self.source.profile().needs_detail
+    }
+
+    /// Of these list rows, those that the target's rows do not show.
+    async fn differing(
+        &self,
+        rows: &[(usize, Record)],
+        states: &HashMap<RecordId, SyncState>,
+    ) -> Result<HashSet<RecordId>> {
+        let reads: Vec<Read> =
+            rows.iter().filter_map(|(_, record)| comparable(states.get(&record.id)?, record)).collect();
+        if reads.is_empty() {
+            return Ok(HashSet::new());
+        }
+        self.mirror.differing(self.source.schema(), &reads).await
+    }
+
+    /// Where the list shows whole records, a row of it is one.
+    fn read_of(&self, item: &Claimed, payload: &SourcePayload, record: Record) -> Read {
+        let whole_row = payload.shape == Shape::List && !self.source.profile().needs_detail;
+        let listed = whole_row.then(|| ListedRow { hash: list_hash(&record), spelled: Vec::new() });
+        Read {
+            key: item.key.clone(),
+            shape: if whole_row { Shape::Detail } else { payload.shape },
+            observed: payload.observed,
+            content: Content::Present(Box::new(record)),
+            listed,
+        }
     }
 
     /// What is known of the records of list rows, and which records with a payload the sibling has.
@@ -123,7 +174,7 @@ impl MirrorHandler {
                     if let (Content::Present(record), Some(listed)) =
                         (&mut read.content, batch.listed.remove(&index))
                     {
-                        read.listed = Some(list_hash(&listed));
+                        read.listed = Some(ListedRow::beside(&listed, record));
                         record.fill_from(listed);
                     }
                     reads.push((index, read));
@@ -131,6 +182,16 @@ impl MirrorHandler {
             }
         }
         reads
+    }
+
+    /// The whole record that is read because of a list row tells what the next such row means.
+    fn keep_row(&self, batch: &mut Batch<'_>, index: usize) {
+        let Some(payload) = &batch.items[index].work.payload else { return };
+        if payload.shape == Shape::List
+            && let Ok(record) = self.source.decode(payload)
+        {
+            batch.listed.insert(index, record);
+        }
     }
 
     /// Writes reads; answers the items that have to be read again.
@@ -147,6 +208,7 @@ impl MirrorHandler {
                 // A tie is broken by any read that begins now; what is implausible must still be so later.
                 Ok(Applied::Reread(reason @ (RereadReason::Tie | RereadReason::Resurrection))) => {
                     tracing::debug!(record = %batch.items[index].key, ?reason, "reading again");
+                    self.keep_row(batch, index);
                     again.push(index);
                 }
                 Ok(Applied::Reread(reason)) => {
@@ -202,7 +264,7 @@ impl Batch<'_> {
     /// Gives every item without a result the same error.
     pub(super) fn fail_open(&mut self, error: &Error) {
         for result in self.results.iter_mut().filter(|result| result.is_none()) {
-            *result = Some(Err(Error::new(error.kind(), error.retry(), error.chain())));
+            *result = Some(Err(copy(error)));
         }
     }
 
@@ -212,12 +274,26 @@ impl Batch<'_> {
     }
 }
 
-fn read_of(item: &Claimed, payload: &SourcePayload, record: Record) -> Read {
-    Read {
-        key: item.key.clone(),
-        shape: payload.shape,
-        observed: payload.observed,
+/// What of a list row can be compared with the target's row: not what the list spells in its own way, neither addresses
+/// and the like, whose form differs between a list and a whole record. `None`: nothing is known of its version.
+pub(crate) fn comparable(state: &SyncState, record: &Record) -> Option<Read> {
+    if record.version != state.version {
+        return None;
+    }
+    let mut record = record.clone();
+    record.fields.retain(|name, value| {
+        !state.spelled.contains(name) && !matches!(value, Value::Array(_) | Value::Object(_))
+    });
+    record.children.clear();
+    Some(Read {
+        key: RecordKey::new(record.entity.clone(), record.id.clone()),
+        shape: Shape::List,
+        observed: state.observed,
         content: Content::Present(Box::new(record)),
         listed: None,
-    }
+    })
+}
+
+fn copy(error: &Error) -> Error {
+    Error::new(error.kind(), error.retry(), error.chain())
 }

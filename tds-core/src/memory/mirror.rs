@@ -1,8 +1,9 @@
 //! The mirror: rows as maps.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use async_trait::async_trait;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 use crate::{
     Applied, Child, Content, EntityType, Error, Fields, Mirror, MirrorSchema, Outcome, Read, Record,
     RecordId, RecordKey, Result, Shape, SyncState, Verdict, guard_sets, is_suspicious_shrink, report_ahead,
-    report_unusual,
+    report_unusual, same_value,
 };
 
 #[async_trait]
@@ -24,6 +25,19 @@ impl Mirror for MemoryStore {
             Some((id.clone(), record.state.clone()))
         });
         Ok(known.collect())
+    }
+
+    async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
+        let state = self.state();
+        let differs = |read: &&Read| {
+            let Content::Present(record) = &read.content else { return false };
+            let row = state.records.get(&read.key).and_then(|known| known.row.as_ref());
+            let Some(row) = row else { return schema.head.is_some() };
+            let mut shown = record.fields.iter().chain(&record.volatile);
+            row.deleted_at.is_some()
+                || shown.any(|(name, value)| !same_value(row.fields.get(name).unwrap_or(&Value::Null), value))
+        };
+        Ok(reads.iter().filter(differs).map(|read| read.key.id.clone()).collect())
     }
 
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {
@@ -107,6 +121,9 @@ impl State {
         now: OffsetDateTime,
     ) -> bool {
         let Some(known) = self.records.get_mut(&read.key) else { return false };
+        if !stable && known.row.is_none() {
+            return false;
+        }
         let mut row = known.row.clone().unwrap_or_else(|| Row {
             fields: Fields::new(),
             raw: record.raw.clone(),

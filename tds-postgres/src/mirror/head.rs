@@ -6,7 +6,7 @@ use serde_json::Value;
 use tds_core::{Read, Record, Shape};
 
 use super::catalog::{Column, Columns};
-use crate::{quote, session::Tx};
+use crate::{Database, quote, session::Tx};
 
 /// Columns that the mirror fills by itself in a way of their own.
 const OWN: [&str; 2] = ["raw", "synced_at"];
@@ -22,8 +22,9 @@ pub(super) struct Rows<'a> {
     /// For each row, a byte for each of these columns: 1 where the row shows it, which may be as `NULL`.
     shown: Vec<Vec<u8>>,
     raws: Vec<&'a str>,
-    /// A list row or a pushed body may lack keys: it is laid over what a detail brought.
-    merge: Vec<bool>,
+    /// A list row or a pushed body may lack keys: it is laid over what a detail brought. `None`: only volatile columns
+    /// are written, and `raw` stays as the record was read whole.
+    merge: Vec<Option<bool>>,
 }
 
 impl<'a> Rows<'a> {
@@ -45,7 +46,7 @@ impl<'a> Rows<'a> {
         self.ids.push(record.id.as_str());
         self.shown.push(shown);
         self.raws.push(record.raw.as_str());
-        self.merge.push(read.shape != Shape::Detail);
+        self.merge.push(stable.then_some(read.shape != Shape::Detail));
     }
 
     /// Writes the rows; answers the ids of those that differed. Rows that do not differ are not touched.
@@ -61,6 +62,14 @@ impl<'a> Rows<'a> {
         let query = self.texts.iter().fold(query, |query, texts| query.bind(texts));
         let ids: Vec<String> = query.fetch_all(tx).await?;
         Ok(ids.into_iter().collect())
+    }
+
+    /// The ids of those that the table does not show, or does not have.
+    pub(super) async fn differing(&self, database: &Database) -> Result<Vec<String>, sqlx::Error> {
+        let query = sqlx::query_scalar(quote::statement(differing(self.table, self.columns)))
+            .bind(&self.ids)
+            .bind(&self.shown);
+        self.texts.iter().fold(query, |query, texts| query.bind(texts)).fetch_all(database).await
     }
 }
 
@@ -117,8 +126,9 @@ fn upsert(table: &str, columns: &Columns) -> String {
         compared.push("raw");
         // Text that is no JSON object (it never is, from a source that was understood) replaces what was there.
         values.push(
-            "CASE WHEN docs.merge AND jsonb_typeof((old.head).raw) = 'object' THEN (old.head).raw || docs.raw::jsonb \
-             ELSE docs.raw::jsonb END"
+            "CASE WHEN docs.merge IS NULL THEN (old.head).raw
+               WHEN docs.merge AND jsonb_typeof((old.head).raw) = 'object' THEN (old.head).raw || docs.raw::jsonb
+               ELSE docs.raw::jsonb END"
                 .to_owned(),
         );
     }
@@ -139,6 +149,7 @@ fn upsert(table: &str, columns: &Columns) -> String {
            ORDER BY t.zoho_id COLLATE \"C\" FOR UPDATE)
          INSERT INTO {table} AS target ({into})
          SELECT {values} FROM unnest({arrays}) AS docs({names}) LEFT JOIN old USING (zoho_id)
+          WHERE docs.merge IS NOT NULL OR old.zoho_id IS NOT NULL
          ON CONFLICT (zoho_id) DO UPDATE SET {set}
            WHERE ROW({now}) IS DISTINCT FROM ROW({then})
          RETURNING target.zoho_id",
@@ -150,6 +161,29 @@ fn upsert(table: &str, columns: &Columns) -> String {
         set = set.join(", "),
         now = quote::list("target.", &compared),
         then = quote::list("EXCLUDED.", &compared),
+    )
+}
+
+/// The statement: ids, what is shown, then an array for each column that is filled.
+fn differing(table: &str, columns: &Columns) -> String {
+    let (mut theirs, mut ours) = (vec!["old.zoho_id".to_owned()], vec!["docs.zoho_id".to_owned()]);
+    let mut arrays: Vec<String> = ["$1::text[]", "$2::bytea[]"].map(str::to_owned).into();
+    let mut names: Vec<String> = ["zoho_id", "shown"].map(str::to_owned).into();
+    for (index, column) in filled(columns).enumerate() {
+        theirs.push(format!("(old.head).{}", quote::identifier(&column.name)));
+        ours.push(expression(index, column));
+        arrays.push(format!("${}::text[]", arrays.len() + 1));
+        names.push(format!("c{index}"));
+    }
+    format!(
+        "WITH old AS MATERIALIZED (SELECT t AS head, t.zoho_id FROM {table} AS t WHERE t.zoho_id = ANY($1))
+         SELECT docs.zoho_id FROM unnest({arrays}) AS docs({names}) LEFT JOIN old USING (zoho_id)
+          WHERE ROW({theirs}) IS DISTINCT FROM ROW({ours})",
+        table = quote::table(table),
+        arrays = arrays.join(", "),
+        names = names.join(", "),
+        theirs = theirs.join(", "),
+        ours = ours.join(", "),
     )
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::types::Json;
-use tds_core::{ContentHash, EntityType, Interval, Observed, RecordId, Suspect, SyncState};
+use tds_core::{ColumnHashes, ContentHash, EntityType, Interval, Observed, RecordId, Suspect, SyncState};
 use time::OffsetDateTime;
 
 use crate::{Database, quote, session::Tx};
@@ -16,6 +16,7 @@ struct Row {
     observed_began: OffsetDateTime,
     observed_ended: OffsetDateTime,
     list_hash: Option<String>,
+    list_spells: Option<String>,
     detail_hash: Option<String>,
     detail_version: Option<OffsetDateTime>,
     detail_seen: Option<OffsetDateTime>,
@@ -36,7 +37,8 @@ impl Row {
             detail_hash: self.detail_hash.map(ContentHash::from_hex),
             detail_version: self.detail_version,
             detail_seen: self.detail_seen,
-            volatile_hash: self.volatile_hash.map(ContentHash::from_hex),
+            spelled: self.list_spells.as_deref().map_or_else(Vec::new, names),
+            volatile_hash: self.volatile_hash.as_deref().map(ColumnHashes::from_text),
             volatile_seen: self.volatile_seen,
             deleted: self.deleted,
             suspect: self.suspect.map(|Json(suspect)| suspect),
@@ -50,7 +52,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-               detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, clock_timestamp() AS now
+               detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
+               clock_timestamp() AS now
              FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = ANY($2)",
             $rest
         )
@@ -86,11 +89,13 @@ pub(super) async fn lock(
 const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_began, clock.now) AS observed_began,
       LEAST(n.observed_ended, clock.now) AS observed_ended, n.list_hash, n.detail_hash, n.detail_version,
       CASE WHEN n.detail_seen > clock.now THEN clock.now ELSE n.detail_seen END AS detail_seen, n.volatile_hash,
-      CASE WHEN n.volatile_seen > clock.now THEN clock.now ELSE n.volatile_seen END AS volatile_seen, n.deleted, n.suspect
+      CASE WHEN n.volatile_seen > clock.now THEN clock.now ELSE n.volatile_seen END AS volatile_seen, n.deleted,
+      n.suspect, n.list_spells
     FROM unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
-      $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[], $14::jsonb[])
+      $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[], $14::jsonb[],
+      $15::text[])
       AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-        detail_seen, volatile_hash, volatile_seen, deleted, suspect),
+        detail_seen, volatile_hash, volatile_seen, deleted, suspect, list_spells),
       (SELECT clock_timestamp() + interval '10 seconds' AS now) AS clock) AS n";
 
 /// Stores new states: of locked records, and of those that were not `known`; with the ids of their rows in the head
@@ -118,6 +123,7 @@ pub(super) async fn store(
                observed_began = n.observed_began, observed_ended = n.observed_ended, list_hash = n.list_hash,
                detail_hash = n.detail_hash, detail_version = n.detail_version, detail_seen = n.detail_seen,
                volatile_hash = n.volatile_hash, volatile_seen = n.volatile_seen, suspect = n.suspect,
+               list_spells = n.list_spells,
                deleted_at = CASE WHEN n.deleted THEN coalesce(s.deleted_at, now()) END,
                local_id = coalesce(s.local_id, {})
              FROM {NEW} WHERE s.entity_type = $1 AND s.zoho_id = n.zoho_id",
@@ -130,10 +136,10 @@ pub(super) async fn store(
     }
     let sql = format!(
         "INSERT INTO tds_sync_records (entity_type, zoho_id, version, pushed, observed_began, observed_ended, list_hash,
-           detail_hash, detail_version, detail_seen, volatile_hash, volatile_seen, deleted_at, suspect, local_id)
+           detail_hash, detail_version, detail_seen, volatile_hash, volatile_seen, deleted_at, suspect, list_spells, local_id)
          SELECT $1, n.zoho_id, n.version, n.pushed, n.observed_began, n.observed_ended, n.list_hash, n.detail_hash,
            n.detail_version, n.detail_seen, n.volatile_hash, n.volatile_seen, CASE WHEN n.deleted THEN now() END,
-           n.suspect, {}
+           n.suspect, n.list_spells, {}
          FROM {NEW} ORDER BY n.zoho_id COLLATE \"C\" ON CONFLICT DO NOTHING",
         head_id("n")
     );
@@ -163,10 +169,16 @@ fn bind<'q>(query: Query<'q>, entity: &'q EntityType, states: &[&'q (&RecordId, 
         .bind(hashes(|state| &state.detail_hash))
         .bind(column::<Time>(states, |state| state.detail_version))
         .bind(column::<Time>(states, |state| state.detail_seen))
-        .bind(hashes(|state| &state.volatile_hash))
+        .bind(column(states, |state| state.volatile_hash.as_ref().map(ColumnHashes::to_text)))
         .bind(column::<Time>(states, |state| state.volatile_seen))
         .bind(column(states, |state| state.deleted))
         .bind(column(states, |state| state.suspect.clone().map(Json)))
+        .bind(column(states, |state| (!state.spelled.is_empty()).then(|| state.spelled.join(" "))))
+}
+
+/// Names of columns, as they are stored.
+fn names(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
 }
 
 fn texts(ids: &[RecordId]) -> Vec<String> {

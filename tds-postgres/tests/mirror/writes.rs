@@ -83,7 +83,7 @@ async fn volatile_columns_change_without_a_new_version_and_alone() {
     let first = detail(&invoices, "1", 1, json!({"number": "A-1"})).volatile(json!({"balance": 10.00}));
     case.apply(&invoices, first.clone()).await.expect("stored");
     case.execute("UPDATE erp.invoices SET number = 'local'").await;
-    let paid = first.clone().volatile(json!({"balance": 0})).seen(call(5));
+    let paid = first.clone().volatile(json!({"balance": 0})).shape(Shape::List).seen(call(5));
     assert_eq!(case.apply(&invoices, paid.clone()).await.expect("fine"), APPLIED);
     assert_eq!(case.text("SELECT concat_ws('|', number, balance) FROM erp.invoices").await, "local|0");
     assert_eq!(case.apply(&invoices, paid.seen(call(6))).await.expect("fine"), UNCHANGED);
@@ -93,6 +93,30 @@ async fn volatile_columns_change_without_a_new_version_and_alone() {
         "seen before the payment"
     );
     assert_eq!(case.text("SELECT balance::text FROM erp.invoices").await, "0");
+}
+
+#[tokio::test]
+async fn volatile_columns_make_no_row_that_is_not_there_and_leave_the_whole_record_as_it_was_read() {
+    let case = Case::new().await;
+    let invoices = invoices();
+    let first = detail(&invoices, "1", 1, json!({"number": "A-1"}))
+        .volatile(json!({"balance": 10}))
+        .raw(r#"{"address": {"zip": 1}, "balance": 10}"#);
+    case.apply(&invoices, first.clone()).await.expect("stored");
+    let row = |balance: i64, n| {
+        let row = first.clone().shape(Shape::List).volatile(json!({"balance": balance}));
+        row.raw(r#"{"address": {"zipcode": 1}, "balance": 0}"#).seen(call(n))
+    };
+    assert_eq!(case.apply(&invoices, row(0, 5)).await.expect("fine"), APPLIED);
+    assert_eq!(
+        case.text("SELECT raw::text || balance FROM erp.invoices").await,
+        r#"{"address": {"zip": 1}, "balance": 10}0"#
+    );
+    case.execute("DELETE FROM erp.invoices").await;
+    assert_eq!(case.apply(&invoices, row(1, 6)).await.expect("fine"), UNCHANGED);
+    assert_eq!(case.text("SELECT count(*)::text FROM erp.invoices").await, "0");
+    assert_eq!(case.apply(&invoices, first.seen(call(7))).await.expect("fine"), APPLIED);
+    assert_eq!(case.text("SELECT number FROM erp.invoices").await, "A-1");
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ pub(super) enum End {
 }
 
 fn at(seconds: i64) -> OffsetDateTime {
-    datetime!(2026-01-01 00:00 UTC) + time::Duration::seconds(seconds)
+    datetime!(2020-01-01 00:00 UTC) + time::Duration::seconds(seconds)
 }
 
 fn work() -> impl Strategy<Value = Work> {

@@ -43,6 +43,9 @@ pub trait Harness: Send + Sync {
     /// The texts of a column of a record's child rows, sorted.
     async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String>;
 
+    /// Changes a text column of a head row behind the store's back, as a person with a client would.
+    async fn change_column(&self, table: &str, id: &str, column: &str, value: &str);
+
     /// Columns that the target refuses for this product.
     async fn refused_columns(&self, id: &str) -> Fields;
 }
@@ -63,7 +66,7 @@ const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Seconds after a fixed time.
 pub(super) fn at(seconds: i64) -> OffsetDateTime {
-    datetime!(2026-01-01 00:00 UTC) + time::Duration::seconds(seconds)
+    datetime!(2020-01-01 00:00 UTC) + time::Duration::seconds(seconds)
 }
 
 /// A call that took one second.
