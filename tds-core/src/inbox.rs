@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{EntityType, InboxId, Page, RecordKey, Result, Work};
+use crate::{EntityType, InboxId, Page, RecordId, RecordKey, Result, Work};
 
 /// A pushed body that proved authentic.
 #[derive(Clone, Debug)]
@@ -27,6 +27,17 @@ pub struct NewEvent {
     pub headers: serde_json::Value,
     /// What follows from it.
     pub disposition: Disposition,
+}
+
+/// The records that an event is about, where that is not just the one of its id: an adjustment of stock names several.
+#[must_use]
+pub fn other_records(event: &NewEvent) -> Vec<RecordId> {
+    let Disposition::Work(work) = &event.disposition else { return Vec::new() };
+    let records: Vec<RecordId> = work.iter().map(|(key, _)| key.id.clone()).collect();
+    match records.as_slice() {
+        [one] if event.entity_id.as_deref() == Some(one.as_str()) => Vec::new(),
+        _ => records,
+    }
 }
 
 /// What follows from an event.
@@ -75,7 +86,7 @@ impl EventStatus {
 pub struct Accepted {
     /// Its row; for a duplicate, the row of the first delivery.
     pub id: InboxId,
-    /// True: it was there already, and nothing was queued.
+    /// True: it was there already. Nothing was queued, unless other deliveries of its record came in between.
     pub duplicate: bool,
 }
 
@@ -85,7 +96,9 @@ pub struct Accepted {
 pub trait Inbox: Send + Sync {
     /// Stores the event and queues its work in one transaction. When it returns `Ok`, both are durable;
     /// when it fails, the same delivery may be tried again without harm. A delivery that is there already
-    /// changes nothing. `Err` of kind `Unavailable` means: not now, try again.
+    /// changes nothing where it is the newest one known of its records. Where others came in between, a state may
+    /// have come back: these records are read, and the row that is there waits for that. `Err` of kind `Unavailable`
+    /// means: not now, try again.
     async fn accept(&self, event: NewEvent) -> Result<Accepted>;
 }
 

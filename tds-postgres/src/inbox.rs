@@ -5,11 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 
-use tds_core::{Accepted, Disposition, Inbox, InboxId, Lane, NewEvent, RecordKey, Result, Work};
+use tds_core::{
+    Accepted, Disposition, Inbox, InboxId, Lane, NewEvent, RecordKey, Result, Work, other_records,
+};
 
 use crate::{
     Database, PgStore, Tx,
     fold::{Batch, Columns, Query, Waiter, attach, fold_into, stored_key},
+    inbox_operator::begin_again,
     store::{storable, storable_json},
 };
 
@@ -19,13 +22,14 @@ macro_rules! insert_events {
         r#"
 INSERT INTO tds_inbox_events
   (event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome, error_message,
-   open_items, processed_at)
+   open_items, records, processed_at)
 SELECT n.event_id, n.source_type, n.entity_type, n.entity_id, n.event_type, n.raw_payload, n.headers::jsonb, n.status,
-       n.outcome, n.error_message, n.open_items, CASE WHEN n.status <> 'pending' THEN clock_timestamp() END
+       n.outcome, n.error_message, n.open_items, string_to_array(n.records, E'\n'),
+       CASE WHEN n.status <> 'pending' THEN clock_timestamp() END
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[],
-              $9::text[], $10::text[], $11::int[])
+              $9::text[], $10::text[], $11::int[], $12::text[])
     AS n(event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome,
-         error_message, open_items)
+         error_message, open_items, records)
  ORDER BY n.event_id COLLATE "C"
 ON CONFLICT (event_id) DO NOTHING
 RETURNING id, event_id
@@ -43,8 +47,8 @@ const STORE: &str = concat!(
     r#"),
 w AS MATERIALIZED (
   SELECT n.*, e.id AS event
-    FROM unnest($12::text[], $13::text[], $14::smallint[], $15::timestamptz[], $16::text[], $17::text[], $18::boolean[],
-                $19::timestamptz[], $20::timestamptz[], $21::text[])
+    FROM unnest($13::text[], $14::text[], $15::smallint[], $16::timestamptz[], $17::text[], $18::text[], $19::boolean[],
+                $20::timestamptz[], $21::timestamptz[], $22::text[])
       AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event_id)
     JOIN e USING (event_id)),
 f AS (
@@ -60,7 +64,31 @@ a AS (
 SELECT id, event_id FROM e"
 );
 
-const KNOWN: &str = "SELECT id, event_id FROM tds_inbox_events WHERE event_id = ANY($1::text[])";
+const KNOWN: &str = "
+SELECT id, event_id, COALESCE(again, id) AS place, (SELECT max(id) FROM tds_inbox_events) AS newest
+  FROM tds_inbox_events WHERE event_id = ANY($1::text[])
+";
+
+/// So many deliveries are looked through for later ones of a record. A delivery that is older than that is not worth the
+/// look: its records are read.
+const LOOK_BACK: i64 = 10_000;
+
+// Which of these records another delivery was about, after the one that came back. Only what is a duplicate pays for it:
+// the newest rows of the inbox are read once for a batch, and the few that came back themselves by an index of their own.
+// An event that another committer has not committed yet has not been applied either: its work reads, or is newer.
+const LATER: &str = "
+WITH k AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS k(n, place, entity_type, record)),
+later AS MATERIALIZED (
+  SELECT e.place, e.entity_type, u.record
+    FROM (SELECT id AS place, entity_type, entity_id, records FROM tds_inbox_events WHERE id > $5
+           UNION ALL
+          SELECT again, entity_type, entity_id, records FROM tds_inbox_events WHERE again > $6) AS e,
+         unnest(COALESCE(e.records, ARRAY[e.entity_id])) AS u(record))
+SELECT k.n FROM k
+ WHERE k.place < $7
+    OR EXISTS (SELECT FROM later l
+                WHERE l.entity_type = k.entity_type AND l.record = k.record AND l.place > k.place)
+";
 
 #[async_trait]
 impl Inbox for PgStore {
@@ -119,7 +147,9 @@ pub(crate) async fn store_events(
     let known = if missing.is_empty() {
         HashMap::new()
     } else {
-        ids(&sqlx::query(KNOWN).bind(missing).fetch_all(database).await?)?
+        let rows = sqlx::query(KNOWN).bind(missing).fetch_all(database).await?;
+        read_what_came_back(database, &chosen, &rows).await?;
+        ids(&rows)?
     };
     let accepted = |(index, event): (usize, &&NewEvent)| {
         let key = storable(&event.event_id);
@@ -132,6 +162,56 @@ pub(crate) async fn store_events(
         }
     };
     events.iter().enumerate().map(accepted).collect()
+}
+
+/// Of deliveries that were known, queues the reading of those records that others were about meanwhile: a state that
+/// came back. The row of the first delivery waits for it.
+async fn read_what_came_back(
+    database: &Database,
+    events: &[&NewEvent],
+    known: &[PgRow],
+) -> Result<(), sqlx::Error> {
+    let mut rows: HashMap<String, (i64, i64)> = HashMap::new();
+    let mut newest = 0;
+    for row in known {
+        rows.insert(row.try_get("event_id")?, (row.try_get("id")?, row.try_get("place")?));
+        newest = row.try_get("newest")?;
+    }
+    let mut named: Vec<(i64, i64, &NewEvent, &RecordKey, &Work)> = Vec::new();
+    for event in events {
+        let Some((id, place)) = rows.get(storable(&event.event_id).as_ref()) else { continue };
+        let records = Begin::of(&event.disposition).work.iter();
+        named.extend(records.map(|(key, work)| (*id, *place, *event, key, work)));
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<i64> = (0..).take(named.len()).collect();
+    let first = named.iter().map(|(_, place, ..)| *place).min().unwrap_or(newest);
+    // Bounds are parameters, so that the planner knows how few rows they leave.
+    let far = newest - LOOK_BACK;
+    let later: Vec<i64> = sqlx::query_scalar(LATER)
+        .bind(numbers)
+        .bind(named.iter().map(|(_, place, ..)| *place).collect::<Vec<_>>())
+        .bind(named.iter().map(|(_, _, event, ..)| event.entity_type.as_str()).collect::<Vec<_>>())
+        .bind(named.iter().map(|(_, _, _, key, _)| storable(key.id.as_str())).collect::<Vec<_>>())
+        .bind(first.max(far))
+        .bind(first)
+        .bind(far)
+        .fetch_all(database)
+        .await?;
+    let mut again: BTreeMap<i64, Vec<(RecordKey, Work)>> = BTreeMap::new();
+    for number in later {
+        if let Some((id, _, _, key, work)) = usize::try_from(number).ok().and_then(|number| named.get(number))
+        {
+            let read = Work { version: work.version, payload: None };
+            again.entry(*id).or_default().push(((*key).clone(), read));
+        }
+    }
+    for (id, work) in again {
+        begin_again(database, InboxId(id), &Disposition::Work(work), Lane::Webhook).await?;
+    }
+    Ok(())
 }
 
 /// The work of events and by which event, where no record occurs twice.
@@ -191,6 +271,14 @@ fn bind_events<'a>(query: Query<'a>, events: &[&'a NewEvent]) -> Query<'a> {
         .bind(begins.iter().map(|begin| begin.outcome).collect::<Vec<_>>())
         .bind(begins.iter().map(|begin| begin.error.map(storable)).collect::<Vec<_>>())
         .bind(begins.iter().map(Begin::open_items).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| records_of(event)).collect::<Vec<_>>())
+}
+
+/// The records of an event that its own id does not tell, in lines.
+fn records_of(event: &NewEvent) -> Option<String> {
+    let records = other_records(event);
+    let lines: Vec<_> = records.iter().map(|record| storable(record.as_str())).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn ids(rows: &[PgRow]) -> Result<HashMap<String, i64>, sqlx::Error> {

@@ -34,7 +34,7 @@ SELECT id, event_id, source_type, entity_type, entity_id, event_type, status, ou
   FROM tds_inbox_events WHERE id = $1
 ";
 
-// What failed before does not hold the replayed event back.
+// What failed before does not hold the event back.
 const LEAVE_DEAD: &str = "
 DELETE FROM tds_queue_waiters w USING tds_queue_live q
  WHERE q.dead_lettered_at IS NOT NULL AND w.item_id = q.id AND w.cause = 'event' AND w.cause_id = $1
@@ -42,7 +42,8 @@ DELETE FROM tds_queue_waiters w USING tds_queue_live q
 
 const REPLAY: &str = "
 UPDATE tds_inbox_events SET status = $2, outcome = $3, error_message = $4, open_items = open_items + $5,
-  processed_at = CASE WHEN $2 <> 'pending' THEN clock_timestamp() END
+  processed_at = CASE WHEN $2 <> 'pending' THEN clock_timestamp() END,
+  again = CASE WHEN $6 THEN nextval(pg_get_serial_sequence('tds_inbox_events', 'id')) ELSE again END
  WHERE id = $1
 ";
 
@@ -82,7 +83,7 @@ impl InboxOperator for PgStore {
 
     async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()> {
         let (database, disposition) = (&self.database, &disposition);
-        let found = repeat(|| replay(database, id, disposition))
+        let found = repeat(|| begin_again(database, id, disposition, Lane::Operator))
             .await
             .map_err(|error| classify(error, "replaying an inbox event"))?;
         if !found {
@@ -99,12 +100,18 @@ impl InboxOperator for PgStore {
     }
 }
 
-async fn replay(database: &Database, id: InboxId, disposition: &Disposition) -> Result<bool, sqlx::Error> {
+/// Queues work of an event that is there, which is pending again. False: there is no such event.
+pub(crate) async fn begin_again(
+    database: &Database,
+    id: InboxId,
+    disposition: &Disposition,
+    lane: Lane,
+) -> Result<bool, sqlx::Error> {
     let begin = Begin::of(disposition);
     let mut tx = database.begin().await?;
     let mut batch = Batch::default();
     for (key, work) in begin.work {
-        batch.add(key, Lane::Operator, work, Some(id.0));
+        batch.add(key, lane, work, Some(id.0));
     }
     let places = batch.fold(&mut tx).await?;
     let waiting = |(key, _): &(_, _)| {
@@ -120,6 +127,7 @@ async fn replay(database: &Database, id: InboxId, disposition: &Disposition) -> 
         .bind(begin.outcome)
         .bind(begin.error.map(storable))
         .bind(new.saturating_sub(i64::try_from(left).unwrap_or(0)))
+        .bind(lane == Lane::Webhook)
         .execute(&mut tx)
         .await?;
     if replayed.rows_affected() == 0 {

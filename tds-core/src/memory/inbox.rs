@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Accepted, Cause, Disposition, Error, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
-    InboxStats, Lane, NewEvent, NewItem, Outcome, Page, Result,
+    InboxStats, Lane, NewEvent, NewItem, Outcome, Page, RecordId, RecordKey, Result, Work, other_records,
 };
 
 #[async_trait]
@@ -21,15 +21,24 @@ impl Inbox for MemoryStore {
         let now = self.now();
         let accepted = {
             let mut state = self.state();
-            if let Some(id) = state.deliveries.get(&event.event_id) {
-                return Ok(Accepted { id: *id, duplicate: true });
+            if let Some(id) = state.deliveries.get(&event.event_id).copied() {
+                let came_back = state.came_back(id, &event.disposition);
+                if !came_back.is_empty() {
+                    let order = state.next_id();
+                    if let Some(known) = state.events.get_mut(&id) {
+                        known.order = order;
+                    }
+                    state.begin_again(id, Disposition::Work(came_back), Lane::Webhook, now);
+                }
+                Accepted { id, duplicate: true }
+            } else {
+                let id = InboxId(state.next_id());
+                state.deliveries.insert(event.event_id.clone(), id);
+                let disposition = event.disposition.clone();
+                state.events.insert(id, stored(id, event, now));
+                state.dispose(id, disposition, Lane::Webhook, now);
+                Accepted { id, duplicate: false }
             }
-            let id = InboxId(state.next_id());
-            state.deliveries.insert(event.event_id.clone(), id);
-            let disposition = event.disposition.clone();
-            state.events.insert(id, stored(event, now));
-            state.dispose(id, disposition, Lane::Webhook, now);
-            Accepted { id, duplicate: false }
         };
         self.announce_work();
         Ok(accepted)
@@ -62,22 +71,10 @@ impl InboxOperator for MemoryStore {
         let now = self.now();
         {
             let mut state = self.state();
-            let Some(event) = state.events.get_mut(&id) else {
+            if !state.events.contains_key(&id) {
                 return Err(Error::not_found(format!("there is no inbox event {id}")));
-            };
-            // It goes on waiting for what is under way, and no longer for dead letters.
-            let (open, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut event.items)
-                .into_iter()
-                .partition(|(_, progress)| *progress == Progress::Open);
-            event.items = open;
-            event.status = EventStatus::Pending;
-            event.outcome = None;
-            event.error = None;
-            event.processed_at = None;
-            for item in ended.keys() {
-                state.forget_waiter(*item, Cause::Event(id));
             }
-            state.dispose(id, disposition, Lane::Operator, now);
+            state.begin_again(id, disposition, Lane::Operator, now);
         }
         self.announce_work();
         Ok(())
@@ -106,6 +103,43 @@ impl InboxOperator for MemoryStore {
 }
 
 impl State {
+    /// The records of a known delivery that others were about since, to be read.
+    fn came_back(&self, id: InboxId, disposition: &Disposition) -> Vec<(RecordKey, Work)> {
+        let (Disposition::Work(work), Some(known)) = (disposition, self.events.get(&id)) else {
+            return Vec::new();
+        };
+        let is_about = |event: &Event, record: &RecordId| {
+            event.records.contains(record)
+                || event.records.is_empty() && event.entity_id.as_deref() == Some(record.as_str())
+        };
+        let later = |record: &RecordId| {
+            self.events.values().any(|event| {
+                event.order > known.order && event.entity_type == known.entity_type && is_about(event, record)
+            })
+        };
+        work.iter()
+            .filter(|(key, _)| later(&key.id))
+            .map(|(key, work)| (key.clone(), Work { version: work.version, payload: None }))
+            .collect()
+    }
+
+    /// An event that ended does so once more. It goes on waiting for what is under way, and no longer for dead letters.
+    fn begin_again(&mut self, id: InboxId, disposition: Disposition, lane: Lane, now: OffsetDateTime) {
+        let Some(event) = self.events.get_mut(&id) else { return };
+        let (open, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut event.items)
+            .into_iter()
+            .partition(|(_, progress)| *progress == Progress::Open);
+        event.items = open;
+        event.status = EventStatus::Pending;
+        event.outcome = None;
+        event.error = None;
+        event.processed_at = None;
+        for item in ended.keys() {
+            self.forget_waiter(*item, Cause::Event(id));
+        }
+        self.dispose(id, disposition, lane, now);
+    }
+
     /// Does what follows from an event.
     fn dispose(&mut self, id: InboxId, disposition: Disposition, lane: Lane, now: OffsetDateTime) {
         let (status, outcome, error) = match disposition {
@@ -126,8 +160,10 @@ impl State {
     }
 }
 
-fn stored(event: NewEvent, now: OffsetDateTime) -> Event {
+fn stored(id: InboxId, event: NewEvent, now: OffsetDateTime) -> Event {
     Event {
+        order: id.0,
+        records: other_records(&event),
         event_id: event.event_id,
         source_type: event.source_type,
         entity_type: event.entity_type,

@@ -121,6 +121,10 @@ pub(super) struct Waiter {
 
 /// An inbox event.
 pub(super) struct Event {
+    /// Its place among all deliveries; a delivery that came back stands at its last place.
+    pub(super) order: i64,
+    /// See [`crate::other_records`].
+    pub(super) records: Vec<RecordId>,
     pub(super) event_id: String,
     pub(super) source_type: String,
     pub(super) entity_type: EntityType,

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::harness::*;
-use crate::{Claimed, Disposition, EventFilter, EventStatus, Lease, NewEvent, Outcome, Settle, Work};
+use crate::{Claimed, Disposition, EventFilter, EventStatus, Lane, Lease, NewEvent, Outcome, Settle, Work};
 
 fn with(event_id: &str, disposition: Disposition) -> NewEvent {
     NewEvent { disposition, ..event(event_id, Vec::new()) }
@@ -33,6 +33,69 @@ pub async fn a_delivery_that_is_there_already_changes_nothing_and_queues_nothing
     case.nothing_to_claim().await;
     assert_eq!(case.items().await.len(), 1);
     case.event_reaches(first.id, EventStatus::Completed).await;
+}
+
+pub async fn a_delivery_that_comes_back_after_another_of_its_record_is_read_again(harness: &dyn Harness) {
+    let case = Case(harness);
+    let inbox = &harness.stores().inbox;
+    let deliver = async |name: &str, records: &[&str]| {
+        let work =
+            records.iter().map(|id| (product(id), pushed(1, &format!(r#"{{"of":"{name}"}}"#)))).collect();
+        inbox.accept(event(name, work)).await.expect("accept")
+    };
+    let end = async || {
+        let item = case.claim().await;
+        case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+        item
+    };
+    let first = deliver("a", &["1"]).await;
+    end().await;
+    deliver("of another record", &["2"]).await;
+    end().await;
+    assert!(deliver("a", &["1"]).await.duplicate);
+    case.nothing_to_claim().await;
+
+    deliver("b", &["1"]).await;
+    end().await;
+    let back = deliver("a", &["1"]).await;
+    assert_eq!((back.id, back.duplicate), (first.id, true));
+    case.event_reaches(first.id, EventStatus::Pending).await;
+    let item = end().await;
+    assert_eq!((item.key, item.work.payload, item.lane), (product("1"), None, Lane::Webhook));
+    let stored = case.event_reaches(first.id, EventStatus::Completed).await;
+    assert_eq!(stored.outcome.as_deref(), Some("applied"));
+    assert!(deliver("a", &["1"]).await.duplicate, "now it is the newest one known");
+    case.nothing_to_claim().await;
+    assert!(deliver("b", &["1"]).await.duplicate, "it comes back as well");
+    assert_eq!(end().await.work.payload, None);
+    assert_eq!(case.items().await.len(), 5);
+}
+
+pub async fn a_delivery_about_several_records_that_comes_back_reads_those_that_others_were_about(
+    harness: &dyn Harness,
+) {
+    let case = Case(harness);
+    let inbox = &harness.stores().inbox;
+    let deliver = async |name: &str, records: &[&str]| {
+        let work = records.iter().map(|id| (product(id), Work::fetch())).collect();
+        inbox.accept(NewEvent { entity_id: Some(name.into()), ..event(name, work) }).await.expect("accept")
+    };
+    let end_all = async || {
+        let items = case.claim_now(10).await;
+        for item in &items {
+            case.settle(item, Settle::Complete(Outcome::Applied)).await;
+        }
+        items.into_iter().map(|item| item.key.id.to_string()).collect::<HashSet<_>>()
+    };
+    let first = deliver("adjustment", &["1", "2", "3"]).await;
+    end_all().await;
+    deliver("bill", &["2", "4"]).await;
+    end_all().await;
+    assert!(deliver("adjustment", &["1", "2", "3"]).await.duplicate);
+    assert_eq!(end_all().await, HashSet::from(["2".to_owned()]));
+    case.event_reaches(first.id, EventStatus::Completed).await;
+    assert!(deliver("bill", &["2", "4"]).await.duplicate);
+    assert_eq!(end_all().await, HashSet::from(["2".to_owned()]));
 }
 
 pub async fn one_delivery_accepted_many_times_at_once_is_stored_once(harness: &dyn Harness) {

@@ -55,6 +55,8 @@ macro_rules! conformance_list {
         $crate::$each!($make, inbox:
             an_accepted_event_and_its_work_are_there_when_accept_returns,
             a_delivery_that_is_there_already_changes_nothing_and_queues_nothing,
+            a_delivery_that_comes_back_after_another_of_its_record_is_read_again,
+            a_delivery_about_several_records_that_comes_back_reads_those_that_others_were_about,
             one_delivery_accepted_many_times_at_once_is_stored_once,
             the_body_is_kept_byte_for_byte_with_its_headers,
             an_ignored_event_is_completed_and_queues_nothing,
@@ -218,6 +220,10 @@ macro_rules! conformance_list {
             a_set_that_shrinks_much_is_believed_when_a_read_that_began_later_shows_it_too,
             a_record_that_cannot_be_written_fails_alone,
             the_hash_of_the_list_row_is_kept_with_the_detail_that_it_caused,
+            a_list_row_of_a_version_that_is_known_whole_changes_volatile_columns_only,
+            a_whole_record_mends_what_somebody_else_changed,
+            rows_that_do_not_show_what_was_listed_are_found,
+            a_pushed_body_with_other_volatile_values_is_read_again,
         );
     };
 }

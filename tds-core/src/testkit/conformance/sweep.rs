@@ -29,9 +29,8 @@ pub async fn missing_records_are_those_that_no_page_listed_and_nobody_saw_since(
     harness.advance(Duration::from_millis(20)).await;
     let lease = started(harness, LONG).await;
     harness.advance(Duration::from_millis(20)).await;
-    // Far in the future, so that it is after the beginning of the run by every clock.
-    let future = time::macros::datetime!(2100-01-01 00:00 UTC);
-    let later = Observed::Call(Interval { began: future, ended: future });
+    let after = lease.run.started_at.expect("it was started") + time::Duration::milliseconds(5);
+    let later = Observed::Call(Interval { began: after, ended: after });
     let again = RecordBuilder::new(&PRODUCTS, "seen").version(at(1)).seen(crate::Shape::Detail, later);
     applied(harness, &PRODUCT_SCHEMA, again).await;
     let new = RecordBuilder::new(&PRODUCTS, "new").version(at(1)).read(at(10), at(11));
