@@ -1,11 +1,12 @@
 //! Leadership and due times of schedules, by the database's clock.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::Row as _;
 
 use tds_core::{Result, Schedule, ScheduleSpec, WorkerId};
+use tokio::time::Instant;
 
 use crate::{
     PgStore,
@@ -39,6 +40,26 @@ kept AS (
 SELECT name FROM known WHERE next_at <= now()
 ";
 
+// What was queued, or taken, later than now was so by a clock that was ahead: it is due, and its lease ends soon unless its
+// worker renews it. Rows that somebody holds are looked at the next time.
+const SET_BACK: &str = "
+WITH runs AS (
+  UPDATE tds_sync_runs SET lease_expires_at = now() + interval '1 minute'
+   WHERE status = 'running' AND lease_expires_at > now() + interval '1 hour'),
+c AS MATERIALIZED (
+  SELECT id FROM tds_queue_live
+   WHERE queued_at > now() + interval '1 minute' OR processing_started_at > now() + interval '1 minute'
+   ORDER BY entity_type, zoho_entity_id FOR UPDATE SKIP LOCKED)
+UPDATE tds_queue_live q SET queued_at = LEAST(q.queued_at, now()), run_at = LEAST(q.run_at, now()),
+  processing_started_at = CASE WHEN q.processing_started_at IS NOT NULL THEN LEAST(q.processing_started_at, now()) END,
+  lease_expires_at = CASE WHEN q.lease_expires_at IS NOT NULL
+                          THEN LEAST(q.lease_expires_at, now() + interval '1 minute') END
+  FROM c WHERE q.id = c.id
+";
+
+/// How often that is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
 #[async_trait]
 impl Schedule for PgStore {
     async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool> {
@@ -63,6 +84,7 @@ impl Schedule for PgStore {
     }
 
     async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>> {
+        self.set_back().await;
         let mut named: Vec<(String, &ScheduleSpec)> =
             schedules.iter().map(|spec| (name_of(spec), spec)).collect();
         named.sort_by(|one, other| one.0.cmp(&other.0));
@@ -76,6 +98,33 @@ impl Schedule for PgStore {
             rows.map_err(doing)?.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>();
         let due = due.map_err(doing)?;
         Ok(schedules.iter().filter(|spec| due.contains(&name_of(spec))).cloned().collect())
+    }
+}
+
+impl PgStore {
+    /// The leader's work, once in a while. It is repeated anyway: a failure is told and costs nothing else.
+    async fn set_back(&self) {
+        {
+            let mut last = self.set_back_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+                return;
+            }
+            *last = Some(Instant::now());
+        }
+        match sqlx::query(SET_BACK).execute(&self.database).await {
+            Ok(done) if done.rows_affected() > 0 => {
+                tracing::warn!(
+                    items = done.rows_affected(),
+                    "items were queued or taken at a time that is still to come, by a clock that was ahead: they are due now"
+                );
+                self.work.announce();
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let error = classify(error, "looking for times later than now");
+                tracing::warn!(error = %error.chain(), "due times of the queue were not looked at; trying again");
+            }
+        }
     }
 }
 

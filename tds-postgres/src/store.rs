@@ -1,8 +1,13 @@
 //! The store: one value that implements every port of the engine on PostgreSQL.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{Database, error, floor::Floors, hints::Hints, ingest::Committers};
 
@@ -50,6 +55,8 @@ pub struct PgStore {
     pub(crate) runs: Arc<Notify>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) committers: Arc<Committers>,
+    /// When times later than now were last looked for in the queue.
+    pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl PgStore {
@@ -58,7 +65,14 @@ impl PgStore {
     pub fn new(database: Database, settings: StoreSettings) -> Self {
         let work = Arc::new(Hints::new(database.clone()));
         let committers = Arc::new(Committers::new(database.clone(), Arc::clone(&work), settings));
-        Self { database, work, runs: Arc::default(), floors: Arc::default(), committers }
+        Self {
+            database,
+            work,
+            runs: Arc::default(),
+            floors: Arc::default(),
+            committers,
+            set_back_at: Arc::default(),
+        }
     }
 
     /// Takes no more events; returns when all accepted ones are committed or refused.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sqlx::Row as _;
 use support::{claim, complete, item, store, text, work};
 use tds_core::{
-    Cause, Inbox as _, ItemFilter, ItemStatus, Outcome, Queue as _, QueueOperator as _, Settle, Settlement,
+    Cause, Inbox as _, ItemFilter, ItemStatus, Outcome, Queue as _, QueueOperator as _, Schedule as _,
+    Settle, Settlement, WorkerId,
 };
 
 /// The operators' handbook, word for word.
@@ -43,6 +44,42 @@ async fn claims_and_renewals_are_heap_only_updates() {
         assert!(tokio::time::Instant::now() < deadline, "the statistics did not arrive: {updates}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_clock_that_was_ahead_wrote_is_due_now() {
+    let (database, store) = store().await;
+    let execute = async |sql: &'static str| {
+        sqlx::query(sql).execute(database.database()).await.expect("executes");
+    };
+    store
+        .enqueue(["waits", "taken", "later"].map(|id| item(id, work(1, "{}"))).into())
+        .await
+        .expect("queued");
+    execute("UPDATE tds_queue_live SET run_at = now() + interval '1 hour' WHERE zoho_entity_id <> 'taken'")
+        .await;
+    let dead = claim(&store, 5).await;
+    assert_eq!(dead.len(), 1, "it was taken by a worker that died");
+    execute(
+        "UPDATE tds_queue_live SET queued_at = now() + interval '3 hours', run_at = now() + interval '3 hours'
+          WHERE zoho_entity_id = 'waits'",
+    )
+    .await;
+    execute(
+        "UPDATE tds_queue_live SET processing_started_at = now() + interval '3 hours',
+           lease_expires_at = now() + interval '3 hours' WHERE zoho_entity_id = 'taken'",
+    )
+    .await;
+    execute("INSERT INTO tds_leases (name, owner, expires_at) VALUES ('scheduler', 'dead', now() + interval '3 hours')")
+        .await;
+    let leads = store.lead(&WorkerId("new".into()), Duration::from_secs(30)).await.expect("answers");
+    assert!(leads, "a lease of three hours is none that anybody asked for");
+    store.due(&[]).await.expect("looked at");
+    let taken: Vec<_> = claim(&store, 5).await.into_iter().map(|item| item.key.id.to_string()).collect();
+    assert_eq!(taken, ["waits"], "what was put off by a right clock stays put off");
+    let soon = "SELECT (lease_expires_at < now() + interval '2 minutes')::text || (queued_at <= now())::text
+                  FROM tds_queue_live WHERE zoho_entity_id = 'taken'";
+    assert_eq!(text(&database, soon).await, "truetrue");
 }
 
 #[tokio::test(flavor = "multi_thread")]
