@@ -10,6 +10,7 @@ mod error;
 mod health;
 mod jitter;
 mod limiter;
+mod mend;
 mod reading;
 mod retry;
 mod source;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::mend;
+
 /// How much of Zoho's message goes into an error, in characters.
 const MESSAGE_LENGTH: usize = 300;
 
@@ -33,13 +35,18 @@ pub(super) fn open(bytes: &[u8]) -> Result<Envelope, String> {
     if trimmed.starts_with(b"<") {
         return Err("HTML or XML instead of JSON".to_owned());
     }
-    let value: Value = serde_json::from_slice(trimmed).map_err(|fault| {
+    let body = match serde_json::from_slice(trimmed) {
+        Ok(Value::Object(_)) if mend::is_needed(trimmed) => mend::object(trimmed),
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => return Err("JSON that is no object".to_owned()),
+        // One value that nobody can read is not to make the others unreadable.
+        Err(fault) if !fault.is_eof() && trimmed.starts_with(b"{") => mend::object(trimmed),
+        Err(fault) => Err(fault),
+    };
+    let body = body.map_err(|fault| {
         let form = if fault.is_eof() { "JSON that is cut" } else { "a body that is no JSON" };
         format!("{form} ({} bytes)", bytes.len())
     })?;
-    let Value::Object(body) = value else {
-        return Err("JSON that is no object".to_owned());
-    };
     let code = match body.get("code") {
         Some(Value::Number(number)) => number.as_i64(),
         Some(Value::String(text)) => text.trim().parse().ok(),

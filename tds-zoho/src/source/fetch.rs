@@ -7,7 +7,7 @@ use tds_core::{
 };
 
 use super::{ZohoSource, page};
-use crate::{answer::Call, reading};
+use crate::{answer::Call, mend, reading};
 
 impl ZohoSource {
     /// Reads each record by `GET {path}/{id}`. The client decides how many calls are in flight.
@@ -60,6 +60,9 @@ impl ZohoSource {
         record: &Map<String, Value>,
         observed: Interval,
     ) -> Result<Read> {
+        if let Some((_, reason)) = mend::unreadable(record) {
+            return Err(Error::invalid(format!("{} {id} is no readable JSON: {reason}", self.entity())));
+        }
         let found = reading::record_id(record, self.descriptor.id_key)?;
         if found != id.as_str() {
             return Err(page::protocol(format!("{} {id} was asked for and {found} came", self.entity())));

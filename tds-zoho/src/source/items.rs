@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tds_core::{Content, Error, ErrorKind, Interval, Lane, Read, RecordId, Result};
 
 use super::{ZohoSource, fetch::check_id, page};
-use crate::{answer::Call, reading};
+use crate::{answer::Call, mend, reading};
 
 /// How many ids one call may have. Zoho states no limit; clients use 25 to 200.
 const MOST: usize = 100;
@@ -97,9 +97,13 @@ impl ZohoSource {
     ) {
         let mut by_id: HashMap<String, Map<String, Value>> = HashMap::with_capacity(records.len());
         for record in records {
-            if let Value::Object(record) = record
-                && let Ok(id) = reading::record_id(&record, self.descriptor.id_key)
-            {
+            let Value::Object(record) = record else { continue };
+            let id_key = self.descriptor.id_key;
+            let id = match mend::unreadable(&record) {
+                Some((text, _)) => mend::find_id(text, id_key).map(str::to_owned),
+                None => reading::record_id(&record, id_key).ok(),
+            };
+            if let Some(id) = id {
                 by_id.insert(id, record);
             }
         }

@@ -8,7 +8,7 @@ use tds_core::{
 use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 
 use super::{ZohoSource, page};
-use crate::{answer::Call, entities::PER_PAGE, reading};
+use crate::{answer::Call, entities::PER_PAGE, mend, reading};
 
 /// The column by which changes are sorted.
 const CHANGED: &str = "last_modified_time";
@@ -77,7 +77,8 @@ impl ZohoSource {
         Ok(query)
     }
 
-    /// A row whose id cannot be read is kept under an id made of its content: its decoding tells why.
+    /// A row that cannot be read is kept under the id that its text shows, and where there is none, under an id made of
+    /// its content: its decoding tells why.
     fn listed(&self, row: &Value, observed: Interval) -> Listed {
         let text = row.to_string();
         let bytes = ContentHash::of_bytes(text.as_bytes());
@@ -87,10 +88,13 @@ impl ZohoSource {
             Some(record) => self.descriptor.decode_object(record, Shape::List, payload.clone()),
             None => Err(page::protocol("the row is no object")),
         };
-        let id = match record.map(|record| reading::record_id(record, self.descriptor.id_key)) {
-            Some(Ok(id)) => id,
-            _ => format!("unreadable:{}", bytes.as_str().get(..12).unwrap_or_default()),
-        };
+        let id_key = self.descriptor.id_key;
+        let shown = record.and_then(|record| match mend::unreadable(record) {
+            Some((text, _)) => mend::find_id(text, id_key).map(str::to_owned),
+            None => reading::record_id(record, id_key).ok(),
+        });
+        let id =
+            shown.unwrap_or_else(|| format!("unreadable:{}", bytes.as_str().get(..12).unwrap_or_default()));
         let ids_only = decoded.is_ok() && record.is_some_and(self.descriptor.list.ids_only);
         let payload = SourcePayload { shape: Shape::List, observed: Observed::Call(observed), json: payload };
         Listed {

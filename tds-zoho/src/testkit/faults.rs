@@ -17,6 +17,9 @@ pub enum Fault {
     EmptyBody,
     /// The right answer, cut in the middle.
     TruncatedJson,
+    /// The right answer, in which these bytes stand wherever it has this text: half a character, `NaN`, nesting
+    /// without an end.
+    Rewritten(String, Vec<u8>),
     /// Status 200 and this code in the body.
     CodeUnder200(i64),
     /// The right answer, late.

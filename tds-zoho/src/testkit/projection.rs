@@ -13,6 +13,16 @@ pub(crate) fn list_row(module: Module, api: Api, record: &Object) -> Object {
     if module == Module::CreditNotes {
         row.remove("updated_time");
     }
+    if module == Module::Invoices {
+        for address in ["billing_address", "shipping_address"] {
+            if let Some(Value::Object(address)) = row.get_mut(address)
+                && let Some(zip) = address.remove("zip")
+            {
+                // As it was recorded: the detail of the same invoice says `zip`.
+                address.insert("zipcode".to_owned(), zip);
+            }
+        }
+    }
     row
 }
 

@@ -52,7 +52,10 @@ impl Respond for Server {
                 if let Some(fault) = &fault {
                     spoil(&mut answer.body, fault);
                 }
-                render(&answer, matches!(fault, Some(Fault::TruncatedJson)))
+                match &fault {
+                    Some(Fault::Rewritten(text, bytes)) => rewritten(&answer, text, bytes),
+                    _ => render(&answer, matches!(fault, Some(Fault::TruncatedJson))),
+                }
             }
         };
         if !on_accounts && !latency.is_zero() {
@@ -125,6 +128,19 @@ fn render(answer: &Answer, truncated: bool) -> ResponseTemplate {
         bytes.truncate(bytes.len() / 2);
     }
     ResponseTemplate::new(status_of(answer.status)).set_body_raw(bytes, "application/json;charset=UTF-8")
+}
+
+/// The answer with other bytes wherever it has this text.
+fn rewritten(answer: &Answer, text: &str, bytes: &[u8]) -> ResponseTemplate {
+    let body = answer.body.to_string();
+    let mut written = Vec::with_capacity(body.len());
+    for (part, between) in body.split(text).zip(0..) {
+        if between > 0 {
+            written.extend_from_slice(bytes);
+        }
+        written.extend_from_slice(part.as_bytes());
+    }
+    ResponseTemplate::new(status_of(answer.status)).set_body_raw(written, "application/json;charset=UTF-8")
 }
 
 /// A status that a script invented must not take the server down.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::form::{Look, look, pairs, without_bom};
+use crate::mend;
 
 /// The field in which forms, and some templates, carry the record as text.
 const JSON_STRING: &str = "JSONString";
@@ -11,8 +12,9 @@ const JSON_STRING: &str = "JSONString";
 #[derive(Debug, PartialEq)]
 pub(super) struct Body {
     pub(super) object: Map<String, Value>,
-    /// The pairs of a form: chosen keys, never the whole record, and every value is text.
-    pub(super) is_pairs: bool,
+    /// It may stand for the record: neither the pairs of a form (chosen keys, and every value is text) nor a text in
+    /// which something had to be replaced to be read at all.
+    pub(super) is_whole: bool,
 }
 
 /// Reads a body; `Err` tells a person why it cannot be understood.
@@ -28,19 +30,33 @@ pub(super) fn read(body: &[u8]) -> Result<Body, String> {
 }
 
 fn json(text: &[u8]) -> Result<Body, String> {
+    let (mut object, is_whole) = match object(text) {
+        Ok(read) => read,
+        Err(reason) => return Err(format!("the body is {reason}")),
+    };
+    match object.remove(JSON_STRING) {
+        Some(Value::String(inner)) => json_string(&inner, object),
+        // A body that is one JSON string deeper is no different.
+        Some(Value::Object(inner)) => Ok(Body { object: merged(inner, object), is_whole }),
+        Some(other) => {
+            object.insert(JSON_STRING.to_owned(), other);
+            Ok(Body { object, is_whole })
+        }
+        None => Ok(Body { object, is_whole }),
+    }
+}
+
+/// The object of a text, and whether it could be read as it is.
+fn object(text: &[u8]) -> Result<(Map<String, Value>, bool), String> {
     match serde_json::from_slice(text) {
-        Ok(Value::Object(mut object)) => match object.remove(JSON_STRING) {
-            Some(Value::String(inner)) => json_string(&inner, object),
-            // A body that is one JSON string deeper is no different.
-            Some(Value::Object(inner)) => Ok(Body { object: merged(inner, object), is_pairs: false }),
-            Some(other) => {
-                object.insert(JSON_STRING.to_owned(), other);
-                Ok(Body { object, is_pairs: false })
-            }
-            None => Ok(Body { object, is_pairs: false }),
-        },
-        Ok(_) => Err("the body is JSON, but no object with a record in it".to_owned()),
-        Err(error) => Err(format!("the body is no JSON: {error}")),
+        Ok(Value::Object(object)) if !mend::is_needed(text) => Ok((object, true)),
+        Ok(Value::Object(object)) => Ok((mend::object(text).unwrap_or(object), false)),
+        Ok(_) => Err("JSON, but no object with a record in it".to_owned()),
+        Err(error) if !error.is_eof() && text.trim_ascii_start().starts_with(b"{") => {
+            // The reason that a person is told is the first one.
+            mend::object(text).map(|object| (object, false)).map_err(|_| format!("no JSON: {error}"))
+        }
+        Err(error) => Err(format!("no JSON: {error}")),
     }
 }
 
@@ -51,16 +67,15 @@ fn form(body: &[u8]) -> Result<Body, String> {
     }
     match object.remove(JSON_STRING) {
         Some(Value::String(inner)) => json_string(&inner, object),
-        _ => Ok(Body { object, is_pairs: true }),
+        _ => Ok(Body { object, is_whole: false }),
     }
 }
 
 /// The record inside the field, with what stood beside it, such as the organization.
 fn json_string(inner: &str, beside: Map<String, Value>) -> Result<Body, String> {
-    match serde_json::from_str(inner) {
-        Ok(Value::Object(object)) => Ok(Body { object: merged(object, beside), is_pairs: false }),
-        Ok(_) => Err(format!("{JSON_STRING} is JSON, but no object")),
-        Err(error) => Err(format!("{JSON_STRING} is no JSON: {error}")),
+    match object(inner.as_bytes()) {
+        Ok((object, is_whole)) => Ok(Body { object: merged(object, beside), is_whole }),
+        Err(reason) => Err(format!("{JSON_STRING} is {reason}")),
     }
 }
 

@@ -64,7 +64,7 @@ fn of_record(descriptor: &Descriptor, event_type: &str, body: &Body, received_at
         Found::Nothing(reason) => return Parsed::without_record(Disposition::Unparsed(reason)),
     };
     let version = reading::version(record).ok().flatten();
-    let may_be_applied = event_type != "deleted" && !body.is_pairs;
+    let may_be_applied = event_type != "deleted" && body.is_whole;
     let (entity, work) = may_be_applied
         .then(|| from_body(descriptor, record, received_at))
         .flatten()

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tds_core::{Lane, ListPage, ListRequest, Listed, Result, Source, list_hash};
-use tds_zoho::testkit::{FakeZoho, Module};
+use tds_zoho::testkit::{FakeZoho, Fault, Module};
 use time::OffsetDateTime;
 
 use crate::support::{entity, online, source};
@@ -144,4 +144,32 @@ async fn a_contact_in_the_wrong_list_is_still_what_it_is() {
     let record = customers.decode(rows[0].payload.as_ref().expect("the row")).expect("readable");
     assert_eq!(record.entity, entity("vendors"));
     assert_eq!(customers.profile().sibling, Some(entity("vendors")));
+}
+
+#[tokio::test]
+async fn one_unreadable_row_leaves_the_others_of_its_page_readable() {
+    let zoho = FakeZoho::start().await;
+    let client = online(&zoho);
+    let source = source(&client, "customers");
+    let guilty = zoho.put_contact(json!({"contact_name":"~guilty~","contact_type":"customer"}));
+    for n in 0..4 {
+        zoho.put_contact(json!({"contact_name":format!("C {n}"),"contact_type":"customer"}));
+    }
+    for (text, bytes, readable) in [
+        ("~guilty~", &b"half \\ud83d"[..], true),
+        ("~guilty~", b"\xff", true),
+        ("~guilty~", b"\\u0000", true),
+        ("\"~guilty~\"", b"NaN", true),
+        ("\"~guilty~\"", b"", false),
+    ] {
+        zoho.faults().next("/contacts", 1, Fault::Rewritten(text.to_owned(), bytes.to_vec()));
+        let rows = page(&*source, None, None).await.expect("a page").rows;
+        assert_eq!(rows.len(), 5);
+        for row in rows {
+            let payload = row.payload.expect("a row");
+            let is_guilty = row.id.as_str() == guilty;
+            assert_eq!(source.decode(&payload).is_ok(), readable || !is_guilty, "{bytes:?}");
+            assert!(!payload.json.as_str().contains("\\u0000"));
+        }
+    }
 }
