@@ -23,7 +23,7 @@ use tds_core::{
     Shape, SourcePayload,
 };
 
-use crate::{answer::Api, reading};
+use crate::{answer::Api, mend, reading};
 
 /// Every entity type, in the order of the contract.
 pub(crate) static ENTITIES: [&Descriptor; 8] = [
@@ -64,6 +64,21 @@ pub(crate) struct Descriptor {
     /// Fills in what the record shows.
     pub(crate) read: fn(&Map<String, Value>, &mut Draft) -> Result<()>,
 }
+
+/// Keys of records under which a list or an object stands, never a text.
+const STRUCTURED: [&str; 11] = [
+    "line_items",
+    "locations",
+    "warehouses",
+    "custom_fields",
+    "custom_field_hash",
+    "billing_address",
+    "shipping_address",
+    "contact_persons",
+    "taxes",
+    "pricebook_items",
+    "price_brackets",
+];
 
 /// Rows of a page: the most that Zoho states for every list. Its own default is 10 in places.
 pub(crate) const PER_PAGE: usize = 200;
@@ -137,7 +152,12 @@ impl Descriptor {
         let shown = |keys: &&[&str]| keys.iter().any(|key| record.contains_key(*key));
         let lines =
             record.get("line_items").is_none_or(|lines| lines.as_array().is_some_and(|all| !all.is_empty()));
-        !self.whole.is_empty() && self.whole.iter().all(shown) && lines
+        // A template that puts a list or an object between quotation marks sends text in its place.
+        let structured = |key: &&str| record.get(*key).is_none_or(|value| !value.is_string());
+        !self.whole.is_empty()
+            && self.whole.iter().all(shown)
+            && lines
+            && STRUCTURED.iter().all(|key| structured(key))
     }
 
     /// Understands a payload of this entity type.
@@ -155,6 +175,9 @@ impl Descriptor {
         shape: Shape,
         raw: Payload,
     ) -> Result<Record> {
+        if let Some((_, reason)) = mend::unreadable(record) {
+            return Err(Error::invalid(format!("the {} is no readable JSON: {reason}", self.schema.entity)));
+        }
         let id = reading::record_id(record, self.id_key)?;
         let version = if self.versioned { reading::version(record)? } else { None };
         let mut draft = Draft {

@@ -7,8 +7,9 @@ use super::{is_absent, scalar::as_id, unreadable};
 
 /// API name → value; `None` where the record shows no custom fields at all.
 ///
-/// The array `custom_fields` says most, then `custom_field_hash`, then the flattened `cf_…` keys; a name
-/// that several of them know has the value of the first.
+/// The array `custom_fields` says most, then `custom_field_hash`; a name that both know has the value of the array.
+/// The flattened `cf_…` keys count where neither is there: beside them they may be another record's, such as those of
+/// the customer in the body of an invoice.
 pub(crate) fn custom_fields(record: &Map<String, Value>) -> Result<Option<Value>> {
     let mut found = Map::new();
     let mut shown = false;
@@ -28,13 +29,21 @@ pub(crate) fn custom_fields(record: &Map<String, Value>) -> Result<Option<Value>
         Some(other) => return Err(unreadable("custom_fields", other, "list of custom fields")),
         None => {}
     }
-    if let Some(Value::Object(fields)) = record.get("custom_field_hash") {
-        shown = true;
-        add_flat(&mut found, fields, |_| true);
+    match record.get("custom_field_hash") {
+        Some(Value::Object(fields)) => {
+            shown = true;
+            add_flat(&mut found, fields, |_| true);
+        }
+        Some(value) if is_absent(value) => shown = true,
+        Some(other) if !shown => {
+            return Err(unreadable("custom_field_hash", other, "object of custom fields"));
+        }
+        Some(_) | None => {}
     }
-    let before = found.len();
-    add_flat(&mut found, record, |name| name.starts_with("cf_"));
-    Ok((shown || found.len() > before).then_some(Value::Object(found)))
+    if !shown {
+        add_flat(&mut found, record, |name| name.starts_with("cf_"));
+    }
+    Ok((shown || !found.is_empty()).then_some(Value::Object(found)))
 }
 
 fn entry_of(entry: &Value) -> Result<(String, Value)> {

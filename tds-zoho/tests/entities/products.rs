@@ -80,11 +80,43 @@ fn custom_fields_are_read_in_all_three_forms() {
         "custom_fields":[{"customfield_id":"9","api_name":"cf_color","label":"Color","value":"red"},
                          {"field_id":"8","api_name":"cf_empty","value":""},
                          {"customfield_id":"7","label":"Old form","value":5}],
-        "custom_field_hash":{"cf_color":"RED","cf_price":"1,000","cf_price_unformatted":1000},
-        "cf_flat":true, "cf_flat_unformatted":true});
+        "custom_field_hash":{"cf_color":"RED","cf_price":"1,000","cf_price_unformatted":1000}});
     let fields = &decoded("products", Shape::Detail, &record.to_string()).fields;
-    let expected = json!({"cf_color":"red","cf_empty":null,"Old form":5,"cf_price":"1,000","cf_flat":true});
+    let expected = json!({"cf_color":"red","cf_empty":null,"Old form":5,"cf_price":"1,000"});
     assert_eq!(fields["custom_fields"], expected);
+    let flat = json!({"item_id":"1","cf_flat":true,"cf_flat_unformatted":true});
+    let fields = &decoded("products", Shape::Detail, &flat.to_string()).fields;
+    assert_eq!(fields["custom_fields"], json!({"cf_flat": true}));
+}
+
+#[test]
+fn flat_keys_are_no_custom_fields_where_the_record_has_a_place_of_their_own() {
+    for place in
+        [json!({"custom_fields": []}), json!({"custom_field_hash": {}}), json!({"custom_fields": null})]
+    {
+        for (entity, id) in [
+            ("products", "item_id"),
+            ("customers", "contact_id"),
+            ("invoices", "invoice_id"),
+            ("bills", "bill_id"),
+            ("credit_notes", "creditnote_id"),
+        ] {
+            let mut record = place.clone();
+            record[id] = json!("1");
+            record["cf_tin"] = json!("of the customer");
+            let fields = &decoded(entity, Shape::Webhook, &record.to_string()).fields;
+            assert_eq!(fields["custom_fields"], json!({}), "{record}");
+        }
+    }
+}
+
+#[test]
+fn custom_fields_that_are_no_object_are_an_error_and_never_silence() {
+    let text = r#"{"item_id":"1","custom_field_hash":"{}"}"#;
+    let error = decode("products", Shape::Detail, text).expect_err("unreadable");
+    assert!(error.to_string().contains("custom_field_hash"), "{error}");
+    let both = r#"{"item_id":"1","custom_fields":[],"custom_field_hash":"{}"}"#;
+    assert_eq!(decoded("products", Shape::Detail, both).fields["custom_fields"], json!({}));
 }
 
 #[test]

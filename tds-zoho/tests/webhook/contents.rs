@@ -1,7 +1,7 @@
 //! What follows from a body that was understood.
 
 use serde_json::{Value, json};
-use tds_core::{Disposition, Observed, Shape, Work};
+use tds_core::{Disposition, Observed, Shape, Work, content_hash};
 use tds_zoho::webhook::event_type;
 use time::macros::datetime;
 
@@ -63,6 +63,62 @@ fn a_body_with_an_unreadable_part_makes_the_record_be_read() {
     let mut body = invoice();
     body["date"] = json!("05/06/2026");
     assert_eq!(work(&parse_json("invoices", &json!({"invoice": body})))[0].1.payload, None);
+}
+
+/// A template puts what it does not know between quotation marks.
+#[test]
+fn a_list_or_an_object_that_came_as_text_makes_the_record_be_read() {
+    let mut item = support::sample("inventory-items-list.json")["items"][0].clone();
+    item["custom_fields"] = json!([]);
+    let invoice = invoice();
+    let contact = support::sample("books-contact-detail.json")["contact"].clone();
+    for (path, record, key, text) in [
+        ("products", &item, "custom_field_hash", "{}"),
+        ("products", &item, "custom_field_hash", ""),
+        ("products", &item, "custom_fields", "[]"),
+        ("products", &item, "locations", "[]"),
+        ("invoices", &invoice, "line_items", "[{}]"),
+        ("invoices", &invoice, "billing_address", "{}"),
+        ("invoices", &invoice, "taxes", "[]"),
+        ("invoices", &invoice, "custom_field_hash", "{}"),
+        ("customers", &contact, "contact_persons", "[]"),
+        ("customers", &contact, "shipping_address", "{\"city\":\"Basra\"}"),
+    ] {
+        let parsed = |record: &Value| work(&parse_json(path, record))[0].1.clone();
+        assert!(parsed(record).payload.is_some(), "{path}");
+        let mut record = record.clone();
+        record[key] = json!(text);
+        assert_eq!(
+            (parsed(&record).payload, parsed(&record).version.is_some()),
+            (None, true),
+            "{path} {key}"
+        );
+    }
+}
+
+/// A real body of an invoice has the customer's custom fields beside the invoice's own.
+#[test]
+fn the_body_of_an_invoice_shows_just_what_its_detail_shows() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/webhooks/invoice-of-a-customer-with-custom-fields.json"
+    );
+    let body: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON");
+    let [(key, work)] = work(&parse_json("invoices", &body)).try_into().expect("one");
+    let payload = work.payload.expect("the body is complete");
+    assert_eq!(key, "invoices 460000000567120");
+    let pushed = support::source(&support::offline(), "invoices").decode(&payload).expect("readable");
+    assert_eq!(pushed.fields["custom_fields"], json!({"cf_wholesale": "True", "cf_tariff_code": 8544.4}));
+
+    // The detail has neither the customer's fields nor the time in a date.
+    let mut detail = body["invoice"].clone();
+    let object = detail.as_object_mut().expect("an object");
+    object.retain(|name, _| !name.starts_with("cf_") && !name.starts_with("customer_custom_field"));
+    object.insert("date".to_owned(), json!("2026-09-04"));
+    object.insert("due_date".to_owned(), json!("2026-11-18"));
+    let detail = support::decoded("invoices", Shape::Detail, &detail.to_string());
+    assert_eq!(content_hash(&pushed), content_hash(&detail), "reading one after the other costs no call");
+    assert_eq!(pushed.volatile, detail.volatile);
 }
 
 #[test]
