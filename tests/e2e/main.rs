@@ -13,4 +13,5 @@ mod records;
 mod run_control;
 mod samples;
 mod shop;
+mod sightings;
 mod way;

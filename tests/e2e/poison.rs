@@ -1,7 +1,7 @@
 //! A record that cannot be stored goes to the dead letters alone, with a reason that a person understands.
 
 use serde_json::{Value, json};
-use tds_zoho::testkit::Module;
+use tds_zoho::testkit::{Fault, Module};
 
 use crate::{records, shop::Shop};
 
@@ -51,8 +51,109 @@ async fn an_unreadable_amount_in_the_middle_of_a_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_character_that_the_database_refuses() {
-    only_the_poison_is_missing(json!({"description": "before\u{0}after"}), "U+0000").await;
+async fn a_character_that_the_database_refuses_is_replaced() {
+    let shop = Shop::open().await;
+    shop.zoho.put(Module::Items, {
+        let mut item = records::item();
+        item["description"] = json!("before\u{0}after");
+        item["custom_fields"] = json!([{"api_name": "cf_x", "value": "\u{0}"}]);
+        item
+    });
+    let mut invoice = records::document(records::Kind::Invoice);
+    invoice["line_items"][0]["name"] = json!("\u{0}");
+    invoice["billing_address"]["city"] = json!("\u{0}");
+    shop.zoho.put(Module::Invoices, invoice);
+    for entity in ["products", "invoices"] {
+        shop.sync(entity, "full").await;
+    }
+    let sql = "SELECT concat_ws('|', description, custom_fields->>'cf_x', raw->>'description',
+                 (SELECT name FROM erp.invoice_lines ORDER BY position LIMIT 1),
+                 (SELECT billing_address->>'city' FROM erp.invoices)) FROM erp.products";
+    let expected = "before\u{fffd}after|\u{fffd}|before\u{fffd}after|\u{fffd}|\u{fffd}";
+    assert_eq!(shop.text(sql).await.as_deref(), Some(expected));
+}
+
+/// One value that no parser reads must not cost the other records of its page.
+async fn the_other_rows_land(text: &str, bytes: &[u8]) -> Shop {
+    let shop = Shop::open().await;
+    for n in 0..5 {
+        let mut contact = records::contact("customer");
+        contact["contact_id"] = json!(format!("46000000002600{n}"));
+        contact["company_name"] = json!(if n == 2 { "Dijla ~guilty~" } else { "Dijla" });
+        shop.zoho.put(Module::Contacts, contact);
+    }
+    shop.zoho.faults().every("/contacts", 1, Fault::Rewritten(text.to_owned(), bytes.to_owned()));
+    shop.sync_ended("customers", "full").await;
+    assert_eq!(shop.count("erp.customers WHERE company_name = 'Dijla'").await, 4);
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_character_in_one_row_is_replaced_and_the_page_is_read() {
+    for bytes in [&b"\\ud83d"[..], b"\\udc00", b"\xff\xfe", b"\xf0\x9f\x98"] {
+        let shop = the_other_rows_land("~guilty~", bytes).await;
+        let name =
+            shop.text("SELECT company_name FROM erp.customers WHERE zoho_id = '460000000026002'").await;
+        let name = name.expect("the guilty row");
+        assert!(name.starts_with("Dijla \u{fffd}") && !name.contains("~guilty~"), "{name:?}");
+        let body =
+            json!({"contact": {"contact_id": "460000000026002", "contact_type": "customer"}}).to_string();
+        shop.webhook("customers", &body).await;
+        shop.settled().await;
+        assert_eq!(
+            shop.count("tds_sync_queue WHERE status = 'dead_letter'").await,
+            0,
+            "a detail is read too"
+        );
+        shop.sync("customers", "full").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_any_form_is_a_dead_letter_with_its_id() {
+    let shop = the_other_rows_land("\"Dijla ~guilty~\"", b"").await;
+    let letter = dead_letter(&shop).await;
+    assert_eq!(
+        (&letter["zoho_entity_id"], &letter["entity_type"]),
+        (&json!("460000000026002"), &json!("customers"))
+    );
+    shop.zoho.faults().clear();
+    shop.sync("customers", "full").await;
+    assert_eq!(shop.count("erp.customers").await, 5);
+    assert_eq!(shop.count("tds_sync_queue WHERE status = 'dead_letter'").await, 0, "it was resolved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_number_and_what_has_no_end_cost_one_row_at_most() {
+    let shop = the_other_rows_land("\"Dijla ~guilty~\"", b"NaN").await;
+    assert_eq!(shop.count("erp.customers WHERE company_name = 'NaN'").await, 1, "a text is what it says");
+    let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+    the_other_rows_land("\"Dijla ~guilty~\"", deep.as_bytes()).await;
+
+    let shop = Shop::open().await;
+    for n in 0..3 {
+        let mut item = records::item();
+        item["item_id"] = json!(format!("46000000002700{n}"));
+        item["rate"] = if n == 1 { json!(777.125) } else { json!(5) };
+        shop.zoho.put(Module::Items, item);
+    }
+    shop.zoho.faults().every("/inventory/v1", 1, Fault::Rewritten("777.125".to_owned(), b"NaN".to_vec()));
+    shop.sync_ended("products", "full").await;
+    assert_eq!(shop.count("erp.products").await, 2);
+    let letter = dead_letter(&shop).await;
+    assert_eq!(letter["zoho_entity_id"], json!("460000000027001"));
+    assert!(letter["error_message"].as_str().expect("a reason").contains("rate"), "{letter:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_with_half_a_character_is_read_again() {
+    let shop = Shop::open().await;
+    shop.zoho.put(Module::Items, records::item());
+    let body = json!({"item": records::item()}).to_string().replace("CBL-3", "CBL \\ud83d");
+    let (status, answer) = shop.webhook("products", &body).await;
+    assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("accepted")), "{answer}");
+    shop.settled().await;
+    assert_eq!(shop.text("SELECT sku FROM erp.products").await.as_deref(), Some("CBL-3"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
