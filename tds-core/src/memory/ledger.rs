@@ -24,6 +24,7 @@ impl State {
 
     /// Ends a run whose list was read to the end and whose every record has ended.
     pub(super) fn finish_run(&mut self, id: RunId, now: OffsetDateTime) {
+        let unwell = self.oldest_dead_letter(id, now);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let done = run.listing_done && run.open.is_empty() && run.processed >= run.total();
         if run.status != RunStatus::Running || !done {
@@ -36,9 +37,18 @@ impl State {
         if run.wish.run_type == RunType::Full && run.wish.since.is_none() {
             self.last_full_counts.insert(run.wish.entity.clone(), run.total());
         }
-        if let Some(cursor) = run.new_cursor(self.cursors.get(&run.wish.entity).copied()) {
+        if let Some(cursor) = run.new_cursor(self.cursors.get(&run.wish.entity).copied(), unwell) {
             self.cursors.insert(run.wish.entity.clone(), cursor);
         }
+    }
+
+    /// The oldest version among the dead letters of the run's entity type that are younger than a day.
+    fn oldest_dead_letter(&self, id: RunId, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let entity = &self.runs.get(&id)?.wish.entity;
+        let dead = self.dead.iter().filter(|(key, _)| key.entity == *entity).flat_map(|(_, items)| items);
+        let young = |ended_at: OffsetDateTime| ended_at > now - time::Duration::DAY;
+        let items = dead.filter_map(|item| self.items.get(item));
+        items.filter(|item| item.ended_at.is_some_and(young)).filter_map(|item| item.work.version).min()
     }
 
     /// The run, if the lease is the current one.
@@ -67,16 +77,21 @@ impl RunState {
         *before = reached;
     }
 
-    /// Where the entity type's cursor goes. It never goes back, and never over a gap that a run with a
-    /// beginning of its own left.
-    fn new_cursor(&self, current: Option<OffsetDateTime>) -> Option<OffsetDateTime> {
+    /// Where the entity type's cursor goes. It never goes back, never over a gap that a run with a beginning of its own
+    /// left, and never over the version of a record that did not end well.
+    fn new_cursor(
+        &self,
+        current: Option<OffsetDateTime>,
+        unwell: Option<OffsetDateTime>,
+    ) -> Option<OffsetDateTime> {
         let reads_changes = matches!(self.wish.run_type, RunType::Full | RunType::Incremental);
         let no_gap = match (self.checkpoint.window_from, current) {
             (None, _) => true,
             (Some(from), Some(current)) => from <= current,
             (Some(_), None) => false,
         };
-        let further = self.checkpoint.window_to.filter(|to| current.is_none_or(|current| *to > current));
+        let to = self.checkpoint.window_to.map(|to| unwell.map_or(to, |unwell| to.min(unwell)));
+        let further = to.filter(|to| current.is_none_or(|current| *to > current));
         further.filter(|_| reads_changes && no_gap)
     }
 }

@@ -230,6 +230,32 @@ pub async fn the_cursor_moves_to_the_end_of_the_window_when_a_run_ends(harness: 
     assert_eq!(runs.cursor(&CUSTOMERS).await.expect("cursor"), None);
 }
 
+pub async fn the_cursor_does_not_pass_a_record_that_did_not_end_well(harness: &dyn Harness) {
+    let (case, runs) = (Case(harness), &harness.stores().runs);
+    let listed = |lease: &RunLease, to: i64| {
+        let mut all = page(lease.run.id, &["1", "2"], 2, true);
+        for item in &mut all.items {
+            item.work.version = Some(at(700));
+        }
+        all.checkpoint.window_to = Some(at(to));
+        all
+    };
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, listed(&lease, 1000)).await;
+    finish_one(harness).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(700)));
+    // The next run lists it again, and it ends well: nothing holds the cursor any more.
+    let again = started(harness, LONG).await;
+    commit(harness, &again, listed(&again, 2000)).await;
+    finish_one(harness).await;
+    finish_one(harness).await;
+    reaches(harness, again.run.id, RunStatus::Completed).await;
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(2000)));
+}
+
 pub async fn a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread(harness: &dyn Harness) {
     let runs = &harness.stores().runs;
     let lease = started(harness, LONG).await;

@@ -1,0 +1,29 @@
+-- Ends those of the given runs whose list was read to its end and whose items have all ended. Only a list of
+-- everything says how many records there are: later lists are compared with it.
+--
+-- The cursor does not pass a record that did not end well: while a dead letter is younger than a day, the next
+-- incremental run begins no later than its version, and lists the record again. After a day it is a matter of the full
+-- sync and of the person who looks at the dead letters, so that one of them does not make every list longer for ever.
+CREATE OR REPLACE FUNCTION tds_end_runs(run_ids bigint[]) RETURNS void LANGUAGE sql AS $$
+  WITH ended AS (
+    UPDATE tds_sync_runs SET
+      status = CASE WHEN failed_items > 0 OR held_ids <> '{}' THEN 'completed_with_errors' ELSE 'completed' END,
+      completed_at = clock_timestamp(), lease_expires_at = NULL
+    WHERE id = ANY(run_ids) AND status = 'running' AND listing_done AND open_items <= 0
+    RETURNING entity_type, run_type, since, window_to, total_items)
+  INSERT INTO tds_cursors AS c (entity_type, cursor, last_full_count)
+  SELECT entity_type,
+         -- LEAST leaves out NULL: without such dead letters the cursor goes to the end of the window.
+         LEAST(window_to, (SELECT min(q.version) FROM tds_queue_live q
+                            WHERE q.entity_type = ended.entity_type AND q.dead_lettered_at IS NOT NULL
+                              AND q.dead_lettered_at > now() - interval '1 day')),
+         CASE WHEN run_type = 'full' AND since IS NULL THEN total_items END
+    FROM ended
+   WHERE window_to IS NOT NULL AND run_type IN ('full', 'incremental')
+     -- A selective run leaves a gap behind the cursor, unless it began before it.
+     AND (since IS NULL OR EXISTS (
+       SELECT FROM tds_cursors k WHERE k.entity_type = ended.entity_type AND ended.since <= k.cursor))
+  ON CONFLICT (entity_type) DO UPDATE SET
+    cursor = GREATEST(c.cursor, excluded.cursor),
+    last_full_count = COALESCE(excluded.last_full_count, c.last_full_count), updated_at = clock_timestamp()
+$$;
