@@ -4,6 +4,7 @@
 //! So there is one way to the target, one guard and one list of dead letters.
 
 mod listing;
+mod patience;
 mod plan;
 mod sweep;
 mod window;
@@ -12,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use self::listing::Listing;
+use self::{listing::Listing, patience::Patience};
 pub use self::plan::{RowPlan, deletion_limit, plan_row};
 use crate::{
     Clock, ErrorKind, Mirror, Registry, Result, RunId, RunLease, Shutdown, SourceGate, SyncRun, WorkerId,
@@ -125,7 +126,13 @@ impl Bulk {
         let (id, token, entity) = (lease.run.id, lease.token, lease.run.entity_type.clone());
         tracing::info!(run = %id, %entity, kind = lease.run.run_type.as_str(), pages = lease.checkpoint.pages, "run started");
         let Some(source) = self.registry.source(&entity) else {
-            self.end_badly(&lease, &format!("this process has no source for {entity}")).await;
+            let error = format!("this process has no source for {entity}");
+            tokio::select! {
+                biased;
+                () = shutdown.wait() => {}
+                () = self.keep(&lease) => {}
+                () = self.end_badly(&lease, &error) => {}
+            }
             return;
         };
         let listing = Listing {
@@ -137,7 +144,7 @@ impl Bulk {
             probe_every: self.settings.probe_every,
             lease: &lease,
         };
-        let result = tokio::select! {
+        tokio::select! {
             biased;
             () = shutdown.wait() => {
                 // Given back at once, so that the next process need not wait for the lease to end.
@@ -150,14 +157,20 @@ impl Bulk {
                 tracing::warn!(run = %id, %entity, "run was cancelled or taken over");
                 return;
             }
-            result = listing.run() => result,
-        };
-        match result {
+            () = self.list(listing) => {}
+        }
+    }
+
+    /// Lists to the end, or stores why that cannot be.
+    async fn list(&self, listing: Listing<'_>) {
+        let lease = listing.lease;
+        let (id, entity) = (lease.run.id, &lease.run.entity_type);
+        match listing.run().await {
             Ok(()) => tracing::info!(run = %id, %entity, "list read to its end"),
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 tracing::warn!(run = %id, %entity, error = %error.chain(), "run was cancelled or taken over");
             }
-            Err(error) => self.end_badly(&lease, &error.chain()).await,
+            Err(error) => self.end_badly(lease, &error.chain()).await,
         }
     }
 
@@ -177,7 +190,8 @@ impl Bulk {
 
     async fn end_badly(&self, lease: &RunLease, error: &str) {
         tracing::error!(run = %lease.run.id, entity = %lease.run.entity_type, error, "run failed");
-        if let Err(fault) = self.runs.fail(lease.run.id, lease.token, error).await {
+        let fail = || self.runs.fail(lease.run.id, lease.token, error);
+        if let Err(fault) = Patience::of(lease.run.id).store("storing why it failed", fail).await {
             tracing::warn!(run = %lease.run.id, error = %fault.chain(), "the failure could not be stored; the run will be taken over");
         }
     }

@@ -5,26 +5,19 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
-
 use super::{
+    patience::Patience,
     plan::{RowPlan, is_far_shorter, plan_row},
     window::{Known, Window},
 };
 use crate::{
     Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, ListingWay,
-    Mirror, NewItem, PageCommit, Read, RecordId, RecordKey, Result, Retry, RetryPolicy, Run, RunLease,
-    RunPlan, RunType, Source, SyncRun, SyncState, Work, handler::comparable,
+    Mirror, NewItem, PageCommit, Read, RecordId, RecordKey, Result, Retry, Run, RunLease, RunPlan, RunType, Source,
+    SyncRun, SyncState, Work, handler::comparable,
 };
 
-/// A source that stays throttled this long ends the run; it can be resumed.
-const PATIENCE: Duration = Duration::from_secs(26 * 3600);
 /// The window ends this long before its first answer: what changes while we read belongs to the next run.
 const MARGIN: time::Duration = time::Duration::seconds(5);
-/// How a page that fails for the moment is tried again.
-const PAGE_RETRY: RetryPolicy =
-    RetryPolicy { max_attempts: 6, base: Duration::from_millis(500), max: Duration::from_secs(60) };
-
 /// One run on its way.
 pub(super) struct Listing<'a> {
     pub(super) runs: &'a dyn SyncRun,
@@ -40,7 +33,8 @@ impl Listing<'_> {
     /// Reads page after page from the checkpoint on; then, in a full sync, looks for what is gone.
     pub(super) async fn run(&self) -> Result<()> {
         let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
-        let known = Known { runs: self.runs, source: self.source, clock: self.clock };
+        let patience = self.patience();
+        let known = Known { runs: self.runs, source: self.source, clock: self.clock, patience };
         let mut window = known.window(entity).await?;
         let mut plan = self.lease.run.plan.clone();
         if checkpoint.pages == 0 {
@@ -82,16 +76,13 @@ impl Listing<'_> {
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
     }
 
-    /// The plan is for people: a run does not end because it could not be kept, but by a lost lease.
+    pub(super) fn patience(&self) -> Patience {
+        Patience::of(self.lease.run.id)
+    }
+
     async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {
-        let (id, token) = (self.lease.run.id, self.lease.token);
-        match self.runs.keep_plan(id, token, plan).await {
-            Err(error) if error.kind() != ErrorKind::Conflict => {
-                tracing::warn!(run = %id, error = %error.chain(), "the plan of the run could not be kept");
-                Ok(())
-            }
-            kept => kept,
-        }
+        let keep = || self.runs.keep_plan(self.lease.run.id, self.lease.token, plan);
+        self.patience().store("keeping its plan", keep).await
     }
 
     /// A full list that ends far too early is an error: neither a success nor a reason to look for deletions.
@@ -100,8 +91,11 @@ impl Listing<'_> {
         if run.run_type != RunType::Full || run.since.is_some() || checkpoint.resumed {
             return Ok(());
         }
-        let Some(last) = self.runs.last_full_count(&run.entity_type).await? else { return Ok(()) };
-        let before = self.runs.get_run(run.id).await?.map_or(0, |run| run.total_items);
+        let doing = "comparing the list with the last one";
+        let last = self.patience().store(doing, || self.runs.last_full_count(&run.entity_type)).await?;
+        let Some(last) = last else { return Ok(()) };
+        let now = self.patience().store(doing, || self.runs.get_run(run.id)).await?;
+        let before = now.map_or(0, |run| run.total_items);
         let listed = before.saturating_add(i64::try_from(rows).unwrap_or(i64::MAX));
         if !is_far_shorter(listed, last) {
             return Ok(());
@@ -119,7 +113,7 @@ impl Listing<'_> {
         lane_of(&self.lease.run)
     }
 
-    /// One page, with patience: a throttled source is waited for, a failing one is tried a few times.
+    /// One page, with patience.
     pub(super) async fn page(&self, checkpoint: &Checkpoint, capability: Capability) -> Result<ListPage> {
         let request = ListRequest {
             since: checkpoint.window_from,
@@ -127,25 +121,7 @@ impl Listing<'_> {
             cursor: checkpoint.cursor.clone(),
             lane: self.lane(),
         };
-        let give_up = Instant::now() + PATIENCE;
-        let mut failures = 0;
-        loop {
-            let error = match self.source.list(&request).await {
-                Ok(page) => return Ok(page),
-                Err(error) => error,
-            };
-            let wait = match error.retry() {
-                Retry::Throttled { retry_after } if Instant::now() < give_up => retry_after,
-                Retry::Transient { retry_after } if failures + 1 < PAGE_RETRY.max_attempts => {
-                    failures += 1;
-                    PAGE_RETRY.backoff(failures, 0.5).max(retry_after.unwrap_or_default())
-                }
-                _ => return Err(error),
-            };
-            tracing::warn!(run = %self.lease.run.id, error = %error.chain(), ?wait, "page could not be read; waiting");
-            // Short steps, so that a wish for a long pause is looked at again when the source recovers early.
-            tokio::time::sleep(wait.min(Duration::from_secs(300))).await;
-        }
+        self.patience().source("reading a page", || self.source.list(&request)).await
     }
 
     /// What a page changes, and how late its rows came.
@@ -158,7 +134,8 @@ impl Listing<'_> {
         let run = &self.lease.run;
         let rows = last_of_each(rows);
         let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
-        let states = self.mirror.states(&run.entity_type, &ids).await?;
+        let look = || self.mirror.states(&run.entity_type, &ids);
+        let states = self.patience().store("looking up what is known of a page", look).await?;
         let (now, profile) = (self.clock.now(), self.source.profile());
         let lag = window.lag(checkpoint.window_from, &rows, &states);
         let plans: Vec<RowPlan> =
@@ -196,7 +173,8 @@ impl Listing<'_> {
         if reads.is_empty() {
             return Ok(HashSet::new());
         }
-        let differing = self.mirror.differing(self.source.schema(), &reads).await?;
+        let compare = || self.mirror.differing(self.source.schema(), &reads);
+        let differing = self.patience().store("comparing a page with the target", compare).await?;
         if !differing.is_empty() {
             tracing::warn!(
                 run = %self.lease.run.id, entity = %self.lease.run.entity_type, records = differing.len(),
@@ -216,21 +194,10 @@ impl Listing<'_> {
         }
     }
 
-    /// Commits with patience: a database that is away for a moment costs nothing but time.
+    /// Commits with patience: a database that is away for a while costs nothing but time.
     pub(super) async fn commit(&self, page: PageCommit) -> Result<()> {
-        let mut failures = 0;
-        loop {
-            let error = match self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone()).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            failures += 1;
-            if !matches!(error.retry(), Retry::Transient { .. }) || failures >= PAGE_RETRY.max_attempts {
-                return Err(error);
-            }
-            tracing::warn!(run = %self.lease.run.id, error = %error.chain(), "page could not be committed; trying again");
-            tokio::time::sleep(PAGE_RETRY.backoff(failures, 0.5)).await;
-        }
+        let commit = || self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());
+        self.patience().store("committing a page", commit).await
     }
 }
 

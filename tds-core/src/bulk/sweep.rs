@@ -18,7 +18,8 @@ impl Listing<'_> {
     pub(super) async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
         let run = &self.lease.run;
         checkpoint.pages += 1;
-        let (live, mut missing) = self.runs.missing(run.id, &run.entity_type).await?;
+        let look = || self.runs.missing(run.id, &run.entity_type);
+        let (live, mut missing) = self.patience().store("looking for records that were not listed", look).await?;
         let limit = deletion_limit(live);
         let too_many =
             |missing: &[RecordId]| i64::try_from(missing.len()).map_or(true, |count| count > limit);
@@ -36,7 +37,8 @@ impl Listing<'_> {
                 run.entity_type,
                 run.id
             );
-            self.runs.hold_deletions(run.id, self.lease.token, missing, &reason).await?;
+            let hold = || self.runs.hold_deletions(run.id, self.lease.token, missing.clone(), &reason);
+            self.patience().store("holding deletions back", hold).await?;
         } else {
             commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
             commit.listed = missing;

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::listing::lane_of;
+use super::{listing::lane_of, patience::Patience};
 use crate::{
     Ability, Capability, Clock, EntityType, ListFacts, Listed, RecordId, Result, Run, RunFilter, RunPlan,
     RunStatus, RunType, Source, SyncRun, SyncState,
@@ -29,6 +29,7 @@ pub(super) struct Known<'a> {
     pub(super) runs: &'a dyn SyncRun,
     pub(super) source: &'a dyn Source,
     pub(super) clock: &'a dyn Clock,
+    pub(super) patience: Patience,
 }
 
 impl Known<'_> {
@@ -43,9 +44,13 @@ impl Known<'_> {
 
     pub(super) async fn window(&self, entity: &EntityType) -> Result<Window> {
         Ok(Window {
-            facts: self.runs.list_facts(entity).await?,
+            facts: self.patience.store("reading what is known of its list", || self.runs.list_facts(entity)).await?,
             documented: self.source.profile().documented,
-            cursor: self.runs.cursor(entity).await?.filter(|cursor| self.is_believable(*cursor)),
+            cursor: self
+                .patience
+                .store("reading its cursor", || self.runs.cursor(entity))
+                .await?
+                .filter(|cursor| self.is_believable(*cursor)),
         })
     }
 
@@ -60,7 +65,10 @@ impl Known<'_> {
     ) -> Result<RunPlan> {
         let completed =
             RunFilter { entity: Some(run.entity_type.clone()), status: Some(RunStatus::Completed) };
-        let records = self.runs.last_full_count(&run.entity_type).await?;
+        let count = || self.runs.last_full_count(&run.entity_type);
+        let records = self.patience.store("reading the length of the last list", count).await?;
+        let list = || self.runs.list_runs(&completed, HISTORY);
+        let history = History::of(&self.patience.store("reading the runs before", list).await?);
         let mut question = Question {
             run_type: run.run_type,
             from,
@@ -68,7 +76,7 @@ impl Known<'_> {
             profile: self.source.profile(),
             capability: window.capability(),
             records: records.and_then(|records| u64::try_from(records).ok()),
-            history: History::of(&self.runs.list_runs(&completed, HISTORY).await?),
+            history,
             probed: false,
         };
         let hopeless = Capability { filter: Ability::Refuted, sort: Ability::Refuted };
@@ -84,9 +92,9 @@ impl Known<'_> {
         Ok(choose(&question))
     }
 
-    /// A probe that fails costs nothing but its calls: the documentation counts, and answers that contradict it.
+    /// A probe that contradicts the protocol costs nothing but its calls: the documentation counts, and answers that contradict it.
     async fn probe(&self, window: &mut Window, run: &Run) {
-        match self.source.probe(lane_of(run)).await {
+        match self.patience.source("probing its list", || self.source.probe(lane_of(run))).await {
             Ok(capability) => {
                 tracing::info!(entity = %run.entity_type, ?capability, "list probed");
                 let probed_at = Some(self.clock.now());
@@ -121,7 +129,8 @@ impl Known<'_> {
 
     /// What cannot be stored is learned again.
     async fn keep(&self, window: &Window, entity: &EntityType) {
-        if let Err(error) = self.runs.keep_list_facts(entity, window.facts).await {
+        let keep = || self.runs.keep_list_facts(entity, window.facts);
+        if let Err(error) = self.patience.store("keeping what is known of its list", keep).await {
             tracing::warn!(%entity, error = %error.chain(), "what is known of the list could not be stored");
         }
     }
