@@ -4,6 +4,7 @@
 //! *account*, however many processes use it. So permits are leased from one place, a few at a time, and every call
 //! takes one. What is decided is a pure function ([`BudgetState::exchange`]); a store only keeps its state.
 
+mod breaker;
 mod day;
 mod desk;
 mod forecast;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    breaker::{BreakerStanding, CallFault, OutageCause, Passage, Place},
     desk::{Denied, Desk, Pace, Permit, StartedPermit},
     forecast::{Forecast, forecast},
     lanes::PerLane,
@@ -71,6 +73,8 @@ pub struct Limits {
 /// - A holder has places for calls in flight until it gives them back or is not heard of for as long as a call of
 ///   his may take; all holders together have no more than `concurrent`, and one that is new finds one.
 /// - A refusal of the source pauses all holders. Calls that were let go before a pause began tell nothing new.
+/// - Faults in a row that are no matter of a record open the breaker of their place for all holders: no call is let
+///   pass there but one probe at a time, until one is answered as it should be.
 /// - What the source says of the day's quota counts where it is less than what is left of the plan.
 /// - An error means that nothing may be sent.
 #[async_trait]
@@ -107,6 +111,8 @@ pub struct Ask {
     pub unused: Vec<u64>,
     /// What the source said of its limits, in the order in which it was heard.
     pub heard: Vec<Heard>,
+    /// Asks whether a call to this place may be made.
+    pub pass: Option<Place>,
 }
 
 impl Ask {
@@ -121,6 +127,7 @@ impl Ask {
             settled: Vec::new(),
             unused: Vec::new(),
             heard: Vec::new(),
+            pass: None,
         }
     }
 }
@@ -137,7 +144,7 @@ pub struct SettledCall {
 }
 
 /// What the source said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A call was refused.
     Refused {
@@ -168,6 +175,15 @@ pub enum Heard {
         /// How long ago this was said.
         age: Duration,
     },
+    /// A call failed by what is no matter of its record.
+    Fault(CallFault),
+    /// A call to a place where others failed was answered as it should be.
+    Worked {
+        /// Where it went.
+        place: Place,
+        /// How long ago it was let go.
+        issued: Duration,
+    },
 }
 
 impl Heard {
@@ -185,6 +201,11 @@ impl Heard {
             Self::Quota { limit, remaining, reset, age } => {
                 Self::Quota { limit, remaining, reset, age: age + by }
             }
+            Self::Fault(fault) => {
+                let retry_after = fault.retry_after.map(|wait| wait.saturating_sub(by));
+                Self::Fault(CallFault { issued: fault.issued + by, retry_after, ..fault })
+            }
+            Self::Worked { place, issued } => Self::Worked { place, issued: issued + by },
         }
     }
 }
@@ -202,6 +223,8 @@ pub struct Grant {
     pub ask_again: Duration,
     /// How the account stands now.
     pub standing: Standing,
+    /// Whether the call that was asked for may be made.
+    pub passage: Passage,
 }
 
 /// The right to send one call.

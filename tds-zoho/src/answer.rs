@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use tds_core::{EntityType, Interval, Lane};
+use tds_core::{EntityType, Interval, Lane, Place};
 use time::OffsetDateTime;
 
 /// Which of Zoho's two products is asked.
@@ -16,6 +16,14 @@ pub(crate) enum Api {
 }
 
 impl Api {
+    /// The name as it is shown.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Books => "books",
+            Self::Inventory => "inventory",
+        }
+    }
+
     /// What stands between the host and the path of a call.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
@@ -41,12 +49,23 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// Where it fails or works together with others: the product, and the kind of call in it. Items are read one by
+    /// one or many at once, which is one kind.
+    pub(crate) fn place(&self) -> Place {
+        let service = self.api.name().to_owned();
+        let endpoint =
+            if self.is_for_many_items() { format!("{service} /items/{{id}}") } else { self.endpoint() };
+        Place { service, endpoint }
+    }
+
+    /// True where one call reads many items.
+    pub(crate) fn is_for_many_items(&self) -> bool {
+        self.path == "/itemdetails"
+    }
+
     /// What is asked for, without the ids in it: `books /invoices/{id}`.
     pub(crate) fn endpoint(&self) -> String {
-        let product = match self.api {
-            Api::Books => "books",
-            Api::Inventory => "inventory",
-        };
+        let product = self.api.name();
         let known =
             |segment: &&str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_lowercase());
         let segments = self.path.split('/').filter(|segment| !segment.is_empty());

@@ -1,6 +1,7 @@
 //! The client: token, limits, sending, judging and repeating of one call.
 
 mod access;
+mod failures;
 mod headers;
 mod send;
 
@@ -8,7 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::redirect;
 use tds_core::{
-    CallBudget, Clock, Error, ErrorKind, Lane, LocalRenewals, Renewals, Result, Retry, Standing, Step, Usage,
+    CallBudget, CallFault, Clock, Error, ErrorKind, Lane, LocalRenewals, OutageCause, Renewals, Result, Retry,
+    Standing, Step, Usage,
 };
 use tokio::time::{Instant, sleep};
 
@@ -16,12 +18,13 @@ use crate::{
     answer::{Answer, Api, Call},
     auth::{Token, Tokens},
     config::ZohoConfig,
-    error::{Fault, throttled},
+    error::{About, Fault, throttled},
     health::Pulse,
-    limiter::{Hints, Limiter, Quota},
+    limiter::{Hints, Limiter, Quota, waits},
     retry::{LONGEST_WAIT, Tries},
 };
 use access::Access;
+use failures::{Failures, identity};
 use send::{Sender, Sent};
 
 pub(crate) use send::transport_fault;
@@ -40,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) pulse: Pulse,
     sender: Sender,
     access: Access,
+    failures: Failures,
 }
 
 impl std::fmt::Debug for ZohoClient {
@@ -88,6 +92,7 @@ impl ZohoClient {
             pulse: Pulse::default(),
             sender: Sender::new(http, &config, Arc::clone(&clock))?,
             access: Access::default(),
+            failures: Failures::default(),
             clock,
             config,
         };
@@ -197,18 +202,23 @@ impl ZohoClient {
     /// Asks Zoho. Faults that pass are tried up to three times within seconds, every try with its own permit.
     ///
     /// # Errors
-    /// `NotFound` for a record that does not exist; `Throttled` for limits and pauses; `AuthPaused` while the
-    /// credentials need a person; `Unauthorized` and permanent for a missing scope; `Transient` for the rest
-    /// that may pass; `Invalid` for what Zoho refuses.
+    /// `NotFound` for a record that does not exist, `Invalid` for what Zoho refuses of it; `Throttled` for limits,
+    /// pauses and outages; `AuthPaused` while the account or its credentials need a person; `Transient` where Zoho
+    /// fails for this record and works for others.
     pub(crate) async fn get(&self, call: Call) -> Result<Answer> {
         send::check(&call)?;
         let inner = &*self.inner;
         let mut tries = Tries::new();
-        let mut replaced = false;
+        let (mut replaced, place) = (false, call.place());
         loop {
+            let is_probe = inner.limiter.pass(&place).await?;
             // Without a token there is no reason to wait for a permit; waiting may take longer than a token lives.
             inner.tokens.token().await?;
             let permit = inner.limiter.acquire(call.lane).await?;
+            // Who waited in line when the place went down does not find out by a call of his own.
+            if !is_probe && inner.limiter.is_shut(&place) {
+                continue;
+            }
             let token = inner.tokens.token().await?;
             let issued_at = permit.issued_at();
             // The token took its time: the permit is given back, and another one is asked for.
@@ -217,41 +227,45 @@ impl ZohoClient {
             inner.limiter.count(&call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
             let fault = match outcome {
                 Ok(answer) => {
-                    inner.succeeded(&call, issued_at, &hints);
+                    inner.succeeded(&call, issued_at, &hints).await;
                     return Ok(answer);
                 }
                 Err(fault) => fault,
             };
             tracing::debug!(lane = ?call.lane, path = call.path, ?fault, "Zoho call failed");
-            match fault {
-                Fault::Limit(limit, words) => {
-                    let pause = inner.limiter.refused(limit, call.lane, issued_at, &hints).await;
+            match (fault.about(), &fault) {
+                (About::Limit, Fault::Limit(limit, words)) => {
+                    let hints = Hints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
+                    let pause = inner.limiter.refused(*limit, call.lane, issued_at, &hints).await;
                     if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
-                        return Err(throttled(limit, &words, pause));
+                        return Err(throttled(*limit, words, pause));
                     }
                 }
-                Fault::Token(words) => {
-                    if replaced || inner.access.is_denied(&call) {
-                        return Err(inner.gave_up(inner.access.denied(&call, &words)));
-                    }
+                (_, Fault::Token(_)) if !replaced && !inner.access.is_denied(&call) => {
                     replaced = true;
                     inner.tokens.replace(&token).await?;
                 }
-                passing if passing.is_passing() => {
-                    let error = passing.into_error(hints.retry_after);
-                    match tries.next_wait(hints.retry_after) {
+                (About::Way, fault) => {
+                    let wait = tries.next_wait(hints.retry_after).filter(|_| !is_probe && fault.is_passing());
+                    match wait {
                         Some(wait) => sleep(wait).await,
-                        None => return Err(inner.gave_up(error)),
+                        None => return Err(inner.fell(&call, fault, issued_at, &hints).await),
                     }
                 }
-                refusal => {
-                    if refusal.is_zohos_judgement() {
-                        inner.succeeded(&call, issued_at, &hints);
-                    }
-                    return Err(refusal.into_error(None));
+                (About::Account { .. }, fault) => {
+                    return Err(inner.fell(&call, fault, issued_at, &hints).await);
+                }
+                (About::Record | About::Limit, fault) => {
+                    inner.succeeded(&call, issued_at, &hints).await;
+                    return Err(Error::new(fault.kind(), Retry::Permanent, fault.to_string()));
                 }
             }
         }
+    }
+
+    /// True where nothing but probes is sent to the call's place, as far as this process heard.
+    pub(crate) fn is_shut(&self, call: &Call) -> bool {
+        self.inner.limiter.is_shut(&call.place())
     }
 
     /// The token that is in use now, and what Zoho's first product says of the organizations it sees.
@@ -267,15 +281,56 @@ impl ZohoClient {
 
 impl Inner {
     /// Zoho itself answered, within its protocol and with this token.
-    fn succeeded(&self, call: &Call, issued_at: Instant, hints: &Hints) {
-        self.limiter.went_well(issued_at, hints);
+    async fn succeeded(&self, call: &Call, issued_at: Instant, hints: &Hints) {
+        self.limiter.went_well(&call.place(), issued_at, hints).await;
         self.access.worked(call);
+        self.failures.worked(call);
         self.pulse.succeeded(self.clock.now());
     }
 
-    fn gave_up(&self, error: Error) -> Error {
-        self.pulse.failed(&error.to_string());
-        error
+    /// A call was given up because of what is no matter of its record: everybody is told, and the work waits. An
+    /// attempt is spent only where Zoho fails for this record and works for others.
+    async fn fell(&self, call: &Call, fault: &Fault, issued_at: Instant, hints: &Hints) -> Error {
+        let (cause, everywhere) = match fault.about() {
+            About::Account { everywhere } => (OutageCause::Account, everywhere),
+            _ => (OutageCause::Way, false),
+        };
+        let reason = match fault {
+            Fault::Token(words) if words.are_zohos() => self.access.denied(call, words),
+            fault => fault.to_string(),
+        };
+        let blame = self.failures.failed(call);
+        let (first, retry_after) = (self.config.outage_probe, hints.retry_after);
+        let told = CallFault {
+            place: call.place(),
+            cause,
+            everywhere,
+            call: identity(call),
+            issued: issued_at.elapsed(),
+            retry_after,
+            first_probe: first,
+            reason: reason.clone(),
+        };
+        let shut = self.limiter.faulted(told).await;
+        if !matches!(fault, Fault::WrongAddress(_)) {
+            self.pulse.failed(&reason);
+        }
+        let Some(shut) = shut else {
+            if cause == OutageCause::Way && blame.on_the_record {
+                return Error::new(fault.kind(), Retry::Transient { retry_after }, reason);
+            }
+            let wait = match cause {
+                OutageCause::Way => blame.wait(first).max(retry_after.unwrap_or_default().min(first * 15)),
+                OutageCause::Account => first.saturating_mul(blame.times.min(15)),
+            };
+            return waits(cause, fault.kind(), wait, reason);
+        };
+        if shut.cause == OutageCause::Account {
+            tracing::warn!(place = shut.place, wait = ?shut.wait, reason, "Zoho refuses the account: nothing is sent there but a probe now and then");
+        } else {
+            tracing::warn!(place = shut.place, wait = ?shut.wait, reason, "Zoho cannot be read: nothing is sent there but a probe now and then");
+        }
+        waits(cause, fault.kind(), shut.wait, reason)
     }
 }
 

@@ -37,6 +37,9 @@ pub struct ZohoConfig {
     /// How long reads for webhooks wait at most where the day's calls will not suffice; five times that where they are
     /// far from it. Meanwhile webhooks about one record become one read. 60 s unless set.
     pub frugal_wait: Duration,
+    /// While Zoho refuses the account, it is asked again after this, then after twice that and so on, up to fifteen times
+    /// that; while it cannot be reached, after a twelfth, up to this. 60 s unless set.
+    pub outage_probe: Duration,
     /// `ENCRYPTION_KEY`: what the access token is sealed with before it is shared; `None`: it is not shared.
     pub token_key: Option<TokenKey>,
     /// How many access tokens may have been minted within ten minutes, by all processes, for this one to mint another.
@@ -72,6 +75,7 @@ impl ZohoConfig {
             max_concurrency: 5,
             daily_limit: None,
             frugal_wait: Duration::from_secs(60),
+            outage_probe: Duration::from_secs(60),
             token_key: None,
             most_mints: 10,
             connect_timeout: Duration::from_secs(5),

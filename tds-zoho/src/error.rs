@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use tds_core::{Error, ErrorKind, Retry};
 
 pub(crate) use body::in_one_line;
-use body::{Envelope, open};
+use body::open;
 /// Which of Zoho's limits was met: calls a minute, or a 429 that says no more (codes 43 and 44, unknown codes, no
 /// JSON); calls a day (code 45); calls in flight (code 1070).
 pub(crate) use tds_core::CallLimit as Limit;
@@ -45,6 +45,10 @@ pub(crate) enum Fault {
     NotFound(Words),
     /// The token was not accepted, or lacks the scope: Zoho says the same of both.
     Token(Words),
+    /// The organization, its plan or its data centre is refused: no call of the product works.
+    Organization(Words),
+    /// The account may not make this kind of call.
+    Forbidden(Words),
     /// Too many calls.
     Limit(Limit, Words),
     /// Zoho has an internal fault.
@@ -65,6 +69,8 @@ impl Fault {
         match self {
             Self::NotFound(_) => "not_found",
             Self::Token(_) => "token",
+            Self::Organization(_) => "organization",
+            Self::Forbidden(_) => "forbidden",
             Self::Limit(Limit::Minute, _) => "limit_minute",
             Self::Limit(Limit::Day, _) => "limit_day",
             Self::Limit(Limit::Concurrency, _) => "limit_concurrency",
@@ -81,29 +87,62 @@ impl Fault {
         matches!(self, Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_))
     }
 
-    /// True where Zoho itself judged the call, so that it is up and let the token in.
-    pub(crate) fn is_zohos_judgement(&self) -> bool {
-        matches!(self, Self::NotFound(words) | Self::Refused(words) if words.are_zohos())
+    /// What it is about.
+    pub(crate) fn about(&self) -> About {
+        match self {
+            Self::NotFound(_) | Self::Refused(_) => About::Record,
+            Self::Limit(..) => About::Limit,
+            Self::Token(words) if !words.are_zohos() => About::Way,
+            Self::Token(_) | Self::Forbidden(_) | Self::WrongAddress(_) => About::Account { everywhere: false },
+            Self::Organization(_) => About::Account { everywhere: true },
+            Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_) => About::Way,
+        }
     }
 
-    /// The error for the engine. `retry_after` is Zoho's own wish. Limits and tokens have more to say than an
-    /// answer shows; the client makes their errors.
-    pub(crate) fn into_error(self, retry_after: Option<Duration>) -> Error {
-        let transient = Retry::Transient { retry_after };
+    /// The kind of its error.
+    pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound(words) => Error::not_found(words.to_string()),
-            Self::Refused(words) => Error::invalid(words.to_string()),
-            Self::WrongAddress(words) => {
-                let message = format!("{words}; check ZOHO_API_URL and ZOHO_DATA_CENTER");
-                Error::new(ErrorKind::Config, Retry::Permanent, message)
-            }
-            Self::Token(words) => Error::new(ErrorKind::Unauthorized, transient, words.to_string()),
-            Self::Server(words) => Error::new(ErrorKind::Unavailable, transient, words.to_string()),
-            Self::Protocol(what) => Error::new(ErrorKind::Protocol, transient, what),
-            Self::Unreachable(what) => Error::new(ErrorKind::Unavailable, transient, what),
-            Self::Limit(limit, words) => {
-                throttled(limit, &words, retry_after.unwrap_or(Duration::from_secs(60)))
-            }
+            Self::NotFound(_) => ErrorKind::NotFound,
+            Self::Refused(_) => ErrorKind::Invalid,
+            Self::Limit(Limit::Day, _) => ErrorKind::QuotaExhausted,
+            Self::Limit(..) => ErrorKind::RateLimited,
+            Self::WrongAddress(_) => ErrorKind::Config,
+            Self::Token(_) | Self::Organization(_) | Self::Forbidden(_) => ErrorKind::Unauthorized,
+            Self::Protocol(_) => ErrorKind::Protocol,
+            Self::Server(_) | Self::Unreachable(_) => ErrorKind::Unavailable,
+        }
+    }
+}
+
+/// What an answer is about: all that decides who waits for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The record that was asked for, and no other.
+    Record,
+    /// The account or the organization. `everywhere`: the whole product, by Zoho's own words.
+    Account { everywhere: bool },
+    /// A limit of calls.
+    Limit,
+    /// The way to Zoho, or Zoho itself.
+    Way,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(what) | Self::Unreachable(what) => formatter.write_str(what),
+            Self::NotFound(words)
+            | Self::Token(words)
+            | Self::Forbidden(words)
+            | Self::Limit(_, words)
+            | Self::Server(words)
+            | Self::Refused(words) => write!(formatter, "{words}"),
+            Self::Organization(words) => write!(
+                formatter,
+                "{words}; check ZOHO_ORGANIZATION_ID and ZOHO_DATA_CENTER, and that the user who made the refresh \
+                 token still belongs to the organization and its plan has this product"
+            ),
+            Self::WrongAddress(words) => write!(formatter, "{words}; check ZOHO_API_URL and ZOHO_DATA_CENTER"),
         }
     }
 }
@@ -118,34 +157,90 @@ pub(crate) fn throttled(limit: Limit, words: &impl fmt::Display, retry_after: Du
     Error::new(kind, Retry::Throttled { retry_after }, message)
 }
 
-/// Judges an answer: the JSON object of a success, or why it is none.
+/// Judges an answer: the JSON object of a success, or why it is none. Nothing else classifies answers.
 pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Fault> {
     let opened = open(body);
-    let words = |envelope: Option<&Envelope>| Words {
-        status,
-        code: envelope.map(|envelope| envelope.code),
-        message: envelope.map_or_else(String::new, Envelope::message),
+    let words = match &opened {
+        Ok(envelope) => Words { status, code: Some(envelope.code), message: envelope.message() },
+        Err(closed) => Words { status, code: None, message: closed.message.clone() },
     };
-    let envelope = opened.as_ref().ok();
-    match (status, envelope.map(|envelope| envelope.code)) {
-        (200..=299, Some(0)) => opened.map(|envelope| envelope.body).map_err(Fault::Protocol),
-        (200..=299, None) => Err(Fault::Protocol(match &opened {
-            Err(form) => format!("Zoho answered HTTP {status} with {form}"),
-            Ok(_) => format!("Zoho answered HTTP {status} without a code"),
-        })),
-        (429, Some(45)) | (_, Some(45)) => Err(Fault::Limit(Limit::Day, words(envelope))),
-        (429, Some(1070)) | (_, Some(1070)) => Err(Fault::Limit(Limit::Concurrency, words(envelope))),
-        (429, _) | (_, Some(43 | 44)) => Err(Fault::Limit(Limit::Minute, words(envelope))),
-        (500..=599 | 408, _) | (_, Some(1000)) => Err(Fault::Server(words(envelope))),
-        (401, _) | (_, Some(14 | 57)) => Err(Fault::Token(words(envelope))),
-        (404, Some(5)) => Err(Fault::WrongAddress(words(envelope))),
-        (404, Some(_)) | (_, Some(1002)) => Err(Fault::NotFound(words(envelope))),
-        // A 404 that is not Zoho's own says nothing about the record: believing it would delete everything.
-        (404, None) => Err(Fault::Protocol("something other than Zoho Books answered HTTP 404".to_owned())),
-        (100..=199 | 300..=399, _) => {
-            Err(Fault::Protocol(format!("HTTP {status}; redirects are not followed")))
-        }
-        (_, _) => Err(Fault::Refused(words(envelope))),
+    let said = words.message.to_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+    let fault = match (status, words.code) {
+        (200..=299, Some(0)) => return opened.map(|envelope| envelope.body).map_err(|closed| Fault::Protocol(closed.form)),
+        (_, Some(45)) => Fault::Limit(Limit::Day, words),
+        (_, Some(1070)) => Fault::Limit(Limit::Concurrency, words),
+        (429, _) | (_, Some(43 | 44)) => Fault::Limit(Limit::Minute, words),
+        (500..=599 | 408, _) | (_, Some(1000)) => Fault::Server(words),
+        (401, _) | (_, Some(14 | 57)) => Fault::Token(words),
+        (_, Some(code)) if ORGANIZATION_CODES.contains(&code) => Fault::Organization(words),
+        (_, Some(1002)) => Fault::NotFound(words),
+        (_, code) if !code.is_some_and(is_validation) && says(&LIMIT_WORDS) => Fault::Limit(Limit::Minute, words),
+        (_, _) if says(&ORGANIZATION_WORDS) => Fault::Organization(words),
+        (403, Some(code)) if code != 0 => Fault::Forbidden(words),
+        (_, Some(5)) => Fault::WrongAddress(words),
+        (404, Some(code)) if code != 0 => Fault::NotFound(words),
+        (100..=199 | 300..=399, _) => Fault::Protocol(format!("HTTP {status}; redirects are not followed")),
+        (_, Some(code)) if code != 0 && !is_validation(code) && says(&ACCOUNT_WORDS) => Fault::Forbidden(words),
+        (200..=299 | 400..=499, Some(code)) if code != 0 => Fault::Refused(words),
+        // What is not in Zoho's form says nothing about a record, whatever its status: believing a 404 of a gateway
+        // would delete everything.
+        (_, _) => Fault::Protocol(match opened {
+            Ok(_) => format!("HTTP {status} came with code 0"),
+            Err(closed) => format!("something other than Zoho Books answered HTTP {status}: it was {}", closed.form),
+        }),
+    };
+    Err(fault)
+}
+
+/// The user lost the organization, the organization is not of this product or plan, or of this data centre.
+const ORGANIZATION_CODES: [i64; 3] = [6041, 9017, 103_001];
+/// Words of the same, with any code.
+const ORGANIZATION_WORDS: [&str; 8] = [
+    "zohoapis domain",
+    "organization_id",
+    "not associated with the companyid",
+    "not associated with the organization",
+    "invalid_client",
+    "invalid_code",
+    "invalid_token",
+    "invalid_oauth",
+];
+/// Words of a limit, where no code tells it.
+const LIMIT_WORDS: [&str; 5] =
+    ["throttl", "try again after", "requests per api in", "too many requests", "maximum number of requests"];
+/// Words about what the account may do, with a code that nobody knows.
+const ACCOUNT_WORDS: [&str; 9] = [
+    "not authorized",
+    "unauthorized",
+    "permission",
+    "access denied",
+    "subscription",
+    "upgrade your plan",
+    "trial has expired",
+    "your organization",
+    "this organization",
+];
+
+/// Codes that say what is wrong with a value of the call.
+fn is_validation(code: i64) -> bool {
+    matches!(code, 2 | 11 | 15 | 1001..=1099)
+}
+
+impl Words {
+    /// The wait that the text names: "try again after 22 minutes".
+    pub(crate) fn named_wait(&self) -> Option<Duration> {
+        let said = self.message.to_lowercase();
+        let (_, rest) = said.split_once("again after").or_else(|| said.split_once("again in"))?;
+        let mut parts = rest.split_whitespace();
+        let number: u64 = parts.next()?.parse().ok()?;
+        let unit = match parts.next()?.get(..3)? {
+            "sec" => 1,
+            "min" => 60,
+            "hou" => 3_600,
+            _ => return None,
+        };
+        Some(Duration::from_secs(number.saturating_mul(unit).clamp(1, 86_400)))
     }
 }
 

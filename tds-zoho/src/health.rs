@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{CallLimit, Lane, Refusal};
+use tds_core::{BreakerStanding, CallLimit, Lane, OutageCause, Refusal};
 use time::OffsetDateTime;
 
 use crate::{auth::MintFault, client::ZohoClient};
@@ -64,13 +64,22 @@ impl ZohoClient {
         let wait = refused.map(|refusal| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());
         let paused_until = wait.map(|wait| later(inner.clock.now(), wait));
         let seen = inner.pulse.lock().clone();
+        // What needs a person comes first, and then what keeps most from working.
+        let open = standing.breakers.iter().filter(|breaker| breaker.is_open());
+        let shut = open.min_by_key(|breaker| (breaker.cause == OutageCause::Way, breaker.place.len()));
         let state = match (trouble, paused_until, seen) {
             (Some((fault @ MintFault::Refused { .. }, _)), _, _) => {
                 ZohoState::AuthPaused { reason: fault.reason(), what_to_do: fault.what_to_do().to_owned() }
             }
+            _ if shut.is_some_and(|shut| shut.cause == OutageCause::Account) => ZohoState::AuthPaused {
+                reason: shut.map(told).unwrap_or_default(),
+                what_to_do: "nothing is sent there but a probe now and then; what waits goes on by itself once one works"
+                    .to_owned(),
+            },
             (trouble, Some(until), _) => {
                 ZohoState::Throttled { until, reason: throttled(refused, trouble.map(|(fault, _)| fault)) }
             }
+            _ if shut.is_some() => ZohoState::Unreachable { reason: shut.map(told).unwrap_or_default() },
             (Some((fault @ MintFault::Passing(_), _)), _, _) => {
                 ZohoState::Unreachable { reason: fault.reason() }
             }
@@ -93,6 +102,12 @@ fn throttled(refused: Option<Refusal>, trouble: Option<MintFault>) -> String {
     let tokens = trouble.filter(|fault| matches!(fault, MintFault::TooMany(_))).map(|fault| fault.reason());
     let causes: Vec<String> = tokens.into_iter().chain(calls.map(str::to_owned)).collect();
     causes.join("; ")
+}
+
+/// An open breaker in words.
+fn told(shut: &BreakerStanding) -> String {
+    let next = shut.next_probe_at.map(|at| format!(", asked again at {at}")).unwrap_or_default();
+    format!("Zoho ({}) since {}{next}: {}", shut.place, shut.since, shut.reason)
 }
 
 /// What was seen last.

@@ -5,8 +5,8 @@ mod pace;
 use std::{sync::Arc, time::Duration};
 
 use tds_core::{
-    CallBudget, CallCount, Clock, Denied, Desk, Error, ErrorKind, Heard, Lane, Limits, LocalBudget, Permit,
-    Refusal, Result, Retry, Standing, Usage,
+    BreakerStanding, CallBudget, CallCount, CallFault, Clock, Denied, Desk, Error, ErrorKind, Heard, Lane,
+    Limits, LocalBudget, OutageCause, Passage, Permit, Place, Refusal, Result, Retry, Standing, Usage,
 };
 use tokio::time::Instant;
 
@@ -73,10 +73,35 @@ impl Limiter {
         })
     }
 
+    /// Whether a call may be made at all: it may not while its place is down for everybody, but for a probe now and
+    /// then. True for a probe.
+    ///
+    /// # Errors
+    /// `Throttled` or `AuthPaused` until the next probe.
+    pub(crate) async fn pass(&self, place: &Place) -> Result<bool> {
+        match self.desk.pass(place).await {
+            Ok(Passage::Free) => Ok(false),
+            Ok(Passage::Probe) => Ok(true),
+            Ok(Passage::Shut(shut)) => Err(shut_out(&shut)),
+            Err(error) => Err(unknown(&error)),
+        }
+    }
+
+    /// Notes a fault that is no matter of a record. The breaker that is open for its place now, if one is.
+    pub(crate) async fn faulted(&self, fault: CallFault) -> Option<BreakerStanding> {
+        self.desk.faulted(fault).await
+    }
+
+    /// True where nothing but probes is sent to the place, as far as this process heard.
+    pub(crate) fn is_shut(&self, place: &Place) -> bool {
+        self.desk.is_shut(place)
+    }
+
     /// Notes an answer that was no refusal.
-    pub(crate) fn went_well(&self, issued_at: Instant, hints: &Hints) {
+    pub(crate) async fn went_well(&self, place: &Place, issued_at: Instant, hints: &Hints) {
         self.correct(hints);
         self.desk.hear(Heard::LetIn { issued: issued_at.elapsed() });
+        self.desk.worked(place, issued_at.elapsed()).await;
     }
 
     /// Notes a refusal. How long everybody pauses now.
@@ -160,6 +185,35 @@ fn refused(refusal: &Refusal) -> Error {
         _ => "Zoho asked for a pause",
     };
     throttled(refusal.limit, &words, refusal.wait)
+}
+
+/// Nothing is sent to the place until its next probe.
+fn shut_out(shut: &BreakerStanding) -> Error {
+    let words = match shut.cause {
+        OutageCause::Way => "cannot be read now",
+        OutageCause::Account => "refuses this account now",
+    };
+    let message = format!(
+        "Zoho ({}) {words}, it is asked again in {} s: {}",
+        shut.place,
+        shut.wait.as_secs().max(1),
+        shut.reason
+    );
+    waits(shut.cause, match shut.cause {
+        OutageCause::Way => ErrorKind::Unavailable,
+        OutageCause::Account => ErrorKind::Unauthorized,
+    }, shut.wait, message)
+}
+
+/// The error of what waits without an attempt spent.
+pub(crate) fn waits(cause: OutageCause, kind: ErrorKind, wait: Duration, message: String) -> Error {
+    // Work that comes back a moment too early would only be sent away once more.
+    let retry_after = wait.max(Duration::from_millis(200));
+    let retry = match cause {
+        OutageCause::Way => Retry::Throttled { retry_after },
+        OutageCause::Account => Retry::AuthPaused { retry_after },
+    };
+    Error::new(kind, retry, message)
 }
 
 /// Nothing was tried: that is no attempt, whatever keeps the budget from being asked.

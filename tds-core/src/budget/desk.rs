@@ -15,11 +15,15 @@ use tokio::{
 };
 
 use self::line::{Line, Turn};
-use super::{CallBudget, Heard, Limits, Refusal, Standing, Usage};
+use super::{
+    BreakerStanding, CallBudget, CallFault, Heard, Limits, Passage, Place, Refusal, Standing, Usage,
+};
 use crate::{CallCount, Error, Lane, Result, WorkerId};
 
 /// Pauses up to this long are waited for; who must wait longer is sent away.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// What was heard of breakers is believed for this long.
+const BELIEVED: Duration = Duration::from_secs(2);
 
 /// Spreads calls where no shared window does it.
 pub trait Pace: Send {
@@ -113,6 +117,67 @@ impl Desk {
         self.lock().refusal(lane, Instant::now()).map(|refusal| refusal.wait)
     }
 
+    /// Whether a call to the place may be made: it may not while the place is down for everybody, but for one probe
+    /// now and then. Asks the budget only where faults were heard of.
+    ///
+    /// # Errors
+    /// The budget cannot be asked.
+    pub async fn pass(&self, place: &Place) -> Result<Passage> {
+        let shut = {
+            let line = self.lock();
+            if !line.remembered.knows_faults(place) {
+                return Ok(Passage::Free);
+            }
+            match line.remembered.recent(Instant::now(), BELIEVED) {
+                Some((standing, passed)) => {
+                    let Some(shut) = standing.shut(place) else { return Ok(Passage::Free) };
+                    let wait = shut.wait.saturating_sub(passed);
+                    (!wait.is_zero()).then(|| BreakerStanding { wait, ..shut.clone() })
+                }
+                None => None,
+            }
+        };
+        match shut {
+            Some(shut) => Ok(Passage::Shut(shut)),
+            None => self.ask_in_turn(Some(place.clone())).await,
+        }
+    }
+
+    /// Tells at once that a call failed by what is no matter of its record. The breaker that is open for its place
+    /// now, if one is.
+    pub async fn faulted(&self, fault: CallFault) -> Option<BreakerStanding> {
+        let place = fault.place.clone();
+        self.hear(Heard::Fault(fault));
+        self.tell().await;
+        let line = self.lock();
+        let (standing, _) = line.remembered.recent(Instant::now(), BELIEVED)?;
+        standing.shut(&place).cloned()
+    }
+
+    /// Takes note that a call, let go `issued` ago, was answered as it should be. Where its place was believed to be
+    /// down everybody is told at once.
+    pub async fn worked(&self, place: &Place, issued: Duration) {
+        let was_open = {
+            let mut line = self.lock();
+            if !line.remembered.knows_faults(place) {
+                return;
+            }
+            let open = line.remembered.recall(Instant::now()).is_some_and(|standing| standing.shut(place).is_some());
+            line.hear(Heard::Worked { place: place.clone(), issued }, Instant::now());
+            line.remembered.forget_faults(place);
+            open
+        };
+        if was_open {
+            self.tell().await;
+        }
+    }
+
+    /// True where nothing but probes is sent to the place, as far as this process heard.
+    #[must_use]
+    pub fn is_shut(&self, place: &Place) -> bool {
+        self.lock().remembered.recall(Instant::now()).is_some_and(|standing| standing.shut(place).is_some())
+    }
+
     /// How the account stands.
     ///
     /// # Errors
@@ -190,7 +255,7 @@ impl Desk {
         }
         if ask {
             let desk = self.clone();
-            drop(tokio::spawn(async move { desk.ask().await }));
+            drop(tokio::spawn(async move { drop(desk.ask(None).await) }));
         }
         next
     }

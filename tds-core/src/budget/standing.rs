@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{CallLimit, PerLane};
+use super::{BreakerStanding, CallLimit, PerLane, Place};
 use crate::{EntityType, Lane};
 
 /// How an account stands.
@@ -21,6 +21,8 @@ pub struct Standing {
     pub day: DayStanding,
     /// The pause that lasts now.
     pub pause: Option<PauseStanding>,
+    /// Places where calls failed in a row, and those where nothing is sent but probes.
+    pub breakers: Vec<BreakerStanding>,
     /// What forbids each lane to send, and for how long.
     pub refused: PerLane<Option<Refusal>>,
 }
@@ -119,6 +121,15 @@ impl Step {
 }
 
 impl Standing {
+    /// The breaker that keeps calls from the place, the one that does so longest.
+    #[must_use]
+    pub fn shut(&self, place: &Place) -> Option<&BreakerStanding> {
+        let is_known = self.breakers.iter().any(|breaker| breaker.place == place.endpoint);
+        let open = self.breakers.iter().filter(|breaker| breaker.is_open() && breaker.concerns(place));
+        open.filter(|breaker| breaker.place == place.endpoint || breaker.shuts(is_known))
+            .max_by_key(|breaker| breaker.wait)
+    }
+
     /// How long reads for pushed events may wait for company, in multiples of the shortest such wait: 0 while the
     /// day suffices, 1 where it falls short, 5 where half again of what is left is expected.
     #[must_use]

@@ -5,6 +5,8 @@ use time::OffsetDateTime;
 
 use super::{
     Ask, CallLimit, DayStanding, Grant, Heard, Leased, Limits, PauseStanding, PerLane, Refusal, Standing,
+    Passage,
+    breaker::Breakers,
     day::{Day, allowance},
     millis,
     pause::{Pauses, Refused},
@@ -27,6 +29,7 @@ pub struct BudgetState {
     slots: Slots,
     day: Day,
     pauses: Pauses,
+    breakers: Breakers,
 }
 
 impl BudgetState {
@@ -42,7 +45,12 @@ impl BudgetState {
         let until = now + FAR + VALID + millis(limits.call_time);
         let slots = self.slots.share(ask, limits.concurrent, now, until);
         let (permits, wait) = self.lease(now, limits, ask, slots);
-        Grant { permits, valid: span(VALID), slots, ask_again: span(wait), standing: self.stand(now, limits) }
+        let passage = match &ask.pass {
+            Some(place) => self.breakers.pass(place, now, millis(limits.call_time)),
+            None => Passage::Free,
+        };
+        let standing = self.stand(now, limits);
+        Grant { permits, valid: span(VALID), slots, ask_again: span(wait), standing, passage }
     }
 
     /// How the account stands.
@@ -61,6 +69,7 @@ impl BudgetState {
         self.slots.advance(now, now + FAR + VALID + call_time);
         self.day.advance(now);
         self.pauses.advance(now);
+        self.breakers.advance(now, call_time);
     }
 
     fn settle(&mut self, now: i64, ask: &Ask) {
@@ -89,6 +98,8 @@ impl BudgetState {
             Heard::Quota { limit, remaining, reset, age } => {
                 self.day.correct(limit, remaining, reset, now - millis(age), self.window.open());
             }
+            Heard::Fault(ref fault) => self.breakers.fault(fault, now),
+            Heard::Worked { ref place, issued } => self.breakers.worked(place, now - millis(issued), now),
         }
     }
 
@@ -166,6 +177,7 @@ impl BudgetState {
                 reported_age: reported.map(|reported| span(now - reported.at)),
             },
             pause,
+            breakers: self.breakers.stand(now),
             refused: PerLane::from_fn(|lane| self.refuses(lane, now, limits)),
         }
     }

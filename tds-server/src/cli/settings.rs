@@ -80,6 +80,8 @@ settings! {
         zoho_requests_per_minute: "ZOHO_REQUESTS_PER_MINUTE",
         /// Requests in flight [default: 5]
         zoho_max_concurrency: "ZOHO_MAX_CONCURRENCY",
+        /// First wait before Zoho is asked again while it refuses the account [default: 1m]
+        outage_probe: "TDS_OUTAGE_PROBE",
         /// Calls a day [default: none]
         zoho_daily_limit: "ZOHO_DAILY_LIMIT",
         /// Unique custom field of records made by TDS (reserved) [default: cf_tds_id]

@@ -1,5 +1,7 @@
 //! How Zoho is reached. The struct itself is the adapter's: [`tds_zoho::ZohoConfig`].
 
+use std::time::Duration;
+
 use reqwest::Url;
 use secrecy::ExposeSecret;
 use tds_zoho::{DataCenter, TokenKey, ZohoConfig};
@@ -38,6 +40,7 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
     config.daily_limit = reader.parse("ZOHO_DAILY_LIMIT", None, "a whole number above 0", |text| {
         text.parse().ok().filter(|limit: &u32| *limit > 0).map(Some)
     });
+    config.outage_probe = reader.duration("TDS_OUTAGE_PROBE", config.outage_probe).max(Duration::from_millis(120));
     config.token_key = token_key;
     Some(config).filter(|config| needed || config.validate().is_ok())
 }

@@ -79,7 +79,10 @@ impl MintFault {
         let (kind, retry) = match self {
             Self::Refused { .. } => (ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: wait }),
             Self::TooMany(_) => (ErrorKind::RateLimited, Retry::Throttled { retry_after: wait }),
-            Self::Passing(_) => (ErrorKind::Unavailable, Retry::Transient { retry_after: Some(wait) }),
+            // The way to the token server is nobody's fault: what waits for a token spends no attempt.
+            Self::Passing(_) => {
+                (ErrorKind::Unavailable, Retry::Throttled { retry_after: wait.max(Duration::from_secs(1)) })
+            }
         };
         Error::new(kind, retry, format!("{}; {}", self.reason(), self.what_to_do()))
     }

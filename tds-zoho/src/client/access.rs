@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{Error, ErrorKind, Retry};
 use tokio::time::Instant;
 
 use crate::{
@@ -44,29 +43,22 @@ impl Access {
         denied.is_some_and(|at| at.elapsed() < DENIED_FOR)
     }
 
-    /// Zoho refused the call although its token is new.
-    pub(super) fn denied(&self, call: &Call, words: &Words) -> Error {
+    /// Zoho refused the call although its token is new. What that means, in words.
+    pub(super) fn denied(&self, call: &Call, words: &Words) -> String {
         let mut resources = self.lock();
         let seen = resources.entry(resource(call)).or_default();
-        let worked = seen.worked.is_some_and(|at| at.elapsed() < WORKED_WITHIN);
-        if worked || !words.are_zohos() {
-            let retry = Retry::Transient { retry_after: Some(Duration::from_secs(5)) };
-            return Error::new(
-                ErrorKind::Unauthorized,
-                retry,
-                format!("{words}; a new token was refused too"),
-            );
+        if seen.worked.is_some_and(|at| at.elapsed() < WORKED_WITHIN) {
+            return format!("{words}; a new token was refused too");
         }
         // From the first time on: now and then a new token is tried, for the scope may have come.
         if seen.denied.is_none_or(|at| at.elapsed() >= DENIED_FOR) {
             seen.denied = Some(Instant::now());
         }
-        let message = format!(
-            "{words}; a new token was refused too: the refresh token most likely lacks the scope {}. \
-             Make one that has it and set ZOHO_REFRESH_TOKEN",
+        format!(
+            "{words}; a new token was refused too: the refresh token most likely lacks the scope {}, or the plan the \
+             product. Make one that has it and set ZOHO_REFRESH_TOKEN",
             scope(call)
-        );
-        Error::new(ErrorKind::Unauthorized, Retry::Permanent, message)
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(Api, String), Seen>> {
@@ -118,9 +110,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_resource_that_never_worked_lacks_its_scope_and_costs_no_more_tokens() {
         let access = Access::default();
-        let error = access.denied(&call("/contacts/1"), &words());
-        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unauthorized, Retry::Permanent));
-        assert!(error.to_string().contains("ZohoBooks.contacts.READ"));
+        assert!(access.denied(&call("/contacts/1"), &words()).contains("ZohoBooks.contacts.READ"));
         assert!(access.is_denied(&call("/contacts")) && !access.is_denied(&call("/bills")));
         tokio::time::advance(DENIED_FOR).await;
         assert!(!access.is_denied(&call("/contacts")));
@@ -130,8 +120,7 @@ mod tests {
     async fn a_resource_that_worked_is_tried_again() {
         let access = Access::default();
         access.worked(&call("/contacts"));
-        let error = access.denied(&call("/contacts"), &words());
-        assert!(matches!(error.retry(), Retry::Transient { .. }));
+        assert!(!access.denied(&call("/contacts"), &words()).contains("scope"));
         assert!(!access.is_denied(&call("/contacts")));
     }
 }

@@ -2,5 +2,6 @@
 
 mod answers;
 mod limits;
+mod outage;
 mod support;
 mod tokens;

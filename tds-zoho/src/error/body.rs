@@ -16,7 +16,22 @@ pub(super) struct Envelope {
 impl Envelope {
     /// Zoho's `message`, in one line.
     pub(super) fn message(&self) -> String {
-        self.body.get("message").and_then(Value::as_str).map(in_one_line).unwrap_or_default()
+        let text = |key: &str| self.body.get(key).and_then(Value::as_str);
+        text("message").or_else(|| text("error")).map(in_one_line).unwrap_or_default()
+    }
+}
+
+/// A body in another form.
+pub(super) struct Closed {
+    /// The form, in words that fit behind "it was".
+    pub(super) form: String,
+    /// What it says all the same: the `message` of an object without a code, or a plain text. Nothing of a page.
+    pub(super) message: String,
+}
+
+impl Closed {
+    fn of(form: impl Into<String>) -> Self {
+        Self { form: form.into(), message: String::new() }
     }
 }
 
@@ -26,32 +41,40 @@ pub(crate) fn in_one_line(text: &str) -> String {
     visible.take(MESSAGE_LENGTH).collect::<String>().trim().to_owned()
 }
 
-/// Opens a body, or names its form in words that fit behind "answered with".
-pub(super) fn open(bytes: &[u8]) -> Result<Envelope, String> {
+/// Opens a body, or tells its form.
+pub(super) fn open(bytes: &[u8]) -> Result<Envelope, Closed> {
     let trimmed = bytes.trim_ascii();
     if trimmed.is_empty() {
-        return Err("an empty body".to_owned());
+        return Err(Closed::of("an empty body"));
     }
     if trimmed.starts_with(b"<") {
-        return Err("HTML or XML instead of JSON".to_owned());
+        return Err(Closed::of("HTML or XML instead of JSON"));
     }
     let body = match serde_json::from_slice(trimmed) {
         Ok(Value::Object(_)) if mend::is_needed(trimmed) => mend::object(trimmed),
         Ok(Value::Object(body)) => Ok(body),
-        Ok(_) => return Err("JSON that is no object".to_owned()),
+        Ok(_) => return Err(Closed::of("JSON that is no object")),
         // One value that nobody can read is not to make the others unreadable.
         Err(fault) if !fault.is_eof() && trimmed.starts_with(b"{") => mend::object(trimmed),
         Err(fault) => Err(fault),
     };
     let body = body.map_err(|fault| {
         let form = if fault.is_eof() { "JSON that is cut" } else { "a body that is no JSON" };
-        format!("{form} ({} bytes)", bytes.len())
+        let text = std::str::from_utf8(trimmed).ok().filter(|text| !text.starts_with(['{', '[', '"']));
+        let message = text.map(in_one_line).unwrap_or_default();
+        Closed { form: format!("{form} ({} bytes)", bytes.len()), message }
     })?;
     let code = match body.get("code") {
         Some(Value::Number(number)) => number.as_i64(),
         Some(Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
-    let code = code.ok_or_else(|| "JSON without a code".to_owned())?;
-    Ok(Envelope { code, body })
+    let mut envelope = Envelope { code: 0, body };
+    match code {
+        Some(code) => {
+            envelope.code = code;
+            Ok(envelope)
+        }
+        None => Err(Closed { form: "JSON without a code".to_owned(), message: envelope.message() }),
+    }
 }

@@ -1,6 +1,6 @@
-use tds_core::{ErrorKind, Retry};
+use std::time::Duration;
 
-use super::{Fault, Limit, judge};
+use super::{About, Fault, Limit, judge};
 
 fn fault(status: u16, body: &str) -> Fault {
     judge(status, body.as_bytes()).expect_err("a fault")
@@ -45,7 +45,7 @@ fn a_body_that_is_not_in_zohos_form_under_200_breaks_the_protocol() {
     ] {
         let fault = fault(200, body);
         assert!(matches!(fault, Fault::Protocol(_)), "{body:?}: {fault:?}");
-        assert!(matches!(fault.into_error(None).retry(), Retry::Transient { .. }));
+        assert_eq!(fault.about(), About::Way);
     }
     assert!(matches!(judge(200, b"\xff\xfe{\x00"), Err(Fault::Protocol(_))));
 }
@@ -67,8 +67,8 @@ fn only_zohos_own_404_means_that_a_record_is_gone() {
     assert!(matches!(fault(404, r#"{"code":1002,"message":"Item does not exist."}"#), Fault::NotFound(_)));
     assert!(matches!(fault(404, "<html>not found</html>"), Fault::Protocol(_)));
     assert!(matches!(fault(404, ""), Fault::Protocol(_)));
-    let wrong_address = fault(404, r#"{"code":5,"message":"Invalid URL Passed"}"#).into_error(None);
-    assert_eq!((wrong_address.kind(), wrong_address.retry()), (ErrorKind::Config, Retry::Permanent));
+    let wrong_address = fault(404, r#"{"code":5,"message":"Invalid URL Passed"}"#);
+    assert!(wrong_address.to_string().contains("ZOHO_API_URL"), "{wrong_address}");
 }
 
 #[test]
@@ -80,18 +80,118 @@ fn statuses_decide_where_there_is_no_code() {
     assert!(matches!(fault(429, r#"{"code":99}"#), Fault::Limit(Limit::Minute, _)));
     assert!(matches!(fault(401, ""), Fault::Token(_)));
     assert!(matches!(fault(302, ""), Fault::Protocol(_)));
-    assert!(matches!(fault(405, "<html>"), Fault::Refused(_)));
-    assert!(matches!(fault(422, r#"{"code":0}"#), Fault::Refused(_)));
+    assert!(matches!(fault(405, "<html>"), Fault::Protocol(_)));
+    assert!(matches!(fault(422, r#"{"code":0}"#), Fault::Protocol(_)));
 }
 
 #[test]
 fn errors_carry_zohos_message_in_one_line_and_nothing_else_of_the_body() {
     let body = serde_json::json!({"code": 2, "message": format!("first\nsecond {}", "x".repeat(1000)), "email": "canary"});
-    let error = fault(400, &body.to_string()).into_error(None);
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::Invalid, Retry::Permanent));
-    let text = error.chain();
+    let text = fault(400, &body.to_string()).to_string();
     assert!(text.starts_with("Zoho answered HTTP 400, code 2: first second x"), "{text}");
     assert!(text.len() < 350 && !text.contains("canary"), "{text}");
+}
+
+/// The table of answers: status, body, what it is about.
+const TABLE: &[(u16, &str, About)] = {
+    const RECORD: About = About::Record;
+    const ACCOUNT: About = About::Account { everywhere: false };
+    const ORGANIZATION: About = About::Account { everywhere: true };
+    const LIMIT: About = About::Limit;
+    const WAY: About = About::Way;
+    &[
+        // The record.
+        (404, r#"{"code":1002,"message":"Invoice does not exist."}"#, RECORD),
+        (200, r#"{"code":1002,"message":"Invoice does not exist."}"#, RECORD),
+        (404, r#"{"code":2006,"message":"The item is not found."}"#, RECORD),
+        (400, r#"{"code":2,"message":"Invalid value passed for item_id"}"#, RECORD),
+        (400, r#"{"code":11,"message":"Enter a valid date"}"#, RECORD),
+        (400, r#"{"code":15,"message":"The note is too long"}"#, RECORD),
+        (400, r#"{"code":1001,"message":"The item exists"}"#, RECORD),
+        (400, r#"{"code":1038,"message":"JSON is not well formed"}"#, RECORD),
+        (400, r#"{"code":1099,"message":"Throttle is no unit"}"#, RECORD),
+        (422, r#"{"code":9999,"message":"The currency of the document differs"}"#, RECORD),
+        // The account, for this kind of call.
+        (401, r#"{"code":57,"message":"You are not authorized to perform this operation"}"#, ACCOUNT),
+        (401, r#"{"code":14,"message":"Invalid value passed for authtoken."}"#, ACCOUNT),
+        (400, r#"{"code":57,"message":"You are not authorized to perform this operation"}"#, ACCOUNT),
+        (401, r#"{"code":9,"message":"no"}"#, ACCOUNT),
+        (403, r#"{"code":1,"message":"no"}"#, ACCOUNT),
+        (400, r#"{"code":7777,"message":"You do not have permission for this module"}"#, ACCOUNT),
+        (404, r#"{"code":5,"message":"Invalid URL Passed"}"#, ACCOUNT),
+        // The organization: the whole product.
+        (400, r#"{"code":6041,"message":"This user is not associated with the CompanyID/CompanyName:10234695."}"#, ORGANIZATION),
+        (400, r#"{"code":9017,"message":"This organization is not of this plan"}"#, ORGANIZATION),
+        (400, r#"{"code":103001,"message":"The organization has moved"}"#, ORGANIZATION),
+        (401, r#"{"code":6041}"#, ACCOUNT),
+        (400, r#"{"code":8,"message":"Please use the zohoapis domain for API requests"}"#, ORGANIZATION),
+        (400, r#"{"message":"Use the ZohoAPIs domain"}"#, ORGANIZATION),
+        (400, r#"{"error":"invalid_client"}"#, ORGANIZATION),
+        (400, r#"{"code":2,"message":"Invalid value passed for organization_id"}"#, ORGANIZATION),
+        // The limit.
+        (429, "", LIMIT),
+        (429, "<html>", LIMIT),
+        (429, r#"{"code":43}"#, LIMIT),
+        (429, r#"{"code":44}"#, LIMIT),
+        (429, r#"{"code":45}"#, LIMIT),
+        (429, r#"{"code":1070}"#, LIMIT),
+        (429, r#"{"code":6041}"#, LIMIT),
+        (400, r#"{"code":44}"#, LIMIT),
+        (400, r#"{"message":"Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes"}"#, LIMIT),
+        (400, "Cannot execute more than 100 requests per API in 2 minutes.", LIMIT),
+        (403, r#"{"message":"The request was throttled"}"#, LIMIT),
+        (200, r#"{"message":"Too many requests"}"#, LIMIT),
+        // The way.
+        (500, r#"{"code":1000,"message":"Internal error"}"#, WAY),
+        (400, r#"{"code":1000,"message":"Internal error"}"#, WAY),
+        (500, "", WAY),
+        (502, "<html>Bad Gateway</html>", WAY),
+        (503, "busy", WAY),
+        (504, "", WAY),
+        (408, "", WAY),
+        (200, "<html>Login</html>", WAY),
+        (400, "<html>Blocked</html>", WAY),
+        (401, "<html>Proxy</html>", WAY),
+        (403, "<html>Blocked by the firewall</html>", WAY),
+        (404, "<html>Not found</html>", WAY),
+        (200, "", WAY),
+        (204, "", WAY),
+        (400, "", WAY),
+        (401, "", WAY),
+        (403, "", WAY),
+        (404, "", WAY),
+        (200, r#"{"code":0,"items":[{"it"#, WAY),
+        (400, r#"{"code":2,"mess"#, WAY),
+        (200, r#"{"items":[]}"#, WAY),
+        (400, r#"{"message":"no"}"#, WAY),
+        (404, r#"{"code":0}"#, WAY),
+        (301, "", WAY),
+        (307, r#"{"code":2}"#, WAY),
+    ]
+};
+
+#[test]
+fn every_answer_is_about_the_record_the_account_the_limit_or_the_way() {
+    for (status, body, about) in TABLE {
+        let fault = fault(*status, body);
+        assert_eq!(fault.about(), *about, "HTTP {status} {body}: {fault:?}");
+    }
+}
+
+#[test]
+fn the_wait_that_a_text_names_is_read() {
+    for (text, seconds) in [
+        ("Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes", Some(1_320)),
+        ("throttled, try again after 30 seconds.", Some(30)),
+        ("Throttled: try again in 1 hour", Some(3_600)),
+        ("Try again after 99999999999999999999 minutes", None),
+        ("Try again after a while, throttled", None),
+        ("throttled", None),
+    ] {
+        let body = serde_json::json!({"message": text}).to_string();
+        let Fault::Limit(Limit::Minute, words) = fault(400, &body) else { panic!("no limit: {text}") };
+        assert_eq!(words.named_wait(), seconds.map(Duration::from_secs), "{text}");
+    }
 }
 
 proptest::proptest! {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use tds_core::{Content, Error, ErrorKind, Interval, Lane, Read, RecordId, Result};
 
 use super::{ZohoSource, fetch::check_id, page};
-use crate::{answer::Call, mend, reading};
+use crate::{answer::Call, jitter::chance, mend, reading};
 
 /// How many ids one call may have. Zoho states no limit; clients use 25 to 200.
 const MOST: usize = 100;
@@ -40,7 +40,16 @@ impl ZohoSource {
             }
         }
         // A stack instead of recursion: the first half of a failed part is tried next.
-        let mut parts: Vec<&[RecordId]> = open.chunks(MOST).rev().collect();
+        let mut parts: Vec<&[RecordId]> = if self.is_shut(lane) && open.len() > 1 {
+            // One item finds out whether items can be read again, any of them: one that Zoho cannot answer must not
+            // keep the others waiting.
+            let chosen = usize::try_from(chance()).unwrap_or(0) % open.len();
+            open.swap(0, chosen);
+            let (probe, rest) = open.split_at(1);
+            rest.chunks(MOST).rev().chain([probe]).collect()
+        } else {
+            open.chunks(MOST).rev().collect()
+        };
         while let Some(part) = parts.pop() {
             match self.item_details(part, lane).await {
                 Ok((records, observed)) => {
@@ -49,7 +58,9 @@ impl ZohoSource {
                 }
                 Err(error) => {
                     answers.failures += 1;
-                    let hopeless = answers.failures >= PATIENCE || !may_be_an_items_fault(error.kind());
+                    let hopeless = answers.failures >= PATIENCE
+                        || !may_be_an_items_fault(error.kind())
+                        || self.is_shut(lane);
                     if hopeless {
                         for part in parts.drain(..).chain([part]) {
                             fail(part, &error, &mut answers);
@@ -70,19 +81,27 @@ impl ZohoSource {
     }
 
     async fn item_details(&self, ids: &[RecordId], lane: Lane) -> Result<(Vec<Value>, Interval)> {
+        let mut answer = self.client.get(self.details_call(ids, lane)).await?;
+        match answer.body.remove("items") {
+            Some(Value::Array(items)) => Ok((items, answer.interval)),
+            _ => Err(page::protocol("/itemdetails came without items")),
+        }
+    }
+
+    fn details_call(&self, ids: &[RecordId], lane: Lane) -> Call {
         let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
-        let call = Call {
+        Call {
             api: self.descriptor.api,
             path: "/itemdetails".to_owned(),
             query: vec![("item_ids", ids.join(","))],
             lane,
             entity: Some(self.entity().clone()),
-        };
-        let mut answer = self.client.get(call).await?;
-        match answer.body.remove("items") {
-            Some(Value::Array(items)) => Ok((items, answer.interval)),
-            _ => Err(page::protocol("/itemdetails came without items")),
         }
+    }
+
+    /// True where reads of items are shut for everybody, but for a probe now and then.
+    fn is_shut(&self, lane: Lane) -> bool {
+        self.client.is_shut(&self.details_call(&[], lane))
     }
 
     /// Sorts the items of an answer, which come in any order. One that is missing is asked for by itself

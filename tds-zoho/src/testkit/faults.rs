@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{state::Shared, traffic::matches};
 
-/// What goes wrong with one call.
+/// What goes wrong with one call. What Zoho says of an organization that is refused is [`Fault::user_left`] and those
+/// beside it.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// An error answer with this HTTP status, code and message.
@@ -15,6 +17,12 @@ pub enum Fault {
     Html(u16),
     /// Status 200 and no body.
     EmptyBody,
+    /// No body, with this HTTP status.
+    Empty(u16),
+    /// A body in no form of Zoho's: HTTP status, body, and `Retry-After` where there is one.
+    Text(u16, String, Option<u32>),
+    /// The connection ends in the middle of the body that was announced.
+    BrokenOff,
     /// The right answer, cut in the middle.
     TruncatedJson,
     /// The right answer, in which these bytes stand wherever it has this text: half a character, `NaN`, nesting
@@ -45,6 +53,43 @@ pub enum Fault {
     ExpireToken,
 }
 
+impl Fault {
+    /// The user who made the token belongs to the organization no more.
+    #[must_use]
+    pub fn user_left() -> Self {
+        let message = "This user is not associated with the CompanyID/CompanyName:10234695.";
+        Self::Status(400, 6041, message.to_owned())
+    }
+
+    /// The organization does not have the product.
+    #[must_use]
+    pub fn not_of_this_plan() -> Self {
+        Self::Status(400, 9017, "This organization does not have access to this service.".to_owned())
+    }
+
+    /// The organization is asked for in another data centre, or by an old address.
+    #[must_use]
+    pub fn wrong_domain() -> Self {
+        Self::Status(400, 103_001, "Please use the zohoapis domain for API requests.".to_owned())
+    }
+
+    /// The token has no right to this, by Zoho's code 57, 14, or none.
+    #[must_use]
+    pub fn not_authorized(code: Option<i64>) -> Self {
+        match code {
+            Some(code) => Self::Status(401, code, "You are not authorized to perform this operation".to_owned()),
+            None => Self::Text(401, r#"{"message":"Unauthorized"}"#.to_owned(), None),
+        }
+    }
+
+    /// A throttle that has no code.
+    #[must_use]
+    pub fn throttled_without_code(retry_after_seconds: u32) -> Self {
+        let message = "Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes";
+        Self::Text(400, serde_json::json!({"message": message}).to_string(), Some(retry_after_seconds))
+    }
+}
+
 /// Scripts faults. A rule matches paths by prefix, with or without the product's base: `/items`,
 /// `/books/v3/contacts/`, `/oauth/v2/token`, or the empty text for all. Rules are asked in the order
 /// in which they were given; the first that strikes decides.
@@ -65,6 +110,17 @@ impl Faults {
     /// This share of the calls fails, evenly spread, until [`Self::clear`]: 80 = four of five.
     pub fn percent(&self, path_prefix: &str, percent: u64, fault: Fault) {
         self.add(path_prefix, When::Share { of: percent.min(100), among: 100 }, fault);
+    }
+
+    /// Every call fails for so long, then no more.
+    pub fn lasting(&self, path_prefix: &str, time: Duration, fault: Fault) {
+        self.add(path_prefix, When::Until(Instant::now() + time), fault);
+    }
+
+    /// Every call whose path matches fails, until [`Self::clear`]. A `*` in the pattern stands for one part of the
+    /// path: `/inventory/v1/items/*` matches details and not the list.
+    pub fn matching(&self, pattern: &str, fault: Fault) {
+        self.add(pattern, When::Share { of: 1, among: 1 }, fault);
     }
 
     /// Ends all faults.
@@ -101,20 +157,38 @@ struct Rule {
 enum When {
     Next(u32),
     Share { of: u64, among: u64 },
+    Until(Instant),
 }
 
 impl Script {
     /// The fault of this call, if one strikes.
     pub(crate) fn take(&mut self, path: &str) -> Option<Fault> {
         let fault =
-            self.rules.iter_mut().filter(|rule| matches(path, &rule.prefix)).find_map(Rule::strike)?;
-        self.rules.retain(|rule| !matches!(rule.when, When::Next(0)));
+            self.rules.iter_mut().filter(|rule| rule.concerns(path)).find_map(Rule::strike)?;
+        self.rules.retain(|rule| !rule.is_over());
         self.struck += 1;
         Some(fault)
     }
 }
 
 impl Rule {
+    fn is_over(&self) -> bool {
+        match self.when {
+            When::Next(left) => left == 0,
+            When::Until(end) => end <= Instant::now(),
+            When::Share { .. } => false,
+        }
+    }
+
+    fn concerns(&self, path: &str) -> bool {
+        if !self.prefix.contains('*') {
+            return matches(path, &self.prefix);
+        }
+        let (parts, wanted) = (path.split('/'), self.prefix.split('/'));
+        parts.clone().count() == wanted.clone().count()
+            && parts.zip(wanted).all(|(part, wanted)| wanted == "*" || part == wanted)
+    }
+
     fn strike(&mut self) -> Option<Fault> {
         let strikes = match &mut self.when {
             When::Next(left) => {
@@ -122,6 +196,7 @@ impl Rule {
                 *left = left.saturating_sub(1);
                 any
             }
+            When::Until(end) => *end > Instant::now(),
             When::Share { of, among } => {
                 let before = self.seen * *of / *among;
                 self.seen += 1;

@@ -74,6 +74,21 @@ fn instead(fault: &Fault) -> Option<ResponseTemplate> {
             Some(ResponseTemplate::new(status_of(*status)).set_body_raw(page, "text/html"))
         }
         Fault::EmptyBody => Some(ResponseTemplate::new(200)),
+        Fault::Empty(status) => Some(ResponseTemplate::new(status_of(*status))),
+        Fault::Text(status, body, retry_after) => {
+            let answer =
+                ResponseTemplate::new(status_of(*status)).set_body_raw(body.as_bytes(), "application/json");
+            Some(match retry_after {
+                Some(seconds) => answer.insert_header("retry-after", seconds.to_string().as_str()),
+                None => answer,
+            })
+        }
+        // A length that the body does not have makes the server end the connection.
+        Fault::BrokenOff => Some(
+            ResponseTemplate::new(200)
+                .set_body_raw("{\"code\":0,", "application/json")
+                .insert_header("content-length", "100000"),
+        ),
         Fault::CodeUnder200(code) => Some(render(&answer::error(200, *code, "Something went wrong"), false)),
         Fault::RetryAfter429 { retry_after, code } => {
             let answer = answer::error(429, *code, "Too many requests");

@@ -8,7 +8,10 @@ use tokio::{
 };
 
 use super::Desk;
-use crate::Error;
+use crate::{
+    Error, Result,
+    budget::{Passage, Place},
+};
 
 /// An answer that comes later than this is of no use.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -16,24 +19,30 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
 impl Desk {
-    /// One question and its answer.
-    pub(super) async fn ask(&self) {
+    /// One question and its answer: whether a call to `pass` may be made.
+    pub(super) async fn ask(&self, pass: Option<Place>) -> Result<Passage> {
         let inner = &*self.inner;
         let asked = Instant::now();
         let (ask, counts) = {
             let mut line = self.lock();
-            (line.question(inner.holder.clone(), asked), std::mem::take(&mut line.news.counts))
+            let mut ask = line.question(inner.holder.clone(), asked);
+            ask.pass = pass;
+            (ask, std::mem::take(&mut line.news.counts))
         };
         let answer = timeout(PATIENCE, inner.budget.exchange(&inner.account, &inner.limits, &ask)).await;
         let answer =
             answer.unwrap_or_else(|_| Err(Error::unavailable("the budget of calls did not answer in time")));
-        match answer {
-            Ok(grant) => self.lock().answered(&ask, &grant, asked, Instant::now()),
+        let passage = match answer {
+            Ok(grant) => {
+                self.lock().answered(&ask, &grant, asked, Instant::now());
+                Ok(grant.passage)
+            }
             Err(error) => {
                 tracing::warn!(error = %error.chain(), "the budget of calls cannot be asked: nothing is sent");
                 self.lock().failed(&error, Instant::now());
+                Err(error)
             }
-        }
+        };
         inner.changed.notify_waiters();
         self.tell_soon();
         if !counts.is_empty()
@@ -41,10 +50,17 @@ impl Desk {
         {
             tracing::debug!(error = %error.chain(), "statistics of calls are lost");
         }
+        passage
+    }
+
+    /// Tells what there is to tell, as soon as no other question is under way.
+    pub(super) async fn tell(&self) {
+        // Who waits for permits is told where the budget cannot be asked.
+        drop(self.ask_in_turn(None).await);
     }
 
     /// Asks as soon as no other question is under way.
-    pub(super) async fn tell(&self) {
+    pub(super) async fn ask_in_turn(&self, pass: Option<Place>) -> Result<Passage> {
         loop {
             let mut changed = std::pin::pin!(self.inner.changed.notified());
             changed.as_mut().enable();
@@ -57,8 +73,8 @@ impl Desk {
             if free {
                 // In a task of its own: a caller that gives up must not leave the question unanswered.
                 let desk = self.clone();
-                let asked = tokio::spawn(async move { desk.ask().await });
-                return drop(asked.await);
+                let asked = tokio::spawn(async move { desk.ask(pass).await });
+                return asked.await.unwrap_or_else(|_| Err(Error::internal("the question to the budget was lost")));
             }
             changed.await;
         }

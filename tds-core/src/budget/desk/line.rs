@@ -215,7 +215,7 @@ impl Line {
             .map(|(permit, lane, at)| SettledCall { permit: *permit, lane: *lane, age: age(at) })
             .collect();
         ask.unused.clone_from(&self.news.unused);
-        ask.heard = self.news.heard.iter().map(|(heard, at)| heard.older(age(at))).collect();
+        ask.heard = self.news.heard.iter().map(|(heard, at)| heard.clone().older(age(at))).collect();
         ask
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::Standing;
+use crate::{Standing, budget::Place};
 
 /// Remembered for this long: longer than reads wait at most, after which one asks again.
 const FRESH: Duration = Duration::from_secs(900);
@@ -16,6 +16,26 @@ pub(super) struct Remembered(Option<(Standing, Instant)>);
 impl Remembered {
     pub(super) fn hear(&mut self, standing: &Standing, now: Instant) {
         self.0 = Some((standing.clone(), now));
+    }
+
+    /// What was heard at most `age` ago.
+    pub(super) fn recent(&self, now: Instant, age: Duration) -> Option<(&Standing, Duration)> {
+        let (standing, at) = self.0.as_ref()?;
+        let passed = now.saturating_duration_since(*at);
+        (passed <= age).then_some((standing, passed))
+    }
+
+    /// Faults were seen at the place; nobody is asked.
+    pub(super) fn knows_faults(&self, place: &Place) -> bool {
+        let faults = |(standing, _): &(Standing, Instant)| standing.breakers.iter().any(|one| one.concerns(place));
+        self.0.as_ref().is_some_and(faults)
+    }
+
+    /// A row of faults has ended.
+    pub(super) fn forget_faults(&mut self, place: &Place) {
+        if let Some((standing, _)) = &mut self.0 {
+            standing.breakers.retain(|one| one.is_open() || !one.concerns(place));
+        }
     }
 
     pub(super) fn recall(&self, now: Instant) -> Option<Standing> {

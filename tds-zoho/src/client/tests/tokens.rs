@@ -87,7 +87,8 @@ async fn a_missing_scope_costs_one_refresh_and_is_named() {
     let client = zoho.client();
     for _call in 0..5 {
         let error = client.get(call(Lane::Full)).await.expect_err("no scope");
-        assert_eq!((error.kind(), error.retry()), (ErrorKind::Unauthorized, Retry::Permanent));
+        assert_eq!(error.kind(), ErrorKind::Unauthorized);
+        assert!(matches!(error.retry(), Retry::AuthPaused { .. }), "{error:?}");
         assert!(error.to_string().contains("ZohoBooks.contacts.READ"), "{error}");
     }
     assert_eq!((zoho.mints(), zoho.calls().await), (2, 6));
@@ -141,7 +142,7 @@ async fn a_broken_token_server_is_asked_again_after_a_moment() {
         zoho.api(|_| success()).await;
         let client = zoho.client();
         let first = client.get(call(Lane::Webhook)).await.expect_err("broken");
-        assert!(matches!(first.retry(), Retry::Transient { .. }), "{first:?}");
+        assert!(matches!(first.retry(), Retry::Throttled { .. }), "{first:?}");
         assert!(matches!(client.health().await.state, ZohoState::Unreachable { .. }));
         let second = client.get(call(Lane::Webhook)).await.expect_err("still waiting");
         assert!(matches!(second.retry(), Retry::Throttled { .. }), "nothing was tried: {second:?}");
@@ -159,7 +160,7 @@ async fn a_token_server_that_answers_without_end_is_not_listened_to() {
     let zoho = Zoho::without_tokens().await;
     zoho.tokens(|_| ResponseTemplate::new(200).set_body_string("x".repeat(100_000))).await;
     let error = zoho.client().get(call(Lane::Webhook)).await.expect_err("too long");
-    assert!(matches!(error.retry(), Retry::Transient { .. }), "{error:?}");
+    assert!(matches!(error.retry(), Retry::Throttled { .. }), "{error:?}");
     assert_eq!(zoho.calls().await, 0);
 }
 

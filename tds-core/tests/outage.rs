@@ -1,0 +1,110 @@
+//! An hour in which a place of the source is down, in virtual time: few calls are made, and all goes on by itself.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tds_core::{
+    CallFault, Clock, Desk, Heard, Lane, Limits, LocalBudget, OutageCause, Passage, Place, SystemClock,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const ITEMS: usize = 60;
+
+fn limits() -> Limits {
+    Limits { per_minute: Some(100), concurrent: 5, per_day: None, call_time: Duration::from_secs(60) }
+}
+
+fn place() -> Place {
+    Place { service: "books".to_owned(), endpoint: "books /invoices/{id}".to_owned() }
+}
+
+/// One item on its way: it waits as it is told to, a tenth longer at most, until its call is answered. When that was.
+async fn item(desk: Desk, number: usize, cause: OutageCause, began: Instant, calls: Arc<AtomicU32>) -> Duration {
+    let later = |wait: Duration| {
+        let tenth = f64::from(u32::try_from(number * 7 % ITEMS).expect("small")) / 600.0;
+        sleep(wait.max(Duration::from_millis(200)).mul_f64(1.0 + tenth))
+    };
+    loop {
+        match desk.pass(&place()).await.expect("the budget answers") {
+            Passage::Shut(shut) => later(shut.wait).await,
+            passage => {
+                let Ok(permit) = desk.enter(Lane::Webhook).await else {
+                    later(Duration::from_secs(1)).await;
+                    continue;
+                };
+                if passage == Passage::Free && desk.is_shut(&place()) {
+                    continue;
+                }
+                let issued = permit.issued_at();
+                let Some(permit) = permit.start() else { continue };
+                sleep(Duration::from_millis(100)).await;
+                drop(permit);
+                if began.elapsed() >= HOUR {
+                    desk.hear(Heard::LetIn { issued: issued.elapsed() });
+                    desk.worked(&place(), issued.elapsed()).await;
+                    return began.elapsed();
+                }
+                calls.fetch_add(1, Ordering::SeqCst);
+                let fault = CallFault {
+                    place: place(),
+                    cause,
+                    everywhere: cause == OutageCause::Account,
+                    call: number as u64,
+                    issued: issued.elapsed(),
+                    retry_after: None,
+                    first_probe: Duration::from_secs(60),
+                    reason: "down".to_owned(),
+                };
+                match desk.faulted(fault).await {
+                    Some(shut) => later(shut.wait).await,
+                    None => later(Duration::from_secs(2)).await,
+                }
+            }
+        }
+    }
+}
+
+/// Calls that were made in vain, and when the first and the last item went on after the hour.
+async fn hour_of(cause: OutageCause) -> (u32, Duration, Duration) {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let budget = Arc::new(LocalBudget::new(&clock));
+    // Two processes with a desk each.
+    let desks = [(); 2].map(|()| Desk::new(budget.clone(), "account".to_owned(), limits(), None));
+    let (began, calls) = (Instant::now(), Arc::new(AtomicU32::new(0)));
+    let mut items = JoinSet::new();
+    for number in 0..ITEMS {
+        items.spawn(item(desks[number % 2].clone(), number, cause, began, Arc::clone(&calls)));
+    }
+    let mut ends = Vec::new();
+    while let Some(end) = items.join_next().await {
+        ends.push(end.expect("an item ends"));
+    }
+    let first = ends.iter().min().copied().expect("items") - HOUR;
+    let last = ends.iter().max().copied().expect("items") - HOUR;
+    (calls.load(Ordering::SeqCst), first, last)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_without_a_way_costs_a_call_a_minute_and_ends_within_a_minute() {
+    let (calls, first, last) = hour_of(OutageCause::Way).await;
+    assert!(calls < 100, "{calls} calls in vain");
+    assert!(first < Duration::from_secs(67), "the first went on after {first:?}");
+    assert!(last < Duration::from_secs(240), "the last went on after {last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_of_a_refused_account_costs_a_call_every_quarter_of_an_hour() {
+    let (calls, first, last) = hour_of(OutageCause::Account).await;
+    assert!(calls < 24, "{calls} calls in vain");
+    assert!(first < Duration::from_secs(991), "the first went on after {first:?}");
+    assert!(last < Duration::from_secs(1_200), "the last went on after {last:?}");
+}

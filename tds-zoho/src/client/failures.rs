@@ -1,0 +1,150 @@
+//! Whether a fault of the way is one of a single record after all.
+//!
+//! Zoho answers HTTP 500 to some records for ever, and to all of them in an outage. A call that fails is believed to be
+//! at fault itself where the same kind of call worked for others since it failed before, and no others fail with it.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::answer::Call;
+
+/// A call that failed is remembered for this long.
+const REMEMBERED: Duration = Duration::from_secs(1_800);
+/// Where so many other calls fail too, no one of them is at fault.
+const OTHERS: usize = 2;
+/// The first wait of a call that failed.
+const SHORTEST: Duration = Duration::from_secs(2);
+
+/// What is known of each kind of call.
+#[derive(Default)]
+pub(super) struct Failures {
+    endpoints: Mutex<HashMap<String, Endpoint>>,
+}
+
+#[derive(Default)]
+struct Endpoint {
+    worked: Option<Instant>,
+    failing: HashMap<u64, Failing>,
+}
+
+#[derive(Clone, Copy)]
+struct Failing {
+    times: u32,
+    last: Instant,
+}
+
+/// What a failure means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Blame {
+    /// The record itself is at fault, as far as one can tell.
+    pub(super) on_the_record: bool,
+    /// How often the call failed in a row, in the last half hour.
+    pub(super) times: u32,
+}
+
+impl Blame {
+    /// How long the call waits where nothing else says so: 2, 4, 8 … seconds, `longest` at most.
+    pub(super) fn wait(self, longest: Duration) -> Duration {
+        SHORTEST.saturating_mul(2_u32.saturating_pow(self.times.saturating_sub(1).min(20))).min(longest)
+    }
+}
+
+impl Failures {
+    /// The call was answered as it should be.
+    pub(super) fn worked(&self, call: &Call) {
+        let mut endpoints = self.lock();
+        let endpoint = endpoints.entry(call.place().endpoint).or_default();
+        endpoint.worked = Some(Instant::now());
+        endpoint.failing.remove(&identity(call));
+    }
+
+    /// The call failed.
+    pub(super) fn failed(&self, call: &Call) -> Blame {
+        let (now, call_id) = (Instant::now(), identity(call));
+        let mut endpoints = self.lock();
+        let endpoint = endpoints.entry(call.place().endpoint).or_default();
+        endpoint.failing.retain(|_, failing| now.duration_since(failing.last) < REMEMBERED);
+        let before = endpoint.failing.get(&call_id).copied();
+        let others = endpoint.failing.len() - usize::from(before.is_some());
+        let worked_since = before.is_some_and(|before| endpoint.worked > Some(before.last));
+        let times = before.map_or(0, |before| before.times).saturating_add(1);
+        endpoint.failing.insert(call_id, Failing { times, last: now });
+        Blame { on_the_record: worked_since && others < OTHERS, times }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Endpoint>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells calls of a kind apart. Calls for many items at once are one: halves of a set that fail say nothing new.
+pub(super) fn identity(call: &Call) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    call.path.hash(&mut hasher);
+    if !call.is_for_many_items() {
+        call.query.hash(&mut hasher);
+    }
+    // Kept in a JSON document, whose numbers are signed.
+    hasher.finish() >> 1
+}
+
+#[cfg(test)]
+mod tests {
+    use tds_core::Lane;
+
+    use super::*;
+    use crate::answer::Api;
+
+    fn call(path: &str) -> Call {
+        Call { api: Api::Books, path: path.to_owned(), query: Vec::new(), lane: Lane::Full, entity: None }
+    }
+
+    async fn pass() {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_record_is_blamed_only_where_others_worked_since_it_failed_before() {
+        let failures = Failures::default();
+        assert!(!failures.failed(&call("/bills/1")).on_the_record);
+        pass().await;
+        assert!(!failures.failed(&call("/bills/1")).on_the_record, "nothing else was asked for");
+        failures.worked(&call("/bills"));
+        pass().await;
+        assert!(!failures.failed(&call("/bills/1")).on_the_record, "the list is another kind of call");
+        pass().await;
+        failures.worked(&call("/bills/2"));
+        assert!(failures.failed(&call("/bills/1")).on_the_record);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_several_fail_none_is_blamed() {
+        let failures = Failures::default();
+        for _ in 0..20 {
+            for n in 1..=3 {
+                pass().await;
+                failures.worked(&call("/bills/9"));
+                let blame = failures.failed(&call(&format!("/bills/{n}")));
+                assert!(n < 3 || !blame.on_the_record, "{n}: {blame:?}");
+            }
+        }
+        assert!(!failures.failed(&call("/bills/1")).on_the_record);
+        tokio::time::advance(REMEMBERED).await;
+        assert_eq!(failures.failed(&call("/bills/1")).times, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_fails_alone_waits_longer_and_longer() {
+        let failures = Failures::default();
+        let longest = Duration::from_secs(60);
+        let waits: Vec<u64> =
+            (0..7).map(|_| failures.failed(&call("/bills/1")).wait(longest).as_secs()).collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);
+    }
+}
