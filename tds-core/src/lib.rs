@@ -29,9 +29,9 @@ pub mod memory;
 pub mod testkit;
 
 pub use budget::{
-    Ask, BreakerStanding, BudgetState, CallBudget, CallCount, CallFault, CallLimit, DayStanding, Denied, Desk,
-    Forecast, Grant, Heard, Leased, Limits, LocalBudget, OutageCause, Pace, Passage, PauseStanding, PerLane,
-    Permit, Place, Refusal, SettledCall, Standing, StartedPermit, Step, Usage, forecast,
+    Ask, BreakerStanding, BudgetState, CallBudget, CallCount, CallFault, CallLimit, DayStanding, Denied,
+    Desk, Forecast, Grant, Heard, Leased, Limits, LocalBudget, OutageCause, Pace, Passage, PauseStanding,
+    PerLane, Permit, Place, Refusal, SettledCall, Standing, StartedPermit, Step, Usage, forecast,
 };
 pub use bulk::{Bulk, BulkSettings, RowPlan, deletion_limit, plan_row};
 pub use clock::{Clock, SystemClock};

@@ -28,7 +28,13 @@ fn place() -> Place {
 }
 
 /// One item on its way: it waits as it is told to, a tenth longer at most, until its call is answered. When that was.
-async fn item(desk: Desk, number: usize, cause: OutageCause, began: Instant, calls: Arc<AtomicU32>) -> Duration {
+async fn item(
+    desk: Desk,
+    number: usize,
+    cause: OutageCause,
+    began: Instant,
+    calls: Arc<AtomicU32>,
+) -> Duration {
     let later = |wait: Duration| {
         let tenth = f64::from(u32::try_from(number * 7 % ITEMS).expect("small")) / 600.0;
         sleep(wait.max(Duration::from_millis(200)).mul_f64(1.0 + tenth))

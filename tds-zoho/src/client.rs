@@ -9,8 +9,8 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::redirect;
 use tds_core::{
-    CallBudget, CallFault, Clock, Error, ErrorKind, Lane, LocalRenewals, OutageCause, Renewals, Result, Retry,
-    Standing, Step, Usage,
+    CallBudget, CallFault, Clock, Error, ErrorKind, Lane, LocalRenewals, OutageCause, Renewals, Result,
+    Retry, Standing, Step, Usage,
 };
 use tokio::time::{Instant, sleep};
 

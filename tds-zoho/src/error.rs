@@ -93,7 +93,9 @@ impl Fault {
             Self::NotFound(_) | Self::Refused(_) => About::Record,
             Self::Limit(..) => About::Limit,
             Self::Token(words) if !words.are_zohos() => About::Way,
-            Self::Token(_) | Self::Forbidden(_) | Self::WrongAddress(_) => About::Account { everywhere: false },
+            Self::Token(_) | Self::Forbidden(_) | Self::WrongAddress(_) => {
+                About::Account { everywhere: false }
+            }
             Self::Organization(_) => About::Account { everywhere: true },
             Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_) => About::Way,
         }
@@ -142,7 +144,9 @@ impl fmt::Display for Fault {
                 "{words}; check ZOHO_ORGANIZATION_ID and ZOHO_DATA_CENTER, and that the user who made the refresh \
                  token still belongs to the organization and its plan has this product"
             ),
-            Self::WrongAddress(words) => write!(formatter, "{words}; check ZOHO_API_URL and ZOHO_DATA_CENTER"),
+            Self::WrongAddress(words) => {
+                write!(formatter, "{words}; check ZOHO_API_URL and ZOHO_DATA_CENTER")
+            }
         }
     }
 }
@@ -167,7 +171,9 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
     let said = words.message.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
     let fault = match (status, words.code) {
-        (200..=299, Some(0)) => return opened.map(|envelope| envelope.body).map_err(|closed| Fault::Protocol(closed.form)),
+        (200..=299, Some(0)) => {
+            return opened.map(|envelope| envelope.body).map_err(|closed| Fault::Protocol(closed.form));
+        }
         (_, Some(45)) => Fault::Limit(Limit::Day, words),
         (_, Some(1070)) => Fault::Limit(Limit::Concurrency, words),
         (429, _) | (_, Some(43 | 44)) => Fault::Limit(Limit::Minute, words),
@@ -175,19 +181,25 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
         (401, _) | (_, Some(14 | 57)) => Fault::Token(words),
         (_, Some(code)) if ORGANIZATION_CODES.contains(&code) => Fault::Organization(words),
         (_, Some(1002)) => Fault::NotFound(words),
-        (_, code) if !code.is_some_and(is_validation) && says(&LIMIT_WORDS) => Fault::Limit(Limit::Minute, words),
+        (_, code) if !code.is_some_and(is_validation) && says(&LIMIT_WORDS) => {
+            Fault::Limit(Limit::Minute, words)
+        }
         (_, _) if says(&ORGANIZATION_WORDS) => Fault::Organization(words),
         (403, Some(code)) if code != 0 => Fault::Forbidden(words),
         (_, Some(5)) => Fault::WrongAddress(words),
         (404, Some(code)) if code != 0 => Fault::NotFound(words),
         (100..=199 | 300..=399, _) => Fault::Protocol(format!("HTTP {status}; redirects are not followed")),
-        (_, Some(code)) if code != 0 && !is_validation(code) && says(&ACCOUNT_WORDS) => Fault::Forbidden(words),
+        (_, Some(code)) if code != 0 && !is_validation(code) && says(&ACCOUNT_WORDS) => {
+            Fault::Forbidden(words)
+        }
         (200..=299 | 400..=499, Some(code)) if code != 0 => Fault::Refused(words),
         // What is not in Zoho's form says nothing about a record, whatever its status: believing a 404 of a gateway
         // would delete everything.
         (_, _) => Fault::Protocol(match opened {
             Ok(_) => format!("HTTP {status} came with code 0"),
-            Err(closed) => format!("something other than Zoho Books answered HTTP {status}: it was {}", closed.form),
+            Err(closed) => {
+                format!("something other than Zoho Books answered HTTP {status}: it was {}", closed.form)
+            }
         }),
     };
     Err(fault)

@@ -199,10 +199,15 @@ fn shut_out(shut: &BreakerStanding) -> Error {
         shut.wait.as_secs().max(1),
         shut.reason
     );
-    waits(shut.cause, match shut.cause {
-        OutageCause::Way => ErrorKind::Unavailable,
-        OutageCause::Account => ErrorKind::Unauthorized,
-    }, shut.wait, message)
+    waits(
+        shut.cause,
+        match shut.cause {
+            OutageCause::Way => ErrorKind::Unavailable,
+            OutageCause::Account => ErrorKind::Unauthorized,
+        },
+        shut.wait,
+        message,
+    )
 }
 
 /// The error of what waits without an attempt spent.

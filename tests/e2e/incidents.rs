@@ -155,7 +155,11 @@ async fn vendors_are_not_stored_as_customers() {
 async fn a_failed_event_is_replayed_in_one_command() {
     let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "1")]).await;
     shop.zoho.put(Module::Items, records::item());
-    shop.zoho.faults().every("/inventory/v1/item", 1, Fault::Status(400, 2, "Invalid value passed".to_owned()));
+    shop.zoho.faults().every(
+        "/inventory/v1/item",
+        1,
+        Fault::Status(400, 2, "Invalid value passed".to_owned()),
+    );
     shop.webhook("products", r#"{"item":{"item_id":"460000000027009"}}"#).await;
     shop.until("SELECT status FROM tds_inbox_events", "failed").await;
     shop.zoho.faults().clear();

@@ -39,7 +39,8 @@ async fn health_tells(shop: &Shop, words: &str) {
     loop {
         let (_, report) = shop.get("/health").await;
         let zoho: &Value = &report["components"]["zoho"];
-        if report["status"] == "degraded" && zoho["detail"].as_str().is_some_and(|text| text.contains(words)) {
+        if report["status"] == "degraded" && zoho["detail"].as_str().is_some_and(|text| text.contains(words))
+        {
             return;
         }
         assert!(Instant::now() < deadline, "{words}: {report:#}");

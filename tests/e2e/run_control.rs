@@ -93,7 +93,11 @@ async fn a_paused_entity_type_waits_while_webhooks_are_kept() {
 async fn a_dead_letter_is_retried_or_discarded_and_its_event_follows() {
     let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "1")]).await;
     shop.zoho.put(Module::Items, records::item());
-    shop.zoho.faults().every("/inventory/v1/item", 1, Fault::Status(400, 2, "Invalid value passed".to_owned()));
+    shop.zoho.faults().every(
+        "/inventory/v1/item",
+        1,
+        Fault::Status(400, 2, "Invalid value passed".to_owned()),
+    );
     shop.webhook("products", r#"{"item":{"item_id":"460000000027009"}}"#).await;
     shop.until("SELECT status FROM tds_inbox_events", "failed").await;
     shop.zoho.faults().clear();

@@ -188,7 +188,8 @@ impl Breakers {
     /// A call to the place that was let go at `issued_at` was answered as it should be.
     pub(super) fn worked(&mut self, place: &Place, issued_at: i64, now: i64) {
         for name in [&place.endpoint, &place.service] {
-            if self.0.get(name).is_some_and(|breaker| breaker.open.is_none_or(|open| issued_at > open.set_at)) {
+            if self.0.get(name).is_some_and(|breaker| breaker.open.is_none_or(|open| issued_at > open.set_at))
+            {
                 self.0.remove(name);
             }
         }
@@ -290,7 +291,8 @@ impl Open {
             OutageCause::Way => (self.first / WAY, self.first),
             OutageCause::Account => (self.first, self.first * LONGEST),
         };
-        let grown = first.max(1).saturating_mul(2_i64.saturating_pow(self.probes.min(20))).min(longest.max(1));
+        let grown =
+            first.max(1).saturating_mul(2_i64.saturating_pow(self.probes.min(20))).min(longest.max(1));
         wish.map_or(grown, |wish| grown.max(millis(wish).min(self.first * LONGEST)))
     }
 }

@@ -162,7 +162,8 @@ impl Desk {
             if !line.remembered.knows_faults(place) {
                 return;
             }
-            let open = line.remembered.recall(Instant::now()).is_some_and(|standing| standing.shut(place).is_some());
+            let open =
+                line.remembered.recall(Instant::now()).is_some_and(|standing| standing.shut(place).is_some());
             line.hear(Heard::Worked { place: place.clone(), issued }, Instant::now());
             line.remembered.forget_faults(place);
             open

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
-    Ask, CallLimit, DayStanding, Grant, Heard, Leased, Limits, PauseStanding, PerLane, Refusal, Standing,
-    Passage,
+    Ask, CallLimit, DayStanding, Grant, Heard, Leased, Limits, Passage, PauseStanding, PerLane, Refusal,
+    Standing,
     breaker::Breakers,
     day::{Day, allowance},
     millis,

@@ -5,11 +5,8 @@ use std::time::Duration;
 use crate::{Error, ErrorKind, Result, Retry, RetryPolicy, RunId};
 
 /// How the waits grow.
-const WAITS: RetryPolicy = RetryPolicy {
-    max_attempts: u32::MAX,
-    base: Duration::from_millis(500),
-    max: Duration::from_secs(60),
-};
+const WAITS: RetryPolicy =
+    RetryPolicy { max_attempts: u32::MAX, base: Duration::from_millis(500), max: Duration::from_secs(60) };
 /// An answer that contradicts the protocol is believed after so many tries.
 const CONTRADICTIONS: u32 = 6;
 /// A statement that the store cannot understand is a fault of this program, or of a schema that changes just now.
@@ -131,7 +128,10 @@ mod tests {
             (ErrorKind::Unavailable, Retry::Throttled { retry_after }),
         ] {
             let (asked, took) = outage(kind, retry).await.expect("it ended");
-            assert!(asked < 1_000 && took < Duration::from_secs(3_661), "{kind:?} {retry:?}: {asked} {took:?}");
+            assert!(
+                asked < 1_000 && took < Duration::from_secs(3_661),
+                "{kind:?} {retry:?}: {asked} {took:?}"
+            );
         }
     }
 

@@ -19,7 +19,8 @@ impl Listing<'_> {
         let run = &self.lease.run;
         checkpoint.pages += 1;
         let look = || self.runs.missing(run.id, &run.entity_type);
-        let (live, mut missing) = self.patience().store("looking for records that were not listed", look).await?;
+        let (live, mut missing) =
+            self.patience().store("looking for records that were not listed", look).await?;
         let limit = deletion_limit(live);
         let too_many =
             |missing: &[RecordId]| i64::try_from(missing.len()).map_or(true, |count| count > limit);

@@ -44,7 +44,10 @@ impl Known<'_> {
 
     pub(super) async fn window(&self, entity: &EntityType) -> Result<Window> {
         Ok(Window {
-            facts: self.patience.store("reading what is known of its list", || self.runs.list_facts(entity)).await?,
+            facts: self
+                .patience
+                .store("reading what is known of its list", || self.runs.list_facts(entity))
+                .await?,
             documented: self.source.profile().documented,
             cursor: self
                 .patience

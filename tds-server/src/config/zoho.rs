@@ -40,7 +40,8 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
     config.daily_limit = reader.parse("ZOHO_DAILY_LIMIT", None, "a whole number above 0", |text| {
         text.parse().ok().filter(|limit: &u32| *limit > 0).map(Some)
     });
-    config.outage_probe = reader.duration("TDS_OUTAGE_PROBE", config.outage_probe).max(Duration::from_millis(120));
+    config.outage_probe =
+        reader.duration("TDS_OUTAGE_PROBE", config.outage_probe).max(Duration::from_millis(120));
     config.token_key = token_key;
     Some(config).filter(|config| needed || config.validate().is_ok())
 }

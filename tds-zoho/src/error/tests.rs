@@ -120,7 +120,11 @@ const TABLE: &[(u16, &str, About)] = {
         (400, r#"{"code":7777,"message":"You do not have permission for this module"}"#, ACCOUNT),
         (404, r#"{"code":5,"message":"Invalid URL Passed"}"#, ACCOUNT),
         // The organization: the whole product.
-        (400, r#"{"code":6041,"message":"This user is not associated with the CompanyID/CompanyName:10234695."}"#, ORGANIZATION),
+        (
+            400,
+            r#"{"code":6041,"message":"This user is not associated with the CompanyID/CompanyName:10234695."}"#,
+            ORGANIZATION,
+        ),
         (400, r#"{"code":9017,"message":"This organization is not of this plan"}"#, ORGANIZATION),
         (400, r#"{"code":103001,"message":"The organization has moved"}"#, ORGANIZATION),
         (401, r#"{"code":6041}"#, ACCOUNT),
@@ -137,7 +141,11 @@ const TABLE: &[(u16, &str, About)] = {
         (429, r#"{"code":1070}"#, LIMIT),
         (429, r#"{"code":6041}"#, LIMIT),
         (400, r#"{"code":44}"#, LIMIT),
-        (400, r#"{"message":"Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes"}"#, LIMIT),
+        (
+            400,
+            r#"{"message":"Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes"}"#,
+            LIMIT,
+        ),
         (400, "Cannot execute more than 100 requests per API in 2 minutes.", LIMIT),
         (403, r#"{"message":"The request was throttled"}"#, LIMIT),
         (200, r#"{"message":"Too many requests"}"#, LIMIT),
@@ -181,7 +189,10 @@ fn every_answer_is_about_the_record_the_account_the_limit_or_the_way() {
 #[test]
 fn the_wait_that_a_text_names_is_read() {
     for (text, seconds) in [
-        ("Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes", Some(1_320)),
+        (
+            "Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes",
+            Some(1_320),
+        ),
         ("throttled, try again after 30 seconds.", Some(30)),
         ("Throttled: try again in 1 hour", Some(3_600)),
         ("Try again after 99999999999999999999 minutes", None),

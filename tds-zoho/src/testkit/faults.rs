@@ -77,7 +77,9 @@ impl Fault {
     #[must_use]
     pub fn not_authorized(code: Option<i64>) -> Self {
         match code {
-            Some(code) => Self::Status(401, code, "You are not authorized to perform this operation".to_owned()),
+            Some(code) => {
+                Self::Status(401, code, "You are not authorized to perform this operation".to_owned())
+            }
             None => Self::Text(401, r#"{"message":"Unauthorized"}"#.to_owned(), None),
         }
     }
@@ -85,7 +87,8 @@ impl Fault {
     /// A throttle that has no code.
     #[must_use]
     pub fn throttled_without_code(retry_after_seconds: u32) -> Self {
-        let message = "Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes";
+        let message =
+            "Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes";
         Self::Text(400, serde_json::json!({"message": message}).to_string(), Some(retry_after_seconds))
     }
 }
@@ -163,8 +166,7 @@ enum When {
 impl Script {
     /// The fault of this call, if one strikes.
     pub(crate) fn take(&mut self, path: &str) -> Option<Fault> {
-        let fault =
-            self.rules.iter_mut().filter(|rule| rule.concerns(path)).find_map(Rule::strike)?;
+        let fault = self.rules.iter_mut().filter(|rule| rule.concerns(path)).find_map(Rule::strike)?;
         self.rules.retain(|rule| !rule.is_over());
         self.struck += 1;
         Some(fault)

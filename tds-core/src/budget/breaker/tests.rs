@@ -73,8 +73,10 @@ fn details_that_fail_are_shut_while_the_list_works() {
         breakers.worked(&place("/invoices"), 0, 0);
     }
     assert_eq!(wait(&breakers, "/invoices", 0), 0);
-    assert!(matches!(breakers.pass(&place("/invoices/{id}"), 1, CALL), Passage::Shut(shut) if shut.place == "books /invoices/{id}")
-        || breakers.stand(1).iter().any(BreakerStanding::is_open));
+    assert!(
+        matches!(breakers.pass(&place("/invoices/{id}"), 1, CALL), Passage::Shut(shut) if shut.place == "books /invoices/{id}")
+            || breakers.stand(1).iter().any(BreakerStanding::is_open)
+    );
 }
 
 #[test]
@@ -114,7 +116,10 @@ fn the_way_is_probed_after_seconds_and_then_every_minute_an_account_up_to_every_
             waits.push(left);
             now += i64::try_from(left).expect("small") * 1_000;
             assert_eq!(breakers.pass(&place("/items"), now, CALL), Passage::Probe);
-            assert!(matches!(breakers.pass(&place("/items"), now, CALL), Passage::Shut(_)), "one probe at a time");
+            assert!(
+                matches!(breakers.pass(&place("/items"), now, CALL), Passage::Shut(_)),
+                "one probe at a time"
+            );
             breakers.fault(&CallFault { call: 99, ..first.clone() }, now + 1);
             now += 1;
         }

@@ -74,7 +74,9 @@ impl Desk {
                 // In a task of its own: a caller that gives up must not leave the question unanswered.
                 let desk = self.clone();
                 let asked = tokio::spawn(async move { desk.ask(pass).await });
-                return asked.await.unwrap_or_else(|_| Err(Error::internal("the question to the budget was lost")));
+                return asked
+                    .await
+                    .unwrap_or_else(|_| Err(Error::internal("the question to the budget was lost")));
             }
             changed.await;
         }

@@ -27,7 +27,8 @@ impl Remembered {
 
     /// Faults were seen at the place; nobody is asked.
     pub(super) fn knows_faults(&self, place: &Place) -> bool {
-        let faults = |(standing, _): &(Standing, Instant)| standing.breakers.iter().any(|one| one.concerns(place));
+        let faults =
+            |(standing, _): &(Standing, Instant)| standing.breakers.iter().any(|one| one.concerns(place));
         self.0.as_ref().is_some_and(faults)
     }
 

@@ -84,9 +84,11 @@ async fn an_organization_that_is_refused_is_asked_once_and_everything_waits_and_
 #[tokio::test]
 async fn books_goes_on_while_inventory_is_refused() {
     let zoho = Zoho::new().await;
-    zoho.api(|request| {
-        if request.url.path().starts_with("/inventory") { refusal(400, 9017) } else { success() }
-    })
+    zoho.api(
+        |request| {
+            if request.url.path().starts_with("/inventory") { refusal(400, 9017) } else { success() }
+        },
+    )
     .await;
     let client = zoho.client();
     for number in 0..5 {
@@ -127,9 +129,11 @@ async fn a_way_that_is_down_is_left_alone_after_three_calls_and_probed() {
 #[tokio::test]
 async fn details_that_fail_spend_no_attempt_while_the_list_works() {
     let zoho = Zoho::new().await;
-    zoho.api(|request| {
-        if request.url.path().contains("/contacts/") { refusal(503, 1000) } else { success() }
-    })
+    zoho.api(
+        |request| {
+            if request.url.path().contains("/contacts/") { refusal(503, 1000) } else { success() }
+        },
+    )
     .await;
     let client = quick(&zoho);
     for round in 0..6 {
@@ -144,7 +148,8 @@ async fn details_that_fail_spend_no_attempt_while_the_list_works() {
 #[tokio::test]
 async fn a_record_that_alone_fails_spends_attempts_and_keeps_nobody_waiting() {
     let zoho = Zoho::new().await;
-    zoho.api(|request| if request.url.path().ends_with("/13") { refusal(500, 1000) } else { success() }).await;
+    zoho.api(|request| if request.url.path().ends_with("/13") { refusal(500, 1000) } else { success() })
+        .await;
     let client = zoho.client();
     let mut attempts = 0;
     for _ in 0..4 {
@@ -157,8 +162,7 @@ async fn a_record_that_alone_fails_spends_attempts_and_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn a_throttle_without_a_code_pauses_for_as_long_as_it_says() {
-    const TEXT: &str =
-        r#"{"message":"Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes"}"#;
+    const TEXT: &str = r#"{"message":"Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes"}"#;
     for header in [true, false] {
         let zoho = Zoho::new().await;
         zoho.api(move |_| {
