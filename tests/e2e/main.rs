@@ -10,7 +10,6 @@ mod outage;
 mod paths;
 mod poison;
 mod records;
-mod refusals;
 mod run_control;
 mod samples;
 mod shop;
