@@ -13,8 +13,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use self::{listing::Listing, patience::Patience};
 pub use self::plan::{RowPlan, deletion_limit, plan_row};
+use self::{listing::Listing, patience::Patience};
 use crate::{
     Clock, ErrorKind, Mirror, Registry, Result, RunId, RunLease, Shutdown, SourceGate, SyncRun, WorkerId,
 };

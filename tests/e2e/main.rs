@@ -10,6 +10,7 @@ mod outage;
 mod paths;
 mod poison;
 mod records;
+mod refusals;
 mod run_control;
 mod samples;
 mod shop;
