@@ -135,6 +135,8 @@ pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<St
         ("TDS_LEASE", format!("{}s", LEASE.as_secs())),
         ("TDS_RETRY_BASE", "50ms".to_owned()),
         ("TDS_RETRY_MAX", "1s".to_owned()),
+        // How soon Zoho is asked again after it refused everybody, where a program knows that setting.
+        ("TDS_OUTAGE_PROBE", "1s".to_owned()),
         ("TDS_INCREMENTAL_EVERY", "7s".to_owned()),
         ("TDS_STOCK_EVERY", "11s".to_owned()),
         ("TDS_PRICES_EVERY", "13s".to_owned()),
