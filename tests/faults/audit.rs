@@ -26,6 +26,16 @@ CREATE TRIGGER monkey_dies AFTER UPDATE ON tds_queue_live FOR EACH ROW
 CREATE TRIGGER monkey_is_dead AFTER INSERT ON tds_queue_live FOR EACH ROW
   WHEN (NEW.dead_lettered_at IS NOT NULL) EXECUTE FUNCTION monkey.dies();
 
+-- Runs that failed, though they were resumed or pruned later.
+CREATE TABLE monkey.failed_runs (id bigint, run_type text, entity_type text, error text);
+CREATE FUNCTION monkey.run_fails() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO monkey.failed_runs VALUES (NEW.id, NEW.run_type, NEW.entity_type, NEW.error_log);
+  RETURN NEW;
+END $$;
+CREATE TRIGGER monkey_run_fails AFTER UPDATE ON tds_sync_runs FOR EACH ROW
+  WHEN (OLD.status <> 'failed' AND NEW.status = 'failed') EXECUTE FUNCTION monkey.run_fails();
+
 -- Items that were alive and that an operator's DELETE of dead letters took.
 CREATE TABLE monkey.taken (id bigint, entity_type text, zoho_id text, status text);
 CREATE FUNCTION monkey.taken() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -46,7 +46,7 @@ const RULES: [(&str, &str); 15] = [
     ),
     (
         "a run failed",
-        "SELECT format('run %s (%s %s): %s', id, run_type, entity_type, error_log) FROM tds_sync_runs WHERE status = 'failed'",
+        "SELECT format('run %s (%s %s): %s', id, run_type, entity_type, error) FROM monkey.failed_runs",
     ),
     (
         "the counts of a run do not add up",
