@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Unauthorized,
     /// The state does not allow this now (a run is active, a lease was lost).
     Conflict,
+    /// Another session of the database holds a lock that is needed. Nobody's fault.
+    Locked,
     /// Configuration or usage is wrong.
     Config,
     /// A fault of this program.

@@ -1,33 +1,52 @@
-//! The connection pool.
+//! The database: how it is reached, and which of its connections are for what.
 
-use std::{fmt, str::FromStr as _, sync::Arc, time::Duration};
-
-use sqlx::{
-    ConnectOptions as _, Connection as _, PgPool, Row as _,
-    postgres::{PgConnectOptions, PgPoolOptions},
+use std::{
+    fmt,
+    str::FromStr as _,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
+
+use sqlx::{Row as _, postgres::PgConnectOptions};
 use tds_core::{Error, ErrorKind, Result, Retry};
 
 use crate::{
-    error::{classify, of_postgres},
+    connector::{Connector, Limits, Way},
+    error::classify,
+    pool::{Bounds, Lent, Pool},
     session::Tx,
 };
 
 /// The oldest server whose SQL is enough.
 const OLDEST_SERVER: i32 = 140_000;
-/// How long a task waits for a free connection before it reports the database as unavailable.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Supabase's pooler in transaction mode.
 const SUPABASE_TRANSACTION_PORT: u16 = 6543;
+/// How long somebody who asks whether the database answers waits for it.
+const PING: Duration = Duration::from_secs(5);
+/// How long closing waits for statements under way.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// What statements may take in general: the server gives up first, and says so.
+const LIMITS: Limits = Limits { statement: "30s", lock: "1s" };
+const PATIENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(35);
+
+/// What looking for rows that nobody has locked may take.
+const HURRY: &str = "SET LOCAL lock_timeout = '100ms'";
+
+/// What storing a pushed event may take: somebody waits for the answer, and others wait behind.
+const INGEST_LIMITS: Limits = Limits { statement: "4s", lock: "300ms" };
+const INGEST_PATIENCE: Duration = Duration::from_secs(4);
+const INGEST_SILENCE: Duration = Duration::from_millis(4_500);
 
 /// How to reach the database.
 #[derive(Clone)]
 pub struct DatabaseConfig {
     /// `postgres://user:password@host:port/name?sslmode=…`. `pgbouncer=true`, port 6543 or
-    /// `statement-cache-capacity=0` announce a pooler in transaction mode; others are recognised by their refusal
-    /// of session settings.
+    /// `statement-cache-capacity=0` announce a pooler in transaction mode; others are recognised by trying.
     pub url: String,
-    /// The most connections of this process; at least 1.
+    /// The most connections of this process; at least 1. From 2 on, one or two of them are kept for pushed events;
+    /// from 3 on, one listens for the hints of other processes.
     pub max_connections: u32,
     /// How the connections show up in `pg_stat_activity`.
     pub application_name: String,
@@ -56,34 +75,69 @@ impl fmt::Debug for DatabaseConfig {
     }
 }
 
-/// A pool of connections. Clones share it.
+/// The connections of a process. Clones share them.
 ///
 /// `&database` executes one statement, [`Database::begin`] opens a transaction; both work behind a pooler in
-/// transaction mode. [`Database::pool`] does not know about poolers.
+/// transaction mode, and neither waits for ever.
 #[derive(Clone)]
 pub struct Database {
-    pool: PgPool,
+    work: Pool,
+    ingest: Pool,
+    /// Which of the two a handle uses.
+    ingests: bool,
+    /// A lock that somebody holds is hardly waited for.
+    hurries: bool,
+    connector: Arc<Connector>,
     target: Arc<str>,
-    pooled: bool,
+    listens: bool,
+    #[cfg(feature = "testkit")]
+    tests: sqlx::PgPool,
 }
 
 impl Database {
-    /// Opens the pool and looks at the server.
+    /// Finds out how the server can be reached, and looks at it.
     ///
     /// # Errors
     /// `Config` where the URL, the credentials or the server's version are wrong, `Unavailable` where the
     /// server cannot be reached. The text names `DATABASE_URL` and never the password.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self> {
         let address = Address::parse(&config.url)?;
-        let mut pooled = address.pooled;
-        let mut opened = open(config, &address, pooled).await;
-        if !pooled && opened.as_ref().is_err_and(refuses_session_settings) {
-            pooled = true;
-            opened = open(config, &address, pooled).await;
+        let doing = format!("connecting to the database at {} (DATABASE_URL)", address.target);
+        let options =
+            address.options.clone().application_name(&config.application_name).extra_float_digits(None);
+        let found = Way::find(&options, LIMITS, address.pooled).await;
+        let found = found.map_err(|error| classify(error, &doing))?;
+        refuse_old(&found.version, &address.target)?;
+        let shares = Shares::of(config.max_connections, found.pooled);
+        let pooled = Arc::new(AtomicBool::new(found.pooled));
+        let ingest_way = found.way.with_limits(&options, INGEST_LIMITS);
+        let connector = Arc::new(Connector::new(found.way, Arc::clone(&pooled)));
+        let work = Pool::new(
+            Arc::clone(&connector),
+            Bounds { connections: shares.work, patience: PATIENCE, silence: SILENCE },
+        );
+        let ingest = if shares.ingest == 0 {
+            work.clone()
+        } else {
+            let bounds =
+                Bounds { connections: shares.ingest, patience: INGEST_PATIENCE, silence: INGEST_SILENCE };
+            Pool::new(Arc::new(Connector::new(ingest_way, Arc::clone(&pooled))), bounds)
+        };
+        work.keep_tidy();
+        if shares.ingest > 0 {
+            ingest.keep_tidy();
         }
-        let (pool, version) = opened.map_err(|error| connect_error(error, &address.target))?;
-        refuse_old(&version, &address.target)?;
-        Ok(Self { pool, target: address.target.into(), pooled })
+        Ok(Self {
+            work,
+            ingest,
+            ingests: false,
+            hurries: false,
+            #[cfg(feature = "testkit")]
+            tests: sqlx::postgres::PgPoolOptions::new().connect_lazy_with(connector.options().clone()),
+            connector,
+            target: address.target.into(),
+            listens: shares.listens,
+        })
     }
 
     /// `host:port/name`.
@@ -92,47 +146,127 @@ impl Database {
         &self.target
     }
 
-    /// The connections themselves. Behind a pooler only simple statements (`raw_sql`) are safe on them.
+    /// Connections beside those of the process, without its time limits: what a test needs to disturb it. None is opened
+    /// before the first use.
+    #[cfg(feature = "testkit")]
     #[must_use]
-    pub fn pool(&self) -> &PgPool {
-        &self.pool
+    pub fn pool(&self) -> &sqlx::PgPool {
+        &self.tests
     }
 
     /// True behind a pooler in transaction mode: no named statements, no session state.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
-        self.pooled
+        self.connector.is_pooled()
+    }
+
+    /// True where a connection may listen for the hints of other processes: a session, and one of those allowed.
+    pub(crate) fn listens(&self) -> bool {
+        self.listens && !self.is_pooled()
+    }
+
+    /// How a connection of one's own is opened.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.connector.options().clone()
+    }
+
+    /// The same database over the connections that are kept for pushed events, with shorter time limits.
+    pub(crate) fn for_ingest(&self) -> Self {
+        Self { ingests: true, ..self.clone() }
+    }
+
+    /// The same, for those who have waited for a lock already and look for what is not locked.
+    pub(crate) fn hurried(&self) -> Self {
+        Self { hurries: true, ..self.clone() }
+    }
+
+    /// True where every statement needs a transaction around it.
+    pub(crate) fn needs_transaction(&self) -> bool {
+        self.hurries || self.is_pooled()
+    }
+
+    pub(crate) async fn lend(&self) -> Result<Lent, sqlx::Error> {
+        if self.ingests { self.ingest.lend().await } else { self.work.lend().await }
     }
 
     /// Opens a transaction.
     ///
     /// # Errors
-    /// No connection within five seconds, or the server is gone.
+    /// No connection became free in time, or the server is gone.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        Ok(Tx::new(self.pool.begin().await?, self.pooled))
+        self.begin_with("").await
     }
 
-    /// Opens a transaction with settings of its own: `BEGIN; SET LOCAL …`.
-    pub(crate) async fn begin_with(&self, statement: &'static str) -> Result<Tx, sqlx::Error> {
-        Ok(Tx::new(self.pool.begin_with(statement).await?, self.pooled))
+    /// Opens a transaction with settings of its own: `SET LOCAL …; SET LOCAL …`, in one message with the `BEGIN`.
+    pub(crate) async fn begin_with(&self, settings: &str) -> Result<Tx, sqlx::Error> {
+        let lent = self.lend().await?;
+        let pooled = self.is_pooled();
+        let limits = if self.ingests { INGEST_LIMITS } else { LIMITS };
+        let mut statement = if pooled { limits.begin() } else { "BEGIN".to_owned() };
+        for settings in [if self.hurries { HURRY } else { "" }, settings] {
+            if !settings.is_empty() {
+                statement.push_str("; ");
+                statement.push_str(settings);
+            }
+        }
+        Tx::begin(lent, statement, pooled).await
     }
 
-    /// Asks the server for an answer; how long it took.
+    /// Asks the server for an answer, and whether it can be written to; how long it took.
     ///
     /// # Errors
-    /// The server did not answer.
+    /// The server did not answer within five seconds, or is read-only.
     pub async fn ping(&self) -> Result<Duration> {
+        let doing = "asking the database for an answer";
         let began = tokio::time::Instant::now();
-        sqlx::raw_sql("SELECT 1")
-            .execute(&self.pool)
-            .await
-            .map_err(|error| classify(error, "asking the database for an answer"))?;
+        let asking = async {
+            let mut lent = self.lend().await?;
+            let question = sqlx::raw_sql("SELECT current_setting('transaction_read_only') AS read_only");
+            let row = lent.fetch_optional(question).await?.ok_or(sqlx::Error::RowNotFound)?;
+            let read_only = row.try_get::<String, _>("read_only")? == "on";
+            if read_only {
+                // What is opened later may find another server, or another setting.
+                lent.spoil();
+            }
+            Ok(read_only)
+        };
+        let read_only = tokio::time::timeout(PING, asking).await;
+        let read_only = read_only.unwrap_or_else(|_| Err(crate::pool::silent(PING)));
+        if read_only.map_err(|error| classify(error, doing))? {
+            return Err(Error::unavailable(
+                "the database is read-only, as a standby is: nothing can be stored until it takes writes again",
+            ));
+        }
         Ok(began.elapsed())
     }
 
-    /// Closes the pool: waits for statements under way, refuses new ones.
+    /// Closes the connections: waits a little for statements under way, refuses new ones.
     pub async fn close(&self) {
-        self.pool.close().await;
+        tokio::join!(self.work.close(CLOSE), self.ingest.close(CLOSE));
+        #[cfg(feature = "testkit")]
+        self.tests.close().await;
+    }
+}
+
+/// How many connections there are for what.
+#[derive(Debug, PartialEq, Eq)]
+struct Shares {
+    work: u32,
+    /// 0: they share the others.
+    ingest: u32,
+    listens: bool,
+}
+
+impl Shares {
+    fn of(connections: u32, pooled: bool) -> Self {
+        let listens = connections >= 3 && !pooled;
+        let rest = connections.max(1) - u32::from(listens);
+        let ingest = match rest {
+            0 | 1 => 0,
+            2..=6 => 1,
+            _ => 2,
+        };
+        Self { work: rest - ingest, ingest, listens }
     }
 }
 
@@ -185,41 +319,6 @@ fn without_pooler_flag(url: &str) -> (String, bool) {
 /// The server's version as a number and as people write it.
 type Version = (i32, String);
 
-async fn open(
-    config: &DatabaseConfig,
-    address: &Address,
-    pooled: bool,
-) -> Result<(PgPool, Version), sqlx::Error> {
-    let mut options =
-        address.options.clone().application_name(&config.application_name).extra_float_digits(None);
-    if pooled {
-        options = options.statement_cache_capacity(0);
-    } else {
-        options =
-            options.options([("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s")]);
-    }
-    // A pool repeats refused connections until its time is over and then only says that: one connection
-    // without it tells at once what is wrong.
-    let version = tokio::time::timeout(ACQUIRE_TIMEOUT, version(&options));
-    let version = version.await.map_err(|_elapsed| sqlx::Error::PoolTimedOut)??;
-    let pool = PgPoolOptions::new()
-        .max_connections(config.max_connections.max(1))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options);
-    Ok((pool, version))
-}
-
-async fn version(options: &PgConnectOptions) -> Result<Version, sqlx::Error> {
-    let mut connection = options.connect().await?;
-    let row = sqlx::raw_sql(
-        "SELECT current_setting('server_version_num')::int4 AS num, current_setting('server_version') AS name",
-    )
-    .fetch_one(&mut connection)
-    .await?;
-    connection.close().await?;
-    Ok((row.try_get("num")?, row.try_get("name")?))
-}
-
 fn refuse_old((number, name): &Version, target: &str) -> Result<()> {
     if *number >= OLDEST_SERVER {
         return Ok(());
@@ -231,20 +330,6 @@ fn refuse_old((number, name): &Version, target: &str) -> Result<()> {
     ))
 }
 
-fn refuses_session_settings(error: &sqlx::Error) -> bool {
-    of_postgres(error).is_some_and(|cause| cause.message().contains("unsupported startup parameter"))
-}
-
-fn connect_error(error: sqlx::Error, target: &str) -> Error {
-    if matches!(error, sqlx::Error::PoolTimedOut) {
-        return Error::unavailable(format!(
-            "no connection to the database at {target} within {} s (DATABASE_URL)",
-            ACQUIRE_TIMEOUT.as_secs()
-        ));
-    }
-    classify(error, &format!("connecting to the database at {target} (DATABASE_URL)"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,6 +339,20 @@ mod tests {
         let (url, pooled) = without_pooler_flag("postgres://a@h/db?sslmode=require&pgbouncer=true");
         assert_eq!((url.as_str(), pooled), ("postgres://a@h/db?sslmode=require", true));
         assert_eq!(without_pooler_flag("postgres://a@h/db"), ("postgres://a@h/db".to_owned(), false));
+    }
+
+    #[test]
+    fn connections_are_shared_out_and_never_more_than_allowed() {
+        let shares = |connections, pooled| {
+            let shares = Shares::of(connections, pooled);
+            (shares.listens, shares.ingest, shares.work)
+        };
+        assert_eq!(shares(0, false), (false, 0, 1));
+        assert_eq!(shares(1, false), (false, 0, 1));
+        assert_eq!(shares(2, false), (false, 1, 1));
+        assert_eq!(shares(3, false), (true, 1, 1));
+        assert_eq!(shares(3, true), (false, 1, 2));
+        assert_eq!(shares(10, false), (true, 2, 7));
     }
 
     #[test]

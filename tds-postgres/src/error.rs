@@ -1,6 +1,6 @@
 //! What a database error means: one `match` on its SQLSTATE.
 
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use tds_core::{Error, ErrorKind, Retry};
 
 /// Gives a database error its kind, its retry class and a sentence that begins with what was being done.
@@ -22,10 +22,118 @@ pub(crate) fn is_data_error(error: &sqlx::Error) -> bool {
     }
 }
 
-/// True when the same transaction may well succeed at once: serialization failure, deadlock, lock timeout.
+/// True when the same transaction may well succeed at once: serialization failure, deadlock.
 pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
-    of_postgres(error).is_some_and(|cause| matches!(cause.code(), "40001" | "40P01" | "55P03"))
+    matches!(code_of(error), "40001" | "40P01")
 }
+
+/// True when another session holds a lock for longer than one may wait.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    code_of(error) == "55P03"
+}
+
+/// True when nothing was done because the server takes no writes.
+pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
+    code_of(error) == "25006"
+}
+
+/// True when nobody knows whether the statement was executed: the answer did not come.
+pub(crate) fn is_unanswered(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) || is_fatal(error)
+}
+
+/// True when the connection is not to be used again, whatever is asked over it.
+pub(crate) fn is_spoilt(error: &sqlx::Error) -> bool {
+    let code = code_of(error);
+    match (code.get(..2).unwrap_or(""), code) {
+        // Lost, refused, ended by an administrator or by the server, cut off by a pooler.
+        ("08", _) | (_, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04") => true,
+        // Read-only: a standby, or a session that was opened when writing was forbidden.
+        (_, "25006") => true,
+        // The server's own faults, and what was prepared before the tables changed.
+        ("58" | "XX", _) | (_, "0A000") => true,
+        ("", _) => !matches!(
+            error,
+            sqlx::Error::Encode(_)
+                | sqlx::Error::Decode(_)
+                | sqlx::Error::ColumnDecode { .. }
+                | sqlx::Error::ColumnNotFound(_)
+                | sqlx::Error::RowNotFound
+        ),
+        _ => is_fatal(error),
+    }
+}
+
+/// True when the database itself is at fault: it is away, read-only, full or has no room, whatever is asked of it.
+pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
+    is_spoilt(error) || code_of(error).starts_with("53") || matches!(code_of(error), "55000")
+}
+
+/// Gives an error that meets a record its class: what the database is at fault for costs the record no attempt.
+pub(crate) fn classify_for_record(error: sqlx::Error, doing: &str) -> Error {
+    let is_outage = is_outage(&error);
+    let error = classify(error, doing);
+    if is_outage && error.retry() != Retry::Permanent {
+        let retry = Retry::Throttled { retry_after: OUTAGE };
+        return Error::new(error.kind(), retry, error.chain());
+    }
+    error
+}
+
+/// True when a statement was not found where it was prepared, or another one was: transactions of this connection
+/// are executed by several sessions.
+pub(crate) fn is_of_a_pooler(error: &sqlx::Error) -> bool {
+    let Some(cause) = of_postgres(error) else { return false };
+    matches!(cause.code(), "26000" | "42P05")
+        || cause.code() == "08P01" && cause.message().contains("prepared statement")
+}
+
+/// True when the server or a pooler has no more connections for us.
+pub(crate) fn is_crowded(error: &sqlx::Error) -> bool {
+    let Some(cause) = of_postgres(error) else { return false };
+    // Poolers have words of their own, with codes that mean many things.
+    const WORDS: [&str; 5] =
+        ["no more connections", "too many", "max client", "max_client_conn", "remaining connection slots"];
+    let text = cause.message().to_lowercase();
+    cause.code() == "53300" || WORDS.iter().any(|words| text.contains(words))
+}
+
+/// True when a connection that could not be opened may be opened in a moment: nobody listens yet, or the server is
+/// just starting or stopping.
+pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(cause) => matches!(
+            cause.kind(),
+            std::io::ErrorKind::ConnectionRefused
+                | std::io::ErrorKind::ConnectionReset
+                | std::io::ErrorKind::UnexpectedEof
+        ),
+        other => matches!(code_of(other), "57P01" | "57P02" | "57P03"),
+    }
+}
+
+/// True when a connection may have been refused because of the settings that were asked for, in whatever words.
+pub(crate) fn may_be_about_settings(error: &sqlx::Error) -> bool {
+    let code = code_of(error);
+    // Known to be about something else: credentials, names, too many, not now.
+    let other = matches!(code.get(..2).unwrap_or(""), "28" | "3D" | "53" | "57" | "55") || is_crowded(error);
+    !code.is_empty() && !other
+}
+
+fn is_fatal(error: &sqlx::Error) -> bool {
+    let severity = of_postgres(error).map(PgDatabaseError::severity);
+    severity.is_some_and(|severity| matches!(severity, PgSeverity::Fatal | PgSeverity::Panic))
+}
+
+fn code_of(error: &sqlx::Error) -> &str {
+    of_postgres(error).map_or("", PgDatabaseError::code)
+}
+
+/// How long a record waits for a database that is away.
+const OUTAGE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// The other session may be done in a moment.
+const LOCKED: Retry = Retry::Throttled { retry_after: std::time::Duration::from_secs(1) };
 
 const TRANSIENT: Retry = Retry::Transient { retry_after: None };
 
@@ -39,8 +147,10 @@ fn class(error: &sqlx::Error) -> (ErrorKind, Retry) {
         _ => "",
     };
     match (code.get(..2).unwrap_or(""), code) {
-        // Serialization failure, deadlock, lock not available, query cancelled by a timeout.
-        ("40", _) | (_, "55P03" | "57014" | "25P03") => (ErrorKind::Unavailable, TRANSIENT),
+        // Nobody's fault, so that no attempt is spent.
+        (_, "55P03") => (ErrorKind::Locked, LOCKED),
+        // Serialization failure, deadlock, query cancelled by a timeout.
+        ("40", _) | (_, "57014" | "25P03") => (ErrorKind::Unavailable, TRANSIENT),
         ("08" | "53" | "57" | "58", _) => (ErrorKind::Unavailable, TRANSIENT),
         // 54: beyond a limit, such as a text too long for an index.
         ("22" | "23" | "54", _) => (ErrorKind::Invalid, Retry::Permanent),
@@ -69,6 +179,7 @@ fn in_words(cause: &PgDatabaseError) -> String {
         "22P02" if cause.detail().is_some_and(|detail| detail.contains("surrogate")) => {
             "a text contains half of a surrogate pair, which is no character".to_owned()
         }
+        "55P03" => "another session holds a lock that is needed".to_owned(),
         "22003" => format!("a number is out of range ({})", cause.message()),
         _ => cause.message().to_owned(),
     };

@@ -187,7 +187,7 @@ impl Batch {
     }
 
     /// All items of a call.
-    pub(crate) fn of(items: &[NewItem]) -> Self {
+    pub(crate) fn of<'a>(items: impl IntoIterator<Item = &'a NewItem>) -> Self {
         let mut batch = Self::default();
         for item in items {
             let event = if let Cause::Event(event) = item.cause { Some(event.0) } else { None };

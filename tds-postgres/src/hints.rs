@@ -2,7 +2,8 @@
 //!
 //! Hints may be lost; polling finds everything. A notification serialises commits inside PostgreSQL, so there are at
 //! most ten a second from a process, each in a transaction of its own after the work is committed. Behind a pooler
-//! in transaction mode there are none: nobody could listen.
+//! in transaction mode there are none: nobody could listen. A process with fewer than three connections has none to
+//! listen with.
 
 use std::{
     sync::{
@@ -13,9 +14,14 @@ use std::{
 };
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time::sleep};
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
 
-use crate::Database;
+use crate::{Database, pool::silent};
 
 const CHANNEL: &str = "tds_work";
 const NOTIFY: &str = "NOTIFY tds_work";
@@ -23,6 +29,9 @@ const NOTIFY: &str = "NOTIFY tds_work";
 const PAUSE: Duration = Duration::from_millis(100);
 /// Until a lost listener is connected again.
 const RECONNECT: Duration = Duration::from_secs(5);
+/// A listener that heard nothing for so long asks whether it is still heard itself; the answer has to come in this time.
+const SILENCE: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// One per store.
 #[derive(Debug)]
@@ -61,21 +70,21 @@ impl Hints {
     }
 
     /// Returns at the next hint, or after the timeout.
-    pub(crate) async fn wait(&self, timeout: Duration) {
-        if !self.database.is_pooled() {
+    pub(crate) async fn wait(&self, limit: Duration) {
+        if self.database.listens() {
             self.listener.get_or_init(|| {
                 let listening = listen(self.database.clone(), Arc::downgrade(&self.work));
                 tokio::spawn(listening).abort_handle()
             });
         }
         // The time running out is the normal case.
-        let _ = tokio::time::timeout(timeout, self.work.notified()).await;
+        let _ = tokio::time::timeout(limit, self.work.notified()).await;
     }
 
     async fn tell(self: Arc<Self>) {
         loop {
             while self.news.swap(false, Ordering::SeqCst) {
-                if let Err(error) = sqlx::raw_sql(NOTIFY).execute(self.database.pool()).await {
+                if let Err(error) = sqlx::raw_sql(NOTIFY).execute(&self.database).await {
                     tracing::debug!(%error, "other processes could not be told of new work; they poll");
                 }
                 sleep(PAUSE).await;
@@ -121,14 +130,29 @@ async fn listen(database: Database, work: Weak<Notify>) {
 }
 
 async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Error> {
-    // A connection of its own: one of the pool would keep the pool from closing.
-    let options = (*database.pool().connect_options()).clone();
+    // A connection of its own, which the shares of the process have room for.
     let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-    let mut listener = PgListener::connect_with(&pool.connect_lazy_with(options)).await?;
-    listener.listen(CHANNEL).await?;
+    let pool = pool.connect_lazy_with(database.options());
+    let connecting = async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    };
+    let mut listener = answered(connecting).await?;
     loop {
-        listener.recv().await?;
+        let heard = timeout(SILENCE, listener.recv()).await;
         let Some(work) = work.upgrade() else { return Ok(()) };
-        wake(&work);
+        match heard {
+            Ok(told) => {
+                told?;
+                wake(&work);
+            }
+            // Nothing was told, or nothing can be told any more.
+            Err(_elapsed) => drop(answered(sqlx::raw_sql("SELECT 1").execute(&mut listener)).await?),
+        }
     }
+}
+
+async fn answered<T>(asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER, asking).await.unwrap_or_else(|_| Err(silent(ANSWER)))
 }

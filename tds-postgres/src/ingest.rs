@@ -3,6 +3,11 @@
 //! An idle store commits an event at once; a busy one commits what has gathered meanwhile. Few large commits cost less
 //! than many small ones side by side: a second one begins only where the first takes long, as when it waits for a lock,
 //! or where enough for a whole batch has gathered.
+//!
+//! An event whose record somebody else has locked is put aside and tried again by itself, so that no other event waits
+//! for that lock. Every event gets an answer within ten seconds.
+
+mod aside;
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,21 +17,28 @@ use std::{
 use tokio::{
     sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
+    time::{Instant, timeout},
 };
 
 use tds_core::{Accepted, Error, ErrorKind, NewEvent, Result, Retry};
 
+use self::aside::Aside;
 use crate::{
     Database, StoreSettings,
-    error::{classify, is_data_error},
+    error::{classify, is_data_error, is_locked, is_unanswered},
     hints::Hints,
     inbox::store_events,
-    store::repeat,
+    store::repeat_batch,
 };
 
 const DOING: &str = "storing a pushed event";
 /// A commit that takes longer than this is not waited for.
 const LONG: Duration = Duration::from_millis(20);
+/// How long an event is tried to be stored, and how long its sender waits for the answer at most.
+const TRIED: Duration = Duration::from_secs(8);
+const ANSWERED: Duration = Duration::from_millis(9_500);
+/// How long a batch looks for those of its events that nobody has locked.
+const SEARCH: Duration = Duration::from_secs(2);
 
 /// The tasks that commit, and the way to them.
 pub(crate) struct Committers {
@@ -47,11 +59,15 @@ struct Shared {
     settings: StoreSettings,
     /// Held by the commit under way.
     turn: Arc<Semaphore>,
+    /// What waits for other people's locks.
+    aside: Aside,
 }
 
 struct Request {
     event: NewEvent,
     done: oneshot::Sender<Result<Accepted>>,
+    /// It is not tried any more after this.
+    until: Instant,
     _bytes: OwnedSemaphorePermit,
 }
 
@@ -59,7 +75,13 @@ impl Committers {
     pub(crate) fn new(database: Database, work: Arc<Hints>, settings: StoreSettings) -> Self {
         let bytes = settings.waiting_bytes.min(Semaphore::MAX_PERMITS);
         Self {
-            shared: Arc::new(Shared { database, work, settings, turn: Arc::new(Semaphore::new(1)) }),
+            shared: Arc::new(Shared {
+                database,
+                work,
+                settings,
+                turn: Arc::new(Semaphore::new(1)),
+                aside: Aside::default(),
+            }),
             state: Mutex::new(State::Idle),
             bytes: Arc::new(Semaphore::new(bytes)),
         }
@@ -71,13 +93,17 @@ impl Committers {
         let size = u32::try_from(size_of(&event)).unwrap_or(u32::MAX);
         let bytes = Arc::clone(&self.bytes).try_acquire_many_owned(size).map_err(|_| full())?;
         let (done, committed) = oneshot::channel();
-        sender.try_send(Request { event, done, _bytes: bytes }).map_err(|_| full())?;
+        let until = Instant::now() + TRIED;
+        sender.try_send(Request { event, done, until, _bytes: bytes }).map_err(|_| full())?;
         drop(sender);
-        match committed.await {
-            Ok(result) => result,
-            Err(_) => {
+        match timeout(ANSWERED, committed).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => {
                 Err(Error::unavailable("the event's commit was cut short; the delivery can be repeated"))
             }
+            Err(_elapsed) => Err(Error::unavailable(
+                "the database did not store the event in time; the delivery can be repeated",
+            )),
         }
     }
 
@@ -89,9 +115,14 @@ impl Committers {
         };
         let State::Running(sender, tasks) = state else { return };
         drop(sender);
+        let mut left = tasks.len();
         for task in tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a committer ended badly");
+            }
+            left -= 1;
+            if left == 1 {
+                self.shared.aside.end();
             }
         }
     }
@@ -101,9 +132,11 @@ impl Committers {
         if matches!(*state, State::Idle) {
             let (sender, receiver) = mpsc::channel(self.shared.settings.waiting_events.max(1));
             let receiver = Arc::new(AsyncMutex::new(receiver));
-            let tasks = (0..self.shared.settings.committers.max(1))
+            let mut tasks: Vec<JoinHandle<()>> = (0..self.shared.settings.committers.max(1))
                 .map(|_| tokio::spawn(run(Arc::clone(&self.shared), Arc::clone(&receiver))))
                 .collect();
+            // The last one, because the others put aside what it waits for.
+            tasks.push(tokio::spawn(aside::run(Arc::clone(&self.shared))));
             *state = State::Running(sender, tasks);
         }
         match &*state {
@@ -120,8 +153,14 @@ async fn run(shared: Arc<Shared>, receiver: Arc<AsyncMutex<mpsc::Receiver<Reques
         if batch.is_empty() {
             return;
         }
-        if let Err(error) = tokio::spawn(commit(Arc::clone(&shared), batch)).await {
-            tracing::error!(%error, "a batch of events was cut short");
+        let (known, batch) = shared.aside.sort(batch);
+        let committing = Arc::clone(&shared);
+        match tokio::spawn(async move { commit(&committing, batch, SEARCH).await }).await {
+            Ok(locked) => shared.aside.add(known.into_iter().chain(locked)),
+            Err(error) => {
+                tracing::error!(%error, "a batch of events was cut short");
+                shared.aside.add(known);
+            }
         }
     }
 }
@@ -135,7 +174,7 @@ async fn gather(
     let mut receiver = receiver.lock().await;
     let Some(first) = receiver.recv().await else { return (Vec::new(), None) };
     let turn = if receiver.len() + 1 < settings.batch_events {
-        let turn = tokio::time::timeout(LONG, Arc::clone(&shared.turn).acquire_owned()).await;
+        let turn = timeout(LONG, Arc::clone(&shared.turn).acquire_owned()).await;
         // The semaphore is never closed; who waited in vain begins beside the other.
         turn.ok().and_then(std::result::Result::ok)
     } else {
@@ -151,13 +190,23 @@ async fn gather(
     (batch, turn)
 }
 
-async fn commit(shared: Arc<Shared>, batch: Vec<Request>) {
-    // Where the data of an event is at fault, halves are tried until it stands alone.
-    let mut waiting = vec![batch];
-    while let Some(mut batch) = waiting.pop() {
+/// Commits events and answers their senders. Returns the events that need what somebody else has locked; a batch is
+/// searched for them for so long, and what was not done by then is among them.
+async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<Request> {
+    // Where the data of an event is at fault, or somebody has locked its record, halves are tried until it stands alone.
+    let mut open = vec![batch];
+    let (mut locked, mut since, mut was_repeated) = (Vec::new(), None::<Instant>, false);
+    while let Some(batch) = open.pop() {
+        let mut batch = in_time(batch);
+        if batch.is_empty() {
+            continue;
+        }
+        let hurries = since.is_some() || search.is_zero();
+        let database = if hurries { shared.database.hurried() } else { shared.database.clone() };
         let events: Vec<&NewEvent> = batch.iter().map(|request| &request.event).collect();
-        let (database, events) = (&shared.database, events.as_slice());
-        match repeat(|| store_events(database, events)).await {
+        let stored = repeat_batch(|| store_events(&database, &events)).await;
+        drop(events);
+        match stored {
             Ok(accepted) => {
                 shared.work.announce();
                 for (request, accepted) in batch.into_iter().zip(accepted) {
@@ -166,21 +215,47 @@ async fn commit(shared: Arc<Shared>, batch: Vec<Request>) {
             }
             Err(error) if is_data_error(&error) && batch.len() > 1 => {
                 let second = batch.split_off(batch.len() / 2);
-                waiting.extend([second, batch]);
+                open.extend([second, batch]);
             }
             Err(error) if is_data_error(&error) => {
                 if let Some(request) = batch.pop() {
                     answer(request, Err(classify(error, DOING)));
                 }
             }
-            Err(error) => {
-                let cause = classify(error, DOING);
-                tracing::warn!(error = %cause.chain(), events = batch.len(), "events were not committed");
-                for request in batch {
-                    answer(request, Err(Error::unavailable(cause.chain())));
+            Err(error) if is_locked(&error) => {
+                if batch.len() > 1 && since.get_or_insert_with(Instant::now).elapsed() < search {
+                    let second = batch.split_off(batch.len() / 2);
+                    open.extend([second, batch]);
+                } else {
+                    locked.extend(batch);
                 }
             }
+            // Nobody knows whether they are stored. Another connection may answer; what is stored is found then.
+            Err(error) if is_unanswered(&error) && !was_repeated => {
+                tracing::warn!(%error, events = batch.len(), "storing events was not answered; trying again");
+                was_repeated = true;
+                open.push(batch);
+            }
+            Err(error) => refuse(batch, &classify(error, DOING)),
         }
+    }
+    locked
+}
+
+/// Those that are still to be tried; the others are told that it is over.
+fn in_time(batch: Vec<Request>) -> Vec<Request> {
+    let now = Instant::now();
+    let (open, late): (Vec<Request>, Vec<Request>) = batch.into_iter().partition(|it| it.until > now);
+    if !late.is_empty() {
+        refuse(late, &Error::unavailable(format!("{DOING}: the database did not take it in time")));
+    }
+    open
+}
+
+fn refuse(batch: Vec<Request>, cause: &Error) {
+    tracing::warn!(error = %cause.chain(), events = batch.len(), "events were not committed");
+    for request in batch {
+        answer(request, Err(Error::unavailable(cause.chain())));
     }
 }
 

@@ -3,6 +3,7 @@
 mod actions;
 mod budget;
 mod cancel;
+mod connector;
 mod database;
 mod embedded;
 mod ended;
@@ -20,6 +21,7 @@ mod list_facts;
 mod migrate;
 mod mirror;
 mod page;
+mod pool;
 mod processes;
 mod prune;
 mod queue;

@@ -1,11 +1,14 @@
 //! Bringing the schema up to date.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::migrate::Migrator;
 use tds_core::{Error, ErrorKind, Result, Retry};
 
 use crate::{Database, error::classify, session::Tx};
+
+/// A migration of large tables takes its time, and waits for whoever uses them.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
@@ -54,9 +57,10 @@ impl Database {
     pub async fn migrate(&self) -> Result<MigrationReport> {
         let doing = |error| classify(error, "migrating the database");
         let mut tx = self.begin().await.map_err(doing)?;
+        tx.set_silence(PATIENCE);
         // A lock of the transaction, not of the session: sessions do not exist behind a pooler.
         sqlx::raw_sql(
-            "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning;
+            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
              SELECT pg_advisory_xact_lock(hashtext('tds-migrations'), hashtext(current_database()));
              CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
                installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL,

@@ -4,27 +4,30 @@ mod batch;
 mod catalog;
 mod children;
 mod head;
+mod locks;
 mod state;
 
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use tds_core::{
-    Applied, Content, EntityType, Error, Mirror, MirrorSchema, Read, RecordId, Result, SyncState,
-};
+use tds_core::{Applied, Content, EntityType, Error, Mirror, MirrorSchema, Read, RecordId, Result, SyncState};
+use tokio::time::Instant;
 
 use crate::{
     Database,
-    error::{classify, is_data_error, is_retryable},
+    error::{classify_for_record, is_data_error, is_locked},
+    store::repeat_batch,
 };
 use batch::Batch;
-use catalog::Catalog;
+use catalog::{Catalog, Tables};
+use locks::{Lock, Locks};
 
-/// A transaction that lost against another one is repeated this often.
-const CONTENTION_RETRIES: usize = 5;
+/// How long a batch looks for those of its records that nobody has locked.
+const SEARCH: Duration = Duration::from_secs(2);
 
 /// Keeps tables in step with the source, for any [`MirrorSchema`]: columns are read from the catalog.
 ///
@@ -34,58 +37,119 @@ const CONTENTION_RETRIES: usize = 5;
 pub struct PgMirror {
     database: Database,
     catalog: Catalog,
+    locks: Locks,
 }
 
 impl PgMirror {
     /// A mirror in this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self { database, catalog: Catalog::default() }
-    }
-
-    /// One transaction, repeated where another one was in the way.
-    async fn transact(&self, batch: &Batch<'_>) -> Result<Vec<Result<Applied>>, sqlx::Error> {
-        let mut repeats = 0;
-        loop {
-            match batch.run(&self.database).await {
-                Err(error) if is_retryable(&error) && repeats < CONTENTION_RETRIES => repeats += 1,
-                outcome => return outcome,
-            }
-        }
+        Self { database, catalog: Catalog::default(), locks: Locks::default() }
     }
 
     async fn apply_all(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<Vec<Result<Applied>>> {
         let tables = self.catalog.tables(&self.database, schema).await?;
         let mut results: Vec<Option<Result<Applied>>> = reads.iter().map(|_| None).collect();
-        // What fails because of its data is halved until the record at fault is alone.
-        let mut open: Vec<Range<usize>> = in_rounds(reads);
-        while let Some(range) = open.pop() {
-            let batch = Batch { schema, tables: &tables, reads: &reads[range.clone()] };
-            match self.transact(&batch).await {
-                Ok(outcomes) => {
-                    for (index, outcome) in range.zip(outcomes) {
-                        results[index] = Some(outcome);
-                    }
-                }
-                Err(error) if is_data_error(&error) && range.len() > 1 => {
-                    let middle = range.start + range.len() / 2;
-                    open.push(middle..range.end);
-                    open.push(range.start..middle);
-                }
-                Err(error) => {
-                    // A table that was changed meanwhile is looked at again.
-                    self.catalog.forget();
-                    let doing = match &reads[range.clone()] {
-                        [one] => format!("storing {}", one.key),
-                        many => format!("storing {} records of {}", many.len(), schema.entity),
-                    };
-                    let error = classify(error, &doing);
-                    range.for_each(|index| results[index] = Some(Err(copy(&error))));
-                }
+        for round in in_rounds(reads) {
+            let suspects: Vec<usize> =
+                round.clone().filter(|index| self.locks.is_suspect(&reads[*index].key)).collect();
+            let free = round.filter(|index| !suspects.contains(index)).collect();
+            self.apply_free(schema, &tables, reads, free, false, &mut results).await;
+            if suspects.is_empty() {
+                continue;
             }
+            // Beside the others, which must not wait with them again.
+            let suspected: Vec<&Read> = suspects.iter().map(|index| &reads[*index]).collect();
+            let held = self.locks.find(&self.database, schema, &suspected).await;
+            let rest = self.put_off(&held, reads, suspects, &mut results);
+            self.apply_free(schema, &tables, reads, rest, true, &mut results).await;
         }
         let missing = || Err(Error::internal("a record of the batch has no result"));
         Ok(results.into_iter().map(|result| result.unwrap_or_else(missing)).collect())
+    }
+
+    /// Lets those records wait whose rows somebody has locked; answers the others.
+    fn put_off(
+        &self,
+        held: &HashMap<RecordId, Lock>,
+        reads: &[Read],
+        indexes: Vec<usize>,
+        results: &mut [Option<Result<Applied>>],
+    ) -> Vec<usize> {
+        let mut free = Vec::with_capacity(indexes.len());
+        for index in indexes {
+            match held.get(&reads[index].key.id) {
+                Some(lock) => results[index] = Some(Err(self.locks.wait(&reads[index].key, Some(lock)))),
+                None => free.push(index),
+            }
+        }
+        free
+    }
+
+    /// Writes records of which none is known to be locked; where some were a moment ago, it hurries.
+    async fn apply_free(
+        &self,
+        schema: &MirrorSchema,
+        tables: &Tables,
+        reads: &[Read],
+        free: Vec<usize>,
+        hurry: bool,
+        results: &mut [Option<Result<Applied>>],
+    ) {
+        // What fails because of its data, or of somebody's lock, is halved until the record at fault is alone.
+        let mut open = vec![free];
+        let mut since: Option<Instant> = None;
+        while let Some(mut indexes) = open.pop() {
+            if indexes.is_empty() {
+                continue;
+            }
+            let batch = Batch { schema, tables, reads: indexes.iter().map(|index| &reads[*index]).collect() };
+            let database =
+                if hurry || since.is_some() { self.database.hurried() } else { self.database.clone() };
+            let error = match repeat_batch(|| batch.run(&database)).await {
+                Ok(outcomes) => {
+                    for (index, outcome) in indexes.into_iter().zip(outcomes) {
+                        self.locks.forget(&reads[index].key);
+                        results[index] = Some(outcome);
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if is_locked(&error) {
+                let first = since.is_none();
+                let searching = since.get_or_insert_with(Instant::now).elapsed() < SEARCH;
+                let batch_reads: Vec<&Read> = indexes.iter().map(|index| &reads[*index]).collect();
+                // Looked for once; what this cannot see, such as a locked line, is found by halving.
+                let held = if first {
+                    self.locks.find(&self.database, schema, &batch_reads).await
+                } else {
+                    HashMap::new()
+                };
+                if !held.is_empty() {
+                    open.push(self.put_off(&held, reads, indexes, results));
+                } else if searching && indexes.len() > 1 {
+                    let second = indexes.split_off(indexes.len() / 2);
+                    open.extend([second, indexes]);
+                } else {
+                    for index in indexes {
+                        results[index] = Some(Err(self.locks.wait(&reads[index].key, None)));
+                    }
+                }
+            } else if is_data_error(&error) && indexes.len() > 1 {
+                let second = indexes.split_off(indexes.len() / 2);
+                open.extend([second, indexes]);
+            } else {
+                // A table that was changed meanwhile is looked at again.
+                self.catalog.forget();
+                let doing = match indexes.as_slice() {
+                    [one] => format!("storing {}", reads[*one].key),
+                    many => format!("storing {} records of {}", many.len(), schema.entity),
+                };
+                let error = classify_for_record(error, &doing);
+                indexes.into_iter().for_each(|index| results[index] = Some(Err(copy(&error))));
+            }
+        }
     }
 }
 
@@ -94,7 +158,7 @@ impl Mirror for PgMirror {
     async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>> {
         state::read(&self.database, entity, ids)
             .await
-            .map_err(|error| classify(error, &format!("reading the states of {entity}")))
+            .map_err(|error| classify_for_record(error, &format!("reading the states of {entity}")))
     }
 
     async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
@@ -123,7 +187,7 @@ impl Mirror for PgMirror {
                 }
                 (Err(error), _) => {
                     self.catalog.forget();
-                    return Err(classify(error, &format!("comparing rows of {}", schema.entity)));
+                    return Err(classify_for_record(error, &format!("comparing rows of {}", schema.entity)));
                 }
             }
         }
@@ -144,7 +208,7 @@ fn in_rounds(reads: &[Read]) -> Vec<Range<usize>> {
     if reads.iter().all(|read| seen.insert(&read.key)) {
         return if reads.is_empty() { Vec::new() } else { vec![Range { start: 0, end: reads.len() }] };
     }
-    (0..reads.len()).rev().map(|index| index..index + 1).collect()
+    (0..reads.len()).map(|index| index..index + 1).collect()
 }
 
 fn copy(error: &Error) -> Error {

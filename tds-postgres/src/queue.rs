@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use tds_core::{
     ClaimRequest, ClaimScope, Claimed, EntityType, Interval, ItemId, Lane, Lease, LeaseToken, NewItem,
@@ -17,11 +18,11 @@ use tds_core::{
 
 use crate::{
     Database, PgStore,
-    error::classify,
+    error::{classify, is_locked},
     floor::{Range, Spot},
     fold::{Batch, Waiter, attach},
     settle::settle_all,
-    store::{repeat, seconds, storable},
+    store::{around_locks, repeat_batch, seconds, storable},
 };
 
 // The statement itself is in the migrations: see there why it is a function.
@@ -38,14 +39,19 @@ SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, versi
   FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
-// In the order of records, as every statement that locks several items.
+// In the order of records, as every statement that locks several items. One that somebody else has locked is still ours
+// and is not waited for: the leases of all others would run out meanwhile.
 const RENEW: &str = "
 WITH held AS MATERIALIZED (
-  SELECT q.id FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
-      ON q.id = d.id AND q.lease_token = d.token
-   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q)
-UPDATE tds_queue_live q SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
-  FROM held WHERE q.id = held.id RETURNING q.id, q.lease_token
+  SELECT q.id, q.lease_token FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
+      ON q.id = d.id AND q.lease_token = d.token),
+free AS MATERIALIZED (
+  SELECT q.id FROM tds_queue_live q JOIN held ON q.id = held.id AND q.lease_token = held.lease_token
+   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED),
+renewed AS (
+  UPDATE tds_queue_live q SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+    FROM free WHERE q.id = free.id)
+SELECT id, lease_token FROM held
 ";
 
 const HELD: &str = "
@@ -53,17 +59,17 @@ SELECT q.id, q.lease_token FROM tds_queue_live q JOIN unnest($1::bigint[], $2::b
     ON q.id = d.id AND q.lease_token = d.token
 ";
 
-// Items first, then events, each in their order: as by settling.
+// Items first, then events, each in their order: as by settling. It only shows something: what is locked is left out.
 const SHOW: &str = "
 WITH held AS MATERIALIZED (
   SELECT q.id FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
       ON q.id = d.id AND q.lease_token = d.token
-   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q),
+   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED),
 waiting AS MATERIALIZED (
   SELECT e.id FROM tds_inbox_events e
    WHERE e.status = 'pending'
      AND e.id IN (SELECT w.cause_id FROM held JOIN tds_queue_waiters w ON w.item_id = held.id AND w.cause = 'event')
-   ORDER BY e.id FOR UPDATE OF e)
+   ORDER BY e.id FOR UPDATE OF e SKIP LOCKED)
 UPDATE tds_inbox_events e SET status = 'processing' FROM waiting WHERE e.id = waiting.id
 ";
 
@@ -77,22 +83,33 @@ const WAIT_RUN: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WH
 
 /// One transaction takes at most this many items, so that none stays open for long.
 const CHUNK: usize = 2_000;
+/// How long work that somebody has locked is tried to be queued, and how often.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(200);
 
 #[async_trait]
 impl Queue for PgStore {
     async fn enqueue(&self, items: Vec<NewItem>) -> Result<()> {
+        let mut locked = None;
         for chunk in items.chunks(CHUNK) {
-            let database = &self.database;
-            repeat(|| enqueue(database, chunk)).await.map_err(|error| classify(error, "queueing work"))?;
+            let chunk: Vec<&NewItem> = chunk.iter().collect();
+            if let Err(fault) = enqueue_all(&self.database, chunk, PATIENCE).await {
+                let fault_is_a_lock = is_locked(&fault);
+                let error = classify(fault, "queueing work");
+                if !fault_is_a_lock {
+                    return Err(error);
+                }
+                locked.get_or_insert(error);
+            }
         }
         self.work.announce();
-        Ok(())
+        locked.map_or(Ok(()), Err)
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
         let (database, range) = (&self.database, &self.floors.range(request.up_to));
-        let rows = repeat(|| claim(database, request, limit, range))
+        let rows = repeat_batch(|| claim(database, request, limit, range))
             .await
             .map_err(|error| classify(error, "taking work from the queue"))?;
         let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
@@ -135,20 +152,21 @@ impl Queue for PgStore {
         let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
         let extend = || sqlx::query(RENEW).bind(ids).bind(tokens).bind(seconds(lease)).fetch_all(database);
         let doing = |error| classify(error, "renewing leases");
-        let rows = repeat(extend).await.map_err(doing)?;
+        let rows = repeat_batch(extend).await.map_err(doing)?;
         rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
     }
 
     async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
-        let (ids, tokens) = columns_of(leases);
+        let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
+        let look = || sqlx::query(HELD).bind(ids).bind(tokens).fetch_all(database);
         let doing = |error| classify(error, "looking which claims are held");
-        let rows = sqlx::query(HELD).bind(ids).bind(tokens).fetch_all(&self.database).await.map_err(doing)?;
+        let rows = repeat_batch(look).await.map_err(doing)?;
         rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
     }
 
     async fn show(&self, leases: &[Lease]) -> Result<()> {
         let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
-        repeat(|| sqlx::query(SHOW).bind(ids).bind(tokens).execute(database))
+        repeat_batch(|| sqlx::query(SHOW).bind(ids).bind(tokens).execute(database))
             .await
             .map(drop)
             .map_err(|error| classify(error, "showing work"))
@@ -204,9 +222,31 @@ fn spot_of(row: &PgRow) -> Option<Spot> {
     Some((row.try_get("priority").ok()?, row.try_get("run_at").ok()?, row.try_get("id").ok()?))
 }
 
-async fn enqueue(database: &Database, items: &[NewItem]) -> Result<(), sqlx::Error> {
+/// Queues what nobody has locked at once, and waits so long for the rest.
+pub(crate) async fn enqueue_all(
+    database: &Database,
+    mut items: Vec<&NewItem>,
+    patience: Duration,
+) -> Result<(), sqlx::Error> {
+    let began = Instant::now();
+    loop {
+        let slice = items.as_slice();
+        let parted = around_locks(database, slice.len(), |database, range| async move {
+            enqueue(&database, slice.get(range).unwrap_or_default()).await
+        });
+        let parted = parted.await?;
+        let Some(fault) = parted.fault.filter(|_| !parted.locked.is_empty()) else { return Ok(()) };
+        if began.elapsed() >= patience {
+            return Err(fault);
+        }
+        items = parted.locked.iter().filter_map(|index| slice.get(*index).copied()).collect();
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn enqueue(database: &Database, items: &[&NewItem]) -> Result<(), sqlx::Error> {
     let mut tx = database.begin().await?;
-    let places = Batch::of(items).fold(&mut tx).await?;
+    let places = Batch::of(items.iter().copied()).fold(&mut tx).await?;
     let waiters: Vec<Waiter> =
         items.iter().filter_map(|item| Waiter::of(item.cause, places.of(&item.key)?, true)).collect();
     let attached = attach(&mut tx, &waiters).await?;

@@ -1,22 +1,24 @@
 //! The ledger of runs.
 
-use std::time::Duration;
+use std::{sync::PoisonError, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use tds_core::{
-    EntityType, Error, LeaseToken, ListFacts, NewRun, PageCommit, RecordId, Result, Run, RunFilter, RunId,
-    RunLease, RunPlan, SyncRun, WorkerId,
+    Cause, EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId, Result, Run,
+    RunFilter, RunId, RunLease, RunPlan, SyncRun, WorkerId,
 };
 
 use crate::{
     PgStore, cancel,
-    error::{classify, of_postgres},
-    list_facts, run_page,
+    error::{classify, is_locked, of_postgres},
+    list_facts,
+    queue::enqueue_all,
+    run_page,
     run_row::{lease_of, run_of, select_runs},
-    store::{repeat, seconds, storable},
+    store::{repeat, repeat_batch, seconds, storable},
 };
 
 const CREATE: &str = "
@@ -113,7 +115,10 @@ impl SyncRun for PgStore {
 
     async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()> {
         let (database, page) = (&self.database, &page);
-        let committed = repeat(|| run_page::commit(database, id, token, page)).await;
+        let committed = repeat_batch(|| run_page::commit(database, id, token, page)).await;
+        if committed.as_ref().is_err_and(is_locked) {
+            self.queue_ahead(id, page).await;
+        }
         self.leased(id, committed.map(u64::from), "committing a page")?;
         self.work.announce();
         Ok(())
@@ -253,6 +258,25 @@ impl PgStore {
             lease_of(&row).map(Some)
         };
         repeat(take).await.map_err(|error| classify(error, "taking a run"))
+    }
+
+    /// A page that needs a record that somebody has locked waits, and its run with it. The work of its other records does
+    /// not: it is queued before, once for each page.
+    async fn queue_ahead(&self, id: RunId, page: &PageCommit) {
+        let page_of_run = (id, page.checkpoint.pages);
+        let before = {
+            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            ahead.replace(page_of_run)
+        };
+        if before == Some(page_of_run) {
+            return;
+        }
+        let items: Vec<NewItem> =
+            page.items.iter().map(|item| NewItem { cause: Cause::Operator, ..item.clone() }).collect();
+        if let Err(error) = enqueue_all(&self.database, items.iter().collect(), Duration::ZERO).await {
+            tracing::debug!(run = %id, %error, "some work of a page waits for a lock");
+        }
+        self.work.announce();
     }
 
     async fn known_run(&self, id: RunId) -> Result<Run> {

@@ -3,8 +3,10 @@
 //! PgBouncer gives each transaction another server connection. A named prepared statement would be left
 //! behind there, and one that is prepared outside a transaction may be executed elsewhere. Behind a pooler
 //! statements are therefore unnamed and always inside a transaction.
+//!
+//! All statements go through a [`Lent`] connection, which bounds how long anybody waits for an answer.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use futures_util::{
     StreamExt as _, TryStreamExt as _,
@@ -12,37 +14,86 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use sqlx::{
-    Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr,
-    postgres::{PgArguments, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+    Describe, Execute, Executor, Postgres, SqlStr,
+    postgres::{PgArguments, PgRow, PgStatement, PgTypeInfo},
 };
+use tokio::runtime::Handle;
 
-use crate::Database;
+use crate::{
+    Database,
+    pool::{Lent, Step},
+    quote,
+};
 
 /// A transaction, rolled back unless [`Tx::commit`] is called. `&mut tx` executes statements.
 pub struct Tx {
-    inner: sqlx::Transaction<'static, Postgres>,
+    /// `None` once it has ended.
+    lent: Option<Lent>,
     pooled: bool,
 }
 
 impl Tx {
-    pub(crate) fn new(inner: sqlx::Transaction<'static, Postgres>, pooled: bool) -> Self {
-        Self { inner, pooled }
+    /// Begins on a connection; `statement` is a `BEGIN` and what belongs to it.
+    pub(crate) async fn begin(mut lent: Lent, statement: String, pooled: bool) -> Result<Self, sqlx::Error> {
+        lent.run(quote::statement(statement)).await?;
+        Ok(Self { lent: Some(lent), pooled })
+    }
+
+    /// Lets statements take longer than usual.
+    pub(crate) fn set_silence(&mut self, silence: Duration) {
+        if let Some(lent) = &mut self.lent {
+            lent.set_silence(silence);
+        }
     }
 
     /// Makes everything permanent.
     ///
     /// # Errors
-    /// The database's, among them failed deferred constraints; then nothing was written.
-    pub async fn commit(self) -> Result<(), sqlx::Error> {
-        self.inner.commit().await
+    /// The database's, among them failed deferred constraints; then nothing was written. Where the connection was
+    /// lost, or did not answer in time, nobody knows whether it was.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.end("COMMIT").await
     }
 
     /// Undoes everything.
     ///
     /// # Errors
     /// The connection is lost; the database undoes it then by itself.
-    pub async fn rollback(self) -> Result<(), sqlx::Error> {
-        self.inner.rollback().await
+    pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        let Some(lent) = &mut self.lent else { return Ok(()) };
+        let ended = lent.run(statement).await;
+        // A transaction whose end failed has ended as well; it goes back, unless its connection is spoilt. Where we
+        // were stopped at the end, the connection is in the middle of something.
+        self.lent = None;
+        ended
+    }
+
+    fn lent(&mut self) -> Option<&mut Lent> {
+        self.lent.as_mut()
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(mut lent) = self.lent.take() else { return };
+        if lent.is_spoilt() {
+            return;
+        }
+        match Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    if let Err(error) = lent.run("ROLLBACK").await {
+                        tracing::debug!(%error, "a transaction could not be rolled back; its connection is closed");
+                        lent.spoil();
+                    }
+                });
+            }
+            Err(_) => lent.spoil(),
+        }
     }
 }
 
@@ -76,7 +127,9 @@ impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
     }
 }
 
-type Step = Result<Either<PgQueryResult, PgRow>, sqlx::Error>;
+fn ended() -> sqlx::Error {
+    sqlx::Error::PoolClosed
+}
 
 impl<'c> Executor<'c> for &'c mut Tx {
     type Database = Postgres;
@@ -86,8 +139,11 @@ impl<'c> Executor<'c> for &'c mut Tx {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let connection: &'c mut PgConnection = &mut self.inner;
-        connection.fetch_many(Unnamed { query, pooled: self.pooled })
+        let pooled = self.pooled;
+        match self.lent() {
+            Some(lent) => lent.fetch_many(Unnamed { query, pooled }),
+            None => stream::once(async { Err(ended()) }).boxed(),
+        }
     }
 
     fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
@@ -95,8 +151,11 @@ impl<'c> Executor<'c> for &'c mut Tx {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        let connection: &'c mut PgConnection = &mut self.inner;
-        connection.fetch_optional(Unnamed { query, pooled: self.pooled })
+        let pooled = self.pooled;
+        match self.lent() {
+            Some(lent) => lent.fetch_optional(Unnamed { query, pooled }),
+            None => Box::pin(async { Err(ended()) }),
+        }
     }
 
     fn prepare_with<'e>(
@@ -107,16 +166,20 @@ impl<'c> Executor<'c> for &'c mut Tx {
     where
         'c: 'e,
     {
-        let connection: &'c mut PgConnection = &mut self.inner;
-        connection.prepare_with(sql, parameters)
+        Box::pin(async move {
+            let lent = self.lent().ok_or_else(ended)?;
+            lent.prepare(sql, parameters).await
+        })
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
     where
         'c: 'e,
     {
-        let connection: &'c mut PgConnection = &mut self.inner;
-        connection.describe(sql)
+        Box::pin(async move {
+            let lent = self.lent().ok_or_else(ended)?;
+            lent.describe(sql).await
+        })
     }
 }
 
@@ -129,13 +192,17 @@ impl<'c> Executor<'c> for &'c Database {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if !self.is_pooled() {
-            return self.pool().fetch_many(query);
-        }
         let steps = async move {
-            let mut tx = self.begin().await?;
-            let steps: Vec<_> = tx.fetch_many(query).try_collect().await?;
-            tx.commit().await?;
+            let steps: Vec<_> = if self.needs_transaction() {
+                let mut tx = self.begin().await?;
+                let steps = tx.fetch_many(query).try_collect().await?;
+                tx.commit().await?;
+                steps
+            } else {
+                // The connection goes back before the rows are read.
+                let mut lent = self.lend().await?;
+                lent.fetch_many(query).try_collect().await?
+            };
             Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
         };
         stream::once(steps).try_flatten().boxed()
@@ -146,10 +213,10 @@ impl<'c> Executor<'c> for &'c Database {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
-        if !self.is_pooled() {
-            return self.pool().fetch_optional(query);
-        }
         Box::pin(async move {
+            if !self.needs_transaction() {
+                return self.lend().await?.fetch_optional(query).await;
+            }
             let mut tx = self.begin().await?;
             let row = tx.fetch_optional(query).await?;
             tx.commit().await?;
@@ -165,13 +232,13 @@ impl<'c> Executor<'c> for &'c Database {
     where
         'c: 'e,
     {
-        self.pool().prepare_with(sql, parameters)
+        Box::pin(async move { self.lend().await?.prepare(sql, parameters).await })
     }
 
     fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
     where
         'c: 'e,
     {
-        self.pool().describe(sql)
+        Box::pin(async move { self.lend().await?.describe(sql).await })
     }
 }

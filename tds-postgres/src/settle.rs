@@ -1,7 +1,7 @@
 //! The end of claims: one statement for those that went well, one transaction for the others.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     fold::{Batch, Waiter, attach},
     queue::entity_of,
     settle_sql::{self, Attempt, Update},
-    store::{BY_INDEX, repeat},
+    store::{BY_INDEX, around_locks},
 };
 
 /// A claimed item, locked.
@@ -50,17 +50,45 @@ struct Plan<'a> {
 }
 
 /// Settles claims; those whose token is not the item's current one change nothing. The two parts are repeated each by
-/// itself: what has ended would be taken for lost the second time.
+/// itself: what has ended would be taken for lost the second time. What somebody else has locked waits, and is named.
 pub(crate) async fn settle_all(
     database: &Database,
     settlements: &[Settlement],
 ) -> Result<Settled, sqlx::Error> {
-    let completed = repeat(|| settle_sql::complete(database, settlements)).await?;
-    let rest: Vec<&Settlement> =
-        settlements.iter().filter(|settlement| !completed.contains(&settlement.lease.id.0)).collect();
-    let mut settled =
-        if rest.is_empty() { Settled::default() } else { repeat(|| settle_rest(database, &rest)).await? };
-    settled.accepted += u64::try_from(completed.len()).unwrap_or(u64::MAX);
+    let (successes, mut rest): (Vec<&Settlement>, Vec<&Settlement>) =
+        settlements.iter().partition(|settlement| matches!(settlement.settle, Settle::Complete(_)));
+    let mut settled = Settled::default();
+    if !successes.is_empty() {
+        let successes = successes.as_slice();
+        let parted = around_locks(database, successes.len(), |database, range| async move {
+            settle_sql::complete(&database, successes.get(range).unwrap_or_default()).await
+        });
+        let parted = parted.await?;
+        let completed: HashSet<i64> = parted.done.into_iter().flatten().collect();
+        let locked: HashSet<usize> = parted.locked.into_iter().collect();
+        settled.accepted += u64::try_from(completed.len()).unwrap_or(u64::MAX);
+        for (index, settlement) in successes.iter().enumerate() {
+            if locked.contains(&index) {
+                settled.locked.push(settlement.lease.token);
+            } else if !completed.contains(&settlement.lease.id.0) {
+                rest.push(settlement);
+            }
+        }
+    }
+    if !rest.is_empty() {
+        let rest = rest.as_slice();
+        let parted = around_locks(database, rest.len(), |database, range| async move {
+            settle_rest(&database, rest.get(range).unwrap_or_default()).await
+        });
+        let parted = parted.await?;
+        for part in parted.done {
+            settled.accepted += part.accepted;
+            settled.again += part.again;
+            settled.fenced += part.fenced;
+        }
+        let tokens = parted.locked.iter().filter_map(|index| rest.get(*index));
+        settled.locked.extend(tokens.map(|settlement| settlement.lease.token));
+    }
     Ok(settled)
 }
 
@@ -75,7 +103,7 @@ async fn settle_rest(database: &Database, settlements: &[&Settlement]) -> Result
             None => plan.settled.fenced += 1,
         }
     }
-    let settled = plan.settled;
+    let settled = std::mem::take(&mut plan.settled);
     // Attempts read the claim's columns, which the updates clear.
     settle_sql::note_attempts(&mut tx, &plan.attempts).await?;
     plan.execute(&mut tx).await?;

@@ -140,7 +140,7 @@ impl<'a> Attempt<'a> {
 /// Ends the items that went well and to which nothing was added meanwhile; answers which.
 pub(crate) async fn complete(
     database: &Database,
-    settlements: &[Settlement],
+    settlements: &[&Settlement],
 ) -> Result<HashSet<i64>, sqlx::Error> {
     let (mut ids, mut tokens, mut generations, mut outcomes) = (vec![], vec![], vec![], vec![]);
     for settlement in settlements {

@@ -3,20 +3,27 @@
 use std::{
     borrow::Cow,
     fmt,
+    ops::Range,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use tds_core::RunId;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{Database, error, floor::Floors, hints::Hints, ingest::Committers};
 
-/// How often a statement is repeated after a deadlock or a serialization failure.
+/// How often a transaction is repeated after a deadlock or a serialization failure; after a wait for a lock that
+/// somebody holds for long; and after it reached a server that takes no writes, which another connection may not.
 const REPEATS: u32 = 8;
+const LOCKED_REPEATS: u32 = 2;
+const READ_ONLY_REPEATS: u32 = 2;
+/// How long a batch looks for those of its parts that nobody has locked.
+const SEARCH: Duration = Duration::from_secs(2);
 
-/// Opens a transaction whose statements go by indexes, whatever the statistics say: those of a queue are of a moment
+/// Settings of a transaction whose statements go by indexes, whatever the statistics say: those of a queue are of a moment
 /// when it was empty, or full. `jit` would compile what it takes for expensive.
-pub(crate) const BY_INDEX: &str = "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+pub(crate) const BY_INDEX: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
 
 /// Bounds of the store.
@@ -57,6 +64,8 @@ pub struct PgStore {
     pub(crate) committers: Arc<Committers>,
     /// When times later than now were last looked for in the queue.
     pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
+    /// The page whose work was queued before the page itself.
+    pub(crate) ahead: Arc<Mutex<Option<(RunId, i64)>>>,
 }
 
 impl PgStore {
@@ -64,7 +73,7 @@ impl PgStore {
     #[must_use]
     pub fn new(database: Database, settings: StoreSettings) -> Self {
         let work = Arc::new(Hints::new(database.clone()));
-        let committers = Arc::new(Committers::new(database.clone(), Arc::clone(&work), settings));
+        let committers = Arc::new(Committers::new(database.for_ingest(), Arc::clone(&work), settings));
         Self {
             database,
             work,
@@ -72,6 +81,7 @@ impl PgStore {
             floors: Arc::default(),
             committers,
             set_back_at: Arc::default(),
+            ahead: Arc::default(),
         }
     }
 
@@ -88,22 +98,86 @@ impl fmt::Debug for PgStore {
     }
 }
 
-/// Executes a transaction, once more after a deadlock or a serialization failure.
+/// Executes a transaction that concerns one thing: once more after a deadlock, a serialization failure or a wait for a
+/// lock.
 pub(crate) async fn repeat<T, F>(mut transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
-    let mut repeats = 0;
+    let mut locked = 0;
     loop {
-        match transaction().await {
-            Err(fault) if repeats < REPEATS && error::is_retryable(&fault) => {
-                repeats += 1;
-                tracing::debug!(error = %fault, repeats, "transaction is repeated");
-                tokio::time::sleep(Duration::from_millis(5 << repeats.min(5))).await;
-            }
+        match repeat_batch(&mut transaction).await {
+            Err(fault) if locked < LOCKED_REPEATS && error::is_locked(&fault) => locked += 1,
             result => return result,
         }
     }
+}
+
+/// Executes the transaction of a batch: as [`repeat`], but a lock is not waited for again, because the whole batch would
+/// wait for one of its parts. See [`around_locks`].
+pub(crate) async fn repeat_batch<T, F>(mut transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let (mut repeats, mut read_only) = (0, 0);
+    loop {
+        let fault = match transaction().await {
+            Err(fault) => fault,
+            result => return result,
+        };
+        if repeats < REPEATS && error::is_retryable(&fault) {
+            repeats += 1;
+        } else if read_only < READ_ONLY_REPEATS && error::is_read_only(&fault) {
+            read_only += 1;
+        } else {
+            return Err(fault);
+        }
+        tracing::debug!(error = %fault, repeats, "transaction is repeated");
+        tokio::time::sleep(Duration::from_millis(5 << repeats.min(5))).await;
+    }
+}
+
+/// What became of a batch some of whose parts may be locked.
+pub(crate) struct Parted<T> {
+    /// What the parts that could be done answered.
+    pub(crate) done: Vec<T>,
+    /// Those that wait for somebody's lock, and the error that says so.
+    pub(crate) locked: Vec<usize>,
+    pub(crate) fault: Option<sqlx::Error>,
+}
+
+/// Does a batch. Where another session holds a lock that it needs, the batch is halved until what is locked stands
+/// alone, so that it costs nobody else more than a moment. Where the search takes too long, as when a whole table is
+/// locked, what was not done by then counts as locked.
+pub(crate) async fn around_locks<T, F>(
+    database: &Database,
+    count: usize,
+    mut transaction: impl FnMut(Database, Range<usize>) -> F,
+) -> Result<Parted<T>, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    let mut parted = Parted { done: Vec::new(), locked: Vec::new(), fault: None };
+    let mut since: Option<Instant> = None;
+    let mut open = vec![Range { start: 0, end: count }];
+    while let Some(range) = open.pop() {
+        let database = if since.is_some() { database.hurried() } else { database.clone() };
+        match repeat_batch(|| transaction(database.clone(), range.clone())).await {
+            Ok(done) => parted.done.push(done),
+            Err(fault) if error::is_locked(&fault) => {
+                let searching = since.get_or_insert_with(Instant::now).elapsed() < SEARCH;
+                if searching && range.len() > 1 {
+                    let middle = range.start + range.len() / 2;
+                    open.extend([middle..range.end, range.start..middle]);
+                } else {
+                    parted.locked.extend(range);
+                }
+                parted.fault = Some(fault);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(parted)
 }
 
 /// A text without U+0000, which PostgreSQL cannot store.

@@ -63,6 +63,59 @@ async fn behind_a_pooler_everything_works_and_no_statement_stays_prepared() {
     database.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_is_recognised_whether_it_refuses_settings_or_forgets_them() {
+    let test = TestDatabase::empty().await;
+    for ignored in ["extra_float_digits", "extra_float_digits, options"] {
+        let bouncer = bouncer::Bouncer::start_with(test.url(), ignored, "").await;
+        let database = connect(format!("{}?sslmode=disable", bouncer.url())).await;
+        assert!(database.is_pooled(), "ignore_startup_parameters = {ignored}");
+        database.close().await;
+    }
+    let direct = connect(test.url().to_owned()).await;
+    assert!(!direct.is_pooled());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_copies_store_everything_through_a_pooler_that_says_nothing() {
+    let test = TestDatabase::new().await;
+    let bouncer = bouncer::Bouncer::start_with(test.url(), "extra_float_digits, options", "").await;
+    let url = format!("{}?sslmode=disable", bouncer.url());
+    everything_is_stored(&url, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_takes_few_clients_makes_work_wait() {
+    let test = TestDatabase::new().await;
+    let few = "max_client_conn = 6";
+    let bouncer = bouncer::Bouncer::start_with(test.url(), "extra_float_digits, options", few).await;
+    let url = format!("{}?sslmode=disable", bouncer.url());
+    everything_is_stored(&url, 10).await;
+}
+
+async fn everything_is_stored(url: &str, connections: u32) {
+    let mut stores = Vec::new();
+    for _ in 0..2 {
+        let config = DatabaseConfig { max_connections: connections, ..DatabaseConfig::new(url) };
+        let database = Database::connect(&config).await.expect("connects");
+        stores.push(PgStore::new(database, StoreSettings::default()));
+    }
+    let tasks = (0..100).map(|n: usize| {
+        let store = stores[n % 2].clone();
+        tokio::spawn(async move {
+            store.accept(support::event(&n.to_string(), support::work(1, "{}"))).await.expect("accepted");
+            store.stats().await.expect("counted");
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.expect("no panic");
+    }
+    assert_eq!(support::claim(&stores[0], 200).await.len(), 100);
+    for store in stores {
+        store.shutdown().await;
+    }
+}
+
 /// Migrates, writes through the mirror and reads, from many tasks at once.
 async fn everything_works(database: &Database) {
     assert!(database.is_pooled());

@@ -240,6 +240,11 @@ impl From<tds_core::Error> for Problem {
                 return Self::new(ProblemKind::Unavailable, "The database cannot be reached; try again.")
                     .retry_after(5);
             }
+            ErrorKind::Locked => {
+                tracing::warn!(error = %error.chain(), "locked");
+                return Self::new(ProblemKind::Unavailable, "Another session of the database holds a lock; try again.")
+                    .retry_after(5);
+            }
             // What happened inside is for the log, not for the client.
             _ => {
                 tracing::error!(error = %error.chain(), "request failed");

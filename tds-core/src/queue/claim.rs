@@ -171,7 +171,7 @@ pub enum Settle {
 }
 
 /// What a settling call did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Settlements that took effect.
     pub accepted: u64,
@@ -179,4 +179,7 @@ pub struct Settled {
     pub again: u64,
     /// Settlements whose claim was lost: without effect.
     pub fenced: u64,
+    /// Claims that could not be settled yet, because somebody else has locked what has to be written. They are still held;
+    /// settle them again.
+    pub locked: Vec<LeaseToken>,
 }

@@ -1,13 +1,13 @@
 //! Ends claims, many at once: what arrives while one settling is under way goes into the next.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
-use crate::{Queue, Retry, Settlement};
+use crate::{LeaseToken, Queue, Retry, Settlement};
 
 /// How many settlements one call takes at most.
 const BATCH: usize = 1_000;
@@ -42,23 +42,61 @@ impl Settler {
 }
 
 async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patience: Duration) {
-    while let Some(first) = requests.recv().await {
-        let mut waiting = vec![first.done];
-        let mut settlements = first.settlements;
-        while settlements.len() < BATCH {
+    let mut locked = JoinSet::new();
+    loop {
+        let first = tokio::select! {
+            biased;
+            Some(_) = locked.join_next() => continue,
+            first = requests.recv() => first,
+        };
+        let Some(first) = first else { break };
+        let mut gathered = vec![first];
+        let mut count = gathered.iter().map(|request| request.settlements.len()).sum::<usize>();
+        while count < BATCH {
             let Ok(next) = requests.try_recv() else { break };
-            waiting.push(next.done);
-            settlements.extend(next.settlements);
+            count += next.settlements.len();
+            gathered.push(next);
         }
-        settle(queue.as_ref(), settlements, patience).await;
-        for done in waiting {
-            // Nobody waits where the chunk was stopped meanwhile.
-            let _ = done.send(());
+        let settlements = gathered.iter().flat_map(|request| request.settlements.iter().cloned()).collect();
+        let waiting = settle(queue.as_ref(), settlements, patience).await;
+        for request in gathered {
+            let waits = |settlement: &Settlement| waiting.contains(&settlement.lease.token);
+            let rest: Vec<Settlement> = request.settlements.into_iter().filter(waits).collect();
+            if rest.is_empty() {
+                // Nobody waits where the chunk was stopped meanwhile.
+                let _ = request.done.send(());
+            } else {
+                locked.spawn(outwait(Arc::clone(&queue), rest, request.done, patience));
+            }
         }
     }
+    while locked.join_next().await.is_some() {}
 }
 
-async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Duration) {
+/// Settles what somebody else has locked, beside everything else. Its leases are renewed meanwhile.
+async fn outwait(
+    queue: Arc<dyn Queue>,
+    mut settlements: Vec<Settlement>,
+    done: oneshot::Sender<()>,
+    patience: Duration,
+) {
+    tracing::warn!(
+        items = settlements.len(),
+        "another session of the database has locked items whose work is done; they are settled when it lets go"
+    );
+    let mut pause = Duration::from_millis(250);
+    while !settlements.is_empty() && !done.is_closed() {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+        let waiting = settle(queue.as_ref(), settlements.clone(), patience).await;
+        settlements.retain(|settlement| waiting.contains(&settlement.lease.token));
+    }
+    // Nobody waits where the chunk was stopped meanwhile.
+    let _ = done.send(());
+}
+
+/// Settles, and answers the claims that somebody else has locked.
+async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Duration) -> HashSet<LeaseToken> {
     let deadline = tokio::time::Instant::now() + patience;
     let mut pause = Duration::from_millis(100);
     loop {
@@ -67,18 +105,19 @@ async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Durat
                 if settled.fenced > 0 {
                     tracing::warn!(count = settled.fenced, "claims were lost before they were settled");
                 }
-                return;
+                return settled.locked.into_iter().collect();
             }
             Err(error) if error.retry() == Retry::Permanent && settlements.len() > 1 => {
                 tracing::warn!(error = %error.chain(), "settling one by one");
+                let mut locked = HashSet::new();
                 for one in settlements {
-                    Box::pin(settle(queue, vec![one], patience)).await;
+                    locked.extend(Box::pin(settle(queue, vec![one], patience)).await);
                 }
-                return;
+                return locked;
             }
             Err(error) if error.retry() == Retry::Permanent || tokio::time::Instant::now() >= deadline => {
                 tracing::error!(error = %error.chain(), items = settlements.len(), "could not settle; the items come again");
-                return;
+                return HashSet::new();
             }
             Err(error) => {
                 tracing::warn!(error = %error.chain(), "could not settle; trying again");

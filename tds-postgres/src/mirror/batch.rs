@@ -13,15 +13,14 @@ use super::{
 };
 use crate::{Database, session::Tx};
 
-/// Marks the transaction as the mirror's own, for triggers that catch local changes; and gives up waiting for
-/// a lock before the lease of the work is lost.
-const BEGIN: &str = "BEGIN; SET LOCAL tds.origin = 'remote'; SET LOCAL lock_timeout = '10s'";
+/// Marks the transaction as the mirror's own, for triggers that catch local changes.
+const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";
 
 /// Reads of one entity type, at most one per record.
 pub(super) struct Batch<'a> {
     pub(super) schema: &'a MirrorSchema,
     pub(super) tables: &'a Tables,
-    pub(super) reads: &'a [Read],
+    pub(super) reads: Vec<&'a Read>,
 }
 
 /// How many rows records have in a child table.
@@ -36,7 +35,7 @@ impl Batch<'_> {
             .iter()
             .zip(&refused)
             .filter(|(_, refusal)| refusal.is_none())
-            .map(|(read, _)| read)
+            .map(|(read, _)| *read)
             .collect();
         let mut outcomes =
             if good.is_empty() { Vec::new() } else { self.write(database, &good).await? }.into_iter();

@@ -7,7 +7,7 @@ use std::{
 
 use tds_core::{Error, ErrorKind, MirrorSchema, Result, Retry};
 
-use crate::{Database, error::classify, quote};
+use crate::{Database, error::classify_for_record, quote};
 
 /// The columns of a table that can be written, in its order.
 pub(super) type Columns = Arc<Vec<Column>>;
@@ -70,7 +70,7 @@ impl Catalog {
         .bind(quote::table(table))
         .fetch_all(database)
         .await
-        .map_err(|error| classify(error, &format!("reading the columns of {table}")))?;
+        .map_err(|error| classify_for_record(error, &format!("reading the columns of {table}")))?;
         if columns.is_empty() {
             return Err(wrong(format!("there is no table {table}: migrate the database")));
         }

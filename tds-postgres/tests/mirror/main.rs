@@ -3,6 +3,7 @@
 mod batches;
 mod clocks;
 mod deletion;
+mod locks;
 mod support;
 mod values;
 mod writes;

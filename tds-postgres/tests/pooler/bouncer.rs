@@ -18,6 +18,11 @@ pub(crate) struct Bouncer {
 impl Bouncer {
     /// Starts one in transaction mode with three server connections, in front of this database.
     pub(crate) async fn start(target: &str) -> Self {
+        Self::start_with(target, "extra_float_digits", "").await
+    }
+
+    /// The same; `ignored` settings of clients are taken and forgotten.
+    pub(crate) async fn start_with(target: &str, ignored: &str, more: &str) -> Self {
         let Some(binary) = binary() else {
             panic!("PgBouncer is missing: install it (Debian: apt-get install pgbouncer), or use ./dev test");
         };
@@ -32,7 +37,7 @@ impl Bouncer {
         let settings = format!(
             "[databases]\n{name} = host={host} port={} dbname={name} user={user}{password}\n\
              [pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = 3\nignore_startup_parameters = extra_float_digits\n",
+             pool_mode = transaction\ndefault_pool_size = 3\nignore_startup_parameters = {ignored}\n{more}\n",
             server.get_port(),
         );
         let file = directory.path().join("pgbouncer.ini");

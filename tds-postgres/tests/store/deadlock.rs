@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::support::{claim, eventually, item, store, text, work};
+use crate::support::{claim, eventually, item, text, work};
 use sqlx::Row as _;
 use tds_core::Queue as _;
+use tds_postgres::{Database, DatabaseConfig, PgStore, StoreSettings, testkit::TestDatabase};
 
 const LOCK: &str = "SELECT id FROM tds_queue_live WHERE zoho_entity_id = $1 FOR UPDATE";
 const BLOCKED: &str = "SELECT pid FROM pg_stat_activity
@@ -12,7 +13,12 @@ const BLOCKED: &str = "SELECT pid FROM pg_stat_activity
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadlock_with_another_session_is_repeated_until_it_succeeds() {
-    let (database, store) = store().await;
+    let database = TestDatabase::new().await;
+    // The server looks for deadlocks before the store's wait for a lock is over.
+    let sql = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 100', current_database()); END $$";
+    sqlx::raw_sql(sql).execute(database.database().pool()).await.expect("set");
+    let own = Database::connect(&DatabaseConfig::new(database.url())).await.expect("connects");
+    let store = PgStore::new(own, StoreSettings::default());
     store.enqueue(vec![item("1", work(1, "1")), item("2", work(1, "1"))]).await.expect("queued");
 
     // A session of somebody else takes the second record first, and is never the one to give in.

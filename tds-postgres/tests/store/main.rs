@@ -6,6 +6,7 @@ mod support;
 mod deadlock;
 mod fold;
 mod heal;
+mod locks;
 mod operators;
 mod pitfalls;
 mod races;

@@ -1,0 +1,124 @@
+//! Rows that somebody else has locked: which they are, by whom, and since when.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tds_core::{EntityType, Error, ErrorKind, MirrorSchema, Read, RecordId, RecordKey, Retry};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::{Database, quote};
+
+/// The shortest and the longest wait of a record whose row is locked; in between, a part of the time that it is locked.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(15);
+const PART: f64 = 0.25;
+
+/// Records that were locked the last time, and since when: no batch waits for them again.
+#[derive(Clone, Default)]
+pub(super) struct Locks(Arc<Mutex<HashMap<RecordKey, Instant>>>);
+
+/// Who holds a row, as far as it can be seen.
+#[derive(Clone, Debug, Default, sqlx::FromRow)]
+pub(super) struct Lock {
+    pid: Option<i32>,
+    application: Option<String>,
+    since: Option<OffsetDateTime>,
+    seconds: Option<f64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    zoho_id: String,
+    #[sqlx(flatten)]
+    lock: Lock,
+}
+
+impl Locks {
+    /// True where the record waited for a lock the last time.
+    pub(super) fn is_suspect(&self, key: &RecordKey) -> bool {
+        let known = self.known();
+        !known.is_empty() && known.contains_key(key)
+    }
+
+    /// It was written: nobody holds it any more.
+    pub(super) fn forget(&self, key: &RecordKey) {
+        let mut known = self.known();
+        if !known.is_empty() {
+            known.remove(key);
+        }
+    }
+
+    /// Those of the records whose rows somebody has locked. What cannot be seen is found by trying.
+    pub(super) async fn find(
+        &self,
+        database: &Database,
+        schema: &MirrorSchema,
+        reads: &[&Read],
+    ) -> HashMap<RecordId, Lock> {
+        let ids: Vec<String> = reads.iter().map(|read| read.key.id.as_str().to_owned()).collect();
+        look(database, &schema.entity, schema.head, &ids).await.unwrap_or_else(|error| {
+            tracing::debug!(%error, "who holds a lock could not be found out");
+            HashMap::new()
+        })
+    }
+
+    /// What becomes of a record that somebody has locked: it waits, at no cost, for longer the longer it is locked.
+    pub(super) fn wait(&self, key: &RecordKey, lock: Option<&Lock>) -> Error {
+        let since = *self.known().entry(key.clone()).or_insert_with(Instant::now);
+        let lock = lock.cloned().unwrap_or_default();
+        let held = lock.seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let held = held.unwrap_or_else(|| since.elapsed());
+        let retry_after = held.mul_f64(PART).clamp(SHORTEST, LONGEST);
+        let mut details = Vec::new();
+        details.extend(lock.pid.map(|pid| format!("pid {pid}")));
+        details.extend(lock.application);
+        details.extend(lock.since.map(|since| format!("its transaction began at {since}")));
+        let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
+        let text = format!(
+            "storing {key}: another session of the database has locked its rows{details}; it waits for that"
+        );
+        Error::new(ErrorKind::Locked, Retry::Throttled { retry_after }, text)
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<RecordKey, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rows that cannot be locked at once, with the transaction that is written on them.
+async fn look(
+    database: &Database,
+    entity: &EntityType,
+    head: Option<&str>,
+    ids: &[String],
+) -> Result<HashMap<RecordId, Lock>, sqlx::Error> {
+    let mut found = HashMap::new();
+    let database = database.hurried();
+    let mut tables = vec![("tds_sync_records".to_owned(), "t.entity_type = $2 AND")];
+    tables.extend(head.map(|head| (quote::table(head), "$2::text IS NOT NULL AND")));
+    for (table, condition) in tables {
+        let sql = format!(
+            "WITH present AS MATERIALIZED (
+               SELECT t.zoho_id, t.xmax AS holder FROM {table} AS t WHERE {condition} t.zoho_id = ANY($1)),
+             free AS MATERIALIZED (
+               SELECT t.zoho_id FROM {table} AS t WHERE {condition} t.zoho_id = ANY($1) FOR UPDATE SKIP LOCKED)
+             SELECT p.zoho_id, l.pid, NULLIF(a.application_name, '') AS application, a.xact_start AS since,
+               extract(epoch FROM clock_timestamp() - a.xact_start)::double precision AS seconds
+               FROM present p
+               LEFT JOIN pg_locks l ON l.locktype = 'transactionid' AND l.granted AND l.transactionid = p.holder
+               LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+              WHERE p.zoho_id NOT IN (SELECT zoho_id FROM free)"
+        );
+        let rows: Vec<Row> = sqlx::query_as(quote::statement(sql))
+            .bind(ids)
+            .bind(entity.as_str())
+            .fetch_all(&database)
+            .await?;
+        found.extend(rows.into_iter().map(|row| (RecordId::new(row.zoho_id), row.lock)));
+    }
+    Ok(found)
+}

@@ -1,0 +1,95 @@
+//! The ERP holds rows of the mirror locked: those records wait, at no cost, and no other does.
+
+use std::time::Duration;
+
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
+use tds_core::{Applied, ErrorKind, Mirror as _, Outcome, Read, Retry};
+use tokio::time::timeout;
+
+use crate::support::{Case, detail, invoices};
+
+const APPLIED: Applied = Applied::Done(Outcome::Applied);
+/// Far below what a batch waited for a lock before, and enough for a busy machine.
+const SOON: Duration = Duration::from_secs(8);
+
+fn invoice(id: usize, n: i64) -> Read {
+    detail(&invoices(), &id.to_string(), n, json!({"number": format!("{id}-{n}")}))
+        .rows("invoice_lines", [json!({"line_zoho_id": format!("{id}-{n}"), "position": n})])
+        .into()
+}
+
+async fn other(case: &Case, statement: &'static str) -> PgConnection {
+    let url = format!("{}&application_name=erp-test", case.test.url());
+    let mut other = PgConnection::connect(&url).await.expect("connects");
+    sqlx::raw_sql("BEGIN").execute(&mut other).await.expect("begins");
+    sqlx::raw_sql(statement).execute(&mut other).await.expect("locked");
+    other
+}
+
+/// Writes two hundred invoices of which the first one is locked; answers the error of that one.
+async fn all_but_the_first(case: &Case, n: i64) -> tds_core::Error {
+    let reads = (0..200).map(|id| invoice(id, n)).collect();
+    let results = timeout(SOON, case.mirror.apply(&invoices(), reads)).await.expect("in time");
+    let mut results = results.into_iter();
+    let first = results.next().expect("a result").expect_err("locked");
+    for result in results {
+        assert_eq!(result.expect("stored"), APPLIED);
+    }
+    first
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_erp_has_locked_waits_alone_and_says_who_holds_it() {
+    let case = Case::new().await;
+    for id in 0..200 {
+        case.apply(&invoices(), invoice(id, 1)).await.expect("stored");
+    }
+    let mut holder = other(&case, "SELECT FROM erp.invoices WHERE zoho_id = '0' FOR UPDATE").await;
+    for n in 2..4 {
+        let error = all_but_the_first(&case, n).await;
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        let Retry::Throttled { retry_after } = error.retry() else {
+            panic!("an attempt was spent: {error:?}")
+        };
+        assert!(retry_after <= Duration::from_secs(15), "{retry_after:?}");
+        assert!(error.chain().contains("pid ") && error.chain().contains("erp-test"), "{}", error.chain());
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.expect("rolled back");
+    assert_eq!(case.apply(&invoices(), invoice(0, 5)).await.expect("stored"), APPLIED);
+    assert_eq!(all_applied(&case, 6).await, 200);
+}
+
+async fn all_applied(case: &Case, n: i64) -> usize {
+    let reads = (0..200).map(|id| invoice(id, n)).collect();
+    let results = case.mirror.apply(&invoices(), reads).await;
+    results.into_iter().filter(|result| matches!(result, Ok(applied) if *applied == APPLIED)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sync_state_and_the_lines_of_a_record_can_be_locked_as_well() {
+    for statement in [
+        "SELECT FROM tds_sync_records WHERE zoho_id = '0' FOR UPDATE",
+        "SELECT FROM erp.invoice_lines WHERE document_zoho_id = '0' FOR UPDATE",
+    ] {
+        let case = Case::new().await;
+        assert_eq!(all_applied(&case, 1).await, 200);
+        let _holder = other(&case, statement).await;
+        for n in 2..4 {
+            assert_eq!(all_but_the_first(&case, n).await.kind(), ErrorKind::Locked, "{statement}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_locked_lets_everything_wait_at_no_cost() {
+    let case = Case::new().await;
+    let _holder = other(&case, "LOCK TABLE erp.invoices").await;
+    let reads = (0..200).map(|id| invoice(id, 1)).collect();
+    let results = timeout(SOON, case.mirror.apply(&invoices(), reads)).await.expect("in time");
+    for result in results {
+        let error = result.expect_err("locked");
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        assert!(matches!(error.retry(), Retry::Throttled { .. }), "{error:?}");
+    }
+}

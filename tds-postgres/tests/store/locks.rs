@@ -1,0 +1,187 @@
+//! Somebody has locked a row, as with an uncommitted UPDATE in psql: that record waits, and no other does.
+
+use std::time::Duration;
+
+use sqlx::{Connection as _, PgConnection};
+use tds_core::{
+    Checkpoint, ErrorKind, Inbox as _, Lease, NewRun, Outcome, PageCommit, Queue as _, RecordId, Retry,
+    RunType, SyncRun as _, WorkerId,
+};
+use tds_postgres::testkit::TestDatabase;
+use tokio::time::{Instant, timeout};
+
+use crate::support::{PRODUCTS, claim, complete, event, eventually, item, key, store, text, work};
+
+/// Far below the time for which a lock was waited for before, and enough for a busy machine.
+const SOON: Duration = Duration::from_secs(6);
+/// No sender waits longer for its answer.
+const AT_MOST: Duration = Duration::from_secs(12);
+
+/// A session of somebody else, which leaves its transaction open.
+struct Other(PgConnection);
+
+impl Other {
+    async fn holds(database: &TestDatabase, statement: &'static str) -> Self {
+        let mut connection = PgConnection::connect(database.url()).await.expect("connects");
+        sqlx::raw_sql("BEGIN").execute(&mut connection).await.expect("begins");
+        sqlx::raw_sql(statement).execute(&mut connection).await.expect("locked");
+        Self(connection)
+    }
+
+    async fn lets_go(mut self) {
+        sqlx::raw_sql("ROLLBACK").execute(&mut self.0).await.expect("rolled back");
+    }
+}
+
+const FIRST: &str = "UPDATE tds_queue_live SET priority = priority WHERE zoho_entity_id = '1'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_a_locked_record_wait_alone_and_are_stored_when_it_is_free() {
+    let (database, store) = store().await;
+    store.accept(event("1", work(1, "1"))).await.expect("stored");
+    let other = Other::holds(&database, FIRST).await;
+    let accept = |name: String, record: &str, version: i64| {
+        let (store, mut event) = (store.clone(), event(record, work(version, "2")));
+        event.event_id = name;
+        tokio::spawn(async move { store.accept(event).await })
+    };
+    let locked: Vec<_> = (0..3).map(|n| accept(format!("locked-{n}"), "1", 2 + n)).collect();
+    let began = Instant::now();
+    let free: Vec<_> = (0..8).map(|n| accept(format!("free-{n}"), &format!("free-{n}"), 1)).collect();
+    for free in free {
+        free.await.expect("no panic").expect("stored");
+    }
+    assert!(began.elapsed() < SOON, "the others waited for {:?}", began.elapsed());
+    assert!(locked.iter().all(|locked| !locked.is_finished()), "a locked record was written");
+    other.lets_go().await;
+    for locked in locked {
+        let accepted = timeout(SOON, locked).await.expect("in time").expect("no panic").expect("stored");
+        assert!(!accepted.duplicate);
+    }
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_inbox_events").await, "12");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_record_that_stays_locked_is_refused_in_time_and_stored_when_it_comes_again() {
+    let (database, store) = store().await;
+    store.accept(event("1", work(1, "1"))).await.expect("stored");
+    let other = Other::holds(&database, FIRST).await;
+    let mut again = event("1", work(2, "2"));
+    again.event_id = "again".to_owned();
+    let refused =
+        timeout(AT_MOST, store.accept(again.clone())).await.expect("an answer").expect_err("refused");
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert!(refused.chain().contains("locked"), "{}", refused.chain());
+    other.lets_go().await;
+    assert!(!store.accept(again).await.expect("stored").duplicate);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_table_refuses_events_in_time_and_nothing_stays_behind() {
+    let (database, store) = store().await;
+    let other = Other::holds(&database, "LOCK TABLE tds_inbox_events").await;
+    let waiting: Vec<_> = (0..40)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                timeout(AT_MOST, store.accept(event(&n.to_string(), work(1, "1")))).await.expect("an answer")
+            })
+        })
+        .collect();
+    for waiting in waiting {
+        let refused = waiting.await.expect("no panic").expect_err("the table is locked");
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    }
+    other.lets_go().await;
+    store.accept(event("1", work(1, "1"))).await.expect("stored");
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_inbox_events").await, "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_renewed_beside_a_locked_item() {
+    let (database, store) = store().await;
+    store.enqueue(vec![item("1", work(1, "1")), item("2", work(1, "1"))]).await.expect("queued");
+    let claimed = claim(&store, 2).await;
+    let _other = Other::holds(&database, FIRST).await;
+    let leases: Vec<Lease> = claimed.iter().map(|it| Lease { id: it.id, token: it.token }).collect();
+    let hour = Duration::from_secs(3600);
+    let kept = timeout(SOON, store.renew(&leases, hour)).await.expect("in time").expect("renewed");
+    assert_eq!(kept.len(), 2, "a locked item is still ours");
+    let sql = "SELECT string_agg(zoho_entity_id, ',') FROM tds_queue_live
+        WHERE lease_expires_at > now() + interval '30 min'";
+    assert_eq!(text(&database, sql).await, "2");
+    timeout(SOON, store.show(&leases)).await.expect("in time").expect("shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settling_leaves_out_what_is_locked_and_names_it() {
+    let (database, store) = store().await;
+    let items = (1..=100).map(|n| item(&n.to_string(), work(1, "1"))).collect();
+    store.enqueue(items).await.expect("queued");
+    let claimed = claim(&store, 100).await;
+    let other = Other::holds(&database, FIRST).await;
+    let settlements = complete(&claimed, Outcome::Applied);
+    let settled = timeout(SOON, store.settle(settlements.clone())).await.expect("in time").expect("settled");
+    let locked = claimed.iter().find(|it| it.key == key("1")).expect("claimed").token;
+    assert_eq!((settled.accepted, settled.fenced, settled.locked), (99, 0, vec![locked]));
+    other.lets_go().await;
+    let rest = settlements.into_iter().filter(|it| it.lease.token == locked).collect();
+    assert_eq!(store.settle(rest).await.expect("settled").accepted, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_is_queued_beside_a_locked_item() {
+    let (database, store) = store().await;
+    store.enqueue(vec![item("1", work(1, "1"))]).await.expect("queued");
+    let other = Other::holds(&database, FIRST).await;
+    let queueing = tokio::spawn({
+        let store = store.clone();
+        async move { store.enqueue((1..=200).map(|n| item(&n.to_string(), work(2, "2"))).collect()).await }
+    });
+    let queued = eventually(async || {
+        let claimed = claim(&store, 500).await;
+        claimed.into_iter().map(|it| it.key).collect()
+    });
+    assert!(!timeout(SOON, queued).await.expect("in time").contains(&key("1")));
+    assert!(!queueing.is_finished(), "it waits for the locked one");
+    other.lets_go().await;
+    timeout(SOON, queueing).await.expect("in time").expect("no panic").expect("queued");
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "200");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_waits_for_a_locked_record_but_the_work_of_the_others_does_not() {
+    let (database, store) = store().await;
+    store.enqueue(vec![item("1", work(1, "1"))]).await.expect("queued");
+    let run = store
+        .create(NewRun {
+            entity: PRODUCTS,
+            run_type: RunType::Full,
+            source_type: "zoho".into(),
+            since: None,
+            requested_by: "test".into(),
+        })
+        .await
+        .expect("created");
+    let lease = store.claim_run(&WorkerId("test".into()), SOON).await.expect("claimed").expect("a run");
+    let other = Other::holds(&database, FIRST).await;
+    let ids = ["1", "2", "3"];
+    let page = PageCommit {
+        items: ids
+            .iter()
+            .map(|id| tds_core::NewItem { cause: tds_core::Cause::Run(run.id), ..item(id, work(2, "2")) })
+            .collect(),
+        listed: ids.iter().map(|id| RecordId::new(*id)).collect(),
+        unchanged: 0,
+        checkpoint: Checkpoint { pages: 1, ..Checkpoint::default() },
+        last: false,
+    };
+    let waits = store.commit_page(run.id, lease.token, page.clone()).await.expect_err("locked");
+    assert_eq!(waits.kind(), ErrorKind::Locked);
+    assert!(matches!(waits.retry(), Retry::Throttled { .. }), "{waits:?}");
+    let sql = "SELECT string_agg(zoho_entity_id, ',' ORDER BY zoho_entity_id) FROM tds_queue_live";
+    assert_eq!(text(&database, sql).await, "1,2,3");
+    other.lets_go().await;
+    store.commit_page(run.id, lease.token, page).await.expect("committed");
+    assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "3");
+}
