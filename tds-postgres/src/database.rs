@@ -89,6 +89,8 @@ pub struct Database {
     hurries: bool,
     connector: Arc<Connector>,
     target: Arc<str>,
+    application_name: Arc<str>,
+    most: u32,
     listens: bool,
     #[cfg(feature = "testkit")]
     tests: sqlx::PgPool,
@@ -136,6 +138,8 @@ impl Database {
             tests: sqlx::postgres::PgPoolOptions::new().connect_lazy_with(connector.options().clone()),
             connector,
             target: address.target.into(),
+            application_name: config.application_name.as_str().into(),
+            most: config.max_connections.max(1),
             listens: shares.listens,
         })
     }
@@ -144,6 +148,15 @@ impl Database {
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
+    }
+
+    pub(crate) fn application_name(&self) -> &str {
+        &self.application_name
+    }
+
+    /// The most connections of this process.
+    pub(crate) fn most(&self) -> u32 {
+        self.most
     }
 
     /// Connections beside those of the process, without its time limits: what a test needs to disturb it. None is opened

@@ -42,7 +42,7 @@ pub mod testkit;
 
 pub use database::{Database, DatabaseConfig};
 pub use embedded::{ClusterConfig, EmbeddedCluster};
-pub use facts::ServerFacts;
+pub use facts::{ConnectionRoom, ServerFacts};
 pub use migrate::{MigrationReport, SchemaStatus};
 pub use mirror::PgMirror;
 pub use processes::ServerReport;

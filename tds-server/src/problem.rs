@@ -242,8 +242,11 @@ impl From<tds_core::Error> for Problem {
             }
             ErrorKind::Locked => {
                 tracing::warn!(error = %error.chain(), "locked");
-                return Self::new(ProblemKind::Unavailable, "Another session of the database holds a lock; try again.")
-                    .retry_after(5);
+                return Self::new(
+                    ProblemKind::Unavailable,
+                    "Another session of the database holds a lock; try again.",
+                )
+                .retry_after(5);
             }
             // What happened inside is for the log, not for the client.
             _ => {

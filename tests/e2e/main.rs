@@ -6,6 +6,7 @@ mod deletions;
 mod forms;
 mod golden;
 mod incidents;
+mod locks;
 mod outage;
 mod paths;
 mod poison;

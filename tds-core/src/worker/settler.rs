@@ -127,3 +127,85 @@ async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Durat
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{ClaimRequest, Claimed, ItemId, Lease, NewItem, Outcome, Result, Settle, Settled};
+
+    /// A queue in which somebody has locked the claim with token 1.
+    #[derive(Default)]
+    struct Locking {
+        free: AtomicBool,
+        settled: Mutex<Vec<i64>>,
+    }
+
+    #[async_trait]
+    impl Queue for Locking {
+        async fn enqueue(&self, _: Vec<NewItem>) -> Result<()> {
+            Ok(())
+        }
+
+        async fn claim(&self, _: &ClaimRequest) -> Result<Vec<Claimed>> {
+            Ok(Vec::new())
+        }
+
+        async fn renew(&self, leases: &[Lease], _: Duration) -> Result<Vec<Lease>> {
+            Ok(leases.to_vec())
+        }
+
+        async fn show(&self, _: &[Lease]) -> Result<()> {
+            Ok(())
+        }
+
+        async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
+            let mut result = Settled::default();
+            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            for settlement in settlements {
+                let token = settlement.lease.token;
+                if token.0 == 1 && !self.free.load(Ordering::SeqCst) {
+                    result.locked.push(token);
+                } else {
+                    result.accepted += 1;
+                    settled.push(token.0);
+                }
+            }
+            Ok(result)
+        }
+
+        async fn wait(&self, _: Duration) {}
+    }
+
+    fn settlement(token: i64) -> Settlement {
+        let lease = Lease { id: ItemId(token), token: LeaseToken(token) };
+        Settlement { lease, generation: 1, settle: Settle::Complete(Outcome::Applied) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_locked_item_is_settled_later_and_nobody_waits_for_it() {
+        let queue = Arc::new(Locking::default());
+        let (settler, task) = Settler::start(Arc::clone(&queue) as Arc<dyn Queue>, Duration::from_secs(60));
+        let waits = tokio::spawn({
+            let settler = settler.clone();
+            async move { settler.settle(vec![settlement(1), settlement(2)]).await }
+        });
+        tokio::task::yield_now().await;
+        settler.settle(vec![settlement(3)]).await;
+        assert!(!waits.is_finished(), "the claim is still held");
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        queue.free.store(true, Ordering::SeqCst);
+        waits.await.expect("settled at last");
+        drop(settler);
+        task.await.expect("ended");
+        let mut settled = queue.settled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        settled.sort_unstable();
+        assert_eq!(settled, [1, 2, 3], "each once");
+    }
+}

@@ -7,7 +7,7 @@ use tds_postgres::DatabaseConfig;
 use super::lookup::Reader;
 
 /// Connections that one process opens at most, unless `TDS_DB_CONNECTIONS` says otherwise.
-const CONNECTIONS: u32 = 20;
+const CONNECTIONS: u32 = 10;
 
 /// A database that is there, or a private one.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct ClusterPlace {
     pub data_dir: PathBuf,
     /// `PG_BIN_DIR`: where `initdb` and `postgres` are; `None`: they are looked for.
     pub bin_dir: Option<PathBuf>,
-    /// `TDS_DB_CONNECTIONS`, default 20.
+    /// `TDS_DB_CONNECTIONS`, default 10.
     pub max_connections: u32,
 }
 

@@ -61,7 +61,10 @@ async fn check_finds_nothing_to_complain_about_where_all_is_well() {
         .filter(|check| check["status"] == "ok")
         .filter_map(|check| check["name"].as_str())
         .collect();
-    assert_eq!(names, ["configuration", "database", "schema", "clock", "zoho", "budget", "webhook secret"]);
+    assert_eq!(
+        names,
+        ["configuration", "database", "connections", "schema", "clock", "zoho", "budget", "webhook secret"]
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use tds_core::{Clock, ErrorKind, Step, SystemClock};
-use tds_postgres::{Database, PgStore, ServerFacts, ServerReport};
+use tds_postgres::{ConnectionRoom, Database, PgStore, ServerFacts, ServerReport};
 use tds_zoho::ZohoClient;
 use time::Duration;
 
@@ -50,6 +50,7 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
             };
             let findings = vec![
                 Finding::failed("database", error.to_string(), hint),
+                Finding::skipped("connections", "no database"),
                 Finding::skipped("schema", "no database"),
                 Finding::skipped("clock", "no database"),
             ];
@@ -59,6 +60,7 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
     let facts = storage.database().facts().await;
     let findings = vec![
         server(storage.database(), facts.as_ref()).await,
+        connections(storage.database()).await,
         schema(storage.database()).await,
         clock(facts.as_ref()),
     ];
@@ -83,6 +85,34 @@ async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::Erro
         return Finding::warning("database", text, hint);
     }
     Finding::ok("database", text)
+}
+
+/// Whether the connections that are wanted can be had.
+async fn connections(database: &Database) -> Finding {
+    let name = "connections";
+    let room = match database.connection_room().await {
+        Ok(room) => room,
+        Err(error) => return Finding::failed(name, error.chain(), "look at the server's log"),
+    };
+    let ConnectionRoom { wanted, allowed, others } = room;
+    if database.is_pooled() {
+        let text = format!("{wanted} for each copy to the pooler, which shares {allowed} of the server");
+        return Finding::ok(
+            name,
+            text + "; its own limit of clients (max_client_conn) must be above that of all copies",
+        );
+    }
+    let text =
+        format!("{wanted} for each copy; the server allows {allowed} to this role, others use {others}");
+    match room.copies() {
+        0 => {
+            let hint = "work waits for the connections that it gets; lower TDS_DB_CONNECTIONS, or raise the limit of \
+                        the server (max_connections), the database or the role (CONNECTION LIMIT)";
+            Finding::warning(name, text, hint)
+        }
+        1 => Finding::ok(name, text + ": enough for one copy"),
+        copies => Finding::ok(name, format!("{text}: enough for {copies} copies")),
+    }
 }
 
 async fn schema(database: &Database) -> Finding {
