@@ -12,7 +12,7 @@ use tds_core::{Error, ErrorKind, Result, Retry};
 
 use crate::{
     connector::{Connector, Limits, Way},
-    error::classify,
+    error::{classify, is_crowded},
     pool::{Bounds, Lent, Pool},
     session::Tx,
 };
@@ -25,6 +25,9 @@ const SUPABASE_TRANSACTION_PORT: u16 = 6543;
 const PING: Duration = Duration::from_secs(5);
 /// How long closing waits for statements under way.
 const CLOSE: Duration = Duration::from_secs(5);
+
+/// Between two tries of a server that has no connection for us.
+const CROWDED: Duration = Duration::from_millis(250);
 
 /// What statements may take in general: the server gives up first, and says so.
 const LIMITS: Limits = Limits { statement: "30s", lock: "1s" };
@@ -107,8 +110,16 @@ impl Database {
         let doing = format!("connecting to the database at {} (DATABASE_URL)", address.target);
         let options =
             address.options.clone().application_name(&config.application_name).extra_float_digits(None);
-        let found = Way::find(&options, LIMITS, address.pooled).await;
-        let found = found.map_err(|error| classify(error, &doing))?;
+        let began = tokio::time::Instant::now();
+        let found = loop {
+            match Way::find(&options, LIMITS, address.pooled).await {
+                // Others have all connections for a moment.
+                Err(error) if is_crowded(&error) && began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(CROWDED).await;
+                }
+                found => break found.map_err(|error| classify(error, &doing))?,
+            }
+        };
         refuse_old(&found.version, &address.target)?;
         let shares = Shares::of(config.max_connections, found.pooled);
         let pooled = Arc::new(AtomicBool::new(found.pooled));
@@ -135,7 +146,7 @@ impl Database {
             ingests: false,
             hurries: false,
             #[cfg(feature = "testkit")]
-            tests: sqlx::postgres::PgPoolOptions::new().connect_lazy_with(connector.options().clone()),
+            tests: sqlx::postgres::PgPoolOptions::new().connect_lazy_with(options),
             connector,
             target: address.target.into(),
             application_name: config.application_name.as_str().into(),

@@ -9,6 +9,9 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
     // The driver's own texts contain their causes: as a source they would be told twice.
     let message = match of_postgres(&error) {
         Some(cause) => format!("{doing}: {}", in_words(cause)),
+        None if matches!(error, sqlx::Error::PoolTimedOut) => {
+            format!("{doing}: no connection of this process became free in time (TDS_DB_CONNECTIONS)")
+        }
         None => format!("{doing}: {error}"),
     };
     Error::new(kind, retry, message)

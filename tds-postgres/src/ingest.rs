@@ -25,7 +25,7 @@ use tds_core::{Accepted, Error, ErrorKind, NewEvent, Result, Retry};
 use self::aside::Aside;
 use crate::{
     Database, StoreSettings,
-    error::{classify, is_data_error, is_locked, is_unanswered},
+    error::{classify, is_crowded, is_data_error, is_locked, is_unanswered},
     hints::Hints,
     inbox::store_events,
     store::repeat_batch,
@@ -236,6 +236,8 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
                 was_repeated = true;
                 open.push(batch);
             }
+            // There is no connection for us just now.
+            Err(error) if is_crowded(&error) || matches!(error, sqlx::Error::PoolTimedOut) => open.push(batch),
             Err(error) => refuse(batch, &classify(error, DOING)),
         }
     }

@@ -41,8 +41,12 @@ const OLD: Duration = Duration::from_secs(30 * 60);
 const TIDY: Duration = Duration::from_secs(2);
 /// For how long the server is taken for crowded after it refused a connection.
 const LATELY: Duration = Duration::from_secs(60);
+/// Where it is crowded, each connection but the last one is given up after so long, and its place stays empty for a
+/// moment: others wait for one as well, perhaps those who keep connections for what is urgent.
+const TURN: Duration = Duration::from_secs(2);
+const BREAK: Duration = Duration::from_secs(1);
 /// How long the place of a connection stays empty that the server refused because it has too many.
-const CROWDED: Duration = Duration::from_secs(5);
+const CROWDED: Duration = Duration::from_secs(1);
 /// An orderly close may take so long.
 const CLOSE: Duration = Duration::from_secs(1);
 
@@ -104,7 +108,7 @@ impl Pool {
         let mut refused = None;
         match timeout(self.0.bounds.patience, self.0.find(&mut refused)).await {
             Ok(found) => found,
-            Err(_elapsed) => Err(refused.unwrap_or_else(|| self.0.none_free())),
+            Err(_elapsed) => Err(refused.unwrap_or(sqlx::Error::PoolTimedOut)),
         }
     }
 
@@ -172,7 +176,7 @@ impl Shared {
                 return Err(fault);
             }
             *refused = Some(fault);
-            pause = (pause * 2).min(Duration::from_millis(500));
+            pause = (pause * 2).min(Duration::from_millis(250));
         }
     }
 
@@ -205,19 +209,7 @@ impl Shared {
     fn set_aside(&self, place: OwnedSemaphorePermit, fault: &sqlx::Error) {
         let left = self.open.load(Ordering::SeqCst);
         tracing::warn!(error = %fault, connections = left, "the database takes no more connections; work waits for those that are open");
-        tokio::spawn(async move {
-            tokio::time::sleep(CROWDED).await;
-            drop(place);
-        });
-    }
-
-    fn none_free(&self) -> sqlx::Error {
-        let text = format!(
-            "none of the {} connections of this process was free within {} s (TDS_DB_CONNECTIONS)",
-            self.bounds.connections,
-            self.bounds.patience.as_secs()
-        );
-        sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
+        leave_empty(place, CROWDED);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
@@ -234,8 +226,7 @@ impl Shared {
     }
 
     fn take_unused(&self) -> Vec<Idle> {
-        let crowded = *self.crowded.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_crowded = crowded.is_some_and(|since| since.elapsed() < LATELY);
+        let is_crowded = self.is_crowded();
         let few = self.open.load(Ordering::SeqCst) <= 1;
         let limit = match (is_crowded, few) {
             (true, _) => UNUSED_WHERE_CROWDED,
@@ -247,6 +238,11 @@ impl Shared {
         let (unused, kept) = std::mem::take(&mut *idle).into_iter().partition(is_unused);
         *idle = kept;
         unused
+    }
+
+    fn is_crowded(&self) -> bool {
+        let crowded = *self.crowded.lock().unwrap_or_else(PoisonError::into_inner);
+        crowded.is_some_and(|since| since.elapsed() < LATELY)
     }
 
     /// Drops all that are idle, without a word to the server.
@@ -272,9 +268,13 @@ impl Shared {
         self.returned.notify_one();
     }
 
-    fn take_back(&self, connection: PgConnection, born: Instant) {
+    fn take_back(&self, connection: PgConnection, born: Instant, place: OwnedSemaphorePermit) {
         if self.closed.load(Ordering::SeqCst) || born.elapsed() > OLD {
             return self.forget(connection);
+        }
+        if born.elapsed() > TURN && self.open.load(Ordering::SeqCst) > 1 && self.is_crowded() {
+            self.forget(connection);
+            return leave_empty(place, BREAK);
         }
         self.lock().push(Idle { connection, born, since: Instant::now() });
         if self.closed.load(Ordering::SeqCst) {
@@ -293,7 +293,7 @@ impl Drop for Shared {
 pub(crate) struct Lent {
     connection: Option<PgConnection>,
     pool: Arc<Shared>,
-    _place: OwnedSemaphorePermit,
+    place: Option<OwnedSemaphorePermit>,
     born: Instant,
     silence: Duration,
     health: Health,
@@ -346,7 +346,7 @@ impl Lent {
         Self {
             connection: Some(connection),
             pool: Arc::clone(pool),
-            _place: place,
+            place: Some(place),
             born,
             silence: pool.bounds.silence,
             health: Health::default(),
@@ -446,11 +446,24 @@ impl Drop for Lent {
             // The others were opened by the same way, to the same server.
             self.pool.discard_idle();
         }
-        if self.is_spoilt() {
-            self.pool.forget(connection);
-        } else {
-            self.pool.take_back(connection, self.born);
+        match self.place.take() {
+            Some(place) if !self.is_spoilt() => self.pool.take_back(connection, self.born, place),
+            // The place is free when the connection is closed.
+            place => {
+                self.pool.forget(connection);
+                drop(place);
+            }
         }
+    }
+}
+
+/// Lets nobody have a place for a while.
+fn leave_empty(place: OwnedSemaphorePermit, time: Duration) {
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(async move {
+            tokio::time::sleep(time).await;
+            drop(place);
+        });
     }
 }
 
