@@ -138,7 +138,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::{ClaimRequest, Claimed, ItemId, Lease, NewItem, Outcome, Result, Settle, Settled};
+    use crate::{ClaimRequest, ClaimScope, Claimed, ItemId, Lease, NewItem, Outcome, Result, Settle, Settled};
 
     /// A queue in which somebody has locked the claim with token 1.
     #[derive(Default)]
@@ -154,6 +154,10 @@ mod tests {
         }
 
         async fn claim(&self, _: &ClaimRequest) -> Result<Vec<Claimed>> {
+            Ok(Vec::new())
+        }
+
+        async fn claim_scoped(&self, _: &ClaimRequest, _: &ClaimScope) -> Result<Vec<Claimed>> {
             Ok(Vec::new())
         }
 
