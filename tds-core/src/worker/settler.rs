@@ -165,6 +165,10 @@ mod tests {
             Ok(leases.to_vec())
         }
 
+        async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
+            Ok(leases.to_vec())
+        }
+
         async fn show(&self, _: &[Lease]) -> Result<()> {
             Ok(())
         }
