@@ -10,8 +10,8 @@ use crate::{
     engine::{BuildError, Engine, Parts, Tasks},
     heal,
     health::{
-        DatabaseProbe, Health, MigrationsProbe, Probe, QueueProbe, SchedulerProbe, WebhooksProbe,
-        WorkersProbe, ZohoProbe,
+        DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
+        WebhooksProbe, WorkersProbe, ZohoProbe,
     },
     listen, router,
     state::{AppState, RequestLimits, RouteSettings, Services},
@@ -173,6 +173,7 @@ fn health(config: &Config, parts: &Parts, services: &Services, supervisor: &Supe
         Arc::new(WorkersProbe::new(config.worker.concurrency, supervisor.clone())),
         Arc::new(SchedulerProbe::new(services, parts.schedules.clone())),
         Arc::new(ZohoProbe::new(parts.zoho.clone())),
+        Arc::new(InventoryProbe::new(parts.zoho.clone())),
         Arc::new(QueueProbe::new(services, config.worker.concurrency)),
         Arc::new(WebhooksProbe::new(&config.webhooks)),
     ];

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 pub use self::parts::{
-    DatabaseProbe, MigrationsProbe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
+    DatabaseProbe, InventoryProbe, MigrationsProbe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe,
+    ZohoProbe,
 };
 
 /// A component must answer after this.

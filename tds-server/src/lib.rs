@@ -30,8 +30,8 @@ pub use app::{App, RunError};
 pub use config::{Config, ConfigErrors, Need};
 pub use engine::{BuildError, Engine, Parts, RunningTasks, Storage, Tasks};
 pub use health::{
-    ComponentHealth, DatabaseProbe, Health, HealthReport, HealthStatus, MigrationsProbe, Probe, QueueProbe,
-    SchedulerProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
+    ComponentHealth, DatabaseProbe, Health, HealthReport, HealthStatus, InventoryProbe, MigrationsProbe,
+    Probe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
 };
 pub use openapi::document as openapi_document;
 pub use problem::{Problem, ProblemKind};

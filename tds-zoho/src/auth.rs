@@ -123,6 +123,11 @@ impl Tokens {
         self.lock().token().and_then(|token| token.ignored_domain().map(str::to_owned))
     }
 
+    /// The number of the present token; each has another one.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.lock().token().map(|token| token.number)
+    }
+
     /// True where there is a token, or may be one soon: nothing keeps one from being minted.
     pub(crate) fn is_ready(&self) -> bool {
         self.lock().is_ready(Instant::now())

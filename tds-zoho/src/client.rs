@@ -3,6 +3,7 @@
 mod access;
 mod failures;
 mod headers;
+mod inventory;
 mod send;
 
 use std::{sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ use crate::{
 };
 use access::Access;
 use failures::{Failures, identity};
+use inventory::Inventory;
 use send::{Sender, Sent};
 
 pub(crate) use send::transport_fault;
@@ -44,6 +46,7 @@ pub(crate) struct Inner {
     sender: Sender,
     access: Access,
     failures: Failures,
+    inventory: Inventory,
 }
 
 impl std::fmt::Debug for ZohoClient {
@@ -93,6 +96,7 @@ impl ZohoClient {
             sender: Sender::new(http, &config, Arc::clone(&clock))?,
             access: Access::default(),
             failures: Failures::default(),
+            inventory: Inventory::default(),
             clock,
             config,
         };
@@ -122,6 +126,25 @@ impl ZohoClient {
     pub fn lacks_token(&self) -> Option<(String, Duration)> {
         let (fault, wait) = self.inner.tokens.trouble().filter(|_| !self.may_ask())?;
         Some((format!("{}; {}", fault.reason(), fault.what_to_do()), wait))
+    }
+
+    /// One line about an organization whose calls to Zoho Inventory are refused while Zoho Books answers, as this process
+    /// heard; and whether Inventory worked before.
+    #[must_use]
+    pub fn missing_inventory(&self) -> Option<(String, bool)> {
+        let inventory = &self.inner.inventory;
+        inventory.trouble().map(|line| (line, inventory.was_lost()))
+    }
+
+    /// Asks Zoho Inventory for an item, and Zoho Books where Inventory refuses. What is missing, in one line.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn check_inventory(&self) -> Result<Option<String>> {
+        let query = vec![("page", "1".to_owned()), ("per_page", "1".to_owned())];
+        let path = "/items".to_owned();
+        self.get(Call { api: Api::Inventory, path, query, lane: Lane::Operator, entity: None }).await?;
+        Ok(self.missing_inventory().map(|(line, _)| line))
     }
 
     /// The API host that the present token answer names and that is not followed: it is not one of Zoho's known ones.
@@ -175,6 +198,9 @@ impl ZohoClient {
     /// # Errors
     /// Those of any call; kind `Protocol` where the answer has another form.
     pub async fn refresh_quota(&self) -> Result<()> {
+        if let Some((line, _)) = self.missing_inventory() {
+            return Err(Error::new(ErrorKind::Unauthorized, Retry::Permanent, line));
+        }
         let path = "/apiusage".to_owned();
         let call =
             Call { api: Api::Inventory, path, query: Vec::new(), lane: Lane::Incremental, entity: None };
@@ -207,9 +233,17 @@ impl ZohoClient {
     /// fails for this record and works for others.
     pub(crate) async fn get(&self, call: Call) -> Result<Answer> {
         send::check(&call)?;
+        match inventory::twin(&call) {
+            Some(twin) => self.get_of_either(&call, &twin).await,
+            None => self.told(&call, self.ask(&call, true).await).await,
+        }
+    }
+
+    /// One call with its repeats. `renew`: a refused token is replaced once by a new one.
+    async fn ask(&self, call: &Call, renew: bool) -> std::result::Result<Answer, Failure> {
         let inner = &*self.inner;
         let mut tries = Tries::new();
-        let (mut replaced, place) = (false, call.place());
+        let (mut replaced, place) = (!renew, call.place());
         loop {
             let is_probe = inner.limiter.pass(&place).await?;
             // Without a token there is no reason to wait for a permit; waiting may take longer than a token lives.
@@ -223,11 +257,11 @@ impl ZohoClient {
             let issued_at = permit.issued_at();
             // The token took its time: the permit is given back, and another one is asked for.
             let Some(permit) = permit.start() else { continue };
-            let Sent { outcome, hints } = inner.sender.send(permit, &token, &call).await;
-            inner.limiter.count(&call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
+            let Sent { outcome, hints } = inner.sender.send(permit, &token, call).await;
+            inner.limiter.count(call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
             let fault = match outcome {
                 Ok(answer) => {
-                    inner.succeeded(&call, issued_at, &hints).await;
+                    inner.succeeded(call, issued_at, &hints).await;
                     return Ok(answer);
                 }
                 Err(fault) => fault,
@@ -238,34 +272,44 @@ impl ZohoClient {
                     let hints = Hints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
                     let pause = inner.limiter.refused(*limit, call.lane, issued_at, &hints).await;
                     if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
-                        return Err(throttled(*limit, words, pause));
+                        return Err(throttled(*limit, words, pause).into());
                     }
                 }
-                (_, Fault::Token(_)) if !replaced && !inner.access.is_denied(&call) => {
+                (_, Fault::Token(_)) if !replaced && !inner.access.is_denied(call) => {
                     replaced = true;
                     inner.tokens.replace(&token).await?;
                 }
-                (About::Way, fault) => {
-                    let wait = tries.next_wait(hints.retry_after).filter(|_| !is_probe && fault.is_passing());
+                (About::Way, passing) => {
+                    let wait = tries.next_wait(hints.retry_after).filter(|_| !is_probe && passing.is_passing());
                     match wait {
                         Some(wait) => sleep(wait).await,
-                        None => return Err(inner.fell(&call, fault, issued_at, &hints).await),
+                        None => return Err(Failure::Fell { fault, issued_at, hints }),
                     }
                 }
-                (About::Account { .. }, fault) => {
-                    return Err(inner.fell(&call, fault, issued_at, &hints).await);
-                }
+                (About::Account { .. }, _) => return Err(Failure::Fell { fault, issued_at, hints }),
                 (About::Record | About::Limit, fault) => {
-                    inner.succeeded(&call, issued_at, &hints).await;
-                    return Err(Error::new(fault.kind(), Retry::Permanent, fault.to_string()));
+                    inner.succeeded(call, issued_at, &hints).await;
+                    return Err(Error::new(fault.kind(), Retry::Permanent, fault.to_string()).into());
                 }
+            }
+        }
+    }
+
+    /// Tells everybody of a call that was given up because of what is no matter of its record.
+    async fn told(&self, call: &Call, outcome: std::result::Result<Answer, Failure>) -> Result<Answer> {
+        match outcome {
+            Ok(answer) => Ok(answer),
+            Err(Failure::Known(error)) => Err(error),
+            Err(Failure::Fell { fault, issued_at, hints }) => {
+                Err(self.inner.fell(call, &fault, issued_at, &hints).await)
             }
         }
     }
 
     /// True where nothing but probes is sent to the call's place, as far as this process heard.
     pub(crate) fn is_shut(&self, call: &Call) -> bool {
-        self.inner.limiter.is_shut(&call.place())
+        let way = inventory::twin(call).filter(|_| self.inner.inventory.is_missing());
+        self.inner.limiter.is_shut(&way.as_ref().unwrap_or(call).place())
     }
 
     /// The token that is in use now, and what Zoho's first product says of the organizations it sees.
@@ -276,6 +320,20 @@ impl ZohoClient {
             .await?;
         let token: Arc<Token> = self.inner.tokens.token().await?;
         Ok((answer, token.expires_in()))
+    }
+}
+
+/// Why a call brought nothing.
+enum Failure {
+    /// Whoever is concerned knows it.
+    Known(Error),
+    /// It was given up because of what is no matter of its record, and nobody was told so far.
+    Fell { fault: Fault, issued_at: Instant, hints: Hints },
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Known(error)
     }
 }
 

@@ -101,6 +101,14 @@ impl Fault {
         }
     }
 
+    /// Zoho's words, where it refuses the organization or the account rather than this call.
+    pub(crate) fn refusal_of_the_account(&self) -> Option<&Words> {
+        match self {
+            Self::Token(words) | Self::Organization(words) if words.are_zohos() => Some(words),
+            _ => None,
+        }
+    }
+
     /// The kind of its error.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {

@@ -23,7 +23,8 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
     It reads the settings as serve does and changes nothing. Where a server with the same credentials runs, it tells\n\
-    what that server reports of Zoho; otherwise it asks Zoho twice, and mints an access token where none is shared.")]
+    what that server reports of Zoho; otherwise it asks Zoho\n\
+    a few times, and mints an access token where none is shared.")]
 pub(crate) struct CheckArgs {
     /// Print a JSON document
     #[arg(long)]

@@ -29,7 +29,10 @@ pub(super) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: b
             works,
             credentials: zoho.credentials_name().to_owned(),
             zoho_state: zoho_state.to_owned(),
-            zoho_detail: health.detail,
+            zoho_detail: match zoho.missing_inventory() {
+                Some((line, _)) => format!("{}; {line}", health.detail),
+                None => health.detail,
+            },
         };
         if let Err(error) = store.tell_server(&report).await {
             tracing::debug!(error = %error.chain(), "commands do not hear of this server just now");

@@ -1,5 +1,6 @@
 //! One probe per component.
 
+mod inventory;
 mod queue;
 mod scheduler;
 mod storage;
@@ -8,6 +9,7 @@ mod workers;
 mod zoho;
 
 pub use self::{
+    inventory::InventoryProbe,
     queue::QueueProbe,
     scheduler::SchedulerProbe,
     storage::{DatabaseProbe, MigrationsProbe},

@@ -1,6 +1,7 @@
 //! The client against a Zoho of wiremock on this machine, in real time.
 
 mod answers;
+mod inventory;
 mod limits;
 mod outage;
 mod support;

@@ -8,7 +8,7 @@ use tds_postgres::{ConnectionRoom, Database, PgStore, ServerFacts, ServerReport}
 use tds_zoho::ZohoClient;
 use time::Duration;
 
-use super::Finding;
+use super::{Finding, Status};
 use crate::{
     budget::ApiBudget,
     config::{Config, DatabaseChoice, Environment},
@@ -165,7 +165,15 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
     };
     let findings = match report_of_a_server(&client, storage).await {
         Some(report) => vec![as_reported(&report), budget(&client, false).await],
-        None => vec![credentials(&client, sharing).await, budget(&client, true).await],
+        None => {
+            let credentials = credentials(&client, sharing).await;
+            let inventory = match credentials.status {
+                Status::Ok => inventory(&client).await,
+                _ => None,
+            };
+            let budget = budget(&client, true).await;
+            [Some(credentials), inventory, Some(budget)].into_iter().flatten().collect()
+        }
     };
     client.close().await;
     findings
@@ -178,6 +186,16 @@ async fn report_of_a_server(client: &ZohoClient, storage: Option<&Storage>) -> O
         server.credentials == client.credentials_name() && server.zoho_state != "unknown"
     };
     servers.into_iter().find(says)
+}
+
+/// What an organization lacks whose calls to Inventory are refused; nothing where all is well.
+async fn inventory(client: &ZohoClient) -> Option<Finding> {
+    let hint = "see docs/zoho-setup.md, section 3, for the scopes";
+    match client.check_inventory().await {
+        Ok(None) => None,
+        Ok(Some(line)) => Some(Finding::warning("inventory", line, hint)),
+        Err(error) => Some(Finding::failed("inventory", error.chain(), hint)),
+    }
 }
 
 fn as_reported(report: &ServerReport) -> Finding {

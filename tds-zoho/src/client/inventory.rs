@@ -1,0 +1,143 @@
+//! An organization without Zoho Inventory gets what Zoho Books has: the items and their stock.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tds_core::{Error, ErrorKind, Result, Retry};
+use tokio::time::Instant;
+
+use super::{Failure, ZohoClient};
+use crate::answer::{Answer, Api, Call};
+
+/// How long a refusal is believed before Inventory is asked again.
+const BELIEVED: Duration = Duration::from_secs(3_600);
+
+/// Parameters of lists that Books does not document for items. A list that ignores them is found out and read whole.
+const UNKNOWN_TO_BOOKS: [&str; 3] = ["sort_column", "sort_order", "last_modified_time"];
+
+/// What is known of Inventory.
+#[derive(Default)]
+pub(super) struct Inventory {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Since when it is known that Inventory refuses what Books answers, and Zoho's words.
+    missing: Option<(Instant, String)>,
+    worked: bool,
+}
+
+impl Inventory {
+    /// Inventory answered.
+    pub(super) fn worked(&self) {
+        *self.lock() = Seen { missing: None, worked: true };
+    }
+
+    /// Inventory refused the organization while Books answered.
+    pub(super) fn refused(&self, words: &str) {
+        let mut seen = self.lock();
+        if seen.missing.is_none() {
+            tracing::warn!("{}", line(words));
+        }
+        seen.missing = Some((Instant::now(), words.to_owned()));
+    }
+
+    /// Inventory answered, and was not heard to refuse since.
+    pub(super) fn has_worked(&self) -> bool {
+        let seen = self.lock();
+        seen.worked && seen.missing.is_none()
+    }
+
+    /// True while a refusal is believed without asking again.
+    pub(super) fn is_missing(&self) -> bool {
+        self.lock().missing.as_ref().is_some_and(|(since, _)| since.elapsed() < BELIEVED)
+    }
+
+    /// What is missing, in one line.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.lock().missing.as_ref().map(|(_, words)| line(words))
+    }
+
+    /// It answered before it refused: that is no organization that never had it.
+    pub(super) fn was_lost(&self) -> bool {
+        let seen = self.lock();
+        seen.worked && seen.missing.is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ZohoClient {
+    /// Asks for items: Inventory, or Books where Inventory alone refuses the organization.
+    pub(super) async fn get_of_either(&self, call: &Call, twin: &Call) -> Result<Answer> {
+        let inventory = &self.inner.inventory;
+        if inventory.is_missing() {
+            return self.told(twin, self.ask(twin, true).await).await;
+        }
+        // Where Inventory worked before, a refusal is more likely the token's, and another one is tried first.
+        let refused = match self.ask(call, inventory.has_worked()).await {
+            Err(Failure::Fell { fault, issued_at, hints }) if fault.refusal_of_the_account().is_some() => {
+                Failure::Fell { fault, issued_at, hints }
+            }
+            // A breaker that was opened by calls that only Inventory has says nothing new about items that never came.
+            Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => Failure::Known(error),
+            outcome => {
+                if outcome.is_ok() {
+                    inventory.worked();
+                }
+                return self.told(call, outcome).await;
+            }
+        };
+        let before = self.inner.tokens.number();
+        let outcome = self.told(twin, self.ask(twin, true).await).await;
+        if let Err(error) = &outcome
+            && error.kind() != ErrorKind::NotFound
+        {
+            // Books does not let it in either, or does not understand: Inventory's refusal is what counts, and it waits.
+            let says_more = is_refused(error) || error.retry() == Retry::Permanent;
+            return if says_more { self.told(call, Err(refused)).await } else { outcome };
+        }
+        // Is it Inventory alone that refuses? Only that another token works shows that the token was at fault.
+        if self.inner.tokens.number() != before
+            && let Ok(answer) = self.ask(call, false).await
+        {
+            inventory.worked();
+            return Ok(answer);
+        }
+        if let Failure::Fell { fault, .. } = refused
+            && let Some(words) = fault.refusal_of_the_account()
+        {
+            inventory.refused(&words.to_string());
+        }
+        outcome
+    }
+}
+
+/// True where nothing is sent because the account is refused.
+fn is_refused(error: &Error) -> bool {
+    matches!(error.retry(), Retry::AuthPaused { .. })
+}
+
+fn line(words: &str) -> String {
+    format!(
+        "Zoho Inventory refuses the organization ({words}), and Zoho Books answers: products and stock are read from \
+         Books' items, without what only Inventory has. If the organization has Inventory, let the token's user use it \
+         and make a refresh token with the scope ZohoInventory.items.READ"
+    )
+}
+
+/// The same call to Books, where Books has the like.
+pub(super) fn twin(call: &Call) -> Option<Call> {
+    let first = call.path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if call.api != Api::Inventory || !matches!(first, "items" | "itemdetails") {
+        return None;
+    }
+    let known = |(name, _): &&(&'static str, String)| !UNKNOWN_TO_BOOKS.contains(name);
+    let query = call.query.iter().filter(known).cloned().collect();
+    Some(Call { api: Api::Books, query, ..call.clone() })
+}

@@ -1,0 +1,89 @@
+//! Organizations whose calls to Zoho Inventory are refused.
+
+use serde_json::json;
+use tds_core::Lane;
+use wiremock::{Request, ResponseTemplate};
+
+use super::support::{Zoho, call, refusal};
+use crate::answer::{Api, Call};
+
+fn items() -> Call {
+    let query = vec![("page", "1".to_owned()), ("sort_column", "last_modified_time".to_owned())];
+    Call { api: Api::Inventory, path: "/items".to_owned(), query, ..call(Lane::Full) }
+}
+
+fn found(place: &str) -> ResponseTemplate {
+    ResponseTemplate::new(200)
+        .set_body_json(json!({"code": 0, "message": "success", "items": [], "place": place}))
+}
+
+fn is_inventory(request: &Request) -> bool {
+    request.url.path().starts_with("/inventory/")
+}
+
+#[tokio::test]
+async fn an_organization_without_inventory_gets_the_items_of_books_and_one_line() {
+    for (status, code) in [(401, 57), (400, 9017), (400, 6041)] {
+        let zoho = Zoho::new().await;
+        zoho.api(move |request| match is_inventory(request) {
+            true => refusal(status, code),
+            // Books does not document how to sort items by the time of change.
+            false if request.url.query().is_some_and(|query| query.contains("sort_column")) => {
+                refusal(400, 2)
+            }
+            false => found("books"),
+        })
+        .await;
+        let client = zoho.client();
+        let answer = client.get(items()).await.expect("the items of Books");
+        assert_eq!(answer.body["place"], "books");
+        let (line, lost) = client.missing_inventory().expect("a line");
+        assert!(line.contains(&format!("code {code}")) && line.contains("Zoho Inventory refuses"), "{line}");
+        assert!(!lost, "it never had it");
+        // The refusal is believed: no call is spent on asking again, and no token was minted for it.
+        client.get(items()).await.expect("the items of Books");
+        assert_eq!((zoho.calls().await, zoho.mints()), (3, 1));
+    }
+}
+
+#[tokio::test]
+async fn where_books_refuses_too_it_is_not_inventory_that_is_missing() {
+    let zoho = Zoho::new().await;
+    zoho.api(|_| refusal(400, 6041)).await;
+    let client = zoho.client();
+    let error = client.get(items()).await.expect_err("nobody answers");
+    assert!(error.to_string().contains("Zoho Inventory refuses the organization"), "{error}");
+    assert_eq!(client.missing_inventory(), None);
+}
+
+#[tokio::test]
+async fn a_token_that_lost_its_life_is_no_refusal_of_inventory() {
+    let zoho = Zoho::new().await;
+    zoho.api(|request| match super::support::bearer(request).as_str() {
+        "t1" => refusal(401, 57),
+        _ if is_inventory(request) => found("inventory"),
+        _ => found("books"),
+    })
+    .await;
+    let client = zoho.client();
+    let answer = client.get(items()).await.expect("an answer");
+    assert_eq!((&answer.body["place"], zoho.mints()), (&json!("inventory"), 2));
+    assert_eq!(client.missing_inventory(), None);
+}
+
+#[tokio::test]
+async fn inventory_that_worked_and_is_refused_is_told_as_lost() {
+    let zoho = Zoho::new().await;
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    zoho.api(move |request| match is_inventory(request) {
+        true if calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 => found("inventory"),
+        true => refusal(401, 57),
+        false => found("books"),
+    })
+    .await;
+    let client = zoho.client();
+    client.get(items()).await.expect("the items of Inventory");
+    let answer = client.get(items()).await.expect("the items of Books");
+    assert_eq!(answer.body["place"], "books");
+    assert!(client.missing_inventory().expect("a line").1, "it had it before");
+}
