@@ -16,7 +16,7 @@ mod standing;
 mod state;
 mod window;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,16 @@ pub enum CallLimit {
     Day,
     /// Calls in flight.
     Concurrency,
+}
+
+impl fmt::Display for CallLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Minute => "minute",
+            Self::Day => "day",
+            Self::Concurrency => "concurrency",
+        })
+    }
 }
 
 /// The bounds of an account.

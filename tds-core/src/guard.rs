@@ -17,6 +17,8 @@ pub use shrink::{guard_sets, is_suspicious_shrink};
 pub use suspect::Suspect;
 pub use unusual::report_unusual;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
@@ -63,6 +65,17 @@ pub enum RereadReason {
     Resurrection,
     /// A set of children became empty or lost most of its rows.
     Shrunk,
+}
+
+impl fmt::Display for RereadReason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Tie => "same version, other content",
+            Self::SourceWentBack => "the source went back to an older version",
+            Self::Resurrection => "a pushed body of a deleted record",
+            Self::Shrunk => "a set of rows lost most of them",
+        })
+    }
 }
 
 /// What to do with a read.

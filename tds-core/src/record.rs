@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{ContentHash, EntityType, Error, RecordId, RecordKey, Result, list_hash, same_value};
 
@@ -104,6 +104,16 @@ impl Observed {
         match *self {
             Self::Call(interval) => interval,
             Self::Push(at) => Interval { began: at, ended: at },
+        }
+    }
+}
+
+impl fmt::Display for Observed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |at: &OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
+        match self {
+            Self::Call(seen) => write!(formatter, "read from {} to {}", text(&seen.began), text(&seen.ended)),
+            Self::Push(at) => write!(formatter, "pushed at {}", text(at)),
         }
     }
 }

@@ -266,7 +266,12 @@ impl ZohoClient {
                 }
                 Err(fault) => fault,
             };
-            tracing::debug!(lane = ?call.lane, path = call.path, ?fault, "Zoho call failed");
+            tracing::debug!(
+                lane = call.lane.as_str(),
+                path = call.path,
+                fault = fault.name(),
+                "Zoho call failed"
+            );
             match (fault.about(), &fault) {
                 (About::Limit, Fault::Limit(limit, words)) => {
                     let hints = Hints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };

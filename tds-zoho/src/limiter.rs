@@ -117,7 +117,7 @@ impl Limiter {
         let heard =
             Heard::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
         let pause = self.desk.refused(heard, lane).await.unwrap_or(Duration::from_secs(1));
-        tracing::warn!(?limit, seconds = pause.as_secs(), "Zoho refused a call: the organization pauses");
+        tracing::warn!(%limit, seconds = pause.as_secs(), "Zoho refused a call: the organization pauses");
         pause
     }
 

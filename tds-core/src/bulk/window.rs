@@ -99,7 +99,7 @@ impl Known<'_> {
     async fn probe(&self, window: &mut Window, run: &Run) {
         match self.patience.source("probing its list", || self.source.probe(lane_of(run))).await {
             Ok(capability) => {
-                tracing::info!(entity = %run.entity_type, ?capability, "list probed");
+                tracing::info!(entity = %run.entity_type, %capability, "list probed");
                 let probed_at = Some(self.clock.now());
                 window.facts = ListFacts { capability: Some(capability), probed_at, ..ListFacts::default() };
                 self.keep(window, &run.entity_type).await;
@@ -120,7 +120,7 @@ impl Known<'_> {
     ) {
         let mut facts = window.facts;
         if let Some(learned) = learned {
-            tracing::warn!(%entity, ?learned, "the list does not do what it should; it is read another way");
+            tracing::warn!(%entity, %learned, "the list does not do what it should; it is read another way");
             facts.capability = Some(learned);
         }
         facts.lag_seconds = facts.lag_seconds.max(u32::try_from(lag.as_secs()).unwrap_or(u32::MAX));

@@ -6,7 +6,7 @@ use crate::{Content, Read};
 /// Writes the unusual among accepted reads to the log: once per record, when it is written.
 pub fn report_unusual(previous: Option<&SyncState>, read: &Read, verdict: Verdict) {
     if let Some(what) = unusual(previous, read, verdict) {
-        tracing::warn!(record = %read.key, observed = ?read.observed, "{what}");
+        tracing::warn!(record = %read.key, observed = %read.observed, "{what}");
     }
 }
 

@@ -207,12 +207,12 @@ impl MirrorHandler {
                 Ok(Applied::Done(outcome)) => batch.results[index] = Some(Ok(Done::Outcome(outcome))),
                 // A tie is broken by any read that begins now; what is implausible must still be so later.
                 Ok(Applied::Reread(reason @ (RereadReason::Tie | RereadReason::Resurrection))) => {
-                    tracing::debug!(record = %batch.items[index].key, ?reason, "reading again");
+                    tracing::debug!(record = %batch.items[index].key, %reason, "reading again");
                     self.keep_row(batch, index);
                     again.push(index);
                 }
                 Ok(Applied::Reread(reason)) => {
-                    tracing::warn!(record = %batch.items[index].key, ?reason, "implausible; looking again later");
+                    tracing::warn!(record = %batch.items[index].key, %reason, "implausible; looking again later");
                     batch.results[index] = Some(Ok(Done::Again));
                 }
                 Err(error) => batch.results[index] = Some(Err(error)),

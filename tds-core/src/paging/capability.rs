@@ -1,6 +1,6 @@
 //! What a list can do.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -28,6 +28,17 @@ impl Ability {
     }
 }
 
+impl fmt::Display for Ability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Documented => "documented",
+            Self::Proven => "proven",
+            Self::Refuted => "refuted",
+        })
+    }
+}
+
 /// What the list of an entity type can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capability {
@@ -41,6 +52,12 @@ pub struct Capability {
 impl Capability {
     /// Neither is documented.
     pub const UNKNOWN: Self = Self { filter: Ability::Unknown, sort: Ability::Unknown };
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "filter {}, sort {}", self.filter, self.sort)
+    }
 }
 
 /// What the lists of an entity type taught; kept by the store.
