@@ -237,7 +237,9 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
                 open.push(batch);
             }
             // There is no connection for us just now.
-            Err(error) if is_crowded(&error) || matches!(error, sqlx::Error::PoolTimedOut) => open.push(batch),
+            Err(error) if is_crowded(&error) || matches!(error, sqlx::Error::PoolTimedOut) => {
+                open.push(batch)
+            }
             Err(error) => refuse(batch, &classify(error, DOING)),
         }
     }

@@ -14,7 +14,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tds_core::{Applied, Content, EntityType, Error, Mirror, MirrorSchema, Read, RecordId, Result, SyncState};
+use tds_core::{
+    Applied, Content, EntityType, Error, Mirror, MirrorSchema, Read, RecordId, Result, SyncState,
+};
 use tokio::time::Instant;
 
 use crate::{

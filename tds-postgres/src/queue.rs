@@ -138,7 +138,8 @@ impl Queue for PgStore {
                 .bind(seconds(request.lease))
                 .fetch_all(&self.database)
         };
-        let rows = repeat_batch(claim).await.map_err(|error| classify(error, "taking work from the queue"))?;
+        let rows =
+            repeat_batch(claim).await.map_err(|error| classify(error, "taking work from the queue"))?;
         let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
         // RETURNING has no order.
         claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));

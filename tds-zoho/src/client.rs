@@ -285,7 +285,8 @@ impl ZohoClient {
                     inner.tokens.replace(&token).await?;
                 }
                 (About::Way, passing) => {
-                    let wait = tries.next_wait(hints.retry_after).filter(|_| !is_probe && passing.is_passing());
+                    let wait =
+                        tries.next_wait(hints.retry_after).filter(|_| !is_probe && passing.is_passing());
                     match wait {
                         Some(wait) => sleep(wait).await,
                         None => return Err(Failure::Fell { fault, issued_at, hints }),

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 pub(crate) use self::{
     columns::{Column, bool, columns, date, decimal, id, integer, json, row, text, timestamp},
     custom_fields::custom_fields,
-    scalar::{as_id, as_record_id},
+    scalar::{as_id, as_record_id, is_record_id},
 };
 
 /// Keys under which Zoho states when a record was last changed, in order of preference.

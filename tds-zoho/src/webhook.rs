@@ -4,13 +4,15 @@
 //! harm is the guard's business, not the signature's.
 
 mod body;
+mod diagnosis;
 mod envelope;
 mod form;
 mod parse;
 mod signature;
 
 pub use self::{
-    parse::{Parsed, parse},
+    diagnosis::{Mismatch, diagnose},
+    parse::{Parsed, parse, parse_id, parse_query},
     signature::{Encoding, SignatureError, Verified, sign, verify},
 };
 

@@ -4,6 +4,10 @@
 mod bodies;
 #[path = "webhook/contents.rs"]
 mod contents;
+#[path = "webhook/diagnosis.rs"]
+mod diagnosis;
+#[path = "webhook/places.rs"]
+mod places;
 #[path = "webhook/properties.rs"]
 mod properties;
 #[path = "webhook/signatures.rs"]

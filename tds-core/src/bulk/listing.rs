@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, ListingWay,
-    Mirror, NewItem, PageCommit, Read, RecordId, RecordKey, Result, Retry, Run, RunLease, RunPlan, RunType, Source,
-    SyncRun, SyncState, Work, handler::comparable,
+    Mirror, NewItem, PageCommit, Read, RecordId, RecordKey, Result, Retry, Run, RunLease, RunPlan, RunType,
+    Source, SyncRun, SyncState, Work, handler::comparable,
 };
 
 /// The window ends this long before its first answer: what changes while we read belongs to the next run.

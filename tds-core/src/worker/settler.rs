@@ -138,7 +138,9 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::{ClaimRequest, ClaimScope, Claimed, ItemId, Lease, NewItem, Outcome, Result, Settle, Settled};
+    use crate::{
+        ClaimRequest, ClaimScope, Claimed, ItemId, Lease, NewItem, Outcome, Result, Settle, Settled,
+    };
 
     /// A queue in which somebody has locked the claim with token 1.
     #[derive(Default)]

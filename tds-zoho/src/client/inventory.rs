@@ -85,7 +85,9 @@ impl ZohoClient {
                 Failure::Fell { fault, issued_at, hints }
             }
             // A breaker that was opened by calls that only Inventory has says nothing new about items that never came.
-            Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => Failure::Known(error),
+            Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => {
+                Failure::Known(error)
+            }
             outcome => {
                 if outcome.is_ok() {
                     inventory.worked();

@@ -1,4 +1,4 @@
-//! A body, understood as one JSON object: JSON, a form with the field `JSONString`, or a form's own pairs.
+//! A body, understood as one JSON object: JSON, a form with a field that holds JSON, or a form's own pairs.
 
 use serde_json::{Map, Value};
 
@@ -7,14 +7,18 @@ use crate::mend;
 
 /// The field in which forms, and some templates, carry the record as text.
 const JSON_STRING: &str = "JSONString";
+/// Where a body that is a list of records has them.
+const LIST: &str = "records";
 
 /// What a body says.
 #[derive(Debug, PartialEq)]
 pub(super) struct Body {
     pub(super) object: Map<String, Value>,
-    /// It may stand for the record: neither the pairs of a form (chosen keys, and every value is text) nor a text in
-    /// which something had to be replaced to be read at all.
-    pub(super) is_whole: bool,
+    /// The object is made of a form's pairs: chosen keys, never the whole record, and every value is text. A field that
+    /// holds JSON is an object in it.
+    pub(super) is_pairs: bool,
+    /// Something had to be replaced to read it at all, so it does not stand for its record.
+    pub(super) is_mended: bool,
 }
 
 /// Reads a body; `Err` tells a person why it cannot be understood.
@@ -30,34 +34,52 @@ pub(super) fn read(body: &[u8]) -> Result<Body, String> {
 }
 
 fn json(text: &[u8]) -> Result<Body, String> {
-    let (mut object, is_whole) = match object(text) {
-        Ok(read) => read,
-        Err(reason) => return Err(format!("the body is {reason}")),
-    };
+    let (mut object, is_mended) = object(text).map_err(|reason| format!("the body is {reason}"))?;
     match object.remove(JSON_STRING) {
         Some(Value::String(inner)) => json_string(&inner, object),
         // A body that is one JSON string deeper is no different.
-        Some(Value::Object(inner)) => Ok(Body { object: merged(inner, object), is_whole }),
+        Some(Value::Object(inner)) => Ok(Body { object: merged(inner, object), is_pairs: false, is_mended }),
         Some(other) => {
             object.insert(JSON_STRING.to_owned(), other);
-            Ok(Body { object, is_whole })
+            Ok(Body { object, is_pairs: false, is_mended })
         }
-        None => Ok(Body { object, is_whole }),
+        None => Ok(Body { object, is_pairs: false, is_mended }),
     }
 }
 
-/// The object of a text, and whether it could be read as it is.
+/// The object of a text, or its list of objects under a name of its own; and whether it had to be mended to be read.
 fn object(text: &[u8]) -> Result<(Map<String, Value>, bool), String> {
     match serde_json::from_slice(text) {
-        Ok(Value::Object(object)) if !mend::is_needed(text) => Ok((object, true)),
-        Ok(Value::Object(object)) => Ok((mend::object(text).unwrap_or(object), false)),
-        Ok(_) => Err("JSON, but no object with a record in it".to_owned()),
-        Err(error) if !error.is_eof() && text.trim_ascii_start().starts_with(b"{") => {
+        Ok(value) => {
+            let object = match value {
+                Value::Object(object) => object,
+                Value::Array(records) if records.iter().any(Value::is_object) => {
+                    Map::from_iter([(LIST.to_owned(), Value::Array(records))])
+                }
+                _ => return Err("JSON, but no object with a record in it".to_owned()),
+            };
+            let is_mended = mend::is_needed(text);
+            let mended = is_mended.then(|| mended(text)).and_then(Result::ok);
+            Ok((mended.unwrap_or(object), is_mended))
+        }
+        Err(error) if !error.is_eof() && (text.trim_ascii_start().starts_with(b"{") || is_list(text)) => {
             // The reason that a person is told is the first one.
-            mend::object(text).map(|object| (object, false)).map_err(|_| format!("no JSON: {error}"))
+            mended(text).map(|object| (object, true)).map_err(|_| format!("no JSON: {error}"))
         }
         Err(error) => Err(format!("no JSON: {error}")),
     }
+}
+
+fn mended(text: &[u8]) -> serde_json::Result<Map<String, Value>> {
+    if !is_list(text) {
+        return mend::object(text);
+    }
+    let head = format!("{{\"{LIST}\":");
+    mend::object(&[head.as_bytes(), text, b"}"].concat())
+}
+
+fn is_list(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"[")
 }
 
 fn form(body: &[u8]) -> Result<Body, String> {
@@ -65,16 +87,37 @@ fn form(body: &[u8]) -> Result<Body, String> {
     for (name, value) in pairs(body) {
         object.entry(name).or_insert(Value::String(value));
     }
-    match object.remove(JSON_STRING) {
-        Some(Value::String(inner)) => json_string(&inner, object),
-        _ => Ok(Body { object, is_whole: false }),
+    if let Some(Value::String(inner)) = object.remove(JSON_STRING) {
+        return json_string(&inner, object);
     }
+    // The field that carries the record may have any name.
+    let mut is_mended = false;
+    for value in object.values_mut() {
+        if let Some((record, mended)) = value.as_str().and_then(json_in_field) {
+            *value = record;
+            is_mended |= mended;
+        }
+    }
+    Ok(Body { object, is_pairs: true, is_mended })
+}
+
+/// The JSON object, or the list of objects, that a form's field holds; and whether it had to be mended.
+fn json_in_field(text: &str) -> Option<(Value, bool)> {
+    let text = text.trim_start_matches('\u{feff}').trim();
+    if !text.starts_with(['{', '[']) {
+        return None;
+    }
+    let (mut object, is_mended) = object(text.as_bytes()).ok()?;
+    let list = is_list(text.as_bytes()).then(|| object.remove(LIST)).flatten();
+    let value = list.unwrap_or(Value::Object(object));
+    let has_record = value.as_array().is_none_or(|all| all.iter().any(Value::is_object));
+    has_record.then_some((value, is_mended))
 }
 
 /// The record inside the field, with what stood beside it, such as the organization.
 fn json_string(inner: &str, beside: Map<String, Value>) -> Result<Body, String> {
     match object(inner.as_bytes()) {
-        Ok((object, is_whole)) => Ok(Body { object: merged(object, beside), is_whole }),
+        Ok((object, is_mended)) => Ok(Body { object: merged(object, beside), is_pairs: false, is_mended }),
         Err(reason) => Err(format!("{JSON_STRING} is {reason}")),
     }
 }

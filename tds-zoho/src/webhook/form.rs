@@ -35,15 +35,15 @@ pub(super) fn without_bom(body: &[u8]) -> &[u8] {
 
 /// The decoded pairs, in their order.
 pub(super) fn pairs(body: &[u8]) -> Vec<(String, String)> {
-    body.trim_ascii()
-        .split(|byte| *byte == b'&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let mut half = || decoded(halves.next().unwrap_or_default());
-            (half(), half())
-        })
-        .collect()
+    raw_pairs(body).map(|(name, value)| (decoded(name, b' '), decoded(value, b' '))).collect()
+}
+
+/// The pairs as they came, in their order.
+pub(super) fn raw_pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    body.trim_ascii().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let mut halves = pair.splitn(2, |byte| *byte == b'=');
+        (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
+    })
 }
 
 /// A pair needs a name of plain characters and a `=`; a sentence with a `=` in it is no form.
@@ -53,13 +53,14 @@ fn is_form(body: &[u8]) -> bool {
     body.contains(&b'=') && !name.is_empty() && name.iter().all(plain)
 }
 
-fn decoded(text: &[u8]) -> String {
+/// Percent-encoding undone; `plus` is what a `+` stands for.
+pub(super) fn decoded(text: &[u8], plus: u8) -> String {
     let mut bytes: Vec<u8> = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
         rest = after;
         match (first, hex_pair(after)) {
-            (b'+', _) => bytes.push(b' '),
+            (b'+', _) => bytes.push(plus),
             (b'%', Some(byte)) => {
                 bytes.push(byte);
                 rest = after.get(2..).unwrap_or_default();

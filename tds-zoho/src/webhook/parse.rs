@@ -1,12 +1,14 @@
 //! What follows from an authentic body. Nothing is refused here: what cannot be handled is kept and told.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 use tds_core::{Disposition, EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload, Work};
 use time::OffsetDateTime;
 
 use super::{
     body::{self, Body},
-    envelope::{self, Found},
+    envelope::{self, Foreign, Found},
 };
 use crate::{
     entities::{Descriptor, descriptor},
@@ -36,6 +38,9 @@ pub fn parse(
     body: &[u8],
     received_at: OffsetDateTime,
 ) -> Parsed {
+    let Some(descriptor) = descriptor(path_entity) else {
+        return Parsed::without_record(Disposition::Ignored(format!("nothing handles {path_entity}")));
+    };
     let body = match body::read(body) {
         Ok(body) => body,
         Err(reason) => return Parsed::without_record(Disposition::Unparsed(reason)),
@@ -44,10 +49,38 @@ pub fn parse(
         let reason = format!("the body is of organization {stated}");
         return Parsed::without_record(Disposition::Ignored(reason));
     }
-    match descriptor(path_entity) {
-        None => Parsed::without_record(Disposition::Ignored(format!("nothing handles {path_entity}"))),
-        Some(stock) if !stock.versioned => of_items(stock, &body),
-        Some(descriptor) => of_record(descriptor, event_type, &body, received_at),
+    if descriptor.versioned {
+        of_records(descriptor, event_type, &body, received_at)
+    } else {
+        of_items(descriptor, &body)
+    }
+}
+
+/// The record that the address names where the body is empty, as in `?invoice_id=460000000567114`: it is read.
+///
+/// The pairs of an address are glued before they are signed, so that characters can be shifted between them: only the
+/// exact id keys of modules are looked at, and all that follows is a read. A key of another module than the path's is
+/// `Ignored`; `None` where no key is known.
+#[must_use]
+pub fn parse_query(path_entity: &EntityType, query_pairs: &[(String, String)]) -> Option<Parsed> {
+    let descriptor = descriptor(path_entity)?;
+    let ids = || query_pairs.iter().filter(|(_, id)| reading::is_record_id(id));
+    if let Some((_, id)) = ids().find(|(key, _)| envelope::is_own_key(descriptor, key)) {
+        return Some(parse_id(path_entity, id));
+    }
+    let module = ids().find_map(|(key, _)| envelope::module_of_key(key))?;
+    let reason = format!("the path of {path_entity} does not handle {module:?}");
+    Some(Parsed::without_record(Disposition::Ignored(reason)))
+}
+
+/// The record of this id, which is read: nothing is known of it but that it changed.
+#[must_use]
+pub fn parse_id(path_entity: &EntityType, id: &str) -> Parsed {
+    let key = RecordKey::new(path_entity.clone(), RecordId::new(id.to_owned()));
+    Parsed {
+        entity_id: Some(id.to_owned()),
+        has_version: false,
+        disposition: Disposition::Work(vec![(key, Work::fetch())]),
     }
 }
 
@@ -57,24 +90,32 @@ impl Parsed {
     }
 }
 
-fn of_record(descriptor: &Descriptor, event_type: &str, body: &Body, received_at: OffsetDateTime) -> Parsed {
-    let (id, record) = match envelope::find(descriptor, &body.object) {
-        Found::Record { id, record } => (id, record),
-        Found::Foreign { module, id, record } => return foreign(&module, id, record, descriptor),
+fn of_records(descriptor: &Descriptor, event_type: &str, body: &Body, received_at: OffsetDateTime) -> Parsed {
+    let records = match envelope::find(descriptor, &body.object) {
+        Found::Records(records) => records,
+        Found::Foreign(record) => return foreign(record, descriptor),
         Found::Nothing(reason) => return Parsed::without_record(Disposition::Unparsed(reason)),
     };
-    let version = reading::version(record).ok().flatten();
-    let may_be_applied = event_type != "deleted" && body.is_whole;
-    let (entity, work) = may_be_applied
-        .then(|| from_body(descriptor, record, received_at))
-        .flatten()
-        .unwrap_or_else(|| (contact_entity(descriptor, record), Work { version, payload: None }));
-    let key = RecordKey::new(entity, RecordId::new(id.clone()));
-    Parsed {
-        entity_id: Some(id),
-        has_version: version.is_some(),
-        disposition: Disposition::Work(vec![(key, work)]),
-    }
+    let entity_id = records.first().map(|(id, _)| id.clone());
+    let has_version = records.iter().all(|(_, record)| states_version(record));
+    let work = records.into_iter().map(|(id, record)| {
+        // A form's own pairs are a choice; what one of its fields holds as JSON is a record as any.
+        let is_choice = body.is_pairs && std::ptr::eq(record, &body.object);
+        let is_whole = !is_choice && !body.is_mended;
+        let may_be_applied =
+            event_type != "deleted" && is_whole && !envelope::looks_foreign(descriptor, record);
+        let version = reading::version(record).ok().flatten();
+        let (entity, work) = may_be_applied
+            .then(|| from_body(descriptor, record, received_at))
+            .flatten()
+            .unwrap_or_else(|| (contact_entity(descriptor, record), Work { version, payload: None }));
+        (RecordKey::new(entity, RecordId::new(id)), work)
+    });
+    Parsed { entity_id, has_version, disposition: Disposition::Work(work.collect()) }
+}
+
+fn states_version(record: &Map<String, Value>) -> bool {
+    reading::version(record).ok().flatten().is_some()
 }
 
 /// The body itself as work, where it shows the whole record and every part of it can be read. What cannot be
@@ -106,25 +147,32 @@ fn contact_entity(descriptor: &Descriptor, record: &Map<String, Value>) -> Entit
     if is_contact { stated } else { descriptor.schema.entity.clone() }
 }
 
-/// Re-reads the stock of every item that the body names: an item, or the lines of anything that moves stock.
+/// Re-reads the stock of every item that the body names: items, or the lines of anything that moves stock.
 fn of_items(stock: &Descriptor, body: &Body) -> Parsed {
-    let Some((id, record)) = envelope::find_with_items(&body.object) else {
+    let records = envelope::find_with_items(&body.object);
+    let Some((id, _)) = records.first() else {
         return match envelope::find(stock, &body.object) {
-            Found::Foreign { module, id, record } => foreign(&module, id, record, stock),
-            _ => Parsed::without_record(Disposition::Unparsed("the body names no items".to_owned())),
+            Found::Foreign(record) => foreign(record, stock),
+            Found::Nothing(reason) => Parsed::without_record(Disposition::Unparsed(reason)),
+            Found::Records(_) => {
+                Parsed::without_record(Disposition::Unparsed("the body names no items".to_owned()))
+            }
         };
     };
-    let mut items: Vec<String> = Vec::new();
-    let lines = record.get("line_items").and_then(Value::as_array).into_iter().flatten();
-    for named in lines.filter_map(Value::as_object).chain([record]) {
-        // A line without an item, such as a fee, names none.
-        if let Ok(item) = reading::record_id(named, "item_id")
-            && !items.contains(&item)
-        {
-            items.push(item);
+    let mut items = Vec::new();
+    let mut named = BTreeSet::new();
+    for (_, record) in &records {
+        let lines = record.get("line_items").and_then(Value::as_array).into_iter().flatten();
+        for line in lines.filter_map(Value::as_object).chain([*record]) {
+            // A line without an item, such as a fee, names none.
+            if let Ok(item) = reading::record_id(line, "item_id")
+                && named.insert(item.clone())
+            {
+                items.push(item);
+            }
         }
     }
-    let has_version = reading::version(record).ok().flatten().is_some();
+    let has_version = records.iter().all(|(_, record)| states_version(record));
     let entity = &stock.schema.entity;
     let work = items
         .into_iter()
@@ -137,15 +185,15 @@ fn of_items(stock: &Descriptor, body: &Body) -> Parsed {
         }
         (true, None) => Disposition::Unparsed("the body has no readable item_id".to_owned()),
     };
-    Parsed { entity_id: id, has_version, disposition }
+    Parsed { entity_id: id.clone(), has_version, disposition }
 }
 
-fn foreign(module: &str, id: Option<String>, record: &Map<String, Value>, of: &Descriptor) -> Parsed {
-    let shown: String = module.chars().take(60).collect();
+fn foreign(record: Foreign<'_>, of: &Descriptor) -> Parsed {
+    let shown: String = record.module.chars().take(60).collect();
     let reason = format!("the path of {} does not handle {shown:?}", of.schema.entity);
     Parsed {
-        entity_id: id,
-        has_version: reading::version(record).ok().flatten().is_some(),
+        entity_id: record.id,
+        has_version: states_version(record.record),
         disposition: Disposition::Ignored(reason),
     }
 }
