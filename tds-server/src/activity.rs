@@ -10,7 +10,7 @@ use tds_core::{
 use time::OffsetDateTime;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::state::Services;
+use crate::{openapi::schemas, state::Services};
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(3);
@@ -25,6 +25,7 @@ pub struct EntityActivity {
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_run_at: Option<OffsetDateTime>,
     /// How that run ended.
+    #[schema(inline, value_type = Option<schemas::SyncStatus>)]
     pub last_run_status: Option<String>,
     /// When a webhook last came.
     #[serde(with = "time::serde::rfc3339::option")]

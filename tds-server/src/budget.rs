@@ -11,7 +11,7 @@ use tds_zoho::ZohoClient;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use crate::engine::schedules::is_postponed;
+use crate::{engine::schedules::is_postponed, openapi::schemas};
 
 /// Calls that may still be made, and those that were
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -38,7 +38,7 @@ pub(crate) struct ApiBudget {
     pub(crate) zoho_left: Option<u32>,
     /// How long ago it said so.
     pub(crate) zoho_left_age_seconds: Option<u64>,
-    /// How far calls are saved: `normal`, `bulk_deferred`, `frugal`, `changes_deferred`, `journal_only` or `spent`.
+    #[schema(inline, value_type = schemas::BudgetStep)]
     pub(crate) step: String,
     /// Calls that webhooks, local changes and incremental syncs will still take today, if it goes on as it did so far.
     pub(crate) day_expected: u32,
@@ -46,7 +46,8 @@ pub(crate) struct ApiBudget {
     pub(crate) reads_wait_seconds: u64,
     /// Entity types whose scheduled incremental syncs wait for a better day.
     pub(crate) postponed: Vec<String>,
-    /// Why all calls pause: `minute`, `day` or `concurrency`; null: they do not.
+    /// Which limit all calls pause for; null: they do not.
+    #[schema(inline, value_type = Option<schemas::PauseReason>)]
     pub(crate) paused_for: Option<String>,
     /// Until when they pause.
     #[serde(with = "time::serde::rfc3339::option")]
@@ -67,7 +68,7 @@ pub(crate) struct ApiBudget {
 /// Calls of one kind
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct CallsOfAKind {
-    /// Whose budget they spent: `operator`, `outbound`, `webhook`, `incremental`, `full` or `verify`.
+    #[schema(inline, value_type = schemas::LaneName)]
     lane: String,
     /// Records of which type they were made for; null: of no one type.
     entity_type: Option<String>,

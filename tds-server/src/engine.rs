@@ -92,7 +92,13 @@ impl Engine {
         (database, store): (Database, PgStore),
     ) -> Result<Parts, BuildError> {
         let report = database.migrate().await?;
-        tracing::info!(database = database.target(), ?report, "the schema is up to date");
+        tracing::info!(
+            database = database.target(),
+            from = report.from,
+            version = report.to,
+            applied = report.applied.len(),
+            "the schema is up to date"
+        );
         let zoho =
             ZohoClient::shared(zoho, Arc::clone(&clock), Arc::new(store.clone()), Arc::new(store.clone()))?;
         let mirror = PgMirror::new(database.clone());

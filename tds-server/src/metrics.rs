@@ -40,6 +40,15 @@ impl WebhookResult {
         Self::Unavailable,
     ];
 
+    /// What became of a request that no handler of webhooks saw to its end.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthorized,
+            status if status.is_server_error() => Self::Unavailable,
+            _ => Self::Refused,
+        }
+    }
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",

@@ -19,7 +19,11 @@ use utoipa::{
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::{router, state::AppState};
+use crate::{
+    router,
+    routes::{metrics, webhooks},
+    state::AppState,
+};
 
 /// Swagger UI styles elements in place; everything else comes from here.
 const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -30,11 +34,10 @@ const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 's
 #[openapi(
     info(
         title = "TDS",
-        description = "Keeps an ERP's PostgreSQL database in step with Zoho Books and Zoho Inventory.\n\n\
-            The predecessor's addresses `/api/zoho/sync-products`, `…-customers`, `…-invoices`, `…-bills`, \
-            `…-credit-notes`, `…-stock` and `…-prices` take webhooks, too.",
+        description = "Keeps an ERP's PostgreSQL database in step with Zoho Books and Zoho Inventory.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
+    paths(metrics::show),
     components(schemas(schemas::ProblemDocument), responses(
         schemas::Unauthorized,
         schemas::InvalidSignature,
@@ -69,11 +72,41 @@ pub(crate) fn base() -> Document {
 /// The whole document (OpenAPI 3.1).
 #[must_use]
 pub fn document() -> Document {
-    router::documented().merged().into_openapi()
+    complete(router::documented().merged().into_openapi())
+}
+
+/// Adds what the handlers of webhooks answer besides POST at their own address: PUT, DELETE, and the aliases
+/// `/api/zoho/sync-…`.
+fn complete(mut document: Document) -> Document {
+    let alias = format!("{}{{entity}}", webhooks::SYNC_ADDRESS);
+    let own = document.paths.paths.get(webhooks::CONTRACT_ADDRESS).cloned();
+    document.paths.paths.extend(own.map(|item| (alias.clone(), item)));
+    for (address, suffix) in [
+        (webhooks::CONTRACT_ADDRESS, ""),
+        (webhooks::PREDECESSOR_ADDRESS, "_tds_alias"),
+        (&alias, "_sync_alias"),
+    ] {
+        let Some(item) = document.paths.paths.get_mut(address) else { continue };
+        let Some(post) = &mut item.post else { continue };
+        post.operation_id = Some(format!("receive_webhook{suffix}"));
+        let like = |verb: &str, summary: &str| {
+            let mut operation = post.clone();
+            operation.operation_id = Some(format!("{verb}_webhook{suffix}"));
+            operation.summary = Some(summary.to_owned());
+            operation
+        };
+        item.put = Some(like("put", "Receive a webhook by PUT, as by POST"));
+        let mut delete = like("delete", "Receive a webhook by DELETE, as by POST with `event=deleted`");
+        // There may be a body, and need not be.
+        delete.request_body = None;
+        item.delete = Some(delete);
+    }
+    document
 }
 
 /// `/openapi.json` and `/docs`.
 pub(crate) fn routes(document: Document) -> Router<AppState> {
+    let document = complete(document);
     let viewer = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let viewer: Router<AppState> = viewer.into();
     let show = move || async move { Json(document) };

@@ -1,8 +1,11 @@
 //! The table of all addresses.
 
 use axum::{
-    Router, middleware,
-    routing::{get, post},
+    Router,
+    extract::DefaultBodyLimit,
+    handler::Handler,
+    middleware,
+    routing::{MethodRouter, get, post, put},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -18,14 +21,37 @@ use crate::{
 /// Everything that TDS answers.
 pub fn router(state: AppState) -> Router {
     let (api, document) = api(&state).split_for_parts();
-    let mut router = api.merge(dashboard::routes()).merge(openapi::routes(document));
-    for name in webhooks::SYNC_ALIASES {
-        router = router.route(&format!("/api/zoho/sync-{name}"), post(webhooks::receive_sync_alias));
-    }
+    let mut router = api.merge(dashboard::routes()).merge(openapi::routes(document)).merge(doors());
     if !state.metrics_apart {
         router = router.route("/metrics", get(metrics::show));
     }
     finish(router, state)
+}
+
+/// The addresses of webhooks that the document does not list one by one: other methods, the slash at the end, and the
+/// aliases `/api/zoho/sync-…`.
+fn doors() -> Router<AppState> {
+    let slash = |address: &str| format!("{address}/");
+    let mut doors = Router::new()
+        .route(webhooks::CONTRACT_ADDRESS, put(webhooks::receive).delete(webhooks::receive))
+        .route(&slash(webhooks::CONTRACT_ADDRESS), door(webhooks::receive))
+        .route(
+            webhooks::PREDECESSOR_ADDRESS,
+            put(webhooks::receive_tds_alias).delete(webhooks::receive_tds_alias),
+        )
+        .route(&slash(webhooks::PREDECESSOR_ADDRESS), door(webhooks::receive_tds_alias));
+    for name in webhooks::SYNC_ALIASES {
+        let address = format!("{}{name}", webhooks::SYNC_ADDRESS);
+        doors = doors
+            .route(&address, door(webhooks::receive_sync_alias))
+            .route(&slash(&address), door(webhooks::receive_sync_alias));
+    }
+    doors
+}
+
+/// The methods that Zoho lets a webhook have.
+fn door<H: Handler<T, AppState>, T: 'static>(handler: H) -> MethodRouter<AppState> {
+    post(handler.clone()).put(handler.clone()).delete(handler)
 }
 
 /// What the metrics listener answers where it has an address of its own.
@@ -65,7 +91,7 @@ pub(crate) fn documented() -> Documented {
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .route("/problems/{kind}", get(problems::show));
+        .routes(routes!(problems::show));
     let operator = OpenApiRouter::new()
         .routes(routes!(bulk_sync::start))
         .routes(routes!(stats::show))
@@ -94,6 +120,8 @@ pub(crate) fn documented() -> Documented {
 fn finish(router: Router<AppState>, state: AppState) -> Router {
     router
         .fallback(no_such_address)
+        // `buffer_body` has the only limit: axum's own would cut off a large body that was let through.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(state.clone(), buffer_body))
         .layer(middleware::from_fn_with_state(state.clone(), time_limit))
         .layer(middleware::from_fn_with_state(state.clone(), hosts::check))

@@ -11,12 +11,14 @@ use std::{
 
 use tds_core::{Clock, Inbox, InboxOperator, QueueOperator, Registry, SyncRun};
 use tds_zoho::ZohoClient;
+use tokio::sync::Semaphore;
 
 use crate::{
     activity::Activity,
     config::{AuthConfig, WebhookConfig},
     health::Health,
     metrics::Metrics,
+    routes::webhooks::Refusals,
 };
 
 /// The parts behind the routes, by what they do rather than by what they are.
@@ -49,22 +51,28 @@ pub struct RouteSettings {
     pub allowed_hosts: Option<Vec<String>>,
     /// `/metrics` has a listener of its own.
     pub metrics_apart: bool,
-    /// How long requests may take.
+    /// How long requests and how large all bodies together may be.
     pub limits: RequestLimits,
 }
 
-/// How long requests may take. The defaults are right for a server; tests have less patience.
+/// What requests may take. The defaults are right for a server; tests have less patience.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
     /// A body must be here after this.
     pub body_time: Duration,
     /// A request must be answered after this.
     pub request_time: Duration,
+    /// Bytes that large bodies may have in memory, all requests together; what is beyond that is answered 503.
+    pub body_bytes: usize,
 }
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self { body_time: Duration::from_secs(15), request_time: Duration::from_secs(30) }
+        Self {
+            body_time: Duration::from_secs(15),
+            request_time: Duration::from_secs(30),
+            body_bytes: 64 * 1024 * 1024,
+        }
     }
 }
 
@@ -80,6 +88,8 @@ pub struct Shared {
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) metrics_apart: bool,
     pub(crate) limits: RequestLimits,
+    pub(crate) body_bytes: Arc<Semaphore>,
+    pub(crate) refusals: Refusals,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     pub(crate) activity: Activity,
@@ -97,6 +107,8 @@ impl AppState {
             webhooks: settings.webhooks,
             allowed_hosts: settings.allowed_hosts,
             metrics_apart: settings.metrics_apart,
+            body_bytes: Arc::new(Semaphore::new(settings.limits.body_bytes.min(Semaphore::MAX_PERMITS))),
+            refusals: Refusals::default(),
             limits: settings.limits,
             health,
             metrics: Metrics::new(),

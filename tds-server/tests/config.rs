@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use secrecy::ExposeSecret as _;
 use tds_server::config::{Config, ConfigErrors, DatabaseChoice, Environment, LogFormat, Need};
 
 const COMPLETE: [(&str, &str); 4] = [
@@ -161,6 +162,37 @@ fn secrets_come_from_files_too_and_show_nowhere() {
     let missing =
         read(Need::Serve, &[("ZOHO_CLIENT_SECRET", ""), ("ZOHO_CLIENT_SECRET_FILE", "/nowhere/at/all")]);
     assert!(missing.expect_err("missing").to_string().contains("ZOHO_CLIENT_SECRET_FILE"));
+}
+
+/// A file's last line end is no part of the secret; one within it would be, and nobody would see it.
+#[test]
+fn a_secret_is_one_line_wherever_it_comes_from() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("secret");
+    let file = path.to_str().expect("text");
+    let of = |config: &Config| -> Vec<String> {
+        config.webhooks.secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect()
+    };
+    for content in
+        ["TdsSecret0123456", "TdsSecret0123456\n", "TdsSecret0123456\r\n", "\u{feff} TdsSecret0123456 \n\n"]
+    {
+        std::fs::write(&path, content).expect("a file");
+        let config = serve(&[("ZOHO_WEBHOOK_SECRET", ""), ("ZOHO_WEBHOOK_SECRET_FILE", file)]);
+        assert_eq!(of(&config), ["TdsSecret0123456"], "{content:?}");
+        assert_eq!(
+            of(&serve(&[("ZOHO_WEBHOOK_SECRET", content.trim_start_matches('\u{feff}'))])),
+            ["TdsSecret0123456"]
+        );
+    }
+    std::fs::write(&path, "OldSecret-canary\nNewSecret-canary\n").expect("a file");
+    for settings in [
+        [("ZOHO_WEBHOOK_SECRET", ""), ("ZOHO_WEBHOOK_SECRET_FILE", file)],
+        [("ZOHO_WEBHOOK_SECRET", "OldSecret-canary\nNewSecret-canary"), ("ZOHO_WEBHOOK_SECRET_FILE", "")],
+    ] {
+        let error = read(Need::Serve, &settings).expect_err("two lines").to_string();
+        assert!(error.starts_with("ZOHO_WEBHOOK_SECRET: found ") && error.contains("commas"), "{error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
 }
 
 #[test]

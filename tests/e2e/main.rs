@@ -3,6 +3,7 @@
 mod converge;
 mod crash;
 mod deletions;
+mod doors;
 mod forms;
 mod golden;
 mod incidents;

@@ -37,12 +37,12 @@ impl Failure {
             Self::OutputClosed => ExitCode::SUCCESS,
             Self::Reported => ExitCode::from(1),
             Self::Failed(message) => {
-                output::talk(&format!("error: {}", output::clean(&message)));
+                output::fail(&message);
                 ExitCode::from(1)
             }
             Self::Usage(messages) => {
                 for message in messages {
-                    output::talk(&format!("error: {}", output::clean(&message)));
+                    output::fail(&message);
                 }
                 ExitCode::from(2)
             }

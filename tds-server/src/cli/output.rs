@@ -10,6 +10,7 @@ use serde_json::Value;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::exit::{CommandResult, Failure};
+use crate::telemetry;
 
 /// Writes data to stdout, with a line end.
 pub(crate) fn data(text: &str) -> CommandResult {
@@ -32,6 +33,20 @@ pub(crate) fn json(document: &impl Serialize) -> CommandResult {
 /// Says something to the person at the terminal. What cannot be said does not matter.
 pub(crate) fn talk(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says something to whoever runs a server: as a line of its log, where that is JSON.
+pub(crate) fn say(text: &str) {
+    if telemetry::is_json() { tracing::info!("{text}") } else { talk(text) }
+}
+
+/// Says why the program ends.
+pub(crate) fn fail(message: &str) {
+    if telemetry::is_json() {
+        telemetry::tell_error(message);
+    } else {
+        talk(&format!("error: {}", clean(message)));
+    }
 }
 
 /// Asks before something is done that cannot be taken back.

@@ -53,7 +53,7 @@ impl ServeArgs {
         telemetry::init(&config.log);
         let shutdown = signals::shutdown()?;
         let app = App::build(config).await?;
-        output::talk(&format!("TDS answers on http://{}", app.address()));
+        output::say(&format!("TDS answers on http://{}", app.address()));
         app.run_until_stopped(async move { shutdown.wait().await })
             .await
             .map_err(|error| Failure::failed(error.to_string()))

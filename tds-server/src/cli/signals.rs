@@ -17,12 +17,12 @@ pub(crate) fn shutdown() -> CommandResult<Shutdown> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
         either(&mut interrupt, &mut terminate).await;
-        output::talk("stopping; once more ends it at once");
+        output::say("stopping; once more ends it at once");
         trigger.shutdown();
         tokio::select! {
             number = either(&mut interrupt, &mut terminate) => process::exit(128 + number),
             () = tokio::time::sleep(LIMIT) => {
-                output::talk("it did not end in time and is cut off; leases bring back what was in hand");
+                output::say("it did not end in time and is cut off; leases bring back what was in hand");
                 process::exit(1);
             }
         }

@@ -90,6 +90,12 @@ impl SendArgs {
         let answer = post(&url, &self.event, body, &config.webhooks).await?;
         output::talk(&format!("{url}?event={}: {}", self.event, answer.status));
         output::data(&output::clean(&answer.body))?;
+        if answer.status == reqwest::StatusCode::UNAUTHORIZED {
+            output::talk(
+                "the server has another ZOHO_WEBHOOK_SECRET or TDS_WEBHOOK_KEY than this command, or something on the way \
+                 changes the path, the query or the body; the server's log says what would explain the signature",
+            );
+        }
         if answer.status.is_success() { Ok(()) } else { Err(Failure::Reported) }
     }
 }

@@ -90,8 +90,19 @@ impl<'a> Reader<'a> {
         self.secret_text(variable).map(SecretString::from)
     }
 
-    /// As [`Reader::secret`], for values that have to be taken apart.
+    /// As [`Reader::secret`], for values that have to be taken apart. Blanks and line ends around a value are taken away;
+    /// a line break within it would be part of the secret and is refused.
     pub(super) fn secret_text(&mut self, variable: &str) -> Option<String> {
+        let value = self.secret_of(variable)?;
+        if value.contains(char::is_control) {
+            let accepted = "a value of one line; several are separated by commas";
+            self.error(variable, "a line break or another control character in the value", accepted);
+            return None;
+        }
+        Some(value)
+    }
+
+    fn secret_of(&mut self, variable: &str) -> Option<String> {
         let file_variable = format!("{variable}_FILE");
         let (value, file) = (self.text(variable), self.text(&file_variable));
         let Some(path) = file else { return value };
@@ -104,7 +115,7 @@ impl<'a> Reader<'a> {
                 self.error(&file_variable, format!("an empty file {path}"), "a file that holds the secret");
                 None
             }
-            Ok(content) => Some(content.trim().to_owned()),
+            Ok(content) => Some(content.trim_start_matches('\u{feff}').trim().to_owned()),
             Err(error) => {
                 self.error(&file_variable, format!("{path} ({error})"), "a readable file with the secret");
                 None

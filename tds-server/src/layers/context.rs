@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
+    metrics::WebhookResult,
     problem::{Problem, ProblemKind},
+    routes::webhooks::{self, Taken},
     state::AppState,
 };
 
@@ -39,6 +41,14 @@ pub(crate) async fn request_context(State(state): State<AppState>, request: Requ
 
     let elapsed = began.elapsed();
     state.metrics.request(&route, response.status(), elapsed);
+    match response.extensions_mut().remove::<Taken>() {
+        Some(taken) => state.metrics.webhook(taken.result, taken.elapsed),
+        // Too large, too slow, a method or a path that is none of ours: refused before anybody looked at it.
+        None if webhooks::is_address(&route) => {
+            state.metrics.webhook(WebhookResult::of_status(response.status()), elapsed);
+        }
+        None => {}
+    }
     let status = response.status().as_u16();
     span.in_scope(|| tracing::debug!(status, elapsed_ms = elapsed.as_secs_f64() * 1_000.0, "answered"));
     response

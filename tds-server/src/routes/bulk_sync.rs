@@ -22,7 +22,7 @@ pub(crate) struct BulkSyncBody {
     #[schema(example = "products")]
     entity_type: Choice,
     /// `full` or `incremental`; `incremental` where absent
-    #[schema(example = "incremental")]
+    #[schema(inline, value_type = Option<schemas::SyncMode>, example = "incremental")]
     mode: Option<String>,
     /// Only changes since then (RFC 3339, or a date); incremental only
     #[schema(example = "2026-11-20T00:00:00Z")]
@@ -52,7 +52,7 @@ struct StartedRun {
 }
 
 /// Start bulk syncs; all that are asked for, or none
-#[utoipa::path(post, path = "/api/zoho/bulk-sync", tag = "sync", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/zoho/bulk-sync", tag = "sync", operation_id = "start_bulk_sync", security(("bearer" = [])),
     request_body = BulkSyncBody, responses(
     (status = 202, description = "stored; the runs start by themselves", body = schemas::StartedRuns),
     (status = 400, response = schemas::Unreadable),

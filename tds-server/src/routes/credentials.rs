@@ -19,7 +19,7 @@ pub(crate) struct Checked {
 }
 
 /// Ask Zoho whether the credentials work
-#[utoipa::path(post, path = "/api/zoho/test-credentials", tag = "sync", security(("bearer" = [])), responses(
+#[utoipa::path(post, path = "/api/zoho/test-credentials", tag = "sync", operation_id = "test_credentials", security(("bearer" = [])), responses(
     (status = 200, description = "Zoho accepts them", body = schemas::Credentials),
     (status = 401, response = schemas::Unauthorized),
     (status = 502, response = schemas::Upstream),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The state of every component
-#[utoipa::path(get, path = "/health", tag = "health", responses(
+#[utoipa::path(get, path = "/health", tag = "health", operation_id = "get_health", responses(
     (status = 200, description = "healthy, or degraded: ingest and queue work", body = schemas::HealthReport),
     (status = 503, description = "unhealthy: webhooks cannot be kept", body = schemas::HealthReport),
 ))]
@@ -26,13 +26,13 @@ pub(crate) async fn health(State(state): State<AppState>) -> Response {
 }
 
 /// The process runs
-#[utoipa::path(get, path = "/livez", tag = "health", responses((status = 200, description = "alive")))]
+#[utoipa::path(get, path = "/livez", tag = "health", operation_id = "get_livez", responses((status = 200, description = "alive")))]
 pub(crate) async fn livez() -> Response {
     Json(json!({"status": "alive"})).into_response()
 }
 
 /// The process can take webhooks
-#[utoipa::path(get, path = "/readyz", tag = "health", responses(
+#[utoipa::path(get, path = "/readyz", tag = "health", operation_id = "get_readyz", responses(
     (status = 200, description = "ready"),
     (status = 503, description = "the database is away, its schema is not up to date, or the process is stopping"),
 ))]

@@ -19,15 +19,18 @@ use crate::{
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
-    /// `pending`, `processing`, `completed` or `failed`
+    /// Only of this status
+    #[param(inline, value_type = Option<schemas::InboxStatus>)]
     status: Option<String>,
     /// Only of this entity type
     entity_type: Option<String>,
     /// Only with this text in the record id, event id or error
     search: Option<String>,
     /// Only received at least this long ago, such as `1h`
+    #[param(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
-    /// How many, 1 to 200; 50 where absent
+    /// How many; 50 where absent
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
     /// Where to go on: `next_cursor` of the page before
     cursor: Option<String>,
@@ -51,7 +54,7 @@ impl From<EventView> for EventDetail {
 }
 
 /// Counts of the inbox
-#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", operation_id = "get_inbox_stats", security(("bearer" = [])), responses(
     (status = 200, description = "counts, in all and of the last 24 hours", body = schemas::InboxStats),
     (status = 401, response = schemas::Unauthorized),
 ))]
@@ -67,7 +70,7 @@ pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<InboxSta
 }
 
 /// Events, newest first
-#[utoipa::path(get, path = "/api/zoho/webhooks/inbox", tag = "inbox", security(("bearer" = [])), params(EventQuery),
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox", tag = "inbox", operation_id = "list_events", security(("bearer" = [])), params(EventQuery),
     responses(
     (status = 200, description = "one page of events", body = schemas::EventPage),
     (status = 401, response = schemas::Unauthorized),
@@ -91,8 +94,8 @@ pub(crate) async fn list(
 }
 
 /// One event with its headers and body
-#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/{id}", tag = "inbox", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/{id}", tag = "inbox", operation_id = "get_event", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "the event", body = schemas::EventDetail),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),
@@ -106,8 +109,8 @@ pub(crate) async fn show(
 }
 
 /// Process an event once more
-#[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", operation_id = "replay_event", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "processed again; status as in the answer to a webhook", body = schemas::Replayed),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),

@@ -22,7 +22,7 @@ pub(crate) struct PauseBody {
 }
 
 /// Which entity types are paused
-#[utoipa::path(get, path = "/api/zoho/sync/pause", tag = "sync", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "list_paused", security(("bearer" = [])), responses(
     (status = 200, description = "paused entity types, since when", body = schemas::PausedList),
     (status = 401, response = schemas::Unauthorized),
 ))]
@@ -33,7 +33,7 @@ pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<Value>, P
 }
 
 /// Stop processing an entity type; its events are still kept and queued
-#[utoipa::path(post, path = "/api/zoho/sync/pause", tag = "sync", security(("bearer" = [])), request_body = PauseBody,
+#[utoipa::path(post, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "pause_entity", security(("bearer" = [])), request_body = PauseBody,
     responses(
     (status = 200, description = "paused", body = schemas::PauseState),
     (status = 400, response = schemas::Unreadable),
@@ -48,7 +48,7 @@ pub(crate) async fn pause(
 }
 
 /// Process an entity type again
-#[utoipa::path(post, path = "/api/zoho/sync/resume", tag = "sync", security(("bearer" = [])), request_body = PauseBody,
+#[utoipa::path(post, path = "/api/zoho/sync/resume", tag = "sync", operation_id = "resume_entity", security(("bearer" = [])), request_body = PauseBody,
     responses(
     (status = 200, description = "processed again", body = schemas::PauseState),
     (status = 400, response = schemas::Unreadable),

@@ -2,9 +2,17 @@
 
 use axum::extract::Path;
 
-use crate::problem::{Problem, ProblemKind};
+use crate::{
+    openapi::schemas,
+    problem::{Problem, ProblemKind},
+};
 
-/// A problem type in words.
+/// A problem type in words
+#[utoipa::path(get, path = "/problems/{kind}", tag = "health", operation_id = "get_problem_type",
+    params(("kind" = String, Path, description = "The last part of a problem's `type`", pattern = "^[a-z-]+$")), responses(
+    (status = 200, description = "what it means and what to do", body = String, content_type = "text/plain"),
+    (status = 404, response = schemas::NotFound),
+))]
 pub(crate) async fn show(Path(kind): Path<String>) -> Result<String, Problem> {
     let uri = format!("/problems/{kind}");
     let found = ProblemKind::ALL.into_iter().find(|known| known.type_uri() == uri);
@@ -25,7 +33,7 @@ fn meaning(kind: ProblemKind) -> &'static str {
             "Without TDS_ADMIN_TOKEN the API answers only to pages and programs of the same machine."
         }
         ProblemKind::MisdirectedRequest => "The Host of the request is not among ALLOWED_HOSTS.",
-        ProblemKind::PayloadTooLarge => "A body may have at most 1 MiB.",
+        ProblemKind::PayloadTooLarge => "A body may have at most 8 MiB.",
         ProblemKind::RequestTimeout => "The body took longer than 15 seconds.",
         ProblemKind::UnsupportedMediaType => "Webhook bodies are taken without Content-Encoding only.",
         ProblemKind::BadRequest => "The request cannot be read: usually a body that is not JSON.",

@@ -20,15 +20,18 @@ const MAX_IDS: usize = 10_000;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ItemQuery {
-    /// `pending`, `processing`, `completed`, `failed` or `dead_letter`
+    /// Only of this status
+    #[param(inline, value_type = Option<schemas::QueueStatus>)]
     status: Option<String>,
     /// Only of this entity type
     entity_type: Option<String>,
     /// Only with this text in the record id or the error
     search: Option<String>,
     /// Only queued at least this long ago, such as `1h`
+    #[param(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
-    /// How many, 1 to 200; 50 where absent
+    /// How many; 50 where absent
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
     /// Where to go on: `next_cursor` of the page before
     cursor: Option<String>,
@@ -39,20 +42,22 @@ pub(crate) struct ItemQuery {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemChoice {
     /// These items
+    #[schema(max_items = 10_000)]
     ids: Option<Vec<i64>>,
     /// Only of this status
-    #[schema(example = "dead_letter")]
+    #[schema(inline, value_type = Option<schemas::QueueStatus>, example = "dead_letter")]
     status: Option<String>,
     /// Only of this entity type
     entity_type: Option<String>,
     /// Only with this text in the record id or the error
     search: Option<String>,
     /// Only queued at least this long ago, such as `1h`
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
 }
 
 /// Queue items, newest first
-#[utoipa::path(get, path = "/api/zoho/sync/queue", tag = "queue", security(("bearer" = [])), params(ItemQuery),
+#[utoipa::path(get, path = "/api/zoho/sync/queue", tag = "queue", operation_id = "list_items", security(("bearer" = [])), params(ItemQuery),
     responses(
     (status = 200, description = "one page of items", body = schemas::ItemPage),
     (status = 401, response = schemas::Unauthorized),
@@ -76,8 +81,8 @@ pub(crate) async fn list(
 }
 
 /// One item with its payload and the history of its attempts
-#[utoipa::path(get, path = "/api/zoho/sync/queue/{id}", tag = "queue", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(get, path = "/api/zoho/sync/queue/{id}", tag = "queue", operation_id = "get_item", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "the item", body = schemas::QueueItem),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),
@@ -88,8 +93,8 @@ pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Res
 }
 
 /// Try an item again now, with its attempts counted anew
-#[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/retry", tag = "queue", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/retry", tag = "queue", operation_id = "retry_item", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "how many items changed", body = schemas::Affected),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),
@@ -104,8 +109,8 @@ pub(crate) async fn retry_one(
 }
 
 /// Give an item up for good; its error is kept
-#[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/discard", tag = "queue", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/discard", tag = "queue", operation_id = "discard_item", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "how many items changed", body = schemas::Affected),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),
@@ -120,7 +125,7 @@ pub(crate) async fn discard_one(
 }
 
 /// Try items again now, by ids or by a filter
-#[utoipa::path(post, path = "/api/zoho/sync/queue/retry", tag = "queue", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/zoho/sync/queue/retry", tag = "queue", operation_id = "retry_items", security(("bearer" = [])),
     request_body = ItemChoice, responses(
     (status = 200, description = "how many items changed", body = schemas::Affected),
     (status = 400, response = schemas::Unreadable),
@@ -136,7 +141,7 @@ pub(crate) async fn retry_many(
 }
 
 /// Give items up for good, by ids or by a filter
-#[utoipa::path(post, path = "/api/zoho/sync/queue/discard", tag = "queue", security(("bearer" = [])),
+#[utoipa::path(post, path = "/api/zoho/sync/queue/discard", tag = "queue", operation_id = "discard_items", security(("bearer" = [])),
     request_body = ItemChoice, responses(
     (status = 200, description = "how many items changed", body = schemas::Affected),
     (status = 400, response = schemas::Unreadable),

@@ -25,11 +25,13 @@ const STATUSES: [RunStatus; 6] = [
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunQuery {
-    /// How many, 1 to 200; 10 where absent
+    /// How many; 10 where absent
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 10)]
     limit: Option<String>,
-    /// Only of this entity type
+    /// Only of this entity type, such as `credit_notes`
     entity_type: Option<String>,
     /// Only of this status
+    #[param(inline, value_type = Option<schemas::SyncStatus>)]
     status: Option<String>,
 }
 
@@ -40,7 +42,7 @@ pub(crate) struct Runs {
 }
 
 /// Runs, newest first
-#[utoipa::path(get, path = "/api/zoho/sync/runs", tag = "runs", security(("bearer" = [])), params(RunQuery), responses(
+#[utoipa::path(get, path = "/api/zoho/sync/runs", tag = "runs", operation_id = "list_runs", security(("bearer" = [])), params(RunQuery), responses(
     (status = 200, description = "runs, newest first", body = schemas::RunList),
     (status = 401, response = schemas::Unauthorized),
     (status = 422, response = schemas::Invalid),
@@ -59,8 +61,8 @@ pub(crate) async fn list(
 }
 
 /// One run
-#[utoipa::path(get, path = "/api/zoho/sync/runs/{id}", tag = "runs", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(get, path = "/api/zoho/sync/runs/{id}", tag = "runs", operation_id = "get_run", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "the run", body = schemas::SyncRun),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),
@@ -71,8 +73,8 @@ pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Res
 }
 
 /// Stop a run; what was done stays
-#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/cancel", tag = "runs", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "the run, cancelled", body = schemas::SyncRun),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),
@@ -85,8 +87,8 @@ pub(crate) async fn cancel(State(state): State<AppState>, ApiId(id): ApiId) -> R
 }
 
 /// Let a failed, cancelled or incomplete run go on at its checkpoint
-#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/resume", tag = "runs", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/resume", tag = "runs", operation_id = "resume_run", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "the run, active again under the same id", body = schemas::SyncRun),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),
@@ -99,8 +101,8 @@ pub(crate) async fn resume(State(state): State<AppState>, ApiId(id): ApiId) -> R
 }
 
 /// Release the deletions that the mass-delete guard held back
-#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/confirm-deletions", tag = "runs", security(("bearer" = [])),
-    params(("id" = i64, Path)), responses(
+#[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/confirm-deletions", tag = "runs", operation_id = "confirm_deletions", security(("bearer" = [])),
+    params(("id" = i64, Path, minimum = 1)), responses(
     (status = 200, description = "how many are confirmed at Zoho now", body = schemas::Affected),
     (status = 401, response = schemas::Unauthorized),
     (status = 404, response = schemas::NotFound),

@@ -24,7 +24,7 @@ pub(crate) struct Stats {
 }
 
 /// Counts and delays of the queue, by entity type
-#[utoipa::path(get, path = "/api/zoho/sync/stats", tag = "sync", security(("bearer" = [])), responses(
+#[utoipa::path(get, path = "/api/zoho/sync/stats", tag = "sync", operation_id = "get_stats", security(("bearer" = [])), responses(
     (status = 200, description = "counts of this moment, delays of the last 24 hours", body = schemas::Stats),
     (status = 401, response = schemas::Unauthorized),
 ))]

@@ -2,21 +2,28 @@
 
 mod authentic;
 mod paths;
+mod refusals;
+
+use std::time::Duration;
 
 use axum::{
     Json,
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, Uri},
+    http::{HeaderMap, Method, Uri},
+    response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tds_core::{Disposition, EntityType, ErrorKind, EventView, NewEvent, event_id};
-use tds_zoho::webhook::{Parsed, event_type, parse};
+use tds_zoho::webhook::{Parsed, event_type, parse, parse_id, parse_query, query_pairs};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::Instant;
 
-pub(crate) use self::paths::SYNC_ALIASES;
+pub(crate) use self::{
+    paths::{CONTRACT_ADDRESS, PREDECESSOR_ADDRESS, SYNC_ADDRESS, SYNC_ALIASES},
+    refusals::Refusals,
+};
 use crate::{
     metrics::WebhookResult,
     openapi::schemas,
@@ -31,8 +38,7 @@ const SECRET_HEADERS: [&str; 5] =
 /// The answer to an authentic webhook.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Receipt {
-    /// `accepted`, `ignored` or `unparsed`
-    #[schema(example = "accepted")]
+    #[schema(inline, value_type = schemas::ReceiptStatus)]
     status: &'static str,
     /// Identity of the delivery
     event_id: String,
@@ -42,13 +48,30 @@ pub(crate) struct Receipt {
     duplicate: bool,
 }
 
+/// What became of a request, on its way to the metrics.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) result: WebhookResult,
+    pub(crate) elapsed: Duration,
+}
+
+/// True for the addresses of webhooks, as the router spells them.
+pub(crate) fn is_address(route: &str) -> bool {
+    let route = route.strip_suffix('/').unwrap_or(route);
+    route == CONTRACT_ADDRESS
+        || route == PREDECESSOR_ADDRESS
+        || route.strip_prefix(SYNC_ADDRESS).is_some_and(|name| SYNC_ALIASES.contains(&name))
+}
+
 /// Receive a webhook of Zoho
 ///
-/// Signed with `X-Zoho-Webhook-Signature`. `event` states what happened, `updated` where absent.
-#[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks",
+/// Signed with `X-Zoho-Webhook-Signature`. `event` states what happened, `updated` where absent. An empty body is enough
+/// where the address names the record by the id key of its module, as in `?invoice_id=460000000567114`. A slash at the
+/// end of the path does not matter.
+#[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook",
     params(
-        ("entity" = String, Path, description = "products, customers, invoices, bills, credit-notes, stock or prices"),
-        ("event" = Option<String>, Query, description = "created, updated or deleted"),
+        ("entity" = inline(schemas::WebhookPath), Path, description = "What the rule in Zoho watches"),
+        ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
     ),
     request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
     responses(
@@ -61,20 +84,21 @@ pub(crate) struct Receipt {
 ))]
 pub(crate) async fn receive(
     State(state): State<AppState>,
+    method: Method,
     Path(name): Path<String>,
     headers: HeaderMap,
     uri: Uri,
     body: Bytes,
-) -> Result<Json<Receipt>, Problem> {
-    let entity = paths::of_contract(&name).ok_or_else(|| unknown_path(&name))?;
-    take(&state, entity, headers, uri, body).await
+) -> Response {
+    take(&state, paths::of_contract(&name), Delivery { method, headers, uri, body }).await
 }
 
 /// Receive a webhook at the predecessor's address
-#[utoipa::path(post, path = "/api/tds/webhooks/{entity}", tag = "webhooks",
+#[utoipa::path(post, path = "/api/tds/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook_tds_alias",
     params(
-        ("entity" = String, Path, description = "products, customers, vendors, invoices, stock, prices; orders, payments and users are kept and ignored"),
-        ("event" = Option<String>, Query, description = "created, updated or deleted"),
+        ("entity" = inline(schemas::PredecessorPath), Path,
+            description = "What the rule in Zoho watches; orders, payments and users are kept and ignored"),
+        ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
     ),
     request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
     responses(
@@ -87,31 +111,35 @@ pub(crate) async fn receive(
 ))]
 pub(crate) async fn receive_tds_alias(
     State(state): State<AppState>,
+    method: Method,
     Path(name): Path<String>,
     headers: HeaderMap,
     uri: Uri,
     body: Bytes,
-) -> Result<Json<Receipt>, Problem> {
-    let entity = paths::of_predecessor(&name).ok_or_else(|| unknown_path(&name))?;
-    take(&state, entity, headers, uri, body).await
+) -> Response {
+    take(&state, paths::of_predecessor(&name), Delivery { method, headers, uri, body }).await
 }
 
 /// The addresses `/api/zoho/sync-…` of the predecessor.
 pub(crate) async fn receive_sync_alias(
     State(state): State<AppState>,
+    method: Method,
     headers: HeaderMap,
     uri: Uri,
     body: Bytes,
-) -> Result<Json<Receipt>, Problem> {
-    let name = uri.path().rsplit_once("/sync-").map(|(_, name)| name.to_owned()).unwrap_or_default();
-    let entity = paths::of_contract(&name).ok_or_else(|| unknown_path(&name))?;
-    take(&state, entity, headers, uri, body).await
+) -> Response {
+    let name = uri.path().strip_prefix(SYNC_ADDRESS).unwrap_or_default();
+    let entity = paths::of_contract(name.strip_suffix('/').unwrap_or(name));
+    take(&state, entity, Delivery { method, headers, uri, body }).await
 }
 
-/// What an event's body says, read once more.
+/// What an event's body says, read once more. Where it is empty, the address named the record.
 pub(crate) fn understand_again(organization: &str, event: &EventView) -> Disposition {
     let body = event.raw_payload.as_deref().unwrap_or_default();
-    parse(&event.entity_type, &event.event_type, organization, body, event.received_at).disposition
+    match &event.entity_id {
+        Some(id) if body.trim_ascii().is_empty() => parse_id(&event.entity_type, id).disposition,
+        _ => parse(&event.entity_type, &event.event_type, organization, body, event.received_at).disposition,
+    }
 }
 
 /// How the answer calls what follows from an event.
@@ -123,20 +151,22 @@ pub(crate) fn status_of(disposition: &Disposition) -> &'static str {
     }
 }
 
-fn unknown_path(name: &str) -> Problem {
-    Problem::new(ProblemKind::NotFound, format!("There is no webhook path {name:?}."))
-}
-
-async fn take(
-    state: &AppState,
-    entity: EntityType,
+/// A webhook as it came.
+struct Delivery {
+    method: Method,
     headers: HeaderMap,
     uri: Uri,
     body: Bytes,
-) -> Result<Json<Receipt>, Problem> {
+}
+
+async fn take(state: &AppState, entity: Option<EntityType>, delivery: Delivery) -> Response {
     let began = Instant::now();
-    let taken = keep(state, entity, &headers, &uri, &body).await;
-    let result = match &taken {
+    let Some(entity) = entity else {
+        let detail = "This is no path of webhooks; /docs lists them.";
+        return Problem::new(ProblemKind::NotFound, detail).into_response();
+    };
+    let kept = keep(state, entity, &delivery).await;
+    let result = match &kept {
         Ok(receipt) if receipt.duplicate => WebhookResult::Duplicate,
         Ok(receipt) if receipt.status == "ignored" => WebhookResult::Ignored,
         Ok(receipt) if receipt.status == "unparsed" => WebhookResult::Unparsed,
@@ -145,24 +175,22 @@ async fn take(
         Err(problem) if problem.kind() == ProblemKind::Unavailable => WebhookResult::Unavailable,
         Err(_) => WebhookResult::Refused,
     };
-    state.metrics.webhook(result, began.elapsed());
-    taken.map(Json)
+    let mut response = kept.map(Json).into_response();
+    response.extensions_mut().insert(Taken { result, elapsed: began.elapsed() });
+    response
 }
 
-async fn keep(
-    state: &AppState,
-    entity: EntityType,
-    headers: &HeaderMap,
-    uri: &Uri,
-    body: &[u8],
-) -> Result<Receipt, Problem> {
-    let pairs = authentic::query_pairs(uri);
-    authentic::check(&state.webhooks, headers, &pairs, body)?;
-    let event_type =
-        event_type(pairs.iter().find(|(name, _)| name == "event").map(|(_, value)| value.as_str()));
+async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Result<Receipt, Problem> {
+    let Delivery { method, headers, uri, body } = delivery;
+    let pairs = query_pairs(uri.query());
+    authentic::check(&state.webhooks, headers, &pairs, body)
+        .map_err(|refusal| state.refusals.tell(refusal, &state.webhooks, delivery))?;
+    let stated = pairs.iter().find(|(name, _)| name == "event").map(|(_, value)| value.as_str());
+    let event_type = if method == Method::DELETE { "deleted" } else { event_type(stated) };
     let received_at = state.services.clock.now();
     let organization = state.services.zoho.organization_id();
-    let parsed = parse(&entity, event_type, organization, body, received_at);
+    let named = if body.trim_ascii().is_empty() { parse_query(&entity, &pairs) } else { None };
+    let parsed = named.unwrap_or_else(|| parse(&entity, event_type, organization, body, received_at));
     let status = status_of(&parsed.disposition);
     let event = NewEvent {
         event_id: identity(&entity, event_type, body, &parsed, received_at),

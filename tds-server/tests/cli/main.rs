@@ -3,6 +3,7 @@
 mod beside;
 mod documents;
 mod ending;
+mod logs;
 mod program;
 mod serving;
 mod stored;

@@ -4,8 +4,9 @@ use std::{path::Path, process::Stdio, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
+    task::JoinHandle,
     time::timeout,
 };
 
@@ -68,7 +69,14 @@ impl Program {
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().expect("a program");
         let stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
-        Running { child, stdout }
+        let mut stderr = child.stderr.take().expect("piped");
+        // Read while it runs: a full pipe would hold the program up.
+        let stderr = tokio::spawn(async move {
+            let mut all = Vec::new();
+            stderr.read_to_end(&mut all).await.expect("readable");
+            String::from_utf8_lossy(&all).into_owned()
+        });
+        Running { child, stdout, stderr }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -91,6 +99,7 @@ impl Program {
 pub(crate) struct Running {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
+    stderr: JoinHandle<String>,
 }
 
 impl Running {
@@ -117,14 +126,14 @@ impl Running {
         assert!(sent.success());
     }
 
-    /// Waits for the end; status and stderr.
-    pub(crate) async fn ended_within(self, time: Duration) -> Ended {
-        let output =
-            timeout(time, self.child.wait_with_output()).await.expect("an end in time").expect("output");
-        Ended {
-            status: output.status.code().unwrap_or(-1),
-            stdout: String::new(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    /// Waits for the end; what stdout had beyond the lines that were read.
+    pub(crate) async fn ended_within(mut self, time: Duration) -> Ended {
+        let status = timeout(time, self.child.wait()).await.expect("an end in time").expect("a status");
+        let mut stdout = String::new();
+        while let Ok(Some(line)) = self.stdout.next_line().await {
+            stdout.push_str(&line);
+            stdout.push('\n');
         }
+        Ended { status: status.code().unwrap_or(-1), stdout, stderr: self.stderr.await.expect("text") }
     }
 }

@@ -30,7 +30,11 @@ async fn a_webhook_sent_to_a_server_is_applied_and_the_server_ends_cleanly() {
     assert!(replayed.status == 0 && replayed.stderr.contains("accepted"), "{}", replayed.stderr);
     let forged = program.run(&["webhook", "send", "stock", "--webhook-secret", "AnotherSecret99"]).await;
     assert_eq!(forged.status, 1, "{}", forged.stdout);
-    assert!(forged.stderr.contains("401"), "{}", forged.stderr);
+    assert!(
+        forged.stderr.contains("401") && forged.stderr.contains("another ZOHO_WEBHOOK_SECRET"),
+        "{}",
+        forged.stderr
+    );
 
     running.terminate().await;
     let ended = running.ended_within(GRACE).await;

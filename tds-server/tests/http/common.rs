@@ -165,12 +165,19 @@ pub(crate) fn operator(method: &str, path: &str) -> axum::http::request::Builder
 }
 
 pub(crate) fn signed(path: &str, body: &str) -> Request<Body> {
+    signed_by("POST", path, body)
+}
+
+/// The same with another method.
+pub(crate) fn signed_by(method: &str, path: &str, body: &str) -> Request<Body> {
     let pairs: Vec<(String, String)> = path.split_once('?').map_or_else(Vec::new, |(_, query)| {
         let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         query.split('&').filter_map(pair).collect()
     });
     let signature = sign(&SecretString::from(SECRET.to_owned()), &pairs, body.as_bytes());
-    Request::post(path)
+    Request::builder()
+        .method(method)
+        .uri(path)
         .header(header::CONTENT_TYPE, "application/json")
         .header("X-Zoho-Webhook-Signature", signature)
         .body(Body::from(body.to_owned()))

@@ -73,3 +73,184 @@ async fn answers_have_the_keys_that_the_document_names() {
         assert_eq!(keys(part), expected, "{path}{pointer} and {schema}");
     }
 }
+
+/// Every operation: address, method, and what the document says of it.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().expect("paths");
+    let of_path = |(path, item): (&String, &Value)| {
+        let item = item.as_object().expect("an item").clone();
+        let path = path.clone();
+        item.into_iter().map(move |(method, operation)| (path.clone(), method, operation)).collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of_path).collect()
+}
+
+/// The viewer finds an operation by its id: two of the same id, and "Execute" calls the other address.
+#[tokio::test]
+async fn every_operation_has_an_id_of_its_own() {
+    let document = server().get("/openapi.json").await.json();
+    let mut ids = BTreeSet::new();
+    for (path, method, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no id"));
+        assert!(ids.insert(id.to_owned()), "{id} stands twice, once at {method} {path}");
+        assert!(id.contains('_') && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{id}");
+    }
+    for id in ["resume_run", "resume_entity", "list_runs", "receive_webhook", "put_webhook", "delete_webhook"]
+    {
+        assert!(ids.contains(id), "{id}");
+    }
+}
+
+/// Addresses that serve pages and files, not the API.
+fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with("/assets/") || path.starts_with("/docs") || path == "/openapi.json"
+}
+
+/// An address with its parameters filled in.
+fn filled_in(path: &str) -> String {
+    path.replace("{entity}", "products").replace("{id}", "1").replace("{kind}", "conflict")
+}
+
+#[tokio::test]
+async fn the_document_and_the_router_have_the_same_addresses_and_methods() {
+    let server = filled().await;
+    let document = server.get("/openapi.json").await.json();
+    let described: BTreeSet<(String, String)> = operations(&document)
+        .into_iter()
+        .map(|(path, method, _)| (filled_in(&path), method.to_uppercase()))
+        .collect();
+    // The router lists its addresses nowhere but in its own description of itself.
+    let router = format!("{:?}", server.router);
+    let mut routes: BTreeSet<&str> =
+        router.split('"').filter(|part| part.starts_with('/') && !part.contains("{*")).collect();
+    routes.retain(|path| !is_page(path));
+    assert!(routes.len() > 30, "the router shows its addresses: {routes:?}");
+    let all: BTreeSet<String> = routes
+        .into_iter()
+        // A slash at the end of a webhook's address, and the aliases one by one, mean the same as what is described.
+        .map(|path| path.strip_suffix('/').unwrap_or(path))
+        .map(|path| if path.starts_with("/api/zoho/sync-") { "/api/zoho/sync-{entity}" } else { path })
+        .map(filled_in)
+        .chain(described.iter().map(|(path, _)| path.clone()))
+        .collect();
+    for path in all {
+        for method in ["GET", "POST", "PUT", "DELETE", "PATCH"] {
+            let request =
+                super::common::operator(method, &path).body(axum::body::Body::empty()).expect("a request");
+            let answer = server.send(request).await;
+            let there = answer.status != 405 && !answer.text.contains("There is nothing at this address");
+            assert_eq!(
+                there,
+                described.contains(&(path.clone(), method.to_owned())),
+                "{method} {path}: {}",
+                answer.text
+            );
+        }
+    }
+}
+
+/// Names of values that are counts, ids, or sizes.
+fn is_whole(name: &str) -> bool {
+    let whole = [
+        "id",
+        "limit",
+        "status_code",
+        "priority",
+        "attempt",
+        "retry_count",
+        "total",
+        "pages",
+        "calls",
+        "affected",
+    ];
+    whole.contains(&name) || name.ends_with("_items") || name.ends_with("_id") && name == "inbox_event_id"
+}
+
+/// The types that a schema allows, `null` left out.
+fn types(schema: &Value) -> Vec<&str> {
+    match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => {
+            several.iter().filter_map(Value::as_str).filter(|kind| *kind != "null").collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn whole_numbers_are_integers_and_closed_sets_are_enumerations() {
+    let document = server().get("/openapi.json").await.json();
+    let schemas = document["components"]["schemas"].as_object().expect("schemas");
+    let mut integers = 0;
+    for (schema, described) in schemas {
+        for (name, property) in described["properties"].as_object().into_iter().flatten() {
+            let of = format!("{schema}.{name}: {property}");
+            assert!(property.get("allOf").is_none(), "{of}: nothing can be of several types at once");
+            match types(property).as_slice() {
+                ["integer"] => integers += 1,
+                ["number"] => {
+                    let fraction =
+                        name.contains("seconds") || name.contains("percent") || name.contains("calls_per");
+                    assert!(fraction, "{of} is no fraction");
+                }
+                _ => assert!(!is_whole(name), "{of} is no integer"),
+            }
+            // How a process and its parts are, how far a record, an event or a run is, and what it does.
+            let closed = [
+                "status", "state", "outcome", "run_type", "mode", "listing", "way", "details", "lane", "step",
+            ];
+            if closed.contains(&name.as_str()) && types(property) != ["integer"] {
+                assert!(property.to_string().contains("\"enum\""), "{of} is a closed set");
+            }
+        }
+    }
+    assert!(integers > 40, "{integers}");
+    for (path, method, operation) in operations(&document) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let (name, schema) = (parameter["name"].as_str().expect("a name"), &parameter["schema"]);
+            let of = format!("{name} of {method} {path}: {schema}");
+            match name {
+                "id" => assert!(types(schema) == ["integer"] && schema["minimum"] == 1, "{of}"),
+                "limit" => {
+                    assert!(types(schema) == ["integer"], "{of}");
+                    assert_eq!((&schema["minimum"], &schema["maximum"]), (&json!(1), &json!(200)), "{of}");
+                }
+                "status" | "event" | "entity" => assert!(schema.to_string().contains("\"enum\""), "{of}"),
+                _ => assert!(types(schema) == ["string"], "{of}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_document_enumerates_is_what_is_answered_and_accepted() {
+    let server = filled().await;
+    let document = server.get("/openapi.json").await.json();
+    let enumerated = |schema: &str, property: &str| {
+        let values = document["components"]["schemas"][schema]["properties"][property]["enum"].as_array();
+        values.unwrap_or_else(|| panic!("{schema}.{property}")).clone()
+    };
+    for (path, pointer, schema, property) in [
+        ("/api/zoho/sync/runs", "/runs/0/status", "SyncRun", "status"),
+        ("/api/zoho/sync/runs", "/runs/0/run_type", "SyncRun", "run_type"),
+        ("/api/zoho/sync/queue", "/items/0/status", "QueueItem", "status"),
+        ("/api/zoho/webhooks/inbox", "/items/0/status", "Event", "status"),
+        ("/api/zoho/webhooks/inbox/1", "/payload_encoding", "EventDetail", "payload_encoding"),
+        ("/health", "/status", "HealthReport", "status"),
+        ("/api/zoho/sync/stats", "/api_budget/step", "ApiBudget", "step"),
+    ] {
+        let answer = server.get(path).await.json();
+        let value = answer.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {answer}"));
+        assert!(enumerated(schema, property).contains(value), "{value} of {path}{pointer}");
+    }
+    for (path, schema) in [
+        ("/api/zoho/sync/runs", "SyncRun"),
+        ("/api/zoho/sync/queue", "QueueItem"),
+        ("/api/zoho/webhooks/inbox", "Event"),
+    ] {
+        for status in enumerated(schema, "status") {
+            let asked = format!("{path}?status={}", status.as_str().expect("text"));
+            assert_eq!(server.get(&asked).await.status, 200, "{asked}");
+        }
+    }
+}

@@ -5,6 +5,7 @@ mod bulk_sync;
 mod common;
 mod dashboard;
 mod document;
+mod doors;
 mod faults;
 mod health;
 mod inbox;

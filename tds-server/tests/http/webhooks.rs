@@ -2,7 +2,6 @@
 
 use axum::{body::Body, http::Request};
 use secrecy::SecretString;
-use serde_json::json;
 use tds_core::{EntityType, EventFilter, InboxId, InboxOperator, event_id};
 use tds_server::{Health, config::WebhookConfig};
 
@@ -93,6 +92,7 @@ async fn odd_authentic_bodies_are_kept() {
     let server = server();
     for (path, body, status) in [
         ("/api/zoho/webhooks/products", "", "unparsed"),
+        ("/api/zoho/webhooks/products", r#"[{"item_id":"7"}]"#, "accepted"),
         ("/api/zoho/webhooks/products", "null", "unparsed"),
         ("/api/zoho/webhooks/products", "{\"item\":", "unparsed"),
         ("/api/zoho/webhooks/products", r#"{"salesorder":{"salesorder_id":"5"}}"#, "ignored"),
@@ -103,7 +103,7 @@ async fn odd_authentic_bodies_are_kept() {
         assert_eq!(answer.status, 200, "{body}: {}", answer.text);
         assert_eq!(answer.json()["status"], status, "{body}");
     }
-    assert_eq!(kept(&server).await, 6);
+    assert_eq!(kept(&server).await, 7);
 }
 
 #[tokio::test]
@@ -164,15 +164,4 @@ async fn packed_bodies_are_not_taken() {
         let answer = server.send(request).await;
         assert_eq!(answer.status, status, "{encoding}");
     }
-}
-
-#[tokio::test]
-async fn a_too_large_body_is_refused_before_its_signature() {
-    let server = server();
-    let large = "x".repeat(1024 * 1024 + 1);
-    let request = Request::post("/api/zoho/webhooks/products").body(Body::from(large)).expect("a request");
-    server.send(request).await.is_problem(413, "payload-too-large");
-    let exact = json!({"item": {"item_id": "1", "pad": "x".repeat(1024 * 1024 - 36)}}).to_string();
-    assert!(exact.len() <= 1024 * 1024);
-    assert_eq!(server.deliver("/api/zoho/webhooks/products", &exact).await.status, 200);
 }

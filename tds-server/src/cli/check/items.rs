@@ -274,6 +274,10 @@ pub(super) fn webhooks(config: &Config) -> Finding {
         0 if webhooks.allow_unsigned => Finding::warning(name, "not set; unsigned webhooks are taken", hint),
         0 => Finding::failed(name, "not set: webhooks are refused with 503", hint),
         _ if webhooks.secrets.iter().any(|secret| !fits(secret.expose_secret())) => {
+            let around = |secret: &str| secret.starts_with(['"', '\'']) || secret.ends_with(['"', '\'']);
+            if webhooks.secrets.iter().any(|secret| around(secret.expose_secret())) {
+                return Finding::warning(name, "set with quotation marks around it", hint);
+            }
             Finding::warning(name, "set, but not one that Zoho would take", hint)
         }
         1 => Finding::ok(name, "set"),

@@ -11,6 +11,7 @@ pub(crate) struct ProblemDocument {
     /// The type in words
     title: String,
     /// The HTTP status
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// This case in words
     detail: String,
@@ -42,7 +43,7 @@ problem_responses! {
     Invalid,
     /// The body is not JSON
     Unreadable,
-    /// The body is larger than 1 MiB
+    /// The body is larger than 8 MiB
     TooLarge,
     /// The body is packed
     Encoding,

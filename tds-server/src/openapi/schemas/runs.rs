@@ -3,6 +3,8 @@
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::choices::{Details, Listing, SyncStatus, SyncType};
+
 /// Runs that were stored
 #[derive(ToSchema)]
 pub(crate) struct StartedRuns {
@@ -14,7 +16,8 @@ pub(crate) struct StartedRuns {
 pub(crate) struct StartedRun {
     id: i64,
     entity_type: String,
-    status: String,
+    #[schema(inline)]
+    status: SyncStatus,
 }
 
 /// Runs, newest first
@@ -27,12 +30,12 @@ pub(crate) struct RunList {
 #[derive(ToSchema)]
 pub(crate) struct SyncRun {
     id: i64,
-    /// `full`, `incremental`, `verify` or `images`
-    run_type: String,
+    #[schema(inline)]
+    run_type: SyncType,
     entity_type: String,
     source_type: String,
-    /// `pending`, `running`, `completed`, `completed_with_errors`, `failed` or `cancelled`
-    status: String,
+    #[schema(inline)]
+    status: SyncStatus,
     total_items: i64,
     processed_items: i64,
     failed_items: i64,
@@ -61,14 +64,14 @@ pub(crate) struct SyncRun {
 pub(crate) struct RunPlan {
     /// Why it is read so, in one sentence
     reason: String,
-    /// `whole`, `filtered` or `newest_first`
-    listing: String,
+    #[schema(inline)]
+    listing: Listing,
     /// Every way that there was
     ways: Vec<ListingCost>,
     /// Calls that found out what the list can do: so many at most
     probe_calls: u64,
-    /// How whole records are read: `none`, `single` or `many` a call
-    details: String,
+    #[schema(inline)]
+    details: Details,
     expected_details: Option<u64>,
     expected_calls: Option<u64>,
 }
@@ -76,8 +79,8 @@ pub(crate) struct RunPlan {
 /// What a way to read the list costs
 #[derive(ToSchema)]
 pub(crate) struct ListingCost {
-    /// `whole`, `filtered` or `newest_first`
-    way: String,
+    #[schema(inline)]
+    way: Listing,
     /// Expected calls; null: nobody knows how long the list is
     calls: Option<u64>,
 }

@@ -6,6 +6,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::choices::{
+    CheckStatus, HealthState, InboxStatus, OutcomeName, PayloadEncoding, QueueStatus, ReceiptStatus,
+};
 use crate::{activity::EntityActivity, budget::ApiBudget};
 
 /// How many items changed
@@ -19,8 +22,8 @@ pub(crate) struct Affected {
 pub(crate) struct Replayed {
     affected: u64,
     inbox_event_id: i64,
-    /// `accepted`, `ignored` or `unparsed`
-    status: String,
+    #[schema(inline)]
+    status: ReceiptStatus,
 }
 
 /// Counts by status
@@ -91,9 +94,10 @@ pub(crate) struct QueueItem {
     zoho_entity_id: String,
     /// Lower goes first
     priority: i16,
-    /// `pending`, `processing`, `completed`, `failed` or `dead_letter`
-    status: String,
-    outcome: Option<String>,
+    #[schema(inline)]
+    status: QueueStatus,
+    #[schema(inline)]
+    outcome: Option<OutcomeName>,
     retry_count: u32,
     error_message: Option<String>,
     queued_at: OffsetDateTime,
@@ -150,9 +154,10 @@ pub(crate) struct Event {
     entity_type: String,
     entity_id: Option<String>,
     event_type: String,
-    /// `pending`, `processing`, `completed` or `failed`
-    status: String,
-    outcome: Option<String>,
+    #[schema(inline)]
+    status: InboxStatus,
+    #[schema(inline)]
+    outcome: Option<OutcomeName>,
     error_message: Option<String>,
     received_at: OffsetDateTime,
     processed_at: Option<OffsetDateTime>,
@@ -168,15 +173,16 @@ pub(crate) struct EventDetail {
     entity_type: String,
     entity_id: Option<String>,
     event_type: String,
-    /// `pending`, `processing`, `completed` or `failed`
-    status: String,
-    outcome: Option<String>,
+    #[schema(inline)]
+    status: InboxStatus,
+    #[schema(inline)]
+    outcome: Option<OutcomeName>,
     error_message: Option<String>,
     received_at: OffsetDateTime,
     processed_at: Option<OffsetDateTime>,
     headers: Option<BTreeMap<String, String>>,
-    /// How `payload` is written: `json`, `text` or `base64`
-    payload_encoding: String,
+    #[schema(inline)]
+    payload_encoding: PayloadEncoding,
     payload: Value,
 }
 
@@ -203,8 +209,8 @@ pub(crate) struct PauseState {
 /// Zoho accepts the credentials
 #[derive(ToSchema)]
 pub(crate) struct Credentials {
-    /// `ok`
-    status: String,
+    #[schema(inline)]
+    status: CheckStatus,
     organization: BTreeMap<String, Value>,
     /// Seconds until the access token ends
     expires_in: Option<u64>,
@@ -214,8 +220,8 @@ pub(crate) struct Credentials {
 /// How the process is
 #[derive(ToSchema)]
 pub(crate) struct HealthReport {
-    /// `healthy`, `degraded` or `unhealthy`
-    status: String,
+    #[schema(inline)]
+    status: HealthState,
     version: String,
     components: BTreeMap<String, Component>,
 }
@@ -223,7 +229,7 @@ pub(crate) struct HealthReport {
 /// How one component is
 #[derive(ToSchema)]
 pub(crate) struct Component {
-    /// `healthy`, `degraded` or `unhealthy`
-    state: String,
+    #[schema(inline)]
+    state: HealthState,
     detail: String,
 }

@@ -5,6 +5,15 @@ use tds_core::EntityType;
 /// The names of the contract's paths.
 const CONTRACT: [&str; 7] = ["products", "customers", "invoices", "bills", "credit-notes", "stock", "prices"];
 
+/// Where Zoho sends webhooks to.
+pub(crate) const CONTRACT_ADDRESS: &str = "/api/zoho/webhooks/{entity}";
+
+/// Where the predecessor took them.
+pub(crate) const PREDECESSOR_ADDRESS: &str = "/api/tds/webhooks/{entity}";
+
+/// Where an older predecessor took them, up to the name.
+pub(crate) const SYNC_ADDRESS: &str = "/api/zoho/sync-";
+
 /// Names of `/api/zoho/sync-…`, which the predecessor answered to.
 pub(crate) const SYNC_ALIASES: [&str; 7] = CONTRACT;
 

@@ -1,0 +1,129 @@
+//! Every way in which Zoho may call: methods, slashes, ids in the address, forms, and documents of any length.
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tds_zoho::testkit::webhook::{SIGNATURE_HEADER, signature_hex};
+
+use crate::{
+    records::{self, Kind},
+    shop::{SECRET, Shop},
+    way::Way,
+};
+
+const INVOICE: &str = "460000000567114";
+
+async fn send(shop: &Shop, method: Method, path: &str, body: &str) -> Value {
+    let client = Client::builder().no_proxy().build().expect("a client");
+    let mut request = shop.signed_request(path, body).build().expect("a request");
+    *request.method_mut() = method;
+    let answer = client.execute(request).await.expect("an answer");
+    assert_eq!(answer.status().as_u16(), 200, "{path}");
+    serde_json::from_str(&answer.text().await.expect("a body")).expect("JSON")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delete_that_names_the_record_in_its_address_leaves_a_tombstone() {
+    for way in Way::all() {
+        let shop = Shop::open().await;
+        shop.zoho.put(way.module, way.record.clone());
+        shop.sync(way.entity, "full").await;
+        shop.zoho.delete(way.module, way.id());
+        let path = format!("/api/zoho/webhooks/{}/?{}={}", way.webhook, way.id_key, way.id());
+        let answer = send(&shop, Method::DELETE, &path, "").await;
+        assert_eq!(answer["status"], "accepted", "{path}: {answer}");
+        shop.settled().await;
+        way.assert_gone(&shop).await;
+        let event = &shop.rows("tds_inbox_events", "id DESC").await[0];
+        assert_eq!(
+            (&event["event_type"], &event["outcome"]),
+            (&json!("deleted"), &json!("deleted")),
+            "{event:#}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_in_the_address_and_a_put_bring_the_record() {
+    for way in Way::all() {
+        let shop = Shop::open().await;
+        shop.zoho.put(way.module, way.record.clone());
+        let path = format!("/api/zoho/webhooks/{}?{}={}", way.webhook, way.id_key, way.id());
+        assert_eq!(send(&shop, Method::POST, &path, "").await["status"], "accepted", "{path}");
+        shop.settled().await;
+        way.assert_landed(&shop).await;
+        let (change, _, wanted) = &way.change;
+        shop.zoho.update(way.module, way.id(), change.clone());
+        let path = format!("/api/zoho/webhooks/{}", way.webhook);
+        let answer = send(&shop, Method::PUT, &path, &way.naming_body().to_string()).await;
+        assert_eq!(answer["status"], "accepted", "{path}");
+        shop.settled().await;
+        assert_eq!(&way.changed_column(&shop).await, wanted, "{}", way.entity);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_field_of_any_name_that_holds_the_record_lands_without_a_read() {
+    for way in Way::all().into_iter().filter(|way| way.webhook_is_enough) {
+        let shop = Shop::open().await;
+        shop.zoho.put(way.module, way.record.clone());
+        let before = shop.zoho.calls_to(way.detail_path);
+        let json = way.whole_body(&shop).to_string();
+        let client = Client::builder().no_proxy().build().expect("a client");
+        let request = client
+            .post(format!("{}/api/zoho/webhooks/{}", shop.base, way.webhook))
+            .header(SIGNATURE_HEADER, signature_hex(SECRET, &[("payload", json.as_str())], ""))
+            .form(&[("payload", json.as_str())]);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200, "{}", way.entity);
+        shop.settled().await;
+        way.assert_landed(&shop).await;
+        assert_eq!(shop.zoho.calls_to(way.detail_path), before, "{} needed a read", way.entity);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_with_five_hundred_lines_lands_with_all_of_them() {
+    let shop = Shop::open().await;
+    let mut invoice = records::document(Kind::Invoice);
+    let line = invoice["line_items"][0].clone();
+    let lines = (0..500).map(|at| {
+        let mut line = line.clone();
+        line["line_item_id"] = json!(format!("4600000009{at:05}"));
+        line["item_order"] = json!(at);
+        // What a real line carries beside the columns: about 2 kB.
+        line["description"] = json!("وصف طويل ".repeat(130));
+        line
+    });
+    invoice["line_items"] = Value::Array(lines.collect());
+    let body = json!({"invoice": invoice}).to_string();
+    assert!(body.len() > 1_100_000, "{}", body.len());
+    let (status, answer) = shop.webhook("invoices", &body).await;
+    assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("accepted")), "{answer}");
+    shop.settled().await;
+    assert_eq!(shop.count(&format!("erp.invoice_lines WHERE document_zoho_id = '{INVOICE}'")).await, 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_of_another_module_is_completed_as_ignored_on_every_path() {
+    let shop = Shop::open().await;
+    let mut sent = 0;
+    for path in Way::all() {
+        for record in Way::all() {
+            // Stock reads the items of whatever names some, and a path takes its own module.
+            if path.webhook == "stock" || path.id_key == record.id_key {
+                continue;
+            }
+            let answer = send(
+                &shop,
+                Method::POST,
+                &format!("/api/zoho/webhooks/{}", path.webhook),
+                &record.record.to_string(),
+            )
+            .await;
+            assert_eq!(answer["status"], "ignored", "{} on {}", record.entity, path.webhook);
+            sent += i64::from(answer["duplicate"] == false);
+        }
+    }
+    let ended = "tds_inbox_events WHERE status = 'completed' AND outcome = 'ignored'";
+    assert_eq!((shop.count(ended).await, shop.count("tds_sync_queue").await), (sent, 0));
+}
