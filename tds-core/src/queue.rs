@@ -87,6 +87,9 @@ pub trait QueueOperator: Send + Sync {
     /// Which entity types are paused, since when.
     async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>>;
 
+    /// How many items and inbox events [`QueueOperator::prune`] would delete.
+    async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64>;
+
     /// Deletes ended items (and inbox events that ended) older than `age`, in small batches; dead letters only where asked.
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{EntityType, LeaseToken, ListFacts, NewItem, RecordId, Result, RunId, RunPlan, WorkerId};
+use crate::{EntityType, LeaseToken, ListFacts, NewItem, Page, RecordId, Result, RunId, RunPlan, WorkerId};
 
 /// What kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -288,7 +288,12 @@ pub trait SyncRun: Send + Sync {
     async fn get_run(&self, id: RunId) -> Result<Option<Run>>;
 
     /// Newest first.
-    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>>;
+    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
+        Ok(self.runs_page(filter, limit, None).await?.items)
+    }
+
+    /// One page, newest first.
+    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>>;
 
     /// Up to when the entity type's changes are known to be read; set when a run ends.
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>>;

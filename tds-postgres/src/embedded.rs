@@ -82,6 +82,12 @@ impl EmbeddedCluster {
         Ok(Self { url, database_dir, is_started_here, ownership })
     }
 
+    /// True where the directory holds a cluster, whether it runs or not. Changes nothing.
+    #[must_use]
+    pub fn exists(data_dir: &Path) -> bool {
+        place::existing(data_dir).is_some_and(|root| root.join("data").join("PG_VERSION").is_file())
+    }
+
     /// `postgres://…` of the database in it.
     #[must_use]
     pub fn url(&self) -> &str {

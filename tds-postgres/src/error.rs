@@ -182,6 +182,10 @@ fn in_words(cause: &PgDatabaseError) -> String {
         "22P02" if cause.detail().is_some_and(|detail| detail.contains("surrogate")) => {
             "a text contains half of a surrogate pair, which is no character".to_owned()
         }
+        "42501" => format!(
+            "{}; the role of the connection lacks a privilege, and tds-server check tells how to grant it",
+            cause.message()
+        ),
         "55P03" => "another session holds a lock that is needed".to_owned(),
         "22003" => format!("a number is out of range ({})", cause.message()),
         _ => cause.message().to_owned(),

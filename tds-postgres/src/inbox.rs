@@ -22,14 +22,16 @@ macro_rules! insert_events {
         r#"
 INSERT INTO tds_inbox_events
   (event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome, error_message,
-   open_items, records, processed_at)
+   open_items, records, received_at, processed_at)
 SELECT n.event_id, n.source_type, n.entity_type, n.entity_id, n.event_type, n.raw_payload, n.headers::jsonb, n.status,
-       n.outcome, n.error_message, n.open_items, string_to_array(n.records, E'\n'),
-       CASE WHEN n.status <> 'pending' THEN clock_timestamp() END
+       n.outcome, n.error_message, n.open_items, string_to_array(n.records, E'\n'), t.at,
+       CASE WHEN n.status <> 'pending' THEN t.at END
   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[],
               $9::text[], $10::text[], $11::int[], $12::text[])
     AS n(event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome,
-         error_message, open_items, records)
+         error_message, open_items, records),
+    -- Once, so that what ends at once does not end before it came.
+    (SELECT clock_timestamp() AS at) AS t
  ORDER BY n.event_id COLLATE "C"
 ON CONFLICT (event_id) DO NOTHING
 RETURNING id, event_id

@@ -2,15 +2,52 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use sqlx::migrate::Migrator;
+use sqlx::{PgExecutor, migrate::Migrator};
 use tds_core::{Error, ErrorKind, Result, Retry};
 
-use crate::{Database, error::classify, session::Tx};
+use crate::{
+    Database,
+    error::{classify, is_retryable},
+    quote::literal,
+    session::Tx,
+};
 
 /// A migration of large tables takes its time, and waits for whoever uses them.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// A migration that met a deadlock is begun anew so often.
+const ATTEMPTS: u32 = 5;
+
+const PREPARE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
+  SELECT pg_advisory_xact_lock(hashtext('tds-migrations'), hashtext(current_database()))";
+
+const VERSIONS: &str =
+    "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+  installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL,
+  execution_time BIGINT NOT NULL)";
+
+/// Why a migration did not end.
+enum Step {
+    /// The same may succeed at once.
+    Again(Error),
+    Failed(Error),
+}
+
+impl Step {
+    fn of(error: sqlx::Error, doing: &str) -> Self {
+        let again = is_retryable(&error);
+        let error = classify(error, doing);
+        if again { Self::Again(error) } else { Self::Failed(error) }
+    }
+}
+
+impl From<Error> for Step {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
 
 /// What [`Database::migrate`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +60,8 @@ pub struct MigrationReport {
     pub to: i64,
     /// The versions that were applied just now.
     pub applied: Vec<i64>,
+    /// What the role was not allowed to do and what TDS works without, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// How the schema stands to this program.
@@ -49,26 +88,45 @@ impl SchemaStatus {
 }
 
 impl Database {
-    /// Applies the migrations that are missing, all in one transaction. Several processes may call it at once: they wait for each other.
+    /// [`Database::migrate_for`] with nobody who may read schema `erp`.
     ///
     /// # Errors
-    /// `Config` where the schema is newer than this program, or an applied migration is not the one this
-    /// program knows; the database's own errors else. Then nothing was changed.
+    /// As [`Database::migrate_for`].
     pub async fn migrate(&self) -> Result<MigrationReport> {
-        let doing = |error| classify(error, "migrating the database");
+        self.migrate_for(&[]).await
+    }
+
+    /// Applies the migrations that are missing and closes what they made, all in one transaction: nobody but the owner
+    /// and roles with grants of their own may read or change it. The roles in `readers` may read schema `erp`. Several
+    /// processes may call it at once: they wait for each other.
+    ///
+    /// # Errors
+    /// `Config` where the schema is newer than this program, an applied migration is not the one this program knows, or
+    /// a reader does not exist; `Unauthorized` with the GRANT that is missing; the database's own errors else. Then
+    /// nothing was changed.
+    pub async fn migrate_for(&self, readers: &[String]) -> Result<MigrationReport> {
+        self.refuse_without_privileges().await?;
+        let mut attempts = 1;
+        loop {
+            match self.try_migrate(readers).await {
+                // Changing a table waits for those who use it, and they may wait for another one that was changed.
+                Err(Step::Again(_)) if attempts < ATTEMPTS => attempts += 1,
+                Err(Step::Again(error) | Step::Failed(error)) => return Err(error),
+                Ok(report) => return Ok(report),
+            }
+        }
+    }
+
+    async fn try_migrate(&self, readers: &[String]) -> Result<MigrationReport, Step> {
+        let doing = |error| Step::of(error, "migrating the database");
         let mut tx = self.begin().await.map_err(doing)?;
         tx.set_silence(PATIENCE);
         // A lock of the transaction, not of the session: sessions do not exist behind a pooler.
-        sqlx::raw_sql(
-            "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
-             SELECT pg_advisory_xact_lock(hashtext('tds-migrations'), hashtext(current_database()));
-             CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
-               installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL,
-               execution_time BIGINT NOT NULL)",
-        )
-        .execute(&mut tx)
-        .await
-        .map_err(doing)?;
+        sqlx::raw_sql(PREPARE).execute(&mut tx).await.map_err(doing)?;
+        // Asking first: who may not create tables could not even ask for one that exists.
+        if !has_versions(&mut tx).await.map_err(doing)? {
+            sqlx::raw_sql(VERSIONS).execute(&mut tx).await.map_err(doing)?;
+        }
         let known = checksums(&mut tx).await.map_err(doing)?;
         let from = known.keys().next_back().copied().unwrap_or(0);
         refuse_unknown(&known, &self.schema_of(from))?;
@@ -76,15 +134,16 @@ impl Database {
         for migration in MIGRATOR.iter() {
             match known.get(&migration.version) {
                 Some(checksum) if *checksum == *migration.checksum => {}
-                Some(_) => return Err(changed(migration.version)),
+                Some(_) => return Err(changed(migration.version).into()),
                 None => {
                     apply(&mut tx, migration).await?;
                     applied.push(migration.version);
                 }
             }
         }
+        let notes = close(&mut tx, readers).await?;
         tx.commit().await.map_err(doing)?;
-        Ok(MigrationReport { target: self.target().to_owned(), from, to: expected(), applied })
+        Ok(MigrationReport { target: self.target().to_owned(), from, to: expected(), applied, notes })
     }
 
     /// How the schema stands to this program. Changes nothing.
@@ -93,11 +152,7 @@ impl Database {
     /// The database did not answer.
     pub async fn schema(&self) -> Result<SchemaStatus> {
         let doing = |error| classify(error, "reading the version of the schema");
-        let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-            .fetch_one(self)
-            .await
-            .map_err(doing)?;
-        if !exists {
+        if !has_versions(self).await.map_err(doing)? {
             return Ok(self.schema_of(0));
         }
         let applied: i64 =
@@ -120,8 +175,20 @@ pub(crate) fn fingerprint() -> String {
     tds_core::ContentHash::of_bytes(&all).as_str().chars().take(16).collect()
 }
 
+/// True where a migration that is missing creates a schema.
+pub(crate) fn creates_schema(after: i64) -> bool {
+    MIGRATOR
+        .iter()
+        .any(|migration| migration.version > after && migration.sql.as_str().contains("CREATE SCHEMA"))
+}
+
 fn expected() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// True where the table of the versions exists.
+async fn has_versions<'c>(database: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(database).await
 }
 
 async fn checksums(tx: &mut Tx) -> Result<BTreeMap<i64, Vec<u8>>, sqlx::Error> {
@@ -149,8 +216,8 @@ fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>, status: &SchemaStatus) -> Resu
     }
 }
 
-async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<()> {
-    let doing = |error| classify(error, &format!("applying migration {}", migration.version));
+async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<(), Step> {
+    let doing = |error| Step::of(error, &format!("applying migration {}", migration.version));
     let began = tokio::time::Instant::now();
     sqlx::raw_sql(migration.sql.clone()).execute(&mut *tx).await.map_err(doing)?;
     sqlx::query(
@@ -165,6 +232,59 @@ async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<()> 
     .await
     .map_err(doing)?;
     Ok(())
+}
+
+/// Closes what the migrations made; what was not allowed.
+async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
+    let doing = |error| Step::of(error, "closing the tables to everybody else");
+    let unknown: Option<String> = sqlx::query_scalar(
+        "SELECT r FROM unnest($1::text[]) AS r WHERE r NOT IN (SELECT rolname FROM pg_roles) LIMIT 1",
+    )
+    .bind(readers)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(doing)?;
+    if let Some(unknown) = unknown {
+        return Err(config(format!(
+            "TDS_ERP_READERS: found \"{unknown}\", which is no role of this database; accepted: roles that exist, \
+             comma separated"
+        ))
+        .into());
+    }
+    // Who owns nothing here and may not even call it has nothing to close.
+    let allowed: bool = sqlx::query_scalar("SELECT has_function_privilege('tds_close(text[])', 'EXECUTE')")
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(doing)?;
+    if !allowed {
+        return Ok(vec!["the tables of TDS belong to another role, which alone can close them".to_owned()]);
+    }
+    sqlx::query_scalar("SELECT tds_close($1)").bind(readers).fetch_all(tx).await.map_err(doing)
+}
+
+/// What [`Database::migrate_for`] executes on an empty database, as a script.
+#[must_use]
+pub fn schema_script(readers: &[String]) -> String {
+    let mut script = format!("BEGIN;\n\n{VERSIONS};\n");
+    for migration in MIGRATOR.iter() {
+        let (version, description) = (migration.version, &*migration.description);
+        let checksum: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        script.push_str(&format!(
+            "\n-- Migration {version}: {description}\n\n{}\n\n",
+            migration.sql.as_str().trim()
+        ));
+        script.push_str(&format!(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)\n  \
+             VALUES ({version}, {}, true, '\\x{checksum}', 0);\n",
+            literal(description)
+        ));
+    }
+    let readers: Vec<String> = readers.iter().map(|reader| literal(reader)).collect();
+    script.push_str(&format!(
+        "\n-- After every migration: see there.\n\nSELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",
+        readers.join(", ")
+    ));
+    script
 }
 
 fn changed(version: i64) -> Error {

@@ -77,6 +77,26 @@ DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
    WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
 ";
 
+// As DONE, DEAD and EVENTS find them.
+const COUNT: &str = "
+SELECT (SELECT count(*) FROM tds_queue_done WHERE processing_completed_at <= now() - make_interval(secs => $1))
+     + (SELECT count(*) FROM tds_queue_live WHERE $2 AND dead_lettered_at <= now() - make_interval(secs => $1))
+     + (SELECT count(*) FROM tds_inbox_events
+         WHERE received_at <= now() - make_interval(secs => $1) AND processed_at <= now() - make_interval(secs => $1)
+           AND (open_items <= 0 OR $2) AND (status = 'completed' OR status = 'failed' AND $2))
+";
+
+/// How many items and events would go.
+pub(crate) async fn count(
+    database: &Database,
+    age: Duration,
+    dead_letters: bool,
+) -> Result<u64, sqlx::Error> {
+    let count: i64 =
+        sqlx::query_scalar(COUNT).bind(seconds(age)).bind(dead_letters).fetch_one(database).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// Deletes what ended longer ago than `age`. Answers how many items and events.
 pub(crate) async fn prune(
     database: &Database,

@@ -231,6 +231,11 @@ impl QueueOperator for PgStore {
         rows.map_err(doing)?.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(doing)
     }
 
+    async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        let counted = prune::count(&self.database, age, dead_letters).await;
+        counted.map_err(|error| classify(error, "counting what can be deleted"))
+    }
+
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
         prune::prune(&self.database, age, dead_letters)
             .await

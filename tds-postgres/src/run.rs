@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use tds_core::{
-    Cause, EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId, Result, Run,
+    Cause, EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId, Result, Run,
     RunFilter, RunId, RunLease, RunPlan, SyncRun, WorkerId,
 };
 
@@ -68,7 +68,8 @@ const GET: &str = select_runs!("tds_sync_runs", "WHERE r.id = $1");
 const LIST: &str = select_runs!(
     "tds_sync_runs",
     "WHERE ($1::text IS NULL OR r.entity_type = $1) AND ($2::text IS NULL OR r.status = $2)
-     ORDER BY r.id DESC LIMIT $3"
+       AND r.id < $3
+     ORDER BY r.id DESC LIMIT $4"
 );
 
 #[async_trait]
@@ -197,15 +198,17 @@ impl SyncRun for PgStore {
         row.map_err(doing)?.as_ref().map(run_of).transpose().map_err(doing)
     }
 
-    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
-        let rows = sqlx::query(LIST)
+    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+        let found = sqlx::query(LIST)
             .bind(filter.entity.as_ref().map(EntityType::as_str))
             .bind(filter.status.map(tds_core::RunStatus::as_str))
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .bind(below(cursor)?)
+            .bind(rows(limit))
             .fetch_all(&self.database)
             .await;
         let doing = |error| classify(error, "listing runs");
-        rows.map_err(doing)?.iter().map(run_of).collect::<Result<_, _>>().map_err(doing)
+        let runs = found.map_err(doing)?.iter().map(run_of).collect::<Result<Vec<_>, _>>();
+        Ok(page(runs.map_err(doing)?, limit, |run| run.id.0))
     }
 
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {

@@ -72,6 +72,16 @@ impl TestDatabase {
             .await;
     }
 
+    /// Executes statements, for tests that have no driver of their own.
+    ///
+    /// # Panics
+    /// The database does not take them.
+    pub async fn execute(&self, statements: impl Into<String>) {
+        let statements = statements.into();
+        let executed = sqlx::raw_sql(quote::statement(statements.clone())).execute(&self.database).await;
+        executed.map(drop).unwrap_or_else(|error| panic!("{statements}: {error}"));
+    }
+
     async fn administer(&self, statement: String) {
         let done = async {
             let mut admin = template::connect(&self.admin_url).await?;

@@ -16,6 +16,7 @@ mod progress;
 mod prune;
 mod queue;
 mod runs;
+mod schema;
 mod serve;
 mod settings;
 mod signals;
@@ -63,6 +64,8 @@ enum Command {
     BulkSync(Box<bulk_sync::BulkSyncArgs>),
     /// Looks at configuration, database, Zoho credentials, webhook secret and clock, and says what to do
     Check(Box<check::CheckArgs>),
+    /// Prints the schema as a script, and tells which roles can read what they should not
+    Schema(schema::SchemaArgs),
     /// Test deliveries
     Webhook(webhook::WebhookArgs),
     #[command(flatten)]
@@ -130,6 +133,7 @@ impl Command {
             Self::Migrate(args) => args.run().await,
             Self::BulkSync(args) => args.run().await,
             Self::Check(args) => args.run().await,
+            Self::Schema(args) => args.run().await,
             Self::Webhook(args) => args.run().await,
             Self::Stored(command) => command.run().await,
             Self::Openapi => openapi::run(),

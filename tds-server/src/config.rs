@@ -76,6 +76,8 @@ pub struct Config {
     pub schedules: SchedulesConfig,
     /// Age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
     pub retention: Duration,
+    /// `TDS_ERP_READERS`: roles of the database that may read schema `erp`.
+    pub erp_readers: Vec<String>,
     /// Logs.
     pub log: LogConfig,
     /// Values that are checked and that no part of this version reads yet.
@@ -104,6 +106,7 @@ impl Config {
             worker: WorkerConfig::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
+            erp_readers: reader.list("TDS_ERP_READERS"),
             log: LogConfig::read(&mut reader, environment, serve),
             reserved: ReservedConfig::read(&mut reader),
         };

@@ -3,7 +3,11 @@
 //! Everything is real but Zoho: the HTTP client, the database, the signatures of the webhooks. The organization is
 //! new at each start, and so is the mirror.
 
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
@@ -205,7 +209,7 @@ impl Settings<'_> {
             "TDS_BIND" | "PG_BIN_DIR" => lookup(variable),
             "TDS_DATA_DIR" => {
                 let directory = lookup(variable).unwrap_or_else(|| ".tds".to_owned());
-                Some(Path::new(&directory).join("demo").display().to_string())
+                Some(demo_directory(Path::new(&directory)).display().to_string())
             }
             "RUST_LOG" => Some(lookup(variable).unwrap_or_else(|| "warn".to_owned())),
             "TDS_ADMIN_TOKEN" => Some(format!("demo:{}", self.token.expose_secret())),
@@ -226,6 +230,11 @@ impl Settings<'_> {
             _ => None,
         }
     }
+}
+
+/// Where a demo keeps its database.
+pub(crate) fn demo_directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("demo")
 }
 
 /// Removes the data of the demo before. Its server may still run, if that demo was killed.

@@ -91,7 +91,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         (database, store): (Database, PgStore),
     ) -> Result<Parts, BuildError> {
-        let report = database.migrate().await?;
+        let report = database.migrate_for(&config.erp_readers).await?;
         tracing::info!(
             database = database.target(),
             from = report.from,
@@ -99,6 +99,9 @@ impl Engine {
             applied = report.applied.len(),
             "the schema is up to date"
         );
+        for note in &report.notes {
+            tracing::warn!("{note}");
+        }
         let zoho =
             ZohoClient::shared(zoho, Arc::clone(&clock), Arc::new(store.clone()), Arc::new(store.clone()))?;
         let mirror = PgMirror::new(database.clone());

@@ -8,7 +8,10 @@ use axum::{
 use serde::de::DeserializeOwned;
 use tds_core::{EntityType, Registry};
 
-use crate::problem::{Problem, ProblemKind};
+use crate::{
+    nearest::ending,
+    problem::{Problem, ProblemKind},
+};
 
 /// A JSON body: 400 where it is no JSON, 422 where the fields are wrong.
 pub(crate) struct ApiJson<T>(pub(crate) T);
@@ -61,7 +64,8 @@ pub(crate) fn known_entity(registry: &Registry, text: &str) -> Result<EntityType
     let entity = text.parse::<EntityType>().ok().filter(|entity| registry.handler(entity).is_some());
     entity.ok_or_else(|| {
         let names: Vec<&str> = registry.entities().map(EntityType::as_str).collect();
-        let detail = format!("{text:?} is not one of: {}.", names.join(", "));
+        let ending = ending(text, names.iter().copied());
+        let detail = format!("{text:?} is not one of: {}{ending}", names.join(", "));
         Problem::new(ProblemKind::UnknownEntityType, detail)
     })
 }
@@ -90,6 +94,7 @@ pub(crate) fn one_of<T: Copy>(
     let Some(text) = filled(text) else { return Ok(None) };
     all.iter().copied().find(|value| as_str(*value) == text).map(Some).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|value| as_str(*value)).collect();
-        Problem::invalid(format!("{name} must be one of {}, not {text:?}.", names.join(", ")))
+        let ending = ending(text, names.iter().copied());
+        Problem::invalid(format!("{name} must be one of {}, not {text:?}{ending}", names.join(", ")))
     })
 }

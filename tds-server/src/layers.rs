@@ -3,9 +3,11 @@
 mod body;
 mod context;
 mod limits;
+mod query;
 
 pub(crate) use self::{
     body::buffer_body,
     context::request_context,
     limits::{catch_panic, panic_text, time_limit},
+    query::{Queries, refuse_unknown_parameters},
 };

@@ -14,6 +14,7 @@ mod hosts;
 mod layers;
 mod listen;
 mod metrics;
+mod nearest;
 mod openapi;
 mod problem;
 mod router;

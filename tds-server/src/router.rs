@@ -1,5 +1,7 @@
 //! The table of all addresses.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -11,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     auth, dashboard, hosts,
-    layers::{buffer_body, catch_panic, request_context, time_limit},
+    layers::{Queries, buffer_body, catch_panic, refuse_unknown_parameters, request_context, time_limit},
     openapi,
     problem::{Problem, ProblemKind},
     routes::{bulk_sync, credentials, health, inbox, metrics, pause, problems, queue, runs, stats, webhooks},
@@ -62,7 +64,12 @@ pub(crate) fn metrics_only(state: AppState) -> Router {
 /// The documented addresses, without state: what the OpenAPI document is made of.
 pub(crate) fn api(state: &AppState) -> OpenApiRouter<AppState> {
     documented().map(|open, operator| {
-        open.merge(operator.route_layer(middleware::from_fn_with_state(state.clone(), auth::require_token)))
+        let queries = Arc::new(Queries::of(operator.get_openapi()));
+        let operator = operator
+            .route_layer(middleware::from_fn_with_state(queries, refuse_unknown_parameters))
+            // The outermost: who may not ask is not told what may be asked.
+            .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_token));
+        open.merge(operator)
     })
 }
 

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tds_core::{
     Accepted, Applied, ClaimRequest, ClaimScope, Claimed, Clock, Content, EntityType, Error, Inbox, Interval,
-    Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome,
+    Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome, Page,
     PageCommit, Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, Schedule,
     ScheduleSpec, Settled, Settlement, Shape, SyncRun, SyncState, WorkerId, memory::MemoryStore,
 };
@@ -278,8 +278,8 @@ impl SyncRun for FaultyStore {
         self.process.call("get_run", self.inner.get_run(id)).await
     }
 
-    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
-        self.process.call("list_runs", self.inner.list_runs(filter, limit)).await
+    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+        self.process.call("runs_page", self.inner.runs_page(filter, limit, cursor)).await
     }
 
     async fn cursor(&self, entity: &EntityType) -> Result<Option<time::OffsetDateTime>> {

@@ -172,8 +172,8 @@ impl State {
         let key = self.with_item(id, |item| {
             item.status = ItemStatus::Completed;
             item.outcome = Some(outcome);
-            if !matches!(outcome, Outcome::Discarded | Outcome::Superseded) {
-                // The errors of attempts that failed before it went well are told by the attempts.
+            if outcome != Outcome::Discarded {
+                // The errors of attempts that failed before are told by the attempts.
                 item.error = None;
             }
             item.ended_at = Some(now);

@@ -82,6 +82,14 @@ impl QueueOperator for MemoryStore {
         Ok(self.state().paused.clone())
     }
 
+    async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        let before = earlier(self.now(), age);
+        let state = self.state();
+        let items = state.old_items(before, dead_letters).count();
+        let events = state.events.values().filter(|event| event.is_old(before, dead_letters)).count();
+        Ok((items + events) as u64)
+    }
+
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
         let before = earlier(self.now(), age);
         Ok(self.state().prune(before, dead_letters))
@@ -208,15 +216,14 @@ impl State {
         newest.into_values().sum()
     }
 
+    fn old_items(&self, before: OffsetDateTime, dead_letters: bool) -> impl Iterator<Item = ItemId> {
+        let ended = self.items.values().filter(move |item| item.ended_at.is_some_and(|at| at <= before));
+        let ended = ended.filter(move |item| dead_letters || item.status != ItemStatus::DeadLetter);
+        ended.map(|item| item.id)
+    }
+
     fn prune(&mut self, before: OffsetDateTime, dead_letters: bool) -> u64 {
-        let old = |ended_at: Option<OffsetDateTime>| ended_at.is_some_and(|ended_at| ended_at <= before);
-        let items: Vec<ItemId> = self
-            .items
-            .values()
-            .filter(|item| old(item.ended_at))
-            .filter(|item| dead_letters || item.status != ItemStatus::DeadLetter)
-            .map(|item| item.id)
-            .collect();
+        let items: Vec<ItemId> = self.old_items(before, dead_letters).collect();
         for id in &items {
             if let Some(item) = self.items.remove(id)
                 && let Some(dead) = self.dead.get_mut(&item.key)
@@ -225,9 +232,7 @@ impl State {
             }
         }
         let count_before = self.events.len();
-        let keep =
-            |status| status != EventStatus::Completed && !(status == EventStatus::Failed && dead_letters);
-        self.events.retain(|_, event| !old(event.processed_at) || keep(event.status));
+        self.events.retain(|_, event| !event.is_old(before, dead_letters));
         let events = &self.events;
         self.deliveries.retain(|_, id| events.contains_key(id));
         (items.len() + count_before - self.events.len()) as u64
@@ -238,6 +243,11 @@ impl Event {
     /// Its body was not understood; an event whose item became a dead letter is `failed` too.
     fn is_unparsed(&self) -> bool {
         self.status == EventStatus::Failed && self.outcome.is_none() && self.items.is_empty()
+    }
+
+    fn is_old(&self, before: OffsetDateTime, failed_too: bool) -> bool {
+        let ended = self.status == EventStatus::Completed || self.status == EventStatus::Failed && failed_too;
+        ended && self.processed_at.is_some_and(|at| at <= before)
     }
 }
 

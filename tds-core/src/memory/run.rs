@@ -8,10 +8,10 @@ use time::OffsetDateTime;
 use super::{
     MemoryStore, later,
     state::{Reached, RunState, State},
-    view::count,
+    view::{below, count, page},
 };
 use crate::{
-    Cause, EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, PageCommit, RecordId,
+    Cause, EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId,
     RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work, WorkerId,
     guard::is_ahead,
 };
@@ -167,13 +167,13 @@ impl SyncRun for MemoryStore {
         Ok(state.runs.get(&id).map(|run| run.view(id, &state)))
     }
 
-    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
-        let state = self.state();
-        let wanted = state.runs.iter().rev().filter(|(_, run)| {
+    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+        let (below, state) = (RunId(below(cursor)?), self.state());
+        let wanted = state.runs.range(..below).rev().filter(|(_, run)| {
             filter.entity.as_ref().is_none_or(|entity| *entity == run.wish.entity)
                 && filter.status.is_none_or(|status| status == run.status)
         });
-        Ok(wanted.take(limit).map(|(id, run)| run.view(*id, &state)).collect())
+        Ok(page(wanted.map(|(id, run)| (id.0, run.view(*id, &state))), limit))
     }
 
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {

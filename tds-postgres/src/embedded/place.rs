@@ -13,6 +13,9 @@ use super::{Account, io};
 /// For clusters whose account cannot reach TDS_DATA_DIR.
 const ELSEWHERE: &str = "/var/lib/tds/clusters";
 
+/// The file in TDS_DATA_DIR that tells where the cluster is, where it is elsewhere.
+const NOTE: &str = "cluster-location";
+
 /// Makes TDS_DATA_DIR and answers its absolute path.
 pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
     DirBuilder::new()
@@ -26,13 +29,10 @@ pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
 /// The directory for the cluster: in TDS_DATA_DIR, or, where the server's account cannot go there, in a
 /// directory of its own that a file in TDS_DATA_DIR remembers.
 pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result<PathBuf> {
-    let note = data_dir.join("cluster-location");
-    if let Ok(remembered) = fs::read_to_string(&note) {
-        let root = PathBuf::from(remembered.trim_end());
-        // Deleted by hand: a fresh cluster, as when TDS_DATA_DIR itself is deleted.
-        if root.is_dir() {
-            return Ok(root);
-        }
+    let note = data_dir.join(NOTE);
+    // Deleted by hand: a fresh cluster, as when TDS_DATA_DIR itself is deleted.
+    if let Some(root) = remembered(data_dir) {
+        return Ok(root);
     }
     let Some(account) = account else { return owned_dir(data_dir.join("postgres"), None) };
     make_traversable(data_dir)?;
@@ -49,6 +49,16 @@ pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result
     let text = format!("{}\n", root.display());
     write_whole(&note, text.as_bytes(), 0o644)?;
     Ok(root)
+}
+
+/// The directory for the cluster where there may be one; makes nothing.
+pub(super) fn existing(data_dir: &Path) -> Option<PathBuf> {
+    remembered(data_dir).or_else(|| Some(data_dir.join("postgres")).filter(|root| root.is_dir()))
+}
+
+fn remembered(data_dir: &Path) -> Option<PathBuf> {
+    let text = fs::read_to_string(data_dir.join(NOTE)).ok()?;
+    Some(PathBuf::from(text.trim_end())).filter(|root| root.is_dir())
 }
 
 /// Writes a file so that it is never seen half written.

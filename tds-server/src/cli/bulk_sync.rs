@@ -17,9 +17,9 @@ use super::{
     output::{self, Table},
     parse,
     progress::Progress,
-    settings::{DatabaseSettings, Flags, Given, WorkerSettings, ZohoSettings},
+    settings::{AccessSettings, DatabaseSettings, Flags, Given, WorkerSettings, ZohoSettings},
     signals,
-    store::{known_entities, quiet_config},
+    store::quiet_config,
 };
 use crate::{
     config::Need,
@@ -47,10 +47,10 @@ const PATIENCE: u32 = 60;
     committed; the next bulk-sync or serve goes on there.")]
 pub(crate) struct BulkSyncArgs {
     /// Entity types, comma separated [default: all]
-    #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',')]
+    #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',', value_parser = parse::entity())]
     entities: Vec<EntityType>,
     /// full: everything, deletions too; incremental: what changed since the last run
-    #[arg(long, value_parser = parse::name::<RunMode>, default_value = "incremental")]
+    #[arg(long, value_parser = parse::one_of::<RunMode>(["full", "incremental"]), default_value = "incremental")]
     mode: RunMode,
     /// Only what changed since then (incremental), such as 2026-11-01 or 2026-11-01T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse::time)]
@@ -63,6 +63,8 @@ pub(crate) struct BulkSyncArgs {
     #[command(flatten)]
     worker: WorkerSettings,
     #[command(flatten)]
+    access: AccessSettings,
+    #[command(flatten)]
     database: DatabaseSettings,
 }
 
@@ -70,13 +72,13 @@ impl Flags for BulkSyncArgs {
     fn collect(&self, given: &mut Given) {
         self.zoho.collect(given);
         self.worker.collect(given);
+        self.access.collect(given);
         self.database.collect(given);
     }
 }
 
 impl BulkSyncArgs {
     pub(crate) async fn run(self) -> CommandResult {
-        known_entities(&self.entities)?;
         if self.since.is_some() && self.mode == RunMode::Full {
             return Err(Failure::usage("--since goes with --mode incremental: a full sync reads everything"));
         }
@@ -107,9 +109,26 @@ impl BulkSyncArgs {
             chosen => chosen.to_vec(),
         };
         let runs: &dyn SyncRun = &parts.store;
-        let mut started = Vec::new();
+        let (mut started, mut active) = (Vec::new(), Vec::new());
         for entity in entities {
-            started.push(self.start(runs, entity).await?);
+            match self.start(runs, entity).await? {
+                Wish::Started(run) => started.push(run),
+                Wish::Active(run) => active.push(run),
+            }
+        }
+        // What others began is theirs, and says nothing about the rest; where it is all that was asked for, it is that
+        // which is waited for.
+        let follows = if started.is_empty() { "; following that one" } else { "; nothing is started for it" };
+        for run in &active {
+            output::talk(&format!(
+                "{}: run {} ({}) is active already{follows}",
+                run.entity_type,
+                run.id,
+                run.run_type.as_str()
+            ));
+        }
+        if started.is_empty() {
+            started = active;
         }
         let mut hands = Hands::new(engine, started.iter().map(|run| run.id).collect());
         let followed = follow(runs, started, &mut hands, shutdown).await;
@@ -117,8 +136,8 @@ impl BulkSyncArgs {
         followed
     }
 
-    /// Starts a run, or joins the one that is active.
-    async fn start(&self, runs: &dyn SyncRun, entity: EntityType) -> CommandResult<Run> {
+    /// Starts a run, or finds the one that is active.
+    async fn start(&self, runs: &dyn SyncRun, entity: EntityType) -> CommandResult<Wish> {
         let wish = NewRun {
             entity: entity.clone(),
             run_type: if self.mode == RunMode::Full { RunType::Full } else { RunType::Incremental },
@@ -127,20 +146,20 @@ impl BulkSyncArgs {
             requested_by: "cli".to_owned(),
         };
         let refused = match runs.create(wish).await {
-            Ok(run) => return Ok(run),
+            Ok(run) => return Ok(Wish::Started(run)),
             Err(error) if error.kind() == ErrorKind::Conflict => error,
             Err(error) => return Err(error.into()),
         };
         let latest = runs.list_runs(&RunFilter { entity: Some(entity.clone()), status: None }, 10).await?;
         let active = latest.into_iter().find(|run| run.status.is_active());
-        let run = active.ok_or_else(|| Failure::from(refused))?;
-        output::talk(&format!(
-            "{entity}: run {} ({}) is active already; following that one",
-            run.id,
-            run.run_type.as_str()
-        ));
-        Ok(run)
+        active.map(Wish::Active).ok_or_else(|| Failure::from(refused))
     }
+}
+
+/// What became of the wish for a run.
+enum Wish {
+    Started(Run),
+    Active(Run),
 }
 
 /// Who executes the runs: a server where one works on the database, else this process, and then these runs only.

@@ -11,7 +11,8 @@ use super::{
     lookup::Lookup,
     output,
     settings::{
-        DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings, ZohoSettings,
+        AccessSettings, DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings,
+        ZohoSettings,
     },
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(crate) struct CheckArgs {
     #[command(flatten)]
     worker: WorkerSettings,
     #[command(flatten)]
+    access: AccessSettings,
+    #[command(flatten)]
     database: DatabaseSettings,
 }
 
@@ -47,6 +50,7 @@ impl Flags for CheckArgs {
         self.webhook.collect(given);
         self.zoho.collect(given);
         self.worker.collect(given);
+        self.access.collect(given);
         self.database.collect(given);
     }
 }
@@ -142,7 +146,7 @@ async fn look(lookup: &Lookup) -> Vec<Finding> {
         }
     };
     let Some(mut config) = config else {
-        let names = ["database", "connections", "schema", "zoho", "budget", "webhook secret", "clock"];
+        let names = ["database", "connections", "schema", "exposures", "zoho", "budget", "webhook secret", "clock"];
         findings.extend(names.map(|name| Finding::skipped(name, "the configuration is not usable")));
         return findings;
     };

@@ -30,11 +30,12 @@ enum InboxAction {
     /// Lists events, newest first
     #[command(after_help = "Example:\n  tds-server inbox list --status failed --older-than 1h")]
     List {
-        /// pending, processing, completed or failed
-        #[arg(long, value_name = "STATUS", value_parser = parse::name::<EventStatus>)]
+        /// One status
+        #[arg(long, value_name = "STATUS",
+              value_parser = parse::one_of::<EventStatus>(EventStatus::ALL.map(EventStatus::as_str)))]
         status: Option<EventStatus>,
         /// One entity type, such as products
-        #[arg(long)]
+        #[arg(long, value_parser = parse::event_entity())]
         entity: Option<EntityType>,
         /// Text in the record's id, the event's id or the error
         #[arg(long, value_name = "TEXT")]
@@ -101,7 +102,11 @@ impl InboxArgs {
             InboxAction::List { status, entity, search, older_than, limit, cursor, json, .. } => {
                 let filter = EventFilter { status, entity, search, older_than };
                 let page = inbox.list_events(&filter, limit.into(), cursor.as_deref()).await?;
-                if json { output::json(&page) } else { list(&page.items, page.next_cursor.as_deref()) }
+                if json {
+                    output::json(&page)
+                } else {
+                    list(&page.items, page.next_cursor.as_deref(), store.place())
+                }
             }
             InboxAction::Show { id, json, .. } => {
                 let event = EventDetail::from(find(inbox, id).await?);
@@ -135,7 +140,7 @@ async fn find(inbox: &dyn InboxOperator, id: i64) -> CommandResult<EventView> {
         .ok_or_else(|| Failure::failed(format!("there is no inbox event {id}")))
 }
 
-fn list(events: &[EventView], next: Option<&str>) -> CommandResult {
+fn list(events: &[EventView], next: Option<&str>, place: &str) -> CommandResult {
     let mut table =
         Table::new(&["ID", "ENTITY", "RECORD", "EVENT", "STATUS", "OUTCOME", "RECEIVED", "ERROR"]);
     for event in events {
@@ -150,5 +155,5 @@ fn list(events: &[EventView], next: Option<&str>) -> CommandResult {
             output::short(event.error_message.as_deref()),
         ]);
     }
-    output::page(&table, events.len(), next)
+    output::page(&table, events.len(), next, place)
 }

@@ -9,8 +9,10 @@ use std::{
 
 use super::{
     exit::{CommandResult, Failure},
-    settings::{Flags, Given},
+    output,
+    settings::{Flags, Given, variables},
 };
+use crate::nearest::meant;
 
 /// The file of settings in the working directory.
 const DOTENV: &str = ".env";
@@ -23,8 +25,17 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
-    /// The settings of a command.
+    /// The settings of a command. Variables that mean nothing are told of: their names are usually slips.
     pub(crate) fn load(command: &impl Flags) -> CommandResult<Self> {
+        let lookup = Self::load_silently(command)?;
+        for warning in lookup.unknown() {
+            output::talk(&format!("warning: {}", output::clean(&warning)));
+        }
+        Ok(lookup)
+    }
+
+    /// The same for a command that tells of such variables in its log.
+    pub(crate) fn load_silently(command: &impl Flags) -> CommandResult<Self> {
         let mut flags = Given::new();
         command.collect(&mut flags);
         let file = Path::new(DOTENV);
@@ -34,6 +45,22 @@ impl Lookup {
             Err(error) => return Err(Failure::usage(format!("{} cannot be read: {error}", file.display()))),
         };
         Ok(Self { flags, file })
+    }
+
+    /// A sentence for each variable that looks like one of ours and is none.
+    pub(crate) fn unknown(&self) -> Vec<String> {
+        let environment = std::env::vars_os().map(|(name, _)| (name.to_string_lossy().into_owned(), ""));
+        let file = self.file.keys().map(|name| (name.clone(), " (in .env)"));
+        let ours = |name: &str| name.starts_with("TDS_") || name.starts_with("ZOHO_");
+        let known: Vec<String> = variables().collect();
+        let mut unknown: Vec<(String, &str)> =
+            environment.chain(file).filter(|(name, _)| ours(name) && !known.contains(name)).collect();
+        unknown.sort();
+        let names = || known.iter().map(String::as_str);
+        let sentence = |(name, place): &(String, &str)| {
+            format!("{name}{place} is no setting of this version{}", meant(name, names()))
+        };
+        unknown.iter().map(sentence).collect()
     }
 
     /// The value of a variable. An empty one is as good as none, and hides the places that come after it.

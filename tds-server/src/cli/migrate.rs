@@ -6,20 +6,23 @@ use super::{
     exit::CommandResult,
     lookup::Lookup,
     output,
-    settings::{DatabaseSettings, Flags, Given},
+    settings::{AccessSettings, DatabaseSettings, Flags, Given},
     store::quiet_config,
 };
 use crate::{config::Need, engine::Storage};
 
-/// Which database.
+/// Which database, and who may read it.
 #[derive(Args)]
 pub(crate) struct MigrateArgs {
+    #[command(flatten)]
+    access: AccessSettings,
     #[command(flatten)]
     database: DatabaseSettings,
 }
 
 impl Flags for MigrateArgs {
     fn collect(&self, given: &mut Given) {
+        self.access.collect(given);
         self.database.collect(given);
     }
 }
@@ -28,9 +31,12 @@ impl MigrateArgs {
     pub(crate) async fn run(self) -> CommandResult {
         let config = quiet_config(&Lookup::load(&self)?, Need::Database)?;
         let storage = Storage::open(&config.database).await?;
-        let migrated = storage.database().migrate().await;
+        let migrated = storage.database().migrate_for(&config.erp_readers).await;
         storage.close().await;
         let report = migrated?;
+        for note in &report.notes {
+            output::talk(&format!("note: {note}"));
+        }
         output::talk(&match report.applied.len() {
             0 => format!("{}: nothing to do, the schema has version {}", report.target, report.to),
             count => format!(

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     io::{self, IsTerminal, Write},
+    time::Duration,
 };
 
 use serde::Serialize;
@@ -85,6 +86,16 @@ pub(crate) fn time(time: Option<OffsetDateTime>) -> String {
     whole.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "-".to_owned())
 }
 
+/// A duration as it is written on the command line, in the largest unit that tells it exactly.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if duration.subsec_millis() > 0 {
+        return format!("{}ms", duration.as_millis());
+    }
+    let exact = [(86_400, "d"), (3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds % unit == 0);
+    exact.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
+}
+
 /// Something that may be absent.
 pub(crate) fn or_dash(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()
@@ -101,9 +112,9 @@ pub(crate) fn short(text: Option<&str>) -> String {
 }
 
 /// A table of a list, and how to get the next page.
-pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>) -> CommandResult {
+pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>, place: &str) -> CommandResult {
     if rows == 0 {
-        talk("nothing found");
+        talk(&format!("nothing found in {place}"));
         return Ok(());
     }
     data(&table.render())?;
@@ -173,7 +184,9 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, clean, short};
+    use std::time::Duration;
+
+    use super::{Table, clean, duration, short};
 
     #[test]
     fn columns_line_up_and_lines_have_no_trailing_blanks() {
@@ -186,6 +199,13 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_command_the_terminal() {
         assert_eq!(clean("\u{1b}[31mred\u{7}\u{202e}"), "\u{fffd}[31mred\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        let texts =
+            [500, 1_000, 90_000, 7_200_000, 172_800_000].map(|ms| duration(Duration::from_millis(ms)));
+        assert_eq!(texts, ["500ms", "1s", "90s", "2h", "2d"]);
     }
 
     #[test]

@@ -1,14 +1,62 @@
 //! How values of flags are understood.
 
-use std::time::Duration;
+use std::{ffi::OsStr, time::Duration};
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError};
+use tds_core::EntityType;
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
-use crate::config::parse_duration;
+use super::store::ENTITIES;
+use crate::{config::parse_duration, routes::webhooks::UNHANDLED};
+
+/// One of a few names, as the API spells them. Anything else is refused with all of them, and with the nearest one.
+pub(crate) fn one_of<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: DeserializeOwned + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(names).try_map(|text| name::<T>(&text))
+}
+
+/// An entity type of this program, in either spelling.
+pub(crate) fn entity() -> impl TypedValueParser<Value = EntityType> {
+    entity_among(ENTITIES)
+}
+
+/// An entity type that webhooks may have: the inbox keeps those of kinds that nothing handles, too.
+pub(crate) fn event_entity() -> impl TypedValueParser<Value = EntityType> {
+    entity_among(ENTITIES.into_iter().chain(UNHANDLED))
+}
+
+fn entity_among(names: impl IntoIterator<Item = &'static str>) -> EntityParser {
+    EntityParser(PossibleValuesParser::new(names))
+}
+
+/// Knows names, and takes hyphens for the underscores in them.
+#[derive(Clone)]
+struct EntityParser(PossibleValuesParser);
+
+impl TypedValueParser for EntityParser {
+    type Value = EntityType;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<EntityType, clap::Error> {
+        let spelled = value.to_string_lossy().replace('-', "_");
+        let name = self.0.parse_ref(command, argument, OsStr::new(&spelled))?;
+        name.parse().map_err(|error| clap::Error::raw(clap::error::ErrorKind::InvalidValue, error))
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
+}
 
 /// One of the names of an enum, as the API spells them.
-pub(crate) fn name<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+fn name<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let deserializer: serde::de::value::StrDeserializer<'_, ValueError> = text.into_deserializer();
     T::deserialize(deserializer).map_err(|error| error.to_string())
 }
@@ -28,16 +76,29 @@ pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
 
 #[cfg(test)]
 mod tests {
-    use tds_core::{ItemStatus, RunMode};
+    use tds_core::{EntityType, ItemStatus, RunMode};
     use time::macros::datetime;
 
-    use super::{duration, name, time};
+    use clap::{Arg, Command, builder::TypedValueParser};
+
+    use super::{duration, entity, name, time};
 
     #[test]
     fn names_are_those_of_the_api() {
         assert_eq!(name::<ItemStatus>("dead_letter"), Ok(ItemStatus::DeadLetter));
         let error = name::<RunMode>("all").expect_err("no mode");
         assert!(error.contains("`full`") && error.contains("`incremental`"), "{error}");
+    }
+
+    #[test]
+    fn an_entity_type_is_understood_in_either_spelling_and_a_slip_is_corrected() {
+        let (command, argument) = (Command::new("tds-server"), Arg::new("entity").long("entity"));
+        let parse = |text: &str| entity().parse_ref(&command, Some(&argument), text.as_ref());
+        for text in ["credit_notes", "credit-notes"] {
+            assert_eq!(parse(text).ok(), Some(EntityType::from_static("credit_notes")));
+        }
+        let error = parse("product").expect_err("no such type").to_string();
+        assert!(error.contains("'products'") && error.contains("credit_notes"), "{error}");
     }
 
     #[test]

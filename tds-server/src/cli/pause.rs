@@ -5,15 +5,16 @@ use tds_core::EntityType;
 
 use super::{
     exit::CommandResult,
-    output,
+    output, parse,
     settings::{DatabaseSettings, Flags, Given},
-    store::{Store, known_entities},
+    store::Store,
 };
 
 /// One entity type.
 #[derive(Args)]
 pub(crate) struct PauseArgs {
     /// The entity type, such as invoices
+    #[arg(value_parser = parse::entity())]
     entity: EntityType,
     #[command(flatten)]
     database: DatabaseSettings,
@@ -27,7 +28,6 @@ impl Flags for PauseArgs {
 
 impl PauseArgs {
     pub(crate) async fn run(self, store: &Store, paused: bool) -> CommandResult {
-        known_entities(std::slice::from_ref(&self.entity))?;
         store.queue().set_paused(&self.entity, paused).await?;
         output::talk(&match paused {
             true => format!("{} is paused; events are still accepted, and wait", self.entity),

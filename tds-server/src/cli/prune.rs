@@ -5,11 +5,14 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{
-    exit::CommandResult,
+    exit::{CommandResult, Failure},
     output, parse,
     settings::{DatabaseSettings, Flags, Given},
     store::Store,
 };
+
+/// What ended later than this is still looked at: by people, and by whoever is told of a delivery again.
+const RECENT: Duration = Duration::from_secs(3_600);
 
 /// Which finished rows go.
 #[derive(Args)]
@@ -20,6 +23,9 @@ pub(crate) struct PruneArgs {
     /// Dead letters too
     #[arg(long)]
     dead_letters: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
     #[command(flatten)]
     database: DatabaseSettings,
 }
@@ -32,6 +38,25 @@ impl Flags for PruneArgs {
 
 impl PruneArgs {
     pub(crate) async fn run(self, store: &Store) -> CommandResult {
+        if !self.yes {
+            if self.older_than < RECENT {
+                return Err(Failure::usage(format!(
+                    "prune: {} is less than an hour: rows that ended so lately are still looked at, and duplicates are \
+                     recognised by them; add --yes to delete them",
+                    output::duration(self.older_than)
+                )));
+            }
+            let count = store.queue().prunable(self.older_than, self.dead_letters).await?;
+            if count > 0 {
+                let letters = if self.dead_letters { "dead letters among them, " } else { "" };
+                let question = format!(
+                    "{count} items and events that ended more than {} ago, {letters}will be deleted for good from {}.",
+                    output::duration(self.older_than),
+                    store.place()
+                );
+                output::confirm(&question, false)?;
+            }
+        }
         let deleted = store.queue().prune(self.older_than, self.dead_letters).await?;
         output::talk(&format!("{deleted} rows deleted"));
         Ok(())

@@ -79,11 +79,12 @@ struct Change {
 
 #[derive(Args)]
 struct Filter {
-    /// pending, processing, completed, failed or dead_letter
-    #[arg(long, value_name = "STATUS", value_parser = parse::name::<ItemStatus>)]
+    /// One status
+    #[arg(long, value_name = "STATUS",
+          value_parser = parse::one_of::<ItemStatus>(ItemStatus::ALL.map(ItemStatus::as_str)))]
     status: Option<ItemStatus>,
     /// One entity type, such as products
-    #[arg(long)]
+    #[arg(long, value_parser = parse::entity())]
     entity: Option<EntityType>,
     /// Text in the record's id or in the error
     #[arg(long, value_name = "TEXT")]
@@ -126,7 +127,11 @@ impl QueueArgs {
         match self.action {
             QueueAction::List { filter, limit, cursor, json, .. } => {
                 let page = queue.list(&filter.items(Vec::new()), limit.into(), cursor.as_deref()).await?;
-                if json { output::json(&page) } else { list(&page.items, page.next_cursor.as_deref()) }
+                if json {
+                    output::json(&page)
+                } else {
+                    list(&page.items, page.next_cursor.as_deref(), store.place())
+                }
             }
             QueueAction::Show { id, json, .. } => {
                 let item = queue.get(ItemId(id)).await?;
@@ -139,7 +144,7 @@ impl QueueArgs {
     }
 }
 
-fn list(items: &[ItemView], next: Option<&str>) -> CommandResult {
+fn list(items: &[ItemView], next: Option<&str>, place: &str) -> CommandResult {
     let mut table =
         Table::new(&["ID", "ENTITY", "ZOHO ID", "STATUS", "PRIORITY", "RETRIES", "QUEUED", "ERROR"]);
     for item in items {
@@ -154,7 +159,7 @@ fn list(items: &[ItemView], next: Option<&str>) -> CommandResult {
             output::short(item.error_message.as_deref()),
         ]);
     }
-    output::page(&table, items.len(), next)
+    output::page(&table, items.len(), next, place)
 }
 
 /// What becomes of the items.

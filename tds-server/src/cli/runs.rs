@@ -11,6 +11,7 @@ use super::{
     settings::{DatabaseSettings, Flags, Given},
     store::Store,
 };
+use crate::routes::runs::STATUSES;
 
 /// Sync runs.
 #[derive(Args)]
@@ -25,14 +26,18 @@ enum RunsAction {
     #[command(after_help = "Example:\n  tds-server runs list --entity invoices --limit 5")]
     List {
         /// One entity type, such as products
-        #[arg(long)]
+        #[arg(long, value_parser = parse::entity())]
         entity: Option<EntityType>,
-        /// pending, running, completed, completed_with_errors, failed or cancelled
-        #[arg(long, value_name = "STATUS", value_parser = parse::name::<RunStatus>)]
+        /// One status
+        #[arg(long, value_name = "STATUS",
+              value_parser = parse::one_of::<RunStatus>(STATUSES.map(RunStatus::as_str)))]
         status: Option<RunStatus>,
         /// Runs to show at most
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
+        /// Where the page before ended (its next_cursor)
+        #[arg(long)]
+        cursor: Option<String>,
         /// Print the document of the API
         #[arg(long)]
         json: bool,
@@ -78,9 +83,14 @@ impl RunsArgs {
     pub(crate) async fn run(self, store: &Store) -> CommandResult {
         let runs = store.runs();
         match self.action {
-            RunsAction::List { entity, status, limit, json, .. } => {
-                let found = runs.list_runs(&RunFilter { entity, status }, limit.into()).await?;
-                if json { output::json(&json!({ "runs": found })) } else { list(&found) }
+            RunsAction::List { entity, status, limit, cursor, json, .. } => {
+                let filter = RunFilter { entity, status };
+                let page = runs.runs_page(&filter, limit.into(), cursor.as_deref()).await?;
+                if json {
+                    output::json(&json!({ "runs": page.items, "next_cursor": page.next_cursor }))
+                } else {
+                    list(&page.items, page.next_cursor.as_deref(), store.place())
+                }
             }
             RunsAction::Show(one) => one.print(&find(runs, one.id).await?),
             RunsAction::Cancel(one) => one.print(&runs.cancel(RunId(one.id)).await?),
@@ -107,7 +117,7 @@ async fn find(runs: &dyn SyncRun, id: i64) -> CommandResult<Run> {
     runs.get_run(RunId(id)).await?.ok_or_else(|| Failure::failed(format!("there is no run {id}")))
 }
 
-fn list(runs: &[Run]) -> CommandResult {
+fn list(runs: &[Run], next: Option<&str>, place: &str) -> CommandResult {
     let mut table = Table::new(&[
         "ID", "ENTITY", "TYPE", "STATUS", "PROGRESS", "LISTED", "ENDED", "FAILED", "CALLS", "STARTED",
         "ENDED AT", "ERROR",
@@ -128,5 +138,5 @@ fn list(runs: &[Run]) -> CommandResult {
             output::short(run.error_log.as_deref()),
         ]);
     }
-    output::page(&table, runs.len(), None)
+    output::page(&table, runs.len(), next, place)
 }

@@ -7,7 +7,8 @@ use super::{
     lookup::Lookup,
     output,
     settings::{
-        DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings, ZohoSettings,
+        AccessSettings, DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings,
+        ZohoSettings,
     },
     signals,
 };
@@ -33,6 +34,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     worker: WorkerSettings,
     #[command(flatten)]
+    access: AccessSettings,
+    #[command(flatten)]
     database: DatabaseSettings,
 }
 
@@ -42,15 +45,27 @@ impl Flags for ServeArgs {
         self.webhook.collect(given);
         self.zoho.collect(given);
         self.worker.collect(given);
+        self.access.collect(given);
         self.database.collect(given);
     }
 }
 
 impl ServeArgs {
     pub(crate) async fn run(self) -> CommandResult {
-        let lookup = Lookup::load(&self)?;
-        let config = Config::from_lookup(|name| lookup.get(name), Need::Serve)?;
+        let lookup = Lookup::load_silently(&self)?;
+        let unknown = lookup.unknown();
+        let config = match Config::from_lookup(|name| lookup.get(name), Need::Serve) {
+            Ok(config) => config,
+            Err(errors) => {
+                // A slip in a name may be why its value is missing.
+                unknown.iter().for_each(|warning| output::talk(&format!("warning: {warning}")));
+                return Err(errors.into());
+            }
+        };
         telemetry::init(&config.log);
+        for warning in unknown {
+            tracing::warn!("{warning}");
+        }
         let shutdown = signals::shutdown()?;
         let app = App::build(config).await?;
         output::say(&format!("TDS answers on http://{}", app.address()));

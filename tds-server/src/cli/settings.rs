@@ -12,6 +12,33 @@ pub(crate) trait Flags {
     fn collect(&self, given: &mut Given);
 }
 
+/// The secrets, each of which may also come from a file: the variable with _FILE behind its name tells which.
+const SECRETS: [&str; 8] = [
+    "DATABASE_URL",
+    "DB_PASSWORD",
+    "TDS_ADMIN_TOKEN",
+    "ZOHO_CLIENT_SECRET",
+    "ZOHO_REFRESH_TOKEN",
+    "ENCRYPTION_KEY",
+    "ZOHO_WEBHOOK_SECRET",
+    "TDS_WEBHOOK_KEY",
+];
+
+/// Every variable that means something.
+pub(crate) fn variables() -> impl Iterator<Item = String> {
+    let named = [
+        DatabaseSettings::VARIABLES,
+        AccessSettings::VARIABLES,
+        ZohoSettings::VARIABLES,
+        WorkerSettings::VARIABLES,
+        WebhookSettings::VARIABLES,
+        ServeSettings::VARIABLES,
+        OrganizationSettings::VARIABLES,
+    ];
+    let named = named.into_iter().flatten().map(|name| (*name).to_owned());
+    named.chain(SECRETS.iter().map(|name| format!("{name}_FILE")))
+}
+
 macro_rules! settings {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $field:ident: $variable:literal,)* }) => {
         $(#[$meta])*
@@ -19,6 +46,10 @@ macro_rules! settings {
         #[command(next_help_heading = "Settings (the value's name is the variable that does the same)")]
         pub(crate) struct $name {
             $($(#[$doc])* #[arg(long, value_name = $variable)] $field: Option<String>,)*
+        }
+
+        impl $name {
+            const VARIABLES: &'static [&'static str] = &[$($variable),*];
         }
 
         impl Flags for $name {
@@ -56,6 +87,14 @@ settings! {
         log: "RUST_LOG",
         /// text or json [default: text]
         log_format: "TDS_LOG_FORMAT",
+    }
+}
+
+settings! {
+    /// Who may read what TDS keeps.
+    AccessSettings {
+        /// Roles of the database that may read schema erp, comma separated [default: none]
+        erp_readers: "TDS_ERP_READERS",
     }
 }
 

@@ -1,13 +1,18 @@
 //! What commands need that work on the database alone.
 
-use tds_core::{EntityType, InboxOperator, QueueOperator, SyncRun};
+use std::io::IsTerminal as _;
+
+use tds_core::{InboxOperator, QueueOperator, SyncRun};
+use tds_postgres::EmbeddedCluster;
 
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
+    output,
 };
 use crate::{
-    config::{Config, ConfigErrors, Need},
+    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need},
+    demo::demo_directory,
     engine::{BuildError, Storage},
     telemetry,
 };
@@ -19,6 +24,7 @@ pub(crate) const ENTITIES: [&str; 8] =
 /// An open database whose schema is up to date.
 pub(crate) struct Store {
     storage: Storage,
+    place: String,
     organization_id: Option<String>,
 }
 
@@ -26,9 +32,9 @@ impl Store {
     /// Connects, and refuses a schema of another version.
     pub(crate) async fn open(lookup: &Lookup) -> CommandResult<Self> {
         let config = quiet_config(lookup, Need::Database)?;
-        let storage = Storage::open(&config.database).await?;
+        let (storage, place) = existing(&config.database).await?;
         let schema = storage.database().schema().await;
-        let store = Self { storage, organization_id: lookup.get("ZOHO_ORGANIZATION_ID") };
+        let store = Self { storage, place, organization_id: lookup.get("ZOHO_ORGANIZATION_ID") };
         match schema {
             Ok(status) if status.is_current() => Ok(store),
             Ok(status) => {
@@ -45,6 +51,11 @@ impl Store {
                 Err(error.into())
             }
         }
+    }
+
+    /// Which database it is, for a person.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
     }
 
     pub(crate) fn queue(&self) -> &dyn QueueOperator {
@@ -84,15 +95,34 @@ pub(crate) fn quiet_config(lookup: &Lookup, need: Need) -> CommandResult<Config>
     Ok(config)
 }
 
-/// Refuses entity types that do not exist.
-pub(crate) fn known_entities(entities: &[EntityType]) -> CommandResult {
-    match entities.iter().find(|entity| !ENTITIES.contains(&entity.as_str())) {
-        None => Ok(()),
-        Some(unknown) => Err(Failure::usage(format!(
-            "there is no entity type {unknown}: use one of {}",
-            ENTITIES.join(", ")
-        ))),
+/// Opens the database that is there, and says which: nothing is made by a command that looks. Where only a demo has a
+/// private cluster, it is that one.
+pub(crate) async fn existing(choice: &DatabaseChoice) -> CommandResult<(Storage, String)> {
+    let demo = demo_below(choice);
+    let storage = match &demo {
+        Some(demo) => Storage::open_existing(&DatabaseChoice::Embedded(demo.clone())).await?,
+        None => Storage::open_existing(choice).await?,
+    };
+    let target = storage.database().target();
+    let place = match (choice, &demo) {
+        (_, Some(demo)) => format!("the demo's database in {} ({target})", demo.data_dir.display()),
+        (DatabaseChoice::Embedded(place), None) => {
+            format!("the private database in {} ({target})", place.data_dir.display())
+        }
+        (DatabaseChoice::Url(_), None) => target.to_owned(),
+    };
+    if demo.is_some() || std::io::stderr().is_terminal() {
+        output::talk(&format!("database: {place}"));
     }
+    Ok((storage, place))
+}
+
+/// The demo's cluster, where TDS_DATA_DIR holds no other one.
+fn demo_below(choice: &DatabaseChoice) -> Option<ClusterPlace> {
+    let DatabaseChoice::Embedded(place) = choice else { return None };
+    let directory = demo_directory(&place.data_dir);
+    let only = !EmbeddedCluster::exists(&place.data_dir) && EmbeddedCluster::exists(&directory);
+    only.then(|| ClusterPlace { data_dir: directory, ..place.clone() })
 }
 
 impl From<ConfigErrors> for Failure {

@@ -13,9 +13,8 @@ use tds_zoho::webhook::{SIGNATURE_HEADER, sign};
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
-    output,
+    output, parse,
     settings::{Flags, Given, WebhookSettings},
-    store::known_entities,
 };
 use crate::config::{Config, Need, WebhookConfig};
 
@@ -44,7 +43,8 @@ enum WebhookAction {
     cat item.json | tds-server webhook send products --event created --file -"
 )]
 struct SendArgs {
-    /// products, customers, vendors, invoices, bills, credit_notes, stock or prices
+    /// What the payload is about
+    #[arg(value_parser = parse::entity())]
     entity: EntityType,
     /// created, updated or deleted
     #[arg(long, default_value = "updated", value_parser = ["created", "updated", "deleted"])]
@@ -96,7 +96,25 @@ impl SendArgs {
                  changes the path, the query or the body; the server's log says what would explain the signature",
             );
         }
-        if answer.status.is_success() { Ok(()) } else { Err(Failure::Reported) }
+        if !answer.status.is_success() {
+            return Err(Failure::Reported);
+        }
+        let receipt: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        match receipt["status"].as_str() {
+            Some("unparsed") => {
+                return Err(Failure::failed(
+                    "the server kept the body and did not understand it: inbox list --status failed tells why",
+                ));
+            }
+            Some("ignored") => {
+                output::talk("the server kept the body; nothing there handles what it is about")
+            }
+            _ if receipt["duplicate"] == true => {
+                output::talk("the server knows this delivery already; it has no second row");
+            }
+            _ => {}
+        }
+        Ok(())
     }
 }
 
@@ -146,10 +164,7 @@ fn path(entity: &EntityType) -> CommandResult<&'static str> {
         "credit_notes" => "credit-notes",
         "stock" => "stock",
         "prices" => "prices",
-        _ => {
-            known_entities(std::slice::from_ref(entity))?;
-            return Err(Failure::usage(format!("{entity} has no webhooks")));
-        }
+        _ => return Err(Failure::usage(format!("{entity} has no webhooks"))),
     })
 }
 

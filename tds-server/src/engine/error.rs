@@ -13,6 +13,12 @@ pub enum BuildError {
         "ZOHO_CLIENT_ID: found nothing; accepted: the value from Zoho's API console, with the other ZOHO_* values"
     )]
     NoZoho,
+    /// There is no database to look into: neither one that is named nor a private one.
+    #[error(
+        "there is no database: DATABASE_URL is not set, and there is no private cluster in {0} (TDS_DATA_DIR); serve, \
+         demo, bulk-sync and migrate make one"
+    )]
+    NoDatabase(String),
     /// Something else did not work. Exit status 1.
     #[error("{0}")]
     Failed(String),
@@ -23,7 +29,7 @@ impl BuildError {
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::NoZoho => 2,
+            Self::Config(_) | Self::NoZoho | Self::NoDatabase(_) => 2,
             Self::Failed(_) => 1,
         }
     }

@@ -46,6 +46,19 @@ impl Storage {
         }
     }
 
+    /// The same for commands that only look: a private cluster that was never made is not made now.
+    ///
+    /// # Errors
+    /// As [`Storage::open`], and [`BuildError::Config`] where there is no private cluster.
+    pub async fn open_existing(choice: &DatabaseChoice) -> Result<Self, BuildError> {
+        if let DatabaseChoice::Embedded(place) = choice
+            && !EmbeddedCluster::exists(&place.data_dir)
+        {
+            return Err(BuildError::NoDatabase(place.data_dir.display().to_string()));
+        }
+        Self::open(choice).await
+    }
+
     async fn connect(
         config: &DatabaseConfig,
         settings: StoreSettings,

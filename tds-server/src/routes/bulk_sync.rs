@@ -1,8 +1,8 @@
-//! Starting bulk syncs: all that were asked for, or none.
+//! Starting bulk syncs: of every entity type that was asked for and is not being synced already.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use tds_core::{EntityType, ErrorKind, NewRun, RunFilter, RunMode, RunStatus, RunType};
+use tds_core::{EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunMode, RunStatus, RunType};
 use time::{
     Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
 };
@@ -38,10 +38,17 @@ enum Choice {
     Several(Vec<String>),
 }
 
-/// The runs that were stored.
+/// The runs that were stored, and those that were active already.
 #[derive(Serialize)]
 pub(crate) struct Started {
     runs: Vec<StartedRun>,
+    active: Vec<ActiveRun>,
+}
+
+#[derive(Serialize)]
+struct ActiveRun {
+    entity_type: EntityType,
+    run_id: i64,
 }
 
 #[derive(Serialize)]
@@ -51,7 +58,9 @@ struct StartedRun {
     status: &'static str,
 }
 
-/// Start bulk syncs; all that are asked for, or none
+/// Start bulk syncs
+///
+/// Of several entity types those start that no run is active of; `active` names the others. 409 where that are all.
 #[utoipa::path(post, path = "/api/zoho/bulk-sync", tag = "sync", operation_id = "start_bulk_sync", security(("bearer" = [])),
     request_body = BulkSyncBody, responses(
     (status = 202, description = "stored; the runs start by themselves", body = schemas::StartedRuns),
@@ -70,9 +79,14 @@ pub(crate) async fn start(
     if mode == RunMode::Full && since.is_some() {
         return Err(Problem::invalid("since goes with the mode incremental: a full sync reads everything."));
     }
-    refuse_active(&state, &entities).await?;
-    let runs = create(&state, entities, mode, since).await?;
-    Ok((StatusCode::ACCEPTED, Json(Started { runs })))
+    let started = create(&state, entities, mode, since).await?;
+    if started.runs.is_empty() {
+        let active = started.active.iter().map(|run| format!("{} (run {})", run.entity_type, run.run_id));
+        let active = active.collect::<Vec<_>>().join(", ");
+        let detail = format!("Active already: {active}. Nothing was started.");
+        return Err(Problem::new(ProblemKind::Conflict, detail));
+    }
+    Ok((StatusCode::ACCEPTED, Json(started)))
 }
 
 /// The entity types asked for, each once, in the order asked.
@@ -120,36 +134,18 @@ fn time_of(text: &str) -> Result<OffsetDateTime, Problem> {
     })
 }
 
-/// Names every entity type that is active already, so that one look tells all.
-async fn refuse_active(state: &AppState, entities: &[EntityType]) -> Result<(), Problem> {
-    let mut active = Vec::new();
-    for entity in entities {
-        for status in [RunStatus::Pending, RunStatus::Running] {
-            let filter = RunFilter { entity: Some(entity.clone()), status: Some(status) };
-            let runs = state.services.runs.list_runs(&filter, 1).await?;
-            active.extend(runs.first().map(|run| format!("{entity} (run {})", run.id)));
-        }
-    }
-    if active.is_empty() {
-        return Ok(());
-    }
-    Err(Problem::new(
-        ProblemKind::Conflict,
-        format!("Active already: {}. Nothing was started.", active.join(", ")),
-    ))
-}
-
+/// Stores a run of each entity type; those that are active already are named instead.
 async fn create(
     state: &AppState,
     entities: Vec<EntityType>,
     mode: RunMode,
     since: Option<OffsetDateTime>,
-) -> Result<Vec<StartedRun>, Problem> {
+) -> Result<Started, Problem> {
     let run_type = match mode {
         RunMode::Full => RunType::Full,
         RunMode::Incremental => RunType::Incremental,
     };
-    let mut created: Vec<StartedRun> = Vec::new();
+    let mut started = Started { runs: Vec::new(), active: Vec::new() };
     for entity in entities {
         let run = NewRun {
             entity: entity.clone(),
@@ -158,31 +154,51 @@ async fn create(
             since,
             requested_by: "api".to_owned(),
         };
-        match state.services.runs.create(run).await {
-            Ok(run) => created.push(StartedRun {
-                id: run.id.0,
-                entity_type: run.entity_type,
-                status: run.status.as_str(),
-            }),
-            Err(error) => {
-                // Another wish came between the look and this one: all or nothing.
-                take_back(state, &created).await;
-                return Err(match error.kind() {
-                    ErrorKind::Conflict => {
-                        let detail = format!("Active already: {entity}. Nothing was started.");
-                        Problem::new(ProblemKind::Conflict, detail)
-                    }
-                    _ => error.into(),
-                });
+        let refused = match create_or_find(state, run).await {
+            Ok(Ok(run)) => {
+                let (id, status) = (run.id.0, run.status.as_str());
+                started.runs.push(StartedRun { id, entity_type: run.entity_type, status });
+                continue;
+            }
+            Ok(Err(active)) => {
+                started.active.push(ActiveRun { entity_type: entity, run_id: active.0 });
+                continue;
+            }
+            Err(error) => error,
+        };
+        // A wish that cannot be stored as a whole can be repeated as a whole.
+        take_back(state, &started.runs).await;
+        return Err(refused.into());
+    }
+    Ok(started)
+}
+
+/// The new run, or the id of the one that is active.
+async fn create_or_find(state: &AppState, wish: NewRun) -> tds_core::Result<Result<Run, RunId>> {
+    let runs = &state.services.runs;
+    let mut tries = 3;
+    loop {
+        let refused = match runs.create(wish.clone()).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => error,
+            other => return other.map(Ok),
+        };
+        for status in [RunStatus::Pending, RunStatus::Running] {
+            let filter = RunFilter { entity: Some(wish.entity.clone()), status: Some(status) };
+            if let Some(run) = runs.list_runs(&filter, 1).await?.first() {
+                return Ok(Err(run.id));
             }
         }
+        // It ended between the two.
+        tries -= 1;
+        if tries == 0 {
+            return Err(refused);
+        }
     }
-    Ok(created)
 }
 
 async fn take_back(state: &AppState, created: &[StartedRun]) {
     for run in created {
-        if let Err(error) = state.services.runs.cancel(tds_core::RunId(run.id)).await {
+        if let Err(error) = state.services.runs.cancel(RunId(run.id)).await {
             tracing::warn!(run = run.id, error = %error.chain(), "a run could not be taken back");
         }
     }

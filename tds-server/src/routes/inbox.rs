@@ -8,7 +8,7 @@ use tds_core::{EntityType, EventFilter, EventStatus, EventView, InboxId, InboxSt
 
 use crate::{
     config::parse_duration,
-    extract::{ApiId, ApiQuery, filled, limit, one_of},
+    extract::{ApiId, ApiQuery, filled, known_entity, limit, one_of},
     openapi::schemas,
     problem::{Problem, ProblemKind},
     routes::webhooks,
@@ -83,8 +83,7 @@ pub(crate) async fn list(
     let entity = filled(query.entity_type.as_deref());
     let filter = EventFilter {
         status: one_of("status", query.status.as_deref(), &EventStatus::ALL, EventStatus::as_str)?,
-        // Kinds that nothing handles are kept, too: any name may be asked for.
-        entity: entity.map(any_entity).transpose()?,
+        entity: entity.map(|text| event_entity(&state, text)).transpose()?,
         search: filled(query.search.as_deref()).map(str::to_owned),
         older_than: older_than(query.older_than.as_deref())?,
     };
@@ -129,9 +128,12 @@ async fn existing(state: &AppState, id: i64) -> Result<EventView, Problem> {
     event.ok_or_else(|| Problem::new(ProblemKind::UnknownId, format!("There is no inbox event {id}.")))
 }
 
-/// A name of an entity type, whether anything handles it or not.
-fn any_entity(text: &str) -> Result<EntityType, Problem> {
-    text.parse().map_err(|error| Problem::new(ProblemKind::UnknownEntityType, format!("{error}.")))
+/// An entity type that events may have: some kinds are kept that nothing handles.
+fn event_entity(state: &AppState, text: &str) -> Result<EntityType, Problem> {
+    if webhooks::UNHANDLED.contains(&text) {
+        return text.parse().map_err(|error| Problem::invalid(format!("{error}.")));
+    }
+    known_entity(&state.services.registry, text)
 }
 
 /// `older_than` as a duration.

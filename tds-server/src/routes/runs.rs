@@ -12,7 +12,8 @@ use crate::{
     state::AppState,
 };
 
-const STATUSES: [RunStatus; 6] = [
+/// Every status of a run.
+pub(crate) const STATUSES: [RunStatus; 6] = [
     RunStatus::Pending,
     RunStatus::Running,
     RunStatus::Completed,
@@ -33,12 +34,15 @@ pub(crate) struct RunQuery {
     /// Only of this status
     #[param(inline, value_type = Option<schemas::SyncStatus>)]
     status: Option<String>,
+    /// Where to go on: `next_cursor` of the page before
+    cursor: Option<String>,
 }
 
 /// A list of runs.
 #[derive(Serialize)]
 pub(crate) struct Runs {
     runs: Vec<Run>,
+    next_cursor: Option<String>,
 }
 
 /// Runs, newest first
@@ -57,7 +61,9 @@ pub(crate) async fn list(
         status: one_of("status", query.status.as_deref(), &STATUSES, RunStatus::as_str)?,
     };
     let limit = limit(query.limit.as_deref(), 10)?;
-    Ok(Json(Runs { runs: state.services.runs.list_runs(&filter, limit).await? }))
+    let cursor = filled(query.cursor.as_deref());
+    let page = state.services.runs.runs_page(&filter, limit, cursor).await?;
+    Ok(Json(Runs { runs: page.items, next_cursor: page.next_cursor }))
 }
 
 /// One run

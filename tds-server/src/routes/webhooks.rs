@@ -21,7 +21,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::Instant;
 
 pub(crate) use self::{
-    paths::{CONTRACT_ADDRESS, PREDECESSOR_ADDRESS, SYNC_ADDRESS, SYNC_ALIASES},
+    paths::{CONTRACT_ADDRESS, PREDECESSOR_ADDRESS, SYNC_ADDRESS, SYNC_ALIASES, UNHANDLED},
     refusals::Refusals,
 };
 use crate::{

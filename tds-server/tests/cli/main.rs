@@ -1,6 +1,7 @@
 //! The program as a person or a script runs it.
 
 mod beside;
+mod closed;
 mod documents;
 mod ending;
 mod logs;

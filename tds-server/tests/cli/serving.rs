@@ -26,6 +26,11 @@ async fn a_webhook_sent_to_a_server_is_applied_and_the_server_ends_cleanly() {
     assert_eq!((&event["status"], &event["outcome"]), (&"completed".into(), &"applied".into()), "{event}");
     assert!(event["payload"]["item"]["item_id"].is_string(), "{event}");
 
+    std::fs::write(program.directory().join("odd"), "no record at all").expect("written");
+    let odd = program.run(&["webhook", "send", "products", "--file", "odd"]).await;
+    assert!(odd.status == 1 && odd.stdout.contains("unparsed"), "{}{}", odd.stdout, odd.stderr);
+    assert!(odd.stderr.contains("did not understand it"), "{}", odd.stderr);
+
     let replayed = program.run(&["inbox", "replay", &id]).await;
     assert!(replayed.status == 0 && replayed.stderr.contains("accepted"), "{}", replayed.stderr);
     let forged = program.run(&["webhook", "send", "stock", "--webhook-secret", "AnotherSecret99"]).await;

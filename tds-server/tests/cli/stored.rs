@@ -1,7 +1,8 @@
 //! Commands on the database alone.
 
 use serde_json::json;
-use tds_postgres::testkit::TestDatabase;
+use tds_core::{Disposition, EntityType, Inbox as _, NewEvent};
+use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 
 use crate::program::Program;
 
@@ -29,7 +30,7 @@ async fn lists_of_an_empty_database_are_empty_documents() {
     let page = json!({"items": [], "next_cursor": null});
     assert_eq!(program.json(&["queue", "list", "--json"]).await, page);
     assert_eq!(program.json(&["inbox", "list", "--json", "--status", "failed"]).await, page);
-    assert_eq!(program.json(&["runs", "list", "--json"]).await, json!({"runs": []}));
+    assert_eq!(program.json(&["runs", "list", "--json"]).await, json!({"runs": [], "next_cursor": null}));
     assert_eq!(program.done(&["queue", "list"]).await, "", "talk belongs to stderr");
 }
 
@@ -70,8 +71,82 @@ async fn entity_types_are_paused_and_resumed_in_either_spelling() {
 }
 
 #[tokio::test]
-async fn old_rows_are_pruned() {
+async fn rows_are_pruned_only_with_a_yes() {
     let database = TestDatabase::new().await;
-    let ended = program(&database).run(&["prune", "--older-than", "1d", "--dead-letters"]).await;
-    assert!(ended.status == 0 && ended.stderr.contains("0 rows deleted"), "{}", ended.stderr);
+    let program = program(&database);
+    let nothing = program.run(&["prune", "--older-than", "1d", "--dead-letters"]).await;
+    assert!(nothing.status == 0 && nothing.stderr.contains("0 rows deleted"), "{}", nothing.stderr);
+    let store = PgStore::new(database.database().clone(), StoreSettings::default());
+    let event = NewEvent {
+        event_id: "a".into(),
+        source_type: "zoho".into(),
+        entity_type: EntityType::from_static("products"),
+        entity_id: None,
+        event_type: "updated".into(),
+        raw_payload: b"{}".to_vec(),
+        headers: json!({}),
+        disposition: Disposition::Ignored("nothing handles it".into()),
+    };
+    store.accept(event).await.expect("accepted");
+    store.shutdown().await;
+    let recent = program.run(&["prune", "--older-than", "1s"]).await;
+    assert_eq!(recent.status, 2, "{}", recent.stderr);
+    assert!(
+        recent.stderr.contains("less than an hour") && recent.stderr.contains("--yes"),
+        "{}",
+        recent.stderr
+    );
+    let age = "UPDATE tds_inbox_events SET received_at = received_at - interval '2 days', processed_at = processed_at - interval '2 days'";
+    database.execute(age).await;
+    let asked = program.run(&["prune", "--older-than", "1d"]).await;
+    assert_eq!(asked.status, 2, "{}", asked.stderr);
+    assert!(
+        asked.stderr.contains("1 items and events") && asked.stderr.contains("--yes"),
+        "{}",
+        asked.stderr
+    );
+    let done = program.run(&["prune", "--older-than", "1s", "--yes"]).await;
+    assert!(done.status == 0 && done.stderr.contains("1 rows deleted"), "{}", done.stderr);
+}
+
+#[tokio::test]
+async fn a_name_that_does_not_exist_is_refused_with_the_nearest_one() {
+    let database = TestDatabase::new().await;
+    let program = program(&database);
+    for (arguments, meant) in [
+        (["queue", "list", "--entity", "product"], "products"),
+        (["inbox", "list", "--entity", "product"], "products"),
+        (["runs", "list", "--entity", "credit-note"], "credit_notes"),
+        (["runs", "list", "--status", "complete"], "completed"),
+        (["queue", "list", "--status", "dead_leter"], "dead_letter"),
+        (["bulk-sync", "--mode", "incremental", "--entity=stok"], "stock"),
+    ] {
+        let ended = program.run(&arguments).await;
+        assert_eq!(ended.status, 2, "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(&format!("'{meant}'")), "{arguments:?}: {}", ended.stderr);
+    }
+    assert_eq!(
+        program.run(&["inbox", "list", "--entity", "orders"]).await.status,
+        0,
+        "the inbox keeps these"
+    );
+    let target = database.database().target();
+    let empty = program.run(&["queue", "list", "--entity", "credit-notes"]).await;
+    assert!(empty.stderr.contains(&format!("nothing found in {target}")), "{}", empty.stderr);
+}
+
+#[tokio::test]
+async fn a_variable_that_means_nothing_is_told_of_with_the_nearest_one() {
+    let database = TestDatabase::new().await;
+    let program = program(&database).with("TDS_BNID", "").with("ZOHO_WEBHOOK_SECRET_FILE", "/nowhere");
+    std::fs::write(program.directory().join(".env"), "ZOHO_DAILY_LIMITS=5\n").expect("written");
+    let ended = program.run(&["schema", "print"]).await;
+    assert_eq!(ended.status, 2, "the file of the secret does not exist");
+    assert!(
+        ended.stderr.contains("warning: TDS_BNID is no setting of this version; did you mean TDS_BIND?"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("ZOHO_DAILY_LIMITS (in .env)"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("warning: ZOHO_WEBHOOK_SECRET_FILE"), "{}", ended.stderr);
 }

@@ -41,7 +41,11 @@ async fn a_bulk_sync_that_cannot_read_fails() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
     let program = program(&zoho, &database);
     let unknown = program.run(&["bulk-sync", "--entity", "orders"]).await;
-    assert!(unknown.status == 2 && unknown.stderr.contains("no entity type orders"), "{}", unknown.stderr);
+    assert!(
+        unknown.status == 2 && unknown.stderr.contains("'orders'") && unknown.stderr.contains("invoices"),
+        "{}",
+        unknown.stderr
+    );
     let since = program.run(&["bulk-sync", "--mode", "full", "--since", "2026-11-01"]).await;
     assert_eq!(since.status, 2, "{}", since.stderr);
     let idle = program.run(&["bulk-sync", "--workers", "0"]).await;
@@ -63,7 +67,7 @@ async fn check_finds_nothing_to_complain_about_where_all_is_well() {
         .collect();
     assert_eq!(
         names,
-        ["configuration", "database", "connections", "schema", "clock", "zoho", "budget", "webhook secret"]
+        ["configuration", "database", "connections", "schema", "exposures", "clock", "zoho", "budget", "webhook secret"]
     );
 }
 

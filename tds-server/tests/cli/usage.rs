@@ -2,12 +2,14 @@
 
 use crate::program::Program;
 
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 24] = [
     &["serve"],
     &["demo"],
     &["migrate"],
     &["bulk-sync"],
     &["check"],
+    &["schema", "print"],
+    &["schema", "exposures"],
     &["webhook", "send"],
     &["queue", "list"],
     &["queue", "show"],
@@ -119,6 +121,41 @@ async fn the_openapi_document_and_the_completions_need_no_configuration() {
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{document}");
     assert!(document["paths"]["/api/zoho/bulk-sync"]["post"].is_object());
     assert!(program.done(&["completions", "bash"]).await.contains("bulk-sync"));
+}
+
+/// What bash offers for the last word of a line.
+fn offers(script: &std::path::Path, words: &[&str]) -> Vec<String> {
+    let last = words.len() - 1;
+    let ask = format!(
+        "source {script}; COMP_WORDS=({words}); COMP_CWORD={last}; _tds-server tds-server '{word}' '{before}'; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        script = script.display(),
+        words = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
+        word = words[last],
+        before = words[last - 1],
+    );
+    let output = std::process::Command::new("bash").args(["--norc", "-c", &ask]).output().expect("bash");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn bash_completes_every_level() {
+    let program = Program::new();
+    let script = program.directory().join("completions");
+    std::fs::write(&script, program.done(&["completions", "bash"]).await).expect("written");
+    assert_eq!(offers(&script, &["tds-server", "sch"]), ["schema"]);
+    assert_eq!(offers(&script, &["tds-server", "queue", "li"]), ["list"]);
+    assert_eq!(offers(&script, &["tds-server", "runs", "con"]), ["confirm-deletions"]);
+    assert_eq!(offers(&script, &["tds-server", "bulk-sync", "--mo"]), ["--mode"]);
+    let entities = offers(&script, &["tds-server", "queue", "list", "--entity", ""]);
+    assert!(entities.contains(&"credit_notes".to_owned()), "{entities:?}");
+    let statuses = offers(&script, &["tds-server", "queue", "list", "--status", "dead"]);
+    assert_eq!(statuses, ["dead_letter"]);
+    for shell in ["zsh", "fish"] {
+        assert!(program.done(&["completions", shell]).await.contains("dead_letter"), "{shell}");
+    }
 }
 
 #[tokio::test]

@@ -34,6 +34,38 @@ async fn every_documented_operator_address_demands_a_token() {
     assert!(protected >= 20, "{protected} addresses");
 }
 
+fn ask(method: &str, uri: &str) -> Request<Body> {
+    operator(&method.to_uppercase(), uri).body(Body::empty()).expect("a request")
+}
+
+#[tokio::test]
+async fn no_documented_operator_address_takes_a_parameter_that_it_does_not_have() {
+    let server = server();
+    let document = serde_json::to_value(tds_server::openapi_document()).expect("a document");
+    let mut asked = 0;
+    for (path, methods) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in methods.as_object().expect("methods") {
+            if operation.get("security").is_none() {
+                continue;
+            }
+            let uri = format!("{}?limit=5&foo=bar&entity_typ=products", path.replace("{id}", "1"));
+            let answer = server.send(ask(method, &uri)).await;
+            answer.is_problem(422, "invalid-value");
+            let detail = answer.json()["detail"].as_str().expect("a text").to_owned();
+            assert!(detail.contains("\"foo\"") || detail.contains("\"limit\""), "{method} {path}: {detail}");
+            asked += 1;
+        }
+    }
+    assert!(asked >= 20, "{asked} addresses");
+    let slip = server.send(ask("get", "/api/zoho/sync/queue?entity_typ=products")).await.json();
+    assert!(slip["detail"].as_str().expect("a text").ends_with("did you mean entity_type?"), "{slip}");
+    let slip = server.send(ask("get", "/api/zoho/sync/queue?entity_type=product")).await;
+    slip.is_problem(422, "unknown-entity-type");
+    assert!(slip.text.contains("did you mean products?"), "{}", slip.text);
+    let slip = server.send(ask("get", "/api/zoho/webhooks/inbox?entity_type=product")).await;
+    slip.is_problem(422, "unknown-entity-type");
+}
+
 #[tokio::test]
 async fn without_tokens_only_this_machines_own_pages_are_answered() {
     let mut open = settings();

@@ -65,16 +65,31 @@ async fn since_is_a_time_or_a_date() {
 }
 
 #[tokio::test]
-async fn an_active_run_stops_all_that_were_asked_for_together() {
+async fn what_is_active_is_named_and_the_others_start() {
     let server = server();
     server.post("/api/zoho/bulk-sync", json!({"entity_type": "customers"})).await;
-    let refused = server.post("/api/zoho/bulk-sync", json!({"entity_type": ["products", "customers"]})).await;
-    refused.is_problem(409, "conflict");
-    assert!(
-        refused.json()["detail"].as_str().expect("text").contains("customers (run 1)"),
-        "{}",
-        refused.text
-    );
+    let answer = server.post("/api/zoho/bulk-sync", json!({"entity_type": ["products", "customers"]})).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let document = answer.json();
+    assert_eq!(document["active"], json!([{"entity_type": "customers", "run_id": 1}]));
+    assert_eq!(document["runs"].as_array().map(Vec::len), Some(1), "{document}");
+    assert_eq!(document["runs"][0]["entity_type"], "products");
+    let all = server.post("/api/zoho/bulk-sync", json!({"entity_type": "all"})).await.json();
+    let started = all["runs"].as_array().expect("runs").iter().map(|run| run["entity_type"].clone());
+    assert_eq!(started.count(), 6, "{all}");
+    assert_eq!(all["active"].as_array().map(Vec::len), Some(2), "{all}");
+}
+
+#[tokio::test]
+async fn where_all_are_active_nothing_is_started() {
+    let server = server();
+    server.post("/api/zoho/bulk-sync", json!({"entity_type": ["customers", "products"]})).await;
+    for choice in [json!("customers"), json!(["products", "customers"])] {
+        let refused = server.post("/api/zoho/bulk-sync", json!({"entity_type": choice})).await;
+        refused.is_problem(409, "conflict");
+        let detail = refused.json()["detail"].as_str().expect("text").to_owned();
+        assert!(detail.contains("customers (run 1)"), "{detail}");
+    }
     let runs = server.store.list_runs(&RunFilter::default(), 10).await.expect("runs");
-    assert_eq!(runs.len(), 1, "nothing else was started");
+    assert_eq!(runs.len(), 2, "nothing else was started");
 }

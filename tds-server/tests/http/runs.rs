@@ -24,6 +24,18 @@ async fn runs_are_listed_newest_first_and_filtered() {
 }
 
 #[tokio::test]
+async fn runs_have_a_next_page() {
+    let server = server();
+    server.post("/api/zoho/bulk-sync", json!({"entity_type": ["products", "customers", "bills"]})).await;
+    let first = server.get("/api/zoho/sync/runs?limit=2").await.json();
+    let cursor = first["next_cursor"].as_str().expect("a cursor");
+    let second = server.get(&format!("/api/zoho/sync/runs?limit=2&cursor={cursor}")).await.json();
+    assert_eq!(second["runs"][0]["entity_type"], "products");
+    assert_eq!((second["runs"].as_array().map(Vec::len), &second["next_cursor"]), (Some(1), &Value::Null));
+    assert_eq!(server.get("/api/zoho/sync/runs?cursor=nonsense").await.status, 422);
+}
+
+#[tokio::test]
 async fn a_run_is_cancelled_once_and_can_go_on() {
     let server = server();
     server.post("/api/zoho/bulk-sync", json!({"entity_type": "products"})).await;

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
-    Checkpoint, EntityType, LeaseToken, ListFacts, NewRun, PageCommit, RecordId, Result, Run, RunFilter,
-    RunId, RunLease, RunPlan, SyncRun, WorkerId, memory::MemoryStore, testkit::conformance::Stores,
+    Checkpoint, EntityType, LeaseToken, ListFacts, NewRun, Page, PageCommit, RecordId, Result, Run,
+    RunFilter, RunId, RunLease, RunPlan, SyncRun, WorkerId, memory::MemoryStore,
+    testkit::conformance::Stores,
 };
 use time::OffsetDateTime;
 
@@ -88,8 +89,8 @@ impl SyncRun for Broken {
         self.store.get_run(id).await
     }
 
-    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
-        self.store.list_runs(filter, limit).await
+    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+        self.store.runs_page(filter, limit, cursor).await
     }
 
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {

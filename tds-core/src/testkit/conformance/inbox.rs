@@ -135,6 +135,7 @@ pub async fn an_event_that_was_not_understood_is_failed_with_the_reason(harness:
     let id = case.accept(with("a", Disposition::Unparsed("no record in it".into()))).await;
     let stored = case.event_reaches(id, EventStatus::Failed).await;
     assert!(stored.error_message.expect("a reason").contains("no record in it"));
+    assert!(stored.processed_at.expect("it ended at once") >= stored.received_at, "it ended before it came");
     case.nothing_to_claim().await;
 }
 

@@ -145,6 +145,8 @@ pub async fn a_later_success_of_the_record_resolves_its_older_dead_letters(harne
         })
         .await;
     assert_eq!(resolved.outcome.as_deref(), Some("superseded"));
+    assert_eq!(resolved.error_message, None, "the error is over");
+    assert_eq!(resolved.attempts.expect("attempts")[0].error.as_deref(), Some("broken"), "it stays readable");
     let stored = case.event_reaches(event, EventStatus::Completed).await;
     assert_eq!(stored.outcome.as_deref(), Some("superseded"));
 }
@@ -320,8 +322,12 @@ pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harnes
     case.enqueue(vec![new_item("3", Work::fetch())]).await;
     harness.advance(LONGER).await;
     let operator = &harness.stores().queue_operator;
+    assert_eq!(operator.prunable(LONG, true).await.expect("prunable"), 0, "nothing is that old");
     assert_eq!(operator.prune(LONG, true).await.expect("prune"), 0, "nothing is that old");
-    assert!(operator.prune(SHORT, false).await.expect("prune") >= 1);
+    let told = [operator.prunable(SHORT, false).await, operator.prunable(SHORT, true).await];
+    let [without, with] = told.map(|told| told.expect("prunable"));
+    assert_eq!(operator.prune(SHORT, false).await.expect("prune"), without);
+    assert_eq!((without, with), (2, 3), "an item and its event, and the dead letter where it is asked for");
     assert!(operator.get(done.id).await.expect("get").is_none());
     assert!(operator.get(dead.id).await.expect("get").is_some());
     assert!(harness.stores().inbox_operator.get_event(event).await.expect("get_event").is_none());

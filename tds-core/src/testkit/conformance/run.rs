@@ -397,6 +397,12 @@ pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
     assert_eq!(ids(RunFilter { entity: Some(PRODUCTS), status: None }, 10).await, [third, first]);
     let cancelled = RunFilter { entity: None, status: Some(RunStatus::Cancelled) };
     assert_eq!(ids(cancelled, 10).await, [first]);
+    let page = runs.runs_page(&RunFilter::default(), 2, None).await.expect("a page");
+    let next = page.next_cursor.as_deref().expect("there are more");
+    let rest = runs.runs_page(&RunFilter::default(), 2, Some(next)).await.expect("a page");
+    assert_eq!(rest.items.iter().map(|run| run.id).collect::<Vec<_>>(), [first]);
+    assert_eq!(rest.next_cursor, None);
+    assert!(runs.runs_page(&RunFilter::default(), 2, Some("nonsense")).await.is_err());
 }
 
 pub async fn a_command_takes_only_the_runs_that_it_was_asked_for(harness: &dyn Harness) {

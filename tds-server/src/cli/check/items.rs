@@ -12,7 +12,7 @@ use super::{Finding, Status};
 use crate::{
     budget::ApiBudget,
     config::{Config, DatabaseChoice, Environment},
-    engine::Storage,
+    engine::{BuildError, Storage},
 };
 
 /// How many of Zoho's 10 access tokens of 10 minutes may have been minted for this command to mint another.
@@ -37,10 +37,13 @@ pub(super) fn summary(config: &Config) -> String {
 
 /// Database, schema and clock; and the open database, where there is one.
 pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>) {
-    let storage = match Storage::open(&config.database).await {
+    let storage = match Storage::open_existing(&config.database).await {
         Ok(storage) => storage,
         Err(error) => {
             let hint = match config.database {
+                DatabaseChoice::Embedded(_) if matches!(error, BuildError::NoDatabase(_)) => {
+                    "set DATABASE_URL, or let tds-server migrate make the private cluster"
+                }
                 DatabaseChoice::Url(_) => {
                     "check DATABASE_URL, that the server runs, and that this machine may connect"
                 }
@@ -52,18 +55,21 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
                 Finding::failed("database", error.to_string(), hint),
                 Finding::skipped("connections", "no database"),
                 Finding::skipped("schema", "no database"),
+                Finding::skipped("exposures", "no database"),
                 Finding::skipped("clock", "no database"),
             ];
             return (findings, None);
         }
     };
     let facts = storage.database().facts().await;
-    let findings = vec![
-        server(storage.database(), facts.as_ref()).await,
+    let mut findings = vec![server(storage.database(), facts.as_ref()).await];
+    findings.extend(privileges(storage.database()).await);
+    findings.extend([
         connections(storage.database()).await,
         schema(storage.database()).await,
+        exposures(storage.database(), &config.erp_readers).await,
         clock(facts.as_ref()),
-    ];
+    ]);
     (findings, Some(storage))
 }
 
@@ -112,6 +118,45 @@ async fn connections(database: &Database) -> Finding {
         }
         1 => Finding::ok(name, text + ": enough for one copy"),
         copies => Finding::ok(name, format!("{text}: enough for {copies} copies")),
+    }
+}
+
+/// What the role of the connection lacks; nothing where it lacks nothing.
+async fn privileges(database: &Database) -> Option<Finding> {
+    let name = "privileges";
+    match database.missing_grants().await {
+        Ok(missing) if missing.is_empty() => None,
+        Ok(missing) => {
+            let hint = format!("let the owner of the database or a superuser run: {}", missing.join("; "));
+            Some(Finding::failed(name, "the role of the connection lacks privileges", &hint))
+        }
+        Err(error) => Some(Finding::failed(name, error.chain(), "look at the server's log")),
+    }
+}
+
+/// Who can read or change what belongs to TDS and should not.
+async fn exposures(database: &Database, readers: &[String]) -> Finding {
+    let name = "exposures";
+    let found = match database.exposures(readers).await {
+        Ok(found) => found.exposures,
+        Err(error) => return Finding::failed(name, error.chain(), "look at the server's log"),
+    };
+    if found.is_empty() {
+        return Finding::ok(name, "only the owner and roles that were named can read or change the tables");
+    }
+    let mut roles: Vec<&str> = found.iter().map(|access| access.role.as_str()).collect();
+    roles.dedup();
+    let text = format!("{} can use {} objects of TDS", roles.join(", "), found.len());
+    // The next start brings the schema up to date, and closes it with that.
+    match database.schema().await {
+        Ok(status) if !status.is_current() => {
+            Finding::warning(name, text, "run tds-server migrate (serve does it by itself)")
+        }
+        _ => {
+            let hint =
+                "run tds-server migrate as the owner of the tables; tds-server schema exposures lists them";
+            Finding::failed(name, text, hint)
+        }
     }
 }
 

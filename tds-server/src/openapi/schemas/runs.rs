@@ -9,6 +9,15 @@ use super::choices::{Details, Listing, SyncStatus, SyncType};
 #[derive(ToSchema)]
 pub(crate) struct StartedRuns {
     runs: Vec<StartedRun>,
+    /// Entity types of a list, or of `all`, that a run was active of: nothing was started for these
+    active: Vec<ActiveRun>,
+}
+
+/// A run that was active already
+#[derive(ToSchema)]
+pub(crate) struct ActiveRun {
+    entity_type: String,
+    run_id: i64,
 }
 
 /// A run that was stored
@@ -24,6 +33,8 @@ pub(crate) struct StartedRun {
 #[derive(ToSchema)]
 pub(crate) struct RunList {
     runs: Vec<SyncRun>,
+    /// Where the next page begins; null on the last
+    next_cursor: Option<String>,
 }
 
 /// A run: every column of `tds_sync_runs`

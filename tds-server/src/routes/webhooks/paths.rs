@@ -17,6 +17,9 @@ pub(crate) const SYNC_ADDRESS: &str = "/api/zoho/sync-";
 /// Names of `/api/zoho/sync-…`, which the predecessor answered to.
 pub(crate) const SYNC_ALIASES: [&str; 7] = CONTRACT;
 
+/// What the predecessor's paths bring and nothing handles: it is kept under names of its own.
+pub(crate) const UNHANDLED: [&str; 3] = ["orders", "payments", "users"];
+
 /// `/api/zoho/webhooks/…` and `/api/zoho/sync-…`.
 pub(super) fn of_contract(name: &str) -> Option<EntityType> {
     let known = CONTRACT.contains(&name) || name == "credit_notes";
@@ -28,9 +31,8 @@ pub(super) fn of_contract(name: &str) -> Option<EntityType> {
 pub(super) fn of_predecessor(name: &str) -> Option<EntityType> {
     match name {
         "vendors" => Some(EntityType::from_static("customers")),
-        "products" | "customers" | "invoices" | "stock" | "prices" | "orders" | "payments" | "users" => {
-            name.parse().ok()
-        }
+        "products" | "customers" | "invoices" | "stock" | "prices" => name.parse().ok(),
+        _ if UNHANDLED.contains(&name) => name.parse().ok(),
         _ => None,
     }
 }

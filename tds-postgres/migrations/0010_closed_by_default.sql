@@ -1,0 +1,216 @@
+-- A dead letter that was retried and folded into newer work, or whose record went well meanwhile, is no error any more:
+-- its attempts tell what it was. One that was given up keeps the reason.
+CREATE OR REPLACE VIEW tds_sync_queue AS
+  SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, priority, status, retry_count, error_message,
+         queued_at, processing_started_at, NULL::timestamptz AS processing_completed_at,
+         NULL::text AS outcome, run_at, direction
+    FROM tds_queue_live
+  UNION ALL
+  SELECT id, inbox_event_id, entity_type,
+         COALESCE(entity_id, (SELECT r.local_id::text FROM tds_sync_records r
+                               WHERE r.entity_type = d.entity_type COLLATE "default"
+                                 AND r.zoho_id = d.zoho_entity_id COLLATE "default")),
+         zoho_entity_id, priority, 'completed'::text, retry_count,
+         CASE WHEN outcome IS DISTINCT FROM 'superseded' THEN error_message END, queued_at, processing_started_at,
+         processing_completed_at, outcome, run_at, direction
+    FROM tds_queue_done d;
+
+-- Closed by default: what belongs to TDS can be read and changed by its owner and by roles that were named, and by
+-- nobody else, whatever the default privileges of the database say.
+--
+-- `migrate` calls this function each time, after the migrations and in their transaction, so that what a later
+-- migration creates is closed before anybody sees it. It reads the catalogue and changes only what is not yet as it must
+-- be: where all is closed it takes no lock.
+--
+-- * PUBLIC, anon and authenticated lose every privilege on the engine's tables, views, sequences and functions and on
+--   schema erp. Other roles keep what they were granted: somebody named them.
+-- * Row level security is on everywhere. The owner and its members are not subject to it. Each role with a grant of its
+--   own gets a policy (tds_granted) that lets it see what it was granted; where nobody has one there is no policy, and
+--   a later GRANT to everybody, as guides of Supabase have it, still shows no row. Row level security does not keep
+--   anybody from TRUNCATE: that is why privileges are revoked as well.
+-- * tds_reader and the roles in `readers` may read schema erp; tds_writer may change its rows, too.
+--
+-- It answers what it was not allowed to do, a sentence each.
+CREATE FUNCTION tds_close(readers text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  engine oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema());
+  mirror oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'erp');
+  fellow text;
+  -- Roles that lose everything, and how they are written.
+  closed oid[];
+  closed_names text;
+  reading oid[];
+  writer oid;
+  -- Roles other than the owner that change the engine's rows: what its triggers call, they call.
+  changing oid[];
+  strangers text[] := '{}';
+  holders oid[];
+  policed oid[];
+  names text;
+  o record;
+BEGIN
+  FOREACH fellow IN ARRAY ARRAY['tds_reader', 'tds_writer'] LOOP
+    CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = fellow);
+    BEGIN
+      EXECUTE format('CREATE ROLE %I NOLOGIN', fellow);
+    EXCEPTION
+      -- Roles belong to all databases of a server: somebody may create it at the same time.
+      WHEN duplicate_object OR unique_violation THEN NULL;
+      WHEN insufficient_privilege THEN
+        RETURN NEXT format('the group role %s does not exist, and %s may not create roles: a superuser may run '
+          'CREATE ROLE %1$s NOLOGIN, and the next tds-server migrate gives it its privileges', fellow, current_user);
+    END;
+  END LOOP;
+
+  closed := ARRAY(SELECT 0::oid UNION ALL SELECT r.oid FROM pg_roles r WHERE r.rolname IN ('anon', 'authenticated'));
+  closed_names := (SELECT string_agg(CASE c WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(c)) END, ', ')
+                     FROM unnest(closed) AS c);
+  reading := ARRAY(SELECT r.oid FROM pg_roles r WHERE r.rolname = 'tds_reader' OR r.rolname = ANY (readers));
+  writer := (SELECT r.oid FROM pg_roles r WHERE r.rolname = 'tds_writer');
+
+  -- Schema erp itself.
+  FOR o IN
+    SELECT n.nspowner, COALESCE(n.nspacl, acldefault('n', n.nspowner)) AS acl FROM pg_namespace n WHERE n.oid = mirror
+  LOOP
+    names := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
+               WHERE (r.oid = ANY (reading) OR r.oid = writer)
+                 AND NOT EXISTS (SELECT FROM aclexplode(o.acl) a
+                                  WHERE a.grantee = r.oid AND a.privilege_type = 'USAGE'));
+    IF NOT pg_has_role(o.nspowner, 'USAGE') THEN
+      IF names IS NOT NULL THEN
+        RETURN NEXT format('schema erp belongs to %s, who may run GRANT USAGE ON SCHEMA erp TO %s',
+          pg_get_userbyid(o.nspowner), names);
+      END IF;
+      CONTINUE;
+    END IF;
+    IF EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = ANY (closed)
+                  AND NOT (a.grantee = ANY (reading) AND a.privilege_type = 'USAGE')) THEN
+      EXECUTE format('REVOKE ALL ON SCHEMA erp FROM %s', closed_names);
+      names := concat_ws(', ', names, (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
+                                        WHERE r.oid = ANY (closed) AND r.oid = ANY (reading)));
+    END IF;
+    IF names <> '' THEN
+      EXECUTE format('GRANT USAGE ON SCHEMA erp TO %s', names);
+    END IF;
+    -- For tables that are made there between two calls.
+    names := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
+               WHERE r.oid = ANY (reading) AND r.rolname <> current_user
+                 AND NOT EXISTS (SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
+                                  WHERE pg_get_userbyid(d.defaclrole) = current_user AND d.defaclnamespace = mirror
+                                    AND d.defaclobjtype = 'r' AND a.grantee = r.oid AND a.privilege_type = 'SELECT'));
+    IF names IS NOT NULL THEN
+      EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA erp GRANT SELECT ON TABLES TO %s', names);
+    END IF;
+  END LOOP;
+
+  FOR o IN
+    SELECT c.oid, c.relkind, c.relowner, c.relrowsecurity, c.relnamespace = mirror AS mirrored,
+           format('%I.%I', n.nspname, c.relname) AS name,
+           COALESCE(c.reloptions @> ARRAY['security_invoker=true'], false) AS invoker,
+           CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+       AND (c.relnamespace = mirror
+            OR c.relnamespace = engine AND (c.relname LIKE 'tds\_%' OR c.relname = '_sqlx_migrations'))
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                          AND d.deptype = 'e')
+     ORDER BY c.oid
+  LOOP
+    IF NOT pg_has_role(o.relowner, 'USAGE') THEN
+      strangers := strangers || pg_get_userbyid(o.relowner)::text;
+      CONTINUE;
+    END IF;
+    IF EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = o.oid AND a.grantee = ANY (closed)
+                  AND NOT (o.mirrored AND a.grantee = ANY (reading) AND a.privilege_type = 'SELECT'))
+       OR EXISTS (SELECT FROM pg_attribute t, aclexplode(t.attacl) a
+                   WHERE t.attrelid = o.oid AND a.grantee = ANY (closed))
+    THEN
+      EXECUTE format('REVOKE ALL ON %s %s FROM %s', o.kind, o.name, closed_names);
+    END IF;
+    IF o.mirrored AND o.kind = 'TABLE' THEN
+      names := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
+                 WHERE r.oid = ANY (reading) AND r.oid <> o.relowner
+                   AND NOT EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = o.oid
+                                      AND a.grantee = r.oid AND a.privilege_type = 'SELECT'));
+      IF names IS NOT NULL THEN
+        EXECUTE format('GRANT SELECT ON TABLE %s TO %s', o.name, names);
+      END IF;
+      IF writer IS NOT NULL AND o.relkind IN ('r', 'p') AND 4 > (
+        SELECT count(*) FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = o.oid AND a.grantee = writer
+           AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE'))
+      THEN
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %s TO tds_writer', o.name);
+      END IF;
+    END IF;
+
+    -- Roles whose grants mean something besides the owner: those that row level security would stop. service_role is
+    -- the key of Supabase that it does not stop.
+    holders := ARRAY(
+      SELECT r.oid FROM pg_roles r
+       WHERE NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname <> 'service_role'
+         AND NOT pg_has_role(r.oid, o.relowner, 'USAGE')
+         AND (r.oid <> ALL (closed) OR o.mirrored AND r.oid = ANY (reading))
+         AND (EXISTS (SELECT FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = o.oid AND a.grantee = r.oid)
+              OR EXISTS (SELECT FROM pg_attribute t, aclexplode(t.attacl) a
+                          WHERE t.attrelid = o.oid AND a.grantee = r.oid)
+              OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid AND o.relkind <> 'v'
+                            AND m.roleid IN ('pg_read_all_data'::regrole, 'pg_write_all_data'::regrole)))
+       ORDER BY r.oid);
+    IF o.relkind IN ('r', 'p') THEN
+      IF NOT o.relrowsecurity THEN
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', o.name);
+      END IF;
+      policed := (SELECT ARRAY(SELECT unnest(p.polroles) AS role ORDER BY role) FROM pg_policy p
+                   WHERE p.polrelid = o.oid AND p.polname = 'tds_granted');
+      names := (SELECT string_agg(quote_ident(pg_get_userbyid(h)), ', ') FROM unnest(holders) AS h);
+      IF names IS NULL AND policed IS NOT NULL THEN
+        EXECUTE format('DROP POLICY tds_granted ON %s', o.name);
+      ELSIF names IS NOT NULL AND policed IS NULL THEN
+        EXECUTE format('CREATE POLICY tds_granted ON %s TO %s USING (true) WITH CHECK (true)', o.name, names);
+      ELSIF holders <> policed THEN
+        EXECUTE format('ALTER POLICY tds_granted ON %s TO %s', o.name, names);
+      END IF;
+    ELSIF o.relkind = 'v' AND NOT o.mirrored AND current_setting('server_version_num')::int >= 150000 THEN
+      -- A view reads as its owner, past row level security, unless it is told to read as who asks; then these need the
+      -- privileges on its tables, too, which somebody who was granted the view alone does not have.
+      IF o.invoker AND holders <> '{}' THEN
+        EXECUTE format('ALTER VIEW %s RESET (security_invoker)', o.name);
+      ELSIF NOT o.invoker AND holders = '{}' THEN
+        EXECUTE format('ALTER VIEW %s SET (security_invoker = true)', o.name);
+      END IF;
+    END IF;
+  END LOOP;
+
+  changing := ARRAY(
+    SELECT DISTINCT a.grantee FROM pg_class c, aclexplode(c.relacl) a
+     WHERE c.relnamespace = engine AND c.relname LIKE 'tds\_%' AND c.relkind IN ('r', 'p', 'v')
+       AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE') AND a.grantee <> c.relowner AND a.grantee <> 0);
+  FOR o IN
+    SELECT p.oid, p.proowner, p.oid::regprocedure::text AS name,
+           COALESCE(p.proacl, acldefault('f', p.proowner)) AS acl
+      FROM pg_proc p
+     WHERE (p.pronamespace = mirror OR p.pronamespace = engine AND p.proname LIKE 'tds\_%')
+       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                          AND d.deptype = 'e')
+     ORDER BY p.oid
+  LOOP
+    IF NOT pg_has_role(o.proowner, 'USAGE') THEN
+      strangers := strangers || pg_get_userbyid(o.proowner)::text;
+      CONTINUE;
+    END IF;
+    IF EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = ANY (closed)) THEN
+      EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %s', o.name, closed_names);
+    END IF;
+    names := (SELECT string_agg(quote_ident(pg_get_userbyid(c)), ', ') FROM unnest(changing) AS c
+               WHERE NOT EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = c));
+    IF names IS NOT NULL THEN
+      EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', o.name, names);
+    END IF;
+  END LOOP;
+
+  FOR fellow IN SELECT DISTINCT unnest(strangers) LOOP
+    RETURN NEXT format('some tables or functions of TDS belong to %s and were left as they are: run tds-server migrate '
+      'as %1$s, or GRANT %1$I TO %I', fellow, current_user);
+  END LOOP;
+END
+$$;

@@ -1,0 +1,299 @@
+//! Closed by default: nobody but the owner and roles that were named reads or changes what belongs to TDS.
+
+mod support;
+
+use sqlx::AssertSqlSafe;
+use support::{claim, complete, event, text, work};
+use tds_core::{ErrorKind, Inbox as _, ItemFilter, Outcome, Queue as _, QueueOperator as _};
+use tds_postgres::{
+    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgStore, StoreSettings, schema_script,
+    testkit::TestDatabase,
+};
+
+/// Roles belong to the whole server, which other tests use at the same time.
+const WEB_ROLES: &str = "DO $$
+  DECLARE role text;
+  BEGIN
+    FOREACH role IN ARRAY ARRAY['anon', 'authenticated', 'service_role'] LOOP
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+      END;
+    END LOOP;
+  END $$";
+
+/// As a new project of Supabase has them, and worse: for every schema, and for everybody.
+const DEFAULT_PRIVILEGES: &str = "
+  ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated, service_role;
+  ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
+  ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON FUNCTIONS TO anon, authenticated, service_role;
+  ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO anon, PUBLIC;
+  ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO anon, PUBLIC";
+
+/// Tables of TDS that a role may read or change in any way.
+const OPEN_TABLES: &str = "SELECT COALESCE(string_agg(c.oid::regclass::text, ' '), '') FROM pg_class c
+   JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r', 'v') AND (n.nspname = 'erp' OR c.relname LIKE 'tds\\_%' OR c.relname = '_sqlx_migrations')
+    AND EXISTS (SELECT FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p
+                 WHERE has_table_privilege('$role', c.oid, p))";
+
+async fn run(database: &Database, sql: impl Into<String>) {
+    let sql = sql.into();
+    sqlx::raw_sql(AssertSqlSafe(sql.clone()))
+        .execute(database)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+async fn open_tables(test: &TestDatabase, role: &str) -> String {
+    text(test, &OPEN_TABLES.replace("$role", role)).await
+}
+
+/// A role that may log in, and the database as it sees it. It goes with its test, where nothing keeps it.
+struct Role {
+    name: String,
+    url: String,
+}
+
+impl Role {
+    async fn create(test: &TestDatabase, kind: &str) -> Self {
+        let name = format!("tds_test_{kind}_{}", uuid::Uuid::new_v4().simple());
+        run(test.database(), format!("CREATE ROLE {name} LOGIN PASSWORD 'secret'")).await;
+        let (_, rest) = test.url().split_once('@').expect("a user");
+        let url = format!("postgres://{name}:secret@{rest}");
+        Self { name, url }
+    }
+
+    async fn connect(&self) -> Database {
+        Database::connect(&DatabaseConfig { max_connections: 3, ..DatabaseConfig::new(&self.url) })
+            .await
+            .expect("connects")
+    }
+
+    async fn forget(self, test: &TestDatabase) {
+        run(test.database(), format!("DROP OWNED BY {0} CASCADE; DROP ROLE {0}", self.name)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_roles_of_a_web_api_can_do_nothing_whatever_the_default_privileges_are() {
+    let test = TestDatabase::empty().await;
+    run(test.database(), WEB_ROLES).await;
+    run(test.database(), DEFAULT_PRIVILEGES).await;
+    test.database().migrate().await.expect("migrates");
+    for role in ["anon", "authenticated"] {
+        assert_eq!(open_tables(&test, role).await, "", "{role}");
+    }
+    let found = test.database().exposures(&[]).await.expect("readable");
+    assert_eq!(found.exposures, []);
+    assert!(found.granted.iter().any(|access| access.role == "service_role"), "{:?}", found.granted);
+    let functions = "SELECT COALESCE(string_agg(p.oid::regprocedure::text, ' '), '') FROM pg_proc p
+      WHERE p.proname LIKE 'tds\\_%' AND has_function_privilege('anon', p.oid, 'EXECUTE')";
+    assert_eq!(text(&test, functions).await, "");
+    let unguarded = "SELECT COALESCE(string_agg(c.oid::regclass::text, ' '), '') FROM pg_class c
+      WHERE c.relkind = 'r' AND NOT c.relrowsecurity
+        AND (c.relnamespace = 'erp'::regnamespace OR c.relname LIKE 'tds\\_%' OR c.relname = '_sqlx_migrations')";
+    assert_eq!(text(&test, unguarded).await, "");
+    let policies = "SELECT count(*)::text FROM pg_policies WHERE schemaname = 'public'";
+    assert_eq!(text(&test, policies).await, "0");
+    assert_eq!(text(&test, "SELECT has_schema_privilege('anon', 'erp', 'USAGE')::text").await, "false");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_open_before_is_closed_by_the_next_start() {
+    let test = TestDatabase::new().await;
+    run(test.database(), WEB_ROLES).await;
+    run(test.database(), "GRANT ALL ON ALL TABLES IN SCHEMA public TO anon; GRANT ALL ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;
+        GRANT USAGE ON SCHEMA erp TO authenticated; GRANT SELECT (name) ON erp.customers TO authenticated").await;
+    let store = PgStore::new(test.database().clone(), StoreSettings::default());
+    store.accept(event("1", work(1, "{}"))).await.expect("accepted");
+    // Until then, row level security keeps the rows back; nothing else stands between a stranger and a TRUNCATE.
+    let seen = "SET ROLE anon; SELECT count(*)::text FROM tds_inbox_events";
+    let mut connection = test.database().pool().acquire().await.expect("a connection");
+    let row = sqlx::raw_sql(seen).fetch_one(&mut *connection).await.expect("answers");
+    assert_eq!(sqlx::Row::get::<String, _>(&row, 0), "0");
+    let view = sqlx::raw_sql("SELECT count(*) FROM tds_sync_queue")
+        .fetch_one(&mut *connection)
+        .await
+        .expect("answers");
+    assert_eq!(sqlx::Row::get::<i64, _>(&view, 0), 0, "the view must not show what its tables hide");
+    sqlx::raw_sql("RESET ROLE").execute(&mut *connection).await.expect("reset");
+    let found = test.database().exposures(&[]).await.expect("readable").exposures;
+    for (role, object, privilege) in [
+        ("anon", "public.tds_inbox_events", "TRUNCATE"),
+        ("PUBLIC", "tds_better_outcome(text,text)", "EXECUTE"),
+        ("authenticated", "erp", "USAGE"),
+        ("authenticated", "erp.customers", "SELECT"),
+    ] {
+        let named = found.iter().any(|access| {
+            access.role == role && access.object == object && access.privileges.iter().any(|p| p == privilege)
+        });
+        assert!(named, "{role} {object} {privilege} is not in {found:?}");
+    }
+    test.database().migrate().await.expect("migrates");
+    assert_eq!(test.database().exposures(&[]).await.expect("readable").exposures, []);
+    assert_eq!(open_tables(&test, "anon").await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_with_grants_of_its_own_goes_on_working() {
+    let test = TestDatabase::new().await;
+    let app = Role::create(&test, "app").await;
+    run(
+        test.database(),
+        format!(
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {0};
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {0}",
+            app.name
+        ),
+    )
+    .await;
+    let report = test.database().migrate().await.expect("migrates");
+    assert_eq!(report.notes, Vec::<String>::new());
+    let database = app.connect().await;
+    database.migrate().await.expect("nothing is to be done");
+    let store = PgStore::new(database.clone(), StoreSettings::default());
+    store.accept(event("1", work(1, "{}"))).await.expect("accepted");
+    let claimed = claim(&store, 5).await;
+    assert_eq!(claimed.len(), 1);
+    store.settle(complete(&claimed, Outcome::Applied)).await.expect("settled");
+    assert_eq!(store.list(&ItemFilter::default(), 10, None).await.expect("listed").items.len(), 1);
+    let deleted =
+        sqlx::query("DELETE FROM tds_sync_queue WHERE status = 'completed'").execute(&database).await;
+    assert_eq!(deleted.expect("the handbook's statement").rows_affected(), 1);
+    database.close().await;
+    // Who was granted the view alone still sees through it.
+    let support = Role::create(&test, "support").await;
+    run(test.database(), format!("GRANT SELECT ON tds_sync_queue TO {}", support.name)).await;
+    store.shutdown().await;
+    test.database().migrate().await.expect("migrates");
+    let database = support.connect().await;
+    let seen = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM tds_sync_queue").fetch_one(&database).await;
+    assert_eq!(seen.expect("readable"), 0);
+    database.close().await;
+    support.forget(&test).await;
+    app.forget(&test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_see_the_mirror_and_nothing_of_the_engine() {
+    let test = TestDatabase::empty().await;
+    let (reader, analyst, writer) = (
+        Role::create(&test, "reader").await,
+        Role::create(&test, "analyst").await,
+        Role::create(&test, "writer").await,
+    );
+    test.database().migrate_for(std::slice::from_ref(&reader.name)).await.expect("migrates");
+    run(
+        test.database(),
+        format!("GRANT tds_reader TO {}; GRANT tds_writer TO {}", analyst.name, writer.name),
+    )
+    .await;
+    run(test.database(), "INSERT INTO erp.products (zoho_id, name) VALUES ('1', 'chair')").await;
+    // Made by hand between two starts.
+    run(
+        test.database(),
+        "CREATE TABLE erp.later (id int); CREATE VIEW erp.chairs AS SELECT name FROM erp.products",
+    )
+    .await;
+    for role in [&reader, &analyst] {
+        let database = role.connect().await;
+        let count = "SELECT count(*) FROM erp.chairs, (SELECT count(*) FROM erp.later) AS nothing";
+        let seen: i64 = sqlx::query_scalar(count).fetch_one(&database).await.expect("readable");
+        assert_eq!(seen, 1);
+        let change = sqlx::query("UPDATE erp.products SET name = 'x'").execute(&database).await;
+        let refused = change.expect_err("a reader changes nothing").to_string();
+        assert!(refused.contains("permission denied"), "{refused}");
+        assert!(sqlx::query("SELECT FROM tds_inbox_events").execute(&database).await.is_err());
+        database.close().await;
+    }
+    let database = writer.connect().await;
+    let changed =
+        sqlx::query("UPDATE erp.products SET name = 'stool'").execute(&database).await.expect("changed");
+    assert_eq!(changed.rows_affected(), 1);
+    database.close().await;
+    let unknown = test.database().migrate_for(&["tds_test_nobody".to_owned()]).await.expect_err("refused");
+    assert_eq!(unknown.kind(), ErrorKind::Config);
+    assert!(unknown.to_string().contains("TDS_ERP_READERS: found \"tds_test_nobody\""), "{unknown}");
+    for role in [reader, analyst, writer] {
+        role.forget(&test).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_may_not_create_tables_is_told_the_grant_and_works_with_it() {
+    let test = TestDatabase::empty().await;
+    run(test.database(), "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
+    let owner = Role::create(&test, "owner").await;
+    let database = owner.connect().await;
+    let error = database.migrate().await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Unauthorized);
+    let missing = database.missing_grants().await.expect("readable");
+    assert_eq!(missing.len(), 2, "{missing:?}");
+    assert_eq!(missing[0], format!("GRANT CREATE, USAGE ON SCHEMA public TO {}", owner.name));
+    assert!(missing[1].starts_with("GRANT CREATE ON DATABASE "), "{missing:?}");
+    for statement in missing {
+        assert!(error.to_string().contains(&statement), "{error}");
+        run(test.database(), statement).await;
+    }
+    database.migrate().await.expect("migrates");
+    assert_eq!(database.missing_grants().await.expect("readable"), Vec::<String>::new());
+    assert_eq!(database.exposures(&[]).await.expect("readable").exposures, []);
+    // The owner of the tables is not subject to their row level security.
+    let store = PgStore::new(database.clone(), StoreSettings::default());
+    store.accept(event("1", work(1, "{}"))).await.expect("accepted");
+    let claimed = claim(&store, 5).await;
+    assert_eq!(store.settle(complete(&claimed, Outcome::Applied)).await.expect("settled").accepted, 1);
+    store.shutdown().await;
+    database.close().await;
+    // Another role has no part in all this, and is told which.
+    let stranger = Role::create(&test, "stranger").await;
+    let database = stranger.connect().await;
+    let missing = database.missing_grants().await.expect("readable");
+    assert_eq!(missing, [format!("GRANT {} TO {}", owner.name, stranger.name)]);
+    let refused = sqlx::query("SELECT FROM tds_inbox_events").execute(&database).await;
+    assert!(refused.expect_err("refused").to_string().contains("permission denied"));
+    run(test.database(), missing[0].clone()).await;
+    assert_eq!(database.missing_grants().await.expect("readable"), Vec::<String>::new());
+    database.close().await;
+    stranger.forget(&test).await;
+    owner.forget(&test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_that_may_not_create_roles_migrates_and_says_what_was_left_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut config = ClusterConfig::new(directory.path());
+    config.settings = vec![("fsync".into(), "off".into()), ("shared_buffers".into(), "16MB".into())];
+    let cluster = EmbeddedCluster::start(&config).await.expect("the cluster starts");
+    let admin = Database::connect(&DatabaseConfig::new(cluster.url())).await.expect("connects");
+    run(&admin, "CREATE ROLE shop LOGIN PASSWORD 'secret'").await;
+    run(&admin, "CREATE DATABASE shop OWNER shop").await;
+    let (_, rest) = cluster.url().split_once('@').expect("a user");
+    let url = format!("postgres://shop:secret@{}", rest.replace("/postgres?", "/shop?"));
+    let database = Database::connect(&DatabaseConfig::new(url)).await.expect("connects");
+    let report = database.migrate().await.expect("migrates");
+    assert_eq!(report.notes.len(), 2, "{:?}", report.notes);
+    assert!(report.notes[0].contains("CREATE ROLE tds_reader NOLOGIN"), "{:?}", report.notes);
+    run(&admin, "CREATE ROLE tds_reader NOLOGIN; CREATE ROLE tds_writer NOLOGIN").await;
+    let report = database.migrate().await.expect("migrates");
+    assert_eq!(report.notes, Vec::<String>::new());
+    let readable = "SELECT has_table_privilege('tds_reader', 'erp.invoices', 'SELECT')::text";
+    let readable: String = sqlx::query_scalar(readable).fetch_one(&database).await.expect("answers");
+    assert_eq!(readable, "true");
+    database.close().await;
+    admin.close().await;
+    cluster.stop().await.expect("stops");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_schema_is_what_migrate_would_make() {
+    let test = TestDatabase::empty().await;
+    let mut connection = test.database().pool().acquire().await.expect("a connection");
+    sqlx::raw_sql(AssertSqlSafe(schema_script(&[]))).execute(&mut *connection).await.expect("a script");
+    drop(connection);
+    assert!(test.database().schema().await.expect("readable").is_current());
+    let report = test.database().migrate().await.expect("migrates");
+    assert_eq!(report.applied, Vec::<i64>::new());
+    assert_eq!(test.database().exposures(&[]).await.expect("readable").exposures, []);
+}

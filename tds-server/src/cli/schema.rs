@@ -1,0 +1,107 @@
+//! `schema print | exposures`.
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+use tds_postgres::{Access, schema_script};
+
+use super::{
+    exit::{CommandResult, Failure},
+    lookup::Lookup,
+    output::{self, Table},
+    settings::{AccessSettings, DatabaseSettings, Flags, Given},
+    store::{existing, quiet_config},
+};
+use crate::config::Need;
+
+/// The database's schema, and who may read it.
+#[derive(Args)]
+pub(crate) struct SchemaArgs {
+    #[command(subcommand)]
+    action: SchemaAction,
+}
+
+#[derive(Subcommand)]
+enum SchemaAction {
+    /// Prints the statements that migrate executes on an empty database, as a script
+    #[command(
+        after_help = "Example:\n  tds-server schema print | psql --set ON_ERROR_STOP=1 \"$DATABASE_URL\"\n\n\
+        It needs no database. Migrate knows what the script did, and has nothing to do after it."
+    )]
+    Print {
+        #[command(flatten)]
+        access: AccessSettings,
+    },
+    /// Tells which roles can read or change what they should not; exit status 1 where one can
+    #[command(after_help = "Example:\n  tds-server schema exposures --json\n\n\
+        What everybody (PUBLIC) and the roles anon and authenticated of a web API can do is an exposure; what other\n\
+        roles were granted is listed with --json. tds-server migrate closes what is open.")]
+    Exposures {
+        /// Print a JSON document
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        access: AccessSettings,
+        #[command(flatten)]
+        database: DatabaseSettings,
+    },
+}
+
+impl Flags for SchemaArgs {
+    fn collect(&self, given: &mut Given) {
+        match &self.action {
+            SchemaAction::Print { access } => access.collect(given),
+            SchemaAction::Exposures { access, database, .. } => {
+                access.collect(given);
+                database.collect(given);
+            }
+        }
+    }
+}
+
+impl SchemaArgs {
+    pub(crate) async fn run(self) -> CommandResult {
+        let lookup = Lookup::load(&self)?;
+        let config = quiet_config(&lookup, Need::Database)?;
+        let SchemaAction::Exposures { json, .. } = self.action else {
+            return output::data(&schema_script(&config.erp_readers));
+        };
+        let (storage, place) = existing(&config.database).await?;
+        let found = storage.database().exposures(&config.erp_readers).await;
+        storage.close().await;
+        let found = found?;
+        let open = !found.exposures.is_empty();
+        if json {
+            output::json(&json!({ "open": open, "exposures": found.exposures, "granted": found.granted }))?;
+        } else if open {
+            output::data(&table(&found.exposures).render())?;
+        }
+        if open {
+            return Err(Failure::failed(format!(
+                "{place}: {} privileges are open; run tds-server migrate as the owner of the tables, which revokes them",
+                found.exposures.len()
+            )));
+        }
+        let named: std::collections::BTreeSet<&str> =
+            found.granted.iter().map(|access| access.role.as_str()).collect();
+        let besides = if named.is_empty() {
+            String::new()
+        } else {
+            format!(" and roles that were named ({})", named.into_iter().collect::<Vec<_>>().join(", "))
+        };
+        output::talk(&format!("{place}: closed to everybody but the owner{besides}"));
+        Ok(())
+    }
+}
+
+fn table(exposures: &[Access]) -> Table {
+    let mut table = Table::new(&["ROLE", "KIND", "OBJECT", "PRIVILEGES"]);
+    for access in exposures {
+        table.row(vec![
+            access.role.clone(),
+            access.kind.clone(),
+            access.object.clone(),
+            access.privileges.join(", "),
+        ]);
+    }
+    table
+}
