@@ -293,7 +293,12 @@ pub trait SyncRun: Send + Sync {
     }
 
     /// One page, newest first.
-    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>>;
+    async fn runs_page<'c>(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+        cursor: Option<&'c str>,
+    ) -> Result<Page<Run>>;
 
     /// Up to when the entity type's changes are known to be read; set when a run ends.
     async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>>;

@@ -182,6 +182,9 @@ fn in_words(cause: &PgDatabaseError) -> String {
         "22P02" if cause.detail().is_some_and(|detail| detail.contains("surrogate")) => {
             "a text contains half of a surrogate pair, which is no character".to_owned()
         }
+        "42501" if cause.message().starts_with("permission denied for database") => {
+            format!("{}; the role of the connection needs GRANT CONNECT, CREATE ON DATABASE", cause.message())
+        }
         "42501" => format!(
             "{}; the role of the connection lacks a privilege, and tds-server check tells how to grant it",
             cause.message()

@@ -20,7 +20,8 @@ static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// A migration that met a deadlock is begun anew so often.
 const ATTEMPTS: u32 = 5;
 
-const PREPARE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
+const PREPARE: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
   SELECT pg_advisory_xact_lock(hashtext('tds-migrations'), hashtext(current_database()))";
 
 const VERSIONS: &str =

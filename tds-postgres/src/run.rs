@@ -7,14 +7,15 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use tds_core::{
-    Cause, EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId, Result, Run,
-    RunFilter, RunId, RunLease, RunPlan, SyncRun, WorkerId,
+    Cause, EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId, Result,
+    Run, RunFilter, RunId, RunLease, RunPlan, SyncRun, WorkerId,
 };
 
 use crate::{
     PgStore, cancel,
     error::{classify, is_locked, of_postgres},
     list_facts,
+    page::{below, page, rows},
     queue::enqueue_all,
     run_page,
     run_row::{lease_of, run_of, select_runs},
@@ -198,7 +199,12 @@ impl SyncRun for PgStore {
         row.map_err(doing)?.as_ref().map(run_of).transpose().map_err(doing)
     }
 
-    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+    async fn runs_page<'c>(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+        cursor: Option<&'c str>,
+    ) -> Result<Page<Run>> {
         let found = sqlx::query(LIST)
             .bind(filter.entity.as_ref().map(EntityType::as_str))
             .bind(filter.status.map(tds_core::RunStatus::as_str))

@@ -278,7 +278,12 @@ impl SyncRun for FaultyStore {
         self.process.call("get_run", self.inner.get_run(id)).await
     }
 
-    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+    async fn runs_page<'c>(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+        cursor: Option<&'c str>,
+    ) -> Result<Page<Run>> {
         self.process.call("runs_page", self.inner.runs_page(filter, limit, cursor)).await
     }
 

@@ -11,9 +11,9 @@ use super::{
     view::{below, count, page},
 };
 use crate::{
-    Cause, EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId,
-    RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work, WorkerId,
-    guard::is_ahead,
+    Cause, EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit,
+    RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work,
+    WorkerId, guard::is_ahead,
 };
 
 #[async_trait]
@@ -167,7 +167,12 @@ impl SyncRun for MemoryStore {
         Ok(state.runs.get(&id).map(|run| run.view(id, &state)))
     }
 
-    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+    async fn runs_page<'c>(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+        cursor: Option<&'c str>,
+    ) -> Result<Page<Run>> {
         let (below, state) = (RunId(below(cursor)?), self.state());
         let wanted = state.runs.range(..below).rev().filter(|(_, run)| {
             filter.entity.as_ref().is_none_or(|entity| *entity == run.wish.entity)

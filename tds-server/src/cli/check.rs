@@ -146,7 +146,8 @@ async fn look(lookup: &Lookup) -> Vec<Finding> {
         }
     };
     let Some(mut config) = config else {
-        let names = ["database", "connections", "schema", "exposures", "zoho", "budget", "webhook secret", "clock"];
+        let names =
+            ["database", "connections", "schema", "exposures", "zoho", "budget", "webhook secret", "clock"];
         findings.extend(names.map(|name| Finding::skipped(name, "the configuration is not usable")));
         return findings;
     };

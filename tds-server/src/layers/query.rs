@@ -7,7 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use utoipa::openapi::{OpenApi, path::ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr, path::ParameterIn};
 
 use crate::{nearest::ending, problem::Problem};
 
@@ -21,8 +21,11 @@ impl Queries {
             let operations = [&item.get, &item.put, &item.post, &item.delete, &item.patch];
             let parameters =
                 operations.into_iter().flatten().filter_map(|operation| operation.parameters.clone());
-            let query = parameters.flatten().filter(|one| one.parameter_in == ParameterIn::Query);
-            query.map(|one| one.name).collect()
+            let query = parameters.flatten().filter_map(|parameter| match parameter {
+                RefOr::T(one) if one.parameter_in == ParameterIn::Query => Some(one.name),
+                _ => None,
+            });
+            query.collect()
         };
         Self(document.paths.paths.iter().map(|(path, item)| (path.clone(), parameters(item))).collect())
     }

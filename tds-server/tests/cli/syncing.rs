@@ -67,7 +67,17 @@ async fn check_finds_nothing_to_complain_about_where_all_is_well() {
         .collect();
     assert_eq!(
         names,
-        ["configuration", "database", "connections", "schema", "exposures", "clock", "zoho", "budget", "webhook secret"]
+        [
+            "configuration",
+            "database",
+            "connections",
+            "schema",
+            "exposures",
+            "clock",
+            "zoho",
+            "budget",
+            "webhook secret"
+        ]
     );
 }
 

@@ -89,7 +89,12 @@ impl SyncRun for Broken {
         self.store.get_run(id).await
     }
 
-    async fn runs_page(&self, filter: &RunFilter, limit: usize, cursor: Option<&str>) -> Result<Page<Run>> {
+    async fn runs_page<'c>(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+        cursor: Option<&'c str>,
+    ) -> Result<Page<Run>> {
         self.store.runs_page(filter, limit, cursor).await
     }
 
