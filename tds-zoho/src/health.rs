@@ -8,7 +8,7 @@ use std::{
 use tds_core::{BreakerStanding, CallLimit, Lane, OutageCause, Refusal};
 use time::OffsetDateTime;
 
-use crate::{auth::MintFault, client::ZohoClient};
+use crate::{auth::MintFault, client::ZohoClient, limiter::spent};
 
 /// How Zoho is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +60,9 @@ impl ZohoClient {
         });
         // Where the store does not answer, it says so in an entry of its own.
         let standing = inner.limiter.standing().await.unwrap_or_default();
-        let refused = standing.refused[Lane::Outbound].or(standing.refused[Lane::Incremental]);
-        let wait = refused.map(|refusal| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());
+        let lanes = [Lane::Outbound, Lane::Incremental];
+        let refused = lanes.into_iter().find_map(|lane| Some((lane, standing.refused[lane]?)));
+        let wait = refused.map(|(_, refusal)| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());
         let paused_until = wait.map(|wait| later(inner.clock.now(), wait));
         let seen = inner.pulse.lock().clone();
         // What needs a person comes first, and then what keeps most from working.
@@ -92,9 +93,9 @@ impl ZohoClient {
 }
 
 /// A limit of the calls, or that of the tokens, which is told as it is known.
-fn throttled(refused: Option<Refusal>, trouble: Option<MintFault>) -> String {
-    let calls = refused.map(|refusal| match (refusal.limit, refusal.paused) {
-        (CallLimit::Day, false) => "the part of the day's calls for this work is spent",
+fn throttled(refused: Option<(Lane, Refusal)>, trouble: Option<MintFault>) -> String {
+    let calls = refused.map(|(lane, refusal)| match (refusal.limit, refusal.paused) {
+        (CallLimit::Day, false) => spent(lane),
         (CallLimit::Day, true) => "Zoho says that the day's calls are spent",
         (CallLimit::Minute, _) => "Zoho asked for a pause: too many calls a minute",
         (CallLimit::Concurrency, _) => "Zoho asked for a pause: too many calls at once",

@@ -68,7 +68,7 @@ impl Limiter {
     /// be asked.
     pub(crate) async fn acquire(&self, lane: Lane) -> Result<Permit> {
         self.desk.enter(lane).await.map_err(|denied| match denied {
-            Denied::Refused(refusal) => refused(&refusal),
+            Denied::Refused(refusal) => refused(lane, &refusal),
             Denied::Unknown(error) => unknown(&error),
         })
     }
@@ -179,12 +179,23 @@ fn limits(config: &ZohoConfig, per_minute: Option<u32>) -> Limits {
     }
 }
 
-fn refused(refusal: &Refusal) -> Error {
+fn refused(lane: Lane, refusal: &Refusal) -> Error {
     let words = match (refusal.limit, refusal.paused) {
-        (Limit::Day, false) => "the day's calls are spent, but for a reserve",
+        (Limit::Day, false) => spent(lane),
         _ => "Zoho asked for a pause",
     };
     throttled(refusal.limit, &words, refusal.wait)
+}
+
+/// What is spent of the day, in words: most work has a part of the day's calls only, which grows as the day goes on.
+pub(crate) fn spent(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Operator => "the day's calls are spent",
+        Lane::Outbound | Lane::Webhook => "the day's calls are spent, but for those that are kept for people",
+        Lane::Incremental | Lane::Full | Lane::Verify => {
+            "this kind of work has taken its part of the day's calls so far; the others are kept for more urgent work"
+        }
+    }
 }
 
 /// Nothing is sent to the place until its next probe.
