@@ -61,10 +61,10 @@ impl State {
     /// Work arrived meanwhile: whatever became of the old, the item is pending, and its attempts begin anew.
     fn settle_with_news(&mut self, id: ItemId, settlement: &Settlement, claim: &Claim, now: OffsetDateTime) {
         if let Settle::Complete(outcome) = settlement.settle {
-            self.tell(id, settlement.generation, claim.carrier, outcome, now);
             if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
                 self.resolve_dead_letters(&key, now);
             }
+            self.tell(id, settlement.generation, claim.carrier, outcome, now);
         }
         let drop_payload = matches!(settlement.settle, Settle::Release { fetch: true, .. });
         self.wait_again(id, ItemStatus::Pending, now, now, |item| {
@@ -75,10 +75,11 @@ impl State {
     }
 
     fn succeed(&mut self, id: ItemId, outcome: Outcome, claim: &Claim, now: OffsetDateTime) {
-        self.archive(id, outcome, claim.carrier, now);
+        // First what the record needs no more: a run that ends by this one is not held up by its old dead letter.
         if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
             self.resolve_dead_letters(&key, now);
         }
+        self.archive(id, outcome, claim.carrier, now);
     }
 
     fn wait_again(
