@@ -142,8 +142,9 @@ async fn a_role_with_grants_of_its_own_goes_on_working() {
     run(
         test.database(),
         format!(
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {0};
-        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {0}",
+            "GRANT USAGE ON SCHEMA erp TO {0};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public, erp TO {0};
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public, erp TO {0}",
             app.name
         ),
     )

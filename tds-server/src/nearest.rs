@@ -46,7 +46,7 @@ mod tests {
         assert_eq!(nearest("cusotmers", names), Some("customers"));
         assert_eq!(nearest("orders", names), None);
         assert_eq!(nearest("", names), None);
-        assert_eq!(meant("TDS_BNID", ["TDS_BIND", "TDS_LEASE"]), "; did you mean TDS_BIND?");
+        assert_eq!(meant("BNID", ["BIND", "LEASE"]), "; did you mean BIND?");
     }
 
     #[test]

@@ -16,6 +16,8 @@ impl CompletionsArgs {
     pub(crate) fn run(self) -> CommandResult {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "tds-server", &mut script);
-        output::data(&String::from_utf8_lossy(&script))
+        // The generator for bash writes the hyphen of the program's name in two ways, so that what one part of its script
+        // finds another part does not know: below the first level nothing would be offered.
+        output::data(&String::from_utf8_lossy(&script).replace("tds__subcmd__server", "tds__server"))
     }
 }

@@ -79,7 +79,7 @@ mod tests {
     use tds_core::{EntityType, ItemStatus, RunMode};
     use time::macros::datetime;
 
-    use clap::{Arg, Command, builder::TypedValueParser};
+    use clap::{Arg, Command};
 
     use super::{duration, entity, name, time};
 
@@ -92,10 +92,13 @@ mod tests {
 
     #[test]
     fn an_entity_type_is_understood_in_either_spelling_and_a_slip_is_corrected() {
-        let (command, argument) = (Command::new("tds-server"), Arg::new("entity").long("entity"));
-        let parse = |text: &str| entity().parse_ref(&command, Some(&argument), text.as_ref());
+        let parse = |text: &str| {
+            let command = Command::new("tds-server").arg(Arg::new("entity").value_parser(entity()));
+            let mut matches = command.try_get_matches_from(["tds-server", text])?;
+            Ok::<_, clap::Error>(matches.remove_one::<EntityType>("entity"))
+        };
         for text in ["credit_notes", "credit-notes"] {
-            assert_eq!(parse(text).ok(), Some(EntityType::from_static("credit_notes")));
+            assert_eq!(parse(text).ok().flatten(), Some(EntityType::from_static("credit_notes")));
         }
         let error = parse("product").expect_err("no such type").to_string();
         assert!(error.contains("'products'") && error.contains("credit_notes"), "{error}");

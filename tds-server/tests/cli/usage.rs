@@ -127,7 +127,7 @@ async fn the_openapi_document_and_the_completions_need_no_configuration() {
 fn offers(script: &std::path::Path, words: &[&str]) -> Vec<String> {
     let last = words.len() - 1;
     let ask = format!(
-        "source {script}; COMP_WORDS=({words}); COMP_CWORD={last}; _tds-server tds-server '{word}' '{before}'; \
+        "source {script}; COMP_WORDS=({words}); COMP_CWORD={last}; _tds__server tds-server '{word}' '{before}'; \
          printf '%s\\n' \"${{COMPREPLY[@]}}\"",
         script = script.display(),
         words = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),

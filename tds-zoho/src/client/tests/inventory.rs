@@ -52,7 +52,10 @@ async fn where_books_refuses_too_it_is_not_inventory_that_is_missing() {
     zoho.api(|_| refusal(400, 6041)).await;
     let client = zoho.client();
     let error = client.get(items()).await.expect_err("nobody answers");
-    assert!(matches!(error.retry(), Retry::AuthPaused { .. }) && error.to_string().contains("6041"), "{error}");
+    assert!(
+        matches!(error.retry(), Retry::AuthPaused { .. }) && error.to_string().contains("6041"),
+        "{error}"
+    );
     assert_eq!(client.missing_inventory(), None);
     // Neither product is asked for the next item: both were asked once, and are probed by one call now and then.
     client.get(items()).await.expect_err("nobody answers");
