@@ -151,11 +151,9 @@ impl Bulk {
                 if let Err(error) = self.runs.renew_run(id, token, Duration::ZERO).await {
                     tracing::debug!(run = %id, error = %error.chain(), "run ends by its lease");
                 }
-                return;
             }
             () = self.keep(&lease) => {
                 tracing::warn!(run = %id, %entity, "run was cancelled or taken over");
-                return;
             }
             () = self.list(listing) => {}
         }

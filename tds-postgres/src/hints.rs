@@ -148,7 +148,9 @@ async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Erro
                 wake(&work);
             }
             // Nothing was told, or nothing can be told any more.
-            Err(_elapsed) => drop(answered(sqlx::raw_sql("SELECT 1").execute(&mut listener)).await?),
+            Err(_elapsed) => {
+                answered(sqlx::raw_sql("SELECT 1").execute(&mut listener)).await?;
+            }
         }
     }
 }

@@ -11,7 +11,8 @@ use std::{
 };
 
 use serde_json::json;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tds_core::{Clock as _, SystemClock};
+use time::format_description::well_known::Rfc3339;
 use tracing::field::Field;
 use tracing_subscriber::{
     EnvFilter,
@@ -86,7 +87,7 @@ fn line(object: &serde_json::Value) {
 }
 
 fn now() -> String {
-    OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default()
+    SystemClock.now().format(&Rfc3339).unwrap_or_default()
 }
 
 /// One field of a text line. What comes from outside stays within its line and commands no terminal.

@@ -154,10 +154,7 @@ impl Descriptor {
             record.get("line_items").is_none_or(|lines| lines.as_array().is_some_and(|all| !all.is_empty()));
         // A template that puts a list or an object between quotation marks sends text in its place.
         let structured = |key: &&str| record.get(*key).is_none_or(|value| !value.is_string());
-        !self.whole.is_empty()
-            && self.whole.iter().all(shown)
-            && lines
-            && STRUCTURED.iter().all(|key| structured(key))
+        !self.whole.is_empty() && self.whole.iter().all(shown) && lines && STRUCTURED.iter().all(structured)
     }
 
     /// Understands a payload of this entity type.

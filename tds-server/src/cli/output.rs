@@ -92,7 +92,8 @@ pub(crate) fn duration(duration: Duration) -> String {
     if duration.subsec_millis() > 0 {
         return format!("{}ms", duration.as_millis());
     }
-    let exact = [(86_400, "d"), (3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds % unit == 0);
+    let exact =
+        [(86_400, "d"), (3_600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
     exact.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
 }
 

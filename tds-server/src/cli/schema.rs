@@ -42,7 +42,7 @@ enum SchemaAction {
         #[command(flatten)]
         access: AccessSettings,
         #[command(flatten)]
-        database: DatabaseSettings,
+        database: Box<DatabaseSettings>,
     },
 }
 
