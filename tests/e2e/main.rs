@@ -11,6 +11,7 @@ mod locks;
 mod outage;
 mod paths;
 mod poison;
+mod process;
 mod records;
 mod refusals;
 mod run_control;
