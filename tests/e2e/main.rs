@@ -12,6 +12,7 @@ mod outage;
 mod paths;
 mod poison;
 mod process;
+mod races;
 mod records;
 mod refusals;
 mod run_control;
