@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 use tds_zoho::testkit::{Fault, Module};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     records,
@@ -68,6 +69,91 @@ async fn a_cancelled_run_keeps_what_was_done_and_resumes_at_its_checkpoint() {
     assert!(list_calls(&shop.zoho, "/books/v3/invoices") - lists <= 4);
     shop.settled().await;
     assert_eq!(shop.count("erp.invoices").await, 700);
+}
+
+/// The source is slow and the run is cancelled as soon as it is at work.
+async fn cancelled_at_once(shop: &Shop, count: usize) -> i64 {
+    many_invoices(shop, count);
+    shop.zoho.set_latency(Duration::from_millis(300));
+    let (status, answer) =
+        shop.post("/api/zoho/bulk-sync", json!({"entity_type": "invoices", "mode": "full"})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+    let id = answer["runs"][0]["id"].as_i64().expect("an id");
+    shop.until("SELECT (count(*) > 0)::text FROM tds_sync_queue WHERE status = 'processing'", "true").await;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while details(shop) == 0 {
+        assert!(Instant::now() < deadline, "nothing is read");
+        sleep(Duration::from_millis(10)).await;
+    }
+    id
+}
+
+fn details(shop: &Shop) -> u64 {
+    shop.zoho.calls_to("/books/v3/invoices/")
+}
+
+/// No detail is read for four seconds, in which slow calls would have read some fifty; it may take a few until then.
+async fn nothing_is_read_any_more(shop: &Shop) {
+    let deadline = Instant::now() + Duration::from_secs(15);
+    let (mut before, mut since) = (details(shop), Instant::now());
+    while since.elapsed() < Duration::from_secs(4) {
+        assert!(Instant::now() < deadline, "details are still read: {before}");
+        sleep(Duration::from_millis(50)).await;
+        if details(shop) != before {
+            (before, since) = (details(shop), Instant::now());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_cancelled_at_once_makes_no_more_calls_and_resumes_completely() {
+    let shop = Shop::open().await;
+    let id = cancelled_at_once(&shop, 400).await;
+    let (status, run) = shop.post(&format!("/api/zoho/sync/runs/{id}/cancel"), json!({})).await;
+    assert_eq!((status, &run["status"]), (StatusCode::OK, &json!("cancelled")), "{run:#}");
+    let calls = details(&shop);
+    nothing_is_read_any_more(&shop).await;
+    let late = details(&shop) - calls;
+    // Batches in hand find out within seconds. All of it would have been some three hundred and ninety.
+    assert!(late <= 150, "{late} details were read after the run was cancelled");
+    let left = "tds_sync_queue WHERE status IN ('pending', 'processing', 'failed', 'dead_letter')";
+    assert_eq!(shop.count(left).await, 0, "the queue has none of its items");
+    assert_eq!(shop.count("tds_queue_waiters").await, 0, "and it waits for none");
+    let kept = shop.count("erp.invoices").await;
+    assert!((0..400).contains(&kept), "{kept} were read already");
+
+    shop.zoho.set_latency(Duration::ZERO);
+    let (status, run) = shop.post(&format!("/api/zoho/sync/runs/{id}/resume"), json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{run:#}");
+    let run = shop.run_ended(id).await;
+    assert_eq!((&run["status"], &run["id"]), (&json!("completed"), &json!(id)), "{run:#}");
+    assert_eq!(
+        (&run["total_items"], &run["processed_items"], &run["failed_items"]),
+        (&json!(400), &json!(400), &json!(0)),
+        "{run:#}"
+    );
+    shop.settled().await;
+    assert_eq!(shop.count("erp.invoices").await, 400);
+    assert_eq!(shop.count("tds_run_kept").await, 0, "nothing is kept for another resume");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_webhook_waits_for_too_is_read_though_the_run_is_cancelled() {
+    let shop = Shop::open().await;
+    let id = cancelled_at_once(&shop, 300).await;
+    for n in [297, 298, 299] {
+        let body = json!({"invoice": {"invoice_id": format!("4600000002{n:08}")}}).to_string();
+        let (status, answer) = shop.webhook("invoices", &body).await;
+        assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("accepted")), "{answer}");
+    }
+    let (status, run) = shop.post(&format!("/api/zoho/sync/runs/{id}/cancel"), json!({})).await;
+    assert_eq!((status, &run["status"]), (StatusCode::OK, &json!("cancelled")), "{run:#}");
+    shop.until("SELECT count(*)::text FROM tds_inbox_events WHERE status = 'completed'", "3").await;
+    let last = "erp.invoices WHERE zoho_id >= '460000000200000297'";
+    assert_eq!(shop.count(last).await, 3);
+    nothing_is_read_any_more(&shop).await;
+    assert!(shop.count("erp.invoices").await < 300);
+    assert_eq!(shop.count("tds_queue_waiters").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
