@@ -7,6 +7,7 @@ mod doors;
 mod forms;
 mod golden;
 mod incidents;
+mod inventory;
 mod locks;
 mod outage;
 mod paths;
