@@ -1,5 +1,6 @@
 //! The whole way, from outside: a simulated Zoho, real HTTP, the server, real PostgreSQL.
 
+mod connections;
 mod converge;
 mod crash;
 mod deletions;

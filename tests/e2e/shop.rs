@@ -36,7 +36,11 @@ impl Shop {
 
     /// Opens with an empty database over an organization that others may use as well.
     pub(crate) async fn open_over(zoho: FakeZoho, more: &[(&str, &str)]) -> Self {
-        let database = TestDatabase::new().await;
+        Self::open_at(zoho, TestDatabase::new().await, more).await
+    }
+
+    /// Opens over a database that was made ready already.
+    pub(crate) async fn open_at(zoho: FakeZoho, database: TestDatabase, more: &[(&str, &str)]) -> Self {
         let settings = settings(&zoho, database.url(), more);
         let client = Client::builder().no_proxy().build().expect("a client");
         let mut shop = Self { zoho, database, base: String::new(), client, server: None, settings };
