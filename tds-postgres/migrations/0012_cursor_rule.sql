@@ -1,9 +1,9 @@
 -- Ends those of the given runs whose list was read to its end and whose items have all ended. Only a list of
 -- everything says how many records there are: later lists are compared with it.
 --
--- The cursor does not pass a record that did not end well: while a dead letter is younger than a day, the next
--- incremental run begins no later than its version, and lists the record again. After a day it is a matter of the full
--- sync and of the person who looks at the dead letters, so that one of them does not make every list longer for ever.
+-- The cursor never passes a record that did not end well: as long as there is a dead letter, the next incremental run
+-- begins no later than its version, and lists the record again. A person ends that by mending, or by discarding it.
+-- Later changes are listed all the same; a run whose window would cost more calls than the whole list reads that.
 CREATE OR REPLACE FUNCTION tds_end_runs(run_ids bigint[]) RETURNS void LANGUAGE sql AS $$
   WITH ended AS (
     UPDATE tds_sync_runs SET
@@ -15,8 +15,7 @@ CREATE OR REPLACE FUNCTION tds_end_runs(run_ids bigint[]) RETURNS void LANGUAGE 
   SELECT entity_type,
          -- LEAST leaves out NULL: without such dead letters the cursor goes to the end of the window.
          LEAST(window_to, (SELECT min(q.version) FROM tds_queue_live q
-                            WHERE q.entity_type = ended.entity_type AND q.dead_lettered_at IS NOT NULL
-                              AND q.dead_lettered_at > now() - interval '1 day')),
+                            WHERE q.entity_type = ended.entity_type AND q.dead_lettered_at IS NOT NULL)),
          CASE WHEN run_type = 'full' AND since IS NULL THEN total_items END
     FROM ended
    WHERE window_to IS NOT NULL AND run_type IN ('full', 'incremental')

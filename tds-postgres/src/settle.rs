@@ -213,7 +213,8 @@ async fn bury(tx: &mut Tx, dead: &[(i64, String)], endings: &mut Endings) -> Res
     for told in settle_sql::take_run_waiters(tx, &ids).await? {
         endings.tell(&told, "superseded", true);
     }
-    ended::fail_events(tx, dead).await
+    ended::fail_events(tx, dead).await?;
+    settle_sql::replace_dead_letters(tx, &ids).await
 }
 
 /// The work, the events and the runs of the items move to the items of other records.

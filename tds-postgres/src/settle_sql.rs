@@ -56,6 +56,19 @@ DELETE FROM tds_queue_waiters w USING gone WHERE w.item_id = gone.id
 RETURNING w.item_id, w.cause, w.cause_id, w.counted
 ";
 
+// A record that runs list again and again is one dead letter, the last, unless somebody waits for an older one.
+const REPLACE: &str = "
+WITH k AS (SELECT id, entity_type, zoho_entity_id FROM tds_queue_live WHERE id = ANY($1::bigint[])),
+gone AS (
+  DELETE FROM tds_queue_live q USING k WHERE q.dead_lettered_at IS NOT NULL AND q.id <> k.id
+     AND q.entity_type = k.entity_type AND q.zoho_entity_id = k.zoho_entity_id
+     AND NOT EXISTS (SELECT FROM tds_queue_waiters w WHERE w.item_id = q.id) RETURNING q.*)
+INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
+    retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version)
+  SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, 'superseded', retry_count,
+    error_message, queued_at, processing_started_at, dead_lettered_at, run_at, version FROM gone
+";
+
 const TAKE_RUNS: &str = "
 DELETE FROM tds_queue_waiters WHERE item_id = ANY($1::bigint[]) AND cause = 'run'
 RETURNING item_id, cause, cause_id, counted
@@ -204,6 +217,11 @@ pub(crate) async fn resolve_dead_letters(tx: &mut Tx, keys: &[&RecordKey]) -> Re
         .fetch_all(tx)
         .await?;
     told(&rows)
+}
+
+/// Archives older dead letters of the records of these, which became dead letters just now.
+pub(crate) async fn replace_dead_letters(tx: &mut Tx, items: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query(REPLACE).bind(items).execute(tx).await.map(drop)
 }
 
 /// Takes the runs off the items.

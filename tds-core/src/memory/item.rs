@@ -217,6 +217,16 @@ impl State {
         if let Some(item) = self.items.get_mut(&id) {
             item.waiters.retain(|waiter| matches!(waiter.cause, Cause::Event(_)));
         }
+        self.replace_dead_letters(&key, id, now);
+    }
+
+    /// A record that runs list again and again is one dead letter, the last, unless somebody waits for an older one.
+    fn replace_dead_letters(&mut self, key: &RecordKey, by: ItemId, now: OffsetDateTime) {
+        for id in self.dead.get(key).cloned().unwrap_or_default() {
+            if id != by && self.items.get(&id).is_some_and(|item| item.waiters.is_empty()) {
+                self.archive(id, Outcome::Superseded, None, now);
+            }
+        }
     }
 
     /// Makes a dead letter or a waiting retry due now. Where newer work of the record waits, a dead letter

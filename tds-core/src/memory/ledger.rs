@@ -24,7 +24,7 @@ impl State {
 
     /// Ends a run whose list was read to the end and whose every record has ended.
     pub(super) fn finish_run(&mut self, id: RunId, now: OffsetDateTime) {
-        let unwell = self.oldest_dead_letter(id, now);
+        let unwell = self.oldest_dead_letter(id);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let done = run.listing_done && run.open.is_empty() && run.processed >= run.total();
         if run.status != RunStatus::Running || !done {
@@ -42,13 +42,11 @@ impl State {
         }
     }
 
-    /// The oldest version among the dead letters of the run's entity type that are younger than a day.
-    fn oldest_dead_letter(&self, id: RunId, now: OffsetDateTime) -> Option<OffsetDateTime> {
+    /// The oldest version among the dead letters of the run's entity type.
+    fn oldest_dead_letter(&self, id: RunId) -> Option<OffsetDateTime> {
         let entity = &self.runs.get(&id)?.wish.entity;
         let dead = self.dead.iter().filter(|(key, _)| key.entity == *entity).flat_map(|(_, items)| items);
-        let young = |ended_at: OffsetDateTime| ended_at > now - time::Duration::DAY;
-        let items = dead.filter_map(|item| self.items.get(item));
-        items.filter(|item| item.ended_at.is_some_and(young)).filter_map(|item| item.work.version).min()
+        dead.filter_map(|item| self.items.get(item)?.work.version).min()
     }
 
     /// The run, if the lease is the current one.

@@ -95,7 +95,7 @@ pub(super) enum End {
     Redirect(usize, Work),
 }
 
-fn at(seconds: i64) -> OffsetDateTime {
+pub(super) fn at(seconds: i64) -> OffsetDateTime {
     datetime!(2020-01-01 00:00 UTC) + time::Duration::seconds(seconds)
 }
 

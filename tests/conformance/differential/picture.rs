@@ -18,7 +18,7 @@ impl Side {
         let ended = inbox.get("completed");
         let mut cursors = Vec::new();
         for entity in &ENTITIES {
-            cursors.push(self.stores.runs.cursor(entity).await.expect("a cursor").is_some());
+            cursors.push(self.stores.runs.cursor(entity).await.expect("a cursor"));
         }
         format!("{items}{events}{runs}{:?} {:?} {ended:?} {cursors:?}", stats.queue, stats.by_entity)
     }

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use super::operation::{ENTITIES, End, Operation, Record, at};
 use proptest::sample::Index;
 use serde_json::json;
 use tds_core::{
@@ -13,9 +14,6 @@ use tds_core::{
     RunType, Settle, Settlement, Work, WorkerId,
     testkit::{ManualClock, conformance::Stores},
 };
-use time::macros::datetime;
-
-use super::operation::{ENTITIES, End, Operation, Record};
 
 /// More than a history has of anything.
 pub(super) const ALL: usize = 500;
@@ -238,7 +236,8 @@ impl Side {
         let item = |number: &u8| NewItem {
             key: RecordKey::new(lease.run.entity_type.clone(), id(*number)),
             lane: Lane::Full,
-            work: Work::fetch(),
+            // Older and newer than what is pushed, so that a dead letter holds the cursor now here, now there.
+            work: Work { version: Some(at(i64::from(*number))), payload: None },
             cause: Cause::Run(lease.run.id),
         };
         let pages = lease.checkpoint.pages + 1;
@@ -248,7 +247,7 @@ impl Side {
             unchanged: i64::try_from(listed.len() - queued.len()).expect("few"),
             checkpoint: Checkpoint {
                 cursor: Some(pages.to_string()),
-                window_to: Some(datetime!(2026-01-01 00:00 UTC)),
+                window_to: Some(at(10 * pages)),
                 pages,
                 listed: last,
                 ..Checkpoint::default()

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{costs::plan, harness::*};
 use crate::{
-    Cause, Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, EventStatus, ItemStatus,
-    Lane, Lease, NewItem, NewRun, Outcome, PageCommit, RecordId, Run, RunFilter, RunId, RunLease, RunStatus,
-    RunType, Settle, Work, WorkerId,
+    Cause, Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, EventStatus, ItemFilter,
+    ItemStatus, Lane, Lease, NewItem, NewRun, Outcome, PageCommit, RecordId, Run, RunFilter, RunId, RunLease,
+    RunStatus, RunType, Settle, Work, WorkerId,
 };
 
 pub(super) fn wish(entity: EntityType) -> NewRun {
@@ -254,6 +254,38 @@ pub async fn the_cursor_does_not_pass_a_record_that_did_not_end_well(harness: &d
     finish_one(harness).await;
     reaches(harness, again.run.id, RunStatus::Completed).await;
     assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(2000)));
+}
+
+pub async fn a_record_that_every_run_lists_in_vain_is_one_dead_letter_and_holds_the_cursor(
+    harness: &dyn Harness,
+) {
+    let (case, runs) = (Case(harness), &harness.stores().runs);
+    for round in 1..=3 {
+        let lease = started(harness, LONG).await;
+        let mut all = page(lease.run.id, &["1"], 1, true);
+        all.items[0].work.version = Some(at(700));
+        all.checkpoint.window_to = Some(at(1000 * round));
+        commit(harness, &lease, all).await;
+        let item = case.claim().await;
+        case.settle(&item, Settle::DeadLetter { error: format!("broken {round}") }).await;
+        reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
+        assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(700)), "round {round}");
+        let dead = case.until("its dead letter", async || {
+            let items = case.items().await;
+            let dead = items.into_iter().filter(|item| item.status == ItemStatus::DeadLetter);
+            let errors: Vec<_> = dead.filter_map(|item| item.error_message).collect();
+            (!errors.is_empty()).then_some(errors)
+        });
+        assert_eq!(dead.await, [format!("broken {round}")], "the last tells what is wrong");
+    }
+    // A person decides that it shall not be read.
+    harness.stores().queue_operator.discard(&ItemFilter::default()).await.expect("discard");
+    let lease = started(harness, LONG).await;
+    let mut all = page(lease.run.id, &[], 0, true);
+    all.checkpoint.window_to = Some(at(5000));
+    commit(harness, &lease, all).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(5000)));
 }
 
 pub async fn a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread(harness: &dyn Harness) {
