@@ -38,6 +38,11 @@ pub(crate) struct Token {
 }
 
 impl Token {
+    /// Which one it is.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The bearer.
     pub(crate) fn value(&self) -> &SecretString {
         &self.value

@@ -243,7 +243,7 @@ impl ZohoClient {
     async fn ask(&self, call: &Call, renew: bool) -> std::result::Result<Answer, Failure> {
         let inner = &*self.inner;
         let mut tries = Tries::new();
-        let (mut replaced, place) = (!renew, call.place());
+        let (mut replaced, mut is_fresh, place) = (!renew, false, call.place());
         loop {
             let is_probe = inner.limiter.pass(&place).await?;
             // Without a token there is no reason to wait for a permit; waiting may take longer than a token lives.
@@ -272,6 +272,9 @@ impl ZohoClient {
                 fault = fault.name(),
                 "Zoho call failed"
             );
+            if is_fresh && matches!(fault, Fault::Token(_)) {
+                inner.access.is_fruitless(token.number());
+            }
             match (fault.about(), &fault) {
                 (About::Limit, Fault::Limit(limit, words)) => {
                     let hints = Hints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
@@ -281,7 +284,7 @@ impl ZohoClient {
                     }
                 }
                 (_, Fault::Token(_)) if !replaced && !inner.access.is_denied(call) => {
-                    replaced = true;
+                    (replaced, is_fresh) = (true, true);
                     inner.tokens.replace(&token).await?;
                 }
                 (About::Way, passing) => {

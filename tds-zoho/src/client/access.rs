@@ -15,6 +15,10 @@ use crate::{
 
 /// After a fresh token was refused too, no other is minted for the same resource for this long.
 const DENIED_FOR: Duration = Duration::from_secs(600);
+/// After a fresh token was refused, no other is minted for anything for this long, unless something works; then for twice
+/// as long, and so on, [`DENIED_FOR`] at most. Zoho allows ten tokens in ten minutes, to all processes together: who
+/// spends them while everything is refused has none when that ends.
+const FRUITLESS_FOR: Duration = Duration::from_secs(120);
 /// A resource that worked so recently does not lack its scope.
 const WORKED_WITHIN: Duration = Duration::from_secs(3600);
 
@@ -22,6 +26,16 @@ const WORKED_WITHIN: Duration = Duration::from_secs(3600);
 #[derive(Default)]
 pub(super) struct Access {
     resources: Mutex<HashMap<(Api, String), Seen>>,
+    fruitless: Mutex<Option<Fruitless>>,
+}
+
+/// Fresh tokens that were refused, with nothing that worked since.
+#[derive(Clone, Copy)]
+struct Fruitless {
+    /// The last of them.
+    number: u64,
+    times: u32,
+    since: Instant,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -35,12 +49,23 @@ impl Access {
     pub(super) fn worked(&self, call: &Call) {
         let seen = Seen { worked: Some(Instant::now()), denied: None };
         self.lock().insert(resource(call), seen);
+        *self.fruitless() = None;
+    }
+
+    /// A token was minted because another was refused, and is refused too.
+    pub(super) fn is_fruitless(&self, number: u64) {
+        let mut fruitless = self.fruitless();
+        if fruitless.is_none_or(|last| last.number != number) {
+            let times = fruitless.map_or(0, |last| last.times).saturating_add(1);
+            *fruitless = Some(Fruitless { number, times, since: Instant::now() });
+        }
     }
 
     /// True when another token would not help.
     pub(super) fn is_denied(&self, call: &Call) -> bool {
         let denied = self.lock().get(&resource(call)).and_then(|seen| seen.denied);
         denied.is_some_and(|at| at.elapsed() < DENIED_FOR)
+            || self.fruitless().is_some_and(|last| last.since.elapsed() < last.wait())
     }
 
     /// Zoho refused the call although its token is new. What that means, in words.
@@ -63,6 +88,16 @@ impl Access {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(Api, String), Seen>> {
         self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fruitless(&self) -> MutexGuard<'_, Option<Fruitless>> {
+        self.fruitless.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fruitless {
+    fn wait(self) -> Duration {
+        FRUITLESS_FOR.saturating_mul(2_u32.saturating_pow(self.times.saturating_sub(1))).min(DENIED_FOR)
     }
 }
 
@@ -122,5 +157,23 @@ mod tests {
         access.worked(&call("/contacts"));
         assert!(!access.denied(&call("/contacts"), &words()).contains("scope"));
         assert!(!access.is_denied(&call("/contacts")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_hour_in_which_fresh_tokens_are_refused_costs_few_of_them() {
+        let access = Access::default();
+        access.worked(&call("/contacts"));
+        let mut minted = Vec::new();
+        for minute in 0..60 {
+            if !access.is_denied(&call("/contacts")) {
+                minted.push(minute);
+                access.is_fruitless(minute);
+                access.is_fruitless(minute);
+            }
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert_eq!(minted, [0, 2, 6, 14, 24, 34, 44, 54]);
+        access.worked(&call("/invoices"));
+        assert!(!access.is_denied(&call("/contacts")), "what works again may lose its token again");
     }
 }
