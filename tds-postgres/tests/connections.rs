@@ -251,6 +251,8 @@ async fn where_the_server_takes_few_connections_work_waits_for_one_of_its_own() 
          GRANT ALL ON ALL SEQUENCES IN SCHEMA public, erp TO {name}; GRANT USAGE ON SCHEMA erp TO {name}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut admin).await.expect("a role");
+    // What belongs to TDS is closed: each migration opens it to the roles that were granted something.
+    test.database().migrate().await.expect("migrates");
     let (_, place) = test.url().rsplit_once('@').expect("a URL");
     let url = format!("postgres://{name}:few@{place}");
     // Two processes that may open twenty each.
