@@ -239,7 +239,7 @@ impl Race {
 
 /// A storm of bodies of few records. With kills, the server dies so often while it lasts.
 async fn storm(kills: usize) {
-    let bodies = asked("TDS_RACE_BODIES", 3_000);
+    let bodies = asked("TDS_RACE_BODIES", 1_500);
     let (race, began) = (Race::open(asked("TDS_RACE_RECORDS", 20)).await, Instant::now());
     let left = Arc::new(AtomicUsize::new(bodies));
     let senders: Vec<_> = (0..asked("TDS_RACE_SENDERS", 8))
@@ -276,7 +276,7 @@ async fn storm(kills: usize) {
 
 /// Full syncs whose page is overtaken by webhooks of its records.
 async fn overtaken_runs(is_killed: bool) {
-    let runs = asked("TDS_RACE_RUNS", 4);
+    let runs = asked("TDS_RACE_RUNS", 2);
     let (race, began, mut dice) = (Race::open(PAGE).await, Instant::now(), Dice::new(runs));
     race.zoho.set_latency(Duration::from_millis(40));
     for number in 0..runs {
