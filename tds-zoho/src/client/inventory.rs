@@ -84,7 +84,8 @@ impl ZohoClient {
             Err(Failure::Fell { fault, issued_at, hints }) if fault.refusal_of_the_account().is_some() => {
                 Failure::Fell { fault, issued_at, hints }
             }
-            // A breaker that was opened by calls that only Inventory has says nothing new about items that never came.
+            // Calls that only Inventory has may have opened the breaker. Where Inventory never answered, Books is asked
+            // then, and nothing is concluded from it.
             Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => {
                 Failure::Known(error)
             }
