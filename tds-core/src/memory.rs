@@ -27,7 +27,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use self::state::State;
-use crate::{Clock, EntityType, Fields, Payload, RecordId, RecordKey};
+use crate::{Cause, Clock, EntityType, Fields, ItemId, Payload, RecordId, RecordKey};
 
 /// Inbox, queue, runs, schedules, budgets and mirror in memory. Clones share their contents.
 #[derive(Clone)]
@@ -93,6 +93,19 @@ impl MemoryStore {
     /// Lets every write of this record fail from now on, as a broken constraint would.
     pub fn refuse(&self, entity: &EntityType, id: &RecordId) {
         self.state().refused.insert(RecordKey::new(entity.clone(), id.clone()));
+    }
+
+    /// Who waits for an item, with the generation that shows their news.
+    #[must_use]
+    pub fn waiting(&self, id: ItemId) -> Vec<(Cause, i64)> {
+        let state = self.state();
+        let waiters = state.items.get(&id).map(|item| item.waiters.as_slice()).unwrap_or_default();
+        waiters.iter().map(|waiter| (waiter.cause, waiter.generation)).collect()
+    }
+
+    /// Forgets that somebody waits for an item, and tells him nothing, as a broken store would.
+    pub fn lose_waiter(&self, id: ItemId, cause: Cause) {
+        self.state().forget_waiter(id, cause);
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -107,6 +107,12 @@ fn a_queue_that_loses_what_arrives_during_work_is_noticed() {
 }
 
 #[test]
+fn a_queue_whose_ends_miss_who_was_attached_meanwhile_is_noticed() {
+    let right = [("races", "every_event_ends_however_deliveries_of_a_record_meet_its_settling")];
+    check(queue::misses_latecomers, &right, &["races"]);
+}
+
+#[test]
 fn a_ledger_that_drops_a_page_is_noticed() {
     let right = [("run", "a_page_is_committed_with_its_items_counts_and_checkpoint")];
     check(runs::drops_items, &right, &["costs", "races", "run", "sweep"]);

@@ -31,10 +31,15 @@ pub(crate) enum Bug {
     WakeUpLost,
     /// A list row empties the columns that it does not show.
     ListRowBlanks,
+    /// An item's end misses who was attached meanwhile: it decides by the newest row of the item and by an older look
+    /// at who waits.
+    LatecomersMissed,
+    /// An outage of the account or of the way is blamed on the records that are read meanwhile.
+    OutageBlamed,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::AckEarly,
         Self::NoFence,
         Self::PageDropped,
@@ -49,5 +54,7 @@ impl Bug {
         Self::DeletionUnconfirmed,
         Self::WakeUpLost,
         Self::ListRowBlanks,
+        Self::LatecomersMissed,
+        Self::OutageBlamed,
     ];
 }

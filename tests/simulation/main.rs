@@ -6,6 +6,7 @@
 mod book;
 mod bugs;
 mod dice;
+mod hour;
 mod kinds;
 mod plan;
 mod process;

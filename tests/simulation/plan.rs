@@ -1,6 +1,8 @@
 //! What one seed does: which faults, how often. Each seed has some faults and not others, so that no fault
 //! hides what only happens without it.
 
+use tds_core::OutageCause;
+
 use crate::{bugs::Bug, dice::Dice, kinds::KINDS};
 
 /// How one list differs from what is documented.
@@ -20,6 +22,16 @@ impl Quirk {
     pub(crate) fn is_honest(self) -> bool {
         !self.ignores_filter && !self.ignores_sort && self.shift == 0
     }
+}
+
+/// A time in which the source answers nobody, in seconds after the start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outage {
+    pub(crate) cause: OutageCause,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    /// Whole records only: lists work meanwhile.
+    pub(crate) details_only: bool,
 }
 
 /// The shares are in thousandths of the calls, or of the changes.
@@ -43,11 +55,14 @@ pub(crate) struct Plan {
     pub(crate) store_unknown: u64,
     pub(crate) store_delay: u64,
     pub(crate) store_death: u64,
+    /// How often the end of items waits for a lock, while others attach to them.
+    pub(crate) store_locked: u64,
     pub(crate) source_throttled: u64,
     pub(crate) source_error: u64,
     pub(crate) source_garbage: u64,
     pub(crate) source_auth: u64,
     pub(crate) source_slow: u64,
+    pub(crate) outages: Vec<Outage>,
     pub(crate) webhook_lost: u64,
     pub(crate) webhook_twice: u64,
     pub(crate) webhook_late: u64,
@@ -79,6 +94,11 @@ impl Plan {
         let chaos = if hot { 25 + dice.below(30) } else { 60 + dice.below(80) };
         let change_every = if hot { 800 + dice.below(2_500) } else { 3_000 + dice.below(15_000) };
         let pace = if dice.permille(500) { 200 } else { 2_500 };
+        let store_locked = share(400, 300);
+        let outages = outages(&dice, chaos);
+        // Faults of single calls spend attempts, outages never do: where there are none of the former, few attempts
+        // must be enough.
+        let max_attempts = if source_error == 0 && source_garbage == 0 { 8 } else { 60 };
         Self {
             seed,
             bug,
@@ -94,11 +114,13 @@ impl Plan {
             store_unknown,
             store_delay,
             store_death,
+            store_locked,
             source_throttled,
             source_error,
             source_garbage,
             source_auth,
             source_slow,
+            outages,
             webhook_lost,
             webhook_twice,
             webhook_late,
@@ -106,9 +128,21 @@ impl Plan {
             poison,
             pauses,
             kills,
-            max_attempts: 60,
+            max_attempts,
         }
     }
+}
+
+/// None in most seeds, else one or two, some of which last as long as the faults do.
+fn outages(dice: &Dice, chaos: u64) -> Vec<Outage> {
+    let count = if dice.permille(350) { 1 + dice.below(2) } else { 0 };
+    let seconds = |bound: u64| i64::try_from(dice.below(bound)).expect("seconds");
+    let one = |_| {
+        let cause = if dice.permille(500) { OutageCause::Account } else { OutageCause::Way };
+        let from = seconds(chaos);
+        Outage { cause, from, to: from + 5 + seconds(chaos), details_only: dice.permille(300) }
+    };
+    (0..count).map(one).collect()
 }
 
 fn quirk(dice: &Dice) -> Quirk {

@@ -17,7 +17,7 @@ use crate::{
     plan::Plan,
     process::Process,
     rest,
-    source::{Books, SimSource, open},
+    source::{Books, SimSource, desk, open},
     store::FaultyStore,
     watch::Watch,
     webhooks::Post,
@@ -133,9 +133,15 @@ impl Simulation {
         let shared = Arc::new(store.clone());
         let mut registry = Registry::new();
         let mut specs = Vec::new();
+        let desk = desk(world, &self.store);
         for kind in &world.plan.kinds {
-            let source =
-                SimSource::new(*kind, Arc::clone(world), Arc::clone(&self.books), Arc::clone(&store.process));
+            let source = SimSource::new(
+                *kind,
+                Arc::clone(world),
+                Arc::clone(&self.books),
+                Arc::clone(&store.process),
+                desk.clone(),
+            );
             let source = Arc::new(source);
             let handler = MirrorHandler::new(source.clone(), shared.clone(), Arc::clone(&clock));
             registry = registry.with_handler(Arc::new(handler)).with_source(source);

@@ -8,16 +8,19 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tds_core::{
-    Clock, Content, ContentHash, Error, ErrorKind, Interval, Lane, ListCall, ListPage, ListRequest, Listed,
-    MirrorSchema, Observed, Order, Payload, Profile, Read, Record, RecordId, RecordKey, Result, Retry, Shape,
-    Source, SourcePayload, Walk, list_hash,
+    CallFault, Clock, Content, ContentHash, Desk, Error, ErrorKind, Interval, Lane, Limits, ListCall,
+    ListPage, ListRequest, Listed, MirrorSchema, Observed, Order, OutageCause, Passage, Payload, Place,
+    Profile, Read, Record, RecordId, RecordKey, Result, Retry, Shape, Source, SourcePayload, Walk, list_hash,
+    memory::MemoryStore,
 };
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::{
     book::{Book, Entry, body},
     bugs::Bug,
     kinds::{KINDS, Kind},
+    plan::Outage,
     process::Process,
     world::World,
 };
@@ -29,6 +32,18 @@ pub(crate) fn open(books: &Books) -> MutexGuard<'_, Book> {
     books.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What errors of an outage say.
+pub(crate) const OUTAGE: &str = "down for everybody";
+/// The first probe of an account that is refused; the way is probed twelve times as often.
+const FIRST_PROBE: Duration = Duration::from_secs(6);
+
+/// What one process knows of the source's breakers; all processes share them through their store.
+pub(crate) fn desk(world: &World, store: &MemoryStore) -> Desk {
+    let limits =
+        Limits { per_minute: None, concurrent: 5, per_day: None, call_time: Duration::from_secs(80) };
+    Desk::new(Arc::new(store.clone()), format!("seed {}", world.plan.seed), limits, None)
+}
+
 /// One entity type.
 pub(crate) struct SimSource {
     index: usize,
@@ -37,10 +52,17 @@ pub(crate) struct SimSource {
     world: Arc<World>,
     books: Books,
     process: Arc<Process>,
+    desk: Desk,
 }
 
 impl SimSource {
-    pub(crate) fn new(index: usize, world: Arc<World>, books: Books, process: Arc<Process>) -> Self {
+    pub(crate) fn new(
+        index: usize,
+        world: Arc<World>,
+        books: Books,
+        process: Arc<Process>,
+        desk: Desk,
+    ) -> Self {
         let kind = &KINDS[index];
         let profile = Profile {
             needs_detail: kind.needs_detail,
@@ -53,14 +75,19 @@ impl SimSource {
             complete_list: true,
             documented: kind.documented,
         };
-        Self { index, kind, profile, world, books, process }
+        Self { index, kind, profile, world, books, process, desk }
     }
 
     /// One call: some time on the way there, the moment of truth, some time on the way back.
     async fn call<T>(&self, what: &'static str, truth: impl FnOnce(&Book) -> T) -> Result<(T, Interval)> {
         self.process.gate().await;
         let (world, plan) = (&self.world, &self.world.plan);
-        let began = world.clock.now();
+        let place = self.place(what);
+        // Without outages nobody asks, so that a seed without them is as fast as ever.
+        if !plan.outages.is_empty() {
+            self.pass(&place).await?;
+        }
+        let (began, issued) = (world.clock.now(), Instant::now());
         let slow = if world.strikes("slow answer", plan.source_slow) { 40_000 } else { plan.pace };
         tokio::time::sleep(world.dice.millis(slow)).await;
         if world.strikes("throttled", plan.source_throttled) {
@@ -75,9 +102,16 @@ impl SimSource {
                 "who are you",
             ));
         }
+        if let Some(outage) = self.outage(what) {
+            world.count("calls during an outage");
+            return Err(self.fell(place, outage, issued.elapsed()).await);
+        }
         let seen = truth(&open(&self.books));
         tokio::time::sleep(world.dice.millis(slow)).await;
         self.process.gate().await;
+        if !plan.outages.is_empty() {
+            self.desk.worked(&place, issued.elapsed()).await;
+        }
         if world.strikes("source error", plan.source_error) {
             return Err(Error::unavailable("the answer did not arrive"));
         }
@@ -87,6 +121,49 @@ impl SimSource {
         }
         world.note(what, [self.index as u64, 0], || self.kind.schema.entity.to_string());
         Ok((seen, Interval { began, ended: world.clock.now() }))
+    }
+
+    fn place(&self, what: &str) -> Place {
+        Place { service: "source".to_owned(), endpoint: format!("source {what} {}", self.kind.schema.entity) }
+    }
+
+    /// Whether a call may be made, as the breakers stand.
+    async fn pass(&self, place: &Place) -> Result<()> {
+        match self.desk.pass(place).await? {
+            Passage::Shut(shut) => {
+                self.world.count("calls that a breaker spared");
+                Err(waits(shut.cause, shut.wait))
+            }
+            Passage::Free | Passage::Probe => Ok(()),
+        }
+    }
+
+    /// The outage that this kind of call is in now.
+    fn outage(&self, what: &str) -> Option<OutageCause> {
+        let (now, plan) = (self.world.clock.elapsed(), &self.world.plan);
+        let strikes = |outage: &&Outage| {
+            (outage.from..outage.to).contains(&now) && (what == "fetch" || !outage.details_only)
+        };
+        plan.outages.iter().find(strikes).map(|outage| outage.cause).filter(|_| !self.world.is_calm())
+    }
+
+    /// A call fell into an outage: everybody is told, and the error says that it is no matter of the record.
+    async fn fell(&self, place: Place, cause: OutageCause, issued: Duration) -> Error {
+        if self.world.plan.bug == Some(Bug::OutageBlamed) {
+            return Error::unavailable(OUTAGE);
+        }
+        let fault = CallFault {
+            place,
+            cause,
+            everywhere: false,
+            call: self.world.dice.next() >> 1,
+            issued,
+            retry_after: None,
+            first_probe: FIRST_PROBE,
+            reason: OUTAGE.to_owned(),
+        };
+        let shut = self.desk.faulted(fault).await;
+        waits(cause, shut.map_or(FIRST_PROBE / 12, |shut| shut.wait))
     }
 
     /// The page that a call shows at its moment of truth.
@@ -238,6 +315,16 @@ impl SimSource {
         };
         let key = RecordKey::new(self.kind.schema.entity.clone(), id.clone());
         Ok(Read { key, shape: Shape::Detail, observed, content, listed: None })
+    }
+}
+
+/// The error of a call that is no matter of its record.
+fn waits(cause: OutageCause, retry_after: Duration) -> Error {
+    match cause {
+        OutageCause::Account => {
+            Error::new(ErrorKind::Unauthorized, Retry::AuthPaused { retry_after }, OUTAGE)
+        }
+        OutageCause::Way => Error::new(ErrorKind::Unavailable, Retry::Throttled { retry_after }, OUTAGE),
     }
 }
 

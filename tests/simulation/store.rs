@@ -8,13 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Accepted, Applied, ClaimRequest, ClaimScope, Claimed, Clock, Content, EntityType, Error, Inbox, Interval,
-    Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome, Page,
-    PageCommit, Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, Schedule,
-    ScheduleSpec, Settled, Settlement, Shape, SyncRun, SyncState, WorkerId, memory::MemoryStore,
+    Accepted, Applied, Cause, ClaimRequest, ClaimScope, Claimed, Clock, Content, EntityType, Error, Inbox,
+    Interval, Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed,
+    Outcome, Page, PageCommit, Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease,
+    RunPlan, Schedule, ScheduleSpec, Settle, Settled, Settlement, Shape, SyncRun, SyncState, WorkerId,
+    memory::MemoryStore,
 };
 
-use crate::{bugs::Bug, kinds::KINDS, process::Process, watch::Watch, world::World};
+use crate::{bugs::Bug, kinds::KINDS, process::Process, source::OUTAGE, watch::Watch, world::World};
 
 /// The store of one process.
 #[derive(Clone)]
@@ -110,6 +111,13 @@ impl Queue for FaultyStore {
             });
         }
         let effect = async {
+            let looks = settlements.iter().map(|one| self.inner.waiting(one.lease.id)).collect();
+            if self.world.strikes("settling waits for a lock", self.world.plan.store_locked) {
+                tokio::time::sleep(self.world.dice.millis(2_000)).await;
+            }
+            if self.has(Bug::LatecomersMissed) {
+                self.miss_latecomers(&settlements, looks);
+            }
             let lost = self.watch.lost(&leases);
             let settled = self.inner.settle(settlements).await?;
             if settled.fenced < lost {
@@ -128,6 +136,26 @@ impl Queue for FaultyStore {
     async fn wait(&self, timeout: Duration) {
         self.inner.wait(timeout).await;
         self.process.gate().await;
+    }
+}
+
+impl FaultyStore {
+    /// Loses who was attached to an item since the look, without news: the end would have to look again.
+    fn miss_latecomers(&self, settlements: &[Settlement], looks: Vec<Vec<(Cause, i64)>>) {
+        for (settlement, look) in settlements.iter().zip(looks) {
+            if !matches!(settlement.settle, Settle::Complete(_)) || self.watch.lost(&[settlement.lease]) > 0 {
+                continue;
+            }
+            let waiting = self.inner.waiting(settlement.lease.id);
+            if waiting.iter().any(|(_, generation)| *generation > settlement.generation) {
+                continue;
+            }
+            for (cause, _) in
+                waiting.into_iter().filter(|(cause, _)| look.iter().all(|(seen, _)| seen != cause))
+            {
+                self.inner.lose_waiter(settlement.lease.id, cause);
+            }
+        }
     }
 }
 
@@ -263,6 +291,9 @@ impl SyncRun for FaultyStore {
 
     async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
         self.world.note("run fails", [id.0.cast_unsigned(), 0], || error.to_owned());
+        if error.contains(OUTAGE) {
+            self.world.violated(format!("run {id} failed by an outage: {error}"));
+        }
         self.process.call("fail", self.inner.fail(id, token, error)).await
     }
 

@@ -14,6 +14,9 @@ use tds_core::{
 
 use crate::memory::Memory;
 
+/// So often others have their turn while a settlement waits for its row; the more often, the more of them bring news.
+const MEANWHILE: usize = 1;
+
 /// What is broken.
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
@@ -25,6 +28,8 @@ enum Fault {
     LeaselessClaim,
     /// Settlements do not look at what arrived meanwhile.
     LostNews,
+    /// Settlements decide by an older look at who waits.
+    MissedLatecomers,
 }
 
 struct Broken {
@@ -79,14 +84,38 @@ impl Queue for Broken {
                     }
                 }
                 Fault::LostNews => settlement.generation = i64::MAX,
-                Fault::ForgottenRenewal | Fault::LeaselessClaim => {}
+                Fault::ForgottenRenewal | Fault::LeaselessClaim | Fault::MissedLatecomers => {}
             }
+        }
+        if self.fault == Fault::MissedLatecomers {
+            self.miss_latecomers(&settlements).await;
         }
         self.store.settle(settlements).await
     }
 
     async fn wait(&self, timeout: Duration) {
         self.store.wait(timeout).await;
+    }
+}
+
+impl Broken {
+    /// Looks who waits, lets others attach meanwhile, and loses those of them who brought no news.
+    async fn miss_latecomers(&self, settlements: &[Settlement]) {
+        let looks: Vec<_> = settlements.iter().map(|one| self.store.waiting(one.lease.id)).collect();
+        for _ in 0..MEANWHILE {
+            tokio::task::yield_now().await;
+        }
+        for (settlement, look) in settlements.iter().zip(looks) {
+            let waiting = self.store.waiting(settlement.lease.id);
+            if waiting.iter().any(|(_, generation)| *generation > settlement.generation) {
+                continue;
+            }
+            for (cause, _) in
+                waiting.into_iter().filter(|(cause, _)| look.iter().all(|(seen, _)| seen != cause))
+            {
+                self.store.lose_waiter(settlement.lease.id, cause);
+            }
+        }
     }
 }
 
@@ -104,6 +133,10 @@ pub(super) fn forgets_renewals(intact: &Memory, stores: &mut Stores) {
 
 pub(super) fn forgets_leases(intact: &Memory, stores: &mut Stores) {
     broken(intact, stores, Fault::LeaselessClaim);
+}
+
+pub(super) fn misses_latecomers(intact: &Memory, stores: &mut Stores) {
+    broken(intact, stores, Fault::MissedLatecomers);
 }
 
 pub(super) fn loses_news(intact: &Memory, stores: &mut Stores) {

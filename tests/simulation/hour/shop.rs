@@ -1,0 +1,238 @@
+//! A small shop at the simulated Zoho, and two copies of the engine that mirror it.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use tds_core::{
+    Bulk, BulkSettings, Clock, Disposition, EntityType, EventFilter, EventStatus, Inbox, InboxOperator,
+    ItemFilter, MirrorHandler, NewEvent, NewRun, QueueOperator, RecordId, RecordKey, Registry, Run,
+    RunFilter, RunType, ScheduleSpec, Scheduler, ShutdownTrigger, SyncRun, Work, Worker, WorkerId,
+    WorkerSettings, memory::MemoryStore,
+};
+use tds_zoho::{
+    DataCenter, ZohoClient, ZohoConfig,
+    testkit::{FakeZoho, Module, TokenRules},
+};
+use tokio::time::{Instant, sleep};
+
+use super::front::{Front, SharedClock};
+
+/// Time goes on by no more than this at once, so that what passes through the operating system takes next to none.
+const TICK: Duration = Duration::from_millis(50);
+const RECORDS: u64 = 8;
+/// How often changes are looked for.
+pub(super) const INCREMENTAL: Duration = Duration::from_secs(900);
+
+/// An entity type, its module, the column that is changed, and its key at Zoho.
+const KINDS: [(&str, Module, &str, &str); 3] = [
+    ("customers", Module::Contacts, "notes", "notes"),
+    ("products", Module::Items, "description", "description"),
+    ("invoices", Module::Invoices, "notes", "notes"),
+];
+
+/// All of it.
+pub(super) struct Shop {
+    pub(super) fake: FakeZoho,
+    pub(super) front: Front,
+    pub(super) store: MemoryStore,
+    clients: Vec<ZohoClient>,
+    stop: ShutdownTrigger,
+    changes: u64,
+    /// What each changed record has to show: by kind and id.
+    expected: BTreeMap<(usize, String), String>,
+}
+
+impl Shop {
+    /// Opens it and reads it once.
+    pub(super) async fn open() -> Self {
+        let fake = FakeZoho::start().await;
+        tokio::time::pause();
+        // Its ten minutes are real ones. The client keeps to Zoho's limit of mints by itself, in virtual time.
+        fake.set_token_rules(TokenRules { mints_per_ten_minutes: 1_000, ..TokenRules::default() });
+        drop(tokio::spawn(async {
+            loop {
+                sleep(TICK).await;
+            }
+        }));
+        let clock = SharedClock::new();
+        fake.set_clock(clock.clone());
+        KINDS.iter().for_each(|(_, module, ..)| drop(fake.generate(*module, RECORDS)));
+        let behind = fake.api_url().trim_start_matches("http://").parse().expect("an address");
+        let front = Front::open(behind).await;
+        let store = MemoryStore::new(clock.clone());
+        let (stop, shutdown) = ShutdownTrigger::new();
+        let mut clients = Vec::new();
+        for number in 0..2 {
+            let client = client(&fake, &front, &store, &clock);
+            let engine = Engine { store: &store, clock: &clock, client: &client, number };
+            engine.start(&shutdown);
+            clients.push(client);
+        }
+        let expected = BTreeMap::new();
+        let shop = Self { fake, front, store, clients, stop, changes: 0, expected };
+        for entity in KINDS.map(|(entity, ..)| EntityType::from_static(entity)) {
+            let wish = NewRun {
+                entity,
+                run_type: RunType::Full,
+                source_type: "zoho".to_owned(),
+                since: None,
+                requested_by: "the beginning".to_owned(),
+            };
+            // Where a scheduled run is active already, it reads everything too.
+            drop(shop.store.create(wish).await);
+        }
+        shop.until("everything was read", Duration::from_secs(600), async || shop.is_at_rest().await).await;
+        shop
+    }
+
+    /// Changes a record. Of every third change nobody is told; of the others a webhook tells the id alone.
+    pub(super) async fn change(&mut self) {
+        self.changes += 1;
+        let (number, kind) = (self.changes, usize::try_from(self.changes).expect("small") % KINDS.len());
+        let (entity, module, _, name) = KINDS[kind];
+        let ids = self.fake.ids(module);
+        let id = ids[usize::try_from(number).expect("small") / KINDS.len() % ids.len()].clone();
+        let text = format!("change {number}");
+        assert!(self.fake.update(module, &id, json!({name: text})), "the record is there");
+        self.expected.insert((kind, id.clone()), text);
+        if number / 3 % 3 == 2 {
+            return;
+        }
+        let entity = EntityType::from_static(entity);
+        let key = RecordKey::new(entity.clone(), RecordId::new(id.clone()));
+        let event = NewEvent {
+            event_id: format!("change {number}"),
+            source_type: "zoho".to_owned(),
+            entity_type: entity,
+            entity_id: Some(id),
+            event_type: "updated".to_owned(),
+            raw_payload: number.to_string().into_bytes(),
+            headers: json!({}),
+            disposition: Disposition::Work(vec![(key, Work::fetch())]),
+        };
+        self.store.accept(event).await.expect("accepted");
+    }
+
+    /// How many changed records the mirror shows as they are, and those that it does not.
+    pub(super) fn shown(&self) -> (usize, Vec<String>) {
+        let shows = |((kind, id), text): &(&(usize, String), &String)| {
+            let (entity, _, column, _) = KINDS[*kind];
+            let row = self.store.row(&EntityType::from_static(entity), &RecordId::new(id.clone()));
+            row.and_then(|row| row.fields.get(column).cloned()) == Some(Value::String((*text).clone()))
+        };
+        let (shown, missing): (Vec<_>, Vec<_>) = self.expected.iter().partition(shows);
+        (
+            shown.len(),
+            missing.iter().map(|((kind, id), text)| format!("{} {id}: {text}", KINDS[*kind].0)).collect(),
+        )
+    }
+
+    /// Calls that were made so far, as the engine counts them: also those that nobody accepted.
+    pub(super) async fn calls(&self) -> u64 {
+        for client in &self.clients {
+            client.standing().await.expect("a standing");
+        }
+        let usage = self.clients[0].usage().await.expect("counts");
+        usage.calls.iter().map(|count| u64::from(count.calls)).sum()
+    }
+
+    pub(super) async fn runs(&self) -> Vec<Run> {
+        self.store.list_runs(&RunFilter::default(), 500).await.expect("runs")
+    }
+
+    /// No run is active, nothing is queued, no event is open.
+    pub(super) async fn is_at_rest(&self) -> bool {
+        let queue = self.store.stats().await.expect("stats").queue;
+        let open = queue.pending + queue.processing + queue.failed;
+        open == 0 && self.runs().await.iter().all(|run| !run.status.is_active())
+    }
+
+    /// What is not as it has to be after an hour that was nobody's fault.
+    pub(super) async fn faults(&self) -> Vec<String> {
+        let mut faults = self.shown().1;
+        for item in self.store.list(&ItemFilter::default(), 10_000, None).await.expect("items").items {
+            if item.retry_count > 0 || item.status != tds_core::ItemStatus::Completed {
+                faults.push(format!("{item:?}"));
+            }
+        }
+        for event in
+            self.store.list_events(&EventFilter::default(), 10_000, None).await.expect("events").items
+        {
+            if event.status != EventStatus::Completed {
+                faults.push(format!("{event:?}"));
+            }
+        }
+        let bad = |run: &&Run| run.status != tds_core::RunStatus::Completed;
+        faults.extend(self.runs().await.iter().filter(bad).map(|run| format!("{run:?}")));
+        faults
+    }
+
+    /// Looks every second of virtual time. How long it took.
+    pub(super) async fn until(
+        &self,
+        what: &str,
+        most: Duration,
+        mut look: impl AsyncFnMut() -> bool,
+    ) -> Duration {
+        let began = Instant::now();
+        while !look().await {
+            assert!(began.elapsed() < most, "not within {most:?}: {what}; {:?}", self.faults().await);
+            sleep(Duration::from_secs(1)).await;
+        }
+        began.elapsed()
+    }
+
+    pub(super) fn close(&self) {
+        self.stop.shutdown();
+    }
+}
+
+fn client(fake: &FakeZoho, front: &Front, store: &MemoryStore, clock: &Arc<SharedClock>) -> ZohoClient {
+    let who = fake.credentials();
+    let mut config = ZohoConfig::new(
+        who.client_id,
+        who.client_secret,
+        who.refresh_token,
+        who.organization_id,
+        DataCenter::Us,
+    );
+    config.accounts_url = front.url();
+    config.api_url = Some(front.url());
+    let shared = || Arc::new(store.clone());
+    ZohoClient::shared(config, clock.clone(), shared(), shared()).expect("a client")
+}
+
+/// What one copy of the program consists of.
+struct Engine<'a> {
+    store: &'a MemoryStore,
+    clock: &'a Arc<SharedClock>,
+    client: &'a ZohoClient,
+    number: u32,
+}
+
+impl Engine<'_> {
+    fn start(&self, shutdown: &tds_core::Shutdown) {
+        let name = WorkerId(format!("copy {}", self.number));
+        let (clock, shared): (Arc<dyn Clock>, _) = (self.clock.clone(), Arc::new(self.store.clone()));
+        let mut registry = Registry::new();
+        let mut specs = Vec::new();
+        for source in tds_zoho::sources(self.client) {
+            let entity = source.schema().entity.clone();
+            if KINDS.iter().any(|(name, ..)| *name == entity.as_str()) {
+                let handler = MirrorHandler::new(source.clone(), shared.clone(), clock.clone());
+                registry = registry.with_handler(Arc::new(handler)).with_source(source);
+                specs.push(ScheduleSpec { entity, run_type: RunType::Incremental, every: INCREMENTAL });
+            }
+        }
+        let settings = WorkerSettings { worker: name.clone(), ..WorkerSettings::default() };
+        let worker = Worker::new(shared.clone(), registry.clone(), settings);
+        let settings = BulkSettings { worker: name.clone(), ..BulkSettings::default() };
+        let bulk = Bulk::new(registry, shared.clone(), shared.clone(), clock, settings);
+        let tick = Duration::from_secs(5);
+        let scheduler = Scheduler::new(shared.clone(), shared, specs, name, tick, "zoho");
+        let (for_worker, for_bulk, for_scheduler) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
+        drop(tokio::spawn(async move { worker.run(for_worker).await }));
+        drop(tokio::spawn(async move { bulk.run(for_bulk).await }));
+        drop(tokio::spawn(async move { scheduler.run(for_scheduler).await }));
+    }
+}
