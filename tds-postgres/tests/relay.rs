@@ -38,6 +38,11 @@ async fn a_frozen_connection_gets_no_answer_until_it_is_thawed_and_new_ones_are_
     relay.freeze_all();
     let options: PgConnectOptions = url.parse().expect("a URL");
     assert!(timeout(SHORT, options.connect()).await.is_err(), "a new connection was served");
+    relay.admit();
+    let mut new = connect(&url).await;
+    assert!(answers(&mut new).await);
+    let asked = sqlx::raw_sql("SELECT 1").execute(&mut old);
+    assert!(timeout(SHORT, asked).await.is_err(), "a connection that was frozen for ever answered");
 }
 
 #[tokio::test(flavor = "multi_thread")]

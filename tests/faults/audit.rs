@@ -36,6 +36,21 @@ END $$;
 CREATE TRIGGER monkey_run_fails AFTER UPDATE ON tds_sync_runs FOR EACH ROW
   WHEN (OLD.status <> 'failed' AND NEW.status = 'failed') EXECUTE FUNCTION monkey.run_fails();
 
+-- Items that were taken into work though only cancelled runs wait for them.
+CREATE TABLE monkey.in_vain (run_id bigint, item_id bigint);
+CREATE FUNCTION monkey.begins() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO monkey.in_vain
+    SELECT r.id, NEW.id FROM tds_queue_waiters w JOIN tds_sync_runs r ON w.cause = 'run' AND w.cause_id = r.id
+     WHERE w.item_id = NEW.id AND r.status = 'cancelled'
+       AND NOT EXISTS (SELECT FROM tds_queue_waiters o WHERE o.item_id = NEW.id AND o.cause = 'event')
+       AND NOT EXISTS (SELECT FROM tds_queue_waiters o JOIN tds_sync_runs alive ON alive.id = o.cause_id
+                        WHERE o.item_id = NEW.id AND o.cause = 'run' AND alive.status <> 'cancelled');
+  RETURN NEW;
+END $$;
+CREATE TRIGGER monkey_begins AFTER UPDATE ON tds_queue_live FOR EACH ROW
+  WHEN (OLD.status <> 'processing' AND NEW.status = 'processing') EXECUTE FUNCTION monkey.begins();
+
 -- Items that were alive and that an operator's DELETE of dead letters took.
 CREATE TABLE monkey.taken (id bigint, entity_type text, zoho_id text, status text);
 CREATE FUNCTION monkey.taken() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{cluster::Cluster, journal::Fault, letters::Accepted};
 
 /// A rule, and the statement that finds what breaks it: one text a row. `$poison` stands for the ids of the poison.
-const RULES: [(&str, &str); 15] = [
+const RULES: [(&str, &str); 17] = [
     (
         "an event did not end",
         "SELECT format('event %s (%s %s): %s, open_items %s, received %s', id, entity_type, entity_id, status, open_items, received_at)
@@ -61,6 +61,18 @@ const RULES: [(&str, &str); 15] = [
         "a run counts failures that are none",
         "SELECT format('run %s (%s %s): %s failed', id, run_type, entity_type, failed_items) FROM tds_sync_runs
           WHERE failed_items > 0 AND entity_type NOT IN ('invoices', 'bills')",
+    ),
+    (
+        // An operator may hold up to five items while a run is cancelled, which are then not seen.
+        "a cancelled run goes on",
+        "SELECT format('run %s: %s items were taken into work after it was cancelled', run_id, count(*)) FROM monkey.in_vain
+          GROUP BY run_id HAVING count(*) > 5",
+    ),
+    (
+        "something was seen later than now",
+        "SELECT format('%s %s: until %s', entity_type, zoho_id, GREATEST(observed_began, observed_ended, detail_seen, volatile_seen))
+           FROM tds_sync_records
+          WHERE GREATEST(observed_began, observed_ended, detail_seen, volatile_seen) > now() + interval '1 minute'",
     ),
     (
         "the queue is not empty",

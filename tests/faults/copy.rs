@@ -11,6 +11,7 @@ use std::{
 
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
+use tds_zoho::testkit::webhook::{self, Delivery};
 use tokio::{
     process::{Child, Command},
     sync::Mutex,
@@ -198,6 +199,20 @@ impl Copy {
 
     pub(crate) async fn post(&self, path: &str, body: Value) -> Result<(StatusCode, Value), reqwest::Error> {
         Self::answer(self.client.post(format!("{}{path}", self.base)).json(&body)).await
+    }
+
+    /// Sends a signed webhook, whose body is JSON.
+    pub(crate) async fn webhook(&self, delivery: &Delivery) -> Result<(StatusCode, Value), reqwest::Error> {
+        let Delivery { entity_path, event, body } = delivery;
+        let pairs: Vec<(&str, &str)> = if event.is_empty() { vec![] } else { vec![("event", event)] };
+        let request = self
+            .client
+            .post(format!("{}/api/zoho/webhooks/{entity_path}", self.base))
+            .query(&pairs)
+            .header(webhook::SIGNATURE_HEADER, webhook::signature_hex(SECRET, &pairs, body))
+            .header("content-type", "application/json")
+            .body(body.clone());
+        Self::answer(request).await
     }
 
     async fn answer(request: reqwest::RequestBuilder) -> Result<(StatusCode, Value), reqwest::Error> {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    database, dice::Dice, journal::report, operators, outages, processes, readers, rest, senders,
+    crowd, database, dice::Dice, journal::report, operators, outages, processes, readers, rest, senders,
     world::World,
 };
 
@@ -28,6 +28,7 @@ async fn disturbs(seed: u64, seconds: u64) {
         tokio::spawn(operators::work(Arc::clone(&world), Dice::of(seed, 10))),
         tokio::spawn(readers::read(Arc::clone(&world), Dice::of(seed, 11))),
         tokio::spawn(readers::read(Arc::clone(&world), Dice::of(seed, 12))),
+        tokio::spawn(crowd::count(Arc::clone(&world))),
     ];
     sleep(Duration::from_secs(seconds)).await;
     world.end();
@@ -64,7 +65,7 @@ pub(crate) async fn close(world: Arc<World>) {
 }
 
 /// A number from the environment.
-fn given(name: &str) -> Option<u64> {
+pub(crate) fn given(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }

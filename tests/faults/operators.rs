@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{database::operate, dice::Dice, world::World};
 
-const ENTITIES: [&str; 8] =
+pub(crate) const ENTITIES: [&str; 8] =
     ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"];
 
 /// The reading statements of the operators' handbook.
@@ -107,7 +107,9 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) -> String {
             // Programs that ask want a yes; those that do not ask know no such word.
             for yes in [&["--yes"][..], &[]] {
                 let arguments = [&["prune", "--older-than", "4s"][..], dead_letters, yes].concat();
+                let beside = world.command_begins();
                 let output = copy.command(&arguments).await.output().await.expect("it runs");
+                drop(beside);
                 said = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
                 if output.status.code() != Some(2) {
                     break;

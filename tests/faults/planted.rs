@@ -21,7 +21,7 @@ const COPY: &str = "planted";
 const DIFFERS: [&str; 2] = ["the mirror differs from a fresh one", "the mirror differs from the source"];
 
 /// What is planted into a copy of a database at rest, and the rules that it breaks.
-const PLANTED: [(&str, &str, &[&str]); 20] = [
+const PLANTED: [(&str, &str, &[&str]); 26] = [
     (
         "an event lost its item, and its waiter stayed",
         "UPDATE tds_inbox_events SET status = 'pending', open_items = 1, outcome = NULL, processed_at = NULL
@@ -67,6 +67,24 @@ const PLANTED: [(&str, &str, &[&str]); 20] = [
         &DIFFERS,
     ),
     (
+        "a state that came back is taken for a repetition",
+        "UPDATE erp.products SET description = 'state B'
+          WHERE id = (SELECT min(id) FROM erp.products WHERE deleted_at IS NULL)",
+        &DIFFERS,
+    ),
+    (
+        "a customer's field becomes one of the invoice",
+        "UPDATE erp.invoices SET custom_fields = COALESCE(custom_fields, '{}') || '{\"cf_tin\": \"100200300\"}'
+          WHERE id = (SELECT min(id) FROM erp.invoices WHERE deleted_at IS NULL AND zoho_id <> $poison)",
+        &["the mirror differs from a fresh one"],
+    ),
+    (
+        "fields that came as text keep what they were",
+        "UPDATE erp.products SET custom_fields = '{\"cf_shelf\": \"as it was\"}'
+          WHERE id = (SELECT min(id) FROM erp.products WHERE deleted_at IS NULL)",
+        &["the mirror differs from a fresh one"],
+    ),
+    (
         "a list row's spelling replaces the detail's",
         "UPDATE erp.invoices SET billing_address = billing_address - 'zip' || '{\"zipcode\": \"10001\"}'
           WHERE id = (SELECT min(id) FROM erp.invoices
@@ -100,6 +118,32 @@ const PLANTED: [(&str, &str, &[&str]); 20] = [
         "INSERT INTO tds_queue_live (entity_type, zoho_entity_id, status, retry_count, error_message, dead_lettered_at)
          VALUES ('products', '4600000000000000001', 'dead_letter', 8, 'given up after 8 attempts', now())",
         &["a good record became a dead letter"],
+    ),
+    (
+        "a lock that the ERP holds is charged to a record",
+        "INSERT INTO tds_queue_live (entity_type, zoho_entity_id, status, retry_count, error_message, dead_lettered_at)
+         VALUES ('products', '4600000000000000001', 'dead_letter', 8, 'canceling statement due to lock timeout', now())",
+        &["a good record became a dead letter"],
+    ),
+    (
+        "a clock that was ahead holds a record back",
+        "UPDATE tds_sync_records SET observed_ended = now() + interval '3 hours', observed_began = now() + interval '3 hours'
+          WHERE (entity_type, zoho_id) = (SELECT entity_type, min(zoho_id) FROM tds_sync_records GROUP BY entity_type LIMIT 1)",
+        &["something was seen later than now"],
+    ),
+    (
+        "a cancelled run goes on reading",
+        "UPDATE tds_sync_runs SET status = 'cancelled' WHERE id = (SELECT min(id) FROM tds_sync_runs WHERE status = 'completed');
+         INSERT INTO tds_queue_live (id, entity_type, zoho_entity_id) SELECT 910000 + n, 'invoices', 'planted ' || n
+           FROM generate_series(1, 7) n;
+         INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)
+           SELECT 910000 + n, 'run', (SELECT id FROM tds_sync_runs WHERE status = 'cancelled' ORDER BY id LIMIT 1), 1
+             FROM generate_series(1, 7) n;
+         UPDATE tds_queue_live SET status = 'processing', lease_token = 1, lease_owner = 'planted', lease_expires_at = now(),
+           processing_started_at = now() WHERE id > 910000;
+         DELETE FROM tds_queue_waiters WHERE item_id > 910000;
+         DELETE FROM tds_queue_live WHERE id > 910000",
+        &["a cancelled run goes on"],
     ),
     (
         "urgent work waits behind what put its item off",
@@ -211,9 +255,9 @@ async fn old_deletion_takes_a_live_item(world: &World) {
         CREATE TRIGGER tds_sync_queue_delete INSTEAD OF DELETE ON tds_sync_queue
           FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_delete()";
     cluster.run(COPY, &format!("{old}{trigger}")).await;
-    let dead = cluster
-        .text(COPY, "SELECT count(*)::text FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL")
-        .await;
+    let dead =
+        "SELECT count(DISTINCT zoho_entity_id)::text FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL";
+    let dead = cluster.text(COPY, dead).await;
     assert_eq!(dead.as_deref(), Some("2"), "the poison of two entity types");
 
     let mut holder = cluster.connect(COPY, "monkey-holds").await;
@@ -227,7 +271,7 @@ async fn old_deletion_takes_a_live_item(world: &World) {
             "DELETE FROM tds_sync_queue WHERE status IN ('completed', 'dead_letter') AND queued_at < NOW()";
         sqlx::query(sql).execute(&mut deleter).await
     });
-    until_it_waits(cluster, "monkey-deletes").await;
+    until_it_waits(cluster, COPY, "monkey-deletes").await;
     let retry = format!(
         "UPDATE tds_sync_queue SET status = 'pending' WHERE status = 'dead_letter' AND id <> {first}"
     );
@@ -265,7 +309,7 @@ async fn old_settling_loses_an_event(world: &World) {
         let sql = "SELECT tds_complete('{900001}'::bigint[], '{1}'::bigint[], '{1}'::bigint[], '{applied}'::text[])";
         sqlx::query(sql).execute(&mut settler).await
     });
-    until_it_waits(cluster, "monkey-settles").await;
+    until_it_waits(cluster, COPY, "monkey-settles").await;
     fold.commit().await.expect("it is folded");
     timeout(Duration::from_secs(20), settling).await.expect("it ends").expect("it runs").expect("it settles");
     let faults = check::state(cluster, COPY, &world.source.poison_ids()).await;
@@ -274,12 +318,12 @@ async fn old_settling_loses_an_event(world: &World) {
 }
 
 /// Waits until a session waits for a lock.
-async fn until_it_waits(cluster: &Cluster, application: &str) {
+pub(crate) async fn until_it_waits(cluster: &Cluster, database: &str, application: &str) {
     let waiting = format!(
         "SELECT (count(*) > 0)::text FROM pg_stat_activity WHERE application_name = '{application}' AND wait_event_type = 'Lock'"
     );
     let deadline = Instant::now() + Duration::from_secs(20);
-    while cluster.text(COPY, &waiting).await.as_deref() != Some("true") {
+    while cluster.text(database, &waiting).await.as_deref() != Some("true") {
         assert!(Instant::now() < deadline, "{application} waits for nobody");
         sleep(Duration::from_millis(20)).await;
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{dice::Dice, operators::judge, world::World};
 
-const PATHS: [&str; 9] = [
+pub(crate) const PATHS: [&str; 9] = [
     "/health",
     "/readyz",
     "/livez",

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    check,
+    check, crowd,
     database::operate,
     journal::{Fault, report},
     mirror::{self, Mirror},
@@ -36,6 +36,7 @@ pub(crate) async fn judge(world: &World) -> (Vec<Fault>, Mirror) {
             format!("{most} calls in a minute, not {}", world.ceiling),
         ));
     }
+    crowd::look(world).await;
     faults.extend(health(world).await);
     for copy in &world.copies {
         if let Err(why) = copy.terminate().await {
@@ -95,7 +96,7 @@ async fn settle(world: &World, faults: &mut Vec<Fault>) {
     until_quiet(world, faults, "without a full sync").await;
 }
 
-async fn until_quiet(world: &World, faults: &mut Vec<Fault>, when: &str) {
+pub(crate) async fn until_quiet(world: &World, faults: &mut Vec<Fault>, when: &str) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let waiting = world.text(WAITING).await.unwrap_or_default();

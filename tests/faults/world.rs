@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,8 @@ pub(crate) const DATABASE: &str = "shop";
 const SIZE: Size = Size { items: 30, customers: 12, vendors: 4, invoices: 24, bills: 10, credit_notes: 8 };
 /// 32 bytes, base64: the copies share one access token.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+/// So many connections each process may open.
+pub(crate) const CONNECTIONS: usize = 12;
 /// A process that stands still longer than this loses what it had in hand.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
@@ -44,18 +46,30 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) weather: Weather,
     over: AtomicBool,
+    /// Commands beside the copies: how many run, and until when one of them ran, in milliseconds of the journal.
+    commands: AtomicU64,
+    last_command: AtomicU64,
 }
 
 impl World {
     /// Opens everything; both copies are ready, and the first full sync is still to come.
     pub(crate) async fn open(seed: u64, seconds: u64) -> Arc<Self> {
+        Self::open_with(seed, seconds, &[]).await
+    }
+
+    /// The same, with other settings of the copies.
+    pub(crate) async fn open_with(seed: u64, seconds: u64, others: &[(&str, &str)]) -> Arc<Self> {
         let (cluster, source) = tokio::join!(Cluster::start(), Source::open(seed, SIZE));
         cluster.run("postgres", &format!("CREATE DATABASE {DATABASE}")).await;
         // A long course of events is held back by the ceiling now and then; a short one has no time to wait for it.
         let ceiling = if seconds > 120 { 1_500 } else { 6_000 };
         let (first, second) =
             (Relay::before(&cluster.url(DATABASE)).await, Relay::before(&cluster.url(DATABASE)).await);
-        let settings = |url: &str| settings(&source, url, ceiling);
+        let settings = |url: &str| {
+            let mut settings = settings(&source, url, ceiling);
+            settings.extend(others.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+            settings
+        };
         let copies = [
             Copy::new("one", settings(&first.1), cluster.home()),
             Copy::new("two", settings(&second.1), cluster.home()),
@@ -71,6 +85,8 @@ impl World {
             journal: Journal::new(),
             weather: Weather::default(),
             over: AtomicBool::new(false),
+            commands: AtomicU64::new(0),
+            last_command: AtomicU64::new(0),
         };
         let migrated = world.copies[0].command(&["migrate"]).await.output().await.expect("it runs");
         assert!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
@@ -110,8 +126,29 @@ impl World {
         self.weather.was_calm(copy, since)
     }
 
+    /// A command runs beside the copies, with connections of its own, until this is dropped.
+    pub(crate) fn command_begins(&self) -> Beside<'_> {
+        self.commands.fetch_add(1, Ordering::SeqCst);
+        Beside(self)
+    }
+
+    /// Whether no command has run beside the copies since then.
+    pub(crate) fn was_alone(&self, since: u64) -> bool {
+        self.commands.load(Ordering::SeqCst) == 0 && self.last_command.load(Ordering::SeqCst) < since
+    }
+
     pub(crate) async fn text(&self, sql: &str) -> Option<String> {
         self.cluster.text(DATABASE, sql).await
+    }
+}
+
+/// A command that runs beside the copies.
+pub(crate) struct Beside<'w>(&'w World);
+
+impl Drop for Beside<'_> {
+    fn drop(&mut self) {
+        self.0.last_command.fetch_max(self.0.journal.now(), Ordering::SeqCst);
+        self.0.commands.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -120,7 +157,7 @@ pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<St
     let credentials = source.zoho.credentials();
     [
         ("DATABASE_URL", url.to_owned()),
-        ("TDS_DB_CONNECTIONS", "12".to_owned()),
+        ("TDS_DB_CONNECTIONS", CONNECTIONS.to_string()),
         ("TDS_ADMIN_TOKEN", TOKEN.to_owned()),
         ("ENCRYPTION_KEY", KEY.to_owned()),
         ("ZOHO_WEBHOOK_SECRET", SECRET.to_owned()),
@@ -135,7 +172,7 @@ pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<St
         ("TDS_LEASE", format!("{}s", LEASE.as_secs())),
         ("TDS_RETRY_BASE", "50ms".to_owned()),
         ("TDS_RETRY_MAX", "1s".to_owned()),
-        // How soon Zoho is asked again after it refused everybody, where a program knows that setting.
+        // How soon Zoho is asked again after it refused everybody.
         ("TDS_OUTAGE_PROBE", "1s".to_owned()),
         ("TDS_INCREMENTAL_EVERY", "7s".to_owned()),
         ("TDS_STOCK_EVERY", "11s".to_owned()),

@@ -101,6 +101,11 @@ impl Relay {
         self.freeze();
     }
 
+    /// New connections are served again. Those that are frozen stay so for ever, as when the machine behind them is gone.
+    pub fn admit(&self) {
+        self.shared.lock().first = Order::Pass;
+    }
+
     /// Everything is passed on again, also what was sent meanwhile over connections that are still open.
     pub fn thaw(&self) {
         self.shared.lock().first = Order::Pass;

@@ -1,0 +1,46 @@
+//! How many connections the copies have.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::world::{CONNECTIONS, DATABASE, World};
+
+/// A server notices late that somebody who was killed, cut off or asked to end is gone.
+const TRACES: u64 = 5_000;
+
+/// Counts them all the time.
+pub(crate) async fn count(world: Arc<World>) {
+    while !world.is_over() {
+        look(&world).await;
+        world.rest(Duration::from_millis(400)).await;
+    }
+}
+
+/// Two copies have no more than twice the connections of one, the one that listens included. Only calm moments are judged,
+/// and what is there a moment later as well: what ends just now is nobody's.
+pub(crate) async fn look(world: &World) {
+    let since = world.journal.now();
+    let first = open(world).await;
+    let allowed = 2 * CONNECTIONS;
+    if first <= allowed {
+        return;
+    }
+    sleep(Duration::from_millis(200)).await;
+    let found = open(world).await.min(first);
+    let calm_since = since.saturating_sub(TRACES);
+    let is_calm = [0, 1].into_iter().all(|copy| world.was_calm(copy, calm_since));
+    if found > allowed && is_calm && world.was_alone(calm_since) {
+        world.journal.wrong("more connections than allowed", format!("{found}, not {allowed}"));
+    }
+    world.journal.count("crowded moment");
+}
+
+async fn open(world: &World) -> usize {
+    let sql = format!(
+        "SELECT count(*)::text FROM pg_stat_activity
+          WHERE datname = '{DATABASE}' AND backend_type = 'client backend' AND application_name NOT LIKE 'monkey%'"
+    );
+    let text = world.text(&sql).await.unwrap_or_default();
+    text.parse().expect("a number")
+}
