@@ -238,9 +238,21 @@ $$;
 -- one, while workers lock in the order of records. So such a statement could wait for a worker that waits for it, and the
 -- server ends whoever notices first. A session notices after deadlock_timeout, a second. The triggers wait for less and
 -- try again, so they never are the ones to notice; a worker gives in by its own lock_timeout and repeats what it did.
--- Two operators who wait for each other would wait for ever: after ten seconds a trigger waits as its session does.
+-- Two operators would meet the same rows in different orders: the later transaction takes its turn after the earlier one.
+-- Somebody may leave a transaction open, so a turn is waited for ten seconds at most, and so are rows: then a trigger
+-- waits as its session does.
 CREATE FUNCTION tds_sync_queue_patience(tries integer, own text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  me text := pg_current_xact_id()::text;
 BEGIN
+  IF current_setting('tds.turn', true) IS DISTINCT FROM me THEN
+    PERFORM set_config('tds.turn', me, true), set_config('lock_timeout', '10s', true);
+    BEGIN
+      PERFORM pg_advisory_xact_lock(hashtext('tds-operators'), 0);
+    EXCEPTION WHEN lock_not_available OR deadlock_detected THEN
+      NULL;
+    END;
+  END IF;
   PERFORM set_config('lock_timeout', CASE WHEN tries < 25 THEN '400ms' ELSE own END, true);
 END
 $$;

@@ -5,10 +5,15 @@ mod server;
 mod statements;
 mod template;
 
+use std::time::Duration;
+
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 
 pub use self::{relay::Relay, statements::pgbench_drain};
 use crate::{Database, DatabaseConfig, quote};
+
+/// How long the end of a test waits for its database to be dropped.
+const DROP: Duration = Duration::from_millis(500);
 
 /// A database of one test. Each is its own copy of the migrated template; all are in one private cluster that
 /// the processes of a test run share and that ends by itself when the last of them is gone.
@@ -121,14 +126,15 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (name, admin_url) = (self.name.clone(), self.admin_url.clone());
-        // Best effort, on a thread of its own: drop cannot wait for a future. What stays is dropped by the next start.
+        // Best effort, on a thread of its own: drop cannot wait for a future. The server waits with it for connections that
+        // are being opened, and those of this test open no further while we stand here: it goes on by itself once the
+        // test has ended. What stays is dropped by the next start.
         let dropping = std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
                 return;
             };
             runtime.block_on(async {
-                let limit = std::time::Duration::from_secs(10);
-                let _ = tokio::time::timeout(limit, drop_database(&admin_url, &name)).await;
+                let _ = tokio::time::timeout(DROP, drop_database(&admin_url, &name)).await;
             });
         });
         let _ = dropping.join();

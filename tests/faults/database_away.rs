@@ -369,10 +369,7 @@ async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_
         world.copies[0].end_of_log(30),
         world.copies[1].end_of_log(30),
     );
-    #[expect(clippy::print_stderr, reason = "shown with --nocapture")]
-    {
-        eprintln!("nothing is wrong. {told}");
-    }
+    eprintln!("nothing is wrong. {told}");
     drop(course);
     close(world).await;
 }

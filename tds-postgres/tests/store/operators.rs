@@ -223,3 +223,19 @@ async fn of_an_operator_and_a_worker_who_wait_for_each_other_the_worker_gives_in
     execute(&mut worker, "ROLLBACK").await.expect("let go");
     assert_eq!(statement.await.expect("no panic").expect("the operator's statement succeeds"), 2);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_operators_who_meet_the_same_rows_in_opposite_orders_take_turns() {
+    let (database, _store, mut first) = two_dead_letters().await;
+    let change = |id: &str| format!("UPDATE tds_sync_queue SET priority = 7 WHERE zoho_entity_id = '{id}'");
+    execute(&mut first, &format!("BEGIN; {}", change("1"))).await.expect("the first row");
+    let (url, both) = (database.url().to_owned(), format!("BEGIN; {}; {}; COMMIT", change("2"), change("1")));
+    let second = tokio::spawn(async move {
+        let mut operator = PgConnection::connect(&url).await.expect("a session");
+        execute(&mut operator, &both).await
+    });
+    let waits = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    eventually(async || sqlx::query(waits).fetch_all(database.database().pool()).await.expect("locks")).await;
+    execute(&mut first, &format!("{}; COMMIT", change("2"))).await.expect("the second row");
+    second.await.expect("no panic").expect("the other operator's statements succeed");
+}
