@@ -265,6 +265,14 @@ DECLARE
   tries integer := 0;
   gone boolean;
 BEGIN
+  -- Nobody works on what is archived.
+  IF OLD.status = 'completed' THEN
+    DELETE FROM tds_queue_done WHERE id = OLD.id;
+    IF FOUND THEN
+      RETURN OLD;
+    END IF;
+    RETURN NULL;
+  END IF;
   LOOP
     PERFORM tds_sync_queue_patience(tries, own);
     BEGIN
@@ -289,10 +297,6 @@ CREATE FUNCTION tds_sync_queue_delete_item(seen tds_sync_queue) RETURNS boolean 
 DECLARE
   runs bigint[];
 BEGIN
-  IF seen.status = 'completed' THEN
-    DELETE FROM tds_queue_done WHERE id = seen.id;
-    RETURN FOUND;
-  END IF;
   PERFORM FROM tds_queue_live q
     WHERE q.id = seen.id AND q.status = seen.status AND q.retry_count = seen.retry_count AND q.priority = seen.priority
       AND q.run_at = seen.run_at AND q.queued_at = seen.queued_at
@@ -350,6 +354,16 @@ BEGIN
     RAISE EXCEPTION 'tds_sync_queue: the processing times of an item that is % belong to its worker', OLD.status
       USING ERRCODE = 'feature_not_supported', HINT = 'They can be changed once the item is completed.';
   END IF;
+  IF OLD.status = 'completed' THEN
+    UPDATE tds_queue_done SET queued_at = NEW.queued_at, priority = NEW.priority, run_at = NEW.run_at,
+      error_message = NEW.error_message, retry_count = NEW.retry_count,
+      processing_started_at = NEW.processing_started_at, processing_completed_at = NEW.processing_completed_at
+     WHERE id = OLD.id;
+    IF FOUND THEN
+      RETURN NEW;
+    END IF;
+    RETURN NULL;
+  END IF;
   LOOP
     PERFORM tds_sync_queue_patience(tries, own);
     BEGIN
@@ -377,16 +391,6 @@ DECLARE
   retried boolean := 'status' = ANY(changed);
   now_is text;
 BEGIN
-  IF seen.status = 'completed' THEN
-    UPDATE tds_queue_done SET queued_at = wanted.queued_at, priority = wanted.priority, run_at = wanted.run_at,
-      error_message = wanted.error_message, retry_count = wanted.retry_count,
-      processing_started_at = wanted.processing_started_at, processing_completed_at = wanted.processing_completed_at
-     WHERE id = seen.id;
-    IF FOUND THEN
-      RETURN wanted;
-    END IF;
-    RETURN NULL;
-  END IF;
   SELECT status INTO now_is FROM tds_queue_live WHERE id = seen.id FOR UPDATE;
   IF NOT FOUND OR retried AND now_is <> seen.status THEN
     RETURN NULL;

@@ -67,9 +67,20 @@ pub(crate) fn is_spoilt(error: &sqlx::Error) -> bool {
     }
 }
 
-/// True when the database itself is at fault: it is away, read-only, full or has no room, whatever is asked of it.
+/// True when the database itself is at fault, or how it is set up just now, whatever is asked of it: it is away, read-only,
+/// full or too slow, sessions stand in each other's way, a privilege or a table is missing for a moment.
 pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
-    is_spoilt(error) || code_of(error).starts_with("53") || matches!(code_of(error), "55000")
+    let code = code_of(error);
+    is_spoilt(error)
+        || is_retryable(error)
+        || code.starts_with("53")
+        || matches!(code, "55000" | "57014")
+        || is_of_the_setup(code)
+}
+
+/// True when a privilege, a schema, a table, a column or a function is missing: somebody changes them, or has to.
+fn is_of_the_setup(code: &str) -> bool {
+    matches!(code, "42501" | "3F000" | "42P01" | "42703" | "42883")
 }
 
 /// Gives an error that meets a record its class: what the database is at fault for costs the record no attempt.
@@ -162,7 +173,8 @@ fn class(error: &sqlx::Error) -> (ErrorKind, Retry) {
         (_, "55000") => (ErrorKind::Unavailable, TRANSIENT),
         // A read-only server: a standby after a failover, until the address points to the new primary.
         (_, "25006") => (ErrorKind::Unavailable, TRANSIENT),
-        // 42 and everything unforeseen: a fault of ours, or a schema that somebody else is just changing.
+        (_, code) if is_of_the_setup(code) => (ErrorKind::Unavailable, TRANSIENT),
+        // The rest of 42 and everything unforeseen.
         _ => (ErrorKind::Internal, TRANSIENT),
     }
 }

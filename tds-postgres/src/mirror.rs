@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::{
     Database,
-    error::{classify_for_record, is_data_error, is_locked},
+    error::{classify_for_record, is_data_error, is_locked, is_outage},
     store::repeat_batch,
 };
 use batch::Batch;
@@ -98,7 +98,8 @@ impl PgMirror {
         hurry: bool,
         results: &mut [Option<Result<Applied>>],
     ) {
-        // What fails because of its data, or of somebody's lock, is halved until the record at fault is alone.
+        // What fails because of its data, of the ERP's triggers or of somebody's lock is halved until the record at fault
+        // is alone.
         let mut open = vec![free];
         let mut since: Option<Instant> = None;
         while let Some(mut indexes) = open.pop() {
@@ -138,7 +139,7 @@ impl PgMirror {
                         results[index] = Some(Err(self.locks.wait(&reads[index].key, None)));
                     }
                 }
-            } else if is_data_error(&error) && indexes.len() > 1 {
+            } else if !is_outage(&error) && indexes.len() > 1 {
                 let second = indexes.split_off(indexes.len() / 2);
                 open.extend([second, indexes]);
             } else {

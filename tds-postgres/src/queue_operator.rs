@@ -49,6 +49,7 @@ SELECT entity_type, 'completed', sum(completed)::bigint FROM tds_queue_tally GRO
 ";
 
 /// One row per entity type, and one with the entity type '' for all of them.
+/// What a process had in work when it died waits as well, from the end of its lease on.
 const DELAYS: &str = "
 WITH done AS (
   SELECT COALESCE(entity_type, '') AS entity_type, avg(delay)::double precision AS mean,
@@ -60,7 +61,8 @@ WITH done AS (
 ), waiting AS (
   SELECT COALESCE(entity_type, '') AS entity_type,
          extract(epoch FROM now() - min(queued_at))::double precision AS oldest
-    FROM tds_queue_live WHERE status IN ('pending', 'failed')
+    FROM tds_queue_live
+   WHERE status IN ('pending', 'failed') OR status = 'processing' AND lease_expires_at <= now()
    GROUP BY GROUPING SETS ((), (entity_type))
 )
 SELECT entity_type, mean, p50, p99, oldest FROM done FULL JOIN waiting USING (entity_type)
@@ -76,7 +78,8 @@ WITH groups AS (
          min(CASE WHEN k.entity_type IS NULL THEN COALESCE(q.error_message, '') ELSE '' END COLLATE \"C\") AS text
     FROM tds_queue_live q
     LEFT JOIN tds_entity_controls k ON k.entity_type = q.entity_type AND k.paused_at IS NOT NULL
-   WHERE q.status IN ('pending', 'failed') AND (q.run_at > now() OR k.entity_type IS NOT NULL)
+   WHERE (q.status IN ('pending', 'failed') OR q.status = 'processing' AND q.lease_expires_at <= now())
+     AND (q.run_at > now() OR k.entity_type IS NOT NULL)
    GROUP BY 1, 4)
 SELECT paused, text, sum(size) OVER ()::bigint AS count, max(until) OVER () AS until FROM groups
  ORDER BY size DESC, COALESCE(paused, ''), alike LIMIT 1
@@ -84,10 +87,11 @@ SELECT paused, text, sum(size) OVER ()::bigint AS count, max(until) OVER () AS u
 
 /// The item that is due longest is the first of its lane in the index.
 const OVERDUE: &str = "
-SELECT extract(epoch FROM now() - min(due.run_at))::double precision AS overdue FROM unnest($1::smallint[]) AS l(priority)
+SELECT extract(epoch FROM now() - min(due.since))::double precision AS overdue FROM unnest($1::smallint[]) AS l(priority)
  CROSS JOIN LATERAL (
-  SELECT q.run_at FROM tds_queue_live q
-   WHERE q.dead_lettered_at IS NULL AND q.priority = l.priority AND q.run_at <= now() AND q.status <> 'processing'
+  SELECT GREATEST(q.run_at, q.lease_expires_at) AS since FROM tds_queue_live q
+   WHERE q.dead_lettered_at IS NULL AND q.priority = l.priority AND q.run_at <= now()
+     AND (q.status <> 'processing' OR q.lease_expires_at <= now())
      AND q.entity_type <> ALL (ARRAY(SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL))
    ORDER BY q.run_at, q.id LIMIT 1) AS due
 ";
@@ -108,7 +112,8 @@ SELECT extract(epoch FROM now() - queued_at)::double precision AS age, error_mes
 const WAITING_PAUSED: &str = "
 SELECT q.entity_type, count(*) AS waiting FROM tds_queue_live q
   JOIN tds_entity_controls k ON k.entity_type = q.entity_type AND k.paused_at IS NOT NULL
- WHERE q.status IN ('pending', 'failed') GROUP BY q.entity_type
+ WHERE q.status IN ('pending', 'failed') OR q.status = 'processing' AND q.lease_expires_at <= now()
+ GROUP BY q.entity_type
 ";
 
 /// Unparsed events are counted by the index of failed ones: those of dead letters still wait for their items. Deletions

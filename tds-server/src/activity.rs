@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tds_core::{
-    EntityType, EventFilter, InboxOperator, QueueOperator, QueueStats, Registry, Result, RunFilter,
+    Clock, EntityType, EventFilter, InboxOperator, QueueOperator, QueueStats, Registry, Result, RunFilter,
     RunStatus, SyncRun,
 };
+use tds_zoho::ZohoClient;
 use time::OffsetDateTime;
 use tokio::{sync::Mutex, time::Instant};
 
@@ -50,6 +51,8 @@ pub struct Activity {
     runs: Arc<dyn SyncRun>,
     events: Arc<dyn InboxOperator>,
     registry: Registry,
+    zoho: ZohoClient,
+    clock: Arc<dyn Clock>,
     latest: Mutex<Option<(Instant, Arc<Snapshot>)>>,
 }
 
@@ -57,8 +60,8 @@ impl Activity {
     /// Nothing is looked up yet.
     #[must_use]
     pub fn new(services: Services) -> Self {
-        let Services { queue, runs, events, registry, .. } = services;
-        Self { queue, runs, events, registry, latest: Mutex::new(None) }
+        let Services { queue, runs, events, registry, zoho, clock, .. } = services;
+        Self { queue, runs, events, registry, zoho, clock, latest: Mutex::new(None) }
     }
 
     /// Figures at most three seconds old. Concurrent callers share one look.
@@ -84,6 +87,13 @@ impl Activity {
         let mut stats = self.queue.stats().await?;
         for entity in self.registry.entities() {
             stats.by_entity.entry(entity.clone()).or_default();
+        }
+        if let Some((reason, wait)) = self.zoho.lacks_token() {
+            // Nothing that needs a call is taken meanwhile: all that waits, waits for this.
+            let deferred = &mut stats.deferred;
+            deferred.count = stats.queue.pending + stats.queue.failed;
+            deferred.until = deferred.until.max(Some(self.clock.now() + wait));
+            deferred.reason = Some(reason);
         }
         Ok(stats)
     }

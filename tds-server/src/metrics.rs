@@ -8,12 +8,16 @@ use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tds_core::Step;
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use crate::{
     activity::Snapshot,
     budget::{self, ApiBudget},
     state::AppState,
 };
+
+/// How long the gauges may wait for the database: a monitor gives up after ten seconds, and needs the others most then.
+const LOOK: Duration = Duration::from_secs(4);
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
@@ -116,20 +120,10 @@ impl Metrics {
 
     /// All series in Prometheus' text form, the gauges brought up to date.
     pub(crate) async fn render(&self, state: &AppState) -> String {
-        match state.activity.recent().await {
-            Ok(snapshot) => {
-                self.record(|| figures(&snapshot));
-                let services = &state.services;
-                let now = services.clock.now();
-                if let Ok(budget) =
-                    budget::look(&services.zoho, &snapshot.stats, &services.registry, now).await
-                {
-                    self.record(|| budget_figures(&budget, now));
-                }
-            }
-            Err(error) => {
-                tracing::warn!(error = %error.chain(), "the gauges show an older state");
-            }
+        match timeout(LOOK, self.look(state)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %error.chain(), "the gauges show an older state"),
+            Err(_elapsed) => tracing::warn!("the database does not answer; the gauges show an older state"),
         }
         let report = state.health.report().await;
         self.record(|| {
@@ -140,6 +134,15 @@ impl Metrics {
         });
         self.handle.run_upkeep();
         self.handle.render()
+    }
+
+    async fn look(&self, state: &AppState) -> tds_core::Result<()> {
+        let snapshot = state.activity.recent().await?;
+        self.record(|| figures(&snapshot));
+        let (services, now) = (&state.services, state.services.clock.now());
+        let budget = budget::look(&services.zoho, &snapshot.stats, &services.registry, now).await?;
+        self.record(|| budget_figures(&budget, now));
+        Ok(())
     }
 
     fn record(&self, emit: impl FnOnce()) {

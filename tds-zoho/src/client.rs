@@ -244,8 +244,10 @@ impl ZohoClient {
         let inner = &*self.inner;
         let mut tries = Tries::new();
         let (mut replaced, mut is_fresh, place) = (!renew, false, call.place());
+        // A probe whose token was refused is still the probe when it asks with another one.
+        let mut probes = false;
         loop {
-            let is_probe = inner.limiter.pass(&place).await?;
+            let is_probe = probes || inner.limiter.pass(&place).await?;
             // Without a token there is no reason to wait for a permit; waiting may take longer than a token lives.
             inner.tokens.token().await?;
             let permit = inner.limiter.acquire(call.lane).await?;
@@ -284,7 +286,7 @@ impl ZohoClient {
                     }
                 }
                 (_, Fault::Token(_)) if !replaced && !inner.access.is_denied(call) => {
-                    (replaced, is_fresh) = (true, true);
+                    (replaced, is_fresh, probes) = (true, true, is_probe);
                     inner.tokens.replace(&token).await?;
                 }
                 (About::Way, passing) => {
@@ -310,6 +312,11 @@ impl ZohoClient {
             Ok(answer) => Ok(answer),
             Err(Failure::Known(error)) => Err(error),
             Err(Failure::Fell { fault, issued_at, hints }) => {
+                if let Some(witness) = self.inner.failures.witness(call)
+                    && let Err(Failure::Fell { fault, issued_at, hints }) = self.ask(&witness, false).await
+                {
+                    self.inner.fell(&witness, &fault, issued_at, &hints).await;
+                }
                 Err(self.inner.fell(call, &fault, issued_at, &hints).await)
             }
         }

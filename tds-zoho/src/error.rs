@@ -179,6 +179,10 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
     let said = words.message.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
     let fault = match (status, words.code) {
+        // The form of many gateways: Zoho's own codes are no HTTP statuses.
+        (400 | 404, Some(code)) if code == i64::from(status) => Fault::Protocol(format!(
+            "something other than Zoho Books answered HTTP {status}: its code is {code}, which Zoho does not use"
+        )),
         (200..=299, Some(0)) => {
             return opened.map(|envelope| envelope.body).map_err(|closed| Fault::Protocol(closed.form));
         }
@@ -195,7 +199,7 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
         (_, _) if says(&ORGANIZATION_WORDS) => Fault::Organization(words),
         (403, Some(code)) if code != 0 => Fault::Forbidden(words),
         (_, Some(5)) => Fault::WrongAddress(words),
-        (404, Some(code)) if code != 0 => Fault::NotFound(words),
+        (404, Some(code)) if code != 0 && says(&GONE_WORDS) => Fault::NotFound(words),
         (100..=199 | 300..=399, _) => Fault::Protocol(format!("HTTP {status}; redirects are not followed")),
         (_, Some(code)) if code != 0 && !is_validation(code) && says(&ACCOUNT_WORDS) => {
             Fault::Forbidden(words)
@@ -226,6 +230,9 @@ const ORGANIZATION_WORDS: [&str; 8] = [
     "invalid_token",
     "invalid_oauth",
 ];
+/// Words of a missing record, where the code is not the known one. Without them a 404 is a refusal, which a person sees:
+/// believing it would delete the record.
+const GONE_WORDS: [&str; 3] = ["does not exist", "not found", "has been deleted"];
 /// Words of a limit, where no code tells it.
 const LIMIT_WORDS: [&str; 5] =
     ["throttl", "try again after", "requests per api in", "too many requests", "maximum number of requests"];

@@ -108,6 +108,7 @@ fn a_queue_that_loses_what_arrives_during_work_is_noticed() {
 
 #[test]
 fn a_queue_whose_ends_miss_who_was_attached_meanwhile_is_noticed() {
+    // A delivery always brings news; a run that lists what is in work already does not.
     let right = [("races", "every_run_ends_however_its_pages_are_overtaken_by_deliveries")];
     check(queue::misses_latecomers, &right, &["races"]);
 }

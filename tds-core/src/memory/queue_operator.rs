@@ -141,12 +141,17 @@ impl State {
         stats
     }
 
-    fn waiting(&self) -> impl Iterator<Item = &Item> {
-        self.items.values().filter(|item| matches!(item.status, ItemStatus::Pending | ItemStatus::Failed))
+    /// What a process had in work when it died waits as well, from the end of its lease on.
+    fn waiting(&self, now: OffsetDateTime) -> impl Iterator<Item = &Item> {
+        self.items.values().filter(move |item| match item.status {
+            ItemStatus::Pending | ItemStatus::Failed => true,
+            ItemStatus::Processing => item.claim.as_ref().is_some_and(|claim| claim.expires_at <= now),
+            _ => false,
+        })
     }
 
     fn oldest_waiting(&self, entity: Option<&EntityType>, now: OffsetDateTime) -> Option<f64> {
-        let waiting = self.waiting().filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
+        let waiting = self.waiting(now).filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
         waiting.map(|item| (now - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
     }
 
@@ -155,7 +160,7 @@ impl State {
     fn deferred(&self, now: OffsetDateTime) -> Deferred {
         let (mut all, mut until) = (0, None);
         let mut groups: BTreeMap<(Option<&EntityType>, String), (i64, &str)> = BTreeMap::new();
-        for item in self.waiting() {
+        for item in self.waiting(now) {
             let paused = self.paused.contains_key(&item.key.entity).then_some(&item.key.entity);
             if paused.is_none() && item.run_at <= now {
                 continue;
@@ -178,11 +183,13 @@ impl State {
     fn motion(&self, now: OffsetDateTime) -> QueueMotion {
         let mut motion = QueueMotion::default();
         let mut held_up: Option<&Item> = None;
-        for item in self.waiting() {
+        for item in self.waiting(now) {
             if self.paused.contains_key(&item.key.entity) {
                 *motion.paused.entry(item.key.entity.clone()).or_default() += 1;
             } else if item.run_at <= now {
-                motion.overdue = motion.overdue.max(Some(span(now - item.run_at)));
+                let since =
+                    item.claim.as_ref().map_or(item.run_at, |claim| claim.expires_at.max(item.run_at));
+                motion.overdue = motion.overdue.max(Some(span(now - since)));
             } else if item.lane <= Lane::Webhook
                 && item.status == ItemStatus::Pending
                 && item.error.is_some()

@@ -93,3 +93,43 @@ async fn a_table_that_is_locked_lets_everything_wait_at_no_cost() {
         assert!(matches!(error.retry(), Retry::Throttled { .. }), "{error:?}");
     }
 }
+
+/// What the mirror says of two hundred invoices while the statement's effect lasts.
+async fn while_so(case: &Case, statement: &'static str, n: i64) -> Vec<tds_core::Result<Applied>> {
+    sqlx::raw_sql(statement).execute(case.test.database().pool()).await.expect("executed");
+    let reads = (0..200).map(|id| invoice(id, n)).collect();
+    timeout(SOON, case.mirror.apply(&invoices(), reads)).await.expect("in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_a_trigger_of_the_erp_refuses_fails_alone() {
+    let case = Case::new().await;
+    let trigger = "
+        CREATE FUNCTION erp.no() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN RAISE EXCEPTION 'the month is closed'; END $$;
+        CREATE TRIGGER no BEFORE INSERT OR UPDATE ON erp.invoices
+          FOR EACH ROW WHEN (NEW.zoho_id = '77') EXECUTE FUNCTION erp.no()";
+    for (id, result) in while_so(&case, trigger, 1).await.into_iter().enumerate() {
+        if id == 77 {
+            let error = result.expect_err("refused");
+            assert!(error.chain().contains("the month is closed"), "{}", error.chain());
+            assert!(matches!(error.retry(), Retry::Transient { .. }), "it is counted: {error:?}");
+        } else {
+            assert_eq!(result.expect("stored"), APPLIED, "{id}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_that_is_missing_for_a_moment_costs_no_attempt() {
+    let case = Case::new().await;
+    assert_eq!(all_applied(&case, 1).await, 200);
+    let away = "ALTER TABLE erp.invoices RENAME zoho_id TO another";
+    for result in while_so(&case, away, 2).await {
+        let error = result.expect_err("it is missing");
+        assert!(matches!(error.retry(), Retry::Throttled { .. }), "{error:?}");
+    }
+    let back = "ALTER TABLE erp.invoices RENAME another TO zoho_id";
+    let ends = while_so(&case, back, 3).await;
+    assert!(ends.into_iter().all(|end| end.expect("stored") == APPLIED));
+}

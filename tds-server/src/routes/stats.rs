@@ -29,14 +29,7 @@ pub(crate) struct Stats {
     (status = 401, response = schemas::Unauthorized),
 ))]
 pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<Stats>, Problem> {
-    let (mut queue, services) = (state.activity.stats().await?, &state.services);
-    if let Some((reason, wait)) = services.zoho.lacks_token() {
-        // Nothing that needs a call is taken meanwhile: all that waits, waits for this.
-        let until = services.clock.now() + wait;
-        queue.deferred.count = queue.queue.pending + queue.queue.failed;
-        queue.deferred.until = queue.deferred.until.max(Some(until));
-        queue.deferred.reason = Some(reason);
-    }
+    let (queue, services) = (state.activity.stats().await?, &state.services);
     let api_budget = budget::look(&services.zoho, &queue, &services.registry, services.clock.now()).await?;
     Ok(Json(Stats { queue, api_budget, activity: state.activity.recent().await?.entities.clone() }))
 }

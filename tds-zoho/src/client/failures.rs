@@ -1,7 +1,8 @@
 //! Whether a fault of the way is one of a single record after all.
 //!
 //! Zoho answers HTTP 500 to some records for ever, and to all of them in an outage. A call that fails is believed to be
-//! at fault itself where the same kind of call worked for others since it failed before, and no others fail with it.
+//! at fault itself where the same kind of call worked for others since it failed before, and no others fail with it; where
+//! others fail too, only after a while. Where nothing else is asked for, a record that could be read is asked for again.
 
 use std::{
     collections::HashMap,
@@ -16,26 +17,39 @@ use crate::answer::Call;
 
 /// A call that failed is remembered for this long.
 const REMEMBERED: Duration = Duration::from_secs(1_800);
-/// Where so many other calls fail too, no one of them is at fault.
+/// Where so many other calls fail too, no one of them is at fault, unless it fails for so long.
 const OTHERS: usize = 2;
+const LONG: Duration = Duration::from_secs(600);
+/// Where no other call of its kind is known, a call is at fault that fails for so long while other calls work.
+const ALONE: Duration = Duration::from_secs(3_600);
 /// The first wait of a call that failed.
 const SHORTEST: Duration = Duration::from_secs(2);
 
 /// What is known of each kind of call.
 #[derive(Default)]
 pub(super) struct Failures {
-    endpoints: Mutex<HashMap<String, Endpoint>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// When any call worked.
+    worked: Option<Instant>,
+    endpoints: HashMap<String, Endpoint>,
 }
 
 #[derive(Default)]
 struct Endpoint {
     worked: Option<Instant>,
+    /// The call for one record that worked last.
+    witness: Option<Call>,
     failing: HashMap<u64, Failing>,
 }
 
 #[derive(Clone, Copy)]
 struct Failing {
     times: u32,
+    first: Instant,
     last: Instant,
 }
 
@@ -58,29 +72,59 @@ impl Blame {
 impl Failures {
     /// The call was answered as it should be.
     pub(super) fn worked(&self, call: &Call) {
-        let mut endpoints = self.lock();
-        let endpoint = endpoints.entry(call.place().endpoint).or_default();
-        endpoint.worked = Some(Instant::now());
+        let (now, place) = (Instant::now(), call.place());
+        let mut known = self.lock();
+        known.worked = Some(now);
+        let endpoint = known.endpoints.entry(place.endpoint).or_default();
+        endpoint.worked = Some(now);
         endpoint.failing.remove(&identity(call));
+        if is_for_one_record(call) {
+            endpoint.witness = Some(call.clone());
+        }
+    }
+
+    /// Another call of the kind, to be made before a repeated failure of this one is judged: it worked before, and nothing
+    /// was heard of the kind since this call failed.
+    pub(super) fn witness(&self, call: &Call) -> Option<Call> {
+        let known = self.lock();
+        let endpoint = known.endpoints.get(&call.place().endpoint)?;
+        let before = endpoint.failing.get(&identity(call))?;
+        let is_silent = endpoint.worked < Some(before.last);
+        let witness = endpoint.witness.as_ref().filter(|witness| identity(witness) != identity(call));
+        witness
+            .filter(|_| is_silent && is_for_one_record(call))
+            .map(|witness| Call { lane: call.lane, ..witness.clone() })
     }
 
     /// The call failed.
     pub(super) fn failed(&self, call: &Call) -> Blame {
         let (now, call_id) = (Instant::now(), identity(call));
-        let mut endpoints = self.lock();
-        let endpoint = endpoints.entry(call.place().endpoint).or_default();
+        let mut known = self.lock();
+        let anything_worked = known.worked;
+        let endpoint = known.endpoints.entry(call.place().endpoint).or_default();
         endpoint.failing.retain(|_, failing| now.duration_since(failing.last) < REMEMBERED);
         let before = endpoint.failing.get(&call_id).copied();
         let others = endpoint.failing.len() - usize::from(before.is_some());
-        let worked_since = before.is_some_and(|before| endpoint.worked > Some(before.last));
+        let on_the_record = before.is_some_and(|before| {
+            let lasts = now.duration_since(before.first);
+            let is_known = endpoint.witness.as_ref().is_some_and(|witness| identity(witness) != call_id);
+            endpoint.worked > Some(before.last) && (others < OTHERS || lasts >= LONG)
+                || !is_known && anything_worked > Some(before.last) && lasts >= ALONE
+        });
         let times = before.map_or(0, |before| before.times).saturating_add(1);
-        endpoint.failing.insert(call_id, Failing { times, last: now });
-        Blame { on_the_record: worked_since && others < OTHERS, times }
+        let first = before.map_or(now, |before| before.first);
+        endpoint.failing.insert(call_id, Failing { times, first, last: now });
+        Blame { on_the_record, times }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Endpoint>> {
-        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// True where the call is for a record of its own: a list that fails blames nobody.
+fn is_for_one_record(call: &Call) -> bool {
+    !call.is_for_many_items() && call.endpoint().contains("{id}")
 }
 
 /// Tells calls of a kind apart. Calls for many items at once are one: halves of a set that fail say nothing new.
@@ -137,6 +181,56 @@ mod tests {
         assert!(!failures.failed(&call("/bills/1")).on_the_record);
         tokio::time::advance(REMEMBERED).await;
         assert_eq!(failures.failed(&call("/bills/1")).times, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_that_fail_each_is_blamed_once_it_failed_for_long() {
+        let failures = Failures::default();
+        for _ in 0..LONG.as_secs() {
+            for n in 1..=4 {
+                failures.failed(&call(&format!("/bills/{n}")));
+            }
+            pass().await;
+        }
+        assert!(!failures.failed(&call("/bills/1")).on_the_record, "nothing worked meanwhile");
+        pass().await;
+        failures.worked(&call("/bills/9"));
+        for n in 1..=4 {
+            assert!(failures.failed(&call(&format!("/bills/{n}"))).on_the_record, "{n}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_else_is_asked_for_a_record_that_could_be_read_is_the_witness() {
+        let failures = Failures::default();
+        assert!(failures.witness(&call("/bills/1")).is_none(), "it has not failed yet");
+        failures.failed(&call("/bills/1"));
+        assert!(failures.witness(&call("/bills/1")).is_none(), "none is known");
+        failures.worked(&call("/bills"));
+        failures.worked(&call("/bills/2"));
+        failures.worked(&call("/invoices/3"));
+        assert!(failures.witness(&call("/bills/4")).is_none(), "it has not failed yet");
+        pass().await;
+        failures.failed(&call("/bills/1"));
+        let witness = failures.witness(&call("/bills/1")).expect("a witness");
+        assert_eq!(witness.path, "/bills/2");
+        pass().await;
+        failures.worked(&witness);
+        assert!(failures.witness(&call("/bills/1")).is_none(), "it was heard");
+        assert!(failures.failed(&call("/bills/1")).on_the_record);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_any_witness_a_record_is_blamed_after_an_hour_in_which_other_calls_worked() {
+        let failures = Failures::default();
+        for _ in 0..60 {
+            assert!(!failures.failed(&call("/bills/1")).on_the_record);
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        assert!(!failures.failed(&call("/bills/1")).on_the_record, "nothing worked");
+        pass().await;
+        failures.worked(&call("/bills"));
+        assert!(failures.failed(&call("/bills/1")).on_the_record);
     }
 
     #[tokio::test(start_paused = true)]

@@ -67,6 +67,9 @@ fn only_zohos_own_404_means_that_a_record_is_gone() {
     assert!(matches!(fault(404, r#"{"code":1002,"message":"Item does not exist."}"#), Fault::NotFound(_)));
     assert!(matches!(fault(404, "<html>not found</html>"), Fault::Protocol(_)));
     assert!(matches!(fault(404, ""), Fault::Protocol(_)));
+    assert!(matches!(fault(404, r#"{"code":404,"message":"Not Found"}"#), Fault::Protocol(_)));
+    assert!(matches!(fault(404, r#"{"code":2006,"message":"The item is not found."}"#), Fault::NotFound(_)));
+    assert!(matches!(fault(404, r#"{"code":7,"message":"No route"}"#), Fault::Refused(_)));
     let wrong_address = fault(404, r#"{"code":5,"message":"Invalid URL Passed"}"#);
     assert!(wrong_address.to_string().contains("ZOHO_API_URL"), "{wrong_address}");
 }
@@ -173,6 +176,8 @@ const TABLE: &[(u16, &str, About)] = {
         (200, r#"{"items":[]}"#, WAY),
         (400, r#"{"message":"no"}"#, WAY),
         (404, r#"{"code":0}"#, WAY),
+        (400, r#"{"code":400,"message":"Bad Request"}"#, WAY),
+        (404, r#"{"code":404,"message":"Not Found"}"#, WAY),
         (301, "", WAY),
         (307, r#"{"code":2}"#, WAY),
     ]

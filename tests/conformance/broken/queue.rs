@@ -8,14 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled,
+    Cause, ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled,
     Settlement, memory::MemoryStore, testkit::conformance::Stores,
 };
 
 use crate::memory::Memory;
-
-/// So often others have their turn while a settlement waits for its row; the more often, the more of them bring news.
-const MEANWHILE: usize = 1;
 
 /// What is broken.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +25,7 @@ enum Fault {
     LeaselessClaim,
     /// Settlements do not look at what arrived meanwhile.
     LostNews,
-    /// Settlements decide by an older look at who waits.
+    /// Settlements decide by a look at who waits that is as old as the claim.
     MissedLatecomers,
 }
 
@@ -36,6 +33,8 @@ struct Broken {
     store: MemoryStore,
     fault: Fault,
     current: Mutex<HashMap<ItemId, LeaseToken>>,
+    /// Who waited when the item was claimed.
+    looks: Mutex<HashMap<ItemId, Vec<Cause>>>,
 }
 
 #[async_trait]
@@ -56,6 +55,10 @@ impl Queue for Broken {
         let claimed = self.store.claim_scoped(&request, scope).await?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.extend(claimed.iter().map(|item| (item.id, item.token)));
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        looks.extend(claimed.iter().map(|item| {
+            (item.id, self.store.waiting(item.id).into_iter().map(|(cause, _)| cause).collect())
+        }));
         Ok(claimed)
     }
 
@@ -88,7 +91,7 @@ impl Queue for Broken {
             }
         }
         if self.fault == Fault::MissedLatecomers {
-            self.miss_latecomers(&settlements).await;
+            self.miss_latecomers(&settlements);
         }
         self.store.settle(settlements).await
     }
@@ -99,20 +102,16 @@ impl Queue for Broken {
 }
 
 impl Broken {
-    /// Looks who waits, lets others attach meanwhile, and loses those of them who brought no news.
-    async fn miss_latecomers(&self, settlements: &[Settlement]) {
-        let looks: Vec<_> = settlements.iter().map(|one| self.store.waiting(one.lease.id)).collect();
-        for _ in 0..MEANWHILE {
-            tokio::task::yield_now().await;
-        }
-        for (settlement, look) in settlements.iter().zip(looks) {
+    /// Loses who was attached to an item since it was claimed and brought no news.
+    fn miss_latecomers(&self, settlements: &[Settlement]) {
+        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        for settlement in settlements {
+            let Some(look) = looks.get(&settlement.lease.id) else { continue };
             let waiting = self.store.waiting(settlement.lease.id);
             if waiting.iter().any(|(_, generation)| *generation > settlement.generation) {
                 continue;
             }
-            for (cause, _) in
-                waiting.into_iter().filter(|(cause, _)| look.iter().all(|(seen, _)| seen != cause))
-            {
+            for (cause, _) in waiting.into_iter().filter(|(cause, _)| !look.contains(cause)) {
                 self.store.lose_waiter(settlement.lease.id, cause);
             }
         }
@@ -120,7 +119,12 @@ impl Broken {
 }
 
 fn broken(intact: &Memory, stores: &mut Stores, fault: Fault) {
-    stores.queue = Arc::new(Broken { store: intact.store.clone(), fault, current: Mutex::default() });
+    stores.queue = Arc::new(Broken {
+        store: intact.store.clone(),
+        fault,
+        current: Mutex::default(),
+        looks: Mutex::default(),
+    });
 }
 
 pub(super) fn without_fence(intact: &Memory, stores: &mut Stores) {

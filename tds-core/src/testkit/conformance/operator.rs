@@ -250,6 +250,26 @@ pub async fn what_a_pause_of_its_entity_type_keeps_waiting_is_put_off_too(harnes
     assert!(!motion.is_worked_on && motion.held_up.is_none());
 }
 
+pub async fn what_a_process_that_died_had_in_work_waits(harness: &dyn Harness) {
+    let case = Case(harness);
+    let operator = &harness.stores().queue_operator;
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    case.claim_for(SHORT).await;
+    harness.advance(LONGER).await;
+    let stats = operator.stats().await.expect("stats");
+    assert!(stats.oldest_pending_seconds.expect("it waits") >= SHORT.as_secs_f64());
+    let motion = operator.motion().await.expect("motion");
+    assert!(
+        motion.overdue.expect("since the end of the lease") < LONGER + SHORT && !motion.is_worked_on,
+        "{motion:?}"
+    );
+    operator.set_paused(&PRODUCTS, true).await.expect("set_paused");
+    let deferred = operator.stats().await.expect("stats").deferred;
+    assert_eq!(deferred.count, 1, "{deferred:?}");
+    let motion = operator.motion().await.expect("motion");
+    assert_eq!((motion.overdue, motion.paused.get(&PRODUCTS)), (None, Some(&1)));
+}
+
 pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
     let case = Case(harness);
     let stores = harness.stores();

@@ -40,6 +40,8 @@ fn work_until(queue: &Arc<dyn Queue>, stop: &Arc<AtomicBool>) -> impl Future<Out
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             }
+            // Others attach themselves while it is worked on, in a store without waits of its own as well.
+            tokio::task::yield_now().await;
             let ends =
                 claimed.iter().map(|item| settlement(item, Settle::Complete(Outcome::Applied))).collect();
             queue.settle(ends).await.expect("settle");

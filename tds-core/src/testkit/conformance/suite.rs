@@ -129,6 +129,7 @@ macro_rules! conformance_list {
             stats_count_items_by_status_and_entity_type,
             what_was_put_off_is_counted_with_its_age_and_the_reason_of_most,
             what_a_pause_of_its_entity_type_keeps_waiting_is_put_off_too,
+            what_a_process_that_died_had_in_work_waits,
             what_needs_a_person_is_counted,
             deletions_that_the_newest_full_list_holds_back_need_a_person,
             pruning_deletes_what_ended_and_dead_letters_only_where_asked,

@@ -161,6 +161,21 @@ async fn a_record_that_alone_fails_spends_attempts_and_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_record_that_fails_for_ever_while_nothing_else_is_asked_for_spends_attempts() {
+    let zoho = Zoho::new().await;
+    zoho.api(|request| if request.url.path().ends_with("/13") { refusal(500, 1000) } else { success() })
+        .await;
+    let client = zoho.client();
+    client.get(record(1)).await.expect("it can be read");
+    let mut attempts = 0;
+    for _ in 0..4 {
+        let error = client.get(record(13)).await.expect_err("it fails for ever");
+        attempts += usize::from(matches!(error.retry(), Retry::Transient { .. }));
+    }
+    assert_eq!(attempts, 3, "all but the first, after which another record was read again each time");
+}
+
+#[tokio::test]
 async fn a_throttle_without_a_code_pauses_for_as_long_as_it_says() {
     const TEXT: &str = r#"{"message":"Cannot execute more than 100 requests per API in 2 minutes. Try again after 22 minutes"}"#;
     for header in [true, false] {
