@@ -73,6 +73,24 @@ async fn a_character_that_the_database_refuses_is_replaced() {
     assert_eq!(shop.text(sql).await.as_deref(), Some(expected));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_zoho_fails_for_ends_its_run_though_nothing_else_is_asked_for_any_more() {
+    let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "2")]).await;
+    let ids = shop.zoho.generate(Module::Invoices, 6);
+    let fault = Fault::Status(500, 1000, "Internal error".to_owned());
+    shop.zoho.faults().every(&format!("/invoices/{}", ids[2]), 1, fault);
+    let run = shop.sync_ended("invoices", "full").await;
+    assert_eq!(
+        (&run["status"], &run["failed_items"]),
+        (&json!("completed_with_errors"), &json!(1)),
+        "{run:#}"
+    );
+    assert_eq!(shop.count("erp.invoices").await, 5);
+    let letter = dead_letter(&shop).await;
+    assert_eq!(letter["zoho_entity_id"], json!(ids[2]));
+    assert!(letter["error_message"].as_str().is_some_and(|text| text.contains("HTTP 500")), "{letter:#}");
+}
+
 /// One value that no parser reads must not cost the other records of its page.
 async fn the_other_rows_land(text: &str, bytes: &[u8]) -> Shop {
     let shop = Shop::open().await;
