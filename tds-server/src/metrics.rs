@@ -16,7 +16,8 @@ use crate::{
     state::AppState,
 };
 
-/// How long the gauges may wait for the database: a monitor gives up after ten seconds, and needs the others most then.
+/// How long the gauges may wait for the database. A monitor gives up after ten seconds, and while the database is away it
+/// needs the other series most.
 const LOOK: Duration = Duration::from_secs(4);
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];

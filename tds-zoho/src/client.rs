@@ -312,7 +312,9 @@ impl ZohoClient {
             Ok(answer) => Ok(answer),
             Err(Failure::Known(error)) => Err(error),
             Err(Failure::Fell { fault, issued_at, hints }) => {
-                if let Some(witness) = self.inner.failures.witness(call)
+                // An account that is refused is refused for the witness as well.
+                if fault.about() == About::Way
+                    && let Some(witness) = self.inner.failures.witness(call)
                     && let Err(Failure::Fell { fault, issued_at, hints }) = self.ask(&witness, false).await
                 {
                     self.inner.fell(&witness, &fault, issued_at, &hints).await;
