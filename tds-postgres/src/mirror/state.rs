@@ -47,15 +47,18 @@ impl Row {
     }
 }
 
-/// The columns of [`Row`].
+/// The columns of [`Row`] of these records, each found by the primary key. `zoho_id = ANY($2)` would leave the planner the
+/// choice to read all records of the type, and it does where the table has grown since its statistics were made.
 macro_rules! select {
-    ($rest:literal) => {
+    ($fence:literal) => {
         concat!(
-            "SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-               detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
-               clock_timestamp() AS now
-             FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = ANY($2)",
-            $rest
+            "SELECT s.* FROM unnest($2::text[]) AS k(zoho_id) CROSS JOIN LATERAL (
+               SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
+                 detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
+                 clock_timestamp() AS now
+               FROM tds_sync_records r WHERE r.entity_type = $1 AND r.zoho_id = k.zoho_id ",
+            $fence,
+            ") AS s"
         )
     };
 }
@@ -66,7 +69,7 @@ pub(super) async fn read(
     entity: &EntityType,
     ids: &[RecordId],
 ) -> Result<HashMap<RecordId, SyncState>, sqlx::Error> {
-    let query = sqlx::query_as(select!("")).bind(entity.as_str()).bind(texts(ids));
+    let query = sqlx::query_as(select!("OFFSET 0")).bind(entity.as_str()).bind(texts(ids));
     Ok(query.fetch_all(database).await?.into_iter().map(Row::into_state).collect())
 }
 
@@ -77,8 +80,10 @@ pub(super) async fn lock(
     entity: &EntityType,
     ids: &[RecordId],
 ) -> Result<(HashMap<RecordId, SyncState>, Option<OffsetDateTime>), sqlx::Error> {
-    let statement = select!(" ORDER BY zoho_id COLLATE \"C\" FOR UPDATE");
-    let query = sqlx::query_as(statement).bind(entity.as_str()).bind(texts(ids));
+    // The rows are locked in the order of the ids.
+    let mut ids = texts(ids);
+    ids.sort_unstable();
+    let query = sqlx::query_as(select!("FOR UPDATE")).bind(entity.as_str()).bind(ids);
     let rows: Vec<Row> = query.fetch_all(tx).await?;
     let now = rows.iter().map(|row| row.now).max();
     Ok((rows.into_iter().map(Row::into_state).collect(), now))

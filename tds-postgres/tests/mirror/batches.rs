@@ -1,8 +1,11 @@
 //! Many records at once: each for itself, all or nothing within one.
 
+use std::{ops::Range, time::Duration};
+
 use serde_json::{Value, json};
 use tds_core::{Applied, ErrorKind, Mirror as _, Outcome, Read, Retry};
 use tds_postgres::PgMirror;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{Case, detail, invoices};
 
@@ -152,4 +155,25 @@ async fn a_local_change_of_another_column_survives() {
         case.text("SELECT concat_ws('|', number, notes, salesperson_name) FROM erp.invoices").await,
         "A-2|n|Sara"
     );
+}
+
+#[tokio::test]
+async fn a_batch_reads_no_states_but_its_own_though_the_table_has_no_statistics() {
+    let invoices = invoices();
+    let reads =
+        |ids: Range<usize>| ids.map(|id| detail(&invoices, &id.to_string(), 1, json!({})).0).collect();
+    let case = Case::new().await;
+    // Most of the first backfill runs before PostgreSQL has looked at the table.
+    for first in (0..3_000).step_by(500) {
+        case.mirror.apply(&invoices, reads(first..first + 500)).await;
+    }
+    let read = "SELECT (t.seq_tup_read + i.idx_tup_read)::text FROM pg_stat_user_tables t JOIN pg_stat_user_indexes i
+        USING (relid) WHERE i.indexrelname = 'tds_sync_records_pkey'";
+    let written = "SELECT n_tup_ins::text FROM pg_stat_user_tables WHERE relname = 'tds_sync_records'";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while case.text(written).await != "3000" {
+        assert!(Instant::now() < deadline, "the statistics did not arrive");
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(case.text(read).await, "0", "states that were not there were read");
 }
