@@ -3,7 +3,6 @@
 use time::OffsetDateTime;
 
 /// Tells the time. Leases and delays in a database follow the database's clock instead.
-#[cfg_attr(feature = "testkit", mockall::automock)]
 pub trait Clock: Send + Sync {
     /// Now, in UTC.
     fn now(&self) -> OffsetDateTime;

@@ -32,7 +32,6 @@ pub enum Done {
 ///
 /// Handling is at-least-once: a crash after the effect and before the settling makes the same work come
 /// again, so effects must be idempotent.
-#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait EntityHandler: Send + Sync {
     /// Which entity type.

@@ -91,7 +91,6 @@ pub struct Accepted {
 }
 
 /// Takes pushed bodies.
-#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait Inbox: Send + Sync {
     /// Stores the event and queues its work in one transaction. When it returns `Ok`, both are durable;

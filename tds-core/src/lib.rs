@@ -24,6 +24,7 @@ mod shutdown;
 mod source;
 mod worker;
 
+#[cfg(feature = "memory")]
 pub mod memory;
 #[cfg(feature = "testkit")]
 pub mod testkit;
@@ -64,9 +65,7 @@ pub use renewal::{
     Block, Credential, LocalRenewals, Outcome as RenewalOutcome, RenewalRule, RenewalState, Renewals, Turn,
 };
 pub use retry::{Decision, RetryPolicy};
-pub use run::{
-    Checkpoint, NewRun, PageCommit, Run, RunFilter, RunLease, RunMode, RunStatus, RunType, SyncRun,
-};
+pub use run::{Checkpoint, NewRun, PageCommit, Run, RunFilter, RunLease, RunStatus, RunType, SyncRun};
 pub use schedule::{Postponed, Schedule, ScheduleSpec, Scheduler};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use source::{ListPage, ListRequest, Listed, Profile, Source};

@@ -44,7 +44,6 @@ pub enum Applied {
 /// - Columns that a read does not show keep their values; children of a table that a read does not show stay.
 /// - A record that cannot be written fails alone; the others of the batch are written.
 /// - A deletion is a tombstone: the head row stays, with `deleted_at`.
-#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait Mirror: Send + Sync {
     /// The accepted states of these records; unknown ones are absent from the map.

@@ -31,7 +31,6 @@ use crate::{EntityType, ItemId, Result};
 ///   it is due at once after that claim, whatever delay the claim ends with.
 /// - Settling with a token that is not the item's current one changes nothing.
 /// - Claims give more urgent lanes first, then what is due longest, and nothing of a paused entity type.
-#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds or folds work. Durable when it returns.

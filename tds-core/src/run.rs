@@ -35,16 +35,6 @@ impl RunType {
     }
 }
 
-/// What a bulk sync reads. Selective syncs are incremental ones with a `since`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RunMode {
-    /// Everything.
-    Full,
-    /// What changed since the last run.
-    Incremental,
-}
-
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -202,8 +192,6 @@ pub struct PageCommit {
     pub listed: Vec<RecordId>,
     /// Work for the rows that need any; their end counts in `processed_items`.
     pub items: Vec<NewItem>,
-    /// Rows that need none: ended at once.
-    pub unchanged: i64,
     /// The new position.
     pub checkpoint: Checkpoint,
     /// This was the last page.
@@ -225,7 +213,6 @@ pub struct RunFilter {
 /// - A run is leased to one process at a time; every write of its listing proves the lease, or fails with
 ///   kind `Conflict`. A run whose lease ran out is taken over at its last committed page.
 /// - A run ends when its list was read to the end and every listed record has ended.
-#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait SyncRun: Send + Sync {
     /// Stores a wish.

@@ -83,7 +83,6 @@ pub struct Listed {
 }
 
 /// One entity type at the source.
-#[cfg_attr(feature = "testkit", mockall::automock)]
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Which entity type, and where its records go.

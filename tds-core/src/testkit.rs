@@ -12,7 +12,3 @@ pub use self::{
     record::{RecordBuilder, fields},
     source::ScriptedSource,
 };
-pub use crate::{
-    clock::MockClock, handler::MockEntityHandler, inbox::MockInbox, mirror::MockMirror, queue::MockQueue,
-    run::MockSyncRun, source::MockSource,
-};

@@ -5,6 +5,7 @@ mod budget;
 mod cancel;
 mod connector;
 mod database;
+#[cfg(feature = "embedded")]
 mod embedded;
 mod ended;
 mod error;
@@ -43,6 +44,7 @@ mod store;
 pub mod testkit;
 
 pub use database::{Database, DatabaseConfig};
+#[cfg(feature = "embedded")]
 pub use embedded::{ClusterConfig, EmbeddedCluster};
 pub use exposures::{Access, Exposures};
 pub use facts::{ConnectionRoom, ServerFacts};

@@ -3,6 +3,7 @@
 mod bulk_sync;
 mod check;
 mod completions;
+#[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
 mod exit;
 mod inbox;
@@ -57,6 +58,7 @@ enum Command {
     /// HTTP API, workers and scheduler; migrates the database first (the default)
     Serve(Box<serve::ServeArgs>),
     /// The same against a simulated Zoho organization that keeps changing; needs no configuration
+    #[cfg(all(feature = "embedded", feature = "sim"))]
     Demo(demo::DemoArgs),
     /// Brings the database's schema up to date and exits; safe while other copies run
     Migrate(migrate::MigrateArgs),
@@ -129,6 +131,7 @@ impl Command {
     async fn run(self) -> CommandResult {
         match self {
             Self::Serve(args) => args.run().await,
+            #[cfg(all(feature = "embedded", feature = "sim"))]
             Self::Demo(args) => args.run().await,
             Self::Migrate(args) => args.run().await,
             Self::BulkSync(args) => args.run().await,

@@ -13,6 +13,7 @@ mod webhooks;
 mod worker;
 mod zoho;
 
+pub(crate) use self::database::demo_directory;
 pub use self::{
     auth::{AdminToken, AuthConfig},
     database::{ClusterPlace, DatabaseChoice},
@@ -21,7 +22,6 @@ pub use self::{
     ingest::IngestConfig,
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
-    reserved::ReservedConfig,
     schedules::SchedulesConfig,
     webhooks::WebhookConfig,
     worker::WorkerConfig,
@@ -80,8 +80,6 @@ pub struct Config {
     pub erp_readers: Vec<String>,
     /// Logs.
     pub log: LogConfig,
-    /// Values that are checked and that no part of this version reads yet.
-    pub reserved: ReservedConfig,
 }
 
 impl Config {
@@ -95,6 +93,7 @@ impl Config {
         let environment = environment(&mut reader);
         let serve = need == Need::Serve;
         let http = HttpConfig::read(&mut reader);
+        reserved::check(&mut reader);
         let config = Self {
             environment,
             database: DatabaseChoice::read(&mut reader),
@@ -108,7 +107,6 @@ impl Config {
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),
             log: LogConfig::read(&mut reader, environment, serve),
-            reserved: ReservedConfig::read(&mut reader),
         };
         reader.finish(config)
     }

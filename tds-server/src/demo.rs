@@ -3,26 +3,21 @@
 //! Everything is real but Zoho: the HTTP client, the database, the signatures of the webhooks. The organization is
 //! new at each start, and so is the mirror.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, path::Path, time::Duration};
 
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tds_core::Shutdown;
-use tds_postgres::{ClusterConfig, EmbeddedCluster};
-use tds_zoho::testkit::{
-    FakeZoho,
+use tds_zoho::sim::{
+    SimulatedZoho,
     demo::{Size, organization, run_changes},
 };
 
 use crate::{
     app::{App, RunError},
-    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need},
-    engine::BuildError,
+    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
+    engine::{BuildError, ClusterConfig, EmbeddedCluster},
     telemetry,
 };
 
@@ -52,6 +47,9 @@ pub(crate) enum DemoError {
     /// The data of the demo before could not be removed.
     #[error("{0} cannot be removed: {1}")]
     Data(String, io::Error),
+    /// The simulated organization could not be started.
+    #[error("the simulated organization cannot be started: {0}")]
+    Zoho(io::Error),
     /// Another demo runs there.
     #[error("{0} belongs to a demo that is running: end that one, or give this one another --data-dir")]
     InUse(String),
@@ -69,7 +67,7 @@ pub(crate) enum DemoError {
 /// A demo whose server listens already.
 pub(crate) struct Demo {
     app: App,
-    zoho: FakeZoho,
+    zoho: SimulatedZoho,
     token: SecretString,
     webhook_secret: SecretString,
     change_every: Duration,
@@ -82,7 +80,7 @@ impl Demo {
         options: &DemoOptions,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, DemoError> {
-        let zoho = FakeZoho::start().await;
+        let zoho = SimulatedZoho::start().await.map_err(DemoError::Zoho)?;
         organization(&zoho, Size::percent(options.scale), SEED);
         let (token, webhook_secret) = (secret(), secret());
         let settings = Settings { zoho: &zoho, token: &token, webhook_secret: &webhook_secret };
@@ -135,7 +133,7 @@ impl Demo {
 
 /// What happens beside the server.
 struct Life {
-    zoho: FakeZoho,
+    zoho: SimulatedZoho,
     base: String,
     token: SecretString,
     webhook_secret: SecretString,
@@ -151,7 +149,7 @@ impl Life {
             }
         };
         let changes = run_changes(
-            self.zoho.clone(),
+            self.zoho.organization(),
             self.base.clone(),
             self.webhook_secret.expose_secret().to_owned(),
             self.change_every,
@@ -197,7 +195,7 @@ fn secret() -> SecretString {
 
 /// The configuration of a demo.
 struct Settings<'a> {
-    zoho: &'a FakeZoho,
+    zoho: &'a SimulatedZoho,
     token: &'a SecretString,
     webhook_secret: &'a SecretString,
 }
@@ -218,8 +216,8 @@ impl Settings<'_> {
             "ZOHO_CLIENT_SECRET" => Some(credentials.client_secret),
             "ZOHO_REFRESH_TOKEN" => Some(credentials.refresh_token),
             "ZOHO_ORGANIZATION_ID" => Some(credentials.organization_id),
-            "ZOHO_ACCOUNTS_URL" => Some(self.zoho.accounts_url()),
-            "ZOHO_API_URL" => Some(self.zoho.api_url()),
+            "ZOHO_ACCOUNTS_URL" => Some(self.zoho.url()),
+            "ZOHO_API_URL" => Some(self.zoho.url()),
             // The simulated organization has no limits.
             "ZOHO_REQUESTS_PER_MINUTE" => Some("10000".to_owned()),
             "ZOHO_MAX_CONCURRENCY" => Some("8".to_owned()),
@@ -230,11 +228,6 @@ impl Settings<'_> {
             _ => None,
         }
     }
-}
-
-/// Where a demo keeps its database.
-pub(crate) fn demo_directory(data_dir: &Path) -> PathBuf {
-    data_dir.join("demo")
 }
 
 /// Removes the data of the demo before. Its server may still run, if that demo was killed.

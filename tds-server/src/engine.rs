@@ -1,5 +1,6 @@
 //! The engine without HTTP: storage, Zoho, handlers, and the long tasks that drive them.
 
+mod cluster;
 mod error;
 mod presence;
 mod prune;
@@ -18,6 +19,9 @@ use tds_postgres::{Database, PgMirror, PgStore};
 use tds_zoho::{ZohoClient, ZohoConfig};
 use tokio::time::Duration;
 
+#[cfg(all(feature = "embedded", feature = "sim"))]
+pub(crate) use self::cluster::ClusterConfig;
+pub(crate) use self::cluster::EmbeddedCluster;
 pub use self::{
     error::BuildError,
     storage::Storage,

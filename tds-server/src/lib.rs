@@ -5,6 +5,7 @@ mod app;
 mod auth;
 mod budget;
 mod dashboard;
+#[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
 mod engine;
 mod extract;

@@ -13,6 +13,8 @@ mod limiter;
 mod mend;
 mod reading;
 mod retry;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod source;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -1,35 +1,13 @@
-//! A Zoho organization to test against: [`FakeZoho`], an HTTP server of its own with state.
-//!
-//! It answers as Zoho Books and Zoho Inventory do: pages of at most 200 rows, filters that work only
-//! where they are documented, list rows that are poorer than the record, tokens that expire, limits,
-//! and scripted faults. [`sample`] builds single records, [`demo`] a whole shop that keeps changing,
-//! [`webhook`] signs and sends what Zoho would push. It shares no code with the client, so that a
-//! misunderstanding there does not hide itself here.
+//! [`FakeZoho`]: the simulated organization of [`sim`](crate::sim) for tests, with faults that a test scripts.
 
-mod answer;
-pub mod demo;
-mod detail;
+mod fake_zoho;
 mod faults;
-mod handle;
-mod list;
-mod literal;
-mod module;
-mod organization;
-mod projection;
-pub mod sample;
-mod server;
-mod state;
-mod tokens;
-mod traffic;
-pub mod webhook;
 
 pub use self::{
+    fake_zoho::FakeZoho,
     faults::{Fault, Faults},
-    handle::{Credentials, FakeZoho},
-    list::ListHabit,
-    literal::{decimal, number, stamp},
-    module::Module,
-    organization::Organization,
-    tokens::TokenRules,
-    traffic::Limits,
+};
+pub use crate::sim::{
+    Credentials, Limits, ListHabit, Module, Organization, Records, SharedOrganization, TokenRules, decimal,
+    demo, number, sample, stamp, webhook,
 };

@@ -1,5 +1,7 @@
 //! Who may depend on whom.
 
+use std::{collections::BTreeMap, process::Command};
+
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::tree;
@@ -9,8 +11,11 @@ const NEVER: &[(&str, &[&str])] = &[
     ("tds-core", &["sqlx", "reqwest", "axum", "governor", "backoff", "clap", "tds-zoho", "tds-postgres"]),
     ("tds-zoho", &["sqlx", "axum", "clap", "tds-postgres"]),
     ("tds-postgres", &["reqwest", "axum", "clap", "tds-zoho"]),
-    ("tds-server", &["sqlx", "governor", "backoff", "wiremock"]),
+    ("tds-server", &["sqlx", "governor", "backoff", "wiremock", "mockall"]),
 ];
+
+/// Crates for tests.
+const FOR_TESTS: &[&str] = &["wiremock", "mockall", "proptest", "insta", "tempfile", "criterion"];
 
 /// Packages that are never published, and may know the whole.
 const OUTER: &[&str] = &["tests", "examples", "benches"];
@@ -21,6 +26,56 @@ fn metadata() -> Metadata {
         .no_deps()
         .exec()
         .expect("cargo metadata")
+}
+
+/// The packages that the program is made of, each with the features that it is built with. `cargo metadata` would tell
+/// the features of the whole workspace together, in which the tests have asked for more.
+fn tree_of_the_program(arguments: &[&str]) -> BTreeMap<String, String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args(["tree", "--locked", "--package", "tds-server", "--edges", "normal", "--prefix", "none"])
+        .args(["--format", "{p}\t{f}"])
+        .args(arguments)
+        .current_dir(tree::root())
+        .output()
+        .expect("cargo runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let packages: BTreeMap<String, String> = text
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .filter_map(|(package, features)| {
+            Some((package.split_whitespace().next()?.to_owned(), features.replace(" (*)", "")))
+        })
+        .collect();
+    assert!(packages.contains_key("tds-core") && packages.len() > 100, "{packages:?}");
+    packages
+}
+
+#[test]
+fn the_program_has_no_crate_for_tests_in_it() {
+    let packages = tree_of_the_program(&[]);
+    let found: Vec<_> = FOR_TESTS.iter().filter(|name| packages.contains_key(**name)).collect();
+    assert!(found.is_empty(), "cargo tree -e normal -p tds-server shows {found:?}");
+}
+
+#[test]
+fn the_program_has_one_crypto_provider() {
+    let packages = tree_of_the_program(&[]);
+    let providers: Vec<_> =
+        ["ring", "aws-lc-rs", "openssl"].into_iter().filter(|name| packages.contains_key(*name)).collect();
+    assert_eq!(providers, ["aws-lc-rs"]);
+}
+
+#[test]
+fn the_private_cluster_and_the_simulation_can_be_left_out_of_the_program() {
+    for (is_default, arguments) in [(true, &[][..]), (false, &["--no-default-features"][..])] {
+        let packages = tree_of_the_program(arguments);
+        let has = |package: &str, feature: &str| packages[package].split(',').any(|found| found == feature);
+        assert_eq!(has("tds-postgres", "embedded"), is_default, "{packages:?}");
+        assert_eq!(has("tds-zoho", "sim"), is_default, "{packages:?}");
+        assert!(!has("tds-core", "testkit") && !has("tds-core", "memory"), "{packages:?}");
+    }
 }
 
 #[test]

@@ -141,17 +141,14 @@ impl Listing<'_> {
         let plans: Vec<RowPlan> =
             rows.iter().map(|row| plan_row(states.get(&row.id), row, profile, run.run_type, now)).collect();
         let changed_by_hand = self.changed_by_hand(&rows, &plans, &states).await?;
-        let mut items = Vec::new();
-        let mut unchanged = 0;
-        for (row, plan) in rows.into_iter().zip(plans) {
-            if plan == RowPlan::Unchanged && !changed_by_hand.contains(&row.id) {
-                unchanged += 1;
-            } else {
-                items.push(self.item(row.id, Work { version: row.version, payload: row.payload }));
-            }
-        }
+        let items = rows
+            .into_iter()
+            .zip(plans)
+            .filter(|(row, plan)| *plan != RowPlan::Unchanged || changed_by_hand.contains(&row.id))
+            .map(|(row, _)| self.item(row.id, Work { version: row.version, payload: row.payload }))
+            .collect();
         let last = checkpoint.listed && !self.sweeps();
-        Ok((PageCommit { listed: ids, items, unchanged, checkpoint: checkpoint.clone(), last }, lag))
+        Ok((PageCommit { listed: ids, items, checkpoint: checkpoint.clone(), last }, lag))
     }
 
     /// Of the rows that show no news, those that the target's rows do not show: a full sync compares with the target

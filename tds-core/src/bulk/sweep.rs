@@ -27,8 +27,7 @@ impl Listing<'_> {
         if too_many(&missing) {
             missing = self.still_missing(missing).await?;
         }
-        let mut commit =
-            PageCommit { listed: Vec::new(), items: Vec::new(), unchanged: 0, checkpoint, last: true };
+        let mut commit = PageCommit { listed: Vec::new(), items: Vec::new(), checkpoint, last: true };
         if too_many(&missing) {
             let reason = format!(
                 "{} of {live} live {} were not in the list, read twice; more than {limit} at once are not marked as \

@@ -172,7 +172,6 @@ async fn a_page_waits_for_a_locked_record_but_the_work_of_the_others_does_not() 
             .map(|id| tds_core::NewItem { cause: tds_core::Cause::Run(run.id), ..item(id, work(2, "2")) })
             .collect(),
         listed: ids.iter().map(|id| RecordId::new(*id)).collect(),
-        unchanged: 0,
         checkpoint: Checkpoint { pages: 1, ..Checkpoint::default() },
         last: false,
     };

@@ -90,7 +90,6 @@ fn last_page(run: RunId, work: tds_core::Work) -> PageCommit {
     PageCommit {
         listed: vec![key("7").id],
         items: vec![item],
-        unchanged: 0,
         checkpoint: Checkpoint { pages: 1, listed: true, ..Checkpoint::default() },
         last: true,
     }

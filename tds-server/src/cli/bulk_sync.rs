@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use tds_core::{
-    EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunMode, RunStatus, RunType, Shutdown, SyncRun,
-};
+use tds_core::{EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunStatus, RunType, Shutdown, SyncRun};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
@@ -50,8 +48,8 @@ pub(crate) struct BulkSyncArgs {
     #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',', value_parser = parse::entity())]
     entities: Vec<EntityType>,
     /// full: everything, deletions too; incremental: what changed since the last run
-    #[arg(long, value_parser = parse::one_of::<RunMode>(["full", "incremental"]), default_value = "incremental")]
-    mode: RunMode,
+    #[arg(long, value_parser = parse::one_of::<RunType>(["full", "incremental"]), default_value = "incremental")]
+    mode: RunType,
     /// Only what changed since then (incremental), such as 2026-11-01 or 2026-11-01T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse::time)]
     since: Option<OffsetDateTime>,
@@ -79,7 +77,7 @@ impl Flags for BulkSyncArgs {
 
 impl BulkSyncArgs {
     pub(crate) async fn run(self) -> CommandResult {
-        if self.since.is_some() && self.mode == RunMode::Full {
+        if self.since.is_some() && self.mode == RunType::Full {
             return Err(Failure::usage("--since goes with --mode incremental: a full sync reads everything"));
         }
         let mut config = quiet_config(&Lookup::load(&self)?, Need::Sync)?;
@@ -140,7 +138,7 @@ impl BulkSyncArgs {
     async fn start(&self, runs: &dyn SyncRun, entity: EntityType) -> CommandResult<Wish> {
         let wish = NewRun {
             entity: entity.clone(),
-            run_type: if self.mode == RunMode::Full { RunType::Full } else { RunType::Incremental },
+            run_type: self.mode,
             source_type: "zoho".to_owned(),
             since: self.since,
             requested_by: "cli".to_owned(),

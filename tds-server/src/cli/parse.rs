@@ -76,7 +76,7 @@ pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
 
 #[cfg(test)]
 mod tests {
-    use tds_core::{EntityType, ItemStatus, RunMode};
+    use tds_core::{EntityType, ItemStatus, RunType};
     use time::macros::datetime;
 
     use clap::{Arg, Command};
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn names_are_those_of_the_api() {
         assert_eq!(name::<ItemStatus>("dead_letter"), Ok(ItemStatus::DeadLetter));
-        let error = name::<RunMode>("all").expect_err("no mode");
+        let error = name::<RunType>("all").expect_err("no mode");
         assert!(error.contains("`full`") && error.contains("`incremental`"), "{error}");
     }
 

@@ -3,7 +3,6 @@
 use std::io::IsTerminal as _;
 
 use tds_core::{InboxOperator, QueueOperator, SyncRun};
-use tds_postgres::EmbeddedCluster;
 
 use super::{
     exit::{CommandResult, Failure},
@@ -11,9 +10,8 @@ use super::{
     output,
 };
 use crate::{
-    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need},
-    demo::demo_directory,
-    engine::{BuildError, Storage},
+    config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
+    engine::{BuildError, EmbeddedCluster, Storage},
     telemetry,
 };
 

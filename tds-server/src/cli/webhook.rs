@@ -1,5 +1,6 @@
 //! `webhook send`: a signed delivery, as Zoho would make it.
 
+#[cfg(feature = "sim")]
 mod sample;
 
 use std::{fs, io::Read, path::PathBuf, time::Duration};
@@ -7,7 +8,9 @@ use std::{fs, io::Read, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use tds_core::{Clock, EntityType, SystemClock};
+use tds_core::EntityType;
+#[cfg(feature = "sim")]
+use tds_core::{Clock as _, SystemClock};
 use tds_zoho::webhook::{SIGNATURE_HEADER, sign};
 
 use super::{
@@ -80,7 +83,14 @@ impl SendArgs {
         let path = path(&self.entity)?;
         let body = match &self.file {
             Some(file) => read(file)?,
+            #[cfg(feature = "sim")]
             None => sample::body(&self.entity, SystemClock.now()).into_bytes(),
+            #[cfg(not(feature = "sim"))]
+            None => {
+                return Err(Failure::usage(
+                    "this program was built without samples: name a body with --file",
+                ));
+            }
         };
         let base = match self.url {
             Some(url) => url.to_string(),

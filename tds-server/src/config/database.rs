@@ -1,6 +1,9 @@
 //! Which database.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
 use tds_postgres::DatabaseConfig;
 
@@ -27,6 +30,11 @@ pub struct ClusterPlace {
     pub bin_dir: Option<PathBuf>,
     /// `TDS_DB_CONNECTIONS`, default 10.
     pub max_connections: u32,
+}
+
+/// Where a demo keeps its cluster below `TDS_DATA_DIR`.
+pub(crate) fn demo_directory(data_dir: &Path) -> PathBuf {
+    data_dir.join("demo")
 }
 
 impl DatabaseChoice {

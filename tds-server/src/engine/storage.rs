@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use tds_core::Result;
-use tds_postgres::{ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgStore, StoreSettings};
+use tds_postgres::{Database, DatabaseConfig, PgStore, StoreSettings};
 
-use super::BuildError;
+use super::{
+    BuildError,
+    cluster::{ClusterConfig, EmbeddedCluster},
+};
 use crate::config::{ClusterPlace, DatabaseChoice};
 
 /// What waits for a commit, and statements under way, have this long at the end.

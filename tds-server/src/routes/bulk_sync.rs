@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use tds_core::{EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunMode, RunStatus, RunType};
+use tds_core::{EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunStatus, RunType};
 use time::{
     Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
 };
@@ -76,7 +76,7 @@ pub(crate) async fn start(
     let entities = entities(&state, &body.entity_type)?;
     let mode = mode(body.mode.as_deref())?;
     let since = body.since.as_deref().map(time_of).transpose()?;
-    if mode == RunMode::Full && since.is_some() {
+    if mode == RunType::Full && since.is_some() {
         return Err(Problem::invalid("since goes with the mode incremental: a full sync reads everything."));
     }
     let started = create(&state, entities, mode, since).await?;
@@ -116,10 +116,10 @@ fn entities(state: &AppState, choice: &Choice) -> Result<Vec<EntityType>, Proble
     Ok(entities)
 }
 
-fn mode(text: Option<&str>) -> Result<RunMode, Problem> {
+fn mode(text: Option<&str>) -> Result<RunType, Problem> {
     match text {
-        None | Some("incremental") => Ok(RunMode::Incremental),
-        Some("full") => Ok(RunMode::Full),
+        None | Some("incremental") => Ok(RunType::Incremental),
+        Some("full") => Ok(RunType::Full),
         Some(other) => Err(Problem::invalid(format!("mode must be full or incremental, not {other:?}."))),
     }
 }
@@ -138,13 +138,9 @@ fn time_of(text: &str) -> Result<OffsetDateTime, Problem> {
 async fn create(
     state: &AppState,
     entities: Vec<EntityType>,
-    mode: RunMode,
+    run_type: RunType,
     since: Option<OffsetDateTime>,
 ) -> Result<Started, Problem> {
-    let run_type = match mode {
-        RunMode::Full => RunType::Full,
-        RunMode::Incremental => RunType::Incremental,
-    };
     let mut started = Started { runs: Vec::new(), active: Vec::new() };
     for entity in entities {
         let run = NewRun {

@@ -62,7 +62,6 @@ async fn deletions_that_were_held_back_are_released_once() {
     let page = PageCommit {
         listed: Vec::new(),
         items: Vec::new(),
-        unchanged: 0,
         checkpoint: Checkpoint { pages: 1, ..lease.checkpoint },
         last: true,
     };

@@ -1,11 +1,14 @@
 //! Faults that a test scripts in advance.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{state::Shared, traffic::matches};
+use crate::sim::traffic::matches;
 
 /// What goes wrong with one call. What Zoho says of an organization that is refused is [`Fault::user_left`] and those
 /// beside it.
@@ -96,8 +99,8 @@ impl Fault {
 /// Scripts faults. A rule matches paths by prefix, with or without the product's base: `/items`,
 /// `/books/v3/contacts/`, `/oauth/v2/token`, or the empty text for all. Rules are asked in the order
 /// in which they were given; the first that strikes decides.
-#[derive(Clone)]
-pub struct Faults(pub(super) Shared);
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Mutex<Script>>);
 
 impl Faults {
     /// The next `count` calls fail.
@@ -128,23 +131,32 @@ impl Faults {
 
     /// Ends all faults.
     pub fn clear(&self) {
-        self.0.lock().script.rules.clear();
+        self.lock().rules.clear();
     }
 
     /// How many calls a fault has struck so far.
     #[must_use]
     pub fn struck(&self) -> u64 {
-        self.0.lock().script.struck
+        self.lock().struck
+    }
+
+    /// The fault of this call, if one strikes.
+    pub(super) fn take(&self, path: &str) -> Option<Fault> {
+        self.lock().take(path)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Script> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, prefix: &str, when: When, fault: Fault) {
-        self.0.lock().script.rules.push(Rule { prefix: prefix.to_owned(), when, seen: 0, fault });
+        self.lock().rules.push(Rule { prefix: prefix.to_owned(), when, seen: 0, fault });
     }
 }
 
 /// The rules that are in force.
 #[derive(Default)]
-pub(crate) struct Script {
+struct Script {
     rules: Vec<Rule>,
     struck: u64,
 }
@@ -165,7 +177,7 @@ enum When {
 
 impl Script {
     /// The fault of this call, if one strikes.
-    pub(crate) fn take(&mut self, path: &str) -> Option<Fault> {
+    fn take(&mut self, path: &str) -> Option<Fault> {
         let fault = self.rules.iter_mut().filter(|rule| rule.concerns(path)).find_map(Rule::strike)?;
         self.rules.retain(|rule| !rule.is_over());
         self.struck += 1;

@@ -40,8 +40,8 @@ const MODULES: [Module; 6] = [
 
 /// Everything the organization holds, as one text.
 fn fingerprint(fake: &FakeZoho) -> String {
-    fake.organization(|organization| {
-        let records = MODULES.into_iter().flat_map(|module| organization.records(module));
+    fake.read(|records| {
+        let records = MODULES.into_iter().flat_map(|module| records.records(module));
         records.map(|record| Value::Object(record.clone()).to_string() + "\n").collect()
     })
 }
@@ -68,9 +68,9 @@ async fn the_shop_has_the_proportions_of_a_real_one() {
     assert_eq!(fake.count(Module::PriceLists), 8);
     assert_eq!(fake.count(Module::Locations), 3);
     let share = |matches: fn(&Value) -> bool| {
-        fake.organization(|organization| {
-            let items = organization.records(Module::Items).cloned().map(Value::Object);
-            items.filter(matches).count() * 100 / organization.count(Module::Items)
+        fake.read(|records| {
+            let items = records.records(Module::Items).cloned().map(Value::Object);
+            items.filter(matches).count() * 100 / records.count(Module::Items)
         })
     };
     assert!((46..=66).contains(&share(|item| item["sku"] == "")), "without SKU");
@@ -86,11 +86,11 @@ async fn the_shop_has_the_proportions_of_a_real_one() {
 
 /// Checks that lines add up to documents, places to items, and invoices to what customers owe.
 fn assert_consistent(fake: &FakeZoho) {
-    fake.organization(|organization| {
-        let records = |module| organization.records(module).cloned().map(Value::Object);
-        let items: HashSet<String> = organization.ids(Module::Items).into_iter().collect();
+    fake.read(|records| {
+        let rows = |module| records.records(module).cloned().map(Value::Object);
+        let items: HashSet<String> = records.ids(Module::Items).into_iter().collect();
         let mut owed: HashMap<String, Decimal> = HashMap::new();
-        for document in [Module::Invoices, Module::Bills, Module::CreditNotes].into_iter().flat_map(records) {
+        for document in [Module::Invoices, Module::Bills, Module::CreditNotes].into_iter().flat_map(rows) {
             let lines = document["line_items"].as_array().expect("lines");
             assert!(!lines.is_empty());
             let sum: Decimal = lines.iter().map(|line| decimal(&line["item_total"])).sum();
@@ -109,23 +109,23 @@ fn assert_consistent(fake: &FakeZoho) {
                 *owed.entry(customer.to_owned()).or_default() += balance;
             }
         }
-        for contact in records(Module::Contacts).filter(|contact| contact["contact_type"] == "customer") {
+        for contact in rows(Module::Contacts).filter(|contact| contact["contact_type"] == "customer") {
             let id = contact["contact_id"].as_str().unwrap_or_default();
             let owes = owed.get(id).copied().unwrap_or_default();
             assert_eq!(decimal(&contact["outstanding_receivable_amount"]), owes, "{id}");
         }
-        for item in records(Module::Items).filter(|item| item["locations"].is_array()) {
+        for item in rows(Module::Items).filter(|item| item["locations"].is_array()) {
             let places = item["locations"].as_array().expect("places");
             let sum: Decimal = places.iter().map(|place| decimal(&place["location_stock_on_hand"])).sum();
             assert_eq!(sum, decimal(&item["stock_on_hand"]));
         }
-        for list in records(Module::PriceLists) {
+        for list in rows(Module::PriceLists) {
             for row in list["pricebook_items"].as_array().expect("rows") {
                 assert!(items.contains(row["item_id"].as_str().unwrap_or_default()));
             }
         }
-        let ids: HashSet<String> = MODULES.into_iter().flat_map(|module| organization.ids(module)).collect();
-        assert_eq!(ids.len(), MODULES.into_iter().map(|module| organization.count(module)).sum::<usize>());
+        let ids: HashSet<String> = MODULES.into_iter().flat_map(|module| records.ids(module)).collect();
+        assert_eq!(ids.len(), MODULES.into_iter().map(|module| records.count(module)).sum::<usize>());
     });
 }
 
@@ -181,8 +181,13 @@ async fn a_busy_shop_delivers_signed_webhooks_until_stopped() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let run =
-        demo::run_changes(fake, receiver.uri(), "TdsSecret0123456".into(), Duration::from_millis(1), enough);
+    let run = demo::run_changes(
+        fake.organization(),
+        receiver.uri(),
+        "TdsSecret0123456".into(),
+        Duration::from_millis(1),
+        enough,
+    );
     assert_can_be_spawned(&run);
     tokio::time::timeout(Duration::from_secs(30), run).await.expect("ten deliveries");
     let requests = receiver.received_requests().await.expect("recorded");

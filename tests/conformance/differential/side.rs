@@ -244,7 +244,6 @@ impl Side {
         let page = PageCommit {
             listed: listed.iter().map(|number| id(*number)).collect(),
             items: queued.iter().map(item).collect(),
-            unchanged: i64::try_from(listed.len() - queued.len()).expect("few"),
             checkpoint: Checkpoint {
                 cursor: Some(pages.to_string()),
                 window_to: Some(at(10 * pages)),

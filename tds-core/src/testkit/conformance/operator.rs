@@ -313,7 +313,6 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harnes
     let last = || PageCommit {
         listed: Vec::new(),
         items: Vec::new(),
-        unchanged: 0,
         checkpoint: Checkpoint { pages: 1, listed: true, ..Checkpoint::default() },
         last: true,
     };

@@ -45,11 +45,9 @@ pub(super) fn page(run: RunId, ids: &[&str], queued: usize, last: bool) -> PageC
         work: Work::fetch(),
         cause: Cause::Run(run),
     };
-    let unchanged = i64::try_from(ids.len() - queued).expect("a small number");
     PageCommit {
         listed: ids.iter().map(|id| RecordId::new(*id)).collect(),
         items: ids.iter().take(queued).map(item).collect(),
-        unchanged,
         checkpoint: Checkpoint { listed: last, ..checkpoint(1) },
         last,
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tds_core::EntityType;
-use tds_zoho::testkit::{
+use tds_zoho::sim::{
     Module,
     sample::{self, ContactKind},
     stamp,

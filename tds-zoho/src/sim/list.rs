@@ -9,8 +9,8 @@ use super::{
     answer::{Answer, found, invalid_value, success},
     literal::{Object, decimal, parse_stamp, text},
     module::{Api, Module},
-    organization::Organization,
     projection::list_row,
+    records::Records,
 };
 
 /// What lists do other than documented.
@@ -33,22 +33,15 @@ pub(crate) type Query = HashMap<String, String>;
 const MAX_PER_PAGE: usize = 200;
 
 /// Answers a list.
-pub(crate) fn answer(
-    organization: &Organization,
-    module: Module,
-    api: Api,
-    query: &Query,
-    habit: ListHabit,
-) -> Answer {
+pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query, habit: ListHabit) -> Answer {
     if module == Module::Locations {
-        let rows = organization.records(module).map(|record| Value::Object(list_row(module, api, record)));
+        let rows = records.records(module).map(|record| Value::Object(list_row(module, api, record)));
         return found(module.list_key(), rows.collect());
     }
     let Ok(since) = since(module, api, query) else { return invalid_value("last_modified_time") };
     let asked = since.filter(|_| !habit.ignores_filter).map(|since| since + habit.filter_shift);
     let filter = Filter::new(module, api, query, asked, habit.filter_is_exclusive);
-    let mut records: Vec<&Object> =
-        organization.records(module).filter(|record| filter.accepts(record)).collect();
+    let mut records: Vec<&Object> = records.records(module).filter(|record| filter.accepts(record)).collect();
     let (column, order) = sorting(module, api, query);
     let ignored = habit.ignores_sorting && column == "last_modified_time";
     if !column.is_empty() && !ignored {

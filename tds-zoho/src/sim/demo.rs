@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use self::random::Random;
 pub use self::{changes::Changes, run::run_changes};
-use super::{FakeZoho, Module, sample};
+use super::{Module, SharedOrganization, sample};
 
 /// How many records of each kind a shop has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,16 +60,16 @@ impl Default for Size {
 }
 
 /// Fills an organization. Nothing is delivered: it is the state that a first full sync meets.
-pub fn organization(fake: &FakeZoho, size: Size, seed: u64) {
+pub fn organization(zoho: &SharedOrganization, size: Size, seed: u64) {
     let mut random = Random::new(seed);
-    let now = fake.now();
+    let now = zoho.now();
     for place in sample::locations() {
-        fake.put(Module::Locations, place);
+        zoho.put(Module::Locations, place);
     }
-    let items = items::fill(fake, &mut random, size.items, now);
-    let lists = prices::fill(fake, &mut random, &items, now);
-    let (customers, vendors) = contacts::fill(fake, &mut random, size, &lists, now);
-    documents::fill(fake, &mut random, size, &documents::Parties { items, customers, vendors }, now);
+    let items = items::fill(zoho, &mut random, size.items, now);
+    let lists = prices::fill(zoho, &mut random, &items, now);
+    let (customers, vendors) = contacts::fill(zoho, &mut random, size, &lists, now);
+    documents::fill(zoho, &mut random, size, &documents::Parties { items, customers, vendors }, now);
 }
 
 /// The n-th of so many moments, evenly spread over the last days before now, in full seconds.

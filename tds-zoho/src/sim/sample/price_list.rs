@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{Template, currency_id, id, kinds, text};
-use crate::testkit::literal::{decimal, money, number};
+use crate::sim::literal::{decimal, money, number};
 
 static TEMPLATE: Template = Template::new(include_str!("price_list.json"));
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{Size, items::overwrite, moment, random::Random};
-use crate::testkit::{
-    FakeZoho, Module,
+use crate::sim::{
+    Module, SharedOrganization,
     literal::{day, decimal, money},
     sample::{self, Line},
     stamp,
@@ -22,7 +22,13 @@ pub(crate) struct Parties {
 }
 
 /// Enters the documents of the last 600 days, and what the customers owe for them.
-pub(crate) fn fill(fake: &FakeZoho, random: &mut Random, size: Size, parties: &Parties, now: OffsetDateTime) {
+pub(crate) fn fill(
+    zoho: &SharedOrganization,
+    random: &mut Random,
+    size: Size,
+    parties: &Parties,
+    now: OffsetDateTime,
+) {
     let mut owed: HashMap<String, Decimal> = HashMap::new();
     for n in 1..=size.invoices {
         let Some(customer) = random.pick(&parties.customers) else { return };
@@ -34,11 +40,11 @@ pub(crate) fn fill(fake: &FakeZoho, random: &mut Random, size: Size, parties: &P
         if invoice["status"] != "draft" {
             *owed.entry(id.to_owned()).or_default() += decimal(&invoice["balance"]);
         }
-        fake.put_invoice(invoice);
+        zoho.put_invoice(invoice);
     }
     for (id, amount) in owed {
         let changes = json!({"outstanding_receivable_amount": money(amount)});
-        fake.update_silently(Module::Contacts, &id, changes);
+        zoho.update_silently(Module::Contacts, &id, changes);
     }
     for n in 1..=size.bills {
         let Some(vendor) = random.pick(&parties.vendors) else { return };
@@ -52,7 +58,7 @@ pub(crate) fn fill(fake: &FakeZoho, random: &mut Random, size: Size, parties: &P
         if random.per_mille(800) {
             pay(&mut bill, "paid", Decimal::ONE);
         }
-        fake.put_bill(bill);
+        zoho.put_bill(bill);
     }
     for n in 1..=size.credit_notes {
         let Some(customer) = random.pick(&parties.customers) else { return };
@@ -62,7 +68,7 @@ pub(crate) fn fill(fake: &FakeZoho, random: &mut Random, size: Size, parties: &P
         if random.per_mille(600) {
             overwrite(&mut note, json!({"status": "closed", "balance": money(Decimal::ZERO)}));
         }
-        fake.put_credit_note(note);
+        zoho.put_credit_note(note);
     }
 }
 

@@ -5,8 +5,8 @@ use std::{future::Future, time::Duration};
 use tokio::time::MissedTickBehavior;
 
 use super::Changes;
-use crate::testkit::{
-    FakeZoho,
+use crate::sim::{
+    SharedOrganization,
     webhook::{Delivery, Form, deliver},
 };
 
@@ -14,7 +14,7 @@ use crate::testkit::{
 /// base URL, until stopped. One in twenty is sent twice, as Zoho's retries do. A receiver that is down or
 /// refuses is logged, nothing more: what it missed stays changed.
 pub async fn run_changes(
-    fake: FakeZoho,
+    zoho: SharedOrganization,
     base_url: String,
     secret: String,
     every: Duration,
@@ -26,7 +26,7 @@ pub async fn run_changes(
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for count in 1_u64.. {
             ticks.tick().await;
-            let Some(delivery) = changes.next_change(&fake) else { continue };
+            let Some(delivery) = changes.next_change(&zoho) else { continue };
             send(&delivery, &base_url, &secret).await;
             if count % 20 == 0 {
                 send(&delivery, &base_url, &secret).await;

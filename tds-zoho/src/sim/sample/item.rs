@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{PLACES, Template, id, kinds};
-use crate::testkit::literal::{decimal, money, number, quantity};
+use crate::sim::literal::{decimal, money, number, quantity};
 
 static TEMPLATE: Template = Template::new(include_str!("item.json"));
 

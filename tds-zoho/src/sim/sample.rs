@@ -1,7 +1,7 @@
 //! Single records with every key that Zoho writes, for tests that need one and care about a few of them.
 //!
 //! Each takes a number, which makes ids, names and amounts distinct: the same number gives the same
-//! record. Times are filled in by [`super::FakeZoho::put`].
+//! record. Times are filled in by [`super::SharedOrganization::put`].
 
 mod adjustment;
 mod contact;

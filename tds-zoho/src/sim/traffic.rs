@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::handle::FakeZoho;
+use super::organization::SharedOrganization;
 
 /// The limits of the organization. By default there are none.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Limits {
     pub per_minute: Option<usize>,
     /// How long everything is refused after code 44.
     pub block: Duration,
-    /// Calls in all, until [`super::FakeZoho::new_day`]. Above: 429 with code 45.
+    /// Calls in all, until [`SharedOrganization::new_day`]. Above: 429 with code 45.
     pub per_day: Option<u64>,
     /// Calls in flight. Above: 429 with code 1070. Only calls with a latency overlap.
     pub concurrent: Option<usize>,
@@ -112,47 +112,47 @@ impl Traffic {
     }
 }
 
-impl FakeZoho {
+impl SharedOrganization {
     /// Calls of both products so far, refused ones too.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.state.lock().traffic.total
+        self.lock().traffic.total
     }
 
     /// Calls whose path, with or without the product's base, begins so: `/items`, `/books/v3/contacts/`.
     #[must_use]
     pub fn calls_to(&self, path_prefix: &str) -> u64 {
-        self.state.lock().traffic.calls_to(path_prefix)
+        self.lock().traffic.calls_to(path_prefix)
     }
 
     /// The most calls in any window of 60 seconds so far.
     #[must_use]
     pub fn max_in_any_minute(&self) -> usize {
-        self.state.lock().traffic.max_in_window
+        self.lock().traffic.max_in_window
     }
 
     /// The most calls in flight at once so far; they overlap only while answers take time.
     #[must_use]
     pub fn max_concurrent(&self) -> usize {
-        self.state.lock().traffic.max_in_flight
+        self.lock().traffic.max_in_flight
     }
 
     /// Calls refused because they broke a limit, so far.
     #[must_use]
     pub fn refused(&self) -> u64 {
-        self.state.lock().traffic.refused
+        self.lock().traffic.refused
     }
 
     /// Access tokens minted so far.
     #[must_use]
     pub fn mints(&self) -> u64 {
-        self.state.lock().tokens.minted
+        self.lock().tokens.minted
     }
 
     /// Requests of the token endpoint so far, refused and faulty ones too.
     #[must_use]
     pub fn token_requests(&self) -> u64 {
-        self.state.lock().tokens.requests
+        self.lock().tokens.requests
     }
 }
 

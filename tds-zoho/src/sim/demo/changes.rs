@@ -4,8 +4,8 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::{contacts, documents, items::overwrite, random::Random, words};
-use crate::testkit::{
-    FakeZoho, Module,
+use crate::sim::{
+    Module, SharedOrganization,
     literal::{Object, decimal, field, money},
     sample::{self, kinds},
     webhook::Delivery,
@@ -27,57 +27,61 @@ impl Changes {
 
     /// Changes the organization once and returns the webhook. None: Zoho sends none for it (a price
     /// list), or the shop has nothing of the kind.
-    pub fn next_change(&mut self, fake: &FakeZoho) -> Option<Delivery> {
+    pub fn next_change(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         match self.random.below(100) {
-            0..42 => self.sale(fake),
-            42..64 => self.payment(fake),
-            64..74 => self.price(fake),
-            74..77 => self.price_list(fake),
-            77..84 => self.new_customer(fake),
-            84..91 => self.adjustment(fake),
-            91..98 => self.product(fake),
-            _ => self.deletion(fake),
+            0..42 => self.sale(zoho),
+            42..64 => self.payment(zoho),
+            64..74 => self.price(zoho),
+            74..77 => self.price_list(zoho),
+            77..84 => self.new_customer(zoho),
+            84..91 => self.adjustment(zoho),
+            91..98 => self.product(zoho),
+            _ => self.deletion(zoho),
         }
     }
 
     /// One of the records that are of the kind.
-    fn choose(&mut self, fake: &FakeZoho, module: Module, is_of_kind: fn(&Object) -> bool) -> Option<Value> {
-        fake.organization(|organization| {
-            let records: Vec<&Object> =
-                organization.records(module).filter(|record| is_of_kind(record)).collect();
+    fn choose(
+        &mut self,
+        zoho: &SharedOrganization,
+        module: Module,
+        is_of_kind: fn(&Object) -> bool,
+    ) -> Option<Value> {
+        zoho.read(|records| {
+            let records: Vec<&Object> = records.records(module).filter(|record| is_of_kind(record)).collect();
             self.random.pick(&records).map(|record| Value::Object((*record).clone()))
         })
     }
 
     /// An invoice; the stock falls without touching the items' times.
-    fn sale(&mut self, fake: &FakeZoho) -> Option<Delivery> {
-        let customer = self.choose(fake, Module::Contacts, is_active_customer)?;
+    fn sale(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let customer = self.choose(zoho, Module::Contacts, is_active_customer)?;
         let goods: Vec<Value> =
-            (0..4).filter_map(|_| self.choose(fake, Module::Items, is_active_goods)).collect();
+            (0..4).filter_map(|_| self.choose(zoho, Module::Items, is_active_goods)).collect();
         if goods.is_empty() {
             return None;
         }
         let lines = documents::lines(&mut self.random, &goods, &customer, 4);
-        let n = free_number(fake, Module::Invoices, kinds::INVOICE);
+        let n = free_number(zoho, Module::Invoices, kinds::INVOICE);
         let mut invoice = sample::invoice_of(n, &customer, &lines);
-        documents::date(&mut invoice, fake.now());
+        documents::date(&mut invoice, zoho.now());
         let total = decimal(&invoice["total"]);
-        let id = fake.put_invoice(invoice);
+        let id = zoho.put_invoice(invoice);
         for line in &lines {
-            move_stock(fake, &line.item_id, -line.quantity);
+            move_stock(zoho, &line.item_id, -line.quantity);
         }
-        owe(fake, &customer["contact_id"], total);
+        owe(zoho, &customer["contact_id"], total);
         let body = if self.random.per_mille(500) {
-            fake.webhook_body_without_lines(Module::Invoices, &id)
+            zoho.webhook_body_without_lines(Module::Invoices, &id)
         } else {
-            fake.webhook_body(Module::Invoices, &id)
+            zoho.webhook_body(Module::Invoices, &id)
         };
         Some(delivery("invoices", "created", body))
     }
 
     /// A customer pays an invoice, in full or half of what is open.
-    fn payment(&mut self, fake: &FakeZoho) -> Option<Delivery> {
-        let invoice = self.choose(fake, Module::Invoices, is_unpaid)?;
+    fn payment(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let invoice = self.choose(zoho, Module::Invoices, is_unpaid)?;
         let id = invoice["invoice_id"].as_str()?;
         let balance = decimal(&invoice["balance"]);
         let in_full = self.random.per_mille(800);
@@ -89,75 +93,75 @@ impl Changes {
             "balance": money(balance - paid),
             "payment_made": money(decimal(&invoice["payment_made"]) + paid),
         });
-        fake.update(Module::Invoices, id, changes);
-        owe(fake, &invoice["customer_id"], -paid);
-        Some(delivery("invoices", "updated", fake.webhook_body(Module::Invoices, id)))
+        zoho.update(Module::Invoices, id, changes);
+        owe(zoho, &invoice["customer_id"], -paid);
+        Some(delivery("invoices", "updated", zoho.webhook_body(Module::Invoices, id)))
     }
 
-    fn price(&mut self, fake: &FakeZoho) -> Option<Delivery> {
-        let item = self.choose(fake, Module::Items, is_active_goods)?;
+    fn price(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let item = self.choose(zoho, Module::Items, is_active_goods)?;
         let rate = money(self.random.amount(2, 120) + Decimal::new(25, 2));
-        self.edit_item(fake, &item, json!({"rate": rate, "sales_rate": rate}))
+        self.edit_item(zoho, &item, json!({"rate": rate, "sales_rate": rate}))
     }
 
-    fn product(&mut self, fake: &FakeZoho) -> Option<Delivery> {
-        let item = self.choose(fake, Module::Items, is_active_goods)?;
+    fn product(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let item = self.choose(zoho, Module::Items, is_active_goods)?;
         let brand = self.random.word(words::BRANDS);
         let description = format!("{brand} {}", self.random.word(words::COLOURS));
-        self.edit_item(fake, &item, json!({"brand": brand, "description": description}))
+        self.edit_item(zoho, &item, json!({"brand": brand, "description": description}))
     }
 
-    fn edit_item(&self, fake: &FakeZoho, item: &Value, changes: Value) -> Option<Delivery> {
+    fn edit_item(&self, zoho: &SharedOrganization, item: &Value, changes: Value) -> Option<Delivery> {
         let id = item["item_id"].as_str()?;
-        fake.update(Module::Items, id, changes);
-        Some(delivery("products", "updated", fake.webhook_body(Module::Items, id)))
+        zoho.update(Module::Items, id, changes);
+        Some(delivery("products", "updated", zoho.webhook_body(Module::Items, id)))
     }
 
     /// One price of one list. No rule can watch price lists, so nothing is sent.
-    fn price_list(&mut self, fake: &FakeZoho) -> Option<Delivery> {
-        let lists = fake.ids(Module::PriceLists);
+    fn price_list(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let lists = zoho.ids(Module::PriceLists);
         let id = self.random.pick(&lists)?;
-        let mut rows = fake.get(Module::PriceLists, id)?.get("pricebook_items")?.as_array()?.clone();
+        let mut rows = zoho.get(Module::PriceLists, id)?.get("pricebook_items")?.as_array()?.clone();
         let index = self.random.below(u64::try_from(rows.len()).ok()?);
         let row = rows.get_mut(usize::try_from(index).ok()?)?;
         let rate = row.get_mut("pricebook_rate")?;
         *rate = money((decimal(rate) * Decimal::new(102, 2)).round_dp(0));
-        fake.update(Module::PriceLists, id, json!({"pricebook_items": rows}));
+        zoho.update(Module::PriceLists, id, json!({"pricebook_items": rows}));
         None
     }
 
-    fn new_customer(&mut self, fake: &FakeZoho) -> Option<Delivery> {
-        let n = free_number(fake, Module::Contacts, kinds::CUSTOMER);
-        let mut contact = contacts::customer(&mut self.random, n, &[], fake.now());
+    fn new_customer(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let n = free_number(zoho, Module::Contacts, kinds::CUSTOMER);
+        let mut contact = contacts::customer(&mut self.random, n, &[], zoho.now());
         overwrite(&mut contact, json!({"status": "active"}));
-        let id = fake.put_contact(contact);
+        let id = zoho.put_contact(contact);
         self.newcomers.push(id.clone());
-        Some(delivery("customers", "created", fake.webhook_body(Module::Contacts, &id)))
+        Some(delivery("customers", "created", zoho.webhook_body(Module::Contacts, &id)))
     }
 
-    fn adjustment(&mut self, fake: &FakeZoho) -> Option<Delivery> {
-        let item = self.choose(fake, Module::Items, is_active_goods)?;
+    fn adjustment(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let item = self.choose(zoho, Module::Items, is_active_goods)?;
         let up = self.random.per_mille(600);
         let difference = self.random.amount(1, 40) * if up { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
-        let n = free_number(fake, Module::Adjustments, kinds::ADJUSTMENT);
+        let n = free_number(zoho, Module::Adjustments, kinds::ADJUSTMENT);
         let mut adjustment = sample::adjustment(n, &item, difference);
         overwrite(&mut adjustment, json!({"reason": self.random.word(words::REASONS)}));
-        let id = fake.put(Module::Adjustments, adjustment);
-        move_stock(fake, item["item_id"].as_str()?, difference);
-        Some(delivery("stock", "created", fake.webhook_body(Module::Adjustments, &id)))
+        let id = zoho.put(Module::Adjustments, adjustment);
+        move_stock(zoho, item["item_id"].as_str()?, difference);
+        Some(delivery("stock", "created", zoho.webhook_body(Module::Adjustments, &id)))
     }
 
     /// A newcomer who never bought anything is removed.
-    fn deletion(&mut self, fake: &FakeZoho) -> Option<Delivery> {
+    fn deletion(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let bought = |id: &str| {
-            fake.organization(|organization| {
-                organization.records(Module::Invoices).any(|invoice| field(invoice, "customer_id") == id)
+            zoho.read(|records| {
+                records.records(Module::Invoices).any(|invoice| field(invoice, "customer_id") == id)
             })
         };
         let index = self.newcomers.iter().position(|id| !bought(id))?;
         let id = self.newcomers.swap_remove(index);
-        fake.delete(Module::Contacts, &id)?;
-        Some(delivery("customers", "deleted", fake.webhook_body(Module::Contacts, &id)))
+        zoho.delete(Module::Contacts, &id)?;
+        Some(delivery("customers", "deleted", zoho.webhook_body(Module::Contacts, &id)))
     }
 }
 
@@ -178,8 +182,8 @@ fn is_unpaid(invoice: &Object) -> bool {
 }
 
 /// Moves the stock at the first place.
-fn move_stock(fake: &FakeZoho, id: &str, difference: Decimal) {
-    let Some(item) = fake.get(Module::Items, id) else { return };
+fn move_stock(zoho: &SharedOrganization, id: &str, difference: Decimal) {
+    let Some(item) = zoho.get(Module::Items, id) else { return };
     let mut item = Value::Object(item);
     let mut on_hand = sample::stock_by_place(&item);
     if let Some(first) = on_hand.first_mut() {
@@ -187,26 +191,26 @@ fn move_stock(fake: &FakeZoho, id: &str, difference: Decimal) {
     }
     let committed = decimal(&item["committed_stock"]);
     sample::set_stock(&mut item, &on_hand, committed);
-    fake.update_silently(Module::Items, id, item);
+    zoho.update_silently(Module::Items, id, item);
 }
 
 /// Moves what a customer owes.
-fn owe(fake: &FakeZoho, customer_id: &Value, difference: Decimal) {
+fn owe(zoho: &SharedOrganization, customer_id: &Value, difference: Decimal) {
     let id = customer_id.as_str().unwrap_or_default();
     let key = "outstanding_receivable_amount";
     let owed =
-        fake.get(Module::Contacts, id).map(|contact| decimal(field(&contact, key))).unwrap_or_default();
-    fake.update_silently(Module::Contacts, id, json!({key: money(owed + difference)}));
+        zoho.get(Module::Contacts, id).map(|contact| decimal(field(&contact, key))).unwrap_or_default();
+    zoho.update_silently(Module::Contacts, id, json!({key: money(owed + difference)}));
 }
 
 /// The next number of this kind that no record has or had.
-fn free_number(fake: &FakeZoho, module: Module, kind: u64) -> u64 {
-    fake.organization(|organization| {
+fn free_number(zoho: &SharedOrganization, module: Module, kind: u64) -> u64 {
+    zoho.read(|records| {
         let taken = |n: &u64| {
             let id = sample::id(kind, *n);
-            organization.get(module, &id).is_some() || organization.deleted(module, &id).is_some()
+            records.get(module, &id).is_some() || records.deleted(module, &id).is_some()
         };
-        let start = u64::try_from(organization.count(module)).unwrap_or_default();
+        let start = u64::try_from(records.count(module)).unwrap_or_default();
         let start = if module == Module::Contacts { start / 2 } else { start };
         (start + 1..).find(|n| !taken(n)).unwrap_or_default()
     })

@@ -5,14 +5,19 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{moment, random::Random, words};
-use crate::testkit::{FakeZoho, literal::money, sample, stamp};
+use crate::sim::{SharedOrganization, literal::money, sample, stamp};
 
 /// Enters items and returns them.
-pub(crate) fn fill(fake: &FakeZoho, random: &mut Random, count: u64, now: OffsetDateTime) -> Vec<Value> {
+pub(crate) fn fill(
+    zoho: &SharedOrganization,
+    random: &mut Random,
+    count: u64,
+    now: OffsetDateTime,
+) -> Vec<Value> {
     let mut items = Vec::new();
     for n in 1..=count {
         let item = item(random, n, moment(n, count, 900, now), now);
-        fake.put_item(item.clone());
+        zoho.put_item(item.clone());
         items.push(item);
     }
     items

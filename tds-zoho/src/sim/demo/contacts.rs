@@ -4,22 +4,22 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{Size, items::overwrite, moment, random::Random, words};
-use crate::testkit::{
-    FakeZoho,
+use crate::sim::{
+    SharedOrganization,
     sample::{self, ContactKind, IQD, USD},
     stamp,
 };
 
 /// Enters customers and vendors and returns both.
 pub(crate) fn fill(
-    fake: &FakeZoho,
+    zoho: &SharedOrganization,
     random: &mut Random,
     size: Size,
     price_lists: &[Value],
     now: OffsetDateTime,
 ) -> (Vec<Value>, Vec<Value>) {
     let enter = |contact: Value| {
-        fake.put_contact(contact.clone());
+        zoho.put_contact(contact.clone());
         contact
     };
     let at = |n, of| moment(n, of, 900, now);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Template, USD, id, kinds};
-use crate::testkit::literal::number;
+use crate::sim::literal::number;
 
 static TEMPLATE: Template = Template::new(include_str!("contact.json"));
 

@@ -4,23 +4,23 @@ use serde_json::{Value, json};
 
 use super::{
     answer::{Answer, does_not_exist, found, invalid_value},
-    handle::ORGANIZATION_ID,
     list::Query,
     module::{Api, Module},
-    organization::Organization,
+    organization::ORGANIZATION_ID,
     projection::{bulk_item, detail},
+    records::Records,
 };
 
 /// Answers `GET /{module}/{id}`.
-pub(crate) fn answer(organization: &Organization, module: Module, api: Api, id: &str) -> Answer {
-    match organization.get(module, id) {
+pub(crate) fn answer(records: &Records, module: Module, api: Api, id: &str) -> Answer {
+    match records.get(module, id) {
         Some(record) => found(module.detail_key(), Value::Object(detail(module, api, record))),
         None => does_not_exist(module),
     }
 }
 
 /// Answers `GET /itemdetails?item_ids=a,b,c`. Ids that do not exist are left out.
-pub(crate) fn items(organization: &Organization, query: &Query, max_ids: usize) -> Answer {
+pub(crate) fn items(records: &Records, query: &Query, max_ids: usize) -> Answer {
     let ids: Vec<&str> = query
         .get("item_ids")
         .map(|ids| ids.split(',').filter(|id| !id.is_empty()).collect())
@@ -28,7 +28,7 @@ pub(crate) fn items(organization: &Organization, query: &Query, max_ids: usize) 
     if ids.is_empty() || ids.len() > max_ids {
         return invalid_value("item_ids");
     }
-    let records = ids.iter().filter_map(|id| organization.get(Module::Items, id)).map(bulk_item);
+    let records = ids.iter().filter_map(|id| records.get(Module::Items, id)).map(bulk_item);
     found("items", records.collect())
 }
 

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::{
-    handle::{FakeZoho, ORGANIZATION_ID},
     literal::Object,
     module::{Api, Module},
+    organization::{ORGANIZATION_ID, SharedOrganization},
     projection::detail,
 };
 
@@ -73,7 +73,7 @@ pub fn signature_base64(secret: &str, pairs: &[(&str, &str)], json: &str) -> Str
     STANDARD.encode(signature(secret, pairs, json))
 }
 
-impl FakeZoho {
+impl SharedOrganization {
     /// The default payload of a record, or of its last state when it is deleted: the detail under the
     /// module's singular name. A record that never existed gives only its id.
     #[must_use]
@@ -88,8 +88,8 @@ impl FakeZoho {
     }
 
     fn body_without(&self, module: Module, id: &str, hidden: &[&str]) -> String {
-        let mut record = self.organization(|organization| {
-            let known = organization.get(module, id).or_else(|| organization.deleted(module, id));
+        let mut record = self.read(|records| {
+            let known = records.get(module, id).or_else(|| records.deleted(module, id));
             known.map_or_else(
                 || Object::from_iter([(module.id_key().to_owned(), json!(id))]),
                 |record| detail(module, Api::Books, record),

@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use super::{ContactKind, bill, contact, credit_note, invoice, item, price_list_unit};
-use crate::testkit::{FakeZoho, Module, literal::Object};
+use crate::sim::{Module, SharedOrganization, literal::Object};
 
-impl FakeZoho {
+impl SharedOrganization {
     /// Enters the samples 1 to `count` of a module and returns their ids: contacts are customers (bills
     /// bring a vendor), documents are of the first customer and item, a price list has all items; what
     /// they need is entered where it is missing. Places and adjustments have samples of their own.
@@ -26,9 +26,8 @@ impl FakeZoho {
                 Box::new(move |n| credit_note(n, &customer, &items))
             }
             Module::PriceLists => {
-                let items: Vec<Value> = self.organization(|organization| {
-                    organization.records(Module::Items).cloned().map(Value::Object).collect()
-                });
+                let items: Vec<Value> =
+                    self.read(|records| records.records(Module::Items).cloned().map(Value::Object).collect());
                 Box::new(move |n| price_list_unit(n, &items))
             }
             Module::Adjustments | Module::Locations => return Vec::new(),
@@ -39,12 +38,12 @@ impl FakeZoho {
     fn party(&self, kind: ContactKind) -> Value {
         let wanted = if kind == ContactKind::Vendor { "vendor" } else { "customer" };
         let is_wanted = |record: &&Object| record.get("contact_type").is_some_and(|found| found == wanted);
-        let known = self.organization(|o| o.records(Module::Contacts).find(is_wanted).cloned());
+        let known = self.read(|records| records.records(Module::Contacts).find(is_wanted).cloned());
         known.map_or_else(|| self.enter(Module::Contacts, contact(1, kind)), Value::Object)
     }
 
     fn first_item(&self) -> Value {
-        let known = self.organization(|o| o.records(Module::Items).next().cloned());
+        let known = self.read(|records| records.records(Module::Items).next().cloned());
         known.map_or_else(|| self.enter(Module::Items, item(1)), Value::Object)
     }
 

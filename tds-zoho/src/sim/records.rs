@@ -11,7 +11,7 @@ use super::{
 
 /// All records of the organization, in the order in which they were entered.
 #[derive(Default)]
-pub struct Organization {
+pub struct Records {
     tables: HashMap<Module, Table>,
     next_id: u64,
 }
@@ -24,7 +24,7 @@ struct Table {
     deleted: HashMap<String, Object>,
 }
 
-impl Organization {
+impl Records {
     /// An id that no record has: 19 digits.
     pub(crate) fn new_id(&mut self) -> String {
         self.next_id += 1;

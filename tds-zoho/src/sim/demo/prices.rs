@@ -5,13 +5,18 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{items::overwrite, moment, random::Random};
-use crate::testkit::{FakeZoho, literal::decimal, sample, stamp};
+use crate::sim::{SharedOrganization, literal::decimal, sample, stamp};
 
 /// What the shop enters for "not for sale here".
 pub(crate) const SENTINEL: u64 = 55_555;
 
 /// Enters eight lists and returns them. Six hold about two thirds of the items each.
-pub(crate) fn fill(fake: &FakeZoho, random: &mut Random, items: &[Value], now: OffsetDateTime) -> Vec<Value> {
+pub(crate) fn fill(
+    zoho: &SharedOrganization,
+    random: &mut Random,
+    items: &[Value],
+    now: OffsetDateTime,
+) -> Vec<Value> {
     let mut discounted = sample::price_list_percentage(8, "5.00", false);
     overwrite(&mut discounted, json!({"name": "Staff", "status": "inactive"}));
     let mut dearer = sample::price_list_percentage(7, "12.50", true);
@@ -30,7 +35,7 @@ pub(crate) fn fill(fake: &FakeZoho, random: &mut Random, items: &[Value], now: O
     for (n, mut list) in (1..).zip(lists) {
         let at = stamp(moment(n, 8, 300, now));
         overwrite(&mut list, json!({"created_time": at, "last_modified_time": at}));
-        fake.put_price_list(list.clone());
+        zoho.put_price_list(list.clone());
         entered.push(list);
     }
     entered

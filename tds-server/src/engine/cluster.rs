@@ -1,0 +1,48 @@
+//! The private PostgreSQL cluster, in a program that was built with it.
+
+#[cfg(feature = "embedded")]
+pub(crate) use tds_postgres::{ClusterConfig, EmbeddedCluster};
+
+#[cfg(not(feature = "embedded"))]
+pub(crate) use self::absent::{ClusterConfig, EmbeddedCluster};
+
+#[cfg(not(feature = "embedded"))]
+mod absent {
+    use std::path::{Path, PathBuf};
+
+    use tds_core::{Error, ErrorKind, Result, Retry};
+
+    /// Where a cluster would live.
+    #[expect(dead_code, reason = "no cluster is started from it")]
+    pub(crate) struct ClusterConfig {
+        pub(crate) data_dir: PathBuf,
+        pub(crate) bin_dir: Option<PathBuf>,
+        pub(crate) settings: Vec<(String, String)>,
+    }
+
+    /// A cluster that no program without the feature `embedded` has.
+    pub(crate) enum EmbeddedCluster {}
+
+    impl EmbeddedCluster {
+        pub(crate) async fn start(config: &ClusterConfig) -> Result<Self> {
+            let text = format!(
+                "DATABASE_URL: found nothing; accepted: the database's URL, because this program was built without the \
+                 private cluster that would live in {}",
+                config.data_dir.display()
+            );
+            Err(Error::new(ErrorKind::Config, Retry::Permanent, text))
+        }
+
+        pub(crate) fn exists(_data_dir: &Path) -> bool {
+            false
+        }
+
+        pub(crate) fn url(&self) -> &str {
+            match *self {}
+        }
+
+        pub(crate) async fn stop(self) -> Result<()> {
+            match self {}
+        }
+    }
+}

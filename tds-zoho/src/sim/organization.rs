@@ -1,0 +1,267 @@
+//! A simulated organization, and the handle that is shared between its server and whoever changes it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde_json::Value;
+use tds_core::{Clock, SystemClock};
+use time::OffsetDateTime;
+
+use super::{
+    list::ListHabit,
+    literal::{Object, id_of, object, stamp},
+    module::Module,
+    records::{Records, patch},
+    tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TokenRules, Tokens},
+    traffic::{Limits, Traffic},
+};
+
+/// The id of every simulated organization.
+pub(crate) const ORGANIZATION_ID: &str = "60045678901";
+
+/// What a client needs to sign in. None of these values opens anything real.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    /// The OAuth client.
+    pub client_id: String,
+    /// The secret of the OAuth client.
+    pub client_secret: String,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// The organization, for the parameter `organization_id`.
+    pub organization_id: String,
+}
+
+/// Everything that the simulated Zoho knows: records, access tokens, and what has been called how often.
+/// [`respond`](super::respond) answers requests from this state.
+pub struct Organization {
+    pub(crate) records: Records,
+    pub(crate) tokens: Tokens,
+    pub(crate) traffic: Traffic,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_ahead: time::Duration,
+    pub(crate) max_item_ids: usize,
+    pub(crate) list_habit: ListHabit,
+    pub(crate) api_domain: String,
+}
+
+impl Organization {
+    /// An empty organization. `api_domain` is the base URL that the token endpoint tells its clients.
+    #[must_use]
+    pub fn new(api_domain: String) -> Self {
+        Self {
+            records: Records::default(),
+            tokens: Tokens::default(),
+            traffic: Traffic::default(),
+            clock: Arc::new(SystemClock),
+            clock_ahead: time::Duration::ZERO,
+            max_item_ids: 200,
+            list_habit: ListHabit::default(),
+            api_domain,
+        }
+    }
+
+    /// The time by the organization's clock.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.clock.now() + self.clock_ahead
+    }
+
+    /// Enters a record, or replaces the record with the same id, and returns the id. A missing id, `created_time` or
+    /// `last_modified_time` is filled in. Every other key stays as it was given, also a key that Zoho would never write.
+    pub fn put(&mut self, module: Module, record: Value) -> String {
+        let mut record = object(record);
+        let now = stamp(self.now());
+        let known = id_of(&record, module.id_key());
+        let id = known.clone().unwrap_or_else(|| self.records.new_id());
+        if known.is_none() {
+            record.insert(module.id_key().to_owned(), Value::String(id.clone()));
+        }
+        let created = record.entry("created_time").or_insert_with(|| Value::String(now)).clone();
+        record.entry("last_modified_time").or_insert(created);
+        self.records.put(module, &id, record);
+        id
+    }
+
+    /// Overwrites keys of a record and sets its `last_modified_time` to the organization's time. Returns false where the
+    /// record does not exist.
+    pub fn update(&mut self, module: Module, id: &str, changes: Value) -> bool {
+        let now = stamp(self.now());
+        let Some(record) = self.records.get_mut(module, id) else { return false };
+        if record.contains_key("updated_time") {
+            record.insert("updated_time".to_owned(), Value::String(now.clone()));
+        }
+        record.insert("last_modified_time".to_owned(), Value::String(now));
+        patch(record, changes);
+        true
+    }
+
+    /// Overwrites keys of a record and leaves its `last_modified_time`, as Zoho does with stock and balances. Returns
+    /// false where the record does not exist.
+    pub fn update_silently(&mut self, module: Module, id: &str, changes: Value) -> bool {
+        let Some(record) = self.records.get_mut(module, id) else { return false };
+        patch(record, changes);
+        true
+    }
+}
+
+/// A handle to one organization; clones are handles to the same organization.
+#[derive(Clone)]
+pub struct SharedOrganization(Arc<Mutex<Organization>>);
+
+impl SharedOrganization {
+    /// An empty organization. See [`Organization::new`].
+    #[must_use]
+    pub fn new(api_domain: String) -> Self {
+        Self(Arc::new(Mutex::new(Organization::new(api_domain))))
+    }
+
+    /// Locks the organization; its server waits meanwhile. A thread that panicked while it held the lock does not take
+    /// the others down.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Organization> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a client needs to sign in.
+    #[must_use]
+    pub fn credentials(&self) -> Credentials {
+        Credentials {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: CLIENT_SECRET.to_owned(),
+            refresh_token: REFRESH_TOKEN.to_owned(),
+            organization_id: ORGANIZATION_ID.to_owned(),
+        }
+    }
+
+    /// Reads the organization's records under the lock; its server waits meanwhile.
+    pub fn read<T>(&self, read: impl FnOnce(&Records) -> T) -> T {
+        read(&self.lock().records)
+    }
+
+    /// Enters an item. See [`Organization::put`].
+    pub fn put_item(&self, record: Value) -> String {
+        self.put(Module::Items, record)
+    }
+
+    /// Enters a customer or a vendor, by its `contact_type`. See [`Organization::put`].
+    pub fn put_contact(&self, record: Value) -> String {
+        self.put(Module::Contacts, record)
+    }
+
+    /// Enters an invoice. See [`Organization::put`].
+    pub fn put_invoice(&self, record: Value) -> String {
+        self.put(Module::Invoices, record)
+    }
+
+    /// Enters a bill. See [`Organization::put`].
+    pub fn put_bill(&self, record: Value) -> String {
+        self.put(Module::Bills, record)
+    }
+
+    /// Enters a credit note. See [`Organization::put`].
+    pub fn put_credit_note(&self, record: Value) -> String {
+        self.put(Module::CreditNotes, record)
+    }
+
+    /// Enters a price list. See [`Organization::put`].
+    pub fn put_price_list(&self, record: Value) -> String {
+        self.put(Module::PriceLists, record)
+    }
+
+    /// Enters a record. See [`Organization::put`].
+    pub fn put(&self, module: Module, record: Value) -> String {
+        self.lock().put(module, record)
+    }
+
+    /// Changes a record. See [`Organization::update`].
+    pub fn update(&self, module: Module, id: &str, changes: Value) -> bool {
+        self.lock().update(module, id, changes)
+    }
+
+    /// Changes a record without its time. See [`Organization::update_silently`].
+    pub fn update_silently(&self, module: Module, id: &str, changes: Value) -> bool {
+        self.lock().update_silently(module, id, changes)
+    }
+
+    /// Deletes a record and returns its last state.
+    pub fn delete(&self, module: Module, id: &str) -> Option<Object> {
+        self.lock().records.delete(module, id)
+    }
+
+    /// A record with the keys of both list and detail.
+    #[must_use]
+    pub fn get(&self, module: Module, id: &str) -> Option<Object> {
+        self.lock().records.get(module, id).cloned()
+    }
+
+    /// The ids of a module's records, oldest entry first.
+    #[must_use]
+    pub fn ids(&self, module: Module) -> Vec<String> {
+        self.lock().records.ids(module)
+    }
+
+    /// The number of a module's records.
+    #[must_use]
+    pub fn count(&self, module: Module) -> usize {
+        self.lock().records.count(module)
+    }
+
+    /// Takes the time from this clock from now on. The default is the machine's clock.
+    pub fn set_clock(&self, clock: Arc<dyn Clock>) {
+        self.lock().clock = clock;
+    }
+
+    /// Moves the organization's clock ahead.
+    pub fn advance(&self, by: Duration) {
+        let by = time::Duration::try_from(by).unwrap_or(time::Duration::ZERO);
+        self.lock().clock_ahead += by;
+    }
+
+    /// The time by the organization's clock.
+    #[must_use]
+    pub fn now(&self) -> OffsetDateTime {
+        self.lock().now()
+    }
+
+    /// Sets the limits; counts go on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.lock().traffic.limits = limits;
+    }
+
+    /// Sets how long access tokens live; tokens that were minted before keep their lifetime.
+    pub fn set_token_rules(&self, rules: TokenRules) {
+        self.lock().tokens.rules = rules;
+    }
+
+    /// Sets how long every answer takes.
+    pub fn set_latency(&self, latency: Duration) {
+        self.lock().traffic.latency = latency;
+    }
+
+    /// Sets how many ids `/itemdetails` takes; the default is 200.
+    pub fn set_max_item_ids(&self, ids: usize) {
+        self.lock().max_item_ids = ids;
+    }
+
+    /// Sets how lists differ from what is documented.
+    pub fn set_list_habit(&self, habit: ListHabit) {
+        self.lock().list_habit = habit;
+    }
+
+    /// Ends every access token now.
+    pub fn expire_tokens(&self) {
+        self.lock().tokens.expire_all();
+    }
+
+    /// Revokes the refresh token (`true`), or gives it back.
+    pub fn revoke_refresh_token(&self, revoked: bool) {
+        self.lock().tokens.revoked = revoked;
+    }
+
+    /// Begins a new day: the daily limit counts from zero.
+    pub fn new_day(&self) {
+        self.lock().traffic.new_day();
+    }
+}

@@ -1,0 +1,173 @@
+//! Answers requests as Zoho does: the token endpoint, and the calls of Zoho Books and Zoho Inventory.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    answer::{self, Answer},
+    detail,
+    list::{self, Query},
+    literal::http_date,
+    module::{Api, Module},
+    organization::{ORGANIZATION_ID, Organization},
+};
+
+const TOKEN_PATH: &str = "/oauth/v2/token";
+
+/// A request to the accounts server or to one of the two products.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The HTTP method, in capitals.
+    pub method: String,
+    /// The path, such as `/books/v3/invoices`.
+    pub path: String,
+    /// The decoded parameters of the query and of a body that is a form.
+    pub parameters: HashMap<String, String>,
+    /// The header `Authorization`.
+    pub authorization: Option<String>,
+    /// When the request arrived.
+    pub arrived: Instant,
+}
+
+/// An answer. Its content type is `application/json;charset=UTF-8`.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Value,
+    /// The header `Date`, by the organization's clock.
+    pub date: String,
+    /// How long the answer takes.
+    pub latency: Duration,
+}
+
+/// The content type of every answer.
+pub(crate) const CONTENT_TYPE: &str = "application/json;charset=UTF-8";
+
+/// Answers a request from the organization's state, and counts the request there.
+pub fn respond(organization: &mut Organization, request: &Request) -> Response {
+    receive(organization, request);
+    let latency = organization.traffic.latency;
+    let Answer { status, body } = answer(organization, request);
+    leave(organization, request, latency);
+    Response { status, body, date: http_date(organization.now()), latency }
+}
+
+/// Counts a request at its arrival.
+pub(crate) fn receive(organization: &mut Organization, request: &Request) {
+    if request.is_on_accounts() {
+        organization.tokens.requests += 1;
+    } else {
+        organization.traffic.arrive(&request.path, request.arrived);
+    }
+}
+
+/// Notes until when the answer of a call is under way.
+pub(crate) fn leave(organization: &mut Organization, request: &Request, latency: Duration) {
+    if !request.is_on_accounts() && !latency.is_zero() {
+        organization.traffic.answer_until(request.arrived + latency);
+    }
+}
+
+/// The answer to a request that has been counted.
+pub(crate) fn answer(organization: &mut Organization, request: &Request) -> Answer {
+    if request.is_on_accounts() { token(organization, request) } else { call(organization, request) }
+}
+
+impl Request {
+    fn is_on_accounts(&self) -> bool {
+        self.path == TOKEN_PATH
+    }
+
+    /// The parameters of a query, and of a body that is a form. A JSON body gives none: Zoho's token endpoint reads no
+    /// JSON.
+    pub(crate) fn parameters_of(query: Option<&str>, body: &[u8]) -> HashMap<String, String> {
+        let form = std::str::from_utf8(body).ok();
+        let mut parameters = HashMap::new();
+        for text in [query, form].into_iter().flatten() {
+            // The base is not used: only the parser of queries is wanted.
+            if let Ok(mut url) = reqwest::Url::parse("http://localhost") {
+                url.set_query(Some(text));
+                parameters.extend(url.query_pairs().into_owned());
+            }
+        }
+        parameters
+    }
+}
+
+/// The token endpoint.
+fn token(organization: &mut Organization, request: &Request) -> Answer {
+    if request.method != "POST" {
+        return answer::error(405, 5, "Method not allowed");
+    }
+    let domain = organization.api_domain.clone();
+    let (status, body) = organization.tokens.request(&request.parameters, &domain, request.arrived);
+    Answer { status, body }
+}
+
+/// A call of one of the two products.
+fn call(organization: &mut Organization, request: &Request) -> Answer {
+    let (api, rest) = if let Some(rest) = request.path.strip_prefix("/books/v3/") {
+        (Api::Books, rest)
+    } else if let Some(rest) = request.path.strip_prefix("/inventory/v1/") {
+        (Api::Inventory, rest)
+    } else {
+        return answer::unknown_path();
+    };
+    if let Some(refused) = authorize(organization, request) {
+        return refused;
+    }
+    if let Some((code, message)) = organization.traffic.refusal(request.arrived) {
+        return answer::error(429, code, &message);
+    }
+    if request.method != "GET" {
+        return answer::error(405, 5, "Method not allowed");
+    }
+    route(organization, api, rest.trim_end_matches('/'), &request.parameters)
+}
+
+fn authorize(organization: &mut Organization, request: &Request) -> Option<Answer> {
+    let header = request.authorization.as_deref();
+    let Some(token) = header.and_then(|value| value.strip_prefix("Zoho-oauthtoken ")) else {
+        return Some(answer::malformed_authorization());
+    };
+    if token.trim().is_empty() {
+        return Some(answer::malformed_authorization());
+    }
+    (!organization.tokens.accept(token, request.arrived)).then(answer::not_authorized)
+}
+
+fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> Answer {
+    if path == "organizations" {
+        return detail::organizations();
+    }
+    let asked = query.get("organization_id").map(String::as_str).unwrap_or_default();
+    if asked != ORGANIZATION_ID {
+        return answer::wrong_organization(asked);
+    }
+    let records = &organization.records;
+    match (path.split_once('/'), path) {
+        (None, "itemdetails") => detail::items(records, query, organization.max_item_ids),
+        (None, "apiusage") if api == Api::Inventory => {
+            detail::usage(organization.traffic.today, organization.traffic.limits.per_day)
+        }
+        (None, list) => match module(list, api) {
+            Some(module) => list::answer(records, module, api, query, organization.list_habit),
+            None => answer::unknown_path(),
+        },
+        (Some(("organizations", id)), _) if id == ORGANIZATION_ID => {
+            answer::found("organization", detail::organization())
+        }
+        (Some((list, id)), _) => match module(list, api) {
+            Some(module) if !id.contains('/') => detail::answer(records, module, api, id),
+            _ => answer::unknown_path(),
+        },
+    }
+}
+
+fn module(path: &str, api: Api) -> Option<Module> {
+    Module::ALL.into_iter().find(|module| module.path() == path && module.exists_in(api))
+}
