@@ -5,9 +5,9 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use secrecy::SecretString;
 use tds_core::{
-    Ask, BudgetState, EntityType, Interval, Lane, Limits, Listed, Observed, Payload, Profile, RecordId,
-    RunType, SettledCall, Shape, Source, SourcePayload, SystemClock, Work, WorkerId, content_hash, fold,
-    guard, list_hash, plan_row, testkit::RecordBuilder,
+    BudgetRequest, BudgetState, EntityType, Interval, Lane, Limits, Listed, Observed, Payload, Profile,
+    RecordId, RunType, SettledCall, Shape, Source, SourcePayload, SystemClock, Work, WorkerId, content_hash,
+    fold, guard, list_hash, plan_row, testkit::RecordBuilder,
 };
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::sample, webhook};
 use time::{OffsetDateTime, macros::datetime};
@@ -96,7 +96,7 @@ fn limiter(criterion: &mut Criterion) {
         per_day: Some(10_000),
         call_time: Duration::from_secs(30),
     };
-    let mut ask = Ask::of(WorkerId::unique());
+    let mut ask = BudgetRequest::of(WorkerId::unique());
     ask.wants[Lane::Operator] = 1;
     let (mut state, mut now, mut last) = (BudgetState::default(), NOW, None);
     for _ in 0..90 {

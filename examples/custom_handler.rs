@@ -13,9 +13,9 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Cause, Claimed, Done, EntityHandler, EntityType, Error, Handled, ItemFilter, Lane, NewItem, Observed,
-    Outcome, Payload, Queue, QueueOperator, RecordId, RecordKey, Registry, RetryPolicy, Shape,
-    ShutdownTrigger, SourcePayload, SystemClock, Work, Worker, WorkerSettings, memory::MemoryStore,
+    Claimed, Done, EntityHandler, EntityType, Error, Handled, ItemFilter, Lane, NewItem, Observed, Outcome,
+    Payload, Queue, QueueOperator, RecordId, RecordKey, Registry, RetryPolicy, Shape, ShutdownTrigger,
+    SourcePayload, SystemClock, Waiter, Work, Worker, WorkerSettings, memory::MemoryStore,
 };
 use time::macros::datetime;
 
@@ -67,7 +67,7 @@ fn note(id: &str, json: &str) -> NewItem {
         key: RecordKey::new(NOTES.clone(), RecordId::new(id)),
         lane: Lane::Webhook,
         work: Work { version: Some(written), payload: Some(payload) },
-        cause: Cause::Operator,
+        waiter: Waiter::Operator,
     }
 }
 

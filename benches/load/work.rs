@@ -89,8 +89,8 @@ impl Queue for Watched {
         self.queue.held(leases).await
     }
 
-    async fn show(&self, leases: &[Lease]) -> Result<()> {
-        self.queue.show(leases).await
+    async fn mark_processing(&self, leases: &[Lease]) -> Result<()> {
+        self.queue.mark_processing(leases).await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {

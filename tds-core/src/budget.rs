@@ -22,12 +22,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    breaker::{BreakerStanding, CallFault, OutageCause, Passage, Place},
-    desk::{Denied, Desk, Pace, Permit, StartedPermit},
+    breaker::{BreakerStatus, CallFault, OutageCause, Passage, Place},
+    desk::{Denied, Pacer, Permit, PermitPool, StartedPermit},
     forecast::{Forecast, forecast},
     lanes::PerLane,
     local::LocalBudget,
-    standing::{CallCount, DayStanding, PauseStanding, Refusal, Standing, Step, Usage},
+    standing::{BudgetStatus, CallCount, DayStatus, PauseStatus, Refusal, Throttle, Usage},
     state::BudgetState,
 };
 pub(crate) use self::{local::merge, state::at};
@@ -90,10 +90,10 @@ pub struct Limits {
 #[async_trait]
 pub trait CallBudget: Send + Sync {
     /// Tells what became of permits, and asks for new ones.
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant>;
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant>;
 
     /// How the account stands. Changes nothing.
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing>;
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus>;
 
     /// Adds to the statistics of calls. Calls of a lane that only runs spend (incremental, full, verify) count in the
     /// newest run of that kind and entity type too. At most one is active, so that it is theirs, but for what a
@@ -106,7 +106,7 @@ pub trait CallBudget: Send + Sync {
 
 /// What a holder of permits tells and asks.
 #[derive(Clone, Debug)]
-pub struct Ask {
+pub struct BudgetRequest {
     /// Who asks.
     pub holder: WorkerId,
     /// Calls that wait for a permit, by lane.
@@ -120,12 +120,12 @@ pub struct Ask {
     /// Permits that were not used.
     pub unused: Vec<u64>,
     /// What the source said of its limits, in the order in which it was heard.
-    pub heard: Vec<Heard>,
+    pub heard: Vec<LimitSignal>,
     /// Asks whether a call to this place may be made.
     pub pass: Option<Place>,
 }
 
-impl Ask {
+impl BudgetRequest {
     /// Tells nothing and asks for nothing.
     #[must_use]
     pub fn of(holder: WorkerId) -> Self {
@@ -155,7 +155,7 @@ pub struct SettledCall {
 
 /// What the source said.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum LimitSignal {
     /// A call was refused.
     Refused {
         /// For which limit.
@@ -170,7 +170,7 @@ pub enum Heard {
         chance: u64,
     },
     /// A call was let in.
-    LetIn {
+    Admission {
         /// How long ago it was let go.
         issued: Duration,
     },
@@ -196,7 +196,7 @@ pub enum Heard {
     },
 }
 
-impl Heard {
+impl LimitSignal {
     /// The same, heard that much longer ago.
     fn older(self, by: Duration) -> Self {
         match self {
@@ -207,7 +207,7 @@ impl Heard {
                 );
                 Self::Refused { limit, issued: issued + by, retry_after, reset, chance }
             }
-            Self::LetIn { issued } => Self::LetIn { issued: issued + by },
+            Self::Admission { issued } => Self::Admission { issued: issued + by },
             Self::Quota { limit, remaining, reset, age } => {
                 Self::Quota { limit, remaining, reset, age: age + by }
             }
@@ -224,7 +224,7 @@ impl Heard {
 #[derive(Clone, Debug)]
 pub struct Grant {
     /// Permits, in the order in which they may be used.
-    pub permits: Vec<Leased>,
+    pub permits: Vec<LeasedPermit>,
     /// A permit may be used for this long after its time has come, counted from before the question was sent.
     pub valid: Duration,
     /// Calls that the holder may have in flight now.
@@ -232,14 +232,14 @@ pub struct Grant {
     /// When it is worth asking again for what was not granted.
     pub ask_again: Duration,
     /// How the account stands now.
-    pub standing: Standing,
+    pub standing: BudgetStatus,
     /// Whether the call that was asked for may be made.
     pub passage: Passage,
 }
 
 /// The right to send one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leased {
+pub struct LeasedPermit {
     /// Its number.
     pub number: u64,
     /// For which lane it was asked.

@@ -30,9 +30,10 @@ pub mod memory;
 pub mod testkit;
 
 pub use budget::{
-    Ask, BreakerStanding, BudgetState, CallBudget, CallCount, CallFault, CallLimit, DayStanding, Denied,
-    Desk, Forecast, Grant, Heard, Leased, Limits, LocalBudget, OutageCause, Pace, Passage, PauseStanding,
-    PerLane, Permit, Place, Refusal, SettledCall, Standing, StartedPermit, Step, Usage, forecast,
+    BreakerStatus, BudgetRequest, BudgetState, BudgetStatus, CallBudget, CallCount, CallFault, CallLimit,
+    DayStatus, Denied, Forecast, Grant, LeasedPermit, LimitSignal, Limits, LocalBudget, OutageCause, Pacer,
+    Passage, PauseStatus, PerLane, Permit, PermitPool, Place, Refusal, SettledCall, StartedPermit, Throttle,
+    Usage, forecast,
 };
 pub use bulk::{Bulk, BulkSettings, RowPlan, deletion_limit, plan_row};
 pub use clock::{Clock, SystemClock};
@@ -53,16 +54,17 @@ pub use mirror::{Applied, Child, Mirror, MirrorSchema};
 pub use paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
 pub use plan::{DetailWay, ListingCost, ListingWay, RunPlan};
 pub use queue::{
-    AttemptView, Cause, ClaimRequest, ClaimScope, Claimed, Deferred, EntityCounts, EntityDelays, Healed,
-    HeldUp, ItemFilter, ItemStatus, ItemView, Lane, Lease, NeedsAttention, NewItem, Outcome, Page, Queue,
-    QueueMotion, QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts, Work, fold,
+    AttemptView, ClaimRequest, ClaimScope, Claimed, Deferred, EntityCounts, EntityDelays, Healed, HeldUp,
+    ItemFilter, ItemStatus, ItemView, Lane, Lease, NeedsAttention, NewItem, Outcome, Page, Queue,
+    QueueMotion, QueueOperator, QueueStats, Settle, Settled, Settlement, StatusCounts, Waiter, Work, fold,
 };
 pub use record::{
     Content, Fields, Interval, ListedRow, Observed, Payload, Read, Record, Shape, SourcePayload,
 };
 pub use registry::Registry;
 pub use renewal::{
-    Block, Credential, LocalRenewals, Outcome as RenewalOutcome, RenewalRule, RenewalState, Renewals, Turn,
+    Claim, Cooldown, Credential, CredentialLeases, LocalCredentialLeases, Outcome as RenewalResult,
+    RenewalRule, RenewalState,
 };
 pub use retry::{Decision, RetryPolicy};
 pub use run::{Checkpoint, NewRun, PageCommit, Run, RunFilter, RunLease, RunStatus, RunType, SyncRun};

@@ -27,7 +27,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use self::state::State;
-use crate::{Cause, Clock, EntityType, Fields, ItemId, Payload, RecordId, RecordKey};
+use crate::{Clock, EntityType, Fields, ItemId, Payload, RecordId, RecordKey, Waiter};
 
 /// Inbox, queue, runs, schedules, budgets and mirror in memory. Clones share their contents.
 #[derive(Clone)]
@@ -97,15 +97,15 @@ impl MemoryStore {
 
     /// Who waits for an item, with the generation that shows their news.
     #[must_use]
-    pub fn waiting(&self, id: ItemId) -> Vec<(Cause, i64)> {
+    pub fn waiting(&self, id: ItemId) -> Vec<(Waiter, i64)> {
         let state = self.state();
         let waiters = state.items.get(&id).map(|item| item.waiters.as_slice()).unwrap_or_default();
-        waiters.iter().map(|waiter| (waiter.cause, waiter.generation)).collect()
+        waiters.iter().map(|entry| (entry.waiter, entry.generation)).collect()
     }
 
     /// Forgets that somebody waits for an item, and tells him nothing, as a broken store would.
-    pub fn lose_waiter(&self, id: ItemId, cause: Cause) {
-        self.state().forget_waiter(id, cause);
+    pub fn lose_waiter(&self, id: ItemId, waiter: Waiter) {
+        self.state().forget_waiter(id, waiter);
     }
 
     fn now(&self) -> OffsetDateTime {

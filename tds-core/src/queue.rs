@@ -15,7 +15,7 @@ pub use self::{
         AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
         NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
-    work::{Cause, Lane, NewItem, Work, fold},
+    work::{Lane, NewItem, Waiter, Work, fold},
 };
 use crate::{EntityType, ItemId, Result};
 
@@ -50,7 +50,7 @@ pub trait Queue: Send + Sync {
 
     /// Shows that claims are at work for longer than a moment: events that wait for them are `processing`. Claims that
     /// are not held any more show nothing.
-    async fn show(&self, leases: &[Lease]) -> Result<()>;
+    async fn mark_processing(&self, leases: &[Lease]) -> Result<()>;
 
     /// Ends claims.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::{local::LocalRenewals, state::RenewalState};
+pub use self::{local::LocalCredentialLeases, state::RenewalState};
 use crate::Result;
 
 /// How often a credential may be renewed.
@@ -31,11 +31,16 @@ pub struct RenewalRule {
 /// - A block keeps everybody from renewing until it ends; a renewal that went well ends it.
 /// - What is stored of a credential is opaque: it comes sealed.
 #[async_trait]
-pub trait Renewals: Send + Sync {
+pub trait CredentialLeases: Send + Sync {
     /// The stored credential, or whose turn it is to renew it. `shares`: this process can open what is stored.
     /// `rejected`: the number of a credential that the source did not accept.
-    async fn turn(&self, name: &str, rule: &RenewalRule, shares: bool, rejected: Option<u64>)
-    -> Result<Turn>;
+    async fn turn(
+        &self,
+        name: &str,
+        rule: &RenewalRule,
+        shares: bool,
+        rejected: Option<u64>,
+    ) -> Result<Claim>;
 
     /// Tells what came of a renewal. A ticket that is not the current one changes nothing but its own count.
     /// The number of the credential that is stored.
@@ -44,7 +49,7 @@ pub trait Renewals: Send + Sync {
 
 /// What a process that needs a credential is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum Claim {
     /// Use this one.
     Ready(Credential),
     /// Renew it, and tell the outcome with this ticket.
@@ -52,7 +57,7 @@ pub enum Turn {
     /// Another process renews it: look again after this.
     Another(Duration),
     /// Renewing is of no use, or not allowed, for a while.
-    Blocked(Block),
+    Blocked(Cooldown),
     /// It was renewed as often as the rule allows: look again after this.
     TooOften(Duration),
 }
@@ -72,7 +77,7 @@ pub struct Credential {
 
 /// Why nobody may renew.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct Cooldown {
     /// What kind of failure it was, for programs.
     pub kind: String,
     /// What happened, for people.
@@ -94,5 +99,5 @@ pub enum Outcome {
         expires_in: Duration,
     },
     /// None.
-    Failed(Block),
+    Failed(Cooldown),
 }

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Ask, CallBudget, CallCount, CallLimit, Clock, Denied, Desk, Error, Grant, Heard, Lane, Limits,
-    LocalBudget, Permit, Result, Standing, SystemClock, Usage,
+    BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Clock, Denied, Error, Grant, Lane,
+    LimitSignal, Limits, LocalBudget, Permit, PermitPool, Result, SystemClock, Usage,
 };
 use tokio::time::{advance, sleep, timeout};
 
@@ -16,12 +16,12 @@ fn limits(concurrent: u32) -> Limits {
     Limits { per_minute: None, concurrent, per_day: None, call_time: Duration::from_secs(30) }
 }
 
-fn desk(limits: Limits) -> Desk {
+fn desk(limits: Limits) -> PermitPool {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Desk::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None)
+    PermitPool::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None)
 }
 
-async fn enter(desk: &Desk, lane: Lane) -> Permit {
+async fn enter(desk: &PermitPool, lane: Lane) -> Permit {
     desk.enter(lane).await.unwrap_or_else(|denied| panic!("{denied:?}"))
 }
 
@@ -30,8 +30,8 @@ async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
 
-fn refusal(limit: CallLimit) -> Heard {
-    Heard::Refused { limit, issued: Duration::ZERO, retry_after: None, reset: None, chance: 0 }
+fn refusal(limit: CallLimit) -> LimitSignal {
+    LimitSignal::Refused { limit, issued: Duration::ZERO, retry_after: None, reset: None, chance: 0 }
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +104,7 @@ async fn a_refusal_sends_everybody_away_and_a_call_that_is_let_in_ends_it() {
         matches!(second, Err(Denied::Refused(refusal)) if refusal.limit == CallLimit::Day && refusal.paused)
     );
     let person = enter(&desk, Lane::Operator).await;
-    desk.hear(Heard::LetIn { issued: Duration::ZERO });
+    desk.hear(LimitSignal::Admission { issued: Duration::ZERO });
     drop(person);
     assert!(desk.enter(Lane::Full).await.is_ok(), "the quota is back");
 }
@@ -135,7 +135,8 @@ async fn a_permit_that_is_too_old_is_not_used_and_is_given_back() {
 async fn a_process_that_ends_leaves_its_places_to_the_others() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget: Arc<dyn CallBudget> = Arc::new(LocalBudget::new(&clock));
-    let [one, other] = [(); 2].map(|()| Desk::new(Arc::clone(&budget), "shop".to_owned(), limits(2), None));
+    let [one, other] =
+        [(); 2].map(|()| PermitPool::new(Arc::clone(&budget), "shop".to_owned(), limits(2), None));
     let permits = [enter(&one, Lane::Full).await, enter(&one, Lane::Full).await];
     drop(permits);
     one.close().await;
@@ -148,11 +149,11 @@ struct Unreachable;
 
 #[async_trait]
 impl CallBudget for Unreachable {
-    async fn exchange(&self, _account: &str, _limits: &Limits, _ask: &Ask) -> Result<Grant> {
+    async fn exchange(&self, _account: &str, _limits: &Limits, _ask: &BudgetRequest) -> Result<Grant> {
         Err(Error::unavailable("the database is away"))
     }
 
-    async fn standing(&self, _account: &str, _limits: &Limits) -> Result<Standing> {
+    async fn standing(&self, _account: &str, _limits: &Limits) -> Result<BudgetStatus> {
         Err(Error::unavailable("the database is away"))
     }
 
@@ -167,7 +168,7 @@ impl CallBudget for Unreachable {
 
 #[tokio::test(start_paused = true)]
 async fn where_the_budget_cannot_be_asked_nothing_is_sent() {
-    let desk = Desk::new(Arc::new(Unreachable), "shop".to_owned(), limits(5), None);
+    let desk = PermitPool::new(Arc::new(Unreachable), "shop".to_owned(), limits(5), None);
     for lane in Lane::ALL {
         assert!(matches!(desk.enter(lane).await, Err(Denied::Unknown(_))));
     }

@@ -11,9 +11,9 @@ use std::{
 
 use serde_json::json;
 use tds_core::{
-    Capability, Cause, ClaimRequest, Claimed, Clock, Done, EntityHandler, EntityType, Handled, Lane,
-    MirrorHandler, MirrorSchema, NewItem, Outcome, Profile, Queue, RecordId, RecordKey, RunFilter, RunType,
-    ScheduleSpec, Scheduler, SyncRun, Work, WorkerId,
+    Capability, ClaimRequest, Claimed, Clock, Done, EntityHandler, EntityType, Handled, Lane, MirrorHandler,
+    MirrorSchema, NewItem, Outcome, Profile, Queue, RecordId, RecordKey, RunFilter, RunType, ScheduleSpec,
+    Scheduler, SyncRun, Waiter, Work, WorkerId,
     memory::MemoryStore,
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
@@ -60,7 +60,7 @@ fn setup(records_per_call: usize) -> Setup {
 impl Setup {
     async fn queue(&self, id: &str, lane: Lane, work: Work) {
         let key = RecordKey::new(PRODUCTS, RecordId::new(id));
-        let item = NewItem { key, lane, work, cause: Cause::Operator };
+        let item = NewItem { key, lane, work, waiter: Waiter::Operator };
         self.store.enqueue(vec![item]).await.expect("queued");
     }
 

@@ -9,7 +9,8 @@ use std::{
 };
 
 use tds_core::{
-    CallFault, Clock, Desk, Heard, Lane, Limits, LocalBudget, OutageCause, Passage, Place, SystemClock,
+    CallFault, Clock, Lane, LimitSignal, Limits, LocalBudget, OutageCause, Passage, PermitPool, Place,
+    SystemClock,
 };
 use tokio::{
     task::JoinSet,
@@ -29,7 +30,7 @@ fn place() -> Place {
 
 /// One item on its way: it waits as it is told to, a tenth longer at most, until its call is answered. When that was.
 async fn item(
-    desk: Desk,
+    desk: PermitPool,
     number: usize,
     cause: OutageCause,
     began: Instant,
@@ -55,7 +56,7 @@ async fn item(
                 sleep(Duration::from_millis(100)).await;
                 drop(permit);
                 if began.elapsed() >= HOUR {
-                    desk.hear(Heard::LetIn { issued: issued.elapsed() });
+                    desk.hear(LimitSignal::Admission { issued: issued.elapsed() });
                     desk.worked(&place(), issued.elapsed()).await;
                     return began.elapsed();
                 }
@@ -84,7 +85,7 @@ async fn hour_of(cause: OutageCause) -> (u32, Duration, Duration) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = Arc::new(LocalBudget::new(&clock));
     // Two processes with a desk each.
-    let desks = [(); 2].map(|()| Desk::new(budget.clone(), "account".to_owned(), limits(), None));
+    let desks = [(); 2].map(|()| PermitPool::new(budget.clone(), "account".to_owned(), limits(), None));
     let (began, calls) = (Instant::now(), Arc::new(AtomicU32::new(0)));
     let mut items = JoinSet::new();
     for number in 0..ITEMS {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tds_core::{
-    Capability, Cause, ClaimRequest, Clock, Done, EntityHandler, EntityType, Handled, Lane, Mirror,
-    MirrorHandler, MirrorSchema, NewItem, Profile, Queue, Read, Record, RecordId, RecordKey, Result, Source,
-    SourcePayload, Work, WorkerId,
+    Capability, ClaimRequest, Clock, Done, EntityHandler, EntityType, Handled, Lane, Mirror, MirrorHandler,
+    MirrorSchema, NewItem, Profile, Queue, Read, Record, RecordId, RecordKey, Result, Source, SourcePayload,
+    Waiter, Work, WorkerId,
     memory::MemoryStore,
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
@@ -94,7 +94,7 @@ impl Setup {
 
     async fn handle(&self, work: Work) -> Handled {
         let key = RecordKey::new(BUYERS, RecordId::new("1"));
-        let item = NewItem { key, lane: Lane::Webhook, work, cause: Cause::Operator };
+        let item = NewItem { key, lane: Lane::Webhook, work, waiter: Waiter::Operator };
         self.store.enqueue(vec![item]).await.expect("queued");
         let (worker, lease) = (WorkerId("test".to_owned()), std::time::Duration::from_secs(60));
         let request = ClaimRequest { worker, limit: 1, lease, up_to: Lane::Verify };

@@ -8,10 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Cause, Claimed, Clock as _, Disposition, Done, EntityHandler, EntityType, Error, ErrorKind, EventStatus,
+    Claimed, Clock as _, Disposition, Done, EntityHandler, EntityType, Error, ErrorKind, EventStatus,
     Handled, Inbox, InboxOperator, ItemFilter, ItemStatus, ItemView, Lane, NewEvent, NewItem, Observed,
     Outcome, Payload, Queue, QueueOperator, RecordId, RecordKey, Registry, Retry, RetryPolicy, Shape,
-    ShutdownTrigger, SourceGate, SourcePayload, SystemClock, Work, Worker, WorkerSettings,
+    ShutdownTrigger, SourceGate, SourcePayload, SystemClock, Waiter, Work, Worker, WorkerSettings,
     memory::MemoryStore,
 };
 use tokio::{sync::Semaphore, task::JoinHandle};
@@ -111,7 +111,7 @@ fn item(entity: EntityType, id: &str, lane: Lane) -> NewItem {
         key: RecordKey::new(entity, RecordId::new(id)),
         lane,
         work: Work::fetch(),
-        cause: Cause::Operator,
+        waiter: Waiter::Operator,
     }
 }
 

@@ -8,7 +8,7 @@ use tds_core::{EntityType, ItemFilter, ItemStatus, Lane, RecordId, RecordKey};
 
 use crate::{
     Database, Tx,
-    ended::{self, Endings},
+    ended::{self, Completions},
     error::of_postgres,
     fold::Batch,
     queue::{entity_of, work_of},
@@ -127,7 +127,7 @@ async fn discard_items(tx: &mut Tx, ids: &[i64]) -> Result<(), sqlx::Error> {
     let gone: Vec<(i64, &'static str)> = ids.iter().map(|id| (*id, "discarded")).collect();
     let upto: Vec<(i64, i64)> = ids.iter().map(|id| (*id, i64::MAX)).collect();
     ended::archive(tx, &gone).await?;
-    let mut endings = Endings::default();
+    let mut endings = Completions::default();
     for told in ended::take_waiters(tx, &upto).await? {
         endings.tell(&told, "discarded", false);
     }
@@ -160,7 +160,7 @@ async fn retry_items(tx: &mut Tx, rows: &[PgRow], ids: &[i64]) -> Result<(), sql
     }
     let moved: Vec<i64> = targets.keys().copied().collect();
     ended::reopen_events(tx, &moved, "failed").await?;
-    let mut endings = Endings::default();
+    let mut endings = Completions::default();
     move_items(tx, &batch, &targets, &mut endings).await?;
     endings.write(tx).await
 }

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 use tds_core::{
-    Ask, BudgetState, CallBudget, CallCount, EntityType, Grant, Lane, Limits, RenewalOutcome, RenewalRule,
-    RenewalState, Renewals, Result, Standing, Turn, Usage,
+    BudgetRequest, BudgetState, BudgetStatus, CallBudget, CallCount, Claim, CredentialLeases, EntityType,
+    Grant, Lane, Limits, RenewalResult, RenewalRule, RenewalState, Result, Usage,
 };
 
 use crate::{
@@ -47,12 +47,12 @@ SELECT count(*) FROM tds_queue_done
 
 #[async_trait]
 impl CallBudget for PgStore {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant> {
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
         let change = |state: &mut BudgetState, now| state.exchange(now, limits, ask);
         self.change(&budget_name(account), "asking for calls", change).await
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing> {
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         let read = self.read::<BudgetState>(&budget_name(account), "looking at the budget of calls").await?;
         Ok(read.state.standing(read.now, limits))
     }
@@ -103,14 +103,14 @@ impl CallBudget for PgStore {
 }
 
 #[async_trait]
-impl Renewals for PgStore {
+impl CredentialLeases for PgStore {
     async fn turn(
         &self,
         name: &str,
         rule: &RenewalRule,
         shares: bool,
         rejected: Option<u64>,
-    ) -> Result<Turn> {
+    ) -> Result<Claim> {
         let change = |state: &mut RenewalState, now| state.turn(now, rule, shares, rejected);
         self.change(&renewal_name(name), "asking for the credential", change).await
     }
@@ -120,7 +120,7 @@ impl Renewals for PgStore {
         name: &str,
         rule: &RenewalRule,
         ticket: u64,
-        outcome: RenewalOutcome,
+        outcome: RenewalResult,
     ) -> Result<u64> {
         let change = |state: &mut RenewalState, now| state.finish(now, rule, ticket, outcome.clone());
         self.change(&renewal_name(name), "storing the credential", change).await

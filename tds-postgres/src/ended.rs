@@ -63,7 +63,7 @@ UPDATE tds_sync_runs r SET open_items = r.open_items - d.gone, processed_items =
 ";
 
 /// A waiter that was taken off its item.
-pub(crate) struct Told {
+pub(crate) struct CompletedWaiter {
     pub(crate) item: i64,
     pub(crate) cause: String,
     pub(crate) id: i64,
@@ -72,7 +72,7 @@ pub(crate) struct Told {
 
 /// What events and runs are to be told, gathered over a transaction and written at its end.
 #[derive(Default)]
-pub(crate) struct Endings {
+pub(crate) struct Completions {
     events: BTreeMap<i64, (i32, &'static str)>,
     runs: BTreeMap<i64, RunCount>,
 }
@@ -84,9 +84,9 @@ struct RunCount {
     failed: i64,
 }
 
-impl Endings {
+impl Completions {
     /// An item ended for one of those who waited.
-    pub(crate) fn tell(&mut self, told: &Told, outcome: &'static str, failed: bool) {
+    pub(crate) fn tell(&mut self, told: &CompletedWaiter, outcome: &'static str, failed: bool) {
         if told.cause == "event" {
             let event = self.events.entry(told.id).or_insert((0, outcome));
             event.0 += 1;
@@ -104,8 +104,12 @@ impl Endings {
 
     /// A waiter moved to an item where its cause waits already: one less to wait for.
     pub(crate) fn merged(&mut self, attached: &Attached) {
-        let told =
-            Told { item: 0, cause: attached.cause.clone(), id: attached.id, counted: attached.counted };
+        let told = CompletedWaiter {
+            item: 0,
+            cause: attached.cause.clone(),
+            id: attached.id,
+            counted: attached.counted,
+        };
         self.tell(&told, "superseded", false);
     }
 
@@ -154,7 +158,10 @@ pub(crate) async fn archive(tx: &mut Tx, ended: &[(i64, &'static str)]) -> Resul
 }
 
 /// Takes off the items those who wait for at most the given generations.
-pub(crate) async fn take_waiters(tx: &mut Tx, upto: &[(i64, i64)]) -> Result<Vec<Told>, sqlx::Error> {
+pub(crate) async fn take_waiters(
+    tx: &mut Tx,
+    upto: &[(i64, i64)],
+) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
     if upto.is_empty() {
         return Ok(Vec::new());
     }
@@ -167,9 +174,9 @@ pub(crate) async fn take_waiters(tx: &mut Tx, upto: &[(i64, i64)]) -> Result<Vec
 }
 
 /// Reads waiters that a statement returned.
-pub(crate) fn told(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<Told>, sqlx::Error> {
+pub(crate) fn told(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
     let read = |row: &sqlx::postgres::PgRow| {
-        Ok(Told {
+        Ok(CompletedWaiter {
             item: row.try_get("item_id")?,
             cause: row.try_get("cause")?,
             id: row.try_get("cause_id")?,

@@ -15,15 +15,15 @@ use tds_core::Lane;
 const LOOK_BACK: Duration = Duration::from_secs(2);
 
 /// The place of an item in the ready index: priority, due time, id.
-pub(crate) type Spot = (i16, OffsetDateTime, i64);
+pub(crate) type ClaimCursor = (i16, OffsetDateTime, i64);
 
 /// The floors of a process, one per lane.
 #[derive(Debug, Default)]
-pub(crate) struct Floors(Mutex<State>);
+pub(crate) struct ClaimCursors(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    lanes: [Option<Spot>; Lane::ALL.len()],
+    lanes: [Option<ClaimCursor>; Lane::ALL.len()],
     looked_back: Option<Instant>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Range {
     pub(crate) below: Vec<i16>,
 }
 
-impl Floors {
+impl ClaimCursors {
     /// The lanes up to one, most urgent first.
     pub(crate) fn range(&self, up_to: Lane) -> Range {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +54,7 @@ impl Floors {
     }
 
     /// A claim ended there, with as many items as it asked for; `None`: it found everything that is due.
-    pub(crate) fn note(&self, last: Option<Spot>) {
+    pub(crate) fn note(&self, last: Option<ClaimCursor>) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(last) = last else {
             state.lanes = Default::default();
@@ -76,13 +76,13 @@ mod tests {
     use tds_core::Lane;
     use time::macros::datetime;
 
-    use super::{Floors, Spot};
+    use super::{ClaimCursor, ClaimCursors};
 
-    const SPOT: Spot = (40, datetime!(2026-11-24 12:00 UTC), 7);
+    const SPOT: ClaimCursor = (40, datetime!(2026-11-24 12:00 UTC), 7);
 
     #[tokio::test(start_paused = true)]
     async fn a_floor_holds_for_two_seconds_in_its_lane_only() {
-        let floors = Floors::default();
+        let floors = ClaimCursors::default();
         floors.range(Lane::Verify);
         floors.note(Some(SPOT));
         let range = floors.range(Lane::Verify);
@@ -95,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_claim_that_found_everything_takes_the_floors_away() {
-        let floors = Floors::default();
+        let floors = ClaimCursors::default();
         floors.range(Lane::Verify);
         floors.note(Some(SPOT));
         floors.note(None);
@@ -104,7 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn lanes_cover_every_priority_once() {
-        let range = Floors::default().range(Lane::Webhook);
+        let range = ClaimCursors::default().range(Lane::Webhook);
         assert_eq!((range.priorities, range.below), (vec![0, 10, 20], vec![10, 20, 30]));
     }
 }

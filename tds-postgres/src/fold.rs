@@ -8,7 +8,7 @@ use std::{
 use sqlx::Row as _;
 use time::OffsetDateTime;
 
-use tds_core::{Cause, Lane, NewItem, Observed, RecordKey, Work, fold};
+use tds_core::{Lane, NewItem, Observed, RecordKey, Waiter, Work, fold};
 
 use crate::{Tx, store::storable};
 
@@ -143,20 +143,20 @@ impl Places {
 }
 
 /// One row for [`attach`].
-pub(crate) struct Waiter {
+pub(crate) struct WaiterEntry {
     pub(crate) place: Place,
     pub(crate) cause: &'static str,
     pub(crate) id: i64,
     pub(crate) counted: bool,
 }
 
-impl Waiter {
+impl WaiterEntry {
     /// `None` for causes that nobody waits for.
-    pub(crate) fn of(cause: Cause, place: Place, counted: bool) -> Option<Self> {
-        match cause {
-            Cause::Event(event) => Some(Self { place, cause: "event", id: event.0, counted }),
-            Cause::Run(run) => Some(Self { place, cause: "run", id: run.0, counted }),
-            Cause::Operator => None,
+    pub(crate) fn of(waiter: Waiter, place: Place, counted: bool) -> Option<Self> {
+        match waiter {
+            Waiter::Event(event) => Some(Self { place, cause: "event", id: event.0, counted }),
+            Waiter::Run(run) => Some(Self { place, cause: "run", id: run.0, counted }),
+            Waiter::Operator => None,
         }
     }
 }
@@ -190,7 +190,7 @@ impl Batch {
     pub(crate) fn of<'a>(items: impl IntoIterator<Item = &'a NewItem>) -> Self {
         let mut batch = Self::default();
         for item in items {
-            let event = if let Cause::Event(event) = item.cause { Some(event.0) } else { None };
+            let event = if let Waiter::Event(event) = item.waiter { Some(event.0) } else { None };
             batch.add(&item.key, item.lane, &item.work, event);
         }
         batch
@@ -226,9 +226,9 @@ impl Entry {
 }
 
 /// Lets causes wait for their items.
-pub(crate) async fn attach(tx: &mut Tx, waiters: &[Waiter]) -> Result<Vec<Attached>, sqlx::Error> {
+pub(crate) async fn attach(tx: &mut Tx, waiters: &[WaiterEntry]) -> Result<Vec<Attached>, sqlx::Error> {
     // A statement cannot touch a row twice.
-    let unique: BTreeMap<(i64, &str, i64), &Waiter> =
+    let unique: BTreeMap<(i64, &str, i64), &WaiterEntry> =
         waiters.iter().map(|waiter| ((waiter.place.item, waiter.cause, waiter.id), waiter)).collect();
     if unique.is_empty() {
         return Ok(Vec::new());

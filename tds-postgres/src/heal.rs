@@ -11,7 +11,7 @@ use tds_core::{Healed, InboxId};
 
 use crate::{
     Database, cancel,
-    ended::{Endings, Told, end_runs},
+    ended::{CompletedWaiter, Completions, end_runs},
     store::{repeat, seconds},
 };
 
@@ -97,9 +97,9 @@ async fn waiters(database: &Database) -> Result<u64, sqlx::Error> {
 async fn waiters_once(database: &Database) -> Result<u64, sqlx::Error> {
     let mut tx = database.begin().await?;
     let rows = sqlx::query(LEFT_BEHIND).bind(BATCH).fetch_all(&mut tx).await?;
-    let (mut endings, mut unknown) = (Endings::default(), Vec::new());
+    let (mut endings, mut unknown) = (Completions::default(), Vec::new());
     for row in &rows {
-        let told = Told {
+        let told = CompletedWaiter {
             item: row.try_get("item_id")?,
             cause: row.try_get("cause")?,
             id: row.try_get("cause_id")?,

@@ -35,7 +35,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// One per store.
 #[derive(Debug)]
-pub(crate) struct Hints {
+pub(crate) struct Notifier {
     database: Database,
     work: Arc<Notify>,
     /// News that nobody else was told of yet, and whether somebody is about to tell them.
@@ -44,7 +44,7 @@ pub(crate) struct Hints {
     listener: OnceLock<AbortHandle>,
 }
 
-impl Hints {
+impl Notifier {
     pub(crate) fn new(database: Database) -> Self {
         Self {
             database,
@@ -105,7 +105,7 @@ impl Hints {
     }
 }
 
-impl Drop for Hints {
+impl Drop for Notifier {
     fn drop(&mut self) {
         self.shutdown();
     }

@@ -11,7 +11,7 @@ use tds_core::{
 
 use crate::{
     Database, PgStore, Tx,
-    fold::{Batch, Columns, Query, Waiter, attach, fold_into, stored_key},
+    fold::{Batch, Columns, Query, WaiterEntry, attach, fold_into, stored_key},
     inbox_operator::begin_again,
     store::{storable, storable_json},
 };
@@ -308,9 +308,9 @@ async fn queue_work(
         batch.add(key, Lane::Webhook, work, Some(id));
     }
     let places = batch.fold(tx).await?;
-    let waiters: Vec<Waiter> = work()
+    let waiters: Vec<WaiterEntry> = work()
         .filter_map(|(key, _, id)| {
-            places.of(key).map(|place| Waiter { place, cause: "event", id, counted: true })
+            places.of(key).map(|place| WaiterEntry { place, cause: "event", id, counted: true })
         })
         .collect();
     attach(tx, &waiters).await?;

@@ -11,7 +11,7 @@ use tds_core::{
 use crate::{
     Database, PgStore,
     error::classify,
-    fold::{Batch, Waiter, attach},
+    fold::{Batch, WaiterEntry, attach},
     inbox::Begin,
     page::{below, page, rows},
     queue::entity_of,
@@ -115,9 +115,9 @@ pub(crate) async fn begin_again(
     }
     let places = batch.fold(&mut tx).await?;
     let waiting = |(key, _): &(_, _)| {
-        places.of(key).map(|place| Waiter { place, cause: "event", id: id.0, counted: true })
+        places.of(key).map(|place| WaiterEntry { place, cause: "event", id: id.0, counted: true })
     };
-    let waiters: Vec<Waiter> = begin.work.iter().filter_map(waiting).collect();
+    let waiters: Vec<WaiterEntry> = begin.work.iter().filter_map(waiting).collect();
     let attached = attach(&mut tx, &waiters).await?;
     let new = i64::try_from(attached.iter().filter(|new| new.inserted).count()).unwrap_or(i64::MAX);
     let left = sqlx::query(LEAVE_DEAD).bind(id.0).execute(&mut tx).await?.rows_affected();

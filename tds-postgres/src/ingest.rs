@@ -26,7 +26,7 @@ use self::aside::Aside;
 use crate::{
     Database, StoreSettings,
     error::{classify, is_crowded, is_data_error, is_locked, is_unanswered},
-    hints::Hints,
+    hints::Notifier,
     inbox::store_events,
     store::repeat_batch,
 };
@@ -55,7 +55,7 @@ enum State {
 
 struct Shared {
     database: Database,
-    work: Arc<Hints>,
+    work: Arc<Notifier>,
     settings: StoreSettings,
     /// Held by the commit under way.
     turn: Arc<Semaphore>,
@@ -72,7 +72,7 @@ struct Request {
 }
 
 impl Committers {
-    pub(crate) fn new(database: Database, work: Arc<Hints>, settings: StoreSettings) -> Self {
+    pub(crate) fn new(database: Database, work: Arc<Notifier>, settings: StoreSettings) -> Self {
         let bytes = settings.waiting_bytes.min(Semaphore::MAX_PERMITS);
         Self {
             shared: Arc::new(Shared {

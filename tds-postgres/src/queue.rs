@@ -19,8 +19,8 @@ use tds_core::{
 use crate::{
     Database, PgStore,
     error::{classify, is_locked},
-    floor::{Range, Spot},
-    fold::{Batch, Waiter, attach},
+    floor::{ClaimCursor, Range},
+    fold::{Batch, WaiterEntry, attach},
     settle::settle_all,
     store::{around_locks, repeat_batch, seconds, storable},
 };
@@ -165,7 +165,7 @@ impl Queue for PgStore {
         rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
     }
 
-    async fn show(&self, leases: &[Lease]) -> Result<()> {
+    async fn mark_processing(&self, leases: &[Lease]) -> Result<()> {
         let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
         repeat_batch(|| sqlx::query(SHOW).bind(ids).bind(tokens).execute(database))
             .await
@@ -219,7 +219,7 @@ fn lease_of(row: &PgRow) -> Result<Lease, sqlx::Error> {
     Ok(Lease { id: ItemId(row.try_get("id")?), token: LeaseToken(row.try_get("lease_token")?) })
 }
 
-fn spot_of(row: &PgRow) -> Option<Spot> {
+fn spot_of(row: &PgRow) -> Option<ClaimCursor> {
     Some((row.try_get("priority").ok()?, row.try_get("run_at").ok()?, row.try_get("id").ok()?))
 }
 
@@ -248,8 +248,8 @@ pub(crate) async fn enqueue_all(
 async fn enqueue(database: &Database, items: &[&NewItem]) -> Result<(), sqlx::Error> {
     let mut tx = database.begin().await?;
     let places = Batch::of(items.iter().copied()).fold(&mut tx).await?;
-    let waiters: Vec<Waiter> =
-        items.iter().filter_map(|item| Waiter::of(item.cause, places.of(&item.key)?, true)).collect();
+    let waiters: Vec<WaiterEntry> =
+        items.iter().filter_map(|item| WaiterEntry::of(item.waiter, places.of(&item.key)?, true)).collect();
     let attached = attach(&mut tx, &waiters).await?;
     let mut waiting: BTreeMap<(&str, i64), i64> = BTreeMap::new();
     for new in attached.iter().filter(|attached| attached.inserted) {

@@ -7,8 +7,8 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use tds_core::{
-    Cause, EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId, Result,
-    Run, RunFilter, RunId, RunLease, RunPlan, SyncRun, WorkerId,
+    EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId, Result, Run,
+    RunFilter, RunId, RunLease, RunPlan, SyncRun, Waiter, WorkerId,
 };
 
 use crate::{
@@ -281,7 +281,7 @@ impl PgStore {
             return;
         }
         let items: Vec<NewItem> =
-            page.items.iter().map(|item| NewItem { cause: Cause::Operator, ..item.clone() }).collect();
+            page.items.iter().map(|item| NewItem { waiter: Waiter::Operator, ..item.clone() }).collect();
         if let Err(error) = enqueue_all(&self.database, items.iter().collect(), Duration::ZERO).await {
             tracing::debug!(run = %id, %error, "some work of a page waits for a lock");
         }

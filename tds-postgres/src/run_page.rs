@@ -9,7 +9,7 @@ use tds_core::{EntityType, Lane, LeaseToken, NewItem, PageCommit, RecordId, Reco
 use crate::{
     Database, Tx,
     ended::end_runs,
-    fold::{Batch, Waiter, attach},
+    fold::{Batch, WaiterEntry, attach},
     store::storable,
 };
 
@@ -123,7 +123,7 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
         key: RecordKey::new(entity.clone(), RecordId::new(record.as_str())),
         lane: Lane::Operator,
         work: Work::fetch(),
-        cause: tds_core::Cause::Run(id),
+        waiter: tds_core::Waiter::Run(id),
     };
     let items: Vec<NewItem> = held.iter().map(item).collect();
     let open = queue(&mut tx, &items, &HashSet::new()).await?;
@@ -146,10 +146,10 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
 async fn queue(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Result<i64, sqlx::Error> {
     let places = Batch::of(items).fold(tx).await?;
     // A record that this run listed before is counted already.
-    let waiters: Vec<Waiter> = items
+    let waiters: Vec<WaiterEntry> = items
         .iter()
         .filter_map(|item| {
-            Waiter::of(item.cause, places.of(&item.key)?, !relisted.contains(&stored(&item.key.id)))
+            WaiterEntry::of(item.waiter, places.of(&item.key)?, !relisted.contains(&stored(&item.key.id)))
         })
         .collect();
     let attached = attach(tx, &waiters).await?;

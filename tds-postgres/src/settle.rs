@@ -11,8 +11,8 @@ use tds_core::{EntityType, Lane, RecordId, RecordKey, Settle, Settled, Settlemen
 
 use crate::{
     Database, Tx,
-    ended::{self, Endings, Told},
-    fold::{Batch, Waiter, attach},
+    ended::{self, CompletedWaiter, Completions},
+    fold::{Batch, WaiterEntry, attach},
     queue::entity_of,
     settle_sql::{self, Attempt, Update},
     store::{BY_INDEX, around_locks},
@@ -168,7 +168,7 @@ impl<'a> Plan<'a> {
     }
 
     async fn execute(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
-        let mut endings = Endings::default();
+        let mut endings = Completions::default();
         complete(tx, &self.done, &mut endings).await?;
         settle_sql::update_items(tx, &self.updates).await?;
         bury(tx, &self.dead, &mut endings).await?;
@@ -181,7 +181,7 @@ impl<'a> Plan<'a> {
 
 /// Ends the successes to whose items something was attached while they were being settled. The items are locked: nobody
 /// attaches anything to them now, and every statement from here on sees what was attached before.
-async fn complete(tx: &mut Tx, done: &[Done], endings: &mut Endings) -> Result<(), sqlx::Error> {
+async fn complete(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> Result<(), sqlx::Error> {
     if done.is_empty() {
         return Ok(());
     }
@@ -192,9 +192,9 @@ async fn complete(tx: &mut Tx, done: &[Done], endings: &mut Endings) -> Result<(
     let ends: HashMap<i64, (Option<i64>, &'static str)> =
         done.iter().map(|done| (done.item.id, (done.item.event, done.outcome))).collect();
     for told in ended::take_waiters(tx, &upto).await? {
-        let (carrier, outcome) = ends.get(&told.item).copied().unwrap_or((None, "superseded"));
+        let (source_event, outcome) = ends.get(&told.item).copied().unwrap_or((None, "superseded"));
         // The event whose payload was used has the item's outcome; the others were folded into it.
-        let own = told.cause == "event" && carrier == Some(told.id);
+        let own = told.cause == "event" && source_event == Some(told.id);
         endings.tell(&told, if own { outcome } else { "superseded" }, false);
     }
     let keys: Vec<&RecordKey> = done.iter().map(|done| &done.item.key).collect();
@@ -205,7 +205,7 @@ async fn complete(tx: &mut Tx, done: &[Done], endings: &mut Endings) -> Result<(
 }
 
 /// Runs have counted a dead letter; events go on waiting, because a person may retry it.
-async fn bury(tx: &mut Tx, dead: &[(i64, String)], endings: &mut Endings) -> Result<(), sqlx::Error> {
+async fn bury(tx: &mut Tx, dead: &[(i64, String)], endings: &mut Completions) -> Result<(), sqlx::Error> {
     if dead.is_empty() {
         return Ok(());
     }
@@ -221,7 +221,7 @@ async fn bury(tx: &mut Tx, dead: &[(i64, String)], endings: &mut Endings) -> Res
 async fn redirect(
     tx: &mut Tx,
     redirects: &[(Held, &EntityType, &Work)],
-    endings: &mut Endings,
+    endings: &mut Completions,
 ) -> Result<(), sqlx::Error> {
     if redirects.is_empty() {
         return Ok(());
@@ -241,12 +241,12 @@ pub(crate) async fn move_items(
     tx: &mut Tx,
     batch: &Batch,
     targets: &BTreeMap<i64, RecordKey>,
-    endings: &mut Endings,
+    endings: &mut Completions,
 ) -> Result<(), sqlx::Error> {
     let places = batch.fold(tx).await?;
     let upto: Vec<(i64, i64)> = targets.keys().map(|item| (*item, i64::MAX)).collect();
     let taken = ended::take_waiters(tx, &upto).await?;
-    let mut waiters: Vec<Waiter> = Vec::with_capacity(taken.len());
+    let mut waiters: Vec<WaiterEntry> = Vec::with_capacity(taken.len());
     for told in taken {
         let Some(place) = targets.get(&told.item).and_then(|key| places.of(key)) else { continue };
         let known = waiters
@@ -268,7 +268,7 @@ pub(crate) async fn move_items(
     ended::reopen_events(tx, &moved, "processing").await
 }
 
-fn waiter_of(told: &Told, place: crate::fold::Place) -> Waiter {
+fn waiter_of(told: &CompletedWaiter, place: crate::fold::Place) -> WaiterEntry {
     let cause = if told.cause == "event" { "event" } else { "run" };
-    Waiter { place, cause, id: told.id, counted: told.counted }
+    WaiterEntry { place, cause, id: told.id, counted: told.counted }
 }

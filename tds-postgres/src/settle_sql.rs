@@ -6,7 +6,7 @@ use tds_core::{RecordKey, Settle, Settlement};
 
 use crate::{
     Database, Tx,
-    ended::{Told, told},
+    ended::{CompletedWaiter, told},
     settle::Held,
     store::{seconds, storable},
 };
@@ -210,7 +210,10 @@ pub(crate) async fn note_attempts(tx: &mut Tx, attempts: &[Attempt<'_>]) -> Resu
 }
 
 /// A success of a record ends its older dead letters as superseded; answers who waited for them.
-pub(crate) async fn resolve_dead_letters(tx: &mut Tx, keys: &[&RecordKey]) -> Result<Vec<Told>, sqlx::Error> {
+pub(crate) async fn resolve_dead_letters(
+    tx: &mut Tx,
+    keys: &[&RecordKey],
+) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
     let rows = sqlx::query(RESOLVE)
         .bind(keys.iter().map(|key| key.entity.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>())
@@ -225,6 +228,9 @@ pub(crate) async fn replace_dead_letters(tx: &mut Tx, items: &[i64]) -> Result<(
 }
 
 /// Takes the runs off the items.
-pub(crate) async fn take_run_waiters(tx: &mut Tx, items: &[i64]) -> Result<Vec<Told>, sqlx::Error> {
+pub(crate) async fn take_run_waiters(
+    tx: &mut Tx,
+    items: &[i64],
+) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
     told(&sqlx::query(TAKE_RUNS).bind(items).fetch_all(tx).await?)
 }

@@ -11,7 +11,7 @@ use std::{
 use tds_core::RunId;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{Database, error, floor::Floors, hints::Hints, ingest::Committers};
+use crate::{Database, error, floor::ClaimCursors, hints::Notifier, ingest::Committers};
 
 /// How often a transaction is repeated after a deadlock or a serialization failure; after a wait for a lock that
 /// somebody holds for long; and after it reached a server that takes no writes, which another connection may not.
@@ -57,10 +57,10 @@ impl Default for StoreSettings {
 #[derive(Clone)]
 pub struct PgStore {
     pub(crate) database: Database,
-    pub(crate) work: Arc<Hints>,
+    pub(crate) work: Arc<Notifier>,
     /// Rings when a run was asked for in this process.
     pub(crate) runs: Arc<Notify>,
-    pub(crate) floors: Arc<Floors>,
+    pub(crate) floors: Arc<ClaimCursors>,
     pub(crate) committers: Arc<Committers>,
     /// When times later than now were last looked for in the queue.
     pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
@@ -72,7 +72,7 @@ impl PgStore {
     /// A store on a migrated database. The committers start with the first event.
     #[must_use]
     pub fn new(database: Database, settings: StoreSettings) -> Self {
-        let work = Arc::new(Hints::new(database.clone()));
+        let work = Arc::new(Notifier::new(database.clone()));
         let committers = Arc::new(Committers::new(database.for_ingest(), Arc::clone(&work), settings));
         Self {
             database,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use sqlx::Row as _;
 use support::{claim, complete, item, store, text, work};
 use tds_core::{
-    Cause, Inbox as _, ItemFilter, ItemStatus, Outcome, Queue as _, QueueOperator as _, Schedule as _,
-    Settle, Settlement, WorkerId,
+    Inbox as _, ItemFilter, ItemStatus, Outcome, Queue as _, QueueOperator as _, Schedule as _, Settle,
+    Settlement, Waiter, WorkerId,
 };
 
 /// The operators' handbook, word for word.
@@ -203,7 +203,7 @@ async fn a_retried_dead_letter_is_folded_into_the_live_item_of_its_record() {
         .await
         .expect("settled");
     let mut newer = item("7", work(2, "2"));
-    newer.cause = Cause::Operator;
+    newer.waiter = Waiter::Operator;
     store.enqueue(vec![newer]).await.expect("queued");
     let dead = ItemFilter { status: Some(ItemStatus::DeadLetter), ..ItemFilter::default() };
     assert_eq!(store.retry(&dead).await.expect("retried"), 1);

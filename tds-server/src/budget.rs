@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 use tds_core::{
-    CallLimit, EntityType, QueueStats, Registry, Result, RunType, Standing, StatusCounts, Step, Usage,
-    forecast,
+    BudgetStatus, CallLimit, EntityType, QueueStats, Registry, Result, RunType, StatusCounts, Throttle,
+    Usage, forecast,
 };
 use tds_zoho::ZohoClient;
 use time::OffsetDateTime;
@@ -97,7 +97,13 @@ pub(crate) async fn look(
 }
 
 impl ApiBudget {
-    fn new(standing: &Standing, usage: &Usage, per_minute: u32, backlog: u64, now: OffsetDateTime) -> Self {
+    fn new(
+        standing: &BudgetStatus,
+        usage: &Usage,
+        per_minute: u32,
+        backlog: u64,
+        now: OffsetDateTime,
+    ) -> Self {
         let pace = per_minute.saturating_sub(standing.minute_reserve).max(1);
         let forecast = forecast(now, standing, pace, backlog);
         let calls_today = usage.calls.iter().map(|count| CallsOfAKind {
@@ -139,7 +145,7 @@ impl ApiBudget {
     }
 
     /// In one line, for `check`.
-    pub(crate) fn line(standing: &Standing, per_minute: u32) -> String {
+    pub(crate) fn line(standing: &BudgetStatus, per_minute: u32) -> String {
         let day = match (standing.day.left, standing.day.allowance) {
             (Some(left), Some(allowance)) => format!("{left} of {allowance} calls left today for TDS"),
             _ => "no daily limit known".to_owned(),
@@ -151,7 +157,7 @@ impl ApiBudget {
             .unwrap_or_default();
         let pause = standing.pause.map(|pause| format!("; paused until {}", pause.until)).unwrap_or_default();
         let step = match standing.step() {
-            Step::Normal => String::new(),
+            Throttle::Normal => String::new(),
             step => format!("; {}", step.as_str().replace('_', " ")),
         };
         let left = standing.minute_left.unwrap_or(per_minute);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tds_core::Step;
+use tds_core::Throttle;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
@@ -202,7 +202,7 @@ fn budget_figures(budget: &ApiBudget, now: OffsetDateTime) {
     for (lane, spent) in &budget.day_spent_by_lane {
         gauge!("tds_source_calls_today", "lane" => lane.clone()).set(f64::from(*spent));
     }
-    for step in Step::ALL {
+    for step in Throttle::ALL {
         let now_so = f64::from(u8::from(step.as_str() == budget.step));
         gauge!("tds_source_budget_step", "step" => step.as_str()).set(now_so);
     }

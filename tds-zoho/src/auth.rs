@@ -16,7 +16,7 @@ use futures_util::FutureExt;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tds_core::{Error, Renewals, Result};
+use tds_core::{CredentialLeases, Error, Result};
 use tokio::time::Instant;
 
 use crate::config::ZohoConfig;
@@ -79,7 +79,7 @@ pub(crate) struct Tokens {
 struct Inner {
     http: reqwest::Client,
     config: ZohoConfig,
-    renewals: Arc<dyn Renewals>,
+    renewals: Arc<dyn CredentialLeases>,
     /// The credentials, without telling anything of them.
     name: String,
     seal: Option<Seal>,
@@ -94,7 +94,7 @@ impl Tokens {
     pub(crate) fn new(
         http: reqwest::Client,
         config: ZohoConfig,
-        renewals: Arc<dyn Renewals>,
+        renewals: Arc<dyn CredentialLeases>,
     ) -> Result<Self> {
         let name = name(&config);
         let owner = format!("{} {name}", config.organization_id);

@@ -10,8 +10,8 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::redirect;
 use tds_core::{
-    CallBudget, CallFault, Clock, Error, ErrorKind, Lane, LocalRenewals, OutageCause, Renewals, Result,
-    Retry, Standing, Step, Usage,
+    BudgetStatus, CallBudget, CallFault, Clock, CredentialLeases, Error, ErrorKind, Lane,
+    LocalCredentialLeases, OutageCause, Result, Retry, Throttle, Usage,
 };
 use tokio::time::{Instant, sleep};
 
@@ -21,7 +21,7 @@ use crate::{
     config::ZohoConfig,
     error::{About, Fault, throttled},
     health::Pulse,
-    limiter::{Hints, Limiter, Quota, waits},
+    limiter::{HeaderHints, Limiter, Quota, waits},
     retry::{LONGEST_WAIT, Tries},
 };
 use access::Access;
@@ -62,7 +62,7 @@ impl ZohoClient {
     /// Kind `Config` when the configuration is wrong.
     pub fn new(config: ZohoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let limiter = Limiter::alone(&config, &clock);
-        let renewals = Arc::new(LocalRenewals::new(&clock));
+        let renewals = Arc::new(LocalCredentialLeases::new(&clock));
         Self::with(config, clock, limiter, renewals)
     }
 
@@ -75,7 +75,7 @@ impl ZohoClient {
         config: ZohoConfig,
         clock: Arc<dyn Clock>,
         budget: Arc<dyn CallBudget>,
-        renewals: Arc<dyn Renewals>,
+        renewals: Arc<dyn CredentialLeases>,
     ) -> Result<Self> {
         let limiter = Limiter::shared(&config, budget);
         Self::with(config, clock, limiter, renewals)
@@ -85,7 +85,7 @@ impl ZohoClient {
         config: ZohoConfig,
         clock: Arc<dyn Clock>,
         limiter: Limiter,
-        renewals: Arc<dyn Renewals>,
+        renewals: Arc<dyn CredentialLeases>,
     ) -> Result<Self> {
         config.validate()?;
         let http = http(&config)?;
@@ -168,13 +168,13 @@ impl ZohoClient {
     ///
     /// # Errors
     /// The store that keeps them did not answer.
-    pub async fn standing(&self) -> Result<Standing> {
+    pub async fn standing(&self) -> Result<BudgetStatus> {
         self.inner.limiter.standing().await
     }
 
     /// How far calls are saved, as this process last heard; nothing is sent and nobody asked.
     #[must_use]
-    pub fn step(&self) -> Step {
+    pub fn step(&self) -> Throttle {
         self.inner.limiter.last_standing().step()
     }
 
@@ -279,7 +279,8 @@ impl ZohoClient {
             }
             match (fault.about(), &fault) {
                 (About::Limit, Fault::Limit(limit, words)) => {
-                    let hints = Hints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
+                    let hints =
+                        HeaderHints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
                     let pause = inner.limiter.refused(*limit, call.lane, issued_at, &hints).await;
                     if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
                         return Err(throttled(*limit, words, pause).into());
@@ -346,7 +347,7 @@ enum Failure {
     /// Whoever is concerned knows it.
     Known(Error),
     /// It was given up because of what is no matter of its record, and nobody was told so far.
-    Fell { fault: Fault, issued_at: Instant, hints: Hints },
+    Fell { fault: Fault, issued_at: Instant, hints: HeaderHints },
 }
 
 impl From<Error> for Failure {
@@ -357,7 +358,7 @@ impl From<Error> for Failure {
 
 impl Inner {
     /// Zoho itself answered, within its protocol and with this token.
-    async fn succeeded(&self, call: &Call, issued_at: Instant, hints: &Hints) {
+    async fn succeeded(&self, call: &Call, issued_at: Instant, hints: &HeaderHints) {
         self.limiter.went_well(&call.place(), issued_at, hints).await;
         self.access.worked(call);
         self.failures.worked(call);
@@ -366,7 +367,7 @@ impl Inner {
 
     /// A call was given up because of what is no matter of its record: everybody is told, and the work waits. An
     /// attempt is spent only where Zoho fails for this record and works for others.
-    async fn fell(&self, call: &Call, fault: &Fault, issued_at: Instant, hints: &Hints) -> Error {
+    async fn fell(&self, call: &Call, fault: &Fault, issued_at: Instant, hints: &HeaderHints) -> Error {
         let (cause, everywhere) = match fault.about() {
             About::Account { everywhere } => (OutageCause::Account, everywhere),
             _ => (OutageCause::Way, false),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{BreakerStanding, CallLimit, Lane, OutageCause, Refusal};
+use tds_core::{BreakerStatus, CallLimit, Lane, OutageCause, Refusal};
 use time::OffsetDateTime;
 
 use crate::{auth::MintFault, client::ZohoClient, limiter::spent};
@@ -106,7 +106,7 @@ fn throttled(refused: Option<(Lane, Refusal)>, trouble: Option<MintFault>) -> St
 }
 
 /// An open breaker in words.
-fn told(shut: &BreakerStanding) -> String {
+fn told(shut: &BreakerStatus) -> String {
     let next = shut.next_probe_at.map(|at| format!(", asked again at {at}")).unwrap_or_default();
     format!("Zoho ({}) since {}{next}: {}", shut.place, shut.since, shut.reason)
 }

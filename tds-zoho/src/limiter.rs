@@ -5,8 +5,9 @@ mod pace;
 use std::{sync::Arc, time::Duration};
 
 use tds_core::{
-    BreakerStanding, CallBudget, CallCount, CallFault, Clock, Denied, Desk, Error, ErrorKind, Heard, Lane,
-    Limits, LocalBudget, OutageCause, Passage, Permit, Place, Refusal, Result, Retry, Standing, Usage,
+    BreakerStatus, BudgetStatus, CallBudget, CallCount, CallFault, Clock, Denied, Error, ErrorKind, Lane,
+    LimitSignal, Limits, LocalBudget, OutageCause, Passage, Permit, PermitPool, Place, Refusal, Result,
+    Retry, Usage,
 };
 use tokio::time::Instant;
 
@@ -17,7 +18,7 @@ use crate::{
     jitter::chance,
 };
 
-use pace::Pace;
+use pace::Pacer;
 
 /// The quota of the day, as Zoho states it in the headers of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) struct Quota {
 
 /// What Zoho said about limits in the headers of an answer.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Hints {
+pub(crate) struct HeaderHints {
     /// `Retry-After`, 1 second to 24 hours.
     pub(crate) retry_after: Option<Duration>,
     /// The quota of the day, where all three headers make sense.
@@ -43,22 +44,27 @@ pub(crate) struct Hints {
 
 /// The limits of one organization.
 pub(crate) struct Limiter {
-    desk: Desk,
+    desk: PermitPool,
 }
 
 impl Limiter {
     /// Limits that all processes share.
     pub(crate) fn shared(config: &ZohoConfig, budget: Arc<dyn CallBudget>) -> Self {
         Self {
-            desk: Desk::new(budget, account(config), limits(config, Some(config.requests_per_minute)), None),
+            desk: PermitPool::new(
+                budget,
+                account(config),
+                limits(config, Some(config.requests_per_minute)),
+                None,
+            ),
         }
     }
 
     /// Limits of this process alone: the minute is governor's.
     pub(crate) fn alone(config: &ZohoConfig, clock: &Arc<dyn Clock>) -> Self {
         let budget = Arc::new(LocalBudget::new(clock));
-        let pace = Box::new(Pace::new(config.requests_per_minute, config.max_concurrency));
-        Self { desk: Desk::new(budget, account(config), limits(config, None), Some(pace)) }
+        let pace = Box::new(Pacer::new(config.requests_per_minute, config.max_concurrency));
+        Self { desk: PermitPool::new(budget, account(config), limits(config, None), Some(pace)) }
     }
 
     /// Waits for the right to send one call. Pauses up to two seconds are waited for.
@@ -88,7 +94,7 @@ impl Limiter {
     }
 
     /// Notes a fault that is no matter of a record. The breaker that is open for its place now, if one is.
-    pub(crate) async fn faulted(&self, fault: CallFault) -> Option<BreakerStanding> {
+    pub(crate) async fn faulted(&self, fault: CallFault) -> Option<BreakerStatus> {
         self.desk.faulted(fault).await
     }
 
@@ -98,9 +104,9 @@ impl Limiter {
     }
 
     /// Notes an answer that was no refusal.
-    pub(crate) async fn went_well(&self, place: &Place, issued_at: Instant, hints: &Hints) {
+    pub(crate) async fn went_well(&self, place: &Place, issued_at: Instant, hints: &HeaderHints) {
         self.correct(hints);
-        self.desk.hear(Heard::LetIn { issued: issued_at.elapsed() });
+        self.desk.hear(LimitSignal::Admission { issued: issued_at.elapsed() });
         self.desk.worked(place, issued_at.elapsed()).await;
     }
 
@@ -110,12 +116,12 @@ impl Limiter {
         limit: Limit,
         lane: Lane,
         issued_at: Instant,
-        hints: &Hints,
+        hints: &HeaderHints,
     ) -> Duration {
         self.correct(hints);
         let (retry_after, reset) = (hints.retry_after, hints.reset);
         let heard =
-            Heard::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
+            LimitSignal::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
         let pause = self.desk.refused(heard, lane).await.unwrap_or(Duration::from_secs(1));
         tracing::warn!(%limit, seconds = pause.as_secs(), "Zoho refused a call: the organization pauses");
         pause
@@ -124,7 +130,7 @@ impl Limiter {
     /// Notes what Zoho says of the day.
     pub(crate) fn quota(&self, quota: Quota) {
         let Quota { limit, remaining, reset } = quota;
-        self.desk.hear(Heard::Quota { limit, remaining, reset, age: Duration::ZERO });
+        self.desk.hear(LimitSignal::Quota { limit, remaining, reset, age: Duration::ZERO });
     }
 
     /// Gives back what is not needed any more.
@@ -145,12 +151,12 @@ impl Limiter {
     }
 
     /// What is left.
-    pub(crate) async fn standing(&self) -> Result<Standing> {
+    pub(crate) async fn standing(&self) -> Result<BudgetStatus> {
         self.desk.standing().await
     }
 
     /// What was last heard of the same. Asks nobody.
-    pub(crate) fn last_standing(&self) -> Standing {
+    pub(crate) fn last_standing(&self) -> BudgetStatus {
         self.desk.last_standing().unwrap_or_default()
     }
 
@@ -159,7 +165,7 @@ impl Limiter {
         self.desk.usage().await
     }
 
-    fn correct(&self, hints: &Hints) {
+    fn correct(&self, hints: &HeaderHints) {
         if let Some(quota) = hints.quota {
             self.quota(quota);
         }
@@ -199,7 +205,7 @@ pub(crate) fn spent(lane: Lane) -> &'static str {
 }
 
 /// Nothing is sent to the place until its next probe.
-fn shut_out(shut: &BreakerStanding) -> Error {
+fn shut_out(shut: &BreakerStatus) -> Error {
     let words = match shut.cause {
         OutageCause::Way => "cannot be read now",
         OutageCause::Account => "refuses this account now",

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::json;
 use tds_core::{
-    Clock, Denied, Desk, Disposition, EntityType, Error, ErrorKind, EventFilter, EventStatus, Inbox,
-    InboxOperator, Lane, Limits, ListPage, ListRequest, LocalBudget, MirrorHandler, MirrorSchema, NewEvent,
+    Clock, Denied, Disposition, EntityType, Error, ErrorKind, EventFilter, EventStatus, Inbox, InboxOperator,
+    Lane, Limits, ListPage, ListRequest, LocalBudget, MirrorHandler, MirrorSchema, NewEvent, PermitPool,
     Profile, Read, Record, RecordId, RecordKey, Registry, Result, Retry, ShutdownTrigger, Source,
-    SourcePayload, Step, Work, Worker, WorkerSettings,
+    SourcePayload, Throttle, Work, Worker, WorkerSettings,
     memory::MemoryStore,
     testkit::{RecordBuilder, ScriptedSource},
 };
@@ -35,7 +35,7 @@ impl Clock for Virtual {
 /// A source every read of which takes a permit.
 struct Metered {
     inner: ScriptedSource,
-    desk: Desk,
+    desk: PermitPool,
 }
 
 #[async_trait]
@@ -106,7 +106,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
             per_day: Some(PLAN),
             call_time: Duration::from_secs(60),
         };
-        let desk = Desk::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None);
+        let desk = PermitPool::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None);
         let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
         let inner = ScriptedSource::new(schema, clock.clone());
         let mut profile = inner.profile().clone();
@@ -142,7 +142,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
         let longest = waits.max().expect("events");
         println!("{EVENTS} events, {} reads, at most {longest} each, {steps:?}", source.inner.fetches());
         assert!(events.iter().all(|event| event.status == EventStatus::Completed), "{events:?}");
-        assert!(steps.contains(&Step::Frugal) && !steps.contains(&Step::JournalOnly), "{steps:?}");
+        assert!(steps.contains(&Throttle::Frugal) && !steps.contains(&Throttle::JournalOnly), "{steps:?}");
         assert!(source.inner.fetches() < 152, "{} reads", source.inner.fetches());
         assert!(longest <= Duration::from_secs(310), "{longest}");
         let row = store.row(&PRODUCTS, &RecordId::new("2")).expect("a row");

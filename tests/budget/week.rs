@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{CallBudget, CallLimit, Lane, Limits, LocalBudget, Step, testkit::ManualClock};
+use tds_core::{CallBudget, CallLimit, Lane, Limits, LocalBudget, Throttle, testkit::ManualClock};
 use time::macros::datetime;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -215,13 +215,13 @@ fn a_day_that_others_spend_becomes_frugal_before_webhooks_have_to_wait_for_the_n
                 shop.source.seen().today = u64::from(PLAN) - 620;
             }
             let standing = shop.budget.standing("shop", &shop.limits).await.expect("standing");
-            assert!(standing.step() < Step::ChangesDeferred, "minute {minute}: {standing:?}");
+            assert!(standing.step() < Throttle::ChangesDeferred, "minute {minute}: {standing:?}");
             let bulk = standing.day.spent[Lane::Full];
-            if standing.step() == Step::Frugal {
+            if standing.step() == Throttle::Frugal {
                 frugal.push(minute);
                 assert!(before.is_none_or(|before| bulk == before), "minute {minute}: bulk is closed");
             }
-            before = (standing.step() == Step::Frugal).then_some(bulk);
+            before = (standing.step() == Throttle::Frugal).then_some(bulk);
             // While calls are short, at least every second webhook folds into another one's read.
             let every = if standing.patience() > 0 { 8 } else { 4 };
             if shop.dice.below(every) == 0 {

@@ -11,7 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Ask, CallBudget, CallCount, CallLimit, Denied, Desk, Grant, Heard, Lane, Limits, Result, Standing, Usage,
+    BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Denied, Grant, Lane, LimitSignal, Limits,
+    PermitPool, Result, Usage,
 };
 use tokio::{
     task::JoinSet,
@@ -115,7 +116,7 @@ pub(crate) struct Remote {
 
 #[async_trait]
 impl CallBudget for Remote {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant> {
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
         self.source.seen().asked += 1;
         sleep(self.far / 2).await;
         if self.dead.load(Ordering::Relaxed) {
@@ -126,7 +127,7 @@ impl CallBudget for Remote {
         grant
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing> {
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         self.budget.standing(account, limits).await
     }
 
@@ -149,7 +150,7 @@ pub(crate) struct Process {
 /// What its tasks call with.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    desk: Desk,
+    desk: PermitPool,
     source: Source,
     call_time: Duration,
     dice: Arc<Mutex<Dice>>,
@@ -166,7 +167,7 @@ impl Process {
         let dead = Arc::new(AtomicBool::new(false));
         let remote =
             Remote { budget: Arc::clone(budget), source: source.clone(), dead: Arc::clone(&dead), far };
-        let desk = Desk::new(Arc::new(remote), "shop".to_owned(), limits.clone(), None);
+        let desk = PermitPool::new(Arc::new(remote), "shop".to_owned(), limits.clone(), None);
         let dice = Arc::new(Mutex::new(Dice::new(seed)));
         let caller = Caller { desk, source: source.clone(), call_time: limits.call_time, dice };
         Self { caller, tasks: JoinSet::new(), dead }
@@ -210,17 +211,27 @@ impl Caller {
             drop(permit);
             match answer {
                 Ok(left) => {
-                    self.desk.hear(Heard::LetIn { issued: issued.elapsed() });
+                    self.desk.hear(LimitSignal::Admission { issued: issued.elapsed() });
                     if let Some((remaining, limit)) = left {
-                        self.desk.hear(Heard::Quota { limit, remaining, reset: None, age: Duration::ZERO });
+                        self.desk.hear(LimitSignal::Quota {
+                            limit,
+                            remaining,
+                            reset: None,
+                            age: Duration::ZERO,
+                        });
                     }
                     return Ok(waited);
                 }
                 Err(None) => return Ok(waited),
                 Err(Some((limit, retry_after))) => {
                     let chance = self.dice().below(1 << 40);
-                    let heard =
-                        Heard::Refused { limit, issued: issued.elapsed(), retry_after, reset: None, chance };
+                    let heard = LimitSignal::Refused {
+                        limit,
+                        issued: issued.elapsed(),
+                        retry_after,
+                        reset: None,
+                        chance,
+                    };
                     let wait = self.desk.refused(heard, lane).await;
                     return Err(wait.unwrap_or(Duration::from_secs(1)));
                 }

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tds_core::{
-    CallFault, Clock, Content, ContentHash, Desk, Error, ErrorKind, Interval, Lane, Limits, ListCall,
-    ListPage, ListRequest, Listed, MirrorSchema, Observed, Order, OutageCause, Passage, Payload, Place,
+    CallFault, Clock, Content, ContentHash, Error, ErrorKind, Interval, Lane, Limits, ListCall, ListPage,
+    ListRequest, Listed, MirrorSchema, Observed, Order, OutageCause, Passage, Payload, PermitPool, Place,
     Profile, Read, Record, RecordId, RecordKey, Result, Retry, Shape, Source, SourcePayload, Walk, list_hash,
     memory::MemoryStore,
 };
@@ -38,10 +38,10 @@ pub(crate) const OUTAGE: &str = "down for everybody";
 const FIRST_PROBE: Duration = Duration::from_secs(6);
 
 /// What one process knows of the source's breakers; all processes share them through their store.
-pub(crate) fn desk(world: &World, store: &MemoryStore) -> Desk {
+pub(crate) fn desk(world: &World, store: &MemoryStore) -> PermitPool {
     let limits =
         Limits { per_minute: None, concurrent: 5, per_day: None, call_time: Duration::from_secs(80) };
-    Desk::new(Arc::new(store.clone()), format!("seed {}", world.plan.seed), limits, None)
+    PermitPool::new(Arc::new(store.clone()), format!("seed {}", world.plan.seed), limits, None)
 }
 
 /// One entity type.
@@ -52,7 +52,7 @@ pub(crate) struct SimSource {
     world: Arc<World>,
     books: Books,
     process: Arc<Process>,
-    desk: Desk,
+    desk: PermitPool,
 }
 
 impl SimSource {
@@ -61,7 +61,7 @@ impl SimSource {
         world: Arc<World>,
         books: Books,
         process: Arc<Process>,
-        desk: Desk,
+        desk: PermitPool,
     ) -> Self {
         let kind = &KINDS[index];
         let profile = Profile {

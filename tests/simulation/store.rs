@@ -8,10 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Accepted, Applied, Cause, ClaimRequest, ClaimScope, Claimed, Clock, Content, EntityType, Error, Inbox,
-    Interval, Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed,
-    Outcome, Page, PageCommit, Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease,
-    RunPlan, Schedule, ScheduleSpec, Settle, Settled, Settlement, Shape, SyncRun, SyncState, WorkerId,
+    Accepted, Applied, ClaimRequest, ClaimScope, Claimed, Clock, Content, EntityType, Error, Inbox, Interval,
+    Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome, Page,
+    PageCommit, Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, Schedule,
+    ScheduleSpec, Settle, Settled, Settlement, Shape, SyncRun, SyncState, Waiter, WorkerId,
     memory::MemoryStore,
 };
 
@@ -91,8 +91,8 @@ impl Queue for FaultyStore {
         self.process.call("held", self.inner.held(leases)).await
     }
 
-    async fn show(&self, leases: &[Lease]) -> Result<()> {
-        self.process.call("show", self.inner.show(leases)).await
+    async fn mark_processing(&self, leases: &[Lease]) -> Result<()> {
+        self.process.call("mark_processing", self.inner.mark_processing(leases)).await
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
@@ -141,7 +141,7 @@ impl Queue for FaultyStore {
 
 impl FaultyStore {
     /// Loses who was attached to an item since the look, without news: the end would have to look again.
-    fn miss_latecomers(&self, settlements: &[Settlement], looks: Vec<Vec<(Cause, i64)>>) {
+    fn miss_latecomers(&self, settlements: &[Settlement], looks: Vec<Vec<(Waiter, i64)>>) {
         for (settlement, look) in settlements.iter().zip(looks) {
             if !matches!(settlement.settle, Settle::Complete(_)) || self.watch.lost(&[settlement.lease]) > 0 {
                 continue;
@@ -150,10 +150,10 @@ impl FaultyStore {
             if waiting.iter().any(|(_, generation)| *generation > settlement.generation) {
                 continue;
             }
-            for (cause, _) in
-                waiting.into_iter().filter(|(cause, _)| look.iter().all(|(seen, _)| seen != cause))
+            for (waiter, _) in
+                waiting.into_iter().filter(|(waiter, _)| look.iter().all(|(seen, _)| seen != waiter))
             {
-                self.inner.lose_waiter(settlement.lease.id, cause);
+                self.inner.lose_waiter(settlement.lease.id, waiter);
             }
         }
     }

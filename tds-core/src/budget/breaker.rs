@@ -75,7 +75,7 @@ pub struct CallFault {
 
 /// A breaker that is open, or a row of faults that may open it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BreakerStanding {
+pub struct BreakerStatus {
     /// The service, or the kind of call in it.
     pub place: String,
     /// What the faults are about.
@@ -92,7 +92,7 @@ pub struct BreakerStanding {
     pub wait: Duration,
 }
 
-impl BreakerStanding {
+impl BreakerStatus {
     /// True where nothing is sent but probes.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -119,7 +119,7 @@ pub enum Passage {
     /// It may, and finds out for all whether the place works again. It is not to be repeated by itself.
     Probe,
     /// It may not.
-    Shut(BreakerStanding),
+    Shut(BreakerStatus),
 }
 
 /// The breakers of an account.
@@ -232,7 +232,7 @@ impl Breakers {
     }
 
     /// Every breaker that is open, and every row of faults.
-    pub(super) fn stand(&self, now: i64) -> Vec<BreakerStanding> {
+    pub(super) fn stand(&self, now: i64) -> Vec<BreakerStatus> {
         self.0.iter().map(|(name, breaker)| breaker.stand(name, now)).collect()
     }
 }
@@ -257,9 +257,9 @@ impl Breaker {
         self.open = Some(Open { next, ..open });
     }
 
-    fn stand(&self, name: &str, now: i64) -> BreakerStanding {
+    fn stand(&self, name: &str, now: i64) -> BreakerStatus {
         let next = self.open.map(|open| open.next.max(now));
-        BreakerStanding {
+        BreakerStatus {
             place: name.to_owned(),
             cause: self.cause,
             reason: self.reason.clone(),

@@ -14,9 +14,9 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use self::line::{Line, Turn};
+use self::line::{WaitQueue, WaitResult};
 use super::{
-    BreakerStanding, CallBudget, CallFault, Heard, Limits, Passage, Place, Refusal, Standing, Usage,
+    BreakerStatus, BudgetStatus, CallBudget, CallFault, LimitSignal, Limits, Passage, Place, Refusal, Usage,
 };
 use crate::{CallCount, Error, Lane, Result, WorkerId};
 
@@ -26,7 +26,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const BELIEVED: Duration = Duration::from_secs(2);
 
 /// Spreads calls where no shared window does it.
-pub trait Pace: Send {
+pub trait Pacer: Send {
     /// Takes the right to send one call now, or says how long to wait.
     ///
     /// # Errors
@@ -39,7 +39,7 @@ pub trait Pace: Send {
 
 /// Hands out the permits of this process. Clones share it.
 #[derive(Clone)]
-pub struct Desk {
+pub struct PermitPool {
     inner: Arc<Inner>,
 }
 
@@ -48,7 +48,7 @@ struct Inner {
     account: String,
     limits: Limits,
     holder: WorkerId,
-    line: Mutex<Line>,
+    line: Mutex<WaitQueue>,
     changed: Notify,
 }
 
@@ -63,7 +63,7 @@ pub enum Denied {
 
 /// The right to send one call now. Whether it was used is told when it is dropped.
 pub struct Permit {
-    desk: Desk,
+    desk: PermitPool,
     number: u64,
     lane: Lane,
     issued_at: Instant,
@@ -71,16 +71,16 @@ pub struct Permit {
     used: bool,
 }
 
-impl Desk {
+impl PermitPool {
     /// The permits of one account. `pace` spreads the calls where `limits` leave the minute to it.
     #[must_use]
     pub fn new(
         budget: Arc<dyn CallBudget>,
         account: String,
         limits: Limits,
-        pace: Option<Box<dyn Pace>>,
+        pace: Option<Box<dyn Pacer>>,
     ) -> Self {
-        let line = Mutex::new(Line::new(pace));
+        let line = Mutex::new(WaitQueue::new(pace));
         let holder = WorkerId::unique();
         Self { inner: Arc::new(Inner { budget, account, limits, holder, line, changed: Notify::new() }) }
     }
@@ -95,23 +95,23 @@ impl Desk {
                 Some(refusal) if refusal.wait > LONGEST_WAIT => return Err(Denied::Refused(refusal)),
                 Some(refusal) => sleep(refusal.wait).await,
                 None => match self.wait_for_turn(lane).await {
-                    Turn::Permit(permit) => return Ok(permit),
-                    Turn::Unknown(error) => return Err(Denied::Unknown(error)),
+                    WaitResult::Permit(permit) => return Ok(permit),
+                    WaitResult::Unknown(error) => return Err(Denied::Unknown(error)),
                     // A limit was met meanwhile: look which.
-                    Turn::Away => {}
+                    WaitResult::Away => {}
                 },
             }
         }
     }
 
     /// Takes note of what the source said, to be told with the next question.
-    pub fn hear(&self, heard: Heard) {
+    pub fn hear(&self, heard: LimitSignal) {
         self.lock().hear(heard, Instant::now());
     }
 
     /// Tells at once that the source refused a call, and sends everybody away who must wait now. How long the
     /// lane has to wait; `None`: the budget could not be asked.
-    pub async fn refused(&self, heard: Heard, lane: Lane) -> Option<Duration> {
+    pub async fn refused(&self, heard: LimitSignal, lane: Lane) -> Option<Duration> {
         self.hear(heard);
         self.tell().await;
         self.lock().refusal(lane, Instant::now()).map(|refusal| refusal.wait)
@@ -132,7 +132,7 @@ impl Desk {
                 Some((standing, passed)) => {
                     let Some(shut) = standing.shut(place) else { return Ok(Passage::Free) };
                     let wait = shut.wait.saturating_sub(passed);
-                    (!wait.is_zero()).then(|| BreakerStanding { wait, ..shut.clone() })
+                    (!wait.is_zero()).then(|| BreakerStatus { wait, ..shut.clone() })
                 }
                 None => None,
             }
@@ -145,9 +145,9 @@ impl Desk {
 
     /// Tells at once that a call failed by what is no matter of its record. The breaker that is open for its place
     /// now, if one is.
-    pub async fn faulted(&self, fault: CallFault) -> Option<BreakerStanding> {
+    pub async fn faulted(&self, fault: CallFault) -> Option<BreakerStatus> {
         let place = fault.place.clone();
-        self.hear(Heard::Fault(fault));
+        self.hear(LimitSignal::Fault(fault));
         self.tell().await;
         let line = self.lock();
         let (standing, _) = line.remembered.recent(Instant::now(), BELIEVED)?;
@@ -164,7 +164,7 @@ impl Desk {
             }
             let open =
                 line.remembered.recall(Instant::now()).is_some_and(|standing| standing.shut(place).is_some());
-            line.hear(Heard::Worked { place: place.clone(), issued }, Instant::now());
+            line.hear(LimitSignal::Worked { place: place.clone(), issued }, Instant::now());
             line.remembered.forget_faults(place);
             open
         };
@@ -183,7 +183,7 @@ impl Desk {
     ///
     /// # Errors
     /// The budget cannot be asked.
-    pub async fn standing(&self) -> Result<Standing> {
+    pub async fn standing(&self) -> Result<BudgetStatus> {
         if self.lock().has_heard() {
             self.tell().await;
         }
@@ -222,11 +222,11 @@ impl Desk {
 
     /// How the account stood when this process last heard of it, within a quarter of an hour. Asks nobody.
     #[must_use]
-    pub fn last_standing(&self) -> Option<Standing> {
+    pub fn last_standing(&self) -> Option<BudgetStatus> {
         self.lock().remembered.recall(Instant::now())
     }
 
-    async fn wait_for_turn(&self, lane: Lane) -> Turn {
+    async fn wait_for_turn(&self, lane: Lane) -> WaitResult {
         let mut turn = self.lock().queue(lane, Instant::now());
         loop {
             let mut changed = std::pin::pin!(self.inner.changed.notified());
@@ -234,7 +234,7 @@ impl Desk {
             let next = self.serve();
             tokio::select! {
                 biased;
-                turn = &mut turn => return turn.unwrap_or(Turn::Away),
+                turn = &mut turn => return turn.unwrap_or(WaitResult::Away),
                 () = changed => {}
                 () = sleep_until(next) => {}
             }
@@ -252,7 +252,7 @@ impl Desk {
         for (turn, lane, number, until) in served {
             let permit = Permit { desk: self.clone(), number, lane, issued_at: now, until, used: false };
             // Who went away meanwhile leaves the permit to its drop.
-            drop(turn.send(Turn::Permit(permit)));
+            drop(turn.send(WaitResult::Permit(permit)));
         }
         if ask {
             let desk = self.clone();
@@ -261,7 +261,7 @@ impl Desk {
         next
     }
 
-    fn lock(&self) -> MutexGuard<'_, Line> {
+    fn lock(&self) -> MutexGuard<'_, WaitQueue> {
         self.inner.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{
-    PerLane, Standing,
+    BudgetStatus, PerLane,
     day::{DAY, Day},
 };
 use crate::Lane;
@@ -26,7 +26,12 @@ pub struct Forecast {
 
 /// Plays the rules of the day forward. What the urgent lanes have spent so far today stands for every day.
 #[must_use]
-pub fn forecast(now: OffsetDateTime, standing: &Standing, per_minute: u32, backlog_calls: u64) -> Forecast {
+pub fn forecast(
+    now: OffsetDateTime,
+    standing: &BudgetStatus,
+    per_minute: u32,
+    backlog_calls: u64,
+) -> Forecast {
     let done = Forecast { backlog_calls, done_in: Some(Duration::ZERO) };
     if backlog_calls == 0 {
         return done;
@@ -65,7 +70,7 @@ pub fn forecast(now: OffsetDateTime, standing: &Standing, per_minute: u32, backl
 }
 
 /// What the urgent lanes will spend a day, by what they have spent today.
-fn urgent_per_day(standing: &Standing, passed: i64) -> i64 {
+fn urgent_per_day(standing: &BudgetStatus, passed: i64) -> i64 {
     let spent: PerLane<u32> = standing.day.spent;
     let urgent: u32 = spent.iter().filter(|(lane, _)| *lane < Lane::Full).map(|(_, calls)| *calls).sum();
     // The first hour says little.

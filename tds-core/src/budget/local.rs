@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{Ask, BudgetState, CallBudget, CallCount, Grant, Limits, Standing, Usage};
+use super::{BudgetRequest, BudgetState, BudgetStatus, CallBudget, CallCount, Grant, Limits, Usage};
 use crate::{Clock, Result};
 
 /// The budget of a process that shares it with nobody. Its time is the clock's when it was made, and goes on with
@@ -44,11 +44,11 @@ impl LocalBudget {
 
 #[async_trait]
 impl CallBudget for LocalBudget {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant> {
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
         Ok(self.lock().entry(account.to_owned()).or_default().state.exchange(self.now(), limits, ask))
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing> {
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         Ok(self.lock().entry(account.to_owned()).or_default().state.standing(self.now(), limits))
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Ask;
+use super::BudgetRequest;
 use crate::WorkerId;
 
 /// After this long without a complaint one more call may be in flight again, in milliseconds.
@@ -58,7 +58,7 @@ impl Slots {
 
     /// How many calls the holder may have in flight until `until`: its share among those that have calls
     /// waiting. One place is kept free for a holder that is new.
-    pub(super) fn share(&mut self, ask: &Ask, concurrent: u32, now: i64, until: i64) -> u32 {
+    pub(super) fn share(&mut self, ask: &BudgetRequest, concurrent: u32, now: i64, until: i64) -> u32 {
         let (id, in_flight, wants) = (&ask.holder, ask.in_flight, ask.wants.total() > 0);
         let urgent = ask.wants.iter().any(|(lane, calls)| lane.is_urgent() && *calls > 0);
         let bound = self.bound(concurrent);

@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{BreakerStanding, CallLimit, PerLane, Place};
+use super::{BreakerStatus, CallLimit, PerLane, Place};
 use crate::{EntityType, Lane};
 
 /// How an account stands.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Standing {
+pub struct BudgetStatus {
     /// Calls that the window of 60 seconds has left; `None`: somebody else keeps it.
     pub minute_left: Option<u32>,
     /// Of these, kept for urgent lanes now.
@@ -18,18 +18,18 @@ pub struct Standing {
     /// Calls that may be in flight at once now.
     pub concurrent: u32,
     /// The day.
-    pub day: DayStanding,
+    pub day: DayStatus,
     /// The pause that lasts now.
-    pub pause: Option<PauseStanding>,
+    pub pause: Option<PauseStatus>,
     /// Places where calls failed in a row, and those where nothing is sent but probes.
-    pub breakers: Vec<BreakerStanding>,
+    pub breakers: Vec<BreakerStatus>,
     /// What forbids each lane to send, and for how long.
     pub refused: PerLane<Option<Refusal>>,
 }
 
 /// The day's budget.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct DayStanding {
+pub struct DayStatus {
     /// Calls of the plan, as configured or as the source says.
     pub limit: Option<u32>,
     /// The part of it that is for this program.
@@ -53,7 +53,7 @@ pub struct DayStanding {
 
 /// A pause of the whole account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PauseStanding {
+pub struct PauseStatus {
     /// For which limit.
     pub limit: CallLimit,
     /// How long it still lasts.
@@ -77,7 +77,7 @@ pub struct Refusal {
 /// waits, without spending attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub enum Throttle {
     /// Every lane may send.
     Normal,
     /// Verification and full syncs wait for their part of the day.
@@ -93,7 +93,7 @@ pub enum Step {
     Spent,
 }
 
-impl Step {
+impl Throttle {
     /// The name as it is shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -108,7 +108,7 @@ impl Step {
     }
 }
 
-impl Step {
+impl Throttle {
     /// Every step, in the order in which more is saved.
     pub const ALL: [Self; 6] = [
         Self::Normal,
@@ -120,10 +120,10 @@ impl Step {
     ];
 }
 
-impl Standing {
+impl BudgetStatus {
     /// The breaker that keeps calls from the place, the one that does so longest.
     #[must_use]
-    pub fn shut(&self, place: &Place) -> Option<&BreakerStanding> {
+    pub fn shut(&self, place: &Place) -> Option<&BreakerStatus> {
         let is_known = self.breakers.iter().any(|breaker| breaker.place == place.endpoint);
         let open = self.breakers.iter().filter(|breaker| breaker.is_open() && breaker.concerns(place));
         open.filter(|breaker| breaker.place == place.endpoint || breaker.shuts(is_known))
@@ -144,15 +144,15 @@ impl Standing {
 
     /// How far calls are saved.
     #[must_use]
-    pub fn step(&self) -> Step {
+    pub fn step(&self) -> Throttle {
         let spent = |lane: Lane| self.refused[lane].is_some_and(|refusal| refusal.limit == CallLimit::Day);
         match () {
-            () if spent(Lane::Operator) => Step::Spent,
-            () if spent(Lane::Webhook) => Step::JournalOnly,
-            () if spent(Lane::Incremental) => Step::ChangesDeferred,
-            () if self.day.frugal => Step::Frugal,
-            () if spent(Lane::Full) || spent(Lane::Verify) => Step::BulkDeferred,
-            () => Step::Normal,
+            () if spent(Lane::Operator) => Throttle::Spent,
+            () if spent(Lane::Webhook) => Throttle::JournalOnly,
+            () if spent(Lane::Incremental) => Throttle::ChangesDeferred,
+            () if self.day.frugal => Throttle::Frugal,
+            () if spent(Lane::Full) || spent(Lane::Verify) => Throttle::BulkDeferred,
+            () => Throttle::Normal,
         }
     }
 }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
-    Ask, CallLimit, DayStanding, Grant, Heard, Leased, Limits, Passage, PauseStanding, PerLane, Refusal,
-    Standing,
+    BudgetRequest, BudgetStatus, CallLimit, DayStatus, Grant, LeasedPermit, LimitSignal, Limits, Passage,
+    PauseStatus, PerLane, Refusal,
     breaker::Breakers,
     day::{Day, allowance},
     millis,
@@ -34,7 +34,7 @@ pub struct BudgetState {
 
 impl BudgetState {
     /// Takes note of what a holder tells, and gives out what it may have.
-    pub fn exchange(&mut self, now: OffsetDateTime, limits: &Limits, ask: &Ask) -> Grant {
+    pub fn exchange(&mut self, now: OffsetDateTime, limits: &Limits, ask: &BudgetRequest) -> Grant {
         let now = at(now);
         self.advance(now, limits);
         self.settle(now, ask);
@@ -55,7 +55,7 @@ impl BudgetState {
 
     /// How the account stands.
     #[must_use]
-    pub fn standing(&self, now: OffsetDateTime, limits: &Limits) -> Standing {
+    pub fn standing(&self, now: OffsetDateTime, limits: &Limits) -> BudgetStatus {
         let (mut state, now) = (self.clone(), at(now));
         state.advance(now, limits);
         state.day.weigh(now, limits.per_day);
@@ -72,7 +72,7 @@ impl BudgetState {
         self.breakers.advance(now, call_time);
     }
 
-    fn settle(&mut self, now: i64, ask: &Ask) {
+    fn settle(&mut self, now: i64, ask: &BudgetRequest) {
         for call in &ask.settled {
             if let Some(lane) = self.window.settle(now, call) {
                 self.day.move_call(lane, call.lane);
@@ -85,26 +85,34 @@ impl BudgetState {
         }
     }
 
-    fn hear(&mut self, now: i64, limits: &Limits, heard: &Heard) {
+    fn hear(&mut self, now: i64, limits: &Limits, heard: &LimitSignal) {
         match *heard {
-            Heard::Refused { limit, issued, retry_after, reset, chance } => {
+            LimitSignal::Refused { limit, issued, retry_after, reset, chance } => {
                 if limit == CallLimit::Concurrency {
                     self.slots.narrow(now, limits.concurrent);
                 }
                 let issued_at = now - millis(issued);
                 self.pauses.refused(&Refused { limit, issued_at, retry_after, reset, chance }, now);
             }
-            Heard::LetIn { issued } => self.pauses.let_in(now - millis(issued)),
-            Heard::Quota { limit, remaining, reset, age } => {
+            LimitSignal::Admission { issued } => self.pauses.let_in(now - millis(issued)),
+            LimitSignal::Quota { limit, remaining, reset, age } => {
                 self.day.correct(limit, remaining, reset, now - millis(age), self.window.open());
             }
-            Heard::Fault(ref fault) => self.breakers.fault(fault, now),
-            Heard::Worked { ref place, issued } => self.breakers.worked(place, now - millis(issued), now),
+            LimitSignal::Fault(ref fault) => self.breakers.fault(fault, now),
+            LimitSignal::Worked { ref place, issued } => {
+                self.breakers.worked(place, now - millis(issued), now)
+            }
         }
     }
 
     /// Permits, lane by lane, and when to ask again for more.
-    fn lease(&mut self, now: i64, limits: &Limits, ask: &Ask, slots: u32) -> (Vec<Leased>, i64) {
+    fn lease(
+        &mut self,
+        now: i64,
+        limits: &Limits,
+        ask: &BudgetRequest,
+        slots: u32,
+    ) -> (Vec<LeasedPermit>, i64) {
         let mut permits = Vec::new();
         let mut wait = NO_PLACE;
         if slots == 0 {
@@ -149,23 +157,23 @@ impl BudgetState {
         Some(Refusal { limit, paused, wait: span((until - now).max(1)) })
     }
 
-    fn stand(&self, now: i64, limits: &Limits) -> Standing {
+    fn stand(&self, now: i64, limits: &Limits) -> BudgetStatus {
         let reported = self.day.reported();
         let limit = limits.per_day.or(reported.map(|reported| reported.limit));
-        let pause = self.pauses.current(now).map(|(limit, until)| PauseStanding {
+        let pause = self.pauses.current(now).map(|(limit, until)| PauseStatus {
             limit,
             left: span(until - now),
             until: OffsetDateTime::from_unix_timestamp_nanos(i128::from(until) * 1_000_000)
                 .unwrap_or(OffsetDateTime::UNIX_EPOCH),
         });
         let paused = pause.is_some();
-        Standing {
+        BudgetStatus {
             minute_left: limits
                 .per_minute
                 .map(|ceiling| if paused { 0 } else { self.window.left(now, ceiling) }),
             minute_reserve: limits.per_minute.map_or(0, |ceiling| self.window.reserve(ceiling)),
             concurrent: self.slots.bound(limits.concurrent),
-            day: DayStanding {
+            day: DayStatus {
                 limit,
                 allowance: limit.map(allowance),
                 spent: self.day.spent,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Leased, SettledCall, millis, span};
+use super::{LeasedPermit, SettledCall, millis, span};
 use crate::Lane;
 
 /// The source's window, and a little for clocks that run at different speeds. In milliseconds, as all here.
@@ -64,13 +64,13 @@ impl Window {
     }
 
     /// Gives out a permit for a call that may begin at `from`, and takes until `call_time` after its last moment.
-    pub(super) fn lease(&mut self, lane: Lane, now: i64, from: i64, call_time: i64) -> Leased {
+    pub(super) fn lease(&mut self, lane: Lane, now: i64, from: i64, call_time: i64) -> LeasedPermit {
         self.last += 1;
         self.open.push(Open { number: self.last, lane, from, until: from + VALID + call_time + WINDOW });
         if lane.is_urgent() {
             self.urgent.push(now);
         }
-        Leased { number: self.last, lane, after: span(from - now) }
+        LeasedPermit { number: self.last, lane, after: span(from - now) }
     }
 
     /// Takes note of the end of a call: it arrived before that. The lane that the permit was leased for, if it

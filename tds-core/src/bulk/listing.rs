@@ -8,12 +8,12 @@ use std::{
 use super::{
     patience::Patience,
     plan::{RowPlan, is_far_shorter, plan_row},
-    window::{Known, Window},
+    window::{ListContext, Window},
 };
 use crate::{
-    Capability, Cause, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, ListingWay,
-    Mirror, NewItem, PageCommit, Read, RecordId, RecordKey, Result, Retry, Run, RunLease, RunPlan, RunType,
-    Source, SyncRun, SyncState, Work, handler::comparable,
+    Capability, Checkpoint, Clock, Error, ErrorKind, Lane, ListPage, ListRequest, Listed, ListingWay, Mirror,
+    NewItem, PageCommit, Read, RecordId, RecordKey, Result, Retry, Run, RunLease, RunPlan, RunType, Source,
+    SyncRun, SyncState, Waiter, Work, handler::comparable,
 };
 
 /// The window ends this long before its first answer: what changes while we read belongs to the next run.
@@ -34,7 +34,7 @@ impl Listing<'_> {
     pub(super) async fn run(&self) -> Result<()> {
         let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
         let patience = self.patience();
-        let known = Known { runs: self.runs, source: self.source, clock: self.clock, patience };
+        let known = ListContext { runs: self.runs, source: self.source, clock: self.clock, patience };
         let mut window = known.window(entity).await?;
         let mut plan = self.lease.run.plan.clone();
         if checkpoint.pages == 0 {
@@ -187,7 +187,7 @@ impl Listing<'_> {
             key: RecordKey::new(run.entity_type.clone(), id),
             lane: self.lane(),
             work,
-            cause: Cause::Run(run.id),
+            waiter: Waiter::Run(run.id),
         }
     }
 

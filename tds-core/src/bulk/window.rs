@@ -25,14 +25,14 @@ pub(super) struct Window {
 }
 
 /// Where a window looks things up.
-pub(super) struct Known<'a> {
+pub(super) struct ListContext<'a> {
     pub(super) runs: &'a dyn SyncRun,
     pub(super) source: &'a dyn Source,
     pub(super) clock: &'a dyn Clock,
     pub(super) patience: Patience,
 }
 
-impl Known<'_> {
+impl ListContext<'_> {
     /// A cursor later than now says nothing about how far changes were read: everything is listed, and compared.
     fn is_believable(&self, cursor: OffsetDateTime) -> bool {
         let believable = !is_ahead(cursor, self.clock.now());

@@ -4,18 +4,18 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, state::RunState};
 use crate::{
-    Ask, CallBudget, CallCount, Grant, Limits, RenewalOutcome, RenewalRule, Renewals, Result, Standing, Turn,
-    Usage, budget::merge,
+    BudgetRequest, BudgetStatus, CallBudget, CallCount, Claim, CredentialLeases, Grant, Limits,
+    RenewalResult, RenewalRule, Result, Usage, budget::merge,
 };
 
 #[async_trait]
 impl CallBudget for MemoryStore {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant> {
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
         let now = self.now();
         Ok(self.state().budgets.entry(account.to_owned()).or_default().exchange(now, limits, ask))
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing> {
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         let now = self.now();
         Ok(self.state().budgets.entry(account.to_owned()).or_default().standing(now, limits))
     }
@@ -46,14 +46,14 @@ impl CallBudget for MemoryStore {
 }
 
 #[async_trait]
-impl Renewals for MemoryStore {
+impl CredentialLeases for MemoryStore {
     async fn turn(
         &self,
         name: &str,
         rule: &RenewalRule,
         shares: bool,
         rejected: Option<u64>,
-    ) -> Result<Turn> {
+    ) -> Result<Claim> {
         let now = self.now();
         Ok(self.state().renewals.entry(name.to_owned()).or_default().turn(now, rule, shares, rejected))
     }
@@ -63,7 +63,7 @@ impl Renewals for MemoryStore {
         name: &str,
         rule: &RenewalRule,
         ticket: u64,
-        outcome: RenewalOutcome,
+        outcome: RenewalResult,
     ) -> Result<u64> {
         let now = self.now();
         Ok(self.state().renewals.entry(name.to_owned()).or_default().finish(now, rule, ticket, outcome))

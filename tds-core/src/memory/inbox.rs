@@ -11,8 +11,9 @@ use super::{
     view::{below, page},
 };
 use crate::{
-    Accepted, Cause, Disposition, Error, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
-    InboxStats, Lane, NewEvent, NewItem, Outcome, Page, RecordId, RecordKey, Result, Work, other_records,
+    Accepted, Disposition, Error, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
+    InboxStats, Lane, NewEvent, NewItem, Outcome, Page, RecordId, RecordKey, Result, Waiter, Work,
+    other_records,
 };
 
 #[async_trait]
@@ -135,7 +136,7 @@ impl State {
         event.error = None;
         event.processed_at = None;
         for item in ended.keys() {
-            self.forget_waiter(*item, Cause::Event(id));
+            self.forget_waiter(*item, Waiter::Event(id));
         }
         self.dispose(id, disposition, lane, now);
     }
@@ -145,7 +146,7 @@ impl State {
         let (status, outcome, error) = match disposition {
             Disposition::Work(work) if !work.is_empty() => {
                 for (key, work) in work {
-                    self.enqueue(NewItem { key, lane, work, cause: Cause::Event(id) }, now);
+                    self.enqueue(NewItem { key, lane, work, waiter: Waiter::Event(id) }, now);
                 }
                 return;
             }

@@ -2,8 +2,8 @@
 
 use time::OffsetDateTime;
 
-use super::state::{Item, Progress, State, Waiter};
-use crate::{Cause, InboxId, ItemId, ItemStatus, Lane, NewItem, Outcome, RecordKey, Work, fold};
+use super::state::{Item, Progress, State, WaiterEntry};
+use crate::{InboxId, ItemId, ItemStatus, Lane, NewItem, Outcome, RecordKey, Waiter, Work, fold};
 
 impl Item {
     fn due_key(&self) -> (i16, OffsetDateTime, ItemId) {
@@ -14,9 +14,9 @@ impl Item {
 impl State {
     /// Adds work, or folds it into the record's live item; whoever caused it waits for that item.
     pub(super) fn enqueue(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
-        let cause = new.cause;
+        let waiter = new.waiter;
         let id = self.place(new, now);
-        self.attach(id, cause, now);
+        self.attach(id, waiter, now);
         id
     }
 
@@ -24,10 +24,10 @@ impl State {
     pub(super) fn place(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
         match self.live.get(&new.key).copied() {
             Some(id) => {
-                self.fold_into(id, new.lane, &new.work, new.cause, now);
+                self.fold_into(id, new.lane, &new.work, new.waiter, now);
                 id
             }
-            None => self.insert(new.key, new.lane, new.work, new.cause, now),
+            None => self.insert(new.key, new.lane, new.work, new.waiter, now),
         }
     }
 
@@ -47,7 +47,7 @@ impl State {
         key: RecordKey,
         lane: Lane,
         work: Work,
-        cause: Cause,
+        waiter: Waiter,
         now: OffsetDateTime,
     ) -> ItemId {
         let id = ItemId(self.next_id());
@@ -67,7 +67,7 @@ impl State {
             ended_at: None,
             generation: 1,
             claim: None,
-            carrier: event_of(cause),
+            source_event: event_of(waiter),
             news_since: None,
             hurried: false,
             waiters: Vec::new(),
@@ -79,7 +79,7 @@ impl State {
         id
     }
 
-    fn fold_into(&mut self, id: ItemId, lane: Lane, work: &Work, cause: Cause, now: OffsetDateTime) {
+    fn fold_into(&mut self, id: ItemId, lane: Lane, work: &Work, waiter: Waiter, now: OffsetDateTime) {
         self.with_item(id, |item| {
             if lane < item.lane {
                 item.lane = lane;
@@ -96,10 +96,10 @@ impl State {
             if !news {
                 return;
             }
-            match cause {
-                Cause::Event(event) => item.carrier = Some(event),
-                Cause::Run(_) | Cause::Operator if folded.payload.is_some() => item.carrier = None,
-                Cause::Run(_) | Cause::Operator => {}
+            match waiter {
+                Waiter::Event(event) => item.source_event = Some(event),
+                Waiter::Run(_) | Waiter::Operator if folded.payload.is_some() => item.source_event = None,
+                Waiter::Run(_) | Waiter::Operator => {}
             }
             item.work = folded;
             item.generation += 1;
@@ -116,21 +116,21 @@ impl State {
     }
 
     /// Lets someone wait for an item, each at most once.
-    pub(super) fn attach(&mut self, id: ItemId, cause: Cause, now: OffsetDateTime) {
+    pub(super) fn attach(&mut self, id: ItemId, waiter: Waiter, now: OffsetDateTime) {
         let Some(item) = self.items.get_mut(&id) else { return };
-        if cause == Cause::Operator {
+        if waiter == Waiter::Operator {
             return;
         }
-        item.waiters.retain(|waiter| waiter.cause != cause);
-        item.waiters.push(Waiter { cause, generation: item.generation });
-        match cause {
-            Cause::Event(event) => self.event_progress(event, id, Progress::Open, now),
-            Cause::Run(run) => {
+        item.waiters.retain(|entry| entry.waiter != waiter);
+        item.waiters.push(WaiterEntry { waiter, generation: item.generation });
+        match waiter {
+            Waiter::Event(event) => self.event_progress(event, id, Progress::Open, now),
+            Waiter::Run(run) => {
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.open.insert(id);
                 }
             }
-            Cause::Operator => {}
+            Waiter::Operator => {}
         }
     }
 
@@ -139,24 +139,24 @@ impl State {
         &mut self,
         id: ItemId,
         generation: i64,
-        carrier: Option<InboxId>,
+        source_event: Option<InboxId>,
         outcome: Outcome,
         now: OffsetDateTime,
     ) {
         let Some(item) = self.items.get_mut(&id) else { return };
         let record = item.key.id.clone();
-        let (told, waiting): (Vec<Waiter>, Vec<Waiter>) =
-            item.waiters.drain(..).partition(|waiter| waiter.generation <= generation);
+        let (told, waiting): (Vec<WaiterEntry>, Vec<WaiterEntry>) =
+            item.waiters.drain(..).partition(|entry| entry.generation <= generation);
         item.waiters = waiting;
-        for waiter in told {
-            match waiter.cause {
-                Cause::Event(event) => {
-                    let own = carrier == Some(event) || outcome == Outcome::Discarded;
+        for entry in told {
+            match entry.waiter {
+                Waiter::Event(event) => {
+                    let own = source_event == Some(event) || outcome == Outcome::Discarded;
                     let ended = if own { outcome } else { Outcome::Superseded };
                     self.event_progress(event, id, Progress::Ended(ended), now);
                 }
-                Cause::Run(run) => self.run_item_ended(run, id, &record, false, now),
-                Cause::Operator => {}
+                Waiter::Run(run) => self.run_item_ended(run, id, &record, false, now),
+                Waiter::Operator => {}
             }
         }
     }
@@ -166,7 +166,7 @@ impl State {
         &mut self,
         id: ItemId,
         outcome: Outcome,
-        carrier: Option<InboxId>,
+        source_event: Option<InboxId>,
         now: OffsetDateTime,
     ) {
         let key = self.with_item(id, |item| {
@@ -182,7 +182,7 @@ impl State {
         });
         let Some(key) = key else { return };
         self.forget_live(&key, id);
-        self.tell(id, i64::MAX, carrier, outcome, now);
+        self.tell(id, i64::MAX, source_event, outcome, now);
     }
 
     /// A record that went well needs its older dead letters no more.
@@ -204,18 +204,18 @@ impl State {
         let Some((key, waiters)) = buried else { return };
         self.forget_live(&key, id);
         self.dead.entry(key.clone()).or_default().insert(id);
-        for waiter in waiters {
-            match waiter.cause {
-                Cause::Event(event) => {
+        for entry in waiters {
+            match entry.waiter {
+                Waiter::Event(event) => {
                     self.event_progress(event, id, Progress::Dead(error.to_owned()), now);
                 }
-                Cause::Run(run) => self.run_item_ended(run, id, &key.id, true, now),
-                Cause::Operator => {}
+                Waiter::Run(run) => self.run_item_ended(run, id, &key.id, true, now),
+                Waiter::Operator => {}
             }
         }
         // Runs have counted it; events wait on, because a person may retry it.
         if let Some(item) = self.items.get_mut(&id) {
-            item.waiters.retain(|waiter| matches!(waiter.cause, Cause::Event(_)));
+            item.waiters.retain(|entry| matches!(entry.waiter, Waiter::Event(_)));
         }
         self.replace_dead_letters(&key, id, now);
     }
@@ -236,9 +236,9 @@ impl State {
         let (key, waiters) = (item.key.clone(), item.waiters.clone());
         if let Some(live) = self.live.get(&key).copied().filter(|live| *live != id) {
             let (lane, work) = (item.lane, item.work.clone());
-            self.fold_into(live, lane, &work, Cause::Operator, now);
-            for waiter in waiters {
-                self.move_waiter(waiter, id, live, now);
+            self.fold_into(live, lane, &work, Waiter::Operator, now);
+            for entry in waiters {
+                self.move_waiter(entry, id, live, now);
             }
             self.archive(id, Outcome::Superseded, None, now);
             return;
@@ -251,30 +251,30 @@ impl State {
         });
         self.forget_live(&key, id);
         self.live.insert(key, id);
-        for waiter in waiters {
-            self.attach(id, waiter.cause, now);
+        for entry in waiters {
+            self.attach(id, entry.waiter, now);
         }
     }
 
     /// Lets someone wait for another item instead.
-    pub(super) fn move_waiter(&mut self, waiter: Waiter, from: ItemId, to: ItemId, now: OffsetDateTime) {
-        self.forget_waiter(from, waiter.cause);
-        match waiter.cause {
-            Cause::Event(event) => self.event_leaves(event, from),
-            Cause::Run(run) => {
+    pub(super) fn move_waiter(&mut self, entry: WaiterEntry, from: ItemId, to: ItemId, now: OffsetDateTime) {
+        self.forget_waiter(from, entry.waiter);
+        match entry.waiter {
+            Waiter::Event(event) => self.event_leaves(event, from),
+            Waiter::Run(run) => {
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.open.remove(&from);
                 }
             }
-            Cause::Operator => {}
+            Waiter::Operator => {}
         }
-        self.attach(to, waiter.cause, now);
+        self.attach(to, entry.waiter, now);
     }
 
     /// Someone no longer waits for an item.
-    pub(super) fn forget_waiter(&mut self, id: ItemId, cause: Cause) {
+    pub(super) fn forget_waiter(&mut self, id: ItemId, waiter: Waiter) {
         if let Some(item) = self.items.get_mut(&id) {
-            item.waiters.retain(|other| other.cause != cause);
+            item.waiters.retain(|other| other.waiter != waiter);
         }
     }
 
@@ -300,9 +300,9 @@ impl State {
     }
 }
 
-fn event_of(cause: Cause) -> Option<InboxId> {
-    match cause {
-        Cause::Event(event) => Some(event),
-        Cause::Run(_) | Cause::Operator => None,
+fn event_of(waiter: Waiter) -> Option<InboxId> {
+    match waiter {
+        Waiter::Event(event) => Some(event),
+        Waiter::Run(_) | Waiter::Operator => None,
     }
 }

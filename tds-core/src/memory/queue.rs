@@ -8,11 +8,11 @@ use time::OffsetDateTime;
 use super::{
     MemoryStore, later,
     settle::Effect,
-    state::{Claim, Item, State, Waiter},
+    state::{Claim, Item, State, WaiterEntry},
 };
 use crate::{
-    Cause, ClaimRequest, ClaimScope, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Result, RunId,
-    Settled, Settlement,
+    ClaimRequest, ClaimScope, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Result, RunId, Settled,
+    Settlement, Waiter,
 };
 
 #[async_trait]
@@ -63,7 +63,7 @@ impl Queue for MemoryStore {
         Ok(leases.iter().filter(is_held).copied().collect())
     }
 
-    async fn show(&self, leases: &[Lease]) -> Result<()> {
+    async fn mark_processing(&self, leases: &[Lease]) -> Result<()> {
         let now = self.now();
         let mut state = self.state();
         for held in leases {
@@ -105,7 +105,8 @@ impl Queue for MemoryStore {
 impl Item {
     fn is_in(&self, scope: &ClaimScope) -> bool {
         let waits = |runs: &Vec<RunId>| {
-            let of_these = |waiter: &Waiter| matches!(waiter.cause, Cause::Run(run) if runs.contains(&run));
+            let of_these =
+                |entry: &WaiterEntry| matches!(entry.waiter, Waiter::Run(run) if runs.contains(&run));
             self.waiters.iter().any(of_these)
         };
         scope.runs.as_ref().is_none_or(waits) && (!scope.carried || self.work.payload.is_some())
@@ -150,7 +151,7 @@ impl State {
                 token,
                 worker: request.worker.clone(),
                 expires_at: later(now, request.lease),
-                carrier: item.carrier,
+                source_event: item.source_event,
                 shown: false,
             });
             item.status = ItemStatus::Processing;

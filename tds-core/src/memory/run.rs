@@ -11,9 +11,9 @@ use super::{
     view::{below, count, page},
 };
 use crate::{
-    Cause, EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit,
-    RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Work,
-    WorkerId, guard::is_ahead,
+    EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId,
+    RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Waiter, Work, WorkerId,
+    guard::is_ahead,
 };
 
 #[async_trait]
@@ -271,7 +271,7 @@ impl State {
     /// No event was ever folded in, and nobody waits but this run.
     fn is_only_of(&self, item: ItemId, run: RunId) -> bool {
         self.items.get(&item).is_some_and(|item| {
-            item.carrier.is_none() && item.waiters.iter().all(|waiter| waiter.cause == Cause::Run(run))
+            item.source_event.is_none() && item.waiters.iter().all(|entry| entry.waiter == Waiter::Run(run))
         })
     }
 
@@ -279,7 +279,7 @@ impl State {
     fn put_back(&mut self, id: RunId, now: OffsetDateTime) {
         let kept = self.runs.get_mut(&id).map(|run| std::mem::take(&mut run.kept)).unwrap_or_default();
         for (key, lane, work) in kept {
-            self.enqueue(NewItem { key, lane, work, cause: Cause::Run(id) }, now);
+            self.enqueue(NewItem { key, lane, work, waiter: Waiter::Run(id) }, now);
         }
     }
 
@@ -296,7 +296,7 @@ impl State {
         for record in held {
             let key = RecordKey::new(entity.clone(), record);
             self.enqueue(
-                NewItem { key, lane: Lane::Operator, work: Work::fetch(), cause: Cause::Run(id) },
+                NewItem { key, lane: Lane::Operator, work: Work::fetch(), waiter: Waiter::Run(id) },
                 now,
             );
         }

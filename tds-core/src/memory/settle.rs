@@ -8,7 +8,7 @@ use super::{
     later,
     state::{Claim, Item, State},
 };
-use crate::{AttemptView, Cause, ItemId, ItemStatus, NewItem, Outcome, RecordKey, Settle, Settlement};
+use crate::{AttemptView, ItemId, ItemStatus, NewItem, Outcome, RecordKey, Settle, Settlement, Waiter};
 
 /// What one settlement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl State {
             if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
                 self.resolve_dead_letters(&key, now);
             }
-            self.tell(id, settlement.generation, claim.carrier, outcome, now);
+            self.tell(id, settlement.generation, claim.source_event, outcome, now);
         }
         let drop_payload = matches!(settlement.settle, Settle::Release { fetch: true, .. });
         self.wait_again(id, ItemStatus::Pending, now, now, |item| {
@@ -79,7 +79,7 @@ impl State {
         if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
             self.resolve_dead_letters(&key, now);
         }
-        self.archive(id, outcome, claim.carrier, now);
+        self.archive(id, outcome, claim.source_event, now);
     }
 
     fn wait_again(
@@ -102,8 +102,8 @@ impl State {
     /// Tells the events of an item that it is in work, or no longer.
     pub(super) fn refresh_waiters(&mut self, id: ItemId, now: OffsetDateTime) {
         let waiters = self.items.get(&id).map(|item| item.waiters.clone()).unwrap_or_default();
-        for waiter in waiters {
-            if let Cause::Event(event) = waiter.cause {
+        for entry in waiters {
+            if let Waiter::Event(event) = entry.waiter {
                 self.refresh_event(event, now);
             }
         }
@@ -124,12 +124,12 @@ impl State {
             return;
         }
         let waiters = item.waiters.clone();
-        let cause = claim.carrier.map_or(Cause::Operator, Cause::Event);
+        let waiter = claim.source_event.map_or(Waiter::Operator, Waiter::Event);
         let key = RecordKey::new(to, item.key.id.clone());
         // Who carries the payload need not wait any more; who waits moves.
-        let target = self.place(NewItem { key, lane: item.lane, work, cause }, now);
-        for waiter in waiters {
-            self.move_waiter(waiter, id, target, now);
+        let target = self.place(NewItem { key, lane: item.lane, work, waiter }, now);
+        for entry in waiters {
+            self.move_waiter(entry, id, target, now);
         }
         self.archive(id, Outcome::Superseded, None, now);
     }

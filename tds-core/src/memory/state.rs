@@ -7,9 +7,9 @@ use time::{Date, OffsetDateTime};
 
 use super::Row;
 use crate::{
-    AttemptView, BudgetState, CallCount, Cause, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId,
+    AttemptView, BudgetState, CallCount, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId,
     ItemStatus, Lane, LeaseToken, ListFacts, NewRun, Outcome, RecordId, RecordKey, RenewalState, RunId,
-    RunPlan, RunStatus, RunType, SyncState, Work, WorkerId,
+    RunPlan, RunStatus, RunType, SyncState, Waiter, Work, WorkerId,
 };
 
 /// Everything.
@@ -91,12 +91,12 @@ pub(super) struct Item {
     pub(super) generation: i64,
     pub(super) claim: Option<Claim>,
     /// The event whose payload it carries.
-    pub(super) carrier: Option<InboxId>,
+    pub(super) source_event: Option<InboxId>,
     /// When the first news arrived that the current claim does not know.
     pub(super) news_since: Option<OffsetDateTime>,
     /// More urgent work was folded in during the current claim: its delay does not count.
     pub(super) hurried: bool,
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: Vec<WaiterEntry>,
     pub(super) attempts: Vec<AttemptView>,
 }
 
@@ -106,15 +106,15 @@ pub(super) struct Claim {
     pub(super) worker: WorkerId,
     pub(super) expires_at: OffsetDateTime,
     /// The event whose payload was handed out.
-    pub(super) carrier: Option<InboxId>,
+    pub(super) source_event: Option<InboxId>,
     /// The work takes longer than a moment.
     pub(super) shown: bool,
 }
 
 /// Who waits for an item.
 #[derive(Clone, Copy)]
-pub(super) struct Waiter {
-    pub(super) cause: Cause,
+pub(super) struct WaiterEntry {
+    pub(super) waiter: Waiter,
     /// The generation that shows its news.
     pub(super) generation: i64,
 }

@@ -9,7 +9,7 @@ impl Item {
     pub(super) fn view(&self) -> ItemView {
         ItemView {
             id: self.id,
-            inbox_event_id: self.carrier,
+            inbox_event_id: self.source_event,
             entity_type: self.key.entity.clone(),
             entity_id: None,
             zoho_entity_id: self.key.id.as_str().to_owned(),

@@ -93,7 +93,7 @@ pub fn fold(waiting: &Work, incoming: &Work) -> Work {
 
 /// Who waits for an item's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Cause {
+pub enum Waiter {
     /// An inbox event.
     Event(InboxId),
     /// A sync run.
@@ -112,5 +112,5 @@ pub struct NewItem {
     /// What to do.
     pub work: Work,
     /// Who waits.
-    pub cause: Cause,
+    pub waiter: Waiter,
 }

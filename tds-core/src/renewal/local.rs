@@ -9,18 +9,18 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::{Outcome, RenewalRule, RenewalState, Renewals, Turn};
+use super::{Claim, CredentialLeases, Outcome, RenewalRule, RenewalState};
 use crate::{Clock, Result};
 
 /// The renewals of a process that shares them with nobody. Its time is the clock's when it was made, and goes on
 /// with tokio's, which never jumps.
-pub struct LocalRenewals {
+pub struct LocalCredentialLeases {
     began: OffsetDateTime,
     since: Instant,
     names: Mutex<HashMap<String, RenewalState>>,
 }
 
-impl LocalRenewals {
+impl LocalCredentialLeases {
     /// None yet.
     #[must_use]
     pub fn new(clock: &Arc<dyn Clock>) -> Self {
@@ -37,14 +37,14 @@ impl LocalRenewals {
 }
 
 #[async_trait]
-impl Renewals for LocalRenewals {
+impl CredentialLeases for LocalCredentialLeases {
     async fn turn(
         &self,
         name: &str,
         rule: &RenewalRule,
         shares: bool,
         rejected: Option<u64>,
-    ) -> Result<Turn> {
+    ) -> Result<Claim> {
         Ok(self.lock().entry(name.to_owned()).or_default().turn(self.now(), rule, shares, rejected))
     }
 

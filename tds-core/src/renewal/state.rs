@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Block, Credential, Outcome, RenewalRule, Turn};
+use super::{Claim, Cooldown, Credential, Outcome, RenewalRule};
 use crate::budget::{at, millis, span};
 
 /// The source may count a little later than the answer came here, in milliseconds.
@@ -46,14 +46,14 @@ struct Blocked {
 }
 
 impl RenewalState {
-    /// See [`super::Renewals::turn`].
+    /// See [`super::CredentialLeases::turn`].
     pub fn turn(
         &mut self,
         now: OffsetDateTime,
         rule: &RenewalRule,
         shares: bool,
         rejected: Option<u64>,
-    ) -> Turn {
+    ) -> Claim {
         let now = at(now);
         self.credential = self
             .credential
@@ -63,7 +63,7 @@ impl RenewalState {
         self.current = self.current.filter(|(_, until)| *until > now);
         self.counted.retain(|(_, until)| *until > now);
         if let Some(stored) = self.credential.as_ref().filter(|stored| shares && stored.renew_at > now) {
-            return Turn::Ready(Credential {
+            return Claim::Ready(Credential {
                 number: stored.number,
                 sealed: stored.sealed.clone(),
                 renew_in: span(stored.renew_at - now),
@@ -71,10 +71,10 @@ impl RenewalState {
             });
         }
         if self.current.is_some() {
-            return Turn::Another(span(LOOK_AGAIN));
+            return Claim::Another(span(LOOK_AGAIN));
         }
         if let Some(block) = self.block.as_ref().filter(|block| block.until > now) {
-            return Turn::Blocked(Block {
+            return Claim::Blocked(Cooldown {
                 kind: block.kind.clone(),
                 reason: block.reason.clone(),
                 wait: span(block.until - now),
@@ -83,13 +83,13 @@ impl RenewalState {
         let most = usize::try_from(rule.most).unwrap_or(usize::MAX);
         if self.counted.len() >= most {
             let first = self.counted.iter().map(|(_, until)| *until).min().unwrap_or(now);
-            return Turn::TooOften(span(first - now));
+            return Claim::TooOften(span(first - now));
         }
         self.last += 1;
         let ends = now + millis(rule.time);
         self.current = Some((self.last, ends));
         self.counted.push((self.last, ends + millis(rule.within) + MARGIN));
-        Turn::Yours(self.last)
+        Claim::Yours(self.last)
     }
 
     /// What was noted by a clock that was ahead counts as noted now: renewals would otherwise be refused until the clock
@@ -112,7 +112,7 @@ impl RenewalState {
         }
     }
 
-    /// See [`super::Renewals::finish`].
+    /// See [`super::CredentialLeases::finish`].
     pub fn finish(&mut self, now: OffsetDateTime, rule: &RenewalRule, ticket: u64, outcome: Outcome) -> u64 {
         let now = at(now);
         if let Some((_, until)) = self.counted.iter_mut().find(|(counted, _)| *counted == ticket) {
@@ -121,7 +121,7 @@ impl RenewalState {
         if self.current.is_some_and(|(current, _)| current == ticket) {
             self.current = None;
             match outcome {
-                Outcome::Failed(Block { kind, reason, wait }) => {
+                Outcome::Failed(Cooldown { kind, reason, wait }) => {
                     self.block = Some(Blocked { kind, reason, until: now + millis(wait) });
                 }
                 Outcome::Renewed { sealed, renew_in, expires_in } => {

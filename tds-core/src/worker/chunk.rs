@@ -52,7 +52,7 @@ impl ChunkRunner {
             let settlements = tokio::select! {
                 biased;
                 gone = held.lost() => given_back(&items, &gone),
-                never = held.show() => match never {},
+                never = held.mark_processing() => match never {},
                 settlements = self.handle_in(slot, lane, &items, &slots, &shutdown) => settlements,
             };
             self.settler.settle(settlements).await;

@@ -122,10 +122,10 @@ impl Leases {
 
 impl Held {
     /// Shows the work where it takes longer than a moment; never returns.
-    pub(super) async fn show(&self) -> Infallible {
+    pub(super) async fn mark_processing(&self) -> Infallible {
         tokio::time::sleep(MOMENT).await;
         let leases = self.claims();
-        if let Err(error) = self.leases.queue.show(&leases).await {
+        if let Err(error) = self.leases.queue.mark_processing(&leases).await {
             tracing::debug!(error = %error.chain(), "events at work could not be shown as such");
         }
         std::future::pending().await

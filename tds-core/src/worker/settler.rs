@@ -171,7 +171,7 @@ mod tests {
             Ok(leases.to_vec())
         }
 
-        async fn show(&self, _: &[Lease]) -> Result<()> {
+        async fn mark_processing(&self, _: &[Lease]) -> Result<()> {
             Ok(())
         }
 

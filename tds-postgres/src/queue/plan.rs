@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row as _};
 use tds_core::Lane;
 
 use super::CLAIM;
-use crate::{floor::Floors, settle_sql::COMPLETE, testkit::TestDatabase};
+use crate::{floor::ClaimCursors, settle_sql::COMPLETE, testkit::TestDatabase};
 
 /// Rows that may be read for each item that is taken: to find it, to lock it, to change it, and some.
 const READS: i64 = 5;
@@ -31,7 +31,7 @@ async fn claim(connection: &mut PgConnection) -> (usize, i64, i64) {
     run(connection, "BEGIN").await;
     // What earlier transactions read may not be handed in yet.
     let before = reads(connection).await;
-    let range = Floors::default().range(Lane::Verify);
+    let range = ClaimCursors::default().range(Lane::Verify);
     let claim = sqlx::query(CLAIM).bind(MOST).bind(range.priorities).bind(range.ats).bind(range.ids);
     let claim = claim.bind(range.below).bind("worker").bind(60.0_f64);
     let taken = claim.fetch_all(&mut *connection).await.expect("claimed");

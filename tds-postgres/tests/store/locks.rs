@@ -110,7 +110,7 @@ async fn leases_are_renewed_beside_a_locked_item() {
     let sql = "SELECT string_agg(zoho_entity_id, ',') FROM tds_queue_live
         WHERE lease_expires_at > now() + interval '30 min'";
     assert_eq!(text(&database, sql).await, "2");
-    timeout(SOON, store.show(&leases)).await.expect("in time").expect("shown");
+    timeout(SOON, store.mark_processing(&leases)).await.expect("in time").expect("shown");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -169,7 +169,7 @@ async fn a_page_waits_for_a_locked_record_but_the_work_of_the_others_does_not() 
     let page = PageCommit {
         items: ids
             .iter()
-            .map(|id| tds_core::NewItem { cause: tds_core::Cause::Run(run.id), ..item(id, work(2, "2")) })
+            .map(|id| tds_core::NewItem { waiter: tds_core::Waiter::Run(run.id), ..item(id, work(2, "2")) })
             .collect(),
         listed: ids.iter().map(|id| RecordId::new(*id)).collect(),
         checkpoint: Checkpoint { pages: 1, ..Checkpoint::default() },

@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::support::{claim, complete, event, eventually, item, key, store, text, work};
 use sqlx::{Connection as _, PgConnection};
 use tds_core::{
-    Cause, Checkpoint, Inbox as _, ItemFilter, Lane, Lease, NewItem, NewRun, Outcome, PageCommit, Queue as _,
-    QueueOperator as _, RunId, RunLease, RunType, Settle, Settled, Settlement, SyncRun as _, WorkerId,
+    Checkpoint, Inbox as _, ItemFilter, Lane, Lease, NewItem, NewRun, Outcome, PageCommit, Queue as _,
+    QueueOperator as _, RunId, RunLease, RunType, Settle, Settled, Settlement, SyncRun as _, Waiter,
+    WorkerId,
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 
@@ -86,7 +87,7 @@ async fn started(store: &PgStore) -> RunLease {
 }
 
 fn last_page(run: RunId, work: tds_core::Work) -> PageCommit {
-    let item = NewItem { key: key("7"), lane: Lane::Full, work, cause: Cause::Run(run) };
+    let item = NewItem { key: key("7"), lane: Lane::Full, work, waiter: Waiter::Run(run) };
     PageCommit {
         listed: vec![key("7").id],
         items: vec![item],

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use tds_core::{
-    Cause, ClaimRequest, Claimed, Disposition, EntityType, Lane, Lease, NewEvent, NewItem, Observed, Outcome,
-    Payload, Queue as _, RecordId, RecordKey, Settle, Settlement, Shape, SourcePayload, Work, WorkerId,
+    ClaimRequest, Claimed, Disposition, EntityType, Lane, Lease, NewEvent, NewItem, Observed, Outcome,
+    Payload, Queue as _, RecordId, RecordKey, Settle, Settlement, Shape, SourcePayload, Waiter, Work,
+    WorkerId,
 };
 use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 use time::OffsetDateTime;
@@ -41,7 +42,7 @@ pub(crate) fn work(version: i64, json: &str) -> Work {
 
 /// Work that nobody waits for.
 pub(crate) fn item(id: &str, work: Work) -> NewItem {
-    NewItem { key: key(id), lane: Lane::Webhook, work, cause: Cause::Operator }
+    NewItem { key: key(id), lane: Lane::Webhook, work, waiter: Waiter::Operator }
 }
 
 /// A delivery about one product.

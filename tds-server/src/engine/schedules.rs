@@ -1,6 +1,6 @@
 //! Which runs start by themselves.
 
-use tds_core::{EntityType, Registry, RunType, ScheduleSpec, Step};
+use tds_core::{EntityType, Registry, RunType, ScheduleSpec, Throttle};
 
 use crate::config::SchedulesConfig;
 
@@ -18,8 +18,8 @@ const MATTERS_MOST: [EntityType; 5] = [
 ];
 
 /// True where a schedule waits for a better day.
-pub(crate) fn is_postponed(entity: &EntityType, run_type: RunType, step: Step) -> bool {
-    step >= Step::Frugal && run_type == RunType::Incremental && !MATTERS_MOST.contains(entity)
+pub(crate) fn is_postponed(entity: &EntityType, run_type: RunType, step: Throttle) -> bool {
+    step >= Throttle::Frugal && run_type == RunType::Incremental && !MATTERS_MOST.contains(entity)
 }
 
 /// The schedules of every entity type that can be polled.
@@ -51,10 +51,10 @@ mod tests {
     #[test]
     fn what_matters_less_waits_while_calls_are_short() {
         let bills = EntityType::from_static("bills");
-        let steps = Step::ALL.map(|step| is_postponed(&bills, RunType::Incremental, step));
+        let steps = Throttle::ALL.map(|step| is_postponed(&bills, RunType::Incremental, step));
         assert_eq!(steps, [false, false, true, true, true, true]);
-        assert!(!is_postponed(&PRICES, RunType::Incremental, Step::Spent));
+        assert!(!is_postponed(&PRICES, RunType::Incremental, Throttle::Spent));
         // The ledger itself keeps full syncs waiting.
-        assert!(!is_postponed(&bills, RunType::Full, Step::Frugal));
+        assert!(!is_postponed(&bills, RunType::Full, Throttle::Frugal));
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tds_core::{Block, Credential, Error, RenewalOutcome, RenewalRule, Turn};
+use tds_core::{Claim, Cooldown, Credential, Error, RenewalResult, RenewalRule};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -45,21 +45,21 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
             Err(error) => return unknown(&error),
         };
         match turn {
-            Turn::Yours(ticket) => return renew_now(inner, ticket).await,
-            Turn::Ready(credential) => match open(inner.seal.as_ref(), &credential) {
+            Claim::Yours(ticket) => return renew_now(inner, ticket).await,
+            Claim::Ready(credential) => match open(inner.seal.as_ref(), &credential) {
                 Some(token) => return Renewed::Token(Arc::new(token)),
                 // Another key, or a form of another version: as good as none.
                 None => rejected = Some(credential.number),
             },
-            Turn::Another(_) if Instant::now() > give_up => {
+            Claim::Another(_) if Instant::now() > give_up => {
                 let reason = "another process does not end its refresh".to_owned();
                 return Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1));
             }
-            Turn::Another(wait) => {
+            Claim::Another(wait) => {
                 sleep(patience(wait, looks, chance())).await;
                 looks += 1;
             }
-            Turn::TooOften(wait) => {
+            Claim::TooOften(wait) => {
                 let reason = if rule.most < RULE.most {
                     format!(
                         "{} of Zoho's {} access tokens of 10 minutes were minted; the rest is left to servers",
@@ -70,7 +70,7 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
                 };
                 return Renewed::Failed(MintFault::TooMany(reason), wait);
             }
-            Turn::Blocked(block) => return Renewed::Failed(MintFault::of_block(&block), block.wait),
+            Claim::Blocked(block) => return Renewed::Failed(MintFault::of_block(&block), block.wait),
         }
     }
 }
@@ -83,14 +83,14 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
             let sealed = inner.seal.as_ref().and_then(|seal| sealed(seal, &minted));
             let expires_in = minted.expires_in;
             let token = token(ticket, minted.value, minted.domain, renew_in, expires_in);
-            (RenewalOutcome::Renewed { sealed, renew_in, expires_in }, Renewed::Token(Arc::new(token)))
+            (RenewalResult::Renewed { sealed, renew_in, expires_in }, Renewed::Token(Arc::new(token)))
         }
         Err(fault) => {
             let pause = match fault {
                 MintFault::Passing(_) => backoff(inner.lock().failures() + 1, chance()),
                 _ => fault.pause(),
             };
-            (RenewalOutcome::Failed(fault.block(pause)), Renewed::Failed(fault, pause))
+            (RenewalResult::Failed(fault.block(pause)), Renewed::Failed(fault, pause))
         }
     };
     if let Err(error) = inner.renewals.finish(&inner.name, &RULE, ticket, outcome).await {
@@ -151,17 +151,17 @@ fn backoff(failures: u32, random: u64) -> Duration {
 
 impl MintFault {
     /// As it is told to other processes.
-    fn block(&self, wait: Duration) -> Block {
+    fn block(&self, wait: Duration) -> Cooldown {
         let (kind, reason) = match self {
             Self::Refused { error, words } => (format!("refused {error}"), words.clone()),
             Self::TooMany(words) => ("too many".to_owned(), words.clone()),
             Self::Passing(what) => ("passing".to_owned(), what.clone()),
         };
-        Block { kind, reason, wait }
+        Cooldown { kind, reason, wait }
     }
 
     /// As another process told it.
-    fn of_block(block: &Block) -> Self {
+    fn of_block(block: &Cooldown) -> Self {
         let reason = block.reason.clone();
         match (block.kind.strip_prefix("refused "), block.kind.as_str()) {
             (Some(error), _) => Self::Refused { error: error.to_owned(), words: reason },

@@ -6,13 +6,13 @@ use std::time::Duration;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
-use crate::limiter::{Hints, Quota};
+use crate::limiter::{HeaderHints, Quota};
 
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// What the answer says of limits.
-pub(super) fn hints(headers: &HeaderMap, now: OffsetDateTime) -> Hints {
+pub(super) fn hints(headers: &HeaderMap, now: OffsetDateTime) -> HeaderHints {
     let reset = number(headers, "x-rate-limit-reset").filter(|seconds| *seconds > 0).map(seconds);
     let quota = || {
         let limit = u32::try_from(number(headers, "x-rate-limit-limit")?).ok().filter(|limit| *limit > 0)?;
@@ -20,7 +20,7 @@ pub(super) fn hints(headers: &HeaderMap, now: OffsetDateTime) -> Hints {
         let remaining = u32::try_from(remaining).ok().filter(|remaining| *remaining <= limit)?;
         Some(Quota { limit, remaining, reset: Some(reset?) })
     };
-    Hints { retry_after: retry_after(headers, now), quota: quota(), reset }
+    HeaderHints { retry_after: retry_after(headers, now), quota: quota(), reset }
 }
 
 /// Zoho's own clock.
@@ -59,7 +59,7 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 
-    fn read(pairs: &[(&'static str, &str)]) -> Hints {
+    fn read(pairs: &[(&'static str, &str)]) -> HeaderHints {
         hints(&headers(pairs), NOW)
     }
 

@@ -15,7 +15,7 @@ use crate::{
     auth::Token,
     config::{ZohoConfig, base_url},
     error::{Fault, in_one_line, judge},
-    limiter::Hints,
+    limiter::HeaderHints,
 };
 
 /// The one path that is asked without an organization: it lists them.
@@ -33,7 +33,7 @@ pub(super) struct Sender {
 /// What came of it.
 pub(super) struct Sent {
     pub(super) outcome: std::result::Result<Answer, Fault>,
-    pub(super) hints: Hints,
+    pub(super) hints: HeaderHints,
 }
 
 impl Sender {
@@ -49,7 +49,7 @@ impl Sender {
     /// Sends the call and reads the whole answer. The permit is spent, whatever comes of it.
     pub(super) async fn send(&self, permit: StartedPermit, token: &Token, call: &Call) -> Sent {
         let began = self.clock.now();
-        let mut hints_seen = Hints::default();
+        let mut hints_seen = HeaderHints::default();
         let outcome = async {
             let response = self.request(token, call)?.send().await;
             let response = response.map_err(|fault| Fault::Unreachable(transport_fault(fault)))?;

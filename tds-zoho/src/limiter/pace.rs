@@ -14,14 +14,14 @@ use tokio::time::Instant;
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// Hands out the right to send.
-pub(super) struct Pace {
+pub(super) struct Pacer {
     ceiling: u32,
     bucket: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
     clock: TokioClock,
     recent: VecDeque<Instant>,
 }
 
-impl Pace {
+impl Pacer {
     /// Keeps below `ceiling` in any window at Zoho's side, where up to `concurrency` calls of before may still arrive.
     pub(super) fn new(ceiling: u32, concurrency: usize) -> Self {
         let (burst, period) = shape(ceiling, concurrency);
@@ -41,7 +41,7 @@ impl Pace {
     }
 }
 
-impl tds_core::Pace for Pace {
+impl tds_core::Pacer for Pacer {
     fn take(&mut self) -> Result<(), Duration> {
         match self.bucket.check() {
             Ok(()) => {

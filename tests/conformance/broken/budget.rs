@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tds_core::{
-    Ask, CallBudget, CallCount, Grant, Limits, Result, Standing, Usage, memory::MemoryStore,
+    BudgetRequest, BudgetStatus, CallBudget, CallCount, Grant, Limits, Result, Usage, memory::MemoryStore,
     testkit::conformance::Stores,
 };
 
@@ -19,13 +19,13 @@ pub(super) fn forgets_calls(intact: &Memory, stores: &mut Stores) {
 
 #[async_trait]
 impl CallBudget for Forgetful {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &Ask) -> Result<Grant> {
+    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
         let mut ask = ask.clone();
         ask.unused.extend(ask.settled.drain(..).map(|call| call.permit));
         self.0.exchange(account, limits, &ask).await
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<Standing> {
+    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         self.0.standing(account, limits).await
     }
 

@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Cause, ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled,
-    Settlement, memory::MemoryStore, testkit::conformance::Stores,
+    ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled,
+    Settlement, Waiter, memory::MemoryStore, testkit::conformance::Stores,
 };
 
 use crate::memory::Memory;
@@ -34,7 +34,7 @@ struct Broken {
     fault: Fault,
     current: Mutex<HashMap<ItemId, LeaseToken>>,
     /// Who waited when the item was claimed.
-    looks: Mutex<HashMap<ItemId, Vec<Cause>>>,
+    looks: Mutex<HashMap<ItemId, Vec<Waiter>>>,
 }
 
 #[async_trait]
@@ -57,7 +57,7 @@ impl Queue for Broken {
         current.extend(claimed.iter().map(|item| (item.id, item.token)));
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         looks.extend(claimed.iter().map(|item| {
-            (item.id, self.store.waiting(item.id).into_iter().map(|(cause, _)| cause).collect())
+            (item.id, self.store.waiting(item.id).into_iter().map(|(waiter, _)| waiter).collect())
         }));
         Ok(claimed)
     }
@@ -73,8 +73,8 @@ impl Queue for Broken {
         self.store.held(leases).await
     }
 
-    async fn show(&self, leases: &[Lease]) -> Result<()> {
-        self.store.show(leases).await
+    async fn mark_processing(&self, leases: &[Lease]) -> Result<()> {
+        self.store.mark_processing(leases).await
     }
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
@@ -111,8 +111,8 @@ impl Broken {
             if waiting.iter().any(|(_, generation)| *generation > settlement.generation) {
                 continue;
             }
-            for (cause, _) in waiting.into_iter().filter(|(cause, _)| !look.contains(cause)) {
-                self.store.lose_waiter(settlement.lease.id, cause);
+            for (waiter, _) in waiting.into_iter().filter(|(waiter, _)| !look.contains(waiter)) {
+                self.store.lose_waiter(settlement.lease.id, waiter);
             }
         }
     }

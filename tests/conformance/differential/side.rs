@@ -9,9 +9,9 @@ use super::operation::{ENTITIES, End, Operation, Record, at};
 use proptest::sample::Index;
 use serde_json::json;
 use tds_core::{
-    Cause, Checkpoint, ClaimRequest, Claimed, Disposition, Error, InboxId, ItemFilter, ItemStatus, Lane,
-    Lease, NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RecordKey, Result, RunId, RunLease,
-    RunType, Settle, Settlement, Work, WorkerId,
+    Checkpoint, ClaimRequest, Claimed, Disposition, Error, InboxId, ItemFilter, ItemStatus, Lane, Lease,
+    NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RecordKey, Result, RunId, RunLease, RunType,
+    Settle, Settlement, Waiter, Work, WorkerId,
     testkit::{ManualClock, conformance::Stores},
 };
 
@@ -90,7 +90,7 @@ impl Side {
             }
             Operation::Enqueue { record, lane, work } => {
                 let item =
-                    NewItem { key: key(*record), lane: *lane, work: work.clone(), cause: Cause::Operator };
+                    NewItem { key: key(*record), lane: *lane, work: work.clone(), waiter: Waiter::Operator };
                 told(self.stores.queue.enqueue(vec![item]).await, |()| "queued".to_owned())
             }
             Operation::Claim { up_to, lease } => self.claim(*up_to, *lease).await,
@@ -238,7 +238,7 @@ impl Side {
             lane: Lane::Full,
             // Older and newer than what is pushed, so that a dead letter holds the cursor now here, now there.
             work: Work { version: Some(at(i64::from(*number))), payload: None },
-            cause: Cause::Run(lease.run.id),
+            waiter: Waiter::Run(lease.run.id),
         };
         let pages = lease.checkpoint.pages + 1;
         let page = PageCommit {

@@ -75,7 +75,7 @@ fn details_that_fail_are_shut_while_the_list_works() {
     assert_eq!(wait(&breakers, "/invoices", 0), 0);
     assert!(
         matches!(breakers.pass(&place("/invoices/{id}"), 1, CALL), Passage::Shut(shut) if shut.place == "books /invoices/{id}")
-            || breakers.stand(1).iter().any(BreakerStanding::is_open)
+            || breakers.stand(1).iter().any(BreakerStatus::is_open)
     );
 }
 

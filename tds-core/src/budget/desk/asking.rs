@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::Desk;
+use super::PermitPool;
 use crate::{
     Error, Result,
     budget::{Passage, Place},
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What is not urgent to tell waits this long for company.
 const TELL_AFTER: Duration = Duration::from_secs(1);
 
-impl Desk {
+impl PermitPool {
     /// One question and its answer: whether a call to `pass` may be made.
     pub(super) async fn ask(&self, pass: Option<Place>) -> Result<Passage> {
         let inner = &*self.inner;

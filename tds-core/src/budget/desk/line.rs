@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Pace, Permit, remembered::Remembered};
+use super::{Pacer, Permit, remembered::Remembered};
 use crate::{
-    Ask, CallCount, Error, Grant, Heard, Lane, PerLane, Refusal, SettledCall, WorkerId, budget::merge,
+    BudgetRequest, CallCount, Error, Grant, Lane, LimitSignal, PerLane, Refusal, SettledCall, WorkerId,
+    budget::merge,
 };
 
 /// How much waiting makes up for one lane: nobody waits for ever, and a person goes before a sync.
@@ -19,19 +20,19 @@ const RENEW: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(3_600);
 
 /// What comes of waiting.
-pub(super) enum Turn {
+pub(super) enum WaitResult {
     Permit(Permit),
     Away,
     Unknown(Error),
 }
 
 /// A permit that is given out: to whom, for which lane, its number, and until when it may be used.
-pub(super) type Served = (oneshot::Sender<Turn>, Lane, u64, Instant);
+pub(super) type Served = (oneshot::Sender<WaitResult>, Lane, u64, Instant);
 
 /// Who waits, what is at hand, and what is to be told.
-pub(super) struct Line {
+pub(super) struct WaitQueue {
     /// Served in the order of the key: when its turn is due at the latest, then the order of arrival.
-    waiting: BTreeMap<(Instant, u64), (Lane, oneshot::Sender<Turn>)>,
+    waiting: BTreeMap<(Instant, u64), (Lane, oneshot::Sender<WaitResult>)>,
     arrivals: u64,
     permits: Vec<Held>,
     slots: u32,
@@ -44,7 +45,7 @@ pub(super) struct Line {
     pub(super) news: News,
     pub(super) tells_soon: bool,
     pub(super) remembered: Remembered,
-    pace: Option<Box<dyn Pace>>,
+    pace: Option<Box<dyn Pacer>>,
 }
 
 struct Held {
@@ -59,12 +60,12 @@ struct Held {
 pub(super) struct News {
     settled: Vec<(u64, Lane, Instant)>,
     unused: Vec<u64>,
-    heard: Vec<(Heard, Instant)>,
+    heard: Vec<(LimitSignal, Instant)>,
     pub(super) counts: Vec<CallCount>,
 }
 
-impl Line {
-    pub(super) fn new(pace: Option<Box<dyn Pace>>) -> Self {
+impl WaitQueue {
+    pub(super) fn new(pace: Option<Box<dyn Pacer>>) -> Self {
         let now = Instant::now();
         Self {
             waiting: BTreeMap::new(),
@@ -84,7 +85,7 @@ impl Line {
         }
     }
 
-    pub(super) fn queue(&mut self, lane: Lane, now: Instant) -> oneshot::Receiver<Turn> {
+    pub(super) fn queue(&mut self, lane: Lane, now: Instant) -> oneshot::Receiver<WaitResult> {
         let (turn, my_turn) = oneshot::channel();
         self.arrivals += 1;
         self.waiting.insert((now + handicap(lane), self.arrivals), (lane, turn));
@@ -98,12 +99,12 @@ impl Line {
         Some(Refusal { wait: refusal.wait - passed, ..refusal })
     }
 
-    pub(super) fn hear(&mut self, heard: Heard, now: Instant) {
-        if matches!(heard, Heard::LetIn { .. }) {
+    pub(super) fn hear(&mut self, heard: LimitSignal, now: Instant) {
+        if matches!(heard, LimitSignal::Admission { .. }) {
             // It may end a pause: what was refused is asked for again.
             self.refused = PerLane::from_fn(|lane| self.refused[lane].filter(|refusal| !refusal.paused));
         }
-        if matches!(heard, Heard::Refused { .. }) {
+        if matches!(heard, LimitSignal::Refused { .. }) {
             // What is at hand is not sent into the pause that begins.
             self.news.unused.extend(self.permits.drain(..).map(|permit| permit.number));
         }
@@ -188,10 +189,10 @@ impl Line {
     }
 
     /// The question. Until its answer comes, no more calls are in flight than it tells of.
-    pub(super) fn question(&mut self, holder: WorkerId, now: Instant) -> Ask {
+    pub(super) fn question(&mut self, holder: WorkerId, now: Instant) -> BudgetRequest {
         self.asking = true;
         self.asked_at = Some(now);
-        let mut ask = Ask::of(holder);
+        let mut ask = BudgetRequest::of(holder);
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         if self.waiting.is_empty() {
             self.news.unused.extend(self.permits.drain(..).map(|permit| permit.number));
@@ -220,7 +221,7 @@ impl Line {
     }
 
     /// The answer to a question that was asked at `asked`.
-    pub(super) fn answered(&mut self, ask: &Ask, grant: &Grant, asked: Instant, now: Instant) {
+    pub(super) fn answered(&mut self, ask: &BudgetRequest, grant: &Grant, asked: Instant, now: Instant) {
         self.asking = false;
         self.news.settled.drain(..ask.settled.len());
         self.news.unused.drain(..ask.unused.len());
@@ -263,7 +264,7 @@ impl Line {
         self.asking = false;
         self.ask_at = now + RENEW;
         for (_, turn) in std::mem::take(&mut self.waiting).into_values() {
-            drop(turn.send(Turn::Unknown(Error::new(error.kind(), error.retry(), error.chain()))));
+            drop(turn.send(WaitResult::Unknown(Error::new(error.kind(), error.retry(), error.chain()))));
         }
     }
 

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Standing, budget::Place};
+use crate::{BudgetStatus, budget::Place};
 
 /// Remembered for this long: longer than reads wait at most, after which one asks again.
 const FRESH: Duration = Duration::from_secs(900);
 
 /// What was last heard.
 #[derive(Default)]
-pub(super) struct Remembered(Option<(Standing, Instant)>);
+pub(super) struct Remembered(Option<(BudgetStatus, Instant)>);
 
 impl Remembered {
-    pub(super) fn hear(&mut self, standing: &Standing, now: Instant) {
+    pub(super) fn hear(&mut self, standing: &BudgetStatus, now: Instant) {
         self.0 = Some((standing.clone(), now));
     }
 
     /// What was heard at most `age` ago.
-    pub(super) fn recent(&self, now: Instant, age: Duration) -> Option<(&Standing, Duration)> {
+    pub(super) fn recent(&self, now: Instant, age: Duration) -> Option<(&BudgetStatus, Duration)> {
         let (standing, at) = self.0.as_ref()?;
         let passed = now.saturating_duration_since(*at);
         (passed <= age).then_some((standing, passed))
@@ -28,7 +28,7 @@ impl Remembered {
     /// Faults were seen at the place; nobody is asked.
     pub(super) fn knows_faults(&self, place: &Place) -> bool {
         let faults =
-            |(standing, _): &(Standing, Instant)| standing.breakers.iter().any(|one| one.concerns(place));
+            |(standing, _): &(BudgetStatus, Instant)| standing.breakers.iter().any(|one| one.concerns(place));
         self.0.as_ref().is_some_and(faults)
     }
 
@@ -39,7 +39,7 @@ impl Remembered {
         }
     }
 
-    pub(super) fn recall(&self, now: Instant) -> Option<Standing> {
+    pub(super) fn recall(&self, now: Instant) -> Option<BudgetStatus> {
         let fresh = |at: Instant| now.saturating_duration_since(at) < FRESH;
         self.0.as_ref().filter(|(_, at)| fresh(*at)).map(|(standing, _)| standing.clone())
     }

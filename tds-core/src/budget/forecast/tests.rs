@@ -1,10 +1,10 @@
 use time::macros::datetime;
 
 use super::*;
-use crate::{Ask, BudgetState, DayStanding, Limits, SettledCall, WorkerId};
+use crate::{BudgetRequest, BudgetState, DayStatus, Limits, SettledCall, WorkerId};
 
-fn standing(limit: Option<u32>) -> Standing {
-    Standing { day: DayStanding { limit, ..DayStanding::default() }, ..Standing::default() }
+fn standing(limit: Option<u32>) -> BudgetStatus {
+    BudgetStatus { day: DayStatus { limit, ..DayStatus::default() }, ..BudgetStatus::default() }
 }
 
 fn hours(done: &Forecast) -> u64 {
@@ -34,12 +34,12 @@ fn what_is_announced_of_a_first_load_is_what_comes() {
     let (mut state, mut now) = (BudgetState::default(), datetime!(2026-03-01 09:30 UTC));
     let (mut left, mut webhooks, mut announced) = (50_000_u64, 0_u64, Vec::new());
     while left > 0 {
-        let mut ask = Ask::of(WorkerId("one".to_owned()));
+        let mut ask = BudgetRequest::of(WorkerId("one".to_owned()));
         ask.wants[Lane::Full] = u32::try_from(left.min(20)).expect("small");
         ask.wants[Lane::Webhook] = u32::from(webhooks % 24 == 0);
         webhooks += 1;
         let grant = state.exchange(now, &limits, &ask);
-        let mut tell = Ask::of(ask.holder);
+        let mut tell = BudgetRequest::of(ask.holder);
         tell.settled = grant
             .permits
             .iter()

@@ -9,8 +9,8 @@ const START: OffsetDateTime = datetime!(2026-11-27 09:00 UTC);
 const LIMITS: Limits =
     Limits { per_minute: Some(100), concurrent: 5, per_day: Some(5_000), call_time: Duration::from_secs(60) };
 
-fn asks(holder: &str, lane: Lane) -> Ask {
-    let mut ask = Ask::of(WorkerId(holder.to_owned()));
+fn asks(holder: &str, lane: Lane) -> BudgetRequest {
+    let mut ask = BudgetRequest::of(WorkerId(holder.to_owned()));
     ask.wants[lane] = 20;
     ask
 }
@@ -22,7 +22,7 @@ fn busy_at(now: OffsetDateTime) -> BudgetState {
         state.exchange(now, &LIMITS, &asks(holder, Lane::Operator));
     }
     let mut refused = asks("a", Lane::Operator);
-    refused.heard = vec![Heard::Refused {
+    refused.heard = vec![LimitSignal::Refused {
         limit: CallLimit::Minute,
         issued: Duration::ZERO,
         retry_after: None,

@@ -20,13 +20,13 @@ proptest! {
         let mut arrivals = Vec::new();
         for (gap, takes, fate) in steps {
             now += time::Duration::milliseconds(gap);
-            let Turn::Yours(ticket) = state.turn(now, &RULE, false, None) else { continue };
+            let Claim::Yours(ticket) = state.turn(now, &RULE, false, None) else { continue };
             let ends = now + time::Duration::milliseconds(takes);
             arrivals.push(ends);
             let outcome = match fate {
                 0 => continue,
                 1 => Outcome::Renewed { sealed: None, renew_in: RULE.time, expires_in: RULE.time },
-                _ => Outcome::Failed(Block { kind: String::new(), reason: String::new(), wait: Duration::ZERO }),
+                _ => Outcome::Failed(Cooldown { kind: String::new(), reason: String::new(), wait: Duration::ZERO }),
             };
             now = ends;
             state.finish(now, &RULE, ticket, outcome);
@@ -44,13 +44,13 @@ fn renewals_that_a_clock_counted_that_was_ahead_hold_nothing_back_for_longer_tha
     let mut state = RenewalState::default();
     for _mint in 0..10 {
         let ahead = start + time::Duration::hours(3);
-        let Turn::Yours(ticket) = state.turn(ahead, &RULE, false, None) else { panic!("a turn") };
+        let Claim::Yours(ticket) = state.turn(ahead, &RULE, false, None) else { panic!("a turn") };
         let outcome = Outcome::Renewed { sealed: None, renew_in: RULE.time, expires_in: RULE.time };
         state.finish(ahead, &RULE, ticket, outcome);
     }
     assert!(
-        matches!(state.turn(start, &RULE, false, None), Turn::TooOften(wait) if wait <= Duration::from_secs(640))
+        matches!(state.turn(start, &RULE, false, None), Claim::TooOften(wait) if wait <= Duration::from_secs(640))
     );
     let later = start + time::Duration::seconds(640);
-    assert!(matches!(state.turn(later, &RULE, false, None), Turn::Yours(_)));
+    assert!(matches!(state.turn(later, &RULE, false, None), Claim::Yours(_)));
 }

@@ -4,7 +4,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use super::harness::*;
-use crate::{Ask, CallCount, CallLimit, Grant, Heard, Lane, Leased, Limits, SettledCall, Standing, WorkerId};
+use crate::{
+    BudgetRequest, BudgetStatus, CallCount, CallLimit, Grant, Lane, LeasedPermit, LimitSignal, Limits,
+    SettledCall, WorkerId,
+};
 
 const ACCOUNT: &str = "shop";
 
@@ -12,30 +15,30 @@ fn limits(per_minute: u32, per_day: Option<u32>) -> Limits {
     Limits { per_minute: Some(per_minute), concurrent: 5, per_day, call_time: Duration::from_secs(30) }
 }
 
-fn ask(holder: &str) -> Ask {
-    Ask::of(WorkerId(holder.to_owned()))
+fn ask(holder: &str) -> BudgetRequest {
+    BudgetRequest::of(WorkerId(holder.to_owned()))
 }
 
-fn wish(holder: &str, lane: Lane, calls: u32) -> Ask {
+fn wish(holder: &str, lane: Lane, calls: u32) -> BudgetRequest {
     let mut ask = ask(holder);
     ask.wants[lane] = calls;
     ask
 }
 
-async fn exchange(harness: &dyn Harness, limits: &Limits, ask: &Ask) -> Grant {
+async fn exchange(harness: &dyn Harness, limits: &Limits, ask: &BudgetRequest) -> Grant {
     harness.stores().budget.exchange(ACCOUNT, limits, ask).await.expect("exchange")
 }
 
-async fn standing(harness: &dyn Harness, limits: &Limits) -> Standing {
+async fn standing(harness: &dyn Harness, limits: &Limits) -> BudgetStatus {
     harness.stores().budget.standing(ACCOUNT, limits).await.expect("standing")
 }
 
-fn ended(permit: &Leased, lane: Lane) -> SettledCall {
+fn ended(permit: &LeasedPermit, lane: Lane) -> SettledCall {
     SettledCall { permit: permit.number, lane, age: Duration::ZERO }
 }
 
-fn refused(limit: CallLimit) -> Heard {
-    Heard::Refused { limit, issued: Duration::ZERO, retry_after: None, reset: None, chance: 0 }
+fn refused(limit: CallLimit) -> LimitSignal {
+    LimitSignal::Refused { limit, issued: Duration::ZERO, retry_after: None, reset: None, chance: 0 }
 }
 
 pub async fn a_minute_gives_no_more_permits_than_its_ceiling(harness: &dyn Harness) {
@@ -136,7 +139,7 @@ pub async fn all_holders_together_have_no_more_calls_in_flight_than_allowed_and_
 pub async fn a_refusal_pauses_every_holder_and_a_call_of_before_tells_nothing_new(harness: &dyn Harness) {
     let limits = limits(100, None);
     let mut tell = ask("one");
-    tell.heard = vec![refused(CallLimit::Minute), Heard::LetIn { issued: Duration::from_secs(5) }];
+    tell.heard = vec![refused(CallLimit::Minute), LimitSignal::Admission { issued: Duration::from_secs(5) }];
     exchange(harness, &limits, &tell).await;
     let other = exchange(harness, &limits, &wish("other", Lane::Operator, 1)).await;
     assert!(other.permits.is_empty());
@@ -162,7 +165,7 @@ pub async fn what_the_source_says_of_the_quota_counts(harness: &dyn Harness) {
     let limits = limits(100, Some(1_000));
     let mut tell = ask("one");
     let reset = Some(LONG);
-    tell.heard = vec![Heard::Quota { limit: 1_000, remaining: 0, reset, age: Duration::ZERO }];
+    tell.heard = vec![LimitSignal::Quota { limit: 1_000, remaining: 0, reset, age: Duration::ZERO }];
     let standing = exchange(harness, &limits, &tell).await.standing;
     assert_eq!((standing.day.left, standing.day.reported_left), (Some(0), Some(0)));
     let refusal = standing.refused[Lane::Webhook].expect("refused");

@@ -7,10 +7,10 @@ use serde_json::json;
 use time::{OffsetDateTime, macros::datetime};
 
 use crate::{
-    CallBudget, Cause, ClaimRequest, Claimed, Disposition, EntityType, EventStatus, EventView, Fields, Inbox,
-    InboxId, InboxOperator, Interval, ItemFilter, Lane, Lease, Mirror, NewEvent, NewItem, Observed, Payload,
-    Queue, QueueOperator, RecordId, RecordKey, Renewals, Schedule, Settle, Settled, Settlement, Shape,
-    SourcePayload, SyncRun, Work, WorkerId,
+    CallBudget, ClaimRequest, Claimed, CredentialLeases, Disposition, EntityType, EventStatus, EventView,
+    Fields, Inbox, InboxId, InboxOperator, Interval, ItemFilter, Lane, Lease, Mirror, NewEvent, NewItem,
+    Observed, Payload, Queue, QueueOperator, RecordId, RecordKey, Schedule, Settle, Settled, Settlement,
+    Shape, SourcePayload, SyncRun, Waiter, Work, WorkerId,
 };
 
 /// The traits of one fresh store.
@@ -25,7 +25,7 @@ pub struct Stores {
     pub schedule: Arc<dyn Schedule>,
     pub mirror: Arc<dyn Mirror>,
     pub budget: Arc<dyn CallBudget>,
-    pub renewals: Arc<dyn Renewals>,
+    pub renewals: Arc<dyn CredentialLeases>,
 }
 
 /// A fresh store and its surroundings.
@@ -93,7 +93,7 @@ pub(super) fn pushed(version: i64, json: &str) -> Work {
 }
 
 pub(super) fn new_item(id: &str, work: Work) -> NewItem {
-    NewItem { key: product(id), lane: Lane::Webhook, work, cause: Cause::Operator }
+    NewItem { key: product(id), lane: Lane::Webhook, work, waiter: Waiter::Operator }
 }
 
 /// An event with a body of its own about these records.

@@ -211,7 +211,7 @@ pub async fn an_event_is_processing_while_a_claim_that_is_held_shows_its_work(ha
     let item = case.claim().await;
     let show = async |item: &Claimed| {
         let lease = Lease { id: item.id, token: item.token };
-        harness.stores().queue.show(&[lease]).await.expect("shown");
+        harness.stores().queue.mark_processing(&[lease]).await.expect("shown");
     };
     show(&old).await;
     assert_eq!(case.event(id).await.status, EventStatus::Pending, "the claim was lost");

@@ -5,8 +5,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::harness::*;
 use crate::{
-    Cause, ClaimRequest, Claimed, ItemStatus, Lane, Lease, NewItem, Observed, Outcome, Payload, Settle,
-    Shape, SourcePayload, Work, fold,
+    ClaimRequest, Claimed, ItemStatus, Lane, Lease, NewItem, Observed, Outcome, Payload, Settle, Shape,
+    SourcePayload, Waiter, Work, fold,
 };
 
 pub async fn at_most_one_live_item_per_record_exists(harness: &dyn Harness) {
@@ -369,7 +369,7 @@ pub async fn waiting_for_work_ends_with_the_timeout(harness: &dyn Harness) {
 pub async fn one_call_may_queue_work_for_the_same_record_of_two_entity_types(harness: &dyn Harness) {
     let case = Case(harness);
     let of =
-        |entity, cause| NewItem { key: key(entity, "1"), lane: Lane::Webhook, work: Work::fetch(), cause };
-    case.enqueue(vec![of(CUSTOMERS, Cause::Operator), of(VENDORS, Cause::Operator)]).await;
+        |entity, waiter| NewItem { key: key(entity, "1"), lane: Lane::Webhook, work: Work::fetch(), waiter };
+    case.enqueue(vec![of(CUSTOMERS, Waiter::Operator), of(VENDORS, Waiter::Operator)]).await;
     assert_eq!(case.claim_now(10).await.len(), 2);
 }

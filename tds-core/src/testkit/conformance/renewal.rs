@@ -1,38 +1,38 @@
-//! Cases of [`crate::Renewals`].
+//! Cases of [`crate::CredentialLeases`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
 
 use super::harness::*;
-use crate::{Block, RenewalOutcome, RenewalRule, Turn};
+use crate::{Claim, Cooldown, RenewalResult, RenewalRule};
 
 const NAME: &str = "shop";
 const RULE: RenewalRule = RenewalRule { most: 3, within: LONG, time: LONG };
 
-async fn turn(harness: &dyn Harness, rule: &RenewalRule, rejected: Option<u64>) -> Turn {
+async fn turn(harness: &dyn Harness, rule: &RenewalRule, rejected: Option<u64>) -> Claim {
     harness.stores().renewals.turn(NAME, rule, true, rejected).await.expect("turn")
 }
 
 async fn ticket(harness: &dyn Harness, rule: &RenewalRule) -> u64 {
     match turn(harness, rule, None).await {
-        Turn::Yours(ticket) => ticket,
+        Claim::Yours(ticket) => ticket,
         other => panic!("not my turn: {other:?}"),
     }
 }
 
-async fn finish(harness: &dyn Harness, ticket: u64, outcome: RenewalOutcome) -> u64 {
+async fn finish(harness: &dyn Harness, ticket: u64, outcome: RenewalResult) -> u64 {
     harness.stores().renewals.finish(NAME, &RULE, ticket, outcome).await.expect("finish")
 }
 
-fn renewed(sealed: Option<&str>) -> RenewalOutcome {
-    RenewalOutcome::Renewed { sealed: sealed.map(str::to_owned), renew_in: LONG, expires_in: LONG * 2 }
+fn renewed(sealed: Option<&str>) -> RenewalResult {
+    RenewalResult::Renewed { sealed: sealed.map(str::to_owned), renew_in: LONG, expires_in: LONG * 2 }
 }
 
 pub async fn one_process_renews_at_a_time(harness: &dyn Harness) {
     let ticket = ticket(harness, &RULE).await;
-    assert!(matches!(turn(harness, &RULE, None).await, Turn::Another(_)));
+    assert!(matches!(turn(harness, &RULE, None).await, Claim::Another(_)));
     finish(harness, ticket, renewed(None)).await;
-    assert!(matches!(turn(harness, &RULE, None).await, Turn::Yours(_)));
+    assert!(matches!(turn(harness, &RULE, None).await, Claim::Yours(_)));
 }
 
 pub async fn a_renewal_whose_holder_died_is_begun_again(harness: &dyn Harness) {
@@ -42,25 +42,25 @@ pub async fn a_renewal_whose_holder_died_is_begun_again(harness: &dyn Harness) {
     let second = ticket(harness, &RULE).await;
     assert_ne!(first, second);
     finish(harness, first, renewed(Some("late"))).await;
-    assert!(matches!(turn(harness, &RULE, None).await, Turn::Another(_)), "the late one changes nothing");
+    assert!(matches!(turn(harness, &RULE, None).await, Claim::Another(_)), "the late one changes nothing");
 }
 
 pub async fn a_stored_credential_is_found_by_all_who_share_it(harness: &dyn Harness) {
     let ticket = ticket(harness, &RULE).await;
     let number = finish(harness, ticket, renewed(Some("sealed"))).await;
-    let Turn::Ready(found) = turn(harness, &RULE, None).await else { panic!("not found") };
+    let Claim::Ready(found) = turn(harness, &RULE, None).await else { panic!("not found") };
     assert_eq!((found.number, found.sealed.as_str()), (number, "sealed"));
     assert!(found.renew_in <= LONG && found.expires_in > LONG);
     let alone = harness.stores().renewals.turn(NAME, &RULE, false, None).await.expect("turn");
-    assert!(matches!(alone, Turn::Yours(_)), "who cannot open it renews its own");
+    assert!(matches!(alone, Claim::Yours(_)), "who cannot open it renews its own");
 }
 
 pub async fn a_rejected_credential_is_renewed_once(harness: &dyn Harness) {
     let first = ticket(harness, &RULE).await;
     let number = finish(harness, first, renewed(Some("old"))).await;
-    let Turn::Yours(second) = turn(harness, &RULE, Some(number)).await else { panic!("not renewed") };
+    let Claim::Yours(second) = turn(harness, &RULE, Some(number)).await else { panic!("not renewed") };
     finish(harness, second, renewed(Some("new"))).await;
-    let Turn::Ready(found) = turn(harness, &RULE, Some(number)).await else { panic!("renewed again") };
+    let Claim::Ready(found) = turn(harness, &RULE, Some(number)).await else { panic!("renewed again") };
     assert_eq!(found.sealed, "new");
 }
 
@@ -69,16 +69,16 @@ pub async fn no_more_renewals_are_begun_than_the_rule_allows(harness: &dyn Harne
         let ticket = ticket(harness, &RULE).await;
         finish(harness, ticket, renewed(None)).await;
     }
-    let Turn::TooOften(wait) = turn(harness, &RULE, None).await else { panic!("one too many") };
+    let Claim::TooOften(wait) = turn(harness, &RULE, None).await else { panic!("one too many") };
     assert!(wait > LONG - Duration::from_secs(60) && wait < LONG + Duration::from_secs(60));
 }
 
 pub async fn a_block_keeps_everybody_from_renewing_until_it_ends(harness: &dyn Harness) {
     let ticket = ticket(harness, &RULE).await;
-    let block = Block { kind: "refused".to_owned(), reason: "revoked".to_owned(), wait: LONGER * 8 };
-    finish(harness, ticket, RenewalOutcome::Failed(block)).await;
-    let Turn::Blocked(block) = turn(harness, &RULE, None).await else { panic!("not blocked") };
+    let block = Cooldown { kind: "refused".to_owned(), reason: "revoked".to_owned(), wait: LONGER * 8 };
+    finish(harness, ticket, RenewalResult::Failed(block)).await;
+    let Claim::Blocked(block) = turn(harness, &RULE, None).await else { panic!("not blocked") };
     assert_eq!((block.kind.as_str(), block.reason.as_str()), ("refused", "revoked"));
     harness.advance(LONGER * 9).await;
-    assert!(matches!(turn(harness, &RULE, None).await, Turn::Yours(_)));
+    assert!(matches!(turn(harness, &RULE, None).await, Claim::Yours(_)));
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::{costs::plan, harness::*};
 use crate::{
-    Cause, Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, EventStatus, ItemFilter,
+    Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, EventStatus, ItemFilter,
     ItemStatus, Lane, Lease, NewItem, NewRun, Outcome, PageCommit, RecordId, Run, RunFilter, RunId, RunLease,
-    RunStatus, RunType, Settle, Work, WorkerId,
+    RunStatus, RunType, Settle, Waiter, Work, WorkerId,
 };
 
 pub(super) fn wish(entity: EntityType) -> NewRun {
@@ -43,7 +43,7 @@ pub(super) fn page(run: RunId, ids: &[&str], queued: usize, last: bool) -> PageC
         key: product(id),
         lane: Lane::Full,
         work: Work::fetch(),
-        cause: Cause::Run(run),
+        waiter: Waiter::Run(run),
     };
     PageCommit {
         listed: ids.iter().map(|id| RecordId::new(*id)).collect(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use tds_core::{Clock, ErrorKind, Step, SystemClock};
+use tds_core::{Clock, ErrorKind, SystemClock, Throttle};
 use tds_postgres::{ConnectionRoom, Database, PgStore, ServerFacts, ServerReport};
 use tds_zoho::ZohoClient;
 use time::Duration;
@@ -296,7 +296,7 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
                 None => {
                     Finding::warning("budget", line, "set ZOHO_DAILY_LIMIT to the calls a day of your plan")
                 }
-                Some(_) if standing.step() > Step::BulkDeferred => Finding::warning(
+                Some(_) if standing.step() > Throttle::BulkDeferred => Finding::warning(
                     "budget",
                     line,
                     "the day's calls are spent; see the runbook, \"Zoho's limits\"",

@@ -123,7 +123,7 @@ mod tests {
         async fn enqueue(&self) {
             let key = RecordKey::new(PRODUCTS, RecordId::new("1"));
             let item =
-                NewItem { key, lane: Lane::Webhook, work: Work::fetch(), cause: tds_core::Cause::Operator };
+                NewItem { key, lane: Lane::Webhook, work: Work::fetch(), waiter: tds_core::Waiter::Operator };
             self.store.enqueue(vec![item]).await.expect("queued");
         }
 

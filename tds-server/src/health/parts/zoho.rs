@@ -1,7 +1,7 @@
 //! Zoho, from what the client saw; nothing is sent to find out.
 
 use async_trait::async_trait;
-use tds_core::Step;
+use tds_core::Throttle;
 use tds_zoho::{ZohoClient, ZohoState};
 
 use crate::health::{ComponentHealth, Probe};
@@ -27,10 +27,10 @@ impl Probe for ZohoProbe {
         // Where the store does not answer, the database has its own entry.
         let standing = self.0.standing().await.unwrap_or_default();
         match self.0.health().await.state {
-            ZohoState::Ok | ZohoState::Unknown if standing.step() >= Step::JournalOnly => {
+            ZohoState::Ok | ZohoState::Unknown if standing.step() >= Throttle::JournalOnly => {
                 ComponentHealth::degraded("today's budget of calls is spent; webhooks are kept meanwhile")
             }
-            ZohoState::Ok if standing.step() == Step::Frugal => ComponentHealth::healthy(
+            ZohoState::Ok if standing.step() == Throttle::Frugal => ComponentHealth::healthy(
                 "answers; today's calls are short, so reads for webhooks wait a little",
             ),
             ZohoState::Ok => match self.0.ignored_api_domain() {

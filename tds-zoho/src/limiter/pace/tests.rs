@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tds_core::Pace as _;
+use tds_core::Pacer as _;
 use tokio::time::{Instant, advance, sleep};
 
-use super::{Pace, shape};
+use super::{Pacer, shape};
 
 /// Takes whenever it may, idles as told, and gives the times of the permits.
-async fn drive(pace: &mut Pace, steps: &[(u64, u32)]) -> Vec<Duration> {
+async fn drive(pace: &mut Pacer, steps: &[(u64, u32)]) -> Vec<Duration> {
     let start = Instant::now();
     let mut times = Vec::new();
     for &(idle_milliseconds, calls) in steps {
@@ -40,7 +40,7 @@ proptest! {
     fn no_window_of_60_seconds_sees_more_than_the_ceiling(
         ceiling in 1_u32..150, concurrency in 1_usize..12, steps in proptest::collection::vec((0_u64..90_000, 0_u32..120), 1..6)
     ) {
-        let times = paused().block_on(async { drive(&mut Pace::new(ceiling, concurrency), &steps).await });
+        let times = paused().block_on(async { drive(&mut Pacer::new(ceiling, concurrency), &steps).await });
         prop_assert!(most_in_a_window(&times) <= usize::try_from(ceiling)?);
     }
 
@@ -55,7 +55,7 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn with_work_waiting_most_of_the_ceiling_is_used_and_never_all_of_it() {
     for concurrency in [5, 10] {
-        let times = drive(&mut Pace::new(100, concurrency), &[(0, 900)]).await;
+        let times = drive(&mut Pacer::new(100, concurrency), &[(0, 900)]).await;
         let minutes = times[899].as_secs_f64() / 60.0;
         assert!(900.0 / minutes >= 85.0, "{} a minute", 900.0 / minutes);
         assert!(most_in_a_window(&times) < 100 - concurrency + 1);
@@ -64,7 +64,7 @@ async fn with_work_waiting_most_of_the_ceiling_is_used_and_never_all_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_window_has_left_is_known() {
-    let mut pace = Pace::new(100, 5);
+    let mut pace = Pacer::new(100, 5);
     assert_eq!(pace.left(), 100);
     drive(&mut pace, &[(0, 5)]).await;
     assert_eq!(pace.left(), 95);
