@@ -267,6 +267,12 @@ pub trait SyncRun: Send + Sync {
     /// not, and kept for [`SyncRun::resume`]. `Conflict` where it has ended.
     async fn cancel(&self, id: RunId) -> Result<Run>;
 
+    /// Takes out of the queue what [`SyncRun::cancel`] could not take out, because somebody had locked it or because the
+    /// process ended meanwhile. A store that cancels in one step has nothing to do.
+    async fn finish_cancelling(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Lets a failed or cancelled run go on at its checkpoint, under the same id, marked as `resumed`; what cancelling took
     /// out of the queue is queued again.
     async fn resume(&self, id: RunId) -> Result<Run>;

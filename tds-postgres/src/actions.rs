@@ -14,7 +14,7 @@ use crate::{
     queue::{entity_of, work_of},
     queue_operator::ids_of,
     settle::move_items,
-    store::{repeat, seconds, storable},
+    store::{repeat_for_operator, seconds, storable},
 };
 
 /// Items of one transaction.
@@ -75,7 +75,7 @@ async fn all(
     let mut affected: u64 = 0;
     let mut collisions = 0;
     loop {
-        let done = match repeat(|| one_batch(database, filter, among, action)).await {
+        let done = match repeat_for_operator(|| one_batch(database, filter, among, action)).await {
             // Work of the record was queued between our look and our write: look again.
             Err(error) if collisions < 20 && is_collision(&error) => {
                 collisions += 1;

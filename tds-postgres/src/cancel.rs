@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use tds_core::RunId;
 
-use crate::{Database, Tx, ended::end_runs, fold::fold_into, store::repeat};
+use crate::{
+    Database, Tx,
+    ended::end_runs,
+    fold::fold_into,
+    store::{repeat, repeat_for_operator},
+};
 
 /// Items that somebody has locked for a moment, as by settling or renewing, are looked at again so often.
 const LOOKS: u32 = 10;
@@ -52,6 +57,10 @@ SELECT EXISTS (
      AND NOT EXISTS (SELECT FROM tds_queue_waiters o WHERE o.item_id = q.id AND NOT (o.cause = 'run' AND o.cause_id = $1)))
 ";
 
+const UNFINISHED: &str = "
+SELECT id FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0 ORDER BY id DESC LIMIT 20
+";
+
 const PUT_BACK: &str = concat!(
     "WITH kept AS (DELETE FROM tds_run_kept WHERE run_id = $1 RETURNING *),
 back AS (
@@ -81,21 +90,37 @@ const COUNT_BACK: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 
 
 /// Cancels a run. False: it has ended.
 pub(crate) async fn cancel(database: &Database, id: RunId) -> Result<bool, sqlx::Error> {
-    if !repeat(|| step(database, id.0, CANCEL)).await? {
+    if !repeat_for_operator(|| step(database, id.0, CANCEL)).await? {
         return Ok(false);
     }
-    for _ in 0..LOOKS {
-        if !is_left(database, id.0).await? {
-            break;
-        }
-        tokio::time::sleep(BETWEEN).await;
-        take_out_rest(database, id.0).await?;
+    // The run is cancelled from here on, whatever happens to the rest: see `finish`.
+    if let Err(error) = take_out_locked(database, id.0).await {
+        tracing::warn!(run = %id, %error, "some items of a cancelled run are still queued; they are taken out in a moment");
     }
     Ok(true)
 }
 
-/// Takes out what was locked when the run was cancelled.
-pub(crate) async fn take_out_rest(database: &Database, run: i64) -> Result<(), sqlx::Error> {
+async fn take_out_locked(database: &Database, run: i64) -> Result<(), sqlx::Error> {
+    for _ in 0..LOOKS {
+        if !is_left(database, run).await? {
+            break;
+        }
+        tokio::time::sleep(BETWEEN).await;
+        take_out_rest(database, run).await?;
+    }
+    Ok(())
+}
+
+/// Takes out what somebody held for longer when a run was cancelled, or what was left when the process or its connection
+/// ended meanwhile.
+pub(crate) async fn finish(database: &Database) -> Result<(), sqlx::Error> {
+    for run in sqlx::query_scalar::<_, i64>(UNFINISHED).fetch_all(database).await? {
+        take_out_rest(database, run).await?;
+    }
+    Ok(())
+}
+
+async fn take_out_rest(database: &Database, run: i64) -> Result<(), sqlx::Error> {
     repeat(|| step(database, run, COUNT_TAKEN)).await.map(drop)
 }
 

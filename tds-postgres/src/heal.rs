@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use tds_core::{Healed, InboxId};
 
 use crate::{
-    Database, cancel,
+    Database,
     ended::{CompletedWaiter, Completions, end_runs},
     store::{repeat, seconds},
 };
@@ -61,10 +61,6 @@ UPDATE tds_sync_runs r SET open_items = w.open,
 WHERE r.id = $1
 ";
 
-const CANCELLED: &str = "
-SELECT id FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0 ORDER BY id DESC LIMIT 20
-";
-
 /// Ends the waiting of those who wait for nothing; of events, only those received within `within`.
 pub(crate) async fn heal(
     database: &Database,
@@ -76,9 +72,6 @@ pub(crate) async fn heal(
     let lost = sqlx::query(LOST_EVENTS).bind(seconds(age)).bind(within.map(seconds)).bind(BATCH);
     for row in lost.fetch_all(database).await? {
         healed.events.push(InboxId(row.try_get("id")?));
-    }
-    for run in sqlx::query_scalar::<_, i64>(CANCELLED).fetch_all(database).await? {
-        cancel::take_out_rest(database, run).await?;
     }
     Ok(healed)
 }

@@ -15,7 +15,7 @@ use crate::{
     inbox::Begin,
     page::{below, page, rows},
     queue::entity_of,
-    store::{repeat, seconds, storable},
+    store::{repeat_for_operator, seconds, storable},
 };
 
 const LIST: &str = "
@@ -83,7 +83,7 @@ impl InboxOperator for PgStore {
 
     async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()> {
         let (database, disposition) = (&self.database, &disposition);
-        let found = repeat(|| begin_again(database, id, disposition, Lane::Operator))
+        let found = repeat_for_operator(|| begin_again(database, id, disposition, Lane::Operator))
             .await
             .map_err(|error| classify(error, "replaying an inbox event"))?;
         if !found {

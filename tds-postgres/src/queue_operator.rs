@@ -19,7 +19,7 @@ use crate::{
     page::{below, page, rows},
     prune,
     queue::entity_of,
-    store::{repeat, seconds, storable},
+    store::{repeat_for_operator, seconds, storable},
 };
 
 const LIST: &str = "
@@ -219,7 +219,7 @@ impl QueueOperator for PgStore {
 
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
         let database = &self.database;
-        repeat(|| sqlx::query(PAUSE).bind(entity.as_str()).bind(paused).execute(database))
+        repeat_for_operator(|| sqlx::query(PAUSE).bind(entity.as_str()).bind(paused).execute(database))
             .await
             .map_err(|error| classify(error, "pausing or resuming an entity type"))?;
         self.work.announce();

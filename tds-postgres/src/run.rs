@@ -19,7 +19,7 @@ use crate::{
     queue::enqueue_all,
     run_page,
     run_row::{lease_of, run_of, select_runs},
-    store::{repeat, repeat_batch, seconds, storable},
+    store::{repeat, repeat_batch, repeat_for_operator, seconds, storable},
 };
 
 const CREATE: &str = "
@@ -156,7 +156,7 @@ impl SyncRun for PgStore {
     async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
         let run = self.known_run(id).await?;
         let database = &self.database;
-        let released = repeat(|| run_page::confirm(database, id))
+        let released = repeat_for_operator(|| run_page::confirm(database, id))
             .await
             .map_err(|error| active_or(error, &run.entity_type, "releasing deletions"))?;
         self.work.announce();
@@ -179,10 +179,15 @@ impl SyncRun for PgStore {
         Ok(run)
     }
 
+    async fn finish_cancelling(&self) -> Result<()> {
+        let finished = cancel::finish(&self.database).await;
+        finished.map_err(|error| classify(error, "taking out what cancelled runs had queued"))
+    }
+
     async fn resume(&self, id: RunId) -> Result<Run> {
         let run = self.known_run(id).await?;
         let database = &self.database;
-        let resumed = repeat(|| cancel::resume(database, id))
+        let resumed = repeat_for_operator(|| cancel::resume(database, id))
             .await
             .map_err(|error| active_or(error, &run.entity_type, "resuming a run"))?;
         if !resumed {

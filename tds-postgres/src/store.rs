@@ -17,6 +17,9 @@ use crate::{Database, error, floor::ClaimCursors, hints::Notifier, ingest::Commi
 /// somebody holds for long; and after it reached a server that takes no writes, which another connection may not.
 const REPEATS: u32 = 8;
 const LOCKED_REPEATS: u32 = 2;
+/// The same where a person asked for it: a wait for a lock lasts a second, and the triggers of `tds_sync_queue` wait for ten
+/// seconds as well.
+const LOCKED_REPEATS_FOR_OPERATORS: u32 = 9;
 const READ_ONLY_REPEATS: u32 = 2;
 /// How long a batch looks for those of its parts that nobody has locked.
 const SEARCH: Duration = Duration::from_secs(2);
@@ -100,14 +103,29 @@ impl fmt::Debug for PgStore {
 
 /// Executes a transaction that concerns one thing: once more after a deadlock, a serialization failure or a wait for a
 /// lock.
-pub(crate) async fn repeat<T, F>(mut transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
+pub(crate) async fn repeat<T, F>(transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    repeat_locked(LOCKED_REPEATS, transaction).await
+}
+
+/// As [`repeat`], for what an operator asked for: other operators' statements may hold locks for seconds.
+pub(crate) async fn repeat_for_operator<T, F>(transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
+    repeat_locked(LOCKED_REPEATS_FOR_OPERATORS, transaction).await
+}
+
+async fn repeat_locked<T, F>(repeats: u32, mut transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {
     let mut locked = 0;
     loop {
         match repeat_batch(&mut transaction).await {
-            Err(fault) if locked < LOCKED_REPEATS && error::is_locked(&fault) => locked += 1,
+            Err(fault) if locked < repeats && error::is_locked(&fault) => locked += 1,
             result => return result,
         }
     }

@@ -1,4 +1,5 @@
 //! Looks for events, runs and waiters that lost their items: at the start, and every few minutes. There should be none.
+//! Every few seconds the rest of what cancelled runs had queued is taken out.
 
 use std::time::Duration;
 
@@ -6,8 +7,10 @@ use tds_core::{Healed, InboxId, Shutdown};
 
 use crate::{routes::webhooks::understand_again, state::AppState};
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_secs(120);
+/// Between two looks at cancelled runs.
+const TICK: Duration = Duration::from_secs(5);
+/// Ticks between two looks for what lost its items: two minutes.
+const TICKS: u32 = 24;
 /// Nothing younger is touched.
 const AGE: Duration = Duration::from_secs(5);
 /// Most looks are at the events received within this; the first one, and one a day, at all of them.
@@ -16,16 +19,25 @@ const ALL_EVERY: u32 = 720;
 
 /// Looks until the signal. Several processes may look at once: each thing is mended once.
 pub(crate) async fn run(state: AppState, shutdown: Shutdown) {
-    for round in 0u32.. {
-        let within = (!round.is_multiple_of(ALL_EVERY)).then_some(LATELY);
-        match state.services.queue.heal(AGE, within).await {
-            Ok(healed) => tell(&state, &healed).await,
-            Err(error) => {
-                tracing::warn!(error = %error.chain(), "what waits for nothing could not be looked for; it is tried again")
-            }
+    for tick in 0u32.. {
+        if tick.is_multiple_of(TICKS) {
+            heal(&state, tick / TICKS).await;
         }
-        if shutdown.sleep(EVERY).await {
+        if let Err(error) = state.services.runs.finish_cancelling().await {
+            tracing::debug!(error = %error.chain(), "what cancelled runs had queued could not be taken out; it is tried again");
+        }
+        if shutdown.sleep(TICK).await {
             return;
+        }
+    }
+}
+
+async fn heal(state: &AppState, round: u32) {
+    let within = (!round.is_multiple_of(ALL_EVERY)).then_some(LATELY);
+    match state.services.queue.heal(AGE, within).await {
+        Ok(healed) => tell(state, &healed).await,
+        Err(error) => {
+            tracing::warn!(error = %error.chain(), "what waits for nothing could not be looked for; it is tried again")
         }
     }
 }

@@ -133,7 +133,7 @@ const PLANTED: [(&str, &str, &[&str]); 26] = [
     ),
     (
         "a cancelled run goes on reading",
-        "UPDATE tds_sync_runs SET status = 'cancelled' WHERE id = (SELECT min(id) FROM tds_sync_runs WHERE status = 'completed');
+        "UPDATE tds_sync_runs SET status = 'cancelled', completed_at = now() - interval '1 minute' WHERE id = (SELECT min(id) FROM tds_sync_runs WHERE status = 'completed');
          INSERT INTO tds_queue_live (id, entity_type, zoho_entity_id) SELECT 910000 + n, 'invoices', 'planted ' || n
            FROM generate_series(1, 7) n;
          INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)

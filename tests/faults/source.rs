@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tds_zoho::testkit::{
-    FakeZoho, Fault, Module, TokenRules,
+    FakeZoho, Fault, Limits, Module, TokenRules,
     demo::{self, Size},
     number,
     sample::{self, ContactKind},
@@ -62,6 +62,8 @@ impl Source {
     pub(crate) async fn open(seed: u64, size: Size) -> Self {
         let zoho = FakeZoho::start().await;
         demo::organization(&zoho, size, seed);
+        // An hour of trouble needs more calls than a plan has for a day, and a plan whose day is spent makes work wait.
+        zoho.set_limits(Limits { per_day: Some(1_000_000), ..Limits::default() });
         zoho.set_token_rules(TokenRules { mints_per_ten_minutes: 1_000, ..TokenRules::default() });
         let poison = [Module::Invoices, Module::Bills].map(|module| (module, zoho.ids(module)[0].clone()));
         let source = Self { zoho, poison: poison.into(), facts: Mutex::default() };

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 use tds_core::{
-    Checkpoint, ErrorKind, Inbox as _, Lease, NewRun, Outcome, PageCommit, Queue as _, RecordId, Retry,
-    RunType, SyncRun as _, WorkerId,
+    Checkpoint, ErrorKind, Inbox as _, Lease, NewItem, NewRun, Outcome, PageCommit, Queue as _, RecordId,
+    Retry, RunId, RunLease, RunType, SyncRun as _, Waiter, WorkerId,
 };
-use tds_postgres::testkit::TestDatabase;
+use tds_postgres::{PgStore, testkit::TestDatabase};
 use tokio::time::{Instant, timeout};
 
 use crate::support::{PRODUCTS, claim, complete, event, eventually, item, key, store, text, work};
@@ -153,28 +153,10 @@ async fn work_is_queued_beside_a_locked_item() {
 async fn a_page_waits_for_a_locked_record_but_the_work_of_the_others_does_not() {
     let (database, store) = store().await;
     store.enqueue(vec![item("1", work(1, "1"))]).await.expect("queued");
-    let run = store
-        .create(NewRun {
-            entity: PRODUCTS,
-            run_type: RunType::Full,
-            source_type: "zoho".into(),
-            since: None,
-            requested_by: "test".into(),
-        })
-        .await
-        .expect("created");
-    let lease = store.claim_run(&WorkerId("test".into()), SOON).await.expect("claimed").expect("a run");
+    let lease = claimed_run(&store).await;
+    let run = &lease.run;
     let other = Other::holds(&database, FIRST).await;
-    let ids = ["1", "2", "3"];
-    let page = PageCommit {
-        items: ids
-            .iter()
-            .map(|id| tds_core::NewItem { waiter: tds_core::Waiter::Run(run.id), ..item(id, work(2, "2")) })
-            .collect(),
-        listed: ids.iter().map(|id| RecordId::new(*id)).collect(),
-        checkpoint: Checkpoint { pages: 1, ..Checkpoint::default() },
-        last: false,
-    };
+    let page = page(run.id);
     let waits = store.commit_page(run.id, lease.token, page.clone()).await.expect_err("locked");
     assert_eq!(waits.kind(), ErrorKind::Locked);
     assert!(matches!(waits.retry(), Retry::Throttled { .. }), "{waits:?}");
@@ -183,4 +165,64 @@ async fn a_page_waits_for_a_locked_record_but_the_work_of_the_others_does_not() 
     other.lets_go().await;
     store.commit_page(run.id, lease.token, page).await.expect("committed");
     assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "3");
+}
+
+async fn claimed_run(store: &PgStore) -> RunLease {
+    let run = NewRun {
+        entity: PRODUCTS,
+        run_type: RunType::Full,
+        source_type: "zoho".into(),
+        since: None,
+        requested_by: "test".into(),
+    };
+    store.create(run).await.expect("created");
+    store.claim_run(&WorkerId("test".into()), SOON).await.expect("claimed").expect("a run")
+}
+
+/// A page of three records, all of which need work.
+fn page(run: RunId) -> PageCommit {
+    let ids = ["1", "2", "3"];
+    PageCommit {
+        items: ids.iter().map(|id| NewItem { waiter: Waiter::Run(run), ..item(id, work(2, "2")) }).collect(),
+        listed: ids.iter().map(|id| RecordId::new(*id)).collect(),
+        checkpoint: Checkpoint { pages: 1, ..Checkpoint::default() },
+        last: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_free() {
+    let (database, store) = store().await;
+    let lease = claimed_run(&store).await;
+    store.commit_page(lease.run.id, lease.token, page(lease.run.id)).await.expect("committed");
+    let other = Other::holds(&database, FIRST).await;
+    store.cancel(lease.run.id).await.expect("cancelled");
+    let left = "SELECT string_agg(zoho_entity_id, ',') FROM tds_queue_live";
+    assert_eq!(text(&database, left).await, "1", "a locked item is not waited for");
+    store.finish_cancelling().await.expect("looked");
+    assert_eq!(text(&database, left).await, "1");
+    other.lets_go().await;
+    store.finish_cancelling().await.expect("looked");
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "0");
+    assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "0");
+    // What was taken out late is put back as well.
+    store.resume(lease.run.id).await.expect("resumed");
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "3");
+    assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_asks_for_waits_for_another_operators_lock() {
+    let (database, store) = store().await;
+    let lease = claimed_run(&store).await;
+    let other = Other::holds(&database, "SELECT FROM tds_sync_runs FOR UPDATE").await;
+    let cancel = tokio::spawn({
+        let (store, run) = (store.clone(), lease.run.id);
+        async move { store.cancel(run).await }
+    });
+    // Longer than three waits for a lock.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(!cancel.is_finished(), "nobody may change the run");
+    other.lets_go().await;
+    timeout(AT_MOST, cancel).await.expect("in time").expect("no panic").expect("cancelled");
 }
