@@ -5,9 +5,17 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use secrecy::SecretString;
 use tds_core::{
-    BudgetRequest, BudgetState, EntityType, Interval, Lane, Limits, Listed, Observed, Payload, Profile,
-    RecordId, RunType, SettledCall, Shape, Source, SourcePayload, SystemClock, Work, WorkerId, content_hash,
-    fold, guard, list_hash, plan_row, testkit::RecordBuilder,
+    clock::SystemClock,
+    engine::plan_row,
+    guard::guard,
+    limits::budget::{BudgetRequest, BudgetState, Limits, SettledCall},
+    queue::{Lane, Work, WorkerId, fold},
+    record::{
+        EntityType, Interval, Observed, Payload, RecordId, Shape, SourcePayload, content_hash, list_hash,
+    },
+    runs::RunType,
+    source::{Listed, Profile, Source},
+    testkit::RecordBuilder,
 };
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::sample, webhook};
 use time::{OffsetDateTime, macros::datetime};
@@ -40,7 +48,7 @@ fn decisions(criterion: &mut Criterion) {
     criterion.bench_function("guard_of_an_unknown_record", |bench| {
         bench.iter(|| guard(None, black_box(&read)));
     });
-    if let tds_core::Content::Present(record) = &read.content {
+    if let tds_core::record::Content::Present(record) = &read.content {
         criterion.bench_function("content_hash", |bench| bench.iter(|| content_hash(black_box(record))));
     }
     let observed = Observed::Call(Interval { began: NOW, ended: NOW });
@@ -69,7 +77,7 @@ fn decide(source: &dyn Source, profile: &Profile, payload: &SourcePayload) -> bo
         hash: list_hash(&record),
         payload: Some(payload.clone()),
     };
-    plan_row(None, &listed, profile, RunType::Incremental, NOW) == tds_core::RowPlan::Queue
+    plan_row(None, &listed, profile, RunType::Incremental, NOW) == tds_core::engine::RowPlan::Queue
 }
 
 fn pages(criterion: &mut Criterion) {

@@ -13,9 +13,15 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Claimed, Done, EntityHandler, EntityType, Error, Handled, ItemFilter, Lane, NewItem, Observed, Outcome,
-    Payload, Queue, QueueOperator, RecordId, RecordKey, Registry, RetryPolicy, Shape, ShutdownTrigger,
-    SourcePayload, SystemClock, Waiter, Work, Worker, WorkerSettings, memory::MemoryStore,
+    clock::SystemClock,
+    engine::{Registry, Worker, WorkerSettings},
+    error::Error,
+    handler::{Done, EntityHandler, Handled},
+    memory::MemoryStore,
+    queue::{Claimed, ItemFilter, Lane, NewItem, Outcome, Queue, QueueOperator, Waiter, Work},
+    record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
+    retry::RetryPolicy,
+    shutdown::ShutdownTrigger,
 };
 use time::macros::datetime;
 

@@ -8,10 +8,20 @@ use std::{collections::BTreeMap, error::Error as StdError, sync::Arc, time::Dura
 
 use async_trait::async_trait;
 use tds_core::{
-    Bulk, BulkSettings, Capability, Clock, Content, EntityType, Error, Interval, Lane, ListPage, ListRequest,
-    Listed, MirrorHandler, MirrorSchema, NewRun, Observed, Payload, Profile, Read, Record, RecordId,
-    RecordKey, Registry, Result, RunType, Shape, ShutdownTrigger, Source, SourcePayload, SyncRun,
-    SystemClock, Worker, WorkerSettings, list_hash, memory::MemoryStore,
+    clock::{Clock, SystemClock},
+    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    error::{Error, Result},
+    handler::MirrorHandler,
+    memory::MemoryStore,
+    mirror::MirrorSchema,
+    queue::Lane,
+    record::{
+        Content, EntityType, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+        SourcePayload, list_hash,
+    },
+    runs::{NewRun, RunType, SyncRun},
+    shutdown::ShutdownTrigger,
+    source::{Capability, ListPage, ListRequest, Listed, Profile, Source},
 };
 
 const COUNTRIES: EntityType = EntityType::from_static("countries");

@@ -8,9 +8,15 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use serde_json::json;
 use tds_core::{
-    Bulk, BulkSettings, Clock, Disposition, EntityType, Inbox, MirrorHandler, MirrorSchema, NewEvent, NewRun,
-    Registry, RunType, ShutdownTrigger, SyncRun, SystemClock, Worker, WorkerSettings, event_id,
+    clock::{Clock, SystemClock},
+    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    handler::MirrorHandler,
+    inbox::{Disposition, Inbox, NewEvent, event_id},
     memory::MemoryStore,
+    mirror::MirrorSchema,
+    record::EntityType,
+    runs::{NewRun, RunType, SyncRun},
+    shutdown::ShutdownTrigger,
     testkit::{RecordBuilder, ScriptedSource},
 };
 

@@ -10,8 +10,13 @@
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use tds_core::{
-    Bulk, BulkSettings, Clock, EntityType, Mirror, MirrorHandler, NewRun, Registry, RunType, ShutdownTrigger,
-    SyncRun, SystemClock, Worker, WorkerSettings,
+    clock::{Clock, SystemClock},
+    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    handler::MirrorHandler,
+    mirror::Mirror,
+    record::EntityType,
+    runs::{NewRun, RunType, SyncRun},
+    shutdown::ShutdownTrigger,
 };
 use tds_postgres::{
     ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgMirror, PgStore, StoreSettings,

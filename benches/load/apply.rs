@@ -9,7 +9,13 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use tds_core::{
-    EntityType, Inbox as _, Mirror, MirrorHandler, NewEvent, Registry, Source, SystemClock, event_id,
+    clock::SystemClock,
+    engine::Registry,
+    handler::MirrorHandler,
+    inbox::{Inbox as _, NewEvent, event_id},
+    mirror::Mirror,
+    record::EntityType,
+    source::Source,
 };
 use tds_postgres::{Database, PgMirror, PgStore, StoreSettings};
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, webhook};

@@ -7,10 +7,19 @@ use std::{process::Stdio, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
-    Bulk, BulkSettings, Clock, Content, EntityType, Interval, Lane, ListPage, ListRequest, Listed, Mirror,
-    MirrorHandler, MirrorSchema, NewRun, Observed, Payload, Profile, Read, Record, RecordId, RecordKey,
-    Registry, Result, RunStatus, RunType, Shape, ShutdownTrigger, Source, SourcePayload, SyncRun,
-    SystemClock, Worker, WorkerSettings, list_hash,
+    clock::{Clock, SystemClock},
+    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    error::Result,
+    handler::MirrorHandler,
+    mirror::{Mirror, MirrorSchema},
+    queue::Lane,
+    record::{
+        Content, EntityType, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+        SourcePayload, list_hash,
+    },
+    runs::{NewRun, RunStatus, RunType, SyncRun},
+    shutdown::ShutdownTrigger,
+    source::{ListPage, ListRequest, Listed, Profile, Source},
 };
 use tds_postgres::{PgMirror, PgStore, StoreSettings};
 use tokio::{process::Command, time::Instant};

@@ -5,7 +5,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use sqlx::Row as _;
-use tds_core::{Clock as _, SystemClock};
+use tds_core::clock::{Clock as _, SystemClock};
 use time::OffsetDateTime;
 use tokio::{task::JoinSet, time::Instant};
 

@@ -11,8 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    ClaimRequest, ClaimScope, Claimed, Done, EntityHandler, EntityType, Handled, Lease, NewItem, Outcome,
-    Queue, Registry, Result, Settled, Settlement, ShutdownTrigger, Worker, WorkerSettings,
+    engine::{Registry, Worker, WorkerSettings},
+    error::Result,
+    handler::{Done, EntityHandler, Handled},
+    queue::{ClaimRequest, ClaimScope, Claimed, Lease, NewItem, Outcome, Queue, Settled, Settlement},
+    record::EntityType,
+    shutdown::ShutdownTrigger,
 };
 use tds_postgres::{Database, PgStore, StoreSettings};
 use tokio::{sync::Notify, time::Instant};

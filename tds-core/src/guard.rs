@@ -22,7 +22,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::{
+use crate::record::{
     ColumnHashes, Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
 };
 

@@ -10,7 +10,11 @@ use async_trait::async_trait;
 
 pub use self::mirror::MirrorHandler;
 pub(crate) use self::mirror::comparable;
-use crate::{Claimed, EntityType, Error, Outcome, Work};
+use crate::{
+    error::Error,
+    queue::{Claimed, Outcome, Work},
+    record::EntityType,
+};
 
 /// How one item went.
 pub type Handled = Result<Done, Error>;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::EntityType;
+use crate::record::EntityType;
 
 macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {

@@ -6,7 +6,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{EntityType, InboxId, Page, RecordId, RecordKey, Result, Work};
+use crate::{
+    error::Result,
+    queue::{Page, Work},
+    record::{EntityType, RecordId, RecordKey},
+};
+pub use crate::{ids::InboxId, record::hash::event_id};
 
 /// A pushed body that proved authentic.
 #[derive(Clone, Debug)]

@@ -27,7 +27,11 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 use self::state::State;
-use crate::{Clock, EntityType, Fields, ItemId, Payload, RecordId, RecordKey, Waiter};
+use crate::{
+    clock::Clock,
+    queue::{ItemId, Waiter},
+    record::{EntityType, Fields, Payload, RecordId, RecordKey},
+};
 
 /// Inbox, queue, runs, schedules, budgets and mirror in memory. Clones share their contents.
 #[derive(Clone)]

@@ -4,7 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 
-use crate::{EntityType, Outcome, Read, RecordId, RereadReason, Result, SyncState};
+use crate::{
+    error::Result,
+    guard::{RereadReason, SyncState},
+    queue::Outcome,
+    record::{EntityType, Read, RecordId},
+};
 
 /// Which tables a record of an entity type fills.
 #[derive(Clone, Debug, PartialEq, Eq)]

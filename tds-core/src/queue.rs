@@ -17,7 +17,8 @@ pub use self::{
     },
     work::{Lane, NewItem, Waiter, Work, fold},
 };
-use crate::{EntityType, ItemId, Result};
+pub use crate::ids::{ItemId, LeaseToken, WorkerId};
+use crate::{error::Result, record::EntityType};
 
 /// The durable queue, from the workers' side.
 ///

@@ -1,12 +1,20 @@
 //! Records as they travel: what was read, when, in which shape.
 
+pub(crate) mod entity;
+pub(crate) mod hash;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{ContentHash, EntityType, Error, RecordId, RecordKey, Result, list_hash, same_value};
+pub use self::{
+    entity::{EntityType, InvalidEntityType},
+    hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
+};
+pub use crate::ids::{RecordId, RecordKey};
+use crate::error::{Error, Result};
 
 /// Columns of one row: name to value. Numbers keep their literal text; times are RFC 3339 in UTC; a key
 /// that is not there says nothing about its column, `null` says that it is empty.
@@ -191,7 +199,7 @@ pub struct Read {
 /// What is remembered of a list row beside the whole record that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedRow {
-    /// Its [`crate::list_hash`].
+    /// Its [`crate::record::list_hash`].
     pub hash: ContentHash,
     /// The columns that the list spells in another way than the whole record does.
     pub spelled: Vec<String>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Error, Retry};
+use crate::error::{Error, Retry};
 
 /// The rule for failed items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

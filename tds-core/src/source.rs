@@ -1,13 +1,18 @@
 //! Where records come from.
 
+pub(crate) mod paging;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
+pub use self::paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
 use crate::{
-    Capability, ContentHash, EntityType, Interval, Lane, MirrorSchema, Read, Record, RecordId, Result,
-    SourcePayload,
+    error::Result,
+    mirror::MirrorSchema,
+    queue::Lane,
+    record::{ContentHash, EntityType, Interval, Read, Record, RecordId, SourcePayload},
 };
 
 /// What the engine has to know of a source.
@@ -76,7 +81,7 @@ pub struct Listed {
     pub id: RecordId,
     /// The source's time of the last change.
     pub version: Option<OffsetDateTime>,
-    /// Hash of the contents that the engine maps; [`crate::list_hash`] of the decoded row where it can be decoded, else of its text.
+    /// Hash of the contents that the engine maps; [`crate::record::list_hash`] of the decoded row where it can be decoded, else of its text.
     pub hash: ContentHash,
     /// The row, or `None` where the list shows ids only.
     pub payload: Option<SourcePayload>,
@@ -96,7 +101,7 @@ pub trait Source: Send + Sync {
         Ok(self.profile().documented)
     }
 
-    /// One page of the list; [`crate::Walk`] tells sources with numbered pages what to ask for. With `since`, rows that did not change may come too; rows that changed must come.
+    /// One page of the list; [`crate::source::Walk`] tells sources with numbered pages what to ask for. With `since`, rows that did not change may come too; rows that changed must come.
     /// An answer that is not certainly a page is an error, never an empty page.
     async fn list(&self, request: &ListRequest) -> Result<ListPage>;
 

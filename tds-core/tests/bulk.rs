@@ -6,11 +6,17 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::json;
 use tds_core::{
-    Bulk, BulkSettings, EntityType, Error, ErrorKind, Lane, ListPage, ListRequest, MirrorHandler,
-    MirrorSchema, NewRun, Profile, QueueOperator, Read, Record, RecordId, Registry, Result, Retry, Run,
-    RunId, RunStatus, RunType, ShutdownTrigger, Source, SourcePayload, SyncRun, SystemClock, Worker,
-    WorkerSettings,
+    clock::SystemClock,
+    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    error::{Error, ErrorKind, Result, Retry},
+    handler::MirrorHandler,
     memory::MemoryStore,
+    mirror::MirrorSchema,
+    queue::{Lane, QueueOperator},
+    record::{EntityType, Read, Record, RecordId, SourcePayload},
+    runs::{NewRun, Run, RunId, RunStatus, RunType, SyncRun},
+    shutdown::ShutdownTrigger,
+    source::{ListPage, ListRequest, Profile, Source},
     testkit::{RecordBuilder, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};

@@ -7,8 +7,13 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Clock, Denied, Error, Grant, Lane,
-    LimitSignal, Limits, LocalBudget, Permit, PermitPool, Result, SystemClock, Usage,
+    clock::{Clock, SystemClock},
+    error::{Error, Result},
+    limits::budget::{
+        BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Denied, Grant, LimitSignal, Limits,
+        LocalBudget, Permit, PermitPool, Usage,
+    },
+    queue::Lane,
 };
 use tokio::time::{advance, sleep, timeout};
 

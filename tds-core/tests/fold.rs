@@ -1,7 +1,10 @@
 //! Properties of merging work.
 
 use proptest::prelude::*;
-use tds_core::{Interval, Observed, Payload, Shape, SourcePayload, Work, fold};
+use tds_core::{
+    queue::{Work, fold},
+    record::{Interval, Observed, Payload, Shape, SourcePayload},
+};
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 fn at(seconds: i64) -> OffsetDateTime {

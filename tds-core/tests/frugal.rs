@@ -11,10 +11,15 @@ use std::{
 
 use serde_json::json;
 use tds_core::{
-    Capability, ClaimRequest, Claimed, Clock, Done, EntityHandler, EntityType, Handled, Lane, MirrorHandler,
-    MirrorSchema, NewItem, Outcome, Profile, Queue, RecordId, RecordKey, RunFilter, RunType, ScheduleSpec,
-    Scheduler, SyncRun, Waiter, Work, WorkerId,
+    clock::Clock,
+    engine::{ScheduleSpec, Scheduler},
+    handler::{Done, EntityHandler, Handled, MirrorHandler},
     memory::MemoryStore,
+    mirror::MirrorSchema,
+    queue::{ClaimRequest, Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},
+    record::{EntityType, RecordId, RecordKey},
+    runs::{RunFilter, RunType, SyncRun},
+    source::{Capability, Profile},
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};

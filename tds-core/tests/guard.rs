@@ -9,8 +9,13 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 use serde_json::json;
 use tds_core::{
-    Applied, Content, EntityType, Fields, Interval, Mirror, MirrorSchema, Observed, Outcome, Payload, Read,
-    Record, RecordId, RecordKey, Shape, SystemClock, memory::MemoryStore,
+    clock::SystemClock,
+    memory::MemoryStore,
+    mirror::{Applied, Mirror, MirrorSchema},
+    queue::Outcome,
+    record::{
+        Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+    },
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 

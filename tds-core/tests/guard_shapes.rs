@@ -11,8 +11,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 use serde_json::json;
 use tds_core::{
-    Applied, Content, EntityType, Interval, Mirror, MirrorSchema, Observed, Read, RecordId, Shape,
-    SystemClock, memory::MemoryStore, needs_detail, testkit::RecordBuilder,
+    clock::SystemClock,
+    guard::needs_detail,
+    memory::MemoryStore,
+    mirror::{Applied, Mirror, MirrorSchema},
+    record::{Content, EntityType, Interval, Observed, Read, RecordId, Shape},
+    testkit::RecordBuilder,
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 

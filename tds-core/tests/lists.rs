@@ -8,10 +8,17 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Ability, Bulk, BulkSettings, Capability, Clock, ContentHash, EntityType, Error, Interval, Lane,
-    ListFacts, ListPage, ListRequest, Listed, ListingWay, MirrorSchema, NewRun, Profile, Read, Record,
-    RecordId, Registry, Result, Run, RunStatus, RunType, ShutdownTrigger, Source, SourcePayload, SyncRun,
-    memory::MemoryStore, testkit::ManualClock,
+    clock::Clock,
+    engine::{Bulk, BulkSettings, Registry},
+    error::{Error, Result},
+    memory::MemoryStore,
+    mirror::MirrorSchema,
+    queue::Lane,
+    record::{ContentHash, EntityType, Interval, Read, Record, RecordId, SourcePayload},
+    runs::{ListingWay, NewRun, Run, RunStatus, RunType, SyncRun},
+    shutdown::ShutdownTrigger,
+    source::{Ability, Capability, ListFacts, ListPage, ListRequest, Listed, Profile, Source},
+    testkit::ManualClock,
 };
 use time::{OffsetDateTime, macros::datetime};
 
@@ -122,7 +129,7 @@ impl Setup {
         let (trigger, shutdown) = ShutdownTrigger::new();
         let task = tokio::spawn(async move { bulk.run(shutdown).await });
         let ended = loop {
-            tds_core::QueueOperator::discard(&self.store, &Default::default()).await.expect("discard");
+            tds_core::queue::QueueOperator::discard(&self.store, &Default::default()).await.expect("discard");
             let run = self.store.get_run(run.id).await.expect("readable").expect("there");
             if !run.status.is_active() {
                 break run;

@@ -9,8 +9,9 @@ use std::{
 };
 
 use tds_core::{
-    CallFault, Clock, Lane, LimitSignal, Limits, LocalBudget, OutageCause, Passage, PermitPool, Place,
-    SystemClock,
+    clock::{Clock, SystemClock},
+    limits::budget::{CallFault, LimitSignal, Limits, LocalBudget, OutageCause, Passage, PermitPool, Place},
+    queue::Lane,
 };
 use tokio::{
     task::JoinSet,

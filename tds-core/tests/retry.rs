@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tds_core::{Decision, Error, ErrorKind, Retry, RetryPolicy};
+use tds_core::{
+    error::{Error, ErrorKind, Retry},
+    retry::{Decision, RetryPolicy},
+};
 
 fn policy() -> impl Strategy<Value = RetryPolicy> {
     (1..20u32, 1..10_000u64, 1..2_000_000u64).prop_map(|(max_attempts, base, max)| RetryPolicy {

@@ -5,10 +5,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tds_core::{
-    Capability, ClaimRequest, Clock, Done, EntityHandler, EntityType, Handled, Lane, Mirror, MirrorHandler,
-    MirrorSchema, NewItem, Profile, Queue, Read, Record, RecordId, RecordKey, Result, Source, SourcePayload,
-    Waiter, Work, WorkerId,
+    clock::Clock,
+    error::Result,
+    handler::{Done, EntityHandler, Handled, MirrorHandler},
     memory::MemoryStore,
+    mirror::{Mirror, MirrorSchema},
+    queue::{ClaimRequest, Lane, NewItem, Queue, Waiter, Work, WorkerId},
+    record::{EntityType, Read, Record, RecordId, RecordKey, SourcePayload},
+    source::{Capability, Profile, Source},
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -33,7 +37,7 @@ impl Source for Contacts {
         self.own.profile()
     }
 
-    async fn list(&self, request: &tds_core::ListRequest) -> Result<tds_core::ListPage> {
+    async fn list(&self, request: &tds_core::source::ListRequest) -> Result<tds_core::source::ListPage> {
         self.own.list(request).await
     }
 
@@ -140,8 +144,8 @@ async fn a_late_push_of_what_the_record_was_before_it_moved_asks_the_source() {
     let old = RecordBuilder::new(&BUYERS, "1").version(CHANGED - Duration::HOUR).fields(json!({"a": 0}));
     let record = old.build();
     let payload = SourcePayload {
-        shape: tds_core::Shape::Webhook,
-        observed: tds_core::Observed::Push(setup.clock.now()),
+        shape: tds_core::record::Shape::Webhook,
+        observed: tds_core::record::Observed::Push(setup.clock.now()),
         json: record.raw,
     };
     let handled = setup.handle(Work { version: record.version, payload: Some(payload) }).await;

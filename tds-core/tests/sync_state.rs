@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tds_core::{
-    Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey,
-    RereadReason, Shape, Suspect, SyncState, Verdict, guard, guard_sets, is_suspicious_shrink,
+    guard::{RereadReason, Suspect, SyncState, Verdict, guard, guard_sets, is_suspicious_shrink},
+    record::{
+        Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+    },
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 

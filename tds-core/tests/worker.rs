@@ -8,11 +8,18 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Claimed, Clock as _, Disposition, Done, EntityHandler, EntityType, Error, ErrorKind, EventStatus,
-    Handled, Inbox, InboxOperator, ItemFilter, ItemStatus, ItemView, Lane, NewEvent, NewItem, Observed,
-    Outcome, Payload, Queue, QueueOperator, RecordId, RecordKey, Registry, Retry, RetryPolicy, Shape,
-    ShutdownTrigger, SourceGate, SourcePayload, SystemClock, Waiter, Work, Worker, WorkerSettings,
+    clock::{Clock as _, SystemClock},
+    engine::{Registry, SourceGate, Worker, WorkerSettings},
+    error::{Error, ErrorKind, Retry},
+    handler::{Done, EntityHandler, Handled},
+    inbox::{Disposition, EventStatus, Inbox, InboxOperator, NewEvent},
     memory::MemoryStore,
+    queue::{
+        Claimed, ItemFilter, ItemStatus, ItemView, Lane, NewItem, Outcome, Queue, QueueOperator, Waiter, Work,
+    },
+    record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
+    retry::RetryPolicy,
+    shutdown::ShutdownTrigger,
 };
 use tokio::{sync::Semaphore, task::JoinHandle};
 

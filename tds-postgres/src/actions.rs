@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use tds_core::{EntityType, ItemFilter, ItemStatus, Lane, RecordId, RecordKey};
+use tds_core::{
+    queue::{ItemFilter, ItemStatus, Lane},
+    record::{EntityType, RecordId, RecordKey},
+};
 
 use crate::{
     Database, Tx,

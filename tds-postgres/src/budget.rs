@@ -3,8 +3,13 @@
 use async_trait::async_trait;
 use sqlx::Row as _;
 use tds_core::{
-    BudgetRequest, BudgetState, BudgetStatus, CallBudget, CallCount, Claim, CredentialLeases, EntityType,
-    Grant, Lane, Limits, RenewalResult, RenewalRule, RenewalState, Result, Usage,
+    error::Result,
+    limits::{
+        budget::{BudgetRequest, BudgetState, BudgetStatus, CallBudget, CallCount, Grant, Limits, Usage},
+        credentials::{Claim, CredentialLeases, RenewalResult, RenewalRule, RenewalState},
+    },
+    queue::Lane,
+    record::EntityType,
 };
 
 use crate::{

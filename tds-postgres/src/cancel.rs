@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tds_core::RunId;
+use tds_core::runs::RunId;
 
 use crate::{
     Database, Tx,

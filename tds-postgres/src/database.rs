@@ -8,7 +8,7 @@ use std::{
 };
 
 use sqlx::{Row as _, postgres::PgConnectOptions};
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::{
     connector::{Connector, Limits, Way},

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 pub(crate) use account::Account;
 use binaries::Binaries;

@@ -1,7 +1,7 @@
 //! What a database error means: one `match` on its SQLSTATE.
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
-use tds_core::{Error, ErrorKind, Retry};
+use tds_core::error::{Error, ErrorKind, Retry};
 
 /// Gives a database error its kind, its retry class and a sentence that begins with what was being done.
 pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {

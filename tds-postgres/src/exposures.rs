@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sqlx::FromRow;
-use tds_core::Result;
+use tds_core::error::Result;
 
 use crate::{Database, error::classify};
 

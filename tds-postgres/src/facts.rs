@@ -1,6 +1,6 @@
 //! What the server says about itself, for a person who looks whether all is well.
 
-use tds_core::Result;
+use tds_core::error::Result;
 use time::OffsetDateTime;
 
 use crate::{Database, error::classify};

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use time::OffsetDateTime;
 use tokio::time::{Duration, Instant};
 
-use tds_core::Lane;
+use tds_core::queue::Lane;
 
 /// What lies behind a floor (late commits, retries, lost leases) waits at most this long.
 const LOOK_BACK: Duration = Duration::from_secs(2);
@@ -73,7 +73,7 @@ impl ClaimCursors {
 
 #[cfg(test)]
 mod tests {
-    use tds_core::Lane;
+    use tds_core::queue::Lane;
     use time::macros::datetime;
 
     use super::{ClaimCursor, ClaimCursors};

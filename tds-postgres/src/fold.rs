@@ -8,7 +8,10 @@ use std::{
 use sqlx::Row as _;
 use time::OffsetDateTime;
 
-use tds_core::{Lane, NewItem, Observed, RecordKey, Waiter, Work, fold};
+use tds_core::{
+    queue::{Lane, NewItem, Waiter, Work, fold},
+    record::{Observed, RecordKey},
+};
 
 use crate::{Tx, store::storable};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 
-use tds_core::{Healed, InboxId};
+use tds_core::{inbox::InboxId, queue::Healed};
 
 use crate::{
     Database,

@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
-    Accepted, Disposition, Inbox, InboxId, Lane, NewEvent, RecordKey, Result, Work, other_records,
+    error::Result,
+    inbox::{Accepted, Disposition, Inbox, InboxId, NewEvent, other_records},
+    queue::{Lane, Work},
+    record::RecordKey,
 };
 
 use crate::{

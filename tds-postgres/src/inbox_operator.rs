@@ -4,8 +4,10 @@ use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
-    Disposition, EntityType, Error, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats,
-    Lane, LastDay, Page, Result,
+    error::{Error, Result},
+    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats, LastDay},
+    queue::{Lane, Page},
+    record::EntityType,
 };
 
 use crate::{

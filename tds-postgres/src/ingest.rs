@@ -20,7 +20,10 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use tds_core::{Accepted, Error, ErrorKind, NewEvent, Result, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Result, Retry},
+    inbox::{Accepted, NewEvent},
+};
 
 use self::aside::Aside;
 use crate::{

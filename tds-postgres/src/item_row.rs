@@ -2,7 +2,10 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use tds_core::{AttemptView, EntityDelays, InboxId, ItemId, ItemStatus, ItemView, QueueStats, StatusCounts};
+use tds_core::{
+    inbox::InboxId,
+    queue::{AttemptView, EntityDelays, ItemId, ItemStatus, ItemView, QueueStats, StatusCounts},
+};
 
 use crate::queue::entity_of;
 

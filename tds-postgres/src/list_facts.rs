@@ -1,7 +1,7 @@
 //! What is known of lists.
 
 use sqlx::Row as _;
-use tds_core::{EntityType, ListFacts};
+use tds_core::{record::EntityType, source::ListFacts};
 
 use crate::Database;
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::{PgExecutor, migrate::Migrator};
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::{
     Database,
@@ -173,7 +173,7 @@ impl Database {
 #[cfg(feature = "testkit")]
 pub(crate) fn fingerprint() -> String {
     let all: Vec<u8> = MIGRATOR.iter().flat_map(|migration| migration.checksum.to_vec()).collect();
-    tds_core::ContentHash::of_bytes(&all).as_str().chars().take(16).collect()
+    tds_core::record::ContentHash::of_bytes(&all).as_str().chars().take(16).collect()
 }
 
 /// True where a migration that is missing creates a schema.

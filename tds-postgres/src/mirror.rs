@@ -15,7 +15,10 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Applied, Content, EntityType, Error, Mirror, MirrorSchema, Read, RecordId, Result, SyncState,
+    error::{Error, Result},
+    guard::SyncState,
+    mirror::{Applied, Mirror, MirrorSchema},
+    record::{Content, EntityType, Read, RecordId},
 };
 use tokio::time::Instant;
 

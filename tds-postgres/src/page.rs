@@ -1,6 +1,9 @@
 //! Cursors of lists, newest first.
 
-use tds_core::{Error, Page, Result};
+use tds_core::{
+    error::{Error, Result},
+    queue::Page,
+};
 
 /// The id below which a page begins.
 pub(crate) fn below(cursor: Option<&str>) -> Result<i64> {
@@ -25,7 +28,7 @@ pub(crate) fn page<T>(mut items: Vec<T>, limit: usize, id: impl Fn(&T) -> i64) -
 
 #[cfg(test)]
 mod tests {
-    use tds_core::ErrorKind;
+    use tds_core::error::ErrorKind;
 
     use super::{below, page};
 

@@ -1,6 +1,6 @@
 //! What the role of the connection must be allowed to do, and the statements that allow it.
 
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::{Database, error::classify, migrate::creates_schema};
 

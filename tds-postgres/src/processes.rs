@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use tds_core::Result;
+use tds_core::error::Result;
 
 use crate::{
     PgStore,

@@ -11,9 +11,12 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use tds_core::{
-    ClaimRequest, ClaimScope, Claimed, EntityType, Interval, ItemId, Lane, Lease, LeaseToken, NewItem,
-    Observed, Payload, Queue, RecordId, RecordKey, Result, Settle, Settled, Settlement, Shape, SourcePayload,
-    Work,
+    error::Result,
+    queue::{
+        ClaimRequest, ClaimScope, Claimed, ItemId, Lane, Lease, LeaseToken, NewItem, Queue, Settle, Settled,
+        Settlement, Work,
+    },
+    record::{EntityType, Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
 };
 
 use crate::{

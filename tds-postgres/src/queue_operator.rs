@@ -7,8 +7,12 @@ use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::{
-    Deferred, EntityType, Healed, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
-    Page, QueueMotion, QueueOperator, QueueStats, Result,
+    error::Result,
+    queue::{
+        Deferred, Healed, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention, Page,
+        QueueMotion, QueueOperator, QueueStats,
+    },
+    record::EntityType,
 };
 
 use crate::{

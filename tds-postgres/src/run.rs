@@ -7,8 +7,11 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use tds_core::{
-    EntityType, Error, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId, Result, Run,
-    RunFilter, RunId, RunLease, RunPlan, SyncRun, Waiter, WorkerId,
+    error::{Error, Result},
+    queue::{LeaseToken, NewItem, Page, Waiter, WorkerId},
+    record::{EntityType, RecordId},
+    runs::{NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, SyncRun},
+    source::ListFacts,
 };
 
 use crate::{
@@ -212,7 +215,7 @@ impl SyncRun for PgStore {
     ) -> Result<Page<Run>> {
         let found = sqlx::query(LIST)
             .bind(filter.entity.as_ref().map(EntityType::as_str))
-            .bind(filter.status.map(tds_core::RunStatus::as_str))
+            .bind(filter.status.map(tds_core::runs::RunStatus::as_str))
             .bind(below(cursor)?)
             .bind(rows(limit))
             .fetch_all(&self.database)

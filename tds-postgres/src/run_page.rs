@@ -4,7 +4,11 @@ use std::collections::HashSet;
 
 use sqlx::Row as _;
 
-use tds_core::{EntityType, Lane, LeaseToken, NewItem, PageCommit, RecordId, RecordKey, RunId, Work};
+use tds_core::{
+    queue::{Lane, LeaseToken, NewItem, Work},
+    record::{EntityType, RecordId, RecordKey},
+    runs::{PageCommit, RunId},
+};
 
 use crate::{
     Database, Tx,
@@ -123,7 +127,7 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
         key: RecordKey::new(entity.clone(), RecordId::new(record.as_str())),
         lane: Lane::Operator,
         work: Work::fetch(),
-        waiter: tds_core::Waiter::Run(id),
+        waiter: tds_core::queue::Waiter::Run(id),
     };
     let items: Vec<NewItem> = held.iter().map(item).collect();
     let open = queue(&mut tx, &items, &HashSet::new()).await?;

@@ -2,7 +2,11 @@
 
 use sqlx::{Row as _, postgres::PgRow};
 
-use tds_core::{Checkpoint, Error, LeaseToken, Run, RunId, RunLease, RunPlan, RunStatus, RunType};
+use tds_core::{
+    error::Error,
+    queue::LeaseToken,
+    runs::{Checkpoint, Run, RunId, RunLease, RunPlan, RunStatus, RunType},
+};
 
 use crate::queue::entity_of;
 

@@ -5,7 +5,11 @@ use std::{sync::PoisonError, time::Duration};
 use async_trait::async_trait;
 use sqlx::Row as _;
 
-use tds_core::{Result, Schedule, ScheduleSpec, WorkerId};
+use tds_core::{
+    engine::{Schedule, ScheduleSpec},
+    error::Result,
+    queue::WorkerId,
+};
 use tokio::time::Instant;
 
 use crate::{

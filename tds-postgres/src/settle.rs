@@ -7,7 +7,10 @@ use std::{
 
 use sqlx::Row as _;
 
-use tds_core::{EntityType, Lane, RecordId, RecordKey, Settle, Settled, Settlement, Work};
+use tds_core::{
+    queue::{Lane, Settle, Settled, Settlement, Work},
+    record::{EntityType, RecordId, RecordKey},
+};
 
 use crate::{
     Database, Tx,

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::HashSet, time::Duration};
 
-use tds_core::{RecordKey, Settle, Settlement};
+use tds_core::{
+    queue::{Settle, Settlement},
+    record::RecordKey,
+};
 
 use crate::{
     Database, Tx,

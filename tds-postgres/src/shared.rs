@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::Row as _;
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 use time::OffsetDateTime;
 
 use crate::{PgStore, error::classify};

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::RunId;
+use tds_core::runs::RunId;
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{Database, error, floor::ClaimCursors, hints::Notifier, ingest::Committers};

@@ -109,7 +109,7 @@ impl TestDatabase {
         panic!("no test database: {}", last.map_or_else(String::new, |error| error.chain()))
     }
 
-    async fn try_create(migrated: bool) -> tds_core::Result<Self> {
+    async fn try_create(migrated: bool) -> tds_core::error::Result<Self> {
         let admin_url = server::admin_url().await?;
         let name = format!("tds_test_{}_{}", std::process::id(), uuid::Uuid::new_v4().simple());
         template::create_database(&admin_url, &name, migrated).await?;

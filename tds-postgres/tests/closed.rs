@@ -4,7 +4,11 @@ mod support;
 
 use sqlx::AssertSqlSafe;
 use support::{claim, complete, event, text, work};
-use tds_core::{ErrorKind, Inbox as _, ItemFilter, Outcome, Queue as _, QueueOperator as _};
+use tds_core::{
+    error::ErrorKind,
+    inbox::Inbox as _,
+    queue::{ItemFilter, Outcome, Queue as _, QueueOperator as _},
+};
 use tds_postgres::{
     ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgStore, StoreSettings, schema_script,
     testkit::TestDatabase,

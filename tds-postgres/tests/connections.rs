@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 use support::{claim, event, eventually, item, work};
-use tds_core::{ClaimRequest, ErrorKind, Inbox as _, Lane, Queue as _, QueueOperator as _, WorkerId};
+use tds_core::{
+    error::ErrorKind,
+    inbox::Inbox as _,
+    queue::{ClaimRequest, Lane, Queue as _, QueueOperator as _, WorkerId},
+};
 use tds_postgres::{
     Database, DatabaseConfig, PgStore, StoreSettings,
     testkit::{Relay, TestDatabase},

@@ -63,7 +63,7 @@ async fn a_server_that_outlived_its_process_is_found_again_and_stopped_by_the_ne
     assert!(!next.is_started_here());
     next.stop().await.expect("it is ours now");
     let error = Database::connect(&DatabaseConfig::new(url)).await.expect_err("it has stopped");
-    assert_eq!(error.kind(), tds_core::ErrorKind::Unavailable);
+    assert_eq!(error.kind(), tds_core::error::ErrorKind::Unavailable);
     assert!(error.chain().contains("refused"), "{error:?}");
 }
 
@@ -105,7 +105,7 @@ async fn the_password_is_ours_alone_and_long() {
     assert!(password.len() >= 32);
     let wrong = cluster.url().replace(&password, "wrong");
     let error = Database::connect(&DatabaseConfig::new(wrong)).await.expect_err("refused");
-    assert_eq!(error.kind(), tds_core::ErrorKind::Config, "{error:?}");
+    assert_eq!(error.kind(), tds_core::error::ErrorKind::Config, "{error:?}");
     assert!(error.chain().contains("DATABASE_URL"), "{error:?}");
     cluster.stop().await.expect("stops");
 }

@@ -5,7 +5,10 @@ mod support;
 use std::{collections::HashSet, time::Duration};
 
 use support::{event, store, text, work};
-use tds_core::{ErrorKind, Inbox as _, InboxOperator as _};
+use tds_core::{
+    error::ErrorKind,
+    inbox::{Inbox as _, InboxOperator as _},
+};
 use tds_postgres::{PgStore, StoreSettings};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -94,7 +97,7 @@ async fn a_commit_that_waits_for_a_lock_holds_up_its_own_events_only() {
     let lock = sqlx::query("SELECT id FROM tds_queue_live WHERE zoho_entity_id = 'held' FOR UPDATE");
     lock.execute(&mut tx).await.expect("locked");
     let blocked = store.clone();
-    let newer = tds_core::NewEvent { event_id: "newer".to_owned(), ..event("held", work(2, "{}")) };
+    let newer = tds_core::inbox::NewEvent { event_id: "newer".to_owned(), ..event("held", work(2, "{}")) };
     let waits = tokio::spawn(async move { blocked.accept(newer).await });
     tokio::time::sleep(Duration::from_millis(100)).await;
     for id in ["1", "2", "3"] {

@@ -1,6 +1,6 @@
 //! Migrations: by several at once, never backwards, never silently different.
 
-use tds_core::ErrorKind;
+use tds_core::error::ErrorKind;
 use tds_postgres::testkit::TestDatabase;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,10 @@ mod support;
 
 use sqlx::Row as _;
 use tds_core::{
-    Applied, Content, EntityType, Fields, Inbox as _, Mirror as _, MirrorSchema, Observed, Outcome, Payload,
-    Queue as _, QueueOperator as _, Read, Record, RecordId, RecordKey, Shape,
+    inbox::Inbox as _,
+    mirror::{Applied, Mirror as _, MirrorSchema},
+    queue::{Outcome, Queue as _, QueueOperator as _},
+    record::{Content, EntityType, Fields, Observed, Payload, Read, Record, RecordId, RecordKey, Shape},
 };
 use tds_postgres::{Database, DatabaseConfig, PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
 

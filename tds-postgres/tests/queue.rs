@@ -7,8 +7,11 @@ use std::time::Duration;
 use sqlx::Row as _;
 use support::{claim, complete, item, store, text, work};
 use tds_core::{
-    Inbox as _, ItemFilter, ItemStatus, Outcome, Queue as _, QueueOperator as _, Schedule as _, Settle,
-    Settlement, Waiter, WorkerId,
+    engine::Schedule as _,
+    inbox::Inbox as _,
+    queue::{
+        ItemFilter, ItemStatus, Outcome, Queue as _, QueueOperator as _, Settle, Settlement, Waiter, WorkerId,
+    },
 };
 
 /// The operators' handbook, word for word.
@@ -155,7 +158,7 @@ async fn the_handbook_works_on_a_populated_database() {
             "dead" => Settle::DeadLetter { error: "no".into() },
             _ => Settle::Complete(Outcome::Applied),
         };
-        let lease = tds_core::Lease { id: claimed.id, token: claimed.token };
+        let lease = tds_core::queue::Lease { id: claimed.id, token: claimed.token };
         let settlement = Settlement { lease, generation: claimed.generation, settle };
         store.settle(vec![settlement]).await.expect("settled");
     }
@@ -196,7 +199,7 @@ async fn a_retried_dead_letter_is_folded_into_the_live_item_of_its_record() {
     let (database, store) = store().await;
     let accepted = store.accept(support::event("7", work(1, "1"))).await.expect("accepted");
     let claimed = claim(&store, 1).await;
-    let lease = tds_core::Lease { id: claimed[0].id, token: claimed[0].token };
+    let lease = tds_core::queue::Lease { id: claimed[0].id, token: claimed[0].token };
     let settle = Settle::DeadLetter { error: "no".into() };
     store
         .settle(vec![Settlement { lease, generation: claimed[0].generation, settle }])

@@ -4,8 +4,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tds_core::{
-    Clock, EntityType, EventFilter, InboxOperator, QueueOperator, QueueStats, Registry, Result, RunFilter,
-    RunStatus, SyncRun,
+    clock::Clock,
+    engine::Registry,
+    error::Result,
+    inbox::{EventFilter, InboxOperator},
+    queue::{QueueOperator, QueueStats},
+    record::EntityType,
+    runs::{RunFilter, RunStatus, SyncRun},
 };
 use tds_zoho::ZohoClient;
 use time::OffsetDateTime;

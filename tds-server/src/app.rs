@@ -2,7 +2,7 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use tds_core::ShutdownTrigger;
+use tds_core::shutdown::ShutdownTrigger;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{

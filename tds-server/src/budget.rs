@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 use tds_core::{
-    BudgetStatus, CallLimit, EntityType, QueueStats, Registry, Result, RunType, StatusCounts, Throttle,
-    Usage, forecast,
+    engine::Registry,
+    error::Result,
+    limits::budget::{BudgetStatus, CallLimit, Throttle, Usage, forecast},
+    queue::{QueueStats, StatusCounts},
+    record::EntityType,
+    runs::RunType,
 };
 use tds_zoho::ZohoClient;
 use time::OffsetDateTime;

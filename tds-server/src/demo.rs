@@ -8,7 +8,7 @@ use std::{io, path::Path, time::Duration};
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tds_core::Shutdown;
+use tds_core::shutdown::Shutdown;
 use tds_zoho::sim::{
     SimulatedZoho,
     demo::{Size, organization, run_changes},

@@ -12,8 +12,14 @@ mod tasks;
 use std::sync::Arc;
 
 use tds_core::{
-    Bulk, BulkSettings, Clock, Mirror, MirrorHandler, Queue, Registry, Schedule, ScheduleSpec, Scheduler,
-    SourceGate, SyncRun, SystemClock, Worker, WorkerId, WorkerSettings,
+    clock::{Clock, SystemClock},
+    engine::{
+        Bulk, BulkSettings, Registry, Schedule, ScheduleSpec, Scheduler, SourceGate, Worker, WorkerSettings,
+    },
+    handler::MirrorHandler,
+    mirror::Mirror,
+    queue::{Queue, WorkerId},
+    runs::SyncRun,
 };
 use tds_postgres::{Database, PgMirror, PgStore};
 use tds_zoho::{ZohoClient, ZohoConfig};

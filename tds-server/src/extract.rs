@@ -6,7 +6,7 @@ use axum::{
     http::request::Parts,
 };
 use serde::de::DeserializeOwned;
-use tds_core::{EntityType, Registry};
+use tds_core::{engine::Registry, record::EntityType};
 
 use crate::{
     nearest::ending,

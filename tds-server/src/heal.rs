@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tds_core::{Healed, InboxId, Shutdown};
+use tds_core::{inbox::InboxId, queue::Healed, shutdown::Shutdown};
 
 use crate::{routes::webhooks::understand_again, state::AppState};
 
@@ -68,7 +68,7 @@ async fn tell(state: &AppState, healed: &Healed) {
     }
 }
 
-async fn replay(state: &AppState, id: InboxId) -> tds_core::Result<()> {
+async fn replay(state: &AppState, id: InboxId) -> tds_core::error::Result<()> {
     let Some(event) = state.services.events.get_event(id).await? else { return Ok(()) };
     let disposition = understand_again(state.services.zoho.organization_id(), &event);
     state.services.events.replay(id, disposition).await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use tds_core::Throttle;
+use tds_core::limits::budget::Throttle;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
@@ -137,7 +137,7 @@ impl Metrics {
         self.handle.render()
     }
 
-    async fn look(&self, state: &AppState) -> tds_core::Result<()> {
+    async fn look(&self, state: &AppState) -> tds_core::error::Result<()> {
         let snapshot = state.activity.recent().await?;
         self.record(|| figures(&snapshot));
         let (services, now) = (&state.services, state.services.clock.now());

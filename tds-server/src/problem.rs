@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tds_core::ErrorKind;
+use tds_core::error::ErrorKind;
 
 /// What a problem is; each has a stable `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,8 +229,8 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<tds_core::Error> for Problem {
-    fn from(error: tds_core::Error) -> Self {
+impl From<tds_core::error::Error> for Problem {
+    fn from(error: tds_core::error::Error) -> Self {
         let kind = match error.kind() {
             ErrorKind::NotFound => ProblemKind::UnknownId,
             ErrorKind::Invalid => ProblemKind::InvalidValue,

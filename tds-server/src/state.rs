@@ -9,7 +9,13 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{Clock, Inbox, InboxOperator, QueueOperator, Registry, SyncRun};
+use tds_core::{
+    clock::Clock,
+    engine::Registry,
+    inbox::{Inbox, InboxOperator},
+    queue::QueueOperator,
+    runs::SyncRun,
+};
 use tds_zoho::ZohoClient;
 use tokio::sync::Semaphore;
 

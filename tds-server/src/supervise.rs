@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::Shutdown;
+use tds_core::shutdown::Shutdown;
 use tokio::{task::JoinHandle, time::Instant};
 
 use crate::layers::panic_text;
@@ -76,7 +76,7 @@ mod tests {
         atomic::{AtomicU32, Ordering},
     };
 
-    use tds_core::ShutdownTrigger;
+    use tds_core::shutdown::ShutdownTrigger;
     use tokio::sync::Notify;
 
     use super::Supervisor;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::json;
-use tds_core::{Clock as _, SystemClock};
+use tds_core::clock::{Clock as _, SystemClock};
 use time::format_description::well_known::Rfc3339;
 use tracing::field::Field;
 use tracing_subscriber::{

@@ -3,7 +3,11 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use tds_core::{EntityType, Interval, Lane, Place};
+use tds_core::{
+    limits::budget::Place,
+    queue::Lane,
+    record::{EntityType, Interval},
+};
 use time::OffsetDateTime;
 
 /// Which of Zoho's two products is asked.

@@ -16,7 +16,10 @@ use futures_util::FutureExt;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tds_core::{CredentialLeases, Error, Result};
+use tds_core::{
+    error::{Error, Result},
+    limits::credentials::CredentialLeases,
+};
 use tokio::time::Instant;
 
 use crate::config::ZohoConfig;
@@ -198,8 +201,8 @@ fn name(config: &ZohoConfig) -> String {
 fn blocked(fault: &MintFault, wait: Duration) -> Error {
     let error = fault.error_after(wait);
     match error.retry() {
-        tds_core::Retry::Transient { .. } => {
-            let retry = tds_core::Retry::Throttled { retry_after: wait };
+        tds_core::error::Retry::Transient { .. } => {
+            let retry = tds_core::error::Retry::Throttled { retry_after: wait };
             Error::new(error.kind(), retry, error.to_string())
         }
         _ => error,

@@ -10,8 +10,13 @@ use std::{sync::Arc, time::Duration};
 
 use reqwest::redirect;
 use tds_core::{
-    BudgetStatus, CallBudget, CallFault, Clock, CredentialLeases, Error, ErrorKind, Lane,
-    LocalCredentialLeases, OutageCause, Result, Retry, Throttle, Usage,
+    clock::Clock,
+    error::{Error, ErrorKind, Result, Retry},
+    limits::{
+        budget::{BudgetStatus, CallBudget, CallFault, OutageCause, Throttle, Usage},
+        credentials::{CredentialLeases, LocalCredentialLeases},
+    },
+    queue::Lane,
 };
 use tokio::time::{Instant, sleep};
 

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::auth::TokenKey;
 pub use data_center::{DataCenter, InvalidDataCenter};

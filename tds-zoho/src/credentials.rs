@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::client::ZohoClient;
 

@@ -19,8 +19,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 use tds_core::{
-    Ability, Capability, EntityType, Error, Fields, MirrorSchema, Payload, Profile, Record, RecordId, Result,
-    Shape, SourcePayload,
+    error::{Error, Result},
+    mirror::MirrorSchema,
+    record::{EntityType, Fields, Payload, Record, RecordId, Shape, SourcePayload},
+    source::{Ability, Capability, Profile},
 };
 
 use crate::{answer::Api, mend, reading};

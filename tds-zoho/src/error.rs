@@ -5,13 +5,13 @@ mod body;
 use std::{fmt, time::Duration};
 
 use serde_json::{Map, Value};
-use tds_core::{Error, ErrorKind, Retry};
+use tds_core::error::{Error, ErrorKind, Retry};
 
 pub(crate) use body::in_one_line;
 use body::open;
 /// Which of Zoho's limits was met: calls a minute, or a 429 that says no more (codes 43 and 44, unknown codes, no
 /// JSON); calls a day (code 45); calls in flight (code 1070).
-pub(crate) use tds_core::CallLimit as Limit;
+pub(crate) use tds_core::limits::budget::CallLimit as Limit;
 
 /// A failure in Zoho's words.
 #[derive(Clone, Debug, PartialEq, Eq)]

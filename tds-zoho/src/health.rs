@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{BreakerStatus, CallLimit, Lane, OutageCause, Refusal};
+use tds_core::{
+    limits::budget::{BreakerStatus, CallLimit, OutageCause, Refusal},
+    queue::Lane,
+};
 use time::OffsetDateTime;
 
 use crate::{auth::MintFault, client::ZohoClient, limiter::spent};

@@ -5,9 +5,13 @@ mod pace;
 use std::{sync::Arc, time::Duration};
 
 use tds_core::{
-    BreakerStatus, BudgetStatus, CallBudget, CallCount, CallFault, Clock, Denied, Error, ErrorKind, Lane,
-    LimitSignal, Limits, LocalBudget, OutageCause, Passage, Permit, PermitPool, Place, Refusal, Result,
-    Retry, Usage,
+    clock::Clock,
+    error::{Error, ErrorKind, Result, Retry},
+    limits::budget::{
+        BreakerStatus, BudgetStatus, CallBudget, CallCount, CallFault, Denied, LimitSignal, Limits,
+        LocalBudget, OutageCause, Passage, Permit, PermitPool, Place, Refusal, Usage,
+    },
+    queue::Lane,
 };
 use tokio::time::Instant;
 

@@ -9,7 +9,7 @@ mod scalar;
 mod times;
 
 use serde_json::{Map, Value};
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 use time::OffsetDateTime;
 
 pub(crate) use self::{

@@ -10,8 +10,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
-    Capability, EntityType, Lane, ListPage, ListRequest, MirrorSchema, Profile, Read, Record, RecordId,
-    Result, Source, SourcePayload,
+    error::Result,
+    mirror::MirrorSchema,
+    queue::Lane,
+    record::{EntityType, Read, Record, RecordId, SourcePayload},
+    source::{Capability, ListPage, ListRequest, Profile, Source},
 };
 
 use crate::{

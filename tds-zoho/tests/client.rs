@@ -5,7 +5,12 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use tds_core::{Capability, Error, ErrorKind, Lane, ListRequest, Retry, Source, SystemClock};
+use tds_core::{
+    clock::SystemClock,
+    error::{Error, ErrorKind, Retry},
+    queue::Lane,
+    source::{Capability, ListRequest, Source},
+};
 use tds_zoho::{
     DataCenter, ZohoClient, ZohoConfig, ZohoState,
     testkit::{FakeZoho, Fault, Limits, TokenRules},

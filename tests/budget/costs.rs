@@ -4,7 +4,10 @@
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use serde_json::json;
-use tds_core::{Clock as _, SystemClock, testkit::ManualClock};
+use tds_core::{
+    clock::{Clock as _, SystemClock},
+    testkit::ManualClock,
+};
 use tds_zoho::testkit::Module;
 
 use crate::shop::{Shop, list_calls};

@@ -5,11 +5,18 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::json;
 use tds_core::{
-    Clock, Denied, Disposition, EntityType, Error, ErrorKind, EventFilter, EventStatus, Inbox, InboxOperator,
-    Lane, Limits, ListPage, ListRequest, LocalBudget, MirrorHandler, MirrorSchema, NewEvent, PermitPool,
-    Profile, Read, Record, RecordId, RecordKey, Registry, Result, Retry, ShutdownTrigger, Source,
-    SourcePayload, Throttle, Work, Worker, WorkerSettings,
+    clock::Clock,
+    engine::{Registry, Worker, WorkerSettings},
+    error::{Error, ErrorKind, Result, Retry},
+    handler::MirrorHandler,
+    inbox::{Disposition, EventFilter, EventStatus, Inbox, InboxOperator, NewEvent},
+    limits::budget::{Denied, Limits, LocalBudget, PermitPool, Throttle},
     memory::MemoryStore,
+    mirror::MirrorSchema,
+    queue::{Lane, Work},
+    record::{EntityType, Read, Record, RecordId, RecordKey, SourcePayload},
+    shutdown::ShutdownTrigger,
+    source::{ListPage, ListRequest, Profile, Source},
     testkit::{RecordBuilder, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};

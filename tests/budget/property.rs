@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
-use tds_core::{CallBudget, Lane, Limits, LocalBudget, testkit::ManualClock};
+use tds_core::{
+    limits::budget::{CallBudget, Limits, LocalBudget},
+    queue::Lane,
+    testkit::ManualClock,
+};
 use tokio::time::sleep;
 
 use crate::world::{Process, Source, virtual_time};

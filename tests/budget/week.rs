@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{CallBudget, CallLimit, Lane, Limits, LocalBudget, Throttle, testkit::ManualClock};
+use tds_core::{
+    limits::budget::{CallBudget, CallLimit, Limits, LocalBudget, Throttle},
+    queue::Lane,
+    testkit::ManualClock,
+};
 use time::macros::datetime;
 use tokio::time::{Instant, sleep, sleep_until};
 

@@ -11,8 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Denied, Grant, Lane, LimitSignal, Limits,
-    PermitPool, Result, Usage,
+    error::Result,
+    limits::budget::{
+        BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Denied, Grant, LimitSignal, Limits,
+        PermitPool, Usage,
+    },
+    queue::Lane,
 };
 use tokio::{
     task::JoinSet,

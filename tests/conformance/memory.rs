@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tds_core::{
-    EntityType, Fields, RecordId,
     memory::MemoryStore,
+    record::{EntityType, Fields, RecordId},
     testkit::{
         ManualClock,
         conformance::{Harness, Stores},

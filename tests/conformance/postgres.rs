@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 use tds_core::{
-    Fields,
+    record::Fields,
     testkit::{
         conformance::{Harness, Stores},
         fields,

@@ -2,7 +2,11 @@
 
 use std::{sync::LazyLock, time::Duration};
 
-use tds_core::{Ability, Capability, Child, EntityType, MirrorSchema};
+use tds_core::{
+    mirror::{Child, MirrorSchema},
+    record::EntityType,
+    source::{Ability, Capability},
+};
 
 /// What is particular to an entity type.
 pub(crate) struct Kind {

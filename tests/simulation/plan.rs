@@ -1,7 +1,7 @@
 //! What one seed does: which faults, how often. Each seed has some faults and not others, so that no fault
 //! hides what only happens without it.
 
-use tds_core::OutageCause;
+use tds_core::limits::budget::OutageCause;
 
 use crate::{bugs::Bug, dice::Dice, kinds::KINDS};
 

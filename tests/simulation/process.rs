@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::world::World;

@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tds_core::{
-    EventFilter, EventStatus, InboxOperator, ItemFilter, ItemStatus, QueueOperator, RecordId, RunFilter,
-    RunId, RunStatus, SyncRun,
+    inbox::{EventFilter, EventStatus, InboxOperator},
+    queue::{ItemFilter, ItemStatus, QueueOperator},
+    record::RecordId,
+    runs::{RunFilter, RunId, RunStatus, SyncRun},
 };
 
 use crate::{

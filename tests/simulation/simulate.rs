@@ -6,8 +6,14 @@ use std::{
 };
 
 use tds_core::{
-    Bulk, BulkSettings, Clock, MirrorHandler, NewRun, Registry, RetryPolicy, RunType, ScheduleSpec,
-    Scheduler, Shutdown, ShutdownTrigger, SyncRun, Worker, WorkerId, WorkerSettings, memory::MemoryStore,
+    clock::Clock,
+    engine::{Bulk, BulkSettings, Registry, ScheduleSpec, Scheduler, Worker, WorkerSettings},
+    handler::MirrorHandler,
+    memory::MemoryStore,
+    queue::WorkerId,
+    retry::RetryPolicy,
+    runs::{NewRun, RunType, SyncRun},
+    shutdown::{Shutdown, ShutdownTrigger},
 };
 use tokio::task::JoinSet;
 
@@ -211,7 +217,7 @@ impl Simulation {
     }
 
     /// A wish for a full run of each type.
-    pub(crate) async fn wish_all(&self) -> Vec<tds_core::RunId> {
+    pub(crate) async fn wish_all(&self) -> Vec<tds_core::runs::RunId> {
         let mut runs = Vec::new();
         for kind in &self.world.plan.kinds {
             loop {

@@ -8,10 +8,17 @@ use std::{
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use tds_core::{
-    CallFault, Clock, Content, ContentHash, Error, ErrorKind, Interval, Lane, Limits, ListCall, ListPage,
-    ListRequest, Listed, MirrorSchema, Observed, Order, OutageCause, Passage, Payload, PermitPool, Place,
-    Profile, Read, Record, RecordId, RecordKey, Result, Retry, Shape, Source, SourcePayload, Walk, list_hash,
+    clock::Clock,
+    error::{Error, ErrorKind, Result, Retry},
+    limits::budget::{CallFault, Limits, OutageCause, Passage, PermitPool, Place},
     memory::MemoryStore,
+    mirror::MirrorSchema,
+    queue::Lane,
+    record::{
+        Content, ContentHash, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+        SourcePayload, list_hash,
+    },
+    source::{ListCall, ListPage, ListRequest, Listed, Order, Profile, Source, Walk},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;

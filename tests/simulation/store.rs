@@ -8,11 +8,20 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Accepted, Applied, ClaimRequest, ClaimScope, Claimed, Clock, Content, EntityType, Error, Inbox, Interval,
-    Lease, LeaseToken, ListFacts, Mirror, MirrorSchema, NewEvent, NewItem, NewRun, Observed, Outcome, Page,
-    PageCommit, Queue, Read, RecordId, RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, Schedule,
-    ScheduleSpec, Settle, Settled, Settlement, Shape, SyncRun, SyncState, Waiter, WorkerId,
+    clock::Clock,
+    engine::{Schedule, ScheduleSpec},
+    error::{Error, Result},
+    guard::SyncState,
+    inbox::{Accepted, Inbox, NewEvent},
     memory::MemoryStore,
+    mirror::{Applied, Mirror, MirrorSchema},
+    queue::{
+        ClaimRequest, ClaimScope, Claimed, Lease, LeaseToken, NewItem, Outcome, Page, Queue, Settle, Settled,
+        Settlement, Waiter, WorkerId,
+    },
+    record::{Content, EntityType, Interval, Observed, Read, RecordId, RecordKey, Shape},
+    runs::{NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, SyncRun},
+    source::ListFacts,
 };
 
 use crate::{bugs::Bug, kinds::KINDS, process::Process, source::OUTAGE, watch::Watch, world::World};

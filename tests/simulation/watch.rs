@@ -7,9 +7,12 @@ use std::{
 };
 
 use tds_core::{
-    Claimed, EventStatus, InboxId, InboxOperator, ItemId, Lease, Mirror, PageCommit, RecordId, RecordKey,
-    RunFilter, RunId, RunStatus, SyncRun,
+    inbox::{EventStatus, InboxId, InboxOperator},
     memory::{MemoryStore, Row},
+    mirror::Mirror,
+    queue::{Claimed, ItemId, Lease},
+    record::{RecordId, RecordKey},
+    runs::{PageCommit, RunFilter, RunId, RunStatus, SyncRun},
 };
 use time::OffsetDateTime;
 

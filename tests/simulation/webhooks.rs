@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tds_core::{
-    Clock, Disposition, Inbox, NewEvent, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload, Work,
-    event_id,
+    clock::Clock,
+    inbox::{Disposition, Inbox, NewEvent, event_id},
+    queue::Work,
+    record::{Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
 };
 use time::OffsetDateTime;
 use tokio::task::JoinSet;

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tds_core::Clock;
+use tds_core::clock::Clock;
 use time::{OffsetDateTime, macros::datetime};
 use tokio::time::Instant;
 

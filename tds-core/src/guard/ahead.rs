@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::SyncState;
-use crate::{Interval, Observed};
+use crate::record::{Interval, Observed};
 
 /// Clocks of machines that keep the time differ by less than this.
 pub(crate) const TOLERANCE: Duration = Duration::seconds(10);
@@ -84,7 +84,11 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
-    use crate::{EntityType, Read, RereadReason, Verdict, guard, testkit::RecordBuilder};
+    use crate::{
+        guard::{RereadReason, Verdict, guard},
+        record::{EntityType, Read},
+        testkit::RecordBuilder,
+    };
 
     const PRODUCTS: EntityType = EntityType::from_static("products");
     const NOW: OffsetDateTime = datetime!(2026-11-27 12:00 UTC);

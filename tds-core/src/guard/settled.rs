@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use super::SyncState;
-use crate::{Observed, Read, Record};
+use crate::record::{Observed, Read, Record};
 
 /// Versions have whole seconds, and the clocks of the source and of this machine differ by some more.
 const SETTLES: Duration = Duration::seconds(5);
@@ -33,8 +33,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        Content, ContentHash, EntityType, Fields, Interval, ListedRow, Payload, RecordId, RecordKey, Shape,
-        Verdict,
+        guard::Verdict,
+        record::{
+            Content, ContentHash, EntityType, Fields, Interval, ListedRow, Payload, RecordId, RecordKey,
+            Shape,
+        },
     };
 
     const CHANGED: OffsetDateTime = datetime!(2026-11-01 12:00 UTC);

@@ -1,7 +1,7 @@
 //! Sets of children that lose most of their rows: perhaps the source's fault, so a second look decides.
 
 use super::{RereadReason, SyncState, Verdict, guard};
-use crate::{Content, Read, Record};
+use crate::record::{Content, Read, Record};
 
 /// [`guard`] for records with sets of children whose shrinking has to be confirmed.
 ///

@@ -1,7 +1,9 @@
 //! What a read changes in the known state of its record.
 
 use super::{RereadReason, Suspect, SyncState, Verdict, settled::seen_since};
-use crate::{ColumnHashes, Content, Interval, Observed, Read, Record, Shape, content_hash, list_hash};
+use crate::record::{
+    ColumnHashes, Content, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
+};
 
 impl SyncState {
     /// The state after a read and its verdict; `None` where the state stays as it is, or stays unknown.

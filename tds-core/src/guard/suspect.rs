@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Content, Observed, Read, Record, RereadReason};
+use crate::{
+    guard::RereadReason,
+    record::{Content, Observed, Read, Record},
+};
 
 /// An implausible read that waits for its confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What a person may want to know of an accepted read.
 
 use super::{RereadReason, SyncState, Verdict};
-use crate::{Content, Read};
+use crate::record::{Content, Read};
 
 /// Writes the unusual among accepted reads to the log: once per record, when it is written.
 pub fn report_unusual(previous: Option<&SyncState>, read: &Read, verdict: Verdict) {
@@ -35,7 +35,11 @@ mod tests {
     use time::{Duration, OffsetDateTime, macros::datetime};
 
     use super::*;
-    use crate::{EntityType, Interval, Observed, RecordId, RecordKey, Shape, guard, testkit::RecordBuilder};
+    use crate::{
+        guard::guard,
+        record::{EntityType, Interval, Observed, RecordId, RecordKey, Shape},
+        testkit::RecordBuilder,
+    };
 
     const PRODUCTS: EntityType = EntityType::from_static("products");
 

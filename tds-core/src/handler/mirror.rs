@@ -10,8 +10,15 @@ use serde_json::Value;
 
 use super::{Done, EntityHandler, Handled};
 use crate::{
-    Applied, Claimed, Clock, Content, EntityType, Error, Lane, ListedRow, Mirror, Read, Record, RecordId,
-    RecordKey, RereadReason, Result, Shape, Source, SourcePayload, SyncState, list_hash, needs_detail,
+    clock::Clock,
+    error::{Error, Result},
+    guard::{RereadReason, SyncState, needs_detail},
+    mirror::{Applied, Mirror},
+    queue::{Claimed, Lane},
+    record::{
+        Content, EntityType, ListedRow, Read, Record, RecordId, RecordKey, Shape, SourcePayload, list_hash,
+    },
+    source::Source,
 };
 
 /// Reads that tie with the accepted state are repeated at once this often before the item waits.

@@ -4,7 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Done, EntityHandler as _, MirrorHandler, mirror::Batch};
 use crate::{
-    Applied, Content, Error, Observed, Read, Record, RecordId, Result, Shape, SourcePayload, SyncState, Work,
+    error::{Error, Result},
+    guard::SyncState,
+    mirror::Applied,
+    queue::Work,
+    record::{Content, Observed, Read, Record, RecordId, Shape, SourcePayload},
 };
 
 impl MirrorHandler {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::{Done, MirrorHandler, mirror::Batch};
-use crate::Lane;
+use crate::queue::Lane;
 
 impl MirrorHandler {
     /// Puts reads for pushed events off while the source wants calls saved: events of one record fold meanwhile, and

@@ -4,8 +4,11 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, state::RunState};
 use crate::{
-    BudgetRequest, BudgetStatus, CallBudget, CallCount, Claim, CredentialLeases, Grant, Limits,
-    RenewalResult, RenewalRule, Result, Usage, budget::merge,
+    error::Result,
+    limits::{
+        budget::{BudgetRequest, BudgetStatus, CallBudget, CallCount, Grant, Limits, Usage, merge},
+        credentials::{Claim, CredentialLeases, RenewalResult, RenewalRule},
+    },
 };
 
 #[async_trait]

@@ -3,7 +3,10 @@
 use time::OffsetDateTime;
 
 use super::state::{Event, Progress, State};
-use crate::{EventStatus, InboxId, ItemId, Outcome};
+use crate::{
+    inbox::{EventStatus, InboxId},
+    queue::{ItemId, Outcome},
+};
 
 impl State {
     /// Notes where an item of an event stands, and what follows for the event.

@@ -11,9 +11,13 @@ use super::{
     view::{below, page},
 };
 use crate::{
-    Accepted, Disposition, Error, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
-    InboxStats, Lane, NewEvent, NewItem, Outcome, Page, RecordId, RecordKey, Result, Waiter, Work,
-    other_records,
+    error::{Error, Result},
+    inbox::{
+        Accepted, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
+        InboxStats, NewEvent, other_records,
+    },
+    queue::{Lane, NewItem, Outcome, Page, Waiter, Work},
+    record::{RecordId, RecordKey},
 };
 
 #[async_trait]

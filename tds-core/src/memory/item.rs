@@ -3,7 +3,11 @@
 use time::OffsetDateTime;
 
 use super::state::{Item, Progress, State, WaiterEntry};
-use crate::{InboxId, ItemId, ItemStatus, Lane, NewItem, Outcome, RecordKey, Waiter, Work, fold};
+use crate::{
+    inbox::InboxId,
+    queue::{ItemId, ItemStatus, Lane, NewItem, Outcome, Waiter, Work, fold},
+    record::RecordKey,
+};
 
 impl Item {
     fn due_key(&self) -> (i16, OffsetDateTime, ItemId) {

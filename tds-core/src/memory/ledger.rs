@@ -3,7 +3,12 @@
 use time::OffsetDateTime;
 
 use super::state::{Reached, RunState, State};
-use crate::{Error, ItemId, LeaseToken, RecordId, Result, RunId, RunStatus, RunType};
+use crate::{
+    error::{Error, Result},
+    queue::{ItemId, LeaseToken},
+    record::RecordId,
+    runs::{RunId, RunStatus, RunType},
+};
 
 impl State {
     /// An item that a run waited for has ended.

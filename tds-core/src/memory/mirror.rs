@@ -11,9 +11,11 @@ use super::{
     state::{MirrorRecord, State},
 };
 use crate::{
-    Applied, Child, Content, EntityType, Error, Fields, Mirror, MirrorSchema, Outcome, Read, Record,
-    RecordId, RecordKey, Result, Shape, SyncState, Verdict, guard_sets, is_suspicious_shrink, report_ahead,
-    report_unusual, same_value,
+    error::{Error, Result},
+    guard::{SyncState, Verdict, guard_sets, is_suspicious_shrink, report_ahead, report_unusual},
+    mirror::{Applied, Child, Mirror, MirrorSchema},
+    queue::Outcome,
+    record::{Content, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape, same_value},
 };
 
 #[async_trait]

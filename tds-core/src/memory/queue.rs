@@ -11,8 +11,12 @@ use super::{
     state::{Claim, Item, State, WaiterEntry},
 };
 use crate::{
-    ClaimRequest, ClaimScope, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Result, RunId, Settled,
-    Settlement, Waiter,
+    error::Result,
+    queue::{
+        ClaimRequest, ClaimScope, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Settled, Settlement,
+        Waiter,
+    },
+    runs::RunId,
 };
 
 #[async_trait]

@@ -11,9 +11,14 @@ use super::{
     view::{below, count, page},
 };
 use crate::{
-    Deferred, EntityDelays, EntityType, EventStatus, Healed, HeldUp, ItemFilter, ItemId, ItemStatus,
-    ItemView, Lane, NeedsAttention, Outcome, Page, QueueMotion, QueueOperator, QueueStats, Result, RunStatus,
-    RunType, StatusCounts,
+    error::Result,
+    inbox::EventStatus,
+    queue::{
+        Deferred, EntityDelays, Healed, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane,
+        NeedsAttention, Outcome, Page, QueueMotion, QueueOperator, QueueStats, StatusCounts,
+    },
+    record::EntityType,
+    runs::{RunStatus, RunType},
 };
 
 /// Work that ended within this shows that somebody works.

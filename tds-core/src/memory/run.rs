@@ -11,9 +11,12 @@ use super::{
     view::{below, count, page},
 };
 use crate::{
-    EntityType, Error, ItemId, Lane, LeaseToken, ListFacts, NewItem, NewRun, Page, PageCommit, RecordId,
-    RecordKey, Result, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun, Waiter, Work, WorkerId,
+    error::{Error, Result},
     guard::is_ahead,
+    queue::{ItemId, Lane, LeaseToken, NewItem, Page, Waiter, Work, WorkerId},
+    record::{EntityType, RecordId, RecordKey},
+    runs::{NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun},
+    source::ListFacts,
 };
 
 #[async_trait]

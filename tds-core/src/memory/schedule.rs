@@ -5,7 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{MemoryStore, later};
-use crate::{Result, Schedule, ScheduleSpec, WorkerId};
+use crate::{
+    engine::{Schedule, ScheduleSpec},
+    error::Result,
+    queue::WorkerId,
+};
 
 #[async_trait]
 impl Schedule for MemoryStore {

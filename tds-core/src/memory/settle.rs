@@ -8,7 +8,10 @@ use super::{
     later,
     state::{Claim, Item, State},
 };
-use crate::{AttemptView, ItemId, ItemStatus, NewItem, Outcome, RecordKey, Settle, Settlement, Waiter};
+use crate::{
+    queue::{AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settlement, Waiter},
+    record::RecordKey,
+};
 
 /// What one settlement did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,8 +116,8 @@ impl State {
     fn redirect(
         &mut self,
         id: ItemId,
-        to: crate::EntityType,
-        work: crate::Work,
+        to: crate::record::EntityType,
+        work: crate::queue::Work,
         claim: &Claim,
         now: OffsetDateTime,
     ) {

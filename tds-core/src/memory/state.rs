@@ -7,9 +7,16 @@ use time::{Date, OffsetDateTime};
 
 use super::Row;
 use crate::{
-    AttemptView, BudgetState, CallCount, Checkpoint, EntityType, EventStatus, Fields, InboxId, ItemId,
-    ItemStatus, Lane, LeaseToken, ListFacts, NewRun, Outcome, RecordId, RecordKey, RenewalState, RunId,
-    RunPlan, RunStatus, RunType, SyncState, Waiter, Work, WorkerId,
+    guard::SyncState,
+    inbox::{EventStatus, InboxId},
+    limits::{
+        budget::{BudgetState, CallCount},
+        credentials::RenewalState,
+    },
+    queue::{AttemptView, ItemId, ItemStatus, Lane, LeaseToken, Outcome, Waiter, Work, WorkerId},
+    record::{EntityType, Fields, RecordId, RecordKey},
+    runs::{Checkpoint, NewRun, RunId, RunPlan, RunStatus, RunType},
+    source::ListFacts,
 };
 
 /// Everything.
@@ -123,7 +130,7 @@ pub(super) struct WaiterEntry {
 pub(super) struct Event {
     /// Its place among all deliveries; a delivery that came back stands at its last place.
     pub(super) order: i64,
-    /// See [`crate::other_records`].
+    /// See [`crate::inbox::other_records`].
     pub(super) records: Vec<RecordId>,
     pub(super) event_id: String,
     pub(super) source_type: String,

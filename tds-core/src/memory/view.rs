@@ -1,7 +1,12 @@
 //! What operators see.
 
 use super::state::{Event, Item, RunState, State};
-use crate::{EventFilter, EventView, InboxId, ItemFilter, ItemView, Page, Result, Run, RunId, RunStatus};
+use crate::{
+    error::Result,
+    inbox::{EventFilter, EventView, InboxId},
+    queue::{ItemFilter, ItemView, Page},
+    runs::{Run, RunId, RunStatus},
+};
 
 use time::OffsetDateTime;
 
@@ -146,7 +151,7 @@ pub(super) fn page<T>(mut rows: impl Iterator<Item = (i64, T)>, limit: usize) ->
 /// The id below which a page begins.
 pub(super) fn below(cursor: Option<&str>) -> Result<i64> {
     let Some(text) = cursor else { return Ok(i64::MAX) };
-    text.parse().map_err(|_| crate::Error::invalid(format!("{text:?} is no cursor of a page")))
+    text.parse().map_err(|_| crate::error::Error::invalid(format!("{text:?} is no cursor of a page")))
 }
 
 fn contains(texts: &[Option<&str>], search: &str) -> bool {

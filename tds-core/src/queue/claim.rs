@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{Lane, Work};
-use crate::{EntityType, ItemId, LeaseToken, RecordKey, RunId, WorkerId};
+use crate::{
+    queue::{ItemId, LeaseToken, WorkerId},
+    record::{EntityType, RecordKey},
+    runs::RunId,
+};
 
 /// What a worker asks for.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{EntityType, InboxId, ItemId};
+use crate::{inbox::InboxId, queue::ItemId, record::EntityType};
 
 /// What [`QueueOperator::heal`](super::QueueOperator::heal) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

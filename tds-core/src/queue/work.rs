@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{InboxId, Observed, RecordKey, RunId, SourcePayload};
+use crate::{
+    inbox::InboxId,
+    record::{Observed, RecordKey, SourcePayload},
+    runs::RunId,
+};
 
 /// Whose work it is. The lower number goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::{
 
 use time::{OffsetDateTime, macros::datetime};
 
-use crate::Clock;
+use crate::clock::Clock;
 
 /// A clock that stands still until it is moved. Clones show the same time.
 #[derive(Clone, Debug)]

@@ -7,7 +7,11 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::{Claimed, Done, EntityHandler, EntityType, Handled, Outcome, RecordId};
+use crate::{
+    handler::{Done, EntityHandler, Handled},
+    queue::{Claimed, Outcome},
+    record::{EntityType, RecordId},
+};
 
 /// Answers what was scripted for a record, in order; `Applied` where nothing is left.
 pub struct ScriptedHandler {

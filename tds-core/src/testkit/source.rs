@@ -13,9 +13,15 @@ use time::OffsetDateTime;
 
 use super::RecordBuilder;
 use crate::{
-    Capability, Clock, Content, Error, Fields, Interval, Lane, ListPage, ListRequest, Listed, MirrorSchema,
-    Observed, Payload, Profile, Read, Record, RecordId, RecordKey, Result, Shape, Source, SourcePayload,
-    Work, list_hash,
+    clock::Clock,
+    error::{Error, Result},
+    mirror::MirrorSchema,
+    queue::{Lane, Work},
+    record::{
+        Content, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+        SourcePayload, list_hash,
+    },
+    source::{Capability, ListPage, ListRequest, Listed, Profile, Source},
 };
 
 /// A source in memory. Lists are ordered by id, in pages, and show whole records.

@@ -1,4 +1,8 @@
-use tds_core::{Ability, Capability, ErrorKind, Lane, ListRequest, Walk};
+use tds_core::{
+    error::ErrorKind,
+    queue::Lane,
+    source::{Ability, Capability, ListRequest, Walk},
+};
 
 use crate::list::{BOTH, FILTER, List, NEITHER, SORT, read};
 
@@ -67,10 +71,10 @@ fn an_empty_page_before_the_end_and_a_page_that_comes_again_and_again_are_errors
     let empty = Walk::new(&request).expect("a walk").after(&[], true, false).expect_err("no page");
     assert_eq!(empty.kind(), ErrorKind::Protocol);
 
-    let row = tds_core::Listed {
-        id: tds_core::RecordId::new("1"),
+    let row = tds_core::source::Listed {
+        id: tds_core::record::RecordId::new("1"),
         version: None,
-        hash: tds_core::ContentHash::of_bytes(b"1"),
+        hash: tds_core::record::ContentHash::of_bytes(b"1"),
         payload: None,
     };
     let rows = [row];

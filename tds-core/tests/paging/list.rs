@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tds_core::{
-    Ability, Advance, Capability, ContentHash, Lane, ListCall, ListRequest, Listed, Order, RecordId, Result,
-    Walk,
+    error::Result,
+    queue::Lane,
+    record::{ContentHash, RecordId},
+    source::{Ability, Advance, Capability, ListCall, ListRequest, Listed, Order, Walk},
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use tds_core::Order;
+use tds_core::source::Order;
 
 use crate::list::{BOTH, FILTER, List, NEITHER, SORT, at, read};
 
@@ -47,7 +47,12 @@ fn apply(list: &mut List, now: i64, changes: &[Change]) {
 
 /// How many records within the window stayed as they were all the time, and were not shown. What changes
 /// meanwhile belongs to the next run.
-fn lost(mut list: List, since: i64, script: &[Vec<Change>], capability: tds_core::Capability) -> usize {
+fn lost(
+    mut list: List,
+    since: i64,
+    script: &[Vec<Change>],
+    capability: tds_core::source::Capability,
+) -> usize {
     // The reader begins when all that is in the list has happened.
     let (due, before) = (list.changed_since(since), list.records.clone());
     let shown = read(&mut list, Some(since), capability, |list, call| {

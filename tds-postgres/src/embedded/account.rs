@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use tds_core::Result;
+use tds_core::error::Result;
 use tokio::process::Command;
 
 use super::{config, io};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tds_core::Result;
+use tds_core::error::Result;
 use tokio::process::Command;
 
 use super::config;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::server::Server;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 
 use super::{Account, account::command, binaries::Binaries, io, place::write_whole};
 

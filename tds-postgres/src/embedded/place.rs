@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tds_core::Result;
+use tds_core::error::Result;
 
 use super::{Account, io};
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 use tokio::{
     net::TcpStream,
     process::{Child, Command},

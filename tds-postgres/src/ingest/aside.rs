@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use tds_core::{Error, NewEvent};
+use tds_core::{error::Error, inbox::NewEvent};
 
 use super::{Request, Shared, commit, in_time, refuse};
 use crate::{fold::stored_key, inbox::Begin};

@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use tds_core::{
-    Applied, Child, Content, Error, MirrorSchema, Outcome, Read, Record, RecordId, Result, SyncState,
-    Verdict, guard_sets, is_suspicious_shrink, report_ahead, report_unusual,
+    error::{Error, Result},
+    guard::{SyncState, Verdict, guard_sets, is_suspicious_shrink, report_ahead, report_unusual},
+    mirror::{Applied, Child, MirrorSchema},
+    queue::Outcome,
+    record::{Content, Read, Record, RecordId},
 };
 
 use super::{

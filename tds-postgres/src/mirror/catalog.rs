@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tds_core::{Error, ErrorKind, MirrorSchema, Result, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Result, Retry},
+    mirror::MirrorSchema,
+};
 
 use crate::{Database, error::classify_for_record, quote};
 

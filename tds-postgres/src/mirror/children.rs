@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
-use tds_core::{Child, Fields};
+use tds_core::{mirror::Child, record::Fields};
 
 use super::catalog::{Columns, names};
 use crate::{quote, session::Tx};

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::Value;
-use tds_core::{Read, Record, Shape};
+use tds_core::record::{Read, Record, Shape};
 
 use super::catalog::{Column, Columns};
 use crate::{Database, quote, session::Tx};

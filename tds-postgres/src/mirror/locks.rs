@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{EntityType, Error, ErrorKind, MirrorSchema, Read, RecordId, RecordKey, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Retry},
+    mirror::MirrorSchema,
+    record::{EntityType, Read, RecordId, RecordKey},
+};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 

@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use sqlx::types::Json;
-use tds_core::{ColumnHashes, ContentHash, EntityType, Interval, Observed, RecordId, Suspect, SyncState};
+use tds_core::{
+    guard::{Suspect, SyncState},
+    record::{ColumnHashes, ContentHash, EntityType, Interval, Observed, RecordId},
+};
 use time::OffsetDateTime;
 
 use crate::{Database, quote, session::Tx};

@@ -1,7 +1,7 @@
 //! Claims and completions read little more than what they take, however many items wait and whatever the statistics say.
 
 use sqlx::{PgConnection, Row as _};
-use tds_core::Lane;
+use tds_core::queue::Lane;
 
 use super::CLAIM;
 use crate::{floor::ClaimCursors, settle_sql::COMPLETE, testkit::TestDatabase};

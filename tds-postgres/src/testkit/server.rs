@@ -8,7 +8,7 @@ use std::{
 
 use std::os::unix::process::CommandExt as _;
 
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 
 use super::template::connect;
 use crate::{ClusterConfig, EmbeddedCluster, error::classify, quote};

@@ -1,7 +1,7 @@
 //! New databases, copied from a template that is migrated once.
 
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
-use tds_core::Result;
+use tds_core::error::Result;
 
 use crate::{
     Database, DatabaseConfig,

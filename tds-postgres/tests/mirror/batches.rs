@@ -3,7 +3,12 @@
 use std::{ops::Range, time::Duration};
 
 use serde_json::{Value, json};
-use tds_core::{Applied, ErrorKind, Mirror as _, Outcome, Read, Retry};
+use tds_core::{
+    error::{ErrorKind, Retry},
+    mirror::{Applied, Mirror as _},
+    queue::Outcome,
+    record::Read,
+};
 use tds_postgres::PgMirror;
 use tokio::time::{Instant, sleep};
 

@@ -1,7 +1,12 @@
 //! A clock that was ahead and was set back freezes nothing.
 
 use serde_json::json;
-use tds_core::{Applied, Interval, Observed, Outcome, RereadReason, Shape};
+use tds_core::{
+    guard::RereadReason,
+    mirror::Applied,
+    queue::Outcome,
+    record::{Interval, Observed, Shape},
+};
 use time::{Duration, OffsetDateTime};
 
 use crate::support::{Case, absent, detail, invoices};

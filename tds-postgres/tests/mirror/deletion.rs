@@ -1,7 +1,12 @@
 //! Deletions are tombstones, and they are not for ever.
 
 use serde_json::json;
-use tds_core::{Applied, Observed, Outcome, RereadReason, Shape};
+use tds_core::{
+    guard::RereadReason,
+    mirror::Applied,
+    queue::Outcome,
+    record::{Observed, Shape},
+};
 
 use crate::support::{Case, absent, at, call, detail, invoices, stock};
 

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
-use tds_core::{Applied, ErrorKind, Mirror as _, Outcome, Read, Retry};
+use tds_core::{
+    error::{ErrorKind, Retry},
+    mirror::{Applied, Mirror as _},
+    queue::Outcome,
+    record::Read,
+};
 use tokio::time::timeout;
 
 use crate::support::{Case, detail, invoices};
@@ -28,7 +33,7 @@ async fn other(case: &Case, statement: &'static str) -> PgConnection {
 }
 
 /// Writes two hundred invoices of which the first one is locked; answers the error of that one.
-async fn all_but_the_first(case: &Case, n: i64) -> tds_core::Error {
+async fn all_but_the_first(case: &Case, n: i64) -> tds_core::error::Error {
     let reads = (0..200).map(|id| invoice(id, n)).collect();
     let results = timeout(SOON, case.mirror.apply(&invoices(), reads)).await.expect("in time");
     let mut results = results.into_iter();
@@ -95,7 +100,7 @@ async fn a_table_that_is_locked_lets_everything_wait_at_no_cost() {
 }
 
 /// What the mirror says of two hundred invoices while the statement's effect lasts.
-async fn while_so(case: &Case, statement: &'static str, n: i64) -> Vec<tds_core::Result<Applied>> {
+async fn while_so(case: &Case, statement: &'static str, n: i64) -> Vec<tds_core::error::Result<Applied>> {
     sqlx::raw_sql(statement).execute(case.test.database().pool()).await.expect("executed");
     let reads = (0..200).map(|id| invoice(id, n)).collect();
     timeout(SOON, case.mirror.apply(&invoices(), reads)).await.expect("in time")

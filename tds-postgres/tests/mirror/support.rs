@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use tds_core::{
-    Applied, Child, Content, EntityType, Fields, Interval, Mirror as _, MirrorSchema, Observed, Payload,
-    Read, Record, RecordId, RecordKey, Result, Shape,
+    error::Result,
+    mirror::{Applied, Child, Mirror as _, MirrorSchema},
+    record::{
+        Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+    },
 };
 use tds_postgres::{PgMirror, testkit::TestDatabase};
 use time::{Duration, OffsetDateTime};

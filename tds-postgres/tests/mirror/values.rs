@@ -1,7 +1,7 @@
 //! Every value as the source spelled it.
 
 use serde_json::{Value, json};
-use tds_core::{Applied, Outcome, Shape};
+use tds_core::{mirror::Applied, queue::Outcome, record::Shape};
 
 use crate::support::{Case, detail, invoices, prices, stock};
 
@@ -137,8 +137,8 @@ async fn columns_of_every_kind_take_their_values_and_none_is_cut() {
     ] {
         case.execute(sql).await;
     }
-    let schema = tds_core::MirrorSchema {
-        entity: tds_core::EntityType::from_static("odd"),
+    let schema = tds_core::mirror::MirrorSchema {
+        entity: tds_core::record::EntityType::from_static("odd"),
         head: Some("odd"),
         children: &[],
     };
@@ -164,7 +164,7 @@ async fn columns_of_every_kind_take_their_values_and_none_is_cut() {
         [json!({"short": "four"}), json!({"bits": "1011"}), json!({"rate": 101}), json!({"shade": "blue"})]
     {
         let error = case.apply(&schema, detail(&schema, "1", 3, wrong.clone())).await.expect_err("refused");
-        assert_eq!(error.kind(), tds_core::ErrorKind::Invalid, "{wrong}: {error:?}");
+        assert_eq!(error.kind(), tds_core::error::ErrorKind::Invalid, "{wrong}: {error:?}");
     }
 }
 
@@ -172,8 +172,8 @@ async fn columns_of_every_kind_take_their_values_and_none_is_cut() {
 async fn an_entity_type_nobody_knew_needs_a_table_and_a_schema_value_only() {
     let case = Case::new().await;
     case.execute("CREATE TABLE public.\"odd \"\"table\" (id bigint GENERATED ALWAYS AS IDENTITY, zoho_id text UNIQUE, colour text)").await;
-    let schema = tds_core::MirrorSchema {
-        entity: tds_core::EntityType::from_static("packages"),
+    let schema = tds_core::mirror::MirrorSchema {
+        entity: tds_core::record::EntityType::from_static("packages"),
         head: Some("public.odd \"table"),
         children: &[],
     };

@@ -1,7 +1,12 @@
 //! What is written, and what is not.
 
 use serde_json::json;
-use tds_core::{Applied, Mirror as _, Observed, Outcome, RereadReason, Shape};
+use tds_core::{
+    guard::RereadReason,
+    mirror::{Applied, Mirror as _},
+    queue::Outcome,
+    record::{Observed, Shape},
+};
 
 use crate::support::{Case, at, call, detail, invoices, prices};
 
@@ -26,7 +31,7 @@ async fn a_read_that_shows_nothing_new_writes_nothing() {
         .raw(r#"{"id":"1","seen":1,"fields":{"number":"A-1"}}"#);
     assert_eq!(case.apply(&invoices, same).await.expect("fine"), UNCHANGED);
     assert_eq!(case.text(rows).await, before);
-    let id = tds_core::RecordId::new("1");
+    let id = tds_core::record::RecordId::new("1");
     let states = case.mirror.states(&invoices.entity, std::slice::from_ref(&id)).await.expect("states");
     assert_eq!((states[&id].version, states[&id].observed), (Some(at(9)), call(9)));
 }

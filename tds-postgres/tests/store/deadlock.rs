@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::{claim, eventually, item, text, work};
 use sqlx::Row as _;
-use tds_core::Queue as _;
+use tds_core::queue::Queue as _;
 use tds_postgres::{Database, DatabaseConfig, PgStore, StoreSettings, testkit::TestDatabase};
 
 const LOCK: &str = "SELECT id FROM tds_queue_live WHERE zoho_entity_id = $1 FOR UPDATE";

@@ -1,4 +1,4 @@
-//! `tds_fold` is the function `tds_core::fold`, in SQL.
+//! `tds_fold` is the function `tds_core::queue::fold`, in SQL.
 
 use proptest::{
     prelude::*,
@@ -6,7 +6,10 @@ use proptest::{
     test_runner::{Config, TestRunner},
 };
 use sqlx::Row as _;
-use tds_core::{Interval, Observed, Payload, Shape, SourcePayload, Work, fold};
+use tds_core::{
+    queue::{Work, fold},
+    record::{Interval, Observed, Payload, Shape, SourcePayload},
+};
 use tds_postgres::testkit::TestDatabase;
 use time::{Duration, OffsetDateTime, macros::datetime};
 

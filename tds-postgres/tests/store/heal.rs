@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::support::{claim, complete, event, item, store, text, work};
 use tds_core::{
-    EntityType, Healed, Inbox as _, NewRun, Outcome, Queue as _, QueueOperator as _, RunType, SyncRun as _,
+    inbox::Inbox as _,
+    queue::{Healed, Outcome, Queue as _, QueueOperator as _},
+    record::EntityType,
+    runs::{NewRun, RunType, SyncRun as _},
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use sqlx::{Connection as _, PgConnection};
 use tds_core::{
-    Checkpoint, ErrorKind, Inbox as _, Lease, NewItem, NewRun, Outcome, PageCommit, Queue as _, RecordId,
-    Retry, RunId, RunLease, RunType, SyncRun as _, Waiter, WorkerId,
+    error::{ErrorKind, Retry},
+    inbox::Inbox as _,
+    queue::{Lease, NewItem, Outcome, Queue as _, Waiter, WorkerId},
+    record::RecordId,
+    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType, SyncRun as _},
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 use tokio::time::{Instant, timeout};

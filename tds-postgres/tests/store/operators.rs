@@ -11,8 +11,8 @@ use std::{
 use crate::support::{claim, complete, event, eventually, store, text, work};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tds_core::{
-    Claimed, Inbox as _, ItemFilter, Lease, NewEvent, Outcome, Queue as _, QueueOperator as _, Settle,
-    Settlement,
+    inbox::{Inbox as _, NewEvent},
+    queue::{Claimed, ItemFilter, Lease, Outcome, Queue as _, QueueOperator as _, Settle, Settlement},
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 
@@ -74,7 +74,7 @@ async fn an_item_that_lives_again_since_the_statement_looked_is_not_deleted() {
         let (database, store, mut holder) = two_dead_letters().await;
         let second = "SELECT id FROM tds_queue_live WHERE zoho_entity_id = '2'";
         let id: i64 = sqlx::query_scalar(second).fetch_one(database.database().pool()).await.expect("there");
-        let filter = ItemFilter { ids: Some(vec![tds_core::ItemId(id)]), ..ItemFilter::default() };
+        let filter = ItemFilter { ids: Some(vec![tds_core::queue::ItemId(id)]), ..ItemFilter::default() };
         let deleted = meanwhile(&database, &mut holder, CLEAN_UP, async || {
             assert_eq!(store.retry(&filter).await.expect("retried"), 1);
             if in_work {
@@ -97,7 +97,7 @@ async fn an_item_that_was_retried_since_the_statement_looked_is_not_retried_agai
     let (database, store, mut holder) = two_dead_letters().await;
     let second = "SELECT id FROM tds_queue_live WHERE zoho_entity_id = '2'";
     let id: i64 = sqlx::query_scalar(second).fetch_one(database.database().pool()).await.expect("there");
-    let filter = ItemFilter { ids: Some(vec![tds_core::ItemId(id)]), ..ItemFilter::default() };
+    let filter = ItemFilter { ids: Some(vec![tds_core::queue::ItemId(id)]), ..ItemFilter::default() };
     let retried = meanwhile(&database, &mut holder, RETRY, async || {
         store.retry(&filter).await.expect("retried");
         assert_eq!(claim(&store, 1).await.len(), 1);

@@ -4,8 +4,13 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
-    Claimed, Done, EntityHandler, EntityType, Handled, Inbox as _, NewEvent, Outcome, Queue as _,
-    QueueOperator as _, Registry, RetryPolicy, ShutdownTrigger, Worker, WorkerId, WorkerSettings,
+    engine::{Registry, Worker, WorkerSettings},
+    handler::{Done, EntityHandler, Handled},
+    inbox::{Inbox as _, NewEvent},
+    queue::{Claimed, Outcome, Queue as _, QueueOperator as _, WorkerId},
+    record::EntityType,
+    retry::RetryPolicy,
+    shutdown::ShutdownTrigger,
 };
 use tds_postgres::PgStore;
 

@@ -8,9 +8,12 @@ use std::time::Duration;
 use crate::support::{claim, complete, event, eventually, item, key, store, text, work};
 use sqlx::{Connection as _, PgConnection};
 use tds_core::{
-    Checkpoint, Inbox as _, ItemFilter, Lane, Lease, NewItem, NewRun, Outcome, PageCommit, Queue as _,
-    QueueOperator as _, RunId, RunLease, RunType, Settle, Settled, Settlement, SyncRun as _, Waiter,
-    WorkerId,
+    inbox::Inbox as _,
+    queue::{
+        ItemFilter, Lane, Lease, NewItem, Outcome, Queue as _, QueueOperator as _, Settle, Settled,
+        Settlement, Waiter, WorkerId,
+    },
+    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType, SyncRun as _},
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 
@@ -52,7 +55,7 @@ async fn interleave<A: Send + 'static, E: Send + 'static>(
 }
 
 /// A claimed item with an event of its own.
-async fn in_work(store: &PgStore) -> Vec<tds_core::Claimed> {
+async fn in_work(store: &PgStore) -> Vec<tds_core::queue::Claimed> {
     store.accept(event("7", work(5, "{}"))).await.expect("accepted");
     claim(store, 1).await
 }
@@ -60,7 +63,7 @@ async fn in_work(store: &PgStore) -> Vec<tds_core::Claimed> {
 fn later_delivery(store: &PgStore, version: i64) -> impl Future<Output = ()> + use<> {
     let (store, late) = (store.clone(), event("7", work(version, "{}")));
     async move {
-        let late = tds_core::NewEvent { event_id: "late".to_owned(), ..late };
+        let late = tds_core::inbox::NewEvent { event_id: "late".to_owned(), ..late };
         store.accept(late).await.expect("accepted");
     }
 }
@@ -86,7 +89,7 @@ async fn started(store: &PgStore) -> RunLease {
         .expect("there")
 }
 
-fn last_page(run: RunId, work: tds_core::Work) -> PageCommit {
+fn last_page(run: RunId, work: tds_core::queue::Work) -> PageCommit {
     let item = NewItem { key: key("7"), lane: Lane::Full, work, waiter: Waiter::Run(run) };
     PageCommit {
         listed: vec![key("7").id],
@@ -160,7 +163,7 @@ async fn whatever_becomes_of_an_item_a_delivery_that_is_folded_in_meanwhile_is_n
         Settle::Retry { after: Duration::ZERO, error: "away".to_owned() },
         Settle::Release { after: Duration::ZERO, fetch: false, reason: None },
         Settle::DeadLetter { error: "poison".to_owned() },
-        Settle::Redirect { to: tds_core::EntityType::from_static("stock"), work: work(5, "{}") },
+        Settle::Redirect { to: tds_core::record::EntityType::from_static("stock"), work: work(5, "{}") },
     ];
     for settle in ends {
         let (database, store) = store().await;

@@ -3,8 +3,10 @@
 use crate::support::{claim, complete, event, item, store, text, work};
 use sqlx::AssertSqlSafe;
 use tds_core::{
-    Claimed, Inbox as _, ItemFilter, ItemStatus, Lease, Outcome, Queue as _, QueueOperator as _, Settle,
-    Settlement,
+    inbox::Inbox as _,
+    queue::{
+        Claimed, ItemFilter, ItemStatus, Lease, Outcome, Queue as _, QueueOperator as _, Settle, Settlement,
+    },
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 
@@ -111,7 +113,10 @@ async fn a_script_folds_a_dead_letter_into_the_live_item_as_the_api_does() {
             let dead = claim(&store, 1).await;
             settle(&store, &dead[0], Settle::DeadLetter { error: "no".into() }).await;
             store
-                .accept(tds_core::NewEvent { event_id: "newer".into(), ..event("7", work(version, "2")) })
+                .accept(tds_core::inbox::NewEvent {
+                    event_id: "newer".into(),
+                    ..event("7", work(version, "2"))
+                })
                 .await
                 .expect("accepted");
             if live != "pending" {
@@ -143,7 +148,8 @@ async fn a_script_folds_a_dead_letter_into_the_live_item_as_the_api_does() {
 async fn dead_letters_of_one_record_become_one_item_that_completes_all_events() {
     let (database, store) = store().await;
     for version in 1..=3 {
-        let next = tds_core::NewEvent { event_id: format!("e{version}"), ..event("7", work(version, "{}")) };
+        let next =
+            tds_core::inbox::NewEvent { event_id: format!("e{version}"), ..event("7", work(version, "{}")) };
         store.accept(next).await.expect("accepted");
         let claimed = claim(&store, 1).await;
         settle(&store, &claimed[0], Settle::DeadLetter { error: "no".into() }).await;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use sqlx::Executor as _;
-use tds_core::{ClaimRequest, Inbox as _, Lane, NewItem, Outcome, Queue as _, QueueOperator as _, WorkerId};
+use tds_core::{
+    inbox::Inbox as _,
+    queue::{ClaimRequest, Lane, NewItem, Outcome, Queue as _, QueueOperator as _, WorkerId},
+};
 use tds_postgres::{PgStore, StoreSettings};
 
 use crate::support::{claim, complete, event, item, store, text, work};
@@ -45,10 +48,10 @@ async fn in_a_backlog_more_urgent_work_is_claimed_at_once_and_nothing_is_left_ou
     store.enqueue((0..50).map(bulk).collect()).await.expect("queued");
     let first = claim(&store, 10).await;
     // Back at the beginning of the index, behind where the claim ended.
-    let lease = tds_core::Lease { id: first[0].id, token: first[0].token };
-    let settle = tds_core::Settle::Release { after: Duration::ZERO, fetch: false, reason: None };
+    let lease = tds_core::queue::Lease { id: first[0].id, token: first[0].token };
+    let settle = tds_core::queue::Settle::Release { after: Duration::ZERO, fetch: false, reason: None };
     let generation = first[0].generation;
-    store.settle(vec![tds_core::Settlement { lease, generation, settle }]).await.expect("released");
+    store.settle(vec![tds_core::queue::Settlement { lease, generation, settle }]).await.expect("released");
     store.accept(event("urgent", work(1, "1"))).await.expect("accepted");
     let next = claim(&store, 10).await;
     assert_eq!(next[0].key.id.as_str(), "urgent", "{next:?}");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::support::{claim, claim_for, event, item, store, text, work};
 use sqlx::Row as _;
 use tds_core::{
-    Inbox as _, Lease, Outcome, Queue as _, QueueOperator as _, Schedule as _, Settle, Settlement, WorkerId,
+    engine::Schedule as _,
+    inbox::Inbox as _,
+    queue::{Lease, Outcome, Queue as _, QueueOperator as _, Settle, Settlement, WorkerId},
 };
 use tds_postgres::{Database, DatabaseConfig, PgStore, StoreSettings, testkit::TestDatabase};
 
@@ -25,7 +27,7 @@ async fn mixed_load(store: &PgStore) {
             store.enqueue(vec![item(&number.to_string(), work(1, "1"))]).await.expect("queued");
         }
     }
-    let settle = |claimed: tds_core::Claimed| {
+    let settle = |claimed: tds_core::queue::Claimed| {
         let number: usize = claimed.key.id.as_str().parse().expect("a number");
         let after = Duration::from_secs(600);
         let settle = match number % 7 {

@@ -4,9 +4,12 @@
 use std::time::Duration;
 
 use tds_core::{
-    ClaimRequest, Claimed, Disposition, EntityType, Lane, Lease, NewEvent, NewItem, Observed, Outcome,
-    Payload, Queue as _, RecordId, RecordKey, Settle, Settlement, Shape, SourcePayload, Waiter, Work,
-    WorkerId,
+    inbox::{Disposition, NewEvent},
+    queue::{
+        ClaimRequest, Claimed, Lane, Lease, NewItem, Outcome, Queue as _, Settle, Settlement, Waiter, Work,
+        WorkerId,
+    },
+    record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
 };
 use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 use time::OffsetDateTime;

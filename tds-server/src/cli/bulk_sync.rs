@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use tds_core::{EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunStatus, RunType, Shutdown, SyncRun};
+use tds_core::{
+    error::ErrorKind,
+    record::EntityType,
+    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType, SyncRun},
+    shutdown::Shutdown,
+};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 

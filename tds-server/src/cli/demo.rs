@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use tds_core::ShutdownTrigger;
+use tds_core::shutdown::ShutdownTrigger;
 
 use super::{
     exit::CommandResult,

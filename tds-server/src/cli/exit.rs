@@ -50,10 +50,10 @@ impl Failure {
     }
 }
 
-impl From<tds_core::Error> for Failure {
-    fn from(error: tds_core::Error) -> Self {
+impl From<tds_core::error::Error> for Failure {
+    fn from(error: tds_core::error::Error) -> Self {
         match error.kind() {
-            tds_core::ErrorKind::Config => Self::usage(error.chain()),
+            tds_core::error::ErrorKind::Config => Self::usage(error.chain()),
             _ => Self::failed(error.chain()),
         }
     }

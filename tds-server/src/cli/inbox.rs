@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tds_core::{EntityType, EventFilter, EventStatus, EventView, InboxId, InboxOperator};
+use tds_core::{
+    inbox::{EventFilter, EventStatus, EventView, InboxId, InboxOperator},
+    record::EntityType,
+};
 
 use super::{
     exit::{CommandResult, Failure},

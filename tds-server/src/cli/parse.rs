@@ -4,7 +4,7 @@ use std::{ffi::OsStr, time::Duration};
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError};
-use tds_core::EntityType;
+use tds_core::record::EntityType;
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
 use super::store::ENTITIES;
@@ -76,7 +76,7 @@ pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
 
 #[cfg(test)]
 mod tests {
-    use tds_core::{EntityType, ItemStatus, RunType};
+    use tds_core::{queue::ItemStatus, record::EntityType, runs::RunType};
     use time::macros::datetime;
 
     use clap::{Arg, Command};

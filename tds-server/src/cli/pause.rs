@@ -1,7 +1,7 @@
 //! `pause` and `resume`.
 
 use clap::Args;
-use tds_core::EntityType;
+use tds_core::record::EntityType;
 
 use super::{
     exit::CommandResult,

@@ -3,7 +3,7 @@
 use std::{io::IsTerminal, time::Duration};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use tds_core::{Run, RunId};
+use tds_core::runs::{Run, RunId};
 use tokio::time::Instant;
 
 use super::output;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tds_core::{EntityType, ItemFilter, ItemId, ItemStatus, ItemView, QueueOperator};
+use tds_core::{
+    queue::{ItemFilter, ItemId, ItemStatus, ItemView, QueueOperator},
+    record::EntityType,
+};
 
 use super::{
     exit::{CommandResult, Failure},

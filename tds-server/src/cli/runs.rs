@@ -2,7 +2,10 @@
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tds_core::{EntityType, Run, RunFilter, RunId, RunStatus, SyncRun};
+use tds_core::{
+    record::EntityType,
+    runs::{Run, RunFilter, RunId, RunStatus, SyncRun},
+};
 
 use super::{
     exit::{CommandResult, Failure},

@@ -2,7 +2,7 @@
 
 use std::{process, time::Duration};
 
-use tds_core::{Shutdown, ShutdownTrigger};
+use tds_core::shutdown::{Shutdown, ShutdownTrigger};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{exit::CommandResult, output};

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use tds_core::{InboxOperator, QueueOperator, SyncRun};
+use tds_core::{inbox::InboxOperator, queue::QueueOperator, runs::SyncRun};
 
 use super::{
     exit::{CommandResult, Failure},

@@ -8,9 +8,9 @@ use std::{fs, io::Read, path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use tds_core::EntityType;
 #[cfg(feature = "sim")]
-use tds_core::{Clock as _, SystemClock};
+use tds_core::clock::{Clock as _, SystemClock};
+use tds_core::record::EntityType;
 use tds_zoho::webhook::{SIGNATURE_HEADER, sign};
 
 use super::{

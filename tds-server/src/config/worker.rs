@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tds_core::RetryPolicy;
+use tds_core::retry::RetryPolicy;
 
 use super::lookup::Reader;
 

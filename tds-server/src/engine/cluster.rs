@@ -10,7 +10,7 @@ pub(crate) use self::absent::{ClusterConfig, EmbeddedCluster};
 mod absent {
     use std::path::{Path, PathBuf};
 
-    use tds_core::{Error, ErrorKind, Result, Retry};
+    use tds_core::error::{Error, ErrorKind, Result, Retry};
 
     /// Where a cluster would live.
     #[expect(dead_code, reason = "no cluster is started from it")]

@@ -1,6 +1,6 @@
 //! Why an engine or an application could not be built.
 
-use tds_core::{Error, ErrorKind};
+use tds_core::error::{Error, ErrorKind};
 
 /// Why it could not be built.
 #[derive(Debug, thiserror::Error)]

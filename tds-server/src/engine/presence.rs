@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tds_core::Shutdown;
+use tds_core::shutdown::Shutdown;
 use tds_postgres::{PgStore, ServerReport};
 use tds_zoho::{ZohoClient, ZohoState};
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tds_core::{QueueOperator, Shutdown};
+use tds_core::{queue::QueueOperator, shutdown::Shutdown};
 
 /// Between two rounds. Several processes may prune at once: each row is deleted once.
 const EVERY: Duration = Duration::from_secs(3_600);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tds_core::{Retry, Shutdown};
+use tds_core::{error::Retry, shutdown::Shutdown};
 use tds_zoho::ZohoClient;
 
 /// How often to look whether it is time.

@@ -1,6 +1,11 @@
 //! Which runs start by themselves.
 
-use tds_core::{EntityType, Registry, RunType, ScheduleSpec, Throttle};
+use tds_core::{
+    engine::{Registry, ScheduleSpec},
+    limits::budget::Throttle,
+    record::EntityType,
+    runs::RunType,
+};
 
 use crate::config::SchedulesConfig;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tds_core::Result;
+use tds_core::error::Result;
 use tds_postgres::{Database, DatabaseConfig, PgStore, StoreSettings};
 
 use super::{

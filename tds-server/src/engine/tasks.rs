@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tds_core::{QueueOperator, RunId, ShutdownTrigger};
+use tds_core::{queue::QueueOperator, runs::RunId, shutdown::ShutdownTrigger};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Engine, presence, prune, quota};

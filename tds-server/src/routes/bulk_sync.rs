@@ -2,7 +2,11 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::{Deserialize, Serialize};
-use tds_core::{EntityType, ErrorKind, NewRun, Run, RunFilter, RunId, RunStatus, RunType};
+use tds_core::{
+    error::ErrorKind,
+    record::EntityType,
+    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType},
+};
 use time::{
     Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
 };
@@ -170,7 +174,7 @@ async fn create(
 }
 
 /// The new run, or the id of the one that is active.
-async fn create_or_find(state: &AppState, wish: NewRun) -> tds_core::Result<Result<Run, RunId>> {
+async fn create_or_find(state: &AppState, wish: NewRun) -> tds_core::error::Result<Result<Run, RunId>> {
     let runs = &state.services.runs;
     let mut tries = 3;
     loop {

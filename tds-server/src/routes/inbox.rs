@@ -4,7 +4,11 @@ use axum::{Json, extract::State};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tds_core::{EntityType, EventFilter, EventStatus, EventView, InboxId, InboxStats, Page};
+use tds_core::{
+    inbox::{EventFilter, EventStatus, EventView, InboxId, InboxStats},
+    queue::Page,
+    record::EntityType,
+};
 
 use crate::{
     config::parse_duration,

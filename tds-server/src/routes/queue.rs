@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tds_core::{ItemFilter, ItemId, ItemStatus, ItemView, Page};
+use tds_core::queue::{ItemFilter, ItemId, ItemStatus, ItemView, Page};
 
 use super::inbox::older_than;
 use crate::{

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tds_core::{Run, RunFilter, RunId, RunStatus};
+use tds_core::runs::{Run, RunFilter, RunId, RunStatus};
 
 use crate::{
     extract::{ApiId, ApiQuery, filled, known_entity, limit, one_of},

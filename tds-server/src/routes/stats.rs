@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use serde::Serialize;
-use tds_core::{EntityType, QueueStats};
+use tds_core::{queue::QueueStats, record::EntityType};
 
 use crate::{
     activity::EntityActivity,

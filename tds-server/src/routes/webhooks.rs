@@ -15,7 +15,11 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tds_core::{Disposition, EntityType, ErrorKind, EventView, NewEvent, event_id};
+use tds_core::{
+    error::ErrorKind,
+    inbox::{Disposition, EventView, NewEvent, event_id},
+    record::EntityType,
+};
 use tds_zoho::webhook::{Parsed, event_type, parse, parse_id, parse_query, query_pairs};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::time::Instant;
@@ -227,7 +231,7 @@ fn identity(
 }
 
 /// Whatever kept the event from being kept: Zoho may only be told to send it again.
-fn not_kept(error: tds_core::Error) -> Problem {
+fn not_kept(error: tds_core::error::Error) -> Problem {
     match error.kind() {
         ErrorKind::Unavailable => tracing::warn!(error = %error.chain(), "a webhook could not be kept"),
         _ => tracing::error!(error = %error.chain(), "a webhook could not be kept"),

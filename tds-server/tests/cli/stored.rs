@@ -1,7 +1,10 @@
 //! Commands on the database alone.
 
 use serde_json::json;
-use tds_core::{Disposition, EntityType, Inbox as _, NewEvent};
+use tds_core::{
+    inbox::{Disposition, Inbox as _, NewEvent},
+    record::EntityType,
+};
 use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 
 use crate::program::Program;

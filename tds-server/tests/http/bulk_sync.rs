@@ -1,7 +1,7 @@
 //! `POST /api/zoho/bulk-sync`.
 
 use serde_json::{Value, json};
-use tds_core::{RunFilter, SyncRun};
+use tds_core::runs::{RunFilter, SyncRun};
 
 use super::common::server;
 

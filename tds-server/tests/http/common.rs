@@ -11,8 +11,12 @@ use axum::{
 use secrecy::SecretString;
 use serde_json::Value;
 use tds_core::{
-    Claimed, Clock, Done, EntityHandler, EntityType, Handled, Outcome, Registry, SystemClock,
+    clock::{Clock, SystemClock},
+    engine::Registry,
+    handler::{Done, EntityHandler, Handled},
     memory::MemoryStore,
+    queue::{Claimed, Outcome},
+    record::EntityType,
 };
 use tds_server::{
     AppState, Health, RouteSettings, Services,

@@ -3,7 +3,10 @@
 use axum::{body::Body, http::Request};
 use futures_util::stream;
 use serde_json::json;
-use tds_core::{EventFilter, EventView, InboxOperator, ItemFilter, QueueOperator};
+use tds_core::{
+    inbox::{EventFilter, EventView, InboxOperator},
+    queue::{ItemFilter, QueueOperator},
+};
 use tds_server::{Health, RequestLimits, RouteSettings};
 
 use super::common::{Server, item, no_zoho, server, server_with, settings, signed, signed_by};

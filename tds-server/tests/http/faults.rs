@@ -6,17 +6,20 @@ use async_trait::async_trait;
 use axum::body::Body;
 use futures_util::stream;
 use serde_json::json;
-use tds_core::{Accepted, Error, ErrorKind, Inbox, NewEvent, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Retry},
+    inbox::{Accepted, Inbox, NewEvent},
+};
 use tds_server::{Health, RequestLimits};
 
 use super::common::{item, no_zoho, operator, server_changed, server_with, settings};
 
 /// An inbox that does what the test says.
-struct Broken(fn() -> tds_core::Result<Accepted>);
+struct Broken(fn() -> tds_core::error::Result<Accepted>);
 
 #[async_trait]
 impl Inbox for Broken {
-    async fn accept(&self, _event: NewEvent) -> tds_core::Result<Accepted> {
+    async fn accept(&self, _event: NewEvent) -> tds_core::error::Result<Accepted> {
         (self.0)()
     }
 }
@@ -26,7 +29,7 @@ struct Hanging;
 
 #[async_trait]
 impl Inbox for Hanging {
-    async fn accept(&self, _event: NewEvent) -> tds_core::Result<Accepted> {
+    async fn accept(&self, _event: NewEvent) -> tds_core::error::Result<Accepted> {
         std::future::pending().await
     }
 }
@@ -66,7 +69,7 @@ async fn a_panic_is_an_answer_of_its_own_request_alone() {
 
 #[tokio::test]
 async fn a_webhook_that_cannot_be_kept_is_answered_503_whatever_the_reason() {
-    let reasons: [fn() -> tds_core::Result<Accepted>; 3] = [
+    let reasons: [fn() -> tds_core::error::Result<Accepted>; 3] = [
         || Err(Error::unavailable("the database is away")),
         || Err(Error::internal("a fault of ours")),
         || Err(Error::new(ErrorKind::Config, Retry::Permanent, "the password is wrong")),

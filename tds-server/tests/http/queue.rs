@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tds_core::{ClaimRequest, Lane, Lease, Queue, Settle, Settlement, WorkerId};
+use tds_core::queue::{ClaimRequest, Lane, Lease, Queue, Settle, Settlement, WorkerId};
 
 use super::common::{Server, item, server};
 

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tds_core::{Checkpoint, PageCommit, RecordId, SyncRun, WorkerId};
+use tds_core::{
+    queue::WorkerId,
+    record::RecordId,
+    runs::{Checkpoint, PageCommit, SyncRun},
+};
 use tds_server::Health;
 use tds_zoho::testkit::FakeZoho;
 

@@ -2,7 +2,10 @@
 
 use axum::{body::Body, http::Request};
 use secrecy::SecretString;
-use tds_core::{EntityType, EventFilter, InboxId, InboxOperator, event_id};
+use tds_core::{
+    inbox::{EventFilter, InboxId, InboxOperator, event_id},
+    record::EntityType,
+};
 use tds_server::{Health, config::WebhookConfig};
 
 use super::common::{Server, item, no_zoho, server, server_with, settings, signed};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use tds_core::{Error, ErrorKind, Retry};
+use tds_core::error::{Error, ErrorKind, Retry};
 
 use super::domain::{Domain, follow};
 use crate::{client::transport_fault, config::ZohoConfig, error::in_one_line};

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tds_core::{Claim, Cooldown, Credential, Error, RenewalResult, RenewalRule};
+use tds_core::{
+    error::Error,
+    limits::credentials::{Claim, Cooldown, Credential, RenewalResult, RenewalRule},
+};
 use tokio::time::{Instant, sleep};
 
 use super::{

@@ -126,7 +126,7 @@ fn scope(call: &Call) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use tds_core::Lane;
+    use tds_core::queue::Lane;
 
     use super::*;
     use crate::error::{Fault, judge};

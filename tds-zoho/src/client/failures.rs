@@ -140,7 +140,7 @@ pub(super) fn identity(call: &Call) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use tds_core::Lane;
+    use tds_core::queue::Lane;
 
     use super::*;
     use crate::answer::Api;

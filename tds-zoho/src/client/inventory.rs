@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 use tokio::time::Instant;
 
 use super::{Failure, ZohoClient};

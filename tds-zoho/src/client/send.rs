@@ -7,7 +7,12 @@ use reqwest::{
     header::{AUTHORIZATION, HeaderValue},
 };
 use secrecy::ExposeSecret;
-use tds_core::{Clock, Error, ErrorKind, Interval, Result, Retry, StartedPermit};
+use tds_core::{
+    clock::Clock,
+    error::{Error, ErrorKind, Result, Retry},
+    limits::budget::StartedPermit,
+    record::Interval,
+};
 
 use super::headers::{hints, server_time};
 use crate::{
@@ -138,7 +143,7 @@ pub(crate) fn transport_fault(fault: reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tds_core::Lane;
+    use tds_core::queue::Lane;
 
     use super::*;
     use crate::answer::Api;

@@ -1,7 +1,7 @@
 //! What customers and vendors share: both are contacts, told apart by `contact_type`.
 
 use serde_json::{Map, Value};
-use tds_core::{EntityType, Result};
+use tds_core::{error::Result, record::EntityType};
 
 use super::{Draft, TIMES};
 use crate::reading::{Column, columns, decimal, id, integer, json, text};

@@ -1,7 +1,11 @@
 //! Credit notes.
 
 use serde_json::{Map, Value};
-use tds_core::{Child, EntityType, MirrorSchema, Result};
+use tds_core::{
+    error::Result,
+    mirror::{Child, MirrorSchema},
+    record::EntityType,
+};
 
 use super::{Descriptor, Detail, Draft, FILTERED, List, lines};
 use crate::{

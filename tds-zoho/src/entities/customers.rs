@@ -1,6 +1,6 @@
 //! Customers: contacts of type customer.
 
-use tds_core::MirrorSchema;
+use tds_core::mirror::MirrorSchema;
 
 use super::{Descriptor, Detail, List, SORTED, contacts};
 use crate::answer::Api;

@@ -1,7 +1,10 @@
 //! What invoices, bills and credit notes share: their lines, and the states that age.
 
 use serde_json::{Map, Value};
-use tds_core::{Error, Fields, Result, Shape};
+use tds_core::{
+    error::{Error, Result},
+    record::{Fields, Shape},
+};
 
 use super::{Draft, TIMES};
 use crate::reading::{Column, columns, decimal, id, row, text};

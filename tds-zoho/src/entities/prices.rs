@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tds_core::{Child, EntityType, Error, ErrorKind, Fields, MirrorSchema, Result, Retry, Shape};
+use tds_core::{
+    error::{Error, ErrorKind, Result, Retry},
+    mirror::{Child, MirrorSchema},
+    record::{EntityType, Fields, Shape},
+};
 
 use super::{Descriptor, Detail, Draft, List, TIMES, WHOLE};
 use crate::{

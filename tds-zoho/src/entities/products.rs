@@ -1,7 +1,7 @@
 //! Products: the items of Zoho Inventory.
 
 use serde_json::{Map, Value};
-use tds_core::{EntityType, MirrorSchema, Result};
+use tds_core::{error::Result, mirror::MirrorSchema, record::EntityType};
 
 use super::{Descriptor, Detail, Draft, FILTERED_AND_SORTED, List, TIMES};
 use crate::{

@@ -4,7 +4,11 @@
 //! taken from a pushed body, and has no version.
 
 use serde_json::{Map, Value};
-use tds_core::{Child, EntityType, Error, Fields, MirrorSchema, Result, Shape};
+use tds_core::{
+    error::{Error, Result},
+    mirror::{Child, MirrorSchema},
+    record::{EntityType, Fields, Shape},
+};
 
 use super::{Descriptor, Detail, Draft, List, WHOLE};
 use crate::{

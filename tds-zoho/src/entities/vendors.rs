@@ -1,6 +1,6 @@
 //! Vendors: contacts of type vendor.
 
-use tds_core::MirrorSchema;
+use tds_core::mirror::MirrorSchema;
 
 use super::{Descriptor, Detail, List, SORTED, contacts};
 use crate::answer::Api;

@@ -41,7 +41,7 @@ impl Pacer {
     }
 }
 
-impl tds_core::Pacer for Pacer {
+impl tds_core::limits::budget::Pacer for Pacer {
     fn take(&mut self) -> Result<(), Duration> {
         match self.bucket.check() {
             Ok(()) => {

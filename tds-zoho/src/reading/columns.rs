@@ -1,7 +1,7 @@
 //! Which columns a record fills, from which keys: the tables that the entity files consist of.
 
 use serde_json::{Map, Value};
-use tds_core::{Fields, Result};
+use tds_core::{error::Result, record::Fields};
 
 use super::{scalar, times};
 

@@ -1,7 +1,7 @@
 //! Custom fields, in the three ways Zoho shows them.
 
 use serde_json::{Map, Value};
-use tds_core::Result;
+use tds_core::error::Result;
 
 use super::{is_absent, scalar::as_id, unreadable};
 

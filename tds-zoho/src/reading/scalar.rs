@@ -1,7 +1,7 @@
 //! Texts, ids, numbers and flags.
 
 use serde_json::{Number, Value};
-use tds_core::{Error, Result};
+use tds_core::error::{Error, Result};
 
 use super::{is_absent, unreadable};
 

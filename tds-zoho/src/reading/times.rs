@@ -1,7 +1,7 @@
 //! Dates and times.
 
 use serde_json::Value;
-use tds_core::Result;
+use tds_core::error::Result;
 use time::{
     Date, Month, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339,
     macros::format_description,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tds_core::{Clock, SystemClock};
+use tds_core::clock::{Clock, SystemClock};
 use time::OffsetDateTime;
 
 use super::{

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
 use tds_core::{
-    Content, Error, ErrorKind, Interval, Lane, Observed, Payload, Read, RecordId, RecordKey, Result, Shape,
+    error::{Error, ErrorKind, Result},
+    queue::Lane,
+    record::{Content, Interval, Observed, Payload, Read, RecordId, RecordKey, Shape},
 };
 
 use super::{ZohoSource, page};

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use tds_core::{Content, Error, ErrorKind, Interval, Lane, Read, RecordId, Result};
+use tds_core::{
+    error::{Error, ErrorKind, Result},
+    queue::Lane,
+    record::{Content, Interval, Read, RecordId},
+};
 
 use super::{ZohoSource, fetch::check_id, page};
 use crate::{answer::Call, jitter::chance, mend, reading};

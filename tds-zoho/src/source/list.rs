@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 use tds_core::{
-    ContentHash, Interval, Lane, ListCall, ListPage, ListRequest, Listed, Observed, Order, Payload, RecordId,
-    Result, Shape, SourcePayload, Walk, list_hash,
+    error::Result,
+    queue::Lane,
+    record::{ContentHash, Interval, Observed, Payload, RecordId, Shape, SourcePayload, list_hash},
+    source::{ListCall, ListPage, ListRequest, Listed, Order, Walk},
 };
 use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 
@@ -114,5 +116,5 @@ fn filter_time(since: OffsetDateTime) -> Result<String> {
         .checked_sub(Duration::SECOND)
         .and_then(|since| since.checked_to_offset(UtcOffset::UTC))
         .and_then(|since| since.format(format).ok())
-        .ok_or_else(|| tds_core::Error::invalid(format!("{since} is no time to list changes from")))
+        .ok_or_else(|| tds_core::error::Error::invalid(format!("{since} is no time to list changes from")))
 }

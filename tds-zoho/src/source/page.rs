@@ -2,7 +2,7 @@
 //! success".
 
 use serde_json::{Map, Value};
-use tds_core::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 /// The rows of a page and whether more follow.
 #[derive(Debug)]

@@ -1,6 +1,10 @@
 //! What a list can really do: documentation and behaviour differ.
 
-use tds_core::{Ability, Capability, ErrorKind, Lane, ListCall, Listed, Order, Result};
+use tds_core::{
+    error::{ErrorKind, Result},
+    queue::Lane,
+    source::{Ability, Capability, ListCall, Listed, Order},
+};
 use time::{Duration, OffsetDateTime};
 
 use super::{ZohoSource, list::Answered};

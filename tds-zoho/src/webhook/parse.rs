@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use tds_core::{Disposition, EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload, Work};
+use tds_core::{
+    inbox::Disposition,
+    queue::Work,
+    record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
+};
 use time::OffsetDateTime;
 
 use super::{

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use tds_core::{Shape, content_hash};
+use tds_core::record::{Shape, content_hash};
 
 use crate::support::{decode, decoded, literal, sample};
 

@@ -1,5 +1,8 @@
 use serde_json::{Value, json};
-use tds_core::{ErrorKind, Retry, Shape};
+use tds_core::{
+    error::{ErrorKind, Retry},
+    record::Shape,
+};
 
 use crate::support::{decode, decoded, literal, sample};
 

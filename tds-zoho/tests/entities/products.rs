@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use tds_core::Shape;
+use tds_core::record::Shape;
 use time::macros::datetime;
 
 use crate::support::{decode, decoded, literal, sample};

@@ -1,7 +1,7 @@
 //! No payload, however odd, brings a decoder down.
 
 use proptest::prelude::*;
-use tds_core::Shape;
+use tds_core::record::Shape;
 
 use crate::support::decode;
 

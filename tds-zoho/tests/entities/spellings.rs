@@ -1,7 +1,7 @@
 //! Every spelling of a value that was seen, and those that nobody can read.
 
 use serde_json::{Value, json};
-use tds_core::{ErrorKind, Shape};
+use tds_core::{error::ErrorKind, record::Shape};
 
 use crate::support::{decode, decoded};
 

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use tds_core::{Fields, Shape};
+use tds_core::record::{Fields, Shape};
 
 use crate::support::{decode, decoded, literal, sample};
 

@@ -6,7 +6,7 @@ use std::{
 
 use rust_decimal::Decimal;
 use serde_json::Value;
-use tds_core::Clock;
+use tds_core::clock::Clock;
 use tds_zoho::testkit::{
     FakeZoho, Module, decimal,
     demo::{self, Changes, Size},

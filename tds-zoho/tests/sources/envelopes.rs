@@ -1,7 +1,7 @@
 //! Lesson 10: an unknown list was read as "0 rows, success".
 
 use serde_json::{Value, json};
-use tds_core::{ErrorKind, Retry};
+use tds_core::error::{ErrorKind, Retry};
 use tds_zoho::testkit::{FakeZoho, Fault};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
@@ -37,7 +37,7 @@ async fn a_cursor_that_nobody_wrote_is_refused() {
 }
 
 /// Answers every list of price lists with this body, whatever page is asked.
-async fn stubborn(body: Value) -> (MockServer, FakeZoho, std::sync::Arc<dyn tds_core::Source>) {
+async fn stubborn(body: Value) -> (MockServer, FakeZoho, std::sync::Arc<dyn tds_core::source::Source>) {
     let zoho = FakeZoho::start().await;
     let server = MockServer::start().await;
     let list = Mock::given(matchers::path("/books/v3/pricebooks"));
@@ -53,7 +53,7 @@ async fn stubborn(body: Value) -> (MockServer, FakeZoho, std::sync::Arc<dyn tds_
     config.accounts_url = zoho.accounts_url();
     config.api_url = Some(server.uri());
     let client =
-        tds_zoho::ZohoClient::new(config, std::sync::Arc::new(tds_core::SystemClock)).expect("valid");
+        tds_zoho::ZohoClient::new(config, std::sync::Arc::new(tds_core::clock::SystemClock)).expect("valid");
     (server, zoho, source(&client, "prices"))
 }
 

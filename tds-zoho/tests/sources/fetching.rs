@@ -1,5 +1,9 @@
 use serde_json::json;
-use tds_core::{Content, ErrorKind, Lane, Observed, Read, Record, RecordId, Result, Shape};
+use tds_core::{
+    error::{ErrorKind, Result},
+    queue::Lane,
+    record::{Content, Observed, Read, Record, RecordId, Shape},
+};
 use tds_zoho::testkit::{FakeZoho, Fault, Module};
 
 use crate::support::{entity, id, offline, online, source};

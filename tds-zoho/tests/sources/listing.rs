@@ -1,7 +1,12 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use tds_core::{Lane, ListPage, ListRequest, Listed, Result, Source, list_hash};
+use tds_core::{
+    error::Result,
+    queue::Lane,
+    record::list_hash,
+    source::{ListPage, ListRequest, Listed, Source},
+};
 use tds_zoho::testkit::{FakeZoho, Fault, Module};
 use time::OffsetDateTime;
 

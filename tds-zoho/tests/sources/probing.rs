@@ -1,7 +1,10 @@
 //! What a list can do, found out with four calls.
 
 use serde_json::json;
-use tds_core::{Ability, Capability, Lane};
+use tds_core::{
+    queue::Lane,
+    source::{Ability, Capability},
+};
 use tds_zoho::testkit::{FakeZoho, ListHabit};
 use time::Duration;
 

@@ -5,8 +5,10 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 use tds_core::{
-    EntityType, Interval, Observed, Payload, Record, RecordId, Result, Shape, Source, SourcePayload,
-    SystemClock,
+    clock::SystemClock,
+    error::Result,
+    record::{EntityType, Interval, Observed, Payload, Record, RecordId, Shape, SourcePayload},
+    source::Source,
 };
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::FakeZoho};
 use time::macros::datetime;

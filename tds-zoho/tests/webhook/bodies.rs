@@ -1,7 +1,11 @@
 //! Which bodies are understood, in which envelopes.
 
 use serde_json::{Value, json};
-use tds_core::{Disposition, EntityType, RecordKey, Work};
+use tds_core::{
+    inbox::Disposition,
+    queue::Work,
+    record::{EntityType, RecordKey},
+};
 use tds_zoho::webhook::Parsed;
 use time::macros::datetime;
 

@@ -1,7 +1,11 @@
 //! What follows from a body that was understood.
 
 use serde_json::{Value, json};
-use tds_core::{Disposition, Observed, Shape, Work, content_hash};
+use tds_core::{
+    inbox::Disposition,
+    queue::Work,
+    record::{Observed, Shape, content_hash},
+};
 use tds_zoho::webhook::event_type;
 use time::macros::datetime;
 

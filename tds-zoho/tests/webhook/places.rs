@@ -1,7 +1,7 @@
 //! Where in a body, or in the address, the record stands; and whose record it is.
 
 use serde_json::{Value, json};
-use tds_core::{Disposition, Work};
+use tds_core::{inbox::Disposition, queue::Work};
 use tds_zoho::webhook::{Parsed, parse_id, parse_query};
 
 use crate::{

@@ -134,7 +134,7 @@ fn shifting_the_boundary_of_a_pair_gains_nothing() {
     let moved = [b"eventdeleted", ITEM].concat();
     if check(&[], &moved, &hex).is_ok() {
         let parsed = crate::bodies::parse("products", &moved);
-        assert!(matches!(parsed.disposition, tds_core::Disposition::Unparsed(_)));
+        assert!(matches!(parsed.disposition, tds_core::inbox::Disposition::Unparsed(_)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bodies and signatures of the simulated organization, which shares no code with the receiver.
 
 use secrecy::SecretString;
-use tds_core::Shape;
+use tds_core::record::Shape;
 use tds_zoho::{
     testkit::{
         FakeZoho, Module,
@@ -37,8 +37,11 @@ async fn a_default_payload_is_complete_and_says_what_a_read_would() {
         assert_eq!(parsed.entity_id.as_deref(), Some(id.as_str()));
         let payload = work(&parsed)[0].1.payload.clone().unwrap_or_else(|| panic!("{name} is not complete"));
         let client = crate::support::online(&zoho);
-        let read = source(&client, name).fetch(&[tds_core::RecordId::new(id)], tds_core::Lane::Webhook).await;
-        let Ok(tds_core::Read { content: tds_core::Content::Present(read), .. }) = &read[0] else {
+        let read = source(&client, name)
+            .fetch(&[tds_core::record::RecordId::new(id)], tds_core::queue::Lane::Webhook)
+            .await;
+        let Ok(tds_core::record::Read { content: tds_core::record::Content::Present(read), .. }) = &read[0]
+        else {
             panic!("{name}: {read:?}")
         };
         let pushed = source(&offline(), name).decode(&payload).expect("readable");

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tds_core::{
-    BudgetRequest, BudgetStatus, CallBudget, CallCount, Grant, Limits, Result, Usage, memory::MemoryStore,
+    error::Result,
+    limits::budget::{BudgetRequest, BudgetStatus, CallBudget, CallCount, Grant, Limits, Usage},
+    memory::MemoryStore,
     testkit::conformance::Stores,
 };
 

@@ -7,7 +7,10 @@ use std::sync::{
 
 use async_trait::async_trait;
 use tds_core::{
-    Accepted, Inbox, InboxId, NewEvent, Result, memory::MemoryStore, testkit::conformance::Stores,
+    error::Result,
+    inbox::{Accepted, Inbox, InboxId, NewEvent},
+    memory::MemoryStore,
+    testkit::conformance::Stores,
 };
 
 use crate::memory::Memory;

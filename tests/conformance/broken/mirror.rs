@@ -11,8 +11,12 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 use tds_core::{
-    Applied, Content, EntityType, Interval, Mirror, MirrorSchema, Observed, Read, RecordId, Result, Shape,
-    SyncState, memory::MemoryStore, testkit::conformance::Stores,
+    error::Result,
+    guard::SyncState,
+    memory::MemoryStore,
+    mirror::{Applied, Mirror, MirrorSchema},
+    record::{Content, EntityType, Interval, Observed, Read, RecordId, Shape},
+    testkit::conformance::Stores,
 };
 use time::macros::datetime;
 

@@ -8,8 +8,13 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Result, Settled,
-    Settlement, Waiter, memory::MemoryStore, testkit::conformance::Stores,
+    error::Result,
+    memory::MemoryStore,
+    queue::{
+        ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Settled, Settlement,
+        Waiter,
+    },
+    testkit::conformance::Stores,
 };
 
 use crate::memory::Memory;
@@ -91,6 +96,8 @@ impl Queue for Broken {
             }
         }
         if self.fault == Fault::MissedLatecomers {
+            // Time for somebody to be late.
+            tokio::time::sleep(Duration::from_millis(2)).await;
             self.miss_latecomers(&settlements);
         }
         self.store.settle(settlements).await

@@ -4,8 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
-    Checkpoint, EntityType, LeaseToken, ListFacts, NewRun, Page, PageCommit, RecordId, Result, Run,
-    RunFilter, RunId, RunLease, RunPlan, SyncRun, WorkerId, memory::MemoryStore,
+    error::Result,
+    memory::MemoryStore,
+    queue::{LeaseToken, Page, WorkerId},
+    record::{EntityType, RecordId},
+    runs::{Checkpoint, NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, SyncRun},
+    source::ListFacts,
     testkit::conformance::Stores,
 };
 use time::OffsetDateTime;

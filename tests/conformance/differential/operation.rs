@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use proptest::{option, prelude::*, sample::Index};
-use tds_core::{EntityType, Interval, ItemStatus, Lane, Observed, Payload, Shape, SourcePayload, Work};
+use tds_core::{
+    queue::{ItemStatus, Lane, Work},
+    record::{EntityType, Interval, Observed, Payload, Shape, SourcePayload},
+};
 use time::{OffsetDateTime, macros::datetime};
 
 /// The entity types of a history.

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use tds_core::{EventFilter, EventStatus, ItemFilter, ItemStatus, RunFilter};
+use tds_core::{
+    inbox::{EventFilter, EventStatus},
+    queue::{ItemFilter, ItemStatus},
+    runs::RunFilter,
+};
 
 use super::{
     operation::ENTITIES,

@@ -9,9 +9,14 @@ use super::operation::{ENTITIES, End, Operation, Record, at};
 use proptest::sample::Index;
 use serde_json::json;
 use tds_core::{
-    Checkpoint, ClaimRequest, Claimed, Disposition, Error, InboxId, ItemFilter, ItemStatus, Lane, Lease,
-    NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RecordKey, Result, RunId, RunLease, RunType,
-    Settle, Settlement, Waiter, Work, WorkerId,
+    error::{Error, Result},
+    inbox::{Disposition, InboxId, NewEvent},
+    queue::{
+        ClaimRequest, Claimed, ItemFilter, ItemStatus, Lane, Lease, NewItem, Outcome, Settle, Settlement,
+        Waiter, Work, WorkerId,
+    },
+    record::{RecordId, RecordKey},
+    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType},
     testkit::{ManualClock, conformance::Stores},
 };
 

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::Clock;
+use tds_core::clock::Clock;
 use time::{OffsetDateTime, macros::datetime};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -4,10 +4,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tds_core::{
-    Bulk, BulkSettings, Clock, Disposition, EntityType, EventFilter, EventStatus, Inbox, InboxOperator,
-    ItemFilter, MirrorHandler, NewEvent, NewRun, QueueOperator, RecordId, RecordKey, Registry, Run,
-    RunFilter, RunType, ScheduleSpec, Scheduler, ShutdownTrigger, SyncRun, Work, Worker, WorkerId,
-    WorkerSettings, memory::MemoryStore,
+    clock::Clock,
+    engine::{Bulk, BulkSettings, Registry, ScheduleSpec, Scheduler, Worker, WorkerSettings},
+    handler::MirrorHandler,
+    inbox::{Disposition, EventFilter, EventStatus, Inbox, InboxOperator, NewEvent},
+    memory::MemoryStore,
+    queue::{ItemFilter, QueueOperator, Work, WorkerId},
+    record::{EntityType, RecordId, RecordKey},
+    runs::{NewRun, Run, RunFilter, RunType, SyncRun},
+    shutdown::ShutdownTrigger,
 };
 use tds_zoho::{
     DataCenter, ZohoClient, ZohoConfig,
@@ -151,7 +156,7 @@ impl Shop {
     pub(super) async fn faults(&self) -> Vec<String> {
         let mut faults = self.shown().1;
         for item in self.store.list(&ItemFilter::default(), 10_000, None).await.expect("items").items {
-            if item.retry_count > 0 || item.status != tds_core::ItemStatus::Completed {
+            if item.retry_count > 0 || item.status != tds_core::queue::ItemStatus::Completed {
                 faults.push(format!("{item:?}"));
             }
         }
@@ -162,7 +167,7 @@ impl Shop {
                 faults.push(format!("{event:?}"));
             }
         }
-        let bad = |run: &&Run| run.status != tds_core::RunStatus::Completed;
+        let bad = |run: &&Run| run.status != tds_core::runs::RunStatus::Completed;
         faults.extend(self.runs().await.iter().filter(bad).map(|run| format!("{run:?}")));
         faults
     }
@@ -211,7 +216,7 @@ struct Engine<'a> {
 }
 
 impl Engine<'_> {
-    fn start(&self, shutdown: &tds_core::Shutdown) {
+    fn start(&self, shutdown: &tds_core::shutdown::Shutdown) {
         let name = WorkerId(format!("copy {}", self.number));
         let (clock, shared): (Arc<dyn Clock>, _) = (self.clock.clone(), Arc::new(self.store.clone()));
         let mut registry = Registry::new();

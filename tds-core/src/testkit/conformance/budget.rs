@@ -1,12 +1,15 @@
-//! Cases of [`crate::CallBudget`].
+//! Cases of [`crate::limits::budget::CallBudget`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::{collections::HashSet, time::Duration};
 
 use super::harness::*;
 use crate::{
-    BudgetRequest, BudgetStatus, CallCount, CallLimit, Grant, Lane, LeasedPermit, LimitSignal, Limits,
-    SettledCall, WorkerId,
+    limits::budget::{
+        BudgetRequest, BudgetStatus, CallCount, CallLimit, Grant, LeasedPermit, LimitSignal, Limits,
+        SettledCall,
+    },
+    queue::{Lane, WorkerId},
 };
 
 const ACCOUNT: &str = "shop";

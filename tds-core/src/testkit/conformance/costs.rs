@@ -6,8 +6,10 @@ use super::{
     run::{commit, finish_one, page, reaches, run, started, wish},
 };
 use crate::{
-    CallCount, DetailWay, EntityType, Lane, ListingCost, ListingWay, NewRun, RunPlan, RunStatus, RunType,
-    WorkerId,
+    limits::budget::CallCount,
+    queue::{Lane, WorkerId},
+    record::EntityType,
+    runs::{DetailWay, ListingCost, ListingWay, NewRun, RunPlan, RunStatus, RunType},
 };
 
 pub(super) fn plan() -> RunPlan {

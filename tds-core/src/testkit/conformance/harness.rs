@@ -7,10 +7,16 @@ use serde_json::json;
 use time::{OffsetDateTime, macros::datetime};
 
 use crate::{
-    CallBudget, ClaimRequest, Claimed, CredentialLeases, Disposition, EntityType, EventStatus, EventView,
-    Fields, Inbox, InboxId, InboxOperator, Interval, ItemFilter, Lane, Lease, Mirror, NewEvent, NewItem,
-    Observed, Payload, Queue, QueueOperator, RecordId, RecordKey, Schedule, Settle, Settled, Settlement,
-    Shape, SourcePayload, SyncRun, Waiter, Work, WorkerId,
+    engine::Schedule,
+    inbox::{Disposition, EventStatus, EventView, Inbox, InboxId, InboxOperator, NewEvent},
+    limits::{budget::CallBudget, credentials::CredentialLeases},
+    mirror::Mirror,
+    queue::{
+        ClaimRequest, Claimed, ItemFilter, Lane, Lease, NewItem, Queue, QueueOperator, Settle, Settled,
+        Settlement, Waiter, Work, WorkerId,
+    },
+    record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
+    runs::SyncRun,
 };
 
 /// The traits of one fresh store.
@@ -179,7 +185,7 @@ impl Case<'_> {
     }
 
     /// Every item of the store, newest first.
-    pub(super) async fn items(&self) -> Vec<crate::ItemView> {
+    pub(super) async fn items(&self) -> Vec<crate::queue::ItemView> {
         let operator = &self.0.stores().queue_operator;
         operator.list(&ItemFilter::default(), 100, None).await.expect("list").items
     }
@@ -189,7 +195,7 @@ impl Case<'_> {
         &self,
         entity: &EntityType,
         ids: &[&str],
-    ) -> HashMap<RecordId, crate::SyncState> {
+    ) -> HashMap<RecordId, crate::guard::SyncState> {
         let ids: Vec<RecordId> = ids.iter().map(|id| RecordId::new(*id)).collect();
         self.0.stores().mirror.states(entity, &ids).await.expect("states")
     }

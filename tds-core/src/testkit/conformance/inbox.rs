@@ -1,10 +1,13 @@
-//! Cases of [`crate::Inbox`] and [`crate::InboxOperator`].
+//! Cases of [`crate::inbox::Inbox`] and [`crate::inbox::InboxOperator`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::{collections::HashSet, sync::Arc};
 
 use super::harness::*;
-use crate::{Claimed, Disposition, EventFilter, EventStatus, Lane, Lease, NewEvent, Outcome, Settle, Work};
+use crate::{
+    inbox::{Disposition, EventFilter, EventStatus, NewEvent},
+    queue::{Claimed, Lane, Lease, Outcome, Settle, Work},
+};
 
 fn with(event_id: &str, disposition: Disposition) -> NewEvent {
     NewEvent { disposition, ..event(event_id, Vec::new()) }

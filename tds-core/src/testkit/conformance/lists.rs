@@ -1,11 +1,14 @@
-//! Cases of what [`crate::SyncRun`] keeps about lists.
+//! Cases of what [`crate::runs::SyncRun`] keeps about lists.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use super::{
     harness::*,
     run::{checkpoint, claimed, commit, page, reaches, started, wish},
 };
-use crate::{Ability, Capability, Checkpoint, ListFacts, NewRun, RunStatus};
+use crate::{
+    runs::{Checkpoint, NewRun, RunStatus},
+    source::{Ability, Capability, ListFacts},
+};
 
 pub async fn what_is_known_of_a_list_is_kept_for_its_entity_type(harness: &dyn Harness) {
     let runs = &harness.stores().runs;

@@ -1,12 +1,16 @@
-//! Cases of [`crate::Mirror`].
+//! Cases of [`crate::mirror::Mirror`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use serde_json::json;
 
 use super::harness::*;
 use crate::{
-    Applied, Child, Content, ContentHash, ErrorKind, ListedRow, MirrorSchema, Observed, Outcome, Read,
-    RecordId, RereadReason, Result, Shape, testkit::RecordBuilder,
+    error::{ErrorKind, Result},
+    guard::RereadReason,
+    mirror::{Applied, Child, MirrorSchema},
+    queue::Outcome,
+    record::{Content, ContentHash, ListedRow, Observed, Read, RecordId, Shape},
+    testkit::RecordBuilder,
 };
 
 pub(super) const PRODUCT_SCHEMA: MirrorSchema =
@@ -16,7 +20,7 @@ const INVOICE_SCHEMA: MirrorSchema = MirrorSchema {
     head: Some("invoices"),
     children: &[Child { table: "invoice_lines", owner: "document_zoho_id", confirm_shrink: false }],
 };
-const PRICES: crate::EntityType = crate::EntityType::from_static("prices");
+const PRICES: crate::record::EntityType = crate::record::EntityType::from_static("prices");
 const PRICE_SCHEMA: MirrorSchema = MirrorSchema {
     entity: PRICES,
     head: Some("price_lists"),

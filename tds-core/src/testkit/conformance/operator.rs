@@ -1,13 +1,17 @@
-//! Cases of [`crate::QueueOperator`].
+//! Cases of [`crate::queue::QueueOperator`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
 
 use super::harness::*;
 use crate::{
-    Checkpoint, Claimed, Deferred, Disposition, EventStatus, ItemFilter, ItemStatus, ItemView,
-    NeedsAttention, NewEvent, NewItem, NewRun, Outcome, PageCommit, RecordId, RunType, Settle, Work,
-    WorkerId,
+    inbox::{Disposition, EventStatus, NewEvent},
+    queue::{
+        Claimed, Deferred, ItemFilter, ItemStatus, ItemView, NeedsAttention, NewItem, Outcome, Settle, Work,
+        WorkerId,
+    },
+    record::RecordId,
+    runs::{Checkpoint, NewRun, PageCommit, RunType},
 };
 
 async fn dead(case: &Case<'_>, id: &str, error: &str) -> Claimed {

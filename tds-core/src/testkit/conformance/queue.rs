@@ -1,12 +1,12 @@
-//! Cases of [`crate::Queue`]: folding and claiming.
+//! Cases of [`crate::queue::Queue`]: folding and claiming.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::harness::*;
 use crate::{
-    ClaimRequest, Claimed, ItemStatus, Lane, Lease, NewItem, Observed, Outcome, Payload, Settle, Shape,
-    SourcePayload, Waiter, Work, fold,
+    queue::{ClaimRequest, Claimed, ItemStatus, Lane, Lease, NewItem, Outcome, Settle, Waiter, Work, fold},
+    record::{Observed, Payload, Shape, SourcePayload},
 };
 
 pub async fn at_most_one_live_item_per_record_exists(harness: &dyn Harness) {
@@ -302,7 +302,7 @@ pub async fn settling_with_an_old_token_changes_nothing(harness: &dyn Harness) {
     }
     case.nothing_to_claim().await;
     assert_eq!(case.items().await[0].status, ItemStatus::Processing);
-    assert_ne!(case.event(event).await.status, crate::EventStatus::Completed);
+    assert_ne!(case.event(event).await.status, crate::inbox::EventStatus::Completed);
     assert_eq!(case.settle(&current, Settle::Complete(Outcome::Applied)).await.accepted, 1);
 }
 

@@ -15,7 +15,9 @@ use super::{
     run::{commit, page, run, started},
 };
 use crate::{
-    EventFilter, EventStatus, Inbox, ItemStatus, Outcome, Queue, Run, RunId, RunStatus, Settle, Work,
+    inbox::{EventFilter, EventStatus, Inbox},
+    queue::{ItemStatus, Outcome, Queue, Settle, Work},
+    runs::{Run, RunId, RunStatus},
 };
 
 const SENDERS: u64 = 4;

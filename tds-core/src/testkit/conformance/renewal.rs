@@ -1,10 +1,10 @@
-//! Cases of [`crate::CredentialLeases`].
+//! Cases of [`crate::limits::credentials::CredentialLeases`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
 
 use super::harness::*;
-use crate::{Claim, Cooldown, RenewalResult, RenewalRule};
+use crate::limits::credentials::{Claim, Cooldown, RenewalResult, RenewalRule};
 
 const NAME: &str = "shop";
 const RULE: RenewalRule = RenewalRule { most: 3, within: LONG, time: LONG };

@@ -1,13 +1,18 @@
-//! Cases of [`crate::SyncRun`].
+//! Cases of [`crate::runs::SyncRun`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
 
 use super::{costs::plan, harness::*};
 use crate::{
-    Checkpoint, ClaimRequest, ClaimScope, Claimed, EntityType, ErrorKind, EventStatus, ItemFilter,
-    ItemStatus, Lane, Lease, NewItem, NewRun, Outcome, PageCommit, RecordId, Run, RunFilter, RunId, RunLease,
-    RunStatus, RunType, Settle, Waiter, Work, WorkerId,
+    error::ErrorKind,
+    inbox::EventStatus,
+    queue::{
+        ClaimRequest, ClaimScope, Claimed, ItemFilter, ItemStatus, Lane, Lease, NewItem, Outcome, Settle,
+        Waiter, Work, WorkerId,
+    },
+    record::{EntityType, RecordId},
+    runs::{Checkpoint, NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunStatus, RunType},
 };
 
 pub(super) fn wish(entity: EntityType) -> NewRun {

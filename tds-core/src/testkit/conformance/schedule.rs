@@ -1,10 +1,10 @@
-//! Cases of [`crate::Schedule`].
+//! Cases of [`crate::engine::Schedule`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
 
 use super::harness::*;
-use crate::{RunType, ScheduleSpec, WorkerId};
+use crate::{engine::ScheduleSpec, queue::WorkerId, runs::RunType};
 
 fn every(every: Duration) -> ScheduleSpec {
     ScheduleSpec { entity: PRODUCTS, run_type: RunType::Incremental, every }

@@ -1,10 +1,13 @@
-//! Cases of [`crate::Queue::settle`]: what becomes of an item.
+//! Cases of [`crate::queue::Queue::settle`]: what becomes of an item.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
 
 use super::harness::*;
-use crate::{EventStatus, ItemStatus, Outcome, Settle, Work};
+use crate::{
+    inbox::EventStatus,
+    queue::{ItemStatus, Outcome, Settle, Work},
+};
 
 const NOW: Duration = Duration::ZERO;
 

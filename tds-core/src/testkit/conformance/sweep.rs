@@ -1,4 +1,4 @@
-//! Cases of [`crate::SyncRun`] about what a full sync did not find.
+//! Cases of [`crate::runs::SyncRun`] about what a full sync did not find.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
@@ -8,7 +8,12 @@ use super::{
     mirror::{PRODUCT_SCHEMA, applied, apply},
     run::{claimed, commit, finish_one, page, reaches, run, second, started, wish},
 };
-use crate::{ErrorKind, Interval, Observed, RecordId, RunStatus, testkit::RecordBuilder};
+use crate::{
+    error::ErrorKind,
+    record::{Interval, Observed, RecordId},
+    runs::RunStatus,
+    testkit::RecordBuilder,
+};
 
 /// Products that the target knows before a run begins.
 async fn known(harness: &dyn Harness, ids: &[&str]) {
@@ -21,8 +26,8 @@ async fn known(harness: &dyn Harness, ids: &[&str]) {
 
 pub async fn missing_records_are_those_that_no_page_listed_and_nobody_saw_since(harness: &dyn Harness) {
     known(harness, &["listed", "gone", "deleted", "seen"]).await;
-    let absent = crate::Read {
-        content: crate::Content::Absent,
+    let absent = crate::record::Read {
+        content: crate::record::Content::Absent,
         ..RecordBuilder::new(&PRODUCTS, "deleted").read(at(20), at(21))
     };
     apply(harness, &PRODUCT_SCHEMA, absent).await.expect("applied");
@@ -31,7 +36,8 @@ pub async fn missing_records_are_those_that_no_page_listed_and_nobody_saw_since(
     harness.advance(Duration::from_millis(20)).await;
     let after = lease.run.started_at.expect("it was started") + time::Duration::milliseconds(5);
     let later = Observed::Call(Interval { began: after, ended: after });
-    let again = RecordBuilder::new(&PRODUCTS, "seen").version(at(1)).seen(crate::Shape::Detail, later);
+    let again =
+        RecordBuilder::new(&PRODUCTS, "seen").version(at(1)).seen(crate::record::Shape::Detail, later);
     applied(harness, &PRODUCT_SCHEMA, again).await;
     let new = RecordBuilder::new(&PRODUCTS, "new").version(at(1)).read(at(10), at(11));
     applied(harness, &PRODUCT_SCHEMA, new).await;
@@ -81,7 +87,7 @@ pub async fn what_the_sweep_found_is_one_more_page(harness: &dyn Harness) {
     let mut listed = page(id, &["1"], 0, false);
     listed.checkpoint.listed = true;
     let mut sweep =
-        crate::PageCommit { checkpoint: listed.checkpoint.clone(), ..page(id, &["gone"], 1, true) };
+        crate::runs::PageCommit { checkpoint: listed.checkpoint.clone(), ..page(id, &["gone"], 1, true) };
     sweep.checkpoint.pages += 1;
     commit(harness, &lease, listed).await;
     commit(harness, &lease, sweep).await;
@@ -120,7 +126,7 @@ pub async fn a_record_that_is_listed_again_and_then_fails_counts_as_failed(harne
     commit(harness, &lease, page(id, &["1"], 0, false)).await;
     commit(harness, &lease, second(page(id, &["1"], 1, true))).await;
     let claimed = Case(harness).claim().await;
-    Case(harness).settle(&claimed, crate::Settle::DeadLetter { error: "no".to_owned() }).await;
+    Case(harness).settle(&claimed, crate::queue::Settle::DeadLetter { error: "no".to_owned() }).await;
     let ended = reaches(harness, id, RunStatus::CompletedWithErrors).await;
     assert_eq!((ended.total_items, ended.processed_items, ended.failed_items), (1, 1, 1));
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use secrecy::ExposeSecret;
-use tds_core::{Clock, ErrorKind, SystemClock, Throttle};
+use tds_core::{
+    clock::{Clock, SystemClock},
+    error::ErrorKind,
+    limits::budget::Throttle,
+};
 use tds_postgres::{ConnectionRoom, Database, PgStore, ServerFacts, ServerReport};
 use tds_zoho::ZohoClient;
 use time::Duration;
@@ -73,7 +77,7 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
     (findings, Some(storage))
 }
 
-async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::Error>) -> Finding {
+async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::error::Error>) -> Finding {
     let (facts, answered_in) = match (facts, database.ping().await) {
         (Ok(facts), Ok(time)) => (facts, time),
         (Err(error), _) => return Finding::failed("database", error.chain(), "look at the server's log"),
@@ -179,7 +183,7 @@ async fn schema(database: &Database) -> Finding {
     }
 }
 
-fn clock(facts: Result<&ServerFacts, &tds_core::Error>) -> Finding {
+fn clock(facts: Result<&ServerFacts, &tds_core::error::Error>) -> Finding {
     let Ok(facts) = facts else { return Finding::skipped("clock", "the database did not tell its time") };
     let skew = SystemClock.now() - facts.now;
     let text = format!("{:+.1} s against the database", skew.as_seconds_f64());

@@ -1,7 +1,7 @@
 //! A complete body for each entity type.
 
 use serde_json::{Map, Value, json};
-use tds_core::EntityType;
+use tds_core::record::EntityType;
 use tds_zoho::sim::{
     Module,
     sample::{self, ContactKind},

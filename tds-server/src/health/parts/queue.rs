@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tds_core::{Clock, QueueMotion, QueueOperator, SAVING_CALLS};
+use tds_core::{
+    clock::Clock,
+    engine::SAVING_CALLS,
+    queue::{QueueMotion, QueueOperator},
+};
 
 use crate::{
     health::{ComponentHealth, Probe},
@@ -31,7 +35,7 @@ impl QueueProbe {
         Self { queue: Arc::clone(&services.queue), clock: Arc::clone(&services.clock), concurrency }
     }
 
-    async fn troubles(&self) -> tds_core::Result<Vec<String>> {
+    async fn troubles(&self) -> tds_core::error::Result<Vec<String>> {
         let motion = self.queue.motion().await?;
         let mut troubles: Vec<String> = held_up(&motion).into_iter().collect();
         troubles.extend(self.untaken(&motion));
@@ -93,8 +97,11 @@ impl Probe for QueueProbe {
 #[cfg(test)]
 mod tests {
     use tds_core::{
-        ClaimRequest, Claimed, EntityType, Lane, Lease, NewItem, Queue, RecordId, RecordKey, Settle,
-        Settlement, SystemClock, Work, WorkerId, memory::MemoryStore, testkit::ManualClock,
+        clock::SystemClock,
+        memory::MemoryStore,
+        queue::{ClaimRequest, Claimed, Lane, Lease, NewItem, Queue, Settle, Settlement, Work, WorkerId},
+        record::{EntityType, RecordId, RecordKey},
+        testkit::ManualClock,
     };
 
     use super::*;
@@ -122,8 +129,12 @@ mod tests {
 
         async fn enqueue(&self) {
             let key = RecordKey::new(PRODUCTS, RecordId::new("1"));
-            let item =
-                NewItem { key, lane: Lane::Webhook, work: Work::fetch(), waiter: tds_core::Waiter::Operator };
+            let item = NewItem {
+                key,
+                lane: Lane::Webhook,
+                work: Work::fetch(),
+                waiter: tds_core::queue::Waiter::Operator,
+            };
             self.store.enqueue(vec![item]).await.expect("queued");
         }
 

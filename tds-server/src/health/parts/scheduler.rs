@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use tds_core::{Clock, RunFilter, RunStatus, ScheduleSpec, SyncRun};
+use tds_core::{
+    clock::Clock,
+    engine::ScheduleSpec,
+    runs::{RunFilter, RunStatus, SyncRun},
+};
 use tds_zoho::ZohoClient;
 use time::OffsetDateTime;
 
@@ -42,7 +46,7 @@ impl SchedulerProbe {
     }
 
     /// What is wrong with a schedule, if anything is.
-    async fn trouble(&self, spec: &ScheduleSpec) -> tds_core::Result<Option<String>> {
+    async fn trouble(&self, spec: &ScheduleSpec) -> tds_core::error::Result<Option<String>> {
         let filter = RunFilter { entity: Some(spec.entity.clone()), status: None };
         let runs = self.runs.list_runs(&filter, 20).await?;
         let mut ended = runs.iter().filter(|run| run.run_type == spec.run_type && !run.status.is_active());

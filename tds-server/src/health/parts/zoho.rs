@@ -1,7 +1,7 @@
 //! Zoho, from what the client saw; nothing is sent to find out.
 
 use async_trait::async_trait;
-use tds_core::Throttle;
+use tds_core::limits::budget::Throttle;
 use tds_zoho::{ZohoClient, ZohoState};
 
 use crate::health::{ComponentHealth, Probe};

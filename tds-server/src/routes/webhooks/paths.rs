@@ -1,6 +1,6 @@
 //! Which entity type a webhook path stands for.
 
-use tds_core::EntityType;
+use tds_core::record::EntityType;
 
 /// The names of the contract's paths.
 const CONTRACT: [&str; 7] = ["products", "customers", "invoices", "bills", "credit-notes", "stock", "prices"];

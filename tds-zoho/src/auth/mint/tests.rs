@@ -1,5 +1,5 @@
 use secrecy::ExposeSecret;
-use tds_core::Retry;
+use tds_core::error::Retry;
 
 use super::{Duration, MintFault, Minted, read};
 use crate::config::{DataCenter, ZohoConfig};

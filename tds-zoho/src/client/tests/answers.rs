@@ -4,7 +4,10 @@ use std::{
 };
 
 use serde_json::json;
-use tds_core::{Error, ErrorKind, Lane, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Retry},
+    queue::Lane,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,

@@ -1,7 +1,7 @@
 //! Organizations whose calls to Zoho Inventory are refused.
 
 use serde_json::json;
-use tds_core::{Lane, Retry};
+use tds_core::{error::Retry, queue::Lane};
 use wiremock::{Request, ResponseTemplate};
 
 use super::support::{Zoho, call, refusal};

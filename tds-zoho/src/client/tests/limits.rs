@@ -8,7 +8,13 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tds_core::{Error, ErrorKind, Lane, Retry, SystemClock, memory::MemoryStore, testkit::ManualClock};
+use tds_core::{
+    clock::SystemClock,
+    error::{Error, ErrorKind, Retry},
+    memory::MemoryStore,
+    queue::Lane,
+    testkit::ManualClock,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 use wiremock::ResponseTemplate;
 

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{ErrorKind, Lane, Retry};
+use tds_core::{
+    error::{ErrorKind, Retry},
+    queue::Lane,
+};
 use wiremock::ResponseTemplate;
 
 use super::support::{Zoho, call, client, refusal, success};
@@ -30,7 +33,7 @@ fn quick(zoho: &Zoho) -> ZohoClient {
 }
 
 /// Asks for one record after the other. The errors.
-async fn ask(client: &ZohoClient, records: std::ops::Range<usize>) -> Vec<tds_core::Error> {
+async fn ask(client: &ZohoClient, records: std::ops::Range<usize>) -> Vec<tds_core::error::Error> {
     let mut errors = Vec::new();
     for number in records {
         errors.extend(client.get(record(number)).await.err());
@@ -202,12 +205,13 @@ async fn what_one_process_learned_of_an_outage_and_its_end_the_others_know() {
     let down = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&down);
     zoho.api(move |_| if switch.load(Ordering::SeqCst) { refusal(400, 6041) } else { success() }).await;
-    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::SystemClock));
+    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::clock::SystemClock));
     let [one, other] = [(); 2].map(|()| {
         let mut config = zoho.config();
         config.outage_probe = Duration::from_millis(500);
         let shared = || Arc::new(store.clone());
-        ZohoClient::shared(config, Arc::new(tds_core::SystemClock), shared(), shared()).expect("client")
+        ZohoClient::shared(config, Arc::new(tds_core::clock::SystemClock), shared(), shared())
+            .expect("client")
     });
     ask(&one, 0..5).await;
     assert!(matches!(other.health().await.state, ZohoState::AuthPaused { .. }), "without a call of its own");

@@ -4,7 +4,7 @@ use std::sync::{
 };
 
 use serde_json::{Value, json};
-use tds_core::{Lane, SystemClock};
+use tds_core::{clock::SystemClock, queue::Lane};
 use wiremock::{
     Mock, MockServer, Request, Respond, ResponseTemplate,
     matchers::{method, path, path_regex},

@@ -6,7 +6,10 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tds_core::{ErrorKind, Lane, Retry};
+use tds_core::{
+    error::{ErrorKind, Retry},
+    queue::Lane,
+};
 use wiremock::ResponseTemplate;
 
 use super::support::{TOKEN_PATH, Zoho, bearer, call, client, refusal, success, token};
@@ -166,12 +169,12 @@ async fn a_token_server_that_answers_without_end_is_not_listened_to() {
 
 /// Two processes over one store: the same credentials, and a key to share the token with.
 fn two(zoho: &Zoho, keys: [Option<&str>; 2]) -> [crate::ZohoClient; 2] {
-    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::SystemClock));
+    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::clock::SystemClock));
     keys.map(|key| {
         let mut config = zoho.config();
         config.token_key = key.map(|key| crate::TokenKey::from_base64(key).expect("a key"));
         let shared = || Arc::new(store.clone());
-        crate::ZohoClient::shared(config, Arc::new(tds_core::SystemClock), shared(), shared())
+        crate::ZohoClient::shared(config, Arc::new(tds_core::clock::SystemClock), shared(), shared())
             .expect("client")
     })
 }
@@ -206,11 +209,11 @@ async fn processes_with_another_key_or_none_have_tokens_of_their_own() {
 async fn a_crash_loop_of_processes_mints_ten_tokens_and_no_more() {
     let zoho = Zoho::new().await;
     zoho.api(|_| success()).await;
-    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::SystemClock));
+    let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::clock::SystemClock));
     let mut refused = 0;
     for _start in 0..14 {
         let shared = || Arc::new(store.clone());
-        let clock = Arc::new(tds_core::SystemClock);
+        let clock = Arc::new(tds_core::clock::SystemClock);
         let client = crate::ZohoClient::shared(zoho.config(), clock, shared(), shared()).expect("client");
         if let Err(error) = client.get(call(Lane::Webhook)).await {
             assert!(matches!(error.retry(), Retry::Throttled { .. }), "{error:?}");

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use tds_core::Pacer as _;
+use tds_core::limits::budget::Pacer as _;
 use tokio::time::{Instant, advance, sleep};
 
 use super::{Pacer, shape};

@@ -1,0 +1,218 @@
+//! Reads the list of one run to its end.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use super::{
+    patience::Patience,
+    plan::{RowPlan, is_far_shorter, plan_row},
+    window::{ListContext, Window},
+};
+use crate::{
+    clock::Clock,
+    error::{Error, ErrorKind, Result, Retry},
+    guard::SyncState,
+    handler::comparable,
+    mirror::Mirror,
+    queue::{Lane, NewItem, Waiter, Work},
+    record::{Read, RecordId, RecordKey},
+    runs::{Checkpoint, ListingWay, PageCommit, Run, RunLease, RunPlan, RunType, SyncRun},
+    source::{Capability, ListPage, ListRequest, Listed, Source},
+};
+
+/// The window ends this long before its first answer: what changes while we read belongs to the next run.
+const MARGIN: time::Duration = time::Duration::seconds(5);
+/// One run on its way.
+pub(super) struct Listing<'a> {
+    pub(super) runs: &'a dyn SyncRun,
+    pub(super) mirror: &'a dyn Mirror,
+    pub(super) source: &'a dyn Source,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) overlap: Duration,
+    pub(super) probe_every: Option<Duration>,
+    pub(super) lease: &'a RunLease,
+}
+
+impl Listing<'_> {
+    /// Reads page after page from the checkpoint on; then, in a full sync, looks for what is gone.
+    pub(super) async fn run(&self) -> Result<()> {
+        let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
+        let patience = self.patience();
+        let known = ListContext { runs: self.runs, source: self.source, clock: self.clock, patience };
+        let mut window = known.window(entity).await?;
+        let mut plan = self.lease.run.plan.clone();
+        if checkpoint.pages == 0 {
+            checkpoint.window_from = window.from(&self.lease.run, self.overlap);
+            let chosen =
+                known.plan(&mut window, &self.lease.run, checkpoint.window_from, self.probe_every).await?;
+            tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
+            self.keep_plan(plan.insert(chosen)).await?;
+        }
+        let mut whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
+        while !checkpoint.listed {
+            let capability = if whole { Capability::UNKNOWN } else { window.capability() };
+            let page = self.page(&checkpoint, capability).await?;
+            if let Some(plan) =
+                plan.as_mut().filter(|_| whole && checkpoint.pages == 0 && page.next.is_some())
+                && plan.outgrown(checkpoint.window_from, window.capability())
+            {
+                self.keep_plan(plan).await?;
+                whole = false;
+                continue;
+            }
+            if page.next.is_some() && page.next == checkpoint.cursor {
+                let message = "the source's list does not advance: it gave the position that was asked for";
+                return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
+            }
+            // The earlier of both clocks: a change must not fall behind the cursor because ours is fast.
+            let began = page.server_time.map_or(page.observed.began, |time| time.min(page.observed.began));
+            checkpoint.window_to = checkpoint.window_to.or(Some(began - MARGIN));
+            checkpoint.listed = page.next.is_none();
+            checkpoint.cursor.clone_from(&page.next);
+            checkpoint.pages += 1;
+            if checkpoint.listed {
+                self.refuse_short_list(page.rows.len(), &checkpoint).await?;
+            }
+            let (commit, lag) = self.commit_of(page.rows, &checkpoint, &window).await?;
+            self.commit(commit).await?;
+            known.learn(&mut window, entity, page.learned, lag).await;
+        }
+        if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        Patience::of(self.lease.run.id)
+    }
+
+    async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {
+        let keep = || self.runs.keep_plan(self.lease.run.id, self.lease.token, plan);
+        self.patience().store("keeping its plan", keep).await
+    }
+
+    /// A full list that ends far too early is an error: neither a success nor a reason to look for deletions.
+    async fn refuse_short_list(&self, rows: usize, checkpoint: &Checkpoint) -> Result<()> {
+        let run = &self.lease.run;
+        if run.run_type != RunType::Full || run.since.is_some() || checkpoint.resumed {
+            return Ok(());
+        }
+        let doing = "comparing the list with the last one";
+        let last = self.patience().store(doing, || self.runs.last_full_count(&run.entity_type)).await?;
+        let Some(last) = last else { return Ok(()) };
+        let now = self.patience().store(doing, || self.runs.get_run(run.id)).await?;
+        let before = now.map_or(0, |run| run.total_items);
+        let listed = before.saturating_add(i64::try_from(rows).unwrap_or(i64::MAX));
+        if !is_far_shorter(listed, last) {
+            return Ok(());
+        }
+        let message = format!(
+            "the list of {} ended after {listed} records; the full list before had {last}. Nothing was marked as \
+             deleted. If the source really has so few, `tds-server runs resume {}` goes on and believes it; \
+             otherwise the next full sync reads the list again",
+            run.entity_type, run.id
+        );
+        Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message))
+    }
+
+    fn lane(&self) -> Lane {
+        lane_of(&self.lease.run)
+    }
+
+    /// One page, with patience.
+    pub(super) async fn page(&self, checkpoint: &Checkpoint, capability: Capability) -> Result<ListPage> {
+        let request = ListRequest {
+            since: checkpoint.window_from,
+            capability,
+            cursor: checkpoint.cursor.clone(),
+            lane: self.lane(),
+        };
+        self.patience().source("reading a page", || self.source.list(&request)).await
+    }
+
+    /// What a page changes, and how late its rows came.
+    async fn commit_of(
+        &self,
+        rows: Vec<Listed>,
+        checkpoint: &Checkpoint,
+        window: &Window,
+    ) -> Result<(PageCommit, Duration)> {
+        let run = &self.lease.run;
+        let rows = last_of_each(rows);
+        let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
+        let look = || self.mirror.states(&run.entity_type, &ids);
+        let states = self.patience().store("looking up what is known of a page", look).await?;
+        let (now, profile) = (self.clock.now(), self.source.profile());
+        let lag = window.lag(checkpoint.window_from, &rows, &states);
+        let plans: Vec<RowPlan> =
+            rows.iter().map(|row| plan_row(states.get(&row.id), row, profile, run.run_type, now)).collect();
+        let changed_by_hand = self.changed_by_hand(&rows, &plans, &states).await?;
+        let items = rows
+            .into_iter()
+            .zip(plans)
+            .filter(|(row, plan)| *plan != RowPlan::Unchanged || changed_by_hand.contains(&row.id))
+            .map(|(row, _)| self.item(row.id, Work { version: row.version, payload: row.payload }))
+            .collect();
+        let last = checkpoint.listed && !self.sweeps();
+        Ok((PageCommit { listed: ids, items, checkpoint: checkpoint.clone(), last }, lag))
+    }
+
+    /// Of the rows that show no news, those that the target's rows do not show: a full sync compares with the target
+    /// itself, not with what is remembered of it.
+    async fn changed_by_hand(
+        &self,
+        rows: &[Listed],
+        plans: &[RowPlan],
+        states: &HashMap<RecordId, SyncState>,
+    ) -> Result<HashSet<RecordId>> {
+        if self.lease.run.run_type != RunType::Full {
+            return Ok(HashSet::new());
+        }
+        let read = |(row, plan): (&Listed, &RowPlan)| {
+            let payload = row.payload.as_ref().filter(|_| *plan == RowPlan::Unchanged)?;
+            comparable(states.get(&row.id)?, &self.source.decode(payload).ok()?)
+        };
+        let reads: Vec<Read> = rows.iter().zip(plans).filter_map(read).collect();
+        if reads.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let compare = || self.mirror.differing(self.source.schema(), &reads);
+        let differing = self.patience().store("comparing a page with the target", compare).await?;
+        if !differing.is_empty() {
+            tracing::warn!(
+                run = %self.lease.run.id, entity = %self.lease.run.entity_type, records = differing.len(),
+                "rows of the target do not show what the list shows; they are read again and mended"
+            );
+        }
+        Ok(differing)
+    }
+
+    pub(super) fn item(&self, id: RecordId, work: Work) -> NewItem {
+        let run = &self.lease.run;
+        NewItem {
+            key: RecordKey::new(run.entity_type.clone(), id),
+            lane: self.lane(),
+            work,
+            waiter: Waiter::Run(run.id),
+        }
+    }
+
+    /// Commits with patience: a database that is away for a while costs nothing but time.
+    pub(super) async fn commit(&self, page: PageCommit) -> Result<()> {
+        let commit = || self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());
+        self.patience().store("committing a page", commit).await
+    }
+}
+
+/// Whose budget a run spends.
+pub(super) fn lane_of(run: &Run) -> Lane {
+    if run.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
+}
+
+/// A page may show a record twice while it is being edited: the later row counts.
+fn last_of_each(rows: Vec<Listed>) -> Vec<Listed> {
+    let newest: HashMap<RecordId, usize> =
+        rows.iter().enumerate().map(|(index, row)| (row.id.clone(), index)).collect();
+    let keep: HashSet<usize> = newest.into_values().collect();
+    rows.into_iter().enumerate().filter(|(index, _)| keep.contains(index)).map(|(_, row)| row).collect()
+}

@@ -1,0 +1,165 @@
+//! Waiting for what passes. A run ends by a verdict on its list, never because the source or the store was away.
+
+use std::time::Duration;
+
+use crate::{
+    error::{Error, ErrorKind, Result, Retry},
+    retry::RetryPolicy,
+    runs::RunId,
+};
+
+/// How the waits grow.
+const WAITS: RetryPolicy =
+    RetryPolicy { max_attempts: u32::MAX, base: Duration::from_millis(500), max: Duration::from_secs(60) };
+/// An answer that contradicts the protocol is believed after so many tries.
+const CONTRADICTIONS: u32 = 6;
+/// A statement that the store cannot understand is a fault of this program, or of a schema that changes just now.
+const MISUNDERSTOOD: u32 = 12;
+
+/// What a run asks with patience. Whoever waits here is ended from outside: by the signal, a cancellation or a lost lease.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    run: RunId,
+}
+
+impl Patience {
+    pub(super) fn of(run: RunId) -> Self {
+        Self { run }
+    }
+
+    /// Asks the source until it answers, or contradicts its protocol again and again.
+    pub(super) async fn source<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut contradictions = 0;
+        let is_verdict = move |error: &Error| match (error.retry(), error.kind()) {
+            (Retry::Permanent, _) => true,
+            (Retry::Transient { .. }, ErrorKind::Protocol) => {
+                contradictions += 1;
+                contradictions >= CONTRADICTIONS
+            }
+            _ => false,
+        };
+        self.wait(doing, ask, is_verdict).await
+    }
+
+    /// Asks the store until it answers, or says that the run is not ours or its data cannot be kept.
+    pub(super) async fn store<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut misunderstood = 0;
+        let is_verdict = move |error: &Error| match error.kind() {
+            ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound => true,
+            ErrorKind::Internal => {
+                misunderstood += 1;
+                misunderstood >= MISUNDERSTOOD
+            }
+            _ => false,
+        };
+        self.wait(doing, ask, is_verdict).await
+    }
+
+    async fn wait<T, F>(
+        self,
+        doing: &str,
+        mut ask: impl FnMut() -> F,
+        mut is_verdict: impl FnMut(&Error) -> bool,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut failures = 0;
+        loop {
+            let error = match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_verdict(&error) => return Err(error),
+                Err(error) => error,
+            };
+            failures += 1;
+            let wished = match error.retry() {
+                Retry::Transient { retry_after } => retry_after.unwrap_or_default(),
+                Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
+                Retry::Permanent => Duration::ZERO,
+            };
+            // A throttled source says itself when to come back. Long pauses are waited for in steps, so that an early
+            // end of one is seen.
+            let grown = WAITS.backoff(failures, 0.5);
+            let wait = match error.retry() {
+                Retry::Throttled { .. } | Retry::AuthPaused { .. } => wished,
+                _ => grown.max(wished),
+            };
+            let wait = wait.clamp(Duration::from_millis(10), WAITS.max);
+            tracing::warn!(run = %self.run, doing, error = %error.chain(), ?wait, "a run waits");
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn error(kind: ErrorKind, retry: Retry) -> Error {
+        Error::new(kind, retry, "away")
+    }
+
+    /// Fails until an hour has passed. How often it was asked, and after how long it answered.
+    async fn outage(kind: ErrorKind, retry: Retry) -> Result<(u32, Duration)> {
+        let (began, asked) = (Instant::now(), AtomicU32::new(0));
+        let ask = || async {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let over = began.elapsed() >= Duration::from_secs(3_600);
+            if over { Ok(()) } else { Err(error(kind, retry)) }
+        };
+        Patience::of(RunId(1)).source("asking", ask).await?;
+        Ok((asked.load(Ordering::SeqCst), began.elapsed()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_hour_of_any_outage_is_waited_out_with_few_calls_and_ends_within_a_minute() {
+        let retry_after = Duration::from_secs(5);
+        for (kind, retry) in [
+            (ErrorKind::Unavailable, Retry::Transient { retry_after: None }),
+            (ErrorKind::Protocol, Retry::Throttled { retry_after: Duration::from_secs(60) }),
+            (ErrorKind::RateLimited, Retry::Throttled { retry_after: Duration::from_secs(1_320) }),
+            (ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: Duration::from_secs(900) }),
+            (ErrorKind::Unavailable, Retry::Throttled { retry_after }),
+        ] {
+            let (asked, took) = outage(kind, retry).await.expect("it ended");
+            assert!(
+                asked < 1_000 && took < Duration::from_secs(3_661),
+                "{kind:?} {retry:?}: {asked} {took:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_contradiction_that_stays_and_what_is_permanent_are_verdicts() {
+        let transient = Retry::Transient { retry_after: None };
+        assert!(outage(ErrorKind::Protocol, transient).await.is_err());
+        assert!(outage(ErrorKind::Invalid, Retry::Permanent).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_store_is_waited_for_whatever_keeps_it_away_but_not_where_the_run_is_lost() {
+        let store = |kind: ErrorKind, retry: Retry| async move {
+            let began = Instant::now();
+            let ask = || async move {
+                let over = began.elapsed() >= Duration::from_secs(3_600);
+                if over { Ok(()) } else { Err(error(kind, retry)) }
+            };
+            Patience::of(RunId(1)).store("asking", ask).await.map(|()| began.elapsed())
+        };
+        let transient = Retry::Transient { retry_after: None };
+        assert!(store(ErrorKind::Unavailable, transient).await.is_ok());
+        assert!(store(ErrorKind::Config, Retry::Permanent).await.is_ok(), "a password is being changed");
+        assert!(store(ErrorKind::Conflict, Retry::Permanent).await.is_err());
+        assert!(store(ErrorKind::Internal, transient).await.is_err());
+    }
+}

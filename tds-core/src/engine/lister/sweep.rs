@@ -1,0 +1,75 @@
+//! What a complete list did not show may be gone.
+
+use std::collections::HashSet;
+
+use super::{listing::Listing, plan::deletion_limit};
+use crate::{
+    error::Result,
+    queue::Work,
+    record::RecordId,
+    runs::{Checkpoint, PageCommit, RunType},
+    source::Capability,
+};
+
+impl Listing<'_> {
+    /// Only a list of everything can show that something is gone.
+    pub(super) fn sweeps(&self) -> bool {
+        self.lease.run.run_type == RunType::Full
+            && self.lease.run.since.is_none()
+            && self.source.profile().complete_list
+    }
+
+    /// Records that no page showed may be gone: each is asked for by id. Too many, in two lists one after the
+    /// other: a person decides.
+    pub(super) async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
+        let run = &self.lease.run;
+        checkpoint.pages += 1;
+        let look = || self.runs.missing(run.id, &run.entity_type);
+        let (live, mut missing) =
+            self.patience().store("looking for records that were not listed", look).await?;
+        let limit = deletion_limit(live);
+        let too_many =
+            |missing: &[RecordId]| i64::try_from(missing.len()).map_or(true, |count| count > limit);
+        if too_many(&missing) {
+            missing = self.still_missing(missing).await?;
+        }
+        let mut commit = PageCommit { listed: Vec::new(), items: Vec::new(), checkpoint, last: true };
+        if too_many(&missing) {
+            let reason = format!(
+                "{} of {live} live {} were not in the list, read twice; more than {limit} at once are not marked as \
+                 deleted by themselves. Check them at the source, then release them with \
+                 `tds-server runs confirm-deletions {}`",
+                missing.len(),
+                run.entity_type,
+                run.id
+            );
+            let hold = || self.runs.hold_deletions(run.id, self.lease.token, missing.clone(), &reason);
+            self.patience().store("holding deletions back", hold).await?;
+        } else {
+            commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
+            commit.listed = missing;
+        }
+        self.commit(commit).await
+    }
+
+    /// Reads the list once more, for its ids only: rows that moved while it was read the first time are there.
+    async fn still_missing(&self, missing: Vec<RecordId>) -> Result<Vec<RecordId>> {
+        tracing::warn!(
+            run = %self.lease.run.id, entity = %self.lease.run.entity_type, missing = missing.len(),
+            "many records were not in the list: reading it once more"
+        );
+        let mut missing: HashSet<RecordId> = missing.into_iter().collect();
+        let mut place = Checkpoint::default();
+        while !place.listed && !missing.is_empty() {
+            let page = self.page(&place, Capability::UNKNOWN).await?;
+            for row in &page.rows {
+                missing.remove(&row.id);
+            }
+            place.listed = page.next.is_none();
+            place.cursor = page.next;
+        }
+        let mut missing: Vec<RecordId> = missing.into_iter().collect();
+        missing.sort();
+        Ok(missing)
+    }
+}

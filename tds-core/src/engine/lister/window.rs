@@ -1,0 +1,176 @@
+//! The window of a run, and what is known of the list that is read through it.
+
+use std::{collections::HashMap, time::Duration};
+
+use time::OffsetDateTime;
+
+use super::{listing::lane_of, patience::Patience};
+use crate::{
+    clock::Clock,
+    error::Result,
+    guard::{SyncState, is_ahead, report_ahead},
+    record::{EntityType, RecordId},
+    runs::{
+        Run, RunFilter, RunPlan, RunStatus, RunType, SyncRun,
+        plan::{History, Question, choose, probe_pays},
+    },
+    source::{Ability, Capability, ListFacts, Listed, Source},
+};
+
+/// So many runs of before tell how fast records change.
+const HISTORY: usize = 20;
+
+/// What is known of the list of one run.
+pub(super) struct Window {
+    facts: ListFacts,
+    documented: Capability,
+    /// Up to when changes were read before this run.
+    cursor: Option<OffsetDateTime>,
+}
+
+/// Where a window looks things up.
+pub(super) struct ListContext<'a> {
+    pub(super) runs: &'a dyn SyncRun,
+    pub(super) source: &'a dyn Source,
+    pub(super) clock: &'a dyn Clock,
+    pub(super) patience: Patience,
+}
+
+impl ListContext<'_> {
+    /// A cursor later than now says nothing about how far changes were read: everything is listed, and compared.
+    fn is_believable(&self, cursor: OffsetDateTime) -> bool {
+        let believable = !is_ahead(cursor, self.clock.now());
+        if !believable {
+            report_ahead(1);
+        }
+        believable
+    }
+
+    pub(super) async fn window(&self, entity: &EntityType) -> Result<Window> {
+        Ok(Window {
+            facts: self
+                .patience
+                .store("reading what is known of its list", || self.runs.list_facts(entity))
+                .await?,
+            documented: self.source.profile().documented,
+            cursor: self
+                .patience
+                .store("reading its cursor", || self.runs.cursor(entity))
+                .await?
+                .filter(|cursor| self.is_believable(*cursor)),
+        })
+    }
+
+    /// Chooses how the run reads. Finds out first what the list can do, where that is not known, or not lately, and
+    /// worth the calls.
+    pub(super) async fn plan(
+        &self,
+        window: &mut Window,
+        run: &Run,
+        from: Option<OffsetDateTime>,
+        probe_every: Option<Duration>,
+    ) -> Result<RunPlan> {
+        let completed =
+            RunFilter { entity: Some(run.entity_type.clone()), status: Some(RunStatus::Completed) };
+        let count = || self.runs.last_full_count(&run.entity_type);
+        let records = self.patience.store("reading the length of the last list", count).await?;
+        let list = || self.runs.list_runs(&completed, HISTORY);
+        let history = History::of(&self.patience.store("reading the runs before", list).await?);
+        let mut question = Question {
+            run_type: run.run_type,
+            from,
+            now: self.clock.now(),
+            profile: self.source.profile(),
+            capability: window.capability(),
+            records: records.and_then(|records| u64::try_from(records).ok()),
+            history,
+            probed: false,
+        };
+        let hopeless = Capability { filter: Ability::Refuted, sort: Ability::Refuted };
+        let due = |every: &Duration| {
+            window.documented != hopeless
+                && !window.facts.is_fresh(question.now, *every)
+                && probe_pays(&question, *every)
+        };
+        if probe_every.as_ref().is_some_and(due) {
+            self.probe(window, run).await;
+            (question.probed, question.capability) = (true, window.capability());
+        }
+        Ok(choose(&question))
+    }
+
+    /// A probe that contradicts the protocol costs nothing but its calls: the documentation counts, and answers that contradict it.
+    async fn probe(&self, window: &mut Window, run: &Run) {
+        match self.patience.source("probing its list", || self.source.probe(lane_of(run))).await {
+            Ok(capability) => {
+                tracing::info!(entity = %run.entity_type, %capability, "list probed");
+                let probed_at = Some(self.clock.now());
+                window.facts = ListFacts { capability: Some(capability), probed_at, ..ListFacts::default() };
+                self.keep(window, &run.entity_type).await;
+            }
+            Err(error) => {
+                tracing::warn!(entity = %run.entity_type, error = %error.chain(), "list could not be probed");
+            }
+        }
+    }
+
+    /// Takes over what a page taught.
+    pub(super) async fn learn(
+        &self,
+        window: &mut Window,
+        entity: &EntityType,
+        learned: Option<Capability>,
+        lag: Duration,
+    ) {
+        let mut facts = window.facts;
+        if let Some(learned) = learned {
+            tracing::warn!(%entity, %learned, "the list does not do what it should; it is read another way");
+            facts.capability = Some(learned);
+        }
+        facts.lag_seconds = facts.lag_seconds.max(u32::try_from(lag.as_secs()).unwrap_or(u32::MAX));
+        if facts != window.facts {
+            window.facts = facts;
+            self.keep(window, entity).await;
+        }
+    }
+
+    /// What cannot be stored is learned again.
+    async fn keep(&self, window: &Window, entity: &EntityType) {
+        let keep = || self.runs.keep_list_facts(entity, window.facts);
+        if let Err(error) = self.patience.store("keeping what is known of its list", keep).await {
+            tracing::warn!(%entity, error = %error.chain(), "what is known of the list could not be stored");
+        }
+    }
+}
+
+impl Window {
+    pub(super) fn capability(&self) -> Capability {
+        self.facts.capability.unwrap_or(self.documented)
+    }
+
+    /// Where an incremental run begins: what was asked for, or the cursor less an overlap.
+    pub(super) fn from(&self, run: &Run, least_overlap: Duration) -> Option<OffsetDateTime> {
+        if run.since.is_some() || run.run_type == RunType::Full {
+            return run.since;
+        }
+        let overlap = time::Duration::try_from(self.facts.overlap(least_overlap));
+        self.cursor.map(|cursor| cursor - overlap.unwrap_or(time::Duration::HOUR))
+    }
+
+    /// The longest time after which a change of these rows was listed for the first time: it happened before
+    /// the end of the window before, and is news all the same.
+    pub(super) fn lag(
+        &self,
+        from: Option<OffsetDateTime>,
+        rows: &[Listed],
+        states: &HashMap<RecordId, SyncState>,
+    ) -> Duration {
+        let (Some(from), Some(read_to)) = (from, self.cursor) else { return Duration::ZERO };
+        let lags = rows.iter().filter_map(|row| {
+            let version = row.version.filter(|version| (from..read_to).contains(version))?;
+            let known = states.get(&row.id).and_then(|state| state.version);
+            (known < Some(version)).then_some(read_to - version)
+        });
+        lags.max().and_then(|lag| Duration::try_from(lag).ok()).unwrap_or_default()
+    }
+}

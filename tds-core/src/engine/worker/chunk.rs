@@ -1,0 +1,215 @@
+//! One chunk: items of one entity type, from the handler to the settling.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Random, SourceGate,
+    leases::{Gone, Leases},
+    settler::Settler,
+    slots::{Place, Slots},
+};
+use crate::{
+    engine::Registry,
+    error::Error,
+    handler::{Done, EntityHandler, Handled},
+    queue::{Claimed, Lane, Lease, Settle, Settlement},
+    retry::{Decision, RetryPolicy},
+    shutdown::Shutdown,
+};
+
+/// How long items of an entity type without a handler wait: another process may know it.
+const UNKNOWN_ENTITY: Duration = Duration::from_secs(60);
+/// How long an item waits that could not be decided.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why an item waits that could be read at once.
+pub const SAVING_CALLS: &str = "today's calls are short: it waits a little, so that one call reads more";
+
+/// What every chunk needs.
+pub(super) struct ChunkRunner {
+    pub(super) registry: Registry,
+    pub(super) policy: RetryPolicy,
+    pub(super) random: Random,
+    pub(super) gate: SourceGate,
+    pub(super) leases: Arc<Leases>,
+    pub(super) settler: Settler,
+}
+
+impl ChunkRunner {
+    /// How many items like this one its handler likes at once.
+    pub(super) fn batch_size(&self, item: &Claimed) -> usize {
+        self.registry.handler(&item.key.entity).map_or(100, |handler| handler.batch_size(item).max(1))
+    }
+
+    /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again as soon as the
+    /// chunk is handled, the place in hand when it is settled.
+    pub(super) fn run(
+        self: Arc<Self>,
+        items: Vec<Claimed>,
+        slots: Slots,
+        shutdown: Shutdown,
+    ) -> impl Future<Output = ()> + Send {
+        let lane = items.first().map_or(Lane::Verify, |item| item.lane);
+        // Taken at once, so that the next claim knows.
+        let (held, hand, slot) = (self.leases.hold(&items), slots.hand(items.len()), slots.try_work(lane));
+        async move {
+            let settlements = tokio::select! {
+                biased;
+                gone = held.lost() => given_back(&items, &gone),
+                never = held.mark_processing() => match never {},
+                settlements = self.handle_in(slot, lane, &items, &slots, &shutdown) => settlements,
+            };
+            self.settler.settle(settlements).await;
+            drop((held, hand));
+        }
+    }
+
+    /// Waits for a slot where there is none yet, and handles the items; at the signal they are given back instead.
+    async fn handle_in(
+        &self,
+        slot: Option<Place>,
+        lane: Lane,
+        items: &[Claimed],
+        slots: &Slots,
+        shutdown: &Shutdown,
+    ) -> Vec<Settlement> {
+        let slot = match slot {
+            Some(slot) => Some(slot),
+            None => tokio::select! {
+                biased;
+                () = shutdown.wait() => None,
+                slot = slots.work(lane) => Some(slot),
+            },
+        };
+        match slot {
+            Some(_slot) => self.timed(items, slots).await,
+            None => items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect(),
+        }
+    }
+
+    async fn timed(&self, items: &[Claimed], slots: &Slots) -> Vec<Settlement> {
+        let began = tokio::time::Instant::now();
+        let settlements = self.handle(items).await;
+        slots.handled(items.len(), began.elapsed());
+        settlements
+    }
+
+    async fn handle(&self, items: &[Claimed]) -> Vec<Settlement> {
+        let Some(handler) = items.first().and_then(|item| self.registry.handler(&item.key.entity)) else {
+            let reason = "this process has no handler for the entity type".to_owned();
+            return items
+                .iter()
+                .map(|item| settlement(item, release(UNKNOWN_ENTITY, Some(reason.clone()))))
+                .collect();
+        };
+        let (deadly, fresh): (Vec<Claimed>, Vec<Claimed>) =
+            items.iter().cloned().partition(Claimed::ends_its_worker);
+        let mut settlements: Vec<Settlement> = deadly.iter().map(given_up).collect();
+        let results = guarded(handler, &fresh).await;
+        settlements.extend(fresh.iter().zip(results).map(|(item, result)| self.settlement_of(item, result)));
+        settlements
+    }
+
+    fn settlement_of(&self, item: &Claimed, result: Handled) -> Settlement {
+        let settle = match result {
+            Ok(Done::Outcome(outcome)) => Settle::Complete(outcome),
+            Ok(Done::Again) => Settle::Release { after: AGAIN, fetch: true, reason: None },
+            Ok(Done::Later(after)) => release(after, Some(SAVING_CALLS.to_owned())),
+            Ok(Done::Redirect(to, work)) => Settle::Redirect { to, work },
+            Err(error) => self.settle_error(item, &error),
+        };
+        settlement(item, settle)
+    }
+
+    fn settle_error(&self, item: &Claimed, error: &Error) -> Settle {
+        let text = error.chain();
+        match self.policy.decide(item.retry_count, error, (self.random)()) {
+            Decision::Retry(after) => {
+                tracing::info!(record = %item.key, item = %item.id, error = %text, ?after, "attempt failed");
+                Settle::Retry { after, error: text }
+            }
+            // This process may not ask the source: another one, or this one later, is to find it due. Without its
+            // payload it is not taken again before that.
+            Decision::Release(_) if !(self.gate)() => {
+                tracing::debug!(record = %item.key, item = %item.id, error = %text, "left to who may ask the source");
+                Settle::Release { after: Duration::ZERO, fetch: true, reason: Some(text) }
+            }
+            Decision::Release(after) => {
+                tracing::debug!(record = %item.key, item = %item.id, error = %text, ?after, "released");
+                release(after, Some(text))
+            }
+            Decision::DeadLetter => {
+                tracing::warn!(record = %item.key, item = %item.id, error = %text, "dead letter");
+                Settle::DeadLetter { error: text }
+            }
+        }
+    }
+}
+
+/// Runs a handler so that a panic costs the guilty item only: a batch that panics is repeated one by one.
+async fn guarded(handler: &Arc<dyn EntityHandler>, items: &[Claimed]) -> Vec<Handled> {
+    if items.is_empty() {
+        return Vec::new();
+    }
+    if let Some(results) = unwound(handler, items).await {
+        return results;
+    }
+    if let [item] = items {
+        let error = Error::internal(format!("the handler panicked on {}; see the log", item.key));
+        return vec![Err(error)];
+    }
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        let one = Box::pin(guarded(handler, std::slice::from_ref(item))).await;
+        results.extend(one);
+    }
+    results
+}
+
+/// The handler's results, or `None` where it panicked. Runs as a task of its own, which ends with us.
+async fn unwound(handler: &Arc<dyn EntityHandler>, items: &[Claimed]) -> Option<Vec<Handled>> {
+    let (handler, batch) = (Arc::clone(handler), items.to_vec());
+    let mut task = tokio::task::JoinSet::new();
+    task.spawn(async move { handler.handle(&batch).await });
+    let mut results = match task.join_next().await {
+        Some(Ok(results)) => results,
+        _ => return None,
+    };
+    results.truncate(items.len());
+    while results.len() < items.len() {
+        results.push(Err(Error::internal("the handler gave no result for this item")));
+    }
+    Some(results)
+}
+
+fn settlement(item: &Claimed, settle: Settle) -> Settlement {
+    Settlement { lease: Lease { id: item.id, token: item.token }, generation: item.generation, settle }
+}
+
+fn release(after: Duration, reason: Option<String>) -> Settle {
+    Settle::Release { after, fetch: false, reason }
+}
+
+/// What becomes of a batch of which claims were lost: the work on it has stopped, and the others come again at once.
+fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
+    let lease = |item: &Claimed| Lease { id: item.id, token: item.token };
+    let rest: Vec<&Claimed> = items.iter().filter(|item| !gone.contains(&lease(item))).collect();
+    tracing::warn!(
+        lost = items.len() - rest.len(),
+        given_back = rest.len(),
+        "claims were lost: another worker has the items, or they were taken out of the queue"
+    );
+    rest.into_iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
+}
+
+/// An item that was in work each time when the worker died, the last time alone, is not tried once more.
+fn given_up(item: &Claimed) -> Settlement {
+    let error = format!(
+        "its processing ends the program: {} workers in a row died or stopped renewing while they had it, the last one \
+         with nothing else in hand. Look for the end of the program in the log and report it with this record; then \
+         retry the item",
+        item.lost_leases
+    );
+    tracing::error!(record = %item.key, item = %item.id, error, "dead letter");
+    settlement(item, Settle::DeadLetter { error })
+}

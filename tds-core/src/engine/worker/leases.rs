@@ -1,0 +1,152 @@
+//! Keeps claims alive while their items are in hand.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use crate::queue::{Claimed, Lease, Queue};
+
+/// Work that is over within this is not shown: that would be a write more for each event.
+const MOMENT: Duration = Duration::from_millis(500);
+
+/// How often it is asked whether claims are still held: a run may be cancelled, and what it queued must cost no further
+/// call.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Claims that were lost.
+pub(super) type Gone = HashSet<Lease>;
+
+/// The claims of this process.
+pub(super) struct Leases {
+    queue: Arc<dyn Queue>,
+    lease: Duration,
+    held: Mutex<Ledger>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    next: u64,
+    /// In the order of their beginning, so that two runs of a simulation renew alike.
+    chunks: BTreeMap<u64, Chunk>,
+}
+
+struct Chunk {
+    leases: Vec<Lease>,
+    began: Instant,
+    gone: Gone,
+    /// Rings when some are gone.
+    lost: Arc<Notify>,
+}
+
+/// One chunk's claims; dropping it ends their renewal.
+pub(super) struct Held {
+    leases: Arc<Leases>,
+    key: u64,
+    lost: Arc<Notify>,
+}
+
+impl Leases {
+    pub(super) fn new(queue: Arc<dyn Queue>, lease: Duration) -> Self {
+        Self { queue, lease, held: Mutex::default() }
+    }
+
+    /// Renews these claims from now on.
+    pub(super) fn hold(self: &Arc<Self>, items: &[Claimed]) -> Held {
+        let leases = items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
+        let lost = Arc::new(Notify::new());
+        let chunk = Chunk { leases, began: Instant::now(), gone: Gone::new(), lost: Arc::clone(&lost) };
+        let mut ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.next += 1;
+        let key = ledger.next;
+        ledger.chunks.insert(key, chunk);
+        Held { leases: Arc::clone(self), key, lost }
+    }
+
+    /// Renews all claims three times per lease, and looks in between whether those of long batches are still held; for
+    /// ever.
+    pub(super) async fn keep(self: Arc<Self>) {
+        let look = (self.lease / 3).min(LOOK);
+        let mut renewal = Instant::now() + self.lease / 3;
+        loop {
+            tokio::time::sleep(look).await;
+            let renews = Instant::now() + look / 2 >= renewal;
+            let claims = self.older_than(if renews { Duration::ZERO } else { look });
+            if renews {
+                renewal = Instant::now() + self.lease / 3;
+            }
+            if claims.is_empty() {
+                continue;
+            }
+            let kept = if renews {
+                self.queue.renew(&claims, self.lease).await
+            } else {
+                self.queue.held(&claims).await
+            };
+            match kept {
+                Ok(kept) => {
+                    let kept: HashSet<Lease> = kept.into_iter().collect();
+                    self.tell_losers(&claims.into_iter().filter(|lease| !kept.contains(lease)).collect());
+                }
+                // The leases have two thirds of their time left: the next round tries again.
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), renews, "it could not be told whether leases are held; trying again")
+                }
+            }
+        }
+    }
+
+    /// The claims of batches that have been in hand for so long.
+    fn older_than(&self, age: Duration) -> Vec<Lease> {
+        let ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = ledger.chunks.values().filter(|chunk| chunk.began.elapsed() >= age);
+        old.flat_map(|chunk| chunk.leases.iter().copied()).collect()
+    }
+
+    /// Chunks that lost claims are told.
+    fn tell_losers(&self, gone: &Gone) {
+        let mut ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for chunk in ledger.chunks.values_mut() {
+            let before = chunk.leases.len();
+            chunk.gone.extend(chunk.leases.extract_if(.., |lease| gone.contains(lease)));
+            if chunk.leases.len() < before {
+                chunk.lost.notify_one();
+            }
+        }
+    }
+}
+
+impl Held {
+    /// Shows the work where it takes longer than a moment; never returns.
+    pub(super) async fn mark_processing(&self) -> Infallible {
+        tokio::time::sleep(MOMENT).await;
+        let leases = self.claims();
+        if let Err(error) = self.leases.queue.mark_processing(&leases).await {
+            tracing::debug!(error = %error.chain(), "events at work could not be shown as such");
+        }
+        std::future::pending().await
+    }
+
+    fn claims(&self) -> Vec<Lease> {
+        let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.chunks.get(&self.key).map_or_else(Vec::new, |chunk| chunk.leases.clone())
+    }
+
+    /// Returns when claims of the chunk were lost, with those.
+    pub(super) async fn lost(&self) -> Gone {
+        self.lost.notified().await;
+        let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.chunks.get(&self.key).map_or_else(Gone::new, |chunk| chunk.gone.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger.chunks.remove(&self.key);
+    }
+}

@@ -1,0 +1,138 @@
+//! Takes items from the queue while there are free slots.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::{task::JoinSet, time::timeout};
+
+use super::{
+    Random, SourceGate, WorkerSettings,
+    chunk::ChunkRunner,
+    slots::{BATCH, Room, Slots},
+};
+use crate::{
+    queue::{ClaimRequest, ClaimScope, Claimed, Lane, Queue},
+    record::EntityType,
+    runs::RunId,
+    shutdown::Shutdown,
+};
+
+/// The shortest rest after a claim that found less than it asked for.
+const REST: Duration = Duration::from_millis(50);
+/// How long nothing else is begun for the sake of an item that may be what ends the program.
+const ALONE: Duration = Duration::from_secs(10);
+
+/// Claims for a process and feeds its slots.
+pub(super) struct Pump {
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) runner: Arc<ChunkRunner>,
+    pub(super) settings: WorkerSettings,
+    pub(super) random: Random,
+    pub(super) gate: SourceGate,
+    pub(super) runs: Option<Vec<RunId>>,
+}
+
+impl Pump {
+    /// Runs until the signal, then waits for its chunks, but not longer than the grace.
+    pub(super) async fn run(self, shutdown: Shutdown) {
+        let slots = Slots::new(self.settings.concurrency);
+        let mut chunks = JoinSet::new();
+        let mut rest = REST;
+        while !shutdown.is_set() {
+            while chunks.try_join_next().is_some() {}
+            let room = tokio::select! {
+                biased;
+                () = shutdown.wait() => break,
+                room = slots.room() => room,
+            };
+            let claimed = match self.claim(&room).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "could not claim; trying again");
+                    shutdown.sleep(self.jitter(self.settings.poll)).await;
+                    continue;
+                }
+            };
+            rest = if claimed.is_empty() { (rest * 2).min(self.settings.poll) } else { REST };
+            let full = claimed.len() >= room.batches * BATCH;
+            let is_suspect = claimed.iter().any(Claimed::is_suspect);
+            if is_suspect {
+                for chunk in self.split(claimed) {
+                    let runner = Arc::clone(&self.runner);
+                    alone(&mut chunks, runner.run(chunk, slots.clone(), shutdown.clone())).await;
+                }
+                continue;
+            }
+            for chunk in self.split(claimed) {
+                let runner = Arc::clone(&self.runner);
+                chunks.spawn(runner.run(chunk, slots.clone(), shutdown.clone()));
+            }
+            if !full {
+                tokio::select! {
+                    biased;
+                    () = shutdown.wait() => {}
+                    () = self.queue.wait(self.jitter(rest)) => {}
+                    // Only what is urgent was asked for: the rest may be due.
+                    () = slots.any_lane(), if room.up_to != Lane::Verify => {}
+                }
+            }
+        }
+        let finish = async { while chunks.join_next().await.is_some() {} };
+        if timeout(self.settings.grace, finish).await.is_err() {
+            // Dropping the set ends the chunks; their items come back when the leases run out.
+            tracing::warn!("batches still in work after the grace; their items will be claimed again");
+        }
+    }
+
+    async fn claim(&self, room: &Room) -> crate::error::Result<Vec<Claimed>> {
+        let request = ClaimRequest {
+            worker: self.settings.worker.clone(),
+            limit: room.batches * BATCH,
+            lease: self.settings.lease,
+            up_to: room.up_to,
+        };
+        let scope = ClaimScope { runs: self.runs.clone(), carried: !(self.gate)() };
+        if scope.is_everything() {
+            self.queue.claim(&request).await
+        } else {
+            self.queue.claim_scoped(&request, &scope).await
+        }
+    }
+
+    /// By entity type and the size that the handler likes; the order of urgency is kept within each.
+    fn split(&self, claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
+        let mut alike: BTreeMap<(EntityType, usize), Vec<Claimed>> = BTreeMap::new();
+        for item in claimed {
+            let size = self.runner.batch_size(&item);
+            alike.entry((item.key.entity.clone(), size)).or_default().push(item);
+        }
+        let mut chunks = Vec::new();
+        for ((_, size), mut items) in alike {
+            while items.len() > size {
+                let tail = items.split_off(size);
+                chunks.push(std::mem::replace(&mut items, tail));
+            }
+            chunks.push(items);
+        }
+        chunks.sort_by_key(|chunk| chunk.first().map(|item| item.lane));
+        chunks
+    }
+
+    /// Processes that started together must not ask together for ever.
+    fn jitter(&self, duration: Duration) -> Duration {
+        duration.mul_f64(0.75 + (self.random)() * 0.5)
+    }
+}
+
+/// Runs a chunk when the others have ended, so that it harms none of them, and waits for its end; each not for ever.
+async fn alone(chunks: &mut JoinSet<()>, chunk: impl Future<Output = ()> + Send + 'static) {
+    let others = async { while chunks.join_next().await.is_some() {} };
+    if timeout(ALONE, others).await.is_err() {
+        tracing::debug!("an item that may end the program is tried beside others, which take long");
+    }
+    let number = chunks.len();
+    chunks.spawn(chunk);
+    let ended = async { while chunks.len() > number && chunks.join_next().await.is_some() {} };
+    if timeout(ALONE, ended).await.is_err() {
+        tracing::debug!("an item that may end the program takes long: other work goes on beside it");
+    }
+}

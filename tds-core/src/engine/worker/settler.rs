@@ -1,0 +1,225 @@
+//! Ends claims, many at once: what arrives while one settling is under way goes into the next.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::{
+    error::Retry,
+    queue::{LeaseToken, Queue, Settlement},
+};
+
+/// How many settlements one call takes at most.
+const BATCH: usize = 1_000;
+
+/// A handle of the settling task; the task ends when the last handle is gone.
+#[derive(Clone)]
+pub(super) struct Settler(mpsc::Sender<Request>);
+
+struct Request {
+    settlements: Vec<Settlement>,
+    done: oneshot::Sender<()>,
+}
+
+impl Settler {
+    /// Starts the task. A settling that fails is repeated until `patience` is over: the leases end then anyway.
+    pub(super) fn start(queue: Arc<dyn Queue>, patience: Duration) -> (Self, JoinHandle<()>) {
+        let (sender, receiver) = mpsc::channel(64);
+        (Self(sender), tokio::spawn(run(queue, receiver, patience)))
+    }
+
+    /// Returns when the settlements are durable, or given up.
+    pub(super) async fn settle(&self, settlements: Vec<Settlement>) {
+        if settlements.is_empty() {
+            return;
+        }
+        let (done, wait) = oneshot::channel();
+        if self.0.send(Request { settlements, done }).await.is_ok() {
+            // An error means that the task died: the leases end and the items come again.
+            let _ = wait.await;
+        }
+    }
+}
+
+async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patience: Duration) {
+    let mut locked = JoinSet::new();
+    loop {
+        let first = tokio::select! {
+            biased;
+            Some(_) = locked.join_next() => continue,
+            first = requests.recv() => first,
+        };
+        let Some(first) = first else { break };
+        let mut gathered = vec![first];
+        let mut count = gathered.iter().map(|request| request.settlements.len()).sum::<usize>();
+        while count < BATCH {
+            let Ok(next) = requests.try_recv() else { break };
+            count += next.settlements.len();
+            gathered.push(next);
+        }
+        let settlements = gathered.iter().flat_map(|request| request.settlements.iter().cloned()).collect();
+        let waiting = settle(queue.as_ref(), settlements, patience).await;
+        for request in gathered {
+            let waits = |settlement: &Settlement| waiting.contains(&settlement.lease.token);
+            let rest: Vec<Settlement> = request.settlements.into_iter().filter(waits).collect();
+            if rest.is_empty() {
+                // Nobody waits where the chunk was stopped meanwhile.
+                let _ = request.done.send(());
+            } else {
+                locked.spawn(outwait(Arc::clone(&queue), rest, request.done, patience));
+            }
+        }
+    }
+    while locked.join_next().await.is_some() {}
+}
+
+/// Settles what somebody else has locked, beside everything else. Its leases are renewed meanwhile.
+async fn outwait(
+    queue: Arc<dyn Queue>,
+    mut settlements: Vec<Settlement>,
+    done: oneshot::Sender<()>,
+    patience: Duration,
+) {
+    tracing::warn!(
+        items = settlements.len(),
+        "another session of the database has locked items whose work is done; they are settled when it lets go"
+    );
+    let mut pause = Duration::from_millis(250);
+    while !settlements.is_empty() && !done.is_closed() {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(5));
+        let waiting = settle(queue.as_ref(), settlements.clone(), patience).await;
+        settlements.retain(|settlement| waiting.contains(&settlement.lease.token));
+    }
+    // Nobody waits where the chunk was stopped meanwhile.
+    let _ = done.send(());
+}
+
+/// Settles, and answers the claims that somebody else has locked.
+async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Duration) -> HashSet<LeaseToken> {
+    let deadline = tokio::time::Instant::now() + patience;
+    let mut pause = Duration::from_millis(100);
+    loop {
+        match queue.settle(settlements.clone()).await {
+            Ok(settled) => {
+                if settled.fenced > 0 {
+                    tracing::warn!(count = settled.fenced, "claims were lost before they were settled");
+                }
+                return settled.locked.into_iter().collect();
+            }
+            Err(error) if error.retry() == Retry::Permanent && settlements.len() > 1 => {
+                tracing::warn!(error = %error.chain(), "settling one by one");
+                let mut locked = HashSet::new();
+                for one in settlements {
+                    locked.extend(Box::pin(settle(queue, vec![one], patience)).await);
+                }
+                return locked;
+            }
+            Err(error) if error.retry() == Retry::Permanent || tokio::time::Instant::now() >= deadline => {
+                tracing::error!(error = %error.chain(), items = settlements.len(), "could not settle; the items come again");
+                return HashSet::new();
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "could not settle; trying again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{
+        error::Result,
+        queue::{ClaimRequest, ClaimScope, Claimed, ItemId, Lease, NewItem, Outcome, Settle, Settled},
+    };
+
+    /// A queue in which somebody has locked the claim with token 1.
+    #[derive(Default)]
+    struct Locking {
+        free: AtomicBool,
+        settled: Mutex<Vec<i64>>,
+    }
+
+    #[async_trait]
+    impl Queue for Locking {
+        async fn enqueue(&self, _: Vec<NewItem>) -> Result<()> {
+            Ok(())
+        }
+
+        async fn claim(&self, _: &ClaimRequest) -> Result<Vec<Claimed>> {
+            Ok(Vec::new())
+        }
+
+        async fn claim_scoped(&self, _: &ClaimRequest, _: &ClaimScope) -> Result<Vec<Claimed>> {
+            Ok(Vec::new())
+        }
+
+        async fn renew(&self, leases: &[Lease], _: Duration) -> Result<Vec<Lease>> {
+            Ok(leases.to_vec())
+        }
+
+        async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
+            Ok(leases.to_vec())
+        }
+
+        async fn mark_processing(&self, _: &[Lease]) -> Result<()> {
+            Ok(())
+        }
+
+        async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
+            let mut result = Settled::default();
+            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            for settlement in settlements {
+                let token = settlement.lease.token;
+                if token.0 == 1 && !self.free.load(Ordering::SeqCst) {
+                    result.locked.push(token);
+                } else {
+                    result.accepted += 1;
+                    settled.push(token.0);
+                }
+            }
+            Ok(result)
+        }
+
+        async fn wait(&self, _: Duration) {}
+    }
+
+    fn settlement(token: i64) -> Settlement {
+        let lease = Lease { id: ItemId(token), token: LeaseToken(token) };
+        Settlement { lease, generation: 1, settle: Settle::Complete(Outcome::Applied) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_locked_item_is_settled_later_and_nobody_waits_for_it() {
+        let queue = Arc::new(Locking::default());
+        let (settler, task) = Settler::start(Arc::clone(&queue) as Arc<dyn Queue>, Duration::from_secs(60));
+        let waits = tokio::spawn({
+            let settler = settler.clone();
+            async move { settler.settle(vec![settlement(1), settlement(2)]).await }
+        });
+        tokio::task::yield_now().await;
+        settler.settle(vec![settlement(3)]).await;
+        assert!(!waits.is_finished(), "the claim is still held");
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        queue.free.store(true, Ordering::SeqCst);
+        waits.await.expect("settled at last");
+        drop(settler);
+        task.await.expect("ended");
+        let mut settled = queue.settled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        settled.sort_unstable();
+        assert_eq!(settled, [1, 2, 3], "each once");
+    }
+}

@@ -1,0 +1,175 @@
+//! How much a process has in hand: batches at work, and batches that wait for their settling.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::queue::Lane;
+
+/// How many items are counted as a batch.
+pub(super) const BATCH: usize = 100;
+/// Batches that may be in hand for each that may be at work: while some are settled, others are handled.
+const IN_HAND: usize = 8;
+/// Batches that one claim takes at most.
+const MOST: usize = 10;
+/// Where a batch is handled in less than this, more are claimed than can be at work: asking for few at a time would
+/// take longer than handling them. Where it takes longer, what one process has in hand another could be working on.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// The places of a process. One of several is kept for what was pushed, so that a long bulk batch never makes a
+/// webhook wait.
+#[derive(Clone)]
+pub(super) struct Slots {
+    common: Arc<Semaphore>,
+    urgent: Arc<Semaphore>,
+    hands: Arc<Semaphore>,
+    /// How long so many items as a batch has are handled, in microseconds: a moving average.
+    took: Arc<AtomicU64>,
+}
+
+/// What may be claimed now.
+pub(super) struct Room {
+    /// Only lanes at least as urgent as this one.
+    pub(super) up_to: Lane,
+    /// How many batches.
+    pub(super) batches: usize,
+}
+
+/// A batch's place; dropping it makes room.
+pub(super) struct Place(#[expect(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>);
+
+impl Slots {
+    pub(super) fn new(concurrency: usize) -> Self {
+        let urgent = usize::from(concurrency > 1);
+        Self {
+            common: Arc::new(Semaphore::new(concurrency - urgent)),
+            urgent: Arc::new(Semaphore::new(urgent)),
+            hands: Arc::new(Semaphore::new(concurrency * IN_HAND)),
+            took: Arc::new(AtomicU64::new(u64::MAX / 8)),
+        }
+    }
+
+    /// Takes note of how long items were handled together.
+    pub(super) fn handled(&self, items: usize, took: Duration) {
+        let batches = u128::try_from(items.div_ceil(BATCH).max(1)).unwrap_or(1);
+        let took = u64::try_from(took.as_micros() / batches).unwrap_or(u64::MAX / 8);
+        let average = self.took.load(Ordering::Relaxed);
+        // Slow at once, quick after a while: the first batch that is slow must not find many in hand.
+        let next = if took > average { took } else { average / 2 + took / 2 };
+        self.took.store(next.min(u64::MAX / 8), Ordering::Relaxed);
+    }
+
+    fn is_quick(&self) -> bool {
+        u128::from(self.took.load(Ordering::Relaxed)) < QUICK.as_micros()
+    }
+
+    /// Waits until there is room. Batches that wait for a place are served before.
+    pub(super) async fn room(&self) -> Room {
+        let (hand, common) = tokio::join!(self.hands.acquire(), async {
+            tokio::select! {
+                biased;
+                place = self.common.acquire() => place.is_ok(),
+                _ = self.urgent.acquire() => false,
+            }
+        });
+        drop(hand);
+        let up_to = if common { Lane::Verify } else { Lane::Webhook };
+        let hands = self.hands.available_permits();
+        let batches =
+            if self.is_quick() { hands.min(MOST) } else { self.common.available_permits().min(hands) };
+        Room { up_to, batches: batches.max(1) }
+    }
+
+    /// Returns when a batch of any lane has a place.
+    pub(super) async fn any_lane(&self) {
+        // The semaphore is never closed.
+        drop(self.common.acquire().await);
+    }
+
+    /// A place among those in hand, until the items are settled. More than there are is tolerated: one claim may
+    /// hold many entity types.
+    pub(super) fn hand(&self, items: usize) -> Place {
+        let batches = items.div_ceil(BATCH).min(self.hands.available_permits());
+        let batches = u32::try_from(batches).unwrap_or(u32::MAX);
+        Place(Arc::clone(&self.hands).try_acquire_many_owned(batches).ok())
+    }
+
+    /// A place at work, if one is free just now.
+    pub(super) fn try_work(&self, lane: Lane) -> Option<Place> {
+        let common = Arc::clone(&self.common).try_acquire_owned();
+        let permit = common.or_else(|full| match lane {
+            Lane::Operator | Lane::Outbound | Lane::Webhook => Arc::clone(&self.urgent).try_acquire_owned(),
+            _ => Err(full),
+        });
+        permit.ok().map(|permit| Place(Some(permit)))
+    }
+
+    /// Waits for a place at work.
+    pub(super) async fn work(&self, lane: Lane) -> Place {
+        let common = Arc::clone(&self.common).acquire_owned();
+        let permit = if lane <= Lane::Webhook {
+            tokio::select! {
+                biased;
+                permit = common => permit,
+                permit = Arc::clone(&self.urgent).acquire_owned() => permit,
+            }
+        } else {
+            common.await
+        };
+        Place(permit.ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_place_is_kept_for_what_was_pushed() {
+        let slots = Slots::new(2);
+        let _bulk = slots.try_work(Lane::Full).expect("free");
+        assert!(slots.try_work(Lane::Full).is_none());
+        assert_eq!(slots.room().await.up_to, Lane::Webhook);
+        let _pushed = slots.try_work(Lane::Webhook).expect("kept");
+        assert!(slots.try_work(Lane::Webhook).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_single_place_takes_every_lane() {
+        let slots = Slots::new(1);
+        assert_eq!(slots.room().await.up_to, Lane::Verify);
+        let place = slots.try_work(Lane::Verify).expect("free");
+        assert!(slots.try_work(Lane::Webhook).is_none());
+        drop(place);
+        assert!(slots.try_work(Lane::Webhook).is_some());
+    }
+
+    #[tokio::test]
+    async fn room_is_what_is_free_at_work_and_in_hand() {
+        let slots = Slots::new(3);
+        assert_eq!(slots.room().await.batches, 2);
+        let hands: Vec<Place> = (0..23).map(|_| slots.hand(BATCH)).collect();
+        assert_eq!(slots.room().await.batches, 1);
+        drop(hands);
+        assert_eq!(slots.room().await.batches, 2);
+    }
+
+    #[tokio::test]
+    async fn more_is_claimed_than_can_be_at_work_while_batches_are_quick() {
+        let slots = Slots::new(2);
+        for _ in 0..64 {
+            slots.handled(500, Duration::from_millis(5));
+        }
+        assert_eq!(slots.room().await.batches, 10);
+        let _hands = slots.hand(12 * BATCH + 1);
+        assert_eq!(slots.room().await.batches, 3);
+        slots.handled(BATCH, Duration::from_millis(200));
+        assert_eq!(slots.room().await.batches, 1);
+    }
+}

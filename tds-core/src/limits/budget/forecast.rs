@@ -1,0 +1,81 @@
+//! When a backlog will be read, at the pace that the budget allows.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::{
+    BudgetStatus, PerLane,
+    day::{DAY, Day},
+};
+use crate::queue::Lane;
+
+/// The step of the calculation: ten minutes.
+const STEP: i64 = 600_000;
+/// Nobody plans further ahead.
+const HORIZON_DAYS: i64 = 400;
+
+/// What a backlog costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// Calls that wait, of the lanes that can wait.
+    pub backlog_calls: u64,
+    /// When the last of them will have been made; `None`: beyond any plan.
+    pub done_in: Option<Duration>,
+}
+
+/// Plays the rules of the day forward. What the urgent lanes have spent so far today stands for every day.
+#[must_use]
+pub fn forecast(
+    now: OffsetDateTime,
+    standing: &BudgetStatus,
+    per_minute: u32,
+    backlog_calls: u64,
+) -> Forecast {
+    let done = Forecast { backlog_calls, done_in: Some(Duration::ZERO) };
+    if backlog_calls == 0 {
+        return done;
+    }
+    let begin = super::state::at(now);
+    let urgent = urgent_per_day(standing, begin.rem_euclid(DAY));
+    let mut day = Day::default();
+    day.advance(begin);
+    day.spent = standing.day.spent;
+    let mut left = backlog_calls;
+    let mut time = begin;
+    if let Some(pause) = standing.pause {
+        time += super::millis(pause.left);
+    }
+    while time < begin + HORIZON_DAYS * DAY {
+        day.advance(time);
+        let due = urgent * time.rem_euclid(DAY) / DAY;
+        day.spent[Lane::Webhook] = day.spent[Lane::Webhook].max(u32::try_from(due).unwrap_or(u32::MAX));
+        let minutes = u64::try_from(STEP / 60_000).unwrap_or(1);
+        let most = (u64::from(per_minute) * minutes).min(left);
+        let mut made = 0;
+        while made < most && day.refuses(Lane::Full, time, standing.day.limit).is_none() {
+            day.spend(Lane::Full);
+            made += 1;
+        }
+        left -= made;
+        if left == 0 {
+            // The last step counts as far as it was needed.
+            let part = STEP * i64::try_from(made).unwrap_or(0)
+                / i64::try_from(u64::from(per_minute) * minutes).unwrap_or(1).max(1);
+            return Forecast { backlog_calls, done_in: Some(super::span(time + part - begin)) };
+        }
+        time += STEP;
+    }
+    Forecast { backlog_calls, done_in: None }
+}
+
+/// What the urgent lanes will spend a day, by what they have spent today.
+fn urgent_per_day(standing: &BudgetStatus, passed: i64) -> i64 {
+    let spent: PerLane<u32> = standing.day.spent;
+    let urgent: u32 = spent.iter().filter(|(lane, _)| *lane < Lane::Full).map(|(_, calls)| *calls).sum();
+    // The first hour says little.
+    i64::from(urgent) * DAY / passed.max(DAY / 24)
+}
+
+#[cfg(test)]
+mod tests;

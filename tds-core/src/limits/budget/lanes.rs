@@ -1,0 +1,90 @@
+//! A value for each lane.
+
+use std::ops::{Index, IndexMut};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{queue::Lane, runs::RunType};
+
+/// A value for each lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PerLane<T>([T; 6]);
+
+impl<T> PerLane<T> {
+    /// The values with their lanes, most urgent first.
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
+        Lane::ALL.into_iter().zip(&self.0)
+    }
+
+    /// One value for each lane.
+    #[must_use]
+    pub fn from_fn(make: impl FnMut(Lane) -> T) -> Self {
+        Self(Lane::ALL.map(make))
+    }
+}
+
+impl PerLane<u32> {
+    /// The sum.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        self.0.iter().fold(0, |sum, value| sum.saturating_add(*value))
+    }
+}
+
+impl<T> Index<Lane> for PerLane<T> {
+    type Output = T;
+
+    fn index(&self, lane: Lane) -> &T {
+        &self.0[place(lane)]
+    }
+}
+
+impl<T> IndexMut<Lane> for PerLane<T> {
+    fn index_mut(&mut self, lane: Lane) -> &mut T {
+        &mut self.0[place(lane)]
+    }
+}
+
+fn place(lane: Lane) -> usize {
+    match lane {
+        Lane::Operator => 0,
+        Lane::Outbound => 1,
+        Lane::Webhook => 2,
+        Lane::Incremental => 3,
+        Lane::Full => 4,
+        Lane::Verify => 5,
+    }
+}
+
+impl Lane {
+    /// The name as it is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Outbound => "outbound",
+            Self::Webhook => "webhook",
+            Self::Incremental => "incremental",
+            Self::Full => "full",
+            Self::Verify => "verify",
+        }
+    }
+
+    /// The kind of run that spends this lane's budget; `None`: its calls belong to no run.
+    #[must_use]
+    pub fn run_type(self) -> Option<RunType> {
+        match self {
+            Self::Operator | Self::Outbound | Self::Webhook => None,
+            Self::Incremental => Some(RunType::Incremental),
+            Self::Full => Some(RunType::Full),
+            Self::Verify => Some(RunType::Verify),
+        }
+    }
+
+    /// True for what somebody waits for: a person, a local change, a pushed event.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        self <= Self::Webhook
+    }
+}

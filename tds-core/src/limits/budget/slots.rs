@@ -1,0 +1,89 @@
+//! The bound of calls in flight: who may have how many.
+
+use serde::{Deserialize, Serialize};
+
+use super::BudgetRequest;
+use crate::queue::WorkerId;
+
+/// After this long without a complaint one more call may be in flight again, in milliseconds.
+const RAISE_AFTER: i64 = 60_000;
+/// A holder that asked for permits within this is one of those that share the places.
+const ACTIVE: i64 = 5_000;
+
+/// Places for calls in flight.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Slots {
+    holders: Vec<Holder>,
+    /// Places that the source's complaints have cost.
+    lost: u32,
+    changed: i64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Holder {
+    id: WorkerId,
+    places: u32,
+    /// Until then its calls may be in flight.
+    until: i64,
+    /// When it last had calls waiting.
+    wanted: i64,
+}
+
+impl Slots {
+    /// Forgets holders that can have nothing in flight any more, and raises the bound again after a while. No call can be
+    /// in flight beyond `latest`: what says so was noted by a clock that was ahead.
+    pub(super) fn advance(&mut self, now: i64, latest: i64) {
+        for holder in &mut self.holders {
+            holder.until = holder.until.min(latest);
+            holder.wanted = holder.wanted.min(now);
+        }
+        self.changed = self.changed.min(now);
+        self.holders.retain(|holder| holder.until > now);
+        if self.lost > 0 && now - self.changed >= RAISE_AFTER {
+            self.lost -= 1;
+            self.changed = now;
+        }
+    }
+
+    /// The source complained: one less.
+    pub(super) fn narrow(&mut self, now: i64, concurrent: u32) {
+        self.lost = (self.lost + 1).min(concurrent.saturating_sub(1));
+        self.changed = now;
+    }
+
+    /// How many calls may be in flight at once.
+    pub(super) fn bound(&self, concurrent: u32) -> u32 {
+        concurrent.saturating_sub(self.lost).max(1)
+    }
+
+    /// How many calls the holder may have in flight until `until`: its share among those that have calls
+    /// waiting. One place is kept free for a holder that is new.
+    pub(super) fn share(&mut self, ask: &BudgetRequest, concurrent: u32, now: i64, until: i64) -> u32 {
+        let (id, in_flight, wants) = (&ask.holder, ask.in_flight, ask.wants.total() > 0);
+        let urgent = ask.wants.iter().any(|(lane, calls)| lane.is_urgent() && *calls > 0);
+        let bound = self.bound(concurrent);
+        let mine = self
+            .holders
+            .iter()
+            .position(|holder| holder.id == *id)
+            .map(|index| self.holders.swap_remove(index));
+        if !wants && in_flight == 0 {
+            return 0;
+        }
+        let taken: u32 = self.holders.iter().map(|holder| holder.places).sum();
+        let others = self.holders.iter().filter(|holder| holder.wanted + ACTIVE > now).count();
+        let active = u32::try_from(others).unwrap_or(u32::MAX).saturating_add(1);
+        let spare = u32::from(bound >= 3);
+        let fair = (bound - spare).div_ceil(active);
+        let free = bound.saturating_sub(taken);
+        let free = if free > spare { free - spare } else { free.min(1) };
+        let mut places = if wants { fair.min(free) } else { 0 }.max(in_flight);
+        // What is urgent does not wait for the end of a slow call: the spare place is for it too.
+        if urgent && places == in_flight && taken + places < bound {
+            places += 1;
+        }
+        let wanted = if wants { now } else { mine.map_or(i64::MIN / 2, |mine| mine.wanted) };
+        self.holders.push(Holder { id: id.clone(), places, until, wanted });
+        places
+    }
+}

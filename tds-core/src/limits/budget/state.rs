@@ -1,0 +1,200 @@
+//! What a store keeps of an account, and every decision about it: a pure function of state, time and question.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{
+    BudgetRequest, BudgetStatus, CallLimit, DayStatus, Grant, LeasedPermit, LimitSignal, Limits, Passage,
+    PauseStatus, PerLane, Refusal,
+    breaker::Breakers,
+    day::{Day, allowance},
+    millis,
+    pause::{Pauses, Refused},
+    slots::Slots,
+    span,
+    window::{FAR, VALID, Window},
+};
+use crate::queue::Lane;
+
+/// Permits that are given out at once; more only makes a killed process cost more.
+const BLOCK: u32 = 20;
+/// When a holder that finds no place asks again, in milliseconds.
+const NO_PLACE: i64 = 500;
+
+/// The state of one account.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BudgetState {
+    window: Window,
+    slots: Slots,
+    day: Day,
+    pauses: Pauses,
+    breakers: Breakers,
+}
+
+impl BudgetState {
+    /// Takes note of what a holder tells, and gives out what it may have.
+    pub fn exchange(&mut self, now: OffsetDateTime, limits: &Limits, ask: &BudgetRequest) -> Grant {
+        let now = at(now);
+        self.advance(now, limits);
+        self.settle(now, ask);
+        for heard in &ask.heard {
+            self.hear(now, limits, heard);
+        }
+        self.day.weigh(now, limits.per_day);
+        let until = now + FAR + VALID + millis(limits.call_time);
+        let slots = self.slots.share(ask, limits.concurrent, now, until);
+        let (permits, wait) = self.lease(now, limits, ask, slots);
+        let passage = match &ask.pass {
+            Some(place) => self.breakers.pass(place, now, millis(limits.call_time)),
+            None => Passage::Free,
+        };
+        let standing = self.stand(now, limits);
+        Grant { permits, valid: span(VALID), slots, ask_again: span(wait), standing, passage }
+    }
+
+    /// How the account stands.
+    #[must_use]
+    pub fn standing(&self, now: OffsetDateTime, limits: &Limits) -> BudgetStatus {
+        let (mut state, now) = (self.clone(), at(now));
+        state.advance(now, limits);
+        state.day.weigh(now, limits.per_day);
+        state.stand(now, limits)
+    }
+
+    /// Forgets what counts no more. What was noted by a clock that was ahead counts as noted now.
+    fn advance(&mut self, now: i64, limits: &Limits) {
+        let call_time = millis(limits.call_time);
+        self.window.advance(now, call_time);
+        self.slots.advance(now, now + FAR + VALID + call_time);
+        self.day.advance(now);
+        self.pauses.advance(now);
+        self.breakers.advance(now, call_time);
+    }
+
+    fn settle(&mut self, now: i64, ask: &BudgetRequest) {
+        for call in &ask.settled {
+            if let Some(lane) = self.window.settle(now, call) {
+                self.day.move_call(lane, call.lane);
+            }
+        }
+        for number in &ask.unused {
+            if let Some(lane) = self.window.give_back(*number) {
+                self.day.give_back(lane);
+            }
+        }
+    }
+
+    fn hear(&mut self, now: i64, limits: &Limits, heard: &LimitSignal) {
+        match *heard {
+            LimitSignal::Refused { limit, issued, retry_after, reset, chance } => {
+                if limit == CallLimit::Concurrency {
+                    self.slots.narrow(now, limits.concurrent);
+                }
+                let issued_at = now - millis(issued);
+                self.pauses.refused(&Refused { limit, issued_at, retry_after, reset, chance }, now);
+            }
+            LimitSignal::Admission { issued } => self.pauses.let_in(now - millis(issued)),
+            LimitSignal::Quota { limit, remaining, reset, age } => {
+                self.day.correct(limit, remaining, reset, now - millis(age), self.window.open());
+            }
+            LimitSignal::Fault(ref fault) => self.breakers.fault(fault, now),
+            LimitSignal::Worked { ref place, issued } => {
+                self.breakers.worked(place, now - millis(issued), now)
+            }
+        }
+    }
+
+    /// Permits, lane by lane, and when to ask again for more.
+    fn lease(
+        &mut self,
+        now: i64,
+        limits: &Limits,
+        ask: &BudgetRequest,
+        slots: u32,
+    ) -> (Vec<LeasedPermit>, i64) {
+        let mut permits = Vec::new();
+        let mut wait = NO_PLACE;
+        if slots == 0 {
+            return (permits, wait);
+        }
+        for (lane, wanted) in ask.wants.iter() {
+            for _call in ask.at_hand[lane]..*wanted {
+                if permits.len() >= usize::try_from(BLOCK).unwrap_or(usize::MAX)
+                    || self.refuses(lane, now, limits).is_some()
+                {
+                    break;
+                }
+                let from = match limits.per_minute {
+                    Some(ceiling) => self.window.earliest(
+                        lane,
+                        now,
+                        ceiling,
+                        ask.at_hand.total() == 0 && permits.is_empty(),
+                    ),
+                    None => Ok(now),
+                };
+                match from {
+                    Ok(from) => {
+                        permits.push(self.window.lease(lane, now, from, millis(limits.call_time)));
+                        self.day.spend(lane);
+                    }
+                    Err(later) => {
+                        wait = later.max(50);
+                        break;
+                    }
+                }
+            }
+        }
+        permits.sort_by_key(|permit| permit.after);
+        (permits, wait)
+    }
+
+    fn refuses(&self, lane: Lane, now: i64, limits: &Limits) -> Option<Refusal> {
+        let paused = self.pauses.blocks(lane, now).map(|(limit, until)| (limit, true, until));
+        let spent = self.day.refuses(lane, now, limits.per_day).map(|until| (CallLimit::Day, false, until));
+        let (limit, paused, until) = paused.or(spent)?;
+        Some(Refusal { limit, paused, wait: span((until - now).max(1)) })
+    }
+
+    fn stand(&self, now: i64, limits: &Limits) -> BudgetStatus {
+        let reported = self.day.reported();
+        let limit = limits.per_day.or(reported.map(|reported| reported.limit));
+        let pause = self.pauses.current(now).map(|(limit, until)| PauseStatus {
+            limit,
+            left: span(until - now),
+            until: OffsetDateTime::from_unix_timestamp_nanos(i128::from(until) * 1_000_000)
+                .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        });
+        let paused = pause.is_some();
+        BudgetStatus {
+            minute_left: limits
+                .per_minute
+                .map(|ceiling| if paused { 0 } else { self.window.left(now, ceiling) }),
+            minute_reserve: limits.per_minute.map_or(0, |ceiling| self.window.reserve(ceiling)),
+            concurrent: self.slots.bound(limits.concurrent),
+            day: DayStatus {
+                limit,
+                allowance: limit.map(allowance),
+                spent: self.day.spent,
+                left: self.day.left(limits.per_day),
+                expected: u32::try_from(self.day.expected(now)).unwrap_or(u32::MAX),
+                spare: self.day.spare(limits.per_day).map(|spare| u32::try_from(spare).unwrap_or(0)),
+                frugal: self.day.frugal,
+                reported_left: reported.map(|reported| reported.remaining),
+                reported_age: reported.map(|reported| span(now - reported.at)),
+            },
+            pause,
+            breakers: self.breakers.stand(now),
+            refused: PerLane::from_fn(|lane| self.refuses(lane, now, limits)),
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn at(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

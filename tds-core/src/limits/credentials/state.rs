@@ -1,0 +1,141 @@
+//! What a store keeps of renewals, and every decision: a pure function.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{Claim, Cooldown, Credential, RenewalResult, RenewalRule};
+use crate::limits::budget::{at, millis, span};
+
+/// The source may count a little later than the answer came here, in milliseconds.
+const MARGIN: i64 = 2_000;
+/// While another process renews, it is looked again after this, in milliseconds.
+const LOOK_AGAIN: i64 = 100;
+
+/// No failure keeps renewals back for longer, in milliseconds.
+const LONGEST_BLOCK: i64 = 3_600_000;
+/// No credential lives longer, in milliseconds.
+const LONGEST_LIFE: i64 = 86_400_000;
+
+/// The state of one name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RenewalState {
+    /// The number of the last ticket; a credential has the number of the ticket that brought it.
+    last: u64,
+    credential: Option<Stored>,
+    /// The renewal under way: its ticket, and until when it is believed to be.
+    current: Option<(u64, i64)>,
+    /// Tickets, and until when their renewals count.
+    counted: Vec<(u64, i64)>,
+    block: Option<Blocked>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stored {
+    number: u64,
+    sealed: String,
+    renew_at: i64,
+    expires_at: i64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Blocked {
+    kind: String,
+    reason: String,
+    until: i64,
+}
+
+impl RenewalState {
+    /// See [`super::CredentialLeases::turn`].
+    pub fn turn(
+        &mut self,
+        now: OffsetDateTime,
+        rule: &RenewalRule,
+        shares: bool,
+        rejected: Option<u64>,
+    ) -> Claim {
+        let now = at(now);
+        self.credential = self
+            .credential
+            .take()
+            .filter(|stored| Some(stored.number) != rejected && stored.expires_at > now);
+        self.come_back(now, rule);
+        self.current = self.current.filter(|(_, until)| *until > now);
+        self.counted.retain(|(_, until)| *until > now);
+        if let Some(stored) = self.credential.as_ref().filter(|stored| shares && stored.renew_at > now) {
+            return Claim::Ready(Credential {
+                number: stored.number,
+                sealed: stored.sealed.clone(),
+                renew_in: span(stored.renew_at - now),
+                expires_in: span(stored.expires_at - now),
+            });
+        }
+        if self.current.is_some() {
+            return Claim::Another(span(LOOK_AGAIN));
+        }
+        if let Some(block) = self.block.as_ref().filter(|block| block.until > now) {
+            return Claim::Blocked(Cooldown {
+                kind: block.kind.clone(),
+                reason: block.reason.clone(),
+                wait: span(block.until - now),
+            });
+        }
+        let most = usize::try_from(rule.most).unwrap_or(usize::MAX);
+        if self.counted.len() >= most {
+            let first = self.counted.iter().map(|(_, until)| *until).min().unwrap_or(now);
+            return Claim::TooOften(span(first - now));
+        }
+        self.last += 1;
+        let ends = now + millis(rule.time);
+        self.current = Some((self.last, ends));
+        self.counted.push((self.last, ends + millis(rule.within) + MARGIN));
+        Claim::Yours(self.last)
+    }
+
+    /// What was noted by a clock that was ahead counts as noted now: renewals would otherwise be refused until the clock
+    /// has caught up.
+    fn come_back(&mut self, now: i64, rule: &RenewalRule) {
+        let (ends, within) = (now + millis(rule.time), millis(rule.within) + MARGIN);
+        if let Some((_, until)) = &mut self.current {
+            *until = (*until).min(ends);
+        }
+        for (_, until) in &mut self.counted {
+            *until = (*until).min(ends + within);
+        }
+        if let Some(block) = &mut self.block {
+            block.until = block.until.min(now + LONGEST_BLOCK);
+        }
+        if let Some(stored) = self.credential.as_mut().filter(|stored| stored.expires_at > now + LONGEST_LIFE)
+        {
+            // The source would refuse it; how long it lives is not known any more.
+            stored.expires_at = now;
+        }
+    }
+
+    /// See [`super::CredentialLeases::finish`].
+    pub fn finish(&mut self, now: OffsetDateTime, rule: &RenewalRule, ticket: u64, outcome: RenewalResult) -> u64 {
+        let now = at(now);
+        if let Some((_, until)) = self.counted.iter_mut().find(|(counted, _)| *counted == ticket) {
+            *until = (*until).min(now + millis(rule.within) + MARGIN);
+        }
+        if self.current.is_some_and(|(current, _)| current == ticket) {
+            self.current = None;
+            match outcome {
+                RenewalResult::Failed(Cooldown { kind, reason, wait }) => {
+                    self.block = Some(Blocked { kind, reason, until: now + millis(wait) });
+                }
+                RenewalResult::Renewed { sealed, renew_in, expires_in } => {
+                    self.block = None;
+                    if let Some(sealed) = sealed {
+                        let (renew_at, expires_at) = (now + millis(renew_in), now + millis(expires_in));
+                        self.credential = Some(Stored { number: ticket, sealed, renew_at, expires_at });
+                    }
+                }
+            }
+        }
+        ticket
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+use time::macros::datetime;
+
+use super::*;
+
+const RULE: RenewalRule =
+    RenewalRule { most: 10, within: Duration::from_secs(600), time: Duration::from_secs(30) };
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Processes crash, fail and succeed; a renewal takes any time up to its limit, and its arrival too.
+    #[test]
+    fn never_more_than_ten_arrive_in_ten_minutes(
+        steps in proptest::collection::vec((0_i64..120_000, 0_i64..30_000, 0_u8..3), 1..200)
+    ) {
+        let (mut state, mut now) = (RenewalState::default(), datetime!(2026-03-01 12:00 UTC));
+        let mut arrivals = Vec::new();
+        for (gap, takes, fate) in steps {
+            now += time::Duration::milliseconds(gap);
+            let Claim::Yours(ticket) = state.turn(now, &RULE, false, None) else { continue };
+            let ends = now + time::Duration::milliseconds(takes);
+            arrivals.push(ends);
+            let outcome = match fate {
+                0 => continue,
+                1 => RenewalResult::Renewed { sealed: None, renew_in: RULE.time, expires_in: RULE.time },
+                _ => RenewalResult::Failed(Cooldown { kind: String::new(), reason: String::new(), wait: Duration::ZERO }),
+            };
+            now = ends;
+            state.finish(now, &RULE, ticket, outcome);
+        }
+        for (index, first) in arrivals.iter().enumerate() {
+            let window = arrivals[index..].iter().filter(|at| **at - *first <= time::Duration::minutes(10));
+            prop_assert!(window.count() <= 10);
+        }
+    }
+}
+
+#[test]
+fn renewals_that_a_clock_counted_that_was_ahead_hold_nothing_back_for_longer_than_if_they_were_made_now() {
+    let start = datetime!(2026-03-01 12:00 UTC);
+    let mut state = RenewalState::default();
+    for _mint in 0..10 {
+        let ahead = start + time::Duration::hours(3);
+        let Claim::Yours(ticket) = state.turn(ahead, &RULE, false, None) else { panic!("a turn") };
+        let outcome = RenewalResult::Renewed { sealed: None, renew_in: RULE.time, expires_in: RULE.time };
+        state.finish(ahead, &RULE, ticket, outcome);
+    }
+    assert!(
+        matches!(state.turn(start, &RULE, false, None), Claim::TooOften(wait) if wait <= Duration::from_secs(640))
+    );
+    let later = start + time::Duration::seconds(640);
+    assert!(matches!(state.turn(later, &RULE, false, None), Claim::Yours(_)));
+}

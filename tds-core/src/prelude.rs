@@ -1,0 +1,17 @@
+//! What most programs on the engine name: `use tds_core::prelude::*;`.
+
+pub use crate::{
+    clock::{Clock, SystemClock},
+    engine::{Bulk, BulkSettings, Registry, Scheduler, Worker, WorkerSettings},
+    error::{Error, ErrorKind, Result, Retry},
+    handler::{Done, EntityHandler, Handled, MirrorHandler},
+    inbox::{Disposition, Inbox, NewEvent},
+    mirror::{Applied, Child, Mirror, MirrorSchema},
+    queue::{Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},
+    record::{
+        Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+    },
+    runs::{NewRun, RunType, SyncRun},
+    shutdown::{Shutdown, ShutdownTrigger},
+    source::{ListPage, ListRequest, Listed, Source},
+};

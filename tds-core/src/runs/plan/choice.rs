@@ -1,0 +1,154 @@
+//! The choice by cost.
+
+use time::OffsetDateTime;
+
+use super::{DetailWay, History, ListingCost, ListingWay, RunPlan, history::window};
+use crate::{
+    runs::RunType,
+    source::{Capability, Profile},
+};
+
+/// Calls of a probe at most: the newest rows, and three looks through the filter.
+const PROBE: u64 = 4;
+
+/// What is known before a run begins.
+pub(crate) struct Question<'a> {
+    pub(crate) run_type: RunType,
+    /// Where the window begins; `None`: everything is wanted.
+    pub(crate) from: Option<OffsetDateTime>,
+    pub(crate) now: OffsetDateTime,
+    pub(crate) profile: &'a Profile,
+    /// What the list can do.
+    pub(crate) capability: Capability,
+    /// Records that the last full list had.
+    pub(crate) records: Option<u64>,
+    pub(crate) history: History,
+    /// The list was probed for this run.
+    pub(crate) probed: bool,
+}
+
+impl Question<'_> {
+    fn pages(&self, rows: u64) -> u64 {
+        rows.div_ceil(u64::try_from(self.profile.records_per_page.max(1)).unwrap_or(1)).max(1)
+    }
+
+    /// Records in the window; in a run over everything, all of them.
+    fn in_window(&self) -> Option<u64> {
+        match self.from {
+            Some(from) => self.history.changes(window(from, self.now), self.records),
+            None => self.records,
+        }
+    }
+
+    fn whole(&self) -> Option<u64> {
+        self.records.map(|records| self.pages(records))
+    }
+
+    fn ways(&self) -> Vec<ListingCost> {
+        let mut ways = vec![ListingCost { way: ListingWay::Whole, calls: self.whole() }];
+        if self.from.is_some() {
+            let calls = self.in_window().map(|rows| self.pages(rows));
+            if self.capability.filter.is_usable() {
+                ways.push(ListingCost { way: ListingWay::Filtered, calls });
+            } else if self.capability.sort.is_usable() {
+                ways.push(ListingCost { way: ListingWay::NewestFirst, calls });
+            }
+        }
+        ways
+    }
+
+    /// Rows that need a read of their own.
+    fn details(&self) -> (DetailWay, Option<u64>, Option<u64>) {
+        if !self.profile.reads_records() {
+            return (DetailWay::None, Some(0), Some(0));
+        }
+        let known = self.history.last_full_news.filter(|_| self.run_type == RunType::Full);
+        let expected = known.or_else(|| self.in_window());
+        let a_call = u64::try_from(self.profile.records_per_call.max(1)).unwrap_or(1);
+        let way = if a_call > 1 { DetailWay::Many } else { DetailWay::Single };
+        (way, expected, expected.map(|records| records.div_ceil(a_call)))
+    }
+}
+
+/// True where a probe costs less than what it can save until it has to be repeated: without one, only the whole
+/// list is certain to show every change.
+pub(crate) fn probe_pays(question: &Question<'_>, validity: std::time::Duration) -> bool {
+    let (Some(from), Some(whole)) = (question.from, question.whole()) else { return false };
+    let windowed = question.in_window().map_or(1, |rows| question.pages(rows));
+    let interval = question.history.interval.unwrap_or_else(|| window(from, question.now));
+    let runs = validity.as_secs() / interval.whole_seconds().max(1).unsigned_abs();
+    whole.saturating_sub(windowed).saturating_mul(runs.max(1)) > PROBE
+}
+
+/// The cheapest way. Of two that cost the same, the whole list, which depends on neither filter nor sorting; but where
+/// it has several pages and the window can be read so that nothing is lost between two of them, the window.
+pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
+    let ways = question.ways();
+    // A list of unknown length may be long: a window is never longer.
+    let loses_nothing = question.capability.filter.is_usable() && question.capability.sort.is_usable();
+    let cost = |way: &ListingCost| {
+        let calls = way.calls.unwrap_or(u64::MAX);
+        let is_better = (way.way == ListingWay::Whole) != (loses_nothing && calls > 1);
+        (calls, !is_better)
+    };
+    let unknown_whole = question.records.is_none() && ways.len() > 1;
+    let chosen = ways.iter().skip(usize::from(unknown_whole)).copied().min_by_key(cost);
+    let chosen = chosen.unwrap_or(ListingCost { way: ListingWay::Whole, calls: None });
+    let (details, expected_details, detail_calls) = question.details();
+    let probe_calls = if question.probed { PROBE } else { 0 };
+    let listing_and_details = chosen.calls.zip(detail_calls).map(|(list, details)| list + details);
+    RunPlan {
+        reason: reason(question, &ways, chosen, (details, expected_details, detail_calls)),
+        listing: chosen.way,
+        ways,
+        probe_calls,
+        details,
+        expected_details,
+        expected_calls: listing_and_details.map(|calls| calls + probe_calls),
+    }
+}
+
+fn reason(
+    question: &Question<'_>,
+    ways: &[ListingCost],
+    chosen: ListingCost,
+    (details, expected, detail_calls): (DetailWay, Option<u64>, Option<u64>),
+) -> String {
+    let number = |calls: Option<u64>| calls.map_or("an unknown number".to_owned(), |calls| calls.to_string());
+    let mut text = format!("The list is read {} in {} calls", words(chosen.way), number(chosen.calls));
+    let others: Vec<String> = ways
+        .iter()
+        .filter(|other| other.way != chosen.way)
+        .map(|other| format!("{} would take {}", words(other.way), number(other.calls)))
+        .collect();
+    match (others.is_empty(), question.from) {
+        (true, None) => text.push_str(", for everything is wanted"),
+        (true, Some(_)) => text.push_str(", for neither its filter nor its sorting can be relied on"),
+        (false, _) => text.push_str(&format!(" ({})", others.join(", "))),
+    }
+    if question.probed {
+        text.push_str(&format!(" after up to {PROBE} calls that found out what it can do"));
+    }
+    match details {
+        DetailWay::None => text.push_str("; its rows are whole records."),
+        DetailWay::Single | DetailWay::Many => {
+            let per_call = question.profile.records_per_call.max(1);
+            let (records, calls) = (number(expected), number(detail_calls));
+            text.push_str(&format!(
+                "; {records} records are expected to be read, {per_call} a call, in {calls} calls."
+            ));
+        }
+    }
+    text
+}
+
+fn words(way: ListingWay) -> &'static str {
+    match way {
+        ListingWay::Whole => "whole",
+        ListingWay::Filtered => "by its filter",
+        ListingWay::NewestFirst => "newest change first",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+use std::time::Duration;
+
+use time::macros::datetime;
+
+use super::*;
+use crate::{
+    runs::{Run, RunId, RunStatus},
+    source::Ability,
+};
+
+const NOW: OffsetDateTime = datetime!(2026-11-02 12:00 UTC);
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+const BOTH: Capability = Capability { filter: Ability::Documented, sort: Ability::Documented };
+
+fn profile(needs_detail: bool, records_per_call: usize) -> Profile {
+    Profile {
+        needs_detail,
+        lists_ids: false,
+        detail_max_age: None,
+        fetch_batch: 10,
+        records_per_call,
+        records_per_page: 200,
+        sibling: None,
+        complete_list: true,
+        documented: BOTH,
+    }
+}
+
+fn question(profile: &Profile, records: Option<u64>, window: time::Duration) -> Question<'_> {
+    Question {
+        run_type: RunType::Incremental,
+        from: Some(NOW - window),
+        now: NOW,
+        profile,
+        capability: BOTH,
+        records,
+        history: History::default(),
+        probed: false,
+    }
+}
+
+fn run(number: i64, run_type: RunType, news: i64) -> Run {
+    Run {
+        id: RunId(number),
+        run_type,
+        entity_type: crate::record::EntityType::from_static("products"),
+        source_type: "zoho".to_owned(),
+        status: RunStatus::Completed,
+        total_items: news + 7,
+        processed_items: news + 7,
+        failed_items: 0,
+        unchanged_items: 7,
+        pages: 1,
+        calls: 1,
+        calls_per_record: None,
+        plan: None,
+        listing_done: true,
+        progress_percent: 100.0,
+        since: None,
+        created_at: NOW - time::Duration::hours(100 - number),
+        started_at: None,
+        completed_at: None,
+        error_log: None,
+        requested_by: None,
+        target_database: None,
+        held_deletions: 0,
+    }
+}
+
+#[test]
+fn a_list_of_one_page_is_read_whole_and_never_probed() {
+    let profile = profile(true, 100);
+    let question = question(&profile, Some(200), time::Duration::minutes(20));
+    let plan = choose(&question);
+    assert_eq!((plan.listing, plan.expected_calls), (ListingWay::Whole, Some(2)));
+    assert_eq!(plan.ways.len(), 2, "{plan:?}");
+    assert!(!probe_pays(&question, WEEK));
+}
+
+#[test]
+fn a_list_that_outgrew_its_page_is_read_through_the_window_where_that_loses_nothing() {
+    let profile = profile(true, 100);
+    let from = Some(NOW - time::Duration::minutes(20));
+    let plan = choose(&question(&profile, Some(200), time::Duration::minutes(20)));
+    let outgrown = |from, capability| {
+        let mut plan = plan.clone();
+        (plan.outgrown(from, capability), plan.listing)
+    };
+    assert_eq!(outgrown(from, BOTH), (true, ListingWay::Filtered));
+    assert_eq!(outgrown(None, BOTH), (false, ListingWay::Whole), "everything is wanted");
+    let sorts = Capability { filter: Ability::Refuted, ..BOTH };
+    assert_eq!(outgrown(from, sorts), (false, ListingWay::Whole), "it loses what the whole list loses");
+    let mut long = choose(&question(&profile, Some(2_221), time::Duration::minutes(20)));
+    assert!(!long.outgrown(from, BOTH), "it was never to be read whole");
+}
+
+#[test]
+fn a_longer_list_is_read_through_the_window_and_probed_where_that_pays() {
+    let profile = profile(true, 100);
+    let question = question(&profile, Some(2_221), time::Duration::minutes(20));
+    let plan = choose(&question);
+    let calls: Vec<_> = plan.ways.iter().map(|cost| (cost.way, cost.calls)).collect();
+    assert_eq!(calls, [(ListingWay::Whole, Some(12)), (ListingWay::Filtered, Some(1))]);
+    assert_eq!(plan.listing, ListingWay::Filtered);
+    assert!(probe_pays(&question, WEEK));
+    assert!(plan.reason.contains("by its filter in 1 calls (whole would take 12)"), "{}", plan.reason);
+}
+
+#[test]
+fn a_probe_does_not_pay_where_few_runs_follow_or_the_window_shows_nearly_everything() {
+    let profile = profile(true, 1);
+    // Two pages instead of one, once a week.
+    assert!(!probe_pays(&question(&profile, Some(300), time::Duration::days(7)), WEEK));
+    let mut all = question(&profile, Some(4_000), time::Duration::days(1));
+    let runs: Vec<Run> = (0..5).rev().map(|number| run(number, RunType::Incremental, 1_000)).collect();
+    all.history = History::of(&runs);
+    assert!(!probe_pays(&all, WEEK), "{:?}", all.history);
+    assert_eq!(
+        choose(&all).listing,
+        ListingWay::Filtered,
+        "20 calls either way, and none between two pages lost"
+    );
+    all.capability.sort = Ability::Refuted;
+    assert_eq!(choose(&all).listing, ListingWay::Whole, "20 calls either way, and no filter relied on");
+}
+
+#[test]
+fn a_list_of_unknown_length_is_read_through_the_window_and_without_abilities_whole() {
+    let profile = profile(true, 1);
+    let mut question = question(&profile, None, time::Duration::days(1));
+    assert_eq!(choose(&question).listing, ListingWay::Filtered);
+    assert_eq!(choose(&question).expected_calls, None);
+    question.capability = Capability { filter: Ability::Refuted, sort: Ability::Proven };
+    assert_eq!(choose(&question).listing, ListingWay::NewestFirst);
+    question.capability = Capability::UNKNOWN;
+    let plan = choose(&question);
+    assert_eq!(plan.listing, ListingWay::Whole);
+    assert!(plan.reason.contains("neither its filter nor its sorting"), "{}", plan.reason);
+}
+
+#[test]
+fn records_are_read_one_a_call_or_many_or_not_at_all() {
+    let full = |needs_detail, per_call| {
+        let profile = profile(needs_detail, per_call);
+        let mut question = question(&profile, Some(2_221), time::Duration::ZERO);
+        (question.run_type, question.from) = (RunType::Full, None);
+        let plan = choose(&question);
+        (plan.details, plan.expected_calls)
+    };
+    assert_eq!(full(true, 1), (DetailWay::Single, Some(12 + 2_221)));
+    assert_eq!(full(true, 100), (DetailWay::Many, Some(12 + 23)));
+    assert_eq!(full(false, 100), (DetailWay::None, Some(12)));
+}
+
+#[test]
+fn runs_of_before_tell_how_many_changes_and_details_to_expect() {
+    let mut runs: Vec<Run> = (0..5).rev().map(|number| run(number, RunType::Incremental, 30)).collect();
+    runs.push(run(-1, RunType::Full, 77));
+    let history = History::of(&runs);
+    assert_eq!(history.interval, Some(time::Duration::HOUR));
+    assert_eq!(history.changes(time::Duration::hours(2), None), Some(60));
+    assert_eq!(history.changes(time::Duration::hours(2), Some(45)), Some(45));
+    let profile = profile(true, 1);
+    let mut question = question(&profile, Some(2_221), time::Duration::ZERO);
+    (question.run_type, question.from, question.history) = (RunType::Full, None, history);
+    assert_eq!(choose(&question).expected_calls, Some(12 + 77));
+}
+
+#[test]
+fn where_nothing_is_known_a_twentieth_changes_a_day() {
+    let history = History::of(&[]);
+    assert_eq!(history.changes(time::Duration::days(1), Some(2_000)), Some(100));
+    assert_eq!(history.changes(time::Duration::days(1), None), None);
+}

@@ -1,0 +1,58 @@
+//! What the runs before tell about the next one.
+
+use time::{Duration, OffsetDateTime};
+
+use crate::runs::{Run, RunType};
+
+/// Where nothing is known: a twentieth of the records changes a day.
+const CHANGED_A_DAY: f64 = 0.05;
+
+/// How fast records change, and how often that is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct History {
+    /// Changed records a second.
+    rate: Option<f64>,
+    /// From the beginning of a run to that of the next.
+    pub(crate) interval: Option<Duration>,
+    /// Records with news that the last full run found.
+    pub(crate) last_full_news: Option<u64>,
+}
+
+impl History {
+    /// From runs that have ended well, newest first.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(crate) fn of(runs: &[Run]) -> Self {
+        let news = |run: &Run| u64::try_from(run.total_items - run.unchanged_items).unwrap_or(0);
+        let last_full = runs.iter().find(|run| run.run_type == RunType::Full && run.since.is_none());
+        let changes: Vec<&Run> =
+            runs.iter().filter(|run| run.run_type == RunType::Incremental && run.since.is_none()).collect();
+        let mut history = Self { last_full_news: last_full.map(news), ..Self::default() };
+        let [newer @ .., oldest] = &changes[..] else { return history };
+        let span = newer.first().map_or(Duration::ZERO, |newest| newest.created_at - oldest.created_at);
+        if span >= Duration::SECOND {
+            // The window of the oldest begins before it was made: only the others' changes fall into the span.
+            let changed: u64 = newer.iter().copied().map(news).sum();
+            history.rate = Some(changed as f64 / span.as_seconds_f64());
+            history.interval = i32::try_from(newer.len()).ok().map(|count| span / count);
+        }
+        history
+    }
+
+    /// Records that changed within a window of this length, of so many in all.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate"
+    )]
+    pub(crate) fn changes(&self, window: Duration, records: Option<u64>) -> Option<u64> {
+        let by_default = || Some(records? as f64 * CHANGED_A_DAY / 86_400.0);
+        let changed = (self.rate.or_else(by_default)? * window.as_seconds_f64().max(0.0)).ceil() as u64;
+        Some(records.map_or(changed, |records| changed.min(records)))
+    }
+}
+
+/// The length of a window that ends now.
+pub(crate) fn window(from: OffsetDateTime, now: OffsetDateTime) -> Duration {
+    (now - from).max(Duration::ZERO)
+}

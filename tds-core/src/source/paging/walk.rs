@@ -1,0 +1,217 @@
+//! One call of a list, and what follows from its answer.
+
+use time::{Duration, OffsetDateTime};
+
+use super::{Ability, Capability, position::Position, strategy::Strategy};
+use crate::{
+    error::{Error, ErrorKind, Result, Retry},
+    record::ContentHash,
+    source::{ListRequest, Listed},
+};
+
+/// A filter that shows rows this much older than asked for is ignored.
+const SLACK: Duration = Duration::minutes(1);
+/// A page may come once more because as many rows as it has were moved before it meanwhile. One that comes so
+/// often in a row shows that the source does not count pages.
+const MOST_REPEATS: u32 = 3;
+
+/// In which order a page is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The one that moves least while the list is read: by creation, where the list has it.
+    Own,
+    /// By the time of the last change, ascending.
+    OldestChange,
+    /// By the time of the last change, descending.
+    NewestChange,
+}
+
+/// What to ask a source's list for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListCall {
+    /// The page, from 1.
+    pub page: u32,
+    /// Only what changed at or after this time. Where it is uncertain whether the source counts the
+    /// boundary in, ask for a second earlier.
+    pub changed_since: Option<OffsetDateTime>,
+    /// The order.
+    pub order: Order,
+}
+
+/// What follows from a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The cursor of the next call; `None`: the list was read to its end.
+    pub next: Option<String>,
+    /// The answer contradicted the capability: what is now known. The list goes on another way.
+    pub learned: Option<Capability>,
+}
+
+/// A list on its way: what to ask next.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    position: Position,
+    capability: Capability,
+    since: Option<OffsetDateTime>,
+}
+
+impl Walk {
+    /// Goes on where the request says.
+    ///
+    /// # Errors
+    /// `Invalid`: the cursor is none that [`Walk::after`] gave, or the list never ends.
+    pub fn new(request: &ListRequest) -> Result<Self> {
+        let going_on = request.cursor.as_deref().map(Position::from_text).transpose()?.flatten();
+        let first = || Position::first(Strategy::of(request.capability, request.since), request.since);
+        Ok(Self {
+            position: going_on.unwrap_or_else(first),
+            capability: request.capability,
+            since: request.since,
+        })
+    }
+
+    /// What to ask for.
+    #[must_use]
+    pub fn call(&self) -> ListCall {
+        let by = self.position.by;
+        ListCall {
+            page: self.position.page,
+            changed_since: self.position.from.filter(|_| by.filters()),
+            order: match by {
+                Strategy::MovingFilter => Order::OldestChange,
+                Strategy::NewestFirst => Order::NewestChange,
+                Strategy::Filtered | Strategy::Whole => Order::Own,
+            },
+        }
+    }
+
+    /// What follows from the page that answered [`Walk::call`].
+    ///
+    /// `has_more`: the source says that more rows follow. `says_unsorted`: it says itself that it sorted by
+    /// something else than was asked for.
+    ///
+    /// # Errors
+    /// `Protocol`: the source gives the same page again and again, or an empty one although more are to follow.
+    pub fn after(mut self, rows: &[Listed], has_more: bool, says_unsorted: bool) -> Result<Advance> {
+        self.position.calls += 1;
+        if has_more && rows.is_empty() {
+            return Err(protocol(format!(
+                "page {} of the list is empty and more are to follow",
+                self.position.page
+            )));
+        }
+        let identity = identity(rows);
+        let repeats = self.position.page > 1 && self.position.before.as_ref() == Some(&identity);
+        self.position.repeats = if repeats { self.position.repeats + 1 } else { 0 };
+        if self.position.repeats >= MOST_REPEATS {
+            return Err(protocol(format!("page {} of the list is the page before it", self.position.page)));
+        }
+        self.position.before = Some(identity);
+        let by = self.position.by;
+        if by.filters() && self.shows_older(rows) {
+            return self.without_filter(has_more);
+        }
+        if by.sorts() && (says_unsorted || !self.is_sorted(rows)) {
+            return self.without_sorting(says_unsorted || rows.iter().all(|row| row.version.is_some()));
+        }
+        let past = by == Strategy::NewestFirst && self.is_past(rows);
+        let next = match by {
+            Strategy::MovingFilter => self.move_filter(rows, has_more),
+            Strategy::NewestFirst | Strategy::Filtered | Strategy::Whole => self.next_page(has_more && !past),
+        };
+        advance(next, None)
+    }
+
+    /// Page 1 again, from the last change on, until page 1 is all there is. Where a page shows only changes that
+    /// the filter stands at, its second is walked until a walk shows nothing else than the one before.
+    fn move_filter(mut self, rows: &[Listed], has_more: bool) -> Option<Position> {
+        if self.position.page == 1 && !has_more {
+            return None;
+        }
+        let (from, last) = (self.position.from, rows.last().and_then(|row| row.version));
+        let inside = last <= from;
+        if self.position.tie.is_none() && !inside {
+            return Some(Position { from: last, page: 1, tie: None, ..self.position });
+        }
+        let mut tie = self.position.tie.take().unwrap_or_default();
+        tie.show(rows);
+        if has_more && inside {
+            return Some(Position { page: self.position.page + 1, tie: Some(tie), ..self.position });
+        }
+        match tie.again() {
+            Some(again) => Some(Position { page: 1, tie: Some(again), ..self.position }),
+            None if has_more => {
+                let beyond = from.map(|from| from + Duration::SECOND);
+                Some(Position { from: beyond, page: 1, tie: None, ..self.position })
+            }
+            None => None,
+        }
+    }
+
+    fn next_page(self, more: bool) -> Option<Position> {
+        more.then(|| Position { page: self.position.page + 1, ..self.position })
+    }
+
+    /// A row older than asked for proves that the filter is ignored.
+    fn shows_older(&self, rows: &[Listed]) -> bool {
+        let Some(oldest) = self.position.from.and_then(|from| from.checked_sub(SLACK)) else { return false };
+        rows.iter().any(|row| row.version.is_some_and(|version| version < oldest))
+    }
+
+    /// Looks within the page only: between two pages, edits move rows even in a list that is sorted. Rows
+    /// without a time could stand anywhere.
+    fn is_sorted(&self, rows: &[Listed]) -> bool {
+        let descending = self.position.by == Strategy::NewestFirst;
+        rows.iter().all(|row| row.version.is_some())
+            && rows.windows(2).all(|pair| {
+                if descending {
+                    pair[0].version >= pair[1].version
+                } else {
+                    pair[0].version <= pair[1].version
+                }
+            })
+    }
+
+    /// Newest change first: everything that follows changed before the window.
+    fn is_past(&self, rows: &[Listed]) -> bool {
+        rows.last().is_some_and(|row| row.version < self.since)
+    }
+
+    /// Goes on without the filter. In the list's own order a row stands no earlier in the whole list than in
+    /// the filtered one, so that the next page of the whole list misses nothing; from a moving filter the
+    /// list begins anew.
+    fn without_filter(self, has_more: bool) -> Result<Advance> {
+        let learned = Capability { filter: Ability::Refuted, ..self.capability };
+        if self.position.by == Strategy::MovingFilter {
+            return self.anew(learned, Some(learned));
+        }
+        let next = self.next_page(has_more).map(|next| Position { by: Strategy::Whole, ..next });
+        advance(next, Some(learned))
+    }
+
+    /// Begins anew without sorting: rows may have been passed over. One row without a time proves nothing
+    /// about other lists of this kind, a wrong order does.
+    fn without_sorting(self, proven: bool) -> Result<Advance> {
+        let unsorted = Capability { sort: Ability::Refuted, ..self.capability };
+        self.anew(unsorted, proven.then_some(unsorted))
+    }
+
+    fn anew(self, capability: Capability, learned: Option<Capability>) -> Result<Advance> {
+        let first = Position::first(Strategy::of(capability, self.since), self.since);
+        advance(Some(Position { calls: self.position.calls, ..first }), learned)
+    }
+}
+
+fn advance(next: Option<Position>, learned: Option<Capability>) -> Result<Advance> {
+    Ok(Advance { next: next.map(|next| next.to_text()).transpose()?, learned })
+}
+
+/// What identifies a page: its ids in their order.
+fn identity(rows: &[Listed]) -> ContentHash {
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    ContentHash::of_bytes(ids.join("\n").as_bytes())
+}
+
+fn protocol(message: String) -> Error {
+    Error::new(ErrorKind::Protocol, Retry::Transient { retry_after: None }, message)
+}
