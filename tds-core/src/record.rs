@@ -13,8 +13,8 @@ pub use self::{
     entity::{EntityType, InvalidEntityType},
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
 };
-pub use crate::ids::{RecordId, RecordKey};
 use crate::error::{Error, Result};
+pub use crate::ids::{RecordId, RecordKey};
 
 /// Columns of one row: name to value. Numbers keep their literal text; times are RFC 3339 in UTC; a key
 /// that is not there says nothing about its column, `null` says that it is empty.

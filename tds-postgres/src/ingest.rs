@@ -29,8 +29,8 @@ use self::aside::Aside;
 use crate::{
     Database, StoreSettings,
     error::{classify, is_crowded, is_data_error, is_locked, is_unanswered},
-    hints::Notifier,
     inbox::store_events,
+    notifier::Notifier,
     store::repeat_batch,
 };
 

@@ -3,6 +3,7 @@
 mod actions;
 mod budget;
 mod cancel;
+mod claim_cursor;
 mod connector;
 mod database;
 #[cfg(feature = "embedded")]
@@ -11,10 +12,8 @@ mod ended;
 mod error;
 mod exposures;
 mod facts;
-mod floor;
 mod fold;
 mod heal;
-mod hints;
 mod inbox;
 mod inbox_operator;
 mod ingest;
@@ -22,6 +21,7 @@ mod item_row;
 mod list_facts;
 mod migrate;
 mod mirror;
+mod notifier;
 mod page;
 mod pool;
 mod privileges;

@@ -21,8 +21,8 @@ use tds_core::{
 
 use crate::{
     Database, PgStore,
+    claim_cursor::{ClaimCursor, Range},
     error::{classify, is_locked},
-    floor::{ClaimCursor, Range},
     fold::{Batch, WaiterEntry, attach},
     settle::settle_all,
     store::{around_locks, repeat_batch, seconds, storable},

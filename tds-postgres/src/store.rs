@@ -11,7 +11,7 @@ use std::{
 use tds_core::runs::RunId;
 use tokio::{sync::Notify, time::Instant};
 
-use crate::{Database, error, floor::ClaimCursors, hints::Notifier, ingest::Committers};
+use crate::{Database, claim_cursor::ClaimCursors, error, ingest::Committers, notifier::Notifier};
 
 /// How often a transaction is repeated after a deadlock or a serialization failure; after a wait for a lock that
 /// somebody holds for long; and after it reached a server that takes no writes, which another connection may not.

@@ -1,6 +1,6 @@
 //! All limits of the organization: a call is sent with a started permit, and only the desk gives permits.
 
-mod pace;
+mod pacer;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     jitter::chance,
 };
 
-use pace::Pacer;
+use pacer::Pacer;
 
 /// The quota of the day, as Zoho states it in the headers of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

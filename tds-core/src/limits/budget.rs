@@ -6,14 +6,14 @@
 
 mod breaker;
 mod day;
-mod desk;
 mod forecast;
 mod lanes;
 mod local;
 mod pause;
+mod permit_pool;
 mod slots;
-mod standing;
 mod state;
+mod status;
 mod window;
 
 use std::{fmt, time::Duration};
@@ -23,12 +23,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     breaker::{BreakerStatus, CallFault, OutageCause, Passage, Place},
-    desk::{Denied, Pacer, Permit, PermitPool, StartedPermit},
     forecast::{Forecast, forecast},
     lanes::PerLane,
     local::LocalBudget,
-    standing::{BudgetStatus, CallCount, DayStatus, PauseStatus, Refusal, Throttle, Usage},
+    permit_pool::{Denied, Pacer, Permit, PermitPool, StartedPermit},
     state::BudgetState,
+    status::{BudgetStatus, CallCount, DayStatus, PauseStatus, Refusal, Throttle, Usage},
 };
 pub(crate) use self::{local::merge, state::at};
 use crate::{

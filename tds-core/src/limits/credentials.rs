@@ -44,7 +44,13 @@ pub trait CredentialLeases: Send + Sync {
 
     /// Tells what came of a renewal. A ticket that is not the current one changes nothing but its own count.
     /// The number of the credential that is stored.
-    async fn finish(&self, name: &str, rule: &RenewalRule, ticket: u64, outcome: RenewalResult) -> Result<u64>;
+    async fn finish(
+        &self,
+        name: &str,
+        rule: &RenewalRule,
+        ticket: u64,
+        outcome: RenewalResult,
+    ) -> Result<u64>;
 }
 
 /// What a process that needs a credential is to do.

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row as _};
 use tds_core::queue::Lane;
 
 use super::CLAIM;
-use crate::{floor::ClaimCursors, settle_sql::COMPLETE, testkit::TestDatabase};
+use crate::{claim_cursor::ClaimCursors, settle_sql::COMPLETE, testkit::TestDatabase};
 
 /// Rows that may be read for each item that is taken: to find it, to lock it, to change it, and some.
 const READS: i64 = 5;

@@ -48,7 +48,13 @@ impl CredentialLeases for LocalCredentialLeases {
         Ok(self.lock().entry(name.to_owned()).or_default().turn(self.now(), rule, shares, rejected))
     }
 
-    async fn finish(&self, name: &str, rule: &RenewalRule, ticket: u64, outcome: RenewalResult) -> Result<u64> {
+    async fn finish(
+        &self,
+        name: &str,
+        rule: &RenewalRule,
+        ticket: u64,
+        outcome: RenewalResult,
+    ) -> Result<u64> {
         Ok(self.lock().entry(name.to_owned()).or_default().finish(self.now(), rule, ticket, outcome))
     }
 }

@@ -1,8 +1,8 @@
 //! The permits of this process: who waits for one, and who gets it.
 
 mod asking;
-mod line;
 mod remembered;
+mod wait_queue;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use self::line::{WaitQueue, WaitResult};
+use self::wait_queue::{WaitQueue, WaitResult};
 use super::{
     BreakerStatus, BudgetStatus, CallBudget, CallFault, LimitSignal, Limits, Passage, Place, Refusal, Usage,
 };
