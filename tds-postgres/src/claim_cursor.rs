@@ -11,13 +11,13 @@ use tokio::time::{Duration, Instant};
 
 use tds_core::queue::Lane;
 
-/// What lies behind a floor (late commits, retries, lost leases) waits at most this long.
+/// What lies behind a cursor (late commits, retries, lost leases) waits at most this long.
 const LOOK_BACK: Duration = Duration::from_secs(2);
 
 /// The place of an item in the ready index: priority, due time, id.
 pub(crate) type ClaimCursor = (i16, OffsetDateTime, i64);
 
-/// The floors of a process, one per lane.
+/// The claim cursors of a process, one per lane.
 #[derive(Debug, Default)]
 pub(crate) struct ClaimCursors(Mutex<State>);
 
@@ -27,7 +27,7 @@ struct State {
     looked_back: Option<Instant>,
 }
 
-/// The lanes of a claim as columns: from which spot on, and below which priority.
+/// The lanes of a claim as columns: from which cursor on, and below which priority.
 pub(crate) struct Range {
     pub(crate) priorities: Vec<i16>,
     pub(crate) ats: Vec<Option<OffsetDateTime>>,

@@ -1,6 +1,6 @@
 //! The simulated organization behind a real HTTP server.
 
-use std::{convert::Infallible, io, net::SocketAddr, ops::Deref};
+use std::{convert::Infallible, io, net::SocketAddr, ops::Deref, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -72,7 +72,11 @@ async fn serve(listener: TcpListener, organization: SharedOrganization) {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => drop(connections.spawn(connection(stream, organization.clone()))),
-                Err(error) => tracing::warn!(%error, "the simulated organization could not accept a connection"),
+                Err(error) => {
+                    tracing::warn!(%error, "the simulated organization could not accept a connection");
+                    // The process may be out of file handles: a connection has to end first.
+                    sleep(Duration::from_millis(100)).await;
+                }
             },
             Some(_) = connections.join_next() => {}
         }
