@@ -7,15 +7,15 @@ use axum::{
     routing::get,
 };
 
-use crate::state::AppState;
+use crate::http::state::AppState;
 
 /// Nothing from elsewhere, nothing inline, in nobody's frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-const PAGE: &[u8] = include_bytes!("dashboard/index.html");
-const STYLE: &[u8] = include_bytes!("dashboard/app.css");
-const SCRIPT: &[u8] = include_bytes!("dashboard/app.js");
+const PAGE: &[u8] = include_bytes!("dashboard/assets/index.html");
+const STYLE: &[u8] = include_bytes!("dashboard/assets/app.css");
+const SCRIPT: &[u8] = include_bytes!("dashboard/assets/app.js");
 
 /// `/` and what it loads.
 pub(crate) fn routes() -> Router<AppState> {

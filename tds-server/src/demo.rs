@@ -15,9 +15,9 @@ use tds_zoho::sim::{
 };
 
 use crate::{
-    app::{App, RunError},
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
     engine::{BuildError, ClusterConfig, EmbeddedCluster},
+    server::{App, RunError},
     telemetry,
 };
 

@@ -10,7 +10,7 @@ use std::{
 use tds_core::shutdown::Shutdown;
 use tokio::{task::JoinHandle, time::Instant};
 
-use crate::layers::panic_text;
+use crate::http::layers::panic_text;
 
 /// A task that ended by itself rests this long before it starts again.
 const REST: Duration = Duration::from_secs(1);

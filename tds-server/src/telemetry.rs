@@ -27,7 +27,7 @@ use tracing_subscriber::{
 
 use crate::{
     config::{LogConfig, LogFormat},
-    layers::panic_text,
+    http::layers::panic_text,
 };
 
 /// Lines are JSON from now on.

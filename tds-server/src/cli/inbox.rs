@@ -16,7 +16,7 @@ use super::{
     settings::{DatabaseSettings, Flags, Given, OrganizationSettings},
     store::Store,
 };
-use crate::routes::{
+use crate::http::routes::{
     inbox::EventDetail,
     webhooks::{status_of, understand_again},
 };

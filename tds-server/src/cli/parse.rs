@@ -8,7 +8,7 @@ use tds_core::record::EntityType;
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
 use super::store::ENTITIES;
-use crate::{config::parse_duration, routes::webhooks::UNHANDLED};
+use crate::{config::parse_duration, http::routes::webhooks::UNHANDLED};
 
 /// One of a few names, as the API spells them. Anything else is refused with all of them, and with the nearest one.
 pub(crate) fn one_of<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>

@@ -14,7 +14,7 @@ use super::{
     settings::{DatabaseSettings, Flags, Given},
     store::Store,
 };
-use crate::routes::runs::STATUSES;
+use crate::http::routes::runs::STATUSES;
 
 /// Sync runs.
 #[derive(Args)]

@@ -13,8 +13,8 @@ use super::{
     signals,
 };
 use crate::{
-    app::App,
     config::{Config, Need},
+    server::App,
     telemetry,
 };
 

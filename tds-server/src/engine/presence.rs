@@ -6,7 +6,7 @@ use tds_core::shutdown::Shutdown;
 use tds_postgres::{PgStore, ServerReport};
 use tds_zoho::{ZohoClient, ZohoState};
 
-use crate::health::{HealthStatus, Probe, ZohoProbe};
+use crate::app::health::{HealthStatus, Probe, ZohoProbe};
 
 /// How often it is told.
 const EVERY: Duration = Duration::from_secs(5);

@@ -14,7 +14,7 @@ use time::Duration;
 
 use super::{Finding, Status};
 use crate::{
-    budget::ApiBudget,
+    app::budget::ApiBudget,
     config::{Config, DatabaseChoice, Environment},
     engine::{BuildError, Storage},
 };

@@ -1,0 +1,213 @@
+//! Does the queue move? What waits through no fault of its own is told here, whichever process put it off.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tds_core::{
+    clock::Clock,
+    engine::SAVING_CALLS,
+    queue::{QueueMotion, QueueOperator},
+};
+
+use crate::{
+    app::health::{ComponentHealth, Probe},
+    http::state::Services,
+};
+
+/// An urgent item that was put off may wait so long before that is trouble: many a pause is over by then.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Work that is due is taken within seconds where a process works.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
+/// A pause that lasts longer than this may have been forgotten.
+const LONG_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// Looks at what waits.
+pub struct QueueProbe {
+    queue: Arc<dyn QueueOperator>,
+    clock: Arc<dyn Clock>,
+    concurrency: usize,
+}
+
+impl QueueProbe {
+    /// `concurrency`: how many batches at once this process was told to process.
+    #[must_use]
+    pub fn new(services: &Services, concurrency: usize) -> Self {
+        Self { queue: Arc::clone(&services.queue), clock: Arc::clone(&services.clock), concurrency }
+    }
+
+    async fn troubles(&self) -> tds_core::error::Result<Vec<String>> {
+        let motion = self.queue.motion().await?;
+        let mut troubles: Vec<String> = held_up(&motion).into_iter().collect();
+        troubles.extend(self.untaken(&motion));
+        if !motion.paused.is_empty() {
+            let now = self.clock.now();
+            for (entity, since) in self.queue.paused().await? {
+                let waiting = motion.paused.get(&entity).copied().unwrap_or(0);
+                if waiting > 0 && now - since > LONG_PAUSE {
+                    troubles.push(format!(
+                        "{entity} is paused since {since} and {waiting} of its items wait: \
+                         `tds-server resume {entity}` lets them go on"
+                    ));
+                }
+            }
+        }
+        Ok(troubles)
+    }
+
+    fn untaken(&self, motion: &QueueMotion) -> Option<String> {
+        let overdue = motion.overdue.filter(|overdue| *overdue > TAKEN_WITHIN && !motion.is_worked_on)?;
+        let what_to_do = match self.concurrency {
+            0 => "this process serves HTTP only (TDS_WORKERS=0): start one that works",
+            _ => "look whether a session of the database holds a lock on its rows",
+        };
+        Some(format!("work is due for {} s and no process takes it: {what_to_do}", overdue.as_secs()))
+    }
+}
+
+/// What waits because calls are saved waits as it should.
+fn held_up(motion: &QueueMotion) -> Option<String> {
+    let held_up = motion.held_up.as_ref()?;
+    let trouble = held_up.age > PATIENCE && held_up.reason != SAVING_CALLS;
+    trouble.then(|| {
+        format!(
+            "webhooks wait for {} s, until {} or longer: {}",
+            held_up.age.as_secs(),
+            held_up.until,
+            held_up.reason
+        )
+    })
+}
+
+#[async_trait]
+impl Probe for QueueProbe {
+    fn name(&self) -> &'static str {
+        "queue"
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        match self.troubles().await {
+            Ok(troubles) if troubles.is_empty() => ComponentHealth::healthy("moves"),
+            Ok(troubles) => ComponentHealth::degraded(troubles.join("; ")),
+            // The database has an entry of its own.
+            Err(_) => ComponentHealth::degraded("cannot be read"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tds_core::{
+        clock::SystemClock,
+        memory::MemoryStore,
+        queue::{ClaimRequest, Claimed, Lane, Lease, NewItem, Queue, Settle, Settlement, Work, WorkerId},
+        record::{EntityType, RecordId, RecordKey},
+        testkit::ManualClock,
+    };
+
+    use super::*;
+    use crate::app::health::HealthStatus;
+
+    const PRODUCTS: EntityType = EntityType::from_static("products");
+
+    struct Place {
+        store: MemoryStore,
+        clock: Arc<ManualClock>,
+        probe: QueueProbe,
+    }
+
+    impl Place {
+        fn new(concurrency: usize) -> Self {
+            let clock = Arc::new(ManualClock::new(SystemClock.now()));
+            let store = MemoryStore::new(Arc::clone(&clock) as Arc<dyn Clock>);
+            let probe = QueueProbe {
+                queue: Arc::new(store.clone()),
+                clock: Arc::clone(&clock) as Arc<dyn Clock>,
+                concurrency,
+            };
+            Self { store, clock, probe }
+        }
+
+        async fn enqueue(&self) {
+            let key = RecordKey::new(PRODUCTS, RecordId::new("1"));
+            let item = NewItem {
+                key,
+                lane: Lane::Webhook,
+                work: Work::fetch(),
+                waiter: tds_core::queue::Waiter::Operator,
+            };
+            self.store.enqueue(vec![item]).await.expect("queued");
+        }
+
+        async fn claim(&self) -> Claimed {
+            let request = ClaimRequest {
+                worker: WorkerId("test".to_owned()),
+                limit: 1,
+                lease: Duration::from_secs(60),
+                up_to: Lane::Verify,
+            };
+            self.store.claim(&request).await.expect("a claim").remove(0)
+        }
+
+        async fn settle(&self, settle: Settle) {
+            let item = self.claim().await;
+            let lease = Lease { id: item.id, token: item.token };
+            let settlement = Settlement { lease, generation: item.generation, settle };
+            self.store.settle(vec![settlement]).await.expect("settled");
+        }
+
+        /// The detail where it is degraded.
+        async fn trouble_after(&self, wait: u64) -> Option<String> {
+            self.clock.advance(Duration::from_secs(wait));
+            let component = self.probe.check().await;
+            (component.state != HealthStatus::Healthy).then_some(component.detail)
+        }
+    }
+
+    fn release(reason: &str) -> Settle {
+        let after = Duration::from_secs(540);
+        Settle::Release { after, fetch: false, reason: Some(reason.to_owned()) }
+    }
+
+    #[tokio::test]
+    async fn a_webhook_that_is_put_off_for_minutes_is_trouble_with_its_cause() {
+        let place = Place::new(4);
+        place.enqueue().await;
+        place.settle(release("no new token for now")).await;
+        assert_eq!(place.trouble_after(10).await, None, "many a pause is over by then");
+        let trouble = place.trouble_after(30).await.expect("trouble");
+        assert!(trouble.contains("webhooks wait for 40 s") && trouble.contains("no new token"), "{trouble}");
+    }
+
+    #[tokio::test]
+    async fn what_saves_calls_and_what_failed_by_itself_is_no_trouble_of_the_queue() {
+        let place = Place::new(4);
+        place.enqueue().await;
+        place.settle(release(SAVING_CALLS)).await;
+        assert_eq!(place.trouble_after(200).await, None);
+        let place = Place::new(4);
+        place.enqueue().await;
+        place.settle(Settle::Retry { after: Duration::from_secs(900), error: "HTTP 500".to_owned() }).await;
+        assert_eq!(place.trouble_after(200).await, None);
+    }
+
+    #[tokio::test]
+    async fn due_work_that_nobody_takes_is_trouble() {
+        let place = Place::new(0);
+        place.enqueue().await;
+        assert_eq!(place.trouble_after(50).await, None);
+        let trouble = place.trouble_after(50).await.expect("trouble");
+        assert!(trouble.contains("TDS_WORKERS=0"), "{trouble}");
+        place.claim().await;
+        assert_eq!(place.trouble_after(10).await, None, "another process has it in hand");
+    }
+
+    #[tokio::test]
+    async fn a_pause_of_over_an_hour_is_trouble_where_work_waits() {
+        let place = Place::new(4);
+        place.store.set_paused(&PRODUCTS, true).await.expect("paused");
+        assert_eq!(place.trouble_after(4_000).await, None, "nothing waits");
+        place.enqueue().await;
+        let trouble = place.trouble_after(1).await.expect("trouble");
+        assert!(trouble.contains("tds-server resume products"), "{trouble}");
+    }
+}

@@ -1,0 +1,80 @@
+//! The database and its schema: without them no webhook can be kept.
+
+use async_trait::async_trait;
+use tds_postgres::Database;
+
+use crate::app::health::{ComponentHealth, Probe};
+
+/// Does the database answer?
+pub struct DatabaseProbe(Database);
+
+impl DatabaseProbe {
+    /// Looks at this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+#[async_trait]
+impl Probe for DatabaseProbe {
+    fn name(&self) -> &'static str {
+        "database"
+    }
+
+    fn is_essential(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        match self.0.ping().await {
+            Ok(took) => {
+                ComponentHealth::healthy(format!("answers in {:.1} ms", took.as_secs_f64() * 1_000.0))
+            }
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "the database does not answer");
+                ComponentHealth::unhealthy("does not answer; the log says why")
+            }
+        }
+    }
+}
+
+/// Is the schema the one that this program needs?
+pub struct MigrationsProbe(Database);
+
+impl MigrationsProbe {
+    /// Looks at this database.
+    #[must_use]
+    pub fn new(database: Database) -> Self {
+        Self(database)
+    }
+}
+
+#[async_trait]
+impl Probe for MigrationsProbe {
+    fn name(&self) -> &'static str {
+        "migrations"
+    }
+
+    fn is_essential(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        match self.0.schema().await {
+            Ok(schema) if schema.is_current() => {
+                ComponentHealth::healthy(format!("schema version {}", schema.applied))
+            }
+            // A newer program migrated while this one still runs: migrations keep the older one working.
+            Ok(schema) if schema.is_newer() => ComponentHealth::healthy(format!(
+                "schema version {}, newer than this program's {}",
+                schema.applied, schema.expected
+            )),
+            Ok(schema) => ComponentHealth::unhealthy(format!(
+                "schema version {} instead of {}; run tds-server migrate",
+                schema.applied, schema.expected
+            )),
+            Err(_) => ComponentHealth::unhealthy("the schema's version cannot be read"),
+        }
+    }
+}

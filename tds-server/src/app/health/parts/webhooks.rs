@@ -1,0 +1,40 @@
+//! Are webhooks accepted?
+
+use async_trait::async_trait;
+
+use crate::{
+    app::health::{ComponentHealth, Probe},
+    config::WebhookConfig,
+};
+
+/// Can this process check webhooks?
+pub struct WebhooksProbe {
+    secrets: usize,
+    allow_unsigned: bool,
+}
+
+impl WebhooksProbe {
+    /// Looks at how webhooks prove authentic.
+    #[must_use]
+    pub fn new(config: &WebhookConfig) -> Self {
+        Self { secrets: config.secrets.len(), allow_unsigned: config.allow_unsigned }
+    }
+}
+
+#[async_trait]
+impl Probe for WebhooksProbe {
+    fn name(&self) -> &'static str {
+        "webhooks"
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        match (self.secrets, self.allow_unsigned) {
+            (0, false) => ComponentHealth::degraded(
+                "every webhook is refused with 503, for no secret is set: set ZOHO_WEBHOOK_SECRET to 12 to 50 \
+                 letters and digits, give Zoho's webhooks the same, and start again",
+            ),
+            (0, true) => ComponentHealth::healthy("unsigned ones are accepted (TDS_ALLOW_UNSIGNED_WEBHOOKS)"),
+            _ => ComponentHealth::healthy("signatures are checked"),
+        }
+    }
+}

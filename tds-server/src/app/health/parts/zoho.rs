@@ -1,0 +1,54 @@
+//! Zoho, from what the client saw; nothing is sent to find out.
+
+use async_trait::async_trait;
+use tds_core::limits::budget::Throttle;
+use tds_zoho::{ZohoClient, ZohoState};
+
+use crate::app::health::{ComponentHealth, Probe};
+
+/// Can data be read, and is there budget for it?
+pub struct ZohoProbe(ZohoClient);
+
+impl ZohoProbe {
+    /// Asks this client.
+    #[must_use]
+    pub fn new(client: ZohoClient) -> Self {
+        Self(client)
+    }
+}
+
+#[async_trait]
+impl Probe for ZohoProbe {
+    fn name(&self) -> &'static str {
+        "zoho"
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        // Where the store does not answer, the database has its own entry.
+        let standing = self.0.standing().await.unwrap_or_default();
+        match self.0.health().await.state {
+            ZohoState::Ok | ZohoState::Unknown if standing.step() >= Throttle::JournalOnly => {
+                ComponentHealth::degraded("today's budget of calls is spent; webhooks are kept meanwhile")
+            }
+            ZohoState::Ok if standing.step() == Throttle::Frugal => ComponentHealth::healthy(
+                "answers; today's calls are short, so reads for webhooks wait a little",
+            ),
+            ZohoState::Ok => match self.0.ignored_api_domain() {
+                None => ComponentHealth::healthy("answers"),
+                Some(host) => ComponentHealth::healthy(format!(
+                    "answers; the token answer names the API host {host}, which is not followed"
+                )),
+            },
+            ZohoState::Unknown => ComponentHealth::healthy("not asked yet"),
+            ZohoState::Throttled { until, reason } => {
+                ComponentHealth::degraded(format!("{reason}; calls go on by themselves at {until}"))
+            }
+            ZohoState::AuthPaused { reason, what_to_do } => {
+                ComponentHealth::degraded(format!("{reason}: {what_to_do}"))
+            }
+            ZohoState::Unreachable { reason } => {
+                ComponentHealth::degraded(format!("last call failed: {reason}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The HTTP API: its addresses, what every request passes through, and its document.
+
+pub(crate) mod auth;
+pub(crate) mod extract;
+pub(crate) mod layers;
+pub(crate) mod listen;
+pub(crate) mod metrics;
+pub(crate) mod openapi;
+pub(crate) mod problem;
+pub(crate) mod router;
+pub(crate) mod routes;
+pub(crate) mod state;

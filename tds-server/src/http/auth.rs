@@ -1,0 +1,141 @@
+//! Bearer tokens of the operator API.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use secrecy::ExposeSecret;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::{
+    config::AuthConfig,
+    http::{
+        layers::hosts,
+        problem::{Problem, ProblemKind},
+        state::AppState,
+    },
+};
+
+/// Who made a request; the audit log names it.
+#[derive(Clone, Debug)]
+pub(crate) struct Operator(pub(crate) String);
+
+/// Lets a request through that carries a valid token.
+pub(crate) async fn require_token(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match identify(&state.auth, request.headers()) {
+        Ok(operator) => {
+            audit(&operator, &request);
+            request.extensions_mut().insert(operator);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Every call that changes something is one line in the log.
+fn audit(operator: &Operator, request: &Request) {
+    if request.method().is_safe() {
+        return;
+    }
+    let (method, path) = (request.method(), request.uri().path());
+    tracing::info!(target: "tds_server::audit", operator = %operator.0, %method, path, "operator action");
+}
+
+fn identify(auth: &AuthConfig, headers: &HeaderMap) -> Result<Operator, Problem> {
+    if auth.tokens.is_empty() {
+        return open(headers);
+    }
+    let given = bearer(headers).ok_or_else(|| refused("Send the header Authorization: Bearer <token>."))?;
+    let mut found: Option<&str> = None;
+    // Every token is compared, whichever fits, so that the time tells nothing.
+    for token in &auth.tokens {
+        let same: Choice = token.token.expose_secret().as_bytes().ct_eq(given.as_bytes());
+        if bool::from(same) {
+            found = Some(&token.name);
+        }
+    }
+    found.map(|name| Operator(name.to_owned())).ok_or_else(|| refused("The token is not valid."))
+}
+
+fn refused(detail: &str) -> Problem {
+    Problem::new(ProblemKind::Unauthorized, detail)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Without tokens (loopback, development) the machine's own user may do everything; pages of other sites
+/// that this user has open in a browser may not.
+fn open(headers: &HeaderMap) -> Result<Operator, Problem> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
+    let own_host = host.is_none_or(hosts::is_loopback);
+    let own_origin = origin.is_none_or(|origin| {
+        let authority = origin.split_once("://").map(|(_, authority)| authority);
+        authority.is_some() && authority == host
+    });
+    if own_host && own_origin {
+        Ok(Operator("local".to_owned()))
+    } else {
+        let detail = "Without TDS_ADMIN_TOKEN the API answers only to this machine's own pages and programs.";
+        Err(Problem::new(ProblemKind::Forbidden, detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+    use secrecy::SecretString;
+
+    use super::identify;
+    use crate::config::{AdminToken, AuthConfig};
+
+    fn tokens() -> AuthConfig {
+        let token = |name: &str, token: &str| AdminToken {
+            name: name.to_owned(),
+            token: SecretString::from(token.to_owned()),
+        };
+        AuthConfig { tokens: vec![token("ann", "first"), token("bob", "second")] }
+    }
+
+    fn headers(pairs: &[(header::HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn every_token_names_its_operator() {
+        for (value, name) in [("Bearer first", "ann"), ("bearer second", "bob")] {
+            let operator = identify(&tokens(), &headers(&[(header::AUTHORIZATION, value)])).expect(value);
+            assert_eq!(operator.0, name);
+        }
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for value in
+            ["", "first", "Bearer", "Bearer firs", "Bearer firstt", "Basic first", "Bearer ann:first"]
+        {
+            assert!(identify(&tokens(), &headers(&[(header::AUTHORIZATION, value)])).is_err(), "{value}");
+        }
+        assert!(identify(&tokens(), &HeaderMap::new()).is_err());
+    }
+
+    #[test]
+    fn an_open_api_refuses_pages_of_other_sites() {
+        let auth = AuthConfig::default();
+        let own = [(header::HOST, "localhost:8000"), (header::ORIGIN, "http://localhost:8000")];
+        assert!(identify(&auth, &headers(&own)).is_ok());
+        let foreign = [(header::HOST, "localhost:8000"), (header::ORIGIN, "https://evil.example")];
+        assert!(identify(&auth, &headers(&foreign)).is_err());
+        assert!(identify(&auth, &headers(&[(header::HOST, "rebound.example:8000")])).is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! What happens to every request, whichever route it takes.
+
+mod body;
+mod context;
+pub(crate) mod hosts;
+mod limits;
+mod query;
+
+pub(crate) use self::{
+    body::buffer_body,
+    context::request_context,
+    limits::{catch_panic, panic_text, time_limit},
+    query::{Queries, refuse_unknown_parameters},
+};

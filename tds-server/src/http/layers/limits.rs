@@ -1,0 +1,42 @@
+//! No request takes the process down, and none takes for ever.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+
+use crate::http::{
+    problem::{Problem, ProblemKind},
+    state::AppState,
+};
+
+/// A panic is an answer 500 of this request alone.
+pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
+        let text = panic_text(panic.as_ref());
+        tracing::error!(panic = text, "a request handler panicked");
+        Problem::new(ProblemKind::Internal, "The log has more under this request id.").into_response()
+    })
+}
+
+/// Ends requests that take too long.
+pub(crate) async fn time_limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let limit = state.limits.request_time;
+    tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
+        let detail = format!("There was no result within {} seconds.", limit.as_secs_f64());
+        Problem::new(ProblemKind::Timeout, detail).retry_after(5).into_response()
+    })
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,229 @@
+//! Prometheus metrics. Each application has a recorder of its own, so that several in one process (tests, the
+//! demo) do not mix.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use metrics::{counter, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tds_core::limits::budget::Throttle;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+use crate::{
+    app::{
+        activity::Snapshot,
+        budget::{self, ApiBudget},
+    },
+    http::state::AppState,
+};
+
+/// How long the gauges may wait for the database. A monitor gives up after ten seconds, and while the database is away it
+/// needs the other series most.
+const LOOK: Duration = Duration::from_secs(4);
+
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// What became of a webhook request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WebhookResult {
+    Accepted,
+    Duplicate,
+    Ignored,
+    Unparsed,
+    Unauthorized,
+    Refused,
+    Unavailable,
+}
+
+impl WebhookResult {
+    const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Duplicate,
+        Self::Ignored,
+        Self::Unparsed,
+        Self::Unauthorized,
+        Self::Refused,
+        Self::Unavailable,
+    ];
+
+    /// What became of a request that no handler of webhooks saw to its end.
+    pub(crate) fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthorized,
+            status if status.is_server_error() => Self::Unavailable,
+            _ => Self::Refused,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Unparsed => "unparsed",
+            Self::Unauthorized => "unauthorized",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
+/// Counters, gauges and histograms of one application.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let suffix = Matcher::Suffix("duration_seconds".to_owned());
+        let builder = PrometheusBuilder::new();
+        // Only an empty list of buckets is refused.
+        let builder =
+            builder.set_buckets_for_metric(suffix, &SECONDS).unwrap_or_else(|_| PrometheusBuilder::new());
+        let recorder = builder.build_recorder();
+        let metrics = Self { handle: recorder.handle(), recorder };
+        metrics.record(|| {
+            gauge!("tds_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            for result in WebhookResult::ALL {
+                counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
+                    .absolute(0);
+            }
+            for kind in ["event", "run", "waiter"] {
+                counter!("tds_healed_total", "kind" => kind).absolute(0);
+            }
+        });
+        metrics
+    }
+
+    /// One answered request.
+    pub(crate) fn request(&self, route: &str, status: StatusCode, elapsed: Duration) {
+        self.record(|| {
+            let route = route.to_owned();
+            counter!("tds_http_requests_total", "route" => route.clone(), "status" => status.as_u16().to_string())
+                .increment(1);
+            histogram!("tds_http_request_duration_seconds", "route" => route).record(elapsed);
+        });
+    }
+
+    /// One webhook request.
+    pub(crate) fn webhook(&self, result: WebhookResult, elapsed: Duration) {
+        self.record(|| {
+            counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
+                .increment(1);
+            histogram!("tds_webhook_request_duration_seconds", "source" => "zoho").record(elapsed);
+        });
+    }
+
+    /// Things that had lost their items and were mended.
+    pub(crate) fn healed(&self, kind: &'static str, count: u64) {
+        self.record(|| counter!("tds_healed_total", "kind" => kind).increment(count));
+    }
+
+    /// All series in Prometheus' text form, the gauges brought up to date.
+    pub(crate) async fn render(&self, state: &AppState) -> String {
+        match timeout(LOOK, self.look(state)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = %error.chain(), "the gauges show an older state"),
+            Err(_elapsed) => tracing::warn!("the database does not answer; the gauges show an older state"),
+        }
+        let report = state.health.report().await;
+        self.record(|| {
+            for (component, health) in &report.components {
+                let healthy = health.state == crate::app::health::HealthStatus::Healthy;
+                gauge!("tds_component_healthy", "component" => *component).set(f64::from(u8::from(healthy)));
+            }
+        });
+        self.handle.run_upkeep();
+        self.handle.render()
+    }
+
+    async fn look(&self, state: &AppState) -> tds_core::error::Result<()> {
+        let snapshot = state.activity.recent().await?;
+        self.record(|| figures(&snapshot));
+        let (services, now) = (&state.services, state.services.clock.now());
+        let budget = budget::look(&services.zoho, &snapshot.stats, &services.registry, now).await?;
+        self.record(|| budget_figures(&budget, now));
+        Ok(())
+    }
+
+    fn record(&self, emit: impl FnOnce()) {
+        metrics::with_local_recorder(&self.recorder, emit);
+    }
+}
+
+fn figures(snapshot: &Snapshot) {
+    for (name, counts) in &snapshot.stats.by_entity {
+        let entity = name.as_str().to_owned();
+        let states = [
+            ("pending", counts.pending),
+            ("processing", counts.processing),
+            ("completed", counts.completed),
+            ("failed", counts.failed),
+            ("dead_letter", counts.dead_letter),
+        ];
+        for (state, count) in states {
+            gauge!("tds_queue_jobs", "entity" => entity.clone(), "state" => state).set(number(count));
+        }
+        gauge!("tds_dead_letters", "entity" => entity.clone()).set(number(counts.dead_letter));
+        let delays = snapshot.stats.delays.get(name).copied().unwrap_or_default();
+        gauge!("tds_queue_oldest_age_seconds", "entity" => entity.clone()).set(delays.oldest.unwrap_or(0.0));
+        for (statistic, seconds) in [("avg", delays.avg), ("p50", delays.p50), ("p99", delays.p99)] {
+            gauge!("tds_end_to_end_lag_seconds", "entity" => entity.clone(), "statistic" => statistic)
+                .set(seconds.unwrap_or(0.0));
+        }
+    }
+    for (kind, count) in snapshot.stats.needs_attention.each() {
+        gauge!("tds_needs_attention", "kind" => kind).set(number(count));
+    }
+    gauge!("tds_deferred_items").set(number(snapshot.stats.deferred.count));
+    gauge!("tds_oldest_waiting_seconds").set(snapshot.stats.oldest_pending_seconds.unwrap_or(0.0));
+    for (entity, activity) in &snapshot.entities {
+        let entity = entity.as_str().to_owned();
+        let paused = f64::from(u8::from(activity.paused_since.is_some()));
+        gauge!("tds_paused", "entity" => entity.clone()).set(paused);
+        gauge!("tds_sync_last_success_timestamp_seconds", "entity" => entity.clone())
+            .set(timestamp(activity.last_success_at));
+        gauge!("tds_webhook_last_received_timestamp_seconds", "entity" => entity)
+            .set(timestamp(activity.last_received_at));
+    }
+}
+
+fn budget_figures(budget: &ApiBudget, now: OffsetDateTime) {
+    for (window, left) in [("minute", budget.minute_left), ("day", budget.day_left)] {
+        if let Some(left) = left {
+            gauge!("tds_source_budget_remaining", "window" => window).set(f64::from(left));
+        }
+    }
+    for (window, limit) in [("minute", Some(budget.minute_limit)), ("day", budget.day_allowance)] {
+        if let Some(limit) = limit {
+            gauge!("tds_source_budget_limit", "window" => window).set(f64::from(limit));
+        }
+    }
+    for (lane, spent) in &budget.day_spent_by_lane {
+        gauge!("tds_source_calls_today", "lane" => lane.clone()).set(f64::from(*spent));
+    }
+    for step in Throttle::ALL {
+        let now_so = f64::from(u8::from(step.as_str() == budget.step));
+        gauge!("tds_source_budget_step", "step" => step.as_str()).set(now_so);
+    }
+    gauge!("tds_source_reads_wait_seconds")
+        .set(number(i64::try_from(budget.reads_wait_seconds).unwrap_or(i64::MAX)));
+    gauge!("tds_source_paused").set(f64::from(u8::from(budget.paused_until.is_some())));
+    gauge!("tds_source_calls_per_applied_record").set(budget.calls_per_applied.unwrap_or(0.0));
+    gauge!("tds_source_backlog_calls").set(number(i64::try_from(budget.backlog_calls).unwrap_or(i64::MAX)));
+    if let Some(done) = budget.backlog_done_at {
+        gauge!("tds_source_backlog_seconds").set((done - now).as_seconds_f64().max(0.0));
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn number(count: i64) -> f64 {
+    count as f64
+}
+
+/// 0 where it never happened.
+fn timestamp(at: Option<OffsetDateTime>) -> f64 {
+    at.map_or(0.0, |at| number(at.unix_timestamp()))
+}

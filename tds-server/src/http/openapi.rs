@@ -1,0 +1,121 @@
+//! The OpenAPI document, made from the routes, and its viewer.
+
+pub(crate) mod schemas;
+
+use axum::{
+    Json, Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Document,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::http::{
+    router,
+    routes::{metrics, webhooks},
+    state::AppState,
+};
+
+/// Swagger UI styles elements in place; everything else comes from here.
+const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+     frame-ancestors 'none'";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "TDS",
+        description = "Keeps an ERP's PostgreSQL database in step with Zoho Books and Zoho Inventory.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    paths(metrics::show),
+    components(schemas(schemas::ProblemDocument), responses(
+        schemas::Unauthorized,
+        schemas::InvalidSignature,
+        schemas::NotFound,
+        schemas::Conflict,
+        schemas::Invalid,
+        schemas::Unreadable,
+        schemas::TooLarge,
+        schemas::Encoding,
+        schemas::Unavailable,
+        schemas::Upstream,
+    )),
+    modifiers(&Bearer),
+)]
+struct Base;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The document without paths.
+pub(crate) fn base() -> Document {
+    Base::openapi()
+}
+
+/// The whole document (OpenAPI 3.1).
+#[must_use]
+pub fn document() -> Document {
+    complete(router::documented().merged().into_openapi())
+}
+
+/// Adds what the handlers of webhooks answer besides POST at their own address: PUT, DELETE, and the aliases
+/// `/api/zoho/sync-…`.
+fn complete(mut document: Document) -> Document {
+    let alias = format!("{}{{entity}}", webhooks::SYNC_ADDRESS);
+    let own = document.paths.paths.get(webhooks::CONTRACT_ADDRESS).cloned();
+    document.paths.paths.extend(own.map(|item| (alias.clone(), item)));
+    for (address, suffix) in [
+        (webhooks::CONTRACT_ADDRESS, ""),
+        (webhooks::PREDECESSOR_ADDRESS, "_tds_alias"),
+        (&alias, "_sync_alias"),
+    ] {
+        let Some(item) = document.paths.paths.get_mut(address) else { continue };
+        let Some(post) = &mut item.post else { continue };
+        post.operation_id = Some(format!("receive_webhook{suffix}"));
+        let like = |verb: &str, summary: &str| {
+            let mut operation = post.clone();
+            operation.operation_id = Some(format!("{verb}_webhook{suffix}"));
+            operation.summary = Some(summary.to_owned());
+            operation
+        };
+        item.put = Some(like("put", "Receive a webhook by PUT, as by POST"));
+        let mut delete = like("delete", "Receive a webhook by DELETE, as by POST with `event=deleted`");
+        // There may be a body, and need not be.
+        delete.request_body = None;
+        item.delete = Some(delete);
+    }
+    document
+}
+
+/// `/openapi.json` and `/docs`.
+pub(crate) fn routes(document: Document) -> Router<AppState> {
+    let document = complete(document);
+    let viewer = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
+    let viewer: Router<AppState> = viewer.into();
+    let show = move || async move { Json(document) };
+    viewer.layer(middleware::from_fn(with_policy)).route("/openapi.json", get(show))
+}
+
+async fn with_policy(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(VIEWER_POLICY));
+    response
+}

@@ -1,0 +1,149 @@
+//! The table of all addresses.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    handler::Handler,
+    middleware,
+    routing::{MethodRouter, get, post, put},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    dashboard,
+    http::{
+        auth,
+        layers::{
+            Queries, buffer_body, catch_panic, hosts, refuse_unknown_parameters, request_context, time_limit,
+        },
+        openapi,
+        problem::{Problem, ProblemKind},
+        routes::{
+            bulk_sync, credentials, health, inbox, metrics, pause, problems, queue, runs, stats, webhooks,
+        },
+        state::AppState,
+    },
+};
+
+/// Everything that TDS answers.
+pub fn router(state: AppState) -> Router {
+    let (api, document) = api(&state).split_for_parts();
+    let mut router = api.merge(dashboard::routes()).merge(openapi::routes(document)).merge(doors());
+    if !state.metrics_apart {
+        router = router.route("/metrics", get(metrics::show));
+    }
+    finish(router, state)
+}
+
+/// The addresses of webhooks that the document does not list one by one: other methods, the slash at the end, and the
+/// aliases `/api/zoho/sync-…`.
+fn doors() -> Router<AppState> {
+    let slash = |address: &str| format!("{address}/");
+    let mut doors = Router::new()
+        .route(webhooks::CONTRACT_ADDRESS, put(webhooks::receive).delete(webhooks::receive))
+        .route(&slash(webhooks::CONTRACT_ADDRESS), door(webhooks::receive))
+        .route(
+            webhooks::PREDECESSOR_ADDRESS,
+            put(webhooks::receive_tds_alias).delete(webhooks::receive_tds_alias),
+        )
+        .route(&slash(webhooks::PREDECESSOR_ADDRESS), door(webhooks::receive_tds_alias));
+    for name in webhooks::SYNC_ALIASES {
+        let address = format!("{}{name}", webhooks::SYNC_ADDRESS);
+        doors = doors
+            .route(&address, door(webhooks::receive_sync_alias))
+            .route(&slash(&address), door(webhooks::receive_sync_alias));
+    }
+    doors
+}
+
+/// The methods that Zoho lets a webhook have.
+fn door<H: Handler<T, AppState>, T: 'static>(handler: H) -> MethodRouter<AppState> {
+    post(handler.clone()).put(handler.clone()).delete(handler)
+}
+
+/// What the metrics listener answers where it has an address of its own.
+pub(crate) fn metrics_only(state: AppState) -> Router {
+    finish(Router::new().route("/metrics", get(metrics::show)), state)
+}
+
+/// The documented addresses, without state: what the OpenAPI document is made of.
+pub(crate) fn api(state: &AppState) -> OpenApiRouter<AppState> {
+    documented().map(|open, operator| {
+        let queries = Arc::new(Queries::of(operator.get_openapi()));
+        let operator = operator
+            .route_layer(middleware::from_fn_with_state(queries, refuse_unknown_parameters))
+            // The outermost: who may not ask is not told what may be asked.
+            .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_token));
+        open.merge(operator)
+    })
+}
+
+/// The documented addresses: those without a token, and those of operators.
+pub(crate) struct Documented {
+    open: OpenApiRouter<AppState>,
+    operator: OpenApiRouter<AppState>,
+}
+
+impl Documented {
+    fn map<T>(self, with: impl FnOnce(OpenApiRouter<AppState>, OpenApiRouter<AppState>) -> T) -> T {
+        with(self.open, self.operator)
+    }
+
+    /// Both together.
+    pub(crate) fn merged(self) -> OpenApiRouter<AppState> {
+        self.open.merge(self.operator)
+    }
+}
+
+/// A new address of the operator API goes below `operator`: that alone demands the token.
+pub(crate) fn documented() -> Documented {
+    let open = OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(webhooks::receive))
+        .routes(routes!(webhooks::receive_tds_alias))
+        .routes(routes!(health::health))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(problems::show));
+    let operator = OpenApiRouter::new()
+        .routes(routes!(bulk_sync::start))
+        .routes(routes!(stats::show))
+        .routes(routes!(runs::list))
+        .routes(routes!(runs::show))
+        .routes(routes!(runs::cancel))
+        .routes(routes!(runs::resume))
+        .routes(routes!(runs::confirm_deletions))
+        .routes(routes!(inbox::stats))
+        .routes(routes!(inbox::list))
+        .routes(routes!(inbox::show))
+        .routes(routes!(inbox::replay))
+        .routes(routes!(queue::list))
+        .routes(routes!(queue::show))
+        .routes(routes!(queue::retry_one))
+        .routes(routes!(queue::discard_one))
+        .routes(routes!(queue::retry_many))
+        .routes(routes!(queue::discard_many))
+        .routes(routes!(pause::show, pause::pause))
+        .routes(routes!(pause::resume))
+        .routes(routes!(credentials::test));
+    Documented { open, operator }
+}
+
+/// Layers around all routes; the last one is the outermost.
+fn finish(router: Router<AppState>, state: AppState) -> Router {
+    router
+        .fallback(no_such_address)
+        // `buffer_body` has the only limit: axum's own would cut off a large body that was let through.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(state.clone(), buffer_body))
+        .layer(middleware::from_fn_with_state(state.clone(), time_limit))
+        .layer(middleware::from_fn_with_state(state.clone(), hosts::check))
+        .layer(middleware::from_fn(catch_panic))
+        .layer(middleware::from_fn_with_state(state.clone(), request_context))
+        .with_state(state)
+}
+
+async fn no_such_address() -> Problem {
+    Problem::new(ProblemKind::NotFound, "There is nothing at this address; /docs lists what there is.")
+}

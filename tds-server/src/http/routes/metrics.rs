@@ -1,0 +1,20 @@
+//! Prometheus' scrape.
+
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+
+use crate::http::state::AppState;
+
+/// All series in Prometheus' text form
+///
+/// At an address of its own where `TDS_METRICS_BIND` says so.
+#[utoipa::path(get, path = "/metrics", tag = "health", operation_id = "get_metrics", responses(
+    (status = 200, description = "the series", body = String, content_type = "text/plain"),
+))]
+pub(crate) async fn show(State(state): State<AppState>) -> Response {
+    let text = state.metrics.render(&state).await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,253 @@
+//! Zoho's webhooks: size, signature, inbox; then 200, whatever the body says.
+
+mod authentic;
+mod paths;
+mod refusals;
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, Method, Uri},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use tds_core::{
+    error::ErrorKind,
+    inbox::{Disposition, EventView, NewEvent, event_id},
+    record::EntityType,
+};
+use tds_zoho::webhook::{Parsed, event_type, parse, parse_id, parse_query, query_pairs};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::time::Instant;
+
+pub(crate) use self::{
+    paths::{CONTRACT_ADDRESS, PREDECESSOR_ADDRESS, SYNC_ADDRESS, SYNC_ALIASES, UNHANDLED},
+    refusals::Refusals,
+};
+use crate::http::{
+    metrics::WebhookResult,
+    openapi::schemas,
+    problem::{Problem, ProblemKind},
+    state::AppState,
+};
+
+/// Headers that are never stored: they carry secrets.
+const SECRET_HEADERS: [&str; 5] =
+    ["authorization", "proxy-authorization", "cookie", "x-zoho-webhook-signature", "x-webhook-key"];
+
+/// The answer to an authentic webhook.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Receipt {
+    #[schema(inline, value_type = schemas::ReceiptStatus)]
+    status: &'static str,
+    /// Identity of the delivery
+    event_id: String,
+    /// Its row in the inbox
+    inbox_event_id: i64,
+    /// The same delivery was there before
+    duplicate: bool,
+}
+
+/// What became of a request, on its way to the metrics.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) result: WebhookResult,
+    pub(crate) elapsed: Duration,
+}
+
+/// True for the addresses of webhooks, as the router spells them.
+pub(crate) fn is_address(route: &str) -> bool {
+    let route = route.strip_suffix('/').unwrap_or(route);
+    route == CONTRACT_ADDRESS
+        || route == PREDECESSOR_ADDRESS
+        || route.strip_prefix(SYNC_ADDRESS).is_some_and(|name| SYNC_ALIASES.contains(&name))
+}
+
+/// Receive a webhook of Zoho
+///
+/// Signed with `X-Zoho-Webhook-Signature`. `event` states what happened, `updated` where absent. An empty body is enough
+/// where the address names the record by the id key of its module, as in `?invoice_id=460000000567114`. A slash at the
+/// end of the path does not matter.
+#[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook",
+    params(
+        ("entity" = inline(schemas::WebhookPath), Path, description = "What the rule in Zoho watches"),
+        ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
+    ),
+    request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
+    responses(
+    (status = 200, description = "kept", body = Receipt),
+    (status = 401, response = schemas::InvalidSignature),
+    (status = 404, response = schemas::NotFound),
+    (status = 413, response = schemas::TooLarge),
+    (status = 415, response = schemas::Encoding),
+    (status = 503, response = schemas::Unavailable),
+))]
+pub(crate) async fn receive(
+    State(state): State<AppState>,
+    method: Method,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
+    take(&state, paths::of_contract(&name), Delivery { method, headers, uri, body }).await
+}
+
+/// Receive a webhook at the predecessor's address
+#[utoipa::path(post, path = "/api/tds/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook_tds_alias",
+    params(
+        ("entity" = inline(schemas::PredecessorPath), Path,
+            description = "What the rule in Zoho watches; orders, payments and users are kept and ignored"),
+        ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
+    ),
+    request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
+    responses(
+    (status = 200, description = "kept", body = Receipt),
+    (status = 401, response = schemas::InvalidSignature),
+    (status = 404, response = schemas::NotFound),
+    (status = 413, response = schemas::TooLarge),
+    (status = 415, response = schemas::Encoding),
+    (status = 503, response = schemas::Unavailable),
+))]
+pub(crate) async fn receive_tds_alias(
+    State(state): State<AppState>,
+    method: Method,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
+    take(&state, paths::of_predecessor(&name), Delivery { method, headers, uri, body }).await
+}
+
+/// The addresses `/api/zoho/sync-…` of the predecessor.
+pub(crate) async fn receive_sync_alias(
+    State(state): State<AppState>,
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Bytes,
+) -> Response {
+    let name = uri.path().strip_prefix(SYNC_ADDRESS).unwrap_or_default();
+    let entity = paths::of_contract(name.strip_suffix('/').unwrap_or(name));
+    take(&state, entity, Delivery { method, headers, uri, body }).await
+}
+
+/// What an event's body says, read once more. Where it is empty, the address named the record.
+pub(crate) fn understand_again(organization: &str, event: &EventView) -> Disposition {
+    let body = event.raw_payload.as_deref().unwrap_or_default();
+    match &event.entity_id {
+        Some(id) if body.trim_ascii().is_empty() => parse_id(&event.entity_type, id).disposition,
+        _ => parse(&event.entity_type, &event.event_type, organization, body, event.received_at).disposition,
+    }
+}
+
+/// How the answer calls what follows from an event.
+pub(crate) fn status_of(disposition: &Disposition) -> &'static str {
+    match disposition {
+        Disposition::Work(_) => "accepted",
+        Disposition::Ignored(_) => "ignored",
+        Disposition::Unparsed(_) => "unparsed",
+    }
+}
+
+/// A webhook as it came.
+struct Delivery {
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+    body: Bytes,
+}
+
+async fn take(state: &AppState, entity: Option<EntityType>, delivery: Delivery) -> Response {
+    let began = Instant::now();
+    let Some(entity) = entity else {
+        let detail = "This is no path of webhooks; /docs lists them.";
+        return Problem::new(ProblemKind::NotFound, detail).into_response();
+    };
+    let kept = keep(state, entity, &delivery).await;
+    let result = match &kept {
+        Ok(receipt) if receipt.duplicate => WebhookResult::Duplicate,
+        Ok(receipt) if receipt.status == "ignored" => WebhookResult::Ignored,
+        Ok(receipt) if receipt.status == "unparsed" => WebhookResult::Unparsed,
+        Ok(_) => WebhookResult::Accepted,
+        Err(problem) if problem.kind() == ProblemKind::InvalidSignature => WebhookResult::Unauthorized,
+        Err(problem) if problem.kind() == ProblemKind::Unavailable => WebhookResult::Unavailable,
+        Err(_) => WebhookResult::Refused,
+    };
+    let mut response = kept.map(Json).into_response();
+    response.extensions_mut().insert(Taken { result, elapsed: began.elapsed() });
+    response
+}
+
+async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Result<Receipt, Problem> {
+    let Delivery { method, headers, uri, body } = delivery;
+    let pairs = query_pairs(uri.query());
+    authentic::check(&state.webhooks, headers, &pairs, body)
+        .map_err(|refusal| state.refusals.tell(refusal, &state.webhooks, delivery))?;
+    let stated = pairs.iter().find(|(name, _)| name == "event").map(|(_, value)| value.as_str());
+    let event_type = if method == Method::DELETE { "deleted" } else { event_type(stated) };
+    let received_at = state.services.clock.now();
+    let organization = state.services.zoho.organization_id();
+    let named = if body.trim_ascii().is_empty() { parse_query(&entity, &pairs) } else { None };
+    let parsed = named.unwrap_or_else(|| parse(&entity, event_type, organization, body, received_at));
+    let status = status_of(&parsed.disposition);
+    let event = NewEvent {
+        event_id: identity(&entity, event_type, body, &parsed, received_at),
+        source_type: "zoho".to_owned(),
+        entity_type: entity,
+        entity_id: parsed.entity_id,
+        event_type: event_type.to_owned(),
+        raw_payload: body.to_vec(),
+        headers: stored_headers(headers),
+        disposition: parsed.disposition,
+    };
+    let (event_id, entity) = (event.event_id.clone(), event.entity_type.clone());
+    let accepted = state.services.inbox.accept(event).await.map_err(not_kept)?;
+    tracing::info!(
+        inbox_event = accepted.id.0, event_id, %entity, status, duplicate = accepted.duplicate, bytes = body.len(),
+        "webhook kept"
+    );
+    Ok(Receipt { status, event_id, inbox_event_id: accepted.id.0, duplicate: accepted.duplicate })
+}
+
+/// A body that states no version is never a duplicate: its identity covers its receipt, too.
+fn identity(
+    entity: &EntityType,
+    event_type: &str,
+    body: &[u8],
+    parsed: &Parsed,
+    received_at: OffsetDateTime,
+) -> String {
+    if parsed.has_version {
+        return event_id(entity, event_type, body, None);
+    }
+    let at = received_at.format(&Rfc3339).unwrap_or_default();
+    event_id(entity, event_type, body, Some(&format!("{at} {}", uuid::Uuid::new_v4())))
+}
+
+/// Whatever kept the event from being kept: Zoho may only be told to send it again.
+fn not_kept(error: tds_core::error::Error) -> Problem {
+    match error.kind() {
+        ErrorKind::Unavailable => tracing::warn!(error = %error.chain(), "a webhook could not be kept"),
+        _ => tracing::error!(error = %error.chain(), "a webhook could not be kept"),
+    }
+    Problem::new(ProblemKind::Unavailable, "The event could not be stored; send it again.").retry_after(5)
+}
+
+fn stored_headers(headers: &HeaderMap) -> Value {
+    let mut stored = Map::new();
+    for name in headers.keys().filter(|name| !SECRET_HEADERS.contains(&name.as_str())) {
+        let values: Vec<String> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect();
+        stored.insert(name.as_str().to_owned(), Value::String(values.join(", ")));
+    }
+    Value::Object(stored)
+}

@@ -1,0 +1,92 @@
+//! Is a webhook from Zoho?
+
+use axum::http::{HeaderMap, header};
+use secrecy::ExposeSecret;
+use subtle::ConstantTimeEq;
+use tds_zoho::webhook::{SIGNATURE_HEADER, SignatureError, verify};
+
+use crate::{
+    config::WebhookConfig,
+    http::problem::{Problem, ProblemKind},
+};
+
+/// Why a delivery is not taken.
+pub(super) struct Refusal {
+    pub(super) problem: Problem,
+    /// The reason as the log tells it; `None` where the log has nothing to tell.
+    pub(super) reason: Option<String>,
+    /// There is a signature, and it fits nothing: it may be worth to look why.
+    pub(super) mismatch: bool,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, reason: None, mismatch: false }
+    }
+}
+
+/// Lets only authentic deliveries through; nothing else is stored.
+pub(super) fn check(
+    config: &WebhookConfig,
+    headers: &HeaderMap,
+    pairs: &[(String, String)],
+    body: &[u8],
+) -> Result<(), Refusal> {
+    refuse_encodings(headers)?;
+    check_signature(config, headers, pairs, body)?;
+    check_key(config, headers)
+}
+
+/// A packed body would be checked and stored packed, and may be a bomb.
+fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
+    let plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
+        return Ok(());
+    }
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, "Send the body without Content-Encoding."))
+}
+
+fn check_signature(
+    config: &WebhookConfig,
+    headers: &HeaderMap,
+    pairs: &[(String, String)],
+    body: &[u8],
+) -> Result<(), Refusal> {
+    if config.secrets.is_empty() {
+        if config.allow_unsigned {
+            return Ok(());
+        }
+        let detail = "Set ZOHO_WEBHOOK_SECRET; until then webhooks cannot be checked and are not taken.";
+        return Err(Problem::new(ProblemKind::WebhooksNotConfigured, detail).retry_after(60).into());
+    }
+    if headers.get_all(SIGNATURE_HEADER).iter().count() > 1 {
+        return Err(refused("the webhook has more than one signature"));
+    }
+    let verified =
+        verify(&config.secrets, pairs, text(headers, "content-type"), body, text(headers, SIGNATURE_HEADER))
+            .map_err(|error| {
+                let mismatch = matches!(error, SignatureError::Wrong | SignatureError::Malformed);
+                Refusal { mismatch, ..refused(&error.to_string()) }
+            })?;
+    tracing::debug!(encoding = %verified.encoding, secret = verified.secret, "the signature is right");
+    Ok(())
+}
+
+fn check_key(config: &WebhookConfig, headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(key) = &config.key else { return Ok(()) };
+    let given = headers.get("x-webhook-key").map(header::HeaderValue::as_bytes).unwrap_or_default();
+    if bool::from(key.expose_secret().as_bytes().ct_eq(given)) {
+        return Ok(());
+    }
+    Err(refused("the header X-Webhook-Key is missing or wrong"))
+}
+
+fn refused(reason: &str) -> Refusal {
+    let problem = Problem::new(ProblemKind::InvalidSignature, format!("Not taken: {reason}."));
+    Refusal { problem, reason: Some(reason.to_owned()), mismatch: false }
+}
+
+/// A header's value, where it is text.
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}

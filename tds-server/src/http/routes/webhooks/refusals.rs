@@ -1,0 +1,134 @@
+//! What the log says of webhooks that are refused: enough to mend a wrong setting, and not more than a few lines however
+//! many come.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tds_zoho::webhook::{Mismatch, SIGNATURE_HEADER, diagnose};
+use tokio::time::Instant;
+
+use super::{
+    Delivery,
+    authentic::{Refusal, text},
+};
+use crate::{config::WebhookConfig, http::problem::Problem};
+
+/// How long the log counts before it speaks freely again.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Lines about refused webhooks in a window. More are counted, and told with the next line.
+const LINES: u32 = 10;
+
+/// What the log was told of refused webhooks.
+#[derive(Default)]
+pub(crate) struct Refusals(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    since: Option<Instant>,
+    lines: u32,
+    untold: u64,
+    diagnosed: bool,
+}
+
+/// What may be done about one refused webhook.
+struct Turn {
+    line: bool,
+    diagnosis: bool,
+    untold: u64,
+}
+
+impl Refusals {
+    /// Tells the log, and gives the problem for the answer. Why a signature does not match is looked into at most once
+    /// in ten seconds and apart from the request: whoever sends forged webhooks learns nothing and costs little.
+    pub(super) fn tell(&self, refusal: Refusal, config: &WebhookConfig, delivery: &Delivery) -> Problem {
+        if let Some(reason) = refusal.reason {
+            let turn = self.turn(refusal.mismatch, Instant::now());
+            if turn.line {
+                let path = delivery.uri.path();
+                tracing::warn!(reason, path, untold_before = turn.untold, "a webhook was refused");
+            }
+            if turn.diagnosis {
+                look_into(config, delivery);
+            }
+        }
+        refusal.problem
+    }
+
+    fn turn(&self, mismatch: bool, now: Instant) -> Turn {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
+            *told = Told { since: Some(now), untold: told.untold, ..Told::default() };
+        }
+        let turn =
+            Turn { line: told.lines < LINES, diagnosis: mismatch && !told.diagnosed, untold: told.untold };
+        told.diagnosed |= turn.diagnosis;
+        if turn.line {
+            told.lines += 1;
+            told.untold = 0;
+        } else {
+            told.untold += 1;
+        }
+        turn
+    }
+}
+
+/// Says in the log which known change on the way, or which other secret, would explain the signature.
+fn look_into(config: &WebhookConfig, delivery: &Delivery) {
+    let Some(signature) = text(&delivery.headers, SIGNATURE_HEADER).map(str::to_owned) else { return };
+    let content_type = text(&delivery.headers, "content-type").map(str::to_owned);
+    let (uri, body) = (delivery.uri.clone(), delivery.body.clone());
+    let (secrets, key) = (config.secrets.clone(), config.key.clone());
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || {
+        let hint = diagnose(&Mismatch {
+            secrets: &secrets,
+            webhook_key: key.as_ref(),
+            path: uri.path(),
+            query: uri.query(),
+            content_type: content_type.as_deref(),
+            body: &body,
+            signature: &signature,
+        });
+        span.in_scope(|| match hint {
+            Some(hint) => tracing::warn!(hint = hint.as_ref(), "the signature of the refused webhook can be explained"),
+            None => tracing::warn!(
+                "no known change on the way explains the signature of the refused webhook: it was made with another \
+                 secret; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho's webhook"
+            ),
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::{LINES, Refusals, WINDOW};
+
+    #[test]
+    fn a_flood_of_forged_webhooks_is_a_few_lines_and_one_diagnosis() {
+        let (refusals, mut now) = (Refusals::default(), Instant::now());
+        for window in 0..3 {
+            let turns: Vec<_> = (0..50_000).map(|_| refusals.turn(true, now)).collect();
+            assert_eq!(turns.iter().filter(|turn| turn.line).count(), LINES as usize);
+            assert_eq!(turns.iter().filter(|turn| turn.diagnosis).count(), 1);
+            let before = if window == 0 { 0 } else { 50_000 - u64::from(LINES) };
+            assert_eq!(
+                turns.first().map(|turn| turn.untold),
+                Some(before),
+                "what was not told is told later"
+            );
+            now += WINDOW;
+        }
+    }
+
+    #[test]
+    fn a_missing_signature_leaves_the_diagnosis_to_a_wrong_one() {
+        let (refusals, now) = (Refusals::default(), Instant::now());
+        assert!(!refusals.turn(false, now).diagnosis);
+        assert!(refusals.turn(true, now).diagnosis);
+    }
+}

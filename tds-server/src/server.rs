@@ -1,0 +1,196 @@
+//! The application: build it, ask for its port, run it until it is told to stop.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use tds_core::shutdown::ShutdownTrigger;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::{
+    app::{
+        heal,
+        health::{
+            DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
+            WebhooksProbe, WorkersProbe, ZohoProbe,
+        },
+    },
+    config::Config,
+    engine::{BuildError, Engine, Parts, Tasks},
+    http::{
+        listen, router,
+        state::{AppState, RequestLimits, RouteSettings, Services},
+    },
+    supervise::Supervisor,
+};
+
+/// The metrics listener answers to the end, and does not hold it back longer than this.
+const METRICS_TIME: Duration = Duration::from_millis(500);
+
+/// A TDS server with its listeners bound.
+pub struct App {
+    engine: Engine,
+    state: AppState,
+    supervisor: Supervisor,
+    listener: TcpListener,
+    address: SocketAddr,
+    metrics: Option<TcpListener>,
+}
+
+/// Why a running application ended badly.
+#[derive(Debug, thiserror::Error)]
+#[error("the metrics listener ended: {0}")]
+pub struct RunError(String);
+
+impl App {
+    /// Binds, opens the database, migrates it and puts everything together. Nothing is served yet.
+    ///
+    /// # Errors
+    /// See [`BuildError`]; an address in use is [`BuildError::Failed`].
+    pub async fn build(config: Config) -> Result<Self, BuildError> {
+        let listener = bind("TDS_BIND", config.http.bind).await?;
+        let address = listener.local_addr().map_err(|error| BuildError::Failed(error.to_string()))?;
+        let metrics = match config.http.metrics_bind {
+            Some(address) => Some(bind("TDS_METRICS_BIND", address).await?),
+            None => None,
+        };
+        let engine = Engine::build(&config).await?;
+        let supervisor = Supervisor::default();
+        let services = services(engine.parts());
+        let health = health(&config, engine.parts(), &services, &supervisor);
+        let settings = RouteSettings {
+            auth: config.auth,
+            webhooks: config.webhooks,
+            allowed_hosts: config.http.allowed_hosts,
+            metrics_apart: metrics.is_some(),
+            limits: RequestLimits::default(),
+        };
+        let state = AppState::new(services, settings, health);
+        Ok(Self { engine, state, supervisor, listener, address, metrics })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where `/metrics` is, if it has an address of its own.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
+    /// The port of [`App::address`].
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn parts(&self) -> &Parts {
+        self.engine.parts()
+    }
+
+    /// Serves and works until `shutdown`. Then `/readyz` says 503 and there are no new connections; requests in
+    /// work, workers, bulk syncs and scheduler end beside each other; what waits for a commit is committed,
+    /// connections close, the private cluster stops. Each step has a limit: without a database that answers it
+    /// takes no more than nine seconds, and leases bring the rest back.
+    ///
+    /// # Errors
+    /// Where a listener cannot go on.
+    pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self { engine, state, supervisor, listener, address, metrics } = self;
+        tracing::info!(%address, database = engine.parts().database.target(), "listening");
+        let tasks = engine.start(Tasks::ALL, &supervisor);
+        let (stop_healing, healing_stopped) = ShutdownTrigger::new();
+        let healing = {
+            let state = state.clone();
+            supervisor.spawn("heal", healing_stopped, move |shutdown| heal::run(state.clone(), shutdown))
+        };
+        let credentials = tokio::spawn(check_credentials(engine.parts().zoho.clone()));
+        let (stop_metrics, metrics_stopped) = oneshot::channel::<()>();
+        let metrics = metrics.map(|listener| {
+            let stopped = async { drop(metrics_stopped.await) };
+            tokio::spawn(listen::serve(listener, router::metrics_only(state.clone()), stopped))
+        });
+
+        let (stop_work, work_stopped) = oneshot::channel::<()>();
+        let draining = state.clone();
+        let stop = async move {
+            shutdown.await;
+            tracing::info!("stopping");
+            draining.start_draining();
+            drop(stop_work);
+        };
+        let work = async move {
+            drop(work_stopped.await);
+            credentials.abort();
+            stop_healing.shutdown();
+            healing.abort();
+            tasks.stop().await;
+        };
+        tokio::join!(listen::serve(listener, router::router(state), stop), work);
+
+        drop(stop_metrics);
+        let ended = match metrics {
+            Some(task) => metrics_end(task).await,
+            None => Ok(()),
+        };
+        engine.close().await;
+        tracing::info!("stopped");
+        ended
+    }
+}
+
+async fn metrics_end(mut task: JoinHandle<()>) -> Result<(), RunError> {
+    match tokio::time::timeout(METRICS_TIME, &mut task).await {
+        Ok(ended) => ended.map_err(|error| RunError(error.to_string())),
+        Err(_) => {
+            task.abort();
+            Ok(())
+        }
+    }
+}
+
+async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, BuildError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| BuildError::Failed(format!("{variable}: cannot listen on {address}: {error}")))
+}
+
+fn services(parts: &Parts) -> Services {
+    Services {
+        inbox: Arc::new(parts.store.clone()),
+        events: Arc::new(parts.store.clone()),
+        queue: Arc::new(parts.store.clone()),
+        runs: Arc::new(parts.store.clone()),
+        registry: parts.registry.clone(),
+        zoho: parts.zoho.clone(),
+        clock: Arc::clone(&parts.clock),
+    }
+}
+
+fn health(config: &Config, parts: &Parts, services: &Services, supervisor: &Supervisor) -> Health {
+    let probes: Vec<Arc<dyn Probe>> = vec![
+        Arc::new(DatabaseProbe::new(parts.database.clone())),
+        Arc::new(MigrationsProbe::new(parts.database.clone())),
+        Arc::new(WorkersProbe::new(config.worker.concurrency, supervisor.clone())),
+        Arc::new(SchedulerProbe::new(services, parts.schedules.clone())),
+        Arc::new(ZohoProbe::new(parts.zoho.clone())),
+        Arc::new(InventoryProbe::new(parts.zoho.clone())),
+        Arc::new(QueueProbe::new(services, config.worker.concurrency)),
+        Arc::new(WebhooksProbe::new(&config.webhooks)),
+    ];
+    Health::new(probes)
+}
+
+/// Wrong credentials show in the health report from the start, not only when the first sync is due.
+async fn check_credentials(zoho: tds_zoho::ZohoClient) {
+    match zoho.check_credentials().await {
+        Ok(_) => tracing::info!("Zoho accepts the credentials"),
+        Err(error) => tracing::warn!(
+            error = %error.chain(),
+            "Zoho does not accept the credentials or cannot be reached; webhooks are kept meanwhile"
+        ),
+    }
+}
