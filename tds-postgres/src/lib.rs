@@ -13,6 +13,7 @@ mod error;
 mod exposures;
 mod facts;
 mod fold;
+mod functions;
 mod heal;
 mod inbox;
 mod inbox_operator;

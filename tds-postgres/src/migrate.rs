@@ -1,6 +1,6 @@
 //! Bringing the schema up to date.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use sqlx::{PgExecutor, migrate::Migrator};
 use tds_core::error::{Error, ErrorKind, Result, Retry};
@@ -8,6 +8,7 @@ use tds_core::error::{Error, ErrorKind, Result, Retry};
 use crate::{
     Database,
     error::{classify, is_retryable},
+    functions::{self, stale},
     quote::literal,
     session::Tx,
 };
@@ -61,6 +62,8 @@ pub struct MigrationReport {
     pub to: i64,
     /// The versions that were applied just now.
     pub applied: Vec<i64>,
+    /// The families of functions that were applied just now.
+    pub functions: Vec<&'static str>,
     /// What the role was not allowed to do and what TDS works without, a sentence each.
     pub notes: Vec<String>,
 }
@@ -72,13 +75,16 @@ pub struct SchemaStatus {
     pub applied: i64,
     /// The version that this program needs.
     pub expected: i64,
+    /// False where functions of the schema are missing or of an older program. Functions of a newer program are
+    /// current: they work for this program, too.
+    pub functions_current: bool,
 }
 
 impl SchemaStatus {
     /// The database is as this program needs it.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.applied == self.expected
+        self.applied == self.expected && self.functions_current
     }
 
     /// The database was migrated by a newer program.
@@ -97,8 +103,8 @@ impl Database {
         self.migrate_for(&[]).await
     }
 
-    /// Applies the migrations that are missing and closes what they made, all in one transaction: nobody but the owner
-    /// and roles with grants of their own may read or change it. The roles in `readers` may read schema `erp`. Several
+    /// Applies the migrations that are missing and the functions that are not current, and closes what they made, all in
+    /// one transaction: nobody but the owner and roles with grants of their own may read or change it. The roles in `readers` may read schema `erp`. Several
     /// processes may call it at once: they wait for each other.
     ///
     /// # Errors
@@ -130,7 +136,7 @@ impl Database {
         }
         let known = checksums(&mut tx).await.map_err(doing)?;
         let from = known.keys().next_back().copied().unwrap_or(0);
-        refuse_unknown(&known, &self.schema_of(from))?;
+        refuse_unknown(&known)?;
         let mut applied = Vec::new();
         for migration in MIGRATOR.iter() {
             match known.get(&migration.version) {
@@ -142,9 +148,22 @@ impl Database {
                 }
             }
         }
+        let mut functions = Vec::new();
+        for family in stale(&mut tx).await.map_err(doing)? {
+            let doing = |error| Step::of(error, &format!("applying the functions of {}", family.name));
+            family.apply(&mut tx).await.map_err(doing)?;
+            functions.push(family.name);
+        }
         let notes = close(&mut tx, readers).await?;
         tx.commit().await.map_err(doing)?;
-        Ok(MigrationReport { target: self.target().to_owned(), from, to: expected(), applied, notes })
+        Ok(MigrationReport {
+            target: self.target().to_owned(),
+            from,
+            to: expected(),
+            applied,
+            functions,
+            notes,
+        })
     }
 
     /// How the schema stands to this program. Changes nothing.
@@ -153,27 +172,26 @@ impl Database {
     /// The database did not answer.
     pub async fn schema(&self) -> Result<SchemaStatus> {
         let doing = |error| classify(error, "reading the version of the schema");
-        if !has_versions(self).await.map_err(doing)? {
-            return Ok(self.schema_of(0));
+        let mut applied = 0;
+        if has_versions(self).await.map_err(doing)? {
+            let newest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+            applied = sqlx::query_scalar(newest).fetch_one(self).await.map_err(doing)?;
         }
-        let applied: i64 =
-            sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success")
-                .fetch_one(self)
-                .await
-                .map_err(doing)?;
-        Ok(self.schema_of(applied))
-    }
-
-    fn schema_of(&self, applied: i64) -> SchemaStatus {
-        SchemaStatus { applied, expected: expected() }
+        let expected = expected();
+        let functions_current = match applied.cmp(&expected) {
+            Ordering::Less => false,
+            Ordering::Equal => stale(self).await.map_err(doing)?.is_empty(),
+            Ordering::Greater => true,
+        };
+        Ok(SchemaStatus { applied, expected, functions_current })
     }
 }
 
-/// A text that changes with every change of a migration.
+/// A text that changes with every change of a migration or a function.
 #[cfg(feature = "testkit")]
 pub(crate) fn fingerprint() -> String {
-    let all: Vec<u8> = MIGRATOR.iter().flat_map(|migration| migration.checksum.to_vec()).collect();
-    tds_core::record::ContentHash::of_bytes(&all).as_str().chars().take(16).collect()
+    let hash = tds_core::record::ContentHash::of_bytes(schema_script(&[]).as_bytes());
+    hash.as_str().chars().take(16).collect()
 }
 
 /// True where a migration that is missing creates a schema.
@@ -200,19 +218,16 @@ async fn checksums(tx: &mut Tx) -> Result<BTreeMap<i64, Vec<u8>>, sqlx::Error> {
     Ok(rows.into_iter().collect())
 }
 
-fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>, status: &SchemaStatus) -> Result<()> {
-    if status.is_newer() {
-        return Err(config(format!(
-            "the database has schema version {}, this program knows {}: start the newer TDS instead",
-            status.applied, status.expected
-        )));
-    }
-    match known.keys().find(|version| !MIGRATOR.version_exists(**version)) {
+fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>) -> Result<()> {
+    let expected = expected();
+    match known.keys().rev().find(|version| !MIGRATOR.version_exists(**version)) {
         None => Ok(()),
+        Some(version) if *version > expected => Err(config(format!(
+            "the database has schema version {version}, this program knows {expected}: start the newer TDS instead"
+        ))),
         Some(version) => Err(config(format!(
-            "the database has schema version {version}, which this program (version {}) does not contain: \
-             it was migrated by another program",
-            status.expected
+            "the database has schema version {version}, which this program (version {expected}) does not contain: \
+             it was migrated by another program"
         ))),
     }
 }
@@ -280,9 +295,10 @@ pub fn schema_script(readers: &[String]) -> String {
             literal(description)
         ));
     }
+    script.push_str(&functions::script());
     let readers: Vec<String> = readers.iter().map(|reader| literal(reader)).collect();
     script.push_str(&format!(
-        "\n-- After every migration: see there.\n\nSELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",
+        "\n-- At the end of every migrate: see the function.\n\nSELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",
         readers.join(", ")
     ));
     script

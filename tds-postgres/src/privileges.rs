@@ -4,7 +4,8 @@ use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::{Database, error::classify, migrate::creates_schema};
 
-/// Which statements would give the role what it lacks. `$1`: migrations are missing; `$2`: one of these creates a schema.
+/// Which statements would give the role what it lacks. `$1`: migrations are missing or functions are
+/// not current; `$2`: a migration that is missing creates a schema.
 ///
 /// Where the schema of the connection cannot be used, `current_schema()` is null: then the last one of the search path
 /// that exists is meant. Tables of another owner are a matter of membership: their migrations need it, and row level
@@ -36,14 +37,15 @@ const MISSING: &str = "
    WHERE NOT pg_has_role(ours.relowner, 'USAGE')
      AND ($1 OR NOT has_schema_privilege(ours.nspname, 'USAGE')
           OR NOT (has_table_privilege(ours.oid, 'SELECT')
-                  AND (ours.relname = '_sqlx_migrations' OR has_table_privilege(ours.oid, 'INSERT')
+                  AND (ours.relname IN ('_sqlx_migrations', 'tds_sync_functions') OR has_table_privilege(ours.oid, 'INSERT')
                        AND has_table_privilege(ours.oid, 'UPDATE') AND has_table_privilege(ours.oid, 'DELETE')))
           OR row_security_active(ours.oid) AND NOT EXISTS (
                SELECT FROM pg_policy p, unnest(p.polroles) AS r(oid)
                 WHERE p.polrelid = ours.oid AND (r.oid = 0 OR pg_has_role(r.oid, 'USAGE'))))";
 
-const READABLE: &str =
-    "SELECT COALESCE(has_table_privilege(to_regclass('_sqlx_migrations'), 'SELECT'), true)";
+const READABLE: &str = "
+  SELECT COALESCE(has_table_privilege(to_regclass('_sqlx_migrations'), 'SELECT'), true)
+     AND COALESCE(has_table_privilege(to_regclass('tds_sync_functions'), 'SELECT'), true)";
 
 impl Database {
     /// The statements that would give the role of the connection what it lacks, for migrating where that is due and for
@@ -56,7 +58,7 @@ impl Database {
         let readable: bool = sqlx::query_scalar(READABLE).fetch_one(self).await.map_err(doing)?;
         // Who may not even read the version has another owner's tables before him.
         let missing = if readable { Some(self.schema().await?) } else { None };
-        let missing = missing.filter(|status| status.applied < status.expected);
+        let missing = missing.filter(|status| !status.is_current() && !status.is_newer());
         sqlx::query_scalar(MISSING)
             .bind(missing.is_some())
             .bind(missing.is_some_and(|status| creates_schema(status.applied)))

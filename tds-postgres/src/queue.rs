@@ -28,7 +28,7 @@ use crate::{
     store::{around_locks, repeat_batch, seconds, storable},
 };
 
-// The statement itself is in the migrations: see there why it is a function.
+// The statement itself is in sql/claim.sql: see there why it is a function.
 pub(crate) const CLAIM: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
        observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at

@@ -14,7 +14,7 @@ use crate::{
     store::{seconds, storable},
 };
 
-// The statement itself is in the migrations.
+// The statement itself is in sql/complete.sql.
 pub(crate) const COMPLETE: &str = "SELECT unnest(tds_complete($1, $2, $3, $4))";
 
 // Locked in the order of records, as folding does; the generation is read from the locked row.

@@ -1,7 +1,18 @@
-//! Migrations: by several at once, never backwards, never silently different.
+//! Migrations and functions: by several at once, never backwards, never silently different.
+
+mod support;
 
 use tds_core::error::ErrorKind;
 use tds_postgres::testkit::TestDatabase;
+
+use support::text;
+
+/// What the function `tds_better_outcome` of the family `fold` answers.
+const BETTER: &str = "SELECT tds_better_outcome('stale', 'applied')";
+
+/// Another text of the same function, which answers something else.
+const OTHER: &str = "CREATE OR REPLACE FUNCTION tds_better_outcome(one text, other text) RETURNS text
+  LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 'other' $$;";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_processes_may_migrate_at_once() {
@@ -38,6 +49,58 @@ async fn a_migration_that_was_changed_is_refused() {
         .expect("updates");
     let error = test.database().migrate().await.expect_err("refused");
     assert!(error.to_string().contains("migration 2"), "{error:?}");
+}
+
+#[tokio::test]
+async fn functions_whose_text_changed_are_applied_again_and_no_others() {
+    let test = TestDatabase::new().await;
+    let report = test.database().migrate().await.expect("migrates");
+    assert_eq!(report.functions, Vec::<&str>::new(), "nothing was changed");
+    let older = "UPDATE tds_sync_functions SET revision = 0, hash = 'another text' WHERE name = 'fold'";
+    test.execute(format!("{OTHER} {older}")).await;
+    let status = test.database().schema().await.expect("readable");
+    assert!(status.applied == status.expected && !status.is_current() && !status.is_newer(), "{status:?}");
+    let applied_before =
+        "SELECT string_agg(applied_at::text, ' ' ORDER BY name) FROM tds_sync_functions WHERE name <> 'fold'";
+    let before = text(&test, applied_before).await;
+    let report = test.database().migrate().await.expect("migrates");
+    assert_eq!((report.applied, report.functions), (Vec::new(), vec!["fold"]));
+    assert_eq!(text(&test, BETTER).await, "applied");
+    assert_eq!(text(&test, applied_before).await, before);
+    assert!(test.database().schema().await.expect("readable").is_current());
+}
+
+#[tokio::test]
+async fn functions_that_are_missing_are_applied() {
+    let test = TestDatabase::new().await;
+    test.execute("DROP FUNCTION tds_better_outcome; DELETE FROM tds_sync_functions WHERE name = 'fold'")
+        .await;
+    assert!(!test.database().schema().await.expect("readable").is_current());
+    assert_eq!(test.database().migrate().await.expect("migrates").functions, ["fold"]);
+    assert_eq!(text(&test, BETTER).await, "applied");
+}
+
+#[tokio::test]
+async fn functions_of_a_newer_program_are_used_as_they_are() {
+    let test = TestDatabase::new().await;
+    let newer = "UPDATE tds_sync_functions SET revision = 990001, hash = 'another text' WHERE name = 'fold'";
+    test.execute(format!("{OTHER} {newer}")).await;
+    assert!(test.database().schema().await.expect("readable").is_current());
+    assert_eq!(test.database().migrate().await.expect("migrates").functions, Vec::<&str>::new());
+    assert_eq!(text(&test, BETTER).await, "other");
+}
+
+#[tokio::test]
+async fn functions_stay_closed_when_they_are_applied_again() {
+    let test = TestDatabase::new().await;
+    // One is replaced, one is created anew: PostgreSQL lets everybody execute a new function.
+    test.execute("UPDATE tds_sync_functions SET hash = ''; DROP FUNCTION tds_better_outcome").await;
+    assert_eq!(test.database().migrate().await.expect("migrates").functions.len(), 7);
+    let open = "SELECT COALESCE(string_agg(p.oid::regprocedure::text, ' '), '') FROM pg_proc p
+      CROSS JOIN LATERAL aclexplode(COALESCE(p.proacl, acldefault('f', p.proowner))) AS a
+      WHERE p.proname LIKE 'tds\\_%' AND a.grantee = 0";
+    assert_eq!(text(&test, open).await, "");
+    assert_eq!(test.database().exposures(&[]).await.expect("readable").exposures, []);
 }
 
 #[tokio::test]

@@ -232,29 +232,11 @@ async fn each_planted_fault_is_reported_and_nothing_else() {
     close(world).await;
 }
 
-/// The text of a function in a migration, as the migration has it.
-fn function(migration: &str, name: &str) -> String {
-    let begin = migration.find(&format!("FUNCTION {name}(")).expect("the function");
-    let rest = &migration[begin..];
-    let body = rest.find("$$").expect("its body") + 2;
-    let end = body + rest[body..].find("$$;").expect("its end") + 3;
-    format!("CREATE OR REPLACE {}", &rest[..end])
-}
-
 /// The first version of the operators' DELETE looked at a row, waited for it, and deleted what it had become meanwhile.
 async fn old_deletion_takes_a_live_item(world: &World) {
     let cluster = &world.cluster;
     copy(cluster).await;
-    let old =
-        function(include_str!("../../tds-postgres/migrations/0001_engine.sql"), "tds_sync_queue_delete");
-    let trigger = "DO $$ DECLARE t text; BEGIN
-          FOR t IN SELECT tgname FROM pg_trigger WHERE tgrelid = 'tds_sync_queue'::regclass AND tgtype & 8 = 8 LOOP
-            EXECUTE format('DROP TRIGGER %I ON tds_sync_queue', t);
-          END LOOP;
-        END $$;
-        CREATE TRIGGER tds_sync_queue_delete INSTEAD OF DELETE ON tds_sync_queue
-          FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_delete()";
-    cluster.run(COPY, &format!("{old}{trigger}")).await;
+    cluster.run(COPY, include_str!("planted/delete_item.sql")).await;
     let dead =
         "SELECT count(DISTINCT zoho_entity_id)::text FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL";
     let dead = cluster.text(COPY, dead).await;
@@ -282,11 +264,11 @@ async fn old_deletion_takes_a_live_item(world: &World) {
     assert!(rules(&faults).contains(&"an operator's DELETE took a live item"), "{}", report(&faults));
 }
 
-/// The settling of migration 0008 waits for what is folded into its item, and then does not see who waits since.
+/// The first version of the settling waits for what is folded into its item, and then does not see who waits since.
 async fn old_settling_loses_an_event(world: &World) {
     let cluster = &world.cluster;
     copy(cluster).await;
-    let old = function(include_str!("../../tds-postgres/migrations/0008_settling.sql"), "tds_complete");
+    let old = include_str!("planted/complete.sql");
     let event = |id: u32| {
         format!(
             "INSERT INTO tds_inbox_events (id, event_id, source_type, entity_type, entity_id, event_type, raw_payload, open_items)

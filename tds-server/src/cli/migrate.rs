@@ -38,6 +38,12 @@ impl MigrateArgs {
             output::talk(&format!("note: {note}"));
         }
         output::talk(&match report.applied.len() {
+            0 if !report.functions.is_empty() => format!(
+                "{}: functions applied ({}), the schema has version {}",
+                report.target,
+                report.functions.join(", "),
+                report.to
+            ),
             0 => format!("{}: nothing to do, the schema has version {}", report.target, report.to),
             count => format!(
                 "{}: {count} migrations applied, from version {} to {}",

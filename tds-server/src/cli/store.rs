@@ -35,6 +35,12 @@ impl Store {
         let store = Self { storage, place, organization_id: lookup.get("ZOHO_ORGANIZATION_ID") };
         match schema {
             Ok(status) if status.is_current() => Ok(store),
+            Ok(status) if status.applied == status.expected => {
+                store.close().await;
+                Err(Failure::failed(
+                    "the database's functions are not those of this program: run tds-server migrate",
+                ))
+            }
             Ok(status) => {
                 store.close().await;
                 let what_to_do =

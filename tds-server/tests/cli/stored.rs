@@ -27,6 +27,27 @@ async fn migrate_says_what_it_did_and_may_be_repeated() {
 }
 
 #[tokio::test]
+async fn functions_of_an_older_program_are_refused_until_migrate_applied_them() {
+    let database = TestDatabase::new().await;
+    let program = program(&database);
+    database.execute("UPDATE tds_sync_functions SET revision = 0, hash = '' WHERE name = 'claim'").await;
+    let refused = program.run(&["queue", "list"]).await;
+    assert_eq!(refused.status, 1);
+    assert!(
+        refused.stderr.contains("functions") && refused.stderr.contains("tds-server migrate"),
+        "{}",
+        refused.stderr
+    );
+    let migrated = program.run(&["migrate"]).await;
+    assert!(
+        migrated.status == 0 && migrated.stderr.contains("functions applied (claim)"),
+        "{}",
+        migrated.stderr
+    );
+    program.done(&["queue", "list"]).await;
+}
+
+#[tokio::test]
 async fn lists_of_an_empty_database_are_empty_documents() {
     let database = TestDatabase::new().await;
     let program = program(&database);

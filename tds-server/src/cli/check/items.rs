@@ -177,7 +177,11 @@ async fn schema(database: &Database) -> Finding {
         ),
         Ok(status) => Finding::warning(
             "schema",
-            format!("version {} of {}", status.applied, status.expected),
+            if status.applied == status.expected {
+                format!("version {}, with functions of another program", status.applied)
+            } else {
+                format!("version {} of {}", status.applied, status.expected)
+            },
             "run tds-server migrate (serve does it by itself)",
         ),
     }

@@ -70,6 +70,10 @@ impl Probe for MigrationsProbe {
                 "schema version {}, newer than this program's {}",
                 schema.applied, schema.expected
             )),
+            Ok(schema) if schema.applied == schema.expected => ComponentHealth::unhealthy(format!(
+                "functions of schema version {} are not those of this program; run tds-server migrate",
+                schema.applied
+            )),
             Ok(schema) => ComponentHealth::unhealthy(format!(
                 "schema version {} instead of {}; run tds-server migrate",
                 schema.applied, schema.expected

@@ -1,25 +1,8 @@
--- A dead letter that was retried and folded into newer work, or whose record went well meanwhile, is no error any more:
--- its attempts tell what it was. One that was given up keeps the reason.
-CREATE OR REPLACE VIEW tds_sync_queue AS
-  SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, priority, status, retry_count, error_message,
-         queued_at, processing_started_at, NULL::timestamptz AS processing_completed_at,
-         NULL::text AS outcome, run_at, direction
-    FROM tds_queue_live
-  UNION ALL
-  SELECT id, inbox_event_id, entity_type,
-         COALESCE(entity_id, (SELECT r.local_id::text FROM tds_sync_records r
-                               WHERE r.entity_type = d.entity_type COLLATE "default"
-                                 AND r.zoho_id = d.zoho_entity_id COLLATE "default")),
-         zoho_entity_id, priority, 'completed'::text, retry_count,
-         CASE WHEN outcome IS DISTINCT FROM 'superseded' THEN error_message END, queued_at, processing_started_at,
-         processing_completed_at, outcome, run_at, direction
-    FROM tds_queue_done d;
-
 -- Closed by default: what belongs to TDS can be read and changed by its owner and by roles that were named, and by
 -- nobody else, whatever the default privileges of the database say.
 --
--- `migrate` calls this function each time, after the migrations and in their transaction, so that what a later
--- migration creates is closed before anybody sees it. It reads the catalogue and changes only what is not yet as it must
+-- `migrate` calls this function each time, after the migrations and the functions and in their transaction, so that what
+-- a later version creates is closed before anybody sees it. It reads the catalogue and changes only what is not yet as it must
 -- be: where all is closed it takes no lock.
 --
 -- * PUBLIC, anon and authenticated lose every privilege on the engine's tables, views, sequences and functions and on
@@ -31,7 +14,7 @@ CREATE OR REPLACE VIEW tds_sync_queue AS
 -- * tds_reader and the roles in `readers` may read schema erp; tds_writer may change its rows, too.
 --
 -- It answers what it was not allowed to do, a sentence each.
-CREATE FUNCTION tds_close(readers text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tds_close(readers text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
   engine oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema());
   mirror oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'erp');

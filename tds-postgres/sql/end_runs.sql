@@ -1,9 +1,10 @@
 -- Ends those of the given runs whose list was read to its end and whose items have all ended. Only a list of
--- everything says how many records there are: later lists are compared with it.
+-- everything says how many records there are: later lists are compared with that number.
 --
 -- The cursor never passes a record that did not end well: as long as there is a dead letter, the next incremental run
--- begins no later than its version, and lists the record again. A person ends that by mending, or by discarding it.
--- Later changes are listed all the same; a run whose window would cost more calls than the whole list reads that.
+-- begins no later than the version of the dead letter, and lists the record again. A person ends that by mending the
+-- record, or by discarding the item. Later changes are listed all the same; a run whose window would cost more calls than
+-- the whole list reads the whole list.
 CREATE OR REPLACE FUNCTION tds_end_runs(run_ids bigint[]) RETURNS void LANGUAGE sql AS $$
   WITH ended AS (
     UPDATE tds_sync_runs SET

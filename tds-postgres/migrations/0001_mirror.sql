@@ -16,8 +16,11 @@ CREATE TABLE tds_sync_records (
   suspect jsonb, -- an implausible read that waits for its confirmation
   first_seen_at timestamptz NOT NULL DEFAULT now(),
   local_id bigint, -- the head row's own id
+  -- The columns that the list spells in another way than the whole record, separated by blanks: a full sync compares the
+  -- others with the mirror's row.
+  list_spells text,
   PRIMARY KEY (entity_type, zoho_id)
-);
+) WITH (fillfactor = 70); -- a row is written again with each change; room on the page keeps that from touching the index
 
 CREATE SCHEMA IF NOT EXISTS erp;
 

@@ -1,175 +1,10 @@
--- Whoever attaches work or a waiter to an item changes the item's row, so that a statement that ends the item sees it.
+-- What operators' scripts may do with the view tds_sync_queue beside reading: deletions, updates where they have a
+-- meaning, and the retry of what has failed.
 
--- `attached` grows with every fold, also with one that brings no news and leaves `generation` alone.
--- `hurried`: more urgent work was folded in while the item was in work; what its claim wants to put off is due at once.
--- `lost_leases`: how many claims in a row ended by their lease alone.
-ALTER TABLE tds_queue_live
-  ADD COLUMN attached bigint NOT NULL DEFAULT 0,
-  ADD COLUMN hurried boolean NOT NULL DEFAULT false,
-  ADD COLUMN lost_leases integer NOT NULL DEFAULT 0;
-
--- As in 0008, but for `attached`. A statement has one snapshot: where DELETE waits for a fold, it checks the newest
--- version of the item's row, while the waiters are still read as they were before. A fold that keeps the waiting payload
--- leaves the generation alone and adds a waiter, which would stay behind without an item. So the number of attachments
--- that the snapshot shows has to be the one of the row that is deleted. What was attached to meanwhile is left to the
--- caller, who locks first and looks afterwards.
---
--- Nobody attaches to a dead letter: all of its waiters are older than its end, and every snapshot that shows the one
--- shows the others.
-CREATE OR REPLACE FUNCTION tds_complete(ids bigint[], tokens bigint[], generations bigint[], outcomes text[])
-RETURNS bigint[] LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-SET jit = off SET plan_cache_mode = force_custom_plan AS $$
-DECLARE
-  -- The order of tds_better_outcome.
-  ranks text[] := ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'];
-  any_dead boolean := EXISTS (SELECT FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL);
-  completed bigint[];
-  events_told bigint;
-  runs bigint[];
-BEGIN
-  WITH d AS MATERIALIZED (
-    SELECT d.*, q.attached FROM unnest(ids, tokens, generations, outcomes) AS d(id, token, generation, outcome)
-      JOIN tds_queue_live q ON q.id = d.id ORDER BY q.entity_type, q.zoho_entity_id),
-  gone AS (
-    DELETE FROM tds_queue_live q USING d
-     WHERE q.id = d.id AND q.lease_token = d.token AND q.generation = d.generation AND q.attached = d.attached
-    RETURNING q.id, q.inbox_event_id, q.claimed_event_id, q.entity_type,
-      q.entity_id, q.zoho_entity_id, q.direction, q.priority, q.retry_count, q.error_message, q.queued_at,
-      q.processing_started_at, q.dead_lettered_at, q.run_at, q.version, q.lease_owner, d.outcome),
-  resolved AS (
-    DELETE FROM tds_queue_live q USING gone
-     WHERE any_dead AND q.dead_lettered_at IS NOT NULL AND q.entity_type = gone.entity_type
-       AND q.zoho_entity_id = gone.zoho_entity_id
-    RETURNING q.id, q.inbox_event_id, q.claimed_event_id, q.entity_type,
-      q.entity_id, q.zoho_entity_id, q.direction, q.priority, q.retry_count, q.error_message, q.queued_at,
-      q.processing_started_at, q.dead_lettered_at, q.run_at, q.version, q.lease_owner, 'superseded'::text AS outcome),
-  ended AS (TABLE gone UNION ALL TABLE resolved),
-  archived AS (
-    INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
-      retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version, worker)
-    SELECT e.id, e.inbox_event_id, e.entity_type, e.entity_id, e.zoho_entity_id, e.direction, e.priority, e.outcome,
-      e.retry_count, CASE WHEN e.outcome IN ('discarded', 'superseded') THEN e.error_message END, e.queued_at,
-      e.processing_started_at, COALESCE(e.dead_lettered_at, clock_timestamp()), e.run_at, e.version, e.lease_owner
-      FROM ended e),
-  attempts AS (
-    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result)
-    SELECT g.id, g.retry_count + 1, g.processing_started_at, g.lease_owner, 'completed' FROM gone g WHERE g.retry_count > 0),
-  told AS (
-    DELETE FROM tds_queue_waiters w USING ended e WHERE w.item_id = e.id
-    RETURNING w.cause, w.cause_id, w.counted,
-      CASE WHEN w.cause_id = e.claimed_event_id THEN e.outcome ELSE 'superseded' END AS outcome),
-  events AS MATERIALIZED (
-    SELECT t.cause_id AS id, count(*)::int AS gone, ranks[min(array_position(ranks, t.outcome))] AS outcome
-      FROM told t WHERE t.cause = 'event' GROUP BY t.cause_id ORDER BY t.cause_id),
-  told_events AS (
-    UPDATE tds_inbox_events e SET open_items = e.open_items - n.gone,
-      outcome = tds_better_outcome(e.outcome, n.outcome),
-      status = CASE WHEN e.open_items <= n.gone THEN 'completed' ELSE e.status END,
-      error_message = CASE WHEN e.open_items > n.gone THEN e.error_message END,
-      processed_at = CASE WHEN e.open_items <= n.gone THEN clock_timestamp() ELSE e.processed_at END
-     FROM events n WHERE e.id = n.id RETURNING e.id),
-  told_runs AS (
-    UPDATE tds_sync_runs r SET open_items = r.open_items - n.gone, processed_items = r.processed_items + n.counted
-     FROM (SELECT t.cause_id AS id, count(*) AS gone, count(*) FILTER (WHERE t.counted) AS counted
-             FROM told t WHERE t.cause = 'run' GROUP BY t.cause_id ORDER BY t.cause_id) AS n
-    WHERE r.id = n.id RETURNING r.id)
-  -- In this order, as everywhere: items, events, runs.
-  SELECT (SELECT array_agg(gone.id) FROM gone), (SELECT count(*) FROM told_events),
-         (SELECT array_agg(told_runs.id) FROM told_runs) INTO completed, events_told, runs;
-  IF runs IS NOT NULL THEN
-    PERFORM tds_end_runs(runs);
-  END IF;
-  RETURN completed;
-END
-$$;
-
--- The claim, as in 0008, with two differences. A lease that was lost spends no attempt; it is counted by itself. And what
--- lost ten leases in a row is claimed alone, because its processing may be what ends the program: a claim that begins at
--- the start of every lane gives such an item, and nothing else, where nothing else is due or the item has been due for a
--- minute.
-CREATE OR REPLACE FUNCTION tds_claim(most bigint, priorities smallint[], ats timestamptz[], ids bigint[],
-  belows smallint[], worker text, lease_seconds double precision)
-RETURNS SETOF tds_queue_live LANGUAGE plpgsql
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET enable_hashjoin = off
-SET enable_mergejoin = off SET jit = off SET plan_cache_mode = force_custom_plan AS $$
-DECLARE
-  suspect bigint;
-  due_at timestamptz;
-BEGIN
-  IF array_remove(ats, NULL) = '{}' THEN
-    -- It is among the first of its lane: nothing that waits longer was left behind.
-    SELECT head.id, head.run_at INTO suspect, due_at FROM unnest(priorities, belows) AS l(priority, below)
-     CROSS JOIN LATERAL (
-      SELECT q.id, q.run_at, q.lost_leases + (q.lease_expires_at IS NOT NULL)::int AS lost FROM tds_queue_live q
-       WHERE q.dead_lettered_at IS NULL AND q.priority >= l.priority AND q.priority < l.below AND q.run_at <= now()
-         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
-         AND COALESCE(q.entity_type <> ALL (ARRAY(
-               SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
-       ORDER BY q.priority, q.run_at, q.id LIMIT 100) AS head
-     WHERE head.lost >= 10 LIMIT 1;
-    IF due_at <= now() - interval '1 minute' THEN
-      RETURN QUERY SELECT * FROM tds_claim_alone(suspect, worker, lease_seconds);
-      IF FOUND THEN
-        RETURN;
-      END IF;
-    END IF;
-  END IF;
-  RETURN QUERY
-  WITH c AS MATERIALIZED (
-    SELECT due.* FROM unnest(priorities, ats, ids, belows) AS l(priority, at, id, below)
-     CROSS JOIN LATERAL (
-      SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
-        FROM tds_queue_live q
-       WHERE q.dead_lettered_at IS NULL AND q.priority < l.below AND q.run_at <= now()
-         AND (q.priority, q.run_at, q.id) >= (l.priority, COALESCE(l.at, '-infinity'), l.id)
-         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
-         AND COALESCE(q.lost_leases + (q.lease_expires_at IS NOT NULL)::int < 10, true)
-         AND COALESCE(q.entity_type <> ALL (ARRAY(
-               SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
-       ORDER BY q.priority, q.run_at, q.id LIMIT most FOR UPDATE OF q SKIP LOCKED) AS due
-     LIMIT most),
-  lost AS (
-    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-    SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
-           'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
-  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
-    lease_owner = tds_claim.worker, lost_leases = q.lost_leases + c.lost::int, hurried = false,
-    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
-    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
-    FROM c WHERE q.id = c.id
-  RETURNING q.*;
-  IF NOT FOUND AND suspect IS NOT NULL THEN
-    RETURN QUERY SELECT * FROM tds_claim_alone(suspect, worker, lease_seconds);
-  END IF;
-END
-$$;
-
--- Claims one item that lost its leases again and again.
-CREATE FUNCTION tds_claim_alone(item bigint, worker text, lease_seconds double precision)
-RETURNS SETOF tds_queue_live LANGUAGE plpgsql AS $$
-BEGIN
-  RETURN QUERY
-  WITH c AS MATERIALIZED (
-    SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
-      FROM tds_queue_live q
-     WHERE q.id = item AND q.dead_lettered_at IS NULL AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
-       FOR UPDATE SKIP LOCKED),
-  lost AS (
-    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-    SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
-           'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
-  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
-    lease_owner = tds_claim_alone.worker, lost_leases = q.lost_leases + c.lost::int, hurried = false,
-    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
-    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
-    FROM c WHERE q.id = c.id
-  RETURNING q.*;
-END
-$$;
-
--- As in 0003, but that all items are locked before any event, as workers do it; that whoever is attached to the live item
--- changes its row; and that waiters move in one statement, so that none can leave the dead letter in between.
+-- Retries a locked item that is failed or a dead letter, as the retry of the API does: a dead letter lives again, or is
+-- folded into what lives of its record; its events wait again. All items are locked before any event, as workers do it.
+-- Whoever attaches something to the live item changes the row of that item. Waiters move in one statement, so that none
+-- can leave the dead letter in between.
 CREATE OR REPLACE FUNCTION tds_queue_retry(item bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   dead tds_queue_live;
@@ -235,13 +70,13 @@ END
 $$;
 
 -- Operators' statements meet rows in the order in which the view shows them, and a trigger of a view cannot choose another
--- one, while workers lock in the order of records. So such a statement could wait for a worker that waits for it, and the
--- server ends whoever notices first. A session notices after deadlock_timeout, a second. The triggers wait for less and
--- try again, so they never are the ones to notice; a worker gives in by its own lock_timeout and repeats what it did.
+-- order, while workers lock in the order of records. So such a statement could wait for a worker that waits for it, and
+-- the server ends whoever notices first. A session notices after deadlock_timeout, a second. The triggers wait for less
+-- and try again, so they never are the ones to notice; a worker gives in by its own lock_timeout and repeats what it did.
 -- Two operators would meet the same rows in different orders: the later transaction takes its turn after the earlier one.
 -- Somebody may leave a transaction open, so a turn is waited for ten seconds at most, and so are rows: then a trigger
 -- waits as its session does.
-CREATE FUNCTION tds_sync_queue_patience(tries integer, own text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION tds_sync_queue_patience(tries integer, own text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   me text := pg_current_xact_id()::text;
 BEGIN
@@ -293,7 +128,8 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION tds_sync_queue_delete_item(seen tds_sync_queue) RETURNS boolean LANGUAGE plpgsql AS $$
+-- Deletes one item; false where the item is not the one that the statement saw.
+CREATE OR REPLACE FUNCTION tds_sync_queue_delete_item(seen tds_sync_queue) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   runs bigint[];
 BEGIN
@@ -323,6 +159,8 @@ BEGIN
   RETURN true;
 END
 $$;
+CREATE OR REPLACE TRIGGER tds_sync_queue_delete INSTEAD OF DELETE ON tds_sync_queue
+  FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_delete();
 
 -- UPDATE tds_sync_queue: times, priority, attempts and texts of any item, and the retry of what has failed. A row that
 -- is not there any more, or of which a retry finds another status than the statement saw, is left out of the count.
@@ -384,8 +222,8 @@ BEGIN
 END
 $$;
 
--- Changes one item; NULL where it is left as it is.
-CREATE FUNCTION tds_sync_queue_update_item(seen tds_sync_queue, wanted tds_sync_queue, changed text[])
+-- Changes one item; NULL where the item is left as it is.
+CREATE OR REPLACE FUNCTION tds_sync_queue_update_item(seen tds_sync_queue, wanted tds_sync_queue, changed text[])
 RETURNS tds_sync_queue LANGUAGE plpgsql AS $$
 DECLARE
   retried boolean := 'status' = ANY(changed);
@@ -416,20 +254,16 @@ BEGIN
   RETURN wanted;
 END
 $$;
+CREATE OR REPLACE TRIGGER tds_sync_queue_update INSTEAD OF UPDATE ON tds_sync_queue
+  FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_update();
 
--- What a cancelled run had queued and nobody else waited for: taken out of the queue, put back when the run is resumed.
-CREATE TABLE tds_run_kept (
-  run_id bigint NOT NULL,
-  entity_type text COLLATE "C" NOT NULL,
-  zoho_entity_id text COLLATE "C" NOT NULL,
-  priority smallint NOT NULL,
-  version timestamptz,
-  payload text,
-  shape text,
-  pushed boolean,
-  observed_began timestamptz,
-  observed_ended timestamptz,
-  -- As in tds_queue_waiters.
-  counted boolean NOT NULL,
-  PRIMARY KEY (run_id, entity_type, zoho_entity_id)
-);
+-- INSERT INTO tds_sync_queue is refused with the ways that exist.
+CREATE OR REPLACE FUNCTION tds_sync_queue_insert() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'tds_sync_queue: nothing can be inserted' USING ERRCODE = 'feature_not_supported',
+    HINT = 'Work is queued by webhooks (tds-server webhook send), by runs (tds-server bulk-sync), '
+      || 'and by replaying events (tds-server inbox replay).';
+END
+$$;
+CREATE OR REPLACE TRIGGER tds_sync_queue_insert INSTEAD OF INSERT ON tds_sync_queue
+  FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_insert();

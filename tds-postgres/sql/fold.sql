@@ -1,0 +1,23 @@
+-- How work and outcomes of one record come together.
+
+-- Which payload survives a fold: 2 the incoming one, 1 the waiting one (nothing is new), 0 none: the source is asked.
+CREATE OR REPLACE FUNCTION tds_fold(
+  old_payload text, old_version timestamptz, old_shape text, old_ended timestamptz,
+  new_payload text, new_version timestamptz, new_shape text, new_pushed boolean, new_began timestamptz
+) RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT CASE
+    WHEN old_payload IS NULL OR new_payload IS NULL OR old_version IS NULL OR new_version IS NULL THEN 0
+    WHEN new_version > old_version THEN 2
+    WHEN new_version = old_version THEN CASE WHEN new_payload = old_payload AND new_shape = old_shape THEN 1 ELSE 0 END
+    WHEN NOT new_pushed AND new_began > old_ended THEN 0
+    ELSE 1
+  END
+$$;
+
+-- The better of two outcomes, the most telling one first: an event with several items shows this outcome. tds_complete
+-- and the program have the same order.
+CREATE OR REPLACE FUNCTION tds_better_outcome(one text, other text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+  SELECT (ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'])[LEAST(
+    array_position(ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'], one),
+    array_position(ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'], other))]
+$$;
