@@ -14,7 +14,7 @@ use tds_core::{
         EntityType, Interval, Observed, Payload, RecordId, Shape, SourcePayload, content_hash, list_hash,
     },
     runs::RunType,
-    source::{Listed, Profile, Source},
+    source::{Listed, Source, SourceProfile},
     testkit::RecordBuilder,
 };
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::sample, webhook};
@@ -69,7 +69,7 @@ fn products() -> Arc<dyn Source> {
 }
 
 /// A row, from its text to what becomes of it.
-fn decide(source: &dyn Source, profile: &Profile, payload: &SourcePayload) -> bool {
+fn decide(source: &dyn Source, profile: &SourceProfile, payload: &SourcePayload) -> bool {
     let record = source.decode(payload).expect("a product");
     let listed = Listed {
         id: RecordId::new(record.id.as_str()),

@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use tds_core::{
     clock::SystemClock,
     engine::{Registry, Worker, WorkerSettings},
-    error::Error,
-    handler::{Done, EntityHandler, Handled},
+    error::{Error, Result},
+    handler::{EntityHandler, Handled},
     memory::MemoryStore,
     queue::{Claimed, ItemFilter, Lane, NewItem, Outcome, Queue, QueueOperator, Waiter, Work},
     record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
@@ -34,8 +34,13 @@ struct Notebook {
     failed_once: Mutex<bool>,
 }
 
-impl Notebook {
-    fn write(&self, item: &Claimed) -> Handled {
+#[async_trait]
+impl EntityHandler for Notebook {
+    fn entity(&self) -> &EntityType {
+        &NOTES
+    }
+
+    async fn handle(&self, item: &Claimed) -> Result<Handled> {
         let Some(payload) = &item.work.payload else {
             return Err(Error::invalid("a note without its text"));
         };
@@ -50,18 +55,7 @@ impl Notebook {
         // Work comes at least once: writing the same text again is told as what it is.
         let before = pages.insert(item.key.id.clone(), text.to_owned());
         let outcome = if before.as_deref() == Some(text) { Outcome::Unchanged } else { Outcome::Applied };
-        Ok(Done::Outcome(outcome))
-    }
-}
-
-#[async_trait]
-impl EntityHandler for Notebook {
-    fn entity(&self) -> &EntityType {
-        &NOTES
-    }
-
-    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
-        batch.iter().map(|item| self.write(item)).collect()
+        Ok(Handled::Done(outcome))
     }
 }
 

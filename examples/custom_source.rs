@@ -21,7 +21,7 @@ use tds_core::{
     },
     runs::{NewRun, RunType, SyncRun},
     shutdown::ShutdownTrigger,
-    source::{Capability, ListPage, ListRequest, Listed, Profile, Source},
+    source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 
 const COUNTRIES: EntityType = EntityType::from_static("countries");
@@ -32,21 +32,16 @@ const TEXT: &str = "AT,Austria,Vienna\nCH,Switzerland,Bern\nIQ,Iraq,Baghdad\nPT,
 
 struct Lines {
     clock: Arc<dyn Clock>,
-    profile: Profile,
+    profile: SourceProfile,
 }
 
 impl Lines {
     fn new(clock: Arc<dyn Clock>) -> Self {
-        let profile = Profile {
-            needs_detail: false, // a line is the whole record
-            lists_ids: false,
-            detail_max_age: None,
+        let profile = SourceProfile {
             fetch_batch: 50,
             records_per_call: 50,
             records_per_page: 2,
-            sibling: None,
-            complete_list: true,             // what is not listed does not exist
-            documented: Capability::UNKNOWN, // neither a filter by time of change nor sorting by it
+            ..SourceProfile::default()
         };
         Self { clock, profile }
     }
@@ -75,7 +70,7 @@ impl Source for Lines {
         &SCHEMA
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         &self.profile
     }
 
@@ -151,14 +146,14 @@ async fn main() -> Result<(), Box<dyn StdError>> {
 
     // The second sync finds everything unchanged: nothing is queued, nothing is written.
     for _ in 0..2 {
-        let wish = NewRun {
+        let request = NewRun {
             entity: COUNTRIES,
             run_type: RunType::Full,
             source_type: "text".into(),
             since: None,
             requested_by: "example".into(),
         };
-        let mut run = store.create(wish).await?;
+        let mut run = store.create(request).await?;
         while run.status.is_active() {
             tokio::time::sleep(Duration::from_millis(20)).await;
             run = store.get_run(run.id).await?.ok_or("the run is gone")?;

@@ -55,14 +55,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listing = tokio::spawn(async move { bulk.run(shutdown).await });
 
     // One full sync.
-    let wish = NewRun {
+    let request = NewRun {
         entity: PRODUCTS,
         run_type: RunType::Full,
         source_type: "example".into(),
         since: None,
         requested_by: "quickstart".into(),
     };
-    let mut run = store.create(wish).await?;
+    let mut run = store.create(request).await?;
     while run.status.is_active() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         run = store.get_run(run.id).await?.ok_or("the run is gone")?;

@@ -19,7 +19,7 @@ use tds_core::{
     },
     runs::{NewRun, RunStatus, RunType, SyncRun},
     shutdown::ShutdownTrigger,
-    source::{ListPage, ListRequest, Listed, Profile, Source},
+    source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 use tds_postgres::{PgMirror, PgStore, StoreSettings};
 use tokio::{process::Command, time::Instant};
@@ -82,7 +82,7 @@ pub(crate) async fn child(url: &str, records: &str) {
         Arc::new(MadeUp { products: products(), records: records.parse().expect("a number") });
     let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(&clock));
     let registry = Registry::new().with_source(source).with_handler(Arc::new(handler));
-    let run = store.create(wish()).await.expect("a run");
+    let run = store.create(request()).await.expect("a run");
     let runs: Arc<dyn SyncRun> = Arc::new(store.clone());
     let bulk = Bulk::new(registry.clone(), runs, mirror, clock, BulkSettings::default());
     let worker = Worker::new(Arc::new(store.clone()), registry, WorkerSettings::default());
@@ -103,7 +103,7 @@ pub(crate) async fn child(url: &str, records: &str) {
     working.await.expect("the tasks end");
 }
 
-fn wish() -> NewRun {
+fn request() -> NewRun {
     NewRun {
         entity: PRODUCTS.clone(),
         run_type: RunType::Full,
@@ -137,7 +137,7 @@ impl Source for MadeUp {
         self.products.schema()
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         self.products.profile()
     }
 

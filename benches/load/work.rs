@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use tds_core::{
     engine::{Registry, Worker, WorkerSettings},
     error::Result,
-    handler::{Done, EntityHandler, Handled},
+    handler::{BatchHandler, Handled},
     queue::{ClaimRequest, ClaimScope, Claimed, Lease, NewItem, Outcome, Queue, Settled, Settlement},
     record::EntityType,
     shutdown::ShutdownTrigger,
@@ -29,13 +29,13 @@ static PRODUCTS: EntityType = EntityType::from_static("products");
 struct NoOp;
 
 #[async_trait]
-impl EntityHandler for NoOp {
+impl BatchHandler for NoOp {
     fn entity(&self) -> &EntityType {
         &PRODUCTS
     }
 
-    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
-        batch.iter().map(|_| Ok(Done::Outcome(Outcome::Unchanged))).collect()
+    async fn handle_batch(&self, batch: &[Claimed]) -> Vec<Result<Handled>> {
+        batch.iter().map(|_| Ok(Handled::Done(Outcome::Unchanged))).collect()
     }
 }
 

@@ -9,5 +9,5 @@ pub use self::{
     lister::{Bulk, BulkSettings, RowPlan, deletion_limit, plan_row},
     registry::Registry,
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler},
-    worker::{Random, SAVING_CALLS, SourceGate, Worker, WorkerSettings},
+    worker::{Random, SourceGate, Worker, WorkerSettings},
 };

@@ -1,6 +1,6 @@
 //! The one error type of the engine: what happened, and whether to try again.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
 /// Shorthand for results of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -55,12 +55,13 @@ pub enum Retry {
     },
 }
 
-/// What went wrong. `Display` tells its own layer; causes are in the `source()` chain.
+/// What went wrong. `Display` describes this layer only; causes are in the `source()` chain. Clones share the causes.
+#[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
     retry: Retry,
     message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -103,7 +104,7 @@ impl Error {
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

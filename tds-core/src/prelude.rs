@@ -4,7 +4,7 @@ pub use crate::{
     clock::{Clock, SystemClock},
     engine::{Bulk, BulkSettings, Registry, Scheduler, Worker, WorkerSettings},
     error::{Error, ErrorKind, Result, Retry},
-    handler::{Done, EntityHandler, Handled, MirrorHandler},
+    handler::{BatchHandler, EntityHandler, Handled, MirrorHandler},
     inbox::{Disposition, Inbox, NewEvent},
     mirror::{Applied, Child, Mirror, MirrorSchema},
     queue::{Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},

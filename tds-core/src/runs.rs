@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-pub use self::plan::{DetailWay, ListingCost, ListingWay, RunPlan};
+pub use self::plan::{DetailWay, ListCost, RunPlan};
 pub use crate::ids::RunId;
 use crate::{
     error::Result,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-pub use self::paging::{Ability, Advance, Capability, ListCall, ListFacts, Order, Walk};
+pub use self::paging::{Ability, Capability, ListCall, ListFacts, ListOrder, ListWalk, NextPage, RowOrder};
 use crate::{
     error::Result,
     mirror::MirrorSchema,
@@ -17,7 +17,7 @@ use crate::{
 
 /// What the engine has to know of a source.
 #[derive(Clone, Debug)]
-pub struct Profile {
+pub struct SourceProfile {
     /// A list row is only a part: a new or changed row needs a read of the whole record.
     pub needs_detail: bool,
     /// Rows of its list are ids, of some records at least: what they stand for has to be read.
@@ -38,7 +38,24 @@ pub struct Profile {
     pub documented: Capability,
 }
 
-impl Profile {
+/// A list of whole records, 100 to a page and to a call, of which nothing else is known.
+impl Default for SourceProfile {
+    fn default() -> Self {
+        Self {
+            needs_detail: false,
+            lists_ids: false,
+            detail_max_age: None,
+            fetch_batch: 100,
+            records_per_call: 100,
+            records_per_page: 100,
+            sibling: None,
+            complete_list: true,
+            documented: Capability::UNKNOWN,
+        }
+    }
+}
+
+impl SourceProfile {
     /// True where news in the list take a read of the record.
     #[must_use]
     pub fn reads_records(&self) -> bool {
@@ -51,7 +68,10 @@ impl Profile {
 pub struct ListRequest {
     /// Only records changed at or after this time; `None`: all.
     pub since: Option<OffsetDateTime>,
-    /// What is known of the list.
+    /// How the list is to be read.
+    pub order: ListOrder,
+    /// What the list can do, as far as is known. A list that cannot be read in the order that is asked for is read in the
+    /// safest order that it can.
     pub capability: Capability,
     /// Where to go on: what the page before gave as `next`; `None`: at the beginning.
     pub cursor: Option<String>,
@@ -94,14 +114,14 @@ pub trait Source: Send + Sync {
     fn schema(&self) -> &MirrorSchema;
 
     /// What the engine has to know.
-    fn profile(&self) -> &Profile;
+    fn profile(&self) -> &SourceProfile;
 
     /// Finds out what the list can do, with a few calls. Without calls: what is documented.
     async fn probe(&self, _lane: Lane) -> Result<Capability> {
         Ok(self.profile().documented)
     }
 
-    /// One page of the list; [`crate::source::Walk`] tells sources with numbered pages what to ask for. With `since`, rows that did not change may come too; rows that changed must come.
+    /// One page of the list; [`crate::source::ListWalk`] tells sources with numbered pages what to ask for. With `since`, rows that did not change may come too; rows that changed must come.
     /// An answer that is not certainly a page is an error, never an empty page.
     async fn list(&self, request: &ListRequest) -> Result<ListPage>;
 

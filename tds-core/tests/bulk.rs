@@ -16,7 +16,7 @@ use tds_core::{
     record::{EntityType, Read, Record, RecordId, SourcePayload},
     runs::{NewRun, Run, RunId, RunStatus, RunType, SyncRun},
     shutdown::ShutdownTrigger,
-    source::{ListPage, ListRequest, Profile, Source},
+    source::{ListPage, ListRequest, Source, SourceProfile},
     testkit::{RecordBuilder, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -34,7 +34,7 @@ impl Source for Slow {
         self.0.schema()
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         self.0.profile()
     }
 
@@ -96,7 +96,7 @@ impl Setup {
         Engine { trigger, tasks }
     }
 
-    async fn wish(&self, run_type: RunType) -> RunId {
+    async fn create_run(&self, run_type: RunType) -> RunId {
         let run = NewRun {
             entity: PRODUCTS,
             run_type,
@@ -147,7 +147,7 @@ fn throttled() -> Error {
 async fn a_full_sync_brings_every_record_and_its_numbers_add_up() {
     let setup = Setup::with(25);
     let engine = setup.engine();
-    let run = setup.wish(RunType::Full).await;
+    let run = setup.create_run(RunType::Full).await;
     let run = setup.ended(run).await;
     assert_eq!(run.status, RunStatus::Completed, "{run:?}");
     assert_eq!((run.total_items, run.processed_items, run.failed_items, run.pages), (25, 25, 0, 14));
@@ -159,10 +159,10 @@ async fn a_full_sync_brings_every_record_and_its_numbers_add_up() {
 async fn a_second_full_sync_queues_nothing() {
     let setup = Setup::with(25);
     let engine = setup.engine();
-    let first = setup.wish(RunType::Full).await;
+    let first = setup.create_run(RunType::Full).await;
     setup.ended(first).await;
     let items = setup.store.stats().await.expect("stats").queue.completed;
-    let second = setup.wish(RunType::Full).await;
+    let second = setup.create_run(RunType::Full).await;
     let second = setup.ended(second).await;
     assert_eq!((second.total_items, second.processed_items, second.unchanged_items), (25, 25, 25));
     assert_eq!(setup.store.stats().await.expect("stats").queue.completed, items);
@@ -172,7 +172,7 @@ async fn a_second_full_sync_queues_nothing() {
 #[tokio::test]
 async fn a_run_that_is_cut_short_resumes_at_its_checkpoint() {
     let setup = Setup::with(60);
-    let run = setup.wish(RunType::Full).await;
+    let run = setup.create_run(RunType::Full).await;
     let engine = setup.engine();
     setup.until(run, |run| run.pages >= 3).await;
     engine.stop().await;
@@ -192,7 +192,7 @@ async fn a_throttled_or_failing_page_is_waited_for() {
     setup.source.fail_next(throttled());
     setup.source.fail_next(Error::unavailable("away for a moment"));
     let engine = setup.engine();
-    let run = setup.wish(RunType::Full).await;
+    let run = setup.create_run(RunType::Full).await;
     assert_eq!(setup.ended(run).await.status, RunStatus::Completed);
     engine.stop().await;
 }
@@ -203,7 +203,7 @@ async fn a_list_that_cannot_be_read_fails_the_run_with_its_reason_and_it_can_be_
     let retry = Retry::Permanent;
     setup.source.fail_next(Error::new(ErrorKind::Protocol, retry, "the list has no key `items`"));
     let engine = setup.engine();
-    let run = setup.wish(RunType::Full).await;
+    let run = setup.create_run(RunType::Full).await;
     let failed = setup.ended(run).await;
     assert_eq!(failed.status, RunStatus::Failed);
     assert!(failed.error_log.is_some_and(|log| log.contains("no key `items`")));
@@ -216,16 +216,16 @@ async fn a_list_that_cannot_be_read_fails_the_run_with_its_reason_and_it_can_be_
 async fn few_deletions_are_confirmed_and_many_wait_for_a_person() {
     let setup = Setup::with(60);
     let engine = setup.engine();
-    let first = setup.wish(RunType::Full).await;
+    let first = setup.create_run(RunType::Full).await;
     setup.ended(first).await;
     (0..5).for_each(|n| setup.source.remove(&format!("{n:04}")));
-    let few = setup.wish(RunType::Full).await;
+    let few = setup.create_run(RunType::Full).await;
     assert_eq!(setup.ended(few).await.status, RunStatus::Completed);
     let gone = || setup.store.rows(&PRODUCTS).values().filter(|row| row.deleted_at.is_some()).count();
     assert_eq!(gone(), 5);
 
     (5..30).for_each(|n| setup.source.remove(&format!("{n:04}")));
-    let many = setup.wish(RunType::Full).await;
+    let many = setup.create_run(RunType::Full).await;
     let held = setup.ended(many).await;
     assert_eq!((held.status, held.held_deletions), (RunStatus::CompletedWithErrors, 25), "{held:?}");
     assert_eq!(gone(), 5, "nothing is marked by itself");
@@ -239,10 +239,10 @@ async fn few_deletions_are_confirmed_and_many_wait_for_a_person() {
 async fn records_that_only_moved_while_the_list_was_read_are_found_in_a_second_list() {
     let setup = Setup::with(60);
     let engine = setup.engine();
-    let first = setup.wish(RunType::Full).await;
+    let first = setup.create_run(RunType::Full).await;
     setup.ended(first).await;
     setup.source.move_past_reader((0..25).map(|n| RecordId::new(format!("{n:04}"))));
-    let run = setup.wish(RunType::Full).await;
+    let run = setup.create_run(RunType::Full).await;
     let ended = setup.ended(run).await;
     assert_eq!((ended.status, ended.held_deletions), (RunStatus::Completed, 0), "{ended:?}");
     assert_eq!(setup.source.fetches(), 0, "none of them had to be asked for");
@@ -253,11 +253,11 @@ async fn records_that_only_moved_while_the_list_was_read_are_found_in_a_second_l
 async fn an_incremental_sync_asks_only_for_what_changed() {
     let setup = Setup::with(20);
     let engine = setup.engine();
-    let full = setup.wish(RunType::Full).await;
+    let full = setup.create_run(RunType::Full).await;
     setup.ended(full).await;
     let cursor = setup.store.cursor(&PRODUCTS).await.expect("readable").expect("set by the full run");
     setup.source.put(record(7, "new").version(cursor));
-    let incremental = setup.wish(RunType::Incremental).await;
+    let incremental = setup.create_run(RunType::Incremental).await;
     let run = setup.ended(incremental).await;
     assert_eq!((run.status, run.total_items), (RunStatus::Completed, 1), "{run:?}");
     engine.stop().await;

@@ -13,13 +13,14 @@ use serde_json::json;
 use tds_core::{
     clock::Clock,
     engine::{ScheduleSpec, Scheduler},
-    handler::{Done, EntityHandler, Handled, MirrorHandler},
+    error::Result,
+    handler::{BatchHandler, Handled, MirrorHandler},
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{ClaimRequest, Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},
     record::{EntityType, RecordId, RecordKey},
     runs::{RunFilter, RunType, SyncRun},
-    source::{Capability, Profile},
+    source::SourceProfile,
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -40,16 +41,11 @@ fn setup(records_per_call: usize) -> Setup {
     let clock = ManualClock::new(NOW);
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
-    let profile = Profile {
-        needs_detail: false,
-        lists_ids: false,
-        detail_max_age: None,
+    let profile = SourceProfile {
         fetch_batch: 10,
         records_per_call,
         records_per_page: 200,
-        sibling: None,
-        complete_list: true,
-        documented: Capability::UNKNOWN,
+        ..SourceProfile::default()
     };
     let source = Arc::new(ScriptedSource::new(schema, shared.clone()).with_profile(profile));
     for id in ["1", "2", "3"] {
@@ -75,14 +71,14 @@ impl Setup {
         self.store.claim(&request).await.expect("claimed")
     }
 
-    async fn handle(&self) -> Vec<Handled> {
-        self.handler.handle(&self.claim().await).await
+    async fn handle(&self) -> Vec<Result<Handled>> {
+        self.handler.handle_batch(&self.claim().await).await
     }
 }
 
-fn waits(handled: &Handled) -> Option<Duration> {
+fn waits(handled: &Result<Handled>) -> Option<Duration> {
     match handled {
-        Ok(Done::Later(wait)) => Some(*wait),
+        Ok(Handled::Retry { after, .. }) => Some(*after),
         _ => None,
     }
 }
@@ -92,10 +88,10 @@ async fn a_read_for_a_pushed_event_waits_for_the_end_of_its_slot_and_no_longer()
     let setup = setup(1);
     setup.queue("1", Lane::Webhook, Work::fetch()).await;
     let items = setup.claim().await;
-    assert_eq!(waits(&setup.handler.handle(&items).await[0]), Some(Duration::from_secs(50)));
+    assert_eq!(waits(&setup.handler.handle_batch(&items).await[0]), Some(Duration::from_secs(50)));
     assert_eq!(setup.source.fetches(), 0);
     setup.clock.advance(Duration::from_secs(50));
-    assert!(matches!(setup.handler.handle(&items).await[0], Ok(Done::Outcome(Outcome::Applied))));
+    assert!(matches!(setup.handler.handle_batch(&items).await[0], Ok(Handled::Done(Outcome::Applied))));
     assert_eq!(setup.source.fetches(), 1);
 }
 
@@ -108,7 +104,7 @@ async fn whole_bodies_and_what_people_ask_for_never_wait() {
     setup.queue("3", Lane::Incremental, Work::fetch()).await;
     let handled = setup.handle().await;
     assert_eq!(handled.len(), 3);
-    assert!(handled.iter().all(|one| matches!(one, Ok(Done::Outcome(Outcome::Applied)))), "{handled:?}");
+    assert!(handled.iter().all(|one| matches!(one, Ok(Handled::Done(Outcome::Applied)))), "{handled:?}");
 }
 
 #[tokio::test]
@@ -119,7 +115,7 @@ async fn what_a_call_brings_along_does_not_wait() {
     }
     let mut items = setup.claim().await;
     let waiting = async |items: &[Claimed]| {
-        setup.handler.handle(items).await.iter().filter(|one| waits(one).is_some()).count()
+        setup.handler.handle_batch(items).await.iter().filter(|one| waits(one).is_some()).count()
     };
     assert_eq!(waiting(&items).await, 0, "two records are one call");
     setup.queue("3", Lane::Webhook, Work::fetch()).await;
@@ -132,7 +128,7 @@ async fn nothing_waits_where_calls_suffice() {
     let setup = setup(1);
     setup.source.save_calls(Duration::ZERO);
     setup.queue("1", Lane::Webhook, Work::fetch()).await;
-    assert!(matches!(setup.handle().await[0], Ok(Done::Outcome(Outcome::Applied))));
+    assert!(matches!(setup.handle().await[0], Ok(Handled::Done(Outcome::Applied))));
 }
 
 #[tokio::test]

@@ -15,9 +15,11 @@ use tds_core::{
     mirror::MirrorSchema,
     queue::Lane,
     record::{ContentHash, EntityType, Interval, Read, Record, RecordId, SourcePayload},
-    runs::{ListingWay, NewRun, Run, RunStatus, RunType, SyncRun},
+    runs::{NewRun, Run, RunStatus, RunType, SyncRun},
     shutdown::ShutdownTrigger,
-    source::{Ability, Capability, ListFacts, ListPage, ListRequest, Listed, Profile, Source},
+    source::{
+        Ability, Capability, ListFacts, ListOrder, ListPage, ListRequest, Listed, Source, SourceProfile,
+    },
     testkit::ManualClock,
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -30,7 +32,7 @@ const PROVEN: Capability = Capability { filter: Ability::Proven, sort: Ability::
 /// A list of one page that shows ids without contents: nothing is ever left to do but to list.
 struct Ids {
     schema: MirrorSchema,
-    profile: Profile,
+    profile: SourceProfile,
     script: Mutex<Script>,
 }
 
@@ -50,7 +52,7 @@ impl Source for Ids {
         &self.schema
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         &self.profile
     }
 
@@ -94,16 +96,13 @@ struct Setup {
 impl Setup {
     fn new() -> Self {
         let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
-        let profile = Profile {
-            needs_detail: false,
-            lists_ids: false,
-            detail_max_age: None,
+        let profile = SourceProfile {
             fetch_batch: 1,
             records_per_call: 1,
             records_per_page: 200,
-            sibling: None,
             complete_list: false,
             documented: DOCUMENTED,
+            ..SourceProfile::default()
         };
         let source = Arc::new(Ids { schema, profile, script: Mutex::default() });
         Self { source, store: MemoryStore::new(Arc::new(ManualClock::new(NOW))) }
@@ -113,7 +112,7 @@ impl Setup {
         change(&mut self.source.script.lock().expect("whole"))
     }
 
-    async fn wish(&self, run_type: RunType) -> Run {
+    async fn create_run(&self, run_type: RunType) -> Run {
         let (entity, since) = (PRODUCTS, None);
         let (source_type, requested_by) = ("ids".to_owned(), "test".to_owned());
         self.store.create(NewRun { entity, run_type, source_type, since, requested_by }).await.expect("a run")
@@ -143,7 +142,7 @@ impl Setup {
 
     async fn run(&self, run_type: RunType, rows: usize) -> Run {
         self.script(|script| script.rows = rows);
-        let run = self.wish(run_type).await;
+        let run = self.create_run(run_type).await;
         self.list(&run).await
     }
 }
@@ -176,16 +175,16 @@ async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
     let run = setup.run(RunType::Incremental, 1).await;
     assert_eq!(setup.script(|script| script.probes), 0);
     assert_eq!(
-        setup.script(|script| script.requests[1].capability),
-        Capability::UNKNOWN,
+        setup.script(|script| script.requests[1].order),
+        ListOrder::Whole,
         "a page is a page: the whole list depends on nothing"
     );
     assert_eq!((run.pages, run.total_items, run.unchanged_items), (1, 1, 0));
     let plan = run.plan.expect("a plan");
-    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListingWay::Whole, 0, Some(1)));
+    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListOrder::Whole, 0, Some(1)));
     setup.run(RunType::Full, 201).await;
     let plan = setup.run(RunType::Incremental, 1).await.plan.expect("a plan");
-    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListingWay::Filtered, 4, Some(5)));
+    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListOrder::Filtered, 4, Some(5)));
     for _ in 0..2 {
         setup.run(RunType::Incremental, 1).await;
     }

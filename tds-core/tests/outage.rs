@@ -31,7 +31,7 @@ fn place() -> Place {
 
 /// One item on its way: it waits as it is told to, a tenth longer at most, until its call is answered. When that was.
 async fn item(
-    desk: PermitPool,
+    pool: PermitPool,
     number: usize,
     cause: OutageCause,
     began: Instant,
@@ -42,14 +42,14 @@ async fn item(
         sleep(wait.max(Duration::from_millis(200)).mul_f64(1.0 + tenth))
     };
     loop {
-        match desk.pass(&place()).await.expect("the budget answers") {
+        match pool.pass(&place()).await.expect("the budget answers") {
             Passage::Shut(shut) => later(shut.wait).await,
             passage => {
-                let Ok(permit) = desk.enter(Lane::Webhook).await else {
+                let Ok(permit) = pool.enter(Lane::Webhook).await else {
                     later(Duration::from_secs(1)).await;
                     continue;
                 };
-                if passage == Passage::Free && desk.is_shut(&place()) {
+                if passage == Passage::Free && pool.is_shut(&place()) {
                     continue;
                 }
                 let issued = permit.issued_at();
@@ -57,8 +57,8 @@ async fn item(
                 sleep(Duration::from_millis(100)).await;
                 drop(permit);
                 if began.elapsed() >= HOUR {
-                    desk.hear(LimitSignal::Admission { issued: issued.elapsed() });
-                    desk.worked(&place(), issued.elapsed()).await;
+                    pool.signal(LimitSignal::Admission { issued: issued.elapsed() });
+                    pool.worked(&place(), issued.elapsed()).await;
                     return began.elapsed();
                 }
                 calls.fetch_add(1, Ordering::SeqCst);
@@ -72,7 +72,7 @@ async fn item(
                     first_probe: Duration::from_secs(60),
                     reason: "down".to_owned(),
                 };
-                match desk.faulted(fault).await {
+                match pool.faulted(fault).await {
                     Some(shut) => later(shut.wait).await,
                     None => later(Duration::from_secs(2)).await,
                 }

@@ -21,13 +21,13 @@ fn limits(concurrent: u32) -> Limits {
     Limits { per_minute: None, concurrent, per_day: None, call_time: Duration::from_secs(30) }
 }
 
-fn desk(limits: Limits) -> PermitPool {
+fn pool(limits: Limits) -> PermitPool {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     PermitPool::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None)
 }
 
-async fn enter(desk: &PermitPool, lane: Lane) -> Permit {
-    desk.enter(lane).await.unwrap_or_else(|denied| panic!("{denied:?}"))
+async fn enter(pool: &PermitPool, lane: Lane) -> Permit {
+    pool.enter(lane).await.unwrap_or_else(|denied| panic!("{denied:?}"))
 }
 
 /// Lets every task that can go on do so.
@@ -41,15 +41,15 @@ fn refusal(limit: CallLimit) -> LimitSignal {
 
 #[tokio::test(start_paused = true)]
 async fn urgent_lanes_go_first_and_each_lane_in_the_order_of_arrival() {
-    let desk = desk(limits(1));
-    let holder = enter(&desk, Lane::Full).await;
+    let pool = pool(limits(1));
+    let holder = enter(&pool, Lane::Full).await;
     let order = Arc::new(Mutex::new(Vec::new()));
     for (number, lane) in
         [(1, Lane::Verify), (2, Lane::Full), (3, Lane::Webhook), (4, Lane::Operator), (5, Lane::Webhook)]
     {
-        let (desk, order) = (desk.clone(), Arc::clone(&order));
+        let (pool, order) = (pool.clone(), Arc::clone(&order));
         tokio::spawn(async move {
-            let permit = enter(&desk, lane).await.start().expect("fresh");
+            let permit = enter(&pool, lane).await.start().expect("fresh");
             order.lock().expect("order").push(number);
             sleep(Duration::from_secs(1)).await;
             drop(permit);
@@ -63,13 +63,13 @@ async fn urgent_lanes_go_first_and_each_lane_in_the_order_of_arrival() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_sync_that_waited_long_goes_before_a_person() {
-    let desk = desk(limits(1));
-    let holder = enter(&desk, Lane::Operator).await;
+    let pool = pool(limits(1));
+    let holder = enter(&pool, Lane::Operator).await;
     let order = Arc::new(Mutex::new(Vec::new()));
     for lane in [Lane::Full, Lane::Operator] {
-        let (desk, order) = (desk.clone(), Arc::clone(&order));
+        let (pool, order) = (pool.clone(), Arc::clone(&order));
         tokio::spawn(async move {
-            let permit = enter(&desk, lane).await.start().expect("fresh");
+            let permit = enter(&pool, lane).await.start().expect("fresh");
             order.lock().expect("order").push(lane);
             sleep(Duration::from_secs(1)).await;
             drop(permit);
@@ -84,56 +84,56 @@ async fn a_full_sync_that_waited_long_goes_before_a_person() {
 
 #[tokio::test(start_paused = true)]
 async fn waiters_that_go_away_cost_nothing() {
-    let desk = desk(limits(1));
-    let holder = enter(&desk, Lane::Full).await;
+    let pool = pool(limits(1));
+    let holder = enter(&pool, Lane::Full).await;
     for _call in 0..20 {
-        assert!(timeout(Duration::from_millis(5), desk.enter(Lane::Operator)).await.is_err());
+        assert!(timeout(Duration::from_millis(5), pool.enter(Lane::Operator)).await.is_err());
     }
     drop(holder);
-    assert!(timeout(Duration::from_secs(3), desk.enter(Lane::Full)).await.is_ok());
+    assert!(timeout(Duration::from_secs(3), pool.enter(Lane::Full)).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_sends_everybody_away_and_a_call_that_is_let_in_ends_it() {
-    let desk = desk(limits(2));
-    let permit = enter(&desk, Lane::Full).await;
+    let pool = pool(limits(2));
+    let permit = enter(&pool, Lane::Full).await;
     let waiter = tokio::spawn({
-        let desk = desk.clone();
-        async move { (desk.enter(Lane::Full).await.map(drop), desk.enter(Lane::Full).await.map(drop)) }
+        let pool = pool.clone();
+        async move { (pool.enter(Lane::Full).await.map(drop), pool.enter(Lane::Full).await.map(drop)) }
     });
-    let wait = desk.refused(refusal(CallLimit::Day), Lane::Full).await.expect("a pause");
+    let wait = pool.refused(refusal(CallLimit::Day), Lane::Full).await.expect("a pause");
     assert!(wait >= Duration::from_secs(1_800));
     drop(permit);
     let (_, second) = waiter.await.expect("task");
     assert!(
         matches!(second, Err(Denied::Refused(refusal)) if refusal.limit == CallLimit::Day && refusal.paused)
     );
-    let person = enter(&desk, Lane::Operator).await;
-    desk.hear(LimitSignal::Admission { issued: Duration::ZERO });
+    let person = enter(&pool, Lane::Operator).await;
+    pool.signal(LimitSignal::Admission { issued: Duration::ZERO });
     drop(person);
-    assert!(desk.enter(Lane::Full).await.is_ok(), "the quota is back");
+    assert!(pool.enter(Lane::Full).await.is_ok(), "the quota is back");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_complaint_of_concurrency_takes_a_place_for_a_minute() {
-    let desk = desk(limits(2));
-    desk.refused(refusal(CallLimit::Concurrency), Lane::Full).await;
+    let pool = pool(limits(2));
+    pool.refused(refusal(CallLimit::Concurrency), Lane::Full).await;
     sleep(Duration::from_secs(5)).await;
-    let first = enter(&desk, Lane::Full).await;
-    assert!(timeout(Duration::from_secs(3), desk.enter(Lane::Full)).await.is_err());
+    let first = enter(&pool, Lane::Full).await;
+    assert!(timeout(Duration::from_secs(3), pool.enter(Lane::Full)).await.is_err());
     sleep(Duration::from_secs(60)).await;
-    assert!(timeout(Duration::from_secs(5), desk.enter(Lane::Full)).await.is_ok());
+    assert!(timeout(Duration::from_secs(5), pool.enter(Lane::Full)).await.is_ok());
     drop(first);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_permit_that_is_too_old_is_not_used_and_is_given_back() {
-    let desk = desk(Limits { per_day: Some(1_000), ..limits(2) });
-    let permit = enter(&desk, Lane::Webhook).await;
+    let pool = pool(Limits { per_day: Some(1_000), ..limits(2) });
+    let permit = enter(&pool, Lane::Webhook).await;
     sleep(Duration::from_secs(6)).await;
     assert!(permit.start().is_none());
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(desk.standing().await.expect("standing").day.spent.total(), 0);
+    assert_eq!(pool.status().await.expect("standing").day.spent.total(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +158,7 @@ impl CallBudget for Unreachable {
         Err(Error::unavailable("the database is away"))
     }
 
-    async fn standing(&self, _account: &str, _limits: &Limits) -> Result<BudgetStatus> {
+    async fn status(&self, _account: &str, _limits: &Limits) -> Result<BudgetStatus> {
         Err(Error::unavailable("the database is away"))
     }
 
@@ -173,8 +173,8 @@ impl CallBudget for Unreachable {
 
 #[tokio::test(start_paused = true)]
 async fn where_the_budget_cannot_be_asked_nothing_is_sent() {
-    let desk = PermitPool::new(Arc::new(Unreachable), "shop".to_owned(), limits(5), None);
+    let pool = PermitPool::new(Arc::new(Unreachable), "shop".to_owned(), limits(5), None);
     for lane in Lane::ALL {
-        assert!(matches!(desk.enter(lane).await, Err(Denied::Unknown(_))));
+        assert!(matches!(pool.enter(lane).await, Err(Denied::Unknown(_))));
     }
 }

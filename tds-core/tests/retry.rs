@@ -43,9 +43,9 @@ proptest! {
     fn a_retry_never_comes_before_the_other_side_wants_it(
         policy in policy(), seconds in 0..100_000u64, random in 0.0..1.0f64,
     ) {
-        let wish = Duration::from_secs(seconds);
-        if let Decision::Retry(wait) = policy.decide(0, &transient(Some(wish)), random) {
-            prop_assert!(wait >= wish);
+        let advised = Duration::from_secs(seconds);
+        if let Decision::Retry(wait) = policy.decide(0, &transient(Some(advised)), random) {
+            prop_assert!(wait >= advised);
         }
     }
 

@@ -7,12 +7,12 @@ use serde_json::json;
 use tds_core::{
     clock::Clock,
     error::Result,
-    handler::{Done, EntityHandler, Handled, MirrorHandler},
+    handler::{BatchHandler, Handled, MirrorHandler},
     memory::MemoryStore,
     mirror::{Mirror, MirrorSchema},
     queue::{ClaimRequest, Lane, NewItem, Queue, Waiter, Work, WorkerId},
     record::{EntityType, Read, Record, RecordId, RecordKey, SourcePayload},
-    source::{Capability, Profile, Source},
+    source::{Source, SourceProfile},
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
@@ -33,7 +33,7 @@ impl Source for Contacts {
         self.own.schema()
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         self.own.profile()
     }
 
@@ -70,16 +70,12 @@ fn setup() -> Setup {
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
     let store = MemoryStore::new(shared.clone());
     let sellers = Arc::new(ScriptedSource::new(schema(SELLERS, "sellers"), shared.clone()));
-    let profile = Profile {
-        needs_detail: false,
-        lists_ids: false,
-        detail_max_age: None,
+    let profile = SourceProfile {
         fetch_batch: 1,
         records_per_call: 1,
         records_per_page: 200,
         sibling: Some(SELLERS),
-        complete_list: true,
-        documented: Capability::UNKNOWN,
+        ..SourceProfile::default()
     };
     let own = ScriptedSource::new(schema(BUYERS, "buyers"), shared.clone()).with_profile(profile);
     let source = Arc::new(Contacts { own, sibling: sellers.clone() });
@@ -96,14 +92,14 @@ impl Setup {
         self.store.apply(&schema(entity, head), vec![read]).await.remove(0).expect("applied");
     }
 
-    async fn handle(&self, work: Work) -> Handled {
+    async fn handle(&self, work: Work) -> Result<Handled> {
         let key = RecordKey::new(BUYERS, RecordId::new("1"));
         let item = NewItem { key, lane: Lane::Webhook, work, waiter: Waiter::Operator };
         self.store.enqueue(vec![item]).await.expect("queued");
         let (worker, lease) = (WorkerId("test".to_owned()), std::time::Duration::from_secs(60));
         let request = ClaimRequest { worker, limit: 1, lease, up_to: Lane::Verify };
         let items = self.store.claim(&request).await.expect("claimed");
-        self.buyers.handle(&items).await.remove(0)
+        self.buyers.handle_batch(&items).await.remove(0)
     }
 
     fn is_live(&self, entity: &EntityType) -> Option<bool> {
@@ -117,7 +113,7 @@ async fn a_record_that_moved_to_the_sibling_is_gone_from_its_old_type() {
     setup.seen(BUYERS, "buyers").await;
     setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
     let handled = setup.handle(Work::fetch()).await;
-    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    assert!(matches!(handled, Ok(Handled::Reroute { entity: to, .. }) if to == SELLERS));
     assert_eq!(setup.is_live(&BUYERS), Some(false));
 }
 
@@ -129,7 +125,7 @@ async fn an_earlier_look_that_is_applied_after_the_record_moved_is_stale() {
     setup.clock.advance(std::time::Duration::from_secs(5));
     setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
     let handled = setup.handle(Work::fetch()).await;
-    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    assert!(matches!(handled, Ok(Handled::Reroute { entity: to, .. }) if to == SELLERS));
     // A worker that lost its claim goes on with what it saw before.
     let late = before.read(early, early + Duration::SECOND);
     setup.store.apply(&schema(BUYERS, "buyers"), vec![late]).await.remove(0).expect("judged");
@@ -149,7 +145,7 @@ async fn a_late_push_of_what_the_record_was_before_it_moved_asks_the_source() {
         json: record.raw,
     };
     let handled = setup.handle(Work { version: record.version, payload: Some(payload) }).await;
-    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    assert!(matches!(handled, Ok(Handled::Reroute { entity: to, .. }) if to == SELLERS));
     assert_eq!(setup.is_live(&BUYERS), None);
 }
 
@@ -158,7 +154,7 @@ async fn a_deletion_that_is_the_siblings_leaves_a_tombstone_here_too() {
     let setup = setup();
     setup.seen(SELLERS, "sellers").await;
     let handled = setup.handle(Work::fetch()).await;
-    assert!(matches!(handled, Ok(Done::Redirect(to, _)) if to == SELLERS));
+    assert!(matches!(handled, Ok(Handled::Reroute { entity: to, .. }) if to == SELLERS));
     let states = setup.store.states(&BUYERS, &[RecordId::new("1")]).await.expect("readable");
     assert!(states.values().all(|state| state.deleted) && states.len() == 1);
 }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use tds_core::{
     clock::{Clock as _, SystemClock},
     engine::{Registry, SourceGate, Worker, WorkerSettings},
-    error::{Error, ErrorKind, Retry},
-    handler::{Done, EntityHandler, Handled},
+    error::{Error, ErrorKind, Result, Retry},
+    handler::{BatchHandler, Handled},
     inbox::{Disposition, EventStatus, Inbox, InboxOperator, NewEvent},
     memory::MemoryStore,
     queue::{
@@ -34,12 +34,12 @@ struct Scripted {
 }
 
 #[async_trait]
-impl EntityHandler for Scripted {
+impl BatchHandler for Scripted {
     fn entity(&self) -> &EntityType {
         &self.entity
     }
 
-    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
+    async fn handle_batch(&self, batch: &[Claimed]) -> Vec<Result<Handled>> {
         let mut results = Vec::new();
         for item in batch {
             let id = item.key.id.as_str();
@@ -56,7 +56,7 @@ impl EntityHandler for Scripted {
     }
 }
 
-fn result_of(id: &str, failed_before: u32) -> Handled {
+fn result_of(id: &str, failed_before: u32) -> Result<Handled> {
     match id.split('-').next().unwrap_or_default() {
         "invalid" => Err(Error::invalid("rate is no number: abc")),
         "flaky" if failed_before < 2 => Err(Error::unavailable("the source is away")),
@@ -66,8 +66,8 @@ fn result_of(id: &str, failed_before: u32) -> Handled {
             Retry::Throttled { retry_after: Duration::from_millis(20) },
             "too many requests",
         )),
-        "moved" => Ok(Done::Redirect(INVOICES, Work::fetch())),
-        _ => Ok(Done::Outcome(Outcome::Applied)),
+        "moved" => Ok(Handled::Reroute { entity: INVOICES, work: Work::fetch() }),
+        _ => Ok(Handled::Done(Outcome::Applied)),
     }
 }
 

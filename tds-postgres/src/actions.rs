@@ -131,8 +131,8 @@ async fn discard_items(tx: &mut Tx, ids: &[i64]) -> Result<(), sqlx::Error> {
     let upto: Vec<(i64, i64)> = ids.iter().map(|id| (*id, i64::MAX)).collect();
     ended::archive(tx, &gone).await?;
     let mut endings = Completions::default();
-    for told in ended::take_waiters(tx, &upto).await? {
-        endings.tell(&told, "discarded", false);
+    for completed in ended::take_waiters(tx, &upto).await? {
+        endings.notify(&completed, "discarded", false);
     }
     endings.write(tx).await
 }

@@ -52,14 +52,14 @@ SELECT count(*) FROM tds_queue_done
 
 #[async_trait]
 impl CallBudget for PgStore {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
-        let change = |state: &mut BudgetState, now| state.exchange(now, limits, ask);
+    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
+        let change = |state: &mut BudgetState, now| state.exchange(now, limits, request);
         self.change(&budget_name(account), "asking for calls", change).await
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
+    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         let read = self.read::<BudgetState>(&budget_name(account), "looking at the budget of calls").await?;
-        Ok(read.state.standing(read.now, limits))
+        Ok(read.state.status(read.now, limits))
     }
 
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {

@@ -44,10 +44,10 @@ impl ClaimCursors {
         }
         let mut range = Range { priorities: Vec::new(), ats: Vec::new(), ids: Vec::new(), below: Vec::new() };
         for (index, lane) in Lane::ALL.into_iter().enumerate().filter(|(_, lane)| *lane <= up_to) {
-            let spot = state.lanes[index];
-            range.priorities.push(spot.map_or(lane.priority(), |spot| spot.0));
-            range.ats.push(spot.map(|spot| spot.1));
-            range.ids.push(spot.map_or(i64::MIN, |spot| spot.2));
+            let cursor = state.lanes[index];
+            range.priorities.push(cursor.map_or(lane.priority(), |cursor| cursor.0));
+            range.ats.push(cursor.map(|cursor| cursor.1));
+            range.ids.push(cursor.map_or(i64::MIN, |cursor| cursor.2));
             range.below.push(Lane::ALL.get(index + 1).map_or(i16::MAX, |next| next.priority()));
         }
         range
@@ -82,24 +82,24 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_floor_holds_for_two_seconds_in_its_lane_only() {
-        let floors = ClaimCursors::default();
-        floors.range(Lane::Verify);
-        floors.note(Some(SPOT));
-        let range = floors.range(Lane::Verify);
+        let cursors = ClaimCursors::default();
+        cursors.range(Lane::Verify);
+        cursors.note(Some(SPOT));
+        let range = cursors.range(Lane::Verify);
         assert_eq!(range.priorities, [0, 10, 20, 30, 40, 50]);
         assert_eq!(range.ids, [i64::MIN, i64::MIN, i64::MIN, i64::MIN, 7, i64::MIN]);
         assert_eq!(range.ats[4], Some(SPOT.1));
         tokio::time::advance(super::LOOK_BACK).await;
-        assert_eq!(floors.range(Lane::Verify).ats, [None; 6]);
+        assert_eq!(cursors.range(Lane::Verify).ats, [None; 6]);
     }
 
     #[tokio::test]
     async fn a_claim_that_found_everything_takes_the_floors_away() {
-        let floors = ClaimCursors::default();
-        floors.range(Lane::Verify);
-        floors.note(Some(SPOT));
-        floors.note(None);
-        assert_eq!(floors.range(Lane::Verify).ats, [None; 6]);
+        let cursors = ClaimCursors::default();
+        cursors.range(Lane::Verify);
+        cursors.note(Some(SPOT));
+        cursors.note(None);
+        assert_eq!(cursors.range(Lane::Verify).ats, [None; 6]);
     }
 
     #[tokio::test]

@@ -86,31 +86,31 @@ struct RunCount {
 
 impl Completions {
     /// An item ended for one of those who waited.
-    pub(crate) fn tell(&mut self, told: &CompletedWaiter, outcome: &'static str, failed: bool) {
-        if told.cause == "event" {
-            let event = self.events.entry(told.id).or_insert((0, outcome));
+    pub(crate) fn notify(&mut self, completed: &CompletedWaiter, outcome: &'static str, failed: bool) {
+        if completed.cause == "event" {
+            let event = self.events.entry(completed.id).or_insert((0, outcome));
             event.0 += 1;
             if rank(outcome) < rank(event.1) {
                 event.1 = outcome;
             }
             return;
         }
-        let run = self.runs.entry(told.id).or_default();
+        let run = self.runs.entry(completed.id).or_default();
         run.gone += 1;
-        run.ended += i64::from(told.counted);
+        run.ended += i64::from(completed.counted);
         // Also of a record that was listed before and counted as ended then: it did not end well after all.
         run.failed += i64::from(failed);
     }
 
     /// A waiter moved to an item where its cause waits already: one less to wait for.
     pub(crate) fn merged(&mut self, attached: &Attached) {
-        let told = CompletedWaiter {
+        let completed = CompletedWaiter {
             item: 0,
             cause: attached.cause.clone(),
             id: attached.id,
             counted: attached.counted,
         };
-        self.tell(&told, "superseded", false);
+        self.notify(&completed, "superseded", false);
     }
 
     /// Writes everything: events first, then runs, each in the order of ids.
@@ -170,11 +170,11 @@ pub(crate) async fn take_waiters(
         .bind(upto.iter().map(|item| item.1).collect::<Vec<_>>())
         .fetch_all(tx)
         .await?;
-    told(&rows)
+    completed(&rows)
 }
 
 /// Reads waiters that a statement returned.
-pub(crate) fn told(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
+pub(crate) fn completed(rows: &[sqlx::postgres::PgRow]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
     let read = |row: &sqlx::postgres::PgRow| {
         Ok(CompletedWaiter {
             item: row.try_get("item_id")?,

@@ -220,8 +220,8 @@ impl Entry {
     fn fold(&mut self, lane: Lane, work: &Work, event: Option<i64>) {
         self.lane = self.lane.min(lane);
         let folded = fold(&self.work, work);
-        let news = self.work.payload.is_none() || folded != self.work;
-        if news && (event.is_some() || folded.payload.is_some()) {
+        let has_new_work = self.work.payload.is_none() || folded != self.work;
+        if has_new_work && (event.is_some() || folded.payload.is_some()) {
             self.event = event;
         }
         self.work = folded;

@@ -92,17 +92,22 @@ async fn waiters_once(database: &Database) -> Result<u64, sqlx::Error> {
     let rows = sqlx::query(LEFT_BEHIND).bind(BATCH).fetch_all(&mut tx).await?;
     let (mut endings, mut unknown) = (Completions::default(), Vec::new());
     for row in &rows {
-        let told = CompletedWaiter {
+        let completed = CompletedWaiter {
             item: row.try_get("item_id")?,
             cause: row.try_get("cause")?,
             id: row.try_get("cause_id")?,
             counted: row.try_get("counted")?,
         };
-        tracing::warn!(item = told.item, cause = told.cause, id = told.id, "a waiter had lost its item");
-        if told.cause == "event" && !row.try_get::<bool, _>("has_ended")? {
-            unknown.push(told.id);
+        tracing::warn!(
+            item = completed.item,
+            cause = completed.cause,
+            id = completed.id,
+            "a waiter had lost its item"
+        );
+        if completed.cause == "event" && !row.try_get::<bool, _>("has_ended")? {
+            unknown.push(completed.id);
         } else {
-            endings.tell(&told, "superseded", false);
+            endings.notify(&completed, "superseded", false);
         }
     }
     unknown.sort_unstable();

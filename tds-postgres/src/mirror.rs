@@ -153,7 +153,7 @@ impl PgMirror {
                     many => format!("storing {} records of {}", many.len(), schema.entity),
                 };
                 let error = classify_for_record(error, &doing);
-                indexes.into_iter().for_each(|index| results[index] = Some(Err(copy(&error))));
+                indexes.into_iter().for_each(|index| results[index] = Some(Err(error.clone())));
             }
         }
     }
@@ -203,7 +203,7 @@ impl Mirror for PgMirror {
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {
         match self.apply_all(schema, &reads).await {
             Ok(results) => results,
-            Err(error) => reads.iter().map(|_| Err(copy(&error))).collect(),
+            Err(error) => reads.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 }
@@ -215,8 +215,4 @@ fn in_rounds(reads: &[Read]) -> Vec<Range<usize>> {
         return if reads.is_empty() { Vec::new() } else { vec![Range { start: 0, end: reads.len() }] };
     }
     (0..reads.len()).map(|index| index..index + 1).collect()
-}
-
-fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.retry(), error.chain())
 }

@@ -39,8 +39,8 @@ pub(crate) struct Notifier {
     database: Database,
     work: Arc<Notify>,
     /// News that nobody else was told of yet, and whether somebody is about to tell them.
-    news: AtomicBool,
-    telling: AtomicBool,
+    pending: AtomicBool,
+    notifying: AtomicBool,
     listener: OnceLock<AbortHandle>,
 }
 
@@ -49,8 +49,8 @@ impl Notifier {
         Self {
             database,
             work: Arc::default(),
-            news: AtomicBool::new(false),
-            telling: AtomicBool::new(false),
+            pending: AtomicBool::new(false),
+            notifying: AtomicBool::new(false),
             listener: OnceLock::new(),
         }
     }
@@ -61,11 +61,11 @@ impl Notifier {
         if self.database.is_pooled() {
             return;
         }
-        self.news.store(true, Ordering::SeqCst);
-        if !self.telling.swap(true, Ordering::SeqCst)
+        self.pending.store(true, Ordering::SeqCst);
+        if !self.notifying.swap(true, Ordering::SeqCst)
             && let Ok(runtime) = Handle::try_current()
         {
-            runtime.spawn(Arc::clone(self).tell());
+            runtime.spawn(Arc::clone(self).notify());
         }
     }
 
@@ -81,17 +81,17 @@ impl Notifier {
         let _ = tokio::time::timeout(limit, self.work.notified()).await;
     }
 
-    async fn tell(self: Arc<Self>) {
+    async fn notify(self: Arc<Self>) {
         loop {
-            while self.news.swap(false, Ordering::SeqCst) {
+            while self.pending.swap(false, Ordering::SeqCst) {
                 if let Err(error) = sqlx::raw_sql(NOTIFY).execute(&self.database).await {
                     tracing::debug!(%error, "other processes could not be told of new work; they poll");
                 }
                 sleep(PAUSE).await;
             }
-            self.telling.store(false, Ordering::SeqCst);
+            self.notifying.store(false, Ordering::SeqCst);
             // News that came just now saw somebody telling.
-            if !self.news.load(Ordering::SeqCst) || self.telling.swap(true, Ordering::SeqCst) {
+            if !self.pending.load(Ordering::SeqCst) || self.notifying.swap(true, Ordering::SeqCst) {
                 return;
             }
         }

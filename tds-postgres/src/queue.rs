@@ -111,7 +111,7 @@ impl Queue for PgStore {
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
         let limit = i64::try_from(request.limit).unwrap_or(i64::MAX);
-        let (database, range) = (&self.database, &self.floors.range(request.up_to));
+        let (database, range) = (&self.database, &self.cursors.range(request.up_to));
         let rows = repeat_batch(|| claim(database, request, limit, range))
             .await
             .map_err(|error| classify(error, "taking work from the queue"))?;
@@ -119,7 +119,7 @@ impl Queue for PgStore {
         // RETURNING has no order.
         claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));
         let full = rows.len() >= request.limit;
-        self.floors.note(rows.iter().filter(|_| full).filter_map(spot_of).max());
+        self.cursors.note(rows.iter().filter(|_| full).filter_map(spot_of).max());
         Ok(claimed.into_iter().map(|(_, item)| item).collect())
     }
 

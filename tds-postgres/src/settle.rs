@@ -174,7 +174,7 @@ impl<'a> Plan<'a> {
         let mut endings = Completions::default();
         complete(tx, &self.done, &mut endings).await?;
         settle_sql::update_items(tx, &self.updates).await?;
-        bury(tx, &self.dead, &mut endings).await?;
+        dead_letter(tx, &self.dead, &mut endings).await?;
         let waiting: Vec<i64> = self.updates.iter().filter(|u| !u.is_dead()).map(Update::id).collect();
         ended::reopen_events(tx, &waiting, "processing").await?;
         redirect(tx, &self.redirects, &mut endings).await?;
@@ -194,27 +194,31 @@ async fn complete(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> Resu
     let upto: Vec<(i64, i64)> = done.iter().map(|done| (done.item.id, done.upto)).collect();
     let ends: HashMap<i64, (Option<i64>, &'static str)> =
         done.iter().map(|done| (done.item.id, (done.item.event, done.outcome))).collect();
-    for told in ended::take_waiters(tx, &upto).await? {
-        let (source_event, outcome) = ends.get(&told.item).copied().unwrap_or((None, "superseded"));
+    for completed in ended::take_waiters(tx, &upto).await? {
+        let (source_event, outcome) = ends.get(&completed.item).copied().unwrap_or((None, "superseded"));
         // The event whose payload was used has the item's outcome; the others were folded into it.
-        let own = told.cause == "event" && source_event == Some(told.id);
-        endings.tell(&told, if own { outcome } else { "superseded" }, false);
+        let own = completed.cause == "event" && source_event == Some(completed.id);
+        endings.notify(&completed, if own { outcome } else { "superseded" }, false);
     }
     let keys: Vec<&RecordKey> = done.iter().map(|done| &done.item.key).collect();
-    for told in settle_sql::resolve_dead_letters(tx, &keys).await? {
-        endings.tell(&told, "superseded", false);
+    for completed in settle_sql::resolve_dead_letters(tx, &keys).await? {
+        endings.notify(&completed, "superseded", false);
     }
     Ok(())
 }
 
 /// Runs have counted a dead letter; events go on waiting, because a person may retry it.
-async fn bury(tx: &mut Tx, dead: &[(i64, String)], endings: &mut Completions) -> Result<(), sqlx::Error> {
+async fn dead_letter(
+    tx: &mut Tx,
+    dead: &[(i64, String)],
+    endings: &mut Completions,
+) -> Result<(), sqlx::Error> {
     if dead.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = dead.iter().map(|item| item.0).collect();
-    for told in settle_sql::take_run_waiters(tx, &ids).await? {
-        endings.tell(&told, "superseded", true);
+    for completed in settle_sql::take_run_waiters(tx, &ids).await? {
+        endings.notify(&completed, "superseded", true);
     }
     ended::fail_events(tx, dead).await?;
     settle_sql::replace_dead_letters(tx, &ids).await
@@ -250,16 +254,16 @@ pub(crate) async fn move_items(
     let upto: Vec<(i64, i64)> = targets.keys().map(|item| (*item, i64::MAX)).collect();
     let taken = ended::take_waiters(tx, &upto).await?;
     let mut waiters: Vec<WaiterEntry> = Vec::with_capacity(taken.len());
-    for told in taken {
-        let Some(place) = targets.get(&told.item).and_then(|key| places.of(key)) else { continue };
-        let known = waiters
-            .iter()
-            .any(|other| other.place.item == place.item && other.id == told.id && other.cause == told.cause);
+    for completed in taken {
+        let Some(place) = targets.get(&completed.item).and_then(|key| places.of(key)) else { continue };
+        let known = waiters.iter().any(|other| {
+            other.place.item == place.item && other.id == completed.id && other.cause == completed.cause
+        });
         if known {
             // Two items of one cause become one.
-            endings.tell(&told, "superseded", false);
+            endings.notify(&completed, "superseded", false);
         } else {
-            waiters.push(waiter_of(&told, place));
+            waiters.push(waiter_of(&completed, place));
         }
     }
     for attached in attach(tx, &waiters).await?.iter().filter(|attached| !attached.inserted) {
@@ -271,7 +275,7 @@ pub(crate) async fn move_items(
     ended::reopen_events(tx, &moved, "processing").await
 }
 
-fn waiter_of(told: &CompletedWaiter, place: crate::fold::Place) -> WaiterEntry {
-    let cause = if told.cause == "event" { "event" } else { "run" };
-    WaiterEntry { place, cause, id: told.id, counted: told.counted }
+fn waiter_of(completed: &CompletedWaiter, place: crate::fold::Place) -> WaiterEntry {
+    let cause = if completed.cause == "event" { "event" } else { "run" };
+    WaiterEntry { place, cause, id: completed.id, counted: completed.counted }
 }

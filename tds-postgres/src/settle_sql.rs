@@ -9,7 +9,7 @@ use tds_core::{
 
 use crate::{
     Database, Tx,
-    ended::{CompletedWaiter, told},
+    ended::{CompletedWaiter, completed},
     settle::Held,
     store::{seconds, storable},
 };
@@ -222,7 +222,7 @@ pub(crate) async fn resolve_dead_letters(
         .bind(keys.iter().map(|key| key.id.as_str()).collect::<Vec<_>>())
         .fetch_all(tx)
         .await?;
-    told(&rows)
+    completed(&rows)
 }
 
 /// Archives older dead letters of the records of these, which became dead letters just now.
@@ -235,5 +235,5 @@ pub(crate) async fn take_run_waiters(
     tx: &mut Tx,
     items: &[i64],
 ) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
-    told(&sqlx::query(TAKE_RUNS).bind(items).fetch_all(tx).await?)
+    completed(&sqlx::query(TAKE_RUNS).bind(items).fetch_all(tx).await?)
 }

@@ -63,7 +63,7 @@ pub struct PgStore {
     pub(crate) work: Arc<Notifier>,
     /// Rings when a run was asked for in this process.
     pub(crate) runs: Arc<Notify>,
-    pub(crate) floors: Arc<ClaimCursors>,
+    pub(crate) cursors: Arc<ClaimCursors>,
     pub(crate) committers: Arc<Committers>,
     /// When times later than now were last looked for in the queue.
     pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
@@ -81,7 +81,7 @@ impl PgStore {
             database,
             work,
             runs: Arc::default(),
-            floors: Arc::default(),
+            cursors: Arc::default(),
             committers,
             set_back_at: Arc::default(),
             ahead: Arc::default(),

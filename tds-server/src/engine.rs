@@ -153,7 +153,7 @@ impl Engine {
         let gate: SourceGate = Arc::new(move || zoho.may_ask());
         let zoho = parts.zoho.clone();
         let scheduler = scheduler.postponing(Arc::new(move |spec| {
-            schedules::is_postponed(&spec.entity, spec.run_type, zoho.step())
+            schedules::is_postponed(&spec.entity, spec.run_type, zoho.throttle())
         }));
         Self {
             name: worker_settings.worker.clone(),

@@ -173,20 +173,20 @@ impl ZohoClient {
     ///
     /// # Errors
     /// The store that keeps them did not answer.
-    pub async fn standing(&self) -> Result<BudgetStatus> {
-        self.inner.limiter.standing().await
+    pub async fn status(&self) -> Result<BudgetStatus> {
+        self.inner.limiter.status().await
     }
 
     /// How far calls are saved, as this process last heard; nothing is sent and nobody asked.
     #[must_use]
-    pub fn step(&self) -> Throttle {
-        self.inner.limiter.last_standing().step()
+    pub fn throttle(&self) -> Throttle {
+        self.inner.limiter.last_status().throttle()
     }
 
     /// How long reads for pushed events wait at most, so that calls are saved; zero while the day's calls suffice.
     #[must_use]
     pub fn reads_wait(&self) -> Duration {
-        self.inner.config.frugal_wait * self.inner.limiter.last_standing().patience()
+        self.inner.config.frugal_wait * self.inner.limiter.last_status().patience()
     }
 
     /// The calls of today (UTC), of all processes.

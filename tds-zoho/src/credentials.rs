@@ -40,7 +40,7 @@ impl ZohoClient {
         let (answer, expires_in) = self.organizations().await?;
         let organizations = read(&answer.body)?;
         let organization = choose(organizations, self.organization_id())?;
-        let calls_left_today = self.standing().await?.day.left;
+        let calls_left_today = self.status().await?.day.left;
         Ok(CredentialsReport { organization, expires_in: expires_in.as_secs(), calls_left_today })
     }
 }

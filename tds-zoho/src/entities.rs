@@ -22,7 +22,7 @@ use tds_core::{
     error::{Error, Result},
     mirror::MirrorSchema,
     record::{EntityType, Fields, Payload, Record, RecordId, Shape, SourcePayload},
-    source::{Ability, Capability, Profile},
+    source::{Ability, Capability, SourceProfile},
 };
 
 use crate::{answer::Api, mend, reading};
@@ -128,14 +128,14 @@ pub(crate) struct Draft {
 
 impl Descriptor {
     /// What the engine has to know.
-    pub(crate) fn profile(&self) -> Profile {
+    pub(crate) fn profile(&self) -> SourceProfile {
         let fetch_batch = match self.detail {
             Detail::Items => 100,
             // A price list has more than a thousand rows: one is enough for one transaction.
             Detail::Single { .. } if self.detail_max_age.is_some() => 1,
             Detail::Single { .. } => 10,
         };
-        Profile {
+        SourceProfile {
             needs_detail: self.needs_detail,
             // The rows of stock say which items there are: what is in stock, only the items themselves show.
             lists_ids: !self.needs_detail && matches!(self.detail, Detail::Items),

@@ -62,14 +62,14 @@ impl ZohoClient {
             _ => None,
         });
         // Where the store does not answer, it says so in an entry of its own.
-        let standing = inner.limiter.standing().await.unwrap_or_default();
+        let status = inner.limiter.status().await.unwrap_or_default();
         let lanes = [Lane::Outbound, Lane::Incremental];
-        let refused = lanes.into_iter().find_map(|lane| Some((lane, standing.refused[lane]?)));
+        let refused = lanes.into_iter().find_map(|lane| Some((lane, status.refused[lane]?)));
         let wait = refused.map(|(_, refusal)| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());
         let paused_until = wait.map(|wait| later(inner.clock.now(), wait));
         let seen = inner.pulse.lock().clone();
         // What needs a person comes first, and then what keeps most from working.
-        let open = standing.breakers.iter().filter(|breaker| breaker.is_open());
+        let open = status.breakers.iter().filter(|breaker| breaker.is_open());
         let shut = open.min_by_key(|breaker| (breaker.cause == OutageCause::Way, breaker.place.len()));
         let state = match (trouble, paused_until, seen) {
             (Some((fault @ MintFault::Refused { .. }, _)), _, _) => {

@@ -48,14 +48,14 @@ pub(crate) struct HeaderHints {
 
 /// The limits of one organization.
 pub(crate) struct Limiter {
-    desk: PermitPool,
+    pool: PermitPool,
 }
 
 impl Limiter {
     /// Limits that all processes share.
     pub(crate) fn shared(config: &ZohoConfig, budget: Arc<dyn CallBudget>) -> Self {
         Self {
-            desk: PermitPool::new(
+            pool: PermitPool::new(
                 budget,
                 account(config),
                 limits(config, Some(config.requests_per_minute)),
@@ -68,7 +68,7 @@ impl Limiter {
     pub(crate) fn alone(config: &ZohoConfig, clock: &Arc<dyn Clock>) -> Self {
         let budget = Arc::new(LocalBudget::new(clock));
         let pace = Box::new(Pacer::new(config.requests_per_minute, config.max_concurrency));
-        Self { desk: PermitPool::new(budget, account(config), limits(config, None), Some(pace)) }
+        Self { pool: PermitPool::new(budget, account(config), limits(config, None), Some(pace)) }
     }
 
     /// Waits for the right to send one call. Pauses up to two seconds are waited for.
@@ -77,7 +77,7 @@ impl Limiter {
     /// `Throttled` during a longer pause, when the day's budget of the lane is spent, or while the budget cannot
     /// be asked.
     pub(crate) async fn acquire(&self, lane: Lane) -> Result<Permit> {
-        self.desk.enter(lane).await.map_err(|denied| match denied {
+        self.pool.enter(lane).await.map_err(|denied| match denied {
             Denied::Refused(refusal) => refused(lane, &refusal),
             Denied::Unknown(error) => unknown(&error),
         })
@@ -89,7 +89,7 @@ impl Limiter {
     /// # Errors
     /// `Throttled` or `AuthPaused` until the next probe.
     pub(crate) async fn pass(&self, place: &Place) -> Result<bool> {
-        match self.desk.pass(place).await {
+        match self.pool.pass(place).await {
             Ok(Passage::Free) => Ok(false),
             Ok(Passage::Probe) => Ok(true),
             Ok(Passage::Shut(shut)) => Err(shut_out(&shut)),
@@ -99,19 +99,19 @@ impl Limiter {
 
     /// Notes a fault that is no matter of a record. The breaker that is open for its place now, if one is.
     pub(crate) async fn faulted(&self, fault: CallFault) -> Option<BreakerStatus> {
-        self.desk.faulted(fault).await
+        self.pool.faulted(fault).await
     }
 
     /// True where nothing but probes is sent to the place, as far as this process heard.
     pub(crate) fn is_shut(&self, place: &Place) -> bool {
-        self.desk.is_shut(place)
+        self.pool.is_shut(place)
     }
 
     /// Notes an answer that was no refusal.
     pub(crate) async fn went_well(&self, place: &Place, issued_at: Instant, hints: &HeaderHints) {
         self.correct(hints);
-        self.desk.hear(LimitSignal::Admission { issued: issued_at.elapsed() });
-        self.desk.worked(place, issued_at.elapsed()).await;
+        self.pool.signal(LimitSignal::Admission { issued: issued_at.elapsed() });
+        self.pool.worked(place, issued_at.elapsed()).await;
     }
 
     /// Notes a refusal. How long everybody pauses now.
@@ -126,7 +126,7 @@ impl Limiter {
         let (retry_after, reset) = (hints.retry_after, hints.reset);
         let heard =
             LimitSignal::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
-        let pause = self.desk.refused(heard, lane).await.unwrap_or(Duration::from_secs(1));
+        let pause = self.pool.refused(heard, lane).await.unwrap_or(Duration::from_secs(1));
         tracing::warn!(%limit, seconds = pause.as_secs(), "Zoho refused a call: the organization pauses");
         pause
     }
@@ -134,18 +134,18 @@ impl Limiter {
     /// Notes what Zoho says of the day.
     pub(crate) fn quota(&self, quota: Quota) {
         let Quota { limit, remaining, reset } = quota;
-        self.desk.hear(LimitSignal::Quota { limit, remaining, reset, age: Duration::ZERO });
+        self.pool.signal(LimitSignal::Quota { limit, remaining, reset, age: Duration::ZERO });
     }
 
     /// Gives back what is not needed any more.
     pub(crate) async fn close(&self) {
-        self.desk.close().await;
+        self.pool.close().await;
     }
 
     /// Adds a call to the statistics.
     pub(crate) fn count(&self, call: &Call, result: &str) {
         let (lane, endpoint) = (call.lane, call.endpoint());
-        self.desk.count(CallCount {
+        self.pool.count(CallCount {
             lane,
             entity: call.entity.clone(),
             endpoint,
@@ -155,18 +155,18 @@ impl Limiter {
     }
 
     /// What is left.
-    pub(crate) async fn standing(&self) -> Result<BudgetStatus> {
-        self.desk.standing().await
+    pub(crate) async fn status(&self) -> Result<BudgetStatus> {
+        self.pool.status().await
     }
 
     /// What was last heard of the same. Asks nobody.
-    pub(crate) fn last_standing(&self) -> BudgetStatus {
-        self.desk.last_standing().unwrap_or_default()
+    pub(crate) fn last_status(&self) -> BudgetStatus {
+        self.pool.last_status().unwrap_or_default()
     }
 
     /// The calls of today.
     pub(crate) async fn usage(&self) -> Result<Usage> {
-        self.desk.usage().await
+        self.pool.usage().await
     }
 
     fn correct(&self, hints: &HeaderHints) {

@@ -34,15 +34,15 @@ impl Tries {
         Self { made: 0, backoff }
     }
 
-    /// After a try that failed: how long to wait before the next one, or `None`: leave it. `wish` is what the
+    /// After a try that failed: how long to wait before the next one, or `None`: leave it. `advised` is what the
     /// other side asked for.
-    pub(crate) fn next_wait(&mut self, wish: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn next_wait(&mut self, advised: Option<Duration>) -> Option<Duration> {
         self.made += 1;
         if self.made >= TRIES {
             return None;
         }
         let wait = self.backoff.next_backoff()?;
-        let wait = wish.map_or(wait, |wish| wish.max(wait));
+        let wait = advised.map_or(wait, |advised| advised.max(wait));
         (wait <= LONGEST_WAIT).then_some(wait)
     }
 }

@@ -14,7 +14,7 @@ use tds_core::{
     mirror::MirrorSchema,
     queue::Lane,
     record::{EntityType, Read, Record, RecordId, SourcePayload},
-    source::{Capability, ListPage, ListRequest, Profile, Source},
+    source::{Capability, ListPage, ListRequest, Source, SourceProfile},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 pub struct ZohoSource {
     client: ZohoClient,
     descriptor: &'static Descriptor,
-    profile: Profile,
+    profile: SourceProfile,
 }
 
 /// A source of every entity type that Zoho has.
@@ -55,7 +55,7 @@ impl Source for ZohoSource {
         &self.descriptor.schema
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         &self.profile
     }
 

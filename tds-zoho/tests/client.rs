@@ -9,7 +9,7 @@ use tds_core::{
     clock::SystemClock,
     error::{Error, ErrorKind, Retry},
     queue::Lane,
-    source::{Capability, ListRequest, Source},
+    source::{Capability, ListOrder, ListRequest, Source},
 };
 use tds_zoho::{
     DataCenter, ZohoClient, ZohoConfig, ZohoState,
@@ -37,7 +37,16 @@ fn client(config: ZohoConfig) -> ZohoClient {
 }
 
 async fn list(source: &Arc<dyn Source>, lane: Lane) -> Option<Error> {
-    source.list(&ListRequest { since: None, capability: Capability::UNKNOWN, cursor: None, lane }).await.err()
+    source
+        .list(&ListRequest {
+            since: None,
+            order: ListOrder::Whole,
+            capability: Capability::UNKNOWN,
+            cursor: None,
+            lane,
+        })
+        .await
+        .err()
 }
 
 #[tokio::test]

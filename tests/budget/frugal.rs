@@ -16,7 +16,7 @@ use tds_core::{
     queue::{Lane, Work},
     record::{EntityType, Read, Record, RecordId, RecordKey, SourcePayload},
     shutdown::ShutdownTrigger,
-    source::{ListPage, ListRequest, Profile, Source},
+    source::{ListPage, ListRequest, Source, SourceProfile},
     testkit::{RecordBuilder, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -42,7 +42,7 @@ impl Clock for Virtual {
 /// A source every read of which takes a permit.
 struct Metered {
     inner: ScriptedSource,
-    desk: PermitPool,
+    pool: PermitPool,
 }
 
 #[async_trait]
@@ -51,7 +51,7 @@ impl Source for Metered {
         self.inner.schema()
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         self.inner.profile()
     }
 
@@ -62,7 +62,7 @@ impl Source for Metered {
     async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
         let mut reads = Vec::new();
         for id in ids {
-            reads.push(match self.desk.enter(lane).await {
+            reads.push(match self.pool.enter(lane).await {
                 Ok(permit) => {
                     let permit = permit.start().expect("fresh");
                     let read = self.inner.fetch(std::slice::from_ref(id), lane).await.remove(0);
@@ -80,8 +80,8 @@ impl Source for Metered {
     }
 
     fn reads_wait(&self, lane: Lane) -> Duration {
-        let patience = self.desk.last_standing().filter(|_| lane == Lane::Webhook);
-        Duration::from_secs(60) * patience.map_or(0, |standing| standing.patience())
+        let patience = self.pool.last_status().filter(|_| lane == Lane::Webhook);
+        Duration::from_secs(60) * patience.map_or(0, |status| status.patience())
     }
 
     fn decode(&self, payload: &SourcePayload) -> Result<Record> {
@@ -113,12 +113,12 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
             per_day: Some(PLAN),
             call_time: Duration::from_secs(60),
         };
-        let desk = PermitPool::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None);
+        let pool = PermitPool::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None);
         let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
         let inner = ScriptedSource::new(schema, clock.clone());
         let mut profile = inner.profile().clone();
         (profile.records_per_call, profile.fetch_batch) = (1, 1);
-        let source = Arc::new(Metered { inner: inner.with_profile(profile), desk: desk.clone() });
+        let source = Arc::new(Metered { inner: inner.with_profile(profile), pool: pool.clone() });
         let store = MemoryStore::new(clock.clone());
         let handler = MirrorHandler::new(source.clone(), Arc::new(store.clone()), clock.clone());
         let registry = Registry::new().with_source(source.clone()).with_handler(Arc::new(handler));
@@ -134,7 +134,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
             source.inner.put(record);
             store.accept(event(number)).await.expect("accepted");
             sleep(Duration::from_secs(20)).await;
-            let step = desk.last_standing().expect("heard").step();
+            let step = pool.last_status().expect("heard").throttle();
             if steps.last() != Some(&step) {
                 steps.push(step);
             }

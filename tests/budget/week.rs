@@ -218,16 +218,16 @@ fn a_day_that_others_spend_becomes_frugal_before_webhooks_have_to_wait_for_the_n
                 // Another program runs its own first load.
                 shop.source.seen().today = u64::from(PLAN) - 620;
             }
-            let standing = shop.budget.standing("shop", &shop.limits).await.expect("standing");
-            assert!(standing.step() < Throttle::ChangesDeferred, "minute {minute}: {standing:?}");
-            let bulk = standing.day.spent[Lane::Full];
-            if standing.step() == Throttle::Frugal {
+            let status = shop.budget.status("shop", &shop.limits).await.expect("standing");
+            assert!(status.throttle() < Throttle::ChangesDeferred, "minute {minute}: {status:?}");
+            let bulk = status.day.spent[Lane::Full];
+            if status.throttle() == Throttle::Frugal {
                 frugal.push(minute);
                 assert!(before.is_none_or(|before| bulk == before), "minute {minute}: bulk is closed");
             }
-            before = (standing.step() == Throttle::Frugal).then_some(bulk);
+            before = (status.throttle() == Throttle::Frugal).then_some(bulk);
             // While calls are short, at least every second webhook folds into another one's read.
-            let every = if standing.patience() > 0 { 8 } else { 4 };
+            let every = if status.patience() > 0 { 8 } else { 4 };
             if shop.dice.below(every) == 0 {
                 shop.webhooks();
             }

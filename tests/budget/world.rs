@@ -120,19 +120,19 @@ pub(crate) struct Remote {
 
 #[async_trait]
 impl CallBudget for Remote {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
+    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
         self.source.seen().asked += 1;
         sleep(self.far / 2).await;
         if self.dead.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
-        let grant = self.budget.exchange(account, limits, ask).await;
+        let grant = self.budget.exchange(account, limits, request).await;
         sleep(self.far / 2).await;
         grant
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
-        self.budget.standing(account, limits).await
+    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
+        self.budget.status(account, limits).await
     }
 
     async fn count(&self, _account: &str, _calls: &[CallCount]) -> Result<()> {
@@ -154,7 +154,7 @@ pub(crate) struct Process {
 /// What its tasks call with.
 #[derive(Clone)]
 pub(crate) struct Caller {
-    desk: PermitPool,
+    pool: PermitPool,
     source: Source,
     call_time: Duration,
     dice: Arc<Mutex<Dice>>,
@@ -171,9 +171,9 @@ impl Process {
         let dead = Arc::new(AtomicBool::new(false));
         let remote =
             Remote { budget: Arc::clone(budget), source: source.clone(), dead: Arc::clone(&dead), far };
-        let desk = PermitPool::new(Arc::new(remote), "shop".to_owned(), limits.clone(), None);
+        let pool = PermitPool::new(Arc::new(remote), "shop".to_owned(), limits.clone(), None);
         let dice = Arc::new(Mutex::new(Dice::new(seed)));
-        let caller = Caller { desk, source: source.clone(), call_time: limits.call_time, dice };
+        let caller = Caller { pool, source: source.clone(), call_time: limits.call_time, dice };
         Self { caller, tasks: JoinSet::new(), dead }
     }
 
@@ -204,7 +204,7 @@ impl Caller {
     pub(crate) async fn call(&self, lane: Lane) -> std::result::Result<Duration, Duration> {
         let came = Instant::now();
         loop {
-            let permit = match self.desk.enter(lane).await {
+            let permit = match self.pool.enter(lane).await {
                 Ok(permit) => permit,
                 Err(Denied::Refused(refusal)) => return Err(refusal.wait),
                 Err(Denied::Unknown(_)) => return Err(Duration::from_secs(1)),
@@ -215,9 +215,9 @@ impl Caller {
             drop(permit);
             match answer {
                 Ok(left) => {
-                    self.desk.hear(LimitSignal::Admission { issued: issued.elapsed() });
+                    self.pool.signal(LimitSignal::Admission { issued: issued.elapsed() });
                     if let Some((remaining, limit)) = left {
-                        self.desk.hear(LimitSignal::Quota {
+                        self.pool.signal(LimitSignal::Quota {
                             limit,
                             remaining,
                             reset: None,
@@ -236,7 +236,7 @@ impl Caller {
                         reset: None,
                         chance,
                     };
-                    let wait = self.desk.refused(heard, lane).await;
+                    let wait = self.pool.refused(heard, lane).await;
                     return Err(wait.unwrap_or(Duration::from_secs(1)));
                 }
             }

@@ -23,7 +23,7 @@ use crate::{
     plan::Plan,
     process::Process,
     rest,
-    source::{Books, SimSource, desk, open},
+    source::{Books, SimSource, open, pool},
     store::FaultyStore,
     watch::Watch,
     webhooks::Post,
@@ -139,14 +139,14 @@ impl Simulation {
         let shared = Arc::new(store.clone());
         let mut registry = Registry::new();
         let mut specs = Vec::new();
-        let desk = desk(world, &self.store);
+        let pool = pool(world, &self.store);
         for kind in &world.plan.kinds {
             let source = SimSource::new(
                 *kind,
                 Arc::clone(world),
                 Arc::clone(&self.books),
                 Arc::clone(&store.process),
-                desk.clone(),
+                pool.clone(),
             );
             let source = Arc::new(source);
             let handler = MirrorHandler::new(source.clone(), shared.clone(), Arc::clone(&clock));
@@ -221,14 +221,14 @@ impl Simulation {
         let mut runs = Vec::new();
         for kind in &self.world.plan.kinds {
             loop {
-                let wish = NewRun {
+                let request = NewRun {
                     entity: KINDS[*kind].schema.entity.clone(),
                     run_type: RunType::Full,
                     source_type: "simulated".to_owned(),
                     since: None,
                     requested_by: "the end".to_owned(),
                 };
-                if let Ok(run) = self.store.create(wish).await {
+                if let Ok(run) = self.store.create(request).await {
                     runs.push(run.id);
                     break;
                 }

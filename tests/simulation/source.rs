@@ -18,7 +18,7 @@ use tds_core::{
         Content, ContentHash, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
         SourcePayload, list_hash,
     },
-    source::{ListCall, ListPage, ListRequest, Listed, Order, Profile, Source, Walk},
+    source::{ListCall, ListPage, ListRequest, ListWalk, Listed, RowOrder, Source, SourceProfile},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -45,7 +45,7 @@ pub(crate) const OUTAGE: &str = "down for everybody";
 const FIRST_PROBE: Duration = Duration::from_secs(6);
 
 /// What one process knows of the source's breakers; all processes share them through their store.
-pub(crate) fn desk(world: &World, store: &MemoryStore) -> PermitPool {
+pub(crate) fn pool(world: &World, store: &MemoryStore) -> PermitPool {
     let limits =
         Limits { per_minute: None, concurrent: 5, per_day: None, call_time: Duration::from_secs(80) };
     PermitPool::new(Arc::new(store.clone()), format!("seed {}", world.plan.seed), limits, None)
@@ -55,11 +55,11 @@ pub(crate) fn desk(world: &World, store: &MemoryStore) -> PermitPool {
 pub(crate) struct SimSource {
     index: usize,
     kind: &'static Kind,
-    profile: Profile,
+    profile: SourceProfile,
     world: Arc<World>,
     books: Books,
     process: Arc<Process>,
-    desk: PermitPool,
+    pool: PermitPool,
 }
 
 impl SimSource {
@@ -68,21 +68,20 @@ impl SimSource {
         world: Arc<World>,
         books: Books,
         process: Arc<Process>,
-        desk: PermitPool,
+        pool: PermitPool,
     ) -> Self {
         let kind = &KINDS[index];
-        let profile = Profile {
+        let profile = SourceProfile {
             needs_detail: kind.needs_detail,
-            lists_ids: false,
             detail_max_age: kind.detail_max_age,
             fetch_batch: kind.fetch_batch,
             records_per_call: kind.fetch_batch,
             records_per_page: world.plan.page_size,
             sibling: kind.sibling.map(|sibling| KINDS[sibling].schema.entity.clone()),
-            complete_list: true,
             documented: kind.documented,
+            ..SourceProfile::default()
         };
-        Self { index, kind, profile, world, books, process, desk }
+        Self { index, kind, profile, world, books, process, pool }
     }
 
     /// One call: some time on the way there, the moment of truth, some time on the way back.
@@ -117,7 +116,7 @@ impl SimSource {
         tokio::time::sleep(world.dice.millis(slow)).await;
         self.process.gate().await;
         if !plan.outages.is_empty() {
-            self.desk.worked(&place, issued.elapsed()).await;
+            self.pool.worked(&place, issued.elapsed()).await;
         }
         if world.strikes("source error", plan.source_error) {
             return Err(Error::unavailable("the answer did not arrive"));
@@ -136,7 +135,7 @@ impl SimSource {
 
     /// Whether a call may be made, as the breakers stand.
     async fn pass(&self, place: &Place) -> Result<()> {
-        match self.desk.pass(place).await? {
+        match self.pool.pass(place).await? {
             Passage::Shut(shut) => {
                 self.world.count("calls that a breaker spared");
                 Err(waits(shut.cause, shut.wait))
@@ -169,7 +168,7 @@ impl SimSource {
             first_probe: FIRST_PROBE,
             reason: OUTAGE.to_owned(),
         };
-        let shut = self.desk.faulted(fault).await;
+        let shut = self.pool.faulted(fault).await;
         waits(cause, shut.map_or(FIRST_PROBE / 12, |shut| shut.wait))
     }
 
@@ -194,8 +193,8 @@ impl SimSource {
             .collect();
         rows.sort_by_key(|(_, entry)| entry.created);
         match call.order {
-            Order::OldestChange if can_sort => rows.sort_by_key(|(_, entry)| entry.version),
-            Order::NewestChange if can_sort => {
+            RowOrder::OldestChange if can_sort => rows.sort_by_key(|(_, entry)| entry.version),
+            RowOrder::NewestChange if can_sort => {
                 rows.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.version))
             }
             _ => {}
@@ -224,7 +223,7 @@ impl SimSource {
     /// A planted bug: offset paging through an order that edits move.
     async fn list_ascending(&self, request: &ListRequest) -> Result<ListPage> {
         let page = request.cursor.as_deref().map_or(1, |cursor| cursor.parse().expect("a page"));
-        let call = ListCall { page, changed_since: request.since, order: Order::OldestChange };
+        let call = ListCall { page, changed_since: request.since, order: RowOrder::OldestChange };
         let ((rows, more), observed) = self.call("list", |book| self.page(book, &call)).await?;
         let rows = rows.iter().map(|(id, entry)| self.listed(*id, entry, observed)).collect();
         let next = more.then(|| (page + 1).to_string());
@@ -238,7 +237,7 @@ impl Source for SimSource {
         &self.kind.schema
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         &self.profile
     }
 
@@ -246,7 +245,7 @@ impl Source for SimSource {
         if self.world.plan.bug == Some(Bug::AscendingOffset) && self.kind.documented.sort.is_usable() {
             return self.list_ascending(request).await;
         }
-        let walk = Walk::new(request)?;
+        let walk = ListWalk::new(request)?;
         let call = walk.call();
         let ((rows, more), observed) = self.call("list", |book| self.page(book, &call)).await?;
         let rows: Vec<Listed> = rows.iter().map(|(id, entry)| self.listed(*id, entry, observed)).collect();
@@ -266,9 +265,7 @@ impl Source for SimSource {
                 chunk.iter().map(find).collect()
             };
             match self.call("fetch", look).await {
-                Err(error) => reads.extend(
-                    chunk.iter().map(|_| Err(Error::new(error.kind(), error.retry(), error.chain()))),
-                ),
+                Err(error) => reads.extend(chunk.iter().map(|_| Err(error.clone()))),
                 Ok((found, observed)) => {
                     reads.extend(chunk.iter().zip(found).map(|(id, found)| self.read(id, found, observed)));
                 }

@@ -198,9 +198,7 @@ impl Mirror for FaultyStore {
         };
         match self.process.call("apply", effect).await {
             Ok(results) => results,
-            Err(error) => {
-                keys.iter().map(|_| Err(Error::new(error.kind(), error.retry(), error.chain()))).collect()
-            }
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 }

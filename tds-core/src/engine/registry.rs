@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{handler::EntityHandler, record::EntityType, source::Source};
+use crate::{handler::BatchHandler, record::EntityType, source::Source};
 
 /// The handlers and sources of a process. Adding an entity type is one call of each.
 #[derive(Clone, Default)]
 pub struct Registry {
-    handlers: BTreeMap<EntityType, Arc<dyn EntityHandler>>,
+    handlers: BTreeMap<EntityType, Arc<dyn BatchHandler>>,
     sources: BTreeMap<EntityType, Arc<dyn Source>>,
 }
 
@@ -20,7 +20,7 @@ impl Registry {
 
     /// Adds a handler; a later one of the same entity type takes its place.
     #[must_use]
-    pub fn with_handler(mut self, handler: Arc<dyn EntityHandler>) -> Self {
+    pub fn with_handler(mut self, handler: Arc<dyn BatchHandler>) -> Self {
         self.handlers.insert(handler.entity().clone(), handler);
         self
     }
@@ -34,7 +34,7 @@ impl Registry {
 
     /// The handler of an entity type.
     #[must_use]
-    pub fn handler(&self, entity: &EntityType) -> Option<&Arc<dyn EntityHandler>> {
+    pub fn handler(&self, entity: &EntityType) -> Option<&Arc<dyn BatchHandler>> {
         self.handlers.get(entity)
     }
 

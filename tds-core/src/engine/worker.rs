@@ -15,7 +15,6 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 
-pub use self::chunk::SAVING_CALLS;
 use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
 use crate::{
     engine::Registry,

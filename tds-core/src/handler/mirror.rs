@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Done, EntityHandler, Handled};
+use super::{BatchHandler, Handled};
 use crate::{
     clock::Clock,
     error::{Error, Result},
@@ -38,7 +38,7 @@ pub struct MirrorHandler {
 /// Where each item of a batch stands.
 pub(super) struct Batch<'a> {
     pub(super) items: &'a [Claimed],
-    pub(super) results: Vec<Option<Handled>>,
+    pub(super) results: Vec<Option<Result<Handled>>>,
     /// List rows that wait for their detail: they fill in what only the list shows.
     listed: HashMap<usize, Record>,
 }
@@ -95,7 +95,7 @@ impl MirrorHandler {
                 }
             }
             Err(error) => {
-                rows.into_iter().for_each(|(index, _)| batch.results[index] = Some(Err(copy(&error))))
+                rows.into_iter().for_each(|(index, _)| batch.results[index] = Some(Err(error.clone())))
             }
         }
         (ready, fetch)
@@ -211,7 +211,7 @@ impl MirrorHandler {
         let mut again = Vec::new();
         for (index, result) in indexes.into_iter().zip(applied) {
             match result {
-                Ok(Applied::Done(outcome)) => batch.results[index] = Some(Ok(Done::Outcome(outcome))),
+                Ok(Applied::Done(outcome)) => batch.results[index] = Some(Ok(Handled::Done(outcome))),
                 // A tie is broken by any read that begins now; what is implausible must still be so later.
                 Ok(Applied::Reread(reason @ (RereadReason::Tie | RereadReason::Resurrection))) => {
                     tracing::debug!(record = %batch.items[index].key, %reason, "reading again");
@@ -220,7 +220,7 @@ impl MirrorHandler {
                 }
                 Ok(Applied::Reread(reason)) => {
                     tracing::warn!(record = %batch.items[index].key, %reason, "implausible; looking again later");
-                    batch.results[index] = Some(Ok(Done::Again));
+                    batch.results[index] = Some(Ok(Handled::Reread));
                 }
                 Err(error) => batch.results[index] = Some(Err(error)),
             }
@@ -230,7 +230,7 @@ impl MirrorHandler {
 }
 
 #[async_trait]
-impl EntityHandler for MirrorHandler {
+impl BatchHandler for MirrorHandler {
     fn entity(&self) -> &EntityType {
         &self.source.schema().entity
     }
@@ -248,7 +248,7 @@ impl EntityHandler for MirrorHandler {
         }
     }
 
-    async fn handle(&self, items: &[Claimed]) -> Vec<Handled> {
+    async fn handle_batch(&self, items: &[Claimed]) -> Vec<Result<Handled>> {
         let mut batch =
             Batch { items, results: items.iter().map(|_| None).collect(), listed: HashMap::new() };
         let (ready, mut fetch) = self.prepare(&mut batch).await;
@@ -271,13 +271,13 @@ impl Batch<'_> {
     /// Gives every item without a result the same error.
     pub(super) fn fail_open(&mut self, error: &Error) {
         for result in self.results.iter_mut().filter(|result| result.is_none()) {
-            *result = Some(Err(copy(error)));
+            *result = Some(Err(error.clone()));
         }
     }
 
     /// Items without a result could not be decided in this round: they come again.
-    fn finish(self) -> Vec<Handled> {
-        self.results.into_iter().map(|result| result.unwrap_or(Ok(Done::Again))).collect()
+    fn finish(self) -> Vec<Result<Handled>> {
+        self.results.into_iter().map(|result| result.unwrap_or(Ok(Handled::Reread))).collect()
     }
 }
 
@@ -299,8 +299,4 @@ pub(crate) fn comparable(state: &SyncState, record: &Record) -> Option<Read> {
         content: Content::Present(Box::new(record)),
         listed: None,
     })
-}
-
-fn copy(error: &Error) -> Error {
-    Error::new(error.kind(), error.retry(), error.chain())
 }

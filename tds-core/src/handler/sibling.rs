@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Done, EntityHandler as _, MirrorHandler, mirror::Batch};
+use super::{BatchHandler as _, Handled, MirrorHandler, mirror::Batch};
 use crate::{
     error::{Error, Result},
     guard::SyncState,
@@ -64,16 +64,16 @@ impl MirrorHandler {
     }
 
     /// A record that turned out to be of another type goes there, and is gone from ours.
-    async fn hand_over(&self, read: &Read, record: &Record) -> Result<Done> {
+    async fn hand_over(&self, read: &Read, record: &Record) -> Result<Handled> {
         let payload = SourcePayload { shape: read.shape, observed: read.observed, json: record.raw.clone() };
         let work = Work { version: record.version, payload: Some(payload) };
         let gone = match read.observed {
             // Also where it was never ours: a worker that lost its claim may still hold an earlier look at it.
-            Observed::Call(_) => self.bury(read).await?,
+            Observed::Call(_) => self.tombstone(read).await?,
             // Of a pushed body only the arrival is known: whether it is that still, only a read tells.
             Observed::Push(_) => !self.is_here(&read.key.id).await?,
         };
-        if gone { Ok(Done::Redirect(record.entity.clone(), work)) } else { Ok(Done::Again) }
+        if gone { Ok(Handled::Reroute { entity: record.entity.clone(), work }) } else { Ok(Handled::Reread) }
     }
 
     async fn is_here(&self, id: &RecordId) -> Result<bool> {
@@ -82,17 +82,19 @@ impl MirrorHandler {
     }
 
     /// A record that is gone and was the sibling's: that one is asked to look.
-    async fn look_at_the_sibling(&self, read: &Read) -> Result<Done> {
+    async fn look_at_the_sibling(&self, read: &Read) -> Result<Handled> {
         // Ours gets its tombstone too: a late push of what it once was must not revive it.
-        let buried = self.bury(read).await?;
+        let tombstoned = self.tombstone(read).await?;
         match &self.source.profile().sibling {
-            Some(sibling) if buried => Ok(Done::Redirect(sibling.clone(), Work::fetch())),
-            _ => Ok(Done::Again),
+            Some(sibling) if tombstoned => {
+                Ok(Handled::Reroute { entity: sibling.clone(), work: Work::fetch() })
+            }
+            _ => Ok(Handled::Reread),
         }
     }
 
     /// Marks the record of a read as gone from our type. False: it has to be read once more.
-    async fn bury(&self, read: &Read) -> Result<bool> {
+    async fn tombstone(&self, read: &Read) -> Result<bool> {
         let gone = Read { shape: Shape::Detail, content: Content::Absent, listed: None, ..read.clone() };
         match self.mirror.apply(self.source.schema(), vec![gone]).await.pop() {
             Some(applied) => Ok(matches!(applied?, Applied::Done(_))),

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Done, MirrorHandler, mirror::Batch};
+use super::{Handled, MirrorHandler, mirror::Batch};
 use crate::queue::Lane;
+
+/// Why an item waits that could be read at once.
+pub const SAVING_CALLS: &str = "today's calls are short: it waits a little, so that one call reads more";
 
 impl MirrorHandler {
     /// Puts reads for pushed events off while the source wants calls saved: events of one record fold meanwhile, and
@@ -25,7 +28,10 @@ impl MirrorHandler {
         let mut now_due = Vec::with_capacity(due);
         for (index, wait) in fetch.into_iter().zip(waits) {
             match wait {
-                Some(wait) => batch.results[index] = Some(Ok(Done::Later(wait))),
+                Some(wait) => {
+                    batch.results[index] =
+                        Some(Ok(Handled::Retry { after: wait, reason: SAVING_CALLS.to_owned() }))
+                }
                 None => now_due.push(index),
             }
         }

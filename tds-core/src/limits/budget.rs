@@ -93,10 +93,10 @@ pub struct Limits {
 #[async_trait]
 pub trait CallBudget: Send + Sync {
     /// Tells what became of permits, and asks for new ones.
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant>;
+    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant>;
 
     /// How the account stands. Changes nothing.
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus>;
+    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus>;
 
     /// Adds to the statistics of calls. Calls of a lane that only runs spend (incremental, full, verify) count in the
     /// newest run of that kind and entity type too. At most one is active, so that it is theirs, but for what a
@@ -123,7 +123,7 @@ pub struct BudgetRequest {
     /// Permits that were not used.
     pub unused: Vec<u64>,
     /// What the source said of its limits, in the order in which it was heard.
-    pub heard: Vec<LimitSignal>,
+    pub signals: Vec<LimitSignal>,
     /// Asks whether a call to this place may be made.
     pub pass: Option<Place>,
 }
@@ -139,7 +139,7 @@ impl BudgetRequest {
             in_flight: 0,
             settled: Vec::new(),
             unused: Vec::new(),
-            heard: Vec::new(),
+            signals: Vec::new(),
             pass: None,
         }
     }
@@ -235,7 +235,7 @@ pub struct Grant {
     /// When it is worth asking again for what was not granted.
     pub ask_again: Duration,
     /// How the account stands now.
-    pub standing: BudgetStatus,
+    pub status: BudgetStatus,
     /// Whether the call that was asked for may be made.
     pub passage: Passage,
 }

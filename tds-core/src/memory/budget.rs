@@ -13,14 +13,14 @@ use crate::{
 
 #[async_trait]
 impl CallBudget for MemoryStore {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
+    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
         let now = self.now();
-        Ok(self.state().budgets.entry(account.to_owned()).or_default().exchange(now, limits, ask))
+        Ok(self.state().budgets.entry(account.to_owned()).or_default().exchange(now, limits, request))
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
+    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         let now = self.now();
-        Ok(self.state().budgets.entry(account.to_owned()).or_default().standing(now, limits))
+        Ok(self.state().budgets.entry(account.to_owned()).or_default().status(now, limits))
     }
 
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
@@ -30,7 +30,7 @@ impl CallBudget for MemoryStore {
         for count in calls {
             let Some(run_type) = count.lane.run_type() else { continue };
             let its_own = |run: &&mut RunState| {
-                count.entity.as_ref() == Some(&run.wish.entity) && run.wish.run_type == run_type
+                count.entity.as_ref() == Some(&run.request.entity) && run.request.run_type == run_type
             };
             if let Some(run) = state.runs.values_mut().rev().find(its_own) {
                 run.calls += i64::from(count.calls);

@@ -96,8 +96,8 @@ impl State {
             let folded = fold(&item.work, work);
             // A fetch may have been answered before this news came about, so news counts even where the
             // work stays the same.
-            let news = item.work.payload.is_none() || folded != item.work;
-            if !news {
+            let has_new_work = item.work.payload.is_none() || folded != item.work;
+            if !has_new_work {
                 return;
             }
             match waiter {
@@ -139,7 +139,7 @@ impl State {
     }
 
     /// Tells those whose news a claim of this generation knew that it ended well.
-    pub(super) fn tell(
+    pub(super) fn notify(
         &mut self,
         id: ItemId,
         generation: i64,
@@ -186,7 +186,7 @@ impl State {
         });
         let Some(key) = key else { return };
         self.forget_live(&key, id);
-        self.tell(id, i64::MAX, source_event, outcome, now);
+        self.notify(id, i64::MAX, source_event, outcome, now);
     }
 
     /// A record that went well needs its older dead letters no more.
@@ -197,7 +197,7 @@ impl State {
     }
 
     /// Gives an item up: kept for a person, its events failed, its runs told.
-    pub(super) fn bury(&mut self, id: ItemId, error: &str, now: OffsetDateTime) {
+    pub(super) fn dead_letter(&mut self, id: ItemId, error: &str, now: OffsetDateTime) {
         let buried = self.with_item(id, |item| {
             item.status = ItemStatus::DeadLetter;
             item.error = Some(error.to_owned());

@@ -39,17 +39,17 @@ impl State {
         run.status = if clean { RunStatus::Completed } else { RunStatus::CompletedWithErrors };
         run.completed_at = Some(now);
         run.lease = None;
-        if run.wish.run_type == RunType::Full && run.wish.since.is_none() {
-            self.last_full_counts.insert(run.wish.entity.clone(), run.total());
+        if run.request.run_type == RunType::Full && run.request.since.is_none() {
+            self.last_full_counts.insert(run.request.entity.clone(), run.total());
         }
-        if let Some(cursor) = run.new_cursor(self.cursors.get(&run.wish.entity).copied(), unwell) {
-            self.cursors.insert(run.wish.entity.clone(), cursor);
+        if let Some(cursor) = run.new_cursor(self.cursors.get(&run.request.entity).copied(), unwell) {
+            self.cursors.insert(run.request.entity.clone(), cursor);
         }
     }
 
     /// The oldest version among the dead letters of the run's entity type.
     fn oldest_dead_letter(&self, id: RunId) -> Option<OffsetDateTime> {
-        let entity = &self.runs.get(&id)?.wish.entity;
+        let entity = &self.runs.get(&id)?.request.entity;
         let dead = self.dead.iter().filter(|(key, _)| key.entity == *entity).flat_map(|(_, items)| items);
         dead.filter_map(|item| self.items.get(item)?.work.version).min()
     }
@@ -87,7 +87,7 @@ impl RunState {
         current: Option<OffsetDateTime>,
         unwell: Option<OffsetDateTime>,
     ) -> Option<OffsetDateTime> {
-        let reads_changes = matches!(self.wish.run_type, RunType::Full | RunType::Incremental);
+        let reads_changes = matches!(self.request.run_type, RunType::Full | RunType::Incremental);
         let no_gap = match (self.checkpoint.window_from, current) {
             (None, _) => true,
             (Some(from), Some(current)) => from <= current,

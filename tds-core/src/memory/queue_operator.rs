@@ -221,8 +221,8 @@ impl State {
         let mut newest: BTreeMap<&EntityType, i64> = BTreeMap::new();
         for run in self.runs.values() {
             let ended = matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
-            if ended && run.wish.run_type == RunType::Full {
-                newest.insert(&run.wish.entity, count(run.held.len()));
+            if ended && run.request.run_type == RunType::Full {
+                newest.insert(&run.request.entity, count(run.held.len()));
             }
         }
         newest.into_values().sum()

@@ -26,7 +26,7 @@ impl SyncRun for MemoryStore {
         let mut state = self.state();
         state.refuse_second(&run.entity)?;
         let id = RunId(state.next_id());
-        state.runs.insert(id, wished(run, now));
+        state.runs.insert(id, new_run(run, now));
         state.run_view(id)
     }
 
@@ -109,7 +109,7 @@ impl SyncRun for MemoryStore {
                 return Ok(0);
             }
             if !run.status.is_active() {
-                state.refuse_second(&run.wish.entity.clone())?;
+                state.refuse_second(&run.request.entity.clone())?;
             }
             state.release_held(id, now)
         };
@@ -149,7 +149,7 @@ impl SyncRun for MemoryStore {
         if !matches!(run.status, RunStatus::Failed | RunStatus::Cancelled) {
             return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
         }
-        state.refuse_second(&run.wish.entity.clone())?;
+        state.refuse_second(&run.request.entity.clone())?;
         if let Some(run) = state.runs.get_mut(&id) {
             // A list that was read to its end is not read again: the run waits for its items.
             run.status = if run.listing_done { RunStatus::Running } else { RunStatus::Pending };
@@ -178,7 +178,7 @@ impl SyncRun for MemoryStore {
     ) -> Result<Page<Run>> {
         let (below, state) = (RunId(below(cursor)?), self.state());
         let wanted = state.runs.range(..below).rev().filter(|(_, run)| {
-            filter.entity.as_ref().is_none_or(|entity| *entity == run.wish.entity)
+            filter.entity.as_ref().is_none_or(|entity| *entity == run.request.entity)
                 && filter.status.is_none_or(|status| status == run.status)
         });
         Ok(page(wanted.map(|(id, run)| (id.0, run.view(*id, &state))), limit))
@@ -219,7 +219,7 @@ impl MemoryStore {
 
 impl State {
     fn refuse_second(&self, entity: &EntityType) -> Result<()> {
-        match self.runs.iter().find(|(_, run)| run.wish.entity == *entity && run.status.is_active()) {
+        match self.runs.iter().find(|(_, run)| run.request.entity == *entity && run.status.is_active()) {
             Some((id, _)) => Err(Error::conflict(format!("run {id} of {entity} is active"))),
             None => Ok(()),
         }
@@ -288,7 +288,7 @@ impl State {
 
     fn release_held(&mut self, id: RunId, now: OffsetDateTime) -> u64 {
         let Some(run) = self.runs.get_mut(&id) else { return 0 };
-        let (held, entity) = (std::mem::take(&mut run.held), run.wish.entity.clone());
+        let (held, entity) = (std::mem::take(&mut run.held), run.request.entity.clone());
         run.listed.extend(held.iter().map(|record| (record.clone(), Reached::Listed)));
         run.error_log = None;
         if !run.status.is_active() {
@@ -320,9 +320,9 @@ impl RunState {
     }
 }
 
-fn wished(wish: NewRun, now: OffsetDateTime) -> RunState {
+fn new_run(request: NewRun, now: OffsetDateTime) -> RunState {
     RunState {
-        wish,
+        request,
         status: RunStatus::Pending,
         created_at: now,
         started_at: None,

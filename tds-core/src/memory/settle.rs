@@ -34,10 +34,10 @@ impl State {
             let hurried = std::mem::take(&mut item.hurried);
             Some((claim, item.generation > settlement.generation, hurried))
         });
-        let Some((claim, news, hurried)) = taken.flatten() else { return Effect::Fenced };
+        let Some((claim, has_new_work, hurried)) = taken.flatten() else { return Effect::Fenced };
         // What is more urgent than the claim was does not sit out the delay of the claim.
         let due = |after| if hurried { now } else { later(now, after) };
-        if news {
+        if has_new_work {
             self.settle_with_news(id, &settlement, &claim, now);
             return Effect::Again;
         }
@@ -55,7 +55,7 @@ impl State {
                     item.error = reason.or_else(|| item.error.take());
                 });
             }
-            Settle::DeadLetter { error } => self.bury(id, &error, now),
+            Settle::DeadLetter { error } => self.dead_letter(id, &error, now),
             Settle::Redirect { to, work } => self.redirect(id, to, work, &claim, now),
         }
         Effect::Ended
@@ -67,7 +67,7 @@ impl State {
             if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
                 self.resolve_dead_letters(&key, now);
             }
-            self.tell(id, settlement.generation, claim.source_event, outcome, now);
+            self.notify(id, settlement.generation, claim.source_event, outcome, now);
         }
         let drop_payload = matches!(settlement.settle, Settle::Release { fetch: true, .. });
         self.wait_again(id, ItemStatus::Pending, now, now, |item| {

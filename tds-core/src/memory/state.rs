@@ -158,7 +158,7 @@ pub(super) enum Progress {
 
 /// A sync run.
 pub(super) struct RunState {
-    pub(super) wish: NewRun,
+    pub(super) request: NewRun,
     pub(super) status: RunStatus,
     pub(super) created_at: OffsetDateTime,
     pub(super) started_at: Option<OffsetDateTime>,

@@ -87,9 +87,9 @@ impl RunState {
     pub(super) fn view(&self, id: RunId, state: &State) -> Run {
         Run {
             id,
-            run_type: self.wish.run_type,
-            entity_type: self.wish.entity.clone(),
-            source_type: self.wish.source_type.clone(),
+            run_type: self.request.run_type,
+            entity_type: self.request.entity.clone(),
+            source_type: self.request.source_type.clone(),
             status: self.status,
             total_items: self.total(),
             processed_items: self.processed,
@@ -101,12 +101,12 @@ impl RunState {
             calls_per_record: Run::calls_for_each(self.calls, self.processed, self.unchanged),
             listing_done: self.listing_done,
             progress_percent: self.progress(state),
-            since: self.wish.since,
+            since: self.request.since,
             created_at: self.created_at,
             started_at: self.started_at,
             completed_at: self.completed_at,
             error_log: self.error_log.clone(),
-            requested_by: Some(self.wish.requested_by.clone()),
+            requested_by: Some(self.request.requested_by.clone()),
             target_database: Some("memory".to_owned()),
             held_deletions: count(self.held.len()),
         }
@@ -117,8 +117,8 @@ impl RunState {
     fn progress(&self, state: &State) -> f64 {
         let same_kind = |run: &&RunState| {
             run.status == RunStatus::Completed
-                && run.wish.entity == self.wish.entity
-                && run.wish.run_type == self.wish.run_type
+                && run.request.entity == self.request.entity
+                && run.request.run_type == self.request.run_type
         };
         let expected = match self.listing_done {
             true => self.total(),

@@ -21,5 +21,6 @@ mod walk;
 
 pub use self::{
     capability::{Ability, Capability, ListFacts},
-    walk::{Advance, ListCall, Order, Walk},
+    strategy::ListOrder,
+    walk::{ListCall, ListWalk, NextPage, RowOrder},
 };

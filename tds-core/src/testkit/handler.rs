@@ -8,7 +8,8 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    handler::{Done, EntityHandler, Handled},
+    error::Result,
+    handler::{BatchHandler, Handled},
     queue::{Claimed, Outcome},
     record::{EntityType, RecordId},
 };
@@ -21,7 +22,7 @@ pub struct ScriptedHandler {
 
 #[derive(Default)]
 struct Book {
-    answers: HashMap<RecordId, VecDeque<Handled>>,
+    answers: HashMap<RecordId, VecDeque<Result<Handled>>>,
     seen: Vec<Claimed>,
 }
 
@@ -33,7 +34,7 @@ impl ScriptedHandler {
     }
 
     /// Adds an answer for a record.
-    pub fn answer(&self, id: &str, answer: Handled) {
+    pub fn answer(&self, id: &str, answer: Result<Handled>) {
         self.book().answers.entry(RecordId::new(id)).or_default().push_back(answer);
     }
 
@@ -49,15 +50,15 @@ impl ScriptedHandler {
 }
 
 #[async_trait]
-impl EntityHandler for ScriptedHandler {
+impl BatchHandler for ScriptedHandler {
     fn entity(&self) -> &EntityType {
         &self.entity
     }
 
-    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
+    async fn handle_batch(&self, batch: &[Claimed]) -> Vec<Result<Handled>> {
         let mut book = self.book();
         book.seen.extend_from_slice(batch);
         let mut answer = |item: &Claimed| book.answers.get_mut(&item.key.id)?.pop_front();
-        batch.iter().map(|item| answer(item).unwrap_or(Ok(Done::Outcome(Outcome::Applied)))).collect()
+        batch.iter().map(|item| answer(item).unwrap_or(Ok(Handled::Done(Outcome::Applied)))).collect()
     }
 }

@@ -21,13 +21,13 @@ use crate::{
         Content, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
         SourcePayload, list_hash,
     },
-    source::{Capability, ListPage, ListRequest, Listed, Profile, Source},
+    source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 
 /// A source in memory. Lists are ordered by id, in pages, and show whole records.
 pub struct ScriptedSource {
     schema: MirrorSchema,
-    profile: Profile,
+    profile: SourceProfile,
     clock: Arc<dyn Clock>,
     page_size: usize,
     book: Mutex<Book>,
@@ -59,23 +59,18 @@ impl ScriptedSource {
     /// An empty source; the clock says when calls begin and end.
     #[must_use]
     pub fn new(schema: MirrorSchema, clock: Arc<dyn Clock>) -> Self {
-        let profile = Profile {
-            needs_detail: false,
-            lists_ids: false,
-            detail_max_age: None,
+        let profile = SourceProfile {
             fetch_batch: 10,
             records_per_call: 10,
             records_per_page: 2,
-            sibling: None,
-            complete_list: true,
-            documented: Capability::UNKNOWN,
+            ..SourceProfile::default()
         };
         Self { schema, profile, clock, page_size: 2, book: Mutex::default() }
     }
 
     /// Takes another profile.
     #[must_use]
-    pub fn with_profile(mut self, profile: Profile) -> Self {
+    pub fn with_profile(mut self, profile: SourceProfile) -> Self {
         self.profile = profile;
         self
     }
@@ -156,7 +151,7 @@ impl Source for ScriptedSource {
         &self.schema
     }
 
-    fn profile(&self) -> &Profile {
+    fn profile(&self) -> &SourceProfile {
         &self.profile
     }
 

@@ -1,7 +1,7 @@
 use tds_core::{
     error::ErrorKind,
     queue::Lane,
-    source::{Ability, Capability, ListRequest, Walk},
+    source::{Ability, Capability, ListOrder, ListRequest, ListWalk},
 };
 
 use crate::list::{BOTH, FILTER, List, NEITHER, SORT, read};
@@ -56,19 +56,26 @@ fn a_row_without_a_time_could_stand_anywhere_and_teaches_nothing() {
 fn a_list_that_says_that_it_sorted_otherwise_is_believed() {
     let request = ListRequest {
         since: Some(crate::list::START),
+        order: ListOrder::Filtered,
         capability: DOCUMENTED,
         cursor: None,
         lane: Lane::Incremental,
     };
-    let advance = Walk::new(&request).expect("a walk").after(&[], false, true).expect("an answer");
+    let advance = ListWalk::new(&request).expect("a walk").after(&[], false, true).expect("an answer");
     assert_eq!(advance.learned.map(|learned| learned.sort), Some(Ability::Refuted));
     assert!(advance.next.is_some(), "rows may have been passed over");
 }
 
 #[test]
 fn an_empty_page_before_the_end_and_a_page_that_comes_again_and_again_are_errors() {
-    let mut request = ListRequest { since: None, capability: NEITHER, cursor: None, lane: Lane::Full };
-    let empty = Walk::new(&request).expect("a walk").after(&[], true, false).expect_err("no page");
+    let mut request = ListRequest {
+        since: None,
+        order: ListOrder::Whole,
+        capability: NEITHER,
+        cursor: None,
+        lane: Lane::Full,
+    };
+    let empty = ListWalk::new(&request).expect("a walk").after(&[], true, false).expect_err("no page");
     assert_eq!(empty.kind(), ErrorKind::Protocol);
 
     let row = tds_core::source::Listed {
@@ -79,15 +86,23 @@ fn an_empty_page_before_the_end_and_a_page_that_comes_again_and_again_are_errors
     };
     let rows = [row];
     for _ in 0..3 {
-        request.cursor = Walk::new(&request).expect("a walk").after(&rows, true, false).expect("a page").next;
+        request.cursor =
+            ListWalk::new(&request).expect("a walk").after(&rows, true, false).expect("a page").next;
     }
-    let again = Walk::new(&request).expect("a walk").after(&rows, true, false).expect_err("the same page");
+    let again =
+        ListWalk::new(&request).expect("a walk").after(&rows, true, false).expect_err("the same page");
     assert_eq!(again.kind(), ErrorKind::Protocol);
 }
 
 #[test]
 fn a_cursor_of_an_earlier_version_begins_anew() {
     let cursor = Some(r#"{"page":3,"before":"ab","unsorted":false}"#.to_owned());
-    let request = ListRequest { since: None, capability: DOCUMENTED, cursor, lane: Lane::Full };
-    assert_eq!(Walk::new(&request).expect("a walk").call().page, 1);
+    let request = ListRequest {
+        since: None,
+        order: ListOrder::Whole,
+        capability: DOCUMENTED,
+        cursor,
+        lane: Lane::Full,
+    };
+    assert_eq!(ListWalk::new(&request).expect("a walk").call().page, 1);
 }

@@ -6,7 +6,7 @@ use tds_core::{
     error::Result,
     queue::Lane,
     record::{ContentHash, RecordId},
-    source::{Ability, Advance, Capability, ListCall, ListRequest, Listed, Order, Walk},
+    source::{Ability, Capability, ListCall, ListOrder, ListRequest, ListWalk, Listed, NextPage, RowOrder},
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 
@@ -55,8 +55,8 @@ impl List {
         let mut rows: Vec<(u32, Option<i64>)> =
             self.records.iter().filter(|(_, time)| inside(time)).map(|(id, time)| (*id, *time)).collect();
         match call.order {
-            Order::OldestChange if self.can.sort.is_usable() => rows.sort_by_key(|(_, time)| *time),
-            Order::NewestChange if self.can.sort.is_usable() => {
+            RowOrder::OldestChange if self.can.sort.is_usable() => rows.sort_by_key(|(_, time)| *time),
+            RowOrder::NewestChange if self.can.sort.is_usable() => {
                 rows.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
             }
             _ => {}
@@ -92,13 +92,19 @@ pub(crate) fn read(
     capability: Capability,
     mut between: impl FnMut(&mut List, usize),
 ) -> Result<Shown> {
-    let mut request = ListRequest { since: since.map(at), capability, cursor: None, lane: Lane::Incremental };
+    let mut request = ListRequest {
+        since: since.map(at),
+        order: ListOrder::Filtered,
+        capability,
+        cursor: None,
+        lane: Lane::Incremental,
+    };
     let mut shown = Shown::default();
     loop {
-        let walk = Walk::new(&request)?;
+        let walk = ListWalk::new(&request)?;
         let (rows, has_more) = list.answer(walk.call());
         shown.ids.extend(rows.iter().map(|row| row.id.as_str().parse::<u32>().expect("a number")));
-        let Advance { next, learned } = walk.after(&rows, has_more, false)?;
+        let NextPage { next, learned } = walk.after(&rows, has_more, false)?;
         request.capability = learned.unwrap_or(request.capability);
         shown.learned = learned.or(shown.learned);
         request.cursor = next;

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use tds_core::source::Order;
+use tds_core::source::RowOrder;
 
 use crate::list::{BOTH, FILTER, List, NEITHER, SORT, at, read};
 
@@ -115,7 +115,7 @@ fn a_second_that_fills_many_pages_is_read_whole() {
     let shown = read(&mut list, Some(1), BOTH, |_, _| {}).expect("readable");
     assert_eq!(shown.ids.len(), 72);
     assert_eq!(shown.learned, None);
-    assert!(list.calls.iter().all(|call| call.order == Order::OldestChange));
+    assert!(list.calls.iter().all(|call| call.order == RowOrder::OldestChange));
 }
 
 #[test]
@@ -140,5 +140,5 @@ fn without_a_filter_the_list_is_read_newest_first_up_to_the_window() {
 fn a_list_of_everything_keeps_its_own_order() {
     let mut list = List::new(0..10, 4, BOTH);
     assert_eq!(read(&mut list, None, BOTH, |_, _| {}).expect("readable").ids.len(), 10);
-    assert!(list.calls.iter().all(|call| call.order == Order::Own && call.changed_since.is_none()));
+    assert!(list.calls.iter().all(|call| call.order == RowOrder::Own && call.changed_since.is_none()));
 }

@@ -28,7 +28,7 @@ type Records = Vec<(String, String)>;
 #[derive(Default)]
 pub(super) struct Aside {
     state: Mutex<State>,
-    news: Notify,
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -55,13 +55,13 @@ impl Aside {
         for request in requests {
             state.add(request);
         }
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
     /// Nothing is put aside any more.
     pub(super) fn end(&self) {
         self.lock().ended = true;
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,7 +114,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
             if shared.aside.lock().ended {
                 return;
             }
-            shared.aside.news.notified().await;
+            shared.aside.changed.notified().await;
             continue;
         }
         sleep(PAUSE).await;

@@ -126,7 +126,7 @@ impl Batch<'_> {
             written.extend(rows.upsert(tx).await?);
         }
         if let Some((table, columns)) = head {
-            head::bury(tx, table, columns, &gone).await?;
+            head::tombstone(tx, table, columns, &gone).await?;
         }
         for child in self.schema.children {
             let Some(columns) = self.tables.get(child.table) else { continue };

@@ -188,7 +188,7 @@ fn differing(table: &str, columns: &Columns) -> String {
 }
 
 /// Marks rows as deleted at the source.
-pub(super) async fn bury(
+pub(super) async fn tombstone(
     tx: &mut Tx,
     table: &str,
     columns: &Columns,

@@ -80,14 +80,14 @@ async fn a_run_that_waits_for_items_that_are_not_there_ends() {
     let (database, store) = store().await;
     let mut runs = Vec::new();
     for entity in ["products", "customers", "bills"] {
-        let wish = NewRun {
+        let request = NewRun {
             entity: EntityType::from_static(entity),
             run_type: RunType::Full,
             source_type: "zoho".to_owned(),
             since: None,
             requested_by: "test".to_owned(),
         };
-        runs.push(store.create(wish).await.expect("created").id);
+        runs.push(store.create(request).await.expect("created").id);
     }
     store.enqueue(vec![item("7", work(1, "{}"))]).await.expect("queued");
     // The first has lost its items, the second a waiter that is counted and one that is not, the third nothing.

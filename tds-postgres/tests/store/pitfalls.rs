@@ -5,7 +5,8 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tds_core::{
     engine::{Registry, Worker, WorkerSettings},
-    handler::{Done, EntityHandler, Handled},
+    error::Result,
+    handler::{BatchHandler, Handled},
     inbox::{Inbox as _, NewEvent},
     queue::{Claimed, Outcome, Queue as _, QueueOperator as _, WorkerId},
     record::EntityType,
@@ -42,7 +43,7 @@ async fn claims_at_the_same_time_take_what_they_asked_for_and_nothing_twice() {
 struct Slow;
 
 #[async_trait]
-impl EntityHandler for Slow {
+impl BatchHandler for Slow {
     fn entity(&self) -> &EntityType {
         const ENTITY: &EntityType = &PRODUCTS;
         ENTITY
@@ -52,9 +53,9 @@ impl EntityHandler for Slow {
         10
     }
 
-    async fn handle(&self, items: &[Claimed]) -> Vec<Handled> {
+    async fn handle_batch(&self, items: &[Claimed]) -> Vec<Result<Handled>> {
         tokio::time::sleep(Duration::from_millis(150)).await;
-        items.iter().map(|_| Ok(Done::Outcome(Outcome::Applied))).collect()
+        items.iter().map(|_| Ok(Handled::Done(Outcome::Applied))).collect()
     }
 }
 

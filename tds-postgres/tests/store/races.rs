@@ -74,14 +74,14 @@ fn settling(store: &PgStore, settlements: Vec<Settlement>) -> impl Future<Output
 }
 
 async fn started(store: &PgStore) -> RunLease {
-    let wish = NewRun {
+    let request = NewRun {
         entity: crate::support::PRODUCTS,
         run_type: RunType::Full,
         source_type: "zoho".to_owned(),
         since: None,
         requested_by: "test".to_owned(),
     };
-    store.create(wish).await.expect("created");
+    store.create(request).await.expect("created");
     store
         .claim_run(&WorkerId("test".to_owned()), Duration::from_secs(60))
         .await

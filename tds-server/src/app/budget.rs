@@ -92,10 +92,10 @@ pub(crate) async fn look(
     registry: &Registry,
     now: OffsetDateTime,
 ) -> Result<ApiBudget> {
-    let (standing, usage) = tokio::try_join!(zoho.standing(), zoho.usage())?;
+    let (standing, usage) = tokio::try_join!(zoho.status(), zoho.usage())?;
     let backlog = backlog_calls(queue, registry);
     let budget = ApiBudget::new(&standing, &usage, zoho.requests_per_minute(), backlog, now);
-    let waits = |entity: &&EntityType| is_postponed(entity, RunType::Incremental, standing.step());
+    let waits = |entity: &&EntityType| is_postponed(entity, RunType::Incremental, standing.throttle());
     let postponed = registry.polled().filter(waits).map(|entity| entity.as_str().to_owned()).collect();
     Ok(ApiBudget { reads_wait_seconds: zoho.reads_wait().as_secs(), postponed, ..budget })
 }
@@ -134,7 +134,7 @@ impl ApiBudget {
                 .collect(),
             zoho_left: standing.day.reported_left,
             zoho_left_age_seconds: standing.day.reported_age.map(|age| age.as_secs()),
-            step: standing.step().as_str().to_owned(),
+            step: standing.throttle().as_str().to_owned(),
             day_expected: standing.day.expected,
             reads_wait_seconds: 0,
             postponed: Vec::new(),
@@ -160,7 +160,7 @@ impl ApiBudget {
             .map(|left| format!(", {left} by Zoho's own count"))
             .unwrap_or_default();
         let pause = standing.pause.map(|pause| format!("; paused until {}", pause.until)).unwrap_or_default();
-        let step = match standing.step() {
+        let step = match standing.throttle() {
             Throttle::Normal => String::new(),
             step => format!("; {}", step.as_str().replace('_', " ")),
         };

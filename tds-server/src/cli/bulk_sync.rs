@@ -141,14 +141,14 @@ impl BulkSyncArgs {
 
     /// Starts a run, or finds the one that is active.
     async fn start(&self, runs: &dyn SyncRun, entity: EntityType) -> CommandResult<Wish> {
-        let wish = NewRun {
+        let request = NewRun {
             entity: entity.clone(),
             run_type: self.mode,
             source_type: "zoho".to_owned(),
             since: self.since,
             requested_by: "cli".to_owned(),
         };
-        let refused = match runs.create(wish).await {
+        let refused = match runs.create(request).await {
             Ok(run) => return Ok(Wish::Started(run)),
             Err(error) if error.kind() == ErrorKind::Conflict => error,
             Err(error) => return Err(error.into()),

@@ -17,7 +17,7 @@ pub(super) async fn run(zoho: ZohoClient, shutdown: Shutdown) {
     let mut rest = 0;
     while !shutdown.sleep(LOOK).await {
         // This process knows then how far calls are saved, also where it makes none.
-        let Ok(standing) = zoho.standing().await else { continue };
+        let Ok(standing) = zoho.status().await else { continue };
         if rest > 0 {
             rest -= 1;
             continue;

@@ -13,7 +13,8 @@ use serde_json::Value;
 use tds_core::{
     clock::{Clock, SystemClock},
     engine::Registry,
-    handler::{Done, EntityHandler, Handled},
+    error::Result,
+    handler::{BatchHandler, Handled},
     memory::MemoryStore,
     queue::{Claimed, Outcome},
     record::EntityType,
@@ -67,13 +68,13 @@ impl Answer {
 struct Anything(EntityType);
 
 #[async_trait]
-impl EntityHandler for Anything {
+impl BatchHandler for Anything {
     fn entity(&self) -> &EntityType {
         &self.0
     }
 
-    async fn handle(&self, batch: &[Claimed]) -> Vec<Handled> {
-        batch.iter().map(|_| Ok(Done::Outcome(Outcome::Applied))).collect()
+    async fn handle_batch(&self, batch: &[Claimed]) -> Vec<Result<Handled>> {
+        batch.iter().map(|_| Ok(Handled::Done(Outcome::Applied))).collect()
     }
 }
 

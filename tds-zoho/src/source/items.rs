@@ -151,20 +151,15 @@ impl Answers {
     fn get(&self, id: &RecordId) -> Option<Result<Read>> {
         self.found.get(id).map(|answer| match answer {
             Ok(read) => Ok(read.clone()),
-            Err(error) => Err(again(error)),
+            Err(error) => Err(error.clone()),
         })
     }
 }
 
 fn fail(ids: &[RecordId], error: &Error, answers: &mut Answers) {
     for id in ids {
-        answers.found.insert(id.clone(), Err(again(error)));
+        answers.found.insert(id.clone(), Err(error.clone()));
     }
-}
-
-/// The same error once more.
-fn again(error: &Error) -> Error {
-    Error::new(error.kind(), error.retry(), error.chain())
 }
 
 /// True for failures that one item, or the number of items, may cause. Limits, quotas and credentials are

@@ -5,7 +5,7 @@ use tds_core::{
     error::Result,
     queue::Lane,
     record::{ContentHash, Interval, Observed, Payload, RecordId, Shape, SourcePayload, list_hash},
-    source::{ListCall, ListPage, ListRequest, Listed, Order, Walk},
+    source::{ListCall, ListPage, ListRequest, ListWalk, Listed, RowOrder},
 };
 use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 
@@ -27,7 +27,7 @@ pub(super) struct Answered {
 
 impl ZohoSource {
     pub(super) async fn list_page(&self, request: &ListRequest) -> Result<ListPage> {
-        let walk = Walk::new(request)?;
+        let walk = ListWalk::new(request)?;
         let answered = self.ask(&walk.call(), request.lane).await?;
         let Answered { rows, has_more, says_unsorted, interval, server_time } = answered;
         let advance = walk.after(&rows, has_more, says_unsorted)?;
@@ -46,7 +46,7 @@ impl ZohoSource {
         };
         let answer = self.client.get(call).await?;
         let page = page::open(answer.body, list.path, list.keys, list_call.page)?;
-        let sorts = list_call.order != Order::Own;
+        let sorts = list_call.order != RowOrder::Own;
         Ok(Answered {
             rows: page.rows.iter().map(|row| self.listed(row, answer.interval)).collect(),
             has_more: page.has_more,
@@ -63,11 +63,11 @@ impl ZohoSource {
         query.push(("page", call.page.to_string()));
         query.push(("per_page", PER_PAGE.to_string()));
         let sort = match call.order {
-            Order::OldestChange => Some((CHANGED, "A")),
-            Order::NewestChange => Some((CHANGED, "D")),
+            RowOrder::OldestChange => Some((CHANGED, "A")),
+            RowOrder::NewestChange => Some((CHANGED, "D")),
             // Edits do not move rows in the order of creation, so that none slips through between two pages. The
             // newest come first: a first load that takes days brings what is needed most on its first day.
-            Order::Own => list.by_creation.then_some(("created_time", "D")),
+            RowOrder::Own => list.by_creation.then_some(("created_time", "D")),
         };
         if let Some((column, order)) = sort {
             query.push(("sort_column", column.to_owned()));

@@ -3,7 +3,7 @@
 use tds_core::{
     error::{ErrorKind, Result},
     queue::Lane,
-    source::{Ability, Capability, ListCall, Listed, Order},
+    source::{Ability, Capability, ListCall, Listed, RowOrder},
 };
 use time::{Duration, OffsetDateTime};
 
@@ -15,12 +15,12 @@ impl ZohoSource {
     /// there is nothing to see or too much, stays as it is documented.
     pub(super) async fn probe_list(&self, lane: Lane) -> Result<Capability> {
         let documented = self.descriptor.list.changes;
-        let newest = ListCall { page: 1, changed_since: None, order: Order::NewestChange };
+        let newest = ListCall { page: 1, changed_since: None, order: RowOrder::NewestChange };
         let (sort, rows) = match self.ask(&newest, lane).await {
             Ok(answered) => (sorting(&answered).unwrap_or(documented.sort), answered.rows),
             // Zoho may refuse a column that it does not know.
             Err(error) if error.kind() == ErrorKind::Invalid => {
-                (Ability::Refuted, self.ask(&ListCall { order: Order::Own, ..newest }, lane).await?.rows)
+                (Ability::Refuted, self.ask(&ListCall { order: RowOrder::Own, ..newest }, lane).await?.rows)
             }
             Err(error) => return Err(error),
         };
@@ -37,7 +37,7 @@ impl ZohoSource {
         sort: Ability,
         lane: Lane,
     ) -> Result<Option<Ability>> {
-        let order = if sort.is_usable() { Order::NewestChange } else { Order::Own };
+        let order = if sort.is_usable() { RowOrder::NewestChange } else { RowOrder::Own };
         let since = |time| ListCall { page: 1, changed_since: Some(time), order };
         let tomorrow = self.client.clock().now() + Duration::DAY;
         if !self.ask(&since(tomorrow.max(changed + Duration::DAY)), lane).await?.rows.is_empty() {

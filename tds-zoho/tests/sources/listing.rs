@@ -5,7 +5,7 @@ use tds_core::{
     error::Result,
     queue::Lane,
     record::list_hash,
-    source::{ListPage, ListRequest, Listed, Source},
+    source::{ListOrder, ListPage, ListRequest, Listed, Source},
 };
 use tds_zoho::testkit::{FakeZoho, Fault, Module};
 use time::OffsetDateTime;
@@ -18,7 +18,9 @@ pub(crate) async fn page(
     cursor: Option<String>,
 ) -> Result<ListPage> {
     let capability = source.profile().documented;
-    source.list(&ListRequest { since, capability, cursor, lane: Lane::Full }).await
+    source
+        .list(&ListRequest { since, order: ListOrder::Filtered, capability, cursor, lane: Lane::Full })
+        .await
 }
 
 /// The whole list, and how many pages it had.

@@ -21,14 +21,14 @@ pub(super) fn forgets_calls(intact: &Memory, stores: &mut Stores) {
 
 #[async_trait]
 impl CallBudget for Forgetful {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
-        let mut ask = ask.clone();
-        ask.unused.extend(ask.settled.drain(..).map(|call| call.permit));
-        self.0.exchange(account, limits, &ask).await
+    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
+        let mut request = request.clone();
+        request.unused.extend(request.settled.drain(..).map(|call| call.permit));
+        self.0.exchange(account, limits, &request).await
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
-        self.0.standing(account, limits).await
+    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
+        self.0.status(account, limits).await
     }
 
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {

@@ -209,14 +209,14 @@ impl Side {
     }
 
     async fn create_run(&mut self, entity: usize) -> String {
-        let wish = NewRun {
+        let request = NewRun {
             entity: ENTITIES[entity].clone(),
             run_type: RunType::Full,
             source_type: "zoho".to_owned(),
             since: None,
             requested_by: "test".to_owned(),
         };
-        let created = self.stores.runs.create(wish).await;
+        let created = self.stores.runs.create(request).await;
         self.runs.extend(created.as_ref().ok().map(|run| run.id));
         told(created, |_| "created".to_owned())
     }

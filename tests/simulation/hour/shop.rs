@@ -76,7 +76,7 @@ impl Shop {
         let expected = BTreeMap::new();
         let shop = Self { fake, front, store, clients, stop, changes: 0, expected };
         for entity in KINDS.map(|(entity, ..)| EntityType::from_static(entity)) {
-            let wish = NewRun {
+            let request = NewRun {
                 entity,
                 run_type: RunType::Full,
                 source_type: "zoho".to_owned(),
@@ -84,7 +84,7 @@ impl Shop {
                 requested_by: "the beginning".to_owned(),
             };
             // Where a scheduled run is active already, it reads everything too.
-            drop(shop.store.create(wish).await);
+            drop(shop.store.create(request).await);
         }
         shop.until("everything was read", Duration::from_secs(600), async || shop.is_at_rest().await).await;
         shop
@@ -135,7 +135,7 @@ impl Shop {
     /// Calls that were made so far, as the engine counts them: also those that nobody accepted.
     pub(super) async fn calls(&self) -> u64 {
         for client in &self.clients {
-            client.standing().await.expect("a standing");
+            client.status().await.expect("a standing");
         }
         let usage = self.clients[0].usage().await.expect("counts");
         usage.calls.iter().map(|count| u64::from(count.calls)).sum()

@@ -18,8 +18,8 @@ use crate::{
     mirror::Mirror,
     queue::{Lane, NewItem, Waiter, Work},
     record::{Read, RecordId, RecordKey},
-    runs::{Checkpoint, ListingWay, PageCommit, Run, RunLease, RunPlan, RunType, SyncRun},
-    source::{Capability, ListPage, ListRequest, Listed, Source},
+    runs::{Checkpoint, PageCommit, Run, RunLease, RunPlan, RunType, SyncRun},
+    source::{Capability, ListOrder, ListPage, ListRequest, Listed, Source},
 };
 
 /// The window ends this long before its first answer: what changes while we read belongs to the next run.
@@ -50,16 +50,15 @@ impl Listing<'_> {
             tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
             self.keep_plan(plan.insert(chosen)).await?;
         }
-        let mut whole = plan.as_ref().is_some_and(|plan| plan.listing == ListingWay::Whole);
         while !checkpoint.listed {
-            let capability = if whole { Capability::UNKNOWN } else { window.capability() };
-            let page = self.page(&checkpoint, capability).await?;
-            if let Some(plan) =
-                plan.as_mut().filter(|_| whole && checkpoint.pages == 0 && page.next.is_some())
+            // A run of an earlier version may go on without a plan: then the list's filter or order is used where it can.
+            let order = plan.as_ref().map_or(ListOrder::Filtered, |plan| plan.listing);
+            let page = self.page(&checkpoint, order, window.capability()).await?;
+            let is_first_of_several = checkpoint.pages == 0 && page.next.is_some();
+            if let Some(plan) = plan.as_mut().filter(|_| order == ListOrder::Whole && is_first_of_several)
                 && plan.outgrown(checkpoint.window_from, window.capability())
             {
                 self.keep_plan(plan).await?;
-                whole = false;
                 continue;
             }
             if page.next.is_some() && page.next == checkpoint.cursor {
@@ -120,9 +119,15 @@ impl Listing<'_> {
     }
 
     /// One page, with patience.
-    pub(super) async fn page(&self, checkpoint: &Checkpoint, capability: Capability) -> Result<ListPage> {
+    pub(super) async fn page(
+        &self,
+        checkpoint: &Checkpoint,
+        order: ListOrder,
+        capability: Capability,
+    ) -> Result<ListPage> {
         let request = ListRequest {
             since: checkpoint.window_from,
+            order,
             capability,
             cursor: checkpoint.cursor.clone(),
             lane: self.lane(),

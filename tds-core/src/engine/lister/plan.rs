@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use crate::{
     guard::{SyncState, needs_detail},
     runs::RunType,
-    source::{Listed, Profile},
+    source::{Listed, SourceProfile},
 };
 
 /// What becomes of a listed row.
@@ -26,7 +26,7 @@ pub enum RowPlan {
 pub fn plan_row(
     state: Option<&SyncState>,
     listed: &Listed,
-    profile: &Profile,
+    profile: &SourceProfile,
     run_type: RunType,
     now: OffsetDateTime,
 ) -> RowPlan {
@@ -93,21 +93,18 @@ mod tests {
         }
     }
 
-    fn profile(needs_detail: bool, detail_max_age: Option<Duration>) -> Profile {
-        Profile {
+    fn profile(needs_detail: bool, detail_max_age: Option<Duration>) -> SourceProfile {
+        SourceProfile {
             needs_detail,
-            lists_ids: false,
             detail_max_age,
             fetch_batch: 1,
             records_per_call: 1,
             records_per_page: 200,
-            sibling: None,
-            complete_list: true,
-            documented: crate::source::Capability::UNKNOWN,
+            ..SourceProfile::default()
         }
     }
 
-    fn plan(state: Option<&SyncState>, listed: &Listed, profile: &Profile, run: RunType) -> RowPlan {
+    fn plan(state: Option<&SyncState>, listed: &Listed, profile: &SourceProfile, run: RunType) -> RowPlan {
         plan_row(state, listed, profile, run, SEEN + time::Duration::hours(1))
     }
 

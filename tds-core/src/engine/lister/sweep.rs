@@ -8,7 +8,7 @@ use crate::{
     queue::Work,
     record::RecordId,
     runs::{Checkpoint, PageCommit, RunType},
-    source::Capability,
+    source::ListOrder,
 };
 
 impl Listing<'_> {
@@ -61,7 +61,7 @@ impl Listing<'_> {
         let mut missing: HashSet<RecordId> = missing.into_iter().collect();
         let mut place = Checkpoint::default();
         while !place.listed && !missing.is_empty() {
-            let page = self.page(&place, Capability::UNKNOWN).await?;
+            let page = self.page(&place, ListOrder::Whole, self.source.profile().documented).await?;
             for row in &page.rows {
                 missing.remove(&row.id);
             }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     engine::Registry,
-    error::Error,
-    handler::{Done, EntityHandler, Handled},
+    error::{Error, Result},
+    handler::{BatchHandler, Handled},
     queue::{Claimed, Lane, Lease, Settle, Settlement},
     retry::{Decision, RetryPolicy},
     shutdown::Shutdown,
@@ -21,9 +21,6 @@ use crate::{
 const UNKNOWN_ENTITY: Duration = Duration::from_secs(60);
 /// How long an item waits that could not be decided.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// Why an item waits that could be read at once.
-pub const SAVING_CALLS: &str = "today's calls are short: it waits a little, so that one call reads more";
 
 /// What every chunk needs.
 pub(super) struct ChunkRunner {
@@ -110,12 +107,12 @@ impl ChunkRunner {
         settlements
     }
 
-    fn settlement_of(&self, item: &Claimed, result: Handled) -> Settlement {
+    fn settlement_of(&self, item: &Claimed, result: Result<Handled>) -> Settlement {
         let settle = match result {
-            Ok(Done::Outcome(outcome)) => Settle::Complete(outcome),
-            Ok(Done::Again) => Settle::Release { after: AGAIN, fetch: true, reason: None },
-            Ok(Done::Later(after)) => release(after, Some(SAVING_CALLS.to_owned())),
-            Ok(Done::Redirect(to, work)) => Settle::Redirect { to, work },
+            Ok(Handled::Done(outcome)) => Settle::Complete(outcome),
+            Ok(Handled::Reread) => Settle::Release { after: AGAIN, fetch: true, reason: None },
+            Ok(Handled::Retry { after, reason }) => release(after, Some(reason)),
+            Ok(Handled::Reroute { entity: to, work }) => Settle::Redirect { to, work },
             Err(error) => self.settle_error(item, &error),
         };
         settlement(item, settle)
@@ -147,7 +144,7 @@ impl ChunkRunner {
 }
 
 /// Runs a handler so that a panic costs the guilty item only: a batch that panics is repeated one by one.
-async fn guarded(handler: &Arc<dyn EntityHandler>, items: &[Claimed]) -> Vec<Handled> {
+async fn guarded(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Vec<Result<Handled>> {
     if items.is_empty() {
         return Vec::new();
     }
@@ -167,10 +164,10 @@ async fn guarded(handler: &Arc<dyn EntityHandler>, items: &[Claimed]) -> Vec<Han
 }
 
 /// The handler's results, or `None` where it panicked. Runs as a task of its own, which ends with us.
-async fn unwound(handler: &Arc<dyn EntityHandler>, items: &[Claimed]) -> Option<Vec<Handled>> {
+async fn unwound(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Option<Vec<Result<Handled>>> {
     let (handler, batch) = (Arc::clone(handler), items.to_vec());
     let mut task = tokio::task::JoinSet::new();
-    task.spawn(async move { handler.handle(&batch).await });
+    task.spawn(async move { handler.handle_batch(&batch).await });
     let mut results = match task.join_next().await {
         Some(Ok(results)) => results,
         _ => return None,

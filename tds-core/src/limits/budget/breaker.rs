@@ -213,9 +213,9 @@ impl Breakers {
         let names: Vec<&String> = service.into_iter().chain([&place.endpoint]).collect();
         let shut = names.iter().filter_map(|name| {
             let breaker = self.0.get(*name)?;
-            breaker.open.is_some_and(|open| !open.is_due(now)).then(|| breaker.stand(name, now))
+            breaker.open.is_some_and(|open| !open.is_due(now)).then(|| breaker.status(name, now))
         });
-        if let Some(shut) = shut.max_by_key(|standing| standing.wait) {
+        if let Some(shut) = shut.max_by_key(|status| status.wait) {
             return Passage::Shut(shut);
         }
         let mut passage = Passage::Free;
@@ -232,8 +232,8 @@ impl Breakers {
     }
 
     /// Every breaker that is open, and every row of faults.
-    pub(super) fn stand(&self, now: i64) -> Vec<BreakerStatus> {
-        self.0.iter().map(|(name, breaker)| breaker.stand(name, now)).collect()
+    pub(super) fn status(&self, now: i64) -> Vec<BreakerStatus> {
+        self.0.iter().map(|(name, breaker)| breaker.status(name, now)).collect()
     }
 }
 
@@ -257,7 +257,7 @@ impl Breaker {
         self.open = Some(Open { next, ..open });
     }
 
-    fn stand(&self, name: &str, now: i64) -> BreakerStatus {
+    fn status(&self, name: &str, now: i64) -> BreakerStatus {
         let next = self.open.map(|open| open.next.max(now));
         BreakerStatus {
             place: name.to_owned(),
@@ -286,14 +286,14 @@ impl Open {
     }
 
     /// The interval after so many probes.
-    fn interval(&self, cause: OutageCause, wish: Option<Duration>) -> i64 {
+    fn interval(&self, cause: OutageCause, advised: Option<Duration>) -> i64 {
         let (first, longest) = match cause {
             OutageCause::Way => (self.first / WAY, self.first),
             OutageCause::Account => (self.first, self.first * LONGEST),
         };
         let grown =
             first.max(1).saturating_mul(2_i64.saturating_pow(self.probes.min(20))).min(longest.max(1));
-        wish.map_or(grown, |wish| grown.max(millis(wish).min(self.first * LONGEST)))
+        advised.map_or(grown, |advised| grown.max(millis(advised).min(self.first * LONGEST)))
     }
 }
 

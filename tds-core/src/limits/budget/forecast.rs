@@ -26,24 +26,19 @@ pub struct Forecast {
 
 /// Plays the rules of the day forward. What the urgent lanes have spent so far today stands for every day.
 #[must_use]
-pub fn forecast(
-    now: OffsetDateTime,
-    standing: &BudgetStatus,
-    per_minute: u32,
-    backlog_calls: u64,
-) -> Forecast {
+pub fn forecast(now: OffsetDateTime, status: &BudgetStatus, per_minute: u32, backlog_calls: u64) -> Forecast {
     let done = Forecast { backlog_calls, done_in: Some(Duration::ZERO) };
     if backlog_calls == 0 {
         return done;
     }
     let begin = super::state::at(now);
-    let urgent = urgent_per_day(standing, begin.rem_euclid(DAY));
+    let urgent = urgent_per_day(status, begin.rem_euclid(DAY));
     let mut day = Day::default();
     day.advance(begin);
-    day.spent = standing.day.spent;
+    day.spent = status.day.spent;
     let mut left = backlog_calls;
     let mut time = begin;
-    if let Some(pause) = standing.pause {
+    if let Some(pause) = status.pause {
         time += super::millis(pause.left);
     }
     while time < begin + HORIZON_DAYS * DAY {
@@ -53,7 +48,7 @@ pub fn forecast(
         let minutes = u64::try_from(STEP / 60_000).unwrap_or(1);
         let most = (u64::from(per_minute) * minutes).min(left);
         let mut made = 0;
-        while made < most && day.refuses(Lane::Full, time, standing.day.limit).is_none() {
+        while made < most && day.refuses(Lane::Full, time, status.day.limit).is_none() {
             day.spend(Lane::Full);
             made += 1;
         }
@@ -70,8 +65,8 @@ pub fn forecast(
 }
 
 /// What the urgent lanes will spend a day, by what they have spent today.
-fn urgent_per_day(standing: &BudgetStatus, passed: i64) -> i64 {
-    let spent: PerLane<u32> = standing.day.spent;
+fn urgent_per_day(status: &BudgetStatus, passed: i64) -> i64 {
+    let spent: PerLane<u32> = status.day.spent;
     let urgent: u32 = spent.iter().filter(|(lane, _)| *lane < Lane::Full).map(|(_, calls)| *calls).sum();
     // The first hour says little.
     i64::from(urgent) * DAY / passed.max(DAY / 24)

@@ -44,12 +44,12 @@ impl LocalBudget {
 
 #[async_trait]
 impl CallBudget for LocalBudget {
-    async fn exchange(&self, account: &str, limits: &Limits, ask: &BudgetRequest) -> Result<Grant> {
-        Ok(self.lock().entry(account.to_owned()).or_default().state.exchange(self.now(), limits, ask))
+    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
+        Ok(self.lock().entry(account.to_owned()).or_default().state.exchange(self.now(), limits, request))
     }
 
-    async fn standing(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
-        Ok(self.lock().entry(account.to_owned()).or_default().state.standing(self.now(), limits))
+    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
+        Ok(self.lock().entry(account.to_owned()).or_default().state.status(self.now(), limits))
     }
 
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {

@@ -67,8 +67,8 @@ impl Pauses {
         let worse = before.is_none_or(|pause| {
             refused.limit == CallLimit::Day || pause.limit != CallLimit::Day || left == 0
         });
-        let news = !same_storm || refused.retry_after.is_some() || refused.limit != CallLimit::Minute;
-        if length > left && news {
+        let extends = !same_storm || refused.retry_after.is_some() || refused.limit != CallLimit::Minute;
+        if length > left && extends {
             let limit = if worse { refused.limit } else { CallLimit::Day };
             self.current = Some(Pause { limit, set_at: now, until: now + length });
         }

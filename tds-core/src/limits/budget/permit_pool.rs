@@ -1,6 +1,6 @@
 //! The permits of this process: who waits for one, and who gets it.
 
-mod asking;
+mod exchange;
 mod remembered;
 mod wait_queue;
 
@@ -52,7 +52,7 @@ struct Inner {
     account: String,
     limits: Limits,
     holder: WorkerId,
-    line: Mutex<WaitQueue>,
+    queue: Mutex<WaitQueue>,
     changed: Notify,
 }
 
@@ -67,7 +67,7 @@ pub enum Denied {
 
 /// The right to send one call now. Whether it was used is told when it is dropped.
 pub struct Permit {
-    desk: PermitPool,
+    pool: PermitPool,
     number: u64,
     lane: Lane,
     issued_at: Instant,
@@ -84,9 +84,9 @@ impl PermitPool {
         limits: Limits,
         pace: Option<Box<dyn Pacer>>,
     ) -> Self {
-        let line = Mutex::new(WaitQueue::new(pace));
+        let queue = Mutex::new(WaitQueue::new(pace));
         let holder = WorkerId::unique();
-        Self { inner: Arc::new(Inner { budget, account, limits, holder, line, changed: Notify::new() }) }
+        Self { inner: Arc::new(Inner { budget, account, limits, holder, queue, changed: Notify::new() }) }
     }
 
     /// Waits for the right to send one call. Urgent lanes go first, then who waits longest.
@@ -109,15 +109,15 @@ impl PermitPool {
     }
 
     /// Takes note of what the source said, to be told with the next question.
-    pub fn hear(&self, heard: LimitSignal) {
-        self.lock().hear(heard, Instant::now());
+    pub fn signal(&self, signal: LimitSignal) {
+        self.lock().add_signal(signal, Instant::now());
     }
 
     /// Tells at once that the source refused a call, and sends everybody away who must wait now. How long the
     /// lane has to wait; `None`: the budget could not be asked.
-    pub async fn refused(&self, heard: LimitSignal, lane: Lane) -> Option<Duration> {
-        self.hear(heard);
-        self.tell().await;
+    pub async fn refused(&self, signal: LimitSignal, lane: Lane) -> Option<Duration> {
+        self.signal(signal);
+        self.report().await;
         self.lock().refusal(lane, Instant::now()).map(|refusal| refusal.wait)
     }
 
@@ -128,13 +128,13 @@ impl PermitPool {
     /// The budget cannot be asked.
     pub async fn pass(&self, place: &Place) -> Result<Passage> {
         let shut = {
-            let line = self.lock();
-            if !line.remembered.knows_faults(place) {
+            let queue = self.lock();
+            if !queue.remembered.knows_faults(place) {
                 return Ok(Passage::Free);
             }
-            match line.remembered.recent(Instant::now(), BELIEVED) {
-                Some((standing, passed)) => {
-                    let Some(shut) = standing.shut(place) else { return Ok(Passage::Free) };
+            match queue.remembered.recent(Instant::now(), BELIEVED) {
+                Some((status, passed)) => {
+                    let Some(shut) = status.shut(place) else { return Ok(Passage::Free) };
                     let wait = shut.wait.saturating_sub(passed);
                     (!wait.is_zero()).then(|| BreakerStatus { wait, ..shut.clone() })
                 }
@@ -143,7 +143,7 @@ impl PermitPool {
         };
         match shut {
             Some(shut) => Ok(Passage::Shut(shut)),
-            None => self.ask_in_turn(Some(place.clone())).await,
+            None => self.exchange_in_turn(Some(place.clone())).await,
         }
     }
 
@@ -151,58 +151,58 @@ impl PermitPool {
     /// now, if one is.
     pub async fn faulted(&self, fault: CallFault) -> Option<BreakerStatus> {
         let place = fault.place.clone();
-        self.hear(LimitSignal::Fault(fault));
-        self.tell().await;
-        let line = self.lock();
-        let (standing, _) = line.remembered.recent(Instant::now(), BELIEVED)?;
-        standing.shut(&place).cloned()
+        self.signal(LimitSignal::Fault(fault));
+        self.report().await;
+        let queue = self.lock();
+        let (status, _) = queue.remembered.recent(Instant::now(), BELIEVED)?;
+        status.shut(&place).cloned()
     }
 
     /// Takes note that a call, let go `issued` ago, was answered as it should be. Where its place was believed to be
     /// down everybody is told at once.
     pub async fn worked(&self, place: &Place, issued: Duration) {
         let was_open = {
-            let mut line = self.lock();
-            if !line.remembered.knows_faults(place) {
+            let mut queue = self.lock();
+            if !queue.remembered.knows_faults(place) {
                 return;
             }
             let open =
-                line.remembered.recall(Instant::now()).is_some_and(|standing| standing.shut(place).is_some());
-            line.hear(LimitSignal::Worked { place: place.clone(), issued }, Instant::now());
-            line.remembered.forget_faults(place);
+                queue.remembered.recall(Instant::now()).is_some_and(|status| status.shut(place).is_some());
+            queue.add_signal(LimitSignal::Worked { place: place.clone(), issued }, Instant::now());
+            queue.remembered.forget_faults(place);
             open
         };
         if was_open {
-            self.tell().await;
+            self.report().await;
         }
     }
 
     /// True where nothing but probes is sent to the place, as far as this process heard.
     #[must_use]
     pub fn is_shut(&self, place: &Place) -> bool {
-        self.lock().remembered.recall(Instant::now()).is_some_and(|standing| standing.shut(place).is_some())
+        self.lock().remembered.recall(Instant::now()).is_some_and(|status| status.shut(place).is_some())
     }
 
     /// How the account stands.
     ///
     /// # Errors
     /// The budget cannot be asked.
-    pub async fn standing(&self) -> Result<BudgetStatus> {
-        if self.lock().has_heard() {
-            self.tell().await;
+    pub async fn status(&self) -> Result<BudgetStatus> {
+        if self.lock().has_signals() {
+            self.report().await;
         }
-        let mut standing = self.inner.budget.standing(&self.inner.account, &self.inner.limits).await?;
-        self.lock().remembered.hear(&standing, Instant::now());
+        let mut status = self.inner.budget.status(&self.inner.account, &self.inner.limits).await?;
+        self.lock().remembered.remember(&status, Instant::now());
         if let Some(left) = self.lock().pace_left() {
-            standing.minute_left = Some(if standing.pause.is_some() { 0 } else { left });
+            status.minute_left = Some(if status.pause.is_some() { 0 } else { left });
         }
-        Ok(standing)
+        Ok(status)
     }
 
     /// Gives back what this process has and does not need, so that others need not wait until it is believed dead.
     /// Call it when nothing more will be sent.
     pub async fn close(&self) {
-        self.tell().await;
+        self.report().await;
     }
 
     /// The statistics of today.
@@ -226,7 +226,7 @@ impl PermitPool {
 
     /// How the account stood when this process last heard of it, within a quarter of an hour. Asks nobody.
     #[must_use]
-    pub fn last_standing(&self) -> Option<BudgetStatus> {
+    pub fn last_status(&self) -> Option<BudgetStatus> {
         self.lock().remembered.recall(Instant::now())
     }
 
@@ -249,24 +249,24 @@ impl PermitPool {
     fn serve(&self) -> Instant {
         let now = Instant::now();
         let (served, next, ask) = {
-            let mut line = self.lock();
-            let (served, next) = line.serve(now);
-            (served, next, line.wants_to_ask(now))
+            let mut queue = self.lock();
+            let (served, next) = queue.serve(now);
+            (served, next, queue.wants_to_ask(now))
         };
         for (turn, lane, number, until) in served {
-            let permit = Permit { desk: self.clone(), number, lane, issued_at: now, until, used: false };
+            let permit = Permit { pool: self.clone(), number, lane, issued_at: now, until, used: false };
             // Who went away meanwhile leaves the permit to its drop.
             drop(turn.send(WaitResult::Permit(permit)));
         }
         if ask {
-            let desk = self.clone();
-            drop(tokio::spawn(async move { drop(desk.ask(None).await) }));
+            let pool = self.clone();
+            drop(tokio::spawn(async move { drop(pool.ask(None).await) }));
         }
         next
     }
 
     fn lock(&self) -> MutexGuard<'_, WaitQueue> {
-        self.inner.line.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -298,8 +298,8 @@ impl StartedPermit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.desk.lock().ended(self.number, self.lane, self.used, Instant::now());
-        self.desk.inner.changed.notify_waiters();
-        self.desk.tell_soon();
+        self.pool.lock().ended(self.number, self.lane, self.used, Instant::now());
+        self.pool.inner.changed.notify_waiters();
+        self.pool.report_soon();
     }
 }

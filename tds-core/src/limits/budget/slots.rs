@@ -58,9 +58,9 @@ impl Slots {
 
     /// How many calls the holder may have in flight until `until`: its share among those that have calls
     /// waiting. One place is kept free for a holder that is new.
-    pub(super) fn share(&mut self, ask: &BudgetRequest, concurrent: u32, now: i64, until: i64) -> u32 {
-        let (id, in_flight, wants) = (&ask.holder, ask.in_flight, ask.wants.total() > 0);
-        let urgent = ask.wants.iter().any(|(lane, calls)| lane.is_urgent() && *calls > 0);
+    pub(super) fn share(&mut self, request: &BudgetRequest, concurrent: u32, now: i64, until: i64) -> u32 {
+        let (id, in_flight, wants) = (&request.holder, request.in_flight, request.wants.total() > 0);
+        let urgent = request.wants.iter().any(|(lane, calls)| lane.is_urgent() && *calls > 0);
         let bound = self.bound(concurrent);
         let mine = self
             .holders

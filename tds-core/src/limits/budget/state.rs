@@ -34,32 +34,32 @@ pub struct BudgetState {
 
 impl BudgetState {
     /// Takes note of what a holder tells, and gives out what it may have.
-    pub fn exchange(&mut self, now: OffsetDateTime, limits: &Limits, ask: &BudgetRequest) -> Grant {
+    pub fn exchange(&mut self, now: OffsetDateTime, limits: &Limits, request: &BudgetRequest) -> Grant {
         let now = at(now);
         self.advance(now, limits);
-        self.settle(now, ask);
-        for heard in &ask.heard {
-            self.hear(now, limits, heard);
+        self.settle(now, request);
+        for signal in &request.signals {
+            self.apply_signal(now, limits, signal);
         }
         self.day.weigh(now, limits.per_day);
         let until = now + FAR + VALID + millis(limits.call_time);
-        let slots = self.slots.share(ask, limits.concurrent, now, until);
-        let (permits, wait) = self.lease(now, limits, ask, slots);
-        let passage = match &ask.pass {
+        let slots = self.slots.share(request, limits.concurrent, now, until);
+        let (permits, wait) = self.lease(now, limits, request, slots);
+        let passage = match &request.pass {
             Some(place) => self.breakers.pass(place, now, millis(limits.call_time)),
             None => Passage::Free,
         };
-        let standing = self.stand(now, limits);
-        Grant { permits, valid: span(VALID), slots, ask_again: span(wait), standing, passage }
+        let status = self.status_at(now, limits);
+        Grant { permits, valid: span(VALID), slots, ask_again: span(wait), status, passage }
     }
 
     /// How the account stands.
     #[must_use]
-    pub fn standing(&self, now: OffsetDateTime, limits: &Limits) -> BudgetStatus {
+    pub fn status(&self, now: OffsetDateTime, limits: &Limits) -> BudgetStatus {
         let (mut state, now) = (self.clone(), at(now));
         state.advance(now, limits);
         state.day.weigh(now, limits.per_day);
-        state.stand(now, limits)
+        state.status_at(now, limits)
     }
 
     /// Forgets what counts no more. What was noted by a clock that was ahead counts as noted now.
@@ -72,21 +72,21 @@ impl BudgetState {
         self.breakers.advance(now, call_time);
     }
 
-    fn settle(&mut self, now: i64, ask: &BudgetRequest) {
-        for call in &ask.settled {
+    fn settle(&mut self, now: i64, request: &BudgetRequest) {
+        for call in &request.settled {
             if let Some(lane) = self.window.settle(now, call) {
                 self.day.move_call(lane, call.lane);
             }
         }
-        for number in &ask.unused {
+        for number in &request.unused {
             if let Some(lane) = self.window.give_back(*number) {
                 self.day.give_back(lane);
             }
         }
     }
 
-    fn hear(&mut self, now: i64, limits: &Limits, heard: &LimitSignal) {
-        match *heard {
+    fn apply_signal(&mut self, now: i64, limits: &Limits, signal: &LimitSignal) {
+        match *signal {
             LimitSignal::Refused { limit, issued, retry_after, reset, chance } => {
                 if limit == CallLimit::Concurrency {
                     self.slots.narrow(now, limits.concurrent);
@@ -110,7 +110,7 @@ impl BudgetState {
         &mut self,
         now: i64,
         limits: &Limits,
-        ask: &BudgetRequest,
+        request: &BudgetRequest,
         slots: u32,
     ) -> (Vec<LeasedPermit>, i64) {
         let mut permits = Vec::new();
@@ -118,8 +118,8 @@ impl BudgetState {
         if slots == 0 {
             return (permits, wait);
         }
-        for (lane, wanted) in ask.wants.iter() {
-            for _call in ask.at_hand[lane]..*wanted {
+        for (lane, wanted) in request.wants.iter() {
+            for _call in request.at_hand[lane]..*wanted {
                 if permits.len() >= usize::try_from(BLOCK).unwrap_or(usize::MAX)
                     || self.refuses(lane, now, limits).is_some()
                 {
@@ -130,7 +130,7 @@ impl BudgetState {
                         lane,
                         now,
                         ceiling,
-                        ask.at_hand.total() == 0 && permits.is_empty(),
+                        request.at_hand.total() == 0 && permits.is_empty(),
                     ),
                     None => Ok(now),
                 };
@@ -157,7 +157,7 @@ impl BudgetState {
         Some(Refusal { limit, paused, wait: span((until - now).max(1)) })
     }
 
-    fn stand(&self, now: i64, limits: &Limits) -> BudgetStatus {
+    fn status_at(&self, now: i64, limits: &Limits) -> BudgetStatus {
         let reported = self.day.reported();
         let limit = limits.per_day.or(reported.map(|reported| reported.limit));
         let pause = self.pauses.current(now).map(|(limit, until)| PauseStatus {
@@ -185,7 +185,7 @@ impl BudgetState {
                 reported_age: reported.map(|reported| span(now - reported.at)),
             },
             pause,
-            breakers: self.breakers.stand(now),
+            breakers: self.breakers.status(now),
             refused: PerLane::from_fn(|lane| self.refuses(lane, now, limits)),
         }
     }

@@ -144,7 +144,7 @@ impl BudgetStatus {
 
     /// How far calls are saved.
     #[must_use]
-    pub fn step(&self) -> Throttle {
+    pub fn throttle(&self) -> Throttle {
         let spent = |lane: Lane| self.refused[lane].is_some_and(|refusal| refusal.limit == CallLimit::Day);
         match () {
             () if spent(Lane::Operator) => Throttle::Spent,

@@ -2,10 +2,10 @@
 
 use time::OffsetDateTime;
 
-use super::{DetailWay, History, ListingCost, ListingWay, RunPlan, history::window};
+use super::{DetailWay, History, ListCost, RunPlan, history::window};
 use crate::{
     runs::RunType,
-    source::{Capability, Profile},
+    source::{Capability, ListOrder, SourceProfile},
 };
 
 /// Calls of a probe at most: the newest rows, and three looks through the filter.
@@ -17,7 +17,7 @@ pub(crate) struct Question<'a> {
     /// Where the window begins; `None`: everything is wanted.
     pub(crate) from: Option<OffsetDateTime>,
     pub(crate) now: OffsetDateTime,
-    pub(crate) profile: &'a Profile,
+    pub(crate) profile: &'a SourceProfile,
     /// What the list can do.
     pub(crate) capability: Capability,
     /// Records that the last full list had.
@@ -44,14 +44,14 @@ impl Question<'_> {
         self.records.map(|records| self.pages(records))
     }
 
-    fn ways(&self) -> Vec<ListingCost> {
-        let mut ways = vec![ListingCost { way: ListingWay::Whole, calls: self.whole() }];
+    fn ways(&self) -> Vec<ListCost> {
+        let mut ways = vec![ListCost { way: ListOrder::Whole, calls: self.whole() }];
         if self.from.is_some() {
             let calls = self.in_window().map(|rows| self.pages(rows));
             if self.capability.filter.is_usable() {
-                ways.push(ListingCost { way: ListingWay::Filtered, calls });
+                ways.push(ListCost { way: ListOrder::Filtered, calls });
             } else if self.capability.sort.is_usable() {
-                ways.push(ListingCost { way: ListingWay::NewestFirst, calls });
+                ways.push(ListCost { way: ListOrder::NewestFirst, calls });
             }
         }
         ways
@@ -86,14 +86,14 @@ pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
     let ways = question.ways();
     // A list of unknown length may be long: a window is never longer.
     let loses_nothing = question.capability.filter.is_usable() && question.capability.sort.is_usable();
-    let cost = |way: &ListingCost| {
+    let cost = |way: &ListCost| {
         let calls = way.calls.unwrap_or(u64::MAX);
-        let is_better = (way.way == ListingWay::Whole) != (loses_nothing && calls > 1);
+        let is_better = (way.way == ListOrder::Whole) != (loses_nothing && calls > 1);
         (calls, !is_better)
     };
     let unknown_whole = question.records.is_none() && ways.len() > 1;
     let chosen = ways.iter().skip(usize::from(unknown_whole)).copied().min_by_key(cost);
-    let chosen = chosen.unwrap_or(ListingCost { way: ListingWay::Whole, calls: None });
+    let chosen = chosen.unwrap_or(ListCost { way: ListOrder::Whole, calls: None });
     let (details, expected_details, detail_calls) = question.details();
     let probe_calls = if question.probed { PROBE } else { 0 };
     let listing_and_details = chosen.calls.zip(detail_calls).map(|(list, details)| list + details);
@@ -110,8 +110,8 @@ pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
 
 fn reason(
     question: &Question<'_>,
-    ways: &[ListingCost],
-    chosen: ListingCost,
+    ways: &[ListCost],
+    chosen: ListCost,
     (details, expected, detail_calls): (DetailWay, Option<u64>, Option<u64>),
 ) -> String {
     let number = |calls: Option<u64>| calls.map_or("an unknown number".to_owned(), |calls| calls.to_string());
@@ -142,11 +142,11 @@ fn reason(
     text
 }
 
-fn words(way: ListingWay) -> &'static str {
+fn words(way: ListOrder) -> &'static str {
     match way {
-        ListingWay::Whole => "whole",
-        ListingWay::Filtered => "by its filter",
-        ListingWay::NewestFirst => "newest change first",
+        ListOrder::Whole => "whole",
+        ListOrder::Filtered => "by its filter",
+        ListOrder::NewestFirst => "newest change first",
     }
 }
 

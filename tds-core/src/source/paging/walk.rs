@@ -17,7 +17,7 @@ const MOST_REPEATS: u32 = 3;
 
 /// In which order a page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum RowOrder {
     /// The one that moves least while the list is read: by creation, where the list has it.
     Own,
     /// By the time of the last change, ascending.
@@ -35,12 +35,12 @@ pub struct ListCall {
     /// boundary in, ask for a second earlier.
     pub changed_since: Option<OffsetDateTime>,
     /// The order.
-    pub order: Order,
+    pub order: RowOrder,
 }
 
 /// What follows from a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advance {
+pub struct NextPage {
     /// The cursor of the next call; `None`: the list was read to its end.
     pub next: Option<String>,
     /// The answer contradicted the capability: what is now known. The list goes on another way.
@@ -49,20 +49,21 @@ pub struct Advance {
 
 /// A list on its way: what to ask next.
 #[derive(Clone, Debug)]
-pub struct Walk {
+pub struct ListWalk {
     position: Position,
     capability: Capability,
     since: Option<OffsetDateTime>,
 }
 
-impl Walk {
+impl ListWalk {
     /// Goes on where the request says.
     ///
     /// # Errors
-    /// `Invalid`: the cursor is none that [`Walk::after`] gave, or the list never ends.
+    /// `Invalid`: the cursor is none that [`ListWalk::after`] gave, or the list never ends.
     pub fn new(request: &ListRequest) -> Result<Self> {
         let going_on = request.cursor.as_deref().map(Position::from_text).transpose()?.flatten();
-        let first = || Position::first(Strategy::of(request.capability, request.since), request.since);
+        let first =
+            || Position::first(Strategy::of(request.order, request.capability, request.since), request.since);
         Ok(Self {
             position: going_on.unwrap_or_else(first),
             capability: request.capability,
@@ -78,21 +79,21 @@ impl Walk {
             page: self.position.page,
             changed_since: self.position.from.filter(|_| by.filters()),
             order: match by {
-                Strategy::MovingFilter => Order::OldestChange,
-                Strategy::NewestFirst => Order::NewestChange,
-                Strategy::Filtered | Strategy::Whole => Order::Own,
+                Strategy::MovingFilter => RowOrder::OldestChange,
+                Strategy::NewestFirst => RowOrder::NewestChange,
+                Strategy::Filtered | Strategy::Whole => RowOrder::Own,
             },
         }
     }
 
-    /// What follows from the page that answered [`Walk::call`].
+    /// What follows from the page that answered [`ListWalk::call`].
     ///
     /// `has_more`: the source says that more rows follow. `says_unsorted`: it says itself that it sorted by
     /// something else than was asked for.
     ///
     /// # Errors
     /// `Protocol`: the source gives the same page again and again, or an empty one although more are to follow.
-    pub fn after(mut self, rows: &[Listed], has_more: bool, says_unsorted: bool) -> Result<Advance> {
+    pub fn after(mut self, rows: &[Listed], has_more: bool, says_unsorted: bool) -> Result<NextPage> {
         self.position.calls += 1;
         if has_more && rows.is_empty() {
             return Err(protocol(format!(
@@ -180,7 +181,7 @@ impl Walk {
     /// Goes on without the filter. In the list's own order a row stands no earlier in the whole list than in
     /// the filtered one, so that the next page of the whole list misses nothing; from a moving filter the
     /// list begins anew.
-    fn without_filter(self, has_more: bool) -> Result<Advance> {
+    fn without_filter(self, has_more: bool) -> Result<NextPage> {
         let learned = Capability { filter: Ability::Refuted, ..self.capability };
         if self.position.by == Strategy::MovingFilter {
             return self.anew(learned, Some(learned));
@@ -191,19 +192,19 @@ impl Walk {
 
     /// Begins anew without sorting: rows may have been passed over. One row without a time proves nothing
     /// about other lists of this kind, a wrong order does.
-    fn without_sorting(self, proven: bool) -> Result<Advance> {
+    fn without_sorting(self, proven: bool) -> Result<NextPage> {
         let unsorted = Capability { sort: Ability::Refuted, ..self.capability };
         self.anew(unsorted, proven.then_some(unsorted))
     }
 
-    fn anew(self, capability: Capability, learned: Option<Capability>) -> Result<Advance> {
-        let first = Position::first(Strategy::of(capability, self.since), self.since);
+    fn anew(self, capability: Capability, learned: Option<Capability>) -> Result<NextPage> {
+        let first = Position::first(Strategy::safest(capability, self.since), self.since);
         advance(Some(Position { calls: self.position.calls, ..first }), learned)
     }
 }
 
-fn advance(next: Option<Position>, learned: Option<Capability>) -> Result<Advance> {
-    Ok(Advance { next: next.map(|next| next.to_text()).transpose()?, learned })
+fn advance(next: Option<Position>, learned: Option<Capability>) -> Result<NextPage> {
+    Ok(NextPage { next: next.map(|next| next.to_text()).transpose()?, learned })
 }
 
 /// What identifies a page: its ids in their order.

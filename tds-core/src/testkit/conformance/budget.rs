@@ -22,7 +22,7 @@ fn ask(holder: &str) -> BudgetRequest {
     BudgetRequest::of(WorkerId(holder.to_owned()))
 }
 
-fn wish(holder: &str, lane: Lane, calls: u32) -> BudgetRequest {
+fn request(holder: &str, lane: Lane, calls: u32) -> BudgetRequest {
     let mut ask = ask(holder);
     ask.wants[lane] = calls;
     ask
@@ -32,8 +32,8 @@ async fn exchange(harness: &dyn Harness, limits: &Limits, ask: &BudgetRequest) -
     harness.stores().budget.exchange(ACCOUNT, limits, ask).await.expect("exchange")
 }
 
-async fn standing(harness: &dyn Harness, limits: &Limits) -> BudgetStatus {
-    harness.stores().budget.standing(ACCOUNT, limits).await.expect("standing")
+async fn status(harness: &dyn Harness, limits: &Limits) -> BudgetStatus {
+    harness.stores().budget.status(ACCOUNT, limits).await.expect("standing")
 }
 
 fn ended(permit: &LeasedPermit, lane: Lane) -> SettledCall {
@@ -46,13 +46,13 @@ fn refused(limit: CallLimit) -> LimitSignal {
 
 pub async fn a_minute_gives_no_more_permits_than_its_ceiling(harness: &dyn Harness) {
     let limits = limits(3, None);
-    let grant = exchange(harness, &limits, &wish("one", Lane::Webhook, 5)).await;
+    let grant = exchange(harness, &limits, &request("one", Lane::Webhook, 5)).await;
     assert_eq!(grant.permits.len(), 3);
     let numbers: HashSet<u64> = grant.permits.iter().map(|permit| permit.number).collect();
     assert_eq!(numbers.len(), 3, "each permit is leased once");
-    let other = exchange(harness, &limits, &wish("other", Lane::Webhook, 5)).await;
+    let other = exchange(harness, &limits, &request("other", Lane::Webhook, 5)).await;
     assert!(other.permits.is_empty() && other.ask_again > Duration::ZERO);
-    assert_eq!(other.standing.minute_left, Some(0));
+    assert_eq!(other.status.minute_left, Some(0));
 }
 
 pub async fn holders_that_ask_at_once_get_no_more_than_the_ceiling(harness: &dyn Harness) {
@@ -60,8 +60,8 @@ pub async fn holders_that_ask_at_once_get_no_more_than_the_ceiling(harness: &dyn
     for holder in 0..8 {
         let (budget, limits) = (harness.stores().budget.clone(), limits.clone());
         tasks.spawn(async move {
-            let wish = wish(&format!("holder {holder}"), Lane::Webhook, 4);
-            budget.exchange(ACCOUNT, &limits, &wish).await.expect("exchange")
+            let request = request(&format!("holder {holder}"), Lane::Webhook, 4);
+            budget.exchange(ACCOUNT, &limits, &request).await.expect("exchange")
         });
     }
     let grants = tasks.join_all().await;
@@ -77,42 +77,42 @@ pub async fn a_permit_that_was_given_back_makes_room_and_one_whose_call_ended_do
     harness: &dyn Harness,
 ) {
     let limits = limits(2, None);
-    let grant = exchange(harness, &limits, &wish("one", Lane::Webhook, 2)).await;
+    let grant = exchange(harness, &limits, &request("one", Lane::Webhook, 2)).await;
     let [first, second] = &grant.permits[..] else { panic!("two permits") };
-    let mut settled = wish("one", Lane::Webhook, 1);
+    let mut settled = request("one", Lane::Webhook, 1);
     settled.settled = vec![ended(first, Lane::Webhook)];
     assert!(exchange(harness, &limits, &settled).await.permits.is_empty());
-    let mut unused = wish("one", Lane::Webhook, 1);
+    let mut unused = request("one", Lane::Webhook, 1);
     unused.unused = vec![second.number];
     assert_eq!(exchange(harness, &limits, &unused).await.permits.len(), 1);
 }
 
 pub async fn telling_twice_what_became_of_a_permit_changes_nothing(harness: &dyn Harness) {
     let limits = limits(10, Some(1_000));
-    let grant = exchange(harness, &limits, &wish("one", Lane::Webhook, 2)).await;
-    let mut tell = ask("one");
-    tell.settled = vec![ended(&grant.permits[0], Lane::Operator)];
-    tell.unused = vec![grant.permits[1].number, 4_711];
+    let grant = exchange(harness, &limits, &request("one", Lane::Webhook, 2)).await;
+    let mut report = ask("one");
+    report.settled = vec![ended(&grant.permits[0], Lane::Operator)];
+    report.unused = vec![grant.permits[1].number, 4_711];
     for _time in 0..2 {
-        let standing = exchange(harness, &limits, &tell).await.standing;
-        assert_eq!((standing.day.spent[Lane::Operator], standing.day.spent[Lane::Webhook]), (1, 0));
-        assert_eq!(standing.minute_left, Some(9));
+        let status = exchange(harness, &limits, &report).await.status;
+        assert_eq!((status.day.spent[Lane::Operator], status.day.spent[Lane::Webhook]), (1, 0));
+        assert_eq!(status.minute_left, Some(9));
     }
 }
 
 pub async fn urgent_lanes_find_room_that_the_others_leave(harness: &dyn Harness) {
     let limits = limits(50, None);
-    while standing(harness, &limits).await.minute_left > Some(1) {
-        let left = standing(harness, &limits).await.minute_left.unwrap_or(0);
-        exchange(harness, &limits, &wish("one", Lane::Webhook, left - 1)).await;
+    while status(harness, &limits).await.minute_left > Some(1) {
+        let left = status(harness, &limits).await.minute_left.unwrap_or(0);
+        exchange(harness, &limits, &request("one", Lane::Webhook, left - 1)).await;
     }
-    assert!(exchange(harness, &limits, &wish("one", Lane::Full, 1)).await.permits.is_empty());
-    assert_eq!(exchange(harness, &limits, &wish("one", Lane::Webhook, 1)).await.permits.len(), 1);
+    assert!(exchange(harness, &limits, &request("one", Lane::Full, 1)).await.permits.is_empty());
+    assert_eq!(exchange(harness, &limits, &request("one", Lane::Webhook, 1)).await.permits.len(), 1);
 }
 
 pub async fn lanes_that_can_wait_are_spread_over_the_minute(harness: &dyn Harness) {
     let limits = limits(60, None);
-    let grant = exchange(harness, &limits, &wish("one", Lane::Full, 20)).await;
+    let grant = exchange(harness, &limits, &request("one", Lane::Full, 20)).await;
     assert!((2..=5).contains(&grant.permits.len()), "{grant:?}");
     // The first two may come together.
     for pair in grant.permits.windows(2).skip(1) {
@@ -124,65 +124,66 @@ pub async fn all_holders_together_have_no_more_calls_in_flight_than_allowed_and_
     harness: &dyn Harness,
 ) {
     let limits = limits(100, None);
-    let first = exchange(harness, &limits, &wish("one", Lane::Full, 9)).await;
-    let second = exchange(harness, &limits, &wish("two", Lane::Webhook, 9)).await;
+    let first = exchange(harness, &limits, &request("one", Lane::Full, 9)).await;
+    let second = exchange(harness, &limits, &request("two", Lane::Webhook, 9)).await;
     assert!(first.slots >= 3 && second.slots >= 1 && first.slots + second.slots <= 5);
-    let mut busy = wish("one", Lane::Full, 9);
+    let mut busy = request("one", Lane::Full, 9);
     busy.in_flight = first.slots;
     assert_eq!(
         exchange(harness, &limits, &busy).await.slots,
         first.slots,
         "calls in flight keep their places"
     );
-    let shared = exchange(harness, &limits, &wish("one", Lane::Full, 9)).await.slots;
+    let shared = exchange(harness, &limits, &request("one", Lane::Full, 9)).await.slots;
     assert!(shared < first.slots, "who asks beside others has a share");
     assert_eq!(exchange(harness, &limits, &ask("one")).await.slots, 0, "who wants nothing has none");
 }
 
 pub async fn a_refusal_pauses_every_holder_and_a_call_of_before_tells_nothing_new(harness: &dyn Harness) {
     let limits = limits(100, None);
-    let mut tell = ask("one");
-    tell.heard = vec![refused(CallLimit::Minute), LimitSignal::Admission { issued: Duration::from_secs(5) }];
-    exchange(harness, &limits, &tell).await;
-    let other = exchange(harness, &limits, &wish("other", Lane::Operator, 1)).await;
+    let mut report = ask("one");
+    report.signals =
+        vec![refused(CallLimit::Minute), LimitSignal::Admission { issued: Duration::from_secs(5) }];
+    exchange(harness, &limits, &report).await;
+    let other = exchange(harness, &limits, &request("other", Lane::Operator, 1)).await;
     assert!(other.permits.is_empty());
-    let refusal = other.standing.refused[Lane::Operator].expect("refused");
+    let refusal = other.status.refused[Lane::Operator].expect("refused");
     assert!(refusal.paused && refusal.limit == CallLimit::Minute);
     assert!(refusal.wait > Duration::from_secs(50) && refusal.wait <= Duration::from_secs(60));
 }
 
 pub async fn a_spent_day_stops_all_but_people(harness: &dyn Harness) {
     let limits = limits(100, Some(10));
-    let grant = exchange(harness, &limits, &wish("one", Lane::Webhook, 20)).await;
+    let grant = exchange(harness, &limits, &request("one", Lane::Webhook, 20)).await;
     assert_eq!(grant.permits.len(), 8, "80 % of the plan");
-    let mut tell = ask("one");
-    tell.heard = vec![refused(CallLimit::Day)];
-    let standing = exchange(harness, &limits, &tell).await.standing;
-    assert_eq!(standing.day.left, Some(0));
-    assert!(standing.refused[Lane::Outbound].is_some_and(|refusal| refusal.limit == CallLimit::Day));
+    let mut report = ask("one");
+    report.signals = vec![refused(CallLimit::Day)];
+    let status = exchange(harness, &limits, &report).await.status;
+    assert_eq!(status.day.left, Some(0));
+    assert!(status.refused[Lane::Outbound].is_some_and(|refusal| refusal.limit == CallLimit::Day));
     let unlimited = Limits { per_day: None, ..limits };
-    assert_eq!(exchange(harness, &unlimited, &wish("one", Lane::Operator, 1)).await.permits.len(), 1);
+    assert_eq!(exchange(harness, &unlimited, &request("one", Lane::Operator, 1)).await.permits.len(), 1);
 }
 
 pub async fn what_the_source_says_of_the_quota_counts(harness: &dyn Harness) {
     let limits = limits(100, Some(1_000));
-    let mut tell = ask("one");
+    let mut report = ask("one");
     let reset = Some(LONG);
-    tell.heard = vec![LimitSignal::Quota { limit: 1_000, remaining: 0, reset, age: Duration::ZERO }];
-    let standing = exchange(harness, &limits, &tell).await.standing;
-    assert_eq!((standing.day.left, standing.day.reported_left), (Some(0), Some(0)));
-    let refusal = standing.refused[Lane::Webhook].expect("refused");
+    report.signals = vec![LimitSignal::Quota { limit: 1_000, remaining: 0, reset, age: Duration::ZERO }];
+    let status = exchange(harness, &limits, &report).await.status;
+    assert_eq!((status.day.left, status.day.reported_left), (Some(0), Some(0)));
+    let refusal = status.refused[Lane::Webhook].expect("refused");
     assert!(!refusal.paused && refusal.wait <= LONG);
-    assert!(standing.refused[Lane::Operator].is_none(), "the source itself answers a person");
+    assert!(status.refused[Lane::Operator].is_none(), "the source itself answers a person");
 }
 
 pub async fn looking_at_the_standing_changes_nothing(harness: &dyn Harness) {
     let limits = limits(10, Some(1_000));
-    assert_eq!(standing(harness, &limits).await.minute_left, Some(10));
-    exchange(harness, &limits, &wish("one", Lane::Webhook, 4)).await;
+    assert_eq!(status(harness, &limits).await.minute_left, Some(10));
+    exchange(harness, &limits, &request("one", Lane::Webhook, 4)).await;
     for _look in 0..3 {
-        let standing = standing(harness, &limits).await;
-        assert_eq!((standing.minute_left, standing.day.spent.total()), (Some(6), 4));
+        let status = status(harness, &limits).await;
+        assert_eq!((status.minute_left, status.day.spent.total()), (Some(6), 4));
     }
 }
 

@@ -3,20 +3,21 @@
 
 use super::{
     harness::*,
-    run::{commit, finish_one, page, reaches, run, started, wish},
+    run::{commit, finish_one, full_sync, page, reaches, run, started},
 };
 use crate::{
     limits::budget::CallCount,
     queue::{Lane, WorkerId},
     record::EntityType,
-    runs::{DetailWay, ListingCost, ListingWay, NewRun, RunPlan, RunStatus, RunType},
+    runs::{DetailWay, ListCost, NewRun, RunPlan, RunStatus, RunType},
+    source::ListOrder,
 };
 
 pub(super) fn plan() -> RunPlan {
     RunPlan {
         reason: "The list is read whole.".to_owned(),
-        listing: ListingWay::Whole,
-        ways: vec![ListingCost { way: ListingWay::Whole, calls: Some(3) }],
+        listing: ListOrder::Whole,
+        ways: vec![ListCost { way: ListOrder::Whole, calls: Some(3) }],
         probe_calls: 0,
         details: DetailWay::Single,
         expected_details: None,
@@ -45,8 +46,8 @@ pub async fn calls_count_in_the_newest_run_of_their_kind_and_entity_type(harness
     let of_old = [calls(Lane::Full, Some(PRODUCTS), 2), calls(Lane::Full, Some(PRODUCTS), 3)];
     stores.budget.count("shop", &of_old).await.expect("count");
     commit(harness, &old, page(old.run.id, &["1", "2"], 0, true)).await;
-    let other = stores.runs.create(wish(CUSTOMERS)).await.expect("create");
-    let changes = NewRun { run_type: RunType::Incremental, ..wish(PRODUCTS) };
+    let other = stores.runs.create(full_sync(CUSTOMERS)).await.expect("create");
+    let changes = NewRun { run_type: RunType::Incremental, ..full_sync(PRODUCTS) };
     let changes = stores.runs.create(changes).await.expect("create");
     let mixed = [
         calls(Lane::Full, Some(PRODUCTS), 1),
@@ -64,7 +65,7 @@ pub async fn calls_count_in_the_newest_run_of_their_kind_and_entity_type(harness
     }
     assert_eq!(counted, [6, 10, 100]);
     stores.runs.cancel(changes.id).await.expect("cancel");
-    let newer = stores.runs.create(wish(PRODUCTS)).await.expect("create");
+    let newer = stores.runs.create(full_sync(PRODUCTS)).await.expect("create");
     stores.runs.claim_run(&WorkerId("case".into()), LONG).await.expect("claim_run");
     stores.budget.count("shop", &of_old).await.expect("count");
     assert_eq!((run(harness, old.run.id).await.calls, run(harness, newer.id).await.calls), (6, 5));

@@ -3,7 +3,7 @@
 
 use super::{
     harness::*,
-    run::{checkpoint, claimed, commit, page, reaches, started, wish},
+    run::{checkpoint, claimed, commit, full_sync, page, reaches, started},
 };
 use crate::{
     runs::{Checkpoint, NewRun, RunStatus},
@@ -32,7 +32,7 @@ pub async fn the_length_of_the_last_full_list_is_known_once_its_run_has_ended(ha
     assert_eq!(runs.last_full_count(&PRODUCTS).await.expect("last_full_count"), Some(3));
 
     // Only what changed says nothing about how many there are.
-    let selective = NewRun { since: Some(at(0)), ..wish(PRODUCTS) };
+    let selective = NewRun { since: Some(at(0)), ..full_sync(PRODUCTS) };
     runs.create(selective).await.expect("create");
     let lease = claimed(harness, LONG).await.expect("a run");
     let mut one = page(lease.run.id, &["1"], 0, true);

@@ -307,7 +307,7 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harnes
     let case = Case(harness);
     let (runs, operator) = (&harness.stores().runs, &harness.stores().queue_operator);
     let held = async || operator.stats().await.expect("stats").needs_attention.held_deletions;
-    let wish = || NewRun {
+    let request = || NewRun {
         entity: PRODUCTS,
         run_type: RunType::Full,
         source_type: "zoho".into(),
@@ -321,7 +321,7 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harnes
         last: true,
     };
     let worker = WorkerId("case".into());
-    runs.create(wish()).await.expect("a run");
+    runs.create(request()).await.expect("a run");
     let lease = runs.claim_run(&worker, LONG).await.expect("claim").expect("a run");
     let lacking = vec![RecordId::new("1"), RecordId::new("2")];
     runs.hold_deletions(lease.run.id, lease.token, lacking, "2 are missing").await.expect("held");
@@ -329,7 +329,7 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harnes
     runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");
     case.until("held deletions", async || (held().await == 2).then_some(())).await;
     // The next full list decides anew.
-    runs.create(wish()).await.expect("a run");
+    runs.create(request()).await.expect("a run");
     let lease = runs.claim_run(&worker, LONG).await.expect("claim").expect("a run");
     runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");
     case.until("no held deletions", async || (held().await == 0).then_some(())).await;

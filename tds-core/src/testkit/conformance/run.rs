@@ -15,7 +15,7 @@ use crate::{
     runs::{Checkpoint, NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunStatus, RunType},
 };
 
-pub(super) fn wish(entity: EntityType) -> NewRun {
+pub(super) fn full_sync(entity: EntityType) -> NewRun {
     NewRun {
         entity,
         run_type: RunType::Full,
@@ -59,7 +59,7 @@ pub(super) fn page(run: RunId, ids: &[&str], queued: usize, last: bool) -> PageC
 }
 
 pub(super) async fn started(harness: &dyn Harness, lease: Duration) -> RunLease {
-    harness.stores().runs.create(wish(PRODUCTS)).await.expect("create");
+    harness.stores().runs.create(full_sync(PRODUCTS)).await.expect("create");
     claimed(harness, lease).await.expect("a run to claim")
 }
 
@@ -87,12 +87,12 @@ pub(super) async fn finish_one(harness: &dyn Harness) {
 
 pub async fn at_most_one_run_of_an_entity_type_is_active(harness: &dyn Harness) {
     let runs = &harness.stores().runs;
-    let first = runs.create(wish(PRODUCTS)).await.expect("create");
+    let first = runs.create(full_sync(PRODUCTS)).await.expect("create");
     assert_eq!((first.status, first.total_items), (RunStatus::Pending, 0));
-    assert_eq!(runs.create(wish(PRODUCTS)).await.expect_err("refused").kind(), ErrorKind::Conflict);
-    runs.create(wish(CUSTOMERS)).await.expect("another entity type");
+    assert_eq!(runs.create(full_sync(PRODUCTS)).await.expect_err("refused").kind(), ErrorKind::Conflict);
+    runs.create(full_sync(CUSTOMERS)).await.expect("another entity type");
     runs.cancel(first.id).await.expect("cancel");
-    runs.create(wish(PRODUCTS)).await.expect("the first has ended");
+    runs.create(full_sync(PRODUCTS)).await.expect("the first has ended");
 }
 
 pub async fn a_run_is_leased_to_one_process_at_a_time(harness: &dyn Harness) {
@@ -296,7 +296,7 @@ pub async fn a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_un
     let lease = started(harness, LONG).await;
     commit(harness, &lease, page(lease.run.id, &[], 0, true)).await;
     reaches(harness, lease.run.id, RunStatus::Completed).await;
-    let since = NewRun { run_type: RunType::Incremental, since: Some(at(5000)), ..wish(PRODUCTS) };
+    let since = NewRun { run_type: RunType::Incremental, since: Some(at(5000)), ..full_sync(PRODUCTS) };
     runs.create(since).await.expect("create");
     let lease = claimed(harness, LONG).await.expect("a run to claim");
     let mut all = page(lease.run.id, &[], 0, true);
@@ -419,10 +419,10 @@ pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness:
 
 pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
     let runs = &harness.stores().runs;
-    let first = runs.create(wish(PRODUCTS)).await.expect("create").id;
-    let second = runs.create(wish(CUSTOMERS)).await.expect("create").id;
+    let first = runs.create(full_sync(PRODUCTS)).await.expect("create").id;
+    let second = runs.create(full_sync(CUSTOMERS)).await.expect("create").id;
     runs.cancel(first).await.expect("cancel");
-    let third = runs.create(wish(PRODUCTS)).await.expect("create").id;
+    let third = runs.create(full_sync(PRODUCTS)).await.expect("create").id;
     let ids = async |filter: RunFilter, limit| -> Vec<RunId> {
         let listed = runs.list_runs(&filter, limit).await.expect("list_runs");
         listed.into_iter().map(|run| run.id).collect()
@@ -442,8 +442,8 @@ pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
 
 pub async fn a_command_takes_only_the_runs_that_it_was_asked_for(harness: &dyn Harness) {
     let (runs, worker) = (&harness.stores().runs, WorkerId("command".into()));
-    let theirs = runs.create(wish(PRODUCTS)).await.expect("create");
-    let ours = runs.create(wish(CUSTOMERS)).await.expect("create");
+    let theirs = runs.create(full_sync(PRODUCTS)).await.expect("create");
+    let ours = runs.create(full_sync(CUSTOMERS)).await.expect("create");
     let taken = runs.claim_run_of(&worker, LONG, &[ours.id]).await.expect("claim").expect("ours");
     assert_eq!((taken.run.id, taken.run.status), (ours.id, RunStatus::Running));
     assert!(runs.claim_run_of(&worker, LONG, &[ours.id]).await.expect("claim").is_none(), "it is in hand");

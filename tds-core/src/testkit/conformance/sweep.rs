@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{
     harness::*,
     mirror::{PRODUCT_SCHEMA, applied, apply},
-    run::{claimed, commit, finish_one, page, reaches, run, second, started, wish},
+    run::{claimed, commit, finish_one, full_sync, page, reaches, run, second, started},
 };
 use crate::{
     error::ErrorKind,
@@ -75,7 +75,7 @@ pub async fn held_deletions_are_not_released_beside_an_active_run(harness: &dyn 
     runs.hold_deletions(id, lease.token, vec![RecordId::new("1")], "many").await.expect("hold_deletions");
     commit(harness, &lease, page(id, &[], 0, true)).await;
     reaches(harness, id, RunStatus::CompletedWithErrors).await;
-    let active = runs.create(wish(PRODUCTS)).await.expect("create");
+    let active = runs.create(full_sync(PRODUCTS)).await.expect("create");
     assert_eq!(runs.confirm_deletions(id).await.expect_err("refused").kind(), ErrorKind::Conflict);
     runs.cancel(active.id).await.expect("cancel");
     assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 1);

@@ -296,7 +296,7 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
         // Not documented by Zoho: where it does not answer, the plan's number counts alone.
         drop(client.refresh_quota().await);
     }
-    match client.standing().await {
+    match client.status().await {
         Err(error) => Finding::failed("budget", error.chain(), "look at the database"),
         Ok(standing) => {
             let line = ApiBudget::line(&standing, client.requests_per_minute());
@@ -304,7 +304,7 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
                 None => {
                     Finding::warning("budget", line, "set ZOHO_DAILY_LIMIT to the calls a day of your plan")
                 }
-                Some(_) if standing.step() > Throttle::BulkDeferred => Finding::warning(
+                Some(_) if standing.throttle() > Throttle::BulkDeferred => Finding::warning(
                     "budget",
                     line,
                     "the day's calls are spent; see the runbook, \"Zoho's limits\"",

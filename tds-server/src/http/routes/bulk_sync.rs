@@ -174,16 +174,16 @@ async fn create(
 }
 
 /// The new run, or the id of the one that is active.
-async fn create_or_find(state: &AppState, wish: NewRun) -> tds_core::error::Result<Result<Run, RunId>> {
+async fn create_or_find(state: &AppState, request: NewRun) -> tds_core::error::Result<Result<Run, RunId>> {
     let runs = &state.services.runs;
     let mut tries = 3;
     loop {
-        let refused = match runs.create(wish.clone()).await {
+        let refused = match runs.create(request.clone()).await {
             Err(error) if error.kind() == ErrorKind::Conflict => error,
             other => return other.map(Ok),
         };
         for status in [RunStatus::Pending, RunStatus::Running] {
-            let filter = RunFilter { entity: Some(wish.entity.clone()), status: Some(status) };
+            let filter = RunFilter { entity: Some(request.entity.clone()), status: Some(status) };
             if let Some(run) = runs.list_runs(&filter, 1).await?.first() {
                 return Ok(Err(run.id));
             }

@@ -75,7 +75,7 @@ fn details_that_fail_are_shut_while_the_list_works() {
     assert_eq!(wait(&breakers, "/invoices", 0), 0);
     assert!(
         matches!(breakers.pass(&place("/invoices/{id}"), 1, CALL), Passage::Shut(shut) if shut.place == "books /invoices/{id}")
-            || breakers.stand(1).iter().any(BreakerStatus::is_open)
+            || breakers.status(1).iter().any(BreakerStatus::is_open)
     );
 }
 
@@ -134,7 +134,7 @@ fn a_probe_that_works_closes_for_all_and_calls_of_before_tell_nothing() {
     assert!(wait(&breakers, "/items", 1_000) > 0, "it was let go before the breaker opened");
     assert_eq!(breakers.pass(&place("/items"), 5_000, CALL), Passage::Probe);
     breakers.worked(&place("/items"), 5_000, 5_200);
-    assert!(breakers.stand(5_200).is_empty());
+    assert!(breakers.status(5_200).is_empty());
 }
 
 #[test]
@@ -155,11 +155,11 @@ fn a_prober_that_died_is_waited_for_no_longer_than_its_call_may_take() {
 
 #[test]
 fn the_sources_wish_for_a_wait_is_honoured_up_to_a_quarter_of_an_hour() {
-    for (wish, expected) in [(120, 120), (1, 5), (86_400, 900)] {
+    for (advised, expected) in [(120, 120), (1, 5), (86_400, 900)] {
         let mut breakers = Breakers::default();
         for call in 1..=3 {
-            let wish = Some(Duration::from_secs(wish));
-            breakers.fault(&CallFault { retry_after: wish, ..fault("/items", call, OutageCause::Way) }, 0);
+            let advised = Some(Duration::from_secs(advised));
+            breakers.fault(&CallFault { retry_after: advised, ..fault("/items", call, OutageCause::Way) }, 0);
         }
         assert_eq!(wait(&breakers, "/items", 0), expected);
     }

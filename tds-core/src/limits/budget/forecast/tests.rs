@@ -6,7 +6,7 @@ use crate::{
     queue::WorkerId,
 };
 
-fn standing(limit: Option<u32>) -> BudgetStatus {
+fn status(limit: Option<u32>) -> BudgetStatus {
     BudgetStatus { day: DayStatus { limit, ..DayStatus::default() }, ..BudgetStatus::default() }
 }
 
@@ -16,14 +16,14 @@ fn hours(done: &Forecast) -> u64 {
 
 #[test]
 fn without_a_limit_of_the_day_the_minute_decides() {
-    let done = forecast(datetime!(2026-03-01 12:00 UTC), &standing(None), 100, 12_000);
+    let done = forecast(datetime!(2026-03-01 12:00 UTC), &status(None), 100, 12_000);
     assert_eq!(hours(&done), 2);
 }
 
 #[test]
 fn an_initial_load_takes_the_days_that_its_calls_need() {
     // 3,800 of 5,000 calls a day: 50,000 take thirteen days and some hours.
-    let done = forecast(datetime!(2026-03-01 00:00 UTC), &standing(Some(5_000)), 95, 50_000);
+    let done = forecast(datetime!(2026-03-01 00:00 UTC), &status(Some(5_000)), 95, 50_000);
     let days = hours(&done) / 24;
     assert_eq!(days, 13, "{done:?}");
 }
@@ -37,23 +37,23 @@ fn what_is_announced_of_a_first_load_is_what_comes() {
     let (mut state, mut now) = (BudgetState::default(), datetime!(2026-03-01 09:30 UTC));
     let (mut left, mut webhooks, mut announced) = (50_000_u64, 0_u64, Vec::new());
     while left > 0 {
-        let mut ask = BudgetRequest::of(WorkerId("one".to_owned()));
-        ask.wants[Lane::Full] = u32::try_from(left.min(20)).expect("small");
-        ask.wants[Lane::Webhook] = u32::from(webhooks % 24 == 0);
+        let mut request = BudgetRequest::of(WorkerId("one".to_owned()));
+        request.wants[Lane::Full] = u32::try_from(left.min(20)).expect("small");
+        request.wants[Lane::Webhook] = u32::from(webhooks % 24 == 0);
         webhooks += 1;
-        let grant = state.exchange(now, &limits, &ask);
-        let mut tell = BudgetRequest::of(ask.holder);
-        tell.settled = grant
+        let grant = state.exchange(now, &limits, &request);
+        let mut report = BudgetRequest::of(request.holder);
+        report.settled = grant
             .permits
             .iter()
             .map(|permit| SettledCall { permit: permit.number, lane: permit.lane, age: Duration::ZERO })
             .collect();
         left -= u64::try_from(grant.permits.iter().filter(|permit| permit.lane == Lane::Full).count())
             .expect("few");
-        let standing = state.exchange(now, &limits, &tell).standing;
+        let status = state.exchange(now, &limits, &report).status;
         // Once a day somebody looks.
         if webhooks % 1_440 == 720 && left > 0 {
-            announced.push((now, forecast(now, &standing, 95, left).done_in.expect("planned")));
+            announced.push((now, forecast(now, &status, 95, left).done_in.expect("planned")));
         }
         now += Duration::from_secs(60);
     }
@@ -67,6 +67,6 @@ fn what_is_announced_of_a_first_load_is_what_comes() {
 
 #[test]
 fn nothing_to_read_is_done_at_once() {
-    let done = forecast(datetime!(2026-03-01 00:00 UTC), &standing(Some(5_000)), 95, 0);
+    let done = forecast(datetime!(2026-03-01 00:00 UTC), &status(Some(5_000)), 95, 0);
     assert_eq!(done.done_in, Some(Duration::ZERO));
 }

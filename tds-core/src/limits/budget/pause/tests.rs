@@ -39,9 +39,9 @@ fn calls_that_were_on_their_way_do_not_make_the_pause_longer() {
 
 #[test]
 fn the_sources_wish_wins_and_chance_adds_a_tenth_at_most() {
-    let wish = Refused { retry_after: Some(Duration::from_secs(7)), ..refusal(CallLimit::Minute, 0, 5) };
+    let advised = Refused { retry_after: Some(Duration::from_secs(7)), ..refusal(CallLimit::Minute, 0, 5) };
     let mut pauses = Pauses::default();
-    pauses.refused(&wish, 0);
+    pauses.refused(&advised, 0);
     assert_eq!(left(&pauses, 0), 7);
     let mut pauses = Pauses::default();
     pauses.refused(&refusal(CallLimit::Minute, 0, 6_000), 0);

@@ -14,33 +14,33 @@ const FRESH: Duration = Duration::from_secs(900);
 pub(super) struct Remembered(Option<(BudgetStatus, Instant)>);
 
 impl Remembered {
-    pub(super) fn hear(&mut self, standing: &BudgetStatus, now: Instant) {
-        self.0 = Some((standing.clone(), now));
+    pub(super) fn remember(&mut self, status: &BudgetStatus, now: Instant) {
+        self.0 = Some((status.clone(), now));
     }
 
     /// What was heard at most `age` ago.
     pub(super) fn recent(&self, now: Instant, age: Duration) -> Option<(&BudgetStatus, Duration)> {
-        let (standing, at) = self.0.as_ref()?;
+        let (status, at) = self.0.as_ref()?;
         let passed = now.saturating_duration_since(*at);
-        (passed <= age).then_some((standing, passed))
+        (passed <= age).then_some((status, passed))
     }
 
     /// Faults were seen at the place; nobody is asked.
     pub(super) fn knows_faults(&self, place: &Place) -> bool {
         let faults =
-            |(standing, _): &(BudgetStatus, Instant)| standing.breakers.iter().any(|one| one.concerns(place));
+            |(status, _): &(BudgetStatus, Instant)| status.breakers.iter().any(|one| one.concerns(place));
         self.0.as_ref().is_some_and(faults)
     }
 
     /// A row of faults has ended.
     pub(super) fn forget_faults(&mut self, place: &Place) {
-        if let Some((standing, _)) = &mut self.0 {
-            standing.breakers.retain(|one| one.is_open() || !one.concerns(place));
+        if let Some((status, _)) = &mut self.0 {
+            status.breakers.retain(|one| one.is_open() || !one.concerns(place));
         }
     }
 
     pub(super) fn recall(&self, now: Instant) -> Option<BudgetStatus> {
         let fresh = |at: Instant| now.saturating_duration_since(at) < FRESH;
-        self.0.as_ref().filter(|(_, at)| fresh(*at)).map(|(standing, _)| standing.clone())
+        self.0.as_ref().filter(|(_, at)| fresh(*at)).map(|(status, _)| status.clone())
     }
 }

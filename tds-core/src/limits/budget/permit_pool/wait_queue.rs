@@ -38,13 +38,13 @@ pub(super) struct WaitQueue {
     permits: Vec<Held>,
     slots: u32,
     in_flight: u32,
-    pub(super) asking: bool,
+    pub(super) exchanging: bool,
     asked_at: Option<Instant>,
     ask_at: Instant,
     refused: PerLane<Option<Refusal>>,
     refused_at: Instant,
-    pub(super) news: News,
-    pub(super) tells_soon: bool,
+    pub(super) pending_reports: PendingReports,
+    pub(super) reports_soon: bool,
     pub(super) remembered: Remembered,
     pace: Option<Box<dyn Pacer>>,
 }
@@ -58,10 +58,10 @@ struct Held {
 
 /// What the budget does not know yet.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct PendingReports {
     settled: Vec<(u64, Lane, Instant)>,
     unused: Vec<u64>,
-    heard: Vec<(LimitSignal, Instant)>,
+    signals: Vec<(LimitSignal, Instant)>,
     pub(super) counts: Vec<CallCount>,
 }
 
@@ -74,13 +74,13 @@ impl WaitQueue {
             permits: Vec::new(),
             slots: 0,
             in_flight: 0,
-            asking: false,
+            exchanging: false,
             asked_at: None,
             ask_at: now,
             refused: PerLane::default(),
             refused_at: now,
-            news: News::default(),
-            tells_soon: false,
+            pending_reports: PendingReports::default(),
+            reports_soon: false,
             remembered: Remembered::default(),
             pace,
         }
@@ -100,20 +100,20 @@ impl WaitQueue {
         Some(Refusal { wait: refusal.wait - passed, ..refusal })
     }
 
-    pub(super) fn hear(&mut self, heard: LimitSignal, now: Instant) {
-        if matches!(heard, LimitSignal::Admission { .. }) {
+    pub(super) fn add_signal(&mut self, signal: LimitSignal, now: Instant) {
+        if matches!(signal, LimitSignal::Admission { .. }) {
             // It may end a pause: what was refused is asked for again.
             self.refused = PerLane::from_fn(|lane| self.refused[lane].filter(|refusal| !refusal.paused));
         }
-        if matches!(heard, LimitSignal::Refused { .. }) {
+        if matches!(signal, LimitSignal::Refused { .. }) {
             // What is at hand is not sent into the pause that begins.
-            self.news.unused.extend(self.permits.drain(..).map(|permit| permit.number));
+            self.pending_reports.unused.extend(self.permits.drain(..).map(|permit| permit.number));
         }
-        self.news.heard.push((heard, now));
+        self.pending_reports.signals.push((signal, now));
     }
 
     pub(super) fn count(&mut self, count: &CallCount) {
-        merge(&mut self.news.counts, std::slice::from_ref(count));
+        merge(&mut self.pending_reports.counts, std::slice::from_ref(count));
     }
 
     pub(super) fn pace_left(&mut self) -> Option<u32> {
@@ -124,9 +124,9 @@ impl WaitQueue {
     pub(super) fn ended(&mut self, number: u64, lane: Lane, used: bool, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if used {
-            self.news.settled.push((number, lane, now));
+            self.pending_reports.settled.push((number, lane, now));
         } else {
-            self.news.unused.push(number);
+            self.pending_reports.unused.push(number);
         }
     }
 
@@ -134,7 +134,7 @@ impl WaitQueue {
     pub(super) fn serve(&mut self, now: Instant) -> (Vec<Served>, Instant) {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         let expired = self.permits.extract_if(.., |permit| permit.until < now);
-        self.news.unused.extend(expired.map(|permit| permit.number));
+        self.pending_reports.unused.extend(expired.map(|permit| permit.number));
         let mut served = Vec::new();
         let mut next = self.next_look(now);
         while let Some((key, index)) = self.next_served(now) {
@@ -177,7 +177,7 @@ impl WaitQueue {
 
     /// True where a question would help somebody; then it is under way from now on.
     pub(super) fn wants_to_ask(&mut self, now: Instant) -> bool {
-        if self.waiting.is_empty() || self.asking || now < self.ask_at {
+        if self.waiting.is_empty() || self.exchanging || now < self.ask_at {
             return false;
         }
         let urgent = self.waiting.values().filter(|(lane, _)| lane.is_urgent()).count();
@@ -185,18 +185,18 @@ impl WaitQueue {
             self.permits.iter().filter(|permit| permit.from <= now || permit.lane.is_urgent()).count();
         let lacks = self.permits.is_empty() || self.slots == 0 || urgent > for_them;
         let renews = self.asked_at.is_none_or(|at| now >= at + RENEW);
-        self.asking = lacks || renews;
-        self.asking
+        self.exchanging = lacks || renews;
+        self.exchanging
     }
 
     /// The question. Until its answer comes, no more calls are in flight than it tells of.
     pub(super) fn question(&mut self, holder: WorkerId, now: Instant) -> BudgetRequest {
-        self.asking = true;
+        self.exchanging = true;
         self.asked_at = Some(now);
         let mut ask = BudgetRequest::of(holder);
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         if self.waiting.is_empty() {
-            self.news.unused.extend(self.permits.drain(..).map(|permit| permit.number));
+            self.pending_reports.unused.extend(self.permits.drain(..).map(|permit| permit.number));
         }
         for (lane, _) in self.waiting.values() {
             ask.wants[*lane] += 1;
@@ -204,7 +204,7 @@ impl WaitQueue {
         if !ask.wants.iter().any(|(lane, wanted)| lane.is_urgent() && *wanted > 0) {
             // Somebody was served by another permit: the others may not use these.
             let left_over = self.permits.extract_if(.., |permit| permit.lane.is_urgent());
-            self.news.unused.extend(left_over.map(|permit| permit.number));
+            self.pending_reports.unused.extend(left_over.map(|permit| permit.number));
         }
         for permit in &self.permits {
             ask.at_hand[permit.lane] += 1;
@@ -212,21 +212,22 @@ impl WaitQueue {
         self.slots = self.slots.min(self.in_flight);
         ask.in_flight = self.in_flight;
         let age = |at: &Instant| now.saturating_duration_since(*at);
-        let settled = self.news.settled.iter();
+        let settled = self.pending_reports.settled.iter();
         ask.settled = settled
             .map(|(permit, lane, at)| SettledCall { permit: *permit, lane: *lane, age: age(at) })
             .collect();
-        ask.unused.clone_from(&self.news.unused);
-        ask.heard = self.news.heard.iter().map(|(heard, at)| heard.clone().older(age(at))).collect();
+        ask.unused.clone_from(&self.pending_reports.unused);
+        ask.signals =
+            self.pending_reports.signals.iter().map(|(signal, at)| signal.clone().older(age(at))).collect();
         ask
     }
 
     /// The answer to a question that was asked at `asked`.
     pub(super) fn answered(&mut self, ask: &BudgetRequest, grant: &Grant, asked: Instant, now: Instant) {
-        self.asking = false;
-        self.news.settled.drain(..ask.settled.len());
-        self.news.unused.drain(..ask.unused.len());
-        self.news.heard.drain(..ask.heard.len());
+        self.exchanging = false;
+        self.pending_reports.settled.drain(..ask.settled.len());
+        self.pending_reports.unused.drain(..ask.unused.len());
+        self.pending_reports.signals.drain(..ask.signals.len());
         self.slots = grant.slots;
         self.permits.extend(grant.permits.iter().map(|leased| Held {
             number: leased.number,
@@ -236,13 +237,13 @@ impl WaitQueue {
         }));
         let enough = ask.wants.total() == 0 || !grant.permits.is_empty() && grant.slots > 0;
         self.ask_at = if enough { now } else { now + grant.ask_again };
-        self.remembered.hear(&grant.standing, now);
-        self.refused = grant.standing.refused;
+        self.remembered.remember(&grant.status, now);
+        self.refused = grant.status.refused;
         self.refused_at = now;
         let refused = self.refused;
         let paused = |permit: &mut Held| refused[permit.lane].is_some_and(|refusal| refusal.paused);
         let of_no_use = self.permits.extract_if(.., paused);
-        self.news.unused.extend(of_no_use.map(|permit| permit.number));
+        self.pending_reports.unused.extend(of_no_use.map(|permit| permit.number));
         self.send_away();
     }
 
@@ -262,10 +263,10 @@ impl WaitQueue {
 
     /// The budget cannot be asked: everybody who waits is told so.
     pub(super) fn failed(&mut self, error: &Error, now: Instant) {
-        self.asking = false;
+        self.exchanging = false;
         self.ask_at = now + RENEW;
         for (_, turn) in std::mem::take(&mut self.waiting).into_values() {
-            drop(turn.send(WaitResult::Unknown(Error::new(error.kind(), error.retry(), error.chain()))));
+            drop(turn.send(WaitResult::Unknown(error.clone())));
         }
     }
 
@@ -276,17 +277,19 @@ impl WaitQueue {
     }
 
     /// True where the source said something that was not told yet.
-    pub(super) fn has_heard(&self) -> bool {
-        !self.news.heard.is_empty()
+    pub(super) fn has_signals(&self) -> bool {
+        !self.pending_reports.signals.is_empty()
     }
 
     /// True where something is to be told.
-    pub(super) fn has_news(&self) -> bool {
-        let news = &self.news;
-        let told = news.settled.is_empty() && news.unused.is_empty() && news.heard.is_empty();
+    pub(super) fn has_pending_reports(&self) -> bool {
+        let pending_reports = &self.pending_reports;
+        let told = pending_reports.settled.is_empty()
+            && pending_reports.unused.is_empty()
+            && pending_reports.signals.is_empty();
         // Permits that nobody waits for are given back.
         let idle = self.waiting.is_empty() && !self.permits.is_empty();
-        !told || !news.counts.is_empty() || idle
+        !told || !pending_reports.counts.is_empty() || idle
     }
 }
 

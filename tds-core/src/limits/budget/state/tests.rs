@@ -10,9 +10,9 @@ const LIMITS: Limits =
     Limits { per_minute: Some(100), concurrent: 5, per_day: Some(5_000), call_time: Duration::from_secs(60) };
 
 fn asks(holder: &str, lane: Lane) -> BudgetRequest {
-    let mut ask = BudgetRequest::of(WorkerId(holder.to_owned()));
-    ask.wants[lane] = 20;
-    ask
+    let mut request = BudgetRequest::of(WorkerId(holder.to_owned()));
+    request.wants[lane] = 20;
+    request
 }
 
 /// Spends a whole minute at this time, and has the source refuse one more call; nothing is settled.
@@ -22,7 +22,7 @@ fn busy_at(now: OffsetDateTime) -> BudgetState {
         state.exchange(now, &LIMITS, &asks(holder, Lane::Operator));
     }
     let mut refused = asks("a", Lane::Operator);
-    refused.heard = vec![LimitSignal::Refused {
+    refused.signals = vec![LimitSignal::Refused {
         limit: CallLimit::Minute,
         issued: Duration::ZERO,
         retry_after: None,
@@ -42,7 +42,7 @@ fn a_clock_that_was_three_hours_ahead_holds_no_call_back_for_longer_than_it_woul
     let later = START + time::Duration::minutes(5);
     let grant = state.exchange(later, &LIMITS, &asks("z", Lane::Webhook));
     assert!(!grant.permits.is_empty() && grant.slots > 0, "{grant:?}");
-    assert!(grant.standing.pause.is_none());
+    assert!(grant.status.pause.is_none());
 }
 
 #[test]
@@ -51,9 +51,9 @@ fn permits_of_a_clock_that_was_ahead_still_count() {
     let ahead = START + time::Duration::hours(3);
     let mut given = 0;
     for _round in 0..20 {
-        let mut ask = asks("a", Lane::Operator);
-        ask.at_hand[Lane::Operator] = 0;
-        given += state.exchange(ahead, &LIMITS, &ask).permits.len();
+        let mut request = asks("a", Lane::Operator);
+        request.at_hand[Lane::Operator] = 0;
+        given += state.exchange(ahead, &LIMITS, &request).permits.len();
     }
     let mut after = 0;
     for _round in 0..20 {

@@ -12,21 +12,18 @@ const NOW: OffsetDateTime = datetime!(2026-11-02 12:00 UTC);
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 const BOTH: Capability = Capability { filter: Ability::Documented, sort: Ability::Documented };
 
-fn profile(needs_detail: bool, records_per_call: usize) -> Profile {
-    Profile {
+fn profile(needs_detail: bool, records_per_call: usize) -> SourceProfile {
+    SourceProfile {
         needs_detail,
-        lists_ids: false,
-        detail_max_age: None,
         fetch_batch: 10,
         records_per_call,
         records_per_page: 200,
-        sibling: None,
-        complete_list: true,
         documented: BOTH,
+        ..SourceProfile::default()
     }
 }
 
-fn question(profile: &Profile, records: Option<u64>, window: time::Duration) -> Question<'_> {
+fn question(profile: &SourceProfile, records: Option<u64>, window: time::Duration) -> Question<'_> {
     Question {
         run_type: RunType::Incremental,
         from: Some(NOW - window),
@@ -72,7 +69,7 @@ fn a_list_of_one_page_is_read_whole_and_never_probed() {
     let profile = profile(true, 100);
     let question = question(&profile, Some(200), time::Duration::minutes(20));
     let plan = choose(&question);
-    assert_eq!((plan.listing, plan.expected_calls), (ListingWay::Whole, Some(2)));
+    assert_eq!((plan.listing, plan.expected_calls), (ListOrder::Whole, Some(2)));
     assert_eq!(plan.ways.len(), 2, "{plan:?}");
     assert!(!probe_pays(&question, WEEK));
 }
@@ -86,10 +83,10 @@ fn a_list_that_outgrew_its_page_is_read_through_the_window_where_that_loses_noth
         let mut plan = plan.clone();
         (plan.outgrown(from, capability), plan.listing)
     };
-    assert_eq!(outgrown(from, BOTH), (true, ListingWay::Filtered));
-    assert_eq!(outgrown(None, BOTH), (false, ListingWay::Whole), "everything is wanted");
+    assert_eq!(outgrown(from, BOTH), (true, ListOrder::Filtered));
+    assert_eq!(outgrown(None, BOTH), (false, ListOrder::Whole), "everything is wanted");
     let sorts = Capability { filter: Ability::Refuted, ..BOTH };
-    assert_eq!(outgrown(from, sorts), (false, ListingWay::Whole), "it loses what the whole list loses");
+    assert_eq!(outgrown(from, sorts), (false, ListOrder::Whole), "it loses what the whole list loses");
     let mut long = choose(&question(&profile, Some(2_221), time::Duration::minutes(20)));
     assert!(!long.outgrown(from, BOTH), "it was never to be read whole");
 }
@@ -100,8 +97,8 @@ fn a_longer_list_is_read_through_the_window_and_probed_where_that_pays() {
     let question = question(&profile, Some(2_221), time::Duration::minutes(20));
     let plan = choose(&question);
     let calls: Vec<_> = plan.ways.iter().map(|cost| (cost.way, cost.calls)).collect();
-    assert_eq!(calls, [(ListingWay::Whole, Some(12)), (ListingWay::Filtered, Some(1))]);
-    assert_eq!(plan.listing, ListingWay::Filtered);
+    assert_eq!(calls, [(ListOrder::Whole, Some(12)), (ListOrder::Filtered, Some(1))]);
+    assert_eq!(plan.listing, ListOrder::Filtered);
     assert!(probe_pays(&question, WEEK));
     assert!(plan.reason.contains("by its filter in 1 calls (whole would take 12)"), "{}", plan.reason);
 }
@@ -117,24 +114,24 @@ fn a_probe_does_not_pay_where_few_runs_follow_or_the_window_shows_nearly_everyth
     assert!(!probe_pays(&all, WEEK), "{:?}", all.history);
     assert_eq!(
         choose(&all).listing,
-        ListingWay::Filtered,
+        ListOrder::Filtered,
         "20 calls either way, and none between two pages lost"
     );
     all.capability.sort = Ability::Refuted;
-    assert_eq!(choose(&all).listing, ListingWay::Whole, "20 calls either way, and no filter relied on");
+    assert_eq!(choose(&all).listing, ListOrder::Whole, "20 calls either way, and no filter relied on");
 }
 
 #[test]
 fn a_list_of_unknown_length_is_read_through_the_window_and_without_abilities_whole() {
     let profile = profile(true, 1);
     let mut question = question(&profile, None, time::Duration::days(1));
-    assert_eq!(choose(&question).listing, ListingWay::Filtered);
+    assert_eq!(choose(&question).listing, ListOrder::Filtered);
     assert_eq!(choose(&question).expected_calls, None);
     question.capability = Capability { filter: Ability::Refuted, sort: Ability::Proven };
-    assert_eq!(choose(&question).listing, ListingWay::NewestFirst);
+    assert_eq!(choose(&question).listing, ListOrder::NewestFirst);
     question.capability = Capability::UNKNOWN;
     let plan = choose(&question);
-    assert_eq!(plan.listing, ListingWay::Whole);
+    assert_eq!(plan.listing, ListOrder::Whole);
     assert!(plan.reason.contains("neither its filter nor its sorting"), "{}", plan.reason);
 }
 

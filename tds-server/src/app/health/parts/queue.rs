@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tds_core::{
     clock::Clock,
-    engine::SAVING_CALLS,
+    handler::SAVING_CALLS,
     queue::{QueueMotion, QueueOperator},
 };
 

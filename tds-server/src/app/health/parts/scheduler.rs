@@ -69,7 +69,7 @@ impl SchedulerProbe {
 
     fn is_late(&self, spec: &ScheduleSpec, since: OffsetDateTime) -> bool {
         // What waits for a better day is not late.
-        if is_postponed(&spec.entity, spec.run_type, self.zoho.step()) {
+        if is_postponed(&spec.entity, spec.run_type, self.zoho.throttle()) {
             return false;
         }
         let patience = spec.every.saturating_mul(PERIODS).max(GRACE);

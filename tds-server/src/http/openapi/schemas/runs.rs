@@ -78,7 +78,7 @@ pub(crate) struct RunPlan {
     #[schema(inline)]
     listing: Listing,
     /// Every way that there was
-    ways: Vec<ListingCost>,
+    ways: Vec<ListCost>,
     /// Calls that found out what the list can do: so many at most
     probe_calls: u64,
     #[schema(inline)]
@@ -89,7 +89,7 @@ pub(crate) struct RunPlan {
 
 /// What a way to read the list costs
 #[derive(ToSchema)]
-pub(crate) struct ListingCost {
+pub(crate) struct ListCost {
     #[schema(inline)]
     way: Listing,
     /// Expected calls; null: nobody knows how long the list is

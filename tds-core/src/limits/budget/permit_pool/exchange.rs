@@ -16,7 +16,7 @@ use crate::{
 /// An answer that comes later than this is of no use.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is not urgent to tell waits this long for company.
-const TELL_AFTER: Duration = Duration::from_secs(1);
+const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 impl PermitPool {
     /// One question and its answer: whether a call to `pass` may be made.
@@ -24,10 +24,10 @@ impl PermitPool {
         let inner = &*self.inner;
         let asked = Instant::now();
         let (ask, counts) = {
-            let mut line = self.lock();
-            let mut ask = line.question(inner.holder.clone(), asked);
+            let mut queue = self.lock();
+            let mut ask = queue.question(inner.holder.clone(), asked);
             ask.pass = pass;
-            (ask, std::mem::take(&mut line.news.counts))
+            (ask, std::mem::take(&mut queue.pending_reports.counts))
         };
         let answer = timeout(PATIENCE, inner.budget.exchange(&inner.account, &inner.limits, &ask)).await;
         let answer =
@@ -44,7 +44,7 @@ impl PermitPool {
             }
         };
         inner.changed.notify_waiters();
-        self.tell_soon();
+        self.report_soon();
         if !counts.is_empty()
             && let Err(error) = inner.budget.count(&inner.account, &counts).await
         {
@@ -54,26 +54,26 @@ impl PermitPool {
     }
 
     /// Tells what there is to tell, as soon as no other question is under way.
-    pub(super) async fn tell(&self) {
+    pub(super) async fn report(&self) {
         // Who waits for permits is told where the budget cannot be asked.
-        drop(self.ask_in_turn(None).await);
+        drop(self.exchange_in_turn(None).await);
     }
 
     /// Asks as soon as no other question is under way.
-    pub(super) async fn ask_in_turn(&self, pass: Option<Place>) -> Result<Passage> {
+    pub(super) async fn exchange_in_turn(&self, pass: Option<Place>) -> Result<Passage> {
         loop {
             let mut changed = std::pin::pin!(self.inner.changed.notified());
             changed.as_mut().enable();
             let free = {
-                let mut line = self.lock();
-                let free = !line.asking;
-                line.asking = true;
+                let mut queue = self.lock();
+                let free = !queue.exchanging;
+                queue.exchanging = true;
                 free
             };
             if free {
                 // In a task of its own: a caller that gives up must not leave the question unanswered.
-                let desk = self.clone();
-                let asked = tokio::spawn(async move { desk.ask(pass).await });
+                let pool = self.clone();
+                let asked = tokio::spawn(async move { pool.ask(pass).await });
                 return asked
                     .await
                     .unwrap_or_else(|_| Err(Error::internal("the question to the budget was lost")));
@@ -83,27 +83,27 @@ impl PermitPool {
     }
 
     /// Tells what there is to tell within a second, unless a question does it before.
-    pub(super) fn tell_soon(&self) {
-        let mut line = self.lock();
+    pub(super) fn report_soon(&self) {
+        let mut queue = self.lock();
         let Ok(runtime) = Handle::try_current() else { return };
-        if line.tells_soon || !line.has_news() {
+        if queue.reports_soon || !queue.has_pending_reports() {
             return;
         }
-        line.tells_soon = true;
-        let desk = self.clone();
+        queue.reports_soon = true;
+        let pool = self.clone();
         drop(runtime.spawn(async move {
             // Who waits for a permit asks before long, and tells the news with it.
             while {
-                sleep(TELL_AFTER).await;
-                desk.lock().is_waited_for()
+                sleep(REPORT_AFTER).await;
+                pool.lock().is_waited_for()
             } {}
             let due = {
-                let mut line = desk.lock();
-                line.tells_soon = false;
-                line.has_news()
+                let mut queue = pool.lock();
+                queue.reports_soon = false;
+                queue.has_pending_reports()
             };
             if due {
-                desk.tell().await;
+                pool.report().await;
             }
         }));
     }
