@@ -30,7 +30,7 @@ use tds_zoho::{
 async fn main() -> Result<(), Box<dyn StdError>> {
     // Where the data comes from: here an organization with 30 items.
     let fake = FakeZoho::start().await;
-    fake.generate(Module::Items, 30);
+    fake.generate(Module::ITEMS, 30);
     let credentials = fake.credentials();
     let mut zoho = ZohoConfig::new(
         credentials.client_id,

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 /// Which of Zoho's two products is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Api {
+pub enum Api {
     /// Zoho Books, version 3.
     Books,
     /// Zoho Inventory, version 1.
@@ -25,6 +25,14 @@ impl Api {
         match self {
             Self::Books => "books",
             Self::Inventory => "inventory",
+        }
+    }
+
+    /// The scope of what belongs to the organization as a whole.
+    pub(crate) fn settings(self) -> &'static str {
+        match self {
+            Self::Books => "ZohoBooks.settings.READ",
+            Self::Inventory => "ZohoInventory.settings.READ",
         }
     }
 
@@ -42,6 +50,8 @@ impl Api {
 pub(crate) struct Call {
     /// Which product.
     pub(crate) api: Api,
+    /// The OAuth scope that the call takes.
+    pub(crate) scope: &'static str,
     /// Where, such as `/items/460000000038080`; percent-encoded by the client, never beforehand.
     pub(crate) path: String,
     /// Parameters; the client adds `organization_id`.

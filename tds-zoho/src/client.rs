@@ -148,7 +148,15 @@ impl ZohoClient {
     pub async fn check_inventory(&self) -> Result<Option<String>> {
         let query = vec![("page", "1".to_owned()), ("per_page", "1".to_owned())];
         let path = "/items".to_owned();
-        self.get(Call { api: Api::Inventory, path, query, lane: Lane::Operator, entity: None }).await?;
+        self.get(Call {
+            api: Api::Inventory,
+            scope: Api::Inventory.settings(),
+            path,
+            query,
+            lane: Lane::Operator,
+            entity: None,
+        })
+        .await?;
         Ok(self.missing_inventory().map(|(line, _)| line))
     }
 
@@ -207,8 +215,14 @@ impl ZohoClient {
             return Err(Error::new(ErrorKind::Unauthorized, Retry::Permanent, line));
         }
         let path = "/apiusage".to_owned();
-        let call =
-            Call { api: Api::Inventory, path, query: Vec::new(), lane: Lane::Incremental, entity: None };
+        let call = Call {
+            api: Api::Inventory,
+            scope: Api::Inventory.settings(),
+            path,
+            query: Vec::new(),
+            lane: Lane::Incremental,
+            entity: None,
+        };
         let answer = self.get(call).await?;
         let number = |key: &str| {
             let data = answer.body.get("data")?.as_object()?;
@@ -340,7 +354,14 @@ impl ZohoClient {
     pub(crate) async fn organizations(&self) -> Result<(Answer, Duration)> {
         let path = send::ORGANIZATIONS.to_owned();
         let answer = self
-            .get(Call { api: Api::Books, path, query: Vec::new(), lane: Lane::Operator, entity: None })
+            .get(Call {
+                api: Api::Books,
+                scope: Api::Books.settings(),
+                path,
+                query: Vec::new(),
+                lane: Lane::Operator,
+                entity: None,
+            })
             .await?;
         let token: Arc<Token> = self.inner.tokens.token().await?;
         Ok((answer, token.expires_in()))

@@ -5,7 +5,7 @@ mod auth;
 mod client;
 mod config;
 mod credentials;
-mod entities;
+pub mod entities;
 mod error;
 mod health;
 mod jitter;

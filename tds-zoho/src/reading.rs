@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use tds_core::error::{Error, Result};
 use time::OffsetDateTime;
 
+pub use self::columns::{Column, bool, columns, date, decimal, id, integer, json, row, text, timestamp};
 pub(crate) use self::{
-    columns::{Column, bool, columns, date, decimal, id, integer, json, row, text, timestamp},
     custom_fields::custom_fields,
     scalar::{as_id, as_record_id, is_record_id},
 };

@@ -10,6 +10,7 @@
 pub(crate) mod answer;
 pub mod demo;
 mod detail;
+mod generate;
 mod list;
 pub(crate) mod literal;
 mod module;

@@ -19,7 +19,7 @@ use tds_core::{
 
 use crate::{
     client::ZohoClient,
-    entities::{Descriptor, Detail, ENTITIES},
+    entities::{Catalogue, Descriptor, Detail},
 };
 
 /// One entity type at Zoho.
@@ -30,13 +30,19 @@ pub struct ZohoSource {
     profile: SourceProfile,
 }
 
-/// A source of every entity type that Zoho has.
+/// A source of every entity type of the default catalogue. [`Catalogue::sources`] gives those of another one.
 #[must_use]
 pub fn sources(client: &ZohoClient) -> Vec<Arc<dyn Source>> {
-    ENTITIES
-        .iter()
-        .map(|descriptor| Arc::new(ZohoSource::new(client.clone(), descriptor)) as Arc<dyn Source>)
-        .collect()
+    Catalogue::default().sources(client)
+}
+
+impl Catalogue {
+    /// A source of every entity type, over one client.
+    #[must_use]
+    pub fn sources(&self, client: &ZohoClient) -> Vec<Arc<dyn Source>> {
+        let source = |descriptor| Arc::new(ZohoSource::new(client.clone(), descriptor)) as Arc<dyn Source>;
+        self.iter().map(source).collect()
+    }
 }
 
 impl ZohoSource {

@@ -1,8 +1,12 @@
 //! What Zoho pushes: is it authentic, and what follows from it.
 //!
+//! A delivery takes one way: [`verify`] makes it [`Authentic`], and [`parse`] reads an authentic delivery once and says
+//! everything that the inbox has to know, an [`Event`].
+//!
 //! Zoho signs neither a time nor a delivery id, so an old delivery verifies for ever: that a replay does no
 //! harm is the guard's business, not the signature's.
 
+mod address;
 mod body;
 mod diagnosis;
 mod envelope;
@@ -12,8 +16,8 @@ mod signature;
 
 pub use self::{
     diagnosis::{Mismatch, diagnose},
-    parse::{Parsed, parse, parse_id, parse_query},
-    signature::{Encoding, SignatureError, Verified, sign, verify},
+    parse::{Event, Received, parse, parse_id},
+    signature::{Authentic, Encoding, SignatureError, Verified, sign, verify},
 };
 
 /// The header that carries the signature.

@@ -19,7 +19,7 @@ fn request(method: &str, path: &str, parameters: &[(&str, &str)], token: Option<
 #[test]
 fn an_answer_follows_from_the_state_and_the_request_alone() {
     let mut organization = Organization::new("https://www.zohoapis.test".to_owned());
-    let id = organization.put(Module::Items, json!({"name": "A cable"}));
+    let id = organization.put(Module::ITEMS, json!({"name": "A cable"}));
     let refused = respond(&mut organization, &request("GET", "/books/v3/items", &[], None));
     assert_eq!((refused.status, refused.body["code"].as_i64()), (401, Some(14)));
 
@@ -71,5 +71,5 @@ async fn the_server_answers_over_http_and_ends_with_its_value() {
     let organization = zoho.organization();
     drop(zoho);
     assert!(client.get(&url).send().await.is_err(), "nobody listens any more");
-    assert_eq!(organization.count(Module::Items), 1, "the organization outlives its server");
+    assert_eq!(organization.count(Module::ITEMS), 1, "the organization outlives its server");
 }

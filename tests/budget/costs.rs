@@ -27,7 +27,7 @@ const KINDS: [Kind; 3] = [
     Kind {
         entity: "products",
         list: "/items",
-        module: Module::Items,
+        module: Module::ITEMS,
         counted: 450,
         real: 2_221,
         per_call: Some(100),
@@ -35,7 +35,7 @@ const KINDS: [Kind; 3] = [
     Kind {
         entity: "customers",
         list: "/contacts",
-        module: Module::Contacts,
+        module: Module::CONTACTS,
         counted: 410,
         real: 2_503,
         per_call: Some(1),
@@ -43,7 +43,7 @@ const KINDS: [Kind; 3] = [
     Kind {
         entity: "invoices",
         list: "/invoices",
-        module: Module::Invoices,
+        module: Module::INVOICES,
         counted: 430,
         real: 20_000,
         per_call: Some(1),
@@ -174,8 +174,8 @@ async fn the_calls_that_syncing_takes_are_the_least_that_are_possible() {
     line("first load of all three *", 24_724, 24_724, real.to_string(), real_least, real_naive);
 
     for (step, module, path, whole, least) in [
-        ("webhook with the whole record", Module::Items, "products", true, 0),
-        ("webhook without the lines", Module::Invoices, "invoices", false, 1),
+        ("webhook with the whole record", Module::ITEMS, "products", true, 0),
+        ("webhook without the lines", Module::INVOICES, "invoices", false, 1),
     ] {
         let id = shop.zoho.ids(module).pop().expect("a record");
         shop.zoho.update(module, &id, json!({"notes": "pushed", "description": "pushed"}));

@@ -71,7 +71,7 @@ impl Program {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_the_minute_the_places_and_the_token() {
     let zoho = FakeZoho::start().await;
-    zoho.generate(Module::Invoices, 600);
+    zoho.generate(Module::INVOICES, 600);
     let per_minute = usize::try_from(CEILING).ok();
     zoho.set_limits(Limits { per_minute, concurrent: Some(5), ..Limits::default() });
     zoho.set_latency(Duration::from_millis(200));

@@ -46,7 +46,7 @@ async fn a_hundred_webhooks_at_once_are_kept_where_few_connections_are_left() {
     for n in 0..400 {
         let mut invoice = records::document(records::Kind::Invoice);
         invoice["invoice_id"] = json!(format!("4600000005{n:08}"));
-        zoho.put(Module::Invoices, invoice);
+        zoho.put(Module::INVOICES, invoice);
     }
     let mut admin = PgConnection::connect(database.url()).await.expect("connects");
     let (url, role) = role_with_few_connections(&database, &mut admin).await;
@@ -68,7 +68,7 @@ async fn a_hundred_webhooks_at_once_are_kept_where_few_connections_are_left() {
             item["item_id"] = json!(format!("4600000006{n:08}"));
             item["sku"] = json!("");
             item["last_modified_time"] = json!(format!("2026-09-14T15:45:{round:02}+0300"));
-            shop.zoho.put(Module::Items, item.clone());
+            shop.zoho.put(Module::ITEMS, item.clone());
             let request =
                 shop.signed_request("/api/zoho/webhooks/products", &json!({ "item": item }).to_string());
             async move {

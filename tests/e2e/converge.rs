@@ -14,13 +14,13 @@ use crate::shop::Shop;
 
 /// Head tables, with the entity type and the module that fills them.
 const HEADS: [(&str, Module); 7] = [
-    ("products", Module::Items),
-    ("customers", Module::Contacts),
-    ("vendors", Module::Contacts),
-    ("invoices", Module::Invoices),
-    ("bills", Module::Bills),
-    ("credit_notes", Module::CreditNotes),
-    ("price_lists", Module::PriceLists),
+    ("products", Module::ITEMS),
+    ("customers", Module::CONTACTS),
+    ("vendors", Module::CONTACTS),
+    ("invoices", Module::INVOICES),
+    ("bills", Module::BILLS),
+    ("credit_notes", Module::CREDIT_NOTES),
+    ("price_lists", Module::PRICE_LISTS),
 ];
 /// Child tables, their owner's column, and their owner's table.
 const CHILDREN: [(&str, &str, &str); 5] = [
@@ -31,12 +31,12 @@ const CHILDREN: [(&str, &str, &str); 5] = [
     ("stock_levels", "product_zoho_id", "products"),
 ];
 const MODULES: [(Module, &str); 6] = [
-    (Module::Items, "products"),
-    (Module::Contacts, "customers"),
-    (Module::Invoices, "invoices"),
-    (Module::Bills, "bills"),
-    (Module::CreditNotes, "credit-notes"),
-    (Module::PriceLists, "prices"),
+    (Module::ITEMS, "products"),
+    (Module::CONTACTS, "customers"),
+    (Module::INVOICES, "invoices"),
+    (Module::BILLS, "bills"),
+    (Module::CREDIT_NOTES, "credit-notes"),
+    (Module::PRICE_LISTS, "prices"),
 ];
 
 /// Numbers that look random and repeat with the seed: xorshift, 64 bits.
@@ -97,9 +97,9 @@ impl Course {
         let id = self.pick(module)?;
         let n = self.dice.below(10_000);
         let changes = match module {
-            Module::Items => json!({"rate": number(&format!("{n}.50")), "description": format!("وصف {n}")}),
-            Module::Contacts => json!({"notes": format!("note {n}"), "mobile": n.to_string()}),
-            Module::PriceLists => json!({"name": format!("List {n}"), "pricebook_items": self.prices(&id)}),
+            Module::ITEMS => json!({"rate": number(&format!("{n}.50")), "description": format!("وصف {n}")}),
+            Module::CONTACTS => json!({"notes": format!("note {n}"), "mobile": n.to_string()}),
+            Module::PRICE_LISTS => json!({"name": format!("List {n}"), "pricebook_items": self.prices(&id)}),
             _ => {
                 let mut lines = self.zoho().get(module, &id)?.get("line_items")?.clone();
                 lines[0]["quantity"] = json!(n);
@@ -114,18 +114,18 @@ impl Course {
         let id = self.pick(module)?;
         let n = self.dice.below(500);
         let changes = match module {
-            Module::Items => {
+            Module::ITEMS => {
                 let mut item = Value::Object(self.zoho().get(module, &id)?);
                 item.get("locations")?;
                 sample::set_stock(&mut item, &[n.into(), 3.into(), (-2).into()], 1.into());
                 item
             }
-            Module::Contacts => {
+            Module::CONTACTS => {
                 let record = self.zoho().get(module, &id)?;
                 let side = if record["contact_type"] == "vendor" { "payable" } else { "receivable" };
                 json!({format!("outstanding_{side}_amount"): n})
             }
-            Module::PriceLists => json!({"pricebook_items": self.prices(&id)}),
+            Module::PRICE_LISTS => json!({"pricebook_items": self.prices(&id)}),
             _ => json!({"status": "overdue", "balance": n}),
         };
         self.zoho().update_silently(module, &id, changes).then_some(id)
@@ -133,7 +133,7 @@ impl Course {
 
     /// The rows of a price list, some of them cheaper or gone.
     fn prices(&mut self, id: &str) -> Value {
-        let record = self.zoho().get(Module::PriceLists, id).unwrap_or_default();
+        let record = self.zoho().get(Module::PRICE_LISTS, id).unwrap_or_default();
         let mut rows = record.get("pricebook_items").and_then(Value::as_array).cloned().unwrap_or_default();
         rows.retain(|_| !self.dice.percent(5));
         for row in &mut rows {
@@ -150,11 +150,11 @@ impl Course {
         let kind = if self.dice.percent(30) { ContactKind::Vendor } else { ContactKind::Customer };
         let items = [sample::item(1), sample::item(n)];
         let record = match module {
-            Module::Contacts => sample::contact(n, kind),
-            Module::Invoices => sample::invoice(n, &sample::contact(n, ContactKind::Customer), &items),
-            Module::Bills => sample::bill(n, &sample::contact(n, ContactKind::Vendor), &items),
-            Module::CreditNotes => sample::credit_note(n, &sample::contact(n, ContactKind::Customer), &items),
-            Module::PriceLists => sample::price_list_volume(n, &items),
+            Module::CONTACTS => sample::contact(n, kind),
+            Module::INVOICES => sample::invoice(n, &sample::contact(n, ContactKind::Customer), &items),
+            Module::BILLS => sample::bill(n, &sample::contact(n, ContactKind::Vendor), &items),
+            Module::CREDIT_NOTES => sample::credit_note(n, &sample::contact(n, ContactKind::Customer), &items),
+            Module::PRICE_LISTS => sample::price_list_volume(n, &items),
             _ if self.dice.percent(20) => sample::service(n),
             _ => sample::item(n),
         };

@@ -23,7 +23,7 @@ fn item(n: usize) -> Value {
 async fn a_bulk_sync_of_2000_records_survives_a_kill_and_resumes_at_its_checkpoint() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
     for n in 0..2_000 {
-        zoho.put(Module::Items, item(n));
+        zoho.put(Module::ITEMS, item(n));
     }
     zoho.set_latency(Duration::from_millis(60));
     let server = Process::start(&zoho, &database, &[]).await;
@@ -47,7 +47,7 @@ async fn a_bulk_sync_of_2000_records_survives_a_kill_and_resumes_at_its_checkpoi
 async fn five_hundred_webhooks_survive_a_kill() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
     for n in 0..500 {
-        zoho.put(Module::Items, item(n));
+        zoho.put(Module::ITEMS, item(n));
     }
     let server = Process::start(&zoho, &database, &[]).await;
     let send = async |n: usize| {
@@ -79,7 +79,7 @@ async fn five_hundred_webhooks_survive_a_kill() {
 async fn a_good_record_is_written_though_the_server_was_killed_four_times_while_it_was_read() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
     let invoice = records::document(records::Kind::Invoice);
-    let id = zoho.put(Module::Invoices, invoice);
+    let id = zoho.put(Module::INVOICES, invoice);
     // Nobody gets the answer while the server is killed again and again.
     zoho.faults().matching("/books/v3/invoices/*", Fault::Delay(Duration::from_secs(600)));
     let limits = [("TDS_MAX_ATTEMPTS", "3"), ("TDS_LEASE", "1s")];

@@ -12,7 +12,7 @@ async fn shop_with_items(count: usize) -> (Shop, Vec<String>) {
         let mut item = records::item();
         item["item_id"] = json!(format!("4600000001{n:08}"));
         item["sku"] = json!("");
-        ids.push(shop.zoho.put(Module::Items, item));
+        ids.push(shop.zoho.put(Module::ITEMS, item));
     }
     shop.sync("products", "full").await;
     (shop, ids)
@@ -24,7 +24,7 @@ const GONE: &str = "erp.products WHERE deleted_at IS NOT NULL";
 async fn a_mass_deletion_marks_nothing_and_waits_for_a_person() {
     let (shop, ids) = shop_with_items(40).await;
     for id in &ids[..25] {
-        shop.zoho.delete(Module::Items, id);
+        shop.zoho.delete(Module::ITEMS, id);
     }
     let run = shop.sync_ended("products", "full").await;
     assert_eq!(run["status"], "completed_with_errors");
@@ -44,7 +44,7 @@ async fn a_mass_deletion_marks_nothing_and_waits_for_a_person() {
 async fn a_record_that_only_the_list_lost_is_not_deleted() {
     let (shop, ids) = shop_with_items(5).await;
     // Zoho's lists hide inactive items unless asked; this one is asked for, found, and stays.
-    shop.zoho.update(Module::Items, &ids[0], json!({"status": "inactive"}));
+    shop.zoho.update(Module::ITEMS, &ids[0], json!({"status": "inactive"}));
     shop.sync("products", "full").await;
     assert_eq!(shop.count(GONE).await, 0);
     assert_eq!(shop.row("products", &ids[0]).await.expect("a row")["status"], "inactive");
@@ -53,10 +53,10 @@ async fn a_record_that_only_the_list_lost_is_not_deleted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_comes_back_loses_its_tombstone() {
     let (shop, ids) = shop_with_items(3).await;
-    let record = Value::Object(shop.zoho.delete(Module::Items, &ids[1]).expect("a record"));
+    let record = Value::Object(shop.zoho.delete(Module::ITEMS, &ids[1]).expect("a record"));
     shop.sync("products", "full").await;
     assert_eq!(shop.count(GONE).await, 1);
-    shop.zoho.put(Module::Items, record);
+    shop.zoho.put(Module::ITEMS, record);
     shop.sync("products", "full").await;
     assert_eq!(shop.count(GONE).await, 0);
 }
@@ -65,7 +65,7 @@ async fn a_record_that_comes_back_loses_its_tombstone() {
 async fn an_empty_organization_is_no_mass_deletion_in_disguise() {
     let (shop, ids) = shop_with_items(30).await;
     for id in &ids {
-        shop.zoho.delete(Module::Items, id);
+        shop.zoho.delete(Module::ITEMS, id);
     }
     let run = shop.sync_ended("products", "full").await;
     assert_eq!(run["status"], "completed_with_errors");

@@ -57,7 +57,7 @@ fn encoded(text: &str) -> String {
 
 async fn shop_with_item() -> Shop {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     shop
 }
 
@@ -202,7 +202,7 @@ async fn a_stock_adjustment_re_reads_the_stock_of_all_its_items() {
         item["locations"] = json!([]);
         lines
             .push(json!({"line_item_id": n.to_string(), "item_id": item["item_id"], "quantity_adjusted": n}));
-        shop.zoho.put(Module::Items, item);
+        shop.zoho.put(Module::ITEMS, item);
     }
     let adjustment =
         json!({"inventory_adjustment_id": "460000000044001", "date": "2026-11-20", "line_items": lines});
@@ -219,7 +219,7 @@ async fn a_stock_adjustment_re_reads_the_stock_of_all_its_items() {
 async fn a_contact_without_its_type_is_read_and_stored_as_what_it_is() {
     let shop = Shop::open().await;
     let mut contact = records::contact("vendor");
-    shop.zoho.put(Module::Contacts, contact.clone());
+    shop.zoho.put(Module::CONTACTS, contact.clone());
     contact.as_object_mut().expect("an object").remove("contact_type");
     shop.webhook_done("customers", &json!({"contact": contact})).await;
     let row = shop.row("vendors", "460000000038029").await.expect("a row");
@@ -260,9 +260,9 @@ fn aliases() -> Vec<(String, &'static str, Value)> {
 async fn every_path_of_the_predecessor_does_its_work() {
     for (path, table, body) in aliases() {
         let shop = shop_with_item().await;
-        shop.zoho.put(Module::PriceLists, records::price_list());
+        shop.zoho.put(Module::PRICE_LISTS, records::price_list());
         for kind in ["customer", "vendor"] {
-            shop.zoho.put(Module::Contacts, records::contact(kind));
+            shop.zoho.put(Module::CONTACTS, records::contact(kind));
         }
         let (status, answer) = shop.signed(&path, &body.to_string()).await;
         assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("accepted")), "{path}: {answer}");

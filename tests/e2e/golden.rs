@@ -45,12 +45,12 @@ enum Step {
 
 fn module(path: &str) -> Module {
     match path {
-        "items" => Module::Items,
-        "contacts" => Module::Contacts,
-        "invoices" => Module::Invoices,
-        "bills" => Module::Bills,
-        "creditnotes" => Module::CreditNotes,
-        "pricebooks" => Module::PriceLists,
+        "items" => Module::ITEMS,
+        "contacts" => Module::CONTACTS,
+        "invoices" => Module::INVOICES,
+        "bills" => Module::BILLS,
+        "creditnotes" => Module::CREDIT_NOTES,
+        "pricebooks" => Module::PRICE_LISTS,
         other => panic!("no module {other}"),
     }
 }

@@ -12,7 +12,7 @@ fn prices() -> Way {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_absent_price_is_null_and_never_zero_or_the_base_rate() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::PriceLists, records::price_list());
+    shop.zoho.put(Module::PRICE_LISTS, records::price_list());
     shop.sync("prices", "full").await;
     let rows = shop.rows("erp.price_list_items", "product_zoho_id, start_quantity").await;
     assert_eq!(rows[2]["rate"], Value::Null);
@@ -37,11 +37,11 @@ async fn old_webhook_paths_keep_working_after_a_change_of_paths() {
 async fn a_second_real_edit_is_not_dropped_as_a_duplicate() {
     let shop = Shop::open().await;
     let mut item = records::item();
-    shop.zoho.put(Module::Items, item.clone());
+    shop.zoho.put(Module::ITEMS, item.clone());
     shop.webhook_done("products", &json!({"item": item})).await;
     item["rate"] = json!(13_000);
     item["last_modified_time"] = json!("2026-09-14T15:44:58+0300");
-    shop.zoho.put(Module::Items, item.clone());
+    shop.zoho.put(Module::ITEMS, item.clone());
     let answer = shop.webhook_done("products", &json!({"item": item})).await;
     assert_eq!(answer["duplicate"], false);
     assert_eq!(shop.row("products", "460000000027009").await.expect("a row")["rate"], 13_000);
@@ -50,7 +50,7 @@ async fn a_second_real_edit_is_not_dropped_as_a_duplicate() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_is_answered_200_and_queued_once() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     let body = json!({"item": records::item()}).to_string();
     let (_, first) = shop.webhook("products", &body).await;
     for _ in 0..5 {
@@ -70,7 +70,7 @@ async fn a_duplicate_is_answered_200_and_queued_once() {
 async fn an_invoice_body_that_no_schema_foresaw_is_kept() {
     let shop = Shop::open().await;
     let mut invoice = records::document(records::Kind::Invoice);
-    shop.zoho.put(Module::Invoices, invoice.clone());
+    shop.zoho.put(Module::INVOICES, invoice.clone());
     let body = invoice.as_object_mut().expect("an object");
     body.remove("customer_id");
     body.remove("line_items");
@@ -85,9 +85,9 @@ async fn an_invoice_body_that_no_schema_foresaw_is_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_that_cannot_be_read_is_an_error_and_never_zero() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     shop.sync("stock", "full").await;
-    shop.zoho.update_silently(Module::Items, "460000000027009", json!({"stock_on_hand": "n/a"}));
+    shop.zoho.update_silently(Module::ITEMS, "460000000027009", json!({"stock_on_hand": "n/a"}));
     let run = shop.sync_ended("stock", "full").await;
     assert_eq!(run["status"], "completed_with_errors", "{run:#}");
     let rows = shop.rows("erp.stock_levels", "location_zoho_id").await;
@@ -102,7 +102,7 @@ async fn items_without_sku_are_not_lost() {
         item["item_id"] = json!(format!("46000000000{n}"));
         item["sku"] = json!("");
         item["reorder_level"] = json!("");
-        shop.zoho.put(Module::Items, item);
+        shop.zoho.put(Module::ITEMS, item);
     }
     shop.sync("products", "full").await;
     assert_eq!(shop.count("erp.products WHERE sku IS NULL AND reorder_level IS NULL").await, 5);
@@ -111,7 +111,7 @@ async fn items_without_sku_are_not_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn prices_of_a_product_that_is_not_known_yet_are_kept() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::PriceLists, records::price_list());
+    shop.zoho.put(Module::PRICE_LISTS, records::price_list());
     shop.sync("prices", "full").await;
     assert_eq!(shop.count("erp.products").await, 0);
     assert_eq!(shop.count("erp.price_list_items").await, 3);
@@ -120,9 +120,9 @@ async fn prices_of_a_product_that_is_not_known_yet_are_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_price_list_replaces_the_good_one_only_when_seen_twice() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::PriceLists, records::price_list());
+    shop.zoho.put(Module::PRICE_LISTS, records::price_list());
     shop.sync("prices", "full").await;
-    shop.zoho.update(Module::PriceLists, prices().id(), json!({"pricebook_items": []}));
+    shop.zoho.update(Module::PRICE_LISTS, prices().id(), json!({"pricebook_items": []}));
     let reads = shop.zoho.calls_to("/books/v3/pricebooks/");
     shop.sync("prices", "full").await;
     assert_eq!(shop.count("erp.price_list_items").await, 0);
@@ -135,7 +135,7 @@ async fn an_emptied_price_list_replaces_the_good_one_only_when_seen_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_list_key_is_an_error_and_not_zero_rows() {
     let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "2")]).await;
-    shop.zoho.put(Module::PriceLists, records::price_list());
+    shop.zoho.put(Module::PRICE_LISTS, records::price_list());
     shop.zoho.faults().every("/books/v3/pricebooks", 1, Fault::WrongEnvelope);
     let run = shop.sync_ended("prices", "full").await;
     assert_eq!(run["status"], "failed", "{run:#}");
@@ -145,7 +145,7 @@ async fn an_unknown_list_key_is_an_error_and_not_zero_rows() {
 #[tokio::test(flavor = "multi_thread")]
 async fn vendors_are_not_stored_as_customers() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Contacts, records::contact("vendor"));
+    shop.zoho.put(Module::CONTACTS, records::contact("vendor"));
     shop.webhook_done("customers", &json!({"contact": records::contact("vendor")})).await;
     shop.webhook_done("customers", &json!({"contact": {"contact_id": "460000000038029"}})).await;
     assert_eq!((shop.count("erp.customers").await, shop.count("erp.vendors").await), (0, 1));
@@ -154,7 +154,7 @@ async fn vendors_are_not_stored_as_customers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_event_is_replayed_in_one_command() {
     let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "1")]).await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     shop.zoho.faults().every(
         "/inventory/v1/item",
         1,
@@ -175,7 +175,7 @@ async fn the_numbers_of_a_run_add_up_and_it_names_its_database() {
     for n in 0..30 {
         let mut item = records::item();
         item["item_id"] = json!(format!("4600000001{n:08}"));
-        shop.zoho.put(Module::Items, item);
+        shop.zoho.put(Module::ITEMS, item);
     }
     let run = shop.sync("products", "full").await;
     assert_eq!(run["total_items"], 30);
@@ -195,7 +195,7 @@ async fn many_calls_share_one_token() {
     for n in 0..60 {
         let mut invoice = records::document(records::Kind::Invoice);
         invoice["invoice_id"] = json!(format!("4600000002{n:08}"));
-        shop.zoho.put(Module::Invoices, invoice);
+        shop.zoho.put(Module::INVOICES, invoice);
     }
     shop.sync("invoices", "full").await;
     assert_eq!(shop.zoho.mints(), 1);
@@ -206,7 +206,7 @@ async fn a_missing_status_does_not_reactivate_an_item() {
     let shop = Shop::open().await;
     let mut item = records::item();
     item["status"] = json!("inactive");
-    shop.zoho.put(Module::Items, item.clone());
+    shop.zoho.put(Module::ITEMS, item.clone());
     shop.sync("products", "full").await;
     item.as_object_mut().expect("an object").remove("status");
     item["last_modified_time"] = json!("2026-09-14T15:45:57+0300");

@@ -40,7 +40,7 @@ async fn check_tells_it_once(shop: &Shop) {
 async fn products_come_from_books(refusal: Fault, code: &str) {
     let mut shop = Shop::open().await;
     for n in 0..RECORDS {
-        shop.zoho.put(Module::Items, item(n));
+        shop.zoho.put(Module::ITEMS, item(n));
     }
     shop.zoho.faults().every("/inventory/v1", 1, refusal);
 
@@ -56,7 +56,7 @@ async fn products_come_from_books(refusal: Fault, code: &str) {
     // A webhook of each kind: one whose record has to be read, one whose stock has to be.
     let first = item(0)["item_id"].clone();
     let id = first.as_str().expect("an id");
-    shop.zoho.update(Module::Items, id, json!({"name": "renamed", "stock_on_hand": 7}));
+    shop.zoho.update(Module::ITEMS, id, json!({"name": "renamed", "stock_on_hand": 7}));
     shop.webhook_done("products", &json!({"item": {"item_id": first}})).await;
     shop.webhook_done("stock", &json!({"item": {"item_id": first}})).await;
     assert_eq!(shop.row("products", id).await.expect("a row")["name"], "renamed");
@@ -103,10 +103,10 @@ async fn products_and_stock_come_from_books_where_the_plan_has_no_inventory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_inventory_that_is_lost_is_told_as_a_trouble_and_books_stands_in() {
     let shop = Shop::open_with(&[("TDS_OUTAGE_PROBE", "600ms")]).await;
-    shop.zoho.put(Module::Items, item(0));
+    shop.zoho.put(Module::ITEMS, item(0));
     shop.sync("products", "full").await;
     shop.zoho.faults().every("/inventory/v1", 1, Fault::not_of_this_plan());
-    shop.zoho.update(Module::Items, item(0)["item_id"].as_str().expect("an id"), json!({"name": "renamed"}));
+    shop.zoho.update(Module::ITEMS, item(0)["item_id"].as_str().expect("an id"), json!({"name": "renamed"}));
     shop.sync("products", "full").await;
     assert_eq!(shop.count("erp.products WHERE name = 'renamed'").await, 1);
     let (_, report) = shop.get("/health").await;

@@ -26,7 +26,7 @@ fn item(id: usize, name: &str, second: usize) -> Value {
 
 async fn send(shop: &Shop, id: usize, name: &str, second: usize) -> StatusCode {
     let item = item(id, name, second);
-    shop.zoho.put(Module::Items, item.clone());
+    shop.zoho.put(Module::ITEMS, item.clone());
     shop.webhook("products", &json!({ "item": item }).to_string()).await.0
 }
 

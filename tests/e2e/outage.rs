@@ -32,7 +32,7 @@ async fn until_ready_is(shop: &Shop, wanted: StatusCode) {
 async fn an_outage_of_the_database_loses_nothing_and_ends_by_itself() {
     let shop = Shop::open_with(&[("TDS_LEASE", "3s")]).await;
     for id in ["1", "2"] {
-        shop.zoho.put(Module::Items, item(id));
+        shop.zoho.put(Module::ITEMS, item(id));
     }
     // In work when the database goes.
     shop.zoho.set_latency(Duration::from_millis(500));

@@ -18,7 +18,7 @@ fn with_poison(shop: &Shop, count: usize, poison: &Value) -> String {
             }
             poisoned = item["item_id"].as_str().expect("an id").to_owned();
         }
-        shop.zoho.put(Module::Items, item);
+        shop.zoho.put(Module::ITEMS, item);
     }
     poisoned
 }
@@ -53,7 +53,7 @@ async fn an_unreadable_amount_in_the_middle_of_a_page() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_character_that_the_database_refuses_is_replaced() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Items, {
+    shop.zoho.put(Module::ITEMS, {
         let mut item = records::item();
         item["description"] = json!("before\u{0}after");
         item["custom_fields"] = json!([{"api_name": "cf_x", "value": "\u{0}"}]);
@@ -62,7 +62,7 @@ async fn a_character_that_the_database_refuses_is_replaced() {
     let mut invoice = records::document(records::Kind::Invoice);
     invoice["line_items"][0]["name"] = json!("\u{0}");
     invoice["billing_address"]["city"] = json!("\u{0}");
-    shop.zoho.put(Module::Invoices, invoice);
+    shop.zoho.put(Module::INVOICES, invoice);
     for entity in ["products", "invoices"] {
         shop.sync(entity, "full").await;
     }
@@ -76,7 +76,7 @@ async fn a_character_that_the_database_refuses_is_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_zoho_fails_for_ends_its_run_though_nothing_else_is_asked_for_any_more() {
     let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "2")]).await;
-    let ids = shop.zoho.generate(Module::Invoices, 6);
+    let ids = shop.zoho.generate(Module::INVOICES, 6);
     let fault = Fault::Status(500, 1000, "Internal error".to_owned());
     shop.zoho.faults().every(&format!("/invoices/{}", ids[2]), 1, fault);
     let run = shop.sync_ended("invoices", "full").await;
@@ -98,7 +98,7 @@ async fn the_other_rows_land(text: &str, bytes: &[u8]) -> Shop {
         let mut contact = records::contact("customer");
         contact["contact_id"] = json!(format!("46000000002600{n}"));
         contact["company_name"] = json!(if n == 2 { "Dijla ~guilty~" } else { "Dijla" });
-        shop.zoho.put(Module::Contacts, contact);
+        shop.zoho.put(Module::CONTACTS, contact);
     }
     shop.zoho.faults().every("/contacts", 1, Fault::Rewritten(text.to_owned(), bytes.to_owned()));
     shop.sync_ended("customers", "full").await;
@@ -153,7 +153,7 @@ async fn what_is_no_number_and_what_has_no_end_cost_one_row_at_most() {
         let mut item = records::item();
         item["item_id"] = json!(format!("46000000002700{n}"));
         item["rate"] = if n == 1 { json!(777.125) } else { json!(5) };
-        shop.zoho.put(Module::Items, item);
+        shop.zoho.put(Module::ITEMS, item);
     }
     shop.zoho.faults().every("/inventory/v1", 1, Fault::Rewritten("777.125".to_owned(), b"NaN".to_vec()));
     shop.sync_ended("products", "full").await;
@@ -166,7 +166,7 @@ async fn what_is_no_number_and_what_has_no_end_cost_one_row_at_most() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_with_half_a_character_is_read_again() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     let body = json!({"item": records::item()}).to_string().replace("CBL-3", "CBL \\ud83d");
     let (status, answer) = shop.webhook("products", &body).await;
     assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("accepted")), "{answer}");
@@ -186,7 +186,7 @@ async fn a_repaired_record_is_healed_by_a_retry() {
     let id = with_poison(&shop, 3, &json!({"rate": "twelve"}));
     shop.sync_ended("products", "full").await;
     let letter = dead_letter(&shop).await;
-    shop.zoho.update(Module::Items, &id, json!({"rate": 12}));
+    shop.zoho.update(Module::ITEMS, &id, json!({"rate": 12}));
     let (_, answer) = shop.post(&format!("/api/zoho/sync/queue/{}/retry", letter["id"]), json!({})).await;
     assert_eq!(answer["affected"], 1, "{answer}");
     shop.settled().await;
@@ -199,7 +199,7 @@ async fn the_next_good_version_of_a_record_resolves_its_dead_letter() {
     let shop = Shop::open().await;
     let id = with_poison(&shop, 3, &json!({"rate": "twelve"}));
     shop.sync_ended("products", "full").await;
-    shop.zoho.update(Module::Items, &id, json!({"rate": 12}));
+    shop.zoho.update(Module::ITEMS, &id, json!({"rate": 12}));
     shop.sync("products", "incremental").await;
     assert_eq!(shop.count("erp.products").await, 3);
     assert_eq!(
@@ -214,7 +214,7 @@ async fn a_webhook_that_cannot_be_stored_fails_with_its_event() {
     let shop = Shop::open().await;
     let mut item = records::item();
     item["rate"] = json!("twelve");
-    shop.zoho.put(Module::Items, item.clone());
+    shop.zoho.put(Module::ITEMS, item.clone());
     let (status, _) = shop.webhook("products", &json!({"item": item}).to_string()).await;
     assert_eq!(status, 200);
     shop.until("SELECT status FROM tds_inbox_events", "failed").await;

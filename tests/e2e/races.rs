@@ -88,7 +88,7 @@ impl Race {
     async fn open(records: usize) -> Arc<Self> {
         let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
         for record in 0..records {
-            zoho.put(Module::Items, item(record, 0));
+            zoho.put(Module::ITEMS, item(record, 0));
         }
         // What starts by itself is not to get into the way of the runs.
         let quiet = [
@@ -117,7 +117,7 @@ impl Race {
     fn change(&self, record: usize) -> usize {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         newest[record] += 1;
-        self.zoho.put(Module::Items, item(record, newest[record]));
+        self.zoho.put(Module::ITEMS, item(record, newest[record]));
         newest[record]
     }
 

@@ -16,7 +16,7 @@ async fn open() -> Shop {
     for n in 0..RECORDS {
         let mut invoice = records::document(records::Kind::Invoice);
         invoice["invoice_id"] = json!(id(n));
-        shop.zoho.put(Module::Invoices, invoice);
+        shop.zoho.put(Module::INVOICES, invoice);
     }
     shop
 }

@@ -16,7 +16,7 @@ fn many_invoices(shop: &Shop, count: usize) {
     for n in 0..count {
         let mut invoice = records::document(records::Kind::Invoice);
         invoice["invoice_id"] = json!(format!("4600000002{n:08}"));
-        shop.zoho.put(Module::Invoices, invoice);
+        shop.zoho.put(Module::INVOICES, invoice);
     }
 }
 
@@ -160,7 +160,7 @@ async fn what_a_webhook_waits_for_too_is_read_though_the_run_is_cancelled() {
 async fn a_paused_entity_type_waits_while_webhooks_are_kept() {
     let shop = Shop::open().await;
     let item = records::item();
-    shop.zoho.put(Module::Items, item.clone());
+    shop.zoho.put(Module::ITEMS, item.clone());
     let (status, _) = shop.post("/api/zoho/sync/pause", json!({"entity_type": "products"})).await;
     assert!(status.is_success());
     let (status, _) = shop.webhook("products", &json!({"item": item}).to_string()).await;
@@ -178,7 +178,7 @@ async fn a_paused_entity_type_waits_while_webhooks_are_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_is_retried_or_discarded_and_its_event_follows() {
     let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "1")]).await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     shop.zoho.faults().every(
         "/inventory/v1/item",
         1,
@@ -200,7 +200,7 @@ async fn a_restart_loses_nothing_that_was_accepted() {
     for n in 0..20 {
         let mut item = records::item();
         item["item_id"] = json!(format!("4600000001{n:08}"));
-        shop.zoho.put(Module::Items, item.clone());
+        shop.zoho.put(Module::ITEMS, item.clone());
         let (status, _) = shop.webhook("products", &json!({"item": item}).to_string()).await;
         assert_eq!(status, StatusCode::OK);
     }

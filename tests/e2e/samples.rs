@@ -33,7 +33,7 @@ fn put_all(shop: &Shop, module: Module, records: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recorded_items_land_with_their_stock() {
     let shop = Shop::open().await;
-    put_all(&shop, Module::Items, &sample(recorded!("inventory-items-list"), "items"));
+    put_all(&shop, Module::ITEMS, &sample(recorded!("inventory-items-list"), "items"));
     shop.sync("products", "full").await;
     shop.sync("stock", "full").await;
     let expected = literal(
@@ -67,7 +67,7 @@ async fn the_recorded_items_land_with_their_stock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recorded_invoice_row_lands() {
     let shop = Shop::open().await;
-    put_all(&shop, Module::Invoices, &sample(recorded!("books-invoices-list"), "invoices"));
+    put_all(&shop, Module::INVOICES, &sample(recorded!("books-invoices-list"), "invoices"));
     shop.sync("invoices", "full").await;
     let expected = literal(
         r#"{"zoho_id":"4320524000000077289","number":"INV-000001","reference_number":"12345","status":"draft",
@@ -89,14 +89,14 @@ async fn the_recorded_invoice_row_lands() {
 async fn the_recorded_price_lists_land_with_prices_and_brackets() {
     let shop = Shop::open().await;
     let rows = sample(recorded!("books-pricebooks-list"), "pricebooks");
-    put_all(&shop, Module::PriceLists, &rows);
+    put_all(&shop, Module::PRICE_LISTS, &rows);
     for (text, row) in [
         (recorded!("books-pricebook-detail-unit"), &rows[0]),
         (recorded!("books-pricebook-detail-volume"), &rows[1]),
     ] {
         let mut detail = sample(text, "pricebook");
         detail["last_modified_time"] = row["last_modified_time"].clone();
-        shop.zoho.put(Module::PriceLists, detail);
+        shop.zoho.put(Module::PRICE_LISTS, detail);
     }
     shop.sync("prices", "full").await;
     let lists = literal(
@@ -142,7 +142,7 @@ async fn the_recorded_contact_lands_by_a_full_sync_and_by_a_webhook() {
     let contact = sample(recorded!("books-contact-detail"), "contact");
     for by_webhook in [false, true] {
         let shop = Shop::open().await;
-        shop.zoho.put(Module::Contacts, contact.clone());
+        shop.zoho.put(Module::CONTACTS, contact.clone());
         if by_webhook {
             shop.webhook_done("customers", &json!({"contact": contact})).await;
         } else {
@@ -161,7 +161,7 @@ async fn the_documented_item_webhook_is_filled_up_by_a_read() {
     for (key, value) in [("status", "active"), ("unit", "pcs"), ("description", "whole")] {
         item[key] = json!(value);
     }
-    shop.zoho.put(Module::Items, item);
+    shop.zoho.put(Module::ITEMS, item);
     shop.webhook_done("products", &body).await;
     let expected = literal(
         r#"{"sku":"PROD-001","name":"Sample Product","rate":99.99,"group_zoho_id":null,"status":"active","unit":"pcs",

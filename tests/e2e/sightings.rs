@@ -30,10 +30,10 @@ async fn address(shop: &Shop) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_row_never_replaces_the_spelling_of_a_whole_record() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Invoices, invoice());
+    shop.zoho.put(Module::INVOICES, invoice());
     shop.webhook_done("invoices", &json!({"invoice": invoice()})).await;
     for mode in ["incremental", "full", "incremental", "full"] {
-        shop.zoho.update_silently(Module::Invoices, INVOICE, json!({"balance": 1.5, "status": mode}));
+        shop.zoho.update_silently(Module::INVOICES, INVOICE, json!({"balance": 1.5, "status": mode}));
         shop.sync("invoices", mode).await;
         shop.settled().await;
         assert_eq!(address(&shop).await, "10001|10002|10001", "{mode}");
@@ -54,9 +54,9 @@ async fn a_list_row_never_replaces_the_spelling_of_a_whole_record() {
 async fn a_pushed_body_that_shows_a_payment_under_the_known_version_is_read_again() {
     let shop = Shop::open().await;
     for (module, kind, path) in [
-        (Module::Invoices, Kind::Invoice, "invoices"),
-        (Module::Bills, Kind::Bill, "bills"),
-        (Module::CreditNotes, Kind::CreditNote, "credit-notes"),
+        (Module::INVOICES, Kind::Invoice, "invoices"),
+        (Module::BILLS, Kind::Bill, "bills"),
+        (Module::CREDIT_NOTES, Kind::CreditNote, "credit-notes"),
     ] {
         let mut record = records::document(kind);
         let id = shop.zoho.put(module, record.clone());
@@ -74,10 +74,10 @@ async fn a_pushed_body_that_shows_a_payment_under_the_known_version_is_read_agai
         assert_eq!((&row["status"], &row["balance"]), (&json!("paid"), &json!(0)), "{path}");
     }
     let mut contact = records::contact("customer");
-    shop.zoho.put(Module::Contacts, contact.clone());
+    shop.zoho.put(Module::CONTACTS, contact.clone());
     shop.webhook_done("customers", &json!({"contact": contact})).await;
     contact["outstanding_receivable_amount"] = json!(1_000);
-    shop.zoho.put(Module::Contacts, contact.clone());
+    shop.zoho.put(Module::CONTACTS, contact.clone());
     shop.webhook_done("customers", &json!({"contact": contact})).await;
     assert_eq!(
         shop.text("SELECT outstanding_amount::text FROM erp.customers").await.as_deref(),
@@ -96,7 +96,7 @@ async fn a_body_and_the_detail_of_one_version_cost_no_read_of_each_other() {
     let mut detail = body["invoice"].clone();
     let keys = detail.as_object_mut().expect("an object");
     keys.retain(|name, _| !name.starts_with("cf_") && !name.starts_with("customer_custom_field"));
-    let id = shop.zoho.put(Module::Invoices, detail);
+    let id = shop.zoho.put(Module::INVOICES, detail);
     shop.webhook_done("invoices", &body).await;
     let fields = "SELECT custom_fields::text FROM erp.invoices";
     assert_eq!(
@@ -117,12 +117,12 @@ async fn a_body_and_the_detail_of_one_version_cost_no_read_of_each_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_came_as_text_makes_the_record_be_read() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     shop.sync("products", "full").await;
     let mut item = records::item();
     item["last_modified_time"] = json!("2026-09-14T15:45:00+0300");
     item["custom_fields"] = json!([]);
-    shop.zoho.put(Module::Items, item.clone());
+    shop.zoho.put(Module::ITEMS, item.clone());
     let body = item.as_object_mut().expect("an object");
     body.remove("custom_fields");
     body.insert("custom_field_hash".to_owned(), json!("{}"));
@@ -142,7 +142,7 @@ async fn a_state_that_comes_back_is_read_although_its_body_is_known() {
         let mut rows = std::collections::BTreeSet::new();
         for (body, known) in [(0, false), (1, false), (0, true), (0, true), (1, true)] {
             let item = [state("active", 5), state("inactive", 4)][body].clone();
-            shop.zoho.put(Module::Items, item.clone());
+            shop.zoho.put(Module::ITEMS, item.clone());
             let answer = shop.webhook_done(path, &json!({"item": item})).await;
             assert_eq!(answer["duplicate"], json!(known), "{path} {body}");
             rows.insert(answer["inbox_event_id"].as_i64());
@@ -172,11 +172,11 @@ async fn a_state_that_comes_back_is_read_although_its_body_is_known() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_sync_mends_what_was_changed_by_hand_and_then_rests() {
     let shop = Shop::open().await;
-    shop.zoho.put(Module::Items, records::item());
+    shop.zoho.put(Module::ITEMS, records::item());
     let mut other = records::item();
     other["item_id"] = json!("460000000027010");
-    shop.zoho.put(Module::Items, other);
-    shop.zoho.put(Module::Invoices, invoice());
+    shop.zoho.put(Module::ITEMS, other);
+    shop.zoho.put(Module::INVOICES, invoice());
     shop.sync("products", "full").await;
     shop.sync("invoices", "full").await;
     let before = shop.row("products", ITEM).await.expect("a row");
@@ -221,9 +221,9 @@ async fn a_clock_that_was_ahead_and_was_set_back_freezes_nothing() {
     let shop = Shop::open().await;
     let mut gone = records::item();
     gone["item_id"] = json!("460000000027010");
-    shop.zoho.put(Module::Items, records::item());
-    shop.zoho.put(Module::Items, gone);
-    shop.zoho.put(Module::Invoices, records::document(Kind::Invoice));
+    shop.zoho.put(Module::ITEMS, records::item());
+    shop.zoho.put(Module::ITEMS, gone);
+    shop.zoho.put(Module::INVOICES, records::document(Kind::Invoice));
     for entity in ["products", "stock", "invoices"] {
         shop.sync(entity, "full").await;
     }
@@ -234,9 +234,9 @@ async fn a_clock_that_was_ahead_and_was_set_back_freezes_nothing() {
          RETURNING 1::text",
     )
     .await;
-    shop.zoho.update_silently(Module::Items, ITEM, json!({"stock_on_hand": 7}));
-    shop.zoho.update_silently(Module::Invoices, INVOICE, json!({"balance": 0, "status": "paid"}));
-    shop.zoho.delete(Module::Items, "460000000027010");
+    shop.zoho.update_silently(Module::ITEMS, ITEM, json!({"stock_on_hand": 7}));
+    shop.zoho.update_silently(Module::INVOICES, INVOICE, json!({"balance": 0, "status": "paid"}));
+    shop.zoho.delete(Module::ITEMS, "460000000027010");
     for entity in ["products", "stock", "invoices"] {
         shop.sync(entity, "full").await;
     }

@@ -46,7 +46,7 @@ impl Way {
         Self {
             entity: "products",
             webhook: "products",
-            module: Module::Items,
+            module: Module::ITEMS,
             envelope: "item",
             id_key: "item_id",
             record: records::item(),
@@ -61,7 +61,7 @@ impl Way {
         Self {
             entity: if kind == "customer" { "customers" } else { "vendors" },
             webhook: "customers",
-            module: Module::Contacts,
+            module: Module::CONTACTS,
             envelope: "contact",
             id_key: "contact_id",
             record: records::contact(kind),
@@ -74,10 +74,10 @@ impl Way {
 
     fn documents(kind: Kind) -> Self {
         let (webhook, module, id_key, detail_path) = match kind {
-            Kind::Invoice => ("invoices", Module::Invoices, "invoice_id", "/books/v3/invoices"),
-            Kind::Bill => ("bills", Module::Bills, "bill_id", "/books/v3/bills"),
+            Kind::Invoice => ("invoices", Module::INVOICES, "invoice_id", "/books/v3/invoices"),
+            Kind::Bill => ("bills", Module::BILLS, "bill_id", "/books/v3/bills"),
             Kind::CreditNote => {
-                ("credit-notes", Module::CreditNotes, "creditnote_id", "/books/v3/creditnotes")
+                ("credit-notes", Module::CREDIT_NOTES, "creditnote_id", "/books/v3/creditnotes")
             }
         };
         Self {
@@ -98,7 +98,7 @@ impl Way {
         Self {
             entity: "stock",
             webhook: "stock",
-            module: Module::Items,
+            module: Module::ITEMS,
             envelope: "item",
             id_key: "item_id",
             record: records::item(),
@@ -113,7 +113,7 @@ impl Way {
         Self {
             entity: "prices",
             webhook: "prices",
-            module: Module::PriceLists,
+            module: Module::PRICE_LISTS,
             envelope: "pricebook",
             id_key: "pricebook_id",
             record: records::price_list(),
@@ -131,7 +131,7 @@ impl Way {
     /// The default webhook body with the whole record.
     pub(crate) fn whole_body(&self, shop: &Shop) -> Value {
         let mut record = self.record.clone();
-        if self.module == Module::CreditNotes {
+        if self.module == Module::CREDIT_NOTES {
             // Zoho's details of credit notes spell it so.
             let object = record.as_object_mut().expect("an object");
             let time = object.remove("last_modified_time").expect("a time");

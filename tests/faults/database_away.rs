@@ -274,8 +274,8 @@ async fn goes_on(course: &Course, dice: &mut Dice, trouble: Trouble) {
     };
     let mut steps = Vec::new();
     for copy in 0..2 {
-        let Some(id) = world.source.pick(dice, Module::Items) else { continue };
-        let Some(change) = world.source.update(Module::Items, "products", &id) else { continue };
+        let Some(id) = world.source.pick(dice, Module::ITEMS) else { continue };
+        let Some(change) = world.source.update(Module::ITEMS, "products", &id) else { continue };
         let letter = letters::plain(&world.source, &change);
         let event = loop {
             if let Some(event) = course.send(copy, &letter).await {

@@ -86,7 +86,7 @@ pub(crate) fn about(source: &Source, change: &Change, dice: &mut Dice) -> Letter
     let (body, form) = match dice.below(100) {
         0..62 => (whole, Form::Json),
         62..74 => (source.zoho.webhook_body_without_lines(module, &id), Form::Json),
-        74..90 => (json!({module.detail_key(): {module.id_key(): id}}).to_string(), Form::Json),
+        74..90 => (json!({module.detail_key: {module.id_key: id}}).to_string(), Form::Json),
         90..96 => (whole, Form::JsonString),
         _ => (whole, Form::Plain),
     };

@@ -151,7 +151,7 @@ type Columns = &'static [(&'static str, &'static str)];
 
 const HEADS: [(Module, &str, Columns); 7] = [
     (
-        Module::Items,
+        Module::ITEMS,
         "products",
         &[
             ("name", "name"),
@@ -162,7 +162,7 @@ const HEADS: [(Module, &str, Columns); 7] = [
         ],
     ),
     (
-        Module::Contacts,
+        Module::CONTACTS,
         "customers",
         &[
             ("name", "contact_name"),
@@ -172,7 +172,7 @@ const HEADS: [(Module, &str, Columns); 7] = [
         ],
     ),
     (
-        Module::Contacts,
+        Module::CONTACTS,
         "vendors",
         &[
             ("name", "contact_name"),
@@ -182,7 +182,7 @@ const HEADS: [(Module, &str, Columns); 7] = [
         ],
     ),
     (
-        Module::Invoices,
+        Module::INVOICES,
         "invoices",
         &[
             ("number", "invoice_number"),
@@ -194,7 +194,7 @@ const HEADS: [(Module, &str, Columns); 7] = [
         ],
     ),
     (
-        Module::Bills,
+        Module::BILLS,
         "bills",
         &[
             ("number", "bill_number"),
@@ -206,7 +206,7 @@ const HEADS: [(Module, &str, Columns); 7] = [
         ],
     ),
     (
-        Module::CreditNotes,
+        Module::CREDIT_NOTES,
         "credit_notes",
         &[
             ("number", "creditnote_number"),
@@ -216,7 +216,7 @@ const HEADS: [(Module, &str, Columns); 7] = [
             ("notes", "notes"),
         ],
     ),
-    (Module::PriceLists, "price_lists", &[("name", "name")]),
+    (Module::PRICE_LISTS, "price_lists", &[("name", "name")]),
 ];
 
 /// What differs from the source. The fresh mirror shares the program with the one that is judged; this shares nothing.
@@ -228,7 +228,7 @@ pub(crate) fn against_source(mirror: &Mirror, source: &Source) -> Vec<Fault> {
     for (module, table, columns) in HEADS {
         for id in source.zoho.ids(module).iter().filter(|id| !source.is_poison(id)) {
             let Some(record) = source.zoho.get(module, id) else { continue };
-            if module == Module::Contacts && (record["contact_type"] == "vendor") != (table == "vendors") {
+            if module == Module::CONTACTS && (record["contact_type"] == "vendor") != (table == "vendors") {
                 continue;
             }
             let Some(row) = mirror.row(table, id) else {
@@ -240,7 +240,7 @@ pub(crate) fn against_source(mirror: &Mirror, source: &Source) -> Vec<Fault> {
                     wrong(table, id, format!("{column} is {}, not {:?}", row[column], record.get(*key)));
                 }
             }
-            if module != Module::PriceLists
+            if module != Module::PRICE_LISTS
                 && moment(&row["zoho_modified_at"]) != moment(&record["last_modified_time"])
             {
                 let (found, wanted) = (&row["zoho_modified_at"], &record["last_modified_time"]);
@@ -252,7 +252,7 @@ pub(crate) fn against_source(mirror: &Mirror, source: &Source) -> Vec<Fault> {
                     wrong(lines, id, format!("quantities are {found:?}, not {wanted:?}"));
                 }
             }
-            if module == Module::Items {
+            if module == Module::ITEMS {
                 let found = stock(mirror, id);
                 let wanted = wanted_stock(&record);
                 if found != wanted {

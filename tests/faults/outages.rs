@@ -140,8 +140,8 @@ async fn one_kind(world: &World, dice: &mut Dice) -> String {
 /// A row of a page ends in something that is no character: half of one, or bytes that are none. What the page shows of it
 /// may come into the mirror, as the source showed it.
 async fn half_a_character(world: &World, dice: &mut Dice) -> String {
-    let Some(id) = world.source.pick(dice, Module::Contacts) else { return "of nobody".to_owned() };
-    let Some(contact) = world.source.zoho.get(Module::Contacts, &id) else { return "of nobody".to_owned() };
+    let Some(id) = world.source.pick(dice, Module::CONTACTS) else { return "of nobody".to_owned() };
+    let Some(contact) = world.source.zoho.get(Module::CONTACTS, &id) else { return "of nobody".to_owned() };
     let name = contact.get("contact_name").and_then(Value::as_str).unwrap_or_default();
     let whole = format!("\"contact_name\":{}", json!(name));
     let half = dice.pick(&[&b"\\ud83d\""[..], b"\\udc00\"", b"\xf0\x9f\x98\"", b"\xff\""]);

@@ -54,8 +54,8 @@ async fn everybody_is_refused(world: &World, before: usize) -> usize {
     execute(&mut admin, &format!("ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")).await;
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tds'";
     execute(&mut admin, end).await;
-    let id = &world.source.zoho.ids(Module::Items)[0];
-    let change = world.source.update(Module::Items, "products", id).expect("the item is there");
+    let id = &world.source.zoho.ids(Module::ITEMS)[0];
+    let change = world.source.update(Module::ITEMS, "products", id).expect("the item is there");
     let letter = letters::plain(&world.source, &change);
     let broken = ["a webhook is refused in calm weather", "the API fails in calm weather"];
     let path = "/api/zoho/sync/queue/retry";

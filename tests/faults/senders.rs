@@ -78,9 +78,9 @@ pub(crate) async fn change(world: Arc<World>, mut dice: Dice) {
 pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
         let (module, path) = dice.pick(&[
-            (Module::Items, "products"),
-            (Module::Items, "products"),
-            (Module::Invoices, "invoices"),
+            (Module::ITEMS, "products"),
+            (Module::ITEMS, "products"),
+            (Module::INVOICES, "invoices"),
         ]);
         let Some(id) = world.source.pick(&mut dice, module) else { continue };
         let mut burst = Vec::new();
@@ -111,7 +111,7 @@ pub(crate) async fn return_to_a_state(world: Arc<World>, mut dice: Dice) {
     let mut round = 0;
     while !world.is_over() {
         round += 1;
-        let Some(id) = world.source.pick(&mut dice, Module::Items) else { continue };
+        let Some(id) = world.source.pick(&mut dice, Module::ITEMS) else { continue };
         let copy = dice.below(2);
         let mut all = true;
         for state in ["A", "B", "A"] {

@@ -18,12 +18,12 @@ use crate::dice::Dice;
 
 /// Modules that change, and the path of their webhooks.
 pub(crate) const MODULES: [(Module, &str); 6] = [
-    (Module::Items, "products"),
-    (Module::Contacts, "customers"),
-    (Module::Invoices, "invoices"),
-    (Module::Bills, "bills"),
-    (Module::CreditNotes, "credit-notes"),
-    (Module::PriceLists, "prices"),
+    (Module::ITEMS, "products"),
+    (Module::CONTACTS, "customers"),
+    (Module::INVOICES, "invoices"),
+    (Module::BILLS, "bills"),
+    (Module::CREDIT_NOTES, "credit-notes"),
+    (Module::PRICE_LISTS, "prices"),
 ];
 /// Of each module: what is beyond this is deleted by chance, what is below it never.
 const FEWEST: usize = 6;
@@ -65,7 +65,7 @@ impl Source {
         // An hour of trouble needs more calls than a plan has for a day, and a plan whose day is spent makes work wait.
         zoho.set_limits(Limits { per_day: Some(1_000_000), ..Limits::default() });
         zoho.set_token_rules(TokenRules { mints_per_ten_minutes: 1_000, ..TokenRules::default() });
-        let poison = [Module::Invoices, Module::Bills].map(|module| (module, zoho.ids(module)[0].clone()));
+        let poison = [Module::INVOICES, Module::BILLS].map(|module| (module, zoho.ids(module)[0].clone()));
         let source = Self { zoho, poison: poison.into(), facts: Mutex::default() };
         source.calm();
         source
@@ -80,7 +80,7 @@ impl Source {
         self.cure();
         for (module, id) in &self.poison {
             let refused = Fault::Status(400, 2, "Invalid value passed for monkey".to_owned());
-            self.zoho.faults().every(&format!("/{}/{id}", module.path()), 1, refused);
+            self.zoho.faults().every(&format!("/{}/{id}", module.path), 1, refused);
         }
     }
 
@@ -152,9 +152,9 @@ impl Source {
         let mut facts = self.facts();
         let n = facts.changes + 1;
         let changes = match module {
-            Module::Items => json!({"rate": number(&format!("{n}.50")), "description": format!("وصف {n}")}),
-            Module::Contacts => json!({"notes": format!("note {n}"), "mobile": n.to_string()}),
-            Module::PriceLists => json!({"name": format!("List {n}")}),
+            Module::ITEMS => json!({"rate": number(&format!("{n}.50")), "description": format!("وصف {n}")}),
+            Module::CONTACTS => json!({"notes": format!("note {n}"), "mobile": n.to_string()}),
+            Module::PRICE_LISTS => json!({"name": format!("List {n}")}),
             _ => {
                 let mut lines = self.zoho.get(module, id)?.get("line_items")?.clone();
                 lines[0]["quantity"] = json!(n);
@@ -168,8 +168,8 @@ impl Source {
     /// Puts an item into one of a few states, which come back.
     pub(crate) fn put_state(&self, id: &str, state: &str) -> Option<Change> {
         let mut facts = self.facts();
-        let done = self.zoho.update(Module::Items, id, json!({"description": state}));
-        done.then(|| self.note(&mut facts, Module::Items, ("products", id.to_owned()), "updated"))
+        let done = self.zoho.update(Module::ITEMS, id, json!({"description": state}));
+        done.then(|| self.note(&mut facts, Module::ITEMS, ("products", id.to_owned()), "updated"))
     }
 
     /// What Zoho moves without moving `last_modified_time`: stock, balances, states, prices of lists.
@@ -179,19 +179,19 @@ impl Source {
         let n = facts.changes + 1;
         let mut subject = path;
         let changes = match module {
-            Module::Items => {
+            Module::ITEMS => {
                 let mut item = Value::Object(self.zoho.get(module, &id)?);
                 item.get("locations")?;
                 sample::set_stock(&mut item, &[n.into(), 3.into(), (-2).into()], 1.into());
                 subject = "stock";
                 item
             }
-            Module::Contacts => {
+            Module::CONTACTS => {
                 let record = self.zoho.get(module, &id)?;
                 let side = if record["contact_type"] == "vendor" { "payable" } else { "receivable" };
                 json!({format!("outstanding_{side}_amount"): n})
             }
-            Module::PriceLists => {
+            Module::PRICE_LISTS => {
                 let mut rows = self.zoho.get(module, &id)?.get("pricebook_items").cloned()?;
                 rows.as_array_mut()?.first_mut()?["pricebook_rate"] = json!(n);
                 json!({ "pricebook_items": rows })
@@ -209,11 +209,11 @@ impl Source {
         let kind = if dice.percent(30) { ContactKind::Vendor } else { ContactKind::Customer };
         let items = [sample::item(1), sample::item(n)];
         let record = match module {
-            Module::Contacts => sample::contact(n, kind),
-            Module::Invoices => sample::invoice(n, &sample::contact(n, ContactKind::Customer), &items),
-            Module::Bills => sample::bill(n, &sample::contact(n, ContactKind::Vendor), &items),
-            Module::CreditNotes => sample::credit_note(n, &sample::contact(n, ContactKind::Customer), &items),
-            Module::PriceLists => sample::price_list_volume(n, &items),
+            Module::CONTACTS => sample::contact(n, kind),
+            Module::INVOICES => sample::invoice(n, &sample::contact(n, ContactKind::Customer), &items),
+            Module::BILLS => sample::bill(n, &sample::contact(n, ContactKind::Vendor), &items),
+            Module::CREDIT_NOTES => sample::credit_note(n, &sample::contact(n, ContactKind::Customer), &items),
+            Module::PRICE_LISTS => sample::price_list_volume(n, &items),
             _ if dice.percent(20) => sample::service(n),
             _ => sample::item(n),
         };

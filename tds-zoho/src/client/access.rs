@@ -82,7 +82,7 @@ impl Access {
         format!(
             "{words}; a new token was refused too: the refresh token most likely lacks the scope {}, or the plan the \
              product. Make one that has it and set ZOHO_REFRESH_TOKEN",
-            scope(call)
+            call.scope
         )
     }
 
@@ -109,21 +109,6 @@ fn first_segment(call: &Call) -> &str {
     call.path.trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
-/// The scope that reading the resource takes (zoho docs, OAuth).
-fn scope(call: &Call) -> &'static str {
-    match (call.api, first_segment(call)) {
-        (Api::Books, "contacts") => "ZohoBooks.contacts.READ",
-        (Api::Books, "invoices") => "ZohoBooks.invoices.READ",
-        (Api::Books, "bills") => "ZohoBooks.bills.READ",
-        (Api::Books, "creditnotes") => "ZohoBooks.creditnotes.READ",
-        (Api::Books, _) => "ZohoBooks.settings.READ",
-        (Api::Inventory, "items" | "itemdetails") => "ZohoInventory.items.READ",
-        (Api::Inventory, "contacts") => "ZohoInventory.contacts.READ",
-        (Api::Inventory, "inventoryadjustments") => "ZohoInventory.inventoryadjustments.READ",
-        (Api::Inventory, _) => "ZohoInventory.settings.READ",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tds_core::queue::Lane;
@@ -139,7 +124,15 @@ mod tests {
     }
 
     fn call(path: &str) -> Call {
-        Call { api: Api::Books, path: path.to_owned(), query: Vec::new(), lane: Lane::Full, entity: None }
+        let scope = "ZohoBooks.contacts.READ";
+        Call {
+            api: Api::Books,
+            scope,
+            path: path.to_owned(),
+            query: Vec::new(),
+            lane: Lane::Full,
+            entity: None,
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -146,7 +146,15 @@ mod tests {
     use crate::answer::Api;
 
     fn call(path: &str) -> Call {
-        Call { api: Api::Books, path: path.to_owned(), query: Vec::new(), lane: Lane::Full, entity: None }
+        let scope = Api::Books.settings();
+        Call {
+            api: Api::Books,
+            scope,
+            path: path.to_owned(),
+            query: Vec::new(),
+            lane: Lane::Full,
+            entity: None,
+        }
     }
 
     async fn pass() {

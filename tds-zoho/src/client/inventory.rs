@@ -142,5 +142,5 @@ pub(super) fn twin(call: &Call) -> Option<Call> {
     }
     let known = |(name, _): &&(&'static str, String)| !UNKNOWN_TO_BOOKS.contains(name);
     let query = call.query.iter().filter(known).cloned().collect();
-    Some(Call { api: Api::Books, query, ..call.clone() })
+    Some(Call { api: Api::Books, scope: Api::Books.settings(), query, ..call.clone() })
 }

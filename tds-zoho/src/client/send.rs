@@ -151,6 +151,7 @@ mod tests {
     fn address(base: &str, path: &str) -> Option<String> {
         let call = Call {
             api: Api::Inventory,
+            scope: Api::Inventory.settings(),
             path: path.to_owned(),
             query: Vec::new(),
             lane: Lane::Full,

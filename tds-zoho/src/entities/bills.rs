@@ -7,7 +7,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, Draft, FILTERED, List, lines};
+use super::{Descriptor, Detail, Draft, FILTERED, List, Module, Polling, Role, Webhooks, lines};
 use crate::{
     answer::Api,
     reading::{Column, date, decimal, id, json, text},
@@ -22,6 +22,7 @@ pub(super) static BILLS: Descriptor = Descriptor {
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
     api: Api::Books,
+    scope: "ZohoBooks.bills.READ",
     list: List {
         path: "/bills",
         query: &[("filter_by", "Status.All")],
@@ -32,7 +33,8 @@ pub(super) static BILLS: Descriptor = Descriptor {
     },
     detail: Detail::Single { path: "/bills", keys: &["bill"] },
     id_key: "bill_id",
-    envelopes: &["bill"],
+    envelopes: &[("bill", "bill_id")],
+    role: Role::Document,
     versioned: true,
     needs_detail: true,
     detail_max_age: None,
@@ -49,7 +51,43 @@ pub(super) static BILLS: Descriptor = Descriptor {
         &["line_items"],
         &["last_modified_time", "updated_time"],
     ],
+    columns: &[(&["bill_row", "bill"], COLUMNS), (&["bill_line"], lines::LINE)],
     read,
+    webhooks: Webhooks { path: "bills", predecessor: None },
+    polling: Polling::Changes,
+    matters_most: false,
+    simulated: Some(MODULE),
+    sample: sample!(any_bill),
+};
+
+pub(crate) const MODULE: Module = Module {
+    path: "bills",
+    list_key: "bills",
+    detail_key: "bill",
+    id_key: "bill_id",
+    noun: "Bill",
+    sort_columns: [&["vendor_name", "bill_number", "date", "due_date", "total", "balance", "created_time"];
+        2],
+    detail_only: &[
+        "adjustment",
+        "custom_fields",
+        "is_inclusive_tax",
+        "line_items",
+        "notes",
+        "payment_made",
+        "payment_terms",
+        "payment_terms_label",
+        "payments",
+        "purchaseorder_ids",
+        "sub_total",
+        "tax_total",
+        "taxes",
+        "terms",
+        "vendor_credits",
+        "vendor_credits_applied",
+    ],
+    list_only: &["due_days", "has_attachment"],
+    ..Module::DOCUMENT
 };
 
 pub(super) const COLUMNS: &[Column] = &[

@@ -3,11 +3,15 @@
 use serde_json::{Map, Value};
 use tds_core::{error::Result, record::EntityType};
 
-use super::{Draft, TIMES};
+use super::{Draft, Module, TIMES};
 use crate::reading::{Column, columns, decimal, id, integer, json, text};
 
 pub(super) const CUSTOMERS: EntityType = EntityType::from_static("customers");
 pub(super) const VENDORS: EntityType = EntityType::from_static("vendors");
+
+/// A party of a document is named by the key of what it is there.
+pub(super) const ENVELOPES: &[(&str, &str)] =
+    &[("contact", "contact_id"), ("customer", "customer_id"), ("vendor", "vendor_id")];
 
 /// What a pushed contact must show to stand for a read of it. Without `contact_type` nobody knows which of
 /// the two it is.
@@ -57,20 +61,30 @@ pub(super) const PAYABLE: &[Column] = &[
     decimal("unused_credits", &["unused_credits_payable_amount"]),
 ];
 
-/// Reads a contact. It becomes what its `contact_type` says, whichever of the two was asked for; without
-/// one, or with one that is neither, it stays what was asked for.
-pub(super) fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
+pub(super) const TABLES: &[(&[&str], &[Column])] = &[
+    (&["contact_row", "contact"], COLUMNS),
+    (&["contact_row", "contact", "contact_person"], PERSON),
+    (&["contact_row", "contact"], RECEIVABLE),
+    (&["contact_row", "contact"], PAYABLE),
+];
+
+/// Which of the two a contact says it is.
+pub(super) fn stated(record: &Map<String, Value>) -> Option<EntityType> {
     match record.get("contact_type").and_then(Value::as_str) {
-        Some("customer") => draft.entity = CUSTOMERS,
-        Some("vendor") => draft.entity = VENDORS,
-        _ => {}
+        Some("customer") => Some(CUSTOMERS),
+        Some("vendor") => Some(VENDORS),
+        _ => None,
     }
+}
+
+/// Reads a contact as what the draft says that it is.
+pub(super) fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
     draft.fields = columns(COLUMNS, record)?;
     if let Some(person) = primary_person(record) {
         draft.fields.extend(columns(PERSON, person)?);
     }
     draft.fields.extend(columns(PERSON, record)?);
-    draft.fields.extend(columns(&TIMES, record)?);
+    draft.fields.extend(columns(TIMES, record)?);
     // Balances move with every document of the contact, and the contact's own time does not.
     let amounts = if draft.entity == VENDORS { PAYABLE } else { RECEIVABLE };
     draft.volatile = columns(amounts, record)?;
@@ -83,3 +97,45 @@ fn primary_person(record: &Map<String, Value>) -> Option<&Map<String, Value>> {
         |person: &&Map<String, Value>| person.get("is_primary_contact") == Some(&Value::Bool(true));
     persons.iter().filter_map(Value::as_object).find(is_primary)
 }
+
+pub(crate) const MODULE: Module = Module {
+    path: "contacts",
+    list_key: "contacts",
+    detail_key: "contact",
+    id_key: "contact_id",
+    noun: "Contact",
+    filtered_by_time: None,
+    hides_inactive: true,
+    sort_columns: [&[
+        "contact_name",
+        "first_name",
+        "last_name",
+        "email",
+        "outstanding_receivable_amount",
+        "created_time",
+        "last_modified_time",
+    ]; 2],
+    default_sort: ("contact_name", "A"),
+    detail_only: &[
+        "account_id",
+        "addresses",
+        "billing_address",
+        "contact_persons",
+        "credit_limit",
+        "is_bcy_only_contact",
+        "is_taxable",
+        "language_code",
+        "notes",
+        "owner_id",
+        "payment_terms_id",
+        "pricebook_id",
+        "pricebook_name",
+        "primary_contact_id",
+        "shipping_address",
+        "source",
+        "tax_exemption_id",
+        "tax_id",
+        "tax_info_list",
+    ],
+    ..Module::DOCUMENT
+};

@@ -7,7 +7,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, Draft, FILTERED, List, lines};
+use super::{Descriptor, Detail, Draft, FILTERED, List, Module, Polling, Role, TIMES, Webhooks, lines};
 use crate::{
     answer::Api,
     reading::{Column, date, decimal, id, json, text},
@@ -22,6 +22,7 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
     api: Api::Books,
+    scope: "ZohoBooks.creditnotes.READ",
     list: List {
         path: "/creditnotes",
         query: &[("filter_by", "Status.All")],
@@ -32,7 +33,8 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
     },
     detail: Detail::Single { path: "/creditnotes", keys: &["creditnote", "credit_note"] },
     id_key: "creditnote_id",
-    envelopes: &["creditnote", "credit_note"],
+    envelopes: &[("creditnote", "creditnote_id"), ("credit_note", "creditnote_id")],
+    role: Role::Document,
     versioned: true,
     needs_detail: true,
     detail_max_age: None,
@@ -50,7 +52,43 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
         // The detail of a credit note states `updated_time` where its list row says `last_modified_time`.
         &["last_modified_time", "updated_time"],
     ],
+    columns: &[
+        (&["credit_note_row", "credit_note"], COLUMNS),
+        (&["credit_note_row", "credit_note"], TIMES),
+        (&["credit_note_line"], lines::LINE),
+    ],
     read,
+    webhooks: Webhooks { path: "credit-notes", predecessor: None },
+    polling: Polling::Changes,
+    matters_most: false,
+    simulated: Some(MODULE),
+    sample: sample!(any_credit_note),
+};
+
+pub(crate) const MODULE: Module = Module {
+    path: "creditnotes",
+    list_key: "creditnotes",
+    detail_key: "creditnote",
+    id_key: "creditnote_id",
+    noun: "Credit Note",
+    sort_columns: [&["customer_name", "creditnote_number", "balance", "total", "date", "created_time"]; 2],
+    detail_only: &[
+        "billing_address",
+        "custom_fields",
+        "exchange_rate",
+        "invoices",
+        "line_items",
+        "notes",
+        "price_precision",
+        "sub_total",
+        "tax_total",
+        "taxes",
+        "terms",
+        // The list row says `last_modified_time`.
+        "updated_time",
+    ],
+    list_only: &["currency_id", "is_emailed"],
+    ..Module::DOCUMENT
 };
 
 pub(super) const COLUMNS: &[Column] = &[

@@ -4,37 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{TIMES, bills, contacts, credit_notes, invoices, lines, prices, products, stock};
+use super::Catalogue;
 use crate::reading::Column;
 
 #[derive(Deserialize)]
 struct Keys {
     kinds: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
 }
-
-/// Tables of columns, and the kinds of records that they are read from.
-const TABLES: [(&[&str], &[Column]); 20] = [
-    (&["item_row", "item"], products::COLUMNS),
-    (&["item_row", "item"], &TIMES),
-    (&["invoice_row", "invoice"], &TIMES),
-    (&["credit_note_row", "credit_note"], &TIMES),
-    (&["price_list_row", "price_list"], &TIMES),
-    (&["contact_row", "contact"], contacts::COLUMNS),
-    (&["contact_row", "contact", "contact_person"], contacts::PERSON),
-    (&["contact_row", "contact"], contacts::RECEIVABLE),
-    (&["contact_row", "contact"], contacts::PAYABLE),
-    (&["invoice_row", "invoice"], invoices::COLUMNS),
-    (&["invoice_line"], lines::LINE),
-    (&["bill_row", "bill"], bills::COLUMNS),
-    (&["bill_line"], lines::LINE),
-    (&["credit_note_row", "credit_note"], credit_notes::COLUMNS),
-    (&["credit_note_line"], lines::LINE),
-    (&["item_row", "item"], stock::TOTAL),
-    (&["item_location"], stock::PLACE),
-    (&["price_list_row", "price_list"], prices::COLUMNS),
-    (&["price", "price_bracket"], prices::PRICE),
-    (&["price"], prices::PRODUCT),
-];
 
 /// Spellings that are read although nothing shows Zoho to write them there: names that sibling records
 /// have, and those of organizations that still have warehouses.
@@ -64,7 +40,7 @@ fn columns_are_read_from_keys_that_zoho_is_known_to_write() {
         serde_json::from_str(include_str!("../../tests/data/zoho-keys.json")).expect("key names");
     let written = |kind: &str, key: &str| keys.kinds[kind].values().any(|names| names.contains(key));
     let mut unknown = BTreeSet::new();
-    for (kinds, columns) in TABLES {
+    for (kinds, columns) in Catalogue::default().iter().flat_map(|descriptor| descriptor.columns) {
         let last = kinds.last().expect("a kind");
         let unwritten =
             columns.iter().flat_map(Column::keys).filter(|key| !kinds.iter().any(|kind| written(kind, key)));

@@ -7,7 +7,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, Draft, FILTERED, List, lines};
+use super::{Descriptor, Detail, Draft, FILTERED, List, Module, Polling, Role, TIMES, Webhooks, lines};
 use crate::{
     answer::Api,
     reading::{Column, date, decimal, id, json, text},
@@ -22,6 +22,7 @@ pub(super) static INVOICES: Descriptor = Descriptor {
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
     api: Api::Books,
+    scope: "ZohoBooks.invoices.READ",
     list: List {
         path: "/invoices",
         query: &[("filter_by", "Status.All")],
@@ -32,7 +33,8 @@ pub(super) static INVOICES: Descriptor = Descriptor {
     },
     detail: Detail::Single { path: "/invoices", keys: &["invoice"] },
     id_key: "invoice_id",
-    envelopes: &["invoice"],
+    envelopes: &[("invoice", "invoice_id")],
+    role: Role::Document,
     versioned: true,
     needs_detail: true,
     detail_max_age: None,
@@ -49,7 +51,56 @@ pub(super) static INVOICES: Descriptor = Descriptor {
         &["line_items"],
         &["last_modified_time", "updated_time"],
     ],
+    columns: &[
+        (&["invoice_row", "invoice"], COLUMNS),
+        (&["invoice_row", "invoice"], TIMES),
+        (&["invoice_line"], lines::LINE),
+    ],
     read,
+    webhooks: Webhooks { path: "invoices", predecessor: Some("invoices") },
+    polling: Polling::Changes,
+    matters_most: true,
+    simulated: Some(MODULE),
+    sample: sample!(any_invoice),
+};
+
+pub(crate) const MODULE: Module = Module {
+    path: "invoices",
+    list_key: "invoices",
+    detail_key: "invoice",
+    id_key: "invoice_id",
+    noun: "Invoice",
+    sort_columns: [&[
+        "customer_name",
+        "invoice_number",
+        "date",
+        "due_date",
+        "total",
+        "balance",
+        "created_time",
+    ]; 2],
+    detail_only: &[
+        "bcy_total",
+        "credits_applied",
+        "custom_fields",
+        "discount",
+        "discount_type",
+        "is_discount_before_tax",
+        "is_inclusive_tax",
+        "line_items",
+        "location_id",
+        "location_name",
+        "notes",
+        "payment_made",
+        "payment_terms",
+        "payment_terms_label",
+        "price_precision",
+        "sub_total",
+        "tax_total",
+        "taxes",
+        "terms",
+    ],
+    ..Module::DOCUMENT
 };
 
 pub(super) const COLUMNS: &[Column] = &[

@@ -33,8 +33,11 @@ pub(super) const AGEING: [Column; 2] = [text("status", &["status"]), decimal("ba
 /// The same, of documents that are paid.
 pub(super) const PAID: [Column; 1] = [decimal("payment_made", &["payment_made"])];
 
-/// Reads a document that is paid, an invoice or a bill.
-pub(super) fn read_payable(
+/// Reads a document that is paid, such as an invoice or a bill: as [`read_document`], and what was paid.
+///
+/// # Errors
+/// A value that cannot be read.
+pub fn read_payable(
     table: &[Column],
     lines: &str,
     record: &Map<String, Value>,
@@ -45,15 +48,19 @@ pub(super) fn read_payable(
     Ok(())
 }
 
-/// Reads a document: its head by `table`, its lines into the child table `lines`.
-pub(super) fn read_document(
+/// Reads a document: its head by `table`, its times, its status and balance, its custom fields, and its `line_items` into
+/// the child table `lines`.
+///
+/// # Errors
+/// A value that cannot be read.
+pub fn read_document(
     table: &[Column],
     lines: &str,
     record: &Map<String, Value>,
     draft: &mut Draft,
 ) -> Result<()> {
     draft.fields = columns(table, record)?;
-    draft.fields.extend(columns(&TIMES, record)?);
+    draft.fields.extend(columns(TIMES, record)?);
     draft.volatile = columns(&AGEING, record)?;
     draft.custom_fields(record)?;
     // List rows have no lines: a table that is not there says nothing, an empty set would erase.

@@ -12,7 +12,7 @@ use tds_core::{
     record::{EntityType, Fields, Shape},
 };
 
-use super::{Descriptor, Detail, Draft, List, TIMES, WHOLE};
+use super::{Descriptor, Detail, Draft, List, Module, Polling, Role, TIMES, WHOLE, Webhooks};
 use crate::{
     answer::Api,
     reading::{self, Column, columns, decimal, id, row, text},
@@ -29,6 +29,7 @@ pub(super) static PRICES: Descriptor = Descriptor {
     },
     // Through the base of Inventory the detail may come without items.
     api: Api::Books,
+    scope: "ZohoBooks.settings.READ",
     list: List {
         path: "/pricebooks",
         query: &[],
@@ -39,13 +40,43 @@ pub(super) static PRICES: Descriptor = Descriptor {
     },
     detail: Detail::Single { path: "/pricebooks", keys: &["pricebook"] },
     id_key: "pricebook_id",
-    envelopes: &["pricebook", "price_list", "pricelist"],
+    envelopes: &[
+        ("pricebook", "pricebook_id"),
+        ("price_list", "pricebook_id"),
+        ("pricelist", "pricebook_id"),
+    ],
+    role: Role::Reference,
     versioned: true,
     needs_detail: true,
     detail_max_age: Some(Duration::from_secs(24 * 60 * 60)),
     sibling: None,
     whole: &[],
+    columns: &[
+        (&["price_list_row", "price_list"], COLUMNS),
+        (&["price_list_row", "price_list"], TIMES),
+        (&["price", "price_bracket"], PRICE),
+        (&["price"], PRODUCT),
+    ],
     read,
+    webhooks: Webhooks { path: "prices", predecessor: Some("prices") },
+    polling: Polling::Prices,
+    matters_most: true,
+    simulated: Some(MODULE),
+    sample: sample!(any_price_list),
+};
+
+pub(crate) const MODULE: Module = Module {
+    path: "pricebooks",
+    list_key: "pricebooks",
+    detail_key: "pricebook",
+    id_key: "pricebook_id",
+    noun: "Price List",
+    filtered_by_time: None,
+    default_sort: ("", "A"),
+    page_in_books: 200,
+    detail_only: &["created_time", "is_default", "products", "pricebook_items"],
+    list_only: &["created_time", "last_modified_time"],
+    ..Module::DOCUMENT
 };
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -75,7 +106,7 @@ pub(super) const PRODUCT: &[Column] = &[id("product_zoho_id", &["item_id"])];
 
 fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
     draft.fields = columns(COLUMNS, record)?;
-    draft.fields.extend(columns(&TIMES, record)?);
+    draft.fields.extend(columns(TIMES, record)?);
     draft.custom_fields(record)?;
     if draft.shape == Shape::List {
         return Ok(());

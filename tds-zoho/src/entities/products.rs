@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use tds_core::{error::Result, mirror::MirrorSchema, record::EntityType};
 
-use super::{Descriptor, Detail, Draft, FILTERED_AND_SORTED, List, TIMES};
+use super::{Descriptor, Detail, Draft, FILTERED_AND_SORTED, List, Module, Polling, Role, TIMES, Webhooks};
 use crate::{
     answer::Api,
     reading::{Column, columns, decimal, id, text},
@@ -17,6 +17,7 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
     },
     // Inventory's list documents the filter by time of change and sorting by it; that of Books does neither.
     api: Api::Inventory,
+    scope: "ZohoInventory.items.READ",
     list: List {
         path: "/items",
         // Without it the list shows active items only.
@@ -28,7 +29,8 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
     },
     detail: Detail::Items,
     id_key: "item_id",
-    envelopes: &["item"],
+    envelopes: &[("item", "item_id")],
+    role: Role::Master,
     versioned: true,
     needs_detail: true,
     detail_max_age: None,
@@ -48,7 +50,76 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
         &["custom_fields", "custom_field_hash"],
         &["last_modified_time", "updated_time"],
     ],
+    columns: &[(&["item_row", "item"], COLUMNS), (&["item_row", "item"], TIMES)],
     read,
+    webhooks: Webhooks { path: "products", predecessor: Some("products") },
+    polling: Polling::Changes,
+    matters_most: true,
+    simulated: Some(MODULE),
+    sample: sample!(item),
+};
+
+pub(crate) const MODULE: Module = Module {
+    path: "items",
+    list_key: "items",
+    detail_key: "item",
+    id_key: "item_id",
+    noun: "Item",
+    filtered_by_time: Some(Api::Inventory),
+    hides_inactive: true,
+    sort_columns: [
+        &["name", "rate", "tax_name"],
+        &[
+            "name",
+            "sku",
+            "rate",
+            "purchase_rate",
+            "created_time",
+            "last_modified_time",
+            "reorder_level",
+            "stock_on_hand",
+        ],
+    ],
+    default_sort: ("name", "A"),
+    detail_only: &[
+        "unit_id",
+        "track_inventory",
+        "can_be_sold",
+        "can_be_purchased",
+        "inventory_account_id",
+        "vendor_id",
+        "pricebook_rate",
+        "sales_rate",
+        "group_id",
+        "group_name",
+        "category_id",
+        "category_name",
+        "image_id",
+        "custom_fields",
+        "package_details",
+        "preferred_vendors",
+        "locations",
+        "committed_stock",
+        "actual_committed_stock",
+        "available_for_sale_stock",
+        "actual_available_for_sale_stock",
+    ],
+    // Lists of Books leave out purchasing and packaging as well.
+    detail_only_in_books: &[
+        "purchase_description",
+        "purchase_account_id",
+        "purchase_account_name",
+        "purchase_rate",
+        "part_number",
+        "length",
+        "width",
+        "height",
+        "weight",
+        "weight_unit",
+        "dimension_unit",
+        "is_returnable",
+    ],
+    ..Module::DOCUMENT
 };
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -78,6 +149,6 @@ pub(super) const COLUMNS: &[Column] = &[
 
 fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
     draft.fields = columns(COLUMNS, record)?;
-    draft.fields.extend(columns(&TIMES, record)?);
+    draft.fields.extend(columns(TIMES, record)?);
     draft.custom_fields(record)
 }

@@ -10,7 +10,7 @@ use tds_core::{
     record::{EntityType, Fields, Shape},
 };
 
-use super::{Descriptor, Detail, Draft, List, WHOLE};
+use super::{Descriptor, Detail, Draft, List, Polling, Role, WHOLE, Webhooks, products};
 use crate::{
     answer::Api,
     reading::{Column, decimal, id, row, text},
@@ -26,6 +26,7 @@ pub(super) static STOCK: Descriptor = Descriptor {
         children: &[Child { table: LEVELS, owner: "product_zoho_id", confirm_shrink: true }],
     },
     api: Api::Inventory,
+    scope: "ZohoInventory.items.READ",
     list: List {
         path: "/items",
         query: &[("filter_by", "Status.All")],
@@ -36,13 +37,20 @@ pub(super) static STOCK: Descriptor = Descriptor {
     },
     detail: Detail::Items,
     id_key: "item_id",
-    envelopes: &["item"],
+    envelopes: &[("item", "item_id")],
+    role: Role::Master,
     versioned: false,
     needs_detail: false,
     detail_max_age: None,
     sibling: None,
     whole: &[],
+    columns: &[(&["item_row", "item"], TOTAL), (&["item_location"], PLACE)],
     read,
+    webhooks: Webhooks { path: "stock", predecessor: Some("stock") },
+    polling: Polling::Stock,
+    matters_most: true,
+    simulated: Some(products::MODULE),
+    sample: sample!(item),
 };
 
 /// The row of the whole organization.

@@ -2,12 +2,13 @@
 
 use tds_core::mirror::MirrorSchema;
 
-use super::{Descriptor, Detail, List, SORTED, contacts};
+use super::{Descriptor, Detail, List, Polling, Role, SORTED, Sibling, Webhooks, contacts};
 use crate::answer::Api;
 
 pub(super) static VENDORS: Descriptor = Descriptor {
     schema: MirrorSchema { entity: contacts::VENDORS, head: Some("vendors"), children: &[] },
     api: Api::Books,
+    scope: "ZohoBooks.contacts.READ",
     list: List {
         path: "/contacts",
         // Without the filter by status the list hides inactive contacts.
@@ -19,11 +20,19 @@ pub(super) static VENDORS: Descriptor = Descriptor {
     },
     detail: Detail::Single { path: "/contacts", keys: &["contact", "customer", "vendor"] },
     id_key: "contact_id",
-    envelopes: &["contact", "customer", "vendor"],
+    envelopes: contacts::ENVELOPES,
+    role: Role::Master,
     versioned: true,
     needs_detail: true,
     detail_max_age: None,
-    sibling: Some(contacts::CUSTOMERS),
+    sibling: Some(Sibling { entity: contacts::CUSTOMERS, stated: contacts::stated }),
     whole: contacts::WHOLE,
+    columns: contacts::TABLES,
     read: contacts::read,
+    // A contact comes to one path, whichever of the two it is.
+    webhooks: Webhooks { path: "customers", predecessor: Some("vendors") },
+    polling: Polling::Changes,
+    matters_most: false,
+    simulated: Some(contacts::MODULE),
+    sample: sample!(vendor),
 };

@@ -7,7 +7,7 @@ use super::{scalar, times};
 
 /// One column and where its value stands.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Column {
+pub struct Column {
     name: &'static str,
     /// The column's source keys; the first that the record has counts.
     keys: &'static [&'static str],
@@ -17,7 +17,8 @@ pub(crate) struct Column {
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident => $read:path;)*) => {$(
         $(#[$doc])*
-        pub(crate) const fn $kind(name: &'static str, keys: &'static [&'static str]) -> Column {
+        #[must_use]
+        pub const fn $kind(name: &'static str, keys: &'static [&'static str]) -> Column {
             Column { name, keys, read: $read }
         }
     )*};
@@ -43,7 +44,10 @@ kinds! {
 }
 
 /// The columns that the record shows. A key that it does not have gives no entry.
-pub(crate) fn columns(table: &[Column], record: &Map<String, Value>) -> Result<Fields> {
+///
+/// # Errors
+/// A value that is no value of its column.
+pub fn columns(table: &[Column], record: &Map<String, Value>) -> Result<Fields> {
     let mut fields = Fields::new();
     for column in table {
         if let Some((key, value)) = column.find(record) {
@@ -55,7 +59,10 @@ pub(crate) fn columns(table: &[Column], record: &Map<String, Value>) -> Result<F
 
 /// The columns of a row that is written as a whole: what it does not show is `null`. `place` names the row
 /// in errors.
-pub(crate) fn row(table: &[Column], record: &Map<String, Value>, place: &str) -> Result<Fields> {
+///
+/// # Errors
+/// A value that is no value of its column.
+pub fn row(table: &[Column], record: &Map<String, Value>, place: &str) -> Result<Fields> {
     let mut fields = Fields::new();
     for column in table {
         let value = match column.find(record) {

@@ -48,7 +48,7 @@ pub(crate) fn unknown_path() -> Answer {
 }
 
 pub(crate) fn does_not_exist(module: Module) -> Answer {
-    error(404, 1002, &format!("{} does not exist.", module.noun()))
+    error(404, 1002, &format!("{} does not exist.", module.noun))
 }
 
 pub(crate) fn invalid_value(parameter: &str) -> Answer {

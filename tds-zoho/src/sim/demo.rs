@@ -64,7 +64,7 @@ pub fn organization(zoho: &SharedOrganization, size: Size, seed: u64) {
     let mut random = Random::new(seed);
     let now = zoho.now();
     for place in sample::locations() {
-        zoho.put(Module::Locations, place);
+        zoho.put(Module::LOCATIONS, place);
     }
     let items = items::fill(zoho, &mut random, size.items, now);
     let lists = prices::fill(zoho, &mut random, &items, now);

@@ -5,16 +5,17 @@ use serde_json::{Value, json};
 use super::{
     answer::{Answer, does_not_exist, found, invalid_value},
     list::Query,
-    module::{Api, Module},
+    module::Module,
     organization::ORGANIZATION_ID,
     projection::{bulk_item, detail},
     records::Records,
 };
+use crate::entities::Api;
 
 /// Answers `GET /{module}/{id}`.
 pub(crate) fn answer(records: &Records, module: Module, api: Api, id: &str) -> Answer {
     match records.get(module, id) {
-        Some(record) => found(module.detail_key(), Value::Object(detail(module, api, record))),
+        Some(record) => found(module.detail_key, Value::Object(detail(module, api, record))),
         None => does_not_exist(module),
     }
 }
@@ -28,7 +29,7 @@ pub(crate) fn items(records: &Records, query: &Query, max_ids: usize) -> Answer 
     if ids.is_empty() || ids.len() > max_ids {
         return invalid_value("item_ids");
     }
-    let records = ids.iter().filter_map(|id| records.get(Module::Items, id)).map(bulk_item);
+    let records = ids.iter().filter_map(|id| records.get(Module::ITEMS, id)).map(bulk_item);
     found("items", records.collect())
 }
 

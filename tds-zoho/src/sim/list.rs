@@ -8,10 +8,11 @@ use time::OffsetDateTime;
 use super::{
     answer::{Answer, found, invalid_value, success},
     literal::{Object, decimal, parse_stamp, text},
-    module::{Api, Module},
+    module::Module,
     projection::list_row,
     records::Records,
 };
+use crate::entities::Api;
 
 /// What lists do other than documented.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,9 +35,9 @@ const MAX_PER_PAGE: usize = 200;
 
 /// Answers a list.
 pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query, habit: ListHabit) -> Answer {
-    if module == Module::Locations {
+    if module == Module::LOCATIONS {
         let rows = records.records(module).map(|record| Value::Object(list_row(module, api, record)));
-        return found(module.list_key(), rows.collect());
+        return found(module.list_key, rows.collect());
     }
     let Ok(since) = since(module, api, query) else { return invalid_value("last_modified_time") };
     let asked = since.filter(|_| !habit.ignores_filter).map(|since| since + habit.filter_shift);
@@ -52,7 +53,7 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
     }
 
     let page = number(query, "page").unwrap_or(1).max(1);
-    let default_size = if api == Api::Books && module != Module::PriceLists { 10 } else { MAX_PER_PAGE };
+    let default_size = if api == Api::Books { module.page_in_books } else { MAX_PER_PAGE };
     let per_page = number(query, "per_page").unwrap_or(default_size).clamp(1, MAX_PER_PAGE);
     let start = per_page.saturating_mul(page - 1).min(records.len());
     let end = start.saturating_add(per_page).min(records.len());
@@ -62,14 +63,14 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
         "page": page,
         "per_page": per_page,
         "has_more_page": end < records.len(),
-        "report_name": report_name(module),
+        "report_name": format!("{}s", module.noun),
         "applied_filter": query.get("filter_by").map_or("Status.All", String::as_str),
         "sort_column": column,
         "sort_order": order,
         "custom_fields": [],
     });
     success(Object::from_iter([
-        (module.list_key().to_owned(), Value::Array(rows)),
+        (module.list_key.to_owned(), Value::Array(rows)),
         ("page_context".to_owned(), context),
     ]))
 }
@@ -92,13 +93,13 @@ struct Filter {
 
 impl Filter {
     fn new(module: Module, api: Api, query: &Query, since: Option<OffsetDateTime>, exclusive: bool) -> Self {
-        let filters_type = module == Module::Contacts && api == Api::Books;
+        let filters_type = module == Module::CONTACTS && api == Api::Books;
         let contact_type = query.get("contact_type").filter(|_| filters_type).cloned();
         let asked = query.get("filter_by").and_then(|filter| filter.strip_prefix("Status.")).map(snake_case);
         let status = match asked.as_deref() {
             Some("all") => None,
             Some(_) => asked,
-            None if module.hides_inactive() => Some("active".to_owned()),
+            None if module.hides_inactive => Some("active".to_owned()),
             None => query.get("status").cloned(),
         };
         Self { since, exclusive, contact_type, status }
@@ -119,7 +120,7 @@ impl Filter {
 fn sorting(module: Module, api: Api, query: &Query) -> (&str, &str) {
     let asked = query.get("sort_column").map(String::as_str);
     let known = asked.filter(|column| module.sort_columns(api).contains(column));
-    let (column, order) = known.map_or_else(|| module.default_sort(), |column| (column, "A"));
+    let (column, order) = known.map_or_else(|| module.default_sort, |column| (column, "A"));
     let order = match query.get("sort_order").map(String::as_str) {
         Some(order @ ("A" | "D")) if known.is_some() || asked.is_none() => order,
         _ => order,
@@ -151,17 +152,4 @@ fn snake_case(name: &str) -> String {
         out.extend(letter.to_lowercase());
     }
     out
-}
-
-fn report_name(module: Module) -> &'static str {
-    match module {
-        Module::Items => "Items",
-        Module::Contacts => "Contacts",
-        Module::Invoices => "Invoices",
-        Module::Bills => "Bills",
-        Module::CreditNotes => "Credit Notes",
-        Module::PriceLists => "Price Lists",
-        Module::Adjustments => "Inventory Adjustments",
-        Module::Locations => "Locations",
-    }
 }

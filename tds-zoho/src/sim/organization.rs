@@ -17,6 +17,7 @@ use super::{
     tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TokenRules, Tokens},
     traffic::{Limits, Traffic},
 };
+use crate::entities::Catalogue;
 
 /// The id of every simulated organization.
 pub(crate) const ORGANIZATION_ID: &str = "60045678901";
@@ -45,6 +46,7 @@ pub struct Organization {
     pub(crate) max_item_ids: usize,
     pub(crate) list_habit: ListHabit,
     pub(crate) api_domain: String,
+    pub(crate) modules: Vec<Module>,
 }
 
 impl Organization {
@@ -60,7 +62,13 @@ impl Organization {
             max_item_ids: 200,
             list_habit: ListHabit::default(),
             api_domain,
+            modules: modules(&Catalogue::default()),
         }
+    }
+
+    /// Has the modules of these entity types from now on, and those that are no entity types. The default has Zoho's.
+    pub fn set_catalogue(&mut self, catalogue: &Catalogue) {
+        self.modules = modules(catalogue);
     }
 
     /// The time by the organization's clock.
@@ -74,10 +82,10 @@ impl Organization {
     pub fn put(&mut self, module: Module, record: Value) -> String {
         let mut record = object(record);
         let now = stamp(self.now());
-        let known = id_of(&record, module.id_key());
+        let known = id_of(&record, module.id_key);
         let id = known.clone().unwrap_or_else(|| self.records.new_id());
         if known.is_none() {
-            record.insert(module.id_key().to_owned(), Value::String(id.clone()));
+            record.insert(module.id_key.to_owned(), Value::String(id.clone()));
         }
         let created = record.entry("created_time").or_insert_with(|| Value::String(now)).clone();
         record.entry("last_modified_time").or_insert(created);
@@ -105,6 +113,10 @@ impl Organization {
         patch(record, changes);
         true
     }
+}
+
+fn modules(catalogue: &Catalogue) -> Vec<Module> {
+    catalogue.simulated_modules().into_iter().chain([Module::ADJUSTMENTS, Module::LOCATIONS]).collect()
 }
 
 /// A handle to one organization; clones are handles to the same organization.
@@ -142,32 +154,32 @@ impl SharedOrganization {
 
     /// Enters an item. See [`Organization::put`].
     pub fn put_item(&self, record: Value) -> String {
-        self.put(Module::Items, record)
+        self.put(Module::ITEMS, record)
     }
 
     /// Enters a customer or a vendor, by its `contact_type`. See [`Organization::put`].
     pub fn put_contact(&self, record: Value) -> String {
-        self.put(Module::Contacts, record)
+        self.put(Module::CONTACTS, record)
     }
 
     /// Enters an invoice. See [`Organization::put`].
     pub fn put_invoice(&self, record: Value) -> String {
-        self.put(Module::Invoices, record)
+        self.put(Module::INVOICES, record)
     }
 
     /// Enters a bill. See [`Organization::put`].
     pub fn put_bill(&self, record: Value) -> String {
-        self.put(Module::Bills, record)
+        self.put(Module::BILLS, record)
     }
 
     /// Enters a credit note. See [`Organization::put`].
     pub fn put_credit_note(&self, record: Value) -> String {
-        self.put(Module::CreditNotes, record)
+        self.put(Module::CREDIT_NOTES, record)
     }
 
     /// Enters a price list. See [`Organization::put`].
     pub fn put_price_list(&self, record: Value) -> String {
-        self.put(Module::PriceLists, record)
+        self.put(Module::PRICE_LISTS, record)
     }
 
     /// Enters a record. See [`Organization::put`].
@@ -206,6 +218,11 @@ impl SharedOrganization {
     #[must_use]
     pub fn count(&self, module: Module) -> usize {
         self.lock().records.count(module)
+    }
+
+    /// Has the modules of these entity types. See [`Organization::set_catalogue`].
+    pub fn set_catalogue(&self, catalogue: &Catalogue) {
+        self.lock().set_catalogue(catalogue);
     }
 
     /// Takes the time from this clock from now on. The default is the machine's clock.

@@ -78,7 +78,7 @@ impl Records {
     /// The ids of the live records, oldest entry first.
     #[must_use]
     pub fn ids(&self, module: Module) -> Vec<String> {
-        self.records(module).filter_map(|record| id_of(record, module.id_key())).collect()
+        self.records(module).filter_map(|record| id_of(record, module.id_key)).collect()
     }
 
     /// How many live records a module has.

@@ -10,9 +10,10 @@ use super::{
     detail,
     list::{self, Query},
     literal::http_date,
-    module::{Api, Module},
+    module::Module,
     organization::{ORGANIZATION_ID, Organization},
 };
+use crate::entities::Api;
 
 const TOKEN_PATH: &str = "/oauth/v2/token";
 
@@ -154,20 +155,20 @@ fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> An
         (None, "apiusage") if api == Api::Inventory => {
             detail::usage(organization.traffic.today, organization.traffic.limits.per_day)
         }
-        (None, list) => match module(list, api) {
+        (None, list) => match module(organization, list, api) {
             Some(module) => list::answer(records, module, api, query, organization.list_habit),
             None => answer::unknown_path(),
         },
         (Some(("organizations", id)), _) if id == ORGANIZATION_ID => {
             answer::found("organization", detail::organization())
         }
-        (Some((list, id)), _) => match module(list, api) {
+        (Some((list, id)), _) => match module(organization, list, api) {
             Some(module) if !id.contains('/') => detail::answer(records, module, api, id),
             _ => answer::unknown_path(),
         },
     }
 }
 
-fn module(path: &str, api: Api) -> Option<Module> {
-    Module::ALL.into_iter().find(|module| module.path() == path && module.exists_in(api))
+fn module(organization: &Organization, path: &str, api: Api) -> Option<Module> {
+    organization.modules.iter().copied().find(|module| module.path == path && module.exists_in(api))
 }

@@ -6,9 +6,9 @@
 mod adjustment;
 mod contact;
 mod document;
-mod generate;
 mod item;
 mod price_list;
+mod pushed;
 
 use std::sync::OnceLock;
 
@@ -23,7 +23,12 @@ pub use self::{
         price_list_percentage, price_list_unit, price_list_unit_of, price_list_volume, price_list_volume_of,
     },
 };
-pub(crate) use self::{contact::set_address, item::stock_by_place, price_list::dinars};
+pub(crate) use self::{
+    contact::set_address,
+    item::stock_by_place,
+    price_list::dinars,
+    pushed::{any_bill, any_credit_note, any_invoice, any_price_list, customer, vendor},
+};
 use super::literal::Object;
 
 /// The id of the Iraqi dinar.

@@ -9,10 +9,11 @@ use sha2::Sha256;
 
 use super::{
     literal::Object,
-    module::{Api, Module},
+    module::Module,
     organization::{ORGANIZATION_ID, SharedOrganization},
     projection::detail,
 };
+use crate::entities::Api;
 
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "X-Zoho-Webhook-Signature";
@@ -91,12 +92,12 @@ impl SharedOrganization {
         let mut record = self.read(|records| {
             let known = records.get(module, id).or_else(|| records.deleted(module, id));
             known.map_or_else(
-                || Object::from_iter([(module.id_key().to_owned(), json!(id))]),
+                || Object::from_iter([(module.id_key.to_owned(), json!(id))]),
                 |record| detail(module, Api::Books, record),
             )
         });
         record.retain(|key, _| !hidden.contains(&key.as_str()));
-        json!({"organization_id": ORGANIZATION_ID, module.detail_key(): record}).to_string()
+        json!({"organization_id": ORGANIZATION_ID, module.detail_key: record}).to_string()
     }
 
     /// Signs a JSON body (hex) and sends it to `{base_url}/api/zoho/webhooks/{entity_path}?event={event}`.

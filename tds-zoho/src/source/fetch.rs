@@ -34,6 +34,7 @@ impl ZohoSource {
         check_id(id)?;
         let call = Call {
             api: self.descriptor.api,
+            scope: self.descriptor.scope,
             path: format!("{path}/{id}"),
             query: Vec::new(),
             lane,

@@ -96,6 +96,7 @@ impl ZohoSource {
         let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
         Call {
             api: self.descriptor.api,
+            scope: self.descriptor.scope,
             path: "/itemdetails".to_owned(),
             query: vec![("item_ids", ids.join(","))],
             lane,

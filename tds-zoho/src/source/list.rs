@@ -39,6 +39,7 @@ impl ZohoSource {
         let list = &self.descriptor.list;
         let call = Call {
             api: self.descriptor.api,
+            scope: self.descriptor.scope,
             path: list.path.to_owned(),
             query: self.query(list_call)?,
             lane,

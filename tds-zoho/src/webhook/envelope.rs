@@ -5,64 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::{entities::Descriptor, reading};
-
-/// Modules of Zoho and the key of their records' ids. Those that a path does not handle are told apart from
-/// bodies that nobody understands.
-const MODULES: &[(&str, &str)] = &[
-    ("item", "item_id"),
-    ("composite_item", "composite_item_id"),
-    ("contact", "contact_id"),
-    ("customer", "customer_id"),
-    ("vendor", "vendor_id"),
-    ("invoice", "invoice_id"),
-    ("bill", "bill_id"),
-    ("creditnote", "creditnote_id"),
-    ("credit_note", "creditnote_id"),
-    ("vendor_credit", "vendor_credit_id"),
-    ("salesorder", "salesorder_id"),
-    ("purchaseorder", "purchaseorder_id"),
-    ("estimate", "estimate_id"),
-    ("retainerinvoice", "retainerinvoice_id"),
-    ("recurring_invoice", "recurring_invoice_id"),
-    ("payment", "payment_id"),
-    ("customerpayment", "payment_id"),
-    ("customer_payment", "payment_id"),
-    ("vendorpayment", "payment_id"),
-    ("vendor_payment", "payment_id"),
-    ("package", "package_id"),
-    ("shipmentorder", "shipment_id"),
-    ("salesreturn", "salesreturn_id"),
-    ("salesreturnreceive", "receive_id"),
-    ("purchasereceive", "receive_id"),
-    ("inventory_adjustment", "inventory_adjustment_id"),
-    ("inventoryadjustment", "inventory_adjustment_id"),
-    ("transfer_order", "transfer_order_id"),
-    ("pricebook", "pricebook_id"),
-    ("expense", "expense_id"),
-    ("journal", "journal_id"),
-    ("project", "project_id"),
-    ("task", "task_id"),
-    ("time_entry", "time_entry_id"),
-    ("banktransaction", "transaction_id"),
-    ("bank_transaction", "transaction_id"),
-    ("sales_receipt", "sales_receipt_id"),
-    ("debit_note", "debit_note_id"),
-    ("recurring_bill", "recurring_bill_id"),
-    ("recurring_expense", "recurring_expense_id"),
-    ("delivery_challan", "deliverychallan_id"),
-    ("picklist", "picklist_id"),
-    ("item_group", "group_id"),
-];
-
-/// Keys of parties: documents carry them as references.
-const PARTIES: [&str; 2] = ["customer_id", "vendor_id"];
-
-/// Keys of records that are no documents. A document names such records; they name no document.
-const MASTERS: [&str; 3] = ["item_id", "contact_id", "pricebook_id"];
-
-/// Keys that a record which is no document may carry beside its own.
-const REFERENCES: [&str; 4] = ["pricebook_id", "group_id", "project_id", "composite_item_id"];
+use crate::{
+    entities::{Descriptor, Modules, Role},
+    reading,
+};
 
 /// Lists of a record's own parts. What they name are references, not records that were pushed.
 const PARTS: [&str; 4] = ["line_items", "pricebook_items", "mapped_items", "contact_persons"];
@@ -73,55 +19,56 @@ const DEPTH: usize = 3;
 /// The most records of one body. Zoho pushes one; a script that pushes more than this should ask for a sync.
 const MOST: usize = 1_000;
 
+/// A body whose records were looked for.
+pub(super) struct Opened<'a> {
+    /// The organization that the body says it is of.
+    pub(super) organization: Option<String>,
+    pub(super) found: Found<'a>,
+}
+
 /// What a body holds.
-#[derive(Debug)]
 pub(super) enum Found<'a> {
     /// The records of the kind that was looked for, each once; there is at least one.
-    Records(Vec<(String, &'a Map<String, Value>)>),
+    Records(Vec<Located<'a>>),
+    /// Records that name items, where items are looked for: the id of the first such record, all such records, and the
+    /// items, each once and in order.
+    Items { id: Option<String>, holders: Vec<&'a Map<String, Value>>, items: Vec<String> },
     /// A record of another module, and its id where it can be read.
     Foreign(Foreign<'a>),
     /// No record; the text tells a person why.
     Nothing(String),
 }
 
+/// A record and its id.
+pub(super) struct Located<'a> {
+    pub(super) id: String,
+    pub(super) record: &'a Map<String, Value>,
+    /// The id stands under the key of the record's own kind, and nothing says that the object is a document of another
+    /// kind, which may carry that key as a reference.
+    pub(super) is_certain: bool,
+}
+
 /// A record of another module than the one that was looked for.
-#[derive(Debug)]
 pub(super) struct Foreign<'a> {
     pub(super) module: String,
     pub(super) id: Option<String>,
     pub(super) record: &'a Map<String, Value>,
 }
 
-/// Looks for records of `descriptor`'s kind.
-pub(super) fn find<'a>(descriptor: &Descriptor, object: &'a Map<String, Value>) -> Found<'a> {
-    let mut seen = Seen::default();
-    look(descriptor, object, DEPTH, &mut seen);
-    match seen {
-        Seen { records, .. } if records.len() > MOST => {
-            Found::Nothing(format!("the body holds more than {MOST} records"))
-        }
-        Seen { records, .. } if !records.is_empty() => Found::Records(records),
-        // What is called as ours are and has no id is a part of the other record.
-        Seen { unreadable: Some(_), foreign: Some(foreign), .. }
-            if foreign.id.is_some() && is_module(&foreign.module) =>
-        {
-            Found::Foreign(foreign)
-        }
-        Seen { unreadable: Some(reason), .. } => Found::Nothing(reason),
-        Seen { foreign: Some(foreign), .. } => Found::Foreign(foreign),
-        _ => Found::Nothing(format!("there is no record with {} in the body", descriptor.id_key)),
-    }
-}
-
-/// Looks for records that name items: an item, or anything with lines. The id is the record's own.
-pub(super) fn find_with_items(object: &Map<String, Value>) -> Vec<(Option<String>, &Map<String, Value>)> {
-    let mut found = Vec::new();
-    look_for_items(None, object, DEPTH, &mut found);
-    found
+/// Looks for records of `descriptor`'s kind; where they have no version of their own, for the items that anything in the
+/// body names.
+pub(super) fn open<'a>(
+    modules: &Modules,
+    descriptor: &Descriptor,
+    object: &'a Map<String, Value>,
+) -> Opened<'a> {
+    let kind = Kind { modules, descriptor };
+    let found = if descriptor.versioned { kind.find(object) } else { kind.find_items(object) };
+    Opened { organization: organization(object), found }
 }
 
 /// The organization that a body says it is of.
-pub(super) fn organization(object: &Map<String, Value>) -> Option<String> {
+fn organization(object: &Map<String, Value>) -> Option<String> {
     let stated = |object: &Map<String, Value>| {
         let value = object.get("organization_id")?;
         match reading::as_id(value, "organization_id") {
@@ -132,26 +79,9 @@ pub(super) fn organization(object: &Map<String, Value>) -> Option<String> {
     stated(object).or_else(|| objects(object).find_map(|(_, record)| stated(record)))
 }
 
-/// The keys under which the address of a webhook may name a record of `descriptor`'s kind.
-pub(super) fn is_own_key(descriptor: &Descriptor, key: &str) -> bool {
-    key == descriptor.id_key || (is_contact(descriptor) && PARTIES.contains(&key))
-}
-
-/// The module whose records have their id under this key.
-pub(super) fn module_of_key(key: &str) -> Option<&'static str> {
-    MODULES.iter().find(|(_, id_key)| *id_key == key).map(|(module, _)| *module)
-}
-
-/// True where the object has the id and the number of a document of another kind and no number of its own kind. Such an
-/// object may carry our key as a reference.
-pub(super) fn looks_foreign(descriptor: &Descriptor, object: &Map<String, Value>) -> bool {
-    !object.contains_key(&number_key(descriptor.id_key))
-        && foreign_keys(descriptor, object).any(|(_, key)| object.contains_key(&number_key(key)))
-}
-
 #[derive(Default)]
 struct Seen<'a> {
-    records: Vec<(String, &'a Map<String, Value>)>,
+    records: Vec<Located<'a>>,
     ids: BTreeSet<String>,
     /// An envelope of ours without a readable id.
     unreadable: Option<String>,
@@ -159,161 +89,212 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn add(&mut self, id: String, record: &'a Map<String, Value>) {
+    fn add(&mut self, id: String, record: &'a Map<String, Value>, kind: Kind<'_>) {
         if self.records.len() <= MOST && self.ids.insert(id.clone()) {
-            self.records.push((id, record));
+            let has_own_key = reading::record_id(record, kind.descriptor.id_key).is_ok();
+            let is_certain = has_own_key && !kind.looks_foreign(record);
+            self.records.push(Located { id, record, is_certain });
         }
     }
 }
 
-fn look<'a>(descriptor: &Descriptor, object: &'a Map<String, Value>, depth: usize, seen: &mut Seen<'a>) {
-    let bare = foreign_keys(descriptor, object).next().filter(|_| !has_own_id(descriptor, object));
-    // A document of another kind may hold objects that are called as ours are, such as the contact of an invoice.
-    if let Some((module, key)) = bare
-        && (object.contains_key(&number_key(key)) || !has_own_envelope(descriptor, object))
-    {
-        let id = reading::record_id(object, key).ok();
-        seen.foreign.get_or_insert(Foreign { module: module.to_owned(), id, record: object });
-        return;
+/// The kind of record that is looked for, among all modules.
+#[derive(Clone, Copy)]
+struct Kind<'k> {
+    modules: &'k Modules,
+    descriptor: &'k Descriptor,
+}
+
+impl Kind<'_> {
+    fn find<'a>(self, object: &'a Map<String, Value>) -> Found<'a> {
+        let mut seen = Seen::default();
+        self.look(object, DEPTH, &mut seen);
+        match seen {
+            Seen { records, .. } if records.len() > MOST => {
+                Found::Nothing(format!("the body holds more than {MOST} records"))
+            }
+            Seen { records, .. } if !records.is_empty() => Found::Records(records),
+            // What is called as ours are and has no id is a part of the other record.
+            Seen { unreadable: Some(_), foreign: Some(foreign), .. }
+                if foreign.id.is_some() && self.modules.is_module(&foreign.module) =>
+            {
+                Found::Foreign(foreign)
+            }
+            Seen { unreadable: Some(reason), .. } => Found::Nothing(reason),
+            Seen { foreign: Some(foreign), .. } => Found::Foreign(foreign),
+            _ => Found::Nothing(format!("there is no record with {} in the body", self.descriptor.id_key)),
+        }
     }
-    let before = seen.records.len();
-    for name in descriptor.envelopes {
-        for record in object.get(*name).into_iter().flat_map(objects_of) {
-            match id_in_envelope(descriptor, record) {
-                Some(id) => seen.add(id, record),
-                None if depth > 1 && has_own_envelope(descriptor, record) => {
-                    look(descriptor, record, depth - 1, seen);
-                }
-                None => {
-                    let reason = || format!("the {name} in the body has no readable {}", descriptor.id_key);
-                    seen.unreadable.get_or_insert_with(reason);
+
+    /// Looks for the items that the body names: items, or the lines of anything that moves stock.
+    fn find_items<'a>(self, object: &'a Map<String, Value>) -> Found<'a> {
+        let mut found = Vec::new();
+        self.look_for_items(None, object, DEPTH, &mut found);
+        let Some((id, _)) = found.first() else {
+            return match self.find(object) {
+                Found::Records(_) => Found::Nothing("the body names no items".to_owned()),
+                other => other,
+            };
+        };
+        let id = id.clone();
+        let (mut items, mut named) = (Vec::new(), BTreeSet::new());
+        for (_, record) in &found {
+            let lines = record.get("line_items").and_then(Value::as_array).into_iter().flatten();
+            for line in lines.filter_map(Value::as_object).chain([*record]) {
+                // A line without an item, such as a fee, names none.
+                if let Ok(item) = reading::record_id(line, "item_id")
+                    && named.insert(item.clone())
+                {
+                    items.push(item);
                 }
             }
         }
+        Found::Items { id, holders: found.into_iter().map(|(_, record)| record).collect(), items }
     }
-    if seen.records.len() > before {
-        return;
-    }
-    if let Some(id) = bare_id(descriptor, object) {
-        return seen.add(id, object);
-    }
-    for (name, record) in objects(object).filter(|(name, _)| depth > 1 && !is_module(name)) {
-        if !PARTS.contains(&name.as_str()) {
-            look(descriptor, record, depth - 1, seen);
+
+    fn look<'a>(self, object: &'a Map<String, Value>, depth: usize, seen: &mut Seen<'a>) {
+        let bare = self.foreign_keys(object).next().filter(|_| !self.has_own_id(object));
+        // A document of another kind may hold objects that are called as ours are, such as the contact of an invoice.
+        if let Some((module, key)) = bare
+            && (object.contains_key(&number_key(key)) || !self.has_own_envelope(object))
+        {
+            let id = reading::record_id(object, key).ok();
+            seen.foreign.get_or_insert(Foreign { module: module.to_owned(), id, record: object });
+            return;
+        }
+        let before = seen.records.len();
+        for (name, _) in self.descriptor.envelopes {
+            for record in object.get(*name).into_iter().flat_map(objects_of) {
+                match self.any_id(record) {
+                    Some(id) => seen.add(id, record, self),
+                    None if depth > 1 && self.has_own_envelope(record) => self.look(record, depth - 1, seen),
+                    None => {
+                        let id_key = self.descriptor.id_key;
+                        let reason = || format!("the {name} in the body has no readable {id_key}");
+                        seen.unreadable.get_or_insert_with(reason);
+                    }
+                }
+            }
+        }
+        if seen.records.len() > before {
+            return;
+        }
+        if let Some(id) = self.bare_id(object) {
+            return seen.add(id, object, self);
+        }
+        for (name, record) in objects(object).filter(|(name, _)| depth > 1 && !self.modules.is_module(name)) {
+            if !PARTS.contains(&name.as_str()) {
+                self.look(record, depth - 1, seen);
+            }
+        }
+        if seen.records.len() == before && seen.foreign.is_none() {
+            seen.foreign = self.foreign(object);
         }
     }
-    if seen.records.len() == before && seen.foreign.is_none() {
-        seen.foreign = foreign(descriptor, object);
+
+    /// Looks for records that name items: an item, or anything with lines. The id is the record's own.
+    fn look_for_items<'a>(
+        self,
+        name: Option<&str>,
+        object: &'a Map<String, Value>,
+        depth: usize,
+        found: &mut Vec<(Option<String>, &'a Map<String, Value>)>,
+    ) {
+        if object.contains_key("item_id") || object.get("line_items").is_some_and(Value::is_array) {
+            let key = match name.and_then(|name| self.modules.id_key(name)) {
+                Some(key) => key,
+                None if object.contains_key("item_id") => "item_id",
+                None => self.module_of(object).map_or("item_id", |(_, key)| key),
+            };
+            found.push((reading::record_id(object, key).ok(), object));
+            return;
+        }
+        // What stands inside a record of another module are its references.
+        let in_module = name.is_some_and(|name| self.modules.is_module(name));
+        if depth <= 1 || in_module || self.is_document(object) {
+            return;
+        }
+        for (name, record) in objects(object).filter(|(name, _)| !PARTS.contains(&name.as_str())) {
+            self.look_for_items(Some(name), record, depth - 1, found);
+        }
     }
-}
 
-fn look_for_items<'a>(
-    name: Option<&str>,
-    object: &'a Map<String, Value>,
-    depth: usize,
-    found: &mut Vec<(Option<String>, &'a Map<String, Value>)>,
-) {
-    if object.contains_key("item_id") || object.get("line_items").is_some_and(Value::is_array) {
-        let of_envelope = name.and_then(|name| MODULES.iter().find(|(module, _)| *module == name));
-        let key = match of_envelope {
-            Some((_, key)) => key,
-            None if object.contains_key("item_id") => "item_id",
-            None => module_of(object).map_or("item_id", |(_, key)| key),
-        };
-        found.push((reading::record_id(object, key).ok(), object));
-        return;
+    /// The id under the key of our own kind, or under one by which documents name our records.
+    fn any_id(self, record: &Map<String, Value>) -> Option<String> {
+        let mut keys = std::iter::once(self.descriptor.id_key).chain(self.descriptor.party_keys());
+        keys.find_map(|key| reading::record_id(record, key).ok())
     }
-    // What stands inside a record of another module are its references.
-    if depth <= 1 || name.is_some_and(is_module) || foreign_document(object) {
-        return;
+
+    /// The key of our records is there, and not as a reference to one.
+    fn has_own_id(self, object: &Map<String, Value>) -> bool {
+        let is_master = self.descriptor.role != Role::Document;
+        let is_reference =
+            is_master && self.foreign_keys(object).any(|(_, key)| !self.modules.is_reference(key));
+        reading::record_id(object, self.descriptor.id_key).is_ok() && !is_reference
     }
-    for (name, record) in objects(object).filter(|(name, _)| !PARTS.contains(&name.as_str())) {
-        look_for_items(Some(name), record, depth - 1, found);
+
+    fn has_own_envelope(self, object: &Map<String, Value>) -> bool {
+        let named = self.descriptor.envelopes.iter().filter_map(|(name, _)| object.get(*name));
+        named.flat_map(objects_of).any(|record| self.any_id(record).is_some())
     }
-}
 
-fn id_in_envelope(descriptor: &Descriptor, record: &Map<String, Value>) -> Option<String> {
-    let id = |key: &str| reading::record_id(record, key).ok();
-    id(descriptor.id_key)
-        .or_else(|| PARTIES.iter().filter(|_| is_contact(descriptor)).find_map(|key| id(key)))
-}
+    /// The id of a record without an envelope. A party's id is that of the record only where nothing says that
+    /// the record is a document of the party.
+    fn bare_id(self, object: &Map<String, Value>) -> Option<String> {
+        let own = reading::record_id(object, self.descriptor.id_key).ok();
+        let of_document = |(_, key): (&str, &str)| !self.modules.is_party(key) && object.contains_key(key);
+        own.or_else(|| self.any_id(object).filter(|_| !self.modules.iter().any(of_document)))
+    }
 
-/// The key of our records is there, and not as a reference to one.
-fn has_own_id(descriptor: &Descriptor, object: &Map<String, Value>) -> bool {
-    let is_master = MASTERS.contains(&descriptor.id_key);
-    let is_reference =
-        is_master && foreign_keys(descriptor, object).any(|(_, key)| !REFERENCES.contains(&key));
-    reading::record_id(object, descriptor.id_key).is_ok() && !is_reference
-}
+    /// True where the object has the id and the number of a document of another kind and no number of its own kind. Such
+    /// an object may carry our key as a reference.
+    fn looks_foreign(self, object: &Map<String, Value>) -> bool {
+        !object.contains_key(&number_key(self.descriptor.id_key))
+            && self.foreign_keys(object).any(|(_, key)| object.contains_key(&number_key(key)))
+    }
 
-fn has_own_envelope(descriptor: &Descriptor, object: &Map<String, Value>) -> bool {
-    let named = descriptor.envelopes.iter().filter_map(|name| object.get(*name));
-    named.flat_map(objects_of).any(|record| id_in_envelope(descriptor, record).is_some())
-}
+    /// The modules of another kind whose ids the object carries, parties not counted.
+    fn foreign_keys(self, object: &Map<String, Value>) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let Self { modules, descriptor } = self;
+        let is_other = move |key: &str| key != descriptor.id_key && !modules.is_party(key);
+        modules.iter().filter(move |(_, key)| is_other(key) && reading::record_id(object, key).is_ok())
+    }
 
-/// The id of a record without an envelope. A party's id is that of the record only where nothing says that
-/// the record is a document of the party.
-fn bare_id(descriptor: &Descriptor, object: &Map<String, Value>) -> Option<String> {
-    let id = |key: &str| reading::record_id(object, key).ok();
-    let of_document = |(_, key): &(&str, &str)| !PARTIES.contains(key) && object.contains_key(*key);
-    id(descriptor.id_key).or_else(|| {
-        let party = is_contact(descriptor) && !MODULES.iter().any(of_document);
-        PARTIES.iter().filter(|_| party).find_map(|key| id(key))
-    })
-}
+    /// True where the object carries the id of a module that is no party.
+    fn is_document(self, object: &Map<String, Value>) -> bool {
+        self.module_of(object).is_some_and(|(_, key)| !self.modules.is_party(key))
+    }
 
-fn is_contact(descriptor: &Descriptor) -> bool {
-    descriptor.id_key == "contact_id"
-}
+    /// A record that is none of ours.
+    fn foreign<'a>(self, object: &'a Map<String, Value>) -> Option<Foreign<'a>> {
+        let is_own = |name: &str| self.descriptor.envelopes.iter().any(|(own, _)| *own == name);
+        let is_other = |name: &str| name != "organization" && !is_own(name) && !PARTS.contains(&name);
+        let enveloped = objects(object).filter(|(name, _)| is_other(name)).find_map(|(name, record)| {
+            let known_key = self.modules.id_key(name);
+            let key = known_key.map_or_else(|| format!("{name}_id"), str::to_owned);
+            let is_known =
+                known_key.is_some() || record.contains_key(&key) || self.module_of(record).is_some();
+            let id = reading::record_id(record, &key).ok();
+            is_known.then(|| Foreign { module: name.clone(), id, record })
+        });
+        enveloped.or_else(|| {
+            let (module, key) = self.module_of(object)?;
+            let id = reading::record_id(object, key).ok();
+            Some(Foreign { module: module.to_owned(), id, record: object })
+        })
+    }
 
-fn is_module(name: &str) -> bool {
-    MODULES.iter().any(|(module, _)| *module == name)
-}
-
-/// The modules of another kind whose ids the object carries, parties not counted.
-fn foreign_keys(
-    descriptor: &Descriptor,
-    object: &Map<String, Value>,
-) -> impl Iterator<Item = (&'static str, &'static str)> {
-    let other = |key: &str| key != descriptor.id_key && !PARTIES.contains(&key);
-    MODULES.iter().copied().filter(move |(_, key)| other(key) && reading::record_id(object, key).is_ok())
-}
-
-fn foreign_document(object: &Map<String, Value>) -> bool {
-    module_of(object).is_some_and(|(_, key)| !PARTIES.contains(&key))
+    fn module_of(self, record: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
+        let is_stated = |(_, key): &(&str, &str)| reading::record_id(record, key).is_ok();
+        // A document's own id says more than the id of its party.
+        let mut documents = self.modules.iter().filter(|(_, key)| !self.modules.is_party(key));
+        documents.find(is_stated).or_else(|| self.modules.iter().find(is_stated))
+    }
 }
 
 /// The key under which documents of a kind carry their number.
 fn number_key(id_key: &str) -> String {
     format!("{}_number", id_key.strip_suffix("_id").unwrap_or(id_key))
-}
-
-/// A record that is none of ours.
-fn foreign<'a>(descriptor: &Descriptor, object: &'a Map<String, Value>) -> Option<Foreign<'a>> {
-    let is_other = |name: &str| {
-        name != "organization" && !descriptor.envelopes.contains(&name) && !PARTS.contains(&name)
-    };
-    let enveloped = objects(object).filter(|(name, _)| is_other(name)).find_map(|(name, record)| {
-        let key = match MODULES.iter().find(|(module, _)| module == name) {
-            Some((_, key)) => (*key).to_owned(),
-            None => format!("{name}_id"),
-        };
-        let known = is_module(name) || record.contains_key(&key) || module_of(record).is_some();
-        let id = reading::record_id(record, &key).ok();
-        known.then(|| Foreign { module: name.clone(), id, record })
-    });
-    enveloped.or_else(|| {
-        let (module, key) = module_of(object)?;
-        let id = reading::record_id(object, key).ok();
-        Some(Foreign { module: module.to_owned(), id, record: object })
-    })
-}
-
-fn module_of(record: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
-    let stated = |(_, key): &&(&str, &str)| reading::record_id(record, key).is_ok();
-    // A document's own id says more than the id of its party.
-    let document = MODULES.iter().filter(|(_, key)| !PARTIES.contains(key)).find(stated);
-    document.or_else(|| MODULES.iter().find(stated)).copied()
 }
 
 /// The objects in an object, each with the key that it, or the list that it is in, stands under.

@@ -40,7 +40,43 @@ impl std::fmt::Display for Encoding {
     }
 }
 
-/// An authentic delivery.
+/// A delivery that is believed. [`super::parse`] takes nothing else.
+#[derive(Clone, Copy)]
+pub struct Authentic<'a> {
+    pub(super) query: &'a [(String, String)],
+    pub(super) body: &'a [u8],
+    signature: Option<Verified>,
+}
+
+impl<'a> Authentic<'a> {
+    /// A delivery that nobody signed, where the configuration says that unsigned deliveries are believed.
+    #[must_use]
+    pub fn unsigned(query_pairs: &'a [(String, String)], body: &'a [u8]) -> Self {
+        Self { query: query_pairs, body, signature: None }
+    }
+
+    /// The body of a delivery that is in the inbox: it was authentic when it was kept.
+    #[must_use]
+    pub fn kept(body: &'a [u8]) -> Self {
+        Self { query: &[], body, signature: None }
+    }
+
+    /// The signature that was checked.
+    #[must_use]
+    pub fn signature(&self) -> Option<Verified> {
+        self.signature
+    }
+}
+
+impl std::fmt::Debug for Authentic<'_> {
+    // Bodies carry people's names and addresses.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { body, signature, .. } = self;
+        formatter.debug_struct("Authentic").field("bytes", &body.len()).field("signature", signature).finish()
+    }
+}
+
+/// The signature of an authentic delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// How the signature was spelled.
@@ -73,27 +109,28 @@ pub enum SignatureError {
 ///
 /// # Errors
 /// Says why the delivery is not authentic; none of the reasons tells anything about the secret.
-pub fn verify(
+pub fn verify<'a>(
     secrets: &[SecretString],
-    query_pairs: &[(String, String)],
+    query_pairs: &'a [(String, String)],
     content_type: Option<&str>,
-    body: &[u8],
+    body: &'a [u8],
     header: Option<&str>,
-) -> Result<Verified, SignatureError> {
+) -> Result<Authentic<'a>, SignatureError> {
     let header = header.map(str::trim).filter(|header| !header.is_empty()).ok_or(SignatureError::Missing)?;
     let (encoding, given) = decode(header).ok_or(SignatureError::Malformed)?;
     if look(content_type, body) == Look::Form && body.split(|byte| *byte == b'&').nth(MOST_PAIRS).is_some() {
         return Err(SignatureError::TooManyFields);
     }
     let message = message(query_pairs, content_type, body);
-    let mut verified = Err(SignatureError::Wrong);
+    let mut verified = None;
     for (index, secret) in secrets.iter().enumerate() {
         let Some(mac) = mac(secret, &message) else { continue };
-        if mac.verify_slice(&given).is_ok() && verified.is_err() {
-            verified = Ok(Verified { encoding, secret: index });
+        if mac.verify_slice(&given).is_ok() && verified.is_none() {
+            verified = Some(Verified { encoding, secret: index });
         }
     }
-    verified
+    let signature = verified.ok_or(SignatureError::Wrong)?;
+    Ok(Authentic { query: query_pairs, body, signature: Some(signature) })
 }
 
 /// Signs a body as Zoho does; 64 lower-case hex digits. For tools and tests that play Zoho.

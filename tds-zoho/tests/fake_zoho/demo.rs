@@ -30,12 +30,12 @@ async fn shop(percent: u64, seed: u64) -> FakeZoho {
 }
 
 const MODULES: [Module; 6] = [
-    Module::Items,
-    Module::Contacts,
-    Module::Invoices,
-    Module::Bills,
-    Module::CreditNotes,
-    Module::PriceLists,
+    Module::ITEMS,
+    Module::CONTACTS,
+    Module::INVOICES,
+    Module::BILLS,
+    Module::CREDIT_NOTES,
+    Module::PRICE_LISTS,
 ];
 
 /// Everything the organization holds, as one text.
@@ -62,15 +62,15 @@ async fn the_same_seed_gives_the_same_shop_and_the_same_events() {
 #[tokio::test]
 async fn the_shop_has_the_proportions_of_a_real_one() {
     let fake = shop(10, 1).await;
-    assert_eq!(fake.count(Module::Items), 222);
-    assert_eq!(fake.count(Module::Contacts), 241 + 8);
-    assert_eq!(fake.count(Module::Invoices), 2_397);
-    assert_eq!(fake.count(Module::PriceLists), 8);
-    assert_eq!(fake.count(Module::Locations), 3);
+    assert_eq!(fake.count(Module::ITEMS), 222);
+    assert_eq!(fake.count(Module::CONTACTS), 241 + 8);
+    assert_eq!(fake.count(Module::INVOICES), 2_397);
+    assert_eq!(fake.count(Module::PRICE_LISTS), 8);
+    assert_eq!(fake.count(Module::LOCATIONS), 3);
     let share = |matches: fn(&Value) -> bool| {
         fake.read(|records| {
-            let items = records.records(Module::Items).cloned().map(Value::Object);
-            items.filter(matches).count() * 100 / records.count(Module::Items)
+            let items = records.records(Module::ITEMS).cloned().map(Value::Object);
+            items.filter(matches).count() * 100 / records.count(Module::ITEMS)
         })
     };
     assert!((46..=66).contains(&share(|item| item["sku"] == "")), "without SKU");
@@ -88,9 +88,9 @@ async fn the_shop_has_the_proportions_of_a_real_one() {
 fn assert_consistent(fake: &FakeZoho) {
     fake.read(|records| {
         let rows = |module| records.records(module).cloned().map(Value::Object);
-        let items: HashSet<String> = records.ids(Module::Items).into_iter().collect();
+        let items: HashSet<String> = records.ids(Module::ITEMS).into_iter().collect();
         let mut owed: HashMap<String, Decimal> = HashMap::new();
-        for document in [Module::Invoices, Module::Bills, Module::CreditNotes].into_iter().flat_map(rows) {
+        for document in [Module::INVOICES, Module::BILLS, Module::CREDIT_NOTES].into_iter().flat_map(rows) {
             let lines = document["line_items"].as_array().expect("lines");
             assert!(!lines.is_empty());
             let sum: Decimal = lines.iter().map(|line| decimal(&line["item_total"])).sum();
@@ -109,17 +109,17 @@ fn assert_consistent(fake: &FakeZoho) {
                 *owed.entry(customer.to_owned()).or_default() += balance;
             }
         }
-        for contact in rows(Module::Contacts).filter(|contact| contact["contact_type"] == "customer") {
+        for contact in rows(Module::CONTACTS).filter(|contact| contact["contact_type"] == "customer") {
             let id = contact["contact_id"].as_str().unwrap_or_default();
             let owes = owed.get(id).copied().unwrap_or_default();
             assert_eq!(decimal(&contact["outstanding_receivable_amount"]), owes, "{id}");
         }
-        for item in rows(Module::Items).filter(|item| item["locations"].is_array()) {
+        for item in rows(Module::ITEMS).filter(|item| item["locations"].is_array()) {
             let places = item["locations"].as_array().expect("places");
             let sum: Decimal = places.iter().map(|place| decimal(&place["location_stock_on_hand"])).sum();
             assert_eq!(sum, decimal(&item["stock_on_hand"]));
         }
-        for list in rows(Module::PriceLists) {
+        for list in rows(Module::PRICE_LISTS) {
             for row in list["pricebook_items"].as_array().expect("rows") {
                 assert!(items.contains(row["item_id"].as_str().unwrap_or_default()));
             }

@@ -68,16 +68,16 @@ impl Answered {
 
 /// A module, the base of its calls, and the kinds of its rows and records.
 const MODULES: [(Module, &str, &str, &str); 10] = [
-    (Module::Items, "/inventory/v1", "item_row", "item"),
-    (Module::Items, "/books/v3", "item_row", "item"),
-    (Module::Contacts, "/books/v3", "contact_row", "contact"),
-    (Module::Invoices, "/books/v3", "invoice_row", "invoice"),
-    (Module::Bills, "/books/v3", "bill_row", "bill"),
-    (Module::CreditNotes, "/books/v3", "credit_note_row", "credit_note"),
-    (Module::PriceLists, "/books/v3", "price_list_row", "price_list"),
-    (Module::Adjustments, "/inventory/v1", "adjustment_row", "adjustment"),
-    (Module::Locations, "/books/v3", "location_row", "location"),
-    (Module::Locations, "/inventory/v1", "location_row", "location"),
+    (Module::ITEMS, "/inventory/v1", "item_row", "item"),
+    (Module::ITEMS, "/books/v3", "item_row", "item"),
+    (Module::CONTACTS, "/books/v3", "contact_row", "contact"),
+    (Module::INVOICES, "/books/v3", "invoice_row", "invoice"),
+    (Module::BILLS, "/books/v3", "bill_row", "bill"),
+    (Module::CREDIT_NOTES, "/books/v3", "credit_note_row", "credit_note"),
+    (Module::PRICE_LISTS, "/books/v3", "price_list_row", "price_list"),
+    (Module::ADJUSTMENTS, "/inventory/v1", "adjustment_row", "adjustment"),
+    (Module::LOCATIONS, "/books/v3", "location_row", "location"),
+    (Module::LOCATIONS, "/inventory/v1", "location_row", "location"),
 ];
 
 /// Parts of records: the kind of the whole, the key, the kind of the part.
@@ -99,12 +99,12 @@ const PARTS: [(&str, &str, &str); 12] = [
 async fn everything(caller: &Caller) -> Answered {
     let mut answered = Answered::default();
     for (module, base, row_kind, kind) in MODULES {
-        let list = caller.ok(&format!("{base}/{}", module.path()), &[("per_page", "200")]).await;
-        answered.note_all(row_kind, &list[module.list_key()]);
+        let list = caller.ok(&format!("{base}/{}", module.path), &[("per_page", "200")]).await;
+        answered.note_all(row_kind, &list[module.list_key]);
         answered.inside("page_context", &list, "page_context");
         for id in caller.fake.ids(module) {
-            let body = caller.ok(&format!("{base}/{}/{id}", module.path()), &[]).await;
-            let record = &body[module.detail_key()];
+            let body = caller.ok(&format!("{base}/{}/{id}", module.path), &[]).await;
+            let record = &body[module.detail_key];
             answered.note(kind, record);
             for (_, key, part) in PARTS.iter().filter(|(whole, ..)| *whole == kind) {
                 answered.inside(part, record, key);
@@ -114,7 +114,7 @@ async fn everything(caller: &Caller) -> Answered {
             }
         }
     }
-    let ids = caller.fake.ids(Module::Items);
+    let ids = caller.fake.ids(Module::ITEMS);
     let asked = ids[..ids.len().min(100)].join(",");
     let details = caller.ok("/inventory/v1/itemdetails", &[("item_ids", &asked)]).await;
     answered.note_all("item", &details["items"]);

@@ -9,7 +9,7 @@ const ITEMS: &str = "/books/v3/items";
 
 async fn stocked() -> Caller {
     let caller = Caller::new().await;
-    caller.fake.generate(Module::Items, 3);
+    caller.fake.generate(Module::ITEMS, 3);
     caller
 }
 

@@ -12,7 +12,7 @@ use crate::support::{Caller, column};
 #[tokio::test]
 async fn pages_walk_over_every_record_once() {
     let caller = Caller::new().await;
-    caller.fake.generate(Module::Items, 2_050);
+    caller.fake.generate(Module::ITEMS, 2_050);
     let mut seen = HashSet::new();
     for page in 1.. {
         let page = page.to_string();
@@ -32,7 +32,7 @@ async fn pages_walk_over_every_record_once() {
 #[tokio::test]
 async fn a_page_has_ten_rows_in_books_unless_asked() {
     let caller = Caller::new().await;
-    caller.fake.generate(Module::Items, 30);
+    caller.fake.generate(Module::ITEMS, 30);
     let books = caller.ok("/books/v3/items", &[]).await;
     assert_eq!(books["items"].as_array().map(Vec::len), Some(10));
     let inventory = caller.ok("/inventory/v1/items", &[]).await;
@@ -103,8 +103,8 @@ async fn the_time_filter_includes_its_boundary_and_refuses_a_trailing_z() {
 #[tokio::test]
 async fn inactive_records_are_hidden_until_asked_for() {
     let caller = Caller::new().await;
-    let ids = caller.fake.generate(Module::Items, 3);
-    caller.fake.update(Module::Items, &ids[0], json!({"status": "inactive"}));
+    let ids = caller.fake.generate(Module::ITEMS, 3);
+    caller.fake.update(Module::ITEMS, &ids[0], json!({"status": "inactive"}));
     let count = async |query: &[(&str, &str)]| {
         caller.ok("/inventory/v1/items", query).await["items"].as_array().map(Vec::len)
     };

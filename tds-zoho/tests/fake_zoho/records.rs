@@ -28,9 +28,9 @@ pub(crate) async fn furnished() -> Caller {
     fake.put_price_list(sample::price_list_unit(1, &items));
     fake.put_price_list(sample::price_list_volume(2, &items));
     fake.put_price_list(sample::price_list_percentage(3, "12.50", true));
-    fake.put(Module::Adjustments, sample::adjustment(1, &items[0], (-3).into()));
+    fake.put(Module::ADJUSTMENTS, sample::adjustment(1, &items[0], (-3).into()));
     for place in sample::locations() {
-        fake.put(Module::Locations, place);
+        fake.put(Module::LOCATIONS, place);
     }
     caller
 }
@@ -71,7 +71,7 @@ async fn list_rows_lack_what_only_the_detail_has() {
 #[tokio::test]
 async fn price_lists_alone_have_the_keys_of_recorded_answers() {
     let caller = furnished().await;
-    let ids = caller.fake.ids(Module::PriceLists);
+    let ids = caller.fake.ids(Module::PRICE_LISTS);
     let unit = caller.ok(&format!("/books/v3/pricebooks/{}", ids[0]), &[]).await;
     assert_eq!(keys(&unit["pricebook"]), recorded::PRICE_LIST);
     assert_eq!(keys(&unit["pricebook"]["pricebook_items"][0]), recorded::UNIT_PRICE);
@@ -88,16 +88,16 @@ async fn price_lists_alone_have_the_keys_of_recorded_answers() {
 async fn details_have_the_keys_of_recorded_answers() {
     let caller = furnished().await;
     let customer =
-        caller.ok(&format!("/books/v3/contacts/{}", caller.fake.ids(Module::Contacts)[0]), &[]).await;
+        caller.ok(&format!("/books/v3/contacts/{}", caller.fake.ids(Module::CONTACTS)[0]), &[]).await;
     let found = keys(&customer["contact"]);
     for key in recorded::CUSTOMER {
         assert!(found.contains(key), "{key} is missing");
     }
     let note =
-        caller.ok(&format!("/books/v3/creditnotes/{}", caller.fake.ids(Module::CreditNotes)[0]), &[]).await;
+        caller.ok(&format!("/books/v3/creditnotes/{}", caller.fake.ids(Module::CREDIT_NOTES)[0]), &[]).await;
     assert!(note["creditnote"]["updated_time"].is_string());
     assert!(note["creditnote"].get("last_modified_time").is_none());
-    let service = caller.ok(&format!("/books/v3/items/{}", caller.fake.ids(Module::Items)[2]), &[]).await;
+    let service = caller.ok(&format!("/books/v3/items/{}", caller.fake.ids(Module::ITEMS)[2]), &[]).await;
     assert!(keys(&service["item"]).iter().all(|key| !key.contains("stock") && *key != "locations"));
 }
 
@@ -112,7 +112,7 @@ async fn amounts_keep_their_trailing_zeros() {
 #[tokio::test]
 async fn many_items_at_once_leave_unknown_ids_out() {
     let caller = furnished().await;
-    let ids = caller.fake.ids(Module::Items);
+    let ids = caller.fake.ids(Module::ITEMS);
     let asked = format!("{},999,{}", ids[1], ids[0]);
     let body = caller.ok("/inventory/v1/itemdetails", &[("item_ids", &asked)]).await;
     assert_eq!(column(&body["items"], "item_id"), [ids[1].clone(), ids[0].clone()]);
@@ -136,17 +136,17 @@ async fn what_does_not_exist_is_named() {
     {
         assert_eq!(code(unknown).await.1, json!(5), "{unknown}");
     }
-    let id = caller.fake.ids(Module::Invoices)[0].clone();
-    caller.fake.delete(Module::Invoices, &id);
+    let id = caller.fake.ids(Module::INVOICES)[0].clone();
+    caller.fake.delete(Module::INVOICES, &id);
     assert_eq!(code(&format!("/books/v3/invoices/{id}")).await, missing);
-    assert_eq!(caller.fake.count(Module::Invoices), 0);
+    assert_eq!(caller.fake.count(Module::INVOICES), 0);
 }
 
 #[tokio::test]
 async fn an_id_may_be_written_as_a_number() {
     let caller = Caller::new().await;
     let id = caller.fake.put_item(json!({"item_id": 4_600_000_000_123_i64, "name": "Cable"}));
-    assert_eq!((id.as_str(), caller.fake.ids(Module::Items)), ("4600000000123", vec![id.clone()]));
+    assert_eq!((id.as_str(), caller.fake.ids(Module::ITEMS)), ("4600000000123", vec![id.clone()]));
     let body = caller.ok(&format!("/books/v3/items/{id}"), &[]).await;
     assert!(body["item"]["item_id"].is_number());
 }
@@ -155,15 +155,15 @@ async fn an_id_may_be_written_as_a_number() {
 async fn silent_changes_do_not_move_the_time() {
     let caller = furnished().await;
     let fake = &caller.fake;
-    let id = fake.ids(Module::Items)[0].clone();
-    let modified = || fake.get(Module::Items, &id).map(|item| item["last_modified_time"].clone());
+    let id = fake.ids(Module::ITEMS)[0].clone();
+    let modified = || fake.get(Module::ITEMS, &id).map(|item| item["last_modified_time"].clone());
     let before = modified();
     fake.advance(std::time::Duration::from_secs(90));
-    assert!(fake.update_silently(Module::Items, &id, json!({"stock_on_hand": 1})));
+    assert!(fake.update_silently(Module::ITEMS, &id, json!({"stock_on_hand": 1})));
     assert_eq!(modified(), before);
-    assert!(fake.update(Module::Items, &id, json!({"rate": 2})));
+    assert!(fake.update(Module::ITEMS, &id, json!({"rate": 2})));
     assert_ne!(modified(), before);
-    assert!(!fake.update(Module::Items, "1", Value::Null));
+    assert!(!fake.update(Module::ITEMS, "1", Value::Null));
 }
 
 #[tokio::test]

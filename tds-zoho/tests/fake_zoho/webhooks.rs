@@ -64,18 +64,18 @@ async fn a_delivery_without_a_secret_is_unsigned() {
 #[tokio::test]
 async fn payloads_hold_the_record_under_its_module() {
     let fake = FakeZoho::start().await;
-    let invoice = fake.generate(Module::Invoices, 1).remove(0);
+    let invoice = fake.generate(Module::INVOICES, 1).remove(0);
     let parsed = |body: String| serde_json::from_str::<Value>(&body).expect("JSON");
-    let full = parsed(fake.webhook_body(Module::Invoices, &invoice));
+    let full = parsed(fake.webhook_body(Module::INVOICES, &invoice));
     assert_eq!(full["organization_id"], fake.credentials().organization_id.as_str());
     assert!(full["invoice"]["line_items"].is_array());
-    let poor = parsed(fake.webhook_body_without_lines(Module::Invoices, &invoice));
+    let poor = parsed(fake.webhook_body_without_lines(Module::INVOICES, &invoice));
     assert!(poor["invoice"].get("line_items").is_none());
-    fake.delete(Module::Invoices, &invoice);
+    fake.delete(Module::INVOICES, &invoice);
     assert_eq!(
-        parsed(fake.webhook_body(Module::Invoices, &invoice)),
+        parsed(fake.webhook_body(Module::INVOICES, &invoice)),
         full,
         "the last state of a deleted record"
     );
-    assert_eq!(parsed(fake.webhook_body(Module::Items, "7"))["item"]["item_id"], "7");
+    assert_eq!(parsed(fake.webhook_body(Module::ITEMS, "7"))["item"]["item_id"], "7");
 }

@@ -58,8 +58,8 @@ async fn a_contact_list_that_is_not_sorted_is_read_to_its_end() {
         );
     }
     // A time that cannot be read says nothing about the order of what follows.
-    let odd = zoho.ids(Module::Contacts)[100].clone();
-    zoho.update_silently(Module::Contacts, &odd, json!({"last_modified_time":"soon"}));
+    let odd = zoho.ids(Module::CONTACTS)[100].clone();
+    zoho.update_silently(Module::CONTACTS, &odd, json!({"last_modified_time":"soon"}));
     let (rows, pages) = all(&*source(&online(&zoho), "customers"), Some(SINCE)).await;
     assert_eq!((ids(&rows).len(), pages), (450, 4), "the list begins anew in its own order");
 }
@@ -92,13 +92,13 @@ async fn edits_during_a_full_list_hide_no_record() {
     loop {
         let page = page(&*source, None, cursor).await.expect("a page");
         seen.extend(ids(&page.rows));
-        for id in zoho.ids(Module::Invoices).iter().step_by(7) {
-            zoho.update(Module::Invoices, id, json!({"status":"paid"}));
+        for id in zoho.ids(Module::INVOICES).iter().step_by(7) {
+            zoho.update(Module::INVOICES, id, json!({"status":"paid"}));
         }
         cursor = page.next;
         if cursor.is_none() {
             break;
         }
     }
-    assert_eq!(seen, zoho.ids(Module::Invoices).into_iter().collect());
+    assert_eq!(seen, zoho.ids(Module::INVOICES).into_iter().collect());
 }

@@ -23,22 +23,22 @@ fn record(read: &Result<Read>) -> &Record {
 async fn whole_records_come_in_the_order_asked_with_what_lists_lack() {
     let zoho = FakeZoho::start().await;
     for module in [
-        Module::Items,
-        Module::Contacts,
-        Module::Bills,
-        Module::Invoices,
-        Module::CreditNotes,
-        Module::PriceLists,
+        Module::ITEMS,
+        Module::CONTACTS,
+        Module::BILLS,
+        Module::INVOICES,
+        Module::CREDIT_NOTES,
+        Module::PRICE_LISTS,
     ] {
         zoho.generate(module, 3);
     }
     let client = online(&zoho);
     for (name, module, column) in [
-        ("products", Module::Items, "custom_fields"),
-        ("invoices", Module::Invoices, "sub_total"),
-        ("bills", Module::Bills, "sub_total"),
-        ("credit_notes", Module::CreditNotes, "sub_total"),
-        ("prices", Module::PriceLists, "name"),
+        ("products", Module::ITEMS, "custom_fields"),
+        ("invoices", Module::INVOICES, "sub_total"),
+        ("bills", Module::BILLS, "sub_total"),
+        ("credit_notes", Module::CREDIT_NOTES, "sub_total"),
+        ("prices", Module::PRICE_LISTS, "name"),
     ] {
         let mut asked = zoho.ids(module);
         asked.reverse();
@@ -60,7 +60,7 @@ async fn whole_records_come_in_the_order_asked_with_what_lists_lack() {
 #[tokio::test]
 async fn a_hundred_items_are_read_with_one_call() {
     let zoho = FakeZoho::start().await;
-    let asked = zoho.generate(Module::Items, 250);
+    let asked = zoho.generate(Module::ITEMS, 250);
     let client = online(&zoho);
     for name in ["products", "stock"] {
         assert_eq!(source(&client, name).profile().fetch_batch, 100);
@@ -91,7 +91,7 @@ async fn a_record_that_does_not_exist_is_absent_and_no_error() {
 #[tokio::test]
 async fn a_refused_number_of_ids_is_halved() {
     let zoho = FakeZoho::start().await;
-    let asked = zoho.generate(Module::Items, 100);
+    let asked = zoho.generate(Module::ITEMS, 100);
     zoho.set_max_item_ids(30);
     let reads = source(&online(&zoho), "products").fetch(&ids(&asked), Lane::Full).await;
     assert_eq!(reads.iter().map(|read| record(read).id.as_str()).collect::<Vec<_>>(), asked);
@@ -102,7 +102,7 @@ async fn a_refused_number_of_ids_is_halved() {
 #[tokio::test]
 async fn where_many_items_cannot_be_read_at_once_single_calls_do() {
     let zoho = FakeZoho::start().await;
-    let asked = zoho.generate(Module::Items, 3);
+    let asked = zoho.generate(Module::ITEMS, 3);
     zoho.faults().every("/itemdetails", 1, Fault::Status(400, 2, "Invalid value passed for item_ids".into()));
     let reads = source(&online(&zoho), "products").fetch(&ids(&asked), Lane::Full).await;
     assert_eq!(reads.iter().map(|read| record(read).id.as_str()).collect::<Vec<_>>(), asked);
@@ -111,7 +111,7 @@ async fn where_many_items_cannot_be_read_at_once_single_calls_do() {
 #[tokio::test]
 async fn a_limit_is_not_halved() {
     let zoho = FakeZoho::start().await;
-    let asked = zoho.generate(Module::Items, 100);
+    let asked = zoho.generate(Module::ITEMS, 100);
     let quota = Fault::Status(429, 45, "The API call for this organization has exceeded the limit".into());
     zoho.faults().every("/itemdetails", 1, quota);
     let reads = source(&online(&zoho), "products").fetch(&ids(&asked), Lane::Full).await;
@@ -126,7 +126,7 @@ async fn a_limit_is_not_halved() {
 #[tokio::test]
 async fn an_answer_that_leaves_out_items_that_exist_is_not_completed_by_single_calls() {
     let zoho = FakeZoho::start().await;
-    let asked = zoho.generate(Module::Items, 100);
+    let asked = zoho.generate(Module::ITEMS, 100);
     zoho.faults().every("/itemdetails", 1, Fault::EmptyPageWithMore);
     let reads = source(&online(&zoho), "stock").fetch(&ids(&asked), Lane::Full).await;
     assert_eq!(reads.iter().filter(|read| read.is_ok()).count(), 5);
@@ -139,8 +139,8 @@ async fn an_answer_that_leaves_out_items_that_exist_is_not_completed_by_single_c
 #[tokio::test]
 async fn a_bad_item_fails_alone() {
     let zoho = FakeZoho::start().await;
-    let asked = zoho.generate(Module::Items, 3);
-    zoho.update(Module::Items, &asked[1], json!({"rate":"cheap"}));
+    let asked = zoho.generate(Module::ITEMS, 3);
+    zoho.update(Module::ITEMS, &asked[1], json!({"rate":"cheap"}));
     let reads = source(&online(&zoho), "products").fetch(&ids(&asked), Lane::Full).await;
     assert_eq!(reads.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(reads[1].as_ref().expect_err("no number").kind(), ErrorKind::Invalid);
@@ -160,7 +160,7 @@ async fn an_id_that_would_change_the_address_is_never_sent() {
 #[tokio::test]
 async fn an_id_asked_for_twice_is_answered_twice() {
     let zoho = FakeZoho::start().await;
-    let item = id(&zoho.generate(Module::Items, 1)[0]);
+    let item = id(&zoho.generate(Module::ITEMS, 1)[0]);
     let reads = source(&online(&zoho), "products").fetch(&[item.clone(), item], Lane::Webhook).await;
     assert_eq!(record(&reads[0]).id, record(&reads[1]).id);
 }
@@ -168,7 +168,7 @@ async fn an_id_asked_for_twice_is_answered_twice() {
 #[tokio::test]
 async fn a_detail_in_an_unknown_envelope_is_an_error() {
     let zoho = FakeZoho::start().await;
-    let invoice = zoho.generate(Module::Invoices, 1);
+    let invoice = zoho.generate(Module::INVOICES, 1);
     zoho.faults().next("/invoices/", 1, Fault::WrongEnvelope);
     let reads = source(&online(&zoho), "invoices").fetch(&ids(&invoice), Lane::Full).await;
     assert_eq!(reads[0].as_ref().expect_err("no invoice").kind(), ErrorKind::Protocol);

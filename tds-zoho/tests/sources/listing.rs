@@ -74,7 +74,7 @@ async fn a_list_of_several_pages_is_read_to_its_end_and_goes_on_after_a_restart(
     for n in 0..450 {
         zoho.put_item(json!({"name":format!("Item {n:03}")}));
     }
-    let expected: BTreeSet<String> = zoho.ids(Module::Items).into_iter().collect();
+    let expected: BTreeSet<String> = zoho.ids(Module::ITEMS).into_iter().collect();
     let first = page(&*source(&online(&zoho), "products"), None, None).await.expect("a page");
     // Another process goes on with the cursor alone.
     let other = source(&online(&zoho), "products");
@@ -120,7 +120,7 @@ async fn a_row_without_a_readable_id_is_listed_and_its_decoding_tells_why() {
     let zoho = FakeZoho::start().await;
     let good = zoho.put_bill(json!({"bill_number":"1"}));
     let bad = zoho.put_bill(json!({"bill_number":"2"}));
-    zoho.update_silently(Module::Bills, &bad, json!({"bill_id": 1.5}));
+    zoho.update_silently(Module::BILLS, &bad, json!({"bill_id": 1.5}));
     let source = source(&online(&zoho), "bills");
     let (rows, _) = all(&*source, None).await;
     let broken = rows.iter().find(|row| row.id.as_str() != good).expect("listed too");
@@ -144,7 +144,7 @@ async fn a_contact_in_the_wrong_list_is_still_what_it_is() {
     let zoho = FakeZoho::start().await;
     // Without a type of its own the list of either kind shows it.
     let id = zoho.put_contact(json!({"contact_name":"Acme"}));
-    zoho.update_silently(Module::Contacts, &id, json!({"contact_type":"vendor"}));
+    zoho.update_silently(Module::CONTACTS, &id, json!({"contact_type":"vendor"}));
     let client = online(&zoho);
     let (rows, _) = all(&*source(&client, "vendors"), None).await;
     let customers = source(&client, "customers");

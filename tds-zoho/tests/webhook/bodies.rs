@@ -6,34 +6,52 @@ use tds_core::{
     queue::Work,
     record::{EntityType, RecordKey},
 };
-use tds_zoho::webhook::Parsed;
-use time::macros::datetime;
+use tds_zoho::{
+    entities::Catalogue,
+    webhook::{Authentic, Event, Received},
+};
+use time::{OffsetDateTime, macros::datetime};
 
 use crate::support::{entity, id};
 
 pub(crate) const ORGANIZATION: &str = "60000000001";
 
-pub(crate) fn parse_as(path: &str, event_type: &str, body: &[u8]) -> Parsed {
+pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
+
+/// What follows from a delivery to a path.
+pub(crate) fn event(
+    path: &str,
+    event_type: &str,
+    organization_id: &str,
+    query: &[(String, String)],
+    body: &[u8],
+) -> Event {
     let path: EntityType = entity(path);
-    tds_zoho::webhook::parse(&path, event_type, ORGANIZATION, body, datetime!(2026-11-20 12:00 UTC))
+    let received =
+        Received { entity: &path, event_type, organization_id, at: NOW, receipt: || "1".to_owned() };
+    tds_zoho::webhook::parse(&Catalogue::default(), &Authentic::unsigned(query, body), &received)
 }
 
-pub(crate) fn parse(path: &str, body: &[u8]) -> Parsed {
+pub(crate) fn parse_as(path: &str, event_type: &str, body: &[u8]) -> Event {
+    event(path, event_type, ORGANIZATION, &[], body)
+}
+
+pub(crate) fn parse(path: &str, body: &[u8]) -> Event {
     parse_as(path, "updated", body)
 }
 
-pub(crate) fn parse_json(path: &str, body: &Value) -> Parsed {
+pub(crate) fn parse_json(path: &str, body: &Value) -> Event {
     parse(path, body.to_string().as_bytes())
 }
 
-pub(crate) fn work(parsed: &Parsed) -> Vec<(String, Work)> {
+pub(crate) fn work(parsed: &Event) -> Vec<(String, Work)> {
     match &parsed.disposition {
         Disposition::Work(work) => work.iter().map(|(key, work)| (key.to_string(), work.clone())).collect(),
         other => panic!("no work: {other:?}"),
     }
 }
 
-fn keys(parsed: &Parsed) -> Vec<String> {
+fn keys(parsed: &Event) -> Vec<String> {
     work(parsed).into_iter().map(|(key, _)| key).collect()
 }
 

@@ -30,9 +30,9 @@ pub(super) const INCREMENTAL: Duration = Duration::from_secs(900);
 
 /// An entity type, its module, the column that is changed, and its key at Zoho.
 const KINDS: [(&str, Module, &str, &str); 3] = [
-    ("customers", Module::Contacts, "notes", "notes"),
-    ("products", Module::Items, "description", "description"),
-    ("invoices", Module::Invoices, "notes", "notes"),
+    ("customers", Module::CONTACTS, "notes", "notes"),
+    ("products", Module::ITEMS, "description", "description"),
+    ("invoices", Module::INVOICES, "notes", "notes"),
 ];
 
 /// All of it.

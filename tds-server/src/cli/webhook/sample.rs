@@ -29,12 +29,12 @@ fn record(entity: &EntityType) -> (Module, Value) {
     let customer = sample::contact(NUMBER, ContactKind::Customer);
     let vendor = sample::contact(NUMBER, ContactKind::Vendor);
     match entity.as_str() {
-        "customers" => (Module::Contacts, customer),
-        "vendors" => (Module::Contacts, vendor),
-        "invoices" => (Module::Invoices, sample::invoice(NUMBER, &customer, &[item])),
-        "bills" => (Module::Bills, sample::bill(NUMBER, &vendor, &[item])),
-        "credit_notes" => (Module::CreditNotes, sample::credit_note(NUMBER, &customer, &[item])),
-        "prices" => (Module::PriceLists, sample::price_list_unit(NUMBER, &[item])),
-        _ => (Module::Items, item),
+        "customers" => (Module::CONTACTS, customer),
+        "vendors" => (Module::CONTACTS, vendor),
+        "invoices" => (Module::INVOICES, sample::invoice(NUMBER, &customer, &[item])),
+        "bills" => (Module::BILLS, sample::bill(NUMBER, &vendor, &[item])),
+        "credit_notes" => (Module::CREDIT_NOTES, sample::credit_note(NUMBER, &customer, &[item])),
+        "prices" => (Module::PRICE_LISTS, sample::price_list_unit(NUMBER, &[item])),
+        _ => (Module::ITEMS, item),
     }
 }

@@ -89,6 +89,7 @@ pub(super) fn client(config: ZohoConfig) -> ZohoClient {
 pub(super) fn call(lane: Lane) -> Call {
     Call {
         api: Api::Books,
+        scope: "ZohoBooks.contacts.READ",
         path: "/contacts".to_owned(),
         query: vec![("page", "1".to_owned())],
         lane,

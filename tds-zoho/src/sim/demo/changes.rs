@@ -55,14 +55,14 @@ impl Changes {
 
     /// An invoice; the stock falls without touching the items' times.
     fn sale(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let customer = self.choose(zoho, Module::Contacts, is_active_customer)?;
+        let customer = self.choose(zoho, Module::CONTACTS, is_active_customer)?;
         let goods: Vec<Value> =
-            (0..4).filter_map(|_| self.choose(zoho, Module::Items, is_active_goods)).collect();
+            (0..4).filter_map(|_| self.choose(zoho, Module::ITEMS, is_active_goods)).collect();
         if goods.is_empty() {
             return None;
         }
         let lines = documents::lines(&mut self.random, &goods, &customer, 4);
-        let n = free_number(zoho, Module::Invoices, kinds::INVOICE);
+        let n = free_number(zoho, Module::INVOICES, kinds::INVOICE);
         let mut invoice = sample::invoice_of(n, &customer, &lines);
         documents::date(&mut invoice, zoho.now());
         let total = decimal(&invoice["total"]);
@@ -72,16 +72,16 @@ impl Changes {
         }
         owe(zoho, &customer["contact_id"], total);
         let body = if self.random.per_mille(500) {
-            zoho.webhook_body_without_lines(Module::Invoices, &id)
+            zoho.webhook_body_without_lines(Module::INVOICES, &id)
         } else {
-            zoho.webhook_body(Module::Invoices, &id)
+            zoho.webhook_body(Module::INVOICES, &id)
         };
         Some(delivery("invoices", "created", body))
     }
 
     /// A customer pays an invoice, in full or half of what is open.
     fn payment(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let invoice = self.choose(zoho, Module::Invoices, is_unpaid)?;
+        let invoice = self.choose(zoho, Module::INVOICES, is_unpaid)?;
         let id = invoice["invoice_id"].as_str()?;
         let balance = decimal(&invoice["balance"]);
         let in_full = self.random.per_mille(800);
@@ -93,19 +93,19 @@ impl Changes {
             "balance": money(balance - paid),
             "payment_made": money(decimal(&invoice["payment_made"]) + paid),
         });
-        zoho.update(Module::Invoices, id, changes);
+        zoho.update(Module::INVOICES, id, changes);
         owe(zoho, &invoice["customer_id"], -paid);
-        Some(delivery("invoices", "updated", zoho.webhook_body(Module::Invoices, id)))
+        Some(delivery("invoices", "updated", zoho.webhook_body(Module::INVOICES, id)))
     }
 
     fn price(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let item = self.choose(zoho, Module::Items, is_active_goods)?;
+        let item = self.choose(zoho, Module::ITEMS, is_active_goods)?;
         let rate = money(self.random.amount(2, 120) + Decimal::new(25, 2));
         self.edit_item(zoho, &item, json!({"rate": rate, "sales_rate": rate}))
     }
 
     fn product(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let item = self.choose(zoho, Module::Items, is_active_goods)?;
+        let item = self.choose(zoho, Module::ITEMS, is_active_goods)?;
         let brand = self.random.word(words::BRANDS);
         let description = format!("{brand} {}", self.random.word(words::COLOURS));
         self.edit_item(zoho, &item, json!({"brand": brand, "description": description}))
@@ -113,55 +113,55 @@ impl Changes {
 
     fn edit_item(&self, zoho: &SharedOrganization, item: &Value, changes: Value) -> Option<Delivery> {
         let id = item["item_id"].as_str()?;
-        zoho.update(Module::Items, id, changes);
-        Some(delivery("products", "updated", zoho.webhook_body(Module::Items, id)))
+        zoho.update(Module::ITEMS, id, changes);
+        Some(delivery("products", "updated", zoho.webhook_body(Module::ITEMS, id)))
     }
 
     /// One price of one list. No rule can watch price lists, so nothing is sent.
     fn price_list(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let lists = zoho.ids(Module::PriceLists);
+        let lists = zoho.ids(Module::PRICE_LISTS);
         let id = self.random.pick(&lists)?;
-        let mut rows = zoho.get(Module::PriceLists, id)?.get("pricebook_items")?.as_array()?.clone();
+        let mut rows = zoho.get(Module::PRICE_LISTS, id)?.get("pricebook_items")?.as_array()?.clone();
         let index = self.random.below(u64::try_from(rows.len()).ok()?);
         let row = rows.get_mut(usize::try_from(index).ok()?)?;
         let rate = row.get_mut("pricebook_rate")?;
         *rate = money((decimal(rate) * Decimal::new(102, 2)).round_dp(0));
-        zoho.update(Module::PriceLists, id, json!({"pricebook_items": rows}));
+        zoho.update(Module::PRICE_LISTS, id, json!({"pricebook_items": rows}));
         None
     }
 
     fn new_customer(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let n = free_number(zoho, Module::Contacts, kinds::CUSTOMER);
+        let n = free_number(zoho, Module::CONTACTS, kinds::CUSTOMER);
         let mut contact = contacts::customer(&mut self.random, n, &[], zoho.now());
         overwrite(&mut contact, json!({"status": "active"}));
         let id = zoho.put_contact(contact);
         self.newcomers.push(id.clone());
-        Some(delivery("customers", "created", zoho.webhook_body(Module::Contacts, &id)))
+        Some(delivery("customers", "created", zoho.webhook_body(Module::CONTACTS, &id)))
     }
 
     fn adjustment(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let item = self.choose(zoho, Module::Items, is_active_goods)?;
+        let item = self.choose(zoho, Module::ITEMS, is_active_goods)?;
         let up = self.random.per_mille(600);
         let difference = self.random.amount(1, 40) * if up { Decimal::ONE } else { Decimal::NEGATIVE_ONE };
-        let n = free_number(zoho, Module::Adjustments, kinds::ADJUSTMENT);
+        let n = free_number(zoho, Module::ADJUSTMENTS, kinds::ADJUSTMENT);
         let mut adjustment = sample::adjustment(n, &item, difference);
         overwrite(&mut adjustment, json!({"reason": self.random.word(words::REASONS)}));
-        let id = zoho.put(Module::Adjustments, adjustment);
+        let id = zoho.put(Module::ADJUSTMENTS, adjustment);
         move_stock(zoho, item["item_id"].as_str()?, difference);
-        Some(delivery("stock", "created", zoho.webhook_body(Module::Adjustments, &id)))
+        Some(delivery("stock", "created", zoho.webhook_body(Module::ADJUSTMENTS, &id)))
     }
 
     /// A newcomer who never bought anything is removed.
     fn deletion(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let bought = |id: &str| {
             zoho.read(|records| {
-                records.records(Module::Invoices).any(|invoice| field(invoice, "customer_id") == id)
+                records.records(Module::INVOICES).any(|invoice| field(invoice, "customer_id") == id)
             })
         };
         let index = self.newcomers.iter().position(|id| !bought(id))?;
         let id = self.newcomers.swap_remove(index);
-        zoho.delete(Module::Contacts, &id)?;
-        Some(delivery("customers", "deleted", zoho.webhook_body(Module::Contacts, &id)))
+        zoho.delete(Module::CONTACTS, &id)?;
+        Some(delivery("customers", "deleted", zoho.webhook_body(Module::CONTACTS, &id)))
     }
 }
 
@@ -183,7 +183,7 @@ fn is_unpaid(invoice: &Object) -> bool {
 
 /// Moves the stock at the first place.
 fn move_stock(zoho: &SharedOrganization, id: &str, difference: Decimal) {
-    let Some(item) = zoho.get(Module::Items, id) else { return };
+    let Some(item) = zoho.get(Module::ITEMS, id) else { return };
     let mut item = Value::Object(item);
     let mut on_hand = sample::stock_by_place(&item);
     if let Some(first) = on_hand.first_mut() {
@@ -191,7 +191,7 @@ fn move_stock(zoho: &SharedOrganization, id: &str, difference: Decimal) {
     }
     let committed = decimal(&item["committed_stock"]);
     sample::set_stock(&mut item, &on_hand, committed);
-    zoho.update_silently(Module::Items, id, item);
+    zoho.update_silently(Module::ITEMS, id, item);
 }
 
 /// Moves what a customer owes.
@@ -199,8 +199,8 @@ fn owe(zoho: &SharedOrganization, customer_id: &Value, difference: Decimal) {
     let id = customer_id.as_str().unwrap_or_default();
     let key = "outstanding_receivable_amount";
     let owed =
-        zoho.get(Module::Contacts, id).map(|contact| decimal(field(&contact, key))).unwrap_or_default();
-    zoho.update_silently(Module::Contacts, id, json!({key: money(owed + difference)}));
+        zoho.get(Module::CONTACTS, id).map(|contact| decimal(field(&contact, key))).unwrap_or_default();
+    zoho.update_silently(Module::CONTACTS, id, json!({key: money(owed + difference)}));
 }
 
 /// The next number of this kind that no record has or had.
@@ -211,7 +211,7 @@ fn free_number(zoho: &SharedOrganization, module: Module, kind: u64) -> u64 {
             records.get(module, &id).is_some() || records.deleted(module, &id).is_some()
         };
         let start = u64::try_from(records.count(module)).unwrap_or_default();
-        let start = if module == Module::Contacts { start / 2 } else { start };
+        let start = if module == Module::CONTACTS { start / 2 } else { start };
         (start + 1..).find(|n| !taken(n)).unwrap_or_default()
     })
 }

@@ -44,7 +44,7 @@ pub(crate) fn fill(
     }
     for (id, amount) in owed {
         let changes = json!({"outstanding_receivable_amount": money(amount)});
-        zoho.update_silently(Module::Contacts, &id, changes);
+        zoho.update_silently(Module::CONTACTS, &id, changes);
     }
     for n in 1..=size.bills {
         let Some(vendor) = random.pick(&parties.vendors) else { return };

@@ -2,35 +2,38 @@
 
 use serde_json::Value;
 
-use super::{ContactKind, bill, contact, credit_note, invoice, item, price_list_unit};
-use crate::sim::{Module, SharedOrganization, literal::Object};
+use super::{
+    Module, SharedOrganization,
+    literal::Object,
+    sample::{ContactKind, bill, contact, credit_note, invoice, item, price_list_unit},
+};
 
 impl SharedOrganization {
     /// Enters the samples 1 to `count` of a module and returns their ids: contacts are customers (bills
     /// bring a vendor), documents are of the first customer and item, a price list has all items; what
-    /// they need is entered where it is missing. Places and adjustments have samples of their own.
+    /// they need is entered where it is missing. Other modules have samples of their own, and give none here.
     pub fn generate(&self, module: Module, count: u64) -> Vec<String> {
         let make: Box<dyn Fn(u64) -> Value> = match module {
-            Module::Items => Box::new(item),
-            Module::Contacts => Box::new(|n| contact(n, ContactKind::Customer)),
-            Module::Invoices => {
+            Module::ITEMS => Box::new(item),
+            Module::CONTACTS => Box::new(|n| contact(n, ContactKind::Customer)),
+            Module::INVOICES => {
                 let (customer, items) = (self.party(ContactKind::Customer), [self.first_item()]);
                 Box::new(move |n| invoice(n, &customer, &items))
             }
-            Module::Bills => {
+            Module::BILLS => {
                 let (vendor, items) = (self.party(ContactKind::Vendor), [self.first_item()]);
                 Box::new(move |n| bill(n, &vendor, &items))
             }
-            Module::CreditNotes => {
+            Module::CREDIT_NOTES => {
                 let (customer, items) = (self.party(ContactKind::Customer), [self.first_item()]);
                 Box::new(move |n| credit_note(n, &customer, &items))
             }
-            Module::PriceLists => {
+            Module::PRICE_LISTS => {
                 let items: Vec<Value> =
-                    self.read(|records| records.records(Module::Items).cloned().map(Value::Object).collect());
+                    self.read(|records| records.records(Module::ITEMS).cloned().map(Value::Object).collect());
                 Box::new(move |n| price_list_unit(n, &items))
             }
-            Module::Adjustments | Module::Locations => return Vec::new(),
+            _ => return Vec::new(),
         };
         (1..=count).map(|n| self.put(module, make(n))).collect()
     }
@@ -38,13 +41,13 @@ impl SharedOrganization {
     fn party(&self, kind: ContactKind) -> Value {
         let wanted = if kind == ContactKind::Vendor { "vendor" } else { "customer" };
         let is_wanted = |record: &&Object| record.get("contact_type").is_some_and(|found| found == wanted);
-        let known = self.read(|records| records.records(Module::Contacts).find(is_wanted).cloned());
-        known.map_or_else(|| self.enter(Module::Contacts, contact(1, kind)), Value::Object)
+        let known = self.read(|records| records.records(Module::CONTACTS).find(is_wanted).cloned());
+        known.map_or_else(|| self.enter(Module::CONTACTS, contact(1, kind)), Value::Object)
     }
 
     fn first_item(&self) -> Value {
-        let known = self.read(|records| records.records(Module::Items).next().cloned());
-        known.map_or_else(|| self.enter(Module::Items, item(1)), Value::Object)
+        let known = self.read(|records| records.records(Module::ITEMS).next().cloned());
+        known.map_or_else(|| self.enter(Module::ITEMS, item(1)), Value::Object)
     }
 
     fn enter(&self, module: Module, record: Value) -> Value {

@@ -1,0 +1,111 @@
+//! The list of entity types that a program knows.
+
+use std::{fmt, sync::Arc};
+
+use tds_core::record::EntityType;
+
+use super::{
+    Descriptor, Module, Modules, bills, credit_notes, customers, invoices, prices, products, stock, vendors,
+};
+
+/// Zoho's entity types, in the order of the contract.
+static ZOHO: [&Descriptor; 8] = [
+    &products::PRODUCTS,
+    &customers::CUSTOMERS,
+    &vendors::VENDORS,
+    &invoices::INVOICES,
+    &bills::BILLS,
+    &credit_notes::CREDIT_NOTES,
+    &stock::STOCK,
+    &prices::PRICES,
+];
+
+/// The entity types that a program knows, in their order. The default has the eight of TDS; [`Catalogue::with`] adds
+/// another one. Clones share the list.
+#[derive(Clone)]
+pub struct Catalogue(Arc<Listed>);
+
+#[derive(Clone)]
+struct Listed {
+    descriptors: Vec<&'static Descriptor>,
+    modules: Modules,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self::of(ZOHO.to_vec())
+    }
+}
+
+impl Catalogue {
+    fn of(descriptors: Vec<&'static Descriptor>) -> Self {
+        let modules = Modules::of(&descriptors);
+        Self(Arc::new(Listed { descriptors, modules }))
+    }
+
+    /// The same catalogue with one more entity type at its end. A type of the same name is replaced.
+    #[must_use]
+    pub fn with(&self, descriptor: &'static Descriptor) -> Self {
+        let others = self.iter().filter(|known| known.entity() != descriptor.entity());
+        Self::of(others.chain([descriptor]).collect())
+    }
+
+    /// The entity types, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &'static Descriptor> + '_ {
+        self.0.descriptors.iter().copied()
+    }
+
+    /// The descriptor of an entity type, where the catalogue has it.
+    #[must_use]
+    pub fn find(&self, entity: &EntityType) -> Option<&'static Descriptor> {
+        self.iter().find(|descriptor| descriptor.entity() == entity)
+    }
+
+    /// The names of the entity types, in their order.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.iter().map(Descriptor::name)
+    }
+
+    /// The paths of webhooks, in the order of the entity types: the last part of `/api/zoho/webhooks/{entity}`. Two
+    /// entity types may share a path.
+    #[must_use]
+    pub fn webhook_paths(&self) -> Vec<&'static str> {
+        let mut paths: Vec<&'static str> = Vec::new();
+        for descriptor in self.iter() {
+            if !paths.contains(&descriptor.webhooks.path) {
+                paths.push(descriptor.webhooks.path);
+            }
+        }
+        paths
+    }
+
+    /// The entity type whose webhooks come to a path, with hyphens or underscores in the path. Where two share the path,
+    /// it is the first one; the record tells which of the two it is.
+    #[must_use]
+    pub fn of_webhook_path(&self, path: &str) -> Option<&'static Descriptor> {
+        let is_path = |own: &str| own == path || own.replace('-', "_") == path;
+        self.iter().find(|descriptor| is_path(descriptor.webhooks.path))
+    }
+
+    /// The modules of the simulated organization that the entity types name, each once.
+    #[must_use]
+    pub fn simulated_modules(&self) -> Vec<Module> {
+        let mut modules: Vec<Module> = Vec::new();
+        for module in self.iter().filter_map(|descriptor| descriptor.simulated) {
+            if !modules.contains(&module) {
+                modules.push(module);
+            }
+        }
+        modules
+    }
+
+    pub(crate) fn modules(&self) -> &Modules {
+        &self.0.modules
+    }
+}
+
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.names()).finish()
+    }
+}
