@@ -17,7 +17,12 @@ use tds_core::{
     source::{Listed, Source, SourceProfile},
     testkit::RecordBuilder,
 };
-use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::sample, webhook};
+use tds_zoho::{
+    DataCenter, ZohoClient, ZohoConfig,
+    entities::Catalogue,
+    testkit::sample,
+    webhook::{self, Authentic, Received},
+};
 use time::{OffsetDateTime, macros::datetime};
 
 const PRODUCTS: EntityType = EntityType::from_static("products");
@@ -37,7 +42,15 @@ fn webhooks(criterion: &mut Criterion) {
         bench.iter(|| webhook::verify(&secrets, &[], None, black_box(&body), Some(&signature)));
     });
     group.bench_function("body_to_event", |bench| {
-        bench.iter(|| webhook::parse(&PRODUCTS, "updated", "1", black_box(&body), NOW));
+        let catalogue = Catalogue::default();
+        let received = Received {
+            entity: &PRODUCTS,
+            event_type: "updated",
+            organization_id: "1",
+            at: NOW,
+            receipt: String::new,
+        };
+        bench.iter(|| webhook::parse(&catalogue, &Authentic::unsigned(&[], black_box(&body)), &received));
     });
     group.finish();
 }

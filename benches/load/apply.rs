@@ -12,13 +12,17 @@ use tds_core::{
     clock::SystemClock,
     engine::Registry,
     handler::MirrorHandler,
-    inbox::{Inbox as _, NewEvent, event_id},
+    inbox::{Inbox as _, NewEvent},
     mirror::Mirror,
     record::EntityType,
     source::Source,
 };
 use tds_postgres::{Database, PgMirror, PgStore, StoreSettings};
-use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, webhook};
+use tds_zoho::{
+    DataCenter, ZohoClient, ZohoConfig,
+    entities::Catalogue,
+    webhook::{self, Authentic, Received},
+};
 use time::macros::datetime;
 use tokio::{task::JoinSet, time::Instant};
 
@@ -90,10 +94,16 @@ async fn accept_all(database: &Database) {
 
 fn event(id: u64) -> NewEvent {
     let body = webhooks::body(id, 0);
-    let parsed =
-        webhook::parse(&PRODUCTS, "updated", "60001", body.as_bytes(), datetime!(2026-11-24 12:00 UTC));
+    let received = Received {
+        entity: &PRODUCTS,
+        event_type: "updated",
+        organization_id: "60001",
+        at: datetime!(2026-11-24 12:00 UTC),
+        receipt: String::new,
+    };
+    let parsed = webhook::parse(&Catalogue::default(), &Authentic::unsigned(&[], body.as_bytes()), &received);
     NewEvent {
-        event_id: event_id(&PRODUCTS, "updated", body.as_bytes(), None),
+        event_id: parsed.identity,
         source_type: "zoho".to_owned(),
         entity_type: PRODUCTS.clone(),
         entity_id: parsed.entity_id,

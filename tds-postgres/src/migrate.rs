@@ -9,6 +9,7 @@ use crate::{
     Database,
     error::{classify, is_retryable},
     functions::{self, stale},
+    further::{Further, FurtherMigration},
     quote::literal,
     session::Tx,
 };
@@ -64,6 +65,8 @@ pub struct MigrationReport {
     pub applied: Vec<i64>,
     /// The families of functions that were applied just now.
     pub functions: Vec<&'static str>,
+    /// The further migrations that were applied just now.
+    pub further: Vec<&'static str>,
     /// What the role was not allowed to do and what TDS works without, a sentence each.
     pub notes: Vec<String>,
 }
@@ -112,10 +115,22 @@ impl Database {
     /// a reader does not exist; `Unauthorized` with the GRANT that is missing; the database's own errors else. Then
     /// nothing was changed.
     pub async fn migrate_for(&self, readers: &[String]) -> Result<MigrationReport> {
+        self.migrate_with(&[], readers).await
+    }
+
+    /// [`Database::migrate_for`] with further migrations of the program, which are applied after those of TDS.
+    ///
+    /// # Errors
+    /// As [`Database::migrate_for`]; `Config` where a further migration was applied in another form.
+    pub async fn migrate_with(
+        &self,
+        further: &[FurtherMigration],
+        readers: &[String],
+    ) -> Result<MigrationReport> {
         self.refuse_without_privileges().await?;
         let mut attempts = 1;
         loop {
-            match self.try_migrate(readers).await {
+            match self.try_migrate(further, readers).await {
                 // Changing a table waits for those who use it, and they may wait for another one that was changed.
                 Err(Step::Again(_)) if attempts < ATTEMPTS => attempts += 1,
                 Err(Step::Again(error) | Step::Failed(error)) => return Err(error),
@@ -124,7 +139,11 @@ impl Database {
         }
     }
 
-    async fn try_migrate(&self, readers: &[String]) -> Result<MigrationReport, Step> {
+    async fn try_migrate(
+        &self,
+        further: &[FurtherMigration],
+        readers: &[String],
+    ) -> Result<MigrationReport, Step> {
         let doing = |error| Step::of(error, "migrating the database");
         let mut tx = self.begin().await.map_err(doing)?;
         tx.set_silence(PATIENCE);
@@ -154,6 +173,16 @@ impl Database {
             family.apply(&mut tx).await.map_err(doing)?;
             functions.push(family.name);
         }
+        let mut also = Vec::new();
+        for migration in further {
+            let doing =
+                |error| Step::of(error, &format!("applying the further migration {}", migration.name));
+            match migration.apply(&mut tx).await.map_err(doing)? {
+                Further::Applied => also.push(migration.name),
+                Further::Known => {}
+                Further::Changed => return Err(changed(migration.name).into()),
+            }
+        }
         let notes = close(&mut tx, readers).await?;
         tx.commit().await.map_err(doing)?;
         Ok(MigrationReport {
@@ -162,6 +191,7 @@ impl Database {
             to: expected(),
             applied,
             functions,
+            further: also,
             notes,
         })
     }
@@ -304,7 +334,7 @@ pub fn schema_script(readers: &[String]) -> String {
     script
 }
 
-fn changed(version: i64) -> Error {
+fn changed(version: impl std::fmt::Display) -> Error {
     config(format!(
         "migration {version} was applied in another form than the one this program contains: the database \
          was migrated by another build"

@@ -26,7 +26,8 @@ mod webhook;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tds_zoho::entities::Catalogue;
 
 use self::{
     exit::{CommandResult, Failure},
@@ -34,6 +35,7 @@ use self::{
     settings::{Flags, Given},
     store::Store,
 };
+use crate::entities::Entities;
 
 /// Keeps the PostgreSQL database of an ERP in step with Zoho Books and Zoho Inventory.
 #[derive(Parser)]
@@ -97,11 +99,18 @@ enum StoredCommand {
     Prune(prune::PruneArgs),
 }
 
-/// Runs the program that the command line asks for and answers its exit status: 0 done, 1 failed, 2 wrong
-/// usage or configuration.
+/// [`run`] for the entity types of TDS.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    run(&Entities::default())
+}
+
+/// Runs the program that the command line asks for, with these entity types, and answers its exit status: 0 done, 1
+/// failed, 2 wrong usage or configuration. A program with entity types of its own calls it from its `main`.
+#[must_use]
+pub fn run(entities: &Entities) -> ExitCode {
+    let arguments = program(&entities.catalogue).try_get_matches();
+    let cli = match arguments.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers (0), everything else is wrong usage (2).
@@ -110,10 +119,15 @@ pub fn main() -> ExitCode {
         }
     };
     let command = cli.command.unwrap_or_else(|| Command::Serve(Box::default()));
-    match block_on(command.run()) {
+    match block_on(command.run(entities)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// The command line of these entity types.
+fn program(catalogue: &Catalogue) -> clap::Command {
+    parse::entities(Cli::command(), catalogue)
 }
 
 fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
@@ -128,26 +142,26 @@ fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
 }
 
 impl Command {
-    async fn run(self) -> CommandResult {
+    async fn run(self, entities: &Entities) -> CommandResult {
         match self {
-            Self::Serve(args) => args.run().await,
+            Self::Serve(args) => args.run(entities).await,
             #[cfg(all(feature = "embedded", feature = "sim"))]
-            Self::Demo(args) => args.run().await,
-            Self::Migrate(args) => args.run().await,
-            Self::BulkSync(args) => args.run().await,
+            Self::Demo(args) => args.run(entities).await,
+            Self::Migrate(args) => args.run(entities).await,
+            Self::BulkSync(args) => args.run(entities).await,
             Self::Check(args) => args.run().await,
             Self::Schema(args) => args.run().await,
-            Self::Webhook(args) => args.run().await,
-            Self::Stored(command) => command.run().await,
-            Self::Openapi => openapi::run(),
-            Self::Completions(args) => args.run(),
+            Self::Webhook(args) => args.run(&entities.catalogue).await,
+            Self::Stored(command) => command.run(entities).await,
+            Self::Openapi => openapi::run(&entities.catalogue),
+            Self::Completions(args) => args.run(program(&entities.catalogue)),
         }
     }
 }
 
 impl StoredCommand {
-    async fn run(self) -> CommandResult {
-        let store = Store::open(&Lookup::load(&self)?).await?;
+    async fn run(self, entities: &Entities) -> CommandResult {
+        let store = Store::open(&Lookup::load(&self)?, entities).await?;
         let result = self.run_on(&store).await;
         store.close().await;
         result

@@ -17,6 +17,7 @@ use tds_zoho::sim::{
 use crate::{
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
     engine::{BuildError, ClusterConfig, EmbeddedCluster},
+    entities::Entities,
     server::{App, RunError},
     telemetry,
 };
@@ -78,9 +79,11 @@ impl Demo {
     /// follows: where it listens, where its data are, what is logged.
     pub(crate) async fn start(
         options: &DemoOptions,
+        entities: &Entities,
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, DemoError> {
         let zoho = SimulatedZoho::start().await.map_err(DemoError::Zoho)?;
+        zoho.set_catalogue(&entities.catalogue);
         organization(&zoho, Size::percent(options.scale), SEED);
         let (token, webhook_secret) = (secret(), secret());
         let settings = Settings { zoho: &zoho, token: &token, webhook_secret: &webhook_secret };
@@ -89,7 +92,7 @@ impl Demo {
         if let DatabaseChoice::Embedded(place) = &config.database {
             forget(place).await?;
         }
-        let app = App::build(config).await?;
+        let app = App::build_with(config, entities).await?;
         Ok(Self { app, zoho, token, webhook_secret, change_every: options.change_every })
     }
 

@@ -22,7 +22,7 @@ use tds_core::{
     runs::SyncRun,
 };
 use tds_postgres::{Database, PgMirror, PgStore};
-use tds_zoho::{ZohoClient, ZohoConfig};
+use tds_zoho::{ZohoClient, ZohoConfig, entities::Catalogue};
 use tokio::time::Duration;
 
 #[cfg(all(feature = "embedded", feature = "sim"))]
@@ -33,7 +33,7 @@ pub use self::{
     storage::Storage,
     tasks::{RunningTasks, Tasks},
 };
-use crate::config::Config;
+use crate::{config::Config, entities::Entities};
 
 /// How often the scheduler looks at what is due.
 const SCHEDULER_TICK: Duration = Duration::from_secs(5);
@@ -47,6 +47,8 @@ pub struct Parts {
     pub store: PgStore,
     /// The ERP tables.
     pub mirror: PgMirror,
+    /// The entity types.
+    pub catalogue: Catalogue,
     /// Sources and handlers of all entity types.
     pub registry: Registry,
     /// Zoho.
@@ -76,17 +78,17 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the database, brings its schema up to date and puts the engine together. Nothing works yet:
-    /// see [`Engine::start`].
+    /// Opens the database, brings its schema up to date and puts the engine of these entity types together. Nothing
+    /// works yet: see [`Engine::start`].
     ///
     /// # Errors
     /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] where something does not answer.
-    pub async fn build(config: &Config) -> Result<Self, BuildError> {
+    pub async fn build(config: &Config, entities: &Entities) -> Result<Self, BuildError> {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         zoho.validate()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let storage = Storage::open_with(&config.database, config.ingest.settings()).await?;
-        match Self::compose(config, zoho, clock, storage.clone_handles()).await {
+        match Self::compose(config, entities, zoho, clock, storage.clone_handles()).await {
             Ok(parts) => Ok(Self::assemble(config, parts, storage)),
             Err(error) => {
                 storage.close().await;
@@ -97,11 +99,12 @@ impl Engine {
 
     async fn compose(
         config: &Config,
+        entities: &Entities,
         zoho: ZohoConfig,
         clock: Arc<dyn Clock>,
         (database, store): (Database, PgStore),
     ) -> Result<Parts, BuildError> {
-        let report = database.migrate_for(&config.erp_readers).await?;
+        let report = database.migrate_with(&entities.migrations, &config.erp_readers).await?;
         tracing::info!(
             database = database.target(),
             from = report.from,
@@ -115,9 +118,10 @@ impl Engine {
         let zoho =
             ZohoClient::shared(zoho, Arc::clone(&clock), Arc::new(store.clone()), Arc::new(store.clone()))?;
         let mirror = PgMirror::new(database.clone());
-        let registry = registry(&zoho, &mirror, &clock);
-        let schedules = schedules::specs(&config.schedules, &registry);
-        Ok(Parts { database, store, mirror, registry, zoho, clock, schedules })
+        let catalogue = entities.catalogue.clone();
+        let registry = registry(&catalogue, &zoho, &mirror, &clock);
+        let schedules = schedules::specs(&config.schedules, &catalogue, &registry);
+        Ok(Parts { database, store, mirror, catalogue, registry, zoho, clock, schedules })
     }
 
     fn assemble(config: &Config, parts: Parts, storage: Storage) -> Self {
@@ -151,9 +155,9 @@ impl Engine {
         // Without an access token this process leaves work and runs to others, and to later.
         let zoho = parts.zoho.clone();
         let gate: SourceGate = Arc::new(move || zoho.may_ask());
-        let zoho = parts.zoho.clone();
+        let (zoho, catalogue) = (parts.zoho.clone(), parts.catalogue.clone());
         let scheduler = scheduler.postponing(Arc::new(move |spec| {
-            schedules::is_postponed(&spec.entity, spec.run_type, zoho.throttle())
+            schedules::is_postponed(&catalogue, &spec.entity, spec.run_type, zoho.throttle())
         }));
         Self {
             name: worker_settings.worker.clone(),
@@ -187,10 +191,10 @@ impl Engine {
     }
 }
 
-/// Every entity type that Zoho has, mirrored.
-fn registry(zoho: &ZohoClient, mirror: &PgMirror, clock: &Arc<dyn Clock>) -> Registry {
+/// Every entity type of the catalogue, mirrored.
+fn registry(catalogue: &Catalogue, zoho: &ZohoClient, mirror: &PgMirror, clock: &Arc<dyn Clock>) -> Registry {
     let mirror: Arc<dyn Mirror> = Arc::new(mirror.clone());
-    tds_zoho::sources(zoho).into_iter().fold(Registry::new(), |registry, source| {
+    catalogue.sources(zoho).into_iter().fold(Registry::new(), |registry, source| {
         let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(clock));
         registry.with_source(source).with_handler(Arc::new(handler))
     })

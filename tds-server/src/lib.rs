@@ -11,6 +11,7 @@ mod dashboard;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
 mod engine;
+mod entities;
 mod http;
 mod nearest;
 mod server;
@@ -29,6 +30,7 @@ pub use app::{
 };
 pub use config::{Config, ConfigErrors, Need};
 pub use engine::{BuildError, Engine, Parts, RunningTasks, Storage, Tasks};
+pub use entities::Entities;
 pub use http::{
     openapi::document as openapi_document,
     problem::{Problem, ProblemKind},

@@ -15,6 +15,7 @@ use crate::{
     },
     config::Config,
     engine::{BuildError, Engine, Parts, Tasks},
+    entities::Entities,
     http::{
         listen, router,
         state::{AppState, RequestLimits, RouteSettings, Services},
@@ -41,18 +42,26 @@ pub struct App {
 pub struct RunError(String);
 
 impl App {
+    /// [`App::build_with`] the entity types of TDS.
+    ///
+    /// # Errors
+    /// As [`App::build_with`].
+    pub async fn build(config: Config) -> Result<Self, BuildError> {
+        Self::build_with(config, &Entities::default()).await
+    }
+
     /// Binds, opens the database, migrates it and puts everything together. Nothing is served yet.
     ///
     /// # Errors
     /// See [`BuildError`]; an address in use is [`BuildError::Failed`].
-    pub async fn build(config: Config) -> Result<Self, BuildError> {
+    pub async fn build_with(config: Config, entities: &Entities) -> Result<Self, BuildError> {
         let listener = bind("TDS_BIND", config.http.bind).await?;
         let address = listener.local_addr().map_err(|error| BuildError::Failed(error.to_string()))?;
         let metrics = match config.http.metrics_bind {
             Some(address) => Some(bind("TDS_METRICS_BIND", address).await?),
             None => None,
         };
-        let engine = Engine::build(&config).await?;
+        let engine = Engine::build(&config, entities).await?;
         let supervisor = Supervisor::default();
         let services = services(engine.parts());
         let health = health(&config, engine.parts(), &services, &supervisor);
@@ -164,6 +173,7 @@ fn services(parts: &Parts) -> Services {
         events: Arc::new(parts.store.clone()),
         queue: Arc::new(parts.store.clone()),
         runs: Arc::new(parts.store.clone()),
+        catalogue: parts.catalogue.clone(),
         registry: parts.registry.clone(),
         zoho: parts.zoho.clone(),
         clock: Arc::clone(&parts.clock),

@@ -212,7 +212,9 @@ impl Source {
             Module::CONTACTS => sample::contact(n, kind),
             Module::INVOICES => sample::invoice(n, &sample::contact(n, ContactKind::Customer), &items),
             Module::BILLS => sample::bill(n, &sample::contact(n, ContactKind::Vendor), &items),
-            Module::CREDIT_NOTES => sample::credit_note(n, &sample::contact(n, ContactKind::Customer), &items),
+            Module::CREDIT_NOTES => {
+                sample::credit_note(n, &sample::contact(n, ContactKind::Customer), &items)
+            }
             Module::PRICE_LISTS => sample::price_list_volume(n, &items),
             _ if dice.percent(20) => sample::service(n),
             _ => sample::item(n),

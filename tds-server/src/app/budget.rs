@@ -11,7 +11,7 @@ use tds_core::{
     record::EntityType,
     runs::RunType,
 };
-use tds_zoho::ZohoClient;
+use tds_zoho::{ZohoClient, entities::Catalogue};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -89,13 +89,15 @@ pub(crate) struct CallsOfAKind {
 pub(crate) async fn look(
     zoho: &ZohoClient,
     queue: &QueueStats,
+    catalogue: &Catalogue,
     registry: &Registry,
     now: OffsetDateTime,
 ) -> Result<ApiBudget> {
     let (standing, usage) = tokio::try_join!(zoho.status(), zoho.usage())?;
     let backlog = backlog_calls(queue, registry);
     let budget = ApiBudget::new(&standing, &usage, zoho.requests_per_minute(), backlog, now);
-    let waits = |entity: &&EntityType| is_postponed(entity, RunType::Incremental, standing.throttle());
+    let waits =
+        |entity: &&EntityType| is_postponed(catalogue, entity, RunType::Incremental, standing.throttle());
     let postponed = registry.polled().filter(waits).map(|entity| entity.as_str().to_owned()).collect();
     Ok(ApiBudget { reads_wait_seconds: zoho.reads_wait().as_secs(), postponed, ..budget })
 }

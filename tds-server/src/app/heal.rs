@@ -70,6 +70,7 @@ async fn tell(state: &AppState, healed: &Healed) {
 
 async fn replay(state: &AppState, id: InboxId) -> tds_core::error::Result<()> {
     let Some(event) = state.services.events.get_event(id).await? else { return Ok(()) };
-    let disposition = understand_again(state.services.zoho.organization_id(), &event);
+    let disposition =
+        understand_again(&state.services.catalogue, state.services.zoho.organization_id(), &event);
     state.services.events.replay(id, disposition).await
 }

@@ -27,6 +27,7 @@ use super::{
 use crate::{
     config::Need,
     engine::{Engine, RunningTasks, Tasks},
+    entities::Entities,
     supervise::Supervisor,
 };
 
@@ -50,7 +51,7 @@ const PATIENCE: u32 = 60;
     committed; the next bulk-sync or serve goes on there.")]
 pub(crate) struct BulkSyncArgs {
     /// Entity types, comma separated [default: all]
-    #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',', value_parser = parse::entity())]
+    #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',')]
     entities: Vec<EntityType>,
     /// full: everything, deletions too; incremental: what changed since the last run
     #[arg(long, value_parser = parse::one_of::<RunType>(["full", "incremental"]), default_value = "incremental")]
@@ -81,7 +82,7 @@ impl Flags for BulkSyncArgs {
 }
 
 impl BulkSyncArgs {
-    pub(crate) async fn run(self) -> CommandResult {
+    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
         if self.since.is_some() && self.mode == RunType::Full {
             return Err(Failure::usage("--since goes with --mode incremental: a full sync reads everything"));
         }
@@ -95,7 +96,7 @@ impl BulkSyncArgs {
             ));
         }
         let shutdown = signals::shutdown()?;
-        let engine = Engine::build(&config).await?;
+        let engine = Engine::build(&config, entities).await?;
         let result = self.sync(&engine, &shutdown).await;
         engine.close().await;
         let runs = result?;

@@ -1,9 +1,9 @@
 //! `completions`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, exit::CommandResult, output};
+use super::{exit::CommandResult, output};
 
 /// Prints shell completions.
 #[derive(Args)]
@@ -13,9 +13,9 @@ pub(crate) struct CompletionsArgs {
 }
 
 impl CompletionsArgs {
-    pub(crate) fn run(self) -> CommandResult {
+    pub(crate) fn run(self, mut program: Command) -> CommandResult {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "tds-server", &mut script);
+        clap_complete::generate(self.shell, &mut program, "tds-server", &mut script);
         // The generator for bash writes the hyphen of the program's name in two ways, so that what one part of its script
         // finds another part does not know: below the first level nothing would be offered.
         output::data(&String::from_utf8_lossy(&script).replace("tds__subcmd__server", "tds__server"))

@@ -12,7 +12,10 @@ use super::{
     settings::{Flags, Given},
     signals,
 };
-use crate::demo::{self, Demo, DemoOptions};
+use crate::{
+    demo::{self, Demo, DemoOptions},
+    entities::Entities,
+};
 
 /// How the demo is.
 #[derive(Args)]
@@ -58,13 +61,13 @@ impl Flags for DemoArgs {
 }
 
 impl DemoArgs {
-    pub(crate) async fn run(self) -> CommandResult {
+    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
         let lookup = Lookup::load(&self)?;
         let options = DemoOptions { scale: self.scale, change_every: self.change_every };
         let interrupted = signals::shutdown()?;
         let (trigger, stop) = ShutdownTrigger::new();
         output::talk("starting PostgreSQL and the simulated organization …");
-        let demo = Demo::start(&options, |variable| lookup.get(variable)).await?;
+        let demo = Demo::start(&options, entities, |variable| lookup.get(variable)).await?;
         output::data(&demo.introduction())?;
         let ends_after = self.ends_after;
         tokio::spawn(async move {

@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use tds_core::{
-    inbox::{EventFilter, EventStatus, EventView, InboxId, InboxOperator},
-    record::EntityType,
-};
+use tds_core::inbox::{EventFilter, EventStatus, EventView, InboxId, InboxOperator};
 
 use super::{
     exit::{CommandResult, Failure},
     output::{self, Table},
-    parse,
+    parse::{self, EventEntity},
     settings::{DatabaseSettings, Flags, Given, OrganizationSettings},
     store::Store,
 };
@@ -38,8 +35,8 @@ enum InboxAction {
               value_parser = parse::one_of::<EventStatus>(EventStatus::ALL.map(EventStatus::as_str)))]
         status: Option<EventStatus>,
         /// One entity type, such as products
-        #[arg(long, value_parser = parse::event_entity())]
-        entity: Option<EntityType>,
+        #[arg(long)]
+        entity: Option<EventEntity>,
         /// Text in the record's id, the event's id or the error
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
@@ -103,6 +100,7 @@ impl InboxArgs {
         let inbox = store.inbox();
         match self.action {
             InboxAction::List { status, entity, search, older_than, limit, cursor, json, .. } => {
+                let entity = entity.map(|EventEntity(entity)| entity);
                 let filter = EventFilter { status, entity, search, older_than };
                 let page = inbox.list_events(&filter, limit.into(), cursor.as_deref()).await?;
                 if json {
@@ -119,7 +117,7 @@ impl InboxArgs {
                 let organization = store.organization_id()?;
                 for id in ids {
                     let event = find(inbox, id).await?;
-                    let disposition = understand_again(organization, &event);
+                    let disposition = understand_again(store.catalogue(), organization, &event);
                     let status = status_of(&disposition);
                     inbox.replay(InboxId(id), disposition).await?;
                     if json {

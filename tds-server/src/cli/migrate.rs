@@ -9,7 +9,7 @@ use super::{
     settings::{AccessSettings, DatabaseSettings, Flags, Given},
     store::quiet_config,
 };
-use crate::{config::Need, engine::Storage};
+use crate::{config::Need, engine::Storage, entities::Entities};
 
 /// Which database, and who may read it.
 #[derive(Args)]
@@ -28,16 +28,16 @@ impl Flags for MigrateArgs {
 }
 
 impl MigrateArgs {
-    pub(crate) async fn run(self) -> CommandResult {
+    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
         let config = quiet_config(&Lookup::load(&self)?, Need::Database)?;
         let storage = Storage::open(&config.database).await?;
-        let migrated = storage.database().migrate_for(&config.erp_readers).await;
+        let migrated = storage.database().migrate_with(&entities.migrations, &config.erp_readers).await;
         storage.close().await;
         let report = migrated?;
         for note in &report.notes {
             output::talk(&format!("note: {note}"));
         }
-        output::talk(&match report.applied.len() {
+        output::talk(&match report.applied.len() + report.further.len() {
             0 if !report.functions.is_empty() => format!(
                 "{}: functions applied ({}), the schema has version {}",
                 report.target,

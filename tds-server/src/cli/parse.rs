@@ -1,13 +1,17 @@
 //! How values of flags are understood.
 
-use std::{ffi::OsStr, time::Duration};
+use std::{any::TypeId, ffi::OsStr, str::FromStr, time::Duration};
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{
+    Arg, Command,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError};
-use tds_core::record::EntityType;
+use tds_core::record::{EntityType, InvalidEntityType};
 use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
-use super::store::ENTITIES;
+use tds_zoho::entities::Catalogue;
+
 use crate::{config::parse_duration, http::routes::webhooks::UNHANDLED};
 
 /// One of a few names, as the API spells them. Anything else is refused with all of them, and with the nearest one.
@@ -18,14 +22,38 @@ where
     PossibleValuesParser::new(names).try_map(|text| name::<T>(&text))
 }
 
-/// An entity type of this program, in either spelling.
-pub(crate) fn entity() -> impl TypedValueParser<Value = EntityType> {
-    entity_among(ENTITIES)
+/// The entity type of an inbox event: the inbox keeps events of kinds that nothing handles, too.
+#[derive(Clone)]
+pub(crate) struct EventEntity(pub(crate) EntityType);
+
+impl FromStr for EventEntity {
+    type Err = InvalidEntityType;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
 }
 
-/// An entity type that webhooks may have: the inbox keeps those of kinds that nothing handles, too.
-pub(crate) fn event_entity() -> impl TypedValueParser<Value = EntityType> {
-    entity_among(ENTITIES.into_iter().chain(UNHANDLED))
+/// Lets every argument that is an entity type accept the names of the catalogue, in either spelling.
+pub(crate) fn entities(command: Command, catalogue: &Catalogue) -> Command {
+    let mut names: Vec<&'static str> = catalogue.names().collect();
+    names.sort_unstable();
+    with_names(command, &names)
+}
+
+fn with_names(command: Command, names: &[&'static str]) -> Command {
+    let known = |arg: Arg| {
+        let kind = arg.get_value_parser().type_id();
+        if kind == TypeId::of::<EntityType>() {
+            arg.value_parser(entity_among(names.iter().copied()))
+        } else if kind == TypeId::of::<EventEntity>() {
+            let unhandled = UNHANDLED.into_iter().filter(|name| !names.contains(name));
+            arg.value_parser(entity_among(names.iter().copied().chain(unhandled)).map(EventEntity))
+        } else {
+            arg
+        }
+    };
+    command.mut_args(known).mut_subcommands(|command| with_names(command, names))
 }
 
 fn entity_among(names: impl IntoIterator<Item = &'static str>) -> EntityParser {
@@ -79,9 +107,10 @@ mod tests {
     use tds_core::{queue::ItemStatus, record::EntityType, runs::RunType};
     use time::macros::datetime;
 
-    use clap::{Arg, Command};
+    use clap::{Arg, Command, value_parser};
+    use tds_zoho::entities::Catalogue;
 
-    use super::{duration, entity, name, time};
+    use super::{duration, entities, name, time};
 
     #[test]
     fn names_are_those_of_the_api() {
@@ -93,7 +122,8 @@ mod tests {
     #[test]
     fn an_entity_type_is_understood_in_either_spelling_and_a_slip_is_corrected() {
         let parse = |text: &str| {
-            let command = Command::new("tds-server").arg(Arg::new("entity").value_parser(entity()));
+            let argument = Arg::new("entity").value_parser(value_parser!(EntityType));
+            let command = entities(Command::new("tds-server").arg(argument), &Catalogue::default());
             let mut matches = command.try_get_matches_from(["tds-server", text])?;
             Ok::<_, clap::Error>(matches.remove_one::<EntityType>("entity"))
         };

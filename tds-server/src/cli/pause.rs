@@ -5,7 +5,7 @@ use tds_core::record::EntityType;
 
 use super::{
     exit::CommandResult,
-    output, parse,
+    output,
     settings::{DatabaseSettings, Flags, Given},
     store::Store,
 };
@@ -14,7 +14,6 @@ use super::{
 #[derive(Args)]
 pub(crate) struct PauseArgs {
     /// The entity type, such as invoices
-    #[arg(value_parser = parse::entity())]
     entity: EntityType,
     #[command(flatten)]
     database: DatabaseSettings,

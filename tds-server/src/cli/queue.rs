@@ -87,7 +87,7 @@ struct Filter {
           value_parser = parse::one_of::<ItemStatus>(ItemStatus::ALL.map(ItemStatus::as_str)))]
     status: Option<ItemStatus>,
     /// One entity type, such as products
-    #[arg(long, value_parser = parse::entity())]
+    #[arg(long)]
     entity: Option<EntityType>,
     /// Text in the record's id or in the error
     #[arg(long, value_name = "TEXT")]

@@ -29,7 +29,7 @@ enum RunsAction {
     #[command(after_help = "Example:\n  tds-server runs list --entity invoices --limit 5")]
     List {
         /// One entity type, such as products
-        #[arg(long, value_parser = parse::entity())]
+        #[arg(long)]
         entity: Option<EntityType>,
         /// One status
         #[arg(long, value_name = "STATUS",

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     config::{Config, Need},
+    entities::Entities,
     server::App,
     telemetry,
 };
@@ -51,7 +52,7 @@ impl Flags for ServeArgs {
 }
 
 impl ServeArgs {
-    pub(crate) async fn run(self) -> CommandResult {
+    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
         let lookup = Lookup::load_silently(&self)?;
         let unknown = lookup.unknown();
         let config = match Config::from_lookup(|name| lookup.get(name), Need::Serve) {
@@ -67,7 +68,7 @@ impl ServeArgs {
             tracing::warn!("{warning}");
         }
         let shutdown = signals::shutdown()?;
-        let app = App::build(config).await?;
+        let app = App::build_with(config, entities).await?;
         output::say(&format!("TDS answers on http://{}", app.address()));
         app.run_until_stopped(async move { shutdown.wait().await })
             .await

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use tds_core::{inbox::InboxOperator, queue::QueueOperator, runs::SyncRun};
+use tds_zoho::entities::Catalogue;
 
 use super::{
     exit::{CommandResult, Failure},
@@ -12,27 +13,26 @@ use super::{
 use crate::{
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
     engine::{BuildError, EmbeddedCluster, Storage},
+    entities::Entities,
     telemetry,
 };
-
-/// The entity types of this program, in alphabetical order.
-pub(crate) const ENTITIES: [&str; 8] =
-    ["bills", "credit_notes", "customers", "invoices", "prices", "products", "stock", "vendors"];
 
 /// An open database whose schema is up to date.
 pub(crate) struct Store {
     storage: Storage,
     place: String,
     organization_id: Option<String>,
+    catalogue: Catalogue,
 }
 
 impl Store {
     /// Connects, and refuses a schema of another version.
-    pub(crate) async fn open(lookup: &Lookup) -> CommandResult<Self> {
+    pub(crate) async fn open(lookup: &Lookup, entities: &Entities) -> CommandResult<Self> {
         let config = quiet_config(lookup, Need::Database)?;
         let (storage, place) = existing(&config.database).await?;
         let schema = storage.database().schema().await;
-        let store = Self { storage, place, organization_id: lookup.get("ZOHO_ORGANIZATION_ID") };
+        let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
+        let store = Self { storage, place, organization_id, catalogue: entities.catalogue.clone() };
         match schema {
             Ok(status) if status.is_current() => Ok(store),
             Ok(status) if status.applied == status.expected => {
@@ -60,6 +60,11 @@ impl Store {
     /// Which database it is, for a person.
     pub(crate) fn place(&self) -> &str {
         &self.place
+    }
+
+    /// The entity types of this program.
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     pub(crate) fn queue(&self) -> &dyn QueueOperator {

@@ -1,8 +1,5 @@
 //! `webhook send`: a signed delivery, as Zoho would make it.
 
-#[cfg(feature = "sim")]
-mod sample;
-
 use std::{fs, io::Read, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
@@ -11,12 +8,15 @@ use secrecy::ExposeSecret;
 #[cfg(feature = "sim")]
 use tds_core::clock::{Clock as _, SystemClock};
 use tds_core::record::EntityType;
-use tds_zoho::webhook::{SIGNATURE_HEADER, sign};
+use tds_zoho::{
+    entities::{Catalogue, Descriptor},
+    webhook::{SIGNATURE_HEADER, sign},
+};
 
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
-    output, parse,
+    output,
     settings::{Flags, Given, WebhookSettings},
 };
 use crate::config::{Config, Need, WebhookConfig};
@@ -47,7 +47,6 @@ enum WebhookAction {
 )]
 struct SendArgs {
     /// What the payload is about
-    #[arg(value_parser = parse::entity())]
     entity: EntityType,
     /// created, updated or deleted
     #[arg(long, default_value = "updated", value_parser = ["created", "updated", "deleted"])]
@@ -70,32 +69,28 @@ impl Flags for WebhookArgs {
 }
 
 impl WebhookArgs {
-    pub(crate) async fn run(self) -> CommandResult {
+    pub(crate) async fn run(self, catalogue: &Catalogue) -> CommandResult {
         let lookup = Lookup::load(&self)?;
         let config = Config::from_lookup(|name| lookup.get(name), Need::Database)?;
         let WebhookAction::Send(args) = self.action;
-        args.send(&config).await
+        args.send(&config, catalogue).await
     }
 }
 
 impl SendArgs {
-    async fn send(self, config: &Config) -> CommandResult {
-        let path = path(&self.entity)?;
+    async fn send(self, config: &Config, catalogue: &Catalogue) -> CommandResult {
+        let descriptor = catalogue
+            .find(&self.entity)
+            .ok_or_else(|| Failure::usage(format!("{} has no webhooks", self.entity)))?;
         let body = match &self.file {
             Some(file) => read(file)?,
-            #[cfg(feature = "sim")]
-            None => sample::body(&self.entity, SystemClock.now()).into_bytes(),
-            #[cfg(not(feature = "sim"))]
-            None => {
-                return Err(Failure::usage(
-                    "this program was built without samples: name a body with --file",
-                ));
-            }
+            None => sample(descriptor)?,
         };
         let base = match self.url {
             Some(url) => url.to_string(),
             None => local_address(config),
         };
+        let path = descriptor.webhooks.path;
         let url = format!("{}/api/zoho/webhooks/{path}", base.trim_end_matches('/'));
         let answer = post(&url, &self.event, body, &config.webhooks).await?;
         output::talk(&format!("{url}?event={}: {}", self.event, answer.status));
@@ -164,18 +159,30 @@ fn content_type(body: &[u8]) -> &'static str {
     "text/plain; charset=utf-8"
 }
 
-/// The path of an entity type's webhooks. Vendors are contacts, which come to the customers.
-fn path(entity: &EntityType) -> CommandResult<&'static str> {
-    Ok(match entity.as_str() {
-        "products" => "products",
-        "customers" | "vendors" => "customers",
-        "invoices" => "invoices",
-        "bills" => "bills",
-        "credit_notes" => "credit-notes",
-        "stock" => "stock",
-        "prices" => "prices",
-        _ => return Err(Failure::usage(format!("{entity} has no webhooks"))),
-    })
+/// Makes the sample's id one that neither an organization nor the demo has.
+#[cfg(feature = "sim")]
+const SAMPLE: u64 = 990_000_001;
+
+/// The body that Zoho would push for a record of this type that changed now.
+#[cfg(feature = "sim")]
+fn sample(descriptor: &Descriptor) -> CommandResult<Vec<u8>> {
+    let (Some(sample), Some(module)) = (descriptor.sample, descriptor.simulated) else {
+        return Err(Failure::usage(format!(
+            "there is no sample of {}: name a body with --file",
+            descriptor.name()
+        )));
+    };
+    let mut record = sample(SAMPLE);
+    let now = tds_zoho::sim::stamp(SystemClock.now());
+    for time in ["created_time", "last_modified_time"] {
+        record[time] = now.clone().into();
+    }
+    Ok(serde_json::json!({ module.detail_key: record }).to_string().into_bytes())
+}
+
+#[cfg(not(feature = "sim"))]
+fn sample(_: &Descriptor) -> CommandResult<Vec<u8>> {
+    Err(Failure::usage("this program was built without samples: name a body with --file"))
 }
 
 /// Where a server with this configuration can be reached from the same machine.

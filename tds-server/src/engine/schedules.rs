@@ -6,45 +6,39 @@ use tds_core::{
     record::EntityType,
     runs::RunType,
 };
+use tds_zoho::entities::{Catalogue, Polling};
 
 use crate::config::SchedulesConfig;
 
-const STOCK: EntityType = EntityType::from_static("stock");
-const PRICES: EntityType = EntityType::from_static("prices");
-
-/// What a shop sees first when it is wrong. While the day's calls do not suffice, incremental syncs of everything else
-/// wait: webhooks and full syncs still bring their changes.
-const MATTERS_MOST: [EntityType; 5] = [
-    EntityType::from_static("products"),
-    STOCK,
-    PRICES,
-    EntityType::from_static("invoices"),
-    EntityType::from_static("customers"),
-];
-
-/// True where a schedule waits for a better day.
-pub(crate) fn is_postponed(entity: &EntityType, run_type: RunType, step: Throttle) -> bool {
-    step >= Throttle::Frugal && run_type == RunType::Incremental && !MATTERS_MOST.contains(entity)
+/// True where a schedule waits for a better day. While the day's calls do not suffice, incremental syncs of everything
+/// but what matters most wait: webhooks and full syncs still bring their changes.
+pub(crate) fn is_postponed(
+    catalogue: &Catalogue,
+    entity: &EntityType,
+    run_type: RunType,
+    step: Throttle,
+) -> bool {
+    let matters_most = catalogue.find(entity).is_some_and(|descriptor| descriptor.matters_most);
+    step >= Throttle::Frugal && run_type == RunType::Incremental && !matters_most
 }
 
 /// The schedules of every entity type that can be polled.
-pub(super) fn specs(config: &SchedulesConfig, registry: &Registry) -> Vec<ScheduleSpec> {
+pub(super) fn specs(
+    config: &SchedulesConfig,
+    catalogue: &Catalogue,
+    registry: &Registry,
+) -> Vec<ScheduleSpec> {
     let mut specs = Vec::new();
     for entity in registry.polled() {
-        // Stock has no time of change: each look is a look at everything.
-        let wishes = if *entity == STOCK {
-            [(RunType::Full, config.stock), (RunType::Incremental, None)]
-        } else if *entity == PRICES {
-            [(RunType::Full, config.full), (RunType::Incremental, config.prices)]
-        } else {
-            [(RunType::Full, config.full), (RunType::Incremental, config.incremental)]
+        let polling = catalogue.find(entity).map_or(Polling::Changes, |descriptor| descriptor.polling);
+        let (full, incremental) = match polling {
+            Polling::Changes => (config.full, config.incremental),
+            Polling::Prices => (config.full, config.prices),
+            Polling::Stock => (config.stock, None),
         };
-        let wanted = wishes.into_iter().filter_map(|(run_type, every)| Some((run_type, every?)));
-        specs.extend(wanted.map(|(run_type, every)| ScheduleSpec {
-            entity: entity.clone(),
-            run_type,
-            every,
-        }));
+        for (run_type, every) in [(RunType::Full, full), (RunType::Incremental, incremental)] {
+            specs.extend(every.map(|every| ScheduleSpec { entity: entity.clone(), run_type, every }));
+        }
     }
     specs
 }
@@ -55,11 +49,12 @@ mod tests {
 
     #[test]
     fn what_matters_less_waits_while_calls_are_short() {
-        let bills = EntityType::from_static("bills");
-        let steps = Throttle::ALL.map(|step| is_postponed(&bills, RunType::Incremental, step));
+        let catalogue = Catalogue::default();
+        let (bills, prices) = (EntityType::from_static("bills"), EntityType::from_static("prices"));
+        let steps = Throttle::ALL.map(|step| is_postponed(&catalogue, &bills, RunType::Incremental, step));
         assert_eq!(steps, [false, false, true, true, true, true]);
-        assert!(!is_postponed(&PRICES, RunType::Incremental, Throttle::Spent));
+        assert!(!is_postponed(&catalogue, &prices, RunType::Incremental, Throttle::Spent));
         // The ledger itself keeps full syncs waiting.
-        assert!(!is_postponed(&bills, RunType::Full, Throttle::Frugal));
+        assert!(!is_postponed(&catalogue, &bills, RunType::Full, Throttle::Frugal));
     }
 }

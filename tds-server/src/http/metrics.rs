@@ -143,7 +143,9 @@ impl Metrics {
         let snapshot = state.activity.recent().await?;
         self.record(|| figures(&snapshot));
         let (services, now) = (&state.services, state.services.clock.now());
-        let budget = budget::look(&services.zoho, &snapshot.stats, &services.registry, now).await?;
+        let budget =
+            budget::look(&services.zoho, &snapshot.stats, &services.catalogue, &services.registry, now)
+                .await?;
         self.record(|| budget_figures(&budget, now));
         Ok(())
     }

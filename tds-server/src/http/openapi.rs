@@ -10,10 +10,11 @@ use axum::{
     response::Response,
     routing::get,
 };
+use tds_zoho::entities::Catalogue;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        OpenApi as Document,
+        ObjectBuilder, OpenApi as Document, RefOr, Type,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -71,13 +72,37 @@ pub(crate) fn base() -> Document {
 
 /// The whole document (OpenAPI 3.1).
 #[must_use]
-pub fn document() -> Document {
-    complete(router::documented().merged().into_openapi())
+pub fn document(catalogue: &Catalogue) -> Document {
+    complete(router::documented().merged().into_openapi(), catalogue)
 }
 
 /// Adds what the handlers of webhooks answer besides POST at their own address: PUT, DELETE, and the aliases
-/// `/api/zoho/sync-…`.
-fn complete(mut document: Document) -> Document {
+/// `/api/zoho/sync-…`; and the names of the entity types in their addresses.
+fn complete(mut document: Document, catalogue: &Catalogue) -> Document {
+    let names = [
+        (
+            webhooks::CONTRACT_ADDRESS,
+            "What a rule in Zoho watches, as the address of its webhook says it",
+            catalogue.webhook_paths(),
+        ),
+        (
+            webhooks::PREDECESSOR_ADDRESS,
+            "The same at the predecessor's address",
+            webhooks::predecessor_names(catalogue),
+        ),
+    ];
+    for (address, description, names) in names {
+        let post = document.paths.paths.get_mut(address).and_then(|item| item.post.as_mut());
+        let parameters = post.and_then(|post| post.parameters.as_mut()).into_iter().flatten();
+        for parameter in parameters {
+            let RefOr::T(parameter) = parameter else { continue };
+            if parameter.name != "entity" {
+                continue;
+            }
+            let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
+            parameter.schema = Some(schema.enum_values(Some(names.clone())).into());
+        }
+    }
     let alias = format!("{}{{entity}}", webhooks::SYNC_ADDRESS);
     let own = document.paths.paths.get(webhooks::CONTRACT_ADDRESS).cloned();
     document.paths.paths.extend(own.map(|item| (alias.clone(), item)));
@@ -105,8 +130,8 @@ fn complete(mut document: Document) -> Document {
 }
 
 /// `/openapi.json` and `/docs`.
-pub(crate) fn routes(document: Document) -> Router<AppState> {
-    let document = complete(document);
+pub(crate) fn routes(document: Document, catalogue: &Catalogue) -> Router<AppState> {
+    let document = complete(document, catalogue);
     let viewer = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let viewer: Router<AppState> = viewer.into();
     let show = move || async move { Json(document) };

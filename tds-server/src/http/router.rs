@@ -9,6 +9,7 @@ use axum::{
     middleware,
     routing::{MethodRouter, get, post, put},
 };
+use tds_zoho::entities::Catalogue;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -29,8 +30,10 @@ use crate::{
 
 /// Everything that TDS answers.
 pub fn router(state: AppState) -> Router {
+    let catalogue = &state.services.catalogue;
     let (api, document) = api(&state).split_for_parts();
-    let mut router = api.merge(dashboard::routes()).merge(openapi::routes(document)).merge(doors());
+    let mut router =
+        api.merge(dashboard::routes()).merge(openapi::routes(document, catalogue)).merge(doors(catalogue));
     if !state.metrics_apart {
         router = router.route("/metrics", get(metrics::show));
     }
@@ -39,7 +42,7 @@ pub fn router(state: AppState) -> Router {
 
 /// The addresses of webhooks that the document does not list one by one: other methods, the slash at the end, and the
 /// aliases `/api/zoho/sync-…`.
-fn doors() -> Router<AppState> {
+fn doors(catalogue: &Catalogue) -> Router<AppState> {
     let slash = |address: &str| format!("{address}/");
     let mut doors = Router::new()
         .route(webhooks::CONTRACT_ADDRESS, put(webhooks::receive).delete(webhooks::receive))
@@ -49,7 +52,7 @@ fn doors() -> Router<AppState> {
             put(webhooks::receive_tds_alias).delete(webhooks::receive_tds_alias),
         )
         .route(&slash(webhooks::PREDECESSOR_ADDRESS), door(webhooks::receive_tds_alias));
-    for name in webhooks::SYNC_ALIASES {
+    for name in catalogue.webhook_paths() {
         let address = format!("{}{name}", webhooks::SYNC_ADDRESS);
         doors = doors
             .route(&address, door(webhooks::receive_sync_alias))

@@ -16,7 +16,7 @@ use tds_core::{
     queue::QueueOperator,
     runs::SyncRun,
 };
-use tds_zoho::ZohoClient;
+use tds_zoho::{ZohoClient, entities::Catalogue};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -36,6 +36,8 @@ pub struct Services {
     pub queue: Arc<dyn QueueOperator>,
     /// The ledger of runs.
     pub runs: Arc<dyn SyncRun>,
+    /// The entity types of Zoho that the program knows.
+    pub catalogue: Catalogue,
     /// Which entity types exist.
     pub registry: Registry,
     /// Zoho.

@@ -24,7 +24,7 @@ use tds_server::{
     config::{AdminToken, AuthConfig, WebhookConfig},
     router,
 };
-use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, sources, webhook::sign};
+use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, entities::Catalogue, sources, webhook::sign};
 use tower::ServiceExt;
 
 pub(crate) const TOKEN: &str = "operator-token";
@@ -126,6 +126,7 @@ fn server_of(
         events: Arc::new(store.clone()),
         queue: Arc::new(store.clone()),
         runs: Arc::new(store.clone()),
+        catalogue: Catalogue::default(),
         registry,
         zoho,
         clock,

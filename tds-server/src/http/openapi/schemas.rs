@@ -8,8 +8,8 @@ mod views;
 
 pub(crate) use self::{
     choices::{
-        BudgetStep, EventName, InboxStatus, LaneName, PauseReason, PredecessorPath, QueueStatus,
-        ReceiptStatus, SyncMode, SyncStatus, WebhookPath,
+        BudgetStep, EventName, InboxStatus, LaneName, PauseReason, QueueStatus, ReceiptStatus, SyncMode,
+        SyncStatus,
     },
     responses::{
         Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, TooLarge, Unauthorized,

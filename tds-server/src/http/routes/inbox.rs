@@ -123,7 +123,8 @@ pub(crate) async fn show(
 ))]
 pub(crate) async fn replay(State(state): State<AppState>, ApiId(id): ApiId) -> Result<Json<Value>, Problem> {
     let event = existing(&state, id).await?;
-    let disposition = webhooks::understand_again(state.services.zoho.organization_id(), &event);
+    let disposition =
+        webhooks::understand_again(&state.services.catalogue, state.services.zoho.organization_id(), &event);
     let status = webhooks::status_of(&disposition);
     state.services.events.replay(InboxId(id), disposition).await?;
     Ok(Json(json!({"affected": 1, "inbox_event_id": id, "status": status})))

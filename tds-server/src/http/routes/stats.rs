@@ -30,6 +30,8 @@ pub(crate) struct Stats {
 ))]
 pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<Stats>, Problem> {
     let (queue, services) = (state.activity.stats().await?, &state.services);
-    let api_budget = budget::look(&services.zoho, &queue, &services.registry, services.clock.now()).await?;
+    let (catalogue, registry) = (&services.catalogue, &services.registry);
+    let now = services.clock.now();
+    let api_budget = budget::look(&services.zoho, &queue, catalogue, registry, now).await?;
     Ok(Json(Stats { queue, api_budget, activity: state.activity.recent().await?.entities.clone() }))
 }

@@ -17,15 +17,17 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use tds_core::{
     error::ErrorKind,
-    inbox::{Disposition, EventView, NewEvent, event_id},
+    inbox::{Disposition, EventView, NewEvent},
     record::EntityType,
 };
-use tds_zoho::webhook::{Parsed, event_type, parse, parse_id, parse_query, query_pairs};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tds_zoho::{
+    entities::Catalogue,
+    webhook::{Authentic, Event, Received, event_type, parse, parse_id, query_pairs},
+};
 use tokio::time::Instant;
 
 pub(crate) use self::{
-    paths::{CONTRACT_ADDRESS, PREDECESSOR_ADDRESS, SYNC_ADDRESS, SYNC_ALIASES, UNHANDLED},
+    paths::{CONTRACT_ADDRESS, PREDECESSOR_ADDRESS, SYNC_ADDRESS, UNHANDLED, predecessor_names},
     refusals::Refusals,
 };
 use crate::http::{
@@ -62,9 +64,7 @@ pub(crate) struct Taken {
 /// True for the addresses of webhooks, as the router spells them.
 pub(crate) fn is_address(route: &str) -> bool {
     let route = route.strip_suffix('/').unwrap_or(route);
-    route == CONTRACT_ADDRESS
-        || route == PREDECESSOR_ADDRESS
-        || route.strip_prefix(SYNC_ADDRESS).is_some_and(|name| SYNC_ALIASES.contains(&name))
+    route == CONTRACT_ADDRESS || route == PREDECESSOR_ADDRESS || route.starts_with(SYNC_ADDRESS)
 }
 
 /// Receive a webhook of Zoho
@@ -74,7 +74,7 @@ pub(crate) fn is_address(route: &str) -> bool {
 /// end of the path does not matter.
 #[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook",
     params(
-        ("entity" = inline(schemas::WebhookPath), Path, description = "What the rule in Zoho watches"),
+        ("entity" = String, Path, description = "What the rule in Zoho watches"),
         ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
     ),
     request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
@@ -94,13 +94,18 @@ pub(crate) async fn receive(
     uri: Uri,
     body: Bytes,
 ) -> Response {
-    take(&state, paths::of_contract(&name), Delivery { method, headers, uri, body }).await
+    take(
+        &state,
+        paths::of_contract(&state.services.catalogue, &name),
+        Delivery { method, headers, uri, body },
+    )
+    .await
 }
 
 /// Receive a webhook at the predecessor's address
 #[utoipa::path(post, path = "/api/tds/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook_tds_alias",
     params(
-        ("entity" = inline(schemas::PredecessorPath), Path,
+        ("entity" = String, Path,
             description = "What the rule in Zoho watches; orders, payments and users are kept and ignored"),
         ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
     ),
@@ -121,7 +126,12 @@ pub(crate) async fn receive_tds_alias(
     uri: Uri,
     body: Bytes,
 ) -> Response {
-    take(&state, paths::of_predecessor(&name), Delivery { method, headers, uri, body }).await
+    take(
+        &state,
+        paths::of_predecessor(&state.services.catalogue, &name),
+        Delivery { method, headers, uri, body },
+    )
+    .await
 }
 
 /// The addresses `/api/zoho/sync-…` of the predecessor.
@@ -133,17 +143,29 @@ pub(crate) async fn receive_sync_alias(
     body: Bytes,
 ) -> Response {
     let name = uri.path().strip_prefix(SYNC_ADDRESS).unwrap_or_default();
-    let entity = paths::of_contract(name.strip_suffix('/').unwrap_or(name));
+    let entity = paths::of_contract(&state.services.catalogue, name.strip_suffix('/').unwrap_or(name));
     take(&state, entity, Delivery { method, headers, uri, body }).await
 }
 
 /// What an event's body says, read once more. Where it is empty, the address named the record.
-pub(crate) fn understand_again(organization: &str, event: &EventView) -> Disposition {
+pub(crate) fn understand_again(
+    catalogue: &Catalogue,
+    organization_id: &str,
+    event: &EventView,
+) -> Disposition {
     let body = event.raw_payload.as_deref().unwrap_or_default();
-    match &event.entity_id {
-        Some(id) if body.trim_ascii().is_empty() => parse_id(&event.entity_type, id).disposition,
-        _ => parse(&event.entity_type, &event.event_type, organization, body, event.received_at).disposition,
+    if let Some(id) = event.entity_id.as_deref().filter(|_| body.trim_ascii().is_empty()) {
+        return parse_id(&event.entity_type, id);
     }
+    let received = Received {
+        entity: &event.entity_type,
+        event_type: &event.event_type,
+        organization_id,
+        at: event.received_at,
+        // The event keeps the identity that it has.
+        receipt: String::new,
+    };
+    parse(catalogue, &Authentic::kept(body), &received).disposition
 }
 
 /// How the answer calls what follows from an event.
@@ -187,47 +209,36 @@ async fn take(state: &AppState, entity: Option<EntityType>, delivery: Delivery) 
 async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Result<Receipt, Problem> {
     let Delivery { method, headers, uri, body } = delivery;
     let pairs = query_pairs(uri.query());
-    authentic::check(&state.webhooks, headers, &pairs, body)
+    let authentic = authentic::check(&state.webhooks, headers, &pairs, body)
         .map_err(|refusal| state.refusals.tell(refusal, &state.webhooks, delivery))?;
     let stated = pairs.iter().find(|(name, _)| name == "event").map(|(_, value)| value.as_str());
     let event_type = if method == Method::DELETE { "deleted" } else { event_type(stated) };
-    let received_at = state.services.clock.now();
-    let organization = state.services.zoho.organization_id();
-    let named = if body.trim_ascii().is_empty() { parse_query(&entity, &pairs) } else { None };
-    let parsed = named.unwrap_or_else(|| parse(&entity, event_type, organization, body, received_at));
-    let status = status_of(&parsed.disposition);
+    let received = Received {
+        entity: &entity,
+        event_type,
+        organization_id: state.services.zoho.organization_id(),
+        at: state.services.clock.now(),
+        receipt: || uuid::Uuid::new_v4().to_string(),
+    };
+    let Event { identity: event_id, entity_id, disposition, .. } =
+        parse(&state.services.catalogue, &authentic, &received);
+    let status = status_of(&disposition);
     let event = NewEvent {
-        event_id: identity(&entity, event_type, body, &parsed, received_at),
+        event_id: event_id.clone(),
         source_type: "zoho".to_owned(),
-        entity_type: entity,
-        entity_id: parsed.entity_id,
+        entity_type: entity.clone(),
+        entity_id,
         event_type: event_type.to_owned(),
         raw_payload: body.to_vec(),
         headers: stored_headers(headers),
-        disposition: parsed.disposition,
+        disposition,
     };
-    let (event_id, entity) = (event.event_id.clone(), event.entity_type.clone());
     let accepted = state.services.inbox.accept(event).await.map_err(not_kept)?;
     tracing::info!(
         inbox_event = accepted.id.0, event_id, %entity, status, duplicate = accepted.duplicate, bytes = body.len(),
         "webhook kept"
     );
     Ok(Receipt { status, event_id, inbox_event_id: accepted.id.0, duplicate: accepted.duplicate })
-}
-
-/// A body that states no version is never a duplicate: its identity covers its receipt, too.
-fn identity(
-    entity: &EntityType,
-    event_type: &str,
-    body: &[u8],
-    parsed: &Parsed,
-    received_at: OffsetDateTime,
-) -> String {
-    if parsed.has_version {
-        return event_id(entity, event_type, body, None);
-    }
-    let at = received_at.format(&Rfc3339).unwrap_or_default();
-    event_id(entity, event_type, body, Some(&format!("{at} {}", uuid::Uuid::new_v4())))
 }
 
 /// Whatever kept the event from being kept: Zoho may only be told to send it again.

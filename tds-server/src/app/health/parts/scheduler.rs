@@ -8,7 +8,7 @@ use tds_core::{
     engine::ScheduleSpec,
     runs::{RunFilter, RunStatus, SyncRun},
 };
-use tds_zoho::ZohoClient;
+use tds_zoho::{ZohoClient, entities::Catalogue};
 use time::OffsetDateTime;
 
 use crate::{
@@ -29,6 +29,7 @@ pub struct SchedulerProbe {
     schedules: Vec<ScheduleSpec>,
     started_at: OffsetDateTime,
     zoho: ZohoClient,
+    catalogue: Catalogue,
 }
 
 impl SchedulerProbe {
@@ -39,6 +40,7 @@ impl SchedulerProbe {
         Self {
             runs: Arc::clone(&services.runs),
             zoho: services.zoho.clone(),
+            catalogue: services.catalogue.clone(),
             started_at: clock.now(),
             clock,
             schedules,
@@ -69,7 +71,7 @@ impl SchedulerProbe {
 
     fn is_late(&self, spec: &ScheduleSpec, since: OffsetDateTime) -> bool {
         // What waits for a better day is not late.
-        if is_postponed(&spec.entity, spec.run_type, self.zoho.throttle()) {
+        if is_postponed(&self.catalogue, &spec.entity, spec.run_type, self.zoho.throttle()) {
             return false;
         }
         let patience = spec.every.saturating_mul(PERIODS).max(GRACE);

@@ -2,34 +2,6 @@
 
 use utoipa::ToSchema;
 
-/// What a rule in Zoho watches, as the address of its webhook says it
-#[derive(ToSchema)]
-#[schema(rename_all = "kebab-case")]
-pub(crate) enum WebhookPath {
-    Products,
-    Customers,
-    Invoices,
-    Bills,
-    CreditNotes,
-    Stock,
-    Prices,
-}
-
-/// The same at the predecessor's address
-#[derive(ToSchema)]
-#[schema(rename_all = "kebab-case")]
-pub(crate) enum PredecessorPath {
-    Products,
-    Customers,
-    Vendors,
-    Invoices,
-    Orders,
-    Stock,
-    Prices,
-    Payments,
-    Users,
-}
-
 /// What happened to a record
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, header};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
-use tds_zoho::webhook::{SIGNATURE_HEADER, SignatureError, verify};
+use tds_zoho::webhook::{Authentic, SIGNATURE_HEADER, SignatureError, verify};
 
 use crate::{
     config::WebhookConfig,
@@ -26,15 +26,16 @@ impl From<Problem> for Refusal {
 }
 
 /// Lets only authentic deliveries through; nothing else is stored.
-pub(super) fn check(
+pub(super) fn check<'a>(
     config: &WebhookConfig,
     headers: &HeaderMap,
-    pairs: &[(String, String)],
-    body: &[u8],
-) -> Result<(), Refusal> {
+    pairs: &'a [(String, String)],
+    body: &'a [u8],
+) -> Result<Authentic<'a>, Refusal> {
     refuse_encodings(headers)?;
-    check_signature(config, headers, pairs, body)?;
-    check_key(config, headers)
+    let authentic = check_signature(config, headers, pairs, body)?;
+    check_key(config, headers)?;
+    Ok(authentic)
 }
 
 /// A packed body would be checked and stored packed, and may be a bomb.
@@ -46,15 +47,15 @@ fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(ProblemKind::UnsupportedMediaType, "Send the body without Content-Encoding."))
 }
 
-fn check_signature(
+fn check_signature<'a>(
     config: &WebhookConfig,
     headers: &HeaderMap,
-    pairs: &[(String, String)],
-    body: &[u8],
-) -> Result<(), Refusal> {
+    pairs: &'a [(String, String)],
+    body: &'a [u8],
+) -> Result<Authentic<'a>, Refusal> {
     if config.secrets.is_empty() {
         if config.allow_unsigned {
-            return Ok(());
+            return Ok(Authentic::unsigned(pairs, body));
         }
         let detail = "Set ZOHO_WEBHOOK_SECRET; until then webhooks cannot be checked and are not taken.";
         return Err(Problem::new(ProblemKind::WebhooksNotConfigured, detail).retry_after(60).into());
@@ -62,14 +63,16 @@ fn check_signature(
     if headers.get_all(SIGNATURE_HEADER).iter().count() > 1 {
         return Err(refused("the webhook has more than one signature"));
     }
-    let verified =
+    let authentic =
         verify(&config.secrets, pairs, text(headers, "content-type"), body, text(headers, SIGNATURE_HEADER))
             .map_err(|error| {
                 let mismatch = matches!(error, SignatureError::Wrong | SignatureError::Malformed);
                 Refusal { mismatch, ..refused(&error.to_string()) }
             })?;
-    tracing::debug!(encoding = %verified.encoding, secret = verified.secret, "the signature is right");
-    Ok(())
+    if let Some(signature) = authentic.signature() {
+        tracing::debug!(encoding = %signature.encoding, secret = signature.secret, "the signature is right");
+    }
+    Ok(authentic)
 }
 
 fn check_key(config: &WebhookConfig, headers: &HeaderMap) -> Result<(), Refusal> {
