@@ -14,8 +14,7 @@ use tds_core::{
 
 use crate::{
     PgStore,
-    error::classify,
-    store::{repeat, storable},
+    db::{error::classify, retry::repeat, text::storable},
 };
 
 // In the order of the key, so that two processes do not wait for each other in a circle.

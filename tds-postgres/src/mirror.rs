@@ -10,7 +10,6 @@ mod state;
 use std::{
     collections::{HashMap, HashSet},
     ops::Range,
-    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -20,19 +19,17 @@ use tds_core::{
     mirror::{Applied, Mirror, MirrorSchema},
     record::{Content, EntityType, Read, RecordId},
 };
-use tokio::time::Instant;
 
 use crate::{
     Database,
-    error::{classify_for_record, is_data_error, is_locked, is_outage},
-    store::repeat_batch,
+    db::{
+        error::{classify_for_record, is_data_error, is_locked, is_outage},
+        retry::{Parts, SEARCH, repeat_batch},
+    },
 };
 use batch::Batch;
 use catalog::{Catalog, Tables};
 use locks::{Lock, Locks};
-
-/// How long a batch looks for those of its records that nobody has locked.
-const SEARCH: Duration = Duration::from_secs(2);
 
 /// Keeps tables in step with the source, for any [`MirrorSchema`]: columns are read from the catalog.
 ///
@@ -103,15 +100,14 @@ impl PgMirror {
     ) {
         // What fails because of its data, of the ERP's triggers or of somebody's lock is halved until the record at fault
         // is alone.
-        let mut open = vec![free];
-        let mut since: Option<Instant> = None;
-        while let Some(mut indexes) = open.pop() {
+        let mut parts = Parts::of(free, SEARCH);
+        while let Some(indexes) = parts.take() {
             if indexes.is_empty() {
                 continue;
             }
             let batch = Batch { schema, tables, reads: indexes.iter().map(|index| &reads[*index]).collect() };
             let database =
-                if hurry || since.is_some() { self.database.hurried() } else { self.database.clone() };
+                if hurry || parts.hurries() { self.database.hurried() } else { self.database.clone() };
             let error = match repeat_batch(|| batch.run(&database)).await {
                 Ok(outcomes) => {
                     for (index, outcome) in indexes.into_iter().zip(outcomes) {
@@ -123,28 +119,22 @@ impl PgMirror {
                 Err(error) => error,
             };
             if is_locked(&error) {
-                let first = since.is_none();
-                let searching = since.get_or_insert_with(Instant::now).elapsed() < SEARCH;
                 let batch_reads: Vec<&Read> = indexes.iter().map(|index| &reads[*index]).collect();
                 // Looked for once; what this cannot see, such as a locked line, is found by halving.
-                let held = if first {
+                let held = if parts.meet_lock() {
                     self.locks.find(&self.database, schema, &batch_reads).await
                 } else {
                     HashMap::new()
                 };
                 if !held.is_empty() {
-                    open.push(self.put_off(&held, reads, indexes, results));
-                } else if searching && indexes.len() > 1 {
-                    let second = indexes.split_off(indexes.len() / 2);
-                    open.extend([second, indexes]);
+                    parts.again(self.put_off(&held, reads, indexes, results));
                 } else {
-                    for index in indexes {
+                    for index in parts.halve_locked(indexes).into_iter().flatten() {
                         results[index] = Some(Err(self.locks.wait(&reads[index].key, None)));
                     }
                 }
             } else if !is_outage(&error) && indexes.len() > 1 {
-                let second = indexes.split_off(indexes.len() / 2);
-                open.extend([second, indexes]);
+                parts.halve(indexes);
             } else {
                 // A table that was changed meanwhile is looked at again.
                 self.catalog.forget();
@@ -172,10 +162,14 @@ impl Mirror for PgMirror {
         let Some((table, columns)) = schema.head.and_then(|head| tables.get_key_value(head)) else {
             return Ok(HashSet::new());
         };
+        if reads.is_empty() {
+            return Ok(HashSet::new());
+        }
         let mut differing = HashSet::new();
         // A value that no column can hold is found by halving: its record differs.
-        let mut open: Vec<&[Read]> = if reads.is_empty() { Vec::new() } else { vec![reads] };
-        while let Some(part) = open.pop() {
+        let mut parts = Parts::of(0..reads.len(), SEARCH);
+        while let Some(range) = parts.take() {
+            let part = &reads[range.clone()];
             let mut rows = head::Rows::new(table, columns);
             for read in part {
                 if let Content::Present(record) = &read.content {
@@ -187,9 +181,8 @@ impl Mirror for PgMirror {
                 (Err(error), [one]) if is_data_error(&error) => {
                     differing.insert(one.key.id.clone());
                 }
-                (Err(error), many) if is_data_error(&error) => {
-                    let (first, second) = many.split_at(many.len() / 2);
-                    open.extend([second, first]);
+                (Err(error), _) if is_data_error(&error) => {
+                    parts.halve(range);
                 }
                 (Err(error), _) => {
                     self.catalog.forget();

@@ -8,8 +8,7 @@ use tds_core::error::Result;
 
 use crate::{
     PgStore,
-    error::classify,
-    store::{repeat, storable},
+    db::{error::classify, retry::repeat, text::storable},
 };
 
 /// A server that did not tell anything for so long is believed to be gone: it tells every five seconds.

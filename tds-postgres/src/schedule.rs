@@ -1,6 +1,6 @@
 //! Leadership and due times of schedules, by the database's clock.
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::Row as _;
@@ -14,8 +14,12 @@ use tokio::time::Instant;
 
 use crate::{
     PgStore,
-    error::classify,
-    store::{repeat, seconds, storable},
+    db::{
+        error::classify,
+        retry::repeat,
+        text::{seconds, storable},
+    },
+    lock::lock,
 };
 
 const LEADER: &str = "scheduler";
@@ -109,7 +113,7 @@ impl PgStore {
     /// The leader's work, once in a while. It is repeated anyway: a failure is told and costs nothing else.
     async fn set_back(&self) {
         {
-            let mut last = self.set_back_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last = lock(&self.set_back_at);
             if last.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
                 return;
             }

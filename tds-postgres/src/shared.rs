@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use tds_core::error::{Error, Result};
 use time::OffsetDateTime;
 
-use crate::{PgStore, error::classify};
+use crate::{PgStore, db::error::classify};
 
 /// Others may write in between this often before it is given up. Each time one of them got on.
 const REPEATS: u32 = 100;

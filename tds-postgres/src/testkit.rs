@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
 
 pub use self::{relay::Relay, statements::pgbench_drain};
-use crate::{Database, DatabaseConfig, quote};
+use crate::{Database, DatabaseConfig, db::quote};
 
 /// How long the end of a test waits for its database to be dropped.
 const DROP: Duration = Duration::from_millis(500);

@@ -62,17 +62,9 @@ impl State {
 
 /// Of several items' outcomes, the one that says most about what the event changed.
 fn best_outcome(event: &Event) -> Option<Outcome> {
-    let outcomes = event.items.values().filter_map(|progress| match progress {
+    let outcome = |progress: &Progress| match progress {
         Progress::Ended(outcome) => Some(*outcome),
         Progress::Open | Progress::Dead(_) => None,
-    });
-    outcomes.min_by_key(|outcome| match outcome {
-        Outcome::Applied => 0,
-        Outcome::Deleted => 1,
-        Outcome::Unchanged => 2,
-        Outcome::Stale => 3,
-        Outcome::Superseded => 4,
-        Outcome::Ignored => 5,
-        Outcome::Discarded => 6,
-    })
+    };
+    event.items.values().filter_map(outcome).min()
 }

@@ -92,20 +92,20 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
-/// How an item or an event ended well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How an item or an event ended well, the most telling outcome first: an event with several items shows the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Written to the target.
     Applied,
+    /// The record is gone at the source; the target carries a tombstone.
+    Deleted,
     /// The target had it already.
     Unchanged,
     /// Older than what the target has.
     Stale,
     /// Newer work of the same record took its place.
     Superseded,
-    /// The record is gone at the source; the target carries a tombstone.
-    Deleted,
     /// Nothing here handles it.
     Ignored,
     /// A person gave it up.
@@ -113,6 +113,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every outcome, in their order.
+    pub const ALL: [Self; 7] = [
+        Self::Applied,
+        Self::Deleted,
+        Self::Unchanged,
+        Self::Stale,
+        Self::Superseded,
+        Self::Ignored,
+        Self::Discarded,
+    ];
+
     /// The name as it is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -14,7 +14,7 @@ use super::{
     catalog::{Tables, unknown},
     children, head, state,
 };
-use crate::{Database, session::Tx};
+use crate::{Database, db::session::Tx};
 
 /// Marks the transaction as the mirror's own, for triggers that catch local changes.
 const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex},
 };
 
 use tds_core::{
@@ -10,7 +10,11 @@ use tds_core::{
     mirror::MirrorSchema,
 };
 
-use crate::{Database, error::classify_for_record, quote};
+use crate::{
+    Database,
+    db::{error::classify_for_record, quote},
+    lock::lock,
+};
 
 /// The columns of a table that can be written, in its order.
 pub(super) type Columns = Arc<Vec<Column>>;
@@ -33,7 +37,7 @@ pub(super) type Tables = HashMap<&'static str, Columns>;
 /// Columns by table, remembered. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Catalog {
-    known: Arc<RwLock<HashMap<&'static str, Columns>>>,
+    known: Arc<Mutex<HashMap<&'static str, Columns>>>,
 }
 
 impl Catalog {
@@ -53,11 +57,11 @@ impl Catalog {
 
     /// Reads everything anew at the next use.
     pub(super) fn forget(&self) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).clear();
+        lock(&self.known).clear();
     }
 
     async fn columns(&self, database: &Database, table: &'static str) -> Result<Columns> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(table).cloned();
+        let known = lock(&self.known).get(table).cloned();
         if let Some(columns) = known {
             return Ok(columns);
         }
@@ -78,7 +82,7 @@ impl Catalog {
             return Err(wrong(format!("there is no table {table}: migrate the database")));
         }
         let columns = Arc::new(columns);
-        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(table, Arc::clone(&columns));
+        lock(&self.known).insert(table, Arc::clone(&columns));
         Ok(columns)
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tds_core::{mirror::Child, record::Fields};
 
 use super::catalog::{Columns, names};
-use crate::{quote, session::Tx};
+use crate::db::{quote, session::Tx};
 
 /// The new sets of one table: rows by the record's id.
 pub(super) type Sets<'a> = BTreeMap<&'a str, &'a [Fields]>;

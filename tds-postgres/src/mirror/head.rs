@@ -6,7 +6,10 @@ use serde_json::Value;
 use tds_core::record::{Read, Record, Shape};
 
 use super::catalog::{Column, Columns};
-use crate::{Database, quote, session::Tx};
+use crate::{
+    Database,
+    db::{quote, session::Tx},
+};
 
 /// Columns that the mirror fills by itself in a way of their own.
 const OWN: [&str; 2] = ["raw", "synced_at"];

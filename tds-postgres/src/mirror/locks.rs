@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tds_core::{
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::{Database, quote};
+use crate::{Database, db::quote, lock::lock};
 
 /// The shortest and the longest wait of a record whose row is locked; in between, a part of the time that it is locked.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -89,7 +89,7 @@ impl Locks {
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<RecordKey, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

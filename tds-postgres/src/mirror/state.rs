@@ -9,7 +9,10 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
-use crate::{Database, quote, session::Tx};
+use crate::{
+    Database,
+    db::{quote, session::Tx},
+};
 
 #[derive(sqlx::FromRow)]
 struct Row {

@@ -3,8 +3,11 @@
 use sqlx::{PgConnection, Row as _};
 use tds_core::queue::Lane;
 
-use super::CLAIM;
-use crate::{claim_cursor::ClaimCursors, settle_sql::COMPLETE, testkit::TestDatabase};
+use super::{
+    claim::{CLAIM, ClaimCursors},
+    settle::COMPLETE,
+};
+use crate::testkit::TestDatabase;
 
 /// Rows that may be read for each item that is taken: to find it, to lock it, to change it, and some.
 const READS: i64 = 5;

@@ -11,7 +11,10 @@ use std::os::unix::process::CommandExt as _;
 use tds_core::error::{Error, Result};
 
 use super::template::connect;
-use crate::{ClusterConfig, EmbeddedCluster, error::classify, quote};
+use crate::{
+    ClusterConfig, EmbeddedCluster,
+    db::{error::classify, quote},
+};
 
 /// Ends the server some 20 seconds after the last registered process is gone. Runs as a shell of its own,
 /// because no test process lives long enough.

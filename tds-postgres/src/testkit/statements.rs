@@ -1,6 +1,6 @@
 //! The store's own statements for other drivers, which show what they cost by themselves.
 
-use crate::{queue::CLAIM, settle_sql::COMPLETE};
+use crate::queue::{claim::CLAIM, settle::COMPLETE};
 
 /// A script for pgbench (`-M prepared`): claims a batch of items that nobody waits for, then settles it as unchanged;
 /// the same two statements as those of a worker.

@@ -5,9 +5,7 @@ use tds_core::error::Result;
 
 use crate::{
     Database, DatabaseConfig,
-    error::classify,
-    migrate::fingerprint,
-    quote::{self, identifier},
+    db::{error::classify, migrate::fingerprint, quote, quote::identifier},
 };
 
 /// Creates a database: a copy of the migrated template, or empty.

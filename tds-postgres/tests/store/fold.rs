@@ -1,4 +1,5 @@
-//! `tds_fold` is the function `tds_core::queue::fold`, in SQL.
+//! Rules of the core that SQL has, too: `tds_fold` is the function `tds_core::queue::fold`, `tds_better_outcome` the order
+//! of `Outcome`.
 
 use proptest::{
     prelude::*,
@@ -7,7 +8,7 @@ use proptest::{
 };
 use sqlx::Row as _;
 use tds_core::{
-    queue::{Work, fold},
+    queue::{Outcome, Work, fold},
     record::{Interval, Observed, Payload, Shape, SourcePayload},
 };
 use tds_postgres::testkit::TestDatabase;
@@ -91,4 +92,20 @@ async fn the_database_folds_random_works_as_the_pure_function_does() {
         seen[usize::try_from(choice).expect("0, 1 or 2")] += 1;
     }
     assert!(seen.iter().all(|count| *count > PAIRS / 20), "every choice is tried: {seen:?}");
+}
+
+#[tokio::test]
+async fn the_better_of_two_outcomes_is_the_lesser_one_in_the_core() {
+    let database = TestDatabase::new().await;
+    for one in Outcome::ALL {
+        for other in Outcome::ALL {
+            let better: String = sqlx::query_scalar("SELECT tds_better_outcome($1, $2)")
+                .bind(one.as_str())
+                .bind(other.as_str())
+                .fetch_one(database.database())
+                .await
+                .expect("answers");
+            assert_eq!(better, one.min(other).as_str(), "{one:?} and {other:?}");
+        }
+    }
 }

@@ -1,0 +1,18 @@
+//! The database: connections and transactions, what its errors mean, and the schema.
+
+pub(crate) mod config;
+pub(crate) mod connector;
+pub(crate) mod database;
+pub(crate) mod error;
+pub(crate) mod exposures;
+pub(crate) mod facts;
+pub(crate) mod functions;
+pub(crate) mod further;
+pub(crate) mod migrate;
+pub(crate) mod page;
+pub(crate) mod pool;
+pub(crate) mod privileges;
+pub(crate) mod quote;
+pub(crate) mod retry;
+pub(crate) mod session;
+pub(crate) mod text;

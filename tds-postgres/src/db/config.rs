@@ -1,0 +1,151 @@
+//! How the database is reached: the URL, and how many connections are for what.
+
+use std::{fmt, str::FromStr as _};
+
+use sqlx::postgres::PgConnectOptions;
+use tds_core::error::{Error, ErrorKind, Result, Retry};
+
+/// Supabase's pooler in transaction mode.
+const SUPABASE_TRANSACTION_PORT: u16 = 6543;
+
+/// How to reach the database.
+#[derive(Clone)]
+pub struct DatabaseConfig {
+    /// `postgres://user:password@host:port/name?sslmode=…`. `pgbouncer=true`, port 6543 or
+    /// `statement-cache-capacity=0` announce a pooler in transaction mode; others are recognised by trying.
+    pub url: String,
+    /// The most connections of this process; at least 1. From 2 on, one or two of them are kept for pushed events;
+    /// from 3 on, one listens for the hints of other processes.
+    pub max_connections: u32,
+    /// How the connections show up in `pg_stat_activity`.
+    pub application_name: String,
+}
+
+impl DatabaseConfig {
+    /// Ten connections named `tds`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), max_connections: 10, application_name: "tds".to_owned() }
+    }
+}
+
+impl fmt::Debug for DatabaseConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL carries the password.
+        formatter
+            .debug_struct("DatabaseConfig")
+            .field(
+                "target",
+                &Address::parse(&self.url).map_or_else(|_| "?".to_owned(), |address| address.target),
+            )
+            .field("max_connections", &self.max_connections)
+            .field("application_name", &self.application_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the URL says.
+pub(crate) struct Address {
+    pub(crate) options: PgConnectOptions,
+    /// `host:port/name`.
+    pub(crate) target: String,
+    pub(crate) pooled: bool,
+}
+
+impl Address {
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        // The parser's own text may quote the URL, and with it the password.
+        let wrong = || {
+            Error::new(
+                ErrorKind::Config,
+                Retry::Permanent,
+                "DATABASE_URL is no PostgreSQL URL: expected postgres://user:password@host:5432/name",
+            )
+        };
+        if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
+            return Err(wrong());
+        }
+        let (url, mut pooled) = without_pooler_flag(url);
+        pooled |= url.contains("statement-cache-capacity=0");
+        let options = PgConnectOptions::from_str(&url).map_err(|_| wrong())?;
+        pooled |= options.get_port() == SUPABASE_TRANSACTION_PORT;
+        let name = options.get_database().unwrap_or_else(|| options.get_username());
+        let target = format!("{}:{}/{name}", options.get_host(), options.get_port());
+        Ok(Self { options, target, pooled })
+    }
+}
+
+/// Takes `pgbouncer=…` out of the URL: other programs understand it, the driver does not.
+fn without_pooler_flag(url: &str) -> (String, bool) {
+    let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), false) };
+    let (flags, rest): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|pair| pair.split('=').next() == Some("pgbouncer"));
+    let pooled =
+        flags.iter().any(|flag| flag.eq_ignore_ascii_case("pgbouncer=true") || *flag == "pgbouncer=1");
+    (if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) }, pooled)
+}
+
+/// How many connections there are for what.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) work: u32,
+    /// 0: they share the others.
+    pub(crate) ingest: u32,
+    pub(crate) listens: bool,
+}
+
+impl Shares {
+    pub(crate) fn of(connections: u32, pooled: bool) -> Self {
+        let listens = connections >= 3 && !pooled;
+        let rest = connections.max(1) - u32::from(listens);
+        let ingest = match rest {
+            0 | 1 => 0,
+            2..=6 => 1,
+            _ => 2,
+        };
+        Self { work: rest - ingest, ingest, listens }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pooler_flag_is_taken_out_and_the_rest_stays() {
+        let (url, pooled) = without_pooler_flag("postgres://a@h/db?sslmode=require&pgbouncer=true");
+        assert_eq!((url.as_str(), pooled), ("postgres://a@h/db?sslmode=require", true));
+        assert_eq!(without_pooler_flag("postgres://a@h/db"), ("postgres://a@h/db".to_owned(), false));
+    }
+
+    #[test]
+    fn connections_are_shared_out_and_never_more_than_allowed() {
+        let shares = |connections, pooled| {
+            let shares = Shares::of(connections, pooled);
+            (shares.listens, shares.ingest, shares.work)
+        };
+        assert_eq!(shares(0, false), (false, 0, 1));
+        assert_eq!(shares(1, false), (false, 0, 1));
+        assert_eq!(shares(2, false), (false, 1, 1));
+        assert_eq!(shares(3, false), (true, 1, 1));
+        assert_eq!(shares(3, true), (false, 1, 2));
+        assert_eq!(shares(10, false), (true, 2, 7));
+    }
+
+    #[test]
+    fn the_port_of_supabases_transaction_pooler_is_known() {
+        let address = Address::parse("postgres://u:p@h:6543/postgres").expect("a URL");
+        assert!(address.pooled);
+        assert_eq!(address.target, "h:6543/postgres");
+    }
+
+    #[test]
+    fn no_text_shows_the_password() {
+        let config = DatabaseConfig::new("postgres://u:hunter2@h/db");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        for wrong in ["mysql://u:hunter2@h/db", "postgres://u:hunter2@h:port/db", "hunter2"] {
+            let error = Address::parse(wrong).err().expect("refused");
+            assert!(!error.chain().contains("hunter2") && error.chain().contains("DATABASE_URL"));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The functions of the schema and their triggers: files of `sql/`, one family each, applied again when their text changed.
+//!
+//! The table `tds_sync_functions` has the revision and the hash of what was applied of each family. A family is *stale*
+//! where the database has none of it, or another text of the same or an older revision: [`Database::migrate`] applies
+//! stale families, and a program does not work on a schema that has one.
+//!
+//! Several versions of the program may run at once, so
+//! - **a function whose signature or meaning changes gets a new name**; the old function is dropped by a migration, once no
+//!   program that calls it is supported any more. A program works with every later revision of the families it knows.
+//! - whoever changes a file increases its revision below. An older program finds a newer revision in the database: it
+//!   neither overwrites the family nor refuses to work. Only builds between two releases can have different texts of one
+//!   revision: then the build that migrated last wins, and the other one is not ready any more.
+//!
+//! `CREATE OR REPLACE` keeps the privileges of a function; a new function is closed at the end of [`Database::migrate`],
+//! in the same transaction.
+//!
+//! [`Database::migrate`]: crate::Database::migrate
+
+use sqlx::PgExecutor;
+use tds_core::record::ContentHash;
+
+use super::{quote::literal, session::Tx};
+
+/// Functions that belong together.
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    /// Greater with every change of the text.
+    revision: i32,
+    text: &'static str,
+}
+
+/// In the order in which they are applied: a family may name functions of the families before it.
+static FAMILIES: [Family; 7] = [
+    Family { name: "fold", revision: 1, text: include_str!("../../sql/fold.sql") },
+    Family { name: "end_runs", revision: 1, text: include_str!("../../sql/end_runs.sql") },
+    Family { name: "claim", revision: 1, text: include_str!("../../sql/claim.sql") },
+    Family { name: "complete", revision: 1, text: include_str!("../../sql/complete.sql") },
+    Family { name: "tally", revision: 1, text: include_str!("../../sql/tally.sql") },
+    Family { name: "operator", revision: 1, text: include_str!("../../sql/operator.sql") },
+    Family { name: "close", revision: 1, text: include_str!("../../sql/close.sql") },
+];
+
+const RECORD: &str = "
+INSERT INTO tds_sync_functions AS f (name, revision, hash) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET
+  revision = excluded.revision, hash = excluded.hash, applied_at = clock_timestamp()
+";
+
+impl Family {
+    fn hash(&self) -> String {
+        ContentHash::of_bytes(self.text.as_bytes()).as_str().to_owned()
+    }
+
+    /// True where a family that was applied with this revision and hash is to be applied again.
+    fn is_stale_against(&self, revision: i32, hash: &str) -> bool {
+        revision <= self.revision && hash != self.hash()
+    }
+
+    /// Creates or replaces the functions.
+    pub(crate) async fn apply(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(self.text).execute(&mut *tx).await?;
+        let record = sqlx::query(RECORD).bind(self.name).bind(self.revision).bind(self.hash());
+        record.execute(tx).await.map(drop)
+    }
+}
+
+/// The families that the database lacks or has in another form, unless a newer program applied them. The migrations are
+/// there already.
+pub(crate) async fn stale<'c>(database: impl PgExecutor<'c>) -> Result<Vec<&'static Family>, sqlx::Error> {
+    let applied: Vec<(String, i32, String)> =
+        sqlx::query_as("SELECT name, revision, hash FROM tds_sync_functions").fetch_all(database).await?;
+    let is_stale = |family: &&Family| match applied.iter().find(|(name, ..)| name == family.name) {
+        Some((_, revision, hash)) => family.is_stale_against(*revision, hash),
+        None => true,
+    };
+    Ok(FAMILIES.iter().filter(is_stale).collect())
+}
+
+/// What applies all families to a database without functions, as a script.
+pub(crate) fn script() -> String {
+    let applied = |family: &Family| {
+        let (name, revision, hash) = (literal(family.name), family.revision, literal(&family.hash()));
+        let record = format!(
+            "INSERT INTO tds_sync_functions (name, revision, hash) VALUES ({name}, {revision}, {hash});"
+        );
+        format!("\n-- Functions: {}\n\n{}\n\n{record}\n", family.name, family.text.trim())
+    };
+    FAMILIES.iter().map(applied).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of each revision, by the beginning of its hash.
+    const REVISIONS: [(&str, i32, &str); 7] = [
+        ("fold", 1, "9261bd760dca"),
+        ("end_runs", 1, "e3544826f5a0"),
+        ("claim", 1, "93c01075404a"),
+        ("complete", 1, "23aabc79390a"),
+        ("tally", 1, "5f26f55449ed"),
+        ("operator", 1, "18a2987959b6"),
+        ("close", 1, "e798b99ac5b5"),
+    ];
+
+    #[test]
+    fn a_text_that_changes_gets_a_new_revision() {
+        let texts: Vec<(&str, i32, String)> = FAMILIES
+            .iter()
+            .map(|family| (family.name, family.revision, family.hash()[..12].to_owned()))
+            .collect();
+        let known = REVISIONS.map(|(name, revision, hash)| (name, revision, hash.to_owned()));
+        assert_eq!(texts, known, "increase the revision of what was changed, and note its hash here");
+    }
+
+    #[test]
+    fn a_family_is_stale_where_the_text_differs_and_no_newer_program_applied_it() {
+        let family = Family { name: "f", revision: 3, text: "now" };
+        assert!(!family.is_stale_against(3, &family.hash()));
+        assert!(!family.is_stale_against(2, &family.hash()), "nothing was changed");
+        assert!(family.is_stale_against(2, "before"));
+        assert!(family.is_stale_against(3, "another build"));
+        assert!(!family.is_stale_against(4, "later"));
+    }
+}

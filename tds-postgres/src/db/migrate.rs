@@ -1,0 +1,346 @@
+//! Bringing the schema up to date.
+
+use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
+
+use sqlx::{PgExecutor, migrate::Migrator};
+use tds_core::error::{Error, ErrorKind, Result, Retry};
+
+use super::{
+    database::Database,
+    error::{classify, is_retryable},
+    functions::{self, stale},
+    further::{Further, FurtherMigration},
+    quote::literal,
+    session::Tx,
+};
+
+/// A migration of large tables takes its time, and waits for whoever uses them.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// A migration that met a deadlock is begun anew so often.
+const ATTEMPTS: u32 = 5;
+
+const PREPARE: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning;
+  SELECT pg_advisory_xact_lock(hashtext('tds-migrations'), hashtext(current_database()))";
+
+const VERSIONS: &str =
+    "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL,
+  installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL,
+  execution_time BIGINT NOT NULL)";
+
+/// Why a migration did not end.
+enum Step {
+    /// The same may succeed at once.
+    Again(Error),
+    Failed(Error),
+}
+
+impl Step {
+    fn of(error: sqlx::Error, doing: &str) -> Self {
+        let again = is_retryable(&error);
+        let error = classify(error, doing);
+        if again { Self::Again(error) } else { Self::Failed(error) }
+    }
+}
+
+impl From<Error> for Step {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What [`Database::migrate`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationReport {
+    /// `host:port/name`.
+    pub target: String,
+    /// The schema's version before; 0 on an empty database.
+    pub from: i64,
+    /// The schema's version now.
+    pub to: i64,
+    /// The versions that were applied just now.
+    pub applied: Vec<i64>,
+    /// The families of functions that were applied just now.
+    pub functions: Vec<&'static str>,
+    /// The further migrations that were applied just now.
+    pub further: Vec<&'static str>,
+    /// What the role was not allowed to do and what TDS works without, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// How the schema stands to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaStatus {
+    /// The version of the database; 0 on an empty one.
+    pub applied: i64,
+    /// The version that this program needs.
+    pub expected: i64,
+    /// False where functions of the schema are missing or of an older program. Functions of a newer program are
+    /// current: they work for this program, too.
+    pub functions_current: bool,
+}
+
+impl SchemaStatus {
+    /// The database is as this program needs it.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.applied == self.expected && self.functions_current
+    }
+
+    /// The database was migrated by a newer program.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        self.applied > self.expected
+    }
+}
+
+impl Database {
+    /// [`Database::migrate_for`] with nobody who may read schema `erp`.
+    ///
+    /// # Errors
+    /// As [`Database::migrate_for`].
+    pub async fn migrate(&self) -> Result<MigrationReport> {
+        self.migrate_for(&[]).await
+    }
+
+    /// Applies the migrations that are missing and the functions that are not current, and closes what they made, all in
+    /// one transaction: nobody but the owner and roles with grants of their own may read or change it. The roles in `readers` may read schema `erp`. Several
+    /// processes may call it at once: they wait for each other.
+    ///
+    /// # Errors
+    /// `Config` where the schema is newer than this program, an applied migration is not the one this program knows, or
+    /// a reader does not exist; `Unauthorized` with the GRANT that is missing; the database's own errors else. Then
+    /// nothing was changed.
+    pub async fn migrate_for(&self, readers: &[String]) -> Result<MigrationReport> {
+        self.migrate_with(&[], readers).await
+    }
+
+    /// [`Database::migrate_for`] with further migrations of the program, which are applied after those of TDS.
+    ///
+    /// # Errors
+    /// As [`Database::migrate_for`]; `Config` where a further migration was applied in another form.
+    pub async fn migrate_with(
+        &self,
+        further: &[FurtherMigration],
+        readers: &[String],
+    ) -> Result<MigrationReport> {
+        self.refuse_without_privileges().await?;
+        let mut attempts = 1;
+        loop {
+            match self.try_migrate(further, readers).await {
+                // Changing a table waits for those who use it, and they may wait for another one that was changed.
+                Err(Step::Again(_)) if attempts < ATTEMPTS => attempts += 1,
+                Err(Step::Again(error) | Step::Failed(error)) => return Err(error),
+                Ok(report) => return Ok(report),
+            }
+        }
+    }
+
+    async fn try_migrate(
+        &self,
+        further: &[FurtherMigration],
+        readers: &[String],
+    ) -> Result<MigrationReport, Step> {
+        let doing = |error| Step::of(error, "migrating the database");
+        let mut tx = self.begin().await.map_err(doing)?;
+        tx.set_silence(PATIENCE);
+        // A lock of the transaction, not of the session: sessions do not exist behind a pooler.
+        sqlx::raw_sql(PREPARE).execute(&mut tx).await.map_err(doing)?;
+        // Asking first: who may not create tables could not even ask for one that exists.
+        if !has_versions(&mut tx).await.map_err(doing)? {
+            sqlx::raw_sql(VERSIONS).execute(&mut tx).await.map_err(doing)?;
+        }
+        let known = checksums(&mut tx).await.map_err(doing)?;
+        let from = known.keys().next_back().copied().unwrap_or(0);
+        refuse_unknown(&known)?;
+        let mut applied = Vec::new();
+        for migration in MIGRATOR.iter() {
+            match known.get(&migration.version) {
+                Some(checksum) if *checksum == *migration.checksum => {}
+                Some(_) => return Err(changed(migration.version).into()),
+                None => {
+                    apply(&mut tx, migration).await?;
+                    applied.push(migration.version);
+                }
+            }
+        }
+        let mut functions = Vec::new();
+        for family in stale(&mut tx).await.map_err(doing)? {
+            let doing = |error| Step::of(error, &format!("applying the functions of {}", family.name));
+            family.apply(&mut tx).await.map_err(doing)?;
+            functions.push(family.name);
+        }
+        let mut also = Vec::new();
+        for migration in further {
+            let doing =
+                |error| Step::of(error, &format!("applying the further migration {}", migration.name));
+            match migration.apply(&mut tx).await.map_err(doing)? {
+                Further::Applied => also.push(migration.name),
+                Further::Known => {}
+                Further::Changed => return Err(changed(migration.name).into()),
+            }
+        }
+        let notes = close(&mut tx, readers).await?;
+        tx.commit().await.map_err(doing)?;
+        Ok(MigrationReport {
+            target: self.target().to_owned(),
+            from,
+            to: expected(),
+            applied,
+            functions,
+            further: also,
+            notes,
+        })
+    }
+
+    /// How the schema stands to this program. Changes nothing.
+    ///
+    /// # Errors
+    /// The database did not answer.
+    pub async fn schema(&self) -> Result<SchemaStatus> {
+        let doing = |error| classify(error, "reading the version of the schema");
+        let mut applied = 0;
+        if has_versions(self).await.map_err(doing)? {
+            let newest = "SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+            applied = sqlx::query_scalar(newest).fetch_one(self).await.map_err(doing)?;
+        }
+        let expected = expected();
+        let functions_current = match applied.cmp(&expected) {
+            Ordering::Less => false,
+            Ordering::Equal => stale(self).await.map_err(doing)?.is_empty(),
+            Ordering::Greater => true,
+        };
+        Ok(SchemaStatus { applied, expected, functions_current })
+    }
+}
+
+/// A text that changes with every change of a migration or a function.
+#[cfg(feature = "testkit")]
+pub(crate) fn fingerprint() -> String {
+    let hash = tds_core::record::ContentHash::of_bytes(schema_script(&[]).as_bytes());
+    hash.as_str().chars().take(16).collect()
+}
+
+/// True where a migration that is missing creates a schema.
+pub(crate) fn creates_schema(after: i64) -> bool {
+    MIGRATOR
+        .iter()
+        .any(|migration| migration.version > after && migration.sql.as_str().contains("CREATE SCHEMA"))
+}
+
+fn expected() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// True where the table of the versions exists.
+async fn has_versions<'c>(database: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(database).await
+}
+
+async fn checksums(tx: &mut Tx) -> Result<BTreeMap<i64, Vec<u8>>, sqlx::Error> {
+    let rows: Vec<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(tx)
+            .await?;
+    Ok(rows.into_iter().collect())
+}
+
+fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>) -> Result<()> {
+    let expected = expected();
+    match known.keys().rev().find(|version| !MIGRATOR.version_exists(**version)) {
+        None => Ok(()),
+        Some(version) if *version > expected => Err(config(format!(
+            "the database has schema version {version}, this program knows {expected}: start the newer TDS instead"
+        ))),
+        Some(version) => Err(config(format!(
+            "the database has schema version {version}, which this program (version {expected}) does not contain: \
+             it was migrated by another program"
+        ))),
+    }
+}
+
+async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<(), Step> {
+    let doing = |error| Step::of(error, &format!("applying migration {}", migration.version));
+    let began = tokio::time::Instant::now();
+    sqlx::raw_sql(migration.sql.clone()).execute(&mut *tx).await.map_err(doing)?;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES ($1, $2, true, $3, $4)",
+    )
+    .bind(migration.version)
+    .bind(&*migration.description)
+    .bind(&*migration.checksum)
+    .bind(i64::try_from(began.elapsed().as_nanos()).unwrap_or(i64::MAX))
+    .execute(tx)
+    .await
+    .map_err(doing)?;
+    Ok(())
+}
+
+/// Closes what the migrations made; what was not allowed.
+async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
+    let doing = |error| Step::of(error, "closing the tables to everybody else");
+    let unknown: Option<String> = sqlx::query_scalar(
+        "SELECT r FROM unnest($1::text[]) AS r WHERE r NOT IN (SELECT rolname FROM pg_roles) LIMIT 1",
+    )
+    .bind(readers)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(doing)?;
+    if let Some(unknown) = unknown {
+        return Err(config(format!(
+            "TDS_ERP_READERS: found \"{unknown}\", which is no role of this database; accepted: roles that exist, \
+             comma separated"
+        ))
+        .into());
+    }
+    // Who owns nothing here and may not even call it has nothing to close.
+    let allowed: bool = sqlx::query_scalar("SELECT has_function_privilege('tds_close(text[])', 'EXECUTE')")
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(doing)?;
+    if !allowed {
+        return Ok(vec!["the tables of TDS belong to another role, which alone can close them".to_owned()]);
+    }
+    sqlx::query_scalar("SELECT tds_close($1)").bind(readers).fetch_all(tx).await.map_err(doing)
+}
+
+/// What [`Database::migrate_for`] executes on an empty database, as a script.
+#[must_use]
+pub fn schema_script(readers: &[String]) -> String {
+    let mut script = format!("BEGIN;\n\n{VERSIONS};\n");
+    for migration in MIGRATOR.iter() {
+        let (version, description) = (migration.version, &*migration.description);
+        let checksum: String = migration.checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        script.push_str(&format!(
+            "\n-- Migration {version}: {description}\n\n{}\n\n",
+            migration.sql.as_str().trim()
+        ));
+        script.push_str(&format!(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)\n  \
+             VALUES ({version}, {}, true, '\\x{checksum}', 0);\n",
+            literal(description)
+        ));
+    }
+    script.push_str(&functions::script());
+    let readers: Vec<String> = readers.iter().map(|reader| literal(reader)).collect();
+    script.push_str(&format!(
+        "\n-- At the end of every migrate: see the function.\n\nSELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",
+        readers.join(", ")
+    ));
+    script
+}
+
+fn changed(version: impl std::fmt::Display) -> Error {
+    config(format!(
+        "migration {version} was applied in another form than the one this program contains: the database \
+         was migrated by another build"
+    ))
+}
+
+fn config(message: String) -> Error {
+    Error::new(ErrorKind::Config, Retry::Permanent, message)
+}

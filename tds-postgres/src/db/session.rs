@@ -1,0 +1,183 @@
+//! Statements that work behind a pooler in transaction mode.
+//!
+//! PgBouncer gives each transaction another server connection. A named prepared statement would be left
+//! behind there, and one that is prepared outside a transaction may be executed elsewhere. Behind a pooler
+//! statements are therefore unnamed and always inside a transaction.
+//!
+//! All statements go through a [`Lent`] connection, which bounds how long anybody waits for an answer.
+
+use std::{fmt, time::Duration};
+
+use futures_util::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+use sqlx::{
+    Describe, Execute, Executor, Postgres, SqlStr,
+    postgres::{PgArguments, PgRow, PgStatement, PgTypeInfo},
+};
+use tokio::runtime::Handle;
+
+use super::{
+    pool::{Lent, Step},
+    quote,
+};
+
+/// A transaction, rolled back unless [`Tx::commit`] is called. `&mut tx` executes statements.
+pub struct Tx {
+    /// `None` once it has ended.
+    lent: Option<Lent>,
+    pooled: bool,
+}
+
+impl Tx {
+    /// Begins on a connection; `statement` is a `BEGIN` and what belongs to it.
+    pub(crate) async fn begin(mut lent: Lent, statement: String, pooled: bool) -> Result<Self, sqlx::Error> {
+        lent.run(quote::statement(statement)).await?;
+        Ok(Self { lent: Some(lent), pooled })
+    }
+
+    /// Lets statements take longer than usual.
+    pub(crate) fn set_silence(&mut self, silence: Duration) {
+        if let Some(lent) = &mut self.lent {
+            lent.set_silence(silence);
+        }
+    }
+
+    /// Makes everything permanent.
+    ///
+    /// # Errors
+    /// The database's, among them failed deferred constraints; then nothing was written. Where the connection was
+    /// lost, or did not answer in time, nobody knows whether it was.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.end("COMMIT").await
+    }
+
+    /// Undoes everything.
+    ///
+    /// # Errors
+    /// The connection is lost; the database undoes it then by itself.
+    pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        let Some(lent) = &mut self.lent else { return Ok(()) };
+        let ended = lent.run(statement).await;
+        // A transaction whose end failed has ended as well; it goes back, unless its connection is spoilt. Where we
+        // were stopped at the end, the connection is in the middle of something.
+        self.lent = None;
+        ended
+    }
+
+    fn lent(&mut self) -> Option<&mut Lent> {
+        self.lent.as_mut()
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        let Some(mut lent) = self.lent.take() else { return };
+        if lent.is_spoilt() {
+            return;
+        }
+        match Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    if let Err(error) = lent.run("ROLLBACK").await {
+                        tracing::debug!(%error, "a transaction could not be rolled back; its connection is closed");
+                        lent.spoil();
+                    }
+                });
+            }
+            Err(_) => lent.spoil(),
+        }
+    }
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Tx")
+    }
+}
+
+/// A query that is not kept prepared where a pooler is between us and the server.
+struct Unnamed<E> {
+    query: E,
+    pooled: bool,
+}
+
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
+    fn sql(self) -> SqlStr {
+        self.query.sql()
+    }
+
+    fn statement(&self) -> Option<&PgStatement> {
+        self.query.statement()
+    }
+
+    fn take_arguments(&mut self) -> Result<Option<PgArguments>, sqlx::error::BoxDynError> {
+        self.query.take_arguments()
+    }
+
+    fn persistent(&self) -> bool {
+        !self.pooled && self.query.persistent()
+    }
+}
+
+fn ended() -> sqlx::Error {
+    sqlx::Error::PoolClosed
+}
+
+impl<'c> Executor<'c> for &'c mut Tx {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Step>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pooled = self.pooled;
+        match self.lent() {
+            Some(lent) => lent.fetch_many(Unnamed { query, pooled }),
+            None => stream::once(async { Err(ended()) }).boxed(),
+        }
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let pooled = self.pooled;
+        match self.lent() {
+            Some(lent) => lent.fetch_optional(Unnamed { query, pooled }),
+            None => Box::pin(async { Err(ended()) }),
+        }
+    }
+
+    fn prepare_with<'e>(
+        self,
+        sql: SqlStr,
+        parameters: &'e [PgTypeInfo],
+    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move {
+            let lent = self.lent().ok_or_else(ended)?;
+            lent.prepare(sql, parameters).await
+        })
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, sqlx::Error>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move {
+            let lent = self.lent().ok_or_else(ended)?;
+            lent.describe(sql).await
+        })
+    }
+}

@@ -1,0 +1,353 @@
+//! Stores events and queues the work that follows from them, in one transaction.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::{PgExecutor, Row as _, postgres::PgRow};
+
+use tds_core::{
+    inbox::{Accepted, Disposition, EventStatus, InboxId, NewEvent, other_records},
+    queue::{Lane, Outcome, Work},
+    record::RecordKey,
+};
+
+use crate::{
+    Database, Tx,
+    db::text::{storable, storable_json},
+    queue::fold::{Batch, Cause, Columns, Query, WaiterEntry, attach, fold_into, stored_key},
+};
+
+// Events, their work and their waiting in one statement, which is one transaction: every record occurs once. Work of a
+// delivery that is known already finds no event to join.
+const STORE: &str = concat!(
+    r#"
+-- Sorted by the unique key: two committers with the same deliveries lock them in one order.
+WITH e AS (
+  INSERT INTO tds_inbox_events
+    (event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome, error_message,
+     open_items, records, received_at, processed_at)
+  SELECT n.event_id, n.source_type, n.entity_type, n.entity_id, n.event_type, n.raw_payload, n.headers::jsonb, n.status,
+         n.outcome, n.error_message, n.open_items, string_to_array(n.records, E'\n'), t.at,
+         CASE WHEN n.status <> 'pending' THEN t.at END
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::text[],
+                $9::text[], $10::text[], $11::int[], $12::text[])
+      AS n(event_id, source_type, entity_type, entity_id, event_type, raw_payload, headers, status, outcome,
+           error_message, open_items, records),
+      -- Once, so that what ends at once does not end before it came.
+      (SELECT clock_timestamp() AS at) AS t
+   ORDER BY n.event_id COLLATE "C"
+  ON CONFLICT (event_id) DO NOTHING
+  RETURNING id, event_id),
+w AS MATERIALIZED (
+  SELECT n.*, e.id AS event
+    FROM unnest($13::text[], $14::text[], $15::smallint[], $16::timestamptz[], $17::text[], $18::text[], $19::boolean[],
+                $20::timestamptz[], $21::timestamptz[], $22::text[])
+      AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event_id)
+    JOIN e USING (event_id)),
+f AS (
+  INSERT INTO tds_queue_live AS q
+    (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
+  SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event
+    FROM w ORDER BY entity_type COLLATE "C", zoho_entity_id COLLATE "C""#,
+    fold_into!(),
+    "),
+a AS (
+  INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)
+  SELECT f.id, 'event', w.event, f.generation FROM f JOIN w USING (entity_type, zoho_entity_id))
+SELECT id, event_id FROM e"
+);
+
+const KNOWN: &str = "
+SELECT id, event_id, COALESCE(again, id) AS place, (SELECT max(id) FROM tds_inbox_events) AS newest
+  FROM tds_inbox_events WHERE event_id = ANY($1::text[])
+";
+
+/// So many deliveries are looked through for later ones of a record. A delivery that is older than that is not worth the
+/// look: its records are read.
+const LOOK_BACK: i64 = 10_000;
+
+// Which of these records another delivery was about, after the one that came back. Only what is a duplicate pays for it:
+// the newest rows of the inbox are read once for a batch, and the few that came back themselves by an index of their own.
+// An event that another committer has not committed yet has not been applied either: its work reads, or is newer.
+const LATER: &str = "
+WITH k AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS k(n, place, entity_type, record)),
+later AS MATERIALIZED (
+  SELECT e.place, e.entity_type, u.record
+    FROM (SELECT id AS place, entity_type, entity_id, records FROM tds_inbox_events WHERE id > $5
+           UNION ALL
+          SELECT again, entity_type, entity_id, records FROM tds_inbox_events WHERE again > $6) AS e,
+         unnest(COALESCE(e.records, ARRAY[e.entity_id])) AS u(record))
+SELECT k.n FROM k
+ WHERE k.place < $7
+    OR EXISTS (SELECT FROM later l
+                WHERE l.entity_type = k.entity_type AND l.record = k.record AND l.place > k.place)
+";
+
+// What failed before does not hold the event back.
+const LEAVE_DEAD: &str = "
+DELETE FROM tds_queue_waiters w USING tds_queue_live q
+ WHERE q.dead_lettered_at IS NOT NULL AND w.item_id = q.id AND w.cause = 'event' AND w.cause_id = $1
+";
+
+const REPLAY: &str = "
+UPDATE tds_inbox_events SET status = $2, outcome = $3, error_message = $4, open_items = open_items + $5,
+  processed_at = CASE WHEN $2 <> 'pending' THEN clock_timestamp() END,
+  again = CASE WHEN $6 THEN nextval(pg_get_serial_sequence('tds_inbox_events', 'id')) ELSE again END
+ WHERE id = $1
+";
+
+/// How a new event begins its life.
+pub(crate) struct Begin<'a> {
+    pub(crate) status: EventStatus,
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) work: &'a [(RecordKey, Work)],
+}
+
+impl<'a> Begin<'a> {
+    pub(crate) fn of(disposition: &'a Disposition) -> Self {
+        let (status, outcome, error) = match disposition {
+            Disposition::Work(work) if !work.is_empty() => {
+                return Self { status: EventStatus::Pending, outcome: None, error: None, work };
+            }
+            Disposition::Work(_) => (EventStatus::Completed, Some(Outcome::Ignored), None),
+            Disposition::Ignored(reason) => {
+                (EventStatus::Completed, Some(Outcome::Ignored), Some(reason.as_str()))
+            }
+            Disposition::Unparsed(reason) => (EventStatus::Failed, None, Some(reason.as_str())),
+        };
+        Self { status, outcome, error, work: &[] }
+    }
+
+    /// How many items it waits for; a record named twice is one.
+    pub(crate) fn open_items(&self) -> i32 {
+        let mut keys: Vec<_> = self.work.iter().map(|(key, _)| key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        i32::try_from(keys.len()).unwrap_or(i32::MAX)
+    }
+}
+
+/// Stores events and queues their work; answers in the order of the events.
+pub(crate) async fn store_events(
+    database: &Database,
+    events: &[&NewEvent],
+) -> Result<Vec<Accepted>, sqlx::Error> {
+    // The same delivery twice in a batch: the first one is stored.
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, event) in events.iter().enumerate() {
+        first.entry(storable(&event.event_id).into_owned()).or_insert(index);
+    }
+    let chosen: Vec<&NewEvent> = first.values().filter_map(|index| events.get(*index).copied()).collect();
+    let inserted = match work_once(&chosen) {
+        Some(work) => insert(database, &chosen, &work).await?,
+        None => store_in_steps(database, events, &first, &chosen).await?,
+    };
+    let missing: Vec<&str> =
+        first.keys().filter(|id| !inserted.contains_key(*id)).map(String::as_str).collect();
+    let known = if missing.is_empty() {
+        HashMap::new()
+    } else {
+        let rows = sqlx::query(KNOWN).bind(missing).fetch_all(database).await?;
+        read_what_came_back(database, &chosen, &rows).await?;
+        ids(&rows)?
+    };
+    let accepted = |(index, event): (usize, &&NewEvent)| {
+        let key = storable(&event.event_id);
+        let fresh = first.get(key.as_ref()) == Some(&index);
+        match (inserted.get(key.as_ref()), known.get(key.as_ref())) {
+            (Some(id), _) => Ok(Accepted { id: InboxId(*id), duplicate: !fresh }),
+            (None, Some(id)) => Ok(Accepted { id: InboxId(*id), duplicate: true }),
+            // The earlier row was pruned between the two statements: the sender tries again.
+            (None, None) => Err(sqlx::Error::RowNotFound),
+        }
+    };
+    events.iter().enumerate().map(accepted).collect()
+}
+
+/// Queues work of an event that is there, which is pending again. False: there is no such event.
+pub(crate) async fn begin_again(
+    database: &Database,
+    id: InboxId,
+    disposition: &Disposition,
+    lane: Lane,
+) -> Result<bool, sqlx::Error> {
+    let begin = Begin::of(disposition);
+    let mut tx = database.begin().await?;
+    let mut batch = Batch::default();
+    for (key, work) in begin.work {
+        batch.add(key, lane, work, Some(id.0));
+    }
+    let places = batch.fold(&mut tx).await?;
+    let waiting = |(key, _): &(_, _)| {
+        places.of(key).map(|place| WaiterEntry { place, cause: Cause::Event(id.0), counted: true })
+    };
+    let waiters: Vec<WaiterEntry> = begin.work.iter().filter_map(waiting).collect();
+    let attached = attach(&mut tx, &waiters).await?;
+    let new = i64::try_from(attached.iter().filter(|new| new.inserted).count()).unwrap_or(i64::MAX);
+    let left = sqlx::query(LEAVE_DEAD).bind(id.0).execute(&mut tx).await?.rows_affected();
+    let replayed = sqlx::query(REPLAY)
+        .bind(id.0)
+        .bind(begin.status.as_str())
+        .bind(begin.outcome.map(Outcome::as_str))
+        .bind(begin.error.map(storable))
+        .bind(new.saturating_sub(i64::try_from(left).unwrap_or(0)))
+        .bind(lane == Lane::Webhook)
+        .execute(&mut tx)
+        .await?;
+    if replayed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Of deliveries that were known, queues the reading of those records that others were about meanwhile: a state that
+/// came back. The row of the first delivery waits for it.
+async fn read_what_came_back(
+    database: &Database,
+    events: &[&NewEvent],
+    known: &[PgRow],
+) -> Result<(), sqlx::Error> {
+    let mut rows: HashMap<String, (i64, i64)> = HashMap::new();
+    let mut newest = 0;
+    for row in known {
+        rows.insert(row.try_get("event_id")?, (row.try_get("id")?, row.try_get("place")?));
+        newest = row.try_get("newest")?;
+    }
+    let mut named: Vec<(i64, i64, &NewEvent, &RecordKey, &Work)> = Vec::new();
+    for event in events {
+        let Some((id, place)) = rows.get(storable(&event.event_id).as_ref()) else { continue };
+        let records = Begin::of(&event.disposition).work.iter();
+        named.extend(records.map(|(key, work)| (*id, *place, *event, key, work)));
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    let numbers: Vec<i64> = (0..).take(named.len()).collect();
+    let first = named.iter().map(|(_, place, ..)| *place).min().unwrap_or(newest);
+    // Bounds are parameters, so that the planner knows how few rows they leave.
+    let far = newest - LOOK_BACK;
+    let later: Vec<i64> = sqlx::query_scalar(LATER)
+        .bind(numbers)
+        .bind(named.iter().map(|(_, place, ..)| *place).collect::<Vec<_>>())
+        .bind(named.iter().map(|(_, _, event, ..)| event.entity_type.as_str()).collect::<Vec<_>>())
+        .bind(named.iter().map(|(_, _, _, key, _)| storable(key.id.as_str())).collect::<Vec<_>>())
+        .bind(first.max(far))
+        .bind(first)
+        .bind(far)
+        .fetch_all(database)
+        .await?;
+    let mut again: BTreeMap<i64, Vec<(RecordKey, Work)>> = BTreeMap::new();
+    for number in later {
+        if let Some((id, _, _, key, work)) = usize::try_from(number).ok().and_then(|number| named.get(number))
+        {
+            let read = Work { version: work.version, payload: None };
+            again.entry(*id).or_default().push(((*key).clone(), read));
+        }
+    }
+    for (id, work) in again {
+        begin_again(database, InboxId(id), &Disposition::Work(work), Lane::Webhook).await?;
+    }
+    Ok(())
+}
+
+/// The work of events and by which event, where no record occurs twice.
+fn work_once<'a>(events: &[&'a NewEvent]) -> Option<(Batch, Vec<&'a str>)> {
+    let mut batch = Batch::default();
+    let mut causes = BTreeMap::new();
+    for event in events {
+        for (key, work) in Begin::of(&event.disposition).work {
+            if batch.has(key) {
+                return None;
+            }
+            batch.add(key, Lane::Webhook, work, None);
+            causes.insert(stored_key(key), event.event_id.as_str());
+        }
+    }
+    Some((batch, causes.into_values().collect()))
+}
+
+/// Stores the events that are new, and their work, in one statement. Answers the new ones by their delivery.
+async fn insert<'c>(
+    database: impl PgExecutor<'c>,
+    events: &[&NewEvent],
+    (batch, causes): &(Batch, Vec<&str>),
+) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let query = Columns::of(batch).bind(bind_events(sqlx::query(STORE), events));
+    let causes: Vec<_> = causes.iter().map(|event_id| storable(event_id)).collect();
+    ids(&query.bind(causes).fetch_all(database).await?)
+}
+
+/// Events of one record in a batch are folded in the order of their arrival, which needs to know first which are new.
+async fn store_in_steps(
+    database: &Database,
+    events: &[&NewEvent],
+    first: &BTreeMap<String, usize>,
+    chosen: &[&NewEvent],
+) -> Result<HashMap<String, i64>, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let inserted = insert(&mut tx, chosen, &(Batch::default(), Vec::new())).await?;
+    queue_work(&mut tx, events, first, &inserted).await?;
+    tx.commit().await?;
+    Ok(inserted)
+}
+
+fn bind_events<'a>(query: Query<'a>, events: &[&'a NewEvent]) -> Query<'a> {
+    let text =
+        |get: fn(&NewEvent) -> &str| -> Vec<_> { events.iter().map(|event| storable(get(event))).collect() };
+    let begins: Vec<Begin<'a>> = events.iter().map(|event| Begin::of(&event.disposition)).collect();
+    query
+        .bind(text(|event| &event.event_id))
+        .bind(text(|event| &event.source_type))
+        .bind(text(|event| event.entity_type.as_str()))
+        .bind(events.iter().map(|event| event.entity_id.as_deref().map(storable)).collect::<Vec<_>>())
+        .bind(text(|event| &event.event_type))
+        .bind(events.iter().map(|event| event.raw_payload.as_slice()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| storable_json(&event.headers).to_string()).collect::<Vec<_>>())
+        .bind(begins.iter().map(|begin| begin.status.as_str()).collect::<Vec<_>>())
+        .bind(begins.iter().map(|begin| begin.outcome.map(Outcome::as_str)).collect::<Vec<_>>())
+        .bind(begins.iter().map(|begin| begin.error.map(storable)).collect::<Vec<_>>())
+        .bind(begins.iter().map(Begin::open_items).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| records_of(event)).collect::<Vec<_>>())
+}
+
+/// The records of an event that its own id does not tell, in lines.
+fn records_of(event: &NewEvent) -> Option<String> {
+    let records = other_records(event);
+    let lines: Vec<_> = records.iter().map(|record| storable(record.as_str())).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+fn ids(rows: &[PgRow]) -> Result<HashMap<String, i64>, sqlx::Error> {
+    rows.iter().map(|row| Ok((row.try_get("event_id")?, row.try_get("id")?))).collect()
+}
+
+/// Queues the work of the events that are new, in the order of their arrival.
+async fn queue_work(
+    tx: &mut Tx,
+    events: &[&NewEvent],
+    first: &BTreeMap<String, usize>,
+    inserted: &HashMap<String, i64>,
+) -> Result<(), sqlx::Error> {
+    let mut fresh: Vec<(usize, i64)> =
+        first.iter().filter_map(|(event_id, index)| inserted.get(event_id).map(|id| (*index, *id))).collect();
+    fresh.sort_unstable();
+    let work = || {
+        fresh.iter().flat_map(|(index, id)| {
+            let begin = events.get(*index).map(|event| Begin::of(&event.disposition));
+            begin.map_or(&[][..], |begin| begin.work).iter().map(|(key, work)| (key, work, *id))
+        })
+    };
+    let mut batch = Batch::default();
+    for (key, work, id) in work() {
+        batch.add(key, Lane::Webhook, work, Some(id));
+    }
+    let places = batch.fold(tx).await?;
+    let waiters: Vec<WaiterEntry> = work()
+        .filter_map(|(key, _, id)| {
+            places.of(key).map(|place| WaiterEntry { place, cause: Cause::Event(id), counted: true })
+        })
+        .collect();
+    attach(tx, &waiters).await?;
+    Ok(())
+}

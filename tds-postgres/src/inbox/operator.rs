@@ -1,0 +1,140 @@
+//! The inbox, from the operators' side.
+
+use async_trait::async_trait;
+use sqlx::{Row as _, postgres::PgRow};
+
+use tds_core::{
+    error::{Error, Result},
+    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats, LastDay},
+    queue::{Lane, Page},
+    record::EntityType,
+};
+
+use super::ingest::begin_again;
+use crate::{
+    PgStore,
+    db::{
+        error::classify,
+        page::{below, page, rows},
+        retry::repeat_for_operator,
+        text::{entity_of, one_of, seconds, storable},
+    },
+};
+
+const LIST: &str = "
+SELECT id, event_id, source_type, entity_type, entity_id, event_type, status, outcome, error_message, received_at,
+       processed_at, NULL::jsonb AS headers, NULL::bytea AS raw_payload
+  FROM tds_inbox_events
+ WHERE id < $1 AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR entity_type = $3)
+   AND ($4::text IS NULL OR strpos(lower(concat_ws(E'\\n', entity_id, event_id, error_message)), lower($4)) > 0)
+   AND ($5::double precision IS NULL OR received_at <= now() - make_interval(secs => $5))
+ ORDER BY id DESC LIMIT $6
+";
+
+const GET: &str = "
+SELECT id, event_id, source_type, entity_type, entity_id, event_type, status, outcome, error_message, received_at,
+       processed_at, headers, raw_payload
+  FROM tds_inbox_events WHERE id = $1
+";
+
+const STATS: &str = "
+SELECT entity_type, status, count(*) AS total, max(received_at) AS newest,
+       count(*) FILTER (WHERE received_at > now() - interval '24 hours') AS last_day
+  FROM tds_inbox_events GROUP BY entity_type, status
+";
+
+#[async_trait]
+impl InboxOperator for PgStore {
+    async fn list_events(
+        &self,
+        filter: &EventFilter,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<EventView>> {
+        let found = sqlx::query(LIST)
+            .bind(below(cursor)?)
+            .bind(filter.status.map(EventStatus::as_str))
+            .bind(filter.entity.as_ref().map(EntityType::as_str))
+            .bind(filter.search.as_deref().map(storable))
+            .bind(filter.older_than.map(seconds))
+            .bind(rows(limit))
+            .fetch_all(&self.database)
+            .await;
+        let doing = |error| classify(error, "listing inbox events");
+        let events = found.map_err(doing)?.iter().map(event_of).collect::<Result<Vec<_>, _>>();
+        Ok(page(events.map_err(doing)?, limit, |event| event.id.0))
+    }
+
+    async fn get_event(&self, id: InboxId) -> Result<Option<EventView>> {
+        let row = sqlx::query(GET).bind(id.0).fetch_optional(&self.database).await;
+        let doing = |error| classify(error, "reading an inbox event");
+        row.map_err(doing)?.as_ref().map(event_of).transpose().map_err(doing)
+    }
+
+    async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()> {
+        let (database, disposition) = (&self.database, &disposition);
+        let found = repeat_for_operator(|| begin_again(database, id, disposition, Lane::Operator))
+            .await
+            .map_err(|error| classify(error, "replaying an inbox event"))?;
+        if !found {
+            return Err(Error::not_found(format!("there is no inbox event {id}")));
+        }
+        self.work.announce();
+        Ok(())
+    }
+
+    async fn inbox_stats(&self) -> Result<InboxStats> {
+        let counted = sqlx::query(STATS).fetch_all(&self.database).await;
+        let doing = |error| classify(error, "counting inbox events");
+        stats_of(&counted.map_err(doing)?).map_err(doing)
+    }
+}
+
+fn event_of(row: &PgRow) -> Result<EventView, sqlx::Error> {
+    let entity: String = row.try_get("entity_type")?;
+    Ok(EventView {
+        id: InboxId(row.try_get("id")?),
+        event_id: row.try_get("event_id")?,
+        source_type: row.try_get("source_type")?,
+        entity_type: entity_of(&entity)?,
+        entity_id: row.try_get("entity_id")?,
+        event_type: row.try_get("event_type")?,
+        status: status_of(row)?,
+        outcome: row.try_get("outcome")?,
+        error_message: row.try_get("error_message")?,
+        received_at: row.try_get("received_at")?,
+        processed_at: row.try_get("processed_at")?,
+        headers: row.try_get("headers")?,
+        raw_payload: row.try_get("raw_payload")?,
+    })
+}
+
+fn status_of(row: &PgRow) -> Result<EventStatus, sqlx::Error> {
+    one_of(EventStatus::ALL, EventStatus::as_str, "event status", row.try_get("status")?)
+}
+
+fn stats_of(counted: &[PgRow]) -> Result<InboxStats, sqlx::Error> {
+    let by_status = EventStatus::ALL.into_iter().map(|status| (status.as_str().to_owned(), 0)).collect();
+    let mut stats = InboxStats { by_status, ..InboxStats::default() };
+    for row in counted {
+        let (entity, status): (String, _) = (row.try_get("entity_type")?, status_of(row)?);
+        let (total, last_day): (i64, i64) = (row.try_get("total")?, row.try_get("last_day")?);
+        stats.total += total;
+        stats.last_24h.total += last_day;
+        match status {
+            EventStatus::Completed => stats.last_24h.completed += last_day,
+            EventStatus::Failed => stats.last_24h.failed += last_day,
+            EventStatus::Pending | EventStatus::Processing => {}
+        }
+        *stats.by_status.entry(status.as_str().to_owned()).or_default() += total;
+        *stats.by_entity.entry(entity_of(&entity)?).or_default() += total;
+        stats.last_received_at = stats.last_received_at.max(row.try_get("newest")?);
+    }
+    stats.last_24h.success_rate_percent = success_rate(&stats.last_24h);
+    Ok(stats)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
+fn success_rate(day: &LastDay) -> Option<f64> {
+    (day.total > 0).then(|| (day.completed as f64 / day.total as f64 * 10_000.0).round() / 100.0)
+}

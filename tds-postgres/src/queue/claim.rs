@@ -1,0 +1,251 @@
+//! Claims of items that are due, and where they begin to look.
+//!
+//! Claimed items leave dead entries at the beginning of the ready index, and a snapshot that somebody holds open keeps
+//! them there. While there is a backlog, a claim begins where the one before ended. That is a hint: claims look at
+//! everything every two seconds, and as soon as one finds less than it asked for.
+
+use std::sync::Mutex;
+
+use sqlx::{Row as _, postgres::PgRow};
+use time::OffsetDateTime;
+use tokio::time::{Duration, Instant};
+
+use tds_core::{
+    error::Result,
+    queue::{ClaimRequest, ClaimScope, Claimed, ItemId, Lane, LeaseToken, Work},
+    record::{Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
+};
+
+use crate::{
+    Database,
+    db::{
+        error::classify,
+        retry::repeat_batch,
+        text::{entity_of, seconds, storable, unknown},
+    },
+    lock::lock,
+};
+
+// The statement itself is in sql/claim.sql: see there why it is a function.
+pub(crate) const CLAIM: &str = "
+SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
+       observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+  FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
+";
+
+// Without cursors: a scoped claim looks at everything that is due, and leaves most of it alone.
+const CLAIM_SCOPED: &str = "
+SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
+       observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+  FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
+";
+
+/// What a fault of a claim begins with.
+const DOING: &str = "taking work from the queue";
+
+/// What lies behind a cursor (late commits, retries, lost leases) waits at most this long.
+const LOOK_BACK: Duration = Duration::from_secs(2);
+
+/// The place of an item in the ready index: priority, due time, id.
+pub(crate) type ClaimCursor = (i16, OffsetDateTime, i64);
+
+/// The claim cursors of a process, one per lane.
+#[derive(Debug, Default)]
+pub(crate) struct ClaimCursors(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: [Option<ClaimCursor>; Lane::ALL.len()],
+    looked_back: Option<Instant>,
+}
+
+/// The lanes of a claim as columns: from which cursor on, and below which priority.
+pub(crate) struct Range {
+    pub(crate) priorities: Vec<i16>,
+    pub(crate) ats: Vec<Option<OffsetDateTime>>,
+    pub(crate) ids: Vec<i64>,
+    pub(crate) below: Vec<i16>,
+}
+
+impl ClaimCursors {
+    /// The lanes up to one, most urgent first.
+    pub(crate) fn range(&self, up_to: Lane) -> Range {
+        let mut state = lock(&self.0);
+        if state.looked_back.is_none_or(|at| at.elapsed() >= LOOK_BACK) {
+            *state = State { lanes: Default::default(), looked_back: Some(Instant::now()) };
+        }
+        let mut range = Range { priorities: Vec::new(), ats: Vec::new(), ids: Vec::new(), below: Vec::new() };
+        for (index, lane) in Lane::ALL.into_iter().enumerate().filter(|(_, lane)| *lane <= up_to) {
+            let cursor = state.lanes[index];
+            range.priorities.push(cursor.map_or(lane.priority(), |cursor| cursor.0));
+            range.ats.push(cursor.map(|cursor| cursor.1));
+            range.ids.push(cursor.map_or(i64::MIN, |cursor| cursor.2));
+            range.below.push(Lane::ALL.get(index + 1).map_or(i16::MAX, |next| next.priority()));
+        }
+        range
+    }
+
+    /// A claim ended there, with as many items as it asked for; `None`: it found everything that is due.
+    pub(crate) fn note(&self, last: Option<ClaimCursor>) {
+        let mut state = lock(&self.0);
+        let Some(last) = last else {
+            state.lanes = Default::default();
+            return;
+        };
+        let lane = Lane::from_priority(last.0);
+        for (floor, other) in state.lanes.iter_mut().zip(Lane::ALL) {
+            if other == lane {
+                *floor = Some(last);
+            } else if other < lane {
+                *floor = None;
+            }
+        }
+    }
+}
+
+/// Claims what is due, from the cursors on, and moves the cursors.
+pub(crate) async fn claim(
+    database: &Database,
+    cursors: &ClaimCursors,
+    request: &ClaimRequest,
+) -> Result<Vec<Claimed>> {
+    let (limit, range) = (limit_of(request), &cursors.range(request.up_to));
+    let claim = || {
+        sqlx::query(CLAIM)
+            .bind(limit)
+            .bind(&range.priorities)
+            .bind(&range.ats)
+            .bind(&range.ids)
+            .bind(&range.below)
+            .bind(storable(&request.worker.0))
+            .bind(seconds(request.lease))
+            .fetch_all(database)
+    };
+    let rows = repeat_batch(claim).await.map_err(|error| classify(error, DOING))?;
+    let claimed = in_order(&rows)?;
+    let full = rows.len() >= request.limit;
+    cursors.note(rows.iter().filter(|_| full).filter_map(spot_of).max());
+    Ok(claimed)
+}
+
+/// Claims what is due and in a scope, without cursors: most of what is due is left alone.
+pub(crate) async fn claim_scoped(
+    database: &Database,
+    request: &ClaimRequest,
+    scope: &ClaimScope,
+) -> Result<Vec<Claimed>> {
+    let less_urgent = Lane::ALL.into_iter().find(|lane| *lane > request.up_to);
+    let below = less_urgent.map_or(i16::MAX, Lane::priority);
+    let runs: &Option<Vec<i64>> = &scope.runs.as_ref().map(|runs| runs.iter().map(|run| run.0).collect());
+    let claim = || {
+        sqlx::query(CLAIM_SCOPED)
+            .bind(limit_of(request))
+            .bind(below)
+            .bind(runs)
+            .bind(scope.carried)
+            .bind(storable(&request.worker.0))
+            .bind(seconds(request.lease))
+            .fetch_all(database)
+    };
+    in_order(&repeat_batch(claim).await.map_err(|error| classify(error, DOING))?)
+}
+
+fn limit_of(request: &ClaimRequest) -> i64 {
+    i64::try_from(request.limit).unwrap_or(i64::MAX)
+}
+
+/// The claimed items, most urgent first: RETURNING has no order.
+fn in_order(rows: &[PgRow]) -> Result<Vec<Claimed>> {
+    let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
+    claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));
+    Ok(claimed.into_iter().map(|(_, item)| item).collect())
+}
+
+fn spot_of(row: &PgRow) -> Option<ClaimCursor> {
+    Some((row.try_get("priority").ok()?, row.try_get("run_at").ok()?, row.try_get("id").ok()?))
+}
+
+fn claimed_of(row: &PgRow) -> Result<(OffsetDateTime, Claimed)> {
+    let read = || -> Result<_, sqlx::Error> {
+        let (retries, lost): (i32, i32) = (row.try_get("retry_count")?, row.try_get("lost_leases")?);
+        let claimed = Claimed {
+            id: ItemId(row.try_get("id")?),
+            token: LeaseToken(row.try_get("lease_token")?),
+            generation: row.try_get("generation")?,
+            key: key_of(row)?,
+            lane: Lane::from_priority(row.try_get("priority")?),
+            work: work_of(row)?,
+            retry_count: u32::try_from(retries).unwrap_or(0),
+            lost_leases: u32::try_from(lost).unwrap_or(0),
+            queued_at: row.try_get("queued_at")?,
+        };
+        Ok((row.try_get("run_at")?, claimed))
+    };
+    read().map_err(|error| classify(error, "reading claimed work"))
+}
+
+/// Reads the record of an item.
+pub(crate) fn key_of(row: &PgRow) -> Result<RecordKey, sqlx::Error> {
+    let (entity, record): (&str, String) = (row.try_get("entity_type")?, row.try_get("zoho_entity_id")?);
+    Ok(RecordKey::new(entity_of(entity)?, RecordId::new(record)))
+}
+
+/// Reads the work of an item.
+pub(crate) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
+    let version = row.try_get("version")?;
+    let Some(json) = row.try_get::<Option<&str>, _>("payload")? else {
+        return Ok(Work { version, payload: None });
+    };
+    let shape = match row.try_get::<Option<&str>, _>("shape")? {
+        Some("list") => Shape::List,
+        Some("webhook") => Shape::Webhook,
+        Some("detail") | None => Shape::Detail,
+        Some(other) => return Err(unknown("shape", other)),
+    };
+    let (began, ended) = (row.try_get("observed_began")?, row.try_get("observed_ended")?);
+    let pushed: Option<bool> = row.try_get("pushed")?;
+    let observed = match pushed {
+        Some(true) => Observed::Push(began),
+        _ => Observed::Call(Interval { began, ended }),
+    };
+    let payload = SourcePayload { shape, observed, json: Payload::new(json) };
+    Ok(Work { version, payload: Some(payload) })
+}
+
+#[cfg(test)]
+mod tests {
+    use tds_core::queue::Lane;
+    use time::macros::datetime;
+
+    use super::{ClaimCursor, ClaimCursors};
+
+    const SPOT: ClaimCursor = (40, datetime!(2026-11-24 12:00 UTC), 7);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_floor_holds_for_two_seconds_in_its_lane_only() {
+        let cursors = ClaimCursors::default();
+        cursors.range(Lane::Verify);
+        cursors.note(Some(SPOT));
+        let range = cursors.range(Lane::Verify);
+        assert_eq!(range.priorities, [0, 10, 20, 30, 40, 50]);
+        assert_eq!(range.ids, [i64::MIN, i64::MIN, i64::MIN, i64::MIN, 7, i64::MIN]);
+        assert_eq!(range.ats[4], Some(SPOT.1));
+        tokio::time::advance(super::LOOK_BACK).await;
+        assert_eq!(cursors.range(Lane::Verify).ats, [None; 6]);
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_found_everything_takes_the_cursors_away() {
+        let cursors = ClaimCursors::default();
+        cursors.range(Lane::Verify);
+        cursors.note(Some(SPOT));
+        cursors.note(None);
+        assert_eq!(cursors.range(Lane::Verify).ats, [None; 6]);
+    }
+
+    #[tokio::test]
+    async fn lanes_cover_every_priority_once() {
+        let range = ClaimCursors::default().range(Lane::Webhook);
+        assert_eq!((range.priorities, range.below), (vec![0, 10, 20], vec![10, 20, 30]));
+    }
+}

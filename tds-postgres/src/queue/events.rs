@@ -1,0 +1,194 @@
+//! Notifies events and runs that the items they waited for have ended.
+
+use std::collections::BTreeMap;
+
+use sqlx::{Row as _, postgres::PgRow};
+use tds_core::{inbox::EventStatus, queue::Outcome};
+
+use super::fold::{Attached, Cause};
+use crate::Tx;
+
+const TAKE_WAITERS: &str = "
+DELETE FROM tds_queue_waiters w USING unnest($1::bigint[], $2::bigint[]) AS d(item_id, generation)
+ WHERE w.item_id = d.item_id AND w.generation <= d.generation
+RETURNING w.item_id, w.cause, w.cause_id, w.counted
+";
+
+const TAKE_RUNS: &str = "
+DELETE FROM tds_queue_waiters WHERE item_id = ANY($1::bigint[]) AND cause = 'run'
+RETURNING item_id, cause, cause_id, counted
+";
+
+const END_EVENTS: &str = "
+WITH d AS (SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[]) AS d(id, gone, outcome)),
+locked AS MATERIALIZED (SELECT e.id FROM tds_inbox_events e JOIN d USING (id) ORDER BY e.id FOR UPDATE OF e)
+UPDATE tds_inbox_events e SET
+  open_items = e.open_items - d.gone,
+  outcome = tds_better_outcome(e.outcome, d.outcome),
+  status = CASE WHEN e.open_items - d.gone <= 0 THEN 'completed' ELSE e.status END,
+  error_message = CASE WHEN e.open_items - d.gone <= 0 THEN NULL ELSE e.error_message END,
+  processed_at = CASE WHEN e.open_items - d.gone <= 0 THEN clock_timestamp() ELSE e.processed_at END
+ FROM d JOIN locked USING (id) WHERE e.id = d.id
+";
+
+const FAIL_EVENTS: &str = "
+WITH d AS (SELECT DISTINCT ON (w.cause_id) w.cause_id AS id, d.error
+             FROM unnest($1::bigint[], $2::text[]) AS d(item_id, error)
+             JOIN tds_queue_waiters w ON w.item_id = d.item_id AND w.cause = 'event' ORDER BY w.cause_id),
+locked AS MATERIALIZED (SELECT e.id FROM tds_inbox_events e JOIN d USING (id) ORDER BY e.id FOR UPDATE OF e)
+UPDATE tds_inbox_events e SET status = 'failed', error_message = d.error, processed_at = clock_timestamp()
+  FROM d JOIN locked USING (id) WHERE e.id = d.id
+";
+
+const REOPEN_EVENTS: &str = "
+WITH locked AS MATERIALIZED (
+  SELECT e.id FROM tds_inbox_events e
+   WHERE e.status = $2 AND e.id IN (
+     SELECT w.cause_id FROM tds_queue_waiters w WHERE w.item_id = ANY($1::bigint[]) AND w.cause = 'event')
+   ORDER BY e.id FOR UPDATE)
+UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
+  FROM locked WHERE e.id = locked.id
+";
+
+const COUNT_RUNS: &str = "
+WITH d AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS d(id, gone, ended, failed)),
+locked AS MATERIALIZED (SELECT r.id FROM tds_sync_runs r JOIN d USING (id) ORDER BY r.id FOR UPDATE OF r)
+UPDATE tds_sync_runs r SET open_items = r.open_items - d.gone, processed_items = r.processed_items + d.ended,
+  failed_items = LEAST(r.total_items, r.failed_items + d.failed)
+ FROM d JOIN locked USING (id) WHERE r.id = d.id
+";
+
+/// A waiter that was taken off its item.
+pub(crate) struct CompletedWaiter {
+    pub(crate) item: i64,
+    pub(crate) cause: Cause,
+    pub(crate) counted: bool,
+}
+
+impl CompletedWaiter {
+    /// Reads a row of `item_id, cause, cause_id, counted`.
+    pub(crate) fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self { item: row.try_get("item_id")?, cause: Cause::of(row)?, counted: row.try_get("counted")? })
+    }
+}
+
+/// What events and runs are notified of, gathered over a transaction and written at its end.
+#[derive(Default)]
+pub(crate) struct Completions {
+    events: BTreeMap<i64, (i32, Outcome)>,
+    runs: BTreeMap<i64, RunCount>,
+}
+
+#[derive(Default)]
+struct RunCount {
+    gone: i64,
+    ended: i64,
+    failed: i64,
+}
+
+impl Completions {
+    /// An item ended for one of those who waited.
+    pub(crate) fn notify(&mut self, completed: &CompletedWaiter, outcome: Outcome, failed: bool) {
+        self.note(completed.cause, completed.counted, outcome, failed);
+    }
+
+    /// A waiter moved to an item for which its cause waits already: one item less to wait for.
+    pub(crate) fn merged(&mut self, attached: &Attached) {
+        self.note(attached.cause, attached.counted, Outcome::Superseded, false);
+    }
+
+    fn note(&mut self, cause: Cause, counted: bool, outcome: Outcome, failed: bool) {
+        match cause {
+            Cause::Event(event) => {
+                let (gone, best) = self.events.entry(event).or_insert((0, outcome));
+                *gone += 1;
+                // The same order as `tds_better_outcome`.
+                *best = outcome.min(*best);
+            }
+            Cause::Run(run) => {
+                let run = self.runs.entry(run).or_default();
+                run.gone += 1;
+                run.ended += i64::from(counted);
+                // Also of a record that was listed before and counted as ended then: it did not end well after all.
+                run.failed += i64::from(failed);
+            }
+        }
+    }
+
+    /// Writes everything: events first, then runs, each in the order of ids.
+    pub(crate) async fn write(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        if !self.events.is_empty() {
+            sqlx::query(END_EVENTS)
+                .bind(self.events.keys().copied().collect::<Vec<_>>())
+                .bind(self.events.values().map(|event| event.0).collect::<Vec<_>>())
+                .bind(self.events.values().map(|event| event.1.as_str()).collect::<Vec<_>>())
+                .execute(&mut *tx)
+                .await?;
+        }
+        if self.runs.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = self.runs.keys().copied().collect();
+        sqlx::query(COUNT_RUNS)
+            .bind(&ids)
+            .bind(self.runs.values().map(|run| run.gone).collect::<Vec<_>>())
+            .bind(self.runs.values().map(|run| run.ended).collect::<Vec<_>>())
+            .bind(self.runs.values().map(|run| run.failed).collect::<Vec<_>>())
+            .execute(&mut *tx)
+            .await?;
+        end_runs(tx, &ids).await
+    }
+}
+
+/// Ends those runs that have nothing left to wait for.
+pub(crate) async fn end_runs(tx: &mut Tx, ids: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT tds_end_runs($1::bigint[])").bind(ids).execute(tx).await?;
+    Ok(())
+}
+
+/// Takes off the items those who wait for at most the given generations.
+pub(crate) async fn take_waiters(
+    tx: &mut Tx,
+    upto: &[(i64, i64)],
+) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
+    if upto.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(TAKE_WAITERS)
+        .bind(upto.iter().map(|item| item.0).collect::<Vec<_>>())
+        .bind(upto.iter().map(|item| item.1).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    rows.iter().map(CompletedWaiter::of).collect()
+}
+
+/// Takes the runs off the items.
+pub(crate) async fn take_run_waiters(
+    tx: &mut Tx,
+    items: &[i64],
+) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
+    let rows = sqlx::query(TAKE_RUNS).bind(items).fetch_all(tx).await?;
+    rows.iter().map(CompletedWaiter::of).collect()
+}
+
+/// The events that wait for dead letters have failed.
+pub(crate) async fn fail_events(tx: &mut Tx, dead: &[(i64, String)]) -> Result<(), sqlx::Error> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(FAIL_EVENTS)
+        .bind(dead.iter().map(|item| item.0).collect::<Vec<_>>())
+        .bind(dead.iter().map(|item| item.1.as_str()).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The events of the items wait again; only those that have the given status.
+pub(crate) async fn reopen_events(tx: &mut Tx, items: &[i64], from: EventStatus) -> Result<(), sqlx::Error> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(REOPEN_EVENTS).bind(items).bind(from.as_str()).execute(tx).await?;
+    Ok(())
+}

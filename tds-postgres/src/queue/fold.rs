@@ -1,0 +1,354 @@
+//! Adds work to the queue: at most one live item per record, new work folded into it.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+
+use sqlx::{Row as _, postgres::PgRow};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use tds_core::{
+    queue::{Lane, NewItem, Waiter, Work, fold},
+    record::{Observed, RecordKey},
+};
+
+use crate::{
+    Database, Tx,
+    db::{
+        retry::around_locks,
+        text::{storable, unknown},
+    },
+};
+
+/// How a row of `tds_queue_live AS q` takes new work in: the end of an INSERT. `tds_fold` chooses between two payloads.
+/// Every fold changes the row, because a waiter is attached after it: see `tds_complete`.
+macro_rules! fold_into {
+    () => {
+        r#"
+ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
+  attached = q.attached + 1,
+  hurried = q.hurried OR q.status = 'processing' AND excluded.priority < q.priority,
+  (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
+   requeued_at, status, retry_count, run_at) = (
+    SELECT LEAST(q.priority, excluded.priority), GREATEST(q.version, excluded.version),
+      CASE k WHEN 2 THEN excluded.payload WHEN 1 THEN q.payload END,
+      CASE k WHEN 2 THEN excluded.shape WHEN 1 THEN q.shape END,
+      CASE k WHEN 2 THEN excluded.pushed WHEN 1 THEN q.pushed END,
+      CASE k WHEN 2 THEN excluded.observed_began WHEN 1 THEN q.observed_began END,
+      CASE k WHEN 2 THEN excluded.observed_ended WHEN 1 THEN q.observed_ended END,
+      CASE k WHEN 2 THEN excluded.inbox_event_id WHEN 1 THEN q.inbox_event_id
+             ELSE COALESCE(excluded.inbox_event_id, q.inbox_event_id) END,
+      q.generation + (k <> 1)::int,
+      CASE WHEN q.status = 'processing' AND k <> 1 THEN COALESCE(q.requeued_at, clock_timestamp())
+           ELSE q.requeued_at END,
+      CASE WHEN q.status = 'failed' AND k <> 1 THEN 'pending' ELSE q.status END,
+      CASE WHEN q.status = 'failed' AND k <> 1 THEN 0 ELSE q.retry_count END,
+      CASE WHEN q.status = 'failed' AND k <> 1 OR q.status <> 'processing' AND excluded.priority < q.priority
+           THEN LEAST(q.run_at, now()) ELSE q.run_at END
+    FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
+                          excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS choice)
+RETURNING q.id, q.entity_type, q.zoho_entity_id, q.generation
+"#
+    };
+}
+pub(crate) use fold_into;
+
+const FOLD: &str = concat!(
+    r#"
+INSERT INTO tds_queue_live AS q
+  (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
+SELECT n.entity_type, n.zoho_entity_id, n.priority, n.version, n.payload, n.shape, n.pushed, n.began, n.ended, n.event
+  FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[],
+              $8::timestamptz[], $9::timestamptz[], $10::bigint[])
+    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event)
+ ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C""#,
+    fold_into!()
+);
+
+const ATTACH: &str = "
+INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
+SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[])
+ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
+RETURNING w.cause, w.cause_id, w.counted, (w.xmax = 0) AS inserted
+";
+
+const WAIT_EVENT: &str = "
+UPDATE tds_inbox_events SET open_items = open_items + $2, processed_at = NULL,
+  status = CASE WHEN status = 'completed' THEN 'pending' ELSE status END
+ WHERE id = $1
+";
+
+const WAIT_RUN: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WHERE id = $1";
+
+/// Between two tries to queue work that somebody has locked.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Work that is on its way into the queue, one entry per record.
+#[derive(Default)]
+pub(crate) struct Batch(BTreeMap<(String, String), Entry>);
+
+struct Entry {
+    lane: Lane,
+    work: Work,
+    event: Option<i64>,
+}
+
+/// A batch as the parameters of a statement, in the order of records.
+pub(crate) struct Columns<'a> {
+    entities: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    priorities: Vec<i16>,
+    versions: Vec<Option<OffsetDateTime>>,
+    payloads: Vec<Option<Cow<'a, str>>>,
+    shapes: Vec<Option<&'static str>>,
+    pushed: Vec<Option<bool>>,
+    began: Vec<Option<OffsetDateTime>>,
+    ended: Vec<Option<OffsetDateTime>>,
+}
+
+impl<'a> Columns<'a> {
+    pub(crate) fn of(batch: &'a Batch) -> Self {
+        let works = || batch.0.values().map(|entry| &entry.work);
+        let payloads = || works().map(|work| work.payload.as_ref());
+        let observed = || payloads().map(|payload| payload.map(|it| it.observed.interval()));
+        Self {
+            entities: batch.0.keys().map(|(entity, _)| entity.as_str()).collect(),
+            ids: batch.0.keys().map(|(_, id)| id.as_str()).collect(),
+            priorities: batch.0.values().map(|entry| entry.lane.priority()).collect(),
+            versions: works().map(|work| work.version).collect(),
+            payloads: payloads().map(|payload| payload.map(|it| storable(it.json.as_str()))).collect(),
+            shapes: payloads().map(|payload| payload.map(|it| it.shape.as_str())).collect(),
+            pushed: payloads()
+                .map(|payload| payload.map(|it| matches!(it.observed, Observed::Push(_))))
+                .collect(),
+            began: observed().map(|interval| interval.map(|it| it.began)).collect(),
+            ended: observed().map(|interval| interval.map(|it| it.ended)).collect(),
+        }
+    }
+
+    /// Nine parameters, from `entity_type` to the end of the observation.
+    pub(crate) fn bind(self, query: Query<'a>) -> Query<'a> {
+        query
+            .bind(self.entities)
+            .bind(self.ids)
+            .bind(self.priorities)
+            .bind(self.versions)
+            .bind(self.payloads)
+            .bind(self.shapes)
+            .bind(self.pushed)
+            .bind(self.began)
+            .bind(self.ended)
+    }
+}
+
+/// A statement on its way.
+pub(crate) type Query<'a> = sqlx::query::Query<'a, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+/// Where an item stands after the fold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) item: i64,
+    pub(crate) generation: i64,
+}
+
+/// The places of a batch, by record.
+pub(crate) struct Places(HashMap<(String, String), Place>);
+
+impl Places {
+    /// The item of a record.
+    pub(crate) fn of(&self, key: &RecordKey) -> Option<Place> {
+        self.0.get(&stored_key(key)).copied()
+    }
+}
+
+/// An event or a run that waits for the end of items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cause {
+    Event(i64),
+    Run(i64),
+}
+
+impl Cause {
+    /// Reads the columns `cause` and `cause_id`.
+    pub(crate) fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let id = row.try_get("cause_id")?;
+        match row.try_get("cause")? {
+            "event" => Ok(Self::Event(id)),
+            "run" => Ok(Self::Run(id)),
+            other => Err(unknown("cause", other)),
+        }
+    }
+
+    /// The value of the column `cause`.
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Event(_) => "event",
+            Self::Run(_) => "run",
+        }
+    }
+
+    /// The value of the column `cause_id`.
+    fn id(self) -> i64 {
+        let (Self::Event(id) | Self::Run(id)) = self;
+        id
+    }
+}
+
+/// One row for [`attach`].
+pub(crate) struct WaiterEntry {
+    pub(crate) place: Place,
+    pub(crate) cause: Cause,
+    pub(crate) counted: bool,
+}
+
+impl WaiterEntry {
+    /// `None` where nobody waits.
+    pub(crate) fn of(waiter: Waiter, place: Place, counted: bool) -> Option<Self> {
+        let cause = match waiter {
+            Waiter::Event(event) => Cause::Event(event.0),
+            Waiter::Run(run) => Cause::Run(run.0),
+            Waiter::Operator => return None,
+        };
+        Some(Self { place, cause, counted })
+    }
+}
+
+/// What [`attach`] did with a waiter.
+pub(crate) struct Attached {
+    pub(crate) cause: Cause,
+    pub(crate) counted: bool,
+    /// False: the cause waited for the item already.
+    pub(crate) inserted: bool,
+}
+
+impl Batch {
+    /// Adds work; later work of the same record is folded into it, newest last.
+    pub(crate) fn add(&mut self, key: &RecordKey, lane: Lane, work: &Work, event: Option<i64>) {
+        use std::collections::btree_map::Entry as Slot;
+        match self.0.entry(stored_key(key)) {
+            Slot::Vacant(slot) => {
+                slot.insert(Entry { lane, work: work.clone(), event });
+            }
+            Slot::Occupied(mut slot) => slot.get_mut().fold(lane, work, event),
+        }
+    }
+
+    /// Whether work of a record is there already.
+    pub(crate) fn has(&self, key: &RecordKey) -> bool {
+        self.0.contains_key(&stored_key(key))
+    }
+
+    /// All items of a call.
+    pub(crate) fn of<'a>(items: impl IntoIterator<Item = &'a NewItem>) -> Self {
+        let mut batch = Self::default();
+        for item in items {
+            let event = if let Waiter::Event(event) = item.waiter { Some(event.0) } else { None };
+            batch.add(&item.key, item.lane, &item.work, event);
+        }
+        batch
+    }
+
+    /// Writes the batch; the items stay locked until the transaction ends.
+    pub(crate) async fn fold(&self, tx: &mut Tx) -> Result<Places, sqlx::Error> {
+        if self.0.is_empty() {
+            return Ok(Places(HashMap::new()));
+        }
+        let columns = Columns::of(self);
+        let events: Vec<Option<i64>> = self.0.values().map(|entry| entry.event).collect();
+        let rows = columns.bind(sqlx::query(FOLD)).bind(events).fetch_all(tx).await?;
+        let place = |row: &PgRow| {
+            let key = (row.try_get("entity_type")?, row.try_get("zoho_entity_id")?);
+            Ok((key, Place { item: row.try_get("id")?, generation: row.try_get("generation")? }))
+        };
+        rows.iter().map(place).collect::<Result<_, sqlx::Error>>().map(Places)
+    }
+}
+
+impl Entry {
+    /// The same rule as the statement's: see [`fold`] and `tds_fold`.
+    fn fold(&mut self, lane: Lane, work: &Work, event: Option<i64>) {
+        self.lane = self.lane.min(lane);
+        let folded = fold(&self.work, work);
+        let has_new_work = self.work.payload.is_none() || folded != self.work;
+        if has_new_work && (event.is_some() || folded.payload.is_some()) {
+            self.event = event;
+        }
+        self.work = folded;
+    }
+}
+
+/// Lets causes wait for their items.
+pub(crate) async fn attach(tx: &mut Tx, waiters: &[WaiterEntry]) -> Result<Vec<Attached>, sqlx::Error> {
+    // A statement cannot touch a row twice.
+    let unique: BTreeMap<(i64, Cause), &WaiterEntry> =
+        waiters.iter().map(|waiter| ((waiter.place.item, waiter.cause), waiter)).collect();
+    if unique.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = sqlx::query(ATTACH)
+        .bind(unique.keys().map(|(item, _)| *item).collect::<Vec<_>>())
+        .bind(unique.keys().map(|(_, cause)| cause.kind()).collect::<Vec<_>>())
+        .bind(unique.keys().map(|(_, cause)| cause.id()).collect::<Vec<_>>())
+        .bind(unique.values().map(|waiter| waiter.place.generation).collect::<Vec<_>>())
+        .bind(unique.values().map(|waiter| waiter.counted).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await?;
+    let attached = |row: &PgRow| {
+        Ok(Attached {
+            cause: Cause::of(row)?,
+            counted: row.try_get("counted")?,
+            inserted: row.try_get("inserted")?,
+        })
+    };
+    rows.iter().map(attached).collect()
+}
+
+/// Queues what nobody has locked at once, and waits so long for the rest.
+pub(crate) async fn enqueue_all(
+    database: &Database,
+    mut items: Vec<&NewItem>,
+    patience: Duration,
+) -> Result<(), sqlx::Error> {
+    let began = Instant::now();
+    loop {
+        let slice = items.as_slice();
+        let parted = around_locks(database, slice.len(), |database, range| async move {
+            enqueue(&database, slice.get(range).unwrap_or_default()).await
+        });
+        let parted = parted.await?;
+        let Some(fault) = parted.fault.filter(|_| !parted.locked.is_empty()) else { return Ok(()) };
+        if began.elapsed() >= patience {
+            return Err(fault);
+        }
+        items = parted.locked.iter().filter_map(|index| slice.get(*index).copied()).collect();
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn enqueue(database: &Database, items: &[&NewItem]) -> Result<(), sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let places = Batch::of(items.iter().copied()).fold(&mut tx).await?;
+    let waiters: Vec<WaiterEntry> =
+        items.iter().filter_map(|item| WaiterEntry::of(item.waiter, places.of(&item.key)?, true)).collect();
+    let attached = attach(&mut tx, &waiters).await?;
+    let mut waiting: BTreeMap<Cause, i64> = BTreeMap::new();
+    for new in attached.iter().filter(|attached| attached.inserted) {
+        *waiting.entry(new.cause).or_default() += 1;
+    }
+    for (cause, count) in waiting {
+        let statement = match cause {
+            Cause::Event(_) => WAIT_EVENT,
+            Cause::Run(_) => WAIT_RUN,
+        };
+        sqlx::query(statement).bind(cause.id()).bind(count).execute(&mut tx).await?;
+    }
+    tx.commit().await
+}
+
+/// How a record is called in the queue.
+pub(crate) fn stored_key(key: &RecordKey) -> (String, String) {
+    (key.entity.as_str().to_owned(), storable(key.id.as_str()).into_owned())
+}

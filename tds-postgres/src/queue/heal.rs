@@ -1,0 +1,135 @@
+//! Finds those who wait for nothing: waiters, events and runs that lost their items.
+//!
+//! An item and those who wait for it come and go in one transaction, so every snapshot shows both or neither. What a
+//! snapshot shows as left behind is left behind, and stays so.
+
+use std::time::Duration;
+
+use sqlx::Row as _;
+
+use tds_core::{
+    inbox::InboxId,
+    queue::{Healed, Outcome},
+};
+
+use crate::{
+    Database,
+    db::{retry::repeat, text::seconds},
+    queue::{
+        events::{CompletedWaiter, Completions, end_runs},
+        fold::Cause,
+    },
+};
+
+/// Rows of one transaction, and events of one look.
+const BATCH: i64 = 500;
+
+// An item that is in the archive ended with all that was folded into it. Of one that is not, nobody knows.
+const LEFT_BEHIND: &str = "
+WITH orphans AS MATERIALIZED (
+  SELECT w.item_id, w.cause, w.cause_id, EXISTS (
+           SELECT FROM tds_queue_done d WHERE d.id = w.item_id AND d.outcome <> 'discarded') AS has_ended
+    FROM tds_queue_waiters w WHERE NOT EXISTS (SELECT FROM tds_queue_live q WHERE q.id = w.item_id)
+   ORDER BY w.item_id, w.cause, w.cause_id LIMIT $1 FOR UPDATE OF w SKIP LOCKED)
+DELETE FROM tds_queue_waiters w USING orphans o
+ WHERE w.item_id = o.item_id AND w.cause = o.cause AND w.cause_id = o.cause_id
+RETURNING w.item_id, w.cause, w.cause_id, w.counted, o.has_ended
+";
+
+const WAIT_LESS: &str =
+    "UPDATE tds_inbox_events SET open_items = open_items - 1 WHERE id = ANY($1::bigint[])";
+
+const LOST_EVENTS: &str = "
+SELECT e.id FROM tds_inbox_events e
+ WHERE e.status IN ('pending', 'processing') AND e.received_at <= now() - make_interval(secs => $1)
+   AND ($2::double precision IS NULL OR e.received_at >= now() - make_interval(secs => $2))
+   AND NOT EXISTS (SELECT FROM tds_queue_waiters w WHERE w.cause = 'event' AND w.cause_id = e.id)
+ ORDER BY e.id LIMIT $3
+";
+
+const LOST_RUNS: &str = "
+SELECT r.id FROM tds_sync_runs r
+ WHERE r.status = 'running' AND r.listing_done
+   AND COALESCE(r.started_at, r.created_at) <= now() - make_interval(secs => $1)
+   AND (r.open_items <= 0
+     OR r.open_items <> (SELECT count(*) FROM tds_queue_waiters w WHERE w.cause = 'run' AND w.cause_id = r.id))
+";
+
+const LOCK_RUN: &str =
+    "SELECT FROM tds_sync_runs WHERE id = $1 AND status = 'running' AND listing_done FOR UPDATE";
+
+// While the run is locked, whoever ended one of its items in a transaction of his own has not counted it yet.
+const RECOUNT: &str = "
+UPDATE tds_sync_runs r SET open_items = w.open,
+  processed_items = GREATEST(r.processed_items, r.total_items - w.counted)
+ FROM (SELECT count(*) AS open, count(*) FILTER (WHERE counted) AS counted
+         FROM tds_queue_waiters WHERE cause = 'run' AND cause_id = $1) AS w
+WHERE r.id = $1
+";
+
+/// Ends the waiting of those who wait for nothing; of events, only those received within `within`.
+pub(crate) async fn heal(
+    database: &Database,
+    age: Duration,
+    within: Option<Duration>,
+) -> Result<Healed, sqlx::Error> {
+    let mut healed = Healed { waiters: waiters(database).await?, ..Healed::default() };
+    healed.runs = runs(database, age).await?;
+    let lost = sqlx::query(LOST_EVENTS).bind(seconds(age)).bind(within.map(seconds)).bind(BATCH);
+    for row in lost.fetch_all(database).await? {
+        healed.events.push(InboxId(row.try_get("id")?));
+    }
+    Ok(healed)
+}
+
+async fn waiters(database: &Database) -> Result<u64, sqlx::Error> {
+    let mut ended = 0;
+    loop {
+        let found = repeat(|| waiters_once(database)).await?;
+        ended += found;
+        if found < BATCH.unsigned_abs() {
+            return Ok(ended);
+        }
+    }
+}
+
+async fn waiters_once(database: &Database) -> Result<u64, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let rows = sqlx::query(LEFT_BEHIND).bind(BATCH).fetch_all(&mut tx).await?;
+    let (mut endings, mut unknown) = (Completions::default(), Vec::new());
+    for row in &rows {
+        let completed = CompletedWaiter::of(row)?;
+        tracing::warn!(item = completed.item, cause = ?completed.cause, "a waiter had lost its item");
+        match completed.cause {
+            Cause::Event(event) if !row.try_get::<bool, _>("has_ended")? => unknown.push(event),
+            Cause::Event(_) | Cause::Run(_) => endings.notify(&completed, Outcome::Superseded, false),
+        }
+    }
+    unknown.sort_unstable();
+    for event in unknown {
+        // One by one: an event may have lost several.
+        sqlx::query(WAIT_LESS).bind(vec![event]).execute(&mut tx).await?;
+    }
+    endings.write(&mut tx).await?;
+    tx.commit().await?;
+    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+}
+
+async fn runs(database: &Database, age: Duration) -> Result<u64, sqlx::Error> {
+    let lost: Vec<i64> = sqlx::query_scalar(LOST_RUNS).bind(seconds(age)).fetch_all(database).await?;
+    for run in &lost {
+        tracing::warn!(run, "a run waited for items that are not there");
+        repeat(|| recount(database, *run)).await?;
+    }
+    Ok(u64::try_from(lost.len()).unwrap_or(u64::MAX))
+}
+
+async fn recount(database: &Database, run: i64) -> Result<(), sqlx::Error> {
+    let mut tx = database.begin().await?;
+    if sqlx::query(LOCK_RUN).bind(run).fetch_optional(&mut tx).await?.is_none() {
+        return Ok(());
+    }
+    sqlx::query(RECOUNT).bind(run).execute(&mut tx).await?;
+    end_runs(&mut tx, &[run]).await?;
+    tx.commit().await
+}

@@ -1,0 +1,160 @@
+//! Tells workers that there may be work: those of this process at once, those of others by NOTIFY.
+//!
+//! Hints may be lost; polling finds everything. A notification serialises commits inside PostgreSQL, so there are at
+//! most ten a second from a process, each in a transaction of its own after the work is committed. Behind a pooler
+//! in transaction mode there are none: nobody could listen. A process with fewer than three connections has none to
+//! listen with.
+
+use std::{
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::postgres::{PgListener, PgPoolOptions};
+use tokio::{
+    runtime::Handle,
+    sync::Notify,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
+
+use crate::{Database, db::error::silent};
+
+const CHANNEL: &str = "tds_work";
+const NOTIFY: &str = "NOTIFY tds_work";
+/// Between two notifications of a process.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Until a lost listener is connected again.
+const RECONNECT: Duration = Duration::from_secs(5);
+/// A listener that heard nothing for so long asks whether it is still heard itself; the answer has to come in this time.
+const SILENCE: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// One per store.
+#[derive(Debug)]
+pub(crate) struct Notifier {
+    database: Database,
+    work: Arc<Notify>,
+    /// News that nobody else was told of yet, and whether somebody is about to tell them.
+    pending: AtomicBool,
+    notifying: AtomicBool,
+    listener: OnceLock<AbortHandle>,
+}
+
+impl Notifier {
+    pub(crate) fn new(database: Database) -> Self {
+        Self {
+            database,
+            work: Arc::default(),
+            pending: AtomicBool::new(false),
+            notifying: AtomicBool::new(false),
+            listener: OnceLock::new(),
+        }
+    }
+
+    /// Work that may be due was committed.
+    pub(crate) fn announce(self: &Arc<Self>) {
+        wake(&self.work);
+        if self.database.is_pooled() {
+            return;
+        }
+        self.pending.store(true, Ordering::SeqCst);
+        if !self.notifying.swap(true, Ordering::SeqCst)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            runtime.spawn(Arc::clone(self).notify());
+        }
+    }
+
+    /// Returns at the next hint, or after the timeout.
+    pub(crate) async fn wait(&self, limit: Duration) {
+        if self.database.listens() {
+            self.listener.get_or_init(|| {
+                let listening = listen(self.database.clone(), Arc::downgrade(&self.work));
+                tokio::spawn(listening).abort_handle()
+            });
+        }
+        // The time running out is the normal case.
+        let _ = tokio::time::timeout(limit, self.work.notified()).await;
+    }
+
+    async fn notify(self: Arc<Self>) {
+        loop {
+            while self.pending.swap(false, Ordering::SeqCst) {
+                if let Err(error) = sqlx::raw_sql(NOTIFY).execute(&self.database).await {
+                    tracing::debug!(%error, "other processes could not be told of new work; they poll");
+                }
+                sleep(PAUSE).await;
+            }
+            self.notifying.store(false, Ordering::SeqCst);
+            // News that came just now saw somebody telling.
+            if !self.pending.load(Ordering::SeqCst) || self.notifying.swap(true, Ordering::SeqCst) {
+                return;
+            }
+        }
+    }
+
+    /// Listens no more.
+    pub(crate) fn shutdown(&self) {
+        if let Some(listener) = self.listener.get() {
+            listener.abort();
+        }
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+fn wake(work: &Notify) {
+    work.notify_waiters();
+    // Nobody may be waiting just now: the next one to wait finds the permit.
+    work.notify_one();
+}
+
+/// Passes on what other processes tell, for as long as somebody may wait for it.
+async fn listen(database: Database, work: Weak<Notify>) {
+    loop {
+        let error = match hear(&database, &work).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        tracing::debug!(%error, "no hints from other processes; polling goes on");
+        sleep(RECONNECT).await;
+    }
+}
+
+async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Error> {
+    // A connection of its own, which the shares of the process have room for.
+    let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = pool.connect_lazy_with(database.options());
+    let connecting = async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    };
+    let mut listener = answered(connecting).await?;
+    loop {
+        let heard = timeout(SILENCE, listener.recv()).await;
+        let Some(work) = work.upgrade() else { return Ok(()) };
+        match heard {
+            Ok(told) => {
+                told?;
+                wake(&work);
+            }
+            // Nothing was told, or nothing can be told any more.
+            Err(_elapsed) => {
+                answered(sqlx::raw_sql("SELECT 1").execute(&mut listener)).await?;
+            }
+        }
+    }
+}
+
+async fn answered<T>(asking: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWER, asking).await.unwrap_or_else(|_| Err(silent(ANSWER)))
+}

@@ -1,0 +1,342 @@
+//! The queue, from the operators' side: lists, retry and discard.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::{Row as _, postgres::PgRow};
+use time::OffsetDateTime;
+
+use tds_core::{
+    error::Result,
+    inbox::{EventStatus, InboxId},
+    queue::{
+        AttemptView, Healed, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page, QueueMotion,
+        QueueOperator, QueueStats,
+    },
+    record::EntityType,
+};
+
+use super::{
+    claim::{key_of, work_of},
+    events::{self, Completions},
+    fold::Batch,
+    heal, prune,
+    settle::{archive, move_items},
+    stats::{self, status_of},
+};
+use crate::{
+    Database, PgStore, Tx,
+    db::{
+        error::{classify, of_postgres},
+        page::{below, page, rows},
+        retry::repeat_for_operator,
+        text::{entity_of, seconds, storable},
+    },
+};
+
+const LIST: &str = "
+SELECT * FROM tds_sync_queue q
+ WHERE id < $1 AND ($2::bigint[] IS NULL OR id = ANY($2)) AND ($3::text IS NULL OR status = $3)
+   AND ($4::text IS NULL OR entity_type = $4)
+   AND ($5::text IS NULL OR strpos(lower(concat_ws(E'\\n', zoho_entity_id, error_message)), lower($5)) > 0)
+   AND ($6::double precision IS NULL OR queued_at <= now() - make_interval(secs => $6))
+ ORDER BY id DESC LIMIT $7
+";
+
+const ATTEMPTS: &str = "
+SELECT attempt, started_at, ended_at, worker, result, error FROM tds_queue_attempts WHERE item_id = $1
+UNION ALL
+-- A success at the first attempt has no row of its own.
+SELECT 1, processing_started_at, processing_completed_at, worker, 'completed', NULL FROM tds_queue_done d
+ WHERE d.id = $1 AND d.retry_count = 0 AND d.outcome <> 'discarded' AND d.processing_started_at IS NOT NULL
+   AND NOT EXISTS (SELECT FROM tds_queue_attempts a WHERE a.item_id = d.id AND a.result IN ('completed', 'dead_letter'))
+ ORDER BY 3
+";
+
+const PAUSE: &str = "
+INSERT INTO tds_entity_controls AS c (entity_type, paused_at) VALUES ($1, CASE WHEN $2 THEN now() END)
+ON CONFLICT (entity_type) DO UPDATE SET paused_at = CASE WHEN $2 THEN COALESCE(c.paused_at, now()) END
+";
+
+/// Items of one transaction.
+const BATCH: i64 = 500;
+
+const MATCHING: &str = "
+SELECT q.* FROM tds_queue_live q
+ WHERE q.status = ANY($1::text[]) AND ($2::bigint[] IS NULL OR q.id = ANY($2))
+   AND ($3::text IS NULL OR q.status = $3) AND ($4::text IS NULL OR q.entity_type = $4)
+   AND ($5::text IS NULL OR strpos(lower(concat_ws(E'\\n', q.zoho_entity_id, q.error_message)), lower($5)) > 0)
+   AND ($6::double precision IS NULL OR q.queued_at <= now() - make_interval(secs => $6))
+ ORDER BY q.entity_type, q.zoho_entity_id, q.id LIMIT $7 FOR UPDATE
+";
+
+const DUE_NOW: &str = "
+UPDATE tds_queue_live SET status = 'pending', retry_count = 0, run_at = clock_timestamp()
+ WHERE id = ANY($1::bigint[]) AND status = 'failed'
+";
+
+// The newest dead letter of a record lives again, where nothing else of the record lives.
+const REVIVE: &str = "
+UPDATE tds_queue_live q SET status = 'pending', retry_count = 0, run_at = clock_timestamp(), dead_lettered_at = NULL
+ WHERE q.id IN (SELECT DISTINCT ON (d.entity_type, d.zoho_entity_id) d.id FROM tds_queue_live d
+                 WHERE d.id = ANY($1::bigint[]) AND d.dead_lettered_at IS NOT NULL
+                 ORDER BY d.entity_type, d.zoho_entity_id, d.id DESC)
+   AND NOT EXISTS (SELECT FROM tds_queue_live o WHERE o.dead_lettered_at IS NULL AND o.entity_type = q.entity_type
+                      AND o.zoho_entity_id = q.zoho_entity_id)
+RETURNING q.id
+";
+
+#[async_trait]
+impl QueueOperator for PgStore {
+    async fn list(&self, filter: &ItemFilter, limit: usize, cursor: Option<&str>) -> Result<Page<ItemView>> {
+        let found = sqlx::query(LIST)
+            .bind(below(cursor)?)
+            .bind(ids_of(filter))
+            .bind(filter.status.map(ItemStatus::as_str))
+            .bind(filter.entity.as_ref().map(EntityType::as_str))
+            .bind(filter.search.as_deref().map(storable))
+            .bind(filter.older_than.map(seconds))
+            .bind(rows(limit))
+            .fetch_all(&self.database)
+            .await;
+        let doing = |error| classify(error, "listing queue items");
+        let items = found.map_err(doing)?.iter().map(item_of).collect::<Result<Vec<_>, _>>();
+        Ok(page(items.map_err(doing)?, limit, |item| item.id.0))
+    }
+
+    async fn get(&self, id: ItemId) -> Result<Option<ItemView>> {
+        let read = async {
+            let row = sqlx::query("SELECT * FROM tds_sync_queue WHERE id = $1");
+            let Some(row) = row.bind(id.0).fetch_optional(&self.database).await? else { return Ok(None) };
+            let mut item = item_of(&row)?;
+            let payload = sqlx::query("SELECT payload FROM tds_queue_live WHERE id = $1");
+            if let Some(row) = payload.bind(id.0).fetch_optional(&self.database).await? {
+                let text: Option<String> = row.try_get("payload")?;
+                // What is no JSON is shown as the text that it is.
+                item.payload = text.map(|text| serde_json::from_str(&text).unwrap_or(text.into()));
+            }
+            let attempts = sqlx::query(ATTEMPTS).bind(id.0).fetch_all(&self.database).await?;
+            item.attempts = Some(attempts_of(&attempts)?);
+            Ok(Some(item))
+        };
+        read.await.map_err(|error| classify(error, "reading a queue item"))
+    }
+
+    async fn retry(&self, filter: &ItemFilter) -> Result<u64> {
+        let affected =
+            retry(&self.database, filter).await.map_err(|error| classify(error, "retrying queue items"))?;
+        self.work.announce();
+        Ok(affected)
+    }
+
+    async fn discard(&self, filter: &ItemFilter) -> Result<u64> {
+        discard(&self.database, filter).await.map_err(|error| classify(error, "discarding queue items"))
+    }
+
+    async fn stats(&self) -> Result<QueueStats> {
+        stats::stats(&self.database).await.map_err(|error| classify(error, "counting queue items"))
+    }
+
+    async fn motion(&self) -> Result<QueueMotion> {
+        let motion = stats::motion(&self.database).await;
+        motion.map_err(|error| classify(error, "looking whether the queue moves"))
+    }
+
+    async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
+        let database = &self.database;
+        repeat_for_operator(|| sqlx::query(PAUSE).bind(entity.as_str()).bind(paused).execute(database))
+            .await
+            .map_err(|error| classify(error, "pausing or resuming an entity type"))?;
+        self.work.announce();
+        Ok(())
+    }
+
+    async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>> {
+        let paused = "SELECT entity_type, paused_at FROM tds_entity_controls WHERE paused_at IS NOT NULL";
+        let rows = sqlx::query(paused).fetch_all(&self.database).await;
+        let doing = |error| classify(error, "reading which entity types are paused");
+        let read = |row: &PgRow| {
+            Ok((entity_of(&row.try_get::<String, _>("entity_type")?)?, row.try_get("paused_at")?))
+        };
+        rows.map_err(doing)?.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(doing)
+    }
+
+    async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        let counted = prune::count(&self.database, age, dead_letters).await;
+        counted.map_err(|error| classify(error, "counting what can be deleted"))
+    }
+
+    async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        prune::prune(&self.database, age, dead_letters)
+            .await
+            .map_err(|error| classify(error, "deleting what is old"))
+    }
+
+    async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
+        heal::heal(&self.database, age, within)
+            .await
+            .map_err(|error| classify(error, "looking for those who wait for nothing"))
+    }
+}
+
+/// The ids of a filter, for SQL.
+fn ids_of(filter: &ItemFilter) -> Option<Vec<i64>> {
+    filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect())
+}
+
+/// Makes dead letters and waiting retries due now. Answers how many.
+async fn retry(database: &Database, filter: &ItemFilter) -> Result<u64, sqlx::Error> {
+    if filter.status.is_some_and(|status| !matches!(status, ItemStatus::Failed | ItemStatus::DeadLetter)) {
+        return Ok(0);
+    }
+    all(database, filter, &[ItemStatus::Failed, ItemStatus::DeadLetter], Action::Retry).await
+}
+
+/// Gives items up. Answers how many.
+async fn discard(database: &Database, filter: &ItemFilter) -> Result<u64, sqlx::Error> {
+    all(database, filter, &[ItemStatus::Pending, ItemStatus::Failed, ItemStatus::DeadLetter], Action::Discard)
+        .await
+}
+
+#[derive(Clone, Copy)]
+enum Action {
+    Retry,
+    Discard,
+}
+
+/// Batch after batch; what was done does not match any more.
+async fn all(
+    database: &Database,
+    filter: &ItemFilter,
+    among: &[ItemStatus],
+    action: Action,
+) -> Result<u64, sqlx::Error> {
+    let mut affected: u64 = 0;
+    let mut collisions = 0;
+    loop {
+        let done = match repeat_for_operator(|| one_batch(database, filter, among, action)).await {
+            // Work of the record was queued between our look and our write: look again.
+            Err(error) if collisions < 20 && is_collision(&error) => {
+                collisions += 1;
+                continue;
+            }
+            result => result?,
+        };
+        affected += done;
+        if done < BATCH.unsigned_abs() {
+            return Ok(affected);
+        }
+    }
+}
+
+fn is_collision(error: &sqlx::Error) -> bool {
+    of_postgres(error).is_some_and(|cause| cause.constraint() == Some("tds_queue_record"))
+}
+
+async fn one_batch(
+    database: &Database,
+    filter: &ItemFilter,
+    among: &[ItemStatus],
+    action: Action,
+) -> Result<u64, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let rows = sqlx::query(MATCHING)
+        .bind(among.iter().map(|status| status.as_str()).collect::<Vec<_>>())
+        .bind(ids_of(filter))
+        .bind(filter.status.map(ItemStatus::as_str))
+        .bind(filter.entity.as_ref().map(EntityType::as_str))
+        .bind(filter.search.as_deref().map(storable))
+        .bind(filter.older_than.map(seconds))
+        .bind(BATCH)
+        .fetch_all(&mut tx)
+        .await?;
+    let ids = rows.iter().map(|row| row.try_get("id")).collect::<Result<Vec<i64>, _>>()?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    match action {
+        Action::Retry => retry_items(&mut tx, &rows, &ids).await?,
+        Action::Discard => discard_items(&mut tx, &ids).await?,
+    }
+    tx.commit().await?;
+    Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
+}
+
+async fn discard_items(tx: &mut Tx, ids: &[i64]) -> Result<(), sqlx::Error> {
+    let gone: Vec<(i64, Outcome)> = ids.iter().map(|id| (*id, Outcome::Discarded)).collect();
+    let upto: Vec<(i64, i64)> = ids.iter().map(|id| (*id, i64::MAX)).collect();
+    archive(tx, &gone).await?;
+    let mut endings = Completions::default();
+    for completed in events::take_waiters(tx, &upto).await? {
+        endings.notify(&completed, Outcome::Discarded, false);
+    }
+    endings.write(tx).await
+}
+
+async fn retry_items(tx: &mut Tx, rows: &[PgRow], ids: &[i64]) -> Result<(), sqlx::Error> {
+    sqlx::query(DUE_NOW).bind(ids).execute(&mut *tx).await?;
+    let revived = sqlx::query(REVIVE).bind(ids).fetch_all(&mut *tx).await?;
+    let revived = revived.iter().map(|row| row.try_get("id")).collect::<Result<Vec<i64>, _>>()?;
+    events::reopen_events(tx, &revived, EventStatus::Failed).await?;
+
+    // The others are folded into what lives of their record.
+    let mut batch = Batch::default();
+    let mut targets = BTreeMap::new();
+    for row in rows {
+        let (id, status) = (row.try_get("id")?, status_of(row.try_get("status")?)?);
+        if status != ItemStatus::DeadLetter || revived.contains(&id) {
+            continue;
+        }
+        let key = key_of(row)?;
+        let lane = Lane::from_priority(row.try_get("priority")?);
+        batch.add(&key, lane, &work_of(row)?, None);
+        targets.insert(id, key);
+    }
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let moved: Vec<i64> = targets.keys().copied().collect();
+    events::reopen_events(tx, &moved, EventStatus::Failed).await?;
+    let mut endings = Completions::default();
+    move_items(tx, &batch, &targets, &mut endings).await?;
+    endings.write(tx).await
+}
+
+/// Reads a row of the view `tds_sync_queue`.
+fn item_of(row: &PgRow) -> Result<ItemView, sqlx::Error> {
+    let entity: String = row.try_get("entity_type")?;
+    let retries: i32 = row.try_get("retry_count")?;
+    Ok(ItemView {
+        id: ItemId(row.try_get("id")?),
+        inbox_event_id: row.try_get::<Option<i64>, _>("inbox_event_id")?.map(InboxId),
+        entity_type: entity_of(&entity)?,
+        entity_id: row.try_get("entity_id")?,
+        zoho_entity_id: row.try_get("zoho_entity_id")?,
+        priority: row.try_get("priority")?,
+        status: status_of(row.try_get("status")?)?,
+        outcome: row.try_get("outcome")?,
+        retry_count: u32::try_from(retries).unwrap_or(0),
+        error_message: row.try_get("error_message")?,
+        queued_at: row.try_get("queued_at")?,
+        processing_started_at: row.try_get("processing_started_at")?,
+        processing_completed_at: row.try_get("processing_completed_at")?,
+        run_at: row.try_get("run_at")?,
+        payload: None,
+        attempts: None,
+    })
+}
+
+/// Reads the attempts of an item, numbered in their order.
+fn attempts_of(rows: &[PgRow]) -> Result<Vec<AttemptView>, sqlx::Error> {
+    let read = |(number, row): (u32, &PgRow)| {
+        Ok(AttemptView {
+            attempt: number,
+            started_at: row.try_get("started_at")?,
+            ended_at: row.try_get("ended_at")?,
+            worker: row.try_get("worker")?,
+            result: row.try_get("result")?,
+            error: row.try_get("error")?,
+        })
+    };
+    (1..).zip(rows).map(read).collect()
+}

@@ -1,0 +1,138 @@
+//! Deletes what is old, a batch per transaction, so that no lock is held for long.
+
+use std::time::Duration;
+
+use crate::{
+    Database,
+    db::{retry::repeat, text::seconds},
+};
+
+/// Rows of one transaction.
+const BATCH: i64 = 1_000;
+
+const DONE: &str = "
+DELETE FROM tds_queue_done WHERE id IN (
+  SELECT id FROM tds_queue_done WHERE processing_completed_at <= now() - make_interval(secs => $1) LIMIT $2)
+";
+
+const DEAD: &str = "
+WITH gone AS (
+  DELETE FROM tds_queue_live WHERE id IN (
+    SELECT id FROM tds_queue_live WHERE dead_lettered_at <= now() - make_interval(secs => $1)
+     ORDER BY entity_type, zoho_entity_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+  RETURNING id),
+waiters AS (DELETE FROM tds_queue_waiters w USING gone WHERE w.item_id = gone.id RETURNING w.cause, w.cause_id),
+counts AS (SELECT cause_id AS id, count(*)::int AS n FROM waiters WHERE cause = 'event' GROUP BY cause_id),
+events AS (UPDATE tds_inbox_events e SET open_items = e.open_items - counts.n FROM counts WHERE e.id = counts.id)
+SELECT id FROM gone
+";
+
+// An event ends only when nothing of it waits; failed ones are a person's business, as dead letters are.
+const EVENTS: &str = "
+DELETE FROM tds_inbox_events WHERE id IN (
+  SELECT id FROM tds_inbox_events
+   WHERE received_at <= now() - make_interval(secs => $1) AND processed_at <= now() - make_interval(secs => $1)
+     AND open_items <= 0 AND (status = 'completed' OR status = 'failed' AND $3)
+   LIMIT $2 FOR UPDATE SKIP LOCKED)
+";
+
+const ATTEMPTS: &str = "
+DELETE FROM tds_queue_attempts WHERE id IN (
+  SELECT a.id FROM tds_queue_attempts a
+   WHERE a.ended_at <= now() - make_interval(secs => $1)
+     AND NOT EXISTS (SELECT FROM tds_queue_live q WHERE q.id = a.item_id)
+     AND NOT EXISTS (SELECT FROM tds_queue_done d WHERE d.id = a.item_id)
+   LIMIT $2)
+";
+
+// The newest run of each kind stays: the next one measures its progress against it.
+const RUNS: &str = "
+WITH gone AS (DELETE FROM tds_sync_runs WHERE id IN (
+  SELECT r.id FROM tds_sync_runs r
+   WHERE r.completed_at <= now() - make_interval(secs => $1) AND r.status NOT IN ('pending', 'running')
+     AND r.open_items <= 0 AND r.held_ids = '{}'
+     AND EXISTS (SELECT FROM tds_sync_runs n
+                  WHERE n.entity_type = r.entity_type AND n.run_type = r.run_type AND n.id > r.id)
+   LIMIT $2) RETURNING id),
+records AS (DELETE FROM tds_run_records d USING gone WHERE d.run_id = gone.id),
+kept AS (DELETE FROM tds_run_kept k USING gone WHERE k.run_id = gone.id)
+SELECT id FROM gone
+";
+
+// A run that ended well is not resumed: what it listed is not needed any more. Nobody else touches these rows.
+const LISTED: &str = "
+DELETE FROM tds_run_records d USING tds_sync_runs r WHERE d.run_id = r.id AND r.status = 'completed'
+";
+
+// One row per entity type instead of one per statement. Who reads meanwhile sees the one or the other.
+const TALLY: &str = "
+WITH gone AS (DELETE FROM tds_queue_tally RETURNING entity_type, completed)
+INSERT INTO tds_queue_tally SELECT entity_type, sum(completed) FROM gone GROUP BY entity_type
+";
+
+// Statistics of whole days.
+const CALLS: &str = "
+DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
+  SELECT account, day, lane, endpoint, result FROM tds_api_calls
+   WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
+";
+
+// As DONE, DEAD and EVENTS find them.
+const COUNT: &str = "
+SELECT (SELECT count(*) FROM tds_queue_done WHERE processing_completed_at <= now() - make_interval(secs => $1))
+     + (SELECT count(*) FROM tds_queue_live WHERE $2 AND dead_lettered_at <= now() - make_interval(secs => $1))
+     + (SELECT count(*) FROM tds_inbox_events
+         WHERE received_at <= now() - make_interval(secs => $1) AND processed_at <= now() - make_interval(secs => $1)
+           AND (open_items <= 0 OR $2) AND (status = 'completed' OR status = 'failed' AND $2))
+";
+
+/// How many items and events would go.
+pub(crate) async fn count(
+    database: &Database,
+    age: Duration,
+    dead_letters: bool,
+) -> Result<u64, sqlx::Error> {
+    let count: i64 =
+        sqlx::query_scalar(COUNT).bind(seconds(age)).bind(dead_letters).fetch_one(database).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// Deletes what ended longer ago than `age`. Answers how many items and events.
+pub(crate) async fn prune(
+    database: &Database,
+    age: Duration,
+    dead_letters: bool,
+) -> Result<u64, sqlx::Error> {
+    let mut deleted = batches(database, DONE, age, None).await?;
+    if dead_letters {
+        deleted += batches(database, DEAD, age, None).await?;
+    }
+    deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
+    repeat(|| sqlx::query(LISTED).execute(database)).await?;
+    for statement in [ATTEMPTS, RUNS, CALLS] {
+        batches(database, statement, age, None).await?;
+    }
+    repeat(|| sqlx::query(TALLY).execute(database)).await?;
+    Ok(deleted)
+}
+
+async fn batches(
+    database: &Database,
+    statement: &'static str,
+    age: Duration,
+    failed_too: Option<bool>,
+) -> Result<u64, sqlx::Error> {
+    let mut deleted: u64 = 0;
+    loop {
+        let delete = || {
+            let query = sqlx::query(statement).bind(seconds(age)).bind(BATCH);
+            let query = if let Some(flag) = failed_too { query.bind(flag) } else { query };
+            query.execute(database)
+        };
+        let gone = repeat(delete).await?.rows_affected();
+        deleted += gone;
+        if gone < BATCH.unsigned_abs() {
+            return Ok(deleted);
+        }
+    }
+}

@@ -1,0 +1,493 @@
+//! The end of claims: one statement for those that went well, one transaction for the others.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use sqlx::{Row as _, postgres::PgRow};
+
+use tds_core::{
+    inbox::EventStatus,
+    queue::{ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Work},
+    record::{EntityType, RecordKey},
+};
+
+use super::{
+    claim::key_of,
+    events::{self, CompletedWaiter, Completions},
+    fold::{Batch, Cause, WaiterEntry, attach},
+};
+use crate::{
+    Database, Tx,
+    db::{
+        retry::{BY_INDEX, around_locks},
+        text::{seconds, storable},
+    },
+};
+
+// The statement itself is in sql/complete.sql.
+pub(crate) const COMPLETE: &str = "SELECT unnest(tds_complete($1, $2, $3, $4))";
+
+// Locked in the order of records, as folding does; the generation is read from the locked row.
+const LOCK: &str = "
+SELECT q.id, q.lease_token, q.entity_type, q.zoho_entity_id, q.priority, q.generation, q.retry_count, q.claimed_event_id
+  FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token) ON q.id = d.id AND q.lease_token = d.token
+ ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q
+";
+
+const UPDATE: &str = "
+UPDATE tds_queue_live q SET status = u.status, retry_count = COALESCE(u.retry_count, q.retry_count),
+  run_at = CASE WHEN u.after IS NULL THEN q.run_at WHEN q.hurried THEN clock_timestamp()
+                ELSE clock_timestamp() + make_interval(secs => u.after) END,
+  hurried = false, lost_leases = 0,
+  error_message = COALESCE(u.error, q.error_message),
+  payload = CASE WHEN u.reread THEN NULL ELSE q.payload END,
+  queued_at = CASE WHEN u.again THEN COALESCE(q.requeued_at, q.queued_at) ELSE q.queued_at END,
+  requeued_at = NULL, claimed_event_id = NULL, lease_token = NULL, lease_owner = NULL, lease_expires_at = NULL,
+  dead_lettered_at = CASE WHEN u.status = 'dead_letter' THEN clock_timestamp() END
+ FROM unnest($1::bigint[], $2::text[], $3::int[], $4::double precision[], $5::text[], $6::boolean[], $7::boolean[])
+   AS u(id, status, retry_count, after, error, reread, again)
+WHERE q.id = u.id
+";
+
+const ATTEMPTS: &str = "
+INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
+SELECT q.id, q.retry_count + 1, q.processing_started_at, q.lease_owner, n.result, n.error
+  FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n(id, result, error) JOIN tds_queue_live q ON q.id = n.id
+";
+
+const ARCHIVE: &str = "
+WITH d AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS d(id, outcome)),
+gone AS (DELETE FROM tds_queue_live q USING d WHERE q.id = d.id RETURNING q.*, d.outcome)
+INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
+  retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version, worker)
+SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome, retry_count,
+  CASE WHEN outcome IN ('discarded', 'superseded') THEN error_message END, queued_at, processing_started_at,
+  COALESCE(dead_lettered_at, clock_timestamp()), run_at, version, lease_owner
+  FROM gone
+";
+
+const DEAD_LETTERS: &str = "
+WITH k AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS k(entity_type, zoho_entity_id))
+SELECT q.id FROM k JOIN tds_queue_live q ON q.entity_type = k.entity_type AND q.zoho_entity_id = k.zoho_entity_id
+ WHERE q.dead_lettered_at IS NOT NULL ORDER BY q.entity_type, q.zoho_entity_id, q.id FOR UPDATE OF q
+";
+
+// A record that runs list again and again is one dead letter, the last, unless somebody waits for an older one.
+const OLDER_DEAD_LETTERS: &str = "
+SELECT q.id FROM tds_queue_live k
+  JOIN tds_queue_live q ON q.entity_type = k.entity_type AND q.zoho_entity_id = k.zoho_entity_id
+ WHERE k.id = ANY($1::bigint[]) AND q.dead_lettered_at IS NOT NULL AND q.id <> k.id
+   AND NOT EXISTS (SELECT FROM tds_queue_waiters w WHERE w.item_id = q.id)
+ ORDER BY q.entity_type, q.zoho_entity_id, q.id FOR UPDATE OF q
+";
+
+/// A claimed item, locked.
+struct Held {
+    id: i64,
+    key: RecordKey,
+    lane: Lane,
+    generation: i64,
+    retry_count: i32,
+    event: Option<i64>,
+}
+
+/// A success of a claim.
+struct Done {
+    item: Held,
+    /// Who waits for at most this generation is notified.
+    upto: i64,
+    outcome: Outcome,
+    /// The item runs once more.
+    again: bool,
+}
+
+/// What a transaction is going to do, sorted by kind.
+#[derive(Default)]
+struct Plan<'a> {
+    settled: Settled,
+    done: Vec<Done>,
+    updates: Vec<Update<'a>>,
+    dead: Vec<(i64, String)>,
+    redirects: Vec<(Held, &'a EntityType, &'a Work)>,
+    attempts: Vec<Attempt<'a>>,
+}
+
+/// Settles claims; those whose token is not the item's current one change nothing. The two parts are repeated each by
+/// itself: what has ended would be taken for lost the second time. What somebody else has locked waits, and is named.
+pub(crate) async fn settle_all(
+    database: &Database,
+    settlements: &[Settlement],
+) -> Result<Settled, sqlx::Error> {
+    let (successes, mut rest): (Vec<&Settlement>, Vec<&Settlement>) =
+        settlements.iter().partition(|settlement| matches!(settlement.settle, Settle::Complete(_)));
+    let mut settled = Settled::default();
+    if !successes.is_empty() {
+        let successes = successes.as_slice();
+        let parted = around_locks(database, successes.len(), |database, range| async move {
+            complete(&database, successes.get(range).unwrap_or_default()).await
+        });
+        let parted = parted.await?;
+        let completed: HashSet<i64> = parted.done.into_iter().flatten().collect();
+        let locked: HashSet<usize> = parted.locked.into_iter().collect();
+        settled.accepted += u64::try_from(completed.len()).unwrap_or(u64::MAX);
+        for (index, settlement) in successes.iter().enumerate() {
+            if locked.contains(&index) {
+                settled.locked.push(settlement.lease.token);
+            } else if !completed.contains(&settlement.lease.id.0) {
+                rest.push(settlement);
+            }
+        }
+    }
+    if !rest.is_empty() {
+        let rest = rest.as_slice();
+        let parted = around_locks(database, rest.len(), |database, range| async move {
+            settle_rest(&database, rest.get(range).unwrap_or_default()).await
+        });
+        let parted = parted.await?;
+        for part in parted.done {
+            settled.accepted += part.accepted;
+            settled.again += part.again;
+            settled.fenced += part.fenced;
+        }
+        let tokens = parted.locked.iter().filter_map(|index| rest.get(*index));
+        settled.locked.extend(tokens.map(|settlement| settlement.lease.token));
+    }
+    Ok(settled)
+}
+
+/// Settles what did not simply end: failures, what is given back, what moves, what runs once more.
+async fn settle_rest(database: &Database, settlements: &[&Settlement]) -> Result<Settled, sqlx::Error> {
+    let mut tx = database.begin_with(BY_INDEX).await?;
+    let mut held = lock(&mut tx, settlements).await?;
+    let mut plan = Plan::default();
+    for settlement in settlements {
+        match held.remove(&(settlement.lease.id.0, settlement.lease.token.0)) {
+            Some(item) => plan.add(item, settlement),
+            None => plan.settled.fenced += 1,
+        }
+    }
+    let settled = std::mem::take(&mut plan.settled);
+    // Attempts read the claim's columns, which the updates clear.
+    note_attempts(&mut tx, &plan.attempts).await?;
+    plan.execute(&mut tx).await?;
+    tx.commit().await?;
+    Ok(settled)
+}
+
+async fn lock(tx: &mut Tx, settlements: &[&Settlement]) -> Result<HashMap<(i64, i64), Held>, sqlx::Error> {
+    let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.id.0).collect();
+    let tokens: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.token.0).collect();
+    let rows = sqlx::query(LOCK).bind(ids).bind(tokens).fetch_all(tx).await?;
+    let read = |row: &PgRow| {
+        let (id, token): (i64, i64) = (row.try_get("id")?, row.try_get("lease_token")?);
+        let item = Held {
+            id,
+            key: key_of(row)?,
+            lane: Lane::from_priority(row.try_get("priority")?),
+            generation: row.try_get("generation")?,
+            retry_count: row.try_get("retry_count")?,
+            event: row.try_get("claimed_event_id")?,
+        };
+        Ok(((id, token), item))
+    };
+    rows.iter().map(read).collect()
+}
+
+impl<'a> Plan<'a> {
+    fn add(&mut self, item: Held, settlement: &'a Settlement) {
+        let again = item.generation > settlement.generation;
+        self.settled.accepted += 1;
+        self.settled.again += u64::from(again);
+        self.attempts.extend(Attempt::of(&item, &settlement.settle));
+        if again {
+            self.updates.push(Update::again(item.id, &settlement.settle));
+        }
+        match &settlement.settle {
+            Settle::Complete(outcome) => {
+                // Who was attached without news waits for the claimed generation, or came with the item: all are notified.
+                let upto = if again { settlement.generation } else { i64::MAX };
+                self.done.push(Done { item, upto, outcome: *outcome, again });
+            }
+            _ if again => {}
+            Settle::Retry { after, error } => {
+                self.updates.push(Update::retry(item.id, item.retry_count, *after, error));
+            }
+            Settle::Release { after, fetch, reason } => {
+                let reason = reason.as_deref();
+                self.updates.push(Update::release(item.id, item.retry_count, *after, *fetch, reason));
+            }
+            Settle::DeadLetter { error } => {
+                self.updates.push(Update::dead_letter(item.id, item.retry_count, error));
+                self.dead.push((item.id, storable(error).into_owned()));
+            }
+            // To itself: nothing to move, so the source is asked.
+            Settle::Redirect { to, .. } if *to == item.key.entity => {
+                self.updates.push(Update::release(item.id, item.retry_count, Duration::ZERO, true, None));
+            }
+            Settle::Redirect { to, work } => self.redirects.push((item, to, work)),
+        }
+    }
+
+    async fn execute(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        let mut endings = Completions::default();
+        end_attached(tx, &self.done, &mut endings).await?;
+        update_items(tx, &self.updates).await?;
+        dead_letter(tx, &self.dead, &mut endings).await?;
+        let waiting: Vec<i64> =
+            self.updates.iter().filter(|update| !update.is_dead()).map(|update| update.id).collect();
+        events::reopen_events(tx, &waiting, EventStatus::Processing).await?;
+        redirect(tx, &self.redirects, &mut endings).await?;
+        endings.write(tx).await
+    }
+}
+
+/// Ends the successes to whose items something was attached while they were being settled. The items are locked: nobody
+/// attaches anything to them now, and every statement from here on sees what was attached before.
+async fn end_attached(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> Result<(), sqlx::Error> {
+    if done.is_empty() {
+        return Ok(());
+    }
+    let ended: Vec<(i64, Outcome)> =
+        done.iter().filter(|done| !done.again).map(|done| (done.item.id, done.outcome)).collect();
+    archive(tx, &ended).await?;
+    let upto: Vec<(i64, i64)> = done.iter().map(|done| (done.item.id, done.upto)).collect();
+    let ends: HashMap<i64, (Option<i64>, Outcome)> =
+        done.iter().map(|done| (done.item.id, (done.item.event, done.outcome))).collect();
+    for completed in events::take_waiters(tx, &upto).await? {
+        let (source_event, outcome) =
+            ends.get(&completed.item).copied().unwrap_or((None, Outcome::Superseded));
+        // The event whose payload was used has the item's outcome; the others were folded into it.
+        let own = source_event.is_some_and(|event| completed.cause == Cause::Event(event));
+        endings.notify(&completed, if own { outcome } else { Outcome::Superseded }, false);
+    }
+    let keys: Vec<&RecordKey> = done.iter().map(|done| &done.item.key).collect();
+    for completed in resolve_dead_letters(tx, &keys).await? {
+        endings.notify(&completed, Outcome::Superseded, false);
+    }
+    Ok(())
+}
+
+/// Runs have counted a dead letter; events go on waiting, because a person may retry it.
+async fn dead_letter(
+    tx: &mut Tx,
+    dead: &[(i64, String)],
+    endings: &mut Completions,
+) -> Result<(), sqlx::Error> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<i64> = dead.iter().map(|item| item.0).collect();
+    for completed in events::take_run_waiters(tx, &ids).await? {
+        endings.notify(&completed, Outcome::Superseded, true);
+    }
+    events::fail_events(tx, dead).await?;
+    let older: Vec<i64> = sqlx::query_scalar(OLDER_DEAD_LETTERS).bind(&ids).fetch_all(&mut *tx).await?;
+    archive(tx, &superseded(older)).await
+}
+
+/// The work, the events and the runs of the items move to the items of other records.
+async fn redirect(
+    tx: &mut Tx,
+    redirects: &[(Held, &EntityType, &Work)],
+    endings: &mut Completions,
+) -> Result<(), sqlx::Error> {
+    if redirects.is_empty() {
+        return Ok(());
+    }
+    let mut batch = Batch::default();
+    let mut targets = BTreeMap::new();
+    for (item, to, work) in redirects {
+        let key = RecordKey::new((*to).clone(), item.key.id.clone());
+        batch.add(&key, item.lane, work, item.event);
+        targets.insert(item.id, key);
+    }
+    move_items(tx, &batch, &targets, endings).await
+}
+
+/// Folds a batch into the items of the target records, moves the waiters there and archives the items as superseded.
+pub(crate) async fn move_items(
+    tx: &mut Tx,
+    batch: &Batch,
+    targets: &BTreeMap<i64, RecordKey>,
+    endings: &mut Completions,
+) -> Result<(), sqlx::Error> {
+    let places = batch.fold(tx).await?;
+    let upto: Vec<(i64, i64)> = targets.keys().map(|item| (*item, i64::MAX)).collect();
+    let taken = events::take_waiters(tx, &upto).await?;
+    let mut waiters: Vec<WaiterEntry> = Vec::with_capacity(taken.len());
+    for completed in taken {
+        let Some(place) = targets.get(&completed.item).and_then(|key| places.of(key)) else { continue };
+        let known =
+            waiters.iter().any(|other| other.place.item == place.item && other.cause == completed.cause);
+        if known {
+            // Two items of one cause become one.
+            endings.notify(&completed, Outcome::Superseded, false);
+        } else {
+            waiters.push(WaiterEntry { place, cause: completed.cause, counted: completed.counted });
+        }
+    }
+    for attached in attach(tx, &waiters).await?.iter().filter(|attached| !attached.inserted) {
+        endings.merged(attached);
+    }
+    archive(tx, &superseded(targets.keys().copied())).await?;
+    let moved: Vec<i64> = targets.values().filter_map(|key| places.of(key)).map(|place| place.item).collect();
+    events::reopen_events(tx, &moved, EventStatus::Processing).await
+}
+
+/// A new state of an item that stays in the queue.
+struct Update<'a> {
+    id: i64,
+    status: ItemStatus,
+    retry_count: i32,
+    after: Option<f64>,
+    error: Option<Cow<'a, str>>,
+    fetch: bool,
+    again: bool,
+}
+
+impl<'a> Update<'a> {
+    /// Work arrived meanwhile: pending, whatever became of the claim.
+    fn again(id: i64, settle: &Settle) -> Self {
+        let fetch = matches!(settle, Settle::Release { fetch: true, .. });
+        Self { id, status: ItemStatus::Pending, retry_count: 0, after: None, error: None, fetch, again: true }
+    }
+
+    fn retry(id: i64, retry_count: i32, after: Duration, error: &'a str) -> Self {
+        Self {
+            error: Some(storable(error)),
+            ..Self::waiting(id, ItemStatus::Failed, retry_count.saturating_add(1), after)
+        }
+    }
+
+    fn release(id: i64, retry_count: i32, after: Duration, fetch: bool, reason: Option<&'a str>) -> Self {
+        Self {
+            error: reason.map(storable),
+            fetch,
+            ..Self::waiting(id, ItemStatus::Pending, retry_count, after)
+        }
+    }
+
+    fn dead_letter(id: i64, retry_count: i32, error: &'a str) -> Self {
+        let retry_count = retry_count.saturating_add(1);
+        let (status, error) = (ItemStatus::DeadLetter, Some(storable(error)));
+        Self { id, status, retry_count, after: None, error, fetch: false, again: false }
+    }
+
+    fn is_dead(&self) -> bool {
+        self.status == ItemStatus::DeadLetter
+    }
+
+    fn waiting(id: i64, status: ItemStatus, retry_count: i32, after: Duration) -> Self {
+        Self { id, status, retry_count, after: Some(seconds(after)), error: None, fetch: false, again: false }
+    }
+}
+
+/// An attempt worth a row: the archived item itself tells of a plain success at the first attempt.
+struct Attempt<'a> {
+    item: i64,
+    result: &'static str,
+    error: Option<Cow<'a, str>>,
+}
+
+impl<'a> Attempt<'a> {
+    fn of(item: &Held, settle: &'a Settle) -> Option<Self> {
+        let (result, error) = match settle {
+            Settle::Complete(_) if item.retry_count > 0 => ("completed", None),
+            Settle::Complete(_) => return None,
+            Settle::Retry { error, .. } => ("retry", Some(storable(error))),
+            Settle::Release { reason: None, .. } => return None,
+            Settle::Release { reason: Some(reason), .. } => ("released", Some(storable(reason))),
+            Settle::DeadLetter { error } => ("dead_letter", Some(storable(error))),
+            Settle::Redirect { to, .. } => ("completed", Some(Cow::Owned(format!("moved to {to}")))),
+        };
+        Some(Self { item: item.id, result, error })
+    }
+}
+
+/// Ends the items that went well and to which nothing was added meanwhile; answers which.
+async fn complete(database: &Database, settlements: &[&Settlement]) -> Result<HashSet<i64>, sqlx::Error> {
+    let (mut ids, mut tokens, mut generations, mut outcomes) = (vec![], vec![], vec![], vec![]);
+    for settlement in settlements {
+        if let Settle::Complete(outcome) = settlement.settle {
+            ids.push(settlement.lease.id.0);
+            tokens.push(settlement.lease.token.0);
+            generations.push(settlement.generation);
+            outcomes.push(outcome.as_str());
+        }
+    }
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let ended: Vec<i64> = sqlx::query_scalar(COMPLETE)
+        .bind(ids)
+        .bind(tokens)
+        .bind(generations)
+        .bind(outcomes)
+        .fetch_all(database)
+        .await?;
+    Ok(ended.into_iter().collect())
+}
+
+/// Writes new states. The items are locked already.
+async fn update_items(tx: &mut Tx, updates: &[Update<'_>]) -> Result<(), sqlx::Error> {
+    if updates.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(UPDATE)
+        .bind(updates.iter().map(|update| update.id).collect::<Vec<_>>())
+        .bind(updates.iter().map(|update| update.status.as_str()).collect::<Vec<_>>())
+        .bind(updates.iter().map(|update| update.retry_count).collect::<Vec<_>>())
+        .bind(updates.iter().map(|update| update.after).collect::<Vec<_>>())
+        .bind(updates.iter().map(|update| update.error.as_deref()).collect::<Vec<_>>())
+        .bind(updates.iter().map(|update| update.fetch).collect::<Vec<_>>())
+        .bind(updates.iter().map(|update| update.again).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Writes attempts; before the items change.
+async fn note_attempts(tx: &mut Tx, attempts: &[Attempt<'_>]) -> Result<(), sqlx::Error> {
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(ATTEMPTS)
+        .bind(attempts.iter().map(|attempt| attempt.item).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.result).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.error.as_deref()).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// A success of a record ends its older dead letters as superseded; answers who waited for them.
+async fn resolve_dead_letters(tx: &mut Tx, keys: &[&RecordKey]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
+    let dead: Vec<i64> = sqlx::query_scalar(DEAD_LETTERS)
+        .bind(keys.iter().map(|key| key.entity.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| storable(key.id.as_str())).collect::<Vec<_>>())
+        .fetch_all(&mut *tx)
+        .await?;
+    let upto: Vec<(i64, i64)> = dead.iter().map(|item| (*item, i64::MAX)).collect();
+    archive(tx, &superseded(dead)).await?;
+    events::take_waiters(tx, &upto).await
+}
+
+fn superseded(items: impl IntoIterator<Item = i64>) -> Vec<(i64, Outcome)> {
+    items.into_iter().map(|item| (item, Outcome::Superseded)).collect()
+}
+
+/// Moves items to the archive.
+pub(crate) async fn archive(tx: &mut Tx, ended: &[(i64, Outcome)]) -> Result<(), sqlx::Error> {
+    if ended.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(ARCHIVE)
+        .bind(ended.iter().map(|item| item.0).collect::<Vec<_>>())
+        .bind(ended.iter().map(|item| item.1.as_str()).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Figures of the queue: how many items wait and for how long, and whether the queue moves.
+
+use std::time::Duration;
+
+use sqlx::{Row as _, postgres::PgRow};
+
+use tds_core::{
+    queue::{
+        Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, QueueMotion, QueueStats,
+        StatusCounts,
+    },
+    record::EntityType,
+};
+
+use crate::{
+    Database,
+    db::text::{entity_of, one_of},
+};
+
+/// What is in the queue is counted; of the archive there are counters.
+const COUNTS: &str = "
+SELECT entity_type, status, count(*) AS total FROM tds_queue_live GROUP BY entity_type, status
+UNION ALL
+SELECT entity_type, 'completed', sum(completed)::bigint FROM tds_queue_tally GROUP BY entity_type
+";
+
+/// One row per entity type, and one with the entity type '' for all of them.
+/// What a process had in work when it died waits as well, from the end of its lease on.
+const DELAYS: &str = "
+WITH done AS (
+  SELECT COALESCE(entity_type, '') AS entity_type, avg(delay)::double precision AS mean,
+         percentile_disc(0.5) WITHIN GROUP (ORDER BY delay)::double precision AS p50,
+         percentile_disc(0.99) WITHIN GROUP (ORDER BY delay)::double precision AS p99
+    FROM (SELECT entity_type, extract(epoch FROM processing_completed_at - queued_at) AS delay FROM tds_queue_done
+           WHERE processing_completed_at > now() - interval '24 hours') AS d
+   GROUP BY GROUPING SETS ((), (entity_type))
+), waiting AS (
+  SELECT COALESCE(entity_type, '') AS entity_type,
+         extract(epoch FROM now() - min(queued_at))::double precision AS oldest
+    FROM tds_queue_live
+   WHERE status IN ('pending', 'failed') OR status = 'processing' AND lease_expires_at <= now()
+   GROUP BY GROUPING SETS ((), (entity_type))
+)
+SELECT entity_type, mean, p50, p99, oldest FROM done FULL JOIN waiting USING (entity_type)
+";
+
+/// What waits for later or for a person, and the largest group of items that wait for the same: numbers in the texts are
+/// left aside, for they tell how long each of them waits.
+const DEFERRED: &str = "
+WITH groups AS (
+  SELECT k.entity_type AS paused, count(*) AS size, max(q.run_at) FILTER (WHERE q.run_at > now()) AS until,
+         translate(CASE WHEN k.entity_type IS NULL THEN COALESCE(q.error_message, '') ELSE '' END, '0123456789', '')
+           COLLATE \"C\" AS alike,
+         min(CASE WHEN k.entity_type IS NULL THEN COALESCE(q.error_message, '') ELSE '' END COLLATE \"C\") AS text
+    FROM tds_queue_live q
+    LEFT JOIN tds_entity_controls k ON k.entity_type = q.entity_type AND k.paused_at IS NOT NULL
+   WHERE (q.status IN ('pending', 'failed') OR q.status = 'processing' AND q.lease_expires_at <= now())
+     AND (q.run_at > now() OR k.entity_type IS NOT NULL)
+   GROUP BY 1, 4)
+SELECT paused, text, sum(size) OVER ()::bigint AS count, max(until) OVER () AS until FROM groups
+ ORDER BY size DESC, COALESCE(paused, ''), alike LIMIT 1
+";
+
+/// The item that is due longest is the first of its lane in the index.
+const OVERDUE: &str = "
+SELECT extract(epoch FROM now() - min(due.since))::double precision AS overdue FROM unnest($1::smallint[]) AS l(priority)
+ CROSS JOIN LATERAL (
+  SELECT GREATEST(q.run_at, q.lease_expires_at) AS since FROM tds_queue_live q
+   WHERE q.dead_lettered_at IS NULL AND q.priority = l.priority AND q.run_at <= now()
+     AND (q.status <> 'processing' OR q.lease_expires_at <= now())
+     AND q.entity_type <> ALL (ARRAY(SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL))
+   ORDER BY q.run_at, q.id LIMIT 1) AS due
+";
+
+const WORKED_ON: &str = "
+SELECT EXISTS (SELECT FROM tds_queue_done WHERE processing_completed_at > now() - interval '2 minutes')
+    OR EXISTS (SELECT FROM tds_queue_live WHERE status = 'processing' AND lease_expires_at > now()) AS worked_on
+";
+
+/// The oldest of the urgent items that wait although none of their attempts failed.
+const HELD_UP: &str = "
+SELECT extract(epoch FROM now() - queued_at)::double precision AS age, error_message, run_at FROM tds_queue_live
+ WHERE dead_lettered_at IS NULL AND priority <= $1 AND status = 'pending' AND run_at > now() AND error_message IS NOT NULL
+   AND entity_type NOT IN (SELECT entity_type FROM tds_entity_controls WHERE paused_at IS NOT NULL)
+ ORDER BY queued_at, id LIMIT 1
+";
+
+const WAITING_PAUSED: &str = "
+SELECT q.entity_type, count(*) AS waiting FROM tds_queue_live q
+  JOIN tds_entity_controls k ON k.entity_type = q.entity_type AND k.paused_at IS NOT NULL
+ WHERE q.status IN ('pending', 'failed') OR q.status = 'processing' AND q.lease_expires_at <= now()
+ GROUP BY q.entity_type
+";
+
+/// Failed events that wait for no item are those that were not understood: events of dead letters still wait. Deletions
+/// are held by the newest full run of an entity type that came to its end: a later list decided anew.
+const ATTENTION: &str = "
+SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_items <= 0 AND outcome IS NULL) AS unparsed,
+       (SELECT COALESCE(sum(held), 0)::bigint FROM (
+          SELECT DISTINCT ON (entity_type) cardinality(held_ids) AS held FROM tds_sync_runs
+           WHERE run_type = 'full' AND status IN ('completed', 'completed_with_errors')
+           ORDER BY entity_type, id DESC) AS newest) AS held
+";
+
+/// How many items wait and for how long.
+pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error> {
+    let counts = sqlx::query(COUNTS).fetch_all(database).await?;
+    let delays = sqlx::query(DELAYS).fetch_all(database).await?;
+    let attention = sqlx::query(ATTENTION).fetch_one(database).await?;
+    let mut stats = stats_of(&counts, &delays)?;
+    stats.deferred = deferred(database).await?;
+    stats.needs_attention = NeedsAttention {
+        dead_letters: stats.queue.dead_letter,
+        unparsed_events: attention.try_get("unparsed")?,
+        held_deletions: attention.try_get("held")?,
+        ..NeedsAttention::default()
+    };
+    Ok(stats)
+}
+
+/// Whether the queue moves.
+pub(super) async fn motion(database: &Database) -> Result<QueueMotion, sqlx::Error> {
+    let lanes: Vec<i16> = Lane::ALL.into_iter().map(Lane::priority).collect();
+    let overdue = sqlx::query(OVERDUE).bind(lanes).fetch_one(database).await?;
+    let worked_on = sqlx::query(WORKED_ON).fetch_one(database).await?;
+    let held_up = sqlx::query(HELD_UP).bind(Lane::Webhook.priority());
+    let held_up = held_up.fetch_optional(database).await?;
+    let paused = sqlx::query(WAITING_PAUSED).fetch_all(database).await?;
+    Ok(QueueMotion {
+        held_up: held_up.as_ref().map(held_up_of).transpose()?,
+        overdue: overdue.try_get::<Option<f64>, _>("overdue")?.map(span),
+        is_worked_on: worked_on.try_get("worked_on")?,
+        paused: paused.iter().map(waiting_of).collect::<Result<_, sqlx::Error>>()?,
+    })
+}
+
+async fn deferred(database: &Database) -> Result<Deferred, sqlx::Error> {
+    let Some(row) = sqlx::query(DEFERRED).fetch_optional(database).await? else {
+        return Ok(Deferred::default());
+    };
+    let paused = row.try_get::<Option<String>, _>("paused")?.as_deref().map(entity_of).transpose()?;
+    let reason = Deferred::reason_of(paused.as_ref(), row.try_get("text")?);
+    Ok(Deferred { count: row.try_get("count")?, until: row.try_get("until")?, reason: Some(reason) })
+}
+
+fn held_up_of(row: &PgRow) -> Result<HeldUp, sqlx::Error> {
+    let (age, reason) = (span(row.try_get("age")?), row.try_get("error_message")?);
+    Ok(HeldUp { age, reason, until: row.try_get("run_at")? })
+}
+
+fn waiting_of(row: &PgRow) -> Result<(EntityType, i64), sqlx::Error> {
+    Ok((entity_of(row.try_get("entity_type")?)?, row.try_get("waiting")?))
+}
+
+/// A span that the database measured; a clock that was set back makes none negative.
+fn span(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// Reads the figures of the queue.
+fn stats_of(counts: &[PgRow], delays: &[PgRow]) -> Result<QueueStats, sqlx::Error> {
+    let mut stats = QueueStats::default();
+    for row in delays {
+        let entity: String = row.try_get("entity_type")?;
+        let known = EntityDelays {
+            avg: row.try_get("mean")?,
+            p50: row.try_get("p50")?,
+            p99: row.try_get("p99")?,
+            oldest: row.try_get("oldest")?,
+        };
+        if entity.is_empty() {
+            stats.sync_delay_avg_seconds = known.avg;
+            stats.sync_delay_p50_seconds = known.p50;
+            stats.sync_delay_p99_seconds = known.p99;
+            stats.oldest_pending_seconds = known.oldest;
+        } else {
+            stats.delays.insert(entity_of(&entity)?, known);
+        }
+    }
+    for row in counts {
+        let entity: String = row.try_get("entity_type")?;
+        let (status, total) = (status_of(row.try_get("status")?)?, row.try_get("total")?);
+        add(&mut stats.queue, status, total);
+        add(stats.by_entity.entry(entity_of(&entity)?).or_default(), status, total);
+    }
+    Ok(stats)
+}
+
+fn add(counts: &mut StatusCounts, status: ItemStatus, total: i64) {
+    let counter = match status {
+        ItemStatus::Pending => &mut counts.pending,
+        ItemStatus::Processing => &mut counts.processing,
+        ItemStatus::Completed => &mut counts.completed,
+        ItemStatus::Failed => &mut counts.failed,
+        ItemStatus::DeadLetter => &mut counts.dead_letter,
+    };
+    *counter += total;
+}
+
+/// Reads the status of an item.
+pub(super) fn status_of(text: &str) -> Result<ItemStatus, sqlx::Error> {
+    one_of(ItemStatus::ALL, ItemStatus::as_str, "item status", text)
+}

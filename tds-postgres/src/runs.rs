@@ -1,0 +1,408 @@
+//! Runs: who works on them, and what operators do with them.
+
+mod cancel;
+mod list_facts;
+mod page;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::{Row as _, postgres::PgRow};
+use time::OffsetDateTime;
+
+use tds_core::{
+    error::{Error, Result},
+    queue::{LeaseToken, NewItem, Page, Waiter, WorkerId},
+    record::{EntityType, RecordId},
+    runs::{
+        Checkpoint, NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, RunType, SyncRun,
+    },
+    source::ListFacts,
+};
+
+use crate::{
+    PgStore,
+    db::{
+        error::{classify, is_locked, of_postgres},
+        page::{below, page, rows},
+        retry::{repeat, repeat_batch, repeat_for_operator},
+        text::{entity_of, one_of, seconds, storable},
+    },
+    lock::lock,
+    queue::fold::enqueue_all,
+};
+
+/// A statement that reads runs: `$tail` says which.
+macro_rules! select_runs {
+    ($tail:literal) => {
+        concat!(
+            "SELECT r.id, r.run_type, r.entity_type, r.source_type, r.status, r.total_items, r.processed_items, ",
+            "r.failed_items, r.unchanged_items, r.pages, r.listing_done, r.since, r.created_at, r.started_at, ",
+            "r.completed_at, r.error_log, r.requested_by, r.target_database, cardinality(r.held_ids)::bigint AS held, ",
+            "r.lease_token, r.checkpoint, r.plan, r.calls, ",
+            "(SELECT p.total_items FROM tds_sync_runs p WHERE p.entity_type = r.entity_type ",
+            "AND p.run_type = r.run_type AND p.id < r.id AND p.status IN ('completed', 'completed_with_errors') ",
+            "ORDER BY p.id DESC LIMIT 1) AS expected FROM tds_sync_runs r ",
+            $tail
+        )
+    };
+}
+
+const CREATE: &str = "
+INSERT INTO tds_sync_runs (run_type, entity_type, source_type, since, requested_by, target_database)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+";
+
+// MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
+const CLAIM: &str = "
+WITH free AS MATERIALIZED (
+  SELECT id FROM tds_sync_runs
+   WHERE (status = 'pending'
+       OR status = 'running' AND NOT listing_done AND (lease_expires_at IS NULL OR lease_expires_at <= now()))
+     AND ($1::bigint[] IS NULL OR id = ANY($1))
+   ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+UPDATE tds_sync_runs r SET status = 'running', started_at = COALESCE(r.started_at, clock_timestamp()),
+  lease_token = nextval('tds_lease_seq'), lease_owner = $2,
+  lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+ FROM free WHERE r.id = free.id RETURNING r.id
+";
+
+const RENEW: &str = "
+UPDATE tds_sync_runs SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+ WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const PLAN: &str = "
+UPDATE tds_sync_runs SET plan = $3 WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const HOLD: &str = "
+UPDATE tds_sync_runs SET held_ids = $3, error_log = $4 WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const FAIL: &str = "
+UPDATE tds_sync_runs SET status = 'failed', error_log = $3, completed_at = clock_timestamp(), lease_token = NULL,
+  lease_expires_at = NULL
+ WHERE id = $1 AND lease_token = $2 AND status = 'running'
+";
+
+const GET: &str = select_runs!("WHERE r.id = $1");
+
+const LIST: &str = select_runs!(
+    "WHERE ($1::text IS NULL OR r.entity_type = $1) AND ($2::text IS NULL OR r.status = $2)
+       AND r.id < $3
+     ORDER BY r.id DESC LIMIT $4"
+);
+
+#[async_trait]
+impl SyncRun for PgStore {
+    async fn create(&self, run: NewRun) -> Result<Run> {
+        let created = sqlx::query(CREATE)
+            .bind(run.run_type.as_str())
+            .bind(run.entity.as_str())
+            .bind(storable(&run.source_type))
+            .bind(run.since)
+            .bind(storable(&run.requested_by))
+            .bind(self.database.target())
+            .fetch_one(&self.database)
+            .await
+            .map_err(|error| active_or(error, &run.entity, "storing a run"))?;
+        let id = created.try_get("id").map_err(|error| classify(error, "storing a run"))?;
+        self.runs.notify_one();
+        self.known_run(RunId(id)).await
+    }
+
+    async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
+        self.take_run(worker, lease, None).await
+    }
+
+    async fn claim_run_of(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        runs: &[RunId],
+    ) -> Result<Option<RunLease>> {
+        self.take_run(worker, lease, Some(runs.iter().map(|run| run.0).collect())).await
+    }
+
+    async fn wait_for_run(&self, timeout: Duration) {
+        // The time running out is the normal case.
+        let _ = tokio::time::timeout(timeout, self.runs.notified()).await;
+    }
+
+    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
+        let renewed =
+            sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).execute(&self.database);
+        self.leased(id, renewed.await.map(|done| done.rows_affected()), "renewing a run")
+    }
+
+    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()> {
+        let (database, page) = (&self.database, &page);
+        let committed = repeat_batch(|| page::commit(database, id, token, page)).await;
+        if committed.as_ref().is_err_and(is_locked) {
+            self.queue_ahead(id, page).await;
+        }
+        self.leased(id, committed.map(u64::from), "committing a page")?;
+        self.work.announce();
+        Ok(())
+    }
+
+    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
+        let doing = "keeping the plan of a run";
+        let plan = serde_json::to_value(plan)
+            .map_err(|error| Error::internal(format!("{doing}: it cannot be written")).with_source(error))?;
+        let kept = sqlx::query(PLAN).bind(id.0).bind(token.0).bind(plan).execute(&self.database).await;
+        self.leased(id, kept.map(|done| done.rows_affected()), doing)
+    }
+
+    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
+        page::missing(&self.database, id, entity)
+            .await
+            .map_err(|error| classify(error, "looking for records that were not listed"))
+    }
+
+    async fn hold_deletions(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        ids: Vec<RecordId>,
+        reason: &str,
+    ) -> Result<()> {
+        let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
+        let held = sqlx::query(HOLD).bind(id.0).bind(token.0).bind(ids).bind(storable(reason));
+        let held = held.execute(&self.database).await;
+        self.leased(id, held.map(|done| done.rows_affected()), "holding deletions back")
+    }
+
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        let run = self.known_run(id).await?;
+        let database = &self.database;
+        let released = repeat_for_operator(|| page::confirm(database, id))
+            .await
+            .map_err(|error| active_or(error, &run.entity_type, "releasing deletions"))?;
+        self.work.announce();
+        Ok(released)
+    }
+
+    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
+        let failed = sqlx::query(FAIL).bind(id.0).bind(token.0).bind(storable(error));
+        let failed = failed.execute(&self.database).await;
+        self.leased(id, failed.map(|done| done.rows_affected()), "ending a run")
+    }
+
+    async fn cancel(&self, id: RunId) -> Result<Run> {
+        let cancelled = cancel::cancel(&self.database, id).await;
+        let cancelled = cancelled.map_err(|error| classify(error, "cancelling a run"))?;
+        let run = self.known_run(id).await?;
+        if !cancelled {
+            return Err(Error::conflict(format!("run {id} has ended: {}", run.status.as_str())));
+        }
+        Ok(run)
+    }
+
+    async fn finish_cancelling(&self) -> Result<()> {
+        let finished = cancel::finish(&self.database).await;
+        finished.map_err(|error| classify(error, "taking out what cancelled runs had queued"))
+    }
+
+    async fn resume(&self, id: RunId) -> Result<Run> {
+        let run = self.known_run(id).await?;
+        let database = &self.database;
+        let resumed = repeat_for_operator(|| cancel::resume(database, id))
+            .await
+            .map_err(|error| active_or(error, &run.entity_type, "resuming a run"))?;
+        if !resumed {
+            return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
+        }
+        self.runs.notify_one();
+        self.work.announce();
+        self.known_run(id).await
+    }
+
+    async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
+        let row = sqlx::query(GET).bind(id.0).fetch_optional(&self.database).await;
+        let doing = |error| classify(error, "reading a run");
+        row.map_err(doing)?.as_ref().map(run_of).transpose().map_err(doing)
+    }
+
+    async fn runs_page<'c>(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+        cursor: Option<&'c str>,
+    ) -> Result<Page<Run>> {
+        let found = sqlx::query(LIST)
+            .bind(filter.entity.as_ref().map(EntityType::as_str))
+            .bind(filter.status.map(RunStatus::as_str))
+            .bind(below(cursor)?)
+            .bind(rows(limit))
+            .fetch_all(&self.database)
+            .await;
+        let doing = |error| classify(error, "listing runs");
+        let runs = found.map_err(doing)?.iter().map(run_of).collect::<Result<Vec<_>, _>>();
+        Ok(page(runs.map_err(doing)?, limit, |run| run.id.0))
+    }
+
+    async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
+        let row = sqlx::query("SELECT cursor FROM tds_cursors WHERE entity_type = $1")
+            .bind(entity.as_str())
+            .fetch_optional(&self.database)
+            .await;
+        let doing = |error| classify(error, "reading a cursor");
+        row.map_err(doing)?.map(|row| row.try_get("cursor")).transpose().map_err(doing)
+    }
+
+    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
+        let count = list_facts::last_full_count(&self.database, entity).await;
+        count.map_err(|error| classify(error, "reading the length of the last full list"))
+    }
+
+    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
+        let facts = list_facts::read(&self.database, entity).await;
+        facts.map_err(|error| classify(error, "reading what is known of a list"))
+    }
+
+    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
+        let kept = list_facts::keep(&self.database, entity, facts).await;
+        kept.map_err(|error| classify(error, "keeping what is known of a list"))
+    }
+}
+
+impl PgStore {
+    /// `among`: only these; `None`: any.
+    async fn take_run(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        among: Option<Vec<i64>>,
+    ) -> Result<Option<RunLease>> {
+        let among = &among;
+        let take = || async {
+            let mut tx = self.database.begin().await?;
+            let claimed = sqlx::query_scalar::<_, i64>(CLAIM)
+                .bind(among)
+                .bind(storable(&worker.0))
+                .bind(seconds(lease))
+                .fetch_optional(&mut tx)
+                .await?;
+            let Some(id) = claimed else { return Ok(None) };
+            let row = sqlx::query(GET).bind(id).fetch_one(&mut tx).await?;
+            tx.commit().await?;
+            lease_of(&row).map(Some)
+        };
+        repeat(take).await.map_err(|error| classify(error, "taking a run"))
+    }
+
+    /// A page that needs a record that somebody has locked waits, and its run with it. The work of its other records does
+    /// not: it is queued before, once for each page.
+    async fn queue_ahead(&self, id: RunId, page: &PageCommit) {
+        let page_of_run = (id, page.checkpoint.pages);
+        let before = {
+            let mut ahead = lock(&self.ahead);
+            ahead.replace(page_of_run)
+        };
+        if before == Some(page_of_run) {
+            return;
+        }
+        let items: Vec<NewItem> =
+            page.items.iter().map(|item| NewItem { waiter: Waiter::Operator, ..item.clone() }).collect();
+        if let Err(error) = enqueue_all(&self.database, items.iter().collect(), Duration::ZERO).await {
+            tracing::debug!(run = %id, %error, "some work of a page waits for a lock");
+        }
+        self.work.announce();
+    }
+
+    async fn known_run(&self, id: RunId) -> Result<Run> {
+        self.get_run(id).await?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))
+    }
+
+    /// A write that proves its lease touches one row.
+    fn leased(&self, id: RunId, touched: Result<u64, sqlx::Error>, doing: &str) -> Result<()> {
+        match touched {
+            Ok(0) => Err(Error::conflict(format!("run {id} is not ours any more"))),
+            Ok(_) => Ok(()),
+            Err(error) => Err(classify(error, doing)),
+        }
+    }
+}
+
+/// A second active run of an entity type is refused by a unique index.
+fn active_or(error: sqlx::Error, entity: &EntityType, doing: &str) -> Error {
+    if of_postgres(&error).is_some_and(|cause| cause.constraint() == Some("tds_runs_active")) {
+        return Error::conflict(format!("a run of {entity} is active"));
+    }
+    classify(error, doing)
+}
+
+/// Reads a run.
+fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
+    let mut run = Run {
+        id: RunId(row.try_get("id")?),
+        run_type: run_type_of(row.try_get("run_type")?)?,
+        entity_type: entity_of(row.try_get("entity_type")?)?,
+        source_type: row.try_get("source_type")?,
+        status: status_of(row.try_get("status")?)?,
+        total_items: row.try_get("total_items")?,
+        processed_items: row.try_get("processed_items")?,
+        failed_items: row.try_get("failed_items")?,
+        unchanged_items: row.try_get("unchanged_items")?,
+        pages: row.try_get("pages")?,
+        plan: plan_of(row.try_get("plan")?),
+        calls: row.try_get("calls")?,
+        calls_per_record: None,
+        listing_done: row.try_get("listing_done")?,
+        progress_percent: 0.0,
+        since: row.try_get("since")?,
+        created_at: row.try_get("created_at")?,
+        started_at: row.try_get("started_at")?,
+        completed_at: row.try_get("completed_at")?,
+        error_log: row.try_get("error_log")?,
+        requested_by: row.try_get("requested_by")?,
+        target_database: row.try_get("target_database")?,
+        held_deletions: row.try_get("held")?,
+    };
+    run.calls_per_record = Run::calls_for_each(run.calls, run.processed_items, run.unchanged_items);
+    run.progress_percent = progress(&run, row.try_get("expected")?);
+    Ok(run)
+}
+
+/// A plan that another version wrote in a form of its own is not shown: it is for people only.
+fn plan_of(stored: Option<serde_json::Value>) -> Option<RunPlan> {
+    stored.and_then(|json| serde_json::from_value(json).ok())
+}
+
+/// Reads a run that was just leased.
+fn lease_of(row: &PgRow) -> Result<RunLease, sqlx::Error> {
+    let stored: Option<serde_json::Value> = row.try_get("checkpoint")?;
+    let checkpoint = match stored {
+        Some(json) => serde_json::from_value(json).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        None => Checkpoint::default(),
+    };
+    Ok(RunLease { run: run_of(row)?, token: LeaseToken(row.try_get("lease_token")?), checkpoint })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
+fn progress(run: &Run, expected: Option<i64>) -> f64 {
+    if matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors) {
+        return 100.0;
+    }
+    let total = if run.listing_done { run.total_items } else { run.total_items.max(expected.unwrap_or(0)) };
+    if total == 0 {
+        return 0.0;
+    }
+    // While the list is being read nothing is complete, however small the last run was.
+    let most = if run.listing_done { 100.0 } else { 99.0 };
+    let percent = run.processed_items as f64 / total as f64 * 100.0;
+    (percent * 100.0).round().clamp(0.0, most * 100.0) / 100.0
+}
+
+fn run_type_of(text: &str) -> Result<RunType, sqlx::Error> {
+    let all = [RunType::Full, RunType::Incremental, RunType::Verify, RunType::Images];
+    one_of(all, RunType::as_str, "run type", text)
+}
+
+fn status_of(text: &str) -> Result<RunStatus, sqlx::Error> {
+    use RunStatus::{Cancelled, Completed, CompletedWithErrors, Failed, Pending, Running};
+    let all = [Pending, Running, Completed, CompletedWithErrors, Failed, Cancelled];
+    one_of(all, RunStatus::as_str, "run status", text)
+}

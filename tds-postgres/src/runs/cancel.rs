@@ -1,0 +1,162 @@
+//! Cancelling a run takes what only it wants out of the queue; resuming puts that back.
+
+use std::time::Duration;
+
+use tds_core::runs::RunId;
+
+use crate::{
+    Database, Tx,
+    db::retry::{repeat, repeat_for_operator},
+    queue::{events::end_runs, fold::fold_into},
+};
+
+/// Items that somebody has locked for a moment, as by settling or renewing, are looked at again so often.
+const LOOKS: u32 = 10;
+const BETWEEN: Duration = Duration::from_millis(200);
+
+// What is locked is not waited for: a person may hold it. The items first, then the run, as everywhere.
+const LOCK_OWN: &str = "
+SELECT q.id FROM tds_queue_live q
+ WHERE q.id IN (SELECT w.item_id FROM tds_queue_waiters w WHERE w.cause = 'run' AND w.cause_id = $1)
+   AND q.dead_lettered_at IS NULL AND q.inbox_event_id IS NULL
+ ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED
+";
+
+// A statement of its own, which sees everybody who was attached before the locks were taken. An item in work goes too: its
+// worker finds that the claim is lost.
+const TAKE_OUT: &str = "
+WITH own AS MATERIALIZED (
+  SELECT q.id FROM tds_queue_live q WHERE q.id = ANY($2::bigint[]) AND NOT EXISTS (
+    SELECT FROM tds_queue_waiters o WHERE o.item_id = q.id AND NOT (o.cause = 'run' AND o.cause_id = $1))),
+waiters AS (DELETE FROM tds_queue_waiters w USING own WHERE w.item_id = own.id RETURNING w.item_id, w.counted),
+gone AS (
+  DELETE FROM tds_queue_live q USING waiters w WHERE q.id = w.item_id
+  RETURNING q.entity_type, q.zoho_entity_id, q.priority, q.version, q.payload, q.shape, q.pushed, q.observed_began,
+    q.observed_ended, w.counted)
+INSERT INTO tds_run_kept (run_id, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began,
+  observed_ended, counted)
+SELECT $1, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, counted
+  FROM gone
+";
+
+const CANCEL: &str = "
+UPDATE tds_sync_runs SET status = 'cancelled', completed_at = clock_timestamp(), lease_token = NULL,
+  lease_expires_at = NULL, open_items = open_items - $2
+ WHERE id = $1 AND status IN ('pending', 'running')
+";
+
+const COUNT_TAKEN: &str = "
+UPDATE tds_sync_runs SET open_items = open_items - $2 WHERE id = $1 AND status = 'cancelled'
+";
+
+const LEFT: &str = "
+SELECT EXISTS (
+  SELECT FROM tds_queue_live q JOIN tds_queue_waiters w ON w.item_id = q.id AND w.cause = 'run' AND w.cause_id = $1
+   WHERE q.dead_lettered_at IS NULL AND q.inbox_event_id IS NULL
+     AND NOT EXISTS (SELECT FROM tds_queue_waiters o WHERE o.item_id = q.id AND NOT (o.cause = 'run' AND o.cause_id = $1)))
+";
+
+const UNFINISHED: &str = "
+SELECT id FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0 ORDER BY id DESC LIMIT 20
+";
+
+const PUT_BACK: &str = concat!(
+    "WITH kept AS (DELETE FROM tds_run_kept WHERE run_id = $1 RETURNING *),
+back AS (
+  INSERT INTO tds_queue_live AS q
+    (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended)
+  SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended
+    FROM kept ORDER BY entity_type, zoho_entity_id",
+    fold_into!(),
+    "),
+waiters AS (
+  INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
+  SELECT back.id, 'run', $1, back.generation, kept.counted FROM back JOIN kept USING (entity_type, zoho_entity_id)
+  ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
+  RETURNING w.xmax = 0 AS is_new)
+SELECT count(*) FILTER (WHERE is_new) FROM waiters"
+);
+
+// A list that was read to its end is not read again: the run waits for its items.
+const RESUME: &str = "
+UPDATE tds_sync_runs SET status = CASE WHEN listing_done THEN 'running' ELSE 'pending' END, completed_at = NULL,
+  error_log = NULL, open_items = open_items + $2,
+  checkpoint = COALESCE(checkpoint, '{}') || jsonb_build_object('resumed', true)
+ WHERE id = $1 AND status IN ('failed', 'cancelled')
+";
+
+const COUNT_BACK: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WHERE id = $1 AND $2 > 0";
+
+/// Cancels a run. False: it has ended.
+pub(crate) async fn cancel(database: &Database, id: RunId) -> Result<bool, sqlx::Error> {
+    if !repeat_for_operator(|| step(database, id.0, CANCEL)).await? {
+        return Ok(false);
+    }
+    // The run is cancelled from here on, whatever happens to the rest: see `finish`.
+    if let Err(error) = take_out_locked(database, id.0).await {
+        tracing::warn!(run = %id, %error, "some items of a cancelled run are still queued; they are taken out in a moment");
+    }
+    Ok(true)
+}
+
+async fn take_out_locked(database: &Database, run: i64) -> Result<(), sqlx::Error> {
+    for _ in 0..LOOKS {
+        if !is_left(database, run).await? {
+            break;
+        }
+        tokio::time::sleep(BETWEEN).await;
+        take_out_rest(database, run).await?;
+    }
+    Ok(())
+}
+
+/// Takes out what somebody held for longer when a run was cancelled, or what was left when the process or its connection
+/// ended meanwhile.
+pub(crate) async fn finish(database: &Database) -> Result<(), sqlx::Error> {
+    for run in sqlx::query_scalar::<_, i64>(UNFINISHED).fetch_all(database).await? {
+        take_out_rest(database, run).await?;
+    }
+    Ok(())
+}
+
+async fn take_out_rest(database: &Database, run: i64) -> Result<(), sqlx::Error> {
+    repeat(|| step(database, run, COUNT_TAKEN)).await.map(drop)
+}
+
+async fn is_left(database: &Database, run: i64) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(LEFT).bind(run).fetch_one(database).await
+}
+
+/// Takes the run's own items out and counts them. False: the run is not in the status that the statement wants, and
+/// nothing was done.
+async fn step(database: &Database, run: i64, count: &'static str) -> Result<bool, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let own: Vec<i64> = sqlx::query_scalar(LOCK_OWN).bind(run).fetch_all(&mut tx).await?;
+    let taken = if own.is_empty() {
+        0
+    } else {
+        sqlx::query(TAKE_OUT).bind(run).bind(own).execute(&mut tx).await?.rows_affected()
+    };
+    let taken = i64::try_from(taken).unwrap_or(i64::MAX);
+    let counted = sqlx::query(count).bind(run).bind(taken).execute(&mut tx).await?;
+    if counted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Lets a run go on, with what cancelling took out. False: there is nothing to resume.
+pub(crate) async fn resume(database: &Database, id: RunId) -> Result<bool, sqlx::Error> {
+    let mut tx: Tx = database.begin().await?;
+    let back: i64 = sqlx::query_scalar(PUT_BACK).bind(id.0).fetch_one(&mut tx).await?;
+    if sqlx::query(RESUME).bind(id.0).bind(back).execute(&mut tx).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    // What was taken out while we waited for the run.
+    let late: i64 = sqlx::query_scalar(PUT_BACK).bind(id.0).fetch_one(&mut tx).await?;
+    sqlx::query(COUNT_BACK).bind(id.0).bind(late).execute(&mut tx).await?;
+    end_runs(&mut tx, &[id.0]).await?;
+    tx.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,179 @@
+//! Pages of a run: items, counts and checkpoint in one transaction.
+
+use std::collections::HashSet;
+
+use sqlx::Row as _;
+
+use tds_core::{
+    queue::{Lane, LeaseToken, NewItem, Waiter, Work},
+    record::{EntityType, RecordId, RecordKey},
+    runs::{PageCommit, RunId},
+};
+
+use crate::{
+    Database, Tx,
+    db::text::{entity_of, storable},
+    queue::{
+        events::end_runs,
+        fold::{Batch, Cause, WaiterEntry, attach},
+    },
+};
+
+const STAND: &str = "SELECT pages FROM tds_sync_runs WHERE id = $1 AND lease_token = $2";
+
+// In the order of ids, as everything that writes several rows.
+const LIST: &str = "
+INSERT INTO tds_run_records (run_id, zoho_id) SELECT $1, id FROM unnest($2::text[]) AS id ORDER BY id COLLATE \"C\"
+ON CONFLICT DO NOTHING RETURNING zoho_id
+";
+
+// Proves the lease and the page's number; touches nothing where either is not right.
+const ADVANCE: &str = "
+UPDATE tds_sync_runs SET total_items = total_items + $3, unchanged_items = unchanged_items + $4,
+  processed_items = processed_items + $4, open_items = open_items + $5, pages = $6, checkpoint = $7::jsonb,
+  window_to = $8, listing_done = listing_done OR $9,
+  lease_expires_at = CASE WHEN $9 THEN NULL ELSE lease_expires_at END
+ WHERE id = $1 AND lease_token = $2 AND status = 'running' AND pages < $6
+";
+
+const LIVE: &str =
+    "SELECT count(*) AS live FROM tds_sync_records WHERE entity_type = $1 AND deleted_at IS NULL";
+
+// What lies ahead of the clock was noted by one that was ahead. Who is missing is asked for by id anyway.
+const MISSING: &str = "
+SELECT s.zoho_id FROM tds_sync_records s, tds_sync_runs r
+ WHERE r.id = $1 AND s.entity_type = $2 AND s.deleted_at IS NULL
+   AND (s.first_seen_at < COALESCE(r.started_at, r.created_at)
+     OR s.first_seen_at > clock_timestamp() + interval '10 seconds')
+   AND (s.observed_ended < COALESCE(r.started_at, r.created_at)
+     OR s.observed_ended > clock_timestamp() + interval '10 seconds')
+   AND NOT EXISTS (SELECT FROM tds_run_records d WHERE d.run_id = $1 AND d.zoho_id = s.zoho_id COLLATE \"C\")
+ ORDER BY s.zoho_id
+";
+
+const HELD: &str = "SELECT entity_type, held_ids FROM tds_sync_runs WHERE id = $1";
+
+const RELEASE: &str = "
+UPDATE tds_sync_runs SET held_ids = '{}', error_log = NULL, total_items = total_items + $2,
+  open_items = open_items + $3, status = CASE WHEN status = 'pending' THEN status ELSE 'running' END,
+  completed_at = NULL
+ WHERE id = $1 AND held_ids = $4
+";
+
+/// Commits a page. False: the lease is lost.
+pub(crate) async fn commit(
+    database: &Database,
+    id: RunId,
+    token: LeaseToken,
+    page: &PageCommit,
+) -> Result<bool, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let Some(stand) = sqlx::query(STAND).bind(id.0).bind(token.0).fetch_optional(&mut tx).await? else {
+        return Ok(false);
+    };
+    if stand.try_get::<i64, _>("pages")? >= page.checkpoint.pages {
+        // Committed before, with an outcome that the caller did not learn.
+        return Ok(true);
+    }
+    let listed: HashSet<String> = page.listed.iter().map(stored).collect();
+    let relisted = list(&mut tx, id, &listed).await?;
+    let queued: HashSet<String> = page.items.iter().map(|item| stored(&item.key.id)).collect();
+    let unchanged = listed.iter().filter(|id| !queued.contains(*id) && !relisted.contains(*id)).count();
+    let open = queue(&mut tx, &page.items, &relisted).await?;
+    let checkpoint =
+        serde_json::to_value(&page.checkpoint).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let advanced = sqlx::query(ADVANCE)
+        .bind(id.0)
+        .bind(token.0)
+        .bind(count(listed.len() - relisted.len()))
+        .bind(count(unchanged))
+        .bind(open)
+        .bind(page.checkpoint.pages)
+        .bind(checkpoint)
+        .bind(page.checkpoint.window_to)
+        .bind(page.last)
+        .execute(&mut tx)
+        .await?;
+    if advanced.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if page.last {
+        end_runs(&mut tx, &[id.0]).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Live records, and those of them that no page showed.
+pub(crate) async fn missing(
+    database: &Database,
+    id: RunId,
+    entity: &EntityType,
+) -> Result<(i64, Vec<RecordId>), sqlx::Error> {
+    let live = sqlx::query(LIVE).bind(entity.as_str()).fetch_one(database).await?.try_get("live")?;
+    let rows = sqlx::query(MISSING).bind(id.0).bind(entity.as_str()).fetch_all(database).await?;
+    let ids = rows.iter().map(|row| row.try_get::<String, _>("zoho_id").map(RecordId::new));
+    Ok((live, ids.collect::<Result<_, _>>()?))
+}
+
+/// Queues held deletions as items of the run. Answers how many.
+pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx::Error> {
+    let mut tx = database.begin().await?;
+    let run = sqlx::query(HELD).bind(id.0).fetch_one(&mut tx).await?;
+    let held: Vec<String> = run.try_get("held_ids")?;
+    if held.is_empty() {
+        return Ok(0);
+    }
+    let entity = entity_of(run.try_get("entity_type")?)?;
+    let item = |record: &String| NewItem {
+        key: RecordKey::new(entity.clone(), RecordId::new(record.as_str())),
+        lane: Lane::Operator,
+        work: Work::fetch(),
+        waiter: Waiter::Run(id),
+    };
+    let items: Vec<NewItem> = held.iter().map(item).collect();
+    let open = queue(&mut tx, &items, &HashSet::new()).await?;
+    let released = sqlx::query(RELEASE)
+        .bind(id.0)
+        .bind(count(held.len()))
+        .bind(open)
+        .bind(&held)
+        .execute(&mut tx)
+        .await?;
+    if released.rows_affected() == 0 {
+        // Somebody else released them meanwhile, or a later look held others back; ours is rolled back.
+        return Ok(0);
+    }
+    tx.commit().await?;
+    Ok(u64::try_from(held.len()).unwrap_or(u64::MAX))
+}
+
+/// Queues a page's items; answers for how many of them the run did not wait yet.
+async fn queue(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Result<i64, sqlx::Error> {
+    let places = Batch::of(items).fold(tx).await?;
+    // A record that this run listed before is counted already.
+    let waiters: Vec<WaiterEntry> = items
+        .iter()
+        .filter_map(|item| {
+            WaiterEntry::of(item.waiter, places.of(&item.key)?, !relisted.contains(&stored(&item.key.id)))
+        })
+        .collect();
+    let attached = attach(tx, &waiters).await?;
+    Ok(count(attached.iter().filter(|new| new.inserted && matches!(new.cause, Cause::Run(_))).count()))
+}
+
+/// Remembers what the run listed; answers what it had listed before.
+async fn list(tx: &mut Tx, id: RunId, listed: &HashSet<String>) -> Result<HashSet<String>, sqlx::Error> {
+    let ids: Vec<&str> = listed.iter().map(String::as_str).collect();
+    let fresh: Vec<String> = sqlx::query_scalar(LIST).bind(id.0).bind(ids).fetch_all(tx).await?;
+    let fresh: HashSet<String> = fresh.into_iter().collect();
+    Ok(listed.difference(&fresh).cloned().collect())
+}
+
+fn stored(id: &RecordId) -> String {
+    storable(id.as_str()).into_owned()
+}
+
+fn count(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
