@@ -93,7 +93,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     }
     for item in store.list(&ItemFilter::default(), 10, None).await?.items.iter().rev() {
         let error = item.error_message.as_deref().unwrap_or("-");
-        print_line(&format!("note {}: {}, {error}", item.zoho_entity_id, item.status.as_str()));
+        print_line(&format!("note {}: {}, {error}", item.record, item.status.as_str()));
     }
     for (id, text) in notebook.pages.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         print_line(&format!("page {id}: {text}"));

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
@@ -57,8 +56,7 @@ pub enum Disposition {
 }
 
 /// Status of an inbox event. It follows its queue items.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EventStatus {
     /// Stored and queued.
     Pending,
@@ -120,7 +118,7 @@ pub struct EventFilter {
 }
 
 /// An inbox event as operators see it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct EventView {
     /// Its id.
     pub id: InboxId,
@@ -141,21 +139,17 @@ pub struct EventView {
     /// Why it failed.
     pub error_message: Option<String>,
     /// When it came.
-    #[serde(with = "time::serde::rfc3339")]
     pub received_at: OffsetDateTime,
     /// When it ended.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub processed_at: Option<OffsetDateTime>,
     /// The request's headers; only where one event is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub headers: Option<serde_json::Value>,
-    /// The body; only where one event is asked for. The API shows it as text.
-    #[serde(skip)]
+    /// The body; only where one event is asked for.
     pub raw_payload: Option<Vec<u8>>,
 }
 
-/// The figures of `GET /api/zoho/webhooks/inbox/stats`.
-#[derive(Clone, Debug, Default, Serialize)]
+/// Counts of the inbox.
+#[derive(Clone, Debug, Default)]
 pub struct InboxStats {
     /// All events.
     pub total: i64,
@@ -166,12 +160,11 @@ pub struct InboxStats {
     /// The last 24 hours.
     pub last_24h: LastDay,
     /// When the newest came.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub last_received_at: Option<OffsetDateTime>,
 }
 
 /// Events of the last 24 hours.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct LastDay {
     /// All.
     pub total: i64,

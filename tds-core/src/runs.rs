@@ -18,8 +18,7 @@ use crate::{
 };
 
 /// What kind of run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunType {
     /// Everything, deletions too.
     Full,
@@ -32,6 +31,9 @@ pub enum RunType {
 }
 
 impl RunType {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Incremental, Self::Verify, Self::Images];
+
     /// The name as it is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -45,8 +47,7 @@ impl RunType {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunStatus {
     /// Waits for a process to take it.
     Pending,
@@ -63,6 +64,16 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// Every status.
+    pub const ALL: [Self; 6] = [
+        Self::Pending,
+        Self::Running,
+        Self::Completed,
+        Self::CompletedWithErrors,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// The name as it is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -98,8 +109,8 @@ pub struct NewRun {
     pub requested_by: String,
 }
 
-/// A run: every column of `tds_sync_runs`.
-#[derive(Clone, Debug, Serialize)]
+/// A run.
+#[derive(Clone, Debug)]
 pub struct Run {
     /// Its id.
     pub id: RunId,
@@ -132,16 +143,12 @@ pub struct Run {
     /// How far it is, 0 to 100; against the last complete run while the list is being read.
     pub progress_percent: f64,
     /// Listed changes since then.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub since: Option<OffsetDateTime>,
     /// When the wish was stored.
-    #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it first ran.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub completed_at: Option<OffsetDateTime>,
     /// What went wrong, and what to do.
     pub error_log: Option<String>,

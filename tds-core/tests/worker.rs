@@ -151,7 +151,7 @@ impl Setup {
 }
 
 fn by_id<'a>(items: &'a [ItemView], id: &str) -> &'a ItemView {
-    items.iter().find(|item| item.zoho_entity_id == id).unwrap_or_else(|| panic!("no item of {id}"))
+    items.iter().find(|item| item.record.as_str() == id).unwrap_or_else(|| panic!("no item of {id}"))
 }
 
 fn count(items: &[ItemView], status: ItemStatus) -> usize {
@@ -243,7 +243,7 @@ async fn a_webhook_does_not_wait_behind_bulk_batches() {
     setup.until("a batch in work", |_| !setup.seen.lock().unwrap().is_empty()).await;
     setup.store.enqueue(vec![item(INVOICES, "urgent-1", Lane::Webhook)]).await.expect("enqueue");
     let urgent = |items: &[ItemView]| {
-        items.iter().any(|item| item.zoho_entity_id == "urgent-1" && item.status == ItemStatus::Completed)
+        items.iter().any(|item| item.record.as_str() == "urgent-1" && item.status == ItemStatus::Completed)
     };
     let store = setup.store.clone();
     for _ in 0..300 {
@@ -329,7 +329,8 @@ async fn a_process_that_may_not_ask_the_source_leaves_what_needs_it_due_for_othe
     let without_a_token = start_with(store.clone(), 2, Arc::new(|| false));
     let released = async || {
         let page = store.list(&ItemFilter::default(), 10, None).await.expect("a page");
-        let of = |id: &str| page.items.iter().find(|item| item.zoho_entity_id == id).cloned().expect("there");
+        let of =
+            |id: &str| page.items.iter().find(|item| item.record.as_str() == id).cloned().expect("there");
         (of("named"), of("whole"), of("throttled-1"))
     };
     let (named, throttled) = loop {

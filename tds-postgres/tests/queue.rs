@@ -188,7 +188,7 @@ async fn the_handbook_works_on_a_populated_database() {
     let deleted = sqlx::query(CLEAN_UP).execute(database.database()).await.expect("deleted");
     assert_eq!(deleted.rows_affected(), 2, "the old success and the dead letter");
     let left = store.list(&ItemFilter::default(), 10, None).await.expect("list").items;
-    let mut left: Vec<&str> = left.iter().map(|item| item.zoho_entity_id.as_str()).collect();
+    let mut left: Vec<&str> = left.iter().map(|item| item.record.as_str()).collect();
     left.sort_unstable();
     assert_eq!(left, ["done", "failed", "waiting"]);
     assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_waiters").await, "2");

@@ -32,7 +32,7 @@ use tds_zoho::entities::Catalogue;
 use self::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
-    settings::{Flags, Given},
+    settings::{Given, given},
     store::Store,
 };
 use crate::entities::Entities;
@@ -58,16 +58,16 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// HTTP API, workers and scheduler; migrates the database first (the default)
-    Serve(Box<serve::ServeArgs>),
+    Serve(serve::ServeArgs),
     /// The same against a simulated Zoho organization that keeps changing; needs no configuration
     #[cfg(all(feature = "embedded", feature = "sim"))]
     Demo(demo::DemoArgs),
     /// Brings the database's schema up to date and exits; safe while other copies run
     Migrate(migrate::MigrateArgs),
     /// Runs one bulk sync in the foreground
-    BulkSync(Box<bulk_sync::BulkSyncArgs>),
+    BulkSync(bulk_sync::BulkSyncArgs),
     /// Looks at configuration, database, Zoho credentials, webhook secret and clock, and says what to do
-    Check(Box<check::CheckArgs>),
+    Check(check::CheckArgs),
     /// Prints the schema as a script, and tells which roles can read what they should not
     Schema(schema::SchemaArgs),
     /// Test deliveries
@@ -109,25 +109,40 @@ pub fn main() -> ExitCode {
 /// failed, 2 wrong usage or configuration. A program with entity types of its own calls it from its `main`.
 #[must_use]
 pub fn run(entities: &Entities) -> ExitCode {
-    let arguments = program(&entities.catalogue).try_get_matches();
-    let cli = match arguments.and_then(|matches| Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
+    let parsed = program(&entities.catalogue).try_get_matches().and_then(|matches| {
+        let flags = given(&matches);
+        Cli::from_arg_matches(&matches).map(|cli| (cli, flags))
+    });
+    let (cli, flags) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             // Help and version are answers (0), everything else is wrong usage (2).
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let command = cli.command.unwrap_or_else(|| Command::Serve(Box::default()));
-    match block_on(command.run(entities)) {
+    let command = cli.command.unwrap_or(Command::Serve(serve::ServeArgs {}));
+    match block_on(command.run(flags, entities)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => report(failure),
     }
 }
 
 /// The command line of these entity types.
 fn program(catalogue: &Catalogue) -> clap::Command {
     parse::entities(Cli::command(), catalogue)
+}
+
+/// Tells the reason on stderr and gives the exit status.
+fn report(failure: Failure) -> ExitCode {
+    let (messages, status) = match failure {
+        Failure::OutputClosed => return ExitCode::SUCCESS,
+        Failure::Reported => (Vec::new(), 1),
+        Failure::Failed(message) => (vec![message], 1),
+        Failure::Usage(messages) => (messages, 2),
+    };
+    messages.iter().for_each(|message| output::fail(message));
+    ExitCode::from(status)
 }
 
 fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
@@ -142,17 +157,17 @@ fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
 }
 
 impl Command {
-    async fn run(self, entities: &Entities) -> CommandResult {
+    async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
         match self {
-            Self::Serve(args) => args.run(entities).await,
+            Self::Serve(args) => args.run(flags, entities).await,
             #[cfg(all(feature = "embedded", feature = "sim"))]
-            Self::Demo(args) => args.run(entities).await,
-            Self::Migrate(args) => args.run(entities).await,
-            Self::BulkSync(args) => args.run(entities).await,
-            Self::Check(args) => args.run().await,
-            Self::Schema(args) => args.run().await,
-            Self::Webhook(args) => args.run(&entities.catalogue).await,
-            Self::Stored(command) => command.run(entities).await,
+            Self::Demo(args) => args.run(flags, entities).await,
+            Self::Migrate(args) => args.run(flags, entities).await,
+            Self::BulkSync(args) => args.run(flags, entities).await,
+            Self::Check(args) => args.run(flags).await,
+            Self::Schema(args) => args.run(flags).await,
+            Self::Webhook(args) => args.run(flags, &entities.catalogue).await,
+            Self::Stored(command) => command.run(flags, entities).await,
             Self::Openapi => openapi::run(&entities.catalogue),
             Self::Completions(args) => args.run(program(&entities.catalogue)),
         }
@@ -160,8 +175,8 @@ impl Command {
 }
 
 impl StoredCommand {
-    async fn run(self, entities: &Entities) -> CommandResult {
-        let store = Store::open(&Lookup::load(&self)?, entities).await?;
+    async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
+        let store = Store::open(&Lookup::load(flags)?, entities).await?;
         let result = self.run_on(&store).await;
         store.close().await;
         result
@@ -175,18 +190,6 @@ impl StoredCommand {
             Self::Pause(args) => args.run(store, true).await,
             Self::Resume(args) => args.run(store, false).await,
             Self::Prune(args) => args.run(store).await,
-        }
-    }
-}
-
-impl Flags for StoredCommand {
-    fn collect(&self, given: &mut Given) {
-        match self {
-            Self::Queue(args) => args.collect(given),
-            Self::Inbox(args) => args.collect(given),
-            Self::Runs(args) => args.collect(given),
-            Self::Pause(args) | Self::Resume(args) => args.collect(given),
-            Self::Prune(args) => args.collect(given),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP API: its addresses, what every request passes through, and its document.
 
 pub(crate) mod auth;
+pub(crate) mod dto;
 pub(crate) mod extract;
 pub(crate) mod layers;
 pub(crate) mod listen;

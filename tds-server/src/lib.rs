@@ -4,8 +4,13 @@
 mod app {
     pub(crate) mod activity;
     pub(crate) mod budget;
+    pub(crate) mod events;
     pub(crate) mod heal;
     pub(crate) mod health;
+    pub(crate) mod items;
+    pub(crate) mod refusal;
+    pub(crate) mod runs;
+    pub(crate) mod services;
 }
 mod dashboard;
 #[cfg(all(feature = "embedded", feature = "sim"))]
@@ -22,20 +27,19 @@ pub mod config;
 pub mod telemetry;
 
 pub use app::{
-    activity::{Activity, EntityActivity, Snapshot},
     health::{
         ComponentHealth, DatabaseProbe, Health, HealthReport, HealthStatus, InventoryProbe, MigrationsProbe,
         Probe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
     },
+    services::Services,
 };
 pub use config::{Config, ConfigErrors, Need};
 pub use engine::{BuildError, Engine, Parts, RunningTasks, Storage, Tasks};
 pub use entities::Entities;
 pub use http::{
-    openapi::document as openapi_document,
     problem::{Problem, ProblemKind},
-    router::router,
-    state::{AppState, RequestLimits, RouteSettings, Services, Shared},
+    router::{document as openapi_document, router},
+    state::{AppState, RequestLimits, RouteSettings, Shared},
 };
 pub use server::{App, RunError};
 pub use supervise::Supervisor;

@@ -7,18 +7,18 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
     app::{
-        heal,
         health::{
             DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
             WebhooksProbe, WorkersProbe, ZohoProbe,
         },
+        services::Services,
     },
     config::Config,
     engine::{BuildError, Engine, Parts, Tasks},
     entities::Entities,
     http::{
         listen, router,
-        state::{AppState, RequestLimits, RouteSettings, Services},
+        state::{AppState, RequestLimits, RouteSettings},
     },
     supervise::Supervisor,
 };
@@ -114,7 +114,7 @@ impl App {
         let (stop_healing, healing_stopped) = ShutdownTrigger::new();
         let healing = {
             let state = state.clone();
-            supervisor.spawn("heal", healing_stopped, move |shutdown| heal::run(state.clone(), shutdown))
+            supervisor.spawn("heal", healing_stopped, move |shutdown| state.clone().heal(shutdown))
         };
         let credentials = tokio::spawn(check_credentials(engine.parts().zoho.clone()));
         let (stop_metrics, metrics_stopped) = oneshot::channel::<()>();

@@ -17,7 +17,7 @@ impl Item {
             inbox_event_id: self.source_event,
             entity_type: self.key.entity.clone(),
             entity_id: None,
-            zoho_entity_id: self.key.id.as_str().to_owned(),
+            record: self.key.id.clone(),
             priority: self.lane.priority(),
             status: self.status,
             outcome: self.outcome.map(|outcome| outcome.as_str().to_owned()),

@@ -2,10 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{inbox::InboxId, queue::ItemId, record::EntityType};
+use crate::{
+    inbox::InboxId,
+    queue::ItemId,
+    record::{EntityType, RecordId},
+};
 
 /// What [`QueueOperator::heal`](super::QueueOperator::heal) found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,8 +22,7 @@ pub struct Healed {
 }
 
 /// Status of a queue item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ItemStatus {
     /// Waits.
     Pending,
@@ -68,7 +70,7 @@ pub struct ItemFilter {
 }
 
 /// One page of a list, newest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
@@ -76,8 +78,8 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// A queue item as operators see it: the columns of `tds_sync_queue` and a few more.
-#[derive(Clone, Debug, Serialize)]
+/// A queue item as operators see it.
+#[derive(Clone, Debug)]
 pub struct ItemView {
     /// Its id.
     pub id: ItemId,
@@ -88,7 +90,7 @@ pub struct ItemView {
     /// Local id, where known.
     pub entity_id: Option<String>,
     /// Id at the source.
-    pub zoho_entity_id: String,
+    pub record: RecordId,
     /// Lower goes first.
     pub priority: i16,
     /// Where it stands.
@@ -100,35 +102,27 @@ pub struct ItemView {
     /// The last error.
     pub error_message: Option<String>,
     /// When it was queued.
-    #[serde(with = "time::serde::rfc3339")]
     pub queued_at: OffsetDateTime,
     /// When the current or last attempt began.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub processing_started_at: Option<OffsetDateTime>,
     /// When it ended.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub processing_completed_at: Option<OffsetDateTime>,
     /// Not before.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub run_at: Option<OffsetDateTime>,
     /// The payload that waits to be applied; only where one item is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<serde_json::Value>,
     /// Earlier attempts, oldest first; only where one item is asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<AttemptView>>,
 }
 
 /// One ended attempt.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct AttemptView {
     /// 1 for the first.
     pub attempt: u32,
     /// When it began.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub started_at: Option<OffsetDateTime>,
     /// When it ended.
-    #[serde(with = "time::serde::rfc3339")]
     pub ended_at: OffsetDateTime,
     /// Which worker.
     pub worker: Option<String>,
@@ -139,7 +133,7 @@ pub struct AttemptView {
 }
 
 /// Counts by status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusCounts {
     /// Waiting.
     pub pending: i64,
@@ -156,8 +150,8 @@ pub struct StatusCounts {
 /// Counts of one entity type.
 pub type EntityCounts = BTreeMap<EntityType, StatusCounts>;
 
-/// The figures of `GET /api/zoho/sync/stats`.
-#[derive(Clone, Debug, Default, Serialize)]
+/// Counts and delays of the queue.
+#[derive(Clone, Debug, Default)]
 pub struct QueueStats {
     /// All entity types.
     pub queue: StatusCounts,
@@ -176,7 +170,6 @@ pub struct QueueStats {
     /// What was put off.
     pub deferred: Deferred,
     /// The delays of each entity type that has any; for metrics.
-    #[serde(skip)]
     pub delays: BTreeMap<EntityType, EntityDelays>,
 }
 
@@ -194,7 +187,7 @@ pub struct EntityDelays {
 }
 
 /// What goes on only when a person decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NeedsAttention {
     /// Items that were given up.
     pub dead_letters: i64,
@@ -223,12 +216,11 @@ impl NeedsAttention {
 }
 
 /// Items that wait although a worker could be free: they are due later, or their entity type is paused.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deferred {
     /// How many.
     pub count: i64,
     /// When the last of them is due; `None` where that depends on a person.
-    #[serde(with = "time::serde::rfc3339::option")]
     pub until: Option<OffsetDateTime>,
     /// Why most of them wait, in words.
     pub reason: Option<String>,

@@ -13,7 +13,7 @@ use tds_core::{
         AttemptView, Healed, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page, QueueMotion,
         QueueOperator, QueueStats,
     },
-    record::EntityType,
+    record::{EntityType, RecordId},
 };
 
 use super::{
@@ -311,7 +311,7 @@ fn item_of(row: &PgRow) -> Result<ItemView, sqlx::Error> {
         inbox_event_id: row.try_get::<Option<i64>, _>("inbox_event_id")?.map(InboxId),
         entity_type: entity_of(&entity)?,
         entity_id: row.try_get("entity_id")?,
-        zoho_entity_id: row.try_get("zoho_entity_id")?,
+        record: RecordId::new(row.try_get::<String, _>("zoho_entity_id")?),
         priority: row.try_get("priority")?,
         status: status_of(row.try_get("status")?)?,
         outcome: row.try_get("outcome")?,

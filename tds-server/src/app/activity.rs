@@ -1,79 +1,80 @@
-//! When something last went well, per entity type; looked up at most every few seconds.
+//! Figures of the queue, of each entity type and of the budget of calls. Those of the entity types are looked up at most
+//! every few seconds.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use serde::Serialize;
 use tds_core::{
-    clock::Clock,
-    engine::Registry,
     error::Result,
-    inbox::{EventFilter, InboxOperator},
-    queue::{QueueOperator, QueueStats},
+    inbox::EventFilter,
+    queue::QueueStats,
     record::EntityType,
-    runs::{RunFilter, RunStatus, SyncRun},
+    runs::{RunFilter, RunStatus},
 };
-use tds_zoho::ZohoClient;
 use time::OffsetDateTime;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::http::{openapi::schemas, state::Services};
+use super::{
+    budget::{self, Budget},
+    services::Services,
+};
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_secs(3);
 
 /// What happened last with an entity type.
-#[derive(Clone, Debug, Default, Serialize, utoipa::ToSchema)]
-pub struct EntityActivity {
+#[derive(Clone, Debug, Default)]
+pub(crate) struct EntityActivity {
     /// When a run last ended well.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub last_success_at: Option<OffsetDateTime>,
+    pub(crate) last_success_at: Option<OffsetDateTime>,
     /// When a run last ended, however.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub last_run_at: Option<OffsetDateTime>,
+    pub(crate) last_run_at: Option<OffsetDateTime>,
     /// How that run ended.
-    #[schema(inline, value_type = Option<schemas::SyncStatus>)]
-    pub last_run_status: Option<String>,
+    pub(crate) last_run_status: Option<RunStatus>,
     /// When a webhook last came.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub last_received_at: Option<OffsetDateTime>,
+    pub(crate) last_received_at: Option<OffsetDateTime>,
     /// Since when it is paused.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub paused_since: Option<OffsetDateTime>,
+    pub(crate) paused_since: Option<OffsetDateTime>,
 }
 
-/// Figures of one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
+/// All figures of one moment.
+pub(crate) struct Figures {
     /// The queue, with zeros for entity types without items.
-    pub stats: QueueStats,
+    pub(crate) queue: QueueStats,
+    pub(crate) budget: Budget,
+    /// Each registered entity type; up to three seconds old.
+    pub(crate) entities: BTreeMap<EntityType, EntityActivity>,
+}
+
+/// Figures of a moment that was looked at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot {
+    /// The queue, with zeros for entity types without items.
+    pub(crate) stats: QueueStats,
     /// Each registered entity type.
-    pub entities: BTreeMap<EntityType, EntityActivity>,
+    pub(crate) entities: BTreeMap<EntityType, EntityActivity>,
 }
 
 /// Looks the figures up.
-pub struct Activity {
-    queue: Arc<dyn QueueOperator>,
-    runs: Arc<dyn SyncRun>,
-    events: Arc<dyn InboxOperator>,
-    registry: Registry,
-    zoho: ZohoClient,
-    clock: Arc<dyn Clock>,
+pub(crate) struct Activity {
+    services: Services,
     latest: Mutex<Option<(Instant, Arc<Snapshot>)>>,
 }
 
 impl Activity {
     /// Nothing is looked up yet.
-    #[must_use]
-    pub fn new(services: Services) -> Self {
-        let Services { queue, runs, events, registry, zoho, clock, .. } = services;
-        Self { queue, runs, events, registry, zoho, clock, latest: Mutex::new(None) }
+    pub(crate) fn new(services: Services) -> Self {
+        Self { services, latest: Mutex::new(None) }
+    }
+
+    /// The figures of this moment.
+    pub(crate) async fn figures(&self) -> Result<Figures> {
+        let queue = self.stats().await?;
+        let budget = self.budget(&queue).await?;
+        Ok(Figures { queue, budget, entities: self.recent().await?.entities.clone() })
     }
 
     /// Figures at most three seconds old. Concurrent callers share one look.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn recent(&self) -> Result<Arc<Snapshot>> {
+    pub(crate) async fn recent(&self) -> Result<Arc<Snapshot>> {
         let mut latest = self.latest.lock().await;
         if let Some((at, snapshot)) = latest.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             tracing::trace!(age = ?at.elapsed(), "figures are fresh");
@@ -85,29 +86,34 @@ impl Activity {
     }
 
     /// The queue's figures of this moment, with zeros for entity types without items.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn stats(&self) -> Result<QueueStats> {
-        let mut stats = self.queue.stats().await?;
-        for entity in self.registry.entities() {
+    async fn stats(&self) -> Result<QueueStats> {
+        let mut stats = self.services.queue.stats().await?;
+        for entity in self.services.registry.entities() {
             stats.by_entity.entry(entity.clone()).or_default();
         }
-        if let Some((reason, wait)) = self.zoho.lacks_token() {
+        if let Some((reason, wait)) = self.services.zoho.lacks_token() {
             // Nothing that needs a call is taken meanwhile: all that waits, waits for this.
             let deferred = &mut stats.deferred;
             deferred.count = stats.queue.pending + stats.queue.failed;
-            deferred.until = deferred.until.max(Some(self.clock.now() + wait));
+            deferred.until = deferred.until.max(Some(self.services.clock.now() + wait));
             deferred.reason = Some(reason);
         }
         Ok(stats)
     }
 
+    /// What the limits of Zoho leave, while the queue has these items.
+    pub(crate) async fn budget(&self, queue: &QueueStats) -> Result<Budget> {
+        let Services { zoho, catalogue, registry, clock, .. } = &self.services;
+        budget::look(zoho, queue, catalogue, registry, clock.now()).await
+    }
+
     async fn look(&self) -> Result<Snapshot> {
-        let paused = self.queue.paused().await?;
-        let lookups = self.registry.entities().map(|entity| self.entity(entity));
+        let paused = self.services.queue.paused().await?;
+        let lookups = self.services.registry.entities().map(|entity| self.entity(entity));
         let mut entities = BTreeMap::new();
-        for (entity, found) in self.registry.entities().zip(futures_util::future::join_all(lookups).await) {
+        for (entity, found) in
+            self.services.registry.entities().zip(futures_util::future::join_all(lookups).await)
+        {
             let activity = EntityActivity { paused_since: paused.get(entity).copied(), ..found? };
             entities.insert(entity.clone(), activity);
         }
@@ -116,15 +122,15 @@ impl Activity {
 
     async fn entity(&self, entity: &EntityType) -> Result<EntityActivity> {
         let of = |status| RunFilter { entity: Some(entity.clone()), status };
-        let succeeded = self.runs.list_runs(&of(Some(RunStatus::Completed)), 1).await?;
-        let recent = self.runs.list_runs(&of(None), 5).await?;
+        let succeeded = self.services.runs.list_runs(&of(Some(RunStatus::Completed)), 1).await?;
+        let recent = self.services.runs.list_runs(&of(None), 5).await?;
         let ended = recent.into_iter().find(|run| !run.status.is_active());
         let filter = EventFilter { entity: Some(entity.clone()), ..EventFilter::default() };
-        let received = self.events.list_events(&filter, 1, None).await?;
+        let received = self.services.events.list_events(&filter, 1, None).await?;
         Ok(EntityActivity {
             last_success_at: succeeded.first().and_then(|run| run.completed_at),
             last_run_at: ended.as_ref().and_then(|run| run.completed_at),
-            last_run_status: ended.map(|run| run.status.as_str().to_owned()),
+            last_run_status: ended.map(|run| run.status),
             last_received_at: received.items.first().map(|event| event.received_at),
             paused_since: None,
         })

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use tds_core::{inbox::InboxId, queue::Healed, shutdown::Shutdown};
+use tds_core::shutdown::Shutdown;
 
-use crate::http::{routes::webhooks::understand_again, state::AppState};
+use super::{events::Events, items::Items, refusal::Refusal, runs::Runs};
 
 /// Between two looks at cancelled runs.
 const TICK: Duration = Duration::from_secs(5);
@@ -17,60 +17,65 @@ const AGE: Duration = Duration::from_secs(5);
 const LATELY: Duration = Duration::from_secs(2 * 86_400);
 const ALL_EVERY: u32 = 720;
 
-/// Looks until the signal. Several processes may look at once: each thing is mended once.
-pub(crate) async fn run(state: AppState, shutdown: Shutdown) {
-    for tick in 0u32.. {
-        if tick.is_multiple_of(TICKS) {
-            heal(&state, tick / TICKS).await;
-        }
-        if let Err(error) = state.services.runs.finish_cancelling().await {
-            tracing::debug!(error = %error.chain(), "what cancelled runs had queued could not be taken out; it is tried again");
-        }
-        if shutdown.sleep(TICK).await {
-            return;
-        }
-    }
+/// Mends what lost its items.
+#[derive(Clone)]
+pub(crate) struct Healer {
+    pub(crate) runs: Runs,
+    pub(crate) items: Items,
+    pub(crate) events: Events,
+    /// The organization whose webhooks are handled.
+    pub(crate) organization: String,
 }
 
-async fn heal(state: &AppState, round: u32) {
-    let within = (!round.is_multiple_of(ALL_EVERY)).then_some(LATELY);
-    match state.services.queue.heal(AGE, within).await {
-        Ok(healed) => tell(state, &healed).await,
-        Err(error) => {
-            tracing::warn!(error = %error.chain(), "what waits for nothing could not be looked for; it is tried again")
-        }
-    }
-}
-
-async fn tell(state: &AppState, healed: &Healed) {
-    let mut replayed = 0;
-    for event in &healed.events {
-        match replay(state, *event).await {
-            Ok(()) => {
-                tracing::warn!(event = %event, "an event waited for nothing; it is processed once more");
-                replayed += 1;
+impl Healer {
+    /// Looks until the signal, and tells `mended` how many of each kind were mended. Several processes may look at once:
+    /// each thing is mended once.
+    pub(crate) async fn run(self, mended: impl Fn(&'static str, u64) + Send + Sync, shutdown: Shutdown) {
+        for tick in 0u32.. {
+            if tick.is_multiple_of(TICKS) {
+                self.heal(tick / TICKS, &mended).await;
             }
-            Err(error) => tracing::warn!(
-                event = %event, error = %error.chain(),
-                "an event waits for nothing and could not be processed once more; it is tried again"
-            ),
+            if let Err(error) = self.runs.finish_cancelling().await {
+                tracing::debug!(error = %error.chain(), "what cancelled runs had queued could not be taken out; it is tried again");
+            }
+            if shutdown.sleep(TICK).await {
+                return;
+            }
         }
     }
-    for (kind, count) in [("waiter", healed.waiters), ("run", healed.runs), ("event", replayed)] {
-        if count > 0 {
-            tracing::warn!(
-                kind,
-                count,
-                "what had lost its items was mended; please report this with the log"
-            );
-        }
-        state.metrics.healed(kind, count);
-    }
-}
 
-async fn replay(state: &AppState, id: InboxId) -> tds_core::error::Result<()> {
-    let Some(event) = state.services.events.get_event(id).await? else { return Ok(()) };
-    let disposition =
-        understand_again(&state.services.catalogue, state.services.zoho.organization_id(), &event);
-    state.services.events.replay(id, disposition).await
+    async fn heal(&self, round: u32, mended: &(impl Fn(&'static str, u64) + Send + Sync)) {
+        let within = (!round.is_multiple_of(ALL_EVERY)).then_some(LATELY);
+        let healed = match self.items.heal(AGE, within).await {
+            Ok(healed) => healed,
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "what waits for nothing could not be looked for; it is tried again");
+                return;
+            }
+        };
+        let mut replayed = 0;
+        for event in &healed.events {
+            match self.events.replay(&self.organization, event.0).await {
+                // It was pruned meanwhile.
+                Ok(_) | Err(Refusal::Unknown(..)) => {
+                    tracing::warn!(event = %event, "an event waited for nothing; it is processed once more");
+                    replayed += 1;
+                }
+                Err(error) => tracing::warn!(
+                    event = %event, error = ?error,
+                    "an event waits for nothing and could not be processed once more; it is tried again"
+                ),
+            }
+        }
+        for (kind, count) in [("waiter", healed.waiters), ("run", healed.runs), ("event", replayed)] {
+            if count > 0 {
+                tracing::warn!(
+                    kind,
+                    count,
+                    "what had lost its items was mended; please report this with the log"
+                );
+            }
+            mended(kind, count);
+        }
+    }
 }

@@ -5,7 +5,6 @@ mod parts;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::Serialize;
 
 pub use self::parts::{
     DatabaseProbe, InventoryProbe, MigrationsProbe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe,
@@ -16,8 +15,7 @@ pub use self::parts::{
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HealthStatus {
     /// All is well.
     Healthy,
@@ -27,10 +25,23 @@ pub enum HealthStatus {
     Unhealthy,
 }
 
+impl HealthStatus {
+    pub(crate) const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
+
+    /// The name as it is shown.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// How one component is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct ComponentHealth {
-    /// How it is. Another key than the report's, so that `"status":"healthy"` occurs only when all is well.
+    /// How it is.
     pub state: HealthStatus,
     /// In words, for a person.
     pub detail: String,
@@ -68,13 +79,11 @@ pub trait Probe: Send + Sync {
     async fn check(&self) -> ComponentHealth;
 }
 
-/// The answer of `GET /health`.
-#[derive(Clone, Debug, Serialize)]
+/// How this process is.
+#[derive(Clone, Debug)]
 pub struct HealthReport {
     /// The worst of all components.
     pub status: HealthStatus,
-    /// The program's version.
-    pub version: &'static str,
     /// Each component.
     pub components: BTreeMap<&'static str, ComponentHealth>,
 }
@@ -97,9 +106,12 @@ impl Health {
         self.look(|_| true).await
     }
 
-    /// Looks at what is essential only.
-    pub async fn essentials(&self) -> HealthReport {
-        self.look(|probe| probe.is_essential()).await
+    /// What keeps the process from taking webhooks; `None`: nothing does.
+    pub async fn not_ready(&self) -> Option<String> {
+        let report = self.look(|probe| probe.is_essential()).await;
+        let troubles = report.components.iter().filter(|(_, part)| part.state != HealthStatus::Healthy);
+        let texts: Vec<String> = troubles.map(|(name, part)| format!("{name}: {}", part.detail)).collect();
+        (!texts.is_empty()).then(|| texts.join("; "))
     }
 
     async fn look(&self, wanted: impl Fn(&dyn Probe) -> bool) -> HealthReport {
@@ -107,11 +119,7 @@ impl Health {
         let checks = chosen.map(|probe| async move { (probe.name(), look_at(probe.as_ref()).await) });
         let components: BTreeMap<_, _> = futures_util::future::join_all(checks).await.into_iter().collect();
         let worst = components.values().map(|component| component.state).max();
-        HealthReport {
-            status: worst.unwrap_or(HealthStatus::Healthy),
-            version: env!("CARGO_PKG_VERSION"),
-            components,
-        }
+        HealthReport { status: worst.unwrap_or(HealthStatus::Healthy), components }
     }
 }
 

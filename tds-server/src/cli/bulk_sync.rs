@@ -1,14 +1,12 @@
 //! `bulk-sync`: one bulk sync in the foreground. A server that works on the database executes it; where there is none, the
 //! engine of the server does, without HTTP, and takes nothing but what was asked for.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
-use serde_json::json;
 use tds_core::{
-    error::ErrorKind,
     record::EntityType,
-    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType, SyncRun},
+    runs::{Run, RunId, RunStatus, RunType},
     shutdown::Shutdown,
 };
 use time::OffsetDateTime;
@@ -20,14 +18,16 @@ use super::{
     output::{self, Table},
     parse,
     progress::Progress,
-    settings::{AccessSettings, DatabaseSettings, Flags, Given, WorkerSettings, ZohoSettings},
+    settings::{ACCESS, DATABASE, Given, WORKER, ZOHO, flags},
     signals,
     store::quiet_config,
 };
 use crate::{
+    app::runs::{BulkSync, MODES, Runs, Started, entities},
     config::Need,
     engine::{Engine, RunningTasks, Tasks},
     entities::Entities,
+    http::dto,
     supervise::Supervisor,
 };
 
@@ -43,7 +43,7 @@ const PATIENCE: u32 = 60;
 
 /// What to read.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
+#[command(args = flags(&[ZOHO, WORKER, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
     tds-server bulk-sync --entity products,customers\n  \
     tds-server bulk-sync --entity invoices --since 2026-11-01\n\n\
     Where a server works on the database, the server executes the runs and this command shows how far they are.\n\
@@ -54,7 +54,7 @@ pub(crate) struct BulkSyncArgs {
     #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',')]
     entities: Vec<EntityType>,
     /// full: everything, deletions too; incremental: what changed since the last run
-    #[arg(long, value_parser = parse::one_of::<RunType>(["full", "incremental"]), default_value = "incremental")]
+    #[arg(long, value_parser = parse::one_of(MODES, RunType::as_str), default_value = "incremental")]
     mode: RunType,
     /// Only what changed since then (incremental), such as 2026-11-01 or 2026-11-01T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse::time)]
@@ -62,31 +62,13 @@ pub(crate) struct BulkSyncArgs {
     /// Print the finished runs as the document of the API
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    zoho: ZohoSettings,
-    #[command(flatten)]
-    worker: WorkerSettings,
-    #[command(flatten)]
-    access: AccessSettings,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-impl Flags for BulkSyncArgs {
-    fn collect(&self, given: &mut Given) {
-        self.zoho.collect(given);
-        self.worker.collect(given);
-        self.access.collect(given);
-        self.database.collect(given);
-    }
 }
 
 impl BulkSyncArgs {
-    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
-        if self.since.is_some() && self.mode == RunType::Full {
-            return Err(Failure::usage("--since goes with --mode incremental: a full sync reads everything"));
-        }
-        let mut config = quiet_config(&Lookup::load(&self)?, Need::Sync)?;
+    pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
+        let sync = BulkSync { run_type: self.mode, since: self.since, requested_by: "cli" };
+        sync.check()?;
+        let mut config = quiet_config(&Lookup::load(flags)?, Need::Sync)?;
         if let Some(zoho) = &mut config.zoho {
             zoho.most_mints = MOST_MINTS;
         }
@@ -97,29 +79,21 @@ impl BulkSyncArgs {
         }
         let shutdown = signals::shutdown()?;
         let engine = Engine::build(&config, entities).await?;
-        let result = self.sync(&engine, &shutdown).await;
+        let result = self.sync(sync, &engine, &shutdown).await;
         engine.close().await;
         let runs = result?;
-        report(&runs, self.json)?;
         let complete = runs.iter().all(|run| run.status == RunStatus::Completed);
+        report(runs, self.json)?;
         if complete { Ok(()) } else { Err(Failure::Reported) }
     }
 
-    async fn sync(&self, engine: &Engine, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
+    async fn sync(&self, sync: BulkSync, engine: &Engine, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
         let parts = engine.parts();
         output::talk(&format!("target: {}", parts.database.target()));
-        let entities = match self.entities.as_slice() {
-            [] => parts.registry.polled().cloned().collect(),
-            chosen => chosen.to_vec(),
-        };
-        let runs: &dyn SyncRun = &parts.store;
-        let (mut started, mut active) = (Vec::new(), Vec::new());
-        for entity in entities {
-            match self.start(runs, entity).await? {
-                Wish::Started(run) => started.push(run),
-                Wish::Active(run) => active.push(run),
-            }
-        }
+        let asked = (!self.entities.is_empty()).then(|| self.entities.clone());
+        let runs = Runs::new(Arc::new(parts.store.clone()));
+        let Started { runs: mut started, active } =
+            runs.start(entities(&parts.registry, asked)?, sync).await?;
         // What others began is theirs, and says nothing about the rest; where it is all that was asked for, it is that
         // which is waited for.
         let follows = if started.is_empty() { "; following that one" } else { "; nothing is started for it" };
@@ -135,35 +109,10 @@ impl BulkSyncArgs {
             started = active;
         }
         let mut hands = Hands::new(engine, started.iter().map(|run| run.id).collect());
-        let followed = follow(runs, started, &mut hands, shutdown).await;
+        let followed = follow(&runs, started, &mut hands, shutdown).await;
         hands.stop().await;
         followed
     }
-
-    /// Starts a run, or finds the one that is active.
-    async fn start(&self, runs: &dyn SyncRun, entity: EntityType) -> CommandResult<Wish> {
-        let request = NewRun {
-            entity: entity.clone(),
-            run_type: self.mode,
-            source_type: "zoho".to_owned(),
-            since: self.since,
-            requested_by: "cli".to_owned(),
-        };
-        let refused = match runs.create(request).await {
-            Ok(run) => return Ok(Wish::Started(run)),
-            Err(error) if error.kind() == ErrorKind::Conflict => error,
-            Err(error) => return Err(error.into()),
-        };
-        let latest = runs.list_runs(&RunFilter { entity: Some(entity.clone()), status: None }, 10).await?;
-        let active = latest.into_iter().find(|run| run.status.is_active());
-        active.map(Wish::Active).ok_or_else(|| Failure::from(refused))
-    }
-}
-
-/// What became of the wish for a run.
-enum Wish {
-    Started(Run),
-    Active(Run),
 }
 
 /// Who executes the runs: a server where one works on the database, else this process, and then these runs only.
@@ -210,7 +159,7 @@ impl<'a> Hands<'a> {
 
 /// Shows how far the runs are until they have ended, or until the signal.
 async fn follow(
-    runs: &dyn SyncRun,
+    runs: &Runs,
     started: Vec<Run>,
     hands: &mut Hands<'_>,
     shutdown: &Shutdown,
@@ -233,22 +182,35 @@ async fn follow(
     Ok(latest)
 }
 
-async fn look(runs: &dyn SyncRun, ids: &[RunId]) -> CommandResult<Vec<Run>> {
+async fn look(runs: &Runs, ids: &[RunId]) -> CommandResult<Vec<Run>> {
     let mut seen = Vec::with_capacity(ids.len());
-    for &id in ids {
-        let run = runs.get_run(id).await?;
-        seen.push(run.ok_or_else(|| Failure::failed(format!("run {id} is gone")))?);
+    for id in ids {
+        seen.push(runs.find(id.0).await?);
     }
     Ok(seen)
 }
 
-fn report(runs: &[Run], as_json: bool) -> CommandResult {
+fn report(runs: Vec<Run>, as_json: bool) -> CommandResult {
+    let hints = [
+        (
+            runs.iter().any(|run| run.status.is_active()),
+            "stopped before the end: the next bulk-sync or serve goes on at the last committed page",
+        ),
+        (
+            runs.iter().any(|run| run.held_deletions > 0),
+            "deletions are held back: see runs show ID, then runs confirm-deletions ID",
+        ),
+        (
+            runs.iter().any(|run| run.failed_items > 0),
+            "some records failed: see queue list --status dead_letter",
+        ),
+    ];
     if as_json {
-        output::json(&json!({ "runs": runs }))?;
+        output::json(&dto::FollowedRuns::from(runs))?;
     } else {
         let mut table =
             Table::new(&["RUN", "ENTITY", "STATUS", "LISTED", "ENDED", "UNCHANGED", "FAILED", "ERROR"]);
-        for run in runs {
+        for run in &runs {
             table.row(vec![
                 run.id.to_string(),
                 run.entity_type.to_string(),
@@ -262,16 +224,6 @@ fn report(runs: &[Run], as_json: bool) -> CommandResult {
         }
         output::data(&table.render())?;
     }
-    if runs.iter().any(|run| run.status.is_active()) {
-        output::talk(
-            "stopped before the end: the next bulk-sync or serve goes on at the last committed page",
-        );
-    }
-    if runs.iter().any(|run| run.held_deletions > 0) {
-        output::talk("deletions are held back: see runs show ID, then runs confirm-deletions ID");
-    }
-    if runs.iter().any(|run| run.failed_items > 0) {
-        output::talk("some records failed: see queue list --status dead_letter");
-    }
+    hints.into_iter().filter(|(holds, _)| *holds).for_each(|(_, hint)| output::talk(hint));
     Ok(())
 }

@@ -4,16 +4,12 @@ mod items;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::json;
 
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
     output,
-    settings::{
-        AccessSettings, DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings,
-        ZohoSettings,
-    },
+    settings::{Given, SERVER, flags},
 };
 use crate::{
     config::{Config, Need},
@@ -22,7 +18,7 @@ use crate::{
 
 /// What is to be looked at.
 #[derive(Args)]
-#[command(after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
+#[command(args = flags(&SERVER), after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
     It reads the settings as serve does and changes nothing. Where a server with the same credentials runs, it tells\n\
     what that server reports of Zoho; otherwise it asks Zoho\n\
     a few times, and mints an access token where none is shared.")]
@@ -30,29 +26,6 @@ pub(crate) struct CheckArgs {
     /// Print a JSON document
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    serve: ServeSettings,
-    #[command(flatten)]
-    webhook: WebhookSettings,
-    #[command(flatten)]
-    zoho: ZohoSettings,
-    #[command(flatten)]
-    worker: WorkerSettings,
-    #[command(flatten)]
-    access: AccessSettings,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-impl Flags for CheckArgs {
-    fn collect(&self, given: &mut Given) {
-        self.serve.collect(given);
-        self.webhook.collect(given);
-        self.zoho.collect(given);
-        self.worker.collect(given);
-        self.access.collect(given);
-        self.database.collect(given);
-    }
 }
 
 /// How something is.
@@ -77,6 +50,13 @@ struct Finding {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+}
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Report {
+    checks: Vec<Finding>,
+    ok: bool,
 }
 
 impl Finding {
@@ -113,14 +93,14 @@ impl Finding {
 }
 
 impl CheckArgs {
-    pub(crate) async fn run(self) -> CommandResult {
-        let lookup = Lookup::load(&self)?;
+    pub(crate) async fn run(self, flags: Given) -> CommandResult {
+        let lookup = Lookup::load(flags)?;
         let findings = look(&lookup).await;
         let ok = !findings.iter().any(|finding| finding.status == Status::Failed);
         if self.json {
-            output::json(&json!({ "ok": ok, "checks": findings }))?;
+            output::json(&Report { checks: findings, ok })?;
         } else {
-            for finding in &findings {
+            for finding in findings {
                 output::data(&output::clean(&finding.line()))?;
             }
         }

@@ -9,7 +9,7 @@ use super::{
     exit::CommandResult,
     lookup::Lookup,
     output, parse,
-    settings::{Flags, Given},
+    settings::{Given, Setting, flags},
     signals,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
 /// How the demo is.
 #[derive(Args)]
 #[command(
+    args = flags(&[DEMO]),
     after_help = "Examples:\n  tds-server demo\n  tds-server demo --scale 100 --change-every 200ms\n  \
     tds-server demo --for 60s --bind 127.0.0.1:8080\n\n\
     Its data live in the directory demo below TDS_DATA_DIR and are made anew at each start."
@@ -34,35 +35,19 @@ pub(crate) struct DemoArgs {
     /// Ends by itself after this time, such as 60s
     #[arg(long = "for", value_name = "TIME", value_parser = parse::duration)]
     ends_after: Option<Duration>,
-    /// Listen address [default: 127.0.0.1:8000]
-    #[arg(long, value_name = "TDS_BIND")]
-    bind: Option<String>,
-    /// Where the demo keeps its database [default: .tds]
-    #[arg(long, value_name = "TDS_DATA_DIR")]
-    data_dir: Option<String>,
-    /// Where initdb and postgres are [default: looked for]
-    #[arg(long, value_name = "PG_BIN_DIR")]
-    pg_bin_dir: Option<String>,
-    /// What is logged [default: warn]
-    #[arg(long, value_name = "RUST_LOG")]
-    log: Option<String>,
 }
 
-impl Flags for DemoArgs {
-    fn collect(&self, given: &mut Given) {
-        let flags = [
-            ("TDS_BIND", &self.bind),
-            ("TDS_DATA_DIR", &self.data_dir),
-            ("PG_BIN_DIR", &self.pg_bin_dir),
-            ("RUST_LOG", &self.log),
-        ];
-        given.extend(flags.into_iter().filter_map(|(variable, value)| Some((variable, value.clone()?))));
-    }
-}
+/// The settings that the demo takes from outside.
+const DEMO: &[Setting] = &[
+    ("bind", "TDS_BIND", "Listen address [default: 127.0.0.1:8000]"),
+    ("data-dir", "TDS_DATA_DIR", "Where the demo keeps its database [default: .tds]"),
+    ("pg-bin-dir", "PG_BIN_DIR", "Where initdb and postgres are [default: looked for]"),
+    ("log", "RUST_LOG", "What is logged [default: warn]"),
+];
 
 impl DemoArgs {
-    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
-        let lookup = Lookup::load(&self)?;
+    pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
+        let lookup = Lookup::load(flags)?;
         let options = DemoOptions { scale: self.scale, change_every: self.change_every };
         let interrupted = signals::shutdown()?;
         let (trigger, stop) = ShutdownTrigger::new();

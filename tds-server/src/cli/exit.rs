@@ -1,8 +1,6 @@
 //! How a command ends: 0 done, 1 failed, 2 wrong usage or configuration.
 
-use std::process::ExitCode;
-
-use super::output;
+use crate::app::refusal::Refusal;
 
 /// The end of a command that did not do what it was asked for.
 #[derive(Debug)]
@@ -30,24 +28,6 @@ impl Failure {
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())
     }
-
-    /// Tells the reason on stderr and gives the exit status.
-    pub(crate) fn report(self) -> ExitCode {
-        match self {
-            Self::OutputClosed => ExitCode::SUCCESS,
-            Self::Reported => ExitCode::from(1),
-            Self::Failed(message) => {
-                output::fail(&message);
-                ExitCode::from(1)
-            }
-            Self::Usage(messages) => {
-                for message in messages {
-                    output::fail(&message);
-                }
-                ExitCode::from(2)
-            }
-        }
-    }
 }
 
 impl From<tds_core::error::Error> for Failure {
@@ -55,6 +35,23 @@ impl From<tds_core::error::Error> for Failure {
         match error.kind() {
             tds_core::error::ErrorKind::Config => Self::usage(error.chain()),
             _ => Self::failed(error.chain()),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unknown(what, id) => Self::failed(format!("there is no {what} {id}")),
+            Refusal::Store(error) => error.into(),
+            Refusal::EveryItem(verb) => {
+                Self::usage(format!("queue {verb}: give ids, or a filter such as --status dead_letter"))
+            }
+            Refusal::NoEntity => Self::usage("--entity names no entity type"),
+            Refusal::NoSource(entity) => Self::usage(format!("{entity} has no source that could be listed")),
+            Refusal::SinceOfFullRun => {
+                Self::usage("--since goes with --mode incremental: a full sync reads everything")
+            }
         }
     }
 }

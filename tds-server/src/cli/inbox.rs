@@ -3,20 +3,16 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use serde_json::json;
-use tds_core::inbox::{EventFilter, EventStatus, EventView, InboxId, InboxOperator};
+use tds_core::inbox::{EventFilter, EventStatus, EventView};
 
 use super::{
-    exit::{CommandResult, Failure},
+    exit::CommandResult,
     output::{self, Table},
     parse::{self, EventEntity},
-    settings::{DatabaseSettings, Flags, Given, OrganizationSettings},
+    settings::{DATABASE, ORGANIZATION, flags},
     store::Store,
 };
-use crate::http::routes::{
-    inbox::EventDetail,
-    webhooks::{status_of, understand_again},
-};
+use crate::http::dto;
 
 /// Raw webhook events.
 #[derive(Args)]
@@ -28,11 +24,11 @@ pub(crate) struct InboxArgs {
 #[derive(Subcommand)]
 enum InboxAction {
     /// Lists events, newest first
-    #[command(after_help = "Example:\n  tds-server inbox list --status failed --older-than 1h")]
+    #[command(args = flags(&[DATABASE]), after_help = "Example:\n  tds-server inbox list --status failed --older-than 1h")]
     List {
         /// One status
         #[arg(long, value_name = "STATUS",
-              value_parser = parse::one_of::<EventStatus>(EventStatus::ALL.map(EventStatus::as_str)))]
+              value_parser = parse::one_of(EventStatus::ALL, EventStatus::as_str))]
         status: Option<EventStatus>,
         /// One entity type, such as products
         #[arg(long)]
@@ -52,21 +48,18 @@ enum InboxAction {
         /// Print the document of the API
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        database: DatabaseSettings,
     },
     /// Shows one event with its headers and its body
+    #[command(args = flags(&[DATABASE]))]
     Show {
         /// The event's id
         id: i64,
         /// Print the document of the API
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        database: DatabaseSettings,
     },
     /// Understands events once more and queues what follows; a running server does the work
-    #[command(after_help = "Example:\n  tds-server inbox replay 1201 1202")]
+    #[command(args = flags(&[ORGANIZATION, DATABASE]), after_help = "Example:\n  tds-server inbox replay 1201 1202")]
     Replay {
         /// The events' ids
         #[arg(required = true)]
@@ -74,71 +67,41 @@ enum InboxAction {
         /// Print the documents of the API, one a line
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        organization: OrganizationSettings,
-        #[command(flatten)]
-        database: DatabaseSettings,
     },
-}
-
-impl Flags for InboxArgs {
-    fn collect(&self, given: &mut Given) {
-        match &self.action {
-            InboxAction::List { database, .. } | InboxAction::Show { database, .. } => {
-                database.collect(given)
-            }
-            InboxAction::Replay { organization, database, .. } => {
-                organization.collect(given);
-                database.collect(given);
-            }
-        }
-    }
 }
 
 impl InboxArgs {
     pub(crate) async fn run(self, store: &Store) -> CommandResult {
-        let inbox = store.inbox();
+        let events = store.events();
         match self.action {
             InboxAction::List { status, entity, search, older_than, limit, cursor, json, .. } => {
                 let entity = entity.map(|EventEntity(entity)| entity);
                 let filter = EventFilter { status, entity, search, older_than };
-                let page = inbox.list_events(&filter, limit.into(), cursor.as_deref()).await?;
+                let page = events.list(&filter, limit.into(), cursor.as_deref()).await?;
                 if json {
-                    output::json(&page)
+                    output::json(&dto::EventPage::from(page))
                 } else {
                     list(&page.items, page.next_cursor.as_deref(), store.place())
                 }
             }
             InboxAction::Show { id, json, .. } => {
-                let event = EventDetail::from(find(inbox, id).await?);
+                let event = dto::EventDetail::from(events.find(id).await?);
                 if json { output::json(&event) } else { output::record(&event) }
             }
             InboxAction::Replay { ids, json, .. } => {
                 let organization = store.organization_id()?;
                 for id in ids {
-                    let event = find(inbox, id).await?;
-                    let disposition = understand_again(store.catalogue(), organization, &event);
-                    let status = status_of(&disposition);
-                    inbox.replay(InboxId(id), disposition).await?;
+                    let reception = events.replay(organization, id).await?;
                     if json {
-                        output::data(
-                            &json!({"affected": 1, "inbox_event_id": id, "status": status}).to_string(),
-                        )?;
+                        output::json_line(&dto::Replayed::from((id, reception)))?;
                     } else {
-                        output::talk(&format!("event {id}: {status}"));
+                        output::talk(&format!("event {id}: {}", reception.as_str()));
                     }
                 }
                 Ok(())
             }
         }
     }
-}
-
-async fn find(inbox: &dyn InboxOperator, id: i64) -> CommandResult<EventView> {
-    inbox
-        .get_event(InboxId(id))
-        .await?
-        .ok_or_else(|| Failure::failed(format!("there is no inbox event {id}")))
 }
 
 fn list(events: &[EventView], next: Option<&str>, place: &str) -> CommandResult {

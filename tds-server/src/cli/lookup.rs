@@ -10,7 +10,7 @@ use std::{
 use super::{
     exit::{CommandResult, Failure},
     output,
-    settings::{Flags, Given, variables},
+    settings::{Given, variables},
 };
 use crate::nearest::meant;
 
@@ -26,8 +26,8 @@ pub(crate) struct Lookup {
 
 impl Lookup {
     /// The settings of a command. Variables that mean nothing are told of: their names are usually slips.
-    pub(crate) fn load(command: &impl Flags) -> CommandResult<Self> {
-        let lookup = Self::load_silently(command)?;
+    pub(crate) fn load(flags: Given) -> CommandResult<Self> {
+        let lookup = Self::load_silently(flags)?;
         for warning in lookup.unknown() {
             output::talk(&format!("warning: {}", output::clean(&warning)));
         }
@@ -35,9 +35,7 @@ impl Lookup {
     }
 
     /// The same for a command that tells of such variables in its log.
-    pub(crate) fn load_silently(command: &impl Flags) -> CommandResult<Self> {
-        let mut flags = Given::new();
-        command.collect(&mut flags);
+    pub(crate) fn load_silently(flags: Given) -> CommandResult<Self> {
         let file = Path::new(DOTENV);
         let file = match fs::read(file) {
             Ok(bytes) => parse(&bytes, file)?,
@@ -128,7 +126,7 @@ mod tests {
     #[test]
     fn a_flag_beats_the_file() {
         let lookup = Lookup {
-            flags: HashMap::from([("LOOKUP_A", "flag".to_owned())]),
+            flags: HashMap::from([("LOOKUP_A".to_owned(), "flag".to_owned())]),
             file: HashMap::from([
                 ("LOOKUP_A".to_owned(), "file".to_owned()),
                 ("LOOKUP_B".to_owned(), "file".to_owned()),

@@ -6,30 +6,19 @@ use super::{
     exit::CommandResult,
     lookup::Lookup,
     output,
-    settings::{AccessSettings, DatabaseSettings, Flags, Given},
+    settings::{ACCESS, DATABASE, Given, flags},
     store::quiet_config,
 };
 use crate::{config::Need, engine::Storage, entities::Entities};
 
 /// Which database, and who may read it.
 #[derive(Args)]
-pub(crate) struct MigrateArgs {
-    #[command(flatten)]
-    access: AccessSettings,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-impl Flags for MigrateArgs {
-    fn collect(&self, given: &mut Given) {
-        self.access.collect(given);
-        self.database.collect(given);
-    }
-}
+#[command(args = flags(&[ACCESS, DATABASE]))]
+pub(crate) struct MigrateArgs {}
 
 impl MigrateArgs {
-    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
-        let config = quiet_config(&Lookup::load(&self)?, Need::Database)?;
+    pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
+        let config = quiet_config(&Lookup::load(flags)?, Need::Database)?;
         let storage = Storage::open(&config.database).await?;
         let migrated = storage.database().migrate_with(&entities.migrations, &config.erp_readers).await;
         storage.close().await;

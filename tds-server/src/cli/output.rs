@@ -26,9 +26,18 @@ pub(crate) fn data(text: &str) -> CommandResult {
 
 /// Writes a JSON document to stdout.
 pub(crate) fn json(document: &impl Serialize) -> CommandResult {
-    let text = serde_json::to_string_pretty(document)
-        .map_err(|error| Failure::failed(format!("the document cannot be written as JSON: {error}")))?;
+    let text = serde_json::to_string_pretty(document).map_err(not_written)?;
     data(&text)
+}
+
+/// Writes a JSON document to stdout, in one line.
+pub(crate) fn json_line(document: &impl Serialize) -> CommandResult {
+    let text = serde_json::to_string(document).map_err(not_written)?;
+    data(&text)
+}
+
+fn not_written(error: serde_json::Error) -> Failure {
+    Failure::failed(format!("the document cannot be written as JSON: {error}"))
 }
 
 /// Says something to the person at the terminal. What cannot be said does not matter.
@@ -127,8 +136,7 @@ pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>, place: &str) 
 
 /// One document as `name  value` lines; what is nested follows as JSON.
 pub(crate) fn record(document: &impl Serialize) -> CommandResult {
-    let document = serde_json::to_value(document)
-        .map_err(|error| Failure::failed(format!("the document cannot be written: {error}")))?;
+    let document = serde_json::to_value(document).map_err(not_written)?;
     let Value::Object(fields) = document else { return json(&document) };
     let width = fields.keys().map(String::len).max().unwrap_or_default();
     let mut text = String::new();

@@ -6,20 +6,22 @@ use clap::{
     Arg, Command,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
 };
-use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as ValueError};
 use tds_core::record::{EntityType, InvalidEntityType};
-use time::{Date, OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
-
 use tds_zoho::entities::Catalogue;
+use time::OffsetDateTime;
 
-use crate::{config::parse_duration, http::routes::webhooks::UNHANDLED};
+use crate::{app::runs::parse_since, config::parse_duration, http::routes::webhooks::UNHANDLED};
 
-/// One of a few names, as the API spells them. Anything else is refused with all of them, and with the nearest one.
-pub(crate) fn one_of<T>(names: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+/// One of a few values, by its name. Anything else is refused with all names, and with the nearest one.
+pub(crate) fn one_of<T, const N: usize>(
+    all: [T; N],
+    as_str: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T>
 where
-    T: DeserializeOwned + Clone + Send + Sync + 'static,
+    T: Copy + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(names).try_map(|text| name::<T>(&text))
+    PossibleValuesParser::new(all.map(as_str))
+        .try_map(move |text| all.into_iter().find(|value| as_str(*value) == text).ok_or("an unknown name"))
 }
 
 /// The entity type of an inbox event: the inbox keeps events of kinds that nothing handles, too.
@@ -83,12 +85,6 @@ impl TypedValueParser for EntityParser {
     }
 }
 
-/// One of the names of an enum, as the API spells them.
-fn name<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let deserializer: serde::de::value::StrDeserializer<'_, ValueError> = text.into_deserializer();
-    T::deserialize(deserializer).map_err(|error| error.to_string())
-}
-
 /// A duration such as `90s` or `30d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write a duration such as 90s, 15m, 12h or 30d".to_owned())
@@ -96,27 +92,31 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// A time with its zone, or a date, which means its first moment in UTC.
 pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
-    let date = || Date::parse(text, format_description!("[year]-[month]-[day]"));
-    OffsetDateTime::parse(text, &Rfc3339)
-        .or_else(|_| date().map(|date| date.midnight().assume_utc()))
-        .map_err(|_| "write a time such as 2026-11-20T08:00:00Z, or a date such as 2026-11-20".to_owned())
+    parse_since(text)
+        .ok_or_else(|| "write a time such as 2026-11-20T08:00:00Z, or a date such as 2026-11-20".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use tds_core::{queue::ItemStatus, record::EntityType, runs::RunType};
+    use tds_core::{record::EntityType, runs::RunType};
     use time::macros::datetime;
 
     use clap::{Arg, Command, value_parser};
     use tds_zoho::entities::Catalogue;
 
-    use super::{duration, entities, name, time};
+    use super::{duration, entities, one_of, time};
 
     #[test]
     fn names_are_those_of_the_api() {
-        assert_eq!(name::<ItemStatus>("dead_letter"), Ok(ItemStatus::DeadLetter));
-        let error = name::<RunType>("all").expect_err("no mode");
-        assert!(error.contains("`full`") && error.contains("`incremental`"), "{error}");
+        let parse = |text: &str| {
+            let parser = one_of([RunType::Full, RunType::Incremental], RunType::as_str);
+            let command = Command::new("tds-server").arg(Arg::new("mode").value_parser(parser));
+            let mut matches = command.try_get_matches_from(["tds-server", text])?;
+            Ok::<_, clap::Error>(matches.remove_one::<RunType>("mode"))
+        };
+        assert_eq!(parse("incremental").ok().flatten(), Some(RunType::Incremental));
+        let error = parse("all").expect_err("no mode").to_string();
+        assert!(error.contains("full") && error.contains("incremental"), "{error}");
     }
 
     #[test]

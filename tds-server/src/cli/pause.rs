@@ -6,28 +6,21 @@ use tds_core::record::EntityType;
 use super::{
     exit::CommandResult,
     output,
-    settings::{DatabaseSettings, Flags, Given},
+    settings::{DATABASE, flags},
     store::Store,
 };
 
 /// One entity type.
 #[derive(Args)]
+#[command(args = flags(&[DATABASE]))]
 pub(crate) struct PauseArgs {
     /// The entity type, such as invoices
     entity: EntityType,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-impl Flags for PauseArgs {
-    fn collect(&self, given: &mut Given) {
-        self.database.collect(given);
-    }
 }
 
 impl PauseArgs {
     pub(crate) async fn run(self, store: &Store, paused: bool) -> CommandResult {
-        store.queue().set_paused(&self.entity, paused).await?;
+        store.items().set_paused(&self.entity, paused).await?;
         output::talk(&match paused {
             true => format!("{} is paused; events are still accepted, and wait", self.entity),
             false => format!("{} is processed again", self.entity),

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     exit::{CommandResult, Failure},
     output, parse,
-    settings::{DatabaseSettings, Flags, Given},
+    settings::{DATABASE, flags},
     store::Store,
 };
 
@@ -16,6 +16,7 @@ const RECENT: Duration = Duration::from_secs(3_600);
 
 /// Which finished rows go.
 #[derive(Args)]
+#[command(args = flags(&[DATABASE]))]
 pub(crate) struct PruneArgs {
     /// Age at which they go, such as 30d
     #[arg(long, value_name = "AGE", value_parser = parse::duration, default_value = "30d")]
@@ -26,14 +27,6 @@ pub(crate) struct PruneArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-impl Flags for PruneArgs {
-    fn collect(&self, given: &mut Given) {
-        self.database.collect(given);
-    }
 }
 
 impl PruneArgs {
@@ -46,7 +39,7 @@ impl PruneArgs {
                     output::duration(self.older_than)
                 )));
             }
-            let count = store.queue().prunable(self.older_than, self.dead_letters).await?;
+            let count = store.items().prunable(self.older_than, self.dead_letters).await?;
             if count > 0 {
                 let letters = if self.dead_letters { "dead letters among them, " } else { "" };
                 let question = format!(
@@ -57,7 +50,7 @@ impl PruneArgs {
                 output::confirm(&question, false)?;
             }
         }
-        let deleted = store.queue().prune(self.older_than, self.dead_letters).await?;
+        let deleted = store.items().prune(self.older_than, self.dead_letters).await?;
         output::talk(&format!("{deleted} rows deleted"));
         Ok(())
     }

@@ -1,20 +1,19 @@
 //! `runs list | show | cancel | resume | confirm-deletions`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 use tds_core::{
     record::EntityType,
-    runs::{Run, RunFilter, RunId, RunStatus, SyncRun},
+    runs::{Run, RunFilter, RunStatus},
 };
 
 use super::{
-    exit::{CommandResult, Failure},
+    exit::CommandResult,
     output::{self, Table},
     parse,
-    settings::{DatabaseSettings, Flags, Given},
+    settings::{DATABASE, flags},
     store::Store,
 };
-use crate::http::routes::runs::STATUSES;
+use crate::http::dto;
 
 /// Sync runs.
 #[derive(Args)]
@@ -26,14 +25,14 @@ pub(crate) struct RunsArgs {
 #[derive(Subcommand)]
 enum RunsAction {
     /// Lists runs, newest first
-    #[command(after_help = "Example:\n  tds-server runs list --entity invoices --limit 5")]
+    #[command(args = flags(&[DATABASE]), after_help = "Example:\n  tds-server runs list --entity invoices --limit 5")]
     List {
         /// One entity type, such as products
         #[arg(long)]
         entity: Option<EntityType>,
         /// One status
         #[arg(long, value_name = "STATUS",
-              value_parser = parse::one_of::<RunStatus>(STATUSES.map(RunStatus::as_str)))]
+              value_parser = parse::one_of(RunStatus::ALL, RunStatus::as_str))]
         status: Option<RunStatus>,
         /// Runs to show at most
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200))]
@@ -44,8 +43,6 @@ enum RunsAction {
         /// Print the document of the API
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        database: DatabaseSettings,
     },
     /// Shows one run
     Show(One),
@@ -60,26 +57,13 @@ enum RunsAction {
 
 /// One run.
 #[derive(Args)]
+#[command(args = flags(&[DATABASE]))]
 struct One {
     /// The run's id
     id: i64,
     /// Print the document of the API
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-impl Flags for RunsArgs {
-    fn collect(&self, given: &mut Given) {
-        match &self.action {
-            RunsAction::List { database, .. } => database.collect(given),
-            RunsAction::Show(one)
-            | RunsAction::Cancel(one)
-            | RunsAction::Resume(one)
-            | RunsAction::ConfirmDeletions(one) => one.database.collect(given),
-        }
-    }
 }
 
 impl RunsArgs {
@@ -88,22 +72,22 @@ impl RunsArgs {
         match self.action {
             RunsAction::List { entity, status, limit, cursor, json, .. } => {
                 let filter = RunFilter { entity, status };
-                let page = runs.runs_page(&filter, limit.into(), cursor.as_deref()).await?;
+                let page = runs.list(&filter, limit.into(), cursor.as_deref()).await?;
                 if json {
-                    output::json(&json!({ "runs": page.items, "next_cursor": page.next_cursor }))
+                    output::json(&dto::RunList::from(page))
                 } else {
                     list(&page.items, page.next_cursor.as_deref(), store.place())
                 }
             }
-            RunsAction::Show(one) => one.print(&find(runs, one.id).await?),
-            RunsAction::Cancel(one) => one.print(&runs.cancel(RunId(one.id)).await?),
-            RunsAction::Resume(one) => one.print(&runs.resume(RunId(one.id)).await?),
+            RunsAction::Show(one) => one.print(runs.find(one.id).await?),
+            RunsAction::Cancel(one) => one.print(runs.cancel(one.id).await?),
+            RunsAction::Resume(one) => one.print(runs.resume(one.id).await?),
             RunsAction::ConfirmDeletions(one) => {
-                let released = runs.confirm_deletions(RunId(one.id)).await?;
+                let affected = runs.confirm_deletions(one.id).await?;
                 if one.json {
-                    return output::json(&json!({ "affected": released }));
+                    return output::json(&dto::Affected::from(affected));
                 }
-                output::talk(&format!("{released} deletions will be confirmed in Zoho one by one"));
+                output::talk(&format!("{affected} deletions will be confirmed in Zoho one by one"));
                 Ok(())
             }
         }
@@ -111,13 +95,10 @@ impl RunsArgs {
 }
 
 impl One {
-    fn print(&self, run: &Run) -> CommandResult {
-        if self.json { output::json(run) } else { output::record(run) }
+    fn print(&self, run: Run) -> CommandResult {
+        let run = dto::SyncRun::from(run);
+        if self.json { output::json(&run) } else { output::record(&run) }
     }
-}
-
-async fn find(runs: &dyn SyncRun, id: i64) -> CommandResult<Run> {
-    runs.get_run(RunId(id)).await?.ok_or_else(|| Failure::failed(format!("there is no run {id}")))
 }
 
 fn list(runs: &[Run], next: Option<&str>, place: &str) -> CommandResult {

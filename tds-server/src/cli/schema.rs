@@ -8,7 +8,7 @@ use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
     output::{self, Table},
-    settings::{AccessSettings, DatabaseSettings, Flags, Given},
+    settings::{ACCESS, DATABASE, Given, flags},
     store::{existing, quiet_config},
 };
 use crate::config::Need;
@@ -24,45 +24,27 @@ pub(crate) struct SchemaArgs {
 enum SchemaAction {
     /// Prints the statements that migrate executes on an empty database, as a script
     #[command(
+        args = flags(&[ACCESS]),
         after_help = "Example:\n  tds-server schema print | psql --set ON_ERROR_STOP=1 \"$DATABASE_URL\"\n\n\
         It needs no database. Migrate knows what the script did, and has nothing to do after it."
     )]
-    Print {
-        #[command(flatten)]
-        access: AccessSettings,
-    },
+    Print,
     /// Tells which roles can read or change what they should not; exit status 1 where one can
-    #[command(after_help = "Example:\n  tds-server schema exposures --json\n\n\
+    #[command(args = flags(&[ACCESS, DATABASE]), after_help = "Example:\n  tds-server schema exposures --json\n\n\
         What everybody (PUBLIC) and the roles anon and authenticated of a web API can do is an exposure; what other\n\
         roles were granted is listed with --json. tds-server migrate closes what is open.")]
     Exposures {
         /// Print a JSON document
         #[arg(long)]
         json: bool,
-        #[command(flatten)]
-        access: AccessSettings,
-        #[command(flatten)]
-        database: Box<DatabaseSettings>,
     },
 }
 
-impl Flags for SchemaArgs {
-    fn collect(&self, given: &mut Given) {
-        match &self.action {
-            SchemaAction::Print { access } => access.collect(given),
-            SchemaAction::Exposures { access, database, .. } => {
-                access.collect(given);
-                database.collect(given);
-            }
-        }
-    }
-}
-
 impl SchemaArgs {
-    pub(crate) async fn run(self) -> CommandResult {
-        let lookup = Lookup::load(&self)?;
+    pub(crate) async fn run(self, flags: Given) -> CommandResult {
+        let lookup = Lookup::load(flags)?;
         let config = quiet_config(&lookup, Need::Database)?;
-        let SchemaAction::Exposures { json, .. } = self.action else {
+        let SchemaAction::Exposures { json } = self.action else {
             return output::data(&schema_script(&config.erp_readers));
         };
         let (storage, place) = existing(&config.database).await?;

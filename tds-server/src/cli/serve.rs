@@ -6,10 +6,7 @@ use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
     output,
-    settings::{
-        AccessSettings, DatabaseSettings, Flags, Given, ServeSettings, WebhookSettings, WorkerSettings,
-        ZohoSettings,
-    },
+    settings::{Given, SERVER, flags},
     signals,
 };
 use crate::{
@@ -22,38 +19,15 @@ use crate::{
 /// Everything that can be set.
 #[derive(Args, Default)]
 #[command(
+    args = flags(&SERVER),
     after_help = "Examples:\n  tds-server serve\n  tds-server serve --bind 0.0.0.0:8000 --workers 8\n\n\
     SIGTERM or Ctrl-C ends it cleanly: requests and batches in work come to their end; once more ends it at once."
 )]
-pub(crate) struct ServeArgs {
-    #[command(flatten)]
-    serve: ServeSettings,
-    #[command(flatten)]
-    webhook: WebhookSettings,
-    #[command(flatten)]
-    zoho: ZohoSettings,
-    #[command(flatten)]
-    worker: WorkerSettings,
-    #[command(flatten)]
-    access: AccessSettings,
-    #[command(flatten)]
-    database: DatabaseSettings,
-}
-
-impl Flags for ServeArgs {
-    fn collect(&self, given: &mut Given) {
-        self.serve.collect(given);
-        self.webhook.collect(given);
-        self.zoho.collect(given);
-        self.worker.collect(given);
-        self.access.collect(given);
-        self.database.collect(given);
-    }
-}
+pub(crate) struct ServeArgs {}
 
 impl ServeArgs {
-    pub(crate) async fn run(self, entities: &Entities) -> CommandResult {
-        let lookup = Lookup::load_silently(&self)?;
+    pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
+        let lookup = Lookup::load_silently(flags)?;
         let unknown = lookup.unknown();
         let config = match Config::from_lookup(|name| lookup.get(name), Need::Serve) {
             Ok(config) => config,

@@ -1,8 +1,7 @@
 //! What commands need that work on the database alone.
 
-use std::io::IsTerminal as _;
+use std::{io::IsTerminal as _, sync::Arc};
 
-use tds_core::{inbox::InboxOperator, queue::QueueOperator, runs::SyncRun};
 use tds_zoho::entities::Catalogue;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
     output,
 };
 use crate::{
+    app::{events::Events, items::Items, runs::Runs},
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
     engine::{BuildError, EmbeddedCluster, Storage},
     entities::Entities,
@@ -62,21 +62,16 @@ impl Store {
         &self.place
     }
 
-    /// The entity types of this program.
-    pub(crate) fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+    pub(crate) fn items(&self) -> Items {
+        Items::new(Arc::new(self.storage.store().clone()))
     }
 
-    pub(crate) fn queue(&self) -> &dyn QueueOperator {
-        self.storage.store()
+    pub(crate) fn events(&self) -> Events {
+        Events::new(Arc::new(self.storage.store().clone()), self.catalogue.clone())
     }
 
-    pub(crate) fn inbox(&self) -> &dyn InboxOperator {
-        self.storage.store()
-    }
-
-    pub(crate) fn runs(&self) -> &dyn SyncRun {
-        self.storage.store()
+    pub(crate) fn runs(&self) -> Runs {
+        Runs::new(Arc::new(self.storage.store().clone()))
     }
 
     /// Whose webhooks are handled.

@@ -17,7 +17,7 @@ use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
     output,
-    settings::{Flags, Given, WebhookSettings},
+    settings::{Given, WEBHOOK, flags},
 };
 use crate::config::{Config, Need, WebhookConfig};
 
@@ -39,6 +39,7 @@ enum WebhookAction {
 
 #[derive(Args)]
 #[command(
+    args = flags(&[WEBHOOK]),
     after_help = "Without a file it sends a made-up record, whose id no organization has: it appears in the mirror,\n\
     and the next full sync marks it as deleted. --event deleted has that done at once.\n\n\
     Examples:\n  tds-server webhook send products\n  \
@@ -57,20 +58,11 @@ struct SendArgs {
     /// Base URL of the server [default: http://127.0.0.1:8000, or where TDS_BIND says]
     #[arg(long, value_name = "BASE")]
     url: Option<Url>,
-    #[command(flatten)]
-    webhook: WebhookSettings,
-}
-
-impl Flags for WebhookArgs {
-    fn collect(&self, given: &mut Given) {
-        let WebhookAction::Send(args) = &self.action;
-        args.webhook.collect(given);
-    }
 }
 
 impl WebhookArgs {
-    pub(crate) async fn run(self, catalogue: &Catalogue) -> CommandResult {
-        let lookup = Lookup::load(&self)?;
+    pub(crate) async fn run(self, flags: Given, catalogue: &Catalogue) -> CommandResult {
+        let lookup = Lookup::load(flags)?;
         let config = Config::from_lookup(|name| lookup.get(name), Need::Database)?;
         let WebhookAction::Send(args) = self.action;
         args.send(&config, catalogue).await

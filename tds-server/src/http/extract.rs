@@ -1,5 +1,7 @@
 //! Extractors whose errors are problems.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
@@ -9,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tds_core::{engine::Registry, record::EntityType};
 
 use crate::{
+    config::parse_duration,
     http::problem::{Problem, ProblemKind},
     nearest::ending,
 };
@@ -77,6 +80,14 @@ pub(crate) fn limit(text: Option<&str>, default: usize) -> Result<usize, Problem
         .ok()
         .filter(|limit| (1..=200).contains(limit))
         .ok_or_else(|| Problem::invalid(format!("limit must be a whole number from 1 to 200, not {text:?}.")))
+}
+
+/// `older_than`, as a duration.
+pub(crate) fn older_than(text: Option<&str>) -> Result<Option<Duration>, Problem> {
+    let Some(text) = filled(text) else { return Ok(None) };
+    parse_duration(text).map(Some).ok_or_else(|| {
+        Problem::invalid(format!("older_than must be a duration such as 90s, 1h or 30d, not {text:?}."))
+    })
 }
 
 /// A query value that is there and not empty.

@@ -10,12 +10,10 @@ use tds_core::limits::budget::Throttle;
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
-use crate::{
-    app::{
-        activity::Snapshot,
-        budget::{self, ApiBudget},
-    },
-    http::state::AppState,
+use crate::app::{
+    activity::{Activity, Snapshot},
+    budget::Budget,
+    health::{Health, HealthStatus},
 };
 
 /// How long the gauges may wait for the database. A monitor gives up after ten seconds, and while the database is away it
@@ -122,16 +120,16 @@ impl Metrics {
     }
 
     /// All series in Prometheus' text form, the gauges brought up to date.
-    pub(crate) async fn render(&self, state: &AppState) -> String {
-        match timeout(LOOK, self.look(state)).await {
+    pub(crate) async fn render(&self, activity: &Activity, health: &Health, now: OffsetDateTime) -> String {
+        match timeout(LOOK, self.look(activity, now)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(error = %error.chain(), "the gauges show an older state"),
             Err(_elapsed) => tracing::warn!("the database does not answer; the gauges show an older state"),
         }
-        let report = state.health.report().await;
+        let report = health.report().await;
         self.record(|| {
             for (component, health) in &report.components {
-                let healthy = health.state == crate::app::health::HealthStatus::Healthy;
+                let healthy = health.state == HealthStatus::Healthy;
                 gauge!("tds_component_healthy", "component" => *component).set(f64::from(u8::from(healthy)));
             }
         });
@@ -139,13 +137,10 @@ impl Metrics {
         self.handle.render()
     }
 
-    async fn look(&self, state: &AppState) -> tds_core::error::Result<()> {
-        let snapshot = state.activity.recent().await?;
+    async fn look(&self, activity: &Activity, now: OffsetDateTime) -> tds_core::error::Result<()> {
+        let snapshot = activity.recent().await?;
         self.record(|| figures(&snapshot));
-        let (services, now) = (&state.services, state.services.clock.now());
-        let budget =
-            budget::look(&services.zoho, &snapshot.stats, &services.catalogue, &services.registry, now)
-                .await?;
+        let budget = activity.budget(&snapshot.stats).await?;
         self.record(|| budget_figures(&budget, now));
         Ok(())
     }
@@ -192,28 +187,28 @@ fn figures(snapshot: &Snapshot) {
     }
 }
 
-fn budget_figures(budget: &ApiBudget, now: OffsetDateTime) {
-    for (window, left) in [("minute", budget.minute_left), ("day", budget.day_left)] {
+fn budget_figures(budget: &Budget, now: OffsetDateTime) {
+    let Budget { status, usage, .. } = budget;
+    for (window, left) in [("minute", status.minute_left), ("day", status.day.left)] {
         if let Some(left) = left {
             gauge!("tds_source_budget_remaining", "window" => window).set(f64::from(left));
         }
     }
-    for (window, limit) in [("minute", Some(budget.minute_limit)), ("day", budget.day_allowance)] {
+    for (window, limit) in [("minute", Some(budget.per_minute)), ("day", status.day.allowance)] {
         if let Some(limit) = limit {
             gauge!("tds_source_budget_limit", "window" => window).set(f64::from(limit));
         }
     }
-    for (lane, spent) in &budget.day_spent_by_lane {
-        gauge!("tds_source_calls_today", "lane" => lane.clone()).set(f64::from(*spent));
+    for (lane, spent) in status.day.spent.iter() {
+        gauge!("tds_source_calls_today", "lane" => lane.as_str()).set(f64::from(*spent));
     }
     for step in Throttle::ALL {
-        let now_so = f64::from(u8::from(step.as_str() == budget.step));
+        let now_so = f64::from(u8::from(step == status.throttle()));
         gauge!("tds_source_budget_step", "step" => step.as_str()).set(now_so);
     }
-    gauge!("tds_source_reads_wait_seconds")
-        .set(number(i64::try_from(budget.reads_wait_seconds).unwrap_or(i64::MAX)));
-    gauge!("tds_source_paused").set(f64::from(u8::from(budget.paused_until.is_some())));
-    gauge!("tds_source_calls_per_applied_record").set(budget.calls_per_applied.unwrap_or(0.0));
+    gauge!("tds_source_reads_wait_seconds").set(budget.reads_wait.as_secs_f64().trunc());
+    gauge!("tds_source_paused").set(f64::from(u8::from(status.pause.is_some())));
+    gauge!("tds_source_calls_per_applied_record").set(usage.calls_per_applied().unwrap_or(0.0));
     gauge!("tds_source_backlog_calls").set(number(i64::try_from(budget.backlog_calls).unwrap_or(i64::MAX)));
     if let Some(done) = budget.backlog_done_at {
         gauge!("tds_source_backlog_seconds").set((done - now).as_seconds_f64().max(0.0));

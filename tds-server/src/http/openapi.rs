@@ -1,7 +1,5 @@
 //! The OpenAPI document, made from the routes, and its viewer.
 
-pub(crate) mod schemas;
-
 use axum::{
     Json, Router,
     extract::Request,
@@ -14,14 +12,14 @@ use tds_zoho::entities::Catalogue;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ObjectBuilder, OpenApi as Document, RefOr, Type,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        ObjectBuilder, OpenApi as Document, Ref, RefOr, Type,
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::http::{
-    router,
+    dto,
     routes::{metrics, webhooks},
     state::AppState,
 };
@@ -39,17 +37,17 @@ const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 's
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(metrics::show),
-    components(schemas(schemas::ProblemDocument), responses(
-        schemas::Unauthorized,
-        schemas::InvalidSignature,
-        schemas::NotFound,
-        schemas::Conflict,
-        schemas::Invalid,
-        schemas::Unreadable,
-        schemas::TooLarge,
-        schemas::Encoding,
-        schemas::Unavailable,
-        schemas::Upstream,
+    components(schemas(dto::ProblemDocument), responses(
+        dto::Unauthorized,
+        dto::InvalidSignature,
+        dto::NotFound,
+        dto::Conflict,
+        dto::Invalid,
+        dto::Unreadable,
+        dto::TooLarge,
+        dto::Encoding,
+        dto::Unavailable,
+        dto::Upstream,
     )),
     modifiers(&Bearer),
 )]
@@ -70,15 +68,30 @@ pub(crate) fn base() -> Document {
     Base::openapi()
 }
 
-/// The whole document (OpenAPI 3.1).
-#[must_use]
-pub fn document(catalogue: &Catalogue) -> Document {
-    complete(router::documented().merged().into_openapi(), catalogue)
+/// Adds what is true of every address of operators: it demands the token, and what it takes may be wrong.
+pub(crate) fn complete_operators(document: &mut Document) {
+    for (path, item) in &mut document.paths.paths {
+        for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            let takes_body = operation.request_body.is_some();
+            let takes_anything = takes_body || operation.parameters.is_some();
+            let errors = [
+                ("400", "Unreadable", takes_body),
+                ("401", "Unauthorized", true),
+                ("404", "NotFound", path.contains("{id}")),
+                ("422", "Invalid", takes_anything),
+            ];
+            for (status, name, _) in errors.into_iter().filter(|(_, _, answered)| *answered) {
+                let response = RefOr::Ref(Ref::from_response_name(name));
+                operation.responses.responses.insert(status.to_owned(), response);
+            }
+            operation.security = Some(vec![SecurityRequirement::new::<_, _, &str>("bearer", [])]);
+        }
+    }
 }
 
 /// Adds what the handlers of webhooks answer besides POST at their own address: PUT, DELETE, and the aliases
 /// `/api/zoho/sync-…`; and the names of the entity types in their addresses.
-fn complete(mut document: Document, catalogue: &Catalogue) -> Document {
+pub(crate) fn complete(mut document: Document, catalogue: &Catalogue) -> Document {
     let names = [
         (
             webhooks::CONTRACT_ADDRESS,

@@ -7,8 +7,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
 use tds_core::error::ErrorKind;
+
+use crate::{app::refusal::Refusal, http::dto::ProblemDocument};
 
 /// What a problem is; each has a stable `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,22 +182,13 @@ impl Problem {
 
     /// Writes the body.
     pub(crate) fn render(&self, request_id: &str, path: &str) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Document<'a> {
-            r#type: String,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-            instance: &'a str,
-            request_id: &'a str,
-        }
-        let document = Document {
+        let document = ProblemDocument {
             r#type: self.kind.type_uri(),
             title: self.kind.title(),
             status: self.status.unwrap_or(self.kind.status()).as_u16(),
-            detail: &self.detail,
-            instance: path,
-            request_id,
+            detail: self.detail.clone(),
+            instance: path.to_owned(),
+            request_id: request_id.to_owned(),
         };
         serde_json::to_vec(&document).unwrap_or_default()
     }
@@ -255,5 +247,25 @@ impl From<tds_core::error::Error> for Problem {
             }
         };
         Self::new(kind, error.to_string())
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let detail = match refusal {
+            Refusal::Unknown(what, id) => {
+                return Self::new(ProblemKind::UnknownId, format!("There is no {what} {id}."));
+            }
+            Refusal::Store(error) => return error.into(),
+            Refusal::EveryItem(_) => {
+                "Say which items: ids, status, entity_type, search or older_than.".to_owned()
+            }
+            Refusal::NoEntity => "entity_type names no entity type.".to_owned(),
+            Refusal::NoSource(entity) => format!("{entity} has no source that could be listed."),
+            Refusal::SinceOfFullRun => {
+                "since goes with the mode incremental: a full sync reads everything.".to_owned()
+            }
+        };
+        Self::invalid(detail)
     }
 }

@@ -10,6 +10,7 @@ use axum::{
     routing::{MethodRouter, get, post, put},
 };
 use tds_zoho::entities::Catalogue;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -71,45 +72,37 @@ pub(crate) fn metrics_only(state: AppState) -> Router {
     finish(Router::new().route("/metrics", get(metrics::show)), state)
 }
 
-/// The documented addresses, without state: what the OpenAPI document is made of.
-pub(crate) fn api(state: &AppState) -> OpenApiRouter<AppState> {
-    documented().map(|open, operator| {
-        let queries = Arc::new(Queries::of(operator.get_openapi()));
-        let operator = operator
-            .route_layer(middleware::from_fn_with_state(queries, refuse_unknown_parameters))
-            // The outermost: who may not ask is not told what may be asked.
-            .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_token));
-        open.merge(operator)
-    })
+/// The OpenAPI document (3.1) of all addresses.
+#[must_use]
+pub fn document(catalogue: &Catalogue) -> OpenApi {
+    openapi::complete(open().merge(operator()).into_openapi(), catalogue)
 }
 
-/// The documented addresses: those without a token, and those of operators.
-pub(crate) struct Documented {
-    open: OpenApiRouter<AppState>,
-    operator: OpenApiRouter<AppState>,
+/// The documented addresses.
+fn api(state: &AppState) -> OpenApiRouter<AppState> {
+    let operator = operator();
+    let queries = Arc::new(Queries::of(operator.get_openapi()));
+    let operator = operator
+        .route_layer(middleware::from_fn_with_state(queries, refuse_unknown_parameters))
+        // The outermost: who may not ask is not told what may be asked.
+        .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_token));
+    open().merge(operator)
 }
 
-impl Documented {
-    fn map<T>(self, with: impl FnOnce(OpenApiRouter<AppState>, OpenApiRouter<AppState>) -> T) -> T {
-        with(self.open, self.operator)
-    }
-
-    /// Both together.
-    pub(crate) fn merged(self) -> OpenApiRouter<AppState> {
-        self.open.merge(self.operator)
-    }
-}
-
-/// A new address of the operator API goes below `operator`: that alone demands the token.
-pub(crate) fn documented() -> Documented {
-    let open = OpenApiRouter::with_openapi(openapi::base())
+/// The documented addresses that ask for no token.
+fn open() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(webhooks::receive))
         .routes(routes!(webhooks::receive_tds_alias))
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(problems::show));
-    let operator = OpenApiRouter::new()
+        .routes(routes!(problems::show))
+}
+
+/// The operator API. A new address of it goes here: that alone demands the token.
+fn operator() -> OpenApiRouter<AppState> {
+    let mut router = OpenApiRouter::new()
         .routes(routes!(bulk_sync::start))
         .routes(routes!(stats::show))
         .routes(routes!(runs::list))
@@ -130,7 +123,8 @@ pub(crate) fn documented() -> Documented {
         .routes(routes!(pause::show, pause::pause))
         .routes(routes!(pause::resume))
         .routes(routes!(credentials::test));
-    Documented { open, operator }
+    openapi::complete_operators(router.get_openapi_mut());
+    router
 }
 
 /// Layers around all routes; the last one is the outermost.

@@ -9,42 +9,17 @@ use std::{
     time::Duration,
 };
 
-use tds_core::{
-    clock::Clock,
-    engine::Registry,
-    inbox::{Inbox, InboxOperator},
-    queue::QueueOperator,
-    runs::SyncRun,
-};
-use tds_zoho::{ZohoClient, entities::Catalogue};
+use tds_core::shutdown::Shutdown;
 use tokio::sync::Semaphore;
 
 use crate::{
-    app::{activity::Activity, health::Health},
+    app::{
+        activity::Activity, events::Events, heal::Healer, health::Health, items::Items, runs::Runs,
+        services::Services,
+    },
     config::{AuthConfig, WebhookConfig},
     http::{metrics::Metrics, routes::webhooks::Refusals},
 };
-
-/// The parts behind the routes, by what they do rather than by what they are.
-#[derive(Clone)]
-pub struct Services {
-    /// Takes webhooks.
-    pub inbox: Arc<dyn Inbox>,
-    /// Shows and replays them.
-    pub events: Arc<dyn InboxOperator>,
-    /// Shows and changes queue items.
-    pub queue: Arc<dyn QueueOperator>,
-    /// The ledger of runs.
-    pub runs: Arc<dyn SyncRun>,
-    /// The entity types of Zoho that the program knows.
-    pub catalogue: Catalogue,
-    /// Which entity types exist.
-    pub registry: Registry,
-    /// Zoho.
-    pub zoho: ZohoClient,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-}
 
 /// Settings of the routes.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +64,10 @@ pub struct AppState(Arc<Shared>);
 /// What [`AppState`] shares.
 pub struct Shared {
     pub(crate) services: Services,
+    pub(crate) runs: Runs,
+    pub(crate) items: Items,
+    pub(crate) events: Events,
+    pub(crate) activity: Activity,
     pub(crate) auth: AuthConfig,
     pub(crate) webhooks: WebhookConfig,
     pub(crate) allowed_hosts: Option<Vec<String>>,
@@ -98,7 +77,6 @@ pub struct Shared {
     pub(crate) refusals: Refusals,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
-    pub(crate) activity: Activity,
     draining: AtomicBool,
 }
 
@@ -106,8 +84,11 @@ impl AppState {
     /// Puts the parts together.
     #[must_use]
     pub fn new(services: Services, settings: RouteSettings, health: Health) -> Self {
-        let activity = Activity::new(services.clone());
         Self(Arc::new(Shared {
+            runs: Runs::new(Arc::clone(&services.runs)),
+            items: Items::new(Arc::clone(&services.queue)),
+            events: Events::new(Arc::clone(&services.events), services.catalogue.clone()),
+            activity: Activity::new(services.clone()),
             services,
             auth: settings.auth,
             webhooks: settings.webhooks,
@@ -118,7 +99,6 @@ impl AppState {
             limits: settings.limits,
             health,
             metrics: Metrics::new(),
-            activity,
             draining: AtomicBool::new(false),
         }))
     }
@@ -132,6 +112,17 @@ impl AppState {
     /// From now on `/readyz` answers 503.
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Mends what lost its items, until the signal.
+    pub(crate) async fn heal(self, shutdown: Shutdown) {
+        let healer = Healer {
+            runs: self.runs.clone(),
+            items: self.items.clone(),
+            events: self.events.clone(),
+            organization: self.services.zoho.organization_id().to_owned(),
+        };
+        healer.run(|kind, count| self.metrics.healed(kind, count), shutdown).await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -24,7 +24,7 @@ async fn events(server: &Server) -> Vec<EventView> {
 /// What is queued, as entity type and id.
 async fn queued(server: &Server) -> Vec<String> {
     let items = server.store.list(&ItemFilter::default(), 200, None).await.expect("a list").items;
-    items.iter().map(|item| format!("{} {}", item.entity_type, item.zoho_entity_id)).collect()
+    items.iter().map(|item| format!("{} {}", item.entity_type, item.record)).collect()
 }
 
 async fn counted(server: &Server, result: &str) -> bool {

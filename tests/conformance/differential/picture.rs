@@ -39,7 +39,7 @@ impl Side {
                 format!(
                     "item {} {} {} {:?} p{} r{} {:?} of {event:?}\n",
                     item.entity_type,
-                    item.zoho_entity_id,
+                    item.record,
                     item.status.as_str(),
                     item.outcome,
                     item.priority,
@@ -109,7 +109,7 @@ impl Side {
                 .collect();
             let live = item.status != ItemStatus::Completed;
             let payload = item.payload.filter(|_| live);
-            lines.push(format!("{} {} {payload:?} {attempts:?}", item.entity_type, item.zoho_entity_id));
+            lines.push(format!("{} {} {payload:?} {attempts:?}", item.entity_type, item.record));
         }
         lines.sort();
         lines

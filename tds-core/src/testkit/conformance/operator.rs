@@ -40,7 +40,7 @@ pub async fn pages_of_items_come_newest_first_and_show_each_item_once(harness: &
     loop {
         let page = harness.stores().queue_operator.list(&ItemFilter::default(), 2, cursor.as_deref()).await;
         let page = page.expect("a page");
-        seen.extend(page.items.into_iter().map(|item| item.zoho_entity_id));
+        seen.extend(page.items.into_iter().map(|item| item.record.to_string()));
         pages += 1;
         cursor = page.next_cursor;
         if cursor.is_none() {

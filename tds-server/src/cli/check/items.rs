@@ -14,7 +14,7 @@ use time::Duration;
 
 use super::{Finding, Status};
 use crate::{
-    app::budget::ApiBudget,
+    app::budget::line as budget_line,
     config::{Config, DatabaseChoice, Environment},
     engine::{BuildError, Storage},
 };
@@ -299,7 +299,7 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
     match client.status().await {
         Err(error) => Finding::failed("budget", error.chain(), "look at the database"),
         Ok(standing) => {
-            let line = ApiBudget::line(&standing, client.requests_per_minute());
+            let line = budget_line(&standing, client.requests_per_minute());
             match standing.day.limit {
                 None => {
                     Finding::warning("budget", line, "set ZOHO_DAILY_LIMIT to the calls a day of your plan")

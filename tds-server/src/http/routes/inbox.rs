@@ -1,24 +1,18 @@
 //! Webhook events as they were received.
 
 use axum::{Json, extract::State};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
 use tds_core::{
-    inbox::{EventFilter, EventStatus, EventView, InboxId, InboxStats},
-    queue::Page,
+    inbox::{EventFilter, EventStatus},
     record::EntityType,
 };
 
-use crate::{
-    config::parse_duration,
-    http::{
-        extract::{ApiId, ApiQuery, filled, known_entity, limit, one_of},
-        openapi::schemas,
-        problem::{Problem, ProblemKind},
-        routes::webhooks,
-        state::AppState,
-    },
+use super::webhooks;
+use crate::http::{
+    dto,
+    extract::{ApiId, ApiQuery, filled, known_entity, limit, older_than, one_of},
+    problem::Problem,
+    state::AppState,
 };
 
 /// Which events.
@@ -26,7 +20,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
     /// Only of this status
-    #[param(inline, value_type = Option<schemas::InboxStatus>)]
+    #[param(inline, value_type = Option<dto::InboxStatus>)]
     status: Option<String>,
     /// Only of this entity type
     entity_type: Option<String>,
@@ -42,50 +36,20 @@ pub(crate) struct EventQuery {
     cursor: Option<String>,
 }
 
-/// An event with its body.
-#[derive(Serialize)]
-pub(crate) struct EventDetail {
-    #[serde(flatten)]
-    event: EventView,
-    /// `json`, `text` or `base64`.
-    payload_encoding: &'static str,
-    payload: Value,
-}
-
-impl From<EventView> for EventDetail {
-    fn from(mut event: EventView) -> Self {
-        let (payload_encoding, payload) = readable(event.raw_payload.take().unwrap_or_default());
-        Self { event, payload_encoding, payload }
-    }
-}
-
 /// Counts of the inbox
-#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", operation_id = "get_inbox_stats", security(("bearer" = [])), responses(
-    (status = 200, description = "counts, in all and of the last 24 hours", body = schemas::InboxStats),
-    (status = 401, response = schemas::Unauthorized),
-))]
-pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<InboxStats>, Problem> {
-    let mut stats = state.services.events.inbox_stats().await?;
-    for status in EventStatus::ALL {
-        stats.by_status.entry(status.as_str().to_owned()).or_default();
-    }
-    for entity in state.services.registry.entities() {
-        stats.by_entity.entry(entity.clone()).or_default();
-    }
-    Ok(Json(stats))
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", operation_id = "get_inbox_stats",
+    responses((status = 200, description = "counts, in all and of the last 24 hours", body = dto::InboxStats)))]
+pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<dto::InboxStats>, Problem> {
+    Ok(Json(state.events.stats(&state.services.registry).await?.into()))
 }
 
 /// Events, newest first
-#[utoipa::path(get, path = "/api/zoho/webhooks/inbox", tag = "inbox", operation_id = "list_events", security(("bearer" = [])), params(EventQuery),
-    responses(
-    (status = 200, description = "one page of events", body = schemas::EventPage),
-    (status = 401, response = schemas::Unauthorized),
-    (status = 422, response = schemas::Invalid),
-))]
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox", tag = "inbox", operation_id = "list_events", params(EventQuery),
+    responses((status = 200, description = "one page of events", body = dto::EventPage)))]
 pub(crate) async fn list(
     State(state): State<AppState>,
     ApiQuery(query): ApiQuery<EventQuery>,
-) -> Result<Json<Page<EventView>>, Problem> {
+) -> Result<Json<dto::EventPage>, Problem> {
     let entity = filled(query.entity_type.as_deref());
     let filter = EventFilter {
         status: one_of("status", query.status.as_deref(), &EventStatus::ALL, EventStatus::as_str)?,
@@ -95,44 +59,29 @@ pub(crate) async fn list(
     };
     let limit = limit(query.limit.as_deref(), 50)?;
     let cursor = filled(query.cursor.as_deref());
-    Ok(Json(state.services.events.list_events(&filter, limit, cursor).await?))
+    Ok(Json(state.events.list(&filter, limit, cursor).await?.into()))
 }
 
 /// One event with its headers and body
-#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/{id}", tag = "inbox", operation_id = "get_event", security(("bearer" = [])),
-    params(("id" = i64, Path, minimum = 1)), responses(
-    (status = 200, description = "the event", body = schemas::EventDetail),
-    (status = 401, response = schemas::Unauthorized),
-    (status = 404, response = schemas::NotFound),
-    (status = 422, response = schemas::Invalid),
-))]
+#[utoipa::path(get, path = "/api/zoho/webhooks/inbox/{id}", tag = "inbox", operation_id = "get_event",
+    params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the event", body = dto::EventDetail)))]
 pub(crate) async fn show(
     State(state): State<AppState>,
     ApiId(id): ApiId,
-) -> Result<Json<EventDetail>, Problem> {
-    Ok(Json(existing(&state, id).await?.into()))
+) -> Result<Json<dto::EventDetail>, Problem> {
+    Ok(Json(state.events.find(id).await?.into()))
 }
 
 /// Process an event once more
-#[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", operation_id = "replay_event", security(("bearer" = [])),
-    params(("id" = i64, Path, minimum = 1)), responses(
-    (status = 200, description = "processed again; status as in the answer to a webhook", body = schemas::Replayed),
-    (status = 401, response = schemas::Unauthorized),
-    (status = 404, response = schemas::NotFound),
-    (status = 422, response = schemas::Invalid),
-))]
-pub(crate) async fn replay(State(state): State<AppState>, ApiId(id): ApiId) -> Result<Json<Value>, Problem> {
-    let event = existing(&state, id).await?;
-    let disposition =
-        webhooks::understand_again(&state.services.catalogue, state.services.zoho.organization_id(), &event);
-    let status = webhooks::status_of(&disposition);
-    state.services.events.replay(InboxId(id), disposition).await?;
-    Ok(Json(json!({"affected": 1, "inbox_event_id": id, "status": status})))
-}
-
-async fn existing(state: &AppState, id: i64) -> Result<EventView, Problem> {
-    let event = state.services.events.get_event(InboxId(id)).await?;
-    event.ok_or_else(|| Problem::new(ProblemKind::UnknownId, format!("There is no inbox event {id}.")))
+#[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", operation_id = "replay_event",
+    params(("id" = i64, Path, minimum = 1)),
+    responses((status = 200, description = "processed again; status as in the answer to a webhook", body = dto::Replayed)))]
+pub(crate) async fn replay(
+    State(state): State<AppState>,
+    ApiId(id): ApiId,
+) -> Result<Json<dto::Replayed>, Problem> {
+    let reception = state.events.replay(state.services.zoho.organization_id(), id).await?;
+    Ok(Json((id, reception).into()))
 }
 
 /// An entity type that events may have: some kinds are kept that nothing handles.
@@ -141,24 +90,4 @@ fn event_entity(state: &AppState, text: &str) -> Result<EntityType, Problem> {
         return text.parse().map_err(|error| Problem::invalid(format!("{error}.")));
     }
     known_entity(&state.services.registry, text)
-}
-
-/// `older_than` as a duration.
-pub(super) fn older_than(text: Option<&str>) -> Result<Option<std::time::Duration>, Problem> {
-    let Some(text) = filled(text) else { return Ok(None) };
-    let duration = parse_duration(text);
-    duration.map(Some).ok_or_else(|| {
-        Problem::invalid(format!("older_than must be a duration such as 90s, 1h or 30d, not {text:?}."))
-    })
-}
-
-/// A body as JSON where it is JSON, as text where it is text, else base64.
-fn readable(body: Vec<u8>) -> (&'static str, Value) {
-    if let Ok(json) = serde_json::from_slice(&body) {
-        return ("json", json);
-    }
-    match String::from_utf8(body) {
-        Ok(text) => ("text", Value::String(text)),
-        Err(error) => ("base64", Value::String(STANDARD.encode(error.as_bytes()))),
-    }
 }

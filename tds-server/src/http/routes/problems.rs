@@ -3,7 +3,7 @@
 use axum::extract::Path;
 
 use crate::http::{
-    openapi::schemas,
+    dto,
     problem::{Problem, ProblemKind},
 };
 
@@ -11,7 +11,7 @@ use crate::http::{
 #[utoipa::path(get, path = "/problems/{kind}", tag = "health", operation_id = "get_problem_type",
     params(("kind" = String, Path, description = "The last part of a problem's `type`", pattern = "^[a-z-]+$")), responses(
     (status = 200, description = "what it means and what to do", body = String, content_type = "text/plain"),
-    (status = 404, response = schemas::NotFound),
+    (status = 404, response = dto::NotFound),
 ))]
 pub(crate) async fn show(Path(kind): Path<String>) -> Result<String, Problem> {
     let uri = format!("/problems/{kind}");

@@ -15,26 +15,22 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tds_core::{
-    error::ErrorKind,
-    inbox::{Disposition, EventView, NewEvent},
-    record::EntityType,
-};
-use tds_zoho::{
-    entities::Catalogue,
-    webhook::{Authentic, Event, Received, event_type, parse, parse_id, query_pairs},
-};
+use tds_core::{error::ErrorKind, inbox::NewEvent, record::EntityType};
+use tds_zoho::webhook::{Event, Received, event_type, parse, query_pairs};
 use tokio::time::Instant;
 
 pub(crate) use self::{
     paths::{CONTRACT_ADDRESS, PREDECESSOR_ADDRESS, SYNC_ADDRESS, UNHANDLED, predecessor_names},
     refusals::Refusals,
 };
-use crate::http::{
-    metrics::WebhookResult,
-    openapi::schemas,
-    problem::{Problem, ProblemKind},
-    state::AppState,
+use crate::{
+    app::events::Reception,
+    http::{
+        dto,
+        metrics::WebhookResult,
+        problem::{Problem, ProblemKind},
+        state::AppState,
+    },
 };
 
 /// Headers that are never stored: they carry secrets.
@@ -44,7 +40,7 @@ const SECRET_HEADERS: [&str; 5] =
 /// The answer to an authentic webhook.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Receipt {
-    #[schema(inline, value_type = schemas::ReceiptStatus)]
+    #[schema(inline, value_type = dto::ReceiptStatus)]
     status: &'static str,
     /// Identity of the delivery
     event_id: String,
@@ -75,16 +71,16 @@ pub(crate) fn is_address(route: &str) -> bool {
 #[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook",
     params(
         ("entity" = String, Path, description = "What the rule in Zoho watches"),
-        ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
+        ("event" = inline(Option<dto::EventName>), Query, description = "What happened; `updated` where absent"),
     ),
     request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
     responses(
     (status = 200, description = "kept", body = Receipt),
-    (status = 401, response = schemas::InvalidSignature),
-    (status = 404, response = schemas::NotFound),
-    (status = 413, response = schemas::TooLarge),
-    (status = 415, response = schemas::Encoding),
-    (status = 503, response = schemas::Unavailable),
+    (status = 401, response = dto::InvalidSignature),
+    (status = 404, response = dto::NotFound),
+    (status = 413, response = dto::TooLarge),
+    (status = 415, response = dto::Encoding),
+    (status = 503, response = dto::Unavailable),
 ))]
 pub(crate) async fn receive(
     State(state): State<AppState>,
@@ -107,16 +103,16 @@ pub(crate) async fn receive(
     params(
         ("entity" = String, Path,
             description = "What the rule in Zoho watches; orders, payments and users are kept and ignored"),
-        ("event" = inline(Option<schemas::EventName>), Query, description = "What happened; `updated` where absent"),
+        ("event" = inline(Option<dto::EventName>), Query, description = "What happened; `updated` where absent"),
     ),
     request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
     responses(
     (status = 200, description = "kept", body = Receipt),
-    (status = 401, response = schemas::InvalidSignature),
-    (status = 404, response = schemas::NotFound),
-    (status = 413, response = schemas::TooLarge),
-    (status = 415, response = schemas::Encoding),
-    (status = 503, response = schemas::Unavailable),
+    (status = 401, response = dto::InvalidSignature),
+    (status = 404, response = dto::NotFound),
+    (status = 413, response = dto::TooLarge),
+    (status = 415, response = dto::Encoding),
+    (status = 503, response = dto::Unavailable),
 ))]
 pub(crate) async fn receive_tds_alias(
     State(state): State<AppState>,
@@ -145,36 +141,6 @@ pub(crate) async fn receive_sync_alias(
     let name = uri.path().strip_prefix(SYNC_ADDRESS).unwrap_or_default();
     let entity = paths::of_contract(&state.services.catalogue, name.strip_suffix('/').unwrap_or(name));
     take(&state, entity, Delivery { method, headers, uri, body }).await
-}
-
-/// What an event's body says, read once more. Where it is empty, the address named the record.
-pub(crate) fn understand_again(
-    catalogue: &Catalogue,
-    organization_id: &str,
-    event: &EventView,
-) -> Disposition {
-    let body = event.raw_payload.as_deref().unwrap_or_default();
-    if let Some(id) = event.entity_id.as_deref().filter(|_| body.trim_ascii().is_empty()) {
-        return parse_id(&event.entity_type, id);
-    }
-    let received = Received {
-        entity: &event.entity_type,
-        event_type: &event.event_type,
-        organization_id,
-        at: event.received_at,
-        // The event keeps the identity that it has.
-        receipt: String::new,
-    };
-    parse(catalogue, &Authentic::kept(body), &received).disposition
-}
-
-/// How the answer calls what follows from an event.
-pub(crate) fn status_of(disposition: &Disposition) -> &'static str {
-    match disposition {
-        Disposition::Work(_) => "accepted",
-        Disposition::Ignored(_) => "ignored",
-        Disposition::Unparsed(_) => "unparsed",
-    }
 }
 
 /// A webhook as it came.
@@ -222,7 +188,7 @@ async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Resu
     };
     let Event { identity: event_id, entity_id, disposition, .. } =
         parse(&state.services.catalogue, &authentic, &received);
-    let status = status_of(&disposition);
+    let reception = Reception::of(&disposition);
     let event = NewEvent {
         event_id: event_id.clone(),
         source_type: "zoho".to_owned(),
@@ -235,10 +201,15 @@ async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Resu
     };
     let accepted = state.services.inbox.accept(event).await.map_err(not_kept)?;
     tracing::info!(
-        inbox_event = accepted.id.0, event_id, %entity, status, duplicate = accepted.duplicate, bytes = body.len(),
+        inbox_event = accepted.id.0, event_id, %entity, status = reception.as_str(), duplicate = accepted.duplicate, bytes = body.len(),
         "webhook kept"
     );
-    Ok(Receipt { status, event_id, inbox_event_id: accepted.id.0, duplicate: accepted.duplicate })
+    Ok(Receipt {
+        status: reception.as_str(),
+        event_id,
+        inbox_event_id: accepted.id.0,
+        duplicate: accepted.duplicate,
+    })
 }
 
 /// Whatever kept the event from being kept: Zoho may only be told to send it again.

@@ -9,9 +9,9 @@ use tds_core::{
     queue::{QueueMotion, QueueOperator},
 };
 
-use crate::{
-    app::health::{ComponentHealth, Probe},
-    http::state::Services,
+use crate::app::{
+    health::{ComponentHealth, Probe},
+    services::Services,
 };
 
 /// An urgent item that was put off may wait so long before that is trouble: many a pause is over by then.

@@ -12,9 +12,11 @@ use tds_zoho::{ZohoClient, entities::Catalogue};
 use time::OffsetDateTime;
 
 use crate::{
-    app::health::{ComponentHealth, Probe},
+    app::{
+        health::{ComponentHealth, Probe},
+        services::Services,
+    },
     engine::schedules::is_postponed,
-    http::state::Services,
 };
 
 /// A schedule is late when this many of its periods passed without an ended run.

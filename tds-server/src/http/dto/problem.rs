@@ -1,24 +1,25 @@
-//! Answers that many addresses share.
+//! Errors, and the answers with them that many addresses share.
 
+use serde::Serialize;
 use utoipa::{ToResponse, ToSchema};
 
 /// An error (RFC 9457).
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemDocument {
     /// Stable; leads to an explanation
     #[schema(example = "/problems/unknown-entity-type")]
-    r#type: String,
+    pub(crate) r#type: String,
     /// The type in words
-    title: String,
+    pub(crate) title: &'static str,
     /// The HTTP status
     #[schema(minimum = 400, maximum = 599)]
-    status: u16,
+    pub(crate) status: u16,
     /// This case in words
-    detail: String,
+    pub(crate) detail: String,
     /// The address that was asked
-    instance: String,
+    pub(crate) instance: String,
     /// The request's id, as in the logs
-    request_id: String,
+    pub(crate) request_id: String,
 }
 
 macro_rules! problem_responses {
@@ -26,6 +27,7 @@ macro_rules! problem_responses {
         $($(#[$meta])*
         #[derive(ToResponse)]
         #[response(content_type = "application/problem+json")]
+        #[expect(dead_code, reason = "a name for the document; the layer of the request context writes every problem")]
         pub(crate) struct $name(ProblemDocument);)*
     };
 }

@@ -1,0 +1,135 @@
+//! Queue items: list, find, retry, discard, pause, prune.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tds_core::{
+    error::Result,
+    queue::{Healed, ItemFilter, ItemId, ItemStatus, ItemView, Page, QueueOperator},
+    record::EntityType,
+};
+use time::OffsetDateTime;
+
+use super::refusal::Refusal;
+
+/// What becomes of items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Due now, with their attempts counted anew.
+    Retry,
+    /// Given up for good; their errors stay readable.
+    Discard,
+}
+
+impl Change {
+    /// The verb.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Discard => "discard",
+        }
+    }
+
+    /// The statuses of the items that it changes.
+    fn statuses(self) -> &'static [ItemStatus] {
+        match self {
+            Self::Retry => &[ItemStatus::Failed, ItemStatus::DeadLetter],
+            Self::Discard => &[ItemStatus::Pending, ItemStatus::Failed, ItemStatus::DeadLetter],
+        }
+    }
+
+    /// A change of many items must say which: an empty filter would mean all.
+    fn check(self, filter: &ItemFilter) -> Result<(), Refusal> {
+        let ItemFilter { ids, status, entity, search, older_than } = filter;
+        let says_nothing =
+            ids.is_none() && status.is_none() && entity.is_none() && search.is_none() && older_than.is_none();
+        if says_nothing { Err(Refusal::EveryItem(self.as_str())) } else { Ok(()) }
+    }
+}
+
+/// What operators do with queue items.
+#[derive(Clone)]
+pub(crate) struct Items(Arc<dyn QueueOperator>);
+
+impl Items {
+    pub(crate) fn new(queue: Arc<dyn QueueOperator>) -> Self {
+        Self(queue)
+    }
+
+    /// One page, newest first.
+    pub(crate) async fn list(
+        &self,
+        filter: &ItemFilter,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<Page<ItemView>> {
+        self.0.list(filter, limit, cursor).await
+    }
+
+    /// One item with its payload and its attempts.
+    pub(crate) async fn find(&self, id: i64) -> Result<ItemView, Refusal> {
+        self.0.get(ItemId(id)).await?.ok_or(Refusal::Unknown("queue item", id))
+    }
+
+    /// Changes one item. Answers 1, or 0 where its status does not allow the change.
+    pub(crate) async fn change_one(&self, change: Change, id: i64) -> Result<u64, Refusal> {
+        let item = self.find(id).await?;
+        self.change(change, &ItemFilter { ids: Some(vec![item.id]), ..ItemFilter::default() }).await
+    }
+
+    /// Changes the items that the filter means. Answers how many.
+    pub(crate) async fn change(&self, change: Change, filter: &ItemFilter) -> Result<u64, Refusal> {
+        change.check(filter)?;
+        Ok(match change {
+            Change::Retry => self.0.retry(filter).await?,
+            Change::Discard => self.0.discard(filter).await?,
+        })
+    }
+
+    /// How many items the change would be of.
+    pub(crate) async fn count(&self, change: Change, filter: &ItemFilter) -> Result<usize, Refusal> {
+        const PAGE: usize = 200;
+        change.check(filter)?;
+        let mut count = 0;
+        for &status in change.statuses() {
+            if filter.status.is_some_and(|wanted| wanted != status) {
+                continue;
+            }
+            let filter = ItemFilter { status: Some(status), ..filter.clone() };
+            let mut cursor = None;
+            loop {
+                let page = self.0.list(&filter, PAGE, cursor.as_deref()).await?;
+                count += page.items.len();
+                cursor = page.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Which entity types are paused, since when.
+    pub(crate) async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>> {
+        self.0.paused().await
+    }
+
+    /// Stops (`true`) or restarts the processing of an entity type in every process.
+    pub(crate) async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
+        self.0.set_paused(entity, paused).await
+    }
+
+    /// How many ended items and events [`Items::prune`] would delete.
+    pub(crate) async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        self.0.prunable(age, dead_letters).await
+    }
+
+    /// Deletes ended items and events older than `age`, dead letters only where asked. Answers how many.
+    pub(crate) async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        self.0.prune(age, dead_letters).await
+    }
+
+    /// Ends the waiting of those who wait for nothing.
+    pub(crate) async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
+        self.0.heal(age, within).await
+    }
+}

@@ -1,0 +1,64 @@
+//! The wire format: what the API answers, what `--json` prints, and what the OpenAPI document describes are these types,
+//! made from the views of the core. Keys and names stay as they are, whatever the core calls things.
+
+/// Defines wire types, with the view that each is made from. A key stands once, with its type and its origin; without `=`
+/// the origin is the field of the same name.
+macro_rules! wire {
+    (@origin $field:expr) => { $field.into() };
+    (@origin $field:expr, $value:expr) => { $value };
+    ($(
+        $(#[$attribute:meta])*
+        $name:ident from $view:ident: $origin:ty {
+            $($(#[$key_attribute:meta])* $key:ident: $kind:ty $(= $value:expr)?,)*
+        }
+    )*) => {$(
+        $(#[$attribute])*
+        #[derive(serde::Serialize, utoipa::ToSchema)]
+        pub(crate) struct $name {
+            $($(#[$key_attribute])* $key: $kind,)*
+        }
+
+        impl From<$origin> for $name {
+            fn from($view: $origin) -> Self {
+                Self { $($key: wire!(@origin $view.$key $(, $value)?),)* }
+            }
+        }
+    )*};
+}
+
+mod health;
+mod inbox;
+mod names;
+mod pause;
+mod problem;
+mod queue;
+mod runs;
+mod stats;
+
+use std::collections::BTreeMap;
+
+use tds_core::record::EntityType;
+
+pub(crate) use self::{
+    health::{Credentials, HealthReport, ProcessState},
+    inbox::{EventDetail, EventPage, InboxStats, Replayed},
+    names::{EventName, InboxStatus, QueueStatus, ReceiptStatus, SyncMode, SyncStatus},
+    pause::{PauseState, PausedList},
+    problem::{
+        Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, TooLarge, Unauthorized,
+        Unavailable, Unreadable, Upstream,
+    },
+    queue::{Affected, ItemPage, QueueItem},
+    runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
+    stats::Stats,
+};
+
+/// A list in another form.
+fn each<T, U: From<T>>(views: impl IntoIterator<Item = T>) -> Vec<U> {
+    views.into_iter().map(Into::into).collect()
+}
+
+/// Values by the name of their entity type.
+fn by_name<T, U: From<T>>(views: BTreeMap<EntityType, T>) -> BTreeMap<String, U> {
+    views.into_iter().map(|(entity, view)| (entity.to_string(), view.into())).collect()
+}

@@ -1,0 +1,52 @@
+//! How the process is, and whether Zoho accepts its credentials.
+
+use std::collections::BTreeMap;
+
+use tds_zoho::{CredentialsReport, Organization};
+
+use super::names::{CheckStatus, HealthState};
+use crate::app::health::{self, ComponentHealth};
+
+wire! {
+    /// How the process is
+    HealthReport from report: health::HealthReport {
+        #[schema(inline, value_type = HealthState)]
+        status: &'static str = report.status.as_str(),
+        version: &'static str = env!("CARGO_PKG_VERSION"),
+        components: BTreeMap<&'static str, Component> =
+            report.components.into_iter().map(|(name, component)| (name, component.into())).collect(),
+    }
+
+    /// How one component is
+    Component from component: ComponentHealth {
+        // Another key than the report's, so that `"status":"healthy"` occurs only when all is well.
+        #[schema(inline, value_type = HealthState)]
+        state: &'static str = component.state.as_str(),
+        detail: String,
+    }
+
+    /// An answer to an orchestrator: `alive`, `ready`
+    ProcessState from state: &'static str {
+        status: &'static str = state,
+    }
+
+    /// Zoho accepts the credentials
+    Credentials from report: CredentialsReport {
+        #[schema(inline, value_type = CheckStatus)]
+        status: &'static str = "ok",
+        #[schema(value_type = BTreeMap<String, Value>)]
+        organization: OrganizationName,
+        /// Seconds until the access token ends
+        #[schema(value_type = Option<u64>)]
+        expires_in: u64,
+        calls_left_today: Option<u32>,
+    }
+
+    /// An organization in Zoho
+    OrganizationName from organization: Organization {
+        id: String,
+        name: String,
+        currency: String,
+        time_zone: String,
+    }
+}
