@@ -17,9 +17,6 @@ const KNOWN: &[&str] = &[
     "tds-core: testkit/conformance/costs, testkit/conformance/run",
     "tds-zoho: client, health",
     "tds-zoho: sim/organization, sim/traffic",
-    "tds-server: cli/exit, cli/output",
-    "tds-server: app/activity, http/metrics, http/state",
-    "tds-server: http/openapi, http/router",
 ];
 
 /// What a file names of its crate.
