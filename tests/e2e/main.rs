@@ -10,6 +10,7 @@ mod golden;
 mod incidents;
 mod inventory;
 mod locks;
+mod ninth;
 mod outage;
 mod paths;
 mod poison;

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tds_postgres::testkit::TestDatabase;
-use tds_server::{App, Config, Need};
+use tds_server::{App, Config, Entities, Need};
 use tds_zoho::{testkit::FakeZoho, webhook};
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 
@@ -22,6 +22,7 @@ pub(crate) struct Shop {
     client: Client,
     server: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     settings: HashMap<String, String>,
+    entities: Entities,
 }
 
 impl Shop {
@@ -41,9 +42,23 @@ impl Shop {
 
     /// Opens over a database that was made ready already.
     pub(crate) async fn open_at(zoho: FakeZoho, database: TestDatabase, more: &[(&str, &str)]) -> Self {
+        Self::put_together(zoho, database, more, Entities::default()).await
+    }
+
+    /// Opens with an empty database and a server of these entity types.
+    pub(crate) async fn open_with_entities(zoho: FakeZoho, entities: Entities) -> Self {
+        Self::put_together(zoho, TestDatabase::new().await, &[], entities).await
+    }
+
+    async fn put_together(
+        zoho: FakeZoho,
+        database: TestDatabase,
+        more: &[(&str, &str)],
+        entities: Entities,
+    ) -> Self {
         let settings = settings(&zoho, database.url(), more);
         let client = Client::builder().no_proxy().build().expect("a client");
-        let mut shop = Self { zoho, database, base: String::new(), client, server: None, settings };
+        let mut shop = Self { zoho, database, base: String::new(), client, server: None, settings, entities };
         shop.start().await;
         shop
     }
@@ -52,7 +67,7 @@ impl Shop {
     pub(crate) async fn start(&mut self) {
         let lookup = |name: &str| self.settings.get(name).cloned();
         let config = Config::from_lookup(lookup, Need::Serve).expect("the configuration is right");
-        let app = App::build(config).await.expect("the server starts");
+        let app = App::build_with(config, &self.entities).await.expect("the server starts");
         self.base = format!("http://{}", app.address());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {

@@ -89,13 +89,17 @@ struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
-    fn add(&mut self, id: String, record: &'a Map<String, Value>, kind: Kind<'_>) {
-        if self.records.len() <= MOST && self.ids.insert(id.clone()) {
-            let has_own_key = reading::record_id(record, kind.descriptor.id_key).is_ok();
-            let is_certain = has_own_key && !kind.looks_foreign(record);
-            self.records.push(Located { id, record, is_certain });
+    fn add(&mut self, located: Located<'a>) {
+        if self.records.len() <= MOST && self.ids.insert(located.id.clone()) {
+            self.records.push(located);
         }
     }
+}
+
+/// The id of a record, and whether it stands under the key of the record's own kind.
+struct Id {
+    id: String,
+    is_own: bool,
 }
 
 /// The kind of record that is looked for, among all modules.
@@ -166,7 +170,7 @@ impl Kind<'_> {
         for (name, _) in self.descriptor.envelopes {
             for record in object.get(*name).into_iter().flat_map(objects_of) {
                 match self.any_id(record) {
-                    Some(id) => seen.add(id, record, self),
+                    Some(id) => seen.add(self.located(id, record)),
                     None if depth > 1 && self.has_own_envelope(record) => self.look(record, depth - 1, seen),
                     None => {
                         let id_key = self.descriptor.id_key;
@@ -180,7 +184,7 @@ impl Kind<'_> {
             return;
         }
         if let Some(id) = self.bare_id(object) {
-            return seen.add(id, object, self);
+            return seen.add(self.located(id, object));
         }
         for (name, record) in objects(object).filter(|(name, _)| depth > 1 && !self.modules.is_module(name)) {
             if !PARTS.contains(&name.as_str()) {
@@ -220,9 +224,21 @@ impl Kind<'_> {
     }
 
     /// The id under the key of our own kind, or under one by which documents name our records.
-    fn any_id(self, record: &Map<String, Value>) -> Option<String> {
-        let mut keys = std::iter::once(self.descriptor.id_key).chain(self.descriptor.party_keys());
-        keys.find_map(|key| reading::record_id(record, key).ok())
+    fn any_id(self, record: &Map<String, Value>) -> Option<Id> {
+        self.own_id(record).or_else(|| {
+            let mut parties = self.descriptor.party_keys();
+            let id = parties.find_map(|key| reading::record_id(record, key).ok())?;
+            Some(Id { id, is_own: false })
+        })
+    }
+
+    fn own_id(self, record: &Map<String, Value>) -> Option<Id> {
+        let id = reading::record_id(record, self.descriptor.id_key).ok()?;
+        Some(Id { id, is_own: true })
+    }
+
+    fn located<'a>(self, Id { id, is_own }: Id, record: &'a Map<String, Value>) -> Located<'a> {
+        Located { id, record, is_certain: is_own && !self.looks_foreign(record) }
     }
 
     /// The key of our records is there, and not as a reference to one.
@@ -240,10 +256,9 @@ impl Kind<'_> {
 
     /// The id of a record without an envelope. A party's id is that of the record only where nothing says that
     /// the record is a document of the party.
-    fn bare_id(self, object: &Map<String, Value>) -> Option<String> {
-        let own = reading::record_id(object, self.descriptor.id_key).ok();
+    fn bare_id(self, object: &Map<String, Value>) -> Option<Id> {
         let of_document = |(_, key): (&str, &str)| !self.modules.is_party(key) && object.contains_key(key);
-        own.or_else(|| self.any_id(object).filter(|_| !self.modules.iter().any(of_document)))
+        self.any_id(object).filter(|id| id.is_own || !self.modules.iter().any(of_document))
     }
 
     /// True where the object has the id and the number of a document of another kind and no number of its own kind. Such

@@ -162,18 +162,21 @@ fn work_of(
     observed: Option<OffsetDateTime>,
 ) -> (RecordKey, Work) {
     let Located { id, record, is_certain } = located;
-    let payload = || {
+    let from_body = || {
         let received_at = observed.filter(|_| is_certain && version.is_some())?;
         if !descriptor.is_complete(record) {
             return None;
         }
-        descriptor.draft(&id, record, Shape::Webhook).ok()?;
+        let entity = descriptor.draft(&id, record, Shape::Webhook).ok()?.entity;
         let json = Payload::of(record).ok()?;
-        Some(SourcePayload { shape: Shape::Webhook, observed: Observed::Push(received_at), json })
+        Some((entity, SourcePayload { shape: Shape::Webhook, observed: Observed::Push(received_at), json }))
     };
-    let work = Work { version, payload: payload() };
-    // A contact goes where its type says; without one the read of it will tell.
-    (RecordKey::new(descriptor.entity_of(record), RecordId::new(id)), work)
+    let (entity, payload) = match from_body() {
+        Some((entity, payload)) => (entity, Some(payload)),
+        // A contact goes where its type says; without one the read of it will tell.
+        None => (descriptor.entity_of(record), None),
+    };
+    (RecordKey::new(entity, RecordId::new(id)), Work { version, payload })
 }
 
 fn states_version(record: &Map<String, Value>) -> bool {
