@@ -11,6 +11,8 @@
 --   paused. `now()` stands in these conditions, so that they are index conditions. COALESCE keeps the paused types out of
 --   the planner's estimate, which would believe that nothing is left.
 -- * MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
+-- * The end of the statement, which takes the lease, is repeated: a statement of its own for the three, called after the
+--   items were chosen, would be planned as well and look up each item again, one or two milliseconds more for a claim.
 -- * A lease that was lost spends no attempt; lost leases are counted by themselves. What lost ten leases in a row is
 --   claimed alone, because its processing may be what ends the program.
 
