@@ -20,7 +20,7 @@ use crate::{
 /// How the demo is.
 #[derive(Args)]
 #[command(
-    args = flags(&[DEMO]),
+    args = flags(&[DEMO]).into_iter().map(|flag| flag.help_heading(None)),
     after_help = "Examples:\n  tds-server demo\n  tds-server demo --scale 100 --change-every 200ms\n  \
     tds-server demo --for 60s --bind 127.0.0.1:8080\n\n\
     Its data live in the directory demo below TDS_DATA_DIR and are made anew at each start."
