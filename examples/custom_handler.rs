@@ -14,14 +14,13 @@ use std::{
 use async_trait::async_trait;
 use tds_core::{
     clock::SystemClock,
-    engine::{Registry, Worker, WorkerSettings},
+    engine::{Engine, Stores, WorkerSettings},
     error::{Error, Result},
     handler::{EntityHandler, Handled},
     memory::MemoryStore,
     queue::{Claimed, ItemFilter, Lane, NewItem, Outcome, Queue, QueueOperator, Waiter, Work},
     record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
     retry::RetryPolicy,
-    shutdown::ShutdownTrigger,
 };
 use time::macros::datetime;
 
@@ -75,12 +74,12 @@ fn note(id: &str, json: &str) -> NewItem {
 async fn main() -> Result<(), Box<dyn StdError>> {
     let store = MemoryStore::new(Arc::new(SystemClock));
     let notebook = Arc::new(Notebook::default());
-    let registry = Registry::new().with_handler(notebook.clone());
     let quick = RetryPolicy { base: Duration::from_millis(50), ..RetryPolicy::default() };
     let settings = WorkerSettings { policy: quick, ..WorkerSettings::default() };
-    let worker = Worker::new(Arc::new(store.clone()), registry, settings);
-    let (stop, shutdown) = ShutdownTrigger::new();
-    let working = tokio::spawn(async move { worker.run(shutdown).await });
+    let engine = Engine::builder(Stores::new(&store, store.clone()))
+        .handler(notebook.clone())
+        .worker(settings)
+        .start();
 
     store.enqueue(vec![note("1", r#"{"text":"buy paper"}"#)]).await?;
     store.enqueue(vec![note("2", r#"{"text":"call back"}"#), note("3", r#"{"title":"no text"}"#)]).await?;
@@ -98,8 +97,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     for (id, text) in notebook.pages.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         print_line(&format!("page {id}: {text}"));
     }
-    stop.shutdown();
-    working.await?;
+    engine.stop().await;
     Ok(())
 }
 

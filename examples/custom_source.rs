@@ -4,14 +4,13 @@
 //! cargo run --example custom_source
 //! ```
 
-use std::{collections::BTreeMap, error::Error as StdError, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error as StdError, sync::Arc};
 
 use async_trait::async_trait;
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    engine::{Engine, Stores},
     error::{Error, Result},
-    handler::MirrorHandler,
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::Lane,
@@ -19,8 +18,7 @@ use tds_core::{
         Content, EntityType, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
         SourcePayload, list_hash,
     },
-    runs::{NewRun, RunType, SyncRun},
-    shutdown::ShutdownTrigger,
+    runs::{NewRun, RunType},
     source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 
@@ -130,19 +128,8 @@ impl Source for Lines {
 async fn main() -> Result<(), Box<dyn StdError>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let source = Arc::new(Lines::new(Arc::clone(&clock)));
-    let store = Arc::new(MemoryStore::new(Arc::clone(&clock)));
-    let handler = MirrorHandler::new(source.clone(), store.clone(), Arc::clone(&clock));
-    let registry = Registry::new().with_source(source).with_handler(Arc::new(handler));
-
-    let (stop, shutdown) = ShutdownTrigger::new();
-    let worker = Worker::new(store.clone(), registry.clone(), WorkerSettings::default());
-    let settings = BulkSettings { poll: Duration::from_millis(50), ..BulkSettings::default() };
-    let bulk = Bulk::new(registry, store.clone(), store.clone(), clock, settings);
-    let working = tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move { worker.run(shutdown).await }
-    });
-    let listing = tokio::spawn(async move { bulk.run(shutdown).await });
+    let store = MemoryStore::new(Arc::clone(&clock));
+    let engine = Engine::builder(Stores::new(&store, store.clone())).source(source).start();
 
     // The second sync finds everything unchanged: nothing is queued, nothing is written.
     for _ in 0..2 {
@@ -153,20 +140,14 @@ async fn main() -> Result<(), Box<dyn StdError>> {
             since: None,
             requested_by: "example".into(),
         };
-        let mut run = store.create(request).await?;
-        while run.status.is_active() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            run = store.get_run(run.id).await?.ok_or("the run is gone")?;
-        }
+        let run = engine.sync(request).await?;
         let (status, total, unchanged) = (run.status.as_str(), run.total_items, run.unchanged_items);
         print_line(&format!("{status}: {total} countries, {unchanged} of them unchanged"));
     }
     for (id, row) in store.rows(&COUNTRIES) {
         print_line(&format!("{id}: {}, capital {}", row.fields["name"], row.fields["capital"]));
     }
-    stop.shutdown();
-    working.await?;
-    listing.await?;
+    engine.stop().await;
     Ok(())
 }
 

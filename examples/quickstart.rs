@@ -9,14 +9,12 @@ use std::{error::Error, sync::Arc, time::Duration};
 use serde_json::json;
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
-    handler::MirrorHandler,
+    engine::{Engine, Stores},
     inbox::{Disposition, Inbox, NewEvent, event_id},
     memory::MemoryStore,
     mirror::MirrorSchema,
     record::EntityType,
-    runs::{NewRun, RunType, SyncRun},
-    shutdown::ShutdownTrigger,
+    runs::{NewRun, RunType},
     testkit::{RecordBuilder, ScriptedSource},
 };
 
@@ -37,22 +35,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         source.put(product(clock.as_ref(), id, name, rate));
     }
     let store = MemoryStore::new(Arc::clone(&clock));
-    let mirror = Arc::new(store.clone());
 
-    // What is done with products: they are mirrored.
-    let handler = MirrorHandler::new(source.clone(), mirror.clone(), Arc::clone(&clock));
-    let registry = Registry::new().with_source(source.clone()).with_handler(Arc::new(handler));
-
-    // The two engines: one lists, the other writes.
-    let (stop, shutdown) = ShutdownTrigger::new();
-    let worker = Worker::new(Arc::new(store.clone()), registry.clone(), WorkerSettings::default());
-    let settings = BulkSettings { poll: Duration::from_millis(50), ..BulkSettings::default() };
-    let bulk = Bulk::new(registry, Arc::new(store.clone()), mirror, Arc::clone(&clock), settings);
-    let working = tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move { worker.run(shutdown).await }
-    });
-    let listing = tokio::spawn(async move { bulk.run(shutdown).await });
+    // The engine lists the source, queues what changed, and mirrors products.
+    let engine = Engine::builder(Stores::new(&store, store.clone())).source(source.clone()).start();
 
     // One full sync.
     let request = NewRun {
@@ -62,11 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         since: None,
         requested_by: "quickstart".into(),
     };
-    let mut run = store.create(request).await?;
-    while run.status.is_active() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        run = store.get_run(run.id).await?.ok_or("the run is gone")?;
-    }
+    let run = engine.sync(request).await?;
     print_line(&format!(
         "full sync {}: {} of {} products",
         run.status.as_str(),
@@ -100,9 +81,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         print_line(&format!("{id}: {} at {}", row.fields["name"], row.fields["rate"]));
     }
 
-    stop.shutdown();
-    working.await?;
-    listing.await?;
+    engine.stop().await;
     Ok(())
 }
 

@@ -7,16 +7,13 @@
 //! With real credentials in `ZohoConfig` and a `DatabaseConfig` of your own this is a sync engine inside your
 //! program; `tds-server` adds the HTTP API, schedules and the command line.
 
-use std::{error::Error as StdError, sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc};
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
-    handler::MirrorHandler,
-    mirror::Mirror,
+    engine::{Engine, Stores},
     record::EntityType,
-    runs::{NewRun, RunType, SyncRun},
-    shutdown::ShutdownTrigger,
+    runs::{NewRun, RunType},
 };
 use tds_postgres::{
     ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgMirror, PgStore, StoreSettings,
@@ -48,39 +45,25 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let database = Database::connect(&DatabaseConfig::new(cluster.url())).await?;
     database.migrate().await?;
 
-    // The engine: one source and one handler for each entity type, a worker and the bulk engine over one store.
+    // The engine: a source for each entity type, over one store.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let client = ZohoClient::new(zoho, Arc::clone(&clock))?;
-    let store = Arc::new(PgStore::new(database.clone(), StoreSettings::default()));
-    let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
-    let registry = tds_zoho::sources(&client).into_iter().fold(Registry::new(), |registry, source| {
-        let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(&clock));
-        registry.with_source(source).with_handler(Arc::new(handler))
-    });
-    let (stop, shutdown) = ShutdownTrigger::new();
-    let worker = Worker::new(store.clone(), registry.clone(), WorkerSettings::default());
-    let settings = BulkSettings { poll: Duration::from_millis(50), ..BulkSettings::default() };
-    let bulk = Bulk::new(registry, store.clone(), mirror, clock, settings);
-    let working = tokio::spawn({
-        let shutdown = shutdown.clone();
-        async move { worker.run(shutdown).await }
-    });
-    let listing = tokio::spawn(async move { bulk.run(shutdown).await });
+    let store = PgStore::new(database.clone(), StoreSettings::default());
+    let stores = Stores::new(&store, PgMirror::new(database.clone()));
+    let engine = tds_zoho::sources(&client)
+        .into_iter()
+        .fold(Engine::builder(stores), |builder, source| builder.source(source))
+        .start();
 
     for entity in ["products", "stock"] {
-        let mut run = store
-            .create(NewRun {
-                entity: entity.parse::<EntityType>()?,
-                run_type: RunType::Full,
-                source_type: "zoho".into(),
-                since: None,
-                requested_by: "example".into(),
-            })
-            .await?;
-        while run.status.is_active() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            run = store.get_run(run.id).await?.ok_or("the run is gone")?;
-        }
+        let request = NewRun {
+            entity: entity.parse::<EntityType>()?,
+            run_type: RunType::Full,
+            source_type: "zoho".into(),
+            since: None,
+            requested_by: "example".into(),
+        };
+        let run = engine.sync(request).await?;
         report(&format!(
             "{entity}: {} of {} records, {}",
             run.processed_items,
@@ -90,9 +73,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     }
     report(&format!("Zoho was called {} times", fake.calls()));
 
-    stop.shutdown();
-    working.await?;
-    listing.await?;
+    engine.stop().await;
     store.shutdown().await;
     database.close().await;
     cluster.stop().await?;

@@ -8,17 +8,15 @@ use std::{process::Stdio, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    engine::{Engine, Stores},
     error::Result,
-    handler::MirrorHandler,
-    mirror::{Mirror, MirrorSchema},
+    mirror::MirrorSchema,
     queue::Lane,
     record::{
         Content, EntityType, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
         SourcePayload, list_hash,
     },
-    runs::{NewRun, RunStatus, RunType, SyncRun},
-    shutdown::ShutdownTrigger,
+    runs::{NewRun, RunStatus, RunType, SyncRunOperator},
     source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 use tds_postgres::{PgMirror, PgStore, StoreSettings};
@@ -76,20 +74,11 @@ async fn sync(cluster: &mut Cluster, records: u64) -> (f64, f64) {
 pub(crate) async fn child(url: &str, records: &str) {
     let database = cluster::database(url, 20).await;
     let store = PgStore::new(database.clone(), StoreSettings::default());
-    let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let stores = Stores::new(&store, PgMirror::new(database.clone()));
     let source: Arc<dyn Source> =
         Arc::new(MadeUp { products: products(), records: records.parse().expect("a number") });
-    let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(&clock));
-    let registry = Registry::new().with_source(source).with_handler(Arc::new(handler));
     let run = store.create(request()).await.expect("a run");
-    let runs: Arc<dyn SyncRun> = Arc::new(store.clone());
-    let bulk = Bulk::new(registry.clone(), runs, mirror, clock, BulkSettings::default());
-    let worker = Worker::new(Arc::new(store.clone()), registry, WorkerSettings::default());
-    let (trigger, shutdown) = ShutdownTrigger::new();
-    let stopped = shutdown.clone();
-    let working =
-        tokio::spawn(async move { tokio::join!(worker.run(stopped.clone()), bulk.run(stopped.clone())) });
+    let engine = Engine::builder(stores).source(source).start();
     loop {
         let run = store.get_run(run.id).await.expect("read").expect("there");
         match run.status {
@@ -99,8 +88,7 @@ pub(crate) async fn child(url: &str, records: &str) {
         }
     }
     println!("{}", memory_mb(std::process::id(), "VmHWM"));
-    trigger.shutdown();
-    working.await.expect("the tasks end");
+    engine.stop().await;
 }
 
 fn request() -> NewRun {

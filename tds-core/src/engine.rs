@@ -1,13 +1,18 @@
-//! The engine: workers that claim and settle items, the lister that executes runs, and the scheduler that starts them.
+//! The engine: workers that claim and settle items, executors of runs, and the scheduler that starts runs.
 
+mod builder;
+mod executor;
 mod lister;
+mod patience;
 mod registry;
 mod scheduler;
 mod worker;
 
 pub use self::{
-    lister::{Bulk, BulkSettings, RowPlan, deletion_limit, plan_row},
+    builder::{Engine, EngineBuilder, RunningEngine, Stores},
+    executor::{RunExecutor, RunSettings, RunWorker},
+    lister::{Lister, RowPlan, deletion_limit, plan_row},
     registry::Registry,
-    scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler},
+    scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
     worker::{Random, SourceGate, Worker, WorkerSettings},
 };

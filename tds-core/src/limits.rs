@@ -2,3 +2,4 @@
 
 pub mod budget;
 pub mod credentials;
+pub mod shared_state;

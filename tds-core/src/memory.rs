@@ -3,7 +3,6 @@
 //! It does everything that the traits promise, except that nothing survives the process. One lock guards
 //! all of it, so every call is one transaction.
 
-mod budget;
 mod event;
 mod inbox;
 mod item;
@@ -14,6 +13,7 @@ mod queue_operator;
 mod run;
 mod schedule;
 mod settle;
+mod shared_state;
 mod state;
 mod view;
 

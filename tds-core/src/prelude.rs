@@ -2,7 +2,7 @@
 
 pub use crate::{
     clock::{Clock, SystemClock},
-    engine::{Bulk, BulkSettings, Registry, Scheduler, Worker, WorkerSettings},
+    engine::{Engine, RunSettings, Stores, WorkerSettings},
     error::{Error, ErrorKind, Result, Retry},
     handler::{BatchHandler, EntityHandler, Handled, MirrorHandler},
     inbox::{Disposition, Inbox, NewEvent},
@@ -11,7 +11,7 @@ pub use crate::{
     record::{
         Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
     },
-    runs::{NewRun, RunType, SyncRun},
+    runs::{NewRun, RunType, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::{ListPage, ListRequest, Listed, Source},
 };

@@ -14,7 +14,6 @@ use crate::{
     error::Result,
     queue::{LeaseToken, NewItem, Page, WorkerId},
     record::{EntityType, RecordId},
-    source::ListFacts,
 };
 
 /// What kind of run.
@@ -94,7 +93,7 @@ impl RunStatus {
     }
 }
 
-/// A wish for a run.
+/// A request for a run.
 #[derive(Clone, Debug)]
 pub struct NewRun {
     /// Of what.
@@ -105,7 +104,7 @@ pub struct NewRun {
     pub source_type: String,
     /// Changes since then; `None` in an incremental run: since the cursor, or everything where there is none.
     pub since: Option<OffsetDateTime>,
-    /// Who wants it: `schedule`, `api`, `cli`.
+    /// Who requests the run: `schedule`, `api`, `cli`.
     pub requested_by: String,
 }
 
@@ -144,7 +143,7 @@ pub struct Run {
     pub progress_percent: f64,
     /// Listed changes since then.
     pub since: Option<OffsetDateTime>,
-    /// When the wish was stored.
+    /// When the request was stored.
     pub created_at: OffsetDateTime,
     /// When it first ran.
     pub started_at: Option<OffsetDateTime>,
@@ -152,7 +151,7 @@ pub struct Run {
     pub completed_at: Option<OffsetDateTime>,
     /// What went wrong, and what to do.
     pub error_log: Option<String>,
-    /// Who wanted it.
+    /// Who requested the run.
     pub requested_by: Option<String>,
     /// The database it writes to, as `host:port/name`.
     pub target_database: Option<String>,
@@ -161,6 +160,24 @@ pub struct Run {
 }
 
 impl Run {
+    /// The progress in percent, from 0 to 100. While the list is being read, the run is compared with the number of records
+    /// that the last run of its kind listed (`expected`), and has no more than 99 percent.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
+    pub fn progress(&self, expected: Option<i64>) -> f64 {
+        if matches!(self.status, RunStatus::Completed | RunStatus::CompletedWithErrors) {
+            return 100.0;
+        }
+        let (listed, expected) = (self.total_items, expected.unwrap_or(0));
+        let total = if self.listing_done { listed } else { listed.max(expected) };
+        if total == 0 {
+            return 0.0;
+        }
+        let most = if self.listing_done { 100.0 } else { 99.0 };
+        let percent = self.processed_items as f64 / total as f64 * 100.0;
+        (percent * 100.0).round().clamp(0.0, most * 100.0) / 100.0
+    }
+
     /// Calls for each record that a run brought news of.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
@@ -179,6 +196,22 @@ pub struct RunLease {
     pub token: LeaseToken,
     /// Where to go on.
     pub checkpoint: Checkpoint,
+    /// What earlier runs of the entity type left behind.
+    pub history: RunHistory,
+}
+
+/// How many completed runs a [`RunHistory`] has at most.
+pub const HISTORY: usize = 20;
+
+/// What the runs of an entity type left behind.
+#[derive(Clone, Debug, Default)]
+pub struct RunHistory {
+    /// Up to when changes are known to be read; set when a run ends.
+    pub cursor: Option<OffsetDateTime>,
+    /// How many records the last full list had whose run ended; `None` before the first.
+    pub last_full_count: Option<i64>,
+    /// The last runs that completed without an error, newest first, [`HISTORY`] at most.
+    pub completed: Vec<Run>,
 }
 
 /// The position of a run, committed with each page.
@@ -223,101 +256,142 @@ pub struct RunFilter {
     pub status: Option<RunStatus>,
 }
 
-/// The ledger of runs.
+/// The ledger of runs, for processes that execute them.
 ///
-/// - At most one run of an entity type is active; a second wish is refused with kind `Conflict`.
-/// - A run is leased to one process at a time; every write of its listing proves the lease, or fails with
-///   kind `Conflict`. A run whose lease ran out is taken over at its last committed page.
+/// # Contract
+/// - At most one run of an entity type is active.
+/// - A run is leased to one process at a time; every write proves the lease, or fails with kind `Conflict`. A run whose
+///   lease ran out is taken over at its last committed page.
 /// - A run ends when its list was read to the end and every listed record has ended.
 #[async_trait]
 pub trait SyncRun: Send + Sync {
-    /// Stores a wish.
-    async fn create(&self, run: NewRun) -> Result<Run>;
-
-    /// Takes a pending run, or one whose process died. It is `running` then.
-    async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>>;
-
-    /// The same among these runs only.
-    async fn claim_run_of(
+    /// Takes a pending run, or one whose process died; with `among`, one of these runs only. The run is `running` then.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    async fn claim_run(
         &self,
         worker: &WorkerId,
         lease: Duration,
-        runs: &[RunId],
+        among: Option<&[RunId]>,
     ) -> Result<Option<RunLease>>;
 
-    /// Returns when there may be a run to take, or after the timeout. A hint: runs of other processes need none.
+    /// Returns when there may be a run to take, or after the timeout. A store that hears of no new runs just waits.
     async fn wait_for_run(&self, timeout: Duration) {
         tokio::time::sleep(timeout).await;
     }
 
-    /// Extends the lease. `Conflict`: it was cancelled or lost, stop.
-    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()>;
-
-    /// Commits a page: its items, counts and checkpoint together. A page whose number (`checkpoint.pages`)
-    /// was committed before changes nothing, so that a commit with an unknown outcome can be repeated.
-    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()>;
-
-    /// Keeps the plan with the run, in the place of one that was there.
-    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()>;
-
-    /// How many live records the target has, and which of them no page of this run listed although they
-    /// were first seen before it began and not observed since. Only meaningful before the last page is committed.
-    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)>;
-
-    /// Notes that deletions wait for a person, with the reason in `error_log`; the run ends `completed_with_errors`.
-    async fn hold_deletions(
+    /// Extends the lease, and keeps the plan with the run where one is given.
+    ///
+    /// # Errors
+    /// `Conflict`: the run was cancelled or the lease was lost.
+    async fn renew_run(
         &self,
         id: RunId,
         token: LeaseToken,
-        ids: Vec<RecordId>,
-        reason: &str,
+        lease: Duration,
+        plan: Option<&RunPlan>,
     ) -> Result<()>;
 
-    /// Releases held deletions: each is confirmed at the source as an item of the run, which is active again. Answers how many.
-    async fn confirm_deletions(&self, id: RunId) -> Result<u64>;
+    /// Commits a page: its items, counts and checkpoint together. A page whose number (`checkpoint.pages`)
+    /// was committed before changes nothing, so that a commit with an unknown outcome can be repeated. Gives the number
+    /// of records that the run has listed so far.
+    ///
+    /// # Errors
+    /// `Conflict`: the run was cancelled or the lease was lost.
+    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<i64>;
 
-    /// Ends a run that cannot go on. It can be resumed.
-    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()>;
+    /// How many live records the target has, and which of them no page of this run listed although they
+    /// were first seen before it began and not observed since. Only meaningful before the last page is committed.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)>;
 
-    /// Stops a run; what was done stays. What the run queued and nobody else waits for is taken out of the queue, in work or
-    /// not, and kept for [`SyncRun::resume`]. `Conflict` where it has ended.
+    /// Ends the run before its list was read to the end, or lets it end with a question to a person.
+    ///
+    /// # Errors
+    /// `Conflict`: the run was cancelled or the lease was lost.
+    async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()>;
+}
+
+/// How a process ends a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// The run cannot go on, and fails now. A person can resume the run.
+    Failed {
+        /// What went wrong, and what to do.
+        error: String,
+    },
+    /// Deletions wait for a person. The last page is still committed; the run ends `completed_with_errors` then.
+    DeletionsHeld {
+        /// The records that may be gone.
+        ids: Vec<RecordId>,
+        /// Why nobody but a person decides.
+        reason: String,
+    },
+}
+
+/// The ledger of runs, for people and schedules.
+#[async_trait]
+pub trait SyncRunOperator: Send + Sync {
+    /// Stores the request for a run.
+    ///
+    /// # Errors
+    /// `Conflict`: a run of the entity type is active.
+    async fn create(&self, run: NewRun) -> Result<Run>;
+
+    /// Stops a run; what was done stays. What the run queued and nobody else waits for is taken out of the queue, in work
+    /// or not, and kept for [`SyncRunOperator::resume`].
+    ///
+    /// # Errors
+    /// `Conflict`: the run has ended. `NotFound`: there is no such run.
     async fn cancel(&self, id: RunId) -> Result<Run>;
 
-    /// Takes out of the queue what [`SyncRun::cancel`] could not take out, because somebody had locked it or because the
-    /// process ended meanwhile. A store that cancels in one step has nothing to do.
+    /// Takes out of the queue what [`SyncRunOperator::cancel`] could not take out, because some session had locked it or
+    /// because the process ended meanwhile. A store that cancels in one step has nothing to do.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
     async fn finish_cancelling(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Lets a failed or cancelled run go on at its checkpoint, under the same id, marked as `resumed`; what cancelling took
-    /// out of the queue is queued again.
+    /// Lets a failed or cancelled run go on at its checkpoint, under the same id, marked as `resumed`; what cancelling
+    /// took out of the queue is queued again.
+    ///
+    /// # Errors
+    /// `Conflict`: the run has neither failed nor was cancelled, or another run of the entity type is active.
+    /// `NotFound`: there is no such run.
     async fn resume(&self, id: RunId) -> Result<Run>;
 
+    /// Releases held deletions: each is confirmed at the source as an item of the run, which is active again. Gives their
+    /// number.
+    ///
+    /// # Errors
+    /// `Conflict`: another run of the entity type is active. `NotFound`: there is no such run.
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64>;
+
     /// One run.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
     async fn get_run(&self, id: RunId) -> Result<Option<Run>>;
 
-    /// Newest first.
-    async fn list_runs(&self, filter: &RunFilter, limit: usize) -> Result<Vec<Run>> {
-        Ok(self.runs_page(filter, limit, None).await?.items)
-    }
-
-    /// One page, newest first.
-    async fn runs_page<'c>(
+    /// One page of runs, newest first.
+    ///
+    /// # Errors
+    /// `Invalid`: the cursor is not one that a page gave.
+    async fn list_runs<'c>(
         &self,
         filter: &RunFilter,
         limit: usize,
         cursor: Option<&'c str>,
     ) -> Result<Page<Run>>;
 
-    /// Up to when the entity type's changes are known to be read; set when a run ends.
-    async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>>;
-
-    /// How many records the last full list of the entity type had that ended; `None` before the first.
-    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>>;
-
-    /// What is known of the entity type's list.
-    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts>;
-
-    /// Takes the place of what was known.
-    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()>;
+    /// What the runs of an entity type left behind.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    async fn history(&self, entity: &EntityType) -> Result<RunHistory>;
 }

@@ -7,20 +7,17 @@ use async_trait::async_trait;
 use serde_json::json;
 use tds_core::{
     clock::SystemClock,
-    engine::{Bulk, BulkSettings, Registry, Worker, WorkerSettings},
+    engine::{Engine, RunSettings, RunningEngine, Stores, WorkerSettings},
     error::{Error, ErrorKind, Result, Retry},
-    handler::MirrorHandler,
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{Lane, QueueOperator},
     record::{EntityType, Read, Record, RecordId, SourcePayload},
-    runs::{NewRun, Run, RunId, RunStatus, RunType, SyncRun},
-    shutdown::ShutdownTrigger,
+    runs::{NewRun, Run, RunId, RunStatus, RunType, SyncRunOperator},
     source::{ListPage, ListRequest, Source, SourceProfile},
     testkit::{RecordBuilder, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};
-use tokio::task::JoinSet;
 
 const PRODUCTS: EntityType = EntityType::from_static("products");
 const LONG_AGO: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
@@ -57,12 +54,6 @@ struct Setup {
     store: MemoryStore,
 }
 
-/// The running engine; it stops when dropped.
-struct Engine {
-    trigger: ShutdownTrigger,
-    tasks: JoinSet<()>,
-}
-
 impl Setup {
     fn with(records: usize) -> Self {
         let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
@@ -74,26 +65,18 @@ impl Setup {
         Self { source, store }
     }
 
-    fn engine(&self) -> Engine {
-        let clock = Arc::new(SystemClock);
-        let store = Arc::new(self.store.clone());
-        let source = Arc::new(Slow(self.source.clone()));
-        let handler = MirrorHandler::new(source.clone(), store.clone(), clock.clone());
-        let registry = Registry::new().with_handler(Arc::new(handler)).with_source(source);
-        let bulk_settings = BulkSettings {
+    fn engine(&self) -> RunningEngine {
+        let runs = RunSettings {
             lease: Duration::from_secs(5),
             poll: Duration::from_millis(10),
-            ..BulkSettings::default()
+            ..RunSettings::default()
         };
-        let worker_settings = WorkerSettings { poll: Duration::from_millis(20), ..WorkerSettings::default() };
-        let bulk = Bulk::new(registry.clone(), store.clone(), store.clone(), clock, bulk_settings);
-        let worker = Worker::new(store, registry, worker_settings);
-        let (trigger, shutdown) = ShutdownTrigger::new();
-        let mut tasks = JoinSet::new();
-        let for_worker = shutdown.clone();
-        tasks.spawn(async move { bulk.run(shutdown).await });
-        tasks.spawn(async move { worker.run(for_worker).await });
-        Engine { trigger, tasks }
+        let worker = WorkerSettings { poll: Duration::from_millis(20), ..WorkerSettings::default() };
+        Engine::builder(Stores::new(&self.store, self.store.clone()))
+            .source(Arc::new(Slow(self.source.clone())))
+            .worker(worker)
+            .runs(runs)
+            .start()
     }
 
     async fn create_run(&self, run_type: RunType) -> RunId {
@@ -124,13 +107,6 @@ impl Setup {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("the run does not get there: {:#?}", self.run(id).await);
-    }
-}
-
-impl Engine {
-    async fn stop(mut self) {
-        self.trigger.shutdown();
-        while self.tasks.join_next().await.is_some() {}
     }
 }
 
@@ -255,7 +231,7 @@ async fn an_incremental_sync_asks_only_for_what_changed() {
     let engine = setup.engine();
     let full = setup.create_run(RunType::Full).await;
     setup.ended(full).await;
-    let cursor = setup.store.cursor(&PRODUCTS).await.expect("readable").expect("set by the full run");
+    let cursor = setup.store.history(&PRODUCTS).await.expect("readable").cursor.expect("set by the full run");
     setup.source.put(record(7, "new").version(cursor));
     let incremental = setup.create_run(RunType::Incremental).await;
     let run = setup.ended(incremental).await;

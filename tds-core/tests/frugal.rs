@@ -12,14 +12,14 @@ use std::{
 use serde_json::json;
 use tds_core::{
     clock::Clock,
-    engine::{ScheduleSpec, Scheduler},
+    engine::{Engine, ScheduleSpec, SchedulerSettings, Stores},
     error::Result,
     handler::{BatchHandler, Handled, MirrorHandler},
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{ClaimRequest, Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},
     record::{EntityType, RecordId, RecordKey},
-    runs::{RunFilter, RunType, SyncRun},
+    runs::{RunFilter, RunType, SyncRunOperator},
     source::SourceProfile,
     testkit::{ManualClock, RecordBuilder, ScriptedSource},
 };
@@ -138,18 +138,14 @@ async fn a_postponed_schedule_keeps_its_turn() {
     let spec = |entity| ScheduleSpec { entity, run_type: RunType::Incremental, every: hour };
     let short = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&short);
-    let scheduler = Scheduler::new(
-        store.clone(),
-        store.clone(),
-        vec![spec(PRODUCTS), spec(BILLS)],
-        WorkerId("test".to_owned()),
-        Duration::from_secs(5),
-        "test",
-    )
-    .postponing(Arc::new(move |spec| spec.entity == BILLS && asked.load(Ordering::Relaxed)));
+    let engine = Engine::builder(Stores::new(store.as_ref(), setup.store.clone()))
+        .schedules(vec![spec(PRODUCTS), spec(BILLS)], SchedulerSettings::default())
+        .postponing(Arc::new(move |spec| spec.entity == BILLS && asked.load(Ordering::Relaxed)))
+        .build();
+    let scheduler = engine.scheduler();
     let started = async || {
         scheduler.look().await.expect("a look");
-        let runs = store.list_runs(&RunFilter::default(), 10).await.expect("runs");
+        let runs = store.list_runs(&RunFilter::default(), 10, None).await.expect("runs").items;
         let mut names: Vec<String> = runs.iter().map(|run| run.entity_type.to_string()).collect();
         names.sort();
         names

@@ -8,14 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    clock::Clock,
-    engine::{Bulk, BulkSettings, Registry},
+    engine::{Engine, RunSettings, Stores},
     error::{Error, Result},
+    limits::shared_state::SharedState,
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::Lane,
     record::{ContentHash, EntityType, Interval, Read, Record, RecordId, SourcePayload},
-    runs::{NewRun, Run, RunStatus, RunType, SyncRun},
+    runs::{NewRun, Run, RunStatus, RunType, SyncRunOperator},
     shutdown::ShutdownTrigger,
     source::{
         Ability, Capability, ListFacts, ListOrder, ListPage, ListRequest, Listed, Source, SourceProfile,
@@ -120,13 +120,14 @@ impl Setup {
 
     /// Lists what is to be listed, lets the items vanish as discarded, and answers the run.
     async fn list(&self, run: &Run) -> Run {
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(NOW));
-        let store = Arc::new(self.store.clone());
-        let registry = Registry::new().with_source(self.source.clone());
-        let settings = BulkSettings { poll: Duration::from_millis(1), ..BulkSettings::default() };
-        let bulk = Bulk::new(registry, store.clone(), store, clock, settings);
+        let settings = RunSettings { poll: Duration::from_millis(1), ..RunSettings::default() };
+        let engine = Engine::builder(Stores::new(&self.store, self.store.clone()))
+            .clock(Arc::new(ManualClock::new(NOW)))
+            .source(self.source.clone())
+            .runs(settings)
+            .build();
         let (trigger, shutdown) = ShutdownTrigger::new();
-        let task = tokio::spawn(async move { bulk.run(shutdown).await });
+        let task = tokio::spawn(async move { engine.runs().run(None, shutdown).await });
         let ended = loop {
             tds_core::queue::QueueOperator::discard(&self.store, &Default::default()).await.expect("discard");
             let run = self.store.get_run(run.id).await.expect("readable").expect("there");
@@ -136,8 +137,14 @@ impl Setup {
             tokio::time::sleep(Duration::from_millis(1)).await;
         };
         trigger.shutdown();
-        task.await.expect("bulk ends");
+        task.await.expect("the task ends");
         ended
+    }
+
+    /// What is known of the list.
+    async fn facts(&self) -> ListFacts {
+        let text = self.store.load("list products").await.expect("readable").text;
+        text.map_or_else(ListFacts::default, |text| serde_json::from_str(&text).expect("facts"))
     }
 
     async fn run(&self, run_type: RunType, rows: usize) -> Run {
@@ -156,11 +163,11 @@ async fn a_list_far_shorter_than_the_last_fails_its_run_and_a_person_can_let_it_
     let reason = failed.error_log.clone().expect("a reason");
     assert!(reason.contains("after 60 records") && reason.contains("had 150"), "{reason}");
     assert!(reason.contains(&format!("tds-server runs resume {}", failed.id)), "{reason}");
-    assert_eq!(setup.store.last_full_count(&PRODUCTS).await.expect("readable"), Some(150));
+    assert_eq!(setup.store.history(&PRODUCTS).await.expect("readable").last_full_count, Some(150));
 
     setup.store.resume(failed.id).await.expect("resumed");
     assert_eq!(setup.list(&failed).await.status, RunStatus::Completed);
-    assert_eq!(setup.store.last_full_count(&PRODUCTS).await.expect("readable"), Some(60));
+    assert_eq!(setup.store.history(&PRODUCTS).await.expect("readable").last_full_count, Some(60));
     assert_eq!(
         setup.run(RunType::Full, 1).await.status,
         RunStatus::Completed,
@@ -190,7 +197,7 @@ async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
     }
     assert_eq!(setup.script(|script| script.probes), 1);
     assert_eq!(setup.script(|script| script.requests.last().map(|last| last.capability)), Some(PROVEN));
-    let facts = setup.store.list_facts(&PRODUCTS).await.expect("readable");
+    let facts = setup.facts().await;
     assert_eq!((facts.capability, facts.probed_at), (Some(PROVEN), Some(NOW)));
 }
 
@@ -201,19 +208,19 @@ async fn what_a_page_contradicts_is_remembered() {
     let learned = Capability { filter: Ability::Refuted, sort: Ability::Documented };
     setup.script(|script| script.learned = Some(learned));
     setup.run(RunType::Incremental, 1).await;
-    assert_eq!(setup.store.list_facts(&PRODUCTS).await.expect("readable").capability, Some(learned));
+    assert_eq!(setup.facts().await.capability, Some(learned));
 }
 
 #[tokio::test(start_paused = true)]
 async fn rows_that_come_late_widen_the_overlap() {
     let setup = Setup::new();
     setup.run(RunType::Full, 1).await;
-    let cursor = setup.store.cursor(&PRODUCTS).await.expect("readable").expect("a cursor");
+    let cursor = setup.store.history(&PRODUCTS).await.expect("readable").cursor.expect("a cursor");
     let since = |setup: &Setup| setup.script(|script| script.requests.last().and_then(|last| last.since));
     setup.script(|script| script.version = Some(cursor - time::Duration::seconds(200)));
     setup.run(RunType::Incremental, 1).await;
     assert_eq!(since(&setup), Some(cursor - time::Duration::seconds(300)));
-    let facts = setup.store.list_facts(&PRODUCTS).await.expect("readable");
+    let facts = setup.facts().await;
     assert_eq!(facts, ListFacts { lag_seconds: 200, ..ListFacts::default() });
     setup.run(RunType::Incremental, 1).await;
     assert_eq!(since(&setup), Some(cursor - time::Duration::seconds(400)));
@@ -225,7 +232,7 @@ async fn the_window_ends_by_the_slower_of_both_clocks() {
         let setup = Setup::new();
         setup.script(|script| script.server_time = Some(NOW + time::Duration::seconds(server_time)));
         setup.run(RunType::Full, 1).await;
-        let cursor = setup.store.cursor(&PRODUCTS).await.expect("readable");
+        let cursor = setup.store.history(&PRODUCTS).await.expect("readable").cursor;
         assert_eq!(cursor, Some(NOW + time::Duration::seconds(end)));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    limits::budget::{CallFault, LimitSignal, Limits, LocalBudget, OutageCause, Passage, PermitPool, Place},
+    limits::budget::{CallBudget, CallFault, LimitSignal, Limits, OutageCause, Passage, PermitPool, Place},
     queue::Lane,
 };
 use tokio::{
@@ -84,7 +84,7 @@ async fn item(
 /// Calls that were made in vain, and when the first and the last item went on after the hour.
 async fn hour_of(cause: OutageCause) -> (u32, Duration, Duration) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let budget = Arc::new(LocalBudget::new(&clock));
+    let budget = CallBudget::local(&clock);
     // Two processes with a desk each.
     let desks = [(); 2].map(|()| PermitPool::new(budget.clone(), "account".to_owned(), limits(), None));
     let (began, calls) = (Instant::now(), Arc::new(AtomicU32::new(0)));

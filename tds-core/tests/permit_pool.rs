@@ -9,9 +9,11 @@ use async_trait::async_trait;
 use tds_core::{
     clock::{Clock, SystemClock},
     error::{Error, Result},
-    limits::budget::{
-        BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Denied, Grant, LimitSignal, Limits,
-        LocalBudget, Permit, PermitPool, Usage,
+    limits::{
+        budget::{
+            CallBudget, CallCount, CallLimit, CallLog, Denied, LimitSignal, Limits, Permit, PermitPool, Usage,
+        },
+        shared_state::{Document, SharedState},
     },
     queue::Lane,
 };
@@ -23,7 +25,7 @@ fn limits(concurrent: u32) -> Limits {
 
 fn pool(limits: Limits) -> PermitPool {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    PermitPool::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None)
+    PermitPool::new(CallBudget::local(&clock), "shop".to_owned(), limits, None)
 }
 
 async fn enter(pool: &PermitPool, lane: Lane) -> Permit {
@@ -139,9 +141,8 @@ async fn a_permit_that_is_too_old_is_not_used_and_is_given_back() {
 #[tokio::test(start_paused = true)]
 async fn a_process_that_ends_leaves_its_places_to_the_others() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let budget: Arc<dyn CallBudget> = Arc::new(LocalBudget::new(&clock));
-    let [one, other] =
-        [(); 2].map(|()| PermitPool::new(Arc::clone(&budget), "shop".to_owned(), limits(2), None));
+    let budget: CallBudget = CallBudget::local(&clock);
+    let [one, other] = [(); 2].map(|()| PermitPool::new(budget.clone(), "shop".to_owned(), limits(2), None));
     let permits = [enter(&one, Lane::Full).await, enter(&one, Lane::Full).await];
     drop(permits);
     one.close().await;
@@ -149,19 +150,22 @@ async fn a_process_that_ends_leaves_its_places_to_the_others() {
     assert!(timeout(Duration::from_millis(100), both).await.is_ok());
 }
 
-/// A budget that cannot be asked.
+/// A store that cannot be asked.
 struct Unreachable;
 
 #[async_trait]
-impl CallBudget for Unreachable {
-    async fn exchange(&self, _account: &str, _limits: &Limits, _ask: &BudgetRequest) -> Result<Grant> {
+impl SharedState for Unreachable {
+    async fn load(&self, _name: &str) -> Result<Document> {
         Err(Error::unavailable("the database is away"))
     }
 
-    async fn status(&self, _account: &str, _limits: &Limits) -> Result<BudgetStatus> {
+    async fn swap(&self, _name: &str, _version: u64, _text: &str) -> Result<bool> {
         Err(Error::unavailable("the database is away"))
     }
+}
 
+#[async_trait]
+impl CallLog for Unreachable {
     async fn count(&self, _account: &str, _calls: &[CallCount]) -> Result<()> {
         Ok(())
     }
@@ -173,7 +177,12 @@ impl CallBudget for Unreachable {
 
 #[tokio::test(start_paused = true)]
 async fn where_the_budget_cannot_be_asked_nothing_is_sent() {
-    let pool = PermitPool::new(Arc::new(Unreachable), "shop".to_owned(), limits(5), None);
+    let pool = PermitPool::new(
+        CallBudget::new(Arc::new(Unreachable), Arc::new(Unreachable)),
+        "shop".to_owned(),
+        limits(5),
+        None,
+    );
     for lane in Lane::ALL {
         assert!(matches!(pool.enter(lane).await, Err(Denied::Unknown(_))));
     }

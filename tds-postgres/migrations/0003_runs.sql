@@ -71,13 +71,6 @@ CREATE TABLE tds_cursors (
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- What is known of each entity type's list: what it can do, and how late its rows come.
-CREATE TABLE tds_list_facts (
-  entity_type text COLLATE "C" PRIMARY KEY,
-  facts jsonb NOT NULL,
-  updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
-
 CREATE TABLE tds_schedules (
   name text PRIMARY KEY,
   next_at timestamptz NOT NULL,

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod budget;
+mod call_log;
 mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
@@ -11,7 +11,7 @@ mod processes;
 mod queue;
 mod runs;
 mod schedule;
-mod shared;
+mod shared_state;
 mod store;
 
 #[cfg(feature = "testkit")]

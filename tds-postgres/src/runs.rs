@@ -1,27 +1,25 @@
 //! Runs: who works on them, and what operators do with them.
 
 mod cancel;
-mod list_facts;
 mod page;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
-use time::OffsetDateTime;
 
 use tds_core::{
     error::{Error, Result},
     queue::{LeaseToken, NewItem, Page, Waiter, WorkerId},
     record::{EntityType, RecordId},
     runs::{
-        Checkpoint, NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, RunType, SyncRun,
+        Checkpoint, HISTORY, NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease,
+        RunPlan, RunStatus, RunType, SyncRun, SyncRunOperator,
     },
-    source::ListFacts,
 };
 
 use crate::{
-    PgStore,
+    PgStore, Tx,
     db::{
         error::{classify, is_locked, of_postgres},
         page::{below, page, rows},
@@ -68,12 +66,8 @@ UPDATE tds_sync_runs r SET status = 'running', started_at = COALESCE(r.started_a
 ";
 
 const RENEW: &str = "
-UPDATE tds_sync_runs SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
+UPDATE tds_sync_runs SET lease_expires_at = clock_timestamp() + make_interval(secs => $3), plan = COALESCE($4, plan)
  WHERE id = $1 AND lease_token = $2 AND status = 'running'
-";
-
-const PLAN: &str = "
-UPDATE tds_sync_runs SET plan = $3 WHERE id = $1 AND lease_token = $2 AND status = 'running'
 ";
 
 const HOLD: &str = "
@@ -86,6 +80,8 @@ UPDATE tds_sync_runs SET status = 'failed', error_log = $3, completed_at = clock
  WHERE id = $1 AND lease_token = $2 AND status = 'running'
 ";
 
+const CURSOR: &str = "SELECT cursor, last_full_count FROM tds_cursors WHERE entity_type = $1";
+
 const GET: &str = select_runs!("WHERE r.id = $1");
 
 const LIST: &str = select_runs!(
@@ -96,6 +92,88 @@ const LIST: &str = select_runs!(
 
 #[async_trait]
 impl SyncRun for PgStore {
+    async fn claim_run(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        among: Option<&[RunId]>,
+    ) -> Result<Option<RunLease>> {
+        let among: &Option<Vec<i64>> = &among.map(|runs| runs.iter().map(|run| run.0).collect());
+        let take = || async {
+            let mut tx = self.database.begin().await?;
+            let claimed = sqlx::query_scalar::<_, i64>(CLAIM)
+                .bind(among)
+                .bind(storable(&worker.0))
+                .bind(seconds(lease))
+                .fetch_optional(&mut tx)
+                .await?;
+            let Some(id) = claimed else { return Ok(None) };
+            let row = sqlx::query(GET).bind(id).fetch_one(&mut tx).await?;
+            let run = run_of(&row)?;
+            let history = history_of(&run.entity_type, &mut tx).await?;
+            tx.commit().await?;
+            lease_of(&row, run, history).map(Some)
+        };
+        repeat(take).await.map_err(|error| classify(error, "taking a run"))
+    }
+
+    async fn wait_for_run(&self, timeout: Duration) {
+        // The time running out is the normal case.
+        let _ = tokio::time::timeout(timeout, self.runs.notified()).await;
+    }
+
+    async fn renew_run(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        lease: Duration,
+        plan: Option<&RunPlan>,
+    ) -> Result<()> {
+        let doing = "renewing a run";
+        let plan = plan.map(serde_json::to_value).transpose().map_err(|error| {
+            Error::internal(format!("{doing}: its plan cannot be written")).with_source(error)
+        })?;
+        let renewed = sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).bind(plan);
+        let renewed = renewed.execute(&self.database).await;
+        self.leased(id, renewed.map(|done| done.rows_affected()), doing)
+    }
+
+    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<i64> {
+        let (database, page) = (&self.database, &page);
+        let committed = repeat_batch(|| page::commit(database, id, token, page)).await;
+        if committed.as_ref().is_err_and(is_locked) {
+            self.queue_ahead(id, page).await;
+        }
+        let listed = committed.map_err(|error| classify(error, "committing a page"))?;
+        let listed = listed.ok_or_else(|| not_ours(id))?;
+        self.work.announce();
+        Ok(listed)
+    }
+
+    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
+        page::missing(&self.database, id, entity)
+            .await
+            .map_err(|error| classify(error, "looking for records that were not listed"))
+    }
+
+    async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()> {
+        let (ended, doing) = match &end {
+            RunEnd::Failed { error } => {
+                let failed = sqlx::query(FAIL).bind(id.0).bind(token.0).bind(storable(error));
+                (failed.execute(&self.database).await, "ending a run")
+            }
+            RunEnd::DeletionsHeld { ids, reason } => {
+                let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
+                let held = sqlx::query(HOLD).bind(id.0).bind(token.0).bind(ids).bind(storable(reason));
+                (held.execute(&self.database).await, "holding deletions back")
+            }
+        };
+        self.leased(id, ended.map(|done| done.rows_affected()), doing)
+    }
+}
+
+#[async_trait]
+impl SyncRunOperator for PgStore {
     async fn create(&self, run: NewRun) -> Result<Run> {
         let created = sqlx::query(CREATE)
             .bind(run.run_type.as_str())
@@ -110,84 +188,6 @@ impl SyncRun for PgStore {
         let id = created.try_get("id").map_err(|error| classify(error, "storing a run"))?;
         self.runs.notify_one();
         self.known_run(RunId(id)).await
-    }
-
-    async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
-        self.take_run(worker, lease, None).await
-    }
-
-    async fn claim_run_of(
-        &self,
-        worker: &WorkerId,
-        lease: Duration,
-        runs: &[RunId],
-    ) -> Result<Option<RunLease>> {
-        self.take_run(worker, lease, Some(runs.iter().map(|run| run.0).collect())).await
-    }
-
-    async fn wait_for_run(&self, timeout: Duration) {
-        // The time running out is the normal case.
-        let _ = tokio::time::timeout(timeout, self.runs.notified()).await;
-    }
-
-    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
-        let renewed =
-            sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).execute(&self.database);
-        self.leased(id, renewed.await.map(|done| done.rows_affected()), "renewing a run")
-    }
-
-    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()> {
-        let (database, page) = (&self.database, &page);
-        let committed = repeat_batch(|| page::commit(database, id, token, page)).await;
-        if committed.as_ref().is_err_and(is_locked) {
-            self.queue_ahead(id, page).await;
-        }
-        self.leased(id, committed.map(u64::from), "committing a page")?;
-        self.work.announce();
-        Ok(())
-    }
-
-    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
-        let doing = "keeping the plan of a run";
-        let plan = serde_json::to_value(plan)
-            .map_err(|error| Error::internal(format!("{doing}: it cannot be written")).with_source(error))?;
-        let kept = sqlx::query(PLAN).bind(id.0).bind(token.0).bind(plan).execute(&self.database).await;
-        self.leased(id, kept.map(|done| done.rows_affected()), doing)
-    }
-
-    async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
-        page::missing(&self.database, id, entity)
-            .await
-            .map_err(|error| classify(error, "looking for records that were not listed"))
-    }
-
-    async fn hold_deletions(
-        &self,
-        id: RunId,
-        token: LeaseToken,
-        ids: Vec<RecordId>,
-        reason: &str,
-    ) -> Result<()> {
-        let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
-        let held = sqlx::query(HOLD).bind(id.0).bind(token.0).bind(ids).bind(storable(reason));
-        let held = held.execute(&self.database).await;
-        self.leased(id, held.map(|done| done.rows_affected()), "holding deletions back")
-    }
-
-    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
-        let run = self.known_run(id).await?;
-        let database = &self.database;
-        let released = repeat_for_operator(|| page::confirm(database, id))
-            .await
-            .map_err(|error| active_or(error, &run.entity_type, "releasing deletions"))?;
-        self.work.announce();
-        Ok(released)
-    }
-
-    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
-        let failed = sqlx::query(FAIL).bind(id.0).bind(token.0).bind(storable(error));
-        let failed = failed.execute(&self.database).await;
-        self.leased(id, failed.map(|done| done.rows_affected()), "ending a run")
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
@@ -219,13 +219,23 @@ impl SyncRun for PgStore {
         self.known_run(id).await
     }
 
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        let run = self.known_run(id).await?;
+        let database = &self.database;
+        let released = repeat_for_operator(|| page::confirm(database, id))
+            .await
+            .map_err(|error| active_or(error, &run.entity_type, "releasing deletions"))?;
+        self.work.announce();
+        Ok(released)
+    }
+
     async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
         let row = sqlx::query(GET).bind(id.0).fetch_optional(&self.database).await;
         let doing = |error| classify(error, "reading a run");
         row.map_err(doing)?.as_ref().map(run_of).transpose().map_err(doing)
     }
 
-    async fn runs_page<'c>(
+    async fn list_runs<'c>(
         &self,
         filter: &RunFilter,
         limit: usize,
@@ -243,56 +253,30 @@ impl SyncRun for PgStore {
         Ok(page(runs.map_err(doing)?, limit, |run| run.id.0))
     }
 
-    async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
-        let row = sqlx::query("SELECT cursor FROM tds_cursors WHERE entity_type = $1")
-            .bind(entity.as_str())
-            .fetch_optional(&self.database)
-            .await;
-        let doing = |error| classify(error, "reading a cursor");
-        row.map_err(doing)?.map(|row| row.try_get("cursor")).transpose().map_err(doing)
-    }
-
-    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
-        let count = list_facts::last_full_count(&self.database, entity).await;
-        count.map_err(|error| classify(error, "reading the length of the last full list"))
-    }
-
-    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
-        let facts = list_facts::read(&self.database, entity).await;
-        facts.map_err(|error| classify(error, "reading what is known of a list"))
-    }
-
-    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
-        let kept = list_facts::keep(&self.database, entity, facts).await;
-        kept.map_err(|error| classify(error, "keeping what is known of a list"))
+    async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
+        let history = async { history_of(entity, &mut self.database.begin().await?).await };
+        history.await.map_err(|error| classify(error, "reading what runs left behind"))
     }
 }
 
-impl PgStore {
-    /// `among`: only these; `None`: any.
-    async fn take_run(
-        &self,
-        worker: &WorkerId,
-        lease: Duration,
-        among: Option<Vec<i64>>,
-    ) -> Result<Option<RunLease>> {
-        let among = &among;
-        let take = || async {
-            let mut tx = self.database.begin().await?;
-            let claimed = sqlx::query_scalar::<_, i64>(CLAIM)
-                .bind(among)
-                .bind(storable(&worker.0))
-                .bind(seconds(lease))
-                .fetch_optional(&mut tx)
-                .await?;
-            let Some(id) = claimed else { return Ok(None) };
-            let row = sqlx::query(GET).bind(id).fetch_one(&mut tx).await?;
-            tx.commit().await?;
-            lease_of(&row).map(Some)
-        };
-        repeat(take).await.map_err(|error| classify(error, "taking a run"))
-    }
+/// What the runs of an entity type left behind.
+async fn history_of(entity: &EntityType, tx: &mut Tx) -> Result<RunHistory, sqlx::Error> {
+    let row = sqlx::query(CURSOR).bind(entity.as_str()).fetch_optional(&mut *tx).await?;
+    let completed = sqlx::query(LIST)
+        .bind(entity.as_str())
+        .bind(RunStatus::Completed.as_str())
+        .bind(i64::MAX)
+        .bind(rows(HISTORY))
+        .fetch_all(&mut *tx)
+        .await?;
+    Ok(RunHistory {
+        cursor: row.as_ref().map(|row| row.try_get("cursor")).transpose()?.flatten(),
+        last_full_count: row.map(|row| row.try_get("last_full_count")).transpose()?.flatten(),
+        completed: completed.iter().take(HISTORY).map(run_of).collect::<Result<_, _>>()?,
+    })
+}
 
+impl PgStore {
     /// A page that needs a record that somebody has locked waits, and its run with it. The work of its other records does
     /// not: it is queued before, once for each page.
     async fn queue_ahead(&self, id: RunId, page: &PageCommit) {
@@ -319,11 +303,15 @@ impl PgStore {
     /// A write that proves its lease touches one row.
     fn leased(&self, id: RunId, touched: Result<u64, sqlx::Error>, doing: &str) -> Result<()> {
         match touched {
-            Ok(0) => Err(Error::conflict(format!("run {id} is not ours any more"))),
+            Ok(0) => Err(not_ours(id)),
             Ok(_) => Ok(()),
             Err(error) => Err(classify(error, doing)),
         }
     }
+}
+
+fn not_ours(id: RunId) -> Error {
+    Error::conflict(format!("run {id} is not ours any more"))
 }
 
 /// A second active run of an entity type is refused by a unique index.
@@ -362,7 +350,7 @@ fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
         held_deletions: row.try_get("held")?,
     };
     run.calls_per_record = Run::calls_for_each(run.calls, run.processed_items, run.unchanged_items);
-    run.progress_percent = progress(&run, row.try_get("expected")?);
+    run.progress_percent = run.progress(row.try_get("expected")?);
     Ok(run)
 }
 
@@ -372,28 +360,13 @@ fn plan_of(stored: Option<serde_json::Value>) -> Option<RunPlan> {
 }
 
 /// Reads a run that was just leased.
-fn lease_of(row: &PgRow) -> Result<RunLease, sqlx::Error> {
+fn lease_of(row: &PgRow, run: Run, history: RunHistory) -> Result<RunLease, sqlx::Error> {
     let stored: Option<serde_json::Value> = row.try_get("checkpoint")?;
     let checkpoint = match stored {
         Some(json) => serde_json::from_value(json).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
         None => Checkpoint::default(),
     };
-    Ok(RunLease { run: run_of(row)?, token: LeaseToken(row.try_get("lease_token")?), checkpoint })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
-fn progress(run: &Run, expected: Option<i64>) -> f64 {
-    if matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors) {
-        return 100.0;
-    }
-    let total = if run.listing_done { run.total_items } else { run.total_items.max(expected.unwrap_or(0)) };
-    if total == 0 {
-        return 0.0;
-    }
-    // While the list is being read nothing is complete, however small the last run was.
-    let most = if run.listing_done { 100.0 } else { 99.0 };
-    let percent = run.processed_items as f64 / total as f64 * 100.0;
-    (percent * 100.0).round().clamp(0.0, most * 100.0) / 100.0
+    Ok(RunLease { run, token: LeaseToken(row.try_get("lease_token")?), checkpoint, history })
 }
 
 fn run_type_of(text: &str) -> Result<RunType, sqlx::Error> {

@@ -13,13 +13,8 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{
-        Bulk, BulkSettings, Registry, Schedule, ScheduleSpec, Scheduler, SourceGate, Worker, WorkerSettings,
-    },
-    handler::MirrorHandler,
-    mirror::Mirror,
-    queue::{Queue, WorkerId},
-    runs::SyncRun,
+    engine::{Registry, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
+    queue::WorkerId,
 };
 use tds_postgres::{Database, PgMirror, PgStore};
 use tds_zoho::{ZohoClient, ZohoConfig, entities::Catalogue};
@@ -65,15 +60,13 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Giving permits back is a courtesy to other copies: it takes no longer than this.
 const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 
-/// Store, registry, worker, bulk sync and scheduler, without HTTP.
+/// Storage, Zoho and the engine, without HTTP.
 pub struct Engine {
     parts: Parts,
     storage: Storage,
+    engine: tds_core::engine::Engine,
     name: WorkerId,
-    worker: Arc<Worker>,
     concurrency: usize,
-    bulk: Arc<Bulk>,
-    scheduler: Arc<Scheduler>,
     retention: Duration,
 }
 
@@ -86,10 +79,16 @@ impl Engine {
     pub async fn build(config: &Config, entities: &Entities) -> Result<Self, BuildError> {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         zoho.validate()?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let storage = Storage::open_with(&config.database, config.ingest.settings()).await?;
-        match Self::compose(config, entities, zoho, clock, storage.clone_handles()).await {
-            Ok(parts) => Ok(Self::assemble(config, parts, storage)),
+        match Self::compose(config, entities, zoho, &storage).await {
+            Ok((parts, engine, name)) => Ok(Self {
+                parts,
+                storage,
+                engine,
+                name,
+                concurrency: config.worker.concurrency,
+                retention: config.retention,
+            }),
             Err(error) => {
                 storage.close().await;
                 Err(error)
@@ -101,9 +100,9 @@ impl Engine {
         config: &Config,
         entities: &Entities,
         zoho: ZohoConfig,
-        clock: Arc<dyn Clock>,
-        (database, store): (Database, PgStore),
-    ) -> Result<Parts, BuildError> {
+        storage: &Storage,
+    ) -> Result<(Parts, tds_core::engine::Engine, WorkerId), BuildError> {
+        let (database, store) = storage.clone_handles();
         let report = database.migrate_with(&entities.migrations, &config.erp_readers).await?;
         tracing::info!(
             database = database.target(),
@@ -115,65 +114,46 @@ impl Engine {
         for note in &report.notes {
             tracing::warn!("{note}");
         }
-        let zoho =
-            ZohoClient::shared(zoho, Arc::clone(&clock), Arc::new(store.clone()), Arc::new(store.clone()))?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let shared = Arc::new(store.clone());
+        let zoho = ZohoClient::shared(zoho, Arc::clone(&clock), shared.clone(), shared)?;
         let mirror = PgMirror::new(database.clone());
         let catalogue = entities.catalogue.clone();
-        let registry = registry(&catalogue, &zoho, &mirror, &clock);
-        let schedules = schedules::specs(&config.schedules, &catalogue, &registry);
-        Ok(Parts { database, store, mirror, catalogue, registry, zoho, clock, schedules })
-    }
+        let schedules = schedules::specs(&config.schedules, &catalogue);
 
-    fn assemble(config: &Config, parts: Parts, storage: Storage) -> Self {
-        let worker = WorkerId::unique();
-        let queue: Arc<dyn Queue> = Arc::new(parts.store.clone());
-        let runs: Arc<dyn SyncRun> = Arc::new(parts.store.clone());
-        let mirror: Arc<dyn Mirror> = Arc::new(parts.mirror.clone());
-        let schedule: Arc<dyn Schedule> = Arc::new(parts.store.clone());
-        let worker_settings = WorkerSettings {
-            worker: worker.clone(),
+        let name = WorkerId::unique();
+        let worker = WorkerSettings {
+            worker: name.clone(),
             concurrency: config.worker.concurrency,
             lease: config.worker.lease,
             policy: config.worker.policy,
             grace: GRACE,
             ..WorkerSettings::default()
         };
-        let bulk_settings = BulkSettings {
-            worker: worker.clone(),
+        let runs = RunSettings {
+            worker: name.clone(),
             lease: config.worker.lease,
             probe_every: config.schedules.probe,
-            ..BulkSettings::default()
+            ..RunSettings::default()
         };
-        let scheduler = Scheduler::new(
-            schedule,
-            Arc::clone(&runs),
-            parts.schedules.clone(),
-            worker,
-            SCHEDULER_TICK,
-            "zoho",
-        );
-        // Without an access token this process leaves work and runs to others, and to later.
-        let zoho = parts.zoho.clone();
-        let gate: SourceGate = Arc::new(move || zoho.may_ask());
-        let (zoho, catalogue) = (parts.zoho.clone(), parts.catalogue.clone());
-        let scheduler = scheduler.postponing(Arc::new(move |spec| {
-            schedules::is_postponed(&catalogue, &spec.entity, spec.run_type, zoho.throttle())
-        }));
-        Self {
-            name: worker_settings.worker.clone(),
-            worker: Arc::new(
-                Worker::new(queue, parts.registry.clone(), worker_settings).with_gate(Arc::clone(&gate)),
-            ),
-            concurrency: config.worker.concurrency,
-            bulk: Arc::new(
-                Bulk::new(parts.registry.clone(), runs, mirror, Arc::clone(&parts.clock), bulk_settings)
-                    .with_gate(gate),
-            ),
-            scheduler: Arc::new(scheduler),
-            retention: config.retention,
-            parts,
-            storage,
-        }
+        let scheduler =
+            SchedulerSettings { worker: name.clone(), tick: SCHEDULER_TICK, source_type: "zoho".to_owned() };
+        let (asked, throttled, polled) = (zoho.clone(), zoho.clone(), catalogue.clone());
+        let builder = tds_core::engine::Engine::builder(Stores::new(&store, mirror.clone()))
+            .clock(Arc::clone(&clock))
+            .worker(worker)
+            .runs(runs)
+            .schedules(schedules.clone(), scheduler)
+            // Without an access token this process leaves work and runs to others, and to later.
+            .gate(Arc::new(move || asked.may_ask()))
+            .postponing(Arc::new(move |spec| {
+                schedules::is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
+            }));
+        let sources = catalogue.sources(&zoho).into_iter();
+        let engine = sources.fold(builder, |builder, source| builder.source(source)).build();
+        let registry = engine.registry().clone();
+        let parts = Parts { database, store, mirror, catalogue, registry, zoho, clock, schedules };
+        Ok((parts, engine, name))
     }
 
     /// What the engine is made of.
@@ -189,13 +169,4 @@ impl Engine {
         }
         self.storage.close().await;
     }
-}
-
-/// Every entity type of the catalogue, mirrored.
-fn registry(catalogue: &Catalogue, zoho: &ZohoClient, mirror: &PgMirror, clock: &Arc<dyn Clock>) -> Registry {
-    let mirror: Arc<dyn Mirror> = Arc::new(mirror.clone());
-    catalogue.sources(zoho).into_iter().fold(Registry::new(), |registry, source| {
-        let handler = MirrorHandler::new(Arc::clone(&source), Arc::clone(&mirror), Arc::clone(clock));
-        registry.with_source(source).with_handler(Arc::new(handler))
-    })
 }

@@ -82,7 +82,7 @@ pub(crate) struct Tokens {
 struct Inner {
     http: reqwest::Client,
     config: ZohoConfig,
-    renewals: Arc<dyn CredentialLeases>,
+    leases: CredentialLeases,
     /// The credentials, without telling anything of them.
     name: String,
     seal: Option<Seal>,
@@ -94,15 +94,11 @@ impl Tokens {
     ///
     /// # Errors
     /// Kind `Config` where the key cannot be used.
-    pub(crate) fn new(
-        http: reqwest::Client,
-        config: ZohoConfig,
-        renewals: Arc<dyn CredentialLeases>,
-    ) -> Result<Self> {
+    pub(crate) fn new(http: reqwest::Client, config: ZohoConfig, leases: CredentialLeases) -> Result<Self> {
         let name = name(&config);
         let owner = format!("{} {name}", config.organization_id);
         let seal = config.token_key.as_ref().map(|key| Seal::new(key, &owner)).transpose()?;
-        Ok(Self { inner: Arc::new(Inner { http, config, renewals, name, seal, state: Mutex::default() }) })
+        Ok(Self { inner: Arc::new(Inner { http, config, leases, name, seal, state: Mutex::default() }) })
     }
 
     /// The token to send. Callers that come during a refresh share its result, good or bad.

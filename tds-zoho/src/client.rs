@@ -13,8 +13,9 @@ use tds_core::{
     clock::Clock,
     error::{Error, ErrorKind, Result, Retry},
     limits::{
-        budget::{BudgetStatus, CallBudget, CallFault, OutageCause, Throttle, Usage},
-        credentials::{CredentialLeases, LocalCredentialLeases},
+        budget::{BudgetStatus, CallBudget, CallFault, CallLog, OutageCause, Throttle, Usage},
+        credentials::CredentialLeases,
+        shared_state::SharedState,
     },
     queue::Lane,
 };
@@ -67,8 +68,8 @@ impl ZohoClient {
     /// Kind `Config` when the configuration is wrong.
     pub fn new(config: ZohoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let limiter = Limiter::alone(&config, &clock);
-        let renewals = Arc::new(LocalCredentialLeases::new(&clock));
-        Self::with(config, clock, limiter, renewals)
+        let leases = CredentialLeases::local(&clock);
+        Self::with(config, clock, limiter, leases)
     }
 
     /// A client that shares limits and mints with all processes of the same store, and the access token with those
@@ -79,23 +80,23 @@ impl ZohoClient {
     pub fn shared(
         config: ZohoConfig,
         clock: Arc<dyn Clock>,
-        budget: Arc<dyn CallBudget>,
-        renewals: Arc<dyn CredentialLeases>,
+        shared: Arc<dyn SharedState>,
+        calls: Arc<dyn CallLog>,
     ) -> Result<Self> {
-        let limiter = Limiter::shared(&config, budget);
-        Self::with(config, clock, limiter, renewals)
+        let limiter = Limiter::shared(&config, CallBudget::new(Arc::clone(&shared), calls));
+        Self::with(config, clock, limiter, CredentialLeases::new(shared))
     }
 
     fn with(
         config: ZohoConfig,
         clock: Arc<dyn Clock>,
         limiter: Limiter,
-        renewals: Arc<dyn CredentialLeases>,
+        leases: CredentialLeases,
     ) -> Result<Self> {
         config.validate()?;
         let http = http(&config)?;
         let inner = Inner {
-            tokens: Tokens::new(http.clone(), config.clone(), renewals)?,
+            tokens: Tokens::new(http.clone(), config.clone(), leases)?,
             limiter,
             pulse: Pulse::default(),
             sender: Sender::new(http, &config, Arc::clone(&clock))?,

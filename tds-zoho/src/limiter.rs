@@ -9,7 +9,7 @@ use tds_core::{
     error::{Error, ErrorKind, Result, Retry},
     limits::budget::{
         BreakerStatus, BudgetStatus, CallBudget, CallCount, CallFault, Denied, LimitSignal, Limits,
-        LocalBudget, OutageCause, Passage, Permit, PermitPool, Place, Refusal, Usage,
+        OutageCause, Passage, Permit, PermitPool, Place, Refusal, Usage,
     },
     queue::Lane,
 };
@@ -53,7 +53,7 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     /// Limits that all processes share.
-    pub(crate) fn shared(config: &ZohoConfig, budget: Arc<dyn CallBudget>) -> Self {
+    pub(crate) fn shared(config: &ZohoConfig, budget: CallBudget) -> Self {
         Self {
             pool: PermitPool::new(
                 budget,
@@ -66,7 +66,7 @@ impl Limiter {
 
     /// Limits of this process alone: the minute is governor's.
     pub(crate) fn alone(config: &ZohoConfig, clock: &Arc<dyn Clock>) -> Self {
-        let budget = Arc::new(LocalBudget::new(clock));
+        let budget = CallBudget::local(clock);
         let pace = Box::new(Pacer::new(config.requests_per_minute, config.max_concurrency));
         Self { pool: PermitPool::new(budget, account(config), limits(config, None), Some(pace)) }
     }

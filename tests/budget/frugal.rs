@@ -10,7 +10,7 @@ use tds_core::{
     error::{Error, ErrorKind, Result, Retry},
     handler::MirrorHandler,
     inbox::{Disposition, EventFilter, EventStatus, Inbox, InboxOperator, NewEvent},
-    limits::budget::{Denied, Limits, LocalBudget, PermitPool, Throttle},
+    limits::budget::{CallBudget, Denied, Limits, PermitPool, Throttle},
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{Lane, Work},
@@ -113,7 +113,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
             per_day: Some(PLAN),
             call_time: Duration::from_secs(60),
         };
-        let pool = PermitPool::new(Arc::new(LocalBudget::new(&clock)), "shop".to_owned(), limits, None);
+        let pool = PermitPool::new(CallBudget::local(&clock), "shop".to_owned(), limits, None);
         let schema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
         let inner = ScriptedSource::new(schema, clock.clone());
         let mut profile = inner.profile().clone();

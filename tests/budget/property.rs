@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use tds_core::{
-    limits::budget::{CallBudget, Limits, LocalBudget},
+    limits::{
+        budget::Limits,
+        shared_state::{LocalState, SharedState},
+    },
     queue::Lane,
     testkit::ManualClock,
 };
@@ -46,11 +49,11 @@ async fn play(plan: &Plan) -> Source {
         per_day: None,
         call_time: Duration::from_secs(20),
     };
-    let budget: Arc<dyn CallBudget> = Arc::new(LocalBudget::new(&(Arc::new(ManualClock::default()) as _)));
+    let shared: Arc<dyn SharedState> = Arc::new(LocalState::new(&(Arc::new(ManualClock::default()) as _)));
     let source = Source::new(plan.ceiling, (limits.call_time, plan.slow));
     let start = |number: u64| {
         let mut process =
-            Process::start(&budget, &source, &limits, Duration::from_millis(plan.far), plan.seed ^ number);
+            Process::start(&shared, &source, &limits, Duration::from_millis(plan.far), plan.seed ^ number);
         process.backlog(Lane::Full, 6);
         process.backlog(Lane::Webhook, 1);
         process

@@ -7,14 +7,17 @@ use std::{
 };
 
 use tds_core::{
-    limits::budget::{CallBudget, CallLimit, Limits, LocalBudget, Throttle},
+    limits::{
+        budget::{CallLimit, Limits, Throttle},
+        shared_state::{LocalState, SharedState},
+    },
     queue::Lane,
     testkit::ManualClock,
 };
 use time::macros::datetime;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::world::{Dice, Process, Source, virtual_time};
+use crate::world::{Dice, Process, Source, budget, virtual_time};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -27,7 +30,7 @@ const FIRST_LOAD: u64 = 12 + 23 + 13 + 2_503 + 100 + 20_000;
 type Waits = Arc<Mutex<Vec<u128>>>;
 
 struct Shop {
-    budget: Arc<dyn CallBudget>,
+    shared: Arc<dyn SharedState>,
     source: Source,
     limits: Limits,
     processes: Vec<Process>,
@@ -43,11 +46,11 @@ impl Shop {
             Limits { per_minute: Some(CEILING), concurrent: 5, per_day, call_time: Duration::from_secs(60) };
         // Midnight, so that days of the test are days of the ledger.
         let clock = ManualClock::new(datetime!(2026-03-02 00:00 UTC));
-        let budget: Arc<dyn CallBudget> = Arc::new(LocalBudget::new(&(Arc::new(clock) as _)));
+        let shared: Arc<dyn SharedState> = Arc::new(LocalState::new(&(Arc::new(clock) as _)));
         let source = Source::new(CEILING, (limits.call_time, 1));
         source.seen().quota = per_day.map(u64::from);
         let mut shop = Self {
-            budget,
+            shared,
             source,
             limits,
             processes: Vec::new(),
@@ -67,7 +70,7 @@ impl Shop {
     fn process(&mut self) -> Process {
         self.started += 1;
         let far = Duration::from_millis(8);
-        let mut process = Process::start(&self.budget, &self.source, &self.limits, far, self.started);
+        let mut process = Process::start(&self.shared, &self.source, &self.limits, far, self.started);
         process.backlog(Lane::Full, 2);
         process
     }
@@ -218,7 +221,7 @@ fn a_day_that_others_spend_becomes_frugal_before_webhooks_have_to_wait_for_the_n
                 // Another program runs its own first load.
                 shop.source.seen().today = u64::from(PLAN) - 620;
             }
-            let status = shop.budget.status("shop", &shop.limits).await.expect("standing");
+            let status = budget(&shop.shared).status("shop", &shop.limits).await.expect("standing");
             assert!(status.throttle() < Throttle::ChangesDeferred, "minute {minute}: {status:?}");
             let bulk = status.day.spent[Lane::Full];
             if status.throttle() == Throttle::Frugal {

@@ -12,9 +12,9 @@ use std::{
 use async_trait::async_trait;
 use tds_core::{
     error::Result,
-    limits::budget::{
-        BudgetRequest, BudgetStatus, CallBudget, CallCount, CallLimit, Denied, Grant, LimitSignal, Limits,
-        PermitPool, Usage,
+    limits::{
+        budget::{CallBudget, CallCount, CallLimit, CallLog, Denied, LimitSignal, Limits, PermitPool, Usage},
+        shared_state::{Document, SharedState},
     },
     queue::Lane,
 };
@@ -110,38 +110,49 @@ impl Source {
     }
 }
 
-/// A budget as one process sees it: far away, and out of reach once the process is dead.
-pub(crate) struct Remote {
-    budget: Arc<dyn CallBudget>,
+/// The shared documents as one process reaches them: far away, and out of reach once the process is dead.
+struct Remote {
+    shared: Arc<dyn SharedState>,
     source: Source,
     dead: Arc<AtomicBool>,
     far: Duration,
 }
 
 #[async_trait]
-impl CallBudget for Remote {
-    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
+impl SharedState for Remote {
+    async fn load(&self, name: &str) -> Result<Document> {
         self.source.seen().asked += 1;
         sleep(self.far / 2).await;
         if self.dead.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
-        let grant = self.budget.exchange(account, limits, request).await;
+        self.shared.load(name).await
+    }
+
+    async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool> {
+        let swapped = self.shared.swap(name, version, text).await;
         sleep(self.far / 2).await;
-        grant
+        swapped
     }
+}
 
-    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
-        self.budget.status(account, limits).await
-    }
+/// Statistics that nobody looks at.
+struct NoLog;
 
+#[async_trait]
+impl CallLog for NoLog {
     async fn count(&self, _account: &str, _calls: &[CallCount]) -> Result<()> {
         Ok(())
     }
 
-    async fn usage(&self, account: &str) -> Result<Usage> {
-        self.budget.usage(account).await
+    async fn usage(&self, _account: &str) -> Result<Usage> {
+        Ok(Usage::default())
     }
+}
+
+/// The budget over these documents, without statistics.
+pub(crate) fn budget(shared: &Arc<dyn SharedState>) -> CallBudget {
+    CallBudget::new(Arc::clone(shared), Arc::new(NoLog))
 }
 
 /// A process; killed when it is dropped.
@@ -162,16 +173,20 @@ pub(crate) struct Caller {
 
 impl Process {
     pub(crate) fn start(
-        budget: &Arc<dyn CallBudget>,
+        shared: &Arc<dyn SharedState>,
         source: &Source,
         limits: &Limits,
         far: Duration,
         seed: u64,
     ) -> Self {
         let dead = Arc::new(AtomicBool::new(false));
-        let remote =
-            Remote { budget: Arc::clone(budget), source: source.clone(), dead: Arc::clone(&dead), far };
-        let pool = PermitPool::new(Arc::new(remote), "shop".to_owned(), limits.clone(), None);
+        let remote: Arc<dyn SharedState> = Arc::new(Remote {
+            shared: Arc::clone(shared),
+            source: source.clone(),
+            dead: Arc::clone(&dead),
+            far,
+        });
+        let pool = PermitPool::new(budget(&remote), "shop".to_owned(), limits.clone(), None);
         let dice = Arc::new(Mutex::new(Dice::new(seed)));
         let caller = Caller { pool, source: source.clone(), call_time: limits.call_time, dice };
         Self { caller, tasks: JoinSet::new(), dead }

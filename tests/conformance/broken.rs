@@ -1,10 +1,10 @@
 //! Stores that are broken on purpose: each fails the case that says so, and no topic that it does not touch.
 
-mod budget;
 mod inbox;
 mod mirror;
 mod queue;
 mod runs;
+mod shared;
 
 use std::collections::BTreeSet;
 
@@ -53,9 +53,12 @@ fn an_intact_store_fails_nothing() {
 }
 
 #[test]
-fn a_budget_that_forgets_calls_is_noticed() {
-    let right = [("budget", "a_permit_that_was_given_back_makes_room_and_one_whose_call_ended_does_not")];
-    check(budget::forgets_calls, &right, &["budget"]);
+fn shared_documents_that_overwrite_each_other_are_noticed() {
+    let right = [
+        ("shared", "of_many_that_swap_the_same_version_one_succeeds"),
+        ("budget", "holders_that_ask_at_once_get_no_more_than_the_ceiling"),
+    ];
+    check(shared::overwrites, &right, &["shared", "budget"]);
 }
 
 #[test]

@@ -35,8 +35,8 @@ pub(crate) async fn memory() -> Memory {
         runs: Arc::new(store.clone()),
         schedule: Arc::new(store.clone()),
         mirror: Arc::new(store.clone()),
-        budget: Arc::new(store.clone()),
-        renewals: Arc::new(store.clone()),
+        shared: Arc::new(store.clone()),
+        calls: Arc::new(store.clone()),
     };
     Memory { store, clock, stores }
 }

@@ -31,8 +31,8 @@ pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
         runs: Arc::new(store.clone()),
         schedule: Arc::new(store.clone()),
         mirror: Arc::new(PgMirror::new(database.database().clone())),
-        budget: Arc::new(store.clone()),
-        renewals: Arc::new(store.clone()),
+        shared: Arc::new(store.clone()),
+        calls: Arc::new(store.clone()),
     }
 }
 

@@ -6,7 +6,7 @@ use tds_core::{
     inbox::{EventFilter, EventStatus, InboxOperator},
     queue::{ItemFilter, ItemStatus, QueueOperator},
     record::RecordId,
-    runs::{RunFilter, RunId, RunStatus, SyncRun},
+    runs::{RunFilter, RunId, RunStatus, SyncRunOperator},
 };
 
 use crate::{
@@ -25,7 +25,7 @@ pub(crate) async fn reach(simulation: &Simulation) {
 async fn drain(simulation: &Simulation, last: &[RunId]) {
     loop {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let runs = simulation.store.list_runs(&RunFilter::default(), 100).await.expect("runs");
+        let runs = simulation.store.list_runs(&RunFilter::default(), 100, None).await.expect("runs").items;
         if runs.iter().any(|run| last.contains(&run.id) && run.status == RunStatus::Failed) {
             simulation.world.violated(format!("a run failed without a fault: {runs:?}"));
             return;
@@ -50,7 +50,7 @@ pub(crate) async fn open_work(simulation: &Simulation) -> String {
     let items = simulation.store.list(&ItemFilter::default(), 1_000, None).await.expect("items");
     let is_open = |status| !matches!(status, ItemStatus::Completed | ItemStatus::DeadLetter);
     open.extend(items.items.iter().filter(|item| is_open(item.status)).map(|item| format!("{item:?}")));
-    let runs = simulation.store.list_runs(&RunFilter::default(), 100).await.expect("runs");
+    let runs = simulation.store.list_runs(&RunFilter::default(), 100, None).await.expect("runs").items;
     open.extend(runs.iter().filter(|run| run.status.is_active()).map(|run| format!("{run:?}")));
     open.join("; ")
 }

@@ -6,13 +6,11 @@ use std::{
 };
 
 use tds_core::{
-    clock::Clock,
-    engine::{Bulk, BulkSettings, Registry, ScheduleSpec, Scheduler, Worker, WorkerSettings},
-    handler::MirrorHandler,
+    engine::{Engine, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
     memory::MemoryStore,
     queue::WorkerId,
     retry::RetryPolicy,
-    runs::{NewRun, RunType, SyncRun},
+    runs::{NewRun, RunType, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
 };
 use tokio::task::JoinSet;
@@ -135,9 +133,8 @@ impl Simulation {
     fn start(&self, store: &FaultyStore, shutdown: &Shutdown) {
         let world = &self.world;
         let name = WorkerId(format!("process {}", store.process.number));
-        let clock: Arc<dyn Clock> = Arc::new(world.clock);
-        let shared = Arc::new(store.clone());
-        let mut registry = Registry::new();
+        let stores = Stores::new(store, store.clone());
+        let mut builder = Engine::builder(stores).clock(Arc::new(world.clock));
         let mut specs = Vec::new();
         let pool = pool(world, &self.store);
         for kind in &world.plan.kinds {
@@ -149,8 +146,7 @@ impl Simulation {
                 pool.clone(),
             );
             let source = Arc::new(source);
-            let handler = MirrorHandler::new(source.clone(), shared.clone(), Arc::clone(&clock));
-            registry = registry.with_handler(Arc::new(handler)).with_source(source);
+            builder = builder.source(source);
             for (run_type, seconds) in [(RunType::Incremental, 30), (RunType::Full, 40)] {
                 let (entity, every) = (KINDS[*kind].schema.entity.clone(), Duration::from_secs(seconds));
                 specs.push(ScheduleSpec { entity, run_type, every });
@@ -170,22 +166,26 @@ impl Simulation {
             ..WorkerSettings::default()
         };
         let dice = world.dice.clone();
-        let worker = Worker::new(shared.clone(), registry.clone(), settings)
-            .with_random(Arc::new(move || dice.unit()));
-        let settings = BulkSettings {
+        let runs = RunSettings {
             worker: name.clone(),
             lease: LEASE,
             poll: Duration::from_secs(5),
             overlap: Duration::from_secs(20),
-            ..BulkSettings::default()
+            ..RunSettings::default()
         };
-        let bulk = Bulk::new(registry, shared.clone(), shared.clone(), clock, settings);
-        let scheduler =
-            Scheduler::new(shared.clone(), shared, specs, name, Duration::from_secs(7), "simulated");
-        let (for_worker, for_bulk, for_scheduler) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
-        tokio::spawn(async move { worker.run(for_worker).await });
-        tokio::spawn(async move { bulk.run(for_bulk).await });
-        tokio::spawn(async move { scheduler.run(for_scheduler).await });
+        let scheduler = SchedulerSettings {
+            worker: name,
+            tick: Duration::from_secs(7),
+            source_type: "simulated".to_owned(),
+        };
+        let engine = builder
+            .worker(settings)
+            .random(Arc::new(move || dice.unit()))
+            .runs(runs)
+            .schedules(specs, scheduler)
+            .build();
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move { engine.run(None, shutdown).await });
     }
 
     /// Kills a process, or lets it stand still beyond its lease.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tds_core::{
     clock::Clock,
     error::{Error, ErrorKind, Result, Retry},
-    limits::budget::{CallFault, Limits, OutageCause, Passage, PermitPool, Place},
+    limits::budget::{CallBudget, CallFault, Limits, OutageCause, Passage, PermitPool, Place},
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::Lane,
@@ -48,7 +48,12 @@ const FIRST_PROBE: Duration = Duration::from_secs(6);
 pub(crate) fn pool(world: &World, store: &MemoryStore) -> PermitPool {
     let limits =
         Limits { per_minute: None, concurrent: 5, per_day: None, call_time: Duration::from_secs(80) };
-    PermitPool::new(Arc::new(store.clone()), format!("seed {}", world.plan.seed), limits, None)
+    PermitPool::new(
+        CallBudget::new(Arc::new(store.clone()), Arc::new(store.clone())),
+        format!("seed {}", world.plan.seed),
+        limits,
+        None,
+    )
 }
 
 /// One entity type.

@@ -13,6 +13,7 @@ use tds_core::{
     error::{Error, Result},
     guard::SyncState,
     inbox::{Accepted, Inbox, NewEvent},
+    limits::shared_state::{Document, SharedState},
     memory::MemoryStore,
     mirror::{Applied, Mirror, MirrorSchema},
     queue::{
@@ -20,8 +21,10 @@ use tds_core::{
         Settlement, Waiter, WorkerId,
     },
     record::{Content, EntityType, Interval, Observed, Read, RecordId, RecordKey, Shape},
-    runs::{NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, SyncRun},
-    source::ListFacts,
+    runs::{
+        NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease, RunPlan, SyncRun,
+        SyncRunOperator,
+    },
 };
 
 use crate::{bugs::Bug, kinds::KINDS, process::Process, source::OUTAGE, watch::Watch, world::World};
@@ -231,30 +234,28 @@ impl FaultyStore {
 
 #[async_trait]
 impl SyncRun for FaultyStore {
-    async fn create(&self, run: NewRun) -> Result<Run> {
-        self.process.call("create", self.inner.create(run)).await
-    }
-
-    async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
-        self.process.call("claim_run", self.inner.claim_run(worker, lease)).await
-    }
-
-    async fn claim_run_of(
+    async fn claim_run(
         &self,
         worker: &WorkerId,
         lease: Duration,
-        runs: &[RunId],
+        among: Option<&[RunId]>,
     ) -> Result<Option<RunLease>> {
-        self.process.call("claim_run", self.inner.claim_run_of(worker, lease, runs)).await
+        self.process.call("claim_run", self.inner.claim_run(worker, lease, among)).await
     }
 
-    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
-        self.process.call("renew_run", self.inner.renew_run(id, token, lease)).await
+    async fn renew_run(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        lease: Duration,
+        plan: Option<&RunPlan>,
+    ) -> Result<()> {
+        self.process.call("renew_run", self.inner.renew_run(id, token, lease, plan)).await
     }
 
-    async fn commit_page(&self, id: RunId, token: LeaseToken, mut page: PageCommit) -> Result<()> {
+    async fn commit_page(&self, id: RunId, token: LeaseToken, mut page: PageCommit) -> Result<i64> {
         if self.has(Bug::PageDropped) && !page.last && self.world.strikes("page dropped", 150) {
-            return Ok(());
+            return Ok(self.inner.get_run(id).await?.map_or(0, |run| run.total_items));
         }
         if self.has(Bug::CursorPastWindow) {
             page.checkpoint.window_to = page.checkpoint.window_to.map(|to| to + time::Duration::MINUTE);
@@ -263,45 +264,36 @@ impl SyncRun for FaultyStore {
             if self.has(Bug::DeletionUnconfirmed) && page.last {
                 self.delete_unconfirmed(&page).await;
             }
-            self.inner.commit_page(id, token, page.clone()).await?;
+            let listed = self.inner.commit_page(id, token, page.clone()).await?;
             self.world.note("page", [id.0.cast_unsigned(), page.checkpoint.pages.cast_unsigned()], || {
                 let rows: Vec<&str> = page.listed.iter().map(RecordId::as_str).collect();
                 format!("of run {id}: {rows:?}, {} to do, {:?}", page.items.len(), page.checkpoint)
             });
             self.watch.page(id, &page).await;
-            Ok(())
+            Ok(listed)
         };
         self.process.call("commit_page", effect).await
-    }
-
-    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
-        self.process.call("keep_plan", self.inner.keep_plan(id, token, plan)).await
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
         self.process.call("missing", self.inner.missing(id, entity)).await
     }
 
-    async fn hold_deletions(
-        &self,
-        id: RunId,
-        token: LeaseToken,
-        ids: Vec<RecordId>,
-        reason: &str,
-    ) -> Result<()> {
-        self.process.call("hold_deletions", self.inner.hold_deletions(id, token, ids, reason)).await
-    }
-
-    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
-        self.process.call("confirm_deletions", self.inner.confirm_deletions(id)).await
-    }
-
-    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
-        self.world.note("run fails", [id.0.cast_unsigned(), 0], || error.to_owned());
-        if error.contains(OUTAGE) {
-            self.world.violated(format!("run {id} failed by an outage: {error}"));
+    async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()> {
+        if let RunEnd::Failed { error } = &end {
+            self.world.note("run fails", [id.0.cast_unsigned(), 0], || error.clone());
+            if error.contains(OUTAGE) {
+                self.world.violated(format!("run {id} failed by an outage: {error}"));
+            }
         }
-        self.process.call("fail", self.inner.fail(id, token, error)).await
+        self.process.call("end_run", self.inner.end_run(id, token, end)).await
+    }
+}
+
+#[async_trait]
+impl SyncRunOperator for FaultyStore {
+    async fn create(&self, run: NewRun) -> Result<Run> {
+        self.process.call("create", self.inner.create(run)).await
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
@@ -312,33 +304,36 @@ impl SyncRun for FaultyStore {
         self.process.call("resume", self.inner.resume(id)).await
     }
 
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        self.process.call("confirm_deletions", self.inner.confirm_deletions(id)).await
+    }
+
     async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
         self.process.call("get_run", self.inner.get_run(id)).await
     }
 
-    async fn runs_page<'c>(
+    async fn list_runs<'c>(
         &self,
         filter: &RunFilter,
         limit: usize,
         cursor: Option<&'c str>,
     ) -> Result<Page<Run>> {
-        self.process.call("runs_page", self.inner.runs_page(filter, limit, cursor)).await
+        self.process.call("list_runs", self.inner.list_runs(filter, limit, cursor)).await
     }
 
-    async fn cursor(&self, entity: &EntityType) -> Result<Option<time::OffsetDateTime>> {
-        self.process.call("cursor", self.inner.cursor(entity)).await
+    async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
+        self.process.call("history", self.inner.history(entity)).await
+    }
+}
+
+#[async_trait]
+impl SharedState for FaultyStore {
+    async fn load(&self, name: &str) -> Result<Document> {
+        self.process.call("load", self.inner.load(name)).await
     }
 
-    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
-        self.process.call("last_full_count", self.inner.last_full_count(entity)).await
-    }
-
-    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
-        self.process.call("list_facts", self.inner.list_facts(entity)).await
-    }
-
-    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
-        self.process.call("keep_list_facts", self.inner.keep_list_facts(entity, facts)).await
+    async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool> {
+        self.process.call("swap", self.inner.swap(name, version, text)).await
     }
 }
 

@@ -12,7 +12,7 @@ use tds_core::{
     mirror::Mirror,
     queue::{Claimed, ItemId, Lease},
     record::{RecordId, RecordKey},
-    runs::{PageCommit, RunFilter, RunId, RunStatus, SyncRun},
+    runs::{PageCommit, RunFilter, RunId, RunStatus, SyncRunOperator},
 };
 use time::OffsetDateTime;
 
@@ -186,8 +186,8 @@ impl Watch {
 
     /// A run that is complete missed nothing in its window, where its list loses nothing.
     async fn runs(&self) {
-        let Ok(runs) = self.store.list_runs(&RunFilter::default(), 6).await else { return };
-        for run in runs {
+        let Ok(runs) = self.store.list_runs(&RunFilter::default(), 6, None).await else { return };
+        for run in runs.items {
             let ended = matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
             if !ended || !self.notes().ended.insert(run.id) {
                 continue;

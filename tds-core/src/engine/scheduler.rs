@@ -8,7 +8,7 @@ use crate::{
     error::{ErrorKind, Result},
     queue::WorkerId,
     record::EntityType,
-    runs::{NewRun, RunType, SyncRun},
+    runs::{NewRun, RunType, SyncRunOperator},
     shutdown::Shutdown,
 };
 
@@ -37,46 +37,44 @@ pub trait Schedule: Send + Sync {
     async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>>;
 }
 
-/// Starts runs when they are due.
-pub struct Scheduler {
-    schedule: Arc<dyn Schedule>,
-    runs: Arc<dyn SyncRun>,
-    specs: Vec<ScheduleSpec>,
-    worker: WorkerId,
-    tick: Duration,
-    source_type: String,
-    postponed: Postponed,
+/// How a scheduler looks.
+#[derive(Clone, Debug)]
+pub struct SchedulerSettings {
+    /// The name under which this process leads.
+    pub worker: WorkerId,
+    /// How often to look for what is due.
+    pub tick: Duration,
+    /// The source type of the runs that start.
+    pub source_type: String,
+}
+
+impl Default for SchedulerSettings {
+    fn default() -> Self {
+        Self { worker: WorkerId::unique(), tick: Duration::from_secs(5), source_type: "source".to_owned() }
+    }
 }
 
 /// Says of a schedule whether it has to wait.
 pub type Postponed = Arc<dyn Fn(&ScheduleSpec) -> bool + Send + Sync>;
 
-impl Scheduler {
-    /// A scheduler that looks every `tick`.
-    #[must_use]
-    pub fn new(
-        schedule: Arc<dyn Schedule>,
-        runs: Arc<dyn SyncRun>,
-        specs: Vec<ScheduleSpec>,
-        worker: WorkerId,
-        tick: Duration,
-        source_type: impl Into<String>,
-    ) -> Self {
-        Self {
-            schedule,
-            runs,
-            specs,
-            worker,
-            tick,
-            source_type: source_type.into(),
-            postponed: Arc::new(|_| false),
-        }
-    }
+/// Starts runs when they are due.
+pub struct Scheduler {
+    schedule: Arc<dyn Schedule>,
+    runs: Arc<dyn SyncRunOperator>,
+    specs: Vec<ScheduleSpec>,
+    settings: SchedulerSettings,
+    postponed: Postponed,
+}
 
-    /// What is postponed keeps its turn: it starts as soon as it may.
-    #[must_use]
-    pub fn postponing(self, postponed: Postponed) -> Self {
-        Self { postponed, ..self }
+impl Scheduler {
+    pub(super) fn new(
+        schedule: Arc<dyn Schedule>,
+        runs: Arc<dyn SyncRunOperator>,
+        specs: Vec<ScheduleSpec>,
+        settings: SchedulerSettings,
+        postponed: Postponed,
+    ) -> Self {
+        Self { schedule, runs, specs, settings, postponed }
     }
 
     /// Runs until the signal.
@@ -85,16 +83,17 @@ impl Scheduler {
             if let Err(error) = self.look().await {
                 tracing::warn!(error = %error.chain(), "schedules could not be looked at; trying again");
             }
-            shutdown.sleep(self.tick).await;
+            shutdown.sleep(self.settings.tick).await;
         }
-        if let Err(error) = self.schedule.resign(&self.worker).await {
+        if let Err(error) = self.schedule.resign(&self.settings.worker).await {
             tracing::debug!(error = %error.chain(), "leadership ends by its lease");
         }
     }
 
     /// Starts what is due, where this process leads.
     pub async fn look(&self) -> Result<()> {
-        if self.specs.is_empty() || !self.schedule.lead(&self.worker, self.tick * 3).await? {
+        if self.specs.is_empty() || !self.schedule.lead(&self.settings.worker, self.settings.tick * 3).await?
+        {
             return Ok(());
         }
         // Who is not asked for stays due.
@@ -104,7 +103,7 @@ impl Scheduler {
             let run = NewRun {
                 entity: spec.entity.clone(),
                 run_type: spec.run_type,
-                source_type: self.source_type.clone(),
+                source_type: self.settings.source_type.clone(),
                 since: None,
                 requested_by: "schedule".to_owned(),
             };

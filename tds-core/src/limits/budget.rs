@@ -5,10 +5,10 @@
 //! takes one. What is decided is a pure function ([`BudgetState::exchange`]); a store only keeps its state.
 
 mod breaker;
+mod call_log;
 mod day;
 mod forecast;
 mod lanes;
-mod local;
 mod pause;
 mod permit_pool;
 mod slots;
@@ -16,22 +16,24 @@ mod state;
 mod status;
 mod window;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use self::call_log::LocalCallLog;
 pub use self::{
     breaker::{BreakerStatus, CallFault, OutageCause, Passage, Place},
     forecast::{Forecast, forecast},
     lanes::PerLane,
-    local::LocalBudget,
     permit_pool::{Denied, Pacer, Permit, PermitPool, StartedPermit},
     state::BudgetState,
     status::{BudgetStatus, CallCount, DayStatus, PauseStatus, Refusal, Throttle, Usage},
 };
-pub(crate) use self::{local::merge, state::at};
+pub(crate) use self::{call_log::merge, state::at};
+use super::shared_state::{self, LocalState, SharedState};
 use crate::{
+    clock::Clock,
     error::Result,
     queue::{Lane, WorkerId},
 };
@@ -71,7 +73,8 @@ pub struct Limits {
     pub call_time: Duration,
 }
 
-/// The shared budget. Times are those of the store's clock; what a process tells of the past it tells as an age.
+/// The budget of calls that all processes of a store share. Times are those of the store's clock; what a process says of
+/// the past it gives as an age.
 ///
 /// - Permits are leased, each for one call. A permit counts against the minute from the time it may be used until
 ///   60 seconds after the call ended, so that no 60 seconds see more arrivals at the source than `per_minute`,
@@ -83,27 +86,87 @@ pub struct Limits {
 /// - Urgent lanes (pushed events and what people and local changes need) find room that the other lanes leave,
 ///   in the minute and over the day.
 /// - The lanes that are not urgent are spread over the minute, and full syncs and verification over the day.
-/// - A holder has places for calls in flight until it gives them back or is not heard of for as long as a call of
-///   his may take; all holders together have no more than `concurrent`, and one that is new finds one.
-/// - A refusal of the source pauses all holders. Calls that were let go before a pause began tell nothing new.
+/// - A holder has places for calls in flight until it gives them back or is not heard of for as long as one of its
+///   calls may take; all holders together have no more than `concurrent`, and one that is new finds one.
+/// - A refusal of the source pauses all holders. Calls that were let go before a pause began say nothing new.
 /// - Faults in a row that are no matter of a record open the breaker of their place for all holders: no call is let
 ///   pass there but one probe at a time, until one is answered as it should be.
 /// - What the source says of the day's quota counts where it is less than what is left of the plan.
 /// - An error means that nothing may be sent.
+#[derive(Clone)]
+pub struct CallBudget {
+    shared: Arc<dyn SharedState>,
+    log: Arc<dyn CallLog>,
+}
+
+impl CallBudget {
+    /// The budget of a store.
+    #[must_use]
+    pub fn new(shared: Arc<dyn SharedState>, log: Arc<dyn CallLog>) -> Self {
+        Self { shared, log }
+    }
+
+    /// The budget of a process that shares it with nobody.
+    #[must_use]
+    pub fn local(clock: &Arc<dyn Clock>) -> Self {
+        Self::new(Arc::new(LocalState::new(clock)), Arc::new(LocalCallLog::default()))
+    }
+
+    /// Says what became of permits, and asks for new ones.
+    ///
+    /// # Errors
+    /// The shared state cannot be asked: nothing may be sent.
+    pub async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
+        let exchange = |state: &mut BudgetState, now| state.exchange(now, limits, request);
+        shared_state::change(self.shared.as_ref(), &document_of(account), exchange).await
+    }
+
+    /// The status of the account. Changes nothing.
+    ///
+    /// # Errors
+    /// The shared state cannot be asked.
+    pub async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
+        let (state, now): (BudgetState, _) =
+            shared_state::read(self.shared.as_ref(), &document_of(account)).await?;
+        Ok(state.status(now, limits))
+    }
+
+    /// Adds to the statistics of calls.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
+        self.log.count(account, calls).await
+    }
+
+    /// The statistics of today (UTC).
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn usage(&self, account: &str) -> Result<Usage> {
+        self.log.usage(account).await
+    }
+}
+
+fn document_of(account: &str) -> String {
+    format!("budget {account}")
+}
+
+/// Counts the calls that were made.
 #[async_trait]
-pub trait CallBudget: Send + Sync {
-    /// Tells what became of permits, and asks for new ones.
-    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant>;
-
-    /// How the account stands. Changes nothing.
-    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus>;
-
+pub trait CallLog: Send + Sync {
     /// Adds to the statistics of calls. Calls of a lane that only runs spend (incremental, full, verify) count in the
-    /// newest run of that kind and entity type too. At most one is active, so that it is theirs, but for what a
+    /// newest run of that kind and entity type too. At most one is active, so that the calls are its own, but for what a
     /// cancelled run had left in the queue when the next one began.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()>;
 
     /// The statistics of today (UTC).
+    ///
+    /// # Errors
+    /// The store cannot be asked.
     async fn usage(&self, account: &str) -> Result<Usage>;
 }
 

@@ -1,14 +1,12 @@
 //! A credential that is renewed: by one process at a time, not too often, and for all of them where they can share it.
 
-mod local;
 mod state;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-
-pub use self::{local::LocalCredentialLeases, state::RenewalState};
-use crate::error::Result;
+pub use self::state::RenewalState;
+use super::shared_state::{self, LocalState, SharedState};
+use crate::{clock::Clock, error::Result};
 
 /// How often a credential may be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,36 +19,68 @@ pub struct RenewalRule {
     pub time: Duration,
 }
 
-/// The memory of renewals, shared by all processes. Times are those of the store's clock.
+/// The leases of credentials that all processes of a store share. Times are those of the store's clock.
 ///
 /// - At most one renewal of a name is under way. One whose holder died ends after `rule.time`.
 /// - No more than `rule.most` renewals of a name come to the source within `rule.within`, those of processes
 ///   that died or failed included: each counts from its end, and one that has no end from the latest it can have.
 /// - A credential that is stored is found by all who share it, until it is due for renewal.
 /// - A credential that the source rejected is forgotten, if it is still the one that is stored.
-/// - A block keeps everybody from renewing until it ends; a renewal that went well ends it.
+/// - A cooldown keeps everybody from renewing until it ends; a renewal that went well ends it.
 /// - What is stored of a credential is opaque: it comes sealed.
-#[async_trait]
-pub trait CredentialLeases: Send + Sync {
-    /// The stored credential, or whose turn it is to renew it. `shares`: this process can open what is stored.
+#[derive(Clone)]
+pub struct CredentialLeases {
+    shared: Arc<dyn SharedState>,
+}
+
+impl CredentialLeases {
+    /// The leases of a store.
+    #[must_use]
+    pub fn new(shared: Arc<dyn SharedState>) -> Self {
+        Self { shared }
+    }
+
+    /// The leases of a process that shares them with nobody.
+    #[must_use]
+    pub fn local(clock: &Arc<dyn Clock>) -> Self {
+        Self::new(Arc::new(LocalState::new(clock)))
+    }
+
+    /// The stored credential, or the right to renew it. `shares`: this process can open what is stored.
     /// `rejected`: the number of a credential that the source did not accept.
-    async fn turn(
+    ///
+    /// # Errors
+    /// The shared state cannot be asked.
+    pub async fn claim(
         &self,
         name: &str,
         rule: &RenewalRule,
         shares: bool,
         rejected: Option<u64>,
-    ) -> Result<Claim>;
+    ) -> Result<Claim> {
+        let claim = |state: &mut RenewalState, now| state.claim(now, rule, shares, rejected);
+        shared_state::change(self.shared.as_ref(), &document_of(name), claim).await
+    }
 
-    /// Tells what came of a renewal. A ticket that is not the current one changes nothing but its own count.
-    /// The number of the credential that is stored.
-    async fn finish(
+    /// Stores the result of a renewal. A ticket that is not the current one changes nothing but its own count.
+    /// Gives the number of the credential that is stored.
+    ///
+    /// # Errors
+    /// The shared state cannot be asked.
+    pub async fn finish(
         &self,
         name: &str,
         rule: &RenewalRule,
         ticket: u64,
-        outcome: RenewalResult,
-    ) -> Result<u64>;
+        result: RenewalResult,
+    ) -> Result<u64> {
+        let finish = |state: &mut RenewalState, now| state.finish(now, rule, ticket, result.clone());
+        shared_state::change(self.shared.as_ref(), &document_of(name), finish).await
+    }
+}
+
+fn document_of(name: &str) -> String {
+    format!("renewal {name}")
 }
 
 /// What a process that needs a credential is to do.

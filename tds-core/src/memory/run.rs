@@ -15,54 +15,60 @@ use crate::{
     guard::is_ahead,
     queue::{ItemId, Lane, LeaseToken, NewItem, Page, Waiter, Work, WorkerId},
     record::{EntityType, RecordId, RecordKey},
-    runs::{NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, RunStatus, SyncRun},
-    source::ListFacts,
+    runs::{
+        HISTORY, NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease, RunPlan, RunStatus,
+        SyncRun, SyncRunOperator,
+    },
 };
 
 #[async_trait]
 impl SyncRun for MemoryStore {
-    async fn create(&self, run: NewRun) -> Result<Run> {
-        let now = self.now();
-        let mut state = self.state();
-        state.refuse_second(&run.entity)?;
-        let id = RunId(state.next_id());
-        state.runs.insert(id, new_run(run, now));
-        state.run_view(id)
-    }
-
-    async fn claim_run(&self, _worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
-        self.take_run(lease, |_| true)
-    }
-
-    async fn claim_run_of(
+    async fn claim_run(
         &self,
         _worker: &WorkerId,
         lease: Duration,
-        runs: &[RunId],
+        among: Option<&[RunId]>,
     ) -> Result<Option<RunLease>> {
-        self.take_run(lease, |id| runs.contains(&id))
+        let now = self.now();
+        let mut state = self.state();
+        let token = state.next_token();
+        let is_meant = |id: &RunId| among.is_none_or(|runs| runs.contains(id));
+        let free = state.runs.iter_mut().find(|(id, run)| is_meant(id) && run.can_be_taken(now));
+        let Some((id, run)) = free.map(|(id, run)| (*id, run)) else { return Ok(None) };
+        run.status = RunStatus::Running;
+        run.started_at = run.started_at.or(Some(now));
+        run.lease = Some((token, later(now, lease)));
+        let (checkpoint, entity) = (run.checkpoint.clone(), run.request.entity.clone());
+        Ok(Some(RunLease { run: state.run_view(id)?, token, checkpoint, history: state.history(&entity) }))
     }
 
-    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
+    async fn renew_run(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        lease: Duration,
+        plan: Option<&RunPlan>,
+    ) -> Result<()> {
         let expires_at = later(self.now(), lease);
-        self.state().leased_run(id, token)?.lease = Some((token, expires_at));
+        let mut state = self.state();
+        let run = state.leased_run(id, token)?;
+        run.lease = Some((token, expires_at));
+        if let Some(plan) = plan {
+            run.plan = Some(plan.clone());
+        }
         Ok(())
     }
 
-    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<()> {
+    async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<i64> {
         let now = self.now();
-        {
+        let listed = {
             let mut state = self.state();
             state.leased_run(id, token)?;
             state.store_page(id, page, now);
-        }
+            state.runs.get(&id).map_or(0, RunState::total)
+        };
         self.announce_work();
-        Ok(())
-    }
-
-    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
-        self.state().leased_run(id, token)?.plan = Some(plan.clone());
-        Ok(())
+        Ok(listed)
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
@@ -86,46 +92,35 @@ impl SyncRun for MemoryStore {
         Ok((count(live().count()), missing))
     }
 
-    async fn hold_deletions(
-        &self,
-        id: RunId,
-        token: LeaseToken,
-        ids: Vec<RecordId>,
-        reason: &str,
-    ) -> Result<()> {
-        let mut state = self.state();
-        let run = state.leased_run(id, token)?;
-        run.held = ids;
-        run.error_log = Some(reason.to_owned());
-        Ok(())
-    }
-
-    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
-        let now = self.now();
-        let released = {
-            let mut state = self.state();
-            let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
-            if run.held.is_empty() {
-                return Ok(0);
-            }
-            if !run.status.is_active() {
-                state.refuse_second(&run.request.entity.clone())?;
-            }
-            state.release_held(id, now)
-        };
-        self.announce_work();
-        Ok(released)
-    }
-
-    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
+    async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()> {
         let now = self.now();
         let mut state = self.state();
         let run = state.leased_run(id, token)?;
-        run.status = RunStatus::Failed;
-        run.error_log = Some(error.to_owned());
-        run.completed_at = Some(now);
-        run.lease = None;
+        match end {
+            RunEnd::Failed { error } => {
+                run.status = RunStatus::Failed;
+                run.error_log = Some(error);
+                run.completed_at = Some(now);
+                run.lease = None;
+            }
+            RunEnd::DeletionsHeld { ids, reason } => {
+                run.held = ids;
+                run.error_log = Some(reason);
+            }
+        }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl SyncRunOperator for MemoryStore {
+    async fn create(&self, run: NewRun) -> Result<Run> {
+        let now = self.now();
+        let mut state = self.state();
+        state.refuse_second(&run.entity)?;
+        let id = RunId(state.next_id());
+        state.runs.insert(id, new_run(run, now));
+        state.run_view(id)
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
@@ -165,12 +160,29 @@ impl SyncRun for MemoryStore {
         run
     }
 
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        let now = self.now();
+        let released = {
+            let mut state = self.state();
+            let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
+            if run.held.is_empty() {
+                return Ok(0);
+            }
+            if !run.status.is_active() {
+                state.refuse_second(&run.request.entity.clone())?;
+            }
+            state.release_held(id, now)
+        };
+        self.announce_work();
+        Ok(released)
+    }
+
     async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
         let state = self.state();
         Ok(state.runs.get(&id).map(|run| run.view(id, &state)))
     }
 
-    async fn runs_page<'c>(
+    async fn list_runs<'c>(
         &self,
         filter: &RunFilter,
         limit: usize,
@@ -184,40 +196,25 @@ impl SyncRun for MemoryStore {
         Ok(page(wanted.map(|(id, run)| (id.0, run.view(*id, &state))), limit))
     }
 
-    async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
-        Ok(self.state().cursors.get(entity).copied())
-    }
-
-    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
-        Ok(self.state().last_full_counts.get(entity).copied())
-    }
-
-    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
-        Ok(self.state().list_facts.get(entity).copied().unwrap_or_default())
-    }
-
-    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
-        self.state().list_facts.insert(entity.clone(), facts);
-        Ok(())
-    }
-}
-
-impl MemoryStore {
-    fn take_run(&self, lease: Duration, wanted: impl Fn(RunId) -> bool) -> Result<Option<RunLease>> {
-        let now = self.now();
-        let mut state = self.state();
-        let token = state.next_token();
-        let free = state.runs.iter_mut().find(|(id, run)| wanted(**id) && run.can_be_taken(now));
-        let Some((id, run)) = free.map(|(id, run)| (*id, run)) else { return Ok(None) };
-        run.status = RunStatus::Running;
-        run.started_at = run.started_at.or(Some(now));
-        run.lease = Some((token, later(now, lease)));
-        let checkpoint = run.checkpoint.clone();
-        Ok(Some(RunLease { run: state.run_view(id)?, token, checkpoint }))
+    async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
+        Ok(self.state().history(entity))
     }
 }
 
 impl State {
+    fn history(&self, entity: &EntityType) -> RunHistory {
+        let completed = self
+            .runs
+            .iter()
+            .rev()
+            .filter(|(_, run)| run.request.entity == *entity && run.status == RunStatus::Completed);
+        RunHistory {
+            cursor: self.cursors.get(entity).copied(),
+            last_full_count: self.last_full_counts.get(entity).copied(),
+            completed: completed.take(HISTORY).map(|(id, run)| run.view(*id, self)).collect(),
+        }
+    }
+
     fn refuse_second(&self, entity: &EntityType) -> Result<()> {
         match self.runs.iter().find(|(_, run)| run.request.entity == *entity && run.status.is_active()) {
             Some((id, _)) => Err(Error::conflict(format!("run {id} of {entity} is active"))),

@@ -9,14 +9,10 @@ use super::Row;
 use crate::{
     guard::SyncState,
     inbox::{EventStatus, InboxId},
-    limits::{
-        budget::{BudgetState, CallCount},
-        credentials::RenewalState,
-    },
+    limits::budget::CallCount,
     queue::{AttemptView, ItemId, ItemStatus, Lane, LeaseToken, Outcome, Waiter, Work, WorkerId},
     record::{EntityType, Fields, RecordId, RecordKey},
     runs::{Checkpoint, NewRun, RunId, RunPlan, RunStatus, RunType},
-    source::ListFacts,
 };
 
 /// Everything.
@@ -39,7 +35,6 @@ pub(super) struct State {
     pub(super) runs: BTreeMap<RunId, RunState>,
     pub(super) cursors: HashMap<EntityType, OffsetDateTime>,
     pub(super) last_full_counts: HashMap<EntityType, i64>,
-    pub(super) list_facts: HashMap<EntityType, ListFacts>,
     pub(super) leader: Option<(WorkerId, OffsetDateTime)>,
     /// When each schedule is due next.
     pub(super) schedules: HashMap<(EntityType, RunType), OffsetDateTime>,
@@ -48,10 +43,10 @@ pub(super) struct State {
     pub(super) children: HashMap<(String, RecordId), Vec<Fields>>,
     /// Records whose writes fail, for tests.
     pub(super) refused: HashSet<RecordKey>,
-    pub(super) budgets: HashMap<String, BudgetState>,
+    /// Documents that all processes share, by name, with their versions.
+    pub(super) documents: HashMap<String, (u64, String)>,
     /// Calls by account and day.
     pub(super) calls: HashMap<(String, Date), Vec<CallCount>>,
-    pub(super) renewals: HashMap<String, RenewalState>,
 }
 
 impl State {

@@ -85,7 +85,7 @@ impl RunState {
     }
 
     pub(super) fn view(&self, id: RunId, state: &State) -> Run {
-        Run {
+        let mut run = Run {
             id,
             run_type: self.request.run_type,
             entity_type: self.request.entity.clone(),
@@ -100,7 +100,7 @@ impl RunState {
             calls: self.calls,
             calls_per_record: Run::calls_for_each(self.calls, self.processed, self.unchanged),
             listing_done: self.listing_done,
-            progress_percent: self.progress(state),
+            progress_percent: 0.0,
             since: self.request.since,
             created_at: self.created_at,
             started_at: self.started_at,
@@ -109,25 +109,20 @@ impl RunState {
             requested_by: Some(self.request.requested_by.clone()),
             target_database: Some("memory".to_owned()),
             held_deletions: count(self.held.len()),
-        }
+        };
+        run.progress_percent = run.progress(self.expected(id, state));
+        run
     }
 
-    /// While the list is being read, against the last complete run of the same kind.
-    #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
-    fn progress(&self, state: &State) -> f64 {
-        let same_kind = |run: &&RunState| {
-            run.status == RunStatus::Completed
+    /// How many records the last run of the same kind listed that read its list to the end.
+    fn expected(&self, id: RunId, state: &State) -> Option<i64> {
+        let is_of_the_kind = |run: &RunState| {
+            matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors)
                 && run.request.entity == self.request.entity
                 && run.request.run_type == self.request.run_type
         };
-        let expected = match self.listing_done {
-            true => self.total(),
-            false => state.runs.values().rev().find(same_kind).map_or(0, Self::total).max(self.total()),
-        };
-        match (expected, self.listing_done) {
-            (0, done) => f64::from(u8::from(done)) * 100.0,
-            (expected, _) => (self.processed as f64 / expected as f64 * 100.0).clamp(0.0, 100.0),
-        }
+        let before = state.runs.range(..id).rev();
+        before.map(|(_, run)| run).find(|run| is_of_the_kind(run)).map(Self::total)
     }
 }
 

@@ -17,10 +17,11 @@ pub mod renewal;
 pub mod run;
 pub mod schedule;
 pub mod settle;
+pub mod shared;
 mod suite;
 pub mod sweep;
 
 pub use self::{
-    harness::{Harness, Stores},
+    harness::{Harness, Runs, Stores},
     suite::{Case, cases},
 };

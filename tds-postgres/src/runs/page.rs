@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-const STAND: &str = "SELECT pages FROM tds_sync_runs WHERE id = $1 AND lease_token = $2";
+const STAND: &str = "SELECT pages, total_items FROM tds_sync_runs WHERE id = $1 AND lease_token = $2";
 
 // In the order of ids, as everything that writes several rows.
 const LIST: &str = "
@@ -33,7 +33,7 @@ UPDATE tds_sync_runs SET total_items = total_items + $3, unchanged_items = uncha
   processed_items = processed_items + $4, open_items = open_items + $5, pages = $6, checkpoint = $7::jsonb,
   window_to = $8, listing_done = listing_done OR $9,
   lease_expires_at = CASE WHEN $9 THEN NULL ELSE lease_expires_at END
- WHERE id = $1 AND lease_token = $2 AND status = 'running' AND pages < $6
+ WHERE id = $1 AND lease_token = $2 AND status = 'running' AND pages < $6 RETURNING total_items
 ";
 
 const LIVE: &str =
@@ -60,20 +60,20 @@ UPDATE tds_sync_runs SET held_ids = '{}', error_log = NULL, total_items = total_
  WHERE id = $1 AND held_ids = $4
 ";
 
-/// Commits a page. False: the lease is lost.
+/// Commits a page. Gives the number of records that the run has listed so far; `None`: the lease is lost.
 pub(crate) async fn commit(
     database: &Database,
     id: RunId,
     token: LeaseToken,
     page: &PageCommit,
-) -> Result<bool, sqlx::Error> {
+) -> Result<Option<i64>, sqlx::Error> {
     let mut tx = database.begin().await?;
     let Some(stand) = sqlx::query(STAND).bind(id.0).bind(token.0).fetch_optional(&mut tx).await? else {
-        return Ok(false);
+        return Ok(None);
     };
     if stand.try_get::<i64, _>("pages")? >= page.checkpoint.pages {
         // Committed before, with an outcome that the caller did not learn.
-        return Ok(true);
+        return stand.try_get("total_items").map(Some);
     }
     let listed: HashSet<String> = page.listed.iter().map(stored).collect();
     let relisted = list(&mut tx, id, &listed).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn commit(
     let open = queue(&mut tx, &page.items, &relisted).await?;
     let checkpoint =
         serde_json::to_value(&page.checkpoint).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    let advanced = sqlx::query(ADVANCE)
+    let advanced = sqlx::query_scalar::<_, i64>(ADVANCE)
         .bind(id.0)
         .bind(token.0)
         .bind(count(listed.len() - relisted.len()))
@@ -92,16 +92,14 @@ pub(crate) async fn commit(
         .bind(checkpoint)
         .bind(page.checkpoint.window_to)
         .bind(page.last)
-        .execute(&mut tx)
+        .fetch_optional(&mut tx)
         .await?;
-    if advanced.rows_affected() == 0 {
-        return Ok(false);
-    }
+    let Some(total) = advanced else { return Ok(None) };
     if page.last {
         end_runs(&mut tx, &[id.0]).await?;
     }
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(total))
 }
 
 /// Live records, and those of them that no page showed.

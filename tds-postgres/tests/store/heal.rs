@@ -7,7 +7,7 @@ use tds_core::{
     inbox::Inbox as _,
     queue::{Healed, Outcome, Queue as _, QueueOperator as _},
     record::EntityType,
-    runs::{NewRun, RunType, SyncRun as _},
+    runs::{NewRun, RunType, SyncRunOperator as _},
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 

@@ -6,9 +6,9 @@ use sqlx::{Connection as _, PgConnection};
 use tds_core::{
     error::{ErrorKind, Retry},
     inbox::Inbox as _,
-    queue::{Lease, NewItem, Outcome, Queue as _, Waiter, WorkerId},
+    queue::{ClaimRequest, ClaimScope, Lane, Lease, NewItem, Outcome, Queue as _, Waiter, WorkerId},
     record::RecordId,
-    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType, SyncRun as _},
+    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType, SyncRun as _, SyncRunOperator as _},
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 use tokio::time::{Instant, timeout};
@@ -179,7 +179,7 @@ async fn claimed_run(store: &PgStore) -> RunLease {
         requested_by: "test".into(),
     };
     store.create(run).await.expect("created");
-    store.claim_run(&WorkerId("test".into()), SOON).await.expect("claimed").expect("a run")
+    store.claim_run(&WorkerId("test".into()), SOON, None).await.expect("claimed").expect("a run")
 }
 
 /// A page of three records, all of which need work.
@@ -205,6 +205,11 @@ async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_
     store.finish_cancelling().await.expect("looked");
     assert_eq!(text(&database, left).await, "1");
     other.lets_go().await;
+    assert!(claim(&store, 10).await.is_empty(), "nobody works on it meanwhile");
+    let carried = ClaimScope { carried: true, ..ClaimScope::default() };
+    let request =
+        ClaimRequest { worker: WorkerId("test".into()), limit: 10, lease: SOON, up_to: Lane::Verify };
+    assert!(store.claim_scoped(&request, &carried).await.expect("claim").is_empty());
     store.finish_cancelling().await.expect("looked");
     assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "0");
     assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "0");

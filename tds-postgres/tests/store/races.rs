@@ -13,7 +13,7 @@ use tds_core::{
         ItemFilter, Lane, Lease, NewItem, Outcome, Queue as _, QueueOperator as _, Settle, Settled,
         Settlement, Waiter, WorkerId,
     },
-    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType, SyncRun as _},
+    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType, SyncRun as _, SyncRunOperator as _},
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 
@@ -83,7 +83,7 @@ async fn started(store: &PgStore) -> RunLease {
     };
     store.create(request).await.expect("created");
     store
-        .claim_run(&WorkerId("test".to_owned()), Duration::from_secs(60))
+        .claim_run(&WorkerId("test".to_owned()), Duration::from_secs(60), None)
         .await
         .expect("taken")
         .expect("there")

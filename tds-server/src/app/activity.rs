@@ -122,8 +122,8 @@ impl Activity {
 
     async fn entity(&self, entity: &EntityType) -> Result<EntityActivity> {
         let of = |status| RunFilter { entity: Some(entity.clone()), status };
-        let succeeded = self.services.runs.list_runs(&of(Some(RunStatus::Completed)), 1).await?;
-        let recent = self.services.runs.list_runs(&of(None), 5).await?;
+        let succeeded = self.services.runs.list_runs(&of(Some(RunStatus::Completed)), 1, None).await?.items;
+        let recent = self.services.runs.list_runs(&of(None), 5, None).await?.items;
         let ended = recent.into_iter().find(|run| !run.status.is_active());
         let filter = EventFilter { entity: Some(entity.clone()), ..EventFilter::default() };
         let received = self.services.events.list_events(&filter, 1, None).await?;

@@ -7,7 +7,7 @@ use tds_core::{
     error::{ErrorKind, Result},
     queue::Page,
     record::EntityType,
-    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType, SyncRun},
+    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType, SyncRunOperator},
 };
 use time::{
     Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
@@ -77,10 +77,10 @@ pub(crate) fn entities(
 
 /// What operators do with runs.
 #[derive(Clone)]
-pub(crate) struct Runs(Arc<dyn SyncRun>);
+pub(crate) struct Runs(Arc<dyn SyncRunOperator>);
 
 impl Runs {
-    pub(crate) fn new(runs: Arc<dyn SyncRun>) -> Self {
+    pub(crate) fn new(runs: Arc<dyn SyncRunOperator>) -> Self {
         Self(runs)
     }
 
@@ -119,7 +119,7 @@ impl Runs {
             };
             for status in [RunStatus::Pending, RunStatus::Running] {
                 let filter = RunFilter { entity: Some(entity.clone()), status: Some(status) };
-                if let Some(run) = self.0.list_runs(&filter, 1).await?.pop() {
+                if let Some(run) = self.0.list_runs(&filter, 1, None).await?.items.pop() {
                     return Ok(Err(run));
                 }
             }
@@ -146,7 +146,7 @@ impl Runs {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Run>> {
-        self.0.runs_page(filter, limit, cursor).await
+        self.0.list_runs(filter, limit, cursor).await
     }
 
     /// One run.

@@ -7,7 +7,7 @@ use tds_core::{
     engine::Registry,
     inbox::{Inbox, InboxOperator},
     queue::QueueOperator,
-    runs::SyncRun,
+    runs::SyncRunOperator,
 };
 use tds_zoho::{ZohoClient, entities::Catalogue};
 
@@ -21,7 +21,7 @@ pub struct Services {
     /// Shows and changes queue items.
     pub queue: Arc<dyn QueueOperator>,
     /// The ledger of runs.
-    pub runs: Arc<dyn SyncRun>,
+    pub runs: Arc<dyn SyncRunOperator>,
     /// The entity types of Zoho that the program knows.
     pub catalogue: Catalogue,
     /// Which entity types exist.

@@ -1,11 +1,6 @@
 //! Which runs start by themselves.
 
-use tds_core::{
-    engine::{Registry, ScheduleSpec},
-    limits::budget::Throttle,
-    record::EntityType,
-    runs::RunType,
-};
+use tds_core::{engine::ScheduleSpec, limits::budget::Throttle, record::EntityType, runs::RunType};
 use tds_zoho::entities::{Catalogue, Polling};
 
 use crate::config::SchedulesConfig;
@@ -23,15 +18,11 @@ pub(crate) fn is_postponed(
 }
 
 /// The schedules of every entity type that can be polled.
-pub(super) fn specs(
-    config: &SchedulesConfig,
-    catalogue: &Catalogue,
-    registry: &Registry,
-) -> Vec<ScheduleSpec> {
+pub(super) fn specs(config: &SchedulesConfig, catalogue: &Catalogue) -> Vec<ScheduleSpec> {
     let mut specs = Vec::new();
-    for entity in registry.polled() {
-        let polling = catalogue.find(entity).map_or(Polling::Changes, |descriptor| descriptor.polling);
-        let (full, incremental) = match polling {
+    for descriptor in catalogue.iter() {
+        let entity = &descriptor.schema.entity;
+        let (full, incremental) = match descriptor.polling {
             Polling::Changes => (config.full, config.incremental),
             Polling::Prices => (config.full, config.prices),
             Polling::Stock => (config.stock, None),

@@ -75,21 +75,21 @@ impl Engine {
         let mut handles = Vec::new();
         let works = self.concurrency > 0;
         if tasks.worker && works {
-            let (worker, runs) = (Arc::clone(&self.worker), runs.clone());
+            let (worker, runs) = (Arc::clone(self.engine.worker()), runs.clone());
             handles.push(supervisor.spawn("worker", shutdown.clone(), move |shutdown| {
                 let (worker, runs) = (Arc::clone(&worker), runs.clone());
                 async move { worker.run_for(runs, shutdown).await }
             }));
         }
         if tasks.bulk && works {
-            let (bulk, runs) = (Arc::clone(&self.bulk), runs.clone());
+            let (worker, runs) = (Arc::clone(self.engine.runs()), runs.clone());
             handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| {
-                let (bulk, runs) = (Arc::clone(&bulk), runs.clone());
-                async move { bulk.run_for(runs, shutdown).await }
+                let (worker, runs) = (Arc::clone(&worker), runs.clone());
+                async move { worker.run(runs.as_deref(), shutdown).await }
             }));
         }
         if tasks.scheduler && works {
-            let scheduler = Arc::clone(&self.scheduler);
+            let scheduler = Arc::clone(self.engine.scheduler());
             handles.push(supervisor.spawn("scheduler", shutdown.clone(), move |shutdown| {
                 let scheduler = Arc::clone(&scheduler);
                 async move { scheduler.run(shutdown).await }

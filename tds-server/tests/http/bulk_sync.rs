@@ -1,7 +1,7 @@
 //! `POST /api/zoho/bulk-sync`.
 
 use serde_json::{Value, json};
-use tds_core::runs::{RunFilter, SyncRun};
+use tds_core::runs::{RunFilter, SyncRunOperator};
 
 use super::common::server;
 
@@ -90,6 +90,6 @@ async fn where_all_are_active_nothing_is_started() {
         let detail = refused.json()["detail"].as_str().expect("text").to_owned();
         assert!(detail.contains("customers (run 1)"), "{detail}");
     }
-    let runs = server.store.list_runs(&RunFilter::default(), 10).await.expect("runs");
+    let runs = server.store.list_runs(&RunFilter::default(), 10, None).await.expect("runs").items;
     assert_eq!(runs.len(), 2, "nothing else was started");
 }

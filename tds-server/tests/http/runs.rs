@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tds_core::{
     queue::WorkerId,
     record::RecordId,
-    runs::{Checkpoint, PageCommit, SyncRun},
+    runs::{Checkpoint, PageCommit, RunEnd, SyncRun},
 };
 use tds_server::Health;
 use tds_zoho::testkit::FakeZoho;
@@ -59,10 +59,18 @@ async fn deletions_that_were_held_back_are_released_once() {
     assert_eq!(none.json(), json!({"affected": 0}));
 
     let worker = WorkerId::unique();
-    let lease = server.store.claim_run(&worker, Duration::from_secs(60)).await.expect("claim_run");
+    let lease = server.store.claim_run(&worker, Duration::from_secs(60), None).await.expect("claim_run");
     let lease = lease.expect("the run");
     let ids = ["7", "8"].map(RecordId::new).to_vec();
-    server.store.hold_deletions(lease.run.id, lease.token, ids, "2 of 2 are missing").await.expect("hold");
+    server
+        .store
+        .end_run(
+            lease.run.id,
+            lease.token,
+            RunEnd::DeletionsHeld { ids, reason: "2 of 2 are missing".to_owned() },
+        )
+        .await
+        .expect("hold");
     let page = PageCommit {
         listed: Vec::new(),
         items: Vec::new(),

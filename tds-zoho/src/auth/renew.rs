@@ -43,7 +43,7 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
     let give_up = Instant::now() + RULE.time + Duration::from_secs(5);
     let mut looks = 0;
     loop {
-        let turn = match inner.renewals.turn(&inner.name, rule, inner.seal.is_some(), rejected).await {
+        let turn = match inner.leases.claim(&inner.name, rule, inner.seal.is_some(), rejected).await {
             Ok(turn) => turn,
             Err(error) => return unknown(&error),
         };
@@ -96,7 +96,7 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
             (RenewalResult::Failed(fault.block(pause)), Renewed::Failed(fault, pause))
         }
     };
-    if let Err(error) = inner.renewals.finish(&inner.name, &RULE, ticket, outcome).await {
+    if let Err(error) = inner.leases.finish(&inner.name, &RULE, ticket, outcome).await {
         // The turn ends by itself; this process has its token all the same.
         tracing::warn!(error = %error.chain(), "the end of a token refresh could not be told to other processes");
     }

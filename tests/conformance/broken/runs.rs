@@ -8,11 +8,12 @@ use tds_core::{
     memory::MemoryStore,
     queue::{LeaseToken, Page, WorkerId},
     record::{EntityType, RecordId},
-    runs::{Checkpoint, NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunPlan, SyncRun},
-    source::ListFacts,
+    runs::{
+        Checkpoint, NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease, RunPlan,
+        SyncRun, SyncRunOperator,
+    },
     testkit::conformance::Stores,
 };
-use time::OffsetDateTime;
 
 use crate::memory::Memory;
 
@@ -25,60 +26,45 @@ struct Broken {
 
 #[async_trait]
 impl SyncRun for Broken {
-    async fn create(&self, run: NewRun) -> Result<Run> {
-        self.store.create(run).await
-    }
-
-    async fn claim_run(&self, worker: &WorkerId, lease: Duration) -> Result<Option<RunLease>> {
-        let mut claimed = self.store.claim_run(worker, lease).await?;
-        claimed.iter_mut().for_each(self.lease);
-        Ok(claimed)
-    }
-
-    async fn claim_run_of(
+    async fn claim_run(
         &self,
         worker: &WorkerId,
         lease: Duration,
-        runs: &[RunId],
+        among: Option<&[RunId]>,
     ) -> Result<Option<RunLease>> {
-        let mut claimed = self.store.claim_run_of(worker, lease, runs).await?;
+        let mut claimed = self.store.claim_run(worker, lease, among).await?;
         claimed.iter_mut().for_each(self.lease);
         Ok(claimed)
     }
 
-    async fn renew_run(&self, id: RunId, token: LeaseToken, lease: Duration) -> Result<()> {
-        self.store.renew_run(id, token, lease).await
+    async fn renew_run(
+        &self,
+        id: RunId,
+        token: LeaseToken,
+        lease: Duration,
+        plan: Option<&RunPlan>,
+    ) -> Result<()> {
+        self.store.renew_run(id, token, lease, plan).await
     }
 
-    async fn commit_page(&self, id: RunId, token: LeaseToken, mut page: PageCommit) -> Result<()> {
+    async fn commit_page(&self, id: RunId, token: LeaseToken, mut page: PageCommit) -> Result<i64> {
         (self.page)(&mut page);
         self.store.commit_page(id, token, page).await
-    }
-
-    async fn keep_plan(&self, id: RunId, token: LeaseToken, plan: &RunPlan) -> Result<()> {
-        self.store.keep_plan(id, token, plan).await
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
         self.store.missing(id, entity).await
     }
 
-    async fn hold_deletions(
-        &self,
-        id: RunId,
-        token: LeaseToken,
-        ids: Vec<RecordId>,
-        reason: &str,
-    ) -> Result<()> {
-        self.store.hold_deletions(id, token, ids, reason).await
+    async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()> {
+        self.store.end_run(id, token, end).await
     }
+}
 
-    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
-        self.store.confirm_deletions(id).await
-    }
-
-    async fn fail(&self, id: RunId, token: LeaseToken, error: &str) -> Result<()> {
-        self.store.fail(id, token, error).await
+#[async_trait]
+impl SyncRunOperator for Broken {
+    async fn create(&self, run: NewRun) -> Result<Run> {
+        self.store.create(run).await
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
@@ -89,33 +75,25 @@ impl SyncRun for Broken {
         self.store.resume(id).await
     }
 
+    async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
+        self.store.confirm_deletions(id).await
+    }
+
     async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
         self.store.get_run(id).await
     }
 
-    async fn runs_page<'c>(
+    async fn list_runs<'c>(
         &self,
         filter: &RunFilter,
         limit: usize,
         cursor: Option<&'c str>,
     ) -> Result<Page<Run>> {
-        self.store.runs_page(filter, limit, cursor).await
+        self.store.list_runs(filter, limit, cursor).await
     }
 
-    async fn cursor(&self, entity: &EntityType) -> Result<Option<OffsetDateTime>> {
-        self.store.cursor(entity).await
-    }
-
-    async fn last_full_count(&self, entity: &EntityType) -> Result<Option<i64>> {
-        self.store.last_full_count(entity).await
-    }
-
-    async fn list_facts(&self, entity: &EntityType) -> Result<ListFacts> {
-        self.store.list_facts(entity).await
-    }
-
-    async fn keep_list_facts(&self, entity: &EntityType, facts: ListFacts) -> Result<()> {
-        self.store.keep_list_facts(entity, facts).await
+    async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
+        self.store.history(entity).await
     }
 }
 

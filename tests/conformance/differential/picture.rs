@@ -22,7 +22,7 @@ impl Side {
         let ended = inbox.get("completed");
         let mut cursors = Vec::new();
         for entity in &ENTITIES {
-            cursors.push(self.stores.runs.cursor(entity).await.expect("a cursor"));
+            cursors.push(self.stores.runs.history(entity).await.expect("a cursor").cursor);
         }
         format!("{items}{events}{runs}{:?} {:?} {ended:?} {cursors:?}", stats.queue, stats.by_entity)
     }
@@ -72,7 +72,7 @@ impl Side {
 
     async fn runs(&self) -> String {
         let mut text = String::new();
-        for run in self.stores.runs.list_runs(&RunFilter::default(), ALL).await.expect("a list") {
+        for run in self.stores.runs.list_runs(&RunFilter::default(), ALL, None).await.expect("a list").items {
             writeln!(
                 text,
                 "run {} {} total {} ended {} failed {} unchanged {} pages {} listed {} held {} {:?}",

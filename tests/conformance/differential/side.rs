@@ -16,7 +16,7 @@ use tds_core::{
         Waiter, Work, WorkerId,
     },
     record::{RecordId, RecordKey},
-    runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType},
+    runs::{Checkpoint, NewRun, PageCommit, RunEnd, RunId, RunLease, RunType},
     testkit::{ManualClock, conformance::Stores},
 };
 
@@ -133,11 +133,19 @@ impl Side {
                 self.holds += 1;
                 let held =
                     held.iter().map(|number| RecordId::new(format!("{}-{number}", self.holds))).collect();
-                told(runs.hold_deletions(run, token, held, "too many").await, done)
+                told(
+                    runs.end_run(
+                        run,
+                        token,
+                        RunEnd::DeletionsHeld { ids: held, reason: "too many".to_owned() },
+                    )
+                    .await,
+                    done,
+                )
             }
             Operation::FailRun { lease } => {
                 let Some((run, token)) = chosen_lease(lease) else { return String::new() };
-                told(runs.fail(run, token, "no list").await, done)
+                told(runs.end_run(run, token, RunEnd::Failed { error: "no list".to_owned() }).await, done)
             }
             Operation::ConfirmDeletions { run } => {
                 let Some(run) = chosen_run(run) else { return String::new() };
@@ -222,7 +230,8 @@ impl Side {
     }
 
     async fn claim_run(&mut self, lease: Duration) -> String {
-        let claimed = self.stores.runs.claim_run(&WorkerId("one".to_owned()), lease).await.expect("claimed");
+        let claimed =
+            self.stores.runs.claim_run(&WorkerId("one".to_owned()), lease, None).await.expect("claimed");
         let place = claimed.as_ref().map(|lease| {
             let place = self.runs.iter().position(|run| *run == lease.run.id);
             (place, lease.checkpoint.clone())
@@ -265,7 +274,7 @@ impl Side {
                 known.checkpoint.pages = pages;
             }
         }
-        told(answer, |()| "committed".to_owned())
+        told(answer, |listed| format!("{listed} listed"))
     }
 }
 

@@ -4,14 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tds_core::{
-    clock::Clock,
-    engine::{Bulk, BulkSettings, Registry, ScheduleSpec, Scheduler, Worker, WorkerSettings},
-    handler::MirrorHandler,
+    engine::{RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
     inbox::{Disposition, EventFilter, EventStatus, Inbox, InboxOperator, NewEvent},
     memory::MemoryStore,
     queue::{ItemFilter, QueueOperator, Work, WorkerId},
     record::{EntityType, RecordId, RecordKey},
-    runs::{NewRun, Run, RunFilter, RunType, SyncRun},
+    runs::{NewRun, Run, RunFilter, RunType, SyncRunOperator},
     shutdown::ShutdownTrigger,
 };
 use tds_zoho::{
@@ -142,7 +140,7 @@ impl Shop {
     }
 
     pub(super) async fn runs(&self) -> Vec<Run> {
-        self.store.list_runs(&RunFilter::default(), 500).await.expect("runs")
+        self.store.list_runs(&RunFilter::default(), 500, None).await.expect("runs").items
     }
 
     /// No run is active, nothing is queued, no event is open.
@@ -203,8 +201,8 @@ fn client(fake: &FakeZoho, front: &Front, store: &MemoryStore, clock: &Arc<Share
     );
     config.accounts_url = front.url();
     config.api_url = Some(front.url());
-    let shared = || Arc::new(store.clone());
-    ZohoClient::shared(config, clock.clone(), shared(), shared()).expect("a client")
+    let store = Arc::new(store.clone());
+    ZohoClient::shared(config, clock.clone(), store.clone(), store).expect("a client")
 }
 
 /// What one copy of the program consists of.
@@ -218,26 +216,27 @@ struct Engine<'a> {
 impl Engine<'_> {
     fn start(&self, shutdown: &tds_core::shutdown::Shutdown) {
         let name = WorkerId(format!("copy {}", self.number));
-        let (clock, shared): (Arc<dyn Clock>, _) = (self.clock.clone(), Arc::new(self.store.clone()));
-        let mut registry = Registry::new();
+        let stores = Stores::new(self.store, self.store.clone());
+        let mut builder = tds_core::engine::Engine::builder(stores).clock(self.clock.clone());
         let mut specs = Vec::new();
         for source in tds_zoho::sources(self.client) {
             let entity = source.schema().entity.clone();
             if KINDS.iter().any(|(name, ..)| *name == entity.as_str()) {
-                let handler = MirrorHandler::new(source.clone(), shared.clone(), clock.clone());
-                registry = registry.with_handler(Arc::new(handler)).with_source(source);
+                builder = builder.source(source);
                 specs.push(ScheduleSpec { entity, run_type: RunType::Incremental, every: INCREMENTAL });
             }
         }
-        let settings = WorkerSettings { worker: name.clone(), ..WorkerSettings::default() };
-        let worker = Worker::new(shared.clone(), registry.clone(), settings);
-        let settings = BulkSettings { worker: name.clone(), ..BulkSettings::default() };
-        let bulk = Bulk::new(registry, shared.clone(), shared.clone(), clock, settings);
-        let tick = Duration::from_secs(5);
-        let scheduler = Scheduler::new(shared.clone(), shared, specs, name, tick, "zoho");
-        let (for_worker, for_bulk, for_scheduler) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
-        drop(tokio::spawn(async move { worker.run(for_worker).await }));
-        drop(tokio::spawn(async move { bulk.run(for_bulk).await }));
-        drop(tokio::spawn(async move { scheduler.run(for_scheduler).await }));
+        let scheduler = SchedulerSettings {
+            worker: name.clone(),
+            tick: Duration::from_secs(5),
+            source_type: "zoho".to_owned(),
+        };
+        let engine = builder
+            .worker(WorkerSettings { worker: name.clone(), ..WorkerSettings::default() })
+            .runs(RunSettings { worker: name, ..RunSettings::default() })
+            .schedules(specs, scheduler)
+            .build();
+        let shutdown = shutdown.clone();
+        drop(tokio::spawn(async move { engine.run(None, shutdown).await }));
     }
 }

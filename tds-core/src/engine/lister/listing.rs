@@ -6,15 +6,16 @@ use std::{
 };
 
 use super::{
-    patience::Patience,
     plan::{RowPlan, is_far_shorter, plan_row},
     window::{ListContext, Window},
 };
 use crate::{
     clock::Clock,
+    engine::patience::Patience,
     error::{Error, ErrorKind, Result, Retry},
     guard::SyncState,
     handler::comparable,
+    limits::shared_state::SharedState,
     mirror::Mirror,
     queue::{Lane, NewItem, Waiter, Work},
     record::{Read, RecordId, RecordKey},
@@ -27,12 +28,15 @@ const MARGIN: time::Duration = time::Duration::seconds(5);
 /// One run on its way.
 pub(super) struct Listing<'a> {
     pub(super) runs: &'a dyn SyncRun,
+    pub(super) shared: &'a dyn SharedState,
     pub(super) mirror: &'a dyn Mirror,
     pub(super) source: &'a dyn Source,
     pub(super) clock: &'a dyn Clock,
     pub(super) overlap: Duration,
     pub(super) probe_every: Option<Duration>,
     pub(super) lease: &'a RunLease,
+    /// How long the lease lasts after each renewal.
+    pub(super) lease_time: Duration,
 }
 
 impl Listing<'_> {
@@ -40,13 +44,14 @@ impl Listing<'_> {
     pub(super) async fn run(&self) -> Result<()> {
         let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
         let patience = self.patience();
-        let known = ListContext { runs: self.runs, source: self.source, clock: self.clock, patience };
-        let mut window = known.window(entity).await?;
+        let context = ListContext { shared: self.shared, source: self.source, clock: self.clock, patience };
+        let mut window = context.window(self.lease).await?;
+        let mut listed = self.lease.run.total_items;
         let mut plan = self.lease.run.plan.clone();
         if checkpoint.pages == 0 {
             checkpoint.window_from = window.from(&self.lease.run, self.overlap);
             let chosen =
-                known.plan(&mut window, &self.lease.run, checkpoint.window_from, self.probe_every).await?;
+                context.plan(&mut window, self.lease, checkpoint.window_from, self.probe_every).await;
             tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
             self.keep_plan(plan.insert(chosen)).await?;
         }
@@ -72,11 +77,11 @@ impl Listing<'_> {
             checkpoint.cursor.clone_from(&page.next);
             checkpoint.pages += 1;
             if checkpoint.listed {
-                self.refuse_short_list(page.rows.len(), &checkpoint).await?;
+                self.refuse_short_list(listed, page.rows.len(), &checkpoint)?;
             }
             let (commit, lag) = self.commit_of(page.rows, &checkpoint, &window).await?;
-            self.commit(commit).await?;
-            known.learn(&mut window, entity, page.learned, lag).await;
+            listed = self.commit(commit).await?;
+            context.learn(&mut window, entity, page.learned, lag).await;
         }
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
     }
@@ -86,21 +91,17 @@ impl Listing<'_> {
     }
 
     async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {
-        let keep = || self.runs.keep_plan(self.lease.run.id, self.lease.token, plan);
+        let keep = || self.runs.renew_run(self.lease.run.id, self.lease.token, self.lease_time, Some(plan));
         self.patience().store("keeping its plan", keep).await
     }
 
     /// A full list that ends far too early is an error: neither a success nor a reason to look for deletions.
-    async fn refuse_short_list(&self, rows: usize, checkpoint: &Checkpoint) -> Result<()> {
+    fn refuse_short_list(&self, before: i64, rows: usize, checkpoint: &Checkpoint) -> Result<()> {
         let run = &self.lease.run;
         if run.run_type != RunType::Full || run.since.is_some() || checkpoint.resumed {
             return Ok(());
         }
-        let doing = "comparing the list with the last one";
-        let last = self.patience().store(doing, || self.runs.last_full_count(&run.entity_type)).await?;
-        let Some(last) = last else { return Ok(()) };
-        let now = self.patience().store(doing, || self.runs.get_run(run.id)).await?;
-        let before = now.map_or(0, |run| run.total_items);
+        let Some(last) = self.lease.history.last_full_count else { return Ok(()) };
         let listed = before.saturating_add(i64::try_from(rows).unwrap_or(i64::MAX));
         if !is_far_shorter(listed, last) {
             return Ok(());
@@ -202,8 +203,9 @@ impl Listing<'_> {
         }
     }
 
-    /// Commits with patience: a database that is away for a while costs nothing but time.
-    pub(super) async fn commit(&self, page: PageCommit) -> Result<()> {
+    /// Commits with patience: a database that is away for a while costs nothing but time. Gives the number of records that
+    /// the run has listed so far.
+    pub(super) async fn commit(&self, page: PageCommit) -> Result<i64> {
         let commit = || self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());
         self.patience().store("committing a page", commit).await
     }

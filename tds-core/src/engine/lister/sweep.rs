@@ -7,7 +7,7 @@ use crate::{
     error::Result,
     queue::Work,
     record::RecordId,
-    runs::{Checkpoint, PageCommit, RunType},
+    runs::{Checkpoint, PageCommit, RunEnd, RunType},
     source::ListOrder,
 };
 
@@ -43,13 +43,14 @@ impl Listing<'_> {
                 run.entity_type,
                 run.id
             );
-            let hold = || self.runs.hold_deletions(run.id, self.lease.token, missing.clone(), &reason);
+            let end = RunEnd::DeletionsHeld { ids: missing.clone(), reason };
+            let hold = || self.runs.end_run(run.id, self.lease.token, end.clone());
             self.patience().store("holding deletions back", hold).await?;
         } else {
             commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
             commit.listed = missing;
         }
-        self.commit(commit).await
+        self.commit(commit).await.map(drop)
     }
 
     /// Reads the list once more, for its ids only: rows that moved while it was read the first time are there.

@@ -4,21 +4,20 @@ use std::{collections::HashMap, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::{listing::lane_of, patience::Patience};
+use super::listing::lane_of;
 use crate::{
     clock::Clock,
+    engine::patience::Patience,
     error::Result,
     guard::{SyncState, is_ahead, report_ahead},
+    limits::shared_state::SharedState,
     record::{EntityType, RecordId},
     runs::{
-        Run, RunFilter, RunPlan, RunStatus, RunType, SyncRun,
+        Run, RunLease, RunPlan, RunType,
         plan::{History, Question, choose, probe_pays},
     },
     source::{Ability, Capability, ListFacts, Listed, Source},
 };
-
-/// So many runs of before tell how fast records change.
-const HISTORY: usize = 20;
 
 /// What is known of the list of one run.
 pub(super) struct Window {
@@ -30,7 +29,7 @@ pub(super) struct Window {
 
 /// Where a window looks things up.
 pub(super) struct ListContext<'a> {
-    pub(super) runs: &'a dyn SyncRun,
+    pub(super) shared: &'a dyn SharedState,
     pub(super) source: &'a dyn Source,
     pub(super) clock: &'a dyn Clock,
     pub(super) patience: Patience,
@@ -46,18 +45,12 @@ impl ListContext<'_> {
         believable
     }
 
-    pub(super) async fn window(&self, entity: &EntityType) -> Result<Window> {
+    pub(super) async fn window(&self, lease: &RunLease) -> Result<Window> {
+        let load = || ListFacts::load(self.shared, &lease.run.entity_type);
         Ok(Window {
-            facts: self
-                .patience
-                .store("reading what is known of its list", || self.runs.list_facts(entity))
-                .await?,
+            facts: self.patience.store("reading what is known of its list", load).await?,
             documented: self.source.profile().documented,
-            cursor: self
-                .patience
-                .store("reading its cursor", || self.runs.cursor(entity))
-                .await?
-                .filter(|cursor| self.is_believable(*cursor)),
+            cursor: lease.history.cursor.filter(|cursor| self.is_believable(*cursor)),
         })
     }
 
@@ -66,24 +59,19 @@ impl ListContext<'_> {
     pub(super) async fn plan(
         &self,
         window: &mut Window,
-        run: &Run,
+        lease: &RunLease,
         from: Option<OffsetDateTime>,
         probe_every: Option<Duration>,
-    ) -> Result<RunPlan> {
-        let completed =
-            RunFilter { entity: Some(run.entity_type.clone()), status: Some(RunStatus::Completed) };
-        let count = || self.runs.last_full_count(&run.entity_type);
-        let records = self.patience.store("reading the length of the last list", count).await?;
-        let list = || self.runs.list_runs(&completed, HISTORY);
-        let history = History::of(&self.patience.store("reading the runs before", list).await?);
+    ) -> RunPlan {
+        let (run, history) = (&lease.run, &lease.history);
         let mut question = Question {
             run_type: run.run_type,
             from,
             now: self.clock.now(),
             profile: self.source.profile(),
             capability: window.capability(),
-            records: records.and_then(|records| u64::try_from(records).ok()),
-            history,
+            records: history.last_full_count.and_then(|records| u64::try_from(records).ok()),
+            history: History::of(&history.completed),
             probed: false,
         };
         let hopeless = Capability { filter: Ability::Refuted, sort: Ability::Refuted };
@@ -96,7 +84,7 @@ impl ListContext<'_> {
             self.probe(window, run).await;
             (question.probed, question.capability) = (true, window.capability());
         }
-        Ok(choose(&question))
+        choose(&question)
     }
 
     /// A probe that contradicts the protocol costs nothing but its calls: the documentation counts, and answers that contradict it.
@@ -136,7 +124,7 @@ impl ListContext<'_> {
 
     /// What cannot be stored is learned again.
     async fn keep(&self, window: &Window, entity: &EntityType) {
-        let keep = || self.runs.keep_list_facts(entity, window.facts);
+        let keep = || window.facts.store(self.shared, entity);
         if let Err(error) = self.patience.store("keeping what is known of its list", keep).await {
             tracing::warn!(%entity, error = %error.chain(), "what is known of the list could not be stored");
         }

@@ -48,7 +48,7 @@ pub struct PermitPool {
 }
 
 struct Inner {
-    budget: Arc<dyn CallBudget>,
+    budget: CallBudget,
     account: String,
     limits: Limits,
     holder: WorkerId,
@@ -78,12 +78,7 @@ pub struct Permit {
 impl PermitPool {
     /// The permits of one account. `pace` spreads the calls where `limits` leave the minute to it.
     #[must_use]
-    pub fn new(
-        budget: Arc<dyn CallBudget>,
-        account: String,
-        limits: Limits,
-        pace: Option<Box<dyn Pacer>>,
-    ) -> Self {
+    pub fn new(budget: CallBudget, account: String, limits: Limits, pace: Option<Box<dyn Pacer>>) -> Self {
         let queue = Mutex::new(WaitQueue::new(pace));
         let holder = WorkerId::unique();
         Self { inner: Arc::new(Inner { budget, account, limits, holder, queue, changed: Notify::new() }) }

@@ -46,8 +46,8 @@ struct Blocked {
 }
 
 impl RenewalState {
-    /// See [`super::CredentialLeases::turn`].
-    pub fn turn(
+    /// See [`super::CredentialLeases::claim`].
+    pub fn claim(
         &mut self,
         now: OffsetDateTime,
         rule: &RenewalRule,

@@ -5,6 +5,12 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::{
+    error::Result,
+    limits::shared_state::{self, SharedState},
+    record::EntityType,
+};
+
 /// Whether a list does what it was asked to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +83,16 @@ pub struct ListFacts {
 const LONGEST_OVERLAP: Duration = Duration::from_secs(3600);
 
 impl ListFacts {
+    /// What is known of the entity type's list.
+    pub(crate) async fn load(shared: &dyn SharedState, entity: &EntityType) -> Result<Self> {
+        Ok(shared_state::read(shared, &document_of(entity)).await?.0)
+    }
+
+    /// Takes the place of what was known.
+    pub(crate) async fn store(self, shared: &dyn SharedState, entity: &EntityType) -> Result<()> {
+        shared_state::change(shared, &document_of(entity), |facts, _| *facts = self).await
+    }
+
     /// True while the capability need not be probed again.
     #[must_use]
     pub fn is_fresh(&self, now: OffsetDateTime, max_age: Duration) -> bool {
@@ -90,6 +106,10 @@ impl ListFacts {
         let twice = Duration::from_secs(u64::from(self.lag_seconds) * 2);
         twice.min(LONGEST_OVERLAP).max(least)
     }
+}
+
+fn document_of(entity: &EntityType) -> String {
+    format!("list {entity}")
 }
 
 #[cfg(test)]

@@ -29,11 +29,11 @@ fn request(holder: &str, lane: Lane, calls: u32) -> BudgetRequest {
 }
 
 async fn exchange(harness: &dyn Harness, limits: &Limits, ask: &BudgetRequest) -> Grant {
-    harness.stores().budget.exchange(ACCOUNT, limits, ask).await.expect("exchange")
+    harness.stores().budget().exchange(ACCOUNT, limits, ask).await.expect("exchange")
 }
 
 async fn status(harness: &dyn Harness, limits: &Limits) -> BudgetStatus {
-    harness.stores().budget.status(ACCOUNT, limits).await.expect("standing")
+    harness.stores().budget().status(ACCOUNT, limits).await.expect("standing")
 }
 
 fn ended(permit: &LeasedPermit, lane: Lane) -> SettledCall {
@@ -58,7 +58,7 @@ pub async fn a_minute_gives_no_more_permits_than_its_ceiling(harness: &dyn Harne
 pub async fn holders_that_ask_at_once_get_no_more_than_the_ceiling(harness: &dyn Harness) {
     let (limits, mut tasks) = (limits(10, None), tokio::task::JoinSet::new());
     for holder in 0..8 {
-        let (budget, limits) = (harness.stores().budget.clone(), limits.clone());
+        let (budget, limits) = (harness.stores().budget().clone(), limits.clone());
         tasks.spawn(async move {
             let request = request(&format!("holder {holder}"), Lane::Webhook, 4);
             budget.exchange(ACCOUNT, &limits, &request).await.expect("exchange")
@@ -188,7 +188,7 @@ pub async fn looking_at_the_standing_changes_nothing(harness: &dyn Harness) {
 }
 
 pub async fn statistics_of_calls_add_up(harness: &dyn Harness) {
-    let budget = &harness.stores().budget;
+    let budget = &harness.stores().budget();
     let count = |lane, endpoint: &str, calls| CallCount {
         lane,
         entity: Some(PRODUCTS),

@@ -9,14 +9,18 @@ use time::{OffsetDateTime, macros::datetime};
 use crate::{
     engine::Schedule,
     inbox::{Disposition, EventStatus, EventView, Inbox, InboxId, InboxOperator, NewEvent},
-    limits::{budget::CallBudget, credentials::CredentialLeases},
+    limits::{
+        budget::{CallBudget, CallLog},
+        credentials::CredentialLeases,
+        shared_state::SharedState,
+    },
     mirror::Mirror,
     queue::{
         ClaimRequest, Claimed, ItemFilter, Lane, Lease, NewItem, Queue, QueueOperator, Settle, Settled,
         Settlement, Waiter, Work, WorkerId,
     },
     record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
-    runs::SyncRun,
+    runs::{SyncRun, SyncRunOperator},
 };
 
 /// The traits of one fresh store.
@@ -27,11 +31,30 @@ pub struct Stores {
     pub inbox_operator: Arc<dyn InboxOperator>,
     pub queue: Arc<dyn Queue>,
     pub queue_operator: Arc<dyn QueueOperator>,
-    pub runs: Arc<dyn SyncRun>,
+    pub runs: Arc<dyn Runs>,
     pub schedule: Arc<dyn Schedule>,
     pub mirror: Arc<dyn Mirror>,
-    pub budget: Arc<dyn CallBudget>,
-    pub renewals: Arc<dyn CredentialLeases>,
+    pub shared: Arc<dyn SharedState>,
+    pub calls: Arc<dyn CallLog>,
+}
+
+/// The ledger of runs, for processes and for people.
+pub trait Runs: SyncRun + SyncRunOperator {}
+
+impl<T: SyncRun + SyncRunOperator> Runs for T {}
+
+impl Stores {
+    /// The budget of calls over the store.
+    #[must_use]
+    pub fn budget(&self) -> CallBudget {
+        CallBudget::new(Arc::clone(&self.shared), Arc::clone(&self.calls))
+    }
+
+    /// The leases of credentials over the store.
+    #[must_use]
+    pub fn leases(&self) -> CredentialLeases {
+        CredentialLeases::new(Arc::clone(&self.shared))
+    }
 }
 
 /// A fresh store and its surroundings.

@@ -11,7 +11,7 @@ use crate::{
         WorkerId,
     },
     record::RecordId,
-    runs::{Checkpoint, NewRun, PageCommit, RunType},
+    runs::{Checkpoint, NewRun, PageCommit, RunEnd, RunType},
 };
 
 async fn dead(case: &Case<'_>, id: &str, error: &str) -> Claimed {
@@ -322,15 +322,21 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harnes
     };
     let worker = WorkerId("case".into());
     runs.create(request()).await.expect("a run");
-    let lease = runs.claim_run(&worker, LONG).await.expect("claim").expect("a run");
+    let lease = runs.claim_run(&worker, LONG, None).await.expect("claim").expect("a run");
     let lacking = vec![RecordId::new("1"), RecordId::new("2")];
-    runs.hold_deletions(lease.run.id, lease.token, lacking, "2 are missing").await.expect("held");
+    runs.end_run(
+        lease.run.id,
+        lease.token,
+        RunEnd::DeletionsHeld { ids: lacking, reason: "2 are missing".to_owned() },
+    )
+    .await
+    .expect("held");
     assert_eq!(held().await, 0, "the run has not ended");
     runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");
     case.until("held deletions", async || (held().await == 2).then_some(())).await;
     // The next full list decides anew.
     runs.create(request()).await.expect("a run");
-    let lease = runs.claim_run(&worker, LONG).await.expect("claim").expect("a run");
+    let lease = runs.claim_run(&worker, LONG, None).await.expect("claim").expect("a run");
     runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");
     case.until("no held deletions", async || (held().await == 0).then_some(())).await;
 }

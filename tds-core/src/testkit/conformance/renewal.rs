@@ -10,7 +10,7 @@ const NAME: &str = "shop";
 const RULE: RenewalRule = RenewalRule { most: 3, within: LONG, time: LONG };
 
 async fn turn(harness: &dyn Harness, rule: &RenewalRule, rejected: Option<u64>) -> Claim {
-    harness.stores().renewals.turn(NAME, rule, true, rejected).await.expect("turn")
+    harness.stores().leases().claim(NAME, rule, true, rejected).await.expect("turn")
 }
 
 async fn ticket(harness: &dyn Harness, rule: &RenewalRule) -> u64 {
@@ -21,7 +21,7 @@ async fn ticket(harness: &dyn Harness, rule: &RenewalRule) -> u64 {
 }
 
 async fn finish(harness: &dyn Harness, ticket: u64, outcome: RenewalResult) -> u64 {
-    harness.stores().renewals.finish(NAME, &RULE, ticket, outcome).await.expect("finish")
+    harness.stores().leases().finish(NAME, &RULE, ticket, outcome).await.expect("finish")
 }
 
 fn renewed(sealed: Option<&str>) -> RenewalResult {
@@ -51,7 +51,7 @@ pub async fn a_stored_credential_is_found_by_all_who_share_it(harness: &dyn Harn
     let Claim::Ready(found) = turn(harness, &RULE, None).await else { panic!("not found") };
     assert_eq!((found.number, found.sealed.as_str()), (number, "sealed"));
     assert!(found.renew_in <= LONG && found.expires_in > LONG);
-    let alone = harness.stores().renewals.turn(NAME, &RULE, false, None).await.expect("turn");
+    let alone = harness.stores().leases().claim(NAME, &RULE, false, None).await.expect("turn");
     assert!(matches!(alone, Claim::Yours(_)), "who cannot open it renews its own");
 }
 

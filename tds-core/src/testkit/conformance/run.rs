@@ -12,7 +12,7 @@ use crate::{
         Waiter, Work, WorkerId,
     },
     record::{EntityType, RecordId},
-    runs::{Checkpoint, NewRun, PageCommit, Run, RunFilter, RunId, RunLease, RunStatus, RunType},
+    runs::{Checkpoint, NewRun, PageCommit, Run, RunEnd, RunFilter, RunId, RunLease, RunStatus, RunType},
 };
 
 pub(super) fn full_sync(entity: EntityType) -> NewRun {
@@ -64,7 +64,7 @@ pub(super) async fn started(harness: &dyn Harness, lease: Duration) -> RunLease 
 }
 
 pub(super) async fn claimed(harness: &dyn Harness, lease: Duration) -> Option<RunLease> {
-    harness.stores().runs.claim_run(&WorkerId("case".into()), lease).await.expect("claim_run")
+    harness.stores().runs.claim_run(&WorkerId("case".into()), lease, None).await.expect("claim_run")
 }
 
 pub(super) async fn run(harness: &dyn Harness, id: RunId) -> Run {
@@ -106,7 +106,7 @@ pub async fn a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page(
     let first = started(harness, LONG).await;
     let committed = page(first.run.id, &["1", "2"], 0, false);
     commit(harness, &first, committed.clone()).await;
-    harness.stores().runs.renew_run(first.run.id, first.token, SHORT).await.expect("renew_run");
+    harness.stores().runs.renew_run(first.run.id, first.token, SHORT, None).await.expect("renew_run");
     harness.advance(LONGER).await;
     let second = claimed(harness, LONG).await.expect("taken over");
     assert_eq!((second.run.id, &second.checkpoint), (first.run.id, &committed.checkpoint));
@@ -120,11 +120,16 @@ pub async fn every_write_of_a_listing_proves_the_lease(harness: &dyn Harness) {
     let current = claimed(harness, LONG).await.expect("taken over");
     let (runs, id) = (&harness.stores().runs, old.run.id);
     let results = [
-        runs.renew_run(id, old.token, LONG).await,
-        runs.commit_page(id, old.token, page(id, &["1"], 1, true)).await,
-        runs.hold_deletions(id, old.token, vec![RecordId::new("1")], "many").await,
-        runs.keep_plan(id, old.token, &plan()).await,
-        runs.fail(id, old.token, "broken").await,
+        runs.renew_run(id, old.token, LONG, None).await,
+        runs.commit_page(id, old.token, page(id, &["1"], 1, true)).await.map(drop),
+        runs.end_run(
+            id,
+            old.token,
+            RunEnd::DeletionsHeld { ids: vec![RecordId::new("1")], reason: "many".to_owned() },
+        )
+        .await,
+        runs.renew_run(id, old.token, LONG, Some(&plan())).await,
+        runs.end_run(id, old.token, RunEnd::Failed { error: "broken".to_owned() }).await,
     ];
     for result in results {
         assert_eq!(result.expect_err("refused").kind(), ErrorKind::Conflict);
@@ -138,7 +143,12 @@ pub async fn every_write_of_a_listing_proves_the_lease(harness: &dyn Harness) {
 
 pub async fn a_run_that_is_given_back_can_be_taken_at_once(harness: &dyn Harness) {
     let first = started(harness, LONG).await;
-    harness.stores().runs.renew_run(first.run.id, first.token, Duration::ZERO).await.expect("renew_run");
+    harness
+        .stores()
+        .runs
+        .renew_run(first.run.id, first.token, Duration::ZERO, None)
+        .await
+        .expect("renew_run");
     let second = Case(harness).until("the run", async || claimed(harness, LONG).await).await;
     assert_eq!(second.run.id, first.run.id);
 }
@@ -220,17 +230,19 @@ pub async fn the_cursor_moves_to_the_end_of_the_window_when_a_run_ends(harness: 
     let runs = &harness.stores().runs;
     let lease = started(harness, LONG).await;
     commit(harness, &lease, page(lease.run.id, &["1"], 1, true)).await;
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), None);
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, None);
     finish_one(harness).await;
     reaches(harness, lease.run.id, RunStatus::Completed).await;
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(1000)));
     let failed = started(harness, LONG).await;
     let mut further = page(failed.run.id, &["1"], 0, false);
     further.checkpoint.window_to = Some(at(2000));
     commit(harness, &failed, further).await;
-    runs.fail(failed.run.id, failed.token, "broken").await.expect("fail");
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
-    assert_eq!(runs.cursor(&CUSTOMERS).await.expect("cursor"), None);
+    runs.end_run(failed.run.id, failed.token, RunEnd::Failed { error: "broken".to_owned() })
+        .await
+        .expect("fail");
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(1000)));
+    assert_eq!(runs.history(&CUSTOMERS).await.expect("cursor").cursor, None);
 }
 
 pub async fn the_cursor_does_not_pass_a_record_that_did_not_end_well(harness: &dyn Harness) {
@@ -249,14 +261,14 @@ pub async fn the_cursor_does_not_pass_a_record_that_did_not_end_well(harness: &d
     let item = case.claim().await;
     case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
     reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(700)));
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(700)));
     // The next run lists it again, and it ends well: nothing holds the cursor any more.
     let again = started(harness, LONG).await;
     commit(harness, &again, listed(&again, 2000)).await;
     finish_one(harness).await;
     finish_one(harness).await;
     reaches(harness, again.run.id, RunStatus::Completed).await;
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(2000)));
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(2000)));
 }
 
 pub async fn a_record_that_every_run_lists_in_vain_is_one_dead_letter_and_holds_the_cursor(
@@ -272,7 +284,7 @@ pub async fn a_record_that_every_run_lists_in_vain_is_one_dead_letter_and_holds_
         let item = case.claim().await;
         case.settle(&item, Settle::DeadLetter { error: format!("broken {round}") }).await;
         reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
-        assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(700)), "round {round}");
+        assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(700)), "round {round}");
         let dead = case.until("its dead letter", async || {
             let items = case.items().await;
             let dead = items.into_iter().filter(|item| item.status == ItemStatus::DeadLetter);
@@ -288,7 +300,7 @@ pub async fn a_record_that_every_run_lists_in_vain_is_one_dead_letter_and_holds_
     all.checkpoint.window_to = Some(at(5000));
     commit(harness, &lease, all).await;
     reaches(harness, lease.run.id, RunStatus::Completed).await;
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(5000)));
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(5000)));
 }
 
 pub async fn a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread(harness: &dyn Harness) {
@@ -304,7 +316,7 @@ pub async fn a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_un
     all.checkpoint.window_to = Some(at(6000));
     commit(harness, &lease, all).await;
     reaches(harness, lease.run.id, RunStatus::Completed).await;
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(1000)));
 }
 
 pub async fn a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done(harness: &dyn Harness) {
@@ -314,7 +326,7 @@ pub async fn a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done(harness
     assert_eq!(runs.cancel(id).await.expect("cancel").status, RunStatus::Cancelled);
     let refused = runs.commit_page(id, lease.token, page(id, &["2"], 0, true)).await;
     assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Conflict);
-    let refused = runs.renew_run(id, lease.token, LONG).await;
+    let refused = runs.renew_run(id, lease.token, LONG, None).await;
     assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Conflict);
     assert_eq!(runs.cancel(id).await.expect_err("it has ended").kind(), ErrorKind::Conflict);
     assert_eq!(run(harness, id).await.total_items, 1);
@@ -329,7 +341,9 @@ pub async fn a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id(ha
         match cancelled {
             true => drop(runs.cancel(id).await.expect("cancel")),
             false => {
-                runs.fail(id, lease.token, "no answer").await.expect("fail");
+                runs.end_run(id, lease.token, RunEnd::Failed { error: "no answer".to_owned() })
+                    .await
+                    .expect("fail");
                 let failed = run(harness, id).await;
                 assert_eq!(failed.status, RunStatus::Failed);
                 assert!(failed.error_log.expect("a reason").contains("no answer"));
@@ -417,6 +431,47 @@ pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness:
     assert_eq!((ended.total_items, ended.processed_items), (4, 4));
 }
 
+/// A run over these pages of records that need no work. Gives its progress after each page.
+async fn progress_of(harness: &dyn Harness, pages: &[&[&str]]) -> Vec<f64> {
+    let (lease, mut shown) = (started(harness, LONG).await, Vec::new());
+    for (index, ids) in pages.iter().enumerate() {
+        let mut commit = page(lease.run.id, ids, 0, index + 1 == pages.len());
+        commit.checkpoint.pages = i64::try_from(index).expect("few pages") + 1;
+        harness.stores().runs.commit_page(lease.run.id, lease.token, commit).await.expect("commit_page");
+        shown.push(run(harness, lease.run.id).await.progress_percent);
+    }
+    shown
+}
+
+pub async fn progress_is_measured_against_the_last_run_of_the_kind_that_read_its_list_to_the_end(
+    harness: &dyn Harness,
+) {
+    assert_eq!(
+        progress_of(harness, &[&["1"], &["2", "3", "4"]]).await,
+        [99.0, 100.0],
+        "nothing to compare with"
+    );
+    assert_eq!(progress_of(harness, &[&["1", "2"], &["3", "4", "5"], &["6"]]).await, [50.0, 99.0, 100.0]);
+    // A run with dead letters has read its list, too.
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1", "2", "3", "4", "5", "6", "7", "8"], 1, true)).await;
+    let item = Case(harness).claim().await;
+    Case(harness).settle(&item, Settle::DeadLetter { error: "broken".to_owned() }).await;
+    reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
+    assert_eq!(progress_of(harness, &[&["2", "3"], &[]]).await, [25.0, 100.0]);
+}
+
+pub async fn a_commit_says_how_many_records_the_run_has_listed(harness: &dyn Harness) {
+    let (runs, lease) = (&harness.stores().runs, started(harness, LONG).await);
+    let first = page(lease.run.id, &["1", "2"], 1, false);
+    for _time in 0..2 {
+        let listed = runs.commit_page(lease.run.id, lease.token, first.clone()).await.expect("commit_page");
+        assert_eq!(listed, 2, "also where the page was committed before");
+    }
+    let again = second(page(lease.run.id, &["2", "3"], 0, true));
+    assert_eq!(runs.commit_page(lease.run.id, lease.token, again).await.expect("commit_page"), 3);
+}
+
 pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
     let runs = &harness.stores().runs;
     let first = runs.create(full_sync(PRODUCTS)).await.expect("create").id;
@@ -424,7 +479,7 @@ pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
     runs.cancel(first).await.expect("cancel");
     let third = runs.create(full_sync(PRODUCTS)).await.expect("create").id;
     let ids = async |filter: RunFilter, limit| -> Vec<RunId> {
-        let listed = runs.list_runs(&filter, limit).await.expect("list_runs");
+        let listed = runs.list_runs(&filter, limit, None).await.expect("list_runs").items;
         listed.into_iter().map(|run| run.id).collect()
     };
     assert_eq!(ids(RunFilter::default(), 10).await, [third, second, first]);
@@ -432,22 +487,22 @@ pub async fn runs_are_listed_newest_first(harness: &dyn Harness) {
     assert_eq!(ids(RunFilter { entity: Some(PRODUCTS), status: None }, 10).await, [third, first]);
     let cancelled = RunFilter { entity: None, status: Some(RunStatus::Cancelled) };
     assert_eq!(ids(cancelled, 10).await, [first]);
-    let page = runs.runs_page(&RunFilter::default(), 2, None).await.expect("a page");
+    let page = runs.list_runs(&RunFilter::default(), 2, None).await.expect("a page");
     let next = page.next_cursor.as_deref().expect("there are more");
-    let rest = runs.runs_page(&RunFilter::default(), 2, Some(next)).await.expect("a page");
+    let rest = runs.list_runs(&RunFilter::default(), 2, Some(next)).await.expect("a page");
     assert_eq!(rest.items.iter().map(|run| run.id).collect::<Vec<_>>(), [first]);
     assert_eq!(rest.next_cursor, None);
-    assert!(runs.runs_page(&RunFilter::default(), 2, Some("nonsense")).await.is_err());
+    assert!(runs.list_runs(&RunFilter::default(), 2, Some("nonsense")).await.is_err());
 }
 
 pub async fn a_command_takes_only_the_runs_that_it_was_asked_for(harness: &dyn Harness) {
     let (runs, worker) = (&harness.stores().runs, WorkerId("command".into()));
     let theirs = runs.create(full_sync(PRODUCTS)).await.expect("create");
     let ours = runs.create(full_sync(CUSTOMERS)).await.expect("create");
-    let taken = runs.claim_run_of(&worker, LONG, &[ours.id]).await.expect("claim").expect("ours");
+    let taken = runs.claim_run(&worker, LONG, Some(&[ours.id])).await.expect("claim").expect("ours");
     assert_eq!((taken.run.id, taken.run.status), (ours.id, RunStatus::Running));
-    assert!(runs.claim_run_of(&worker, LONG, &[ours.id]).await.expect("claim").is_none(), "it is in hand");
-    assert!(runs.claim_run_of(&worker, LONG, &[]).await.expect("claim").is_none());
+    assert!(runs.claim_run(&worker, LONG, Some(&[ours.id])).await.expect("claim").is_none(), "it is in hand");
+    assert!(runs.claim_run(&worker, LONG, Some(&[])).await.expect("claim").is_none());
     let left = claimed(harness, LONG).await.expect("the other run is still there");
     assert_eq!(left.run.id, theirs.id);
 }

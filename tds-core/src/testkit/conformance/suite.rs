@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::{
     Harness, budget, costs, inbox, lists, mirror, operator, queue, races, renewal, run, schedule, settle,
-    sweep,
+    shared, sweep,
 };
 
 /// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
@@ -158,6 +158,8 @@ macro_rules! conformance_list {
             cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_or_not,
             cancelling_leaves_what_an_event_wants_too,
             a_resumed_run_has_everything_back_that_cancelling_took_out,
+            progress_is_measured_against_the_last_run_of_the_kind_that_read_its_list_to_the_end,
+            a_commit_says_how_many_records_the_run_has_listed,
             runs_are_listed_newest_first,
         );
         $crate::$each!($make, costs:
@@ -184,6 +186,11 @@ macro_rules! conformance_list {
             leadership_ends_with_its_lease,
             a_leader_can_resign_and_nobody_else_for_it,
             a_schedule_is_due_one_period_after_it_was_first_seen_and_then_once_a_period,
+        );
+        $crate::$each!($make, shared:
+            a_document_that_was_never_written_is_not_there,
+            a_document_is_what_was_written_last_and_has_another_version,
+            of_many_that_swap_the_same_version_one_succeeds,
         );
         $crate::$each!($make, budget:
             a_minute_gives_no_more_permits_than_its_ceiling,

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::ErrorKind,
     record::{Interval, Observed, RecordId},
-    runs::RunStatus,
+    runs::{RunEnd, RunStatus},
     testkit::RecordBuilder,
 };
 
@@ -51,13 +51,19 @@ pub async fn held_deletions_end_the_run_with_errors_and_wait_for_a_person(harnes
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);
     let gone = vec![RecordId::new("1"), RecordId::new("2")];
-    runs.hold_deletions(id, lease.token, gone, "2 of 3 were not listed").await.expect("hold_deletions");
+    runs.end_run(
+        id,
+        lease.token,
+        RunEnd::DeletionsHeld { ids: gone, reason: "2 of 3 were not listed".to_owned() },
+    )
+    .await
+    .expect("hold_deletions");
     commit(harness, &lease, page(id, &["3"], 0, true)).await;
     let held = reaches(harness, id, RunStatus::CompletedWithErrors).await;
     assert_eq!((held.held_deletions, held.total_items), (2, 1));
     assert!(held.error_log.expect("a reason").contains("2 of 3 were not listed"));
     case.nothing_to_claim().await;
-    assert_eq!(runs.cursor(&PRODUCTS).await.expect("cursor"), Some(at(1000)));
+    assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(1000)));
     assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 2);
     let active = run(harness, id).await;
     assert_eq!((active.status, active.held_deletions), (RunStatus::Running, 0));
@@ -72,7 +78,13 @@ pub async fn held_deletions_end_the_run_with_errors_and_wait_for_a_person(harnes
 pub async fn held_deletions_are_not_released_beside_an_active_run(harness: &dyn Harness) {
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);
-    runs.hold_deletions(id, lease.token, vec![RecordId::new("1")], "many").await.expect("hold_deletions");
+    runs.end_run(
+        id,
+        lease.token,
+        RunEnd::DeletionsHeld { ids: vec![RecordId::new("1")], reason: "many".to_owned() },
+    )
+    .await
+    .expect("hold_deletions");
     commit(harness, &lease, page(id, &[], 0, true)).await;
     reaches(harness, id, RunStatus::CompletedWithErrors).await;
     let active = runs.create(full_sync(PRODUCTS)).await.expect("create");

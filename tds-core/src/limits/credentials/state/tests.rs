@@ -20,7 +20,7 @@ proptest! {
         let mut arrivals = Vec::new();
         for (gap, takes, fate) in steps {
             now += time::Duration::milliseconds(gap);
-            let Claim::Yours(ticket) = state.turn(now, &RULE, false, None) else { continue };
+            let Claim::Yours(ticket) = state.claim(now, &RULE, false, None) else { continue };
             let ends = now + time::Duration::milliseconds(takes);
             arrivals.push(ends);
             let outcome = match fate {
@@ -44,13 +44,13 @@ fn renewals_that_a_clock_counted_that_was_ahead_hold_nothing_back_for_longer_tha
     let mut state = RenewalState::default();
     for _mint in 0..10 {
         let ahead = start + time::Duration::hours(3);
-        let Claim::Yours(ticket) = state.turn(ahead, &RULE, false, None) else { panic!("a turn") };
+        let Claim::Yours(ticket) = state.claim(ahead, &RULE, false, None) else { panic!("a turn") };
         let outcome = RenewalResult::Renewed { sealed: None, renew_in: RULE.time, expires_in: RULE.time };
         state.finish(ahead, &RULE, ticket, outcome);
     }
     assert!(
-        matches!(state.turn(start, &RULE, false, None), Claim::TooOften(wait) if wait <= Duration::from_secs(640))
+        matches!(state.claim(start, &RULE, false, None), Claim::TooOften(wait) if wait <= Duration::from_secs(640))
     );
     let later = start + time::Duration::seconds(640);
-    assert!(matches!(state.turn(later, &RULE, false, None), Claim::Yours(_)));
+    assert!(matches!(state.claim(later, &RULE, false, None), Claim::Yours(_)));
 }

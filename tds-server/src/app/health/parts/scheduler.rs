@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tds_core::{
     clock::Clock,
     engine::ScheduleSpec,
-    runs::{RunFilter, RunStatus, SyncRun},
+    runs::{RunFilter, RunStatus, SyncRunOperator},
 };
 use tds_zoho::{ZohoClient, entities::Catalogue};
 use time::OffsetDateTime;
@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(600);
 
 /// Looks at the newest run of every schedule.
 pub struct SchedulerProbe {
-    runs: Arc<dyn SyncRun>,
+    runs: Arc<dyn SyncRunOperator>,
     clock: Arc<dyn Clock>,
     schedules: Vec<ScheduleSpec>,
     started_at: OffsetDateTime,
@@ -52,7 +52,7 @@ impl SchedulerProbe {
     /// What is wrong with a schedule, if anything is.
     async fn trouble(&self, spec: &ScheduleSpec) -> tds_core::error::Result<Option<String>> {
         let filter = RunFilter { entity: Some(spec.entity.clone()), status: None };
-        let runs = self.runs.list_runs(&filter, 20).await?;
+        let runs = self.runs.list_runs(&filter, 20, None).await?.items;
         let mut ended = runs.iter().filter(|run| run.run_type == spec.run_type && !run.status.is_active());
         let name = format!("{} {}", spec.run_type.as_str(), spec.entity);
         let Some(latest) = ended.next() else {

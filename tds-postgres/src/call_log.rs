@@ -1,13 +1,10 @@
-//! Budgets of calls and renewals of credentials, shared by all processes.
+//! The statistics of calls.
 
 use async_trait::async_trait;
 use sqlx::Row as _;
 use tds_core::{
     error::Result,
-    limits::{
-        budget::{BudgetRequest, BudgetState, BudgetStatus, CallBudget, CallCount, Grant, Limits, Usage},
-        credentials::{Claim, CredentialLeases, RenewalResult, RenewalRule, RenewalState},
-    },
+    limits::budget::{CallCount, CallLog, Usage},
     queue::Lane,
     record::EntityType,
 };
@@ -50,17 +47,7 @@ SELECT count(*) FROM tds_queue_done
 ";
 
 #[async_trait]
-impl CallBudget for PgStore {
-    async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
-        let change = |state: &mut BudgetState, now| state.exchange(now, limits, request);
-        self.change(&budget_name(account), "asking for calls", change).await
-    }
-
-    async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
-        let read = self.read::<BudgetState>(&budget_name(account), "looking at the budget of calls").await?;
-        Ok(read.state.status(read.now, limits))
-    }
-
+impl CallLog for PgStore {
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
         let lanes: Vec<&str> = calls.iter().map(|count| count.lane.as_str()).collect();
         let entities: Vec<&str> =
@@ -104,37 +91,4 @@ impl CallBudget for PgStore {
         let applied: i64 = sqlx::query_scalar(APPLIED).fetch_one(&self.database).await.map_err(fault)?;
         Ok(Usage { calls, applied: u64::try_from(applied).unwrap_or(0) })
     }
-}
-
-#[async_trait]
-impl CredentialLeases for PgStore {
-    async fn turn(
-        &self,
-        name: &str,
-        rule: &RenewalRule,
-        shares: bool,
-        rejected: Option<u64>,
-    ) -> Result<Claim> {
-        let change = |state: &mut RenewalState, now| state.turn(now, rule, shares, rejected);
-        self.change(&renewal_name(name), "asking for the credential", change).await
-    }
-
-    async fn finish(
-        &self,
-        name: &str,
-        rule: &RenewalRule,
-        ticket: u64,
-        outcome: RenewalResult,
-    ) -> Result<u64> {
-        let change = |state: &mut RenewalState, now| state.finish(now, rule, ticket, outcome.clone());
-        self.change(&renewal_name(name), "storing the credential", change).await
-    }
-}
-
-fn budget_name(account: &str) -> String {
-    format!("budget {}", storable(account))
-}
-
-fn renewal_name(name: &str) -> String {
-    format!("renewal {}", storable(name))
 }

@@ -1,0 +1,318 @@
+//! How an engine is put together.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::{
+    Lister, Postponed, Random, Registry, RunExecutor, RunSettings, RunWorker, Schedule, ScheduleSpec,
+    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings, executor::no_executor,
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    error::{Error, Result},
+    handler::{BatchHandler, MirrorHandler},
+    limits::shared_state::SharedState,
+    mirror::Mirror,
+    queue::Queue,
+    runs::{NewRun, Run, RunId, SyncRun, SyncRunOperator},
+    shutdown::{Shutdown, ShutdownTrigger},
+    source::Source,
+};
+
+/// The ports of a store that an engine works on.
+#[derive(Clone)]
+pub struct Stores {
+    /// Items of work.
+    pub queue: Arc<dyn Queue>,
+    /// Runs to execute.
+    pub runs: Arc<dyn SyncRun>,
+    /// Runs to create and to look at.
+    pub run_operator: Arc<dyn SyncRunOperator>,
+    /// The memory of schedules.
+    pub schedule: Arc<dyn Schedule>,
+    /// Documents that processes share.
+    pub shared: Arc<dyn SharedState>,
+    /// Where records are written to.
+    pub mirror: Arc<dyn Mirror>,
+}
+
+impl Stores {
+    /// One store for everything but the mirror, which may be another one.
+    #[must_use]
+    pub fn new<S>(store: &S, mirror: impl Mirror + 'static) -> Self
+    where
+        S: Queue + SyncRun + SyncRunOperator + Schedule + SharedState + Clone + 'static,
+    {
+        let store = Arc::new(store.clone());
+        Self {
+            queue: store.clone(),
+            runs: store.clone(),
+            run_operator: store.clone(),
+            schedule: store.clone(),
+            shared: store,
+            mirror: Arc::new(mirror),
+        }
+    }
+}
+
+/// Puts an engine together; made by [`Engine::builder`].
+pub struct EngineBuilder {
+    stores: Stores,
+    registry: Registry,
+    executors: Vec<Arc<dyn RunExecutor>>,
+    clock: Arc<dyn Clock>,
+    worker: WorkerSettings,
+    runs: RunSettings,
+    scheduler: SchedulerSettings,
+    schedules: Vec<ScheduleSpec>,
+    postponed: Option<Postponed>,
+    gate: SourceGate,
+    random: Option<Random>,
+}
+
+impl EngineBuilder {
+    /// Adds a source whose records are mirrored.
+    #[must_use]
+    pub fn source(mut self, source: Arc<dyn Source>) -> Self {
+        let mirror = Arc::clone(&self.stores.mirror);
+        let handler = MirrorHandler::new(Arc::clone(&source), mirror, Arc::clone(&self.clock));
+        self.registry = self.registry.with_source(source).with_handler(Arc::new(handler));
+        self
+    }
+
+    /// Adds a handler; a later one of the same entity type takes its place.
+    #[must_use]
+    pub fn handler(mut self, handler: Arc<dyn BatchHandler>) -> Self {
+        self.registry = self.registry.with_handler(handler);
+        self
+    }
+
+    /// Adds an executor for runs of types that the lister does not execute.
+    #[must_use]
+    pub fn executor(mut self, executor: Arc<dyn RunExecutor>) -> Self {
+        self.executors.push(executor);
+        self
+    }
+
+    /// The clock, in place of the machine's. Name it before the sources, whose handlers use it.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// How items are worked on.
+    #[must_use]
+    pub fn worker(mut self, settings: WorkerSettings) -> Self {
+        self.worker = settings;
+        self
+    }
+
+    /// How runs are executed.
+    #[must_use]
+    pub fn runs(mut self, settings: RunSettings) -> Self {
+        self.runs = settings;
+        self
+    }
+
+    /// The runs that start by themselves, and how often the engine looks for one that is due.
+    #[must_use]
+    pub fn schedules(mut self, schedules: Vec<ScheduleSpec>, settings: SchedulerSettings) -> Self {
+        (self.schedules, self.scheduler) = (schedules, settings);
+        self
+    }
+
+    /// A schedule that is postponed keeps its turn: its run starts as soon as it may.
+    #[must_use]
+    pub fn postponing(mut self, postponed: Postponed) -> Self {
+        self.postponed = Some(postponed);
+        self
+    }
+
+    /// While the gate is closed, this process takes no runs, and of the work only what carries its payload: another
+    /// process may be able to ask the source.
+    #[must_use]
+    pub fn gate(mut self, gate: SourceGate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Takes the randomness of back-off from elsewhere, for runs that can be replayed.
+    #[must_use]
+    pub fn random(mut self, random: Random) -> Self {
+        self.random = Some(random);
+        self
+    }
+
+    /// The engine. Nothing works yet.
+    #[must_use]
+    pub fn build(self) -> Engine {
+        let Self { stores, registry, mut executors, gate, .. } = self;
+        let mut worker = Worker::new(Arc::clone(&stores.queue), registry.clone(), self.worker)
+            .with_gate(Arc::clone(&gate));
+        if let Some(random) = self.random {
+            worker = worker.with_random(random);
+        }
+        let lister = Lister::new(
+            registry.clone(),
+            Arc::clone(&stores.runs),
+            Arc::clone(&stores.mirror),
+            Arc::clone(&stores.shared),
+            self.clock,
+            &self.runs,
+        );
+        executors.push(Arc::new(lister));
+        let runs = RunWorker::new(Arc::clone(&stores.runs), executors, self.runs, gate);
+        let scheduler = Scheduler::new(
+            Arc::clone(&stores.schedule),
+            Arc::clone(&stores.run_operator),
+            self.schedules,
+            self.scheduler,
+            self.postponed.unwrap_or_else(|| Arc::new(|_| false)),
+        );
+        let (worker, runs, scheduler) = (Arc::new(worker), Arc::new(runs), Arc::new(scheduler));
+        Engine { stores, registry, worker, runs, scheduler }
+    }
+
+    /// Builds the engine and starts it.
+    #[must_use]
+    pub fn start(self) -> RunningEngine {
+        self.build().start()
+    }
+}
+
+/// An engine: a worker for items, one for runs, and a scheduler. Clones share everything.
+#[derive(Clone)]
+pub struct Engine {
+    stores: Stores,
+    registry: Registry,
+    worker: Arc<Worker>,
+    runs: Arc<RunWorker>,
+    scheduler: Arc<Scheduler>,
+}
+
+impl Engine {
+    /// Begins to put an engine together over a store.
+    #[must_use]
+    pub fn builder(stores: Stores) -> EngineBuilder {
+        EngineBuilder {
+            stores,
+            registry: Registry::new(),
+            executors: Vec::new(),
+            clock: Arc::new(SystemClock),
+            worker: WorkerSettings::default(),
+            runs: RunSettings::default(),
+            scheduler: SchedulerSettings::default(),
+            schedules: Vec::new(),
+            postponed: None,
+            gate: Arc::new(|| true),
+            random: None,
+        }
+    }
+
+    /// The ports of its store.
+    #[must_use]
+    pub fn stores(&self) -> &Stores {
+        &self.stores
+    }
+
+    /// The entity types that the engine knows.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The worker, for programs that start each task by themselves.
+    #[must_use]
+    pub fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+
+    /// The worker for runs, for programs that start each task by themselves.
+    #[must_use]
+    pub fn runs(&self) -> &Arc<RunWorker> {
+        &self.runs
+    }
+
+    /// The scheduler, for programs that start each task by themselves.
+    #[must_use]
+    pub fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    /// Creates a run.
+    ///
+    /// # Errors
+    /// `Invalid`: nothing here executes runs of this type, or the entity type has no source. `Conflict`: a run of the
+    /// entity type is active.
+    pub async fn create_run(&self, run: NewRun) -> Result<Run> {
+        if self.runs.executor(run.run_type).is_none() {
+            return Err(no_executor(run.run_type));
+        }
+        if self.registry.source(&run.entity).is_none() {
+            return Err(Error::invalid(format!("there is no source for {}", run.entity)));
+        }
+        self.stores.run_operator.create(run).await
+    }
+
+    /// Works until the signal; with `among`, on these runs and the items that they wait for only, and without starting
+    /// others.
+    pub async fn run(&self, among: Option<&[RunId]>, shutdown: Shutdown) {
+        let schedules = async {
+            if among.is_none() {
+                self.scheduler.run(shutdown.clone()).await;
+            }
+        };
+        tokio::join!(
+            self.worker.run_for(among.map(<[RunId]>::to_vec), shutdown.clone()),
+            self.runs.run(among, shutdown.clone()),
+            schedules
+        );
+    }
+
+    /// Starts the engine.
+    #[must_use]
+    pub fn start(self) -> RunningEngine {
+        let (trigger, shutdown) = ShutdownTrigger::new();
+        let mut tasks = JoinSet::new();
+        let engine = self.clone();
+        tasks.spawn(async move { engine.run(None, shutdown).await });
+        RunningEngine { engine: self, trigger, tasks }
+    }
+}
+
+/// An engine at work, until [`RunningEngine::stop`] is called or this value is dropped.
+pub struct RunningEngine {
+    engine: Engine,
+    trigger: ShutdownTrigger,
+    tasks: JoinSet<()>,
+}
+
+impl RunningEngine {
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Creates a run and waits for its end, which may take as long as the source's limits and outages make it.
+    ///
+    /// # Errors
+    /// As [`Engine::create_run`]; and the store cannot be asked. A run that ends badly is no error: see its status.
+    pub async fn sync(&self, run: NewRun) -> Result<Run> {
+        let mut run = self.engine.create_run(run).await?;
+        while run.status.is_active() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            let now = self.engine.stores.run_operator.get_run(run.id).await?;
+            run = now.ok_or_else(|| Error::not_found(format!("run {} is gone", run.id)))?;
+        }
+        Ok(run)
+    }
+
+    /// Stops: what is in hand is finished or given back.
+    pub async fn stop(mut self) {
+        self.trigger.shutdown();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

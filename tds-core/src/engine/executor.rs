@@ -1,0 +1,174 @@
+//! Runs in the hands of this process: claimed, leased, and given to the executor of their type.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use super::{SourceGate, patience::Patience};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    queue::WorkerId,
+    runs::{RunEnd, RunId, RunLease, RunType, SyncRun},
+    shutdown::Shutdown,
+};
+
+/// Executes runs of some types: the lister those that read a list, others those that compare or fetch files.
+#[async_trait]
+pub trait RunExecutor: Send + Sync {
+    /// The types of the runs that this executor knows.
+    fn run_types(&self) -> &[RunType];
+
+    /// Executes a run from its checkpoint to its end. The lease is renewed meanwhile; where the lease is lost or the
+    /// process is to stop, the future is dropped.
+    ///
+    /// # Errors
+    /// `Conflict`: the run was cancelled or taken over. With any other error the run fails, and the error is kept with it.
+    async fn execute(&self, lease: &RunLease) -> Result<()>;
+}
+
+/// How runs are executed.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// The name under which this process holds leases.
+    pub worker: WorkerId,
+    /// A run whose process stops renewing is taken over after this.
+    pub lease: Duration,
+    /// Runs that this process executes at the same time.
+    pub concurrency: usize,
+    /// Changes this long before the cursor are listed again; longer where rows were seen to come late.
+    pub overlap: Duration,
+    /// How long the result of a probe of a list is believed before the list is probed again; `None`: lists are never
+    /// probed, and the documentation counts until an answer contradicts it.
+    pub probe_every: Option<Duration>,
+    /// How often to look for runs that other processes were asked for, or died over.
+    pub poll: Duration,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self {
+            worker: WorkerId::unique(),
+            lease: Duration::from_secs(60),
+            concurrency: 2,
+            overlap: Duration::from_secs(300),
+            probe_every: Some(Duration::from_secs(7 * 86_400)),
+            poll: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Claims runs and gives them to their executors.
+#[derive(Clone)]
+pub struct RunWorker {
+    runs: Arc<dyn SyncRun>,
+    executors: Vec<Arc<dyn RunExecutor>>,
+    settings: RunSettings,
+    gate: SourceGate,
+}
+
+impl RunWorker {
+    pub(super) fn new(
+        runs: Arc<dyn SyncRun>,
+        executors: Vec<Arc<dyn RunExecutor>>,
+        settings: RunSettings,
+        gate: SourceGate,
+    ) -> Self {
+        Self { runs, executors, settings, gate }
+    }
+
+    pub(super) fn executor(&self, run_type: RunType) -> Option<&Arc<dyn RunExecutor>> {
+        self.executors.iter().find(|executor| executor.run_types().contains(&run_type))
+    }
+
+    /// Executes runs until the signal; with `among`, these runs only. A run that is cut short is given back and goes on at
+    /// its checkpoint.
+    pub async fn run(&self, among: Option<&[RunId]>, shutdown: Shutdown) {
+        let mut active = JoinSet::new();
+        while !shutdown.is_set() {
+            while active.try_join_next().is_some() {}
+            if active.len() < self.settings.concurrency.max(1) && (self.gate)() {
+                match self.runs.claim_run(&self.settings.worker, self.settings.lease, among).await {
+                    Ok(Some(lease)) => {
+                        let (worker, shutdown) = (self.clone(), shutdown.clone());
+                        active.spawn(async move { worker.execute(lease, shutdown).await });
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        tracing::warn!(error = %error.chain(), "could not look for runs; trying again")
+                    }
+                }
+            }
+            tokio::select! {
+                biased;
+                () = shutdown.wait() => {}
+                () = self.runs.wait_for_run(self.settings.poll) => {}
+            }
+        }
+        while active.join_next().await.is_some() {}
+    }
+
+    /// Executes one run to its end, or until its lease is lost or the signal comes.
+    async fn execute(&self, lease: RunLease, shutdown: Shutdown) {
+        let (id, entity, run_type) = (lease.run.id, &lease.run.entity_type, lease.run.run_type);
+        tracing::info!(run = %id, %entity, kind = run_type.as_str(), pages = lease.checkpoint.pages, "run started");
+        tokio::select! {
+            biased;
+            () = shutdown.wait() => {
+                // The run is given back at once, so that the next process need not wait for the lease to end.
+                if let Err(error) = self.runs.renew_run(id, lease.token, Duration::ZERO, None).await {
+                    tracing::debug!(run = %id, error = %error.chain(), "run ends by its lease");
+                }
+            }
+            () = self.keep(&lease) => {
+                tracing::warn!(run = %id, %entity, "run was cancelled or taken over");
+            }
+            () = self.execute_to_the_end(&lease) => {}
+        }
+    }
+
+    async fn execute_to_the_end(&self, lease: &RunLease) {
+        let (id, entity, run_type) = (lease.run.id, &lease.run.entity_type, lease.run.run_type);
+        let ended = match self.executor(run_type) {
+            Some(executor) => executor.execute(lease).await,
+            None => Err(no_executor(run_type)),
+        };
+        match ended {
+            Ok(()) => tracing::info!(run = %id, %entity, "run executed to its end"),
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                tracing::warn!(run = %id, %entity, error = %error.chain(), "run was cancelled or taken over");
+            }
+            Err(error) => self.fail(lease, &error).await,
+        }
+    }
+
+    /// Renews the lease; returns when the lease is lost.
+    async fn keep(&self, lease: &RunLease) {
+        loop {
+            tokio::time::sleep(self.settings.lease / 3).await;
+            match self.runs.renew_run(lease.run.id, lease.token, self.settings.lease, None).await {
+                Err(error) if error.kind() == ErrorKind::Conflict => return,
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "run lease could not be renewed; trying again")
+                }
+                Ok(()) => {}
+            }
+        }
+    }
+
+    async fn fail(&self, lease: &RunLease, error: &Error) {
+        let error = error.chain();
+        tracing::error!(run = %lease.run.id, entity = %lease.run.entity_type, error, "run failed");
+        let end = RunEnd::Failed { error };
+        let store = || self.runs.end_run(lease.run.id, lease.token, end.clone());
+        if let Err(fault) = Patience::of(lease.run.id).store("storing why the run failed", store).await {
+            tracing::warn!(run = %lease.run.id, error = %fault.chain(), "the failure could not be stored; the run will be taken over");
+        }
+    }
+}
+
+/// The answer to a run of a type that nothing here executes.
+pub(super) fn no_executor(run_type: RunType) -> Error {
+    Error::invalid(format!("this process has no executor for runs of type {}", run_type.as_str()))
+}

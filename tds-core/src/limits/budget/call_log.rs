@@ -1,0 +1,46 @@
+//! The statistics of a process that shares them with nobody.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use super::{CallCount, CallLog, Usage};
+use crate::error::Result;
+
+/// Counts by account, since the process began.
+#[derive(Default)]
+pub(super) struct LocalCallLog {
+    accounts: Mutex<HashMap<String, Vec<CallCount>>>,
+}
+
+#[async_trait]
+impl CallLog for LocalCallLog {
+    async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        merge(accounts.entry(account.to_owned()).or_default(), calls);
+        Ok(())
+    }
+
+    async fn usage(&self, account: &str) -> Result<Usage> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Usage { calls: accounts.get(account).cloned().unwrap_or_default(), applied: 0 })
+    }
+}
+
+/// Adds counts to counts of the same kind.
+pub(crate) fn merge(sums: &mut Vec<CallCount>, more: &[CallCount]) {
+    for count in more {
+        let same = |sum: &&mut CallCount| {
+            let kind =
+                |one: &CallCount| (one.lane, one.entity.clone(), one.endpoint.clone(), one.result.clone());
+            kind(sum) == kind(count)
+        };
+        match sums.iter_mut().find(same) {
+            Some(sum) => sum.calls = sum.calls.saturating_add(count.calls),
+            None => sums.push(count.clone()),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Documents that all processes share: read one, decide, and write it unless somebody wrote meanwhile.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use serde::{Serialize, de::DeserializeOwned};
+use time::OffsetDateTime;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+};
+
+/// A change that was overtaken by another process is tried again this often. Each time some other process got on.
+const ATTEMPTS: u32 = 100;
+
+/// A document as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// The number of times that the document was written; 0 where it does not exist.
+    pub version: u64,
+    /// The document; `None` where it does not exist.
+    pub text: Option<String>,
+    /// The time of the reading, by the store's clock.
+    pub now: OffsetDateTime,
+}
+
+/// Keeps named documents for all processes.
+///
+/// # Contract
+/// - A document that was never written has version 0 and no text.
+/// - Of several processes that swap the same version of a document, exactly one succeeds. The document then has the
+///   text that this process gave, and another version.
+/// - Documents of different names are independent of each other.
+#[async_trait]
+pub trait SharedState: Send + Sync {
+    /// Reads a document and the store's clock.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    async fn load(&self, name: &str) -> Result<Document>;
+
+    /// Writes the document, unless its version is another one by now. True: the document is written.
+    ///
+    /// # Errors
+    /// The store cannot be asked, or it is not known whether the document was written.
+    async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool>;
+}
+
+/// Reads a document. One that does not exist is the default.
+pub(crate) async fn read<S: Default + DeserializeOwned>(
+    shared: &dyn SharedState,
+    name: &str,
+) -> Result<(S, OffsetDateTime)> {
+    let document = shared.load(name).await?;
+    Ok((understood(name, document.text.as_deref())?, document.now))
+}
+
+/// Changes a document as one step. `change` may be called several times; the last call counts. Its time is that of the
+/// reading, which is no later than that of the writing: what is decided by it is decided cautiously.
+pub(crate) async fn change<S, T>(
+    shared: &dyn SharedState,
+    name: &str,
+    mut change: impl FnMut(&mut S, OffsetDateTime) -> T + Send,
+) -> Result<T>
+where
+    S: Default + Serialize + DeserializeOwned + Send,
+    T: Send,
+{
+    for attempt in 0..ATTEMPTS {
+        let Document { version, text, now } = shared.load(name).await?;
+        let mut state: S = understood(name, text.as_deref())?;
+        let result = change(&mut state, now);
+        let text = serde_json::to_string(&state).map_err(|error| {
+            Error::internal(format!("the shared state {name} cannot be written")).with_source(error)
+        })?;
+        if shared.swap(name, version, &text).await? {
+            return Ok(result);
+        }
+        // The growing rest lets processes that meet again and again come apart.
+        sleep(Duration::from_millis(u64::from(attempt.min(10)))).await;
+    }
+    Err(Error::unavailable(format!("other processes were always faster to change the shared state {name}")))
+}
+
+fn understood<S: Default + DeserializeOwned>(name: &str, text: Option<&str>) -> Result<S> {
+    let Some(text) = text else { return Ok(S::default()) };
+    serde_json::from_str(text).map_err(|error| {
+        Error::internal(format!("the shared state {name} is not understood")).with_source(error)
+    })
+}
+
+/// The documents of a process that shares them with nobody. Its time is the clock's when this was made, and goes on
+/// with tokio's clock, which never jumps.
+pub struct LocalState {
+    began: OffsetDateTime,
+    since: Instant,
+    documents: Mutex<HashMap<String, (u64, String)>>,
+}
+
+impl LocalState {
+    /// No documents yet.
+    #[must_use]
+    pub fn new(clock: &Arc<dyn Clock>) -> Self {
+        Self { began: clock.now(), since: Instant::now(), documents: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl SharedState for LocalState {
+    async fn load(&self, name: &str) -> Result<Document> {
+        let documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(document(&documents, name, self.began + self.since.elapsed()))
+    }
+
+    async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool> {
+        Ok(replace(&mut self.documents.lock().unwrap_or_else(PoisonError::into_inner), name, version, text))
+    }
+}
+
+/// A document of a map, as [`SharedState::load`] gives it.
+pub(crate) fn document(
+    documents: &HashMap<String, (u64, String)>,
+    name: &str,
+    now: OffsetDateTime,
+) -> Document {
+    let (version, text) =
+        documents.get(name).map_or((0, None), |(version, text)| (*version, Some(text.clone())));
+    Document { version, text, now }
+}
+
+/// Replaces a document of a map, as [`SharedState::swap`] does.
+pub(crate) fn replace(
+    documents: &mut HashMap<String, (u64, String)>,
+    name: &str,
+    version: u64,
+    text: &str,
+) -> bool {
+    let entry = documents.entry(name.to_owned()).or_insert_with(|| (0, String::new()));
+    if entry.0 != version {
+        return false;
+    }
+    *entry = (version + 1, text.to_owned());
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn local() -> LocalState {
+        LocalState::new(&(Arc::new(SystemClock) as Arc<dyn Clock>))
+    }
+
+    #[tokio::test]
+    async fn changes_that_meet_are_all_made() {
+        let shared = local();
+        let add = || change(&shared, "sum", |sum: &mut u32, _| *sum += 1);
+        let (one, other) = tokio::join!(add(), add());
+        one.and(other).expect("changed");
+        assert_eq!(read::<u32>(&shared, "sum").await.expect("readable").0, 2);
+    }
+
+    #[tokio::test]
+    async fn of_two_who_swap_one_version_one_succeeds() {
+        let shared = local();
+        assert!(shared.swap("name", 0, "1").await.expect("swap"));
+        assert!(!shared.swap("name", 0, "2").await.expect("swap"));
+        assert_eq!(shared.load("name").await.expect("load").text.as_deref(), Some("1"));
+        assert_eq!(shared.load("another").await.expect("load").version, 0);
+    }
+}

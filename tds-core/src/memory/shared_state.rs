@@ -1,0 +1,51 @@
+//! Documents that processes share, and the statistics of calls.
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, state::RunState};
+use crate::{
+    error::Result,
+    limits::{
+        budget::{CallCount, CallLog, Usage, merge},
+        shared_state::{Document, SharedState, document, replace},
+    },
+};
+
+#[async_trait]
+impl SharedState for MemoryStore {
+    async fn load(&self, name: &str) -> Result<Document> {
+        let now = self.now();
+        Ok(document(&self.state().documents, name, now))
+    }
+
+    async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool> {
+        Ok(replace(&mut self.state().documents, name, version, text))
+    }
+}
+
+#[async_trait]
+impl CallLog for MemoryStore {
+    async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
+        let today = (account.to_owned(), self.now().date());
+        let mut state = self.state();
+        merge(state.calls.entry(today).or_default(), calls);
+        for count in calls {
+            let Some(run_type) = count.lane.run_type() else { continue };
+            let its_own = |run: &&mut RunState| {
+                count.entity.as_ref() == Some(&run.request.entity) && run.request.run_type == run_type
+            };
+            if let Some(run) = state.runs.values_mut().rev().find(its_own) {
+                run.calls += i64::from(count.calls);
+            }
+        }
+        Ok(())
+    }
+
+    async fn usage(&self, account: &str) -> Result<Usage> {
+        let today = self.now().date();
+        let state = self.state();
+        let applied = state.applied_since(today.midnight().assume_utc());
+        let calls = state.calls.get(&(account.to_owned(), today)).cloned().unwrap_or_default();
+        Ok(Usage { calls, applied })
+    }
+}
