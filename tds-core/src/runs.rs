@@ -1,4 +1,4 @@
-//! Sync runs: a list read page by page, each page committed with its checkpoint.
+//! Sync runs. A run reads a list page by page; each page is committed together with the checkpoint of the run.
 
 pub(crate) mod plan;
 
@@ -12,28 +12,28 @@ pub use self::plan::{DetailWay, ListCost, RunPlan};
 pub use crate::ids::RunId;
 use crate::{
     error::Result,
-    queue::{LeaseToken, NewItem, Page, WorkerId},
+    queue::{Lane, LeaseToken, NewItem, Page, WorkerId},
     record::{EntityType, RecordId},
 };
 
-/// What kind of run.
+/// The type of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunType {
-    /// Everything, deletions too.
+    /// A full sync: reads the whole list, and finds deletions.
     Full,
-    /// What changed.
+    /// An incremental sync: reads the records that changed.
     Incremental,
-    /// A comparison.
+    /// A comparison of the target with the source.
     Verify,
-    /// Product images.
+    /// A download of product images.
     Images,
 }
 
 impl RunType {
-    /// Every kind.
+    /// Every type.
     pub const ALL: [Self; 4] = [Self::Full, Self::Incremental, Self::Verify, Self::Images];
 
-    /// The name as it is stored.
+    /// Returns the name under which the type is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -45,20 +45,20 @@ impl RunType {
     }
 }
 
-/// Where a run stands.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunStatus {
-    /// Waits for a process to take it.
+    /// The run waits for a process to claim it.
     Pending,
-    /// Is listing, or waits for its items to end.
+    /// The run is listing, or it waits for its items to end.
     Running,
-    /// Every record it listed has ended well.
+    /// Every record that the run listed has ended without a failure.
     Completed,
-    /// Every record has ended, some as dead letters, or deletions are held back.
+    /// Every record that the run listed has ended, but some of them as dead letters, or deletions are held back.
     CompletedWithErrors,
-    /// The list could not be read.
+    /// The run could not be executed to its end, for example because the list could not be read.
     Failed,
-    /// A person stopped it. What was done stays.
+    /// A person cancelled the run. Its effects so far stay.
     Cancelled,
 }
 
@@ -73,7 +73,7 @@ impl RunStatus {
         Self::Cancelled,
     ];
 
-    /// The name as it is stored.
+    /// Returns the name under which the status is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,7 +86,7 @@ impl RunStatus {
         }
     }
 
-    /// True while a second run of the entity type is refused.
+    /// Returns true while the run is active: a second run of the entity type is refused.
     #[must_use]
     pub fn is_active(self) -> bool {
         matches!(self, Self::Pending | Self::Running)
@@ -96,72 +96,81 @@ impl RunStatus {
 /// A request for a run.
 #[derive(Clone, Debug)]
 pub struct NewRun {
-    /// Of what.
+    /// The entity type of the records.
     pub entity: EntityType,
-    /// Which kind.
+    /// The type of the run.
     pub run_type: RunType,
-    /// Where the data comes from, such as `zoho`.
+    /// The system that the records come from, such as `zoho`.
     pub source_type: String,
-    /// Changes since then; `None` in an incremental run: since the cursor, or everything where there is none.
+    /// Only changes since this time. In an incremental run, `None` means since the cursor of the entity type, or
+    /// everything where there is no cursor.
     pub since: Option<OffsetDateTime>,
-    /// Who requests the run: `schedule`, `api`, `cli`.
+    /// The requester of the run: `schedule`, `api` or `cli`.
     pub requested_by: String,
 }
 
-/// A run.
+/// A run, as operators and executors see it.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// Its id.
+    /// The id of the run.
     pub id: RunId,
-    /// Which kind.
+    /// The type of the run.
     pub run_type: RunType,
-    /// Of what.
+    /// The entity type of the records.
     pub entity_type: EntityType,
-    /// Where the data comes from.
+    /// The system that the records come from.
     pub source_type: String,
-    /// Where it stands.
+    /// The status of the run.
     pub status: RunStatus,
-    /// Records listed so far.
+    /// The number of records listed so far.
     pub total_items: i64,
-    /// Of these, ended.
+    /// The number of listed records that have ended.
     pub processed_items: i64,
-    /// Of these, ended as dead letters.
+    /// The number of listed records that ended as dead letters.
     pub failed_items: i64,
-    /// Of the ended, found unchanged already by the list.
+    /// The number of ended records that the list already showed as unchanged.
     pub unchanged_items: i64,
-    /// Pages committed, the look for deletions of a full sync among them.
+    /// The number of committed pages. In a full sync, the sweep for deletions counts as a page.
     pub pages: i64,
-    /// How it reads and why; `None` before its first page is asked for.
+    /// How the run reads, and why; `None` before the first page is requested.
     pub plan: Option<RunPlan>,
-    /// Calls to the source that were made for it.
+    /// The number of calls to the source that were made for the run.
     pub calls: i64,
-    /// The same for each record that it brought news of; `None` where there was none.
+    /// The number of calls for each record that the run found changed; `None` where there was no such record.
     pub calls_per_record: Option<f64>,
-    /// The list was read to its end.
+    /// Whether the list was read to its end.
     pub listing_done: bool,
-    /// How far it is, 0 to 100; against the last complete run while the list is being read.
+    /// The progress in percent, from 0 to 100; see [`Run::progress`].
     pub progress_percent: f64,
-    /// Listed changes since then.
+    /// The run listed changes since this time.
     pub since: Option<OffsetDateTime>,
-    /// When the request was stored.
+    /// When the request for the run was stored.
     pub created_at: OffsetDateTime,
-    /// When it first ran.
+    /// When the run was claimed for the first time.
     pub started_at: Option<OffsetDateTime>,
-    /// When it ended.
+    /// When the run ended.
     pub completed_at: Option<OffsetDateTime>,
-    /// What went wrong, and what to do.
+    /// What went wrong, and what a person can do about it.
     pub error_log: Option<String>,
-    /// Who requested the run.
+    /// The requester of the run.
     pub requested_by: Option<String>,
-    /// The database it writes to, as `host:port/name`.
+    /// The database that the run writes to, as `host:port/name`.
     pub target_database: Option<String>,
-    /// Deletions that wait for a person's confirmation.
+    /// The number of deletions that wait for the confirmation of a person.
     pub held_deletions: i64,
 }
 
 impl Run {
-    /// The progress in percent, from 0 to 100. While the list is being read, the run is compared with the number of records
-    /// that the last run of its kind listed (`expected`), and has no more than 99 percent.
+    /// Returns the lane whose budget the run spends while it lists.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        if self.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
+    }
+
+    /// Returns the progress in percent, from 0 to 100.
+    ///
+    /// While the list is being read, the run is compared with `expected`, the number of records that the last run of
+    /// its type listed, and the progress is at most 99 percent.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
     pub fn progress(&self, expected: Option<i64>) -> f64 {
@@ -178,7 +187,7 @@ impl Run {
         (percent * 100.0).round().clamp(0.0, most * 100.0) / 100.0
     }
 
-    /// Calls for each record that a run brought news of.
+    /// Returns the number of calls for each record that a run found changed; `None` where there was no such record.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn calls_for_each(calls: i64, processed: i64, unchanged: i64) -> Option<f64> {
@@ -187,85 +196,96 @@ impl Run {
     }
 }
 
-/// A run in our hands until its lease ends.
+/// A claimed run. The process holds the run until the lease ends.
 #[derive(Clone, Debug)]
 pub struct RunLease {
     /// The run.
     pub run: Run,
-    /// Proof that it is ours.
+    /// The fencing token of the claim.
     pub token: LeaseToken,
-    /// Where to go on.
+    /// The position at which the run continues.
     pub checkpoint: Checkpoint,
-    /// What earlier runs of the entity type left behind.
+    /// The history of the runs of the entity type.
     pub history: RunHistory,
 }
 
-/// How many completed runs a [`RunHistory`] has at most.
+/// The largest number of completed runs in a [`RunHistory`].
 pub const HISTORY: usize = 20;
 
-/// What the runs of an entity type left behind.
+/// The history of the runs of an entity type.
 #[derive(Clone, Debug, Default)]
 pub struct RunHistory {
-    /// Up to when changes are known to be read; set when a run ends.
+    /// The cursor of the entity type: changes up to this time are known to be read. The cursor moves when a run ends.
     pub cursor: Option<OffsetDateTime>,
-    /// How many records the last full list had whose run ended; `None` before the first.
+    /// The number of records in the last full list whose run ended; `None` before the first such run. A full run with
+    /// `since` does not count, because its list is not complete.
     pub last_full_count: Option<i64>,
-    /// The last runs that completed without an error, newest first, [`HISTORY`] at most.
+    /// The last runs that completed without an error, newest first, at most [`HISTORY`].
     pub completed: Vec<Run>,
 }
 
-/// The position of a run, committed with each page.
+/// The checkpoint of a run: its position in the list, committed with each page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Checkpoint {
-    /// Where the next page begins; `None` before the first.
+    /// The cursor of the next page; `None` before the first page.
     pub cursor: Option<String>,
     /// The lower end of the window.
     #[serde(with = "time::serde::rfc3339::option")]
     pub window_from: Option<OffsetDateTime>,
-    /// The upper end, frozen at the first page; the entity's cursor moves there when the run ends.
+    /// The upper end of the window, fixed at the first page. The cursor of the entity type moves to this time when the
+    /// run ends.
     #[serde(with = "time::serde::rfc3339::option")]
     pub window_to: Option<OffsetDateTime>,
-    /// Pages committed.
+    /// The number of committed pages.
     pub pages: i64,
-    /// The list was read to its end; only the sweep for deletions may remain.
+    /// Whether the list was read to its end. Only the sweep for deletions may remain.
     pub listed: bool,
-    /// A person let the run go on after it had ended: a list that is far shorter than the last one is believed.
+    /// Whether a person resumed the run after it had ended. The run then accepts a list that is far shorter than the
+    /// last one.
     pub resumed: bool,
 }
 
-/// What one page changes, in one transaction.
+/// The changes of one page, committed in one transaction.
 #[derive(Clone, Debug)]
 pub struct PageCommit {
-    /// Every id of the page that this run did not list before counts in `total_items`.
+    /// The ids of the page. Each id that the run did not list before counts in `total_items`.
     pub listed: Vec<RecordId>,
-    /// Work for the rows that need any; their end counts in `processed_items`.
+    /// Work for the rows that need work. The end of each item counts in `processed_items`.
     pub items: Vec<NewItem>,
     /// The new position.
     pub checkpoint: Checkpoint,
-    /// This was the last page.
+    /// Whether this is the last page.
     pub last: bool,
 }
 
-/// Which runs an operator means.
+/// A selection of runs. The default filter selects all runs.
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
-    /// Only of this entity type.
+    /// Only runs of this entity type.
     pub entity: Option<EntityType>,
-    /// Only of this status.
+    /// Only runs with this status.
     pub status: Option<RunStatus>,
 }
 
-/// The ledger of runs, for processes that execute them.
+/// The runs, as the processes that execute them see them.
 ///
 /// # Contract
 /// - At most one run of an entity type is active.
-/// - A run is leased to one process at a time; every write proves the lease, or fails with kind `Conflict`. A run whose
-///   lease ran out is taken over at its last committed page.
-/// - A run ends when its list was read to the end and every listed record has ended.
+/// - At most one process holds the lease of a run. Every write proves the lease with its fencing token; otherwise it
+///   fails with an error of kind `Conflict`. A run whose lease ran out can be claimed by another process, which
+///   continues at the last committed page.
+/// - A run ends when its list was read to the end and every listed record has ended. It ends as `completed_with_errors`
+///   where some of these records ended as dead letters or where deletions are held back, and otherwise as `completed`.
+/// - A record that a run lists several times counts once. Work of a run that is folded into the live item of the record
+///   counts like an item of its own.
+/// - When a run ends in one of these two ways, the cursor of the entity type moves to the end of the run's window. The
+///   cursor does not move back, it does not pass the version of a record that is a dead letter, and it does not move
+///   where the window began after the cursor, because changes in between would stay unread.
 #[async_trait]
 pub trait SyncRun: Send + Sync {
-    /// Takes a pending run, or one whose process died; with `among`, one of these runs only. The run is `running` then.
+    /// Claims a pending run, or a run whose process stopped renewing its lease before the list was read to the end.
+    /// With `among`, only one of these runs is claimed. The claimed run is `running`.
     ///
     /// # Errors
     /// The store cannot be asked.
@@ -276,12 +296,14 @@ pub trait SyncRun: Send + Sync {
         among: Option<&[RunId]>,
     ) -> Result<Option<RunLease>>;
 
-    /// Returns when there may be a run to take, or after the timeout. A store that hears of no new runs just waits.
+    /// Waits until there may be a run to claim, or until the timeout. The default implementation, for a store that
+    /// receives no signal about new runs, waits for the timeout.
     async fn wait_for_run(&self, timeout: Duration) {
         tokio::time::sleep(timeout).await;
     }
 
-    /// Extends the lease, and keeps the plan with the run where one is given.
+    /// Extends the lease to `lease` from now. With a lease of zero, the run is given back: another process can claim
+    /// the run at once. Where a plan is given, the plan is stored with the run and replaces an earlier plan.
     ///
     /// # Errors
     /// `Conflict`: the run was cancelled or the lease was lost.
@@ -293,63 +315,68 @@ pub trait SyncRun: Send + Sync {
         plan: Option<&RunPlan>,
     ) -> Result<()>;
 
-    /// Commits a page: its items, counts and checkpoint together. A page whose number (`checkpoint.pages`)
-    /// was committed before changes nothing, so that a commit with an unknown outcome can be repeated. Gives the number
-    /// of records that the run has listed so far.
+    /// Commits a page: its items, counts and checkpoint together. Returns the number of records that the run has
+    /// listed so far.
+    ///
+    /// A page whose number (`checkpoint.pages`) was committed before changes nothing, so that a commit with an unknown
+    /// outcome can be repeated.
     ///
     /// # Errors
     /// `Conflict`: the run was cancelled or the lease was lost.
     async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<i64>;
 
-    /// How many live records the target has, and which of them no page of this run listed although they
-    /// were first seen before it began and not observed since. Only meaningful before the last page is committed.
+    /// Returns the number of live records in the target, and the ids of the missing ones: records that no page of this
+    /// run listed, although they were first seen before the run began and were not observed since. The result is only
+    /// meaningful before the last page is committed.
     ///
     /// # Errors
     /// The store cannot be asked.
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)>;
 
-    /// Ends the run before its list was read to the end, or lets it end with a question to a person.
+    /// Ends the run before its list was read to the end, or records that deletions wait for a person.
     ///
     /// # Errors
     /// `Conflict`: the run was cancelled or the lease was lost.
     async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()>;
 }
 
-/// How a process ends a run.
+/// The way in which a process ends a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunEnd {
-    /// The run cannot go on, and fails now. A person can resume the run.
+    /// The run cannot continue and fails now. A person can resume the run.
     Failed {
-        /// What went wrong, and what to do.
+        /// What went wrong, and what a person can do about it.
         error: String,
     },
-    /// Deletions wait for a person. The last page is still committed; the run ends `completed_with_errors` then.
+    /// Deletions wait for a person. The last page is still committed, and the run then ends as
+    /// `completed_with_errors`.
     DeletionsHeld {
         /// The records that may be gone.
         ids: Vec<RecordId>,
-        /// Why nobody but a person decides.
+        /// The reason for which only a person decides.
         reason: String,
     },
 }
 
-/// The ledger of runs, for people and schedules.
+/// The runs, as operators and schedules see them.
 #[async_trait]
 pub trait SyncRunOperator: Send + Sync {
-    /// Stores the request for a run.
+    /// Stores the request for a run. The run is `pending`.
     ///
     /// # Errors
     /// `Conflict`: a run of the entity type is active.
     async fn create(&self, run: NewRun) -> Result<Run>;
 
-    /// Stops a run; what was done stays. What the run queued and nobody else waits for is taken out of the queue, in work
-    /// or not, and kept for [`SyncRunOperator::resume`].
+    /// Cancels a run. Its effects so far stay. Items that the run queued and that have no other waiter are taken out
+    /// of the queue, even where a worker holds them. Their work is kept for [`SyncRunOperator::resume`].
     ///
     /// # Errors
     /// `Conflict`: the run has ended. `NotFound`: there is no such run.
     async fn cancel(&self, id: RunId) -> Result<Run>;
 
-    /// Takes out of the queue what [`SyncRunOperator::cancel`] could not take out, because some session had locked it or
-    /// because the process ended meanwhile. A store that cancels in one step has nothing to do.
+    /// Takes those items out of the queue that [`SyncRunOperator::cancel`] could not take out, because another session
+    /// had locked them or because the process ended in between. The default implementation, for a store that cancels
+    /// in one step, does nothing.
     ///
     /// # Errors
     /// The store cannot be asked.
@@ -357,31 +384,33 @@ pub trait SyncRunOperator: Send + Sync {
         Ok(())
     }
 
-    /// Lets a failed or cancelled run go on at its checkpoint, under the same id, marked as `resumed`; what cancelling
-    /// took out of the queue is queued again.
+    /// Resumes a failed or cancelled run at its checkpoint, under the same id, and marks it as `resumed`. The work
+    /// that cancelling took out of the queue is queued again. A list that was read to its end is not read again: the
+    /// run then waits for its items only.
     ///
     /// # Errors
     /// `Conflict`: the run has neither failed nor was cancelled, or another run of the entity type is active.
     /// `NotFound`: there is no such run.
     async fn resume(&self, id: RunId) -> Result<Run>;
 
-    /// Releases held deletions: each is confirmed at the source as an item of the run, which is active again. Gives their
-    /// number.
+    /// Releases held deletions: each of the records is read from the source as an item of the run, and the run is
+    /// active again until these items have ended. Returns the number of released deletions, which is 0 where the run
+    /// holds none.
     ///
     /// # Errors
     /// `Conflict`: another run of the entity type is active. `NotFound`: there is no such run.
     async fn confirm_deletions(&self, id: RunId) -> Result<u64>;
 
-    /// One run.
+    /// Returns one run.
     ///
     /// # Errors
     /// The store cannot be asked.
     async fn get_run(&self, id: RunId) -> Result<Option<Run>>;
 
-    /// One page of runs, newest first.
+    /// Returns one page of runs, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
     ///
     /// # Errors
-    /// `Invalid`: the cursor is not one that a page gave.
+    /// `Invalid`: the cursor was not returned with a page.
     async fn list_runs<'c>(
         &self,
         filter: &RunFilter,
@@ -389,7 +418,7 @@ pub trait SyncRunOperator: Send + Sync {
         cursor: Option<&'c str>,
     ) -> Result<Page<Run>>;
 
-    /// What the runs of an entity type left behind.
+    /// Returns the history of the runs of an entity type.
     ///
     /// # Errors
     /// The store cannot be asked.

@@ -1,4 +1,4 @@
-//! The client: token, limits, sending, judging and repeating of one call.
+//! The client: the token, the limits, the sending, the classification and the repeats of one call.
 
 mod access;
 mod failures;
@@ -26,8 +26,8 @@ use crate::{
     auth::{Token, Tokens},
     config::ZohoConfig,
     error::{About, Fault, throttled},
-    health::Pulse,
     limiter::{HeaderHints, Limiter, Quota, waits},
+    pulse::Pulse,
     retry::{LONGEST_WAIT, Tries},
 };
 use access::Access;
@@ -37,7 +37,7 @@ use send::{Sender, Sent};
 
 pub(crate) use send::transport_fault;
 
-/// Zoho Books and Zoho Inventory of one organization. Clones share the token and the limits.
+/// A client for Zoho Books and Zoho Inventory of one organization. Clones share the token and the limits.
 #[derive(Clone)]
 pub struct ZohoClient {
     pub(crate) inner: Arc<Inner>,
@@ -62,7 +62,8 @@ impl std::fmt::Debug for ZohoClient {
 }
 
 impl ZohoClient {
-    /// A client whose limits and tokens are its own: for a process that is alone. Nothing is sent yet.
+    /// Creates a client with limits and tokens of its own, for a process that shares them with no other process.
+    /// Nothing is sent yet.
     ///
     /// # Errors
     /// Kind `Config` when the configuration is wrong.
@@ -72,8 +73,8 @@ impl ZohoClient {
         Self::with(config, clock, limiter, leases)
     }
 
-    /// A client that shares limits and mints with all processes of the same store, and the access token with those
-    /// that have the same key.
+    /// Creates a client that shares limits and the count of mints with all processes of the same store, and the
+    /// access token with those processes that have the same key.
     ///
     /// # Errors
     /// Kind `Config` when the configuration is wrong.
@@ -109,40 +110,43 @@ impl ZohoClient {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// The organization whose data is read.
+    /// Returns the id of the organization whose data is read.
     #[must_use]
     pub fn organization_id(&self) -> &str {
         &self.inner.config.organization_id
     }
 
-    /// A name for the credentials that tells nothing of them: processes with the same one share their mints.
+    /// Returns a name for the credentials that reveals nothing of them. Processes with the same name share their
+    /// mints.
     #[must_use]
     pub fn credentials_name(&self) -> &str {
         self.inner.tokens.name()
     }
 
-    /// False while this process has no access token and may not get one. Another process may have its own.
+    /// Returns false while this process has no access token and may not get one. Another process may have its own
+    /// token.
     #[must_use]
     pub fn may_ask(&self) -> bool {
         self.inner.tokens.is_ready()
     }
 
-    /// Why this process has no access token and may not get one, and for how long.
+    /// Returns why this process has no access token and may not get one, and for how long.
     #[must_use]
     pub fn lacks_token(&self) -> Option<(String, Duration)> {
         let (fault, wait) = self.inner.tokens.trouble().filter(|_| !self.may_ask())?;
         Some((format!("{}; {}", fault.reason(), fault.what_to_do()), wait))
     }
 
-    /// One line about an organization whose calls to Zoho Inventory are refused while Zoho Books answers, as this process
-    /// heard; and whether Inventory worked before.
+    /// Returns one line about an organization whose calls to Zoho Inventory are refused while Zoho Books answers,
+    /// as far as this process knows. The flag is true where Inventory worked before.
     #[must_use]
     pub fn missing_inventory(&self) -> Option<(String, bool)> {
         let inventory = &self.inner.inventory;
         inventory.trouble().map(|line| (line, inventory.was_lost()))
     }
 
-    /// Asks Zoho Inventory for an item, and Zoho Books where Inventory refuses. What is missing, in one line.
+    /// Reads an item from Zoho Inventory, and from Zoho Books where Inventory refuses the organization. Returns one
+    /// line about what is missing, if anything is.
     ///
     /// # Errors
     /// Those of any call.
@@ -161,53 +165,56 @@ impl ZohoClient {
         Ok(self.missing_inventory().map(|(line, _)| line))
     }
 
-    /// The API host that the present token answer names and that is not followed: it is not one of Zoho's known ones.
+    /// Returns the API host that the current token answer names but that is not used, because it is not one of
+    /// Zoho's known hosts.
     #[must_use]
     pub fn ignored_api_domain(&self) -> Option<String> {
         self.inner.tokens.ignored_domain()
     }
 
-    /// Ceiling of calls in any 60 seconds.
+    /// Returns the ceiling of calls in any 60 seconds.
     #[must_use]
     pub fn requests_per_minute(&self) -> u32 {
         self.inner.config.requests_per_minute
     }
 
-    /// The clock that intervals are measured on.
+    /// Returns the clock that intervals are measured with.
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.inner.clock
     }
 
-    /// How the organization's limits stand, for all processes that share them.
+    /// Returns the status of the organization's limits, for all processes that share them.
     ///
     /// # Errors
-    /// The store that keeps them did not answer.
+    /// The store that keeps the limits did not answer.
     pub async fn status(&self) -> Result<BudgetStatus> {
         self.inner.limiter.status().await
     }
 
-    /// How far calls are saved, as this process last heard; nothing is sent and nobody asked.
+    /// Returns how far calls are saved, according to the last status that this process received. Nothing is sent,
+    /// neither to Zoho nor to the store.
     #[must_use]
     pub fn throttle(&self) -> Throttle {
         self.inner.limiter.last_status().throttle()
     }
 
-    /// How long reads for pushed events wait at most, so that calls are saved; zero while the day's calls suffice.
+    /// Returns how long reads for pushed events wait at most to save calls. The result is zero while the day's
+    /// calls suffice.
     #[must_use]
     pub fn reads_wait(&self) -> Duration {
         self.inner.config.frugal_wait * self.inner.limiter.last_status().patience()
     }
 
-    /// The calls of today (UTC), of all processes.
+    /// Returns the calls of all processes today (UTC).
     ///
     /// # Errors
-    /// The store that keeps them did not answer.
+    /// The store that keeps the statistics did not answer.
     pub async fn usage(&self) -> Result<Usage> {
         self.inner.limiter.usage().await
     }
 
-    /// Asks Zoho how much of the day's quota is left for all programs of the organization. The address is not
-    /// documented: where it does not exist, nothing changes.
+    /// Reads from Zoho how much of the day's quota is left for all programs of the organization. The address is not
+    /// documented. Where it does not exist, nothing changes.
     ///
     /// # Errors
     /// Those of any call; kind `Protocol` where the answer has another form.
@@ -240,17 +247,18 @@ impl ZohoClient {
         Ok(())
     }
 
-    /// Gives permits and places back to the other processes. Call it when nothing more will be asked.
+    /// Gives permits and slots back to the other processes. Callers call this when they will send nothing more.
     pub async fn close(&self) {
         self.inner.limiter.close().await;
     }
 
-    /// Asks Zoho. Faults that pass are tried up to three times within seconds, every try with its own permit.
+    /// Sends a call to Zoho. A call that fails with a passing fault is made up to three times within seconds, each
+    /// time with its own permit.
     ///
     /// # Errors
-    /// `NotFound` for a record that does not exist, `Invalid` for what Zoho refuses of it; `Throttled` for limits,
-    /// pauses and outages; `AuthPaused` while the account or its credentials need a person; `Transient` where Zoho
-    /// fails for this record and works for others.
+    /// `NotFound` for a record that does not exist. `Invalid` where Zoho refuses the call for this record.
+    /// `Throttled` for limits, pauses and outages. `AuthPaused` while the account or its credentials need an
+    /// operator. `Transient` where Zoho fails for this record and works for others.
     pub(crate) async fn get(&self, call: Call) -> Result<Answer> {
         send::check(&call)?;
         match inventory::twin(&call) {
@@ -259,25 +267,27 @@ impl ZohoClient {
         }
     }
 
-    /// One call with its repeats. `renew`: a refused token is replaced once by a new one.
+    /// Makes one call with its repeats. Where `renew` is true, a refused token is replaced once by a new one.
     async fn ask(&self, call: &Call, renew: bool) -> std::result::Result<Answer, Failure> {
         let inner = &*self.inner;
         let mut tries = Tries::new();
         let (mut replaced, mut is_fresh, place) = (!renew, false, call.place());
-        // A probe whose token was refused is still the probe when it asks with another one.
+        // A probe whose token was refused remains the probe when the call is repeated with another token.
         let mut probes = false;
         loop {
             let is_probe = probes || inner.limiter.pass(&place).await?;
-            // Without a token there is no reason to wait for a permit; waiting may take longer than a token lives.
+            // Without a token there is no reason to wait for a permit. The token is read again after the wait,
+            // because the wait may take longer than a token lives.
             inner.tokens.token().await?;
             let permit = inner.limiter.acquire(call.lane).await?;
-            // Who waited in line when the place went down does not find out by a call of his own.
+            // The place may have gone down while the call waited for its permit. The call then asks for passage
+            // again, instead of failing at the place itself.
             if !is_probe && inner.limiter.is_shut(&place) {
                 continue;
             }
             let token = inner.tokens.token().await?;
             let issued_at = permit.issued_at();
-            // The token took its time: the permit is given back, and another one is asked for.
+            // Getting the token took too long. The permit is given back, and the loop asks for another permit.
             let Some(permit) = permit.start() else { continue };
             let Sent { outcome, hints } = inner.sender.send(permit, &token, call).await;
             inner.limiter.count(call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
@@ -327,13 +337,13 @@ impl ZohoClient {
         }
     }
 
-    /// Tells everybody of a call that was given up because of what is no matter of its record.
+    /// Reports a call that was given up for a reason that its record does not cause.
     async fn told(&self, call: &Call, outcome: std::result::Result<Answer, Failure>) -> Result<Answer> {
         match outcome {
             Ok(answer) => Ok(answer),
             Err(Failure::Known(error)) => Err(error),
             Err(Failure::Fell { fault, issued_at, hints }) => {
-                // An account that is refused is refused for the witness as well.
+                // Where the account is refused, a call for the witness would be refused as well.
                 if fault.about() == About::Way
                     && let Some(witness) = self.inner.failures.witness(call)
                     && let Err(Failure::Fell { fault, issued_at, hints }) = self.ask(&witness, false).await
@@ -345,13 +355,14 @@ impl ZohoClient {
         }
     }
 
-    /// True where nothing but probes is sent to the call's place, as far as this process heard.
+    /// Returns true where only probes are sent to the call's place, as far as this process knows.
     pub(crate) fn is_shut(&self, call: &Call) -> bool {
         let way = inventory::twin(call).filter(|_| self.inner.inventory.is_missing());
         self.inner.limiter.is_shut(&way.as_ref().unwrap_or(call).place())
     }
 
-    /// The token that is in use now, and what Zoho's first product says of the organizations it sees.
+    /// Returns the answer of Zoho Books about the organizations that the token sees, and the time for which the
+    /// current token is still accepted.
     pub(crate) async fn organizations(&self) -> Result<(Answer, Duration)> {
         let path = send::ORGANIZATIONS.to_owned();
         let answer = self
@@ -369,11 +380,11 @@ impl ZohoClient {
     }
 }
 
-/// Why a call brought nothing.
+/// The reason why a call brought no answer.
 enum Failure {
-    /// Whoever is concerned knows it.
+    /// The error needs no further report.
     Known(Error),
-    /// It was given up because of what is no matter of its record, and nobody was told so far.
+    /// The call was given up for a reason that its record does not cause. The fault has not been reported yet.
     Fell { fault: Fault, issued_at: Instant, hints: HeaderHints },
 }
 
@@ -384,7 +395,7 @@ impl From<Error> for Failure {
 }
 
 impl Inner {
-    /// Zoho itself answered, within its protocol and with this token.
+    /// Records that Zoho itself answered, within its protocol and with this token.
     async fn succeeded(&self, call: &Call, issued_at: Instant, hints: &HeaderHints) {
         self.limiter.went_well(&call.place(), issued_at, hints).await;
         self.access.worked(call);
@@ -392,7 +403,7 @@ impl Inner {
         self.pulse.succeeded(self.clock.now());
     }
 
-    /// A call was given up because of what is no matter of its record: everybody is told, and the work waits. An
+    /// Reports a call that was given up for a reason that its record does not cause. The work then waits. An
     /// attempt is spent only where Zoho fails for this record and works for others.
     async fn fell(&self, call: &Call, fault: &Fault, issued_at: Instant, hints: &HeaderHints) -> Error {
         let (cause, everywhere) = match fault.about() {
@@ -438,7 +449,8 @@ impl Inner {
     }
 }
 
-/// The HTTP client of all calls. Redirects would carry the bearer to another host.
+/// Creates the HTTP client of all calls. Redirects are not followed, because a redirect could carry the bearer
+/// token to another host.
 fn http(config: &ZohoConfig) -> Result<reqwest::Client> {
     reqwest::Client::builder()
         .connect_timeout(config.connect_timeout)

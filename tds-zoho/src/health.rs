@@ -1,9 +1,6 @@
-//! How Zoho is doing, from what the client saw. Nothing is sent to find out.
+//! The health of Zoho, derived from what the client observed. Nothing is sent for it.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tds_core::{
     limits::budget::{BreakerStatus, CallLimit, OutageCause, Refusal},
@@ -11,34 +8,35 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
-use crate::{auth::MintFault, client::ZohoClient, limiter::spent};
+use crate::{auth::MintFault, client::ZohoClient, limiter::spent, pulse::Seen};
 
-/// How Zoho is doing.
+/// The health of Zoho.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZohoHealth {
     /// Whether data can be read.
     pub state: ZohoState,
-    /// When Zoho last answered within its protocol.
+    /// The time at which Zoho last answered within its protocol.
     pub last_success_at: Option<OffsetDateTime>,
-    /// Until when calls of at least one lane are held back.
+    /// The time until which calls for local changes or incremental syncs are held back, or until which no token may
+    /// be minted.
     pub paused_until: Option<OffsetDateTime>,
 }
 
 /// Whether data can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ZohoState {
-    /// The last call went well.
+    /// The last call succeeded.
     Ok,
-    /// Nothing was asked yet.
+    /// No call has been made yet.
     Unknown,
-    /// A limit was met.
+    /// A limit is exceeded.
     Throttled {
-        /// When calls go on.
+        /// The time at which calls continue.
         until: OffsetDateTime,
-        /// Which one, and whose.
+        /// Which limit is exceeded, and whether it is Zoho's or this program's.
         reason: String,
     },
-    /// A person must renew the credentials.
+    /// An operator must renew the credentials or give the account access.
     AuthPaused {
         /// What Zoho said.
         reason: String,
@@ -47,13 +45,13 @@ pub enum ZohoState {
     },
     /// The last call, or the last token refresh, failed.
     Unreachable {
-        /// How it failed.
+        /// How the call or the refresh failed.
         reason: String,
     },
 }
 
 impl ZohoClient {
-    /// How Zoho is doing, from what was seen last by this process and what all processes share.
+    /// Returns the health of Zoho, from what this process observed last and from what all processes share.
     pub async fn health(&self) -> ZohoHealth {
         let inner = &*self.inner;
         let trouble = inner.tokens.trouble();
@@ -61,16 +59,17 @@ impl ZohoClient {
             MintFault::TooMany(_) => Some(*wait),
             _ => None,
         });
-        // Where the store does not answer, it says so in an entry of its own.
+        // Where the store does not answer, its own health entry reports that.
         let status = inner.limiter.status().await.unwrap_or_default();
         let lanes = [Lane::Outbound, Lane::Incremental];
         let refused = lanes.into_iter().find_map(|lane| Some((lane, status.refused[lane]?)));
         let wait = refused.map(|(_, refusal)| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());
         let paused_until = wait.map(|wait| later(inner.clock.now(), wait));
-        let seen = inner.pulse.lock().clone();
-        // What needs a person comes first, and then what keeps most from working.
+        let seen = inner.pulse.seen();
+        // A breaker that needs an operator comes first, and then the breaker that stops the most calls.
         let open = status.breakers.iter().filter(|breaker| breaker.is_open());
         let shut = open.min_by_key(|breaker| (breaker.cause == OutageCause::Way, breaker.place.len()));
+        let last_success_at = seen.last_success_at;
         let state = match (trouble, paused_until, seen) {
             (Some((fault @ MintFault::Refused { .. }, _)), _, _) => {
                 ZohoState::AuthPaused { reason: fault.reason(), what_to_do: fault.what_to_do().to_owned() }
@@ -91,11 +90,11 @@ impl ZohoClient {
             (_, _, Seen { last_success_at: Some(_), .. }) => ZohoState::Ok,
             _ => ZohoState::Unknown,
         };
-        ZohoHealth { state, last_success_at: inner.pulse.lock().last_success_at, paused_until }
+        ZohoHealth { state, last_success_at, paused_until }
     }
 }
 
-/// A limit of the calls, or that of the tokens, which is told as it is known.
+/// Describes a limit of calls, or the limit of tokens, as far as it is known.
 fn throttled(refused: Option<(Lane, Refusal)>, trouble: Option<MintFault>) -> String {
     let calls = refused.map(|(lane, refusal)| match (refusal.limit, refusal.paused) {
         (CallLimit::Day, false) => spent(lane),
@@ -108,38 +107,10 @@ fn throttled(refused: Option<(Lane, Refusal)>, trouble: Option<MintFault>) -> St
     causes.join("; ")
 }
 
-/// An open breaker in words.
+/// Describes an open breaker.
 fn told(shut: &BreakerStatus) -> String {
     let next = shut.next_probe_at.map(|at| format!(", asked again at {at}")).unwrap_or_default();
     format!("Zoho ({}) since {}{next}: {}", shut.place, shut.since, shut.reason)
-}
-
-/// What was seen last.
-#[derive(Default)]
-pub(crate) struct Pulse {
-    seen: Mutex<Seen>,
-}
-
-#[derive(Clone, Default)]
-struct Seen {
-    last_success_at: Option<OffsetDateTime>,
-    failure: Option<String>,
-}
-
-impl Pulse {
-    /// Zoho answered within its protocol.
-    pub(crate) fn succeeded(&self, now: OffsetDateTime) {
-        *self.lock() = Seen { last_success_at: Some(now), failure: None };
-    }
-
-    /// A call was given up.
-    pub(crate) fn failed(&self, reason: &str) {
-        self.lock().failure = Some(reason.to_owned());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn later(now: OffsetDateTime, wait: Duration) -> OffsetDateTime {

@@ -11,6 +11,7 @@ mod health;
 mod jitter;
 mod limiter;
 mod mend;
+mod pulse;
 mod reading;
 mod retry;
 #[cfg(feature = "sim")]

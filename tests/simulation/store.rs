@@ -254,7 +254,7 @@ impl SyncRun for FaultyStore {
     }
 
     async fn commit_page(&self, id: RunId, token: LeaseToken, mut page: PageCommit) -> Result<i64> {
-        if self.has(Bug::PageDropped) && !page.last && self.world.strikes("page dropped", 150) {
+        if self.has(Bug::PageDropped) && !page.last && self.world.strikes("page dropped", 600) {
             return Ok(self.inner.get_run(id).await?.map_or(0, |run| run.total_items));
         }
         if self.has(Bug::CursorPastWindow) {

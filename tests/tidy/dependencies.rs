@@ -1,4 +1,4 @@
-//! Who may depend on whom.
+//! Rules about which package may depend on which.
 
 use std::{collections::BTreeMap, process::Command};
 
@@ -6,7 +6,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::tree;
 
-/// What a crate must never name. docs/ARCHITECTURE.md tells why.
+/// The packages that each crate must never name. docs/ARCHITECTURE.md gives the reasons.
 const NEVER: &[(&str, &[&str])] = &[
     ("tds-core", &["sqlx", "reqwest", "axum", "governor", "backoff", "clap", "tds-zoho", "tds-postgres"]),
     ("tds-zoho", &["sqlx", "axum", "clap", "tds-postgres"]),
@@ -17,7 +17,7 @@ const NEVER: &[(&str, &[&str])] = &[
 /// Crates for tests.
 const FOR_TESTS: &[&str] = &["wiremock", "mockall", "proptest", "insta", "tempfile", "criterion"];
 
-/// Packages that are never published, and may know the whole.
+/// Packages that are never published and may depend on every crate.
 const OUTER: &[&str] = &["tests", "examples", "benches"];
 
 fn metadata() -> Metadata {
@@ -28,8 +28,8 @@ fn metadata() -> Metadata {
         .expect("cargo metadata")
 }
 
-/// The packages that the program is made of, each with the features that it is built with. `cargo metadata` would tell
-/// the features of the whole workspace together, in which the tests have asked for more.
+/// Returns the packages of the program, each with the features that it is built with. `cargo metadata` would report
+/// the features of the whole workspace together, in which the tests enable more.
 fn tree_of_the_program(arguments: &[&str]) -> BTreeMap<String, String> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let output = Command::new(cargo)

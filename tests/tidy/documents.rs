@@ -1,10 +1,10 @@
-//! What the documents promise, as far as it can be checked without running anything.
+//! Checks the promises of the documents, as far as this is possible without running anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree;
 
-/// The variables that a text names: upper-case words with the prefixes that TDS reads.
+/// Returns the variables that a text names: upper-case words with the prefixes that TDS reads.
 fn variables(text: &str) -> BTreeSet<String> {
     let prefixes = ["TDS_", "ZOHO_", "DB_"];
     let names = ["DATABASE_URL", "APP_ENV", "ALLOWED_HOSTS", "RUST_LOG"];
@@ -16,7 +16,7 @@ fn variables(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The variables that the code reads: whole string literals, comments left out.
+/// Returns the variables that the code reads: whole string literals outside of comments.
 fn variables_of_the_code() -> BTreeSet<String> {
     tree::rust_files()
         .iter()
@@ -55,6 +55,38 @@ fn every_documented_variable_is_read_by_the_code() {
     let documented = variables(&tree::read("docs/configuration.md"));
     let unread: Vec<_> = documented.difference(&read).filter(|name| *name != "RUST_LOG").collect();
     assert!(unread.is_empty(), "nothing reads {unread:?}");
+}
+
+/// Returns the default values that the table of docs/configuration.md gives, where a row has one variable and a value.
+fn documented_defaults() -> BTreeMap<String, String> {
+    let configuration = tree::read("docs/configuration.md");
+    let quoted = |cell: &str| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned());
+    let default = |line: &str| {
+        let mut cells = line.trim_start_matches('|').split('|');
+        Some((quoted(cells.next()?)?, quoted(cells.next()?)?))
+    };
+    configuration.lines().filter(|line| line.starts_with("| `")).filter_map(default).collect()
+}
+
+#[test]
+fn the_example_environment_and_the_help_give_the_documented_defaults() {
+    let documented = documented_defaults();
+    assert!(documented.len() > 20, "the table of docs/configuration.md is not understood: {documented:?}");
+    let example = tree::read(".env.example");
+    let of_example = example.lines().filter_map(|line| line.strip_prefix('#')?.split_once('='));
+    let settings = tree::read("tds-server/src/cli/settings.rs");
+    let of_help = settings.lines().filter_map(|line| {
+        let literals: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        let [_, variable, help] = literals[..] else { return None };
+        Some((variable, help.rsplit_once("[default: ")?.1.strip_suffix(']')?))
+    });
+    let mut given = 0;
+    for (variable, value) in of_example.chain(of_help) {
+        let Some(default) = documented.get(variable) else { continue };
+        assert_eq!(value, default, "the default of {variable}");
+        given += 1;
+    }
+    assert!(given > 40, "only {given} defaults were compared");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! The repository's own rules, as tests: who may name whom, how files are named and import each other, what the documents promise.
+//! The rules of the repository, as tests: which crates and files may name each other, how files are named, and what
+//! the documents promise.
 
 mod circles;
 mod dependencies;

@@ -1,16 +1,17 @@
-//! What source files may look like.
+//! Rules for source files.
 
 use crate::tree::{self, TextFile};
 
-/// One thought per file, about 100 to 200 lines: half of the files are no longer than this.
+/// A file has one subject and about 100 to 200 lines. At least half of the files are no longer than this.
 const USUAL: usize = 200;
-/// A longer file is worth a second look.
+/// A longer file is reported for a review.
 const LONG: usize = 500;
 
-/// Endings of names that tell how a file was cut, not what is in it.
+/// Endings of names that say how a file was split, not what it contains.
 const NAMELESS: &[&str] = &["_sql.rs", "_row.rs", "_page.rs", "/utils.rs"];
 
-/// Patterns that must not stand in any source file; put together here, so that this file has none of them.
+/// Patterns that must not occur in any source file. They are concatenated here, so that this file does not contain
+/// them.
 const UNFINISHED: &[&str] = &[
     concat!("todo", "!("),
     concat!("unimplemented", "!("),
@@ -19,7 +20,7 @@ const UNFINISHED: &[&str] = &[
     concat!("TO", "DO:"),
 ];
 
-/// Beginnings of SQL statements.
+/// The beginnings of SQL statements.
 const SQL: &[&str] = &[
     concat!("SELECT", " "),
     concat!("INSERT", " INTO "),
@@ -43,7 +44,7 @@ fn offences(files: &[TextFile], patterns: &[&str]) -> Vec<String> {
     found
 }
 
-/// No single file is refused because of its length: a thought stays together.
+/// No single file is refused because of its length, so that a subject can stay in one file.
 #[test]
 fn files_have_a_usual_length_and_long_ones_are_reported() {
     let mut files: Vec<(usize, String)> =
@@ -97,7 +98,8 @@ fn every_select_of_the_engine_is_biased_so_that_a_simulation_replays() {
 #[test]
 fn lints_are_expected_with_a_reason_never_allowed() {
     let mut found = offences(&tree::rust_files(), &[concat!("#[", "allow("), concat!("#![", "allow(")]);
-    // A module that several test binaries share is used by each in part: nothing could be expected there.
+    // A module that several test binaries share is used only in part by each, so `#[expect]` would fail in some of
+    // them.
     found.retain(|offence| !offence.contains("/support/") || !offence.contains("dead_code, reason"));
     assert!(found.is_empty(), "use #[expect(lint, reason = \"...\")]: {found:#?}");
 }
@@ -107,7 +109,7 @@ fn no_file_names_a_path_of_the_machine_it_was_written_on() {
     let root = tree::root();
     let mut needles = vec![root.to_string_lossy().into_owned()];
     needles.extend(std::env::var("HOME").ok().filter(|home| home.len() > 1).map(|home| format!("{home}/")));
-    // A checkout directly below `/` has a name too short to mean anything.
+    // A checkout directly below `/` has a name that is too short to be searched for.
     needles.retain(|needle| needle.trim_matches('/').len() > 3);
     let found: Vec<_> = tree::text_files()
         .into_iter()

@@ -7,28 +7,28 @@ use std::{
 
 /// One text file of the project.
 pub(crate) struct TextFile {
-    /// Its path from the root, with slashes.
+    /// The path from the root, with slashes.
     pub(crate) path: String,
-    /// What is in it.
+    /// The content of the file.
     pub(crate) text: String,
 }
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package has a parent").to_owned()
 }
 
-/// The text of a file that must exist.
+/// Returns the text of a file that must exist.
 pub(crate) fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every Rust source file.
+/// Returns every Rust source file.
 pub(crate) fn rust_files() -> Vec<TextFile> {
     text_files().into_iter().filter(|file| file.path.ends_with(".rs")).collect()
 }
 
-/// Every text file that belongs to the project: build output, version control and private data left out.
+/// Returns every text file of the project, without build output, version control and private data.
 pub(crate) fn text_files() -> Vec<TextFile> {
     let mut files = Vec::new();
     collect(&root(), &root(), &mut files);

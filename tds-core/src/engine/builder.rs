@@ -1,4 +1,4 @@
-//! How an engine is put together.
+//! The builder of an engine, and the engine itself.
 
 use std::sync::Arc;
 
@@ -20,25 +20,25 @@ use crate::{
     source::Source,
 };
 
-/// The ports of a store that an engine works on.
+/// The ports of the stores that an engine works on.
 #[derive(Clone)]
 pub struct Stores {
-    /// Items of work.
+    /// The queue of items.
     pub queue: Arc<dyn Queue>,
-    /// Runs to execute.
+    /// The runs to execute.
     pub runs: Arc<dyn SyncRun>,
-    /// Runs to create and to look at.
+    /// The runs to create and to look up.
     pub run_operator: Arc<dyn SyncRunOperator>,
-    /// The memory of schedules.
+    /// The state of schedules.
     pub schedule: Arc<dyn Schedule>,
-    /// Documents that processes share.
+    /// The documents that processes share.
     pub shared: Arc<dyn SharedState>,
-    /// Where records are written to.
+    /// The mirror that records are written to.
     pub mirror: Arc<dyn Mirror>,
 }
 
 impl Stores {
-    /// One store for everything but the mirror, which may be another one.
+    /// Creates the ports from one store for everything but the mirror. The mirror may be another store.
     #[must_use]
     pub fn new<S>(store: &S, mirror: impl Mirror + 'static) -> Self
     where
@@ -56,7 +56,7 @@ impl Stores {
     }
 }
 
-/// Puts an engine together; made by [`Engine::builder`].
+/// The builder of an engine; see [`Engine::builder`].
 pub struct EngineBuilder {
     stores: Stores,
     registry: Registry,
@@ -72,7 +72,7 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Adds a source whose records are mirrored.
+    /// Adds a source whose records are written to the mirror.
     #[must_use]
     pub fn source(mut self, source: Arc<dyn Source>) -> Self {
         let mirror = Arc::clone(&self.stores.mirror);
@@ -81,7 +81,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Adds a handler; a later one of the same entity type takes its place.
+    /// Adds a handler. It replaces a handler of the same entity type that was added before.
     #[must_use]
     pub fn handler(mut self, handler: Arc<dyn BatchHandler>) -> Self {
         self.registry = self.registry.with_handler(handler);
@@ -95,57 +95,59 @@ impl EngineBuilder {
         self
     }
 
-    /// The clock, in place of the machine's. Name it before the sources, whose handlers use it.
+    /// Sets the clock; the default is the machine's clock. Call this method before [`EngineBuilder::source`], because
+    /// the handlers of the sources use the clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How items are worked on.
+    /// Sets how items are handled.
     #[must_use]
     pub fn worker(mut self, settings: WorkerSettings) -> Self {
         self.worker = settings;
         self
     }
 
-    /// How runs are executed.
+    /// Sets how runs are executed.
     #[must_use]
     pub fn runs(mut self, settings: RunSettings) -> Self {
         self.runs = settings;
         self
     }
 
-    /// The runs that start by themselves, and how often the engine looks for one that is due.
+    /// Sets the schedules of runs, and how often the engine looks for a schedule that is due.
     #[must_use]
     pub fn schedules(mut self, schedules: Vec<ScheduleSpec>, settings: SchedulerSettings) -> Self {
         (self.schedules, self.scheduler) = (schedules, settings);
         self
     }
 
-    /// A schedule that is postponed keeps its turn: its run starts as soon as it may.
+    /// Sets the function that postpones schedules. A postponed schedule stays due: its run starts as soon as the
+    /// function allows it.
     #[must_use]
     pub fn postponing(mut self, postponed: Postponed) -> Self {
         self.postponed = Some(postponed);
         self
     }
 
-    /// While the gate is closed, this process takes no runs, and of the work only what carries its payload: another
-    /// process may be able to ask the source.
+    /// Sets the gate to the source. While the gate is closed, this process claims no runs, and it claims only items
+    /// that carry a payload: another process may be able to ask the source.
     #[must_use]
     pub fn gate(mut self, gate: SourceGate) -> Self {
         self.gate = gate;
         self
     }
 
-    /// Takes the randomness of back-off from elsewhere, for runs that can be replayed.
+    /// Sets the source of random numbers for the back-off, for tests and simulations that have to be reproducible.
     #[must_use]
     pub fn random(mut self, random: Random) -> Self {
         self.random = Some(random);
         self
     }
 
-    /// The engine. Nothing works yet.
+    /// Builds the engine. It does not work until it is started.
     #[must_use]
     pub fn build(self) -> Engine {
         let Self { stores, registry, mut executors, gate, .. } = self;
@@ -182,7 +184,7 @@ impl EngineBuilder {
     }
 }
 
-/// An engine: a worker for items, one for runs, and a scheduler. Clones share everything.
+/// An engine: a worker for items, a worker for runs, and a scheduler. Clones share all of them.
 #[derive(Clone)]
 pub struct Engine {
     stores: Stores,
@@ -193,7 +195,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Begins to put an engine together over a store.
+    /// Creates a builder for an engine over these stores.
     #[must_use]
     pub fn builder(stores: Stores) -> EngineBuilder {
         EngineBuilder {
@@ -211,31 +213,31 @@ impl Engine {
         }
     }
 
-    /// The ports of its store.
+    /// Returns the ports of the stores.
     #[must_use]
     pub fn stores(&self) -> &Stores {
         &self.stores
     }
 
-    /// The entity types that the engine knows.
+    /// Returns the handlers and sources of the engine.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// The worker, for programs that start each task by themselves.
+    /// Returns the worker for items, for programs that start the tasks themselves.
     #[must_use]
     pub fn worker(&self) -> &Arc<Worker> {
         &self.worker
     }
 
-    /// The worker for runs, for programs that start each task by themselves.
+    /// Returns the worker for runs, for programs that start the tasks themselves.
     #[must_use]
     pub fn runs(&self) -> &Arc<RunWorker> {
         &self.runs
     }
 
-    /// The scheduler, for programs that start each task by themselves.
+    /// Returns the scheduler, for programs that start the tasks themselves.
     #[must_use]
     pub fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
@@ -244,8 +246,8 @@ impl Engine {
     /// Creates a run.
     ///
     /// # Errors
-    /// `Invalid`: nothing here executes runs of this type, or the entity type has no source. `Conflict`: a run of the
-    /// entity type is active.
+    /// `Invalid`: this engine has no executor for runs of the type, or no source for the entity type. `Conflict`: a
+    /// run of the entity type is active.
     pub async fn create_run(&self, run: NewRun) -> Result<Run> {
         if self.runs.executor(run.run_type).is_none() {
             return Err(no_executor(run.run_type));
@@ -256,8 +258,8 @@ impl Engine {
         self.stores.run_operator.create(run).await
     }
 
-    /// Works until the signal; with `among`, on these runs and the items that they wait for only, and without starting
-    /// others.
+    /// Works until the shutdown signal. With `among`, the engine works only on these runs and on the items that they
+    /// wait for, and it starts no scheduled runs.
     pub async fn run(&self, among: Option<&[RunId]>, shutdown: Shutdown) {
         let schedules = async {
             if among.is_none() {
@@ -271,7 +273,7 @@ impl Engine {
         );
     }
 
-    /// Starts the engine.
+    /// Starts the engine in a task of its own.
     #[must_use]
     pub fn start(self) -> RunningEngine {
         let (trigger, shutdown) = ShutdownTrigger::new();
@@ -282,7 +284,7 @@ impl Engine {
     }
 }
 
-/// An engine at work, until [`RunningEngine::stop`] is called or this value is dropped.
+/// An engine at work. It works until [`RunningEngine::stop`] is called or this value is dropped.
 pub struct RunningEngine {
     engine: Engine,
     trigger: ShutdownTrigger,
@@ -290,16 +292,17 @@ pub struct RunningEngine {
 }
 
 impl RunningEngine {
-    /// The engine.
+    /// Returns the engine.
     #[must_use]
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// Creates a run and waits for its end, which may take as long as the source's limits and outages make it.
+    /// Creates a run and waits for its end. The duration depends on the limits and the outages of the source.
     ///
     /// # Errors
-    /// As [`Engine::create_run`]; and the store cannot be asked. A run that ends badly is no error: see its status.
+    /// The errors of [`Engine::create_run`], and errors of a store that cannot be asked. A run that fails is not an
+    /// error of this method: its status shows the failure.
     pub async fn sync(&self, run: NewRun) -> Result<Run> {
         let mut run = self.engine.create_run(run).await?;
         while run.status.is_active() {
@@ -310,7 +313,7 @@ impl RunningEngine {
         Ok(run)
     }
 
-    /// Stops: what is in hand is finished or given back.
+    /// Stops the engine. Items and runs that are in work are finished or given back.
     pub async fn stop(mut self) {
         self.trigger.shutdown();
         while self.tasks.join_next().await.is_some() {}

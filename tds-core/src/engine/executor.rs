@@ -1,4 +1,5 @@
-//! Runs in the hands of this process: claimed, leased, and given to the executor of their type.
+//! The execution of runs: this process claims runs, keeps their leases, and gives each run to the executor of its
+//! type.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,35 +14,38 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Executes runs of some types: the lister those that read a list, others those that compare or fetch files.
+/// An executor for runs of some types. For example, the lister executes runs that read a list; other executors compare
+/// records or download files.
 #[async_trait]
 pub trait RunExecutor: Send + Sync {
-    /// The types of the runs that this executor knows.
+    /// Returns the types of the runs that this executor executes.
     fn run_types(&self) -> &[RunType];
 
-    /// Executes a run from its checkpoint to its end. The lease is renewed meanwhile; where the lease is lost or the
-    /// process is to stop, the future is dropped.
+    /// Executes a run from its checkpoint to its end. The caller renews the lease meanwhile. Where the lease is lost
+    /// or the process has to stop, the caller drops the future.
     ///
     /// # Errors
-    /// `Conflict`: the run was cancelled or taken over. With any other error the run fails, and the error is kept with it.
+    /// `Conflict`: the run was cancelled or claimed by another process. With any other error the run fails, and the
+    /// error is stored with the run.
     async fn execute(&self, lease: &RunLease) -> Result<()>;
 }
 
-/// How runs are executed.
+/// The settings for the execution of runs.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
     /// The name under which this process holds leases.
     pub worker: WorkerId,
-    /// A run whose process stops renewing is taken over after this.
+    /// How long a run stays claimed without a renewal. After this time, another process can claim the run.
     pub lease: Duration,
-    /// Runs that this process executes at the same time.
+    /// The number of runs that this process executes at the same time.
     pub concurrency: usize,
-    /// Changes this long before the cursor are listed again; longer where rows were seen to come late.
+    /// The overlap: changes this long before the cursor are listed again. The overlap is longer where rows were seen
+    /// to appear late in the list.
     pub overlap: Duration,
-    /// How long the result of a probe of a list is believed before the list is probed again; `None`: lists are never
-    /// probed, and the documentation counts until an answer contradicts it.
+    /// How long the result of a probe of a list is valid, before the list is probed again. With `None`, lists are
+    /// never probed, and the documentation of the list counts until an answer contradicts it.
     pub probe_every: Option<Duration>,
-    /// How often to look for runs that other processes were asked for, or died over.
+    /// How often to look for runs that other processes created, or that processes that died left behind.
     pub poll: Duration,
 }
 
@@ -58,7 +62,7 @@ impl Default for RunSettings {
     }
 }
 
-/// Claims runs and gives them to their executors.
+/// The worker for runs: it claims runs and gives them to their executors.
 #[derive(Clone)]
 pub struct RunWorker {
     runs: Arc<dyn SyncRun>,
@@ -81,8 +85,8 @@ impl RunWorker {
         self.executors.iter().find(|executor| executor.run_types().contains(&run_type))
     }
 
-    /// Executes runs until the signal; with `among`, these runs only. A run that is cut short is given back and goes on at
-    /// its checkpoint.
+    /// Executes runs until the shutdown signal; with `among`, these runs only. A run that the signal interrupts is
+    /// given back, and it later continues at its checkpoint.
     pub async fn run(&self, among: Option<&[RunId]>, shutdown: Shutdown) {
         let mut active = JoinSet::new();
         while !shutdown.is_set() {
@@ -109,14 +113,14 @@ impl RunWorker {
         while active.join_next().await.is_some() {}
     }
 
-    /// Executes one run to its end, or until its lease is lost or the signal comes.
+    /// Executes one run until its end, the loss of its lease, or the shutdown signal.
     async fn execute(&self, lease: RunLease, shutdown: Shutdown) {
         let (id, entity, run_type) = (lease.run.id, &lease.run.entity_type, lease.run.run_type);
         tracing::info!(run = %id, %entity, kind = run_type.as_str(), pages = lease.checkpoint.pages, "run started");
         tokio::select! {
             biased;
             () = shutdown.wait() => {
-                // The run is given back at once, so that the next process need not wait for the lease to end.
+                // The run is given back at once, so that the next process does not have to wait for the lease to end.
                 if let Err(error) = self.runs.renew_run(id, lease.token, Duration::ZERO, None).await {
                     tracing::debug!(run = %id, error = %error.chain(), "run ends by its lease");
                 }
@@ -143,7 +147,7 @@ impl RunWorker {
         }
     }
 
-    /// Renews the lease; returns when the lease is lost.
+    /// Renews the lease. Returns when the lease is lost.
     async fn keep(&self, lease: &RunLease) {
         loop {
             tokio::time::sleep(self.settings.lease / 3).await;
@@ -168,7 +172,7 @@ impl RunWorker {
     }
 }
 
-/// The answer to a run of a type that nothing here executes.
+/// Returns the error for a run of a type for which this process has no executor.
 pub(super) fn no_executor(run_type: RunType) -> Error {
     Error::invalid(format!("this process has no executor for runs of type {}", run_type.as_str()))
 }

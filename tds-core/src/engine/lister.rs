@@ -1,7 +1,8 @@
-//! Executes the runs that read a list, page by page, each page committed with its checkpoint.
+//! The executor of the runs that read a list, page by page. Each page is committed together with the checkpoint of the
+//! run.
 //!
-//! A run writes nothing to the target itself: rows that show news become queue items, and the workers do the rest.
-//! So there is one way to the target, one guard and one list of dead letters.
+//! A run does not write to the target. Rows that show a change become queue items, and the workers do the rest. There
+//! is therefore one way to the target, one guard and one list of dead letters.
 
 mod listing;
 mod plan;
@@ -23,7 +24,7 @@ use crate::{
     runs::{RunLease, RunType, SyncRun},
 };
 
-/// Executes full and incremental runs.
+/// The executor of full and incremental runs.
 pub struct Lister {
     registry: Registry,
     runs: Arc<dyn SyncRun>,

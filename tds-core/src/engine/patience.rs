@@ -1,4 +1,4 @@
-//! Waiting for what passes. A run ends by a verdict on its list, never because the source or the store was away.
+//! Retries inside of a run. A run waits while the source or the store is away; only a verdict on its list ends it.
 
 use std::time::Duration;
 
@@ -8,15 +8,17 @@ use crate::{
     runs::RunId,
 };
 
-/// How the waits grow.
+/// The back-off between attempts.
 const WAITS: RetryPolicy =
     RetryPolicy { max_attempts: u32::MAX, base: Duration::from_millis(500), max: Duration::from_secs(60) };
-/// An answer that contradicts the protocol is believed after so many tries.
+/// The number of answers that contradict the protocol after which the contradiction is accepted as a verdict.
 const CONTRADICTIONS: u32 = 6;
-/// A statement that the store cannot understand is a fault of this program, or of a schema that changes just now.
+/// The number of times that the store may fail to understand a statement before the run fails. Such a failure is a
+/// fault of this program, or of a schema that is being changed.
 const MISUNDERSTOOD: u32 = 12;
 
-/// What a run asks with patience. Whoever waits here is ended from outside: by the signal, a cancellation or a lost lease.
+/// The retries of one run. Only the caller ends a wait early: it drops the future at the shutdown signal, at a
+/// cancellation or where the lease is lost.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
     run: RunId,
@@ -27,7 +29,8 @@ impl Patience {
         Self { run }
     }
 
-    /// Asks the source until it answers, or contradicts its protocol again and again.
+    /// Asks the source until it answers, until its error is permanent, or until it has contradicted its protocol too
+    /// often.
     pub(super) async fn source<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -44,7 +47,8 @@ impl Patience {
         self.wait(doing, ask, is_verdict).await
     }
 
-    /// Asks the store until it answers, or says that the run is not ours or its data cannot be kept.
+    /// Asks the store until it answers, or until it says that this process does not hold the run or that the data
+    /// cannot be stored.
     pub(super) async fn store<T, F>(self, doing: &str, ask: impl FnMut() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
@@ -83,8 +87,8 @@ impl Patience {
                 Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
                 Retry::Permanent => Duration::ZERO,
             };
-            // A throttled source says itself when to come back. Long pauses are waited for in steps, so that an early
-            // end of one is seen.
+            // A throttled source states itself when to ask again. A long pause is waited for in steps, so that the run
+            // sees where the pause ends early.
             let grown = WAITS.backoff(failures, 0.5);
             let wait = match error.retry() {
                 Retry::Throttled { .. } | Retry::AuthPaused { .. } => wished,
@@ -109,7 +113,8 @@ mod tests {
         Error::new(kind, retry, "away")
     }
 
-    /// Fails until an hour has passed. How often it was asked, and after how long it answered.
+    /// Asks a source that fails until an hour has passed. Returns the number of calls, and the time after which the
+    /// source answered.
     async fn outage(kind: ErrorKind, retry: Retry) -> Result<(u32, Duration)> {
         let (began, asked) = (Instant::now(), AtomicU32::new(0));
         let ask = || async {

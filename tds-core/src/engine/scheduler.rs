@@ -1,4 +1,4 @@
-//! When runs start by themselves: one leader among all processes asks what is due.
+//! The scheduler: it starts runs when their schedules are due. One leader among all processes looks for due schedules.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,39 +12,46 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// One schedule.
+/// A schedule: it starts runs of one type for one entity type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduleSpec {
-    /// Of what.
+    /// The entity type of the runs.
     pub entity: EntityType,
-    /// Which kind of run.
+    /// The type of the runs.
     pub run_type: RunType,
-    /// How often.
+    /// The period of the schedule.
     pub every: Duration,
 }
 
-/// The memory of schedules, shared by all processes.
+/// The state of schedules, shared by all processes.
+///
+/// # Contract
+/// - At most one process is the leader at a time.
+/// - A schedule that is due is returned to one caller, and is then due again one period later.
+/// - A schedule that the store sees for the first time is due after one period, so that a restart starts no runs.
+/// - A period that became shorter than before takes effect at once.
 #[async_trait]
 pub trait Schedule: Send + Sync {
-    /// Becomes or stays the leader for this long; false while another process is.
+    /// Makes the process the leader, or keeps it the leader, for the time of the lease. Returns false while another
+    /// process is the leader.
     async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool>;
 
-    /// Gives leadership up.
+    /// Gives up the leadership, where this process is the leader.
     async fn resign(&self, worker: &WorkerId) -> Result<()>;
 
-    /// The schedules that are due; each is then due again one period later. One that is seen for the first
-    /// time is due after one period, so that a restart starts nothing.
+    /// Returns those of the schedules that are due, and makes each of them due again one period later. A schedule that
+    /// is seen for the first time is due after one period, so that a restart starts no runs.
     async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>>;
 }
 
-/// How a scheduler looks.
+/// The settings of a scheduler.
 #[derive(Clone, Debug)]
 pub struct SchedulerSettings {
     /// The name under which this process leads.
     pub worker: WorkerId,
-    /// How often to look for what is due.
+    /// How often to look for schedules that are due.
     pub tick: Duration,
-    /// The source type of the runs that start.
+    /// The source type of the runs that the scheduler creates.
     pub source_type: String,
 }
 
@@ -54,10 +61,10 @@ impl Default for SchedulerSettings {
     }
 }
 
-/// Says of a schedule whether it has to wait.
+/// A function that returns true for a schedule that has to wait.
 pub type Postponed = Arc<dyn Fn(&ScheduleSpec) -> bool + Send + Sync>;
 
-/// Starts runs when they are due.
+/// Creates runs when their schedules are due.
 pub struct Scheduler {
     schedule: Arc<dyn Schedule>,
     runs: Arc<dyn SyncRunOperator>,
@@ -77,7 +84,7 @@ impl Scheduler {
         Self { schedule, runs, specs, settings, postponed }
     }
 
-    /// Runs until the signal.
+    /// Looks for due schedules until the shutdown signal, and then gives up the leadership.
     pub async fn run(&self, shutdown: Shutdown) {
         while !shutdown.is_set() {
             if let Err(error) = self.look().await {
@@ -90,13 +97,13 @@ impl Scheduler {
         }
     }
 
-    /// Starts what is due, where this process leads.
+    /// Creates the runs of the schedules that are due, where this process is the leader.
     pub async fn look(&self) -> Result<()> {
         if self.specs.is_empty() || !self.schedule.lead(&self.settings.worker, self.settings.tick * 3).await?
         {
             return Ok(());
         }
-        // Who is not asked for stays due.
+        // A schedule that is not passed to `due` stays due.
         let specs: Vec<ScheduleSpec> =
             self.specs.iter().filter(|spec| !(self.postponed)(spec)).cloned().collect();
         for spec in self.schedule.due(&specs).await? {

@@ -1,4 +1,4 @@
-//! The worker: claims items, hands them to their handlers, settles them.
+//! The worker: it claims items, hands them to their handlers, and settles them.
 //!
 //! ```text
 //! pump ── claims a batch, splits it by entity type ──► chunk ── handler ──► settler ── one settle for many
@@ -24,27 +24,27 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// Gives a random number in `0.0..1.0`.
+/// A source of random numbers in `0.0..1.0`.
 pub type Random = Arc<dyn Fn() -> f64 + Send + Sync>;
 
-/// Tells whether this process may ask the source just now.
+/// The gate to the source: a function that returns true while this process may ask the source.
 pub type SourceGate = Arc<dyn Fn() -> bool + Send + Sync>;
 
-/// How a process works.
+/// The settings of a worker.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// The name under which this process holds leases.
     pub worker: WorkerId,
-    /// Concurrent batches; 0 starts none.
+    /// The number of batches that are handled at the same time. A worker with 0 claims no items.
     pub concurrency: usize,
-    /// A worker that stops renewing loses its items after this.
+    /// How long a claim is held without a renewal. After this time, another worker can claim the items.
     pub lease: Duration,
-    /// The rule for failed items.
+    /// The retry rule for failed items.
     pub policy: RetryPolicy,
-    /// How long batches in work may go on after the signal. A quarter of it comes on top, for results that
-    /// could not be stored so far.
+    /// The grace: how long batches in work may continue after the shutdown signal. The worker then waits up to a
+    /// quarter of the grace longer for results that could not be stored so far.
     pub grace: Duration,
-    /// The longest rest between two looks at an empty queue.
+    /// The longest wait between two looks at an empty queue.
     pub poll: Duration,
 }
 
@@ -61,7 +61,7 @@ impl Default for WorkerSettings {
     }
 }
 
-/// Claims, handles and settles.
+/// A worker: it claims, handles and settles items.
 pub struct Worker {
     queue: Arc<dyn Queue>,
     registry: Registry,
@@ -71,33 +71,33 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker over a queue.
+    /// Creates a worker over a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn Queue>, registry: Registry, settings: WorkerSettings) -> Self {
         Self { queue, registry, settings, random: Arc::new(random), gate: Arc::new(|| true) }
     }
 
-    /// Takes the randomness of back-off from elsewhere, for runs that can be replayed.
+    /// Sets the source of random numbers for the back-off, for tests and simulations that have to be reproducible.
     #[must_use]
     pub fn with_random(mut self, random: Random) -> Self {
         self.random = random;
         self
     }
 
-    /// While the gate is closed, only work that carries its payload is taken, and what needs the source all the same is
-    /// given back at once: another process may be able to do it.
+    /// Sets the gate to the source. While the gate is closed, the worker claims only items that carry a payload. Items
+    /// that need the source nevertheless are given back at once: another process may be able to ask the source.
     #[must_use]
     pub fn with_gate(mut self, gate: SourceGate) -> Self {
         self.gate = gate;
         self
     }
 
-    /// Works until the signal, then finishes what is in hand within the grace and gives the rest back.
+    /// Works until the shutdown signal. Then finishes the items in work within the grace, and gives the rest back.
     pub async fn run(&self, shutdown: Shutdown) {
         self.run_for(None, shutdown).await;
     }
 
-    /// The same for the items that these runs wait for; `None`: for all.
+    /// Like [`Worker::run`], but claims only items that one of `runs` waits for. With `None`, claims all items.
     pub async fn run_for(&self, runs: Option<Vec<RunId>>, shutdown: Shutdown) {
         if self.settings.concurrency == 0 {
             shutdown.wait().await;
@@ -117,10 +117,11 @@ impl Worker {
         let mut pump = JoinSet::new();
         pump.spawn(self.pump(runner, runs).run(shutdown.clone()));
         self.wait_for(&mut pump, &shutdown).await;
-        // The last settler handle goes with the pump; the settling task then ends with what it has.
+        // The pump holds the last handle of the settler. The settling task ends when the pump is dropped and all
+        // results are settled.
         drop(pump);
         let stop_settling = settling.abort_handle();
-        // A settling that repeats itself has had the grace already: little more is worth waiting for.
+        // A settlement that is being repeated has already had the grace. A longer wait is not worthwhile.
         if tokio::time::timeout(self.settings.grace / 4, settling).await.is_err() {
             tracing::warn!("results could not be stored in time; their items come again");
             stop_settling.abort();
@@ -128,7 +129,7 @@ impl Worker {
         renewal.abort();
     }
 
-    /// Returns when the pump has ended, or one grace after the signal: a claim may hang in the database.
+    /// Returns when the pump has ended, or one grace after the shutdown signal: a claim may hang in the database.
     async fn wait_for(&self, pump: &mut JoinSet<()>, shutdown: &Shutdown) {
         let ended = async {
             while let Some(ended) = pump.join_next().await {
@@ -160,7 +161,8 @@ impl Worker {
     }
 }
 
-/// Randomness without a generator of our own: the random bits of a version 4 UUID.
+/// Returns a random number from the random bits of version 4 UUIDs, so that the crate needs no random number generator
+/// of its own.
 #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float")]
 fn random() -> f64 {
     let (high, _) = uuid::Uuid::new_v4().as_u64_pair();

@@ -1,19 +1,19 @@
-//! A flag for every variable of the configuration. Their values go where the environment's go, so that both are
-//! checked by the same rules and complained about in the same words.
+//! A flag for every variable of the configuration. The values of flags and of the environment are read through the
+//! same lookup, so that the same rules check both and the same messages report errors.
 
 use std::collections::HashMap;
 
 use clap::{Arg, ArgMatches};
 
-/// A setting: its flag, its variable, and what it is.
+/// A setting: its flag, its variable, and its help text.
 pub(crate) type Setting = (&'static str, &'static str, &'static str);
 
-/// Values of flags, by the variable that each stands for.
+/// The values of flags, by the variable that each flag stands for.
 pub(crate) type Given = HashMap<String, String>;
 
 const HEADING: &str = "Settings (the value's name is the variable that does the same)";
 
-/// The secrets, each of which may also come from a file: the variable with _FILE behind its name tells which.
+/// The secrets. Each may also come from a file, which the variable with the suffix `_FILE` names.
 const SECRETS: [&str; 8] = [
     "DATABASE_URL",
     "DB_PASSWORD",
@@ -25,16 +25,16 @@ const SECRETS: [&str; 8] = [
     "TDS_WEBHOOK_KEY",
 ];
 
-/// What a server reads.
+/// The settings of a server.
 pub(crate) const SERVER: [&[Setting]; 6] = [SERVE, WEBHOOK, ZOHO, WORKER, ACCESS, DATABASE];
 
-/// Every variable that means something.
+/// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {
     let named = SERVER.into_iter().flatten().map(|(_, variable, _)| (*variable).to_owned());
     named.chain(SECRETS.iter().map(|name| format!("{name}_FILE")))
 }
 
-/// The flags of settings.
+/// Returns the flags of these settings.
 pub(crate) fn flags(groups: &[&'static [Setting]]) -> Vec<Arg> {
     let flag = |(flag, variable, help): &Setting| {
         Arg::new(*variable).long(*flag).value_name(*variable).help(*help).help_heading(HEADING)
@@ -42,7 +42,7 @@ pub(crate) fn flags(groups: &[&'static [Setting]]) -> Vec<Arg> {
     groups.iter().copied().flatten().map(flag).collect()
 }
 
-/// The settings that were given as flags of the command.
+/// Returns the settings that were given as flags of the command.
 pub(crate) fn given(mut matches: &ArgMatches) -> Given {
     while let Some((_, command)) = matches.subcommand() {
         matches = command;
@@ -59,7 +59,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// Which database, and what is logged.
+    /// The database and the filter of the log.
     DATABASE {
         "database-url" "DATABASE_URL" "PostgreSQL, as postgres://user:password@host:5432/name; without it a private cluster is used",
         "db-host" "DB_HOST" "Instead of the URL: the database's host",
@@ -67,19 +67,19 @@ settings! {
         "db-name" "DB_NAME" "The database's name",
         "db-user" "DB_USER" "The database's user",
         "db-password" "DB_PASSWORD" "The user's password (visible to others on this machine: prefer the variable)",
-        "db-connections" "TDS_DB_CONNECTIONS" "Connections that this process opens at most [default: 20]",
+        "db-connections" "TDS_DB_CONNECTIONS" "Connections that this process opens at most [default: 10]",
         "data-dir" "TDS_DATA_DIR" "Where the private cluster lives [default: .tds]",
         "pg-bin-dir" "PG_BIN_DIR" "Where initdb and postgres are [default: looked for]",
         "log" "RUST_LOG" "What is logged, such as info or info,tds_zoho=debug [default: info]",
         "log-format" "TDS_LOG_FORMAT" "text or json [default: text]",
     }
 
-    /// Who may read what TDS keeps.
+    /// The roles that may read the tables of TDS.
     ACCESS {
         "erp-readers" "TDS_ERP_READERS" "Roles of the database that may read schema erp, comma separated [default: none]",
     }
 
-    /// How Zoho is reached.
+    /// The access to Zoho.
     ZOHO {
         "zoho-client-id" "ZOHO_CLIENT_ID" "The OAuth client's id",
         "zoho-client-secret" "ZOHO_CLIENT_SECRET" "The OAuth client's secret (visible to others on this machine: prefer the variable)",
@@ -93,10 +93,10 @@ settings! {
         "outage-probe" "TDS_OUTAGE_PROBE" "First wait before Zoho is asked again while it refuses the account [default: 1m]",
         "zoho-daily-limit" "ZOHO_DAILY_LIMIT" "Calls a day [default: none]",
         "zoho-unique-field" "ZOHO_UNIQUE_FIELD" "Unique custom field of records made by TDS (reserved) [default: cf_tds_id]",
-        "encryption-key" "ENCRYPTION_KEY" "32 bytes, base64 (reserved)",
+        "encryption-key" "ENCRYPTION_KEY" "32 bytes, base64: all copies share one access token, sealed with this key [default: none]",
     }
 
-    /// How the queue is worked on.
+    /// How the queue is processed.
     WORKER {
         "workers" "TDS_WORKERS" "Concurrent batches; 0 serves HTTP only [default: 4]",
         "max-attempts" "TDS_MAX_ATTEMPTS" "Attempts before the dead letters [default: 8]",
@@ -111,7 +111,7 @@ settings! {
         "webhook-key" "TDS_WEBHOOK_KEY" "What the header X-Webhook-Key must carry too",
     }
 
-    /// What only a server needs.
+    /// The settings that only a server needs.
     SERVE {
         "bind" "TDS_BIND" "Listen address [default: 127.0.0.1:8000]",
         "metrics-bind" "TDS_METRICS_BIND" "Listen address of /metrics alone [default: the main one]",
@@ -131,7 +131,7 @@ settings! {
         "image-store" "TDS_IMAGE_STORE" "Where product images go (reserved: off) [default: off]",
     }
 
-    /// Whose webhooks are handled.
+    /// The organization whose webhooks are handled.
     ORGANIZATION {
         "zoho-organization-id" "ZOHO_ORGANIZATION_ID" "The organization's id",
     }

@@ -1,4 +1,4 @@
-//! A simulated organization, and the handle that is shared between its server and whoever changes it.
+//! A simulated organization, and the handle that its server shares with the code that changes it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -22,7 +22,7 @@ use crate::entities::Catalogue;
 /// The id of every simulated organization.
 pub(crate) const ORGANIZATION_ID: &str = "60045678901";
 
-/// What a client needs to sign in. None of these values opens anything real.
+/// The values that a client needs to sign in. None of these values gives access to a real organization.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// The OAuth client.
@@ -35,8 +35,8 @@ pub struct Credentials {
     pub organization_id: String,
 }
 
-/// Everything that the simulated Zoho knows: records, access tokens, and what has been called how often.
-/// [`respond`](super::respond) answers requests from this state.
+/// The state of the simulated Zoho: records, access tokens, and the number of calls. [`respond`](super::respond)
+/// answers requests from this state.
 pub struct Organization {
     pub(crate) records: Records,
     pub(crate) tokens: Tokens,
@@ -50,7 +50,7 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// An empty organization. `api_domain` is the base URL that the token endpoint tells its clients.
+    /// Creates an empty organization. `api_domain` is the base URL that the token endpoint returns to clients.
     #[must_use]
     pub fn new(api_domain: String) -> Self {
         Self {
@@ -66,19 +66,20 @@ impl Organization {
         }
     }
 
-    /// Has the modules of these entity types from now on, and those that are no entity types. The default has Zoho's.
+    /// Sets the modules: from now on the organization has the modules of these entity types, and those that are not
+    /// entity types. The default is Zoho's catalogue.
     pub fn set_catalogue(&mut self, catalogue: &Catalogue) {
         self.modules = modules(catalogue);
     }
 
-    /// The time by the organization's clock.
+    /// Returns the time by the organization's clock.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.clock.now() + self.clock_ahead
     }
 
     /// Enters a record, or replaces the record with the same id, and returns the id. A missing id, `created_time` or
-    /// `last_modified_time` is filled in. Every other key stays as it was given, also a key that Zoho would never write.
+    /// `last_modified_time` is filled in. Every other key stays as given, even a key that Zoho would never write.
     pub fn put(&mut self, module: Module, record: Value) -> String {
         let mut record = object(record);
         let now = stamp(self.now());
@@ -93,8 +94,8 @@ impl Organization {
         id
     }
 
-    /// Overwrites keys of a record and sets its `last_modified_time` to the organization's time. Returns false where the
-    /// record does not exist.
+    /// Overwrites keys of a record and sets its `last_modified_time` to the organization's time. Returns false where
+    /// the record does not exist.
     pub fn update(&mut self, module: Module, id: &str, changes: Value) -> bool {
         let now = stamp(self.now());
         let Some(record) = self.records.get_mut(module, id) else { return false };
@@ -106,8 +107,8 @@ impl Organization {
         true
     }
 
-    /// Overwrites keys of a record and leaves its `last_modified_time`, as Zoho does with stock and balances. Returns
-    /// false where the record does not exist.
+    /// Overwrites keys of a record and leaves its `last_modified_time` unchanged, as Zoho does with stock and
+    /// balances. Returns false where the record does not exist.
     pub fn update_silently(&mut self, module: Module, id: &str, changes: Value) -> bool {
         let Some(record) = self.records.get_mut(module, id) else { return false };
         patch(record, changes);
@@ -119,24 +120,24 @@ fn modules(catalogue: &Catalogue) -> Vec<Module> {
     catalogue.simulated_modules().into_iter().chain([Module::ADJUSTMENTS, Module::LOCATIONS]).collect()
 }
 
-/// A handle to one organization; clones are handles to the same organization.
+/// A handle to one organization. Clones are handles to the same organization.
 #[derive(Clone)]
 pub struct SharedOrganization(Arc<Mutex<Organization>>);
 
 impl SharedOrganization {
-    /// An empty organization. See [`Organization::new`].
+    /// Creates an empty organization. See [`Organization::new`].
     #[must_use]
     pub fn new(api_domain: String) -> Self {
         Self(Arc::new(Mutex::new(Organization::new(api_domain))))
     }
 
-    /// Locks the organization; its server waits meanwhile. A thread that panicked while it held the lock does not take
-    /// the others down.
+    /// Locks the organization. Its server waits in the meantime. A thread that panicked while it held the lock does
+    /// not make other threads fail.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Organization> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a client needs to sign in.
+    /// Returns the values that a client needs to sign in.
     #[must_use]
     pub fn credentials(&self) -> Credentials {
         Credentials {
@@ -147,7 +148,7 @@ impl SharedOrganization {
         }
     }
 
-    /// Reads the organization's records under the lock; its server waits meanwhile.
+    /// Reads the organization's records under the lock. Its server waits in the meantime.
     pub fn read<T>(&self, read: impl FnOnce(&Records) -> T) -> T {
         read(&self.lock().records)
     }
@@ -202,30 +203,30 @@ impl SharedOrganization {
         self.lock().records.delete(module, id)
     }
 
-    /// A record with the keys of both list and detail.
+    /// Returns a record with the keys of both list and detail.
     #[must_use]
     pub fn get(&self, module: Module, id: &str) -> Option<Object> {
         self.lock().records.get(module, id).cloned()
     }
 
-    /// The ids of a module's records, oldest entry first.
+    /// Returns the ids of a module's records, oldest entry first.
     #[must_use]
     pub fn ids(&self, module: Module) -> Vec<String> {
         self.lock().records.ids(module)
     }
 
-    /// The number of a module's records.
+    /// Returns the number of a module's records.
     #[must_use]
     pub fn count(&self, module: Module) -> usize {
         self.lock().records.count(module)
     }
 
-    /// Has the modules of these entity types. See [`Organization::set_catalogue`].
+    /// Sets the modules to those of these entity types. See [`Organization::set_catalogue`].
     pub fn set_catalogue(&self, catalogue: &Catalogue) {
         self.lock().set_catalogue(catalogue);
     }
 
-    /// Takes the time from this clock from now on. The default is the machine's clock.
+    /// Uses this clock from now on. The default is the machine's clock.
     pub fn set_clock(&self, clock: Arc<dyn Clock>) {
         self.lock().clock = clock;
     }
@@ -236,33 +237,33 @@ impl SharedOrganization {
         self.lock().clock_ahead += by;
     }
 
-    /// The time by the organization's clock.
+    /// Returns the time by the organization's clock.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.lock().now()
     }
 
-    /// Sets the limits; counts go on.
+    /// Sets the limits. The counts continue.
     pub fn set_limits(&self, limits: Limits) {
         self.lock().traffic.limits = limits;
     }
 
-    /// Sets how long access tokens live; tokens that were minted before keep their lifetime.
+    /// Sets the lifetime of access tokens. Tokens that were minted before keep their lifetime.
     pub fn set_token_rules(&self, rules: TokenRules) {
         self.lock().tokens.rules = rules;
     }
 
-    /// Sets how long every answer takes.
+    /// Sets the duration of every answer.
     pub fn set_latency(&self, latency: Duration) {
         self.lock().traffic.latency = latency;
     }
 
-    /// Sets how many ids `/itemdetails` takes; the default is 200.
+    /// Sets how many ids `/itemdetails` accepts; the default is 200.
     pub fn set_max_item_ids(&self, ids: usize) {
         self.lock().max_item_ids = ids;
     }
 
-    /// Sets how lists differ from what is documented.
+    /// Sets how lists differ from the documentation.
     pub fn set_list_habit(&self, habit: ListHabit) {
         self.lock().list_habit = habit;
     }
@@ -272,13 +273,57 @@ impl SharedOrganization {
         self.lock().tokens.expire_all();
     }
 
-    /// Revokes the refresh token (`true`), or gives it back.
+    /// Revokes the refresh token (`true`), or restores it.
     pub fn revoke_refresh_token(&self, revoked: bool) {
         self.lock().tokens.revoked = revoked;
     }
 
-    /// Begins a new day: the daily limit counts from zero.
+    /// Starts a new day: the daily limit counts from zero.
     pub fn new_day(&self) {
         self.lock().traffic.new_day();
+    }
+
+    /// Returns the number of calls of both products so far, including refused calls.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.lock().traffic.total
+    }
+
+    /// Returns the number of calls whose path begins with the prefix, with or without the product's base: `/items`,
+    /// `/books/v3/contacts/`.
+    #[must_use]
+    pub fn calls_to(&self, path_prefix: &str) -> u64 {
+        self.lock().traffic.calls_to(path_prefix)
+    }
+
+    /// Returns the largest number of calls in any window of 60 seconds so far.
+    #[must_use]
+    pub fn max_in_any_minute(&self) -> usize {
+        self.lock().traffic.max_in_window
+    }
+
+    /// Returns the largest number of calls in flight at the same time so far. Calls overlap only while answers take
+    /// time.
+    #[must_use]
+    pub fn max_concurrent(&self) -> usize {
+        self.lock().traffic.max_in_flight
+    }
+
+    /// Returns the number of calls that were refused so far because they exceeded a limit.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.lock().traffic.refused
+    }
+
+    /// Returns the number of access tokens minted so far.
+    #[must_use]
+    pub fn mints(&self) -> u64 {
+        self.lock().tokens.minted
+    }
+
+    /// Returns the number of requests to the token endpoint so far, including refused and faulty ones.
+    #[must_use]
+    pub fn token_requests(&self) -> u64 {
+        self.lock().tokens.requests
     }
 }

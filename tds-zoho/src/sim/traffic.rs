@@ -1,4 +1,4 @@
-//! Counts calls and refuses those that break a limit.
+//! Counts calls and refuses calls that exceed a limit.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,20 +7,21 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::organization::SharedOrganization;
-
 /// The limits of the organization. By default there are none.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Calls in any window of 60 seconds; refused ones count. Above: 429 with code 44.
+    /// The maximum number of calls in any window of 60 seconds. Refused calls count too. Calls above it are answered
+    /// 429 with code 44.
     pub per_minute: Option<usize>,
-    /// How long everything is refused after code 44.
+    /// How long all calls are refused after code 44.
     pub block: Duration,
-    /// Calls in all, until [`SharedOrganization::new_day`]. Above: 429 with code 45.
+    /// The maximum number of calls until [`SharedOrganization::new_day`]. Calls above it are answered 429 with code
+    /// 45.
     pub per_day: Option<u64>,
-    /// Calls in flight. Above: 429 with code 1070. Only calls with a latency overlap.
+    /// The maximum number of calls in flight. Calls above it are answered 429 with code 1070. Calls overlap only where
+    /// answers have a latency.
     pub concurrent: Option<usize>,
-    /// The window of `per_minute`; shorter ones are for fast tests.
+    /// The window of `per_minute`. Shorter windows are for fast tests.
     pub window: Duration,
 }
 
@@ -31,7 +32,7 @@ impl Default for Limits {
     }
 }
 
-/// The counters. Calls to the accounts server are not among them.
+/// The counters. They do not include calls to the accounts server.
 #[derive(Default)]
 pub(crate) struct Traffic {
     pub(crate) limits: Limits,
@@ -63,12 +64,12 @@ impl Traffic {
         self.max_in_flight = self.max_in_flight.max(self.in_flight.len() + 1);
     }
 
-    /// Notes until when the answer of a call is under way.
+    /// Records how long the answer of a call is in flight.
     pub(crate) fn answer_until(&mut self, end: Instant) {
         self.in_flight.push(end);
     }
 
-    /// Code and message, if the call that just arrived breaks a limit.
+    /// Returns the code and the message, if the call that just arrived exceeds a limit.
     pub(crate) fn refusal(&mut self, now: Instant) -> Option<(i64, String)> {
         let refusal = self.broken_limit(now);
         self.refused += u64::from(refusal.is_some());
@@ -100,63 +101,19 @@ impl Traffic {
         None
     }
 
-    /// A new day: the daily count and a running block end.
+    /// Starts a new day: the daily count and a current block end.
     pub(crate) fn new_day(&mut self) {
         self.today = 0;
         self.blocked_until = None;
     }
 
-    /// Calls whose path, with or without the product's base, begins so.
+    /// Returns the number of calls whose path begins with the prefix, with or without the product's base.
     pub(crate) fn calls_to(&self, prefix: &str) -> u64 {
         self.by_path.iter().filter(|(path, _)| matches(path, prefix)).map(|(_, count)| count).sum()
     }
 }
 
-impl SharedOrganization {
-    /// Calls of both products so far, refused ones too.
-    #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.lock().traffic.total
-    }
-
-    /// Calls whose path, with or without the product's base, begins so: `/items`, `/books/v3/contacts/`.
-    #[must_use]
-    pub fn calls_to(&self, path_prefix: &str) -> u64 {
-        self.lock().traffic.calls_to(path_prefix)
-    }
-
-    /// The most calls in any window of 60 seconds so far.
-    #[must_use]
-    pub fn max_in_any_minute(&self) -> usize {
-        self.lock().traffic.max_in_window
-    }
-
-    /// The most calls in flight at once so far; they overlap only while answers take time.
-    #[must_use]
-    pub fn max_concurrent(&self) -> usize {
-        self.lock().traffic.max_in_flight
-    }
-
-    /// Calls refused because they broke a limit, so far.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.lock().traffic.refused
-    }
-
-    /// Access tokens minted so far.
-    #[must_use]
-    pub fn mints(&self) -> u64 {
-        self.lock().tokens.minted
-    }
-
-    /// Requests of the token endpoint so far, refused and faulty ones too.
-    #[must_use]
-    pub fn token_requests(&self) -> u64 {
-        self.lock().tokens.requests
-    }
-}
-
-/// Whether a path, with or without the product's base, begins so.
+/// Returns true where a path begins with the prefix, with or without the product's base.
 pub(crate) fn matches(path: &str, prefix: &str) -> bool {
     let relative = path.strip_prefix("/books/v3").or_else(|| path.strip_prefix("/inventory/v1"));
     path.starts_with(prefix) || relative.is_some_and(|relative| relative.starts_with(prefix))

@@ -1,4 +1,4 @@
-//! Reads the list of one run to its end.
+//! The listing of one run: it reads the list to its end.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,13 +19,13 @@ use crate::{
     mirror::Mirror,
     queue::{Lane, NewItem, Waiter, Work},
     record::{Read, RecordId, RecordKey},
-    runs::{Checkpoint, PageCommit, Run, RunLease, RunPlan, RunType, SyncRun},
+    runs::{Checkpoint, PageCommit, RunLease, RunPlan, RunType, SyncRun},
     source::{Capability, ListOrder, ListPage, ListRequest, Listed, Source},
 };
 
-/// The window ends this long before its first answer: what changes while we read belongs to the next run.
+/// The window ends this long before the first page is read. Changes during the listing belong to the next run.
 const MARGIN: time::Duration = time::Duration::seconds(5);
-/// One run on its way.
+/// The state of one run that is being listed.
 pub(super) struct Listing<'a> {
     pub(super) runs: &'a dyn SyncRun,
     pub(super) shared: &'a dyn SharedState,
@@ -40,7 +40,7 @@ pub(super) struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// Reads page after page from the checkpoint on; then, in a full sync, looks for what is gone.
+    /// Reads page after page from the checkpoint on. In a full sync, then sweeps for deletions.
     pub(super) async fn run(&self) -> Result<()> {
         let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
         let patience = self.patience();
@@ -56,7 +56,8 @@ impl Listing<'_> {
             self.keep_plan(plan.insert(chosen)).await?;
         }
         while !checkpoint.listed {
-            // A run of an earlier version may go on without a plan: then the list's filter or order is used where it can.
+            // A run of an earlier version may continue without a plan. It then uses the filter or the sorting of the
+            // list, where the list supports them.
             let order = plan.as_ref().map_or(ListOrder::Filtered, |plan| plan.listing);
             let page = self.page(&checkpoint, order, window.capability()).await?;
             let is_first_of_several = checkpoint.pages == 0 && page.next.is_some();
@@ -70,7 +71,8 @@ impl Listing<'_> {
                 let message = "the source's list does not advance: it gave the position that was asked for";
                 return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
             }
-            // The earlier of both clocks: a change must not fall behind the cursor because ours is fast.
+            // The window ends by the earlier of both clocks: a change must not fall behind the cursor because the
+            // clock of this machine is fast.
             let began = page.server_time.map_or(page.observed.began, |time| time.min(page.observed.began));
             checkpoint.window_to = checkpoint.window_to.or(Some(began - MARGIN));
             checkpoint.listed = page.next.is_none();
@@ -95,7 +97,8 @@ impl Listing<'_> {
         self.patience().store("keeping its plan", keep).await
     }
 
-    /// A full list that ends far too early is an error: neither a success nor a reason to look for deletions.
+    /// Refuses a full list that ends far too early. Such a list is an error: it is neither a success nor a reason to
+    /// sweep for deletions.
     fn refuse_short_list(&self, before: i64, rows: usize, checkpoint: &Checkpoint) -> Result<()> {
         let run = &self.lease.run;
         if run.run_type != RunType::Full || run.since.is_some() || checkpoint.resumed {
@@ -116,10 +119,10 @@ impl Listing<'_> {
     }
 
     fn lane(&self) -> Lane {
-        lane_of(&self.lease.run)
+        self.lease.run.lane()
     }
 
-    /// One page, with patience.
+    /// Reads one page, with patience.
     pub(super) async fn page(
         &self,
         checkpoint: &Checkpoint,
@@ -136,7 +139,7 @@ impl Listing<'_> {
         self.patience().source("reading a page", || self.source.list(&request)).await
     }
 
-    /// What a page changes, and how late its rows came.
+    /// Returns the changes of a page, and the longest lag of its rows.
     async fn commit_of(
         &self,
         rows: Vec<Listed>,
@@ -163,8 +166,8 @@ impl Listing<'_> {
         Ok((PageCommit { listed: ids, items, checkpoint: checkpoint.clone(), last }, lag))
     }
 
-    /// Of the rows that show no news, those that the target's rows do not show: a full sync compares with the target
-    /// itself, not with what is remembered of it.
+    /// Returns those of the unchanged rows that the target's rows do not show. A full sync compares the list with the
+    /// target itself, not with what is remembered of the target.
     async fn changed_by_hand(
         &self,
         rows: &[Listed],
@@ -203,20 +206,16 @@ impl Listing<'_> {
         }
     }
 
-    /// Commits with patience: a database that is away for a while costs nothing but time. Gives the number of records that
-    /// the run has listed so far.
+    /// Commits a page with patience: a database that is away for a while costs only time. Returns the number of
+    /// records that the run has listed so far.
     pub(super) async fn commit(&self, page: PageCommit) -> Result<i64> {
         let commit = || self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());
         self.patience().store("committing a page", commit).await
     }
 }
 
-/// Whose budget a run spends.
-pub(super) fn lane_of(run: &Run) -> Lane {
-    if run.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
-}
-
-/// A page may show a record twice while it is being edited: the later row counts.
+/// Returns the last row of each record. A page may show a record twice while the record is being edited, and the later
+/// row counts.
 fn last_of_each(rows: Vec<Listed>) -> Vec<Listed> {
     let newest: HashMap<RecordId, usize> =
         rows.iter().enumerate().map(|(index, row)| (row.id.clone(), index)).collect();

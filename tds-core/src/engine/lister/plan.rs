@@ -1,4 +1,4 @@
-//! What becomes of a listed row: a pure function.
+//! The decision on a listed row: a pure function.
 
 use time::OffsetDateTime;
 
@@ -8,20 +8,21 @@ use crate::{
     source::{Listed, SourceProfile},
 };
 
-/// What becomes of a listed row.
+/// The decision on a listed row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowPlan {
-    /// The target has it already: no item, no call, no write.
+    /// The target already has the state of the row: the row causes no item, no call and no write.
     Unchanged,
-    /// It becomes a queue item.
+    /// The row becomes a queue item.
     Queue,
 }
 
 /// Decides on a listed row.
 ///
-/// A row is skipped only where its whole content equals the accepted row's and no detail is due. A full
-/// sync reads details again where the list does not move with every change of them, and those that were
-/// only pushed or were read so soon after the change that another may hide behind the same version.
+/// A row is unchanged only where its whole content equals the accepted row and no detail is due. A full sync reads two
+/// kinds of details again: details of lists that do not move with every change of a detail, and details that are not
+/// settled. A detail is not settled where it was only pushed, or where it was read so soon after its version that
+/// another edit may have the same version.
 #[must_use]
 pub fn plan_row(
     state: Option<&SyncState>,
@@ -40,14 +41,15 @@ pub fn plan_row(
     if same_row && !detail_due { RowPlan::Unchanged } else { RowPlan::Queue }
 }
 
-/// How many deletions a full sync may find before a person has to agree: max(20, 0.5 %) of the live records.
+/// Returns how many deletions a full sync may find before a person has to confirm them: max(20, 0.5 %) of the live
+/// records.
 #[must_use]
 pub fn deletion_limit(live: i64) -> i64 {
     (live / 200).max(20)
 }
 
-/// True for a full list that has less than half of what the last one had, where that was 100 or more: the
-/// source left something out. No shop loses so many records between two full syncs.
+/// Returns true for a full list with less than half of the records of the last full list, where that had 100 or more:
+/// the source omitted records. No shop loses so many records between two full syncs.
 pub(super) fn is_far_shorter(listed: i64, last: i64) -> bool {
     last >= 100 && listed.saturating_mul(2) < last
 }

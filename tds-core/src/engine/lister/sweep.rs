@@ -1,4 +1,4 @@
-//! What a complete list did not show may be gone.
+//! The sweep for deletions: records that a complete list did not show may be gone.
 
 use std::collections::HashSet;
 
@@ -12,15 +12,15 @@ use crate::{
 };
 
 impl Listing<'_> {
-    /// Only a list of everything can show that something is gone.
+    /// Returns true where the run sweeps. Only a list of all records can show that a record is gone.
     pub(super) fn sweeps(&self) -> bool {
         self.lease.run.run_type == RunType::Full
             && self.lease.run.since.is_none()
             && self.source.profile().complete_list
     }
 
-    /// Records that no page showed may be gone: each is asked for by id. Too many, in two lists one after the
-    /// other: a person decides.
+    /// Sweeps for deletions. Each record that no page showed is read by id, because it may be gone. Where too many
+    /// records are missing in two lists that were read one after the other, a person has to decide.
     pub(super) async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
         let run = &self.lease.run;
         checkpoint.pages += 1;
@@ -53,7 +53,8 @@ impl Listing<'_> {
         self.commit(commit).await.map(drop)
     }
 
-    /// Reads the list once more, for its ids only: rows that moved while it was read the first time are there.
+    /// Reads the list once more, for its ids only. Rows that moved while the list was read for the first time are then
+    /// found.
     async fn still_missing(&self, missing: Vec<RecordId>) -> Result<Vec<RecordId>> {
         tracing::warn!(
             run = %self.lease.run.id, entity = %self.lease.run.entity_type, missing = missing.len(),

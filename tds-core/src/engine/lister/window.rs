@@ -1,10 +1,9 @@
-//! The window of a run, and what is known of the list that is read through it.
+//! The window of a run, and what is known about the list that is read through the window.
 
 use std::{collections::HashMap, time::Duration};
 
 use time::OffsetDateTime;
 
-use super::listing::lane_of;
 use crate::{
     clock::Clock,
     engine::patience::Patience,
@@ -19,15 +18,15 @@ use crate::{
     source::{Ability, Capability, ListFacts, Listed, Source},
 };
 
-/// What is known of the list of one run.
+/// What is known about the list of one run.
 pub(super) struct Window {
     facts: ListFacts,
     documented: Capability,
-    /// Up to when changes were read before this run.
+    /// The time up to which changes were read before this run.
     cursor: Option<OffsetDateTime>,
 }
 
-/// Where a window looks things up.
+/// The places where a window looks things up.
 pub(super) struct ListContext<'a> {
     pub(super) shared: &'a dyn SharedState,
     pub(super) source: &'a dyn Source,
@@ -36,7 +35,8 @@ pub(super) struct ListContext<'a> {
 }
 
 impl ListContext<'_> {
-    /// A cursor later than now says nothing about how far changes were read: everything is listed, and compared.
+    /// Returns false for a cursor that is later than now. Such a cursor does not say up to when changes were read, so
+    /// the run lists everything and compares it.
     fn is_believable(&self, cursor: OffsetDateTime) -> bool {
         let believable = !is_ahead(cursor, self.clock.now());
         if !believable {
@@ -54,8 +54,8 @@ impl ListContext<'_> {
         })
     }
 
-    /// Chooses how the run reads. Finds out first what the list can do, where that is not known, or not lately, and
-    /// worth the calls.
+    /// Chooses how the run reads. Where it is not known what the list can do, or where that was not probed lately, the
+    /// list is probed first, if the probe is worth its calls.
     pub(super) async fn plan(
         &self,
         window: &mut Window,
@@ -87,9 +87,10 @@ impl ListContext<'_> {
         choose(&question)
     }
 
-    /// A probe that contradicts the protocol costs nothing but its calls: the documentation counts, and answers that contradict it.
+    /// Probes the list. A probe that fails costs nothing but its calls: the documentation of the list counts then, and
+    /// answers that contradict it.
     async fn probe(&self, window: &mut Window, run: &Run) {
-        match self.patience.source("probing its list", || self.source.probe(lane_of(run))).await {
+        match self.patience.source("probing its list", || self.source.probe(run.lane())).await {
             Ok(capability) => {
                 tracing::info!(entity = %run.entity_type, %capability, "list probed");
                 let probed_at = Some(self.clock.now());
@@ -102,7 +103,7 @@ impl ListContext<'_> {
         }
     }
 
-    /// Takes over what a page taught.
+    /// Notes what a page showed about the list.
     pub(super) async fn learn(
         &self,
         window: &mut Window,
@@ -122,7 +123,7 @@ impl ListContext<'_> {
         }
     }
 
-    /// What cannot be stored is learned again.
+    /// Stores what is known about the list. Facts that cannot be stored are learned again.
     async fn keep(&self, window: &Window, entity: &EntityType) {
         let keep = || window.facts.store(self.shared, entity);
         if let Err(error) = self.patience.store("keeping what is known of its list", keep).await {
@@ -136,7 +137,7 @@ impl Window {
         self.facts.capability.unwrap_or(self.documented)
     }
 
-    /// Where an incremental run begins: what was asked for, or the cursor less an overlap.
+    /// Returns the beginning of the window of an incremental run: the requested time, or the cursor minus an overlap.
     pub(super) fn from(&self, run: &Run, least_overlap: Duration) -> Option<OffsetDateTime> {
         if run.since.is_some() || run.run_type == RunType::Full {
             return run.since;
@@ -145,8 +146,8 @@ impl Window {
         self.cursor.map(|cursor| cursor - overlap.unwrap_or(time::Duration::HOUR))
     }
 
-    /// The longest time after which a change of these rows was listed for the first time: it happened before
-    /// the end of the window before, and is news all the same.
+    /// Returns the longest lag of these rows. A row has a lag where its change happened before the end of the previous
+    /// window and is nevertheless new.
     pub(super) fn lag(
         &self,
         from: Option<OffsetDateTime>,

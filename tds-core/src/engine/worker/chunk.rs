@@ -1,4 +1,4 @@
-//! One chunk: items of one entity type, from the handler to the settling.
+//! Chunks. A chunk is a batch of items of one entity type, from the handler to the settlement.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,12 +17,12 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// How long items of an entity type without a handler wait: another process may know it.
+/// How long items of an entity type without a handler wait. Another process may have a handler for it.
 const UNKNOWN_ENTITY: Duration = Duration::from_secs(60);
-/// How long an item waits that could not be decided.
+/// How long an item that could not be decided waits.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// What every chunk needs.
+/// The data that every chunk needs.
 pub(super) struct ChunkRunner {
     pub(super) registry: Registry,
     pub(super) policy: RetryPolicy,
@@ -33,13 +33,13 @@ pub(super) struct ChunkRunner {
 }
 
 impl ChunkRunner {
-    /// How many items like this one its handler likes at once.
+    /// Returns how many items like this one the handler wants in a batch.
     pub(super) fn batch_size(&self, item: &Claimed) -> usize {
         self.registry.handler(&item.key.entity).map_or(100, |handler| handler.batch_size(item).max(1))
     }
 
-    /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again as soon as the
-    /// chunk is handled, the place in hand when it is settled.
+    /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again when the chunk
+    /// is handled. The place in hand is free again when the chunk is settled.
     pub(super) fn run(
         self: Arc<Self>,
         items: Vec<Claimed>,
@@ -47,7 +47,7 @@ impl ChunkRunner {
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send {
         let lane = items.first().map_or(Lane::Verify, |item| item.lane);
-        // Taken at once, so that the next claim knows.
+        // The places are taken before the future is polled, so that the next claim counts them.
         let (held, hand, slot) = (self.leases.hold(&items), slots.hand(items.len()), slots.try_work(lane));
         async move {
             let settlements = tokio::select! {
@@ -61,7 +61,8 @@ impl ChunkRunner {
         }
     }
 
-    /// Waits for a slot where there is none yet, and handles the items; at the signal they are given back instead.
+    /// Waits for a slot where the chunk has none yet, and handles the items. At the shutdown signal, the items are
+    /// given back instead.
     async fn handle_in(
         &self,
         slot: Option<Place>,
@@ -125,8 +126,8 @@ impl ChunkRunner {
                 tracing::info!(record = %item.key, item = %item.id, error = %text, ?after, "attempt failed");
                 Settle::Retry { after, error: text }
             }
-            // This process may not ask the source: another one, or this one later, is to find it due. Without its
-            // payload it is not taken again before that.
+            // This process may not ask the source. Another process, or this process later, has to find the item due.
+            // Without its payload, this process does not claim the item before the gate is open.
             Decision::Release(_) if !(self.gate)() => {
                 tracing::debug!(record = %item.key, item = %item.id, error = %text, "left to who may ask the source");
                 Settle::Release { after: Duration::ZERO, fetch: true, reason: Some(text) }
@@ -143,7 +144,8 @@ impl ChunkRunner {
     }
 }
 
-/// Runs a handler so that a panic costs the guilty item only: a batch that panics is repeated one by one.
+/// Runs a handler so that a panic costs only the item that causes it: the items of a batch that panics are handled
+/// again, one by one.
 async fn guarded(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Vec<Result<Handled>> {
     if items.is_empty() {
         return Vec::new();
@@ -163,7 +165,8 @@ async fn guarded(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Vec<Resu
     results
 }
 
-/// The handler's results, or `None` where it panicked. Runs as a task of its own, which ends with us.
+/// Returns the results of the handler, or `None` where it panicked. The handler runs in a task of its own, which ends
+/// when this future is dropped.
 async fn unwound(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Option<Vec<Result<Handled>>> {
     let (handler, batch) = (Arc::clone(handler), items.to_vec());
     let mut task = tokio::task::JoinSet::new();
@@ -187,7 +190,8 @@ fn release(after: Duration, reason: Option<String>) -> Settle {
     Settle::Release { after, fetch: false, reason }
 }
 
-/// What becomes of a batch of which claims were lost: the work on it has stopped, and the others come again at once.
+/// Returns the settlements of a batch of which some claims were lost. The work on the batch has stopped; the items
+/// that are still held are given back and are due at once.
 fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
     let lease = |item: &Claimed| Lease { id: item.id, token: item.token };
     let rest: Vec<&Claimed> = items.iter().filter(|item| !gone.contains(&lease(item))).collect();
@@ -199,7 +203,8 @@ fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
     rest.into_iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
 }
 
-/// An item that was in work each time when the worker died, the last time alone, is not tried once more.
+/// Returns the settlement of an item that was in work each time when a worker died, the last time alone. The item is
+/// not tried again.
 fn given_up(item: &Claimed) -> Settlement {
     let error = format!(
         "its processing ends the program: {} workers in a row died or stopped renewing while they had it, the last one \

@@ -1,4 +1,4 @@
-//! Keeps claims alive while their items are in hand.
+//! The leases of a process: they are renewed while their items are in work.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -11,11 +11,11 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::queue::{Claimed, Lease, Queue};
 
-/// Work that is over within this is not shown: that would be a write more for each event.
+/// Claims that finish within 500 ms are never marked `processing`: each mark costs one UPDATE.
 const MOMENT: Duration = Duration::from_millis(500);
 
-/// How often it is asked whether claims are still held: a run may be cancelled, and what it queued must cost no further
-/// call.
+/// How often the process checks whether its claims are still held. A run may be cancelled, and the items that it
+/// queued must cost no further call.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Claims that were lost.
@@ -31,7 +31,7 @@ pub(super) struct Leases {
 #[derive(Default)]
 struct Ledger {
     next: u64,
-    /// In the order of their beginning, so that two runs of a simulation renew alike.
+    /// The chunks in the order in which they began, so that two runs of a simulation renew in the same order.
     chunks: BTreeMap<u64, Chunk>,
 }
 
@@ -39,11 +39,11 @@ struct Chunk {
     leases: Vec<Lease>,
     began: Instant,
     gone: Gone,
-    /// Rings when some are gone.
+    /// Notified when some claims are lost.
     lost: Arc<Notify>,
 }
 
-/// One chunk's claims; dropping it ends their renewal.
+/// The claims of one chunk. Dropping this value ends their renewal.
 pub(super) struct Held {
     leases: Arc<Leases>,
     key: u64,
@@ -55,7 +55,7 @@ impl Leases {
         Self { queue, lease, held: Mutex::default() }
     }
 
-    /// Renews these claims from now on.
+    /// Renews the claims of these items from now on.
     pub(super) fn hold(self: &Arc<Self>, items: &[Claimed]) -> Held {
         let leases = items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
         let lost = Arc::new(Notify::new());
@@ -67,8 +67,8 @@ impl Leases {
         Held { leases: Arc::clone(self), key, lost }
     }
 
-    /// Renews all claims three times per lease, and looks in between whether those of long batches are still held; for
-    /// ever.
+    /// Renews all claims three times per lease, for ever. Between two renewals, checks whether the claims of long
+    /// batches are still held.
     pub(super) async fn keep(self: Arc<Self>) {
         let look = (self.lease / 3).min(LOOK);
         let mut renewal = Instant::now() + self.lease / 3;
@@ -92,7 +92,7 @@ impl Leases {
                     let kept: HashSet<Lease> = kept.into_iter().collect();
                     self.tell_losers(&claims.into_iter().filter(|lease| !kept.contains(lease)).collect());
                 }
-                // The leases have two thirds of their time left: the next round tries again.
+                // Two thirds of the lease remain. The next round tries again.
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), renews, "it could not be told whether leases are held; trying again")
                 }
@@ -100,14 +100,14 @@ impl Leases {
         }
     }
 
-    /// The claims of batches that have been in hand for so long.
+    /// Returns the claims of the chunks that began at least this long ago.
     fn older_than(&self, age: Duration) -> Vec<Lease> {
         let ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let old = ledger.chunks.values().filter(|chunk| chunk.began.elapsed() >= age);
         old.flat_map(|chunk| chunk.leases.iter().copied()).collect()
     }
 
-    /// Chunks that lost claims are told.
+    /// Notifies the chunks that lost claims.
     fn tell_losers(&self, gone: &Gone) {
         let mut ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         for chunk in ledger.chunks.values_mut() {
@@ -121,7 +121,7 @@ impl Leases {
 }
 
 impl Held {
-    /// Shows the work where it takes longer than a moment; never returns.
+    /// Marks the claims as processing, where their work takes longer than a moment. Never returns.
     pub(super) async fn mark_processing(&self) -> Infallible {
         tokio::time::sleep(MOMENT).await;
         let leases = self.claims();
@@ -136,7 +136,7 @@ impl Held {
         ledger.chunks.get(&self.key).map_or_else(Vec::new, |chunk| chunk.leases.clone())
     }
 
-    /// Returns when claims of the chunk were lost, with those.
+    /// Waits until claims of the chunk are lost, and returns those claims.
     pub(super) async fn lost(&self) -> Gone {
         self.lost.notified().await;
         let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);

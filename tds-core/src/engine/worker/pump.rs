@@ -1,4 +1,4 @@
-//! Takes items from the queue while there are free slots.
+//! The pump: it claims items while the process has free slots.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,12 +16,12 @@ use crate::{
     shutdown::Shutdown,
 };
 
-/// The shortest rest after a claim that found less than it asked for.
+/// The shortest rest after a claim that found fewer items than it asked for.
 const REST: Duration = Duration::from_millis(50);
-/// How long nothing else is begun for the sake of an item that may be what ends the program.
+/// How long the process begins no other work for the sake of an item that may be what ends the program.
 const ALONE: Duration = Duration::from_secs(10);
 
-/// Claims for a process and feeds its slots.
+/// The pump of a process: it claims items and feeds them to the slots.
 pub(super) struct Pump {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) runner: Arc<ChunkRunner>,
@@ -32,7 +32,7 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    /// Runs until the signal, then waits for its chunks, but not longer than the grace.
+    /// Claims until the shutdown signal. Then waits for the chunks in work, but not longer than the grace.
     pub(super) async fn run(self, shutdown: Shutdown) {
         let slots = Slots::new(self.settings.concurrency);
         let mut chunks = JoinSet::new();
@@ -71,14 +71,14 @@ impl Pump {
                     biased;
                     () = shutdown.wait() => {}
                     () = self.queue.wait(self.jitter(rest)) => {}
-                    // Only what is urgent was asked for: the rest may be due.
+                    // The claim asked only for urgent lanes, so items of other lanes may be due.
                     () = slots.any_lane(), if room.up_to != Lane::Verify => {}
                 }
             }
         }
         let finish = async { while chunks.join_next().await.is_some() {} };
         if timeout(self.settings.grace, finish).await.is_err() {
-            // Dropping the set ends the chunks; their items come back when the leases run out.
+            // Dropping the set ends the chunks. Their items can be claimed again when the leases run out.
             tracing::warn!("batches still in work after the grace; their items will be claimed again");
         }
     }
@@ -98,7 +98,8 @@ impl Pump {
         }
     }
 
-    /// By entity type and the size that the handler likes; the order of urgency is kept within each.
+    /// Splits the items by entity type and by the batch size of the handler. The order of urgency is kept within each
+    /// chunk, and the chunks are sorted by the lane of their first item.
     fn split(&self, claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
         let mut alike: BTreeMap<(EntityType, usize), Vec<Claimed>> = BTreeMap::new();
         for item in claimed {
@@ -117,13 +118,14 @@ impl Pump {
         chunks
     }
 
-    /// Processes that started together must not ask together for ever.
+    /// Varies a wait at random, so that processes that started together do not ask the queue together for ever.
     fn jitter(&self, duration: Duration) -> Duration {
         duration.mul_f64(0.75 + (self.random)() * 0.5)
     }
 }
 
-/// Runs a chunk when the others have ended, so that it harms none of them, and waits for its end; each not for ever.
+/// Runs a chunk after the other chunks have ended, so that it harms none of them, and waits for its end. Each of the
+/// two waits ends after `ALONE` at the latest.
 async fn alone(chunks: &mut JoinSet<()>, chunk: impl Future<Output = ()> + Send + 'static) {
     let others = async { while chunks.join_next().await.is_some() {} };
     if timeout(ALONE, others).await.is_err() {

@@ -1,4 +1,5 @@
-//! Ends claims, many at once: what arrives while one settling is under way goes into the next.
+//! The settler: it settles many claims with one call. Settlements that arrive while one call is under way go into the
+//! next call.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -12,10 +13,10 @@ use crate::{
     queue::{LeaseToken, Queue, Settlement},
 };
 
-/// How many settlements one call takes at most.
+/// The number of settlements from which on no more requests are added to one call.
 const BATCH: usize = 1_000;
 
-/// A handle of the settling task; the task ends when the last handle is gone.
+/// A handle of the settling task. The task ends when the last handle is dropped.
 #[derive(Clone)]
 pub(super) struct Settler(mpsc::Sender<Request>);
 
@@ -25,20 +26,21 @@ struct Request {
 }
 
 impl Settler {
-    /// Starts the task. A settling that fails is repeated until `patience` is over: the leases end then anyway.
+    /// Starts the task. A call that fails is repeated for the time of `patience`: after that time, the leases have run
+    /// out anyway.
     pub(super) fn start(queue: Arc<dyn Queue>, patience: Duration) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(64);
         (Self(sender), tokio::spawn(run(queue, receiver, patience)))
     }
 
-    /// Returns when the settlements are durable, or given up.
+    /// Returns when the settlements are durable, or when the settler has given them up.
     pub(super) async fn settle(&self, settlements: Vec<Settlement>) {
         if settlements.is_empty() {
             return;
         }
         let (done, wait) = oneshot::channel();
         if self.0.send(Request { settlements, done }).await.is_ok() {
-            // An error means that the task died: the leases end and the items come again.
+            // An error means that the task died. The leases run out and the items can be claimed again.
             let _ = wait.await;
         }
     }
@@ -66,7 +68,7 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
             let waits = |settlement: &Settlement| waiting.contains(&settlement.lease.token);
             let rest: Vec<Settlement> = request.settlements.into_iter().filter(waits).collect();
             if rest.is_empty() {
-                // Nobody waits where the chunk was stopped meanwhile.
+                // There is no waiter where the chunk was stopped in the meantime.
                 let _ = request.done.send(());
             } else {
                 locked.spawn(outwait(Arc::clone(&queue), rest, request.done, patience));
@@ -76,7 +78,8 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
     while locked.join_next().await.is_some() {}
 }
 
-/// Settles what somebody else has locked, beside everything else. Its leases are renewed meanwhile.
+/// Settles claims whose rows another session has locked, beside all other settlements. The leases are renewed
+/// meanwhile.
 async fn outwait(
     queue: Arc<dyn Queue>,
     mut settlements: Vec<Settlement>,
@@ -94,11 +97,11 @@ async fn outwait(
         let waiting = settle(queue.as_ref(), settlements.clone(), patience).await;
         settlements.retain(|settlement| waiting.contains(&settlement.lease.token));
     }
-    // Nobody waits where the chunk was stopped meanwhile.
+    // There is no waiter where the chunk was stopped in the meantime.
     let _ = done.send(());
 }
 
-/// Settles, and answers the claims that somebody else has locked.
+/// Settles claims, and returns those whose rows another session has locked.
 async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Duration) -> HashSet<LeaseToken> {
     let deadline = tokio::time::Instant::now() + patience;
     let mut pause = Duration::from_millis(100);
@@ -146,7 +149,7 @@ mod tests {
         queue::{ClaimRequest, ClaimScope, Claimed, ItemId, Lease, NewItem, Outcome, Settle, Settled},
     };
 
-    /// A queue in which somebody has locked the claim with token 1.
+    /// A queue in which another session has locked the claim with token 1.
     #[derive(Default)]
     struct Locking {
         free: AtomicBool,

@@ -1,4 +1,6 @@
-//! How much a process has in hand: batches at work, and batches that wait for their settling.
+//! The slots of a process. They bound how many batches it has in work and in hand.
+//!
+//! A batch is in work while its handler runs. A batch is in hand from its claim until it is settled.
 
 use std::{
     sync::{
@@ -12,36 +14,38 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::queue::Lane;
 
-/// How many items are counted as a batch.
+/// The number of items that count as one batch.
 pub(super) const BATCH: usize = 100;
-/// Batches that may be in hand for each that may be at work: while some are settled, others are handled.
+/// The number of batches that may be in hand for each batch that may be in work. While some are settled, others are
+/// handled.
 const IN_HAND: usize = 8;
-/// Batches that one claim takes at most.
+/// The largest number of batches of one claim.
 const MOST: usize = 10;
-/// Where a batch is handled in less than this, more are claimed than can be at work: asking for few at a time would
-/// take longer than handling them. Where it takes longer, what one process has in hand another could be working on.
+/// The time per batch that separates quick batches from slow ones. While batches are quick, the process claims more
+/// batches than can be in work, because many small claims would take longer than the handling. While batches are slow,
+/// it does not, because another process could work on the batches that this process has in hand.
 const QUICK: Duration = Duration::from_millis(50);
 
-/// The places of a process. One of several is kept for what was pushed, so that a long bulk batch never makes a
-/// webhook wait.
+/// The places of a process. One of several places is reserved for pushed events, so that a long bulk batch never makes
+/// a webhook wait.
 #[derive(Clone)]
 pub(super) struct Slots {
     common: Arc<Semaphore>,
     urgent: Arc<Semaphore>,
     hands: Arc<Semaphore>,
-    /// How long so many items as a batch has are handled, in microseconds: a moving average.
+    /// The moving average of the time that the items of one batch take, in microseconds.
     took: Arc<AtomicU64>,
 }
 
-/// What may be claimed now.
+/// The room for new claims.
 pub(super) struct Room {
-    /// Only lanes at least as urgent as this one.
+    /// The least urgent lane to claim from.
     pub(super) up_to: Lane,
-    /// How many batches.
+    /// The number of batches.
     pub(super) batches: usize,
 }
 
-/// A batch's place; dropping it makes room.
+/// The place of a batch. Dropping it frees the place.
 pub(super) struct Place(#[expect(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>);
 
 impl Slots {
@@ -55,12 +59,12 @@ impl Slots {
         }
     }
 
-    /// Takes note of how long items were handled together.
+    /// Notes how long a number of items took together.
     pub(super) fn handled(&self, items: usize, took: Duration) {
         let batches = u128::try_from(items.div_ceil(BATCH).max(1)).unwrap_or(1);
         let took = u64::try_from(took.as_micros() / batches).unwrap_or(u64::MAX / 8);
         let average = self.took.load(Ordering::Relaxed);
-        // Slow at once, quick after a while: the first batch that is slow must not find many in hand.
+        // The average rises at once and falls slowly: the first slow batch must not find many batches in hand.
         let next = if took > average { took } else { average / 2 + took / 2 };
         self.took.store(next.min(u64::MAX / 8), Ordering::Relaxed);
     }
@@ -69,7 +73,7 @@ impl Slots {
         u128::from(self.took.load(Ordering::Relaxed)) < QUICK.as_micros()
     }
 
-    /// Waits until there is room. Batches that wait for a place are served before.
+    /// Waits until there is room. Batches that already wait for a place get theirs first.
     pub(super) async fn room(&self) -> Room {
         let (hand, common) = tokio::join!(self.hands.acquire(), async {
             tokio::select! {
@@ -86,21 +90,21 @@ impl Slots {
         Room { up_to, batches: batches.max(1) }
     }
 
-    /// Returns when a batch of any lane has a place.
+    /// Returns when a place is free for a batch of any lane.
     pub(super) async fn any_lane(&self) {
         // The semaphore is never closed.
         drop(self.common.acquire().await);
     }
 
-    /// A place among those in hand, until the items are settled. More than there are is tolerated: one claim may
-    /// hold many entity types.
+    /// Takes places in hand for items, until the items are settled. Where too few places are free, the rest is
+    /// tolerated: one claim may contain many entity types.
     pub(super) fn hand(&self, items: usize) -> Place {
         let batches = items.div_ceil(BATCH).min(self.hands.available_permits());
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
         Place(Arc::clone(&self.hands).try_acquire_many_owned(batches).ok())
     }
 
-    /// A place at work, if one is free just now.
+    /// Takes a place in work, where one is free now.
     pub(super) fn try_work(&self, lane: Lane) -> Option<Place> {
         let common = Arc::clone(&self.common).try_acquire_owned();
         let permit = common.or_else(|full| match lane {
@@ -110,7 +114,7 @@ impl Slots {
         permit.ok().map(|permit| Place(Some(permit)))
     }
 
-    /// Waits for a place at work.
+    /// Waits for a place in work.
     pub(super) async fn work(&self, lane: Lane) -> Place {
         let common = Arc::clone(&self.common).acquire_owned();
         let permit = if lane <= Lane::Webhook {

@@ -1,29 +1,16 @@
-//! Cases of what runs cost.
+//! Cases about the cost of runs: plans and calls.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use super::{
     harness::*,
-    run::{commit, finish_one, full_sync, page, reaches, run, started},
+    run::{commit, finish_one, full_sync, page, plan, reaches, run, started},
 };
 use crate::{
     limits::budget::CallCount,
     queue::{Lane, WorkerId},
     record::EntityType,
-    runs::{DetailWay, ListCost, NewRun, RunPlan, RunStatus, RunType},
-    source::ListOrder,
+    runs::{NewRun, RunStatus, RunType},
 };
-
-pub(super) fn plan() -> RunPlan {
-    RunPlan {
-        reason: "The list is read whole.".to_owned(),
-        listing: ListOrder::Whole,
-        ways: vec![ListCost { way: ListOrder::Whole, calls: Some(3) }],
-        probe_calls: 0,
-        details: DetailWay::Single,
-        expected_details: None,
-        expected_calls: None,
-    }
-}
 
 fn calls(lane: Lane, entity: Option<EntityType>, calls: u32) -> CallCount {
     CallCount { lane, entity, endpoint: "/items".to_owned(), result: "ok".to_owned(), calls }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{costs::plan, harness::*};
+use super::harness::*;
 use crate::{
     error::ErrorKind,
     inbox::EventStatus,
@@ -12,7 +12,11 @@ use crate::{
         Waiter, Work, WorkerId,
     },
     record::{EntityType, RecordId},
-    runs::{Checkpoint, NewRun, PageCommit, Run, RunEnd, RunFilter, RunId, RunLease, RunStatus, RunType},
+    runs::{
+        Checkpoint, DetailWay, ListCost, NewRun, PageCommit, Run, RunEnd, RunFilter, RunId, RunLease,
+        RunPlan, RunStatus, RunType,
+    },
+    source::ListOrder,
 };
 
 pub(super) fn full_sync(entity: EntityType) -> NewRun {
@@ -22,6 +26,18 @@ pub(super) fn full_sync(entity: EntityType) -> NewRun {
         source_type: "zoho".into(),
         since: None,
         requested_by: "case".into(),
+    }
+}
+
+pub(super) fn plan() -> RunPlan {
+    RunPlan {
+        reason: "The list is read whole.".to_owned(),
+        listing: ListOrder::Whole,
+        ways: vec![ListCost { way: ListOrder::Whole, calls: Some(3) }],
+        probe_calls: 0,
+        details: DetailWay::Single,
+        expected_details: None,
+        expected_calls: None,
     }
 }
 
@@ -36,13 +52,13 @@ pub(super) fn checkpoint(pages: i64) -> Checkpoint {
     }
 }
 
-/// The page after the first.
+/// Turns the page into the second page of its run.
 pub(super) fn second(page: PageCommit) -> PageCommit {
     let checkpoint = Checkpoint { listed: page.last, ..checkpoint(2) };
     PageCommit { checkpoint, ..page }
 }
 
-/// A page that lists these records, of which the first `queued` need work.
+/// Returns a page that lists these records, of which the first `queued` need work.
 pub(super) fn page(run: RunId, ids: &[&str], queued: usize, last: bool) -> PageCommit {
     let item = |id: &&str| NewItem {
         key: product(id),
@@ -262,7 +278,7 @@ pub async fn the_cursor_does_not_pass_a_record_that_did_not_end_well(harness: &d
     case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
     reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
     assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(700)));
-    // The next run lists it again, and it ends well: nothing holds the cursor any more.
+    // The next run lists the record again, and its item ends well. Nothing holds the cursor back any more.
     let again = started(harness, LONG).await;
     commit(harness, &again, listed(&again, 2000)).await;
     finish_one(harness).await;
@@ -293,7 +309,7 @@ pub async fn a_record_that_every_run_lists_in_vain_is_one_dead_letter_and_holds_
         });
         assert_eq!(dead.await, [format!("broken {round}")], "the last tells what is wrong");
     }
-    // A person decides that it shall not be read.
+    // An operator decides that the record will not be read.
     harness.stores().queue_operator.discard(&ItemFilter::default()).await.expect("discard");
     let lease = started(harness, LONG).await;
     let mut all = page(lease.run.id, &[], 0, true);
@@ -431,7 +447,7 @@ pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness:
     assert_eq!((ended.total_items, ended.processed_items), (4, 4));
 }
 
-/// A run over these pages of records that need no work. Gives its progress after each page.
+/// Runs a sync over these pages of records that need no work. Returns the progress after each page.
 async fn progress_of(harness: &dyn Harness, pages: &[&[&str]]) -> Vec<f64> {
     let (lease, mut shown) = (started(harness, LONG).await, Vec::new());
     for (index, ids) in pages.iter().enumerate() {
@@ -452,7 +468,7 @@ pub async fn progress_is_measured_against_the_last_run_of_the_kind_that_read_its
         "nothing to compare with"
     );
     assert_eq!(progress_of(harness, &[&["1", "2"], &["3", "4", "5"], &["6"]]).await, [50.0, 99.0, 100.0]);
-    // A run with dead letters has read its list, too.
+    // A run with dead letters has also read its list to the end.
     let lease = started(harness, LONG).await;
     commit(harness, &lease, page(lease.run.id, &["1", "2", "3", "4", "5", "6", "7", "8"], 1, true)).await;
     let item = Case(harness).claim().await;
@@ -535,7 +551,7 @@ pub async fn a_process_that_may_not_ask_the_source_takes_only_what_carries_its_p
     let scope = ClaimScope { runs: None, carried: true };
     let taken = queue.claim_scoped(&request(10, LONG), &scope).await.expect("claim");
     assert_eq!(taken.iter().map(|item| item.key.clone()).collect::<Vec<_>>(), [product("whole")]);
-    // It needed a call all the same: without its payload it is left to others.
+    // The item needed a call after all. Without its payload it is left to other processes.
     let reason = Some("no token".to_owned());
     case.settle(&taken[0], Settle::Release { after: Duration::ZERO, fetch: true, reason }).await;
     assert_eq!(queue.claim_scoped(&request(10, LONG), &scope).await.expect("claim"), []);
