@@ -1,14 +1,16 @@
-//! Where the time comes from.
+//! The clock of the engine.
 
 use time::OffsetDateTime;
 
-/// Tells the time. Leases and delays in a database follow the database's clock instead.
+/// A source of the current time.
+///
+/// The engine reads the time from a `Clock`. Leases and delays in a database follow the database's clock instead.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC.
+    /// Returns the current time, in UTC.
     fn now(&self) -> OffsetDateTime;
 }
 
-/// The machine's clock.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

@@ -1,61 +1,63 @@
-//! The one error type of the engine: what happened, and whether to try again.
+//! The error type of the engine: what happened, and whether to try again.
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-/// Shorthand for results of the engine.
+/// A [`Result`](std::result::Result) with the engine's error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What happened.
+/// The kind of a failure: what happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The record does not exist at the source.
     NotFound,
-    /// The data cannot be understood, or breaks a constraint of the target. A matter of this record alone.
+    /// The data cannot be understood, or they break a constraint of the target. The failure concerns this record only.
     Invalid,
-    /// The source answered something that its protocol does not allow (HTML, a cut body, an unknown envelope).
+    /// The source sent an answer that its protocol does not allow (HTML, a truncated body, an unknown envelope).
     Protocol,
-    /// The other side cannot be reached or has an internal fault.
+    /// The other side cannot be reached, or it has an internal fault.
     Unavailable,
-    /// Too many requests in a short time.
+    /// The source received too many requests in a short time.
     RateLimited,
     /// The budget of the day is spent.
     QuotaExhausted,
     /// Credentials are missing, wrong or revoked.
     Unauthorized,
-    /// The state does not allow this now (a run is active, a lease was lost).
+    /// The current state does not allow the operation (for example: a run is active, or a lease was lost).
     Conflict,
-    /// Another session of the database holds a lock that is needed. Nobody's fault.
+    /// Another session of the database holds a lock that the operation needs. No record and no setting is at fault.
     Locked,
-    /// Configuration or usage is wrong.
+    /// The configuration or the usage is wrong.
     Config,
-    /// A fault of this program.
+    /// This program has a fault.
     Internal,
 }
 
-/// Whether to try again.
+/// The retry class of a failure: whether to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// It may work later. Spends an attempt.
+    /// The operation may succeed later. The failure spends an attempt.
     Transient {
-        /// The other side's own wish for the wait, where it stated one.
+        /// The shortest wait that the other side asked for, where it stated one.
         retry_after: Option<Duration>,
     },
-    /// It will not work by itself.
+    /// The operation will not succeed without a change of the data, the configuration or the program.
     Permanent,
-    /// The source asked for a pause. Spends no attempt.
+    /// The source asked for a pause. The failure spends no attempt.
     Throttled {
-        /// How long the pause is.
+        /// The length of the pause.
         retry_after: Duration,
     },
-    /// Credentials need a person. Spends no attempt; everything that needs the source waits.
+    /// A person has to repair the credentials. The failure spends no attempt. All work that needs the source waits.
     AuthPaused {
-        /// When to look again.
+        /// The time after which the credentials are checked again.
         retry_after: Duration,
     },
 }
 
-/// What went wrong. `Display` describes this layer only; causes are in the `source()` chain. Clones share the causes.
+/// An error of the engine.
+///
+/// `Display` describes this layer only; the causes are in the `source()` chain. Clones share the causes.
 #[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
@@ -65,62 +67,62 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error with its class and a sentence for a person.
+    /// Creates an error of a kind and a retry class. `message` is a sentence for a person.
     #[must_use]
     pub fn new(kind: ErrorKind, retry: Retry, message: impl Into<String>) -> Self {
         Self { kind, retry, message: message.into(), source: None }
     }
 
-    /// This record cannot be understood or stored, whatever one does.
+    /// Creates an `Invalid` error that is permanent: no retry can make this record readable or storable.
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Invalid, Retry::Permanent, message)
     }
 
-    /// It may work in a moment.
+    /// Creates an `Unavailable` error that is transient: the operation may succeed in a moment.
     #[must_use]
     pub fn unavailable(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unavailable, Retry::Transient { retry_after: None }, message)
     }
 
-    /// The record does not exist.
+    /// Creates a `NotFound` error that is permanent: the record does not exist.
     #[must_use]
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::NotFound, Retry::Permanent, message)
     }
 
-    /// The state does not allow it.
+    /// Creates a `Conflict` error that is permanent: the current state does not allow the operation.
     #[must_use]
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Conflict, Retry::Permanent, message)
     }
 
-    /// A fault of this program.
+    /// Creates an `Internal` error that is transient: this program has a fault.
     #[must_use]
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, Retry::Transient { retry_after: None }, message)
     }
 
-    /// Adds the cause.
+    /// Adds the cause of the error.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// What happened.
+    /// Returns the kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether to try again.
+    /// Returns the retry class of the failure.
     #[must_use]
     pub fn retry(&self) -> Retry {
         self.retry
     }
 
-    /// The whole chain in one line, for a log or a dead letter.
+    /// Returns the messages of the error and of all its causes in one line, for a log or a dead letter.
     #[must_use]
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();

@@ -1,8 +1,8 @@
-//! The guard against stale writes: one rule for pushed bodies, list rows and details alike.
+//! The guard against stale writes: one rule for pushed bodies, list rows and details.
 //!
-//! Comparing versions alone is wrong while they have whole seconds: two edits within a second carry the
-//! same version. The guard therefore also knows *when* each state was seen, and asks again where two
-//! sightings overlap.
+//! A comparison of versions alone is wrong where versions have whole seconds: two edits within a second carry the same
+//! version. The guard therefore also knows *when* each state was seen, and asks for another read where two
+//! observations overlap in time.
 
 mod ahead;
 mod settled;
@@ -26,44 +26,46 @@ use crate::record::{
     ColumnHashes, Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
 };
 
-/// What is known of the accepted state of one record: the row of `tds_sync_records`.
+/// The sync state: what is known of the accepted state of one record. A store keeps it as the row of
+/// `tds_sync_records`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncState {
     /// The accepted version.
     pub version: Option<OffsetDateTime>,
-    /// When the source was seen in the accepted state.
+    /// When the source had the accepted state.
     pub observed: Observed,
-    /// Contents of the accepted list row, by [`list_hash`].
+    /// The hash of the accepted list row, by [`list_hash`].
     pub list_hash: Option<ContentHash>,
-    /// Contents of the accepted whole record, by [`content_hash`].
+    /// The hash of the accepted whole record, by [`content_hash`].
     pub detail_hash: Option<ContentHash>,
-    /// The version that the accepted whole record had.
+    /// The version of the accepted whole record.
     pub detail_version: Option<OffsetDateTime>,
-    /// When the whole record was last seen.
+    /// When the whole record was last seen: the beginning of the call, or for a pushed body its version where that is
+    /// earlier than its arrival.
     pub detail_seen: Option<OffsetDateTime>,
-    /// Columns that the list is known to spell in another way than the whole record.
+    /// The columns that the list is known to spell differently from the whole record.
     pub spelled: Vec<String>,
-    /// Contents of the volatile columns, one by one.
+    /// The hashes of the volatile columns, one for each column.
     pub volatile_hash: Option<ColumnHashes>,
-    /// When the call that brought the volatile columns began.
+    /// When the volatile columns were last seen, by the same rule.
     pub volatile_seen: Option<OffsetDateTime>,
-    /// The record is known to be gone.
+    /// Whether the record is known to be deleted.
     pub deleted: bool,
-    /// A later read that showed something implausible; a second such read confirms it.
+    /// A later read that showed an implausible state. A second such read confirms it.
     pub suspect: Option<Suspect>,
 }
 
-/// Why the record has to be read once more.
+/// The reason for which a record has to be read once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RereadReason {
-    /// Same version, other content, and no telling which came last.
+    /// The read has the same version and other content, and the order of the two reads is not known.
     Tie,
     /// A later read showed an older version.
     SourceWentBack,
-    /// A pushed body for a record known to be deleted.
+    /// A pushed body shows a record that is known to be deleted.
     Resurrection,
-    /// A set of children became empty or lost most of its rows.
+    /// A set of child rows became empty or lost most of its rows.
     Shrunk,
 }
 
@@ -78,28 +80,28 @@ impl fmt::Display for RereadReason {
     }
 }
 
-/// What to do with a read.
+/// The decision of the guard on a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Write it; `stable` and `volatile` say which groups of columns.
+    /// The read is written. `stable` and `volatile` say which groups of columns are written.
     Apply {
-        /// The columns that move with the version, and the children.
+        /// Whether to write the columns that change together with the version, and the child rows.
         stable: bool,
-        /// The volatile columns.
+        /// Whether to write the volatile columns.
         volatile: bool,
     },
-    /// The target has this already.
+    /// The target already has this state.
     Unchanged,
-    /// Older than what the target has.
+    /// The read is older than the state in the target.
     Stale,
-    /// Cannot be decided: read the record again.
+    /// The read cannot be decided: the record has to be read again.
     Reread(RereadReason),
 }
 
 const APPLY_ALL: Verdict = Verdict::Apply { stable: true, volatile: true };
 const VOLATILE: Verdict = Verdict::Apply { stable: false, volatile: true };
 
-/// Decides whether a read may be written over the accepted state.
+/// Decides whether a read may be written over the accepted state. `state` is `None` for a record that is not known.
 #[must_use]
 pub fn guard(state: Option<&SyncState>, read: &Read) -> Verdict {
     let Some(state) = state else { return APPLY_ALL };
@@ -110,10 +112,10 @@ pub fn guard(state: Option<&SyncState>, read: &Read) -> Verdict {
     }
 }
 
-/// True when a list row announces something that only a detail can show.
+/// Returns true where a list row announces a change that only a detail can show.
 ///
-/// `max_age`: details older than this are read again although the list shows no change, for sources whose
-/// list does not move with every change of the detail.
+/// `max_age` is for sources whose list does not move with every change of the detail: details older than `max_age` are
+/// read again although the list shows no change.
 #[must_use]
 pub fn needs_detail(
     state: Option<&SyncState>,
@@ -123,7 +125,8 @@ pub fn needs_detail(
 ) -> bool {
     let Some(state) = state else { return true };
     let (Some(_), Some(seen)) = (&state.detail_hash, state.detail_seen) else { return true };
-    // A detail that seems to be seen in the future was noted by a clock that was ahead: its age is not known.
+    // A detail that seems to have been seen in the future was noted by a clock that was ahead, so its age is not
+    // known.
     let too_old = max_age.is_some_and(|age| seen + age <= now || is_ahead(seen, now));
     state.deleted || too_old || listed > state.detail_version
 }
@@ -164,8 +167,8 @@ fn present(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     }
 }
 
-/// True for a list row of a version that is known whole. A list spells some columns in its own way, such as addresses,
-/// and shows no more than the whole record did.
+/// Returns true for a list row that has the version of the accepted whole record. Such a row shows no more than the
+/// whole record did. A list spells some columns in its own way, for example addresses.
 fn is_row_of_known_detail(state: &SyncState, read: &Read, record: &Record) -> bool {
     read.shape == Shape::List
         && state.detail_hash.is_some()
@@ -173,8 +176,9 @@ fn is_row_of_known_detail(state: &SyncState, read: &Read, record: &Record) -> bo
         && record.version == state.detail_version
 }
 
-/// A list row of a version that is known whole changes volatile columns only. Where it changed otherwise since the row
-/// before, under the same version, an edit of the same second hides in it: only the whole record shows which.
+/// Decides on a list row that has the version of the accepted whole record. Such a row changes volatile columns only.
+/// Where the row changed in another way since the row before, under the same version, it contains an edit of the same
+/// second, and only the whole record shows which edit.
 fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let Observed::Call(seen) = read.observed else { return Verdict::Unchanged };
     if state.has_volatile_news(record) {
@@ -188,9 +192,10 @@ fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     }
 }
 
-/// Same content: at most the volatile columns are news. How late a pushed body shows them, nobody knows: the record is
-/// read again. A whole record that was read later is compared with the target's rows themselves, which somebody else may
-/// have changed: writing what is there already costs nothing.
+/// Decides on a read with the accepted content. At most the volatile columns changed. Where a pushed body shows other
+/// volatile columns, their age is not known, so the record is read again. A whole record that was read later is
+/// compared with the target's rows themselves, because something else than the sync may have changed them. Writing
+/// content that is already there costs nothing.
 fn same(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let news = state.has_volatile_news(record);
     match read.observed {
@@ -209,7 +214,7 @@ fn same(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     }
 }
 
-/// Same version, other content: the one that was certainly seen last wins.
+/// Decides on a read with the same version and other content: the state that was certainly seen last is accepted.
 fn by_interval(state: &SyncState, read: &Read) -> Verdict {
     match read.observed {
         Observed::Push(_) => Verdict::Reread(RereadReason::Tie),
@@ -221,18 +226,20 @@ fn by_interval(state: &SyncState, read: &Read) -> Verdict {
     }
 }
 
-/// True when the accepted state was certainly seen after this call. Of a pushed body only the arrival is
-/// known: what it shows may be older than any call that was over by then.
+/// Returns true where the accepted state was certainly seen after this call. Only the arrival time of a pushed body is
+/// known: the body may show a state that is older than any call that had ended by then.
 fn outdated(state: &SyncState, seen: &Interval) -> bool {
     matches!(state.observed, Observed::Call(accepted) if accepted.is_after(seen))
 }
 
-/// A list row that was seen later proves nothing about the columns that only a whole record shows.
+/// Returns true where the whole record was seen after this call, or the read is a list row. A list row that was seen
+/// later proves nothing about the columns that only a whole record shows.
 fn detail_outdated(state: &SyncState, read: &Read, seen: &Interval) -> bool {
     read.shape == Shape::List || state.detail_seen.is_some_and(|accepted| accepted > seen.ended)
 }
 
-/// An older version: stale, unless it was seen later, which means that the source went back.
+/// Decides on a read with an older version. The read is stale, unless it was made later than the accepted read, which
+/// means that the source went back to an older version.
 fn older(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let Observed::Call(seen) = read.observed else { return Verdict::Stale };
     if !seen.is_after(&state.observed.interval()) {

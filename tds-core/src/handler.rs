@@ -1,4 +1,4 @@
-//! What is done with the items of an entity type.
+//! Handlers: what is done with the items of an entity type.
 
 mod mirror;
 mod sibling;
@@ -16,61 +16,68 @@ use crate::{
     record::EntityType,
 };
 
-/// What became of an item that was handled without an error.
+/// The result of handling an item without an error.
 #[derive(Clone, Debug)]
 pub enum Handled {
     /// The item is done.
     Done(Outcome),
-    /// The item is handled again in a moment, and its record is read from the source then, whatever payload the item
-    /// has now. This spends no attempt.
+    /// The item is handled again in a moment. Its record is then read from the source, whatever payload the item has
+    /// now. This spends no attempt.
     Reread,
-    /// The item is handled again after a while, as it is. This spends no attempt.
+    /// The item is handled again after a wait, with its present payload. This spends no attempt.
     Retry {
         /// How long the item waits.
         after: Duration,
-        /// Why the item waits: operators see the sentence beside the item.
+        /// Why the item waits. Operators see this sentence beside the item.
         reason: String,
     },
-    /// The record belongs to another entity type: the item ends, and this work goes on there.
+    /// The record belongs to another entity type: the item ends, and this work continues there.
     Reroute {
         /// The entity type that the record belongs to.
         entity: EntityType,
-        /// What is to be done there.
+        /// The work to do there.
         work: Work,
     },
 }
 
-/// Handles the items of one entity type, one at a time. Implement this trait to sync into tables or systems of your own.
+/// A handler for the items of one entity type, one item at a time. Implement this trait to sync into tables or systems
+/// of your own.
 ///
 /// # Contract
 /// Handling is at-least-once: where the process ends after the effect and before the item is settled, the same work
-/// comes again. Effects must be idempotent.
+/// comes again. Effects must therefore be idempotent.
 ///
 /// # Errors
-/// [`crate::error::Error::retry`] decides what becomes of the item: it is tried again later, or it becomes a dead letter. A panic
-/// counts as an internal error of the item.
+/// [`crate::error::Error::retry`] decides what becomes of the item: the item is tried again later, or it becomes a
+/// dead letter. A panic counts as an internal error of the item.
 #[async_trait]
 pub trait EntityHandler: Send + Sync {
-    /// The entity type.
+    /// Returns the entity type of the items.
     fn entity(&self) -> &EntityType;
 
     /// Handles one item.
     async fn handle(&self, item: &Claimed) -> Result<Handled>;
 }
 
-/// Handles the items of one entity type, several at a time, for effects that are cheaper in batches. Every
+/// A handler for the items of one entity type, several items at a time, for effects that are cheaper in batches. Every
 /// [`EntityHandler`] is a batch handler whose batches have one item.
+///
+/// # Contract
+/// The contract and the errors of [`EntityHandler`] hold for each item of a batch. Where a batch panics, its items are
+/// handled once more, one at a time, so that the panic costs only the item that causes it.
 #[async_trait]
 pub trait BatchHandler: Send + Sync {
-    /// The entity type.
+    /// Returns the entity type of the items.
     fn entity(&self) -> &EntityType;
 
-    /// How many items like this one are best handled at once. Items with different answers come in batches of their own.
+    /// Returns the best number of items like this one in a batch. Items for which this method returns different
+    /// numbers come in separate batches.
     fn batch_size(&self, _item: &Claimed) -> usize {
         100
     }
 
-    /// Handles a batch. No two items are of one record. Gives one result for each item, in the same order.
+    /// Handles a batch. No two items of a batch concern the same record. Returns one result for each item, in the same
+    /// order.
     async fn handle_batch(&self, items: &[Claimed]) -> Vec<Result<Handled>>;
 }
 

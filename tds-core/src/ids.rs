@@ -1,4 +1,4 @@
-//! Identifiers. Each is a type of its own, so that one cannot stand where another belongs.
+//! Identifiers. Each kind of identifier has a type of its own, so that the compiler refuses to mix them up.
 
 use std::fmt;
 
@@ -22,35 +22,35 @@ macro_rules! numeric_id {
 }
 
 numeric_id!(
-    /// A row of the inbox.
+    /// The id of an event in the inbox.
     InboxId
 );
 numeric_id!(
-    /// A queue item. It keeps its id in the archive.
+    /// The id of a queue item. An item keeps its id when it moves to the archive.
     ItemId
 );
 numeric_id!(
-    /// A sync run.
+    /// The id of a sync run.
     RunId
 );
 numeric_id!(
-    /// The fencing token of one claim: grows with every claim of any item, for ever.
+    /// The fencing token of one claim. Each claim, of any item, gets a greater token than all claims before it.
     LeaseToken
 );
 
-/// A record's id at the source, always text: ids of 19 digits do not survive a float.
+/// The id of a record at the source. The id is always kept as text: a float cannot represent ids of 19 digits exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RecordId(String);
 
 impl RecordId {
-    /// Takes an id as the source spells it.
+    /// Creates an id from the text that the source uses.
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self(id.into())
     }
 
-    /// The id as the source spells it.
+    /// Returns the id as the source spells it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -63,17 +63,19 @@ impl fmt::Display for RecordId {
     }
 }
 
-/// One record: its kind and its id at the source. The unit of ordering and of mutual exclusion.
+/// The key of a record: its entity type and its id at the source.
+///
+/// The key is the unit of ordering and of mutual exclusion.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey {
-    /// What kind of record.
+    /// The entity type of the record.
     pub entity: EntityType,
-    /// Its id at the source.
+    /// The record's id at the source.
     pub id: RecordId,
 }
 
 impl RecordKey {
-    /// Puts the two together.
+    /// Creates the key of a record.
     #[must_use]
     pub fn new(entity: EntityType, id: RecordId) -> Self {
         Self { entity, id }
@@ -86,13 +88,13 @@ impl fmt::Display for RecordKey {
     }
 }
 
-/// The name under which a process holds leases; new at every start.
+/// The name under which a process holds leases. A process takes a new name at every start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkerId(pub String);
 
 impl WorkerId {
-    /// A name that no other process has.
+    /// Creates a name that no other process has.
     #[must_use]
     pub fn unique() -> Self {
         Self(format!("tds-{}-{}", std::process::id(), uuid::Uuid::new_v4().simple()))

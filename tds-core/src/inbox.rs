@@ -1,4 +1,4 @@
-//! The inbox: every pushed body, byte for byte, before anything else is done with it.
+//! The inbox: it stores every pushed body, byte for byte, before anything else is done with the body.
 
 use std::collections::BTreeMap;
 
@@ -12,28 +12,30 @@ use crate::{
 };
 pub use crate::{ids::InboxId, record::hash::event_id};
 
-/// A pushed body that proved authentic.
+/// A pushed delivery whose authenticity was verified.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Identity of the delivery; the same again is a duplicate.
+    /// The identity of the delivery. A delivery with the same identity is a duplicate.
     pub event_id: String,
-    /// Who pushed it, such as `zoho`.
+    /// The system that pushed the delivery, such as `zoho`.
     pub source_type: String,
-    /// The entity type of the address it came to.
+    /// The entity type of the address that the delivery came to.
     pub entity_type: EntityType,
-    /// The record's id at the source, where one was found.
+    /// The record's id at the source, where the body shows one.
     pub entity_id: Option<String>,
-    /// `created`, `updated` or `deleted`, as the address says.
+    /// The kind of change: `created`, `updated` or `deleted`, as the address says.
     pub event_type: String,
-    /// The body.
+    /// The body, byte for byte.
     pub raw_payload: Vec<u8>,
-    /// The request's headers, secrets removed, as a JSON object.
+    /// The headers of the request as a JSON object, without secrets.
     pub headers: serde_json::Value,
-    /// What follows from it.
+    /// The work that follows from the event.
     pub disposition: Disposition,
 }
 
-/// The records that an event is about, where that is not just the one of its id: an adjustment of stock names several.
+/// Returns the records that an event concerns, where they are not just the record of `entity_id`. For example, an
+/// adjustment of stock names several records. Returns an empty vector where `entity_id` is the only record, or where
+/// no work follows from the event.
 #[must_use]
 pub fn other_records(event: &NewEvent) -> Vec<RecordId> {
     let Disposition::Work(work) = &event.disposition else { return Vec::new() };
@@ -44,27 +46,28 @@ pub fn other_records(event: &NewEvent) -> Vec<RecordId> {
     }
 }
 
-/// What follows from an event.
+/// The disposition of an event: what follows from it.
 #[derive(Clone, Debug)]
 pub enum Disposition {
-    /// These records are to be looked at.
+    /// Work for these records.
     Work(Vec<(RecordKey, Work)>),
-    /// Authentic, and nothing here handles it: `completed`, outcome `ignored`.
+    /// The event is authentic, but nothing in this installation handles it. The event becomes `completed` with the
+    /// outcome `ignored`; the text is the reason.
     Ignored(String),
-    /// Not understood: `failed` with this reason, for a person.
+    /// The body was not understood. The event becomes `failed` with this reason, and a person has to look at it.
     Unparsed(String),
 }
 
-/// Status of an inbox event. It follows its queue items.
+/// The status of an inbox event. The status follows the items of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EventStatus {
-    /// Stored and queued.
+    /// The event is stored, and its work is queued.
     Pending,
-    /// In a worker's hands.
+    /// A worker handles an item of the event.
     Processing,
-    /// At its end; the outcome says more.
+    /// All items of the event have ended; the outcome says how.
     Completed,
-    /// Its item became a dead letter, or the body was not understood.
+    /// An item of the event became a dead letter, or the body was not understood.
     Failed,
 }
 
@@ -72,7 +75,7 @@ impl EventStatus {
     /// Every status.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Processing, Self::Completed, Self::Failed];
 
-    /// The name as it is stored.
+    /// Returns the name under which the status is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -84,102 +87,118 @@ impl EventStatus {
     }
 }
 
-/// What was done with an event.
+/// The result of accepting an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its row; for a duplicate, the row of the first delivery.
+    /// The id of the event; for a duplicate, the id of the first delivery.
     pub id: InboxId,
-    /// True: it was there already. Nothing was queued, unless other deliveries of its record came in between.
+    /// Whether an event with the same identity was stored before. Nothing was queued for such a duplicate, unless
+    /// other deliveries that concern its records arrived in between.
     pub duplicate: bool,
 }
 
-/// Takes pushed bodies.
+/// The inbox, as the receiver of pushed events sees it.
+///
+/// # Contract
+/// - An event with work is `pending` from its acceptance on. It is `processing` while a held claim of one of its items
+///   is marked as processing.
+/// - An event completes when its last item completes. Its outcome is the most informative outcome of its items.
+/// - An event is `failed` while one of its items is a dead letter, or where its body was not understood.
+/// - The body is stored byte for byte, together with the headers.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Stores the event and queues its work in one transaction. When it returns `Ok`, both are durable;
-    /// when it fails, the same delivery may be tried again without harm. A delivery that is there already
-    /// changes nothing where it is the newest one known of its records. Where others came in between, a state may
-    /// have come back: these records are read, and the row that is there waits for that. `Err` of kind `Unavailable`
-    /// means: not now, try again.
+    /// Stores the event and queues its work in one transaction.
+    ///
+    /// # Contract
+    /// - When the method returns `Ok`, the event and its work are durable.
+    /// - When the method returns an error, the same delivery may be accepted again without harm.
+    /// - A duplicate changes nothing where it is the newest known delivery for each of its records.
+    /// - Where other deliveries for a record arrived after the first delivery of a duplicate, the record may have
+    ///   returned to an earlier state. Such records are read from the source, and the stored event waits for these
+    ///   reads.
+    ///
+    /// # Errors
+    /// `Unavailable`: the store cannot accept the event now. Accept the delivery again later.
     async fn accept(&self, event: NewEvent) -> Result<Accepted>;
 }
 
-/// Which events an operator means. Empty: all.
+/// A selection of inbox events. The default filter selects all events.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
-    /// Only of this status.
+    /// Only events with this status.
     pub status: Option<EventStatus>,
-    /// Only of this entity type.
+    /// Only events of this entity type.
     pub entity: Option<EntityType>,
-    /// Only with this text in the record id, event id or error, taken literally, without regard to case.
+    /// Only events with this text in the record id, the event id or the error. The text is taken literally; the case
+    /// of letters is ignored.
     pub search: Option<String>,
-    /// Only received at least this long ago.
+    /// Only events that were received at least this long ago.
     pub older_than: Option<std::time::Duration>,
 }
 
-/// An inbox event as operators see it.
+/// An inbox event, as operators see it.
 #[derive(Clone, Debug)]
 pub struct EventView {
-    /// Its id.
+    /// The id of the event.
     pub id: InboxId,
-    /// Identity of the delivery.
+    /// The identity of the delivery.
     pub event_id: String,
-    /// Who pushed it.
+    /// The system that pushed the delivery.
     pub source_type: String,
-    /// Kind of record, by the address.
+    /// The entity type of the address that the delivery came to.
     pub entity_type: EntityType,
     /// The record's id at the source.
     pub entity_id: Option<String>,
-    /// `created`, `updated` or `deleted`.
+    /// The kind of change: `created`, `updated` or `deleted`.
     pub event_type: String,
-    /// Where it stands.
+    /// The status of the event.
     pub status: EventStatus,
-    /// How it ended.
+    /// The outcome, where the event is completed.
     pub outcome: Option<String>,
-    /// Why it failed.
+    /// The reason of a failure, or of the disposition `ignored`.
     pub error_message: Option<String>,
-    /// When it came.
+    /// When the event was received.
     pub received_at: OffsetDateTime,
-    /// When it ended.
+    /// When the event ended.
     pub processed_at: Option<OffsetDateTime>,
-    /// The request's headers; only where one event is asked for.
+    /// The headers of the request. Only [`InboxOperator::get_event`] fills this field.
     pub headers: Option<serde_json::Value>,
-    /// The body; only where one event is asked for.
+    /// The body. Only [`InboxOperator::get_event`] fills this field.
     pub raw_payload: Option<Vec<u8>>,
 }
 
-/// Counts of the inbox.
+/// Counts of inbox events.
 #[derive(Clone, Debug, Default)]
 pub struct InboxStats {
-    /// All events.
+    /// The number of all events.
     pub total: i64,
-    /// By status.
+    /// The number of events by status.
     pub by_status: BTreeMap<String, i64>,
-    /// By entity type.
+    /// The number of events by entity type.
     pub by_entity: BTreeMap<EntityType, i64>,
-    /// The last 24 hours.
+    /// Counts of the events received in the last 24 hours.
     pub last_24h: LastDay,
-    /// When the newest came.
+    /// When the newest event was received.
     pub last_received_at: Option<OffsetDateTime>,
 }
 
-/// Events of the last 24 hours.
+/// Counts of the inbox events received in the last 24 hours.
 #[derive(Clone, Debug, Default)]
 pub struct LastDay {
-    /// All.
+    /// The number of all events.
     pub total: i64,
-    /// Ended well.
+    /// The number of completed events.
     pub completed: i64,
-    /// Ended badly.
+    /// The number of failed events.
     pub failed: i64,
-    /// Share of `completed` in `total`, two decimals; `None` without events.
+    /// The share of `completed` in `total`, in percent with two decimals; `None` where there are no events.
     pub success_rate_percent: Option<f64>,
 }
 
-/// The inbox, from the operators' side.
+/// The inbox, as operators see it.
 #[async_trait]
 pub trait InboxOperator: Send + Sync {
-    /// One page, newest first.
+    /// Returns one page of events, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
     async fn list_events(
         &self,
         filter: &EventFilter,
@@ -187,12 +206,13 @@ pub trait InboxOperator: Send + Sync {
         cursor: Option<&str>,
     ) -> Result<Page<EventView>>;
 
-    /// One event with headers and body.
+    /// Returns one event with its headers and its body.
     async fn get_event(&self, id: InboxId) -> Result<Option<EventView>>;
 
-    /// Queues an event's work once more. The event is pending again and follows its items.
+    /// Queues the work of an event once more. The event becomes pending and follows its items again. A disposition
+    /// without work ends the event at once.
     async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()>;
 
-    /// Counts.
+    /// Returns counts of the inbox.
     async fn inbox_stats(&self) -> Result<InboxStats>;
 }

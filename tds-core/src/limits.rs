@@ -1,4 +1,4 @@
-//! What bounds calls to a source, shared by all processes that call it.
+//! The limits on calls to a source, which all processes that call the source share.
 
 pub mod budget;
 pub mod credentials;

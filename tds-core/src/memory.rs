@@ -1,7 +1,7 @@
-//! The store in memory: for examples, tests and simulation.
+//! A store in memory, for examples, tests and simulation.
 //!
-//! It does everything that the traits promise, except that nothing survives the process. One lock guards
-//! all of it, so every call is one transaction.
+//! The store does everything that the traits promise, except that nothing survives the process. One lock guards the
+//! whole state, so every call is one transaction.
 
 mod event;
 mod inbox;
@@ -48,31 +48,31 @@ struct Shared {
 /// A head row of the mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Its columns.
+    /// The columns of the row.
     pub fields: Fields,
-    /// The record as the source sent it, whole where it was ever read whole.
+    /// The record as the source sent it. Once the record was read whole, this is the whole record.
     pub raw: Payload,
-    /// When it was last written.
+    /// The time of the last write.
     pub synced_at: OffsetDateTime,
-    /// When it was found to be gone.
+    /// The time at which the record was found to be deleted.
     pub deleted_at: Option<OffsetDateTime>,
 }
 
 impl MemoryStore {
-    /// An empty store; leases and delays follow this clock.
+    /// Creates an empty store. Leases and delays follow this clock.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { shared: Arc::new(Shared { clock, state: Mutex::default(), work: Notify::new() }) }
     }
 
-    /// The head row of a record.
+    /// Returns the head row of a record.
     #[must_use]
     pub fn row(&self, entity: &EntityType, id: &RecordId) -> Option<Row> {
         let key = RecordKey::new(entity.clone(), id.clone());
         self.state().records.get(&key)?.row.clone()
     }
 
-    /// All head rows of an entity type, tombstones too.
+    /// Returns all head rows of an entity type, including tombstones.
     #[must_use]
     pub fn rows(&self, entity: &EntityType) -> BTreeMap<RecordId, Row> {
         let state = self.state();
@@ -80,13 +80,13 @@ impl MemoryStore {
         of_entity.filter_map(|(key, record)| Some((key.id.clone(), record.row.clone()?))).collect()
     }
 
-    /// A record's rows in a child table, in order, with the owner column.
+    /// Returns the rows of a record in a child table, in order and with the owner column.
     #[must_use]
     pub fn children(&self, table: &str, owner: &RecordId) -> Vec<Fields> {
         self.state().children.get(&(table.to_owned(), owner.clone())).cloned().unwrap_or_default()
     }
 
-    /// Changes a column of a head row that is there, as somebody else would.
+    /// Changes a column of an existing head row, as another program would.
     pub fn edit(&self, entity: &EntityType, id: &RecordId, column: &str, value: serde_json::Value) {
         let key = RecordKey::new(entity.clone(), id.clone());
         if let Some(row) = self.state().records.get_mut(&key).and_then(|known| known.row.as_mut()) {
@@ -94,12 +94,12 @@ impl MemoryStore {
         }
     }
 
-    /// Lets every write of this record fail from now on, as a broken constraint would.
+    /// Makes every later write of this record fail, as a violated constraint would.
     pub fn refuse(&self, entity: &EntityType, id: &RecordId) {
         self.state().refused.insert(RecordKey::new(entity.clone(), id.clone()));
     }
 
-    /// Who waits for an item, with the generation that shows their news.
+    /// Returns the waiters of an item, each with the generation that contains its changes.
     #[must_use]
     pub fn waiting(&self, id: ItemId) -> Vec<(Waiter, i64)> {
         let state = self.state();
@@ -107,7 +107,7 @@ impl MemoryStore {
         waiters.iter().map(|entry| (entry.waiter, entry.generation)).collect()
     }
 
-    /// Forgets that somebody waits for an item, and tells him nothing, as a broken store would.
+    /// Removes a waiter from an item without notifying it, as a faulty store would.
     pub fn lose_waiter(&self, id: ItemId, waiter: Waiter) {
         self.state().forget_waiter(id, waiter);
     }
@@ -117,7 +117,8 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a bug of this module; the contents are still the best there is.
+        // A panic while the lock is held is a bug of this module. The state is still used then, because there is no
+        // better one.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -126,12 +127,12 @@ impl MemoryStore {
     }
 }
 
-/// A point in time this much later, or the end of time.
+/// Returns the time that lies `by` after `now`, or the latest possible time.
 fn later(now: OffsetDateTime, by: Duration) -> OffsetDateTime {
     time::Duration::try_from(by).map_or(now, |by| now.saturating_add(by))
 }
 
-/// A point in time this much earlier, or the beginning of time.
+/// Returns the time that lies `by` before `now`, or the earliest possible time.
 fn earlier(now: OffsetDateTime, by: Duration) -> OffsetDateTime {
     time::Duration::try_from(by).map_or(now, |by| now.saturating_sub(by))
 }

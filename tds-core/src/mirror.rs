@@ -1,4 +1,4 @@
-//! Where records go.
+//! The mirror: the tables that records are written to.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,57 +11,66 @@ use crate::{
     record::{EntityType, Read, RecordId},
 };
 
-/// Which tables a record of an entity type fills.
+/// The tables that a record of an entity type fills.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MirrorSchema {
-    /// The entity type.
+    /// The entity type of the records.
     pub entity: EntityType,
-    /// The table with one row per record, or `None` where a record is only its children.
+    /// The table with one row per record (the head row), or `None` where a record consists of child rows only.
     pub head: Option<&'static str>,
-    /// Tables with several rows per record, each replaced as a set.
+    /// The tables with several rows per record. The rows of a record in such a table are replaced as a set.
     pub children: &'static [Child],
 }
 
-/// A child table.
+/// A child table of a [`MirrorSchema`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Child {
-    /// Its name.
+    /// The name of the table.
     pub table: &'static str,
-    /// The column with the record's id at the source.
+    /// The column that holds the record's id at the source.
     pub owner: &'static str,
-    /// A set that becomes empty, or loses more than half of at least 20 rows, is believed only when a second read shows it too.
+    /// Whether a suspicious shrink of a set needs a second read. A set that becomes empty, or that loses more than
+    /// half of at least 20 rows, is then written only when a second read shows the same. See
+    /// [`crate::guard::is_suspicious_shrink`].
     pub confirm_shrink: bool,
 }
 
-/// What applying a read did.
+/// The result of applying one read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
-    /// It is settled.
+    /// The read is settled: its effect is committed, or there was nothing to write.
     Done(Outcome),
-    /// Nothing was written: the record has to be read again.
+    /// Nothing was written to the record's tables: the record has to be read again.
     Reread(RereadReason),
 }
 
-/// The target of a sync: tables that show what the source has.
+/// The target of a sync: tables that show the records of the source.
 ///
-/// - [`crate::guard`] decides on the locked sync state, in the transaction of the write.
+/// # Contract
+/// - [`crate::guard`] decides on the locked sync state of the record, in the transaction of the write.
 /// - A record, its children and its sync state change together or not at all.
-/// - Columns that a read does not show keep their values; children of a table that a read does not show stay.
-/// - A record that cannot be written fails alone; the others of the batch are written.
-/// - A deletion is a tombstone: the head row stays, with `deleted_at`.
+/// - A column that a read does not show keeps its value. The rows of a child table that a read does not show stay.
+/// - A record that cannot be written fails alone, with an error of kind `Invalid` where it breaks a constraint, and its
+///   sync state does not change. The other records of the batch are written.
+/// - A read that shows only what the target has is [`Outcome::Unchanged`], even where its version is newer. The sync
+///   state then has the new version.
+/// - A deletion is a tombstone: the head row stays, with `deleted_at` set.
 #[async_trait]
 pub trait Mirror: Send + Sync {
-    /// The accepted states of these records; unknown ones are absent from the map.
+    /// Returns the accepted sync states of these records. The map has no entry for a record that is not known.
     async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>>;
 
-    /// Of these reads, the records whose head rows do not show what the read shows: somebody else changed them, or they
-    /// are not there. Columns that a read does not show, and children, are not compared.
+    /// Returns the records of `reads` whose head rows do not show what the read shows: something else than the sync
+    /// changed the row, there is no such row, or the row is a tombstone. The method does not compare children, and it
+    /// does not compare columns that the read does not show.
     ///
-    /// The default compares nothing: whoever changes such a target by hand mends it by hand.
+    /// The default implementation compares nothing. A person who changes rows of such a target by hand has to restore
+    /// them by hand.
     async fn differing(&self, _schema: &MirrorSchema, _reads: &[Read]) -> Result<HashSet<RecordId>> {
         Ok(HashSet::new())
     }
 
-    /// Writes reads of one entity type, at most one per record. Answers in the same order.
+    /// Writes reads of one entity type, at most one read per record. Returns one result for each read, in the same
+    /// order.
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>>;
 }

@@ -1,4 +1,4 @@
-//! What most programs on the engine name: `use tds_core::prelude::*;`.
+//! The names that most programs over the engine use: `use tds_core::prelude::*;`.
 
 pub use crate::{
     clock::{Clock, SystemClock},

@@ -1,4 +1,4 @@
-//! The durable queue: at most one live item per record, folding, leases, fencing, dead letters.
+//! The durable queue: at most one live item per record, with folding, leases, fencing tokens and dead letters.
 
 mod claim;
 mod view;
@@ -20,80 +20,112 @@ pub use self::{
 pub use crate::ids::{ItemId, LeaseToken, WorkerId};
 use crate::{error::Result, record::EntityType};
 
-/// The durable queue, from the workers' side.
+/// The durable queue, as workers see it.
 ///
-/// - At most one live item per record exists; new work is folded into it by [`fold`].
-/// - An item is claimed by one worker at a time. A claim ends by settling, or when its lease runs out by
-///   the store's clock. A claim that ran out costs no attempt; how many ran out in a row is counted, and any settling
-///   begins that count anew.
-/// - An item that lost [`Claimed::SUSPECT_AFTER`] leases in a row is claimed alone: where nothing else is due, or where it
-///   has been due for a minute.
-/// - Work that is more urgent than the waiting item makes the item due now, whatever put it off. Where the item is in work,
-///   it is due at once after that claim, whatever delay the claim ends with.
-/// - Settling with a token that is not the item's current one changes nothing.
-/// - Claims give more urgent lanes first, then what is due longest, and nothing of a paused entity type.
+/// # Contract
+/// Items:
+/// - At most one live item exists for each record. New work for the record is folded into its live item by [`fold`].
+///   Items that have ended and dead letters are not live, so they do not block new work of their record.
+/// - New work resets the failed attempts of an item that waits for a retry, and makes the item due now. Work that
+///   [`fold`] drops as older is not new work.
+/// - Work of a more urgent lane moves a waiting item to that lane and makes it due now, whatever delayed the item.
+///   Where the item is claimed at that moment, it is due immediately after the claim ends, whatever delay the claim
+///   ends with.
+///
+/// Claims:
+/// - One worker at a time holds the claim of an item. A claim ends when it is settled, or when another claim takes the
+///   item after the lease ran out by the store's clock. Each claim gets a greater fencing token than all claims before
+///   it.
+/// - A claim returns items of more urgent lanes first and, within a lane, the items that have been due longest. A
+///   claim returns no item of a paused entity type.
+/// - A claim whose lease ran out costs no attempt. The store counts how many claims of the item in a row ended in this
+///   way. Any settlement that takes effect resets the count to zero.
+/// - An item that lost [`Claimed::SUSPECT_AFTER`] leases in a row is claimed alone: where no other item is due, or
+///   where the item has been due for a minute.
+///
+/// Settlements:
+/// - A settlement whose fencing token is not the current token of the item changes nothing. The settlements of one
+///   call are judged one by one.
+/// - Where new work was folded in during the claim, the item becomes pending and is due now, and its failed attempts
+///   are reset, whatever the settlement says. The waiters of the new work keep waiting. A request to fetch the record
+///   counts as new work even where another fetch is under way.
+/// - An item that completes notifies its waiters. The event whose payload the item carried gets the outcome of the
+///   item; the other events of the item get the outcome `superseded`. Older dead letters of the record are completed
+///   with the outcome `superseded`.
+/// - An item that becomes a dead letter notifies its waiters: its events become `failed`, and its runs count a failed
+///   item.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Adds or folds work. Durable when it returns.
+    /// Adds new items, or folds the work into the live items of the records. The work is durable when the method
+    /// returns.
     async fn enqueue(&self, items: Vec<NewItem>) -> Result<()>;
 
-    /// Takes due items.
+    /// Claims due items, at most [`ClaimRequest::limit`].
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>>;
 
-    /// Takes due items of the scope only; the same rules hold for them.
+    /// Claims due items of the scope only. The rules of [`Queue::claim`] apply.
     async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>>;
 
-    /// Extends leases; answers those that are still held. What is missing was lost: stop working on it.
+    /// Extends leases to `lease` from now, and returns the leases that are still held. A lease that is not returned
+    /// was lost: the worker must stop its work on that item.
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>>;
 
-    /// Which of these claims are still held. A claim is also lost where its item was taken out of the queue.
+    /// Returns those of the leases that are still held. A lease is also lost where its item was taken out of the
+    /// queue.
     async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>>;
 
-    /// Shows that claims are at work for longer than a moment: events that wait for them are `processing`. Claims that
-    /// are not held any more show nothing.
+    /// Marks claims as taking longer than a moment: inbox events that wait for their items become `processing`. A
+    /// lease that is no longer held marks nothing.
     async fn mark_processing(&self, leases: &[Lease]) -> Result<()>;
 
-    /// Ends claims.
+    /// Ends claims. The effects are durable when the method returns, except for the claims in [`Settled::locked`].
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled>;
 
-    /// Returns when new work may be there, or after the timeout. A hint, never a promise.
+    /// Waits until new work may be in the queue, or until the timeout. The return is a hint: there may be no work, and
+    /// a waiter must also look for work after the timeout.
     async fn wait(&self, timeout: Duration);
 }
 
-/// The queue, from the operators' side.
+/// The queue, as operators see it.
 #[async_trait]
 pub trait QueueOperator: Send + Sync {
-    /// One page, newest first.
+    /// Returns one page of items, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
     async fn list(&self, filter: &ItemFilter, limit: usize, cursor: Option<&str>) -> Result<Page<ItemView>>;
 
-    /// One item with its payload and its attempts.
+    /// Returns one item with its payload and its attempts.
     async fn get(&self, id: ItemId) -> Result<Option<ItemView>>;
 
-    /// Makes dead letters and waiting retries due now, with their attempts counted anew. Answers how many.
+    /// Makes dead letters and items that wait for a retry due now, and resets their count of failed attempts. Returns
+    /// the number of items. Where newer work of a dead letter's record waits, the dead letter is folded into that
+    /// work.
     async fn retry(&self, filter: &ItemFilter) -> Result<u64>;
 
-    /// Gives items up for good: `completed` with outcome `discarded`, the error kept. Items in work are left alone.
+    /// Discards items for good: they become `completed` with the outcome `discarded`, and keep their error. Items that
+    /// a worker holds are not changed. Returns the number of items.
     async fn discard(&self, filter: &ItemFilter) -> Result<u64>;
 
-    /// Counts and delays.
+    /// Returns counts and delays of the queue.
     async fn stats(&self) -> Result<QueueStats>;
 
-    /// Whether the queue moves. It costs little, however long the queue is.
+    /// Returns whether the queue moves. The cost of the call does not grow with the length of the queue.
     async fn motion(&self) -> Result<QueueMotion>;
 
-    /// Stops (`true`) or restarts the processing of an entity type in every process.
+    /// Pauses (`true`) or resumes (`false`) the processing of an entity type in every process.
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()>;
 
-    /// Which entity types are paused, since when.
+    /// Returns the paused entity types, each with the time since when it is paused.
     async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>>;
 
-    /// How many items and inbox events [`QueueOperator::prune`] would delete.
+    /// Returns how many items and inbox events [`QueueOperator::prune`] would delete for the same arguments.
     async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 
-    /// Deletes ended items (and inbox events that ended) older than `age`, in small batches; dead letters only where asked.
+    /// Deletes ended items and ended inbox events older than `age`, in small batches. Dead letters and failed events
+    /// are deleted only where `dead_letters` is true. Returns the number of deleted items and events.
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 
-    /// Looks for those who wait for nothing, which never happens unless something is broken, and ends their waiting. Nothing
-    /// younger than `age` is touched, and of events nothing older than `within`, where that is given.
+    /// Repairs waiting that has no item. Such waiting exists only after a fault: waiters whose item left the queue are
+    /// notified, counts of open items are corrected, and open events without an item are returned. The call does not
+    /// touch runs and events that are younger than `age`. Where `within` is given, it does not return events that are
+    /// older than `within`.
     async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed>;
 }

@@ -1,4 +1,4 @@
-//! Records as they travel: what was read, when, in which shape.
+//! Records as they pass through the engine: what was read, when it was read, and in which shape.
 
 pub(crate) mod entity;
 pub(crate) mod hash;
@@ -16,31 +16,31 @@ pub use self::{
 use crate::error::{Error, Result};
 pub use crate::ids::{RecordId, RecordKey};
 
-/// Columns of one row: name to value. Numbers keep their literal text; times are RFC 3339 in UTC; a key
-/// that is not there says nothing about its column, `null` says that it is empty.
+/// The columns of one row, from name to value. Numbers keep their literal text; times are RFC 3339 in UTC. A missing
+/// key says nothing about its column; `null` says that the column is empty.
 pub type Fields = Map<String, Value>;
 
-/// A source's JSON, as it came.
+/// JSON text of the source, unchanged.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(Arc<str>);
 
 impl Payload {
-    /// Takes JSON text.
+    /// Creates a payload from JSON text.
     #[must_use]
     pub fn new(json: impl Into<Arc<str>>) -> Self {
         Self(json.into())
     }
 
-    /// Writes an object as JSON text, without copying it first.
+    /// Writes an object as JSON text. The object is not copied first.
     ///
     /// # Errors
-    /// `Internal`: it cannot be written.
+    /// `Internal`: the object cannot be written as JSON.
     pub fn of(object: &Map<String, Value>) -> Result<Self> {
         let json = serde_json::to_string(object);
         json.map(Self::new).map_err(|error| Error::internal("a record cannot be written").with_source(error))
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -48,17 +48,17 @@ impl Payload {
 }
 
 impl fmt::Debug for Payload {
-    // Payloads carry people's names and addresses: logs get the size only.
+    // Payloads contain names and addresses of people, so logs show only the size of the payload.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Payload({} bytes)", self.0.len())
     }
 }
 
-/// How much of a record a read shows.
+/// The shape of a read: how much of a record it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// A row of a list: a part of the columns.
+    /// A row of a list, which shows a part of the columns.
     List,
     /// The whole record.
     Detail,
@@ -67,7 +67,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The name as it is stored.
+    /// Returns the name under which the shape is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Shape {
     }
 }
 
-/// From the start of a call to its answer, on one clock.
+/// The interval from the start of a call to its answer, by one clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interval {
     /// When the request was sent.
@@ -88,25 +88,27 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// True when this call began only after the other was over: it saw whatever the other saw, or newer.
+    /// Returns true where this call began only after the other call had ended. This call then saw the same state as
+    /// the other call, or a newer one.
     #[must_use]
     pub fn is_after(&self, other: &Self) -> bool {
         self.began > other.ended
     }
 }
 
-/// When the source was seen in this state.
+/// When the source had the state that was observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Observed {
-    /// We asked: it was so at some moment of the interval.
+    /// The state was read with a call: the source had the state at some moment of the interval.
     Call(Interval),
-    /// It was pushed: it was so at some moment before it arrived.
+    /// The state was pushed: the source had the state at some moment before the push arrived at this time.
     Push(OffsetDateTime),
 }
 
 impl Observed {
-    /// The interval to compare later reads with. A pushed body is at least as old as its arrival.
+    /// Returns the interval with which later reads are compared. The state of a pushed body is at least as old as its
+    /// arrival.
     #[must_use]
     pub fn interval(&self) -> Interval {
         match *self {
@@ -126,38 +128,40 @@ impl fmt::Display for Observed {
     }
 }
 
-/// A payload together with what is needed to judge it.
+/// A payload with the data that are needed to judge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourcePayload {
-    /// How much it shows.
+    /// How much of the record the payload shows.
     pub shape: Shape,
-    /// When the source was seen so.
+    /// When the source had this state.
     pub observed: Observed,
     /// The record's JSON as the source sent it.
     pub json: Payload,
 }
 
-/// A record, understood: the columns of its row and of its children.
+/// A decoded record: the columns of its row and of its child rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// The entity type that the record turned out to be; a contact may be a customer or a vendor.
+    /// The entity type of the record. It may differ from the requested one: a contact may be a customer or a vendor.
     pub entity: EntityType,
-    /// Its id at the source.
+    /// The record's id at the source.
     pub id: RecordId,
-    /// The source's time of the last change, where it states one (whole seconds in Zoho).
+    /// The version: the source's time of the last change, where the source states one (whole seconds in Zoho).
     pub version: Option<OffsetDateTime>,
-    /// Columns that change together with `version`.
+    /// The columns that change together with `version`.
     pub fields: Fields,
-    /// Columns that the source changes without moving `version`: stock, balances, ageing states.
+    /// The volatile columns: the source changes them without moving `version`. Examples are stock, balances and ageing
+    /// states.
     pub volatile: Fields,
-    /// Rows of child tables, by table. A table that is not there says nothing; an empty set is empty.
+    /// The rows of the child tables, by table. A missing table says nothing about its rows; an empty set says that the
+    /// record has no rows there.
     pub children: BTreeMap<String, Vec<Fields>>,
     /// The record's JSON as the source sent it.
     pub raw: Payload,
 }
 
 impl Record {
-    /// Takes over what only the other read of the same record shows.
+    /// Adds what another read of the same record shows and this one does not.
     pub fn fill_from(&mut self, other: Self) {
         for (mine, theirs) in [(&mut self.fields, other.fields), (&mut self.volatile, other.volatile)] {
             for (name, value) in theirs {
@@ -171,42 +175,42 @@ impl Record {
     }
 }
 
-/// What a read found.
+/// The content of a read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// The record.
+    /// The record exists.
     Present(Box<Record>),
     /// The source says that there is no such record.
     Absent,
 }
 
-/// One look at one record.
+/// A read: one observation of one record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Read {
-    /// Which record.
+    /// The key of the record.
     pub key: RecordKey,
-    /// How much of it.
+    /// How much of the record the read shows.
     pub shape: Shape,
-    /// When.
+    /// When the source had the state.
     pub observed: Observed,
-    /// What was found.
+    /// The content that was found.
     pub content: Content,
-    /// For a whole record that is known together with its list row: what is to be remembered of that row, so that the
-    /// next listing finds it unchanged.
+    /// For a whole record that is known together with its list row: what to remember of that row, so that the next
+    /// listing finds the row unchanged.
     pub listed: Option<ListedRow>,
 }
 
-/// What is remembered of a list row beside the whole record that it belongs to.
+/// What is remembered of a list row together with the whole record that the row belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedRow {
-    /// Its [`crate::record::list_hash`].
+    /// The [`crate::record::list_hash`] of the row.
     pub hash: ContentHash,
-    /// The columns that the list spells in another way than the whole record does.
+    /// The columns that the list spells differently from the whole record.
     pub spelled: Vec<String>,
 }
 
 impl ListedRow {
-    /// A row and the whole record that was read because of it.
+    /// Compares a list row with the whole record that was read because of the row.
     #[must_use]
     pub fn beside(row: &Record, whole: &Record) -> Self {
         let differs = |(name, value): &(&String, &Value)| {

@@ -1,17 +1,17 @@
-//! Whether and when a failed item is tried again: a pure function.
+//! The retry rule: a pure function that decides whether and when a failed item is tried again.
 
 use std::time::Duration;
 
 use crate::error::{Error, Retry};
 
-/// The rule for failed items.
+/// The retry rule for failed items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Attempts before the dead letters.
+    /// The number of failed attempts after which an item becomes a dead letter.
     pub max_attempts: u32,
-    /// The shortest wait.
+    /// The shortest wait before a retry.
     pub base: Duration,
-    /// The longest wait.
+    /// The longest wait before a retry that the rule chooses itself. A longer `retry_after` of the other side is kept.
     pub max: Duration,
 }
 
@@ -21,22 +21,26 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What becomes of a failed item.
+/// The decision on a failed item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Again after this wait; an attempt was spent.
+    /// The item is tried again after this wait. The failure spent an attempt.
     Retry(Duration),
-    /// Again after this wait; no attempt was spent.
+    /// The item is tried again after this wait. The failure spent no attempt.
     Release(Duration),
-    /// Given up.
+    /// The item becomes a dead letter.
     DeadLetter,
 }
 
 impl RetryPolicy {
-    /// Decides on an error after `failed_before` failed attempts; `random` is in `0.0..1.0`.
+    /// Decides on an error of an item that failed `failed_before` times before. `random` is a number in `0.0..1.0`.
     ///
-    /// The n-th retry waits a random time between `base` and `min(max, base·2ⁿ)`, and never less than the
-    /// other side asked for.
+    /// - A permanent error makes the item a dead letter.
+    /// - A transient error makes the item a dead letter when it is the `max_attempts`-th failure. Otherwise the n-th
+    ///   retry waits a random time between `base` and `min(max, base·2ⁿ)`, and never less than the other side asked
+    ///   for.
+    /// - A throttled error, or one that pauses authentication, releases the item for the stated pause plus up to 10
+    ///   percent of it.
     #[must_use]
     pub fn decide(&self, failed_before: u32, error: &Error, random: f64) -> Decision {
         match error.retry() {
@@ -52,7 +56,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait before the n-th retry.
+    /// Returns the wait before the n-th retry, without regard to what the other side asked for.
     #[must_use]
     pub fn backoff(&self, n: u32, random: f64) -> Duration {
         let top = self.base.saturating_mul(2u32.saturating_pow(n.min(31))).min(self.max);

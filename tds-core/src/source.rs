@@ -1,4 +1,4 @@
-//! Where records come from.
+//! Sources: where records come from.
 
 pub(crate) mod paging;
 
@@ -15,30 +15,32 @@ use crate::{
     record::{ContentHash, EntityType, Interval, Read, Record, RecordId, SourcePayload},
 };
 
-/// What the engine has to know of a source.
+/// What the engine has to know about a source.
 #[derive(Clone, Debug)]
 pub struct SourceProfile {
-    /// A list row is only a part: a new or changed row needs a read of the whole record.
+    /// Whether a list row shows only a part of the record. A new or changed row then needs a read of the whole record.
     pub needs_detail: bool,
-    /// Rows of its list are ids, of some records at least: what they stand for has to be read.
+    /// Whether some rows of the list are ids only. The records of such rows have to be read.
     pub lists_ids: bool,
-    /// Details older than this are read again in an incremental sync although the list shows no change.
+    /// The maximum age of details. An incremental sync reads older details again, even where the list shows no change.
     pub detail_max_age: Option<Duration>,
-    /// How many records one fetch can bring; workers hand over batches of this size.
+    /// The largest number of records that one [`Source::fetch`] can read. Workers hand over batches of this size.
     pub fetch_batch: usize,
-    /// How many of them one call to the source brings.
+    /// The number of records that one call to the source returns.
     pub records_per_call: usize,
-    /// How many rows a page of its list has.
+    /// The number of rows in a page of the list.
     pub records_per_page: usize,
-    /// A record that is not there may be one of this type instead (contacts: customer or vendor).
+    /// The entity type that a record may belong to instead, where the record is not found (a contact is a customer or
+    /// a vendor).
     pub sibling: Option<EntityType>,
-    /// A full list shows every record, inactive ones too, so that a record missing from it may be gone.
+    /// Whether a full list shows every record, including inactive ones. Only then can a record that is missing from
+    /// the list be gone.
     pub complete_list: bool,
-    /// What is documented of its list.
+    /// What the documentation of the source says about the list.
     pub documented: Capability,
 }
 
-/// A list of whole records, 100 to a page and to a call, of which nothing else is known.
+/// Describes a list of whole records, with 100 records per page and per call. Nothing else is known about the list.
 impl Default for SourceProfile {
     fn default() -> Self {
         Self {
@@ -56,7 +58,7 @@ impl Default for SourceProfile {
 }
 
 impl SourceProfile {
-    /// True where news in the list take a read of the record.
+    /// Returns true where a changed row of the list requires a read of the record.
     #[must_use]
     pub fn reads_records(&self) -> bool {
         self.needs_detail || self.lists_ids
@@ -66,74 +68,87 @@ impl SourceProfile {
 /// A request for one page of a list.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
-    /// Only records changed at or after this time; `None`: all.
+    /// Only records that changed at or after this time; `None` requests all records.
     pub since: Option<OffsetDateTime>,
-    /// How the list is to be read.
+    /// The order in which to read the list.
     pub order: ListOrder,
-    /// What the list can do, as far as is known. A list that cannot be read in the order that is asked for is read in the
-    /// safest order that it can.
+    /// What the list can do, as far as is known. A list that cannot be read in the requested order is read in the
+    /// safest order that it supports.
     pub capability: Capability,
-    /// Where to go on: what the page before gave as `next`; `None`: at the beginning.
+    /// The cursor of the page: the `next` of the page before. `None` requests the first page.
     pub cursor: Option<String>,
-    /// Whose budget is spent.
+    /// The lane whose budget is spent.
     pub lane: Lane,
 }
 
 /// One page of a list.
 #[derive(Clone, Debug)]
 pub struct ListPage {
-    /// Its rows.
+    /// The rows of the page.
     pub rows: Vec<Listed>,
-    /// Where the next page begins; `None`: this was the last.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<String>,
-    /// When it was read, on this machine's clock.
+    /// When the page was read, by the clock of this machine.
     pub observed: Interval,
-    /// The source's own clock, where it shows it.
+    /// The time of the source's own clock, where the answer shows it.
     pub server_time: Option<OffsetDateTime>,
-    /// The answer contradicted the capability that was asked with: what is known now.
+    /// What is now known about the list, where the answer contradicted the capability of the request.
     pub learned: Option<Capability>,
 }
 
 /// One row of a list.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Which record. A row whose id cannot be read has an id made up from its content, so that it can be a dead letter.
+    /// The id of the record. Where the id of a row cannot be read, the source derives an id from the content of the
+    /// row, so that the row can become a dead letter.
     pub id: RecordId,
     /// The source's time of the last change.
     pub version: Option<OffsetDateTime>,
-    /// Hash of the contents that the engine maps; [`crate::record::list_hash`] of the decoded row where it can be decoded, else of its text.
+    /// The hash of the contents that the engine maps: [`crate::record::list_hash`] of the decoded row or, where the
+    /// row cannot be decoded, the hash of its text.
     pub hash: ContentHash,
     /// The row, or `None` where the list shows ids only.
     pub payload: Option<SourcePayload>,
 }
 
-/// One entity type at the source.
+/// The source of one entity type.
+///
+/// # Contract
+/// - [`Source::list`] with `since` returns every record that changed at or after that time. It may also return records
+///   that did not change.
+/// - An answer that is not certainly a page of the list is an error, never an empty page.
+/// - [`Source::fetch`] returns one result for each id, in the order of the ids.
 #[async_trait]
 pub trait Source: Send + Sync {
-    /// Which entity type, and where its records go.
+    /// Returns the entity type and the tables that its records are written to.
     fn schema(&self) -> &MirrorSchema;
 
-    /// What the engine has to know.
+    /// Returns what the engine has to know about the source.
     fn profile(&self) -> &SourceProfile;
 
-    /// Finds out what the list can do, with a few calls. Without calls: what is documented.
+    /// Finds out what the list can do, with a few calls. The default implementation makes no call and returns what is
+    /// documented.
     async fn probe(&self, _lane: Lane) -> Result<Capability> {
         Ok(self.profile().documented)
     }
 
-    /// One page of the list; [`crate::source::ListWalk`] tells sources with numbered pages what to ask for. With `since`, rows that did not change may come too; rows that changed must come.
-    /// An answer that is not certainly a page is an error, never an empty page.
+    /// Reads one page of the list. Sources with numbered pages can use [`crate::source::ListWalk`], which determines
+    /// the page to request.
     async fn list(&self, request: &ListRequest) -> Result<ListPage>;
 
-    /// The whole records, in the order asked. A record that does not exist is a read with `Content::Absent`.
+    /// Reads whole records. Returns one result for each id, in the order of the ids. A record that does not exist is a
+    /// read with `Content::Absent`.
     async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>>;
 
-    /// How long reads for this lane may wait, so that several of a record, or of several records, become one call.
-    /// Zero, except where calls have to be saved.
+    /// Returns how long reads for this lane may wait, so that several reads of one record, or of several records,
+    /// become one call. The result is zero except where calls have to be saved.
     fn reads_wait(&self, _lane: Lane) -> Duration {
         Duration::ZERO
     }
 
-    /// Understands a payload. `Err` of kind `Invalid` tells a person what is wrong with it.
+    /// Decodes a payload into a record.
+    ///
+    /// # Errors
+    /// `Invalid`: the payload cannot be understood. The message tells a person what is wrong with it.
     fn decode(&self, payload: &SourcePayload) -> Result<Record>;
 }

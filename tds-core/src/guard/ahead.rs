@@ -1,25 +1,26 @@
-//! Moments that lie ahead of the clock: a clock was ahead when they were noted, and has been set back since.
+//! Times that lie ahead of the clock. A clock was ahead when such a time was noted, and it was set back later.
 
 use time::{Duration, OffsetDateTime};
 
 use super::SyncState;
 use crate::record::{Interval, Observed};
 
-/// Clocks of machines that keep the time differ by less than this.
+/// The largest difference between the clocks of machines whose clocks are kept in step.
 pub(crate) const TOLERANCE: Duration = Duration::seconds(10);
 
-/// True for a moment that cannot have been noted yet by a clock that is right.
+/// Returns true for a time that a correct clock cannot have noted yet.
 pub(crate) fn is_ahead(moment: OffsetDateTime, now: OffsetDateTime) -> bool {
     moment > now + TOLERANCE
 }
 
 impl SyncState {
-    /// The state as far as it can be believed at `now`; `None` where all of it can.
+    /// Returns the state as far as it can be believed at `now`; `None` where all of it can be believed.
     ///
-    /// An observation that lies ahead of `now` was made by a clock that was ahead: at some moment before `now`, and
-    /// nobody knows which. So it is neither later nor earlier than any read that began before `now`, and
-    /// [`super::guard`] asks the source once more. When the volatile columns and the whole record were seen is forgotten
-    /// or brought back to `now`: otherwise nothing would be applied until the clock has caught up.
+    /// An observation that lies ahead of `now` was made by a clock that was ahead. It was made at some time before
+    /// `now`, and that time is not known. The observation is therefore neither later nor earlier than any read that
+    /// began before `now`, and [`super::guard`] asks the source once more. The time at which the volatile columns were
+    /// seen is forgotten, and the time at which the whole record was seen is set to `now`. Otherwise no read would be
+    /// applied until the clock has reached those times.
     #[must_use]
     pub fn as_of(&self, now: OffsetDateTime) -> Option<Self> {
         let ahead = |moment: Option<OffsetDateTime>| moment.is_some_and(|moment| is_ahead(moment, now));
@@ -46,8 +47,8 @@ impl SyncState {
         (believed != *self).then_some(believed)
     }
 
-    /// The state as a store keeps it at `now`: nothing is noted as seen later than that, so that a clock that is ahead
-    /// does not hold later reads back.
+    /// Returns the state as a store keeps it at `now`. No observation in it is later than `now` by more than the
+    /// tolerance, so that a clock that is ahead does not hold later reads back.
     #[must_use]
     pub fn noted_at(mut self, now: OffsetDateTime) -> Self {
         let bounded = |moment: OffsetDateTime| moment.min(now + TOLERANCE);
@@ -63,7 +64,7 @@ impl SyncState {
     }
 }
 
-/// Tells of moments ahead of the clock, once per process: a clock is ahead of all records that were read meanwhile.
+/// Logs that times lie ahead of the clock, once per process: all records that were read in the meantime are affected.
 pub fn report_ahead(records: usize) {
     use std::sync::atomic::{AtomicBool, Ordering};
     static TOLD: AtomicBool = AtomicBool::new(false);
@@ -101,7 +102,7 @@ mod tests {
             .read(began, began + Duration::SECOND)
     }
 
-    /// The state that a clock noted which was this far ahead.
+    /// Returns the state that was noted by a clock that was this far ahead.
     fn noted_ahead(ahead: Duration) -> SyncState {
         let first = read(1, 1, NOW + ahead - Duration::minutes(1));
         SyncState::after(None, &first, guard(None, &first)).expect("a state")

@@ -1,16 +1,18 @@
-//! Whether a whole record that was seen can be the last word on its version.
+//! Whether a whole record was read late enough after its version to show every edit of that version.
 
 use time::{Duration, OffsetDateTime};
 
 use super::SyncState;
 use crate::record::{Observed, Read, Record};
 
-/// Versions have whole seconds, and the clocks of the source and of this machine differ by some more.
+/// The time after a version from which on a read shows every edit of that version. Versions have whole seconds, and
+/// the clocks of the source and of this machine may differ by a few seconds more.
 const SETTLES: Duration = Duration::seconds(5);
 
 impl SyncState {
-    /// True when no later edit can hide behind the version of the accepted whole record. One that was read
-    /// before its second was over may lack an edit of the same second, and no list row would ever show that.
+    /// Returns true where no later edit can have the version of the accepted whole record. A whole record that was
+    /// read before the second of its version was over may lack an edit of the same second, and no list row would ever
+    /// show that edit.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         self.detail_version
@@ -18,8 +20,8 @@ impl SyncState {
     }
 }
 
-/// Since when a whole record is known to be as the read shows it. Of a pushed body only the arrival is
-/// known, however late that is: it proves no more than the moment of its version.
+/// Returns the time since when the whole record is known to be as the read shows it. Only the arrival time of a pushed
+/// body is known, and the body may arrive late: it proves nothing about the time after its version.
 pub(super) fn seen_since(read: &Read, record: &Record) -> OffsetDateTime {
     match read.observed {
         Observed::Push(arrived) => record.version.map_or(arrived, |version| version.min(arrived)),

@@ -1,12 +1,12 @@
-//! Sets of children that lose most of their rows: perhaps the source's fault, so a second look decides.
+//! Sets of child rows that lose most of their rows. The loss may be a fault of the source, so a second read decides.
 
 use super::{RereadReason, SyncState, Verdict, guard};
 use crate::record::{Content, Read, Record};
 
-/// [`guard`] for records with sets of children whose shrinking has to be confirmed.
+/// Decides like [`guard`], and requires that the shrinking of a set of child rows is confirmed by a second read.
 ///
-/// `shrinks`: whether a set of this record would shrink by [`is_suspicious_shrink`]; asked only where the
-/// answer matters.
+/// `shrinks` returns whether a set of this record would shrink by [`is_suspicious_shrink`]. It is called only where
+/// the answer matters.
 #[must_use]
 pub fn guard_sets(state: Option<&SyncState>, read: &Read, shrinks: impl FnOnce(&Record) -> bool) -> Verdict {
     let verdict = guard(state, read);
@@ -19,8 +19,8 @@ pub fn guard_sets(state: Option<&SyncState>, read: &Read, shrinks: impl FnOnce(&
     if !confirmed && shrinks(record) { Verdict::Reread(RereadReason::Shrunk) } else { verdict }
 }
 
-/// True when a set lost so much that it may be the source's fault: all of its rows, or more than half of
-/// 20 or more.
+/// Returns true where a set lost so many rows that the loss may be a fault of the source: all of its rows, or more
+/// than half of 20 or more rows.
 #[must_use]
 pub fn is_suspicious_shrink(previous_count: usize, new_count: usize) -> bool {
     previous_count > 0 && new_count == 0

@@ -1,4 +1,4 @@
-//! What a read changes in the known state of its record.
+//! The change that a read makes to the sync state of its record.
 
 use super::{RereadReason, Suspect, SyncState, Verdict, settled::seen_since};
 use crate::record::{
@@ -6,7 +6,8 @@ use crate::record::{
 };
 
 impl SyncState {
-    /// The state after a read and its verdict; `None` where the state stays as it is, or stays unknown.
+    /// Returns the state after a read and its verdict; `None` where the state does not change, or the record stays
+    /// unknown.
     #[must_use]
     pub fn after(previous: Option<&Self>, read: &Read, verdict: Verdict) -> Option<Self> {
         let mut next = previous.cloned().unwrap_or_else(|| Self::unknown(read));
@@ -28,7 +29,7 @@ impl SyncState {
         (previous != Some(&next)).then_some(next)
     }
 
-    /// Nothing is known but that the record was seen.
+    /// Creates the state of a record of which nothing is known but that it was seen.
     fn unknown(read: &Read) -> Self {
         Self {
             version: None,
@@ -45,7 +46,7 @@ impl SyncState {
         }
     }
 
-    /// Nothing new; but it was seen so later than before.
+    /// Notes that the accepted state was seen again, where the read was made later than the one before.
     fn seen_again(&mut self, read: &Read) {
         let Observed::Call(seen) = read.observed else { return };
         if seen.ended > self.observed.interval().ended {
@@ -56,7 +57,7 @@ impl SyncState {
             if read.shape == Shape::Detail {
                 self.detail_seen = self.detail_seen.max(Some(seen.began));
             }
-            // Otherwise an earlier call that is handled later could bring older values back.
+            // Without this, an earlier call that is handled later could bring older values back.
             if !record.volatile.is_empty() && !self.has_volatile_news(record) {
                 self.volatile_seen = self.volatile_seen.max(Some(seen.began));
             }
@@ -67,14 +68,14 @@ impl SyncState {
         self.remember_row(read);
     }
 
-    /// True where volatile columns of a record are not known with these values.
+    /// Returns true where the record shows volatile columns with values that are not known.
     pub(super) fn has_volatile_news(&self, record: &Record) -> bool {
         let known = self.volatile_hash.as_ref();
         let shown = ColumnHashes::of(&record.volatile);
         !record.volatile.is_empty() && known.is_none_or(|known| !shown.are_known_to(known))
     }
 
-    /// True where the known volatile columns were not seen after such a call began.
+    /// Returns true unless the known volatile columns were seen after this call began.
     pub(super) fn knows_no_later_volatile(&self, seen: &Interval) -> bool {
         self.volatile_seen.is_none_or(|accepted| seen.began >= accepted)
     }
@@ -86,16 +87,16 @@ impl SyncState {
         }
     }
 
-    /// Takes over what an accepted read shows.
+    /// Accepts what a read shows.
     fn accept(&mut self, read: &Read, record: &Record, stable: bool, volatile: bool) {
         let seen = read.observed.interval();
         if stable {
             let hash = (read.shape != Shape::List).then(|| content_hash(record));
-            // What states no version, and shows what is known, is of the version that is known.
+            // A record that states no version, and that shows the known content, has the known version.
             let known = hash.is_some() && hash == self.detail_hash;
             let version = record.version.or(self.version.filter(|_| known));
             if self.version != version {
-                // The list row that is known is one of another version.
+                // The known list row belongs to another version.
                 self.list_hash = None;
             }
             self.version = version;

@@ -1,4 +1,4 @@
-//! Implausible reads: believed once a later look shows the same.
+//! Implausible reads. Such a read is accepted when a later read shows the same state.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -11,11 +11,11 @@ use crate::{
 /// An implausible read that waits for its confirmation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suspect {
-    /// The version it showed.
+    /// The version that the read showed.
     pub version: Option<OffsetDateTime>,
-    /// Why it was not believed.
+    /// The reason for which the read was not accepted.
     pub reason: RereadReason,
-    /// When it was over. Where that is not known nothing confirms it; the next such read takes its place.
+    /// When the read ended. Where the time is not known, no read confirms the suspect; the next such read replaces it.
     #[serde(default)]
     pub ended: Option<OffsetDateTime>,
 }
@@ -29,8 +29,9 @@ impl Suspect {
         Self { version, reason, ended: Some(read.observed.interval().ended) }
     }
 
-    /// True for a call that shows the same and began after the suspicious read was over. The same answer
-    /// handled twice is one look, and a pushed body may show any earlier moment: neither confirms.
+    /// Returns true for a call that shows the same state and that began after the implausible read ended. The same
+    /// answer, handled twice, is only one observation, and a pushed body may show any earlier moment: neither confirms
+    /// the suspect.
     pub(super) fn is_confirmed_by(&self, reason: RereadReason, read: &Read, record: &Record) -> bool {
         let Observed::Call(seen) = read.observed else { return false };
         self.reason == reason

@@ -1,9 +1,9 @@
-//! What a person may want to know of an accepted read.
+//! Unusual reads that were accepted, and that a person may want to know about.
 
 use super::{RereadReason, SyncState, Verdict};
 use crate::record::{Content, Read};
 
-/// Writes the unusual among accepted reads to the log: once per record, when it is written.
+/// Logs an unusual read that was accepted. Each such read is logged once, when it is written.
 pub fn report_unusual(previous: Option<&SyncState>, read: &Read, verdict: Verdict) {
     if let Some(what) = unusual(previous, read, verdict) {
         tracing::warn!(record = %read.key, observed = %read.observed, "{what}");
@@ -64,7 +64,7 @@ mod tests {
         }
     }
 
-    /// What is reported of reads that come one after the other.
+    /// Returns what is reported for reads that are handled one after the other.
     fn told(reads: &[Read]) -> Vec<Option<&'static str>> {
         let mut state = None;
         let one = |read: &Read| {

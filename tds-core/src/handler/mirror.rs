@@ -1,4 +1,4 @@
-//! The handler that keeps a mirror: fetch where needed, guard, write.
+//! The handler that keeps a mirror: it reads records from the source where needed, and writes them through the guard.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,36 +21,37 @@ use crate::{
     source::Source,
 };
 
-/// Reads that tie with the accepted state are repeated at once this often before the item waits.
+/// The largest number of rounds in which a batch reads records from the source. A read that ties with the accepted
+/// state is repeated in the next round. After the last round, the item waits.
 const PASSES: usize = 3;
-/// Batch size of what need not be asked for: the more, the fewer transactions; and it waits for no call.
+/// The batch size of items that need no call. Larger batches need fewer transactions, and no item waits for a call.
 const READY: usize = 500;
-/// Batch size where each record costs a call of its own.
+/// The batch size of items where each record costs a call of its own.
 const SINGLE_READS: usize = 20;
 
-/// Applies records of a [`Source`] to a [`Mirror`].
+/// A handler that applies the records of a [`Source`] to a [`Mirror`].
 pub struct MirrorHandler {
     pub(super) source: Arc<dyn Source>,
     pub(super) mirror: Arc<dyn Mirror>,
     pub(super) clock: Arc<dyn Clock>,
 }
 
-/// Where each item of a batch stands.
+/// The state of a batch while it is handled.
 pub(super) struct Batch<'a> {
     pub(super) items: &'a [Claimed],
     pub(super) results: Vec<Option<Result<Handled>>>,
-    /// List rows that wait for their detail: they fill in what only the list shows.
+    /// List rows that wait for their details. They supply the columns that only the list shows.
     listed: HashMap<usize, Record>,
 }
 
 impl MirrorHandler {
-    /// Ties a source to a mirror.
+    /// Creates a handler that writes the records of a source to a mirror.
     #[must_use]
     pub fn new(source: Arc<dyn Source>, mirror: Arc<dyn Mirror>, clock: Arc<dyn Clock>) -> Self {
         Self { source, mirror, clock }
     }
 
-    /// Sorts the items into reads that can be applied and items that need the source.
+    /// Divides the items into reads that can be applied and items that need the source.
     async fn prepare(&self, batch: &mut Batch<'_>) -> (Vec<(usize, Read)>, Vec<usize>) {
         let (states, moved) = match self.known(batch.items).await {
             Ok(known) => known,
@@ -67,7 +68,8 @@ impl MirrorHandler {
                 continue;
             };
             match self.source.decode(payload) {
-                // The source may show it in a form that can be read, or repaired by now.
+                // The source may return the record in a form that can be read, or the record may have been repaired in
+                // the meantime.
                 Err(error) => {
                     batch.results[index] = Some(Err(error));
                     fetch.push(index);
@@ -76,7 +78,8 @@ impl MirrorHandler {
                     batch.listed.insert(index, record);
                     fetch.push(index);
                 }
-                // It may have moved there after this was seen: what it is now, only a read tells.
+                // The record may have moved to the sibling after this payload was seen. Only a read shows its present
+                // type.
                 Ok(_) if moved.contains(&item.key.id) => fetch.push(index),
                 Ok(record) if self.is_row_to_compare(item, payload) => rows.push((index, record)),
                 Ok(record) => ready.push((index, self.read_of(item, payload, record))),
@@ -101,12 +104,13 @@ impl MirrorHandler {
         (ready, fetch)
     }
 
-    /// A full sync queues rows of known versions, too, where the target's rows do not show them: see [`comparable`].
+    /// Returns true for the list rows of a full sync. A full sync also queues rows of known versions, where the
+    /// target's rows do not show them: see [`comparable`].
     fn is_row_to_compare(&self, item: &Claimed, payload: &SourcePayload) -> bool {
         item.lane == Lane::Full && payload.shape == Shape::List && self.source.profile().needs_detail
     }
 
-    /// Of these list rows, those that the target's rows do not show.
+    /// Returns the records of those list rows that the target's rows do not show.
     async fn differing(
         &self,
         rows: &[(usize, Record)],
@@ -120,7 +124,7 @@ impl MirrorHandler {
         self.mirror.differing(self.source.schema(), &reads).await
     }
 
-    /// Where the list shows whole records, a row of it is one.
+    /// Creates the read of a payload. Where the list shows whole records, a list row counts as a whole record.
     fn read_of(&self, item: &Claimed, payload: &SourcePayload, record: Record) -> Read {
         let whole_row = payload.shape == Shape::List && !self.source.profile().needs_detail;
         let listed = whole_row.then(|| ListedRow { hash: list_hash(&record), spelled: Vec::new() });
@@ -133,7 +137,8 @@ impl MirrorHandler {
         }
     }
 
-    /// What is known of the records of list rows, and which records with a payload the sibling has.
+    /// Returns what is known of the records of list rows, and which of the records with a payload belong to the
+    /// sibling.
     async fn known(&self, items: &[Claimed]) -> Result<(HashMap<RecordId, SyncState>, HashSet<RecordId>)> {
         let with_payload: Vec<RecordId> =
             items.iter().filter(|item| item.work.payload.is_some()).map(|item| item.key.id.clone()).collect();
@@ -160,12 +165,12 @@ impl MirrorHandler {
         let max_age = profile.detail_max_age.and_then(|age| time::Duration::try_from(age).ok());
         payload.shape == Shape::List
             && profile.needs_detail
-            // A full sync reads every such detail: the planner queued the row for that reason.
+            // A full sync reads every such detail, because the planner queued the row for that reason.
             && (item.lane == Lane::Full && (max_age.is_some() || state.is_some_and(|state| !state.is_settled()))
                 || needs_detail(state, item.work.version, self.clock.now(), max_age))
     }
 
-    /// Asks the source for whole records.
+    /// Reads whole records from the source.
     async fn fetch(&self, batch: &mut Batch<'_>, indexes: Vec<usize>) -> Vec<(usize, Read)> {
         if indexes.is_empty() {
             return Vec::new();
@@ -191,7 +196,8 @@ impl MirrorHandler {
         reads
     }
 
-    /// The whole record that is read because of a list row tells what the next such row means.
+    /// Keeps the list row of an item that is read from the source. The whole record that is read because of a list row
+    /// shows what the next such row means.
     fn keep_row(&self, batch: &mut Batch<'_>, index: usize) {
         let Some(payload) = &batch.items[index].work.payload else { return };
         if payload.shape == Shape::List
@@ -201,7 +207,7 @@ impl MirrorHandler {
         }
     }
 
-    /// Writes reads; answers the items that have to be read again.
+    /// Writes reads to the mirror. Returns the items that have to be read again.
     async fn apply(&self, batch: &mut Batch<'_>, reads: Vec<(usize, Read)>) -> Vec<usize> {
         if reads.is_empty() {
             return Vec::new();
@@ -212,7 +218,7 @@ impl MirrorHandler {
         for (index, result) in indexes.into_iter().zip(applied) {
             match result {
                 Ok(Applied::Done(outcome)) => batch.results[index] = Some(Ok(Handled::Done(outcome))),
-                // A tie is broken by any read that begins now; what is implausible must still be so later.
+                // Any read that begins now breaks a tie. An implausible state has to be confirmed by a later read.
                 Ok(Applied::Reread(reason @ (RereadReason::Tie | RereadReason::Resurrection))) => {
                     tracing::debug!(record = %batch.items[index].key, %reason, "reading again");
                     self.keep_row(batch, index);
@@ -241,7 +247,7 @@ impl BatchHandler for MirrorHandler {
         if item.work.payload.as_ref().is_some_and(shows_all) {
             return READY;
         }
-        // Where the source reads one record a call, a batch still shares its writes.
+        // Where the source reads one record per call, the items of a batch still share their writes.
         match profile.fetch_batch {
             0 | 1 => SINGLE_READS,
             many => many,
@@ -268,21 +274,22 @@ impl BatchHandler for MirrorHandler {
 }
 
 impl Batch<'_> {
-    /// Gives every item without a result the same error.
+    /// Gives the same error to every item without a result.
     pub(super) fn fail_open(&mut self, error: &Error) {
         for result in self.results.iter_mut().filter(|result| result.is_none()) {
             *result = Some(Err(error.clone()));
         }
     }
 
-    /// Items without a result could not be decided in this round: they come again.
+    /// Returns the results. Items without a result could not be decided in this round and are handled again.
     fn finish(self) -> Vec<Result<Handled>> {
         self.results.into_iter().map(|result| result.unwrap_or(Ok(Handled::Reread))).collect()
     }
 }
 
-/// What of a list row can be compared with the target's row: not what the list spells in its own way, neither addresses
-/// and the like, whose form differs between a list and a whole record. `None`: nothing is known of its version.
+/// Returns the part of a list row that can be compared with the target's row. The result has no columns that the list
+/// spells in its own way, and no composite values such as addresses, whose form differs between a list row and a whole
+/// record. Returns `None` where the row does not have the accepted version.
 pub(crate) fn comparable(state: &SyncState, record: &Record) -> Option<Read> {
     if record.version != state.version {
         return None;

@@ -1,4 +1,5 @@
-//! Records that may be of one type or its sibling: a contact is a customer or a vendor, and may become the other.
+//! Records that belong to one of two sibling entity types. A contact is a customer or a vendor, and may become the
+//! other.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +13,7 @@ use crate::{
 };
 
 impl MirrorHandler {
-    /// Takes out the reads that belong to another entity type.
+    /// Takes out the reads that belong to another entity type. Returns the reads that belong to this one.
     pub(super) async fn redirect(
         &self,
         batch: &mut Batch<'_>,
@@ -36,7 +37,8 @@ impl MirrorHandler {
                 Content::Present(record) if record.entity != *self.entity() => {
                     batch.results[index] = Some(self.hand_over(&read, record).await);
                 }
-                // What could not be read and is not there stays with its reason: it may never have had an id.
+                // An item whose payload could not be decoded and whose record is not found keeps its error. The record
+                // may never have had an id.
                 Content::Absent if batch.results[index].is_some() => {}
                 Content::Absent if moved.contains(&read.key.id) => {
                     batch.results[index] = Some(self.look_at_the_sibling(&read).await);
@@ -47,7 +49,7 @@ impl MirrorHandler {
         own
     }
 
-    /// Of these records, those that are live at the sibling and not in ours.
+    /// Returns those of the records that are live at the sibling and not at this entity type.
     pub(super) async fn at_the_sibling(&self, ids: &[RecordId]) -> Result<HashSet<RecordId>> {
         let Some(sibling) = self.source.profile().sibling.as_ref().filter(|_| !ids.is_empty()) else {
             return Ok(HashSet::new());
@@ -63,14 +65,17 @@ impl MirrorHandler {
         Ok(theirs.difference(&ours).cloned().collect())
     }
 
-    /// A record that turned out to be of another type goes there, and is gone from ours.
+    /// Hands a record that turned out to be of another entity type over to that type. The record becomes a tombstone
+    /// at this type.
     async fn hand_over(&self, read: &Read, record: &Record) -> Result<Handled> {
         let payload = SourcePayload { shape: read.shape, observed: read.observed, json: record.raw.clone() };
         let work = Work { version: record.version, payload: Some(payload) };
         let gone = match read.observed {
-            // Also where it was never ours: a worker that lost its claim may still hold an earlier look at it.
+            // The tombstone is also written where the record was never live here, because a worker that lost its claim
+            // may still hold an earlier read of the record.
             Observed::Call(_) => self.tombstone(read).await?,
-            // Of a pushed body only the arrival is known: whether it is that still, only a read tells.
+            // Only the arrival time of a pushed body is known. Only a read shows whether the record still has that
+            // type.
             Observed::Push(_) => !self.is_here(&read.key.id).await?,
         };
         if gone { Ok(Handled::Reroute { entity: record.entity.clone(), work }) } else { Ok(Handled::Reread) }
@@ -81,9 +86,10 @@ impl MirrorHandler {
         Ok(ours.get(id).is_some_and(|state| !state.deleted))
     }
 
-    /// A record that is gone and was the sibling's: that one is asked to look.
+    /// Lets the sibling read a record that is gone here and live there.
     async fn look_at_the_sibling(&self, read: &Read) -> Result<Handled> {
-        // Ours gets its tombstone too: a late push of what it once was must not revive it.
+        // This entity type also gets its tombstone: a late push of the record's earlier state must not restore it
+        // here.
         let tombstoned = self.tombstone(read).await?;
         match &self.source.profile().sibling {
             Some(sibling) if tombstoned => {
@@ -93,7 +99,8 @@ impl MirrorHandler {
         }
     }
 
-    /// Marks the record of a read as gone from our type. False: it has to be read once more.
+    /// Marks the record of a read as gone at this entity type. Returns false where the record has to be read once
+    /// more.
     async fn tombstone(&self, read: &Read) -> Result<bool> {
         let gone = Read { shape: Shape::Detail, content: Content::Absent, listed: None, ..read.clone() };
         match self.mirror.apply(self.source.schema(), vec![gone]).await.pop() {

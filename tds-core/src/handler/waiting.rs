@@ -1,4 +1,4 @@
-//! Reads that wait for company while calls are short.
+//! Reads that wait for other reads while the budget of calls is short.
 
 use std::time::Duration;
 
@@ -7,12 +7,13 @@ use time::OffsetDateTime;
 use super::{Handled, MirrorHandler, mirror::Batch};
 use crate::queue::Lane;
 
-/// Why an item waits that could be read at once.
+/// The reason of an item that waits although it could be read at once.
 pub const SAVING_CALLS: &str = "today's calls are short: it waits a little, so that one call reads more";
 
 impl MirrorHandler {
-    /// Puts reads for pushed events off while the source wants calls saved: events of one record fold meanwhile, and
-    /// many records share a call. Answers what is read now. What a call brings along at no cost does not wait.
+    /// Defers reads for pushed events while the source wants to save calls. Events of one record are folded in the
+    /// meantime, and many records share a call. Returns the items that are read now. Reads that share a call with
+    /// other reads at no cost do not wait.
     pub(super) fn put_off(&self, batch: &mut Batch<'_>, fetch: Vec<usize>) -> Vec<usize> {
         let (slot, now) = (self.source.reads_wait(Lane::Webhook), self.clock.now());
         let wait = |index: &usize| {
@@ -39,8 +40,9 @@ impl MirrorHandler {
     }
 }
 
-/// Time is cut into slots, the same for all processes: what is queued within one is due together when it ends, so
-/// that nothing waits longer than a slot. `None`: it has ended.
+/// Returns the rest of the slot in which an item was queued; `None` where the slot has ended. Time is divided into
+/// slots that are the same for all processes. All items that are queued within a slot are due together when it ends,
+/// so that no item waits longer than one slot.
 fn rest_of_slot(queued_at: OffsetDateTime, now: OffsetDateTime, slot: Duration) -> Option<Duration> {
     let slot = i128::try_from(slot.as_nanos()).ok().filter(|slot| *slot > 0)?;
     let end = (queued_at.unix_timestamp_nanos().div_euclid(slot) + 1) * slot;

@@ -1,8 +1,9 @@
 //! A budget of calls to a source, shared by all processes that call it.
 //!
-//! Sources bound how often they may be called: in any 60 seconds, over a day, and at once. The bounds hold for an
-//! *account*, however many processes use it. So permits are leased from one place, a few at a time, and every call
-//! takes one. What is decided is a pure function ([`BudgetState::exchange`]); a store only keeps its state.
+//! Sources limit how often they may be called: in any 60 seconds, over a day, and at the same time. These limits
+//! apply to an *account*, however many processes use the account. Permits are therefore leased from one place, a
+//! few at a time, and every call takes one permit. A pure function ([`BudgetState::exchange`]) makes all decisions;
+//! a store only keeps the state.
 
 mod breaker;
 mod call_log;
@@ -38,7 +39,7 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// Which bound.
+/// A limit of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallLimit {
@@ -60,38 +61,44 @@ impl fmt::Display for CallLimit {
     }
 }
 
-/// The bounds of an account.
+/// The limits of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Calls that may arrive at the source in any 60 seconds; `None`: somebody else keeps this bound.
+    /// Calls that may arrive at the source in any 60 seconds. `None` means that another component, such as a
+    /// [`Pacer`], keeps this limit.
     pub per_minute: Option<u32>,
-    /// Calls in flight at once.
+    /// Calls that may be in flight at the same time.
     pub concurrent: u32,
-    /// Calls a day of the account's plan; 80 % of them are for this program. `None`: not known.
+    /// Calls a day that the account's plan includes. 80 % of them are for this program. `None` means that the
+    /// number is not known.
     pub per_day: Option<u32>,
-    /// After this a call is given up: it arrives no later.
+    /// The time after which a call is given up. The call cannot arrive later than that.
     pub call_time: Duration,
 }
 
-/// The budget of calls that all processes of a store share. Times are those of the store's clock; what a process says of
-/// the past it gives as an age.
+/// The budget of calls that all processes of a store share. Times are those of the store's clock. A process reports
+/// past times as ages.
 ///
-/// - Permits are leased, each for one call. A permit counts against the minute from the time it may be used until
-///   60 seconds after the call ended, so that no 60 seconds see more arrivals at the source than `per_minute`,
-///   however long a call takes to arrive.
-/// - A permit that is never settled, because its holder died, counts until its call can have arrived no later and
-///   60 seconds more; then its place is free again.
-/// - A permit that was not used is given back and counts no more.
+/// - Permits are leased, each for one call. A permit counts against the minute from the time at which it may be
+///   used until 60 seconds after the call ended. No 60 seconds therefore see more arrivals at the source than
+///   `per_minute`, however long a call takes to arrive.
+/// - A permit that is never settled, because its holder died, counts until 60 seconds after the latest time at
+///   which its call can have arrived. Then the permit no longer counts.
+/// - A permit that was not used is given back and no longer counts.
 /// - Settling or giving back a permit twice, or one that is not known, changes nothing.
-/// - Urgent lanes (pushed events and what people and local changes need) find room that the other lanes leave,
+/// - Urgent lanes (pushed events, operators' requests and local changes) have a reserve that the other lanes leave,
 ///   in the minute and over the day.
-/// - The lanes that are not urgent are spread over the minute, and full syncs and verification over the day.
-/// - A holder has places for calls in flight until it gives them back or is not heard of for as long as one of its
-///   calls may take; all holders together have no more than `concurrent`, and one that is new finds one.
-/// - A refusal of the source pauses all holders. Calls that were let go before a pause began say nothing new.
-/// - Faults in a row that are no matter of a record open the breaker of their place for all holders: no call is let
-///   pass there but one probe at a time, until one is answered as it should be.
-/// - What the source says of the day's quota counts where it is less than what is left of the plan.
+/// - The lanes that are not urgent are spread over the minute. Full syncs and verification are also spread over the
+///   day.
+/// - A holder keeps its slots for calls in flight until it gives them back, or until it has not reported for as
+///   long as one of its calls may take. All holders together have no more than `concurrent` slots, and a new holder
+///   finds one.
+/// - A refusal of the source pauses all holders. The answers to calls that were sent before a pause began carry no
+///   new information.
+/// - Consecutive faults that no record causes open the breaker of their place for all holders. While the breaker is
+///   open, only one probe at a time may be sent to the place, until one call is answered as expected.
+/// - Where the source reports less left of the day's quota than what is left of the plan, the source's number
+///   counts.
 /// - An error means that nothing may be sent.
 #[derive(Clone)]
 pub struct CallBudget {
@@ -100,49 +107,49 @@ pub struct CallBudget {
 }
 
 impl CallBudget {
-    /// The budget of a store.
+    /// Creates the budget of a store.
     #[must_use]
     pub fn new(shared: Arc<dyn SharedState>, log: Arc<dyn CallLog>) -> Self {
         Self { shared, log }
     }
 
-    /// The budget of a process that shares it with nobody.
+    /// Creates the budget of a process that shares the budget with no other process.
     #[must_use]
     pub fn local(clock: &Arc<dyn Clock>) -> Self {
         Self::new(Arc::new(LocalState::new(clock)), Arc::new(LocalCallLog::default()))
     }
 
-    /// Says what became of permits, and asks for new ones.
+    /// Reports what became of permits, and requests new ones.
     ///
     /// # Errors
-    /// The shared state cannot be asked: nothing may be sent.
+    /// The shared state cannot be read or written. Nothing may be sent.
     pub async fn exchange(&self, account: &str, limits: &Limits, request: &BudgetRequest) -> Result<Grant> {
         let exchange = |state: &mut BudgetState, now| state.exchange(now, limits, request);
         shared_state::change(self.shared.as_ref(), &document_of(account), exchange).await
     }
 
-    /// The status of the account. Changes nothing.
+    /// Returns the status of the account. This changes nothing.
     ///
     /// # Errors
-    /// The shared state cannot be asked.
+    /// The shared state cannot be read.
     pub async fn status(&self, account: &str, limits: &Limits) -> Result<BudgetStatus> {
         let (state, now): (BudgetState, _) =
             shared_state::read(self.shared.as_ref(), &document_of(account)).await?;
         Ok(state.status(now, limits))
     }
 
-    /// Adds to the statistics of calls.
+    /// Adds calls to the statistics.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store does not answer.
     pub async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
         self.log.count(account, calls).await
     }
 
-    /// The statistics of today (UTC).
+    /// Returns the statistics of today (UTC).
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store does not answer.
     pub async fn usage(&self, account: &str) -> Result<Usage> {
         self.log.usage(account).await
     }
@@ -152,47 +159,47 @@ fn document_of(account: &str) -> String {
     format!("budget {account}")
 }
 
-/// Counts the calls that were made.
+/// Keeps the statistics of the calls that were made.
 #[async_trait]
 pub trait CallLog: Send + Sync {
-    /// Adds to the statistics of calls. Calls of a lane that only runs spend (incremental, full, verify) count in the
-    /// newest run of that kind and entity type too. At most one is active, so that the calls are its own, but for what a
-    /// cancelled run had left in the queue when the next one began.
+    /// Adds calls to the statistics. Calls of a lane that only runs use (incremental, full, verify) also count in
+    /// the newest run of that type and entity type. At most one such run is active, so the calls belong to that
+    /// run. The exception are items that a cancelled run had left in the queue when the next run began.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store does not answer.
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()>;
 
-    /// The statistics of today (UTC).
+    /// Returns the statistics of today (UTC).
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store does not answer.
     async fn usage(&self, account: &str) -> Result<Usage>;
 }
 
-/// What a holder of permits tells and asks.
+/// What a holder of permits reports and requests.
 #[derive(Clone, Debug)]
 pub struct BudgetRequest {
-    /// Who asks.
+    /// The holder that sends the request.
     pub holder: WorkerId,
-    /// Calls that wait for a permit, by lane.
+    /// The number of calls that wait for a permit, by lane.
     pub wants: PerLane<u32>,
-    /// Permits that it has and did not use yet, by lane.
+    /// The number of permits that the holder has and has not used yet, by lane.
     pub at_hand: PerLane<u32>,
-    /// Calls in flight now.
+    /// The number of calls in flight now.
     pub in_flight: u32,
-    /// Permits whose call has ended.
+    /// The calls that have ended.
     pub settled: Vec<SettledCall>,
-    /// Permits that were not used.
+    /// The numbers of the permits that were not used.
     pub unused: Vec<u64>,
-    /// What the source said of its limits, in the order in which it was heard.
+    /// The limit signals that the source sent, in the order in which the holder received them.
     pub signals: Vec<LimitSignal>,
-    /// Asks whether a call to this place may be made.
+    /// The place for which the holder asks whether a call may be made.
     pub pass: Option<Place>,
 }
 
 impl BudgetRequest {
-    /// Tells nothing and asks for nothing.
+    /// Creates a request that reports nothing and asks for nothing.
     #[must_use]
     pub fn of(holder: WorkerId) -> Self {
         Self {
@@ -211,59 +218,59 @@ impl BudgetRequest {
 /// A call that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SettledCall {
-    /// Its permit.
+    /// The number of the call's permit.
     pub permit: u64,
-    /// Whose budget it spent in the end.
+    /// The lane whose budget the call spent in the end.
     pub lane: Lane,
-    /// How long ago it ended.
+    /// The time since the call ended.
     pub age: Duration,
 }
 
-/// What the source said.
+/// A limit signal: what an answer of the source says about its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LimitSignal {
-    /// A call was refused.
+    /// The source refused a call.
     Refused {
-        /// For which limit.
+        /// The limit that was exceeded.
         limit: CallLimit,
-        /// How long ago that call was let go.
+        /// The time since the refused call was sent.
         issued: Duration,
-        /// The source's wish for the pause.
+        /// The pause that the source asked for.
         retry_after: Option<Duration>,
-        /// When the quota begins anew.
+        /// The time until the quota is reset.
         reset: Option<Duration>,
-        /// A number by chance, so that not all processes come back at once.
+        /// A random number, which keeps processes from resuming at the same moment.
         chance: u64,
     },
-    /// A call was let in.
+    /// The source accepted a call.
     Admission {
-        /// How long ago it was let go.
+        /// The time since the call was sent.
         issued: Duration,
     },
-    /// What is left of the day's quota for all programs of the account.
+    /// The source reported what is left of the day's quota for all programs of the account.
     Quota {
         /// Calls that the period has.
         limit: u32,
-        /// Calls that are left of it.
+        /// Calls that are left of the period.
         remaining: u32,
-        /// When it begins anew; `None`: with the day.
+        /// The time until the quota is reset. `None` means that the quota is reset at the end of the day.
         reset: Option<Duration>,
-        /// How long ago this was said.
+        /// The time since the source reported these numbers.
         age: Duration,
     },
-    /// A call failed by what is no matter of its record.
+    /// A call failed for a reason that its record does not cause.
     Fault(CallFault),
-    /// A call to a place where others failed was answered as it should be.
+    /// A call to a place where other calls failed was answered as expected.
     Worked {
-        /// Where it went.
+        /// The place that was called.
         place: Place,
-        /// How long ago it was let go.
+        /// The time since the call was sent.
         issued: Duration,
     },
 }
 
 impl LimitSignal {
-    /// The same, heard that much longer ago.
+    /// Returns the signal as if it had been received earlier by `by`.
     fn older(self, by: Duration) -> Self {
         match self {
             Self::Refused { limit, issued, retry_after, reset, chance } => {
@@ -286,40 +293,41 @@ impl LimitSignal {
     }
 }
 
-/// What a holder got.
+/// The answer to a [`BudgetRequest`].
 #[derive(Clone, Debug)]
 pub struct Grant {
     /// Permits, in the order in which they may be used.
     pub permits: Vec<LeasedPermit>,
-    /// A permit may be used for this long after its time has come, counted from before the question was sent.
+    /// How long a permit may be used after its start time. The validity is counted from before the request was
+    /// sent.
     pub valid: Duration,
-    /// Calls that the holder may have in flight now.
+    /// The number of calls that the holder may have in flight now.
     pub slots: u32,
-    /// When it is worth asking again for what was not granted.
+    /// The time after which a further request for what was not granted can succeed.
     pub ask_again: Duration,
-    /// How the account stands now.
+    /// The status of the account now.
     pub status: BudgetStatus,
-    /// Whether the call that was asked for may be made.
+    /// Whether the call that the holder asked for may be made.
     pub passage: Passage,
 }
 
 /// The right to send one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeasedPermit {
-    /// Its number.
+    /// The number of the permit.
     pub number: u64,
-    /// For which lane it was asked.
+    /// The lane for which the permit was requested.
     pub lane: Lane,
-    /// It may be used no earlier than this after the answer came.
+    /// The earliest time at which the permit may be used, counted from the arrival of the answer.
     pub after: Duration,
 }
 
-/// Milliseconds of a duration; absurdly long ones stand for a century.
+/// Returns the milliseconds of a duration, limited to a century.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).min(3_155_760_000_000)
 }
 
-/// A duration of milliseconds; negative ones are none.
+/// Returns the duration of a number of milliseconds. A negative number gives a duration of zero.
 pub(crate) fn span(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }

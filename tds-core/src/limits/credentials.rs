@@ -1,4 +1,5 @@
-//! A credential that is renewed: by one process at a time, not too often, and for all of them where they can share it.
+//! Leases for the renewal of a credential. One process renews at a time, not too often, and for all processes where
+//! they can share the credential.
 
 mod state;
 
@@ -8,49 +9,50 @@ pub use self::state::RenewalState;
 use super::shared_state::{self, LocalState, SharedState};
 use crate::{clock::Clock, error::Result};
 
-/// How often a credential may be renewed.
+/// The limit on how often a credential may be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenewalRule {
-    /// At most so many renewals …
+    /// The maximum number of renewals …
     pub most: u32,
-    /// … within this.
+    /// … within this time.
     pub within: Duration,
-    /// After this a renewal is given up: its holder died, and it arrives no later.
+    /// The time after which a renewal is given up. Its holder has died then, and its request cannot arrive later.
     pub time: Duration,
 }
 
 /// The leases of credentials that all processes of a store share. Times are those of the store's clock.
 ///
-/// - At most one renewal of a name is under way. One whose holder died ends after `rule.time`.
-/// - No more than `rule.most` renewals of a name come to the source within `rule.within`, those of processes
-///   that died or failed included: each counts from its end, and one that has no end from the latest it can have.
-/// - A credential that is stored is found by all who share it, until it is due for renewal.
-/// - A credential that the source rejected is forgotten, if it is still the one that is stored.
-/// - A cooldown keeps everybody from renewing until it ends; a renewal that went well ends it.
-/// - What is stored of a credential is opaque: it comes sealed.
+/// - At most one renewal of a name is under way. The renewal of a holder that died ends after `rule.time`.
+/// - No more than `rule.most` renewals of a name arrive at the source within `rule.within`, including those of
+///   processes that died or failed. Each renewal counts from its end. One whose end was not reported counts from
+///   the latest time at which it can have ended.
+/// - All processes that share a credential find the stored one until it is due for renewal.
+/// - A credential that the source rejected is forgotten, if it is still the stored one.
+/// - A cooldown keeps all processes from renewing until it ends. A successful renewal ends the cooldown.
+/// - The stored form of a credential is opaque: the caller seals it.
 #[derive(Clone)]
 pub struct CredentialLeases {
     shared: Arc<dyn SharedState>,
 }
 
 impl CredentialLeases {
-    /// The leases of a store.
+    /// Creates the leases of a store.
     #[must_use]
     pub fn new(shared: Arc<dyn SharedState>) -> Self {
         Self { shared }
     }
 
-    /// The leases of a process that shares them with nobody.
+    /// Creates the leases of a process that shares them with no other process.
     #[must_use]
     pub fn local(clock: &Arc<dyn Clock>) -> Self {
         Self::new(Arc::new(LocalState::new(clock)))
     }
 
-    /// The stored credential, or the right to renew it. `shares`: this process can open what is stored.
-    /// `rejected`: the number of a credential that the source did not accept.
+    /// Returns the stored credential, or the right to renew it. `shares` is true where this process can open the
+    /// stored form. `rejected` is the number of a credential that the source did not accept.
     ///
     /// # Errors
-    /// The shared state cannot be asked.
+    /// The shared state cannot be read or written.
     pub async fn claim(
         &self,
         name: &str,
@@ -62,11 +64,11 @@ impl CredentialLeases {
         shared_state::change(self.shared.as_ref(), &document_of(name), claim).await
     }
 
-    /// Stores the result of a renewal. A ticket that is not the current one changes nothing but its own count.
-    /// Gives the number of the credential that is stored.
+    /// Stores the result of a renewal. A ticket that is not the current one changes nothing but the time until
+    /// which its own renewal counts. Returns the number of the credential, which is the number of the ticket.
     ///
     /// # Errors
-    /// The shared state cannot be asked.
+    /// The shared state cannot be read or written.
     pub async fn finish(
         &self,
         name: &str,
@@ -83,57 +85,57 @@ fn document_of(name: &str) -> String {
     format!("renewal {name}")
 }
 
-/// What a process that needs a credential is to do.
+/// The instruction for a process that needs a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Use this one.
+    /// The process uses this credential.
     Ready(Credential),
-    /// Renew it, and tell the outcome with this ticket.
+    /// The process renews the credential, and reports the result with this ticket.
     Yours(u64),
-    /// Another process renews it: look again after this.
+    /// Another process renews the credential. This process asks again after this time.
     Another(Duration),
-    /// Renewing is of no use, or not allowed, for a while.
+    /// A renewal cannot succeed, or is not allowed, during this cooldown.
     Blocked(Cooldown),
-    /// It was renewed as often as the rule allows: look again after this.
+    /// The credential was renewed as often as the rule allows. This process asks again after this time.
     TooOften(Duration),
 }
 
 /// A stored credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Which one it is: each has another number.
+    /// The number that identifies the credential. Each credential has another number.
     pub number: u64,
-    /// As it was stored.
+    /// The credential as it was stored.
     pub sealed: String,
-    /// When it is due for renewal.
+    /// The time until the credential is due for renewal.
     pub renew_in: Duration,
-    /// When it ends.
+    /// The time until the credential expires.
     pub expires_in: Duration,
 }
 
-/// Why nobody may renew.
+/// The reason why no process may renew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cooldown {
-    /// What kind of failure it was, for programs.
+    /// The kind of the failure, for programs.
     pub kind: String,
-    /// What happened, for people.
+    /// What happened, for operators.
     pub reason: String,
-    /// How long it lasts.
+    /// The time until the cooldown ends.
     pub wait: Duration,
 }
 
-/// What came of a renewal.
+/// The result of a renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RenewalResult {
-    /// A new credential, to be stored where it is shared.
+    /// A new credential. It is stored where it is shared.
     Renewed {
-        /// Sealed; `None`: this process keeps it to itself.
+        /// The sealed credential. `None` means that this process does not share the credential.
         sealed: Option<String>,
-        /// When it is due for renewal.
+        /// The time until the credential is due for renewal.
         renew_in: Duration,
-        /// When it ends.
+        /// The time until the credential expires.
         expires_in: Duration,
     },
-    /// None.
+    /// The renewal failed.
     Failed(Cooldown),
 }

@@ -1,4 +1,5 @@
-//! Documents that all processes share: read one, decide, and write it unless somebody wrote meanwhile.
+//! Documents that all processes share. A change reads a document, decides, and writes the document back unless
+//! another process wrote it in the meantime.
 
 use std::{
     collections::HashMap,
@@ -16,17 +17,18 @@ use crate::{
     error::{Error, Result},
 };
 
-/// A change that was overtaken by another process is tried again this often. Each time some other process got on.
+/// The number of times that a change is attempted. An attempt fails only where another process changed the document
+/// first, so that each failed attempt is progress of another process.
 const ATTEMPTS: u32 = 100;
 
-/// A document as it was read.
+/// A document and its version, as one read returned them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// The number of times that the document was written; 0 where it does not exist.
+    /// The number of times that the document was written. The version is 0 where the document does not exist.
     pub version: u64,
-    /// The document; `None` where it does not exist.
+    /// The text of the document. It is `None` where the document does not exist.
     pub text: Option<String>,
-    /// The time of the reading, by the store's clock.
+    /// The time of the read, by the store's clock.
     pub now: OffsetDateTime,
 }
 
@@ -42,17 +44,17 @@ pub trait SharedState: Send + Sync {
     /// Reads a document and the store's clock.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store does not answer.
     async fn load(&self, name: &str) -> Result<Document>;
 
-    /// Writes the document, unless its version is another one by now. True: the document is written.
+    /// Writes the document, unless its version is no longer `version`. Returns true where the document was written.
     ///
     /// # Errors
-    /// The store cannot be asked, or it is not known whether the document was written.
+    /// The store does not answer, or it is not known whether the document was written.
     async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool>;
 }
 
-/// Reads a document. One that does not exist is the default.
+/// Reads a document. A document that does not exist is read as the default value.
 pub(crate) async fn read<S: Default + DeserializeOwned>(
     shared: &dyn SharedState,
     name: &str,
@@ -61,8 +63,9 @@ pub(crate) async fn read<S: Default + DeserializeOwned>(
     Ok((understood(name, document.text.as_deref())?, document.now))
 }
 
-/// Changes a document as one step. `change` may be called several times; the last call counts. Its time is that of the
-/// reading, which is no later than that of the writing: what is decided by it is decided cautiously.
+/// Changes a document in one atomic step. `change` may be called several times; only its last call takes effect.
+/// The time that `change` receives is the time of the read, which is never later than the time of the write, so
+/// that decisions based on it are cautious.
 pub(crate) async fn change<S, T>(
     shared: &dyn SharedState,
     name: &str,
@@ -82,7 +85,7 @@ where
         if shared.swap(name, version, &text).await? {
             return Ok(result);
         }
-        // The growing rest lets processes that meet again and again come apart.
+        // The growing delay separates processes that repeatedly change the document at the same time.
         sleep(Duration::from_millis(u64::from(attempt.min(10)))).await;
     }
     Err(Error::unavailable(format!("other processes were always faster to change the shared state {name}")))
@@ -95,8 +98,8 @@ fn understood<S: Default + DeserializeOwned>(name: &str, text: Option<&str>) -> 
     })
 }
 
-/// The documents of a process that shares them with nobody. Its time is the clock's when this was made, and goes on
-/// with tokio's clock, which never jumps.
+/// The documents of a process that shares them with no other process. The time starts as the clock's time when the
+/// value was created, and advances with tokio's clock, which never jumps.
 pub struct LocalState {
     began: OffsetDateTime,
     since: Instant,
@@ -104,7 +107,7 @@ pub struct LocalState {
 }
 
 impl LocalState {
-    /// No documents yet.
+    /// Creates a state without documents.
     #[must_use]
     pub fn new(clock: &Arc<dyn Clock>) -> Self {
         Self { began: clock.now(), since: Instant::now(), documents: Mutex::default() }
@@ -123,7 +126,7 @@ impl SharedState for LocalState {
     }
 }
 
-/// A document of a map, as [`SharedState::load`] gives it.
+/// Returns a document of a map as [`SharedState::load`] does.
 pub(crate) fn document(
     documents: &HashMap<String, (u64, String)>,
     name: &str,

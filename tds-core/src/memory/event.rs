@@ -1,4 +1,4 @@
-//! Inbox events follow their items.
+//! Inbox events: their status follows from their items.
 
 use time::OffsetDateTime;
 
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl State {
-    /// Notes where an item of an event stands, and what follows for the event.
+    /// Records the progress of an event's item, and updates the status of the event.
     pub(super) fn event_progress(
         &mut self,
         id: InboxId,
@@ -23,14 +23,14 @@ impl State {
         self.refresh_event(id, now);
     }
 
-    /// The event no longer depends on this item.
+    /// Removes an item from the event.
     pub(super) fn event_leaves(&mut self, id: InboxId, item: ItemId) {
         if let Some(event) = self.events.get_mut(&id) {
             event.items.remove(&item);
         }
     }
 
-    /// Gives the event the status that follows from its items. One without items keeps its status.
+    /// Derives the status of the event from its items. An event without items keeps its status.
     pub(super) fn refresh_event(&mut self, id: InboxId, now: OffsetDateTime) {
         let Some(event) = self.events.get_mut(&id) else { return };
         if event.items.is_empty() {
@@ -60,7 +60,7 @@ impl State {
     }
 }
 
-/// Of several items' outcomes, the one that says most about what the event changed.
+/// Returns the outcome, among those of several items, that says most about what the event changed.
 fn best_outcome(event: &Event) -> Option<Outcome> {
     let outcome = |progress: &Progress| match progress {
         Progress::Ended(outcome) => Some(*outcome),

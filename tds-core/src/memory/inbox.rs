@@ -1,4 +1,4 @@
-//! The inbox.
+//! The inbox in memory.
 
 use std::collections::BTreeMap;
 
@@ -108,7 +108,7 @@ impl InboxOperator for MemoryStore {
 }
 
 impl State {
-    /// The records of a known delivery that others were about since, to be read.
+    /// Returns the records of a known delivery that later deliveries also concern, as work to read them.
     fn came_back(&self, id: InboxId, disposition: &Disposition) -> Vec<(RecordKey, Work)> {
         let (Disposition::Work(work), Some(known)) = (disposition, self.events.get(&id)) else {
             return Vec::new();
@@ -128,7 +128,8 @@ impl State {
             .collect()
     }
 
-    /// An event that ended does so once more. It goes on waiting for what is under way, and no longer for dead letters.
+    /// Makes an event that ended pending again. The event continues to wait for items that are open, and stops
+    /// waiting for dead letters.
     fn begin_again(&mut self, id: InboxId, disposition: Disposition, lane: Lane, now: OffsetDateTime) {
         let Some(event) = self.events.get_mut(&id) else { return };
         let (open, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut event.items)
@@ -145,7 +146,7 @@ impl State {
         self.dispose(id, disposition, lane, now);
     }
 
-    /// Does what follows from an event.
+    /// Queues the work of an event, or ends the event where it has no work.
     fn dispose(&mut self, id: InboxId, disposition: Disposition, lane: Lane, now: OffsetDateTime) {
         let (status, outcome, error) = match disposition {
             Disposition::Work(work) if !work.is_empty() => {
@@ -185,7 +186,7 @@ fn stored(id: InboxId, event: NewEvent, now: OffsetDateTime) -> Event {
     }
 }
 
-/// Two decimals; `None` of nothing.
+/// Returns the percentage with two decimals, or `None` where the total is 0.
 #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
 fn success_rate(completed: i64, total: i64) -> Option<f64> {
     (total > 0).then(|| (completed as f64 / total as f64 * 10_000.0).round() / 100.0)

@@ -1,4 +1,4 @@
-//! The life of an item: queued, folded, ended, dead, queued again.
+//! The life of an item: it is queued, folded, ended, dead-lettered and queued again.
 
 use time::OffsetDateTime;
 
@@ -16,7 +16,7 @@ impl Item {
 }
 
 impl State {
-    /// Adds work, or folds it into the record's live item; whoever caused it waits for that item.
+    /// Adds work, or folds the work into the record's live item. The waiter then waits for that item.
     pub(super) fn enqueue(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
         let waiter = new.waiter;
         let id = self.place(new, now);
@@ -24,7 +24,7 @@ impl State {
         id
     }
 
-    /// Adds work, or folds it into the record's live item. Nobody waits for it by that.
+    /// Adds work, or folds the work into the record's live item. This adds no waiter.
     pub(super) fn place(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
         match self.live.get(&new.key).copied() {
             Some(id) => {
@@ -35,7 +35,7 @@ impl State {
         }
     }
 
-    /// Changes an item and keeps the order of claiming right.
+    /// Changes an item and keeps the order of claims correct.
     pub(super) fn with_item<T>(&mut self, id: ItemId, change: impl FnOnce(&mut Item) -> T) -> Option<T> {
         let item = self.items.get_mut(&id)?;
         self.due.remove(&item.due_key());
@@ -94,8 +94,8 @@ impl State {
                 }
             }
             let folded = fold(&item.work, work);
-            // A fetch may have been answered before this news came about, so news counts even where the
-            // work stays the same.
+            // The source may have answered a fetch before this change happened. A change therefore counts even
+            // where the work stays the same.
             let has_new_work = item.work.payload.is_none() || folded != item.work;
             if !has_new_work {
                 return;
@@ -111,7 +111,7 @@ impl State {
                 item.news_since.get_or_insert(now);
             }
             if item.status == ItemStatus::Failed {
-                // New data need not sit out the back-off of the old.
+                // New data need not wait for the back-off of the old data.
                 item.status = ItemStatus::Pending;
                 item.retry_count = 0;
                 item.run_at = item.run_at.min(now);
@@ -119,7 +119,7 @@ impl State {
         });
     }
 
-    /// Lets someone wait for an item, each at most once.
+    /// Adds a waiter to an item. Each waiter waits at most once.
     pub(super) fn attach(&mut self, id: ItemId, waiter: Waiter, now: OffsetDateTime) {
         let Some(item) = self.items.get_mut(&id) else { return };
         if waiter == Waiter::Operator {
@@ -138,7 +138,7 @@ impl State {
         }
     }
 
-    /// Tells those whose news a claim of this generation knew that it ended well.
+    /// Notifies the waiters whose changes a claim of this generation contained that the item ended well.
     pub(super) fn notify(
         &mut self,
         id: ItemId,
@@ -165,7 +165,7 @@ impl State {
         }
     }
 
-    /// Moves an item to the archive and tells everyone.
+    /// Moves an item to the archive and notifies all waiters.
     pub(super) fn archive(
         &mut self,
         id: ItemId,
@@ -177,7 +177,7 @@ impl State {
             item.status = ItemStatus::Completed;
             item.outcome = Some(outcome);
             if outcome != Outcome::Discarded {
-                // The errors of attempts that failed before are told by the attempts.
+                // The attempts keep the errors of earlier failed attempts.
                 item.error = None;
             }
             item.ended_at = Some(now);
@@ -189,14 +189,14 @@ impl State {
         self.notify(id, i64::MAX, source_event, outcome, now);
     }
 
-    /// A record that went well needs its older dead letters no more.
+    /// Resolves the older dead letters of a record whose work ended well.
     pub(super) fn resolve_dead_letters(&mut self, key: &RecordKey, now: OffsetDateTime) {
         for id in self.dead.get(key).cloned().unwrap_or_default() {
             self.archive(id, Outcome::Superseded, None, now);
         }
     }
 
-    /// Gives an item up: kept for a person, its events failed, its runs told.
+    /// Dead-letters an item: the item is kept for an operator, its events fail, and its runs are notified.
     pub(super) fn dead_letter(&mut self, id: ItemId, error: &str, now: OffsetDateTime) {
         let buried = self.with_item(id, |item| {
             item.status = ItemStatus::DeadLetter;
@@ -217,14 +217,14 @@ impl State {
                 Waiter::Operator => {}
             }
         }
-        // Runs have counted it; events wait on, because a person may retry it.
+        // The runs have counted the item. The events continue to wait, because an operator may retry the item.
         if let Some(item) = self.items.get_mut(&id) {
             item.waiters.retain(|entry| matches!(entry.waiter, Waiter::Event(_)));
         }
         self.replace_dead_letters(&key, id, now);
     }
 
-    /// A record that runs list again and again is one dead letter, the last, unless somebody waits for an older one.
+    /// Keeps only the last dead letter of a record that runs list repeatedly, except those that have a waiter.
     fn replace_dead_letters(&mut self, key: &RecordKey, by: ItemId, now: OffsetDateTime) {
         for id in self.dead.get(key).cloned().unwrap_or_default() {
             if id != by && self.items.get(&id).is_some_and(|item| item.waiters.is_empty()) {
@@ -233,8 +233,8 @@ impl State {
         }
     }
 
-    /// Makes a dead letter or a waiting retry due now. Where newer work of the record waits, a dead letter
-    /// is folded into that.
+    /// Makes a dead letter or a waiting retry due now. Where the record has a newer live item, the dead letter is
+    /// folded into that item.
     pub(super) fn revive(&mut self, id: ItemId, now: OffsetDateTime) {
         let Some(item) = self.items.get(&id) else { return };
         let (key, waiters) = (item.key.clone(), item.waiters.clone());
@@ -260,7 +260,7 @@ impl State {
         }
     }
 
-    /// Lets someone wait for another item instead.
+    /// Moves a waiter to another item.
     pub(super) fn move_waiter(&mut self, entry: WaiterEntry, from: ItemId, to: ItemId, now: OffsetDateTime) {
         self.forget_waiter(from, entry.waiter);
         match entry.waiter {
@@ -275,14 +275,14 @@ impl State {
         self.attach(to, entry.waiter, now);
     }
 
-    /// Someone no longer waits for an item.
+    /// Removes a waiter from an item.
     pub(super) fn forget_waiter(&mut self, id: ItemId, waiter: Waiter) {
         if let Some(item) = self.items.get_mut(&id) {
             item.waiters.retain(|other| other.waiter != waiter);
         }
     }
 
-    /// Takes a live item out of the store, as if it had never been queued.
+    /// Removes a live item from the store, as if it had never been queued.
     pub(super) fn remove_item(&mut self, id: ItemId) -> Option<Item> {
         let item = self.items.remove(&id)?;
         self.due.remove(&item.due_key());
@@ -290,7 +290,7 @@ impl State {
         Some(item)
     }
 
-    /// Takes an item out of the indexes of live and dead ones.
+    /// Removes an item from the indexes of live items and of dead letters.
     fn forget_live(&mut self, key: &RecordKey, id: ItemId) {
         if self.live.get(key) == Some(&id) {
             self.live.remove(key);

@@ -1,4 +1,4 @@
-//! The counts of a run, and its end.
+//! The counts of a run, and the end of a run.
 
 use time::OffsetDateTime;
 
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl State {
-    /// An item that a run waited for has ended.
+    /// Records that an item that a run waited for has ended.
     pub(super) fn run_item_ended(
         &mut self,
         id: RunId,
@@ -27,7 +27,7 @@ impl State {
         self.finish_run(id, now);
     }
 
-    /// Ends a run whose list was read to the end and whose every record has ended.
+    /// Ends a run whose list was read to the end and whose records have all ended.
     pub(super) fn finish_run(&mut self, id: RunId, now: OffsetDateTime) {
         let unwell = self.oldest_dead_letter(id);
         let Some(run) = self.runs.get_mut(&id) else { return };
@@ -47,14 +47,14 @@ impl State {
         }
     }
 
-    /// The oldest version among the dead letters of the run's entity type.
+    /// Returns the oldest version among the dead letters of the run's entity type.
     fn oldest_dead_letter(&self, id: RunId) -> Option<OffsetDateTime> {
         let entity = &self.runs.get(&id)?.request.entity;
         let dead = self.dead.iter().filter(|(key, _)| key.entity == *entity).flat_map(|(_, items)| items);
         dead.filter_map(|item| self.items.get(item)?.work.version).min()
     }
 
-    /// The run, if the lease is the current one.
+    /// Returns the run, if the lease is the current one.
     pub(super) fn leased_run(&mut self, id: RunId, token: LeaseToken) -> Result<&mut RunState> {
         let held = self.runs.get_mut(&id).filter(|run| {
             run.status == RunStatus::Running && run.lease.is_some_and(|(current, _)| current == token)
@@ -64,7 +64,7 @@ impl State {
 }
 
 impl RunState {
-    /// Counts how far a listed record came; a record counts once, however often it is listed.
+    /// Counts the progress of a listed record. A record counts once, however often it is listed.
     pub(super) fn reach(&mut self, record: &RecordId, reached: Reached) {
         let Some(before) = self.listed.get_mut(record) else { return };
         match (*before, reached) {
@@ -80,8 +80,8 @@ impl RunState {
         *before = reached;
     }
 
-    /// Where the entity type's cursor goes. It never goes back, never over a gap that a run with a beginning of its own
-    /// left, and never over the version of a record that did not end well.
+    /// Returns the entity type's new cursor. The cursor never moves backwards. It never moves over a gap that a run
+    /// with its own start time left, and never over the version of a record that became a dead letter.
     fn new_cursor(
         &self,
         current: Option<OffsetDateTime>,

@@ -1,4 +1,4 @@
-//! The mirror: rows as maps.
+//! The mirror in memory: rows are maps.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
@@ -97,14 +97,14 @@ impl State {
             row.synced_at = now;
         }
         if schema.head.is_none() {
-            // Without a head row there is nothing that could carry the tombstone.
+            // Without a head row there is no row that could carry the tombstone.
             self.children.retain(|(table, owner), _| {
                 *owner != key.id || !schema.children.iter().any(|child| child.table == table)
             });
         }
     }
 
-    /// True where a set of children would become suspiciously small.
+    /// Returns true where a set of children would shrink suspiciously.
     fn shrinks(&self, schema: &MirrorSchema, record: &Record) -> bool {
         let shrinks = |child: &Child| {
             let Some(new) = record.children.get(child.table) else { return false };
@@ -114,7 +114,7 @@ impl State {
         schema.children.iter().filter(|child| child.confirm_shrink).any(shrinks)
     }
 
-    /// True where the row is new or differed.
+    /// Writes the head row. Returns true where the row is new or differed.
     fn write_head(
         &mut self,
         read: &Read,
@@ -139,7 +139,7 @@ impl State {
         if volatile {
             row.fields.extend(record.volatile.clone());
         }
-        // A list row does not erase what a whole record brought.
+        // A list row does not replace the raw record that a detail brought.
         if stable && (read.shape != Shape::List || !whole_before) {
             row.raw = record.raw.clone();
         }
@@ -151,7 +151,7 @@ impl State {
         true
     }
 
-    /// Replaces the sets that the record shows; true where one differed.
+    /// Replaces the sets of children that the record contains. Returns true where one of them differed.
     fn write_children(&mut self, schema: &MirrorSchema, record: &Record) -> bool {
         let mut differs = false;
         for child in schema.children {
@@ -169,7 +169,7 @@ impl State {
     }
 }
 
-/// Rows of a table have no order.
+/// Returns the rows in a fixed order, because rows of a table have no order.
 fn sorted(rows: &[Fields]) -> Vec<String> {
     let mut texts: Vec<String> =
         rows.iter().map(|row| serde_json::Value::Object(row.clone()).to_string()).collect();

@@ -1,4 +1,4 @@
-//! The queue, from the workers' side.
+//! The workers' side of the queue.
 
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl Queue for MemoryStore {
     }
 
     async fn wait(&self, timeout: Duration) {
-        // The time running out is the normal case.
+        // The timeout is the normal case.
         let _ = tokio::time::timeout(timeout, self.shared.work.notified()).await;
     }
 }
@@ -118,8 +118,8 @@ impl Item {
 }
 
 impl State {
-    /// Due items in the order of claiming: by lane, then by the time since when they are due. What lost its leases again
-    /// and again is taken alone.
+    /// Returns due items in the order in which they are claimed: by lane, then by the time since which they are
+    /// due. An item that lost its lease repeatedly is claimed alone.
     fn claimable(&self, request: &ClaimRequest, scope: &ClaimScope, now: OffsetDateTime) -> Vec<ItemId> {
         let free = |item: &&Item| {
             item.is_in(scope)
@@ -178,7 +178,7 @@ impl State {
 }
 
 impl Item {
-    /// Its next claim has to be alone.
+    /// Returns true where the next claim of the item must contain no other item.
     fn is_suspect(&self) -> bool {
         self.lost_leases + u32::from(self.claim.is_some()) >= Claimed::SUSPECT_AFTER
     }

@@ -1,4 +1,4 @@
-//! The queue, from the operators' side.
+//! The operators' side of the queue.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     runs::{RunStatus, RunType},
 };
 
-/// Work that ended within this shows that somebody works.
+/// Work that ended within this time shows that a worker is active.
 const LATELY: Duration = Duration::from_secs(120);
 
 #[async_trait]
@@ -101,7 +101,7 @@ impl QueueOperator for MemoryStore {
     }
 
     async fn heal(&self, _age: Duration, _within: Option<Duration>) -> Result<Healed> {
-        // Whoever waits is kept with the item that it waits for.
+        // A waiter is stored with the item that it waits for, so a waiter cannot be lost.
         Ok(Healed::default())
     }
 }
@@ -146,7 +146,8 @@ impl State {
         stats
     }
 
-    /// What a process had in work when it died waits as well, from the end of its lease on.
+    /// Returns the items that wait. An item that a process had claimed when it died waits as well, from the end of
+    /// its lease on.
     fn waiting(&self, now: OffsetDateTime) -> impl Iterator<Item = &Item> {
         self.items.values().filter(move |item| match item.status {
             ItemStatus::Pending | ItemStatus::Failed => true,
@@ -160,8 +161,8 @@ impl State {
         waiting.map(|item| (now - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
     }
 
-    /// What waits for later or for a person; the reason is that of the largest group of items that wait for the same,
-    /// numbers in the texts left aside.
+    /// Returns the items that wait for a later time or for an operator. The reason is that of the largest group of
+    /// items that wait for the same thing. Digits in the error texts are ignored when items are grouped.
     fn deferred(&self, now: OffsetDateTime) -> Deferred {
         let (mut all, mut until) = (0, None);
         let mut groups: BTreeMap<(Option<&EntityType>, String), (i64, &str)> = BTreeMap::new();
@@ -216,7 +217,8 @@ impl State {
         motion
     }
 
-    /// Those of the newest full run of each entity type that came to its end: a later list decided anew.
+    /// Returns the number of held deletions of the newest full run of each entity type that ended with a complete
+    /// list. A later list replaces the decision of an earlier one.
     fn held_deletions(&self) -> i64 {
         let mut newest: BTreeMap<&EntityType, i64> = BTreeMap::new();
         for run in self.runs.values() {
@@ -252,7 +254,8 @@ impl State {
 }
 
 impl Event {
-    /// Its body was not understood; an event whose item became a dead letter is `failed` too.
+    /// Returns true where the body of the event was not understood. An event whose item became a dead letter is
+    /// also `failed`, but has items.
     fn is_unparsed(&self) -> bool {
         self.status == EventStatus::Failed && self.outcome.is_none() && self.items.is_empty()
     }
@@ -288,7 +291,7 @@ fn mean(sorted: &[f64]) -> Option<f64> {
     (!sorted.is_empty()).then(|| sorted.iter().sum::<f64>() / count(sorted.len()) as f64)
 }
 
-/// The smallest value that at least this share of the values does not exceed.
+/// Returns the smallest value that at least this percentage of the values does not exceed.
 fn percentile(sorted: &[f64], percent: usize) -> Option<f64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()

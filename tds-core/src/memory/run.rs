@@ -1,4 +1,4 @@
-//! The ledger of runs.
+//! The runs in memory.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -80,7 +80,8 @@ impl SyncRun for MemoryStore {
             || state.records.iter().filter(|(key, record)| key.entity == *entity && !record.state.deleted);
         let mut missing: Vec<RecordId> = live()
             .filter(|(key, _)| !run.listed.contains_key(&key.id))
-            // What lies ahead of the clock was noted by one that was ahead. Who is missing is asked for by id anyway.
+            // A time in the future was recorded by a clock that was ahead. Missing records are read by id in any
+            // case.
             .filter(|(_, record)| record.first_seen_at < began || is_ahead(record.first_seen_at, now))
             .filter(|(_, record)| {
                 let ended = record.state.observed.interval().ended;
@@ -146,7 +147,7 @@ impl SyncRunOperator for MemoryStore {
         }
         state.refuse_second(&run.request.entity.clone())?;
         if let Some(run) = state.runs.get_mut(&id) {
-            // A list that was read to its end is not read again: the run waits for its items.
+            // A list that was read to its end is not read again. The run then waits for its items.
             run.status = if run.listing_done { RunStatus::Running } else { RunStatus::Pending };
             run.completed_at = None;
             run.error_log = None;
@@ -233,7 +234,7 @@ impl State {
         let queued: HashSet<RecordId> = page.items.iter().map(|item| item.key.id.clone()).collect();
         if let Some(run) = self.runs.get_mut(&id) {
             for record in page.listed {
-                // What an earlier page listed is counted already, or is an item on its way.
+                // A record that an earlier page listed is already counted, or is an item that has not ended.
                 if run.listed.contains_key(&record) {
                     continue;
                 }
@@ -244,7 +245,7 @@ impl State {
                 }
             }
             run.checkpoint = page.checkpoint;
-            // The lease stays: a commit with an unknown outcome is repeated.
+            // The lease remains, because a commit with an unknown outcome is repeated.
             run.listing_done |= page.last;
         }
         for item in page.items {
@@ -253,7 +254,7 @@ impl State {
         self.finish_run(id, now);
     }
 
-    /// Takes out of the queue what the run queued and nobody else waits for, in work or not.
+    /// Removes from the queue the items that the run queued and that have no other waiter, claimed or not.
     fn take_out(&mut self, id: RunId) {
         let Some(run) = self.runs.get(&id) else { return };
         let mut own: Vec<ItemId> =
@@ -268,14 +269,14 @@ impl State {
         }
     }
 
-    /// No event was ever folded in, and nobody waits but this run.
+    /// Returns true where no event was ever folded into the item, and where this run is its only waiter.
     fn is_only_of(&self, item: ItemId, run: RunId) -> bool {
         self.items.get(&item).is_some_and(|item| {
             item.source_event.is_none() && item.waiters.iter().all(|entry| entry.waiter == Waiter::Run(run))
         })
     }
 
-    /// Queues again what cancelling took out.
+    /// Queues again the work that the cancellation took out.
     fn put_back(&mut self, id: RunId, now: OffsetDateTime) {
         let kept = self.runs.get_mut(&id).map(|run| std::mem::take(&mut run.kept)).unwrap_or_default();
         for (key, lane, work) in kept {
@@ -305,7 +306,8 @@ impl State {
 }
 
 impl RunState {
-    /// Pending, or still to be listed by a process that died.
+    /// Returns true where the run is pending, or where the process that listed it lost its lease before the list
+    /// ended.
     fn can_be_taken(&self, now: OffsetDateTime) -> bool {
         match self.status {
             RunStatus::Pending => true,

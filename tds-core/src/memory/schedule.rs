@@ -1,4 +1,4 @@
-//! The memory of schedules.
+//! The schedules in memory.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Schedule for MemoryStore {
                 due.push(spec.clone());
                 *at = next;
             }
-            // A period that became shorter takes effect at once.
+            // A period that was shortened takes effect at once.
             *at = (*at).min(next);
         }
         Ok(due)

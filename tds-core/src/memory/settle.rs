@@ -13,7 +13,7 @@ use crate::{
     record::RecordKey,
 };
 
-/// What one settlement did.
+/// The effect of one settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Fenced,
@@ -35,7 +35,7 @@ impl State {
             Some((claim, item.generation > settlement.generation, hurried))
         });
         let Some((claim, has_new_work, hurried)) = taken.flatten() else { return Effect::Fenced };
-        // What is more urgent than the claim was does not sit out the delay of the claim.
+        // Work that is more urgent than the claim was does not wait for the claim's delay.
         let due = |after| if hurried { now } else { later(now, after) };
         if has_new_work {
             self.settle_with_news(id, &settlement, &claim, now);
@@ -61,7 +61,8 @@ impl State {
         Effect::Ended
     }
 
-    /// Work arrived meanwhile: whatever became of the old, the item is pending, and its attempts begin anew.
+    /// Settles an item to which work was added during the claim. The item becomes pending whatever the settlement
+    /// is, and its attempts are counted from zero again.
     fn settle_with_news(&mut self, id: ItemId, settlement: &Settlement, claim: &Claim, now: OffsetDateTime) {
         if let Settle::Complete(outcome) = settlement.settle {
             if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
@@ -78,7 +79,8 @@ impl State {
     }
 
     fn succeed(&mut self, id: ItemId, outcome: Outcome, claim: &Claim, now: OffsetDateTime) {
-        // First what the record needs no more: a run that ends by this one is not held up by its old dead letter.
+        // The older dead letters are resolved first: a run that ends with this item is then not held up by a dead
+        // letter of the same record.
         if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
             self.resolve_dead_letters(&key, now);
         }
@@ -102,7 +104,7 @@ impl State {
         self.refresh_waiters(id, now);
     }
 
-    /// Tells the events of an item that it is in work, or no longer.
+    /// Updates the events of an item when the item is marked `processing`, or stops being claimed.
     pub(super) fn refresh_waiters(&mut self, id: ItemId, now: OffsetDateTime) {
         let waiters = self.items.get(&id).map(|item| item.waiters.clone()).unwrap_or_default();
         for entry in waiters {
@@ -112,7 +114,7 @@ impl State {
         }
     }
 
-    /// Moves work, events and runs to the same record of another entity type.
+    /// Moves the work, the events and the runs to the same record of another entity type.
     fn redirect(
         &mut self,
         id: ItemId,
@@ -129,7 +131,7 @@ impl State {
         let waiters = item.waiters.clone();
         let waiter = claim.source_event.map_or(Waiter::Operator, Waiter::Event);
         let key = RecordKey::new(to, item.key.id.clone());
-        // Who carries the payload need not wait any more; who waits moves.
+        // The source event need not wait any more. The waiters move to the new item.
         let target = self.place(NewItem { key, lane: item.lane, work, waiter }, now);
         for entry in waiters {
             self.move_waiter(entry, id, target, now);
@@ -156,7 +158,7 @@ impl Item {
         self.push_attempt(claim, result, error, now);
     }
 
-    /// The lease ran out: that costs no attempt, and is counted by itself.
+    /// Records that the lease expired. A lost lease costs no attempt, and is counted separately.
     pub(super) fn lose_claim(&mut self, claim: &Claim, now: OffsetDateTime) {
         self.lost_leases += 1;
         let error = "the worker died or stopped renewing its lease".to_owned();
@@ -175,7 +177,7 @@ impl Item {
         });
     }
 
-    /// Ends the wait for a delay.
+    /// Sets the end of the lease of the current claim.
     pub(super) fn lease_until(&mut self, now: OffsetDateTime, lease: Duration) {
         if let Some(claim) = &mut self.claim {
             claim.expires_at = later(now, lease);

@@ -1,4 +1,4 @@
-//! Documents that processes share, and the statistics of calls.
+//! The documents that processes share, and the statistics of calls.
 
 use async_trait::async_trait;
 

@@ -1,4 +1,4 @@
-//! What the store remembers.
+//! The state of the store.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -15,16 +15,16 @@ use crate::{
     runs::{Checkpoint, NewRun, RunId, RunPlan, RunStatus, RunType},
 };
 
-/// Everything.
+/// The whole state.
 #[derive(Default)]
 pub(super) struct State {
     last_id: i64,
     last_token: i64,
     /// Items of every status.
     pub(super) items: BTreeMap<ItemId, Item>,
-    /// The live item of each record: neither ended nor dead.
+    /// The live item of each record. A live item has neither ended nor become a dead letter.
     pub(super) live: HashMap<RecordKey, ItemId>,
-    /// Live items in the order of claiming.
+    /// Live items in the order in which they are claimed.
     pub(super) due: BTreeSet<(i16, OffsetDateTime, ItemId)>,
     /// The dead letters of each record.
     pub(super) dead: HashMap<RecordKey, BTreeSet<ItemId>>,
@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) cursors: HashMap<EntityType, OffsetDateTime>,
     pub(super) last_full_counts: HashMap<EntityType, i64>,
     pub(super) leader: Option<(WorkerId, OffsetDateTime)>,
-    /// When each schedule is due next.
+    /// The time at which each schedule is due next.
     pub(super) schedules: HashMap<(EntityType, RunType), OffsetDateTime>,
     pub(super) records: HashMap<RecordKey, MirrorRecord>,
     /// Child rows by table and owner.
@@ -50,13 +50,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A number that no other row has.
+    /// Returns a number that no other row has.
     pub(super) fn next_id(&mut self) -> i64 {
         self.last_id += 1;
         self.last_id
     }
 
-    /// Items that changed the target since then.
+    /// Returns the number of items that changed the target since `since`.
     pub(super) fn applied_since(&self, since: OffsetDateTime) -> u64 {
         let changed = |item: &&Item| {
             matches!(item.outcome, Some(Outcome::Applied | Outcome::Deleted))
@@ -65,7 +65,7 @@ impl State {
         u64::try_from(self.items.values().filter(changed).count()).unwrap_or(u64::MAX)
     }
 
-    /// A token greater than every one before.
+    /// Returns a token that is greater than every earlier one.
     pub(super) fn next_token(&mut self) -> LeaseToken {
         self.last_token += 1;
         LeaseToken(self.last_token)
@@ -81,49 +81,50 @@ pub(super) struct Item {
     pub(super) status: ItemStatus,
     pub(super) outcome: Option<Outcome>,
     pub(super) retry_count: u32,
-    /// Claims in a row that ended by their lease.
+    /// The number of consecutive claims that ended because their lease expired.
     pub(super) lost_leases: u32,
     pub(super) error: Option<String>,
     pub(super) queued_at: OffsetDateTime,
     pub(super) run_at: OffsetDateTime,
     pub(super) started_at: Option<OffsetDateTime>,
-    /// When it ended, as a dead letter too.
+    /// The time at which the item ended or became a dead letter.
     pub(super) ended_at: Option<OffsetDateTime>,
-    /// Grows with every fold that brought news.
+    /// The generation, which grows with every fold that brought changes.
     pub(super) generation: i64,
     pub(super) claim: Option<Claim>,
-    /// The event whose payload it carries.
+    /// The event whose payload the item carries.
     pub(super) source_event: Option<InboxId>,
-    /// When the first news arrived that the current claim does not know.
+    /// The time of the first change that the current claim does not contain.
     pub(super) news_since: Option<OffsetDateTime>,
-    /// More urgent work was folded in during the current claim: its delay does not count.
+    /// True where more urgent work was folded in during the current claim, so that the claim's delay does not
+    /// apply.
     pub(super) hurried: bool,
     pub(super) waiters: Vec<WaiterEntry>,
     pub(super) attempts: Vec<AttemptView>,
 }
 
-/// Whose an item is.
+/// The claim of an item.
 pub(super) struct Claim {
     pub(super) token: LeaseToken,
     pub(super) worker: WorkerId,
     pub(super) expires_at: OffsetDateTime,
-    /// The event whose payload was handed out.
+    /// The event whose payload was handed out with the claim.
     pub(super) source_event: Option<InboxId>,
-    /// The work takes longer than a moment.
+    /// True where the claim is marked `processing`.
     pub(super) shown: bool,
 }
 
-/// Who waits for an item.
+/// A waiter of an item.
 #[derive(Clone, Copy)]
 pub(super) struct WaiterEntry {
     pub(super) waiter: Waiter,
-    /// The generation that shows its news.
+    /// The generation that contains the waiter's changes.
     pub(super) generation: i64,
 }
 
 /// An inbox event.
 pub(super) struct Event {
-    /// Its place among all deliveries; a delivery that came back stands at its last place.
+    /// The position among all deliveries. A delivery that was received again has its last position.
     pub(super) order: i64,
     /// See [`crate::inbox::other_records`].
     pub(super) records: Vec<RecordId>,
@@ -139,11 +140,11 @@ pub(super) struct Event {
     pub(super) error: Option<String>,
     pub(super) received_at: OffsetDateTime,
     pub(super) processed_at: Option<OffsetDateTime>,
-    /// Where each of its items stands.
+    /// The progress of each item of the event.
     pub(super) items: BTreeMap<ItemId, Progress>,
 }
 
-/// Where an item stands, seen from who waits for it.
+/// The progress of an item, as its waiters see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     Open,
@@ -164,19 +165,19 @@ pub(super) struct RunState {
     pub(super) listing_done: bool,
     /// Every listed record.
     pub(super) listed: HashMap<RecordId, Reached>,
-    /// Items that the run waits for.
+    /// The items that the run waits for.
     pub(super) open: HashSet<ItemId>,
     pub(super) processed: i64,
     pub(super) failed: i64,
     pub(super) unchanged: i64,
     pub(super) held: Vec<RecordId>,
-    /// What cancelling took out of the queue.
+    /// The work that the cancellation of the run took out of the queue.
     pub(super) kept: Vec<(RecordKey, Lane, Work)>,
     pub(super) plan: Option<RunPlan>,
     pub(super) calls: i64,
 }
 
-/// How far a listed record came.
+/// The progress of a listed record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reached {
     Listed,

@@ -1,4 +1,4 @@
-//! What operators see.
+//! The views for operators.
 
 use super::state::{Event, Item, RunState, State};
 use crate::{
@@ -32,7 +32,7 @@ impl Item {
         }
     }
 
-    /// The view with payload and attempts. A payload that is no JSON is shown as text.
+    /// Returns the view with payload and attempts. A payload that is not valid JSON is shown as text.
     pub(super) fn whole_view(&self) -> ItemView {
         let payload = self.work.payload.as_ref().map(|payload| {
             let text = payload.json.as_str();
@@ -114,7 +114,8 @@ impl RunState {
         run
     }
 
-    /// How many records the last run of the same kind listed that read its list to the end.
+    /// Returns the number of records that the last run of the same type and entity type listed, among runs that
+    /// read their list to the end.
     fn expected(&self, id: RunId, state: &State) -> Option<i64> {
         let is_of_the_kind = |run: &RunState| {
             matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors)
@@ -126,12 +127,12 @@ impl RunState {
     }
 }
 
-/// A number of things, as the columns have it.
+/// Returns a number of things as the columns store it.
 pub(super) fn count(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Cuts one page out of rows that come newest first and begin below the cursor.
+/// Cuts one page out of rows that are ordered newest first and start below the cursor.
 pub(super) fn page<T>(mut rows: impl Iterator<Item = (i64, T)>, limit: usize) -> Page<T> {
     let mut items = Vec::new();
     let mut last = None;
@@ -143,7 +144,7 @@ pub(super) fn page<T>(mut rows: impl Iterator<Item = (i64, T)>, limit: usize) ->
     Page { items, next_cursor }
 }
 
-/// The id below which a page begins.
+/// Returns the id below which a page begins.
 pub(super) fn below(cursor: Option<&str>) -> Result<i64> {
     let Some(text) = cursor else { return Ok(i64::MAX) };
     text.parse().map_err(|_| crate::error::Error::invalid(format!("{text:?} is no cursor of a page")))

@@ -1,4 +1,4 @@
-//! Claims and how they end.
+//! Claims, leases, and the settlements that end them.
 
 use std::time::Duration;
 
@@ -12,108 +12,113 @@ use crate::{
     runs::RunId,
 };
 
-/// What a worker asks for.
+/// A request of a worker for items.
 #[derive(Clone, Debug)]
 pub struct ClaimRequest {
-    /// Who asks.
+    /// The worker that claims.
     pub worker: WorkerId,
-    /// How many items at most.
+    /// The largest number of items to claim.
     pub limit: usize,
-    /// How long they are ours without renewal.
+    /// How long the worker holds the items without a renewal.
     pub lease: Duration,
-    /// Only lanes at least as urgent as this one.
+    /// The least urgent lane to claim from: only items of this lane and of more urgent lanes are claimed.
     pub up_to: Lane,
 }
 
-/// Which of the due items a worker may take. Empty: all.
+/// A restriction on the due items that a claim may take. The default scope contains every due item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClaimScope {
     /// Only items that one of these runs waits for.
     pub runs: Option<Vec<RunId>>,
-    /// Only items whose work carries a payload, so that the source need not be asked.
+    /// Only items whose work carries a payload. A worker can handle such an item without asking the source.
     pub carried: bool,
 }
 
 impl ClaimScope {
-    /// True where every due item may be taken.
+    /// Returns true where the scope contains every due item.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.runs.is_none() && !self.carried
     }
 }
 
-/// An item in our hands until its lease ends.
+/// A claimed item. The worker holds the item until its lease ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimed {
-    /// The item.
+    /// The id of the item.
     pub id: ItemId,
-    /// Proof that it is ours.
+    /// The fencing token of the claim.
     pub token: LeaseToken,
-    /// The state of folding that we took; newer work arriving now makes it run once more.
+    /// The generation of the item that was claimed. Each fold of new work increases the generation. Work that is
+    /// folded in after the claim makes the item run once more.
     pub generation: i64,
-    /// Which record.
+    /// The key of the record.
     pub key: RecordKey,
-    /// How urgent.
+    /// The lane of the item.
     pub lane: Lane,
-    /// What to do.
+    /// The work to do.
     pub work: Work,
-    /// Attempts that failed before this one.
+    /// The number of attempts that failed before this one.
     pub retry_count: u32,
-    /// Claims in a row, up to this one, that ended by their lease alone.
+    /// The number of claims in a row before this one that ended because their lease ran out.
     pub lost_leases: u32,
-    /// When the oldest waiting work of the item was queued.
+    /// The time at which the oldest waiting work of the item was queued.
     pub queued_at: OffsetDateTime,
 }
 
 impl Claimed {
-    /// After so many claims in a row that ended by their lease, the processing of the item itself may be what ends the
-    /// program: it is claimed and tried alone. One more, and it is given up.
+    /// The number of lost leases in a row from which on an item is suspect: processing the item may be what ends the
+    /// program. A suspect item is claimed and tried alone. If that claim is lost as well, the item becomes a dead
+    /// letter.
     pub const SUSPECT_AFTER: u32 = 10;
 
-    /// It has to be tried without anything else at work.
+    /// Returns true where the item has to be tried while the process works on nothing else.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.lost_leases >= Self::SUSPECT_AFTER
     }
 
-    /// It was tried alone, and the worker died again.
+    /// Returns true where the item was tried alone and its worker died again.
     #[must_use]
     pub fn ends_its_worker(&self) -> bool {
         self.lost_leases > Self::SUSPECT_AFTER
     }
 }
 
-/// A claim, as short as can be.
+/// `Lease`: the item's id and the fencing token of one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
-    /// The item.
+    /// The id of the item.
     pub id: ItemId,
-    /// Proof that it is ours.
+    /// The fencing token of the claim.
     pub token: LeaseToken,
 }
 
-/// How an item or an event ended well, the most telling outcome first: an event with several items shows the least.
+/// The outcome of an item or event that ended without a failure.
+///
+/// The order is from the most informative outcome to the least. An event with several items shows the most informative
+/// of their outcomes, which is the least in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Written to the target.
+    /// The record was written to the target.
     Applied,
-    /// The record is gone at the source; the target carries a tombstone.
+    /// The record is gone at the source, and the target carries a tombstone.
     Deleted,
-    /// The target had it already.
+    /// The target already had this state.
     Unchanged,
-    /// Older than what the target has.
+    /// The read was older than the state in the target.
     Stale,
     /// Newer work of the same record took its place.
     Superseded,
-    /// Nothing here handles it.
+    /// Nothing in this installation handles such work.
     Ignored,
-    /// A person gave it up.
+    /// A person discarded the item.
     Discarded,
 }
 
 impl Outcome {
-    /// Every outcome, in their order.
+    /// Every outcome, in order.
     pub const ALL: [Self; 7] = [
         Self::Applied,
         Self::Deleted,
@@ -124,7 +129,7 @@ impl Outcome {
         Self::Discarded,
     ];
 
-    /// The name as it is stored.
+    /// Returns the name under which the outcome is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -139,62 +144,65 @@ impl Outcome {
     }
 }
 
-/// The end of one claim.
+/// A settlement: the end of one claim.
 #[derive(Clone, Debug)]
 pub struct Settlement {
-    /// The claim.
+    /// The lease of the claim.
     pub lease: Lease,
-    /// The generation that was claimed.
+    /// The generation of the item that was claimed.
     pub generation: i64,
-    /// What becomes of the item.
+    /// The result of the claim.
     pub settle: Settle,
 }
 
-/// What becomes of a claimed item. Work that arrived meanwhile always makes it pending again.
+/// The result of a claim. Work that was folded in during the claim makes the item pending again, whatever the result
+/// is.
 #[derive(Clone, Debug)]
 pub enum Settle {
-    /// Done: to the archive, its events and runs told.
+    /// The item is done. It moves to the archive, and the events and runs that wait for it are notified.
     Complete(Outcome),
-    /// An attempt failed: status `failed`, again after the delay.
+    /// An attempt failed. The item gets the status `failed` and is due again after the delay.
     Retry {
-        /// How long to wait.
+        /// The delay.
         after: Duration,
-        /// Why, for a person.
+        /// The reason, for a person.
         error: String,
     },
-    /// No attempt was spent: status `pending`, again after the delay.
+    /// The item is given back without spending an attempt. It gets the status `pending` and is due again after the
+    /// delay.
     Release {
-        /// How long to wait.
+        /// The delay.
         after: Duration,
-        /// Drop the payload: ask the source next time.
+        /// Whether to drop the payload, so that the next attempt asks the source.
         fetch: bool,
-        /// Why, for a person; `None` leaves the text of the item as it is.
+        /// The reason, for a person. `None` keeps the error text of the item.
         reason: Option<String>,
     },
-    /// Given up: status `dead_letter`, kept for a person.
+    /// The item becomes a dead letter: it gets the status `dead_letter` and is kept for a person.
     DeadLetter {
-        /// Why, for a person.
+        /// The reason, for a person.
         error: String,
     },
-    /// The record is of another entity type: its work, events and runs move there. To its own: the source is asked.
+    /// The record belongs to another entity type: its work, its events and its runs move to the item of that type.
+    /// Where `to` is the entity type of the item itself, the item stays, its payload is dropped and it is due now.
     Redirect {
-        /// The right entity type.
+        /// The entity type that the record belongs to.
         to: EntityType,
-        /// What to do there.
+        /// The work to do there.
         work: Work,
     },
 }
 
-/// What a settling call did.
+/// The result of [`Queue::settle`](super::Queue::settle).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// Settlements that took effect.
+    /// The number of settlements that took effect.
     pub accepted: u64,
-    /// Of these, items that run once more because work arrived meanwhile.
+    /// The number of accepted settlements whose items run once more, because work was folded in during the claim.
     pub again: u64,
-    /// Settlements whose claim was lost: without effect.
+    /// The number of settlements without effect, because their claim was lost.
     pub fenced: u64,
-    /// Claims that could not be settled yet, because somebody else has locked what has to be written. They are still held;
-    /// settle them again.
+    /// The claims that could not be settled yet, because another session has locked rows that the settlement writes.
+    /// The worker still holds these claims and has to settle them again.
     pub locked: Vec<LeaseToken>,
 }

@@ -1,4 +1,4 @@
-//! The queue as operators see it.
+//! The views of the queue that operators see.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,29 +10,31 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
-/// What [`QueueOperator::heal`](super::QueueOperator::heal) found.
+/// The result of [`QueueOperator::heal`](super::QueueOperator::heal).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Healed {
-    /// Waiters whose item had left the queue without them; their events and runs were told.
+    /// The number of waiters that were left behind when their item left the queue. Their events and runs were
+    /// notified.
     pub waiters: u64,
-    /// Runs whose count of open items was not that of their waiters; it is now.
+    /// The number of runs whose count of open items did not match the number of their waiters. The count was
+    /// corrected.
     pub runs: u64,
-    /// Events that are open and wait for no item. Their work may never have been done: replay them.
+    /// Open events that wait for no item. Their work may never have been done: replay these events.
     pub events: Vec<InboxId>,
 }
 
-/// Status of a queue item.
+/// The status of a queue item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ItemStatus {
-    /// Waits.
+    /// The item waits to be claimed.
     Pending,
-    /// In a worker's hands.
+    /// A worker holds the item.
     Processing,
-    /// Done.
+    /// The item has ended without a failure; the outcome says how.
     Completed,
-    /// The last attempt failed and another is scheduled.
+    /// The last attempt failed, and another attempt is scheduled.
     Failed,
-    /// Given up; waits for a person.
+    /// The item is a dead letter: only an operator can continue it.
     DeadLetter,
 }
 
@@ -41,7 +43,7 @@ impl ItemStatus {
     pub const ALL: [Self; 5] =
         [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::DeadLetter];
 
-    /// The name as it is stored.
+    /// Returns the name under which the status is stored.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -54,155 +56,158 @@ impl ItemStatus {
     }
 }
 
-/// Which items an operator means. Empty: all.
+/// A selection of items. The default filter selects all items.
 #[derive(Clone, Debug, Default)]
 pub struct ItemFilter {
-    /// Only these.
+    /// Only items with these ids.
     pub ids: Option<Vec<ItemId>>,
-    /// Only of this status.
+    /// Only items with this status.
     pub status: Option<ItemStatus>,
-    /// Only of this entity type.
+    /// Only items of this entity type.
     pub entity: Option<EntityType>,
-    /// Only with this text in the record id or the error, taken literally, without regard to case.
+    /// Only items with this text in the record id or in the error. The text is taken literally; the case of letters is
+    /// ignored.
     pub search: Option<String>,
-    /// Only queued at least this long ago.
+    /// Only items that were queued at least this long ago.
     pub older_than: Option<Duration>,
 }
 
 /// One page of a list, newest first.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// The rows.
+    /// The rows of the page.
     pub items: Vec<T>,
-    /// Where the next page begins; `None` on the last.
+    /// The cursor of the next page; `None` on the last page.
     pub next_cursor: Option<String>,
 }
 
-/// A queue item as operators see it.
+/// A queue item, as operators see it.
 #[derive(Clone, Debug)]
 pub struct ItemView {
-    /// Its id.
+    /// The id of the item.
     pub id: ItemId,
-    /// The event whose payload it carries.
+    /// The source event: the inbox event whose payload the item carries.
     pub inbox_event_id: Option<InboxId>,
-    /// Kind of record.
+    /// The entity type of the record.
     pub entity_type: EntityType,
-    /// Local id, where known.
+    /// The local id of the record, where it is known.
     pub entity_id: Option<String>,
-    /// Id at the source.
+    /// The id of the record at the source.
     pub record: RecordId,
-    /// Lower goes first.
+    /// The priority; items with a lower number are claimed first. See [`Lane::priority`](super::Lane::priority).
     pub priority: i16,
-    /// Where it stands.
+    /// The status of the item.
     pub status: ItemStatus,
-    /// How it ended.
+    /// The outcome, where the item has ended.
     pub outcome: Option<String>,
-    /// Attempts that failed.
+    /// The number of attempts that failed.
     pub retry_count: u32,
-    /// The last error.
+    /// The text of the last error.
     pub error_message: Option<String>,
-    /// When it was queued.
+    /// When the item was queued.
     pub queued_at: OffsetDateTime,
-    /// When the current or last attempt began.
+    /// When the current or the last attempt began.
     pub processing_started_at: Option<OffsetDateTime>,
-    /// When it ended.
+    /// When the item ended.
     pub processing_completed_at: Option<OffsetDateTime>,
-    /// Not before.
+    /// The time from which on the item is due.
     pub run_at: Option<OffsetDateTime>,
-    /// The payload that waits to be applied; only where one item is asked for.
+    /// The payload that waits to be applied. Only [`QueueOperator::get`](super::QueueOperator::get) fills this field.
     pub payload: Option<serde_json::Value>,
-    /// Earlier attempts, oldest first; only where one item is asked for.
+    /// Earlier attempts, oldest first. Only [`QueueOperator::get`](super::QueueOperator::get) fills this field.
     pub attempts: Option<Vec<AttemptView>>,
 }
 
-/// One ended attempt.
+/// One attempt that has ended.
 #[derive(Clone, Debug)]
 pub struct AttemptView {
-    /// 1 for the first.
+    /// The number of the attempt, from 1.
     pub attempt: u32,
-    /// When it began.
+    /// When the attempt began.
     pub started_at: Option<OffsetDateTime>,
-    /// When it ended.
+    /// When the attempt ended.
     pub ended_at: OffsetDateTime,
-    /// Which worker.
+    /// The worker that made the attempt.
     pub worker: Option<String>,
-    /// `completed`, `retry`, `released`, `dead_letter`, `lease_lost`.
+    /// The result: `completed`, `retry`, `released`, `dead_letter` or `lease_lost`.
     pub result: String,
-    /// Why.
+    /// The error or the reason of the result.
     pub error: Option<String>,
 }
 
-/// Counts by status.
+/// Numbers of items by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusCounts {
-    /// Waiting.
+    /// Items that wait to be claimed.
     pub pending: i64,
-    /// In work.
+    /// Items that a worker holds.
     pub processing: i64,
-    /// Done.
+    /// Items that have ended without a failure.
     pub completed: i64,
-    /// Waiting for another attempt.
+    /// Items that wait for another attempt.
     pub failed: i64,
-    /// Given up.
+    /// Dead letters.
     pub dead_letter: i64,
 }
 
-/// Counts of one entity type.
+/// Numbers of items by entity type and status.
 pub type EntityCounts = BTreeMap<EntityType, StatusCounts>;
 
-/// Counts and delays of the queue.
+/// Counts and delays of the queue. The delays are in seconds; a delay is the time from the queueing of an item to its
+/// completion.
 #[derive(Clone, Debug, Default)]
 pub struct QueueStats {
-    /// All entity types.
+    /// The counts of all entity types together.
     pub queue: StatusCounts,
-    /// Each entity type that has items.
+    /// The counts of each entity type that has items.
     pub by_entity: EntityCounts,
-    /// Mean of completion minus queueing, last 24 hours.
+    /// The mean delay of the items that completed in the last 24 hours.
     pub sync_delay_avg_seconds: Option<f64>,
-    /// Median of the same.
+    /// The median delay of the items that completed in the last 24 hours.
     pub sync_delay_p50_seconds: Option<f64>,
-    /// 99th percentile of the same.
+    /// The 99th percentile of the delays of the items that completed in the last 24 hours.
     pub sync_delay_p99_seconds: Option<f64>,
-    /// Age of the oldest item that waits, whether it is due or was put off.
+    /// The age of the oldest waiting item, whether the item is due now or due later.
     pub oldest_pending_seconds: Option<f64>,
-    /// What waits for a person.
+    /// The work that waits for a person.
     pub needs_attention: NeedsAttention,
-    /// What was put off.
+    /// The items that are deferred.
     pub deferred: Deferred,
-    /// The delays of each entity type that has any; for metrics.
+    /// The delays of each entity type that has items; for metrics.
     pub delays: BTreeMap<EntityType, EntityDelays>,
 }
 
-/// Delays of one entity type, in seconds.
+/// The delays of one entity type, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct EntityDelays {
-    /// Mean of completion minus queueing, last 24 hours.
+    /// The mean delay of the items that completed in the last 24 hours.
     pub avg: Option<f64>,
-    /// Median of the same.
+    /// The median delay of the same items.
     pub p50: Option<f64>,
-    /// 99th percentile of the same.
+    /// The 99th percentile of the delays of the same items.
     pub p99: Option<f64>,
-    /// Age of the oldest item that waits, whether it is due or was put off.
+    /// The age of the oldest waiting item, whether the item is due now or due later.
     pub oldest: Option<f64>,
 }
 
-/// What goes on only when a person decides.
+/// Counts of work that continues only when a person decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NeedsAttention {
-    /// Items that were given up.
+    /// Items that became dead letters.
     pub dead_letters: i64,
-    /// Pushed bodies that were not understood.
+    /// Pushed bodies that could not be understood.
     pub unparsed_events: i64,
-    /// Records that the newest full list of their entity type lacked, and that nobody confirmed as deleted.
+    /// Records that were missing from the newest full list of their entity type, and that nobody has confirmed as
+    /// deleted.
     pub held_deletions: i64,
-    /// Records that both sides changed.
+    /// Records that changed on both sides.
     pub conflicts: i64,
     /// Records that a comparison found to differ.
     pub drift: i64,
 }
 
 impl NeedsAttention {
-    /// Each count with its name.
+    /// Returns each count with its name.
     #[must_use]
     pub fn each(&self) -> [(&'static str, i64); 5] {
         [
@@ -215,19 +220,19 @@ impl NeedsAttention {
     }
 }
 
-/// Items that wait although a worker could be free: they are due later, or their entity type is paused.
+/// Items that wait although a worker could be free, because they are due later or their entity type is paused.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deferred {
-    /// How many.
+    /// The number of deferred items.
     pub count: i64,
     /// When the last of them is due; `None` where that depends on a person.
     pub until: Option<OffsetDateTime>,
-    /// Why most of them wait, in words.
+    /// The reason for which most of them wait, as a sentence.
     pub reason: Option<String>,
 }
 
 impl Deferred {
-    /// Why items wait: their entity type is paused, or what their last try told.
+    /// Returns why items wait: their entity type is paused, or the text of their last attempt.
     #[must_use]
     pub fn reason_of(paused: Option<&EntityType>, error: Option<&str>) -> String {
         match (paused, error) {
@@ -241,24 +246,24 @@ impl Deferred {
 /// Whether the queue moves, as far as the queue itself shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueueMotion {
-    /// Of the items of lane `Webhook` and of more urgent lanes that are put off without a failed attempt, the one
-    /// that waits longest.
+    /// The item that has waited longest among the deferred items of lane `Webhook` and of more urgent lanes whose last
+    /// attempt did not fail.
     pub held_up: Option<HeldUp>,
-    /// For how long the item that is due longest has been due; paused entity types are left out.
+    /// How long the most overdue item has been due. Items of paused entity types are not counted.
     pub overdue: Option<Duration>,
-    /// A live worker has items in hand, or ended some within two minutes.
+    /// Whether a live worker holds items, or items completed within the last two minutes.
     pub is_worked_on: bool,
-    /// How many items wait because their entity type is paused, by entity type.
+    /// The number of items that wait because their entity type is paused, by entity type.
     pub paused: BTreeMap<EntityType, i64>,
 }
 
-/// An item that waits through no fault of its own.
+/// An item that is deferred for a reason outside of the item.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldUp {
-    /// For how long it has waited.
+    /// How long the item has waited.
     pub age: Duration,
-    /// Why.
+    /// The reason for which the item waits.
     pub reason: String,
-    /// When it is due.
+    /// When the item is due.
     pub until: OffsetDateTime,
 }

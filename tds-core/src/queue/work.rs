@@ -1,4 +1,4 @@
-//! What is to be done: lanes, work and its folding, and who waits for it.
+//! Work on a record: its lane, its content, how new work is folded into it, and the waiters for it.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -9,13 +9,13 @@ use crate::{
     runs::RunId,
 };
 
-/// Whose work it is. The lower number goes first.
+/// The lane of work, by the cause of the work. Items of a lane with a lower number are claimed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lane {
-    /// A person waits for it.
+    /// A person waits for the work.
     Operator,
-    /// A local change on its way to the source.
+    /// A local change that has to be written to the source.
     Outbound,
     /// A pushed event.
     Webhook,
@@ -32,7 +32,7 @@ impl Lane {
     pub const ALL: [Self; 6] =
         [Self::Operator, Self::Outbound, Self::Webhook, Self::Incremental, Self::Full, Self::Verify];
 
-    /// The number in the column `priority`; lower goes first.
+    /// Returns the number in the column `priority`. Items with a lower number are claimed first.
     #[must_use]
     pub fn priority(self) -> i16 {
         match self {
@@ -45,36 +45,39 @@ impl Lane {
         }
     }
 
-    /// The lane of a stored priority.
+    /// Returns the lane of a stored priority.
     #[must_use]
     pub fn from_priority(priority: i16) -> Self {
         Self::ALL.into_iter().rev().find(|lane| lane.priority() <= priority).unwrap_or(Self::Operator)
     }
 }
 
-/// What is to be done with a record: bring the target to what the payload shows, or, without a payload,
-/// to what the source answers when asked.
+/// The work on a record: bring the target to the state that the payload shows or, without a payload, to the state that
+/// the source returns when it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// The newest version known of.
+    /// The newest version of the record that is known.
     pub version: Option<OffsetDateTime>,
-    /// A state of the record, or `None`: ask the source.
+    /// A state of the record; `None` means that the source has to be asked.
     pub payload: Option<SourcePayload>,
 }
 
 impl Work {
-    /// Ask the source.
+    /// Creates work without a payload: the source has to be asked.
     #[must_use]
     pub fn fetch() -> Self {
         Self { version: None, payload: None }
     }
 }
 
-/// Merges new work into waiting work of the same record. Stores must give the same result.
+/// Folds new work into waiting work of the same record. Every store must give the same result.
 ///
-/// The newer version wins. Where that cannot be told (no version, equal versions with other content, a
-/// later call that shows an older version) the payloads are dropped and the source is asked: a fetch reads
-/// whatever both wanted to tell. Older pushed bodies and earlier reads change nothing.
+/// - The payload of the newer version stays. Its version is the version of the result.
+/// - Where the order of the two is not known, both payloads are dropped and the source is asked. This is the case
+///   where a version or a payload is missing, where equal versions have different contents, and where a call that
+///   began after the waiting read ended shows an older version. The fetch then shows at least what both payloads
+///   showed.
+/// - A pushed body of an older version, and an earlier read of an older version, change nothing.
 #[must_use]
 pub fn fold(waiting: &Work, incoming: &Work) -> Work {
     let version = waiting.version.max(incoming.version);
@@ -95,26 +98,26 @@ pub fn fold(waiting: &Work, incoming: &Work) -> Work {
     Work { version, payload: payload.cloned() }
 }
 
-/// Who waits for an item's end.
+/// A waiter: it is notified when an item ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Waiter {
     /// An inbox event.
     Event(InboxId),
     /// A sync run.
     Run(RunId),
-    /// A person, or the engine itself.
+    /// A person, or the engine itself. Such a waiter is not notified.
     Operator,
 }
 
 /// New work for a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewItem {
-    /// Which record.
+    /// The key of the record.
     pub key: RecordKey,
-    /// How urgent.
+    /// The lane of the work.
     pub lane: Lane,
-    /// What to do.
+    /// The work to do.
     pub work: Work,
-    /// Who waits.
+    /// The waiter for the work.
     pub waiter: Waiter,
 }

@@ -1,30 +1,30 @@
-//! The name of a kind of record.
+//! Entity types.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The kind of a record, such as `products` or `credit_notes`.
+/// The entity type of a record, such as `products` or `credit_notes`.
 ///
-/// The core knows no list of them: a kind exists when a handler is registered for it. Names are
-/// lower-case letters, digits and underscores, at most 40, beginning with a letter; a hyphen is read
-/// as an underscore, so that `credit-notes` and `credit_notes` are one type.
+/// The core has no list of entity types: a type exists where a handler is registered for it. A name consists of
+/// lower-case letters, digits and underscores, has at most 40 characters, and begins with a letter. A hyphen is read
+/// as an underscore, so that `credit-notes` and `credit_notes` are the same type.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct EntityType(Cow<'static, str>);
 
-/// A text that is no name of an entity type.
+/// The error for a text that is not the name of an entity type.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is no entity type: use lower-case letters, digits and underscores")]
 pub struct InvalidEntityType(String);
 
 impl EntityType {
-    /// A name known at compile time. It must already be in normal form.
+    /// Creates an entity type from a name that is known at compile time. The name must already be in normal form.
     #[must_use]
     pub const fn from_static(name: &'static str) -> Self {
         Self(Cow::Borrowed(name))
     }
 
-    /// The name in normal form.
+    /// Returns the name in normal form.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,4 +1,4 @@
-//! Hashes of contents: equal contents have equal hashes, however the source spells its numbers.
+//! Hashes of contents. Equal contents have equal hashes, whatever spelling the source uses for numbers.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,25 +9,25 @@ use sha2::{Digest, Sha256};
 
 use crate::record::{EntityType, Fields, Record};
 
-/// SHA-256 of a record's contents, lower-case hex.
+/// The SHA-256 of a record's contents, as lower-case hex.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ContentHash(String);
 
 impl ContentHash {
-    /// The hash of bytes as they are.
+    /// Returns the hash of bytes as they are.
     #[must_use]
     pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(hex(&Sha256::digest(bytes)))
     }
 
-    /// Takes a stored hash.
+    /// Creates a hash from its stored text.
     #[must_use]
     pub fn from_hex(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// 64 hex digits.
+    /// Returns the 64 hex digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -40,7 +40,8 @@ impl fmt::Debug for ContentHash {
     }
 }
 
-/// The hash of everything in a record that moves with its version: columns and children.
+/// Returns the hash of everything in a record that changes together with its version: the stable columns and the
+/// children.
 #[must_use]
 pub fn content_hash(record: &Record) -> ContentHash {
     let mut digest = Sha256::new();
@@ -56,8 +57,8 @@ pub fn content_hash(record: &Record) -> ContentHash {
     ContentHash(hex(&digest.finalize()))
 }
 
-/// The hash of a list row: its content and its volatile columns, so that an equal hash means that the row
-/// shows nothing new at all.
+/// Returns the hash of a list row: its content and its volatile columns. An equal hash means that the row shows no
+/// change at all.
 #[must_use]
 pub fn list_hash(record: &Record) -> ContentHash {
     let mut digest = Sha256::new();
@@ -66,16 +67,17 @@ pub fn list_hash(record: &Record) -> ContentHash {
     ContentHash(hex(&digest.finalize()))
 }
 
-/// Hashes of columns, one for each. Reads of a record show different columns of a group: a list row shows a document's
-/// balance, a whole record also what was paid. Only the columns that both show are compared.
+/// Hashes of volatile columns, one for each column. Different reads of a record show different columns: a list row
+/// shows a document's balance, and a whole record also shows what was paid. Only the columns that the later read shows
+/// are compared. A column that no earlier read showed counts as a change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ColumnHashes(BTreeMap<String, String>);
 
-/// So many digits of a column's hash are kept: enough to tell two values of one column apart.
+/// The number of hex digits that are kept of a column's hash: enough to distinguish two values of one column.
 const COLUMN_DIGITS: usize = 16;
 
 impl ColumnHashes {
-    /// The hashes of these columns.
+    /// Returns the hashes of these columns.
     #[must_use]
     pub fn of(fields: &Fields) -> Self {
         let hash = |value| {
@@ -86,26 +88,26 @@ impl ColumnHashes {
         Self(fields.iter().map(|(name, value)| (name.clone(), hash(value))).collect())
     }
 
-    /// True where every one of these columns is known with just this value.
+    /// Returns true where `known` has every one of these columns, with the same values.
     #[must_use]
     pub fn are_known_to(&self, known: &Self) -> bool {
         self.0.iter().all(|(name, hash)| known.0.get(name) == Some(hash))
     }
 
-    /// Takes over what later columns show.
+    /// Adds the columns of a later read; they replace columns of the same name.
     pub fn extend(&mut self, later: Self) {
         self.0.extend(later.0);
     }
 
-    /// As it is stored: `name=hash`, separated by blanks.
+    /// Returns the text that is stored: `name=hash`, separated by blanks.
     #[must_use]
     pub fn to_text(&self) -> String {
         let columns: Vec<String> = self.0.iter().map(|(name, hash)| format!("{name}={hash}")).collect();
         columns.join(" ")
     }
 
-    /// Takes a stored text. What is not of that form (one hash for all columns, as it was stored before) tells nothing:
-    /// the next read shows news.
+    /// Reads a stored text. A text of another form is ignored: earlier versions stored one hash for all columns. The
+    /// next read then shows a change.
     #[must_use]
     pub fn from_text(text: &str) -> Self {
         let column = |part: &str| part.split_once('=').map(|(name, hash)| (name.to_owned(), hash.to_owned()));
@@ -113,7 +115,7 @@ impl ColumnHashes {
     }
 }
 
-/// True where two values of one column are the same, however the source spells its numbers.
+/// Returns true where two values of one column are equal, whatever spelling the source uses for numbers.
 #[must_use]
 pub fn same_value(one: &Value, other: &Value) -> bool {
     let hash = |value| {
@@ -124,10 +126,11 @@ pub fn same_value(one: &Value, other: &Value) -> bool {
     one == other || hash(one) == hash(other)
 }
 
-/// The id of a delivery: SHA-256 hex over entity type, line feed, event type, line feed, raw body.
+/// Returns the identity of a delivery: the SHA-256, as hex, over the entity type, a line feed, the event type, a line
+/// feed and the raw body.
 ///
-/// `received` is given for a body without a version of its own: such a body is never a duplicate, so its
-/// id also covers the time of receipt and a random part.
+/// `received` is given for a body without a version of its own. Such a body is never a duplicate, so its identity also
+/// covers the time of receipt and a random part.
 #[must_use]
 pub fn event_id(entity: &EntityType, event_type: &str, body: &[u8], received: Option<&str>) -> String {
     let mut digest = Sha256::new();
@@ -161,7 +164,7 @@ fn write_value(digest: &mut Sha256, value: &Value) {
         Value::Number(number) => {
             let text = number.to_string();
             digest.update(b"#");
-            // 5 and 5.000000 are one amount; what is beyond a decimal keeps its literal text.
+            // 5 and 5.000000 are the same amount. A number outside of the range of a decimal keeps its literal text.
             match text.parse::<Decimal>() {
                 Ok(decimal) => digest.update(decimal.normalize().to_string()),
                 Err(_) => digest.update(text),

@@ -1,4 +1,5 @@
-//! How a run reads, chosen by what it costs in calls: a pure function, and its explanation.
+//! The plan of a run: how the run reads, chosen by the number of calls that each way costs. The choice is a pure
+//! function, and it explains itself.
 
 mod choice;
 mod history;
@@ -17,45 +18,46 @@ pub(crate) use self::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DetailWay {
-    /// None: the rows of the list are whole records.
+    /// No records are read: the rows of the list are whole records.
     None,
-    /// One a call.
+    /// One call reads one record.
     Single,
-    /// Many a call.
+    /// One call reads many records.
     Many,
 }
 
-/// What a way to read the list costs.
+/// The cost of one way to read the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListCost {
-    /// Which way.
+    /// The way to read the list.
     pub way: ListOrder,
-    /// Calls that it is expected to take; `None`: nobody knows how long the list is.
+    /// The expected number of calls; `None` where the length of the list is not known.
     pub calls: Option<u64>,
 }
 
-/// How a run reads and why. Kept with the run, whose counts tell what came of it.
+/// How a run reads, and why. The plan is kept with the run, so that the counts of the run can be compared with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPlan {
-    /// Why it is read so, in one sentence with the numbers.
+    /// The reason for the choice, as one sentence with the numbers.
     pub reason: String,
     /// How the list is read.
     pub listing: ListOrder,
-    /// Every way that there was, the chosen one too.
+    /// The cost of every possible way, including the chosen one.
     pub ways: Vec<ListCost>,
-    /// Calls that found out what the list can do, before it was read: so many at most.
+    /// The largest number of calls that probed the list before it was read.
     pub probe_calls: u64,
     /// How whole records are read.
     pub details: DetailWay,
-    /// Records that are expected to need a read of their own; `None`: not known.
+    /// The number of records that are expected to need a read of their own; `None` where the number is not known.
     pub expected_details: Option<u64>,
-    /// Calls that are expected in all; `None`: not known.
+    /// The expected number of all calls; `None` where the number is not known.
     pub expected_calls: Option<u64>,
 }
 
 impl RunPlan {
-    /// A list that was to be read whole because it has one page turned out to have more: between two pages records
-    /// can move. True where the window is read instead, as is told from now on.
+    /// Adapts the plan of a list that was to be read whole because it has one page, and that turned out to have more
+    /// pages. Records can move between two pages. Returns true where the window is read instead; the plan then says
+    /// so.
     pub(crate) fn outgrown(&mut self, from: Option<OffsetDateTime>, capability: Capability) -> bool {
         let has_one_page = self.ways.iter().any(|cost| cost.way == ListOrder::Whole && cost.calls == Some(1));
         if from.is_none() || !has_one_page || !capability.filter.is_usable() || !capability.sort.is_usable() {

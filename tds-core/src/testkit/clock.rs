@@ -1,4 +1,4 @@
-//! A clock that tests move.
+//! A clock that tests set.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,7 +9,7 @@ use time::{OffsetDateTime, macros::datetime};
 
 use crate::clock::Clock;
 
-/// A clock that stands still until it is moved. Clones show the same time.
+/// A clock that stands still until a test moves it. Clones show the same time.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: Arc<Mutex<OffsetDateTime>>,
@@ -23,25 +23,25 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that shows this time.
+    /// Creates a clock that shows this time.
     #[must_use]
     pub fn new(now: OffsetDateTime) -> Self {
         Self { now: Arc::new(Mutex::new(now)), tick: Duration::ZERO }
     }
 
-    /// Lets every look at the clock move it by this much, so that no two looks show the same time.
+    /// Makes every reading move the clock by `tick`, so that no two readings show the same time.
     #[must_use]
     pub fn ticking(mut self, tick: Duration) -> Self {
         self.tick = tick;
         self
     }
 
-    /// Moves it to a time.
+    /// Sets the clock.
     pub fn set(&self, now: OffsetDateTime) {
         *self.lock() = now;
     }
 
-    /// Moves it forward.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         let mut now = self.lock();
         *now += by;

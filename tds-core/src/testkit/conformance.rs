@@ -1,8 +1,8 @@
-//! What every store must do, as cases that a store runs through.
+//! The contract of a store, as cases that a store is tested with.
 //!
-//! A store implements [`Harness`] and calls [`crate::conformance!`], which makes one test of each case. A
-//! case's name is a sentence of the documentation of the traits. Cases use the traits only; where something
-//! may become visible a moment later, they look again until a deadline.
+//! A store implements [`Harness`] and calls [`crate::conformance!`], which creates one test for each case. The name
+//! of a case is a sentence from the documentation of the traits. Cases use only the traits. Where a change may
+//! become visible later, a case looks again until a deadline.
 
 pub mod budget;
 pub mod costs;

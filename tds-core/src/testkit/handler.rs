@@ -1,4 +1,4 @@
-//! A handler that does what a test says.
+//! A handler with scripted answers.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,7 +14,7 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
-/// Answers what was scripted for a record, in order; `Applied` where nothing is left.
+/// Returns the scripted answers of a record in order, and then `Applied`.
 pub struct ScriptedHandler {
     entity: EntityType,
     book: Mutex<Book>,
@@ -27,7 +27,7 @@ struct Book {
 }
 
 impl ScriptedHandler {
-    /// A handler of this entity type.
+    /// Creates a handler of this entity type.
     #[must_use]
     pub fn new(entity: EntityType) -> Self {
         Self { entity, book: Mutex::default() }
@@ -38,7 +38,7 @@ impl ScriptedHandler {
         self.book().answers.entry(RecordId::new(id)).or_default().push_back(answer);
     }
 
-    /// Every item that was handed over, in order.
+    /// Returns every item that the handler received, in order.
     #[must_use]
     pub fn seen(&self) -> Vec<Claimed> {
         self.book().seen.clone()

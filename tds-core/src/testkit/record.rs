@@ -9,7 +9,7 @@ use crate::record::{
     Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
 };
 
-/// The columns of a JSON object; anything else has none.
+/// Returns the columns of a JSON object. Any other value has no columns.
 #[must_use]
 pub fn fields(value: Value) -> Fields {
     match value {
@@ -18,12 +18,12 @@ pub fn fields(value: Value) -> Fields {
     }
 }
 
-/// Puts a record together.
+/// Builds a record.
 #[derive(Clone, Debug)]
 pub struct RecordBuilder(Record);
 
 impl RecordBuilder {
-    /// A record without columns.
+    /// Creates a record without columns.
     #[must_use]
     pub fn new(entity: &EntityType, id: &str) -> Self {
         Self(Record {
@@ -37,35 +37,35 @@ impl RecordBuilder {
         })
     }
 
-    /// When the source changed it last.
+    /// Sets the time at which the source last changed the record.
     #[must_use]
     pub fn version(mut self, version: OffsetDateTime) -> Self {
         self.0.version = Some(version);
         self
     }
 
-    /// Columns that move with the version.
+    /// Adds columns that change together with the version.
     #[must_use]
     pub fn fields(mut self, columns: Value) -> Self {
         self.0.fields.extend(fields(columns));
         self
     }
 
-    /// Columns that change without a new version.
+    /// Adds columns that change without a new version.
     #[must_use]
     pub fn volatile(mut self, columns: Value) -> Self {
         self.0.volatile.extend(fields(columns));
         self
     }
 
-    /// All rows of a child table.
+    /// Sets all rows of a child table.
     #[must_use]
     pub fn children(mut self, table: &str, rows: impl IntoIterator<Item = Value>) -> Self {
         self.0.children.insert(table.to_owned(), rows.into_iter().map(fields).collect());
         self
     }
 
-    /// The record; its raw JSON shows all that was given.
+    /// Returns the record. Its raw JSON contains everything that was set.
     #[must_use]
     pub fn build(mut self) -> Record {
         let version = self.0.version.and_then(|version| version.format(&Rfc3339).ok());
@@ -80,13 +80,13 @@ impl RecordBuilder {
         self.0
     }
 
-    /// A look at the whole record by a call.
+    /// Returns a read of the whole record by a call.
     #[must_use]
     pub fn read(self, began: OffsetDateTime, ended: OffsetDateTime) -> Read {
         self.seen(Shape::Detail, Observed::Call(Interval { began, ended }))
     }
 
-    /// A look at the record.
+    /// Returns a read of the record.
     #[must_use]
     pub fn seen(self, shape: Shape, observed: Observed) -> Read {
         let record = self.build();

@@ -1,4 +1,4 @@
-//! A source whose records a test changes.
+//! A source in memory, whose records a test changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -24,7 +24,7 @@ use crate::{
     source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 
-/// A source in memory. Lists are ordered by id, in pages, and show whole records.
+/// A source in memory. Its lists are ordered by id, divided into pages, and show whole records.
 pub struct ScriptedSource {
     schema: MirrorSchema,
     profile: SourceProfile,
@@ -38,9 +38,9 @@ struct Book {
     records: BTreeMap<RecordId, Record>,
     errors: VecDeque<Error>,
     fetches: usize,
-    /// How long reads for what was pushed wait.
+    /// How long reads for pushed events wait.
     wait: Duration,
-    /// Left out of the list that is read now.
+    /// Records that the list that is being read leaves out.
     moved: BTreeSet<RecordId>,
 }
 
@@ -56,7 +56,7 @@ struct Body {
 }
 
 impl ScriptedSource {
-    /// An empty source; the clock says when calls begin and end.
+    /// Creates a source without records. The clock determines when calls begin and end.
     #[must_use]
     pub fn new(schema: MirrorSchema, clock: Arc<dyn Clock>) -> Self {
         let profile = SourceProfile {
@@ -68,14 +68,14 @@ impl ScriptedSource {
         Self { schema, profile, clock, page_size: 2, book: Mutex::default() }
     }
 
-    /// Takes another profile.
+    /// Replaces the profile.
     #[must_use]
     pub fn with_profile(mut self, profile: SourceProfile) -> Self {
         self.profile = profile;
         self
     }
 
-    /// Takes another number of rows in a page.
+    /// Replaces the number of rows in a page.
     #[must_use]
     pub fn with_page_size(mut self, rows: usize) -> Self {
         self.page_size = rows.max(1);
@@ -93,28 +93,28 @@ impl ScriptedSource {
         self.book().records.remove(&RecordId::new(id));
     }
 
-    /// Lets the next call fail.
+    /// Makes the next call fail with this error.
     pub fn fail_next(&self, error: Error) {
         self.book().errors.push_back(error);
     }
 
-    /// Lets the next list miss these records, as if each had moved while it was read.
+    /// Makes the next list miss these records, as if each record had moved while the list was read.
     pub fn move_past_reader(&self, ids: impl IntoIterator<Item = RecordId>) {
         self.book().moved.extend(ids);
     }
 
-    /// Wants calls saved: reads for what was pushed wait so long.
+    /// Makes reads for pushed events wait this long, as a source does that saves calls.
     pub fn save_calls(&self, wait: Duration) {
         self.book().wait = wait;
     }
 
-    /// How many records were asked for by id.
+    /// Returns how many records were read by id.
     #[must_use]
     pub fn fetches(&self) -> usize {
         self.book().fetches
     }
 
-    /// What a push of the record's present state would bring.
+    /// Returns the key and the work of a push of the record's present state.
     #[must_use]
     pub fn pushed(&self, id: &str) -> Option<(RecordKey, Work)> {
         let record = self.book().records.get(&RecordId::new(id)).cloned()?;

@@ -1,8 +1,9 @@
-//! Breakers: what fails for everybody is not tried by everybody.
+//! Breakers keep processes from repeating calls that fail for every process.
 //!
-//! A source has places that fail apart from each other: a service (a product, a base address), and in it each kind of
-//! call. Faults in a row open the breaker of a place for all processes. While it is open no call is made there but a
-//! single probing one now and then, at growing intervals; the first call that is let in closes it for all.
+//! A source has places that fail independently: a service (a product, a base address), and each kind of call in
+//! that service. Consecutive faults open the breaker of a place for all processes. While a breaker is open, the
+//! place receives only a single probe at a time, at growing intervals. The first call that is answered as expected
+//! closes the breaker for all processes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,38 +12,40 @@ use time::OffsetDateTime;
 
 use super::{millis, span};
 
-/// So many faults in a row, of calls that differ, open a breaker.
+/// The number of consecutive faults, of different calls, that opens a breaker.
 const IN_A_ROW: u32 = 3;
-/// The way to the source is probed that many times as often as an account that is refused.
+/// How many times as often an outage of the way to the source is probed as a refused account.
 const WAY: i64 = 12;
-/// The longest interval, in multiples of the first one of an account that is refused: 15 minutes of one minute.
+/// The longest interval for a refused account, in multiples of its first interval: with a first interval of one
+/// minute the longest is 15 minutes.
 const LONGEST: i64 = 15;
-/// A row of faults, or a breaker that nothing probes, is forgotten after this, in milliseconds.
+/// The time, in milliseconds, after the last fault at which a series of faults, or a breaker that nothing probes,
+/// is forgotten.
 const FORGOTTEN: i64 = 3_600_000;
-/// A probe may take this much longer than its call, in milliseconds.
+/// The margin, in milliseconds, that a probe has beyond the time of its call.
 const MARGIN: i64 = 5_000;
 
-/// Where a call goes.
+/// The place that a call goes to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
-    /// The service: what works or fails as a whole.
+    /// The service, which works or fails as a whole.
     pub service: String,
-    /// The kind of call in it. It begins with the service and a blank.
+    /// The kind of call in the service. The text begins with the service's name and a blank.
     pub endpoint: String,
 }
 
-/// What a fault is about that is not about a record.
+/// The cause of a fault that no record causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutageCause {
-    /// The source, or the way to it: it does not answer, or something else does.
+    /// The source does not answer, or cannot be reached, or something else answers in its place.
     Way,
-    /// The account or its organization is refused. A person has to look.
+    /// The source refuses the account or its organization. An operator has to look into it.
     Account,
 }
 
 impl OutageCause {
-    /// The name as it is shown.
+    /// Returns the name as it is shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -52,60 +55,62 @@ impl OutageCause {
     }
 }
 
-/// A call failed by something that is no matter of its record.
+/// A call that failed for a reason that its record does not cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallFault {
-    /// Where it went.
+    /// The place that was called.
     pub place: Place,
-    /// What it is about.
+    /// The cause of the fault.
     pub cause: OutageCause,
-    /// The answer itself says that it holds for the whole service: one is enough.
+    /// True where the answer itself says that the fault concerns the whole service. One such fault opens the
+    /// breaker.
     pub everywhere: bool,
-    /// Tells calls apart: one record that fails again and again is no row.
+    /// A number that identifies the call. Repeated faults of the same call count once.
     pub call: u64,
-    /// How long ago the call was let go.
+    /// The time since the call was sent.
     pub issued: Duration,
-    /// The source's own wish for the wait.
+    /// The wait that the source asked for.
     pub retry_after: Option<Duration>,
-    /// After this long an account that is refused is probed for the first time.
+    /// The time after which a refused account is probed for the first time.
     pub first_probe: Duration,
-    /// What happened, for a person.
+    /// What happened, for operators.
     pub reason: String,
 }
 
-/// A breaker that is open, or a row of faults that may open it.
+/// A breaker that is open, or a series of faults that may open it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BreakerStatus {
-    /// The service, or the kind of call in it.
+    /// The name of the service, or of the kind of call in it.
     pub place: String,
-    /// What the faults are about.
+    /// The cause of the faults.
     pub cause: OutageCause,
-    /// The last fault in words.
+    /// A description of the last fault.
     pub reason: String,
-    /// Faults in a row.
+    /// The number of consecutive faults.
     pub faults: u32,
-    /// When the first of the row was seen, on the store's clock.
+    /// The time of the first fault of the series, by the store's clock.
     pub since: OffsetDateTime,
-    /// When the next probing call may be made; `None`: the breaker is not open, and every call may.
+    /// The time at which the next probe may be made. `None` means that the breaker is not open, and that every call
+    /// may be made.
     pub next_probe_at: Option<OffsetDateTime>,
-    /// How long it is until then.
+    /// The time until the next probe.
     pub wait: Duration,
 }
 
 impl BreakerStatus {
-    /// True where nothing is sent but probes.
+    /// Returns true where only probes are sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.next_probe_at.is_some()
     }
 
-    /// True where a service that is down shuts a kind of call too. One that has not failed itself is tried, so that
-    /// what works is not kept waiting by the probes of what does not.
+    /// Returns true where the breaker of a service also stops a kind of call in it. A kind of call that has not
+    /// failed itself is still tried, so that calls that work do not wait for the probes of calls that fail.
     pub(super) fn shuts(&self, endpoint_failed: bool) -> bool {
         shuts(self.cause, endpoint_failed)
     }
 
-    /// True where it is about calls to this place.
+    /// Returns true where the breaker concerns calls to this place.
     pub(super) fn concerns(&self, place: &Place) -> bool {
         self.place == place.service || self.place == place.endpoint
     }
@@ -114,11 +119,12 @@ impl BreakerStatus {
 /// Whether a call may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Passage {
-    /// It may.
+    /// The call may be made.
     Free,
-    /// It may, and finds out for all whether the place works again. It is not to be repeated by itself.
+    /// The call may be made as a probe, which determines for all processes whether the place works again. The
+    /// caller must not retry a probe.
     Probe,
-    /// It may not.
+    /// The call may not be made, because this breaker is open.
     Shut(BreakerStatus),
 }
 
@@ -141,20 +147,21 @@ struct Breaker {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Open {
-    /// Calls that were let go before this tell nothing new.
+    /// The time at which the breaker opened, or at which its last probe failed. Calls that were sent before this time
+    /// carry no new information.
     set_at: i64,
-    /// Probes that failed.
+    /// The number of probes that failed.
     probes: u32,
-    /// When the next probe may be made.
+    /// The time at which the next probe may be made.
     next: i64,
-    /// Until then a probe is under way.
+    /// The time until which a probe is under way.
     probing_until: i64,
-    /// The first interval of an account that is refused.
+    /// The first interval of a refused account.
     first: i64,
 }
 
 impl Breakers {
-    /// Forgets what is long ago. What was noted by a clock that was ahead counts as noted now.
+    /// Forgets old faults. Times that were recorded by a clock that was ahead count as recorded now.
     pub(super) fn advance(&mut self, now: i64, call_time: i64) {
         for breaker in self.0.values_mut() {
             (breaker.since, breaker.last) = (breaker.since.min(now), breaker.last.min(now));
@@ -167,7 +174,7 @@ impl Breakers {
         self.0.retain(|_, breaker| now - breaker.last < FORGOTTEN);
     }
 
-    /// Takes note of a fault.
+    /// Records a fault.
     pub(super) fn fault(&mut self, fault: &CallFault, now: i64) {
         let issued_at = now - millis(fault.issued);
         let endpoint = (!fault.everywhere).then_some(&fault.place.endpoint);
@@ -185,7 +192,7 @@ impl Breakers {
         }
     }
 
-    /// A call to the place that was let go at `issued_at` was answered as it should be.
+    /// Records that a call to the place, sent at `issued_at`, was answered as expected.
     pub(super) fn worked(&mut self, place: &Place, issued_at: i64, now: i64) {
         for name in [&place.endpoint, &place.service] {
             if self.0.get(name).is_some_and(|breaker| breaker.open.is_none_or(|open| issued_at > open.set_at))
@@ -196,7 +203,7 @@ impl Breakers {
         if self.0.contains_key(&place.service) {
             return;
         }
-        // The service works: its other places are probed at once.
+        // The service works. Its other places are therefore probed at once.
         let inside = format!("{} ", place.service);
         for (_, breaker) in self.0.iter_mut().filter(|(name, _)| name.starts_with(&inside)) {
             if let Some(open) = &mut breaker.open {
@@ -205,7 +212,8 @@ impl Breakers {
         }
     }
 
-    /// Whether a call may be made. A probe takes its turn: nobody else probes while it is under way.
+    /// Returns whether a call may be made. A probe reserves its turn: no other caller probes while the probe is
+    /// under way.
     pub(super) fn pass(&mut self, place: &Place, now: i64, call_time: i64) -> Passage {
         let failed = self.0.contains_key(&place.endpoint);
         let service = Some(&place.service)
@@ -231,7 +239,7 @@ impl Breakers {
         passage
     }
 
-    /// Every breaker that is open, and every row of faults.
+    /// Returns every breaker that is open, and every series of faults.
     pub(super) fn status(&self, now: i64) -> Vec<BreakerStatus> {
         self.0.iter().map(|(name, breaker)| breaker.status(name, now)).collect()
     }
@@ -276,7 +284,8 @@ impl Open {
         self.next <= now && self.probing_until <= now
     }
 
-    /// How long somebody waits who comes now. Where a probe takes its time it is asked again before it must have ended.
+    /// Returns how long a caller waits who asks now. While a slow probe is under way, callers ask again before the
+    /// probe's time has passed.
     fn wait(&self, now: i64) -> i64 {
         match self.next - now {
             wait if wait > 0 => wait,
@@ -285,7 +294,7 @@ impl Open {
         }
     }
 
-    /// The interval after so many probes.
+    /// Returns the interval after the probes made so far.
     fn interval(&self, cause: OutageCause, advised: Option<Duration>) -> i64 {
         let (first, longest) = match cause {
             OutageCause::Way => (self.first / WAY, self.first),

@@ -1,4 +1,4 @@
-//! The statistics of a process that shares them with nobody.
+//! The statistics of calls of a process that shares them with no other process.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::{CallCount, CallLog, Usage};
 use crate::error::Result;
 
-/// Counts by account, since the process began.
+/// Counts calls by account since the process started.
 #[derive(Default)]
 pub(super) struct LocalCallLog {
     accounts: Mutex<HashMap<String, Vec<CallCount>>>,
@@ -30,7 +30,7 @@ impl CallLog for LocalCallLog {
     }
 }
 
-/// Adds counts to counts of the same kind.
+/// Adds counts to the counts of the same kind.
 pub(crate) fn merge(sums: &mut Vec<CallCount>, more: &[CallCount]) {
     for count in more {
         let same = |sum: &&mut CallCount| {

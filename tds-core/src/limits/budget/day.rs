@@ -1,32 +1,33 @@
-//! The bound of a day: a ledger of calls by lane, with shares kept back for the more urgent lanes.
+//! The limit of a day: counts of calls by lane, with shares reserved for the more urgent lanes.
 
 use serde::{Deserialize, Serialize};
 
 use super::{PerLane, millis};
 use crate::queue::Lane;
 
-/// A day (UTC), in milliseconds. When a source's own day begins is not known, unless it says so.
+/// A day (UTC), in milliseconds. The start of a source's own day is not known, unless the source reports it.
 pub(super) const DAY: i64 = 86_400_000;
-/// In the first hour what was spent says little about the day.
+/// An hour, in milliseconds. In the first hour of a day, the calls spent so far say little about the whole day.
 const HOUR: i64 = DAY / 24;
-/// Full syncs and verification are spread over the day, with this much at once.
+/// Full syncs and verification are spread over the day. This part of the day, in milliseconds, is available to them
+/// at once.
 const HEAD_START: i64 = DAY / 8;
-/// In thousandths of the allowance: kept for what people ask for, all day.
+/// The share of the allowance, in thousandths, that is reserved for operators' requests all day.
 const FOR_PEOPLE: i64 = 50;
 
 /// Counts the calls of a day.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Day {
-    /// Which one, counted from 1970.
+    /// The number of the day, counted from 1970.
     number: i64,
     pub(super) spent: PerLane<u32>,
     reported: Option<Reported>,
-    /// The day will not suffice, unless calls are saved.
+    /// True where the day's calls will not suffice unless calls are saved.
     #[serde(default)]
     pub(super) frugal: bool,
 }
 
-/// What the source itself counts, for all programs of the account.
+/// The numbers that the source itself reports, for all programs of the account.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Reported {
     pub(super) limit: u32,
@@ -36,8 +37,9 @@ pub(super) struct Reported {
 }
 
 impl Reported {
-    /// What is left of the plan for this program. Where nobody configured how many calls the plan has, the source's own
-    /// number takes that place, and the part that is not for this program is left alone.
+    /// Returns how many calls of the plan are left for this program. Where the size of the plan is not configured,
+    /// the source's own number is used as the plan, and the part of the plan that is not for this program is left
+    /// unused.
     fn for_us(&self, per_day: Option<u32>) -> i64 {
         let others = if per_day.is_some() { 0 } else { self.limit - allowance(self.limit) };
         i64::from(self.remaining) - i64::from(others)
@@ -45,7 +47,7 @@ impl Reported {
 }
 
 impl Day {
-    /// Begins a new day where the old one has ended.
+    /// Starts a new day where the old day has ended.
     pub(super) fn advance(&mut self, now: i64) {
         if self.number != now.div_euclid(DAY) {
             self.number = now.div_euclid(DAY);
@@ -53,14 +55,14 @@ impl Day {
             self.frugal = false;
         }
         if let Some(reported) = self.reported.as_mut().filter(|reported| reported.at > now) {
-            // A clock that was ahead noted it.
+            // A clock that was ahead recorded these numbers.
             reported.until -= reported.at - now;
             reported.at = now;
         }
         self.reported = self.reported.filter(|reported| reported.until > now);
     }
 
-    /// Writes a call down.
+    /// Counts a call.
     pub(super) fn spend(&mut self, lane: Lane) {
         self.spent[lane] = self.spent[lane].saturating_add(1);
         if let Some(reported) = &mut self.reported {
@@ -68,7 +70,7 @@ impl Day {
         }
     }
 
-    /// A call that was written down was not sent.
+    /// Takes back a counted call that was not sent.
     pub(super) fn give_back(&mut self, lane: Lane) {
         self.spent[lane] = self.spent[lane].saturating_sub(1);
         if let Some(reported) = &mut self.reported {
@@ -76,13 +78,14 @@ impl Day {
         }
     }
 
-    /// A call was sent for another lane than it was written down for.
+    /// Moves a counted call to another lane, because the call was sent for that lane.
     pub(super) fn move_call(&mut self, from: Lane, to: Lane) {
         self.spent[from] = self.spent[from].saturating_sub(1);
         self.spent[to] = self.spent[to].saturating_add(1);
     }
 
-    /// Takes over what the source counts: it knows what other programs spend. `open` calls may not be in it.
+    /// Takes over the source's own numbers, which include the calls of other programs. `open` calls may not be
+    /// included in them.
     pub(super) fn correct(
         &mut self,
         limit: u32,
@@ -95,13 +98,14 @@ impl Day {
         self.reported = Some(Reported { limit, remaining: remaining.saturating_sub(open), until, at });
     }
 
-    /// What the source last said, while it is true.
+    /// Returns the numbers that the source last reported, while they are valid.
     pub(super) fn reported(&self) -> Option<Reported> {
         self.reported
     }
 
-    /// Calls that pushed events, local changes and incremental syncs will still take until midnight, if it goes on as
-    /// it did so far today; no fewer than half an hour's, for they do not come evenly.
+    /// Returns the number of calls that pushed events, local changes and incremental syncs will probably take until
+    /// midnight, at the rate of the day so far. The remaining time counts as at least half an hour, because these
+    /// calls do not arrive evenly.
     pub(super) fn expected(&self, now: i64) -> i64 {
         let passed = now.rem_euclid(DAY);
         let lanes = [Lane::Outbound, Lane::Webhook, Lane::Incremental];
@@ -109,7 +113,8 @@ impl Day {
         if passed < HOUR { 0 } else { spent * (DAY - passed).max(HOUR / 2) / passed }
     }
 
-    /// Calls left for all but people; `None`: nobody knows.
+    /// Returns the number of calls left for all lanes but operators' requests. `None` means that the number is not
+    /// known.
     pub(super) fn spare(&self, per_day: Option<u32>) -> Option<i64> {
         let own = per_day
             .map(allowance)
@@ -119,17 +124,19 @@ impl Day {
         own.into_iter().chain(reported).min()
     }
 
-    /// Judges whether the day will suffice. Once it will not, it must do so with a margin to be believed again.
+    /// Decides whether the day's calls will suffice. Once they do not, they must suffice with a margin before the
+    /// day counts as sufficient again.
     pub(super) fn weigh(&mut self, now: i64, per_day: Option<u32>) {
         let expected = self.expected(now);
         let bound = if self.frugal { with_margin(expected) } else { expected };
         self.frugal = self.spare(per_day).is_some_and(|spare| bound > spare.max(0));
     }
 
-    /// Until when there is no call left for the lane; `None`: there is one.
+    /// Returns the time until which the lane has no call left. `None` means that the lane has one.
     pub(super) fn refuses(&self, lane: Lane, now: i64, per_day: Option<u32>) -> Option<i64> {
         let own = per_day.and_then(|limit| self.own(lane, now, allowance(limit)));
-        // Where the source itself sees nothing left, it is the source that answers to a person.
+        // Where the source itself reports that nothing is left, an operator's request is still sent, so that the
+        // source's own answer reaches the operator.
         let reported = self.reported.filter(|_| lane != Lane::Operator).and_then(|reported| {
             let kept = self.kept_back(lane, now, allowance(reported.limit));
             (reported.for_us(per_day) <= kept).then_some(reported.until)
@@ -137,7 +144,7 @@ impl Day {
         own.max(reported)
     }
 
-    /// Calls left today; `None`: nobody knows.
+    /// Returns the number of calls left today. `None` means that the number is not known.
     pub(super) fn left(&self, per_day: Option<u32>) -> Option<u32> {
         let own = per_day.map(|limit| allowance(limit).saturating_sub(self.spent.total()));
         let reported = self.reported.map(|reported| u32::try_from(reported.for_us(per_day)).unwrap_or(0));
@@ -153,7 +160,7 @@ impl Day {
         if open(passed) {
             return None;
         }
-        // Both bounds only rise in the course of the day.
+        // Both bounds only rise in the course of the day, so that a binary search finds the time.
         if !open(DAY - 1) {
             return Some(midnight);
         }
@@ -165,15 +172,16 @@ impl Day {
         Some(now - passed + opened)
     }
 
-    /// What the lane leaves to more urgent ones: their shares, or, for the lanes that can wait, what these will
-    /// need by all appearances, and a margin: so the day does not fall short because of a bulk sync.
+    /// Returns the number of calls that the lane leaves to more urgent lanes. This number is the share of those
+    /// lanes or, for full syncs and verification, what those lanes will probably need with a margin, whichever is
+    /// more. A bulk sync therefore does not use up the day.
     fn kept_back(&self, lane: Lane, time: i64, allowance: u32) -> i64 {
         let share = share(lane, time.rem_euclid(DAY), allowance);
         let need = if lane < Lane::Full { 0 } else { with_margin(self.expected(time)) };
         if lane == Lane::Operator { 0 } else { for_people(allowance) + share.max(need) }
     }
 
-    /// True where the lanes that can wait have spent less than their part of the day so far.
+    /// Returns true where full syncs and verification have spent less than their part of the day so far.
     fn is_paced(&self, lane: Lane, passed: i64, allowance: u32) -> bool {
         if lane < Lane::Full {
             return true;
@@ -184,13 +192,13 @@ impl Day {
     }
 }
 
-/// The part of the plan that is for this program: 80 %. The rest is for people and other programs.
+/// Returns the part of the plan that is for this program: 80 %. The rest is for people and other programs.
 pub(super) fn allowance(limit: u32) -> u32 {
     limit - limit / 5
 }
 
-/// The part of the allowance that the lane leaves to more urgent ones at this time of the day. What they did not
-/// need flows down in the course of the day.
+/// Returns the part of the allowance that the lane leaves to more urgent lanes at this time of the day. This part
+/// shrinks in the course of the day, so that the less urgent lanes receive what the urgent lanes did not need.
 fn share(lane: Lane, passed: i64, allowance: u32) -> i64 {
     let share = match lane {
         Lane::Operator | Lane::Outbound | Lane::Webhook => 0,
@@ -205,7 +213,7 @@ fn for_people(allowance: u32) -> i64 {
     i64::from(allowance) * FOR_PEOPLE / 1_000
 }
 
-/// A quarter more.
+/// Returns the number of calls and a quarter more.
 fn with_margin(calls: i64) -> i64 {
     calls.saturating_mul(5) / 4
 }

@@ -1,4 +1,4 @@
-//! When a backlog will be read, at the pace that the budget allows.
+//! Predicts when a backlog will be read at the rate that the budget allows.
 
 use std::time::Duration;
 
@@ -10,21 +10,23 @@ use super::{
 };
 use crate::queue::Lane;
 
-/// The step of the calculation: ten minutes.
+/// The step of the calculation, in milliseconds: ten minutes.
 const STEP: i64 = 600_000;
-/// Nobody plans further ahead.
+/// The number of days that a forecast covers at most.
 const HORIZON_DAYS: i64 = 400;
 
-/// What a backlog costs.
+/// The cost of a backlog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// Calls that wait, of the lanes that can wait.
+    /// The number of waiting calls of the lanes that can wait.
     pub backlog_calls: u64,
-    /// When the last of them will have been made; `None`: beyond any plan.
+    /// The time until the last of these calls will have been made. `None` means that this time lies beyond the
+    /// period that a forecast covers.
     pub done_in: Option<Duration>,
 }
 
-/// Plays the rules of the day forward. What the urgent lanes have spent so far today stands for every day.
+/// Simulates the rules of the day. The calls that the urgent lanes have spent so far today are taken as typical of
+/// every day.
 #[must_use]
 pub fn forecast(now: OffsetDateTime, status: &BudgetStatus, per_minute: u32, backlog_calls: u64) -> Forecast {
     let done = Forecast { backlog_calls, done_in: Some(Duration::ZERO) };
@@ -54,7 +56,7 @@ pub fn forecast(now: OffsetDateTime, status: &BudgetStatus, per_minute: u32, bac
         }
         left -= made;
         if left == 0 {
-            // The last step counts as far as it was needed.
+            // Only the part of the last step that was needed counts.
             let part = STEP * i64::try_from(made).unwrap_or(0)
                 / i64::try_from(u64::from(per_minute) * minutes).unwrap_or(1).max(1);
             return Forecast { backlog_calls, done_in: Some(super::span(time + part - begin)) };
@@ -64,11 +66,11 @@ pub fn forecast(now: OffsetDateTime, status: &BudgetStatus, per_minute: u32, bac
     Forecast { backlog_calls, done_in: None }
 }
 
-/// What the urgent lanes will spend a day, by what they have spent today.
+/// Returns the number of calls that the urgent lanes will spend a day, extrapolated from today's calls.
 fn urgent_per_day(status: &BudgetStatus, passed: i64) -> i64 {
     let spent: PerLane<u32> = status.day.spent;
     let urgent: u32 = spent.iter().filter(|(lane, _)| *lane < Lane::Full).map(|(_, calls)| *calls).sum();
-    // The first hour says little.
+    // The calls of the first hour say little about a whole day.
     i64::from(urgent) * DAY / passed.max(DAY / 24)
 }
 

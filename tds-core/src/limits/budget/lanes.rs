@@ -12,12 +12,12 @@ use crate::{queue::Lane, runs::RunType};
 pub struct PerLane<T>([T; 6]);
 
 impl<T> PerLane<T> {
-    /// The values with their lanes, most urgent first.
+    /// Returns the values with their lanes, most urgent first.
     pub fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
         Lane::ALL.into_iter().zip(&self.0)
     }
 
-    /// One value for each lane.
+    /// Creates one value for each lane.
     #[must_use]
     pub fn from_fn(make: impl FnMut(Lane) -> T) -> Self {
         Self(Lane::ALL.map(make))
@@ -25,7 +25,7 @@ impl<T> PerLane<T> {
 }
 
 impl PerLane<u32> {
-    /// The sum.
+    /// Returns the sum of all values.
     #[must_use]
     pub fn total(&self) -> u32 {
         self.0.iter().fold(0, |sum, value| sum.saturating_add(*value))
@@ -58,7 +58,7 @@ fn place(lane: Lane) -> usize {
 }
 
 impl Lane {
-    /// The name as it is stored and shown.
+    /// Returns the name as it is stored and shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ impl Lane {
         }
     }
 
-    /// The kind of run that spends this lane's budget; `None`: its calls belong to no run.
+    /// Returns the type of run that spends this lane's budget. `None` means that the lane's calls belong to no run.
     #[must_use]
     pub fn run_type(self) -> Option<RunType> {
         match self {
@@ -82,7 +82,7 @@ impl Lane {
         }
     }
 
-    /// True for what somebody waits for: a person, a local change, a pushed event.
+    /// Returns true for the lanes whose work is waited for: operators' requests, local changes and pushed events.
     #[must_use]
     pub fn is_urgent(self) -> bool {
         self <= Self::Webhook

@@ -1,18 +1,19 @@
-//! The pause of the whole account after the source said "too many".
+//! The pause of the whole account after the source refused a call because of a limit.
 
 use serde::{Deserialize, Serialize};
 
 use super::{CallLimit, millis};
 use crate::queue::Lane;
 
-/// First pause of the minute's limit, in milliseconds; how long a source's own block lasts is rarely documented.
+/// The first pause for the minute's limit, in milliseconds. Sources rarely document how long their own block lasts.
 const SHORTEST: i64 = 60_000;
-/// Longest pause of the minute's limit.
+/// The longest pause for the minute's limit, in milliseconds.
 const LONGEST: i64 = 900_000;
-/// When the day's limit is probed again where the source does not say when it begins anew.
+/// The shortest time, in milliseconds, after which the day's limit is probed where the source does not report when
+/// its quota is reset. A random time of up to the same length is added.
 const PROBE: i64 = 1_800_000;
 
-/// The pause, if there is one, and how many came in a row.
+/// The current pause, if there is one, and the number of consecutive refusals for the minute's limit.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pauses {
     current: Option<Pause>,
@@ -26,7 +27,7 @@ struct Pause {
     until: i64,
 }
 
-/// A refusal, its times on the store's clock.
+/// A refusal, with its times by the store's clock.
 pub(super) struct Refused {
     pub(super) limit: CallLimit,
     pub(super) issued_at: i64,
@@ -36,7 +37,7 @@ pub(super) struct Refused {
 }
 
 impl Pauses {
-    /// A pause that was set by a clock that was ahead begins now, and is as long as it was meant to be.
+    /// Shifts a pause that was set by a clock that was ahead: the pause begins now and keeps its length.
     pub(super) fn advance(&mut self, now: i64) {
         if let Some(pause) = self.current.as_mut().filter(|pause| pause.set_at > now) {
             pause.until -= pause.set_at - now;
@@ -44,20 +45,21 @@ impl Pauses {
         }
     }
 
-    /// The pause that lasts now: its limit and its end.
+    /// Returns the limit and the end of the current pause.
     pub(super) fn current(&self, now: i64) -> Option<(CallLimit, i64)> {
         self.current.filter(|pause| pause.until > now).map(|pause| (pause.limit, pause.until))
     }
 
-    /// What forbids the lane to send, and until when. A spent day is no bar to what a person asks for.
+    /// Returns the limit that forbids the lane to send, and the time until which it does. A spent day does not
+    /// block an operator's request.
     pub(super) fn blocks(&self, lane: Lane, now: i64) -> Option<(CallLimit, i64)> {
         self.current(now).filter(|(limit, _)| *limit != CallLimit::Day || lane != Lane::Operator)
     }
 
-    /// Takes note of a refusal.
+    /// Records a refusal.
     pub(super) fn refused(&mut self, refused: &Refused, now: i64) {
         let before = self.current;
-        // Calls that were on their way when the pause began tell nothing new.
+        // Calls that were in flight when the pause began carry no new information.
         let same_storm = before.is_some_and(|pause| refused.issued_at <= pause.set_at && pause.until > now);
         if refused.limit == CallLimit::Minute && !same_storm {
             self.strikes = self.strikes.saturating_add(1);
@@ -74,7 +76,8 @@ impl Pauses {
         }
     }
 
-    /// A call that was let go at `issued_at` was let in: that ends a pause that began before, and a row of them.
+    /// Records that the source accepted a call that was sent at `issued_at`. This ends a pause that began before
+    /// the call, and the series of pauses.
     pub(super) fn let_in(&mut self, issued_at: i64) {
         if self.current.is_some_and(|pause| issued_at > pause.set_at) {
             self.current = None;
@@ -102,7 +105,7 @@ fn length(refused: &Refused, strikes: u32) -> i64 {
     )
 }
 
-/// A part of `most`, chosen by chance; `most` itself is possible.
+/// Returns a random part of `most`, including `most` itself.
 fn up_to(most: i64, chance: u64) -> i64 {
     let most = u64::try_from(most).unwrap_or(0);
     i64::try_from(chance % (most + 1)).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! The permits of this process: who waits for one, and who gets it.
+//! The permit pool: gives the permits of this process to the callers that wait for them.
 
 mod exchange;
 mod remembered;
@@ -24,24 +24,24 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// Pauses up to this long are waited for; who must wait longer is sent away.
+/// The longest pause that a caller waits for. Where a pause is longer, the call is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// What was heard of breakers is believed for this long.
+/// The time for which the last known status of breakers is considered current.
 const BELIEVED: Duration = Duration::from_secs(2);
 
-/// Spreads calls where no shared window does it.
+/// Spreads calls over time where the budget's shared window does not limit the minute.
 pub trait Pacer: Send {
-    /// Takes the right to send one call now, or says how long to wait.
+    /// Takes the right to send one call now, or returns how long to wait.
     ///
     /// # Errors
-    /// The wait.
+    /// The error is the time to wait.
     fn take(&mut self) -> Result<(), Duration>;
 
-    /// Calls that the minute has left.
+    /// Returns the number of calls left in the minute.
     fn left(&mut self) -> u32;
 }
 
-/// Hands out the permits of this process. Clones share it.
+/// Hands out the permits of this process. Clones share one pool.
 #[derive(Clone)]
 pub struct PermitPool {
     inner: Arc<Inner>,
@@ -56,16 +56,16 @@ struct Inner {
     changed: Notify,
 }
 
-/// Why there is no permit.
+/// The reason why there is no permit.
 #[derive(Debug)]
 pub enum Denied {
-    /// A limit is met.
+    /// A limit is exceeded.
     Refused(Refusal),
-    /// The budget cannot be asked, so nothing may be sent.
+    /// The budget does not answer, so nothing may be sent.
     Unknown(Error),
 }
 
-/// The right to send one call now. Whether it was used is told when it is dropped.
+/// The right to send one call now. Dropping the permit reports whether it was used.
 pub struct Permit {
     pool: PermitPool,
     number: u64,
@@ -76,7 +76,7 @@ pub struct Permit {
 }
 
 impl PermitPool {
-    /// The permits of one account. `pace` spreads the calls where `limits` leave the minute to it.
+    /// Creates the pool of one account. `pace` spreads the calls where `limits` does not limit the minute.
     #[must_use]
     pub fn new(budget: CallBudget, account: String, limits: Limits, pace: Option<Box<dyn Pacer>>) -> Self {
         let queue = Mutex::new(WaitQueue::new(pace));
@@ -84,10 +84,11 @@ impl PermitPool {
         Self { inner: Arc::new(Inner { budget, account, limits, holder, queue, changed: Notify::new() }) }
     }
 
-    /// Waits for the right to send one call. Urgent lanes go first, then who waits longest.
+    /// Waits for the right to send one call. Urgent lanes are served first, and then the caller that has waited
+    /// longest.
     ///
     /// # Errors
-    /// A limit that lasts longer than two seconds, or a budget that cannot be asked.
+    /// A limit lasts longer than two seconds, or the budget does not answer.
     pub async fn enter(&self, lane: Lane) -> Result<Permit, Denied> {
         loop {
             match self.refusal(lane) {
@@ -96,31 +97,32 @@ impl PermitPool {
                 None => match self.wait_for_turn(lane).await {
                     WaitResult::Permit(permit) => return Ok(permit),
                     WaitResult::Unknown(error) => return Err(Denied::Unknown(error)),
-                    // A limit was met meanwhile: look which.
+                    // A limit was exceeded in the meantime. The next pass of the loop finds out which one.
                     WaitResult::Away => {}
                 },
             }
         }
     }
 
-    /// Takes note of what the source said, to be told with the next question.
+    /// Records a limit signal, which is reported with the next request to the budget.
     pub fn signal(&self, signal: LimitSignal) {
         self.lock().add_signal(signal, Instant::now());
     }
 
-    /// Tells at once that the source refused a call, and sends everybody away who must wait now. How long the
-    /// lane has to wait; `None`: the budget could not be asked.
+    /// Reports at once that the source refused a call. Waiters whose lane is refused now leave the wait queue.
+    /// Returns how long the lane has to wait. `None` means that no limit is known to stop the lane, for example
+    /// because the budget did not answer.
     pub async fn refused(&self, signal: LimitSignal, lane: Lane) -> Option<Duration> {
         self.signal(signal);
         self.report().await;
         self.lock().refusal(lane, Instant::now()).map(|refusal| refusal.wait)
     }
 
-    /// Whether a call to the place may be made: it may not while the place is down for everybody, but for one probe
-    /// now and then. Asks the budget only where faults were heard of.
+    /// Returns whether a call to the place may be made. While the place is down for every process, only one probe
+    /// at a time may be made. The pool asks the budget only where faults of the place are known.
     ///
     /// # Errors
-    /// The budget cannot be asked.
+    /// The budget does not answer.
     pub async fn pass(&self, place: &Place) -> Result<Passage> {
         let shut = {
             let queue = self.lock();
@@ -142,8 +144,8 @@ impl PermitPool {
         }
     }
 
-    /// Tells at once that a call failed by what is no matter of its record. The breaker that is open for its place
-    /// now, if one is.
+    /// Reports at once that a call failed for a reason that its record does not cause. Returns the breaker that is
+    /// open for the call's place now, if one is.
     pub async fn faulted(&self, fault: CallFault) -> Option<BreakerStatus> {
         let place = fault.place.clone();
         self.signal(LimitSignal::Fault(fault));
@@ -153,8 +155,8 @@ impl PermitPool {
         status.shut(&place).cloned()
     }
 
-    /// Takes note that a call, let go `issued` ago, was answered as it should be. Where its place was believed to be
-    /// down everybody is told at once.
+    /// Records that a call, sent `issued` ago, was answered as expected. Where a breaker was known to be open for
+    /// its place, this is reported at once.
     pub async fn worked(&self, place: &Place, issued: Duration) {
         let was_open = {
             let mut queue = self.lock();
@@ -172,16 +174,16 @@ impl PermitPool {
         }
     }
 
-    /// True where nothing but probes is sent to the place, as far as this process heard.
+    /// Returns true where only probes are sent to the place, as far as this process knows.
     #[must_use]
     pub fn is_shut(&self, place: &Place) -> bool {
         self.lock().remembered.recall(Instant::now()).is_some_and(|status| status.shut(place).is_some())
     }
 
-    /// How the account stands.
+    /// Returns the status of the account.
     ///
     /// # Errors
-    /// The budget cannot be asked.
+    /// The budget does not answer.
     pub async fn status(&self) -> Result<BudgetStatus> {
         if self.lock().has_signals() {
             self.report().await;
@@ -194,32 +196,33 @@ impl PermitPool {
         Ok(status)
     }
 
-    /// Gives back what this process has and does not need, so that others need not wait until it is believed dead.
-    /// Call it when nothing more will be sent.
+    /// Gives back the permits that this process does not need, so that other processes need not wait until this
+    /// process is considered dead. Callers call this when they will send nothing more.
     pub async fn close(&self) {
         self.report().await;
     }
 
-    /// The statistics of today.
+    /// Returns the statistics of today.
     ///
     /// # Errors
-    /// The budget cannot be asked.
+    /// The budget does not answer.
     pub async fn usage(&self) -> Result<Usage> {
         self.inner.budget.usage(&self.inner.account).await
     }
 
-    /// Adds a call to the statistics. They are written with the next question.
+    /// Adds a call to the statistics, which are written with the next request to the budget.
     pub fn count(&self, count: CallCount) {
         self.lock().count(&count);
     }
 
-    /// What forbids the lane to send, as far as this process heard.
+    /// Returns the limit that forbids the lane to send, as far as this process knows.
     #[must_use]
     pub fn refusal(&self, lane: Lane) -> Option<Refusal> {
         self.lock().refusal(lane, Instant::now())
     }
 
-    /// How the account stood when this process last heard of it, within a quarter of an hour. Asks nobody.
+    /// Returns the last status of the account that this process received, if that was within a quarter of an hour.
+    /// This does not ask the budget.
     #[must_use]
     pub fn last_status(&self) -> Option<BudgetStatus> {
         self.lock().remembered.recall(Instant::now())
@@ -240,7 +243,8 @@ impl PermitPool {
         }
     }
 
-    /// Gives out what can be given, and asks for more where somebody waits in vain. When to look again.
+    /// Gives permits to waiters, and requests more permits where waiters remain. Returns the time at which to call
+    /// this again.
     fn serve(&self) -> Instant {
         let now = Instant::now();
         let (served, next, ask) = {
@@ -250,7 +254,8 @@ impl PermitPool {
         };
         for (turn, lane, number, until) in served {
             let permit = Permit { pool: self.clone(), number, lane, issued_at: now, until, used: false };
-            // Who went away meanwhile leaves the permit to its drop.
+            // A waiter that has given up does not receive the permit. Dropping the permit then reports it as
+            // unused.
             drop(turn.send(WaitResult::Permit(permit)));
         }
         if ask {
@@ -266,13 +271,14 @@ impl PermitPool {
 }
 
 impl Permit {
-    /// When it was given out.
+    /// Returns the time at which the permit was given out.
     #[must_use]
     pub fn issued_at(&self) -> Instant {
         self.issued_at
     }
 
-    /// Call it just before sending: `None` where the permit is too old, and nothing may be sent with it.
+    /// Marks the permit as used. The caller calls this immediately before sending. `None` means that the permit is
+    /// too old, and that nothing may be sent with it.
     #[must_use]
     pub fn start(mut self) -> Option<StartedPermit> {
         self.used = Instant::now() <= self.until;
@@ -280,11 +286,12 @@ impl Permit {
     }
 }
 
-/// A permit whose call is under way, until this is dropped. What sends a call takes one of these.
+/// A permit whose call is under way until this value is dropped. Code that sends a call takes a started permit as
+/// an argument.
 pub struct StartedPermit(Permit);
 
 impl StartedPermit {
-    /// When it was given out.
+    /// Returns the time at which the permit was given out.
     #[must_use]
     pub fn issued_at(&self) -> Instant {
         self.0.issued_at

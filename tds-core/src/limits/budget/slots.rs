@@ -1,20 +1,21 @@
-//! The bound of calls in flight: who may have how many.
+//! The limit of calls in flight, and the share of it that each holder has.
 
 use serde::{Deserialize, Serialize};
 
 use super::BudgetRequest;
 use crate::queue::WorkerId;
 
-/// After this long without a complaint one more call may be in flight again, in milliseconds.
+/// The time, in milliseconds, without a complaint of the source after which one more call may be in flight again.
 const RAISE_AFTER: i64 = 60_000;
-/// A holder that asked for permits within this is one of those that share the places.
+/// The time, in milliseconds, for which a holder that asked for permits is counted among the holders that share the
+/// slots.
 const ACTIVE: i64 = 5_000;
 
-/// Places for calls in flight.
+/// The slots for calls in flight.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Slots {
     holders: Vec<Holder>,
-    /// Places that the source's complaints have cost.
+    /// The number of slots that are withdrawn because the source complained.
     lost: u32,
     changed: i64,
 }
@@ -23,15 +24,15 @@ pub(super) struct Slots {
 struct Holder {
     id: WorkerId,
     places: u32,
-    /// Until then its calls may be in flight.
+    /// The time until which calls of the holder may be in flight.
     until: i64,
-    /// When it last had calls waiting.
+    /// The time at which the holder last had calls waiting.
     wanted: i64,
 }
 
 impl Slots {
-    /// Forgets holders that can have nothing in flight any more, and raises the bound again after a while. No call can be
-    /// in flight beyond `latest`: what says so was noted by a clock that was ahead.
+    /// Forgets holders that can have nothing in flight any more, and raises the limit by one again after a while.
+    /// No call can be in flight beyond `latest`; a later time was recorded by a clock that was ahead.
     pub(super) fn advance(&mut self, now: i64, latest: i64) {
         for holder in &mut self.holders {
             holder.until = holder.until.min(latest);
@@ -45,19 +46,19 @@ impl Slots {
         }
     }
 
-    /// The source complained: one less.
+    /// Withdraws one slot, because the source complained about concurrent calls.
     pub(super) fn narrow(&mut self, now: i64, concurrent: u32) {
         self.lost = (self.lost + 1).min(concurrent.saturating_sub(1));
         self.changed = now;
     }
 
-    /// How many calls may be in flight at once.
+    /// Returns how many calls may be in flight at the same time.
     pub(super) fn bound(&self, concurrent: u32) -> u32 {
         concurrent.saturating_sub(self.lost).max(1)
     }
 
-    /// How many calls the holder may have in flight until `until`: its share among those that have calls
-    /// waiting. One place is kept free for a holder that is new.
+    /// Returns how many calls the holder may have in flight until `until`: its share among the holders that have
+    /// calls waiting. One slot is kept free for a new holder where the limit is at least 3.
     pub(super) fn share(&mut self, request: &BudgetRequest, concurrent: u32, now: i64, until: i64) -> u32 {
         let (id, in_flight, wants) = (&request.holder, request.in_flight, request.wants.total() > 0);
         let urgent = request.wants.iter().any(|(lane, calls)| lane.is_urgent() && *calls > 0);
@@ -78,7 +79,7 @@ impl Slots {
         let free = bound.saturating_sub(taken);
         let free = if free > spare { free - spare } else { free.min(1) };
         let mut places = if wants { fair.min(free) } else { 0 }.max(in_flight);
-        // What is urgent does not wait for the end of a slow call: the spare place is for it too.
+        // An urgent call does not wait for the end of a slow call: it may also use the spare slot.
         if urgent && places == in_flight && taken + places < bound {
             places += 1;
         }

@@ -1,4 +1,5 @@
-//! What a store keeps of an account, and every decision about it: a pure function of state, time and question.
+//! The state of an account that a store keeps. Every decision about the account is a pure function of the state,
+//! the time and the request.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -16,9 +17,9 @@ use super::{
 };
 use crate::queue::Lane;
 
-/// Permits that are given out at once; more only makes a killed process cost more.
+/// The maximum number of permits in one answer. More would only make a killed process waste more permits.
 const BLOCK: u32 = 20;
-/// When a holder that finds no place asks again, in milliseconds.
+/// The time, in milliseconds, after which a holder without a slot asks again.
 const NO_PLACE: i64 = 500;
 
 /// The state of one account.
@@ -33,7 +34,7 @@ pub struct BudgetState {
 }
 
 impl BudgetState {
-    /// Takes note of what a holder tells, and gives out what it may have.
+    /// Records what a holder reports, and gives out permits.
     pub fn exchange(&mut self, now: OffsetDateTime, limits: &Limits, request: &BudgetRequest) -> Grant {
         let now = at(now);
         self.advance(now, limits);
@@ -53,7 +54,7 @@ impl BudgetState {
         Grant { permits, valid: span(VALID), slots, ask_again: span(wait), status, passage }
     }
 
-    /// How the account stands.
+    /// Returns the status of the account.
     #[must_use]
     pub fn status(&self, now: OffsetDateTime, limits: &Limits) -> BudgetStatus {
         let (mut state, now) = (self.clone(), at(now));
@@ -62,7 +63,7 @@ impl BudgetState {
         state.status_at(now, limits)
     }
 
-    /// Forgets what counts no more. What was noted by a clock that was ahead counts as noted now.
+    /// Forgets what no longer counts. Times that were recorded by a clock that was ahead count as recorded now.
     fn advance(&mut self, now: i64, limits: &Limits) {
         let call_time = millis(limits.call_time);
         self.window.advance(now, call_time);
@@ -105,7 +106,7 @@ impl BudgetState {
         }
     }
 
-    /// Permits, lane by lane, and when to ask again for more.
+    /// Leases permits, lane by lane. Returns them with the time after which to ask again for more.
     fn lease(
         &mut self,
         now: i64,
@@ -191,7 +192,7 @@ impl BudgetState {
     }
 }
 
-/// Milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 pub(crate) fn at(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! How an account stands, for people and for who waits.
+//! The status of an account, for operators and for waiting callers.
 
 use std::time::Duration;
 
@@ -8,73 +8,75 @@ use time::OffsetDateTime;
 use super::{BreakerStatus, CallLimit, PerLane, Place};
 use crate::{queue::Lane, record::EntityType};
 
-/// How an account stands.
+/// The status of an account.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BudgetStatus {
-    /// Calls that the window of 60 seconds has left; `None`: somebody else keeps it.
+    /// Calls that the window of 60 seconds has left. `None` means that the budget does not keep this window.
     pub minute_left: Option<u32>,
-    /// Of these, kept for urgent lanes now.
+    /// The part of the minute's ceiling that is reserved for urgent lanes now, in calls.
     pub minute_reserve: u32,
-    /// Calls that may be in flight at once now.
+    /// Calls that may be in flight at the same time now.
     pub concurrent: u32,
-    /// The day.
+    /// The status of the day.
     pub day: DayStatus,
-    /// The pause that lasts now.
+    /// The current pause.
     pub pause: Option<PauseStatus>,
-    /// Places where calls failed in a row, and those where nothing is sent but probes.
+    /// The places where consecutive calls failed, including those whose breaker is open.
     pub breakers: Vec<BreakerStatus>,
-    /// What forbids each lane to send, and for how long.
+    /// The limit that forbids each lane to send, and for how long.
     pub refused: PerLane<Option<Refusal>>,
 }
 
-/// The day's budget.
+/// The status of the day's budget.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DayStatus {
-    /// Calls of the plan, as configured or as the source says.
+    /// Calls of the plan, as configured or as the source reports.
     pub limit: Option<u32>,
-    /// The part of it that is for this program.
+    /// The part of the plan that is for this program.
     pub allowance: Option<u32>,
-    /// Spent today (UTC) by all processes of this program, by lane.
+    /// Calls that all processes of this program have spent today (UTC), by lane.
     pub spent: PerLane<u32>,
-    /// Left today for this program.
+    /// Calls that are left today for this program.
     pub left: Option<u32>,
-    /// Calls that pushed events, local changes and incremental syncs will still take today, if it goes on as it did so
-    /// far; 0 in the first hour.
+    /// Calls that pushed events, local changes and incremental syncs will probably take today, at the rate of the
+    /// day so far. The number is 0 in the first hour.
     pub expected: u32,
-    /// Calls that are left for them and for what can wait, without the share of people.
+    /// Calls that are left for these lanes and for the lanes that can wait, without the share of operators'
+    /// requests.
     pub spare: Option<u32>,
-    /// More is expected than there is: calls are saved. It ends when a fifth of what is left is not needed.
+    /// True where more calls are expected than are left, so that calls are saved. This ends when a fifth of what is
+    /// left is not needed.
     pub frugal: bool,
-    /// What the source itself says is left, for all programs.
+    /// Calls that are left for all programs, as the source itself reports.
     pub reported_left: Option<u32>,
-    /// How long ago it said so.
+    /// The time since the source reported that number.
     pub reported_age: Option<Duration>,
 }
 
 /// A pause of the whole account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PauseStatus {
-    /// For which limit.
+    /// The limit that was exceeded.
     pub limit: CallLimit,
-    /// How long it still lasts.
+    /// The time that is left of the pause.
     pub left: Duration,
-    /// When it ends, on the store's clock.
+    /// The time at which the pause ends, by the store's clock.
     pub until: OffsetDateTime,
 }
 
-/// Why a lane may not send.
+/// The reason why a lane may not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Which limit is met.
+    /// The limit that is exceeded.
     pub limit: CallLimit,
-    /// True where the source itself asked for a pause.
+    /// True where the account is paused because the source refused a call.
     pub paused: bool,
-    /// For how long.
+    /// The time for which the lane may not send.
     pub wait: Duration,
 }
 
-/// How far the day's budget makes the program save calls. Nothing is dropped at any step: what cannot be read now
-/// waits, without spending attempts.
+/// How far the program saves calls because of the day's budget. Nothing is dropped at any step: what cannot be read
+/// now waits, without spending attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Throttle {
@@ -82,19 +84,19 @@ pub enum Throttle {
     Normal,
     /// Verification and full syncs wait for their part of the day.
     BulkDeferred,
-    /// The day will not suffice if it goes on like this: full syncs wait, incremental syncs of what matters less are
-    /// put off, and reads for pushed events wait so that several become one.
+    /// The day's calls will not suffice at the present rate. Full syncs wait, incremental syncs of less important
+    /// entity types are delayed, and reads for pushed events wait so that several become one.
     Frugal,
-    /// Incremental syncs wait too: records change by pushed events only.
+    /// Incremental syncs also wait. Records change only through pushed events.
     ChangesDeferred,
-    /// Pushed events are stored, and applied where they carry the whole record; nothing is read for them.
+    /// Pushed events are stored, and applied where they carry the whole record. Nothing is read for them.
     JournalOnly,
-    /// Not even a person's wish can be read.
+    /// Even operators' requests cannot be read.
     Spent,
 }
 
 impl Throttle {
-    /// The name as it is shown.
+    /// Returns the name as it is shown.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,7 +111,7 @@ impl Throttle {
 }
 
 impl Throttle {
-    /// Every step, in the order in which more is saved.
+    /// Every step, from the one that saves least to the one that saves most.
     pub const ALL: [Self; 6] = [
         Self::Normal,
         Self::BulkDeferred,
@@ -121,7 +123,8 @@ impl Throttle {
 }
 
 impl BudgetStatus {
-    /// The breaker that keeps calls from the place, the one that does so longest.
+    /// Returns the breaker that keeps calls from the place. Where there are several, the one with the longest wait
+    /// is returned.
     #[must_use]
     pub fn shut(&self, place: &Place) -> Option<&BreakerStatus> {
         let is_known = self.breakers.iter().any(|breaker| breaker.place == place.endpoint);
@@ -130,8 +133,9 @@ impl BudgetStatus {
             .max_by_key(|breaker| breaker.wait)
     }
 
-    /// How long reads for pushed events may wait for company, in multiples of the shortest such wait: 0 while the
-    /// day suffices, 1 where it falls short, 5 where half again of what is left is expected.
+    /// Returns how long reads for pushed events may wait to be combined, in multiples of the shortest such wait. The
+    /// result is 0 while the day's calls suffice, and 1 where they do not. It is 5 where the expected calls are more
+    /// than one and a half times the calls that are left.
     #[must_use]
     pub fn patience(&self) -> u32 {
         let spare = u64::from(self.day.spare.unwrap_or(u32::MAX));
@@ -142,7 +146,7 @@ impl BudgetStatus {
         }
     }
 
-    /// How far calls are saved.
+    /// Returns how far calls are saved.
     #[must_use]
     pub fn throttle(&self) -> Throttle {
         let spent = |lane: Lane| self.refused[lane].is_some_and(|refusal| refusal.limit == CallLimit::Day);
@@ -157,32 +161,33 @@ impl BudgetStatus {
     }
 }
 
-/// Calls of one kind.
+/// The number of calls of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallCount {
-    /// Whose budget they spent.
+    /// The lane whose budget the calls spent.
     pub lane: Lane,
-    /// Records of which type they were made for; `None`: of no one type.
+    /// The entity type of the records that the calls were made for. `None` means that the calls concern no single
+    /// entity type.
     pub entity: Option<EntityType>,
-    /// What was asked for, such as `/items`.
+    /// The endpoint that was called, such as `/items`.
     pub endpoint: String,
-    /// How they ended: `ok`, or what went wrong.
+    /// The result of the calls: `ok`, or what went wrong.
     pub result: String,
-    /// How many.
+    /// The number of calls.
     pub calls: u32,
 }
 
-/// Statistics of today.
+/// The statistics of today.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Calls by kind.
     pub calls: Vec<CallCount>,
-    /// Records that were written to the target.
+    /// The number of records that were written to the target.
     pub applied: u64,
 }
 
 impl Usage {
-    /// Calls for each record that was written; `None` where none was.
+    /// Returns the number of calls for each record that was written. `None` means that no record was written.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of a day stay far below 2^53")]
     pub fn calls_per_applied(&self) -> Option<f64> {

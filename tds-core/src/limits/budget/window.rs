@@ -1,39 +1,42 @@
-//! The bound of a minute: a log of the calls that may have arrived in the last 60 seconds, or may arrive yet.
+//! The limit of a minute: a log of the calls that may have arrived in the last 60 seconds, or that may still
+//! arrive.
 
 use serde::{Deserialize, Serialize};
 
 use super::{LeasedPermit, SettledCall, millis, span};
 use crate::queue::Lane;
 
-/// The source's window, and a little for clocks that run at different speeds. In milliseconds, as all here.
+/// The source's window, and a margin for clocks that run at different speeds. All times in this file are in
+/// milliseconds.
 const WINDOW: i64 = 60_000 + 50;
-/// Settled calls are kept in steps of this, rounded up.
+/// The times until which settled calls count are rounded up to multiples of this step.
 const STEP: i64 = 20;
-/// Urgent calls of this time show how many to expect.
+/// The time over which urgent calls are counted to predict how many will come.
 const RECENT: i64 = 120_000;
-/// How far ahead permits are given out. That costs no pace: a permit counts from its own time on. But what is given
-/// out is out of reach of urgent calls of other processes.
+/// How far ahead permits are given out. This does not slow calls down, because a permit counts from its own start
+/// time. But urgent calls of other processes cannot use a permit that is already given out.
 const AHEAD: i64 = 1_000;
-/// A holder that has none gets one this far ahead: so all take turns, and none has to ask again and again.
+/// How far ahead a holder without permits receives one. All holders therefore take turns, and no holder has to ask
+/// again and again.
 pub(super) const FAR: i64 = 15_000;
-/// A permit is used within this after its time, or never.
+/// How long a permit may be used after its start time.
 pub(super) const VALID: i64 = 5_000;
 
-/// What is known of the last minute.
+/// The calls of the last minute, as far as they are known.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Window {
     /// The number of the last permit.
     last: u64,
     open: Vec<Open>,
-    /// Calls that ended: until when they count, and how many.
+    /// Calls that ended: the time until which they count, and their number.
     counted: Vec<(i64, u32)>,
-    /// When the next call that is not urgent is due, where they are spread evenly.
+    /// The time at which the next call that is not urgent is due. These calls are spread evenly.
     spread: i64,
-    /// When urgent permits were given out of late.
+    /// The times at which urgent permits were given out recently.
     urgent: Vec<i64>,
 }
 
-/// A permit that is not settled. It counts from `from` on, and until `until` at the latest.
+/// A permit that is not settled. The permit counts from `from` on, and until `until` at the latest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Open {
     number: u64,
@@ -43,8 +46,8 @@ struct Open {
 }
 
 impl Window {
-    /// Forgets what counts no more. What was noted by a clock that was ahead counts as noted now: it would otherwise
-    /// take its place in the minute until the clock has caught up.
+    /// Forgets what no longer counts. Times that were recorded by a clock that was ahead count as recorded now:
+    /// otherwise these calls would count in the minute until the clock has caught up.
     pub(super) fn advance(&mut self, now: i64, call_time: i64) {
         let latest = now + FAR;
         for permit in &mut self.open {
@@ -63,7 +66,8 @@ impl Window {
         self.urgent.retain(|at| at + RECENT > now);
     }
 
-    /// Gives out a permit for a call that may begin at `from`, and takes until `call_time` after its last moment.
+    /// Leases a permit for a call that may begin at `from`. The call may begin until the permit's validity ends,
+    /// and then takes at most `call_time`.
     pub(super) fn lease(&mut self, lane: Lane, now: i64, from: i64, call_time: i64) -> LeasedPermit {
         self.last += 1;
         self.open.push(Open { number: self.last, lane, from, until: from + VALID + call_time + WINDOW });
@@ -73,8 +77,8 @@ impl Window {
         LeasedPermit { number: self.last, lane, after: span(from - now) }
     }
 
-    /// Takes note of the end of a call: it arrived before that. The lane that the permit was leased for, if it
-    /// was not settled before.
+    /// Records the end of a call, which arrived before its end. Returns the lane that the permit was leased for,
+    /// unless the permit was settled before.
     pub(super) fn settle(&mut self, now: i64, call: &SettledCall) -> Option<Lane> {
         let permit = self.take(call.permit)?;
         let until = now - millis(call.age) + WINDOW;
@@ -86,7 +90,7 @@ impl Window {
         Some(permit.lane)
     }
 
-    /// Takes a permit back that was not used. Its lane, if it was not settled before.
+    /// Takes back a permit that was not used. Returns its lane, unless the permit was settled before.
     pub(super) fn give_back(&mut self, number: u64) -> Option<Lane> {
         self.take(number).map(|permit| permit.lane)
     }
@@ -96,8 +100,8 @@ impl Window {
         Some(self.open.swap_remove(index))
     }
 
-    /// The first time from `now` on at which one more call of the lane may begin, or how long to wait before one can
-    /// be given out. `first`: the holder has none yet.
+    /// Returns the first time from `now` on at which one more call of the lane may begin. The error is the time to
+    /// wait before such a permit can be given out. `first` is true where the holder has no permit yet.
     pub(super) fn earliest(&mut self, lane: Lane, now: i64, ceiling: u32, first: bool) -> Result<i64, i64> {
         let bound =
             if lane.is_urgent() { ceiling } else { ceiling.saturating_sub(self.reserve(ceiling)).max(1) };
@@ -114,17 +118,18 @@ impl Window {
         Ok(from)
     }
 
-    /// Permits that are not settled.
+    /// Returns the number of permits that are not settled.
     pub(super) fn open(&self) -> u32 {
         u32::try_from(self.open.len()).unwrap_or(u32::MAX)
     }
 
-    /// Calls that the minute has left now.
+    /// Returns the number of calls that the minute has left now.
     pub(super) fn left(&self, now: i64, ceiling: u32) -> u32 {
         ceiling.saturating_sub(self.most_from(now))
     }
 
-    /// What the lanes that are not urgent leave: three of a hundred, and some more where urgent calls came of late.
+    /// Returns the number of calls that the lanes that are not urgent leave: three of a hundred, and more where
+    /// urgent calls were made recently.
     pub(super) fn reserve(&self, ceiling: u32) -> u32 {
         let recent = u32::try_from(self.urgent.len()).unwrap_or(u32::MAX);
         ceiling * 3 / 100 + (recent / 2).min(ceiling / 50)
@@ -134,14 +139,14 @@ impl Window {
         let mut ends: Vec<i64> = self.open.iter().map(|permit| permit.until).collect();
         ends.extend(self.counted.iter().map(|(until, _)| *until));
         ends.push(begin);
-        // What is further ahead is not given out anyway.
+        // Permits that would start later are not given out in any case.
         ends.retain(|end| (begin..=begin + WINDOW).contains(end));
         ends.sort_unstable();
         ends.dedup();
         ends.into_iter().find(|end| self.most_from(*end) < bound).unwrap_or(begin + WINDOW)
     }
 
-    /// The most that counts at any time from then on, if nothing is added.
+    /// Returns the maximum number of calls that count at any time from `at` on, if nothing is added.
     fn most_from(&self, at: i64) -> u32 {
         let beginnings = self.open.iter().map(|permit| permit.from).filter(|from| *from > at);
         beginnings.chain([at]).map(|time| self.count(time)).max().unwrap_or(0)

@@ -1,4 +1,4 @@
-//! What a store keeps of renewals, and every decision: a pure function.
+//! The state of renewals that a store keeps. Every decision about renewals is a pure function of this state.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -6,26 +6,27 @@ use time::OffsetDateTime;
 use super::{Claim, Cooldown, Credential, RenewalResult, RenewalRule};
 use crate::limits::budget::{at, millis, span};
 
-/// The source may count a little later than the answer came here, in milliseconds.
+/// A renewal counts longer by this margin, in milliseconds, because the source may start its own count a little
+/// after the answer arrived here.
 const MARGIN: i64 = 2_000;
-/// While another process renews, it is looked again after this, in milliseconds.
+/// The interval, in milliseconds, at which a process asks again while another process renews.
 const LOOK_AGAIN: i64 = 100;
 
-/// No failure keeps renewals back for longer, in milliseconds.
+/// The maximum time for which a failure blocks renewals, in milliseconds.
 const LONGEST_BLOCK: i64 = 3_600_000;
-/// No credential lives longer, in milliseconds.
+/// The maximum lifetime of a credential, in milliseconds.
 const LONGEST_LIFE: i64 = 86_400_000;
 
-/// The state of one name.
+/// The renewal state of one name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RenewalState {
-    /// The number of the last ticket; a credential has the number of the ticket that brought it.
+    /// The number of the last ticket. A credential has the number of the ticket with which it was renewed.
     last: u64,
     credential: Option<Stored>,
-    /// The renewal under way: its ticket, and until when it is believed to be.
+    /// The renewal under way: its ticket, and the time at which its lease ends.
     current: Option<(u64, i64)>,
-    /// Tickets, and until when their renewals count.
+    /// The tickets that count against the rule, each with the time until which its renewal counts.
     counted: Vec<(u64, i64)>,
     block: Option<Blocked>,
 }
@@ -92,8 +93,8 @@ impl RenewalState {
         Claim::Yours(self.last)
     }
 
-    /// What was noted by a clock that was ahead counts as noted now: renewals would otherwise be refused until the clock
-    /// has caught up.
+    /// Treats times that were recorded by a clock that was ahead as recorded now. Otherwise renewals would be
+    /// refused until the clock has caught up.
     fn come_back(&mut self, now: i64, rule: &RenewalRule) {
         let (ends, within) = (now + millis(rule.time), millis(rule.within) + MARGIN);
         if let Some((_, until)) = &mut self.current {
@@ -107,7 +108,7 @@ impl RenewalState {
         }
         if let Some(stored) = self.credential.as_mut().filter(|stored| stored.expires_at > now + LONGEST_LIFE)
         {
-            // The source would refuse it; how long it lives is not known any more.
+            // The source could refuse this credential: its remaining lifetime is no longer known.
             stored.expires_at = now;
         }
     }

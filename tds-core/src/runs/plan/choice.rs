@@ -1,4 +1,4 @@
-//! The choice by cost.
+//! The choice of the cheapest way to read a list.
 
 use time::OffsetDateTime;
 
@@ -8,22 +8,22 @@ use crate::{
     source::{Capability, ListOrder, SourceProfile},
 };
 
-/// Calls of a probe at most: the newest rows, and three looks through the filter.
+/// The largest number of calls of a probe: one for the newest rows, and three through the filter.
 const PROBE: u64 = 4;
 
 /// What is known before a run begins.
 pub(crate) struct Question<'a> {
     pub(crate) run_type: RunType,
-    /// Where the window begins; `None`: everything is wanted.
+    /// The beginning of the window; `None` where the run reads everything.
     pub(crate) from: Option<OffsetDateTime>,
     pub(crate) now: OffsetDateTime,
     pub(crate) profile: &'a SourceProfile,
     /// What the list can do.
     pub(crate) capability: Capability,
-    /// Records that the last full list had.
+    /// The number of records in the last full list.
     pub(crate) records: Option<u64>,
     pub(crate) history: History,
-    /// The list was probed for this run.
+    /// Whether the list was probed for this run.
     pub(crate) probed: bool,
 }
 
@@ -32,7 +32,7 @@ impl Question<'_> {
         rows.div_ceil(u64::try_from(self.profile.records_per_page.max(1)).unwrap_or(1)).max(1)
     }
 
-    /// Records in the window; in a run over everything, all of them.
+    /// Returns the number of records in the window. In a run that reads everything, these are all records.
     fn in_window(&self) -> Option<u64> {
         match self.from {
             Some(from) => self.history.changes(window(from, self.now), self.records),
@@ -57,7 +57,8 @@ impl Question<'_> {
         ways
     }
 
-    /// Rows that need a read of their own.
+    /// Returns how whole records are read, how many records need a read of their own, and how many calls these reads
+    /// take.
     fn details(&self) -> (DetailWay, Option<u64>, Option<u64>) {
         if !self.profile.reads_records() {
             return (DetailWay::None, Some(0), Some(0));
@@ -70,8 +71,8 @@ impl Question<'_> {
     }
 }
 
-/// True where a probe costs less than what it can save until it has to be repeated: without one, only the whole
-/// list is certain to show every change.
+/// Returns true where a probe costs fewer calls than it can save until it has to be repeated. Without a probe, only
+/// the whole list is certain to show every change.
 pub(crate) fn probe_pays(question: &Question<'_>, validity: std::time::Duration) -> bool {
     let (Some(from), Some(whole)) = (question.from, question.whole()) else { return false };
     let windowed = question.in_window().map_or(1, |rows| question.pages(rows));
@@ -80,11 +81,14 @@ pub(crate) fn probe_pays(question: &Question<'_>, validity: std::time::Duration)
     whole.saturating_sub(windowed).saturating_mul(runs.max(1)) > PROBE
 }
 
-/// The cheapest way. Of two that cost the same, the whole list, which depends on neither filter nor sorting; but where
-/// it has several pages and the window can be read so that nothing is lost between two of them, the window.
+/// Chooses the cheapest way to read the list.
+///
+/// Where two ways cost the same, the whole list is chosen, because it depends on neither the filter nor the sorting.
+/// There is one exception: where the whole list has several pages and the window can be read so that no row is lost
+/// between two pages, the window is chosen.
 pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
     let ways = question.ways();
-    // A list of unknown length may be long: a window is never longer.
+    // A list of unknown length may be long. A window is never longer than the whole list.
     let loses_nothing = question.capability.filter.is_usable() && question.capability.sort.is_usable();
     let cost = |way: &ListCost| {
         let calls = way.calls.unwrap_or(u64::MAX);

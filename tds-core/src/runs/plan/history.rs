@@ -1,25 +1,25 @@
-//! What the runs before tell about the next one.
+//! Estimates for the next run, from the runs before it.
 
 use time::{Duration, OffsetDateTime};
 
 use crate::runs::{Run, RunType};
 
-/// Where nothing is known: a twentieth of the records changes a day.
+/// The share of records that is assumed to change in a day, where nothing is known about the changes.
 const CHANGED_A_DAY: f64 = 0.05;
 
-/// How fast records change, and how often that is looked at.
+/// How fast records change, and how often runs look for changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct History {
-    /// Changed records a second.
+    /// The number of changed records per second.
     rate: Option<f64>,
-    /// From the beginning of a run to that of the next.
+    /// The time from the beginning of one run to the beginning of the next.
     pub(crate) interval: Option<Duration>,
-    /// Records with news that the last full run found.
+    /// The number of changed records that the last full run found.
     pub(crate) last_full_news: Option<u64>,
 }
 
 impl History {
-    /// From runs that have ended well, newest first.
+    /// Computes the estimates from runs that completed without an error, newest first.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(crate) fn of(runs: &[Run]) -> Self {
         let news = |run: &Run| u64::try_from(run.total_items - run.unchanged_items).unwrap_or(0);
@@ -30,7 +30,8 @@ impl History {
         let [newer @ .., oldest] = &changes[..] else { return history };
         let span = newer.first().map_or(Duration::ZERO, |newest| newest.created_at - oldest.created_at);
         if span >= Duration::SECOND {
-            // The window of the oldest begins before it was made: only the others' changes fall into the span.
+            // The window of the oldest run begins before the run was created. Only the changes of the other runs fall
+            // into the span.
             let changed: u64 = newer.iter().copied().map(news).sum();
             history.rate = Some(changed as f64 / span.as_seconds_f64());
             history.interval = i32::try_from(newer.len()).ok().map(|count| span / count);
@@ -38,7 +39,8 @@ impl History {
         history
     }
 
-    /// Records that changed within a window of this length, of so many in all.
+    /// Returns the expected number of records that change within a window of this length. `records` is the number of
+    /// all records.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -52,7 +54,7 @@ impl History {
     }
 }
 
-/// The length of a window that ends now.
+/// Returns the length of a window that ends now.
 pub(crate) fn window(from: OffsetDateTime, now: OffsetDateTime) -> Duration {
     (now - from).max(Duration::ZERO)
 }

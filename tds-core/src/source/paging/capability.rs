@@ -1,4 +1,4 @@
-//! What a list can do.
+//! The capability of a list: what the list can do.
 
 use std::{fmt, time::Duration};
 
@@ -11,23 +11,23 @@ use crate::{
     record::EntityType,
 };
 
-/// Whether a list does what it was asked to.
+/// Whether a list does what a request asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ability {
-    /// Not documented, and not tried.
+    /// The ability is not documented and was not tried.
     #[default]
     Unknown,
-    /// Documented, and not tried.
+    /// The ability is documented and was not tried.
     Documented,
-    /// Tried: it does.
+    /// The ability was tried, and the list has it.
     Proven,
-    /// Tried: it does not, whatever is documented.
+    /// The ability was tried, and the list does not have it, whatever is documented.
     Refuted,
 }
 
 impl Ability {
-    /// True where it may be relied on, as long as no answer contradicts.
+    /// Returns true where the ability may be used, as long as no answer contradicts it.
     #[must_use]
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Documented | Self::Proven)
@@ -48,15 +48,15 @@ impl fmt::Display for Ability {
 /// What the list of an entity type can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capability {
-    /// Listing only what changed at or after a time. Sources ask for a second earlier, so that it does not
-    /// matter whether the list counts the boundary in.
+    /// Listing only records that changed at or after a time. Sources ask for a time one second earlier, so that it
+    /// does not matter whether the list includes the boundary.
     pub filter: Ability,
-    /// Sorting by the time of the last change, both ways.
+    /// Sorting by the time of the last change, in both directions.
     pub sort: Ability,
 }
 
 impl Capability {
-    /// Neither is documented.
+    /// The capability of a list of which nothing is documented.
     pub const UNKNOWN: Self = Self { filter: Ability::Unknown, sort: Ability::Unknown };
 }
 
@@ -66,41 +66,43 @@ impl fmt::Display for Capability {
     }
 }
 
-/// What the lists of an entity type taught; kept by the store.
+/// Facts about the list of an entity type that answers of the source have shown. The store keeps them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListFacts {
-    /// What a probe or a contradiction found; `None`: only the documentation is known.
+    /// The capability that a probe or a contradicting answer found; `None` where only the documentation is known.
     pub capability: Option<Capability>,
     /// When the list was last probed.
     #[serde(with = "time::serde::rfc3339::option")]
     pub probed_at: Option<OffsetDateTime>,
-    /// The longest time, in seconds, after which a change was seen to be listed for the first time.
+    /// The longest lag that was seen, in seconds. The lag of a change is the time from the change to the cursor of the
+    /// first run that listed the change.
     pub lag_seconds: u32,
 }
 
-/// The window never reaches back further than this for the sake of late rows.
+/// The longest overlap that the window gets because of rows that appear late in the list.
 const LONGEST_OVERLAP: Duration = Duration::from_secs(3600);
 
 impl ListFacts {
-    /// What is known of the entity type's list.
+    /// Loads the facts about the list of an entity type.
     pub(crate) async fn load(shared: &dyn SharedState, entity: &EntityType) -> Result<Self> {
         Ok(shared_state::read(shared, &document_of(entity)).await?.0)
     }
 
-    /// Takes the place of what was known.
+    /// Stores the facts. They replace the facts that were stored before.
     pub(crate) async fn store(self, shared: &dyn SharedState, entity: &EntityType) -> Result<()> {
         shared_state::change(shared, &document_of(entity), |facts, _| *facts = self).await
     }
 
-    /// True while the capability need not be probed again.
+    /// Returns true while the capability need not be probed again.
     #[must_use]
     pub fn is_fresh(&self, now: OffsetDateTime, max_age: Duration) -> bool {
         let age = time::Duration::try_from(max_age).unwrap_or(time::Duration::MAX);
         self.probed_at.is_some_and(|probed| now - probed < age)
     }
 
-    /// How far before the cursor a window begins: twice the longest lag seen, at least `least`.
+    /// Returns how far before the cursor a window begins: twice the longest lag that was seen, at most one hour, and
+    /// at least `least`.
     #[must_use]
     pub fn overlap(&self, least: Duration) -> Duration {
         let twice = Duration::from_secs(u64::from(self.lag_seconds) * 2);

@@ -1,4 +1,4 @@
-//! Where a list goes on: kept between pages and across restarts.
+//! The position in a list, kept between pages and across restarts.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -9,34 +9,35 @@ use crate::{
     record::ContentHash,
 };
 
-/// A list that goes on beyond this many calls is no list: it never ends.
+/// The largest number of calls for one list. A list that needs more calls never ends.
 const MOST_CALLS: u32 = 50_000;
 
-/// The next call, and what is needed to judge its answer.
+/// The next call, and the data that are needed to judge its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {
-    /// Which way the list is read.
+    /// The strategy by which the list is read.
     pub(super) by: Strategy,
-    /// The page to ask for, from 1.
+    /// The page to request, from 1.
     pub(super) page: u32,
-    /// Calls so far.
+    /// The number of calls so far.
     #[serde(default)]
     pub(super) calls: u32,
-    /// Where the filter stands: everything that changed before was shown.
+    /// The time that the filter asks for: every record that changed before this time was shown.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(super) from: Option<OffsetDateTime>,
-    /// Hash of the ids of the page before, where this is a later page.
+    /// The hash of the ids of the page before, where this is a later page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<ContentHash>,
-    /// How many answers in a row were that page again.
+    /// How many answers in a row repeated that page.
     #[serde(default)]
     pub(super) repeats: u32,
-    /// Walks over a second that fills more than a page.
+    /// The walks over a second that fills more than one page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) tie: Option<Tie>,
 }
 
-/// What earlier versions wrote; they read in other orders, so that a position of theirs cannot be gone on from.
+/// A position that an earlier version of the program wrote. Earlier versions read in other orders, so that the list
+/// cannot be continued at such a position.
 #[derive(Deserialize)]
 struct Outdated {
     page: u32,
@@ -55,8 +56,8 @@ impl Position {
         Self { by, page: 1, calls: 0, from: since, before: None, repeats: 0, tie: None }
     }
 
-    /// Reads what [`Position::to_text`] wrote. A position of an earlier version is `None`: the list begins
-    /// anew, and rows that were listed before count once.
+    /// Reads a position that [`Position::to_text`] wrote. The result is `None` for a position of an earlier version:
+    /// the list is then read from its beginning, and rows that were listed before count once.
     pub(super) fn from_text(text: &str) -> Result<Option<Self>> {
         match serde_json::from_str::<Self>(text) {
             Ok(position) if position.page > 0 && position.calls < MOST_CALLS => Ok(Some(position)),

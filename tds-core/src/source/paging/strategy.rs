@@ -1,43 +1,43 @@
-//! Which way a list is read.
+//! The ways to read a list.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::Capability;
 
-/// In which order a list is read, as it is chosen for a run by its cost.
+/// The order in which a list is read. A run chooses the order by its cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ListOrder {
-    /// Everything.
+    /// The whole list is read.
     Whole,
-    /// Only what changed, by the list's filter.
+    /// Only the records that changed are read, by the filter of the list.
     Filtered,
-    /// Newest change first, down to the beginning of the window.
+    /// The newest change is read first, down to the beginning of the window.
     NewestFirst,
 }
 
-/// How the pages of a list follow each other; the table of the module says which way loses what.
+/// The order of the calls for a list. The table in the module documentation says which rows each strategy can lose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Strategy {
-    /// Always page 1, oldest change first; the filter moves.
+    /// Every call reads page 1, oldest change first; the filter moves.
     MovingFilter,
-    /// Newest change first, page by page.
+    /// The pages are read one after the other, newest change first.
     NewestFirst,
-    /// Filtered, in the list's own order, page by page.
+    /// The pages of the filtered list are read one after the other, in the list's own order.
     Filtered,
-    /// Everything, in the list's own order, page by page.
+    /// The pages of the whole list are read one after the other, in the list's own order.
     Whole,
 }
 
 impl Strategy {
-    /// The way to read a list in this order, or the safest way that the list allows.
+    /// Returns the strategy for this order, or the safest strategy that the list supports.
     pub(super) fn of(order: ListOrder, capability: Capability, since: Option<OffsetDateTime>) -> Self {
         if order == ListOrder::Whole { Self::Whole } else { Self::safest(capability, since) }
     }
 
-    /// The safest way that the list allows.
+    /// Returns the safest strategy that the list supports.
     pub(super) fn safest(capability: Capability, since: Option<OffsetDateTime>) -> Self {
         match (since, capability.filter.is_usable(), capability.sort.is_usable()) {
             (None, ..) | (_, false, false) => Self::Whole,

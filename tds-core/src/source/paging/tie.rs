@@ -1,23 +1,24 @@
-//! More rows of one second than a page holds.
+//! Seconds in which more rows changed than a page holds.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{record::ContentHash, source::Listed};
 
-/// A set of rows as a number and a sum of their hashes: small enough for a cursor.
+/// A set of rows, represented by the number of rows and the sum of their hashes: small enough for a cursor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct RowSet {
     count: u32,
     sum: u64,
 }
 
-/// The walks over the pages of one second, and what the last page shows of later ones.
+/// The walks over the pages of one second, and over the later rows that the last page shows.
 ///
-/// Rows can leave, by a deletion or by an edit, and pull others past the reader; into a second that is over none can
-/// come. Two walks that show the same rows with the same times prove that nothing was passed over: a row that the first
-/// walk passed over was pulled by one that had been shown and left, which the second walk then did not show as it was.
-/// That holds for what follows the second too, where a walk comes to the end of the list.
+/// A row can leave the second, by a deletion or by an edit, and pull other rows past the reader. No row can enter a
+/// second that is over. Two walks that show the same rows with the same times prove that no row was passed over: a row
+/// that the first walk passed over was pulled by a row that had been shown and then left the second, and the second
+/// walk did not show that row as it was. The same holds for the rows that follow the second, where a walk comes to the
+/// end of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tie {
     walk: RowSet,
@@ -26,7 +27,7 @@ pub(super) struct Tie {
 }
 
 impl Tie {
-    /// Notes rows that this walk showed.
+    /// Adds rows that this walk showed.
     pub(super) fn show(&mut self, rows: &[Listed]) {
         for row in rows {
             let time = row.version.map(OffsetDateTime::unix_timestamp_nanos);
@@ -37,7 +38,8 @@ impl Tie {
         }
     }
 
-    /// At the end of a walk: `None` where it showed what the walk before showed, else the next walk.
+    /// Ends a walk. Returns `None` where the walk showed the same rows as the walk before it, and otherwise the next
+    /// walk.
     pub(super) fn again(&self) -> Option<Self> {
         (self.before != Some(self.walk)).then_some(Self { walk: RowSet::default(), before: Some(self.walk) })
     }

@@ -1,4 +1,4 @@
-//! One call of a list, and what follows from its answer.
+//! One call for a list, and what follows from its answer.
 
 use time::{Duration, OffsetDateTime};
 
@@ -9,16 +9,17 @@ use crate::{
     source::{ListRequest, Listed},
 };
 
-/// A filter that shows rows this much older than asked for is ignored.
+/// The tolerance of the filter check: a row that is older than the requested time by more than this shows that the
+/// source ignores the filter.
 const SLACK: Duration = Duration::minutes(1);
-/// A page may come once more because as many rows as it has were moved before it meanwhile. One that comes so
-/// often in a row shows that the source does not count pages.
+/// The number of repetitions in a row that shows that the source does not count pages. A page may be repeated, because
+/// as many rows as a page holds were moved before it in the meantime.
 const MOST_REPEATS: u32 = 3;
 
-/// In which order a page is asked for.
+/// The order in which a page is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowOrder {
-    /// The one that moves least while the list is read: by creation, where the list has it.
+    /// The order in which rows move least while the list is read: by creation, where the list supports it.
     Own,
     /// By the time of the last change, ascending.
     OldestChange,
@@ -26,28 +27,29 @@ pub enum RowOrder {
     NewestChange,
 }
 
-/// What to ask a source's list for.
+/// The parameters of one call for a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ListCall {
-    /// The page, from 1.
+    /// The number of the page, from 1.
     pub page: u32,
-    /// Only what changed at or after this time. Where it is uncertain whether the source counts the
-    /// boundary in, ask for a second earlier.
+    /// Only records that changed at or after this time. Where it is not certain whether the source includes the
+    /// boundary, the caller has to ask for a time one second earlier.
     pub changed_since: Option<OffsetDateTime>,
-    /// The order.
+    /// The order of the rows.
     pub order: RowOrder,
 }
 
 /// What follows from a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextPage {
-    /// The cursor of the next call; `None`: the list was read to its end.
+    /// The cursor of the next call; `None` where the list was read to its end.
     pub next: Option<String>,
-    /// The answer contradicted the capability: what is now known. The list goes on another way.
+    /// What is now known about the list, where the answer contradicted the capability. The list is then continued by
+    /// another strategy.
     pub learned: Option<Capability>,
 }
 
-/// A list on its way: what to ask next.
+/// A walk through a list: it determines the next call.
 #[derive(Clone, Debug)]
 pub struct ListWalk {
     position: Position,
@@ -56,10 +58,10 @@ pub struct ListWalk {
 }
 
 impl ListWalk {
-    /// Goes on where the request says.
+    /// Continues at the cursor of the request, or begins a list where the request has no cursor.
     ///
     /// # Errors
-    /// `Invalid`: the cursor is none that [`ListWalk::after`] gave, or the list never ends.
+    /// `Invalid`: the cursor was not returned by [`ListWalk::after`], or the list never ends.
     pub fn new(request: &ListRequest) -> Result<Self> {
         let going_on = request.cursor.as_deref().map(Position::from_text).transpose()?.flatten();
         let first =
@@ -71,7 +73,7 @@ impl ListWalk {
         })
     }
 
-    /// What to ask for.
+    /// Returns the parameters of the next call.
     #[must_use]
     pub fn call(&self) -> ListCall {
         let by = self.position.by;
@@ -86,13 +88,14 @@ impl ListWalk {
         }
     }
 
-    /// What follows from the page that answered [`ListWalk::call`].
+    /// Returns what follows from the page that answered [`ListWalk::call`].
     ///
-    /// `has_more`: the source says that more rows follow. `says_unsorted`: it says itself that it sorted by
-    /// something else than was asked for.
+    /// `has_more` is true where the source says that more rows follow. `says_unsorted` is true where the source says
+    /// that it sorted by something else than the call asked for.
     ///
     /// # Errors
-    /// `Protocol`: the source gives the same page again and again, or an empty one although more are to follow.
+    /// `Protocol`: the source returns the same page again and again, or an empty page although more rows are to
+    /// follow.
     pub fn after(mut self, rows: &[Listed], has_more: bool, says_unsorted: bool) -> Result<NextPage> {
         self.position.calls += 1;
         if has_more && rows.is_empty() {
@@ -123,8 +126,9 @@ impl ListWalk {
         advance(next, None)
     }
 
-    /// Page 1 again, from the last change on, until page 1 is all there is. Where a page shows only changes that
-    /// the filter stands at, its second is walked until a walk shows nothing else than the one before.
+    /// Moves the filter to the last change that was seen and requests page 1 again, until no page follows page 1. Where
+    /// a page shows only changes at the time of the filter, the walk reads the pages of that second, and repeats this
+    /// until two walks in a row show the same rows.
     fn move_filter(mut self, rows: &[Listed], has_more: bool) -> Option<Position> {
         if self.position.page == 1 && !has_more {
             return None;
@@ -153,14 +157,14 @@ impl ListWalk {
         more.then(|| Position { page: self.position.page + 1, ..self.position })
     }
 
-    /// A row older than asked for proves that the filter is ignored.
+    /// Returns true where a row is older than the request asked for, which proves that the source ignores the filter.
     fn shows_older(&self, rows: &[Listed]) -> bool {
         let Some(oldest) = self.position.from.and_then(|from| from.checked_sub(SLACK)) else { return false };
         rows.iter().any(|row| row.version.is_some_and(|version| version < oldest))
     }
 
-    /// Looks within the page only: between two pages, edits move rows even in a list that is sorted. Rows
-    /// without a time could stand anywhere.
+    /// Returns true where the rows are sorted. The check covers one page only: between two pages, edits move rows even
+    /// in a sorted list. A row without a time can stand at any place, so its page does not count as sorted.
     fn is_sorted(&self, rows: &[Listed]) -> bool {
         let descending = self.position.by == Strategy::NewestFirst;
         rows.iter().all(|row| row.version.is_some())
@@ -173,14 +177,14 @@ impl ListWalk {
             })
     }
 
-    /// Newest change first: everything that follows changed before the window.
+    /// Returns true where all rows that follow changed before the window. The rows are sorted by newest change first.
     fn is_past(&self, rows: &[Listed]) -> bool {
         rows.last().is_some_and(|row| row.version < self.since)
     }
 
-    /// Goes on without the filter. In the list's own order a row stands no earlier in the whole list than in
-    /// the filtered one, so that the next page of the whole list misses nothing; from a moving filter the
-    /// list begins anew.
+    /// Continues without the filter. In the list's own order a row stands no earlier in the whole list than in the
+    /// filtered list, so that the next page of the whole list misses nothing. After a moving filter, the list is read
+    /// from its beginning.
     fn without_filter(self, has_more: bool) -> Result<NextPage> {
         let learned = Capability { filter: Ability::Refuted, ..self.capability };
         if self.position.by == Strategy::MovingFilter {
@@ -190,8 +194,8 @@ impl ListWalk {
         advance(next, Some(learned))
     }
 
-    /// Begins anew without sorting: rows may have been passed over. One row without a time proves nothing
-    /// about other lists of this kind, a wrong order does.
+    /// Reads the list from its beginning, without sorting, because rows may have been passed over. A wrong order
+    /// proves that other lists of this kind are not sorted either. One row without a time does not prove that.
     fn without_sorting(self, proven: bool) -> Result<NextPage> {
         let unsorted = Capability { sort: Ability::Refuted, ..self.capability };
         self.anew(unsorted, proven.then_some(unsorted))
@@ -207,7 +211,7 @@ fn advance(next: Option<Position>, learned: Option<Capability>) -> Result<NextPa
     Ok(NextPage { next: next.map(|next| next.to_text()).transpose()?, learned })
 }
 
-/// What identifies a page: its ids in their order.
+/// Returns the identity of a page: the hash of its ids in their order.
 fn identity(rows: &[Listed]) -> ContentHash {
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     ContentHash::of_bytes(ids.join("\n").as_bytes())

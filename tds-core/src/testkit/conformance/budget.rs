@@ -114,7 +114,7 @@ pub async fn lanes_that_can_wait_are_spread_over_the_minute(harness: &dyn Harnes
     let limits = limits(60, None);
     let grant = exchange(harness, &limits, &request("one", Lane::Full, 20)).await;
     assert!((2..=5).contains(&grant.permits.len()), "{grant:?}");
-    // The first two may come together.
+    // The first two permits may start at the same time.
     for pair in grant.permits.windows(2).skip(1) {
         assert!(pair[1].after - pair[0].after >= Duration::from_millis(900), "{grant:?}");
     }

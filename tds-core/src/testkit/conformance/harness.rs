@@ -1,4 +1,4 @@
-//! How a store plugs in, and what the cases share.
+//! The interface between a store and the cases, and the helpers that cases share.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -38,44 +38,44 @@ pub struct Stores {
     pub calls: Arc<dyn CallLog>,
 }
 
-/// The ledger of runs, for processes and for people.
+/// The store of runs, for processes and for operators.
 pub trait Runs: SyncRun + SyncRunOperator {}
 
 impl<T: SyncRun + SyncRunOperator> Runs for T {}
 
 impl Stores {
-    /// The budget of calls over the store.
+    /// Returns the budget of calls over the store.
     #[must_use]
     pub fn budget(&self) -> CallBudget {
         CallBudget::new(Arc::clone(&self.shared), Arc::clone(&self.calls))
     }
 
-    /// The leases of credentials over the store.
+    /// Returns the leases of credentials over the store.
     #[must_use]
     pub fn leases(&self) -> CredentialLeases {
         CredentialLeases::new(Arc::clone(&self.shared))
     }
 }
 
-/// A fresh store and its surroundings.
+/// A fresh store and its environment.
 #[async_trait]
 pub trait Harness: Send + Sync {
-    /// The store.
+    /// Returns the store.
     fn stores(&self) -> &Stores;
 
-    /// Lets time pass by the store's clock.
+    /// Advances the store's clock.
     async fn advance(&self, by: Duration);
 
-    /// The text of a column of a head row; `None` where it is null or there is no row.
+    /// Returns a column of a head row as text. `None` means that the column is null, or that there is no row.
     async fn column(&self, table: &str, id: &str, column: &str) -> Option<String>;
 
-    /// The texts of a column of a record's child rows, sorted.
+    /// Returns a column of a record's child rows as texts, sorted.
     async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String>;
 
-    /// Changes a text column of a head row behind the store's back, as a person with a client would.
+    /// Changes a text column of a head row without using the store, as an operator with a database client would.
     async fn change_column(&self, table: &str, id: &str, column: &str, value: &str);
 
-    /// Columns that the target refuses for this product.
+    /// Returns columns that the target refuses for this product.
     async fn refused_columns(&self, id: &str) -> Fields;
 }
 
@@ -84,21 +84,21 @@ pub(super) const CUSTOMERS: EntityType = EntityType::from_static("customers");
 pub(super) const VENDORS: EntityType = EntityType::from_static("vendors");
 pub(super) const INVOICES: EntityType = EntityType::from_static("invoices");
 
-/// Longer than any case runs.
+/// Longer than any case takes.
 pub(super) const LONG: Duration = Duration::from_secs(3600);
-/// A lease that a case lets run out, and the time that surely lets it.
+/// A lease that a case lets expire, and a time after which this lease has surely expired.
 pub(super) const SHORT: Duration = Duration::from_millis(150);
 pub(super) const LONGER: Duration = Duration::from_millis(250);
-/// How often a look is repeated before it counts as failed.
+/// The number of times that a case looks for a change before it fails.
 const LOOKS: u32 = 200;
 const BETWEEN: Duration = Duration::from_millis(50);
 
-/// Seconds after a fixed time.
+/// Returns the time that lies this number of seconds after a fixed time.
 pub(super) fn at(seconds: i64) -> OffsetDateTime {
     datetime!(2020-01-01 00:00 UTC) + time::Duration::seconds(seconds)
 }
 
-/// A call that took one second.
+/// Returns the observation of a call that took one second.
 pub(super) fn call(began: i64) -> Observed {
     Observed::Call(Interval { began: at(began), ended: at(began + 1) })
 }
@@ -111,7 +111,7 @@ pub(super) fn product(id: &str) -> RecordKey {
     key(PRODUCTS, id)
 }
 
-/// Work with a pushed body.
+/// Returns work with a pushed body.
 pub(super) fn pushed(version: i64, json: &str) -> Work {
     let payload = SourcePayload {
         shape: Shape::Webhook,
@@ -125,7 +125,7 @@ pub(super) fn new_item(id: &str, work: Work) -> NewItem {
     NewItem { key: product(id), lane: Lane::Webhook, work, waiter: Waiter::Operator }
 }
 
-/// An event with a body of its own about these records.
+/// Returns an event about these records, with its own body.
 pub(super) fn event(event_id: &str, work: Vec<(RecordKey, Work)>) -> NewEvent {
     NewEvent {
         event_id: event_id.to_owned(),
@@ -147,11 +147,11 @@ pub(super) fn settlement(item: &Claimed, settle: Settle) -> Settlement {
     Settlement { lease: Lease { id: item.id, token: item.token }, generation: item.generation, settle }
 }
 
-/// What the cases do again and again.
+/// The steps that cases repeat.
 pub(super) struct Case<'a>(pub(super) &'a dyn Harness);
 
 impl Case<'_> {
-    /// Looks until there is something to see.
+    /// Calls `look` until it returns a value.
     pub(super) async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
         for _ in 0..LOOKS {
             if let Some(seen) = look().await {
@@ -170,12 +170,12 @@ impl Case<'_> {
         self.0.stores().queue.enqueue(items).await.expect("enqueue");
     }
 
-    /// Claims what is due now.
+    /// Claims the items that are due now.
     pub(super) async fn claim_now(&self, limit: usize) -> Vec<Claimed> {
         self.0.stores().queue.claim(&request(limit, LONG)).await.expect("claim")
     }
 
-    /// Claims one item that must be there.
+    /// Claims one item, which must exist.
     pub(super) async fn claim(&self) -> Claimed {
         self.claim_for(LONG).await
     }
@@ -190,7 +190,7 @@ impl Case<'_> {
         self.0.stores().queue.settle(vec![settlement(item, settle)]).await.expect("settle")
     }
 
-    /// Nothing can be claimed, by nobody.
+    /// Asserts that nothing can be claimed.
     pub(super) async fn nothing_to_claim(&self) {
         let claimed = self.claim_now(100).await;
         assert!(claimed.is_empty(), "claimed {claimed:?}");
@@ -207,13 +207,13 @@ impl Case<'_> {
         .await
     }
 
-    /// Every item of the store, newest first.
+    /// Returns every item of the store, newest first.
     pub(super) async fn items(&self) -> Vec<crate::queue::ItemView> {
         let operator = &self.0.stores().queue_operator;
         operator.list(&ItemFilter::default(), 100, None).await.expect("list").items
     }
 
-    /// The states of these records.
+    /// Returns the states of these records.
     pub(super) async fn states(
         &self,
         entity: &EntityType,

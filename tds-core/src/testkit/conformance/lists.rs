@@ -1,4 +1,5 @@
-//! Cases of what [`crate::runs::SyncRun`] keeps about lists.
+//! Cases about what is stored for lists: their facts in [`crate::limits::shared_state::SharedState`], and their
+//! history in [`crate::runs::SyncRun`].
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use super::{
@@ -31,7 +32,7 @@ pub async fn the_length_of_the_last_full_list_is_known_once_its_run_has_ended(ha
     reaches(harness, lease.run.id, RunStatus::Completed).await;
     assert_eq!(runs.history(&PRODUCTS).await.expect("last_full_count").last_full_count, Some(3));
 
-    // Only what changed says nothing about how many there are.
+    // A run that lists only changes says nothing about the number of records.
     let selective = NewRun { since: Some(at(0)), ..full_sync(PRODUCTS) };
     runs.create(selective).await.expect("create");
     let lease = claimed(harness, LONG).await.expect("a run");

@@ -225,7 +225,7 @@ pub async fn what_was_put_off_is_counted_with_its_age_and_the_reason_of_most(har
     let stats = operator.stats().await.expect("stats");
     let deferred = stats.deferred;
     assert_eq!(deferred.count, 3);
-    // Texts that differ in numbers alone are one reason.
+    // Texts that differ only in numbers count as one reason.
     assert_eq!(deferred.reason.as_deref(), Some("no new token for now (next try in 60 s)"));
     let latest = case.items().await.into_iter().filter(|item| item.status == ItemStatus::Failed);
     assert_eq!(deferred.until, latest.filter_map(|item| item.run_at).max(), "when the last of them is due");
@@ -277,7 +277,7 @@ pub async fn what_a_process_that_died_had_in_work_waits(harness: &dyn Harness) {
 pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
     let case = Case(harness);
     let stores = harness.stores();
-    // A dead letter and its event are one matter.
+    // A dead letter and its event count once.
     case.accept(event("a", vec![(product("1"), pushed(1, "{}"))])).await;
     let item = case.claim().await;
     case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
@@ -293,7 +293,7 @@ pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
         .await;
     let expected = NeedsAttention { dead_letters: 1, unparsed_events: 1, ..NeedsAttention::default() };
     assert_eq!(counted, expected);
-    // A replay that understands it takes it away.
+    // A replay that understands the event removes it from the count.
     stores
         .inbox_operator
         .replay(odd, Disposition::Work(vec![(product("2"), Work::fetch())]))
@@ -334,7 +334,7 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harnes
     assert_eq!(held().await, 0, "the run has not ended");
     runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");
     case.until("held deletions", async || (held().await == 2).then_some(())).await;
-    // The next full list decides anew.
+    // The next full list replaces the decision of the previous one.
     runs.create(request()).await.expect("a run");
     let lease = runs.claim_run(&worker, LONG, None).await.expect("claim").expect("a run");
     runs.commit_page(lease.run.id, lease.token, last()).await.expect("the last page");

@@ -94,7 +94,8 @@ pub async fn concurrent_claims_never_share_an_item(harness: &dyn Harness) {
         });
     }
     let mut claimed: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
-    // Workers that meet may skip what the other holds for a moment: the rest is there afterwards.
+    // Concurrent workers may skip items that another worker holds for a moment. These items can be claimed
+    // afterwards.
     for _ in claimed.len()..60 {
         claimed.push(case.claim().await);
     }
@@ -171,7 +172,7 @@ pub async fn an_expired_lease_makes_the_item_claimable_and_costs_no_attempt(harn
     assert_ne!(second.token, first.token);
 }
 
-/// Claims and loses the one item that is due, so many times.
+/// Claims the one due item and loses its lease, `times` times.
 async fn lose(case: &Case<'_>, times: u32) {
     for _ in 0..times {
         case.claim_for(Duration::ZERO).await;
@@ -219,7 +220,7 @@ fn of(lane: Lane, work: Work) -> NewItem {
     NewItem { lane, ..new_item("1", work) }
 }
 
-/// One item of the lane, put off for long.
+/// Queues one item of the lane and settles it, so that the item waits for a long time.
 async fn put_off(case: &Case<'_>, lane: Lane, end: Settle) {
     case.enqueue(vec![of(lane, pushed(5, "{}"))]).await;
     let item = case.claim().await;
@@ -234,7 +235,7 @@ pub async fn more_urgent_work_makes_a_waiting_item_due_now(harness: &dyn Harness
         Settle::Retry { after: LONG, error: "no answer".into() },
     ];
     for end in ends {
-        // With news, and without any.
+        // The versions are newer, the same and older.
         for version in [6, 5, 4] {
             put_off(&case, Lane::Full, end.clone()).await;
             case.enqueue(vec![of(Lane::Webhook, pushed(version, "{}"))]).await;
@@ -321,7 +322,7 @@ pub async fn a_renewed_lease_keeps_the_item(harness: &dyn Harness) {
     let case = Case(harness);
     case.enqueue(vec![new_item("1", Work::fetch())]).await;
     let queue = &harness.stores().queue;
-    // A slow machine may lose the short lease before it renews it; then it tries once more.
+    // A slow machine may lose the short lease before the renewal. The case then tries again.
     let held = case.until("a renewed lease", async || {
         let item = case.claim_for(Duration::from_secs(1)).await;
         let lease = Lease { id: item.id, token: item.token };

@@ -1,5 +1,5 @@
-//! Cases in which deliveries, pages, claims and settlings meet at the same time: whoever waits for an item is told of its
-//! end, also who began to wait while the item was ending.
+//! Cases in which deliveries, pages, claims and settlements happen at the same time. Every waiter of an item is
+//! notified of its end, including a waiter that was added while the item was ending.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::{
@@ -22,16 +22,16 @@ use crate::{
 
 const SENDERS: u64 = 4;
 const WORKERS: usize = 3;
-/// Deliveries of each sender.
+/// The number of deliveries of each sender.
 const DELIVERIES: u64 = 60;
 const RECORDS: u64 = 3;
-/// Runs, one after the other, with so many records each.
+/// The number of consecutive runs, each of which lists `LISTED` records.
 const RUNS: u32 = 12;
 const LISTED: usize = 8;
-/// How long a run may take.
+/// The maximum time that a run may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Settles whatever is due until it is told to stop.
+/// Settles everything that is due until it is stopped.
 fn work_until(queue: &Arc<dyn Queue>, stop: &Arc<AtomicBool>) -> impl Future<Output = ()> + Send + use<> {
     let (queue, stop) = (Arc::clone(queue), Arc::clone(stop));
     async move {
@@ -42,7 +42,7 @@ fn work_until(queue: &Arc<dyn Queue>, stop: &Arc<AtomicBool>) -> impl Future<Out
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 continue;
             }
-            // Others attach themselves while it is worked on, in a store without waits of its own as well.
+            // Yielding here lets other tasks add waiters during the claim, even in a store that never waits itself.
             tokio::task::yield_now().await;
             let ends =
                 claimed.iter().map(|item| settlement(item, Settle::Complete(Outcome::Applied))).collect();
@@ -51,7 +51,8 @@ fn work_until(queue: &Arc<dyn Queue>, stop: &Arc<AtomicBool>) -> impl Future<Out
     }
 }
 
-/// Deliveries of few records, now newer, now older or of the version that is being settled.
+/// Sends deliveries about a few records. Their versions are newer than, older than, or equal to the one that is
+/// being settled.
 fn send(inbox: &Arc<dyn Inbox>, sender: u64, records: u64) -> impl Future<Output = ()> + Send + use<> {
     let inbox = Arc::clone(inbox);
     async move {
@@ -67,7 +68,7 @@ fn send(inbox: &Arc<dyn Inbox>, sender: u64, records: u64) -> impl Future<Output
     }
 }
 
-/// Waits for the workers to end a run.
+/// Waits until the workers have ended a run.
 async fn ended(case: &Case<'_>, id: RunId) -> Run {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -80,7 +81,7 @@ async fn ended(case: &Case<'_>, id: RunId) -> Run {
     }
 }
 
-/// No event, and nothing in the queue, is open.
+/// Waits until no event and no queue item is open.
 async fn all_ended(case: &Case<'_>) {
     let events = &case.0.stores().inbox_operator;
     case.until("the end of everything", async || {
@@ -101,7 +102,7 @@ async fn all_ended(case: &Case<'_>) {
     .await;
 }
 
-/// Settles for a little longer, then nobody is left who could.
+/// Settles what the stopped workers left in the queue.
 async fn drained(case: &Case<'_>) {
     let queue = &case.0.stores().queue;
     loop {

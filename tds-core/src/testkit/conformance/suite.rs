@@ -1,4 +1,4 @@
-//! The list of all cases: as tests, one of each, and as values.
+//! The list of all cases, as tests and as values.
 
 use std::pin::Pin;
 
@@ -7,8 +7,8 @@ use super::{
     shared, sweep,
 };
 
-/// Makes one test of every conformance case. Takes the name of an async function in scope that makes a
-/// fresh [`Harness`](crate::testkit::conformance::Harness).
+/// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
+/// a fresh [`Harness`](crate::testkit::conformance::Harness).
 #[macro_export]
 macro_rules! conformance {
     ($make:ident) => {
@@ -16,30 +16,30 @@ macro_rules! conformance {
     };
 }
 
-/// A case: a sentence of the contract that a store keeps or breaks.
+/// A conformance case: a sentence of the contract that a store must fulfil.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// What it is about; mostly a trait.
+    /// The subject of the case, which is mostly a trait.
     pub topic: &'static str,
     /// The sentence.
     pub name: &'static str,
     run: Run,
 }
 
-/// A case under way.
+/// The function of a case.
 type Run = for<'a> fn(&'a dyn Harness) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 impl Case {
-    /// Runs it on a fresh store.
+    /// Runs the case on a fresh store.
     ///
     /// # Panics
-    /// The store breaks the sentence.
+    /// Panics where the store does not fulfil the sentence.
     pub async fn run(&self, harness: &dyn Harness) {
         (self.run)(harness).await;
     }
 }
 
-/// Every case, for those who want more than a test of each.
+/// Returns every case, for callers that need more than one test for each case.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -47,7 +47,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// The list, handed topic by topic to another macro.
+/// Passes the list of cases to another macro, topic by topic.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_list {
@@ -238,7 +238,7 @@ macro_rules! conformance_list {
     };
 }
 
-/// Makes one test of every case of a topic; used by [`crate::conformance!`].
+/// Creates one test for each case of a topic. [`crate::conformance!`] uses this macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_topic {
@@ -255,7 +255,7 @@ macro_rules! conformance_topic {
     };
 }
 
-/// Adds the cases of a topic to a vector; used by [`cases`].
+/// Adds the cases of a topic to a vector. [`cases`] uses this macro.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_values {

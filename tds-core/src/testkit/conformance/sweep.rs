@@ -1,4 +1,4 @@
-//! Cases of [`crate::runs::SyncRun`] about what a full sync did not find.
+//! Cases of [`crate::runs::SyncRun`] about records that a full sync did not find.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::{
     testkit::RecordBuilder,
 };
 
-/// Products that the target knows before a run begins.
+/// Writes products to the target before a run begins.
 async fn known(harness: &dyn Harness, ids: &[&str]) {
     for id in ids {
         let read = RecordBuilder::new(&PRODUCTS, id).version(at(1)).read(at(10), at(11));
@@ -123,7 +123,7 @@ pub async fn a_record_on_its_way_that_is_listed_again_is_waited_for(harness: &dy
     let lease = started(harness, LONG).await;
     let id = lease.run.id;
     commit(harness, &lease, page(id, &["1"], 1, false)).await;
-    // Listed again, and this time nothing of it is news.
+    // The record is listed again, this time without changes.
     commit(harness, &lease, second(page(id, &["1", "2"], 0, true))).await;
     let before = run(harness, id).await;
     assert_eq!((before.status, before.total_items, before.processed_items), (RunStatus::Running, 2, 1));

@@ -23,7 +23,7 @@ fn everywhere() -> CallFault {
     CallFault { everywhere: true, ..fault("/items", 1, OutageCause::Account) }
 }
 
-/// Seconds until a call to the place may be made; 0: now.
+/// The seconds until a call to the place may be made. 0 means that the call may be made now.
 fn wait(breakers: &Breakers, endpoint: &str, now: i64) -> u64 {
     match breakers.clone().pass(&place(endpoint), now, CALL) {
         Passage::Shut(shut) => shut.wait.as_secs(),
@@ -31,7 +31,7 @@ fn wait(breakers: &Breakers, endpoint: &str, now: i64) -> u64 {
     }
 }
 
-/// Three calls that differ fail.
+/// Three different calls fail.
 fn down(endpoint: &str) -> Breakers {
     let mut breakers = Breakers::default();
     for call in 1..=3 {
@@ -166,7 +166,8 @@ fn the_sources_wish_for_a_wait_is_honoured_up_to_a_quarter_of_an_hour() {
 }
 
 proptest::proptest! {
-    /// Whatever happens in whatever order: a breaker never shuts for longer than its longest interval and one call.
+    /// Whatever happens in whatever order, a breaker never blocks calls for longer than its longest interval and
+    /// the time of one call.
     #[test]
     fn nothing_is_shut_for_ever(steps in proptest::collection::vec((0u8..5, 0u64..4, 1i64..30_000), 1..200)) {
         let (mut breakers, mut now) = (Breakers::default(), 0);

@@ -93,7 +93,7 @@ fn spent(lane: Lane, calls: u32, now: i64) -> Day {
 
 #[test]
 fn a_day_that_will_not_suffice_is_frugal_and_one_that_will_is_not() {
-    // 760 are not for people. At noon as many calls are expected as were made.
+    // 760 calls are not reserved for operators. At noon, as many calls are expected as were made.
     assert!(!spent(Lane::Webhook, 380, NOON).frugal);
     assert!(spent(Lane::Webhook, 381, NOON).frugal);
     assert!(spent(Lane::Incremental, 400, NOON).frugal);

@@ -22,14 +22,14 @@ fn without_a_limit_of_the_day_the_minute_decides() {
 
 #[test]
 fn an_initial_load_takes_the_days_that_its_calls_need() {
-    // 3,800 of 5,000 calls a day: 50,000 take thirteen days and some hours.
+    // Full syncs may use 3,800 of 5,000 calls a day, so that 50,000 calls take thirteen days and some hours.
     let done = forecast(datetime!(2026-03-01 00:00 UTC), &status(Some(5_000)), 95, 50_000);
     let days = hours(&done) / 24;
     assert_eq!(days, 13, "{done:?}");
 }
 
-/// 50,000 invoices with their lines on a plan of 5,000 calls a day, beside 60 webhooks a day: what is announced at
-/// any time is what comes.
+/// 50,000 invoices with their lines are read on a plan of 5,000 calls a day, beside 60 webhooks a day. The forecast
+/// made at any time matches the time that the read really takes.
 #[test]
 fn what_is_announced_of_a_first_load_is_what_comes() {
     let limits =
@@ -51,7 +51,7 @@ fn what_is_announced_of_a_first_load_is_what_comes() {
         left -= u64::try_from(grant.permits.iter().filter(|permit| permit.lane == Lane::Full).count())
             .expect("few");
         let status = state.exchange(now, &limits, &report).status;
-        // Once a day somebody looks.
+        // The forecast is read once a day.
         if webhooks % 1_440 == 720 && left > 0 {
             announced.push((now, forecast(now, &status, 95, left).done_in.expect("planned")));
         }

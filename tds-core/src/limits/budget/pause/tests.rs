@@ -6,7 +6,7 @@ fn refusal(limit: CallLimit, issued_at: i64, chance: u64) -> Refused {
     Refused { limit, issued_at, retry_after: None, reset: None, chance }
 }
 
-/// Seconds that a lane is kept waiting.
+/// The seconds that are left of the current pause.
 fn left(pauses: &Pauses, now: i64) -> i64 {
     pauses.current(now).map_or(0, |(_, until)| (until - now) / 1_000)
 }

@@ -1,4 +1,4 @@
-//! Asking the shared budget, and telling it what became of its permits.
+//! Requests permits from the shared budget, and reports to it what became of its permits.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::{
     limits::budget::{Passage, Place},
 };
 
-/// An answer that comes later than this is of no use.
+/// The time for which the pool waits for an answer. A later answer is of no use.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// What is not urgent to tell waits this long for company.
+/// The time for which reports that are not urgent are collected before they are sent.
 const REPORT_AFTER: Duration = Duration::from_secs(1);
 
 impl PermitPool {
-    /// One question and its answer: whether a call to `pass` may be made.
+    /// Sends one request to the budget. Returns whether a call to `pass` may be made.
     pub(super) async fn ask(&self, pass: Option<Place>) -> Result<Passage> {
         let inner = &*self.inner;
         let asked = Instant::now();
@@ -53,13 +53,13 @@ impl PermitPool {
         passage
     }
 
-    /// Tells what there is to tell, as soon as no other question is under way.
+    /// Reports everything that is pending, as soon as no other request is under way.
     pub(super) async fn report(&self) {
-        // Who waits for permits is told where the budget cannot be asked.
+        // Where the budget does not answer, `ask` has already notified the waiters.
         drop(self.exchange_in_turn(None).await);
     }
 
-    /// Asks as soon as no other question is under way.
+    /// Sends a request as soon as no other request is under way.
     pub(super) async fn exchange_in_turn(&self, pass: Option<Place>) -> Result<Passage> {
         loop {
             let mut changed = std::pin::pin!(self.inner.changed.notified());
@@ -71,7 +71,7 @@ impl PermitPool {
                 free
             };
             if free {
-                // In a task of its own: a caller that gives up must not leave the question unanswered.
+                // The request runs in its own task: a caller that gives up must not leave the request unfinished.
                 let pool = self.clone();
                 let asked = tokio::spawn(async move { pool.ask(pass).await });
                 return asked
@@ -82,7 +82,7 @@ impl PermitPool {
         }
     }
 
-    /// Tells what there is to tell within a second, unless a question does it before.
+    /// Reports everything that is pending within a second, unless a request reports it earlier.
     pub(super) fn report_soon(&self) {
         let mut queue = self.lock();
         let Ok(runtime) = Handle::try_current() else { return };
@@ -92,7 +92,7 @@ impl PermitPool {
         queue.reports_soon = true;
         let pool = self.clone();
         drop(runtime.spawn(async move {
-            // Who waits for a permit asks before long, and tells the news with it.
+            // A waiter causes a request before long, and that request also reports what is pending.
             while {
                 sleep(REPORT_AFTER).await;
                 pool.lock().is_waited_for()

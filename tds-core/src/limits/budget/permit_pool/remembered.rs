@@ -1,4 +1,4 @@
-//! How the account stood when this process last heard of it.
+//! The status of the account that this process received last.
 
 use std::time::Duration;
 
@@ -6,10 +6,11 @@ use tokio::time::Instant;
 
 use crate::limits::budget::{BudgetStatus, Place};
 
-/// Remembered for this long: longer than reads wait at most, after which one asks again.
+/// The time for which a status is kept. It is longer than the longest wait of a read, after which the budget is
+/// asked again.
 const FRESH: Duration = Duration::from_secs(900);
 
-/// What was last heard.
+/// The last status received, and when.
 #[derive(Default)]
 pub(super) struct Remembered(Option<(BudgetStatus, Instant)>);
 
@@ -18,21 +19,21 @@ impl Remembered {
         self.0 = Some((status.clone(), now));
     }
 
-    /// What was heard at most `age` ago.
+    /// Returns the status, if it was received at most `age` ago, and its age.
     pub(super) fn recent(&self, now: Instant, age: Duration) -> Option<(&BudgetStatus, Duration)> {
         let (status, at) = self.0.as_ref()?;
         let passed = now.saturating_duration_since(*at);
         (passed <= age).then_some((status, passed))
     }
 
-    /// Faults were seen at the place; nobody is asked.
+    /// Returns true where faults of the place are known. This does not ask the budget.
     pub(super) fn knows_faults(&self, place: &Place) -> bool {
         let faults =
             |(status, _): &(BudgetStatus, Instant)| status.breakers.iter().any(|one| one.concerns(place));
         self.0.as_ref().is_some_and(faults)
     }
 
-    /// A row of faults has ended.
+    /// Forgets a series of faults that has ended.
     pub(super) fn forget_faults(&mut self, place: &Place) {
         if let Some((status, _)) = &mut self.0 {
             status.breakers.retain(|one| one.is_open() || !one.concerns(place));

@@ -1,4 +1,4 @@
-//! The waiting line, and the permits at hand.
+//! The wait queue, and the permits that this process holds.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,28 +11,30 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// How much waiting makes up for one lane: nobody waits for ever, and a person goes before a sync.
+/// The waiting time that makes up for one lane. A waiter of a less urgent lane therefore never waits for ever, and
+/// an operator's request still goes before a sync.
 const AGEING: Duration = Duration::from_secs(20);
-/// What was said of a lane is believed for this long.
+/// The time for which a refusal of a lane is considered current.
 const BELIEVED: Duration = Duration::from_secs(10);
-/// While somebody waits, the share of the calls in flight is asked for again after this.
+/// The interval at which the share of the calls in flight is requested again while there are waiters.
 const RENEW: Duration = Duration::from_secs(2);
-/// Nobody looks again later than this.
+/// The longest time between two looks at the wait queue.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// What comes of waiting.
+/// The result of waiting.
 pub(super) enum WaitResult {
     Permit(Permit),
     Away,
     Unknown(Error),
 }
 
-/// A permit that is given out: to whom, for which lane, its number, and until when it may be used.
+/// A permit that is given out: its waiter, its lane, its number, and the time until which it may be used.
 pub(super) type Served = (oneshot::Sender<WaitResult>, Lane, u64, Instant);
 
-/// Who waits, what is at hand, and what is to be told.
+/// The waiters, the permits that are held, and the pending reports.
 pub(super) struct WaitQueue {
-    /// Served in the order of the key: when its turn is due at the latest, then the order of arrival.
+    /// The waiters in the order in which they are served: by the time at which they are due, then by the order of
+    /// arrival.
     waiting: BTreeMap<(Instant, u64), (Lane, oneshot::Sender<WaitResult>)>,
     arrivals: u64,
     permits: Vec<Held>,
@@ -93,7 +95,7 @@ impl WaitQueue {
         my_turn
     }
 
-    /// What forbids the lane to send, as it was last heard.
+    /// Returns the limit that forbids the lane to send, according to the last answer of the budget.
     pub(super) fn refusal(&self, lane: Lane, now: Instant) -> Option<Refusal> {
         let passed = now.saturating_duration_since(self.refused_at);
         let refusal = self.refused[lane].filter(|refusal| refusal.wait > passed && passed < BELIEVED)?;
@@ -102,11 +104,12 @@ impl WaitQueue {
 
     pub(super) fn add_signal(&mut self, signal: LimitSignal, now: Instant) {
         if matches!(signal, LimitSignal::Admission { .. }) {
-            // It may end a pause: what was refused is asked for again.
+            // The accepted call may end a pause. Permits that were refused because of the pause are requested
+            // again.
             self.refused = PerLane::from_fn(|lane| self.refused[lane].filter(|refusal| !refusal.paused));
         }
         if matches!(signal, LimitSignal::Refused { .. }) {
-            // What is at hand is not sent into the pause that begins.
+            // The permits that are held are not used during the pause that begins.
             self.pending_reports.unused.extend(self.permits.drain(..).map(|permit| permit.number));
         }
         self.pending_reports.signals.push((signal, now));
@@ -120,7 +123,7 @@ impl WaitQueue {
         self.pace.as_mut().map(|pace| pace.left())
     }
 
-    /// A permit was dropped.
+    /// Records that a permit was dropped.
     pub(super) fn ended(&mut self, number: u64, lane: Lane, used: bool, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
         if used {
@@ -130,7 +133,7 @@ impl WaitQueue {
         }
     }
 
-    /// Takes out what may be sent now; and when to look again.
+    /// Takes out the permits that may be used now. Returns them with the time at which to look again.
     pub(super) fn serve(&mut self, now: Instant) -> (Vec<Served>, Instant) {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         let expired = self.permits.extract_if(.., |permit| permit.until < now);
@@ -157,14 +160,15 @@ impl WaitQueue {
         coming.chain([self.ask_at, renew]).filter(|time| *time > now).min().unwrap_or(now + IDLE)
     }
 
-    /// The first in the line for whom there are a place and a permit.
+    /// Returns the first waiter for which there are a free slot and a permit.
     fn next_served(&self, now: Instant) -> Option<((Instant, u64), usize)> {
         let free = self.in_flight < self.slots;
         let mut waiting = self.waiting.iter().filter(|_| free);
         waiting.find_map(|(key, (lane, _))| Some((*key, self.permit_for(*lane, now)?)))
     }
 
-    /// A permit of the lane itself, or of one that must give way. What urgent lanes have left is for them.
+    /// Returns the best permit for the lane: one of the lane itself, or else one of another lane. Urgent lanes may
+    /// use every permit. The other lanes may not use permits of urgent lanes.
     fn permit_for(&self, lane: Lane, now: Instant) -> Option<usize> {
         let usable = |permit: &Held| permit.from <= now && (lane.is_urgent() || !permit.lane.is_urgent());
         let mut best: Option<(bool, Instant, usize)> = None;
@@ -175,7 +179,7 @@ impl WaitQueue {
         best.map(|(_, _, index)| index)
     }
 
-    /// True where a question would help somebody; then it is under way from now on.
+    /// Returns true where a request to the budget would help a waiter. The request then counts as under way.
     pub(super) fn wants_to_ask(&mut self, now: Instant) -> bool {
         if self.waiting.is_empty() || self.exchanging || now < self.ask_at {
             return false;
@@ -189,7 +193,8 @@ impl WaitQueue {
         self.exchanging
     }
 
-    /// The question. Until its answer comes, no more calls are in flight than it tells of.
+    /// Creates the next request to the budget. Until its answer arrives, no more calls are in flight than the
+    /// request reports.
     pub(super) fn question(&mut self, holder: WorkerId, now: Instant) -> BudgetRequest {
         self.exchanging = true;
         self.asked_at = Some(now);
@@ -202,7 +207,8 @@ impl WaitQueue {
             ask.wants[*lane] += 1;
         }
         if !ask.wants.iter().any(|(lane, wanted)| lane.is_urgent() && *wanted > 0) {
-            // Somebody was served by another permit: the others may not use these.
+            // These permits are left over because their waiters were served by other permits. The other lanes may
+            // not use them.
             let left_over = self.permits.extract_if(.., |permit| permit.lane.is_urgent());
             self.pending_reports.unused.extend(left_over.map(|permit| permit.number));
         }
@@ -222,7 +228,7 @@ impl WaitQueue {
         ask
     }
 
-    /// The answer to a question that was asked at `asked`.
+    /// Takes over the answer to a request that was sent at `asked`.
     pub(super) fn answered(&mut self, ask: &BudgetRequest, grant: &Grant, asked: Instant, now: Instant) {
         self.exchanging = false;
         self.pending_reports.settled.drain(..ask.settled.len());
@@ -247,7 +253,8 @@ impl WaitQueue {
         self.send_away();
     }
 
-    /// Who waits for what is refused is sent away, but for those whose permits are here already.
+    /// Removes from the wait queue the waiters whose lane is refused, except those for whom the pool already holds
+    /// permits.
     fn send_away(&mut self) {
         let mut here: PerLane<u32> = PerLane::default();
         for permit in &self.permits {
@@ -261,7 +268,7 @@ impl WaitQueue {
         });
     }
 
-    /// The budget cannot be asked: everybody who waits is told so.
+    /// The budget did not answer. Every waiter receives the error.
     pub(super) fn failed(&mut self, error: &Error, now: Instant) {
         self.exchanging = false;
         self.ask_at = now + RENEW;
@@ -270,30 +277,30 @@ impl WaitQueue {
         }
     }
 
-    /// True where somebody waits for a permit.
+    /// Returns true where at least one waiter waits for a permit.
     pub(super) fn is_waited_for(&mut self) -> bool {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         !self.waiting.is_empty()
     }
 
-    /// True where the source said something that was not told yet.
+    /// Returns true where a limit signal has not been reported yet.
     pub(super) fn has_signals(&self) -> bool {
         !self.pending_reports.signals.is_empty()
     }
 
-    /// True where something is to be told.
+    /// Returns true where anything has not been reported yet.
     pub(super) fn has_pending_reports(&self) -> bool {
         let pending_reports = &self.pending_reports;
         let told = pending_reports.settled.is_empty()
             && pending_reports.unused.is_empty()
             && pending_reports.signals.is_empty();
-        // Permits that nobody waits for are given back.
+        // Permits for which there is no waiter are given back.
         let idle = self.waiting.is_empty() && !self.permits.is_empty();
         !told || !pending_reports.counts.is_empty() || idle
     }
 }
 
-/// How much later than it came a lane is due.
+/// Returns how much later than its arrival a waiter of the lane is due.
 fn handicap(lane: Lane) -> Duration {
     let steps = Lane::ALL.iter().position(|other| *other == lane).unwrap_or(Lane::ALL.len());
     AGEING * u32::try_from(steps).unwrap_or(u32::MAX)

@@ -15,7 +15,7 @@ fn asks(holder: &str, lane: Lane) -> BudgetRequest {
     request
 }
 
-/// Spends a whole minute at this time, and has the source refuse one more call; nothing is settled.
+/// Spends a whole minute at this time, and lets the source refuse one more call. Nothing is settled.
 fn busy_at(now: OffsetDateTime) -> BudgetState {
     let mut state = BudgetState::default();
     for holder in ["a", "b", "c", "d", "e", "f", "g"] {
@@ -38,7 +38,8 @@ fn a_clock_that_was_three_hours_ahead_holds_no_call_back_for_longer_than_it_woul
     let mut state = busy_at(START + time::Duration::hours(3));
     let paused = state.exchange(START, &LIMITS, &asks("a", Lane::Webhook));
     assert!(paused.permits.is_empty(), "the pause begins now");
-    // The pause of a minute, then what may still be in flight: five minutes are more than enough for all of it.
+    // The pause takes a minute, and then come the calls that may still be in flight. Five minutes are more than
+    // enough for both.
     let later = START + time::Duration::minutes(5);
     let grant = state.exchange(later, &LIMITS, &asks("z", Lane::Webhook));
     assert!(!grant.permits.is_empty() && grant.slots > 0, "{grant:?}");

@@ -11,7 +11,8 @@ const RULE: RenewalRule =
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Processes crash, fail and succeed; a renewal takes any time up to its limit, and its arrival too.
+    /// Processes crash, fail and succeed. A renewal takes any time up to its limit, and so does its arrival at the
+    /// source.
     #[test]
     fn never_more_than_ten_arrive_in_ten_minutes(
         steps in proptest::collection::vec((0_i64..120_000, 0_i64..30_000, 0_u8..3), 1..200)

@@ -106,7 +106,7 @@ fn a_longer_list_is_read_through_the_window_and_probed_where_that_pays() {
 #[test]
 fn a_probe_does_not_pay_where_few_runs_follow_or_the_window_shows_nearly_everything() {
     let profile = profile(true, 1);
-    // Two pages instead of one, once a week.
+    // The whole list has two pages, the window has one, and the list is read once a week.
     assert!(!probe_pays(&question(&profile, Some(300), time::Duration::days(7)), WEEK));
     let mut all = question(&profile, Some(4_000), time::Duration::days(1));
     let runs: Vec<Run> = (0..5).rev().map(|number| run(number, RunType::Incremental, 1_000)).collect();
