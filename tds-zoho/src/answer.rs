@@ -1,4 +1,4 @@
-//! What a call asks for and what comes back.
+//! Calls to Zoho and their answers.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
-/// Which of Zoho's two products is asked.
+/// One of Zoho's two products.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Api {
     /// Zoho Books, version 3.
@@ -20,7 +20,7 @@ pub enum Api {
 }
 
 impl Api {
-    /// The name as it is shown.
+    /// Returns the name as it is shown.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Books => "books",
@@ -28,7 +28,7 @@ impl Api {
         }
     }
 
-    /// The scope of what belongs to the organization as a whole.
+    /// Returns the OAuth scope for data of the organization as a whole.
     pub(crate) fn settings(self) -> &'static str {
         match self {
             Self::Books => "ZohoBooks.settings.READ",
@@ -36,7 +36,7 @@ impl Api {
         }
     }
 
-    /// What stands between the host and the path of a call.
+    /// Returns the part of the URL between the host and the path of a call.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Books => "/books/v3",
@@ -45,26 +45,28 @@ impl Api {
     }
 }
 
-/// One reading call.
+/// One call that reads data.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// Which product.
+    /// The product.
     pub(crate) api: Api,
-    /// The OAuth scope that the call takes.
+    /// The OAuth scope that the call needs.
     pub(crate) scope: &'static str,
-    /// Where, such as `/items/460000000038080`; percent-encoded by the client, never beforehand.
+    /// The path, such as `/items/460000000038080`. The client percent-encodes the path, so it must not be encoded
+    /// beforehand.
     pub(crate) path: String,
-    /// Parameters; the client adds `organization_id`.
+    /// The query parameters. The client adds `organization_id`.
     pub(crate) query: Vec<(&'static str, String)>,
-    /// Whose budget is spent.
+    /// The lane whose budget the call spends.
     pub(crate) lane: Lane,
-    /// Records of which type it is made for; `None`: of no one type.
+    /// The entity type of the records that the call is made for. `None` means that the call concerns no single
+    /// entity type.
     pub(crate) entity: Option<EntityType>,
 }
 
 impl Call {
-    /// Where it fails or works together with others: the product, and the kind of call in it. Items are read one by
-    /// one or many at once, which is one kind.
+    /// Returns the place of the call: the product, and the kind of call in it. The calls of a place fail and work
+    /// together. Reading one item and reading many items at once are the same kind of call.
     pub(crate) fn place(&self) -> Place {
         let service = self.api.name().to_owned();
         let endpoint =
@@ -72,12 +74,12 @@ impl Call {
         Place { service, endpoint }
     }
 
-    /// True where one call reads many items.
+    /// Returns true where one call reads many items.
     pub(crate) fn is_for_many_items(&self) -> bool {
         self.path == "/itemdetails"
     }
 
-    /// What is asked for, without the ids in it: `books /invoices/{id}`.
+    /// Returns what the call reads, with the ids replaced: `books /invoices/{id}`.
     pub(crate) fn endpoint(&self) -> String {
         let product = self.api.name();
         let known =
@@ -90,16 +92,16 @@ impl Call {
 
 /// An answer of Zoho with `code` 0.
 pub(crate) struct Answer {
-    /// The whole JSON object, `code` and `message` included.
+    /// The whole JSON object, including `code` and `message`.
     pub(crate) body: Map<String, Value>,
-    /// From just before the request was sent to the last byte of the answer, on this machine's clock.
+    /// The time from just before the request was sent to the last byte of the answer, by this machine's clock.
     pub(crate) interval: Interval,
-    /// What Zoho's own clock said, from the header `Date`.
+    /// The time of Zoho's own clock, from the header `Date`.
     pub(crate) server_time: Option<OffsetDateTime>,
 }
 
 impl fmt::Debug for Answer {
-    // Bodies carry people's names and addresses: only the names of the parts are shown.
+    // Bodies contain people's names and addresses, so only the names of their members are shown.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Answer")

@@ -1,5 +1,5 @@
-//! The access token: one for all callers, minted ahead of its end, by one process at a time, never more often than
-//! Zoho allows.
+//! The access token: all callers share one token. The token is minted before the previous one expires, by one
+//! process at a time, and never more often than Zoho allows.
 
 mod domain;
 mod mint;
@@ -31,7 +31,7 @@ use state::{Flight, Next, State};
 pub(crate) use mint::MintFault;
 pub use seal::TokenKey;
 
-/// An access token. `Debug` shows only which one it is.
+/// An access token. `Debug` shows only its number.
 pub(crate) struct Token {
     number: u64,
     value: SecretString,
@@ -41,27 +41,27 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Which one it is.
+    /// Returns the number that identifies the token.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }
 
-    /// The bearer.
+    /// Returns the bearer token.
     pub(crate) fn value(&self) -> &SecretString {
         &self.value
     }
 
-    /// The host that Zoho wants this token to be used at, if that is one of Zoho's and may be followed.
+    /// Returns the host that Zoho names for this token, if that host is one of Zoho's own and may be used.
     pub(crate) fn api_url(&self) -> Option<&Url> {
         self.domain.api_url.as_ref()
     }
 
-    /// The host that Zoho wants this token to be used at, and that is not followed.
+    /// Returns the host that Zoho names for this token, if that host is not used.
     pub(crate) fn ignored_domain(&self) -> Option<&str> {
         self.domain.ignored.as_deref()
     }
 
-    /// How long it is still accepted.
+    /// Returns how long the token is still accepted.
     pub(crate) fn expires_in(&self) -> Duration {
         self.expires_at.saturating_duration_since(Instant::now())
     }
@@ -73,7 +73,7 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Keeps the token of one organization. Clones share it.
+/// Keeps the token of one organization. Clones share the token.
 #[derive(Clone)]
 pub(crate) struct Tokens {
     inner: Arc<Inner>,
@@ -83,14 +83,14 @@ struct Inner {
     http: reqwest::Client,
     config: ZohoConfig,
     leases: CredentialLeases,
-    /// The credentials, without telling anything of them.
+    /// The name of the credentials, which reveals nothing of them.
     name: String,
     seal: Option<Seal>,
     state: Mutex<State>,
 }
 
 impl Tokens {
-    /// No token yet.
+    /// Creates the value without a token.
     ///
     /// # Errors
     /// Kind `Config` where the key cannot be used.
@@ -101,11 +101,11 @@ impl Tokens {
         Ok(Self { inner: Arc::new(Inner { http, config, leases, name, seal, state: Mutex::default() }) })
     }
 
-    /// The token to send. Callers that come during a refresh share its result, good or bad.
+    /// Returns the token to send. Callers that arrive during a refresh share its result, good or bad.
     ///
     /// # Errors
-    /// `AuthPaused` when a person must renew the credentials, `Throttled` when no token may be minted now,
-    /// `Transient` when the token server cannot be understood.
+    /// `AuthPaused` when an operator must renew the credentials. `Throttled` when no token may be minted now, or
+    /// when the token server cannot be reached or understood.
     pub(crate) async fn token(&self) -> Result<Arc<Token>> {
         match self.next()? {
             Next::Use(token) => Ok(token),
@@ -113,7 +113,8 @@ impl Tokens {
         }
     }
 
-    /// Another token in place of one that Zoho did not accept: minted at most once for all who held it.
+    /// Returns another token in place of one that Zoho did not accept. That token is minted at most once for all
+    /// callers that held the rejected one.
     ///
     /// # Errors
     /// Those of [`Self::token`].
@@ -122,27 +123,27 @@ impl Tokens {
         self.token().await
     }
 
-    /// The API host of the present token answer that is not followed.
+    /// Returns the API host that the current token answer names but that is not used.
     pub(crate) fn ignored_domain(&self) -> Option<String> {
         self.lock().token().and_then(|token| token.ignored_domain().map(str::to_owned))
     }
 
-    /// The number of the present token; each has another one.
+    /// Returns the number of the current token. Each token has another number.
     pub(crate) fn number(&self) -> Option<u64> {
         self.lock().token().map(|token| token.number)
     }
 
-    /// True where there is a token, or may be one soon: nothing keeps one from being minted.
+    /// Returns true where there is a token, or where nothing keeps one from being minted.
     pub(crate) fn is_ready(&self) -> bool {
         self.lock().is_ready(Instant::now())
     }
 
-    /// A name for the credentials that tells nothing of them.
+    /// Returns the name of the credentials, which reveals nothing of them.
     pub(crate) fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// What keeps tokens from being minted, until a mint goes well.
+    /// Returns what keeps tokens from being minted, until a mint succeeds.
     pub(crate) fn trouble(&self) -> Option<(MintFault, Duration)> {
         self.lock().trouble(Instant::now())
     }
@@ -154,7 +155,7 @@ impl Tokens {
             .map_err(|(fault, wait)| blocked(&fault, wait))
     }
 
-    /// The refresh goes on in a task of its own: a caller that gives up neither wastes nor repeats it.
+    /// Starts a refresh in its own task: a caller that gives up neither wastes nor repeats the refresh.
     fn start(&self, rejected: Option<u64>) -> Flight {
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
@@ -178,7 +179,8 @@ impl Inner {
     }
 }
 
-/// A name for the credentials: other ones have another ledger, and what blocks these does not block those.
+/// Returns a name for the credentials. Other credentials have their own count of mints, and what blocks one set of
+/// credentials does not block another.
 fn name(config: &ZohoConfig) -> String {
     let mut digest = Sha256::new();
     for part in [
@@ -193,7 +195,8 @@ fn name(config: &ZohoConfig) -> String {
     format!("zoho {}", hex(&digest.finalize()[..12]))
 }
 
-/// Nothing was tried, because a try just failed: that is no attempt, whatever the fault was.
+/// Returns the error of a refresh that was not attempted because a previous one has just failed. Whatever the fault
+/// was, this costs no attempt.
 fn blocked(fault: &MintFault, wait: Duration) -> Error {
     let error = fault.error_after(wait);
     match error.retry() {

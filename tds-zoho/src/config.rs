@@ -1,4 +1,4 @@
-//! What the client has to know.
+//! The configuration of the client.
 
 mod data_center;
 
@@ -11,50 +11,54 @@ use tds_core::error::{Error, ErrorKind, Result, Retry};
 use crate::auth::TokenKey;
 pub use data_center::{DataCenter, InvalidDataCenter};
 
-/// How to reach Zoho, as whom, and how often. `Debug` shows no secret.
+/// Where Zoho is reached, with which credentials, and how often. `Debug` shows no secret.
 #[derive(Clone)]
 pub struct ZohoConfig {
     /// `ZOHO_CLIENT_ID`: the client of Zoho's API console.
     pub client_id: String,
-    /// `ZOHO_CLIENT_SECRET`.
+    /// `ZOHO_CLIENT_SECRET`: the secret of this client.
     pub client_secret: SecretString,
-    /// `ZOHO_REFRESH_TOKEN`.
+    /// `ZOHO_REFRESH_TOKEN`: the refresh token that access tokens are minted with.
     pub refresh_token: SecretString,
-    /// `ZOHO_ORGANIZATION_ID`: digits; a parameter of every call.
+    /// `ZOHO_ORGANIZATION_ID`: the id of the organization, in digits. Every call has this parameter.
     pub organization_id: String,
-    /// `ZOHO_DATA_CENTER`: whose API host is used while no other is known.
+    /// `ZOHO_DATA_CENTER`: the data centre, whose API host is used while no other host is known.
     pub data_center: DataCenter,
-    /// `ZOHO_ACCOUNTS_URL`: the server that gives tokens, such as `https://accounts.zoho.com`.
+    /// `ZOHO_ACCOUNTS_URL`: the server that issues tokens, such as `https://accounts.zoho.com`.
     pub accounts_url: String,
-    /// `ZOHO_API_URL`: base of the API, followed by `/books/v3`; wins over what the token answer says.
+    /// `ZOHO_API_URL`: the base URL of the API, which is followed by `/books/v3`. It takes precedence over the host
+    /// in the token answer.
     pub api_url: Option<String>,
-    /// `ZOHO_REQUESTS_PER_MINUTE`: ceiling of calls in any 60 seconds.
+    /// `ZOHO_REQUESTS_PER_MINUTE`: the ceiling of calls in any 60 seconds.
     pub requests_per_minute: u32,
-    /// `ZOHO_MAX_CONCURRENCY`: calls in flight at once.
+    /// `ZOHO_MAX_CONCURRENCY`: the number of calls that may be in flight at the same time.
     pub max_concurrency: usize,
-    /// `ZOHO_DAILY_LIMIT`: calls a day of the organization's plan; 80 % of them are for this program.
+    /// `ZOHO_DAILY_LIMIT`: calls a day that the organization's plan includes. 80 % of them are for this program.
     pub daily_limit: Option<u32>,
-    /// How long reads for webhooks wait at most where the day's calls will not suffice; five times that where they are
-    /// far from it. Meanwhile webhooks about one record become one read. 60 s unless set.
+    /// The maximum time that reads for webhooks wait where the day's calls will not suffice. Where the calls are
+    /// far from sufficient, five times this time applies. Webhooks about one record that arrive during the wait
+    /// become one read. The default is 60 s.
     pub frugal_wait: Duration,
-    /// While Zoho refuses the account, it is asked again after this, then after twice that and so on, up to fifteen times
-    /// that; while it cannot be reached, after a twelfth, up to this. 60 s unless set.
+    /// The first interval after which an account that Zoho refuses is probed. Each further interval is twice as
+    /// long, up to fifteen times this one. While Zoho cannot be reached, the first interval is a twelfth of this
+    /// time, and the longest is this time. The default is 60 s.
     pub outage_probe: Duration,
-    /// `ENCRYPTION_KEY`: what the access token is sealed with before it is shared; `None`: it is not shared.
+    /// `ENCRYPTION_KEY`: the key that the access token is sealed with before it is shared. Without a key the token
+    /// is not shared.
     pub token_key: Option<TokenKey>,
-    /// How many access tokens may have been minted within ten minutes, by all processes, for this one to mint another.
-    /// Zoho allows 10; a command leaves a part of them to servers.
+    /// The number of access tokens that all processes may have minted within ten minutes before this process mints
+    /// no more. Zoho allows 10. A command uses a lower number, to leave some tokens to servers.
     pub most_mints: u32,
-    /// How long a connection may take to open.
+    /// The time limit for opening a connection.
     pub connect_timeout: Duration,
-    /// How long one try may take, from the connection to the last byte of the body.
+    /// The time limit of one try, from the connection to the last byte of the body.
     pub request_timeout: Duration,
-    /// How many bytes a body may have, unpacked.
+    /// The maximum size of a body in bytes, after decompression.
     pub max_body_bytes: usize,
 }
 
 impl ZohoConfig {
-    /// A configuration with the defaults of the data centre.
+    /// Creates a configuration with the defaults of the data centre.
     #[must_use]
     pub fn new(
         client_id: impl Into<String>,
@@ -84,10 +88,10 @@ impl ZohoConfig {
         }
     }
 
-    /// Says what is wrong, by the name of the variable.
+    /// Checks the configuration.
     ///
     /// # Errors
-    /// Kind `Config`, with everything that is wrong in one sentence each.
+    /// Kind `Config`, with one sentence for everything that is wrong. Each sentence names the variable.
     pub fn validate(&self) -> Result<()> {
         let mut faults = Vec::new();
         let texts = [
@@ -123,7 +127,8 @@ impl ZohoConfig {
     }
 }
 
-/// Reads a base URL. The bearer and the secrets go there, so plain HTTP is for this machine only.
+/// Reads a base URL. The bearer token and the secrets are sent to this URL, so plain HTTP is accepted for this
+/// machine only.
 pub(crate) fn base_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|fault| format!("is not a URL: {fault}"))?;
     let host = url.host_str().unwrap_or_default();

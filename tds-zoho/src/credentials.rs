@@ -1,4 +1,4 @@
-//! Whether the credentials work, for a person who wants to know.
+//! A check of the credentials, for operators.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -6,35 +6,36 @@ use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::client::ZohoClient;
 
-/// What working credentials give access to.
+/// What valid credentials give access to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CredentialsReport {
     /// The configured organization.
     pub organization: Organization,
-    /// Seconds that the present access token is still good for; it is renewed by itself.
+    /// The number of seconds for which the current access token is still accepted. The token is renewed
+    /// automatically.
     pub expires_in: u64,
-    /// Calls left today, where a limit is known.
+    /// The number of calls left today, where a limit is known.
     pub calls_left_today: Option<u32>,
 }
 
 /// An organization in Zoho.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Organization {
-    /// Its id: digits.
+    /// The id of the organization, in digits.
     pub id: String,
-    /// Its name.
+    /// The name of the organization.
     pub name: String,
-    /// Its base currency, such as `EUR`.
+    /// The base currency, such as `EUR`.
     pub currency: String,
-    /// Its time zone, such as `Europe/Berlin`.
+    /// The time zone, such as `Europe/Berlin`.
     pub time_zone: String,
 }
 
 impl ZohoClient {
-    /// Gets a token if there is none, and asks for the organizations it sees.
+    /// Gets a token if there is none, and reads the organizations that the credentials see.
     ///
     /// # Errors
-    /// The cause in Zoho's words and what to do about it; kind `Config` when the configured organization is not
+    /// The cause in Zoho's words and what to do about it. Kind `Config` when the configured organization is not
     /// among those that the credentials see.
     pub async fn check_credentials(&self) -> Result<CredentialsReport> {
         let (answer, expires_in) = self.organizations().await?;
@@ -73,7 +74,7 @@ fn read(body: &Map<String, Value>) -> Result<Vec<Organization>> {
     Ok(rows.iter().map(organization).collect())
 }
 
-/// Ids come as text and, in some answers, as numbers.
+/// Returns a member as text. Zoho sends ids as text and, in some answers, as numbers.
 fn text(row: &Value, key: &str) -> String {
     match row.get(key) {
         Some(Value::String(text)) => text.clone(),

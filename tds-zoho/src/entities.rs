@@ -1,4 +1,4 @@
-//! The entity types of Zoho: what each is called, where it is listed, and what its records mean.
+//! The entity types of Zoho: the name of each type, where the type is listed, and what its records mean.
 //!
 //! An entity type is one [`Descriptor`], one migration with its mirror table, and one line in a [`Catalogue`]. Sources,
 //! webhooks, HTTP paths, the command line, the OpenAPI document, schedules, samples and the simulated organization
@@ -58,7 +58,7 @@
 //! assert_eq!(catalogue.iter().count(), 9);
 //! ```
 
-/// A function of `sim::sample` where the feature `sim` brings it.
+/// Expands to a function of `sim::sample` where the feature `sim` is on, and to `None` otherwise.
 macro_rules! sample {
     ($name:ident) => {{
         #[cfg(feature = "sim")]
@@ -101,7 +101,7 @@ pub use crate::{
     reading::{Column, columns, row},
 };
 
-/// Constructors of [`Column`]: what a column holds, and from which keys of a record it is read.
+/// Constructors of [`Column`]: the type of the column, and the keys of a record that the column is read from.
 pub mod column {
     pub use crate::reading::{bool, date, decimal, id, integer, json, text, timestamp};
 }

@@ -1,4 +1,5 @@
-//! What an answer of the API means: the one place where HTTP status, Zoho's code and the form of the body are judged.
+//! The meaning of an answer of the API. Only this file classifies HTTP status, Zoho's code and the form of the
+//! body.
 
 mod body;
 
@@ -9,8 +10,8 @@ use tds_core::error::{Error, ErrorKind, Retry};
 
 pub(crate) use body::in_one_line;
 use body::open;
-/// Which of Zoho's limits was met: calls a minute, or a 429 that says no more (codes 43 and 44, unknown codes, no
-/// JSON); calls a day (code 45); calls in flight (code 1070).
+/// The limit of Zoho that was exceeded: calls a minute, which includes a 429 without further details (codes 43 and
+/// 44, unknown codes, no JSON); calls a day (code 45); or calls in flight (code 1070).
 pub(crate) use tds_core::limits::budget::CallLimit as Limit;
 
 /// A failure in Zoho's words.
@@ -22,7 +23,8 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// True where the answer had Zoho's form: not the page of a gateway between.
+    /// Returns true where the answer had Zoho's form, and so is not the page of a gateway between this process and
+    /// Zoho.
     pub(crate) fn are_zohos(&self) -> bool {
         self.code.is_some()
     }
@@ -38,33 +40,33 @@ impl fmt::Display for Words {
     }
 }
 
-/// Why a call brought no data.
+/// The reason why a call brought no data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// The record does not exist.
     NotFound(Words),
-    /// The token was not accepted, or lacks the scope: Zoho says the same of both.
+    /// The token was not accepted, or lacks the scope. Zoho answers the same in both cases.
     Token(Words),
-    /// The organization, its plan or its data centre is refused: no call of the product works.
+    /// The organization, its plan or its data centre is refused. No call of the product works.
     Organization(Words),
     /// The account may not make this kind of call.
     Forbidden(Words),
-    /// Too many calls.
+    /// Too many calls were made.
     Limit(Limit, Words),
     /// Zoho has an internal fault.
     Server(Words),
-    /// The answer breaks the protocol: no JSON, cut, without `code`, a redirect.
+    /// The answer breaks the protocol: it is no JSON, is cut off, has no `code`, or is a redirect.
     Protocol(String),
-    /// Zoho cannot be reached, or the answer did not come to its end.
+    /// Zoho cannot be reached, or the answer ended too early.
     Unreachable(String),
-    /// Zoho refuses this very call.
+    /// Zoho refuses this particular call.
     Refused(Words),
-    /// Zoho does not know the address: a wrong base URL, not a missing record.
+    /// Zoho does not know the address. The base URL is wrong; this is not a missing record.
     WrongAddress(Words),
 }
 
 impl Fault {
-    /// The name of its kind in the statistics.
+    /// Returns the name of the fault's kind in the statistics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::NotFound(_) => "not_found",
@@ -82,12 +84,12 @@ impl Fault {
         }
     }
 
-    /// True where the same call may work within seconds.
+    /// Returns true where the same call may work within seconds.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_))
     }
 
-    /// What it is about.
+    /// Returns what the fault concerns.
     pub(crate) fn about(&self) -> About {
         match self {
             Self::NotFound(_) | Self::Refused(_) => About::Record,
@@ -101,7 +103,7 @@ impl Fault {
         }
     }
 
-    /// Zoho's words, where it refuses the organization or the account rather than this call.
+    /// Returns Zoho's words, where Zoho refuses the organization or the account rather than this call.
     pub(crate) fn refusal_of_the_account(&self) -> Option<&Words> {
         match self {
             Self::Token(words) | Self::Organization(words) if words.are_zohos() => Some(words),
@@ -109,7 +111,7 @@ impl Fault {
         }
     }
 
-    /// The kind of its error.
+    /// Returns the kind of the fault's error.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) => ErrorKind::NotFound,
@@ -124,12 +126,13 @@ impl Fault {
     }
 }
 
-/// What an answer is about: all that decides who waits for it.
+/// What an answer concerns. This alone decides which work waits because of the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// The record that was asked for, and no other.
+    /// The record that was requested, and no other.
     Record,
-    /// The account or the organization. `everywhere`: the whole product, by Zoho's own words.
+    /// The account or the organization. `everywhere` is true where Zoho itself says that the whole product is
+    /// refused.
     Account { everywhere: bool },
     /// A limit of calls.
     Limit,
@@ -159,7 +162,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The error of a limit, after the client decided how long to pause.
+/// Returns the error of a limit, after the client has decided how long to pause.
 pub(crate) fn throttled(limit: Limit, words: &impl fmt::Display, retry_after: Duration) -> Error {
     let kind = match limit {
         Limit::Day => ErrorKind::QuotaExhausted,
@@ -169,7 +172,7 @@ pub(crate) fn throttled(limit: Limit, words: &impl fmt::Display, retry_after: Du
     Error::new(kind, Retry::Throttled { retry_after }, message)
 }
 
-/// Judges an answer: the JSON object of a success, or why it is none. Nothing else classifies answers.
+/// Classifies an answer. Returns the JSON object of a success, or the fault. No other code classifies answers.
 pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Fault> {
     let opened = open(body);
     let words = match &opened {
@@ -179,7 +182,7 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
     let said = words.message.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
     let fault = match (status, words.code) {
-        // The form of many gateways: Zoho's own codes are no HTTP statuses.
+        // Many gateways answer in this form. Zoho's own codes are not HTTP statuses.
         (400 | 404, Some(code)) if code == i64::from(status) => Fault::Protocol(format!(
             "something other than Zoho Books answered HTTP {status}: its code is {code}, which Zoho does not use"
         )),
@@ -205,8 +208,8 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
             Fault::Forbidden(words)
         }
         (200..=299 | 400..=499, Some(code)) if code != 0 => Fault::Refused(words),
-        // What is not in Zoho's form says nothing about a record, whatever its status: believing a 404 of a gateway
-        // would delete everything.
+        // An answer that is not in Zoho's form says nothing about a record, whatever its status: TDS would delete
+        // every record if it trusted the 404 of a gateway.
         (_, _) => Fault::Protocol(match opened {
             Ok(_) => format!("HTTP {status} came with code 0"),
             Err(closed) => {
@@ -217,9 +220,10 @@ pub(crate) fn judge(status: u16, body: &[u8]) -> Result<Map<String, Value>, Faul
     Err(fault)
 }
 
-/// The user lost the organization, the organization is not of this product or plan, or of this data centre.
+/// The user has lost access to the organization, or the organization does not belong to this product, this plan or
+/// this data centre.
 const ORGANIZATION_CODES: [i64; 3] = [6041, 9017, 103_001];
-/// Words of the same, with any code.
+/// Words with the same meaning, with any code.
 const ORGANIZATION_WORDS: [&str; 8] = [
     "zohoapis domain",
     "organization_id",
@@ -230,13 +234,13 @@ const ORGANIZATION_WORDS: [&str; 8] = [
     "invalid_token",
     "invalid_oauth",
 ];
-/// Words of a missing record, where the code is not the known one. Without them a 404 is a refusal, which a person sees:
-/// believing it would delete the record.
+/// Words about a missing record, where the code is not the known one. Without these words a 404 is a refusal, which
+/// an operator sees: trusting it would delete the record.
 const GONE_WORDS: [&str; 3] = ["does not exist", "not found", "has been deleted"];
-/// Words of a limit, where no code tells it.
+/// Words about a limit, where no code identifies it.
 const LIMIT_WORDS: [&str; 5] =
     ["throttl", "try again after", "requests per api in", "too many requests", "maximum number of requests"];
-/// Words about what the account may do, with a code that nobody knows.
+/// Words about what the account may do, with an unknown code.
 const ACCOUNT_WORDS: [&str; 9] = [
     "not authorized",
     "unauthorized",
@@ -249,13 +253,13 @@ const ACCOUNT_WORDS: [&str; 9] = [
     "this organization",
 ];
 
-/// Codes that say what is wrong with a value of the call.
+/// Returns true for codes that say what is wrong with a value of the call.
 fn is_validation(code: i64) -> bool {
     matches!(code, 2 | 11 | 15 | 1001..=1099)
 }
 
 impl Words {
-    /// The wait that the text names: "try again after 22 minutes".
+    /// Returns the wait that the text names, as in "try again after 22 minutes".
     pub(crate) fn named_wait(&self) -> Option<Duration> {
         let said = self.message.to_lowercase();
         let (_, rest) = said.split_once("again after").or_else(|| said.split_once("again in"))?;

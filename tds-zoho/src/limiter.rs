@@ -1,4 +1,4 @@
-//! All limits of the organization: a call is sent with a started permit, and only the desk gives permits.
+//! All limits of the organization. A call is sent with a started permit, and only the permit pool gives permits.
 
 mod pacer;
 
@@ -29,20 +29,20 @@ use pacer::Pacer;
 pub(crate) struct Quota {
     /// Calls that the period has.
     pub(crate) limit: u32,
-    /// Calls that are left of it, for all programs of the organization.
+    /// Calls that are left of the period, for all programs of the organization.
     pub(crate) remaining: u32,
-    /// When it begins anew; `None`: with the day.
+    /// The time until the quota is reset. `None` means that the quota is reset at the end of the day.
     pub(crate) reset: Option<Duration>,
 }
 
 /// What Zoho said about limits in the headers of an answer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HeaderHints {
-    /// `Retry-After`, 1 second to 24 hours.
+    /// The header `Retry-After`, 1 second to 24 hours.
     pub(crate) retry_after: Option<Duration>,
-    /// The quota of the day, where all three headers make sense.
+    /// The quota of the day, where all three headers are plausible.
     pub(crate) quota: Option<Quota>,
-    /// When the quota begins anew, 1 second to 24 hours.
+    /// The time until the quota is reset, 1 second to 24 hours.
     pub(crate) reset: Option<Duration>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    /// Limits that all processes share.
+    /// Creates limits that all processes share.
     pub(crate) fn shared(config: &ZohoConfig, budget: CallBudget) -> Self {
         Self {
             pool: PermitPool::new(
@@ -64,18 +64,18 @@ impl Limiter {
         }
     }
 
-    /// Limits of this process alone: the minute is governor's.
+    /// Creates limits of this process alone. The crate governor keeps the limit of the minute.
     pub(crate) fn alone(config: &ZohoConfig, clock: &Arc<dyn Clock>) -> Self {
         let budget = CallBudget::local(clock);
         let pace = Box::new(Pacer::new(config.requests_per_minute, config.max_concurrency));
         Self { pool: PermitPool::new(budget, account(config), limits(config, None), Some(pace)) }
     }
 
-    /// Waits for the right to send one call. Pauses up to two seconds are waited for.
+    /// Waits for the right to send one call. Pauses of up to two seconds are waited for.
     ///
     /// # Errors
-    /// `Throttled` during a longer pause, when the day's budget of the lane is spent, or while the budget cannot
-    /// be asked.
+    /// `Throttled` during a longer pause, when the day's budget of the lane is spent, or while the budget does not
+    /// answer.
     pub(crate) async fn acquire(&self, lane: Lane) -> Result<Permit> {
         self.pool.enter(lane).await.map_err(|denied| match denied {
             Denied::Refused(refusal) => refused(lane, &refusal),
@@ -83,8 +83,8 @@ impl Limiter {
         })
     }
 
-    /// Whether a call may be made at all: it may not while its place is down for everybody, but for a probe now and
-    /// then. True for a probe.
+    /// Returns whether a call may be made at all, and true where it is a probe. While the place of the call is down
+    /// for every process, only one probe at a time may be made.
     ///
     /// # Errors
     /// `Throttled` or `AuthPaused` until the next probe.
@@ -97,24 +97,25 @@ impl Limiter {
         }
     }
 
-    /// Notes a fault that is no matter of a record. The breaker that is open for its place now, if one is.
+    /// Records a fault that no record causes. Returns the breaker that is open for the fault's place now, if one
+    /// is.
     pub(crate) async fn faulted(&self, fault: CallFault) -> Option<BreakerStatus> {
         self.pool.faulted(fault).await
     }
 
-    /// True where nothing but probes is sent to the place, as far as this process heard.
+    /// Returns true where only probes are sent to the place, as far as this process knows.
     pub(crate) fn is_shut(&self, place: &Place) -> bool {
         self.pool.is_shut(place)
     }
 
-    /// Notes an answer that was no refusal.
+    /// Records an answer that was no refusal.
     pub(crate) async fn went_well(&self, place: &Place, issued_at: Instant, hints: &HeaderHints) {
         self.correct(hints);
         self.pool.signal(LimitSignal::Admission { issued: issued_at.elapsed() });
         self.pool.worked(place, issued_at.elapsed()).await;
     }
 
-    /// Notes a refusal. How long everybody pauses now.
+    /// Records a refusal. Returns how long the lane pauses now.
     pub(crate) async fn refused(
         &self,
         limit: Limit,
@@ -131,13 +132,13 @@ impl Limiter {
         pause
     }
 
-    /// Notes what Zoho says of the day.
+    /// Records what Zoho says about the day's quota.
     pub(crate) fn quota(&self, quota: Quota) {
         let Quota { limit, remaining, reset } = quota;
         self.pool.signal(LimitSignal::Quota { limit, remaining, reset, age: Duration::ZERO });
     }
 
-    /// Gives back what is not needed any more.
+    /// Gives back what is no longer needed.
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
@@ -154,17 +155,17 @@ impl Limiter {
         });
     }
 
-    /// What is left.
+    /// Returns the status of the budget.
     pub(crate) async fn status(&self) -> Result<BudgetStatus> {
         self.pool.status().await
     }
 
-    /// What was last heard of the same. Asks nobody.
+    /// Returns the last status that this process received. This does not ask the budget.
     pub(crate) fn last_status(&self) -> BudgetStatus {
         self.pool.last_status().unwrap_or_default()
     }
 
-    /// The calls of today.
+    /// Returns the calls of today.
     pub(crate) async fn usage(&self) -> Result<Usage> {
         self.pool.usage().await
     }
@@ -197,7 +198,8 @@ fn refused(lane: Lane, refusal: &Refusal) -> Error {
     throttled(refusal.limit, &words, refusal.wait)
 }
 
-/// What is spent of the day, in words: most work has a part of the day's calls only, which grows as the day goes on.
+/// Describes in words what is spent of the day. Most work has only a part of the day's calls, and that part grows
+/// in the course of the day.
 pub(crate) fn spent(lane: Lane) -> &'static str {
     match lane {
         Lane::Operator => "the day's calls are spent",
@@ -208,7 +210,7 @@ pub(crate) fn spent(lane: Lane) -> &'static str {
     }
 }
 
-/// Nothing is sent to the place until its next probe.
+/// Returns the error of a place to which nothing is sent until its next probe.
 fn shut_out(shut: &BreakerStatus) -> Error {
     let words = match shut.cause {
         OutageCause::Way => "cannot be read now",
@@ -231,9 +233,9 @@ fn shut_out(shut: &BreakerStatus) -> Error {
     )
 }
 
-/// The error of what waits without an attempt spent.
+/// Returns the error of work that waits without spending an attempt.
 pub(crate) fn waits(cause: OutageCause, kind: ErrorKind, wait: Duration, message: String) -> Error {
-    // Work that comes back a moment too early would only be sent away once more.
+    // Work that returns a moment too early would only be refused once more.
     let retry_after = wait.max(Duration::from_millis(200));
     let retry = match cause {
         OutageCause::Way => Retry::Throttled { retry_after },
@@ -242,7 +244,8 @@ pub(crate) fn waits(cause: OutageCause, kind: ErrorKind, wait: Duration, message
     Error::new(kind, retry, message)
 }
 
-/// Nothing was tried: that is no attempt, whatever keeps the budget from being asked.
+/// Returns the error of a call that was not made because the budget did not answer. This costs no attempt, whatever
+/// the cause.
 fn unknown(error: &Error) -> Error {
     let retry = Retry::Throttled { retry_after: Duration::from_secs(5) };
     Error::new(ErrorKind::Unavailable, retry, format!("no call is made without a permit: {}", error.chain()))

@@ -1,23 +1,24 @@
-//! JSON that nobody could read because of one value in it, made readable.
+//! Makes JSON readable that a parser refuses because of one value.
 //!
-//! A source cuts names in the middle of a character, writes `NaN`, or nests without an end. A parser refuses the whole
-//! text for that, and with it the other records of a page. Here only what is at fault is replaced: what is no character by
-//! U+FFFD, what is no value by its own text, which its column then refuses by name.
+//! A source cuts names in the middle of a character, writes `NaN`, or nests without an end. A parser then refuses the
+//! whole text, and with it the other records of a page. This module replaces only the faulty part: bytes that are not
+//! a character become U+FFFD, and text that is not a value becomes a string with this text, which its column then
+//! refuses by name.
 
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 
-/// Deeper values are replaced by a note. Zoho's records have five levels; the parser reads 128.
+/// Deeper values are replaced by a note. Zoho's records have five levels; the parser accepts 128.
 const DEEPEST: usize = 100;
-/// What stands in the place of values that lie deeper.
+/// The replacement for values that are nested deeper.
 const TOO_DEEP: &str = "\"(nested too deeply)\"";
-/// The key of what stands in the place of an element of a list that cannot be read.
+/// The key of the object that replaces an unreadable element of a list; its value is the text of the element.
 const UNREADABLE: &str = "unreadable text";
-/// Why it cannot be.
+/// The key of the reason why the element is unreadable.
 const REASON: &str = "unreadable because";
 
-/// Reads a JSON object from a text that the parser refused. What of its own objects, and of the elements of its own lists,
-/// is not readable in any way is an object with its text: see [`unreadable`].
+/// Reads a JSON object from a text that the parser refused. Of the object's own objects, and of the elements of its
+/// own lists, each one that cannot be read in any way is replaced by an object with its text: see [`unreadable`].
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
     let text = readable(&String::from_utf8_lossy(bytes));
     match serde_json::from_str(&text) {
@@ -26,18 +27,18 @@ pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Err
     }
 }
 
-/// True for a text that a parser reads and no database stores: it has U+0000 in it.
+/// Returns true for a text that contains U+0000: a parser reads such a text, but no database stores it.
 pub(crate) fn is_needed(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| text.contains("\\u0000"))
 }
 
-/// The text of a record that could not be read, and why.
+/// Returns the text of a record that could not be read, and the reason.
 pub(crate) fn unreadable(record: &Map<String, Value>) -> Option<(&str, &str)> {
     let text = record.get(UNREADABLE)?.as_str()?;
     Some((text, record.get(REASON)?.as_str()?))
 }
 
-/// The id under `key` in a text that cannot be read as a whole.
+/// Returns the id under `key` in a text that cannot be read as a whole.
 pub(crate) fn find_id<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let (_, after) = text.split_once(&format!("\"{key}\""))?;
     let value = after.trim_start().strip_prefix(':')?.trim_start();
@@ -46,7 +47,7 @@ pub(crate) fn find_id<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     value.get(..end.unwrap_or(value.len())).filter(|id| !id.is_empty())
 }
 
-/// A text with the same structure, in which every string, every bare word and every depth can be read.
+/// Returns a text with the same structure in which every string, every bare word and every depth can be read.
 fn readable(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut rest = text;
@@ -98,12 +99,13 @@ fn readable(text: &str) -> String {
     out
 }
 
-/// Numbers, `true`, `null`, and what stands where one of them should.
+/// Returns true for the characters of numbers, of `true` and `null`, and of text that is in the place of one of them.
 fn is_bare(character: char) -> bool {
     character.is_ascii_alphanumeric() || "+-._".contains(character)
 }
 
-/// The string at the beginning of a text, readable, and what follows it. One that does not end stays open.
+/// Returns the string at the beginning of a text in a readable form, and the text after it. A string that does not end
+/// stays open.
 fn string(text: &str) -> (String, &str) {
     let mut out = String::from("\"");
     let mut rest = text.get(1..).unwrap_or_default();
@@ -127,7 +129,7 @@ fn string(text: &str) -> (String, &str) {
     (out, rest)
 }
 
-/// The escape at the beginning of a text, readable, and its length there.
+/// Returns the escape at the beginning of a text in a readable form, and its length in the text.
 fn escape(text: &str) -> (String, usize) {
     match text[1..].chars().next() {
         Some(known @ ('"' | '\\' | '/' | 'b' | 'f' | 'n' | 'r' | 't')) => (format!("\\{known}"), 2),
@@ -137,24 +139,24 @@ fn escape(text: &str) -> (String, usize) {
             (Some(_), _) => (text[..6].to_owned(), 6),
             (None, _) => ("\\\\".to_owned(), 1),
         },
-        // A backslash by itself, or the end of the text.
+        // This is a single backslash, or the end of the text.
         Some(_) => ("\\\\".to_owned(), 1),
         None => (String::new(), 1),
     }
 }
 
-/// The number of the escape `\uXXXX` at the beginning of a text.
+/// Returns the number of the escape `\uXXXX` at the beginning of a text.
 fn unit(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
-/// The text with each of the object's own objects, and each element of its own lists, that cannot be read by itself in a
-/// form that can.
+/// Returns the text in which each of the object's own objects, and each element of its own lists, that cannot be read
+/// by itself is replaced by a readable form.
 fn by_parts(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let (mut depth, mut at, mut copied) = (0_usize, 0, 0);
-    // Where the part under way begins, and whether it is an element of a list.
+    // The start of the current part, and whether the part is an element of a list.
     let mut part: Option<(usize, bool)> = None;
     while let Some(first) = text[at..].chars().next() {
         if first == '"' {

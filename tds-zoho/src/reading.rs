@@ -1,7 +1,7 @@
-//! Lenient readers: what a value of Zoho's JSON means, in every spelling that was seen.
+//! Lenient readers: the meaning of a value in Zoho's JSON, in every spelling that was seen.
 //!
-//! Absent is not zero: `""` and `null` are read as `null`, a key that is not there gives no column at
-//! all, and a value that cannot be read is an error of its record, never a default.
+//! An absent value is not zero: `""` and `null` are read as `null`, and a missing key gives no column at all. A value
+//! that cannot be read is an error of its record, and never becomes a default.
 
 mod columns;
 mod custom_fields;
@@ -18,10 +18,10 @@ pub(crate) use self::{
     scalar::{as_id, as_record_id, is_record_id},
 };
 
-/// Keys under which Zoho states when a record was last changed, in order of preference.
+/// The keys under which Zoho states the time of a record's last change, in order of preference.
 pub(crate) const VERSION_KEYS: [&str; 2] = ["last_modified_time", "updated_time"];
 
-/// The time of the last change that the record itself states, in UTC.
+/// Returns the time of the last change that the record itself states, in UTC.
 pub(crate) fn version(record: &Map<String, Value>) -> Result<Option<OffsetDateTime>> {
     for key in VERSION_KEYS {
         if let Some(time) = record.get(key).map(|value| times::as_time(value, key)).transpose()?.flatten() {
@@ -31,13 +31,13 @@ pub(crate) fn version(record: &Map<String, Value>) -> Result<Option<OffsetDateTi
     Ok(None)
 }
 
-/// The record's own id under `key`.
+/// Returns the record's own id under `key`.
 pub(crate) fn record_id(record: &Map<String, Value>, key: &str) -> Result<String> {
     let value = record.get(key).ok_or_else(|| Error::invalid(format!("{key} is missing")))?;
     as_record_id(value, key)
 }
 
-/// The error of a value that cannot be read: names the field and shows the value, shortened.
+/// Returns the error of a value that cannot be read. The error names the field and shows the value, shortened.
 fn unreadable(field: &str, value: &Value, expected: &str) -> Error {
     let mut shown: String = value.to_string().chars().take(80).collect();
     if shown.len() < value.to_string().len() {
@@ -46,7 +46,7 @@ fn unreadable(field: &str, value: &Value, expected: &str) -> Error {
     Error::invalid(format!("{field}: {shown} is no {expected}"))
 }
 
-/// True for the spellings of "there is nothing": `null` and a blank text.
+/// Returns true for the spellings of an absent value: `null` and a blank text.
 fn is_absent(value: &Value) -> bool {
     match value {
         Value::Null => true,

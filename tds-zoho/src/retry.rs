@@ -1,4 +1,4 @@
-//! Repeats within one request: few, within seconds. The durable retry is the queue's.
+//! Repeats within one request: a few of them, within seconds. The queue is responsible for durable retries.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use backoff::{
 };
 use tokio::time::Instant;
 
-/// How many tries one request has.
+/// The maximum number of tries of one request.
 const TRIES: u32 = 3;
-/// After this long no further try begins.
+/// The time after which no further try starts.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(20);
-/// Longer waits are the queue's matter.
+/// The longest wait within a request. Longer waits are left to the queue.
 pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// The tries of one request.
@@ -22,7 +22,7 @@ pub(crate) struct Tries {
 }
 
 impl Tries {
-    /// None made yet.
+    /// Creates a request without tries.
     pub(crate) fn new() -> Self {
         let backoff = ExponentialBackoffBuilder::new()
             .with_initial_interval(Duration::from_millis(200))
@@ -34,8 +34,8 @@ impl Tries {
         Self { made: 0, backoff }
     }
 
-    /// After a try that failed: how long to wait before the next one, or `None`: leave it. `advised` is what the
-    /// other side asked for.
+    /// Returns how long to wait before the next try, after a try that failed. `None` means that there is no further
+    /// try. `advised` is the wait that the other side asked for.
     pub(crate) fn next_wait(&mut self, advised: Option<Duration>) -> Option<Duration> {
         self.made += 1;
         if self.made >= TRIES {
@@ -47,7 +47,7 @@ impl Tries {
     }
 }
 
-/// The give-up limit follows tokio's clock, like everything that waits.
+/// The time limit follows tokio's clock, like every other wait.
 #[derive(Debug, Default, Clone)]
 struct TokioClock;
 

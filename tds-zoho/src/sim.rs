@@ -1,9 +1,10 @@
-//! A simulated Zoho organization: [`SimulatedZoho`], an HTTP server that has state.
+//! A simulated Zoho organization: [`SimulatedZoho`], an HTTP server with state.
 //!
-//! The server answers as Zoho Books and Zoho Inventory do: pages of at most 200 rows, filters that work only where they
-//! are documented, list rows that are poorer than the record, tokens that expire, and limits. [`sample`] builds single
-//! records, [`demo`] builds a whole shop that keeps changing, and [`webhook`] signs and sends what Zoho would push.
-//! The simulation shares no code with the client, so that a misunderstanding in the client cannot hide here.
+//! The server answers as Zoho Books and Zoho Inventory do: pages have at most 200 rows, filters work only where they
+//! are documented, list rows show less than the record, tokens expire, and limits apply. [`sample`] builds single
+//! records, [`demo`] builds a whole shop that keeps changing, and [`webhook`] signs and sends the webhooks that Zoho
+//! would push. The simulation shares no code with the client, so that a misunderstanding in the client cannot stay
+//! unnoticed.
 //!
 //! [`respond`] is the simulation without a server: a function from the state and a request to an answer.
 

@@ -22,7 +22,7 @@ use crate::{
     entities::{Catalogue, Descriptor, Detail},
 };
 
-/// One entity type at Zoho.
+/// The source of one entity type at Zoho.
 #[derive(Clone)]
 pub struct ZohoSource {
     client: ZohoClient,
@@ -30,14 +30,15 @@ pub struct ZohoSource {
     profile: SourceProfile,
 }
 
-/// A source of every entity type of the default catalogue. [`Catalogue::sources`] gives those of another one.
+/// Returns a source for every entity type of the default catalogue. [`Catalogue::sources`] returns those of another
+/// catalogue.
 #[must_use]
 pub fn sources(client: &ZohoClient) -> Vec<Arc<dyn Source>> {
     Catalogue::default().sources(client)
 }
 
 impl Catalogue {
-    /// A source of every entity type, over one client.
+    /// Returns a source for every entity type of the catalogue. All sources use one client.
     #[must_use]
     pub fn sources(&self, client: &ZohoClient) -> Vec<Arc<dyn Source>> {
         let source = |descriptor| Arc::new(ZohoSource::new(client.clone(), descriptor)) as Arc<dyn Source>;

@@ -1,10 +1,10 @@
-//! What Zoho pushes: is it authentic, and what follows from it.
+//! What Zoho pushes: whether a delivery is authentic, and what follows from it.
 //!
-//! A delivery takes one way: [`verify`] makes it [`Authentic`], and [`parse`] reads an authentic delivery once and says
-//! everything that the inbox has to know, an [`Event`].
+//! A delivery takes two steps: [`verify`] turns it into an [`Authentic`], and [`parse`] reads an authentic delivery
+//! once and returns an [`Event`], which has everything that the inbox has to know.
 //!
-//! Zoho signs neither a time nor a delivery id, so an old delivery verifies for ever: that a replay does no
-//! harm is the guard's business, not the signature's.
+//! Zoho signs neither a time nor a delivery id, so an old delivery verifies for ever. The guard, and not the
+//! signature, ensures that a replay does no harm.
 
 mod address;
 mod body;
@@ -23,10 +23,10 @@ pub use self::{
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "X-Zoho-Webhook-Signature";
 
-/// The event type that the address of a webhook states as `?event=`: `created`, `updated` or `deleted`.
+/// Returns the event type that the address of a webhook states as `?event=`: `created`, `updated` or `deleted`.
 ///
-/// Anything else, and no statement, is `updated`. It is a hint and decides nothing but whether a body may be
-/// taken as it is: query pairs can be shifted into each other without breaking the signature.
+/// Any other value, or no value, means `updated`. The event type is only a hint. It decides only whether a body may be
+/// used as it is, because query pairs can be shifted into each other without breaking the signature.
 #[must_use]
 pub fn event_type(query_value: Option<&str>) -> &'static str {
     match query_value {
@@ -36,7 +36,7 @@ pub fn event_type(query_value: Option<&str>) -> &'static str {
     }
 }
 
-/// The decoded pairs of an address's query, in their order: what [`verify`] wants.
+/// Returns the decoded pairs of an address's query, in their order, as [`verify`] expects them.
 #[must_use]
 pub fn query_pairs(raw_query: Option<&str>) -> Vec<(String, String)> {
     form::pairs(raw_query.unwrap_or_default().as_bytes())

@@ -1,4 +1,4 @@
-//! The client against a whole organization: what the other side counts.
+//! Tests the client against a whole organization, by what the organization counts.
 
 mod support;
 

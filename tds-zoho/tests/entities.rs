@@ -1,4 +1,4 @@
-//! What Zoho's records mean: recorded answers, every spelling of a value, every entity type.
+//! The meaning of Zoho's records: recorded answers, every spelling of a value, every entity type.
 
 #[path = "entities/contacts.rs"]
 mod contacts;

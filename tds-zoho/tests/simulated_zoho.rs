@@ -1,4 +1,4 @@
-//! The simulated organization without wiremock: as a function, and behind its own server.
+//! Tests the simulated organization without wiremock: as a function, and behind its own server.
 
 use std::collections::HashMap;
 

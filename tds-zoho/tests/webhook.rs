@@ -1,4 +1,4 @@
-//! What Zoho pushes: signatures, and what is made of a body.
+//! What Zoho pushes: signatures, and what follows from a body.
 
 #[path = "webhook/bodies.rs"]
 mod bodies;

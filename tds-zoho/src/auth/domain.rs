@@ -1,23 +1,23 @@
-//! The API host that a token answer names. It comes from the network, and the bearer goes there: only Zoho's
-//! own hosts are followed.
+//! The API host that a token answer names. The name comes from the network, and the bearer token is sent to the
+//! host. For this reason only Zoho's own hosts are used.
 
 use reqwest::Url;
 
 use crate::{config::DataCenter, error::in_one_line};
 
-/// The longest part of a host that is not followed that is told.
+/// The maximum number of characters that are shown of a host that is not used.
 const SHOWN: usize = 100;
 
-/// Where calls go, as the token answer wishes.
+/// The host for calls, according to the token answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Domain {
-    /// The host to follow; `None`: keep the one of the data centre.
+    /// The host to use. `None` means that calls keep using the host of the data centre.
     pub(super) api_url: Option<Url>,
-    /// The host that is not followed, for a person.
+    /// The host that is not used, for operators.
     pub(super) ignored: Option<String>,
 }
 
-/// `configured`: `ZOHO_API_URL` is set, and wins.
+/// Decides which host to use. Where `configured` is true, `ZOHO_API_URL` is set and takes precedence.
 pub(super) fn follow(api_domain: &str, configured: bool) -> Domain {
     if configured || api_domain.is_empty() {
         return Domain::default();

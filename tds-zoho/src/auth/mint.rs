@@ -1,4 +1,4 @@
-//! Asking Zoho's accounts server for an access token.
+//! Requests an access token from Zoho's accounts server.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use tds_core::error::{Error, ErrorKind, Retry};
 use super::domain::{Domain, follow};
 use crate::{client::transport_fault, config::ZohoConfig, error::in_one_line};
 
-/// A token answer has some hundred bytes.
+/// The maximum size of a token answer. A normal answer has some hundred bytes.
 const MOST_BYTES: usize = 64 * 1024;
-/// Many may wait for a mint: it has less time than a call.
+/// The time limit of a mint. It is shorter than that of a call, because many callers may wait for a mint.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
-/// Zoho's tokens live an hour.
+/// The lifetime of Zoho's tokens: one hour.
 const LIFE: Duration = Duration::from_secs(3600);
 
 /// A new token.
@@ -23,7 +23,7 @@ pub(super) struct Minted {
     pub(super) domain: Domain,
 }
 
-/// Why there is no token.
+/// The reason why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum MintFault {
     /// The credentials are wrong or revoked.
@@ -33,14 +33,14 @@ pub(crate) enum MintFault {
         /// Zoho's `error_description`.
         words: String,
     },
-    /// Too many tokens in a short time.
+    /// Too many tokens were requested in a short time.
     TooMany(String),
     /// The server cannot be reached or understood.
     Passing(String),
 }
 
 impl MintFault {
-    /// How long no other mint may start.
+    /// Returns the time for which no other mint may start.
     pub(super) fn pause(&self) -> Duration {
         match self {
             Self::Refused { .. } => Duration::from_secs(60),
@@ -49,7 +49,7 @@ impl MintFault {
         }
     }
 
-    /// What happened, for a person.
+    /// Returns what happened, for operators.
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Refused { error, words } if words.is_empty() => format!("Zoho refuses a token: {error}"),
@@ -59,7 +59,7 @@ impl MintFault {
         }
     }
 
-    /// What a person should do.
+    /// Returns what an operator should do.
     pub(crate) fn what_to_do(&self) -> &'static str {
         let Self::Refused { error, .. } = self else { return "wait, it is tried again by itself" };
         match error.as_str() {
@@ -74,12 +74,13 @@ impl MintFault {
         }
     }
 
-    /// The error for the engine.
+    /// Returns the error for the engine.
     pub(super) fn error_after(&self, wait: Duration) -> Error {
         let (kind, retry) = match self {
             Self::Refused { .. } => (ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: wait }),
             Self::TooMany(_) => (ErrorKind::RateLimited, Retry::Throttled { retry_after: wait }),
-            // The way to the token server is nobody's fault: what waits for a token spends no attempt.
+            // The record is not at fault where the token server cannot be reached, so work that waits for a token
+            // spends no attempt.
             Self::Passing(_) => {
                 (ErrorKind::Unavailable, Retry::Throttled { retry_after: wait.max(Duration::from_secs(1)) })
             }
@@ -88,7 +89,8 @@ impl MintFault {
     }
 }
 
-/// Asks for a token. The secrets go in the body: a query would end up in the logs of servers between.
+/// Requests a token. The secrets are sent in the body: a query would end up in the logs of servers between this
+/// process and Zoho.
 pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<Minted, MintFault> {
     let url = format!("{}/oauth/v2/token", config.accounts_url.trim_end_matches('/'));
     let form = [
@@ -113,8 +115,8 @@ pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<
     Ok(minted)
 }
 
-/// A token in the answer is a success and everything else is none, whatever the HTTP status: Zoho answers
-/// 200 to refusals too.
+/// Reads a token answer. An answer with a token is a success, and every other answer is a failure, whatever the
+/// HTTP status: Zoho answers 200 to refusals too.
 fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, MintFault> {
     let Ok(Value::Object(answer)) = serde_json::from_slice(body) else {
         return match status {
@@ -147,7 +149,7 @@ fn refusal(status: u16, answer: &Map<String, Value>) -> MintFault {
     MintFault::Refused { error, words }
 }
 
-/// Seconds; absent or beyond Zoho's hour: the hour.
+/// Reads the lifetime in seconds. Where it is absent or more than Zoho's hour, the hour is used.
 fn life(answer: &Map<String, Value>) -> Duration {
     let seconds = match answer.get("expires_in") {
         Some(Value::Number(number)) => number.as_u64(),

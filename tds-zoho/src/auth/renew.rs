@@ -1,4 +1,4 @@
-//! Getting a token: the one that other processes share, or a new one when it is this process's turn.
+//! Gets a token: the one that other processes share, or a new one when it is this process's turn to mint.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,25 +19,25 @@ use super::{
 };
 use crate::jitter::{chance, up_to};
 
-/// Zoho creates ten tokens in ten minutes; then it blocks (OAuth, "token limits").
+/// Zoho creates ten tokens in ten minutes, and then blocks further requests (OAuth, "token limits").
 const RULE: RenewalRule = RenewalRule {
     most: 10,
     within: Duration::from_secs(600),
-    // A mint, and the time in which its end is told.
+    // The time covers a mint, and the report of its end.
     time: Duration::from_secs(TIMEOUT.as_secs() + 10),
 };
-/// A token is renewed this long before its end, or a tenth of its life where that is less.
+/// A token is renewed this long before it expires, or a tenth of its life before, where that is less.
 const AHEAD: Duration = Duration::from_secs(300);
 
-/// What came of getting one.
+/// The result of getting a token.
 pub(super) enum Renewed {
     /// A token.
     Token(Arc<Token>),
-    /// None, and for how long no other try may begin.
+    /// The fault, and the time for which no other attempt may start.
     Failed(MintFault, Duration),
 }
 
-/// Waits for its turn, or for the process whose turn it is.
+/// Waits for this process's turn, or for the process whose turn it is.
 pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
     let rule = &RenewalRule { most: inner.config.most_mints.min(RULE.most), ..RULE };
     let give_up = Instant::now() + RULE.time + Duration::from_secs(5);
@@ -51,7 +51,8 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
             Claim::Yours(ticket) => return renew_now(inner, ticket).await,
             Claim::Ready(credential) => match open(inner.seal.as_ref(), &credential) {
                 Some(token) => return Renewed::Token(Arc::new(token)),
-                // Another key, or a form of another version: as good as none.
+                // The credential was sealed with another key, or has the form of another version. It is treated as
+                // missing.
                 None => rejected = Some(credential.number),
             },
             Claim::Another(_) if Instant::now() > give_up => {
@@ -97,13 +98,13 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
         }
     };
     if let Err(error) = inner.leases.finish(&inner.name, &RULE, ticket, outcome).await {
-        // The turn ends by itself; this process has its token all the same.
+        // The lease ends without a report, and this process has its token in any case.
         tracing::warn!(error = %error.chain(), "the end of a token refresh could not be told to other processes");
     }
     renewed
 }
 
-/// The ledger of mints cannot be asked: nobody knows whether another mint is allowed.
+/// The leases cannot be read, so it is not known whether another mint is allowed.
 fn unknown(error: &Error) -> Renewed {
     let reason = format!("not asked, for the ledger of tokens is out of reach: {}", error.chain());
     Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1))
@@ -137,14 +138,15 @@ fn open(seal: Option<&Seal>, credential: &Credential) -> Option<Token> {
     Some(token(credential.number, value, domain, credential.renew_in, credential.expires_in))
 }
 
-/// Twice as long before every look, up to a second, and up to as much again by chance: a refresh that is not over
-/// soon is one whose process died, and may take until its time is over.
+/// Returns the wait before the next look: twice as long before every look, up to a second, and up to as much again
+/// at random. A refresh that does not end soon is most likely one whose process died, and its lease may take its
+/// whole time to end.
 fn patience(first: Duration, looks: u32, random: u64) -> Duration {
     let wait = first.saturating_mul(2_u32.saturating_pow(looks)).min(Duration::from_secs(1)).max(first);
     wait + up_to(wait, random)
 }
 
-/// Half a second, doubled with every failure, up to a minute; half of it by chance.
+/// Returns half a second, doubled with every failure, up to a minute. Half of the wait is random.
 fn backoff(failures: u32, random: u64) -> Duration {
     let most = Duration::from_millis(500)
         .saturating_mul(2_u32.saturating_pow(failures))
@@ -153,7 +155,7 @@ fn backoff(failures: u32, random: u64) -> Duration {
 }
 
 impl MintFault {
-    /// As it is told to other processes.
+    /// Returns the fault as it is stored for other processes.
     fn block(&self, wait: Duration) -> Cooldown {
         let (kind, reason) = match self {
             Self::Refused { error, words } => (format!("refused {error}"), words.clone()),
@@ -163,7 +165,7 @@ impl MintFault {
         Cooldown { kind, reason, wait }
     }
 
-    /// As another process told it.
+    /// Returns the fault that another process stored.
     fn of_block(block: &Cooldown) -> Self {
         let reason = block.reason.clone();
         match (block.kind.strip_prefix("refused "), block.kind.as_str()) {

@@ -1,4 +1,5 @@
-//! Sealing the access token before it is stored where other processes find it: AES-256-GCM, bound to its owner.
+//! Seals the access token before it is stored for other processes, with AES-256-GCM. A sealed token is bound to its
+//! owner.
 
 use std::fmt;
 
@@ -8,25 +9,25 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 use sha2::{Digest, Sha256};
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-/// Bytes of a key.
+/// The length of a key in bytes.
 const LENGTH: usize = 32;
 
-/// What sealed tokens begin with: the form of what follows.
+/// The form of a sealed token, which is its first part.
 const FORM: &str = "1";
 
-/// The key that the access token is sealed with. `Debug` shows nothing of it.
+/// The key that the access token is sealed with. `Debug` shows nothing of the key.
 #[derive(Clone)]
 pub struct TokenKey(std::sync::Arc<SecretBox<[u8; LENGTH]>>);
 
 impl TokenKey {
-    /// Reads a key: 32 bytes, base64. `None`: something else.
+    /// Reads a key of 32 bytes in Base64. Returns `None` for any other text.
     #[must_use]
     pub fn from_base64(text: &str) -> Option<Self> {
         let bytes: [u8; LENGTH] = STANDARD.decode(text.trim()).ok()?.try_into().ok()?;
         Some(Self(std::sync::Arc::new(SecretBox::new(Box::new(bytes)))))
     }
 
-    /// Tells keys apart without telling anything of them.
+    /// Returns an id that distinguishes keys and reveals nothing of them.
     fn id(&self) -> String {
         let digest =
             Sha256::new().chain_update(b"tds token key\0").chain_update(self.0.expose_secret()).finalize();
@@ -40,7 +41,7 @@ impl fmt::Debug for TokenKey {
     }
 }
 
-/// Seals and opens for one owner.
+/// Seals and opens tokens for one owner.
 pub(super) struct Seal {
     key: RandomizedNonceKey,
     key_id: String,
@@ -48,7 +49,7 @@ pub(super) struct Seal {
 }
 
 impl Seal {
-    /// `owner`: what is sealed for one cannot be opened for another.
+    /// Creates a seal. A token that is sealed for one `owner` cannot be opened for another.
     pub(super) fn new(key: &TokenKey, owner: &str) -> Result<Self> {
         let unusable = |_| Error::new(ErrorKind::Config, Retry::Permanent, "ENCRYPTION_KEY cannot be used");
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.0.expose_secret()).map_err(unusable)?;
@@ -56,7 +57,7 @@ impl Seal {
         Ok(Self { key: cipher, owner: format!("{FORM} {key_id} {owner}"), key_id })
     }
 
-    /// Sealed, as text; `None` where the machine gives no random numbers.
+    /// Returns the sealed secret as text. `None` means that the machine provides no random numbers.
     pub(super) fn seal(&self, secret: &SecretString) -> Option<String> {
         let mut bytes = secret.expose_secret().as_bytes().to_vec();
         let nonce = self.key.seal_in_place_append_tag(Aad::from(self.owner.as_bytes()), &mut bytes).ok()?;
@@ -64,7 +65,8 @@ impl Seal {
         Some(format!("{FORM}.{}.{}", self.key_id, STANDARD.encode(whole)))
     }
 
-    /// Opened; `None` where it was sealed with another key, for another owner, or was changed.
+    /// Returns the opened secret. `None` means that it was sealed with another key or for another owner, or that it
+    /// was changed.
     pub(super) fn open(&self, sealed: &str) -> Option<SecretString> {
         let mut parts = sealed.split('.');
         let (form, key_id, text) = (parts.next()?, parts.next()?, parts.next()?);
@@ -80,7 +82,7 @@ impl Seal {
     }
 }
 
-/// Bytes as small hexadecimal digits.
+/// Returns the bytes as lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use super::{MintFault, Token, renew::Renewed};
 
-/// A refresh on its way.
+/// A refresh under way.
 pub(super) type Flight = Shared<BoxFuture<'static, Result<Arc<Token>, MintFault>>>;
 
 /// What a caller does next.
 pub(super) enum Next {
-    /// Use this one.
+    /// The caller uses this token.
     Use(Arc<Token>),
-    /// Wait for the refresh.
+    /// The caller waits for the refresh.
     Join(Flight),
 }
 
@@ -26,12 +26,13 @@ pub(super) struct State {
     flight: Option<Flight>,
     block: Option<(MintFault, Instant)>,
     failures: u32,
-    /// The API host that was last named as one that is not followed.
+    /// The API host that was last logged as one that is not used.
     named: Option<String>,
 }
 
 impl State {
-    /// Decides; `start` sends a refresh on its way. The error says why none may start, and for how long.
+    /// Decides what the caller does. `start` starts a refresh. The error tells why no refresh may start, and for
+    /// how long.
     pub(super) fn next(
         &mut self,
         now: Instant,
@@ -41,7 +42,7 @@ impl State {
         if let Some(fresh) = token.clone().filter(|token| token.refresh_at > now) {
             return Ok(Next::Use(fresh));
         }
-        // One that is to be renewed ahead of time still works: nobody waits for its successor.
+        // A token that is due for renewal still works, so no caller waits for its successor.
         let join = |flight| token.clone().map_or(Next::Join(flight), Next::Use);
         if let Some(flight) = self.flight.clone().filter(|flight| flight.peek().is_none()) {
             return Ok(join(flight));
@@ -54,7 +55,7 @@ impl State {
         Ok(join(flight))
     }
 
-    /// Takes the result of a refresh.
+    /// Records the result of a refresh.
     pub(super) fn finish(&mut self, renewed: Renewed, now: Instant) -> Result<Arc<Token>, MintFault> {
         self.flight = None;
         match renewed {
@@ -94,12 +95,12 @@ impl State {
         }
     }
 
-    /// How many refreshes in a row have failed.
+    /// Returns the number of consecutive refreshes that have failed.
     pub(super) fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// Zoho did not accept the token of this number. Another one stays.
+    /// Removes the token of this number, because Zoho did not accept it. Another token remains.
     pub(super) fn forget(&mut self, number: u64) {
         if self.token.as_ref().is_some_and(|token| token.number == number) {
             self.token = None;
@@ -107,18 +108,18 @@ impl State {
         }
     }
 
-    /// The present token.
+    /// Returns the current token.
     pub(super) fn token(&self) -> Option<&Token> {
         self.token.as_deref()
     }
 
-    /// A token works, or nothing keeps one from being minted.
+    /// Returns true where a token works, or where nothing keeps one from being minted.
     pub(super) fn is_ready(&self, now: Instant) -> bool {
         self.token.as_ref().is_some_and(|token| token.expires_at > now)
             || self.block.as_ref().is_none_or(|(_, until)| *until <= now)
     }
 
-    /// What went wrong last, until a refresh goes well; and how long none may start.
+    /// Returns the last fault, until a refresh succeeds, and the time for which no refresh may start.
     pub(super) fn trouble(&mut self, now: Instant) -> Option<(MintFault, Duration)> {
         self.block.clone().map(|(fault, until)| (fault, until.saturating_duration_since(now)))
     }

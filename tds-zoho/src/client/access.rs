@@ -1,4 +1,4 @@
-//! Telling a token that lost its life from a scope that it never had: Zoho answers code 57 to both.
+//! Distinguishes an expired token from a scope that the token never had. Zoho answers code 57 in both cases.
 
 use std::{
     collections::HashMap,
@@ -13,13 +13,14 @@ use crate::{
     error::Words,
 };
 
-/// After a fresh token was refused too, no other is minted for the same resource for this long.
+/// The time for which no other token is minted for a resource after a fresh token was refused for it as well.
 const DENIED_FOR: Duration = Duration::from_secs(600);
-/// After a fresh token was refused, no other is minted for anything for this long, unless something works; then for twice
-/// as long, and so on, [`DENIED_FOR`] at most. Zoho allows ten tokens in ten minutes, to all processes together: who
-/// spends them while everything is refused has none when that ends.
+/// The time for which no other token is minted for any resource after a fresh token was refused, unless a call
+/// works. Each further refusal of a fresh token doubles this time, up to [`DENIED_FOR`]. Zoho allows ten tokens in
+/// ten minutes, for all processes together. A process that spends these tokens while every call is refused has none
+/// when the refusals end.
 const FRUITLESS_FOR: Duration = Duration::from_secs(120);
-/// A resource that worked so recently does not lack its scope.
+/// A resource that worked within this time does not lack its scope.
 const WORKED_WITHIN: Duration = Duration::from_secs(3600);
 
 /// What is known of each resource.
@@ -29,10 +30,10 @@ pub(super) struct Access {
     fruitless: Mutex<Option<Fruitless>>,
 }
 
-/// Fresh tokens that were refused, with nothing that worked since.
+/// Fresh tokens that were refused since the last call that worked.
 #[derive(Clone, Copy)]
 struct Fruitless {
-    /// The last of them.
+    /// The number of the last of these tokens.
     number: u64,
     times: u32,
     since: Instant,
@@ -45,14 +46,14 @@ struct Seen {
 }
 
 impl Access {
-    /// Zoho let the call in.
+    /// Records that Zoho accepted the call.
     pub(super) fn worked(&self, call: &Call) {
         let seen = Seen { worked: Some(Instant::now()), denied: None };
         self.lock().insert(resource(call), seen);
         *self.fruitless() = None;
     }
 
-    /// A token was minted because another was refused, and is refused too.
+    /// Records that a token is refused that was minted because another one had been refused.
     pub(super) fn is_fruitless(&self, number: u64) {
         let mut fruitless = self.fruitless();
         if fruitless.is_none_or(|last| last.number != number) {
@@ -61,21 +62,22 @@ impl Access {
         }
     }
 
-    /// True when another token would not help.
+    /// Returns true where another token would not help.
     pub(super) fn is_denied(&self, call: &Call) -> bool {
         let denied = self.lock().get(&resource(call)).and_then(|seen| seen.denied);
         denied.is_some_and(|at| at.elapsed() < DENIED_FOR)
             || self.fruitless().is_some_and(|last| last.since.elapsed() < last.wait())
     }
 
-    /// Zoho refused the call although its token is new. What that means, in words.
+    /// Records that Zoho refused the call although its token is new. Returns the meaning in words.
     pub(super) fn denied(&self, call: &Call, words: &Words) -> String {
         let mut resources = self.lock();
         let seen = resources.entry(resource(call)).or_default();
         if seen.worked.is_some_and(|at| at.elapsed() < WORKED_WITHIN) {
             return format!("{words}; a new token was refused too");
         }
-        // From the first time on: now and then a new token is tried, for the scope may have come.
+        // The time counts from the first refusal, so that a new token is tried from time to time: the scope may
+        // have been granted since.
         if seen.denied.is_none_or(|at| at.elapsed() >= DENIED_FOR) {
             seen.denied = Some(Instant::now());
         }

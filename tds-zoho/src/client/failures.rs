@@ -1,8 +1,9 @@
-//! Whether a fault of the way is one of a single record after all.
+//! Decides whether a fault of the way to Zoho is in truth the fault of a single record.
 //!
-//! Zoho answers HTTP 500 to some records for ever, and to all of them in an outage. A call that fails is believed to be
-//! at fault itself where the same kind of call worked for others since it failed before, and no others fail with it; where
-//! others fail too, only after a while. Where nothing else is asked for, a record that could be read is asked for again.
+//! Zoho answers HTTP 500 to some records permanently, and to all records in an outage. A failing call is blamed
+//! itself where the same kind of call worked for other records since its previous failure, and where fewer than two
+//! other calls fail with it. Where more other calls fail too, the call is blamed only after a longer time. Where no
+//! other call is made, a record that could be read before is read again.
 
 use std::{
     collections::HashMap,
@@ -15,12 +16,13 @@ use tokio::time::Instant;
 
 use crate::answer::Call;
 
-/// A call that failed is remembered for this long.
+/// The time for which a failed call is remembered.
 const REMEMBERED: Duration = Duration::from_secs(1_800);
-/// Where so many other calls fail too, no one of them is at fault, unless it fails for so long.
+/// Where at least this number of other calls fail too, no call is blamed unless it has failed for [`LONG`].
 const OTHERS: usize = 2;
 const LONG: Duration = Duration::from_secs(600);
-/// Where no other call of its kind is known, a call is at fault that fails for so long while other calls work.
+/// Where no other call of its kind is known, a call is blamed once it has failed for this time while other calls
+/// worked.
 const ALONE: Duration = Duration::from_secs(3_600);
 /// The first wait of a call that failed.
 const SHORTEST: Duration = Duration::from_secs(2);
@@ -33,7 +35,7 @@ pub(super) struct Failures {
 
 #[derive(Default)]
 struct Known {
-    /// When any call worked.
+    /// The time at which any call last worked.
     worked: Option<Instant>,
     endpoints: HashMap<String, Endpoint>,
 }
@@ -41,7 +43,7 @@ struct Known {
 #[derive(Default)]
 struct Endpoint {
     worked: Option<Instant>,
-    /// The call for one record that worked last.
+    /// The last call for a single record that worked.
     witness: Option<Call>,
     failing: HashMap<u64, Failing>,
 }
@@ -53,24 +55,25 @@ struct Failing {
     last: Instant,
 }
 
-/// What a failure means.
+/// The meaning of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Blame {
-    /// The record itself is at fault, as far as one can tell.
+    /// True where the record itself is at fault, as far as can be determined.
     pub(super) on_the_record: bool,
-    /// How often the call failed in a row, in the last half hour.
+    /// The number of consecutive failures of the call in the last half hour.
     pub(super) times: u32,
 }
 
 impl Blame {
-    /// How long the call waits where nothing else says so: 2, 4, 8 … seconds, `longest` at most.
+    /// Returns how long the call waits where no other rule determines the wait: 2, 4, 8 … seconds, `longest` at
+    /// most.
     pub(super) fn wait(self, longest: Duration) -> Duration {
         SHORTEST.saturating_mul(2_u32.saturating_pow(self.times.saturating_sub(1).min(20))).min(longest)
     }
 }
 
 impl Failures {
-    /// The call was answered as it should be.
+    /// Records that the call was answered as expected.
     pub(super) fn worked(&self, call: &Call) {
         let (now, place) = (Instant::now(), call.place());
         let mut known = self.lock();
@@ -83,8 +86,8 @@ impl Failures {
         }
     }
 
-    /// Another call of the kind, to be made before a repeated failure of this one is judged: it worked before, and nothing
-    /// was heard of the kind since this call failed.
+    /// Returns another call of the same kind, to be made before a repeated failure of this call is judged. The
+    /// returned call worked before. There is no such call where one of the kind has worked since this call failed.
     pub(super) fn witness(&self, call: &Call) -> Option<Call> {
         let known = self.lock();
         let endpoint = known.endpoints.get(&call.place().endpoint)?;
@@ -96,7 +99,7 @@ impl Failures {
             .map(|witness| Call { lane: call.lane, ..witness.clone() })
     }
 
-    /// The call failed.
+    /// Records that the call failed.
     pub(super) fn failed(&self, call: &Call) -> Blame {
         let (now, call_id) = (Instant::now(), identity(call));
         let mut known = self.lock();
@@ -122,19 +125,20 @@ impl Failures {
     }
 }
 
-/// True where the call is for a record of its own: a list that fails blames nobody.
+/// Returns true where the call reads a single record. A failing list says nothing about a record.
 fn is_for_one_record(call: &Call) -> bool {
     !call.is_for_many_items() && call.endpoint().contains("{id}")
 }
 
-/// Tells calls of a kind apart. Calls for many items at once are one: halves of a set that fail say nothing new.
+/// Returns a number that distinguishes calls of a kind. All calls for many items at once have the same number:
+/// where both halves of a set fail, the second failure says nothing new.
 pub(super) fn identity(call: &Call) -> u64 {
     let mut hasher = DefaultHasher::new();
     call.path.hash(&mut hasher);
     if !call.is_for_many_items() {
         call.query.hash(&mut hasher);
     }
-    // Kept in a JSON document, whose numbers are signed.
+    // The number is stored in a JSON document, whose numbers are signed.
     hasher.finish() >> 1
 }
 

@@ -1,5 +1,5 @@
-//! What answers say beside their body. Zoho documents none of these headers: all are optional, odd values are
-//! ignored, and the rest is kept within sane bounds.
+//! The headers of answers that TDS reads. Zoho documents none of these headers. All of them are optional,
+//! implausible values are ignored, and the other values are kept within plausible bounds.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::limiter::{HeaderHints, Quota};
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// What the answer says of limits.
+/// Returns what the answer says about limits.
 pub(super) fn hints(headers: &HeaderMap, now: OffsetDateTime) -> HeaderHints {
     let reset = number(headers, "x-rate-limit-reset").filter(|seconds| *seconds > 0).map(seconds);
     let quota = || {
@@ -23,12 +23,12 @@ pub(super) fn hints(headers: &HeaderMap, now: OffsetDateTime) -> HeaderHints {
     HeaderHints { retry_after: retry_after(headers, now), quota: quota(), reset }
 }
 
-/// Zoho's own clock.
+/// Returns the time of Zoho's own clock.
 pub(super) fn server_time(headers: &HeaderMap) -> Option<OffsetDateTime> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// Seconds, or a date that is read against the answer's own clock.
+/// Reads the header as seconds, or as a date that is compared with the answer's own clock.
 fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(wished) = text.parse::<i64>() {

@@ -1,4 +1,4 @@
-//! An organization without Zoho Inventory gets what Zoho Books has: the items and their stock.
+//! Reads the items and their stock from Zoho Books for an organization without Zoho Inventory.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -11,10 +11,11 @@ use tokio::time::Instant;
 use super::{Failure, ZohoClient};
 use crate::answer::{Answer, Api, Call};
 
-/// How long a refusal is believed before Inventory is asked again.
+/// The time for which a refusal is considered current before Inventory is asked again.
 const BELIEVED: Duration = Duration::from_secs(3_600);
 
-/// Parameters of lists that Books does not document for items. A list that ignores them is found out and read whole.
+/// Parameters of lists that Books does not document for items. A list that ignores them is detected, and is then
+/// read whole.
 const UNKNOWN_TO_BOOKS: [&str; 3] = ["sort_column", "sort_order", "last_modified_time"];
 
 /// What is known of Inventory.
@@ -25,18 +26,18 @@ pub(super) struct Inventory {
 
 #[derive(Default)]
 struct Seen {
-    /// Since when it is known that Inventory refuses what Books answers, and Zoho's words.
+    /// The time since which Inventory is known to refuse what Books answers, and Zoho's words.
     missing: Option<(Instant, String)>,
     worked: bool,
 }
 
 impl Inventory {
-    /// Inventory answered.
+    /// Records that Inventory answered.
     pub(super) fn worked(&self) {
         *self.lock() = Seen { missing: None, worked: true };
     }
 
-    /// Inventory refused the organization while Books answered.
+    /// Records that Inventory refused the organization while Books answered.
     pub(super) fn refused(&self, words: &str) {
         let mut seen = self.lock();
         if seen.missing.is_none() {
@@ -45,23 +46,23 @@ impl Inventory {
         seen.missing = Some((Instant::now(), words.to_owned()));
     }
 
-    /// Inventory answered, and was not heard to refuse since.
+    /// Returns true where Inventory answered and has not refused since.
     pub(super) fn has_worked(&self) -> bool {
         let seen = self.lock();
         seen.worked && seen.missing.is_none()
     }
 
-    /// True while a refusal is believed without asking again.
+    /// Returns true while a refusal is considered current.
     pub(super) fn is_missing(&self) -> bool {
         self.lock().missing.as_ref().is_some_and(|(since, _)| since.elapsed() < BELIEVED)
     }
 
-    /// What is missing, in one line.
+    /// Returns one line about what is missing.
     pub(super) fn trouble(&self) -> Option<String> {
         self.lock().missing.as_ref().map(|(_, words)| line(words))
     }
 
-    /// It answered before it refused: that is no organization that never had it.
+    /// Returns true where Inventory answered before it refused. Such an organization had Inventory at some time.
     pub(super) fn was_lost(&self) -> bool {
         let seen = self.lock();
         seen.worked && seen.missing.is_some()
@@ -73,19 +74,20 @@ impl Inventory {
 }
 
 impl ZohoClient {
-    /// Asks for items: Inventory, or Books where Inventory alone refuses the organization.
+    /// Reads items from Inventory, or from Books where only Inventory refuses the organization.
     pub(super) async fn get_of_either(&self, call: &Call, twin: &Call) -> Result<Answer> {
         let inventory = &self.inner.inventory;
         if inventory.is_missing() {
             return self.told(twin, self.ask(twin, true).await).await;
         }
-        // Where Inventory worked before, a refusal is more likely the token's, and another one is tried first.
+        // Where Inventory worked before, the token is the more likely cause of a refusal. Another token is tried
+        // first.
         let refused = match self.ask(call, inventory.has_worked()).await {
             Err(Failure::Fell { fault, issued_at, hints }) if fault.refusal_of_the_account().is_some() => {
                 Failure::Fell { fault, issued_at, hints }
             }
-            // Calls that only Inventory has may have opened the breaker. Where Inventory never answered, Books is asked
-            // then, and nothing is concluded from it.
+            // Calls that only Inventory offers may have opened the breaker. Where Inventory never answered, Books
+            // is asked then, and nothing is concluded from the breaker.
             Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => {
                 Failure::Known(error)
             }
@@ -101,11 +103,13 @@ impl ZohoClient {
         if let Err(error) = &outcome
             && error.kind() != ErrorKind::NotFound
         {
-            // Books does not let it in either, or does not understand: Inventory's refusal is what counts, and it waits.
+            // Books refuses the organization as well, or does not understand the call. Inventory's refusal then
+            // counts, and the work waits.
             let says_more = is_refused(error) || error.retry() == Retry::Permanent;
             return if says_more { self.told(call, Err(refused)).await } else { outcome };
         }
-        // Is it Inventory alone that refuses? Only that another token works shows that the token was at fault.
+        // Inventory alone may refuse the organization. Only a success with another token shows that the token was
+        // the cause.
         if self.inner.tokens.number() != before
             && let Ok(answer) = self.ask(call, false).await
         {
@@ -121,7 +125,7 @@ impl ZohoClient {
     }
 }
 
-/// True where nothing is sent because the account is refused.
+/// Returns true where nothing is sent because the account is refused.
 fn is_refused(error: &Error) -> bool {
     matches!(error.retry(), Retry::AuthPaused { .. })
 }
@@ -134,7 +138,7 @@ fn line(words: &str) -> String {
     )
 }
 
-/// The same call to Books, where Books has the like.
+/// Returns the same call to Books, where Books offers it.
 pub(super) fn twin(call: &Call) -> Option<Call> {
     let first = call.path.trim_start_matches('/').split('/').next().unwrap_or_default();
     if call.api != Api::Inventory || !matches!(first, "items" | "itemdetails") {

@@ -1,4 +1,4 @@
-//! One request and its answer. It takes a started permit: without one nothing is sent.
+//! Sends one call and reads its answer. Sending takes a started permit, so nothing is sent without one.
 
 use std::{error::Error as StdError, sync::Arc};
 
@@ -23,10 +23,10 @@ use crate::{
     limiter::HeaderHints,
 };
 
-/// The one path that is asked without an organization: it lists them.
+/// The only path that is requested without an organization: it lists the organizations.
 pub(super) const ORGANIZATIONS: &str = "/organizations";
 
-/// Sends.
+/// Sends calls.
 pub(super) struct Sender {
     http: reqwest::Client,
     base: Url,
@@ -35,7 +35,7 @@ pub(super) struct Sender {
     clock: Arc<dyn Clock>,
 }
 
-/// What came of it.
+/// The result of sending a call.
 pub(super) struct Sent {
     pub(super) outcome: std::result::Result<Answer, Fault>,
     pub(super) hints: HeaderHints,
@@ -51,7 +51,7 @@ impl Sender {
         Ok(Self { http, base, organization_id, most_bytes, clock })
     }
 
-    /// Sends the call and reads the whole answer. The permit is spent, whatever comes of it.
+    /// Sends the call and reads the whole answer. The permit is spent, whatever the result.
     pub(super) async fn send(&self, permit: StartedPermit, token: &Token, call: &Call) -> Sent {
         let began = self.clock.now();
         let mut hints_seen = HeaderHints::default();
@@ -83,7 +83,7 @@ impl Sender {
         Ok(request.query(&call.query))
     }
 
-    /// Reads in chunks, so that a body without end is not kept in memory.
+    /// Reads the body in chunks, so that an endless body is not kept in memory.
     async fn body(&self, mut response: Response) -> std::result::Result<Vec<u8>, Fault> {
         let mut body = Vec::new();
         loop {
@@ -105,7 +105,7 @@ impl Sender {
     }
 }
 
-/// Refuses a path that would leave its place: ids come from the network.
+/// Rejects a path that would leave the API: ids come from the network.
 pub(super) fn check(call: &Call) -> Result<()> {
     let climbs =
         |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
@@ -115,7 +115,7 @@ pub(super) fn check(call: &Call) -> Result<()> {
     Err(Error::invalid(format!("{:?} is no path of Zoho's API", in_one_line(&call.path))))
 }
 
-/// The address of a call, every segment percent-encoded.
+/// Returns the URL of a call, with every segment percent-encoded.
 fn url(base: &Url, call: &Call) -> Option<Url> {
     let segments = call.api.prefix().split('/').chain(call.path.split('/'));
     let mut url = base.clone();
@@ -123,7 +123,7 @@ fn url(base: &Url, call: &Call) -> Option<Url> {
     Some(url)
 }
 
-/// What a transport says of a fault, without the address.
+/// Returns the transport's description of a fault, without the URL.
 pub(crate) fn transport_fault(fault: reqwest::Error) -> String {
     let kind = match &fault {
         fault if fault.is_timeout() => "timed out",

@@ -1,4 +1,4 @@
-//! The client against a Zoho of wiremock on this machine, in real time.
+//! Tests of the client against a simulated Zoho (wiremock) on this machine, in real time.
 
 mod answers;
 mod inventory;

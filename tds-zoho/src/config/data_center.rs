@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// Where Zoho keeps the organization. Client, token and organization belong to one data centre.
+/// The data centre that keeps the organization. Client, token and organization belong to the same data centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum DataCenter {
     /// United States, `us`.
@@ -31,7 +31,7 @@ pub enum DataCenter {
 }
 
 impl DataCenter {
-    /// All of them.
+    /// All data centres.
     pub const ALL: [Self; 11] = [
         Self::Us,
         Self::Eu,
@@ -46,7 +46,7 @@ impl DataCenter {
         Self::Sg,
     ];
 
-    /// The name in configuration.
+    /// Returns the name in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl DataCenter {
         }
     }
 
-    /// The host that serves Books and Inventory.
+    /// Returns the host that serves Books and Inventory.
     #[must_use]
     pub fn api_host(self) -> &'static str {
         match self {
@@ -82,13 +82,13 @@ impl DataCenter {
         }
     }
 
-    /// Base URL of the API.
+    /// Returns the base URL of the API.
     #[must_use]
     pub fn api_url(self) -> String {
         format!("https://{}", self.api_host())
     }
 
-    /// Base URL of the server that gives tokens. Canada's is not below `zoho.ca`.
+    /// Returns the base URL of the server that issues tokens. Canada's server is not below `zoho.ca`.
     #[must_use]
     pub fn accounts_url(self) -> String {
         let host = match self {
@@ -114,7 +114,7 @@ impl fmt::Display for DataCenter {
     }
 }
 
-/// A name that is no data centre.
+/// A name that is not the name of a data centre.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a data center: use us, eu, in, au, jp, ca, sa, cn, uk, ae or sg")]
 pub struct InvalidDataCenter(String);

@@ -42,7 +42,7 @@ pub(super) static BILLS: Descriptor = Descriptor {
     whole: &[
         &["bill_number"],
         &["status"],
-        // Seen missing in real bodies, as were the lines.
+        // Real bodies without this key were seen, and bodies without lines too.
         &["vendor_id"],
         &["date"],
         &["currency_code"],

@@ -20,8 +20,8 @@ static ZOHO: [&Descriptor; 8] = [
     &prices::PRICES,
 ];
 
-/// The entity types that a program knows, in their order. The default has the eight of TDS; [`Catalogue::with`] adds
-/// another one. Clones share the list.
+/// The entity types that a program knows, in their order. The default catalogue has the eight types of TDS;
+/// [`Catalogue::with`] adds one more. Clones share the list.
 #[derive(Clone)]
 pub struct Catalogue(Arc<Listed>);
 
@@ -43,31 +43,31 @@ impl Catalogue {
         Self(Arc::new(Listed { descriptors, modules }))
     }
 
-    /// The same catalogue with one more entity type at its end. A type of the same name is replaced.
+    /// Returns the same catalogue with one more entity type at its end. The new type replaces a type of the same name.
     #[must_use]
     pub fn with(&self, descriptor: &'static Descriptor) -> Self {
         let others = self.iter().filter(|known| known.entity() != descriptor.entity());
         Self::of(others.chain([descriptor]).collect())
     }
 
-    /// The entity types, in their order.
+    /// Iterates over the entity types, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &'static Descriptor> + '_ {
         self.0.descriptors.iter().copied()
     }
 
-    /// The descriptor of an entity type, where the catalogue has it.
+    /// Returns the descriptor of an entity type, or `None` where the catalogue does not have the type.
     #[must_use]
     pub fn find(&self, entity: &EntityType) -> Option<&'static Descriptor> {
         self.iter().find(|descriptor| descriptor.entity() == entity)
     }
 
-    /// The names of the entity types, in their order.
+    /// Iterates over the names of the entity types, in their order.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.iter().map(Descriptor::name)
     }
 
-    /// The paths of webhooks, in the order of the entity types: the last part of `/api/zoho/webhooks/{entity}`. Two
-    /// entity types may share a path.
+    /// Returns the paths of webhooks, in the order of the entity types. Each path is the last part of
+    /// `/api/zoho/webhooks/{entity}`. Two entity types may share a path.
     #[must_use]
     pub fn webhook_paths(&self) -> Vec<&'static str> {
         let mut paths: Vec<&'static str> = Vec::new();
@@ -79,15 +79,15 @@ impl Catalogue {
         paths
     }
 
-    /// The entity type whose webhooks come to a path, with hyphens or underscores in the path. Where two share the path,
-    /// it is the first one; the record tells which of the two it is.
+    /// Returns the entity type whose webhooks arrive at a path. The path may have hyphens or underscores. Where two
+    /// entity types share the path, the result is the first one, and the record tells which of the two it is.
     #[must_use]
     pub fn of_webhook_path(&self, path: &str) -> Option<&'static Descriptor> {
         let is_path = |own: &str| own == path || own.replace('-', "_") == path;
         self.iter().find(|descriptor| is_path(descriptor.webhooks.path))
     }
 
-    /// The modules of the simulated organization that the entity types name, each once.
+    /// Returns the modules of the simulated organization that the entity types name, each once.
     #[must_use]
     pub fn simulated_modules(&self) -> Vec<Module> {
         let mut modules: Vec<Module> = Vec::new();

@@ -1,4 +1,4 @@
-//! What customers and vendors share: both are contacts, told apart by `contact_type`.
+//! What customers and vendors share: both are contacts, and `contact_type` distinguishes them.
 
 use serde_json::{Map, Value};
 use tds_core::{error::Result, record::EntityType};
@@ -9,12 +9,12 @@ use crate::reading::{Column, columns, decimal, id, integer, json, text};
 pub(super) const CUSTOMERS: EntityType = EntityType::from_static("customers");
 pub(super) const VENDORS: EntityType = EntityType::from_static("vendors");
 
-/// A party of a document is named by the key of what it is there.
+/// A document names a party by the key of the party's role in the document.
 pub(super) const ENVELOPES: &[(&str, &str)] =
     &[("contact", "contact_id"), ("customer", "customer_id"), ("vendor", "vendor_id")];
 
-/// What a pushed contact must show to stand for a read of it. Without `contact_type` nobody knows which of
-/// the two it is.
+/// The keys that a pushed contact must show to stand for a read of the contact. Without `contact_type` the contact may
+/// be either a customer or a vendor.
 pub(super) const WHOLE: &[&[&str]] = &[
     &["contact_name"],
     &["contact_type"],
@@ -31,7 +31,7 @@ pub(super) const COLUMNS: &[Column] = &[
     text("contact_sub_type", &["customer_sub_type"]),
     text("status", &["status"]),
     text("currency_code", &["currency_code"]),
-    // A number of days, or a negative code of a rule.
+    // The value is a number of days, or the negative code of a rule.
     integer("payment_terms", &["payment_terms"]),
     text("payment_terms_label", &["payment_terms_label"]),
     decimal("credit_limit", &["credit_limit"]),
@@ -42,7 +42,7 @@ pub(super) const COLUMNS: &[Column] = &[
     text("notes", &["notes"]),
 ];
 
-/// Columns that a detail may show of its primary contact person only.
+/// Columns that a detail may show only in its primary contact person.
 pub(super) const PERSON: &[Column] = &[
     text("first_name", &["first_name"]),
     text("last_name", &["last_name"]),
@@ -68,7 +68,7 @@ pub(super) const TABLES: &[(&[&str], &[Column])] = &[
     (&["contact_row", "contact"], PAYABLE),
 ];
 
-/// Which of the two a contact says it is.
+/// Returns the entity type that a contact states: customer or vendor.
 pub(super) fn stated(record: &Map<String, Value>) -> Option<EntityType> {
     match record.get("contact_type").and_then(Value::as_str) {
         Some("customer") => Some(CUSTOMERS),
@@ -77,7 +77,7 @@ pub(super) fn stated(record: &Map<String, Value>) -> Option<EntityType> {
     }
 }
 
-/// Reads a contact as what the draft says that it is.
+/// Reads a contact as the entity type that the draft states.
 pub(super) fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
     draft.fields = columns(COLUMNS, record)?;
     if let Some(person) = primary_person(record) {
@@ -85,7 +85,7 @@ pub(super) fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()>
     }
     draft.fields.extend(columns(PERSON, record)?);
     draft.fields.extend(columns(TIMES, record)?);
-    // Balances move with every document of the contact, and the contact's own time does not.
+    // Balances change with every document of the contact, but the contact's own time of change does not move.
     let amounts = if draft.entity == VENDORS { PAYABLE } else { RECEIVABLE };
     draft.volatile = columns(amounts, record)?;
     draft.custom_fields(record)

@@ -42,14 +42,14 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
     whole: &[
         &["creditnote_number"],
         &["status"],
-        // Seen missing in real bodies, as were the lines.
+        // Real bodies without this key were seen, and bodies without lines too.
         &["customer_id"],
         &["date"],
         &["currency_code"],
         &["total"],
         &["balance"],
         &["line_items"],
-        // The detail of a credit note states `updated_time` where its list row says `last_modified_time`.
+        // The detail of a credit note has `updated_time` where its list row has `last_modified_time`.
         &["last_modified_time", "updated_time"],
     ],
     columns: &[
@@ -84,7 +84,7 @@ pub(crate) const MODULE: Module = Module {
         "tax_total",
         "taxes",
         "terms",
-        // The list row says `last_modified_time`.
+        // The list row has `last_modified_time` in its place.
         "updated_time",
     ],
     list_only: &["currency_id", "is_emailed"],

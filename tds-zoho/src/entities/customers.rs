@@ -11,7 +11,7 @@ pub(super) static CUSTOMERS: Descriptor = Descriptor {
     scope: "ZohoBooks.contacts.READ",
     list: List {
         path: "/contacts",
-        // Without the filter by status the list hides inactive contacts.
+        // Without the filter by status, the list hides inactive contacts.
         query: &[("contact_type", "customer"), ("filter_by", "Status.All")],
         keys: &["contacts"],
         by_creation: true,

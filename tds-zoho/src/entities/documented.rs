@@ -1,4 +1,4 @@
-//! The columns are read from keys that Zoho is known to write.
+//! Tests that the columns are read from keys that Zoho is known to write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ struct Keys {
     kinds: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
 }
 
-/// Spellings that are read although nothing shows Zoho to write them there: names that sibling records
-/// have, and those of organizations that still have warehouses.
+/// Spellings that are accepted although no source shows that Zoho writes them there: names that sibling records have,
+/// and names in organizations that still have warehouses.
 const LENIENT: [&str; 17] = [
     "bill.discount",
     "bill_line.discount",

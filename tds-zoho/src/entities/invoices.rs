@@ -42,7 +42,7 @@ pub(super) static INVOICES: Descriptor = Descriptor {
     whole: &[
         &["invoice_number"],
         &["status"],
-        // Seen missing in real bodies, as were the lines.
+        // Real bodies without this key were seen, and bodies without lines too.
         &["customer_id"],
         &["date"],
         &["currency_code"],

@@ -1,4 +1,4 @@
-//! What invoices, bills and credit notes share: their lines, and the states that age.
+//! What invoices, bills and credit notes share: their lines, and the columns that change as documents age.
 
 use serde_json::{Map, Value};
 use tds_core::{
@@ -17,7 +17,7 @@ pub(super) const LINE: &[Column] = &[
     text("unit", &["unit"]),
     decimal("quantity", &["quantity"]),
     decimal("rate", &["rate"]),
-    // Text: `5%` or an amount.
+    // The value is text: `5%` or an amount.
     text("discount", &["discount"]),
     decimal("discount_amount", &["discount_amount"]),
     id("tax_zoho_id", &["tax_id"]),
@@ -26,17 +26,18 @@ pub(super) const LINE: &[Column] = &[
     decimal("total", &["item_total"]),
 ];
 
-/// States that Zoho moves without touching the time of the last change: a sent invoice becomes overdue by
-/// itself, and a payment changes the balance of what it pays.
+/// Columns that Zoho changes without moving the time of the last change: a sent invoice becomes overdue by itself, and
+/// a payment changes the balance of the document that it pays.
 pub(super) const AGEING: [Column; 2] = [text("status", &["status"]), decimal("balance", &["balance"])];
 
-/// The same, of documents that are paid.
+/// The additional volatile column of documents that are paid.
 pub(super) const PAID: [Column; 1] = [decimal("payment_made", &["payment_made"])];
 
-/// Reads a document that is paid, such as an invoice or a bill: as [`read_document`], and what was paid.
+/// Reads a document that is paid, such as an invoice or a bill: reads the same as [`read_document`], and the amount
+/// paid.
 ///
 /// # Errors
-/// A value that cannot be read.
+/// A value cannot be read.
 pub fn read_payable(
     table: &[Column],
     lines: &str,
@@ -48,11 +49,11 @@ pub fn read_payable(
     Ok(())
 }
 
-/// Reads a document: its head by `table`, its times, its status and balance, its custom fields, and its `line_items` into
-/// the child table `lines`.
+/// Reads a document: the head with the columns of `table`, the times, the status and the balance, the custom fields,
+/// and the `line_items` into the child table `lines`.
 ///
 /// # Errors
-/// A value that cannot be read.
+/// A value cannot be read.
 pub fn read_document(
     table: &[Column],
     lines: &str,
@@ -63,7 +64,7 @@ pub fn read_document(
     draft.fields.extend(columns(TIMES, record)?);
     draft.volatile = columns(&AGEING, record)?;
     draft.custom_fields(record)?;
-    // List rows have no lines: a table that is not there says nothing, an empty set would erase.
+    // List rows have no lines. A missing table keeps its rows, while an empty set would erase them.
     if draft.shape != Shape::List
         && let Some(value) = record.get("line_items")
     {
@@ -86,7 +87,8 @@ fn read_lines(value: &Value) -> Result<Vec<Fields>> {
     Ok(rows)
 }
 
-/// Where each line stands, from 1: by `item_order` where that tells the lines apart, else as they came.
+/// Returns the position of each line, from 1: by `item_order` where it distinguishes the lines, otherwise in the order
+/// of arrival.
 fn positions(items: &[Value]) -> Vec<u32> {
     let stated: Vec<u32> = items.iter().filter_map(order).filter(|order| *order > 0).collect();
     let mut distinct = stated.clone();

@@ -1,34 +1,35 @@
 //! How the simulated organization shows the records of an entity type.
 //!
-//! The facts here repeat some of what a [`Descriptor`](super::Descriptor) says of the same calls, and must not be made
-//! of it: the simulation plays Zoho, so that a mistake in the descriptor shows as a failed call.
+//! The facts here repeat some of what a [`Descriptor`](super::Descriptor) says about the same calls. They must not be
+//! derived from the descriptor: the simulation acts as Zoho, so a mistake in the descriptor shows as a failed call.
 
 use super::Api;
 
 /// A module of the simulated organization. Two entity types may share one, as customers and vendors do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Module {
-    /// The path behind the base of the product, such as `invoices`.
+    /// The path after the base of the product, such as `invoices`.
     pub path: &'static str,
-    /// The key under which a list stands.
+    /// The key of the list in an answer.
     pub list_key: &'static str,
-    /// The key under which a single record stands, in answers and in webhooks.
+    /// The key of a single record, in answers and in webhooks.
     pub detail_key: &'static str,
     /// The key of the record's id.
     pub id_key: &'static str,
-    /// What an error message calls a record, such as `Credit Note`.
+    /// The name that an error message uses for a record, such as `Credit Note`.
     pub noun: &'static str,
     /// Books has the module. Inventory has every module.
     pub in_books: bool,
     /// The product whose list the parameter `last_modified_time` filters. The other product ignores it silently.
     pub filtered_by_time: Option<Api>,
-    /// The list hides inactive records unless it is asked for them.
+    /// The list hides inactive records unless the call requests them.
     pub hides_inactive: bool,
-    /// The documented sort columns in Books, then those in Inventory. Others are ignored.
+    /// The documented sort columns in Books, then those in Inventory. The simulation ignores other columns.
     pub sort_columns: [&'static [&'static str]; 2],
-    /// The column and the order (`A` or `D`) of a list that was not asked for any. No column: the order of entry.
+    /// The column and the order (`A` or `D`) of a list for which the call requests no order. An empty column means the
+    /// order of entry.
     pub default_sort: (&'static str, &'static str),
-    /// Rows of a page in Books where the call does not say how many.
+    /// The number of rows per page in Books where the call does not state one.
     pub page_in_books: usize,
     /// Keys that no list row has.
     pub detail_only: &'static [&'static str],
@@ -39,7 +40,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// What the modules of documents share. The names are empty and have to be set.
+    /// What the modules of documents share. The names are empty, and the user of this constant must set them.
     pub const DOCUMENT: Self = Self {
         path: "",
         list_key: "",

@@ -1,10 +1,10 @@
-//! What Zoho calls its modules, and the keys under which their records carry ids. Bodies of webhooks are told apart by
-//! both.
+//! Zoho's names of its modules, and the keys under which their records carry ids. Both help to identify the bodies of
+//! webhooks.
 
 use super::{Descriptor, Role};
 
-/// Modules of Zoho that are no entity types here, each with the key of its records' ids. A record of such a module is
-/// ignored, where a body that nobody understands waits for a person.
+/// Modules of Zoho that are not entity types of TDS, each with the key of the ids of its records. TDS ignores a record
+/// of such a module, while a body that it does not understand waits for an operator.
 const OTHERS: &[(&str, &str)] = &[
     ("composite_item", "composite_item_id"),
     ("vendor_credit", "vendor_credit_id"),
@@ -42,21 +42,21 @@ const OTHERS: &[(&str, &str)] = &[
     ("item_group", "group_id"),
 ];
 
-/// Keys of records of other modules that a record which is no document may carry beside its own.
+/// Keys of records of other modules that a record that is not a document may carry beside its own id.
 const OTHER_REFERENCES: [&str; 3] = ["group_id", "project_id", "composite_item_id"];
 
-/// Every module of Zoho that is known.
+/// Every known module of Zoho.
 #[derive(Clone, Debug)]
 pub(crate) struct Modules {
-    /// The name of a module and the key of its records' ids. Where a record carries several keys, the first one tells
-    /// what it is; the references come last, because nearly every record may carry them.
+    /// The name of each module and the key of the ids of its records. Where a record carries several keys, the first
+    /// key in this order decides its module. The references come last, because nearly every record may carry them.
     names: Vec<(&'static str, &'static str)>,
     parties: Vec<&'static str>,
     references: Vec<&'static str>,
 }
 
 impl Modules {
-    /// The modules of these entity types, and the others.
+    /// Returns the modules of these entity types, and the other known modules.
     pub(crate) fn of(descriptors: &[&'static Descriptor]) -> Self {
         let envelopes = |is_reference: bool| {
             let chosen = descriptors.iter().filter(move |one| (one.role == Role::Reference) == is_reference);
@@ -77,32 +77,32 @@ impl Modules {
         }
     }
 
-    /// The names of modules, each with the key of its records' ids.
+    /// Iterates over the names of the modules, each with the key of the ids of its records.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
         self.names.iter().copied()
     }
 
-    /// The key of the ids of a module's records.
+    /// Returns the key of the ids of a module's records.
     pub(crate) fn id_key(&self, name: &str) -> Option<&'static str> {
         self.iter().find(|(module, _)| *module == name).map(|(_, key)| key)
     }
 
-    /// True for the name of a module.
+    /// Returns true for the name of a module.
     pub(crate) fn is_module(&self, name: &str) -> bool {
         self.id_key(name).is_some()
     }
 
-    /// The module whose records have their id under this key.
+    /// Returns the module whose records have their id under this key.
     pub(crate) fn of_key(&self, key: &str) -> Option<&'static str> {
         self.iter().find(|(_, id_key)| *id_key == key).map(|(module, _)| module)
     }
 
-    /// True for a key under which documents name the party that they are for.
+    /// Returns true for a key under which documents name their party.
     pub(crate) fn is_party(&self, key: &str) -> bool {
         self.parties.contains(&key)
     }
 
-    /// True for a key that a record which is no document may carry beside its own.
+    /// Returns true for a key that a record that is not a document may carry beside its own id.
     pub(crate) fn is_reference(&self, key: &str) -> bool {
         self.references.contains(&key)
     }

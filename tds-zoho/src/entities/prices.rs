@@ -1,7 +1,7 @@
 //! Prices: price lists with their items and quantity brackets.
 //!
-//! The detail of a price list is undocumented and works. It has no time of change: that comes from the list
-//! row, and whether it moves with every change of an item is unknown, so details are read again by age.
+//! The detail of a price list is undocumented, but works. It has no time of change; the list row has one. Whether that
+//! time moves with every change of an item is unknown, so details are read again by age.
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ pub(super) static PRICES: Descriptor = Descriptor {
     schema: MirrorSchema {
         entity: EntityType::from_static("prices"),
         head: Some("price_lists"),
-        // An empty fetched set once replaced a good price table.
+        // In one incident, an empty set that had been fetched replaced a good price table.
         children: &[Child { table: ITEMS, owner: "price_list_zoho_id", confirm_shrink: true }],
     },
-    // Through the base of Inventory the detail may come without items.
+    // Through the base URL of Inventory, the detail may come without items.
     api: Api::Books,
     scope: "ZohoBooks.settings.READ",
     list: List {
@@ -82,19 +82,20 @@ pub(crate) const MODULE: Module = Module {
 pub(super) const COLUMNS: &[Column] = &[
     text("name", &["name", "pricebook_name"]),
     text("description", &["description"]),
-    // Prices without their currency were once shown wrong by a factor of 1,500.
+    // In one incident, prices without their currency were shown wrong by a factor of 1,500.
     text("currency_code", &["currency_code"]),
     text("pricebook_type", &["pricebook_type"]),
     text("pricing_scheme", &["pricing_scheme"]),
     text("sales_or_purchase_type", &["sales_or_purchase_type"]),
     decimal("percentage", &["percentage"]),
     reading::bool("is_increase", &["is_increase"]),
-    // Kept as text: the product knows more kinds than the documentation, and misspells one.
+    // The value is stored as text: the product has more kinds than the documentation lists, and misspells one of them.
     text("rounding_type", &["rounding_type"]),
     text("status", &["status"]),
 ];
 
-/// What a price is. `rate` is the list's own price and nothing else: the item's base rate is no price of it.
+/// The columns of a price. `rate` is only the price in the list itself; the base rate of the item is not a price of
+/// the list.
 pub(super) const PRICE: &[Column] = &[
     decimal("start_quantity", &["start_quantity"]),
     decimal("end_quantity", &["end_quantity"]),

@@ -15,12 +15,12 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
         head: Some("products"),
         children: &[],
     },
-    // Inventory's list documents the filter by time of change and sorting by it; that of Books does neither.
+    // For its list, Inventory documents the filter by time of change and sorting by it; Books documents neither.
     api: Api::Inventory,
     scope: "ZohoInventory.items.READ",
     list: List {
         path: "/items",
-        // Without it the list shows active items only.
+        // Without the filter, the list shows active items only.
         query: &[("filter_by", "Status.All")],
         keys: &["items"],
         by_creation: true,
@@ -44,7 +44,7 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
         &["purchase_rate"],
         &["description"],
         &["tax_id"],
-        // Bodies without image keys occur: such a body cannot tell that an image was removed.
+        // Some bodies have no image keys. Such a body cannot show that an image was removed.
         &["image_name"],
         &["image_document_id"],
         &["custom_fields", "custom_field_hash"],
@@ -104,7 +104,7 @@ pub(crate) const MODULE: Module = Module {
         "available_for_sale_stock",
         "actual_available_for_sale_stock",
     ],
-    // Lists of Books leave out purchasing and packaging as well.
+    // Lists of Books omit the purchasing and packaging keys as well.
     detail_only_in_books: &[
         "purchase_description",
         "purchase_account_id",

@@ -1,7 +1,7 @@
-//! Stock: what the items of Zoho Inventory say about their quantities, in all and per location.
+//! Stock: the quantities of the items of Zoho Inventory, in total and per location.
 //!
-//! Stock moves without the item's time of change. It is therefore always read from the item itself, never
-//! taken from a pushed body, and has no version.
+//! Stock changes without moving the item's time of change. TDS therefore always reads it from the item itself and
+//! never takes it from a pushed body, and stock has no version.
 
 use serde_json::{Map, Value};
 use tds_core::{
@@ -22,7 +22,8 @@ pub(super) static STOCK: Descriptor = Descriptor {
     schema: MirrorSchema {
         entity: EntityType::from_static("stock"),
         head: None,
-        // An answer without stock keys once emptied a whole shop: a set that vanishes is asked for again.
+        // In one incident, an answer without stock keys emptied a whole shop. TDS therefore reads a set that vanishes
+        // once more.
         children: &[Child { table: LEVELS, owner: "product_zoho_id", confirm_shrink: true }],
     },
     api: Api::Inventory,
@@ -53,7 +54,7 @@ pub(super) static STOCK: Descriptor = Descriptor {
     sample: sample!(item),
 };
 
-/// The row of the whole organization.
+/// The columns of the row for the whole organization.
 pub(super) const TOTAL: &[Column] = &[
     decimal("stock_on_hand", &["stock_on_hand"]),
     decimal("available_stock", &["available_stock"]),
@@ -61,7 +62,7 @@ pub(super) const TOTAL: &[Column] = &[
     decimal("committed_stock", &["committed_stock"]),
 ];
 
-/// The row of a location; organizations that were not migrated still have warehouses.
+/// The columns of the row for a location. Organizations that were not migrated still have warehouses.
 pub(super) const PLACE: &[Column] = &[
     id("location_zoho_id", &["location_id", "warehouse_id"]),
     text("location_name", &["location_name", "warehouse_name"]),
@@ -76,7 +77,7 @@ pub(super) const PLACE: &[Column] = &[
 
 const NUMBERS: [&str; 4] = ["stock_on_hand", "available_stock", "actual_available_stock", "committed_stock"];
 
-/// True for an item that is kept in stock, by what it shows.
+/// Returns true for an item that is kept in stock, according to the keys that it shows.
 fn has_stock(record: &Map<String, Value>) -> bool {
     let shown = |fields: &Map<String, Value>, prefix: &str| {
         NUMBERS.iter().any(|name| fields.get(&format!("{prefix}{name}")).is_some_and(is_shown))
@@ -100,7 +101,7 @@ fn places(record: &Map<String, Value>) -> &[Value] {
 fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
     let stocked = has_stock(record);
     if draft.shape == Shape::List && stocked {
-        // A list shows no locations: it says nothing about the rows.
+        // A list shows no locations, so it says nothing about the rows.
         return Ok(());
     }
     let rows = if stocked { levels(record)? } else { Vec::new() };
@@ -122,7 +123,7 @@ fn levels(record: &Map<String, Value>) -> Result<Vec<Fields>> {
         }
         rows.push(level);
     }
-    // One order, whatever the order of the answer: the rows are compared as they stand.
+    // The rows are compared in their order, so they are sorted independently of the order in the answer.
     rows.sort_by(|one, other| key(one).cmp(key(other)));
     Ok(rows)
 }

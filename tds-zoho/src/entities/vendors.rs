@@ -11,7 +11,7 @@ pub(super) static VENDORS: Descriptor = Descriptor {
     scope: "ZohoBooks.contacts.READ",
     list: List {
         path: "/contacts",
-        // Without the filter by status the list hides inactive contacts.
+        // Without the filter by status, the list hides inactive contacts.
         query: &[("contact_type", "vendor"), ("filter_by", "Status.All")],
         keys: &["contacts"],
         by_creation: true,
@@ -29,7 +29,7 @@ pub(super) static VENDORS: Descriptor = Descriptor {
     whole: contacts::WHOLE,
     columns: contacts::TABLES,
     read: contacts::read,
-    // A contact comes to one path, whichever of the two it is.
+    // Webhooks of all contacts, customers and vendors, arrive at one path.
     webhooks: Webhooks { path: "customers", predecessor: Some("vendors") },
     polling: Polling::Changes,
     matters_most: false,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::mend;
 
-/// How much of Zoho's message goes into an error, in characters.
+/// The maximum number of characters of Zoho's message in an error.
 const MESSAGE_LENGTH: usize = 300;
 
 /// A body in Zoho's form: an object with a `code`.
@@ -14,7 +14,7 @@ pub(super) struct Envelope {
 }
 
 impl Envelope {
-    /// Zoho's `message`, in one line.
+    /// Returns Zoho's `message`, in one line.
     pub(super) fn message(&self) -> String {
         let text = |key: &str| self.body.get(key).and_then(Value::as_str);
         text("message").or_else(|| text("error")).map(in_one_line).unwrap_or_default()
@@ -23,9 +23,10 @@ impl Envelope {
 
 /// A body in another form.
 pub(super) struct Closed {
-    /// The form, in words that fit behind "it was".
+    /// The form, in words that can follow "it was".
     pub(super) form: String,
-    /// What it says all the same: the `message` of an object without a code, or a plain text. Nothing of a page.
+    /// What the body says in spite of its form: the `message` of an object without a code, or a plain text. The
+    /// text of an HTML page is not kept.
     pub(super) message: String,
 }
 
@@ -35,13 +36,14 @@ impl Closed {
     }
 }
 
-/// Makes a text of the other side fit for an error or a log: one line, no control characters, cut.
+/// Makes a text from outside suitable for an error or a log: one line, without control characters, of limited
+/// length.
 pub(crate) fn in_one_line(text: &str) -> String {
     let visible = text.chars().map(|character| if character.is_control() { ' ' } else { character });
     visible.take(MESSAGE_LENGTH).collect::<String>().trim().to_owned()
 }
 
-/// Opens a body, or tells its form.
+/// Opens a body, or returns its form.
 pub(super) fn open(bytes: &[u8]) -> Result<Envelope, Closed> {
     let trimmed = bytes.trim_ascii();
     if trimmed.is_empty() {
@@ -54,7 +56,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Envelope, Closed> {
         Ok(Value::Object(_)) if mend::is_needed(trimmed) => mend::object(trimmed),
         Ok(Value::Object(body)) => Ok(body),
         Ok(_) => return Err(Closed::of("JSON that is no object")),
-        // One value that nobody can read is not to make the others unreadable.
+        // One unreadable value must not make the other values unreadable.
         Err(fault) if !fault.is_eof() && trimmed.starts_with(b"{") => mend::object(trimmed),
         Err(fault) => Err(fault),
     };

@@ -95,7 +95,7 @@ fn errors_carry_zohos_message_in_one_line_and_nothing_else_of_the_body() {
     assert!(text.len() < 350 && !text.contains("canary"), "{text}");
 }
 
-/// The table of answers: status, body, what it is about.
+/// The table of answers: the status, the body, and what the answer concerns.
 const TABLE: &[(u16, &str, About)] = {
     const RECORD: About = About::Record;
     const ACCOUNT: About = About::Account { everywhere: false };
@@ -103,7 +103,7 @@ const TABLE: &[(u16, &str, About)] = {
     const LIMIT: About = About::Limit;
     const WAY: About = About::Way;
     &[
-        // The record.
+        // Answers that concern the record.
         (404, r#"{"code":1002,"message":"Invoice does not exist."}"#, RECORD),
         (200, r#"{"code":1002,"message":"Invoice does not exist."}"#, RECORD),
         (404, r#"{"code":2006,"message":"The item is not found."}"#, RECORD),
@@ -114,7 +114,7 @@ const TABLE: &[(u16, &str, About)] = {
         (400, r#"{"code":1038,"message":"JSON is not well formed"}"#, RECORD),
         (400, r#"{"code":1099,"message":"Throttle is no unit"}"#, RECORD),
         (422, r#"{"code":9999,"message":"The currency of the document differs"}"#, RECORD),
-        // The account, for this kind of call.
+        // Answers that concern the account, for this kind of call.
         (401, r#"{"code":57,"message":"You are not authorized to perform this operation"}"#, ACCOUNT),
         (401, r#"{"code":14,"message":"Invalid value passed for authtoken."}"#, ACCOUNT),
         (400, r#"{"code":57,"message":"You are not authorized to perform this operation"}"#, ACCOUNT),
@@ -122,7 +122,7 @@ const TABLE: &[(u16, &str, About)] = {
         (403, r#"{"code":1,"message":"no"}"#, ACCOUNT),
         (400, r#"{"code":7777,"message":"You do not have permission for this module"}"#, ACCOUNT),
         (404, r#"{"code":5,"message":"Invalid URL Passed"}"#, ACCOUNT),
-        // The organization: the whole product.
+        // Answers that concern the organization, for the whole product.
         (
             400,
             r#"{"code":6041,"message":"This user is not associated with the CompanyID/CompanyName:10234695."}"#,
@@ -135,7 +135,7 @@ const TABLE: &[(u16, &str, About)] = {
         (400, r#"{"message":"Use the ZohoAPIs domain"}"#, ORGANIZATION),
         (400, r#"{"error":"invalid_client"}"#, ORGANIZATION),
         (400, r#"{"code":2,"message":"Invalid value passed for organization_id"}"#, ORGANIZATION),
-        // The limit.
+        // Answers that concern a limit.
         (429, "", LIMIT),
         (429, "<html>", LIMIT),
         (429, r#"{"code":43}"#, LIMIT),
@@ -152,7 +152,7 @@ const TABLE: &[(u16, &str, About)] = {
         (400, "Cannot execute more than 100 requests per API in 2 minutes.", LIMIT),
         (403, r#"{"message":"The request was throttled"}"#, LIMIT),
         (200, r#"{"message":"Too many requests"}"#, LIMIT),
-        // The way.
+        // Answers that concern the way to Zoho.
         (500, r#"{"code":1000,"message":"Internal error"}"#, WAY),
         (400, r#"{"code":1000,"message":"Internal error"}"#, WAY),
         (500, "", WAY),

@@ -1,4 +1,4 @@
-//! The ceiling of calls in any 60 seconds: governor's GCRA on tokio's clock.
+//! The ceiling of calls in any 60 seconds, with governor's GCRA on tokio's clock.
 
 use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Zoho's window.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Hands out the right to send.
+/// Gives the right to send.
 pub(super) struct Pacer {
     ceiling: u32,
     bucket: RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Duration>>,
@@ -22,7 +22,8 @@ pub(super) struct Pacer {
 }
 
 impl Pacer {
-    /// Keeps below `ceiling` in any window at Zoho's side, where up to `concurrency` calls of before may still arrive.
+    /// Creates a pacer that keeps below `ceiling` in any window at Zoho's side, where up to `concurrency` earlier
+    /// calls may still arrive.
     pub(super) fn new(ceiling: u32, concurrency: usize) -> Self {
         let (burst, period) = shape(ceiling, concurrency);
         let quota = Quota::with_period(period)
@@ -59,8 +60,9 @@ impl tds_core::limits::budget::Pacer for Pacer {
     }
 }
 
-/// Burst and period of refill. A window sees at most burst + refill; the rest up to the ceiling is for calls
-/// that were let go before the window and arrive in it, which are never more than the calls in flight.
+/// Returns the burst and the period of refill. A window contains at most the burst and the refill. The rest up to
+/// the ceiling is for calls that were sent before the window and arrive in it, which are never more than the calls
+/// in flight.
 fn shape(ceiling: u32, concurrency: usize) -> (NonZeroU32, Duration) {
     let burst = NonZeroU32::new(ceiling / 20).unwrap_or(NonZeroU32::MIN);
     let in_flight = u32::try_from(concurrency).unwrap_or(u32::MAX).min(ceiling / 10);
@@ -73,14 +75,15 @@ fn shape(ceiling: u32, concurrency: usize) -> (NonZeroU32, Duration) {
     (burst, period)
 }
 
-/// Governor's own waiting never wakes on tokio's paused clock; so the clock is tokio's and the line sleeps.
+/// Governor's own wait never wakes on tokio's paused clock. The pacer therefore uses tokio's clock, and the wait
+/// queue sleeps.
 #[derive(Clone, Debug)]
 struct TokioClock {
     start: Instant,
 }
 
 impl Clock for TokioClock {
-    // Governor measures from any beginning: the time since the clock was made.
+    // Governor accepts any start of time. This clock counts from its creation.
     type Instant = Duration;
 
     fn now(&self) -> Duration {

@@ -1,15 +1,15 @@
-//! Which columns a record fills, from which keys: the tables that the entity files consist of.
+//! The columns that a record fills, and the keys that they are read from. The entity files consist of such tables.
 
 use serde_json::{Map, Value};
 use tds_core::{error::Result, record::Fields};
 
 use super::{scalar, times};
 
-/// One column and where its value stands.
+/// One column and the keys of its value.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     name: &'static str,
-    /// The column's source keys; the first that the record has counts.
+    /// The column's source keys. The first key that the record has counts.
     keys: &'static [&'static str],
     read: fn(&Value, &str) -> Result<Value>,
 }
@@ -43,10 +43,10 @@ kinds! {
     json => scalar::as_json;
 }
 
-/// The columns that the record shows. A key that it does not have gives no entry.
+/// Returns the columns that the record shows. A key that the record does not have gives no entry.
 ///
 /// # Errors
-/// A value that is no value of its column.
+/// A value does not fit its column.
 pub fn columns(table: &[Column], record: &Map<String, Value>) -> Result<Fields> {
     let mut fields = Fields::new();
     for column in table {
@@ -57,11 +57,11 @@ pub fn columns(table: &[Column], record: &Map<String, Value>) -> Result<Fields> 
     Ok(fields)
 }
 
-/// The columns of a row that is written as a whole: what it does not show is `null`. `place` names the row
-/// in errors.
+/// Returns the columns of a row that is written as a whole: a column that the record does not show is `null`. `place`
+/// names the row in errors.
 ///
 /// # Errors
-/// A value that is no value of its column.
+/// A value does not fit its column.
 pub fn row(table: &[Column], record: &Map<String, Value>, place: &str) -> Result<Fields> {
     let mut fields = Fields::new();
     for column in table {
@@ -75,7 +75,7 @@ pub fn row(table: &[Column], record: &Map<String, Value>, place: &str) -> Result
 }
 
 impl Column {
-    /// The keys from which the column is read.
+    /// Returns the keys from which the column is read.
     #[cfg(test)]
     pub(crate) const fn keys(&self) -> &'static [&'static str] {
         self.keys

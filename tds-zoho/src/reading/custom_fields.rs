@@ -1,15 +1,15 @@
-//! Custom fields, in the three ways Zoho shows them.
+//! Custom fields, in the three forms that Zoho uses.
 
 use serde_json::{Map, Value};
 use tds_core::error::Result;
 
 use super::{is_absent, scalar::as_id, unreadable};
 
-/// API name → value; `None` where the record shows no custom fields at all.
+/// Returns a map from API name to value; `None` where the record shows no custom fields at all.
 ///
-/// The array `custom_fields` says most, then `custom_field_hash`; a name that both know has the value of the array.
-/// The flattened `cf_…` keys count where neither is there: beside them they may be another record's, such as those of
-/// the customer in the body of an invoice.
+/// The array `custom_fields` has the most information, then `custom_field_hash`. A name that is in both has the value
+/// of the array. The flattened `cf_…` keys count only where neither of the two is present: beside them, the keys may
+/// belong to another record, such as the customer in the body of an invoice.
 pub(crate) fn custom_fields(record: &Map<String, Value>) -> Result<Option<Value>> {
     let mut found = Map::new();
     let mut shown = false;
@@ -49,7 +49,7 @@ pub(crate) fn custom_fields(record: &Map<String, Value>) -> Result<Option<Value>
 fn entry_of(entry: &Value) -> Result<(String, Value)> {
     let error = || unreadable("custom_fields", entry, "custom field");
     let fields = entry.as_object().ok_or_else(error)?;
-    // The API name is missing in the oldest form only, which has a label or an id.
+    // Only the oldest form lacks the API name; it has a label or an id.
     for key in ["api_name", "label", "customfield_id", "custom_field_id", "field_id"] {
         if let Some(Value::String(name)) = fields.get(key).map(|name| as_id(name, key)).transpose()? {
             return Ok((name, value_of(fields.get("value").unwrap_or(&Value::Null))));

@@ -5,10 +5,10 @@ use tds_core::error::{Error, Result};
 
 use super::{is_absent, unreadable};
 
-/// Longer ids are not Zoho's: theirs have up to 19 digits.
+/// Longer ids do not come from Zoho, whose ids have up to 19 digits.
 const LONGEST_ID: usize = 100;
 
-/// A text; numbers and flags are taken by their literal spelling.
+/// Reads a text. Numbers and flags are accepted with their literal spelling.
 pub(crate) fn as_text(value: &Value, field: &str) -> Result<Value> {
     match value {
         _ if is_absent(value) => Ok(Value::Null),
@@ -21,7 +21,7 @@ pub(crate) fn as_text(value: &Value, field: &str) -> Result<Value> {
     }
 }
 
-/// The id of another record; `null` where none is set.
+/// Reads the id of another record; `null` where none is set.
 pub(crate) fn as_id(value: &Value, field: &str) -> Result<Value> {
     if is_absent(value) {
         return Ok(Value::Null);
@@ -31,7 +31,7 @@ pub(crate) fn as_id(value: &Value, field: &str) -> Result<Value> {
     if plausible { Ok(Value::String(text)) } else { Err(unreadable(field, value, "id")) }
 }
 
-/// The id of a record itself: there must be one, and it must be fit for an address.
+/// Reads the id of a record itself. The id must be present and must be fit for an address.
 pub(crate) fn as_record_id(value: &Value, field: &str) -> Result<String> {
     if is_absent(value) {
         return Err(Error::invalid(format!("{field} is empty")));
@@ -40,7 +40,7 @@ pub(crate) fn as_record_id(value: &Value, field: &str) -> Result<String> {
     if is_record_id(&text) { Ok(text) } else { Err(unreadable(field, value, "id")) }
 }
 
-/// True for a text that can stand in an address and in a list of ids without changing either.
+/// Returns true for a text that can be part of an address and of a list of ids without changing either.
 pub(crate) fn is_record_id(text: &str) -> bool {
     let harmless = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(harmless)
@@ -49,7 +49,7 @@ pub(crate) fn is_record_id(text: &str) -> bool {
 fn id_text(value: &Value, field: &str) -> Result<String> {
     match value {
         Value::String(text) => Ok(text.trim().to_owned()),
-        // The literal text: an id of 19 digits would not survive a float.
+        // The literal text is used, because an id of 19 digits would not survive a float.
         Value::Number(number) => {
             let text = number.to_string();
             let whole = text.bytes().enumerate().all(|(at, byte)| byte.is_ascii_digit() || at == 0);
@@ -59,7 +59,7 @@ fn id_text(value: &Value, field: &str) -> Result<String> {
     }
 }
 
-/// An amount, a quantity or a rate, by its literal text.
+/// Reads an amount, a quantity or a rate by its literal text.
 pub(crate) fn as_decimal(value: &Value, field: &str) -> Result<Value> {
     match value {
         _ if is_absent(value) => Ok(Value::Null),
@@ -71,12 +71,12 @@ pub(crate) fn as_decimal(value: &Value, field: &str) -> Result<Value> {
     }
 }
 
-/// A numeric text as a JSON number with the same digits. Thousands separators are ambiguous and refused.
+/// Returns a numeric text as a JSON number with the same digits. Thousands separators are ambiguous and are refused.
 fn number(text: &str) -> Option<Number> {
     if let Ok(number) = serde_json::from_str(text) {
         return Some(number);
     }
-    // What people write and JSON does not know: `+5`, `007`, `.5`, `5.`.
+    // People write these forms, which JSON does not allow: `+5`, `007`, `.5`, `5.`.
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
         None => ("", text.strip_prefix('+').unwrap_or(text)),
@@ -92,7 +92,7 @@ fn number(text: &str) -> Option<Number> {
     serde_json::from_str(&format!("{sign}{whole}{point}{fraction}")).ok()
 }
 
-/// A whole number; `15.00` is one too.
+/// Reads a whole number; `15.00` is a whole number too.
 pub(crate) fn as_integer(value: &Value, field: &str) -> Result<Value> {
     let read = as_decimal(value, field)?;
     let Value::Number(number) = &read else { return Ok(read) };
@@ -108,7 +108,7 @@ pub(crate) fn as_integer(value: &Value, field: &str) -> Result<Value> {
     }
 }
 
-/// A flag, also as text.
+/// Reads a flag, also from text.
 pub(crate) fn as_bool(value: &Value, field: &str) -> Result<Value> {
     match value {
         _ if is_absent(value) => Ok(Value::Null),
@@ -119,7 +119,7 @@ pub(crate) fn as_bool(value: &Value, field: &str) -> Result<Value> {
     }
 }
 
-/// JSON as it came; `""` is absent.
+/// Reads JSON as it arrived; `""` is absent.
 #[expect(clippy::unnecessary_wraps, reason = "one signature for all readers of a column")]
 pub(crate) fn as_json(value: &Value, _field: &str) -> Result<Value> {
     Ok(if is_absent(value) { Value::Null } else { value.clone() })

@@ -12,8 +12,8 @@ use super::{is_absent, unreadable};
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
-/// A point in time in UTC: `2016-06-11T17:38:06-0700`, also with a colon in the offset or with `Z`. A time
-/// without an offset is refused, because nobody can tell which moment it is.
+/// Reads a point in time in UTC: `2016-06-11T17:38:06-0700`, also with a colon in the offset or with `Z`. A time
+/// without an offset is refused, because its moment is ambiguous.
 pub(super) fn as_time(value: &Value, field: &str) -> Result<Option<OffsetDateTime>> {
     let error = || unreadable(field, value, "time with an offset");
     match value {
@@ -23,7 +23,7 @@ pub(super) fn as_time(value: &Value, field: &str) -> Result<Option<OffsetDateTim
     }
 }
 
-/// The same as RFC 3339 text.
+/// Reads the same as RFC 3339 text.
 pub(super) fn as_timestamp(value: &Value, field: &str) -> Result<Value> {
     let Some(time) = as_time(value, field)? else { return Ok(Value::Null) };
     time.format(&Rfc3339).map(Value::String).map_err(|_| unreadable(field, value, "time with an offset"))
@@ -35,11 +35,11 @@ fn parse_time(text: &str) -> Option<OffsetDateTime> {
     );
     let time =
         OffsetDateTime::parse(text, compact).or_else(|_| OffsetDateTime::parse(text, &Rfc3339)).ok()?;
-    // The offset may carry the first or last day of the calendar beyond it.
+    // The offset may move a time on the first or last day of the calendar beyond the calendar.
     time.checked_to_offset(UtcOffset::UTC).filter(|utc| (0..=9999).contains(&utc.year()))
 }
 
-/// A date as `YYYY-MM-DD`. Of other spellings only those are accepted that mean one day for everybody.
+/// Reads a date as `YYYY-MM-DD`. Other spellings are accepted only where they mean the same day everywhere.
 pub(super) fn as_date(value: &Value, field: &str) -> Result<Value> {
     let error = || unreadable(field, value, "unambiguous date");
     match value {
@@ -53,7 +53,7 @@ pub(super) fn as_date(value: &Value, field: &str) -> Result<Value> {
 }
 
 fn parse_date(text: &str) -> Option<Date> {
-    // Of a time the date as it is written counts: that is the organization's day.
+    // For a time, the date as it is written counts, because it is the day of the organization.
     let text = match text.as_bytes().get(10) {
         Some(b'T' | b't' | b' ') if text.as_bytes().get(4) == Some(&b'-') => text.get(..10)?,
         _ => text,

@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 
 use super::{literal::Object, module::Module};
 
-/// Status and body of an answer.
+/// The status and the body of an answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Value,
 }
 
-/// A success with data under the given keys.
+/// Returns a success with data under the given keys.
 pub(crate) fn success(data: Object) -> Answer {
     let mut body = data;
     body.insert("code".to_owned(), json!(0));
@@ -18,12 +18,12 @@ pub(crate) fn success(data: Object) -> Answer {
     Answer { status: 200, body: Value::Object(body) }
 }
 
-/// A success with one thing under one key.
+/// Returns a success with one value under one key.
 pub(crate) fn found(key: &str, value: Value) -> Answer {
     success(Object::from_iter([(key.to_owned(), value)]))
 }
 
-/// An error.
+/// Returns an error.
 pub(crate) fn error(status: u16, code: i64, message: &str) -> Answer {
     Answer { status, body: json!({"code": code, "message": message}) }
 }
@@ -38,7 +38,7 @@ pub(crate) fn not_authorized() -> Answer {
     error(401, 57, "You are not authorized to perform this operation")
 }
 
-/// No official page gives this answer; client code in public repositories expects code 6041.
+/// No official page documents this answer. Client code in public repositories expects code 6041.
 pub(crate) fn wrong_organization(id: &str) -> Answer {
     error(400, 6041, &format!("This user is not associated with the CompanyID/CompanyName:{id}."))
 }

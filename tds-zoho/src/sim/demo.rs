@@ -1,7 +1,7 @@
-//! A whole shop: a believable organization in the proportions of a real one, which goes on trading.
+//! A whole shop: an organization in the proportions of a real one, which continues to trade.
 //!
-//! A shop for phone accessories in Iraq: names in Arabic and English, prices in dollars and dinars,
-//! three places with stock, most items without SKU. The same seed and clock give the same shop.
+//! The shop sells phone accessories in Iraq. It has names in Arabic and English, prices in dollars and dinars, three
+//! locations with stock, and mostly items without a SKU. The same seed and clock give the same shop.
 
 mod changes;
 mod contacts;
@@ -18,7 +18,7 @@ use self::random::Random;
 pub use self::{changes::Changes, run::run_changes};
 use super::{Module, SharedOrganization, sample};
 
-/// How many records of each kind a shop has.
+/// The number of records of each kind in a shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Items, of which two fifths are inactive.
@@ -36,8 +36,8 @@ pub struct Size {
 }
 
 impl Size {
-    /// This many per cent of the real shop: 2,221 items, 2,415 customers, 88 vendors, 23,972 invoices.
-    /// At least one of each kind.
+    /// Returns the given percentage of the real shop, which has 2,221 items, 2,415 customers, 88 vendors and 23,972
+    /// invoices. Each kind has at least one record.
     #[must_use]
     pub fn percent(percent: u64) -> Self {
         let share = |real: u64| (real * percent / 100).max(1);
@@ -53,13 +53,13 @@ impl Size {
 }
 
 impl Default for Size {
-    /// A tenth of the real shop.
+    /// Returns a tenth of the real shop.
     fn default() -> Self {
         Self::percent(10)
     }
 }
 
-/// Fills an organization. Nothing is delivered: it is the state that a first full sync meets.
+/// Fills an organization. No webhooks are sent: the result is the state that a first full sync meets.
 pub fn organization(zoho: &SharedOrganization, size: Size, seed: u64) {
     let mut random = Random::new(seed);
     let now = zoho.now();
@@ -72,7 +72,7 @@ pub fn organization(zoho: &SharedOrganization, size: Size, seed: u64) {
     documents::fill(zoho, &mut random, size, &documents::Parties { items, customers, vendors }, now);
 }
 
-/// The n-th of so many moments, evenly spread over the last days before now, in full seconds.
+/// Returns the n-th of `of` moments, which are evenly spread over the last `days` days before `now`, in whole seconds.
 fn moment(n: u64, of: u64, days: u32, now: OffsetDateTime) -> OffsetDateTime {
     let span = u64::from(days) * 86_400;
     let ago = span - span / of.max(1) * n.min(of);

@@ -20,7 +20,7 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, id: &str) -> A
     }
 }
 
-/// Answers `GET /itemdetails?item_ids=a,b,c`. Ids that do not exist are left out.
+/// Answers `GET /itemdetails?item_ids=a,b,c`. The answer omits ids that do not exist.
 pub(crate) fn items(records: &Records, query: &Query, max_ids: usize) -> Answer {
     let ids: Vec<&str> = query
         .get("item_ids")
@@ -38,7 +38,7 @@ pub(crate) fn organizations() -> Answer {
     found("organizations", json!([organization()]))
 }
 
-/// The one organization.
+/// Returns the simulated organization as the API shows it.
 pub(crate) fn organization() -> Value {
     json!({
         "organization_id": ORGANIZATION_ID,

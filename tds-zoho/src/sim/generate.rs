@@ -1,4 +1,4 @@
-//! Many samples at once.
+//! Creates many samples at once.
 
 use serde_json::Value;
 
@@ -9,9 +9,9 @@ use super::{
 };
 
 impl SharedOrganization {
-    /// Enters the samples 1 to `count` of a module and returns their ids: contacts are customers (bills
-    /// bring a vendor), documents are of the first customer and item, a price list has all items; what
-    /// they need is entered where it is missing. Other modules have samples of their own, and give none here.
+    /// Enters the samples 1 to `count` of a module and returns their ids. Contacts are customers (bills add a vendor),
+    /// documents belong to the first customer and item, and a price list has all items. Records that the samples need
+    /// are entered where they are missing. Other modules have samples of their own; for them the result is empty.
     pub fn generate(&self, module: Module, count: u64) -> Vec<String> {
         let make: Box<dyn Fn(u64) -> Value> = match module {
             Module::ITEMS => Box::new(item),

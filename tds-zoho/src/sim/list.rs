@@ -14,23 +14,23 @@ use super::{
 };
 use crate::entities::Api;
 
-/// What lists do other than documented.
+/// How lists differ from the documentation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListHabit {
-    /// The filter by time of change is ignored where it is documented.
+    /// The list ignores the filter by time of change where the filter is documented.
     pub ignores_filter: bool,
-    /// Sorting by time of change is ignored, and the answer does not say so.
+    /// The list ignores sorting by time of change, and the answer does not say so.
     pub ignores_sorting: bool,
-    /// The filter reads its time this much later.
+    /// The filter reads its time as this much later.
     pub filter_shift: time::Duration,
-    /// The filter leaves the boundary second out.
+    /// The filter excludes the boundary second.
     pub filter_is_exclusive: bool,
 }
 
 /// The parameters of a call.
 pub(crate) type Query = HashMap<String, String>;
 
-/// The largest page. Zoho gives no more, whatever is asked.
+/// The largest page. Zoho returns no more rows, whatever the call requests.
 const MAX_PER_PAGE: usize = 200;
 
 /// Answers a list.
@@ -75,7 +75,7 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
     ]))
 }
 
-/// The point in time of `last_modified_time`, where the list knows this filter at all.
+/// Returns the point in time of `last_modified_time`, where the list has this filter.
 fn since(module: Module, api: Api, query: &Query) -> Result<Option<OffsetDateTime>, ()> {
     match query.get("last_modified_time") {
         Some(asked) if module.filters_by_time(api) => parse_stamp(asked).map(Some).ok_or(()),
@@ -83,7 +83,7 @@ fn since(module: Module, api: Api, query: &Query) -> Result<Option<OffsetDateTim
     }
 }
 
-/// What a list leaves out.
+/// The rows that a list omits.
 struct Filter {
     since: Option<OffsetDateTime>,
     exclusive: bool,
@@ -110,7 +110,7 @@ impl Filter {
             wanted.as_deref().is_none_or(|wanted| record.get(key).is_none_or(|found| found == wanted))
         };
         let modified = || parse_stamp(text(record, "last_modified_time"));
-        // The boundary second is inside: one unchanged row comes back in each run.
+        // The boundary second is included, so each run lists one unchanged row again.
         let within = |since, at| at > since || at == since && !self.exclusive;
         let fresh = self.since.is_none_or(|since| modified().is_some_and(|at| within(since, at)));
         fresh && is("contact_type", &self.contact_type) && is("status", &self.status)
@@ -142,7 +142,7 @@ fn number(query: &Query, key: &str) -> Option<usize> {
     query.get(key)?.parse().ok()
 }
 
-/// `PartiallyPaid` becomes `partially_paid`.
+/// Converts `PartiallyPaid` to `partially_paid`.
 fn snake_case(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 2);
     for letter in name.chars() {

@@ -1,10 +1,10 @@
-//! The modules of the organization: those of the entity types, and two that are no entity types.
+//! The modules of the organization: those of the entity types, and two that are not entity types.
 
 pub use crate::entities::Module;
 use crate::entities::{Api, bills, contacts, credit_notes, invoices, prices, products};
 
 impl Module {
-    /// Things bought and sold.
+    /// Items that are bought and sold.
     pub const ITEMS: Self = products::MODULE;
     /// Customers and vendors.
     pub const CONTACTS: Self = contacts::MODULE;
@@ -30,7 +30,7 @@ impl Module {
         list_only: &["created_time", "last_modified_time"],
         ..Self::DOCUMENT
     };
-    /// Places that hold stock.
+    /// Locations that hold stock.
     pub const LOCATIONS: Self = Self {
         path: "locations",
         list_key: "locations",
@@ -44,17 +44,18 @@ impl Module {
         ..Self::DOCUMENT
     };
 
-    /// Whether a product has the module at all.
+    /// Returns true where the product has the module.
     pub(crate) fn exists_in(&self, api: Api) -> bool {
         self.in_books || api == Api::Inventory
     }
 
-    /// Whether `last_modified_time` filters the list. Elsewhere it is silently ignored.
+    /// Returns true where `last_modified_time` filters the list. Elsewhere the simulation silently ignores the
+    /// parameter.
     pub(crate) fn filters_by_time(&self, api: Api) -> bool {
         self.filtered_by_time == Some(api)
     }
 
-    /// The documented sort columns; others are ignored.
+    /// Returns the documented sort columns; the simulation ignores others.
     pub(crate) fn sort_columns(&self, api: Api) -> &'static [&'static str] {
         let [books, inventory] = self.sort_columns;
         if api == Api::Books { books } else { inventory }

@@ -1,11 +1,11 @@
-//! What of a record a list or a detail shows.
+//! The parts of a record that a list or a detail shows.
 
 use serde_json::Value;
 
 use super::{literal::Object, module::Module};
 use crate::entities::Api;
 
-/// A list row: the record without what only the detail has.
+/// Returns a list row: the record without the keys that only the detail has.
 pub(crate) fn list_row(module: Module, api: Api, record: &Object) -> Object {
     let mut row = record.clone();
     let of_books = if api == Api::Books { module.detail_only_in_books } else { &[] };
@@ -15,7 +15,7 @@ pub(crate) fn list_row(module: Module, api: Api, record: &Object) -> Object {
             if let Some(Value::Object(address)) = row.get_mut(address)
                 && let Some(zip) = address.remove("zip")
             {
-                // As it was recorded: the detail of the same invoice says `zip`.
+                // Recorded answers have this key; the detail of the same invoice has `zip`.
                 address.insert("zipcode".to_owned(), zip);
             }
         }
@@ -23,7 +23,7 @@ pub(crate) fn list_row(module: Module, api: Api, record: &Object) -> Object {
     row
 }
 
-/// The whole record, as far as the detail shows it.
+/// Returns the whole record, as far as the detail shows it.
 pub(crate) fn detail(module: Module, api: Api, record: &Object) -> Object {
     let mut full = record.clone();
     full.retain(|key, _| !module.list_only.contains(&key.as_str()));
@@ -38,7 +38,7 @@ pub(crate) fn detail(module: Module, api: Api, record: &Object) -> Object {
     full
 }
 
-/// What `/itemdetails` shows of an item: the detail, in either product.
+/// Returns the item as `/itemdetails` shows it: the detail, in both products.
 pub(crate) fn bulk_item(record: &Object) -> Value {
     Value::Object(record.clone())
 }

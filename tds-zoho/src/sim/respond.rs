@@ -66,14 +66,14 @@ pub(crate) fn receive(organization: &mut Organization, request: &Request) {
     }
 }
 
-/// Notes until when the answer of a call is under way.
+/// Records how long the answer of a call is in flight.
 pub(crate) fn leave(organization: &mut Organization, request: &Request, latency: Duration) {
     if !request.is_on_accounts() && !latency.is_zero() {
         organization.traffic.answer_until(request.arrived + latency);
     }
 }
 
-/// The answer to a request that has been counted.
+/// Returns the answer to a request that has been counted.
 pub(crate) fn answer(organization: &mut Organization, request: &Request) -> Answer {
     if request.is_on_accounts() { token(organization, request) } else { call(organization, request) }
 }
@@ -83,13 +83,13 @@ impl Request {
         self.path == TOKEN_PATH
     }
 
-    /// The parameters of a query, and of a body that is a form. A JSON body gives none: Zoho's token endpoint reads no
-    /// JSON.
+    /// Returns the parameters of a query, and of a body that is a form. A JSON body gives none, because Zoho's token
+    /// endpoint reads no JSON.
     pub(crate) fn parameters_of(query: Option<&str>, body: &[u8]) -> HashMap<String, String> {
         let form = std::str::from_utf8(body).ok();
         let mut parameters = HashMap::new();
         for text in [query, form].into_iter().flatten() {
-            // The base is not used: only the parser of queries is wanted.
+            // The base URL is not used: the URL is built only for its parser of queries.
             if let Ok(mut url) = reqwest::Url::parse("http://localhost") {
                 url.set_query(Some(text));
                 parameters.extend(url.query_pairs().into_owned());
@@ -99,7 +99,7 @@ impl Request {
     }
 }
 
-/// The token endpoint.
+/// Answers a request to the token endpoint.
 fn token(organization: &mut Organization, request: &Request) -> Answer {
     if request.method != "POST" {
         return answer::error(405, 5, "Method not allowed");
@@ -109,7 +109,7 @@ fn token(organization: &mut Organization, request: &Request) -> Answer {
     Answer { status, body }
 }
 
-/// A call of one of the two products.
+/// Answers a call of one of the two products.
 fn call(organization: &mut Organization, request: &Request) -> Answer {
     let (api, rest) = if let Some(rest) = request.path.strip_prefix("/books/v3/") {
         (Api::Books, rest)

@@ -1,7 +1,7 @@
-//! Single records with every key that Zoho writes, for tests that need one and care about a few of them.
+//! Single records with every key that Zoho writes, for tests that need one record and depend on few of its keys.
 //!
-//! Each takes a number, which makes ids, names and amounts distinct: the same number gives the same
-//! record. Times are filled in by [`super::SharedOrganization::put`].
+//! Each function takes a number, which makes ids, names and amounts distinct: the same number gives the same record.
+//! [`super::SharedOrganization::put`] fills in the times.
 
 mod adjustment;
 mod contact;
@@ -35,14 +35,14 @@ use super::literal::Object;
 pub const IQD: &str = "4600000000000000097";
 /// The id of the US dollar, the organization's base currency.
 pub const USD: &str = "4600000000000000099";
-/// Ids and names of the three places that hold stock; the first is the primary one.
+/// Ids and names of the three locations that hold stock. The first is the primary one.
 pub const PLACES: [(&str, &str); 3] = [
     ("4600000000000038080", "Main Warehouse"),
     ("4600000000000038082", "Karrada Shop"),
     ("4600000000000038084", "Basra Branch"),
 ];
 
-/// The two digits of an id that say what has it. Lines of documents have the next number.
+/// The two digits of an id that show the kind of the record. Lines of documents have the next number.
 pub(crate) mod kinds {
     pub(crate) const CUSTOMER: u64 = 26;
     pub(crate) const ITEM: u64 = 27;
@@ -56,12 +56,12 @@ pub(crate) mod kinds {
     pub(crate) const BILL: u64 = 98;
 }
 
-/// An id of 19 digits: two digits say the kind, the last ten the number.
+/// Returns an id of 19 digits: two digits show the kind, and the last ten are the number.
 pub(crate) fn id(kind: u64, n: u64) -> String {
     format!("4600000{kind:02}{n:010}")
 }
 
-/// A record with every key, absent values as Zoho writes them. It is read once and copied from then on.
+/// A record with every key. Absent values are written as Zoho writes them. The template is read once and then copied.
 struct Template {
     json: &'static str,
     parsed: OnceLock<Object>,
@@ -72,7 +72,7 @@ impl Template {
         Self { json, parsed: OnceLock::new() }
     }
 
-    /// The template with some keys overwritten.
+    /// Returns the template with some keys overwritten.
     fn with(&self, changes: Value) -> Object {
         let parsed = self.parsed.get_or_init(|| serde_json::from_str(self.json).unwrap_or_default());
         let mut fields = parsed.clone();
@@ -85,7 +85,7 @@ fn text(value: &Value, key: &str) -> Value {
     value.get(key).cloned().unwrap_or_else(|| json!(""))
 }
 
-/// The day of a sample document: within the first nine months of 2026.
+/// Returns the day of a sample document, within the first nine months of 2026.
 fn day(n: u64) -> String {
     format!("2026-{:02}-{:02}", n / 28 % 9 + 1, n % 28 + 1)
 }

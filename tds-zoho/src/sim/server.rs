@@ -17,8 +17,8 @@ use super::{
     respond::{CONTENT_TYPE, Request, respond},
 };
 
-/// A simulated organization that answers HTTP on the loopback interface. The server ends when this value is dropped;
-/// the methods of [`SharedOrganization`] change the organization meanwhile.
+/// A simulated organization that answers HTTP on the loopback interface. The server ends when this value is dropped.
+/// The methods of [`SharedOrganization`] change the organization while the server runs.
 pub struct SimulatedZoho {
     organization: SharedOrganization,
     address: SocketAddr,
@@ -29,7 +29,7 @@ impl SimulatedZoho {
     /// Starts an empty organization on a free port.
     ///
     /// # Errors
-    /// Where no port of the loopback interface can be opened.
+    /// No port of the loopback interface can be opened.
     pub async fn start() -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
@@ -38,13 +38,13 @@ impl SimulatedZoho {
         Ok(Self { organization, address, server })
     }
 
-    /// The base URL of the accounts server, and of the API: `/books/v3` or `/inventory/v1` follows it.
+    /// Returns the base URL of the accounts server and of the API. `/books/v3` or `/inventory/v1` follows it.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A handle to the organization, which may outlive the server.
+    /// Returns a handle to the organization, which may outlive the server.
     #[must_use]
     pub fn organization(&self) -> SharedOrganization {
         self.organization.clone()
@@ -65,7 +65,7 @@ impl Drop for SimulatedZoho {
     }
 }
 
-/// Accepts connections for ever. The connections end with this future.
+/// Accepts connections until the future is dropped. The connections end with the future.
 async fn serve(listener: TcpListener, organization: SharedOrganization) {
     let mut connections = JoinSet::new();
     loop {
@@ -74,7 +74,7 @@ async fn serve(listener: TcpListener, organization: SharedOrganization) {
                 Ok((stream, _)) => drop(connections.spawn(connection(stream, organization.clone()))),
                 Err(error) => {
                     tracing::warn!(%error, "the simulated organization could not accept a connection");
-                    // The process may be out of file handles: a connection has to end first.
+                    // The process may have no file handles left: a connection has to end first.
                     sleep(Duration::from_millis(100)).await;
                 }
             },

@@ -1,4 +1,4 @@
-//! The accounts server: mints access tokens from the refresh token, and lets them die.
+//! The accounts server: it mints access tokens from the refresh token, and ends them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -8,18 +8,18 @@ use std::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// How access tokens live.
+/// How long access tokens are valid.
 #[derive(Clone, Debug)]
 pub struct TokenRules {
-    /// How long a token is accepted.
+    /// The time for which a token is accepted.
     pub lifetime: Duration,
-    /// What `expires_in` says, in seconds; none = the lifetime.
+    /// The value of `expires_in`, in seconds; `None` means the lifetime.
     pub stated_lifetime: Option<u64>,
-    /// After how many accepted calls a token dies, whatever its age.
+    /// The number of accepted calls after which a token ends, whatever its age.
     pub calls: Option<u32>,
-    /// Tokens minted in any ten minutes; above, the throttle answers.
+    /// The number of tokens that may be minted in any ten minutes; above it, the throttle answers.
     pub mints_per_ten_minutes: usize,
-    /// The HTTP status of the throttle's answer: Zoho has used 400 and 200.
+    /// The HTTP status of the throttle's answer. Zoho has used 400 and 200.
     pub throttle_status: u16,
 }
 
@@ -35,13 +35,13 @@ impl Default for TokenRules {
     }
 }
 
-/// More live tokens than this delete the oldest.
+/// When there are more live tokens than this, the oldest are deleted.
 const LIVE_TOKENS: usize = 15;
 pub(crate) const CLIENT_ID: &str = "1000.FAKECLIENT";
 pub(crate) const CLIENT_SECRET: &str = "fake-client-secret";
 pub(crate) const REFRESH_TOKEN: &str = "1000.fake.refresh-token";
 
-/// The tokens of the one refresh token.
+/// The tokens of the single refresh token.
 #[derive(Default)]
 pub(crate) struct Tokens {
     pub(crate) rules: TokenRules,
@@ -99,7 +99,7 @@ impl Tokens {
         json!({"access_token": value, "api_domain": domain, "token_type": "Bearer", "expires_in": stated})
     }
 
-    /// Whether a token is alive; spends one of its calls.
+    /// Returns true where a token is valid, and spends one of its calls.
     pub(crate) fn accept(&mut self, value: &str, now: Instant) -> bool {
         self.live.retain(|token| token.expires > now && token.calls_left != Some(0));
         let Some(token) = self.live.iter_mut().find(|token| token.value == value) else { return false };
@@ -107,7 +107,7 @@ impl Tokens {
         true
     }
 
-    /// Kills every token, as a change of password does.
+    /// Ends every token, as a change of password does.
     pub(crate) fn expire_all(&mut self) {
         self.live.clear();
     }

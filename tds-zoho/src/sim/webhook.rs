@@ -18,7 +18,7 @@ use crate::entities::Api;
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "X-Zoho-Webhook-Signature";
 
-/// How the body of a webhook is put.
+/// The format of a webhook's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The default payload: JSON.
@@ -40,7 +40,7 @@ pub struct Delivery {
     pub body: String,
 }
 
-/// What the receiver answered.
+/// The receiver's answer.
 #[derive(Clone, Debug)]
 pub struct Receipt {
     /// The HTTP status.
@@ -49,7 +49,7 @@ pub struct Receipt {
     pub body: String,
 }
 
-/// The 32 bytes of the signature over parameters, form fields and raw JSON: pairs sorted by key and
+/// Returns the 32 bytes of the signature over parameters, form fields and raw JSON: the pairs sorted by key and
 /// written without separators, then the JSON unchanged.
 #[must_use]
 pub fn signature(secret: &str, pairs: &[(&str, &str)], json: &str) -> [u8; 32] {
@@ -62,27 +62,27 @@ pub fn signature(secret: &str, pairs: &[(&str, &str)], json: &str) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-/// The signature as lower-case hex digits.
+/// Returns the signature as lower-case hex digits.
 #[must_use]
 pub fn signature_hex(secret: &str, pairs: &[(&str, &str)], json: &str) -> String {
     signature(secret, pairs, json).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The signature in Base64, the other spelling that has been reported.
+/// Returns the signature in Base64, the other spelling that has been reported.
 #[must_use]
 pub fn signature_base64(secret: &str, pairs: &[(&str, &str)], json: &str) -> String {
     STANDARD.encode(signature(secret, pairs, json))
 }
 
 impl SharedOrganization {
-    /// The default payload of a record, or of its last state when it is deleted: the detail under the
-    /// module's singular name. A record that never existed gives only its id.
+    /// Returns the default payload of a record, or of its last state after it was deleted: the detail under the
+    /// module's singular name. For a record that never existed, the payload has only its id.
     #[must_use]
     pub fn webhook_body(&self, module: Module, id: &str) -> String {
         self.body_without(module, id, &[])
     }
 
-    /// The payload as it has been met for invoices: without `line_items`.
+    /// Returns the payload in the form that was observed for invoices: without `line_items`.
     #[must_use]
     pub fn webhook_body_without_lines(&self, module: Module, id: &str) -> String {
         self.body_without(module, id, &["line_items"])
@@ -100,11 +100,11 @@ impl SharedOrganization {
         json!({"organization_id": ORGANIZATION_ID, module.detail_key: record}).to_string()
     }
 
-    /// Signs a JSON body (hex) and sends it to `{base_url}/api/zoho/webhooks/{entity_path}?event={event}`.
-    /// An empty event is left out, an empty secret leaves the request unsigned.
+    /// Signs a JSON body (hex) and sends it to `{base_url}/api/zoho/webhooks/{entity_path}?event={event}`. An empty
+    /// event is omitted. An empty secret leaves the request unsigned.
     ///
     /// # Errors
-    /// When the receiver cannot be reached or does not answer within ten seconds.
+    /// The receiver cannot be reached or does not answer within ten seconds.
     pub async fn deliver(
         &self,
         base_url: &str,
@@ -118,11 +118,11 @@ impl SharedOrganization {
     }
 }
 
-/// Signs a webhook (hex) in one of the forms and sends it once to `{base_url}/api/zoho/webhooks/{entity_path}`,
-/// as Zoho does: ten seconds, any answer counts.
+/// Signs a webhook (hex) in one of the forms and sends it once to `{base_url}/api/zoho/webhooks/{entity_path}`, as
+/// Zoho does: it waits ten seconds, and any answer counts.
 ///
 /// # Errors
-/// When the receiver cannot be reached or does not answer in time.
+/// The receiver cannot be reached or does not answer in time.
 pub async fn deliver(
     delivery: &Delivery,
     base_url: &str,
@@ -133,10 +133,10 @@ pub async fn deliver(
     deliver_to(&url, delivery, secret, form).await
 }
 
-/// As [`deliver`], to any URL without a query; the delivery's own path is not used.
+/// Like [`deliver`], but sends to any URL without a query. The delivery's own path is not used.
 ///
 /// # Errors
-/// When the receiver cannot be reached or does not answer in time.
+/// The receiver cannot be reached or does not answer in time.
 pub async fn deliver_to(
     url: &str,
     delivery: &Delivery,
@@ -163,7 +163,7 @@ pub async fn deliver_to(
     Ok(Receipt { status: response.status().as_u16(), body: response.text().await? })
 }
 
-/// The fields of a form body.
+/// Returns the fields of a form body.
 fn fields(body: &str, form: Form) -> Vec<(String, String)> {
     match form {
         Form::Json => Vec::new(),
@@ -185,8 +185,8 @@ fn plain(value: &Value) -> Option<String> {
     }
 }
 
-/// One client for all deliveries, since building it loads the certificates. It keeps no connections:
-/// they would die with the runtime of the test that opened them.
+/// Returns the client for all deliveries. There is one, since building it loads the certificates. It keeps no
+/// connections, because they would end with the runtime of the test that opened them.
 fn client() -> Result<reqwest::Client, reqwest::Error> {
     static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
     if let Some(client) = CLIENT.get() {

@@ -1,4 +1,4 @@
-//! Whole records, one call each.
+//! Reads whole records with one call each.
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
@@ -23,7 +23,7 @@ impl ZohoSource {
         join_all(ids.iter().map(|id| self.fetch_one(path, keys, id, lane))).await
     }
 
-    /// Reads one record. That Zoho does not know it is an answer too.
+    /// Reads one record. The answer that Zoho does not know the record is a valid result.
     pub(super) async fn fetch_one(
         &self,
         path: &str,
@@ -44,7 +44,8 @@ impl ZohoSource {
         let mut answer = match self.client.get(call).await {
             Ok(answer) => answer,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // The call began no earlier than this: an interval that is too wide asks again, never wrongly.
+                // The call began no earlier than this. An interval that is too wide only causes another read, and
+                // never a wrong decision.
                 let observed = Interval { began, ended: self.client.clock().now() };
                 return Ok(self.absent(id, observed));
             }
@@ -56,7 +57,8 @@ impl ZohoSource {
         }
     }
 
-    /// A record that was found. One with another id is none of ours, whatever Zoho means by it.
+    /// Returns the read of a record that was found. A record with another id than requested is an error, whatever Zoho
+    /// means by it.
     pub(super) fn present(
         &self,
         id: &RecordId,
@@ -75,7 +77,7 @@ impl ZohoSource {
         Ok(self.read(id, observed, Content::Present(Box::new(record))))
     }
 
-    /// A record that Zoho says does not exist.
+    /// Returns the read of a record that does not exist, according to Zoho.
     pub(super) fn absent(&self, id: &RecordId, observed: Interval) -> Read {
         self.read(id, observed, Content::Absent)
     }
@@ -86,7 +88,7 @@ impl ZohoSource {
     }
 }
 
-/// An id that would change the address it is put into is no id of Zoho's.
+/// Refuses an id that would change the address that contains it: such an id cannot come from Zoho.
 pub(super) fn check_id(id: &RecordId) -> Result<()> {
     let shown = Value::String(id.as_str().chars().take(80).collect());
     let refused = |_| Error::invalid(format!("{shown} is no id that Zoho could have"));

@@ -1,4 +1,4 @@
-//! Whole items, many with one call.
+//! Reads many whole items with one call.
 
 use std::collections::HashMap;
 
@@ -12,27 +12,27 @@ use tds_core::{
 use super::{ZohoSource, fetch::check_id, page};
 use crate::{answer::Call, jitter::chance, mend, reading};
 
-/// How many ids one call may have. Zoho states no limit; clients use 25 to 200.
+/// The maximum number of ids in one call. Zoho states no limit; clients use 25 to 200.
 const MOST: usize = 100;
 
-/// After so many failed calls in a row it is not one of the items that is at fault. Halving 100 ids down to
-/// one takes seven.
+/// After this many failed calls in a row, the cause is not one of the items. Halving 100 ids down to one takes seven
+/// calls.
 const PATIENCE: u32 = 9;
 
-/// An answer that left out so many items that do exist is not to be completed by single calls: they would
-/// spend the budget of the day.
+/// After an answer has omitted this many items that exist, TDS does not read further omitted items by single calls:
+/// these calls would spend the budget of the day.
 const TRUST: u32 = 5;
 
-/// What is known of the items asked for.
+/// What is known about the requested items.
 #[derive(Default)]
 struct Answers {
     found: HashMap<RecordId, Result<Read>>,
-    /// Failed calls since the last one that worked.
+    /// The number of failed calls since the last call that worked.
     failures: u32,
 }
 
 impl ZohoSource {
-    /// Reads items by `/itemdetails`. A call that fails is halved, so that one bad item costs itself only.
+    /// Reads items by `/itemdetails`. When a call fails, its ids are halved, so that one bad item costs only itself.
     pub(super) async fn fetch_items(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
         let mut answers = Answers::default();
         let mut open: Vec<RecordId> = Vec::with_capacity(ids.len());
@@ -43,10 +43,10 @@ impl ZohoSource {
                 Err(error) => drop(answers.found.insert(id.clone(), Err(error))),
             }
         }
-        // A stack instead of recursion: the first half of a failed part is tried next.
+        // The loop uses a stack instead of recursion: it next tries the first half of a failed part.
         let mut parts: Vec<&[RecordId]> = if self.is_shut(lane) && open.len() > 1 {
-            // One item finds out whether items can be read again, any of them: one that Zoho cannot answer must not
-            // keep the others waiting.
+            // One item, chosen at random, finds out whether items can be read again. If it were always the same item,
+            // an item that Zoho cannot answer would delay the others.
             let chosen = usize::try_from(chance()).unwrap_or(0) % open.len();
             open.swap(0, chosen);
             let (probe, rest) = open.split_at(1);
@@ -70,7 +70,7 @@ impl ZohoSource {
                             fail(part, &error, &mut answers);
                         }
                     } else if let [id] = part {
-                        // Asked for by itself: its own call says what is wrong with it.
+                        // The item is read by itself, so that its own call shows what is wrong with it.
                         let read = self.fetch_one("/items", &["item"], id, lane).await;
                         answers.found.insert(id.clone(), read);
                     } else {
@@ -104,13 +104,13 @@ impl ZohoSource {
         }
     }
 
-    /// True where reads of items are shut for everybody, but for a probe now and then.
+    /// Returns true where a breaker stops reads of items, except for a probe now and then.
     fn is_shut(&self, lane: Lane) -> bool {
         self.client.is_shut(&self.details_call(&[], lane))
     }
 
-    /// Sorts the items of an answer, which come in any order. One that is missing is asked for by itself
-    /// before it is believed to be gone.
+    /// Sorts the items of an answer, which come in any order. A missing item is read by itself before it counts as
+    /// gone.
     async fn take(
         &self,
         asked: &[RecordId],
@@ -148,7 +148,7 @@ impl ZohoSource {
 }
 
 impl Answers {
-    /// The answer for one id; an id that was asked for twice is answered twice.
+    /// Returns the answer for one id. An id that was requested twice is answered twice.
     fn get(&self, id: &RecordId) -> Option<Result<Read>> {
         self.found.get(id).map(|answer| match answer {
             Ok(read) => Ok(read.clone()),
@@ -163,8 +163,8 @@ fn fail(ids: &[RecordId], error: &Error, answers: &mut Answers) {
     }
 }
 
-/// True for failures that one item, or the number of items, may cause. Limits, quotas and credentials are
-/// the same for every half.
+/// Returns true for failures that one item, or the number of items, may cause. Limits, quotas and credentials affect
+/// every half in the same way.
 fn may_be_an_items_fault(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::Invalid | ErrorKind::Protocol | ErrorKind::Unavailable)
 }

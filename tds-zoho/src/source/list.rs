@@ -1,4 +1,4 @@
-//! One page of a list: the call that the engine's paging wants, and its rows.
+//! Reads one page of a list: makes the call that the engine's paging requests, and returns its rows.
 
 use serde_json::Value;
 use tds_core::{
@@ -15,11 +15,11 @@ use crate::{answer::Call, entities::PER_PAGE, mend, reading};
 /// The column by which changes are sorted.
 const CHANGED: &str = "last_modified_time";
 
-/// What a call of a list brought.
+/// The answer to one call of a list.
 pub(super) struct Answered {
     pub(super) rows: Vec<Listed>,
     pub(super) has_more: bool,
-    /// Zoho says itself that it sorted by another column than was asked for.
+    /// Zoho itself states that it sorted by another column than the call requested.
     pub(super) says_unsorted: bool,
     pub(super) interval: Interval,
     pub(super) server_time: Option<OffsetDateTime>,
@@ -34,7 +34,7 @@ impl ZohoSource {
         Ok(ListPage { rows, next: advance.next, observed: interval, server_time, learned: advance.learned })
     }
 
-    /// One call of the list.
+    /// Makes one call of the list.
     pub(super) async fn ask(&self, list_call: &ListCall, lane: Lane) -> Result<Answered> {
         let list = &self.descriptor.list;
         let call = Call {
@@ -66,8 +66,8 @@ impl ZohoSource {
         let sort = match call.order {
             RowOrder::OldestChange => Some((CHANGED, "A")),
             RowOrder::NewestChange => Some((CHANGED, "D")),
-            // Edits do not move rows in the order of creation, so that none slips through between two pages. The
-            // newest come first: a first load that takes days brings what is needed most on its first day.
+            // In the order of creation, edits do not move rows, so no row slips through between two pages. The newest
+            // rows come first, so that a first load that takes days brings the most needed records on its first day.
             RowOrder::Own => list.by_creation.then_some(("created_time", "D")),
         };
         if let Some((column, order)) = sort {
@@ -80,8 +80,8 @@ impl ZohoSource {
         Ok(query)
     }
 
-    /// A row that cannot be read is kept under the id that its text shows, and where there is none, under an id made of
-    /// its content: its decoding tells why.
+    /// Returns the row as the engine expects it. A row that cannot be read keeps the id that its text shows. Where the
+    /// text shows no id, the row gets an id made of its content. Decoding the row then gives the reason.
     fn listed(&self, row: &Value, observed: Interval) -> Listed {
         let text = row.to_string();
         let bytes = ContentHash::of_bytes(text.as_bytes());
@@ -109,8 +109,8 @@ impl ZohoSource {
     }
 }
 
-/// The filter's own spelling of a time. Zoho says "modified after" and was seen to include the second
-/// itself; one second earlier includes it either way.
+/// Formats a time for the filter. Zoho documents "modified after" and was seen to include the given second; one second
+/// earlier includes the second in both cases.
 fn filter_time(since: OffsetDateTime) -> Result<String> {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]+0000");
     since

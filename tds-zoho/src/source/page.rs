@@ -1,24 +1,24 @@
-//! What makes an answer a page. Everything else is an error: an unknown envelope was once read as "0 rows,
-//! success".
+//! Decides whether an answer is a page. Every other answer is an error: in one incident, an unknown envelope was read
+//! as "0 rows, success".
 
 use serde_json::{Map, Value};
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-/// The rows of a page and whether more follow.
+/// The rows of a page, and whether more pages follow.
 #[derive(Debug)]
 pub(super) struct Page {
     pub(super) rows: Vec<Value>,
     pub(super) has_more: bool,
-    /// The column that Zoho says it sorted by, where it says so.
+    /// The column that Zoho states it sorted by, where Zoho states one.
     pub(super) sorted_by: Option<String>,
 }
 
-/// An answer that Zoho's protocol does not allow.
+/// Returns the error for an answer that Zoho's protocol does not allow.
 pub(super) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Protocol, Retry::Transient { retry_after: None }, message)
 }
 
-/// Takes the page `number` of the list `path` out of an answer; its rows stand under one of `keys`.
+/// Takes page `number` of the list `path` from an answer. The rows are under one of `keys`.
 pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], number: u32) -> Result<Page> {
     let rows = match keys.iter().find_map(|key| body.remove(*key)) {
         Some(Value::Array(rows)) => rows,
@@ -31,7 +31,7 @@ pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], numb
             )));
         }
     };
-    // Zoho's own files describe an array of one object; what was recorded is the object.
+    // Zoho's own files describe an array with one object; recorded answers have the object itself.
     let context = match body.get("page_context") {
         Some(Value::Object(context)) => Some(context),
         Some(Value::Array(contexts)) => contexts.first().and_then(Value::as_object),
@@ -54,7 +54,7 @@ pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], numb
     Ok(Page { rows, has_more, sorted_by })
 }
 
-/// The keys of a body, for a person who looks for the right one.
+/// Returns the keys of a body, for an operator who looks for the right one.
 fn shown(body: &Map<String, Value>) -> String {
     let keys: Vec<&str> = body.keys().map(String::as_str).take(10).collect();
     format!("it has {}", keys.join(", "))

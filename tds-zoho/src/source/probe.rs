@@ -1,4 +1,4 @@
-//! What a list can really do: documentation and behaviour differ.
+//! Finds out what a list can really do, because documentation and behaviour differ.
 
 use tds_core::{
     error::{ErrorKind, Result},
@@ -10,9 +10,9 @@ use time::{Duration, OffsetDateTime};
 use super::{ZohoSource, list::Answered};
 
 impl ZohoSource {
-    /// Looks at the newest rows, then asks for changes since tomorrow (nothing may come), since the newest
-    /// change, and since a day before it (its record must come, both times). What cannot be decided, because
-    /// there is nothing to see or too much, stays as it is documented.
+    /// Reads the newest rows, then requests the changes since tomorrow (there must be none), since the newest change,
+    /// and since a day before it (the record of the newest change must appear both times). An ability that cannot be
+    /// decided, because there are no rows or too many, stays as it is documented.
     pub(super) async fn probe_list(&self, lane: Lane) -> Result<Capability> {
         let documented = self.descriptor.list.changes;
         let newest = ListCall { page: 1, changed_since: None, order: RowOrder::NewestChange };
@@ -53,7 +53,7 @@ impl ZohoSource {
     }
 }
 
-/// Whether the rows came newest change first; `None` where they cannot tell.
+/// Decides whether the rows came newest change first; `None` where the rows cannot show it.
 fn sorting(answered: &Answered) -> Option<Ability> {
     let times: Option<Vec<OffsetDateTime>> = answered.rows.iter().map(|row| row.version).collect();
     let times = times?;

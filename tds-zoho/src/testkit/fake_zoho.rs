@@ -14,7 +14,7 @@ use crate::sim::{
     respond::{self, CONTENT_TYPE},
 };
 
-/// A running organization. Clones are handles to the same organization; its server ends with the last of them. The
+/// A running organization. Clones are handles to the same organization, and its server ends with the last of them. The
 /// methods of [`SharedOrganization`] change the organization.
 #[derive(Clone)]
 pub struct FakeZoho {
@@ -29,7 +29,7 @@ impl FakeZoho {
         Self::on(MockServer::builder()).await
     }
 
-    /// Starts an empty organization on this listener, for tests in which Zoho goes away and comes back.
+    /// Starts an empty organization on this listener, for tests in which Zoho stops and comes back.
     pub async fn start_on(listener: TcpListener) -> Self {
         Self::on(MockServer::builder().listener(listener)).await
     }
@@ -43,25 +43,25 @@ impl FakeZoho {
         Self { server: Arc::new(server), organization, faults }
     }
 
-    /// The base URL of the accounts server.
+    /// Returns the base URL of the accounts server.
     #[must_use]
     pub fn accounts_url(&self) -> String {
         self.server.uri()
     }
 
-    /// The base URL that `/books/v3` or `/inventory/v1` follows.
+    /// Returns the base URL that is followed by `/books/v3` or `/inventory/v1`.
     #[must_use]
     pub fn api_url(&self) -> String {
         self.server.uri()
     }
 
-    /// A handle to the organization, which may outlive the server.
+    /// Returns a handle to the organization, which may outlive the server.
     #[must_use]
     pub fn organization(&self) -> SharedOrganization {
         self.organization.clone()
     }
 
-    /// Scripts faults.
+    /// Returns the script of faults.
     #[must_use]
     pub fn faults(&self) -> Faults {
         self.faults.clone()
@@ -76,7 +76,7 @@ impl Deref for FakeZoho {
     }
 }
 
-/// The one responder; every request comes here.
+/// The single responder: it receives every request.
 struct Front {
     organization: SharedOrganization,
     faults: Faults,
@@ -121,7 +121,7 @@ fn read(request: &Request) -> sim::Request {
     }
 }
 
-/// The answer that a fault puts in the place of the right one.
+/// Returns the answer that a fault puts in place of the right answer.
 fn instead(fault: &Fault) -> Option<ResponseTemplate> {
     match fault {
         Fault::Status(status, code, message) => Some(render(&answer::error(*status, *code, message), false)),
@@ -139,7 +139,7 @@ fn instead(fault: &Fault) -> Option<ResponseTemplate> {
                 None => answer,
             })
         }
-        // A length that the body does not have makes the server end the connection.
+        // The stated length exceeds the body, so the server ends the connection.
         Fault::BrokenOff => Some(
             ResponseTemplate::new(200)
                 .set_body_raw("{\"code\":0,", "application/json")
@@ -159,7 +159,7 @@ fn instead(fault: &Fault) -> Option<ResponseTemplate> {
     }
 }
 
-/// Spoils the right answer.
+/// Changes the right answer according to the fault.
 fn spoil(body: &mut Value, fault: &Fault) {
     let Some(fields) = body.as_object_mut() else { return };
     match fault {
@@ -201,7 +201,7 @@ fn render(answer: &Answer, truncated: bool) -> ResponseTemplate {
     ResponseTemplate::new(status_of(answer.status)).set_body_raw(bytes, CONTENT_TYPE)
 }
 
-/// The answer with other bytes wherever it has this text.
+/// Returns the answer with other bytes wherever it has this text.
 fn rewritten(answer: &Answer, text: &str, bytes: &[u8]) -> ResponseTemplate {
     let body = answer.body.to_string();
     let mut written = Vec::with_capacity(body.len());
@@ -214,7 +214,7 @@ fn rewritten(answer: &Answer, text: &str, bytes: &[u8]) -> ResponseTemplate {
     ResponseTemplate::new(status_of(answer.status)).set_body_raw(written, CONTENT_TYPE)
 }
 
-/// A status that a script invented must not take the server down.
+/// Returns a valid status. An invalid status in a script must not end the server.
 fn status_of(status: u16) -> u16 {
     if (200..=599).contains(&status) { status } else { 500 }
 }

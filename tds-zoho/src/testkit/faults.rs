@@ -10,73 +10,73 @@ use tokio::time::Instant;
 
 use crate::sim::traffic::matches;
 
-/// What goes wrong with one call. What Zoho says of an organization that is refused is [`Fault::user_left`] and those
-/// beside it.
+/// A fault of one call. [`Fault::user_left`] and the functions after it return Zoho's answers for an organization that
+/// is refused.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// An error answer with this HTTP status, code and message.
     Status(u16, i64, String),
-    /// A page of a gateway, as HTML, with this HTTP status.
+    /// An HTML page of a gateway with this HTTP status.
     Html(u16),
     /// Status 200 and no body.
     EmptyBody,
     /// No body, with this HTTP status.
     Empty(u16),
-    /// A body in no form of Zoho's: HTTP status, body, and `Retry-After` where there is one.
+    /// A body in a form that Zoho does not use: HTTP status, body, and `Retry-After` where there is one.
     Text(u16, String, Option<u32>),
-    /// The connection ends in the middle of the body that was announced.
+    /// The connection ends in the middle of the announced body.
     BrokenOff,
-    /// The right answer, cut in the middle.
+    /// The right answer, truncated in the middle.
     TruncatedJson,
-    /// The right answer, in which these bytes stand wherever it has this text: half a character, `NaN`, nesting
+    /// The right answer, in which these bytes replace every occurrence of this text: half a character, `NaN`, nesting
     /// without an end.
     Rewritten(String, Vec<u8>),
     /// Status 200 and this code in the body.
     CodeUnder200(i64),
     /// The right answer, late.
     Delay(Duration),
-    /// A 429 with this code and a `Retry-After` header: seconds, or a date of HTTP.
+    /// A 429 with this code and a `Retry-After` header in seconds or as an HTTP date.
     RetryAfter429 {
         /// The header's value, `7` or `Wed, 21 Oct 2026 07:28:00 GMT`.
         retry_after: String,
         /// The code in the body.
         code: i64,
     },
-    /// The right answer, its data under a key that nobody knows.
+    /// The right answer with its data under an unknown key.
     WrongEnvelope,
     /// A list without its `page_context`.
     MissingPageContext,
     /// A list without rows that claims to have more.
     EmptyPageWithMore,
-    /// A token answer that sends the client to this host.
+    /// A token answer that directs the client to this host.
     HostileApiDomain(String),
     /// An answer of the token endpoint with this body and HTTP status.
     TokenError(Value, u16),
-    /// Every token dies just before the call.
+    /// Every token ends just before the call.
     ExpireToken,
 }
 
 impl Fault {
-    /// The user who made the token belongs to the organization no more.
+    /// The user who made the token no longer belongs to the organization.
     #[must_use]
     pub fn user_left() -> Self {
         let message = "This user is not associated with the CompanyID/CompanyName:10234695.";
         Self::Status(400, 6041, message.to_owned())
     }
 
-    /// The organization does not have the product.
+    /// The plan of the organization does not include the product.
     #[must_use]
     pub fn not_of_this_plan() -> Self {
         Self::Status(400, 9017, "This organization does not have access to this service.".to_owned())
     }
 
-    /// The organization is asked for in another data centre, or by an old address.
+    /// The organization is requested in another data centre, or at an old address.
     #[must_use]
     pub fn wrong_domain() -> Self {
         Self::Status(400, 103_001, "Please use the zohoapis domain for API requests.".to_owned())
     }
 
-    /// The token has no right to this, by Zoho's code 57, 14, or none.
+    /// The token has no right to this call, by Zoho's code 57 or 14, or without a code.
     #[must_use]
     pub fn not_authorized(code: Option<i64>) -> Self {
         match code {
@@ -97,34 +97,34 @@ impl Fault {
 }
 
 /// Scripts faults. A rule matches paths by prefix, with or without the product's base: `/items`,
-/// `/books/v3/contacts/`, `/oauth/v2/token`, or the empty text for all. Rules are asked in the order
-/// in which they were given; the first that strikes decides.
+/// `/books/v3/contacts/`, `/oauth/v2/token`, or the empty text for all paths. Rules are checked in the order in which
+/// they were given, and the first rule that applies decides.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Mutex<Script>>);
 
 impl Faults {
-    /// The next `count` calls fail.
+    /// Lets the next `count` calls fail.
     pub fn next(&self, path_prefix: &str, count: u32, fault: Fault) {
         self.add(path_prefix, When::Next(count), fault);
     }
 
-    /// Every `nth` call fails, until [`Self::clear`]; 1 = all of them.
+    /// Lets every `nth` call fail, until [`Self::clear`]; with 1, all calls fail.
     pub fn every(&self, path_prefix: &str, nth: u64, fault: Fault) {
         self.add(path_prefix, When::Share { of: 1, among: nth.max(1) }, fault);
     }
 
-    /// This share of the calls fails, evenly spread, until [`Self::clear`]: 80 = four of five.
+    /// Lets this percentage of the calls fail, evenly spread, until [`Self::clear`]: with 80, four of five calls fail.
     pub fn percent(&self, path_prefix: &str, percent: u64, fault: Fault) {
         self.add(path_prefix, When::Share { of: percent.min(100), among: 100 }, fault);
     }
 
-    /// Every call fails for so long, then no more.
+    /// Lets every call fail for this long.
     pub fn lasting(&self, path_prefix: &str, time: Duration, fault: Fault) {
         self.add(path_prefix, When::Until(Instant::now() + time), fault);
     }
 
-    /// Every call whose path matches fails, until [`Self::clear`]. A `*` in the pattern stands for one part of the
-    /// path: `/inventory/v1/items/*` matches details and not the list.
+    /// Lets every call fail whose path matches, until [`Self::clear`]. A `*` in the pattern stands for one part of the
+    /// path: `/inventory/v1/items/*` matches details, but not the list.
     pub fn matching(&self, pattern: &str, fault: Fault) {
         self.add(pattern, When::Share { of: 1, among: 1 }, fault);
     }
@@ -134,13 +134,13 @@ impl Faults {
         self.lock().rules.clear();
     }
 
-    /// How many calls a fault has struck so far.
+    /// Returns the number of calls that a fault has affected so far.
     #[must_use]
     pub fn struck(&self) -> u64 {
         self.lock().struck
     }
 
-    /// The fault of this call, if one strikes.
+    /// Returns the fault of this call, if a rule applies.
     pub(super) fn take(&self, path: &str) -> Option<Fault> {
         self.lock().take(path)
     }
@@ -154,7 +154,7 @@ impl Faults {
     }
 }
 
-/// The rules that are in force.
+/// The active rules.
 #[derive(Default)]
 struct Script {
     rules: Vec<Rule>,
@@ -176,7 +176,7 @@ enum When {
 }
 
 impl Script {
-    /// The fault of this call, if one strikes.
+    /// Returns the fault of this call, if a rule applies.
     fn take(&mut self, path: &str) -> Option<Fault> {
         let fault = self.rules.iter_mut().filter(|rule| rule.concerns(path)).find_map(Rule::strike)?;
         self.rules.retain(|rule| !rule.is_over());

@@ -1,7 +1,7 @@
 //! The record that the address of a webhook names, as in `?invoice_id=460000000567114`.
 //!
-//! The pairs of an address are glued before they are signed, so that characters can be shifted between them: only the
-//! exact id keys of modules are looked at, and all that follows is a read.
+//! Zoho joins the pairs of an address without separators before it signs them, so characters can be shifted between
+//! the pairs. TDS therefore accepts only the exact id keys of modules, and the result is always a read of the record.
 
 use crate::{
     entities::{Descriptor, Modules},
@@ -16,7 +16,7 @@ pub(super) enum Named<'a> {
     Foreign(&'static str),
 }
 
-/// The record that the pairs name; `None` where no pair has the key of a module.
+/// Returns the record that the pairs name; `None` where no pair has the key of a module.
 pub(super) fn named<'a>(
     modules: &Modules,
     descriptor: &Descriptor,

@@ -1,4 +1,4 @@
-//! A body, understood as one JSON object: JSON, a form with a field that holds JSON, or a form's own pairs.
+//! Reads a body as one JSON object: from JSON, from a form with a field that holds JSON, or from the pairs of a form.
 
 use serde_json::{Map, Value};
 
@@ -7,21 +7,21 @@ use crate::mend;
 
 /// The field in which forms, and some templates, carry the record as text.
 const JSON_STRING: &str = "JSONString";
-/// Where a body that is a list of records has them.
+/// The key for the records of a body that is a list of records.
 const LIST: &str = "records";
 
-/// What a body says.
+/// A body that was read.
 #[derive(Debug, PartialEq)]
 pub(super) struct Body {
     pub(super) object: Map<String, Value>,
-    /// The object is made of a form's pairs: chosen keys, never the whole record, and every value is text. A field that
-    /// holds JSON is an object in it.
+    /// The object consists of the pairs of a form: chosen keys, never the whole record, and every value is text. A
+    /// field that holds JSON becomes an object in it.
     pub(super) is_pairs: bool,
-    /// Something had to be replaced to read it at all, so it does not stand for its record.
+    /// A part of the body had to be replaced before the body could be read, so the body does not stand for its record.
     pub(super) is_mended: bool,
 }
 
-/// Reads a body; `Err` tells a person why it cannot be understood.
+/// Reads a body. `Err` tells an operator why the body cannot be understood.
 pub(super) fn read(body: &[u8]) -> Result<Body, String> {
     if body.trim_ascii().is_empty() {
         return Err("the body is empty".to_owned());
@@ -37,7 +37,7 @@ fn json(text: &[u8]) -> Result<Body, String> {
     let (mut object, is_mended) = object(text).map_err(|reason| format!("the body is {reason}"))?;
     match object.remove(JSON_STRING) {
         Some(Value::String(inner)) => json_string(&inner, object),
-        // A body that is one JSON string deeper is no different.
+        // A body that is wrapped in one more JSON string is read in the same way.
         Some(Value::Object(inner)) => Ok(Body { object: merged(inner, object), is_pairs: false, is_mended }),
         Some(other) => {
             object.insert(JSON_STRING.to_owned(), other);
@@ -47,7 +47,8 @@ fn json(text: &[u8]) -> Result<Body, String> {
     }
 }
 
-/// The object of a text, or its list of objects under a name of its own; and whether it had to be mended to be read.
+/// Returns the object in a text, or the text's list of objects under a name of its own, and whether the text had to be
+/// mended.
 fn object(text: &[u8]) -> Result<(Map<String, Value>, bool), String> {
     match serde_json::from_slice(text) {
         Ok(value) => {
@@ -63,7 +64,7 @@ fn object(text: &[u8]) -> Result<(Map<String, Value>, bool), String> {
             Ok((mended.unwrap_or(object), is_mended))
         }
         Err(error) if !error.is_eof() && (text.trim_ascii_start().starts_with(b"{") || is_list(text)) => {
-            // The reason that a person is told is the first one.
+            // The error reports the first reason.
             mended(text).map(|object| (object, true)).map_err(|_| format!("no JSON: {error}"))
         }
         Err(error) => Err(format!("no JSON: {error}")),
@@ -101,7 +102,7 @@ fn form(body: &[u8]) -> Result<Body, String> {
     Ok(Body { object, is_pairs: true, is_mended })
 }
 
-/// The JSON object, or the list of objects, that a form's field holds; and whether it had to be mended.
+/// Returns the JSON object, or the list of objects, that a field of a form holds, and whether it had to be mended.
 fn json_in_field(text: &str) -> Option<(Value, bool)> {
     let text = text.trim_start_matches('\u{feff}').trim();
     if !text.starts_with(['{', '[']) {
@@ -114,7 +115,7 @@ fn json_in_field(text: &str) -> Option<(Value, bool)> {
     has_record.then_some((value, is_mended))
 }
 
-/// The record inside the field, with what stood beside it, such as the organization.
+/// Returns the record in the field, together with the other keys beside it, such as the organization.
 fn json_string(inner: &str, beside: Map<String, Value>) -> Result<Body, String> {
     match object(inner.as_bytes()) {
         Ok((object, is_mended)) => Ok(Body { object: merged(object, beside), is_pairs: false, is_mended }),

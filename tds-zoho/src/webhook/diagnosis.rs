@@ -1,8 +1,9 @@
-//! Why a signature does not match. What people meet is nearly always one of a few changes between Zoho and TDS, or a
-//! secret that was copied with something around it: all of these are tried, and the one that fits is named.
+//! Finds out why a signature does not match. In practice the cause is nearly always one of a few changes between Zoho
+//! and TDS, or a secret that was copied with extra characters around it. All of these are tried, and the one that fits
+//! is named.
 //!
-//! This runs for deliveries that nobody has proven to be authentic, so that its cost has a bound: a constant number of
-//! signatures, over a body of a bounded size. Neither the secret nor the body is part of what it says.
+//! This code runs for deliveries that are not proven to be authentic, so its cost is bounded: a constant number of
+//! signatures over a body of bounded size. Its result contains neither the secret nor the body.
 
 use std::borrow::Cow;
 
@@ -15,27 +16,28 @@ use super::{
     signature::{decode, mac_of},
 };
 
-/// Larger bodies are not looked into.
+/// Larger bodies are not examined.
 const LARGEST: usize = 2 * 1024 * 1024;
 /// Up to this size, changes of the body and of the query are tried together.
 const SMALL: usize = 8 * 1024;
-/// Secrets and parameters that are tried; lists of them are short. Over a body that is not small: half as many.
+/// The maximum number of secrets and of parameters that are tried; lists of them are short. For a body that is not
+/// small, half as many are tried.
 const MOST: usize = 4;
 
 /// A delivery whose signature does not match.
 #[derive(Clone, Copy, Debug)]
 pub struct Mismatch<'a> {
-    /// The secrets that are configured.
+    /// The configured secrets.
     pub secrets: &'a [SecretString],
-    /// The second factor, which some take for the secret.
+    /// The second factor, which operators sometimes confuse with the secret.
     pub webhook_key: Option<&'a SecretString>,
     /// The path of the request.
     pub path: &'a str,
-    /// Its query, as it came.
+    /// The query of the request, as it arrived.
     pub query: Option<&'a str>,
     /// The header `Content-Type`.
     pub content_type: Option<&'a str>,
-    /// The body, as it came.
+    /// The body, as it arrived.
     pub body: &'a [u8],
     /// The header with the signature.
     pub signature: &'a str,
@@ -48,7 +50,8 @@ impl Mismatch<'_> {
     }
 }
 
-/// Names the known change that explains the signature, in a sentence that says what to do; `None` where none does.
+/// Names the known change that explains the signature, in a sentence that says what to do. Returns `None` where no
+/// known change explains it.
 #[must_use]
 pub fn diagnose(mismatch: &Mismatch<'_>) -> Option<Cow<'static, str>> {
     if mismatch.body.len() > LARGEST {
@@ -59,12 +62,12 @@ pub fn diagnose(mismatch: &Mismatch<'_>) -> Option<Cow<'static, str>> {
     of_message(mismatch, &messages, &given).or_else(|| of_key(mismatch, &messages, &given))
 }
 
-/// What may have been signed: one of the queries, then one of the bodies.
+/// The messages that may have been signed: one of the queries, then one of the bodies.
 struct Messages<'a> {
-    /// The first one is what is expected, without a hint.
+    /// The first query is the expected one and has no hint.
     queries: Vec<(Cow<'static, str>, Vec<u8>)>,
     bodies: Vec<(&'static str, Cow<'a, [u8]>)>,
-    /// Orders that are none of the two above.
+    /// Messages in another order than queries and then bodies.
     whole: Vec<(&'static str, Vec<u8>)>,
 }
 
@@ -76,7 +79,7 @@ impl<'a> Messages<'a> {
         Self { queries: queries(mismatch), bodies, whole }
     }
 
-    /// The message that TDS checks: the first query and the first body, or the first form.
+    /// Returns the message that TDS checks: the first query and the first body, or the first form.
     fn expected(&self) -> Vec<u8> {
         match (self.whole.first(), self.queries.first(), self.bodies.first()) {
             (Some((_, message)), ..) => message.clone(),
@@ -136,7 +139,7 @@ fn of_key(mismatch: &Mismatch<'_>, messages: &Messages<'_>, given: &[u8; 32]) ->
     ))
 }
 
-/// The header is no signature as it is spelled; it may be one that was packed once more.
+/// Handles a header that is not a signature in its spelling, but may be a signature that was encoded once more.
 fn spelling(mismatch: &Mismatch<'_>, messages: &Messages<'_>) -> Option<Cow<'static, str>> {
     let expected = messages.expected();
     let header = mismatch.signature.trim().get(..mismatch.signature.trim().len().min(256))?;
@@ -172,7 +175,7 @@ fn is_of(key: &[u8], parts: &[&[u8]], given: &[u8; 32]) -> bool {
     mac.verify_slice(given).is_ok()
 }
 
-/// Ways to sign a query. What is expected is the first.
+/// Returns the ways to sign a query. The first way is the expected one.
 fn queries(mismatch: &Mismatch<'_>) -> Vec<(Cow<'static, str>, Vec<u8>)> {
     let raw = mismatch.query.unwrap_or_default();
     let mut all = vec![(Cow::Borrowed(""), sorted(pairs(raw.as_bytes())))];
@@ -221,7 +224,7 @@ fn queries(mismatch: &Mismatch<'_>) -> Vec<(Cow<'static, str>, Vec<u8>)> {
     all
 }
 
-/// Ways in which a body that is no form may have been another when it was signed. The body itself is the first.
+/// Returns the bodies that may have been signed in place of a body that is not a form. The first is the body itself.
 fn bodies(body: &[u8]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
     const ADDED: &str = "the body was signed without the line end that it ends in: something between Zoho and TDS, such as a \
                          proxy, adds it; let it pass the body unchanged";
@@ -257,7 +260,7 @@ fn bodies(body: &[u8]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
     all
 }
 
-/// Ways to sign a form. What is expected is the first.
+/// Returns the ways to sign a form. The first way is the expected one.
 fn forms(mismatch: &Mismatch<'_>) -> Vec<(&'static str, Vec<u8>)> {
     const AS_TEXT: &str = "the form was signed as text, as it is written; only Zoho's own scheme is understood, in which a \
                            form's pairs are decoded and sorted";
@@ -299,7 +302,7 @@ fn forms(mismatch: &Mismatch<'_>) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Ways in which a secret may be spelled at Zoho that is not ours.
+/// Returns other spellings that a secret may have in Zoho.
 fn keys(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     const LINE: &str =
         "the secret at Zoho ends in a line feed, which came from a file: set Zoho's secret anew without it";
@@ -374,7 +377,7 @@ fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     all
 }
 
-/// JSON without the blanks between its parts.
+/// Returns JSON without the blanks between its parts.
 fn compact(json: &[u8]) -> Vec<u8> {
     let (mut in_text, mut escaped) = (false, false);
     let keep = move |byte: &u8| {

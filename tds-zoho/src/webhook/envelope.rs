@@ -1,5 +1,4 @@
-//! Where in a body the record stands. Zoho records no schema of its webhooks, so every plausible place is
-//! looked at.
+//! Finds the record in a body. Zoho documents no schema of its webhooks, so every plausible place is examined.
 
 use std::collections::BTreeSet;
 
@@ -10,32 +9,33 @@ use crate::{
     reading,
 };
 
-/// Lists of a record's own parts. What they name are references, not records that were pushed.
+/// Keys of lists that hold parts of a record. The ids in these lists are references, and not records that were pushed.
 const PARTS: [&str; 4] = ["line_items", "pricebook_items", "mapped_items", "contact_persons"];
 
-/// How deep an envelope may stand in others.
+/// The maximum depth of nested envelopes.
 const DEPTH: usize = 3;
 
-/// The most records of one body. Zoho pushes one; a script that pushes more than this should ask for a sync.
+/// The maximum number of records in one body. Zoho pushes one record; a script that pushes more than this should
+/// request a sync.
 const MOST: usize = 1_000;
 
-/// A body whose records were looked for.
+/// The result of the search for records in a body.
 pub(super) struct Opened<'a> {
-    /// The organization that the body says it is of.
+    /// The organization that the body states.
     pub(super) organization: Option<String>,
     pub(super) found: Found<'a>,
 }
 
 /// What a body holds.
 pub(super) enum Found<'a> {
-    /// The records of the kind that was looked for, each once; there is at least one.
+    /// Records of the requested kind, each once. There is at least one.
     Records(Vec<Located<'a>>),
-    /// Records that name items, where items are looked for: the id of the first such record, all such records, and the
+    /// Records that name items, where items are requested: the id of the first such record, all such records, and the
     /// items, each once and in order.
     Items { id: Option<String>, holders: Vec<&'a Map<String, Value>>, items: Vec<String> },
     /// A record of another module, and its id where it can be read.
     Foreign(Foreign<'a>),
-    /// No record; the text tells a person why.
+    /// No record. The text tells an operator why.
     Nothing(String),
 }
 
@@ -43,20 +43,20 @@ pub(super) enum Found<'a> {
 pub(super) struct Located<'a> {
     pub(super) id: String,
     pub(super) record: &'a Map<String, Value>,
-    /// The id stands under the key of the record's own kind, and nothing says that the object is a document of another
-    /// kind, which may carry that key as a reference.
+    /// The id is under the key of the record's own kind, and nothing shows that the object is a document of another
+    /// kind, which may carry this key as a reference.
     pub(super) is_certain: bool,
 }
 
-/// A record of another module than the one that was looked for.
+/// A record of another module than the requested one.
 pub(super) struct Foreign<'a> {
     pub(super) module: String,
     pub(super) id: Option<String>,
     pub(super) record: &'a Map<String, Value>,
 }
 
-/// Looks for records of `descriptor`'s kind; where they have no version of their own, for the items that anything in the
-/// body names.
+/// Searches for records of `descriptor`'s kind. Where they have no version of their own, searches for the items that
+/// any part of the body names.
 pub(super) fn open<'a>(
     modules: &Modules,
     descriptor: &Descriptor,
@@ -67,7 +67,7 @@ pub(super) fn open<'a>(
     Opened { organization: organization(object), found }
 }
 
-/// The organization that a body says it is of.
+/// Returns the organization that a body states.
 fn organization(object: &Map<String, Value>) -> Option<String> {
     let stated = |object: &Map<String, Value>| {
         let value = object.get("organization_id")?;
@@ -83,7 +83,7 @@ fn organization(object: &Map<String, Value>) -> Option<String> {
 struct Seen<'a> {
     records: Vec<Located<'a>>,
     ids: BTreeSet<String>,
-    /// An envelope of ours without a readable id.
+    /// An envelope of the requested kind without a readable id.
     unreadable: Option<String>,
     foreign: Option<Foreign<'a>>,
 }
@@ -102,7 +102,7 @@ struct Id {
     is_own: bool,
 }
 
-/// The kind of record that is looked for, among all modules.
+/// The kind of record that is requested, among all modules.
 #[derive(Clone, Copy)]
 struct Kind<'k> {
     modules: &'k Modules,
@@ -118,7 +118,7 @@ impl Kind<'_> {
                 Found::Nothing(format!("the body holds more than {MOST} records"))
             }
             Seen { records, .. } if !records.is_empty() => Found::Records(records),
-            // What is called as ours are and has no id is a part of the other record.
+            // An object that has the name of the requested kind and no id is a part of the other record.
             Seen { unreadable: Some(_), foreign: Some(foreign), .. }
                 if foreign.id.is_some() && self.modules.is_module(&foreign.module) =>
             {
@@ -130,7 +130,7 @@ impl Kind<'_> {
         }
     }
 
-    /// Looks for the items that the body names: items, or the lines of anything that moves stock.
+    /// Searches for the items that the body names: items, or the lines of any record that moves stock.
     fn find_items<'a>(self, object: &'a Map<String, Value>) -> Found<'a> {
         let mut found = Vec::new();
         self.look_for_items(None, object, DEPTH, &mut found);
@@ -145,7 +145,7 @@ impl Kind<'_> {
         for (_, record) in &found {
             let lines = record.get("line_items").and_then(Value::as_array).into_iter().flatten();
             for line in lines.filter_map(Value::as_object).chain([*record]) {
-                // A line without an item, such as a fee, names none.
+                // A line without an item, such as a fee, names no item.
                 if let Ok(item) = reading::record_id(line, "item_id")
                     && named.insert(item.clone())
                 {
@@ -158,7 +158,8 @@ impl Kind<'_> {
 
     fn look<'a>(self, object: &'a Map<String, Value>, depth: usize, seen: &mut Seen<'a>) {
         let bare = self.foreign_keys(object).next().filter(|_| !self.has_own_id(object));
-        // A document of another kind may hold objects that are called as ours are, such as the contact of an invoice.
+        // A document of another kind may hold objects with the names of the requested kind, such as the contact of an
+        // invoice.
         if let Some((module, key)) = bare
             && (object.contains_key(&number_key(key)) || !self.has_own_envelope(object))
         {
@@ -196,7 +197,7 @@ impl Kind<'_> {
         }
     }
 
-    /// Looks for records that name items: an item, or anything with lines. The id is the record's own.
+    /// Searches for records that name items: an item, or any record with lines. The id is the record's own id.
     fn look_for_items<'a>(
         self,
         name: Option<&str>,
@@ -213,7 +214,7 @@ impl Kind<'_> {
             found.push((reading::record_id(object, key).ok(), object));
             return;
         }
-        // What stands inside a record of another module are its references.
+        // Objects inside a record of another module are references of that record.
         let in_module = name.is_some_and(|name| self.modules.is_module(name));
         if depth <= 1 || in_module || self.is_document(object) {
             return;
@@ -223,7 +224,8 @@ impl Kind<'_> {
         }
     }
 
-    /// The id under the key of our own kind, or under one by which documents name our records.
+    /// Returns the id under the key of the requested kind, or under a key by which documents name records of this
+    /// kind.
     fn any_id(self, record: &Map<String, Value>) -> Option<Id> {
         self.own_id(record).or_else(|| {
             let mut parties = self.descriptor.party_keys();
@@ -241,7 +243,7 @@ impl Kind<'_> {
         Located { id, record, is_certain: is_own && !self.looks_foreign(record) }
     }
 
-    /// The key of our records is there, and not as a reference to one.
+    /// Returns true where the key of the requested kind is present, and not as a reference.
     fn has_own_id(self, object: &Map<String, Value>) -> bool {
         let is_master = self.descriptor.role != Role::Document;
         let is_reference =
@@ -254,33 +256,33 @@ impl Kind<'_> {
         named.flat_map(objects_of).any(|record| self.any_id(record).is_some())
     }
 
-    /// The id of a record without an envelope. A party's id is that of the record only where nothing says that
-    /// the record is a document of the party.
+    /// Returns the id of a record without an envelope. The id of a party is the record's id only where nothing shows
+    /// that the record is a document of this party.
     fn bare_id(self, object: &Map<String, Value>) -> Option<Id> {
         let of_document = |(_, key): (&str, &str)| !self.modules.is_party(key) && object.contains_key(key);
         self.any_id(object).filter(|id| id.is_own || !self.modules.iter().any(of_document))
     }
 
-    /// True where the object has the id and the number of a document of another kind and no number of its own kind. Such
-    /// an object may carry our key as a reference.
+    /// Returns true where the object has the id and the number of a document of another kind, and no number of its own
+    /// kind. Such an object may carry the key of the requested kind as a reference.
     fn looks_foreign(self, object: &Map<String, Value>) -> bool {
         !object.contains_key(&number_key(self.descriptor.id_key))
             && self.foreign_keys(object).any(|(_, key)| object.contains_key(&number_key(key)))
     }
 
-    /// The modules of another kind whose ids the object carries, parties not counted.
+    /// Returns the modules of other kinds whose ids the object carries, except parties.
     fn foreign_keys(self, object: &Map<String, Value>) -> impl Iterator<Item = (&'static str, &'static str)> {
         let Self { modules, descriptor } = self;
         let is_other = move |key: &str| key != descriptor.id_key && !modules.is_party(key);
         modules.iter().filter(move |(_, key)| is_other(key) && reading::record_id(object, key).is_ok())
     }
 
-    /// True where the object carries the id of a module that is no party.
+    /// Returns true where the object carries the id of a module that is not a party.
     fn is_document(self, object: &Map<String, Value>) -> bool {
         self.module_of(object).is_some_and(|(_, key)| !self.modules.is_party(key))
     }
 
-    /// A record that is none of ours.
+    /// Returns the record of another module, where the object is one.
     fn foreign<'a>(self, object: &'a Map<String, Value>) -> Option<Foreign<'a>> {
         let is_own = |name: &str| self.descriptor.envelopes.iter().any(|(own, _)| *own == name);
         let is_other = |name: &str| name != "organization" && !is_own(name) && !PARTS.contains(&name);
@@ -307,17 +309,17 @@ impl Kind<'_> {
     }
 }
 
-/// The key under which documents of a kind carry their number.
+/// Returns the key under which documents of a kind carry their number.
 fn number_key(id_key: &str) -> String {
     format!("{}_number", id_key.strip_suffix("_id").unwrap_or(id_key))
 }
 
-/// The objects in an object, each with the key that it, or the list that it is in, stands under.
+/// Iterates over the objects in an object, each with its own key or the key of the list that contains it.
 fn objects(object: &Map<String, Value>) -> impl Iterator<Item = (&String, &Map<String, Value>)> {
     object.iter().flat_map(|(name, value)| objects_of(value).map(move |record| (name, record)))
 }
 
-/// The object that a value is, or the objects of the list that it is.
+/// Iterates over the object that a value is, or the objects of the list that it is.
 fn objects_of(value: &Value) -> impl Iterator<Item = &Map<String, Value>> {
     let (one, many) = match value {
         Value::Object(record) => (Some(record), None),

@@ -1,19 +1,19 @@
-//! Form bodies, and how to tell them from JSON. The content type is often missing or wrong.
+//! Form bodies, and how to distinguish them from JSON. The content type is often missing or wrong.
 
 use std::borrow::Cow;
 
 /// What a body looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// It begins like a JSON object or list.
+    /// The body begins like a JSON object or list.
     Json,
-    /// Pairs of a form.
+    /// The body consists of the pairs of a form.
     Form,
-    /// Neither.
+    /// The body is neither.
     Other,
 }
 
-/// Looks at a body: JSON first, then a form.
+/// Decides what a body looks like: JSON is tested first, then a form.
 pub(super) fn look(content_type: Option<&str>, body: &[u8]) -> Look {
     let says_form = content_type.is_some_and(|kind| {
         kind.trim_start()
@@ -28,17 +28,17 @@ pub(super) fn look(content_type: Option<&str>, body: &[u8]) -> Look {
     }
 }
 
-/// The body without the mark that some senders put before UTF-8.
+/// Returns the body without the byte order mark that some senders put before UTF-8.
 pub(super) fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-/// The decoded pairs, in their order.
+/// Returns the decoded pairs, in their order.
 pub(super) fn pairs(body: &[u8]) -> Vec<(String, String)> {
     raw_pairs(body).map(|(name, value)| (decoded(name, b' '), decoded(value, b' '))).collect()
 }
 
-/// The pairs as they came, in their order.
+/// Iterates over the pairs as they arrived, in their order.
 pub(super) fn raw_pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     body.trim_ascii().split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');
@@ -46,14 +46,15 @@ pub(super) fn raw_pairs(body: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// A pair needs a name of plain characters and a `=`; a sentence with a `=` in it is no form.
+/// Returns true for a form. A pair needs a name of plain characters and a `=`; a sentence that contains a `=` is not a
+/// form.
 fn is_form(body: &[u8]) -> bool {
     let name = body.split(|byte| *byte == b'=').next().unwrap_or_default();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.[]%+$".contains(byte);
     body.contains(&b'=') && !name.is_empty() && name.iter().all(plain)
 }
 
-/// Percent-encoding undone; `plus` is what a `+` stands for.
+/// Decodes percent-encoding. `plus` is the character that a `+` stands for.
 pub(super) fn decoded(text: &[u8], plus: u8) -> String {
     let mut bytes: Vec<u8> = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -1,7 +1,8 @@
-//! What follows from an authentic delivery. Nothing is refused here: what cannot be handled is kept and told.
+//! Derives an event from an authentic delivery. Nothing is refused here: a body that cannot be handled is kept and
+//! reported.
 //!
-//! One pass: the bytes become an object ([`body`]), the object shows records ([`envelope`]), and each record becomes
-//! work. Identity and work come from the same reading of the body.
+//! There is one pass: the bytes become an object ([`body`]), the object shows records ([`envelope`]), and each record
+//! becomes work. The identity and the work come from the same reading of the body.
 
 use serde_json::{Map, Value};
 use tds_core::{
@@ -22,40 +23,40 @@ use crate::{
     reading,
 };
 
-/// What is known of a delivery besides its bytes.
+/// What is known about a delivery besides its bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
-    /// The entity type of the path that it came to.
+    /// The entity type of the path at which it arrived.
     pub entity: &'a EntityType,
-    /// What [`super::event_type`] says. A deletion is believed only after reading the record.
+    /// The result of [`super::event_type`]. A deletion takes effect only after the record has been read.
     pub event_type: &'a str,
     /// The organization whose webhooks are handled.
     pub organization_id: &'a str,
-    /// When it came.
+    /// When it arrived.
     pub at: OffsetDateTime,
-    /// Makes a text that no other receipt has. It is asked for where the body states no version.
+    /// Returns a text that no other receipt has. It is called where the body states no version.
     pub receipt: fn() -> String,
 }
 
-/// A delivery, understood as far as it can be.
+/// A delivery, understood as far as possible.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Identity of the delivery: a hash of path, event type and body. The same again is a duplicate; a delivery whose
-    /// body states no version is never one, because the hash covers its receipt, too.
+    /// The identity of the delivery: a hash of path, event type and body. The same delivery again is a duplicate. A
+    /// delivery whose body states no version is never a duplicate, because its hash also covers the receipt.
     pub identity: String,
-    /// The id at Zoho of the record in the body, where one was found.
+    /// The Zoho id of the record in the body, where one was found.
     pub entity_id: Option<String>,
-    /// The body states of each of its records when it was last changed.
+    /// The body states the time of the last change for each of its records.
     pub has_version: bool,
-    /// What follows from it, with the work on each of its records.
+    /// What follows from the delivery, with the work for each of its records.
     pub disposition: Disposition,
 }
 
-/// Understands a delivery. Never fails and never panics: what is no record of this path is `Ignored`, what is no record
-/// at all is `Unparsed` with the reason.
+/// Understands a delivery. It never fails and never panics: a body without a record of this path is `Ignored`, and a
+/// body without any record is `Unparsed` with the reason.
 ///
 /// Where the body is empty, the address may name the record by the exact id key of its module, as in
-/// `?invoice_id=460000000567114`: then it is read.
+/// `?invoice_id=460000000567114`. The record is then read.
 #[must_use]
 pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Received<'_>) -> Event {
     let Understood { entity_id, has_version, disposition } = understand(catalogue, delivery, received);
@@ -67,7 +68,8 @@ pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receive
     Event { identity, entity_id, has_version, disposition }
 }
 
-/// The record of this id, which is read: nothing is known of it but that it changed.
+/// Returns the disposition for the record with this id: the record is read, because only the fact that it changed is
+/// known.
 #[must_use]
 pub fn parse_id(entity: &EntityType, id: &str) -> Disposition {
     let key = RecordKey::new(entity.clone(), RecordId::new(id.to_owned()));
@@ -116,7 +118,7 @@ fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receiv
     }
     match opened.found {
         Found::Records(records) => {
-            // A form's own pairs are a choice; what one of its fields holds as JSON is a record as any.
+            // The pairs of a form are only a choice of keys. The JSON in one of its fields is a record like any other.
             let is_choice = |record: &Map<String, Value>| body.is_pairs && std::ptr::eq(record, &body.object);
             let may_apply = received.event_type != "deleted" && !body.is_mended;
             let entity_id = records.first().map(|located| located.id.clone());
@@ -150,11 +152,13 @@ fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receiv
     }
 }
 
-/// The work on one record. `observed` is when the body was received, where the body may stand for the record.
+/// Returns the work for one record. `observed` is the time at which the body arrived, where the body may stand for the
+/// record.
 ///
-/// A body stands for its record where it shows the whole record and every part of it can be read. What cannot be read
-/// here may be spelled better in the API's answer, so that it is asked for instead. The handler decodes the payload once
-/// more, because work is stored as JSON: decoding here only tells whether that will succeed, and of which type it is.
+/// A body stands for its record where it shows the whole record and every part of it can be read. A part that cannot
+/// be read here may be spelled better in the answer of the API, so the record is read instead. The handler decodes the
+/// payload again, because work is stored as JSON: decoding it here only shows whether that will succeed, and which
+/// entity type the record has.
 fn work_of(
     descriptor: &Descriptor,
     located: Located<'_>,
@@ -173,7 +177,7 @@ fn work_of(
     };
     let (entity, payload) = match from_body() {
         Some((entity, payload)) => (entity, Some(payload)),
-        // A contact goes where its type says; without one the read of it will tell.
+        // A contact goes to the entity type that it states; without a stated type, the read of the contact decides.
         None => (descriptor.entity_of(record), None),
     };
     (RecordKey::new(entity, RecordId::new(id)), Work { version, payload })

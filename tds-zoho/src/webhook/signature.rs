@@ -16,13 +16,13 @@ const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
 
-/// The longest header that can be a signature; what is longer is not looked at.
+/// The maximum length of a header that can be a signature. Longer headers are not examined.
 const LONGEST: usize = 128;
 
-/// The most fields of a form. A record of Zoho has some hundred.
+/// The maximum number of fields in a form. A record of Zoho has some hundred.
 const MOST_PAIRS: usize = 10_000;
 
-/// How the header spelled the signature. Zoho's documents contradict each other here.
+/// How the header encodes the signature. Zoho's documents contradict each other about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// 64 hex digits.
@@ -40,7 +40,7 @@ impl std::fmt::Display for Encoding {
     }
 }
 
-/// A delivery that is believed. [`super::parse`] takes nothing else.
+/// A delivery that was verified. [`super::parse`] accepts nothing else.
 #[derive(Clone, Copy)]
 pub struct Authentic<'a> {
     pub(super) query: &'a [(String, String)],
@@ -49,19 +49,19 @@ pub struct Authentic<'a> {
 }
 
 impl<'a> Authentic<'a> {
-    /// A delivery that nobody signed, where the configuration says that unsigned deliveries are believed.
+    /// Accepts an unsigned delivery, where the configuration allows unsigned deliveries.
     #[must_use]
     pub fn unsigned(query_pairs: &'a [(String, String)], body: &'a [u8]) -> Self {
         Self { query: query_pairs, body, signature: None }
     }
 
-    /// The body of a delivery that is in the inbox: it was authentic when it was kept.
+    /// Accepts the body of a delivery in the inbox, which was authentic when it was stored.
     #[must_use]
     pub fn kept(body: &'a [u8]) -> Self {
         Self { query: &[], body, signature: None }
     }
 
-    /// The signature that was checked.
+    /// Returns the signature that was verified.
     #[must_use]
     pub fn signature(&self) -> Option<Verified> {
         self.signature
@@ -79,13 +79,13 @@ impl std::fmt::Debug for Authentic<'_> {
 /// The signature of an authentic delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// How the signature was spelled.
+    /// How the signature was encoded.
     pub encoding: Encoding,
-    /// Which of the secrets it was made with, from 0.
+    /// The index of the secret that the signature was made with, from 0.
     pub secret: usize,
 }
 
-/// Why a delivery is not believed.
+/// Why a delivery is not authentic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// There is no signature.
@@ -94,21 +94,21 @@ pub enum SignatureError {
     /// The header cannot be a signature.
     #[error("the webhook's signature is neither 64 hex digits nor Base64 of 32 bytes")]
     Malformed,
-    /// The form has more pairs than any of Zoho's: sorting them is work that nobody has proven a right to yet.
+    /// The form has more pairs than any form of Zoho. Sorting them is work that an unverified sender must not cause.
     #[error("the webhook's form has more than {MOST_PAIRS} fields")]
     TooManyFields,
-    /// The signature is of something else, or was made with another secret.
+    /// The signature covers another message, or was made with another secret.
     #[error("the webhook's signature does not match; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho")]
     Wrong,
 }
 
 /// Checks the signature of a delivery.
 ///
-/// `query_pairs` are all parameters of the request's address, decoded; `header` is the value of
+/// `query_pairs` are all parameters of the request's address, decoded. `header` is the value of
 /// [`super::SIGNATURE_HEADER`]. The comparison takes the same time wherever the bytes differ.
 ///
 /// # Errors
-/// Says why the delivery is not authentic; none of the reasons tells anything about the secret.
+/// The delivery is not authentic. The error gives the reason, which reveals nothing about the secret.
 pub fn verify<'a>(
     secrets: &[SecretString],
     query_pairs: &'a [(String, String)],
@@ -133,7 +133,7 @@ pub fn verify<'a>(
     Ok(Authentic { query: query_pairs, body, signature: Some(signature) })
 }
 
-/// Signs a body as Zoho does; 64 lower-case hex digits. For tools and tests that play Zoho.
+/// Signs a body as Zoho does. The result is 64 lower-case hex digits. It is for tools and tests that act as Zoho.
 #[must_use]
 pub fn sign(secret: &SecretString, query_pairs: &[(String, String)], body: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -145,8 +145,8 @@ pub fn sign(secret: &SecretString, query_pairs: &[(String, String)], body: &[u8]
     })
 }
 
-/// What is signed: the pairs sorted by the bytes of their keys, glued without separators, then the body as
-/// it came. The pairs of a form are sorted in with the others instead.
+/// Returns the message that is signed: the pairs sorted by the bytes of their keys and joined without separators, then
+/// the body as it arrived. The pairs of a form are sorted together with the other pairs, in place of the body.
 fn message(query_pairs: &[(String, String)], content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     let is_form = look(content_type, body) == Look::Form;
     let form = if is_form { pairs(body) } else { Vec::new() };
@@ -168,7 +168,7 @@ fn mac(secret: &SecretString, message: &[u8]) -> Option<Hmac<Sha256>> {
 }
 
 pub(super) fn mac_of(key: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
-    // A secret that is empty by mistake would let everybody sign.
+    // With a secret that is empty by mistake, everybody could sign.
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok().filter(|_| !key.is_empty())?;
     mac.update(message);
     Some(mac)

@@ -24,7 +24,7 @@ fn a_recorded_contact_gives_exactly_these_columns() {
     assert_eq!(record.version, Some(datetime!(2026-07-08 04:19:49 UTC)));
 }
 
-/// Lesson 10: vendors were stored as customers.
+/// A production incident: vendors were stored as customers.
 #[test]
 fn a_contact_is_what_its_type_says_whichever_list_it_came_from() {
     for (asked, kind, is) in [

@@ -57,7 +57,7 @@ fn a_status_that_ages_is_no_change_of_the_content() {
     assert_ne!(sent.volatile, overdue.volatile);
 }
 
-/// Lesson 6: a body without customer_id was refused, and the invoice was lost.
+/// A production incident: a body without `customer_id` was refused, and the invoice was lost.
 #[test]
 fn an_invoice_without_customer_or_with_another_date_spelling_is_read() {
     let record = decoded(
@@ -116,7 +116,7 @@ fn a_line_that_cannot_be_read_names_its_place() {
     assert_eq!(error.to_string(), r#"bills 1: line_items[1].rate: "ten" is no number"#);
 }
 
-/// The columns that lists lack are written by details, and only by them.
+/// Details write the columns that lists lack, and nothing else writes them.
 #[test]
 fn bills_and_credit_notes_keep_what_only_their_detail_has() {
     for (entity, id_key) in [("bills", "bill_id"), ("credit_notes", "creditnote_id")] {

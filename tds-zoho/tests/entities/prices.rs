@@ -59,7 +59,7 @@ fn a_percentage_list_has_no_items_and_an_inactive_one_is_a_list_too() {
     assert_eq!(record.fields["rounding_type"], "round_to_dollar");
 }
 
-/// Lesson 2: the base rate was shown as the price of a list.
+/// A production incident: the base rate was shown as the price of a list.
 #[test]
 fn an_absent_price_is_null_and_never_the_base_rate() {
     let list = json!({"pricebook_id":"1","pricebook_type":"per_item","rounding_type":"round_to_dollor","pricebook_items":[
@@ -72,7 +72,7 @@ fn an_absent_price_is_null_and_never_the_base_rate() {
     assert_eq!(record.fields["rounding_type"], "round_to_dollor");
 }
 
-/// Lesson 9: an empty set replaced a good price table.
+/// A production incident: an empty set replaced a good price table.
 #[test]
 fn a_list_of_prices_that_came_without_its_items_is_an_error_and_no_empty_set() {
     for json in [

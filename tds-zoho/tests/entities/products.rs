@@ -33,7 +33,7 @@ fn a_recorded_item_with_an_image_keeps_its_document_and_its_name() {
     assert_eq!(record.fields["tax_zoho_id"], Value::Null);
 }
 
-/// Lesson 8: a SKU was demanded, and 1,251 items were missing.
+/// A production incident: a SKU was required, and 1,251 items were missing.
 #[test]
 fn an_item_without_sku_is_an_item() {
     for sku in [json!({"item_id":"1","sku":""}), json!({"item_id":"1","sku":null})] {
@@ -42,7 +42,7 @@ fn an_item_without_sku_is_an_item() {
     assert!(!decoded("products", Shape::Detail, r#"{"item_id":"1"}"#).fields.contains_key("sku"));
 }
 
-/// Lesson 16: a missing status made an item active again.
+/// A production incident: a missing status made an item active again.
 #[test]
 fn a_key_that_is_not_there_says_nothing_about_its_column() {
     let record = decoded("products", Shape::Webhook, r#"{"item_id":"1","name":"Cable"}"#);

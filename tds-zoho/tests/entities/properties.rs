@@ -1,4 +1,4 @@
-//! No payload, however odd, brings a decoder down.
+//! No payload, however unusual, makes a decoder panic.
 
 use proptest::prelude::*;
 use tds_core::record::Shape;

@@ -1,4 +1,4 @@
-//! Every spelling of a value that was seen, and those that nobody can read.
+//! Every spelling of a value that was seen, and spellings that cannot be read.
 
 use serde_json::{Value, json};
 use tds_core::{error::ErrorKind, record::Shape};
@@ -29,7 +29,7 @@ fn created(value: &str) -> Result<String, String> {
     column("products", "item_id", "created_time", "zoho_created_at", value)
 }
 
-/// Lesson 11: `""` in a numeric field failed a quarter of the items.
+/// A production incident: `""` in a numeric field made a quarter of the items fail.
 #[test]
 fn an_empty_text_is_an_absent_number() {
     for absent in [r#""""#, "null", r#""  ""#] {
@@ -46,7 +46,7 @@ fn a_number_keeps_its_literal_text_as_number_and_as_text() {
         ("\"360.00\"", "360.00"),
         ("\" -3 \"", "-3"),
         ("5.000000", "5.000000"),
-        // The JSON parser writes the sign of an exponent.
+        // The JSON parser adds the sign of an exponent.
         ("1e999", "1e+999"),
         ("\"1234567890123456789012345678901234567890.123\"", "1234567890123456789012345678901234567890.123"),
         ("9007199254740993", "9007199254740993"),
@@ -59,7 +59,7 @@ fn a_number_keeps_its_literal_text_as_number_and_as_text() {
     }
 }
 
-/// Lesson 7: an unreadable number became 0.
+/// A production incident: an unreadable number became 0.
 #[test]
 fn an_unreadable_number_is_an_error_that_shows_it() {
     for value in [
@@ -83,7 +83,7 @@ fn an_unreadable_number_is_an_error_that_shows_it() {
     assert!(long.len() < 250, "{long}");
 }
 
-/// Lesson 4 and its like: an id that went through a float is another record.
+/// A production incident: an id that went through a float became the id of another record.
 #[test]
 fn ids_are_text_however_they_are_spelled() {
     for (value, read) in

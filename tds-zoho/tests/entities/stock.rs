@@ -54,7 +54,7 @@ fn a_recorded_service_has_no_stock_rows() {
     assert!(levels(&empty).is_empty());
 }
 
-/// Lesson 7: a wrong field made every stock 0, and later every unreadable number.
+/// A production incident: a wrong field made every stock 0, and later every unreadable number became 0.
 #[test]
 fn an_absent_stock_is_null_and_an_unreadable_one_is_an_error() {
     let rows = levels(&json!({"item_id":"1","available_stock":5,"stock_on_hand":""}));

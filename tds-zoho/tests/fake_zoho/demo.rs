@@ -38,7 +38,7 @@ const MODULES: [Module; 6] = [
     Module::PRICE_LISTS,
 ];
 
-/// Everything the organization holds, as one text.
+/// Returns everything that the organization holds as one text.
 fn fingerprint(fake: &FakeZoho) -> String {
     fake.read(|records| {
         let records = MODULES.into_iter().flat_map(|module| records.records(module));
@@ -84,7 +84,7 @@ async fn the_shop_has_the_proportions_of_a_real_one() {
     }
 }
 
-/// Checks that lines add up to documents, places to items, and invoices to what customers owe.
+/// Checks that lines add up to documents, locations to items, and invoices to the amounts that customers owe.
 fn assert_consistent(fake: &FakeZoho) {
     fake.read(|records| {
         let rows = |module| records.records(module).cloned().map(Value::Object);

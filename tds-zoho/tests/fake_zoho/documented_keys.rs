@@ -1,4 +1,4 @@
-//! The organization writes no key that Zoho is not known to write.
+//! The organization writes only keys that Zoho is known to write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use tds_zoho::testkit::{
 
 use crate::{records::furnished, support::Caller};
 
-/// Key names by kind of record and by where they are known from.
+/// The names of keys, by kind of record and by the source of the knowledge.
 struct Known(Value);
 
 impl Known {
@@ -29,7 +29,7 @@ impl Known {
     }
 }
 
-/// What was answered: the keys of every kind of record.
+/// The keys of every kind of record that was answered.
 #[derive(Default)]
 struct Answered(BTreeMap<&'static str, BTreeSet<String>>);
 
@@ -66,7 +66,7 @@ impl Answered {
     }
 }
 
-/// A module, the base of its calls, and the kinds of its rows and records.
+/// Each module, the base of its calls, and the kinds of its rows and records.
 const MODULES: [(Module, &str, &str, &str); 10] = [
     (Module::ITEMS, "/inventory/v1", "item_row", "item"),
     (Module::ITEMS, "/books/v3", "item_row", "item"),
@@ -80,7 +80,7 @@ const MODULES: [(Module, &str, &str, &str); 10] = [
     (Module::LOCATIONS, "/inventory/v1", "location_row", "location"),
 ];
 
-/// Parts of records: the kind of the whole, the key, the kind of the part.
+/// Parts of records: the kind of the whole, the key, and the kind of the part.
 const PARTS: [(&str, &str, &str); 12] = [
     ("item", "locations", "item_location"),
     ("contact", "contact_persons", "contact_person"),

@@ -17,7 +17,7 @@ async fn too_many_calls_in_a_minute_block_the_organization() {
     let (status, body) = caller.get(ITEMS, &[]).await;
     assert_eq!((status, body["code"].as_i64()), (429, Some(44)));
     assert_eq!(caller.fake.max_in_any_minute(), 4);
-    // The minute is over; the block is not.
+    // The minute has ended, but the block has not.
     caller.fake.set_limits(Limits { window: Duration::from_millis(1), ..limits });
     let until_free = async {
         while caller.get(ITEMS, &[]).await.0 != 200 {

@@ -42,7 +42,7 @@ async fn a_page_has_ten_rows_in_books_unless_asked() {
     assert_eq!(beyond["page_context"]["has_more_page"], false);
 }
 
-/// Two records of each kind, the second an hour younger.
+/// Enters two records of each kind. The second record is an hour younger.
 fn old_and_new(fake: &FakeZoho) -> String {
     let (customer, item) = (sample::contact(1, ContactKind::Customer), sample::item(1));
     let vendor = sample::contact(1, ContactKind::Vendor);
@@ -58,7 +58,7 @@ fn old_and_new(fake: &FakeZoho) -> String {
     fake.advance(Duration::from_secs(3_600));
     let boundary = stamp(fake.now());
     enter(2);
-    // Both clocks read whole seconds: the second batch is at the boundary or after it.
+    // Both clocks have whole seconds, so the second batch is at the boundary or after it.
     boundary
 }
 

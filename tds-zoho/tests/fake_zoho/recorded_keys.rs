@@ -169,7 +169,7 @@ pub(crate) const PRICE_LIST_ROW: &[&str] = &[
     "sales_or_purchase_type",
     "status",
 ];
-/// A price list alone.
+/// A single price list.
 pub(crate) const PRICE_LIST: &[&str] = &[
     "currency_code",
     "currency_id",
@@ -205,7 +205,7 @@ pub(crate) const VOLUME_PRICE: &[&str] =
 /// A bracket of a volume price list.
 pub(crate) const BRACKET: &[&str] =
     &["end_quantity", "pricebook_discount", "pricebook_item_id", "pricebook_rate", "start_quantity"];
-/// A customer alone, without what only Indian organizations have.
+/// A single customer, without the keys that only Indian organizations have.
 pub(crate) const CUSTOMER: &[&str] = &[
     "account_id",
     "addresses",

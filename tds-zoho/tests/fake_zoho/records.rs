@@ -9,7 +9,7 @@ use crate::{
     support::{Caller, column, keys},
 };
 
-/// An organization with one sample of everything.
+/// Returns an organization with one sample of every kind.
 pub(crate) async fn furnished() -> Caller {
     let caller = Caller::new().await;
     let fake = &caller.fake;

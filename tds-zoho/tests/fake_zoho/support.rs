@@ -1,4 +1,4 @@
-//! A client that knows nothing but HTTP.
+//! A client that knows only HTTP.
 
 use reqwest::{Client, Response};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// A signed-in caller of a new, empty organization.
+    /// Returns a signed-in caller of a new, empty organization.
     pub(crate) async fn new() -> Self {
         Self::of(FakeZoho::start().await).await
     }
@@ -28,7 +28,7 @@ impl Caller {
         self.token = answer["access_token"].as_str().unwrap_or_default().to_owned();
     }
 
-    /// Asks for an access token; status and body.
+    /// Requests an access token, and returns the status and the body.
     pub(crate) async fn mint(&self) -> (u16, Value) {
         let credentials = self.fake.credentials();
         let form = [
@@ -42,7 +42,7 @@ impl Caller {
         (response.status().as_u16(), response.json().await.expect("JSON"))
     }
 
-    /// A call with token and organization; the path begins with the product's base.
+    /// Makes a call with token and organization. The path begins with the base of the product.
     pub(crate) async fn raw(&self, path: &str, query: &[(&str, &str)]) -> Response {
         let organization = self.fake.credentials().organization_id;
         self.http
@@ -60,7 +60,7 @@ impl Caller {
         (response.status().as_u16(), response.json().await.expect("JSON"))
     }
 
-    /// The value of a call that must succeed.
+    /// Returns the value of a call that must succeed.
     pub(crate) async fn ok(&self, path: &str, query: &[(&str, &str)]) -> Value {
         let (status, body) = self.get(path, query).await;
         assert_eq!((status, &body["code"]), (200, &Value::from(0)), "{path}: {body}");
@@ -68,7 +68,7 @@ impl Caller {
     }
 }
 
-/// The sorted keys of an object.
+/// Returns the sorted keys of an object.
 pub(crate) fn keys(value: &Value) -> Vec<&str> {
     let mut keys: Vec<&str> =
         value.as_object().map(Map::keys).into_iter().flatten().map(String::as_str).collect();
@@ -76,7 +76,7 @@ pub(crate) fn keys(value: &Value) -> Vec<&str> {
     keys
 }
 
-/// The texts of one key of all rows.
+/// Returns the texts of one key in all rows.
 pub(crate) fn column(rows: &Value, key: &str) -> Vec<String> {
     let rows = rows.as_array().expect("rows");
     rows.iter().map(|row| row[key].as_str().unwrap_or_default().to_owned()).collect()

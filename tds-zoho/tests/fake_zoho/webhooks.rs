@@ -21,7 +21,7 @@ fn the_signature_equals_the_known_vectors() {
     assert_eq!(signature_base64(SECRET, &[], body), "078NpBF1IrTfaGNpsNGLLtXuuGECuvPLmlBx5+WLMWg=");
 }
 
-/// A receiver that accepts everything, and what it received from one delivery.
+/// Starts a receiver that accepts everything, and returns what it received from one delivery.
 async fn received(form: Form, event: &str, secret: &str) -> wiremock::Request {
     let receiver = MockServer::start().await;
     Mock::given(any())

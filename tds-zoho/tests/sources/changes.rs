@@ -1,4 +1,4 @@
-//! Listing only what changed, where Zoho can and where it only says so.
+//! Listing only changes: where Zoho can do it, and where Zoho only claims to do it.
 
 use serde_json::json;
 use tds_zoho::testkit::{FakeZoho, Module};
@@ -57,7 +57,7 @@ async fn a_contact_list_that_is_not_sorted_is_read_to_its_end() {
             json!({"contact_name":format!("C {n:03}"),"contact_type":"customer","last_modified_time":at(1)}),
         );
     }
-    // A time that cannot be read says nothing about the order of what follows.
+    // A time that cannot be read says nothing about the order of the following rows.
     let odd = zoho.ids(Module::CONTACTS)[100].clone();
     zoho.update_silently(Module::CONTACTS, &odd, json!({"last_modified_time":"soon"}));
     let (rows, pages) = all(&*source(&online(&zoho), "customers"), Some(SINCE)).await;

@@ -1,4 +1,4 @@
-//! Lesson 10: an unknown list was read as "0 rows, success".
+//! A production incident: an unknown list was read as "0 rows, success".
 
 use serde_json::{Value, json};
 use tds_core::error::{ErrorKind, Retry};
@@ -36,7 +36,7 @@ async fn a_cursor_that_nobody_wrote_is_refused() {
     }
 }
 
-/// Answers every list of price lists with this body, whatever page is asked.
+/// Answers every list of price lists with this body, whatever page is requested.
 async fn stubborn(body: Value) -> (MockServer, FakeZoho, std::sync::Arc<dyn tds_core::source::Source>) {
     let zoho = FakeZoho::start().await;
     let server = MockServer::start().await;

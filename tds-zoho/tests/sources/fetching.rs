@@ -122,7 +122,7 @@ async fn a_limit_is_not_halved() {
     assert_eq!(zoho.calls_to("/items/"), 0);
 }
 
-/// Lesson 17: 1,300 single calls spent the budget of a day.
+/// A production incident: 1,300 single calls spent the budget of a day.
 #[tokio::test]
 async fn an_answer_that_leaves_out_items_that_exist_is_not_completed_by_single_calls() {
     let zoho = FakeZoho::start().await;

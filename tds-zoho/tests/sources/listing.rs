@@ -23,7 +23,7 @@ pub(crate) async fn page(
         .await
 }
 
-/// The whole list, and how many pages it had.
+/// Returns the whole list, and the number of its pages.
 pub(crate) async fn all(source: &dyn Source, since: Option<OffsetDateTime>) -> (Vec<Listed>, usize) {
     let (mut rows, mut pages, mut cursor) = (Vec::new(), 0, None);
     loop {
@@ -76,7 +76,7 @@ async fn a_list_of_several_pages_is_read_to_its_end_and_goes_on_after_a_restart(
     }
     let expected: BTreeSet<String> = zoho.ids(Module::ITEMS).into_iter().collect();
     let first = page(&*source(&online(&zoho), "products"), None, None).await.expect("a page");
-    // Another process goes on with the cursor alone.
+    // Another process continues with the cursor alone.
     let other = source(&online(&zoho), "products");
     let second = page(&*other, None, first.next).await.expect("a page");
     let third = page(&*other, None, second.next).await.expect("a page");
@@ -142,7 +142,7 @@ async fn a_row_with_an_unreadable_value_keeps_its_id() {
 #[tokio::test]
 async fn a_contact_in_the_wrong_list_is_still_what_it_is() {
     let zoho = FakeZoho::start().await;
-    // Without a type of its own the list of either kind shows it.
+    // A contact without a type of its own is in the list of either kind.
     let id = zoho.put_contact(json!({"contact_name":"Acme"}));
     zoho.update_silently(Module::CONTACTS, &id, json!({"contact_type":"vendor"}));
     let client = online(&zoho);

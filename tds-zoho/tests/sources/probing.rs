@@ -1,4 +1,4 @@
-//! What a list can do, found out with four calls.
+//! The abilities of a list, found out with four calls.
 
 use serde_json::json;
 use tds_core::{
@@ -18,7 +18,7 @@ const SINCE: time::OffsetDateTime = time::macros::datetime!(2026-11-10 00:00 UTC
 async fn organization(habit: ListHabit) -> FakeZoho {
     let zoho = FakeZoho::start().await;
     for n in 0..30 {
-        // Neither in the order of creation nor against it.
+        // The times are neither in the order of creation nor in the reverse order.
         let time = format!("2026-11-{:02}T03:00:00+0300", 1 + n * 7 % 20);
         let fields =
             json!({"name":format!("{n:02}"),"invoice_number":n.to_string(),"last_modified_time":time});

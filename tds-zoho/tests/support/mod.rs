@@ -13,7 +13,7 @@ use tds_core::{
 use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, testkit::FakeZoho};
 use time::macros::datetime;
 
-/// A client that is never used to call anything.
+/// Returns a client that never makes a call.
 pub(crate) fn offline() -> ZohoClient {
     static CLIENT: OnceLock<ZohoClient> = OnceLock::new();
     let client = || {
@@ -23,7 +23,7 @@ pub(crate) fn offline() -> ZohoClient {
     CLIENT.get_or_init(client).clone()
 }
 
-/// A client of a fake organization, without a limit that a test could meet.
+/// Returns a client of a fake organization, with limits so high that no test reaches them.
 pub(crate) fn online(zoho: &FakeZoho) -> ZohoClient {
     let credentials = zoho.credentials();
     let mut config = ZohoConfig::new(
@@ -39,7 +39,7 @@ pub(crate) fn online(zoho: &FakeZoho) -> ZohoClient {
     ZohoClient::new(config, Arc::new(SystemClock)).expect("a valid configuration")
 }
 
-/// The source of an entity type.
+/// Returns the source of an entity type.
 pub(crate) fn source(client: &ZohoClient, entity: &str) -> Arc<dyn Source> {
     let sources = tds_zoho::sources(client);
     sources.into_iter().find(|source| source.schema().entity.as_str() == entity).expect("a known entity type")
@@ -57,14 +57,14 @@ pub(crate) fn decoded(entity: &str, shape: Shape, json: &str) -> Record {
     decode(entity, shape, json).unwrap_or_else(|error| panic!("{entity}: {error}"))
 }
 
-/// A recorded or documented answer of Zoho.
+/// Returns a recorded or documented answer of Zoho.
 pub(crate) fn sample(name: &str) -> Value {
     let path = format!("{}/tests/data/zoho-samples/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The fields as literal JSON text, which is what tests compare: `1.50` is not `1.5`.
+/// Returns the fields as literal JSON text, which tests compare: `1.50` is not `1.5`.
 pub(crate) fn literal(fields: &Map<String, Value>) -> String {
     Value::Object(fields.clone()).to_string()
 }

@@ -1,4 +1,4 @@
-//! Which bodies are understood, in which envelopes.
+//! The bodies that are understood, and the envelopes in which records are found.
 
 use serde_json::{Value, json};
 use tds_core::{
@@ -18,7 +18,7 @@ pub(crate) const ORGANIZATION: &str = "60000000001";
 
 pub(crate) const NOW: OffsetDateTime = datetime!(2026-11-20 12:00 UTC);
 
-/// What follows from a delivery to a path.
+/// Returns the event that follows from a delivery to a path.
 pub(crate) fn event(
     path: &str,
     event_type: &str,

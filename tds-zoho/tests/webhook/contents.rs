@@ -36,7 +36,7 @@ fn a_complete_body_is_applied_as_it_is() {
     assert_eq!(record.children["invoice_lines"].len(), 1);
 }
 
-/// What real bodies lacked: an incomplete one must not blank what a detail brought.
+/// Real bodies lacked these keys. An incomplete body must not blank the columns that a detail filled.
 #[test]
 fn an_incomplete_body_makes_the_record_be_read() {
     for missing in ["line_items", "customer_id", "total", "status"] {
@@ -61,7 +61,9 @@ fn a_body_without_a_version_makes_the_record_be_read_and_is_never_a_duplicate() 
     }
 }
 
-/// Lesson 6: a body that cannot be read in every part is no lost invoice; the API spells it better.
+/// A production incident: a body of which a part cannot be read must not lose the invoice, because the API spells the
+/// part better.
+/// better.
 #[test]
 fn a_body_with_an_unreadable_part_makes_the_record_be_read() {
     let mut body = invoice();
@@ -69,7 +71,7 @@ fn a_body_with_an_unreadable_part_makes_the_record_be_read() {
     assert_eq!(work(&parse_json("invoices", &json!({"invoice": body})))[0].1.payload, None);
 }
 
-/// A template puts what it does not know between quotation marks.
+/// A template puts values that it does not know between quotation marks.
 #[test]
 fn a_list_or_an_object_that_came_as_text_makes_the_record_be_read() {
     let mut item = support::sample("inventory-items-list.json")["items"][0].clone();

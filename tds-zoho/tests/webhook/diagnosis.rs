@@ -1,4 +1,4 @@
-//! Why a signature does not match, in words.
+//! The explanations for a signature that does not match.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use secrecy::SecretString;
@@ -11,9 +11,10 @@ const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 const PATH: &str = "/api/zoho/webhooks/products";
 
-/// The signature over exactly this text.
+/// Returns the signature over exactly this text.
 fn signed_by(secret: &str, text: &[u8]) -> String {
-    // In front of a brace, so that no text is taken for a form; the pair's name is the text before it.
+    // The text is signed as the name of a pair without a value and without a body, so that no text is taken for a
+    // form.
     let text = String::from_utf8(text.to_vec()).expect("text");
     sign(&SecretString::from(secret), &[(text, String::new())], b"")
 }
@@ -22,7 +23,7 @@ fn signed(text: &[u8]) -> String {
     signed_by(SECRET, text)
 }
 
-/// What is said of a delivery as it came, with the signature that it has.
+/// Returns the explanation for a delivery as it arrived, with the signature that it has.
 fn told(query: Option<&str>, content_type: &str, body: &[u8], signature: &str) -> Option<String> {
     told_with(&[SECRET], query, content_type, body, signature)
 }
@@ -180,7 +181,7 @@ fn a_forged_signature_is_not_explained() {
     }
 }
 
-/// Nobody has proven to be authentic yet: the work has a bound, whatever comes.
+/// The sender is not proven to be authentic yet, so the work is bounded, whatever arrives.
 #[test]
 fn the_work_for_a_hostile_delivery_is_bounded() {
     let zeros = "0".repeat(64);

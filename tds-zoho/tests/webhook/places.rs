@@ -1,4 +1,4 @@
-//! Where in a body, or in the address, the record stands; and whose record it is.
+//! Where the record is in a body or in an address, and which module the record belongs to.
 
 use serde_json::{Value, json};
 use tds_core::{inbox::Disposition, queue::Work};
@@ -9,10 +9,10 @@ use crate::{
     support::entity,
 };
 
-/// Every path, and a whole record of its kind without an envelope.
+/// Returns every path, with a whole record of its kind without an envelope.
 fn bare_records() -> Vec<(&'static str, &'static str, Value)> {
     let lines = json!([{"line_item_id": "1", "item_id": "2", "quantity": 2}]);
-    // An invoice names its contact in an object that is called like a contact's envelope, and carries no id there.
+    // An invoice names its contact in an object that has the name of a contact's envelope, but has no id there.
     let contact = json!({"credit_limit": 0, "customer_balance": 0});
     vec![
         ("products", "item", json!({"item_id": "1", "name": "Cable", "group_id": "9", "vendor_id": "8"})),
@@ -44,7 +44,7 @@ fn bare_records() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// Modules that no path of this version handles, bare.
+/// Returns bare records of modules that no path of this version handles.
 fn unhandled() -> Vec<(&'static str, Value)> {
     vec![
         ("salesorder", json!({"salesorder_id": "1", "salesorder_number": "SO-1", "customer_id": "2"})),
@@ -153,7 +153,7 @@ fn what_a_record_of_another_module_refers_to_is_no_work() {
     is_ignored(&parse_json("stock", &list), "a price list on the stock path");
 }
 
-/// A credit note carries the id of its invoice: its text must not become the invoice's.
+/// A credit note carries the id of its invoice. Its content must not become the content of the invoice.
 #[test]
 fn a_body_that_looks_like_another_document_is_never_applied_as_ours() {
     let body = json!({"creditnote_id": "1", "creditnote_number": "CN-1", "invoice_id": "2", "customer_id": "3",
@@ -210,7 +210,7 @@ fn query(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// What an address alone says; `None` where it names no record of a known module.
+/// Returns the event for an address alone; `None` where the address names no record of a known module.
 fn by_address(path: &str, pairs: &[(String, String)]) -> Option<Event> {
     let event = event(path, "deleted", ORGANIZATION, pairs, b" ");
     let is_nothing = match &event.disposition {
@@ -242,7 +242,7 @@ fn an_id_in_the_address_is_read() {
     }
 }
 
-/// Pairs are glued before they are signed, so that `?a=bc` and `?ab=c` are signed alike: only exact names count.
+/// Zoho joins pairs before it signs them, so the signatures of `?a=bc` and `?ab=c` are equal. Only exact names count.
 #[test]
 fn only_the_exact_key_of_a_module_names_a_record() {
     for pairs in [

@@ -1,4 +1,4 @@
-//! No bytes bring the receiver down, and none verify without the secret.
+//! No bytes make the receiver panic, and none verify without the secret.
 
 use proptest::prelude::*;
 use secrecy::SecretString;

@@ -1,4 +1,4 @@
-//! The signature: Zoho's example, the known vectors, and everything that must not pass.
+//! The signature: Zoho's example, the known vectors, and all deliveries that must not pass.
 
 use secrecy::SecretString;
 use tds_zoho::webhook::{Encoding, SignatureError, Verified, sign};
@@ -19,7 +19,7 @@ fn pairs(all: &[(&str, &str)]) -> Vec<(String, String)> {
     all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// The signature that made a delivery authentic.
+/// Returns the signature that made a delivery authentic.
 fn verify(
     secrets: &[SecretString],
     pairs: &[(String, String)],
@@ -61,7 +61,7 @@ fn pairs_are_sorted_by_the_bytes_of_their_keys() {
 #[test]
 fn pairs_of_a_form_are_decoded_and_sorted_in_with_those_of_the_address() {
     let body = b"name=basic+plan&JSONString=%7B%22item%22%3A1%7D";
-    // JSONString, event, name: capital letters come first.
+    // The order is JSONString, event, name: capital letters come first.
     let signed = sign(&SecretString::from(SECRET), &[], br#"JSONString{"item":1}eventupdatednamebasic plan"#);
     for content_type in [Some("application/x-www-form-urlencoded; charset=UTF-8"), Some("text/plain"), None] {
         let query = pairs(&[("event", "updated")]);
@@ -131,13 +131,13 @@ fn a_forged_signature_never_verifies() {
 fn an_empty_secret_lets_nobody_in() {
     let empty = SecretString::from("");
     assert_eq!(sign(&empty, &[], ITEM), "");
-    // HMAC-SHA256 of nothing under an empty key.
+    // This is the HMAC-SHA256 of an empty message under an empty key.
     let header = "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad";
     assert_eq!(verify(&[empty], &[], None, b"", Some(header)), Err(SignatureError::Wrong));
     assert_eq!(verify(&[], &[], None, ITEM, Some(ITEM_HEX)), Err(SignatureError::Wrong));
 }
 
-/// Pairs have no delimiter: what can be shifted decides nothing.
+/// Pairs have no delimiter, so characters that can be shifted between pairs must decide nothing.
 #[test]
 fn shifting_the_boundary_of_a_pair_gains_nothing() {
     let hex = sign(&SecretString::from(SECRET), &pairs(&[("event", "deleted")]), ITEM);

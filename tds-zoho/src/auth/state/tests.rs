@@ -24,7 +24,7 @@ fn pending(_rejected: Option<u64>) -> Flight {
     futures_util::future::pending().boxed().shared()
 }
 
-/// Whether a refresh begins now, and which token it is told that was rejected.
+/// Returns whether a refresh starts now, and the number of the rejected token that it receives.
 fn starts(state: &mut State, now: Instant) -> Option<Option<u64>> {
     let mut started = None;
     let _next = state.next(now, |rejected| {

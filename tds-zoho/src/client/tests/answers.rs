@@ -156,7 +156,7 @@ async fn an_answer_that_comes_byte_by_byte_or_is_cut_in_a_chunk_is_given_up_in_t
                 let mut request = [0; 4096];
                 let _read = socket.read(&mut request).await;
                 let _written = socket.write_all(text.as_bytes()).await;
-                // Each byte comes in time for itself, and all of them never.
+                // Each byte arrives within the time limit, but the body never ends.
                 while byte_by_byte && socket.write_all(b" ").await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }

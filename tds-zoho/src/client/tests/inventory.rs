@@ -40,7 +40,7 @@ async fn an_organization_without_inventory_gets_the_items_of_books_and_one_line(
         let (line, lost) = client.missing_inventory().expect("a line");
         assert!(line.contains(&format!("code {code}")) && line.contains("Zoho Inventory refuses"), "{line}");
         assert!(!lost, "it never had it");
-        // The refusal is believed: no call is spent on asking again, and no token was minted for it.
+        // The refusal is still current. No call is spent on asking again, and no token was minted for it.
         client.get(items()).await.expect("the items of Books");
         assert_eq!((zoho.calls().await, zoho.mints()), (3, 1));
     }
@@ -57,7 +57,8 @@ async fn where_books_refuses_too_it_is_not_inventory_that_is_missing() {
         "{error}"
     );
     assert_eq!(client.missing_inventory(), None);
-    // Neither product is asked for the next item: both were asked once, and are probed by one call now and then.
+    // Neither product is asked for the next item. Both were asked once, and only single probes are sent to them
+    // now.
     client.get(items()).await.expect_err("nobody answers");
     assert_eq!(zoho.calls().await, 2);
 }

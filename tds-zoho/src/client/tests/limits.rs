@@ -72,7 +72,7 @@ async fn a_spent_day_waits_for_the_reset_and_lets_a_person_through() {
         .await;
     let client = zoho.client();
     assert!((1800..=3600).contains(&wait(&client.get(call(Lane::Full)).await.expect_err("spent"))));
-    // A pause knows milliseconds: what was let go in its first proves nothing.
+    // Pauses are measured in milliseconds. A call that was sent in the first millisecond of a pause proves nothing.
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     client.get(call(Lane::Operator)).await.expect("a person's call");
     client.get(call(Lane::Full)).await.expect("the quota is back");
@@ -98,7 +98,7 @@ async fn the_day_of_a_plan_is_kept_and_a_share_of_it_is_for_what_is_urgent() {
     zoho.api(|_| success()).await;
     let mut config = zoho.config();
     config.daily_limit = Some(50);
-    // At noon of a simulated day: its shares depend on the time.
+    // The simulated time is noon, because the shares of the day depend on the time.
     let client = ZohoClient::new(config, Arc::new(ManualClock::default())).expect("client");
     for _call in 0..23 {
         client.get(call(Lane::Full)).await.expect("answer");
@@ -142,7 +142,7 @@ async fn zohos_own_count_of_the_day_is_asked_for_and_counts() {
     let client = zoho.client();
     client.refresh_quota().await.expect("told");
     let day = client.status().await.expect("standing").day;
-    // A fifth of the plan is not for us, and of our part 40 are for people.
+    // A fifth of the plan is not for this program, and 40 calls of the rest are for operators' requests.
     assert_eq!((day.limit, day.left, day.reported_left), (Some(1000), Some(40), Some(240)));
     assert_eq!(client.get(call(Lane::Full)).await.expect_err("kept back").kind(), ErrorKind::QuotaExhausted);
 }

@@ -1,4 +1,4 @@
-//! What fails for everybody spends no attempt, is asked few times, and goes on by itself.
+//! An outage that concerns every process spends no attempt, causes few calls, and ends without an operator.
 
 use std::{
     sync::{
@@ -25,14 +25,14 @@ fn record(number: usize) -> Call {
     Call { path: format!("/contacts/{number}"), query: Vec::new(), ..call(Lane::Webhook) }
 }
 
-/// A client that probes an account every quarter of a second.
+/// Creates a client that probes an account every quarter of a second.
 fn quick(zoho: &Zoho) -> ZohoClient {
     let mut config = zoho.config();
     config.outage_probe = Duration::from_millis(250);
     client(config)
 }
 
-/// Asks for one record after the other. The errors.
+/// Reads one record after the other. Returns the errors.
 async fn ask(client: &ZohoClient, records: std::ops::Range<usize>) -> Vec<tds_core::error::Error> {
     let mut errors = Vec::new();
     for number in records {

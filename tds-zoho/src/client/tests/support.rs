@@ -18,14 +18,14 @@ use crate::{
 
 pub(super) const TOKEN_PATH: &str = "/oauth/v2/token";
 
-/// A Zoho that counts.
+/// A simulated Zoho that counts requests.
 pub(super) struct Zoho {
     pub(super) server: MockServer,
     mints: Arc<AtomicUsize>,
 }
 
 impl Zoho {
-    /// A token server that works: tokens `t1`, `t2` …
+    /// Creates a Zoho with a token server that works. Its tokens are `t1`, `t2` …
     pub(super) async fn new() -> Self {
         let zoho = Self::without_tokens().await;
         zoho.tokens(|number| {
@@ -40,14 +40,14 @@ impl Zoho {
         Self { server: MockServer::start().await, mints: Arc::default() }
     }
 
-    /// The answer to the n-th request for a token, from 1.
+    /// Sets the answer to the n-th request for a token, counted from 1.
     pub(super) async fn tokens(&self, answer: impl Fn(usize) -> ResponseTemplate + Send + Sync + 'static) {
         let mints = Arc::clone(&self.mints);
         let respond = Script(move |_: &Request| answer(mints.fetch_add(1, Ordering::SeqCst) + 1));
         Mock::given(method("POST")).and(path(TOKEN_PATH)).respond_with(respond).mount(&self.server).await;
     }
 
-    /// The answer to calls of the API.
+    /// Sets the answer to calls of the API.
     pub(super) async fn api(&self, answer: impl Fn(&Request) -> ResponseTemplate + Send + Sync + 'static) {
         let respond = Script(answer);
         Mock::given(method("GET"))
@@ -75,7 +75,7 @@ impl Zoho {
         self.mints.load(Ordering::SeqCst)
     }
 
-    /// How many calls of the API came.
+    /// Returns the number of calls of the API.
     pub(super) async fn calls(&self) -> usize {
         let requests = self.server.received_requests().await.unwrap_or_default();
         requests.iter().filter(|request| request.url.path() != TOKEN_PATH).count()
@@ -110,7 +110,7 @@ pub(super) fn token(body: Value) -> ResponseTemplate {
     ResponseTemplate::new(200).set_body_json(body)
 }
 
-/// The bearer of a call, without the scheme.
+/// Returns the bearer token of a call, without the scheme.
 pub(super) fn bearer(request: &Request) -> String {
     let header =
         request.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();

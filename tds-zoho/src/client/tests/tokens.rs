@@ -167,7 +167,8 @@ async fn a_token_server_that_answers_without_end_is_not_listened_to() {
     assert_eq!(zoho.calls().await, 0);
 }
 
-/// Two processes over one store: the same credentials, and a key to share the token with.
+/// Creates two processes over one store. They have the same credentials, and each may have a key to share the token
+/// with.
 fn two(zoho: &Zoho, keys: [Option<&str>; 2]) -> [crate::ZohoClient; 2] {
     let store = tds_core::memory::MemoryStore::new(Arc::new(tds_core::clock::SystemClock));
     keys.map(|key| {

@@ -6,7 +6,7 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::{Pacer, shape};
 
-/// Takes whenever it may, idles as told, and gives the times of the permits.
+/// Takes a permit whenever the pacer allows one, with the given idle times. Returns the times of the permits.
 async fn drive(pace: &mut Pacer, steps: &[(u64, u32)]) -> Vec<Duration> {
     let start = Instant::now();
     let mut times = Vec::new();

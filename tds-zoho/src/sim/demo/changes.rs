@@ -1,4 +1,4 @@
-//! What happens in the shop: one event after the other, and the webhook that Zoho would send for it.
+//! Events in the shop, one after the other, and the webhook that Zoho would send for each.
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -11,22 +11,22 @@ use crate::sim::{
     webhook::Delivery,
 };
 
-/// Lets things happen. The same seed does the same to the same shop.
+/// A course of events. The same seed has the same effect on the same shop.
 pub struct Changes {
     random: Random,
-    /// Customers that were entered here; only these are ever deleted.
+    /// Customers that were entered by this course; only these are ever deleted.
     newcomers: Vec<String>,
 }
 
 impl Changes {
-    /// A new course of events.
+    /// Starts a new course of events.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { random: Random::new(seed), newcomers: Vec::new() }
     }
 
-    /// Changes the organization once and returns the webhook. None: Zoho sends none for it (a price
-    /// list), or the shop has nothing of the kind.
+    /// Changes the organization once and returns the webhook. The result is `None` where Zoho sends no webhook for the
+    /// change (a price list), or where the shop has no record of the kind.
     pub fn next_change(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         match self.random.below(100) {
             0..42 => self.sale(zoho),
@@ -40,7 +40,7 @@ impl Changes {
         }
     }
 
-    /// One of the records that are of the kind.
+    /// Returns one of the records of the kind.
     fn choose(
         &mut self,
         zoho: &SharedOrganization,
@@ -53,7 +53,7 @@ impl Changes {
         })
     }
 
-    /// An invoice; the stock falls without touching the items' times.
+    /// Enters an invoice. The stock falls, but the times of the items do not change.
     fn sale(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let customer = self.choose(zoho, Module::CONTACTS, is_active_customer)?;
         let goods: Vec<Value> =
@@ -79,7 +79,7 @@ impl Changes {
         Some(delivery("invoices", "created", body))
     }
 
-    /// A customer pays an invoice, in full or half of what is open.
+    /// Enters a payment: a customer pays the whole open amount of an invoice, or half of it.
     fn payment(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let invoice = self.choose(zoho, Module::INVOICES, is_unpaid)?;
         let id = invoice["invoice_id"].as_str()?;
@@ -117,7 +117,7 @@ impl Changes {
         Some(delivery("products", "updated", zoho.webhook_body(Module::ITEMS, id)))
     }
 
-    /// One price of one list. No rule can watch price lists, so nothing is sent.
+    /// Changes one price of one list. No rule of Zoho can watch price lists, so no webhook is sent.
     fn price_list(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let lists = zoho.ids(Module::PRICE_LISTS);
         let id = self.random.pick(&lists)?;
@@ -151,7 +151,7 @@ impl Changes {
         Some(delivery("stock", "created", zoho.webhook_body(Module::ADJUSTMENTS, &id)))
     }
 
-    /// A newcomer who never bought anything is removed.
+    /// Deletes a new customer who never bought anything.
     fn deletion(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let bought = |id: &str| {
             zoho.read(|records| {
@@ -181,7 +181,7 @@ fn is_unpaid(invoice: &Object) -> bool {
     matches!(field(invoice, "status").as_str(), Some("sent" | "overdue" | "partially_paid"))
 }
 
-/// Moves the stock at the first place.
+/// Changes the stock at the first location.
 fn move_stock(zoho: &SharedOrganization, id: &str, difference: Decimal) {
     let Some(item) = zoho.get(Module::ITEMS, id) else { return };
     let mut item = Value::Object(item);
@@ -194,7 +194,7 @@ fn move_stock(zoho: &SharedOrganization, id: &str, difference: Decimal) {
     zoho.update_silently(Module::ITEMS, id, item);
 }
 
-/// Moves what a customer owes.
+/// Changes the amount that a customer owes.
 fn owe(zoho: &SharedOrganization, customer_id: &Value, difference: Decimal) {
     let id = customer_id.as_str().unwrap_or_default();
     let key = "outstanding_receivable_amount";
@@ -203,7 +203,7 @@ fn owe(zoho: &SharedOrganization, customer_id: &Value, difference: Decimal) {
     zoho.update_silently(Module::CONTACTS, id, json!({key: money(owed + difference)}));
 }
 
-/// The next number of this kind that no record has or had.
+/// Returns the next number of this kind that no record has or had.
 fn free_number(zoho: &SharedOrganization, module: Module, kind: u64) -> u64 {
     zoho.read(|records| {
         let taken = |n: &u64| {

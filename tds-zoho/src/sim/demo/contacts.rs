@@ -30,7 +30,7 @@ pub(crate) fn fill(
     (customers, vendors)
 }
 
-/// Three of five customers pay in dinars; one of eight is inactive.
+/// Returns a customer. Three of five customers pay in dinars, and one of eight is inactive.
 pub(crate) fn customer(random: &mut Random, n: u64, price_lists: &[Value], created: OffsetDateTime) -> Value {
     let mut contact = sample::contact(n, ContactKind::Customer);
     let (first, last) = (random.word(words::FIRST), random.word(words::FAMILY));

@@ -14,14 +14,14 @@ use crate::sim::{
     stamp,
 };
 
-/// Who trades what.
+/// The items that are traded, and the parties that trade them.
 pub(crate) struct Parties {
     pub(crate) items: Vec<Value>,
     pub(crate) customers: Vec<Value>,
     pub(crate) vendors: Vec<Value>,
 }
 
-/// Enters the documents of the last 600 days, and what the customers owe for them.
+/// Enters the documents of the last 600 days, and the amounts that the customers owe for them.
 pub(crate) fn fill(
     zoho: &SharedOrganization,
     random: &mut Random,
@@ -72,7 +72,7 @@ pub(crate) fn fill(
     }
 }
 
-/// Some lines of different items, priced in the party's currency.
+/// Returns some lines of different items, priced in the party's currency.
 pub(crate) fn lines(random: &mut Random, items: &[Value], party: &Value, most: u64) -> Vec<Line> {
     let in_dinars = party["currency_code"] == "IQD";
     let mut lines: Vec<Line> = Vec::new();
@@ -92,7 +92,7 @@ pub(crate) fn lines(random: &mut Random, items: &[Value], party: &Value, most: u
     lines
 }
 
-/// Gives a document its day; it falls due fifteen days later.
+/// Sets the day of a document, which is due fifteen days later.
 pub(crate) fn date(document: &mut Value, at: OffsetDateTime) {
     let time = stamp(at);
     let changes = json!({"date": day(at), "created_time": time, "last_modified_time": time});
@@ -104,7 +104,7 @@ pub(crate) fn date(document: &mut Value, at: OffsetDateTime) {
     }
 }
 
-/// Most invoices are paid; the others are in every state that a list can show.
+/// Sets the payment state of an invoice. Most invoices are paid; the others are in every state that a list can show.
 fn settle(random: &mut Random, invoice: &mut Value) {
     match random.below(100) {
         0..70 => pay(invoice, "paid", Decimal::ONE),

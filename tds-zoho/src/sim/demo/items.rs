@@ -23,7 +23,8 @@ pub(crate) fn fill(
     items
 }
 
-/// Two per cent are services; 56 % have no SKU, 41 % are inactive, 27 % have no image.
+/// Returns an item. Two per cent of the items are services, 56 % have no SKU, 41 % are inactive, and 27 % have no
+/// image.
 fn item(random: &mut Random, n: u64, created: OffsetDateTime, now: OffsetDateTime) -> Value {
     let is_service = random.per_mille(20);
     let mut item = if is_service { sample::service(n) } else { sample::item(n) };
@@ -60,7 +61,7 @@ fn item(random: &mut Random, n: u64, created: OffsetDateTime, now: OffsetDateTim
     item
 }
 
-/// About a fifth of the items are in stock; some have been sold before they were counted.
+/// Returns the stock of an item. About a fifth of the items are in stock; some were sold before they were counted.
 fn stock(random: &mut Random) -> [Decimal; 3] {
     if random.per_mille(15) {
         return [-random.amount(1, 9), Decimal::ZERO, Decimal::ZERO];

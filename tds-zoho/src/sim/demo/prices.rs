@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{items::overwrite, moment, random::Random};
 use crate::sim::{SharedOrganization, literal::decimal, sample, stamp};
 
-/// What the shop enters for "not for sale here".
+/// The price that the shop enters for "not for sale here".
 pub(crate) const SENTINEL: u64 = 55_555;
 
 /// Enters eight lists and returns them. Six hold about two thirds of the items each.

@@ -7,7 +7,7 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        // Zero would stay zero for ever.
+        // A state of zero would stay zero for ever.
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
@@ -18,33 +18,33 @@ impl Random {
         self.0
     }
 
-    /// A number from zero up to, not including, the bound.
+    /// Returns a number from zero up to, but not including, the bound.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         (self.next() >> 11) % bound.max(1)
     }
 
-    /// A number between two bounds, both included.
+    /// Returns a number between two bounds, both included.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.below(high.saturating_sub(low) + 1)
     }
 
-    /// True in so many of a thousand cases.
+    /// Returns true in `share` of a thousand cases.
     pub(crate) fn per_mille(&mut self, share: u64) -> bool {
         self.below(1_000) < share
     }
 
-    /// One of the choices; none of an empty list.
+    /// Returns one of the choices; `None` for an empty list.
     pub(crate) fn pick<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
         let index = self.below(u64::try_from(choices.len()).unwrap_or(u64::MAX));
         choices.get(usize::try_from(index).ok()?)
     }
 
-    /// One of the words.
+    /// Returns one of the words.
     pub(crate) fn word(&mut self, words: &[&'static str]) -> &'static str {
         self.pick(words).copied().unwrap_or_default()
     }
 
-    /// A whole amount between two bounds.
+    /// Returns a whole amount between two bounds.
     pub(crate) fn amount(&mut self, low: u64, high: u64) -> Decimal {
         Decimal::from(self.between(low, high))
     }

@@ -10,9 +10,9 @@ use crate::sim::{
     webhook::{Delivery, Form, deliver},
 };
 
-/// Changes the organization once in every interval and sends the signed webhooks to the server at the
-/// base URL, until stopped. One in twenty is sent twice, as Zoho's retries do. A receiver that is down or
-/// refuses is logged, nothing more: what it missed stays changed.
+/// Changes the organization once in every interval and sends the signed webhooks to the server at the base URL, until
+/// it is stopped. One webhook in twenty is sent twice, as Zoho's retries do. When a receiver is down or refuses a
+/// webhook, the function only logs it: the change that the receiver missed remains.
 pub async fn run_changes(
     zoho: SharedOrganization,
     base_url: String,

@@ -1,4 +1,4 @@
-//! The words that names are made of: common ones, nobody's in particular.
+//! The words that names consist of. They are common words, and no real person's name.
 
 pub(crate) const PRODUCTS: &[(&str, &str)] = &[
     ("Fast charger 25W", "Chargers"),

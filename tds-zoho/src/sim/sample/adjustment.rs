@@ -1,4 +1,4 @@
-//! Stock adjustments, and the places that hold stock.
+//! Stock adjustments, and the locations that hold stock.
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -8,8 +8,8 @@ use crate::sim::literal::quantity;
 
 static TEMPLATE: Template = Template::new(include_str!("adjustment.json"));
 
-/// An adjustment that changes the stock of one item at the first place by this difference. It is a
-/// document only: the caller changes the item's stock with [`super::set_stock`].
+/// Returns an adjustment that changes the stock of one item at the first location by this difference. It is only a
+/// document: the caller changes the item's stock with [`super::set_stock`].
 #[must_use]
 pub fn adjustment(n: u64, item: &Value, difference: Decimal) -> Value {
     let changes = json!({
@@ -32,7 +32,7 @@ pub fn adjustment(n: u64, item: &Value, difference: Decimal) -> Value {
     Value::Object(TEMPLATE.with(changes))
 }
 
-/// The three places of [`PLACES`].
+/// Returns the three locations of [`PLACES`].
 #[must_use]
 pub fn locations() -> Vec<Value> {
     let cities = ["Baghdad", "Baghdad", "Basra"];

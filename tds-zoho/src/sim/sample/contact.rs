@@ -7,16 +7,16 @@ use crate::sim::literal::number;
 
 static TEMPLATE: Template = Template::new(include_str!("contact.json"));
 
-/// Which side of the trade a contact is on.
+/// The role of a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactKind {
-    /// Buys.
+    /// The contact buys from the organization.
     Customer,
-    /// Sells.
+    /// The contact sells to the organization.
     Vendor,
 }
 
-/// A contact with both addresses and one contact person. Keys of the other side are absent.
+/// Returns a contact with both addresses and one contact person. Keys of the other role are absent.
 #[must_use]
 pub fn contact(n: u64, kind: ContactKind) -> Value {
     let vendor = kind == ContactKind::Vendor;
@@ -61,7 +61,7 @@ pub fn contact(n: u64, kind: ContactKind) -> Value {
     contact
 }
 
-/// Writes the billing address.
+/// Sets the billing address.
 pub(crate) fn set_address(contact: &mut Value, city: &str, street: &str) {
     let address = &mut contact["billing_address"];
     address["address"] = json!(street);
@@ -70,7 +70,7 @@ pub(crate) fn set_address(contact: &mut Value, city: &str, street: &str) {
     address["country_code"] = json!("IQ");
 }
 
-/// Exchanges the keys that only customers have for those of vendors.
+/// Replaces the keys that only customers have by those of vendors.
 fn to_vendor(contact: &mut Value) {
     let Some(fields) = contact.as_object_mut() else { return };
     for key in ["credit_limit", "customer_sub_type", "pricebook_id", "pricebook_name"] {

@@ -18,16 +18,16 @@ pub struct Line {
     pub item_id: String,
     /// The item's name at the time of sale.
     pub name: String,
-    /// How many.
+    /// The number of pieces.
     pub quantity: Decimal,
-    /// The price of one, in the document's currency.
+    /// The price of one piece, in the document's currency.
     pub rate: Decimal,
-    /// How much the whole line is cheaper.
+    /// The discount on the whole line.
     pub discount: Decimal,
 }
 
 impl Line {
-    /// Some pieces of an item at its own price.
+    /// Returns a line with some pieces of an item at its own price.
     #[must_use]
     pub fn of(item: &Value, quantity: Decimal) -> Self {
         let owned = |key| text(item, key).as_str().unwrap_or_default().to_owned();
@@ -57,13 +57,13 @@ impl Line {
     }
 }
 
-/// An invoice of one, two, three… pieces of the items, sent and unpaid.
+/// Returns an invoice with one, two, three… pieces of the items, sent and unpaid.
 #[must_use]
 pub fn invoice(n: u64, customer: &Value, items: &[Value]) -> Value {
     invoice_of(n, customer, &counted(items))
 }
 
-/// An invoice of these lines, sent and unpaid.
+/// Returns an invoice with these lines, sent and unpaid.
 #[must_use]
 pub fn invoice_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
     let mut invoice = document(kinds::INVOICE, n, customer, lines, &INVOICE);
@@ -92,7 +92,7 @@ pub fn invoice_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
     Value::Object(invoice)
 }
 
-/// A bill of ten pieces of the first item, twenty of the second…, open.
+/// Returns an open bill with ten pieces of the first item, twenty of the second, and so on.
 #[must_use]
 pub fn bill(n: u64, vendor: &Value, items: &[Value]) -> Value {
     let mut lines = counted(items);
@@ -102,7 +102,7 @@ pub fn bill(n: u64, vendor: &Value, items: &[Value]) -> Value {
     bill_of(n, vendor, &lines)
 }
 
-/// A bill of these lines, open. A discount is left out: lines of bills have none.
+/// Returns an open bill with these lines. Discounts are omitted, because lines of bills have none.
 #[must_use]
 pub fn bill_of(n: u64, vendor: &Value, lines: &[Line]) -> Value {
     let full: Vec<Line> = lines.iter().map(|line| Line { discount: Decimal::ZERO, ..line.clone() }).collect();
@@ -121,13 +121,13 @@ pub fn bill_of(n: u64, vendor: &Value, lines: &[Line]) -> Value {
     Value::Object(bill)
 }
 
-/// A credit note of one, two, three… pieces of the items, open.
+/// Returns an open credit note with one, two, three… pieces of the items.
 #[must_use]
 pub fn credit_note(n: u64, customer: &Value, items: &[Value]) -> Value {
     credit_note_of(n, customer, &counted(items))
 }
 
-/// A credit note of these lines, open.
+/// Returns an open credit note with these lines.
 #[must_use]
 pub fn credit_note_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
     let mut note = document(kinds::CREDIT_NOTE, n, customer, lines, &CREDIT_NOTE);
@@ -143,7 +143,7 @@ pub fn credit_note_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
     Value::Object(note)
 }
 
-/// Keys of lines that nothing shows Zoho to write in credit notes.
+/// Keys of lines for which no source shows that Zoho writes them in credit notes.
 const NOT_OF_CREDIT_NOTES: [&str; 5] =
     ["bcy_rate", "discount_amount", "tax_name", "tax_percentage", "tax_type"];
 
@@ -156,7 +156,7 @@ fn counted(items: &[Value]) -> Vec<Line> {
     items.iter().zip(1_u32..).map(|(item, count)| Line::of(item, Decimal::from(count))).collect()
 }
 
-/// What the three kinds share: lines, totals, currency, place.
+/// Returns the part that the three kinds share: lines, totals, currency and location.
 fn document(kind: u64, n: u64, party: &Value, lines: &[Line], template: &Template) -> Object {
     let code = text(party, "currency_code").as_str().unwrap_or("USD").to_owned();
     let exchange_rate = if code == "IQD" { Decimal::new(763_358, 9) } else { Decimal::ONE };

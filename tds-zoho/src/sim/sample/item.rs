@@ -8,7 +8,7 @@ use crate::sim::literal::{decimal, money, number, quantity};
 
 static TEMPLATE: Template = Template::new(include_str!("item.json"));
 
-/// A tracked item with stock in three places, an SKU and a price in dollars.
+/// Returns a tracked item with stock in three locations, an SKU and a price in dollars.
 #[must_use]
 pub fn item(n: u64) -> Value {
     let name = format!("Charging cable {n} m");
@@ -37,7 +37,7 @@ pub fn item(n: u64) -> Value {
     item
 }
 
-/// A service: it has no stock keys at all.
+/// Returns a service, which has no stock keys at all.
 #[must_use]
 pub fn service(n: u64) -> Value {
     let Value::Object(mut item) = item(n) else { return Value::Null };
@@ -52,8 +52,8 @@ pub fn service(n: u64) -> Value {
     Value::Object(item)
 }
 
-/// Writes the stock of an item: `on_hand` in each of [`PLACES`], of which `committed` is promised at the
-/// first. The keys of the whole item become the sums. Stock may be negative.
+/// Sets the stock of an item: `on_hand` at each location of [`PLACES`], of which `committed` is committed at the first
+/// location. The keys of the whole item become the sums. Stock may be negative.
 pub fn set_stock(item: &mut Value, on_hand: &[Decimal], committed: Decimal) {
     let Value::Object(item) = item else { return };
     let mut places = Vec::with_capacity(PLACES.len());
@@ -90,7 +90,7 @@ pub fn set_stock(item: &mut Value, on_hand: &[Decimal], committed: Decimal) {
     item.insert("locations".to_owned(), Value::Array(places));
 }
 
-/// The stock on hand at each place, as [`set_stock`] takes it.
+/// Returns the stock on hand at each location, in the form that [`set_stock`] takes.
 pub(crate) fn stock_by_place(item: &Value) -> Vec<Decimal> {
     let places = item.get("locations").and_then(Value::as_array);
     places.into_iter().flatten().map(|place| decimal(&place["location_stock_on_hand"])).collect()

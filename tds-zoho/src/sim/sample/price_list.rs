@@ -8,14 +8,14 @@ use crate::sim::literal::{decimal, money, number};
 
 static TEMPLATE: Template = Template::new(include_str!("price_list.json"));
 
-/// A list with one dinar price for each item: its dollar rate times 1,310, in full thousands.
+/// Returns a list with one dinar price for each item: its dollar rate times 1,310, in full thousands.
 #[must_use]
 pub fn price_list_unit(n: u64, items: &[Value]) -> Value {
     let prices: Vec<(Value, Decimal)> = items.iter().map(|item| (item.clone(), dinars(item))).collect();
     price_list_unit_of(n, &format!("Retail {n}"), "IQD", &prices)
 }
 
-/// A list with one price for each item, in this currency.
+/// Returns a list with one price for each item, in this currency.
 #[must_use]
 pub fn price_list_unit_of(n: u64, name: &str, currency: &str, prices: &[(Value, Decimal)]) -> Value {
     let rows = (1..).zip(prices).map(|(position, (item, price))| {
@@ -32,7 +32,7 @@ pub fn price_list_unit_of(n: u64, name: &str, currency: &str, prices: &[(Value, 
     list(n, name, currency, "unit", rows.collect())
 }
 
-/// A list with three prices for each item, from 10, 20 and 50 pieces on; the last bracket is open.
+/// Returns a list with three prices for each item, from 10, 20 and 50 pieces on. The last bracket is open.
 #[must_use]
 pub fn price_list_volume(n: u64, items: &[Value]) -> Value {
     let prices: Vec<(Value, Decimal)> =
@@ -40,7 +40,7 @@ pub fn price_list_volume(n: u64, items: &[Value]) -> Value {
     price_list_volume_of(n, &format!("Volume {n}"), "USD", &prices)
 }
 
-/// A volume list in this currency; each bracket is five per cent cheaper than the one before.
+/// Returns a volume list in this currency. Each bracket is five per cent cheaper than the one before.
 #[must_use]
 pub fn price_list_volume_of(n: u64, name: &str, currency: &str, prices: &[(Value, Decimal)]) -> Value {
     let brackets = [("10.0", number("19.0"), 95), ("20.0", number("49.0"), 90), ("50.0", json!(""), 85)];
@@ -65,7 +65,8 @@ pub fn price_list_volume_of(n: u64, name: &str, currency: &str, prices: &[(Value
     list(n, name, currency, "volume", rows.collect())
 }
 
-/// A list without items: everything this many per cent dearer, or cheaper. It has no currency of its own.
+/// Returns a list without items, which makes everything dearer or cheaper by this percentage. It has no currency of
+/// its own.
 #[must_use]
 pub fn price_list_percentage(n: u64, percentage: &str, is_increase: bool) -> Value {
     let changes = json!({
@@ -93,7 +94,7 @@ fn list(n: u64, name: &str, currency: &str, scheme: &str, rows: Vec<Value>) -> V
     Value::Object(TEMPLATE.with(changes))
 }
 
-/// The price in dinars, which nobody states below a thousand.
+/// Returns the price in dinars. No price is stated below a thousand dinars.
 pub(crate) fn dinars(item: &Value) -> Decimal {
     let thousands = decimal(&text(item, "rate")) * Decimal::new(131, 2);
     thousands.ceil().max(Decimal::ONE) * Decimal::ONE_THOUSAND

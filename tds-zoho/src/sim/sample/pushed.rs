@@ -1,35 +1,35 @@
-//! Records with all that they name, for bodies of webhooks.
+//! Records together with all records that they name, for bodies of webhooks.
 
 use serde_json::Value;
 
 use super::{ContactKind, bill, contact, credit_note, invoice, item, price_list_unit};
 
-/// A customer.
+/// Returns a customer.
 pub(crate) fn customer(n: u64) -> Value {
     contact(n, ContactKind::Customer)
 }
 
-/// A vendor.
+/// Returns a vendor.
 pub(crate) fn vendor(n: u64) -> Value {
     contact(n, ContactKind::Vendor)
 }
 
-/// An invoice to the customer of the same number.
+/// Returns an invoice to the customer of the same number.
 pub(crate) fn any_invoice(n: u64) -> Value {
     invoice(n, &customer(n), &[item(n)])
 }
 
-/// A bill of the vendor of the same number.
+/// Returns a bill of the vendor of the same number.
 pub(crate) fn any_bill(n: u64) -> Value {
     bill(n, &vendor(n), &[item(n)])
 }
 
-/// A credit note to the customer of the same number.
+/// Returns a credit note to the customer of the same number.
 pub(crate) fn any_credit_note(n: u64) -> Value {
     credit_note(n, &customer(n), &[item(n)])
 }
 
-/// A price list with one item.
+/// Returns a price list with one item.
 pub(crate) fn any_price_list(n: u64) -> Value {
     price_list_unit(n, &[item(n)])
 }
