@@ -1,4 +1,4 @@
-//! Compiles again when a migration is added.
+//! Recompiles the crate when a migration is added or changed.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

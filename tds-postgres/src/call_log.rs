@@ -1,4 +1,4 @@
-//! The statistics of calls.
+//! The statistics of the calls to the source.
 
 use async_trait::async_trait;
 use sqlx::Row as _;
@@ -14,7 +14,7 @@ use crate::{
     db::{error::classify, retry::repeat, text::storable},
 };
 
-// In the order of the key, so that two processes do not wait for each other in a circle.
+// The rows are written in the order of the primary key, so that two processes cannot deadlock.
 const COUNT: &str = "
 WITH n AS (
   SELECT lane, entity_type, endpoint, result, sum(calls) AS calls

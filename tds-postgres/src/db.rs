@@ -1,4 +1,4 @@
-//! The database: connections and transactions, what its errors mean, and the schema.
+//! The database: connections, transactions, the meaning of its errors, and the schema.
 
 pub(crate) mod config;
 pub(crate) mod connector;

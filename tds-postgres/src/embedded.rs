@@ -1,4 +1,4 @@
-//! A private PostgreSQL, created and run by TDS.
+//! A private PostgreSQL cluster that TDS creates and runs.
 
 mod account;
 mod binaries;
@@ -23,27 +23,27 @@ use server::Server;
 /// How long a start waits for another process that is starting the same cluster.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
 
-/// Where a private cluster lives and with which programs it runs.
+/// The directories and settings of a private cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
-    /// A directory of ours; created where it is missing.
+    /// The directory for the files of TDS. It is created if it is missing.
     pub data_dir: PathBuf,
-    /// Where `postgres` and `initdb` are; `None`: they are searched.
+    /// The directory of `postgres` and `initdb`. `None`: the usual directories are searched.
     pub bin_dir: Option<PathBuf>,
-    /// Server settings besides, or instead of, the usual ones.
+    /// Server settings in addition to the usual settings. They replace usual settings of the same name.
     pub settings: Vec<(String, String)>,
 }
 
 impl ClusterConfig {
-    /// A durable cluster in this directory.
+    /// Returns the configuration of a durable cluster in this directory.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self { data_dir: data_dir.into(), bin_dir: None, settings: Vec::new() }
     }
 }
 
-/// A private PostgreSQL cluster that runs. It listens on loopback only and survives crashes of this process:
-/// the next start finds it again. A server that was killed is started again.
+/// A private PostgreSQL cluster that is running. The server listens only on the loopback address. It survives a crash
+/// of this process, and the next start finds it running. A server that was killed is started again.
 #[derive(Debug)]
 pub struct EmbeddedCluster {
     url: String,
@@ -52,20 +52,21 @@ pub struct EmbeddedCluster {
     ownership: Option<Ownership>,
 }
 
-/// Held while this process is responsible for the server.
+/// The responsibility of this process for the server.
 #[derive(Debug)]
 struct Ownership {
     guardian: Guardian,
-    /// The system releases it with the process.
+    /// The system releases the lock when the process ends.
     _lock: File,
 }
 
 impl EmbeddedCluster {
-    /// Starts the cluster, or finds it running. Several processes may do so at once; one starts it.
+    /// Starts the cluster, or finds it running. Several processes may call `start` at the same time, and one of them
+    /// starts the cluster.
     ///
     /// # Errors
-    /// `Config` where no PostgreSQL programs are found or the directory cannot be used; `Unavailable` where
-    /// the server does not start, with the end of its log.
+    /// `Config` where no PostgreSQL programs are found or the directory cannot be used. `Unavailable`, with the end
+    /// of the server's log, where the server does not start.
     pub async fn start(config: &ClusterConfig) -> Result<Self> {
         let data_dir = place::prepare(&config.data_dir)?;
         let account = Account::for_server(&data_dir)?;
@@ -82,35 +83,35 @@ impl EmbeddedCluster {
         Ok(Self { url, database_dir, is_started_here, ownership })
     }
 
-    /// True where the directory holds a cluster, whether it runs or not. Changes nothing.
+    /// Returns true where the directory holds a cluster, whether the cluster runs or not. The call changes nothing.
     #[must_use]
     pub fn exists(data_dir: &Path) -> bool {
         place::existing(data_dir).is_some_and(|root| root.join("data").join("PG_VERSION").is_file())
     }
 
-    /// `postgres://…` of the database in it.
+    /// Returns the URL of the cluster's database (`postgres://…`).
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// True when this process started the server just now, false when it was found running.
+    /// Returns true if this process has just started the server, false if it found the server running.
     #[must_use]
     pub fn is_started_here(&self) -> bool {
         self.is_started_here
     }
 
-    /// The directory of the server's files.
+    /// Returns the directory of the server's files.
     #[must_use]
     pub fn database_dir(&self) -> &Path {
         &self.database_dir
     }
 
-    /// Stops the server, if this process is the one that is responsible for it: statements under way are
-    /// cancelled, everything committed is on disk.
+    /// Stops the server if this process is responsible for it. The server cancels statements in progress. All
+    /// committed data is on disk.
     ///
     /// # Errors
-    /// The server did not stop within a minute.
+    /// Fails if the server does not stop within a minute.
     pub async fn stop(self) -> Result<()> {
         match self.ownership {
             Some(Ownership { guardian, _lock: _held_until_the_end }) => guardian.stop().await,
@@ -157,7 +158,7 @@ fn open(path: &Path) -> Result<File> {
         .map_err(|error| io(&error, "opening", path))
 }
 
-/// An error of the file system, as a sentence.
+/// Returns an error of the file system with a readable message.
 fn io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
     config(format!("{doing} {}: {error} (TDS_DATA_DIR)", path.display()))
 }

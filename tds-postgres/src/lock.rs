@@ -1,8 +1,8 @@
-//! Mutexes whose value is whole between any two steps, so that a panic elsewhere does not spoil it.
+//! Mutexes whose value is complete between any two steps, so that a panic of another thread does not damage it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks a mutex, also where a thread panicked while it held the lock.
+/// Locks a mutex. The lock succeeds also where a thread panicked while it held the mutex.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

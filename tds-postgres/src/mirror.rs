@@ -1,4 +1,4 @@
-//! The mirror: ERP tables that show what the source has.
+//! The mirror: ERP tables that show the records of the source.
 
 mod batch;
 mod catalog;
@@ -31,10 +31,11 @@ use batch::Batch;
 use catalog::{Catalog, Tables};
 use locks::{Lock, Locks};
 
-/// Keeps tables in step with the source, for any [`MirrorSchema`]: columns are read from the catalog.
+/// Keeps tables equal to the source, for any [`MirrorSchema`]. The columns are read from the catalog.
 ///
-/// Tables are those of schema `erp`, unless the schema value says `schema.table`. A head table has a unique
-/// column `zoho_id` and, where it wants them filled, `raw`, `synced_at` and `deleted_at`.
+/// The tables belong to schema `erp`, unless the schema value names another schema (`schema.table`). A head table has
+/// a unique column `zoho_id`. The columns `raw`, `synced_at` and `deleted_at` are optional, and the mirror fills
+/// those that exist.
 #[derive(Clone)]
 pub struct PgMirror {
     database: Database,
@@ -43,7 +44,7 @@ pub struct PgMirror {
 }
 
 impl PgMirror {
-    /// A mirror in this database.
+    /// Creates a mirror in this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database, catalog: Catalog::default(), locks: Locks::default() }
@@ -60,7 +61,8 @@ impl PgMirror {
             if suspects.is_empty() {
                 continue;
             }
-            // Beside the others, which must not wait with them again.
+            // The suspects are written apart from the other records, which must not wait for the suspects' locks
+            // again.
             let suspected: Vec<&Read> = suspects.iter().map(|index| &reads[*index]).collect();
             let held = self.locks.find(&self.database, schema, &suspected).await;
             let rest = self.put_off(&held, reads, suspects, &mut results);
@@ -70,7 +72,7 @@ impl PgMirror {
         Ok(results.into_iter().map(|result| result.unwrap_or_else(missing)).collect())
     }
 
-    /// Lets those records wait whose rows somebody has locked; answers the others.
+    /// Gives a result to the records whose rows another session has locked: they wait. Returns the other records.
     fn put_off(
         &self,
         held: &HashMap<RecordId, Lock>,
@@ -88,7 +90,8 @@ impl PgMirror {
         free
     }
 
-    /// Writes records of which none is known to be locked; where some were a moment ago, it hurries.
+    /// Writes records of which none is known to be locked. With `hurry`, where some records were locked a moment ago,
+    /// each wait for a lock is short.
     async fn apply_free(
         &self,
         schema: &MirrorSchema,
@@ -98,8 +101,8 @@ impl PgMirror {
         hurry: bool,
         results: &mut [Option<Result<Applied>>],
     ) {
-        // What fails because of its data, of the ERP's triggers or of somebody's lock is halved until the record at fault
-        // is alone.
+        // A part that fails because of its data, of the ERP's triggers or of a lock of another session is halved
+        // until the record at fault is alone.
         let mut parts = Parts::of(free, SEARCH);
         while let Some(indexes) = parts.take() {
             if indexes.is_empty() {
@@ -120,7 +123,7 @@ impl PgMirror {
             };
             if is_locked(&error) {
                 let batch_reads: Vec<&Read> = indexes.iter().map(|index| &reads[*index]).collect();
-                // Looked for once; what this cannot see, such as a locked line, is found by halving.
+                // The search runs once. Locks that it cannot see, such as a lock on a line, are found by halving.
                 let held = if parts.meet_lock() {
                     self.locks.find(&self.database, schema, &batch_reads).await
                 } else {
@@ -136,7 +139,7 @@ impl PgMirror {
             } else if !is_outage(&error) && indexes.len() > 1 {
                 parts.halve(indexes);
             } else {
-                // A table that was changed meanwhile is looked at again.
+                // The columns are read again, because the table may have changed.
                 self.catalog.forget();
                 let doing = match indexes.as_slice() {
                     [one] => format!("storing {}", reads[*one].key),
@@ -166,7 +169,7 @@ impl Mirror for PgMirror {
             return Ok(HashSet::new());
         }
         let mut differing = HashSet::new();
-        // A value that no column can hold is found by halving: its record differs.
+        // A value that no column can hold is found by halving. Its record differs.
         let mut parts = Parts::of(0..reads.len(), SEARCH);
         while let Some(range) = parts.take() {
             let part = &reads[range.clone()];
@@ -201,7 +204,8 @@ impl Mirror for PgMirror {
     }
 }
 
-/// Everything at once; but a record that is there twice (a caller's fault) is written in order, one by one.
+/// Returns one round with all reads. If a record occurs twice, which is an error of the caller, each read is a round
+/// of its own, in order.
 fn in_rounds(reads: &[Read]) -> Vec<Range<usize>> {
     let mut seen = HashSet::new();
     if reads.iter().all(|read| seen.insert(&read.key)) {

@@ -1,4 +1,4 @@
-//! The servers that work on this database, as each of them tells.
+//! The servers that work on this database. Each server reports about itself.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use crate::{
     db::{error::classify, retry::repeat, text::storable},
 };
 
-/// A server that did not tell anything for so long is believed to be gone: it tells every five seconds.
+/// A server that has not reported for this long is considered gone. Servers report every five seconds.
 const GONE_AFTER: Duration = Duration::from_secs(20);
 
-/// What a server tells of itself.
+/// The report of a server about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReport {
-    /// Its name among the processes.
+    /// The name of the server among the processes.
     pub name: String,
-    /// It takes work and runs; a server with `TDS_WORKERS=0` does not.
+    /// True where the server executes queue items and runs. A server with `TDS_WORKERS=0` does not.
     pub works: bool,
-    /// A name for its credentials that tells nothing of them.
+    /// A name that identifies the server's credentials without revealing anything of them.
     pub credentials: String,
-    /// How it finds Zoho: `healthy`, `degraded` or `unknown`.
+    /// The state of Zoho as the server sees it: `healthy`, `degraded` or `unknown`.
     pub zoho_state: String,
-    /// The same in words.
+    /// The state of Zoho described in words.
     pub zoho_detail: String,
 }
 
@@ -43,10 +43,10 @@ SELECT name, works, credentials, zoho_state, zoho_detail FROM tds_processes
 ";
 
 impl PgStore {
-    /// Tells how a server is. It counts as live for twenty seconds.
+    /// Stores the report of a server. The server counts as live for twenty seconds.
     ///
     /// # Errors
-    /// The database did not answer.
+    /// Fails if the database does not answer.
     pub async fn tell_server(&self, report: &ServerReport) -> Result<()> {
         let database = &self.database;
         let tell = || async {
@@ -63,20 +63,20 @@ impl PgStore {
         repeat(tell).await.map(drop).map_err(|error| classify(error, "telling how this server is"))
     }
 
-    /// A server ends.
+    /// Removes the report of a server that ends.
     ///
     /// # Errors
-    /// The database did not answer.
+    /// Fails if the database does not answer.
     pub async fn forget_server(&self, name: &str) -> Result<()> {
         let gone = sqlx::query("DELETE FROM tds_processes WHERE name = $1");
         let gone = gone.bind(storable(name)).execute(&self.database).await;
         gone.map(drop).map_err(|error| classify(error, "telling that this server ends"))
     }
 
-    /// The servers that are live, the one that told last first.
+    /// Returns the live servers. The server that reported last comes first.
     ///
     /// # Errors
-    /// The database did not answer.
+    /// Fails if the database does not answer.
     pub async fn live_servers(&self) -> Result<Vec<ServerReport>> {
         let rows = sqlx::query(LIVE).bind(GONE_AFTER.as_secs_f64()).fetch_all(&self.database).await;
         let doing = |error| classify(error, "looking which servers are live");

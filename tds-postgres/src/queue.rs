@@ -1,4 +1,4 @@
-//! The queue, from the workers' side.
+//! The queue as the workers see it.
 
 pub(crate) mod claim;
 pub(crate) mod events;
@@ -35,8 +35,9 @@ use crate::{
     },
 };
 
-// In the order of records, as every statement that locks several items. One that somebody else has locked is still ours
-// and is not waited for: the leases of all others would run out meanwhile.
+// Rows are locked in the order of records, as in every statement that locks several items. An item whose row another
+// session has locked is still held. The statement skips it instead of waiting, because the leases of all other items
+// would expire meanwhile.
 const RENEW: &str = "
 WITH held AS MATERIALIZED (
   SELECT q.id, q.lease_token FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
@@ -55,7 +56,8 @@ SELECT q.id, q.lease_token FROM tds_queue_live q JOIN unnest($1::bigint[], $2::b
     ON q.id = d.id AND q.lease_token = d.token
 ";
 
-// Items first, then events, each in their order: as by settling. It only shows something: what is locked is left out.
+// The statement locks items first and then events, each in their order, as settling does. The mark is for display
+// only, so locked rows are skipped.
 const MARK_PROCESSING: &str = "
 WITH held AS MATERIALIZED (
   SELECT q.id FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
@@ -69,9 +71,9 @@ waiting AS MATERIALIZED (
 UPDATE tds_inbox_events e SET status = 'processing' FROM waiting WHERE e.id = waiting.id
 ";
 
-/// One transaction takes at most this many items, so that none stays open for long.
+/// The largest number of items of one transaction, so that no transaction stays open for long.
 const CHUNK: usize = 2_000;
-/// How long work that somebody has locked is tried to be queued.
+/// How long `enqueue` retries items whose rows another session has locked.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[async_trait]
@@ -140,7 +142,7 @@ impl Queue for PgStore {
             .map_err(|error| classify(error, "settling claims"))?;
         let completes = |it: &Settlement| matches!(it.settle, Settle::Complete(_));
         if settled.again > 0 || !settlements.iter().all(completes) {
-            // Items that run again may be due; where none is, a look costs little.
+            // Items that run again may be due. If none is due, one more look at the queue costs little.
             self.work.announce();
         }
         Ok(settled)

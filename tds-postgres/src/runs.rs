@@ -1,4 +1,4 @@
-//! Runs: who works on them, and what operators do with them.
+//! Runs: their leases and pages, and the requests of operators.
 
 mod cancel;
 mod page;
@@ -30,7 +30,7 @@ use crate::{
     queue::fold::enqueue_all,
 };
 
-/// A statement that reads runs: `$tail` says which.
+/// A statement that reads runs. `$tail` selects the runs.
 macro_rules! select_runs {
     ($tail:literal) => {
         concat!(
@@ -118,7 +118,7 @@ impl SyncRun for PgStore {
     }
 
     async fn wait_for_run(&self, timeout: Duration) {
-        // The time running out is the normal case.
+        // A timeout is the normal case.
         let _ = tokio::time::timeout(timeout, self.runs.notified()).await;
     }
 
@@ -259,7 +259,7 @@ impl SyncRunOperator for PgStore {
     }
 }
 
-/// What the runs of an entity type left behind.
+/// Reads the cursor and the recent completed runs that earlier runs of the entity type left.
 async fn history_of(entity: &EntityType, tx: &mut Tx) -> Result<RunHistory, sqlx::Error> {
     let row = sqlx::query(CURSOR).bind(entity.as_str()).fetch_optional(&mut *tx).await?;
     let completed = sqlx::query(LIST)
@@ -277,8 +277,8 @@ async fn history_of(entity: &EntityType, tx: &mut Tx) -> Result<RunHistory, sqlx
 }
 
 impl PgStore {
-    /// A page that needs a record that somebody has locked waits, and its run with it. The work of its other records does
-    /// not: it is queued before, once for each page.
+    /// Queues the items of a page before the page itself. A page that needs a locked record waits, and its run waits
+    /// with it. The other items of the page need not wait. They are queued once for each page.
     async fn queue_ahead(&self, id: RunId, page: &PageCommit) {
         let page_of_run = (id, page.checkpoint.pages);
         let before = {
@@ -300,7 +300,7 @@ impl PgStore {
         self.get_run(id).await?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))
     }
 
-    /// A write that proves its lease touches one row.
+    /// Checks that a write that proves its lease changed a row.
     fn leased(&self, id: RunId, touched: Result<u64, sqlx::Error>, doing: &str) -> Result<()> {
         match touched {
             Ok(0) => Err(not_ours(id)),
@@ -314,7 +314,7 @@ fn not_ours(id: RunId) -> Error {
     Error::conflict(format!("run {id} is not ours any more"))
 }
 
-/// A second active run of an entity type is refused by a unique index.
+/// Returns the error of a write. A unique index refuses a second active run of an entity type.
 fn active_or(error: sqlx::Error, entity: &EntityType, doing: &str) -> Error {
     if of_postgres(&error).is_some_and(|cause| cause.constraint() == Some("tds_runs_active")) {
         return Error::conflict(format!("a run of {entity} is active"));
@@ -354,7 +354,8 @@ fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
     Ok(run)
 }
 
-/// A plan that another version wrote in a form of its own is not shown: it is for people only.
+/// Reads a plan. A plan that another version stored in its own format is not shown, because the plan is only for
+/// display.
 fn plan_of(stored: Option<serde_json::Value>) -> Option<RunPlan> {
     stored.and_then(|json| serde_json::from_value(json).ok())
 }

@@ -1,4 +1,4 @@
-//! Leadership and due times of schedules, by the database's clock.
+//! Leadership and due times of schedules, measured by the database's clock.
 
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ use crate::{
 
 const LEADER: &str = "scheduler";
 
-// A lease that ends much later than one can was noted by a clock that was ahead.
+// A lease whose end is later than any lease can end was written by a clock that was ahead. The lease counts as
+// expired.
 const LEAD: &str = "
 INSERT INTO tds_leases AS l (name, owner, expires_at)
 VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3))
@@ -34,7 +35,7 @@ ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.e
 RETURNING l.owner
 ";
 
-// One that is new is not in `known`, so it is not due; a shorter period takes effect at once.
+// A new schedule is not in `known`, so it is not due. A shorter period takes effect at once.
 const DUE: &str = "
 WITH want AS (SELECT * FROM unnest($1::text[], $2::double precision[]) AS w(name, secs)),
 known AS MATERIALIZED (
@@ -48,8 +49,9 @@ kept AS (
 SELECT name FROM known WHERE next_at <= now()
 ";
 
-// What was queued, or taken, later than now was so by a clock that was ahead: it is due, and its lease ends soon unless its
-// worker renews it. Rows that somebody holds are looked at the next time.
+// A queue time or claim time that is later than now was written by a clock that was ahead. Such items become due, and
+// their leases end within a minute unless their workers renew the leases. The statement skips locked rows, and the next
+// search looks at them.
 const SET_BACK: &str = "
 WITH runs AS (
   UPDATE tds_sync_runs SET lease_expires_at = now() + interval '1 minute'
@@ -65,7 +67,7 @@ UPDATE tds_queue_live q SET queued_at = LEAST(q.queued_at, now()), run_at = LEAS
   FROM c WHERE q.id = c.id
 ";
 
-/// How often that is looked for.
+/// How often the leader looks for times that are later than now.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 #[async_trait]
@@ -110,7 +112,8 @@ impl Schedule for PgStore {
 }
 
 impl PgStore {
-    /// The leader's work, once in a while. It is repeated anyway: a failure is told and costs nothing else.
+    /// Corrects times that are later than now, at most once per `LOOK_EVERY`. The leader repeats the search anyway,
+    /// so a failure is only logged.
     async fn set_back(&self) {
         {
             let mut last = lock(&self.set_back_at);

@@ -1,4 +1,4 @@
-//! Documents that all processes share: [`SharedState`] over the table `tds_shared_states`.
+//! The documents that all processes share: [`SharedState`] over the table `tds_shared_states`.
 
 use async_trait::async_trait;
 use sqlx::Row as _;
@@ -45,7 +45,7 @@ impl SharedState for PgStore {
             Ok(version) => {
                 sqlx::query(SWAP).bind(storable(name)).bind(version).bind(text).execute(&self.database).await
             }
-            // No document was ever written so often.
+            // A version beyond the range of `bigint` cannot exist in the table.
             Err(_) => return Ok(false),
         };
         let fault = |error| classify(error, &format!("writing the shared state {name}"));

@@ -14,23 +14,24 @@ use crate::{
     queue::{claim::ClaimCursors, notifier::Notifier},
 };
 
-/// Inbox, queue, runs and schedules on PostgreSQL. Clones share it.
+/// The inbox, the queue, the runs, the schedules, the shared state and the call statistics on PostgreSQL. All clones
+/// share the same store.
 #[derive(Clone)]
 pub struct PgStore {
     pub(crate) database: Database,
     pub(crate) work: Arc<Notifier>,
-    /// Rings when a run was asked for in this process.
+    /// Notified when a run is created or resumed in this process.
     pub(crate) runs: Arc<Notify>,
     pub(crate) cursors: Arc<ClaimCursors>,
     pub(crate) committers: Arc<Committers>,
-    /// When times later than now were last looked for in the queue.
+    /// The time of the last search for queue items whose times are later than the database's clock.
     pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
-    /// The page whose work was queued before the page itself.
+    /// The page (run and page number) whose items were queued before the page itself was committed.
     pub(crate) ahead: Arc<Mutex<Option<(RunId, i64)>>>,
 }
 
 impl PgStore {
-    /// A store on a migrated database. The committers start with the first event.
+    /// Creates a store on a migrated database. The tasks that commit events start with the first event.
     #[must_use]
     pub fn new(database: Database, settings: StoreSettings) -> Self {
         let work = Arc::new(Notifier::new(database.clone()));
@@ -46,7 +47,7 @@ impl PgStore {
         }
     }
 
-    /// Takes no more events; returns when all accepted ones are committed or refused.
+    /// Stops accepting events. Returns when every accepted event is committed or refused.
     pub async fn shutdown(&self) {
         self.committers.shutdown().await;
         self.work.shutdown();

@@ -1,4 +1,4 @@
-//! Databases for tests: fresh, migrated, gone with the value.
+//! Databases for tests. Each database is fresh and migrated, and it is dropped with its value.
 
 mod relay;
 mod server;
@@ -15,11 +15,11 @@ use crate::{Database, DatabaseConfig, db::quote};
 /// How long the end of a test waits for its database to be dropped.
 const DROP: Duration = Duration::from_millis(500);
 
-/// A database of one test. Each is its own copy of the migrated template; all are in one private cluster that
-/// the processes of a test run share and that ends by itself when the last of them is gone.
+/// The database of one test. Each database is its own copy of the migrated template. All databases are in one private
+/// cluster, which the processes of a test run share. The cluster ends by itself after the last of these processes.
 ///
-/// `TDS_TEST_DATABASE_URL` names another server to use instead (a superuser's URL), `TDS_TEST_DATA_DIR` another
-/// directory for the private one.
+/// `TDS_TEST_DATABASE_URL` names another server to use instead (the URL of a superuser). `TDS_TEST_DATA_DIR` names
+/// another directory for the private cluster.
 #[derive(Debug)]
 pub struct TestDatabase {
     database: Database,
@@ -29,38 +29,38 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A fresh database with the current schema.
+    /// Creates a fresh database with the current schema.
     ///
     /// # Panics
-    /// No PostgreSQL can be had; the text says why.
+    /// Panics with the reason if no PostgreSQL is available.
     pub async fn new() -> Self {
         Self::create(true).await
     }
 
-    /// A fresh database without any table.
+    /// Creates a fresh database without any table.
     ///
     /// # Panics
-    /// No PostgreSQL can be had; the text says why.
+    /// Panics with the reason if no PostgreSQL is available.
     pub async fn empty() -> Self {
         Self::create(false).await
     }
 
-    /// The database.
+    /// Returns the database.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Its URL, for programs that open it by themselves.
+    /// Returns the URL of the database, for programs that open it by themselves.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// An outage: open connections end, and nobody gets a new one until [`TestDatabase::restore`].
+    /// Starts an outage: open connections end, and no new connection is accepted until [`TestDatabase::restore`].
     ///
     /// # Panics
-    /// The server is away itself.
+    /// Panics if the server itself cannot be reached.
     pub async fn cut(&self) {
         self.administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", quote::identifier(&self.name)))
             .await;
@@ -71,7 +71,7 @@ impl TestDatabase {
     /// Ends an outage.
     ///
     /// # Panics
-    /// The server is away itself.
+    /// Panics if the server itself cannot be reached.
     pub async fn restore(&self) {
         self.administer(format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", quote::identifier(&self.name)))
             .await;
@@ -80,7 +80,7 @@ impl TestDatabase {
     /// Executes statements, for tests that have no driver of their own.
     ///
     /// # Panics
-    /// The database does not take them.
+    /// Panics if the database rejects the statements.
     pub async fn execute(&self, statements: impl Into<String>) {
         let statements = statements.into();
         let executed = sqlx::raw_sql(quote::statement(statements.clone())).execute(&self.database).await;
@@ -99,7 +99,7 @@ impl TestDatabase {
 
     async fn create(migrated: bool) -> Self {
         let mut last = None;
-        // The shared server may be ending just now; the next attempt starts a new one.
+        // The shared server may be stopping at the moment. The next attempt then starts a new server.
         for _ in 0..3 {
             match Self::try_create(migrated).await {
                 Ok(made) => return made,
@@ -126,9 +126,10 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (name, admin_url) = (self.name.clone(), self.admin_url.clone());
-        // Best effort, on a thread of its own: drop cannot wait for a future. The server waits with it for connections that
-        // are being opened, and those of this test open no further while we stand here: it goes on by itself once the
-        // test has ended. What stays is dropped by the next start.
+        // The drop is best effort and runs on a thread of its own, because `drop` cannot wait for a future. DROP
+        // DATABASE waits for connections that are being opened, and the connections of this test make no progress
+        // while `drop` blocks the thread. In that case the statement finishes after the end of the test. The next
+        // start of the server drops databases that remain.
         let dropping = std::thread::spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
                 return;

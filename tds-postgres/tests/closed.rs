@@ -1,4 +1,4 @@
-//! Closed by default: nobody but the owner and roles that were named reads or changes what belongs to TDS.
+//! Tests that TDS is closed by default: only the owner and roles with a grant can read or change the objects of TDS.
 
 mod support;
 
@@ -14,7 +14,7 @@ use tds_postgres::{
     testkit::TestDatabase,
 };
 
-/// Roles belong to the whole server, which other tests use at the same time.
+/// Creates the roles of a web API. Roles belong to the whole server, which other tests use at the same time.
 const WEB_ROLES: &str = "DO $$
   DECLARE role text;
   BEGIN
@@ -26,7 +26,7 @@ const WEB_ROLES: &str = "DO $$
     END LOOP;
   END $$";
 
-/// As a new project of Supabase has them, and worse: for every schema, and for everybody.
+/// Default privileges like those of a new Supabase project, and wider ones: for every schema, and for all roles.
 const DEFAULT_PRIVILEGES: &str = "
   ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON TABLES TO anon, authenticated, service_role;
   ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT ALL ON SEQUENCES TO anon, authenticated, service_role;
@@ -34,7 +34,7 @@ const DEFAULT_PRIVILEGES: &str = "
   ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO anon, PUBLIC;
   ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO anon, PUBLIC";
 
-/// Tables of TDS that a role may read or change in any way.
+/// Selects the tables of TDS that a role may read or change in any way.
 const OPEN_TABLES: &str = "SELECT COALESCE(string_agg(c.oid::regclass::text, ' '), '') FROM pg_class c
    JOIN pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r', 'v') AND (n.nspname = 'erp' OR c.relname LIKE 'tds\\_%' OR c.relname = '_sqlx_migrations')
@@ -53,7 +53,7 @@ async fn open_tables(test: &TestDatabase, role: &str) -> String {
     text(test, &OPEN_TABLES.replace("$role", role)).await
 }
 
-/// A role that may log in, and the database as it sees it. It goes with its test, where nothing keeps it.
+/// A role that may log in, and the URL of the database for this role. [`Role::forget`] drops the role.
 struct Role {
     name: String,
     url: String,
@@ -111,7 +111,7 @@ async fn what_was_open_before_is_closed_by_the_next_start() {
         GRANT USAGE ON SCHEMA erp TO authenticated; GRANT SELECT (name) ON erp.customers TO authenticated").await;
     let store = PgStore::new(test.database().clone(), StoreSettings::default());
     store.accept(event("1", work(1, "{}"))).await.expect("accepted");
-    // Until then, row level security keeps the rows back; nothing else stands between a stranger and a TRUNCATE.
+    // Until the next start, row level security hides the rows. Nothing else keeps another role from a TRUNCATE.
     let seen = "SET ROLE anon; SELECT count(*)::text FROM tds_inbox_events";
     let mut connection = test.database().pool().acquire().await.expect("a connection");
     let row = sqlx::raw_sql(seen).fetch_one(&mut *connection).await.expect("answers");
@@ -167,7 +167,7 @@ async fn a_role_with_grants_of_its_own_goes_on_working() {
         sqlx::query("DELETE FROM tds_sync_queue WHERE status = 'completed'").execute(&database).await;
     assert_eq!(deleted.expect("the handbook's statement").rows_affected(), 1);
     database.close().await;
-    // Who was granted the view alone still sees through it.
+    // A role that was granted only the view still reads through it.
     let support = Role::create(&test, "support").await;
     run(test.database(), format!("GRANT SELECT ON tds_sync_queue TO {}", support.name)).await;
     store.shutdown().await;
@@ -195,7 +195,7 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
     )
     .await;
     run(test.database(), "INSERT INTO erp.products (zoho_id, name) VALUES ('1', 'chair')").await;
-    // Made by hand between two starts.
+    // These objects are created by hand between two starts.
     run(
         test.database(),
         "CREATE TABLE erp.later (id int); CREATE VIEW erp.chairs AS SELECT name FROM erp.products",
@@ -251,7 +251,7 @@ async fn a_role_that_may_not_create_tables_is_told_the_grant_and_works_with_it()
     assert_eq!(store.settle(complete(&claimed, Outcome::Applied)).await.expect("settled").accepted, 1);
     store.shutdown().await;
     database.close().await;
-    // Another role has no part in all this, and is told which.
+    // Another role has no access to these tables. The report names the missing grant.
     let stranger = Role::create(&test, "stranger").await;
     let database = stranger.connect().await;
     let missing = database.missing_grants().await.expect("readable");

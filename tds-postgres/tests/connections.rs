@@ -1,5 +1,5 @@
-//! The way to the database vanishes without a word, the server takes no writes or no more connections: all goes on by
-//! itself as soon as it can.
+//! Tests with a network path to the database that disappears without notice, and with a server that takes no writes
+//! or no more connections. In each case everything continues by itself as soon as possible.
 
 mod support;
 
@@ -18,9 +18,9 @@ use tds_postgres::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-/// No sender of an event waits longer for its answer.
+/// No sender of an event waits longer than this for its answer.
 const AT_MOST: Duration = Duration::from_secs(12);
-/// Within this all goes on; the contract says a minute.
+/// Everything must continue within this time. The contract allows a minute.
 const RECOVERED: Duration = Duration::from_secs(50);
 
 async fn open(url: &str, connections: u32) -> PgStore {
@@ -55,7 +55,7 @@ async fn events_are_stored_over_new_connections_when_the_old_ones_vanish_in_a_lo
     relay.freeze();
     sqlx::raw_sql("ROLLBACK").execute(&mut other).await.expect("rolled back");
     for waiting in waiting {
-        // Whether it was stored or refused in time depends on the moment.
+        // Whether the event was stored or refused depends on the timing.
         drop(waiting.await.expect("no panic"));
     }
     for n in 0..20 {
@@ -165,7 +165,7 @@ async fn a_listener_that_is_cut_off_without_a_word_hears_again() {
             assert!(began.elapsed() < RECOVERED, "nothing is heard");
         }
     };
-    // The first wait begins to listen.
+    // The first wait starts the listener.
     hearing.wait(Duration::from_millis(500)).await;
     hears("before").await;
     relay.freeze();
@@ -185,7 +185,7 @@ async fn after_a_time_without_writes_events_are_stored_at_once() {
     sqlx::raw_sql(set).execute(&mut other).await.expect("set");
     for n in 0..10 {
         store.accept(event(&format!("refused-{n}"), work(1, "1"))).await.expect_err("read-only");
-        // Readers open connections too, which cannot write later.
+        // Reads also open connections, and these connections cannot write later.
         store.stats().await.expect("counted");
     }
     let reset = "DO $$ BEGIN
@@ -255,11 +255,11 @@ async fn where_the_server_takes_few_connections_work_waits_for_one_of_its_own() 
          GRANT ALL ON ALL SEQUENCES IN SCHEMA public, erp TO {name}; GRANT USAGE ON SCHEMA erp TO {name}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(grant)).execute(&mut admin).await.expect("a role");
-    // What belongs to TDS is closed: each migration opens it to the roles that were granted something.
+    // The objects of TDS are closed. Each migration opens them to the roles that have grants.
     test.database().migrate().await.expect("migrates");
     let (_, place) = test.url().rsplit_once('@').expect("a URL");
     let url = format!("postgres://{name}:few@{place}");
-    // Two processes that may open twenty each.
+    // Two processes may open twenty connections each.
     let stores = [open(&url, 20).await, open(&url, 20).await];
     let mut tasks = Vec::new();
     for n in 0..100 {

@@ -1,4 +1,5 @@
-//! The private cluster: found again after a crash, shared by two processes, whole after any interruption.
+//! Tests of the private cluster: it is found again after a crash, shared by two processes, and complete after any
+//! interruption.
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -57,7 +58,7 @@ async fn a_server_that_outlived_its_process_is_found_again_and_stopped_by_the_ne
     let directory = tempfile::tempdir().expect("a directory");
     let first = start(directory.path()).await;
     let url = first.url().to_owned();
-    drop(first); // as a crash: nobody stops it
+    drop(first); // like a crash, this does not stop the server
     let next = start(directory.path()).await;
     assert_eq!(next.url(), url);
     assert!(!next.is_started_here());
@@ -88,7 +89,7 @@ async fn a_creation_that_died_halfway_is_begun_again() {
     let cluster = start(directory.path()).await;
     let database_dir = cluster.database_dir().to_owned();
     cluster.stop().await.expect("stops");
-    // What a kill within initdb leaves: the unfinished directory, and none with the final name.
+    // A kill during initdb leaves the unfinished directory, and no directory with the final name.
     std::fs::rename(&database_dir, database_dir.with_extension("new")).expect("renames");
     std::fs::remove_file(database_dir.with_extension("new").join("PG_VERSION")).expect("removes");
     start(directory.path()).await.stop().await.expect("stops");
@@ -131,7 +132,7 @@ async fn a_directory_that_the_servers_account_cannot_reach_gets_a_cluster_elsewh
     let place = cluster.database_dir().to_owned();
     cluster.stop().await.expect("stops");
     if place.starts_with(hidden.path().canonicalize().expect("exists")) {
-        return; // not root: the server runs as ourselves and reaches what we reach
+        return; // without root, the server runs as the user of the test and can reach the directory
     }
     let again = start(&data_dir).await;
     assert_eq!(again.database_dir(), place, "the place is remembered");
@@ -161,7 +162,7 @@ async fn a_server_that_was_killed_comes_back_at_the_same_address_and_a_stop_does
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
-/// As the system does when memory runs out.
+/// Kills the server in the way the system does when memory runs out.
 fn kill_server(cluster: &EmbeddedCluster) {
     let pid_file = cluster.database_dir().join("postmaster.pid");
     let text = std::fs::read_to_string(pid_file).expect("it runs");

@@ -1,4 +1,5 @@
-//! Migrations and functions: by several at once, never backwards, never silently different.
+//! Tests of migrations and functions: several processes migrate at once, a schema never goes backwards, and a
+//! difference never goes unnoticed.
 
 mod support;
 
@@ -7,10 +8,10 @@ use tds_postgres::testkit::TestDatabase;
 
 use support::text;
 
-/// What the function `tds_better_outcome` of the family `fold` answers.
+/// Calls the function `tds_better_outcome` of the family `fold`.
 const BETTER: &str = "SELECT tds_better_outcome('stale', 'applied')";
 
-/// Another text of the same function, which answers something else.
+/// Another text of the same function, which returns something else.
 const OTHER: &str = "CREATE OR REPLACE FUNCTION tds_better_outcome(one text, other text) RETURNS text
   LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 'other' $$;";
 
@@ -93,7 +94,8 @@ async fn functions_of_a_newer_program_are_used_as_they_are() {
 #[tokio::test]
 async fn functions_stay_closed_when_they_are_applied_again() {
     let test = TestDatabase::new().await;
-    // One is replaced, one is created anew: PostgreSQL lets everybody execute a new function.
+    // One function is replaced and one is created anew. By default, PostgreSQL allows every role to execute a new
+    // function.
     test.execute("UPDATE tds_sync_functions SET hash = ''; DROP FUNCTION tds_better_outcome").await;
     assert_eq!(test.database().migrate().await.expect("migrates").functions.len(), 7);
     let open = "SELECT COALESCE(string_agg(p.oid::regprocedure::text, ' '), '') FROM pg_proc p

@@ -1,4 +1,5 @@
-//! What a pooler in transaction mode cannot carry is not used: named statements, session state.
+//! Tests that the store uses nothing that a pooler in transaction mode does not support, such as named statements and
+//! session state.
 
 #[path = "pooler/bouncer.rs"]
 mod bouncer;
@@ -13,7 +14,7 @@ use tds_core::{
 };
 use tds_postgres::{Database, DatabaseConfig, PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
 
-/// As behind a pooler: the flag in the URL.
+/// Connects as if a pooler were in between: the URL contains the flag.
 async fn flagged(test: &TestDatabase) -> Database {
     connect(format!("{}&pgbouncer=true", test.url())).await
 }
@@ -31,7 +32,7 @@ async fn the_whole_way_of_an_event_goes_through_a_real_pooler() {
     let database = connect(format!("{}?sslmode=disable&pgbouncer=true", bouncer.url())).await;
     everything_works(&database).await;
     let store = PgStore::new(database.clone(), StoreSettings::default());
-    // More at once than the pooler has server connections.
+    // There are more events at once than the pooler has server connections.
     let events = (0..30).map(|n| {
         let store = store.clone();
         tokio::spawn(
@@ -118,7 +119,7 @@ async fn everything_is_stored(url: &str, connections: u32) {
     }
 }
 
-/// Migrates, writes through the mirror and reads, from many tasks at once.
+/// Migrates, writes through the mirror and reads, from many tasks at the same time.
 async fn everything_works(database: &Database) {
     assert!(database.is_pooled());
     let (one, two) = tokio::join!(database.migrate(), database.migrate());

@@ -1,4 +1,4 @@
-//! The queue on a real PostgreSQL: what the conformance kit cannot see from outside.
+//! Tests of the queue on a real PostgreSQL that the conformance suite cannot express from outside.
 
 mod support;
 
@@ -14,7 +14,7 @@ use tds_core::{
     },
 };
 
-/// The operators' handbook, word for word.
+/// The statements of the operators' handbook, word for word.
 const HANDBOOK: [&str; 4] = [
     "SELECT status, COUNT(*) FROM tds_sync_queue GROUP BY status",
     "SELECT entity_type, AVG(EXTRACT(EPOCH FROM (processing_completed_at - queued_at))) AS avg_delay_seconds

@@ -1,4 +1,4 @@
-//! The relay of the tests does what its names say.
+//! Tests that the methods of the test relay do what their names say.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConne
 use tds_postgres::testkit::{Relay, TestDatabase};
 use tokio::time::timeout;
 
-/// Long enough for a busy machine where an answer is expected, and short where none is.
+/// `LONG` is long enough for an answer on a busy machine. `SHORT` is for cases where no answer is expected.
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(300);
 

@@ -1,28 +1,30 @@
-//! How the database is reached: the URL, and how many connections are for what.
+//! How to reach the database: the URL, and how the connections are divided.
 
 use std::{fmt, str::FromStr as _};
 
 use sqlx::postgres::PgConnectOptions;
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-/// Supabase's pooler in transaction mode.
+/// The port of Supabase's pooler in transaction mode.
 const SUPABASE_TRANSACTION_PORT: u16 = 6543;
 
-/// How to reach the database.
+/// The configuration of the database connections.
 #[derive(Clone)]
 pub struct DatabaseConfig {
-    /// `postgres://user:password@host:port/name?sslmode=…`. `pgbouncer=true`, port 6543 or
-    /// `statement-cache-capacity=0` announce a pooler in transaction mode; others are recognised by trying.
+    /// The URL of the database: `postgres://user:password@host:port/name?sslmode=…`. `pgbouncer=true`, port 6543 or
+    /// `statement-cache-capacity=0` announce a pooler in transaction mode.
+    /// [`Database::connect`](crate::Database::connect) detects other poolers by a trial.
     pub url: String,
-    /// The most connections of this process; at least 1. From 2 on, one or two of them are kept for pushed events;
-    /// from 3 on, one listens for the hints of other processes.
+    /// The largest number of connections of this process, at least 1. With 2 or more connections, one or two of them
+    /// are reserved for pushed events. With 3 or more connections, one connection listens for the notifications of
+    /// other processes, unless a pooler in transaction mode is in use.
     pub max_connections: u32,
-    /// How the connections show up in `pg_stat_activity`.
+    /// The name of the connections in `pg_stat_activity`.
     pub application_name: String,
 }
 
 impl DatabaseConfig {
-    /// Ten connections named `tds`.
+    /// Returns a configuration with ten connections that are named `tds`.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), max_connections: 10, application_name: "tds".to_owned() }
@@ -31,7 +33,7 @@ impl DatabaseConfig {
 
 impl fmt::Debug for DatabaseConfig {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL carries the password.
+        // The URL contains the password, so the output names only the target.
         formatter
             .debug_struct("DatabaseConfig")
             .field(
@@ -44,7 +46,7 @@ impl fmt::Debug for DatabaseConfig {
     }
 }
 
-/// What the URL says.
+/// The parts of the URL.
 pub(crate) struct Address {
     pub(crate) options: PgConnectOptions,
     /// `host:port/name`.
@@ -54,7 +56,7 @@ pub(crate) struct Address {
 
 impl Address {
     pub(crate) fn parse(url: &str) -> Result<Self> {
-        // The parser's own text may quote the URL, and with it the password.
+        // The parser's own message may quote the URL, and the URL contains the password.
         let wrong = || {
             Error::new(
                 ErrorKind::Config,
@@ -75,7 +77,7 @@ impl Address {
     }
 }
 
-/// Takes `pgbouncer=…` out of the URL: other programs understand it, the driver does not.
+/// Removes `pgbouncer=…` from the URL: other programs understand this parameter, the driver does not.
 fn without_pooler_flag(url: &str) -> (String, bool) {
     let Some((base, query)) = url.split_once('?') else { return (url.to_owned(), false) };
     let (flags, rest): (Vec<&str>, Vec<&str>) =
@@ -85,11 +87,11 @@ fn without_pooler_flag(url: &str) -> (String, bool) {
     (if rest.is_empty() { base.to_owned() } else { format!("{base}?{}", rest.join("&")) }, pooled)
 }
 
-/// How many connections there are for what.
+/// How the connections of a process are divided.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
     pub(crate) work: u32,
-    /// 0: they share the others.
+    /// The connections for pushed events. 0: pushed events use the `work` connections.
     pub(crate) ingest: u32,
     pub(crate) listens: bool,
 }

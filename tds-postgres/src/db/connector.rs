@@ -1,4 +1,4 @@
-//! Opens connections, and finds out whether a pooler in transaction mode is between us and the server.
+//! Opens connections, and detects a pooler in transaction mode between TDS and the server.
 
 use std::{
     sync::{
@@ -15,21 +15,23 @@ use tokio::time::timeout;
 
 use super::error::{self, silent};
 
-/// How long the first connections may take to answer.
+/// The time limit of the first connections.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A pooler with a single connection keeps the second client waiting while the first one has a transaction.
+/// The time limit of the second client in the search for a pooler. A pooler with a single server connection keeps the
+/// second client waiting while the first client has a transaction.
 const SHARED: Duration = Duration::from_secs(2);
 
 /// The time limits of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Of a statement.
+    /// The time limit of a statement.
     pub(crate) statement: &'static str,
-    /// Of a wait for a lock: somebody else may hold it for as long as they like.
+    /// The time limit of a wait for a lock. The session that holds the lock may keep it for any length of time.
     pub(crate) lock: &'static str,
 }
 
-/// How long a transaction may wait for its next statement: a process whose way to the server vanished holds locks no longer.
+/// How long a transaction may wait for its next statement. The limit releases the locks of a process whose network
+/// connection to the server is lost.
 const IDLE_IN_TRANSACTION: &str = "30s";
 
 impl Limits {
@@ -41,7 +43,7 @@ impl Limits {
         ]
     }
 
-    /// The beginning of a transaction whose session knows no limits.
+    /// Returns the statements that begin a transaction in a session without time limits.
     pub(crate) fn begin(self) -> String {
         let mut text = "BEGIN".to_owned();
         for (name, value) in self.settings() {
@@ -51,7 +53,8 @@ impl Limits {
     }
 }
 
-/// What lets the server find out that we are gone. Not every platform has all of them.
+/// Settings that let the server detect that this process is gone. Some platforms do not support all of these
+/// settings.
 const WATCH: [(&str, &str); 6] = [
     ("client_connection_check_interval", "5s"),
     ("idle_session_timeout", "10min"),
@@ -61,16 +64,16 @@ const WATCH: [(&str, &str); 6] = [
     ("tcp_user_timeout", "30000"),
 ];
 
-/// How to reach the database, as it was found out by trying.
+/// How to reach the database, as the first connections found out.
 #[derive(Clone)]
 pub(crate) struct Way {
-    /// With the settings that the server takes.
+    /// The options with the settings that the server accepts.
     direct: PgConnectOptions,
-    /// Without any: for poolers.
+    /// The options without any settings, for poolers.
     plain: PgConnectOptions,
 }
 
-/// What the first connection told.
+/// The result of the first connections.
 pub(crate) struct Found {
     pub(crate) way: Way,
     pub(crate) pooled: bool,
@@ -78,7 +81,7 @@ pub(crate) struct Found {
 }
 
 impl Way {
-    /// Tries how the database can be reached. `pooled`: it is known to be behind a pooler.
+    /// Finds out how the database can be reached. `pooled`: the configuration announces a pooler.
     pub(crate) async fn find(
         options: &PgConnectOptions,
         limits: Limits,
@@ -96,7 +99,8 @@ impl Way {
                     let way = Self { direct, plain };
                     return Ok(Found { way, pooled: !seen.as_asked, version: seen.version });
                 }
-                // In whatever words: without the settings it may work.
+                // The words of the refusal differ between servers and poolers. The connection may succeed without the
+                // settings.
                 Err(fault) if error::may_be_about_settings(&fault) => refusal = Some(fault),
                 Err(fault) => return Err(fault),
             }
@@ -110,7 +114,7 @@ impl Way {
         }
     }
 
-    /// The same database, with other limits.
+    /// Returns the way to the same database with other time limits.
     pub(crate) fn with_limits(&self, options: &PgConnectOptions, limits: Limits) -> Self {
         let watched = self.direct.get_options().is_some_and(|text| text.contains("tcp_user_timeout"));
         let watch = if watched { &WATCH[..] } else { &[] };
@@ -124,7 +128,8 @@ struct Seen {
     as_asked: bool,
 }
 
-/// One connection, which tells at once what is wrong; and a second one, where the first one shows no pooler.
+/// Opens one connection, which reports at once what is wrong. Where the first connection shows no pooler, `look` also
+/// opens a second connection.
 async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<Seen, sqlx::Error> {
     let looking = async {
         let mut connection = options.connect().await?;
@@ -148,7 +153,8 @@ async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<Seen,
     timeout(PATIENCE, looking).await.unwrap_or_else(|_| Err(silent(PATIENCE)))
 }
 
-/// True where transactions of one connection are executed by several sessions, or several connections share one.
+/// Returns true where several sessions execute the transactions of one connection, or several connections share one
+/// session.
 async fn shares_sessions(one: &mut PgConnection, options: &PgConnectOptions) -> bool {
     let looking = async {
         let before = session(one).await?;
@@ -157,13 +163,13 @@ async fn shares_sessions(one: &mut PgConnection, options: &PgConnectOptions) -> 
         let held = session(&mut other).await?;
         let after = match timeout(SHARED, session(one)).await {
             Ok(after) => after?,
-            // It waits for the other's transaction.
+            // The first connection waits for the transaction of the other connection, so both share one session.
             Err(_elapsed) => return Ok(true),
         };
         other.close().await?;
         Ok::<_, sqlx::Error>(before == held || before != after)
     };
-    // Where there is no place for a second connection, nothing was found.
+    // Without room for a second connection, the search has no result.
     looking.await.unwrap_or(false)
 }
 
@@ -194,7 +200,7 @@ impl Connector {
         self.options().connect().await
     }
 
-    /// From now on statements are unnamed and inside transactions.
+    /// Records that a pooler was found. From then on statements are unnamed and always inside a transaction.
     pub(crate) fn found_pooler(&self) {
         if !self.pooled.swap(true, Ordering::Relaxed) {
             tracing::warn!(

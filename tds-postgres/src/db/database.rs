@@ -1,4 +1,4 @@
-//! The connections of a process, each kind with its time limits.
+//! The connections of a process. Each kind of connection has its own time limits.
 
 use std::{
     fmt,
@@ -25,40 +25,42 @@ use super::{
     session::Tx,
 };
 
-/// The oldest server whose SQL is enough.
+/// The oldest supported server version, as `server_version_num`.
 const OLDEST_SERVER: i32 = 140_000;
-/// How long somebody who asks whether the database answers waits for it.
+/// The time limit of a ping.
 const PING: Duration = Duration::from_secs(5);
-/// How long closing waits for statements under way.
+/// How long `close` waits for statements in progress.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// Between two tries of a server that has no connection for us.
+/// The pause between two attempts to connect to a server that has no free connection.
 const CROWDED: Duration = Duration::from_millis(250);
 
-/// What statements may take in general: the server gives up first, and says so.
+/// The limits of ordinary statements. The server's limits are shorter than the client's, so that the server reports
+/// the timeout.
 const LIMITS: Limits = Limits { statement: "30s", lock: "1s" };
 const PATIENCE: Duration = Duration::from_secs(30);
 const SILENCE: Duration = Duration::from_secs(35);
 
-/// What looking for rows that nobody has locked may take.
+/// The lock timeout of a search for rows that no other session has locked.
 const HURRY: &str = "SET LOCAL lock_timeout = '100ms'";
 
-/// What storing a pushed event may take: somebody waits for the answer, and others wait behind.
+/// The limits for storing a pushed event. They are short, because the sender waits for the answer and other events
+/// wait behind the event.
 const INGEST_LIMITS: Limits = Limits { statement: "4s", lock: "300ms" };
 const INGEST_PATIENCE: Duration = Duration::from_secs(4);
 const INGEST_SILENCE: Duration = Duration::from_millis(4_500);
 
-/// The connections of a process. Clones share them.
+/// The database connections of a process. All clones share the connections.
 ///
-/// `&database` executes one statement, [`Database::begin`] opens a transaction; both work behind a pooler in
-/// transaction mode, and neither waits for ever.
+/// `&database` executes one statement. [`Database::begin`] opens a transaction. Both work behind a pooler in
+/// transaction mode, and every wait has a time limit.
 #[derive(Clone)]
 pub struct Database {
     work: Pool,
     ingest: Pool,
-    /// Which of the two a handle uses.
+    /// True where this handle uses the `ingest` pool, false where it uses the `work` pool.
     ingests: bool,
-    /// A lock that somebody holds is hardly waited for.
+    /// True where this handle waits at most 100 ms for a lock.
     hurries: bool,
     connector: Arc<Connector>,
     target: Arc<str>,
@@ -70,11 +72,11 @@ pub struct Database {
 }
 
 impl Database {
-    /// Finds out how the server can be reached, and looks at it.
+    /// Connects to the server: finds out how the server can be reached, and checks its version.
     ///
     /// # Errors
-    /// `Config` where the URL, the credentials or the server's version are wrong, `Unavailable` where the
-    /// server cannot be reached. The text names `DATABASE_URL` and never the password.
+    /// `Config` where the URL, the credentials or the server's version are wrong. `Unavailable` where the server
+    /// cannot be reached. The message names `DATABASE_URL` and never contains the password.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self> {
         let address = Address::parse(&config.url)?;
         let doing = format!("connecting to the database at {} (DATABASE_URL)", address.target);
@@ -83,7 +85,7 @@ impl Database {
         let began = tokio::time::Instant::now();
         let found = loop {
             match Way::find(&options, LIMITS, address.pooled).await {
-                // Others have all connections for a moment.
+                // Other clients use all connections of the server at the moment.
                 Err(error) if is_crowded(&error) && began.elapsed() < PATIENCE => {
                     tokio::time::sleep(CROWDED).await;
                 }
@@ -125,7 +127,7 @@ impl Database {
         })
     }
 
-    /// `host:port/name`.
+    /// Returns the target as `host:port/name`.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
@@ -135,46 +137,48 @@ impl Database {
         &self.application_name
     }
 
-    /// The most connections of this process.
+    /// Returns the largest number of connections of this process.
     pub(crate) fn most(&self) -> u32 {
         self.most
     }
 
-    /// Connections beside those of the process, without its time limits: what a test needs to disturb it. None is opened
-    /// before the first use.
+    /// Returns connections for tests, beside the connections of the process and without their time limits. Tests use
+    /// these connections to disturb the process. No connection is opened before its first use.
     #[cfg(feature = "testkit")]
     #[must_use]
     pub fn pool(&self) -> &sqlx::PgPool {
         &self.tests
     }
 
-    /// True behind a pooler in transaction mode: no named statements, no session state.
+    /// Returns true behind a pooler in transaction mode, where named statements and session state are not available.
     #[must_use]
     pub fn is_pooled(&self) -> bool {
         self.connector.is_pooled()
     }
 
-    /// True where a connection may listen for the hints of other processes: a session, and one of those allowed.
+    /// Returns true where one connection may listen for the notifications of other processes. Listening needs a
+    /// session of its own and one of the allowed connections.
     pub(crate) fn listens(&self) -> bool {
         self.listens && !self.is_pooled()
     }
 
-    /// How a connection of one's own is opened.
+    /// Returns the options for a connection outside of the pools.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.connector.options().clone()
     }
 
-    /// The same database over the connections that are kept for pushed events, with shorter time limits.
+    /// Returns a handle that uses the connections that are reserved for pushed events, with shorter time limits.
     pub(crate) fn for_ingest(&self) -> Self {
         Self { ingests: true, ..self.clone() }
     }
 
-    /// The same, for those who have waited for a lock already and look for what is not locked.
+    /// Returns a handle whose waits for a lock end after 100 ms, for callers that have already waited for a lock and
+    /// now look for rows that no other session has locked.
     pub(crate) fn hurried(&self) -> Self {
         Self { hurries: true, ..self.clone() }
     }
 
-    /// True where every statement needs a transaction around it.
+    /// Returns true where every statement needs a transaction around it.
     pub(crate) fn needs_transaction(&self) -> bool {
         self.hurries || self.is_pooled()
     }
@@ -186,12 +190,13 @@ impl Database {
     /// Opens a transaction.
     ///
     /// # Errors
-    /// No connection became free in time, or the server is gone.
+    /// Fails if no connection became free in time, or if the server cannot be reached.
     pub async fn begin(&self) -> Result<Tx, sqlx::Error> {
         self.begin_with("").await
     }
 
-    /// Opens a transaction with settings of its own: `SET LOCAL …; SET LOCAL …`, in one message with the `BEGIN`.
+    /// Opens a transaction with its own settings (`SET LOCAL …; SET LOCAL …`). The settings travel in one message
+    /// with the `BEGIN`.
     pub(crate) async fn begin_with(&self, settings: &str) -> Result<Tx, sqlx::Error> {
         let lent = self.lend().await?;
         let pooled = self.is_pooled();
@@ -206,10 +211,10 @@ impl Database {
         Tx::begin(lent, statement, pooled).await
     }
 
-    /// Asks the server for an answer, and whether it can be written to; how long it took.
+    /// Asks the server for an answer and whether the server accepts writes. Returns how long the answer took.
     ///
     /// # Errors
-    /// The server did not answer within five seconds, or is read-only.
+    /// Fails if the server does not answer within five seconds, or if the server is read-only.
     pub async fn ping(&self) -> Result<Duration> {
         let doing = "asking the database for an answer";
         let began = tokio::time::Instant::now();
@@ -219,7 +224,7 @@ impl Database {
             let row = lent.fetch_optional(question).await?.ok_or(sqlx::Error::RowNotFound)?;
             let read_only = row.try_get::<String, _>("read_only")? == "on";
             if read_only {
-                // What is opened later may find another server, or another setting.
+                // A connection that is opened later may reach another server, or find another setting.
                 lent.spoil();
             }
             Ok(read_only)
@@ -234,7 +239,7 @@ impl Database {
         Ok(began.elapsed())
     }
 
-    /// Closes the connections: waits a little for statements under way, refuses new ones.
+    /// Closes the connections. New statements are refused, and statements in progress have five seconds to finish.
     pub async fn close(&self) {
         tokio::join!(self.work.close(CLOSE), self.ingest.close(CLOSE));
         #[cfg(feature = "testkit")]
@@ -248,7 +253,7 @@ impl fmt::Debug for Database {
     }
 }
 
-/// One statement, in a transaction of its own.
+/// Executes one statement. Where a transaction is needed, the statement gets a transaction of its own.
 impl<'c> Executor<'c> for &'c Database {
     type Database = Postgres;
 
@@ -264,7 +269,7 @@ impl<'c> Executor<'c> for &'c Database {
                 tx.commit().await?;
                 steps
             } else {
-                // The connection goes back before the rows are read.
+                // The connection returns to the pool before the caller reads the rows.
                 let mut lent = self.lend().await?;
                 lent.fetch_many(query).try_collect().await?
             };
@@ -308,7 +313,7 @@ impl<'c> Executor<'c> for &'c Database {
     }
 }
 
-/// The server's version as a number and as people write it.
+/// The server's version as a number and in its readable form.
 type Version = (i32, String);
 
 fn refuse_old((number, name): &Version, target: &str) -> Result<()> {

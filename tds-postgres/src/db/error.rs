@@ -1,14 +1,16 @@
-//! What a database error means: one `match` on its SQLSTATE.
+//! The meaning of a database error, decided by its SQLSTATE.
 
 use std::{io, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use tds_core::error::{Error, ErrorKind, Retry};
 
-/// Gives a database error its kind, its retry class and a sentence that begins with what was being done.
+/// Gives a database error its kind, its retry class and a message. The message begins with `doing`, the action that
+/// failed.
 pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
     let (kind, retry) = class(&error);
-    // The driver's own texts contain their causes: as a source they would be told twice.
+    // The driver's messages contain the messages of their causes. With the driver's error as a source, the chain
+    // would repeat them.
     let message = match of_postgres(&error) {
         Some(cause) => format!("{doing}: {}", in_words(cause)),
         None if matches!(error, sqlx::Error::PoolTimedOut) => {
@@ -19,13 +21,13 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
     Error::new(kind, retry, message)
 }
 
-/// The error of a connection that said nothing.
+/// Returns the error of a connection that did not answer within `limit`.
 pub(crate) fn silent(limit: Duration) -> sqlx::Error {
     let text = format!("the database did not answer within {} s", limit.as_secs());
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
-/// True when the data of the statement is at fault (classes 22, 23 and 54): it fails alone.
+/// Returns true where the data of the statement is at fault (classes 22, 23 and 54): only this statement fails.
 pub(crate) fn is_data_error(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Encode(_) => true,
@@ -33,35 +35,35 @@ pub(crate) fn is_data_error(error: &sqlx::Error) -> bool {
     }
 }
 
-/// True when the same transaction may well succeed at once: serialization failure, deadlock.
+/// Returns true where the same transaction may succeed at once: a serialization failure or a deadlock.
 pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
     matches!(code_of(error), "40001" | "40P01")
 }
 
-/// True when another session holds a lock for longer than one may wait.
+/// Returns true where another session holds a lock for longer than the lock timeout.
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     code_of(error) == "55P03"
 }
 
-/// True when nothing was done because the server takes no writes.
+/// Returns true where nothing was done because the server is read-only.
 pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
     code_of(error) == "25006"
 }
 
-/// True when nobody knows whether the statement was executed: the answer did not come.
+/// Returns true where it is unknown whether the statement was executed, because the answer did not arrive.
 pub(crate) fn is_unanswered(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) || is_fatal(error)
 }
 
-/// True when the connection is not to be used again, whatever is asked over it.
+/// Returns true where the connection must not be used again, for any statement.
 pub(crate) fn is_spoilt(error: &sqlx::Error) -> bool {
     let code = code_of(error);
     match (code.get(..2).unwrap_or(""), code) {
-        // Lost, refused, ended by an administrator or by the server, cut off by a pooler.
+        // The connection was lost, refused, ended by an administrator or by the server, or cut off by a pooler.
         ("08", _) | (_, "57P01" | "57P02" | "57P03" | "57P04" | "57P05" | "25P03" | "25P04") => true,
-        // Read-only: a standby, or a session that was opened when writing was forbidden.
+        // The server is read-only: a standby, or a session that was opened while writing was forbidden.
         (_, "25006") => true,
-        // The server's own faults, and what was prepared before the tables changed.
+        // The server has an internal fault, or a prepared statement is outdated because the tables changed.
         ("58" | "XX", _) | (_, "0A000") => true,
         ("", _) => !matches!(
             error,
@@ -75,8 +77,9 @@ pub(crate) fn is_spoilt(error: &sqlx::Error) -> bool {
     }
 }
 
-/// True when the database itself is at fault, or how it is set up just now, whatever is asked of it: it is away, read-only,
-/// full or too slow, sessions stand in each other's way, a privilege or a table is missing for a moment.
+/// Returns true where the database itself or its present setup is at fault, for any statement: the database cannot be
+/// reached, is read-only, full or too slow, sessions block each other, or a privilege or a table is missing for a
+/// while.
 pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
     let code = code_of(error);
     is_spoilt(error)
@@ -86,12 +89,13 @@ pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
         || is_of_the_setup(code)
 }
 
-/// True when a privilege, a schema, a table, a column or a function is missing: somebody changes them, or has to.
+/// Returns true where a privilege, a schema, a table, a column or a function is missing. An operator changes it, or
+/// has to.
 fn is_of_the_setup(code: &str) -> bool {
     matches!(code, "42501" | "3F000" | "42P01" | "42703" | "42883")
 }
 
-/// Gives an error that meets a record its class: what the database is at fault for costs the record no attempt.
+/// Gives an error that affects a record its class. A fault of the database does not spend an attempt of the record.
 pub(crate) fn classify_for_record(error: sqlx::Error, doing: &str) -> Error {
     let is_outage = is_outage(&error);
     let error = classify(error, doing);
@@ -102,26 +106,26 @@ pub(crate) fn classify_for_record(error: sqlx::Error, doing: &str) -> Error {
     error
 }
 
-/// True when a statement was not found where it was prepared, or another one was: transactions of this connection
-/// are executed by several sessions.
+/// Returns true where a prepared statement was not found in its session, or another statement was found: several
+/// sessions execute the transactions of this connection.
 pub(crate) fn is_of_a_pooler(error: &sqlx::Error) -> bool {
     let Some(cause) = of_postgres(error) else { return false };
     matches!(cause.code(), "26000" | "42P05")
         || cause.code() == "08P01" && cause.message().contains("prepared statement")
 }
 
-/// True when the server or a pooler has no more connections for us.
+/// Returns true where the server or a pooler has no more connections for this process.
 pub(crate) fn is_crowded(error: &sqlx::Error) -> bool {
     let Some(cause) = of_postgres(error) else { return false };
-    // Poolers have words of their own, with codes that mean many things.
+    // Poolers use messages of their own, with codes that have several meanings.
     const WORDS: [&str; 5] =
         ["no more connections", "too many", "max client", "max_client_conn", "remaining connection slots"];
     let text = cause.message().to_lowercase();
     cause.code() == "53300" || WORDS.iter().any(|words| text.contains(words))
 }
 
-/// True when a connection that could not be opened may be opened in a moment: nobody listens yet, or the server is
-/// just starting or stopping.
+/// Returns true where a connection that could not be opened may succeed in a moment: no process listens yet, or the
+/// server is starting or stopping.
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(cause) => matches!(
@@ -132,10 +136,11 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
-/// True when a connection may have been refused because of the settings that were asked for, in whatever words.
+/// Returns true where a connection may have been refused because of the requested settings. The wording of the
+/// refusal does not matter.
 pub(crate) fn may_be_about_settings(error: &sqlx::Error) -> bool {
     let code = code_of(error);
-    // Known to be about something else: credentials, names, too many, not now.
+    // These codes are about something else: credentials, names, too many connections, or a server that is not ready.
     let other = matches!(code.get(..2).unwrap_or(""), "28" | "3D" | "53" | "57" | "55") || is_crowded(error);
     !code.is_empty() && !other
 }
@@ -149,10 +154,10 @@ fn code_of(error: &sqlx::Error) -> &str {
     of_postgres(error).map_or("", PgDatabaseError::code)
 }
 
-/// How long a record waits for a database that is away.
+/// How long a record waits while the database has an outage.
 const OUTAGE: Duration = Duration::from_secs(5);
 
-/// The other session may be done in a moment.
+/// The other session may release its lock in a moment.
 const LOCKED: Retry = Retry::Throttled { retry_after: Duration::from_secs(1) };
 
 const TRANSIENT: Retry = Retry::Transient { retry_after: None };
@@ -167,25 +172,25 @@ fn class(error: &sqlx::Error) -> (ErrorKind, Retry) {
         _ => "",
     };
     match (code.get(..2).unwrap_or(""), code) {
-        // Nobody's fault, so that no attempt is spent.
+        // A lock is not the fault of the record, so no attempt is spent.
         (_, "55P03") => (ErrorKind::Locked, LOCKED),
-        // Serialization failure, deadlock, query cancelled by a timeout.
+        // Serialization failure, deadlock, or a query that a timeout cancelled.
         ("40", _) | (_, "57014" | "25P03") => (ErrorKind::Unavailable, TRANSIENT),
         ("08" | "53" | "57" | "58", _) => (ErrorKind::Unavailable, TRANSIENT),
-        // 54: beyond a limit, such as a text too long for an index.
+        // Class 54 is a value beyond a limit, such as a text too long for an index.
         ("22" | "23" | "54", _) => (ErrorKind::Invalid, Retry::Permanent),
         ("28", _) | (_, "3D000") => (ErrorKind::Config, Retry::Permanent),
-        // The database itself refuses connections for now, as while somebody maintains it.
+        // The database itself refuses connections for now, for example during maintenance.
         (_, "55000") => (ErrorKind::Unavailable, TRANSIENT),
         // A read-only server: a standby after a failover, until the address points to the new primary.
         (_, "25006") => (ErrorKind::Unavailable, TRANSIENT),
         (_, code) if is_of_the_setup(code) => (ErrorKind::Unavailable, TRANSIENT),
-        // The rest of 42 and everything unforeseen.
+        // The rest of class 42, and every unforeseen code.
         _ => (ErrorKind::Internal, TRANSIENT),
     }
 }
 
-/// The PostgreSQL error inside, where there is one.
+/// Returns the PostgreSQL error inside, where there is one.
 pub(crate) fn of_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error().and_then(|cause| cause.try_downcast_ref::<PgDatabaseError>())
 }
@@ -194,7 +199,7 @@ const NUL: &str = "a text contains the character U+0000, which PostgreSQL cannot
 
 fn in_words(cause: &PgDatabaseError) -> String {
     let mut text = match cause.code() {
-        // As an escape in JSON, and as the byte itself.
+        // The character arrives as an escape in JSON (22P05), or as the byte itself (22021).
         "22P05" => NUL.to_owned(),
         "22021" if cause.message().contains("0x00") => NUL.to_owned(),
         "22P02" if cause.detail().is_some_and(|detail| detail.contains("surrogate")) => {

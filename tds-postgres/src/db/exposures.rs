@@ -1,4 +1,4 @@
-//! Who can read or change what belongs to TDS.
+//! Reports which roles can read or change the objects of TDS.
 
 use serde::Serialize;
 use sqlx::FromRow;
@@ -6,32 +6,33 @@ use tds_core::error::Result;
 
 use super::{database::Database, error::classify};
 
-/// What one role may do with one object.
+/// The privileges of one role on one object.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize)]
 pub struct Access {
-    /// The role, or `PUBLIC`.
+    /// The name of the role, or `PUBLIC`.
     pub role: String,
-    /// The object's name with its schema.
+    /// The name of the object with its schema.
     pub object: String,
-    /// `table`, `view`, `sequence`, `function` or `schema`.
+    /// The kind of the object: `table`, `view`, `sequence`, `function` or `schema`.
     pub kind: String,
-    /// `SELECT`, `INSERT`, …
+    /// The privileges: `SELECT`, `INSERT`, …
     pub privileges: Vec<String>,
 }
 
-/// Who can read or change what belongs to TDS, besides its owner and superusers.
+/// The roles that can read or change the objects of TDS, except the owner and superusers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Exposures {
-    /// What everybody, or a role of a web API that asks nobody for a password, can do and should not.
+    /// Privileges that should not exist: those of `PUBLIC`, and those of the roles of a web API that requires no
+    /// password.
     pub exposures: Vec<Access>,
-    /// What roles can do that somebody named.
+    /// Privileges of roles that an operator named in a grant.
     pub granted: Vec<Access>,
 }
 
-/// `$1`: roles that may read schema erp.
+/// `$1`: the roles that may read schema `erp`.
 ///
-/// Privileges count as they are inherited. Row level security is left out of it: it does not stop TRUNCATE, and what is
-/// revoked needs no second barrier to be closed.
+/// Inherited privileges count as well. Row level security is not considered: it does not stop TRUNCATE, and an object
+/// whose privileges are revoked needs no second barrier.
 const ACCESS: &str = "
   WITH objects AS (
     SELECT c.relowner AS owner, n.nspname = 'erp' AS mirrored, format('%I.%I', n.nspname, c.relname) AS object,
@@ -74,10 +75,11 @@ struct Held {
 }
 
 impl Database {
-    /// Who can read or change what belongs to TDS. The roles in `readers` may read schema `erp`. Changes nothing.
+    /// Returns the roles that can read or change the objects of TDS. The roles in `readers` may read schema `erp`.
+    /// The call changes nothing.
     ///
     /// # Errors
-    /// The database did not answer.
+    /// Fails if the database does not answer.
     pub async fn exposures(&self, readers: &[String]) -> Result<Exposures> {
         let held: Vec<Held> = sqlx::query_as(ACCESS)
             .bind(readers)

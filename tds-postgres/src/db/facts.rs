@@ -1,39 +1,39 @@
-//! What the server says about itself, for a person who looks whether all is well.
+//! Facts that the server reports about itself, for an operator who checks the setup.
 
 use tds_core::error::Result;
 use time::OffsetDateTime;
 
 use super::{database::Database, error::classify};
 
-/// What the server says about itself.
+/// Facts that the server reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerFacts {
-    /// Its version, such as `15.4`.
+    /// The version of the server, such as `15.4`.
     pub version: String,
-    /// Its clock, which leases and delays follow.
+    /// The time of the server's clock. Leases and delays follow this clock.
     pub now: OffsetDateTime,
 }
 
-/// How many connections the server has for this role, beside how many this process may open.
+/// The number of connections that the server allows this role, beside the number that this process may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRoom {
-    /// What this process may open (`TDS_DB_CONNECTIONS`).
+    /// The number of connections that this process may open (`TDS_DB_CONNECTIONS`).
     pub wanted: u32,
-    /// What the server, the database and the role allow, all processes together.
+    /// The number of connections that the server, the database and the role allow for all processes together.
     pub allowed: u32,
-    /// What others than TDS have open.
+    /// The number of connections that other programs than TDS have open.
     pub others: u32,
 }
 
 impl ConnectionRoom {
-    /// How many copies of this process find all their connections.
+    /// Returns how many copies of this process can open all their connections.
     #[must_use]
     pub fn copies(&self) -> u32 {
         self.allowed.saturating_sub(self.others) / self.wanted.max(1)
     }
 }
 
-// -1 stands for no limit. Places that are kept for superusers are not for us.
+// A limit of -1 means no limit. Connections that are reserved for superusers are not counted for other roles.
 const ROOM: &str = "
 SELECT LEAST(
     current_setting('max_connections')::int - CASE WHEN r.rolsuper THEN 0 ELSE
@@ -47,10 +47,10 @@ SELECT LEAST(
 ";
 
 impl Database {
-    /// Compares how many connections are wanted and allowed.
+    /// Compares the number of wanted connections with the number of allowed connections.
     ///
     /// # Errors
-    /// The server did not answer.
+    /// Fails if the server does not answer.
     pub async fn connection_room(&self) -> Result<ConnectionRoom> {
         let (allowed, others): (i32, i32) = sqlx::query_as(ROOM)
             .bind(self.application_name())
@@ -61,10 +61,10 @@ impl Database {
         Ok(ConnectionRoom { wanted: self.most(), allowed: count(allowed), others: count(others) })
     }
 
-    /// Asks the server.
+    /// Asks the server for its version and its time.
     ///
     /// # Errors
-    /// The server did not answer.
+    /// Fails if the server does not answer.
     pub async fn facts(&self) -> Result<ServerFacts> {
         let (version, now) = sqlx::query_as("SELECT current_setting('server_version'), clock_timestamp()")
             .fetch_one(self)

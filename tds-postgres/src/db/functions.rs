@@ -1,18 +1,19 @@
-//! The functions of the schema and their triggers: files of `sql/`, one family each, applied again when their text changed.
+//! The functions of the schema and their triggers. Each file of `sql/` contains one family. `migrate` applies a
+//! family again when its text changed.
 //!
-//! The table `tds_sync_functions` has the revision and the hash of what was applied of each family. A family is *stale*
-//! where the database has none of it, or another text of the same or an older revision: [`Database::migrate`] applies
-//! stale families, and a program does not work on a schema that has one.
+//! The table `tds_sync_functions` records the applied revision and hash of each family. A family is *stale* where the
+//! database does not have it, or has another text of the same or an older revision. [`Database::migrate`] applies
+//! stale families. A program does not work on a schema that has a stale family.
 //!
-//! Several versions of the program may run at once, so
-//! - **a function whose signature or meaning changes gets a new name**; the old function is dropped by a migration, once no
-//!   program that calls it is supported any more. A program works with every later revision of the families it knows.
-//! - whoever changes a file increases its revision below. An older program finds a newer revision in the database: it
-//!   neither overwrites the family nor refuses to work. Only builds between two releases can have different texts of one
-//!   revision: then the build that migrated last wins, and the other one is not ready any more.
+//! Several versions of the program may run at the same time. Two rules follow from this:
+//! - **A function whose signature or meaning changes gets a new name.** A migration drops the old function once no
+//!   supported program calls it any more. A program works with every later revision of the families that it knows.
+//! - A developer who changes a file increases its revision below. An older program that finds a newer revision in the
+//!   database neither overwrites the family nor refuses to work. Only builds between two releases can have different
+//!   texts of one revision. In that case the build that migrated last wins, and the other build is no longer ready.
 //!
-//! `CREATE OR REPLACE` keeps the privileges of a function; a new function is closed at the end of [`Database::migrate`],
-//! in the same transaction.
+//! `CREATE OR REPLACE` keeps the privileges of a function. [`Database::migrate`] closes a new function at its end, in
+//! the same transaction.
 //!
 //! [`Database::migrate`]: crate::Database::migrate
 
@@ -24,12 +25,12 @@ use super::{quote::literal, session::Tx};
 /// Functions that belong together.
 pub(crate) struct Family {
     pub(crate) name: &'static str,
-    /// Greater with every change of the text.
+    /// The revision increases with every change of the text.
     revision: i32,
     text: &'static str,
 }
 
-/// In the order in which they are applied: a family may name functions of the families before it.
+/// The families in the order of their application. A family may name functions of the families before it.
 static FAMILIES: [Family; 7] = [
     Family { name: "fold", revision: 1, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 1, text: include_str!("../../sql/end_runs.sql") },
@@ -51,7 +52,7 @@ impl Family {
         ContentHash::of_bytes(self.text.as_bytes()).as_str().to_owned()
     }
 
-    /// True where a family that was applied with this revision and hash is to be applied again.
+    /// Returns true where a family that was applied with this revision and hash must be applied again.
     fn is_stale_against(&self, revision: i32, hash: &str) -> bool {
         revision <= self.revision && hash != self.hash()
     }
@@ -64,8 +65,8 @@ impl Family {
     }
 }
 
-/// The families that the database lacks or has in another form, unless a newer program applied them. The migrations are
-/// there already.
+/// Returns the families that the database lacks or has in another form, unless a newer program applied them. The
+/// migrations must have been applied already.
 pub(crate) async fn stale<'c>(database: impl PgExecutor<'c>) -> Result<Vec<&'static Family>, sqlx::Error> {
     let applied: Vec<(String, i32, String)> =
         sqlx::query_as("SELECT name, revision, hash FROM tds_sync_functions").fetch_all(database).await?;
@@ -76,7 +77,7 @@ pub(crate) async fn stale<'c>(database: impl PgExecutor<'c>) -> Result<Vec<&'sta
     Ok(FAMILIES.iter().filter(is_stale).collect())
 }
 
-/// What applies all families to a database without functions, as a script.
+/// Returns a script that applies all families to a database without functions.
 pub(crate) fn script() -> String {
     let applied = |family: &Family| {
         let (name, revision, hash) = (literal(family.name), family.revision, literal(&family.hash()));
@@ -92,7 +93,7 @@ pub(crate) fn script() -> String {
 mod tests {
     use super::*;
 
-    /// The text of each revision, by the beginning of its hash.
+    /// The text of each revision, identified by the beginning of its hash.
     const REVISIONS: [(&str, i32, &str); 7] = [
         ("fold", 1, "9261bd760dca"),
         ("end_runs", 1, "e3544826f5a0"),

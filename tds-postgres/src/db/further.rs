@@ -1,37 +1,39 @@
-//! Migrations that a program has beside those of TDS: mirror tables of entity types of its own.
+//! Migrations of a program beside those of TDS, for the mirror tables of its own entity types.
 
 use tds_core::record::ContentHash;
 
 use super::session::Tx;
 
-/// The table stands beside that of TDS's own versions, whose numbers belong to TDS. A program without further migrations
-/// neither makes it nor looks at it.
+/// This table exists beside the table of TDS's own versions, whose numbers belong to TDS. A program without further
+/// migrations neither creates nor reads this table.
 const NAMES: &str = "
 CREATE TABLE IF NOT EXISTS tds_sync_further_migrations (
   name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())
 ";
 
-/// A migration that a program has beside those of TDS. It is applied once, after them and in the same transaction.
+/// A migration of a program beside those of TDS. A further migration is applied once, after the migrations of TDS and
+/// in the same transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FurtherMigration {
-    /// What it is called: no other migration of the database may have the name.
+    /// The name of the migration. No other further migration of the database may have the same name.
     pub name: &'static str,
-    /// Its statements. They must not change once they were applied somewhere: a change is another migration.
+    /// The statements of the migration. They must not change once they were applied to any database. A change is
+    /// another migration.
     pub sql: &'static str,
 }
 
-/// What became of a further migration.
+/// The result of applying a further migration.
 pub(crate) enum Further {
-    /// It was applied just now.
+    /// The migration was applied now.
     Applied,
-    /// It was applied before.
+    /// The migration was applied before.
     Known,
-    /// It was applied before, with other statements.
+    /// A migration of this name was applied before with other statements.
     Changed,
 }
 
 impl FurtherMigration {
-    /// Applies the migration where it is missing.
+    /// Applies the migration if it is missing.
     pub(crate) async fn apply(&self, tx: &mut Tx) -> Result<Further, sqlx::Error> {
         sqlx::raw_sql(NAMES).execute(&mut *tx).await?;
         let hash = ContentHash::of_bytes(self.sql.as_bytes());

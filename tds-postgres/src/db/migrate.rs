@@ -1,4 +1,4 @@
-//! Bringing the schema up to date.
+//! Brings the schema up to date.
 
 use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
@@ -14,12 +14,12 @@ use super::{
     session::Tx,
 };
 
-/// A migration of large tables takes its time, and waits for whoever uses them.
+/// A migration of large tables takes long, and waits for the sessions that use them.
 const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 
-/// A migration that met a deadlock is begun anew so often.
+/// How many times a migration is tried before a deadlock makes it fail.
 const ATTEMPTS: u32 = 5;
 
 const PREPARE: &str =
@@ -31,9 +31,9 @@ const VERSIONS: &str =
   installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL,
   execution_time BIGINT NOT NULL)";
 
-/// Why a migration did not end.
+/// The reason why a migration did not finish.
 enum Step {
-    /// The same may succeed at once.
+    /// The same migration may succeed at once.
     Again(Error),
     Failed(Error),
 }
@@ -52,45 +52,45 @@ impl From<Error> for Step {
     }
 }
 
-/// What [`Database::migrate`] did.
+/// The report of [`Database::migrate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationReport {
-    /// `host:port/name`.
+    /// The target as `host:port/name`.
     pub target: String,
-    /// The schema's version before; 0 on an empty database.
+    /// The version of the schema before the call. 0 stands for an empty database.
     pub from: i64,
-    /// The schema's version now.
+    /// The version of the schema after the call.
     pub to: i64,
-    /// The versions that were applied just now.
+    /// The versions that this call applied.
     pub applied: Vec<i64>,
-    /// The families of functions that were applied just now.
+    /// The families of functions that this call applied.
     pub functions: Vec<&'static str>,
-    /// The further migrations that were applied just now.
+    /// The further migrations that this call applied.
     pub further: Vec<&'static str>,
-    /// What the role was not allowed to do and what TDS works without, a sentence each.
+    /// Actions that the role was not allowed to take and that TDS does not depend on. Each entry is one sentence.
     pub notes: Vec<String>,
 }
 
-/// How the schema stands to this program.
+/// The status of the database's schema relative to this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SchemaStatus {
-    /// The version of the database; 0 on an empty one.
+    /// The version of the database's schema. 0 stands for an empty database.
     pub applied: i64,
     /// The version that this program needs.
     pub expected: i64,
-    /// False where functions of the schema are missing or of an older program. Functions of a newer program are
-    /// current: they work for this program, too.
+    /// False where functions of the schema are missing or come from an older program. Functions of a newer program
+    /// count as current, because they also work for this program.
     pub functions_current: bool,
 }
 
 impl SchemaStatus {
-    /// The database is as this program needs it.
+    /// Returns true where the schema is what this program needs.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.applied == self.expected && self.functions_current
     }
 
-    /// The database was migrated by a newer program.
+    /// Returns true where a newer program migrated the database.
     #[must_use]
     pub fn is_newer(&self) -> bool {
         self.applied > self.expected
@@ -98,30 +98,31 @@ impl SchemaStatus {
 }
 
 impl Database {
-    /// [`Database::migrate_for`] with nobody who may read schema `erp`.
+    /// Calls [`Database::migrate_for`] with no role that may read schema `erp`.
     ///
     /// # Errors
-    /// As [`Database::migrate_for`].
+    /// The errors of [`Database::migrate_for`].
     pub async fn migrate(&self) -> Result<MigrationReport> {
         self.migrate_for(&[]).await
     }
 
-    /// Applies the migrations that are missing and the functions that are not current, and closes what they made, all in
-    /// one transaction: nobody but the owner and roles with grants of their own may read or change it. The roles in `readers` may read schema `erp`. Several
-    /// processes may call it at once: they wait for each other.
+    /// Applies the missing migrations and the stale functions, and closes the new objects, all in one transaction.
+    /// Only the owner and roles with grants of their own can read or change closed objects. The roles in `readers`
+    /// may read schema `erp`. Several processes may call the method at the same time: each call waits for the one
+    /// before it.
     ///
     /// # Errors
-    /// `Config` where the schema is newer than this program, an applied migration is not the one this program knows, or
-    /// a reader does not exist; `Unauthorized` with the GRANT that is missing; the database's own errors else. Then
-    /// nothing was changed.
+    /// `Config` where the schema is newer than this program, where an applied migration differs from the one this
+    /// program contains, or where a reader does not exist. `Unauthorized`, with the missing GRANT, where the role
+    /// lacks privileges. Otherwise the database's own errors. After an error nothing is changed.
     pub async fn migrate_for(&self, readers: &[String]) -> Result<MigrationReport> {
         self.migrate_with(&[], readers).await
     }
 
-    /// [`Database::migrate_for`] with further migrations of the program, which are applied after those of TDS.
+    /// Does the same as [`Database::migrate_for`], and applies further migrations of the program after those of TDS.
     ///
     /// # Errors
-    /// As [`Database::migrate_for`]; `Config` where a further migration was applied in another form.
+    /// The errors of [`Database::migrate_for`], and `Config` where a further migration was applied in another form.
     pub async fn migrate_with(
         &self,
         further: &[FurtherMigration],
@@ -131,7 +132,8 @@ impl Database {
         let mut attempts = 1;
         loop {
             match self.try_migrate(further, readers).await {
-                // Changing a table waits for those who use it, and they may wait for another one that was changed.
+                // Changing a table waits for the sessions that use the table. These sessions may themselves wait for
+                // another table that the migration has changed, which is a deadlock.
                 Err(Step::Again(_)) if attempts < ATTEMPTS => attempts += 1,
                 Err(Step::Again(error) | Step::Failed(error)) => return Err(error),
                 Ok(report) => return Ok(report),
@@ -147,9 +149,10 @@ impl Database {
         let doing = |error| Step::of(error, "migrating the database");
         let mut tx = self.begin().await.map_err(doing)?;
         tx.set_silence(PATIENCE);
-        // A lock of the transaction, not of the session: sessions do not exist behind a pooler.
+        // The lock belongs to the transaction and not to the session, because a pooler does not preserve sessions.
         sqlx::raw_sql(PREPARE).execute(&mut tx).await.map_err(doing)?;
-        // Asking first: who may not create tables could not even ask for one that exists.
+        // `CREATE TABLE IF NOT EXISTS` fails for a role that may not create tables, even if the table exists. So ask
+        // first.
         if !has_versions(&mut tx).await.map_err(doing)? {
             sqlx::raw_sql(VERSIONS).execute(&mut tx).await.map_err(doing)?;
         }
@@ -196,10 +199,10 @@ impl Database {
         })
     }
 
-    /// How the schema stands to this program. Changes nothing.
+    /// Returns the status of the schema relative to this program. The call changes nothing.
     ///
     /// # Errors
-    /// The database did not answer.
+    /// Fails if the database does not answer.
     pub async fn schema(&self) -> Result<SchemaStatus> {
         let doing = |error| classify(error, "reading the version of the schema");
         let mut applied = 0;
@@ -217,14 +220,14 @@ impl Database {
     }
 }
 
-/// A text that changes with every change of a migration or a function.
+/// Returns a text that changes with every change of a migration or a function.
 #[cfg(feature = "testkit")]
 pub(crate) fn fingerprint() -> String {
     let hash = tds_core::record::ContentHash::of_bytes(schema_script(&[]).as_bytes());
     hash.as_str().chars().take(16).collect()
 }
 
-/// True where a migration that is missing creates a schema.
+/// Returns true where a missing migration creates a schema.
 pub(crate) fn creates_schema(after: i64) -> bool {
     MIGRATOR
         .iter()
@@ -235,7 +238,7 @@ fn expected() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-/// True where the table of the versions exists.
+/// Returns true where the table of the schema versions exists.
 async fn has_versions<'c>(database: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(database).await
 }
@@ -280,7 +283,7 @@ async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<(), 
     Ok(())
 }
 
-/// Closes what the migrations made; what was not allowed.
+/// Closes the objects that the migrations created. Returns the actions that the role was not allowed to take.
 async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
     let doing = |error| Step::of(error, "closing the tables to everybody else");
     let unknown: Option<String> = sqlx::query_scalar(
@@ -297,7 +300,7 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
         ))
         .into());
     }
-    // Who owns nothing here and may not even call it has nothing to close.
+    // A role that owns no object of TDS and may not call the function has nothing to close.
     let allowed: bool = sqlx::query_scalar("SELECT has_function_privilege('tds_close(text[])', 'EXECUTE')")
         .fetch_one(&mut *tx)
         .await
@@ -308,7 +311,7 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
     sqlx::query_scalar("SELECT tds_close($1)").bind(readers).fetch_all(tx).await.map_err(doing)
 }
 
-/// What [`Database::migrate_for`] executes on an empty database, as a script.
+/// Returns what [`Database::migrate_for`] executes on an empty database, as a script.
 #[must_use]
 pub fn schema_script(readers: &[String]) -> String {
     let mut script = format!("BEGIN;\n\n{VERSIONS};\n");

@@ -1,6 +1,7 @@
-//! The connections of a process. Each is lent to one task at a time, and every wait for it is bounded: the way to a
-//! server can vanish without a word, and then nothing ever answers. A connection that did not answer in time, was cut
-//! off in the middle of a statement, or said that its server cannot be worked with, is never lent again.
+//! The connections of a process. The pool lends each connection to one task at a time. Every wait for a connection
+//! has a time limit, because the network path to a server can disappear without notice, and then no answer ever
+//! arrives. A connection is never lent again if it did not answer in time, was interrupted in the middle of a
+//! statement, or reported that its server cannot be used.
 
 use std::{
     sync::{
@@ -24,47 +25,50 @@ use tokio::{
 use super::{connector::Connector, error};
 use crate::lock::lock;
 
-/// How long opening a connection may take.
+/// The time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long a server that refuses connections is tried again.
+/// How long the pool keeps trying a server that refuses connections.
 const UNREACHABLE: Duration = Duration::from_secs(5);
-/// A connection that was used a moment ago is lent without a question; others have to answer first, within this time.
+/// A connection that was used less than `MOMENT` ago is lent without a check. Other connections must first answer a
+/// ping within `ANSWER`.
 const MOMENT: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_secs(2);
-/// A connection is closed after so long without use: others may need its place at the server, above all where the server
-/// said lately that it has no more. The last one is kept for longer, and none beyond its age.
+/// An unused connection is closed after `UNUSED`, because other clients may need its place at the server. The time is
+/// shorter if the server recently had no more connections. The last connection is kept for longer. No connection is
+/// kept beyond `OLD`.
 const UNUSED: Duration = Duration::from_secs(10);
 const UNUSED_WHERE_CROWDED: Duration = Duration::from_secs(1);
 const UNUSED_LAST: Duration = Duration::from_secs(5 * 60);
 const OLD: Duration = Duration::from_secs(30 * 60);
-/// How often the unused ones are looked for.
+/// How often the pool looks for unused connections.
 const TIDY: Duration = Duration::from_secs(2);
-/// For how long the server is taken for crowded after it refused a connection.
+/// How long the server counts as crowded after it refused a connection.
 const LATELY: Duration = Duration::from_secs(60);
-/// Where it is crowded, each connection but the last one is given up after so long, and its place stays empty for a
-/// moment: others wait for one as well, perhaps those who keep connections for what is urgent.
+/// While the server is crowded, the pool gives up each connection except the last one after `TURN`. The place of the
+/// connection then stays empty for `BREAK`. Other clients also wait for connections, possibly those that reserve
+/// connections for urgent work.
 const TURN: Duration = Duration::from_secs(2);
 const BREAK: Duration = Duration::from_secs(1);
-/// How long the place of a connection stays empty that the server refused because it has too many.
+/// How long the place of a connection stays empty after the server refused it for having too many connections.
 const CROWDED: Duration = Duration::from_secs(1);
-/// An orderly close may take so long.
+/// The time limit of an orderly close.
 const CLOSE: Duration = Duration::from_secs(1);
 
-/// What a statement answers, step by step.
+/// One step of the answer to a statement.
 pub(crate) type Step = Result<Either<PgQueryResult, PgRow>, sqlx::Error>;
 
-/// How much a pool may have, and how long its users wait.
+/// The size of a pool, and the time limits for its users.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// The most connections.
+    /// The largest number of connections.
     pub(crate) connections: u32,
     /// How long a task waits for a connection.
     pub(crate) patience: Duration,
-    /// How long a connection may be silent while something is waited for.
+    /// How long a connection may be silent while a task waits for its answer.
     pub(crate) silence: Duration,
 }
 
-/// Connections for one purpose. Clones share them.
+/// The connections for one purpose. All clones share the connections.
 #[derive(Clone)]
 pub(crate) struct Pool(Arc<Shared>);
 
@@ -73,9 +77,9 @@ struct Shared {
     bounds: Bounds,
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
-    /// Connections that are lent or idle.
+    /// The number of connections that are lent or idle.
     open: AtomicUsize,
-    /// When the server last had no more connections for us.
+    /// The last time when the server had no more connections for this process.
     crowded: Mutex<Option<Instant>>,
     closed: AtomicBool,
     returned: Notify,
@@ -88,7 +92,7 @@ struct Idle {
 }
 
 impl Pool {
-    /// No connection is opened before the first one is needed.
+    /// Creates a pool. The pool opens a connection only when a task needs it.
     pub(crate) fn new(connector: Arc<Connector>, bounds: Bounds) -> Self {
         let places = usize::try_from(bounds.connections.max(1)).unwrap_or(1);
         Self(Arc::new(Shared {
@@ -103,7 +107,7 @@ impl Pool {
         }))
     }
 
-    /// Waits for a connection, in the order of asking.
+    /// Waits for a connection. Waiting tasks are served in the order of their requests.
     pub(crate) async fn lend(&self) -> Result<Lent, sqlx::Error> {
         let mut refused = None;
         match timeout(self.0.bounds.patience, self.0.find(&mut refused)).await {
@@ -112,7 +116,7 @@ impl Pool {
         }
     }
 
-    /// Lends no more, and returns when those that were lent are back, or after the time.
+    /// Stops lending. Returns when all lent connections are back, or after `patience`.
     pub(crate) async fn close(&self, patience: Duration) {
         self.0.closed.store(true, Ordering::SeqCst);
         self.0.places.close();
@@ -124,11 +128,11 @@ impl Pool {
                 self.0.returned.notified().await;
             }
         };
-        // What is still out then is closed when it comes back.
+        // Connections that are still lent are closed when they come back.
         let _ = timeout(patience, all_back).await;
     }
 
-    /// Closes what nobody has used for a while, for as long as the pool is there.
+    /// Closes connections that no task has used for a while, as long as the pool exists.
     pub(crate) fn keep_tidy(&self) {
         let pool = Arc::downgrade(&self.0);
         let Ok(runtime) = Handle::try_current() else { return };
@@ -163,7 +167,7 @@ impl Shared {
                 *lock(&self.crowded) = Some(Instant::now());
             }
             if error::is_crowded(&fault) && self.open.load(Ordering::SeqCst) > 0 {
-                // One of ours will come back sooner.
+                // A connection of this pool becomes free sooner.
                 self.set_aside(place, &fault);
             } else if error::is_crowded(&fault) {
                 drop(place);
@@ -187,7 +191,7 @@ impl Shared {
         Ok(connection)
     }
 
-    /// The connection, where it answers.
+    /// Returns the connection if it answers.
     async fn tested(&self, mut idle: Idle) -> Option<Idle> {
         if idle.since.elapsed() < MOMENT {
             return Some(idle);
@@ -197,7 +201,7 @@ impl Shared {
             Ok(Err(error)) => tracing::debug!(%error, "a connection was lost while nobody used it"),
             Err(_elapsed) => {
                 tracing::info!("a connection to the database answers no more; others are opened");
-                // The others were opened by the same way.
+                // The other idle connections use the same network path.
                 self.discard_idle();
             }
         }
@@ -205,7 +209,7 @@ impl Shared {
         None
     }
 
-    /// The server has no more connections for us: others wait for those that we have.
+    /// The server has no more connections for this process. Waiting tasks wait for the open connections.
     fn set_aside(&self, place: OwnedSemaphorePermit, fault: &sqlx::Error) {
         let left = self.open.load(Ordering::SeqCst);
         tracing::warn!(error = %fault, connections = left, "the database takes no more connections; work waits for those that are open");
@@ -216,7 +220,7 @@ impl Shared {
         lock(&self.idle)
     }
 
-    /// The one that was used last.
+    /// Returns the connection that was used last.
     fn pop(&self) -> Option<Idle> {
         self.lock().pop()
     }
@@ -245,7 +249,7 @@ impl Shared {
         crowded.is_some_and(|since| since.elapsed() < LATELY)
     }
 
-    /// Drops all that are idle, without a word to the server.
+    /// Drops all idle connections without a message to the server.
     fn discard_idle(&self) {
         for idle in self.take_idle() {
             self.forget(idle.connection);
@@ -258,7 +262,7 @@ impl Shared {
     }
 
     async fn leave(&self, connection: PgConnection) {
-        // A server that does not listen finds out by itself.
+        // A server that does not receive the message detects the end by itself.
         let _ = timeout(CLOSE, connection.close()).await;
         self.gone();
     }
@@ -289,7 +293,8 @@ impl Drop for Shared {
     }
 }
 
-/// A connection in use. It goes back with the value, unless it is spoilt or in the middle of something.
+/// A connection in use. The connection returns to the pool when the value is dropped, unless the connection is spoilt
+/// or in the middle of a statement.
 pub(crate) struct Lent {
     connection: Option<PgConnection>,
     pool: Arc<Shared>,
@@ -306,7 +311,7 @@ struct Health {
 }
 
 impl Health {
-    /// Waits for an answer; remembers what it means for the connection.
+    /// Waits for an answer, and records what the answer means for the connection.
     async fn answered<T>(
         &mut self,
         connector: &Connector,
@@ -331,7 +336,7 @@ impl Health {
     }
 
     fn note(&mut self, connector: &Connector, fault: &sqlx::Error) {
-        // The server said what is wrong and waits for the next statement, where the connection is worth anything.
+        // The server reported the error and waits for the next statement, unless the connection is spoilt.
         self.busy = false;
         self.spoilt |= error::is_spoilt(fault);
         if error::is_of_a_pooler(fault) {
@@ -353,17 +358,17 @@ impl Lent {
         }
     }
 
-    /// Lets statements take longer than usual.
+    /// Sets how long the connection may be silent during a statement.
     pub(crate) fn set_silence(&mut self, silence: Duration) {
         self.silence = silence;
     }
 
-    /// The connection is not to be lent again.
+    /// Marks the connection so that it is not lent again.
     pub(crate) fn spoil(&mut self) {
         self.health.spoilt = true;
     }
 
-    /// True where nothing can be said to the server any more.
+    /// Returns true where no further statement can be sent over the connection.
     pub(crate) fn is_spoilt(&self) -> bool {
         self.health.spoilt || self.health.busy
     }
@@ -443,12 +448,12 @@ impl Drop for Lent {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
         if self.health.spoilt {
-            // The others were opened by the same way, to the same server.
+            // The idle connections use the same network path to the same server.
             self.pool.discard_idle();
         }
         match self.place.take() {
             Some(place) if !self.is_spoilt() => self.pool.take_back(connection, self.born, place),
-            // The place is free when the connection is closed.
+            // The place becomes free when the connection is closed.
             place => {
                 self.pool.forget(connection);
                 drop(place);
@@ -457,7 +462,7 @@ impl Drop for Lent {
     }
 }
 
-/// Lets nobody have a place for a while.
+/// Keeps a place empty for a while.
 fn leave_empty(place: OwnedSemaphorePermit, time: Duration) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move {

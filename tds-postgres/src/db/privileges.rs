@@ -1,15 +1,15 @@
-//! What the role of the connection must be allowed to do, and the statements that allow it.
+//! The privileges that the role of the connection needs, and the statements that grant them.
 
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use super::{database::Database, error::classify, migrate::creates_schema};
 
-/// Which statements would give the role what it lacks. `$1`: migrations are missing or functions are
-/// not current; `$2`: a migration that is missing creates a schema.
+/// Returns the statements that would give the role the missing privileges. `$1`: migrations are missing or functions
+/// are not current. `$2`: a missing migration creates a schema.
 ///
-/// Where the schema of the connection cannot be used, `current_schema()` is null: then the last one of the search path
-/// that exists is meant. Tables of another owner are a matter of membership: their migrations need it, and row level
-/// security lets nobody else pass.
+/// Where the role cannot use the schema of the connection, `current_schema()` is null. The statement then takes the
+/// last existing schema of the search path. For tables of another owner, the role needs membership in the owner's
+/// role: migrations require it, and row level security lets no other role pass.
 const MISSING: &str = "
   WITH here AS (
     SELECT quote_ident(current_user) AS role,
@@ -48,15 +48,15 @@ const READABLE: &str = "
      AND COALESCE(has_table_privilege(to_regclass('tds_sync_functions'), 'SELECT'), true)";
 
 impl Database {
-    /// The statements that would give the role of the connection what it lacks, for migrating where that is due and for
-    /// working; empty where nothing is lacking.
+    /// Returns the statements that would give the role of the connection the privileges that it lacks, for a
+    /// migration where one is due and for the operation of TDS. The list is empty where nothing is missing.
     ///
     /// # Errors
-    /// The database did not answer.
+    /// Fails if the database does not answer.
     pub async fn missing_grants(&self) -> Result<Vec<String>> {
         let doing = |error| classify(error, "reading the privileges of the role");
         let readable: bool = sqlx::query_scalar(READABLE).fetch_one(self).await.map_err(doing)?;
-        // Who may not even read the version has another owner's tables before him.
+        // A role that cannot even read the version meets tables of another owner.
         let missing = if readable { Some(self.schema().await?) } else { None };
         let missing = missing.filter(|status| !status.is_current() && !status.is_newer());
         sqlx::query_scalar(MISSING)
@@ -67,7 +67,7 @@ impl Database {
             .map_err(doing)
     }
 
-    /// Where a migration would fail for want of privileges, says which, before anything is tried.
+    /// Fails before a migration starts if the role lacks privileges. The error names the missing grants.
     pub(crate) async fn refuse_without_privileges(&self) -> Result<()> {
         let missing = self.missing_grants().await?;
         if missing.is_empty() {

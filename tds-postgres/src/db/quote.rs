@@ -1,30 +1,31 @@
-//! SQL that is put together at run time: the only place that vouches for it.
+//! SQL that is assembled at run time. This module is the only place that vouches for such SQL.
 
 use sqlx::AssertSqlSafe;
 
-/// An identifier, quoted.
+/// Returns a quoted identifier.
 pub(crate) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A text constant.
+/// Returns a text constant.
 pub(crate) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// A table of the mirror: in schema `erp`, unless the name says another (`schema.table`).
+/// Returns the quoted name of a mirror table. The schema is `erp`, unless the name contains another one
+/// (`schema.table`).
 pub(crate) fn table(name: &str) -> String {
     let (schema, table) = name.split_once('.').unwrap_or(("erp", name));
     format!("{}.{}", identifier(schema), identifier(table))
 }
 
-/// Identifiers with a prefix, separated by commas.
+/// Returns quoted identifiers with a prefix, separated by commas.
 pub(crate) fn list(prefix: &str, names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     let quoted = names.into_iter().map(|name| format!("{prefix}{}", identifier(name.as_ref())));
     quoted.collect::<Vec<_>>().join(", ")
 }
 
-/// A statement whose variable parts all went through this module; values are parameters.
+/// Declares a statement safe. All its variable parts went through this module, and its values are parameters.
 pub(crate) fn statement(text: String) -> AssertSqlSafe<String> {
     AssertSqlSafe(text)
 }

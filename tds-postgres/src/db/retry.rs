@@ -1,4 +1,4 @@
-//! Which transactions are executed again, how often, and what a batch does where a part of it is locked.
+//! Decides which transactions are executed again, how many times, and what a batch does where a part of it is locked.
 
 use std::{ops::Range, time::Duration};
 
@@ -6,24 +6,26 @@ use tokio::time::Instant;
 
 use super::{database::Database, error};
 
-/// How often a transaction is repeated after a deadlock or a serialization failure; after a wait for a lock that
-/// somebody holds for long; and after it reached a server that takes no writes, which another connection may not.
+/// How many times a transaction is repeated: `REPEATS` after a deadlock or a serialization failure, `LOCKED_REPEATS`
+/// after a wait for a lock that another session holds for long, and `READ_ONLY_REPEATS` after it reached a read-only
+/// server. In the last case another connection may reach a server that accepts writes.
 const REPEATS: u32 = 8;
 const LOCKED_REPEATS: u32 = 2;
-/// The same where a person asked for it: a wait for a lock lasts a second, and the triggers of `tds_sync_queue` wait for ten
-/// seconds as well.
+/// The repeats after a wait for a lock where an operator asked for the transaction. Each wait for a lock lasts a
+/// second, and the triggers of `tds_sync_queue` also wait for ten seconds.
 const LOCKED_REPEATS_FOR_OPERATORS: u32 = 9;
 const READ_ONLY_REPEATS: u32 = 2;
-/// How long a batch looks for those of its parts that nobody has locked.
+/// How long a batch looks for its parts that no other session has locked.
 pub(crate) const SEARCH: Duration = Duration::from_secs(2);
 
-/// Settings of a transaction whose statements go by indexes, whatever the statistics say: those of a queue are of a moment
-/// when it was empty, or full. `jit` would compile what it takes for expensive.
+/// Settings of a transaction whose statements use indexes whatever the statistics say. The statistics of a queue
+/// describe a moment when the queue was empty, or full. `jit` would compile statements whose cost the planner
+/// overestimates.
 pub(crate) const BY_INDEX: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
 
-/// Executes a transaction that concerns one thing: once more after a deadlock, a serialization failure or a wait for a
-/// lock.
+/// Executes a transaction that concerns one thing. The transaction is repeated after a deadlock, a serialization
+/// failure or a wait for a lock.
 pub(crate) async fn repeat<T, F>(transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
@@ -31,7 +33,7 @@ where
     repeat_locked(LOCKED_REPEATS, transaction).await
 }
 
-/// As [`repeat`], for what an operator asked for: other operators' statements may hold locks for seconds.
+/// Like [`repeat`], for the requests of an operator. The statements of other operators may hold locks for seconds.
 pub(crate) async fn repeat_for_operator<T, F>(transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
@@ -52,8 +54,8 @@ where
     }
 }
 
-/// Executes the transaction of a batch: as [`repeat`], but a lock is not waited for again, because the whole batch would
-/// wait for one of its parts. See [`around_locks`].
+/// Executes the transaction of a batch. Unlike [`repeat`], `repeat_batch` does not wait for a lock again, because the
+/// whole batch would wait for one of its parts. See [`around_locks`].
 pub(crate) async fn repeat_batch<T, F>(mut transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
@@ -76,12 +78,12 @@ where
     }
 }
 
-/// What can be halved: the members of a batch, or their places.
+/// A batch that can be halved: its members, or the range of their indexes.
 pub(crate) trait Halves: Sized {
-    /// How many members there are.
+    /// Returns the number of members.
     fn size(&self) -> usize;
 
-    /// The first half and the second one.
+    /// Returns the first half and the second half.
     fn halves(self) -> (Self, Self);
 }
 
@@ -107,8 +109,8 @@ impl<T> Halves for Vec<T> {
     }
 }
 
-/// The parts of a batch that are still to be tried. A part that fails because of one of its members is halved until that
-/// member stands alone, so that it costs the others no more than a moment.
+/// The parts of a batch that are still to be tried. A part that fails because of one of its members is halved until
+/// that member is alone, so that the other members lose no more than a moment.
 pub(crate) struct Parts<P> {
     open: Vec<P>,
     search: Duration,
@@ -116,22 +118,23 @@ pub(crate) struct Parts<P> {
 }
 
 impl<P: Halves> Parts<P> {
-    /// All of a batch. `search`: how long members that nobody has locked are looked for, from the first lock on.
+    /// Creates one part with the whole batch. `search`: how long to look for members that no other session has
+    /// locked, counted from the first lock.
     pub(crate) fn of(batch: P, search: Duration) -> Self {
         Self { open: vec![batch], search, since: None }
     }
 
-    /// The part that is tried next.
+    /// Returns the part to try next.
     pub(crate) fn take(&mut self) -> Option<P> {
         self.open.pop()
     }
 
-    /// A part is tried again.
+    /// Puts a part back, to be tried again.
     pub(crate) fn again(&mut self, part: P) {
         self.open.push(part);
     }
 
-    /// The halves of a part that failed are tried; a single member comes back.
+    /// Puts the halves of a failed part back, to be tried. A part with a single member is returned.
     pub(crate) fn halve(&mut self, part: P) -> Option<P> {
         if part.size() < 2 {
             return Some(part);
@@ -141,38 +144,38 @@ impl<P: Halves> Parts<P> {
         None
     }
 
-    /// As [`Parts::halve`], for a part that met a lock. Where the search takes too long, as when a whole table is locked,
-    /// the part comes back.
+    /// Like [`Parts::halve`], for a part that met a lock. The whole part is returned where the search has taken too
+    /// long, for example because another session has locked a whole table.
     pub(crate) fn halve_locked(&mut self, part: P) -> Option<P> {
         self.meet_lock();
         let searching = self.since.is_some_and(|since| since.elapsed() < self.search);
         if searching { self.halve(part) } else { Some(part) }
     }
 
-    /// The search begins with the first lock. True: this is the first.
+    /// Starts the search at the first lock. Returns true for the first lock.
     pub(crate) fn meet_lock(&mut self) -> bool {
         let is_first = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
         is_first
     }
 
-    /// True where a lock was met: the next ones are hardly waited for.
+    /// Returns true after a lock was met. Later parts wait only briefly for a lock.
     pub(crate) fn hurries(&self) -> bool {
         self.since.is_some()
     }
 }
 
-/// What became of a batch some of whose parts may be locked.
+/// The result of a batch some of whose parts may be locked.
 pub(crate) struct Parted<T> {
-    /// What the parts that could be done answered.
+    /// The results of the parts that were done.
     pub(crate) done: Vec<T>,
-    /// Those that wait for somebody's lock, and the error that says so.
+    /// The indexes of the members that wait for a lock of another session. `fault` is the error that says so.
     pub(crate) locked: Vec<usize>,
     pub(crate) fault: Option<sqlx::Error>,
 }
 
-/// Does a batch in parts, so that nobody waits for a lock that another member of the batch needs. Where the search takes
-/// too long, what was not done by then counts as locked.
+/// Executes a batch in parts, so that no member waits for a lock that only another member needs. Where the search
+/// takes too long, the members that are not done by then count as locked.
 pub(crate) async fn around_locks<T, F>(
     database: &Database,
     count: usize,

@@ -1,10 +1,10 @@
 //! Statements that work behind a pooler in transaction mode.
 //!
-//! PgBouncer gives each transaction another server connection. A named prepared statement would be left
-//! behind there, and one that is prepared outside a transaction may be executed elsewhere. Behind a pooler
-//! statements are therefore unnamed and always inside a transaction.
+//! PgBouncer may give each transaction another server connection. A named prepared statement would be left behind on
+//! that connection, and a statement that is prepared outside a transaction may be executed on another connection.
+//! Behind a pooler, statements are therefore unnamed and always inside a transaction.
 //!
-//! All statements go through a [`Lent`] connection, which bounds how long anybody waits for an answer.
+//! All statements use a [`Lent`] connection, which limits how long a caller waits for an answer.
 
 use std::{fmt, time::Duration};
 
@@ -24,40 +24,41 @@ use super::{
     quote,
 };
 
-/// A transaction, rolled back unless [`Tx::commit`] is called. `&mut tx` executes statements.
+/// A transaction that is rolled back unless [`Tx::commit`] is called. `&mut tx` executes statements.
 pub struct Tx {
-    /// `None` once it has ended.
+    /// `None` after the transaction has ended.
     lent: Option<Lent>,
     pooled: bool,
 }
 
 impl Tx {
-    /// Begins on a connection; `statement` is a `BEGIN` and what belongs to it.
+    /// Begins a transaction on a connection. `statement` contains the `BEGIN` and its settings.
     pub(crate) async fn begin(mut lent: Lent, statement: String, pooled: bool) -> Result<Self, sqlx::Error> {
         lent.run(quote::statement(statement)).await?;
         Ok(Self { lent: Some(lent), pooled })
     }
 
-    /// Lets statements take longer than usual.
+    /// Sets how long the connection may be silent during a statement.
     pub(crate) fn set_silence(&mut self, silence: Duration) {
         if let Some(lent) = &mut self.lent {
             lent.set_silence(silence);
         }
     }
 
-    /// Makes everything permanent.
+    /// Commits the transaction.
     ///
     /// # Errors
-    /// The database's, among them failed deferred constraints; then nothing was written. Where the connection was
-    /// lost, or did not answer in time, nobody knows whether it was.
+    /// Returns the database's errors, for example failed deferred constraints. After such an error nothing was
+    /// written. If the connection was lost or did not answer in time, it is unknown whether the transaction was
+    /// committed.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         self.end("COMMIT").await
     }
 
-    /// Undoes everything.
+    /// Rolls the transaction back.
     ///
     /// # Errors
-    /// The connection is lost; the database undoes it then by itself.
+    /// Fails if the connection is lost. In that case the database rolls the transaction back by itself.
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
         self.end("ROLLBACK").await
     }
@@ -65,8 +66,9 @@ impl Tx {
     async fn end(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
         let Some(lent) = &mut self.lent else { return Ok(()) };
         let ended = lent.run(statement).await;
-        // A transaction whose end failed has ended as well; it goes back, unless its connection is spoilt. Where we
-        // were stopped at the end, the connection is in the middle of something.
+        // A transaction whose end failed has ended as well. Its connection returns to the pool, unless the connection
+        // is spoilt. If the task is cancelled during the end, the connection is in the middle of a statement and does
+        // not return to the pool.
         self.lent = None;
         ended
     }
@@ -102,7 +104,7 @@ impl fmt::Debug for Tx {
     }
 }
 
-/// A query that is not kept prepared where a pooler is between us and the server.
+/// A query that is not kept as a prepared statement if a pooler is in use.
 struct Unnamed<E> {
     query: E,
     pooled: bool,

@@ -1,4 +1,4 @@
-//! Which system account the server runs as: PostgreSQL refuses to run as root.
+//! The system account of the server. PostgreSQL refuses to run as root.
 
 use std::{
     fs::Metadata,
@@ -11,10 +11,10 @@ use tokio::process::Command;
 
 use super::{config, io};
 
-/// Accounts that a server may run as when TDS itself runs as root, best first.
+/// The accounts that a server may run as when TDS itself runs as root, the best one first.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
-/// A system account other than ours.
+/// A system account other than the account of TDS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Account {
     uid: u32,
@@ -22,7 +22,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The account for the server; `None`: our own will do.
+    /// Returns the account for the server. `None`: the account of TDS can be used.
     pub(super) fn for_server(own_dir: &Path) -> Result<Option<Self>> {
         if own_uid(own_dir)? != 0 {
             return Ok(None);
@@ -48,12 +48,12 @@ impl Account {
         })
     }
 
-    /// Gives a file or directory to the account.
+    /// Makes the account the owner of a file or directory.
     pub(super) fn own(self, path: &Path) -> Result<()> {
         chown(path, Some(self.uid), Some(self.gid)).map_err(|error| io(&error, "changing the owner of", path))
     }
 
-    /// True when the account may go through a directory.
+    /// Returns true where the account may traverse a directory.
     pub(super) fn may_traverse(self, directory: &Metadata) -> bool {
         let bit = if directory.uid() == self.uid {
             0o100
@@ -66,8 +66,8 @@ impl Account {
     }
 }
 
-/// A command of the server's programs: as the right account, in a process group of its own so that Ctrl-C
-/// in a terminal reaches TDS only, and without the caller's PG* variables.
+/// Returns a command for one of the server's programs. The command runs as the right account and without the caller's
+/// PG* variables. It has a process group of its own, so that Ctrl-C in a terminal reaches only TDS.
 pub(super) fn command(program: &Path, account: Option<&Account>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
@@ -83,11 +83,11 @@ pub(super) fn command(program: &Path, account: Option<&Account>) -> Command {
     command
 }
 
-/// Our own user id, told by a file that we have just made.
+/// Returns the user id of this process, taken from a file that it has just created.
 fn own_uid(directory: &Path) -> Result<u32> {
     let probe = directory.join(format!(".probe-{}", uuid::Uuid::new_v4().simple()));
     let uid = std::fs::File::create(&probe).and_then(|file| file.metadata()).map(|made| made.uid());
-    // Left behind it would do no harm.
+    // A file that is left behind does no harm.
     let _ = std::fs::remove_file(&probe);
     uid.map_err(|error| io(&error, "writing into", directory))
 }

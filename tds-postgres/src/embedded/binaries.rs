@@ -19,7 +19,8 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// The programs to use for a cluster: of the version that made it, else the first that is new enough.
+    /// Finds the programs for a cluster: those of the version that created the cluster, or else the first ones that
+    /// are new enough.
     pub(super) async fn find(explicit: Option<&Path>, database_dir: &Path) -> Result<Self> {
         let made_by = std::fs::read_to_string(database_dir.join("PG_VERSION"))
             .ok()
@@ -49,7 +50,7 @@ impl Binaries {
         }))
     }
 
-    /// The path of a program.
+    /// Returns the path of a program.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
@@ -65,7 +66,7 @@ impl Binaries {
     }
 }
 
-/// Where PostgreSQL is usually installed: PATH, Debian, Red Hat, Homebrew.
+/// Returns the directories in which PostgreSQL is usually installed: PATH, Debian, Red Hat and Homebrew.
 fn candidates() -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> =
         std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
@@ -79,7 +80,7 @@ fn candidates() -> Vec<PathBuf> {
     all
 }
 
-/// `parent/<prefix><version>/<suffix>`, newest first.
+/// Returns the directories `parent/<prefix><version>/<suffix>`, the newest version first.
 fn versions_below(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
     let mut found: Vec<(u32, PathBuf)> = entries
@@ -93,7 +94,7 @@ fn versions_below(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
     found.into_iter().map(|(_, path)| path).collect()
 }
 
-/// `postgres (PostgreSQL) 15.6 (Debian …)` → 15; betas are `17beta1`.
+/// Returns the major version: `postgres (PostgreSQL) 15.6 (Debian …)` → 15. Betas have the form `17beta1`.
 fn major_of(version: &str) -> Option<u32> {
     let number = version.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let digits: String = number.chars().take_while(char::is_ascii_digit).collect();

@@ -1,4 +1,4 @@
-//! Keeps the server of a cluster running until it is told to stop it.
+//! Keeps the server of a cluster running until it is ordered to stop the server.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::server::Server;
 
-/// How often the server is looked after.
+/// The interval between two checks of the server.
 const LOOK: Duration = Duration::from_secs(1);
-/// A start that failed is tried again after this.
+/// The pause after a failed start.
 const REST: Duration = Duration::from_secs(5);
 
-/// A task that starts the server again where something killed it. Dropped, it leaves the server alone.
+/// A task that starts the server again after something killed it. Dropping the guardian does not stop the server.
 #[derive(Debug)]
 pub(super) struct Guardian {
     stop: oneshot::Sender<()>,
@@ -27,7 +27,7 @@ impl Guardian {
 
     /// Stops the server.
     pub(super) async fn stop(self) -> Result<()> {
-        // Nobody hears it only where the task has ended; then its end says why.
+        // The message is lost only if the task has already ended. The task's result then says why.
         let _ = self.stop.send(());
         let lost = |error| Err(Error::internal("watching over the private PostgreSQL").with_source(error));
         self.task.await.unwrap_or_else(lost)

@@ -1,4 +1,4 @@
-//! Creates a cluster, whole or not at all.
+//! Creates a cluster, either completely or not at all.
 
 use std::{fs, path::Path};
 
@@ -6,10 +6,11 @@ use tds_core::error::{Error, Result};
 
 use super::{Account, account::command, binaries::Binaries, io, place::write_whole};
 
-/// The database's superuser in a private cluster.
+/// The database superuser of a private cluster.
 pub(super) const USER: &str = "tds";
 
-/// The password of the cluster, made once and kept in TDS_DATA_DIR, readable by us only.
+/// Returns the password of the cluster. The password is created once and stored in TDS_DATA_DIR, readable only by the
+/// user of TDS.
 pub(super) fn password(data_dir: &Path) -> Result<String> {
     let path = data_dir.join("password");
     match fs::read_to_string(&path) {
@@ -23,7 +24,8 @@ pub(super) fn password(data_dir: &Path) -> Result<String> {
     }
 }
 
-/// Creates the cluster where there is none. A start that died on the way left at most a directory beside it.
+/// Creates the cluster if it does not exist. A start that died before its end leaves at most a directory beside the
+/// cluster.
 pub(super) async fn cluster(
     binaries: &Binaries,
     database_dir: &Path,
@@ -43,7 +45,7 @@ pub(super) async fn cluster(
     }
     let careless = settings.iter().any(|(name, value)| name == "fsync" && value == "off");
     let mut outcome = Ok(());
-    // macOS and old systems have no C.UTF-8.
+    // The locale C.UTF-8 does not exist on macOS and on old systems.
     for locale in ["C.UTF-8", "C"] {
         remove_all(&fresh)?;
         let mut initdb = command(&binaries.program("initdb"), account);
@@ -65,7 +67,7 @@ pub(super) async fn cluster(
             break;
         }
     }
-    // It holds the password: gone whatever happened.
+    // The file contains the password, so it is deleted whatever the outcome is.
     let _ = fs::remove_file(&password_file);
     outcome?;
     fs::rename(&fresh, database_dir).map_err(|error| io(&error, "renaming", &fresh))

@@ -1,4 +1,4 @@
-//! Where the files of a cluster are.
+//! The location of a cluster's files.
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -10,13 +10,13 @@ use tds_core::error::Result;
 
 use super::{Account, io};
 
-/// For clusters whose account cannot reach TDS_DATA_DIR.
+/// The parent directory of clusters whose account cannot reach TDS_DATA_DIR.
 const ELSEWHERE: &str = "/var/lib/tds/clusters";
 
-/// The file in TDS_DATA_DIR that tells where the cluster is, where it is elsewhere.
+/// The file in TDS_DATA_DIR that contains the cluster's location, where the cluster is elsewhere.
 const NOTE: &str = "cluster-location";
 
-/// Makes TDS_DATA_DIR and answers its absolute path.
+/// Creates TDS_DATA_DIR and returns its absolute path.
 pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
     DirBuilder::new()
         .recursive(true)
@@ -26,11 +26,12 @@ pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
     data_dir.canonicalize().map_err(|error| io(&error, "resolving", data_dir))
 }
 
-/// The directory for the cluster: in TDS_DATA_DIR, or, where the server's account cannot go there, in a
-/// directory of its own that a file in TDS_DATA_DIR remembers.
+/// Returns the directory for the cluster. The directory is inside TDS_DATA_DIR. Where the server's account cannot
+/// reach TDS_DATA_DIR, the cluster has a directory elsewhere, and a file in TDS_DATA_DIR records its location.
 pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result<PathBuf> {
     let note = data_dir.join(NOTE);
-    // Deleted by hand: a fresh cluster, as when TDS_DATA_DIR itself is deleted.
+    // Where an operator deleted the recorded directory, a new cluster is created, as after the deletion of
+    // TDS_DATA_DIR itself.
     if let Some(root) = remembered(data_dir) {
         return Ok(root);
     }
@@ -51,7 +52,7 @@ pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result
     Ok(root)
 }
 
-/// The directory for the cluster where there may be one; makes nothing.
+/// Returns the directory for the cluster where there may be one. The call creates nothing.
 pub(super) fn existing(data_dir: &Path) -> Option<PathBuf> {
     remembered(data_dir).or_else(|| Some(data_dir.join("postgres")).filter(|root| root.is_dir()))
 }
@@ -61,7 +62,7 @@ fn remembered(data_dir: &Path) -> Option<PathBuf> {
     Some(PathBuf::from(text.trim_end())).filter(|root| root.is_dir())
 }
 
-/// Writes a file so that it is never seen half written.
+/// Writes a file in such a way that no reader sees it half written.
 pub(super) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> {
     let part = path.with_extension(format!("part-{}", uuid::Uuid::new_v4().simple()));
     let written = fs::File::options()
@@ -88,7 +89,7 @@ fn owned_dir(path: PathBuf, account: Option<&Account>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The directory is ours: others may go through it, not look into it.
+/// Makes the directory traversable, but not readable, for other users. The directory belongs to TDS.
 fn make_traversable(directory: &Path) -> Result<()> {
     let metadata = fs::metadata(directory).map_err(|error| io(&error, "looking at", directory))?;
     if metadata.mode() & 0o001 != 0 {

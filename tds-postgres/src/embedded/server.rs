@@ -1,4 +1,4 @@
-//! Runs, finds and stops the server of a cluster.
+//! Starts, finds and stops the server of a cluster.
 
 use std::{
     fs::{self, File},
@@ -17,14 +17,14 @@ use tokio::{
 
 use super::{Account, account::command, binaries::Binaries, init::USER, io};
 
-/// Recovery after a crash of the machine reads the log of up to a checkpoint: that takes its time.
+/// Recovery after a crash of the machine replays the write-ahead log since the last checkpoint, which takes time.
 const START_WAIT: Duration = Duration::from_secs(300);
 const STOP_WAIT_SECONDS: &str = "60";
 const POLL: Duration = Duration::from_millis(25);
-/// A free port can be taken by somebody else before the server has it.
+/// Another process may take a free port before the server has bound it.
 const PORTS_TO_TRY: usize = 5;
 
-/// Durable, modest, private. Later ones win.
+/// Durable and private settings for a small server. A later setting overrides an earlier one.
 const SETTINGS: &[(&str, &str)] = &[
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
@@ -86,7 +86,7 @@ impl Server {
     }
 
     pub(super) fn url(&self, password: &str) -> String {
-        // The password is made of hex digits: nothing to escape.
+        // The password consists of hex digits, so nothing needs to be escaped.
         format!("postgres://{USER}:{password}@127.0.0.1:{}/postgres?sslmode=disable", self.port)
     }
 
@@ -94,7 +94,7 @@ impl Server {
         self.child.is_some()
     }
 
-    /// False once the server is gone. Cheap enough to ask every second.
+    /// Returns false once the server is gone. The check is cheap enough for one call per second.
     pub(super) async fn is_alive(&mut self) -> bool {
         match &mut self.child {
             Some(child) => matches!(child.try_wait(), Ok(None)),
@@ -104,13 +104,13 @@ impl Server {
         }
     }
 
-    /// Starts a server that is gone, at the port that everybody knows.
+    /// Starts a server that is gone, on the port that its clients know.
     pub(super) async fn revive(&mut self, password: &str) -> Result<()> {
         self.child = Some(self.spawn(self.port)?);
         self.wait_until_ready(password).await
     }
 
-    /// Fast shutdown.
+    /// Stops the server with a fast shutdown.
     pub(super) async fn stop(mut self) -> Result<()> {
         let mut pg_ctl = self.command("pg_ctl");
         pg_ctl.arg("stop").arg("-D").arg(&self.database_dir);
@@ -118,7 +118,8 @@ impl Server {
         let mut child = self.child.take();
         let output = tokio::select! {
             output = pg_ctl.output() => output,
-            // Reaps it: `pg_ctl` would wait in vain for a process that is dead but not reaped.
+            // This branch reaps the server process. `pg_ctl` would wait in vain for a process that is dead but not
+            // reaped.
             () = end_of(child.as_mut()) => return Ok(()),
         };
         let output = output.map_err(|error| io(&error, "running", &self.binaries.program("pg_ctl")))?;
@@ -132,7 +133,7 @@ impl Server {
         Ok(())
     }
 
-    /// Asks `pg_ctl`, which tells a live server from a stale file.
+    /// Asks `pg_ctl`, which distinguishes a live server from a stale file.
     async fn is_running(&self) -> bool {
         let mut pg_ctl = self.command("pg_ctl");
         pg_ctl.arg("status").arg("-D").arg(&self.database_dir);
@@ -220,7 +221,7 @@ impl Server {
     }
 }
 
-/// Returns when a process that we started has ended; never where there is none.
+/// Returns when the child process has ended. Without a child process, the future never completes.
 async fn end_of(child: Option<&mut Child>) {
     match child {
         Some(child) => drop(child.wait().await),
@@ -228,8 +229,8 @@ async fn end_of(child: Option<&mut Child>) {
     }
 }
 
-/// What the server writes about itself into `postmaster.pid`: process, directory, start, port, socket
-/// directory, address, shared memory, state.
+/// The contents of `postmaster.pid`, in which the server describes itself: process, directory, start time, port,
+/// socket directory, address, shared memory and state.
 struct PidFile {
     process: u32,
     port: u16,

@@ -1,11 +1,11 @@
-//! Group commit: events that arrive while one commit is under way go into the next, together.
+//! Group commit: events that arrive during one commit are committed together in the next one.
 //!
-//! An idle store commits an event at once; a busy one commits what has gathered meanwhile. Few large commits cost less
-//! than many small ones side by side: a second one begins only where the first takes long, as when it waits for a lock,
-//! or where enough for a whole batch has gathered.
+//! An idle store commits an event at once. A busy store commits the events that have gathered in the meantime. A few
+//! large commits cost less than many small commits at the same time. So a second commit begins only where the first
+//! one takes long, for example because it waits for a lock, or where a full batch of events has gathered.
 //!
-//! An event whose record somebody else has locked is put aside and tried again by itself, so that no other event waits
-//! for that lock. Every event gets an answer within ten seconds.
+//! An event whose record another session has locked is put aside and retried separately, so that no other event waits
+//! for that lock. The sender of every event gets an answer within ten seconds.
 
 mod aside;
 
@@ -38,24 +38,28 @@ use crate::{
 };
 
 const DOING: &str = "storing a pushed event";
-/// A commit that takes longer than this is not waited for.
+/// How long a batch waits for the commit in progress before it begins its own commit.
 const LONG: Duration = Duration::from_millis(20);
-/// How long an event is tried to be stored, and how long its sender waits for the answer at most.
+/// `TRIED`: how long the store tries to store an event. `ANSWERED`: the longest time that the sender of an event
+/// waits for the answer.
 const TRIED: Duration = Duration::from_secs(8);
 const ANSWERED: Duration = Duration::from_millis(9_500);
 
-/// Bounds of the store.
+/// Limits of the store.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// Tasks that commit accepted events, each on a connection of its own.
+    /// The number of tasks that commit accepted events. Each task uses a connection of its own.
     pub committers: usize,
-    /// Events of one commit at most.
+    /// The largest number of events of one commit.
     pub batch_events: usize,
-    /// Bytes of one commit at most, but for a single event that is larger.
+    /// The size limit of one commit, in bytes. A commit that has reached this size takes no further event, so its last
+    /// event may exceed the limit. An event counts as twice the size of its payload plus 512 bytes.
     pub batch_bytes: usize,
-    /// Events that may wait for their commit; beyond that `accept` answers `Unavailable`.
+    /// The largest number of events that may wait for their commit. Beyond this number `accept` returns
+    /// `Unavailable`.
     pub waiting_events: usize,
-    /// Bytes that may wait for their commit.
+    /// The memory limit of the events that wait for their commit, in bytes, with the same estimate of an event's size.
+    /// Beyond this size `accept` returns `Unavailable`.
     pub waiting_bytes: usize,
 }
 
@@ -71,7 +75,7 @@ impl Default for StoreSettings {
     }
 }
 
-/// The tasks that commit, and the way to them.
+/// The tasks that commit events, and the channel to these tasks.
 pub(crate) struct Committers {
     shared: Arc<Shared>,
     state: Mutex<State>,
@@ -88,16 +92,16 @@ struct Shared {
     database: Database,
     work: Arc<Notifier>,
     settings: StoreSettings,
-    /// Held by the commit under way.
+    /// The permit that the commit in progress holds.
     turn: Arc<Semaphore>,
-    /// What waits for other people's locks.
+    /// The events that wait for the locks of other sessions.
     aside: Aside,
 }
 
 struct Request {
     event: NewEvent,
     done: oneshot::Sender<Result<Accepted>>,
-    /// It is not tried any more after this.
+    /// The time after which the store no longer tries to store the event.
     until: Instant,
     _bytes: OwnedSemaphorePermit,
 }
@@ -118,7 +122,7 @@ impl Committers {
         }
     }
 
-    /// Hands an event over and waits for its commit. The event is committed also where nobody waits any more.
+    /// Hands an event over and waits for its commit. The event is committed even if the caller stops waiting.
     pub(crate) async fn accept(&self, event: NewEvent) -> Result<Accepted> {
         let sender = self.sender()?;
         let size = u32::try_from(size_of(&event)).unwrap_or(u32::MAX);
@@ -138,7 +142,7 @@ impl Committers {
         }
     }
 
-    /// Lets the tasks commit what waits, then end.
+    /// Waits until the tasks have committed the waiting events, then ends the tasks.
     pub(crate) async fn shutdown(&self) {
         let state = {
             let mut state = lock(&self.state);
@@ -166,7 +170,7 @@ impl Committers {
             let mut tasks: Vec<JoinHandle<()>> = (0..self.shared.settings.committers.max(1))
                 .map(|_| tokio::spawn(run(Arc::clone(&self.shared), Arc::clone(&receiver))))
                 .collect();
-            // The last one, because the others put aside what it waits for.
+            // This task comes last, because the other tasks put aside the events that it retries.
             tasks.push(tokio::spawn(aside::run(Arc::clone(&self.shared))));
             *state = State::Running(sender, tasks);
         }
@@ -177,7 +181,7 @@ impl Committers {
     }
 }
 
-/// One committer. Each batch is a task of its own, so that a panic costs one batch only.
+/// Runs one committer. Each batch is a task of its own, so that a panic affects one batch only.
 async fn run(shared: Arc<Shared>, receiver: Arc<AsyncMutex<mpsc::Receiver<Request>>>) {
     loop {
         let (batch, _turn) = gather(&receiver, &shared).await;
@@ -196,7 +200,8 @@ async fn run(shared: Arc<Shared>, receiver: Arc<AsyncMutex<mpsc::Receiver<Reques
     }
 }
 
-/// What has gathered when no other commit is under way, at least one; empty when the store shuts down.
+/// Gathers the waiting events, at least one, when no other commit is in progress or the wait for its end took too
+/// long. The result is empty when the store shuts down.
 async fn gather(
     receiver: &AsyncMutex<mpsc::Receiver<Request>>,
     shared: &Shared,
@@ -206,7 +211,8 @@ async fn gather(
     let Some(first) = receiver.recv().await else { return (Vec::new(), None) };
     let turn = if receiver.len() + 1 < settings.batch_events {
         let turn = timeout(LONG, Arc::clone(&shared.turn).acquire_owned()).await;
-        // The semaphore is never closed; who waited in vain begins beside the other.
+        // The semaphore is never closed. A batch that waited in vain is committed at the same time as the other
+        // batch.
         turn.ok().and_then(std::result::Result::ok)
     } else {
         None
@@ -221,8 +227,9 @@ async fn gather(
     (batch, turn)
 }
 
-/// Commits events and answers their senders. Returns the events that need what somebody else has locked; a batch is
-/// searched for them for so long, and what was not done by then is among them.
+/// Commits events and answers their senders. Returns the events that need a row that another session has locked. The
+/// search for these events takes at most `search`, and the result includes the events that were not committed by
+/// then.
 async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<Request> {
     let mut parts = Parts::of(batch, search);
     let (mut locked, mut was_repeated) = (Vec::new(), false);
@@ -249,13 +256,14 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
                 }
             }
             Err(error) if is_locked(&error) => locked.extend(parts.halve_locked(batch).into_iter().flatten()),
-            // Nobody knows whether they are stored. Another connection may answer; what is stored is found then.
+            // It is unknown whether the events are stored. Another connection may answer, and stored events are then
+            // found as duplicates.
             Err(error) if is_unanswered(&error) && !was_repeated => {
                 tracing::warn!(%error, events = batch.len(), "storing events was not answered; trying again");
                 was_repeated = true;
                 parts.again(batch);
             }
-            // There is no connection for us just now.
+            // The database has no free connection for this process at the moment.
             Err(error) if is_crowded(&error) || matches!(error, sqlx::Error::PoolTimedOut) => {
                 parts.again(batch);
             }
@@ -265,7 +273,7 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
     locked
 }
 
-/// Those that are still to be tried; the others are told that it is over.
+/// Returns the events whose time is not over. The senders of the other events get an error.
 fn in_time(batch: Vec<Request>) -> Vec<Request> {
     let now = Instant::now();
     let (open, late): (Vec<Request>, Vec<Request>) = batch.into_iter().partition(|it| it.until > now);
@@ -283,13 +291,13 @@ fn refuse(batch: Vec<Request>, cause: &Error) {
 }
 
 fn answer(request: Request, result: Result<Accepted>) {
-    // The client may have gone; what it sent is stored nevertheless.
+    // The client may have disconnected. Its event is stored nevertheless.
     let _ = request.done.send(result);
 }
 
-/// About what the event takes in memory.
+/// Returns the approximate memory size of an event.
 fn size_of(event: &NewEvent) -> usize {
-    // The payload is held twice: as bytes, and as the work that follows from it.
+    // The payload is in memory twice: as bytes, and as the work that follows from the event.
     event.raw_payload.len() * 2 + 512
 }
 

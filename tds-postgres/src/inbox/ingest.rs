@@ -16,8 +16,8 @@ use crate::{
     queue::fold::{Batch, Cause, Columns, Query, WaiterEntry, attach, fold_into, stored_key},
 };
 
-// Events, their work and their waiting in one statement, which is one transaction: every record occurs once. Work of a
-// delivery that is known already finds no event to join.
+// One statement, which is one transaction, stores events, their work and their waiters. Every record occurs once in
+// it. The work of a delivery that is already known finds no event to join.
 const STORE: &str = concat!(
     r#"
 -- Sorted by the unique key: two committers with the same deliveries lock them in one order.
@@ -61,13 +61,14 @@ SELECT id, event_id, COALESCE(again, id) AS place, (SELECT max(id) FROM tds_inbo
   FROM tds_inbox_events WHERE event_id = ANY($1::text[])
 ";
 
-/// So many deliveries are looked through for later ones of a record. A delivery that is older than that is not worth the
-/// look: its records are read.
+/// The number of newest deliveries that are searched for later deliveries of a record. For a delivery older than
+/// that, the search is not worth its cost: its records are read.
 const LOOK_BACK: i64 = 10_000;
 
-// Which of these records another delivery was about, after the one that came back. Only what is a duplicate pays for it:
-// the newest rows of the inbox are read once for a batch, and the few that came back themselves by an index of their own.
-// An event that another committer has not committed yet has not been applied either: its work reads, or is newer.
+// Finds the records about which another delivery arrived after the delivery that came back. Only duplicates pay for
+// this search. The statement reads the newest rows of the inbox once for a batch, and the few deliveries that came
+// back themselves through their own index. An event that another committer has not committed yet has not been applied
+// either. Its work reads the record or carries a newer version.
 const LATER: &str = "
 WITH k AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[]) AS k(n, place, entity_type, record)),
 later AS MATERIALIZED (
@@ -82,7 +83,7 @@ SELECT k.n FROM k
                 WHERE l.entity_type = k.entity_type AND l.record = k.record AND l.place > k.place)
 ";
 
-// What failed before does not hold the event back.
+// An earlier dead letter does not hold the event back.
 const LEAVE_DEAD: &str = "
 DELETE FROM tds_queue_waiters w USING tds_queue_live q
  WHERE q.dead_lettered_at IS NOT NULL AND w.item_id = q.id AND w.cause = 'event' AND w.cause_id = $1
@@ -95,7 +96,7 @@ UPDATE tds_inbox_events SET status = $2, outcome = $3, error_message = $4, open_
  WHERE id = $1
 ";
 
-/// How a new event begins its life.
+/// The initial state of a new event.
 pub(crate) struct Begin<'a> {
     pub(crate) status: EventStatus,
     pub(crate) outcome: Option<Outcome>,
@@ -118,7 +119,7 @@ impl<'a> Begin<'a> {
         Self { status, outcome, error, work: &[] }
     }
 
-    /// How many items it waits for; a record named twice is one.
+    /// Returns how many items the event waits for. A record that is named twice counts once.
     pub(crate) fn open_items(&self) -> i32 {
         let mut keys: Vec<_> = self.work.iter().map(|(key, _)| key).collect();
         keys.sort_unstable();
@@ -127,12 +128,12 @@ impl<'a> Begin<'a> {
     }
 }
 
-/// Stores events and queues their work; answers in the order of the events.
+/// Stores events and queues their work. The results are in the order of the events.
 pub(crate) async fn store_events(
     database: &Database,
     events: &[&NewEvent],
 ) -> Result<Vec<Accepted>, sqlx::Error> {
-    // The same delivery twice in a batch: the first one is stored.
+    // The same delivery may occur twice in a batch. The first one is stored.
     let mut first: BTreeMap<String, usize> = BTreeMap::new();
     for (index, event) in events.iter().enumerate() {
         first.entry(storable(&event.event_id).into_owned()).or_insert(index);
@@ -157,14 +158,14 @@ pub(crate) async fn store_events(
         match (inserted.get(key.as_ref()), known.get(key.as_ref())) {
             (Some(id), _) => Ok(Accepted { id: InboxId(*id), duplicate: !fresh }),
             (None, Some(id)) => Ok(Accepted { id: InboxId(*id), duplicate: true }),
-            // The earlier row was pruned between the two statements: the sender tries again.
+            // The earlier row was pruned between the two statements. The sender tries again.
             (None, None) => Err(sqlx::Error::RowNotFound),
         }
     };
     events.iter().enumerate().map(accepted).collect()
 }
 
-/// Queues work of an event that is there, which is pending again. False: there is no such event.
+/// Queues work of an existing event, which becomes pending again. Returns false if the event does not exist.
 pub(crate) async fn begin_again(
     database: &Database,
     id: InboxId,
@@ -201,8 +202,8 @@ pub(crate) async fn begin_again(
     Ok(true)
 }
 
-/// Of deliveries that were known, queues the reading of those records that others were about meanwhile: a state that
-/// came back. The row of the first delivery waits for it.
+/// Queues reads for known deliveries that came back: reads of those records about which other deliveries arrived in
+/// between. The row of the first delivery waits for the reads.
 async fn read_what_came_back(
     database: &Database,
     events: &[&NewEvent],
@@ -225,7 +226,7 @@ async fn read_what_came_back(
     }
     let numbers: Vec<i64> = (0..).take(named.len()).collect();
     let first = named.iter().map(|(_, place, ..)| *place).min().unwrap_or(newest);
-    // Bounds are parameters, so that the planner knows how few rows they leave.
+    // The bounds are parameters, so that the planner knows how few rows they leave.
     let far = newest - LOOK_BACK;
     let later: Vec<i64> = sqlx::query_scalar(LATER)
         .bind(numbers)
@@ -251,7 +252,7 @@ async fn read_what_came_back(
     Ok(())
 }
 
-/// The work of events and by which event, where no record occurs twice.
+/// Returns the work of events and the event of each work. `None` where a record occurs twice.
 fn work_once<'a>(events: &[&'a NewEvent]) -> Option<(Batch, Vec<&'a str>)> {
     let mut batch = Batch::default();
     let mut causes = BTreeMap::new();
@@ -267,7 +268,7 @@ fn work_once<'a>(events: &[&'a NewEvent]) -> Option<(Batch, Vec<&'a str>)> {
     Some((batch, causes.into_values().collect()))
 }
 
-/// Stores the events that are new, and their work, in one statement. Answers the new ones by their delivery.
+/// Stores the new events and their work in one statement. Returns the ids of the new events by their delivery.
 async fn insert<'c>(
     database: impl PgExecutor<'c>,
     events: &[&NewEvent],
@@ -278,7 +279,8 @@ async fn insert<'c>(
     ids(&query.bind(causes).fetch_all(database).await?)
 }
 
-/// Events of one record in a batch are folded in the order of their arrival, which needs to know first which are new.
+/// Stores events in steps. Events of one record in a batch are folded in the order of their arrival, so it must first
+/// be known which events are new.
 async fn store_in_steps(
     database: &Database,
     events: &[&NewEvent],
@@ -311,7 +313,7 @@ fn bind_events<'a>(query: Query<'a>, events: &[&'a NewEvent]) -> Query<'a> {
         .bind(events.iter().map(|event| records_of(event)).collect::<Vec<_>>())
 }
 
-/// The records of an event that its own id does not tell, in lines.
+/// Returns the records of an event beyond its own entity id, one per line.
 fn records_of(event: &NewEvent) -> Option<String> {
     let records = other_records(event);
     let lines: Vec<_> = records.iter().map(|record| storable(record.as_str())).collect();
@@ -322,7 +324,7 @@ fn ids(rows: &[PgRow]) -> Result<HashMap<String, i64>, sqlx::Error> {
     rows.iter().map(|row| Ok((row.try_get("event_id")?, row.try_get("id")?))).collect()
 }
 
-/// Queues the work of the events that are new, in the order of their arrival.
+/// Queues the work of the new events in the order of their arrival.
 async fn queue_work(
     tx: &mut Tx,
     events: &[&NewEvent],

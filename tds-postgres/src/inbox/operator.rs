@@ -1,4 +1,4 @@
-//! The inbox, from the operators' side.
+//! The inbox as the operators see it.
 
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};

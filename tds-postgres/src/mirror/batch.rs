@@ -1,4 +1,4 @@
-//! One batch, one transaction: lock, judge, write, remember.
+//! One batch in one transaction: locks the states, judges the reads, writes the tables and stores the new states.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{Database, db::session::Tx};
 
-/// Marks the transaction as the mirror's own, for triggers that catch local changes.
+/// Marks the transaction as one of the mirror, for triggers that catch local changes.
 const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";
 
 /// Reads of one entity type, at most one per record.
@@ -26,11 +26,12 @@ pub(super) struct Batch<'a> {
     pub(super) reads: Vec<&'a Read>,
 }
 
-/// How many rows records have in a child table.
+/// The number of rows that each record has in a child table.
 type Counts = HashMap<&'static str, HashMap<String, usize>>;
 
 impl Batch<'_> {
-    /// Everything or nothing. What is wrong with a single read without the database's say is its own result.
+    /// Writes the whole batch or nothing. A read that is wrong in itself, without asking the database, gets its own
+    /// error as the result.
     pub(super) async fn run(&self, database: &Database) -> Result<Vec<Result<Applied>>, sqlx::Error> {
         let refused: Vec<Option<Error>> = self.reads.iter().map(|read| self.refusal(read)).collect();
         let good: Vec<&Read> = self
@@ -49,7 +50,7 @@ impl Batch<'_> {
         Ok(settled.collect())
     }
 
-    /// Each repetition knows a record more that somebody else was first with.
+    /// Writes the reads. Each repetition knows at least one more record, which another transaction inserted first.
     async fn write(&self, database: &Database, reads: &[&Read]) -> Result<Vec<Applied>, sqlx::Error> {
         loop {
             if let Some(outcomes) = self.try_write(database, reads).await? {
@@ -58,7 +59,7 @@ impl Batch<'_> {
         }
     }
 
-    /// `None`: nothing was written, because a record that was not known is, meanwhile.
+    /// Returns `None`, and writes nothing, if a record that was unknown became known in the meantime.
     async fn try_write(
         &self,
         database: &Database,
@@ -96,7 +97,7 @@ impl Batch<'_> {
         Ok(Some(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect()))
     }
 
-    /// Writes heads and children; answers the ids of the records where something differed.
+    /// Writes the head rows and the child rows. Returns the ids of the records that differed.
     async fn write_tables(
         &self,
         tx: &mut Tx,
@@ -137,7 +138,8 @@ impl Batch<'_> {
             if !sets.is_empty() {
                 written.extend(children::replace(tx, child, columns, &sets).await?);
             }
-            // Lines of a deleted document stay as its history; without a head row nothing could carry the tombstone.
+            // The lines of a deleted document stay as its history. In a schema without a head table, no row could
+            // carry the tombstone, so the rows are deleted.
             if self.schema.head.is_none() && !gone.is_empty() {
                 children::delete(tx, child, &gone).await?;
             }
@@ -145,7 +147,7 @@ impl Batch<'_> {
         Ok(written)
     }
 
-    /// Present sizes of the sets whose shrinking has to be confirmed.
+    /// Returns the current sizes of the sets whose shrinking must be confirmed.
     async fn counts(&self, tx: &mut Tx, reads: &[&Read]) -> Result<Counts, sqlx::Error> {
         let mut counts = Counts::new();
         for child in self.schema.children.iter().filter(|child| child.confirm_shrink) {
@@ -172,7 +174,7 @@ impl Batch<'_> {
         self.schema.children.iter().filter(|child| child.confirm_shrink).any(shrunk)
     }
 
-    /// Why a read cannot be written at all.
+    /// Returns why a read cannot be written at all.
     fn refusal(&self, read: &Read) -> Option<Error> {
         if read.key.entity != self.schema.entity {
             return Some(Error::invalid(format!("{} does not belong to {}", read.key, self.schema.entity)));

@@ -1,4 +1,4 @@
-//! Which columns the tables have.
+//! The columns of the tables.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,32 +16,33 @@ use crate::{
     lock::lock,
 };
 
-/// The columns of a table that can be written, in its order.
+/// The writable columns of a table, in the table's order.
 pub(super) type Columns = Arc<Vec<Column>>;
 
-/// A column and how its values are sent.
+/// A column, and how its values are sent.
 #[derive(sqlx::FromRow)]
 pub(super) struct Column {
     pub(super) name: String,
-    /// Its type as SQL spells it, without the limits of this column: writing beyond them is an error, casting is not.
+    /// The SQL name of the column's type, without the length or precision of this column: a value that is too large
+    /// for the column must be an error, but a cast would change the value silently.
     pub(super) type_name: String,
-    /// Values are JSON, not the text of the type.
+    /// True where the values are sent as JSON and not as the text of the type.
     pub(super) is_json: bool,
-    /// Arrays, composites, domains: PostgreSQL takes them from JSON only by a longer way.
+    /// True for arrays, composite types and domains. PostgreSQL reads them from JSON only in a slower way.
     pub(super) is_nested: bool,
 }
 
 /// The tables of a schema value.
 pub(super) type Tables = HashMap<&'static str, Columns>;
 
-/// Columns by table, remembered. Clones share it.
+/// The remembered columns by table. All clones share the columns.
 #[derive(Clone, Default)]
 pub(super) struct Catalog {
     known: Arc<Mutex<HashMap<&'static str, Columns>>>,
 }
 
 impl Catalog {
-    /// The columns of every table of a schema value.
+    /// Returns the columns of every table of a schema value.
     pub(super) async fn tables(&self, database: &Database, schema: &MirrorSchema) -> Result<Tables> {
         let mut tables = Tables::new();
         let owners = schema.children.iter().map(|child| (child.table, child.owner));
@@ -55,7 +56,7 @@ impl Catalog {
         Ok(tables)
     }
 
-    /// Reads everything anew at the next use.
+    /// Forgets all columns, so that the next use reads them again.
     pub(super) fn forget(&self) {
         lock(&self.known).clear();
     }
@@ -65,7 +66,7 @@ impl Catalog {
         if let Some(columns) = known {
             return Ok(columns);
         }
-        // Identities and generated columns are the database's own.
+        // The database itself fills identity columns and generated columns.
         let columns: Vec<Column> = sqlx::query_as(
             "SELECT a.attname::text AS name, format_type(a.atttypid, -1) AS type_name,
                     t.typname IN ('json', 'jsonb') AS is_json,
@@ -87,12 +88,13 @@ impl Catalog {
     }
 }
 
-/// The names of columns.
+/// Returns the names of the columns.
 pub(super) fn names(columns: &Columns) -> impl Iterator<Item = &String> {
     columns.iter().map(|column| &column.name)
 }
 
-/// The first name that is no column of the table: storing the others in silence would lose data.
+/// Returns the first name that is not a column of the table. Storing the other columns without an error would lose
+/// data.
 pub(super) fn unknown<'a>(
     columns: &Columns,
     mut wanted: impl Iterator<Item = &'a String>,

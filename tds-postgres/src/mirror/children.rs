@@ -1,4 +1,4 @@
-//! Child tables: several rows per record, replaced as a set, and only where the set differs.
+//! Child tables: several rows per record, which are replaced as a set and only where the set differs.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,10 +8,10 @@ use tds_core::{mirror::Child, record::Fields};
 use super::catalog::{Columns, names};
 use crate::db::{quote, session::Tx};
 
-/// The new sets of one table: rows by the record's id.
+/// The new sets of one table: the rows by the id of their record.
 pub(super) type Sets<'a> = BTreeMap<&'a str, &'a [Fields]>;
 
-/// How many rows each of these records has.
+/// Returns the number of rows of each record.
 pub(super) async fn count(
     tx: &mut Tx,
     child: &Child,
@@ -26,7 +26,7 @@ pub(super) async fn count(
     Ok(counts.into_iter().map(|(owner, count)| (owner, usize::try_from(count).unwrap_or(0))).collect())
 }
 
-/// Replaces the sets that differ; answers the ids of their records.
+/// Replaces the sets that differ. Returns the ids of their records.
 pub(super) async fn replace(
     tx: &mut Tx,
     child: &Child,
@@ -53,7 +53,7 @@ pub(super) async fn replace(
     Ok(changed)
 }
 
-/// Removes the rows of these records.
+/// Deletes the rows of these records.
 pub(super) async fn delete(tx: &mut Tx, child: &Child, owners: &[String]) -> Result<(), sqlx::Error> {
     let sql = format!(
         "DELETE FROM {} WHERE {} = ANY($1)",
@@ -63,7 +63,7 @@ pub(super) async fn delete(tx: &mut Tx, child: &Child, owners: &[String]) -> Res
     sqlx::query(quote::statement(sql)).bind(owners).execute(tx).await.map(drop)
 }
 
-/// The records whose rows are not the new ones. PostgreSQL compares, by the columns' own rules.
+/// Returns the records whose rows differ from the new rows. PostgreSQL compares by the rules of the columns.
 async fn differing(
     tx: &mut Tx,
     child: &Child,

@@ -1,4 +1,4 @@
-//! Head tables: one row per record, a batch per statement.
+//! Head tables: one row per record, and one statement per batch.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -11,27 +11,27 @@ use crate::{
     db::{quote, session::Tx},
 };
 
-/// Columns that the mirror fills by itself in a way of their own.
+/// Columns that the mirror itself fills.
 const OWN: [&str; 2] = ["raw", "synced_at"];
 
-/// Head rows on their way into their table, column by column: PostgreSQL writes rows from arrays of text in six
-/// sevenths of the time that it takes from objects of JSON.
+/// The head rows of a batch, column by column. PostgreSQL needs six sevenths of the time to write rows from arrays of
+/// text that it needs to write them from JSON objects.
 pub(super) struct Rows<'a> {
     table: &'a str,
     columns: &'a Columns,
     ids: Vec<&'a str>,
-    /// For each column that a source fills, the rows' texts.
+    /// The texts of the rows, for each column that a source fills.
     texts: Vec<Vec<Option<Cow<'a, str>>>>,
-    /// For each row, a byte for each of these columns: 1 where the row shows it, which may be as `NULL`.
+    /// For each row, one byte for each of these columns: 1 where the row shows the column, possibly as `NULL`.
     shown: Vec<Vec<u8>>,
     raws: Vec<&'a str>,
-    /// A list row or a pushed body may lack keys: it is laid over what a detail brought. `None`: only volatile columns
-    /// are written, and `raw` stays as the record was read whole.
+    /// True for a list row or a pushed body, which may lack keys: it is merged into the `raw` that a detail brought.
+    /// False for a detail, which replaces `raw`. `None`: only volatile columns are written, and `raw` stays unchanged.
     merge: Vec<Option<bool>>,
 }
 
 impl<'a> Rows<'a> {
-    /// No rows yet.
+    /// Creates an empty set of rows.
     pub(super) fn new(table: &'a str, columns: &'a Columns) -> Self {
         let texts = filled(columns).map(|_| Vec::new()).collect();
         let (ids, shown, raws, merge) = Default::default();
@@ -52,7 +52,7 @@ impl<'a> Rows<'a> {
         self.merge.push(stable.then_some(read.shape != Shape::Detail));
     }
 
-    /// Writes the rows; answers the ids of those that differed. Rows that do not differ are not touched.
+    /// Writes the rows. Returns the ids of the rows that differed. Rows that do not differ are not written.
     pub(super) async fn upsert(&self, tx: &mut Tx) -> Result<HashSet<String>, sqlx::Error> {
         if self.ids.is_empty() {
             return Ok(HashSet::new());
@@ -67,7 +67,7 @@ impl<'a> Rows<'a> {
         Ok(ids.into_iter().collect())
     }
 
-    /// The ids of those that the table does not show, or does not have.
+    /// Returns the ids of the rows that the table has with other values, or does not have.
     pub(super) async fn differing(&self, database: &Database) -> Result<Vec<String>, sqlx::Error> {
         let query = sqlx::query_scalar(quote::statement(differing(self.table, self.columns)))
             .bind(&self.ids)
@@ -76,12 +76,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The columns that come from a record's fields.
+/// Returns the columns that come from a record's fields.
 fn filled(columns: &Columns) -> impl Iterator<Item = &Column> {
     columns.iter().filter(|column| column.name != "zoho_id" && !OWN.contains(&column.name.as_str()))
 }
 
-/// What a record shows of a column; `None`: nothing.
+/// Returns the value that a record shows of a column. `None` if the record does not show the column.
 fn value_of<'a>(name: &str, record: &'a Record, stable: bool, volatile: bool) -> Option<&'a Value> {
     let volatile = record.volatile.get(name).filter(|_| volatile);
     volatile.or_else(|| match name {
@@ -91,7 +91,7 @@ fn value_of<'a>(name: &str, record: &'a Record, stable: bool, volatile: bool) ->
     })
 }
 
-/// A value as the input of its column's type; numbers as the source spelled them.
+/// Returns a value as the input of its column's type. Numbers keep the spelling of the source.
 fn text_of<'a>(value: &'a Value, column: &Column) -> Option<Cow<'a, str>> {
     match value {
         Value::Null => None,
@@ -100,7 +100,7 @@ fn text_of<'a>(value: &'a Value, column: &Column) -> Option<Cow<'a, str>> {
     }
 }
 
-/// How the statement reads a column from its array.
+/// Returns the SQL expression that reads a column from its array.
 fn expression(index: usize, column: &Column) -> String {
     let name = quote::identifier(&column.name);
     let value = if column.is_nested {
@@ -112,7 +112,8 @@ fn expression(index: usize, column: &Column) -> String {
     format!("CASE WHEN get_byte(docs.shown, {index}) = 1 THEN {value} ELSE (old.head).{name} END")
 }
 
-/// The statement: ids, what is shown, raws, what is merged, then an array for each column that is filled.
+/// Returns the upsert statement. Its parameters are the ids, the shown columns, the raws, the merge flags, and then
+/// one array for each filled column.
 fn upsert(table: &str, columns: &Columns) -> String {
     let has = |name: &str| columns.iter().any(|column| column.name == name);
     let (mut compared, mut values) = (vec!["zoho_id"], vec!["docs.zoho_id".to_owned()]);
@@ -127,7 +128,8 @@ fn upsert(table: &str, columns: &Columns) -> String {
     }
     if has("raw") {
         compared.push("raw");
-        // Text that is no JSON object (it never is, from a source that was understood) replaces what was there.
+        // A text that is not a JSON object replaces the old value. A source whose answer was understood never sends
+        // such a text.
         values.push(
             "CASE WHEN docs.merge IS NULL THEN (old.head).raw
                WHEN docs.merge AND jsonb_typeof((old.head).raw) = 'object' THEN (old.head).raw || docs.raw::jsonb
@@ -145,7 +147,8 @@ fn upsert(table: &str, columns: &Columns) -> String {
         .map(|column| quote::identifier(column))
         .map(|column| format!("{column} = EXCLUDED.{column}"))
         .collect();
-    // The old row is locked and read in its newest form: somebody else may be changing other columns of it.
+    // The old row is locked and read in its newest version, because another session may be changing other columns of
+    // it.
     format!(
         "WITH old AS MATERIALIZED (
            SELECT t AS head, t.zoho_id FROM {table} AS t WHERE t.zoho_id = ANY($1)
@@ -167,7 +170,8 @@ fn upsert(table: &str, columns: &Columns) -> String {
     )
 }
 
-/// The statement: ids, what is shown, then an array for each column that is filled.
+/// Returns the comparison statement. Its parameters are the ids, the shown columns, and then one array for each
+/// filled column.
 fn differing(table: &str, columns: &Columns) -> String {
     let (mut theirs, mut ours) = (vec!["old.zoho_id".to_owned()], vec!["docs.zoho_id".to_owned()]);
     let mut arrays: Vec<String> = ["$1::text[]", "$2::bytea[]"].map(str::to_owned).into();

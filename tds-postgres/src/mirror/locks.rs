@@ -1,4 +1,4 @@
-//! Rows that somebody else has locked: which they are, by whom, and since when.
+//! Rows that another session has locked: which rows, by which session, and since when.
 
 use std::{
     collections::HashMap,
@@ -16,16 +16,17 @@ use tokio::time::Instant;
 
 use crate::{Database, db::quote, lock::lock};
 
-/// The shortest and the longest wait of a record whose row is locked; in between, a part of the time that it is locked.
+/// The shortest and the longest wait of a record whose row is locked. Between these limits, a record waits for `PART`
+/// of the time for which its row has been locked.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(15);
 const PART: f64 = 0.25;
 
-/// Records that were locked the last time, and since when: no batch waits for them again.
+/// The records that were locked at the last attempt, and since when. No batch waits for these records again.
 #[derive(Clone, Default)]
 pub(super) struct Locks(Arc<Mutex<HashMap<RecordKey, Instant>>>);
 
-/// Who holds a row, as far as it can be seen.
+/// The session that holds a row, as far as it can be seen.
 #[derive(Clone, Debug, Default, sqlx::FromRow)]
 pub(super) struct Lock {
     pid: Option<i32>,
@@ -42,13 +43,13 @@ struct Row {
 }
 
 impl Locks {
-    /// True where the record waited for a lock the last time.
+    /// Returns true where the record met a lock at the last attempt.
     pub(super) fn is_suspect(&self, key: &RecordKey) -> bool {
         let known = self.known();
         !known.is_empty() && known.contains_key(key)
     }
 
-    /// It was written: nobody holds it any more.
+    /// Records that the record was written, so no session holds it any more.
     pub(super) fn forget(&self, key: &RecordKey) {
         let mut known = self.known();
         if !known.is_empty() {
@@ -56,7 +57,8 @@ impl Locks {
         }
     }
 
-    /// Those of the records whose rows somebody has locked. What cannot be seen is found by trying.
+    /// Returns the records whose rows another session has locked. Locks that the search cannot see are found by
+    /// trying to write.
     pub(super) async fn find(
         &self,
         database: &Database,
@@ -70,7 +72,8 @@ impl Locks {
         })
     }
 
-    /// What becomes of a record that somebody has locked: it waits, at no cost, for longer the longer it is locked.
+    /// Returns the error of a record whose row another session has locked. The record waits without spending an
+    /// attempt. It waits for longer the longer the row is locked.
     pub(super) fn wait(&self, key: &RecordKey, lock: Option<&Lock>) -> Error {
         let since = *self.known().entry(key.clone()).or_insert_with(Instant::now);
         let lock = lock.cloned().unwrap_or_default();
@@ -93,7 +96,7 @@ impl Locks {
     }
 }
 
-/// Rows that cannot be locked at once, with the transaction that is written on them.
+/// Returns the rows that cannot be locked at once, each with the session whose transaction id is in the row's `xmax`.
 async fn look(
     database: &Database,
     entity: &EntityType,

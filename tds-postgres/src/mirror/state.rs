@@ -1,4 +1,4 @@
-//! The rows of `tds_sync_records`: reading, locking, storing.
+//! The rows of `tds_sync_records`: reading, locking and storing them.
 
 use std::collections::HashMap;
 
@@ -53,8 +53,9 @@ impl Row {
     }
 }
 
-/// The columns of [`Row`] of these records, each found by the primary key. `zoho_id = ANY($2)` would leave the planner the
-/// choice to read all records of the type, and it does where the table has grown since its statistics were made.
+/// Reads the columns of [`Row`] for these records, each of which is found by the primary key. `zoho_id = ANY($2)`
+/// would allow the planner to read all records of the entity type. The planner does so where the table has grown
+/// since its last statistics.
 macro_rules! select {
     ($fence:literal) => {
         concat!(
@@ -69,7 +70,7 @@ macro_rules! select {
     };
 }
 
-/// The accepted states of these records.
+/// Returns the accepted states of these records.
 pub(super) async fn read(
     database: &Database,
     entity: &EntityType,
@@ -79,8 +80,8 @@ pub(super) async fn read(
     Ok(query.fetch_all(database).await?.into_iter().map(Row::into_state).collect())
 }
 
-/// The same, locked until the end of the transaction, in one order everywhere, and the database's time. Records that are
-/// not known cannot be locked: see [`store`].
+/// Returns the accepted states, locked until the end of the transaction, and the database's time. Every caller locks
+/// in the same order. Records that are not known cannot be locked: see [`store`].
 pub(super) async fn lock(
     tx: &mut Tx,
     entity: &EntityType,
@@ -95,8 +96,9 @@ pub(super) async fn lock(
     Ok((rows.into_iter().map(Row::into_state).collect(), now))
 }
 
-/// New states as the parameters of a statement, after the entity type. Nothing is noted as seen later than the database's
-/// time: where the clock of this machine is ahead, later reads would wait until it is set back and time has caught up.
+/// The new states as the parameters of a statement, after the entity type. Stored times are at most ten seconds later
+/// than the database's time. Otherwise, where the clock of this machine is ahead, later reads would wait until the
+/// clock is set back and time has caught up.
 const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_began, clock.now) AS observed_began,
       LEAST(n.observed_ended, clock.now) AS observed_ended, n.list_hash, n.detail_hash, n.detail_version,
       CASE WHEN n.detail_seen > clock.now THEN clock.now ELSE n.detail_seen END AS detail_seen, n.volatile_hash,
@@ -109,9 +111,9 @@ const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_bega
         detail_seen, volatile_hash, volatile_seen, deleted, suspect, list_spells),
       (SELECT clock_timestamp() + interval '10 seconds' AS now) AS clock) AS n";
 
-/// Stores new states: of locked records, and of those that were not `known`; with the ids of their rows in the head
-/// table, for operators who know them by these. False: somebody else stored one that was not known, and everything
-/// has to be decided anew.
+/// Stores new states of locked records, and of records that were not `known`. The rows also get the ids of their head
+/// rows, for operators who know the records by these ids. Returns false if another transaction stored a record that
+/// was not known. In that case everything must be decided anew.
 pub(super) async fn store(
     tx: &mut Tx,
     entity: &EntityType,
@@ -187,7 +189,7 @@ fn bind<'q>(query: Query<'q>, entity: &'q EntityType, states: &[&'q (&RecordId, 
         .bind(column(states, |state| (!state.spelled.is_empty()).then(|| state.spelled.join(" "))))
 }
 
-/// Names of columns, as they are stored.
+/// Splits the stored names of columns.
 fn names(text: &str) -> Vec<String> {
     text.split(' ').map(str::to_owned).collect()
 }

@@ -1,8 +1,9 @@
-//! Claims of items that are due, and where they begin to look.
+//! Claims due items, and keeps the cursors from which claims start.
 //!
-//! Claimed items leave dead entries at the beginning of the ready index, and a snapshot that somebody holds open keeps
-//! them there. While there is a backlog, a claim begins where the one before ended. That is a hint: claims look at
-//! everything every two seconds, and as soon as one finds less than it asked for.
+//! Claimed items leave dead entries at the beginning of the ready index, and an open snapshot of any session keeps
+//! the entries there. While there is a backlog, a claim therefore begins where the previous claim ended. The claim
+//! cursor is only a hint: every two seconds, and as soon as a claim finds fewer items than it asked for, the next
+//! claim starts from the beginning.
 
 use std::sync::Mutex;
 
@@ -26,30 +27,30 @@ use crate::{
     lock::lock,
 };
 
-// The statement itself is in sql/claim.sql: see there why it is a function.
+// The statement itself is in sql/claim.sql, which also explains why it is a function.
 pub(crate) const CLAIM: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
        observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
 ";
 
-// Without cursors: a scoped claim looks at everything that is due, and leaves most of it alone.
+// A scoped claim has no cursors: it looks at every due item and skips most of them.
 const CLAIM_SCOPED: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
        observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
-/// What a fault of a claim begins with.
+/// The beginning of the error message of a claim.
 const DOING: &str = "taking work from the queue";
 
-/// What lies behind a cursor (late commits, retries, lost leases) waits at most this long.
+/// The longest time that an item behind a cursor waits. Such items come from late commits, retries and lost leases.
 const LOOK_BACK: Duration = Duration::from_secs(2);
 
-/// The place of an item in the ready index: priority, due time, id.
+/// The position of an item in the ready index: priority, due time and id.
 pub(crate) type ClaimCursor = (i16, OffsetDateTime, i64);
 
-/// The claim cursors of a process, one per lane.
+/// The claim cursors of a process, one for each lane.
 #[derive(Debug, Default)]
 pub(crate) struct ClaimCursors(Mutex<State>);
 
@@ -59,7 +60,7 @@ struct State {
     looked_back: Option<Instant>,
 }
 
-/// The lanes of a claim as columns: from which cursor on, and below which priority.
+/// The lanes of a claim as columns: the cursor from which each lane starts, and the priority below which it ends.
 pub(crate) struct Range {
     pub(crate) priorities: Vec<i16>,
     pub(crate) ats: Vec<Option<OffsetDateTime>>,
@@ -68,7 +69,7 @@ pub(crate) struct Range {
 }
 
 impl ClaimCursors {
-    /// The lanes up to one, most urgent first.
+    /// Returns the lanes up to `up_to`, the most urgent lane first.
     pub(crate) fn range(&self, up_to: Lane) -> Range {
         let mut state = lock(&self.0);
         if state.looked_back.is_none_or(|at| at.elapsed() >= LOOK_BACK) {
@@ -85,7 +86,8 @@ impl ClaimCursors {
         range
     }
 
-    /// A claim ended there, with as many items as it asked for; `None`: it found everything that is due.
+    /// Records the end of a claim. `last` is the last item of a claim that found as many items as it asked for.
+    /// `None` means that the claim found every due item.
     pub(crate) fn note(&self, last: Option<ClaimCursor>) {
         let mut state = lock(&self.0);
         let Some(last) = last else {
@@ -103,7 +105,7 @@ impl ClaimCursors {
     }
 }
 
-/// Claims what is due, from the cursors on, and moves the cursors.
+/// Claims due items from the cursors on, and moves the cursors.
 pub(crate) async fn claim(
     database: &Database,
     cursors: &ClaimCursors,
@@ -128,7 +130,7 @@ pub(crate) async fn claim(
     Ok(claimed)
 }
 
-/// Claims what is due and in a scope, without cursors: most of what is due is left alone.
+/// Claims the due items of a scope, without cursors, because such a claim skips most of the due items.
 pub(crate) async fn claim_scoped(
     database: &Database,
     request: &ClaimRequest,
@@ -154,7 +156,7 @@ fn limit_of(request: &ClaimRequest) -> i64 {
     i64::try_from(request.limit).unwrap_or(i64::MAX)
 }
 
-/// The claimed items, most urgent first: RETURNING has no order.
+/// Returns the claimed items, the most urgent item first. The rows of RETURNING have no order.
 fn in_order(rows: &[PgRow]) -> Result<Vec<Claimed>> {
     let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
     claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));

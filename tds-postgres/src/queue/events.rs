@@ -58,7 +58,7 @@ UPDATE tds_sync_runs r SET open_items = r.open_items - d.gone, processed_items =
  FROM d JOIN locked USING (id) WHERE r.id = d.id
 ";
 
-/// A waiter that was taken off its item.
+/// A waiter that was removed from its item.
 pub(crate) struct CompletedWaiter {
     pub(crate) item: i64,
     pub(crate) cause: Cause,
@@ -72,7 +72,7 @@ impl CompletedWaiter {
     }
 }
 
-/// What events and runs are notified of, gathered over a transaction and written at its end.
+/// The notifications for events and runs. They are collected during a transaction and written at its end.
 #[derive(Default)]
 pub(crate) struct Completions {
     events: BTreeMap<i64, (i32, Outcome)>,
@@ -87,12 +87,13 @@ struct RunCount {
 }
 
 impl Completions {
-    /// An item ended for one of those who waited.
+    /// Records that an item ended for one of its waiters.
     pub(crate) fn notify(&mut self, completed: &CompletedWaiter, outcome: Outcome, failed: bool) {
         self.note(completed.cause, completed.counted, outcome, failed);
     }
 
-    /// A waiter moved to an item for which its cause waits already: one item less to wait for.
+    /// Records that a waiter moved to an item for which its cause already waits. The cause has one item less to wait
+    /// for.
     pub(crate) fn merged(&mut self, attached: &Attached) {
         self.note(attached.cause, attached.counted, Outcome::Superseded, false);
     }
@@ -102,20 +103,20 @@ impl Completions {
             Cause::Event(event) => {
                 let (gone, best) = self.events.entry(event).or_insert((0, outcome));
                 *gone += 1;
-                // The same order as `tds_better_outcome`.
+                // The order is the same as in `tds_better_outcome`.
                 *best = outcome.min(*best);
             }
             Cause::Run(run) => {
                 let run = self.runs.entry(run).or_default();
                 run.gone += 1;
                 run.ended += i64::from(counted);
-                // Also of a record that was listed before and counted as ended then: it did not end well after all.
+                // A record that was listed before counted as ended then. Its failure is counted as well.
                 run.failed += i64::from(failed);
             }
         }
     }
 
-    /// Writes everything: events first, then runs, each in the order of ids.
+    /// Writes everything: first the events, then the runs, each in the order of ids.
     pub(crate) async fn write(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         if !self.events.is_empty() {
             sqlx::query(END_EVENTS)
@@ -140,13 +141,13 @@ impl Completions {
     }
 }
 
-/// Ends those runs that have nothing left to wait for.
+/// Ends the runs that have nothing left to wait for.
 pub(crate) async fn end_runs(tx: &mut Tx, ids: &[i64]) -> Result<(), sqlx::Error> {
     sqlx::query("SELECT tds_end_runs($1::bigint[])").bind(ids).execute(tx).await?;
     Ok(())
 }
 
-/// Takes off the items those who wait for at most the given generations.
+/// Removes the waiters that wait for at most the given generation of each item.
 pub(crate) async fn take_waiters(
     tx: &mut Tx,
     upto: &[(i64, i64)],
@@ -162,7 +163,7 @@ pub(crate) async fn take_waiters(
     rows.iter().map(CompletedWaiter::of).collect()
 }
 
-/// Takes the runs off the items.
+/// Removes the waiting runs from the items.
 pub(crate) async fn take_run_waiters(
     tx: &mut Tx,
     items: &[i64],
@@ -171,7 +172,7 @@ pub(crate) async fn take_run_waiters(
     rows.iter().map(CompletedWaiter::of).collect()
 }
 
-/// The events that wait for dead letters have failed.
+/// Marks the events that wait for the given dead letters as failed.
 pub(crate) async fn fail_events(tx: &mut Tx, dead: &[(i64, String)]) -> Result<(), sqlx::Error> {
     if dead.is_empty() {
         return Ok(());
@@ -184,7 +185,7 @@ pub(crate) async fn fail_events(tx: &mut Tx, dead: &[(i64, String)]) -> Result<(
     Ok(())
 }
 
-/// The events of the items wait again; only those that have the given status.
+/// Marks the events that wait for the items as pending again, if the events have the status `from`.
 pub(crate) async fn reopen_events(tx: &mut Tx, items: &[i64], from: EventStatus) -> Result<(), sqlx::Error> {
     if items.is_empty() {
         return Ok(());

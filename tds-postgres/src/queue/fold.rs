@@ -1,4 +1,4 @@
-//! Adds work to the queue: at most one live item per record, new work folded into it.
+//! Adds work to the queue. There is at most one live item per record, and new work is folded into the live item.
 
 use std::{
     borrow::Cow,
@@ -23,8 +23,9 @@ use crate::{
     },
 };
 
-/// How a row of `tds_queue_live AS q` takes new work in: the end of an INSERT. `tds_fold` chooses between two payloads.
-/// Every fold changes the row, because a waiter is attached after it: see `tds_complete`.
+/// The end of an INSERT that folds new work into a row of `tds_queue_live AS q`. `tds_fold` chooses between two
+/// payloads. Every fold changes the row, because a waiter is attached after the fold. `tds_complete` depends on this
+/// change.
 macro_rules! fold_into {
     () => {
         r#"
@@ -83,10 +84,10 @@ UPDATE tds_inbox_events SET open_items = open_items + $2, processed_at = NULL,
 
 const WAIT_RUN: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WHERE id = $1";
 
-/// Between two tries to queue work that somebody has locked.
+/// The pause between two attempts to queue items whose rows another session has locked.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Work that is on its way into the queue, one entry per record.
+/// Work that is about to be queued, with one entry per record.
 #[derive(Default)]
 pub(crate) struct Batch(BTreeMap<(String, String), Entry>);
 
@@ -129,7 +130,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// Nine parameters, from `entity_type` to the end of the observation.
+    /// Binds nine parameters, from `entity_type` to the end of the observation.
     pub(crate) fn bind(self, query: Query<'a>) -> Query<'a> {
         query
             .bind(self.entities)
@@ -144,10 +145,10 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// A statement on its way.
+/// A query whose parameters are being bound.
 pub(crate) type Query<'a> = sqlx::query::Query<'a, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-/// Where an item stands after the fold.
+/// The item and its generation after the fold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) item: i64,
@@ -158,7 +159,7 @@ pub(crate) struct Place {
 pub(crate) struct Places(HashMap<(String, String), Place>);
 
 impl Places {
-    /// The item of a record.
+    /// Returns the place of a record's item.
     pub(crate) fn of(&self, key: &RecordKey) -> Option<Place> {
         self.0.get(&stored_key(key)).copied()
     }
@@ -182,7 +183,7 @@ impl Cause {
         }
     }
 
-    /// The value of the column `cause`.
+    /// Returns the value of the column `cause`.
     fn kind(self) -> &'static str {
         match self {
             Self::Event(_) => "event",
@@ -190,7 +191,7 @@ impl Cause {
         }
     }
 
-    /// The value of the column `cause_id`.
+    /// Returns the value of the column `cause_id`.
     fn id(self) -> i64 {
         let (Self::Event(id) | Self::Run(id)) = self;
         id
@@ -205,7 +206,7 @@ pub(crate) struct WaiterEntry {
 }
 
 impl WaiterEntry {
-    /// `None` where nobody waits.
+    /// Returns the row of a waiter. `None` for an operator, who does not wait.
     pub(crate) fn of(waiter: Waiter, place: Place, counted: bool) -> Option<Self> {
         let cause = match waiter {
             Waiter::Event(event) => Cause::Event(event.0),
@@ -216,16 +217,17 @@ impl WaiterEntry {
     }
 }
 
-/// What [`attach`] did with a waiter.
+/// The result of [`attach`] for one waiter.
 pub(crate) struct Attached {
     pub(crate) cause: Cause,
     pub(crate) counted: bool,
-    /// False: the cause waited for the item already.
+    /// False where the cause already waited for the item.
     pub(crate) inserted: bool,
 }
 
 impl Batch {
-    /// Adds work; later work of the same record is folded into it, newest last.
+    /// Adds work. Work for a record that is already in the batch is folded into the earlier work. Callers add the
+    /// newest work last.
     pub(crate) fn add(&mut self, key: &RecordKey, lane: Lane, work: &Work, event: Option<i64>) {
         use std::collections::btree_map::Entry as Slot;
         match self.0.entry(stored_key(key)) {
@@ -236,12 +238,12 @@ impl Batch {
         }
     }
 
-    /// Whether work of a record is there already.
+    /// Returns true where the batch already has work of the record.
     pub(crate) fn has(&self, key: &RecordKey) -> bool {
         self.0.contains_key(&stored_key(key))
     }
 
-    /// All items of a call.
+    /// Returns a batch with all items of a call.
     pub(crate) fn of<'a>(items: impl IntoIterator<Item = &'a NewItem>) -> Self {
         let mut batch = Self::default();
         for item in items {
@@ -251,7 +253,7 @@ impl Batch {
         batch
     }
 
-    /// Writes the batch; the items stay locked until the transaction ends.
+    /// Writes the batch. The items stay locked until the transaction ends.
     pub(crate) async fn fold(&self, tx: &mut Tx) -> Result<Places, sqlx::Error> {
         if self.0.is_empty() {
             return Ok(Places(HashMap::new()));
@@ -268,7 +270,7 @@ impl Batch {
 }
 
 impl Entry {
-    /// The same rule as the statement's: see [`fold`] and `tds_fold`.
+    /// Applies the same rule as the SQL statement. See [`fold`] and `tds_fold`.
     fn fold(&mut self, lane: Lane, work: &Work, event: Option<i64>) {
         self.lane = self.lane.min(lane);
         let folded = fold(&self.work, work);
@@ -280,9 +282,9 @@ impl Entry {
     }
 }
 
-/// Lets causes wait for their items.
+/// Attaches waiters to their items.
 pub(crate) async fn attach(tx: &mut Tx, waiters: &[WaiterEntry]) -> Result<Vec<Attached>, sqlx::Error> {
-    // A statement cannot touch a row twice.
+    // A statement cannot change the same row twice.
     let unique: BTreeMap<(i64, Cause), &WaiterEntry> =
         waiters.iter().map(|waiter| ((waiter.place.item, waiter.cause), waiter)).collect();
     if unique.is_empty() {
@@ -306,7 +308,8 @@ pub(crate) async fn attach(tx: &mut Tx, waiters: &[WaiterEntry]) -> Result<Vec<A
     rows.iter().map(attached).collect()
 }
 
-/// Queues what nobody has locked at once, and waits so long for the rest.
+/// Queues items. Items whose rows are not locked are queued at once. The others are retried for at most `patience`,
+/// until their locks are released.
 pub(crate) async fn enqueue_all(
     database: &Database,
     mut items: Vec<&NewItem>,
@@ -348,7 +351,7 @@ async fn enqueue(database: &Database, items: &[&NewItem]) -> Result<(), sqlx::Er
     tx.commit().await
 }
 
-/// How a record is called in the queue.
+/// Returns the key of a record in the form that the queue stores.
 pub(crate) fn stored_key(key: &RecordKey) -> (String, String) {
     (key.entity.as_str().to_owned(), storable(key.id.as_str()).into_owned())
 }

@@ -1,7 +1,7 @@
-//! Finds those who wait for nothing: waiters, events and runs that lost their items.
+//! Finds waiters, events and runs that have lost the items they wait for.
 //!
-//! An item and those who wait for it come and go in one transaction, so every snapshot shows both or neither. What a
-//! snapshot shows as left behind is left behind, and stays so.
+//! An item and its waiters are added and removed in one transaction, so every snapshot shows both or neither. A
+//! waiter that a snapshot shows without its item has really lost the item, and does not find it again.
 
 use std::time::Duration;
 
@@ -21,10 +21,11 @@ use crate::{
     },
 };
 
-/// Rows of one transaction, and events of one look.
+/// The number of rows of one transaction, and of events of one search.
 const BATCH: i64 = 500;
 
-// An item that is in the archive ended with all that was folded into it. Of one that is not, nobody knows.
+// An archived item ended together with all work that was folded into it. For an item that is not archived, the end is
+// unknown.
 const LEFT_BEHIND: &str = "
 WITH orphans AS MATERIALIZED (
   SELECT w.item_id, w.cause, w.cause_id, EXISTS (
@@ -58,7 +59,8 @@ SELECT r.id FROM tds_sync_runs r
 const LOCK_RUN: &str =
     "SELECT FROM tds_sync_runs WHERE id = $1 AND status = 'running' AND listing_done FOR UPDATE";
 
-// While the run is locked, whoever ended one of its items in a transaction of his own has not counted it yet.
+// While the run is locked, a transaction that has ended one of its items but not yet committed has not counted the
+// item.
 const RECOUNT: &str = "
 UPDATE tds_sync_runs r SET open_items = w.open,
   processed_items = GREATEST(r.processed_items, r.total_items - w.counted)
@@ -67,7 +69,8 @@ UPDATE tds_sync_runs r SET open_items = w.open,
 WHERE r.id = $1
 ";
 
-/// Ends the waiting of those who wait for nothing; of events, only those received within `within`.
+/// Ends the waiting of waiters, events and runs that have lost their items. Of the events, only those received within
+/// `within` are considered, where `within` is given.
 pub(crate) async fn heal(
     database: &Database,
     age: Duration,
@@ -107,7 +110,7 @@ async fn waiters_once(database: &Database) -> Result<u64, sqlx::Error> {
     }
     unknown.sort_unstable();
     for event in unknown {
-        // One by one: an event may have lost several.
+        // The events are updated one by one, because an event may have lost several items.
         sqlx::query(WAIT_LESS).bind(vec![event]).execute(&mut tx).await?;
     }
     endings.write(&mut tx).await?;

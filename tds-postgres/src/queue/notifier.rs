@@ -1,9 +1,10 @@
-//! Tells workers that there may be work: those of this process at once, those of others by NOTIFY.
+//! Notifies workers that there may be work: the workers of this process at once, the workers of other processes by
+//! NOTIFY.
 //!
-//! Hints may be lost; polling finds everything. A notification serialises commits inside PostgreSQL, so there are at
-//! most ten a second from a process, each in a transaction of its own after the work is committed. Behind a pooler
-//! in transaction mode there are none: nobody could listen. A process with fewer than three connections has none to
-//! listen with.
+//! Notifications may be lost, and polling finds all work. NOTIFY serialises commits inside PostgreSQL. So a process
+//! sends at most ten notifications per second, each in a transaction of its own after the work is committed. Behind a
+//! pooler in transaction mode there are no notifications, because no session can listen. A process with fewer than
+//! three connections has no connection for listening.
 
 use std::{
     sync::{
@@ -25,20 +26,22 @@ use crate::{Database, db::error::silent};
 
 const CHANNEL: &str = "tds_work";
 const NOTIFY: &str = "NOTIFY tds_work";
-/// Between two notifications of a process.
+/// The pause between two notifications of a process.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Until a lost listener is connected again.
+/// The delay before a lost listener connects again.
 const RECONNECT: Duration = Duration::from_secs(5);
-/// A listener that heard nothing for so long asks whether it is still heard itself; the answer has to come in this time.
+/// A listener that has received no notification for `SILENCE` checks its connection. The answer must arrive within
+/// `ANSWER`.
 const SILENCE: Duration = Duration::from_secs(20);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// One per store.
+/// The notifier of a store.
 #[derive(Debug)]
 pub(crate) struct Notifier {
     database: Database,
     work: Arc<Notify>,
-    /// News that nobody else was told of yet, and whether somebody is about to tell them.
+    /// `pending`: there is work of which the other processes were not notified yet. `notifying`: a task is about to
+    /// notify them.
     pending: AtomicBool,
     notifying: AtomicBool,
     listener: OnceLock<AbortHandle>,
@@ -55,7 +58,7 @@ impl Notifier {
         }
     }
 
-    /// Work that may be due was committed.
+    /// Reports that work that may be due was committed.
     pub(crate) fn announce(self: &Arc<Self>) {
         wake(&self.work);
         if self.database.is_pooled() {
@@ -69,7 +72,7 @@ impl Notifier {
         }
     }
 
-    /// Returns at the next hint, or after the timeout.
+    /// Returns at the next notification, or after the timeout.
     pub(crate) async fn wait(&self, limit: Duration) {
         if self.database.listens() {
             self.listener.get_or_init(|| {
@@ -77,7 +80,7 @@ impl Notifier {
                 tokio::spawn(listening).abort_handle()
             });
         }
-        // The time running out is the normal case.
+        // A timeout is the normal case.
         let _ = tokio::time::timeout(limit, self.work.notified()).await;
     }
 
@@ -90,14 +93,14 @@ impl Notifier {
                 sleep(PAUSE).await;
             }
             self.notifying.store(false, Ordering::SeqCst);
-            // News that came just now saw somebody telling.
+            // An `announce` call during the last step saw the task still notifying, so it started no other task.
             if !self.pending.load(Ordering::SeqCst) || self.notifying.swap(true, Ordering::SeqCst) {
                 return;
             }
         }
     }
 
-    /// Listens no more.
+    /// Stops listening.
     pub(crate) fn shutdown(&self) {
         if let Some(listener) = self.listener.get() {
             listener.abort();
@@ -113,11 +116,11 @@ impl Drop for Notifier {
 
 fn wake(work: &Notify) {
     work.notify_waiters();
-    // Nobody may be waiting just now: the next one to wait finds the permit.
+    // There may be no waiter at the moment. The next waiter then finds the permit.
     work.notify_one();
 }
 
-/// Passes on what other processes tell, for as long as somebody may wait for it.
+/// Passes on the notifications of other processes, as long as a worker may wait for them.
 async fn listen(database: Database, work: Weak<Notify>) {
     loop {
         let error = match hear(&database, &work).await {
@@ -130,7 +133,7 @@ async fn listen(database: Database, work: Weak<Notify>) {
 }
 
 async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Error> {
-    // A connection of its own, which the shares of the process have room for.
+    // The listener uses a connection of its own. The division of the process's connections reserves it.
     let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     let pool = pool.connect_lazy_with(database.options());
     let connecting = async {
@@ -147,7 +150,7 @@ async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Erro
                 told?;
                 wake(&work);
             }
-            // Nothing was told, or nothing can be told any more.
+            // Either no notification was sent, or the connection is lost.
             Err(_elapsed) => {
                 answered(sqlx::raw_sql("SELECT 1").execute(&mut listener)).await?;
             }

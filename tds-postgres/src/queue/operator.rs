@@ -1,4 +1,4 @@
-//! The queue, from the operators' side: lists, retry and discard.
+//! The queue as the operators see it: lists, retry and discard.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -58,7 +58,7 @@ INSERT INTO tds_entity_controls AS c (entity_type, paused_at) VALUES ($1, CASE W
 ON CONFLICT (entity_type) DO UPDATE SET paused_at = CASE WHEN $2 THEN COALESCE(c.paused_at, now()) END
 ";
 
-/// Items of one transaction.
+/// The number of items of one transaction.
 const BATCH: i64 = 500;
 
 const MATCHING: &str = "
@@ -75,7 +75,7 @@ UPDATE tds_queue_live SET status = 'pending', retry_count = 0, run_at = clock_ti
  WHERE id = ANY($1::bigint[]) AND status = 'failed'
 ";
 
-// The newest dead letter of a record lives again, where nothing else of the record lives.
+// The newest dead letter of a record becomes live again, unless the record has another live item.
 const REVIVE: &str = "
 UPDATE tds_queue_live q SET status = 'pending', retry_count = 0, run_at = clock_timestamp(), dead_lettered_at = NULL
  WHERE q.id IN (SELECT DISTINCT ON (d.entity_type, d.zoho_entity_id) d.id FROM tds_queue_live d
@@ -112,7 +112,7 @@ impl QueueOperator for PgStore {
             let payload = sqlx::query("SELECT payload FROM tds_queue_live WHERE id = $1");
             if let Some(row) = payload.bind(id.0).fetch_optional(&self.database).await? {
                 let text: Option<String> = row.try_get("payload")?;
-                // What is no JSON is shown as the text that it is.
+                // A payload that is not JSON is shown as text.
                 item.payload = text.map(|text| serde_json::from_str(&text).unwrap_or(text.into()));
             }
             let attempts = sqlx::query(ATTEMPTS).bind(id.0).fetch_all(&self.database).await?;
@@ -179,12 +179,12 @@ impl QueueOperator for PgStore {
     }
 }
 
-/// The ids of a filter, for SQL.
+/// Returns the ids of a filter for SQL.
 fn ids_of(filter: &ItemFilter) -> Option<Vec<i64>> {
     filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect())
 }
 
-/// Makes dead letters and waiting retries due now. Answers how many.
+/// Makes dead letters and items that wait for a retry due now. Returns the number of items.
 async fn retry(database: &Database, filter: &ItemFilter) -> Result<u64, sqlx::Error> {
     if filter.status.is_some_and(|status| !matches!(status, ItemStatus::Failed | ItemStatus::DeadLetter)) {
         return Ok(0);
@@ -192,7 +192,7 @@ async fn retry(database: &Database, filter: &ItemFilter) -> Result<u64, sqlx::Er
     all(database, filter, &[ItemStatus::Failed, ItemStatus::DeadLetter], Action::Retry).await
 }
 
-/// Gives items up. Answers how many.
+/// Gives items up. Returns the number of items.
 async fn discard(database: &Database, filter: &ItemFilter) -> Result<u64, sqlx::Error> {
     all(database, filter, &[ItemStatus::Pending, ItemStatus::Failed, ItemStatus::DeadLetter], Action::Discard)
         .await
@@ -204,7 +204,7 @@ enum Action {
     Discard,
 }
 
-/// Batch after batch; what was done does not match any more.
+/// Works in batches. Items that were processed no longer match the filter.
 async fn all(
     database: &Database,
     filter: &ItemFilter,
@@ -215,7 +215,7 @@ async fn all(
     let mut collisions = 0;
     loop {
         let done = match repeat_for_operator(|| one_batch(database, filter, among, action)).await {
-            // Work of the record was queued between our look and our write: look again.
+            // Work of the record was queued between the read and the write, so the batch is read again.
             Err(error) if collisions < 20 && is_collision(&error) => {
                 collisions += 1;
                 continue;
@@ -279,7 +279,7 @@ async fn retry_items(tx: &mut Tx, rows: &[PgRow], ids: &[i64]) -> Result<(), sql
     let revived = revived.iter().map(|row| row.try_get("id")).collect::<Result<Vec<i64>, _>>()?;
     events::reopen_events(tx, &revived, EventStatus::Failed).await?;
 
-    // The others are folded into what lives of their record.
+    // The other dead letters are folded into the live item of their record.
     let mut batch = Batch::default();
     let mut targets = BTreeMap::new();
     for row in rows {
@@ -326,7 +326,7 @@ fn item_of(row: &PgRow) -> Result<ItemView, sqlx::Error> {
     })
 }
 
-/// Reads the attempts of an item, numbered in their order.
+/// Reads the attempts of an item and numbers them in their order.
 fn attempts_of(rows: &[PgRow]) -> Result<Vec<AttemptView>, sqlx::Error> {
     let read = |(number, row): (u32, &PgRow)| {
         Ok(AttemptView {

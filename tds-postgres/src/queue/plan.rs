@@ -1,4 +1,5 @@
-//! Claims and completions read little more than what they take, however many items wait and whatever the statistics say.
+//! Tests that claims and completions read little more than the rows of their items, however many items wait and
+//! whatever the statistics say.
 
 use sqlx::{PgConnection, Row as _};
 use tds_core::queue::Lane;
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::testkit::TestDatabase;
 
-/// Rows that may be read for each item that is taken: to find it, to lock it, to change it, and some.
+/// The number of rows that may be read for each claimed item: to find, to lock and to change the item, with a margin.
 const READS: i64 = 5;
 const MOST: i64 = 100;
 
@@ -28,11 +29,11 @@ async fn reads(connection: &mut PgConnection) -> i64 {
     sqlx::query(RUNNING_COUNTS).fetch_one(connection).await.expect("counted").get(0)
 }
 
-/// How many items a claim takes, how many rows it reads for them, and how many it reads to complete them; nothing of it
-/// stays.
+/// Returns how many items a claim takes, how many rows it reads for them, and how many rows completing them reads.
+/// The transaction is rolled back.
 async fn claim(connection: &mut PgConnection) -> (usize, i64, i64) {
     run(connection, "BEGIN").await;
-    // What earlier transactions read may not be handed in yet.
+    // The server may not have reported the reads of earlier transactions yet.
     let before = reads(connection).await;
     let range = ClaimCursors::default().range(Lane::Verify);
     let claim = sqlx::query(CLAIM).bind(MOST).bind(range.priorities).bind(range.ats).bind(range.ids);
@@ -54,7 +55,7 @@ async fn claim(connection: &mut PgConnection) -> (usize, i64, i64) {
 async fn claims_and_completions_read_little_more_than_they_take_whatever_the_depth_and_the_statistics() {
     let database = TestDatabase::new().await;
     let mut session = database.database().pool().acquire().await.expect("a session");
-    // The worst that can be known of a full queue: the statistics and the cached plans of an empty one.
+    // The worst knowledge about a full queue: the statistics and the cached plans of an empty queue.
     run(&mut session, "ANALYZE tds_queue_live").await;
     for _ in 0..10 {
         assert_eq!(claim(&mut session).await, (0, 0, 0));

@@ -1,4 +1,4 @@
-//! Deletes what is old, a batch per transaction, so that no lock is held for long.
+//! Deletes old rows. Each transaction deletes one batch, so that no lock is held for long.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::{
     db::{retry::repeat, text::seconds},
 };
 
-/// Rows of one transaction.
+/// The number of rows of one transaction.
 const BATCH: i64 = 1_000;
 
 const DONE: &str = "
@@ -27,7 +27,7 @@ events AS (UPDATE tds_inbox_events e SET open_items = e.open_items - counts.n FR
 SELECT id FROM gone
 ";
 
-// An event ends only when nothing of it waits; failed ones are a person's business, as dead letters are.
+// An event ends only when it waits for no item. Failed events are kept for an operator, as dead letters are.
 const EVENTS: &str = "
 DELETE FROM tds_inbox_events WHERE id IN (
   SELECT id FROM tds_inbox_events
@@ -45,7 +45,7 @@ DELETE FROM tds_queue_attempts WHERE id IN (
    LIMIT $2)
 ";
 
-// The newest run of each kind stays: the next one measures its progress against it.
+// The newest run of each entity type and run type stays: the next run measures its progress against it.
 const RUNS: &str = "
 WITH gone AS (DELETE FROM tds_sync_runs WHERE id IN (
   SELECT r.id FROM tds_sync_runs r
@@ -59,25 +59,28 @@ kept AS (DELETE FROM tds_run_kept k USING gone WHERE k.run_id = gone.id)
 SELECT id FROM gone
 ";
 
-// A run that ended well is not resumed: what it listed is not needed any more. Nobody else touches these rows.
+// A run that ended well is not resumed, so the list of its records is not needed any more. No other statement changes
+// these rows.
 const LISTED: &str = "
 DELETE FROM tds_run_records d USING tds_sync_runs r WHERE d.run_id = r.id AND r.status = 'completed'
 ";
 
-// One row per entity type instead of one per statement. Who reads meanwhile sees the one or the other.
+// One row per entity type replaces the rows of single statements. A concurrent reader sees either the old or the new
+// rows.
 const TALLY: &str = "
 WITH gone AS (DELETE FROM tds_queue_tally RETURNING entity_type, completed)
 INSERT INTO tds_queue_tally SELECT entity_type, sum(completed) FROM gone GROUP BY entity_type
 ";
 
-// Statistics of whole days.
+// The statistics are deleted in whole days.
 const CALLS: &str = "
 DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
   SELECT account, day, lane, endpoint, result FROM tds_api_calls
    WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
 ";
 
-// As DONE, DEAD and EVENTS find them.
+// The conditions are those of DONE, DEAD and EVENTS. Where dead letters are counted, open items do not keep an event,
+// because deleting the dead letters reduces `open_items`.
 const COUNT: &str = "
 SELECT (SELECT count(*) FROM tds_queue_done WHERE processing_completed_at <= now() - make_interval(secs => $1))
      + (SELECT count(*) FROM tds_queue_live WHERE $2 AND dead_lettered_at <= now() - make_interval(secs => $1))
@@ -86,7 +89,7 @@ SELECT (SELECT count(*) FROM tds_queue_done WHERE processing_completed_at <= now
            AND (open_items <= 0 OR $2) AND (status = 'completed' OR status = 'failed' AND $2))
 ";
 
-/// How many items and events would go.
+/// Returns how many items and events `prune` would delete.
 pub(crate) async fn count(
     database: &Database,
     age: Duration,
@@ -97,7 +100,7 @@ pub(crate) async fn count(
     Ok(u64::try_from(count).unwrap_or(0))
 }
 
-/// Deletes what ended longer ago than `age`. Answers how many items and events.
+/// Deletes what ended longer than `age` ago. Returns the number of items and events.
 pub(crate) async fn prune(
     database: &Database,
     age: Duration,

@@ -1,4 +1,4 @@
-//! The end of claims: one statement for those that went well, one transaction for the others.
+//! The end of claims: one statement for the successes, one transaction for the other settlements.
 
 use std::{
     borrow::Cow,
@@ -30,7 +30,7 @@ use crate::{
 // The statement itself is in sql/complete.sql.
 pub(crate) const COMPLETE: &str = "SELECT unnest(tds_complete($1, $2, $3, $4))";
 
-// Locked in the order of records, as folding does; the generation is read from the locked row.
+// The rows are locked in the order of records, as folding does. The generation is read from the locked row.
 const LOCK: &str = "
 SELECT q.id, q.lease_token, q.entity_type, q.zoho_entity_id, q.priority, q.generation, q.retry_count, q.claimed_event_id
   FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token) ON q.id = d.id AND q.lease_token = d.token
@@ -75,7 +75,8 @@ SELECT q.id FROM k JOIN tds_queue_live q ON q.entity_type = k.entity_type AND q.
  WHERE q.dead_lettered_at IS NOT NULL ORDER BY q.entity_type, q.zoho_entity_id, q.id FOR UPDATE OF q
 ";
 
-// A record that runs list again and again is one dead letter, the last, unless somebody waits for an older one.
+// A record that fails again and again has one dead letter, the last one. Older dead letters stay only if they have
+// waiters.
 const OLDER_DEAD_LETTERS: &str = "
 SELECT q.id FROM tds_queue_live k
   JOIN tds_queue_live q ON q.entity_type = k.entity_type AND q.zoho_entity_id = k.zoho_entity_id
@@ -84,7 +85,7 @@ SELECT q.id FROM tds_queue_live k
  ORDER BY q.entity_type, q.zoho_entity_id, q.id FOR UPDATE OF q
 ";
 
-/// A claimed item, locked.
+/// A claimed item whose row is locked.
 struct Held {
     id: i64,
     key: RecordKey,
@@ -94,17 +95,17 @@ struct Held {
     event: Option<i64>,
 }
 
-/// A success of a claim.
+/// The success of a claim.
 struct Done {
     item: Held,
-    /// Who waits for at most this generation is notified.
+    /// Waiters that wait for at most this generation are notified.
     upto: i64,
     outcome: Outcome,
-    /// The item runs once more.
+    /// True where the item runs once more.
     again: bool,
 }
 
-/// What a transaction is going to do, sorted by kind.
+/// The actions of a transaction, sorted by kind.
 #[derive(Default)]
 struct Plan<'a> {
     settled: Settled,
@@ -115,8 +116,9 @@ struct Plan<'a> {
     attempts: Vec<Attempt<'a>>,
 }
 
-/// Settles claims; those whose token is not the item's current one change nothing. The two parts are repeated each by
-/// itself: what has ended would be taken for lost the second time. What somebody else has locked waits, and is named.
+/// Settles claims. A settlement whose token is not the item's current token changes nothing. Each of the two parts is
+/// repeated by itself, because a repetition would take an item that has already ended for a lost claim. Settlements
+/// of items that another session has locked are not executed, and their tokens are returned in `locked`.
 pub(crate) async fn settle_all(
     database: &Database,
     settlements: &[Settlement],
@@ -158,7 +160,7 @@ pub(crate) async fn settle_all(
     Ok(settled)
 }
 
-/// Settles what did not simply end: failures, what is given back, what moves, what runs once more.
+/// Settles the claims that did not simply end: failures, releases, redirects, and items that run once more.
 async fn settle_rest(database: &Database, settlements: &[&Settlement]) -> Result<Settled, sqlx::Error> {
     let mut tx = database.begin_with(BY_INDEX).await?;
     let mut held = lock(&mut tx, settlements).await?;
@@ -170,7 +172,7 @@ async fn settle_rest(database: &Database, settlements: &[&Settlement]) -> Result
         }
     }
     let settled = std::mem::take(&mut plan.settled);
-    // Attempts read the claim's columns, which the updates clear.
+    // Writing the attempts reads columns of the claim, which the updates clear.
     note_attempts(&mut tx, &plan.attempts).await?;
     plan.execute(&mut tx).await?;
     tx.commit().await?;
@@ -207,7 +209,8 @@ impl<'a> Plan<'a> {
         }
         match &settlement.settle {
             Settle::Complete(outcome) => {
-                // Who was attached without news waits for the claimed generation, or came with the item: all are notified.
+                // If the generation did not move, all waiters are notified: those that were attached without new work
+                // wait for the claimed generation, and the others came with the item.
                 let upto = if again { settlement.generation } else { i64::MAX };
                 self.done.push(Done { item, upto, outcome: *outcome, again });
             }
@@ -223,7 +226,7 @@ impl<'a> Plan<'a> {
                 self.updates.push(Update::dead_letter(item.id, item.retry_count, error));
                 self.dead.push((item.id, storable(error).into_owned()));
             }
-            // To itself: nothing to move, so the source is asked.
+            // A redirect to the same entity type has nothing to move, so the source is asked.
             Settle::Redirect { to, .. } if *to == item.key.entity => {
                 self.updates.push(Update::release(item.id, item.retry_count, Duration::ZERO, true, None));
             }
@@ -244,8 +247,9 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Ends the successes to whose items something was attached while they were being settled. The items are locked: nobody
-/// attaches anything to them now, and every statement from here on sees what was attached before.
+/// Ends the successes to whose items work or a waiter was attached while they were being settled. The rows of the
+/// items are locked, so nothing more can be attached to them, and every later statement sees what was attached
+/// before.
 async fn end_attached(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> Result<(), sqlx::Error> {
     if done.is_empty() {
         return Ok(());
@@ -259,7 +263,7 @@ async fn end_attached(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> 
     for completed in events::take_waiters(tx, &upto).await? {
         let (source_event, outcome) =
             ends.get(&completed.item).copied().unwrap_or((None, Outcome::Superseded));
-        // The event whose payload was used has the item's outcome; the others were folded into it.
+        // The event whose payload was used gets the outcome of the item. The other events were folded into it.
         let own = source_event.is_some_and(|event| completed.cause == Cause::Event(event));
         endings.notify(&completed, if own { outcome } else { Outcome::Superseded }, false);
     }
@@ -270,7 +274,7 @@ async fn end_attached(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> 
     Ok(())
 }
 
-/// Runs have counted a dead letter; events go on waiting, because a person may retry it.
+/// Counts the dead letters for their runs. Events keep waiting, because an operator may retry a dead letter.
 async fn dead_letter(
     tx: &mut Tx,
     dead: &[(i64, String)],
@@ -288,7 +292,7 @@ async fn dead_letter(
     archive(tx, &superseded(older)).await
 }
 
-/// The work, the events and the runs of the items move to the items of other records.
+/// Moves the work, the events and the runs of the items to the items of other records.
 async fn redirect(
     tx: &mut Tx,
     redirects: &[(Held, &EntityType, &Work)],
@@ -323,7 +327,7 @@ pub(crate) async fn move_items(
         let known =
             waiters.iter().any(|other| other.place.item == place.item && other.cause == completed.cause);
         if known {
-            // Two items of one cause become one.
+            // Two items for which one cause waited become one item.
             endings.notify(&completed, Outcome::Superseded, false);
         } else {
             waiters.push(WaiterEntry { place, cause: completed.cause, counted: completed.counted });
@@ -337,7 +341,7 @@ pub(crate) async fn move_items(
     events::reopen_events(tx, &moved, EventStatus::Processing).await
 }
 
-/// A new state of an item that stays in the queue.
+/// The new state of an item that stays in the queue.
 struct Update<'a> {
     id: i64,
     status: ItemStatus,
@@ -349,7 +353,7 @@ struct Update<'a> {
 }
 
 impl<'a> Update<'a> {
-    /// Work arrived meanwhile: pending, whatever became of the claim.
+    /// Work arrived during the claim, so the item becomes pending, whatever the result of the claim.
     fn again(id: i64, settle: &Settle) -> Self {
         let fetch = matches!(settle, Settle::Release { fetch: true, .. });
         Self { id, status: ItemStatus::Pending, retry_count: 0, after: None, error: None, fetch, again: true }
@@ -385,7 +389,8 @@ impl<'a> Update<'a> {
     }
 }
 
-/// An attempt worth a row: the archived item itself tells of a plain success at the first attempt.
+/// An attempt that gets a row. A plain success at the first attempt gets none, because the archived item already
+/// shows it.
 struct Attempt<'a> {
     item: i64,
     result: &'static str,
@@ -407,7 +412,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Ends the items that went well and to which nothing was added meanwhile; answers which.
+/// Ends the items that succeeded and to which nothing was added meanwhile. Returns the ids of the ended items.
 async fn complete(database: &Database, settlements: &[&Settlement]) -> Result<HashSet<i64>, sqlx::Error> {
     let (mut ids, mut tokens, mut generations, mut outcomes) = (vec![], vec![], vec![], vec![]);
     for settlement in settlements {
@@ -431,7 +436,7 @@ async fn complete(database: &Database, settlements: &[&Settlement]) -> Result<Ha
     Ok(ended.into_iter().collect())
 }
 
-/// Writes new states. The items are locked already.
+/// Writes the new states. The rows of the items are already locked.
 async fn update_items(tx: &mut Tx, updates: &[Update<'_>]) -> Result<(), sqlx::Error> {
     if updates.is_empty() {
         return Ok(());
@@ -449,7 +454,7 @@ async fn update_items(tx: &mut Tx, updates: &[Update<'_>]) -> Result<(), sqlx::E
     Ok(())
 }
 
-/// Writes attempts; before the items change.
+/// Writes the attempts. This must happen before the items change.
 async fn note_attempts(tx: &mut Tx, attempts: &[Attempt<'_>]) -> Result<(), sqlx::Error> {
     if attempts.is_empty() {
         return Ok(());
@@ -463,7 +468,7 @@ async fn note_attempts(tx: &mut Tx, attempts: &[Attempt<'_>]) -> Result<(), sqlx
     Ok(())
 }
 
-/// A success of a record ends its older dead letters as superseded; answers who waited for them.
+/// Ends the older dead letters of records that succeeded, with the outcome superseded. Returns their waiters.
 async fn resolve_dead_letters(tx: &mut Tx, keys: &[&RecordKey]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
     let dead: Vec<i64> = sqlx::query_scalar(DEAD_LETTERS)
         .bind(keys.iter().map(|key| key.entity.as_str()).collect::<Vec<_>>())

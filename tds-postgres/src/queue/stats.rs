@@ -17,15 +17,15 @@ use crate::{
     db::text::{entity_of, one_of},
 };
 
-/// What is in the queue is counted; of the archive there are counters.
+/// The live items are counted. For the archive there are counters.
 const COUNTS: &str = "
 SELECT entity_type, status, count(*) AS total FROM tds_queue_live GROUP BY entity_type, status
 UNION ALL
 SELECT entity_type, 'completed', sum(completed)::bigint FROM tds_queue_tally GROUP BY entity_type
 ";
 
-/// One row per entity type, and one with the entity type '' for all of them.
-/// What a process had in work when it died waits as well, from the end of its lease on.
+/// Returns one row per entity type, and one row with the entity type '' for all of them. An item that was in work
+/// when its process died also waits, from the end of its lease.
 const DELAYS: &str = "
 WITH done AS (
   SELECT COALESCE(entity_type, '') AS entity_type, avg(delay)::double precision AS mean,
@@ -44,8 +44,8 @@ WITH done AS (
 SELECT entity_type, mean, p50, p99, oldest FROM done FULL JOIN waiting USING (entity_type)
 ";
 
-/// What waits for later or for a person, and the largest group of items that wait for the same: numbers in the texts are
-/// left aside, for they tell how long each of them waits.
+/// Counts the items that wait for a later time or for an operator, and finds the largest group of items that wait for
+/// the same reason. Digits in the texts are ignored, because they say how long each item waits.
 const DEFERRED: &str = "
 WITH groups AS (
   SELECT k.entity_type AS paused, count(*) AS size, max(q.run_at) FILTER (WHERE q.run_at > now()) AS until,
@@ -61,7 +61,7 @@ SELECT paused, text, sum(size) OVER ()::bigint AS count, max(until) OVER () AS u
  ORDER BY size DESC, COALESCE(paused, ''), alike LIMIT 1
 ";
 
-/// The item that is due longest is the first of its lane in the index.
+/// The item that has been due for the longest time is the first item of its lane in the index.
 const OVERDUE: &str = "
 SELECT extract(epoch FROM now() - min(due.since))::double precision AS overdue FROM unnest($1::smallint[]) AS l(priority)
  CROSS JOIN LATERAL (
@@ -77,7 +77,7 @@ SELECT EXISTS (SELECT FROM tds_queue_done WHERE processing_completed_at > now() 
     OR EXISTS (SELECT FROM tds_queue_live WHERE status = 'processing' AND lease_expires_at > now()) AS worked_on
 ";
 
-/// The oldest of the urgent items that wait although none of their attempts failed.
+/// Finds the oldest of the urgent items that wait although none of their attempts failed.
 const HELD_UP: &str = "
 SELECT extract(epoch FROM now() - queued_at)::double precision AS age, error_message, run_at FROM tds_queue_live
  WHERE dead_lettered_at IS NULL AND priority <= $1 AND status = 'pending' AND run_at > now() AND error_message IS NOT NULL
@@ -92,8 +92,8 @@ SELECT q.entity_type, count(*) AS waiting FROM tds_queue_live q
  GROUP BY q.entity_type
 ";
 
-/// Failed events that wait for no item are those that were not understood: events of dead letters still wait. Deletions
-/// are held by the newest full run of an entity type that came to its end: a later list decided anew.
+/// Failed events that wait for no item are those that TDS could not parse: events of dead letters still wait. Held
+/// deletions belong to the newest full run of an entity type that finished, because each later list decides anew.
 const ATTENTION: &str = "
 SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_items <= 0 AND outcome IS NULL) AS unparsed,
        (SELECT COALESCE(sum(held), 0)::bigint FROM (
@@ -102,7 +102,7 @@ SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_i
            ORDER BY entity_type, id DESC) AS newest) AS held
 ";
 
-/// How many items wait and for how long.
+/// Returns how many items wait and for how long.
 pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error> {
     let counts = sqlx::query(COUNTS).fetch_all(database).await?;
     let delays = sqlx::query(DELAYS).fetch_all(database).await?;
@@ -118,7 +118,7 @@ pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error
     Ok(stats)
 }
 
-/// Whether the queue moves.
+/// Returns whether the queue moves.
 pub(super) async fn motion(database: &Database) -> Result<QueueMotion, sqlx::Error> {
     let lanes: Vec<i16> = Lane::ALL.into_iter().map(Lane::priority).collect();
     let overdue = sqlx::query(OVERDUE).bind(lanes).fetch_one(database).await?;
@@ -152,7 +152,8 @@ fn waiting_of(row: &PgRow) -> Result<(EntityType, i64), sqlx::Error> {
     Ok((entity_of(row.try_get("entity_type")?)?, row.try_get("waiting")?))
 }
 
-/// A span that the database measured; a clock that was set back makes none negative.
+/// Converts a duration that the database measured. A clock that was set back yields zero instead of a negative
+/// duration.
 fn span(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Cancelling a run takes what only it wants out of the queue; resuming puts that back.
+//! Cancelling a run removes from the queue the items for which only this run waits. Resuming the run puts the items
+//! back.
 
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use crate::{
     queue::{events::end_runs, fold::fold_into},
 };
 
-/// Items that somebody has locked for a moment, as by settling or renewing, are looked at again so often.
+/// How many times, and at what interval, cancelling tries again to remove items that another session has locked for a
+/// moment, for example to settle or renew them.
 const LOOKS: u32 = 10;
 const BETWEEN: Duration = Duration::from_millis(200);
 
-// What is locked is not waited for: a person may hold it. The items first, then the run, as everywhere.
+// The statement skips locked rows, because an operator may hold the locks. It locks the items first and then the run,
+// as all statements do.
 const LOCK_OWN: &str = "
 SELECT q.id FROM tds_queue_live q
  WHERE q.id IN (SELECT w.item_id FROM tds_queue_waiters w WHERE w.cause = 'run' AND w.cause_id = $1)
@@ -22,8 +25,8 @@ SELECT q.id FROM tds_queue_live q
  ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED
 ";
 
-// A statement of its own, which sees everybody who was attached before the locks were taken. An item in work goes too: its
-// worker finds that the claim is lost.
+// This is a separate statement, so that it sees every waiter that was attached before the locks were taken. An item
+// in work is removed as well: its worker finds that the claim is lost.
 const TAKE_OUT: &str = "
 WITH own AS MATERIALIZED (
   SELECT q.id FROM tds_queue_live q WHERE q.id = ANY($2::bigint[]) AND NOT EXISTS (
@@ -77,7 +80,7 @@ waiters AS (
 SELECT count(*) FILTER (WHERE is_new) FROM waiters"
 );
 
-// A list that was read to its end is not read again: the run waits for its items.
+// A list that was read to its end is not read again. The run waits for its items.
 const RESUME: &str = "
 UPDATE tds_sync_runs SET status = CASE WHEN listing_done THEN 'running' ELSE 'pending' END, completed_at = NULL,
   error_log = NULL, open_items = open_items + $2,
@@ -87,12 +90,12 @@ UPDATE tds_sync_runs SET status = CASE WHEN listing_done THEN 'running' ELSE 'pe
 
 const COUNT_BACK: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WHERE id = $1 AND $2 > 0";
 
-/// Cancels a run. False: it has ended.
+/// Cancels a run. Returns false if the run has ended.
 pub(crate) async fn cancel(database: &Database, id: RunId) -> Result<bool, sqlx::Error> {
     if !repeat_for_operator(|| step(database, id.0, CANCEL)).await? {
         return Ok(false);
     }
-    // The run is cancelled from here on, whatever happens to the rest: see `finish`.
+    // The run is cancelled from here on, whatever happens to the remaining items. See `finish`.
     if let Err(error) = take_out_locked(database, id.0).await {
         tracing::warn!(run = %id, %error, "some items of a cancelled run are still queued; they are taken out in a moment");
     }
@@ -110,8 +113,8 @@ async fn take_out_locked(database: &Database, run: i64) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// Takes out what somebody held for longer when a run was cancelled, or what was left when the process or its connection
-/// ended meanwhile.
+/// Removes the items that another session had locked for longer when a run was cancelled, and the items that were
+/// left because the process or its connection ended during cancelling.
 pub(crate) async fn finish(database: &Database) -> Result<(), sqlx::Error> {
     for run in sqlx::query_scalar::<_, i64>(UNFINISHED).fetch_all(database).await? {
         take_out_rest(database, run).await?;
@@ -127,8 +130,8 @@ async fn is_left(database: &Database, run: i64) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(LEFT).bind(run).fetch_one(database).await
 }
 
-/// Takes the run's own items out and counts them. False: the run is not in the status that the statement wants, and
-/// nothing was done.
+/// Removes the run's own items and counts them. Returns false, and changes nothing, if the run does not have the
+/// status that the statement needs.
 async fn step(database: &Database, run: i64, count: &'static str) -> Result<bool, sqlx::Error> {
     let mut tx = database.begin().await?;
     let own: Vec<i64> = sqlx::query_scalar(LOCK_OWN).bind(run).fetch_all(&mut tx).await?;
@@ -146,14 +149,14 @@ async fn step(database: &Database, run: i64, count: &'static str) -> Result<bool
     Ok(true)
 }
 
-/// Lets a run go on, with what cancelling took out. False: there is nothing to resume.
+/// Resumes a run with the items that cancelling removed. Returns false if there is nothing to resume.
 pub(crate) async fn resume(database: &Database, id: RunId) -> Result<bool, sqlx::Error> {
     let mut tx: Tx = database.begin().await?;
     let back: i64 = sqlx::query_scalar(PUT_BACK).bind(id.0).fetch_one(&mut tx).await?;
     if sqlx::query(RESUME).bind(id.0).bind(back).execute(&mut tx).await?.rows_affected() == 0 {
         return Ok(false);
     }
-    // What was taken out while we waited for the run.
+    // Another transaction may have removed items while this one waited for the run.
     let late: i64 = sqlx::query_scalar(PUT_BACK).bind(id.0).fetch_one(&mut tx).await?;
     sqlx::query(COUNT_BACK).bind(id.0).bind(late).execute(&mut tx).await?;
     end_runs(&mut tx, &[id.0]).await?;

@@ -1,4 +1,4 @@
-//! Pages of a run: items, counts and checkpoint in one transaction.
+//! Pages of a run: the items, the counts and the checkpoint of a page are written in one transaction.
 
 use std::collections::HashSet;
 
@@ -21,13 +21,13 @@ use crate::{
 
 const STAND: &str = "SELECT pages, total_items FROM tds_sync_runs WHERE id = $1 AND lease_token = $2";
 
-// In the order of ids, as everything that writes several rows.
+// The rows are written in the order of ids, as all statements do that write several rows.
 const LIST: &str = "
 INSERT INTO tds_run_records (run_id, zoho_id) SELECT $1, id FROM unnest($2::text[]) AS id ORDER BY id COLLATE \"C\"
 ON CONFLICT DO NOTHING RETURNING zoho_id
 ";
 
-// Proves the lease and the page's number; touches nothing where either is not right.
+// Proves the lease and the page number. The statement changes nothing if either is wrong.
 const ADVANCE: &str = "
 UPDATE tds_sync_runs SET total_items = total_items + $3, unchanged_items = unchanged_items + $4,
   processed_items = processed_items + $4, open_items = open_items + $5, pages = $6, checkpoint = $7::jsonb,
@@ -39,7 +39,8 @@ UPDATE tds_sync_runs SET total_items = total_items + $3, unchanged_items = uncha
 const LIVE: &str =
     "SELECT count(*) AS live FROM tds_sync_records WHERE entity_type = $1 AND deleted_at IS NULL";
 
-// What lies ahead of the clock was noted by one that was ahead. Who is missing is asked for by id anyway.
+// A time that is later than the clock was noted by a clock that was ahead, so it does not show that the record is new.
+// Each missing record is read by id before it is deleted anyway.
 const MISSING: &str = "
 SELECT s.zoho_id FROM tds_sync_records s, tds_sync_runs r
  WHERE r.id = $1 AND s.entity_type = $2 AND s.deleted_at IS NULL
@@ -60,7 +61,7 @@ UPDATE tds_sync_runs SET held_ids = '{}', error_log = NULL, total_items = total_
  WHERE id = $1 AND held_ids = $4
 ";
 
-/// Commits a page. Gives the number of records that the run has listed so far; `None`: the lease is lost.
+/// Commits a page. Returns the number of records that the run has listed so far. `None` means that the lease is lost.
 pub(crate) async fn commit(
     database: &Database,
     id: RunId,
@@ -72,7 +73,7 @@ pub(crate) async fn commit(
         return Ok(None);
     };
     if stand.try_get::<i64, _>("pages")? >= page.checkpoint.pages {
-        // Committed before, with an outcome that the caller did not learn.
+        // The page was committed before, but the caller did not receive the result.
         return stand.try_get("total_items").map(Some);
     }
     let listed: HashSet<String> = page.listed.iter().map(stored).collect();
@@ -102,7 +103,7 @@ pub(crate) async fn commit(
     Ok(Some(total))
 }
 
-/// Live records, and those of them that no page showed.
+/// Returns the number of live records, and the ids of the live records that no page listed.
 pub(crate) async fn missing(
     database: &Database,
     id: RunId,
@@ -114,7 +115,7 @@ pub(crate) async fn missing(
     Ok((live, ids.collect::<Result<_, _>>()?))
 }
 
-/// Queues held deletions as items of the run. Answers how many.
+/// Queues held deletions as items of the run. Returns the number of items.
 pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx::Error> {
     let mut tx = database.begin().await?;
     let run = sqlx::query(HELD).bind(id.0).fetch_one(&mut tx).await?;
@@ -139,17 +140,18 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
         .execute(&mut tx)
         .await?;
     if released.rows_affected() == 0 {
-        // Somebody else released them meanwhile, or a later look held others back; ours is rolled back.
+        // Another request released the deletions in the meantime, or a later check held other deletions back. This
+        // transaction is rolled back.
         return Ok(0);
     }
     tx.commit().await?;
     Ok(u64::try_from(held.len()).unwrap_or(u64::MAX))
 }
 
-/// Queues a page's items; answers for how many of them the run did not wait yet.
+/// Queues the items of a page. Returns the number of items for which the run did not wait yet.
 async fn queue(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Result<i64, sqlx::Error> {
     let places = Batch::of(items).fold(tx).await?;
-    // A record that this run listed before is counted already.
+    // A record that this run listed before is already counted.
     let waiters: Vec<WaiterEntry> = items
         .iter()
         .filter_map(|item| {
@@ -160,7 +162,7 @@ async fn queue(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Re
     Ok(count(attached.iter().filter(|new| new.inserted && matches!(new.cause, Cause::Run(_))).count()))
 }
 
-/// Remembers what the run listed; answers what it had listed before.
+/// Records the ids that the run listed. Returns the ids that the run had listed before.
 async fn list(tx: &mut Tx, id: RunId, listed: &HashSet<String>) -> Result<HashSet<String>, sqlx::Error> {
     let ids: Vec<&str> = listed.iter().map(String::as_str).collect();
     let fresh: Vec<String> = sqlx::query_scalar(LIST).bind(id.0).bind(ids).fetch_all(tx).await?;

@@ -1,4 +1,4 @@
-//! A TCP relay in front of a server, which can stop answering without closing anything.
+//! A TCP relay in front of a server. The relay can stop answering without closing any connection.
 
 use std::{
     io,
@@ -19,8 +19,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// Passes connections on to a server. A frozen connection looks as it does when the way to the server vanishes: what
-/// is sent gets no answer, and nobody is told. Everything ends with the value.
+/// Passes connections on to a server. A frozen connection behaves as if the network path to the server had
+/// disappeared: requests get no answer, and neither side is notified. All connections end when the value is dropped.
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
@@ -38,9 +38,9 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// The orders of the open connections.
+    /// The senders of orders to the open connections.
     connections: Vec<watch::Sender<Order>>,
-    /// What a new connection begins with.
+    /// The first order of a new connection.
     first: Order,
     refuse: bool,
 }
@@ -53,10 +53,10 @@ enum Order {
 }
 
 impl Relay {
-    /// Listens on a free port of the loopback. `target` is `host:port`.
+    /// Starts a relay on a free port of the loopback address. `target` is `host:port`.
     ///
     /// # Panics
-    /// No port is free.
+    /// Panics if no port is free.
     pub async fn start(target: impl Into<String>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.unwrap_or_else(|error| panic!("no port for a relay: {error}"));
@@ -71,10 +71,11 @@ impl Relay {
         Self { address, shared, task }
     }
 
-    /// A relay in front of the server of this database URL, and the URL that leads through it.
+    /// Starts a relay in front of the server of this database URL. Returns the relay and the URL that leads through
+    /// it.
     ///
     /// # Panics
-    /// The URL names no host and port; no port is free.
+    /// Panics if the URL contains no host, or if no port is free.
     pub async fn before(url: &str) -> (Self, String) {
         let parts = url.rsplit_once('@').and_then(|(user, rest)| Some((user, rest.split_once('/')?)));
         let Some((user, (host, rest))) = parts else { panic!("no URL with a host for a relay") };
@@ -84,51 +85,53 @@ impl Relay {
         (relay, url)
     }
 
-    /// Where it listens.
+    /// Returns the address on which the relay listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Connections that are open now stop passing anything on, in both directions, and stay open. New ones are served.
+    /// Freezes the open connections: they stay open and pass nothing on in either direction. New connections are
+    /// served.
     pub fn freeze(&self) {
         self.shared.order(Order::Freeze);
     }
 
-    /// As [`Relay::freeze`]; connections that are opened later get no answer either.
+    /// Like [`Relay::freeze`], but connections that are opened later get no answer either.
     pub fn freeze_all(&self) {
         self.shared.lock().first = Order::Freeze;
         self.freeze();
     }
 
-    /// New connections are served again. Those that are frozen stay so for ever, as when the machine behind them is gone.
+    /// Serves new connections again. Frozen connections stay frozen, as if the machine behind them were gone.
     pub fn admit(&self) {
         self.shared.lock().first = Order::Pass;
     }
 
-    /// Everything is passed on again, also what was sent meanwhile over connections that are still open.
+    /// Passes everything on again, including the data that was sent in the meantime over connections that are still
+    /// open.
     pub fn thaw(&self) {
         self.shared.lock().first = Order::Pass;
         self.shared.order(Order::Pass);
     }
 
-    /// Resets all open connections. New ones are served.
+    /// Resets all open connections. New connections are served.
     pub fn cut(&self) {
         self.shared.order(Order::Reset);
     }
 
-    /// Whether new connections are reset at once.
+    /// Sets whether new connections are reset at once.
     pub fn refuse(&self, refuse: bool) {
         self.shared.lock().refuse = refuse;
     }
 
-    /// Holds whatever passes back for this long, in each direction.
+    /// Delays all data by this time, in each direction.
     pub fn delay(&self, delay: Duration) {
         let micros = u64::try_from(delay.as_micros()).unwrap_or(u64::MAX);
         self.shared.delay_micros.store(micros, Ordering::SeqCst);
     }
 
-    /// How many connections are open, frozen ones included.
+    /// Returns how many connections are open, including frozen ones.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
@@ -154,7 +157,7 @@ impl Shared {
         }
     }
 
-    /// The orders of a new connection; none where it is refused.
+    /// Returns the orders of a new connection. `None` if the connection is refused.
     fn enter(&self) -> Option<watch::Receiver<Order>> {
         let mut state = self.lock();
         if state.refuse {
@@ -187,7 +190,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// Counts a connection as long as it lives.
+/// Counts a connection for as long as it lives.
 struct Open(Arc<Shared>);
 
 impl Drop for Open {
@@ -199,13 +202,13 @@ impl Drop for Open {
 async fn connection(client: TcpStream, mut orders: watch::Receiver<Order>, shared: Arc<Shared>) {
     shared.open.fetch_add(1, Ordering::SeqCst);
     let open = Open(Arc::clone(&shared));
-    // Who is frozen from the beginning reaches nobody.
+    // A connection that is frozen from its beginning does not reach the server.
     if orders.wait_for(|order| *order != Order::Freeze).await.is_err() {
         return;
     }
     let Ok(server) = TcpStream::connect(&shared.target).await else { return reset(&client) };
     for stream in [&client, &server] {
-        // Without it small packets wait for each other.
+        // Without this option, small packets wait for each other.
         let _ = stream.set_nodelay(true);
     }
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
@@ -244,7 +247,7 @@ async fn pump(
     loop {
         passing(&mut orders).await;
         tokio::select! {
-            // An order counts before what has come at the same time.
+            // An order takes precedence over data that arrives at the same time.
             biased;
             changed = orders.changed() => if changed.is_err() { return Ok(()) },
             ready = from.readable() => {
@@ -284,8 +287,8 @@ async fn write(to: &OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets the end of a connection be a reset instead of an orderly close.
+/// Makes the end of a connection a reset instead of an orderly close.
 fn reset(stream: &TcpStream) {
-    // Where it is closed already there is nothing to reset.
+    // A connection that is already closed needs no reset.
     let _ = stream.set_zero_linger();
 }

@@ -16,7 +16,7 @@ use crate::{
     db::{error::classify, quote},
 };
 
-/// Ends the server some 20 seconds after the last registered process is gone. Runs as a shell of its own,
+/// Ends the server about 20 seconds after the last registered process is gone. The watchdog is a separate shell,
 /// because no test process lives long enough.
 const WATCHDOG: &str = r#"
 users=$1; pid=$2; idle=0
@@ -32,7 +32,7 @@ while kill -0 "$pid" 2>/dev/null; do
 done
 "#;
 
-/// The URL of a database in which others can be created.
+/// Returns the URL of a database from which others can be created.
 pub(super) async fn admin_url() -> Result<String> {
     if let Ok(url) = std::env::var("TDS_TEST_DATABASE_URL") {
         return Ok(url);
@@ -55,7 +55,7 @@ pub(super) async fn admin_url() -> Result<String> {
     Ok(cluster.url().to_owned())
 }
 
-/// In cargo's target directory: shared by all test binaries, cleaned with it.
+/// Returns a directory inside cargo's target directory. All test binaries share it, and `cargo clean` removes it.
 fn data_dir() -> PathBuf {
     if let Some(directory) = std::env::var_os("TDS_TEST_DATA_DIR") {
         return PathBuf::from(directory);
@@ -71,7 +71,7 @@ fn register(users: &Path) -> Result<()> {
         .map_err(|error| Error::internal(format!("writing into {}", users.display())).with_source(error))
 }
 
-/// Databases of test processes that ended before they could drop them.
+/// Drops the databases of test processes that ended before they could drop them.
 async fn drop_leftovers(admin_url: &str, users: &Path) -> Result<()> {
     let doing = |error| classify(error, "dropping the databases of earlier tests");
     let mut admin = connect(admin_url).await.map_err(doing)?;

@@ -1,9 +1,9 @@
-//! The store's own statements for other drivers, which show what they cost by themselves.
+//! The statements of the store for other drivers, which measure the cost of the statements alone.
 
 use crate::queue::{claim::CLAIM, settle::COMPLETE};
 
-/// A script for pgbench (`-M prepared`): claims a batch of items that nobody waits for, then settles it as unchanged;
-/// the same two statements as those of a worker.
+/// Returns a script for pgbench (`-M prepared`). The script claims a batch of items without waiters and settles the
+/// batch as unchanged. It uses the same two statements as a worker.
 #[must_use]
 pub fn pgbench_drain(batch: i64) -> String {
     let lanes = [
@@ -30,7 +30,7 @@ pub fn pgbench_drain(batch: i64) -> String {
     .join("\n")
 }
 
-/// Puts values where the parameters are. pgbench would take a time's colons for variables; there are none.
+/// Replaces the parameters by values. pgbench would take the colons in a time for variables, but no value is a time.
 fn fill(statement: &str, values: &[&str]) -> String {
     let mut text = statement.trim().to_owned();
     for (index, value) in values.iter().enumerate().rev() {

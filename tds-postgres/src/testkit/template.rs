@@ -1,4 +1,4 @@
-//! New databases, copied from a template that is migrated once.
+//! Creates databases as copies of a template that is migrated once.
 
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tds_core::error::Result;
@@ -8,7 +8,7 @@ use crate::{
     db::{error::classify, migrate::fingerprint, quote, quote::identifier},
 };
 
-/// Creates a database: a copy of the migrated template, or empty.
+/// Creates a database: a copy of the migrated template, or an empty one.
 pub(super) async fn create_database(admin_url: &str, name: &str, migrated: bool) -> Result<()> {
     let doing = |error| classify(error, "creating a test database");
     let mut admin = connect(admin_url).await.map_err(doing)?;
@@ -18,14 +18,15 @@ pub(super) async fn create_database(admin_url: &str, name: &str, migrated: bool)
     admin.close().await.map_err(doing)
 }
 
-/// The same server, another database.
+/// Returns the URL of another database on the same server.
 pub(super) fn url_of(admin_url: &str, name: &str) -> String {
     let (base, query) = admin_url.split_once('?').map_or((admin_url, ""), |(base, query)| (base, query));
     let server = base.rfind('/').map_or(base, |slash| &base[..slash]);
     if query.is_empty() { format!("{server}/{name}") } else { format!("{server}/{name}?{query}") }
 }
 
-/// The template's name; made under a lock by the first that needs it, and seen by others only when it is whole.
+/// Returns the name of the template. The first caller creates the template under a lock. Other callers see it only
+/// when it is complete.
 async fn template(admin_url: &str, admin: &mut PgConnection) -> Result<String> {
     let doing = |error| classify(error, "preparing the template of the test databases");
     let name = format!("tds_template_{}", fingerprint());
@@ -47,7 +48,7 @@ async fn template(admin_url: &str, admin: &mut PgConnection) -> Result<String> {
         let rename = format!("ALTER DATABASE {} RENAME TO {}", identifier(&part), identifier(&name));
         run(admin, rename).await.map_err(doing)?;
     }
-    // The lock goes with the connection; others need it sooner.
+    // The lock ends with the connection, but other callers need it sooner.
     run(admin, "SELECT pg_advisory_unlock_all()".to_owned()).await.map_err(doing)?;
     Ok(name)
 }

@@ -1,4 +1,4 @@
-//! Many records at once: each for itself, all or nothing within one.
+//! Tests of batches: each record succeeds or fails by itself, and one record is written completely or not at all.
 
 use std::{ops::Range, time::Duration};
 
@@ -20,7 +20,7 @@ fn number(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
 }
 
-/// A text that does not compress.
+/// Returns a text that does not compress.
 fn noise(length: usize) -> String {
     let mut state = 1_u32;
     let next = || {
@@ -105,7 +105,7 @@ async fn a_new_set_takes_the_place_of_the_old_one_in_one_step() {
     assert_eq!(case.text(lines).await, "1,2,2");
     case.apply(&invoices, read(2, &[1, 2])).await.expect("stored");
     assert_eq!(case.text(lines).await, "1,2", "one of two equal rows is a difference");
-    // A read that does not show the table leaves it; an empty set empties it.
+    // A read that does not show the table leaves the table as it is. An empty set empties the table.
     case.apply(&invoices, detail(&invoices, "1", 3, json!({"number": "A"}))).await.expect("stored");
     assert_eq!(case.text(lines).await, "1,2");
     case.apply(&invoices, read(4, &[])).await.expect("stored");
@@ -168,7 +168,7 @@ async fn a_batch_reads_no_states_but_its_own_though_the_table_has_no_statistics(
     let reads =
         |ids: Range<usize>| ids.map(|id| detail(&invoices, &id.to_string(), 1, json!({})).0).collect();
     let case = Case::new().await;
-    // Most of the first backfill runs before PostgreSQL has looked at the table.
+    // Most of the first backfill runs before PostgreSQL has analyzed the table.
     for first in (0..3_000).step_by(500) {
         case.mirror.apply(&invoices, reads(first..first + 500)).await;
     }

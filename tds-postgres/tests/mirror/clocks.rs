@@ -1,4 +1,4 @@
-//! A clock that was ahead and was set back freezes nothing.
+//! Tests that a clock that was ahead and then set back does not stop updates.
 
 use serde_json::json;
 use tds_core::{
@@ -18,7 +18,7 @@ UPDATE tds_sync_records SET observed_began = observed_began + interval '3 hours'
   observed_ended = observed_ended + interval '3 hours', detail_seen = detail_seen + interval '3 hours',
   volatile_seen = volatile_seen + interval '3 hours'";
 
-/// A call that ended this long ago by the clock of the database.
+/// Returns a call that ended this many seconds ago by the clock of the database.
 async fn ago(case: &Case, seconds: i64) -> Observed {
     let now: OffsetDateTime =
         sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(case.test.database()).await.expect("a time");
@@ -26,7 +26,7 @@ async fn ago(case: &Case, seconds: i64) -> Observed {
     Observed::Call(Interval { began: ended - Duration::milliseconds(100), ended })
 }
 
-/// An invoice that was seen by a clock that was three hours ahead.
+/// Returns a case with an invoice that was seen by a clock that was three hours ahead.
 async fn seen_ahead() -> Case {
     let case = Case::new().await;
     let seen = ago(&case, 60).await;
@@ -52,7 +52,7 @@ async fn other_content_of_the_same_version_is_read_once_more_and_then_written() 
     let other = detail(&invoices(), "1", 1, json!({"number": "A-2"})).volatile(json!({"balance": "100"}));
     let first = other.clone().seen(ago(&case, 1).await);
     assert_eq!(case.apply(&invoices(), first).await.expect("fine"), Applied::Reread(RereadReason::Tie));
-    // The state was brought back to now when the tie was found: a call that begins afterwards is later.
+    // The tie reset the state's time to the present, so a call that begins afterwards is later.
     let again = other.seen(ago(&case, -1).await);
     assert_eq!(case.apply(&invoices(), again).await.expect("fine"), Applied::Done(Outcome::Applied));
     assert_eq!(case.text(HEAD).await, "A-2|100|f");

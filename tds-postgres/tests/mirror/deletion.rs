@@ -1,4 +1,4 @@
-//! Deletions are tombstones, and they are not for ever.
+//! Tests that deletions are tombstones, and that a tombstone can be lifted.
 
 use serde_json::json;
 use tds_core::{
@@ -27,7 +27,7 @@ async fn a_deleted_record_keeps_its_row_and_its_lines() {
     assert_eq!(case.text(HEAD).await, "A-1|t");
     assert_eq!(case.text("SELECT count(*)::text FROM erp.invoice_lines").await, "1");
     assert_eq!(case.apply(&invoices, absent(&invoices, "1", 6)).await.expect("fine"), UNCHANGED);
-    // A body that was on its way when the record was deleted.
+    // This body was already under way when the record was deleted.
     let late = read.clone().shape(Shape::Webhook).seen(Observed::Push(at(9)));
     assert_eq!(case.apply(&invoices, late).await.expect("fine"), Applied::Reread(RereadReason::Resurrection));
     assert_eq!(

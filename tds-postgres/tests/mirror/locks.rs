@@ -1,4 +1,5 @@
-//! The ERP holds rows of the mirror locked: those records wait, at no cost, and no other does.
+//! Tests with rows of the mirror that the ERP has locked: their records wait without spending an attempt, and no
+//! other record waits.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 use crate::support::{Case, detail, invoices};
 
 const APPLIED: Applied = Applied::Done(Outcome::Applied);
-/// Far below what a batch waited for a lock before, and enough for a busy machine.
+/// A limit that is far below the former wait of a batch for a lock, and long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(8);
 
 fn invoice(id: usize, n: i64) -> Read {
@@ -32,7 +33,7 @@ async fn other(case: &Case, statement: &'static str) -> PgConnection {
     other
 }
 
-/// Writes two hundred invoices of which the first one is locked; answers the error of that one.
+/// Writes two hundred invoices, of which the first one is locked. Returns the error of the first one.
 async fn all_but_the_first(case: &Case, n: i64) -> tds_core::error::Error {
     let reads = (0..200).map(|id| invoice(id, n)).collect();
     let results = timeout(SOON, case.mirror.apply(&invoices(), reads)).await.expect("in time");
@@ -99,7 +100,7 @@ async fn a_table_that_is_locked_lets_everything_wait_at_no_cost() {
     }
 }
 
-/// What the mirror says of two hundred invoices while the statement's effect lasts.
+/// Returns the mirror's results for two hundred invoices after the statement was executed.
 async fn while_so(case: &Case, statement: &'static str, n: i64) -> Vec<tds_core::error::Result<Applied>> {
     sqlx::raw_sql(statement).execute(case.test.database().pool()).await.expect("executed");
     let reads = (0..200).map(|id| invoice(id, n)).collect();

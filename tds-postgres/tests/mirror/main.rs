@@ -1,4 +1,4 @@
-//! The mirror on a real database.
+//! Tests of the mirror on a real database.
 
 mod batches;
 mod clocks;

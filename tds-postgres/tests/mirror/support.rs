@@ -1,4 +1,4 @@
-//! Short ways to make reads and to look at tables.
+//! Helpers that build reads and query tables.
 
 use std::collections::BTreeMap;
 
@@ -37,17 +37,17 @@ fn schema(entity: &'static str, head: Option<&'static str>, children: &'static [
     MirrorSchema { entity: EntityType::from_static(entity), head, children }
 }
 
-/// Second `n` of the test's time.
+/// Returns second `n` of the test's time.
 pub(crate) fn at(n: i64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::days(20_000) + Duration::seconds(n)
 }
 
-/// A call that lasted from second `n` to half a second later.
+/// Returns a call that began at second `n` and lasted half a second.
 pub(crate) fn call(n: i64) -> Observed {
     Observed::Call(Interval { began: at(n), ended: at(n) + Duration::milliseconds(500) })
 }
 
-/// A read under construction: a detail of version `n`, seen at second `n`.
+/// A read under construction. It starts as a detail of version `n` that was seen at second `n`.
 #[derive(Clone)]
 pub(crate) struct Make(pub(crate) Read);
 
@@ -111,7 +111,7 @@ impl Make {
     }
 }
 
-/// A database with a mirror in it.
+/// A database with a mirror.
 pub(crate) struct Case {
     pub(crate) test: TestDatabase,
     pub(crate) mirror: PgMirror,
@@ -128,7 +128,7 @@ impl Case {
         self.mirror.apply(schema, vec![read.into()]).await.pop().expect("one result")
     }
 
-    /// One text, or "∅" for NULL and for no row.
+    /// Returns one text. "∅" stands for NULL and for a missing row.
     pub(crate) async fn text(&self, sql: &'static str) -> String {
         let value: Option<Option<String>> =
             sqlx::query_scalar(sql).fetch_optional(self.test.database()).await.expect("answers");

@@ -1,4 +1,4 @@
-//! Every value as the source spelled it.
+//! Tests that every value keeps the spelling of the source.
 
 use serde_json::{Value, json};
 use tds_core::{mirror::Applied, queue::Outcome, record::Shape};

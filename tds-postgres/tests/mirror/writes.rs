@@ -1,4 +1,4 @@
-//! What is written, and what is not.
+//! Tests of which reads change the tables and which do not.
 
 use serde_json::json;
 use tds_core::{
@@ -25,7 +25,7 @@ async fn a_read_that_shows_nothing_new_writes_nothing() {
         "SELECT h.xmin::text || ' ' || l.xmin::text || ' ' || l.id FROM erp.invoices h, erp.invoice_lines l";
     let before = case.text(rows).await;
     assert_eq!(case.apply(&invoices, read.clone().seen(call(5))).await.expect("fine"), UNCHANGED);
-    // A new version with the same columns: the guard lets it through, the tables have it already.
+    // The read has a new version with the same columns. The guard accepts it, but the tables already have the values.
     let same = detail(&invoices, "1", 9, json!({"number": "A-1"}))
         .rows("invoice_lines", [json!({"position": 1})])
         .raw(r#"{"id":"1","seen":1,"fields":{"number":"A-1"}}"#);
@@ -138,7 +138,7 @@ async fn a_set_that_becomes_empty_is_believed_only_when_seen_twice() {
     assert_eq!(case.apply(&prices, read(2, 15)).await.expect("half is left"), APPLIED);
     assert_eq!(case.apply(&prices, read(3, 0)).await.expect("fine"), shrunk);
     assert_eq!(case.text(count).await, "15");
-    // The next read is whole again: it was the source's fault, and the suspicion is gone.
+    // The next read is whole again: the empty set was an error of the source, and the suspicion is removed.
     case.apply(&prices, read(3, 15)).await.expect("fine");
     assert_eq!(case.apply(&prices, read(4, 0)).await.expect("fine"), shrunk);
     assert_eq!(case.apply(&prices, read(4, 0).seen(call(6))).await.expect("confirmed"), APPLIED);

@@ -1,4 +1,4 @@
-//! A PgBouncer of our own in front of the test server.
+//! A private PgBouncer in front of the test server.
 
 use std::{
     path::PathBuf,
@@ -8,7 +8,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
-/// Ends with the value.
+/// A running PgBouncer, which ends when the value is dropped.
 pub(crate) struct Bouncer {
     process: Child,
     directory: tempfile::TempDir,
@@ -16,12 +16,12 @@ pub(crate) struct Bouncer {
 }
 
 impl Bouncer {
-    /// Starts one in transaction mode with three server connections, in front of this database.
+    /// Starts PgBouncer in transaction mode with three server connections, in front of this database.
     pub(crate) async fn start(target: &str) -> Self {
         Self::start_with(target, "extra_float_digits", "").await
     }
 
-    /// The same; `ignored` settings of clients are taken and forgotten.
+    /// Like [`Bouncer::start`]. PgBouncer accepts the `ignored` settings of clients and does not apply them.
     pub(crate) async fn start_with(target: &str, ignored: &str, more: &str) -> Self {
         let Some(binary) = binary() else {
             panic!("PgBouncer is missing: install it (Debian: apt-get install pgbouncer), or use ./dev test");
@@ -43,7 +43,7 @@ impl Bouncer {
         let file = directory.path().join("pgbouncer.ini");
         std::fs::write(&file, settings).expect("written");
         let mut command = Command::new(binary);
-        // It refuses to run as root.
+        // PgBouncer refuses to run as root.
         if is_root() {
             open_to_all(directory.path());
             command.args(["-u", "nobody"]);
@@ -56,7 +56,7 @@ impl Bouncer {
         bouncer
     }
 
-    /// `postgres://user@host:port/name`.
+    /// Returns the URL (`postgres://user@host:port/name`).
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
@@ -80,7 +80,7 @@ impl Bouncer {
 
 impl Drop for Bouncer {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have ended by itself.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! Deadlocks are found by the server and repeated by the store.
+//! Tests that the server detects deadlocks and the store repeats the transaction.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const DEADLOCKS: &str =
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deadlock_with_another_session_is_repeated_until_it_succeeds() {
     let database = TestDatabase::new().await;
-    // The server looks for deadlocks before the store's wait for a lock is over.
+    // The server looks for deadlocks before the store's wait for a lock ends.
     let sql = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 100', current_database()); END $$";
     sqlx::raw_sql(sql).execute(database.database().pool()).await.expect("set");
     let own = Database::connect(&DatabaseConfig::new(database.url())).await.expect("connects");
@@ -29,7 +29,8 @@ async fn a_deadlock_with_another_session_is_repeated_until_it_succeeds() {
     while text(&database, DEADLOCKS).await == "0" {
         n += 1;
         assert!(n < 40, "there was no deadlock");
-        // A session of somebody else takes the second record first, and is never the one to give in.
+        // Another session locks the second record first. Its long `deadlock_timeout` makes sure that the server never
+        // cancels this session.
         let mut other = database.database().pool().begin().await.expect("begins");
         sqlx::query("SET LOCAL deadlock_timeout = '60s'").execute(&mut *other).await.expect("set");
         sqlx::query(LOCK).bind("2").fetch_one(&mut *other).await.expect("locked");
@@ -39,7 +40,7 @@ async fn a_deadlock_with_another_session_is_repeated_until_it_succeeds() {
         });
         eventually(async || sqlx::query(BLOCKED).fetch_all(database.database()).await.expect("activity"))
             .await;
-        // Each has what the other waits for, unless the store gave up waiting just before.
+        // Each session holds the row that the other one waits for, unless the store gave up waiting just before.
         sqlx::query(LOCK).bind("1").fetch_one(&mut *other).await.expect("locked: the store gave in");
         assert!(!writer.is_finished(), "it tries again, behind the locks of the other session");
         other.commit().await.expect("commits");

@@ -1,5 +1,5 @@
-//! Rules of the core that SQL has, too: `tds_fold` is the function `tds_core::queue::fold`, `tds_better_outcome` the order
-//! of `Outcome`.
+//! Tests of rules that exist both in the core and in SQL: `tds_fold` must agree with the function
+//! `tds_core::queue::fold`, and `tds_better_outcome` with the order of `Outcome`.
 
 use proptest::{
     prelude::*,

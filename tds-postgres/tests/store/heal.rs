@@ -1,4 +1,5 @@
-//! Those who wait for nothing, planted as a program that lost an item would leave them.
+//! Tests with waiters, events and runs that have lost their items. They are inserted as a program that lost an item
+//! would leave them.
 
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ async fn an_event_whose_work_is_gone_is_told_so_that_it_is_replayed() {
         text(&database, "SELECT status || ' ' || open_items FROM tds_inbox_events").await,
         "pending 0"
     );
-    // Only what is old enough, and what was received lately where only that is asked for.
+    // Only events that are old enough are healed. With a limit, only events that were received recently are healed.
     let young = store.heal(Duration::from_secs(60), None).await.expect("healed");
     assert_eq!(young, Healed::default());
     execute(&database, "UPDATE tds_inbox_events SET received_at = received_at - interval '2 hours'").await;
@@ -90,7 +91,8 @@ async fn a_run_that_waits_for_items_that_are_not_there_ends() {
         runs.push(store.create(request).await.expect("created").id);
     }
     store.enqueue(vec![item("7", work(1, "{}"))]).await.expect("queued");
-    // The first has lost its items, the second a waiter that is counted and one that is not, the third nothing.
+    // The first run has lost its items. The second run has lost one waiter that is counted and one that is not. The
+    // third run has lost nothing.
     execute(
         &database,
         "UPDATE tds_sync_runs SET status = 'running', listing_done = true, total_items = 190, processed_items = 188,

@@ -1,4 +1,5 @@
-//! Somebody has locked a row, as with an uncommitted UPDATE in psql: that record waits, and no other does.
+//! Tests with a row that another session has locked, for example by an uncommitted UPDATE in psql: its record waits,
+//! and no other record does.
 
 use std::time::Duration;
 
@@ -15,12 +16,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{PRODUCTS, claim, complete, event, eventually, item, key, store, text, work};
 
-/// Far below the time for which a lock was waited for before, and enough for a busy machine.
+/// A limit that is far below the former wait for a lock, and long enough for a busy machine.
 const SOON: Duration = Duration::from_secs(6);
-/// No sender waits longer for its answer.
+/// No sender waits longer than this for its answer.
 const AT_MOST: Duration = Duration::from_secs(12);
 
-/// A session of somebody else, which leaves its transaction open.
+/// Another session, which leaves its transaction open.
 struct Other(PgConnection);
 
 impl Other {
@@ -182,7 +183,7 @@ async fn claimed_run(store: &PgStore) -> RunLease {
     store.claim_run(&WorkerId("test".into()), SOON, None).await.expect("claimed").expect("a run")
 }
 
-/// A page of three records, all of which need work.
+/// Returns a page of three records, all of which need work.
 fn page(run: RunId) -> PageCommit {
     let ids = ["1", "2", "3"];
     PageCommit {
@@ -213,7 +214,7 @@ async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_
     store.finish_cancelling().await.expect("looked");
     assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "0");
     assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "0");
-    // What was taken out late is put back as well.
+    // The items that were removed late are put back as well.
     store.resume(lease.run.id).await.expect("resumed");
     assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "3");
     assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "3");
@@ -228,7 +229,7 @@ async fn what_an_operator_asks_for_waits_for_another_operators_lock() {
         let (store, run) = (store.clone(), lease.run.id);
         async move { store.cancel(run).await }
     });
-    // Longer than three waits for a lock.
+    // The pause is longer than three waits for a lock.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!(!cancel.is_finished(), "nobody may change the run");
     other.lets_go().await;

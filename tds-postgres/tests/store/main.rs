@@ -1,4 +1,4 @@
-//! The store on a real PostgreSQL: what the conformance kit cannot see from outside.
+//! Tests of the store on a real PostgreSQL that the conformance suite cannot express from outside.
 
 #[path = "../support/mod.rs"]
 mod support;

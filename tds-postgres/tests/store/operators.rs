@@ -1,4 +1,4 @@
-//! Operators' statements beside workers, deliveries and each other.
+//! Tests of operators' statements that run at the same time as workers, deliveries and each other.
 
 use std::{
     sync::{
@@ -32,7 +32,7 @@ fn end(item: &Claimed, settle: Settle) -> Settlement {
     Settlement { lease: Lease { id: item.id, token: item.token }, generation: item.generation, settle }
 }
 
-/// Two dead letters that are old enough for the handbook.
+/// Creates two dead letters that are old enough for the handbook's statement.
 async fn two_dead_letters() -> (TestDatabase, PgStore, PgConnection) {
     let (database, store) = store().await;
     for id in ["1", "2"] {
@@ -46,7 +46,7 @@ async fn two_dead_letters() -> (TestDatabase, PgStore, PgConnection) {
     (database, store, session)
 }
 
-/// Lets the statement stop at the first item while something is done with the second.
+/// Stops the statement at the first item while `done` does something with the second item.
 async fn meanwhile<F: Future<Output = ()>>(
     database: &TestDatabase,
     holder: &mut PgConnection,
@@ -108,7 +108,8 @@ async fn an_item_that_was_retried_since_the_statement_looked_is_not_retried_agai
     assert_eq!(text(&database, left).await, "1 pending, 2 processing");
 }
 
-/// Settles in all ways, so that there are always dead letters and failed items, old enough for the handbook.
+/// Settles in all ways, so that there are always dead letters and failed items, old enough for the handbook's
+/// statement.
 async fn work_on(store: PgStore, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::Relaxed) {
         let claimed = claim(&store, 40).await;
@@ -120,13 +121,13 @@ async fn work_on(store: PgStore, stop: Arc<AtomicBool>) {
             };
             end(item, settle)
         });
-        // A batch that waits too long for the operator comes again by its lease.
+        // A batch that waits too long for the operator becomes due again when its lease expires.
         drop(store.settle(ends.collect()).await);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// Deliveries about the same records, in the opposite order of most others.
+/// Sends deliveries about the same records, in the opposite order of most other statements.
 async fn deliver(store: PgStore, number: u64, stop: Arc<AtomicBool>, accepted: Arc<AtomicU64>) {
     for round in 0u64.. {
         for record in (0..300).rev() {
@@ -160,7 +161,7 @@ async fn statements_over_hundreds_of_rows_beside_workers_never_end_in_a_deadlock
             let until = tokio::time::Instant::now() + Duration::from_secs(4);
             let mut affected = 0;
             while tokio::time::Instant::now() < until {
-                // Backwards, so that the order of the statement is not the workers' by chance.
+                // Without index scans, the order of the statement does not match the workers' order by chance.
                 execute(&mut operator, "SET enable_indexscan = off").await.expect("set");
                 if number == 1 {
                     execute(&mut operator, "UPDATE tds_queue_live SET queued_at = queued_at - interval '31 days'
@@ -179,7 +180,7 @@ async fn statements_over_hundreds_of_rows_beside_workers_never_end_in_a_deadlock
     tasks.join_all().await;
     assert!(affected.iter().all(|rows| *rows > 0), "both statements had something to do: {affected:?}");
     assert!(accepted.load(Ordering::Relaxed) > 0, "deliveries went on");
-    // Nobody is left behind by all this.
+    // No item or waiter may be left behind.
     loop {
         store.retry(&ItemFilter::default()).await.expect("retried");
         let claimed = claim(&store, 500).await;
@@ -199,11 +200,12 @@ async fn statements_over_hundreds_of_rows_beside_workers_never_end_in_a_deadlock
     }
 }
 
-/// Two rows in opposite orders: the operator has the first, a session like a worker's the second.
+/// Two rows are locked in opposite orders: the operator locks the first row, and a session that acts like a worker
+/// locks the second.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_an_operator_and_a_worker_who_wait_for_each_other_the_worker_gives_in() {
     let (database, _store, mut worker) = two_dead_letters().await;
-    // The order in which the statement meets them.
+    // The order in which the statement reads the rows.
     let order = "SELECT zoho_entity_id FROM tds_sync_queue WHERE status IN ('completed', 'dead_letter')
                    AND queued_at < NOW() - INTERVAL '30 days'";
     let ids: Vec<String> =

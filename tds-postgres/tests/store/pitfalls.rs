@@ -1,4 +1,4 @@
-//! What queues in PostgreSQL were seen to stumble over elsewhere.
+//! Tests of problems that were observed in other queues on PostgreSQL.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -33,13 +33,13 @@ async fn claims_at_the_same_time_take_what_they_asked_for_and_nothing_twice() {
         assert!(claimed.len() <= 25, "{} items for a limit of 25", claimed.len());
         taken.extend(claimed);
     }
-    // Rows that another claim was locking were skipped; nobody has them now.
+    // Rows that another claim was locking were skipped. Now no claim holds them.
     taken.extend(claim(&store, 200).await);
     let distinct: HashSet<_> = taken.iter().map(|item| item.id).collect();
     assert_eq!((taken.len(), distinct.len()), (200, 200));
 }
 
-/// Works for longer than its items' lease.
+/// A handler that works for longer than the lease of its items.
 struct Slow;
 
 #[async_trait]
@@ -63,7 +63,8 @@ fn worker(store: &PgStore, name: &str) -> Worker {
     let settings = WorkerSettings {
         worker: WorkerId(name.into()),
         lease: Duration::from_millis(50),
-        // A machine that stands still loses leases, and each costs an attempt: that is not what is tested.
+        // A machine that stalls loses leases, which is not the subject of this test. So the limit of attempts is out
+        // of reach.
         policy: RetryPolicy { max_attempts: 10_000, ..RetryPolicy::default() },
         ..WorkerSettings::default()
     };
@@ -136,7 +137,7 @@ async fn a_record_that_changes_all_the_time_takes_one_place_in_a_batch() {
 async fn a_large_enqueue_is_several_transactions() {
     let (database, store) = store().await;
     store.enqueue((0..5_000).map(|n| item(&n.to_string(), work(1, "{}"))).collect()).await.expect("queued");
-    // `run_at` is the time of the transaction.
+    // `run_at` is the start time of the transaction.
     let chunks = "SELECT count(*) || ' ' || (count(DISTINCT run_at) > 1) FROM tds_queue_live";
     assert_eq!(text(&database, chunks).await, "5000 true");
 }
@@ -145,7 +146,7 @@ async fn a_large_enqueue_is_several_transactions() {
 async fn a_backlog_drains_while_a_snapshot_is_held_open() {
     let (database, store) = store().await;
     store.enqueue((0..2_000).map(|n| item(&n.to_string(), work(1, "{}"))).collect()).await.expect("queued");
-    // As `pg_dump` does: nothing that ends from now on may be removed.
+    // The reader acts like `pg_dump`: no row version that ends from now on may be removed.
     let mut reader = database.database().pool().begin().await.expect("begins");
     sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await.expect("set");
     let seen = "SELECT count(*) FROM tds_queue_live";

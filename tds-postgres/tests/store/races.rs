@@ -1,7 +1,7 @@
-//! Something is attached to an item between the moment at which its end is decided and the end itself.
+//! Tests of work or waiters that are attached to an item between the decision to end the item and its end.
 //!
-//! The interleaving is forced: whoever inserts a waiter stops at a gate, holding the item's row; the settling waits for
-//! that row with a snapshot that does not show the waiter; then the gate opens.
+//! The tests force the interleaving. A session that inserts a waiter stops at a gate while it holds the item's row.
+//! The settling waits for that row with a snapshot that does not show the waiter. Then the gate opens.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ CREATE TRIGGER gate AFTER INSERT OR UPDATE ON tds_queue_waiters FOR EACH STATEME
 const AT_THE_GATE: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
 const BEHIND: &str = "SELECT pid FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted";
 
-/// Holds the gate shut.
+/// Closes the gate, which stays closed as long as the returned connection is open.
 async fn shut(database: &TestDatabase) -> PgConnection {
     sqlx::raw_sql(GATE).execute(database.database().pool()).await.expect("a gate");
     let mut keeper = PgConnection::connect(database.url()).await.expect("a session");
@@ -39,7 +39,7 @@ async fn waits(database: &TestDatabase, sql: &'static str) {
     eventually(async || sqlx::query(sql).fetch_all(database.database().pool()).await.expect("locks")).await;
 }
 
-/// Lets `attaching` hold the item while `ending` waits for it.
+/// Lets `attaching` hold the item while `ending` waits for the item.
 async fn interleave<A: Send + 'static, E: Send + 'static>(
     database: &TestDatabase,
     attaching: impl Future<Output = A> + Send + 'static,
@@ -54,7 +54,7 @@ async fn interleave<A: Send + 'static, E: Send + 'static>(
     (attaching.await.expect("no panic"), ending.await.expect("no panic"))
 }
 
-/// A claimed item with an event of its own.
+/// Returns a claimed item with an event of its own.
 async fn in_work(store: &PgStore) -> Vec<tds_core::queue::Claimed> {
     store.accept(event("7", work(5, "{}"))).await.expect("accepted");
     claim(store, 1).await
@@ -204,7 +204,7 @@ async fn an_item_that_is_discarded_while_a_delivery_is_folded_in_takes_it_along(
         };
         interleave(&database, later_delivery(&store, 5), discarding).await;
         if text(&database, "SELECT count(*)::text FROM tds_queue_live").await == "1" {
-            // What was added since the operator looked stays.
+            // Work that was added after the operator's read stays.
             let rest = claim(&store, 1).await;
             store.settle(complete(&rest, Outcome::Applied)).await.expect("settled");
         }

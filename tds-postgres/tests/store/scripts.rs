@@ -1,4 +1,5 @@
-//! What operators' scripts may do with `tds_sync_queue`, and what they are told else.
+//! Tests of the statements that operators' scripts may execute on `tds_sync_queue`, and of the errors of other
+//! statements.
 
 use crate::support::{claim, complete, event, item, store, text, work};
 use sqlx::AssertSqlSafe;
@@ -10,7 +11,7 @@ use tds_core::{
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 
-/// Everything about the items, events and waiters, but for times of the day and ids.
+/// Selects the state of the items, events and waiters, without times and ids.
 const PICTURE: &str = "
 SELECT (SELECT jsonb_agg(to_jsonb(q) - '{id,inbox_event_id,claimed_event_id,queued_at,run_at,processing_started_at,lease_expires_at}'::text[]
                          ORDER BY q.id) FROM tds_queue_live q)::text
@@ -42,7 +43,7 @@ async fn settle(store: &PgStore, claimed: &Claimed, settle: Settle) {
     store.settle(vec![settlement]).await.expect("settled");
 }
 
-/// One item of every status, with events; ids say which.
+/// Creates one item of every status, with events. The id of each record is its status.
 async fn populated() -> (TestDatabase, PgStore) {
     let (database, store) = store().await;
     for id in ["completed", "dead_letter", "failed", "processing", "pending"] {

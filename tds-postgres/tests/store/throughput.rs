@@ -1,4 +1,4 @@
-//! What keeps the store fast must not change what it says.
+//! Tests that the optimizations of the store do not change its results.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn in_a_backlog_more_urgent_work_is_claimed_at_once_and_nothing_is_left_ou
     let bulk = |id: usize| NewItem { lane: Lane::Full, ..item(&format!("bulk-{id}"), work(1, "1")) };
     store.enqueue((0..50).map(bulk).collect()).await.expect("queued");
     let first = claim(&store, 10).await;
-    // Back at the beginning of the index, behind where the claim ended.
+    // The released item is at the beginning of the index again, behind the place where the claim ended.
     let lease = tds_core::queue::Lease { id: first[0].id, token: first[0].token };
     let settle = tds_core::queue::Settle::Release { after: Duration::ZERO, fetch: false, reason: None };
     let generation = first[0].generation;
@@ -55,7 +55,8 @@ async fn in_a_backlog_more_urgent_work_is_claimed_at_once_and_nothing_is_left_ou
     store.accept(event("urgent", work(1, "1"))).await.expect("accepted");
     let next = claim(&store, 10).await;
     assert_eq!(next[0].key.id.as_str(), "urgent", "{next:?}");
-    // 50 bulk items, one of them twice, and the urgent one: a claim that is not full takes the floors away.
+    // There are 50 bulk items, one of them claimed twice, and the urgent item. A claim that is not full resets the
+    // claim cursors.
     let mut taken = first.len() + next.len();
     for _ in 0..6 {
         taken += claim(&store, 10).await.len();
@@ -78,11 +79,11 @@ async fn work_stored_by_one_process_wakes_the_workers_of_another() {
             if let Some(claimed) = elsewhere.claim(&request).await.expect("claimed").pop() {
                 return claimed;
             }
-            // Far beyond the patience of this test: only a hint ends it.
+            // The timeout is far beyond the limit of this test, so only a notification ends the wait.
             elsewhere.wait(Duration::from_secs(3_600)).await;
         }
     });
-    // The listener may still be connecting: a hint may be lost, so there are several.
+    // The listener may still be connecting and miss a notification, so the test sends several.
     let claimed = async {
         for id in 0.. {
             store_one(&here, id).await;

@@ -1,4 +1,4 @@
-//! Counting, pruning and leading, beside a load.
+//! Tests of counting, pruning and leadership under load.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use tds_core::{
 };
 use tds_postgres::{Database, DatabaseConfig, PgStore, StoreSettings, testkit::TestDatabase};
 
-/// The operators' handbook, word for word.
+/// The statements of the operators' handbook, word for word.
 const COUNTS: &str = "SELECT status, COUNT(*) FROM tds_sync_queue GROUP BY status";
 const WEBHOOKS: &str =
     "SELECT COUNT(*) AS total_webhooks, SUM(CASE WHEN status = 'completed' THEN 1 ELSE 0 END) AS successful,
        SUM(CASE WHEN status = 'failed' THEN 1 ELSE 0 END) AS failed
   FROM tds_inbox_events WHERE received_at > NOW() - INTERVAL '24 hours'";
 
-/// Settles by the item's number: every kind of end, and work that stays claimed.
+/// Settles by the number of the item: every kind of settlement occurs, and some work stays claimed.
 async fn mixed_load(store: &PgStore) {
     for number in 0..60 {
         if number % 3 == 0 {
@@ -43,7 +43,7 @@ async fn mixed_load(store: &PgStore) {
     };
     let settlements: Vec<Settlement> = claim(store, 50).await.into_iter().filter_map(settle).collect();
     store.settle(settlements).await.expect("settled");
-    // Some of them are wanted again.
+    // Some of the items get new work.
     let again = (0..60).step_by(4).map(|number| item(&number.to_string(), work(2, "2"))).collect();
     store.enqueue(again).await.expect("queued");
     let claimed = claim_for(store, 5, Duration::from_secs(60)).await;
@@ -117,7 +117,7 @@ async fn pruning_keeps_what_lives_with_its_events_and_dead_letters_unless_asked(
     assert_eq!(store.prune(Duration::ZERO, true).await.expect("pruned"), 0);
 }
 
-/// The store as another process has it: with connections of its own.
+/// Returns the store of another process, which has connections of its own.
 async fn process(database: &TestDatabase) -> PgStore {
     let config = DatabaseConfig::new(database.url().to_owned());
     PgStore::new(Database::connect(&config).await.expect("connects"), StoreSettings::default())

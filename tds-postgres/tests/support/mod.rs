@@ -1,4 +1,4 @@
-//! What the tests of the store share.
+//! Helpers that the tests of the store share.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::time::Duration;
@@ -17,25 +17,25 @@ use time::OffsetDateTime;
 /// The entity type of these tests.
 pub(crate) const PRODUCTS: EntityType = EntityType::from_static("products");
 
-/// A store on a fresh database.
+/// Creates a store on a fresh database.
 pub(crate) async fn store() -> (TestDatabase, PgStore) {
     let database = TestDatabase::new().await;
     let store = PgStore::new(database.database().clone(), StoreSettings::default());
     (database, store)
 }
 
-/// The one text that a statement answers.
+/// Returns the single text that a statement selects.
 pub(crate) async fn text(database: &TestDatabase, sql: &str) -> String {
     let query = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()));
     query.fetch_one(database.database()).await.expect("one text")
 }
 
-/// A product's key.
+/// Returns the key of a product.
 pub(crate) fn key(id: &str) -> RecordKey {
     RecordKey::new(PRODUCTS, RecordId::new(id))
 }
 
-/// Pushed work of a version.
+/// Returns pushed work of a version.
 pub(crate) fn work(version: i64, json: &str) -> Work {
     let at = OffsetDateTime::from_unix_timestamp(1_790_000_000 + version).expect("a time");
     let payload =
@@ -43,12 +43,12 @@ pub(crate) fn work(version: i64, json: &str) -> Work {
     Work { version: Some(at), payload: Some(payload) }
 }
 
-/// Work that nobody waits for.
+/// Returns an item without a waiter.
 pub(crate) fn item(id: &str, work: Work) -> NewItem {
     NewItem { key: key(id), lane: Lane::Webhook, work, waiter: Waiter::Operator }
 }
 
-/// A delivery about one product.
+/// Returns a delivery about one product.
 pub(crate) fn event(id: &str, work: Work) -> NewEvent {
     NewEvent {
         event_id: format!("event-{id}"),
@@ -62,18 +62,18 @@ pub(crate) fn event(id: &str, work: Work) -> NewEvent {
     }
 }
 
-/// Claims for a minute.
+/// Claims items for a minute.
 pub(crate) async fn claim(store: &PgStore, limit: usize) -> Vec<Claimed> {
     claim_for(store, limit, Duration::from_secs(60)).await
 }
 
-/// Claims.
+/// Claims items for the duration of `lease`.
 pub(crate) async fn claim_for(store: &PgStore, limit: usize, lease: Duration) -> Vec<Claimed> {
     let request = ClaimRequest { worker: WorkerId("test".into()), limit, lease, up_to: Lane::Verify };
     store.claim(&request).await.expect("claimed")
 }
 
-/// Polls until something is there.
+/// Polls until the result is not empty.
 pub(crate) async fn eventually<T, F: Future<Output = Vec<T>>>(mut look: impl FnMut() -> F) -> Vec<T> {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
@@ -86,7 +86,7 @@ pub(crate) async fn eventually<T, F: Future<Output = Vec<T>>>(mut look: impl FnM
     }
 }
 
-/// Settlements of claims that ended well.
+/// Returns settlements that complete the claims with the outcome.
 pub(crate) fn complete(claimed: &[Claimed], outcome: Outcome) -> Vec<Settlement> {
     let one = |item: &Claimed| Settlement {
         lease: Lease { id: item.id, token: item.token },

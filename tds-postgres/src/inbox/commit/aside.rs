@@ -1,4 +1,4 @@
-//! Events that wait for a lock of somebody else.
+//! Events that wait for a lock of another session.
 
 use std::{
     collections::VecDeque,
@@ -16,15 +16,15 @@ use tds_core::{error::Error, inbox::NewEvent};
 use super::{Request, Shared, commit, in_time, refuse};
 use crate::{inbox::ingest::Begin, lock::lock, queue::fold::stored_key};
 
-/// Between two rounds.
+/// The pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(200);
-/// A round tries for so long; what it did not come to is first in the next one.
+/// The length of a round. The next round begins with the groups that this round did not reach.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// The records of an event, as they are called in the queue.
+/// The records of an event, by their keys in the queue.
 type Records = Vec<(String, String)>;
 
-/// Events that were put aside, together with the others of the same records: one try tells for all of them.
+/// Events that were put aside, grouped by their records. One attempt shows the result for the whole group.
 #[derive(Default)]
 pub(super) struct Aside {
     state: Mutex<State>,
@@ -34,13 +34,13 @@ pub(super) struct Aside {
 #[derive(Default)]
 struct State {
     groups: VecDeque<(Records, Vec<Request>)>,
-    /// The records that are being tried just now.
+    /// The records of the group that is being tried at the moment.
     at_work: Option<Records>,
     ended: bool,
 }
 
 impl Aside {
-    /// Takes out of a batch what would wait for a lock that is known.
+    /// Splits a batch into the events that would wait for a known lock and the other events.
     pub(super) fn sort(&self, batch: Vec<Request>) -> (Vec<Request>, Vec<Request>) {
         let state = self.state();
         if state.groups.is_empty() && state.at_work.is_none() {
@@ -58,7 +58,7 @@ impl Aside {
         self.changed.notify_one();
     }
 
-    /// Nothing is put aside any more.
+    /// Reports that no more events are put aside.
     pub(super) fn end(&self) {
         self.state().ended = true;
         self.changed.notify_one();
@@ -99,7 +99,7 @@ impl State {
         match self.groups.iter_mut().find(|(known, _)| *known == records) {
             Some((_, requests)) => {
                 requests.push(request);
-                // In the order of their arrival, whatever was tried meanwhile.
+                // The requests stay in the order of their arrival, whatever was tried in the meantime.
                 requests.sort_by_key(|request| request.until);
             }
             None => self.groups.push_back((records, vec![request])),
@@ -107,7 +107,7 @@ impl State {
     }
 }
 
-/// Tries again and again what is aside, until all is over.
+/// Retries the events that are put aside until the store shuts down.
 pub(super) async fn run(shared: Arc<Shared>) {
     loop {
         if shared.aside.len() == 0 {
