@@ -1,4 +1,4 @@
-//! What the hot functions cost by themselves: no database, no network.
+//! The cost of the hot functions alone, without a database and a network.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
@@ -70,10 +70,10 @@ fn decisions(criterion: &mut Criterion) {
     criterion.bench_function("fold", |bench| bench.iter(|| fold(black_box(&work), black_box(&work))));
 }
 
-/// Rows of one page of a list.
+/// The number of rows of one page of a list.
 const PAGE: u64 = 200;
 
-/// Products as Zoho has them, of a client that calls nothing.
+/// Returns the source of products as Zoho has them. Its client makes no calls.
 fn products() -> Arc<dyn Source> {
     let config = ZohoConfig::new("client", "secret", "token", "60001", DataCenter::Us);
     let client = ZohoClient::new(config, Arc::new(SystemClock)).expect("a client");
@@ -81,7 +81,7 @@ fn products() -> Arc<dyn Source> {
     sources.find(|source| source.schema().entity == PRODUCTS).expect("products")
 }
 
-/// A row, from its text to what becomes of it.
+/// Processes a list row from its text to the decision whether to queue the record.
 fn decide(source: &dyn Source, profile: &SourceProfile, payload: &SourcePayload) -> bool {
     let record = source.decode(payload).expect("a product");
     let listed = Listed {
@@ -109,7 +109,8 @@ fn pages(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// One question to the budget of an account whose minute is nearly full: a call ended, another one wants to be sent.
+/// Measures one exchange with the budget of an account whose minute is nearly full: one call has ended, and another
+/// one requests a permit.
 fn limiter(criterion: &mut Criterion) {
     let limits = Limits {
         per_minute: Some(100),

@@ -1,4 +1,4 @@
-//! A handler of one's own: items go where you want, with the engine's queue, retries and dead letters.
+//! A handler of your own: items go wherever you want, with the engine's queue, retries and dead letters.
 //!
 //! ```sh
 //! cargo run --example custom_handler
@@ -26,7 +26,7 @@ use time::macros::datetime;
 
 static NOTES: EntityType = EntityType::from_static("notes");
 
-/// Keeps the newest text of each note. Its target fails once, as targets do.
+/// Keeps the newest text of each note. Its target fails once, to show a retry.
 #[derive(Default)]
 struct Notebook {
     pages: Mutex<BTreeMap<RecordId, String>>,
@@ -51,7 +51,7 @@ impl EntityHandler for Notebook {
         }
         let text = note["text"].as_str().ok_or_else(|| Error::invalid("the note has no text"))?;
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        // Work comes at least once: writing the same text again is told as what it is.
+        // Delivery is at-least-once: when the same text is written again, the outcome says so.
         let before = pages.insert(item.key.id.clone(), text.to_owned());
         let outcome = if before.as_deref() == Some(text) { Outcome::Unchanged } else { Outcome::Applied };
         Ok(Handled::Done(outcome))

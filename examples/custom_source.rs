@@ -1,4 +1,4 @@
-//! A source of one's own: here a text of comma-separated lines, mirrored by the engine's own handler.
+//! A source of your own: here a text of comma-separated lines, which the engine's own handler mirrors.
 //!
 //! ```sh
 //! cargo run --example custom_source
@@ -25,7 +25,7 @@ use tds_core::{
 const COUNTRIES: EntityType = EntityType::from_static("countries");
 static SCHEMA: MirrorSchema = MirrorSchema { entity: COUNTRIES, head: Some("countries"), children: &[] };
 
-/// One country a line: code, name, capital.
+/// One country per line: code, name, capital.
 const TEXT: &str = "AT,Austria,Vienna\nCH,Switzerland,Bern\nIQ,Iraq,Baghdad\nPT,Portugal,Lisbon";
 
 struct Lines {
@@ -72,7 +72,7 @@ impl Source for Lines {
         &self.profile
     }
 
-    /// Two lines a page; the cursor is the number of the next line.
+    /// Returns two lines per page. The cursor is the number of the next line.
     async fn list(&self, request: &ListRequest) -> Result<ListPage> {
         let began = self.clock.now();
         let from: usize = match &request.cursor {
@@ -131,7 +131,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let store = MemoryStore::new(Arc::clone(&clock));
     let engine = Engine::builder(Stores::new(&store, store.clone())).source(source).start();
 
-    // The second sync finds everything unchanged: nothing is queued, nothing is written.
+    // The second sync finds everything unchanged: it enqueues nothing and writes nothing.
     for _ in 0..2 {
         let request = NewRun {
             entity: COUNTRIES,

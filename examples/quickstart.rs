@@ -28,7 +28,7 @@ fn product(clock: &dyn Clock, id: &str, name: &str, rate: i64) -> RecordBuilder 
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A source with three products, and a store that begins empty.
+    // Create a source with three products, and an empty store.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let source = Arc::new(ScriptedSource::new(SCHEMA, Arc::clone(&clock)));
     for (id, name, rate) in [("1", "Lamp", 25), ("2", "Chair", 80), ("3", "Table", 240)] {
@@ -36,10 +36,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     let store = MemoryStore::new(Arc::clone(&clock));
 
-    // The engine lists the source, queues what changed, and mirrors products.
+    // The engine lists the source, enqueues the changes, and mirrors products.
     let engine = Engine::builder(Stores::new(&store, store.clone())).source(source.clone()).start();
 
-    // One full sync.
+    // Run one full sync.
     let request = NewRun {
         entity: PRODUCTS,
         run_type: RunType::Full,
@@ -55,7 +55,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         run.total_items
     ));
 
-    // One pushed event.
+    // Push one event.
     source.put(product(clock.as_ref(), "2", "Chair, oak", 95));
     let work = source.pushed("2").ok_or("the source has no chair")?;
     let body = b"chair changed".to_vec();

@@ -4,8 +4,8 @@
 //! cargo run --example zoho_to_postgres
 //! ```
 //!
-//! With real credentials in `ZohoConfig` and a `DatabaseConfig` of your own this is a sync engine inside your
-//! program; `tds-server` adds the HTTP API, schedules and the command line.
+//! With real credentials in `ZohoConfig` and a `DatabaseConfig` of your own, this is a sync engine inside your
+//! program. `tds-server` adds the HTTP API, schedules and the command line.
 
 use std::{error::Error as StdError, sync::Arc};
 
@@ -25,7 +25,7 @@ use tds_zoho::{
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
-    // Where the data comes from: here an organization with 30 items.
+    // The data comes from an organization with 30 items.
     let fake = FakeZoho::start().await;
     fake.generate(Module::ITEMS, 30);
     let credentials = fake.credentials();
@@ -39,13 +39,13 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     zoho.accounts_url = fake.accounts_url();
     zoho.api_url = Some(fake.api_url());
 
-    // Where it goes: here a private cluster, made from the PostgreSQL binaries of this machine.
+    // The data goes to a private cluster, which is created with the PostgreSQL binaries of this machine.
     let directory = std::env::temp_dir().join(format!("tds-example-{}", std::process::id()));
     let cluster = EmbeddedCluster::start(&ClusterConfig::new(&directory)).await?;
     let database = Database::connect(&DatabaseConfig::new(cluster.url())).await?;
     database.migrate().await?;
 
-    // The engine: a source for each entity type, over one store.
+    // The engine has a source for each entity type and one store.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let client = ZohoClient::new(zoho, Arc::clone(&clock))?;
     let store = PgStore::new(database.clone(), StoreSettings::default());

@@ -1,9 +1,9 @@
-//! Webhooks of products to rows of `erp.products`, beside PostgreSQL's fastest way to write the same rows: COPY into
-//! a temporary table and one upsert.
+//! The rate from webhooks of products to rows of `erp.products`, beside PostgreSQL's fastest way to write the same
+//! rows: COPY into a temporary table and one upsert.
 //!
-//! 20,000 webhooks (1 kB) of as many records, stored and queued before the clock starts. Ours decodes the body,
-//! compares with the record's sync state, writes row and state, settles the item, archives it, ends the event. COPY
-//! gets finished rows. Three rounds into empty tables; the sides take turns.
+//! 20,000 webhooks of 1 kB for as many records are stored and queued before the clock starts. TDS decodes the body,
+//! compares it with the sync state of the record, writes the row and the state, settles the item, archives it, and
+//! ends the event. COPY receives finished rows. There are three rounds into empty tables, and the sides take turns.
 
 use std::sync::Arc;
 
@@ -64,13 +64,13 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// Products as Zoho has them, and a mirror; nothing is asked of Zoho.
+/// Returns a registry for products as Zoho has them, with a mirror. No call to Zoho is made.
 fn registry(database: &Database) -> Registry {
     let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
     Registry::new().with_handler(Arc::new(MirrorHandler::new(products(), mirror, Arc::new(SystemClock))))
 }
 
-/// The source of products, of a client that is never used to call anything.
+/// Returns the source of products. Its client is never used for a call.
 pub(crate) fn products() -> Arc<dyn Source> {
     let config = ZohoConfig::new("client", "secret", "token", "60001", DataCenter::Us);
     let client = ZohoClient::new(config, Arc::new(SystemClock)).expect("a client");
@@ -114,7 +114,7 @@ fn event(id: u64) -> NewEvent {
     }
 }
 
-/// The rows in COPY's own form.
+/// Returns the rows in the format of COPY.
 async fn copy_out(url: &str) -> Vec<u8> {
     let mut connection = cluster::connect(url).await;
     let statement = format!("COPY (SELECT {COLUMNS} FROM erp.products) TO STDOUT");

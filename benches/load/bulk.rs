@@ -1,7 +1,8 @@
-//! Peak memory and pace of a full sync of 100,000 and of 1,000,000 products. The source makes its pages up and keeps nothing.
+//! The peak memory and the rate of a full sync of 100,000 and of 1,000,000 products. The source generates its pages
+//! and keeps nothing.
 //!
-//! Each sync runs in a process of its own: bulk engine, workers and mirror, as `serve` has them. Lists come in pages
-//! of 200, details in batches of 100, as Zoho gives them, but at once.
+//! Each sync runs in its own process with the run executor, the workers and the mirror of `serve`. As in Zoho, lists
+//! come in pages of 200 and details in batches of 100, but without any delay.
 
 use std::{process::Stdio, sync::Arc, time::Duration};
 
@@ -46,7 +47,7 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// Peak memory in megabytes, and records a second.
+/// Returns the peak memory in megabytes, and the records per second.
 async fn sync(cluster: &mut Cluster, records: u64) -> (f64, f64) {
     let url = cluster.migrated().await;
     let began = Instant::now();
@@ -69,7 +70,7 @@ async fn sync(cluster: &mut Cluster, records: u64) -> (f64, f64) {
     (peak, rate)
 }
 
-/// The process of one sync: prints its peak memory in megabytes.
+/// The process of one sync. It prints its peak memory in megabytes.
 #[expect(clippy::print_stdout, reason = "what the parent reads")]
 pub(crate) async fn child(url: &str, records: &str) {
     let database = cluster::database(url, 20).await;
@@ -101,7 +102,7 @@ fn request() -> NewRun {
     }
 }
 
-/// Zoho's products, all alike, made when they are asked for.
+/// A source of Zoho products that are all alike and are generated on request.
 struct MadeUp {
     products: Arc<dyn Source>,
     records: u64,

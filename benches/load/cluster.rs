@@ -1,11 +1,11 @@
-//! A PostgreSQL of the benches' own, as durable as one in production.
+//! A PostgreSQL cluster of the benches, as durable as one in production.
 
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use tds_postgres::{ClusterConfig, Database, DatabaseConfig, EmbeddedCluster};
 use tempfile::TempDir;
 
-/// What is set besides the usual settings of a private cluster. `fsync`, `full_page_writes` and
-/// `synchronous_commit` stay on; checkpoints are rare, so that none falls into one side of a ratio only.
+/// The settings that differ from those of a private cluster. `fsync`, `full_page_writes` and `synchronous_commit` stay
+/// on. Checkpoints are rare, so that none falls into only one side of a ratio.
 const SETTINGS: [(&str, &str); 6] = [
     ("shared_buffers", "512MB"),
     ("max_wal_size", "8GB"),
@@ -15,7 +15,7 @@ const SETTINGS: [(&str, &str); 6] = [
     ("track_commit_timestamp", "on"),
 ];
 
-/// The server; gone with the value.
+/// The database server. Dropping the value removes it.
 pub(crate) struct Cluster {
     server: Option<EmbeddedCluster>,
     _directory: TempDir,
@@ -28,7 +28,7 @@ impl Cluster {
     }
 
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
-        // Below the build's output: a temporary directory may be in memory.
+        // The cluster is below the build's output, because a temporary directory may be in memory.
         let place = std::env::current_exe().expect("a path").with_file_name("bench-postgres");
         std::fs::create_dir_all(&place).expect("a directory");
         let directory = TempDir::new_in(place).expect("a directory");
@@ -47,7 +47,7 @@ impl Cluster {
         Self { server: Some(server), _directory: directory, next: 0 }
     }
 
-    /// The URL of a new database: empty, or with the current schema.
+    /// Creates an empty database and returns its URL.
     pub(crate) async fn empty(&mut self) -> String {
         self.next += 1;
         let admin = self.server.as_ref().expect("running").url().to_owned();
@@ -56,7 +56,7 @@ impl Cluster {
         admin.replace("/postgres?", &format!("/{name}?"))
     }
 
-    /// The same, migrated.
+    /// Creates a database with the current schema and returns its URL.
     pub(crate) async fn migrated(&mut self) -> String {
         let url = self.empty().await;
         let database = database(&url, 2).await;
@@ -88,7 +88,7 @@ pub(crate) async fn run(url: &str, statements: String) {
     connection.close().await.expect("closed");
 }
 
-/// One number.
+/// Returns one number.
 pub(crate) async fn count(url: &str, statement: &'static str) -> i64 {
     let mut connection = connect(url).await;
     let number = sqlx::query_scalar(statement).fetch_one(&mut connection).await.expect("a number");

@@ -1,6 +1,7 @@
-//! Items a second through the queue with a handler that does nothing, beside the same statements driven by pgbench.
+//! The items per second that pass through the queue with a handler that does nothing, beside the same statements
+//! driven by pgbench.
 //!
-//! 100,000 items of as many records, one process. Three rounds; the sides take turns.
+//! One process handles 100,000 items of as many records. There are three rounds, and the sides take turns.
 
 use crate::{
     cluster::{Cluster, count},
@@ -11,7 +12,7 @@ use crate::{
 
 const ROUNDS: usize = 3;
 const ITEMS: i64 = 100_000;
-/// What a process claims at once while all its places are free.
+/// The number of items that a process claims at a time while all its places are free.
 const BATCH: i64 = 400;
 const CLIENTS: usize = 5;
 
@@ -34,7 +35,7 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// The statements of claiming and settling, one after the other, without a program between them.
+/// Runs the statements of claiming and settling one after the other, without a program between them.
 async fn statements(url: &str) -> f64 {
     let script = tds_postgres::testkit::pgbench_drain(BATCH);
     let rounds = usize::try_from(ITEMS / BATCH).expect("small");

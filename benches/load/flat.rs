@@ -1,4 +1,4 @@
-//! Whether the queue stays fast: with ten million completed items in the archive, and with a snapshot held open.
+//! Whether the queue stays fast with ten million completed items in the archive, and with a snapshot held open.
 
 use sqlx::Connection as _;
 
@@ -30,7 +30,7 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// What nobody may remove any more, because somebody might still look at it.
+/// Drains the queue while an open snapshot keeps PostgreSQL from removing dead rows.
 async fn drain_pinned(url: &str) -> f64 {
     let mut holder = connect(url).await;
     sqlx::raw_sql("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM tds_queue_live")
@@ -44,7 +44,7 @@ async fn drain_pinned(url: &str) -> f64 {
     rate
 }
 
-/// Thirty days of completed items.
+/// Inserts thirty days of completed items.
 async fn fill_history(url: &str) {
     say("flat: ten million completed items");
     let fill = format!(

@@ -1,11 +1,11 @@
-//! A client that costs little, so that the server is what is measured.
+//! A cheap HTTP client, so that the bench measures the server.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-/// One connection, kept open; one request at a time.
+/// One connection that is kept open and carries one request at a time.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
@@ -22,7 +22,7 @@ impl Connection {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").as_bytes()).await
     }
 
-    /// Sends a whole request; answers the status when the whole answer is there.
+    /// Sends a whole request. Returns the status once the whole answer has arrived.
     pub(crate) async fn send(&mut self, request: &[u8]) -> std::io::Result<u16> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
@@ -37,7 +37,7 @@ impl Connection {
     }
 }
 
-/// The status, once head and body are there. Answers of the server state their length.
+/// Returns the status once the head and the body have arrived. Answers of the server state their length.
 fn whole(answer: &[u8]) -> Option<u16> {
     let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     let text = std::str::from_utf8(&answer[..head]).ok()?;

@@ -1,4 +1,4 @@
-//! What a server costs that has nothing to do: a migrated database, all tasks running, no schedule due.
+//! The cost of an idle server: a migrated database, all tasks running, and no schedule due.
 
 use std::time::Duration;
 
@@ -11,16 +11,18 @@ use crate::{
 const STARTS: usize = 5;
 const WATCHED: Duration = Duration::from_secs(20);
 
-/// Transactions of the database so far; a statement by itself is one. Those of this question are left out below.
+/// The number of transactions of the database so far. A single statement counts as one transaction. The transaction of
+/// this query is subtracted below.
 const TRANSACTIONS: &str =
     "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
 
 pub(crate) async fn run(report: &mut Report) {
-    // Autovacuum's transactions on the freshly made tables would be counted.
+    // Autovacuum's transactions on the newly created tables would be counted, so autovacuum is off.
     let mut cluster = Cluster::start_with(&[("autovacuum", "off")]).await;
     let url = cluster.migrated().await;
     let server = Server::start(&url, &[]).await;
-    // Statements of the start are over and counted: an idle connection hands its counts in after ten seconds.
+    // After this time, the statements of the start have ended and are counted: an idle connection reports its counts
+    // after ten seconds.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let (transactions, cpu) = (count(&url, TRANSACTIONS).await, cpu_seconds(server.pid()));
     tokio::time::sleep(WATCHED).await;

@@ -1,7 +1,8 @@
-//! Webhooks a second, from the socket to the commit, beside one commit per webhook and beside pgbench.
+//! Webhooks per second, from the socket to the commit, beside one commit per webhook and beside pgbench.
 //!
-//! Closed loop: 64 connections, each sends its next webhook (1 kB, signed) when the last was answered. The server
-//! is a process of its own without workers. Three rounds; the sides of a ratio take turns.
+//! The load is a closed loop: each of 64 connections sends its next webhook (1 kB, signed) when the previous one was
+//! answered. The server is its own process without workers. There are three rounds, and the sides of a ratio take
+//! turns.
 
 use std::sync::{
     Arc,
@@ -21,7 +22,7 @@ use crate::{
 
 const ROUNDS: usize = 3;
 const CLIENTS: usize = 64;
-/// Webhooks of a round: long enough to be steady, on either side.
+/// The number of webhooks in a round, which is large enough for a steady rate on either side.
 const GROUPED: usize = 40_000;
 const SINGLE: usize = 12_000;
 
@@ -41,7 +42,7 @@ pub(crate) async fn run(report: &mut Report) {
     let mut cluster = Cluster::start().await;
     let (grouped_url, single_url, bench_url) =
         (cluster.migrated().await, cluster.migrated().await, cluster.migrated().await);
-    // The best setting of one commit per webhook: as many connections as help on few cores.
+    // The best setting for one commit per webhook: more connections than this do not help on few cores.
     let single = [("TDS_WORKERS", "0"), ("TDS_COMMIT_EVENTS", "1"), ("TDS_COMMITTERS", "16")];
     let grouped = Server::start(&grouped_url, &[("TDS_WORKERS", "0")]).await;
     let single = Server::start(&single_url, &single).await;
@@ -61,7 +62,7 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// Sends new webhooks as fast as they are answered; every one must be stored and queued.
+/// Sends new webhooks as fast as they are answered. Every webhook must be stored and queued.
 async fn burst(server: &Server, url: &str, round: usize, total: usize) -> f64 {
     let requests: Vec<Vec<u8>> =
         (0..total).map(|index| webhooks::request((round * total + index) as u64, 0)).collect();

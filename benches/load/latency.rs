@@ -1,6 +1,7 @@
-//! How long a webhook takes: to its answer at 1,500 a second, and to the visible row at 500 a second.
+//! The latency of a webhook: to its answer at 1,500 webhooks per second, and to the visible row at 500 per second.
 //!
-//! Open loop: latency counts from the moment at which a webhook was to be sent, whether or not it could be.
+//! The load is an open loop: latency counts from the moment at which a webhook is due to be sent, whether or not the
+//! client could send it then.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use crate::{
 
 const CLIENTS: u64 = 64;
 const SECONDS: u64 = 10;
-/// Rates of the two parts, a second.
+/// The rates of the two parts, in webhooks per second.
 const ANSWERED: u64 = 1_500;
 const APPLIED: u64 = 500;
 
@@ -27,7 +28,7 @@ pub(crate) async fn run(report: &mut Report) {
     let mut cluster = Cluster::start().await;
     let url = cluster.migrated().await;
     let server = Server::start(&url, &[("TDS_WORKERS", "0")]).await;
-    // The first second warms connections and caches up; it does not count.
+    // The first second warms up connections and caches, and is not counted.
     open_loop(&server, 1_000_000, ANSWERED, 1).await;
     let mut latencies: Vec<f64> = open_loop(&server, 2_000_000, ANSWERED, SECONDS)
         .await
@@ -41,7 +42,8 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// The visible row: the commit of its last change. PostgreSQL notes the time just before the commit's flush.
+/// Measures the time until the row is visible, which is the commit of its last change. PostgreSQL records the commit
+/// time just before it flushes the commit.
 async fn to_row(cluster: &mut Cluster, report: &mut Report) {
     let url = cluster.migrated().await;
     let server = Server::start(&url, &[]).await;
@@ -77,7 +79,7 @@ struct Sent {
     answered_ms: f64,
 }
 
-/// Sends at a steady rate; every webhook must be answered 200.
+/// Sends webhooks at a steady rate. Every webhook must be answered 200.
 async fn open_loop(server: &Server, first: u64, rate: u64, seconds: u64) -> Vec<Sent> {
     let total = rate * seconds;
     let requests: Arc<Vec<Vec<u8>>> =

@@ -1,7 +1,7 @@
 //! Load benches: whole programs and a durable PostgreSQL under load, beside peers in the same run.
 //!
-//! `cargo bench -p benches --bench load -- [--json] [NAME…]` runs the scenarios whose names begin so, or all. Every
-//! scenario counts its own result and panics where something is lost.
+//! `cargo bench -p benches --bench load -- [--json] [NAME…]` runs the scenarios whose names begin with one of the
+//! given names, or all of them. Every scenario checks its own result and panics if something is lost.
 
 mod apply;
 mod bulk;
@@ -21,7 +21,7 @@ mod work;
 
 use report::Report;
 
-/// The server's.
+/// The allocator of the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -30,7 +30,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     if let Some(("child", rest)) = arguments.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        // This program, started by a scenario as a process of its own.
+        // A scenario started this program as a process of its own.
         runtime.block_on(child(rest));
         return;
     }

@@ -1,13 +1,13 @@
-//! PostgreSQL's own load generator: what the database does without a program in front of it.
+//! PostgreSQL's own load generator, which shows what the database does without a program in front of it.
 
 use std::{io::Write as _, path::PathBuf, process::Stdio};
 
 use tempfile::NamedTempFile;
 use tokio::process::Command;
 
-/// Runs a script and answers transactions per second, connecting left out.
+/// Runs a script and returns the transactions per second, without the time for connecting.
 ///
-/// Every transaction is prepared once; `clients` connections, two threads.
+/// Every transaction is prepared once. The run uses `clients` connections and two threads.
 pub(crate) async fn run(url: &str, script: &str, clients: usize, transactions: usize) -> f64 {
     let mut file = NamedTempFile::new().expect("a file");
     file.write_all(script.as_bytes()).expect("written");

@@ -1,6 +1,6 @@
 //! Figures, and how they are printed.
 
-/// Everything that was measured, in its order.
+/// All measured figures, in the order of their measurement.
 #[derive(Default)]
 pub(crate) struct Report(Vec<Line>);
 
@@ -17,22 +17,22 @@ enum Kind {
 }
 
 impl Report {
-    /// A number that says something about this machine only.
+    /// Adds a number that is meaningful only for this machine.
     pub(crate) fn figure(&mut self, name: &'static str, value: f64, unit: &'static str) {
         self.add(Line { name, value, kind: Kind::Figure(unit) });
     }
 
-    /// A ratio of two numbers of the same run that has a lower bound.
+    /// Adds a ratio of two numbers of the same run that has a lower bound.
     pub(crate) fn at_least(&mut self, name: &'static str, value: f64, bound: f64) {
         self.add(Line { name, value, kind: Kind::AtLeast(bound) });
     }
 
-    /// A ratio of two numbers of the same run that has an upper bound.
+    /// Adds a ratio of two numbers of the same run that has an upper bound.
     pub(crate) fn at_most(&mut self, name: &'static str, value: f64, bound: f64) {
         self.add(Line { name, value, kind: Kind::AtMost(bound) });
     }
 
-    /// True where a bound was missed.
+    /// Returns `true` if a figure misses its bound.
     pub(crate) fn misses(&self) -> bool {
         self.0.iter().any(|line| match line.kind {
             Kind::Figure(_) => false,
@@ -41,12 +41,12 @@ impl Report {
         })
     }
 
-    /// One line per figure.
+    /// Returns one line per figure.
     pub(crate) fn text(&self) -> String {
         self.0.iter().map(Line::text).collect::<Vec<_>>().join("\n")
     }
 
-    /// One object per line.
+    /// Returns one JSON object per line.
     pub(crate) fn json(&self) -> String {
         self.0.iter().map(|line| line.json().to_string()).collect::<Vec<_>>().join("\n")
     }
@@ -77,19 +77,19 @@ impl Line {
     }
 }
 
-/// Tells how far it is.
+/// Reports progress.
 #[expect(clippy::print_stderr, reason = "progress; the figures go to the output")]
 pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// The middle one of the values of several rounds.
+/// Returns the median of the values of several rounds.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The value below which this share of the values lies.
+/// Returns the value below which this share of the values lies.
 pub(crate) fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]

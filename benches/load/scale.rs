@@ -1,4 +1,4 @@
-//! The queue worked off by one, two and four processes on one PostgreSQL; each record by one of them at a time.
+//! The queue drained by one, two and four processes on one PostgreSQL. Only one process works on a record at a time.
 
 use std::process::Stdio;
 
@@ -36,7 +36,8 @@ async fn drain(cluster: &mut Cluster, processes: usize) -> f64 {
     assert!(running.join_all().await.into_iter().all(|good| good), "every process came to its end");
     let elapsed = began.elapsed().as_secs_f64();
     assert_eq!(count(&url, "SELECT count(*) FROM tds_queue_live").await, 0, "nothing is left");
-    // An item that two processes settled would be there twice, or would have been refused as fenced.
+    // An item that two processes settled would be in the archive twice, or one settlement would have been refused by
+    // its fencing token.
     assert_eq!(count(&url, "SELECT count(DISTINCT id) FROM tds_queue_done").await, ITEMS, "each ended once");
     let lost = count(&url, "SELECT count(*) FROM tds_queue_attempts WHERE result = 'lease_lost'").await;
     assert_eq!(lost, 0, "no lease was lost");
@@ -45,7 +46,7 @@ async fn drain(cluster: &mut Cluster, processes: usize) -> f64 {
     rate
 }
 
-/// One of the processes: works until the queue is empty.
+/// One of the processes. It works until the queue is empty.
 pub(crate) async fn child(url: &str) {
     let database = cluster::database(url, 10).await;
     work::work_until_empty(&database).await;

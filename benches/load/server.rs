@@ -1,4 +1,4 @@
-//! The real program as a process of its own, and what the system knows about it.
+//! The real program as a process of its own, and the resources that the system reports for it.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 
@@ -10,14 +10,14 @@ use tokio::{
 
 use crate::http::Connection;
 
-/// The key that webhooks of the benches are signed with.
+/// The key that signs the webhooks of the benches.
 pub(crate) const SECRET: &str = "BenchSecret0123456789";
 
-/// `tds-server serve`, killed with the value.
+/// A process of `tds-server serve`, which is killed when the value is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
-    /// From the start of the process to the first `200` of `/readyz`.
+    /// The time from the start of the process to the first `200` of `/readyz`.
     pub(crate) start: Duration,
 }
 
@@ -36,7 +36,7 @@ impl Server {
                 ("ZOHO_CLIENT_SECRET", "secret"),
                 ("ZOHO_REFRESH_TOKEN", "token"),
                 ("ZOHO_ORGANIZATION_ID", "60001"),
-                // Nobody listens there: nothing of this needs Zoho.
+                // No program listens at this address, because no scenario needs Zoho.
                 ("ZOHO_ACCOUNTS_URL", "http://127.0.0.1:9"),
                 ("ZOHO_API_URL", "http://127.0.0.1:9"),
                 ("RUST_LOG", "warn"),
@@ -73,7 +73,7 @@ impl Server {
     }
 }
 
-/// The program, built beside this one by `./dev bench`.
+/// Returns the path of the program, which `./dev bench` builds beside this one.
 fn program() -> PathBuf {
     let path = std::env::current_exe().expect("a path");
     let directory = path.parent().and_then(|deps| deps.parent()).expect("the build's output");
@@ -87,17 +87,17 @@ async fn free_address() -> String {
     listener.local_addr().expect("an address").to_string()
 }
 
-/// Seconds of processor time that a process has used.
+/// Returns the seconds of processor time that a process has used.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
     let fields: Vec<&str> =
         stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
     let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok()).unwrap_or(0.0);
-    // User and system time, in the hundredths of a second that Linux shows to programs.
+    // User and system time, in the hundredths of a second that Linux reports to programs.
     (ticks(11) + ticks(12)) / 100.0
 }
 
-/// A line of `/proc/PID/status` in megabytes: `VmRSS` now, `VmHWM` at its peak.
+/// Returns a line of `/proc/PID/status` in megabytes: `VmRSS` is the current memory, `VmHWM` the peak.
 pub(crate) fn memory_mb(pid: u32, line: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a running process");
     let found = status.lines().find(|text| text.starts_with(line)).unwrap_or_default();

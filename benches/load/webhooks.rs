@@ -1,11 +1,11 @@
-//! Signed webhooks, made before the clock starts.
+//! Signed webhooks, which are made before the clock starts.
 
 use secrecy::SecretString;
 use tds_zoho::webhook;
 
 use crate::server::SECRET;
 
-/// The JSON of one item, about 1 kB, as the body of a webhook has it.
+/// Returns the JSON of one item, about 1 kB, in the form of a webhook body.
 pub(crate) fn body(id: u64, change: u32) -> String {
     let (hour, minute, second) = (change / 3_600 % 24, change / 60 % 60, change % 60);
     format!(
@@ -21,7 +21,7 @@ pub(crate) fn body(id: u64, change: u32) -> String {
     )
 }
 
-/// The whole request.
+/// Returns the whole request.
 pub(crate) fn request(id: u64, change: u32) -> Vec<u8> {
     let body = body(id, change);
     let signature = webhook::sign(&SecretString::from(SECRET), &[], body.as_bytes());

@@ -1,5 +1,5 @@
-//! Filling the queue and working it off, with everything that the engine does to an item: claim with lease and
-//! fencing token, dispatch, settling, archive.
+//! Fills and drains the queue with everything that the engine does to an item: claim with lease and fencing token,
+//! dispatch, settling, and archive.
 
 use std::{
     sync::{
@@ -39,7 +39,7 @@ impl BatchHandler for NoOp {
     }
 }
 
-/// The queue, with an eye on how many items are still to be settled.
+/// A queue that counts the items which are still to be settled.
 pub(crate) struct Watched {
     queue: PgStore,
     left: AtomicI64,
@@ -59,7 +59,7 @@ impl Watched {
         })
     }
 
-    /// Returns when all are settled.
+    /// Returns when all items are settled.
     pub(crate) async fn done(&self) {
         tokio::time::timeout(Duration::from_secs(600), self.done.notified()).await.expect("an end");
     }
@@ -113,7 +113,7 @@ impl Queue for Watched {
     }
 }
 
-/// Puts items of as many records into the queue, and lets the statistics know.
+/// Inserts items of as many records into the queue, and updates the statistics of the table.
 pub(crate) async fn fill(url: &str, items: i64) {
     cluster::run(
         url,
@@ -126,7 +126,7 @@ pub(crate) async fn fill(url: &str, items: i64) {
     cluster::run(url, "VACUUM (ANALYZE) tds_queue_live".to_owned()).await;
 }
 
-/// Works `items` items off with a handler that does nothing; items a second.
+/// Drains `items` items with a handler that does nothing. Returns the items per second.
 pub(crate) async fn drain(url: &str, items: i64) -> f64 {
     let database = cluster::database(url, 10).await;
     let registry = Registry::new().with_handler(Arc::new(NoOp));
@@ -136,7 +136,7 @@ pub(crate) async fn drain(url: &str, items: i64) -> f64 {
     rate
 }
 
-/// Works until a claim finds nothing while nothing is in hand.
+/// Works until a claim finds nothing while no item is claimed.
 pub(crate) async fn work_until_empty(database: &Database) {
     let queue = Watched::new(PgStore::new(database.clone(), StoreSettings::default()), i64::MAX);
     let registry = Registry::new().with_handler(Arc::new(NoOp));
@@ -148,7 +148,7 @@ pub(crate) async fn work_until_empty(database: &Database) {
     working.await.expect("the worker ends");
 }
 
-/// Works `items` items off; items a second.
+/// Processes `items` items. Returns the items per second.
 pub(crate) async fn work(database: &Database, registry: Registry, items: i64) -> f64 {
     let store = PgStore::new(database.clone(), StoreSettings::default());
     let queue = Watched::new(store, items);

@@ -1,4 +1,4 @@
-//! The command line: what a person or a script types.
+//! The command line for people and scripts.
 
 mod bulk_sync;
 mod check;
@@ -99,14 +99,14 @@ enum StoredCommand {
     Prune(prune::PruneArgs),
 }
 
-/// [`run`] for the entity types of TDS.
+/// Calls [`run`] with the entity types of TDS.
 #[must_use]
 pub fn main() -> ExitCode {
     run(&Entities::default())
 }
 
-/// Runs the program that the command line asks for, with these entity types, and answers its exit status: 0 done, 1
-/// failed, 2 wrong usage or configuration. A program with entity types of its own calls it from its `main`.
+/// Runs the program that the command line asks for, with these entity types, and returns its exit status: 0 done, 1
+/// failed, 2 wrong usage or configuration. The `main` of a program with its own entity types calls this function.
 #[must_use]
 pub fn run(entities: &Entities) -> ExitCode {
     let parsed = program(&entities.catalogue).try_get_matches().and_then(|matches| {
@@ -128,12 +128,12 @@ pub fn run(entities: &Entities) -> ExitCode {
     }
 }
 
-/// The command line of these entity types.
+/// Returns the command line for these entity types.
 fn program(catalogue: &Catalogue) -> clap::Command {
     parse::entities(Cli::command(), catalogue)
 }
 
-/// Tells the reason on stderr and gives the exit status.
+/// Reports the reason of a failure on stderr and returns the exit status.
 fn report(failure: Failure) -> ExitCode {
     let (messages, status) = match failure {
         Failure::OutputClosed => return ExitCode::SUCCESS,
@@ -151,7 +151,7 @@ fn block_on(command: impl Future<Output = CommandResult>) -> CommandResult {
         .build()
         .map_err(|error| Failure::failed(format!("the runtime cannot be started: {error}")))?;
     let result = runtime.block_on(command);
-    // What still runs belongs to nobody now, and must not hold the exit back.
+    // Tasks that still run are no longer needed and must not delay the exit.
     runtime.shutdown_background();
     result
 }

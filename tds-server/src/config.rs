@@ -1,4 +1,4 @@
-//! Configuration from environment variables: one small struct per part, every error reported at once.
+//! Configuration from environment variables: one small struct per part. All errors are reported at once.
 
 mod auth;
 mod database;
@@ -33,57 +33,58 @@ use tds_zoho::ZohoConfig;
 
 use self::lookup::Reader;
 
-/// What a command needs; the rest is still checked where it is set, but may be absent.
+/// The part of the configuration that a command needs. Variables of the other parts may be absent, but are still
+/// checked if they are set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// `serve`: everything, with the rules of production.
+    /// `serve` needs everything, and the rules of production apply.
     Serve,
     /// Commands that call Zoho and write to the database, such as `bulk-sync`.
     Sync,
-    /// Commands that read or write the database only.
+    /// Commands that only read or write the database.
     Database,
 }
 
-/// Where TDS runs. `APP_ENV`, default `development`.
+/// The kind of installation. `APP_ENV`, default `development`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
-    /// A machine of one's own.
+    /// A developer's own machine.
     Development,
     /// Demands an admin token, a webhook secret and JSON logs.
     Production,
 }
 
-/// Everything that can be configured.
+/// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `APP_ENV`.
     pub environment: Environment,
-    /// Which database.
+    /// The database to use.
     pub database: DatabaseChoice,
     /// The listener.
     pub http: HttpConfig,
-    /// Who may use the operator API.
+    /// The tokens of the operator API.
     pub auth: AuthConfig,
     /// How webhooks prove authentic.
     pub webhooks: WebhookConfig,
     /// How accepted webhooks are committed.
     pub ingest: IngestConfig,
-    /// Zoho. `None` only where the command does not call Zoho and no credentials are set.
+    /// The access to Zoho. `None` only if the command does not call Zoho and no credentials are set.
     pub zoho: Option<ZohoConfig>,
     /// Workers and retries.
     pub worker: WorkerConfig,
-    /// When runs start by themselves.
+    /// The schedules of the runs that start by themselves.
     pub schedules: SchedulesConfig,
-    /// Age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
+    /// The age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
     pub retention: Duration,
-    /// `TDS_ERP_READERS`: roles of the database that may read schema `erp`.
+    /// `TDS_ERP_READERS`: the database roles that may read schema `erp`.
     pub erp_readers: Vec<String>,
-    /// Logs.
+    /// The settings of the log.
     pub log: LogConfig,
 }
 
 impl Config {
-    /// Reads all variables through `lookup` (usually the environment; flags may go before it). An empty
+    /// Reads all variables through `lookup`, which usually reads the environment; flags may take precedence. An empty
     /// value counts as unset.
     ///
     /// # Errors
@@ -111,10 +112,10 @@ impl Config {
         reader.finish(config)
     }
 
-    /// Reads the process's environment.
+    /// Reads the environment of the process.
     ///
     /// # Errors
-    /// As [`Config::from_lookup`].
+    /// Like [`Config::from_lookup`].
     pub fn from_env(need: Need) -> Result<Self, ConfigErrors> {
         Self::from_lookup(|name| std::env::var(name).ok(), need)
     }

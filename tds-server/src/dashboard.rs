@@ -1,4 +1,4 @@
-//! The operator's page: three files in the binary, which use nothing but the public API.
+//! The operator's page: three files in the binary, which use only the public API.
 
 use axum::{
     Router,
@@ -9,7 +9,7 @@ use axum::{
 
 use crate::http::state::AppState;
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// Content is loaded from this server only, inline content is refused, and no other page may frame the dashboard.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -17,7 +17,7 @@ const PAGE: &[u8] = include_bytes!("dashboard/assets/index.html");
 const STYLE: &[u8] = include_bytes!("dashboard/assets/app.css");
 const SCRIPT: &[u8] = include_bytes!("dashboard/assets/app.js");
 
-/// `/` and what it loads.
+/// Returns the routes of `/` and of the files that it loads.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/", get(|| async { file("text/html; charset=utf-8", PAGE) }))
@@ -30,7 +30,7 @@ fn file(content_type: &'static str, content: &'static [u8]) -> Response {
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_FRAME_OPTIONS, "DENY"),
-        // The files change with the program only; asking again costs nothing on a local network.
+        // The files change only with the program. A revalidation costs almost nothing on a local network.
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (headers, content).into_response()

@@ -1,7 +1,7 @@
 //! The server against a simulated Zoho organization in the same process.
 //!
-//! Everything is real but Zoho: the HTTP client, the database, the signatures of the webhooks. The organization is
-//! new at each start, and so is the mirror.
+//! Everything except Zoho is real: the HTTP client, the database, and the signatures of the webhooks. Each start
+//! creates a new organization and a new mirror.
 
 use std::{io, path::Path, time::Duration};
 
@@ -22,21 +22,21 @@ use crate::{
     telemetry,
 };
 
-/// What the organization is made of: the same at each start, but for its times.
+/// The seed of the organization. Each start creates the same organization, except for its times.
 const SEED: u64 = 1;
-/// How often the first sync is looked at.
+/// The time between two looks at the runs of the first sync.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How the demo is.
+/// The options of the demo.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DemoOptions {
-    /// Size of the organization, in per cent of the real shop.
+    /// The size of the organization, in per cent of the real shop.
     pub(crate) scale: u64,
-    /// How often something happens in it.
+    /// The time between two changes in the organization.
     pub(crate) change_every: Duration,
 }
 
-/// Why there is no demo.
+/// The reason why the demo cannot start, or why it ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     /// A setting is wrong.
@@ -45,22 +45,22 @@ pub(crate) enum DemoError {
     /// The server could not be built.
     #[error("{0}")]
     Build(#[from] BuildError),
-    /// The data of the demo before could not be removed.
+    /// The data of the previous demo could not be removed.
     #[error("{0} cannot be removed: {1}")]
     Data(String, io::Error),
     /// The simulated organization could not be started.
     #[error("the simulated organization cannot be started: {0}")]
     Zoho(io::Error),
-    /// Another demo runs there.
+    /// Another demo runs in the same data directory.
     #[error("{0} belongs to a demo that is running: end that one, or give this one another --data-dir")]
     InUse(String),
-    /// The server ended badly.
+    /// The server ended with an error.
     #[error("{0}")]
     Run(#[from] RunError),
-    /// The server's task ended badly.
+    /// The task of the server ended with an error.
     #[error("the server ended: {0}")]
     Server(String),
-    /// The first sync was refused, or could not be followed.
+    /// The first sync was refused, or its runs could not be read.
     #[error("the first sync: {0}")]
     FirstSync(String),
 }
@@ -75,8 +75,8 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// Starts the organization, the database and the server. `lookup` gives the few settings that a demo
-    /// follows: where it listens, where its data are, what is logged.
+    /// Starts the organization, the database and the server. `lookup` supplies the few settings that a demo follows:
+    /// the address it listens on, the directory of its data, and the settings of the log.
     pub(crate) async fn start(
         options: &DemoOptions,
         entities: &Entities,
@@ -96,7 +96,7 @@ impl Demo {
         Ok(Self { app, zoho, token, webhook_secret, change_every: options.change_every })
     }
 
-    /// What a person needs to look around.
+    /// Returns the text that a person needs to look around.
     pub(crate) fn introduction(&self) -> String {
         let base = self.base_url();
         let (token, secret) = (self.token.expose_secret(), self.webhook_secret.expose_secret());
@@ -112,7 +112,7 @@ impl Demo {
         )
     }
 
-    /// Serves, syncs and changes until `stop`. What is worth knowing goes to `news`.
+    /// Runs the server, the first sync and the simulated changes until `stop`. Messages for the person go to `news`.
     pub(crate) async fn run(self, stop: Shutdown, news: impl Fn(&str)) -> Result<(), DemoError> {
         let base = self.base_url();
         let life = Life {
@@ -134,7 +134,7 @@ impl Demo {
     }
 }
 
-/// What happens beside the server.
+/// The activity beside the server.
 struct Life {
     zoho: SimulatedZoho,
     base: String,
@@ -144,7 +144,7 @@ struct Life {
 }
 
 impl Life {
-    /// Until `stop`. Trouble is told, and the server goes on.
+    /// Runs the first sync and the simulated changes until `stop`. Trouble is reported, and the server continues.
     async fn go_on(&self, stop: &Shutdown, news: impl Fn(&str)) {
         let first_sync = async {
             if let Err(error) = self.first_sync(stop, &news).await {
@@ -161,7 +161,7 @@ impl Life {
         tokio::join!(first_sync, changes);
     }
 
-    /// Starts a full sync of everything, and tells when it has ended.
+    /// Starts a full sync of everything, and reports when the sync has ended.
     async fn first_sync(&self, stop: &Shutdown, news: impl Fn(&str)) -> Result<(), DemoError> {
         let client = reqwest::Client::builder().no_proxy().build().map_err(failed)?;
         let url = format!("{}/api/zoho/bulk-sync", self.base);
@@ -191,7 +191,7 @@ fn failed(error: reqwest::Error) -> DemoError {
     DemoError::FirstSync(error.to_string())
 }
 
-/// A secret as Zoho would take it: letters and digits.
+/// Returns a secret in a form that Zoho accepts: letters and digits.
 fn secret() -> SecretString {
     Alphanumeric.sample_string(&mut rand::rng(), 32).into()
 }
@@ -224,7 +224,7 @@ impl Settings<'_> {
             // The simulated organization has no limits.
             "ZOHO_REQUESTS_PER_MINUTE" => Some("10000".to_owned()),
             "ZOHO_MAX_CONCURRENCY" => Some("8".to_owned()),
-            // Short schedules, so that there is something to see.
+            // The schedules are short, so that a viewer soon sees runs.
             "TDS_INCREMENTAL_EVERY" => Some("2m".to_owned()),
             "TDS_STOCK_EVERY" => Some("1m".to_owned()),
             "TDS_PRICES_EVERY" => Some("1m".to_owned()),
@@ -233,7 +233,7 @@ impl Settings<'_> {
     }
 }
 
-/// Removes the data of the demo before. Its server may still run, if that demo was killed.
+/// Removes the data of the previous demo. The database server of that demo may still run, if that demo was killed.
 async fn forget(place: &ClusterPlace) -> Result<(), DemoError> {
     if !place.data_dir.exists() {
         return Ok(());
@@ -246,7 +246,7 @@ async fn forget(place: &ClusterPlace) -> Result<(), DemoError> {
     let cluster = EmbeddedCluster::start(&left).await.map_err(BuildError::from)?;
     let database = cluster.database_dir().to_owned();
     cluster.stop().await.map_err(BuildError::from)?;
-    // It goes on where another process is responsible for it.
+    // The database server is still running if another process is responsible for it.
     if database.join("postmaster.pid").exists() {
         return Err(DemoError::InUse(place.data_dir.display().to_string()));
     }

@@ -1,4 +1,4 @@
-//! The engine without HTTP: storage, Zoho, handlers, and the long tasks that drive them.
+//! The engine without HTTP: storage, Zoho client, handlers, and the long tasks that drive them.
 
 mod cluster;
 mod error;
@@ -30,37 +30,37 @@ pub use self::{
 };
 use crate::{config::Config, entities::Entities};
 
-/// How often the scheduler looks at what is due.
+/// The time between two looks of the scheduler at what is due.
 const SCHEDULER_TICK: Duration = Duration::from_secs(5);
 
-/// What an engine is made of. Clones share everything.
+/// The parts of an engine. Clones share everything.
 #[derive(Clone)]
 pub struct Parts {
     /// The database.
     pub database: Database,
-    /// Inbox, queue, runs and schedules.
+    /// The store: inbox, queue, runs and schedules.
     pub store: PgStore,
-    /// The ERP tables.
+    /// The mirror tables.
     pub mirror: PgMirror,
     /// The entity types.
     pub catalogue: Catalogue,
-    /// Sources and handlers of all entity types.
+    /// The sources and handlers of all entity types.
     pub registry: Registry,
-    /// Zoho.
+    /// The client of Zoho.
     pub zoho: ZohoClient,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// The runs that start by themselves.
+    /// The schedules of the runs that start by themselves.
     pub schedules: Vec<ScheduleSpec>,
 }
 
-/// Batches in work may go on so long after the signal; the whole process has ten seconds.
+/// The time that batches in work have to finish after the shutdown signal. The whole process has ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Giving permits back is a courtesy to other copies: it takes no longer than this.
+/// The time limit for giving permits back, which only helps other copies: the permits also expire by themselves.
 const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 
-/// Storage, Zoho and the engine, without HTTP.
+/// Storage, Zoho client and engine, without HTTP.
 pub struct Engine {
     parts: Parts,
     storage: Storage,
@@ -71,8 +71,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the database, brings its schema up to date and puts the engine of these entity types together. Nothing
-    /// works yet: see [`Engine::start`].
+    /// Opens the database, migrates its schema and builds the engine of these entity types. No task runs yet: see
+    /// [`Engine::start`].
     ///
     /// # Errors
     /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] where something does not answer.
@@ -144,7 +144,8 @@ impl Engine {
             .worker(worker)
             .runs(runs)
             .schedules(schedules.clone(), scheduler)
-            // Without an access token this process leaves work and runs to others, and to later.
+            // Without an access token, this process claims no items and no runs. Other processes, or this one later,
+            // claim them.
             .gate(Arc::new(move || asked.may_ask()))
             .postponing(Arc::new(move |spec| {
                 schedules::is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
@@ -156,13 +157,13 @@ impl Engine {
         Ok((parts, engine, name))
     }
 
-    /// What the engine is made of.
+    /// Returns the parts of the engine.
     #[must_use]
     pub fn parts(&self) -> &Parts {
         &self.parts
     }
 
-    /// Gives permits for Zoho back, closes the store and the database, in this order. Stop the tasks first.
+    /// Gives the permits for Zoho back, then closes the store and the database. Stop the tasks first.
     pub async fn close(self) {
         if tokio::time::timeout(GIVE_BACK_TIME, self.parts.zoho.close()).await.is_err() {
             tracing::debug!("permits were not given back in time; they run out by themselves");

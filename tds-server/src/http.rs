@@ -1,4 +1,4 @@
-//! The HTTP API: its addresses, what every request passes through, and its document.
+//! The HTTP API: its addresses, the layers that every request passes, and its OpenAPI document.
 
 pub(crate) mod auth;
 pub(crate) mod dto;

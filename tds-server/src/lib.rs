@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-/// What TDS can be asked to do. The HTTP API and the command line both call these functions.
+/// The use cases. The HTTP API and the command line both call these functions.
 mod app {
     pub(crate) mod activity;
     pub(crate) mod budget;

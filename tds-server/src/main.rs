@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-/// A webhook is hundreds of small allocations, made and freed on whichever threads are free: there glibc's allocator
-/// costs a fifth of the server's time.
+/// A webhook makes hundreds of small allocations, and different threads make and free them. With glibc's allocator,
+/// these allocations cost a fifth of the server's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

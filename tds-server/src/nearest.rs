@@ -1,22 +1,22 @@
-//! What somebody may have meant who wrote a name that does not exist.
+//! Finds the name that a person may have meant when the written name does not exist.
 
-/// The name that differs least from the text, where it differs so little that it may be a slip: a third of its letters.
+/// Returns the name that differs least from the text, if it differs in at most a third of the letters of the name.
 pub(crate) fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let close = names.into_iter().map(|name| (distance(text, name), name)).min_by_key(|(far, _)| *far);
     close.filter(|(far, name)| far * 3 <= name.len().max(3)).map(|(_, name)| name)
 }
 
-/// The same as the end of a sentence; nothing where nothing is near.
+/// Returns the nearest name as the end of a sentence, or an empty text if no name is near.
 pub(crate) fn meant<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     nearest(text, names).map(|name| format!("; did you mean {name}?")).unwrap_or_default()
 }
 
-/// The end of a sentence that told what is accepted: the name that was meant, or a full stop.
+/// Returns the end of a sentence that lists the accepted names: the nearest name, or a full stop.
 pub(crate) fn ending<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     Some(meant(text, names)).filter(|meant| !meant.is_empty()).unwrap_or_else(|| ".".to_owned())
 }
 
-/// How many letters have to be added, removed, replaced or exchanged with their neighbour.
+/// Returns the number of letters that have to be added, removed, replaced or exchanged with their neighbour.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut before_last: Vec<usize> = Vec::new();

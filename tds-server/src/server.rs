@@ -1,4 +1,4 @@
-//! The application: build it, ask for its port, run it until it is told to stop.
+//! The application: build it, ask for its port, and run it until it is stopped.
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -23,10 +23,10 @@ use crate::{
     supervise::Supervisor,
 };
 
-/// The metrics listener answers to the end, and does not hold it back longer than this.
+/// The time limit for the metrics listener at shutdown. It answers until the end.
 const METRICS_TIME: Duration = Duration::from_millis(500);
 
-/// A TDS server with its listeners bound.
+/// A TDS server whose listeners are bound.
 pub struct App {
     engine: Engine,
     state: AppState,
@@ -36,24 +36,24 @@ pub struct App {
     metrics: Option<TcpListener>,
 }
 
-/// Why a running application ended badly.
+/// The reason why a running application ended with an error.
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics listener ended: {0}")]
 pub struct RunError(String);
 
 impl App {
-    /// [`App::build_with`] the entity types of TDS.
+    /// Calls [`App::build_with`] with the entity types of TDS.
     ///
     /// # Errors
-    /// As [`App::build_with`].
+    /// Like [`App::build_with`].
     pub async fn build(config: Config) -> Result<Self, BuildError> {
         Self::build_with(config, &Entities::default()).await
     }
 
-    /// Binds, opens the database, migrates it and puts everything together. Nothing is served yet.
+    /// Binds the listeners, opens the database, migrates it and builds all parts. Nothing is served yet.
     ///
     /// # Errors
-    /// See [`BuildError`]; an address in use is [`BuildError::Failed`].
+    /// See [`BuildError`]. An address that is already in use is [`BuildError::Failed`].
     pub async fn build_with(config: Config, entities: &Entities) -> Result<Self, BuildError> {
         let listener = bind("TDS_BIND", config.http.bind).await?;
         let address = listener.local_addr().map_err(|error| BuildError::Failed(error.to_string()))?;
@@ -76,37 +76,37 @@ impl App {
         Ok(Self { engine, state, supervisor, listener, address, metrics })
     }
 
-    /// Where it listens.
+    /// Returns the address of the main listener.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where `/metrics` is, if it has an address of its own.
+    /// Returns the address of `/metrics`, if `/metrics` has a listener of its own.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
-    /// The port of [`App::address`].
+    /// Returns the port of [`App::address`].
     #[must_use]
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// What it is made of.
+    /// Returns the parts of the engine.
     #[must_use]
     pub fn parts(&self) -> &Parts {
         self.engine.parts()
     }
 
-    /// Serves and works until `shutdown`. Then `/readyz` says 503 and there are no new connections; requests in
-    /// work, workers, bulk syncs and scheduler end beside each other; what waits for a commit is committed,
-    /// connections close, the private cluster stops. Each step has a limit: without a database that answers it
-    /// takes no more than nine seconds, and leases bring the rest back.
+    /// Serves and works until `shutdown`. Then `/readyz` answers 503 and no new connections are accepted. Requests in
+    /// work, workers, bulk syncs and the scheduler end concurrently. Events that wait for a commit are committed,
+    /// connections close, and the private cluster stops. Each step has a time limit: if the database does not
+    /// answer, the shutdown takes at most nine seconds, and unfinished items come back when their leases end.
     ///
     /// # Errors
-    /// Where a listener cannot go on.
+    /// Fails if a listener cannot continue.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self { engine, state, supervisor, listener, address, metrics } = self;
         tracing::info!(%address, database = engine.parts().database.target(), "listening");
@@ -194,7 +194,8 @@ fn health(config: &Config, parts: &Parts, services: &Services, supervisor: &Supe
     Health::new(probes)
 }
 
-/// Wrong credentials show in the health report from the start, not only when the first sync is due.
+/// Checks the credentials, so that wrong ones show in the health report from the start, not only when the first sync
+/// is due.
 async fn check_credentials(zoho: tds_zoho::ZohoClient) {
     match zoho.check_credentials().await {
         Ok(_) => tracing::info!("Zoho accepts the credentials"),

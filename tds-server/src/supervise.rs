@@ -1,4 +1,4 @@
-//! Long tasks: a panic is logged and the task starts again, never silently gone.
+//! Supervision of long tasks: a panic is logged and the task is started again, so that no task disappears silently.
 
 use std::{
     collections::BTreeMap,
@@ -12,19 +12,20 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use crate::http::layers::panic_text;
 
-/// A task that ended by itself rests this long before it starts again.
+/// The pause before a task that ended by itself is started again.
 const REST: Duration = Duration::from_secs(1);
-/// A restart is worth a warning of the health report for this long.
+/// The time for which the health report warns about a restart.
 const RECENT: Duration = Duration::from_secs(60);
 
-/// Knows how the long tasks of this process are doing.
+/// Supervises the long tasks of this process and records their restarts.
 #[derive(Clone, Default)]
 pub struct Supervisor {
     restarts: Arc<Mutex<BTreeMap<&'static str, Instant>>>,
 }
 
 impl Supervisor {
-    /// Runs what `task` makes until the signal, again after a panic or an early end.
+    /// Runs the future that `task` makes until the shutdown signal. After a panic or an early end, the task is started
+    /// again.
     pub fn spawn<F>(
         &self,
         name: &'static str,
@@ -57,7 +58,7 @@ impl Supervisor {
         })
     }
 
-    /// The tasks that had to be started again in the last minute.
+    /// Returns the tasks that had to be started again in the last minute.
     #[must_use]
     pub fn restarted(&self) -> Vec<&'static str> {
         let recent = |at: &Instant| at.elapsed() < RECENT;

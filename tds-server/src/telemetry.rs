@@ -1,7 +1,7 @@
 //! Logs to standard error, as text or as one JSON object per line.
 //!
-//! With JSON, every line that the process writes after this module was started is an object: its own messages, panics,
-//! and the reason why it ends.
+//! With JSON, every line that the process writes after [`init`] is an object: its own messages, panics, and the reason
+//! why the process ends.
 
 use std::{
     fmt::{self, Write as _},
@@ -30,12 +30,12 @@ use crate::{
     http::layers::panic_text,
 };
 
-/// Lines are JSON from now on.
+/// `true` once log lines are JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging for the whole process. A second call changes nothing.
 pub fn init(config: &LogConfig) {
-    // The directives were checked with the configuration.
+    // The directives were already checked with the configuration.
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let registry = tracing_subscriber::registry().with(filter);
     let result = match config.format {
@@ -58,12 +58,12 @@ pub fn init(config: &LogConfig) {
     }
 }
 
-/// True where standard error carries JSON lines only.
+/// Returns `true` if standard error carries JSON lines only.
 pub(crate) fn is_json() -> bool {
     JSON.load(Ordering::Relaxed)
 }
 
-/// Writes a line whatever is filtered: why the process ends must be told.
+/// Writes an error line whatever the filter is: the reason why the process ends must always be logged.
 pub(crate) fn tell_error(message: &str) {
     line(&json!({"timestamp": now(), "level": "ERROR", "message": message, "target": "tds_server"}));
 }
@@ -82,7 +82,7 @@ fn panicked(panic: &PanicHookInfo<'_>) {
 }
 
 fn line(object: &serde_json::Value) {
-    // Nobody is left to be told that standard error is closed.
+    // A failed write is ignored: no channel is left to report that standard error is closed.
     let _ = writeln!(std::io::stderr().lock(), "{object}");
 }
 
@@ -90,7 +90,7 @@ fn now() -> String {
     SystemClock.now().format(&Rfc3339).unwrap_or_default()
 }
 
-/// One field of a text line. What comes from outside stays within its line and commands no terminal.
+/// Writes one field of a text line. Text from outside stays within its line and cannot send commands to a terminal.
 fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     if field.name() == "message" {
         return write!(OneLine(writer), "{value:?}");

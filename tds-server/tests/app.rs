@@ -1,4 +1,4 @@
-//! The whole application on a real socket, with a database of its own and a simulated Zoho.
+//! The whole application on a real socket, with its own database and a simulated Zoho.
 
 use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
@@ -37,7 +37,7 @@ fn config(database: &TestDatabase, fake: &FakeZoho, changes: &[(&str, &str)]) ->
         .unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// Asks until the answer is as wanted.
+/// Repeats a GET request until the answer satisfies `wanted`.
 async fn until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + Duration::from_secs(30);
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -95,7 +95,7 @@ async fn a_half_sent_header_is_cut_off() {
     running.await.expect("no panic").expect("a clean end");
 }
 
-/// Sends bytes and reads until the server closes; the answer's first line.
+/// Sends bytes and reads until the server closes the connection. Returns the first line of the answer.
 async fn status_line(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.write_all(bytes).await.expect("bytes");

@@ -1,4 +1,4 @@
-//! Every variable: its default, what is accepted, and what an error says.
+//! Tests the default, the accepted values and the error message of every variable.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -164,7 +164,8 @@ fn secrets_come_from_files_too_and_show_nowhere() {
     assert!(missing.expect_err("missing").to_string().contains("ZOHO_CLIENT_SECRET_FILE"));
 }
 
-/// A file's last line end is no part of the secret; one within it would be, and nobody would see it.
+/// The last line end of a file does not belong to the secret. A line end within the secret would, and no person would
+/// notice it.
 #[test]
 fn a_secret_is_one_line_wherever_it_comes_from() {
     let directory = tempfile::tempdir().expect("a directory");

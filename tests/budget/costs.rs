@@ -1,5 +1,5 @@
-//! What syncing costs in calls, counted by a simulated Zoho, beside the least that is possible and what a reader
-//! spends that asks once for every record.
+//! The cost of syncing in calls, counted by a simulated Zoho, beside the least possible cost and the cost of a reader
+//! that makes one call for every record.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
@@ -12,14 +12,15 @@ use tds_zoho::testkit::Module;
 
 use crate::shop::{Shop, list_calls};
 
-/// How many records of each kind the counted shop has, and the real one.
+/// The numbers of records of one entity type in the counted shop and in the real one.
 struct Kind {
     entity: &'static str,
     list: &'static str,
     module: Module,
     counted: u64,
     real: u64,
-    /// Records that one call for whole records brings; `None`: the list shows all that is needed.
+    /// The number of records that one call for whole records returns. `None`: the list shows everything that is
+    /// needed.
     per_call: Option<u64>,
 }
 
@@ -51,24 +52,24 @@ const KINDS: [Kind; 3] = [
 ];
 
 impl Kind {
-    /// Calls for so many listed records, so many of them new or changed. The lists show what Zoho has: this is the
-    /// least, as long as whole records are needed.
+    /// Returns the calls for `listed` list rows and `changed` new or changed records. The lists show what Zoho has, so
+    /// this is the least number of calls as long as whole records are needed.
     fn least(&self, listed: u64, changed: u64) -> u64 {
         listed.div_ceil(200).max(1) + self.per_call.map_or(0, |records| changed.div_ceil(records))
     }
 
-    /// A reader that lists everything and then asks for each changed record.
+    /// Returns the calls of a reader that lists everything and then reads each changed record by a call of its own.
     fn naive(&self, listed: u64, changed: u64) -> u64 {
         listed.div_ceil(200).max(1) + changed
     }
 }
 
-/// Calls so far, without the look at the credentials when the server starts.
+/// Returns the calls so far, without the check of the credentials when the server starts.
 fn calls(shop: &Shop) -> u64 {
     shop.zoho.calls() - shop.zoho.calls_to("/organizations")
 }
 
-/// Calls that a step takes, and how many of them are pages of lists.
+/// Returns the calls that a step takes, and how many of them are pages of lists.
 async fn spent(shop: &Shop, kind: &Kind, mode: &str) -> (u64, u64) {
     let (all, lists) = (calls(shop), list_calls(&shop.zoho, kind.list));
     let run = shop.sync(kind.entity, mode).await;
@@ -77,16 +78,16 @@ async fn spent(shop: &Shop, kind: &Kind, mode: &str) -> (u64, u64) {
     (calls, pages)
 }
 
-/// The run itself counts what Zoho counts; its last calls a moment later.
+/// Asserts that the run counts the same calls as Zoho. The run counts its last calls a moment later.
 async fn counted(shop: &Shop, id: i64, calls: u64, pages: u64) {
     for _look in 0..100 {
         let (_, run) = shop.get(&format!("/api/zoho/sync/runs/{id}")).await;
         if run["calls"] == calls {
             let (probe, listed) = (run["plan"]["probe_calls"].as_u64(), run["pages"].as_u64());
             let (probe, listed) = probe.zip(listed).expect("numbers");
-            // The look for deletions is committed as a page, too, and takes no call where nothing is missing.
+            // The search for deletions is committed as a page as well. It takes no call if no record is missing.
             let listed = listed - u64::from(run["run_type"] == "full");
-            // A probe ends where it knows enough.
+            // A probe ends as soon as it has its answer, so it may take fewer calls.
             assert!((listed..=listed + probe).contains(&pages), "{pages} pages: {run:#}");
             return;
         }
@@ -108,7 +109,7 @@ async fn the_calls_that_syncing_takes_are_the_least_that_are_possible() {
     };
     let (mut real, mut real_least, mut real_naive) = (0, 0, 0);
     for kind in &KINDS {
-        // The records are older than what an incremental sync looks back for safety.
+        // The records are older than the overlap that an incremental sync reads again for safety.
         shop.zoho.set_clock(Arc::new(ManualClock::new(SystemClock.now() - time::Duration::days(2))));
         let ids = shop.zoho.generate(kind.module, kind.counted);
         shop.zoho.set_clock(Arc::new(SystemClock));
@@ -123,13 +124,13 @@ async fn the_calls_that_syncing_takes_are_the_least_that_are_possible() {
             kind.naive(kind.counted, kind.counted),
         );
         assert_eq!((calls, pages), (least, kind.counted.div_ceil(200)), "{}", kind.entity);
-        // The counted cost of a page and of a record, for the real numbers.
+        // The counted cost of a page and of a record, applied to the real numbers.
         real += kind.least(kind.real, kind.real);
         real_least += kind.least(kind.real, kind.real);
         real_naive += kind.naive(kind.real, kind.real);
         for changed in [0, 10, 210] {
-            // Versions have whole seconds: a record that was read in the second of its change and changes once
-            // more within it shows nothing new to a list.
+            // Versions have whole seconds. If a record is read in the second of its change and changes again within
+            // that second, a list shows the same version.
             tokio::time::sleep(Duration::from_secs(1)).await;
             for id in ids.iter().take(usize::try_from(changed).expect("small")) {
                 shop.zoho.update(
@@ -148,8 +149,8 @@ async fn the_calls_that_syncing_takes_are_the_least_that_are_possible() {
                 least,
                 kind.naive(kind.counted, changed),
             );
-            // What was changed within the overlap of two runs is listed once more, and a list proves now and then
-            // what it can do: pages, but no whole records.
+            // Records that changed within the overlap of two runs are listed again, and from time to time a run probes
+            // what a list can do. Both take pages, but no reads of whole records.
             assert_eq!(
                 calls - pages,
                 least - changed.div_ceil(200).max(1),
@@ -168,7 +169,7 @@ async fn the_calls_that_syncing_takes_are_the_least_that_are_possible() {
             kind.naive(kind.real, 1_000),
         );
     }
-    // Comparing lists alone: every page once. There is no such command yet.
+    // Comparing only the lists takes every page once. There is no such command yet.
     let pages = KINDS.iter().map(|kind| kind.real.div_ceil(200)).sum::<u64>();
     line("verification by lists *", 24_724, 0, pages.to_string(), pages, 24_724);
     line("first load of all three *", 24_724, 24_724, real.to_string(), real_least, real_naive);

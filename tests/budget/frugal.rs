@@ -1,4 +1,4 @@
-//! A day of few calls: workers, queue and budget together, on virtual time. Everything ends applied.
+//! A day with few calls: workers, queue and budget together, on virtual time. All events end applied.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,10 +27,10 @@ use crate::world::virtual_time;
 const PRODUCTS: EntityType = EntityType::from_static("products");
 const SIX: OffsetDateTime = datetime!(2026-03-02 06:00 UTC);
 const EVENTS: usize = 360;
-/// 160 are for this program, 152 of these for all but people.
+/// 160 of these calls are for this program, and 152 of the 160 for all lanes except the operators' lane.
 const PLAN: u32 = 200;
 
-/// The time of the virtual runtime, from six in the morning on.
+/// The clock of the virtual runtime, which starts at six in the morning.
 struct Virtual(Instant);
 
 impl Clock for Virtual {
@@ -39,7 +39,7 @@ impl Clock for Virtual {
     }
 }
 
-/// A source every read of which takes a permit.
+/// A source of which every read takes a permit.
 struct Metered {
     inner: ScriptedSource,
     pool: PermitPool,

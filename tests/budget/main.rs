@@ -1,4 +1,5 @@
-//! The budget of calls: what it allows, and what it costs, on virtual time and over real processes.
+//! Tests of the budget of calls: what the budget allows and what syncing costs, on virtual time and with real
+//! processes.
 
 mod costs;
 mod frugal;

@@ -1,4 +1,4 @@
-//! Two real processes over one database, under a backlog, against a Zoho that counts every window of 60 seconds.
+//! Two real processes share one database and have a backlog. The simulated Zoho counts every window of 60 seconds.
 
 use std::{process::Stdio, time::Duration};
 
@@ -15,11 +15,11 @@ use tokio::{
 use crate::shop::{TOKEN, program, settings};
 
 const CEILING: u64 = 100;
-/// 32 bytes, base64.
+/// A key of 32 bytes, base64.
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long to look: `TDS_BUDGET_SECONDS`, or a little more than one window.
+/// Returns how long the test watches: `TDS_BUDGET_SECONDS`, or a little more than one window.
 fn seconds() -> u64 {
     std::env::var("TDS_BUDGET_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(75)
 }

@@ -1,4 +1,4 @@
-//! Any number of processes, killed at any time, with answers that take any time.
+//! Any number of processes that are killed at any time, with answers that take any time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::world::{Process, Source, virtual_time};
 struct Plan {
     ceiling: u32,
     concurrent: u32,
-    /// Milliseconds after which a process is killed and another one started in its place.
+    /// The milliseconds after which a process is killed and another one is started in its place.
     lives: Vec<u64>,
     processes: usize,
     far: u64,

@@ -1,4 +1,5 @@
-//! A week of three processes, with kills, refusals, and other programs that spend of the same quota.
+//! A week of three processes with kills and refusals, while other programs spend calls of the same quota of the
+//! source.
 
 use std::{
     fmt::Write as _,
@@ -23,10 +24,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const CEILING: u32 = 100;
 const PLAN: u32 = 5_000;
-/// Calls of a first load: 2,221 products, 2,503 customers and 20,000 invoices.
+/// The calls of a first load: 2,221 products, 2,503 customers and 20,000 invoices.
 const FIRST_LOAD: u64 = 12 + 23 + 13 + 2_503 + 100 + 20_000;
 
-/// How long urgent calls waited for their permits, in milliseconds.
+/// The times that urgent calls waited for their permits, in milliseconds.
 type Waits = Arc<Mutex<Vec<u128>>>;
 
 struct Shop {
@@ -44,7 +45,7 @@ impl Shop {
     fn open(per_day: Option<u32>, seed: u64) -> Self {
         let limits =
             Limits { per_minute: Some(CEILING), concurrent: 5, per_day, call_time: Duration::from_secs(60) };
-        // Midnight, so that days of the test are days of the ledger.
+        // The test starts at midnight, so that the days of the test are the days of the budget.
         let clock = ManualClock::new(datetime!(2026-03-02 00:00 UTC));
         let shared: Arc<dyn SharedState> = Arc::new(LocalState::new(&(Arc::new(clock) as _)));
         let source = Source::new(CEILING, (limits.call_time, 1));
@@ -66,7 +67,7 @@ impl Shop {
         shop
     }
 
-    /// One process with a backlog that never ends, eight milliseconds from the database.
+    /// Starts one process with an endless backlog, eight milliseconds from the database.
     fn process(&mut self) -> Process {
         self.started += 1;
         let far = Duration::from_millis(8);
@@ -81,7 +82,7 @@ impl Shop {
         self.kills += 1;
     }
 
-    /// Webhooks, one to four at a time, at any process.
+    /// Sends one to four webhooks, each to a process chosen at random.
     fn webhooks(&mut self) {
         for _webhook in 0..1 + self.dice.below(4) {
             let caller = self.processes[usize::try_from(self.dice.below(3)).expect("small")].caller.clone();
@@ -89,7 +90,7 @@ impl Shop {
             let refused = self.source.clone();
             drop(tokio::spawn(async move {
                 let before = refused.seen().refused;
-                // A wait during a pause that the source asked for is the source's, not the budget's.
+                // A wait during a pause that the source asked for is caused by the source, not by the budget.
                 if let Ok(waited) = caller.call(Lane::Webhook).await
                     && refused.seen().refused == before
                 {
@@ -99,7 +100,7 @@ impl Shop {
         }
     }
 
-    /// The given share of the urgent calls waited no longer than this, in milliseconds.
+    /// Returns the wait in milliseconds that this share of the urgent calls, in thousandths, did not exceed.
     fn percentile(&self, thousandth: usize) -> u128 {
         let mut waits = self.waits.lock().expect("waits").clone();
         waits.sort_unstable();
@@ -107,7 +108,7 @@ impl Shop {
     }
 }
 
-/// What a week showed.
+/// The results of a week.
 #[derive(Default)]
 struct Week {
     most_a_day: u64,
@@ -119,7 +120,7 @@ struct Week {
     table: String,
 }
 
-/// A week of a plan, with a backlog that never ends.
+/// Simulates a week of a plan, with an endless backlog.
 fn week(plan: u32) -> Week {
     let budget = u64::from(plan) * 8 / 10;
     let mut table = String::from("day   calls  of TDS  budget  used %  most in 60 s  refused  kills\n");
@@ -128,7 +129,7 @@ fn week(plan: u32) -> Week {
         for day in 0..7 {
             let midnight = Instant::now() + 24 * HOUR;
             let refused_before = shop.source.seen().refused;
-            // Other programs spend up to a fifth of the plan, TDS's four fifths are its own.
+            // Other programs spend at most a fifth of the plan. The other four fifths are the budget of TDS.
             let foreign = 150 + shop.dice.below(u64::from(plan) / 8 - 25);
             let mut spent_elsewhere = 0;
             for minute in 0..24 * 60 {
@@ -150,7 +151,7 @@ fn week(plan: u32) -> Week {
                         if shop.dice.below(4) == 0 { CallLimit::Concurrency } else { CallLimit::Minute };
                     shop.source.seen().refusals.push_back((limit, wish));
                 }
-                // The head start of the first day goes as fast as the minute allows.
+                // During the head start of the first day, calls go as fast as the ceiling of the minute allows.
                 if (day, minute) == (0, 3) {
                     week.pace = shop.source.seen().today * 1_000 / u64::from(4 * CEILING);
                 }
@@ -169,7 +170,7 @@ fn week(plan: u32) -> Week {
                 shop.kills
             )
             .expect("a line");
-            // A call that was let go before midnight may arrive after it: at most those in flight.
+            // A call that started before midnight may arrive after midnight. At most the calls in flight can do so.
             assert!(own <= budget + 5, "{table}");
             assert!(seen.today <= u64::from(plan), "{table}");
             assert!(used >= 95, "of what is not kept for people\n{table}");
@@ -229,7 +230,7 @@ fn a_day_that_others_spend_becomes_frugal_before_webhooks_have_to_wait_for_the_n
                 assert!(before.is_none_or(|before| bulk == before), "minute {minute}: bulk is closed");
             }
             before = (status.throttle() == Throttle::Frugal).then_some(bulk);
-            // While calls are short, at least every second webhook folds into another one's read.
+            // While calls are short, at least every second webhook folds into the read of another one.
             let every = if status.patience() > 0 { 8 } else { 4 };
             if shop.dice.below(every) == 0 {
                 shop.webhooks();

@@ -25,7 +25,7 @@ use tokio::{
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Numbers by chance, the same for the same seed.
+/// Random numbers, which are the same for the same seed.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -45,7 +45,7 @@ impl Dice {
     }
 }
 
-/// What the source saw.
+/// The calls that the source received.
 #[derive(Default)]
 pub(crate) struct Seen {
     window: VecDeque<Instant>,
@@ -55,12 +55,12 @@ pub(crate) struct Seen {
     pub(crate) most_in_flight: usize,
     pub(crate) in_flight: usize,
     pub(crate) refused: u64,
-    /// Questions to the shared budget.
+    /// The number of loads of the shared budget document.
     pub(crate) asked: u64,
     pub(crate) quota: Option<u64>,
-    /// The next calls that are refused, with or without a wish for the pause.
+    /// The next calls that are refused, with or without a requested length of the pause.
     pub(crate) refusals: VecDeque<(CallLimit, Option<Duration>)>,
-    /// Refused until then, as a punishment for too many.
+    /// All calls are refused until this time, as a punishment for too many calls.
     blocked: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ pub(crate) struct Seen {
 pub(crate) struct Source {
     seen: Arc<Mutex<Seen>>,
     ceiling: usize,
-    /// After how long a call is given up, and how many in a thousand are never answered.
+    /// The time after which a caller gives a call up, and how many calls in a thousand are never answered.
     pub(crate) slow: (Duration, u64),
 }
 
@@ -82,13 +82,13 @@ impl Source {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call arrives. What it is answered.
+    /// Receives a call and returns its answer.
     pub(crate) fn arrive(&self) -> std::result::Result<Option<u64>, (CallLimit, Option<Duration>)> {
         let now = Instant::now();
         let mut seen = self.seen();
         seen.total += 1;
         seen.today += 1;
-        // The window (t, t + 60] that begins with the oldest of these has it no more.
+        // A window is half open, (t, t + 60 s]: an arrival that is 60 seconds old no longer belongs to the window.
         while seen.window.front().is_some_and(|first| now.duration_since(*first) >= WINDOW) {
             seen.window.pop_front();
         }
@@ -110,7 +110,7 @@ impl Source {
     }
 }
 
-/// The shared documents as one process reaches them: far away, and out of reach once the process is dead.
+/// The shared documents as one process reaches them: with a delay, and no longer once the process is dead.
 struct Remote {
     shared: Arc<dyn SharedState>,
     source: Source,
@@ -136,7 +136,7 @@ impl SharedState for Remote {
     }
 }
 
-/// Statistics that nobody looks at.
+/// Call statistics that are discarded.
 struct NoLog;
 
 #[async_trait]
@@ -150,19 +150,19 @@ impl CallLog for NoLog {
     }
 }
 
-/// The budget over these documents, without statistics.
+/// Returns the budget over these documents, without statistics.
 pub(crate) fn budget(shared: &Arc<dyn SharedState>) -> CallBudget {
     CallBudget::new(Arc::clone(shared), Arc::new(NoLog))
 }
 
-/// A process; killed when it is dropped.
+/// A process, which is killed when the value is dropped.
 pub(crate) struct Process {
     pub(crate) caller: Caller,
     tasks: JoinSet<()>,
     dead: Arc<AtomicBool>,
 }
 
-/// What its tasks call with.
+/// The parts with which the tasks of a process make calls.
 #[derive(Clone)]
 pub(crate) struct Caller {
     pool: PermitPool,
@@ -192,7 +192,7 @@ impl Process {
         Self { caller, tasks: JoinSet::new(), dead }
     }
 
-    /// Tasks that call without end, as a long backlog does.
+    /// Starts tasks that make calls without end, like a long backlog.
     pub(crate) fn backlog(&mut self, lane: Lane, tasks: usize) {
         for _task in 0..tasks {
             let caller = self.caller.clone();
@@ -215,7 +215,8 @@ impl Drop for Process {
 }
 
 impl Caller {
-    /// One call of the lane: how long it waited for its permit, or how long it has to wait.
+    /// Makes one call of the lane. Returns how long the call waited for its permit, or how long the caller has to
+    /// wait.
     pub(crate) async fn call(&self, lane: Lane) -> std::result::Result<Duration, Duration> {
         let came = Instant::now();
         loop {
@@ -258,13 +259,14 @@ impl Caller {
         }
     }
 
-    /// Sends. It arrives after a while, also if this process dies meanwhile; the answer takes another while.
+    /// Sends a call. The call arrives after a while, even if this process dies in the meantime, and the answer takes
+    /// another while.
     async fn send(&self) -> std::result::Result<Option<(u32, u32)>, Option<(CallLimit, Option<Duration>)>> {
         let (longest, share) = self.source.slow;
         let (there, back, lost) = {
             let mut dice = self.dice();
             let lost = dice.below(1_000) < share;
-            // Timers are rounded up: a call that is lost leaves the source just before it is given up.
+            // Timers are rounded up, so a lost call must leave the source just before the caller gives it up.
             let whole = if lost { longest - Duration::from_millis(5) } else { dice.millis(60, 500) };
             let there = whole.mul_f64(f64::from(u32::try_from(dice.below(1_001)).unwrap_or(0)) / 1_000.0);
             (there, whole - there, lost)
@@ -306,7 +308,7 @@ impl Caller {
     }
 }
 
-/// A runtime whose time passes only where everybody waits.
+/// Returns a runtime whose time advances only while all tasks wait.
 pub(crate) fn virtual_time() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().expect("a runtime")

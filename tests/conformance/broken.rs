@@ -1,4 +1,5 @@
-//! Stores that are broken on purpose: each fails the case that says so, and no topic that it does not touch.
+//! Stores that are broken on purpose. Each store fails the case for its fault, and no case of a topic that the fault
+//! does not touch.
 
 mod inbox;
 mod mirror;
@@ -15,7 +16,7 @@ use crate::memory::{Memory, memory};
 /// Puts a broken part into an intact store.
 type Breaks = fn(&Memory, &mut Stores);
 
-/// The cases that the broken store fails.
+/// Returns the cases that the broken store fails.
 fn failed(breaks: Breaks) -> BTreeSet<(&'static str, &'static str)> {
     let fails = |case: &Case| {
         let case = *case;
@@ -34,7 +35,7 @@ fn failed(breaks: Breaks) -> BTreeSet<(&'static str, &'static str)> {
     cases().iter().filter(|case| fails(case)).map(|case| (case.topic, case.name)).collect()
 }
 
-/// The broken store fails these cases, and others of `touched` topics at most.
+/// Asserts that the broken store fails the cases in `right`, and otherwise only cases of the `touched` topics.
 fn check(breaks: Breaks, right: &[(&'static str, &'static str)], touched: &[&str]) {
     let failed = failed(breaks);
     for case in right {
@@ -44,7 +45,7 @@ fn check(breaks: Breaks, right: &[(&'static str, &'static str)], touched: &[&str
     assert!(astray.is_empty(), "cases that say nothing of what is broken failed: {astray:?}");
 }
 
-/// What follows from events, items and runs ending, or not.
+/// The topics that depend on whether events, items and runs end.
 const WORK: &[&str] = &["inbox", "queue", "settle", "operator", "races", "run", "sweep"];
 
 #[test]
@@ -111,7 +112,7 @@ fn a_queue_that_loses_what_arrives_during_work_is_noticed() {
 
 #[test]
 fn a_queue_whose_ends_miss_who_was_attached_meanwhile_is_noticed() {
-    // A delivery always brings news; a run that lists what is in work already does not.
+    // A delivery always brings new work. A run that lists a record whose item is already claimed does not.
     let right = [("races", "every_run_ends_however_its_pages_are_overtaken_by_deliveries")];
     check(queue::misses_latecomers, &right, &["races"]);
 }
@@ -134,7 +135,7 @@ fn a_mirror_that_applies_stale_reads_is_noticed() {
         ("mirror", "a_newer_read_is_written_and_an_older_one_is_not"),
         ("mirror", "equal_versions_with_other_content_go_by_the_time_of_the_sighting"),
     ];
-    // The sweep asks when records were seen last.
+    // The sweep asks when records were last seen.
     check(mirror::gullible, &right, &["mirror", "sweep"]);
 }
 

@@ -1,7 +1,9 @@
-//! One random history, two stores: the one in memory and the one in PostgreSQL answer and end alike.
+//! Runs one random history on two stores, the one in memory and the one in PostgreSQL, which must answer alike and end
+//! in the same state.
 //!
-//! What the simulation finds out about the engine over the store in memory holds for PostgreSQL as far as the two
-//! cannot be told apart. The first step after which they can is printed, with the shortest history that leads there.
+//! The results of the simulation, which runs the engine over the store in memory, hold for PostgreSQL as far as the
+//! two stores cannot be distinguished. A failure prints the first step at which they differ, with the shortest history
+//! that leads there.
 
 mod operation;
 mod picture;
@@ -16,7 +18,7 @@ use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 use self::{operation::Operation, side::Side};
 use crate::{memory::memory, postgres::stores_of};
 
-/// Histories per test run; `TDS_DIFFERENTIAL_CASES` asks for more.
+/// The number of histories in a test run. `TDS_DIFFERENTIAL_CASES` sets another number.
 const CASES: u32 = 64;
 const LENGTH: usize = 40;
 
@@ -27,7 +29,7 @@ TRUNCATE tds_inbox_events, tds_queue_live, tds_queue_done, tds_queue_waiters, td
 async fn compare(database: &TestDatabase, history: &[Operation]) -> Result<(), TestCaseError> {
     sqlx::raw_sql(EMPTY).execute(database.database().pool()).await.expect("emptied");
     let memory = memory().await;
-    // A store of its own for each history: it keeps nothing but what is in the database.
+    // Each history has its own `PgStore`, which keeps no state outside the database.
     let postgres = PgStore::new(database.database().clone(), StoreSettings::default());
     let mut sides = [
         Side::new(memory.stores.clone(), Some(memory.clock.clone())),
@@ -61,7 +63,7 @@ fn memory_and_postgresql_cannot_be_told_apart() {
         failure_persistence: None,
         ..Config::default()
     };
-    // The same histories in every test run; who asks for more gets others each time.
+    // By default every test run uses the same histories. With `TDS_DIFFERENTIAL_CASES`, each test run uses other ones.
     let mut runner = match asked {
         Some(_) => TestRunner::new(config),
         None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),

@@ -1,4 +1,4 @@
-//! Every store runs through the same cases; stores that are broken on purpose fail the right ones.
+//! Every store passes the same conformance cases. Stores that are broken on purpose fail the right ones.
 
 mod broken;
 mod differential;

@@ -23,7 +23,7 @@ pub(crate) struct Memory {
     pub(crate) stores: Stores,
 }
 
-/// A fresh one.
+/// Returns a new store.
 pub(crate) async fn memory() -> Memory {
     let clock = ManualClock::default();
     let store = MemoryStore::new(Arc::new(clock.clone()));
@@ -41,7 +41,7 @@ pub(crate) async fn memory() -> Memory {
     Memory { store, clock, stores }
 }
 
-/// The entity type whose head rows stand in this table.
+/// Returns the entity type whose head rows are in this table.
 fn entity_of(table: &str) -> EntityType {
     let name = if table == "price_lists" { "prices" } else { table };
     name.parse().expect("an entity type")

@@ -21,7 +21,7 @@ struct Postgres {
     stores: Stores,
 }
 
-/// The store's traits.
+/// Returns the traits of the store.
 pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
     Stores {
         inbox: Arc::new(store.clone()),
@@ -43,7 +43,7 @@ async fn postgres() -> Postgres {
 }
 
 impl Postgres {
-    /// The texts of one column. Cases name tables and columns; nothing of it comes from outside.
+    /// Returns the texts of one column. Only the cases name tables and columns, so no text comes from outside.
     async fn texts(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<Option<String>> {
         let sql =
             format!("SELECT {column}::text FROM erp.{table} WHERE {owner} = $1 ORDER BY {column}::text");

@@ -1,5 +1,5 @@
-//! Figures of the queue, of each entity type and of the budget of calls. Those of the entity types are looked up at most
-//! every few seconds.
+//! Figures of the queue, of each entity type and of the budget. The figures of the entity types are read from the
+//! store at most once every three seconds.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -18,62 +18,62 @@ use super::{
     services::Services,
 };
 
-/// How old an answer may be.
+/// The greatest age of a snapshot that [`Activity::recent`] still returns.
 const FRESH: Duration = Duration::from_secs(3);
 
-/// What happened last with an entity type.
+/// The most recent activity of one entity type.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct EntityActivity {
-    /// When a run last ended well.
+    /// The time at which a run last completed.
     pub(crate) last_success_at: Option<OffsetDateTime>,
-    /// When a run last ended, however.
+    /// The time at which a run last ended, with whatever status.
     pub(crate) last_run_at: Option<OffsetDateTime>,
-    /// How that run ended.
+    /// The status of the run that ended last.
     pub(crate) last_run_status: Option<RunStatus>,
-    /// When a webhook last came.
+    /// The time at which a webhook was last received.
     pub(crate) last_received_at: Option<OffsetDateTime>,
-    /// Since when it is paused.
+    /// The time since which the entity type is paused.
     pub(crate) paused_since: Option<OffsetDateTime>,
 }
 
 /// All figures of one moment.
 pub(crate) struct Figures {
-    /// The queue, with zeros for entity types without items.
+    /// The figures of the queue, with zeros for entity types without items.
     pub(crate) queue: QueueStats,
     pub(crate) budget: Budget,
-    /// Each registered entity type; up to three seconds old.
+    /// The figures of each registered entity type. They are up to three seconds old.
     pub(crate) entities: BTreeMap<EntityType, EntityActivity>,
 }
 
-/// Figures of a moment that was looked at.
+/// The figures that one read of the store returned.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Snapshot {
-    /// The queue, with zeros for entity types without items.
+    /// The figures of the queue, with zeros for entity types without items.
     pub(crate) stats: QueueStats,
-    /// Each registered entity type.
+    /// The figures of each registered entity type.
     pub(crate) entities: BTreeMap<EntityType, EntityActivity>,
 }
 
-/// Looks the figures up.
+/// Reads figures from the store and caches the latest snapshot.
 pub(crate) struct Activity {
     services: Services,
     latest: Mutex<Option<(Instant, Arc<Snapshot>)>>,
 }
 
 impl Activity {
-    /// Nothing is looked up yet.
+    /// Creates an `Activity` with an empty cache. Nothing is read yet.
     pub(crate) fn new(services: Services) -> Self {
         Self { services, latest: Mutex::new(None) }
     }
 
-    /// The figures of this moment.
+    /// Returns the figures of this moment. The figures of the entity types are up to three seconds old.
     pub(crate) async fn figures(&self) -> Result<Figures> {
         let queue = self.stats().await?;
         let budget = self.budget(&queue).await?;
         Ok(Figures { queue, budget, entities: self.recent().await?.entities.clone() })
     }
 
-    /// Figures at most three seconds old. Concurrent callers share one look.
+    /// Returns figures that are at most three seconds old. Concurrent callers share one read of the store.
     pub(crate) async fn recent(&self) -> Result<Arc<Snapshot>> {
         let mut latest = self.latest.lock().await;
         if let Some((at, snapshot)) = latest.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
@@ -85,14 +85,15 @@ impl Activity {
         Ok(snapshot)
     }
 
-    /// The queue's figures of this moment, with zeros for entity types without items.
+    /// Returns the current figures of the queue, with zeros for entity types without items.
     async fn stats(&self) -> Result<QueueStats> {
         let mut stats = self.services.queue.stats().await?;
         for entity in self.services.registry.entities() {
             stats.by_entity.entry(entity.clone()).or_default();
         }
         if let Some((reason, wait)) = self.services.zoho.lacks_token() {
-            // Nothing that needs a call is taken meanwhile: all that waits, waits for this.
+            // Without an access token, this process claims no items that need a call. All waiting items therefore wait
+            // for the token.
             let deferred = &mut stats.deferred;
             deferred.count = stats.queue.pending + stats.queue.failed;
             deferred.until = deferred.until.max(Some(self.services.clock.now() + wait));
@@ -101,7 +102,7 @@ impl Activity {
         Ok(stats)
     }
 
-    /// What the limits of Zoho leave, while the queue has these items.
+    /// Returns what the limits of Zoho leave while the queue holds these items.
     pub(crate) async fn budget(&self, queue: &QueueStats) -> Result<Budget> {
         let Services { zoho, catalogue, registry, clock, .. } = &self.services;
         budget::look(zoho, queue, catalogue, registry, clock.now()).await

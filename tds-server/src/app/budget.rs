@@ -15,27 +15,28 @@ use time::OffsetDateTime;
 
 use crate::engine::schedules::is_postponed;
 
-/// Calls that may still be made, and those that were.
+/// The calls that may still be made today, and the calls that were made.
 pub(crate) struct Budget {
     pub(crate) status: BudgetStatus,
     /// The calls of today.
     pub(crate) usage: Usage,
-    /// Ceiling of calls in any 60 seconds.
+    /// The ceiling of calls in any 60 seconds.
     pub(crate) per_minute: u32,
-    /// How long reads for webhooks wait at most, so that calls are saved.
+    /// The longest time that reads for webhooks wait so that calls are saved.
     pub(crate) reads_wait: Duration,
-    /// Entity types whose scheduled incremental syncs wait for a better day.
+    /// The entity types whose scheduled incremental syncs are postponed until the budget has recovered.
     pub(crate) postponed: Vec<EntityType>,
-    /// Calls that the records in the queue will take.
+    /// The number of calls that the records in the queue will take.
     pub(crate) backlog_calls: u64,
-    /// When the last of these will have been made, at the pace that the budget allows; `None`: beyond any plan.
+    /// The time at which the last of the backlog calls will have been made, at the pace that the budget allows.
+    /// `None`: the end is too far away to be planned.
     pub(crate) backlog_done_at: Option<OffsetDateTime>,
 }
 
-/// Looks everything up.
+/// Reads the status and the usage of the budget, and computes the forecast.
 ///
 /// # Errors
-/// The store that keeps the budget did not answer.
+/// Fails if the store that keeps the budget does not answer.
 pub(crate) async fn look(
     zoho: &ZohoClient,
     queue: &QueueStats,
@@ -60,7 +61,7 @@ pub(crate) async fn look(
     })
 }
 
-/// The budget in one line.
+/// Returns the budget as one line of text.
 pub(crate) fn line(status: &BudgetStatus, per_minute: u32) -> String {
     let day = match (status.day.left, status.day.allowance) {
         (Some(left), Some(allowance)) => format!("{left} of {allowance} calls left today for TDS"),
@@ -77,7 +78,8 @@ pub(crate) fn line(status: &BudgetStatus, per_minute: u32) -> String {
     format!("{left} of {per_minute} calls left this minute, {day}{zoho}{step}{pause}")
 }
 
-/// Calls that the waiting items will take: none where the list row is the whole record.
+/// Returns the number of calls that the waiting items will take. Entity types whose list row is the whole record take
+/// none.
 fn backlog_calls(queue: &QueueStats, registry: &Registry) -> u64 {
     let cost = |(entity, counts): (&EntityType, &StatusCounts)| {
         let profile = registry.source(entity)?.profile().clone();

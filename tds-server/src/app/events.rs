@@ -1,4 +1,4 @@
-//! Inbox events: list, find, count, replay.
+//! Inbox events: list, find, count and replay.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use tds_zoho::{
 
 use super::refusal::Refusal;
 
-/// What becomes of a body that proved authentic.
+/// What the program does with a body that proved authentic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reception {
-    /// Its records are looked at.
+    /// The records of the event are processed.
     Accepted,
-    /// Nothing here handles what it is about.
+    /// No handler is registered for the subject of the event.
     Ignored,
-    /// It was not understood; a person has to look.
+    /// The body was not understood. An operator has to look at the event.
     Unparsed,
 }
 
@@ -37,7 +37,7 @@ impl Reception {
         }
     }
 
-    /// The name as it is shown.
+    /// Returns the name that the API and the command line show.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -47,7 +47,7 @@ impl Reception {
     }
 }
 
-/// What operators do with inbox events.
+/// The operations of operators on inbox events.
 #[derive(Clone)]
 pub(crate) struct Events {
     events: Arc<dyn InboxOperator>,
@@ -59,7 +59,7 @@ impl Events {
         Self { events, catalogue }
     }
 
-    /// One page, newest first.
+    /// Returns one page of events, newest first.
     pub(crate) async fn list(
         &self,
         filter: &EventFilter,
@@ -69,12 +69,12 @@ impl Events {
         self.events.list_events(filter, limit, cursor).await
     }
 
-    /// One event with its headers and body.
+    /// Returns one event with its headers and its body.
     pub(crate) async fn find(&self, id: i64) -> Result<EventView, Refusal> {
         self.events.get_event(InboxId(id)).await?.ok_or(Refusal::Unknown("inbox event", id))
     }
 
-    /// Understands an event once more and queues what follows.
+    /// Parses an event again and queues the work that follows from it.
     pub(crate) async fn replay(&self, organization: &str, id: i64) -> Result<Reception, Refusal> {
         let event = self.find(id).await?;
         let disposition = understand_again(&self.catalogue, organization, &event);
@@ -83,7 +83,7 @@ impl Events {
         Ok(reception)
     }
 
-    /// Counts, with zeros for each status and each entity type that has no events.
+    /// Returns the counts of the inbox, with zeros for each status and each entity type that has no events.
     pub(crate) async fn stats(&self, registry: &Registry) -> Result<InboxStats> {
         let mut stats = self.events.inbox_stats().await?;
         for status in EventStatus::ALL {
@@ -96,7 +96,7 @@ impl Events {
     }
 }
 
-/// What an event's body says, read once more. Where it is empty, the address named the record.
+/// Parses the body of an event again. If the body is empty, the address of the webhook named the record.
 fn understand_again(catalogue: &Catalogue, organization_id: &str, event: &EventView) -> Disposition {
     let body = event.raw_payload.as_deref().unwrap_or_default();
     if let Some(id) = event.entity_id.as_deref().filter(|_| body.trim_ascii().is_empty()) {
@@ -107,7 +107,7 @@ fn understand_again(catalogue: &Catalogue, organization_id: &str, event: &EventV
         event_type: &event.event_type,
         organization_id,
         at: event.received_at,
-        // The event keeps the identity that it has.
+        // A replayed event keeps its identity, so the receipt is not used.
         receipt: String::new,
     };
     parse(catalogue, &Authentic::kept(body), &received).disposition

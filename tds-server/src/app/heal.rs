@@ -1,5 +1,5 @@
-//! Looks for events, runs and waiters that lost their items: at the start, and every few minutes. There should be none.
-//! Every few seconds the rest of what cancelled runs had queued is taken out.
+//! Looks for events, runs and waiters that lost their items, at the start and every two minutes. There should be none.
+//! Every five seconds, the remaining items of cancelled runs are removed from the queue.
 
 use std::time::Duration;
 
@@ -7,17 +7,18 @@ use tds_core::shutdown::Shutdown;
 
 use super::{events::Events, items::Items, refusal::Refusal, runs::Runs};
 
-/// Between two looks at cancelled runs.
+/// The time between two passes over cancelled runs.
 const TICK: Duration = Duration::from_secs(5);
-/// Ticks between two looks for what lost its items: two minutes.
+/// The number of ticks between two searches for events, runs and waiters that lost their items: two minutes.
 const TICKS: u32 = 24;
-/// Nothing younger is touched.
+/// Events, runs and waiters that are younger than this are not touched.
 const AGE: Duration = Duration::from_secs(5);
-/// Most looks are at the events received within this; the first one, and one a day, at all of them.
+/// Most searches look only at events received within this period. The first search, and then one a day, looks at all
+/// events.
 const LATELY: Duration = Duration::from_secs(2 * 86_400);
 const ALL_EVERY: u32 = 720;
 
-/// Mends what lost its items.
+/// Repairs events, runs and waiters that lost their items.
 #[derive(Clone)]
 pub(crate) struct Healer {
     pub(crate) runs: Runs,
@@ -28,8 +29,8 @@ pub(crate) struct Healer {
 }
 
 impl Healer {
-    /// Looks until the signal, and tells `mended` how many of each kind were mended. Several processes may look at once:
-    /// each thing is mended once.
+    /// Searches until `shutdown` is signalled, and calls `mended` with the number of repairs of each kind. Several
+    /// processes may search at the same time: each thing is repaired once.
     pub(crate) async fn run(self, mended: impl Fn(&'static str, u64) + Send + Sync, shutdown: Shutdown) {
         for tick in 0u32.. {
             if tick.is_multiple_of(TICKS) {
@@ -56,7 +57,7 @@ impl Healer {
         let mut replayed = 0;
         for event in &healed.events {
             match self.events.replay(&self.organization, event.0).await {
-                // It was pruned meanwhile.
+                // `Unknown`: the event was pruned in the meantime.
                 Ok(_) | Err(Refusal::Unknown(..)) => {
                     tracing::warn!(event = %event, "an event waited for nothing; it is processed once more");
                     replayed += 1;

@@ -1,4 +1,4 @@
-//! How this process is: one entry per component.
+//! The health of this process: one entry per component.
 
 mod parts;
 
@@ -11,24 +11,24 @@ pub use self::parts::{
     ZohoProbe,
 };
 
-/// A component must answer after this.
+/// The longest time that the check of a component may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How something is.
+/// The health of a component, or of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HealthStatus {
-    /// All is well.
+    /// Everything works.
     Healthy,
-    /// Ingest and queue work; something else has trouble.
+    /// The inbox and the queue work; another part has trouble.
     Degraded,
-    /// Webhooks cannot be kept.
+    /// Webhooks cannot be stored.
     Unhealthy,
 }
 
 impl HealthStatus {
     pub(crate) const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
 
-    /// The name as it is shown.
+    /// Returns the name that the API shows.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -38,75 +38,76 @@ impl HealthStatus {
     }
 }
 
-/// How one component is.
+/// The health of one component.
 #[derive(Clone, Debug)]
 pub struct ComponentHealth {
-    /// How it is.
+    /// The status.
     pub state: HealthStatus,
-    /// In words, for a person.
+    /// An explanation for a person.
     pub detail: String,
 }
 
 impl ComponentHealth {
-    /// All is well.
+    /// A component that works.
     pub fn healthy(detail: impl Into<String>) -> Self {
         Self { state: HealthStatus::Healthy, detail: detail.into() }
     }
 
-    /// Trouble that does not touch ingest and queue.
+    /// A component with trouble that does not affect the inbox and the queue.
     pub fn degraded(detail: impl Into<String>) -> Self {
         Self { state: HealthStatus::Degraded, detail: detail.into() }
     }
 
-    /// Webhooks cannot be kept.
+    /// A component whose failure keeps webhooks from being stored.
     pub fn unhealthy(detail: impl Into<String>) -> Self {
         Self { state: HealthStatus::Unhealthy, detail: detail.into() }
     }
 }
 
-/// Looks at one component.
+/// Checks one component.
 #[async_trait]
 pub trait Probe: Send + Sync {
-    /// Its name in the report.
+    /// Returns the name of the component in the report.
     fn name(&self) -> &'static str;
 
-    /// True where the process cannot keep webhooks without it.
+    /// Returns `true` if the process cannot store webhooks without this component.
     fn is_essential(&self) -> bool {
         false
     }
 
-    /// Looks.
+    /// Checks the component.
     async fn check(&self) -> ComponentHealth;
 }
 
-/// How this process is.
+/// The health of this process.
 #[derive(Clone, Debug)]
 pub struct HealthReport {
-    /// The worst of all components.
+    /// The worst status of all components.
     pub status: HealthStatus,
-    /// Each component.
+    /// The health of each component, by its name.
     pub components: BTreeMap<&'static str, ComponentHealth>,
 }
 
-/// All components of a process.
+/// The probes of all components of a process.
 #[derive(Clone, Default)]
 pub struct Health {
     probes: Vec<Arc<dyn Probe>>,
 }
 
 impl Health {
-    /// Components to look at.
+    /// Creates a `Health` that checks these components.
     #[must_use]
     pub fn new(probes: Vec<Arc<dyn Probe>>) -> Self {
         Self { probes }
     }
 
-    /// Looks at all components at once.
+    /// Checks all components concurrently.
     pub async fn report(&self) -> HealthReport {
         self.look(|_| true).await
     }
 
-    /// What keeps the process from taking webhooks; `None`: nothing does.
+    /// Returns the reason why the process cannot take webhooks, or `None` if it can. Only essential components are
+    /// checked.
     pub async fn not_ready(&self) -> Option<String> {
         let report = self.look(|probe| probe.is_essential()).await;
         let troubles = report.components.iter().filter(|(_, part)| part.state != HealthStatus::Healthy);

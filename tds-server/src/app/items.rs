@@ -1,4 +1,4 @@
-//! Queue items: list, find, retry, discard, pause, prune.
+//! Queue items: list, find, retry, discard, pause and prune.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -11,17 +11,17 @@ use time::OffsetDateTime;
 
 use super::refusal::Refusal;
 
-/// What becomes of items.
+/// A change of queue items that an operator asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Due now, with their attempts counted anew.
+    /// The items become due now, and their attempts are counted from zero.
     Retry,
-    /// Given up for good; their errors stay readable.
+    /// The items are given up for good. Their errors stay readable.
     Discard,
 }
 
 impl Change {
-    /// The verb.
+    /// Returns the verb: `retry` or `discard`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Retry => "retry",
@@ -29,7 +29,7 @@ impl Change {
         }
     }
 
-    /// The statuses of the items that it changes.
+    /// Returns the statuses of the items that the change applies to.
     fn statuses(self) -> &'static [ItemStatus] {
         match self {
             Self::Retry => &[ItemStatus::Failed, ItemStatus::DeadLetter],
@@ -37,7 +37,7 @@ impl Change {
         }
     }
 
-    /// A change of many items must say which: an empty filter would mean all.
+    /// Refuses an empty filter: a change must say which items it means, and an empty filter would mean all items.
     fn check(self, filter: &ItemFilter) -> Result<(), Refusal> {
         let ItemFilter { ids, status, entity, search, older_than } = filter;
         let says_nothing =
@@ -46,7 +46,7 @@ impl Change {
     }
 }
 
-/// What operators do with queue items.
+/// The operations of operators on queue items.
 #[derive(Clone)]
 pub(crate) struct Items(Arc<dyn QueueOperator>);
 
@@ -55,7 +55,7 @@ impl Items {
         Self(queue)
     }
 
-    /// One page, newest first.
+    /// Returns one page of items, newest first.
     pub(crate) async fn list(
         &self,
         filter: &ItemFilter,
@@ -65,18 +65,18 @@ impl Items {
         self.0.list(filter, limit, cursor).await
     }
 
-    /// One item with its payload and its attempts.
+    /// Returns one item with its payload and its attempts.
     pub(crate) async fn find(&self, id: i64) -> Result<ItemView, Refusal> {
         self.0.get(ItemId(id)).await?.ok_or(Refusal::Unknown("queue item", id))
     }
 
-    /// Changes one item. Answers 1, or 0 where its status does not allow the change.
+    /// Changes one item. Returns 1, or 0 if the status of the item does not allow the change.
     pub(crate) async fn change_one(&self, change: Change, id: i64) -> Result<u64, Refusal> {
         let item = self.find(id).await?;
         self.change(change, &ItemFilter { ids: Some(vec![item.id]), ..ItemFilter::default() }).await
     }
 
-    /// Changes the items that the filter means. Answers how many.
+    /// Changes the items that match the filter. Returns the number of changed items.
     pub(crate) async fn change(&self, change: Change, filter: &ItemFilter) -> Result<u64, Refusal> {
         change.check(filter)?;
         Ok(match change {
@@ -85,7 +85,7 @@ impl Items {
         })
     }
 
-    /// How many items the change would be of.
+    /// Returns the number of items that the change would apply to.
     pub(crate) async fn count(&self, change: Change, filter: &ItemFilter) -> Result<usize, Refusal> {
         const PAGE: usize = 200;
         change.check(filter)?;
@@ -108,27 +108,28 @@ impl Items {
         Ok(count)
     }
 
-    /// Which entity types are paused, since when.
+    /// Returns the paused entity types, each with the time since which it is paused.
     pub(crate) async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>> {
         self.0.paused().await
     }
 
-    /// Stops (`true`) or restarts the processing of an entity type in every process.
+    /// Pauses (`true`) or resumes (`false`) the processing of an entity type in every process.
     pub(crate) async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
         self.0.set_paused(entity, paused).await
     }
 
-    /// How many ended items and events [`Items::prune`] would delete.
+    /// Returns the number of ended items and events that [`Items::prune`] would delete.
     pub(crate) async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
         self.0.prunable(age, dead_letters).await
     }
 
-    /// Deletes ended items and events older than `age`, dead letters only where asked. Answers how many.
+    /// Deletes ended items and events older than `age`. Dead letters are deleted only if `dead_letters` is set.
+    /// Returns the number of deleted rows.
     pub(crate) async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
         self.0.prune(age, dead_letters).await
     }
 
-    /// Ends the waiting of those who wait for nothing.
+    /// Repairs waiters, runs and events that wait for items which no longer exist.
     pub(crate) async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
         self.0.heal(age, within).await
     }

@@ -1,22 +1,23 @@
-//! Why a request of an operator is not carried out. The HTTP API and the command line each have words of their own for it.
+//! The reasons why a request of an operator is refused. The HTTP API and the command line each word them in their own
+//! way.
 
 use tds_core::{error::Error, record::EntityType};
 
-/// Why nothing was done.
+/// The reason why a request was refused. Nothing was changed.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// There is nothing of this kind with this id.
+    /// Nothing of this kind has this id.
     Unknown(&'static str, i64),
-    /// A change of items says neither which ids nor what they have in common: it would be of all items.
-    /// The text is the verb: `retry`, `discard`.
+    /// A change of items names neither ids nor a filter, so it would apply to all items. The text is the verb: `retry`
+    /// or `discard`.
     EveryItem(&'static str),
-    /// No entity type was named.
+    /// The request names no entity type.
     NoEntity,
     /// The entity type has no source that could be listed.
     NoSource(EntityType),
-    /// A full run reads everything, whatever changed since then.
+    /// `since` was given for a full run. A full run reads everything, whatever changed since then.
     SinceOfFullRun,
-    /// The store failed, or its state does not allow the request.
+    /// The store failed, or the state of the store does not allow the request.
     Store(Error),
 }
 

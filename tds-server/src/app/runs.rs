@@ -1,4 +1,4 @@
-//! Sync runs: start, find, cancel, resume, release held deletions.
+//! Sync runs: start, find, cancel, resume, and release held deletions.
 
 use std::sync::Arc;
 
@@ -15,24 +15,24 @@ use time::{
 
 use super::refusal::Refusal;
 
-/// How a bulk sync may read.
+/// The modes of a bulk sync.
 pub(crate) const MODES: [RunType; 2] = [RunType::Full, RunType::Incremental];
 
-/// How often a run is asked for whose predecessor ends at the same time.
+/// The number of attempts to create a run while the run before it ends at the same time.
 const TRIES: u32 = 3;
 
-/// A bulk sync that somebody asks for.
+/// The request for a bulk sync.
 #[derive(Clone, Copy)]
 pub(crate) struct BulkSync {
     pub(crate) run_type: RunType,
-    /// Only changes since then; incremental only.
+    /// Only changes since this time are read. Only an incremental sync accepts it.
     pub(crate) since: Option<OffsetDateTime>,
-    /// `api` or `cli`.
+    /// The origin of the request: `api` or `cli`.
     pub(crate) requested_by: &'static str,
 }
 
 impl BulkSync {
-    /// Whether it makes sense.
+    /// Checks that the mode and `since` fit together.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         match (self.run_type, self.since) {
             (RunType::Full, Some(_)) => Err(Refusal::SinceOfFullRun),
@@ -41,23 +41,24 @@ impl BulkSync {
     }
 }
 
-/// What became of a bulk sync.
+/// The result of a request for a bulk sync.
 #[derive(Default)]
 pub(crate) struct Started {
     /// The new runs.
     pub(crate) runs: Vec<Run>,
-    /// Runs that were active already: nothing was started for their entity types.
+    /// The runs that were already active. No run was started for their entity types.
     pub(crate) active: Vec<Run>,
 }
 
-/// `since` as operators write it: a time with its zone, or a date, which means its first moment in UTC.
+/// Parses `since` as operators write it: a time with its zone, or a date, which means its first moment in UTC.
 pub(crate) fn parse_since(text: &str) -> Option<OffsetDateTime> {
     let date = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     let time = OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| time.to_offset(UtcOffset::UTC));
     time.or_else(|| date().map(|date| date.midnight().assume_utc()))
 }
 
-/// The entity types to sync, each once, in the order asked for; `None`: all that can be listed.
+/// Returns the entity types to sync, each once, in the order asked for. `None` means all entity types that can be
+/// listed.
 pub(crate) fn entities(
     registry: &Registry,
     asked: Option<Vec<EntityType>>,
@@ -75,7 +76,7 @@ pub(crate) fn entities(
     if entities.is_empty() { Err(Refusal::NoEntity) } else { Ok(entities) }
 }
 
-/// What operators do with runs.
+/// The operations of operators on runs.
 #[derive(Clone)]
 pub(crate) struct Runs(Arc<dyn SyncRunOperator>);
 
@@ -84,7 +85,7 @@ impl Runs {
         Self(runs)
     }
 
-    /// Starts a run of each entity type that no run is active of.
+    /// Starts a run of each entity type that has no active run.
     pub(crate) async fn start(&self, entities: Vec<EntityType>, sync: BulkSync) -> Result<Started, Refusal> {
         sync.check()?;
         let mut started = Started::default();
@@ -93,7 +94,8 @@ impl Runs {
                 Ok(Ok(run)) => started.runs.push(run),
                 Ok(Err(active)) => started.active.push(active),
                 Err(error) => {
-                    // A bulk sync that cannot be stored as a whole can be repeated as a whole.
+                    // The new runs are cancelled, so that a bulk sync that cannot be stored as a whole can be repeated
+                    // as a whole.
                     self.take_back(&started.runs).await;
                     return Err(error.into());
                 }
@@ -102,7 +104,7 @@ impl Runs {
         Ok(started)
     }
 
-    /// The new run, or the one that is active.
+    /// Returns the new run as `Ok(Ok(run))`, or the active run of the entity type as `Ok(Err(run))`.
     async fn start_one(&self, entity: EntityType, sync: BulkSync) -> Result<Result<Run, Run>> {
         let mut tries = TRIES;
         loop {
@@ -123,7 +125,7 @@ impl Runs {
                     return Ok(Err(run));
                 }
             }
-            // It ended between the two.
+            // The active run ended between the attempt to create a run and the search for the active one.
             tries -= 1;
             if tries == 0 {
                 return Err(refused);
@@ -139,7 +141,7 @@ impl Runs {
         }
     }
 
-    /// One page, newest first.
+    /// Returns one page of runs, newest first.
     pub(crate) async fn list(
         &self,
         filter: &RunFilter,
@@ -149,30 +151,30 @@ impl Runs {
         self.0.list_runs(filter, limit, cursor).await
     }
 
-    /// One run.
+    /// Returns one run.
     pub(crate) async fn find(&self, id: i64) -> Result<Run, Refusal> {
         self.0.get_run(RunId(id)).await?.ok_or(Refusal::Unknown("run", id))
     }
 
-    /// Stops a run; what was done stays.
+    /// Cancels a run. The changes that the run has already made stay.
     pub(crate) async fn cancel(&self, id: i64) -> Result<Run, Refusal> {
         let run = self.find(id).await?;
         Ok(self.0.cancel(run.id).await?)
     }
 
-    /// Lets a failed, cancelled or incomplete run go on at its checkpoint.
+    /// Lets a failed, cancelled or incomplete run continue at its checkpoint.
     pub(crate) async fn resume(&self, id: i64) -> Result<Run, Refusal> {
         let run = self.find(id).await?;
         Ok(self.0.resume(run.id).await?)
     }
 
-    /// Releases the deletions that the mass-delete guard held back. Answers how many.
+    /// Releases the deletions that the mass-delete guard held back. Returns the number of released deletions.
     pub(crate) async fn confirm_deletions(&self, id: i64) -> Result<u64, Refusal> {
         let run = self.find(id).await?;
         Ok(self.0.confirm_deletions(run.id).await?)
     }
 
-    /// Takes out of the queue what cancelling could not take out at once.
+    /// Removes from the queue the items of cancelled runs that cancelling could not remove at once.
     pub(crate) async fn finish_cancelling(&self) -> Result<()> {
         self.0.finish_cancelling().await
     }

@@ -11,23 +11,23 @@ use tds_core::{
 };
 use tds_zoho::{ZohoClient, entities::Catalogue};
 
-/// The parts, each by what it does rather than by what it is. Clones share everything.
+/// The parts of the application, mostly as traits. Clones share everything.
 #[derive(Clone)]
 pub struct Services {
-    /// Takes webhooks.
+    /// Accepts webhooks.
     pub inbox: Arc<dyn Inbox>,
-    /// Shows and replays them.
+    /// Shows and replays inbox events.
     pub events: Arc<dyn InboxOperator>,
     /// Shows and changes queue items.
     pub queue: Arc<dyn QueueOperator>,
-    /// The ledger of runs.
+    /// Shows and changes sync runs.
     pub runs: Arc<dyn SyncRunOperator>,
     /// The entity types of Zoho that the program knows.
     pub catalogue: Catalogue,
-    /// Which entity types exist.
+    /// The registered entity types, with their sources and handlers.
     pub registry: Registry,
-    /// Zoho.
+    /// The client of Zoho.
     pub zoho: ZohoClient,
-    /// The time.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }

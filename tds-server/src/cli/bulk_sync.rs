@@ -1,5 +1,5 @@
-//! `bulk-sync`: one bulk sync in the foreground. A server that works on the database executes it; where there is none, the
-//! engine of the server does, without HTTP, and takes nothing but what was asked for.
+//! `bulk-sync`: one bulk sync in the foreground. If a server works on the database, the server executes the runs.
+//! Otherwise this process runs the engine of the server, without HTTP, and claims only what was asked for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,14 +31,14 @@ use crate::{
     supervise::Supervisor,
 };
 
-/// How many of Zoho's 10 access tokens of 10 minutes may have been minted for this command to mint another: a server that
-/// starts meanwhile needs some too.
+/// Zoho gives at most 10 access tokens in 10 minutes. This command mints a token only if fewer than this number have
+/// been minted: a server that starts in the meantime needs tokens as well.
 const MOST_MINTS: u32 = 7;
-/// How often it is looked whether a server works on the database.
+/// The time between two checks for a server that works on the database.
 const LOOK_FOR_SERVERS: Duration = Duration::from_secs(2);
-/// How often the runs are looked at.
+/// The time between two reads of the runs.
 const LOOK: Duration = Duration::from_millis(500);
-/// Looks that may fail one after the other before it is given up.
+/// The number of consecutive reads of the runs that may fail before the command gives up.
 const PATIENCE: u32 = 60;
 
 /// What to read.
@@ -94,8 +94,8 @@ impl BulkSyncArgs {
         let runs = Runs::new(Arc::new(parts.store.clone()));
         let Started { runs: mut started, active } =
             runs.start(entities(&parts.registry, asked)?, sync).await?;
-        // What others began is theirs, and says nothing about the rest; where it is all that was asked for, it is that
-        // which is waited for.
+        // A run that another caller started belongs to that caller and has no effect on the other entity types. If
+        // only such runs are left, the command waits for them.
         let follows = if started.is_empty() { "; following that one" } else { "; nothing is started for it" };
         for run in &active {
             output::talk(&format!(
@@ -115,7 +115,7 @@ impl BulkSyncArgs {
     }
 }
 
-/// Who executes the runs: a server where one works on the database, else this process, and then these runs only.
+/// The executor of the runs: a server if one works on the database, otherwise this process, for these runs only.
 struct Hands<'a> {
     engine: &'a Engine,
     runs: Vec<RunId>,
@@ -129,8 +129,8 @@ impl<'a> Hands<'a> {
         Self { engine, runs, tasks: None, looked: None, told: false }
     }
 
-    /// Looks now and then whether a server is there; begins itself where none is. A server that comes later shares
-    /// the work: each run and each item is one process's at a time.
+    /// Checks from time to time whether a server works on the database, and starts the tasks of this process if there
+    /// is none. A server that starts later shares the work: each run and each item belongs to one process at a time.
     async fn look(&mut self) {
         if self.tasks.is_some() || self.looked.is_some_and(|at| at.elapsed() < LOOK_FOR_SERVERS) {
             return;
@@ -157,7 +157,7 @@ impl<'a> Hands<'a> {
     }
 }
 
-/// Shows how far the runs are until they have ended, or until the signal.
+/// Shows the progress of the runs until they have ended or the shutdown signal arrives.
 async fn follow(
     runs: &Runs,
     started: Vec<Run>,

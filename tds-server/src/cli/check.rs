@@ -1,4 +1,4 @@
-//! `check`: one line per thing that must be right, and what to do where it is not.
+//! `check`: one line for each thing that must be right, with advice if it is not.
 
 mod items;
 
@@ -28,21 +28,21 @@ pub(crate) struct CheckArgs {
     json: bool,
 }
 
-/// How something is.
+/// The result of one check.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Status {
-    /// As it must be.
+    /// Everything is right.
     Ok,
-    /// It works, and could be better.
+    /// It works, but should be improved.
     Warning,
     /// It does not work.
     Failed,
-    /// It could not be looked at, because something before it failed.
+    /// It could not be checked, because an earlier check failed.
     Skipped,
 }
 
-/// What was found.
+/// One line of the report.
 #[derive(Serialize)]
 struct Finding {
     name: &'static str,
@@ -121,7 +121,7 @@ async fn look(lookup: &Lookup) -> Vec<Finding> {
             findings.extend(
                 errors.0.iter().map(|error| Finding::failed("configuration", error.to_string(), hint)),
             );
-            // What is wrong may not concern the database.
+            // The configuration errors may not concern the database, so the database is checked nevertheless.
             read(Need::Database).ok()
         }
     };

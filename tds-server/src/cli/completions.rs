@@ -16,8 +16,9 @@ impl CompletionsArgs {
     pub(crate) fn run(self, mut program: Command) -> CommandResult {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut program, "tds-server", &mut script);
-        // The generator for bash writes the hyphen of the program's name in two ways, so that what one part of its script
-        // finds another part does not know: below the first level nothing would be offered.
+        // The bash generator writes the hyphen of the program's name in two ways, so that one part of the script does
+        // not know the names that another part finds. Without this replacement, bash would offer nothing below the
+        // first level.
         output::data(&String::from_utf8_lossy(&script).replace("tds__subcmd__server", "tds__server"))
     }
 }

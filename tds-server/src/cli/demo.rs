@@ -37,7 +37,7 @@ pub(crate) struct DemoArgs {
     ends_after: Option<Duration>,
 }
 
-/// The settings that the demo takes from outside.
+/// The settings that the demo accepts from outside.
 const DEMO: &[Setting] = &[
     ("bind", "TDS_BIND", "Listen address [default: 127.0.0.1:8000]"),
     ("data-dir", "TDS_DATA_DIR", "Where the demo keeps its database [default: .tds]"),

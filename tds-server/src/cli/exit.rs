@@ -2,29 +2,29 @@
 
 use crate::app::refusal::Refusal;
 
-/// The end of a command that did not do what it was asked for.
+/// The failure of a command.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Wrong usage or configuration: one line each; status 2.
+    /// Wrong usage or configuration, one line each. Exit status 2.
     Usage(Vec<String>),
-    /// It did not work, for this reason; status 1.
+    /// The command did not succeed, for this reason. Exit status 1.
     Failed(String),
-    /// It did not work, and the output says so already; status 1.
+    /// The command did not succeed, and its output already says so. Exit status 1.
     Reported,
-    /// Nobody reads our output any more, as with `… | head`; status 0.
+    /// The reader of the output has closed it, as with `… | head`. Exit status 0.
     OutputClosed,
 }
 
-/// What every command answers.
+/// The result of every command.
 pub(crate) type CommandResult<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// Wrong usage, in one line.
+    /// Creates a failure for wrong usage, in one line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Usage(vec![message.into()])
     }
 
-    /// It did not work.
+    /// Creates a failure with this reason.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::Failed(message.into())
     }

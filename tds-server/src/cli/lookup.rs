@@ -1,4 +1,4 @@
-//! Where a setting comes from: flags first, then the environment, then the file `.env` of the working directory.
+//! Reads settings from the flags first, then from the environment, then from the file `.env` of the working directory.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ pub(crate) struct Lookup {
 }
 
 impl Lookup {
-    /// The settings of a command. Variables that mean nothing are told of: their names are usually slips.
+    /// Loads the settings of a command. Warns about unknown variables, because their names are usually mistyped.
     pub(crate) fn load(flags: Given) -> CommandResult<Self> {
         let lookup = Self::load_silently(flags)?;
         for warning in lookup.unknown() {
@@ -34,7 +34,7 @@ impl Lookup {
         Ok(lookup)
     }
 
-    /// The same for a command that tells of such variables in its log.
+    /// Like [`Lookup::load`], for a command that reports unknown variables in its log.
     pub(crate) fn load_silently(flags: Given) -> CommandResult<Self> {
         let file = Path::new(DOTENV);
         let file = match fs::read(file) {
@@ -45,7 +45,7 @@ impl Lookup {
         Ok(Self { flags, file })
     }
 
-    /// A sentence for each variable that looks like one of ours and is none.
+    /// Returns a sentence for each variable that has a prefix of TDS but is not a setting.
     pub(crate) fn unknown(&self) -> Vec<String> {
         let environment = std::env::vars_os().map(|(name, _)| (name.to_string_lossy().into_owned(), ""));
         let file = self.file.keys().map(|name| (name.clone(), " (in .env)"));
@@ -61,7 +61,8 @@ impl Lookup {
         unknown.iter().map(sentence).collect()
     }
 
-    /// The value of a variable. An empty one is as good as none, and hides the places that come after it.
+    /// Returns the value of a variable. An empty value counts as no value, but still hides the places that come after
+    /// it.
     pub(crate) fn get(&self, variable: &str) -> Option<String> {
         let environment = || std::env::var_os(variable).map(|value| value.to_string_lossy().into_owned());
         self.flags
@@ -88,7 +89,7 @@ fn parse(bytes: &[u8], path: &Path) -> CommandResult<HashMap<String, String>> {
     }
     match malformed {
         None => Ok(settings),
-        // The line itself is not shown: it may hold a secret.
+        // The line itself is not shown, because it may hold a secret.
         Some(dotenvy::Error::LineParse(..)) => Err(Failure::usage(format!(
             "{} line {}: this is not NAME=value (a value with blanks, # or $ needs single quotes)",
             path.display(),
@@ -98,7 +99,7 @@ fn parse(bytes: &[u8], path: &Path) -> CommandResult<HashMap<String, String>> {
     }
 }
 
-/// Hands out one line at a time and counts, so that a reader that buffers is never ahead of the line it parses.
+/// Returns one line per read and counts lines, so that a buffering reader is never ahead of the line that it parses.
 struct Lines<'a> {
     bytes: &'a [u8],
     number: usize,

@@ -1,4 +1,4 @@
-//! stdout is data, stderr is talk.
+//! Output of commands: data goes to stdout, messages for a person go to stderr.
 
 use std::{
     borrow::Cow,
@@ -40,17 +40,17 @@ fn not_written(error: serde_json::Error) -> Failure {
     Failure::failed(format!("the document cannot be written as JSON: {error}"))
 }
 
-/// Says something to the person at the terminal. What cannot be said does not matter.
+/// Writes a message to the person at the terminal. A failed write is ignored.
 pub(crate) fn talk(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
-/// Says something to whoever runs a server: as a line of its log, where that is JSON.
+/// Writes a message to the operator of a server. If the log is JSON, the message is a line of the log.
 pub(crate) fn say(text: &str) {
     if telemetry::is_json() { tracing::info!("{text}") } else { talk(text) }
 }
 
-/// Says why the program ends.
+/// Reports the reason why the program ends.
 pub(crate) fn fail(message: &str) {
     if telemetry::is_json() {
         telemetry::tell_error(message);
@@ -59,7 +59,7 @@ pub(crate) fn fail(message: &str) {
     }
 }
 
-/// Asks before something is done that cannot be taken back.
+/// Asks for confirmation before an action that cannot be undone.
 pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
     if yes {
         return Ok(());
@@ -79,7 +79,8 @@ pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
     }
 }
 
-/// Text from outside without what could command a terminal: control characters and changes of writing direction.
+/// Returns text from outside without control characters and changes of writing direction, which could send commands
+/// to a terminal.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     let harmful = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
@@ -89,13 +90,13 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
-/// A time as a person reads it: UTC, whole seconds.
+/// Formats a time for a person: UTC, whole seconds.
 pub(crate) fn time(time: Option<OffsetDateTime>) -> String {
     let whole = time.and_then(|time| time.replace_nanosecond(0).ok());
     whole.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "-".to_owned())
 }
 
-/// A duration as it is written on the command line, in the largest unit that tells it exactly.
+/// Formats a duration as on the command line, in the largest unit that expresses it exactly.
 pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if duration.subsec_millis() > 0 {
@@ -106,12 +107,12 @@ pub(crate) fn duration(duration: Duration) -> String {
     exact.map_or_else(|| format!("{seconds}s"), |(unit, name)| format!("{}{name}", seconds / unit))
 }
 
-/// Something that may be absent.
+/// Returns the text, or a dash if there is none.
 pub(crate) fn or_dash(text: Option<&str>) -> String {
     text.filter(|text| !text.is_empty()).unwrap_or("-").to_owned()
 }
 
-/// The first line of a text, cut to a length that leaves a table readable.
+/// Returns the first line of a text, shortened so that a table stays readable.
 pub(crate) fn short(text: Option<&str>) -> String {
     const LONGEST: usize = 80;
     let line = text.and_then(|text| text.lines().next()).unwrap_or("-");
@@ -121,7 +122,7 @@ pub(crate) fn short(text: Option<&str>) -> String {
     }
 }
 
-/// A table of a list, and how to get the next page.
+/// Prints a table of a list, and how to get the next page.
 pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>, place: &str) -> CommandResult {
     if rows == 0 {
         talk(&format!("nothing found in {place}"));
@@ -134,7 +135,7 @@ pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>, place: &str) 
     Ok(())
 }
 
-/// One document as `name  value` lines; what is nested follows as JSON.
+/// Prints one document as `name  value` lines. Nested values follow as JSON.
 pub(crate) fn record(document: &impl Serialize) -> CommandResult {
     let document = serde_json::to_value(document).map_err(not_written)?;
     let Value::Object(fields) = document else { return json(&document) };
@@ -153,23 +154,23 @@ pub(crate) fn record(document: &impl Serialize) -> CommandResult {
     data(&clean(&text))
 }
 
-/// Columns that line up.
+/// A table with aligned columns.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with these headings.
+    /// Creates a table with these headings.
     pub(crate) fn new(headings: &[&str]) -> Self {
         Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
     }
 
-    /// Adds a row; it has as many cells as there are headings.
+    /// Adds a row, which has as many cells as there are headings.
     pub(crate) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells.iter().map(|cell| clean(cell).replace(['\n', '\t'], " ")).collect());
     }
 
-    /// The text of the table, two blanks between columns.
+    /// Returns the text of the table, with two blanks between columns.
     pub(crate) fn render(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)

@@ -1,4 +1,4 @@
-//! How values of flags are understood.
+//! Parsers for the values of flags.
 
 use std::{any::TypeId, ffi::OsStr, str::FromStr, time::Duration};
 
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use crate::{app::runs::parse_since, config::parse_duration, http::routes::webhooks::UNHANDLED};
 
-/// One of a few values, by its name. Anything else is refused with all names, and with the nearest one.
+/// Parses one of a few values by its name. The error for any other text lists all names, and suggests the nearest one.
 pub(crate) fn one_of<T, const N: usize>(
     all: [T; N],
     as_str: fn(T) -> &'static str,
@@ -24,7 +24,7 @@ where
         .try_map(move |text| all.into_iter().find(|value| as_str(*value) == text).ok_or("an unknown name"))
 }
 
-/// The entity type of an inbox event: the inbox keeps events of kinds that nothing handles, too.
+/// The entity type of an inbox event. The inbox also keeps events of kinds that no handler handles.
 #[derive(Clone)]
 pub(crate) struct EventEntity(pub(crate) EntityType);
 
@@ -36,7 +36,7 @@ impl FromStr for EventEntity {
     }
 }
 
-/// Lets every argument that is an entity type accept the names of the catalogue, in either spelling.
+/// Makes every argument that is an entity type accept the names of the catalogue, in either spelling.
 pub(crate) fn entities(command: Command, catalogue: &Catalogue) -> Command {
     let mut names: Vec<&'static str> = catalogue.names().collect();
     names.sort_unstable();
@@ -62,7 +62,7 @@ fn entity_among(names: impl IntoIterator<Item = &'static str>) -> EntityParser {
     EntityParser(PossibleValuesParser::new(names))
 }
 
-/// Knows names, and takes hyphens for the underscores in them.
+/// Parses names of entity types, and accepts hyphens in place of underscores.
 #[derive(Clone)]
 struct EntityParser(PossibleValuesParser);
 
@@ -85,12 +85,12 @@ impl TypedValueParser for EntityParser {
     }
 }
 
-/// A duration such as `90s` or `30d`.
+/// Parses a duration such as `90s` or `30d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write a duration such as 90s, 15m, 12h or 30d".to_owned())
 }
 
-/// A time with its zone, or a date, which means its first moment in UTC.
+/// Parses a time with its zone, or a date, which means its first moment in UTC.
 pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
     parse_since(text)
         .ok_or_else(|| "write a time such as 2026-11-20T08:00:00Z, or a date such as 2026-11-20".to_owned())

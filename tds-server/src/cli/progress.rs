@@ -1,4 +1,4 @@
-//! How far runs are: bars on a terminal, plain lines elsewhere.
+//! The progress of runs: bars on a terminal, plain lines elsewhere.
 
 use std::{io::IsTerminal, time::Duration};
 
@@ -11,13 +11,13 @@ use super::output;
 /// The shortest time between two plain lines of a run.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// One line or bar per run.
+/// The display of several runs, with one line or bar per run.
 pub(crate) enum Progress {
     Bars(Vec<ProgressBar>),
     Lines(Vec<Line>),
 }
 
-/// What was last said of a run.
+/// The last line that was printed for a run.
 pub(crate) struct Line {
     run: RunId,
     at: Option<Instant>,
@@ -25,7 +25,7 @@ pub(crate) struct Line {
 }
 
 impl Progress {
-    /// Begins with these runs; later calls show the same ones, in the same order.
+    /// Starts with these runs. Later calls of [`Progress::show`] must pass the same runs in the same order.
     pub(crate) fn new(runs: &[Run]) -> Self {
         if !std::io::stderr().is_terminal() {
             let line = |run: &Run| Line { run: run.id, at: None, text: String::new() };
@@ -42,7 +42,7 @@ impl Progress {
         Self::Bars(each)
     }
 
-    /// Shows where the runs are.
+    /// Shows the progress of the runs.
     pub(crate) fn show(&mut self, runs: &[Run]) {
         match self {
             Self::Bars(bars) => {
@@ -79,7 +79,7 @@ impl Line {
     }
 }
 
-/// 0 to 100, and 100 only at the end.
+/// Returns the progress in whole per cent, rounded down, so that 100 appears only when all work is done.
 fn percent(run: &Run) -> u64 {
     let percent = run.progress_percent.clamp(0.0, 100.0);
     (0..=100_u32).rev().find(|&whole| f64::from(whole) <= percent).map_or(0, u64::from)

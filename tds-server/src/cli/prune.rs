@@ -11,7 +11,8 @@ use super::{
     store::Store,
 };
 
-/// What ended later than this is still looked at: by people, and by whoever is told of a delivery again.
+/// Rows that ended more recently than this may still be needed: operators look at them, and a repeated delivery is
+/// recognised by them.
 const RECENT: Duration = Duration::from_secs(3_600);
 
 /// Which finished rows go.

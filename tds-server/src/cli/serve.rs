@@ -32,7 +32,7 @@ impl ServeArgs {
         let config = match Config::from_lookup(|name| lookup.get(name), Need::Serve) {
             Ok(config) => config,
             Err(errors) => {
-                // A slip in a name may be why its value is missing.
+                // A mistyped name may be the reason why a value is missing.
                 unknown.iter().for_each(|warning| output::talk(&format!("warning: {warning}")));
                 return Err(errors.into());
             }

@@ -1,4 +1,5 @@
-//! SIGINT and SIGTERM: the first asks to stop, the second ends the process at once, and so does too long an end.
+//! SIGINT and SIGTERM. The first signal asks the process to stop. A second signal ends the process immediately, and so
+//! does the time limit.
 
 use std::{process, time::Duration};
 
@@ -10,7 +11,7 @@ use super::{exit::CommandResult, output};
 /// The process ends within ten seconds of the signal, whatever hangs. Every part has a shorter limit of its own.
 const LIMIT: Duration = Duration::from_millis(9_500);
 
-/// A signal to listen to, raised by the first SIGINT or SIGTERM.
+/// Returns a shutdown signal that the first SIGINT or SIGTERM raises.
 pub(crate) fn shutdown() -> CommandResult<Shutdown> {
     let (trigger, shutdown) = ShutdownTrigger::new();
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -30,7 +31,7 @@ pub(crate) fn shutdown() -> CommandResult<Shutdown> {
     Ok(shutdown)
 }
 
-/// Waits for either signal and answers its number.
+/// Waits for either signal and returns its number.
 async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> i32 {
     tokio::select! {
         _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),

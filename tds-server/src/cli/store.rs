@@ -1,4 +1,4 @@
-//! What commands need that work on the database alone.
+//! The store for commands that need only the database.
 
 use std::{io::IsTerminal as _, sync::Arc};
 
@@ -26,7 +26,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Connects, and refuses a schema of another version.
+    /// Connects to the database, and refuses a schema of another version.
     pub(crate) async fn open(lookup: &Lookup, entities: &Entities) -> CommandResult<Self> {
         let config = quiet_config(lookup, Need::Database)?;
         let (storage, place) = existing(&config.database).await?;
@@ -57,7 +57,7 @@ impl Store {
         }
     }
 
-    /// Which database it is, for a person.
+    /// Returns a description of the database for a person.
     pub(crate) fn place(&self) -> &str {
         &self.place
     }
@@ -74,7 +74,7 @@ impl Store {
         Runs::new(Arc::new(self.storage.store().clone()))
     }
 
-    /// Whose webhooks are handled.
+    /// Returns the organization whose webhooks are handled.
     pub(crate) fn organization_id(&self) -> CommandResult<&str> {
         self.organization_id.as_deref().ok_or_else(|| {
             Failure::usage(
@@ -83,13 +83,14 @@ impl Store {
         })
     }
 
-    /// Ends the connections, and the private cluster where this command started it.
+    /// Closes the connections, and stops the private cluster if this command started it.
     pub(crate) async fn close(self) {
         self.storage.close().await;
     }
 }
 
-/// The configuration of a command that serves nothing. Its logs tell of trouble only, unless more is asked for.
+/// Reads the configuration of a command that serves nothing. The log of such a command reports only trouble, unless
+/// more is asked for.
 pub(crate) fn quiet_config(lookup: &Lookup, need: Need) -> CommandResult<Config> {
     let mut config = Config::from_lookup(|name| lookup.get(name), need)?;
     if lookup.get("RUST_LOG").is_none() {
@@ -99,8 +100,8 @@ pub(crate) fn quiet_config(lookup: &Lookup, need: Need) -> CommandResult<Config>
     Ok(config)
 }
 
-/// Opens the database that is there, and says which: nothing is made by a command that looks. Where only a demo has a
-/// private cluster, it is that one.
+/// Opens the existing database and returns its description. Commands that only look create nothing. If only a demo has
+/// a private cluster, that cluster is opened.
 pub(crate) async fn existing(choice: &DatabaseChoice) -> CommandResult<(Storage, String)> {
     let demo = demo_below(choice);
     let storage = match &demo {
@@ -121,7 +122,7 @@ pub(crate) async fn existing(choice: &DatabaseChoice) -> CommandResult<(Storage,
     Ok((storage, place))
 }
 
-/// The demo's cluster, where TDS_DATA_DIR holds no other one.
+/// Returns the location of the demo's cluster, if `TDS_DATA_DIR` holds no other cluster.
 fn demo_below(choice: &DatabaseChoice) -> Option<ClusterPlace> {
     let DatabaseChoice::Embedded(place) = choice else { return None };
     let directory = demo_directory(&place.data_dir);

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::config::{Config, Need, WebhookConfig};
 
-/// Zoho gives a receiver this long.
+/// The time that Zoho gives a receiver to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Test deliveries.
@@ -138,7 +138,8 @@ async fn post(url: &str, event: &str, body: Vec<u8>, webhooks: &WebhookConfig) -
     Ok(Answer { status: response.status(), body: response.text().await.map_err(no_answer)? })
 }
 
-/// What the body is. Only what certainly is a form is called one: its pairs are signed, not its text.
+/// Returns the content type of the body. A body is called a form only if it certainly is one, because the pairs of a
+/// form are signed instead of its text.
 fn content_type(body: &[u8]) -> &'static str {
     if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) {
         return "application/json";
@@ -151,11 +152,11 @@ fn content_type(body: &[u8]) -> &'static str {
     "text/plain; charset=utf-8"
 }
 
-/// Makes the sample's id one that neither an organization nor the demo has.
+/// An offset for the id of the sample, so that neither an organization nor the demo has a record with the id.
 #[cfg(feature = "sim")]
 const SAMPLE: u64 = 990_000_001;
 
-/// The body that Zoho would push for a record of this type that changed now.
+/// Returns the body that Zoho would push for a record of this type that changed now.
 #[cfg(feature = "sim")]
 fn sample(descriptor: &Descriptor) -> CommandResult<Vec<u8>> {
     let (Some(sample), Some(module)) = (descriptor.sample, descriptor.simulated) else {
@@ -177,7 +178,7 @@ fn sample(_: &Descriptor) -> CommandResult<Vec<u8>> {
     Err(Failure::usage("this program was built without samples: name a body with --file"))
 }
 
-/// Where a server with this configuration can be reached from the same machine.
+/// Returns the address at which a server with this configuration can be reached from the same machine.
 fn local_address(config: &Config) -> String {
     let bind = config.http.bind;
     if bind.ip().is_unspecified() {

@@ -1,4 +1,4 @@
-//! Who may use the operator API.
+//! The tokens of the operator API.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use super::{
 /// One bearer token.
 #[derive(Clone, Debug)]
 pub struct AdminToken {
-    /// Who uses it, for the audit log; `admin` where none was given.
+    /// The name of the user of the token, for the audit log; `admin` if no name was given.
     pub name: String,
     /// The token.
     pub token: SecretString,
@@ -21,7 +21,8 @@ pub struct AdminToken {
 /// `TDS_ADMIN_TOKEN` (or `TDS_ADMIN_TOKEN_FILE`): bearer tokens, comma separated, each optionally `name:token`.
 #[derive(Clone, Debug, Default)]
 pub struct AuthConfig {
-    /// The tokens. Empty: the API is open, which only a loopback address in development may be.
+    /// The accepted tokens. Without tokens the API is open, which is allowed only on a loopback address in
+    /// development.
     pub tokens: Vec<AdminToken>,
 }
 

@@ -1,4 +1,4 @@
-//! Which database.
+//! The database to use.
 
 use std::{
     fmt::Write as _,
@@ -9,30 +9,30 @@ use tds_postgres::DatabaseConfig;
 
 use super::lookup::Reader;
 
-/// Connections that one process opens at most, unless `TDS_DB_CONNECTIONS` says otherwise.
+/// The most connections that one process opens, unless `TDS_DB_CONNECTIONS` says otherwise.
 const CONNECTIONS: u32 = 10;
 
-/// A database that is there, or a private one.
+/// An existing database or a private cluster.
 #[derive(Clone, Debug)]
 pub enum DatabaseChoice {
     /// `DATABASE_URL`, or `DB_HOST`, `DB_PORT` (5432), `DB_NAME`, `DB_USER`, `DB_PASSWORD`.
     Url(DatabaseConfig),
-    /// Neither is set: a private cluster, started and stopped by TDS.
+    /// Neither is set: TDS starts and stops a private cluster.
     Embedded(ClusterPlace),
 }
 
-/// Where the private cluster lives.
+/// The location of the private cluster.
 #[derive(Clone, Debug)]
 pub struct ClusterPlace {
     /// `TDS_DATA_DIR`, default `.tds`.
     pub data_dir: PathBuf,
-    /// `PG_BIN_DIR`: where `initdb` and `postgres` are; `None`: they are looked for.
+    /// `PG_BIN_DIR`: the directory of `initdb` and `postgres`. `None`: TDS looks for the programs itself.
     pub bin_dir: Option<PathBuf>,
     /// `TDS_DB_CONNECTIONS`, default 10.
     pub max_connections: u32,
 }
 
-/// Where a demo keeps its cluster below `TDS_DATA_DIR`.
+/// Returns the directory below `TDS_DATA_DIR` in which a demo keeps its cluster.
 pub(crate) fn demo_directory(data_dir: &Path) -> PathBuf {
     data_dir.join("demo")
 }
@@ -67,7 +67,7 @@ impl DatabaseChoice {
 
 fn check_url(reader: &mut Reader<'_>, url: &str) {
     const ACCEPTED: &str = "postgres://user:password@host:5432/name";
-    // The value holds a password: only what is before "://" is shown.
+    // The value holds a password, so only the part before "://" is shown.
     match url.split_once("://") {
         Some(("postgres" | "postgresql", rest)) if !rest.is_empty() => {}
         Some((scheme, _)) => {
@@ -77,7 +77,7 @@ fn check_url(reader: &mut Reader<'_>, url: &str) {
     }
 }
 
-/// A URL from `DB_HOST` and its companions; `None` where `DB_HOST` is unset.
+/// Returns a URL made from `DB_HOST` and the other `DB_*` variables, or `None` if `DB_HOST` is unset.
 fn parts(reader: &mut Reader<'_>) -> Option<String> {
     const COMPANIONS: [&str; 3] = ["DB_PORT", "DB_NAME", "DB_USER"];
     let host = reader.text("DB_HOST");
@@ -103,7 +103,7 @@ fn parts(reader: &mut Reader<'_>) -> Option<String> {
     Some(format!("postgres://{user}{password}@{host}:{port}/{name}"))
 }
 
-/// Percent-encodes everything but letters, digits and `-._~`.
+/// Percent-encodes every character except letters, digits and `-._~`.
 fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

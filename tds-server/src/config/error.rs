@@ -1,15 +1,15 @@
-//! What is wrong with a configuration.
+//! Errors of a configuration.
 
 use std::fmt;
 
 /// One wrong or missing value. `Display` is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The variable.
+    /// The name of the variable.
     pub variable: String,
-    /// What was found: the value where it is no secret, else a description.
+    /// The value that was found. For a secret, a description instead of the value.
     pub found: String,
-    /// What is accepted.
+    /// A description of the accepted values.
     pub accepted: String,
 }
 

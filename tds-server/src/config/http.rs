@@ -4,14 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::lookup::Reader;
 
-/// Addresses and hosts.
+/// The addresses and the accepted hosts of the listener.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
-    /// `TDS_BIND`, default `127.0.0.1:8000`. Port 0 takes a free one.
+    /// `TDS_BIND`, default `127.0.0.1:8000`. Port 0 takes a free port.
     pub bind: SocketAddr,
     /// `ALLOWED_HOSTS`: accepted `Host` values in lower case; `None`: any.
     pub allowed_hosts: Option<Vec<String>>,
-    /// `TDS_METRICS_BIND`: an address of its own for `/metrics`; `None`: the main one.
+    /// `TDS_METRICS_BIND`: a separate address for `/metrics`. `None`: `/metrics` is at the main address.
     pub metrics_bind: Option<SocketAddr>,
 }
 

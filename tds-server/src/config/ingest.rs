@@ -4,12 +4,13 @@ use tds_postgres::StoreSettings;
 
 use super::lookup::Reader;
 
-/// Bounds of the group commit; what is not set here has the defaults of [`StoreSettings`].
+/// The bounds of the group commit. Settings that are not set here have the defaults of [`StoreSettings`].
 #[derive(Clone, Debug)]
 pub struct IngestConfig {
-    /// `TDS_COMMITTERS`, default 2: commits under way at once, each on a connection of its own.
+    /// `TDS_COMMITTERS`, default 2: the number of commits under way at the same time, each on its own connection.
     pub committers: usize,
-    /// `TDS_COMMIT_EVENTS`, default 256: webhooks of one commit at most; 1 commits each by itself.
+    /// `TDS_COMMIT_EVENTS`, default 256: the most webhooks in one commit. With 1, each webhook has a commit of its
+    /// own.
     pub batch_events: usize,
 }
 
@@ -26,7 +27,7 @@ impl IngestConfig {
         }
     }
 
-    /// The store's settings.
+    /// Returns the settings of the store.
     #[must_use]
     pub fn settings(&self) -> StoreSettings {
         StoreSettings {

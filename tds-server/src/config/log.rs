@@ -1,19 +1,19 @@
-//! Logs.
+//! The settings of the log.
 
 use tracing_subscriber::EnvFilter;
 
 use super::{Environment, lookup::Reader};
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For a person.
+    /// Text for a person.
     Text,
     /// One JSON object per line.
     Json,
 }
 
-/// What is logged, and how.
+/// The filter and the format of the log.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
     /// `RUST_LOG`, default `info`: directives of tracing-subscriber's `EnvFilter`.

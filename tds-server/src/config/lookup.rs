@@ -1,4 +1,4 @@
-//! Reading variables and collecting what is wrong with them.
+//! Reads variables and collects the errors in them.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use secrecy::SecretString;
 
 use super::{ConfigError, ConfigErrors};
 
-/// How durations are written.
+/// A description of how durations are written.
 const DURATIONS: &str = "a duration such as 250ms, 2s, 15m, 24h or 30d";
-/// The longest duration that makes sense anywhere here, and that databases can add to a time.
+/// The longest accepted duration: ten years. No setting needs more, and databases can add such a duration to a time.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// Reads variables and remembers every error.
+/// Reads variables and collects every error.
 pub(super) struct Reader<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     errors: Vec<ConfigError>,
@@ -22,14 +22,14 @@ impl<'a> Reader<'a> {
         Self { lookup, errors: Vec::new() }
     }
 
-    /// The result, or everything that is wrong.
+    /// Returns the value, or every error that was collected.
     pub(super) fn finish<T>(self, value: T) -> Result<T, ConfigErrors> {
         if self.errors.is_empty() { Ok(value) } else { Err(ConfigErrors(self.errors)) }
     }
 
-    /// Notes an error.
+    /// Adds an error.
     pub(super) fn error(&mut self, variable: &str, found: impl Into<String>, accepted: impl Into<String>) {
-        // Values may hold line breaks or escape sequences; a report is one clean line each.
+        // Values may hold line breaks or escape sequences. Each error of a report is one clean line.
         let clean = |text: String| text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'");
         self.errors.push(ConfigError {
             variable: variable.to_owned(),
@@ -38,19 +38,20 @@ impl<'a> Reader<'a> {
         });
     }
 
-    /// The trimmed value; `None` where it is unset or empty.
+    /// Returns the trimmed value, or `None` if it is unset or empty.
     pub(super) fn text(&self, variable: &str) -> Option<String> {
         let value = (self.lookup)(variable)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The comma-separated parts of a value, trimmed; empty where it is unset.
+    /// Returns the comma-separated parts of a value, trimmed. The list is empty if the variable is unset.
     pub(super) fn list(&self, variable: &str) -> Vec<String> {
         self.text(variable).map(|text| split_list(&text)).unwrap_or_default()
     }
 
-    /// The value understood by `parse`, or the default and an error.
+    /// Returns the value that `parse` made of the text. A value that `parse` refuses adds an error, and the default is
+    /// returned.
     pub(super) fn parse<T>(
         &mut self,
         variable: &str,
@@ -65,19 +66,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A whole number within bounds.
+    /// Returns a whole number within bounds.
     pub(super) fn number(&mut self, variable: &str, default: u32, low: u32, high: u32) -> u32 {
         self.parse(variable, default, &format!("a whole number from {low} to {high}"), |text| {
             text.parse().ok().filter(|number| (low..=high).contains(number))
         })
     }
 
-    /// A duration longer than zero.
+    /// Returns a duration longer than zero.
     pub(super) fn duration(&mut self, variable: &str, default: Duration) -> Duration {
         self.parse(variable, default, DURATIONS, parse_duration)
     }
 
-    /// A duration, or `off`.
+    /// Returns a duration, or `None` for `off`.
     pub(super) fn duration_or_off(&mut self, variable: &str, default: Duration) -> Option<Duration> {
         let accepted = format!("{DURATIONS}, or off");
         self.parse(variable, Some(default), &accepted, |text| {
@@ -85,13 +86,13 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A secret from the variable, or from the file that `<variable>_FILE` names.
+    /// Returns a secret from the variable, or from the file that `<variable>_FILE` names.
     pub(super) fn secret(&mut self, variable: &str) -> Option<SecretString> {
         self.secret_text(variable).map(SecretString::from)
     }
 
-    /// As [`Reader::secret`], for values that have to be taken apart. Blanks and line ends around a value are taken away;
-    /// a line break within it would be part of the secret and is refused.
+    /// Like [`Reader::secret`], for values that have to be split. Blanks and line ends around a value are removed. A
+    /// line break within a value would be part of the secret and is refused.
     pub(super) fn secret_text(&mut self, variable: &str) -> Option<String> {
         let value = self.secret_of(variable)?;
         if value.contains(char::is_control) {
@@ -124,12 +125,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The comma-separated parts of a text, trimmed, empty ones left out.
+/// Returns the comma-separated parts of a text, trimmed. Empty parts are left out.
 pub(super) fn split_list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// Reads `250ms`, `2s`, `15m`, `24h` or `30d`; longer than zero, at most ten years.
+/// Parses `250ms`, `2s`, `15m`, `24h` or `30d`. The duration must be longer than zero and at most ten years.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|character: char| !character.is_ascii_digit())?;

@@ -1,5 +1,5 @@
-//! Variables that are checked at the start although no part of this version reads them, so that a configuration that is
-//! right today stays right.
+//! Variables that no part of this version reads. They are checked at the start nevertheless, so that a configuration
+//! that is right today stays right.
 
 use std::time::Duration;
 

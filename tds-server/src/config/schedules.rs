@@ -1,21 +1,21 @@
-//! When runs start by themselves.
+//! The schedules of the runs that start by themselves.
 
 use std::time::Duration;
 
 use super::lookup::Reader;
 
-/// Schedules; `None` is `off`.
+/// The period of each kind of run; `None` is `off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchedulesConfig {
-    /// `TDS_INCREMENTAL_EVERY`, default `15m`: what changed, of all entity types but stock and prices.
+    /// `TDS_INCREMENTAL_EVERY`, default `15m`: incremental syncs of all entity types except stock and prices.
     pub incremental: Option<Duration>,
-    /// `TDS_FULL_EVERY`, default `24h`: everything, of all entity types but stock.
+    /// `TDS_FULL_EVERY`, default `24h`: full syncs of all entity types except stock.
     pub full: Option<Duration>,
-    /// `TDS_STOCK_EVERY`, default `30m`: all stock.
+    /// `TDS_STOCK_EVERY`, default `30m`: full syncs of stock.
     pub stock: Option<Duration>,
-    /// `TDS_PRICES_EVERY`, default `1h`: what changed in the price lists.
+    /// `TDS_PRICES_EVERY`, default `1h`: incremental syncs of the price lists.
     pub prices: Option<Duration>,
-    /// `TDS_PROBE_EVERY`, default `7d`: what the lists of Zoho can do.
+    /// `TDS_PROBE_EVERY`, default `7d`: the time after which a run probes again what a list of Zoho can do.
     pub probe: Option<Duration>,
 }
 

@@ -7,14 +7,15 @@ use super::{
     lookup::{Reader, split_list},
 };
 
-/// Secrets of the webhook endpoints.
+/// The secrets of the webhook endpoints.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookConfig {
     /// `ZOHO_WEBHOOK_SECRET` (or `…_FILE`): HMAC keys, comma separated while one is being replaced.
     pub secrets: Vec<SecretString>,
-    /// `TDS_WEBHOOK_KEY` (or `…_FILE`): what `X-Webhook-Key` must carry, too.
+    /// `TDS_WEBHOOK_KEY` (or `…_FILE`): the value that the header `X-Webhook-Key` must carry as well.
     pub key: Option<SecretString>,
-    /// `TDS_ALLOW_UNSIGNED_WEBHOOKS`, default `false`; only in development: without a secret, bodies are taken as they come.
+    /// `TDS_ALLOW_UNSIGNED_WEBHOOKS`, default `false`, only in development: without a secret, bodies are accepted
+    /// unsigned.
     pub allow_unsigned: bool,
 }
 

@@ -9,11 +9,11 @@ use super::lookup::Reader;
 /// How this process works on the queue.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// `TDS_WORKERS`, default 4: concurrent batches; 0 serves HTTP only.
+    /// `TDS_WORKERS`, default 4: the number of concurrent batches. With 0 the process serves HTTP only.
     pub concurrency: usize,
     /// `TDS_MAX_ATTEMPTS`, default 8; `TDS_RETRY_BASE`, default `2s`; `TDS_RETRY_MAX`, default `15m`.
     pub policy: RetryPolicy,
-    /// `TDS_LEASE`, default `60s`: a worker that stops renewing loses its items after this.
+    /// `TDS_LEASE`, default `60s`: the time after which a worker that stops renewing its leases loses its items.
     pub lease: Duration,
 }
 

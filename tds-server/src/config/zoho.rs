@@ -1,4 +1,4 @@
-//! How Zoho is reached. The struct itself is the adapter's: [`tds_zoho::ZohoConfig`].
+//! The access to Zoho. The struct is defined by the adapter: [`tds_zoho::ZohoConfig`].
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tds_zoho::{DataCenter, TokenKey, ZohoConfig};
 
 use super::lookup::Reader;
 
-/// The OAuth credentials, all or none of which are set.
+/// The secrets of the OAuth credentials. Either all of them are set or none.
 const SECRETS: [&str; 2] = ["ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"];
 
-/// `None` where nothing is set and nothing is needed.
+/// Reads the settings of Zoho. Returns `None` if nothing is set and nothing is needed.
 pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> {
     let token_key = token_key(reader);
     let client_id = reader.text("ZOHO_CLIENT_ID");
@@ -46,7 +46,8 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
     Some(config).filter(|config| needed || config.validate().is_ok())
 }
 
-/// `ENCRYPTION_KEY` (or `…_FILE`): what the access token is sealed with, where all copies of TDS find it.
+/// `ENCRYPTION_KEY` (or `…_FILE`): the key that seals the access token in the database, where all copies of TDS find
+/// it.
 fn token_key(reader: &mut Reader<'_>) -> Option<TokenKey> {
     let text = reader.secret("ENCRYPTION_KEY")?;
     let key = TokenKey::from_base64(text.expose_secret());
@@ -57,10 +58,10 @@ fn token_key(reader: &mut Reader<'_>) -> Option<TokenKey> {
     key
 }
 
-/// The value; where a command needs it and it is not there, an error.
+/// Returns the value. A missing value that the command needs adds an error.
 fn required<T: Default>(reader: &mut Reader<'_>, variable: &str, value: Option<T>, needed: bool) -> T {
     value.unwrap_or_else(|| {
-        // A value that is there and wrong has its line already.
+        // A value that is present and wrong has already been reported.
         if needed && reader.text(variable).is_none() && reader.text(&format!("{variable}_FILE")).is_none() {
             let accepted = match variable {
                 "ZOHO_ORGANIZATION_ID" => "the organization's id (digits), from Zoho's settings",
@@ -85,7 +86,7 @@ fn data_center(reader: &mut Reader<'_>) -> DataCenter {
     })
 }
 
-/// A base URL: HTTPS, or plain HTTP on this machine.
+/// Returns a base URL: HTTPS, or plain HTTP on this machine.
 fn base_url(reader: &mut Reader<'_>, variable: &str) -> Option<String> {
     const ACCEPTED: &str = "an https:// URL without user, query and fragment (http:// for this machine only)";
     let text = reader.text(variable)?;
@@ -101,7 +102,7 @@ fn base_url(reader: &mut Reader<'_>, variable: &str) -> Option<String> {
     if plain && (url.scheme() == "https" || (url.scheme() == "http" && loopback)) {
         return Some(text.trim_end_matches('/').to_owned());
     }
-    // A user part may hold a password: only scheme and host are shown.
+    // A user part may hold a password, so only the scheme and the host are shown.
     let found = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
     reader.error(variable, found, ACCEPTED);
     None

@@ -1,4 +1,4 @@
-//! The private PostgreSQL cluster, in a program that was built with it.
+//! The private PostgreSQL cluster, if the program was built with the feature `embedded`.
 
 #[cfg(feature = "embedded")]
 pub(crate) use tds_postgres::{ClusterConfig, EmbeddedCluster};
@@ -12,7 +12,7 @@ mod absent {
 
     use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-    /// Where a cluster would live.
+    /// The location of a cluster, in a program without the feature `embedded`.
     #[expect(dead_code, reason = "no cluster is started from it")]
     pub(crate) struct ClusterConfig {
         pub(crate) data_dir: PathBuf,
@@ -20,7 +20,7 @@ mod absent {
         pub(crate) settings: Vec<(String, String)>,
     }
 
-    /// A cluster that no program without the feature `embedded` has.
+    /// A cluster that never exists: programs without the feature `embedded` cannot start one.
     pub(crate) enum EmbeddedCluster {}
 
     impl EmbeddedCluster {

@@ -1,31 +1,31 @@
-//! Why an engine or an application could not be built.
+//! The reasons why an engine or an application could not be built.
 
 use tds_core::error::{Error, ErrorKind};
 
-/// Why it could not be built.
+/// The reason why an engine or an application could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The configuration is wrong; a person has to change it. Exit status 2.
+    /// The configuration is wrong and a person has to change it. Exit status 2.
     #[error("{0}")]
     Config(String),
-    /// Zoho's credentials are not set.
+    /// The credentials of Zoho are not set.
     #[error(
         "ZOHO_CLIENT_ID: found nothing; accepted: the value from Zoho's API console, with the other ZOHO_* values"
     )]
     NoZoho,
-    /// There is no database to look into: neither one that is named nor a private one.
+    /// There is no database to read: neither a configured one nor a private cluster.
     #[error(
         "there is no database: DATABASE_URL is not set, and there is no private cluster in {0} (TDS_DATA_DIR); serve, \
          demo, bulk-sync and migrate make one"
     )]
     NoDatabase(String),
-    /// Something else did not work. Exit status 1.
+    /// Another step failed. Exit status 1.
     #[error("{0}")]
     Failed(String),
 }
 
 impl BuildError {
-    /// The exit status of a program that ends with this.
+    /// Returns the exit status of a program that ends with this error.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         match self {

@@ -1,4 +1,5 @@
-//! Tells the database that a server works on it and how it finds Zoho, so that commands need not find out themselves.
+//! Reports to the database that a server works on it and what the server knows of Zoho, so that commands need not ask
+//! Zoho themselves.
 
 use std::time::Duration;
 
@@ -8,12 +9,13 @@ use tds_zoho::{ZohoClient, ZohoState};
 
 use crate::app::health::{HealthStatus, Probe, ZohoProbe};
 
-/// How often it is told.
+/// The time between two reports.
 const EVERY: Duration = Duration::from_secs(5);
-/// The last word is a courtesy: silence says the same a little later.
+/// The time limit for removing the report at the end. Removal is optional: an old report has the same meaning a little
+/// later.
 const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
-/// Tells until the signal.
+/// Reports until the shutdown signal.
 pub(super) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: bool, shutdown: Shutdown) {
     let probe = ZohoProbe::new(zoho.clone());
     loop {
@@ -41,6 +43,6 @@ pub(super) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: b
             break;
         }
     }
-    // Where the database does not answer, the row grows old by itself.
+    // If the database does not answer, the row of this server becomes outdated by itself.
     drop(tokio::time::timeout(LAST_WORD_TIME, store.forget_server(&name)).await);
 }

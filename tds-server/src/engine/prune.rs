@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tds_core::{queue::QueueOperator, shutdown::Shutdown};
 
-/// Between two rounds. Several processes may prune at once: each row is deleted once.
+/// The time between two rounds. Several processes may prune at the same time: each row is deleted once.
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// Prunes until the signal.
+/// Prunes until the shutdown signal.
 pub(super) async fn run(queue: Arc<dyn QueueOperator>, retention: Duration, shutdown: Shutdown) {
     while !shutdown.sleep(EVERY).await {
         match queue.prune(retention, false).await {

@@ -1,22 +1,22 @@
-//! Asks Zoho, now and then, how much of the day's quota is left: only it knows what other programs spend.
+//! Asks Zoho from time to time how many calls of the day are left. Only Zoho knows how many calls other programs make.
 
 use std::time::Duration;
 
 use tds_core::{error::Retry, shutdown::Shutdown};
 use tds_zoho::ZohoClient;
 
-/// How often to look whether it is time.
+/// The time between two looks at the age of Zoho's count.
 const LOOK: Duration = Duration::from_secs(300);
-/// What Zoho said is good for this long; headers of ordinary answers count as well.
+/// The time for which a count that Zoho reported is fresh. Headers of ordinary answers report it as well.
 const FRESH: Duration = Duration::from_secs(3_600);
-/// Where Zoho does not tell, it is asked again after so many looks: a day.
+/// The number of looks to skip after Zoho permanently refused to report a count: 288 looks are one day.
 const REST: u32 = 288;
 
-/// Asks until the signal. Several processes share what one of them heard.
+/// Asks until the shutdown signal. Several processes share the count that one of them received.
 pub(super) async fn run(zoho: ZohoClient, shutdown: Shutdown) {
     let mut rest = 0;
     while !shutdown.sleep(LOOK).await {
-        // This process knows then how far calls are saved, also where it makes none.
+        // Reading the status also updates the throttle of this process, even if the process makes no calls.
         let Ok(standing) = zoho.status().await else { continue };
         if rest > 0 {
             rest -= 1;

@@ -1,12 +1,12 @@
-//! Which runs start by themselves.
+//! The runs that start by themselves.
 
 use tds_core::{engine::ScheduleSpec, limits::budget::Throttle, record::EntityType, runs::RunType};
 use tds_zoho::entities::{Catalogue, Polling};
 
 use crate::config::SchedulesConfig;
 
-/// True where a schedule waits for a better day. While the day's calls do not suffice, incremental syncs of everything
-/// but what matters most wait: webhooks and full syncs still bring their changes.
+/// Returns `true` if a schedule is postponed. While the budget of the day does not suffice, incremental syncs wait,
+/// except those of the entity types that matter most. Webhooks and full syncs still bring the changes.
 pub(crate) fn is_postponed(
     catalogue: &Catalogue,
     entity: &EntityType,
@@ -17,7 +17,7 @@ pub(crate) fn is_postponed(
     step >= Throttle::Frugal && run_type == RunType::Incremental && !matters_most
 }
 
-/// The schedules of every entity type that can be polled.
+/// Returns the schedules of every entity type that can be polled.
 pub(super) fn specs(config: &SchedulesConfig, catalogue: &Catalogue) -> Vec<ScheduleSpec> {
     let mut specs = Vec::new();
     for descriptor in catalogue.iter() {
@@ -45,7 +45,7 @@ mod tests {
         let steps = Throttle::ALL.map(|step| is_postponed(&catalogue, &bills, RunType::Incremental, step));
         assert_eq!(steps, [false, false, true, true, true, true]);
         assert!(!is_postponed(&catalogue, &prices, RunType::Incremental, Throttle::Spent));
-        // The ledger itself keeps full syncs waiting.
+        // The budget itself makes full syncs wait.
         assert!(!is_postponed(&catalogue, &bills, RunType::Full, Throttle::Frugal));
     }
 }

@@ -1,4 +1,4 @@
-//! The database, its store and, where TDS runs it itself, the private cluster.
+//! The database, its store and, if TDS runs it, the private cluster.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::config::{ClusterPlace, DatabaseChoice};
 
-/// What waits for a commit, and statements under way, have this long at the end.
+/// The time that waiting commits and running statements have at shutdown.
 const CLOSE_TIME: Duration = Duration::from_millis(1_500);
 
-/// An open database with its store. Commands that need neither Zoho nor workers use it alone.
+/// An open database with its store. Commands that need neither Zoho nor workers use a `Storage` alone.
 pub struct Storage {
     database: Database,
     store: PgStore,
@@ -22,18 +22,19 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Connects; starts the private cluster first where that is the choice. The schema is left as it is.
+    /// Connects to the database. Starts the private cluster first if `choice` names it. The schema is left as it
+    /// is.
     ///
     /// # Errors
-    /// Where the database cannot be reached or the cluster cannot be started.
+    /// Fails if the database cannot be reached or the cluster cannot be started.
     pub async fn open(choice: &DatabaseChoice) -> Result<Self, BuildError> {
         Self::open_with(choice, StoreSettings::default()).await
     }
 
-    /// The same with bounds of the store other than the usual ones.
+    /// Like [`Storage::open`], with other settings of the store than the default ones.
     ///
     /// # Errors
-    /// As [`Storage::open`].
+    /// Like [`Storage::open`].
     pub async fn open_with(choice: &DatabaseChoice, settings: StoreSettings) -> Result<Self, BuildError> {
         match choice {
             DatabaseChoice::Url(config) => Ok(Self::connect(config, settings, None).await?),
@@ -49,10 +50,10 @@ impl Storage {
         }
     }
 
-    /// The same for commands that only look: a private cluster that was never made is not made now.
+    /// Like [`Storage::open`], for commands that only read: a private cluster that does not exist is not created.
     ///
     /// # Errors
-    /// As [`Storage::open`], and [`BuildError::Config`] where there is no private cluster.
+    /// Like [`Storage::open`], and [`BuildError::Config`] if there is no private cluster.
     pub async fn open_existing(choice: &DatabaseChoice) -> Result<Self, BuildError> {
         if let DatabaseChoice::Embedded(place) = choice
             && !EmbeddedCluster::exists(&place.data_dir)
@@ -79,13 +80,13 @@ impl Storage {
         }
     }
 
-    /// The database.
+    /// Returns the database.
     #[must_use]
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Inbox, queue, runs and schedules.
+    /// Returns the store: inbox, queue, runs and schedules.
     #[must_use]
     pub fn store(&self) -> &PgStore {
         &self.store
@@ -95,7 +96,7 @@ impl Storage {
         (self.database.clone(), self.store.clone())
     }
 
-    /// Lets committers finish, then closes the connections, then stops the private cluster.
+    /// Lets the committers finish, then closes the connections, then stops the private cluster.
     pub async fn close(self) {
         let closing = async {
             self.store.shutdown().await;

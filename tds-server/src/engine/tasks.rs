@@ -1,4 +1,4 @@
-//! The long tasks of an engine, supervised.
+//! The long tasks of an engine, under supervision.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,40 +8,40 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::{Engine, presence, prune, quota};
 use crate::supervise::Supervisor;
 
-/// Tasks end within this after the signal, or are cut off: each has shorter limits of its own, but for a
-/// statement that hangs in the database.
+/// Tasks that have not ended this long after the shutdown signal are aborted. Each task has shorter limits of its own,
+/// except for a statement that hangs in the database.
 const STOP_TIME: Duration = Duration::from_secs(7);
 
-/// Which tasks to start.
+/// The tasks to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tasks {
-    /// Claim and process queue items.
+    /// Claims and processes queue items.
     pub worker: bool,
-    /// List what runs ask for.
+    /// Executes runs: lists records and queues them.
     pub bulk: bool,
-    /// Start runs when they are due.
+    /// Starts runs when they are due.
     pub scheduler: bool,
-    /// Delete old finished rows.
+    /// Deletes old finished rows.
     pub prune: bool,
-    /// Tell the database that a server works on it.
+    /// Reports to the database that a server works on it.
     pub presence: bool,
 }
 
 impl Tasks {
-    /// What `serve` starts.
+    /// The tasks of `serve`.
     pub const ALL: Self = Self { worker: true, bulk: true, scheduler: true, prune: true, presence: true };
-    /// What a bulk sync in the foreground needs.
+    /// The tasks of a bulk sync in the foreground.
     pub const SYNC: Self = Self { worker: true, bulk: true, scheduler: false, prune: false, presence: false };
 }
 
-/// Started tasks; they go on until [`RunningTasks::stop`], or until this value is dropped.
+/// Started tasks. They run until [`RunningTasks::stop`] is called or this value is dropped.
 pub struct RunningTasks {
     trigger: ShutdownTrigger,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl RunningTasks {
-    /// Tells all tasks to stop and waits until they have finished or given back what they had in hand.
+    /// Signals all tasks to stop and waits until they have finished or given back the items that they hold.
     pub async fn stop(self) {
         self.trigger.shutdown();
         let deadline = Instant::now() + STOP_TIME;
@@ -67,7 +67,7 @@ impl Engine {
         self.start_for(None, tasks, supervisor)
     }
 
-    /// The same, and takes only these runs and the items that they wait for; `None`: everything.
+    /// Like [`Engine::start`], but claims only these runs and the items that they wait for. `None` means everything.
     #[must_use]
     pub fn start_for(&self, runs: Option<&[RunId]>, tasks: Tasks, supervisor: &Supervisor) -> RunningTasks {
         let runs = runs.map(<[RunId]>::to_vec);

@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// Who made a request; the audit log names it.
+/// The operator who made a request. The audit log names the operator.
 #[derive(Clone, Debug)]
 pub(crate) struct Operator(pub(crate) String);
 
-/// Lets a request through that carries a valid token.
+/// Passes a request on if it carries a valid token, and refuses it otherwise.
 pub(crate) async fn require_token(
     State(state): State<AppState>,
     mut request: Request,
@@ -38,7 +38,7 @@ pub(crate) async fn require_token(
     }
 }
 
-/// Every call that changes something is one line in the log.
+/// Logs every call that changes something as one line.
 fn audit(operator: &Operator, request: &Request) {
     if request.method().is_safe() {
         return;
@@ -53,7 +53,7 @@ fn identify(auth: &AuthConfig, headers: &HeaderMap) -> Result<Operator, Problem>
     }
     let given = bearer(headers).ok_or_else(|| refused("Send the header Authorization: Bearer <token>."))?;
     let mut found: Option<&str> = None;
-    // Every token is compared, whichever fits, so that the time tells nothing.
+    // Every token is compared, whichever one matches, so that the response time reveals nothing.
     for token in &auth.tokens {
         let same: Choice = token.token.expose_secret().as_bytes().ct_eq(given.as_bytes());
         if bool::from(same) {
@@ -73,8 +73,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
-/// Without tokens (loopback, development) the machine's own user may do everything; pages of other sites
-/// that this user has open in a browser may not.
+/// Checks a request while no tokens are configured, which is possible only on a loopback address in development. The
+/// user of this machine may do everything. Pages of other sites that the user has open in a browser may do nothing.
 fn open(headers: &HeaderMap) -> Result<Operator, Problem> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));

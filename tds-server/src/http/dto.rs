@@ -1,8 +1,9 @@
-//! The wire format: what the API answers, what `--json` prints, and what the OpenAPI document describes are these types,
-//! made from the views of the core. Keys and names stay as they are, whatever the core calls things.
+//! The wire format. These types are what the API answers, what `--json` prints, and what the OpenAPI document
+//! describes. They are made from the views of the core. Keys and names stay the same even if the core renames a
+//! field.
 
-/// Defines wire types, with the view that each is made from. A key stands once, with its type and its origin; without `=`
-/// the origin is the field of the same name.
+/// Defines wire types, each with the view that it is made from. Each key is written once, with its type and the
+/// expression for its value. Without `=`, the value is the field of the same name.
 macro_rules! wire {
     (@origin $field:expr) => { $field.into() };
     (@origin $field:expr, $value:expr) => { $value };
@@ -53,12 +54,12 @@ pub(crate) use self::{
     stats::Stats,
 };
 
-/// A list in another form.
+/// Converts each element of a list.
 fn each<T, U: From<T>>(views: impl IntoIterator<Item = T>) -> Vec<U> {
     views.into_iter().map(Into::into).collect()
 }
 
-/// Values by the name of their entity type.
+/// Converts each value of a map, and replaces each entity type by its name.
 fn by_name<T, U: From<T>>(views: BTreeMap<EntityType, T>) -> BTreeMap<String, U> {
     views.into_iter().map(|(entity, view)| (entity.to_string(), view.into())).collect()
 }

@@ -16,7 +16,7 @@ use crate::{
     nearest::ending,
 };
 
-/// A JSON body: 400 where it is no JSON, 422 where the fields are wrong.
+/// A JSON body. The answer is 400 if the body is not JSON, and 422 if the fields are wrong.
 pub(crate) struct ApiJson<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
@@ -34,7 +34,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     }
 }
 
-/// Query parameters: 422 where a value is wrong.
+/// Query parameters. The answer is 422 if a value is wrong.
 pub(crate) struct ApiQuery<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
@@ -48,7 +48,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for ApiQuery<T> {
     }
 }
 
-/// The `{id}` of the path: 422 where it is no number.
+/// The `{id}` of the path. The answer is 422 if it is not a number.
 pub(crate) struct ApiId(pub(crate) i64);
 
 impl<S: Send + Sync> FromRequestParts<S> for ApiId {
@@ -62,7 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ApiId {
     }
 }
 
-/// An entity type that is registered here.
+/// Returns the entity type of this name, if it is registered.
 pub(crate) fn known_entity(registry: &Registry, text: &str) -> Result<EntityType, Problem> {
     let entity = text.parse::<EntityType>().ok().filter(|entity| registry.handler(entity).is_some());
     entity.ok_or_else(|| {
@@ -73,7 +73,7 @@ pub(crate) fn known_entity(registry: &Registry, text: &str) -> Result<EntityType
     })
 }
 
-/// `limit`, within `1..=200`.
+/// Parses `limit`, which must be within `1..=200`.
 pub(crate) fn limit(text: Option<&str>, default: usize) -> Result<usize, Problem> {
     let Some(text) = filled(text) else { return Ok(default) };
     text.parse()
@@ -82,7 +82,7 @@ pub(crate) fn limit(text: Option<&str>, default: usize) -> Result<usize, Problem
         .ok_or_else(|| Problem::invalid(format!("limit must be a whole number from 1 to 200, not {text:?}.")))
 }
 
-/// `older_than`, as a duration.
+/// Parses `older_than` as a duration.
 pub(crate) fn older_than(text: Option<&str>) -> Result<Option<Duration>, Problem> {
     let Some(text) = filled(text) else { return Ok(None) };
     parse_duration(text).map(Some).ok_or_else(|| {
@@ -90,12 +90,12 @@ pub(crate) fn older_than(text: Option<&str>) -> Result<Option<Duration>, Problem
     })
 }
 
-/// A query value that is there and not empty.
+/// Returns a query value that is present and not empty.
 pub(crate) fn filled(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// A value that is one of a few names.
+/// Returns the value with this name out of a few values.
 pub(crate) fn one_of<T: Copy>(
     name: &str,
     text: Option<&str>,

@@ -1,4 +1,4 @@
-//! What happens to every request, whichever route it takes.
+//! The layers that every request passes, whichever route it takes.
 
 mod body;
 mod context;

@@ -13,18 +13,18 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
-/// A request's head must be complete after this; an idle connection is closed after it, too.
+/// The time within which the head of a request must be complete. An idle connection is closed after the same time.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// Headers of a request.
+/// The most headers of a request.
 const MAX_HEADERS: usize = 64;
-/// Bytes of a request's head.
+/// The most bytes of the head of a request.
 const MAX_HEAD: usize = 64 * 1024;
-/// Connections at the same time; more wait in the backlog.
+/// The most open connections. Further connections wait in the backlog.
 const MAX_CONNECTIONS: usize = 1_024;
-/// Requests in work may go on so long after the signal. The whole process has ten seconds.
+/// The time that requests in work have to finish after the shutdown signal. The whole process has ten seconds.
 const DRAIN_TIME: Duration = Duration::from_secs(7);
 
-/// Serves until the signal, then lets requests in work come to their end.
+/// Serves until the shutdown signal, then lets the requests in work finish.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -37,7 +37,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Futu
         match accepted {
             Ok((stream, place)) => spawn_connection(stream, place, router.clone(), &graceful),
             Err(error) => {
-                // Usually too many open files: a pause lets others close.
+                // The usual cause is too many open files. During the pause, other connections close.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -64,7 +64,7 @@ fn spawn_connection(
     router: Router,
     graceful: &GracefulShutdown,
 ) {
-    // Answers are small and complete: waiting to fill a packet only delays them.
+    // Responses are small and complete. Waiting to fill a packet would only delay them.
     let _ = stream.set_nodelay(true);
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

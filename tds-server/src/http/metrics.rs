@@ -1,5 +1,5 @@
-//! Prometheus metrics. Each application has a recorder of its own, so that several in one process (tests, the
-//! demo) do not mix.
+//! Prometheus metrics. Each application has its own recorder, so that several applications in one process (tests, the
+//! demo) do not mix their series.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::app::{
     health::{Health, HealthStatus},
 };
 
-/// How long the gauges may wait for the database. A monitor gives up after ten seconds, and while the database is away it
-/// needs the other series most.
+/// The time that the gauges may wait for the database. A monitor gives up after ten seconds, and while the database is
+/// unavailable, the monitor needs the other series most.
 const LOOK: Duration = Duration::from_secs(4);
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// What became of a webhook request.
+/// The result of a webhook request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WebhookResult {
     Accepted,
@@ -45,7 +45,7 @@ impl WebhookResult {
         Self::Unavailable,
     ];
 
-    /// What became of a request that no handler of webhooks saw to its end.
+    /// Returns the result of a request that no handler of webhooks completed.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         match status {
             StatusCode::UNAUTHORIZED => Self::Unauthorized,
@@ -67,7 +67,7 @@ impl WebhookResult {
     }
 }
 
-/// Counters, gauges and histograms of one application.
+/// The counters, gauges and histograms of one application.
 pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
@@ -95,7 +95,7 @@ impl Metrics {
         metrics
     }
 
-    /// One answered request.
+    /// Counts one answered request.
     pub(crate) fn request(&self, route: &str, status: StatusCode, elapsed: Duration) {
         self.record(|| {
             let route = route.to_owned();
@@ -105,7 +105,7 @@ impl Metrics {
         });
     }
 
-    /// One webhook request.
+    /// Counts one webhook request.
     pub(crate) fn webhook(&self, result: WebhookResult, elapsed: Duration) {
         self.record(|| {
             counter!("tds_webhook_requests_total", "source" => "zoho", "result" => result.as_str())
@@ -114,12 +114,12 @@ impl Metrics {
         });
     }
 
-    /// Things that had lost their items and were mended.
+    /// Counts things that had lost their items and were repaired.
     pub(crate) fn healed(&self, kind: &'static str, count: u64) {
         self.record(|| counter!("tds_healed_total", "kind" => kind).increment(count));
     }
 
-    /// All series in Prometheus' text form, the gauges brought up to date.
+    /// Returns all series in Prometheus' text format, after updating the gauges.
     pub(crate) async fn render(&self, activity: &Activity, health: &Health, now: OffsetDateTime) -> String {
         match timeout(LOOK, self.look(activity, now)).await {
             Ok(Ok(())) => {}
@@ -220,7 +220,7 @@ fn number(count: i64) -> f64 {
     count as f64
 }
 
-/// 0 where it never happened.
+/// Returns the time in seconds since 1970, or 0 if there is none.
 fn timestamp(at: Option<OffsetDateTime>) -> f64 {
     at.map_or(0.0, |at| number(at.unix_timestamp()))
 }

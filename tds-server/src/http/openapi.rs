@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the routes, and its viewer.
+//! The OpenAPI document, which is made from the routes, and its viewer.
 
 use axum::{
     Json, Router,
@@ -24,7 +24,7 @@ use crate::http::{
     state::AppState,
 };
 
-/// Swagger UI styles elements in place; everything else comes from here.
+/// Swagger UI uses inline styles. Everything else is loaded from this server.
 const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
      frame-ancestors 'none'";
@@ -63,12 +63,12 @@ impl Modify for Bearer {
     }
 }
 
-/// The document without paths.
+/// Returns the document without paths.
 pub(crate) fn base() -> Document {
     Base::openapi()
 }
 
-/// Adds what is true of every address of operators: it demands the token, and what it takes may be wrong.
+/// Adds to every operator address what all of them share: the token and the error responses.
 pub(crate) fn complete_operators(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
         for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
@@ -89,8 +89,8 @@ pub(crate) fn complete_operators(document: &mut Document) {
     }
 }
 
-/// Adds what the handlers of webhooks answer besides POST at their own address: PUT, DELETE, and the aliases
-/// `/api/zoho/sync-…`; and the names of the entity types in their addresses.
+/// Adds what the handlers of webhooks accept besides POST at their own address: PUT, DELETE, and the aliases
+/// `/api/zoho/sync-…`. Also adds the names of the entity types in their addresses.
 pub(crate) fn complete(mut document: Document, catalogue: &Catalogue) -> Document {
     let names = [
         (
@@ -135,14 +135,14 @@ pub(crate) fn complete(mut document: Document, catalogue: &Catalogue) -> Documen
         };
         item.put = Some(like("put", "Receive a webhook by PUT, as by POST"));
         let mut delete = like("delete", "Receive a webhook by DELETE, as by POST with `event=deleted`");
-        // There may be a body, and need not be.
+        // A body is allowed but not required.
         delete.request_body = None;
         item.delete = Some(delete);
     }
     document
 }
 
-/// `/openapi.json` and `/docs`.
+/// Returns the routes of `/openapi.json` and `/docs`.
 pub(crate) fn routes(document: Document, catalogue: &Catalogue) -> Router<AppState> {
     let document = complete(document, catalogue);
     let viewer = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));

@@ -11,46 +11,46 @@ use tds_core::error::ErrorKind;
 
 use crate::{app::refusal::Refusal, http::dto::ProblemDocument};
 
-/// What a problem is; each has a stable `type`.
+/// The kind of a problem. Each kind has a stable `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemKind {
-    /// No such address.
+    /// The address does not exist.
     NotFound,
-    /// The address exists, the method does not.
+    /// The address exists, but does not accept the method.
     MethodNotAllowed,
-    /// No valid bearer token.
+    /// The request has no valid bearer token.
     Unauthorized,
-    /// A webhook without a valid signature or key.
+    /// A webhook has no valid signature or key.
     InvalidSignature,
-    /// A request from another site, while the API is open on this machine.
+    /// The request comes from another site, while the API is open on this machine.
     Forbidden,
-    /// The `Host` is not one of ours.
+    /// The `Host` is not one that this server accepts.
     MisdirectedRequest,
     /// The body is too large.
     PayloadTooLarge,
     /// The body did not arrive in time.
     RequestTimeout,
-    /// The body's encoding is not taken.
+    /// The encoding of the body is not accepted.
     UnsupportedMediaType,
-    /// The request cannot be read at all.
+    /// The request cannot be parsed.
     BadRequest,
-    /// The request can be read, and a value in it is not accepted.
+    /// The request can be parsed, but a value in it is not accepted.
     InvalidValue,
     /// The entity type is not known here.
     UnknownEntityType,
-    /// There is no such record.
+    /// No record has this id.
     UnknownId,
-    /// The state does not allow it now.
+    /// The current state does not allow the request.
     Conflict,
-    /// Zoho refused or could not be reached.
+    /// Zoho refused the call or could not be reached.
     Upstream,
-    /// Webhooks cannot be checked: no secret is configured.
+    /// Webhooks cannot be verified: no secret is configured.
     WebhooksNotConfigured,
-    /// Not now; try again.
+    /// The request cannot be handled now and may be repeated.
     Unavailable,
-    /// It took too long.
+    /// The request took too long.
     Timeout,
-    /// A fault of this program.
+    /// An internal error of this program.
     Internal,
 }
 
@@ -78,7 +78,7 @@ impl ProblemKind {
         Self::Internal,
     ];
 
-    /// Last part of the `type`, title, and status.
+    /// Returns the last part of the `type`, the title, and the status.
     fn facts(self) -> (&'static str, &'static str, StatusCode) {
         match self {
             Self::NotFound => ("not-found", "No such address", StatusCode::NOT_FOUND),
@@ -115,25 +115,25 @@ impl ProblemKind {
         }
     }
 
-    /// The status it is answered with.
+    /// Returns the status of responses with this problem.
     #[must_use]
     pub fn status(self) -> StatusCode {
         self.facts().2
     }
 
-    /// The stable `type`, a relative reference.
+    /// Returns the stable `type`, a relative reference.
     #[must_use]
     pub fn type_uri(self) -> String {
         format!("/problems/{}", self.facts().0)
     }
 
-    /// The title that every problem of the kind has.
+    /// Returns the title that every problem of the kind has.
     #[must_use]
     pub fn title(self) -> &'static str {
         self.facts().1
     }
 
-    /// The kind that stands for an answer which is none of ours, such as the router's 405.
+    /// Returns the kind for an error response that no handler made, such as the router's 405.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let same = |kind: &Self| kind.status() == status;
         let fallback = if status.is_server_error() { Self::Internal } else { Self::BadRequest };
@@ -141,7 +141,7 @@ impl ProblemKind {
     }
 }
 
-/// An error on its way to the client. The outermost layer writes it, with the request's id.
+/// An error on its way to the client. The outermost layer writes it, with the id of the request.
 #[derive(Clone, Debug)]
 pub struct Problem {
     kind: ProblemKind,
@@ -151,36 +151,36 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a sentence for a person.
+    /// Creates a problem with a sentence for a person.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), retry_after: None, status: None }
     }
 
-    /// A value that is not accepted.
+    /// Creates a problem for a value that is not accepted.
     pub fn invalid(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::InvalidValue, detail)
     }
 
-    /// When to try again, in seconds.
+    /// Sets the time after which to try again, in seconds.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
 
-    /// Keeps the status of an answer that no kind has exactly.
+    /// Keeps the status of a response that no kind has exactly.
     pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// What it is.
+    /// Returns the kind of the problem.
     #[must_use]
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
 
-    /// Writes the body.
+    /// Returns the body of the response.
     pub(crate) fn render(&self, request_id: &str, path: &str) -> Vec<u8> {
         let document = ProblemDocument {
             r#type: self.kind.type_uri(),
@@ -240,7 +240,7 @@ impl From<tds_core::error::Error> for Problem {
                 )
                 .retry_after(5);
             }
-            // What happened inside is for the log, not for the client.
+            // The cause of an internal error is for the log, not for the client.
             _ => {
                 tracing::error!(error = %error.chain(), "request failed");
                 return Self::new(ProblemKind::Internal, "The log has more under this request id.");

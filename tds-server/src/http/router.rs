@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// Everything that TDS answers.
+/// Returns the router with every address of TDS.
 pub fn router(state: AppState) -> Router {
     let catalogue = &state.services.catalogue;
     let (api, document) = api(&state).split_for_parts();
@@ -41,8 +41,8 @@ pub fn router(state: AppState) -> Router {
     finish(router, state)
 }
 
-/// The addresses of webhooks that the document does not list one by one: other methods, the slash at the end, and the
-/// aliases `/api/zoho/sync-…`.
+/// Returns the addresses of webhooks that the document does not list one by one: other methods, the slash at the end,
+/// and the aliases `/api/zoho/sync-…`.
 fn doors(catalogue: &Catalogue) -> Router<AppState> {
     let slash = |address: &str| format!("{address}/");
     let mut doors = Router::new()
@@ -62,34 +62,34 @@ fn doors(catalogue: &Catalogue) -> Router<AppState> {
     doors
 }
 
-/// The methods that Zoho lets a webhook have.
+/// Accepts the methods that Zoho lets a webhook have.
 fn door<H: Handler<T, AppState>, T: 'static>(handler: H) -> MethodRouter<AppState> {
     post(handler.clone()).put(handler.clone()).delete(handler)
 }
 
-/// What the metrics listener answers where it has an address of its own.
+/// Returns the routes of the metrics listener, if `/metrics` has its own address.
 pub(crate) fn metrics_only(state: AppState) -> Router {
     finish(Router::new().route("/metrics", get(metrics::show)), state)
 }
 
-/// The OpenAPI document (3.1) of all addresses.
+/// Returns the OpenAPI document (3.1) of all addresses.
 #[must_use]
 pub fn document(catalogue: &Catalogue) -> OpenApi {
     openapi::complete(open().merge(operator()).into_openapi(), catalogue)
 }
 
-/// The documented addresses.
+/// Returns the documented addresses.
 fn api(state: &AppState) -> OpenApiRouter<AppState> {
     let operator = operator();
     let queries = Arc::new(Queries::of(operator.get_openapi()));
     let operator = operator
         .route_layer(middleware::from_fn_with_state(queries, refuse_unknown_parameters))
-        // The outermost: who may not ask is not told what may be asked.
+        // The token check is the outermost layer: a client without a token does not learn what requests are accepted.
         .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_token));
     open().merge(operator)
 }
 
-/// The documented addresses that ask for no token.
+/// Returns the documented addresses that require no token.
 fn open() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(webhooks::receive))
@@ -100,7 +100,7 @@ fn open() -> OpenApiRouter<AppState> {
         .routes(routes!(problems::show))
 }
 
-/// The operator API. A new address of it goes here: that alone demands the token.
+/// Returns the operator API. New operator addresses belong here: only the routes of this function demand the token.
 fn operator() -> OpenApiRouter<AppState> {
     let mut router = OpenApiRouter::new()
         .routes(routes!(bulk_sync::start))
@@ -127,11 +127,11 @@ fn operator() -> OpenApiRouter<AppState> {
     router
 }
 
-/// Layers around all routes; the last one is the outermost.
+/// Adds the layers around all routes. The last layer is the outermost.
 fn finish(router: Router<AppState>, state: AppState) -> Router {
     router
         .fallback(no_such_address)
-        // `buffer_body` has the only limit: axum's own would cut off a large body that was let through.
+        // `buffer_body` sets the only limit. The limit of axum would cut off a large body that `buffer_body` accepts.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(state.clone(), buffer_body))
         .layer(middleware::from_fn_with_state(state.clone(), time_limit))

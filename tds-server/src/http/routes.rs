@@ -1,4 +1,4 @@
-//! A handler file per noun.
+//! The handlers, one file per noun.
 
 pub(crate) mod bulk_sync;
 pub(crate) mod credentials;

@@ -1,4 +1,4 @@
-//! What the routes work on.
+//! The state of the routes.
 
 use std::{
     ops::Deref,
@@ -21,29 +21,30 @@ use crate::{
     http::{metrics::Metrics, routes::webhooks::Refusals},
 };
 
-/// Settings of the routes.
+/// The settings of the routes.
 #[derive(Clone, Debug, Default)]
 pub struct RouteSettings {
-    /// Who may use the operator API.
+    /// The tokens of the operator API.
     pub auth: AuthConfig,
     /// How webhooks prove authentic.
     pub webhooks: WebhookConfig,
-    /// Accepted `Host` values; `None`: any.
+    /// The accepted `Host` values. `None` accepts any value.
     pub allowed_hosts: Option<Vec<String>>,
-    /// `/metrics` has a listener of its own.
+    /// `true` if `/metrics` has its own listener.
     pub metrics_apart: bool,
-    /// How long requests and how large all bodies together may be.
+    /// The limits of the duration of requests and of the memory of bodies.
     pub limits: RequestLimits,
 }
 
-/// What requests may take. The defaults are right for a server; tests have less patience.
+/// The limits of requests. The defaults are right for a server; tests use shorter times.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
-    /// A body must be here after this.
+    /// The time within which a body must be complete.
     pub body_time: Duration,
-    /// A request must be answered after this.
+    /// The time within which a request must be answered.
     pub request_time: Duration,
-    /// Bytes that large bodies may have in memory, all requests together; what is beyond that is answered 503.
+    /// The bytes that the large bodies of all requests together may have in memory. A request beyond them is answered
+    /// 503.
     pub body_bytes: usize,
 }
 
@@ -57,11 +58,11 @@ impl Default for RequestLimits {
     }
 }
 
-/// State of the router; cheap to clone.
+/// The state of the router. Clones are cheap.
 #[derive(Clone)]
 pub struct AppState(Arc<Shared>);
 
-/// What [`AppState`] shares.
+/// The parts that the clones of an [`AppState`] share.
 pub struct Shared {
     pub(crate) services: Services,
     pub(crate) runs: Runs,
@@ -81,7 +82,7 @@ pub struct Shared {
 }
 
 impl AppState {
-    /// Puts the parts together.
+    /// Creates the state from its parts.
     #[must_use]
     pub fn new(services: Services, settings: RouteSettings, health: Health) -> Self {
         Self(Arc::new(Shared {
@@ -103,18 +104,18 @@ impl AppState {
         }))
     }
 
-    /// The parts behind the routes.
+    /// Returns the parts that the use cases work on.
     #[must_use]
     pub fn services(&self) -> &Services {
         &self.0.services
     }
 
-    /// From now on `/readyz` answers 503.
+    /// Makes `/readyz` answer 503 from now on.
     pub fn start_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Mends what lost its items, until the signal.
+    /// Repairs events, runs and waiters that lost their items, until the shutdown signal.
     pub(crate) async fn heal(self, shutdown: Shutdown) {
         let healer = Healer {
             runs: self.runs.clone(),

@@ -1,4 +1,4 @@
-//! Commands beside a running server: they take nothing from it.
+//! Commands that run beside a server take no work and no tokens from it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     syncing,
 };
 
-/// Asks until the answer is as wanted.
+/// Repeats a GET request until the answer satisfies `wanted`.
 async fn until(url: &str, wanted: impl Fn(&Value) -> bool) -> Value {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -79,7 +79,7 @@ async fn a_bulk_sync_without_a_server_executes_its_run_and_leaves_everything_els
     zoho.put_item(sample::item(1));
     let port = free_port();
     let program = syncing::program(&zoho, &database).with("TDS_BIND", format!("127.0.0.1:{port}"));
-    // A server that takes webhooks and does no work.
+    // This server accepts webhooks but processes nothing.
     let door = program.start(&["serve", "--workers", "0"]);
     wait_for_port(port).await;
     let receipt = program.json(&["webhook", "send", "customers"]).await;

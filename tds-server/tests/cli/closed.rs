@@ -1,4 +1,4 @@
-//! Who may read, who may not, and that looking makes nothing.
+//! Tests who may read the tables and who may not, and that commands that only look create nothing.
 
 use tds_postgres::testkit::TestDatabase;
 

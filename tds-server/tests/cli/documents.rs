@@ -1,4 +1,4 @@
-//! What the documents say of the command line.
+//! Tests what the documents say about the command line.
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,4 @@
-//! The end of the program while it cannot store anything.
+//! Tests the end of the program while it cannot store anything.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ async fn the_program_ends_in_time_while_the_database_is_gone() {
     let running = program.start(&["serve"]);
     wait_for_port(port).await;
 
-    // The record is read while the database goes: its result cannot be stored.
+    // The database disappears while the record is being read, so the result of the read cannot be stored.
     zoho.set_latency(Duration::from_millis(1_500));
     let body = program.directory().join("item.json");
     std::fs::write(&body, format!(r#"{{"item":{{"item_id":"{id}"}}}}"#)).expect("a file");

@@ -1,4 +1,4 @@
-//! What a program that collects logs reads.
+//! Tests the log lines that a log collector reads.
 
 use std::{process::Stdio, time::Duration};
 
@@ -26,7 +26,7 @@ fn in_production(program: Program) -> Program {
     program.with("APP_ENV", "production").with("TDS_ADMIN_TOKEN", TOKEN)
 }
 
-/// Every line, as the object that it must be.
+/// Parses every line, each of which must be a JSON object.
 fn objects(text: &str) -> Vec<Value> {
     let object = |line: &str| -> Value {
         let value: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -43,7 +43,7 @@ fn has(lines: &[Value], key: &str, words: &str) -> bool {
     lines.iter().any(|line| line[key].as_str().is_some_and(|text| text.contains(words)))
 }
 
-/// Sends a body that was signed as another text.
+/// Sends a body whose signature was made from another text.
 async fn send(base: &str, method: Method, path: &str, signed: &str, body: &str) -> u16 {
     let signature = webhook::sign(&SecretString::from(SECRET), &[], signed.as_bytes());
     let client = Client::builder().no_proxy().build().expect("a client");
@@ -71,7 +71,7 @@ async fn in_production_every_line_is_a_json_object_from_the_start_to_the_end() {
     assert_eq!(send(&base, Method::POST, path, item, &format!("{item}\r\n")).await, 401);
     assert_eq!(send(&base, Method::PATCH, path, "", "").await, 405);
     assert_eq!(send(&base, Method::POST, "/api/zoho/sync/pause", "", "{").await, 401);
-    // The item is read, is not there, and all of it is told.
+    // The item is read, Zoho does not have the record, and the log reports each step.
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let stored = Program::new().with("DATABASE_URL", database.url());
@@ -110,7 +110,7 @@ async fn in_production_a_start_that_fails_says_so_in_json() {
     assert_eq!(last["level"], "ERROR", "{last}");
 }
 
-/// A wrong setting is for the person who wrote it: one plain line, before anything is started.
+/// A wrong setting concerns the person who wrote it, so the error is one plain line before anything is started.
 #[tokio::test]
 async fn in_production_a_wrong_setting_is_still_one_plain_line() {
     let ended = Program::new().with("APP_ENV", "production").with("TDS_BIND", "here").run(&["serve"]).await;

@@ -1,4 +1,4 @@
-//! The program as a person or a script runs it.
+//! Tests the program as a person or a script runs it.
 
 mod beside;
 mod closed;

@@ -1,4 +1,4 @@
-//! Runs the program in a directory of its own, with nothing in its environment but what a test sets.
+//! Runs the program in its own directory. Its environment contains only what a test sets.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-/// No command of these tests takes longer.
+/// The time limit of every command in these tests.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The program and its surroundings.
@@ -19,7 +19,7 @@ pub(crate) struct Program {
     environment: Vec<(String, String)>,
 }
 
-/// How a run of it ended.
+/// The result of a program run that has ended.
 pub(crate) struct Ended {
     pub(crate) status: i32,
     pub(crate) stdout: String,
@@ -31,18 +31,18 @@ impl Program {
         Self { directory: TempDir::new().expect("a directory"), environment: Vec::new() }
     }
 
-    /// The same with a variable set.
+    /// Returns the same program with a variable set.
     pub(crate) fn with(mut self, variable: &str, value: impl Into<String>) -> Self {
         self.environment.push((variable.to_owned(), value.into()));
         self
     }
 
-    /// Where it runs.
+    /// Returns the working directory of the program.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// Runs it to its end, with nobody to answer questions.
+    /// Runs the program to its end, without anyone to answer its questions.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Ended {
         let mut command = self.command(arguments);
         let output = timeout(PATIENCE, command.output()).await.expect("an end in time").expect("a program");
@@ -53,24 +53,24 @@ impl Program {
         }
     }
 
-    /// Runs it to its end, which must be a good one.
+    /// Runs the program to its end, which must be successful. Returns its output.
     pub(crate) async fn done(&self, arguments: &[&str]) -> String {
         let ended = self.run(arguments).await;
         assert_eq!(ended.status, 0, "{arguments:?}\n{}\n{}", ended.stdout, ended.stderr);
         ended.stdout
     }
 
-    /// Runs it to its end, and reads its output as JSON.
+    /// Runs the program to its end, and parses its output as JSON.
     pub(crate) async fn json(&self, arguments: &[&str]) -> serde_json::Value {
         serde_json::from_str(&self.done(arguments).await).expect("JSON")
     }
 
-    /// Starts it.
+    /// Starts the program.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         let mut child = self.command(arguments).spawn().expect("a program");
         let stdout = BufReader::new(child.stdout.take().expect("piped")).lines();
         let mut stderr = child.stderr.take().expect("piped");
-        // Read while it runs: a full pipe would hold the program up.
+        // Stderr is read while the program runs, because a full pipe would block the program.
         let stderr = tokio::spawn(async move {
             let mut all = Vec::new();
             stderr.read_to_end(&mut all).await.expect("readable");
@@ -95,7 +95,7 @@ impl Program {
     }
 }
 
-/// A program that goes on.
+/// A program that is still running.
 pub(crate) struct Running {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
@@ -103,7 +103,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// The first line of its stdout that contains this.
+    /// Returns the first line of stdout that contains this text.
     pub(crate) async fn line_with(&mut self, text: &str) -> String {
         let search = async {
             while let Some(line) = self.stdout.next_line().await.expect("readable") {
@@ -126,7 +126,7 @@ impl Running {
         assert!(sent.success());
     }
 
-    /// Waits for the end; what stdout had beyond the lines that were read.
+    /// Waits for the end. The result contains the lines of stdout that were not read before.
     pub(crate) async fn ended_within(mut self, time: Duration) -> Ended {
         let status = timeout(time, self.child.wait()).await.expect("an end in time").expect("a status");
         let mut stdout = String::new();

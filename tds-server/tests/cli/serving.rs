@@ -1,4 +1,4 @@
-//! `serve`, `demo` and `webhook send`.
+//! Tests `serve`, `demo` and `webhook send`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{program::Program, syncing};
 
-/// How long a server may take to end.
+/// The time within which a server must end.
 const GRACE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn a_server_without_a_webhook_secret_says_in_its_health_what_to_do() {
     wait_for_port(port).await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let deadline = Instant::now() + Duration::from_secs(60);
-    // A machine that is busy may look unhealthy at first.
+    // A server on a busy machine may look unhealthy at first.
     let text = loop {
         let answer = client.get(format!("http://127.0.0.1:{port}/health")).send().await.expect("an answer");
         let (status, text) = (answer.status(), answer.text().await.expect("text"));
@@ -119,13 +119,13 @@ async fn the_demo_needs_nothing_syncs_and_ends_by_itself() {
     assert!(ended.stderr.contains("the first full sync is done"), "{}", ended.stderr);
 }
 
-/// A port that was free a moment ago.
+/// Returns a port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
 
-/// Waits until something listens there.
+/// Waits until a program listens on the port.
 pub(crate) async fn wait_for_port(port: u16) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
@@ -134,7 +134,7 @@ pub(crate) async fn wait_for_port(port: u16) {
     }
 }
 
-/// The event once it has ended.
+/// Waits until the event has ended, and returns it.
 async fn wait_for_end(program: &Program, id: &str) -> serde_json::Value {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

@@ -1,4 +1,4 @@
-//! Commands on the database alone.
+//! Tests the commands that need only the database.
 
 use serde_json::json;
 use tds_core::{

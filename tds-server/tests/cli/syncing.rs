@@ -1,11 +1,11 @@
-//! `bulk-sync` and `check` against a simulated organization.
+//! Tests `bulk-sync` and `check` against a simulated organization.
 
 use tds_postgres::testkit::TestDatabase;
 use tds_zoho::testkit::{FakeZoho, sample};
 
 use crate::program::Program;
 
-/// A program that may call the organization and write to the database.
+/// Returns a program that may call the organization and write to the database.
 pub(crate) fn program(zoho: &FakeZoho, database: &TestDatabase) -> Program {
     let credentials = zoho.credentials();
     Program::new()

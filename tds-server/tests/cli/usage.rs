@@ -1,4 +1,4 @@
-//! Wrong usage, wrong configuration, help.
+//! Tests wrong usage, wrong configuration and help.
 
 use crate::program::Program;
 
@@ -123,7 +123,7 @@ async fn the_openapi_document_and_the_completions_need_no_configuration() {
     assert!(program.done(&["completions", "bash"]).await.contains("bulk-sync"));
 }
 
-/// What bash offers for the last word of a line.
+/// Returns what bash offers for the last word of a line.
 fn offers(script: &std::path::Path, words: &[&str]) -> Vec<String> {
     let last = words.len() - 1;
     let ask = format!(

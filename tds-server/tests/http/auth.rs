@@ -1,4 +1,4 @@
-//! Tokens of the operator API, and hosts.
+//! Tests the tokens of the operator API, and the accepted hosts.
 
 use axum::{body::Body, http::Request};
 use tds_server::Health;

@@ -1,4 +1,4 @@
-//! `POST /api/zoho/bulk-sync`.
+//! Tests `POST /api/zoho/bulk-sync`.
 
 use serde_json::{Value, json};
 use tds_core::runs::{RunFilter, SyncRunOperator};

@@ -1,4 +1,4 @@
-//! A router over the store in memory, and a short way to ask it.
+//! A router over the store in memory, and short functions to send requests to it.
 
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub(crate) struct Server {
     pub(crate) store: MemoryStore,
 }
 
-/// An answer.
+/// The answer to a request.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -50,7 +50,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    /// The answer is a problem of this status and type, with the request's id.
+    /// Asserts that the answer is a problem of this status and type, with the id of the request.
     pub(crate) fn is_problem(&self, status: u16, kind: &str) {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json");
@@ -64,7 +64,7 @@ impl Answer {
     }
 }
 
-/// Marks whatever it gets as applied.
+/// A handler that reports every item as applied.
 struct Anything(EntityType);
 
 #[async_trait]
@@ -87,7 +87,7 @@ pub(crate) fn settings() -> RouteSettings {
     }
 }
 
-/// A client whose Zoho is nowhere.
+/// Returns the configuration of a client whose Zoho cannot be reached.
 pub(crate) fn no_zoho() -> ZohoConfig {
     let mut config = ZohoConfig::new("1000.ID", "secret", "refresh", ORGANIZATION, DataCenter::Us);
     config.accounts_url = "http://127.0.0.1:9".to_owned();
@@ -103,7 +103,7 @@ pub(crate) fn server_with(settings: RouteSettings, health: Health, zoho: ZohoCon
     server_of(settings, health, zoho, |_| {})
 }
 
-/// A server of which a test changes parts.
+/// Creates a server of which a test changes some parts.
 pub(crate) fn server_changed(change: impl FnOnce(&mut Services)) -> Server {
     server_of(settings(), Health::default(), no_zoho(), change)
 }
@@ -145,18 +145,18 @@ impl Server {
         Answer { status: parts.status, headers: parts.headers, text }
     }
 
-    /// As an operator.
+    /// Sends a GET request as an operator.
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(operator("GET", path).body(Body::empty()).expect("a request")).await
     }
 
-    /// As an operator.
+    /// Sends a POST request as an operator.
     pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         self.send(operator("POST", path).body(body).expect("a request")).await
     }
 
-    /// As Zoho.
+    /// Sends a signed webhook as Zoho.
     pub(crate) async fn deliver(&self, path: &str, body: &str) -> Answer {
         self.send(signed(path, body)).await
     }
@@ -174,7 +174,7 @@ pub(crate) fn signed(path: &str, body: &str) -> Request<Body> {
     signed_by("POST", path, body)
 }
 
-/// The same with another method.
+/// Returns a signed webhook request with this method.
 pub(crate) fn signed_by(method: &str, path: &str, body: &str) -> Request<Body> {
     let pairs: Vec<(String, String)> = path.split_once('?').map_or_else(Vec::new, |(_, query)| {
         let pair = |pair: &str| pair.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -190,7 +190,7 @@ pub(crate) fn signed_by(method: &str, path: &str, body: &str) -> Request<Body> {
         .expect("a request")
 }
 
-/// An item's webhook body that states its version.
+/// Returns the webhook body of an item that states its version.
 pub(crate) fn item(id: &str, second: u8) -> String {
     format!(
         r#"{{"item":{{"item_id":"{id}","name":"Cable","rate":12.50,"last_modified_time":"2026-11-20T12:00:{second:02}+0300"}}}}"#

@@ -1,4 +1,4 @@
-//! The operator's page.
+//! Tests the operator's page.
 
 use super::common::server;
 

@@ -1,4 +1,4 @@
-//! `/openapi.json` tells what is really answered.
+//! Tests that `/openapi.json` describes the real answers.
 
 use std::collections::BTreeSet;
 
@@ -73,13 +73,13 @@ async fn answers_have_the_keys_that_the_document_names() {
         let answer = server.get(&path).await.json();
         let part = answer.pointer(pointer).unwrap_or_else(|| panic!("{pointer} in {answer}"));
         let mut expected = described(&document, schema);
-        // An item that has to be read at the source carries none.
+        // An item that has to be read at the source carries no payload.
         expected.retain(|key| schema != "QueueItem" || key != "payload" || part.get("payload").is_some());
         assert_eq!(keys(part), expected, "{path}{pointer} and {schema}");
     }
 }
 
-/// Every operation: address, method, and what the document says of it.
+/// Returns every operation: address, method, and the description of the operation.
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().expect("paths");
     let of_path = |(path, item): (&String, &Value)| {
@@ -90,7 +90,8 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     paths.iter().flat_map(of_path).collect()
 }
 
-/// The viewer finds an operation by its id: two of the same id, and "Execute" calls the other address.
+/// The viewer finds an operation by its id. With two operations of the same id, "Execute" would call the wrong
+/// address.
 #[tokio::test]
 async fn every_operation_has_an_id_of_its_own() {
     let document = server().get("/openapi.json").await.json();
@@ -106,12 +107,12 @@ async fn every_operation_has_an_id_of_its_own() {
     }
 }
 
-/// Addresses that serve pages and files, not the API.
+/// Returns `true` for addresses that serve pages and files instead of the API.
 fn is_page(path: &str) -> bool {
     path == "/" || path.starts_with("/assets/") || path.starts_with("/docs") || path == "/openapi.json"
 }
 
-/// An address with its parameters filled in.
+/// Returns an address with values for its parameters.
 fn filled_in(path: &str) -> String {
     path.replace("{entity}", "products").replace("{id}", "1").replace("{kind}", "conflict")
 }
@@ -124,7 +125,7 @@ async fn the_document_and_the_router_have_the_same_addresses_and_methods() {
         .into_iter()
         .map(|(path, method, _)| (filled_in(&path), method.to_uppercase()))
         .collect();
-    // The router lists its addresses nowhere but in its own description of itself.
+    // The router lists its addresses only in its `Debug` output.
     let router = format!("{:?}", server.router);
     let mut routes: BTreeSet<&str> =
         router.split('"').filter(|part| part.starts_with('/') && !part.contains("{*")).collect();
@@ -132,7 +133,8 @@ async fn the_document_and_the_router_have_the_same_addresses_and_methods() {
     assert!(routes.len() > 30, "the router shows its addresses: {routes:?}");
     let all: BTreeSet<String> = routes
         .into_iter()
-        // A slash at the end of a webhook's address, and the aliases one by one, mean the same as what is described.
+        // The slash at the end of a webhook's address and the single aliases mean the same as the documented
+        // addresses.
         .map(|path| path.strip_suffix('/').unwrap_or(path))
         .map(|path| if path.starts_with("/api/zoho/sync-") { "/api/zoho/sync-{entity}" } else { path })
         .map(filled_in)
@@ -154,7 +156,7 @@ async fn the_document_and_the_router_have_the_same_addresses_and_methods() {
     }
 }
 
-/// Names of values that are counts, ids, or sizes.
+/// Returns `true` for the names of values that are counts, ids or sizes.
 fn is_whole(name: &str) -> bool {
     let whole = [
         "id",
@@ -171,7 +173,7 @@ fn is_whole(name: &str) -> bool {
     whole.contains(&name) || name.ends_with("_items") || name.ends_with("_id") && name == "inbox_event_id"
 }
 
-/// The types that a schema allows, `null` left out.
+/// Returns the types that a schema allows, without `null`.
 fn types(schema: &Value) -> Vec<&str> {
     match &schema["type"] {
         Value::String(one) => vec![one],
@@ -200,7 +202,8 @@ async fn whole_numbers_are_integers_and_closed_sets_are_enumerations() {
                 }
                 _ => assert!(!is_whole(name), "{of} is no integer"),
             }
-            // How a process and its parts are, how far a record, an event or a run is, and what it does.
+            // Keys whose values are the state of a process or its parts, the progress of a record, an event or a run,
+            // or what a run does.
             let closed = [
                 "status", "state", "outcome", "run_type", "mode", "listing", "way", "details", "lane", "step",
             ];

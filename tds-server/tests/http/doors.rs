@@ -1,4 +1,4 @@
-//! Methods, slashes, aliases, ids in the address, and bodies at the limit.
+//! Tests methods, slashes, aliases, ids in the address, and bodies at the size limit.
 
 use axum::{body::Body, http::Request};
 use futures_util::stream;
@@ -13,7 +13,7 @@ use super::common::{Server, item, no_zoho, server, server_with, settings, signed
 
 const MAX: usize = 8 * 1024 * 1024;
 
-/// Every address that takes webhooks of the products, or of all that the predecessor took.
+/// Every address that accepts webhooks of products, or of all entity types that the predecessor accepted.
 const ADDRESSES: [&str; 3] =
     ["/api/zoho/webhooks/products", "/api/zoho/sync-products", "/api/tds/webhooks/products"];
 
@@ -21,7 +21,7 @@ async fn events(server: &Server) -> Vec<EventView> {
     server.store.list_events(&EventFilter::default(), 200, None).await.expect("a list").items
 }
 
-/// What is queued, as entity type and id.
+/// Returns the queued items as entity type and id.
 async fn queued(server: &Server) -> Vec<String> {
     let items = server.store.list(&ItemFilter::default(), 200, None).await.expect("a list").items;
     items.iter().map(|item| format!("{} {}", item.entity_type, item.record)).collect()
@@ -133,7 +133,8 @@ async fn an_empty_delivery_is_never_a_duplicate() {
     assert_eq!(queued(&server).await.len(), 1, "folding absorbs the repeats");
 }
 
-/// `?a=bc` and `?ab=c` are signed alike: nothing but the exact names has a meaning, and what was not signed is refused.
+/// `?a=bc` and `?ab=c` have the same signature. Only parameters with the exact names have a meaning, and content that
+/// was not signed is refused.
 #[tokio::test]
 async fn characters_moved_between_the_pairs_of_the_address_change_nothing() {
     let server = server();
@@ -167,7 +168,7 @@ async fn a_body_beside_an_id_in_the_address_decides_alone() {
     assert_eq!(queued(&server).await, ["products 7"]);
 }
 
-/// An item's webhook of exactly this many bytes.
+/// Returns the webhook of an item with exactly this many bytes.
 fn item_of(size: usize) -> String {
     let frame = json!({"item": {"item_id": "1", "description": ""}}).to_string();
     let body = json!({"item": {"item_id": "1", "description": "x".repeat(size - frame.len())}}).to_string();
@@ -175,7 +176,7 @@ fn item_of(size: usize) -> String {
     body
 }
 
-/// A body in chunks, without a length.
+/// Returns the request with a body in chunks and without a length.
 fn chunked(request: Request<Body>, body: &str) -> Request<Body> {
     let (parts, _) = request.into_parts();
     let chunks: Vec<_> =
@@ -192,7 +193,8 @@ async fn eight_mebibytes_are_taken_and_one_byte_more_is_not() {
     assert_eq!(server.send(chunked(signed(path, &exact), &exact)).await.json()["status"], "accepted");
     server.deliver(path, &larger).await.is_problem(413, "payload-too-large");
     server.send(chunked(signed(path, &larger), &larger)).await.is_problem(413, "payload-too-large");
-    // A length that lies: what really arrives counts, and what is announced is believed where it is too much.
+    // The stated length is wrong. A length that is too small is ignored, because the bytes that arrive are counted. A
+    // length that is too large is believed.
     let mut short = chunked(signed(path, &larger), &larger);
     short.headers_mut().insert("content-length", "10".parse().expect("a value"));
     server.send(short).await.is_problem(413, "payload-too-large");
@@ -207,7 +209,7 @@ async fn large_bodies_share_a_bounded_memory_and_small_ones_do_not_wait_for_them
     let limits = RequestLimits { body_bytes: 2 * 1024 * 1024, ..RequestLimits::default() };
     let server = server_with(RouteSettings { limits, ..settings() }, Health::default(), no_zoho());
     let path = "/api/zoho/webhooks/products";
-    // A body that has arrived in part keeps its place until it ends.
+    // A body that has arrived in part keeps its memory permits until it ends.
     let (send, receive) = tokio::sync::oneshot::channel::<()>();
     let part = stream::once(async { Ok::<_, std::io::Error>(vec![b'x'; 1_500_000]) });
     let rest = stream::once(async {

@@ -1,4 +1,4 @@
-//! What goes wrong while a request is answered.
+//! Tests faults that occur while a request is answered.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tds_server::{Health, RequestLimits};
 
 use super::common::{item, no_zoho, operator, server_changed, server_with, settings};
 
-/// An inbox that does what the test says.
+/// An inbox that returns what the test specifies.
 struct Broken(fn() -> tds_core::error::Result<Accepted>);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! `/health`, `/livez`, `/readyz`.
+//! Tests `/health`, `/livez` and `/readyz`.
 
 use std::sync::Arc;
 

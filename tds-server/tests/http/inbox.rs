@@ -1,4 +1,4 @@
-//! Webhook events, from the operators' side.
+//! Tests the inbox addresses of the operator API.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The HTTP API, over the store in memory.
+//! Tests the HTTP API over the store in memory.
 
 mod auth;
 mod bulk_sync;

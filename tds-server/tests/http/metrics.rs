@@ -1,4 +1,4 @@
-//! `/metrics`.
+//! Tests `/metrics`.
 
 use tds_server::Health;
 

@@ -1,4 +1,4 @@
-//! Queue items, pausing and figures.
+//! Tests queue items, pausing and figures.
 
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ async fn items_are_discarded_one_by_one_or_by_choice() {
     server.post("/api/zoho/sync/queue/99/retry", Value::Null).await.is_problem(404, "unknown-id");
 }
 
-/// Gives up everything that waits.
+/// Dead-letters every waiting item.
 async fn bury(server: &Server) {
     let worker = WorkerId::unique();
     let request = ClaimRequest { worker, limit: 100, lease: Duration::from_secs(60), up_to: Lane::Verify };
@@ -183,7 +183,7 @@ async fn the_figures_show_what_needs_a_person_and_what_was_put_off() {
     assert_eq!(stats["deferred"]["count"], 1);
     assert_eq!(stats["deferred"]["reason"], reason);
     assert!(stats["deferred"]["until"].is_string(), "{stats}");
-    // What was put off waits as well as what is due.
+    // A deferred item waits as well as an item that is due.
     assert!(stats["oldest_pending_seconds"].as_f64().expect("two wait") > 0.0);
 }
 

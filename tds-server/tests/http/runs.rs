@@ -1,4 +1,4 @@
-//! Sync runs and credentials.
+//! Tests sync runs and credentials.
 
 use std::time::Duration;
 

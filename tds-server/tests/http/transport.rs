@@ -1,4 +1,4 @@
-//! What holds for every address.
+//! Tests the rules that hold for every address.
 
 use axum::{body::Body, http::Request};
 use futures_util::stream;

@@ -1,4 +1,4 @@
-//! `POST /api/zoho/webhooks/…` and its aliases.
+//! Tests `POST /api/zoho/webhooks/…` and its aliases.
 
 use axum::{body::Body, http::Request};
 use secrecy::SecretString;

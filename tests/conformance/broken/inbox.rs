@@ -1,4 +1,4 @@
-//! Inboxes that lose or double what they were given.
+//! Inboxes that lose or duplicate deliveries.
 
 use std::sync::{
     Arc,
@@ -27,7 +27,7 @@ pub(super) fn answers_early(_: &Memory, stores: &mut Stores) {
     stores.inbox = Arc::new(Early);
 }
 
-/// Changes the identity of each delivery before it is stored.
+/// An inbox that changes the identity of each delivery before it is stored.
 struct Renaming {
     store: MemoryStore,
     rename: fn(&NewEvent, u64) -> String,
@@ -48,12 +48,12 @@ fn renaming(intact: &Memory, stores: &mut Stores, rename: fn(&NewEvent, u64) -> 
         Arc::new(Renaming { store: intact.store.clone(), rename, deliveries: AtomicU64::default() });
 }
 
-/// Takes every delivery for a new one.
+/// Treats every delivery as a new one.
 pub(super) fn forgets_deliveries(intact: &Memory, stores: &mut Stores) {
     renaming(intact, stores, |event, number| format!("{}-{number}", event.event_id));
 }
 
-/// Knows deliveries by entity type, record and kind of event: a later change counts as a duplicate.
+/// Identifies deliveries by entity type, record and kind of event, so that a later change counts as a duplicate.
 pub(super) fn knows_records_only(intact: &Memory, stores: &mut Stores) {
     renaming(intact, stores, |event, _| {
         format!(

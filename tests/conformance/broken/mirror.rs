@@ -1,4 +1,4 @@
-//! Mirrors that write what they must not.
+//! Mirrors that write what they must not write.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ use time::macros::datetime;
 
 use crate::memory::Memory;
 
-/// Changes each read before it is applied.
+/// A mirror that changes each read before it is applied.
 struct Distorting {
     store: MemoryStore,
     distort: fn(&mut Read, i64),
@@ -48,7 +48,7 @@ fn distorting(intact: &Memory, stores: &mut Stores, distort: fn(&mut Read, i64))
         Arc::new(Distorting { store: intact.store.clone(), distort, reads: AtomicI64::default() });
 }
 
-/// Writes whatever comes last, however old it is.
+/// Writes whatever read comes last, however old the read is.
 pub(super) fn gullible(intact: &Memory, stores: &mut Stores) {
     distorting(intact, stores, |read, number| {
         let at = datetime!(2200-01-01 00:00 UTC) + time::Duration::minutes(number);
@@ -59,7 +59,7 @@ pub(super) fn gullible(intact: &Memory, stores: &mut Stores) {
     });
 }
 
-/// Blanks the columns that a list row does not show.
+/// Clears the columns that a list row does not show.
 pub(super) fn forgetful(intact: &Memory, stores: &mut Stores) {
     distorting(intact, stores, |read, _| {
         if let (Shape::List, Content::Present(record)) = (read.shape, &mut read.content) {

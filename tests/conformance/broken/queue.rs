@@ -19,18 +19,18 @@ use tds_core::{
 
 use crate::memory::Memory;
 
-/// What is broken.
+/// The fault of the queue.
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
-    /// Settlements count with any token.
+    /// Settlements count with any fencing token.
     WithoutFence,
-    /// Renewals are confirmed and do nothing.
+    /// Renewals are confirmed but have no effect.
     ForgottenRenewal,
     /// Claims have no lease.
     LeaselessClaim,
-    /// Settlements do not look at what arrived meanwhile.
+    /// Settlements ignore the work that arrived since the claim.
     LostNews,
-    /// Settlements decide by a look at who waits that is as old as the claim.
+    /// Settlements decide by the list of waiters at the time of the claim.
     MissedLatecomers,
 }
 
@@ -38,7 +38,7 @@ struct Broken {
     store: MemoryStore,
     fault: Fault,
     current: Mutex<HashMap<ItemId, LeaseToken>>,
-    /// Who waited when the item was claimed.
+    /// The waiters of each item at the time of the claim.
     looks: Mutex<HashMap<ItemId, Vec<Waiter>>>,
 }
 
@@ -96,7 +96,7 @@ impl Queue for Broken {
             }
         }
         if self.fault == Fault::MissedLatecomers {
-            // Time for somebody to be late.
+            // This pause gives a waiter the time to arrive late.
             tokio::time::sleep(Duration::from_millis(2)).await;
             self.miss_latecomers(&settlements);
         }
@@ -109,7 +109,7 @@ impl Queue for Broken {
 }
 
 impl Broken {
-    /// Loses who was attached to an item since it was claimed and brought no news.
+    /// Loses the waiters that were attached to an item since the claim without bringing new work.
     fn miss_latecomers(&self, settlements: &[Settlement]) {
         let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
         for settlement in settlements {

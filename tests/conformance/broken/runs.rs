@@ -1,4 +1,4 @@
-//! Ledgers of runs that lose parts of a page.
+//! Run stores that lose parts of a page.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use tds_core::{
 
 use crate::memory::Memory;
 
-/// What becomes of pages, and of leases.
+/// A run store that changes pages before they are committed, and leases after they are claimed.
 struct Broken {
     store: MemoryStore,
     page: fn(&mut PageCommit),
@@ -97,13 +97,13 @@ impl SyncRunOperator for Broken {
     }
 }
 
-/// Takes a page's position and forgets its work.
+/// Commits the position of a page but forgets its work.
 pub(super) fn drops_items(intact: &Memory, stores: &mut Stores) {
     let page = |page: &mut PageCommit| page.items.clear();
     stores.runs = Arc::new(Broken { store: intact.store.clone(), page, lease: |_| {} });
 }
 
-/// Begins every run that it hands out at the first page.
+/// Starts every claimed run at the first page.
 pub(super) fn forgets_checkpoints(intact: &Memory, stores: &mut Stores) {
     let lease = |lease: &mut RunLease| lease.checkpoint = Checkpoint::default();
     stores.runs = Arc::new(Broken { store: intact.store.clone(), page: |_| {}, lease });

@@ -12,7 +12,7 @@ use tds_core::{
 
 use crate::memory::Memory;
 
-/// Writes a document whatever version it has by now.
+/// Writes a document whatever version it has at that time.
 struct Overwriting(MemoryStore);
 
 pub(super) fn overwrites(intact: &Memory, stores: &mut Stores) {
@@ -23,7 +23,7 @@ pub(super) fn overwrites(intact: &Memory, stores: &mut Stores) {
 impl SharedState for Overwriting {
     async fn load(&self, name: &str) -> Result<Document> {
         let document = self.0.load(name).await;
-        // Another process comes between the reading and the writing.
+        // Another process can run between the read and the write.
         tokio::task::yield_now().await;
         document
     }

@@ -1,4 +1,4 @@
-//! What may happen to a store.
+//! The operations on a store.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use time::{OffsetDateTime, macros::datetime};
 /// The entity types of a history.
 pub(super) const ENTITIES: [EntityType; 2] =
     [EntityType::from_static("customers"), EntityType::from_static("vendors")];
-/// How many records each has.
+/// The number of records of each entity type.
 pub(super) const RECORDS: u8 = 3;
-/// Longer than any history takes.
+/// A duration that is longer than any history takes.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// A record, by entity type and number.
 pub(super) type Record = (usize, u8);
 
-/// One step of a history. `Index`es choose among what there is.
+/// One step of a history. Each `Index` chooses among the existing events, claims, leases or runs.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
-    /// A delivery; one with a number that was there before is a duplicate.
+    /// A delivery. A delivery whose number was already used is a duplicate.
     Accept {
         delivery: u8,
         work: Vec<(Record, Work)>,
@@ -87,7 +87,7 @@ pub(super) enum Operation {
     },
 }
 
-/// How a claim ends.
+/// The way in which a claim ends.
 #[derive(Clone, Debug)]
 pub(super) enum End {
     Applied,
@@ -121,7 +121,7 @@ fn record() -> impl Strategy<Value = Record> {
     (0..ENTITIES.len(), 0..RECORDS)
 }
 
-/// Work of one or two records, each once, in their order.
+/// Generates work for one or two records, each once, in the order of the records.
 fn works() -> impl Strategy<Value = Vec<(Record, Work)>> {
     prop::collection::btree_map(record(), work(), 1..3).prop_map(|works| works.into_iter().collect())
 }
@@ -130,7 +130,7 @@ fn lane() -> impl Strategy<Value = Lane> {
     prop::sample::select(&Lane::ALL[..])
 }
 
-/// Runs out at once, or never.
+/// Generates a lease that runs out at once or never.
 fn lease() -> impl Strategy<Value = Duration> {
     prop_oneof![1 => Just(Duration::ZERO), 4 => Just(LONG)]
 }
@@ -159,7 +159,7 @@ fn status() -> impl Strategy<Value = Option<ItemStatus>> {
     option::of(prop::sample::select(&ItemStatus::ALL[..]))
 }
 
-/// Any step.
+/// Generates any step.
 pub(super) fn operation() -> impl Strategy<Value = Operation> {
     let entity = || 0..ENTITIES.len();
     let filter = || (status(), option::of(entity()));

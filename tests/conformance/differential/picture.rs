@@ -1,4 +1,4 @@
-//! What operators see of a store.
+//! The state of a store as operators see it.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use super::{
 };
 
 impl Side {
-    /// Everything that operators see in lists.
+    /// Returns everything that operators see in lists.
     pub(super) async fn picture(&self) -> String {
         let (items, events, runs) = (self.items().await, self.events().await, self.runs().await);
         let stats = self.stores.queue_operator.stats().await.expect("stats");
@@ -60,7 +60,7 @@ impl Side {
             let known = self.events.iter().find(|known| known.id == event.id);
             let line = match event.status {
                 EventStatus::Completed => format!("completed {:?}", event.outcome),
-                // What an event of several records shows before its end is nobody's promise.
+                // No contract defines what an event of several records shows before it ends.
                 _ if known.is_some_and(|known| known.items > 1) => "open".to_owned(),
                 EventStatus::Pending | EventStatus::Processing => "open".to_owned(),
                 EventStatus::Failed => format!("failed {:?}", event.error_message),
@@ -92,7 +92,7 @@ impl Side {
         text
     }
 
-    /// Payloads and attempts, which only a look at a single item shows.
+    /// Returns payloads and attempts, which are shown only for single items.
     pub(super) async fn details(&self) -> Vec<String> {
         let operator = &self.stores.queue_operator;
         let page = operator.list(&ItemFilter::default(), ALL, None).await.expect("a list");
@@ -103,7 +103,7 @@ impl Side {
                 .attempts
                 .unwrap_or_default()
                 .into_iter()
-                // A plain success at once is told by the item itself.
+                // An immediate success is already visible in the item itself.
                 .filter(|attempt| attempt.result != "completed" && attempt.error.is_some())
                 .map(|attempt| (attempt.result, attempt.error))
                 .collect();

@@ -1,4 +1,4 @@
-//! One of the two stores, and what it is told.
+//! One of the two stores, with the operations that are executed on it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,7 +20,7 @@ use tds_core::{
     testkit::{ManualClock, conformance::Stores},
 };
 
-/// More than a history has of anything.
+/// A limit that is larger than any list of a history.
 pub(super) const ALL: usize = 500;
 
 pub(super) struct Side {
@@ -34,7 +34,7 @@ pub(super) struct Side {
     listed: HashMap<RunId, HashSet<u8>>,
 }
 
-/// An event, and how many items it ever had at most.
+/// An event, and the greatest number of items that it ever had.
 pub(super) struct Known {
     pub(super) id: InboxId,
     pub(super) items: usize,
@@ -52,12 +52,12 @@ fn keyed(work: &[(Record, Work)]) -> Disposition {
     Disposition::Work(work.iter().map(|(record, work)| (key(*record), work.clone())).collect())
 }
 
-/// The chosen one, if there is any.
+/// Returns the chosen element, or `None` if the list is empty.
 fn pick<'a, T>(index: &Index, all: &'a [T]) -> Option<&'a T> {
     (!all.is_empty()).then(|| index.get(all))
 }
 
-/// An answer without ids and times.
+/// Returns an answer as text, without ids and times.
 fn told<T>(answer: Result<T>, show: impl FnOnce(T) -> String) -> String {
     answer.map_or_else(|error: Error| format!("{:?}", error.kind()), show)
 }
@@ -76,7 +76,7 @@ impl Side {
         }
     }
 
-    /// Does it; answers what was told.
+    /// Executes the operation and returns the answer as text.
     pub(super) async fn execute(&mut self, operation: &Operation) -> String {
         if let Some(clock) = &self.clock {
             clock.advance(Duration::from_millis(10));
@@ -129,7 +129,7 @@ impl Side {
             }
             Operation::HoldDeletions { lease, held } => {
                 let Some((run, token)) = chosen_lease(lease) else { return String::new() };
-                // What is held was in no page of the run, and is held once.
+                // Held records were in no page of the run, and each record is held only once.
                 self.holds += 1;
                 let held =
                     held.iter().map(|number| RecordId::new(format!("{}-{number}", self.holds))).collect();
@@ -242,15 +242,16 @@ impl Side {
 
     async fn commit(&mut self, lease: &Index, listed: &[u8], queued: &[u8], last: bool) -> String {
         let Some(lease) = pick(lease, &self.leases).cloned() else { return String::new() };
-        // A record that is queued twice by one run is a matter of the conformance cases: how often it counts as
-        // failed where it fails twice is nobody's promise.
+        // A record that one run queues twice is covered by the conformance cases. No contract defines how often such a
+        // record counts as failed if it fails twice.
         let known = self.listed.entry(lease.run.id).or_default();
         let is_new = |number: &u8| listed.contains(number) && !known.contains(number);
         let queued: Vec<u8> = queued.iter().copied().filter(is_new).collect();
         let item = |number: &u8| NewItem {
             key: RecordKey::new(lease.run.entity_type.clone(), id(*number)),
             lane: Lane::Full,
-            // Older and newer than what is pushed, so that a dead letter holds the cursor now here, now there.
+            // These versions are partly older and partly newer than those of the deliveries, so that a dead letter
+            // holds the cursor in different places.
             work: Work { version: Some(at(i64::from(*number))), payload: None },
             waiter: Waiter::Run(lease.run.id),
         };

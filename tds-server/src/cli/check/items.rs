@@ -1,4 +1,4 @@
-//! What `check` looks at.
+//! The items that `check` checks.
 
 use std::sync::Arc;
 
@@ -19,12 +19,13 @@ use crate::{
     engine::{BuildError, Storage},
 };
 
-/// How many of Zoho's 10 access tokens of 10 minutes may have been minted for this command to mint another.
+/// Zoho gives at most 10 access tokens in 10 minutes. This command mints a token only if fewer than this number have
+/// been minted.
 const MOST_MINTS: u32 = 3;
-/// Clocks further apart than this make "since" and "last received" misleading.
+/// Clocks that differ by more than this make "since" and "last received" misleading.
 const SKEW: Duration = Duration::seconds(5);
 
-/// What the configuration amounts to.
+/// Returns a summary of the configuration.
 pub(super) fn summary(config: &Config) -> String {
     let environment = match config.environment {
         Environment::Development => "development",
@@ -39,7 +40,7 @@ pub(super) fn summary(config: &Config) -> String {
     format!("{environment}, listens on {}, {token}", config.http.bind)
 }
 
-/// Database, schema and clock; and the open database, where there is one.
+/// Checks database, schema and clock. Also returns the open database, if it could be opened.
 pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>) {
     let storage = match Storage::open_existing(&config.database).await {
         Ok(storage) => storage,
@@ -97,7 +98,7 @@ async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::erro
     Finding::ok("database", text)
 }
 
-/// Whether the connections that are wanted can be had.
+/// Checks whether the database allows the configured number of connections.
 async fn connections(database: &Database) -> Finding {
     let name = "connections";
     let room = match database.connection_room().await {
@@ -125,7 +126,7 @@ async fn connections(database: &Database) -> Finding {
     }
 }
 
-/// What the role of the connection lacks; nothing where it lacks nothing.
+/// Returns the privileges that the role of the connection lacks, or `None` if it lacks none.
 async fn privileges(database: &Database) -> Option<Finding> {
     let name = "privileges";
     match database.missing_grants().await {
@@ -138,7 +139,7 @@ async fn privileges(database: &Database) -> Option<Finding> {
     }
 }
 
-/// Who can read or change what belongs to TDS and should not.
+/// Checks which roles can read or change objects of TDS although they should not.
 async fn exposures(database: &Database, readers: &[String]) -> Finding {
     let name = "exposures";
     let found = match database.exposures(readers).await {
@@ -151,7 +152,7 @@ async fn exposures(database: &Database, readers: &[String]) -> Finding {
     let mut roles: Vec<&str> = found.iter().map(|access| access.role.as_str()).collect();
     roles.dedup();
     let text = format!("{} can use {} objects of TDS", roles.join(", "), found.len());
-    // The next start brings the schema up to date, and closes it with that.
+    // The next start migrates the schema and thereby removes the exposures.
     match database.schema().await {
         Ok(status) if !status.is_current() => {
             Finding::warning(name, text, "run tds-server migrate (serve does it by itself)")
@@ -197,7 +198,7 @@ fn clock(facts: Result<&ServerFacts, &tds_core::error::Error>) -> Finding {
     Finding::failed("clock", text, "set this machine's or the database's clock (NTP)")
 }
 
-/// Zoho's opinion of the credentials, and what its limits leave.
+/// Checks whether Zoho accepts the credentials, and what the limits of Zoho leave.
 pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Finding> {
     let Some(mut zoho) = config.zoho.clone() else {
         return vec![
@@ -208,7 +209,7 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
     zoho.most_mints = MOST_MINTS;
     let (sharing, clock) = (zoho.token_key.is_some(), Arc::new(SystemClock));
     let client = match shared_store(storage).await {
-        // Calls of this command count like any other copy's.
+        // Calls of this command count in the shared budget like those of any other copy.
         Some(store) => ZohoClient::shared(zoho, clock, Arc::new(store.clone()), Arc::new(store.clone())),
         None => ZohoClient::new(zoho, clock),
     };
@@ -232,7 +233,8 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
     findings
 }
 
-/// What a live server with the same credentials says of Zoho: asking again would take an access token from it.
+/// Returns what a live server with the same credentials reports about Zoho. Another request to Zoho would use up an
+/// access token that the server may need.
 async fn report_of_a_server(client: &ZohoClient, storage: Option<&Storage>) -> Option<ServerReport> {
     let servers = shared_store(storage).await?.live_servers().await.ok()?;
     let says = |server: &ServerReport| {
@@ -241,7 +243,7 @@ async fn report_of_a_server(client: &ZohoClient, storage: Option<&Storage>) -> O
     servers.into_iter().find(says)
 }
 
-/// What an organization lacks whose calls to Inventory are refused; nothing where all is well.
+/// Checks whether Zoho Inventory accepts calls for the organization. Returns `None` if it does.
 async fn inventory(client: &ZohoClient) -> Option<Finding> {
     let hint = "see docs/zoho-setup.md, section 3, for the scopes";
     match client.check_inventory().await {
@@ -259,7 +261,7 @@ fn as_reported(report: &ServerReport) -> Finding {
     }
 }
 
-/// The store, where its schema is the one that this program needs.
+/// Returns the store, if its schema is the one that this program needs.
 async fn shared_store(storage: Option<&Storage>) -> Option<&PgStore> {
     let storage = storage?;
     let current = storage.database().schema().await.is_ok_and(|status| status.is_current());
@@ -281,7 +283,7 @@ async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
                 ),
             }
         }
-        // The limit of this command, and no verdict on the credentials.
+        // The limit of this command was reached. The answer says nothing about the credentials.
         Err(error) if error.kind() == ErrorKind::RateLimited => Finding::warning(
             "zoho",
             format!("not asked: {}", error.chain()),
@@ -293,7 +295,7 @@ async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
 
 async fn budget(client: &ZohoClient, ask: bool) -> Finding {
     if ask {
-        // Not documented by Zoho: where it does not answer, the plan's number counts alone.
+        // Zoho does not document this call. If Zoho does not answer it, only the number of the plan counts.
         drop(client.refresh_quota().await);
     }
     match client.status().await {
@@ -315,7 +317,7 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
     }
 }
 
-/// Whether webhooks can be checked.
+/// Checks whether webhooks can be verified.
 pub(super) fn webhooks(config: &Config) -> Finding {
     let name = "webhook secret";
     let hint = "set ZOHO_WEBHOOK_SECRET to 12 to 50 letters and digits, the same as in Zoho's webhooks";

@@ -1,5 +1,5 @@
-// The operator's page. It uses the public API only, writes text with textContent only, asks every two seconds,
-// and rests while nobody looks.
+// The script of the operator's page. It uses only the public API, writes text only with `textContent`, sends requests
+// every two seconds, and sends none while the page is hidden.
 'use strict';
 
 const EVERY = 2000;
@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 let timer = null;
 let signingIn = false;
 
-// --- talking to the API -----------------------------------------------------------------------------------------
+// --- calls of the API -------------------------------------------------------------------------------------------
 
 class SignInNeeded extends Error {}
 
@@ -22,7 +22,7 @@ async function call(method, path, body) {
   const text = await answer.text();
   let document = {};
   try { document = JSON.parse(text); } catch { /* the status says enough */ }
-  // An unhealthy report comes with 503 and is a report all the same.
+  // An unhealthy server answers 503, but the body is still a report.
   if (!answer.ok && !document.components) throw new Error(document.detail || 'HTTP ' + answer.status);
   return document;
 }
@@ -56,7 +56,7 @@ function since(time) {
   return seconds < 2 ? 'now' : span(Math.round(seconds)) + ' ago';
 }
 
-// Grows old by itself: see `refresh`.
+// `refresh` updates the text as time passes.
 function ago(time) {
   if (!time) return element('span', { class: 'muted' }, 'never');
   return element('time', { dateTime: time, title: new Date(time).toLocaleString() }, since(time));
@@ -71,7 +71,7 @@ function count(number, tone) {
   return element('td', { class: 'n ' + (number ? tone || '' : 'zero') }, whole(number));
 }
 
-// A table is only touched when something in it changed, so that focus and selection stay where they are.
+// A table is updated only when its data changed, so that focus and selection are kept.
 const shown = new Map();
 function fill(table, data, row, empty) {
   const key = JSON.stringify([data, empty]);
@@ -81,7 +81,7 @@ function fill(table, data, row, empty) {
   shown.set(table, key);
   const heads = [...$(table).tHead.rows[0].cells].map((cell) => cell.textContent);
   body.replaceChildren(...(data.length ? data.map(row) : [element('tr', {}, element('td', { class: 'empty', colspan: heads.length }, empty))]));
-  // On a narrow screen the head is gone and each number names itself.
+  // On a narrow screen the table head is hidden, and each number has a label of its own.
   for (const line of body.rows) for (const cell of line.cells) cell.dataset.label = heads[cell.cellIndex];
 }
 
@@ -123,7 +123,7 @@ async function startSync(entity, mode) {
   return answer.runs.length === 1 ? 'Run ' + answer.runs[0].id + ' started' : answer.runs.length + ' runs started';
 }
 
-// --- showing ----------------------------------------------------------------------------------------------------
+// --- display ----------------------------------------------------------------------------------------------------
 
 function showHealth(report) {
   const badge = $('health');
@@ -158,7 +158,8 @@ function showStats(stats) {
   fill('entities', rows, entityRow, 'No entity type is registered.');
 }
 
-// What waits for a person beside the dead letters, which have rows of their own, and why the rest was put off.
+// Returns what needs a person besides the dead letters, which have rows of their own, and why other items were
+// deferred.
 function attentionLines(attention, deferred) {
   const one = (number, single, several) => whole(number) + ' ' + (number === 1 ? single : several);
   const lines = [];
@@ -249,11 +250,11 @@ function eventRow(event) {
     element('td', {}, event.entity_id || '–'), status, when(event.received_at));
 }
 
-// --- the loop ---------------------------------------------------------------------------------------------------
+// --- refresh ----------------------------------------------------------------------------------------------------
 
 async function refresh() {
   showHealth(await call('GET', '/health'));
-  // Alone at first: without a valid token one refusal is enough.
+  // This call is made before the others: without a valid token, one refusal is enough.
   const stats = await call('GET', '/api/zoho/sync/stats');
   const [runs, events, letters, inbox] = await Promise.all([
     call('GET', '/api/zoho/sync/runs?limit=10'),

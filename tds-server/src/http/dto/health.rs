@@ -1,4 +1,4 @@
-//! How the process is, and whether Zoho accepts its credentials.
+//! The health of the process, and whether Zoho accepts its credentials.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ wire! {
 
     /// How one component is
     Component from component: ComponentHealth {
-        // Another key than the report's, so that `"status":"healthy"` occurs only when all is well.
+        // The key differs from the key of the report, so that `"status":"healthy"` occurs only when everything works.
         #[schema(inline, value_type = HealthState)]
         state: &'static str = component.state.as_str(),
         detail: String,

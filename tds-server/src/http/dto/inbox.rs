@@ -110,7 +110,7 @@ fn readable(body: Vec<u8>) -> (&'static str, Value) {
     }
 }
 
-/// The keys of both parts are those of one object, which the derived schema of flattened parts does not say.
+/// Merges the keys of both parts into one object. The derived schema of flattened parts does not describe one object.
 impl PartialSchema for EventDetail {
     fn schema() -> RefOr<Schema> {
         let mut whole = Event::schema();

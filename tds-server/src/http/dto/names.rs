@@ -1,4 +1,4 @@
-//! Values of which there is a closed set. The document enumerates the names that are answered and accepted.
+//! Values from closed sets. The OpenAPI document enumerates the names that the API answers and accepts.
 
 use tds_core::{
     inbox::EventStatus,
@@ -16,7 +16,7 @@ use utoipa::{
 
 use crate::app::{events::Reception, health::HealthStatus, runs::MODES};
 
-/// A type that stands for a closed set of names in the document; values are plain texts.
+/// Defines types that describe a closed set of names in the OpenAPI document. The values themselves are plain texts.
 macro_rules! closed_sets {
     ($($description:literal $name:ident = $names:expr;)*) => {
         $(#[doc = $description]

@@ -1,4 +1,4 @@
-//! Errors, and the answers with them that many addresses share.
+//! Errors, and the error responses that many addresses share.
 
 use serde::Serialize;
 use utoipa::{ToResponse, ToSchema};

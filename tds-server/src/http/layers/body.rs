@@ -1,5 +1,5 @@
-//! Bodies are read before the routes see them: at most so large, in at most so much time, and all of them together in at
-//! most so much memory.
+//! Reads bodies before the routes see them. The size and the time of each body are limited, and so is the memory of
+//! all large bodies together.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,13 +21,14 @@ use crate::http::{
 /// The largest body, in bytes. An invoice has about 2 kB for each of its lines.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// So much of each body needs no place among the large ones: what is small is read whatever else is on its way.
+/// The bytes of each body that need no permit of the semaphore for large bodies. Small bodies are therefore read
+/// whatever else is being received.
 const SMALL_BODY: usize = 64 * 1024;
 
-/// The same as the number of permits that cover as much more.
+/// The number of permits for the next 64 KiB of a body: one permit for each byte.
 const STEP: u32 = 64 * 1024;
 
-/// Replaces the body by one that is in memory.
+/// Replaces the body of the request by one that is in memory.
 pub(crate) async fn buffer_body(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let stated = parts.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
@@ -45,7 +46,7 @@ pub(crate) async fn buffer_body(State(state): State<AppState>, request: Request,
         }
         Err(problem) => {
             let mut response = problem.into_response();
-            // What was not read would be taken for the next request.
+            // Unread bytes of the body would be taken for the next request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             response
         }
@@ -56,7 +57,7 @@ fn exceeds(length: u64) -> bool {
     usize::try_from(length).map_or(true, |length| length > MAX_BODY)
 }
 
-/// A body, and its place among the large ones.
+/// A body, and the permits that it holds if it is large.
 type Buffered = (Bytes, Option<OwnedSemaphorePermit>);
 
 async fn read_in_time(body: Body, limit: Duration, places: &Arc<Semaphore>) -> Result<Buffered, Problem> {
@@ -66,8 +67,8 @@ async fn read_in_time(body: Body, limit: Duration, places: &Arc<Semaphore>) -> R
     })
 }
 
-/// Counts what really arrives, whatever `Content-Length` said. A place is taken for what is there, not for what was
-/// announced: who sends nothing takes no memory.
+/// Counts the bytes that really arrive, whatever `Content-Length` states. Permits are acquired for the bytes that have
+/// arrived, not for the bytes that were announced: a client that sends nothing takes no memory.
 async fn read(body: Body, places: &Arc<Semaphore>) -> Result<Buffered, Problem> {
     let mut stream = body.into_data_stream();
     let mut all = Vec::new();

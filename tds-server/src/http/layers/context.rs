@@ -1,4 +1,4 @@
-//! The outermost layer: request id, log span, metrics, and the one place where problems are written.
+//! The outermost layer: request id, log span, metrics, and the only place where problems are written.
 
 use axum::{
     body::Body,
@@ -19,7 +19,7 @@ use crate::http::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Gives the request an id, and the answer its last form.
+/// Gives the request an id, and completes the headers and the problem document of the response.
 pub(crate) async fn request_context(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let id = incoming_id(request.headers()).unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
@@ -43,7 +43,7 @@ pub(crate) async fn request_context(State(state): State<AppState>, request: Requ
     state.metrics.request(&route, response.status(), elapsed);
     match response.extensions_mut().remove::<Taken>() {
         Some(taken) => state.metrics.webhook(taken.result, taken.elapsed),
-        // Too large, too slow, a method or a path that is none of ours: refused before anybody looked at it.
+        // The request was too large or too slow, or had an unknown method or path. No handler of webhooks has seen it.
         None if webhooks::is_address(&route) => {
             state.metrics.webhook(WebhookResult::of_status(response.status()), elapsed);
         }
@@ -54,14 +54,14 @@ pub(crate) async fn request_context(State(state): State<AppState>, request: Requ
     response
 }
 
-/// A client's own id is kept where it cannot hurt a log.
+/// Returns the id that the client sent, if it is safe to write to a log.
 fn incoming_id(headers: &HeaderMap) -> Option<String> {
     let id = headers.get(REQUEST_ID)?.to_str().ok()?;
     let sane = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     ((1..=128).contains(&id.len()) && id.bytes().all(sane)).then(|| id.to_owned())
 }
 
-/// Errors of the router itself (405) become problems, too.
+/// Writes the body of a problem. Errors of the router itself, such as 405, become problems as well.
 fn write_problem(response: &mut Response, id: &str, path: &str) {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
@@ -69,7 +69,7 @@ fn write_problem(response: &mut Response, id: &str, path: &str) {
     }
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
-        // The component report of an unhealthy server is no problem document.
+        // The component report of an unhealthy server is not a problem document.
         None if is_json(response) => return,
         None => {
             let detail = status.canonical_reason().unwrap_or("The request failed.");

@@ -1,4 +1,4 @@
-//! Which `Host` a request may name.
+//! The `Host` values that a request may name.
 
 use std::net::IpAddr;
 
@@ -14,13 +14,13 @@ use crate::http::{
     state::AppState,
 };
 
-/// Addresses that orchestrators ask by IP, whatever the public name is.
+/// The addresses that orchestrators request by IP address, whatever the public name is.
 const EXEMPT: [&str; 3] = ["/health", "/livez", "/readyz"];
 
 /// Refuses requests that were not meant for this server.
 pub(crate) async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let Some(allowed) = &state.allowed_hosts else { return next.run(request).await };
-    // An absolute-form target wins over the header (RFC 9112, 3.2.2).
+    // An absolute-form target takes precedence over the header (RFC 9112, 3.2.2).
     let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri().authority().map(|authority| authority.as_str()).or(header);
     let single = request.headers().get_all(header::HOST).iter().count() <= 1;
@@ -33,14 +33,14 @@ pub(crate) async fn check(State(state): State<AppState>, request: Request, next:
         .into_response()
 }
 
-/// An allowed host without a port stands for every port.
+/// Returns `true` if the host is allowed. An allowed host without a port stands for every port.
 fn is_allowed(host: &str, allowed: &[String]) -> bool {
     let host = host.to_ascii_lowercase();
     let name = without_port(&host);
     allowed.iter().any(|entry| *entry == host || *entry == name)
 }
 
-/// True for names of this machine itself.
+/// Returns `true` for names of this machine itself.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let name = without_port(host).trim_start_matches('[').trim_end_matches(']');
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -1,4 +1,4 @@
-//! No request takes the process down, and none takes for ever.
+//! Limits the damage and the duration of a request: no request ends the process, and none runs without a time limit.
 
 use std::panic::AssertUnwindSafe;
 
@@ -14,7 +14,7 @@ use crate::http::{
     state::AppState,
 };
 
-/// A panic is an answer 500 of this request alone.
+/// Turns a panic into an answer 500 of this request alone.
 pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
     AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
         let text = panic_text(panic.as_ref());
@@ -32,7 +32,7 @@ pub(crate) async fn time_limit(State(state): State<AppState>, request: Request, 
     })
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()

@@ -1,4 +1,5 @@
-//! Query parameters that an address does not have are refused: a slip would otherwise be as good as no filter.
+//! Refuses query parameters that an address does not have. A mistyped filter would otherwise be ignored, and the
+//! request would apply to everything.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,11 +12,11 @@ use utoipa::openapi::{OpenApi, RefOr, path::ParameterIn};
 
 use crate::{http::problem::Problem, nearest::ending};
 
-/// Which query parameters each address has, as the OpenAPI document says.
+/// The query parameters of each address, according to the OpenAPI document.
 pub(crate) struct Queries(BTreeMap<String, Vec<String>>);
 
 impl Queries {
-    /// Those of the addresses in a document.
+    /// Collects the query parameters of the addresses in a document.
     pub(crate) fn of(document: &OpenApi) -> Self {
         let parameters = |item: &utoipa::openapi::PathItem| {
             let operations = [&item.get, &item.put, &item.post, &item.delete, &item.patch];

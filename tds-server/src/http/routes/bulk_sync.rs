@@ -1,4 +1,4 @@
-//! Starting bulk syncs: of every entity type that was asked for and is not being synced already.
+//! Starts bulk syncs of the requested entity types that are not being synced already.
 
 use axum::{Json, extract::State, http::StatusCode};
 use serde::Deserialize;

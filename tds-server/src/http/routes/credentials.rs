@@ -1,4 +1,4 @@
-//! Do Zoho's credentials work?
+//! Checks whether the credentials of Zoho work.
 
 use axum::{Json, extract::State};
 
@@ -14,7 +14,7 @@ use crate::http::{
 pub(crate) async fn test(State(state): State<AppState>) -> Result<Json<dto::Credentials>, Problem> {
     let report = state.services.zoho.check_credentials().await.map_err(|error| {
         tracing::warn!(error = %error.chain(), "the credentials were checked and do not work");
-        // The cause in Zoho's words is what the caller asked for.
+        // The caller asked for the cause in Zoho's words.
         Problem::new(ProblemKind::Upstream, error.chain())
     })?;
     Ok(Json(report.into()))

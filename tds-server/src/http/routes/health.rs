@@ -1,4 +1,4 @@
-//! How the process is, for people and orchestrators. No token.
+//! The health of the process, for people and orchestrators. No token is required.
 
 use axum::{
     Json,

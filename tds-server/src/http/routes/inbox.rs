@@ -84,7 +84,7 @@ pub(crate) async fn replay(
     Ok(Json((id, reception).into()))
 }
 
-/// An entity type that events may have: some kinds are kept that nothing handles.
+/// Returns an entity type that events may have. The inbox also keeps events of kinds that no handler handles.
 fn event_entity(state: &AppState, text: &str) -> Result<EntityType, Problem> {
     if webhooks::UNHANDLED.contains(&text) {
         return text.parse().map_err(|error| Problem::invalid(format!("{error}.")));

@@ -1,4 +1,4 @@
-//! Prometheus' scrape.
+//! The address that Prometheus scrapes.
 
 use axum::{
     extract::State,

@@ -1,4 +1,4 @@
-//! Stopping and restarting the processing of an entity type, in every copy.
+//! Pauses and resumes the processing of an entity type, in every copy.
 
 use axum::{Json, extract::State};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! What the `type` of a problem leads to.
+//! The explanation to which the `type` of a problem leads.
 
 use axum::extract::Path;
 

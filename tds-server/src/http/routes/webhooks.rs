@@ -1,4 +1,5 @@
-//! Zoho's webhooks: size, signature, inbox; then 200, whatever the body says.
+//! Zoho's webhooks: the size is checked, then the signature, then the event is stored in the inbox. The answer is then
+//! 200, whatever the body says.
 
 mod authentic;
 mod paths;
@@ -33,7 +34,7 @@ use crate::{
     },
 };
 
-/// Headers that are never stored: they carry secrets.
+/// Headers that are never stored, because they carry secrets.
 const SECRET_HEADERS: [&str; 5] =
     ["authorization", "proxy-authorization", "cookie", "x-zoho-webhook-signature", "x-webhook-key"];
 
@@ -50,14 +51,14 @@ pub(crate) struct Receipt {
     duplicate: bool,
 }
 
-/// What became of a request, on its way to the metrics.
+/// The result and the duration of a webhook request, for the metrics.
 #[derive(Clone, Copy)]
 pub(crate) struct Taken {
     pub(crate) result: WebhookResult,
     pub(crate) elapsed: Duration,
 }
 
-/// True for the addresses of webhooks, as the router spells them.
+/// Returns `true` for the addresses of webhooks, as the router spells them.
 pub(crate) fn is_address(route: &str) -> bool {
     let route = route.strip_suffix('/').unwrap_or(route);
     route == CONTRACT_ADDRESS || route == PREDECESSOR_ADDRESS || route.starts_with(SYNC_ADDRESS)
@@ -130,7 +131,7 @@ pub(crate) async fn receive_tds_alias(
     .await
 }
 
-/// The addresses `/api/zoho/sync-…` of the predecessor.
+/// Receives webhooks at the addresses `/api/zoho/sync-…` of the predecessor.
 pub(crate) async fn receive_sync_alias(
     State(state): State<AppState>,
     method: Method,
@@ -143,7 +144,7 @@ pub(crate) async fn receive_sync_alias(
     take(&state, entity, Delivery { method, headers, uri, body }).await
 }
 
-/// A webhook as it came.
+/// A webhook as it was received.
 struct Delivery {
     method: Method,
     headers: HeaderMap,
@@ -212,7 +213,7 @@ async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Resu
     })
 }
 
-/// Whatever kept the event from being kept: Zoho may only be told to send it again.
+/// Answers any failure to store an event with 503, so that Zoho sends the event again. No other answer is allowed.
 fn not_kept(error: tds_core::error::Error) -> Problem {
     match error.kind() {
         ErrorKind::Unavailable => tracing::warn!(error = %error.chain(), "a webhook could not be kept"),

@@ -1,15 +1,15 @@
-//! Zoho Inventory, beside Zoho Books.
+//! The health of Zoho Inventory, beside Zoho Books.
 
 use async_trait::async_trait;
 use tds_zoho::ZohoClient;
 
 use crate::app::health::{ComponentHealth, Probe};
 
-/// Does Inventory let the organization in?
+/// Checks whether Zoho Inventory accepts calls for the organization.
 pub struct InventoryProbe(ZohoClient);
 
 impl InventoryProbe {
-    /// Asks this client.
+    /// Creates a probe that asks this client.
     #[must_use]
     pub fn new(client: ZohoClient) -> Self {
         Self(client)
@@ -25,7 +25,7 @@ impl Probe for InventoryProbe {
     async fn check(&self) -> ComponentHealth {
         match self.0.missing_inventory() {
             None => ComponentHealth::healthy("no refusal was heard"),
-            // It is no fault of an organization that it never had Inventory.
+            // An organization that never had Inventory has no fault, so this is not reported as trouble.
             Some((line, false)) => ComponentHealth::healthy(line),
             Some((line, true)) => ComponentHealth::degraded(line),
         }

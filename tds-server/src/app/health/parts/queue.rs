@@ -1,4 +1,5 @@
-//! Does the queue move? What waits through no fault of its own is told here, whichever process put it off.
+//! The health of the queue: whether items are claimed. Items that wait through no fault of their own are reported
+//! here, whichever process deferred them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,14 +15,15 @@ use crate::app::{
     services::Services,
 };
 
-/// An urgent item that was put off may wait so long before that is trouble: many a pause is over by then.
+/// The time that an urgent item that was deferred may wait before the queue is degraded. Many pauses end within this
+/// time.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Work that is due is taken within seconds where a process works.
+/// The time within which due work is claimed if a process works on the queue.
 const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 /// A pause that lasts longer than this may have been forgotten.
 const LONG_PAUSE: Duration = Duration::from_secs(3_600);
 
-/// Looks at what waits.
+/// Checks the items that wait.
 pub struct QueueProbe {
     queue: Arc<dyn QueueOperator>,
     clock: Arc<dyn Clock>,
@@ -29,7 +31,7 @@ pub struct QueueProbe {
 }
 
 impl QueueProbe {
-    /// `concurrency`: how many batches at once this process was told to process.
+    /// `concurrency`: the number of batches that this process processes at the same time (`TDS_WORKERS`).
     #[must_use]
     pub fn new(services: &Services, concurrency: usize) -> Self {
         Self { queue: Arc::clone(&services.queue), clock: Arc::clone(&services.clock), concurrency }
@@ -64,7 +66,8 @@ impl QueueProbe {
     }
 }
 
-/// What waits because calls are saved waits as it should.
+/// Returns a message if urgent items have been deferred for too long. Items that wait so that calls are saved are not
+/// reported.
 fn held_up(motion: &QueueMotion) -> Option<String> {
     let held_up = motion.held_up.as_ref()?;
     let trouble = held_up.age > PATIENCE && held_up.reason != SAVING_CALLS;
@@ -155,7 +158,7 @@ mod tests {
             self.store.settle(vec![settlement]).await.expect("settled");
         }
 
-        /// The detail where it is degraded.
+        /// Returns the detail if the component is degraded.
         async fn trouble_after(&self, wait: u64) -> Option<String> {
             self.clock.advance(Duration::from_secs(wait));
             let component = self.probe.check().await;

@@ -1,4 +1,4 @@
-//! Do scheduled runs start, and do they end well?
+//! The health of the scheduler: whether scheduled runs start, and whether they end well.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +19,12 @@ use crate::{
     engine::schedules::is_postponed,
 };
 
-/// A schedule is late when this many of its periods passed without an ended run.
+/// A schedule is late when this many of its periods have passed without an ended run.
 const PERIODS: u32 = 3;
-/// And at least so long, so that a slow run of a short period is no alarm.
+/// A schedule is late only after this time as well, so that a slow run of a short period causes no alarm.
 const GRACE: Duration = Duration::from_secs(600);
 
-/// Looks at the newest run of every schedule.
+/// Checks the newest run of every schedule.
 pub struct SchedulerProbe {
     runs: Arc<dyn SyncRunOperator>,
     clock: Arc<dyn Clock>,
@@ -35,7 +35,7 @@ pub struct SchedulerProbe {
 }
 
 impl SchedulerProbe {
-    /// Looks at these schedules.
+    /// Creates a probe that checks these schedules.
     #[must_use]
     pub fn new(services: &Services, schedules: Vec<ScheduleSpec>) -> Self {
         let clock = Arc::clone(&services.clock);
@@ -49,7 +49,7 @@ impl SchedulerProbe {
         }
     }
 
-    /// What is wrong with a schedule, if anything is.
+    /// Returns what is wrong with a schedule, or `None`.
     async fn trouble(&self, spec: &ScheduleSpec) -> tds_core::error::Result<Option<String>> {
         let filter = RunFilter { entity: Some(spec.entity.clone()), status: None };
         let runs = self.runs.list_runs(&filter, 20, None).await?.items;
@@ -72,7 +72,7 @@ impl SchedulerProbe {
     }
 
     fn is_late(&self, spec: &ScheduleSpec, since: OffsetDateTime) -> bool {
-        // What waits for a better day is not late.
+        // A schedule that is postponed to save calls is not late.
         if is_postponed(&self.catalogue, &spec.entity, spec.run_type, self.zoho.throttle()) {
             return false;
         }

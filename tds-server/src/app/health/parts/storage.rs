@@ -1,15 +1,15 @@
-//! The database and its schema: without them no webhook can be kept.
+//! The health of the database and its schema. No webhook can be stored without them.
 
 use async_trait::async_trait;
 use tds_postgres::Database;
 
 use crate::app::health::{ComponentHealth, Probe};
 
-/// Does the database answer?
+/// Checks whether the database answers.
 pub struct DatabaseProbe(Database);
 
 impl DatabaseProbe {
-    /// Looks at this database.
+    /// Creates a probe that checks this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self(database)
@@ -39,11 +39,11 @@ impl Probe for DatabaseProbe {
     }
 }
 
-/// Is the schema the one that this program needs?
+/// Checks whether the schema is the one that this program needs.
 pub struct MigrationsProbe(Database);
 
 impl MigrationsProbe {
-    /// Looks at this database.
+    /// Creates a probe that checks this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self(database)
@@ -65,7 +65,8 @@ impl Probe for MigrationsProbe {
             Ok(schema) if schema.is_current() => {
                 ComponentHealth::healthy(format!("schema version {}", schema.applied))
             }
-            // A newer program migrated while this one still runs: migrations keep the older one working.
+            // A newer program has migrated the schema while this one still runs. Migrations keep the older program
+            // working.
             Ok(schema) if schema.is_newer() => ComponentHealth::healthy(format!(
                 "schema version {}, newer than this program's {}",
                 schema.applied, schema.expected

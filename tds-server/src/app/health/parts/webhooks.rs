@@ -1,4 +1,4 @@
-//! Are webhooks accepted?
+//! The health of the webhook endpoints: whether webhooks are accepted.
 
 use async_trait::async_trait;
 
@@ -7,14 +7,14 @@ use crate::{
     config::WebhookConfig,
 };
 
-/// Can this process check webhooks?
+/// Checks whether this process can verify webhooks.
 pub struct WebhooksProbe {
     secrets: usize,
     allow_unsigned: bool,
 }
 
 impl WebhooksProbe {
-    /// Looks at how webhooks prove authentic.
+    /// Creates a probe for this webhook configuration.
     #[must_use]
     pub fn new(config: &WebhookConfig) -> Self {
         Self { secrets: config.secrets.len(), allow_unsigned: config.allow_unsigned }

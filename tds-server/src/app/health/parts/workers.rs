@@ -1,4 +1,4 @@
-//! The long tasks of this process.
+//! The health of the long tasks of this process.
 
 use async_trait::async_trait;
 
@@ -7,14 +7,14 @@ use crate::{
     supervise::Supervisor,
 };
 
-/// Do the tasks run?
+/// Checks whether the tasks run.
 pub struct WorkersProbe {
     concurrency: usize,
     supervisor: Supervisor,
 }
 
 impl WorkersProbe {
-    /// `concurrency`: how many batches at once this process was told to process.
+    /// `concurrency`: the number of batches that this process processes at the same time (`TDS_WORKERS`).
     #[must_use]
     pub fn new(concurrency: usize, supervisor: Supervisor) -> Self {
         Self { concurrency, supervisor }

@@ -1,4 +1,4 @@
-//! Zoho, from what the client saw; nothing is sent to find out.
+//! The health of Zoho, from what the client observed. The probe sends no request.
 
 use async_trait::async_trait;
 use tds_core::limits::budget::Throttle;
@@ -6,11 +6,11 @@ use tds_zoho::{ZohoClient, ZohoState};
 
 use crate::app::health::{ComponentHealth, Probe};
 
-/// Can data be read, and is there budget for it?
+/// Checks whether data can be read from Zoho, and whether the budget allows calls.
 pub struct ZohoProbe(ZohoClient);
 
 impl ZohoProbe {
-    /// Asks this client.
+    /// Creates a probe that asks this client.
     #[must_use]
     pub fn new(client: ZohoClient) -> Self {
         Self(client)

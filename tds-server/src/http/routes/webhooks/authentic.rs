@@ -1,4 +1,4 @@
-//! Is a webhook from Zoho?
+//! Checks whether a webhook comes from Zoho.
 
 use axum::http::{HeaderMap, header};
 use secrecy::ExposeSecret;
@@ -10,12 +10,12 @@ use crate::{
     http::problem::{Problem, ProblemKind},
 };
 
-/// Why a delivery is not taken.
+/// The refusal of a delivery.
 pub(super) struct Refusal {
     pub(super) problem: Problem,
-    /// The reason as the log tells it; `None` where the log has nothing to tell.
+    /// The reason for the log, or `None` if nothing is logged.
     pub(super) reason: Option<String>,
-    /// There is a signature, and it fits nothing: it may be worth to look why.
+    /// `true` if a signature is present and matches no secret. The cause may be worth a diagnosis.
     pub(super) mismatch: bool,
 }
 
@@ -25,7 +25,7 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// Lets only authentic deliveries through; nothing else is stored.
+/// Returns the delivery as authentic, or a refusal. Only authentic deliveries are stored.
 pub(super) fn check<'a>(
     config: &WebhookConfig,
     headers: &HeaderMap,
@@ -38,7 +38,8 @@ pub(super) fn check<'a>(
     Ok(authentic)
 }
 
-/// A packed body would be checked and stored packed, and may be a bomb.
+/// Refuses a body with a content encoding. Such a body would be verified and stored compressed, and may be a
+/// decompression bomb.
 fn refuse_encodings(headers: &HeaderMap) -> Result<(), Problem> {
     let plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
@@ -89,7 +90,7 @@ fn refused(reason: &str) -> Refusal {
     Refusal { problem, reason: Some(reason.to_owned()), mismatch: false }
 }
 
-/// A header's value, where it is text.
+/// Returns the value of a header, if it is text.
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

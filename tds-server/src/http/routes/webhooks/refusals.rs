@@ -1,5 +1,4 @@
-//! What the log says of webhooks that are refused: enough to mend a wrong setting, and not more than a few lines however
-//! many come.
+//! Logs refused webhooks: enough to correct a wrong setting, but only a few lines however many webhooks are refused.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -15,13 +14,14 @@ use super::{
 };
 use crate::{config::WebhookConfig, http::problem::Problem};
 
-/// How long the log counts before it speaks freely again.
+/// The length of the window for which lines are counted.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// Lines about refused webhooks in a window. More are counted, and told with the next line.
+/// The most lines about refused webhooks in one window. Further refusals are counted, and the next line reports their
+/// number.
 const LINES: u32 = 10;
 
-/// What the log was told of refused webhooks.
+/// The state of the log of refused webhooks.
 #[derive(Default)]
 pub(crate) struct Refusals(Mutex<Told>);
 
@@ -33,7 +33,7 @@ struct Told {
     diagnosed: bool,
 }
 
-/// What may be done about one refused webhook.
+/// The actions allowed for one refused webhook.
 struct Turn {
     line: bool,
     diagnosis: bool,
@@ -41,8 +41,9 @@ struct Turn {
 }
 
 impl Refusals {
-    /// Tells the log, and gives the problem for the answer. Why a signature does not match is looked into at most once
-    /// in ten seconds and apart from the request: whoever sends forged webhooks learns nothing and costs little.
+    /// Logs the refusal and returns the problem for the answer. Why a signature does not match is diagnosed at most
+    /// once in ten seconds, and separately from the request: a client that sends forged webhooks learns nothing and
+    /// causes little work.
     pub(super) fn tell(&self, refusal: Refusal, config: &WebhookConfig, delivery: &Delivery) -> Problem {
         if let Some(reason) = refusal.reason {
             let turn = self.turn(refusal.mismatch, Instant::now());
@@ -75,7 +76,7 @@ impl Refusals {
     }
 }
 
-/// Says in the log which known change on the way, or which other secret, would explain the signature.
+/// Logs which known change in transit, or which other secret, would explain the signature.
 fn look_into(config: &WebhookConfig, delivery: &Delivery) {
     let Some(signature) = text(&delivery.headers, SIGNATURE_HEADER).map(str::to_owned) else { return };
     let content_type = text(&delivery.headers, "content-type").map(str::to_owned);
