@@ -6,7 +6,7 @@
 //! would push. The simulation shares no code with the client, so that a misunderstanding in the client cannot stay
 //! unnoticed.
 //!
-//! [`respond`] is the simulation without a server: a function from the state and a request to an answer.
+//! [`respond`](fn@respond) is the simulation without a server: a function from the state and a request to an answer.
 
 pub(crate) mod answer;
 pub mod demo;

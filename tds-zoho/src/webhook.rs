@@ -1,7 +1,7 @@
 //! What Zoho pushes: whether a delivery is authentic, and what follows from it.
 //!
-//! A delivery takes two steps: [`verify`] turns it into an [`Authentic`], and [`parse`] reads an authentic delivery
-//! once and returns an [`Event`], which has everything that the inbox has to know.
+//! A delivery takes two steps: [`verify`] turns the delivery into an [`Authentic`], and [`parse`](fn@parse) reads an
+//! authentic delivery once and returns an [`Event`], which has everything that the inbox has to know.
 //!
 //! Zoho signs neither a time nor a delivery id, so an old delivery verifies for ever. The guard, and not the
 //! signature, ensures that a replay does no harm.

@@ -35,7 +35,7 @@ pub struct Credentials {
     pub organization_id: String,
 }
 
-/// The state of the simulated Zoho: records, access tokens, and the number of calls. [`respond`](super::respond)
+/// The state of the simulated Zoho: records, access tokens, and the number of calls. [`respond`](fn@super::respond)
 /// answers requests from this state.
 pub struct Organization {
     pub(crate) records: Records,

@@ -15,8 +15,8 @@ pub struct Limits {
     pub per_minute: Option<usize>,
     /// How long all calls are refused after code 44.
     pub block: Duration,
-    /// The maximum number of calls until [`SharedOrganization::new_day`]. Calls above it are answered 429 with code
-    /// 45.
+    /// The maximum number of calls of a day, until [`new_day`](super::SharedOrganization::new_day). Calls above the
+    /// maximum are answered 429 with code 45.
     pub per_day: Option<u64>,
     /// The maximum number of calls in flight. Calls above it are answered 429 with code 1070. Calls overlap only where
     /// answers have a latency.

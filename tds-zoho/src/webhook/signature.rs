@@ -40,7 +40,7 @@ impl std::fmt::Display for Encoding {
     }
 }
 
-/// A delivery that was verified. [`super::parse`] accepts nothing else.
+/// A delivery that was verified. [`parse`](fn@super::parse) accepts nothing else.
 #[derive(Clone, Copy)]
 pub struct Authentic<'a> {
     pub(super) query: &'a [(String, String)],

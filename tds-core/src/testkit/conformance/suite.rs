@@ -8,7 +8,7 @@ use super::{
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
-/// a fresh [`Harness`](crate::testkit::conformance::Harness).
+/// a fresh [`Harness`].
 #[macro_export]
 macro_rules! conformance {
     ($make:ident) => {
