@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{claim, complete, event, eventually, store, text, work};
+use crate::support::{
+    ADVISORY_LOCK_WAITS, ROW_LOCK_WAITS, claim, complete, event, eventually, store, text, work,
+};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tds_core::{
     inbox::{Inbox as _, NewEvent},
@@ -61,7 +63,7 @@ async fn meanwhile<F: Future<Output = ()>>(
         let mut operator = PgConnection::connect(&url).await.expect("a session");
         execute(&mut operator, sql).await
     });
-    let waits = "SELECT pid FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted";
+    let waits = ROW_LOCK_WAITS;
     eventually(async || sqlx::query(waits).fetch_all(database.database().pool()).await.expect("locks")).await;
     done().await;
     execute(holder, "COMMIT").await.expect("let go");
@@ -218,7 +220,7 @@ async fn of_an_operator_and_a_worker_who_wait_for_each_other_the_worker_gives_in
         let mut operator = PgConnection::connect(&url).await.expect("a session");
         execute(&mut operator, CLEAN_UP).await
     });
-    let waits = "SELECT pid FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted";
+    let waits = ROW_LOCK_WAITS;
     eventually(async || sqlx::query(waits).fetch_all(database.database().pool()).await.expect("locks")).await;
     let gave_in = execute(&mut worker, &lock(&ids[0])).await;
     assert!(gave_in.is_err(), "by its time-out, or because it is the one who notices");
@@ -236,7 +238,7 @@ async fn two_operators_who_meet_the_same_rows_in_opposite_orders_take_turns() {
         let mut operator = PgConnection::connect(&url).await.expect("a session");
         execute(&mut operator, &both).await
     });
-    let waits = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted";
+    let waits = ADVISORY_LOCK_WAITS;
     eventually(async || sqlx::query(waits).fetch_all(database.database().pool()).await.expect("locks")).await;
     execute(&mut first, &format!("{}; COMMIT", change("2"))).await.expect("the second row");
     second.await.expect("no panic").expect("the other operator's statements succeed");
