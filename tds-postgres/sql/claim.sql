@@ -49,6 +49,7 @@ BEGIN
       SELECT q.id, q.run_at, q.lost_leases + (q.lease_expires_at IS NOT NULL)::int AS lost FROM tds_queue_live q
        WHERE q.dead_lettered_at IS NULL AND q.priority >= l.priority AND q.priority < l.below AND q.run_at <= now()
          AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
+         AND (cancelled = '{}' OR tds_is_wanted(q.id, q.inbox_event_id, cancelled))
          AND COALESCE(q.entity_type <> ALL (ARRAY(
                SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
        ORDER BY q.priority, q.run_at, q.id LIMIT 100) AS head

@@ -273,13 +273,18 @@ impl Engine {
         );
     }
 
-    /// Starts the engine in a task of its own.
+    /// Starts the engine. The worker, the worker for runs and the scheduler each have a task of their own, so that a panic
+    /// of one does not end the others.
     #[must_use]
     pub fn start(self) -> RunningEngine {
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mut tasks = JoinSet::new();
-        let engine = self.clone();
-        tasks.spawn(async move { engine.run(None, shutdown).await });
+        let (worker, runs, scheduler) =
+            (Arc::clone(&self.worker), Arc::clone(&self.runs), Arc::clone(&self.scheduler));
+        let (for_worker, for_runs) = (shutdown.clone(), shutdown.clone());
+        tasks.spawn(async move { worker.run_for(None, for_worker).await });
+        tasks.spawn(async move { runs.run(None, for_runs).await });
+        tasks.spawn(async move { scheduler.run(shutdown).await });
         RunningEngine { engine: self, trigger, tasks }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Family {
 static FAMILIES: [Family; 7] = [
     Family { name: "fold", revision: 1, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 1, text: include_str!("../../sql/end_runs.sql") },
-    Family { name: "claim", revision: 3, text: include_str!("../../sql/claim.sql") },
+    Family { name: "claim", revision: 4, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 1, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 1, text: include_str!("../../sql/tally.sql") },
     Family { name: "operator", revision: 1, text: include_str!("../../sql/operator.sql") },
@@ -97,7 +97,7 @@ mod tests {
     const REVISIONS: [(&str, i32, &str); 7] = [
         ("fold", 1, "9261bd760dca"),
         ("end_runs", 1, "e3544826f5a0"),
-        ("claim", 3, "01f14c7ab899"),
+        ("claim", 4, "f9bc9c017935"),
         ("complete", 1, "23aabc79390a"),
         ("tally", 1, "5f26f55449ed"),
         ("operator", 1, "18a2987959b6"),

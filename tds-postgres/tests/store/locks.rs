@@ -207,6 +207,9 @@ async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_
     assert_eq!(text(&database, left).await, "1");
     other.lets_go().await;
     assert!(claim(&store, 10).await.is_empty(), "nobody works on it meanwhile");
+    let suspect = "UPDATE tds_queue_live SET lost_leases = 10, run_at = now() - interval '2 minutes'";
+    sqlx::raw_sql(suspect).execute(database.database().pool()).await.expect("suspect");
+    assert!(claim(&store, 10).await.is_empty(), "nor alone, where its leases were lost again and again");
     let carried = ClaimScope { carried: true, ..ClaimScope::default() };
     let request =
         ClaimRequest { worker: WorkerId("test".into()), limit: 10, lease: SOON, up_to: Lane::Verify };
