@@ -1,4 +1,4 @@
-//! The database allows few connections, and others have some of them: webhooks are kept all the same.
+//! The database allows few connections, and other programs hold most of them: TDS still stores every webhook.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use crate::{records, shop::Shop};
 
 const PASSWORD: &str = "few";
-/// What the role may have, and what others have of that all the time.
+/// The connection limit of the role, and the number of connections that other programs hold during the whole test.
 const ALLOWED: u32 = 15;
 const TAKEN: usize = 9;
-/// Within this a webhook is answered.
+/// Every webhook is answered within this time.
 const ANSWERED: Duration = Duration::from_secs(10);
 
 async fn execute(connection: &mut PgConnection, statements: String) {
@@ -23,7 +23,7 @@ async fn execute(connection: &mut PgConnection, statements: String) {
     executed.map(drop).unwrap_or_else(|error| panic!("{statements}: {error}"));
 }
 
-/// A role that owns the database and may have few connections, as at a hosting company.
+/// Creates a role that owns the database and may open few connections, as at a hosting company.
 async fn role_with_few_connections(database: &TestDatabase, admin: &mut PgConnection) -> (String, String) {
     let (rest, query) = database.url().split_once('?').unwrap_or((database.url(), ""));
     let (_, place) = rest.rsplit_once('@').expect("a URL");
@@ -54,7 +54,7 @@ async fn a_hundred_webhooks_at_once_are_kept_where_few_connections_are_left() {
     for _ in 0..TAKEN {
         others.push(PgConnection::connect(&url).await.expect("connects"));
     }
-    // Settings as they are by default: ten connections for a process.
+    // The settings keep their defaults: one process opens up to ten connections.
     let mut shop = Shop::open_at(zoho, database, &[("DATABASE_URL", &url)]).await;
     shop.zoho.set_latency(Duration::from_millis(20));
     let (status, answer) =

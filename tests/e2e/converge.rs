@@ -1,4 +1,4 @@
-//! Whatever is lost, doubled, reordered or raced, one full sync makes the tables what Zoho has.
+//! Webhooks are lost, doubled, reordered and raced: afterwards one full sync makes the tables equal to Zoho.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,7 +12,7 @@ use tds_zoho::testkit::{
 
 use crate::shop::Shop;
 
-/// Head tables, with the entity type and the module that fills them.
+/// The head tables, each with its entity type and the module that fills it.
 const HEADS: [(&str, Module); 7] = [
     ("products", Module::ITEMS),
     ("customers", Module::CONTACTS),
@@ -22,7 +22,7 @@ const HEADS: [(&str, Module); 7] = [
     ("credit_notes", Module::CREDIT_NOTES),
     ("price_lists", Module::PRICE_LISTS),
 ];
-/// Child tables, their owner's column, and their owner's table.
+/// The child tables, each with the column of its owner and the table of its owner.
 const CHILDREN: [(&str, &str, &str); 5] = [
     ("invoice_lines", "document_zoho_id", "invoices"),
     ("bill_lines", "document_zoho_id", "bills"),
@@ -39,7 +39,7 @@ const MODULES: [(Module, &str); 6] = [
     (Module::PRICE_LISTS, "prices"),
 ];
 
-/// Numbers that look random and repeat with the seed: xorshift, 64 bits.
+/// A pseudo-random number generator (64-bit xorshift), whose numbers repeat with the seed.
 struct Dice(u64);
 
 impl Dice {
@@ -55,7 +55,7 @@ impl Dice {
     }
 }
 
-/// Webhooks on their way: the path with its query, and the body.
+/// The webhooks that are not delivered yet: the path with its query, and the body.
 type Post = Vec<(String, String)>;
 
 struct Course {
@@ -76,7 +76,7 @@ impl Course {
         ids.get(index).cloned()
     }
 
-    /// One change of one record, and the webhook of it, which may be lost or doubled.
+    /// Changes one record and posts the webhook of the change, which may be lost or doubled.
     fn change(&mut self) {
         let (module, path) = MODULES[self.dice.below(MODULES.len())];
         let (event, id) = match self.dice.below(100) {
@@ -109,7 +109,7 @@ impl Course {
         self.zoho().update(module, &id, changes).then_some(id)
     }
 
-    /// What Zoho moves without moving `last_modified_time`: stock, balances, states, prices of lists.
+    /// Changes what Zoho changes without a new `last_modified_time`: stock, balances, states, and prices of lists.
     fn update_silently(&mut self, module: Module) -> Option<String> {
         let id = self.pick(module)?;
         let n = self.dice.below(500);
@@ -131,7 +131,7 @@ impl Course {
         self.zoho().update_silently(module, &id, changes).then_some(id)
     }
 
-    /// The rows of a price list, some of them cheaper or gone.
+    /// Returns the rows of a price list, some of them at a lower price and some removed.
     fn prices(&mut self, id: &str) -> Value {
         let record = self.zoho().get(Module::PRICE_LISTS, id).unwrap_or_default();
         let mut rows = record.get("pricebook_items").and_then(Value::as_array).cloned().unwrap_or_default();
@@ -168,7 +168,7 @@ impl Course {
         self.zoho().delete(module, &id).map(|_| id)
     }
 
-    /// Delivers about half of what is on its way, in the order that chance gave it.
+    /// Delivers each posted webhook with a chance of `share` percent, and keeps the others for later.
     async fn deliver(&mut self, share: usize) {
         for (path, body) in std::mem::take(&mut self.post) {
             if self.dice.percent(share) {
@@ -180,7 +180,8 @@ impl Course {
         }
     }
 
-    /// Starts runs that race with everything else; one that is active already stays the only one.
+    /// Starts runs that race with everything else. The request answers 409 where a run of the entity type is active
+    /// already.
     async fn start_incremental(&mut self) {
         let kinds =
             ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"];
@@ -192,7 +193,7 @@ impl Course {
     }
 }
 
-/// One full sync of everything, of which every run ends well.
+/// Runs one full sync of every entity type. Every run must be completed.
 async fn full_sync(shop: &Shop) {
     let (status, answer) =
         shop.post("/api/zoho/bulk-sync", json!({"entity_type": "all", "mode": "full"})).await;
@@ -204,7 +205,7 @@ async fn full_sync(shop: &Shop) {
     shop.settled().await;
 }
 
-/// All live rows of the mirror, without what differs by the way they came.
+/// Returns all live rows of the mirror without the columns that depend on how a record arrived.
 async fn mirror(shop: &Shop) -> HashMap<&'static str, Vec<Value>> {
     let mut tables = HashMap::new();
     for (table, _) in HEADS {

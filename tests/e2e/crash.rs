@@ -1,4 +1,4 @@
-//! The real program, killed with SIGKILL: what was accepted is completed after the restart.
+//! The real program is killed with SIGKILL: everything that it accepted is completed after the restart.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ async fn five_hundred_webhooks_survive_a_kill() {
 
     server.start_again().await;
     for n in 250..500 {
-        // Zoho repeats what it got no answer to: some of these are duplicates.
+        // Zoho repeats a delivery that was not answered, so some of these deliveries are duplicates.
         send(n).await;
         send(n - 100).await;
     }
@@ -80,7 +80,7 @@ async fn a_good_record_is_written_though_the_server_was_killed_four_times_while_
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
     let invoice = records::document(records::Kind::Invoice);
     let id = zoho.put(Module::INVOICES, invoice);
-    // Nobody gets the answer while the server is killed again and again.
+    // The answer takes so long that no process receives it while the server is killed again and again.
     zoho.faults().matching("/books/v3/invoices/*", Fault::Delay(Duration::from_secs(600)));
     let limits = [("TDS_MAX_ATTEMPTS", "3"), ("TDS_LEASE", "1s")];
     let server = Process::start(&zoho, &database, &limits).await;

@@ -1,4 +1,4 @@
-//! Deletions found by a full sync: few are confirmed one by one, many wait for a person.
+//! Deletions that a full sync finds: a few are confirmed one by one, and many wait for an operator.
 
 use serde_json::{Value, json};
 use tds_zoho::testkit::Module;
@@ -43,7 +43,7 @@ async fn a_mass_deletion_marks_nothing_and_waits_for_a_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_only_the_list_lost_is_not_deleted() {
     let (shop, ids) = shop_with_items(5).await;
-    // Zoho's lists hide inactive items unless asked; this one is asked for, found, and stays.
+    // Zoho's lists hide inactive items by default. TDS reads this item by its id, finds it, and keeps it.
     shop.zoho.update(Module::ITEMS, &ids[0], json!({"status": "inactive"}));
     shop.sync("products", "full").await;
     assert_eq!(shop.count(GONE).await, 0);

@@ -90,7 +90,7 @@ async fn an_invoice_with_five_hundred_lines_lands_with_all_of_them() {
         let mut line = line.clone();
         line["line_item_id"] = json!(format!("4600000009{at:05}"));
         line["item_order"] = json!(at);
-        // What a real line carries beside the columns: about 2 kB.
+        // A real line carries about 2 kB beside the columns.
         line["description"] = json!("وصف طويل ".repeat(130));
         line
     });
@@ -109,7 +109,7 @@ async fn a_record_of_another_module_is_completed_as_ignored_on_every_path() {
     let mut sent = 0;
     for path in Way::all() {
         for record in Way::all() {
-            // Stock reads the items of whatever names some, and a path takes its own module.
+            // The stock path reads the items of every body that names some, and each path takes its own module.
             if path.webhook == "stock" || path.id_key == record.id_key {
                 continue;
             }

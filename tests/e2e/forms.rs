@@ -1,4 +1,4 @@
-//! Bodies in every form that Zoho may send, over real HTTP: what is authentic is kept and answered 200.
+//! Bodies in every form that Zoho may send, over real HTTP: every authentic body is stored and answered with 200.
 
 use reqwest::Client;
 use serde_json::{Value, json};
@@ -14,20 +14,20 @@ use crate::{
 
 const ITEM: &str = "460000000027009";
 
-/// One request, put together by hand: the form decides what is signed.
+/// One request that the test builds by hand: the form of the body decides which parts are signed.
 #[derive(Default)]
 struct Sent<'a> {
     path: &'a str,
     query: &'a [(&'a str, &'a str)],
     content_type: Option<&'a str>,
-    /// The pairs of a form body, decoded; empty for other bodies.
+    /// The decoded pairs of a form body; empty for other bodies.
     form: Vec<(&'a str, &'a str)>,
     body: Vec<u8>,
     base64: bool,
 }
 
 impl Sent<'_> {
-    /// The answer, which must be 200.
+    /// Sends the request and returns the answer, which must have the status 200.
     async fn to(&self, shop: &Shop) -> Value {
         let mut pairs = self.query.to_vec();
         pairs.extend(&self.form);
@@ -61,7 +61,7 @@ async fn shop_with_item() -> Shop {
     shop
 }
 
-/// Sends to the products path and expects the whole item to land.
+/// Sends to the products path and expects the whole item in the mirror.
 async fn lands(sent: Sent<'_>) {
     let shop = shop_with_item().await;
     let answer = Sent { path: "products", ..sent }.to(&shop).await;
@@ -149,7 +149,7 @@ async fn query_parameters_that_were_not_signed_are_refused() {
     assert_eq!(shop.count("tds_inbox_events").await, 0);
 }
 
-/// Sends to a path and expects the event to be kept, ignored, and never queued.
+/// Sends to a path and expects the event to be stored and ignored, with no item in the queue.
 async fn is_ignored(path: &str, body: Value) {
     let shop = shop_with_item().await;
     let answer = Sent { path, body: body.to_string().into(), ..Sent::default() }.to(&shop).await;
@@ -227,7 +227,7 @@ async fn a_contact_without_its_type_is_read_and_stored_as_what_it_is() {
     assert_eq!(shop.count("erp.customers").await, 0);
 }
 
-/// The predecessor's paths, and what is sent to each.
+/// The predecessor's paths, each with the table that it fills and the body that is sent to it.
 fn aliases() -> Vec<(String, &'static str, Value)> {
     let item = || json!({"item": records::item()});
     let customer = || json!({"contact": records::contact("customer")});

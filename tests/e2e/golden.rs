@@ -1,7 +1,7 @@
-//! Stored histories of events, replayed through the present code: they must give the rows that they always gave.
+//! The tests replay stored histories of events through the present code: the rows must be the same as ever.
 //!
-//! A change of the rows is a change of what operators have; it is made on purpose (`INSTA_UPDATE=always`), looked at
-//! line by line, and told in the changelog.
+//! A change of these rows changes the tables of every operator. Make such a change on purpose (`INSTA_UPDATE=always`),
+//! review it line by line, and describe it in the changelog.
 
 use std::fmt::Write as _;
 
@@ -31,15 +31,15 @@ const TABLES: [(&str, &str); 12] = [
 #[derive(Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Step {
-    /// For the reader.
+    /// A note for the reader.
     Note { note: String },
-    /// A record has this state in Zoho from now on.
+    /// The record has this state in Zoho from now on.
     Put { zoho: String, record: Value },
-    /// A record is gone in Zoho.
+    /// The record no longer exists in Zoho.
     Delete { zoho: String, delete: String },
-    /// A delivery, and the status that it is answered with; a duplicate is `duplicate`.
+    /// A delivery and the status of its answer; the status of a duplicate is `duplicate`.
     Push { push: String, body: String, answer: String },
-    /// A bulk sync.
+    /// A bulk sync of one entity type.
     Sync { sync: String, mode: String },
 }
 
@@ -72,7 +72,7 @@ async fn step(shop: &Shop, step: Step) {
     }
 }
 
-/// Everything that the history left, but for local ids and times of this replay.
+/// Returns everything that the history left, without the local ids and the times of this replay.
 async fn picture(shop: &Shop) -> String {
     let mut picture = String::new();
     for (table, order) in TABLES {
@@ -111,7 +111,7 @@ async fn replay(name: &str, history: &str) {
     settings.bind(|| insta::assert_snapshot!(name, picture));
 }
 
-/// One test of each stored history.
+/// Generates one test for each stored history.
 macro_rules! histories {
     ($($test:ident: $name:literal,)+) => {
         $(

@@ -1,4 +1,4 @@
-//! What broke in production once, and must not break again. Each test is named after what it prevents.
+//! Faults that once broke a production system. Each test is named after the fault that it prevents.
 
 use serde_json::{Value, json};
 use tds_zoho::testkit::{Fault, Module};

@@ -27,7 +27,7 @@ async fn check(shop: &Shop) -> Output {
     command.current_dir(std::env::temp_dir()).kill_on_drop(true).output().await.expect("it runs")
 }
 
-/// `check` succeeds and says in one line what is missing.
+/// Asserts that `check` succeeds and names in one line what is missing.
 async fn check_tells_it_once(shop: &Shop) {
     let output = check(shop).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -53,7 +53,7 @@ async fn products_come_from_books(refusal: Fault, code: &str) {
     let levels = "erp.stock_levels WHERE location_zoho_id = '' AND stock_on_hand = 42";
     assert_eq!(shop.count(levels).await, wanted, "{:#?}", shop.rows("erp.stock_levels", "1").await.first());
 
-    // A webhook of each kind: one whose record has to be read, one whose stock has to be.
+    // Two webhooks: TDS has to read the record for the first one and the stock for the second one.
     let first = item(0)["item_id"].clone();
     let id = first.as_str().expect("an id");
     shop.zoho.update(Module::ITEMS, id, json!({"name": "renamed", "stock_on_hand": 7}));
@@ -66,7 +66,8 @@ async fn products_come_from_books(refusal: Fault, code: &str) {
     );
     assert_eq!(shop.text(&sql).await.as_deref(), Some("7"));
 
-    // Nobody is blamed, and it is told where people look: what never worked is a fact, and no trouble.
+    // No record spends an attempt. `/health` reports the missing product as a fact: a product that never worked is no
+    // trouble.
     assert_eq!(shop.count("tds_sync_queue WHERE status = 'dead_letter' OR retry_count > 0").await, 0);
     assert_eq!(shop.count("tds_inbox_events WHERE status <> 'completed'").await, 0);
     let (_, report) = shop.get("/health").await;
@@ -79,7 +80,7 @@ async fn products_come_from_books(refusal: Fault, code: &str) {
         "{report:#}"
     );
 
-    // A running server has said it already; without one, the command finds out by itself.
+    // A running server has reported this already; without a server the command finds it out by itself.
     shop.until(
         "SELECT count(*)::text FROM tds_processes WHERE zoho_detail LIKE '%Zoho Inventory refuses%'",
         "1",

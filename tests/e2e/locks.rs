@@ -1,5 +1,5 @@
-//! Somebody works in the database beside TDS and keeps a transaction open, or the way to the database vanishes: what is
-//! concerned waits, everything else goes on, and no person is needed.
+//! Another program keeps a transaction open in the database beside TDS, or the network path to the database vanishes.
+//! Only the affected work waits, everything else goes on, and no operator has to act.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{records, shop::Shop};
 
-/// Far below the half minute for which everybody waited before.
+/// This limit is far below the 30 seconds that all webhooks waited in an earlier version.
 const SOON: Duration = Duration::from_secs(12);
 
 fn item(id: usize, name: &str, second: usize) -> Value {
@@ -57,7 +57,7 @@ async fn a_product_that_the_erp_has_locked_costs_no_other_product_anything() {
     let says = "SELECT (error_message LIKE '%erp-test%')::text FROM tds_sync_queue WHERE zoho_entity_id = '460000000000'
         AND status <> 'completed'";
     shop.until(says, "true").await;
-    // It is tried again and again, and that costs it nothing.
+    // The item is tried again and again without spending an attempt.
     sleep(Duration::from_secs(3)).await;
     let attempts = "SELECT max(retry_count)::text FROM tds_sync_queue";
     assert_eq!(shop.text(attempts).await.as_deref(), Some("0"));
@@ -70,7 +70,7 @@ async fn a_product_that_the_erp_has_locked_costs_no_other_product_anything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_of_other_products_do_not_wait_for_a_locked_row_of_the_queue() {
     let shop = Shop::open().await;
-    // Its item stays where it is.
+    // The pause keeps the item in the queue.
     let (status, answer) = shop.post("/api/zoho/sync/pause", json!({"entity_type": "products"})).await;
     assert!(status.is_success(), "{answer}");
     assert_eq!(send(&shop, 0, "old", 1).await, StatusCode::OK);
@@ -92,7 +92,7 @@ async fn webhooks_of_other_products_do_not_wait_for_a_locked_row_of_the_queue() 
         }
     );
     assert!(free < SOON, "the others waited for {free:?}");
-    // They were stored as soon as the row was free, or are sent again by Zoho.
+    // These webhooks were stored as soon as the row was free, or Zoho sends them again.
     for status in locked {
         assert!([StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE].contains(&status), "{status}");
     }

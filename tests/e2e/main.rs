@@ -1,4 +1,4 @@
-//! The whole way, from outside: a simulated Zoho, real HTTP, the server, real PostgreSQL.
+//! End-to-end tests from outside: a simulated Zoho, real HTTP, the server, and a real PostgreSQL.
 
 mod connections;
 mod converge;

@@ -1,4 +1,4 @@
-//! An entity type that TDS does not have takes one descriptor, one migration and one line: see `ninth/sales_orders.rs`.
+//! A new entity type takes one descriptor, one migration and one line: see `ninth/sales_orders.rs`.
 
 mod sales_orders;
 
@@ -14,7 +14,7 @@ use crate::shop::{SECRET, Shop, assert_columns, assert_rows};
 
 const NAME: &str = "sales_orders";
 
-/// A shop that takes three sales orders, and their ids.
+/// Opens a shop that mirrors three sales orders, and returns the shop and their ids.
 async fn shop_with_orders() -> (Shop, Vec<String>) {
     let zoho = FakeZoho::start().await;
     zoho.set_catalogue(&entities().catalogue);
@@ -25,13 +25,13 @@ async fn shop_with_orders() -> (Shop, Vec<String>) {
     (Shop::open_with_entities(zoho, entities()).await, ids)
 }
 
-/// Changes a sales order so many minutes ago.
+/// Changes a sales order and dates the change `minutes_ago` minutes back.
 fn change(zoho: &FakeZoho, id: &str, minutes_ago: i64, mut changes: Value) {
     changes["last_modified_time"] = json!(stamp(zoho.now() - time::Duration::minutes(minutes_ago)));
     zoho.update(MODULE, id, changes);
 }
 
-/// Runs the program with the ninth entity type; its exit status, and what it wrote.
+/// Runs the program with the ninth entity type, and returns its exit status and its two output streams.
 async fn program(shop: &Shop, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_ninth"))
         .args(arguments)
@@ -46,7 +46,7 @@ async fn program(shop: &Shop, arguments: &[&str]) -> (Option<i32>, String, Strin
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// What the program prints, as JSON.
+/// Runs the program and returns its output as JSON.
 async fn document(shop: &Shop, arguments: &[&str]) -> Value {
     let (status, out, err) = program(shop, arguments).await;
     assert_eq!(status, Some(0), "{arguments:?}: {err}");

@@ -1,4 +1,4 @@
-//! Every entity type on every path: the ERP rows are compared column by column.
+//! Every entity type arrives on every path: the tests compare the ERP rows column by column.
 
 use serde_json::{Value, json};
 

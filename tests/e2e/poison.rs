@@ -1,11 +1,11 @@
-//! A record that cannot be stored goes to the dead letters alone, with a reason that a person understands.
+//! A record that cannot be stored becomes the only dead letter, with a reason that an operator understands.
 
 use serde_json::{Value, json};
 use tds_zoho::testkit::{Fault, Module};
 
 use crate::{records, shop::Shop};
 
-/// Many items, of which the middle one is changed.
+/// Puts many items into Zoho, changes the middle one, and returns the id of that item.
 fn with_poison(shop: &Shop, count: usize, poison: &Value) -> String {
     let mut poisoned = String::new();
     for n in 0..count {

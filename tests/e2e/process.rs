@@ -1,4 +1,4 @@
-//! The real program as a process of its own, which can be killed with SIGKILL and started again.
+//! The real program as a separate process, which a test can kill with SIGKILL and start again.
 
 use std::{
     collections::HashMap,
@@ -21,21 +21,21 @@ use tokio::{
 
 use crate::shop::{SECRET, TOKEN, program, settings};
 
-/// How long anything may take on a machine that has other things to do as well.
+/// The longest time that a step may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A server over a simulated Zoho and a database, both of which outlive it.
+/// A server process. The simulated Zoho and the database outlive it.
 pub(crate) struct Process {
     settings: HashMap<String, String>,
     client: Client,
-    /// Where the present one listens.
+    /// The base URL of the present process.
     base: Mutex<String>,
     child: tokio::sync::Mutex<Option<Child>>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
-    /// Starts one with further environment variables, and waits until it is ready.
+    /// Starts a server with further environment variables, and waits until it is ready.
     pub(crate) async fn start(zoho: &FakeZoho, database: &TestDatabase, more: &[(&str, &str)]) -> Self {
         let client = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
         let mut settings = settings(zoho, database.url(), &[("TDS_LEASE", "3s")]);
@@ -51,7 +51,7 @@ impl Process {
         process
     }
 
-    /// Starts another one in the place of one that was killed, and waits until it is ready.
+    /// Starts another process in the place of a killed one, and waits until it is ready.
     pub(crate) async fn start_again(&self) {
         let bind = format!("127.0.0.1:{}", free_port().await);
         let mut command = Command::new(program());
@@ -78,13 +78,13 @@ impl Process {
         .await;
     }
 
-    /// SIGKILL, and its end.
+    /// Kills the process with SIGKILL and waits for its end.
     pub(crate) async fn kill(&self) {
         let child = self.child.lock().await.take();
         child.expect("it runs").kill().await.expect("SIGKILL");
     }
 
-    /// What it and its predecessors wrote that has this text.
+    /// Returns the log lines of this process and its predecessors that contain the text.
     pub(crate) fn said(&self, text: &str) -> Vec<String> {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.iter().filter(|line| line.contains(text)).cloned().collect()
@@ -96,7 +96,7 @@ impl Process {
         self.client.request(method, format!("{base}{path}")).bearer_auth(TOKEN)
     }
 
-    /// `None` where nobody answers, or not to the end.
+    /// Sends the request; returns `None` where no process answers, or where the answer is cut off.
     async fn ask(&self, request: RequestBuilder) -> Option<(StatusCode, Value)> {
         let answer = request.send().await.ok()?;
         let status = answer.status();
@@ -104,7 +104,7 @@ impl Process {
         Some((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
-    /// Asks the operators' API; `Null` while nobody answers.
+    /// Reads from the operators' API; returns `Null` while no process answers.
     pub(crate) async fn get(&self, path: &str) -> Value {
         self.ask(self.request("GET", path)).await.map_or(Value::Null, |(_, answer)| answer)
     }
@@ -113,7 +113,7 @@ impl Process {
         self.ask(self.request("POST", path).json(&body)).await.expect("an answer")
     }
 
-    /// Starts a bulk sync and answers the run's id.
+    /// Starts a bulk sync and returns the id of the run.
     pub(crate) async fn bulk_sync(&self, entity: &str, mode: &str) -> i64 {
         let (status, answer) =
             self.post("/api/zoho/bulk-sync", json!({"entity_type": entity, "mode": mode})).await;
@@ -121,7 +121,7 @@ impl Process {
         answer["runs"][0]["id"].as_i64().expect("an id")
     }
 
-    /// Waits until a run has ended, whoever executes it.
+    /// Waits until a run has ended, in whatever process it is executed.
     pub(crate) async fn run_ended(&self, id: i64) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -134,7 +134,7 @@ impl Process {
         }
     }
 
-    /// Sends a signed webhook; what was answered, where anybody did.
+    /// Sends a signed webhook; returns the answer, or `None` where no process answers.
     pub(crate) async fn webhook(&self, path: &str, body: &str) -> Option<(StatusCode, Value)> {
         let signature = webhook::sign(&SecretString::from(SECRET), &[], body.as_bytes());
         let request = self
@@ -145,7 +145,7 @@ impl Process {
         self.ask(request).await
     }
 
-    /// Sends a webhook until it is answered 200, as Zoho does, at shorter intervals.
+    /// Sends a webhook until it is answered with 200, as Zoho does, but at shorter intervals.
     pub(crate) async fn webhook_accepted(&self, path: &str, body: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -164,7 +164,7 @@ async fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Waits until something holds.
+/// Waits until the condition holds.
 pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition().await {
@@ -190,8 +190,8 @@ pub(crate) async fn until_count(database: &TestDatabase, from: &str, wanted: i64
     }
 }
 
-/// As if more than a minute had passed since a process was killed: until then its places for calls in flight are kept,
-/// because nobody knows whether Zoho still works on them. Only while no server runs.
+/// Acts as if more than a minute had passed since a process was killed. For that minute the permits of its calls in
+/// flight stay taken, because Zoho may still work on those calls. Call this only while no server runs.
 pub(crate) async fn calls_of_the_dead_are_over(zoho: &FakeZoho, database: &TestDatabase) {
     let account = format!("zoho {}", zoho.credentials().organization_id);
     let forgotten = sqlx::query("DELETE FROM tds_shared_states WHERE name = $1").bind(account);

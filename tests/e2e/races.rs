@@ -1,8 +1,9 @@
-//! Bodies of few records from many senders while workers settle, and runs whose page is overtaken by webhooks: whatever
-//! comes between, every accepted event and every run ends, and the mirror has the newest version. All of it also with a
-//! server that is killed in between.
+//! Many senders send bodies of few records while workers settle items, and webhooks overtake the pages of runs. Every
+//! accepted event and every run must end, and the mirror must show the newest version. Each race also runs with a
+//! server that is killed during the race.
 //!
-//! `TDS_RACE_BODIES`, `TDS_RACE_RECORDS`, `TDS_RACE_SENDERS`, `TDS_RACE_RUNS` and `TDS_RACE_KILLS` make it larger.
+//! `TDS_RACE_BODIES`, `TDS_RACE_RECORDS`, `TDS_RACE_SENDERS`, `TDS_RACE_RUNS` and `TDS_RACE_KILLS` set the size of the
+//! races.
 
 use std::{
     sync::{
@@ -24,16 +25,16 @@ use crate::{
     records,
 };
 
-/// Products of one page: all of them are listed with one call.
+/// The number of products: one call lists all of them on one page.
 const PAGE: usize = 190;
-/// The most bodies of one record that are on their way at once from one sender.
+/// The largest number of bodies of one record that one sender sends at the same time.
 const BURST: usize = 4;
 
 fn asked(name: &str, otherwise: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// Numbers that look random and repeat with the seed: xorshift, 64 bits.
+/// A pseudo-random number generator (64-bit xorshift), whose numbers repeat with the seed.
 struct Dice(u64);
 
 impl Dice {
@@ -57,7 +58,7 @@ fn id(record: usize) -> String {
     format!("4600000003{record:08}")
 }
 
-/// What the source had of a record at a version: versions are a second apart.
+/// Returns the record as the source had it at a version. Versions are one second apart.
 fn item(record: usize, version: usize) -> Value {
     let (day, hour, minute, second) =
         (version / 86_400 + 1, version / 3_600 % 24, version / 60 % 60, version % 60);
@@ -70,16 +71,16 @@ fn item(record: usize, version: usize) -> Value {
     item
 }
 
-/// A shop whose records change all the time, and everybody who tells of it.
+/// A shop whose records change all the time while senders deliver the changes.
 struct Race {
     zoho: FakeZoho,
     database: TestDatabase,
     server: Process,
     /// The newest version of each record at the source.
     newest: Mutex<Vec<usize>>,
-    /// Bodies that were made; each is another one.
+    /// The number of bodies that were made. No two of them are equal.
     made: AtomicUsize,
-    /// Deliveries that were answered 200.
+    /// The number of deliveries that were answered with 200.
     accepted: AtomicUsize,
     over: AtomicUsize,
 }
@@ -90,11 +91,11 @@ impl Race {
         for record in 0..records {
             zoho.put(Module::ITEMS, item(record, 0));
         }
-        // What starts by itself is not to get into the way of the runs.
+        // Scheduled runs are switched off, so that they do not disturb the runs of the test.
         let quiet = [
             ("RUST_LOG", "warn"),
             ("TDS_WORKERS", "4"),
-            // Zoho gives few access tokens in ten minutes: a server that is started again finds the last one.
+            // Zoho mints few access tokens in ten minutes: with the key, a restarted server reads the stored token.
             ("ENCRYPTION_KEY", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="),
             ("TDS_INCREMENTAL_EVERY", "off"),
             ("TDS_FULL_EVERY", "off"),
@@ -113,7 +114,7 @@ impl Race {
         })
     }
 
-    /// The record changes at the source.
+    /// Changes the record at the source and returns its new version.
     fn change(&self, record: usize) -> usize {
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
         newest[record] += 1;
@@ -125,13 +126,13 @@ impl Race {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)[record]
     }
 
-    /// A body of its own that tells the whole record as it was at a version.
+    /// Returns a body with the whole record as of a version. The delivery number makes every body unique.
     fn body(&self, record: usize, version: usize) -> String {
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         json!({"delivery": number, "item": item(record, version)}).to_string()
     }
 
-    /// A body of a newer version, of the one that is known, or of one before it.
+    /// Returns a body of a new version (in `newer` of 100 cases), of an older version, or of the newest known version.
     fn any_body(&self, record: usize, dice: &mut Dice, newer: usize) -> String {
         let version = match dice.below(100) {
             number if number < newer => self.change(record),
@@ -147,12 +148,12 @@ impl Race {
         self.accepted.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Several bodies of one record within milliseconds.
+    /// Sends several bodies of one record within milliseconds.
     async fn burst(&self, dice: &mut Dice, bodies: usize) {
         let record = dice.below(self.newest.lock().unwrap_or_else(PoisonError::into_inner).len());
         let mut sent: Vec<(Duration, String)> = Vec::with_capacity(bodies);
         for n in 0..bodies {
-            // Now and then Zoho delivers the same once more.
+            // Sometimes Zoho delivers the same body once more.
             let again = sent.last().filter(|_| dice.below(100) < 5).map(|(_, body)| body.clone());
             let body = again.unwrap_or_else(|| self.any_body(record, dice, if n == 0 { 60 } else { 15 }));
             sent.push((dice.millis(10), body));
@@ -164,7 +165,8 @@ impl Race {
         .await;
     }
 
-    /// Kills the server whenever so many more deliveries were accepted, until the race is over.
+    /// Kills the server each time `every` further deliveries were accepted, until the race is over; returns the number
+    /// of kills.
     async fn kill_now_and_then(&self, every: usize) -> usize {
         let mut kills = 0;
         while self.over.load(Ordering::SeqCst) == 0 {
@@ -192,7 +194,8 @@ impl Race {
         count(&self.database, from).await
     }
 
-    /// Everything that was accepted has ended, nothing had to be mended, and the mirror is what the source has.
+    /// Asserts that all accepted work has ended, that nothing had to be repaired, and that the mirror equals the
+    /// source.
     async fn ends_well(&self) {
         until("the queue is empty", async || self.count("tds_queue_live").await == 0).await;
         let left =
@@ -213,7 +216,7 @@ impl Race {
         let healed: Vec<&str> = metrics.as_str().unwrap_or_default().lines().collect();
         let healed: Vec<&&str> = healed.iter().filter(|line| line.starts_with("tds_healed_total")).collect();
         assert!(healed.len() == 3 && healed.iter().all(|line| line.ends_with(" 0")), "{healed:?}");
-        // Also those who were killed had nothing to mend.
+        // The healer found nothing in the killed processes either.
         for words in ["had lost its", "a run waited for", "an event waited for", "an event waits for"] {
             assert_eq!(self.server.said(words), none, "the healer found something");
         }
@@ -237,7 +240,7 @@ impl Race {
     }
 }
 
-/// A storm of bodies of few records. With kills, the server dies so often while it lasts.
+/// Runs a storm of bodies of few records, and kills the server at least `kills` times during the storm.
 async fn storm(kills: usize) {
     let bodies = asked("TDS_RACE_BODIES", 1_500);
     let (race, began) = (Race::open(asked("TDS_RACE_RECORDS", 20)).await, Instant::now());
@@ -274,7 +277,7 @@ async fn storm(kills: usize) {
     race.server.kill().await;
 }
 
-/// Full syncs whose page is overtaken by webhooks of its records.
+/// Runs full syncs while webhooks of the same records overtake their page.
 async fn overtaken_runs(is_killed: bool) {
     let runs = asked("TDS_RACE_RUNS", 2);
     let (race, began, mut dice) = (Race::open(PAGE).await, Instant::now(), Dice::new(runs));

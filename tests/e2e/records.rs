@@ -1,4 +1,4 @@
-//! One whole record of each kind as Zoho shows it, and the rows that it must become: every column.
+//! One whole record of each kind as Zoho shows it, and the rows that it must become, with every column.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ fn literal(text: &str) -> Value {
     serde_json::from_str(text).expect("a fixture is JSON")
 }
 
-/// An item with everything that a shop uses: Arabic text, exact amounts, two locations.
+/// An item with every field that a shop uses: Arabic text, exact amounts, two locations.
 pub(crate) fn item() -> Value {
     literal(
         r#"{"item_id":"460000000027009","name":"كيبل شحن 3م","item_name":"كيبل شحن 3م","sku":"CBL-3","unit":"pcs",
@@ -116,7 +116,7 @@ const LINES: &str = r#"[{"line_item_id":"460000000567021","item_id":"46000000002
      "rate":0.10,"bcy_rate":0.10,"quantity":1.5,"unit":"","discount":0.00,"discount_amount":0.00,
      "tax_id":"","tax_name":"","tax_percentage":0,"item_total":0.15}]"#;
 
-/// The documents that have lines.
+/// The kinds of documents that have lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Invoice,
@@ -127,7 +127,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Invoice, Self::Bill, Self::CreditNote];
 
-    /// Entity type, head table and path in one word.
+    /// The entity type, which is also the name of the head table and of the path.
     pub(crate) fn entity(self) -> &'static str {
         match self {
             Self::Invoice => "invoices",

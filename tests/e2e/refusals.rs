@@ -1,4 +1,5 @@
-//! Zoho, the account or the way to it fails for everybody: nobody is blamed, and everything goes on by itself.
+//! A fault of Zoho, of the account or of the network affects all records: no record spends an attempt, and TDS recovers
+//! by itself.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::{records, shop::Shop};
 
 const RECORDS: usize = 50;
 
-/// Probes come quickly, and a record is given up early.
+/// Opens a shop in which probes come quickly and a record is given up early.
 async fn open() -> Shop {
     let shop = Shop::open_with(&[("TDS_OUTAGE_PROBE", "600ms"), ("TDS_MAX_ATTEMPTS", "2")]).await;
     for n in 0..RECORDS {
@@ -25,7 +26,7 @@ fn id(n: usize) -> String {
     format!("4600000009{n:08}")
 }
 
-/// Webhooks that only name their record.
+/// Sends webhooks that only name their record.
 async fn push(shop: &Shop) {
     for n in 0..RECORDS {
         let body = json!({"invoice": {"invoice_id": id(n)}}).to_string();
@@ -54,7 +55,8 @@ async fn nobody_was_blamed(shop: &Shop) {
     assert_eq!(shop.count("tds_inbox_events WHERE status = 'failed'").await, 0);
 }
 
-/// The fault lasts for a while on all paths that begin so, everything waits, and goes on when it is over.
+/// Runs an outage: the fault lasts for a while on all paths with this prefix. All work waits and goes on when the fault
+/// is over.
 async fn an_outage_of(paths: &str, fault: Fault, words: &str) {
     let shop = open().await;
     shop.zoho.faults().every(paths, 1, fault);

@@ -1,4 +1,4 @@
-//! Operators at work: runs, pauses, dead letters, replays.
+//! The commands of operators: runs, pauses, dead letters, replays.
 
 use std::time::Duration;
 
@@ -71,7 +71,7 @@ async fn a_cancelled_run_keeps_what_was_done_and_resumes_at_its_checkpoint() {
     assert_eq!(shop.count("erp.invoices").await, 700);
 }
 
-/// The source is slow and the run is cancelled as soon as it is at work.
+/// Starts a run over a slow source and returns as soon as the run reads its first details. The caller cancels the run.
 async fn cancelled_at_once(shop: &Shop, count: usize) -> i64 {
     many_invoices(shop, count);
     shop.zoho.set_latency(Duration::from_millis(300));
@@ -92,7 +92,8 @@ fn details(shop: &Shop) -> u64 {
     shop.zoho.calls_to("/books/v3/invoices/")
 }
 
-/// No detail is read for four seconds, in which slow calls would have read some fifty; it may take a few until then.
+/// Asserts that no detail is read for four seconds, in which slow calls would have read about fifty. A few may be read
+/// before.
 async fn nothing_is_read_any_more(shop: &Shop) {
     let deadline = Instant::now() + Duration::from_secs(15);
     let (mut before, mut since) = (details(shop), Instant::now());
@@ -114,7 +115,7 @@ async fn a_run_that_is_cancelled_at_once_makes_no_more_calls_and_resumes_complet
     let calls = details(&shop);
     nothing_is_read_any_more(&shop).await;
     let late = details(&shop) - calls;
-    // Batches in hand find out within seconds. All of it would have been some three hundred and ninety.
+    // A batch in work notices the cancellation within seconds. Without it, about 390 more details would be read.
     assert!(late <= 150, "{late} details were read after the run was cancelled");
     let left = "tds_sync_queue WHERE status IN ('pending', 'processing', 'failed', 'dead_letter')";
     assert_eq!(shop.count(left).await, 0, "the queue has none of its items");

@@ -1,18 +1,18 @@
-//! The recorded samples of Zoho's answers land: each is served by the simulated organization and compared
-//! with the rows that it must become.
+//! The simulated organization serves recorded samples of Zoho's answers. The tests compare the mirror with the rows
+//! that each sample must become.
 
 use serde_json::{Value, json};
 use tds_zoho::testkit::Module;
 
 use crate::shop::{Shop, assert_columns, assert_rows};
 
-/// The `data` of a recorded answer under this key.
+/// Parses a recorded answer and returns the value under this key.
 fn sample(text: &str, key: &str) -> Value {
     let mut answer: Value = serde_json::from_str(text).expect("a recorded answer is JSON");
     answer[key].take()
 }
 
-/// Recorded answers, by file name.
+/// Includes a recorded answer by its file name.
 macro_rules! recorded {
     ($name:literal) => {
         include_str!(concat!("../../tds-zoho/tests/data/zoho-samples/", $name, ".json"))
@@ -52,7 +52,7 @@ async fn the_recorded_items_land_with_their_stock() {
         "zoho_modified_at":"2024-02-01T08:55:14+00:00","deleted_at":null}]"#,
     );
     assert_rows(&shop.rows("erp.products", "zoho_id").await, &expected);
-    // The service has no stock keys, and no rows.
+    // The service item has no stock keys, so it has no stock rows.
     let stock = literal(
         r#"[{"product_zoho_id":"3850050000000077005","location_zoho_id":"","location_name":null,"stock_on_hand":1.000000,
         "available_stock":1.000000,"actual_available_stock":1.000000,"committed_stock":null},
@@ -121,7 +121,7 @@ async fn the_recorded_price_lists_land_with_prices_and_brackets() {
     assert_rows(&shop.rows("erp.price_list_items", order).await, &prices);
 }
 
-/// The recorded contact's row in `erp.customers`.
+/// The row of the recorded contact in `erp.customers`.
 fn contact_row() -> Value {
     let contact = sample(recorded!("books-contact-detail"), "contact");
     let mut row = literal(

@@ -30,22 +30,22 @@ impl Shop {
         Self::open_with(&[]).await
     }
 
-    /// Opens with further environment variables.
+    /// Opens a shop with further environment variables.
     pub(crate) async fn open_with(more: &[(&str, &str)]) -> Self {
         Self::open_over(FakeZoho::start().await, more).await
     }
 
-    /// Opens with an empty database over an organization that others may use as well.
+    /// Opens a shop with an empty database over an organization that other shops may use as well.
     pub(crate) async fn open_over(zoho: FakeZoho, more: &[(&str, &str)]) -> Self {
         Self::open_at(zoho, TestDatabase::new().await, more).await
     }
 
-    /// Opens over a database that was made ready already.
+    /// Opens a shop over a database that is prepared already.
     pub(crate) async fn open_at(zoho: FakeZoho, database: TestDatabase, more: &[(&str, &str)]) -> Self {
         Self::put_together(zoho, database, more, Entities::default()).await
     }
 
-    /// Opens with an empty database and a server of these entity types.
+    /// Opens a shop with an empty database and a server of these entity types.
     pub(crate) async fn open_with_entities(zoho: FakeZoho, entities: Entities) -> Self {
         Self::put_together(zoho, TestDatabase::new().await, &[], entities).await
     }
@@ -117,7 +117,7 @@ impl Shop {
         self.answer(self.signed_request(path, body)).await
     }
 
-    /// A signed body for any path.
+    /// Builds a request with a signed body for any path.
     pub(crate) fn signed_request(&self, path: &str, body: &str) -> reqwest::RequestBuilder {
         let query: Vec<(String, String)> = path
             .split_once('?')
@@ -144,14 +144,14 @@ impl Shop {
         answer
     }
 
-    /// Runs a bulk sync to its end, which must be a good one.
+    /// Runs a bulk sync to its end. The run must be completed.
     pub(crate) async fn sync(&self, entity: &str, mode: &str) -> Value {
         let run = self.sync_ended(entity, mode).await;
         assert_eq!(run["status"], "completed", "{run:#}");
         run
     }
 
-    /// Runs a bulk sync to its end.
+    /// Runs a bulk sync to its end and returns the ended run, whatever its status is.
     pub(crate) async fn sync_ended(&self, entity: &str, mode: &str) -> Value {
         let (status, answer) =
             self.post("/api/zoho/bulk-sync", json!({"entity_type": entity, "mode": mode})).await;
@@ -179,7 +179,7 @@ impl Shop {
         self.until(sql, "0").await;
     }
 
-    /// Waits until a query answers this text.
+    /// Waits until a query returns this text.
     pub(crate) async fn until(&self, sql: &str, wanted: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -196,7 +196,7 @@ impl Shop {
         }
     }
 
-    /// The first column of the first row, as text.
+    /// Returns the first column of the first row, as text.
     pub(crate) async fn text(&self, sql: &str) -> Option<String> {
         let row: Option<Option<String>> = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
             .fetch_optional(self.database.database().pool())
@@ -210,7 +210,7 @@ impl Shop {
         count.parse().expect("a number")
     }
 
-    /// Rows as JSON whose numbers are PostgreSQL's own text.
+    /// Returns rows as JSON whose numbers are PostgreSQL's own text.
     pub(crate) async fn rows(&self, from: &str, order: &str) -> Vec<Value> {
         let sql =
             format!("SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY {order}), '[]')::text FROM {from} t");
@@ -218,7 +218,7 @@ impl Shop {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// The head row of a record.
+    /// Returns the head row of a record.
     pub(crate) async fn row(&self, table: &str, id: &str) -> Option<Value> {
         self.rows(&format!("(SELECT * FROM erp.{table} WHERE zoho_id = '{id}')"), "id").await.pop()
     }
@@ -230,7 +230,7 @@ impl Shop {
     }
 }
 
-/// The program beside this test's own binary.
+/// Returns the path of the program, which stands beside the test's own binary.
 pub(crate) fn program() -> PathBuf {
     let mut path = std::env::current_exe().expect("a path");
     path.pop();
@@ -240,7 +240,7 @@ pub(crate) fn program() -> PathBuf {
     path
 }
 
-/// The environment of a server over this Zoho and this database, with limits out of the way.
+/// Returns the environment of a server over this Zoho and this database, with rate limits too high to matter.
 pub(crate) fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -> HashMap<String, String> {
     let credentials = zoho.credentials();
     let mut settings: HashMap<String, String> = [
@@ -265,7 +265,7 @@ pub(crate) fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -
     settings
 }
 
-/// Pages of a list that were asked for, without the reads of single records below it.
+/// Returns the number of list pages that were requested, without the reads of single records below the path.
 pub(crate) fn list_calls(zoho: &FakeZoho, path: &str) -> u64 {
     zoho.calls_to(path) - zoho.calls_to(&format!("{path}/"))
 }
@@ -277,7 +277,7 @@ pub(crate) fn assert_columns(row: &Value, expected: &Value) {
     }
 }
 
-/// Asserts that rows are exactly these.
+/// Asserts that the rows are exactly the expected ones.
 pub(crate) fn assert_rows(rows: &[Value], expected: &Value) {
     let expected = expected.as_array().expect("an array");
     assert_eq!(rows.len(), expected.len(), "{rows:#?}");

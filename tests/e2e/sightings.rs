@@ -1,5 +1,5 @@
-//! What is seen of one record in different ways: by pushed bodies, list rows and reads of the whole record. Whatever the
-//! way and the order, the mirror shows what the source has.
+//! TDS reads one record in several ways: from pushed bodies, from list rows, and from details. The mirror shows the
+//! state of the source, whatever the way and the order.
 
 use serde_json::{Value, json};
 use tds_zoho::testkit::Module;
@@ -40,7 +40,7 @@ async fn a_list_row_never_replaces_the_spelling_of_a_whole_record() {
         let row = shop.row("invoices", INVOICE).await.expect("a row");
         assert_eq!((&row["status"], row["balance"].to_string().as_str()), (&json!(mode), "1.5"));
     }
-    // A row that the list had spoilt before is mended by the next read of the whole record.
+    // The next read of the whole record repairs a row that an earlier list row had spoilt.
     shop.text(
         "UPDATE erp.invoices SET billing_address = '{\"zipcode\": \"10001\"}',
            raw = raw || '{\"billing_address\": {\"zipcode\": \"10001\"}}' RETURNING 1::text",

@@ -1,4 +1,4 @@
-//! What is to be shown of each entity type, in one shape, so that every path is walked with every type.
+//! One shape for what the tests show of each entity type, so that they walk every path with every type.
 
 use serde_json::{Value, json};
 use tds_zoho::testkit::Module;
@@ -17,11 +17,11 @@ pub(crate) struct Way {
     pub(crate) envelope: &'static str,
     pub(crate) id_key: &'static str,
     pub(crate) record: Value,
-    /// A change that Zoho dates, and the column that shows it.
+    /// A change that Zoho dates, the column that shows the change, and the new value of the column.
     pub(crate) change: (Value, &'static str, Value),
-    /// A webhook with the whole record needs no read.
+    /// True where a webhook with the whole record needs no further read.
     pub(crate) webhook_is_enough: bool,
-    /// Paths whose calls are reads of single records.
+    /// The prefix of the paths whose calls read single records.
     pub(crate) detail_path: &'static str,
     kind: Table,
 }
@@ -132,7 +132,7 @@ impl Way {
     pub(crate) fn whole_body(&self, shop: &Shop) -> Value {
         let mut record = self.record.clone();
         if self.module == Module::CREDIT_NOTES {
-            // Zoho's details of credit notes spell it so.
+            // Zoho's details of credit notes name the field `updated_time`.
             let object = record.as_object_mut().expect("an object");
             let time = object.remove("last_modified_time").expect("a time");
             object.insert("updated_time".to_owned(), time);
@@ -145,7 +145,7 @@ impl Way {
         json!({self.envelope: {self.id_key: self.id()}})
     }
 
-    /// Asserts that the tables show the record, every column.
+    /// Asserts that the tables show the record in every column.
     pub(crate) async fn assert_landed(&self, shop: &Shop) {
         let id = self.id();
         match &self.kind {
@@ -173,7 +173,7 @@ impl Way {
         }
     }
 
-    /// The head row, which must be there.
+    /// Returns the head row, which must exist.
     pub(crate) async fn head(&self, shop: &Shop) -> Value {
         let table = self.head_table().expect("a head table");
         shop.row(table, self.id()).await.unwrap_or_else(|| panic!("no row of {} {}", self.entity, self.id()))
@@ -187,7 +187,7 @@ impl Way {
         }
     }
 
-    /// The value of the column that [`Way::change`] changes.
+    /// Returns the value of the column that [`Way::change`] changes.
     pub(crate) async fn changed_column(&self, shop: &Shop) -> Value {
         let column = self.change.1;
         match self.kind {

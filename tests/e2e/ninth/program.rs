@@ -1,4 +1,4 @@
-//! A TDS with one more entity type, as somebody outside this repository would build it.
+//! TDS with one more entity type, as an author outside this repository would build it.
 
 mod sales_orders;
 

@@ -1,4 +1,5 @@
-//! Sales orders, which TDS does not have: the descriptor, the migration of the mirror tables, and the line that adds both.
+//! Sales orders, which TDS does not mirror: the descriptor, the migration of the mirror tables, and the line that adds
+//! both.
 
 use serde_json::{Map, Value, json};
 use tds_core::{
@@ -15,7 +16,7 @@ use tds_zoho::entities::{
     read_document,
 };
 
-/// The entity types of TDS and sales orders.
+/// Returns the entity types of TDS and, in addition, sales orders.
 pub(crate) fn entities() -> Entities {
     let sql = include_str!("sales_orders.sql");
     Entities {
@@ -61,7 +62,7 @@ static SALES_ORDERS: Descriptor = Descriptor {
     ],
     columns: &[(&["sales_order"], COLUMNS), (&["sales_order"], TIMES)],
     read,
-    // The predecessor took orders, which nothing handled.
+    // The predecessor accepted webhooks of orders, but nothing handled them.
     webhooks: Webhooks { path: "sales-orders", predecessor: Some("orders") },
     polling: Polling::Changes,
     matters_most: true,
@@ -93,7 +94,7 @@ pub(crate) const MODULE: Module = Module {
     ..Module::DOCUMENT
 };
 
-/// A sales order with two lines.
+/// Returns a sales order with two lines.
 pub(crate) fn sample(n: u64) -> Value {
     json!({
         "salesorder_id": format!("460000050{n:010}"),
