@@ -1,6 +1,6 @@
-//! Triggers in the database of the copies that remember what is not to be seen any more at rest.
+//! Triggers in the copies' database that record what is no longer visible when the system is idle.
 
-/// Installed after the migrations. What they write is read by `check`.
+/// The triggers are installed after the migrations. `check` reads what they write.
 pub(crate) const TRIGGERS: &str = r"
 CREATE SCHEMA monkey;
 

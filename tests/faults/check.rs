@@ -1,10 +1,11 @@
-//! What must hold at rest: questions to the database, each of which may have no answer.
+//! The rules that must hold once all work has ended: statements about the database, each of which must return no row.
 
 use std::collections::BTreeMap;
 
 use crate::{cluster::Cluster, journal::Fault, letters::Accepted};
 
-/// A rule, and the statement that finds what breaks it: one text a row. `$poison` stands for the ids of the poison.
+/// A rule, and the statement that finds its violations, one text per row. `$poison` stands for the ids of the poisoned
+/// records.
 const RULES: [(&str, &str); 17] = [
     (
         "an event did not end",
@@ -63,7 +64,7 @@ const RULES: [(&str, &str); 17] = [
           WHERE failed_items > 0 AND entity_type NOT IN ('invoices', 'bills')",
     ),
     (
-        // An operator may hold up to five items while a run is cancelled, which are then not seen.
+        // An operator's lock may hide up to five items from a cancellation, so up to five items may go on.
         "a cancelled run goes on",
         "SELECT format('run %s: %s items were taken into work after it was cancelled', run_id, count(*)) FROM monkey.in_vain
           GROUP BY run_id HAVING count(*) > 5",
@@ -103,7 +104,7 @@ const RULES: [(&str, &str); 17] = [
     ),
 ];
 
-/// Everything in the database that is not as it must be at rest.
+/// Returns every violation of the rules in the database.
 pub(crate) async fn state(cluster: &Cluster, database: &str, poison: &[&str]) -> Vec<Fault> {
     let poison = format!("ARRAY['{}']", poison.join("','"));
     let mut faults = Vec::new();
@@ -114,7 +115,7 @@ pub(crate) async fn state(cluster: &Cluster, database: &str, poison: &[&str]) ->
     faults
 }
 
-/// Accepted deliveries without their one row.
+/// Returns the accepted deliveries that do not have exactly their own row.
 pub(crate) async fn accepted(
     cluster: &Cluster,
     database: &str,

@@ -1,4 +1,4 @@
-//! A PostgreSQL of the monkey's own, which it may end at any time.
+//! The monkey's own PostgreSQL server, which it may end at any time.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,10 +11,10 @@ use tds_postgres::{ClusterConfig, EmbeddedCluster};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a server may need to come back.
+/// The longest time that a server may need to come back.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Ends what the monkey started, should the monkey itself be killed: processes by their ids, then the files.
+/// Ends what the monkey started, in case the monkey itself is killed: the processes by their ids, then the files.
 const WATCHDOG: &str = r#"
 monkey=$1; home=$2; database=$3
 while kill -0 "$monkey" 2>/dev/null && [ -d "$home" ]; do sleep 1; done
@@ -26,22 +26,22 @@ sleep 1
 rm -rf "$home"
 "#;
 
-/// How a server is made to end.
+/// The ways to end a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
-    /// As `pg_ctl stop -m immediate`: without a checkpoint, as in a crash.
+    /// Like `pg_ctl stop -m immediate`: the server ends without a checkpoint, as in a crash.
     Immediate,
-    /// As `pg_ctl stop -m fast`.
+    /// Like `pg_ctl stop -m fast`.
     Fast,
 }
 
-/// The cluster; it is started again at the same address whenever it ends.
+/// The cluster. Whenever its server ends, the server is started again at the same address.
 pub(crate) struct Cluster {
     url: String,
     database_dir: PathBuf,
     home: TempDir,
     cluster: Option<EmbeddedCluster>,
-    /// Outlives this process: it ends what a killed test leaves behind.
+    /// The watchdog outlives this process and removes what a killed test leaves behind.
     _watchdog: Child,
 }
 
@@ -50,7 +50,8 @@ impl Cluster {
         let home = TempDir::with_prefix("tds-monkey-").expect("a directory");
         let mut config = ClusterConfig::new(home.path());
         config.bin_dir = std::env::var_os("PG_BIN_DIR").map(PathBuf::from);
-        // What a killed server wrote is still in the memory of the system: only the machine itself may not fail.
+        // The operating system keeps what a killed server wrote, so only a failure of the machine itself would lose
+        // data.
         config.settings = [("fsync", "off"), ("max_connections", "100"), ("deadlock_timeout", "500ms")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into();
@@ -66,17 +67,17 @@ impl Cluster {
         Self { url, database_dir, home, cluster: Some(cluster), _watchdog: watchdog }
     }
 
-    /// Where programs keep their files and note their ids.
+    /// Returns the directory where programs keep their files and note their process ids.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// The URL of a database of this server.
+    /// Returns the URL of a database of this server.
     pub(crate) fn url(&self, database: &str) -> String {
         self.url.replace("/postgres?", &format!("/{database}?"))
     }
 
-    /// A connection; waits where the server is just away.
+    /// Opens a connection, and waits while the server is away.
     pub(crate) async fn connect(&self, database: &str, application: &str) -> PgConnection {
         let url = self.url(database);
         let options: PgConnectOptions = url.parse().expect("a URL");
@@ -93,7 +94,7 @@ impl Cluster {
         }
     }
 
-    /// The one value of a statement; asked again where the server goes away meanwhile.
+    /// Returns the one value of a statement. The statement runs again where the server goes away in the meantime.
     pub(crate) async fn text(&self, database: &str, sql: &str) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -116,7 +117,7 @@ impl Cluster {
         connection.close().await.expect("it closes");
     }
 
-    /// Ends the server. It is started again within a second or two.
+    /// Ends the server, which is started again within a second or two.
     pub(crate) fn end(&self, how: End) {
         let signal = match how {
             End::Immediate => "-QUIT",
@@ -132,7 +133,7 @@ impl Cluster {
         }
     }
 
-    /// Stops it for good.
+    /// Stops the server for good.
     pub(crate) async fn stop(mut self) {
         if let Some(cluster) = self.cluster.take() {
             cluster.stop().await.expect("the cluster stops");
@@ -143,7 +144,7 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(cluster) = self.cluster.take() {
-            // A test that fails: nobody may start it again.
+            // The test has failed: the server must not be started again.
             drop(cluster);
             self.signal("-QUIT");
             std::thread::sleep(Duration::from_millis(300));
@@ -151,7 +152,7 @@ impl Drop for Cluster {
     }
 }
 
-/// Whether an error says that the server went away rather than that the statement is wrong.
+/// Returns whether an error means that the server went away, rather than that the statement is wrong.
 pub(crate) fn is_away(error: &sqlx::Error) -> bool {
     match error.as_database_error().and_then(|error| error.code()) {
         Some(code) => code.starts_with("57P") || code.starts_with("08") || code.starts_with("53"),

@@ -1,4 +1,4 @@
-//! One copy of the real program, as a process that can be killed, stopped and started again.
+//! One copy of the real program: a process that a test can kill, stop and start again.
 
 use std::{
     collections::HashMap,
@@ -20,12 +20,12 @@ use tokio::{
 
 pub(crate) const TOKEN: &str = "an-operator-token-of-some-length";
 pub(crate) const SECRET: &str = "TdsSecret0123456";
-/// How long a start may take while other things are disturbed.
+/// The longest time that a start may take while other parts are disturbed.
 const START: Duration = Duration::from_secs(60);
-/// How long a process may take to end by itself.
+/// The longest time that a process may take to end after a request.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
-/// The program beside this test's own binary.
+/// Returns the path of the program, which stands beside the test's own binary.
 pub(crate) fn program() -> PathBuf {
     let mut path = std::env::current_exe().expect("a path");
     path.pop();
@@ -41,7 +41,7 @@ pub(crate) struct Copy {
     settings: Mutex<HashMap<String, String>>,
     home: PathBuf,
     child: Mutex<Option<Child>>,
-    /// It has answered since its last start: from then on it may not end by itself.
+    /// True once the process has answered since its last start. From then on it must not end by itself.
     ready: AtomicBool,
     client: Client,
 }
@@ -51,7 +51,8 @@ impl Copy {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
         settings.insert("TDS_BIND".to_owned(), address.clone());
-        // A connection that outlives the process it led to would be an error of the client's.
+        // The client keeps no idle connections: a connection that outlives its server process would be an error of the
+        // client.
         let client = Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(Duration::from_secs(60));
         Self {
             name,
@@ -73,7 +74,7 @@ impl Copy {
         self.settings.lock().await.insert(name.to_owned(), value.to_owned());
     }
 
-    /// A command with this copy's environment.
+    /// Builds a command with the environment of this copy.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).env_clear().envs(&*self.settings.lock().await);
@@ -81,7 +82,7 @@ impl Copy {
         command
     }
 
-    /// Starts it where it does not run.
+    /// Starts the process. The caller makes sure that none is running.
     async fn spawn(&self) {
         let log = File::options().create(true).append(true).open(self.log()).expect("a log");
         let errors = log.try_clone().expect("a log");
@@ -100,7 +101,7 @@ impl Copy {
         self.home.join(format!("{}.log", self.name))
     }
 
-    /// The last lines that it wrote.
+    /// Returns the last lines of the copy's log.
     pub(crate) fn end_of_log(&self, lines: usize) -> String {
         let text = std::fs::read(self.log()).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -108,8 +109,9 @@ impl Copy {
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
-    /// Runs and answers, whatever it was before. What a supervisor does: a start that fails because the database is just
-    /// away is made again. The error is that of a process that ended by itself after it had been ready.
+    /// Starts the process where it does not run, and waits until it is ready. Like a supervisor, this repeats a start
+    /// that fails because the database is away. Returns an error where the process ended by itself after it had been
+    /// ready.
     pub(crate) async fn ensure(&self) -> Result<(), String> {
         let deadline = Instant::now() + START;
         let mut found = Ok(());
@@ -142,8 +144,9 @@ impl Copy {
     }
 
     fn forget(&self, child: &mut Option<Child>) {
-        // The id is gone from the child once it was waited for: every note is of this copy or of the other one, and a
-        // note too many does no harm but to a process that happens to get the id.
+        // The child no longer has its id after it was waited for, so all notes are checked, including those of the
+        // other copy. A note that stays too long does no harm, except to an unrelated process that happens to get the
+        // same id.
         *child = None;
         for note in std::fs::read_dir(self.home.join("processes")).into_iter().flatten().flatten() {
             let id = note.file_name().to_string_lossy().into_owned();
@@ -158,7 +161,7 @@ impl Copy {
         asked.send().await.is_ok_and(|answer| answer.status() == StatusCode::OK)
     }
 
-    /// SIGKILL, and its end.
+    /// Kills the process with SIGKILL and waits for its end.
     pub(crate) async fn kill(&self) {
         let mut child = self.child.lock().await;
         if let Some(running) = child.as_mut() {
@@ -167,7 +170,7 @@ impl Copy {
         }
     }
 
-    /// Sends a signal to the process, if it runs.
+    /// Sends a signal to the process if it is running.
     pub(crate) async fn signal(&self, name: &str) {
         let id = self.child.lock().await.as_ref().and_then(Child::id);
         if let Some(id) = id {
@@ -176,7 +179,7 @@ impl Copy {
         }
     }
 
-    /// SIGTERM; the exit status, or why there is none.
+    /// Sends SIGTERM and waits for the end; returns an error where the process does not end, or not with success.
     pub(crate) async fn terminate(&self) -> Result<(), String> {
         self.signal("TERM").await;
         let mut child = self.child.lock().await;
@@ -192,7 +195,7 @@ impl Copy {
         }
     }
 
-    /// Asks the operators' API.
+    /// Reads from the operators' API.
     pub(crate) async fn get(&self, path: &str) -> Result<(StatusCode, Value), reqwest::Error> {
         Self::answer(self.client.get(format!("{}{path}", self.base))).await
     }
@@ -201,7 +204,7 @@ impl Copy {
         Self::answer(self.client.post(format!("{}{path}", self.base)).json(&body)).await
     }
 
-    /// Sends a signed webhook, whose body is JSON.
+    /// Sends a signed webhook with a JSON body.
     pub(crate) async fn webhook(&self, delivery: &Delivery) -> Result<(StatusCode, Value), reqwest::Error> {
         let Delivery { entity_path, event, body } = delivery;
         let pairs: Vec<(&str, &str)> = if event.is_empty() { vec![] } else { vec![("event", event)] };

@@ -1,4 +1,4 @@
-//! How many connections the copies have.
+//! The number of connections that the copies have open.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,10 +6,11 @@ use tokio::time::sleep;
 
 use crate::world::{CONNECTIONS, DATABASE, World};
 
-/// A server notices late that somebody who was killed, cut off or asked to end is gone.
+/// The time, in milliseconds, in which the server may still show connections of a process that was killed, cut off or
+/// ended.
 const TRACES: u64 = 5_000;
 
-/// Counts them all the time.
+/// Counts the connections all the time.
 pub(crate) async fn count(world: Arc<World>) {
     while !world.is_over() {
         look(&world).await;
@@ -17,8 +18,8 @@ pub(crate) async fn count(world: Arc<World>) {
     }
 }
 
-/// Two copies have no more than twice the connections of one, the one that listens included. Only calm moments are judged,
-/// and what is there a moment later as well: what ends just now is nobody's.
+/// Two copies have at most twice the connections of one copy, including the connection that listens. Only calm moments
+/// are judged, and a count must last for a moment: a connection that is just ending is no fault.
 pub(crate) async fn look(world: &World) {
     let since = world.journal.now();
     let first = open(world).await;

@@ -1,4 +1,4 @@
-//! The database: restarts, backends that are terminated, locks that others hold.
+//! Disturbances of the database: restarts, terminated backends, and locks that other programs hold.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ enum Deed {
     EditMirror,
 }
 
-/// One deed after the other, each of them in turn.
+/// Causes one disturbance after the other; each kind has its turn.
 pub(crate) async fn disturb(world: Arc<World>, mut dice: Dice) {
     use Deed::{EditMirror, LockItems, LockProducts, LockTable, Restart, TerminateAll, TerminateSome};
     let deeds = [
@@ -102,7 +102,7 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) {
     world.journal.did(&format!("database {deed:?}").to_lowercase(), about);
 }
 
-/// Ends backends of the copies.
+/// Terminates backends of the copies.
 async fn terminate(world: &World, which: &str) {
     world.storm(Part::Database, 60_000);
     let sql = format!(
@@ -117,13 +117,13 @@ async fn terminate(world: &World, which: &str) {
 async fn restart(world: &World, how: End) {
     world.storm(Part::Database, 120_000);
     world.cluster.end(how);
-    // It is noticed, then started again.
+    // The cluster first notices the end, and then starts the server again.
     tokio::time::sleep(Duration::from_millis(700)).await;
     drop(world.cluster.connect("postgres", "monkey").await);
     world.weather.clear(&world.journal, Part::Database, 8_000);
 }
 
-/// Holds what a statement locks in a transaction for so long, then takes it back.
+/// Holds the locks of a statement in a transaction for this time, and then rolls the transaction back.
 async fn hold(world: &World, statement: &str, duration: Duration) {
     let mut connection = world.cluster.connect(DATABASE, "monkey-holds").await;
     let held = async {
@@ -137,7 +137,8 @@ async fn hold(world: &World, statement: &str, duration: Duration) {
     }
 }
 
-/// An error that somebody who works with the tables was told. Only the end of the server is nobody's fault.
+/// Reports the error of a statement that another user of the tables ran. Only an error because the server ended is no
+/// fault.
 pub(crate) fn told(world: &World, statement: &str, error: &sqlx::Error) {
     if !is_away(error) {
         let first = statement.split_whitespace().take(12).collect::<Vec<_>>().join(" ");
@@ -145,7 +146,7 @@ pub(crate) fn told(world: &World, statement: &str, error: &sqlx::Error) {
     }
 }
 
-/// Runs an operator's statement; errors are judged.
+/// Runs an operator's statement, and reports its error.
 pub(crate) async fn operate(world: &World, application: &str, statement: &str) {
     let mut connection: PgConnection = world.cluster.connect(DATABASE, application).await;
     if let Err(error) = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await {

@@ -1,5 +1,5 @@
-//! The database is frozen, fails over and takes no writes, in turn, under two copies that are at work all the time. Every
-//! request is answered in time, everything that was accepted ends, and nobody restarts anything.
+//! The database is frozen, fails over and takes no writes, in turn, while two copies work all the time. Every request
+//! is answered in time, everything that was accepted ends, and no operator restarts anything.
 
 use std::{
     collections::BTreeMap,
@@ -26,13 +26,13 @@ use crate::{
     world::{DATABASE, SCHEDULES, World},
 };
 
-/// How long Zoho, or a monitor, waits for an answer, and a little for a busy machine.
+/// The time that Zoho or a monitor waits for an answer, plus an allowance for a busy machine.
 const ANSWER: Duration = Duration::from_secs(15);
-/// What operators ask is given up after half a minute: it may look through much.
+/// A request of an operator may look through much data: TDS gives it up after half a minute.
 const ANSWER_TO_OPERATORS: Duration = Duration::from_secs(35);
-/// Within this time of the end of a disturbance everything goes on.
+/// Everything goes on within this time after a disturbance has ended.
 const MINUTE: Duration = Duration::from_secs(60);
-/// A sender gives up after so long, and that is a fault.
+/// A sender gives up after this time, and reports a fault.
 const FOR_EVER: Duration = Duration::from_secs(200);
 
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ impl Trouble {
 
 struct Course {
     world: Arc<World>,
-    /// The longest that each kind of wait took.
+    /// The longest time of each kind of wait.
     longest: Mutex<BTreeMap<&'static str, Duration>>,
 }
 
@@ -65,7 +65,8 @@ impl Course {
         *entry = took.max(*entry);
     }
 
-    /// Judges one answer: done, refused for a reason, or to be asked again later, and in time.
+    /// Judges one answer: it must come in time, and be a success, a conflict, or a 503 that asks the caller to come
+    /// later.
     fn judge(
         &self,
         path: &str,
@@ -99,7 +100,7 @@ impl Course {
         }
     }
 
-    /// Sends a letter once; the number of its event, where it was accepted.
+    /// Sends a delivery once; returns the id of its event where it was accepted.
     async fn send(&self, copy: usize, letter: &Letter) -> Option<i64> {
         let began = Instant::now();
         let answered = self.world.copies[copy].webhook(&letter.delivery).await;
@@ -122,7 +123,7 @@ impl Course {
     }
 }
 
-/// Changes records and tells of each change until somebody has accepted it.
+/// Changes records, and sends a webhook of each change until a copy has accepted it.
 async fn tell(course: Arc<Course>, mut dice: Dice) {
     let world = &course.world;
     while !world.is_over() {
@@ -152,7 +153,7 @@ fn news(world: &World, dice: &mut Dice) -> Option<Letter> {
     Some(Letter { form: Form::Json, ..letters::about(&world.source, &change, dice) })
 }
 
-/// Starts runs, and looks at the API.
+/// Starts runs and reads from the API.
 async fn operate(course: Arc<Course>, mut dice: Dice) {
     let world = &course.world;
     while !world.is_over() {
@@ -176,11 +177,11 @@ async fn operate(course: Arc<Course>, mut dice: Dice) {
     }
 }
 
-/// One trouble after the other, in rounds that are finished.
+/// Causes one disturbance after the other, in complete rounds.
 async fn disturb(course: &Course, mut dice: Dice) {
     let world = &course.world;
     let end = Instant::now() + Duration::from_secs(world.seconds);
-    // In a short course each has its turn; a long one also has long ones.
+    // In a short test each kind of disturbance has its turn; a long test also has long disturbances.
     let most = usize::try_from(world.seconds * 1_000 / 5).unwrap_or(usize::MAX).clamp(3_000, 30_000);
     let troubles = [Trouble::Frozen, Trouble::FailingOver, Trouble::ReadOnly];
     while Instant::now() < end {
@@ -200,8 +201,8 @@ async fn disturb(course: &Course, mut dice: Dice) {
     }
 }
 
-/// What is open is frozen for ever, as when the machine at the other end is gone. What is new reaches nobody for a while,
-/// or another machine at once.
+/// Freezes open connections for good, as when the machine at the other end is gone. New connections either get no
+/// answer for a while, or reach another machine at once.
 async fn freeze(world: &World, dice: &mut Dice, lasts: Duration) -> &'static str {
     let (all, both) = (dice.percent(70), dice.percent(70));
     let relays = if both { &world.relays[..] } else { &world.relays[..1] };
@@ -220,7 +221,7 @@ async fn freeze(world: &World, dice: &mut Dice, lasts: Duration) -> &'static str
     }
 }
 
-/// Everybody is thrown out, the server ends, and for a while nobody gets in.
+/// Terminates every backend, ends the server, and refuses new connections for a while.
 async fn fail_over(world: &World, dice: &mut Dice, lasts: Duration) -> &'static str {
     for relay in &world.relays {
         relay.refuse(true);
@@ -241,9 +242,9 @@ async fn fail_over(world: &World, dice: &mut Dice, lasts: Duration) -> &'static 
     }
 }
 
-/// As of a standby, or of a primary whose disk is full, by the way that hosts use.
+/// Makes the database read-only, as a standby is, or as hosts make a primary whose disk is full.
 async fn take_no_writes(world: &World, dice: &mut Dice, lasts: Duration) -> &'static str {
-    // This session keeps its right to write.
+    // The setting does not affect this session, which was open before.
     let mut admin = world.cluster.connect("postgres", "monkey").await;
     let whose = dice.pick(&[format!("DATABASE {DATABASE}"), "ROLE CURRENT_USER".to_owned()]);
     execute(&mut admin, &format!("ALTER {whose} SET default_transaction_read_only = on")).await;
@@ -265,7 +266,7 @@ async fn execute(admin: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(admin).await.expect("an administrator may");
 }
 
-/// After a disturbance each copy accepts webhooks again, and what it accepted is done, within a minute.
+/// Checks that each copy accepts a webhook again and completes it within a minute after the disturbance.
 async fn goes_on(course: &Course, dice: &mut Dice, trouble: Trouble) {
     let (world, ended) = (&course.world, Instant::now());
     let late = |what: &str| {
@@ -308,7 +309,7 @@ async fn goes_on(course: &Course, dice: &mut Dice, trouble: Trouble) {
     world.journal.did("all goes on", format!("after {:?}: {}", ended.elapsed(), steps.join(", ")));
 }
 
-/// What the copies found to wait for nothing, by their own account: there must be none.
+/// Reports what the copies healed, by their own metrics. They must have healed nothing.
 async fn healed(world: &World) -> Vec<Fault> {
     let mut faults = Vec::new();
     for copy in &world.copies {
@@ -328,7 +329,7 @@ async fn healed(world: &World) -> Vec<Fault> {
 async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_nothing_and_hangs_nobody() {
     let seed = given("TDS_DATABASE_SEED").unwrap_or(5);
     let seconds = given("TDS_DATABASE_SECONDS").unwrap_or(18);
-    // Runs are begun by operators only: at rest there are none.
+    // Schedules are off and only operators start runs, so that no run is active at the end.
     let world = World::open_with(seed, seconds, &SCHEDULES.map(|schedule| (schedule, "off"))).await;
     let course = Arc::new(Course { world, longest: Mutex::default() });
     let world = Arc::clone(&course.world);

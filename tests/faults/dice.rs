@@ -1,13 +1,13 @@
-//! Every random choice, from one seed.
+//! The source of every random choice, which one seed determines.
 
 use std::time::Duration;
 
-/// A generator (SplitMix64) of one part of the monkey. Each part has its own, so that its choices repeat with the seed
-/// whatever the others do meanwhile.
+/// A generator (SplitMix64) of one part of the monkey. Each part has a generator of its own, so that its choices repeat
+/// with the seed, whatever the other parts do in the meantime.
 pub(crate) struct Dice(u64);
 
 impl Dice {
-    /// The generator of the part with this number.
+    /// Returns the generator of the part with this number.
     pub(crate) fn of(seed: u64, part: u64) -> Self {
         let mut dice = Self(seed ^ part.wrapping_mul(0xD6E8_FEB8_6659_FD93));
         dice.next();
@@ -22,27 +22,27 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % (bound.max(1) as u64)).expect("an index")
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true in `share` of 100 cases.
     pub(crate) fn percent(&mut self, share: usize) -> bool {
         self.below(100) < share
     }
 
-    /// One of the choices, of which there must be one.
+    /// Returns one of the choices, which must not be empty.
     pub(crate) fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())].clone()
     }
 
-    /// Between two numbers of milliseconds.
+    /// Returns a duration between two numbers of milliseconds.
     pub(crate) fn millis(&mut self, least: usize, most: usize) -> Duration {
         Duration::from_millis((least + self.below(most - least + 1)) as u64)
     }
 
-    /// The choices in another order: going through them again and again leaves none out.
+    /// Returns the choices in a random order, so that a loop over them leaves none out.
     pub(crate) fn shuffled<T: Clone>(&mut self, choices: &[T]) -> Vec<T> {
         let mut shuffled = choices.to_vec();
         for last in (1..shuffled.len()).rev() {

@@ -1,4 +1,4 @@
-//! What was done, and what was found to be wrong.
+//! The journal of the actions and of the faults that were found.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,17 +8,17 @@ use std::{
 
 use tokio::time::Instant;
 
-/// So many of the last actions are shown.
+/// The number of last actions that a report shows.
 const SHOWN: usize = 50;
-/// So many examples of one kind of fault are shown.
+/// The number of examples that a report shows of each rule.
 const EXAMPLES: usize = 5;
 
-/// Something that must not be.
+/// A violation of a rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
-    /// Which rule is broken.
+    /// The rule that is violated.
     pub(crate) rule: &'static str,
-    /// What shows it: rows, answers, numbers.
+    /// The evidence: rows, answers, numbers.
     pub(crate) evidence: String,
 }
 
@@ -28,7 +28,7 @@ impl Fault {
     }
 }
 
-/// Shared by everything that acts.
+/// The journal that all parts of the monkey share.
 pub(crate) struct Journal {
     began: Instant,
     pages: Mutex<Pages>,
@@ -50,12 +50,12 @@ impl Journal {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Milliseconds since the beginning.
+    /// Returns the milliseconds since the test began.
     pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Notes an action: its kind, and what it was about.
+    /// Notes an action: its kind and its subject.
     pub(crate) fn did(&self, kind: &str, about: impl AsRef<str>) {
         let at = self.now();
         let mut pages = self.pages();
@@ -66,12 +66,12 @@ impl Journal {
         pages.actions.push_back(format!("{:>4}.{:03} s  {kind} {}", at / 1000, at % 1000, about.as_ref()));
     }
 
-    /// Counts without a line.
+    /// Counts an action without a line in the journal.
     pub(crate) fn count(&self, kind: &str) {
         *self.pages().counts.entry(kind.to_owned()).or_default() += 1;
     }
 
-    /// Notes what is wrong already while the monkey is at work.
+    /// Notes a fault that is found while the monkey is still at work.
     pub(crate) fn wrong(&self, rule: &'static str, evidence: impl Into<String>) {
         let at = self.now();
         let evidence = format!("at {}.{:03} s: {}", at / 1000, at % 1000, evidence.into());
@@ -82,7 +82,7 @@ impl Journal {
         self.pages().faults.clone()
     }
 
-    /// How often each kind of action was taken.
+    /// Returns how often each kind of action was taken.
     pub(crate) fn counts(&self) -> String {
         let pages = self.pages();
         let counts: Vec<String> =
@@ -90,13 +90,13 @@ impl Journal {
         counts.join(", ")
     }
 
-    /// The last actions, one a line.
+    /// Returns the last actions, one per line.
     pub(crate) fn last(&self) -> String {
         self.pages().actions.iter().cloned().collect::<Vec<_>>().join("\n")
     }
 }
 
-/// Faults by rule, with some examples of each.
+/// Returns the faults grouped by rule, with some examples of each rule.
 pub(crate) fn report(faults: &[Fault]) -> String {
     let mut by_rule: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for fault in faults {
@@ -112,7 +112,7 @@ pub(crate) fn report(faults: &[Fault]) -> String {
     text
 }
 
-/// The rules that are broken, each once, in order.
+/// Returns the violated rules in order, each of them once.
 pub(crate) fn rules(faults: &[Fault]) -> Vec<&'static str> {
     let mut rules: Vec<&str> = faults.iter().map(|fault| fault.rule).collect();
     rules.sort_unstable();

@@ -1,4 +1,4 @@
-//! Deliveries on their way: the forms that bodies have, and what came of each.
+//! The deliveries of the test: the forms of their bodies, and the answers to them.
 
 use std::{
     collections::BTreeMap,
@@ -18,18 +18,18 @@ use crate::{
 pub(crate) struct Letter {
     pub(crate) delivery: Delivery,
     pub(crate) form: Form,
-    /// What an accepted delivery tells: a subject as of a change.
+    /// The subject that the delivery is about, and the number of the change that it shows.
     pub(crate) tells: Option<(Subject, u64)>,
 }
 
-/// What a 2xx answer said of a delivery.
+/// The content of a 2xx answer to a delivery.
 #[derive(Clone, Debug)]
 pub(crate) struct Accepted {
     pub(crate) status: String,
     pub(crate) inbox_event_id: i64,
 }
 
-/// The post office.
+/// The deliveries that wait to be sent, some that were sent, and all accepted ones.
 #[derive(Default)]
 pub(crate) struct Letters {
     boxes: Mutex<Boxes>,
@@ -38,7 +38,7 @@ pub(crate) struct Letters {
 #[derive(Default)]
 struct Boxes {
     waiting: Vec<Letter>,
-    /// Some of those that were sent, to be sent again.
+    /// Some of the deliveries that were sent, kept to be sent again.
     old: Vec<Letter>,
     accepted: BTreeMap<String, Accepted>,
 }
@@ -52,7 +52,7 @@ impl Letters {
         self.boxes().waiting.push(letter);
     }
 
-    /// Any letter that waits, or one that was sent before.
+    /// Takes a random waiting delivery, or repeats one that was sent before.
     pub(crate) fn take(&self, dice: &mut Dice) -> Option<Letter> {
         let mut boxes = self.boxes();
         if boxes.waiting.is_empty() || dice.percent(8) {
@@ -78,7 +78,7 @@ impl Letters {
     }
 }
 
-/// A letter about a change, in one of the forms that Zoho's rules and scripts give it.
+/// Builds a delivery about a change, in one of the forms that Zoho's workflow rules and scripts produce.
 pub(crate) fn about(source: &Source, change: &Change, dice: &mut Dice) -> Letter {
     let (whole, number) = source.body(change);
     let (path, id) = change.subject.clone();
@@ -98,7 +98,7 @@ pub(crate) fn about(source: &Source, change: &Change, dice: &mut Dice) -> Letter
     }
 }
 
-/// A whole body of the present state, in the most usual form.
+/// Builds a delivery with the whole record in its present state, in the most usual form.
 pub(crate) fn plain(source: &Source, change: &Change) -> Letter {
     let (body, number) = source.body(change);
     let delivery =
@@ -106,7 +106,8 @@ pub(crate) fn plain(source: &Source, change: &Change) -> Letter {
     Letter { delivery, form: Form::Json, tells: Some((change.subject.clone(), number)) }
 }
 
-/// What comes besides: test buttons, other organizations, things that are no record, records that never were.
+/// Builds a delivery of another kind: a test button, another organization, a body that is no record, or a record that
+/// never existed.
 pub(crate) fn odd(dice: &mut Dice) -> Letter {
     let n = dice.below(1_000);
     let body = match dice.below(4) {
@@ -119,7 +120,7 @@ pub(crate) fn odd(dice: &mut Dice) -> Letter {
     Letter { delivery, form: Form::Json, tells: None }
 }
 
-/// Reads an answer of the receiver.
+/// Parses an answer of the receiver; returns the event id and the content.
 pub(crate) fn read(body: &str) -> Option<(String, Accepted)> {
     let answer: Value = serde_json::from_str(body).ok()?;
     let accepted = Accepted {

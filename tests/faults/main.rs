@@ -1,7 +1,8 @@
-//! A monkey: two copies of the real program, a PostgreSQL of its own and a simulated Zoho, all of them disturbed at
-//! random, from outside. Once it has stopped, everything must have ended, add up and equal the source.
+//! The monkey test: it disturbs two copies of the real program, its own PostgreSQL server and a simulated Zoho at
+//! random, from outside. After the test has stopped the disturbances, all work must have ended, all counts must add up,
+//! and the mirror must equal the source.
 //!
-//! `docs/correctness.md` tells what it does, what it checks and how to run it for an hour.
+//! `docs/correctness.md` describes what the monkey does, what it checks, and how to run it for an hour.
 
 mod audit;
 mod check;

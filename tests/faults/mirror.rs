@@ -1,4 +1,4 @@
-//! The mirror, compared with a fresh one and with the source itself, field by field.
+//! Comparison of the mirror with a fresh mirror and with the source itself, field by field.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,12 +18,12 @@ use crate::{
     world::settings,
 };
 
-/// A table, the column that names its record, and the webhook path that tells of it.
+/// A table, the column with the id of its record, and the webhook path of its record.
 struct Table {
     name: &'static str,
     key: &'static str,
     path: &'static str,
-    /// The table whose tombstones count for this one.
+    /// The table whose tombstones also apply to this table.
     head: &'static str,
 }
 
@@ -50,7 +50,7 @@ const TABLES: [Table; 12] = [
     child("stock_levels", "product_zoho_id", "stock", "products"),
 ];
 
-/// The live rows of each record of each table, without what differs by the way they came.
+/// The live rows of each record of each table, without the columns that depend on how a record arrived.
 pub(crate) struct Mirror(BTreeMap<&'static str, BTreeMap<String, Vec<Value>>>);
 
 impl Mirror {
@@ -67,7 +67,7 @@ impl Mirror {
             let text = cluster.text(database, &sql).await.expect("an object");
             let mut rows: BTreeMap<String, Vec<Value>> = serde_json::from_str(&text).expect("rows");
             for row in rows.values_mut().flatten().filter_map(Value::as_object_mut) {
-                // Details of price lists have no times.
+                // Details of price lists carry no times.
                 let timeless = *name == "price_lists";
                 row.retain(|column, _| {
                     let of_the_source = column.starts_with("zoho_") && column.ends_with("_at");
@@ -79,7 +79,8 @@ impl Mirror {
         Self(tables)
     }
 
-    /// The mirror that one full sync makes out of nothing: a database of its own, and the program in the foreground.
+    /// Builds the mirror that one full sync makes from nothing: the program runs in the foreground with a database of
+    /// its own.
     pub(crate) async fn fresh(cluster: &Cluster, source: &Source, ceiling: usize) -> Self {
         const NAME: &str = "fresh";
         cluster.run("postgres", &format!("DROP DATABASE IF EXISTS {NAME}")).await;
@@ -100,7 +101,7 @@ impl Mirror {
         Self::of(cluster, NAME).await
     }
 
-    /// What differs from the mirror that is wanted: of all records, or of these subjects only.
+    /// Returns the differences from the wanted mirror, for the subjects that `concerns` selects.
     pub(crate) fn differences(
         &self,
         wanted: &Self,
@@ -126,7 +127,7 @@ impl Mirror {
     }
 }
 
-/// The first difference between the rows of a record.
+/// Describes the first difference between the rows of a record.
 fn differ(found: Option<&Vec<Value>>, wanted: Option<&Vec<Value>>) -> String {
     let (Some(found), Some(wanted)) = (found, wanted) else {
         return if found.is_some() { "is there, and should not be" } else { "is missing" }.to_owned();
@@ -146,7 +147,7 @@ fn differ(found: Option<&Vec<Value>>, wanted: Option<&Vec<Value>>) -> String {
     "columns differ".to_owned()
 }
 
-/// Columns of the head tables, with the keys of the source that they show.
+/// Columns of the head tables, each with the key of the source that it shows.
 type Columns = &'static [(&'static str, &'static str)];
 
 const HEADS: [(Module, &str, Columns); 7] = [
@@ -219,7 +220,8 @@ const HEADS: [(Module, &str, Columns); 7] = [
     (Module::PRICE_LISTS, "price_lists", &[("name", "name")]),
 ];
 
-/// What differs from the source. The fresh mirror shares the program with the one that is judged; this shares nothing.
+/// Returns the differences from the source. The fresh mirror is made by the program under test; this comparison uses
+/// none of its code.
 pub(crate) fn against_source(mirror: &Mirror, source: &Source) -> Vec<Fault> {
     const RULE: &str = "the mirror differs from the source";
     let mut faults = Vec::new();
@@ -278,7 +280,7 @@ fn lines_of(table: &str) -> Option<&'static str> {
     }
 }
 
-/// Equal as numbers, or as texts; absent, null and "" are one.
+/// Compares as numbers where both are numbers, else as values; absent, null and "" are equal.
 fn same(found: &Value, wanted: Option<&Value>) -> bool {
     let wanted = wanted.filter(|wanted| **wanted != "").unwrap_or(&Value::Null);
     match (number(found), number(wanted)) {
@@ -293,7 +295,7 @@ fn number(value: &Value) -> Option<Decimal> {
 
 fn moment(value: &Value) -> Option<OffsetDateTime> {
     let text = value.as_str()?;
-    // Zoho's offsets have no colon.
+    // Zoho writes UTC offsets without a colon.
     let (rest, minutes) = text.split_at(text.len().checked_sub(2)?);
     let text = if rest.ends_with(':') { text.to_owned() } else { format!("{rest}:{minutes}") };
     OffsetDateTime::parse(&text, &Rfc3339).ok()

@@ -1,4 +1,4 @@
-//! The monkey.
+//! The monkey test itself.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,10 @@ use crate::{
     world::World,
 };
 
-/// How long the disturbances may take to end.
+/// The longest time that the disturbances may take to end.
 const LAST_DEED: Duration = Duration::from_secs(90);
 
-/// Disturbs everything for so long, then judges.
+/// Disturbs everything for this many seconds, and then judges the result.
 async fn disturbs(seed: u64, seconds: u64) {
     let world = World::open(seed, seconds).await;
     let parts = [
@@ -57,14 +57,14 @@ async fn disturbs(seed: u64, seconds: u64) {
     close(world).await;
 }
 
-/// Ends the server in order; whatever else happens it ends with the value.
+/// Stops the server in order. If anything else still holds the world, the server ends when the last holder drops it.
 pub(crate) async fn close(world: Arc<World>) {
     if let Some(world) = Arc::into_inner(world) {
         world.cluster.stop().await;
     }
 }
 
-/// A number from the environment.
+/// Returns a number from the environment.
 pub(crate) fn given(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))

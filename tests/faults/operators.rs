@@ -1,4 +1,4 @@
-//! Operators: runs, pauses, retries, discards, replays, pruning, and the statements of their handbook.
+//! The operators: they start runs, pause, retry, discard, replay and prune, and run the statements of their handbook.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{database::operate, dice::Dice, world::World};
 pub(crate) const ENTITIES: [&str; 8] =
     ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"];
 
-/// The reading statements of the operators' handbook.
+/// The reading statements from the operators' handbook.
 const QUESTIONS: [&str; 4] = [
     "SELECT status, COUNT(*) FROM tds_sync_queue GROUP BY status",
     "SELECT entity_type, AVG(EXTRACT(EPOCH FROM (processing_completed_at - queued_at))) AS avg_delay_seconds
@@ -23,7 +23,7 @@ const QUESTIONS: [&str; 4] = [
             ROUND(100.0 * SUM(CASE WHEN status = 'completed' THEN 1 ELSE 0 END) / COUNT(*), 2) AS success_rate_percent
        FROM tds_inbox_events WHERE received_at > NOW() - INTERVAL '24 hours' HAVING COUNT(*) > 0",
 ];
-/// The one that deletes, with a shorter age.
+/// The deleting statement from the handbook, with a shorter age.
 const DELETION: &str = "DELETE FROM tds_sync_queue WHERE status IN ('completed', 'dead_letter')
                         AND queued_at < NOW() - INTERVAL '2 seconds'";
 
@@ -42,7 +42,7 @@ enum Deed {
     Delete,
 }
 
-/// One deed after the other, each of them in turn.
+/// Performs one action after the other; each kind has its turn.
 pub(crate) async fn work(world: Arc<World>, mut dice: Dice) {
     use Deed::{Ask, Cancel, Delete, Discard, Pause, Prune, Replay, Resume, Retry, RetryBySql, Sync};
     let deeds = [
@@ -104,7 +104,7 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) -> String {
             let dead_letters = if dice.percent(50) { &["--dead-letters"][..] } else { &[] };
             let copy = &world.copies[dice.below(2)];
             let mut said = String::new();
-            // Programs that ask want a yes; those that do not ask know no such word.
+            // Versions that ask for confirmation need `--yes`; older versions refuse the argument.
             for yes in [&["--yes"][..], &[]] {
                 let arguments = [&["prune", "--older-than", "4s"][..], dead_letters, yes].concat();
                 let beside = world.command_begins();
@@ -137,14 +137,15 @@ async fn on_a_run(world: &World, dice: &mut Dice, verb: &str, which: &str) -> St
     format!("run {id}")
 }
 
-/// Asks any copy. What is refused is refused for a reason; only a failure in calm weather is a fault.
+/// Sends a request to either copy. A refusal has its reason; only a failure while nothing is disturbed is a fault.
 async fn post(world: &World, dice: &mut Dice, path: &str, body: Value) {
     let (copy, since) = (dice.below(2), world.journal.now());
     let answered = world.copies[copy].post(path, body).await;
     judge(world, copy, since, path, answered);
 }
 
-/// Every answer below 500 will do, and in disturbed weather any. How soon it comes depends on the machine.
+/// Every status below 500 is accepted, and every answer while something is disturbed. The time of an answer depends on
+/// the machine, so a timeout is no fault.
 pub(crate) fn judge(
     world: &World,
     copy: usize,

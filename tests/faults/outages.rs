@@ -1,4 +1,4 @@
-//! The source: outages, limits, refusals, answers that are late, cut, empty or spoilt.
+//! Disturbances of the source: outages, limits, refusals, and answers that are late, cut off, empty or invalid.
 
 use std::sync::Arc;
 
@@ -7,9 +7,10 @@ use tds_zoho::testkit::{Fault, Module};
 
 use crate::{dice::Dice, world::World};
 
-/// Tokens are minted anew after these; the organization gives out no more than ten in ten minutes.
+/// The number of disturbances after which tokens are minted anew. TDS mints at most ten tokens in ten minutes.
 const MINTS: usize = 5;
-/// Calls of one kind: details, or lists. A `*` is one part of a path, and without one what follows would be meant too.
+/// Calls of one kind: details or lists. A `*` stands for one part of a path. A plain prefix would also match longer
+/// paths.
 const KINDS: [&str; 7] = [
     "/books/v3/invoices/*",
     "/books/v3/contacts/*",
@@ -61,10 +62,10 @@ const DEEDS: [Deed; 17] = [
     Deed::TokensExpire,
 ];
 
-/// One outage after the other, each kind in turn.
+/// Causes one outage after the other; each kind has its turn.
 pub(crate) async fn disturb(world: Arc<World>, mut dice: Dice) {
     let mut mints = 0;
-    // A short course hurries, so that it leaves few of them out.
+    // A short test makes shorter pauses, so that it leaves few kinds out.
     let pause = if world.seconds > 120 { 2_500 } else { 900 };
     while !world.is_over() {
         for deed in dice.shuffled(&DEEDS) {
@@ -74,7 +75,7 @@ pub(crate) async fn disturb(world: Arc<World>, mut dice: Dice) {
             }
             if matches!(deed, Deed::TokensExpire | Deed::Unauthorized) {
                 mints += 1;
-                // An hour allows sixty mints; each of these takes up to two.
+                // Sixty mints are allowed in an hour, and each of these disturbances costs up to two.
                 if mints > MINTS + usize::try_from(world.journal.now() / 300_000).unwrap_or_default() {
                     continue;
                 }
@@ -111,7 +112,7 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) -> String {
             return "all access tokens".to_owned();
         }
     };
-    // The first rule that strikes decides: poison stays poison.
+    // The first rule that strikes decides, so a poisoned record stays poisoned.
     world.source.zoho.faults().percent(path, share, fault);
     world.source.zoho.set_latency(dice.millis(0, 80));
     let lasts = dice.millis(300, 3_000);
@@ -119,14 +120,14 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) -> String {
     format!("{share} % of the calls to '{path}' for {lasts:?}")
 }
 
-/// A limit that only its words tell; where there is a header, it says the same.
+/// A rate limit that only the message states; the header, where there is one, states the same time.
 fn throttled(dice: &mut Dice) -> Fault {
     let message = "Cannot execute more than 100 requests per API in 2 minutes. Try again after 2 seconds";
     let header = dice.pick(&[None, Some(2)]);
     Fault::Text(400, json!({"message": message}).to_string(), header)
 }
 
-/// Lists work and details do not, or the other way round, for longer than the rest.
+/// Lets lists work and details fail, or the reverse, for longer than the other disturbances.
 async fn one_kind(world: &World, dice: &mut Dice) -> String {
     let pattern = dice.pick(&KINDS);
     let fault = dice.pick(&[Fault::Html(503), Fault::user_left(), Fault::EmptyBody, Fault::Html(403)]);
@@ -137,8 +138,8 @@ async fn one_kind(world: &World, dice: &mut Dice) -> String {
     format!("{about} for {lasts:?}")
 }
 
-/// A row of a page ends in something that is no character: half of one, or bytes that are none. What the page shows of it
-/// may come into the mirror, as the source showed it.
+/// A row of a list page ends in an invalid character: half of a surrogate pair, or bytes that are not UTF-8. The spoilt
+/// value of the page may reach the mirror, because the source sent it.
 async fn half_a_character(world: &World, dice: &mut Dice) -> String {
     let Some(id) = world.source.pick(dice, Module::CONTACTS) else { return "of nobody".to_owned() };
     let Some(contact) = world.source.zoho.get(Module::CONTACTS, &id) else { return "of nobody".to_owned() };

@@ -1,4 +1,4 @@
-//! The judge is judged: faults that were met once are planted from outside, and each must be reported, alone.
+//! Tests of the judge: known faults are planted from outside, and the judge must report each of them and nothing else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ use crate::{
 const COPY: &str = "planted";
 const DIFFERS: [&str; 2] = ["the mirror differs from a fresh one", "the mirror differs from the source"];
 
-/// What is planted into a copy of a database at rest, and the rules that it breaks.
+/// The statements that are run on a copy of the idle database, and the rules that each of them violates.
 const PLANTED: [(&str, &str, &[&str]); 26] = [
     (
         "an event lost its item, and its waiter stayed",
@@ -182,7 +182,7 @@ const PLANTED: [(&str, &str, &[&str]); 26] = [
     ("nothing", "SELECT 1", &[]),
 ];
 
-/// A shop in which a little happened, at rest, with nothing wrong.
+/// Opens a shop, sends a few changes, and checks that the idle shop violates no rule.
 async fn quiet_shop() -> (Arc<World>, Mirror) {
     let world = World::open(3, 0).await;
     let mut dice = Dice::of(3, 1);
@@ -198,7 +198,7 @@ async fn quiet_shop() -> (Arc<World>, Mirror) {
     (world, fresh)
 }
 
-/// A copy of the database at rest.
+/// Makes a copy of the idle database.
 async fn copy(cluster: &Cluster) {
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut admin = cluster.connect("postgres", "monkey").await;
@@ -208,7 +208,7 @@ async fn copy(cluster: &Cluster) {
         let made = format!("CREATE DATABASE {COPY} TEMPLATE {DATABASE}");
         match sqlx::raw_sql(AssertSqlSafe(made)).execute(&mut admin).await {
             Ok(_) => return,
-            // Connections that were left take a moment to end.
+            // Connections that are just closing take a moment to end.
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
         sleep(Duration::from_millis(50)).await;
@@ -232,7 +232,8 @@ async fn each_planted_fault_is_reported_and_nothing_else() {
     close(world).await;
 }
 
-/// The first version of the operators' DELETE looked at a row, waited for it, and deleted what it had become meanwhile.
+/// The first version of the operators' DELETE selected a row, waited for its lock, and then deleted the row although
+/// its status had changed in the meantime.
 async fn old_deletion_takes_a_live_item(world: &World) {
     let cluster = &world.cluster;
     copy(cluster).await;
@@ -264,7 +265,8 @@ async fn old_deletion_takes_a_live_item(world: &World) {
     assert!(rules(&faults).contains(&"an operator's DELETE took a live item"), "{}", report(&faults));
 }
 
-/// The first version of the settling waits for what is folded into its item, and then does not see who waits since.
+/// The first version of `tds_complete` waits for a change that is being folded into its item, and then does not see the
+/// waiter that the change added.
 async fn old_settling_loses_an_event(world: &World) {
     let cluster = &world.cluster;
     copy(cluster).await;
@@ -299,7 +301,7 @@ async fn old_settling_loses_an_event(world: &World) {
     assert_eq!(rules(&faults), broken, "{}", report(&faults));
 }
 
-/// Waits until a session waits for a lock.
+/// Waits until a session with this application name waits for a lock.
 pub(crate) async fn until_it_waits(cluster: &Cluster, database: &str, application: &str) {
     let waiting = format!(
         "SELECT (count(*) > 0)::text FROM pg_stat_activity WHERE application_name = '{application}' AND wait_event_type = 'Lock'"

@@ -1,4 +1,4 @@
-//! The judge is judged at work: what shows only while something goes on is planted as well, and must be reported.
+//! Tests of the judge at work: faults that show only while the system works are planted too, and must be reported.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,8 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Waits until exactly these rules were reported since the journal had so many faults; tells how many it has now.
+/// Waits until exactly these rules were violated since the first `before` faults of the journal; returns the present
+/// number of faults.
 async fn reported(world: &World, before: usize, wanted: &[&str], mut look: impl AsyncFnMut()) -> usize {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -48,7 +49,7 @@ async fn what_goes_wrong_in_calm_weather_is_reported() {
     close(world).await;
 }
 
-/// As when everybody waits behind one locked row until their time is over.
+/// Plants a database that refuses all writes, as when all requests wait behind one locked row until they time out.
 async fn everybody_is_refused(world: &World, before: usize) -> usize {
     let mut admin = world.cluster.connect("postgres", "monkey").await;
     execute(&mut admin, &format!("ALTER DATABASE {DATABASE} SET default_transaction_read_only = on")).await;
@@ -70,7 +71,7 @@ async fn everybody_is_refused(world: &World, before: usize) -> usize {
     now
 }
 
-/// As when the connection that listens is not counted.
+/// Plants too many connections, as when the connection that listens is not counted.
 async fn there_are_too_many_connections(world: &World, before: usize) -> usize {
     let mut others = Vec::new();
     for _ in 0..=2 * CONNECTIONS {
@@ -84,13 +85,13 @@ async fn there_are_too_many_connections(world: &World, before: usize) -> usize {
     now
 }
 
-/// As when workers lock rows in another order than an operator's statement.
+/// Plants a deadlock, as when workers lock rows in another order than an operator's statement.
 async fn an_operator_ends_in_a_deadlock(world: &Arc<World>, before: usize) -> usize {
     let cluster = &world.cluster;
     let rows = "CREATE TABLE monkey.two (id integer PRIMARY KEY, n integer);
                 INSERT INTO monkey.two VALUES (1, 0), (2, 0)";
     cluster.run(DATABASE, rows).await;
-    // The worker does not look for deadlocks itself, so that the operator is the one who is told.
+    // The worker does not check for deadlocks itself, so that PostgreSQL reports the deadlock to the operator.
     let mut worker = cluster.connect(DATABASE, "monkey-works").await;
     execute(&mut worker, "SET deadlock_timeout = '1min'; BEGIN; UPDATE monkey.two SET n = 1 WHERE id = 1")
         .await;

@@ -1,4 +1,4 @@
-//! Copies that die, stand still, or lose the way to their database.
+//! Disturbances of the copies: they die, stand still, or lose their connections to the database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     world::{LEASE, World},
 };
 
-/// How long a copy counts as disturbed after it is back.
+/// The time, in milliseconds, that a copy counts as disturbed after it is back.
 const TRACES: u64 = 3_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ enum Deed {
     Delay,
 }
 
-/// One deed after the other, each of them in turn.
+/// Causes one disturbance after the other; each kind has its turn.
 pub(crate) async fn disturb(world: Arc<World>, mut dice: Dice) {
     use Deed::{Cut, Delay, Freeze, Kill, StandStill, Terminate};
     while !world.is_over() {
@@ -38,7 +38,7 @@ pub(crate) async fn disturb(world: Arc<World>, mut dice: Dice) {
 async fn once(world: &World, dice: &mut Dice, deed: Deed) {
     let index = dice.below(2);
     let (copy, relay, part) = (&world.copies[index], &world.relays[index], Part::Copy(index));
-    // Until it is over nobody knows how long it takes.
+    // The duration is not known until the disturbance is over.
     world.storm(part, 120_000);
     let began = world.journal.now();
     let about = match deed {
@@ -98,7 +98,7 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) {
     world.journal.did(&format!("{deed:?}").to_lowercase(), format!("{about} (in all {took} ms)"));
 }
 
-/// Runs again.
+/// Starts the copy again if it does not run, and waits until it is ready.
 pub(crate) async fn back(world: &World, index: usize) {
     let copy = &world.copies[index];
     if let Err(why) = copy.ensure().await {

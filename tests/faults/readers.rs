@@ -1,4 +1,4 @@
-//! People and monitors who look at the API all the time.
+//! Operators and monitors that read from the API all the time.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The end of a monkey: all disturbances end, everything comes to rest, and is looked at.
+//! The end of a monkey test: all disturbances end, all work comes to an end, and the result is judged.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::{
     world::{DATABASE, SCHEDULES, World},
 };
 
-/// How long everything may take to come to rest. Of what Zoho refuses to everybody it tries only now and then.
+/// The longest time that all work may take to end. TDS tries only rarely what Zoho refuses to everybody.
 const PATIENCE: Duration = Duration::from_secs(100);
 const WAITING: &str = "SELECT (SELECT count(*) FROM tds_queue_live WHERE dead_lettered_at IS NULL)
     || ' items, ' || (SELECT count(*) FROM tds_inbox_events WHERE status IN ('pending', 'processing'))
     || ' events, ' || (SELECT count(*) FROM tds_sync_runs WHERE status IN ('pending', 'running')) || ' runs'";
 const NOTHING: &str = "0 items, 0 events, 0 runs";
 
-/// Judges everything once it is at rest; answers what is wrong, and the mirror that there should be.
+/// Judges everything after all work has ended; returns the faults and the mirror that is expected.
 pub(crate) async fn judge(world: &World) -> (Vec<Fault>, Mirror) {
     let mut faults = Vec::new();
     settle(world, &mut faults).await;
@@ -57,7 +57,7 @@ pub(crate) async fn judge(world: &World) -> (Vec<Fault>, Mirror) {
     (faults, fresh)
 }
 
-/// What holds of a database at rest, whoever brought it there.
+/// Checks what must hold in any database in which all work has ended.
 pub(crate) async fn at_rest(world: &World, database: &str, fresh: &Mirror) -> Vec<Fault> {
     let mut faults = check::state(&world.cluster, database, &world.source.poison_ids()).await;
     faults.extend(check::accepted(&world.cluster, database, &world.letters.accepted()).await);
@@ -68,7 +68,8 @@ pub(crate) async fn at_rest(world: &World, database: &str, fresh: &Mirror) -> Ve
     faults
 }
 
-/// Everything is given back: what runs, what answers, what is not paused. Then all that waits has to end by itself.
+/// Undoes every disturbance: copies run, connections work, nothing is paused. Then all waiting work has to end by
+/// itself.
 async fn settle(world: &World, faults: &mut Vec<Fault>) {
     world.source.calm();
     for index in 0..2 {
@@ -78,7 +79,7 @@ async fn settle(world: &World, faults: &mut Vec<Fault>) {
         relay.delay(Duration::ZERO);
         copy.signal("CONT").await;
         back(world, index).await;
-        // From now on only what is asked for is begun; the restart is an orderly one.
+        // From now on no schedule starts runs. The copy restarts in order to read the new setting.
         for schedule in SCHEDULES {
             copy.set(schedule, "off").await;
         }
@@ -130,7 +131,7 @@ async fn full_sync(world: &World, faults: &mut Vec<Fault>) {
     until_quiet(world, faults, "with the deletions that a person confirmed").await;
 }
 
-/// Too many deletions at once wait for a person; here is one.
+/// Confirms the held deletions: too many deletions at once wait for an operator.
 async fn confirm_deletions(world: &World) {
     let held = "SELECT string_agg(id::text, ' ') FROM tds_sync_runs WHERE held_ids <> '{}'";
     for run in world.text(held).await.unwrap_or_default().split_whitespace() {
@@ -140,7 +141,7 @@ async fn confirm_deletions(world: &World) {
     }
 }
 
-/// Records of which somebody discarded work: what their deliveries told is not to be expected.
+/// Returns the records of which an operator discarded work: their deliveries are not expected in the mirror.
 async fn given_up(world: &World) -> std::collections::BTreeSet<String> {
     let sql = "SELECT string_agg(id, ' ') FROM (
         SELECT zoho_entity_id AS id FROM tds_queue_done WHERE outcome = 'discarded'

@@ -1,4 +1,4 @@
-//! The source at work: records change, and webhooks tell of it, or do not.
+//! The changes at the source, and the webhooks of these changes, some of which are lost.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-/// Sends a letter once to one copy; true where it was accepted.
+/// Sends a delivery once to one copy; returns true where it was accepted.
 pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
     let since = world.journal.now();
     let base = world.copies[copy].base();
@@ -31,7 +31,7 @@ pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
             None => format!("200 with {}", receipt.body),
         },
         Ok(receipt) => format!("{}: {}", receipt.status, receipt.body),
-        // How soon it comes depends on the machine.
+        // The time of an answer depends on the machine, so a missing answer is no fault.
         Err(_) => {
             world.journal.count("webhook without an answer");
             return false;
@@ -47,7 +47,8 @@ pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
     false
 }
 
-/// Delivers what is in the post, in any order. Zoho repeats some of what it got no answer to, and gives up the rest.
+/// Sends the waiting deliveries in any order. Zoho repeats some of the deliveries that were not answered, and gives up
+/// the others.
 pub(crate) async fn deliver(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
         let letter =
@@ -62,7 +63,7 @@ pub(crate) async fn deliver(world: Arc<World>, mut dice: Dice) {
     }
 }
 
-/// Changes records at the source; of some of the changes nobody is told, of some twice.
+/// Changes records at the source. Some changes are sent once, some twice, and some not at all.
 pub(crate) async fn change(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
         if let Some(change) = world.source.change(&mut dice) {
@@ -74,7 +75,7 @@ pub(crate) async fn change(world: Arc<World>, mut dice: Dice) {
     }
 }
 
-/// Bursts of one record: several of its versions within milliseconds, in any order, to both copies.
+/// Sends bursts of one record: several of its versions within milliseconds, in any order, to both copies.
 pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
         let (module, path) = dice.pick(&[
@@ -90,7 +91,7 @@ pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
                 burst.push(letters::about(&world.source, &change, &mut dice));
             }
         }
-        // Each once more: the newest first.
+        // Each delivery is sent once more, the newest first.
         burst.extend(burst.clone().into_iter().rev());
         let sent = burst.into_iter().map(|letter| {
             let (copy, after) = (dice.below(2), dice.millis(0, 12));
@@ -106,7 +107,7 @@ pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
     }
 }
 
-/// A state that comes back: A, B, A. Only where all three were accepted is the last one known to have been told.
+/// Sends a state that comes back: A, B, A. The mirror must show the last state only where all three were accepted.
 pub(crate) async fn return_to_a_state(world: Arc<World>, mut dice: Dice) {
     let mut round = 0;
     while !world.is_over() {

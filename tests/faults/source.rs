@@ -1,4 +1,4 @@
-//! The simulated Zoho as the monkey uses it: records that change, and what the receiver was told of them.
+//! The simulated Zoho as the monkey uses it: the records that change, and the changes that the receiver has accepted.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +16,7 @@ use tds_zoho::testkit::{
 
 use crate::dice::Dice;
 
-/// Modules that change, and the path of their webhooks.
+/// The modules that change, each with the path of its webhooks.
 pub(crate) const MODULES: [(Module, &str); 6] = [
     (Module::ITEMS, "products"),
     (Module::CONTACTS, "customers"),
@@ -25,15 +25,15 @@ pub(crate) const MODULES: [(Module, &str); 6] = [
     (Module::CREDIT_NOTES, "credit-notes"),
     (Module::PRICE_LISTS, "prices"),
 ];
-/// Of each module: what is beyond this is deleted by chance, what is below it never.
+/// A module keeps at least this many records; only records above this number are deleted.
 const FEWEST: usize = 6;
-/// Deletions of one module: more of them at once would wait for a person.
+/// The most deletions of one module: more deletions at once would wait for an operator.
 const MOST_DELETIONS: usize = 12;
 
-/// What the receiver may know: the webhook path that tells of it, and the record's id.
+/// What a delivery is about: the webhook path and the id of the record.
 pub(crate) type Subject = (&'static str, String);
 
-/// How a change goes on: what changed, how it is told, and the number of the change.
+/// A change: its subject, its event, and its number.
 #[derive(Clone)]
 pub(crate) struct Change {
     pub(crate) subject: Subject,
@@ -45,7 +45,7 @@ pub(crate) struct Change {
 #[derive(Default)]
 struct Facts {
     changes: u64,
-    /// The number of the last change of each subject, and of the last one that an accepted delivery told.
+    /// The number of the last change of each subject. `told` holds the last change that an accepted delivery showed.
     changed: BTreeMap<Subject, u64>,
     told: BTreeMap<Subject, u64>,
     deletions: BTreeMap<&'static str, usize>,
@@ -62,7 +62,8 @@ impl Source {
     pub(crate) async fn open(seed: u64, size: Size) -> Self {
         let zoho = FakeZoho::start().await;
         demo::organization(&zoho, size, seed);
-        // An hour of trouble needs more calls than a plan has for a day, and a plan whose day is spent makes work wait.
+        // An hour of disturbances needs more calls than the daily budget of a plan, and an exhausted budget makes work
+        // wait.
         zoho.set_limits(Limits { per_day: Some(1_000_000), ..Limits::default() });
         zoho.set_token_rules(TokenRules { mints_per_ten_minutes: 1_000, ..TokenRules::default() });
         let poison = [Module::INVOICES, Module::BILLS].map(|module| (module, zoho.ids(module)[0].clone()));
@@ -75,7 +76,7 @@ impl Source {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends every fault but the poison: records that Zoho will not give out, for ever.
+    /// Ends every fault except the poison: the records that Zoho always refuses to return.
     pub(crate) fn calm(&self) {
         self.cure();
         for (module, id) in &self.poison {
@@ -98,21 +99,21 @@ impl Source {
         self.poison.iter().any(|(_, poison)| poison == id)
     }
 
-    /// Subjects of which an accepted delivery told the last change: the mirror has to show them without any list.
+    /// Returns the subjects whose last change an accepted delivery showed: the mirror must show them without a list.
     pub(crate) fn told(&self) -> BTreeSet<Subject> {
         let facts = self.facts();
         let told = facts.told.iter().filter(|(subject, told)| facts.changed.get(subject) == Some(told));
         told.map(|(subject, _)| subject.clone()).collect()
     }
 
-    /// A delivery was accepted that tells of a subject as it was after this change.
+    /// Notes that a delivery was accepted which shows the subject as of this change.
     pub(crate) fn was_told(&self, subject: &Subject, number: u64) {
         let mut facts = self.facts();
         let told = facts.told.entry(subject.clone()).or_default();
         *told = number.max(*told);
     }
 
-    /// Somebody wrote into the mirror by hand: what was told before is not to be seen there any more.
+    /// Notes that the mirror was edited by hand: it need not show any longer what was delivered before.
     pub(crate) fn was_edited(&self, subject: Subject) {
         let mut facts = self.facts();
         facts.changes += 1;
@@ -126,14 +127,14 @@ impl Source {
         Change { subject, module, event, number: facts.changes }
     }
 
-    /// A record that is not poison.
+    /// Picks a record that is not poisoned.
     pub(crate) fn pick(&self, dice: &mut Dice, module: Module) -> Option<String> {
         let mut ids = self.zoho.ids(module);
         ids.retain(|id| !self.is_poison(id));
         (!ids.is_empty()).then(|| dice.pick(&ids))
     }
 
-    /// One random change of one random record.
+    /// Makes one random change to one random record.
     pub(crate) fn change(&self, dice: &mut Dice) -> Option<Change> {
         let (module, path) = dice.pick(&MODULES);
         match dice.below(100) {
@@ -147,7 +148,7 @@ impl Source {
         }
     }
 
-    /// A change that Zoho dates. Every change makes the record what it never was before.
+    /// Makes a change that Zoho dates. Every such change gives the record a state that it never had before.
     pub(crate) fn update(&self, module: Module, path: &'static str, id: &str) -> Option<Change> {
         let mut facts = self.facts();
         let n = facts.changes + 1;
@@ -172,7 +173,7 @@ impl Source {
         done.then(|| self.note(&mut facts, Module::ITEMS, ("products", id.to_owned()), "updated"))
     }
 
-    /// What Zoho moves without moving `last_modified_time`: stock, balances, states, prices of lists.
+    /// Changes what Zoho changes without a new `last_modified_time`: stock, balances, states, and prices of lists.
     fn update_silently(&self, dice: &mut Dice, module: Module, path: &'static str) -> Option<Change> {
         let id = self.pick(dice, module)?;
         let mut facts = self.facts();
@@ -235,11 +236,11 @@ impl Source {
         Some(self.note(&mut facts, module, (path, id), "deleted"))
     }
 
-    /// The present state of a record as a whole body, with the number of the change that it shows.
+    /// Returns the present state of a record as a whole body, and the number of the change that the body shows.
     pub(crate) fn body(&self, change: &Change) -> (String, u64) {
         let facts = self.facts();
         let body = self.zoho.webhook_body(change.module, &change.subject.1);
-        // The last state of a record that was deleted meanwhile does not tell of the deletion.
+        // The last state of a record that was deleted in the meantime does not show the deletion.
         let is_true = change.event == "deleted" || self.zoho.get(change.module, &change.subject.1).is_some();
         let latest = facts.changed.get(&change.subject).copied().filter(|_| is_true);
         (body, latest.unwrap_or(change.number))

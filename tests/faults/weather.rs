@@ -1,17 +1,17 @@
-//! What is being disturbed just now, so that only answers of calm moments are judged.
+//! The times of the disturbances, so that only answers of calm moments are judged.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::journal::Journal;
 
-/// Which part a disturbance is about.
+/// The part that a disturbance affects.
 #[derive(Clone, Copy)]
 pub(crate) enum Part {
     Database,
     Copy(usize),
 }
 
-/// Until when each part counts as disturbed, in milliseconds of the journal.
+/// The time until which each part counts as disturbed, in milliseconds of the journal.
 #[derive(Default)]
 pub(crate) struct Weather {
     database: AtomicU64,
@@ -26,17 +26,17 @@ impl Weather {
         }
     }
 
-    /// A disturbance begins or goes on, and its traces last so long.
+    /// Notes that a disturbance begins or goes on: the part counts as disturbed for at least this many milliseconds.
     pub(crate) fn storm(&self, journal: &Journal, part: Part, millis: u64) {
         self.of(part).fetch_max(journal.now() + millis, Ordering::SeqCst);
     }
 
-    /// A disturbance is over; its traces last so long.
+    /// Notes that a disturbance is over: the part still counts as disturbed for this many milliseconds.
     pub(crate) fn clear(&self, journal: &Journal, part: Part, millis: u64) {
         self.of(part).store(journal.now() + millis, Ordering::SeqCst);
     }
 
-    /// Whether database and copy have been calm since this moment.
+    /// Returns whether the database and the copy have been calm since this moment.
     pub(crate) fn was_calm(&self, copy: usize, since: u64) -> bool {
         [Part::Database, Part::Copy(copy)]
             .into_iter()

@@ -1,4 +1,4 @@
-//! Everything that a monkey plays with.
+//! All parts of a monkey test.
 
 use std::{
     collections::HashMap,
@@ -25,13 +25,13 @@ use crate::{
 
 /// The database of the copies.
 pub(crate) const DATABASE: &str = "shop";
-/// A small shop: much of what happens is about the same records.
+/// A small shop, so that many events concern the same records.
 const SIZE: Size = Size { items: 30, customers: 12, vendors: 4, invoices: 24, bills: 10, credit_notes: 8 };
-/// 32 bytes, base64: the copies share one access token.
+/// 32 bytes in base64. The copies share one access token, encrypted with this key.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
-/// So many connections each process may open.
+/// The number of connections that each process may open.
 pub(crate) const CONNECTIONS: usize = 12;
-/// A process that stands still longer than this loses what it had in hand.
+/// A process that stands still for longer than this loses its leases.
 pub(crate) const LEASE: Duration = Duration::from_secs(5);
 
 pub(crate) struct World {
@@ -40,28 +40,29 @@ pub(crate) struct World {
     pub(crate) cluster: Cluster,
     pub(crate) source: Source,
     pub(crate) copies: [Copy; 2],
-    /// Each copy reaches the database by a way of its own.
+    /// Each copy reaches the database through its own relay.
     pub(crate) relays: [Relay; 2],
     pub(crate) letters: Letters,
     pub(crate) journal: Journal,
     pub(crate) weather: Weather,
     over: AtomicBool,
-    /// Commands beside the copies: how many run, and until when one of them ran, in milliseconds of the journal.
+    /// The number of commands that run beside the copies. `last_command` holds the time when one of them last ended, in
+    /// milliseconds of the journal.
     commands: AtomicU64,
     last_command: AtomicU64,
 }
 
 impl World {
-    /// Opens everything; both copies are ready, and the first full sync is still to come.
+    /// Opens everything. Both copies are ready, and the first full sync is still to come.
     pub(crate) async fn open(seed: u64, seconds: u64) -> Arc<Self> {
         Self::open_with(seed, seconds, &[]).await
     }
 
-    /// The same, with other settings of the copies.
+    /// Like [`World::open`], with other settings of the copies.
     pub(crate) async fn open_with(seed: u64, seconds: u64, others: &[(&str, &str)]) -> Arc<Self> {
         let (cluster, source) = tokio::join!(Cluster::start(), Source::open(seed, SIZE));
         cluster.run("postgres", &format!("CREATE DATABASE {DATABASE}")).await;
-        // A long course of events is held back by the ceiling now and then; a short one has no time to wait for it.
+        // In a long test the ceiling holds calls back from time to time; a short test has no time to wait for it.
         let ceiling = if seconds > 120 { 1_500 } else { 6_000 };
         let (first, second) =
             (Relay::before(&cluster.url(DATABASE)).await, Relay::before(&cluster.url(DATABASE)).await);
@@ -97,7 +98,7 @@ impl World {
         Arc::new(world)
     }
 
-    /// Whether the disturbances are over.
+    /// Returns whether the disturbances are over.
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::SeqCst)
     }
@@ -106,7 +107,7 @@ impl World {
         self.over.store(true, Ordering::SeqCst);
     }
 
-    /// Sleeps, but not beyond the end.
+    /// Sleeps, but not beyond the end of the test.
     pub(crate) async fn rest(&self, duration: Duration) {
         let step = Duration::from_millis(100);
         let mut left = duration;
@@ -121,18 +122,18 @@ impl World {
         self.weather.storm(&self.journal, part, millis);
     }
 
-    /// Whether this rule may be judged: copy and database have been calm since then.
+    /// Returns whether an answer may be judged: the copy and the database have been calm since then.
     pub(crate) fn was_calm(&self, copy: usize, since: u64) -> bool {
         self.weather.was_calm(copy, since)
     }
 
-    /// A command runs beside the copies, with connections of its own, until this is dropped.
+    /// Notes a command that runs beside the copies, with its own connections, until the returned value is dropped.
     pub(crate) fn command_begins(&self) -> Beside<'_> {
         self.commands.fetch_add(1, Ordering::SeqCst);
         Beside(self)
     }
 
-    /// Whether no command has run beside the copies since then.
+    /// Returns whether no command has run beside the copies since then.
     pub(crate) fn was_alone(&self, since: u64) -> bool {
         self.commands.load(Ordering::SeqCst) == 0 && self.last_command.load(Ordering::SeqCst) < since
     }
@@ -152,7 +153,7 @@ impl Drop for Beside<'_> {
     }
 }
 
-/// The environment of a program over this source and this database.
+/// Returns the environment of a program with this source and this database.
 pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<String, String> {
     let credentials = source.zoho.credentials();
     [
@@ -172,7 +173,7 @@ pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<St
         ("TDS_LEASE", format!("{}s", LEASE.as_secs())),
         ("TDS_RETRY_BASE", "50ms".to_owned()),
         ("TDS_RETRY_MAX", "1s".to_owned()),
-        // How soon Zoho is asked again after it refused everybody.
+        // The time until Zoho is probed again after it refused everybody.
         ("TDS_OUTAGE_PROBE", "1s".to_owned()),
         ("TDS_INCREMENTAL_EVERY", "7s".to_owned()),
         ("TDS_STOCK_EVERY", "11s".to_owned()),
@@ -184,5 +185,5 @@ pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<St
     .into()
 }
 
-/// Schedules that would begin new work for ever.
+/// The schedules that would start new runs for ever.
 pub(crate) const SCHEDULES: [&str; 3] = ["TDS_INCREMENTAL_EVERY", "TDS_STOCK_EVERY", "TDS_PRICES_EVERY"];
