@@ -265,8 +265,8 @@ async fn old_deletion_takes_a_live_item(world: &World) {
     assert!(rules(&faults).contains(&"an operator's DELETE took a live item"), "{}", report(&faults));
 }
 
-/// The first version of `tds_complete` waits for a change that is being folded into its item, and then does not see the
-/// waiter that the change added.
+/// The first version of `tds_complete` waits for a transaction that folds a change into its item, and then does not see
+/// the waiter that this transaction added.
 async fn old_settling_loses_an_event(world: &World) {
     let cluster = &world.cluster;
     copy(cluster).await;

@@ -1,4 +1,4 @@
-//! The records at the simulated source, and how they change.
+//! The records at the simulated source, and their changes.
 
 use std::collections::BTreeMap;
 
@@ -6,45 +6,47 @@ use serde_json::{Map, Value, json};
 
 use crate::{dice::Dice, kinds::KINDS};
 
-/// A record. Every value is the serial number of the change that wrote it, so that "older" can be seen.
+/// A record. Every value is the serial number of the change that wrote it, so that an older value is recognized as
+/// older.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) kind: usize,
-    /// Its place in the order of creation.
+    /// The position of the record in the order of creation.
     pub(crate) created: u64,
-    /// When it changed last, in whole seconds.
+    /// The time of the last change, in whole seconds.
     pub(crate) version: i64,
-    /// What a list shows.
+    /// A value that lists show.
     pub(crate) a: u64,
-    /// What only a detail shows.
+    /// A value that only details show.
     pub(crate) b: u64,
-    /// The last change of a column that moves with the version, or of the children.
+    /// The serial number of the last change of a column that moves with the version, or of the children.
     pub(crate) serial: u64,
     pub(crate) tide: u64,
     pub(crate) members: Vec<u64>,
     pub(crate) poison: bool,
 }
 
-/// All records.
+/// All records of the simulated source.
 #[derive(Default)]
 pub(crate) struct Book {
     pub(crate) entries: BTreeMap<u64, Entry>,
-    /// Ids that were absent of a type at some time, with the serial number of the last change that made them so.
+    /// The records that were absent from an entity type at some time, each with the serial number of the last change
+    /// that made the record absent.
     pub(crate) absences: BTreeMap<(u64, usize), u64>,
-    /// The types and versions that each record had, with the serial numbers of the changes.
+    /// The entity types and versions that each record had, with the serial numbers of the changes.
     history: BTreeMap<u64, Vec<(usize, i64, u64)>>,
     serial: u64,
     next_id: u64,
 }
 
-/// What a change was, for the webhook that tells of it.
+/// A change, for the webhook about it.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) id: u64,
     pub(crate) kind: usize,
     pub(crate) serial: u64,
     pub(crate) deleted: bool,
-    /// The body, where the record is still there.
+    /// The body of the record; `None` where the record is deleted.
     pub(crate) body: Option<String>,
 }
 
@@ -87,7 +89,7 @@ impl Book {
         Change { id, kind: entry.kind, serial: entry.serial, deleted: false, body }
     }
 
-    /// Changes something somewhere. `None`: the change is one that the source tells nobody of.
+    /// Changes a record of this entity type at random. `None` means that the source sends no webhook of the change.
     pub(crate) fn change(&mut self, kind: usize, now: i64, dice: &Dice, poison: bool) -> Option<Change> {
         let ids: Vec<u64> =
             self.entries.iter().filter(|(_, entry)| entry.kind == kind).map(|(id, _)| *id).collect();
@@ -99,7 +101,7 @@ impl Book {
         match dice.below(20) {
             0 | 1 if ids.len() > 1 => return Some(self.delete(id, serial)),
             2 => {
-                // A record comes back under its id.
+                // A deleted record comes back under its id.
                 let gone =
                     self.absences.keys().find(|(id, of)| *of == kind && !self.entries.contains_key(id));
                 let gone = gone.map(|(id, _)| *id)?;
@@ -131,7 +133,8 @@ impl Book {
         Change { id, kind, serial, deleted: true, body: None }
     }
 
-    /// The newest version that a record had as this type up to a second, where it was there ever since.
+    /// Returns the newest version that a record had as this type up to a second. `None` means that the record became
+    /// absent from the type after that version.
     pub(crate) fn version_by(&self, id: u64, kind: usize, second: i64) -> Option<i64> {
         let mut versions =
             self.history.get(&id)?.iter().filter(|(of, version, _)| *of == kind && *version <= second);
@@ -142,12 +145,12 @@ impl Book {
 }
 
 fn members(serial: u64, dice: &Dice) -> Vec<u64> {
-    // Some sets are large enough for their shrinking to be suspicious.
+    // Some sets are so large that their shrinking is confirmed before it is written.
     let count = if dice.permille(300) { 20 + dice.below(5) } else { dice.below(6) };
     (0..count).map(|n| serial * 100 + n).collect()
 }
 
-/// The record as JSON; `list`: as its list shows it.
+/// Returns the record as JSON; with `list`, as its list shows it.
 pub(crate) fn body(id: u64, entry: &Entry, list: bool) -> Value {
     let kind = &KINDS[entry.kind];
     let mut body = Map::from_iter([

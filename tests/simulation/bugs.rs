@@ -1,40 +1,40 @@
-//! Bugs that the simulation must find: each is planted in a wrapper, never in the engine.
+//! Bugs that the simulation must find: each bug is planted in a wrapper, never in the engine.
 
-/// What is broken.
+/// A planted bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Bug {
-    /// A delivery is answered before it is stored.
+    /// The receiver answers a delivery before it stores it.
     AckEarly,
     /// Settling does not compare the fencing token.
     NoFence,
     /// A page whose commit failed counts as committed.
     PageDropped,
-    /// Whatever was read is written.
+    /// Every read is written, even where the mirror has a newer version.
     GuardSkipped,
-    /// Only a newer version is written.
+    /// Only a newer version is written, so a new read of the same version is lost.
     GuardStrict,
-    /// Any read of the same version is written.
+    /// Every read of the same version is written, even an older read.
     GuardLoose,
-    /// The same delivery is stored again.
+    /// The same delivery is stored more than once.
     DedupeSkipped,
-    /// Deliveries count as the same by type, record and event.
+    /// Two deliveries count as the same where entity type, record and event are the same.
     DedupeByRecord,
     /// Leases are not renewed.
     LeaseForgotten,
     /// The cursor moves past the end of the window.
     CursorPastWindow,
-    /// A list is paged by offset, oldest change first.
+    /// A list is paged by offset, in the order from the oldest change to the newest.
     AscendingOffset,
-    /// What a full list did not show counts as deleted.
+    /// A record that a full list did not show counts as deleted, without confirmation.
     DeletionUnconfirmed,
-    /// Work that arrives while an item is in work does not make it run again.
+    /// Work that arrives while an item is processed does not make the item run again.
     WakeUpLost,
     /// A list row empties the columns that it does not show.
     ListRowBlanks,
-    /// An item's end misses who was attached meanwhile: it decides by the newest row of the item and by an older look
-    /// at who waits.
+    /// The end of an item misses waiters that were attached in the meantime: it decides by the newest row of the item
+    /// and by an older look at the waiters.
     LatecomersMissed,
-    /// An outage of the account or of the way is blamed on the records that are read meanwhile.
+    /// An outage of the account or of the network path counts as a failure of the records that are read meanwhile.
     OutageBlamed,
 }
 

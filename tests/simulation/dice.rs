@@ -1,12 +1,12 @@
-//! Every random choice of a simulation, from one seed.
+//! The source of every random choice of a simulation, which one seed determines.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-/// A generator (SplitMix64) that all parts of a simulation share. Owned here, so that no update of a
-/// dependency changes what a seed means.
+/// A generator (SplitMix64) that all parts of a simulation share. The generator is part of this crate, so that no
+/// update of a dependency changes what a seed means.
 #[derive(Clone)]
 pub(crate) struct Dice(Arc<Mutex<u64>>);
 
@@ -24,28 +24,28 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 
-    /// An index of a list that is not empty.
+    /// Returns an index into a list that is not empty.
     pub(crate) fn index(&self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).expect("an index")
     }
 
-    /// True in so many of a thousand cases.
+    /// Returns true in `share` of 1,000 cases.
     pub(crate) fn permille(&self, share: u64) -> bool {
         share > 0 && self.below(1000) < share
     }
 
-    /// A number in `0.0..1.0`.
+    /// Returns a number in `0.0..1.0`.
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit a float")]
     pub(crate) fn unit(&self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Milliseconds up to a bound.
+    /// Returns a random duration of at most `most` milliseconds.
     pub(crate) fn millis(&self, most: u64) -> Duration {
         Duration::from_millis(self.below(most + 1))
     }

@@ -1,8 +1,8 @@
-//! An hour in which Zoho answers nobody, in virtual time: the client, the judging of its answers, its breakers, the
-//! workers, the runs and the schedules as they are, over HTTP; Zoho and the store are simulated.
+//! An hour in which Zoho answers no call, in virtual time. The client, the classification of its answers, its breakers,
+//! the workers, the runs and the schedules are the real ones, over HTTP; Zoho and the store are simulated.
 //!
-//! Webhooks that name a record and no more, and incremental runs, come in meanwhile. Afterwards nothing was given up,
-//! nothing failed, no attempt was spent, and everything is right by itself.
+//! In that hour, webhooks that only name a record arrive, and incremental runs start. Afterwards no item is a dead
+//! letter, nothing failed, no attempt was spent, and the mirror is right without an operator.
 #![expect(clippy::print_stdout, reason = "the figures are what a person looks for in the output")]
 
 mod front;
@@ -17,24 +17,25 @@ use self::shop::{INCREMENTAL, Shop};
 
 const HOUR: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
-/// The way is probed every minute at least, an account every quarter of an hour. Who waits for that waits up to a tenth
-/// longer, so that not all come at once; then the call itself takes its time.
+/// The network path is probed at least every minute, and an account at least every quarter of an hour. A waiter waits
+/// up to a tenth longer, so that not all waiters come at the same time; then the call itself takes some time.
 const OF_THE_WAY: Duration = Duration::from_secs(75);
 const OF_THE_ACCOUNT: Duration = Duration::from_secs(1_000);
-/// All else follows within this.
+/// All other work is done within this time.
 const REST: Duration = Duration::from_secs(1_800);
 
-/// What goes wrong for an hour.
+/// The fault that lasts for an hour.
 enum Trouble {
-    /// Every call of both products is answered so.
+    /// Every call of both products receives this answer.
     Answer(Fault),
-    /// Nobody accepts a connection.
+    /// No connection is accepted.
     Refused,
-    /// The right answers, which end before their announced length.
+    /// Answers are right, but end before their announced length.
     Cut,
 }
 
-/// After the hour the first record is right within `first`, and no more than `calls` were made in vain.
+/// Checks one hour of trouble: afterwards the first record is right within `first`, and at most `calls` calls were made
+/// in the hour.
 fn hour_of(trouble: &Trouble, first: Duration, calls: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
@@ -62,7 +63,7 @@ fn hour_of(trouble: &Trouble, first: Duration, calls: u64) {
         }
         let recovered = shop.until("the first record is right", first, async || shop.shown().0 > 0).await;
         let rest = shop.until("all is done", REST, async || shop.is_at_rest().await).await;
-        // What nobody told of is found by the next incremental run at the latest.
+        // The next incremental runs find the changes without a webhook.
         sleep(INCREMENTAL * 2).await;
         shop.until("all is done again", REST, async || shop.is_at_rest().await).await;
         println!(

@@ -1,4 +1,4 @@
-//! The entity types of the simulation: one for each way that types differ.
+//! The entity types of the simulation: one for each property in which entity types differ.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -8,18 +8,18 @@ use tds_core::{
     source::{Ability, Capability},
 };
 
-/// What is particular to an entity type.
+/// The properties of one entity type.
 pub(crate) struct Kind {
     pub(crate) schema: MirrorSchema,
-    /// The list shows a part only.
+    /// True where list rows show only a part of the record.
     pub(crate) needs_detail: bool,
     pub(crate) detail_max_age: Option<Duration>,
-    /// The index of the type that a record may turn into.
+    /// The index of the entity type into which a record may change.
     pub(crate) sibling: Option<usize>,
     pub(crate) documented: Capability,
-    /// Records state when they changed.
+    /// True where records state the time of their last change.
     pub(crate) versioned: bool,
-    /// Records have a column that changes without a new version.
+    /// True where records have a column that changes without a new version.
     pub(crate) volatile: bool,
     pub(crate) fetch_batch: usize,
 }
@@ -40,8 +40,9 @@ fn kind(name: &'static str, children: &'static [Child], documented: Capability) 
     }
 }
 
-/// In order: the list shows whole records; a part needs details; volatile columns; sets of rows whose
-/// shrinking is confirmed; no versions, details read again by age; two types between which records move.
+/// In this order: whole records in the list; partial list rows that need details; volatile columns; sets of child rows
+/// whose shrinking is confirmed; no versions, so that details are read again by age; and two entity types between which
+/// records move.
 pub(crate) static KINDS: LazyLock<[Kind; 7]> = LazyLock::new(|| {
     [
         Kind {

@@ -1,7 +1,7 @@
-//! The whole engine on virtual time and one seed: processes that die, a store that fails, a source that
-//! throttles, lies and changes while it is read.
+//! Simulations of the whole engine in virtual time, each determined by one seed: processes die, the store fails, and
+//! the source throttles, gives wrong answers and changes while it is read.
 //!
-//! `TDS_SIM_SEEDS=100000` sets how many seeds are run, `TDS_SIM_SEED=7` replays one with its trace.
+//! `TDS_SIM_SEEDS=100000` sets the number of seeds; `TDS_SIM_SEED=7` replays one seed with its trace.
 
 mod book;
 mod bugs;

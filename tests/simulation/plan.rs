@@ -1,61 +1,61 @@
-//! What one seed does: which faults, how often. Each seed has some faults and not others, so that no fault
-//! hides what only happens without it.
+//! The plan of one seed: which faults occur, and how often. Each seed has only some of the faults, so that no fault
+//! hides a failure that happens only without it.
 
 use tds_core::limits::budget::OutageCause;
 
 use crate::{bugs::Bug, dice::Dice, kinds::KINDS};
 
-/// How one list differs from what is documented.
+/// The differences between one list and its documentation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Quirk {
     pub(crate) ignores_filter: bool,
     pub(crate) ignores_sort: bool,
     pub(crate) exclusive: bool,
-    /// Hours by which the filter reads its time wrong.
+    /// The error, in hours, with which the filter reads its time.
     pub(crate) shift: i64,
-    /// The quirk begins this many seconds after the start.
+    /// The second after the start from which the list differs.
     pub(crate) from: i64,
 }
 
 impl Quirk {
-    /// True where no change may ever be lost.
+    /// Returns true where no change may ever be lost.
     pub(crate) fn is_honest(self) -> bool {
         !self.ignores_filter && !self.ignores_sort && self.shift == 0
     }
 }
 
-/// A time in which the source answers nobody, in seconds after the start.
+/// A time in which the source answers no call, in seconds after the start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Outage {
     pub(crate) cause: OutageCause,
     pub(crate) from: i64,
     pub(crate) to: i64,
-    /// Whole records only: lists work meanwhile.
+    /// True where only details fail, while lists work.
     pub(crate) details_only: bool,
 }
 
-/// The shares are in thousandths of the calls, or of the changes.
+/// The parameters of one simulation. Shares are in thousandths of the calls or of the changes.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) bug: Option<Bug>,
-    /// Indexes of the entity types that take part.
+    /// The indexes of the entity types that take part.
     pub(crate) kinds: Vec<usize>,
     pub(crate) quirks: Vec<Quirk>,
     pub(crate) processes: usize,
     pub(crate) records: u64,
     pub(crate) page_size: usize,
-    /// How long faults last, in seconds.
+    /// The time for which faults occur, in seconds.
     pub(crate) chaos: u64,
     /// The longest pause between two bursts of changes, in milliseconds.
     pub(crate) change_every: u64,
-    /// The longest half of a call to the source, in milliseconds.
+    /// The longest time of one half of a call to the source, in milliseconds.
     pub(crate) pace: u64,
     pub(crate) store_error: u64,
     pub(crate) store_unknown: u64,
     pub(crate) store_delay: u64,
     pub(crate) store_death: u64,
-    /// How often the end of items waits for a lock, while others attach to them.
+    /// How often settling waits for a lock, while other causes attach to the items.
     pub(crate) store_locked: u64,
     pub(crate) source_throttled: u64,
     pub(crate) source_error: u64,
@@ -89,15 +89,15 @@ impl Plan {
         let poison = share(200, 60);
         let (pauses, kills) = (dice.permille(400), dice.permille(400));
         let quirks = KINDS.iter().map(|_| quirk(&dice)).collect();
-        // Many changes in a short time, or a longer one with fewer.
+        // A seed has either many changes in a short time, or fewer changes in a longer time.
         let hot = dice.permille(350);
         let chaos = if hot { 25 + dice.below(30) } else { 60 + dice.below(80) };
         let change_every = if hot { 800 + dice.below(2_500) } else { 3_000 + dice.below(15_000) };
         let pace = if dice.permille(500) { 200 } else { 2_500 };
         let store_locked = share(400, 300);
         let outages = outages(&dice, chaos);
-        // Faults of single calls spend attempts, outages never do: where there are none of the former, few attempts
-        // must be enough.
+        // Faults of single calls spend attempts, but outages never do. In a seed without faults of single calls, few
+        // attempts must be enough.
         let max_attempts = if source_error == 0 && source_garbage == 0 { 8 } else { 60 };
         Self {
             seed,
@@ -133,7 +133,8 @@ impl Plan {
     }
 }
 
-/// None in most seeds, else one or two, some of which last as long as the faults do.
+/// Returns the outages of a seed: none in most seeds, one or two in the others. Some outages last as long as the
+/// faults.
 fn outages(dice: &Dice, chaos: u64) -> Vec<Outage> {
     let count = if dice.permille(350) { 1 + dice.below(2) } else { 0 };
     let seconds = |bound: u64| i64::try_from(dice.below(bound)).expect("seconds");
@@ -159,7 +160,7 @@ fn quirk(dice: &Dice) -> Quirk {
     quirk
 }
 
-/// One or two single types, or the two siblings.
+/// Returns one or two separate entity types, or the two siblings.
 fn kinds(dice: &Dice) -> Vec<usize> {
     match dice.below(7) {
         5 | 6 => vec![5, 6],

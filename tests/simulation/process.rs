@@ -1,4 +1,5 @@
-//! A process: it may die at any call, or stand still for a while and go on as if nothing had happened.
+//! A process of the simulation: it may die at any call, or stand still for a while and go on as if nothing had
+//! happened.
 
 use std::{
     future::{Future, pending},
@@ -11,7 +12,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use crate::world::World;
 
-/// One process. Whatever it calls passes its gate.
+/// One process. Every call that it makes passes through its gate.
 pub(crate) struct Process {
     pub(crate) number: u64,
     world: Arc<World>,
@@ -23,7 +24,7 @@ pub(crate) struct Process {
 struct Life {
     dead: bool,
     paused_until: Option<Instant>,
-    /// When its calls to the store last failed, hung or were paused.
+    /// The time when its calls to the store last failed, hung or were paused.
     troubled: Option<Instant>,
 }
 
@@ -36,7 +37,7 @@ impl Process {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Passes at once, after a pause, or never.
+    /// Returns at once, or after a pause; never returns where the process is dead.
     pub(crate) async fn gate(&self) {
         loop {
             let until = {
@@ -65,11 +66,11 @@ impl Process {
         self.life().dead
     }
 
-    /// Everything of this process stands still.
+    /// Makes everything of this process stand still.
     pub(crate) fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration;
         let mut life = self.life();
-        // What waits already waits for the end of the longer pause.
+        // A caller that already waits goes on at the end of the longer pause.
         let until = life.paused_until.map_or(until, |other| other.max(until));
         life.paused_until = Some(until);
         life.troubled = Some(until);
@@ -79,7 +80,7 @@ impl Process {
         self.life().paused_until = None;
     }
 
-    /// True where nothing kept this process from its store for so long.
+    /// Returns true where the process had no trouble with its store for this time.
     pub(crate) fn is_sound_for(&self, duration: Duration) -> bool {
         let life = self.life();
         !life.dead && life.troubled.is_none_or(|troubled| troubled + duration < Instant::now())
@@ -91,7 +92,8 @@ impl Process {
         life.troubled = life.troubled.max(Some(now));
     }
 
-    /// A call to the store: refused, late, its outcome unknown, or the last of this process.
+    /// Makes a call to the store. The call may be refused or late, its outcome may be unknown, or the process may die
+    /// in it.
     pub(crate) async fn call<T>(
         &self,
         what: &'static str,

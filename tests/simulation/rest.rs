@@ -1,4 +1,4 @@
-//! At rest: everything has ended, and the mirror shows what the source has.
+//! The end of a simulation: all work has ended, and the mirror equals the source.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     watch::value,
 };
 
-/// Waits until all work has ended, lists everything once more, and waits again.
+/// Waits until all work has ended, starts a full run of each entity type, and waits again.
 pub(crate) async fn reach(simulation: &Simulation) {
     drain(simulation, &[]).await;
     let last = simulation.wish_all().await;
@@ -31,7 +31,8 @@ async fn drain(simulation: &Simulation, last: &[RunId]) {
             return;
         }
         for run in runs.iter().filter(|run| run.held_deletions > 0 && !run.status.is_active()) {
-            // So many are gone that a person has to look. One that was confirmed meanwhile says so.
+            // The run holds so many deletions that an operator has to confirm them. The call fails where they were
+            // confirmed meanwhile.
             if simulation.store.confirm_deletions(run.id).await.is_ok() {
                 simulation.world.count("deletions confirmed");
             }
@@ -44,7 +45,7 @@ async fn drain(simulation: &Simulation, last: &[RunId]) {
     }
 }
 
-/// What has not ended, for a person.
+/// Describes the work that has not ended, for a developer.
 pub(crate) async fn open_work(simulation: &Simulation) -> String {
     let mut open = Vec::new();
     let items = simulation.store.list(&ItemFilter::default(), 1_000, None).await.expect("items");
@@ -55,7 +56,7 @@ pub(crate) async fn open_work(simulation: &Simulation) -> String {
     open.join("; ")
 }
 
-/// Compares and counts.
+/// Compares the mirror with the source, and checks all events and items.
 pub(crate) async fn check(simulation: &Simulation) {
     mirror(simulation);
     events(simulation).await;
@@ -93,7 +94,7 @@ fn mirror(simulation: &Simulation) {
                 ));
             }
         }
-        // A poisoned record may have been read before it was.
+        // A record may have been read before it became poisoned.
         live.retain(|id, _| !book.entries.get(id).is_some_and(|entry| entry.poison));
         for id in live.keys() {
             world.violated(format!(

@@ -1,4 +1,4 @@
-//! Many seeds at once, one seed again, and the planted bugs.
+//! The tests: many seeds at once, the replay of one seed, and the planted bugs.
 #![expect(clippy::print_stdout, reason = "the figures are what a person looks for in the output")]
 
 use std::collections::BTreeMap;
@@ -7,26 +7,26 @@ use tokio::time::Instant;
 
 use crate::{bugs::Bug, plan::Plan, simulate::simulate, world::Report};
 
-/// How many seeds are run where nobody says.
+/// The number of seeds where `TDS_SIM_SEEDS` is not set.
 const SEEDS: u64 = 10_000;
 const QUARTERS: u64 = 4;
-/// A planted bug is found within so many.
+/// A planted bug must be found within this number of seeds.
 const WITHIN: u64 = 1_000;
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// What a number of seeds found.
+/// The findings of a number of seeds.
 #[derive(Default)]
 struct Sum {
     seeds: u64,
     counts: BTreeMap<&'static str, u64>,
-    /// The first seed that violates something, with its report.
+    /// The first seed that violates an invariant, with its report.
     violated: Option<(u64, Report)>,
 }
 
-/// Runs seeds until one violates an invariant.
+/// Runs seeds until one of them violates an invariant.
 fn run_seeds(first: u64, count: u64, bug: Option<Bug>) -> Sum {
     let mut sum = Sum::default();
     for seed in first..first + count {
@@ -43,14 +43,14 @@ fn run_seeds(first: u64, count: u64, bug: Option<Bug>) -> Sum {
     sum
 }
 
-/// Replays one seed and shows its trace.
+/// Replays one seed and prints its trace.
 fn replay(seed: u64) {
     let report = simulate(Plan::of(seed, None), true);
     report.lines.iter().for_each(|line| println!("{line}"));
     assert!(report.violations.is_empty(), "seed {seed}: {:#?}", report.violations);
 }
 
-/// Runs one quarter of the seeds: quarters are tests of their own, so that they share the cores.
+/// Runs one quarter of the seeds. Each quarter is a separate test, so that the quarters run on several cores.
 fn quarter(number: u64) {
     if let Some(seed) = variable("TDS_SIM_SEED") {
         if seed % QUARTERS == number {
@@ -114,7 +114,7 @@ fn a_seed_replays_exactly() {
 fn every_planted_bug_is_found() {
     let mut missed = Vec::new();
     for bug in Bug::ALL {
-        // The engine as it is passes the same seeds, or the finding would not be the bug's.
+        // The unchanged engine must pass the seed that finds the bug; otherwise the finding has another cause.
         let sum = run_seeds(0, WITHIN, Some(bug));
         match sum.violated {
             Some((seed, report)) => {

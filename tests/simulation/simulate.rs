@@ -1,4 +1,4 @@
-//! One simulation from its seed to its report.
+//! One simulation, from its seed to its report.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -29,20 +29,20 @@ use crate::{
 };
 
 const LEASE: Duration = Duration::from_secs(15);
-/// Everything has to be at rest this long after the faults have ended.
+/// All work must have ended this long after the faults have ended.
 const BOUND: Duration = Duration::from_secs(1800);
 
-/// All of one simulation.
+/// The parts of one simulation.
 pub(crate) struct Simulation {
     pub(crate) world: Arc<World>,
     pub(crate) books: Books,
     pub(crate) store: MemoryStore,
     pub(crate) watch: Arc<Watch>,
-    /// The process in each place.
+    /// The present process of each slot.
     slots: Mutex<Vec<FaultyStore>>,
 }
 
-/// Runs a simulation on a runtime of its own, with virtual time.
+/// Runs a simulation on its own runtime, with virtual time.
 pub(crate) fn simulate(plan: Plan, tracing: bool) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(async {
@@ -80,7 +80,7 @@ impl Simulation {
         self.world.calm_down();
         self.processes().iter().for_each(|store| store.process.wake());
         post.delivered().await;
-        // What changed within the last seconds is not settled.
+        // Changes of the last seconds are not yet settled.
         tokio::time::sleep(Duration::from_secs(10)).await;
         if !self.world.is_violated() && tokio::time::timeout(BOUND, rest::reach(self)).await.is_err() {
             self.world
@@ -97,7 +97,7 @@ impl Simulation {
         for n in 0..self.world.plan.records {
             let kinds = &self.world.plan.kinds;
             let kind = kinds[usize::try_from(n).expect("small") % kinds.len()];
-            // Older than any window.
+            // This time is older than any window.
             let long_ago = self.world.clock.second() - 100_000 - i64::try_from(n % 3).expect("small");
             book.create(kind, long_ago, &self.world.dice, false);
         }
@@ -116,7 +116,7 @@ impl Simulation {
         }
     }
 
-    /// Starts a process again each time it died.
+    /// Starts a process again each time it dies.
     async fn keep_running(self: Arc<Self>, slot: usize, mut store: FaultyStore, shutdown: Shutdown) {
         let mut number = slot as u64;
         loop {
@@ -188,7 +188,7 @@ impl Simulation {
         tokio::spawn(async move { engine.run(None, shutdown).await });
     }
 
-    /// Kills a process, or lets it stand still beyond its lease.
+    /// Kills a process, or lets it stand still, often for longer than its lease.
     fn upset(&self) {
         let processes = self.processes();
         let store = &processes[self.world.dice.index(processes.len())];
@@ -200,7 +200,7 @@ impl Simulation {
         }
     }
 
-    /// A burst of changes within a moment.
+    /// Makes a burst of changes at one moment.
     fn change(&self, post: &mut Post) {
         let (world, dice) = (&self.world, &self.world.dice);
         let burst = if dice.permille(300) { 1 + dice.below(4) } else { 1 };
@@ -216,7 +216,7 @@ impl Simulation {
         }
     }
 
-    /// A wish for a full run of each type.
+    /// Requests a full run of each entity type.
     pub(crate) async fn wish_all(&self) -> Vec<tds_core::runs::RunId> {
         let mut runs = Vec::new();
         for kind in &self.world.plan.kinds {
@@ -240,7 +240,7 @@ impl Simulation {
 }
 
 impl Simulation {
-    /// The records, for a look at the end.
+    /// Returns the records, to be compared at the end.
     pub(crate) fn book(&self) -> std::sync::MutexGuard<'_, Book> {
         open(&self.books)
     }

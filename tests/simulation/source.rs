@@ -1,4 +1,4 @@
-//! The simulated source, as one process sees it.
+//! The simulated source as one process sees it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -32,19 +32,19 @@ use crate::{
     world::World,
 };
 
-/// The books, shared by all processes.
+/// The records, shared by all processes.
 pub(crate) type Books = Arc<Mutex<Book>>;
 
 pub(crate) fn open(books: &Books) -> MutexGuard<'_, Book> {
     books.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What errors of an outage say.
+/// The message of all errors of an outage.
 pub(crate) const OUTAGE: &str = "down for everybody";
-/// The first probe of an account that is refused; the way is probed twelve times as often.
+/// The time until the first probe of a refused account. The network path is probed twelve times as often.
 const FIRST_PROBE: Duration = Duration::from_secs(6);
 
-/// What one process knows of the source's breakers; all processes share them through their store.
+/// Returns the permit pool of one process. All processes share the state of the breakers through the store.
 pub(crate) fn pool(world: &World, store: &MemoryStore) -> PermitPool {
     let limits =
         Limits { per_minute: None, concurrent: 5, per_day: None, call_time: Duration::from_secs(80) };
@@ -56,7 +56,7 @@ pub(crate) fn pool(world: &World, store: &MemoryStore) -> PermitPool {
     )
 }
 
-/// One entity type.
+/// The source of one entity type.
 pub(crate) struct SimSource {
     index: usize,
     kind: &'static Kind,
@@ -89,12 +89,12 @@ impl SimSource {
         Self { index, kind, profile, world, books, process, pool }
     }
 
-    /// One call: some time on the way there, the moment of truth, some time on the way back.
+    /// Makes one call: time passes, `truth` looks at the records, and time passes again.
     async fn call<T>(&self, what: &'static str, truth: impl FnOnce(&Book) -> T) -> Result<(T, Interval)> {
         self.process.gate().await;
         let (world, plan) = (&self.world, &self.world.plan);
         let place = self.place(what);
-        // Without outages nobody asks, so that a seed without them is as fast as ever.
+        // A seed without outages does not ask the breakers, which keeps it fast.
         if !plan.outages.is_empty() {
             self.pass(&place).await?;
         }
@@ -138,7 +138,7 @@ impl SimSource {
         Place { service: "source".to_owned(), endpoint: format!("source {what} {}", self.kind.schema.entity) }
     }
 
-    /// Whether a call may be made, as the breakers stand.
+    /// Returns an error where a breaker does not let the call pass.
     async fn pass(&self, place: &Place) -> Result<()> {
         match self.pool.pass(place).await? {
             Passage::Shut(shut) => {
@@ -149,7 +149,7 @@ impl SimSource {
         }
     }
 
-    /// The outage that this kind of call is in now.
+    /// Returns the cause of the outage that affects this kind of call now.
     fn outage(&self, what: &str) -> Option<OutageCause> {
         let (now, plan) = (self.world.clock.elapsed(), &self.world.plan);
         let strikes = |outage: &&Outage| {
@@ -158,7 +158,8 @@ impl SimSource {
         plan.outages.iter().find(strikes).map(|outage| outage.cause).filter(|_| !self.world.is_calm())
     }
 
-    /// A call fell into an outage: everybody is told, and the error says that it is no matter of the record.
+    /// Reports to all processes that a call fell into an outage, and returns an error that does not count against the
+    /// record.
     async fn fell(&self, place: Place, cause: OutageCause, issued: Duration) -> Error {
         if self.world.plan.bug == Some(Bug::OutageBlamed) {
             return Error::unavailable(OUTAGE);
@@ -177,7 +178,7 @@ impl SimSource {
         waits(cause, shut.map_or(FIRST_PROBE / 12, |shut| shut.wait))
     }
 
-    /// The page that a call shows at its moment of truth.
+    /// Returns the page of a call as the records are at this moment.
     fn page(&self, book: &Book, call: &ListCall) -> (Vec<(u64, Entry)>, bool) {
         let quirk = self.world.plan.quirks[self.index];
         let now = self.world.clock.elapsed();
@@ -185,7 +186,7 @@ impl SimSource {
         let can_filter = self.kind.documented.filter.is_usable() && !(odd && quirk.ignores_filter);
         let can_sort = self.kind.documented.sort.is_usable() && !(odd && quirk.ignores_sort);
         let shift = if odd { quirk.shift * 3600 } else { 0 };
-        // Sources ask for a second earlier.
+        // Sources ask for changes from one second earlier.
         let from = call.changed_since.filter(|_| can_filter).map(|since| since.unix_timestamp() - 1 + shift);
         let inside = |entry: &Entry| {
             from.is_none_or(|from| entry.version > from || entry.version == from && !quirk.exclusive)
@@ -225,7 +226,7 @@ impl SimSource {
         }
     }
 
-    /// A planted bug: offset paging through an order that edits move.
+    /// Lists with a planted bug: offset paging through an order that edits change.
     async fn list_ascending(&self, request: &ListRequest) -> Result<ListPage> {
         let page = request.cursor.as_deref().map_or(1, |cursor| cursor.parse().expect("a page"));
         let call = ListCall { page, changed_since: request.since, order: RowOrder::OldestChange };
@@ -327,7 +328,7 @@ impl SimSource {
     }
 }
 
-/// The error of a call that is no matter of its record.
+/// Returns the error of a call that does not count against its record.
 fn waits(cause: OutageCause, retry_after: Duration) -> Error {
     match cause {
         OutageCause::Account => {

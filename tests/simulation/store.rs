@@ -152,7 +152,8 @@ impl Queue for FaultyStore {
 }
 
 impl FaultyStore {
-    /// Loses who was attached to an item since the look, without news: the end would have to look again.
+    /// Loses the waiters that attached to an item after the earlier look and brought no new work. A correct store has
+    /// to look again when it settles.
     fn miss_latecomers(&self, settlements: &[Settlement], looks: Vec<Vec<(Waiter, i64)>>) {
         for (settlement, look) in settlements.iter().zip(looks) {
             if !matches!(settlement.settle, Settle::Complete(_)) || self.watch.lost(&[settlement.lease]) > 0 {
@@ -207,7 +208,7 @@ impl Mirror for FaultyStore {
 }
 
 impl FaultyStore {
-    /// The read with a planted bug of the guard; `None`: not written.
+    /// Applies a planted bug of the guard to the read; `None` means that the read is not written.
     async fn tampered(&self, schema: &MirrorSchema, mut read: Read) -> Option<Read> {
         let Content::Present(record) = &mut read.content else { return Some(read) };
         if self.has(Bug::ListRowBlanks)

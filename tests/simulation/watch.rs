@@ -1,4 +1,4 @@
-//! What must hold at every moment, looked at right after each effect.
+//! The invariants that must hold at every moment, checked right after each effect.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ use crate::{
     world::World,
 };
 
-/// Looks at the store from outside.
+/// The observer, which reads the store from outside.
 pub(crate) struct Watch {
     world: Arc<World>,
     books: Books,
@@ -36,9 +36,9 @@ pub(crate) struct Watch {
 struct Notes {
     /// The newest values that each record had in the mirror.
     newest: BTreeMap<RecordKey, [u64; 3]>,
-    /// Who works on which record.
+    /// The lease and the process that work on each record.
     holders: BTreeMap<RecordKey, (Lease, Arc<Process>)>,
-    /// Accepted events that have not ended.
+    /// The accepted events that have not ended.
     open: BTreeMap<InboxId, Change>,
     rows: BTreeMap<String, InboxId>,
     acknowledged: BTreeSet<String>,
@@ -59,7 +59,7 @@ impl Watch {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing older is written over newer, and only what was absent is a tombstone.
+    /// Checks that no older value replaced a newer one, and that only a record that was absent has a tombstone.
     pub(crate) fn applied(&self, keys: &[RecordKey]) {
         for key in keys {
             let Some(row) = self.store.row(&key.entity, &key.id) else { continue };
@@ -77,7 +77,7 @@ impl Watch {
         }
     }
 
-    /// No record is in work by two at once, as long as nothing keeps the first from its store.
+    /// Checks that no two processes work on a record at the same time, unless the first one had trouble with its store.
     pub(crate) fn claimed(&self, process: &Arc<Process>, items: &[Claimed], lease: Duration) {
         let mut notes = self.notes();
         for item in items {
@@ -89,31 +89,31 @@ impl Watch {
         }
     }
 
-    /// The process does not know of these claims, or gives them up.
+    /// Forgets these leases: the process does not know of them, or gives them up.
     pub(crate) fn let_go(&self, leases: &[Lease]) {
         let mut notes = self.notes();
         notes.holders.retain(|_, (current, _)| !leases.contains(current));
     }
 
-    /// How many of these claims another took over.
+    /// Returns the number of these leases that another process took over.
     pub(crate) fn lost(&self, leases: &[Lease]) -> u64 {
         let taken = |lease: &&Lease| self.lease_of(lease.id).is_some_and(|current| current != **lease);
         leases.iter().filter(taken).count() as u64
     }
 
-    /// The current claim of an item.
+    /// Returns the current lease of an item.
     pub(crate) fn lease_of(&self, id: ItemId) -> Option<Lease> {
         self.notes().holders.values().map(|(lease, _)| *lease).find(|lease| lease.id == id)
     }
 
-    /// Claims were settled, or the process gave them up.
+    /// Notes that these leases were settled or given up, and checks the events and the runs.
     pub(crate) async fn settled(&self, leases: &[Lease]) {
         self.let_go(leases);
         self.events().await;
         self.runs().await;
     }
 
-    /// A delivery was answered: its row is there, is its own, and is the only one.
+    /// Checks an answered delivery: its row exists, has its body, and is the only row.
     pub(crate) async fn accepted(&self, event_id: &str, body: &[u8], id: InboxId, change: &Change) {
         let kept = self.store.get_event(id).await.ok().flatten().and_then(|event| event.raw_payload);
         if kept.as_deref() != Some(body) {
@@ -131,7 +131,7 @@ impl Watch {
         self.notes().acknowledged.insert(event_id.to_owned());
     }
 
-    /// Every answered delivery is there.
+    /// Checks that the event of every answered delivery is stored.
     pub(crate) async fn all_accepted(&self) {
         let (names, rows) = {
             let notes = self.notes();
@@ -148,7 +148,7 @@ impl Watch {
         }
     }
 
-    /// An event that ended well is reflected by the mirror.
+    /// Checks that the mirror reflects every completed event.
     async fn events(&self) {
         let open_events: Vec<(InboxId, Change)> =
             self.notes().open.iter().map(|(id, change)| (*id, change.clone())).collect();
@@ -184,7 +184,7 @@ impl Watch {
         self.runs().await;
     }
 
-    /// A run that is complete missed nothing in its window, where its list loses nothing.
+    /// Checks that a complete run missed no change in its window, where its list loses no change.
     async fn runs(&self) {
         let Ok(runs) = self.store.list_runs(&RunFilter::default(), 6, None).await else { return };
         for run in runs.items {

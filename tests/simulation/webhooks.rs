@@ -1,4 +1,4 @@
-//! Deliveries: lost, doubled, late, out of order, whole or in part, tried again when they fail.
+//! The deliveries: lost, doubled, late, out of order, whole or partial, and repeated when they fail.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 
 use crate::{book::Change, bugs::Bug, kinds::KINDS, simulate::Simulation, store::FaultyStore};
 
-/// How often a delivery is tried.
+/// The number of times that a delivery is tried.
 const TRIES: u32 = 5;
 
-/// Everything that is on its way.
+/// The deliveries that are not answered yet.
 pub(crate) struct Post {
     simulation: Arc<Simulation>,
     on_the_way: JoinSet<()>,
@@ -28,7 +28,7 @@ impl Post {
         Self { simulation, on_the_way: JoinSet::new() }
     }
 
-    /// Sends word of a change, perhaps.
+    /// Sends a webhook of a change once or twice, or loses it.
     pub(crate) fn send(&mut self, change: Change) {
         let (world, plan) = (&self.simulation.world, &self.simulation.world.plan);
         if world.strikes("webhook lost", plan.webhook_lost) {
@@ -47,7 +47,7 @@ impl Post {
         }
     }
 
-    /// Returns when nothing is on its way any more.
+    /// Returns when every delivery has ended.
     pub(crate) async fn delivered(&mut self) {
         while self.on_the_way.join_next().await.is_some() {}
     }

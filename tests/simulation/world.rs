@@ -1,4 +1,4 @@
-//! What all parts of one simulation share: the plan, the dice, the trace, the counts, the violations.
+//! The shared parts of one simulation: the plan, the dice, the trace, the counts, and the violations.
 
 use std::{
     collections::BTreeMap,
@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use crate::{dice::Dice, plan::Plan};
 
-/// When every simulation begins.
+/// The time at which every simulation begins.
 const START: OffsetDateTime = datetime!(2026-06-01 12:00 UTC);
 
-/// The shared parts.
+/// The parts that all others share.
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) dice: Dice,
@@ -30,7 +30,7 @@ pub(crate) struct World {
 #[derive(Clone, Copy)]
 pub(crate) struct SimClock(Instant);
 
-/// What happened.
+/// The record of what happened.
 #[derive(Default)]
 struct Diary {
     hash: u64,
@@ -39,7 +39,7 @@ struct Diary {
     violations: Vec<String>,
 }
 
-/// How a simulation ended.
+/// The result of a simulation.
 pub(crate) struct Report {
     pub(crate) hash: u64,
     pub(crate) lines: Vec<String>,
@@ -48,7 +48,7 @@ pub(crate) struct Report {
 }
 
 impl World {
-    /// `tracing`: keep the lines of the trace, not only their hash.
+    /// Creates the world of a plan. With `tracing`, it keeps the lines of the trace and not only their hash.
     pub(crate) fn new(plan: Plan, tracing: bool) -> Arc<Self> {
         let diary = Diary { hash: 0xCBF2_9CE4_8422_2325, lines: tracing.then(Vec::new), ..Diary::default() };
         Arc::new(Self {
@@ -60,7 +60,7 @@ impl World {
         })
     }
 
-    /// True once faults are off.
+    /// Returns true once the faults are off.
     pub(crate) fn is_calm(&self) -> bool {
         self.calm.load(Ordering::Relaxed)
     }
@@ -69,7 +69,7 @@ impl World {
         self.calm.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a fault of this share strikes now; counts it by its name.
+    /// Returns whether a fault of this share strikes now, and counts the fault by its name.
     pub(crate) fn strikes(&self, name: &'static str, share: u64) -> bool {
         if self.is_calm() || !self.dice.permille(share) {
             return false;
@@ -82,7 +82,7 @@ impl World {
         *self.diary().counts.entry(name).or_default() += 1;
     }
 
-    /// Notes an event of the trace: its numbers make its identity, the text is for people.
+    /// Notes an event of the trace: the numbers are hashed, and the text is for readers.
     pub(crate) fn note(&self, what: &'static str, numbers: [u64; 2], text: impl FnOnce() -> String) {
         let now = self.clock.now();
         let millis = (now - START).whole_milliseconds();
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    /// An invariant does not hold.
+    /// Notes that an invariant does not hold.
     pub(crate) fn violated(&self, what: String) {
         self.note("VIOLATION", [0, 0], || what.clone());
         self.diary().violations.push(what);
@@ -122,12 +122,12 @@ impl World {
 }
 
 impl SimClock {
-    /// Whole seconds since the start of the calendar, as the source's versions have them.
+    /// Returns the whole seconds since 1970, the unit of the source's versions.
     pub(crate) fn second(self) -> i64 {
         self.now().unix_timestamp()
     }
 
-    /// Seconds since the start.
+    /// Returns the seconds since the start of the simulation.
     pub(crate) fn elapsed(self) -> i64 {
         (self.now() - START).whole_seconds()
     }

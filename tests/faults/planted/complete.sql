@@ -1,10 +1,11 @@
--- The first form of the settling: it waited for what is folded into its item, and then did not see who waits since.
+-- The first version of `tds_complete`: it waits for a transaction that folds a change into its item, and then does not
+-- see the waiter that this transaction added.
 CREATE OR REPLACE FUNCTION tds_complete(ids bigint[], tokens bigint[], generations bigint[], outcomes text[])
 RETURNS bigint[] LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET jit = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-  -- The order of tds_better_outcome.
+  -- The ranks have the order of tds_better_outcome.
   ranks text[] := ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'];
   any_dead boolean := EXISTS (SELECT FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL);
   completed bigint[];
@@ -57,7 +58,7 @@ BEGIN
      FROM (SELECT t.cause_id AS id, count(*) AS gone, count(*) FILTER (WHERE t.counted) AS counted
              FROM told t WHERE t.cause = 'run' GROUP BY t.cause_id ORDER BY t.cause_id) AS n
     WHERE r.id = n.id RETURNING r.id)
-  -- In this order, as everywhere: items, events, runs.
+  -- The tables are updated in the same order as everywhere: items, events, runs.
   SELECT (SELECT array_agg(gone.id) FROM gone), (SELECT count(*) FROM told_events),
          (SELECT array_agg(told_runs.id) FROM told_runs) INTO completed, events_told, runs;
   IF runs IS NOT NULL THEN

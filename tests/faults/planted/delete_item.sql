@@ -1,4 +1,5 @@
--- The first form of the operators' DELETE: it looked at a row, waited for it, and deleted what it had become meanwhile.
+-- The first version of the operators' DELETE: it selects a row, waits for its lock, and then deletes the row although its
+-- status may have changed in the meantime.
 CREATE OR REPLACE FUNCTION tds_sync_queue_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   runs bigint[];

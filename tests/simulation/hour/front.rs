@@ -1,10 +1,10 @@
-//! The door before the simulated Zoho: an address on this machine that can be shut, and a clock that stands still while
-//! an answer is made.
+//! A proxy before the simulated Zoho: an address on this machine that a test can shut, and a clock that stands still
+//! while an answer is made.
 //!
-//! Virtual time goes on whenever nobody has anything to do, and a test thread that waits for another thread has nothing
-//! to do. So everything between the engine and this door runs on the one thread of the test, where a byte that was
-//! sent is there at once, and what is asked of the other thread is asked by a blocking task: time stands still
-//! until that has ended.
+//! Virtual time advances whenever no task of the test's thread has anything to do, and a thread that waits for another
+//! thread has nothing to do. So everything between the engine and this proxy runs on the one thread of the test, where
+//! a byte that was sent arrives at once. The proxy asks the other thread through a blocking task, and virtual time
+//! stands still until that task has ended.
 
 use std::{
     io::{Read as _, Write as _},
@@ -27,10 +27,10 @@ use tokio::{
 };
 
 const START: OffsetDateTime = datetime!(2026-06-01 08:00 UTC);
-/// An answer of the simulated Zoho takes no longer than this, of real time.
+/// The simulated Zoho answers within this real time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Virtual time, for the other threads too: they see the time of the last look of the test's thread.
+/// Virtual time, also for other threads: they see the time at which the test's thread last read the clock.
 pub(super) struct SharedClock {
     home: ThreadId,
     began: Instant,
@@ -38,7 +38,7 @@ pub(super) struct SharedClock {
 }
 
 impl SharedClock {
-    /// Begins now, on the thread whose time is virtual.
+    /// Creates the clock, which starts now. The current thread must be the one whose time is virtual.
     pub(super) fn new() -> Arc<Self> {
         let home = std::thread::current().id();
         Arc::new(Self { home, began: Instant::now(), millis: AtomicI64::default() })
@@ -55,7 +55,7 @@ impl Clock for SharedClock {
     }
 }
 
-/// The door.
+/// The proxy.
 pub(super) struct Front {
     address: SocketAddr,
     behind: SocketAddr,
@@ -64,7 +64,7 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// Opens a door to what listens `behind`.
+    /// Starts a proxy for the server at the address `behind`.
     pub(super) async fn open(behind: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("its address");
@@ -77,7 +77,7 @@ impl Front {
         format!("http://{}", self.address)
     }
 
-    /// Connections are refused from now on.
+    /// Refuses connections from now on.
     pub(super) async fn shut(&mut self) {
         if let Some(open) = self.open.take() {
             open.abort();
@@ -85,13 +85,13 @@ impl Front {
         }
     }
 
-    /// They are accepted again.
+    /// Accepts connections again.
     pub(super) async fn reopen(&mut self) {
         let listener = TcpListener::bind(self.address).await.expect("the same port");
         self.open = Some(tokio::spawn(serve(listener, self.behind, self.cuts.clone())));
     }
 
-    /// Answers to calls break off from now on, or no more.
+    /// Sets whether answers to calls break off from now on.
     pub(super) fn cut(&self, cuts: bool) {
         self.cuts.store(cuts, Ordering::Relaxed);
     }
@@ -103,10 +103,10 @@ async fn serve(listener: TcpListener, behind: SocketAddr, cuts: Arc<AtomicBool>)
     }
 }
 
-/// One question and its answer, byte by byte as they are.
+/// Passes on one request and its answer, byte for byte.
 async fn pass_on(mut stream: TcpStream, behind: SocketAddr, cuts: bool) -> Option<()> {
     let question = question(&mut stream).await?;
-    // A token is a matter of another server.
+    // Only reads break off: the request for a token belongs to another server.
     let cuts = cuts && question.starts_with(b"GET ");
     let mut answer = tokio::task::spawn_blocking(move || ask(behind, &question)).await.ok()??;
     if cuts {
@@ -116,7 +116,7 @@ async fn pass_on(mut stream: TcpStream, behind: SocketAddr, cuts: bool) -> Optio
     stream.shutdown().await.ok()
 }
 
-/// Reads a request to its end, and asks for the connection to end with it.
+/// Reads a whole request, and adds a header that closes the connection after the answer.
 async fn question(stream: &mut TcpStream) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     loop {
@@ -137,7 +137,8 @@ async fn question(stream: &mut TcpStream) -> Option<Vec<u8>> {
     }
 }
 
-/// What stands behind the door answers; what came of an answer that breaks off is passed on all the same.
+/// Sends the request to the server behind the proxy and returns its answer. An answer that breaks off is returned as
+/// far as it came.
 fn ask(behind: SocketAddr, question: &[u8]) -> Option<Vec<u8>> {
     let mut stream = std::net::TcpStream::connect_timeout(&behind, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;

@@ -20,20 +20,21 @@ use tokio::time::{Instant, sleep};
 
 use super::front::{Front, SharedClock};
 
-/// Time goes on by no more than this at once, so that what passes through the operating system takes next to none.
+/// Virtual time advances by at most this much at once, so that data on its way through the operating system takes
+/// almost no virtual time.
 const TICK: Duration = Duration::from_millis(50);
 const RECORDS: u64 = 8;
-/// How often changes are looked for.
+/// The interval of incremental runs.
 pub(super) const INCREMENTAL: Duration = Duration::from_secs(900);
 
-/// An entity type, its module, the column that is changed, and its key at Zoho.
+/// An entity type, its module, the column that changes, and the key of this column at Zoho.
 const KINDS: [(&str, Module, &str, &str); 3] = [
     ("customers", Module::CONTACTS, "notes", "notes"),
     ("products", Module::ITEMS, "description", "description"),
     ("invoices", Module::INVOICES, "notes", "notes"),
 ];
 
-/// All of it.
+/// The simulated Zoho, the proxy, the store, and the two copies.
 pub(super) struct Shop {
     pub(super) fake: FakeZoho,
     pub(super) front: Front,
@@ -41,16 +42,17 @@ pub(super) struct Shop {
     clients: Vec<ZohoClient>,
     stop: ShutdownTrigger,
     changes: u64,
-    /// What each changed record has to show: by kind and id.
+    /// The value that each changed record must show, by kind and id.
     expected: BTreeMap<(usize, String), String>,
 }
 
 impl Shop {
-    /// Opens it and reads it once.
+    /// Opens the shop and reads all records once.
     pub(super) async fn open() -> Self {
         let fake = FakeZoho::start().await;
         tokio::time::pause();
-        // Its ten minutes are real ones. The client keeps to Zoho's limit of mints by itself, in virtual time.
+        // The fake counts the mints of ten real minutes. The client keeps Zoho's limit of mints itself, in virtual
+        // time.
         fake.set_token_rules(TokenRules { mints_per_ten_minutes: 1_000, ..TokenRules::default() });
         drop(tokio::spawn(async {
             loop {
@@ -81,14 +83,14 @@ impl Shop {
                 since: None,
                 requested_by: "the beginning".to_owned(),
             };
-            // Where a scheduled run is active already, it reads everything too.
+            // The request is refused where a scheduled run is active already; that run also reads everything.
             drop(shop.store.create(request).await);
         }
         shop.until("everything was read", Duration::from_secs(600), async || shop.is_at_rest().await).await;
         shop
     }
 
-    /// Changes a record. Of every third change nobody is told; of the others a webhook tells the id alone.
+    /// Changes a record. A third of the changes has no webhook; for the others, a webhook names only the id.
     pub(super) async fn change(&mut self) {
         self.changes += 1;
         let (number, kind) = (self.changes, usize::try_from(self.changes).expect("small") % KINDS.len());
@@ -116,7 +118,7 @@ impl Shop {
         self.store.accept(event).await.expect("accepted");
     }
 
-    /// How many changed records the mirror shows as they are, and those that it does not.
+    /// Returns the number of changed records that the mirror shows correctly, and a text for each of the others.
     pub(super) fn shown(&self) -> (usize, Vec<String>) {
         let shows = |((kind, id), text): &(&(usize, String), &String)| {
             let (entity, _, column, _) = KINDS[*kind];
@@ -130,7 +132,7 @@ impl Shop {
         )
     }
 
-    /// Calls that were made so far, as the engine counts them: also those that nobody accepted.
+    /// Returns the calls that were made so far as the engine counts them, including calls whose connection was refused.
     pub(super) async fn calls(&self) -> u64 {
         for client in &self.clients {
             client.status().await.expect("a standing");
@@ -143,14 +145,14 @@ impl Shop {
         self.store.list_runs(&RunFilter::default(), 500, None).await.expect("runs").items
     }
 
-    /// No run is active, nothing is queued, no event is open.
+    /// Returns whether no run is active and no item is queued.
     pub(super) async fn is_at_rest(&self) -> bool {
         let queue = self.store.stats().await.expect("stats").queue;
         let open = queue.pending + queue.processing + queue.failed;
         open == 0 && self.runs().await.iter().all(|run| !run.status.is_active())
     }
 
-    /// What is not as it has to be after an hour that was nobody's fault.
+    /// Returns everything that is wrong after an hour in which no record was at fault.
     pub(super) async fn faults(&self) -> Vec<String> {
         let mut faults = self.shown().1;
         for item in self.store.list(&ItemFilter::default(), 10_000, None).await.expect("items").items {
@@ -170,7 +172,7 @@ impl Shop {
         faults
     }
 
-    /// Looks every second of virtual time. How long it took.
+    /// Checks the condition every second of virtual time, and returns how long it took.
     pub(super) async fn until(
         &self,
         what: &str,
@@ -205,7 +207,7 @@ fn client(fake: &FakeZoho, front: &Front, store: &MemoryStore, clock: &Arc<Share
     ZohoClient::shared(config, clock.clone(), store.clone(), store).expect("a client")
 }
 
-/// What one copy of the program consists of.
+/// The parts of one copy of the program.
 struct Engine<'a> {
     store: &'a MemoryStore,
     clock: &'a Arc<SharedClock>,
