@@ -1,4 +1,4 @@
-//! Whether the queue stays fast with ten million completed items in the archive, and with a snapshot held open.
+//! Checks that the queue stays fast with ten million completed items in the archive, and with a snapshot held open.
 
 use sqlx::Connection as _;
 

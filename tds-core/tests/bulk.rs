@@ -1,4 +1,4 @@
-//! The bulk engine over the store in memory and a scripted source.
+//! Tests of the bulk engine over the store in memory and a scripted source.
 #![cfg(feature = "testkit")]
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +22,7 @@ use time::{OffsetDateTime, macros::datetime};
 const PRODUCTS: EntityType = EntityType::from_static("products");
 const LONG_AGO: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
 
-/// A source whose pages take a moment, so that a run has a middle.
+/// A source whose pages take 10 ms each, so that a test can act in the middle of a run.
 struct Slow(Arc<ScriptedSource>);
 
 #[async_trait]

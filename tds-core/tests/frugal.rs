@@ -1,4 +1,4 @@
-//! What waits while calls have to be saved: reads for pushed events, and schedules.
+//! Tests of the work that waits while calls have to be saved: reads for pushed events, and schedules.
 #![cfg(feature = "testkit")]
 
 use std::{
@@ -36,7 +36,7 @@ struct Setup {
     handler: MirrorHandler,
 }
 
-/// Reads wait for a minute, and so many records share a call.
+/// Returns a setup in which reads for pushed events wait for up to a minute. `records_per_call` records share a call.
 fn setup(records_per_call: usize) -> Setup {
     let clock = ManualClock::new(NOW);
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
@@ -150,7 +150,7 @@ async fn a_postponed_schedule_keeps_its_turn() {
         names.sort();
         names
     };
-    // Both are seen for the first time, so that they are due an hour later.
+    // The scheduler sees both schedules for the first time, so they are due an hour later.
     short.store(false, Ordering::Relaxed);
     assert!(started().await.is_empty());
     short.store(true, Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! The guard under every order, repetition and overlap of sightings.
+//! Properties of the guard under every order, repetition and overlap of sightings.
 //!
-//! A simulated source changes at moments a tenth of a second apart and states its versions in whole
-//! seconds. What was seen of it arrives late, twice and in any order; a record that has to be read again is
-//! read when that is found out.
+//! A simulated source changes at moments a tenth of a second apart and states its versions in whole seconds. Sightings
+//! of the source arrive late, twice and in any order. Where the guard asks for another read of the record, the test
+//! reads the record at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,24 +22,24 @@ use time::{Duration, OffsetDateTime, macros::datetime};
 const PRODUCTS: EntityType = EntityType::from_static("products");
 const SCHEMA: MirrorSchema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
 
-/// Tenths of a second after the beginning.
+/// Returns a moment in tenths of a second after the beginning.
 fn at(tenths: i64) -> OffsetDateTime {
     datetime!(2020-01-01 00:00 UTC) + Duration::milliseconds(tenths * 100)
 }
 
-/// What the source does at a moment.
+/// A change of the source.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Change {
     Set(u8),
     Delete,
 }
 
-/// The source's changes, in order of their moments.
+/// The changes of the source, in the order of their moments.
 #[derive(Clone, Debug)]
 struct History(BTreeMap<i64, Change>);
 
 impl History {
-    /// The state at a moment: its content and version, or nothing.
+    /// Returns the state of the source at a moment: content and version, or absence.
     fn at(&self, moment: i64) -> Content {
         match self.0.range(..=moment).next_back() {
             Some((when, Change::Set(content))) => Content::Present(Box::new(record(*content, *when))),
@@ -67,7 +67,7 @@ fn record(content: u8, changed: i64) -> Record {
     }
 }
 
-/// A look at the source: by a call that takes a while, or by a push that arrives later.
+/// A sighting of the source: a call that takes a while, or a push that arrives later.
 #[derive(Clone, Copy, Debug)]
 enum Sighting {
     Call { began: i64, seen_after: i64, ended_after: i64 },
@@ -86,7 +86,7 @@ impl Sighting {
             }
         };
         let content = history.at(moment);
-        // A deletion is pushed as a wish to look, never as a state.
+        // A pushed deletion is only a request to read the record, so the test makes no read of it.
         let pushes_nothing = content == Content::Absent && shape == Shape::Webhook;
         (!pushes_nothing).then(|| read(shape, observed, content))
     }
@@ -113,12 +113,12 @@ fn sighting() -> impl Strategy<Value = Sighting> {
     ]
 }
 
-/// Applies the reads in this order; answers what the target shows in the end.
+/// Applies the reads in this order, and returns what the target shows in the end.
 fn replay(history: &History, reads: &[Read]) -> Content {
     let store = MemoryStore::new(Arc::new(SystemClock));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        // Everything is applied after the last sighting arrived; so are the repeated reads.
+        // All reads are applied after the last sighting has arrived, and repeated reads begin even later.
         let mut now = 100;
         for seen in reads {
             let mut next = Some(seen.clone());
@@ -162,11 +162,11 @@ proptest! {
         place in any::<prop::sample::Index>(),
     ) {
         let mut seen: Vec<Read> = sightings.iter().filter_map(|sighting| sighting.read(&history)).collect();
-        // The last state was seen by some call, whenever that one arrives.
+        // Some call saw the last state. The read of this call may arrive at any position.
         let (wait, seen_after, ended_after) = last;
         let last = Sighting::Call { began: history.end() + wait, seen_after, ended_after };
         seen.extend(last.read(&history));
-        // Repetitions and a new order.
+        // Reads are repeated and put into a new order.
         let mut reads: Vec<Read> = order.iter().map(|index| index.get(&seen).clone()).collect();
         for one in seen {
             let index = if reads.is_empty() { 0 } else { place.index(reads.len()) };

@@ -1,8 +1,9 @@
-//! The guard under list rows, whole records and pushed bodies of one record, in every order, repetition and overlap.
+//! Properties of the guard with list rows, details and pushed bodies of one record, in every order, repetition and
+//! overlap.
 //!
-//! The simulated record has a column that every shape shows, one that a list row does not show, and one that changes
-//! without a new version. Sightings are handled as the mirror's handler does: a list row that announces a newer version
-//! is followed by a read of the whole record, and so is what the guard cannot decide.
+//! The simulated record has a column that every shape shows, a column that list rows do not show, and a column that
+//! changes without a new version. The test handles sightings as the mirror handler does: it reads the whole record
+//! after a list row that announces a newer version, and wherever the guard cannot decide.
 
 #![cfg(feature = "testkit")]
 
@@ -23,17 +24,17 @@ use time::{Duration, OffsetDateTime, macros::datetime};
 const INVOICES: EntityType = EntityType::from_static("invoices");
 const SCHEMA: MirrorSchema = MirrorSchema { entity: INVOICES, head: Some("invoices"), children: &[] };
 
-/// Tenths of a second after the beginning.
+/// Returns a moment in tenths of a second after the beginning.
 fn at(tenths: i64) -> OffsetDateTime {
     datetime!(2020-01-01 00:00 UTC) + Duration::milliseconds(tenths * 100)
 }
 
-/// What the source does at a moment.
+/// A change of the source.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Name(u8),
     Note(u8),
-    /// A payment: no new version.
+    /// A payment, which gives the record no new version.
     Balance(u8),
 }
 
@@ -48,7 +49,7 @@ struct Columns {
 struct History(BTreeMap<i64, Change>);
 
 impl History {
-    /// The columns at a moment, and the second of the last change that the version knows.
+    /// Returns the columns at a moment, and the second of the last change that gave the record a new version.
     fn at(&self, moment: i64) -> (Columns, i64) {
         let (mut columns, mut version) = (Columns::default(), 0);
         for (when, change) in self.0.range(..=moment) {
@@ -82,7 +83,7 @@ impl History {
     }
 }
 
-/// A look at the source: by a call that takes a while, or by a push that arrives later.
+/// A sighting of the source: a call that takes a while, or a push that arrives later.
 #[derive(Clone, Copy, Debug)]
 enum Sighting {
     Call { shape: Shape, began: i64, seen_after: i64, ended_after: i64 },
@@ -124,16 +125,17 @@ fn sighting() -> impl Strategy<Value = Sighting> {
     prop_oneof![
         call(Shape::List),
         call(Shape::Detail),
-        // Pushed bodies are sent when the record changes: after that the version, not the arrival, tells their age.
+        // A pushed body is sent when the record changes. Afterwards its version tells its age, and its arrival does
+        // not.
         (0..45i64, 0..20i64).prop_map(|(sent, arrived_after)| Sighting::Push { sent, arrived_after }),
     ]
 }
 
-/// Handles the sightings in this order; answers the columns that the target shows in the end.
+/// Handles the sightings in this order, and returns the columns that the target shows in the end.
 async fn replay(history: &History, reads: &[Read]) -> Columns {
     let store = MemoryStore::new(Arc::new(SystemClock));
     let id = RecordId::new("1");
-    // Everything is handled after the last sighting arrived; so are the reads that follow from it.
+    // All sightings are handled after the last one has arrived, and the reads that follow from them begin even later.
     let mut now = 100;
     for seen in reads {
         let mut next = Some(seen.clone());
@@ -159,7 +161,7 @@ async fn replay(history: &History, reads: &[Read]) -> Columns {
     Columns { name: column("name"), note: column("note"), balance: column("balance") }
 }
 
-/// A read of the whole record that begins now.
+/// Returns a read of the whole record that begins now.
 fn whole(history: &History, now: &mut i64) -> Read {
     *now += 2;
     history.read(*now, Shape::Detail, Observed::Call(Interval { began: at(*now), ended: at(*now + 1) }))
@@ -182,11 +184,11 @@ proptest! {
         place in any::<prop::sample::Index>(),
     ) {
         let mut seen: Vec<Read> = sightings.iter().map(|sighting| sighting.read(&history)).collect();
-        // The last state was seen by some call for the whole record, whenever that one arrives.
+        // Some call for the whole record saw the last state. The read of this call may arrive at any position.
         let (wait, seen_after, ended_after) = last;
         let began = history.end() + wait;
         seen.push(Sighting::Call { shape: Shape::Detail, began, seen_after, ended_after }.read(&history));
-        // Repetitions and a new order.
+        // Reads are repeated and put into a new order.
         let mut reads: Vec<Read> = order.iter().map(|index| index.get(&seen).clone()).collect();
         for one in seen {
             let index = if reads.is_empty() { 0 } else { place.index(reads.len()) };

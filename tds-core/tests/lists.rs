@@ -1,4 +1,4 @@
-//! What runs know of lists, and what they do about lists that are not as they should be.
+//! Tests of the facts that runs know about lists, and of the reaction to lists that do not behave as expected.
 #![cfg(feature = "testkit")]
 
 use std::{
@@ -29,7 +29,7 @@ const NOW: OffsetDateTime = datetime!(2026-06-01 12:00 UTC);
 const DOCUMENTED: Capability = Capability { filter: Ability::Documented, sort: Ability::Documented };
 const PROVEN: Capability = Capability { filter: Ability::Proven, sort: Ability::Proven };
 
-/// A list of one page that shows ids without contents: nothing is ever left to do but to list.
+/// A source with one list page of ids without contents, so that listing is the only work of a run.
 struct Ids {
     schema: MirrorSchema,
     profile: SourceProfile,
@@ -118,7 +118,7 @@ impl Setup {
         self.store.create(NewRun { entity, run_type, source_type, since, requested_by }).await.expect("a run")
     }
 
-    /// Lists what is to be listed, lets the items vanish as discarded, and answers the run.
+    /// Executes the run to its end while all items are discarded, and returns the ended run.
     async fn list(&self, run: &Run) -> Run {
         let settings = RunSettings { poll: Duration::from_millis(1), ..RunSettings::default() };
         let engine = Engine::builder(Stores::new(&self.store, self.store.clone()))
@@ -141,7 +141,7 @@ impl Setup {
         ended
     }
 
-    /// What is known of the list.
+    /// Returns the stored facts about the list.
     async fn facts(&self) -> ListFacts {
         let text = self.store.load("list products").await.expect("readable").text;
         text.map_or_else(ListFacts::default, |text| serde_json::from_str(&text).expect("facts"))

@@ -1,4 +1,5 @@
-//! An hour in which a place of the source is down, in virtual time: few calls are made, and all goes on by itself.
+//! A place of the source is down for an hour of virtual time: few calls are made, and all items go on without an
+//! operator.
 
 use std::{
     sync::{
@@ -29,7 +30,8 @@ fn place() -> Place {
     Place { service: "books".to_owned(), endpoint: "books /invoices/{id}".to_owned() }
 }
 
-/// One item on its way: it waits as it is told to, a tenth longer at most, until its call is answered. When that was.
+/// Handles one item until its call is answered, and returns the time of the answer. Each wait lasts as long as the pool
+/// says, and up to a tenth longer.
 async fn item(
     pool: PermitPool,
     number: usize,
@@ -81,11 +83,12 @@ async fn item(
     }
 }
 
-/// Calls that were made in vain, and when the first and the last item went on after the hour.
+/// Simulates an outage of an hour. Returns the number of failed calls, and how long after the hour the first and the
+/// last item went on.
 async fn hour_of(cause: OutageCause) -> (u32, Duration, Duration) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = CallBudget::local(&clock);
-    // Two processes with a desk each.
+    // There are two processes with one permit pool each.
     let desks = [(); 2].map(|()| PermitPool::new(budget.clone(), "account".to_owned(), limits(), None));
     let (began, calls) = (Instant::now(), Arc::new(AtomicU32::new(0)));
     let mut items = JoinSet::new();

@@ -1,4 +1,4 @@
-//! Permits of one process: order, pauses, and what is done when nothing may be sent. On virtual time.
+//! Tests of the permits of one process, on virtual time: their order, pauses, and refusals while nothing may be sent.
 
 use std::{
     sync::{Arc, Mutex},
@@ -32,7 +32,7 @@ async fn enter(pool: &PermitPool, lane: Lane) -> Permit {
     pool.enter(lane).await.unwrap_or_else(|denied| panic!("{denied:?}"))
 }
 
-/// Lets every task that can go on do so.
+/// Lets every task run that can run.
 async fn settle() {
     sleep(Duration::from_millis(1)).await;
 }
@@ -150,7 +150,7 @@ async fn a_process_that_ends_leaves_its_places_to_the_others() {
     assert!(timeout(Duration::from_millis(100), both).await.is_ok());
 }
 
-/// A store that cannot be asked.
+/// A store that is unavailable.
 struct Unreachable;
 
 #[async_trait]

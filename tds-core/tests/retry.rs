@@ -1,4 +1,4 @@
-//! Properties of the rule for failed items.
+//! Properties of the retry rule for failed items.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Records that move between two entity types.
+//! Tests of records that move between two entity types.
 #![cfg(feature = "testkit")]
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ const BUYERS: EntityType = EntityType::from_static("buyers");
 const SELLERS: EntityType = EntityType::from_static("sellers");
 const CHANGED: OffsetDateTime = datetime!(2026-05-01 12:00 UTC);
 
-/// Shows records of the sibling as what they are.
+/// A source of buyers that reads the records of its sibling. The content of a read has the record's true entity type.
 struct Contacts {
     own: ScriptedSource,
     sibling: Arc<ScriptedSource>,
@@ -126,7 +126,7 @@ async fn an_earlier_look_that_is_applied_after_the_record_moved_is_stale() {
     setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
     let handled = setup.handle(Work::fetch()).await;
     assert!(matches!(handled, Ok(Handled::Reroute { entity: to, .. }) if to == SELLERS));
-    // A worker that lost its claim goes on with what it saw before.
+    // A worker that lost its lease goes on with the state that it read before.
     let late = before.read(early, early + Duration::SECOND);
     setup.store.apply(&schema(BUYERS, "buyers"), vec![late]).await.remove(0).expect("judged");
     assert_eq!(setup.is_live(&BUYERS), None);

@@ -1,4 +1,5 @@
-//! What a read changes in the known state of its record, and which sets shrink suspiciously.
+//! Tests of the changes that a read makes to the sync state of its record, and of the sets whose shrinking is
+//! suspicious.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The worker over the store in memory: what becomes of items, whatever their handlers do.
+//! Tests of the worker over the store in memory: the results of items for every outcome of their handlers.
 
 use std::{
     collections::BTreeSet,
@@ -26,7 +26,7 @@ use tokio::{sync::Semaphore, task::JoinHandle};
 const PRODUCTS: EntityType = EntityType::from_static("products");
 const INVOICES: EntityType = EntityType::from_static("invoices");
 
-/// Handles records by their id: the id says what happens.
+/// A handler whose result depends on the id of the record.
 struct Scripted {
     entity: EntityType,
     gate: Arc<Semaphore>,
@@ -48,7 +48,7 @@ impl BatchHandler for Scripted {
                 self.gate.acquire().await.expect("open").forget();
             }
             assert!(!id.starts_with("panic"), "the handler was told to panic");
-            // What has moved has arrived.
+            // A record that was rerouted to invoices is handled like a record without the prefix.
             let id = if self.entity == INVOICES { id.trim_start_matches("moved-") } else { id };
             results.push(result_of(id, item.retry_count));
         }
@@ -131,7 +131,7 @@ impl Setup {
         self.store.list(&ItemFilter::default(), 200, None).await.expect("list").items
     }
 
-    /// Waits until the condition holds of all items, or fails showing them.
+    /// Waits until the condition holds for the items; panics after about five seconds and shows them.
     async fn until(&self, what: &str, condition: impl Fn(&[ItemView]) -> bool) -> Vec<ItemView> {
         for _ in 0..500 {
             let items = self.all().await;
@@ -343,7 +343,7 @@ async fn a_process_that_may_not_ask_the_source_leaves_what_needs_it_due_for_othe
     assert_eq!((named.status, named.error_message), (ItemStatus::Pending, None), "it was not touched");
     assert_eq!((throttled.status, throttled.retry_count), (ItemStatus::Pending, 0));
     assert!(throttled.run_at.expect("it waits") <= SystemClock.now(), "due for whoever may ask");
-    // It is not taken again and again by the process that may not ask.
+    // The process that may not read does not claim the released item again and again.
     tokio::time::sleep(Duration::from_millis(100)).await;
     let seen = without_a_token.seen.lock().expect("whole").clone();
     assert_eq!(seen.iter().filter(|id| *id == "throttled-1").count(), 1, "{seen:?}");

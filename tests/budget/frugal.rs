@@ -1,4 +1,4 @@
-//! A day with few calls: workers, queue and budget together, on virtual time. All events end applied.
+//! A day with few calls: workers, queue and budget run together, on virtual time. Every event is completed.
 
 use std::{sync::Arc, time::Duration};
 

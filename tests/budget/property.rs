@@ -1,4 +1,4 @@
-//! Any number of processes that are killed at any time, with answers that take any time.
+//! A property test: processes, which are killed at any time, call a source whose answers take any time.
 
 use std::{sync::Arc, time::Duration};
 

@@ -135,7 +135,7 @@ fn a_mirror_that_applies_stale_reads_is_noticed() {
         ("mirror", "a_newer_read_is_written_and_an_older_one_is_not"),
         ("mirror", "equal_versions_with_other_content_go_by_the_time_of_the_sighting"),
     ];
-    // The sweep asks when records were last seen.
+    // The sweep depends on the time at which records were last seen.
     check(mirror::gullible, &right, &["mirror", "sweep"]);
 }
 

@@ -1,4 +1,5 @@
-//! apalis 1.0 with apalis-postgres 1.0: batches of 1,000, `lock_tasks(false)`, results not kept.
+//! The drain by apalis 1.0 with apalis-postgres 1.0: batches of 1,000, `lock_tasks(false)`, and
+//! `persist_results(true)`.
 
 use std::sync::{
     Arc,

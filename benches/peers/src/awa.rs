@@ -1,4 +1,4 @@
-//! awa 0.6 with its queue storage: 200 workers, four claimers, claims of 500.
+//! The drain by awa 0.6 with its queue storage: 200 workers, four claimers, and claims of 500 jobs.
 
 use std::{
     sync::{
@@ -64,7 +64,7 @@ pub(crate) async fn drain(url: &str, items: i64) -> f64 {
     rate
 }
 
-/// The pool type of awa's own release of sqlx.
+/// Connects with the release of sqlx that awa itself uses.
 async fn sqlx_of_awa(url: &str) -> sqlx_awa::PgPool {
     sqlx_awa::PgPool::connect(url).await.expect("connected")
 }

@@ -1,4 +1,4 @@
-//! graphile_worker 0.14 with its local queue, batched completion and concurrency, as its own benchmark has them.
+//! The drain by graphile_worker 0.14, with the local queue, batched completion and concurrency of its own benchmark.
 
 use std::{
     sync::{
@@ -71,7 +71,7 @@ pub(crate) async fn drain(url: &str, items: i64) -> f64 {
     while handled.load(Ordering::Relaxed) < items {
         tokio::time::sleep(LOOK).await;
     }
-    // Handled is not yet durable: ended is what is gone from the table.
+    // A handled job is not yet durable. A job has ended when its row has left the table.
     while cluster::count(url, "SELECT count(*) FROM graphile_worker._private_jobs").await > 0 {
         tokio::time::sleep(LOOK).await;
     }

@@ -1,7 +1,7 @@
-//! The drain beside other queues on PostgreSQL, in one run on one durable cluster.
+//! The drain of TDS and of other queues on PostgreSQL, in one run on one durable cluster.
 //!
-//! 100,000 items with a handler that does nothing, three rounds, the peers taking turns. What each does besides:
-//! ours has at most one live item per record, leases, fencing tokens, and an archive.
+//! Each queue handles 100,000 items with a handler that does nothing. There are three rounds, and the queues take
+//! turns. In addition, TDS keeps at most one live item per record, leases, fencing tokens, and an archive.
 
 #[path = "../../load/cluster.rs"]
 mod cluster;
@@ -20,7 +20,7 @@ use report::{Report, median, say};
 const ROUNDS: usize = 3;
 const ITEMS: i64 = 100_000;
 
-/// How often a peer is asked whether it is at its end.
+/// The interval at which the bench checks whether a queue is drained.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
 
 fn main() {
@@ -55,7 +55,7 @@ async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// Items a second.
+/// Returns the items per second.
 fn rate(items: i64, began: tokio::time::Instant) -> f64 {
     items as f64 / began.elapsed().as_secs_f64()
 }

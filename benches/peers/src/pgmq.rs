@@ -1,5 +1,6 @@
-//! pgmq by what its functions do in SQL: `read` (visibility timeout, a batch) and `archive` of a batch. The tables and
-//! the index are those of `pgmq.create`; four readers with batches of 100, as many places as ours has.
+//! The drain by pgmq, with the SQL of its functions: `read` of a batch with a visibility timeout, and `archive` of a
+//! batch. The tables and the index are those of `pgmq.create`. Four readers use batches of 100, as many places as TDS
+//! has.
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::{task::JoinSet, time::Instant};

@@ -8,7 +8,8 @@ use crate::list::{BOTH, FILTER, List, NEITHER, SORT, read};
 
 const DOCUMENTED: Capability = Capability { filter: Ability::Documented, sort: Ability::Documented };
 
-/// Changes of an older and of a newer kind than the window's beginning, far apart.
+/// Returns the times of changes: 30 multiples of 600 seconds in mixed order, some before and some after the window
+/// begins.
 fn spread() -> Vec<i64> {
     (0..30).map(|n| (n * 7 % 30) * 600).collect()
 }

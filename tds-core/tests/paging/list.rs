@@ -1,4 +1,4 @@
-//! A list in memory that changes between two calls, and that does what it is told to.
+//! A list in memory that changes between two calls, with abilities that each test chooses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,13 +20,14 @@ pub(crate) fn at(seconds: i64) -> OffsetDateTime {
     START + Duration::seconds(seconds)
 }
 
-/// Records by their number, in the order of their creation, with the second of their last change.
+/// The records by number, in the order of their creation, with the second of their last change. `None` stands for an
+/// unreadable time.
 #[derive(Clone)]
 pub(crate) struct List {
     pub(crate) records: BTreeMap<u32, Option<i64>>,
     pub(crate) page_size: usize,
     pub(crate) can: Capability,
-    /// The filter leaves the boundary out.
+    /// True where the filter excludes records that changed exactly at the boundary.
     pub(crate) exclusive: bool,
     pub(crate) calls: Vec<ListCall>,
 }
@@ -37,7 +38,7 @@ impl List {
         Self { records, page_size, can, exclusive: false, calls: Vec::new() }
     }
 
-    /// Every record that is there and changed at or after a second, or at an unreadable time.
+    /// Returns every existing record that changed at or after a second, or has an unreadable time.
     pub(crate) fn changed_since(&self, second: i64) -> BTreeSet<u32> {
         let changed = |(_, time): &(&u32, &Option<i64>)| time.is_none_or(|time| time >= second);
         self.records.iter().filter(changed).map(|(id, _)| *id).collect()
@@ -46,7 +47,7 @@ impl List {
     fn answer(&mut self, call: ListCall) -> (Vec<Listed>, bool) {
         self.calls.push(call);
         let filter = call.changed_since.filter(|_| self.can.filter.is_usable());
-        // Sources ask for a second earlier.
+        // Sources ask for changes from one second earlier.
         let from = filter.map(|since| (since - START).whole_seconds() - 1);
         let inside = |time: &Option<i64>| match (from, time) {
             (Some(from), Some(time)) => *time > from || *time == from && !self.exclusive,
@@ -78,14 +79,14 @@ fn row(id: u32, time: Option<i64>) -> Listed {
     }
 }
 
-/// What a list showed.
+/// The result of reading a list.
 #[derive(Default)]
 pub(crate) struct Shown {
     pub(crate) ids: BTreeSet<u32>,
     pub(crate) learned: Option<Capability>,
 }
 
-/// Reads a list to its end; `between` changes it after each call, with the number of calls so far.
+/// Reads a list to its end. `between` changes the list after each call, and receives the number of calls so far.
 pub(crate) fn read(
     list: &mut List,
     since: Option<i64>,

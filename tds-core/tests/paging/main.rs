@@ -1,4 +1,4 @@
-//! Reading lists whose records change while they are read.
+//! Tests that read lists whose records change in the meantime.
 
 mod contradictions;
 mod list;

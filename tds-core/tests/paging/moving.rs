@@ -10,7 +10,7 @@ enum Change {
     Delete(u32),
 }
 
-/// What happens between two calls; the time goes on by a second each.
+/// Generates the changes between two calls. Each call takes one second.
 fn changes(deletes: bool) -> impl Strategy<Value = Vec<Vec<Change>>> {
     let one = (0..if deletes { 3 } else { 2 }, any::<u32>()).prop_map(|(kind, which)| match kind {
         0 => Change::Edit(which),
@@ -45,15 +45,15 @@ fn apply(list: &mut List, now: i64, changes: &[Change]) {
     }
 }
 
-/// How many records within the window stayed as they were all the time, and were not shown. What changes
-/// meanwhile belongs to the next run.
+/// Returns the number of records of the window that did not change while the list was read, and were not shown. Records
+/// that change in the meantime belong to the next run.
 fn lost(
     mut list: List,
     since: i64,
     script: &[Vec<Change>],
     capability: tds_core::source::Capability,
 ) -> usize {
-    // The reader begins when all that is in the list has happened.
+    // The reader begins after the last change of every record in the list.
     let (due, before) = (list.changed_since(since), list.records.clone());
     let shown = read(&mut list, Some(since), capability, |list, call| {
         let now = 100 + i64::try_from(call).expect("few calls");
@@ -80,7 +80,7 @@ proptest! {
     #[test]
     fn every_other_way_loses_nothing_to_edits_and_inserts(
         seconds in prop::collection::vec(0_i64..12, 0..60),
-        // A page holds more than what changes between two calls, or the reader would never arrive.
+        // A page holds more rows than change between two calls; otherwise the reader would never reach the end.
         page_size in 4_usize..8,
         script in changes(false),
     ) {
@@ -95,13 +95,14 @@ proptest! {
 fn what_a_deletion_pulls_over_the_end_of_a_page_is_lost_but_by_the_moving_filter() {
     for (can, expected) in [(BOTH, 0), (SORT, 1), (FILTER, 1), (NEITHER, 1)] {
         let list = List::new(0..9, 3, can);
-        // The first row that the first page showed goes.
+        // The first row that the first page showed is deleted.
         let gone = if can == SORT { 8 } else { 0 };
         assert_eq!(lost(list, 0, &[vec![Change::Delete(gone)]], can), expected, "{can:?}");
     }
 }
 
-/// The second walk of the second at 3 ends on page 2 without more, because page 2 has become page 1.
+/// The second pass over second 3 ends on page 2 without a further page, because the rows of page 2 have moved to page
+/// 1.
 #[test]
 fn what_follows_a_full_second_is_shown_although_deletions_pull_it_before_the_reader() {
     let list = List::new([8, 3, 4], 1, BOTH);

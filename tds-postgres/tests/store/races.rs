@@ -19,8 +19,8 @@ use tds_core::{
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 
-// The wait at the gate is not the wait for a lock that a statement gives up soon: how long the test takes to open the gate
-// depends on the machine.
+// The wait at the gate has no `lock_timeout`, unlike the statements of the store: how long the test takes to open the
+// gate depends on the machine.
 const GATE: &str = "
 CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql SET lock_timeout = 0 AS $$
 BEGIN
@@ -70,7 +70,7 @@ fn later_delivery(store: &PgStore, version: i64) -> impl Future<Output = ()> + u
     }
 }
 
-/// Settles as a worker does: what a session has locked for too long is settled again.
+/// Settles as a worker does: settlements that fail because another session holds a lock for too long are repeated.
 fn settling(store: &PgStore, settlements: Vec<Settlement>) -> impl Future<Output = Settled> + use<> {
     let store = store.clone();
     async move {

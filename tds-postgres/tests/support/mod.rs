@@ -14,12 +14,12 @@ use tds_core::{
 use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 use time::OffsetDateTime;
 
-/// The sessions of this database that wait for a row that another session has changed. Other tests use other databases of
-/// the same cluster, and their locks say nothing about this one.
+/// Selects the sessions of this database that wait for a row that another session has changed. Other tests use other
+/// databases of the same cluster, and their locks say nothing about this database.
 pub(crate) const ROW_LOCK_WAITS: &str = "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
  WHERE locktype = 'transactionid' AND NOT granted AND datname = current_database()";
 
-/// The sessions of this database that wait for an advisory lock.
+/// Selects the sessions of this database that wait for an advisory lock.
 pub(crate) const ADVISORY_LOCK_WAITS: &str = "SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
  WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()";
 

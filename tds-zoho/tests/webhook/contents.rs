@@ -63,7 +63,6 @@ fn a_body_without_a_version_makes_the_record_be_read_and_is_never_a_duplicate() 
 
 /// A production incident: a body of which a part cannot be read must not lose the invoice, because the API spells the
 /// part better.
-/// better.
 #[test]
 fn a_body_with_an_unreadable_part_makes_the_record_be_read() {
     let mut body = invoice();
