@@ -164,8 +164,8 @@ fn secrets_come_from_files_too_and_show_nowhere() {
     assert!(missing.expect_err("missing").to_string().contains("ZOHO_CLIENT_SECRET_FILE"));
 }
 
-/// The last line end of a file does not belong to the secret. A line end within the secret would, and no person would
-/// notice it.
+/// Line ends at the end of a file do not belong to the secret. A line end within the text would become part of the
+/// secret without being noticed, so such a secret is refused.
 #[test]
 fn a_secret_is_one_line_wherever_it_comes_from() {
     let directory = tempfile::tempdir().expect("a directory");

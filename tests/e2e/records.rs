@@ -127,7 +127,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 3] = [Self::Invoice, Self::Bill, Self::CreditNote];
 
-    /// The entity type, which is also the name of the head table and of the path.
+    /// The entity type, which is also the name of the head table.
     pub(crate) fn entity(self) -> &'static str {
         match self {
             Self::Invoice => "invoices",

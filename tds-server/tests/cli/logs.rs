@@ -110,7 +110,7 @@ async fn in_production_a_start_that_fails_says_so_in_json() {
     assert_eq!(last["level"], "ERROR", "{last}");
 }
 
-/// A wrong setting concerns the person who wrote it, so the error is one plain line before anything is started.
+/// An invalid setting concerns the operator who wrote it, so the error is one plain line before anything is started.
 #[tokio::test]
 async fn in_production_a_wrong_setting_is_still_one_plain_line() {
     let ended = Program::new().with("APP_ENV", "production").with("TDS_BIND", "here").run(&["serve"]).await;
