@@ -180,7 +180,7 @@ fn is_row_of_known_detail(state: &SyncState, read: &Read, record: &Record) -> bo
 /// second, and only the whole record shows which edit.
 fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let Observed::Call(seen) = read.observed else { return Verdict::Unchanged };
-    if state.has_volatile_news(record) {
+    if state.changes_volatile(record) {
         return if state.knows_no_later_volatile(&seen) { VOLATILE } else { Verdict::Unchanged };
     }
     let row_changed = state.list_hash.as_ref().is_some_and(|known| *known != list_hash(record));
@@ -196,15 +196,15 @@ fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
 /// compared with the target's rows themselves, because something else than the sync may have changed them. Writing
 /// content that is already there costs nothing.
 fn same(state: &SyncState, read: &Read, record: &Record) -> Verdict {
-    let news = state.has_volatile_news(record);
+    let volatile_changed = state.changes_volatile(record);
     match read.observed {
-        Observed::Push(_) if news => Verdict::Reread(RereadReason::Tie),
+        Observed::Push(_) if volatile_changed => Verdict::Reread(RereadReason::Tie),
         Observed::Push(_) => Verdict::Unchanged,
         Observed::Call(seen) => {
             let volatile = state.knows_no_later_volatile(&seen);
             if read.shape == Shape::Detail && seen.is_after(&state.observed.interval()) {
                 Verdict::Apply { stable: true, volatile }
-            } else if news && volatile {
+            } else if volatile_changed && volatile {
                 VOLATILE
             } else {
                 Verdict::Unchanged

@@ -6,8 +6,8 @@
 mod event;
 mod inbox;
 mod item;
-mod ledger;
 mod mirror;
+mod progress;
 mod queue;
 mod queue_operator;
 mod run;

@@ -191,8 +191,8 @@ impl Run {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn calls_for_each(calls: i64, processed: i64, unchanged: i64) -> Option<f64> {
-        let news = processed - unchanged;
-        (news > 0).then(|| calls as f64 / news as f64)
+        let changed = processed - unchanged;
+        (changed > 0).then(|| calls as f64 / changed as f64)
     }
 }
 

@@ -89,11 +89,11 @@ async fn hour_of(cause: OutageCause) -> (u32, Duration, Duration) {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = CallBudget::local(&clock);
     // There are two processes with one permit pool each.
-    let desks = [(); 2].map(|()| PermitPool::new(budget.clone(), "account".to_owned(), limits(), None));
+    let pools = [(); 2].map(|()| PermitPool::new(budget.clone(), "account".to_owned(), limits(), None));
     let (began, calls) = (Instant::now(), Arc::new(AtomicU32::new(0)));
     let mut items = JoinSet::new();
     for number in 0..ITEMS {
-        items.spawn(item(desks[number % 2].clone(), number, cause, began, Arc::clone(&calls)));
+        items.spawn(item(pools[number % 2].clone(), number, cause, began, Arc::clone(&calls)));
     }
     let mut ends = Vec::new();
     while let Some(end) = items.join_next().await {

@@ -135,7 +135,7 @@ async fn a_permit_that_is_too_old_is_not_used_and_is_given_back() {
     sleep(Duration::from_secs(6)).await;
     assert!(permit.start().is_none());
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(pool.status().await.expect("standing").day.spent.total(), 0);
+    assert_eq!(pool.status().await.expect("status").day.spent.total(), 0);
 }
 
 #[tokio::test(start_paused = true)]

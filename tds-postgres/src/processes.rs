@@ -29,7 +29,7 @@ pub struct ServerReport {
     pub zoho_detail: String,
 }
 
-const TELL: &str = "
+const REPORT: &str = "
 INSERT INTO tds_processes AS p (name, works, credentials, zoho_state, zoho_detail) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE SET works = excluded.works, credentials = excluded.credentials,
   zoho_state = excluded.zoho_state, zoho_detail = excluded.zoho_detail, seen_at = clock_timestamp()
@@ -47,10 +47,10 @@ impl PgStore {
     ///
     /// # Errors
     /// Fails if the database does not answer.
-    pub async fn tell_server(&self, report: &ServerReport) -> Result<()> {
+    pub async fn report_server(&self, report: &ServerReport) -> Result<()> {
         let database = &self.database;
-        let tell = || async {
-            sqlx::query(TELL)
+        let store = || async {
+            sqlx::query(REPORT)
                 .bind(storable(&report.name))
                 .bind(report.works)
                 .bind(storable(&report.credentials))
@@ -60,7 +60,7 @@ impl PgStore {
                 .await?;
             sqlx::query(FORGET).execute(database).await
         };
-        repeat(tell).await.map(drop).map_err(|error| classify(error, "telling how this server is"))
+        repeat(store).await.map(drop).map_err(|error| classify(error, "telling how this server is"))
     }
 
     /// Removes the report of a server that ends.

@@ -226,7 +226,7 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_may_not_create_tables_is_told_the_grant_and_works_with_it() {
+async fn a_role_that_may_not_create_tables_gets_the_grant_named_and_works_with_it() {
     let test = TestDatabase::empty().await;
     run(test.database(), "REVOKE CREATE ON SCHEMA public FROM PUBLIC").await;
     let owner = Role::create(&test, "owner").await;

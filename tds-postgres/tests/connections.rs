@@ -152,13 +152,13 @@ async fn what_is_given_up_in_the_middle_of_a_statement_keeps_no_connection() {
 async fn a_listener_that_is_cut_off_without_a_word_hears_again() {
     let test = TestDatabase::new().await;
     let (relay, url) = Relay::before(test.url()).await;
-    let (hearing, telling) = (open(&url, 4).await, open(test.url(), 4).await);
+    let (listening, notifying) = (open(&url, 4).await, open(test.url(), 4).await);
     let hears = async |what: &str| {
         let began = Instant::now();
         loop {
-            telling.enqueue(vec![item(what, work(1, "1"))]).await.expect("queued");
+            notifying.enqueue(vec![item(what, work(1, "1"))]).await.expect("queued");
             let waited = Instant::now();
-            hearing.wait(Duration::from_secs(2)).await;
+            listening.wait(Duration::from_secs(2)).await;
             if waited.elapsed() < Duration::from_millis(1_500) {
                 return;
             }
@@ -166,7 +166,7 @@ async fn a_listener_that_is_cut_off_without_a_word_hears_again() {
         }
     };
     // The first wait starts the listener.
-    hearing.wait(Duration::from_millis(500)).await;
+    listening.wait(Duration::from_millis(500)).await;
     hears("before").await;
     relay.freeze();
     hears("after").await;

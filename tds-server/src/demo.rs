@@ -112,8 +112,8 @@ impl Demo {
         )
     }
 
-    /// Runs the server, the first sync and the simulated changes until `stop`. Messages for the person go to `news`.
-    pub(crate) async fn run(self, stop: Shutdown, news: impl Fn(&str)) -> Result<(), DemoError> {
+    /// Runs the server, the first sync and the simulated changes until `stop`. Messages for the person go to `show`.
+    pub(crate) async fn run(self, stop: Shutdown, show: impl Fn(&str)) -> Result<(), DemoError> {
         let base = self.base_url();
         let life = Life {
             zoho: self.zoho,
@@ -124,7 +124,7 @@ impl Demo {
         };
         let stopped = stop.clone();
         let server = tokio::spawn(self.app.run_until_stopped(async move { stopped.wait().await }));
-        life.go_on(&stop, news).await;
+        life.go_on(&stop, show).await;
         server.await.map_err(|error| DemoError::Server(error.to_string()))??;
         Ok(())
     }
@@ -145,10 +145,10 @@ struct Life {
 
 impl Life {
     /// Runs the first sync and the simulated changes until `stop`. Trouble is reported, and the server continues.
-    async fn go_on(&self, stop: &Shutdown, news: impl Fn(&str)) {
+    async fn go_on(&self, stop: &Shutdown, show: impl Fn(&str)) {
         let first_sync = async {
-            if let Err(error) = self.first_sync(stop, &news).await {
-                news(&error.to_string());
+            if let Err(error) = self.first_sync(stop, &show).await {
+                show(&error.to_string());
             }
         };
         let changes = run_changes(
@@ -162,12 +162,12 @@ impl Life {
     }
 
     /// Starts a full sync of everything, and reports when the sync has ended.
-    async fn first_sync(&self, stop: &Shutdown, news: impl Fn(&str)) -> Result<(), DemoError> {
+    async fn first_sync(&self, stop: &Shutdown, show: impl Fn(&str)) -> Result<(), DemoError> {
         let client = reqwest::Client::builder().no_proxy().build().map_err(failed)?;
         let url = format!("{}/api/zoho/bulk-sync", self.base);
-        let wish = json!({ "entity_type": "all", "mode": "full" });
+        let request = json!({ "entity_type": "all", "mode": "full" });
         let token = self.token.expose_secret();
-        let answer = client.post(url).bearer_auth(token).json(&wish).send().await.map_err(failed)?;
+        let answer = client.post(url).bearer_auth(token).json(&request).send().await.map_err(failed)?;
         if !answer.status().is_success() {
             return Err(DemoError::FirstSync(answer.text().await.map_err(failed)?));
         }
@@ -179,7 +179,7 @@ impl Life {
             let active = |run: &Value| matches!(run["status"].as_str(), Some("pending" | "running"));
             if !runs.is_empty() && !runs.iter().any(active) {
                 let records: i64 = runs.iter().filter_map(|run| run["processed_items"].as_i64()).sum();
-                news(&format!("the first full sync is done: {records} records"));
+                show(&format!("the first full sync is done: {records} records"));
                 return Ok(());
             }
         }

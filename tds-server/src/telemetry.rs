@@ -64,7 +64,7 @@ pub(crate) fn is_json() -> bool {
 }
 
 /// Writes an error line whatever the filter is: the reason why the process ends must always be logged.
-pub(crate) fn tell_error(message: &str) {
+pub(crate) fn write_error(message: &str) {
     line(&json!({"timestamp": now(), "level": "ERROR", "message": message, "target": "tds_server"}));
 }
 

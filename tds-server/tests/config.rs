@@ -94,7 +94,7 @@ fn every_wrong_value_is_refused_by_name() {
 }
 
 #[test]
-fn all_errors_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let errors = Config::from_lookup(|name| (name == "TDS_WORKERS").then(|| "x".to_owned()), Need::Serve);
     let names: Vec<String> = errors.expect_err("errors").0.into_iter().map(|error| error.variable).collect();
     for (variable, _) in COMPLETE {

@@ -263,7 +263,7 @@ impl ZohoClient {
         send::check(&call)?;
         match inventory::twin(&call) {
             Some(twin) => self.get_of_either(&call, &twin).await,
-            None => self.told(&call, self.ask(&call, true).await).await,
+            None => self.reported(&call, self.ask(&call, true).await).await,
         }
     }
 
@@ -338,7 +338,7 @@ impl ZohoClient {
     }
 
     /// Reports a call that was given up for a reason that its record does not cause.
-    async fn told(&self, call: &Call, outcome: std::result::Result<Answer, Failure>) -> Result<Answer> {
+    async fn reported(&self, call: &Call, outcome: std::result::Result<Answer, Failure>) -> Result<Answer> {
         match outcome {
             Ok(answer) => Ok(answer),
             Err(Failure::Known(error)) => Err(error),
@@ -416,7 +416,7 @@ impl Inner {
         };
         let blame = self.failures.failed(call);
         let (first, retry_after) = (self.config.outage_probe, hints.retry_after);
-        let told = CallFault {
+        let report = CallFault {
             place: call.place(),
             cause,
             everywhere,
@@ -426,7 +426,7 @@ impl Inner {
             first_probe: first,
             reason: reason.clone(),
         };
-        let shut = self.limiter.faulted(told).await;
+        let shut = self.limiter.faulted(report).await;
         if !matches!(fault, Fault::WrongAddress(_)) {
             self.pulse.failed(&reason);
         }

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn another_organization_is_told_with_those_that_are_seen() {
+    fn another_organization_is_reported_with_those_that_are_seen() {
         let body = json!({"organizations": [{"organization_id": "7", "name": "Zylker"}]});
         let error = choose(organizations(&body).expect("list"), "8").expect_err("unseen");
         assert_eq!(error.kind(), ErrorKind::Config);

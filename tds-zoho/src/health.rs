@@ -75,14 +75,14 @@ impl ZohoClient {
                 ZohoState::AuthPaused { reason: fault.reason(), what_to_do: fault.what_to_do().to_owned() }
             }
             _ if shut.is_some_and(|shut| shut.cause == OutageCause::Account) => ZohoState::AuthPaused {
-                reason: shut.map(told).unwrap_or_default(),
+                reason: shut.map(describe).unwrap_or_default(),
                 what_to_do: "nothing is sent there but a probe now and then; what waits goes on by itself once one works"
                     .to_owned(),
             },
             (trouble, Some(until), _) => {
                 ZohoState::Throttled { until, reason: throttled(refused, trouble.map(|(fault, _)| fault)) }
             }
-            _ if shut.is_some() => ZohoState::Unreachable { reason: shut.map(told).unwrap_or_default() },
+            _ if shut.is_some() => ZohoState::Unreachable { reason: shut.map(describe).unwrap_or_default() },
             (Some((fault @ MintFault::Passing(_), _)), _, _) => {
                 ZohoState::Unreachable { reason: fault.reason() }
             }
@@ -108,7 +108,7 @@ fn throttled(refused: Option<(Lane, Refusal)>, trouble: Option<MintFault>) -> St
 }
 
 /// Describes an open breaker.
-fn told(shut: &BreakerStatus) -> String {
+fn describe(shut: &BreakerStatus) -> String {
     let next = shut.next_probe_at.map(|at| format!(", asked again at {at}")).unwrap_or_default();
     format!("Zoho ({}) since {}{next}: {}", shut.place, shut.since, shut.reason)
 }

@@ -125,9 +125,9 @@ impl Limiter {
     ) -> Duration {
         self.correct(hints);
         let (retry_after, reset) = (hints.retry_after, hints.reset);
-        let heard =
+        let signal =
             LimitSignal::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
-        let pause = self.pool.refused(heard, lane).await.unwrap_or(Duration::from_secs(1));
+        let pause = self.pool.refused(signal, lane).await.unwrap_or(Duration::from_secs(1));
         tracing::warn!(%limit, seconds = pause.as_secs(), "Zoho refused a call: the organization pauses");
         pause
     }

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_wish_is_left_to_the_queue() {
+    async fn a_long_wait_is_left_to_the_queue() {
         assert_eq!(Tries::new().next_wait(Some(Duration::from_secs(30))), None);
         assert_eq!(Tries::new().next_wait(Some(Duration::from_secs(1))), Some(Duration::from_secs(1)));
     }

@@ -134,7 +134,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
             source.inner.put(record);
             store.accept(event(number)).await.expect("accepted");
             sleep(Duration::from_secs(20)).await;
-            let step = pool.last_status().expect("heard").throttle();
+            let step = pool.last_status().expect("a status").throttle();
             if steps.last() != Some(&step) {
                 steps.push(step);
             }

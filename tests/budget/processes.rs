@@ -78,8 +78,9 @@ async fn two_processes_share_the_minute_the_places_and_the_token() {
     let database = TestDatabase::new().await;
     let (one, other) = (Program::start(&zoho, &database).await, Program::start(&zoho, &database).await);
 
-    let wish = json!({"entity_type": "invoices", "mode": "full"});
-    let request = one.client.post(format!("{}/api/zoho/bulk-sync", one.base)).bearer_auth(TOKEN).json(&wish);
+    let request = json!({"entity_type": "invoices", "mode": "full"});
+    let request =
+        one.client.post(format!("{}/api/zoho/bulk-sync", one.base)).bearer_auth(TOKEN).json(&request);
     assert_eq!(request.send().await.expect("an answer").status(), StatusCode::ACCEPTED);
 
     let before = zoho.calls();

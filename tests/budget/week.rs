@@ -145,11 +145,11 @@ fn week(plan: u32) -> Week {
                     shop.kill_one();
                 }
                 if shop.dice.below(700) == 0 {
-                    let wish = [None, Some(Duration::from_secs(7)), Some(Duration::from_secs(90))];
-                    let wish = wish[usize::try_from(shop.dice.below(3)).expect("small")];
+                    let wait = [None, Some(Duration::from_secs(7)), Some(Duration::from_secs(90))];
+                    let wait = wait[usize::try_from(shop.dice.below(3)).expect("small")];
                     let limit =
                         if shop.dice.below(4) == 0 { CallLimit::Concurrency } else { CallLimit::Minute };
-                    shop.source.seen().refusals.push_back((limit, wish));
+                    shop.source.seen().refusals.push_back((limit, wait));
                 }
                 // During the head start of the first day, calls go as fast as the ceiling of the minute allows.
                 if (day, minute) == (0, 3) {
@@ -222,7 +222,7 @@ fn a_day_that_others_spend_becomes_frugal_before_webhooks_have_to_wait_for_the_n
                 // Another program runs its own first load.
                 shop.source.seen().today = u64::from(PLAN) - 620;
             }
-            let status = budget(&shop.shared).status("shop", &shop.limits).await.expect("standing");
+            let status = budget(&shop.shared).status("shop", &shop.limits).await.expect("status");
             assert!(status.throttle() < Throttle::ChangesDeferred, "minute {minute}: {status:?}");
             let bulk = status.day.spent[Lane::Full];
             if status.throttle() == Throttle::Frugal {

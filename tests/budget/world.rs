@@ -245,14 +245,14 @@ impl Caller {
                 Err(None) => return Ok(waited),
                 Err(Some((limit, retry_after))) => {
                     let chance = self.dice().below(1 << 40);
-                    let heard = LimitSignal::Refused {
+                    let signal = LimitSignal::Refused {
                         limit,
                         issued: issued.elapsed(),
                         retry_after,
                         reset: None,
                         chance,
                     };
-                    let wait = self.pool.refused(heard, lane).await;
+                    let wait = self.pool.refused(signal, lane).await;
                     return Err(wait.unwrap_or(Duration::from_secs(1)));
                 }
             }

@@ -107,7 +107,7 @@ fn a_queue_that_loses_what_arrives_during_work_is_noticed() {
         ("settle", "work_that_arrives_meanwhile_makes_the_item_pending_again"),
         ("settle", "a_fetch_that_is_asked_for_while_another_is_under_way_is_not_lost"),
     ];
-    check(queue::loses_news, &right, WORK);
+    check(queue::loses_changes, &right, WORK);
 }
 
 #[test]
@@ -118,13 +118,13 @@ fn a_queue_whose_ends_miss_who_was_attached_meanwhile_is_noticed() {
 }
 
 #[test]
-fn a_ledger_that_drops_a_page_is_noticed() {
+fn a_run_store_that_drops_a_page_is_noticed() {
     let right = [("run", "a_page_is_committed_with_its_items_counts_and_checkpoint")];
     check(runs::drops_items, &right, &["costs", "races", "run", "sweep"]);
 }
 
 #[test]
-fn a_ledger_that_forgets_its_checkpoint_is_noticed() {
+fn a_run_store_that_forgets_its_checkpoint_is_noticed() {
     let right = [("run", "a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page")];
     check(runs::forgets_checkpoints, &right, &["lists", "run", "sweep"]);
 }

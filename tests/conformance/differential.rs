@@ -36,14 +36,16 @@ async fn compare(database: &TestDatabase, history: &[Operation]) -> Result<(), T
         Side::new(stores_of(&postgres, database), None),
     ];
     for (step, operation) in history.iter().enumerate() {
-        let mut told = Vec::new();
+        let mut answers = Vec::new();
         for side in &mut sides {
             let answer = side.execute(operation).await;
-            told.push(format!("{answer}\n{}", side.picture().await));
+            answers.push(format!("{answer}\n{}", side.picture().await));
         }
-        if told[0] != told[1] {
-            let text =
-                format!("step {step}: {operation:?}\n--- memory\n{}\n--- PostgreSQL\n{}", told[0], told[1]);
+        if answers[0] != answers[1] {
+            let text = format!(
+                "step {step}: {operation:?}\n--- memory\n{}\n--- PostgreSQL\n{}",
+                answers[0], answers[1]
+            );
             return Err(TestCaseError::fail(text));
         }
     }
@@ -53,7 +55,7 @@ async fn compare(database: &TestDatabase, history: &[Operation]) -> Result<(), T
 }
 
 #[test]
-fn memory_and_postgresql_cannot_be_told_apart() {
+fn memory_and_postgresql_cannot_be_distinguished() {
     let asked = std::env::var("TDS_DIFFERENTIAL_CASES").ok().and_then(|text| text.parse().ok());
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let database = runtime.block_on(TestDatabase::new());

@@ -61,10 +61,13 @@ async fn step(shop: &Shop, step: Step) {
         Step::Put { zoho, record } => drop(shop.zoho.put(module(&zoho), record)),
         Step::Delete { zoho, delete } => assert!(shop.zoho.delete(module(&zoho), &delete).is_some()),
         Step::Push { push, body, answer } => {
-            let (status, told) = shop.webhook(&push, &body).await;
-            assert_eq!(status.as_u16(), 200, "{told}");
-            let kind =
-                if told["duplicate"] == true { "duplicate" } else { told["status"].as_str().unwrap_or("") };
+            let (status, answer_body) = shop.webhook(&push, &body).await;
+            assert_eq!(status.as_u16(), 200, "{answer_body}");
+            let kind = if answer_body["duplicate"] == true {
+                "duplicate"
+            } else {
+                answer_body["status"].as_str().unwrap_or("")
+            };
             assert_eq!(kind, answer, "{body}");
             shop.settled().await;
         }
@@ -86,9 +89,9 @@ async fn picture(shop: &Shop) -> String {
         }
     }
     for event in shop.rows("tds_inbox_events", "id").await {
-        let told = ["entity_type", "entity_id", "event_type", "status", "outcome", "error_message"];
-        let told: Vec<String> = told.iter().map(|column| event[*column].to_string()).collect();
-        writeln!(picture, "event {}", told.join(" ")).expect("written");
+        let columns = ["entity_type", "entity_id", "event_type", "status", "outcome", "error_message"];
+        let columns: Vec<String> = columns.iter().map(|column| event[*column].to_string()).collect();
+        writeln!(picture, "event {}", columns.join(" ")).expect("written");
     }
     for item in shop.rows("(SELECT * FROM tds_sync_queue WHERE status <> 'completed')", "id").await {
         writeln!(picture, "item {} {} {}", item["entity_type"], item["status"], item["error_message"])

@@ -28,7 +28,7 @@ async fn check(shop: &Shop) -> Output {
 }
 
 /// Asserts that `check` succeeds and names in one line what is missing.
-async fn check_tells_it_once(shop: &Shop) {
+async fn check_reports_it_once(shop: &Shop) {
     let output = check(shop).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
@@ -86,9 +86,9 @@ async fn products_come_from_books(refusal: Fault, code: &str) {
         "1",
     )
     .await;
-    check_tells_it_once(&shop).await;
+    check_reports_it_once(&shop).await;
     shop.stop().await;
-    check_tells_it_once(&shop).await;
+    check_reports_it_once(&shop).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +102,7 @@ async fn products_and_stock_come_from_books_where_the_plan_has_no_inventory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_inventory_that_is_lost_is_told_as_a_trouble_and_books_stands_in() {
+async fn an_inventory_that_is_lost_is_reported_as_a_trouble_and_books_stands_in() {
     let shop = Shop::open_with(&[("TDS_OUTAGE_PROBE", "600ms")]).await;
     shop.zoho.put(Module::ITEMS, item(0));
     shop.sync("products", "full").await;

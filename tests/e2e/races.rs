@@ -230,7 +230,7 @@ impl Race {
         assert_eq!(shown, wanted, "the mirror is not what the source has");
     }
 
-    fn tell(&self, what: &str, began: Instant) {
+    fn report(&self, what: &str, began: Instant) {
         let (made, accepted) = (self.made.load(Ordering::SeqCst), self.accepted.load(Ordering::SeqCst));
         #[expect(clippy::print_stderr, reason = "the figures of a long race")]
         {
@@ -250,11 +250,11 @@ async fn storm(kills: usize) {
             let (race, left, mut dice) = (Arc::clone(&race), Arc::clone(&left), Dice::new(sender));
             tokio::spawn(async move {
                 loop {
-                    let wish = 1 + dice.below(BURST);
+                    let size = 1 + dice.below(BURST);
                     let had = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-                        Some(left.saturating_sub(wish))
+                        Some(left.saturating_sub(size))
                     });
-                    match had.expect("always").min(wish) {
+                    match had.expect("always").min(size) {
                         0 => return,
                         bodies => race.burst(&mut dice, bodies).await,
                     }
@@ -273,7 +273,7 @@ async fn storm(kills: usize) {
     assert_eq!(race.accepted.load(Ordering::SeqCst), bodies);
     assert!(killed >= kills, "killed {killed} times, not {kills}");
     race.ends_well().await;
-    race.tell(&format!("a storm with {killed} kills"), began);
+    race.report(&format!("a storm with {killed} kills"), began);
     race.server.kill().await;
 }
 
@@ -317,7 +317,7 @@ async fn overtaken_runs(is_killed: bool) {
         assert!(unchanged <= u64::try_from(PAGE).expect("small"), "{run:#}");
     }
     race.ends_well().await;
-    race.tell(&format!("{runs} runs, killed: {is_killed}"), began);
+    race.report(&format!("{runs} runs, killed: {is_killed}"), began);
     race.server.kill().await;
 }
 

@@ -35,7 +35,7 @@ async fn push(shop: &Shop) {
     }
 }
 
-async fn health_tells(shop: &Shop, words: &str) {
+async fn health_reports(shop: &Shop, words: &str) {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let (_, report) = shop.get("/health").await;
@@ -61,7 +61,7 @@ async fn an_outage_of(paths: &str, fault: Fault, words: &str) {
     let shop = open().await;
     shop.zoho.faults().every(paths, 1, fault);
     push(&shop).await;
-    health_tells(&shop, words).await;
+    health_reports(&shop, words).await;
     let calls = shop.zoho.calls_to("/books/v3/invoices");
     sleep(Duration::from_secs(3)).await;
     let made = shop.zoho.calls_to("/books/v3/invoices") - calls;
@@ -104,7 +104,7 @@ async fn details_that_fail_while_the_list_works_hold_the_cursor_and_are_read_lat
         shop.post("/api/zoho/bulk-sync", json!({"entity_type": "invoices", "mode": "incremental"})).await;
     assert_eq!(status.as_u16(), 202, "{answer}");
     shop.until("SELECT (total_items > 0)::text FROM tds_sync_runs", "true").await;
-    health_tells(&shop, "HTTP 503").await;
+    health_reports(&shop, "HTTP 503").await;
     sleep(Duration::from_secs(2)).await;
     nobody_was_blamed(&shop).await;
     assert_eq!(shop.count("tds_cursors WHERE entity_type = 'invoices'").await, 0, "the cursor waits too");

@@ -25,10 +25,10 @@ async fn a_second_run_of_an_active_entity_type_is_refused() {
     let shop = Shop::open().await;
     many_invoices(&shop, 50);
     shop.zoho.set_latency(Duration::from_millis(50));
-    let wish = json!({"entity_type": "invoices", "mode": "full"});
-    let (status, first) = shop.post("/api/zoho/bulk-sync", wish.clone()).await;
+    let request = json!({"entity_type": "invoices", "mode": "full"});
+    let (status, first) = shop.post("/api/zoho/bulk-sync", request.clone()).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{first}");
-    let (status, second) = shop.post("/api/zoho/bulk-sync", wish).await;
+    let (status, second) = shop.post("/api/zoho/bulk-sync", request).await;
     assert_eq!(status, StatusCode::CONFLICT, "{second}");
     let run = shop.run_ended(first["runs"][0]["id"].as_i64().expect("an id")).await;
     assert_eq!(run["status"], "completed", "{run:#}");

@@ -133,13 +133,13 @@ async fn hold(world: &World, statement: &str, duration: Duration) {
         transaction.rollback().await
     };
     if let Err(error) = held.await {
-        told(world, statement, &error);
+        judge(world, statement, &error);
     }
 }
 
 /// Reports the error of a statement that another user of the tables ran. Only an error because the server ended is no
 /// fault.
-pub(crate) fn told(world: &World, statement: &str, error: &sqlx::Error) {
+pub(crate) fn judge(world: &World, statement: &str, error: &sqlx::Error) {
     if !is_away(error) {
         let first = statement.split_whitespace().take(12).collect::<Vec<_>>().join(" ");
         world.journal.wrong("an operator's statement fails", format!("{first} …: {error}"));
@@ -150,6 +150,6 @@ pub(crate) fn told(world: &World, statement: &str, error: &sqlx::Error) {
 pub(crate) async fn operate(world: &World, application: &str, statement: &str) {
     let mut connection: PgConnection = world.cluster.connect(DATABASE, application).await;
     if let Err(error) = sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await {
-        told(world, statement, &error);
+        judge(world, statement, &error);
     }
 }

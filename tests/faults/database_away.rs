@@ -113,8 +113,8 @@ impl Course {
             self.world.journal.wrong("an answer is neither yes nor later", answer.to_string());
             return None;
         };
-        if let Some((subject, number)) = &letter.tells {
-            self.world.source.was_told(subject, *number);
+        if let Some((subject, number)) = &letter.announces {
+            self.world.source.was_announced(subject, *number);
         }
         let id = accepted.inbox_event_id;
         self.world.letters.was_accepted(&event_id, accepted);
@@ -124,10 +124,10 @@ impl Course {
 }
 
 /// Changes records, and sends a webhook of each change until a copy has accepted it.
-async fn tell(course: Arc<Course>, mut dice: Dice) {
+async fn announce(course: Arc<Course>, mut dice: Dice) {
     let world = &course.world;
     while !world.is_over() {
-        if let Some(letter) = news(world, &mut dice) {
+        if let Some(letter) = change(world, &mut dice) {
             let began = Instant::now();
             while course.send(dice.below(2), &letter).await.is_none() {
                 if began.elapsed() > FOR_EVER {
@@ -142,7 +142,7 @@ async fn tell(course: Arc<Course>, mut dice: Dice) {
     }
 }
 
-fn news(world: &World, dice: &mut Dice) -> Option<Letter> {
+fn change(world: &World, dice: &mut Dice) -> Option<Letter> {
     let change = if dice.percent(5) {
         world.source.change(dice)?
     } else {
@@ -161,8 +161,8 @@ async fn operate(course: Arc<Course>, mut dice: Dice) {
         let began = Instant::now();
         if dice.percent(15) {
             let (entity, mode) = (dice.pick(&ENTITIES), dice.pick(&["full", "incremental"]));
-            let wish = json!({"entity_type": entity, "mode": mode});
-            let answered = copy.post("/api/zoho/bulk-sync", wish).await;
+            let request = json!({"entity_type": entity, "mode": mode});
+            let answered = copy.post("/api/zoho/bulk-sync", request).await;
             match course.judge("/api/zoho/bulk-sync", began, answered) {
                 Some((StatusCode::ACCEPTED, _)) => world.journal.count("run begun"),
                 _ => world.journal.count("run not begun"),
@@ -334,7 +334,8 @@ async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_
     let course = Arc::new(Course { world, longest: Mutex::default() });
     let world = Arc::clone(&course.world);
     let dice = |part| Dice::of(seed, part);
-    let mut parts: Vec<_> = (1..=4).map(|part| tokio::spawn(tell(Arc::clone(&course), dice(part)))).collect();
+    let mut parts: Vec<_> =
+        (1..=4).map(|part| tokio::spawn(announce(Arc::clone(&course), dice(part)))).collect();
     parts.extend((5..=6).map(|part| tokio::spawn(operate(Arc::clone(&course), dice(part)))));
     disturb(&course, dice(7)).await;
     world.end();
@@ -357,20 +358,20 @@ async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_
     faults.extend(healed(&world).await);
     faults.extend(rest::judge(&world).await.0);
     let longest = course.longest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let told = format!(
+    let summary = format!(
         "seed {seed}, {seconds} s, {} accepted events: {}\nlongest: {longest:#?}",
         world.letters.accepted().len(),
         world.journal.counts()
     );
     assert!(
         faults.is_empty(),
-        "\n{}\n{told}\nthe last actions:\n{}\nlog of copy one:\n{}\nlog of copy two:\n{}\n",
+        "\n{}\n{summary}\nthe last actions:\n{}\nlog of copy one:\n{}\nlog of copy two:\n{}\n",
         report(&faults),
         world.journal.last(),
         world.copies[0].end_of_log(30),
         world.copies[1].end_of_log(30),
     );
-    eprintln!("nothing is wrong. {told}");
+    eprintln!("nothing is wrong. {summary}");
     drop(course);
     close(world).await;
 }

@@ -19,7 +19,7 @@ pub(crate) struct Letter {
     pub(crate) delivery: Delivery,
     pub(crate) form: Form,
     /// The subject that the delivery is about, and the number of the change that it shows.
-    pub(crate) tells: Option<(Subject, u64)>,
+    pub(crate) announces: Option<(Subject, u64)>,
 }
 
 /// The content of a 2xx answer to a delivery.
@@ -94,7 +94,7 @@ pub(crate) fn about(source: &Source, change: &Change, dice: &mut Dice) -> Letter
     Letter {
         delivery: Delivery { entity_path: path.to_owned(), event: event.to_owned(), body },
         form,
-        tells: Some((change.subject.clone(), number)),
+        announces: Some((change.subject.clone(), number)),
     }
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn plain(source: &Source, change: &Change) -> Letter {
     let (body, number) = source.body(change);
     let delivery =
         Delivery { entity_path: change.subject.0.to_owned(), event: change.event.to_owned(), body };
-    Letter { delivery, form: Form::Json, tells: Some((change.subject.clone(), number)) }
+    Letter { delivery, form: Form::Json, announces: Some((change.subject.clone(), number)) }
 }
 
 /// Builds a delivery of another kind: a test button, another organization, a body that is no record, or a record that
@@ -117,7 +117,7 @@ pub(crate) fn odd(dice: &mut Dice) -> Letter {
         _ => json!({"item": {"item_id": format!("47000000000{n:08}")}}).to_string(),
     };
     let delivery = Delivery { entity_path: "products".to_owned(), event: String::new(), body };
-    Letter { delivery, form: Form::Json, tells: None }
+    Letter { delivery, form: Form::Json, announces: None }
 }
 
 /// Parses an answer of the receiver; returns the event id and the content.

@@ -40,10 +40,10 @@ async fn disturbs(seed: u64, seconds: u64) {
     }
     let (faults, _) = rest::judge(&world).await;
     let accepted = world.letters.accepted().len();
-    let told = format!("seed {seed}, {seconds} s, {accepted} accepted events: {}", world.journal.counts());
+    let summary = format!("seed {seed}, {seconds} s, {accepted} accepted events: {}", world.journal.counts());
     assert!(
         faults.is_empty(),
-        "\n{}\n{told}\nthe last actions:\n{}\nlog of copy one:\n{}\nlog of copy two:\n{}\n\nagain: TDS_MONKEY_SEED={seed} \
+        "\n{}\n{summary}\nthe last actions:\n{}\nlog of copy one:\n{}\nlog of copy two:\n{}\n\nagain: TDS_MONKEY_SEED={seed} \
          TDS_MONKEY_SECONDS={seconds} cargo test -p tests --test faults two_copies_survive_a_monkey -- --nocapture\n",
         report(&faults),
         world.journal.last(),
@@ -52,7 +52,7 @@ async fn disturbs(seed: u64, seconds: u64) {
     );
     #[expect(clippy::print_stderr, reason = "shown with --nocapture")]
     {
-        eprintln!("nothing is wrong. {told}");
+        eprintln!("nothing is wrong. {summary}");
     }
     close(world).await;
 }

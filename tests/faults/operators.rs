@@ -90,8 +90,8 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) -> String {
         }
         Deed::Discard => {
             let entity = dice.pick(&ENTITIES);
-            let wish = json!({"status": "dead_letter", "entity_type": entity});
-            post(world, dice, "/api/zoho/sync/queue/discard", wish).await;
+            let request = json!({"status": "dead_letter", "entity_type": entity});
+            post(world, dice, "/api/zoho/sync/queue/discard", request).await;
             entity.to_owned()
         }
         Deed::Replay => {

@@ -26,7 +26,7 @@ pub(crate) async fn judge(world: &World) -> (Vec<Fault>, Mirror) {
     let mut faults = Vec::new();
     settle(world, &mut faults).await;
     let after_webhooks = Mirror::of(&world.cluster, DATABASE).await;
-    let told = world.source.told();
+    let announced = world.source.announced();
     let given_up = given_up(world).await;
     full_sync(world, &mut faults).await;
     let most = world.source.zoho.max_in_any_minute();
@@ -50,7 +50,7 @@ pub(crate) async fn judge(world: &World) -> (Vec<Fault>, Mirror) {
     let fresh = Mirror::fresh(&world.cluster, &world.source, world.ceiling).await;
     let rule = "a webhook was accepted and is not to be seen";
     let concerns =
-        |subject: &crate::source::Subject| told.contains(subject) && !given_up.contains(&subject.1);
+        |subject: &crate::source::Subject| announced.contains(subject) && !given_up.contains(&subject.1);
     faults.extend(after_webhooks.differences(&fresh, rule, concerns));
     faults.extend(at_rest(world, DATABASE, &fresh).await);
     faults.extend(world.journal.faults());
@@ -120,8 +120,8 @@ pub(crate) async fn until_quiet(world: &World, faults: &mut Vec<Fault>, when: &s
 async fn full_sync(world: &World, faults: &mut Vec<Fault>) {
     for entity in ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"]
     {
-        let wish = json!({"entity_type": entity, "mode": "full"});
-        match world.copies[0].post("/api/zoho/bulk-sync", wish).await {
+        let request = json!({"entity_type": entity, "mode": "full"});
+        match world.copies[0].post("/api/zoho/bulk-sync", request).await {
             Ok((status, _)) if status.as_u16() == 202 => {}
             other => faults.push(Fault::new("a full sync does not begin", format!("{entity}: {other:?}"))),
         }

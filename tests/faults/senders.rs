@@ -21,8 +21,8 @@ pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
     let status = match receipt {
         Ok(receipt) if receipt.status == 200 => match letters::read(&receipt.body) {
             Some((event_id, accepted)) => {
-                if let Some((subject, number)) = &letter.tells {
-                    world.source.was_told(subject, *number);
+                if let Some((subject, number)) = &letter.announces {
+                    world.source.was_announced(subject, *number);
                 }
                 world.letters.was_accepted(&event_id, accepted);
                 world.journal.count("webhook accepted");
@@ -120,7 +120,7 @@ pub(crate) async fn return_to_a_state(world: Arc<World>, mut dice: Dice) {
                 break;
             };
             let mut letter = letters::plain(&world.source, &change);
-            letter.tells = letter.tells.filter(|_| all);
+            letter.announces = letter.announces.filter(|_| all);
             all = send(&world, copy, &letter).await && all;
             sleep(dice.millis(0, 250)).await;
         }

@@ -45,9 +45,9 @@ pub(crate) struct Change {
 #[derive(Default)]
 struct Facts {
     changes: u64,
-    /// The number of the last change of each subject. `told` holds the last change that an accepted delivery showed.
+    /// The number of the last change of each subject. `announced` holds the last change that an accepted delivery showed.
     changed: BTreeMap<Subject, u64>,
-    told: BTreeMap<Subject, u64>,
+    announced: BTreeMap<Subject, u64>,
     deletions: BTreeMap<&'static str, usize>,
     created: u64,
 }
@@ -100,17 +100,20 @@ impl Source {
     }
 
     /// Returns the subjects whose last change an accepted delivery showed: the mirror must show them without a list.
-    pub(crate) fn told(&self) -> BTreeSet<Subject> {
+    pub(crate) fn announced(&self) -> BTreeSet<Subject> {
         let facts = self.facts();
-        let told = facts.told.iter().filter(|(subject, told)| facts.changed.get(subject) == Some(told));
-        told.map(|(subject, _)| subject.clone()).collect()
+        let announced = facts
+            .announced
+            .iter()
+            .filter(|(subject, announced)| facts.changed.get(subject) == Some(announced));
+        announced.map(|(subject, _)| subject.clone()).collect()
     }
 
     /// Notes that a delivery was accepted which shows the subject as of this change.
-    pub(crate) fn was_told(&self, subject: &Subject, number: u64) {
+    pub(crate) fn was_announced(&self, subject: &Subject, number: u64) {
         let mut facts = self.facts();
-        let told = facts.told.entry(subject.clone()).or_default();
-        *told = number.max(*told);
+        let announced = facts.announced.entry(subject.clone()).or_default();
+        *announced = number.max(*announced);
     }
 
     /// Notes that the mirror was edited by hand: it need not show any longer what was delivered before.

@@ -18,7 +18,7 @@ use crate::{
 /// Waits until all work has ended, starts a full run of each entity type, and waits again.
 pub(crate) async fn reach(simulation: &Simulation) {
     drain(simulation, &[]).await;
-    let last = simulation.wish_all().await;
+    let last = simulation.request_all().await;
     drain(simulation, &last).await;
 }
 

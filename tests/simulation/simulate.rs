@@ -217,7 +217,7 @@ impl Simulation {
     }
 
     /// Requests a full run of each entity type.
-    pub(crate) async fn wish_all(&self) -> Vec<tds_core::runs::RunId> {
+    pub(crate) async fn request_all(&self) -> Vec<tds_core::runs::RunId> {
         let mut runs = Vec::new();
         for kind in &self.world.plan.kinds {
             loop {

@@ -64,11 +64,11 @@ impl Queue for FaultyStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        let unheard = std::sync::Mutex::new(Vec::new());
+        let unanswered = std::sync::Mutex::new(Vec::new());
         let effect = async {
             let items = self.inner.claim(request).await?;
             self.watch.claimed(&self.process, &items, request.lease);
-            *unheard.lock().expect("whole") =
+            *unanswered.lock().expect("whole") =
                 items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
             for item in &items {
                 self.world.note("claim", [item.id.0.cast_unsigned(), item.token.0.cast_unsigned()], || {
@@ -79,7 +79,7 @@ impl Queue for FaultyStore {
         };
         let answer = self.process.call("claim", effect).await;
         if answer.is_err() {
-            self.watch.let_go(&unheard.lock().expect("whole"));
+            self.watch.let_go(&unanswered.lock().expect("whole"));
         }
         answer
     }

@@ -82,7 +82,7 @@ impl Patience {
                 Err(error) => error,
             };
             failures += 1;
-            let wished = match error.retry() {
+            let retry_after = match error.retry() {
                 Retry::Transient { retry_after } => retry_after.unwrap_or_default(),
                 Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
                 Retry::Permanent => Duration::ZERO,
@@ -91,8 +91,8 @@ impl Patience {
             // sees where the pause ends early.
             let grown = WAITS.backoff(failures, 0.5);
             let wait = match error.retry() {
-                Retry::Throttled { .. } | Retry::AuthPaused { .. } => wished,
-                _ => grown.max(wished),
+                Retry::Throttled { .. } | Retry::AuthPaused { .. } => retry_after,
+                _ => grown.max(retry_after),
             };
             let wait = wait.clamp(Duration::from_millis(10), WAITS.max);
             tracing::warn!(run = %self.run, doing, error = %error.chain(), ?wait, "a run waits");

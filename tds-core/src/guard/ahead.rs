@@ -67,8 +67,8 @@ impl SyncState {
 /// Logs that times lie ahead of the clock, once per process: all records that were read in the meantime are affected.
 pub fn report_ahead(records: usize) {
     use std::sync::atomic::{AtomicBool, Ordering};
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if records > 0 && !TOLD.swap(true, Ordering::Relaxed) {
+    static LOGGED: AtomicBool = AtomicBool::new(false);
+    if records > 0 && !LOGGED.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             records,
             "records were seen at a time that is still to come: a clock was ahead and was set back, or the clock of this \

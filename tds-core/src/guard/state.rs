@@ -58,10 +58,10 @@ impl SyncState {
                 self.detail_seen = self.detail_seen.max(Some(seen.began));
             }
             // Without this, an earlier call that is handled later could bring older values back.
-            if !record.volatile.is_empty() && !self.has_volatile_news(record) {
+            if !record.volatile.is_empty() && !self.changes_volatile(record) {
                 self.volatile_seen = self.volatile_seen.max(Some(seen.began));
             }
-            if read.shape == Shape::List && self.list_hash.is_none() && !self.has_volatile_news(record) {
+            if read.shape == Shape::List && self.list_hash.is_none() && !self.changes_volatile(record) {
                 self.list_hash = Some(list_hash(record));
             }
         }
@@ -69,7 +69,7 @@ impl SyncState {
     }
 
     /// Returns true where the record shows volatile columns with values that are not known.
-    pub(super) fn has_volatile_news(&self, record: &Record) -> bool {
+    pub(super) fn changes_volatile(&self, record: &Record) -> bool {
         let known = self.volatile_hash.as_ref();
         let shown = ColumnHashes::of(&record.volatile);
         !record.volatile.is_empty() && known.is_none_or(|known| !shown.are_known_to(known))

@@ -65,31 +65,31 @@ mod tests {
     }
 
     /// Returns what is reported for reads that are handled one after the other.
-    fn told(reads: &[Read]) -> Vec<Option<&'static str>> {
+    fn reported(reads: &[Read]) -> Vec<Option<&'static str>> {
         let mut state = None;
         let one = |read: &Read| {
             let verdict = guard(state.as_ref(), read);
-            let told = unusual(state.as_ref(), read, verdict);
+            let reported = unusual(state.as_ref(), read, verdict);
             state = SyncState::after(state.as_ref(), read, verdict).or(state.take());
-            told
+            reported
         };
         reads.iter().map(one).collect()
     }
 
     #[test]
-    fn what_goes_forward_is_not_told() {
-        assert_eq!(told(&[seen(1, 10), seen(2, 20), seen(2, 30), gone(40)]), [None; 4]);
+    fn what_goes_forward_is_not_reported() {
+        assert_eq!(reported(&[seen(1, 10), seen(2, 20), seen(2, 30), gone(40)]), [None; 4]);
     }
 
     #[test]
-    fn a_record_that_comes_back_is_told() {
+    fn a_record_that_comes_back_is_reported() {
         let back = Some("a record that was deleted is there again");
-        assert_eq!(told(&[seen(1, 10), gone(20), seen(1, 30), seen(2, 40)]), [None, None, back, None]);
+        assert_eq!(reported(&[seen(1, 10), gone(20), seen(1, 30), seen(2, 40)]), [None, None, back, None]);
     }
 
     #[test]
-    fn a_source_that_goes_back_is_told_once_it_is_believed() {
+    fn a_source_that_goes_back_is_reported_once_it_is_believed() {
         let back = Some("the source went back to an older version; a second read confirmed it");
-        assert_eq!(told(&[seen(9, 10), seen(5, 20), seen(5, 30)]), [None, None, back]);
+        assert_eq!(reported(&[seen(9, 10), seen(5, 20), seen(5, 30)]), [None, None, back]);
     }
 }

@@ -72,7 +72,7 @@ impl State {
             generation: 1,
             claim: None,
             source_event: event_of(waiter),
-            news_since: None,
+            new_work_since: None,
             hurried: false,
             waiters: Vec::new(),
             attempts: Vec::new(),
@@ -108,7 +108,7 @@ impl State {
             item.work = folded;
             item.generation += 1;
             if item.claim.is_some() {
-                item.news_since.get_or_insert(now);
+                item.new_work_since.get_or_insert(now);
             }
             if item.status == ItemStatus::Failed {
                 // New data need not wait for the back-off of the old data.
@@ -149,10 +149,10 @@ impl State {
     ) {
         let Some(item) = self.items.get_mut(&id) else { return };
         let record = item.key.id.clone();
-        let (told, waiting): (Vec<WaiterEntry>, Vec<WaiterEntry>) =
+        let (notified, waiting): (Vec<WaiterEntry>, Vec<WaiterEntry>) =
             item.waiters.drain(..).partition(|entry| entry.generation <= generation);
         item.waiters = waiting;
-        for entry in told {
+        for entry in notified {
             match entry.waiter {
                 Waiter::Event(event) => {
                     let own = source_event == Some(event) || outcome == Outcome::Discarded;
@@ -198,14 +198,14 @@ impl State {
 
     /// Dead-letters an item: the item is kept for an operator, its events fail, and its runs are notified.
     pub(super) fn dead_letter(&mut self, id: ItemId, error: &str, now: OffsetDateTime) {
-        let buried = self.with_item(id, |item| {
+        let dead = self.with_item(id, |item| {
             item.status = ItemStatus::DeadLetter;
             item.error = Some(error.to_owned());
             item.ended_at = Some(now);
             item.retry_count += 1;
             (item.key.clone(), item.waiters.clone())
         });
-        let Some((key, waiters)) = buried else { return };
+        let Some((key, waiters)) = dead else { return };
         self.forget_live(&key, id);
         self.dead.entry(key.clone()).or_default().insert(id);
         for entry in waiters {

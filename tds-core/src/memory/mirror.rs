@@ -73,7 +73,7 @@ impl State {
             Verdict::Apply { stable, volatile } => (stable, volatile),
         };
         let Content::Present(record) = &read.content else {
-            self.bury_record(schema, &read.key, now);
+            self.write_tombstone(schema, &read.key, now);
             return Ok(Applied::Done(Outcome::Deleted));
         };
         let whole = previous.is_some_and(|state| state.detail_hash.is_some());
@@ -91,7 +91,7 @@ impl State {
         }
     }
 
-    fn bury_record(&mut self, schema: &MirrorSchema, key: &RecordKey, now: OffsetDateTime) {
+    fn write_tombstone(&mut self, schema: &MirrorSchema, key: &RecordKey, now: OffsetDateTime) {
         if let Some(row) = self.records.get_mut(key).and_then(|known| known.row.as_mut()) {
             row.deleted_at = Some(now);
             row.synced_at = now;

@@ -160,7 +160,7 @@ impl State {
             });
             item.status = ItemStatus::Processing;
             item.started_at = Some(now);
-            item.news_since = None;
+            item.new_work_since = None;
             item.hurried = false;
             Claimed {
                 id,

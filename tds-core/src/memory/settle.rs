@@ -38,7 +38,7 @@ impl State {
         // Work that is more urgent than the claim was does not wait for the claim's delay.
         let due = |after| if hurried { now } else { later(now, after) };
         if has_new_work {
-            self.settle_with_news(id, &settlement, &claim, now);
+            self.settle_with_new_work(id, &settlement, &claim, now);
             return Effect::Again;
         }
         match settlement.settle {
@@ -63,7 +63,13 @@ impl State {
 
     /// Settles an item to which work was added during the claim. The item becomes pending whatever the settlement
     /// is, and its attempts are counted from zero again.
-    fn settle_with_news(&mut self, id: ItemId, settlement: &Settlement, claim: &Claim, now: OffsetDateTime) {
+    fn settle_with_new_work(
+        &mut self,
+        id: ItemId,
+        settlement: &Settlement,
+        claim: &Claim,
+        now: OffsetDateTime,
+    ) {
         if let Settle::Complete(outcome) = settlement.settle {
             if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
                 self.resolve_dead_letters(&key, now);
@@ -74,7 +80,7 @@ impl State {
         self.wait_again(id, ItemStatus::Pending, now, now, |item| {
             item.retry_count = 0;
             item.drop_payload(drop_payload);
-            item.queued_at = item.news_since.unwrap_or(item.queued_at);
+            item.queued_at = item.new_work_since.unwrap_or(item.queued_at);
         });
     }
 
@@ -99,7 +105,7 @@ impl State {
             item.status = status;
             item.run_at = run_at;
             change(item);
-            item.news_since = None;
+            item.new_work_since = None;
         });
         self.refresh_waiters(id, now);
     }

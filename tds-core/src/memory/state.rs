@@ -95,7 +95,7 @@ pub(super) struct Item {
     /// The event whose payload the item carries.
     pub(super) source_event: Option<InboxId>,
     /// The time of the first change that the current claim does not contain.
-    pub(super) news_since: Option<OffsetDateTime>,
+    pub(super) new_work_since: Option<OffsetDateTime>,
     /// True where more urgent work was folded in during the current claim, so that the claim's delay does not
     /// apply.
     pub(super) hurried: bool,

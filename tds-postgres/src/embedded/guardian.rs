@@ -21,8 +21,8 @@ pub(super) struct Guardian {
 
 impl Guardian {
     pub(super) fn of(server: Server, password: String) -> Self {
-        let (stop, told) = oneshot::channel();
-        Self { stop, task: tokio::spawn(guard(server, password, told)) }
+        let (stop, stopped) = oneshot::channel();
+        Self { stop, task: tokio::spawn(guard(server, password, stopped)) }
     }
 
     /// Stops the server.
@@ -34,10 +34,10 @@ impl Guardian {
     }
 }
 
-async fn guard(mut server: Server, password: String, mut told: oneshot::Receiver<()>) -> Result<()> {
+async fn guard(mut server: Server, password: String, mut stopped: oneshot::Receiver<()>) -> Result<()> {
     loop {
         tokio::select! {
-            order = &mut told => return if order.is_ok() { server.stop().await } else { Ok(()) },
+            order = &mut stopped => return if order.is_ok() { server.stop().await } else { Ok(()) },
             () = look(&mut server, &password) => {}
         }
     }

@@ -143,11 +143,11 @@ async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Erro
     };
     let mut listener = answered(connecting).await?;
     loop {
-        let heard = timeout(SILENCE, listener.recv()).await;
+        let received = timeout(SILENCE, listener.recv()).await;
         let Some(work) = work.upgrade() else { return Ok(()) };
-        match heard {
-            Ok(told) => {
-                told?;
+        match received {
+            Ok(notification) => {
+                notification?;
                 wake(&work);
             }
             // Either no notification was sent, or the connection is lost.

@@ -57,7 +57,7 @@ async fn a_waiter_whose_item_has_ended_ends_as_superseded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_event_whose_work_is_gone_is_told_so_that_it_is_replayed() {
+async fn an_event_whose_work_is_gone_is_reported_so_that_it_is_replayed() {
     let (database, store) = store().await;
     let lost = store.accept(event("7", work(1, "{}"))).await.expect("accepted").id;
     execute(&database, "DELETE FROM tds_queue_live").await;

@@ -121,7 +121,7 @@ async fn nothing_is_left(database: &TestDatabase) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_without_news_that_is_folded_in_while_its_item_ends_ends_with_it() {
+async fn a_delivery_without_changes_that_is_folded_in_while_its_item_ends_ends_with_it() {
     for version in [5, 4] {
         let (database, store) = store().await;
         let claimed = in_work(&store).await;
@@ -137,7 +137,7 @@ async fn a_delivery_without_news_that_is_folded_in_while_its_item_ends_ends_with
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_with_news_that_is_folded_in_while_its_item_ends_makes_it_run_again() {
+async fn a_delivery_with_changes_that_is_folded_in_while_its_item_ends_makes_it_run_again() {
     let (database, store) = store().await;
     let settlements = complete(&in_work(&store).await, Outcome::Applied);
     let (attaching, ending) = (later_delivery(&store, 6), settling(&store, settlements));

@@ -59,21 +59,21 @@ async fn the_counts_of_the_api_are_those_of_the_handbook() {
     assert_eq!(rows.len(), 5, "every status occurs");
     for row in rows {
         let (status, count): (String, i64) = (row.get(0), row.get(1));
-        let told = match status.as_str() {
+        let reported = match status.as_str() {
             "pending" => stats.queue.pending,
             "processing" => stats.queue.processing,
             "completed" => stats.queue.completed,
             "failed" => stats.queue.failed,
             _ => stats.queue.dead_letter,
         };
-        assert_eq!(told, count, "{status}");
+        assert_eq!(reported, count, "{status}");
     }
     let average =
         "SELECT AVG(EXTRACT(EPOCH FROM (processing_completed_at - queued_at)))::float8 FROM tds_sync_queue
       WHERE status = 'completed' AND processing_completed_at IS NOT NULL";
     let average: f64 = sqlx::query_scalar(average).fetch_one(database.database()).await.expect("a mean");
-    let told = stats.sync_delay_avg_seconds.expect("a mean");
-    assert!((average - told).abs() < 0.001, "{average} and {told}");
+    let reported = stats.sync_delay_avg_seconds.expect("a mean");
+    assert!((average - reported).abs() < 0.001, "{average} and {reported}");
     let webhooks = sqlx::query(WEBHOOKS).fetch_one(database.database()).await.expect("counts");
     assert_eq!(webhooks.get::<i64, _>(0), 20);
     assert_eq!(

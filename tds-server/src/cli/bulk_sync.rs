@@ -121,12 +121,12 @@ struct Hands<'a> {
     runs: Vec<RunId>,
     tasks: Option<RunningTasks>,
     looked: Option<Instant>,
-    told: bool,
+    announced: bool,
 }
 
 impl<'a> Hands<'a> {
     fn new(engine: &'a Engine, runs: Vec<RunId>) -> Self {
-        Self { engine, runs, tasks: None, looked: None, told: false }
+        Self { engine, runs, tasks: None, looked: None, announced: false }
     }
 
     /// Checks from time to time whether a server works on the database, and starts the tasks of this process if there
@@ -138,7 +138,7 @@ impl<'a> Hands<'a> {
         self.looked = Some(Instant::now());
         match self.engine.parts().store.live_servers().await {
             Ok(servers) if servers.iter().any(|server| server.works) => {
-                if !std::mem::replace(&mut self.told, true) {
+                if !std::mem::replace(&mut self.announced, true) {
                     output::talk("a server works on this database: it executes the runs");
                 }
             }

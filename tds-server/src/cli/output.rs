@@ -53,7 +53,7 @@ pub(crate) fn say(text: &str) {
 /// Reports the reason why the program ends.
 pub(crate) fn fail(message: &str) {
     if telemetry::is_json() {
-        telemetry::tell_error(message);
+        telemetry::write_error(message);
     } else {
         talk(&format!("error: {}", clean(message)));
     }

@@ -36,7 +36,7 @@ pub(super) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: b
                 None => health.detail,
             },
         };
-        if let Err(error) = store.tell_server(&report).await {
+        if let Err(error) = store.report_server(&report).await {
             tracing::debug!(error = %error.chain(), "commands do not hear of this server just now");
         }
         if shutdown.sleep(EVERY).await {

@@ -17,12 +17,12 @@ pub(super) async fn run(zoho: ZohoClient, shutdown: Shutdown) {
     let mut rest = 0;
     while !shutdown.sleep(LOOK).await {
         // Reading the status also updates the throttle of this process, even if the process makes no calls.
-        let Ok(standing) = zoho.status().await else { continue };
+        let Ok(status) = zoho.status().await else { continue };
         if rest > 0 {
             rest -= 1;
             continue;
         }
-        if standing.day.reported_age.is_some_and(|age| age < FRESH) {
+        if status.day.reported_age.is_some_and(|age| age < FRESH) {
             continue;
         }
         if let Err(error) = zoho.refresh_quota().await {

@@ -160,7 +160,7 @@ async fn a_name_that_does_not_exist_is_refused_with_the_nearest_one() {
 }
 
 #[tokio::test]
-async fn a_variable_that_means_nothing_is_told_of_with_the_nearest_one() {
+async fn a_variable_that_means_nothing_is_reported_with_the_nearest_one() {
     let database = TestDatabase::new().await;
     let program = program(&database).with("TDS_BNID", "").with("ZOHO_WEBHOOK_SECRET_FILE", "/nowhere");
     std::fs::write(program.directory().join(".env"), "ZOHO_DAILY_LIMITS=5\n").expect("written");

@@ -82,7 +82,7 @@ async fn check_finds_nothing_to_complain_about_where_all_is_well() {
 }
 
 #[tokio::test]
-async fn check_tells_of_refused_credentials() {
+async fn check_reports_refused_credentials() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
     zoho.revoke_refresh_token(true);
     let ended = program(&zoho, &database).run(&["check"]).await;

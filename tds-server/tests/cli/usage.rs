@@ -48,7 +48,7 @@ async fn what_this_version_does_not_have_is_wrong_usage() {
 }
 
 #[tokio::test]
-async fn without_a_command_it_serves_and_tells_everything_that_is_missing() {
+async fn without_a_command_it_serves_and_reports_everything_that_is_missing() {
     for arguments in [&[][..], &["serve"]] {
         let ended = Program::new().with("TDS_BIND", "here").run(arguments).await;
         assert_eq!(ended.status, 2, "{}", ended.stderr);

@@ -88,7 +88,7 @@ async fn items_are_discarded_one_by_one_or_by_choice() {
 }
 
 /// Dead-letters every waiting item.
-async fn bury(server: &Server) {
+async fn dead_letter_all(server: &Server) {
     let worker = WorkerId::unique();
     let request = ClaimRequest { worker, limit: 100, lease: Duration::from_secs(60), up_to: Lane::Verify };
     let claimed = server.store.claim(&request).await.expect("claim");
@@ -104,7 +104,7 @@ async fn bury(server: &Server) {
 #[tokio::test]
 async fn dead_letters_are_tried_again_one_by_one_or_by_choice() {
     let server = with_items(4).await;
-    bury(&server).await;
+    dead_letter_all(&server).await;
     let letters = server.get("/api/zoho/sync/queue?status=dead_letter&search=rate").await.json();
     assert_eq!(letters["items"].as_array().expect("items").len(), 4);
     assert_eq!(letters["items"][0]["error_message"], "rate is no number: abc");

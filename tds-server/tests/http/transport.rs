@@ -44,7 +44,7 @@ async fn every_problem_type_leads_to_an_explanation() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_or_have_wrong_fields_are_told_apart() {
+async fn bodies_that_are_no_json_or_have_wrong_fields_are_distinguished() {
     let server = server();
     for path in ["/api/zoho/sync/pause", "/api/zoho/sync/queue/retry", "/api/zoho/bulk-sync"] {
         for body in ["", "{", "\u{0}", "entity_type=products"] {

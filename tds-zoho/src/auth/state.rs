@@ -75,14 +75,14 @@ impl State {
             }
             Renewed::Failed(fault, pause) => {
                 self.failures = self.failures.saturating_add(1);
-                let news = self.block.as_ref().is_none_or(|(before, _)| *before != fault);
-                if news && matches!(fault, MintFault::Refused { .. }) {
+                let is_new = self.block.as_ref().is_none_or(|(before, _)| *before != fault);
+                if is_new && matches!(fault, MintFault::Refused { .. }) {
                     tracing::error!(
                         reason = fault.reason(),
                         what_to_do = fault.what_to_do(),
                         "Zoho refuses the credentials"
                     );
-                } else if news {
+                } else if is_new {
                     tracing::warn!(
                         reason = fault.reason(),
                         what_to_do = fault.what_to_do(),

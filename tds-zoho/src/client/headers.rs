@@ -31,8 +31,8 @@ pub(super) fn server_time(headers: &HeaderMap) -> Option<OffsetDateTime> {
 /// Reads the header as seconds, or as a date that is compared with the answer's own clock.
 fn retry_after(headers: &HeaderMap, now: OffsetDateTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(wished) = text.parse::<i64>() {
-        return Some(seconds(wished));
+    if let Ok(in_seconds) = text.parse::<i64>() {
+        return Some(seconds(in_seconds));
     }
     let wait = http_date(text)? - server_time(headers).unwrap_or(now);
     Some(seconds(wait.whole_seconds()))

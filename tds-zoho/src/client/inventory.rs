@@ -78,7 +78,7 @@ impl ZohoClient {
     pub(super) async fn get_of_either(&self, call: &Call, twin: &Call) -> Result<Answer> {
         let inventory = &self.inner.inventory;
         if inventory.is_missing() {
-            return self.told(twin, self.ask(twin, true).await).await;
+            return self.reported(twin, self.ask(twin, true).await).await;
         }
         // Where Inventory worked before, the token is the more likely cause of a refusal. Another token is tried
         // first.
@@ -95,18 +95,18 @@ impl ZohoClient {
                 if outcome.is_ok() {
                     inventory.worked();
                 }
-                return self.told(call, outcome).await;
+                return self.reported(call, outcome).await;
             }
         };
         let before = self.inner.tokens.number();
-        let outcome = self.told(twin, self.ask(twin, true).await).await;
+        let outcome = self.reported(twin, self.ask(twin, true).await).await;
         if let Err(error) = &outcome
             && error.kind() != ErrorKind::NotFound
         {
             // Books refuses the organization as well, or does not understand the call. Inventory's refusal then
             // counts, and the work waits.
             let says_more = is_refused(error) || error.retry() == Retry::Permanent;
-            return if says_more { self.told(call, Err(refused)).await } else { outcome };
+            return if says_more { self.reported(call, Err(refused)).await } else { outcome };
         }
         // Inventory alone may refuse the organization. Only a success with another token shows that the token was
         // the cause.

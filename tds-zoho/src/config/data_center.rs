@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back_and_others_are_told_what_is_accepted() {
+    fn every_name_reads_back_and_errors_say_what_is_accepted() {
         for center in DataCenter::ALL {
             assert_eq!(center.as_str().parse(), Ok(center));
         }

@@ -96,7 +96,7 @@ fn a_credit_note_takes_its_version_from_updated_time() {
 }
 
 #[test]
-fn lines_stand_by_their_order_where_it_tells_them_apart() {
+fn lines_are_identified_by_their_order_where_it_distinguishes_them() {
     let positions = |orders: [Value; 3]| {
         let lines: Vec<Value> = orders.iter().map(|order| json!({"item_order": order})).collect();
         let record = json!({"bill_id":"1","line_items":lines}).to_string();

@@ -114,7 +114,7 @@ async fn inactive_records_are_hidden_until_asked_for() {
 }
 
 #[tokio::test]
-async fn customers_and_vendors_are_told_apart_in_books_only() {
+async fn customers_and_vendors_are_distinguished_in_books_only() {
     let caller = Caller::new().await;
     caller.fake.put_contact(sample::contact(1, ContactKind::Customer));
     caller.fake.put_contact(sample::contact(1, ContactKind::Vendor));

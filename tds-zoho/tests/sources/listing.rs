@@ -116,7 +116,7 @@ async fn stock_lists_ids_only_and_services_as_records_without_stock() {
 }
 
 #[tokio::test]
-async fn a_row_without_a_readable_id_is_listed_and_its_decoding_tells_why() {
+async fn a_row_without_a_readable_id_is_listed_and_its_decoding_says_why() {
     let zoho = FakeZoho::start().await;
     let good = zoho.put_bill(json!({"bill_number":"1"}));
     let bad = zoho.put_bill(json!({"bill_number":"2"}));

@@ -151,7 +151,7 @@ fn shifting_the_boundary_of_a_pair_gains_nothing() {
 }
 
 #[test]
-fn errors_do_not_tell_the_secret() {
+fn errors_do_not_contain_the_secret() {
     for error in [SignatureError::Missing, SignatureError::Malformed, SignatureError::Wrong] {
         assert!(!format!("{error} {error:?}").contains(SECRET));
     }

@@ -29,7 +29,7 @@ enum Fault {
     /// Claims have no lease.
     LeaselessClaim,
     /// Settlements ignore the work that arrived since the claim.
-    LostNews,
+    LostChanges,
     /// Settlements decide by the list of waiters at the time of the claim.
     MissedLatecomers,
 }
@@ -91,7 +91,7 @@ impl Queue for Broken {
                         settlement.lease.token = *token;
                     }
                 }
-                Fault::LostNews => settlement.generation = i64::MAX,
+                Fault::LostChanges => settlement.generation = i64::MAX,
                 Fault::ForgottenRenewal | Fault::LeaselessClaim | Fault::MissedLatecomers => {}
             }
         }
@@ -150,6 +150,6 @@ pub(super) fn misses_latecomers(intact: &Memory, stores: &mut Stores) {
     broken(intact, stores, Fault::MissedLatecomers);
 }
 
-pub(super) fn loses_news(intact: &Memory, stores: &mut Stores) {
-    broken(intact, stores, Fault::LostNews);
+pub(super) fn loses_changes(intact: &Memory, stores: &mut Stores) {
+    broken(intact, stores, Fault::LostChanges);
 }

@@ -93,7 +93,7 @@ pub(super) enum End {
     Applied,
     Stale,
     Retry(Duration),
-    Release { after: Duration, fetch: bool, told: bool },
+    Release { after: Duration, fetch: bool, with_reason: bool },
     DeadLetter,
     Redirect(usize, Work),
 }
@@ -145,7 +145,7 @@ fn end() -> impl Strategy<Value = End> {
         1 => Just(End::Stale),
         2 => delay().prop_map(End::Retry),
         2 => (delay(), any::<bool>(), any::<bool>())
-            .prop_map(|(after, fetch, told)| End::Release { after, fetch, told }),
+            .prop_map(|(after, fetch, with_reason)| End::Release { after, fetch, with_reason }),
         3 => Just(End::DeadLetter),
         1 => (0..ENTITIES.len(), work()).prop_map(|(entity, work)| End::Redirect(entity, work)),
     ]

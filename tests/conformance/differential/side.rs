@@ -58,7 +58,7 @@ fn pick<'a, T>(index: &Index, all: &'a [T]) -> Option<&'a T> {
 }
 
 /// Returns an answer as text, without ids and times.
-fn told<T>(answer: Result<T>, show: impl FnOnce(T) -> String) -> String {
+fn answered<T>(answer: Result<T>, show: impl FnOnce(T) -> String) -> String {
     answer.map_or_else(|error: Error| format!("{:?}", error.kind()), show)
 }
 
@@ -91,26 +91,26 @@ impl Side {
                 let event = &mut self.events[place];
                 event.items += work.len();
                 let answer = self.stores.inbox_operator.replay(event.id, keyed(work)).await;
-                told(answer, |()| "replayed".to_owned())
+                answered(answer, |()| "replayed".to_owned())
             }
             Operation::Enqueue { record, lane, work } => {
                 let item =
                     NewItem { key: key(*record), lane: *lane, work: work.clone(), waiter: Waiter::Operator };
-                told(self.stores.queue.enqueue(vec![item]).await, |()| "queued".to_owned())
+                answered(self.stores.queue.enqueue(vec![item]).await, |()| "queued".to_owned())
             }
             Operation::Claim { up_to, lease } => self.claim(*up_to, *lease).await,
             Operation::Settle { claim, end } => self.settle(claim, end).await,
             Operation::Retry { status, entity } => {
                 let filter = filter(*status, *entity);
-                told(self.stores.queue_operator.retry(&filter).await, |count| count.to_string())
+                answered(self.stores.queue_operator.retry(&filter).await, |count| count.to_string())
             }
             Operation::Discard { status, entity } => {
                 let filter = filter(*status, *entity);
-                told(self.stores.queue_operator.discard(&filter).await, |count| count.to_string())
+                answered(self.stores.queue_operator.discard(&filter).await, |count| count.to_string())
             }
             Operation::Pause { entity, paused } => {
                 let answer = self.stores.queue_operator.set_paused(&ENTITIES[*entity], *paused).await;
-                told(answer, |()| "done".to_owned())
+                answered(answer, |()| "done".to_owned())
             }
             _ => self.execute_on_runs(operation).await,
         }
@@ -133,7 +133,7 @@ impl Side {
                 self.holds += 1;
                 let held =
                     held.iter().map(|number| RecordId::new(format!("{}-{number}", self.holds))).collect();
-                told(
+                answered(
                     runs.end_run(
                         run,
                         token,
@@ -145,19 +145,19 @@ impl Side {
             }
             Operation::FailRun { lease } => {
                 let Some((run, token)) = chosen_lease(lease) else { return String::new() };
-                told(runs.end_run(run, token, RunEnd::Failed { error: "no list".to_owned() }).await, done)
+                answered(runs.end_run(run, token, RunEnd::Failed { error: "no list".to_owned() }).await, done)
             }
             Operation::ConfirmDeletions { run } => {
                 let Some(run) = chosen_run(run) else { return String::new() };
-                told(runs.confirm_deletions(run).await, |count| count.to_string())
+                answered(runs.confirm_deletions(run).await, |count| count.to_string())
             }
             Operation::CancelRun { run } => {
                 let Some(run) = chosen_run(run) else { return String::new() };
-                told(runs.cancel(run).await, |run| run.status.as_str().to_owned())
+                answered(runs.cancel(run).await, |run| run.status.as_str().to_owned())
             }
             Operation::ResumeRun { run } => {
                 let Some(run) = chosen_run(run) else { return String::new() };
-                told(runs.resume(run).await, |run| run.status.as_str().to_owned())
+                answered(runs.resume(run).await, |run| run.status.as_str().to_owned())
             }
             other => unreachable!("{other:?} is none of runs"),
         }
@@ -205,9 +205,11 @@ impl Side {
             End::Applied => Settle::Complete(Outcome::Applied),
             End::Stale => Settle::Complete(Outcome::Stale),
             End::Retry(after) => Settle::Retry { after: *after, error: "away".to_owned() },
-            End::Release { after, fetch, told } => {
-                Settle::Release { after: *after, fetch: *fetch, reason: told.then(|| "throttled".to_owned()) }
-            }
+            End::Release { after, fetch, with_reason } => Settle::Release {
+                after: *after,
+                fetch: *fetch,
+                reason: with_reason.then(|| "throttled".to_owned()),
+            },
             End::DeadLetter => Settle::DeadLetter { error: "poison".to_owned() },
             End::Redirect(to, work) => Settle::Redirect { to: ENTITIES[*to].clone(), work: work.clone() },
         };
@@ -226,7 +228,7 @@ impl Side {
         };
         let created = self.stores.runs.create(request).await;
         self.runs.extend(created.as_ref().ok().map(|run| run.id));
-        told(created, |_| "created".to_owned())
+        answered(created, |_| "created".to_owned())
     }
 
     async fn claim_run(&mut self, lease: Duration) -> String {
@@ -275,7 +277,7 @@ impl Side {
                 known.checkpoint.pages = pages;
             }
         }
-        told(answer, |listed| format!("{listed} listed"))
+        answered(answer, |listed| format!("{listed} listed"))
     }
 }
 

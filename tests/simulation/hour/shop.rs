@@ -135,7 +135,7 @@ impl Shop {
     /// Returns the calls that were made so far as the engine counts them, including calls whose connection was refused.
     pub(super) async fn calls(&self) -> u64 {
         for client in &self.clients {
-            client.status().await.expect("a standing");
+            client.status().await.expect("a status");
         }
         let usage = self.clients[0].usage().await.expect("counts");
         usage.calls.iter().map(|count| u64::from(count.calls)).sum()

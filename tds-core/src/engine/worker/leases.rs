@@ -25,11 +25,11 @@ pub(super) type Gone = HashSet<Lease>;
 pub(super) struct Leases {
     queue: Arc<dyn Queue>,
     lease: Duration,
-    held: Mutex<Ledger>,
+    held: Mutex<HeldChunks>,
 }
 
 #[derive(Default)]
-struct Ledger {
+struct HeldChunks {
     next: u64,
     /// The chunks in the order in which they began, so that two runs of a simulation renew in the same order.
     chunks: BTreeMap<u64, Chunk>,
@@ -60,10 +60,10 @@ impl Leases {
         let leases = items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
         let lost = Arc::new(Notify::new());
         let chunk = Chunk { leases, began: Instant::now(), gone: Gone::new(), lost: Arc::clone(&lost) };
-        let mut ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.next += 1;
-        let key = ledger.next;
-        ledger.chunks.insert(key, chunk);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.next += 1;
+        let key = held.next;
+        held.chunks.insert(key, chunk);
         Held { leases: Arc::clone(self), key, lost }
     }
 
@@ -90,7 +90,7 @@ impl Leases {
             match kept {
                 Ok(kept) => {
                     let kept: HashSet<Lease> = kept.into_iter().collect();
-                    self.tell_losers(&claims.into_iter().filter(|lease| !kept.contains(lease)).collect());
+                    self.mark_lost(&claims.into_iter().filter(|lease| !kept.contains(lease)).collect());
                 }
                 // Two thirds of the lease remain. The next round tries again.
                 Err(error) => {
@@ -102,15 +102,15 @@ impl Leases {
 
     /// Returns the claims of the chunks that began at least this long ago.
     fn older_than(&self, age: Duration) -> Vec<Lease> {
-        let ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let old = ledger.chunks.values().filter(|chunk| chunk.began.elapsed() >= age);
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = held.chunks.values().filter(|chunk| chunk.began.elapsed() >= age);
         old.flat_map(|chunk| chunk.leases.iter().copied()).collect()
     }
 
     /// Notifies the chunks that lost claims.
-    fn tell_losers(&self, gone: &Gone) {
-        let mut ledger = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        for chunk in ledger.chunks.values_mut() {
+    fn mark_lost(&self, gone: &Gone) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for chunk in held.chunks.values_mut() {
             let before = chunk.leases.len();
             chunk.gone.extend(chunk.leases.extract_if(.., |lease| gone.contains(lease)));
             if chunk.leases.len() < before {
@@ -132,21 +132,21 @@ impl Held {
     }
 
     fn claims(&self) -> Vec<Lease> {
-        let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.chunks.get(&self.key).map_or_else(Vec::new, |chunk| chunk.leases.clone())
+        let held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.chunks.get(&self.key).map_or_else(Vec::new, |chunk| chunk.leases.clone())
     }
 
     /// Waits until claims of the chunk are lost, and returns those claims.
     pub(super) async fn lost(&self) -> Gone {
         self.lost.notified().await;
-        let ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.chunks.get(&self.key).map_or_else(Gone::new, |chunk| chunk.gone.clone())
+        let held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.chunks.get(&self.key).map_or_else(Gone::new, |chunk| chunk.gone.clone())
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut ledger = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
-        ledger.chunks.remove(&self.key);
+        let mut held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.chunks.remove(&self.key);
     }
 }

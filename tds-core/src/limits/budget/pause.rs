@@ -87,11 +87,11 @@ impl Pauses {
 }
 
 fn length(refused: &Refused, strikes: u32) -> i64 {
-    let wished = match refused.limit {
+    let requested = match refused.limit {
         CallLimit::Day => refused.reset.or(refused.retry_after),
         CallLimit::Minute | CallLimit::Concurrency => refused.retry_after,
     };
-    wished.map_or_else(
+    requested.map_or_else(
         || match refused.limit {
             CallLimit::Minute => {
                 let doubled =

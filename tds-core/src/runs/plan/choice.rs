@@ -63,7 +63,7 @@ impl Question<'_> {
         if !self.profile.reads_records() {
             return (DetailWay::None, Some(0), Some(0));
         }
-        let known = self.history.last_full_news.filter(|_| self.run_type == RunType::Full);
+        let known = self.history.last_full_changes.filter(|_| self.run_type == RunType::Full);
         let expected = known.or_else(|| self.in_window());
         let a_call = u64::try_from(self.profile.records_per_call.max(1)).unwrap_or(1);
         let way = if a_call > 1 { DetailWay::Many } else { DetailWay::Single };

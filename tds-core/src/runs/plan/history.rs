@@ -15,25 +15,25 @@ pub(crate) struct History {
     /// The time from the beginning of one run to the beginning of the next.
     pub(crate) interval: Option<Duration>,
     /// The number of changed records that the last full run found.
-    pub(crate) last_full_news: Option<u64>,
+    pub(crate) last_full_changes: Option<u64>,
 }
 
 impl History {
     /// Computes the estimates from runs that completed without an error, newest first.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(crate) fn of(runs: &[Run]) -> Self {
-        let news = |run: &Run| u64::try_from(run.total_items - run.unchanged_items).unwrap_or(0);
+        let changed = |run: &Run| u64::try_from(run.total_items - run.unchanged_items).unwrap_or(0);
         let last_full = runs.iter().find(|run| run.run_type == RunType::Full && run.since.is_none());
         let changes: Vec<&Run> =
             runs.iter().filter(|run| run.run_type == RunType::Incremental && run.since.is_none()).collect();
-        let mut history = Self { last_full_news: last_full.map(news), ..Self::default() };
+        let mut history = Self { last_full_changes: last_full.map(changed), ..Self::default() };
         let [newer @ .., oldest] = &changes[..] else { return history };
         let span = newer.first().map_or(Duration::ZERO, |newest| newest.created_at - oldest.created_at);
         if span >= Duration::SECOND {
             // The window of the oldest run begins before the run was created. Only the changes of the other runs fall
             // into the span.
-            let changed: u64 = newer.iter().copied().map(news).sum();
-            history.rate = Some(changed as f64 / span.as_seconds_f64());
+            let sum: u64 = newer.iter().copied().map(changed).sum();
+            history.rate = Some(sum as f64 / span.as_seconds_f64());
             history.interval = i32::try_from(newer.len()).ok().map(|count| span / count);
         }
         history

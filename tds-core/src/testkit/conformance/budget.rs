@@ -33,7 +33,7 @@ async fn exchange(harness: &dyn Harness, limits: &Limits, ask: &BudgetRequest) -
 }
 
 async fn status(harness: &dyn Harness, limits: &Limits) -> BudgetStatus {
-    harness.stores().budget().status(ACCOUNT, limits).await.expect("standing")
+    harness.stores().budget().status(ACCOUNT, limits).await.expect("status")
 }
 
 fn ended(permit: &LeasedPermit, lane: Lane) -> SettledCall {
@@ -87,7 +87,7 @@ pub async fn a_permit_that_was_given_back_makes_room_and_one_whose_call_ended_do
     assert_eq!(exchange(harness, &limits, &unused).await.permits.len(), 1);
 }
 
-pub async fn telling_twice_what_became_of_a_permit_changes_nothing(harness: &dyn Harness) {
+pub async fn reporting_twice_what_became_of_a_permit_changes_nothing(harness: &dyn Harness) {
     let limits = limits(10, Some(1_000));
     let grant = exchange(harness, &limits, &request("one", Lane::Webhook, 2)).await;
     let mut report = ask("one");
@@ -139,7 +139,7 @@ pub async fn all_holders_together_have_no_more_calls_in_flight_than_allowed_and_
     assert_eq!(exchange(harness, &limits, &ask("one")).await.slots, 0, "who wants nothing has none");
 }
 
-pub async fn a_refusal_pauses_every_holder_and_a_call_of_before_tells_nothing_new(harness: &dyn Harness) {
+pub async fn a_refusal_pauses_every_holder_and_a_call_of_before_reports_nothing_new(harness: &dyn Harness) {
     let limits = limits(100, None);
     let mut report = ask("one");
     report.signals =
@@ -177,7 +177,7 @@ pub async fn what_the_source_says_of_the_quota_counts(harness: &dyn Harness) {
     assert!(status.refused[Lane::Operator].is_none(), "the source itself answers a person");
 }
 
-pub async fn looking_at_the_standing_changes_nothing(harness: &dyn Harness) {
+pub async fn looking_at_the_status_changes_nothing(harness: &dyn Harness) {
     let limits = limits(10, Some(1_000));
     assert_eq!(status(harness, &limits).await.minute_left, Some(10));
     exchange(harness, &limits, &request("one", Lane::Webhook, 4)).await;

@@ -353,8 +353,8 @@ pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harnes
     let operator = &harness.stores().queue_operator;
     assert_eq!(operator.prunable(LONG, true).await.expect("prunable"), 0, "nothing is that old");
     assert_eq!(operator.prune(LONG, true).await.expect("prune"), 0, "nothing is that old");
-    let told = [operator.prunable(SHORT, false).await, operator.prunable(SHORT, true).await];
-    let [without, with] = told.map(|told| told.expect("prunable"));
+    let counts = [operator.prunable(SHORT, false).await, operator.prunable(SHORT, true).await];
+    let [without, with] = counts.map(|counts| counts.expect("prunable"));
     assert_eq!(operator.prune(SHORT, false).await.expect("prune"), without);
     assert_eq!((without, with), (2, 3), "an item and its event, and the dead letter where it is asked for");
     assert!(operator.get(done.id).await.expect("get").is_none());

@@ -268,7 +268,7 @@ pub async fn more_urgent_work_that_arrives_during_a_claim_does_not_sit_out_its_d
     case.nothing_to_claim().await;
 }
 
-pub async fn claims_that_are_held_are_told_from_those_that_were_lost(harness: &dyn Harness) {
+pub async fn claims_that_are_held_are_distinguished_from_those_that_were_lost(harness: &dyn Harness) {
     let case = Case(harness);
     case.enqueue(vec![new_item("1", Work::fetch()), new_item("2", Work::fetch())]).await;
     let (one, other) = (case.claim().await, case.claim().await);

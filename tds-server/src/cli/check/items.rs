@@ -300,13 +300,13 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
     }
     match client.status().await {
         Err(error) => Finding::failed("budget", error.chain(), "look at the database"),
-        Ok(standing) => {
-            let line = budget_line(&standing, client.requests_per_minute());
-            match standing.day.limit {
+        Ok(status) => {
+            let line = budget_line(&status, client.requests_per_minute());
+            match status.day.limit {
                 None => {
                     Finding::warning("budget", line, "set ZOHO_DAILY_LIMIT to the calls a day of your plan")
                 }
-                Some(_) if standing.throttle() > Throttle::BulkDeferred => Finding::warning(
+                Some(_) if status.throttle() > Throttle::BulkDeferred => Finding::warning(
                     "budget",
                     line,
                     "the day's calls are spent; see the runbook, \"Zoho's limits\"",

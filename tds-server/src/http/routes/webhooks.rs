@@ -177,7 +177,7 @@ async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Resu
     let Delivery { method, headers, uri, body } = delivery;
     let pairs = query_pairs(uri.query());
     let authentic = authentic::check(&state.webhooks, headers, &pairs, body)
-        .map_err(|refusal| state.refusals.tell(refusal, &state.webhooks, delivery))?;
+        .map_err(|refusal| state.refusals.log(refusal, &state.webhooks, delivery))?;
     let stated = pairs.iter().find(|(name, _)| name == "event").map(|(_, value)| value.as_str());
     let event_type = if method == Method::DELETE { "deleted" } else { event_type(stated) };
     let received = Received {

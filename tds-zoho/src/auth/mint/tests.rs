@@ -50,7 +50,7 @@ fn the_recorded_refusals_of_the_token_server_have_their_class() {
 }
 
 #[test]
-fn wrong_credentials_pause_and_tell_what_to_do() {
+fn wrong_credentials_pause_and_say_what_to_do() {
     for (error, hint) in [
         ("invalid_code", "ZOHO_REFRESH_TOKEN"),
         ("invalid_client", "ZOHO_CLIENT_ID and ZOHO_DATA_CENTER"),

@@ -79,7 +79,7 @@ async fn a_token_that_lost_its_life_is_no_refusal_of_inventory() {
 }
 
 #[tokio::test]
-async fn inventory_that_worked_and_is_refused_is_told_as_lost() {
+async fn inventory_that_worked_and_is_refused_is_reported_as_lost() {
     let zoho = Zoho::new().await;
     let calls = std::sync::atomic::AtomicUsize::new(0);
     zoho.api(move |request| match is_inventory(request) {

@@ -36,7 +36,7 @@ async fn refused(answer: ResponseTemplate) -> Error {
     let again = client.get(call(Lane::Webhook)).await.expect_err("paused");
     assert!(matches!(again.retry(), Retry::Throttled { .. }));
     assert_eq!(zoho.calls().await, 1, "nothing is sent during a pause");
-    assert_eq!(client.status().await.expect("standing").minute_left, Some(0));
+    assert_eq!(client.status().await.expect("status").minute_left, Some(0));
     assert!(matches!(client.health().await.state, ZohoState::Throttled { .. }));
     error
 }
@@ -107,7 +107,7 @@ async fn the_day_of_a_plan_is_kept_and_a_share_of_it_is_for_what_is_urgent() {
     assert_eq!(error.kind(), ErrorKind::QuotaExhausted);
     assert!(error.to_string().contains("its part of the day's calls so far"), "17 are left: {error}");
     assert!(wait(&error) <= 24 * 3600);
-    assert_eq!(client.status().await.expect("standing").day.left, Some(17));
+    assert_eq!(client.status().await.expect("status").day.left, Some(17));
     for _call in 0..15 {
         client.get(call(Lane::Webhook)).await.expect("answer");
     }
@@ -141,7 +141,7 @@ async fn zohos_own_count_of_the_day_is_asked_for_and_counts() {
     zoho.api(move |_| ResponseTemplate::new(200).set_body_json(json!({"code": 0, "data": data}))).await;
     let client = zoho.client();
     client.refresh_quota().await.expect("told");
-    let day = client.status().await.expect("standing").day;
+    let day = client.status().await.expect("status").day;
     // A fifth of the plan is not for this program, and 40 calls of the rest are for operators' requests.
     assert_eq!((day.limit, day.left, day.reported_left), (Some(1000), Some(40), Some(240)));
     assert_eq!(client.get(call(Lane::Full)).await.expect_err("kept back").kind(), ErrorKind::QuotaExhausted);
@@ -159,7 +159,7 @@ async fn the_headers_of_an_answer_correct_the_day() {
     .await;
     let client = zoho.client();
     client.get(call(Lane::Full)).await.expect("answer");
-    assert_eq!(client.status().await.expect("standing").day.left, Some(0));
+    assert_eq!(client.status().await.expect("status").day.left, Some(0));
     assert!((590..=600).contains(&wait(&client.get(call(Lane::Webhook)).await.expect_err("spent"))));
 }
 

@@ -218,5 +218,5 @@ async fn what_one_process_learned_of_an_outage_and_its_end_the_others_know() {
     down.store(false, Ordering::SeqCst);
     works_again(&one, 1).await;
     works_again(&other, 2).await;
-    assert!(other.status().await.expect("standing").breakers.is_empty());
+    assert!(other.status().await.expect("status").breakers.is_empty());
 }

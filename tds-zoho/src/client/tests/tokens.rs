@@ -98,7 +98,7 @@ async fn a_missing_scope_costs_one_refresh_and_is_named() {
 }
 
 #[tokio::test]
-async fn revoked_credentials_pause_without_hammering_and_tell_what_to_do() {
+async fn revoked_credentials_pause_without_hammering_and_say_what_to_do() {
     let zoho = Zoho::without_tokens().await;
     zoho.tokens(|_| token(json!({"error": "invalid_code"}))).await;
     let client = zoho.client();

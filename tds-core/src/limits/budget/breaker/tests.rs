@@ -128,7 +128,7 @@ fn the_way_is_probed_after_seconds_and_then_every_minute_an_account_up_to_every_
 }
 
 #[test]
-fn a_probe_that_works_closes_for_all_and_calls_of_before_tell_nothing() {
+fn a_probe_that_works_closes_for_all_and_calls_of_before_say_nothing() {
     let mut breakers = down("/items");
     breakers.worked(&place("/items"), -1_000, 1_000);
     assert!(wait(&breakers, "/items", 1_000) > 0, "it was let go before the breaker opened");
@@ -154,7 +154,7 @@ fn a_prober_that_died_is_waited_for_no_longer_than_its_call_may_take() {
 }
 
 #[test]
-fn the_sources_wish_for_a_wait_is_honoured_up_to_a_quarter_of_an_hour() {
+fn the_wait_that_the_source_requests_is_honoured_up_to_a_quarter_of_an_hour() {
     for (advised, expected) in [(120, 120), (1, 5), (86_400, 900)] {
         let mut breakers = Breakers::default();
         for call in 1..=3 {

@@ -59,9 +59,12 @@ fn what_is_announced_of_a_first_load_is_what_comes() {
     }
     assert!(announced.len() >= 12, "{announced:?}");
     for (at, wait) in announced {
-        let came = (now - at).as_seconds_f64() / 3_600.0;
-        let told = wait.as_secs_f64() / 3_600.0;
-        assert!((told - came).abs() <= 6.0_f64.max(came * 0.03), "{told:.1} h told, {came:.1} h came");
+        let actual_hours = (now - at).as_seconds_f64() / 3_600.0;
+        let forecast_hours = wait.as_secs_f64() / 3_600.0;
+        assert!(
+            (forecast_hours - actual_hours).abs() <= 6.0_f64.max(actual_hours * 0.03),
+            "{forecast_hours:.1} h told, {actual_hours:.1} h came"
+        );
     }
 }
 

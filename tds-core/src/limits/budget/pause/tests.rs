@@ -38,7 +38,7 @@ fn calls_that_were_on_their_way_do_not_make_the_pause_longer() {
 }
 
 #[test]
-fn the_sources_wish_wins_and_chance_adds_a_tenth_at_most() {
+fn the_wait_that_the_source_requests_wins_and_chance_adds_a_tenth_at_most() {
     let advised = Refused { retry_after: Some(Duration::from_secs(7)), ..refusal(CallLimit::Minute, 0, 5) };
     let mut pauses = Pauses::default();
     pauses.refused(&advised, 0);

@@ -291,12 +291,12 @@ impl WaitQueue {
     /// Returns true where anything has not been reported yet.
     pub(super) fn has_pending_reports(&self) -> bool {
         let pending_reports = &self.pending_reports;
-        let told = pending_reports.settled.is_empty()
+        let all_reported = pending_reports.settled.is_empty()
             && pending_reports.unused.is_empty()
             && pending_reports.signals.is_empty();
         // Permits for which there is no waiter are given back.
         let idle = self.waiting.is_empty() && !self.permits.is_empty();
-        !told || !pending_reports.counts.is_empty() || idle
+        !all_reported || !pending_reports.counts.is_empty() || idle
     }
 }
 

@@ -36,15 +36,15 @@ fn question(profile: &SourceProfile, records: Option<u64>, window: time::Duratio
     }
 }
 
-fn run(number: i64, run_type: RunType, news: i64) -> Run {
+fn run(number: i64, run_type: RunType, changes: i64) -> Run {
     Run {
         id: RunId(number),
         run_type,
         entity_type: crate::record::EntityType::from_static("products"),
         source_type: "zoho".to_owned(),
         status: RunStatus::Completed,
-        total_items: news + 7,
-        processed_items: news + 7,
+        total_items: changes + 7,
+        processed_items: changes + 7,
         failed_items: 0,
         unchanged_items: 7,
         pages: 1,
@@ -150,7 +150,7 @@ fn records_are_read_one_a_call_or_many_or_not_at_all() {
 }
 
 #[test]
-fn runs_of_before_tell_how_many_changes_and_details_to_expect() {
+fn runs_of_before_show_how_many_changes_and_details_to_expect() {
     let mut runs: Vec<Run> = (0..5).rev().map(|number| run(number, RunType::Incremental, 30)).collect();
     runs.push(run(-1, RunType::Full, 77));
     let history = History::of(&runs);

@@ -25,12 +25,12 @@ impl Probe for ZohoProbe {
 
     async fn check(&self) -> ComponentHealth {
         // Where the store does not answer, the database has its own entry.
-        let standing = self.0.status().await.unwrap_or_default();
+        let status = self.0.status().await.unwrap_or_default();
         match self.0.health().await.state {
-            ZohoState::Ok | ZohoState::Unknown if standing.throttle() >= Throttle::JournalOnly => {
+            ZohoState::Ok | ZohoState::Unknown if status.throttle() >= Throttle::JournalOnly => {
                 ComponentHealth::degraded("today's budget of calls is spent; webhooks are kept meanwhile")
             }
-            ZohoState::Ok if standing.throttle() == Throttle::Frugal => ComponentHealth::healthy(
+            ZohoState::Ok if status.throttle() == Throttle::Frugal => ComponentHealth::healthy(
                 "answers; today's calls are short, so reads for webhooks wait a little",
             ),
             ZohoState::Ok => match self.0.ignored_api_domain() {

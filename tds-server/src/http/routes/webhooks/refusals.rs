@@ -23,13 +23,13 @@ const LINES: u32 = 10;
 
 /// The state of the log of refused webhooks.
 #[derive(Default)]
-pub(crate) struct Refusals(Mutex<Told>);
+pub(crate) struct Refusals(Mutex<Logged>);
 
 #[derive(Default)]
-struct Told {
+struct Logged {
     since: Option<Instant>,
     lines: u32,
-    untold: u64,
+    unlogged: u64,
     diagnosed: bool,
 }
 
@@ -37,19 +37,19 @@ struct Told {
 struct Turn {
     line: bool,
     diagnosis: bool,
-    untold: u64,
+    unlogged: u64,
 }
 
 impl Refusals {
     /// Logs the refusal and returns the problem for the answer. Why a signature does not match is diagnosed at most
     /// once in ten seconds, and separately from the request: a client that sends forged webhooks learns nothing and
     /// causes little work.
-    pub(super) fn tell(&self, refusal: Refusal, config: &WebhookConfig, delivery: &Delivery) -> Problem {
+    pub(super) fn log(&self, refusal: Refusal, config: &WebhookConfig, delivery: &Delivery) -> Problem {
         if let Some(reason) = refusal.reason {
             let turn = self.turn(refusal.mismatch, Instant::now());
             if turn.line {
                 let path = delivery.uri.path();
-                tracing::warn!(reason, path, untold_before = turn.untold, "a webhook was refused");
+                tracing::warn!(reason, path, untold_before = turn.unlogged, "a webhook was refused");
             }
             if turn.diagnosis {
                 look_into(config, delivery);
@@ -59,18 +59,21 @@ impl Refusals {
     }
 
     fn turn(&self, mismatch: bool, now: Instant) -> Turn {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
-            *told = Told { since: Some(now), untold: told.untold, ..Told::default() };
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
+            *logged = Logged { since: Some(now), unlogged: logged.unlogged, ..Logged::default() };
         }
-        let turn =
-            Turn { line: told.lines < LINES, diagnosis: mismatch && !told.diagnosed, untold: told.untold };
-        told.diagnosed |= turn.diagnosis;
+        let turn = Turn {
+            line: logged.lines < LINES,
+            diagnosis: mismatch && !logged.diagnosed,
+            unlogged: logged.unlogged,
+        };
+        logged.diagnosed |= turn.diagnosis;
         if turn.line {
-            told.lines += 1;
-            told.untold = 0;
+            logged.lines += 1;
+            logged.unlogged = 0;
         } else {
-            told.untold += 1;
+            logged.unlogged += 1;
         }
         turn
     }
@@ -118,9 +121,9 @@ mod tests {
             assert_eq!(turns.iter().filter(|turn| turn.diagnosis).count(), 1);
             let before = if window == 0 { 0 } else { 50_000 - u64::from(LINES) };
             assert_eq!(
-                turns.first().map(|turn| turn.untold),
+                turns.first().map(|turn| turn.unlogged),
                 Some(before),
-                "what was not told is told later"
+                "what was not logged is logged later"
             );
             now += WINDOW;
         }
