@@ -66,7 +66,7 @@ fn decisions(criterion: &mut Criterion) {
     }
     let observed = Observed::Call(Interval { began: NOW, ended: NOW });
     let payload = SourcePayload { shape: Shape::List, observed, json: Payload::new("{}") };
-    let work = Work { version: Some(NOW), payload: Some(payload) };
+    let work = Work { version: Some(NOW), payload: Some(payload), recheck: false };
     criterion.bench_function("fold", |bench| bench.iter(|| fold(black_box(&work), black_box(&work))));
 }
 

@@ -65,7 +65,7 @@ fn note(id: &str, json: &str) -> NewItem {
     NewItem {
         key: RecordKey::new(NOTES.clone(), RecordId::new(id)),
         lane: Lane::Webhook,
-        work: Work { version: Some(written), payload: Some(payload) },
+        work: Work { version: Some(written), payload: Some(payload), recheck: false },
         waiter: Waiter::Operator,
     }
 }

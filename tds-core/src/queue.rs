@@ -27,7 +27,8 @@ use crate::{error::Result, record::EntityType};
 /// - At most one live item exists for each record. New work for the record is folded into its live item by [`fold`].
 ///   Items that have ended and dead letters are not live, so they do not block new work of their record.
 /// - New work resets the failed attempts of an item that waits for a retry, and makes the item due now. Work that
-///   [`fold`] drops as older is not new work.
+///   [`fold`] drops as older is not new work, unless it asks for a [recheck](Work::recheck) and the waiting work does
+///   not.
 /// - Work of a more urgent lane moves a waiting item to that lane and makes it due now, whatever delayed the item.
 ///   Where the item is claimed at that moment, it is due immediately after the claim ends, whatever delay the claim
 ///   ends with.

@@ -22,13 +22,14 @@ fn observed() -> impl Strategy<Value = Observed> {
 }
 
 fn shown() -> impl Strategy<Value = Work> {
-    (0..5i64, 0..3u8, observed()).prop_map(|(version, content, observed)| Work {
+    (0..5i64, 0..3u8, observed(), any::<bool>()).prop_map(|(version, content, observed, recheck)| Work {
         version: Some(at(version)),
         payload: Some(SourcePayload {
             shape: Shape::Webhook,
             observed,
             json: Payload::new(format!(r#"{{"content":{content}}}"#)),
         }),
+        recheck,
     })
 }
 
@@ -36,7 +37,7 @@ fn any_work() -> impl Strategy<Value = Work> {
     prop_oneof![
         4 => shown(),
         1 => Just(Work::fetch()),
-        1 => (0..5i64).prop_map(|version| Work { version: Some(at(version)), payload: None }),
+        1 => (0..5i64).prop_map(|version| Work { version: Some(at(version)), ..Work::fetch() }),
     ]
 }
 
@@ -78,6 +79,11 @@ proptest! {
         if let (Some(left), Some(right)) = (left.payload, right.payload) {
             prop_assert_eq!(left.json, right.json);
         }
+    }
+
+    #[test]
+    fn the_target_is_checked_where_anybody_asks_for_that(works in prop::collection::vec(any_work(), 1..8)) {
+        prop_assert_eq!(folded(&works).recheck, works.iter().any(|work| work.recheck));
     }
 
     #[test]

@@ -144,7 +144,8 @@ async fn a_late_push_of_what_the_record_was_before_it_moved_asks_the_source() {
         observed: tds_core::record::Observed::Push(setup.clock.now()),
         json: record.raw,
     };
-    let handled = setup.handle(Work { version: record.version, payload: Some(payload) }).await;
+    let handled =
+        setup.handle(Work { version: record.version, payload: Some(payload), recheck: false }).await;
     assert!(matches!(handled, Ok(Handled::Reroute { entity: to, .. }) if to == SELLERS));
     assert_eq!(setup.is_live(&BUYERS), None);
 }

@@ -319,7 +319,7 @@ async fn a_process_that_may_not_ask_the_source_leaves_what_needs_it_due_for_othe
         json: Payload::new("{}"),
     };
     let with = |id: &str| NewItem {
-        work: Work { version: None, payload: Some(payload.clone()) },
+        work: Work { version: None, payload: Some(payload.clone()), recheck: false },
         ..item(PRODUCTS, id, Lane::Webhook)
     };
     store

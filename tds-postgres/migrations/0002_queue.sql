@@ -54,6 +54,8 @@ CREATE TABLE tds_queue_live (
   version timestamptz,
   shape text CHECK (shape IN ('list', 'detail', 'webhook')),
   pushed boolean,
+  -- A full sync asks that the target be checked against the source.
+  recheck boolean NOT NULL DEFAULT false,
   observed_began timestamptz,
   observed_ended timestamptz,
   -- Grows with every fold that brings news; a claim that settles below it leaves the item pending.

@@ -56,6 +56,7 @@ CREATE TABLE tds_run_kept (
   payload text,
   shape text,
   pushed boolean,
+  recheck boolean NOT NULL,
   observed_began timestamptz,
   observed_ended timestamptz,
   -- As in tds_queue_waiters.

@@ -29,6 +29,7 @@ BEGIN
   UPDATE tds_queue_live q SET
     attached = q.attached + 1,
     hurried = q.hurried OR q.status = 'processing' AND dead.priority < q.priority,
+    recheck = q.recheck OR dead.recheck,
     (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
      requeued_at, status, retry_count, run_at) = (
       SELECT LEAST(q.priority, dead.priority), GREATEST(q.version, dead.version),
@@ -39,15 +40,16 @@ BEGIN
         CASE k WHEN 2 THEN dead.observed_ended WHEN 1 THEN q.observed_ended END,
         CASE k WHEN 2 THEN dead.inbox_event_id WHEN 1 THEN q.inbox_event_id
                ELSE COALESCE(dead.inbox_event_id, q.inbox_event_id) END,
-        q.generation + (k <> 1)::int,
-        CASE WHEN q.status = 'processing' AND k <> 1 THEN COALESCE(q.requeued_at, clock_timestamp())
+        q.generation + is_new::int,
+        CASE WHEN q.status = 'processing' AND is_new THEN COALESCE(q.requeued_at, clock_timestamp())
              ELSE q.requeued_at END,
-        CASE WHEN q.status = 'failed' AND k <> 1 THEN 'pending' ELSE q.status END,
-        CASE WHEN q.status = 'failed' AND k <> 1 THEN 0 ELSE q.retry_count END,
-        CASE WHEN q.status = 'failed' AND k <> 1 OR q.status <> 'processing' AND dead.priority < q.priority
+        CASE WHEN q.status = 'failed' AND is_new THEN 'pending' ELSE q.status END,
+        CASE WHEN q.status = 'failed' AND is_new THEN 0 ELSE q.retry_count END,
+        CASE WHEN q.status = 'failed' AND is_new OR q.status <> 'processing' AND dead.priority < q.priority
              THEN LEAST(q.run_at, now()) ELSE q.run_at END
-      FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, dead.payload, dead.version, dead.shape,
-                            dead.pushed, dead.observed_began) AS k) AS choice)
+      FROM (SELECT k, k <> 1 OR dead.recheck AND NOT q.recheck AS is_new
+              FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, dead.payload, dead.version,
+                                    dead.shape, dead.pushed, dead.observed_began) AS k) AS fold) AS choice)
    WHERE q.id = target.id RETURNING q.generation INTO target.generation;
   UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
     FROM tds_queue_waiters w WHERE w.item_id = item AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'failed';

@@ -103,6 +103,6 @@ fn event_of(change: &Change, partial: bool, now: OffsetDateTime) -> NewEvent {
         event_type: what.to_owned(),
         raw_payload: raw.into_bytes(),
         headers: json!({}),
-        disposition: Disposition::Work(vec![(key, Work { version, payload })]),
+        disposition: Disposition::Work(vec![(key, Work { version, payload, recheck: false })]),
     }
 }

@@ -74,8 +74,10 @@ impl MirrorHandler {
                     batch.results[index] = Some(Err(error));
                     fetch.push(index);
                 }
-                Ok(record) if self.list_row_needs_detail(item, payload, states.get(&item.key.id)) => {
-                    batch.listed.insert(index, record);
+                Ok(record) if self.needs_detail(item, payload, states.get(&item.key.id)) => {
+                    if payload.shape == Shape::List {
+                        batch.listed.insert(index, record);
+                    }
                     fetch.push(index);
                 }
                 // The record may have moved to the sibling after this payload was seen. Only a read shows its present
@@ -104,10 +106,10 @@ impl MirrorHandler {
         (ready, fetch)
     }
 
-    /// Returns true for the list rows of a full sync. A full sync also queues rows of known versions, where the
+    /// Returns true for list rows that a full sync queued. A full sync also queues rows of known versions, where the
     /// target's rows do not show them: see [`comparable`].
     fn is_row_to_compare(&self, item: &Claimed, payload: &SourcePayload) -> bool {
-        item.lane == Lane::Full && payload.shape == Shape::List && self.source.profile().needs_detail
+        item.work.recheck && payload.shape == Shape::List && self.source.profile().needs_detail
     }
 
     /// Returns the records of those list rows that the target's rows do not show.
@@ -137,8 +139,8 @@ impl MirrorHandler {
         }
     }
 
-    /// Returns what is known of the records of list rows, and which of the records with a payload belong to the
-    /// sibling.
+    /// Returns what is known of the records whose details may be due, and which of the records with a payload belong
+    /// to the sibling.
     async fn known(&self, items: &[Claimed]) -> Result<(HashMap<RecordId, SyncState>, HashSet<RecordId>)> {
         let with_payload: Vec<RecordId> =
             items.iter().filter(|item| item.work.payload.is_some()).map(|item| item.key.id.clone()).collect();
@@ -146,28 +148,34 @@ impl MirrorHandler {
     }
 
     async fn states(&self, items: &[Claimed]) -> Result<HashMap<RecordId, SyncState>> {
-        let is_list =
-            |item: &&Claimed| item.work.payload.as_ref().is_some_and(|payload| payload.shape == Shape::List);
-        let ids: Vec<RecordId> = items.iter().filter(is_list).map(|item| item.key.id.clone()).collect();
+        let may_need_detail = |item: &&Claimed| {
+            let is_list = |payload: &SourcePayload| payload.shape == Shape::List;
+            item.work.payload.as_ref().is_some_and(|payload| is_list(payload) || item.work.recheck)
+        };
+        let ids: Vec<RecordId> =
+            items.iter().filter(may_need_detail).map(|item| item.key.id.clone()).collect();
         if ids.is_empty() || !self.source.profile().needs_detail {
             return Ok(HashMap::new());
         }
         self.mirror.states(self.entity(), &ids).await
     }
 
-    fn list_row_needs_detail(
-        &self,
-        item: &Claimed,
-        payload: &SourcePayload,
-        state: Option<&SyncState>,
-    ) -> bool {
+    /// Returns true where the payload does not suffice and the whole record has to be read.
+    fn needs_detail(&self, item: &Claimed, payload: &SourcePayload, state: Option<&SyncState>) -> bool {
         let profile = self.source.profile();
         let max_age = profile.detail_max_age.and_then(|age| time::Duration::try_from(age).ok());
-        payload.shape == Shape::List
-            && profile.needs_detail
-            // A full sync reads every such detail, because the planner queued the row for that reason.
-            && (item.lane == Lane::Full && (max_age.is_some() || state.is_some_and(|state| !state.is_settled()))
-                || needs_detail(state, item.work.version, self.clock.now(), max_age))
+        // A full sync reads every such detail, because the planner queued its row for that reason. The row may have
+        // been folded into a pushed body, which does not settle the detail.
+        let is_rechecked =
+            item.work.recheck && (max_age.is_some() || state.is_some_and(|state| !state.is_settled()));
+        profile.needs_detail
+            && match payload.shape {
+                Shape::List => {
+                    is_rechecked || needs_detail(state, item.work.version, self.clock.now(), max_age)
+                }
+                Shape::Webhook => is_rechecked,
+                Shape::Detail => false,
+            }
     }
 
     /// Reads whole records from the source.
@@ -243,7 +251,9 @@ impl BatchHandler for MirrorHandler {
 
     fn batch_size(&self, item: &Claimed) -> usize {
         let profile = self.source.profile();
-        let shows_all = |payload: &SourcePayload| payload.shape != Shape::List || !profile.needs_detail;
+        let shows_all = |payload: &SourcePayload| {
+            !profile.needs_detail || payload.shape != Shape::List && !item.work.recheck
+        };
         if item.work.payload.as_ref().is_some_and(shows_all) {
             return READY;
         }

@@ -35,7 +35,8 @@ impl MirrorHandler {
         for (index, read) in reads {
             match &read.content {
                 Content::Present(record) if record.entity != *self.entity() => {
-                    batch.results[index] = Some(self.hand_over(&read, record).await);
+                    let recheck = batch.items[index].work.recheck;
+                    batch.results[index] = Some(self.hand_over(&read, record, recheck).await);
                 }
                 // An item whose payload could not be decoded and whose record is not found keeps its error. The record
                 // may never have had an id.
@@ -67,9 +68,9 @@ impl MirrorHandler {
 
     /// Hands a record that turned out to be of another entity type over to that type. The record becomes a tombstone
     /// at this type.
-    async fn hand_over(&self, read: &Read, record: &Record) -> Result<Handled> {
+    async fn hand_over(&self, read: &Read, record: &Record, recheck: bool) -> Result<Handled> {
         let payload = SourcePayload { shape: read.shape, observed: read.observed, json: record.raw.clone() };
-        let work = Work { version: record.version, payload: Some(payload) };
+        let work = Work { version: record.version, payload: Some(payload), recheck };
         let gone = match read.observed {
             // The tombstone is also written where the record was never live here, because a worker that lost its claim
             // may still hold an earlier read of the record.

@@ -124,7 +124,7 @@ impl State {
         };
         work.iter()
             .filter(|(key, _)| later(&key.id))
-            .map(|(key, work)| (key.clone(), Work { version: work.version, payload: None }))
+            .map(|(key, work)| (key.clone(), Work { version: work.version, ..Work::fetch() }))
             .collect()
     }
 

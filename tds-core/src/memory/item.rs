@@ -96,11 +96,12 @@ impl State {
             let folded = fold(&item.work, work);
             // The source may have answered a fetch before this change happened. A change therefore counts even
             // where the work stays the same.
-            let has_new_work = item.work.payload.is_none() || folded != item.work;
-            if !has_new_work {
+            let keeps_payload = folded.keeps_payload_of(&item.work);
+            if keeps_payload && folded.recheck == item.work.recheck {
                 return;
             }
             match waiter {
+                _ if keeps_payload => {}
                 Waiter::Event(event) => item.source_event = Some(event),
                 Waiter::Run(_) | Waiter::Operator if folded.payload.is_some() => item.source_event = None,
                 Waiter::Run(_) | Waiter::Operator => {}

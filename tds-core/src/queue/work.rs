@@ -60,13 +60,23 @@ pub struct Work {
     pub version: Option<OffsetDateTime>,
     /// A state of the record; `None` means that the source has to be asked.
     pub payload: Option<SourcePayload>,
+    /// A full sync asks that the target be checked against the source, although no newer version may be known. The
+    /// handler decides whether the payload is enough for the check.
+    pub recheck: bool,
 }
 
 impl Work {
     /// Creates work without a payload: the source has to be asked.
     #[must_use]
     pub fn fetch() -> Self {
-        Self { version: None, payload: None }
+        Self { version: None, payload: None, recheck: false }
+    }
+
+    /// Returns true where this result of a [`fold`] has the payload of the waiting work, because the incoming work
+    /// showed nothing newer.
+    #[must_use]
+    pub fn keeps_payload_of(&self, waiting: &Self) -> bool {
+        self.payload.is_some() && (self.version, &self.payload) == (waiting.version, &waiting.payload)
     }
 }
 
@@ -77,25 +87,27 @@ impl Work {
 ///   where a version or a payload is missing, where equal versions have different contents, and where a call that
 ///   began after the waiting read ended shows an older version. The fetch then shows at least what both payloads
 ///   showed.
-/// - A pushed body of an older version, and an earlier read of an older version, change nothing.
+/// - A pushed body of an older version, and an earlier read of an older version, do not change the payload.
+/// - The target is checked against the source where one of the two asks for that, whichever payload stays.
 #[must_use]
 pub fn fold(waiting: &Work, incoming: &Work) -> Work {
-    let version = waiting.version.max(incoming.version);
-    let (Some(old), Some(new)) = (&waiting.payload, &incoming.payload) else {
-        return Work { version, payload: None };
+    let folded = |payload: Option<&SourcePayload>| Work {
+        version: waiting.version.max(incoming.version),
+        payload: payload.cloned(),
+        recheck: waiting.recheck || incoming.recheck,
     };
+    let (Some(old), Some(new)) = (&waiting.payload, &incoming.payload) else { return folded(None) };
     let (Some(old_version), Some(new_version)) = (waiting.version, incoming.version) else {
-        return Work { version, payload: None };
+        return folded(None);
     };
-    let payload = match new_version.cmp(&old_version) {
+    folded(match new_version.cmp(&old_version) {
         std::cmp::Ordering::Greater => Some(new),
         std::cmp::Ordering::Equal => (old.json == new.json && old.shape == new.shape).then_some(old),
         std::cmp::Ordering::Less => match new.observed {
             Observed::Call(seen) if seen.is_after(&old.observed.interval()) => None,
             _ => Some(old),
         },
-    };
-    Work { version, payload: payload.cloned() }
+    })
 }
 
 /// A waiter: it is notified when an item ends.

@@ -121,7 +121,7 @@ impl ScriptedSource {
         let key = RecordKey::new(self.schema.entity.clone(), record.id.clone());
         let observed = Observed::Push(self.clock.now());
         let payload = SourcePayload { shape: Shape::Webhook, observed, json: record.raw };
-        Some((key, Work { version: record.version, payload: Some(payload) }))
+        Some((key, Work { version: record.version, payload: Some(payload), recheck: false }))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

@@ -37,7 +37,7 @@ static FAMILIES: [Family; 7] = [
     Family { name: "claim", revision: 4, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 1, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 1, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 1, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 2, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 1, text: include_str!("../../sql/close.sql") },
 ];
 
@@ -100,7 +100,7 @@ mod tests {
         ("claim", 4, "f9bc9c017935"),
         ("complete", 1, "23aabc79390a"),
         ("tally", 1, "5f26f55449ed"),
-        ("operator", 1, "18a2987959b6"),
+        ("operator", 2, "79fdadc73050"),
         ("close", 1, "e798b99ac5b5"),
     ];
 

@@ -40,13 +40,14 @@ WITH e AS (
 w AS MATERIALIZED (
   SELECT n.*, e.id AS event
     FROM unnest($13::text[], $14::text[], $15::smallint[], $16::timestamptz[], $17::text[], $18::text[], $19::boolean[],
-                $20::timestamptz[], $21::timestamptz[], $22::text[])
-      AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event_id)
+                $20::boolean[], $21::timestamptz[], $22::timestamptz[], $23::text[])
+      AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event_id)
     JOIN e USING (event_id)),
 f AS (
   INSERT INTO tds_queue_live AS q
-    (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
-  SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event
+    (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended,
+     inbox_event_id)
+  SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event
     FROM w ORDER BY entity_type COLLATE "C", zoho_entity_id COLLATE "C""#,
     fold_into!(),
     "),
@@ -242,7 +243,7 @@ async fn read_what_came_back(
     for number in later {
         if let Some((id, _, _, key, work)) = usize::try_from(number).ok().and_then(|number| named.get(number))
         {
-            let read = Work { version: work.version, payload: None };
+            let read = Work { version: work.version, ..Work::fetch() };
             again.entry(*id).or_default().push(((*key).clone(), read));
         }
     }

@@ -30,14 +30,14 @@ use crate::{
 // The statement itself is in sql/claim.sql, which also explains why it is a function.
 pub(crate) const CLAIM: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
-       observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+       recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
 ";
 
 // A scoped claim has no cursors: it looks at every due item and skips most of them.
 const CLAIM_SCOPED: &str = "
 SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
-       observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+       recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
@@ -194,9 +194,9 @@ pub(crate) fn key_of(row: &PgRow) -> Result<RecordKey, sqlx::Error> {
 
 /// Reads the work of an item.
 pub(crate) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
-    let version = row.try_get("version")?;
+    let (version, recheck) = (row.try_get("version")?, row.try_get("recheck")?);
     let Some(json) = row.try_get::<Option<&str>, _>("payload")? else {
-        return Ok(Work { version, payload: None });
+        return Ok(Work { version, payload: None, recheck });
     };
     let shape = match row.try_get::<Option<&str>, _>("shape")? {
         Some("list") => Shape::List,
@@ -211,7 +211,7 @@ pub(crate) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
         _ => Observed::Call(Interval { began, ended }),
     };
     let payload = SourcePayload { shape, observed, json: Payload::new(json) };
-    Ok(Work { version, payload: Some(payload) })
+    Ok(Work { version, payload: Some(payload), recheck })
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// The end of an INSERT that folds new work into a row of `tds_queue_live AS q`. `tds_fold` chooses between two
-/// payloads. Every fold changes the row, because a waiter is attached after the fold. `tds_complete` depends on this
+/// payloads. Work is new where it changes the payload, or asks for a recheck that nobody asked for yet. Every fold changes the row, because a waiter is attached after the fold. `tds_complete` depends on this
 /// change.
 macro_rules! fold_into {
     () => {
@@ -32,6 +32,7 @@ macro_rules! fold_into {
 ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
   attached = q.attached + 1,
   hurried = q.hurried OR q.status = 'processing' AND excluded.priority < q.priority,
+  recheck = q.recheck OR excluded.recheck,
   (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
    requeued_at, status, retry_count, run_at) = (
     SELECT LEAST(q.priority, excluded.priority), GREATEST(q.version, excluded.version),
@@ -42,15 +43,16 @@ ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDA
       CASE k WHEN 2 THEN excluded.observed_ended WHEN 1 THEN q.observed_ended END,
       CASE k WHEN 2 THEN excluded.inbox_event_id WHEN 1 THEN q.inbox_event_id
              ELSE COALESCE(excluded.inbox_event_id, q.inbox_event_id) END,
-      q.generation + (k <> 1)::int,
-      CASE WHEN q.status = 'processing' AND k <> 1 THEN COALESCE(q.requeued_at, clock_timestamp())
+      q.generation + is_new::int,
+      CASE WHEN q.status = 'processing' AND is_new THEN COALESCE(q.requeued_at, clock_timestamp())
            ELSE q.requeued_at END,
-      CASE WHEN q.status = 'failed' AND k <> 1 THEN 'pending' ELSE q.status END,
-      CASE WHEN q.status = 'failed' AND k <> 1 THEN 0 ELSE q.retry_count END,
-      CASE WHEN q.status = 'failed' AND k <> 1 OR q.status <> 'processing' AND excluded.priority < q.priority
+      CASE WHEN q.status = 'failed' AND is_new THEN 'pending' ELSE q.status END,
+      CASE WHEN q.status = 'failed' AND is_new THEN 0 ELSE q.retry_count END,
+      CASE WHEN q.status = 'failed' AND is_new OR q.status <> 'processing' AND excluded.priority < q.priority
            THEN LEAST(q.run_at, now()) ELSE q.run_at END
-    FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
-                          excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS choice)
+    FROM (SELECT k, k <> 1 OR excluded.recheck AND NOT q.recheck AS is_new
+            FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
+                                  excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS fold) AS choice)
 RETURNING q.id, q.entity_type, q.zoho_entity_id, q.generation
 "#
     };
@@ -60,11 +62,13 @@ pub(crate) use fold_into;
 const FOLD: &str = concat!(
     r#"
 INSERT INTO tds_queue_live AS q
-  (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id)
-SELECT n.entity_type, n.zoho_entity_id, n.priority, n.version, n.payload, n.shape, n.pushed, n.began, n.ended, n.event
+  (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended,
+   inbox_event_id)
+SELECT n.entity_type, n.zoho_entity_id, n.priority, n.version, n.payload, n.shape, n.pushed, n.recheck, n.began, n.ended,
+       n.event
   FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[],
-              $8::timestamptz[], $9::timestamptz[], $10::bigint[])
-    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, began, ended, event)
+              $8::boolean[], $9::timestamptz[], $10::timestamptz[], $11::bigint[])
+    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event)
  ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C""#,
     fold_into!()
 );
@@ -106,6 +110,7 @@ pub(crate) struct Columns<'a> {
     payloads: Vec<Option<Cow<'a, str>>>,
     shapes: Vec<Option<&'static str>>,
     pushed: Vec<Option<bool>>,
+    rechecks: Vec<bool>,
     began: Vec<Option<OffsetDateTime>>,
     ended: Vec<Option<OffsetDateTime>>,
 }
@@ -125,12 +130,13 @@ impl<'a> Columns<'a> {
             pushed: payloads()
                 .map(|payload| payload.map(|it| matches!(it.observed, Observed::Push(_))))
                 .collect(),
+            rechecks: works().map(|work| work.recheck).collect(),
             began: observed().map(|interval| interval.map(|it| it.began)).collect(),
             ended: observed().map(|interval| interval.map(|it| it.ended)).collect(),
         }
     }
 
-    /// Binds nine parameters, from `entity_type` to the end of the observation.
+    /// Binds ten parameters, from `entity_type` to the end of the observation.
     pub(crate) fn bind(self, query: Query<'a>) -> Query<'a> {
         query
             .bind(self.entities)
@@ -140,6 +146,7 @@ impl<'a> Columns<'a> {
             .bind(self.payloads)
             .bind(self.shapes)
             .bind(self.pushed)
+            .bind(self.rechecks)
             .bind(self.began)
             .bind(self.ended)
     }
@@ -274,8 +281,7 @@ impl Entry {
     fn fold(&mut self, lane: Lane, work: &Work, event: Option<i64>) {
         self.lane = self.lane.min(lane);
         let folded = fold(&self.work, work);
-        let has_new_work = self.work.payload.is_none() || folded != self.work;
-        if has_new_work && (event.is_some() || folded.payload.is_some()) {
+        if !folded.keeps_payload_of(&self.work) && (event.is_some() || folded.payload.is_some()) {
             self.event = event;
         }
         self.work = folded;

@@ -34,11 +34,12 @@ WITH own AS MATERIALIZED (
 waiters AS (DELETE FROM tds_queue_waiters w USING own WHERE w.item_id = own.id RETURNING w.item_id, w.counted),
 gone AS (
   DELETE FROM tds_queue_live q USING waiters w WHERE q.id = w.item_id
-  RETURNING q.entity_type, q.zoho_entity_id, q.priority, q.version, q.payload, q.shape, q.pushed, q.observed_began,
-    q.observed_ended, w.counted)
-INSERT INTO tds_run_kept (run_id, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began,
-  observed_ended, counted)
-SELECT $1, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended, counted
+  RETURNING q.entity_type, q.zoho_entity_id, q.priority, q.version, q.payload, q.shape, q.pushed, q.recheck,
+    q.observed_began, q.observed_ended, w.counted)
+INSERT INTO tds_run_kept (run_id, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck,
+  observed_began, observed_ended, counted)
+SELECT $1, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended,
+  counted
   FROM gone
 ";
 
@@ -67,8 +68,8 @@ const PUT_BACK: &str = concat!(
     "WITH kept AS (DELETE FROM tds_run_kept WHERE run_id = $1 RETURNING *),
 back AS (
   INSERT INTO tds_queue_live AS q
-    (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended)
-  SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, observed_began, observed_ended
+    (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended)
+  SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended
     FROM kept ORDER BY entity_type, zoho_entity_id",
     fold_into!(),
     "),

@@ -7,6 +7,7 @@ use tds_core::{
     inbox::Inbox as _,
     queue::{
         Claimed, ItemFilter, ItemStatus, Lease, Outcome, Queue as _, QueueOperator as _, Settle, Settlement,
+        Work,
     },
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
@@ -98,19 +99,22 @@ async fn a_script_retries_what_failed_as_the_api_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_folds_a_dead_letter_into_the_live_item_as_the_api_does() {
     let dead_ones = ItemFilter { status: Some(ItemStatus::DeadLetter), ..ItemFilter::default() };
-    for (version, live) in [
-        (0, "pending"),
-        (1, "pending"),
-        (2, "pending"),
-        (2, "processing"),
-        (0, "processing"),
-        (0, "failed"),
-        (2, "failed"),
+    for (version, live, recheck) in [
+        (0, "pending", false),
+        (1, "pending", false),
+        (2, "pending", false),
+        (2, "processing", false),
+        (0, "processing", false),
+        (0, "failed", false),
+        (2, "failed", false),
+        (2, "pending", true),
+        (2, "processing", true),
+        (2, "failed", true),
     ] {
         let mut pictures = Vec::new();
         for scripted in [true, false] {
             let (database, store) = store().await;
-            store.accept(event("7", work(1, "1"))).await.expect("accepted");
+            store.accept(event("7", Work { recheck, ..work(1, "1") })).await.expect("accepted");
             let dead = claim(&store, 1).await;
             settle(&store, &dead[0], Settle::DeadLetter { error: "no".into() }).await;
             store

@@ -49,7 +49,7 @@ pub(crate) fn work(version: i64, json: &str) -> Work {
     let at = OffsetDateTime::from_unix_timestamp(1_790_000_000 + version).expect("a time");
     let payload =
         SourcePayload { shape: Shape::Webhook, observed: Observed::Push(at), json: Payload::new(json) };
-    Work { version: Some(at), payload: Some(payload) }
+    Work { version: Some(at), payload: Some(payload), recheck: false }
 }
 
 /// Returns an item without a waiter.

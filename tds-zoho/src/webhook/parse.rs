@@ -180,7 +180,7 @@ fn work_of(
         // A contact goes to the entity type that it states; without a stated type, the read of the contact decides.
         None => (descriptor.entity_of(record), None),
     };
-    (RecordKey::new(entity, RecordId::new(id)), Work { version, payload })
+    (RecordKey::new(entity, RecordId::new(id)), Work { version, payload, recheck: false })
 }
 
 fn states_version(record: &Map<String, Value>) -> bool {

@@ -113,8 +113,8 @@ fn work() -> impl Strategy<Value = Work> {
         observed,
         json: Payload::new(content.to_string()),
     });
-    (option::weighted(0.8, (0..3i64).prop_map(at)), option::weighted(0.8, payload))
-        .prop_map(|(version, payload)| Work { version, payload })
+    (option::weighted(0.8, (0..3i64).prop_map(at)), option::weighted(0.8, payload), any::<bool>())
+        .prop_map(|(version, payload, recheck)| Work { version, payload, recheck })
 }
 
 fn record() -> impl Strategy<Value = Record> {

@@ -254,7 +254,7 @@ impl Side {
             lane: Lane::Full,
             // These versions are partly older and partly newer than those of the deliveries, so that a dead letter
             // holds the cursor in different places.
-            work: Work { version: Some(at(i64::from(*number))), payload: None },
+            work: Work { version: Some(at(i64::from(*number))), payload: None, recheck: true },
             waiter: Waiter::Run(lease.run.id),
         };
         let pages = lease.checkpoint.pages + 1;

@@ -156,11 +156,12 @@ impl Listing<'_> {
         let plans: Vec<RowPlan> =
             rows.iter().map(|row| plan_row(states.get(&row.id), row, profile, run.run_type, now)).collect();
         let changed_by_hand = self.changed_by_hand(&rows, &plans, &states).await?;
+        let recheck = run.run_type == RunType::Full;
         let items = rows
             .into_iter()
             .zip(plans)
             .filter(|(row, plan)| *plan != RowPlan::Unchanged || changed_by_hand.contains(&row.id))
-            .map(|(row, _)| self.item(row.id, Work { version: row.version, payload: row.payload }))
+            .map(|(row, _)| self.item(row.id, Work { version: row.version, payload: row.payload, recheck }))
             .collect();
         let last = checkpoint.listed && !self.sweeps();
         Ok((PageCommit { listed: ids, items, checkpoint: checkpoint.clone(), last }, lag))

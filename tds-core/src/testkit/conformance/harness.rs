@@ -118,7 +118,7 @@ pub(super) fn pushed(version: i64, json: &str) -> Work {
         observed: Observed::Push(at(version + 10)),
         json: Payload::new(json),
     };
-    Work { version: Some(at(version)), payload: Some(payload) }
+    Work { version: Some(at(version)), payload: Some(payload), recheck: false }
 }
 
 pub(super) fn new_item(id: &str, work: Work) -> NewItem {

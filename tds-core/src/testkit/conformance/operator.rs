@@ -135,6 +135,21 @@ pub async fn a_dead_letter_retried_beside_newer_work_makes_no_second_live_item(h
     case.event_reaches(event, EventStatus::Completed).await;
 }
 
+pub async fn a_retried_dead_letter_passes_its_recheck_on(harness: &dyn Harness) {
+    let case = Case(harness);
+    let recheck = Work { recheck: true, ..pushed(1, "{}") };
+    case.enqueue(vec![new_item("1", recheck.clone())]).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    harness.stores().queue_operator.retry(&only(&item)).await.expect("retry");
+    let item = case.claim().await;
+    assert_eq!(item.work, recheck);
+    case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    case.enqueue(vec![new_item("1", pushed(2, "{}"))]).await;
+    harness.stores().queue_operator.retry(&only(&item)).await.expect("retry");
+    assert_eq!(case.claim().await.work, Work { recheck: true, ..pushed(2, "{}") });
+}
+
 pub async fn a_later_success_of_the_record_resolves_its_older_dead_letters(harness: &dyn Harness) {
     let case = Case(harness);
     let event = case.accept(event("a", vec![(product("1"), pushed(1, "{}"))])).await;

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::harness::*;
 use crate::{
+    inbox::EventStatus,
     queue::{ClaimRequest, Claimed, ItemStatus, Lane, Lease, NewItem, Outcome, Settle, Waiter, Work, fold},
     record::{Observed, Payload, Shape, SourcePayload},
 };
@@ -24,6 +25,7 @@ pub async fn fold_in_the_store_equals_the_pure_function(harness: &dyn Harness) {
     let list = |version: i64, began: i64, json: &str| Work {
         version: Some(at(version)),
         payload: Some(SourcePayload { shape: Shape::List, observed: call(began), json: Payload::new(json) }),
+        recheck: false,
     };
     let unversioned = Work {
         version: None,
@@ -32,10 +34,11 @@ pub async fn fold_in_the_store_equals_the_pure_function(harness: &dyn Harness) {
             observed: Observed::Push(at(5)),
             json: Payload::new(r#"{"n":0}"#),
         }),
+        recheck: false,
     };
     let works = [
         Work::fetch(),
-        Work { version: Some(at(3)), payload: None },
+        Work { version: Some(at(3)), ..Work::fetch() },
         unversioned,
         pushed(1, r#"{"n":1}"#),
         pushed(2, r#"{"n":2}"#),
@@ -43,6 +46,9 @@ pub async fn fold_in_the_store_equals_the_pure_function(harness: &dyn Harness) {
         list(1, 100, r#"{"n":1}"#),
         list(2, 0, r#"{"n":2}"#),
         list(2, 200, r#"{"n":3}"#),
+        Work { recheck: true, ..Work::fetch() },
+        Work { recheck: true, ..list(1, 0, r#"{"n":1}"#) },
+        Work { recheck: true, ..pushed(2, r#"{"n":2}"#) },
     ];
     let (mut items, mut expected) = (Vec::new(), Vec::new());
     for (row, waiting) in works.iter().enumerate() {
@@ -60,6 +66,40 @@ pub async fn fold_in_the_store_equals_the_pure_function(harness: &dyn Harness) {
     for (key, work) in expected {
         let item = claimed.iter().find(|item| item.key == key).expect("one item per record");
         assert_eq!(item.work, work, "{key}");
+    }
+}
+
+/// Returns work with a row of a list, as a full sync queues it.
+fn listed(version: i64) -> Work {
+    let payload = SourcePayload { shape: Shape::List, observed: call(0), json: Payload::new("{}") };
+    Work { version: Some(at(version)), payload: Some(payload), recheck: true }
+}
+
+pub async fn a_recheck_is_asked_for_whichever_work_came_first(harness: &dyn Harness) {
+    let case = Case(harness);
+    // The versions of the pushed body are older than, equal to and newer than the version of the row.
+    for pushed_version in 1..=3 {
+        for row_first in [true, false] {
+            let event = event(
+                &format!("{pushed_version} {row_first}"),
+                vec![(product("1"), pushed(pushed_version, "{}"))],
+            );
+            let row = NewItem { lane: Lane::Full, ..new_item("1", listed(2)) };
+            let event = if row_first {
+                case.enqueue(vec![row]).await;
+                case.accept(event).await
+            } else {
+                let event = case.accept(event).await;
+                case.enqueue(vec![row]).await;
+                event
+            };
+            let item = case.claim().await;
+            assert_eq!((item.lane, item.work.recheck), (Lane::Webhook, true));
+            case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+            let ended = case.event_reaches(event, EventStatus::Completed).await;
+            let used = item.work.payload.is_none_or(|payload| payload.shape == Shape::Webhook);
+            assert_eq!(ended.outcome.as_deref(), Some(if used { "applied" } else { "superseded" }));
+        }
     }
 }
 

@@ -421,7 +421,8 @@ pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness:
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);
     let mut first = page(id, &["1", "2", "3"], 3, false);
-    first.items[1].work = pushed(3, r#"{"n":2}"#);
+    let kept = Work { recheck: true, ..pushed(3, r#"{"n":2}"#) };
+    first.items[1].work = kept.clone();
     commit(harness, &lease, first).await;
     finish_one(harness).await;
     case.claim().await;
@@ -434,10 +435,7 @@ pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness:
     case.nothing_to_claim().await;
     back.sort_by(|one, other| one.key.cmp(&other.key));
     let found: Vec<_> = back.iter().map(|item| (item.key.clone(), item.lane, item.work.clone())).collect();
-    assert_eq!(
-        found,
-        [(product("2"), Lane::Full, pushed(3, r#"{"n":2}"#)), (product("3"), Lane::Full, Work::fetch()),]
-    );
+    assert_eq!(found, [(product("2"), Lane::Full, kept), (product("3"), Lane::Full, Work::fetch()),]);
     for item in &back {
         case.settle(item, Settle::Complete(Outcome::Applied)).await;
     }

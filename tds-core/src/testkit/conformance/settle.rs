@@ -46,6 +46,19 @@ pub async fn a_fetch_that_is_asked_for_while_another_is_under_way_is_not_lost(ha
     assert_eq!(case.claim().await.work, Work::fetch());
 }
 
+pub async fn a_recheck_that_is_asked_for_meanwhile_makes_the_item_pending_again_once(harness: &dyn Harness) {
+    let case = Case(harness);
+    let recheck = || Work { recheck: true, ..pushed(1, "{}") };
+    case.enqueue(vec![new_item("1", pushed(1, "{}"))]).await;
+    for again in [1, 0] {
+        let item = case.claim().await;
+        assert_eq!(item.work.recheck, again == 0);
+        case.enqueue(vec![new_item("1", recheck())]).await;
+        assert_eq!(case.settle(&item, Settle::Complete(Outcome::Unchanged)).await.again, again);
+    }
+    case.nothing_to_claim().await;
+}
+
 pub async fn work_that_arrives_during_a_failing_attempt_is_tried_at_once(harness: &dyn Harness) {
     let case = Case(harness);
     let settles = [

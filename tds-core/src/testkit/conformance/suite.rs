@@ -75,6 +75,7 @@ macro_rules! conformance_list {
         $crate::$each!($make, queue:
             at_most_one_live_item_per_record_exists,
             fold_in_the_store_equals_the_pure_function,
+            a_recheck_is_asked_for_whichever_work_came_first,
             a_folded_item_takes_the_more_urgent_lane,
             an_item_is_claimed_by_one_worker_at_a_time,
             concurrent_claims_never_share_an_item,
@@ -101,6 +102,7 @@ macro_rules! conformance_list {
             a_completed_item_goes_to_the_archive_under_its_id,
             work_that_arrives_meanwhile_makes_the_item_pending_again,
             a_fetch_that_is_asked_for_while_another_is_under_way_is_not_lost,
+            a_recheck_that_is_asked_for_meanwhile_makes_the_item_pending_again_once,
             work_that_arrives_during_a_failing_attempt_is_tried_at_once,
             a_retry_waits_for_its_delay_and_spends_an_attempt,
             a_release_spends_no_attempt,
@@ -123,6 +125,7 @@ macro_rules! conformance_list {
             a_retried_dead_letter_is_due_with_its_attempts_counted_anew,
             a_waiting_retry_can_be_made_due,
             a_dead_letter_retried_beside_newer_work_makes_no_second_live_item,
+            a_retried_dead_letter_passes_its_recheck_on,
             a_later_success_of_the_record_resolves_its_older_dead_letters,
             a_discarded_item_ends_with_its_error_kept,
             waiting_items_can_be_discarded_and_items_in_work_are_left_alone,
