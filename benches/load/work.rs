@@ -14,7 +14,7 @@ use tds_core::{
     engine::{Registry, Worker, WorkerSettings},
     error::Result,
     handler::{BatchHandler, Handled},
-    queue::{ClaimRequest, ClaimScope, Claimed, Lease, NewItem, Outcome, Queue, Settled, Settlement},
+    queue::{ClaimRequest, Claimed, Lease, NewItem, Outcome, Queue, Settled, Settlement},
     record::EntityType,
     shutdown::ShutdownTrigger,
 };
@@ -72,17 +72,13 @@ impl Queue for Watched {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        assert!(request.scope.is_everything(), "the benches take everything");
         let claimed = self.queue.claim(request).await?;
         let now = i64::try_from(claimed.len()).expect("small");
         if self.in_hand.fetch_add(now, Ordering::Relaxed) + now == 0 {
             self.empty.notify_one();
         }
         Ok(claimed)
-    }
-
-    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
-        assert!(scope.is_everything(), "the benches take everything");
-        self.claim(request).await
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {

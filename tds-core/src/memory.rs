@@ -9,6 +9,7 @@ mod item;
 mod mirror;
 mod progress;
 mod queue;
+mod queue_maintenance;
 mod queue_operator;
 mod run;
 mod schedule;

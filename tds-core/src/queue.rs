@@ -61,11 +61,8 @@ pub trait Queue: Send + Sync {
     /// returns.
     async fn enqueue(&self, items: Vec<NewItem>) -> Result<()>;
 
-    /// Claims due items, at most [`ClaimRequest::limit`].
+    /// Claims due items of [`ClaimRequest::scope`], at most [`ClaimRequest::limit`].
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>>;
-
-    /// Claims due items of the scope only. The rules of [`Queue::claim`] apply.
-    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>>;
 
     /// Extends leases to `lease` from now, and returns the leases that are still held. A lease that is not returned
     /// was lost: the worker must stop its work on that item.
@@ -116,8 +113,12 @@ pub trait QueueOperator: Send + Sync {
 
     /// Returns the paused entity types, each with the time since when it is paused.
     async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>>;
+}
 
-    /// Returns how many items and inbox events [`QueueOperator::prune`] would delete for the same arguments.
+/// The maintenance of the queue and the inbox: deletes what is old, and repairs what a fault left behind.
+#[async_trait]
+pub trait QueueMaintenance: Send + Sync {
+    /// Returns how many items and inbox events [`QueueMaintenance::prune`] would delete for the same arguments.
     async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 
     /// Deletes ended items and ended inbox events older than `age`, in small batches. Dead letters and failed events

@@ -67,7 +67,7 @@ impl Setup {
 
     async fn claim(&self) -> Vec<Claimed> {
         let (worker, lease) = (WorkerId("test".to_owned()), Duration::from_secs(3_600));
-        let request = ClaimRequest { worker, limit: 10, lease, up_to: Lane::Verify };
+        let request = ClaimRequest::new(worker, 10, lease);
         self.store.claim(&request).await.expect("claimed")
     }
 

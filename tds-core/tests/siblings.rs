@@ -97,7 +97,7 @@ impl Setup {
         let item = NewItem { key, lane: Lane::Webhook, work, waiter: Waiter::Operator };
         self.store.enqueue(vec![item]).await.expect("queued");
         let (worker, lease) = (WorkerId("test".to_owned()), std::time::Duration::from_secs(60));
-        let request = ClaimRequest { worker, limit: 1, lease, up_to: Lane::Verify };
+        let request = ClaimRequest::new(worker, 1, lease);
         let items = self.store.claim(&request).await.expect("claimed");
         self.buyers.handle_batch(&items).await.remove(0)
     }

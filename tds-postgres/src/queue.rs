@@ -4,6 +4,7 @@ pub(crate) mod claim;
 pub(crate) mod events;
 pub(crate) mod fold;
 pub(crate) mod heal;
+mod maintenance;
 pub(crate) mod notifier;
 pub(crate) mod operator;
 #[cfg(all(test, feature = "testkit"))]
@@ -19,10 +20,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
     error::Result,
-    queue::{
-        ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Settle, Settled,
-        Settlement,
-    },
+    queue::{ClaimRequest, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Settle, Settled, Settlement},
 };
 
 use self::{fold::enqueue_all, settle::settle_all};
@@ -96,14 +94,11 @@ impl Queue for PgStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        claim::claim(&self.database, &self.cursors, request).await
-    }
-
-    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
-        if scope.is_everything() {
-            return self.claim(request).await;
+        if request.scope.is_everything() {
+            claim::claim(&self.database, &self.cursors, request).await
+        } else {
+            claim::claim_scoped(&self.database, request).await
         }
-        claim::claim_scoped(&self.database, request, scope).await
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {

@@ -10,7 +10,7 @@ use support::{claim, event, eventually, item, work};
 use tds_core::{
     error::ErrorKind,
     inbox::Inbox as _,
-    queue::{ClaimRequest, Lane, Queue as _, QueueOperator as _, WorkerId},
+    queue::{ClaimRequest, Queue as _, QueueOperator as _, WorkerId},
 };
 use tds_postgres::{
     Database, DatabaseConfig, PgStore, StoreSettings,
@@ -73,12 +73,7 @@ async fn workers_get_their_items_over_new_connections_when_the_old_ones_vanish()
     relay.freeze();
     let began = Instant::now();
     let claimed = loop {
-        let request = ClaimRequest {
-            worker: WorkerId("test".into()),
-            limit: 20,
-            lease: Duration::from_secs(60),
-            up_to: Lane::Verify,
-        };
+        let request = ClaimRequest::new(WorkerId("test".into()), 20, Duration::from_secs(60));
         match store.claim(&request).await {
             Ok(claimed) if !claimed.is_empty() => break claimed,
             _ => assert!(began.elapsed() < RECOVERED, "nothing was claimed"),

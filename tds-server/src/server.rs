@@ -172,6 +172,7 @@ fn services(parts: &Parts) -> Services {
         inbox: Arc::new(parts.store.clone()),
         events: Arc::new(parts.store.clone()),
         queue: Arc::new(parts.store.clone()),
+        maintenance: Arc::new(parts.store.clone()),
         runs: Arc::new(parts.store.clone()),
         catalogue: parts.catalogue.clone(),
         registry: parts.registry.clone(),

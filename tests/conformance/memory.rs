@@ -32,6 +32,7 @@ pub(crate) async fn memory() -> Memory {
         inbox_operator: Arc::new(store.clone()),
         queue: Arc::new(store.clone()),
         queue_operator: Arc::new(store.clone()),
+        queue_maintenance: Arc::new(store.clone()),
         runs: Arc::new(store.clone()),
         schedule: Arc::new(store.clone()),
         mirror: Arc::new(store.clone()),

@@ -28,6 +28,7 @@ pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
         inbox_operator: Arc::new(store.clone()),
         queue: Arc::new(store.clone()),
         queue_operator: Arc::new(store.clone()),
+        queue_maintenance: Arc::new(store.clone()),
         runs: Arc::new(store.clone()),
         schedule: Arc::new(store.clone()),
         mirror: Arc::new(PgMirror::new(database.database().clone())),

@@ -17,8 +17,8 @@ use tds_core::{
     memory::MemoryStore,
     mirror::{Applied, Mirror, MirrorSchema},
     queue::{
-        ClaimRequest, ClaimScope, Claimed, Lease, LeaseToken, NewItem, Outcome, Page, Queue, Settle, Settled,
-        Settlement, Waiter, WorkerId,
+        ClaimRequest, Claimed, Lease, LeaseToken, NewItem, Outcome, Page, Queue, Settle, Settled, Settlement,
+        Waiter, WorkerId,
     },
     record::{Content, EntityType, Interval, Observed, Read, RecordId, RecordKey, Shape},
     runs::{
@@ -64,6 +64,7 @@ impl Queue for FaultyStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+        assert!(request.scope.is_everything(), "no process of the simulation takes a part only");
         let unanswered = std::sync::Mutex::new(Vec::new());
         let effect = async {
             let items = self.inner.claim(request).await?;
@@ -82,11 +83,6 @@ impl Queue for FaultyStore {
             self.watch.let_go(&unanswered.lock().expect("whole"));
         }
         answer
-    }
-
-    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
-        assert!(scope.is_everything(), "no process of the simulation takes a part only");
-        self.claim(request).await
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {

@@ -34,13 +34,9 @@ impl Queue for MemoryStore {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        self.claim_scoped(request, &ClaimScope::default()).await
-    }
-
-    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
         let now = self.now();
         let mut state = self.state();
-        let ids = state.claimable(request, scope, now);
+        let ids = state.claimable(request, now);
         Ok(ids.into_iter().filter_map(|id| state.claim_one(id, request, now)).collect())
     }
 
@@ -120,9 +116,9 @@ impl Item {
 impl State {
     /// Returns due items in the order in which they are claimed: by lane, then by the time since which they are
     /// due. An item that lost its lease repeatedly is claimed alone.
-    fn claimable(&self, request: &ClaimRequest, scope: &ClaimScope, now: OffsetDateTime) -> Vec<ItemId> {
+    fn claimable(&self, request: &ClaimRequest, now: OffsetDateTime) -> Vec<ItemId> {
         let free = |item: &&Item| {
-            item.is_in(scope)
+            item.is_in(&request.scope)
                 && !self.paused.contains_key(&item.key.entity)
                 && item.claim.as_ref().is_none_or(|claim| claim.expires_at <= now)
         };

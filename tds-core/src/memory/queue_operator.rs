@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use super::{
-    MemoryStore, earlier,
+    MemoryStore,
     state::{Event, Item, State},
     view::{below, count, page},
 };
@@ -14,8 +14,8 @@ use crate::{
     error::Result,
     inbox::EventStatus,
     queue::{
-        Deferred, EntityDelays, Healed, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane,
-        NeedsAttention, Outcome, Page, QueueMotion, QueueOperator, QueueStats, StatusCounts,
+        Deferred, EntityDelays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
+        Outcome, Page, QueueMotion, QueueOperator, QueueStats, StatusCounts,
     },
     record::EntityType,
     runs::{RunStatus, RunType},
@@ -85,24 +85,6 @@ impl QueueOperator for MemoryStore {
 
     async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>> {
         Ok(self.state().paused.clone())
-    }
-
-    async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        let before = earlier(self.now(), age);
-        let state = self.state();
-        let items = state.old_items(before, dead_letters).count();
-        let events = state.events.values().filter(|event| event.is_old(before, dead_letters)).count();
-        Ok((items + events) as u64)
-    }
-
-    async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        let before = earlier(self.now(), age);
-        Ok(self.state().prune(before, dead_letters))
-    }
-
-    async fn heal(&self, _age: Duration, _within: Option<Duration>) -> Result<Healed> {
-        // A waiter is stored with the item that it waits for, so a waiter cannot be lost.
-        Ok(Healed::default())
     }
 }
 
@@ -229,28 +211,6 @@ impl State {
         }
         newest.into_values().sum()
     }
-
-    fn old_items(&self, before: OffsetDateTime, dead_letters: bool) -> impl Iterator<Item = ItemId> {
-        let ended = self.items.values().filter(move |item| item.ended_at.is_some_and(|at| at <= before));
-        let ended = ended.filter(move |item| dead_letters || item.status != ItemStatus::DeadLetter);
-        ended.map(|item| item.id)
-    }
-
-    fn prune(&mut self, before: OffsetDateTime, dead_letters: bool) -> u64 {
-        let items: Vec<ItemId> = self.old_items(before, dead_letters).collect();
-        for id in &items {
-            if let Some(item) = self.items.remove(id)
-                && let Some(dead) = self.dead.get_mut(&item.key)
-            {
-                dead.remove(id);
-            }
-        }
-        let count_before = self.events.len();
-        self.events.retain(|_, event| !event.is_old(before, dead_letters));
-        let events = &self.events;
-        self.deliveries.retain(|_, id| events.contains_key(id));
-        (items.len() + count_before - self.events.len()) as u64
-    }
 }
 
 impl Event {
@@ -258,11 +218,6 @@ impl Event {
     /// also `failed`, but has items.
     fn is_unparsed(&self) -> bool {
         self.status == EventStatus::Failed && self.outcome.is_none() && self.items.is_empty()
-    }
-
-    fn is_old(&self, before: OffsetDateTime, failed_too: bool) -> bool {
-        let ended = self.status == EventStatus::Completed || self.status == EventStatus::Failed && failed_too;
-        ended && self.processed_at.is_some_and(|at| at <= before)
     }
 }
 

@@ -23,6 +23,16 @@ pub struct ClaimRequest {
     pub lease: Duration,
     /// The least urgent lane to claim from: only items of this lane and of more urgent lanes are claimed.
     pub up_to: Lane,
+    /// The due items that may be claimed.
+    pub scope: ClaimScope,
+}
+
+impl ClaimRequest {
+    /// Creates a request for due items of every lane.
+    #[must_use]
+    pub fn new(worker: WorkerId, limit: usize, lease: Duration) -> Self {
+        Self { worker, limit, lease, up_to: Lane::Verify, scope: ClaimScope::default() }
+    }
 }
 
 /// A restriction on the due items that a claim may take. The default scope contains every due item.

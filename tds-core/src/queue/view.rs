@@ -10,7 +10,7 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
-/// The result of [`QueueOperator::heal`](super::QueueOperator::heal).
+/// The result of [`QueueMaintenance::heal`](super::QueueMaintenance::heal).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Healed {
     /// The number of waiters that were left behind when their item left the queue. Their events and runs were

@@ -13,7 +13,7 @@ use tokio::time::{Duration, Instant};
 
 use tds_core::{
     error::Result,
-    queue::{ClaimRequest, ClaimScope, Claimed, ItemId, Lane, LeaseToken, Work},
+    queue::{ClaimRequest, Claimed, ItemId, Lane, LeaseToken, Work},
     record::{Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
 };
 
@@ -105,7 +105,7 @@ impl ClaimCursors {
     }
 }
 
-/// Claims due items from the cursors on, and moves the cursors.
+/// Claims due items of every scope from the cursors on, and moves the cursors.
 pub(crate) async fn claim(
     database: &Database,
     cursors: &ClaimCursors,
@@ -130,12 +130,9 @@ pub(crate) async fn claim(
     Ok(claimed)
 }
 
-/// Claims the due items of a scope, without cursors, because such a claim skips most of the due items.
-pub(crate) async fn claim_scoped(
-    database: &Database,
-    request: &ClaimRequest,
-    scope: &ClaimScope,
-) -> Result<Vec<Claimed>> {
+/// Claims the due items of the request's scope, without cursors, because such a claim skips most of the due items.
+pub(crate) async fn claim_scoped(database: &Database, request: &ClaimRequest) -> Result<Vec<Claimed>> {
+    let scope = &request.scope;
     let less_urgent = Lane::ALL.into_iter().find(|lane| *lane > request.up_to);
     let below = less_urgent.map_or(i16::MAX, Lane::priority);
     let runs: &Option<Vec<i64>> = &scope.runs.as_ref().map(|runs| runs.iter().map(|run| run.0).collect());

@@ -1,6 +1,6 @@
 //! The queue as the operators see it: lists, retry and discard.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
@@ -10,7 +10,7 @@ use tds_core::{
     error::Result,
     inbox::{EventStatus, InboxId},
     queue::{
-        AttemptView, Healed, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page, QueueMotion,
+        AttemptView, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page, QueueMotion,
         QueueOperator, QueueStats,
     },
     record::{EntityType, RecordId},
@@ -20,7 +20,6 @@ use super::{
     claim::{key_of, work_of},
     events::{self, Completions},
     fold::Batch,
-    heal, prune,
     settle::{archive, move_items},
     stats::{self, status_of},
 };
@@ -159,23 +158,6 @@ impl QueueOperator for PgStore {
             Ok((entity_of(&row.try_get::<String, _>("entity_type")?)?, row.try_get("paused_at")?))
         };
         rows.map_err(doing)?.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(doing)
-    }
-
-    async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        let counted = prune::count(&self.database, age, dead_letters).await;
-        counted.map_err(|error| classify(error, "counting what can be deleted"))
-    }
-
-    async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        prune::prune(&self.database, age, dead_letters)
-            .await
-            .map_err(|error| classify(error, "deleting what is old"))
-    }
-
-    async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
-        heal::heal(&self.database, age, within)
-            .await
-            .map_err(|error| classify(error, "looking for those who wait for nothing"))
     }
 }
 

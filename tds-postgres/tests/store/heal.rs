@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::{claim, complete, event, item, store, text, work};
 use tds_core::{
     inbox::Inbox as _,
-    queue::{Healed, Outcome, Queue as _, QueueOperator as _},
+    queue::{Healed, Outcome, Queue as _, QueueMaintenance as _},
     record::EntityType,
     runs::{NewRun, RunType, SyncRunOperator as _},
 };

@@ -7,7 +7,7 @@ use sqlx::{Connection as _, PgConnection};
 use tds_core::{
     error::{ErrorKind, Retry},
     inbox::Inbox as _,
-    queue::{ClaimRequest, ClaimScope, Lane, Lease, NewItem, Outcome, Queue as _, Waiter, WorkerId},
+    queue::{ClaimRequest, ClaimScope, Lease, NewItem, Outcome, Queue as _, Waiter, WorkerId},
     record::RecordId,
     runs::{Checkpoint, NewRun, PageCommit, RunId, RunLease, RunType, SyncRun as _, SyncRunOperator as _},
 };
@@ -210,10 +210,9 @@ async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_
     let suspect = "UPDATE tds_queue_live SET lost_leases = 10, run_at = now() - interval '2 minutes'";
     sqlx::raw_sql(suspect).execute(database.database().pool()).await.expect("suspect");
     assert!(claim(&store, 10).await.is_empty(), "nor alone, where its leases were lost again and again");
-    let carried = ClaimScope { carried: true, ..ClaimScope::default() };
-    let request =
-        ClaimRequest { worker: WorkerId("test".into()), limit: 10, lease: SOON, up_to: Lane::Verify };
-    assert!(store.claim_scoped(&request, &carried).await.expect("claim").is_empty());
+    let scope = ClaimScope { carried: true, ..ClaimScope::default() };
+    let request = ClaimRequest { scope, ..ClaimRequest::new(WorkerId("test".into()), 10, SOON) };
+    assert!(store.claim(&request).await.expect("claim").is_empty());
     store.finish_cancelling().await.expect("looked");
     assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "0");
     assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "0");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use sqlx::Executor as _;
 use tds_core::{
     inbox::Inbox as _,
-    queue::{ClaimRequest, Lane, NewItem, Outcome, Queue as _, QueueOperator as _, WorkerId},
+    queue::{
+        ClaimRequest, Lane, NewItem, Outcome, Queue as _, QueueMaintenance as _, QueueOperator as _, WorkerId,
+    },
 };
 use tds_postgres::{PgStore, StoreSettings};
 
@@ -70,12 +72,7 @@ async fn work_stored_by_one_process_wakes_the_workers_of_another() {
     let elsewhere = PgStore::new(database.database().clone(), StoreSettings::default());
     let worker = tokio::spawn(async move {
         loop {
-            let request = ClaimRequest {
-                worker: WorkerId("elsewhere".into()),
-                limit: 1,
-                lease: Duration::from_secs(60),
-                up_to: Lane::Verify,
-            };
+            let request = ClaimRequest::new(WorkerId("elsewhere".into()), 1, Duration::from_secs(60));
             if let Some(claimed) = elsewhere.claim(&request).await.expect("claimed").pop() {
                 return claimed;
             }

@@ -7,7 +7,9 @@ use sqlx::Row as _;
 use tds_core::{
     engine::Schedule as _,
     inbox::Inbox as _,
-    queue::{Lease, Outcome, Queue as _, QueueOperator as _, Settle, Settlement, WorkerId},
+    queue::{
+        Lease, Outcome, Queue as _, QueueMaintenance as _, QueueOperator as _, Settle, Settlement, WorkerId,
+    },
 };
 use tds_postgres::{Database, DatabaseConfig, PgStore, StoreSettings, testkit::TestDatabase};
 

@@ -78,7 +78,7 @@ pub(crate) async fn claim(store: &PgStore, limit: usize) -> Vec<Claimed> {
 
 /// Claims items for the duration of `lease`.
 pub(crate) async fn claim_for(store: &PgStore, limit: usize, lease: Duration) -> Vec<Claimed> {
-    let request = ClaimRequest { worker: WorkerId("test".into()), limit, lease, up_to: Lane::Verify };
+    let request = ClaimRequest::new(WorkerId("test".into()), limit, lease);
     store.claim(&request).await.expect("claimed")
 }
 

@@ -6,7 +6,7 @@ use tds_core::{
     clock::Clock,
     engine::Registry,
     inbox::{Inbox, InboxOperator},
-    queue::QueueOperator,
+    queue::{QueueMaintenance, QueueOperator},
     runs::SyncRunOperator,
 };
 use tds_zoho::{ZohoClient, entities::Catalogue};
@@ -20,6 +20,8 @@ pub struct Services {
     pub events: Arc<dyn InboxOperator>,
     /// Shows and changes queue items.
     pub queue: Arc<dyn QueueOperator>,
+    /// Prunes and repairs the queue and the inbox.
+    pub maintenance: Arc<dyn QueueMaintenance>,
     /// Shows and changes sync runs.
     pub runs: Arc<dyn SyncRunOperator>,
     /// The entity types of Zoho that the program knows.

@@ -63,7 +63,8 @@ impl Store {
     }
 
     pub(crate) fn items(&self) -> Items {
-        Items::new(Arc::new(self.storage.store().clone()))
+        let store = Arc::new(self.storage.store().clone());
+        Items { queue: store.clone(), maintenance: store }
     }
 
     pub(crate) fn events(&self) -> Events {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tds_core::{queue::QueueOperator, runs::RunId, shutdown::ShutdownTrigger};
+use tds_core::{queue::QueueMaintenance, runs::RunId, shutdown::ShutdownTrigger};
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{Engine, presence, prune, quota};
@@ -108,7 +108,7 @@ impl Engine {
             }));
         }
         if tasks.prune && works {
-            let queue: Arc<dyn QueueOperator> = Arc::new(self.parts.store.clone());
+            let queue: Arc<dyn QueueMaintenance> = Arc::new(self.parts.store.clone());
             let retention = self.retention;
             handles.push(supervisor.spawn("prune", shutdown, move |shutdown| {
                 prune::run(Arc::clone(&queue), retention, shutdown)

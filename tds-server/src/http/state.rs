@@ -87,7 +87,10 @@ impl AppState {
     pub fn new(services: Services, settings: RouteSettings, health: Health) -> Self {
         Self(Arc::new(Shared {
             runs: Runs::new(Arc::clone(&services.runs)),
-            items: Items::new(Arc::clone(&services.queue)),
+            items: Items {
+                queue: Arc::clone(&services.queue),
+                maintenance: Arc::clone(&services.maintenance),
+            },
             events: Events::new(Arc::clone(&services.events), services.catalogue.clone()),
             activity: Activity::new(services.clone()),
             services,

@@ -125,6 +125,7 @@ fn server_of(
         inbox: Arc::new(store.clone()),
         events: Arc::new(store.clone()),
         queue: Arc::new(store.clone()),
+        maintenance: Arc::new(store.clone()),
         runs: Arc::new(store.clone()),
         catalogue: Catalogue::default(),
         registry,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tds_core::queue::{ClaimRequest, Lane, Lease, Queue, Settle, Settlement, WorkerId};
+use tds_core::queue::{ClaimRequest, Lease, Queue, Settle, Settlement, WorkerId};
 
 use super::common::{Server, item, server};
 
@@ -89,8 +89,7 @@ async fn items_are_discarded_one_by_one_or_by_choice() {
 
 /// Dead-letters every waiting item.
 async fn dead_letter_all(server: &Server) {
-    let worker = WorkerId::unique();
-    let request = ClaimRequest { worker, limit: 100, lease: Duration::from_secs(60), up_to: Lane::Verify };
+    let request = ClaimRequest::new(WorkerId::unique(), 100, Duration::from_secs(60));
     let claimed = server.store.claim(&request).await.expect("claim");
     let settle = Settle::DeadLetter { error: "rate is no number: abc".to_owned() };
     let settlements = claimed.iter().map(|item| Settlement {
@@ -157,12 +156,7 @@ async fn pausing_shows_and_ends() {
 async fn the_figures_show_what_needs_a_person_and_what_was_put_off() {
     let server = with_items(3).await;
     server.deliver("/api/zoho/webhooks/products", r#"{"odd":1}"#).await;
-    let request = ClaimRequest {
-        worker: WorkerId("test".to_owned()),
-        limit: 2,
-        lease: Duration::from_secs(60),
-        up_to: Lane::Verify,
-    };
+    let request = ClaimRequest::new(WorkerId("test".to_owned()), 2, Duration::from_secs(60));
     let claimed = server.store.claim(&request).await.expect("a claim");
     let reason = "Zoho refuses a token: invalid_code".to_owned();
     let after = Duration::from_secs(540);

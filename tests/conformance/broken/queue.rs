@@ -10,10 +10,7 @@ use async_trait::async_trait;
 use tds_core::{
     error::Result,
     memory::MemoryStore,
-    queue::{
-        ClaimRequest, ClaimScope, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Settled, Settlement,
-        Waiter,
-    },
+    queue::{ClaimRequest, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Settled, Settlement, Waiter},
     testkit::conformance::Stores,
 };
 
@@ -49,15 +46,11 @@ impl Queue for Broken {
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        self.claim_scoped(request, &ClaimScope::default()).await
-    }
-
-    async fn claim_scoped(&self, request: &ClaimRequest, scope: &ClaimScope) -> Result<Vec<Claimed>> {
         let mut request = request.clone();
         if self.fault == Fault::LeaselessClaim {
             request.lease = Duration::ZERO;
         }
-        let claimed = self.store.claim_scoped(&request, scope).await?;
+        let claimed = self.store.claim(&request).await?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.extend(claimed.iter().map(|item| (item.id, item.token)));
         let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);

@@ -183,7 +183,7 @@ impl Side {
     }
 
     async fn claim(&mut self, up_to: Lane, lease: Duration) -> String {
-        let request = ClaimRequest { worker: WorkerId("one".to_owned()), limit: ALL, lease, up_to };
+        let request = ClaimRequest { up_to, ..ClaimRequest::new(WorkerId("one".to_owned()), ALL, lease) };
         let mut claimed = self.stores.queue.claim(&request).await.expect("claimed");
         claimed.sort_by(|one, other| one.key.cmp(&other.key));
         let lines: Vec<String> = claimed

@@ -89,13 +89,9 @@ impl Pump {
             limit: room.batches * BATCH,
             lease: self.settings.lease,
             up_to: room.up_to,
+            scope: ClaimScope { runs: self.runs.clone(), carried: !(self.gate)() },
         };
-        let scope = ClaimScope { runs: self.runs.clone(), carried: !(self.gate)() };
-        if scope.is_everything() {
-            self.queue.claim(&request).await
-        } else {
-            self.queue.claim_scoped(&request, &scope).await
-        }
+        self.queue.claim(&request).await
     }
 
     /// Splits the items by entity type and by the batch size of the handler. The order of urgency is kept within each

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::{
         error::Result,
-        queue::{ClaimRequest, ClaimScope, Claimed, ItemId, Lease, NewItem, Outcome, Settle, Settled},
+        queue::{ClaimRequest, Claimed, ItemId, Lease, NewItem, Outcome, Settle, Settled},
     };
 
     /// A queue in which another session has locked the claim with token 1.
@@ -163,10 +163,6 @@ mod tests {
         }
 
         async fn claim(&self, _: &ClaimRequest) -> Result<Vec<Claimed>> {
-            Ok(Vec::new())
-        }
-
-        async fn claim_scoped(&self, _: &ClaimRequest, _: &ClaimScope) -> Result<Vec<Claimed>> {
             Ok(Vec::new())
         }
 

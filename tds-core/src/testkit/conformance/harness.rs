@@ -16,8 +16,8 @@ use crate::{
     },
     mirror::Mirror,
     queue::{
-        ClaimRequest, Claimed, ItemFilter, Lane, Lease, NewItem, Queue, QueueOperator, Settle, Settled,
-        Settlement, Waiter, Work, WorkerId,
+        ClaimRequest, Claimed, ItemFilter, Lane, Lease, NewItem, Queue, QueueMaintenance, QueueOperator,
+        Settle, Settled, Settlement, Waiter, Work, WorkerId,
     },
     record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
     runs::{SyncRun, SyncRunOperator},
@@ -31,6 +31,7 @@ pub struct Stores {
     pub inbox_operator: Arc<dyn InboxOperator>,
     pub queue: Arc<dyn Queue>,
     pub queue_operator: Arc<dyn QueueOperator>,
+    pub queue_maintenance: Arc<dyn QueueMaintenance>,
     pub runs: Arc<dyn Runs>,
     pub schedule: Arc<dyn Schedule>,
     pub mirror: Arc<dyn Mirror>,
@@ -140,7 +141,7 @@ pub(super) fn event(event_id: &str, work: Vec<(RecordKey, Work)>) -> NewEvent {
 }
 
 pub(super) fn request(limit: usize, lease: Duration) -> ClaimRequest {
-    ClaimRequest { worker: WorkerId("case".to_owned()), limit, lease, up_to: Lane::Verify }
+    ClaimRequest::new(WorkerId("case".to_owned()), limit, lease)
 }
 
 pub(super) fn settlement(item: &Claimed, settle: Settle) -> Settlement {

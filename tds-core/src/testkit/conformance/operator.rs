@@ -365,17 +365,17 @@ pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harnes
     case.event_reaches(event, EventStatus::Completed).await;
     case.enqueue(vec![new_item("3", Work::fetch())]).await;
     harness.advance(LONGER).await;
-    let operator = &harness.stores().queue_operator;
-    assert_eq!(operator.prunable(LONG, true).await.expect("prunable"), 0, "nothing is that old");
-    assert_eq!(operator.prune(LONG, true).await.expect("prune"), 0, "nothing is that old");
-    let counts = [operator.prunable(SHORT, false).await, operator.prunable(SHORT, true).await];
+    let (operator, upkeep) = (&harness.stores().queue_operator, &harness.stores().queue_maintenance);
+    assert_eq!(upkeep.prunable(LONG, true).await.expect("prunable"), 0, "nothing is that old");
+    assert_eq!(upkeep.prune(LONG, true).await.expect("prune"), 0, "nothing is that old");
+    let counts = [upkeep.prunable(SHORT, false).await, upkeep.prunable(SHORT, true).await];
     let [without, with] = counts.map(|counts| counts.expect("prunable"));
-    assert_eq!(operator.prune(SHORT, false).await.expect("prune"), without);
+    assert_eq!(upkeep.prune(SHORT, false).await.expect("prune"), without);
     assert_eq!((without, with), (2, 3), "an item and its event, and the dead letter where it is asked for");
     assert!(operator.get(done.id).await.expect("get").is_none());
     assert!(operator.get(dead.id).await.expect("get").is_some());
     assert!(harness.stores().inbox_operator.get_event(event).await.expect("get_event").is_none());
-    assert!(operator.prune(SHORT, true).await.expect("prune") >= 1);
+    assert!(upkeep.prune(SHORT, true).await.expect("prune") >= 1);
     assert!(operator.get(dead.id).await.expect("get").is_none());
     assert_eq!(case.claim().await.key, product("3"));
 }

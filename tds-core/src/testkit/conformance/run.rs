@@ -527,14 +527,17 @@ pub async fn a_command_takes_only_items_that_its_runs_wait_for(harness: &dyn Har
     case.enqueue(vec![new_item("pushed", pushed(1, "{}")), new_item("both", pushed(1, "{}"))]).await;
     commit(harness, &lease, page(lease.run.id, &["listed", "both"], 2, true)).await;
     let queue = &harness.stores().queue;
-    let of = |runs: &[RunId]| ClaimScope { runs: Some(runs.to_vec()), carried: false };
-    let none = queue.claim_scoped(&request(10, LONG), &of(&[RunId(lease.run.id.0 + 1)])).await;
+    let of = |run: RunId| {
+        let scope = ClaimScope { runs: Some(vec![run]), carried: false };
+        ClaimRequest { scope, ..request(10, LONG) }
+    };
+    let none = queue.claim(&of(RunId(lease.run.id.0 + 1))).await;
     assert_eq!(none.expect("claim"), []);
-    let urgent = ClaimRequest { up_to: Lane::Webhook, ..request(10, LONG) };
-    let urgent = queue.claim_scoped(&urgent, &of(&[lease.run.id])).await.expect("claim");
+    let urgent = ClaimRequest { up_to: Lane::Webhook, ..of(lease.run.id) };
+    let urgent = queue.claim(&urgent).await.expect("claim");
     let ids = |items: &[Claimed]| items.iter().map(|item| item.key.id.to_string()).collect::<Vec<_>>();
     assert_eq!(ids(&urgent), ["both"], "the webhook of the same record makes it urgent");
-    let rest = queue.claim_scoped(&request(10, LONG), &of(&[lease.run.id])).await.expect("claim");
+    let rest = queue.claim(&of(lease.run.id)).await.expect("claim");
     assert_eq!(ids(&rest), ["listed"]);
     let left = case.claim_now(10).await;
     assert_eq!(ids(&left), ["pushed"], "what nobody asked the command for");
@@ -547,12 +550,13 @@ pub async fn a_process_that_may_not_ask_the_source_takes_only_what_carries_its_p
     case.enqueue(vec![new_item("named", Work::fetch()), new_item("whole", pushed(1, "{}"))]).await;
     let queue = &harness.stores().queue;
     let scope = ClaimScope { runs: None, carried: true };
-    let taken = queue.claim_scoped(&request(10, LONG), &scope).await.expect("claim");
+    let carried = ClaimRequest { scope, ..request(10, LONG) };
+    let taken = queue.claim(&carried).await.expect("claim");
     assert_eq!(taken.iter().map(|item| item.key.clone()).collect::<Vec<_>>(), [product("whole")]);
     // The item needed a call after all. Without its payload it is left to other processes.
     let reason = Some("no token".to_owned());
     case.settle(&taken[0], Settle::Release { after: Duration::ZERO, fetch: true, reason }).await;
-    assert_eq!(queue.claim_scoped(&request(10, LONG), &scope).await.expect("claim"), []);
-    let everything = queue.claim_scoped(&request(10, LONG), &ClaimScope::default()).await.expect("claim");
+    assert_eq!(queue.claim(&carried).await.expect("claim"), []);
+    let everything = queue.claim(&request(10, LONG)).await.expect("claim");
     assert_eq!(everything.len(), 2, "whoever may ask finds both due");
 }

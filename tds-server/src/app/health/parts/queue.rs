@@ -142,12 +142,7 @@ mod tests {
         }
 
         async fn claim(&self) -> Claimed {
-            let request = ClaimRequest {
-                worker: WorkerId("test".to_owned()),
-                limit: 1,
-                lease: Duration::from_secs(60),
-                up_to: Lane::Verify,
-            };
+            let request = ClaimRequest::new(WorkerId("test".to_owned()), 1, Duration::from_secs(60));
             self.store.claim(&request).await.expect("a claim").remove(0)
         }
 
