@@ -2,6 +2,8 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+use crate::hint::{Hint, Wording};
+
 /// A [`Result`](std::result::Result) with the engine's error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -63,6 +65,7 @@ pub struct Error {
     kind: ErrorKind,
     retry: Retry,
     message: String,
+    hint: Option<Hint>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -70,7 +73,7 @@ impl Error {
     /// Creates an error of a kind and a retry class. `message` is a sentence for a person.
     #[must_use]
     pub fn new(kind: ErrorKind, retry: Retry, message: impl Into<String>) -> Self {
-        Self { kind, retry, message: message.into(), source: None }
+        Self { kind, retry, message: message.into(), hint: None, source: None }
     }
 
     /// Creates an `Invalid` error that is permanent: no retry can make this record readable or storable.
@@ -110,6 +113,20 @@ impl Error {
         self
     }
 
+    /// Adds what a person can do about the failure.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Hint) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// Replaces the retry class of the failure.
+    #[must_use]
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
     /// Returns the kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -122,15 +139,33 @@ impl Error {
         self.retry
     }
 
-    /// Returns the messages of the error and of all its causes in one line, for a log or a dead letter.
+    /// Returns what a person can do about the failure, where the error or one of its causes says so.
+    #[must_use]
+    pub fn hint(&self) -> Option<&Hint> {
+        let of_cause = || self.source()?.downcast_ref::<Self>()?.hint();
+        self.hint.as_ref().or_else(of_cause)
+    }
+
+    /// Returns the messages of the error and of all its causes in one line, for a log. A hint follows in neutral words.
     #[must_use]
     pub fn chain(&self) -> String {
+        self.explain(ToString::to_string)
+    }
+
+    /// Returns the messages of the error and of all its causes in one line, for a dead letter or a command. A hint
+    /// follows in the words of the embedding program.
+    #[must_use]
+    pub fn explain(&self, wording: Wording) -> String {
         let mut text = self.message.clone();
         let mut next = self.source();
         while let Some(cause) = next {
             text.push_str(": ");
             text.push_str(&cause.to_string());
             next = cause.source();
+        }
+        if let Some(hint) = self.hint() {
+            text.push_str("; ");
+            text.push_str(&wording(hint));
         }
         text
     }

@@ -5,6 +5,7 @@ pub mod engine;
 pub mod error;
 pub mod guard;
 pub mod handler;
+pub mod hint;
 mod ids;
 pub mod inbox;
 pub mod limits;

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use tds_core::{
     engine::{Engine, RunSettings, Stores},
     error::{Error, Result},
+    hint::Hint,
     limits::shared_state::SharedState,
     memory::MemoryStore,
     mirror::MirrorSchema,
@@ -125,6 +126,7 @@ impl Setup {
             .clock(Arc::new(ManualClock::new(NOW)))
             .source(self.source.clone())
             .runs(settings)
+            .wording(command)
             .build();
         let (trigger, shutdown) = ShutdownTrigger::new();
         let task = tokio::spawn(async move { engine.runs().run(None, shutdown).await });
@@ -151,6 +153,14 @@ impl Setup {
         self.script(|script| script.rows = rows);
         let run = self.create_run(run_type).await;
         self.list(&run).await
+    }
+}
+
+/// Puts hints into words as a program that embeds the engine does.
+fn command(hint: &Hint) -> String {
+    match hint {
+        Hint::AcceptShortList(run) => format!("tds-server runs resume {run}"),
+        other => other.to_string(),
     }
 }
 

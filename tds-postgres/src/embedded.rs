@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Result, Retry},
+    hint::Hint,
+};
 
 pub(crate) use account::Account;
 use binaries::Binaries;
@@ -160,7 +163,7 @@ fn open(path: &Path) -> Result<File> {
 
 /// Returns an error of the file system with a readable message.
 fn io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
-    config(format!("{doing} {}: {error} (TDS_DATA_DIR)", path.display()))
+    config(format!("{doing} {}: {error}", path.display())).with_hint(Hint::MendDataDirectory)
 }
 
 fn config(message: String) -> Error {

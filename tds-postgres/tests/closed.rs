@@ -6,6 +6,7 @@ use sqlx::AssertSqlSafe;
 use support::{claim, complete, event, text, work};
 use tds_core::{
     error::ErrorKind,
+    hint::Hint,
     inbox::Inbox as _,
     queue::{ItemFilter, Outcome, Queue as _, QueueOperator as _},
 };
@@ -219,7 +220,8 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
     database.close().await;
     let unknown = test.database().migrate_for(&["tds_test_nobody".to_owned()]).await.expect_err("refused");
     assert_eq!(unknown.kind(), ErrorKind::Config);
-    assert!(unknown.to_string().contains("TDS_ERP_READERS: found \"tds_test_nobody\""), "{unknown}");
+    assert!(unknown.to_string().contains("found \"tds_test_nobody\""), "{unknown}");
+    assert_eq!(unknown.hint(), Some(&Hint::CorrectReaders));
     for role in [reader, analyst, writer] {
         role.forget(&test).await;
     }

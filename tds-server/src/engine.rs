@@ -28,7 +28,7 @@ pub use self::{
     storage::Storage,
     tasks::{RunningTasks, Tasks},
 };
-use crate::{config::Config, entities::Entities};
+use crate::{config::Config, entities::Entities, hint};
 
 /// The time between two looks of the scheduler at what is due.
 const SCHEDULER_TICK: Duration = Duration::from_secs(5);
@@ -143,6 +143,7 @@ impl Engine {
             .clock(Arc::clone(&clock))
             .worker(worker)
             .runs(runs)
+            .wording(hint::command)
             .schedules(schedules.clone(), scheduler)
             // Without an access token, this process claims no items and no runs. Other processes, or this one later,
             // claim them.

@@ -17,6 +17,7 @@ mod dashboard;
 mod demo;
 mod engine;
 mod entities;
+mod hint;
 mod http;
 mod nearest;
 mod server;

@@ -82,6 +82,18 @@ fn sql_stands_in_the_store_and_in_tests_only() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
+/// The server puts the hints of the other crates into words.
+#[test]
+fn only_the_server_names_its_commands_and_variables() {
+    let refused = [("tds-core/src/", "TDS_"), ("tds-postgres/src/", "TDS_"), ("tds-zoho/src/", "tds-server")];
+    for (of_crate, variable) in refused {
+        let product = |file: &TextFile| file.path.starts_with(of_crate) && !file.path.contains("/testkit");
+        let files: Vec<_> = tree::rust_files().into_iter().filter(product).collect();
+        let found = offences(&files, &["tds-server", variable]);
+        assert!(!files.is_empty() && found.is_empty(), "{found:#?}");
+    }
+}
+
 #[test]
 fn every_select_of_the_engine_is_biased_so_that_a_simulation_replays() {
     let mut unbiased = Vec::new();

@@ -12,6 +12,7 @@ use crate::{
     clock::{Clock, SystemClock},
     error::{Error, Result},
     handler::{BatchHandler, MirrorHandler},
+    hint::Wording,
     limits::shared_state::SharedState,
     mirror::Mirror,
     queue::Queue,
@@ -69,6 +70,7 @@ pub struct EngineBuilder {
     postponed: Option<Postponed>,
     gate: SourceGate,
     random: Option<Random>,
+    wording: Wording,
 }
 
 impl EngineBuilder {
@@ -147,12 +149,21 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets the words for hints in the errors that are stored with items and runs. The default words name no command
+    /// and no setting.
+    #[must_use]
+    pub fn wording(mut self, wording: Wording) -> Self {
+        self.wording = wording;
+        self
+    }
+
     /// Builds the engine. It does not work until it is started.
     #[must_use]
     pub fn build(self) -> Engine {
-        let Self { stores, registry, mut executors, gate, .. } = self;
+        let Self { stores, registry, mut executors, gate, wording, .. } = self;
         let mut worker = Worker::new(Arc::clone(&stores.queue), registry.clone(), self.worker)
-            .with_gate(Arc::clone(&gate));
+            .with_gate(Arc::clone(&gate))
+            .with_wording(wording);
         if let Some(random) = self.random {
             worker = worker.with_random(random);
         }
@@ -163,9 +174,10 @@ impl EngineBuilder {
             Arc::clone(&stores.shared),
             self.clock,
             &self.runs,
+            wording,
         );
         executors.push(Arc::new(lister));
-        let runs = RunWorker::new(Arc::clone(&stores.runs), executors, self.runs, gate);
+        let runs = RunWorker::new(Arc::clone(&stores.runs), executors, self.runs, gate, wording);
         let scheduler = Scheduler::new(
             Arc::clone(&stores.schedule),
             Arc::clone(&stores.run_operator),
@@ -210,6 +222,7 @@ impl Engine {
             postponed: None,
             gate: Arc::new(|| true),
             random: None,
+            wording: ToString::to_string,
         }
     }
 

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::{SourceGate, patience::Patience};
 use crate::{
     error::{Error, ErrorKind, Result},
+    hint::Wording,
     queue::WorkerId,
     runs::{RunEnd, RunId, RunLease, RunType, SyncRun},
     shutdown::Shutdown,
@@ -69,6 +70,7 @@ pub struct RunWorker {
     executors: Vec<Arc<dyn RunExecutor>>,
     settings: RunSettings,
     gate: SourceGate,
+    wording: Wording,
 }
 
 impl RunWorker {
@@ -77,8 +79,9 @@ impl RunWorker {
         executors: Vec<Arc<dyn RunExecutor>>,
         settings: RunSettings,
         gate: SourceGate,
+        wording: Wording,
     ) -> Self {
-        Self { runs, executors, settings, gate }
+        Self { runs, executors, settings, gate, wording }
     }
 
     pub(super) fn executor(&self, run_type: RunType) -> Option<&Arc<dyn RunExecutor>> {
@@ -162,7 +165,7 @@ impl RunWorker {
     }
 
     async fn fail(&self, lease: &RunLease, error: &Error) {
-        let error = error.chain();
+        let error = error.explain(self.wording);
         tracing::error!(run = %lease.run.id, entity = %lease.run.entity_type, error, "run failed");
         let end = RunEnd::Failed { error };
         let store = || self.runs.end_run(lease.run.id, lease.token, end.clone());

@@ -19,6 +19,7 @@ use super::{Registry, RunExecutor, RunSettings};
 use crate::{
     clock::Clock,
     error::{Error, Result},
+    hint::Wording,
     limits::shared_state::SharedState,
     mirror::Mirror,
     runs::{RunLease, RunType, SyncRun},
@@ -34,6 +35,7 @@ pub struct Lister {
     lease_time: Duration,
     overlap: Duration,
     probe_every: Option<Duration>,
+    wording: Wording,
 }
 
 impl Lister {
@@ -44,6 +46,7 @@ impl Lister {
         shared: Arc<dyn SharedState>,
         clock: Arc<dyn Clock>,
         settings: &RunSettings,
+        wording: Wording,
     ) -> Self {
         Self {
             registry,
@@ -54,6 +57,7 @@ impl Lister {
             lease_time: settings.lease,
             overlap: settings.overlap,
             probe_every: settings.probe_every,
+            wording,
         }
     }
 }
@@ -79,6 +83,7 @@ impl RunExecutor for Lister {
             probe_every: self.probe_every,
             lease,
             lease_time: self.lease_time,
+            wording: self.wording,
         };
         listing.run().await
     }

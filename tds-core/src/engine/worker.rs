@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use self::{chunk::ChunkRunner, leases::Leases, pump::Pump, settler::Settler};
 use crate::{
     engine::Registry,
+    hint::Wording,
     queue::{Queue, WorkerId},
     retry::RetryPolicy,
     runs::RunId,
@@ -68,13 +69,21 @@ pub struct Worker {
     settings: WorkerSettings,
     random: Random,
     gate: SourceGate,
+    wording: Wording,
 }
 
 impl Worker {
     /// Creates a worker over a queue.
     #[must_use]
     pub fn new(queue: Arc<dyn Queue>, registry: Registry, settings: WorkerSettings) -> Self {
-        Self { queue, registry, settings, random: Arc::new(random), gate: Arc::new(|| true) }
+        Self {
+            queue,
+            registry,
+            settings,
+            random: Arc::new(random),
+            gate: Arc::new(|| true),
+            wording: ToString::to_string,
+        }
     }
 
     /// Sets the source of random numbers for the back-off, for tests and simulations that have to be reproducible.
@@ -89,6 +98,13 @@ impl Worker {
     #[must_use]
     pub fn with_gate(mut self, gate: SourceGate) -> Self {
         self.gate = gate;
+        self
+    }
+
+    /// Sets the words for hints in the errors of items.
+    #[must_use]
+    pub fn with_wording(mut self, wording: Wording) -> Self {
+        self.wording = wording;
         self
     }
 
@@ -113,6 +129,7 @@ impl Worker {
             gate: Arc::clone(&self.gate),
             leases,
             settler,
+            wording: self.wording,
         };
         let mut pump = JoinSet::new();
         pump.spawn(self.pump(runner, runs).run(shutdown.clone()));

@@ -3,7 +3,10 @@
 use std::{io, time::Duration};
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
-use tds_core::error::{Error, ErrorKind, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Retry},
+    hint::Hint,
+};
 
 /// Gives a database error its kind, its retry class and a message. The message begins with `doing`, the action that
 /// failed.
@@ -11,14 +14,17 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
     let (kind, retry) = class(&error);
     // The driver's messages contain the messages of their causes. With the driver's error as a source, the chain
     // would repeat them.
-    let message = match of_postgres(&error) {
-        Some(cause) => format!("{doing}: {}", in_words(cause)),
-        None if matches!(error, sqlx::Error::PoolTimedOut) => {
-            format!("{doing}: no connection of this process became free in time (TDS_DB_CONNECTIONS)")
+    match of_postgres(&error) {
+        Some(cause) => {
+            let error = Error::new(kind, retry, format!("{doing}: {}", in_words(cause)));
+            if cause.code() == "42501" { error.with_hint(Hint::GrantPrivilege) } else { error }
         }
-        None => format!("{doing}: {error}"),
-    };
-    Error::new(kind, retry, message)
+        None if matches!(error, sqlx::Error::PoolTimedOut) => {
+            let message = format!("{doing}: no connection of this process became free in time");
+            Error::new(kind, retry, message).with_hint(Hint::AllowConnections)
+        }
+        None => Error::new(kind, retry, format!("{doing}: {error}")),
+    }
 }
 
 /// Returns the error of a connection that did not answer within `limit`.
@@ -100,8 +106,7 @@ pub(crate) fn classify_for_record(error: sqlx::Error, doing: &str) -> Error {
     let is_outage = is_outage(&error);
     let error = classify(error, doing);
     if is_outage && error.retry() != Retry::Permanent {
-        let retry = Retry::Throttled { retry_after: OUTAGE };
-        return Error::new(error.kind(), retry, error.chain());
+        return error.with_retry(Retry::Throttled { retry_after: OUTAGE });
     }
     error
 }
@@ -208,10 +213,7 @@ fn in_words(cause: &PgDatabaseError) -> String {
         "42501" if cause.message().starts_with("permission denied for database") => {
             format!("{}; the role of the connection needs GRANT CONNECT, CREATE ON DATABASE", cause.message())
         }
-        "42501" => format!(
-            "{}; the role of the connection lacks a privilege, and tds-server check tells how to grant it",
-            cause.message()
-        ),
+        "42501" => format!("{}; the role of the connection lacks a privilege", cause.message()),
         "55P03" => "another session holds a lock that is needed".to_owned(),
         "22003" => format!("a number is out of range ({})", cause.message()),
         _ => cause.message().to_owned(),

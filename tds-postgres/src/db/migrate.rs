@@ -3,7 +3,10 @@
 use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use sqlx::{PgExecutor, migrate::Migrator};
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Result, Retry},
+    hint::Hint,
+};
 
 use super::{
     database::Database,
@@ -294,11 +297,11 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
     .await
     .map_err(doing)?;
     if let Some(unknown) = unknown {
-        return Err(config(format!(
-            "TDS_ERP_READERS: found \"{unknown}\", which is no role of this database; accepted: roles that exist, \
-             comma separated"
-        ))
-        .into());
+        let message = format!(
+            "the readers of the mirror: found \"{unknown}\", which is no role of this database; accepted: roles that \
+             exist, comma separated"
+        );
+        return Err(config(message).with_hint(Hint::CorrectReaders).into());
     }
     // A role that owns no object of TDS and may not call the function has nothing to close.
     let allowed: bool = sqlx::query_scalar("SELECT has_function_privilege('tds_close(text[])', 'EXECUTE')")

@@ -1,6 +1,6 @@
 //! How a command ends: 0 done, 1 failed, 2 wrong usage or configuration.
 
-use crate::app::refusal::Refusal;
+use crate::{app::refusal::Refusal, hint::command};
 
 /// The failure of a command.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl Failure {
 impl From<tds_core::error::Error> for Failure {
     fn from(error: tds_core::error::Error) -> Self {
         match error.kind() {
-            tds_core::error::ErrorKind::Config => Self::usage(error.chain()),
-            _ => Self::failed(error.chain()),
+            tds_core::error::ErrorKind::Config => Self::usage(error.explain(command)),
+            _ => Self::failed(error.explain(command)),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use tds_core::error::{Error, ErrorKind};
 
+use crate::hint::command;
+
 /// The reason why an engine or an application could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -38,8 +40,8 @@ impl BuildError {
 impl From<Error> for BuildError {
     fn from(error: Error) -> Self {
         match error.kind() {
-            ErrorKind::Config => Self::Config(error.chain()),
-            _ => Self::Failed(error.chain()),
+            ErrorKind::Config => Self::Config(error.explain(command)),
+            _ => Self::Failed(error.explain(command)),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     error::{Error, ErrorKind, Result, Retry},
     guard::SyncState,
     handler::comparable,
+    hint::{Hint, Wording},
     limits::shared_state::SharedState,
     mirror::Mirror,
     queue::{Lane, NewItem, Waiter, Work},
@@ -37,6 +38,7 @@ pub(super) struct Listing<'a> {
     pub(super) lease: &'a RunLease,
     /// How long the lease lasts after each renewal.
     pub(super) lease_time: Duration,
+    pub(super) wording: Wording,
 }
 
 impl Listing<'_> {
@@ -110,12 +112,12 @@ impl Listing<'_> {
             return Ok(());
         }
         let message = format!(
-            "the list of {} ended after {listed} records; the full list before had {last}. Nothing was marked as \
-             deleted. If the source really has so few, `tds-server runs resume {}` goes on and believes it; \
-             otherwise the next full sync reads the list again",
-            run.entity_type, run.id
+            "the list of {} ended after {listed} records, but the last full list had {last}. Nothing was marked as \
+             deleted, and the next full sync reads the list again",
+            run.entity_type
         );
-        Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message))
+        Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message)
+            .with_hint(Hint::AcceptShortList(run.id)))
     }
 
     fn lane(&self) -> Lane {

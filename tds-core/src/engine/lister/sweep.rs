@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::{listing::Listing, plan::deletion_limit};
 use crate::{
     error::Result,
+    hint::Hint,
     queue::Work,
     record::RecordId,
     runs::{Checkpoint, PageCommit, RunEnd, RunType},
@@ -36,12 +37,11 @@ impl Listing<'_> {
         let mut commit = PageCommit { listed: Vec::new(), items: Vec::new(), checkpoint, last: true };
         if too_many(&missing) {
             let reason = format!(
-                "{} of {live} live {} were not in the list, read twice; more than {limit} at once are not marked as \
-                 deleted by themselves. Check them at the source, then release them with \
-                 `tds-server runs confirm-deletions {}`",
+                "{} of {live} live {} were not in the list, which was read twice. More than {limit} at once are marked \
+                 as deleted only after a person has checked them at the source; {}",
                 missing.len(),
                 run.entity_type,
-                run.id
+                (self.wording)(&Hint::ConfirmDeletions(run.id))
             );
             let end = RunEnd::DeletionsHeld { ids: missing.clone(), reason };
             let hold = || self.runs.end_run(run.id, self.lease.token, end.clone());

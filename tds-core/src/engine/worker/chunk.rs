@@ -12,6 +12,7 @@ use crate::{
     engine::Registry,
     error::{Error, Result},
     handler::{BatchHandler, Handled},
+    hint::Wording,
     queue::{Claimed, Lane, Lease, Settle, Settlement},
     retry::{Decision, RetryPolicy},
     shutdown::Shutdown,
@@ -30,6 +31,7 @@ pub(super) struct ChunkRunner {
     pub(super) gate: SourceGate,
     pub(super) leases: Arc<Leases>,
     pub(super) settler: Settler,
+    pub(super) wording: Wording,
 }
 
 impl ChunkRunner {
@@ -120,7 +122,7 @@ impl ChunkRunner {
     }
 
     fn settle_error(&self, item: &Claimed, error: &Error) -> Settle {
-        let text = error.chain();
+        let text = error.explain(self.wording);
         match self.policy.decide(item.retry_count, error, (self.random)()) {
             Decision::Retry(after) => {
                 tracing::info!(record = %item.key, item = %item.id, error = %text, ?after, "attempt failed");

@@ -1,0 +1,49 @@
+//! What a person can do about a failure, as a value that the embedding program puts into words.
+
+use std::fmt;
+
+use crate::ids::RunId;
+
+/// What a person can do about a failure, or about a run that waits for a decision.
+///
+/// The engine and the stores do not know how a person operates the program that embeds them. They say what helps, and
+/// the program says with which command or setting: it passes its [`Wording`] to
+/// [`EngineBuilder::wording`](crate::engine::EngineBuilder::wording). `Display` gives a text that names neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// The deletions that this run holds back can be confirmed.
+    ConfirmDeletions(RunId),
+    /// This run can be resumed. It then accepts its list, although the list is far shorter than the last one.
+    AcceptShortList(RunId),
+    /// The role of the database connection can be granted the privilege that it lacks.
+    GrantPrivilege,
+    /// The process can be allowed more connections to the database.
+    AllowConnections,
+    /// The directory of the private cluster can be mended or changed.
+    MendDataDirectory,
+    /// The setting that names the readers of the mirror can be corrected.
+    CorrectReaders,
+}
+
+/// Puts a hint into words. The text continues a sentence after a semicolon, and has no full stop.
+pub type Wording = fn(&Hint) -> String;
+
+impl fmt::Display for Hint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConfirmDeletions(run) => {
+                write!(formatter, "if the records are gone, confirm the deletions of run {run}")
+            }
+            Self::AcceptShortList(run) => {
+                write!(
+                    formatter,
+                    "if the source really has so few records, resume run {run}, which accepts the list"
+                )
+            }
+            Self::GrantPrivilege => formatter.write_str("grant the role this privilege"),
+            Self::AllowConnections => formatter.write_str("allow this process more connections"),
+            Self::MendDataDirectory => formatter.write_str("check the data directory"),
+            Self::CorrectReaders => formatter.write_str("correct the readers of the mirror"),
+        }
+    }
+}
