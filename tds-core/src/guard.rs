@@ -71,10 +71,10 @@ pub enum RereadReason {
 impl fmt::Display for RereadReason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Tie => "same version, other content",
+            Self::Tie => "the same version with other content",
             Self::SourceWentBack => "the source went back to an older version",
             Self::Resurrection => "a pushed body of a deleted record",
-            Self::Shrunk => "a set of rows lost most of them",
+            Self::Shrunk => "a set of child rows lost most of its rows",
         })
     }
 }

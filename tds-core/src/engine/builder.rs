@@ -326,7 +326,7 @@ impl RunningEngine {
         while run.status.is_active() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             let now = self.engine.stores.run_operator.get_run(run.id).await?;
-            run = now.ok_or_else(|| Error::not_found(format!("run {} is gone", run.id)))?;
+            run = now.ok_or_else(|| Error::not_found(format!("run {} no longer exists", run.id)))?;
         }
         Ok(run)
     }

@@ -103,7 +103,7 @@ impl RunWorker {
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::warn!(error = %error.chain(), "could not look for runs; trying again")
+                        tracing::warn!(error = %error.chain(), "runs could not be claimed; trying again")
                     }
                 }
             }
@@ -125,7 +125,10 @@ impl RunWorker {
             () = shutdown.wait() => {
                 // The run is given back at once, so that the next process does not have to wait for the lease to end.
                 if let Err(error) = self.runs.renew_run(id, lease.token, Duration::ZERO, None).await {
-                    tracing::debug!(run = %id, error = %error.chain(), "run ends by its lease");
+                    tracing::debug!(
+                        run = %id, error = %error.chain(),
+                        "the run could not be given back; another process continues it when its lease ends"
+                    );
                 }
             }
             () = self.keep(&lease) => {
@@ -157,7 +160,7 @@ impl RunWorker {
             match self.runs.renew_run(lease.run.id, lease.token, self.settings.lease, None).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => return,
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "run lease could not be renewed; trying again")
+                    tracing::warn!(error = %error.chain(), "the lease of the run could not be renewed; trying again")
                 }
                 Ok(()) => {}
             }
@@ -170,7 +173,10 @@ impl RunWorker {
         let end = RunEnd::Failed { error };
         let store = || self.runs.end_run(lease.run.id, lease.token, end.clone());
         if let Err(fault) = Patience::of(lease.run.id).store("storing why the run failed", store).await {
-            tracing::warn!(run = %lease.run.id, error = %fault.chain(), "the failure could not be stored; the run will be taken over");
+            tracing::warn!(
+                run = %lease.run.id, error = %fault.chain(),
+                "the failure could not be stored; another process will claim the run"
+            );
         }
     }
 }

@@ -88,12 +88,12 @@ impl Scheduler {
     pub async fn run(&self, shutdown: Shutdown) {
         while !shutdown.is_set() {
             if let Err(error) = self.look().await {
-                tracing::warn!(error = %error.chain(), "schedules could not be looked at; trying again");
+                tracing::warn!(error = %error.chain(), "the schedules could not be checked; trying again");
             }
             shutdown.sleep(self.settings.tick).await;
         }
         if let Err(error) = self.schedule.resign(&self.settings.worker).await {
-            tracing::debug!(error = %error.chain(), "leadership ends by its lease");
+            tracing::debug!(error = %error.chain(), "the leadership could not be given up; it ends with its lease");
         }
     }
 
@@ -119,7 +119,10 @@ impl Scheduler {
                     tracing::info!(run = %run.id, entity = %spec.entity, kind = spec.run_type.as_str(), "scheduled run")
                 }
                 Err(error) if error.kind() == ErrorKind::Conflict => {
-                    tracing::info!(entity = %spec.entity, "scheduled run skipped: one is active");
+                    tracing::info!(
+                        entity = %spec.entity,
+                        "the scheduled run is skipped, because a run of the entity type is active"
+                    );
                 }
                 Err(error) => return Err(error),
             }

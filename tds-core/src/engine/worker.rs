@@ -140,7 +140,7 @@ impl Worker {
         let stop_settling = settling.abort_handle();
         // A settlement that is being repeated has already had the grace. A longer wait is not worthwhile.
         if tokio::time::timeout(self.settings.grace / 4, settling).await.is_err() {
-            tracing::warn!("results could not be stored in time; their items come again");
+            tracing::warn!("some results could not be stored in time; their items will be processed again");
             stop_settling.abort();
         }
         renewal.abort();
@@ -151,7 +151,7 @@ impl Worker {
         let ended = async {
             while let Some(ended) = pump.join_next().await {
                 if let Err(error) = ended {
-                    tracing::error!(%error, "the pump of the worker died");
+                    tracing::error!(%error, "the task that claims items panicked");
                 }
             }
         };
@@ -162,7 +162,8 @@ impl Worker {
         tokio::select! {
             biased;
             () = ended => {}
-            () = too_late => tracing::warn!("batches still in work after the grace; their items will be claimed again"),
+            () = too_late => tracing::warn!("some batches were still in work at the end of the grace period; their \
+                                             items will be claimed again"),
         }
     }
 

@@ -71,9 +71,9 @@ pub fn report_ahead(records: usize) {
     if records > 0 && !LOGGED.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             records,
-            "records were seen at a time that is still to come: a clock was ahead and was set back, or the clock of this \
-             machine is behind that of the database. They are treated as seen now. Keep the clocks in step (NTP). Further \
-             records are not reported"
+            "the observation times of some records are in the future: a clock was ahead and was set back, or the \
+             clock of this machine is behind the clock of the database. The records are treated as observed now. \
+             Keep the clocks synchronized (NTP). Further records are not reported"
         );
     }
 }

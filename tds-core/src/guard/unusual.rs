@@ -17,14 +17,16 @@ fn unusual(previous: Option<&SyncState>, read: &Read, verdict: Verdict) -> Optio
         return None;
     };
     if previous.deleted {
-        return Some("a record that was deleted is there again");
+        return Some("a record that was deleted exists again");
     }
     let suspected = previous.suspect.as_ref().map(|suspect| suspect.reason);
     match suspected {
         Some(RereadReason::SourceWentBack) if record.version < previous.version => {
             Some("the source went back to an older version; a second read confirmed it")
         }
-        Some(RereadReason::Shrunk) => Some("a set of rows lost most of them; a second read confirmed it"),
+        Some(RereadReason::Shrunk) => {
+            Some("a set of child rows lost most of its rows; a second read confirmed it")
+        }
         _ => None,
     }
 }
@@ -83,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_record_that_comes_back_is_reported() {
-        let back = Some("a record that was deleted is there again");
+        let back = Some("a record that was deleted exists again");
         assert_eq!(reported(&[seen(1, 10), gone(20), seen(1, 30), seen(2, 40)]), [None, None, back, None]);
     }
 

@@ -233,7 +233,10 @@ impl MirrorHandler {
                     again.push(index);
                 }
                 Ok(Applied::Reread(reason)) => {
-                    tracing::warn!(record = %batch.items[index].key, %reason, "implausible; looking again later");
+                    tracing::warn!(
+                        record = %batch.items[index].key, %reason,
+                        "the read is implausible; the record is read again later"
+                    );
                     batch.results[index] = Some(Ok(Handled::Reread));
                 }
                 Err(error) => batch.results[index] = Some(Err(error)),

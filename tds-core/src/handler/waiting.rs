@@ -8,7 +8,8 @@ use super::{Handled, MirrorHandler, mirror::Batch};
 use crate::queue::Lane;
 
 /// The reason of an item that waits although it could be read at once.
-pub const SAVING_CALLS: &str = "today's calls are short: it waits a little, so that one call reads more";
+pub const SAVING_CALLS: &str = "few calls are left today, so the read waits a little until one call can read more \
+                                records";
 
 impl MirrorHandler {
     /// Defers reads for pushed events while the source wants to save calls. Events of one record are folded in the

@@ -88,13 +88,15 @@ where
         // The growing delay separates processes that repeatedly change the document at the same time.
         sleep(Duration::from_millis(u64::from(attempt.min(10)))).await;
     }
-    Err(Error::unavailable(format!("other processes were always faster to change the shared state {name}")))
+    Err(Error::unavailable(format!(
+        "the shared state {name} could not be changed, because other processes changed it first each time"
+    )))
 }
 
 fn understood<S: Default + DeserializeOwned>(name: &str, text: Option<&str>) -> Result<S> {
     let Some(text) = text else { return Ok(S::default()) };
     serde_json::from_str(text).map_err(|error| {
-        Error::internal(format!("the shared state {name} is not understood")).with_source(error)
+        Error::internal(format!("the shared state {name} cannot be parsed")).with_source(error)
     })
 }
 

@@ -59,7 +59,7 @@ impl State {
         let held = self.runs.get_mut(&id).filter(|run| {
             run.status == RunStatus::Running && run.lease.is_some_and(|(current, _)| current == token)
         });
-        held.ok_or_else(|| Error::conflict(format!("run {id} is not ours any more")))
+        held.ok_or_else(|| Error::conflict(format!("the lease of run {id} was lost")))
     }
 }
 

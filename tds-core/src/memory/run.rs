@@ -143,7 +143,10 @@ impl SyncRunOperator for MemoryStore {
         let mut state = self.state();
         let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
         if !matches!(run.status, RunStatus::Failed | RunStatus::Cancelled) {
-            return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
+            return Err(Error::conflict(format!(
+                "run {id} is {}, so there is nothing to resume",
+                run.status.as_str()
+            )));
         }
         state.refuse_second(&run.request.entity.clone())?;
         if let Some(run) = state.runs.get_mut(&id) {

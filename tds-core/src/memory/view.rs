@@ -147,7 +147,7 @@ pub(super) fn page<T>(mut rows: impl Iterator<Item = (i64, T)>, limit: usize) ->
 /// Returns the id below which a page begins.
 pub(super) fn below(cursor: Option<&str>) -> Result<i64> {
     let Some(text) = cursor else { return Ok(i64::MAX) };
-    text.parse().map_err(|_| crate::error::Error::invalid(format!("{text:?} is no cursor of a page")))
+    text.parse().map_err(|_| crate::error::Error::invalid(format!("{text:?} is not a cursor of this list")))
 }
 
 fn contains(texts: &[Option<&str>], search: &str) -> bool {

@@ -236,9 +236,9 @@ impl Deferred {
     #[must_use]
     pub fn reason_of(paused: Option<&EntityType>, error: Option<&str>) -> String {
         match (paused, error) {
-            (Some(entity), _) => format!("{entity} is paused; resume it to go on"),
+            (Some(entity), _) => format!("{entity} is paused until it is resumed"),
             (None, Some(error)) if !error.is_empty() => error.to_owned(),
-            _ => "the time for which they were queued has not come".to_owned(),
+            _ => "the items are not due yet".to_owned(),
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct EntityType(Cow<'static, str>);
 
 /// The error for a text that is not the name of an entity type.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no entity type: use lower-case letters, digits and underscores")]
+#[error("{0:?} is not an entity type: use lower-case letters, digits and underscores")]
 pub struct InvalidEntityType(String);
 
 impl EntityType {

@@ -64,8 +64,9 @@ impl RunPlan {
             return false;
         }
         self.listing = ListOrder::Filtered;
-        self.reason
-            .push_str(" It turned out to have more than a page, so that it is read by its filter after all.");
+        self.reason.push_str(
+            " The list turned out to have more than one page, so it is read by its filter after all.",
+        );
         true
     }
 }

@@ -67,7 +67,7 @@ async fn the_same_page_again_and_again_ends_the_list_with_an_error() {
     }
     let error = page(&*source, None, next).await.expect_err("the same page");
     assert_eq!(error.kind(), ErrorKind::Protocol);
-    assert!(error.to_string().contains("is the page before it"), "{error}");
+    assert!(error.to_string().contains("repeats the page before it"), "{error}");
 }
 
 #[tokio::test]

@@ -70,7 +70,8 @@ impl Listing<'_> {
                 continue;
             }
             if page.next.is_some() && page.next == checkpoint.cursor {
-                let message = "the source's list does not advance: it gave the position that was asked for";
+                let message = "the list of the source does not advance: the next position is the one that was \
+                               requested";
                 return Err(Error::new(ErrorKind::Protocol, Retry::Permanent, message));
             }
             // The window ends by the earlier of both clocks: a change must not fall behind the cursor because the
@@ -96,7 +97,7 @@ impl Listing<'_> {
 
     async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {
         let keep = || self.runs.renew_run(self.lease.run.id, self.lease.token, self.lease_time, Some(plan));
-        self.patience().store("keeping its plan", keep).await
+        self.patience().store("storing its plan", keep).await
     }
 
     /// Refuses a full list that ends far too early. Such a list is an error: it is neither a success nor a reason to
@@ -152,7 +153,7 @@ impl Listing<'_> {
         let rows = last_of_each(rows);
         let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
         let look = || self.mirror.states(&run.entity_type, &ids);
-        let states = self.patience().store("looking up what is known of a page", look).await?;
+        let states = self.patience().store("reading the states of the records of a page", look).await?;
         let (now, profile) = (self.clock.now(), self.source.profile());
         let lag = window.lag(checkpoint.window_from, &rows, &states);
         let plans: Vec<RowPlan> =
@@ -193,7 +194,7 @@ impl Listing<'_> {
         if !differing.is_empty() {
             tracing::warn!(
                 run = %self.lease.run.id, entity = %self.lease.run.entity_type, records = differing.len(),
-                "rows of the target do not show what the list shows; they are read again and mended"
+                "rows of the target differ from the list; their records are read again, and the rows are corrected"
             );
         }
         Ok(differing)

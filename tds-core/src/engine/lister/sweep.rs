@@ -45,7 +45,7 @@ impl Listing<'_> {
             );
             let end = RunEnd::DeletionsHeld { ids: missing.clone(), reason };
             let hold = || self.runs.end_run(run.id, self.lease.token, end.clone());
-            self.patience().store("holding deletions back", hold).await?;
+            self.patience().store("storing the deletions that wait for a person", hold).await?;
         } else {
             commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
             commit.listed = missing;
@@ -58,7 +58,7 @@ impl Listing<'_> {
     async fn still_missing(&self, missing: Vec<RecordId>) -> Result<Vec<RecordId>> {
         tracing::warn!(
             run = %self.lease.run.id, entity = %self.lease.run.entity_type, missing = missing.len(),
-            "many records were not in the list: reading it once more"
+            "many records were not in the list; the list is read once more"
         );
         let mut missing: HashSet<RecordId> = missing.into_iter().collect();
         let mut place = Checkpoint::default();

@@ -48,7 +48,7 @@ impl ListContext<'_> {
     pub(super) async fn window(&self, lease: &RunLease) -> Result<Window> {
         let load = || ListFacts::load(self.shared, &lease.run.entity_type);
         Ok(Window {
-            facts: self.patience.store("reading what is known of its list", load).await?,
+            facts: self.patience.store("reading the facts about its list", load).await?,
             documented: self.source.profile().documented,
             cursor: lease.history.cursor.filter(|cursor| self.is_believable(*cursor)),
         })
@@ -98,7 +98,7 @@ impl ListContext<'_> {
                 self.keep(window, &run.entity_type).await;
             }
             Err(error) => {
-                tracing::warn!(entity = %run.entity_type, error = %error.chain(), "list could not be probed");
+                tracing::warn!(entity = %run.entity_type, error = %error.chain(), "the list could not be probed");
             }
         }
     }
@@ -113,7 +113,7 @@ impl ListContext<'_> {
     ) {
         let mut facts = window.facts;
         if let Some(learned) = learned {
-            tracing::warn!(%entity, %learned, "the list does not do what it should; it is read another way");
+            tracing::warn!(%entity, %learned, "the list does not behave as expected; it is read in another way");
             facts.capability = Some(learned);
         }
         facts.lag_seconds = facts.lag_seconds.max(u32::try_from(lag.as_secs()).unwrap_or(u32::MAX));
@@ -126,8 +126,8 @@ impl ListContext<'_> {
     /// Stores what is known about the list. Facts that cannot be stored are learned again.
     async fn keep(&self, window: &Window, entity: &EntityType) {
         let keep = || window.facts.store(self.shared, entity);
-        if let Err(error) = self.patience.store("keeping what is known of its list", keep).await {
-            tracing::warn!(%entity, error = %error.chain(), "what is known of the list could not be stored");
+        if let Err(error) = self.patience.store("storing the facts about its list", keep).await {
+            tracing::warn!(%entity, error = %error.chain(), "the facts about the list could not be stored");
         }
     }
 }

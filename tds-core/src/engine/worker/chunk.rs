@@ -131,7 +131,10 @@ impl ChunkRunner {
             // This process may not ask the source. Another process, or this process later, has to find the item due.
             // Without its payload, this process does not claim the item before the gate is open.
             Decision::Release(_) if !(self.gate)() => {
-                tracing::debug!(record = %item.key, item = %item.id, error = %text, "left to who may ask the source");
+                tracing::debug!(
+                    record = %item.key, item = %item.id, error = %text,
+                    "the item is left to a process that may ask the source"
+                );
                 Settle::Release { after: Duration::ZERO, fetch: true, reason: Some(text) }
             }
             Decision::Release(after) => {
@@ -200,7 +203,7 @@ fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
     tracing::warn!(
         lost = items.len() - rest.len(),
         given_back = rest.len(),
-        "claims were lost: another worker has the items, or they were taken out of the queue"
+        "claims were lost: another worker holds the items, or the items were removed from the queue"
     );
     rest.into_iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
 }
@@ -209,9 +212,9 @@ fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
 /// not tried again.
 fn given_up(item: &Claimed) -> Settlement {
     let error = format!(
-        "its processing ends the program: {} workers in a row died or stopped renewing while they had it, the last one \
-         with nothing else in hand. Look for the end of the program in the log and report it with this record; then \
-         retry the item",
+        "processing this item ends the program: {} workers in a row died or stopped renewing their leases while they \
+         held it, the last one while it worked on nothing else. Look in the log for the end of the program, and \
+         report it with this record; then retry the item",
         item.lost_leases
     );
     tracing::error!(record = %item.key, item = %item.id, error, "dead letter");

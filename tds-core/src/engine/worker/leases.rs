@@ -94,7 +94,10 @@ impl Leases {
                 }
                 // Two thirds of the lease remain. The next round tries again.
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), renews, "it could not be told whether leases are held; trying again")
+                    tracing::warn!(
+                        error = %error.chain(), renews,
+                        "the store did not say which leases are still held; trying again"
+                    )
                 }
             }
         }
@@ -126,7 +129,7 @@ impl Held {
         tokio::time::sleep(MOMENT).await;
         let leases = self.claims();
         if let Err(error) = self.leases.queue.mark_processing(&leases).await {
-            tracing::debug!(error = %error.chain(), "events at work could not be shown as such");
+            tracing::debug!(error = %error.chain(), "events in work could not be marked as processing");
         }
         std::future::pending().await
     }

@@ -47,7 +47,7 @@ impl Pump {
             let claimed = match self.claim(&room).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
-                    tracing::warn!(error = %error.chain(), "could not claim; trying again");
+                    tracing::warn!(error = %error.chain(), "items could not be claimed; trying again");
                     shutdown.sleep(self.jitter(self.settings.poll)).await;
                     continue;
                 }
@@ -79,7 +79,9 @@ impl Pump {
         let finish = async { while chunks.join_next().await.is_some() {} };
         if timeout(self.settings.grace, finish).await.is_err() {
             // Dropping the set ends the chunks. Their items can be claimed again when the leases run out.
-            tracing::warn!("batches still in work after the grace; their items will be claimed again");
+            tracing::warn!(
+                "some batches were still in work at the end of the grace period; their items will be claimed again"
+            );
         }
     }
 
@@ -125,12 +127,14 @@ impl Pump {
 async fn alone(chunks: &mut JoinSet<()>, chunk: impl Future<Output = ()> + Send + 'static) {
     let others = async { while chunks.join_next().await.is_some() {} };
     if timeout(ALONE, others).await.is_err() {
-        tracing::debug!("an item that may end the program is tried beside others, which take long");
+        tracing::debug!(
+            "an item that may end the program is tried while other items are in work, because those take long"
+        );
     }
     let number = chunks.len();
     chunks.spawn(chunk);
     let ended = async { while chunks.len() > number && chunks.join_next().await.is_some() {} };
     if timeout(ALONE, ended).await.is_err() {
-        tracing::debug!("an item that may end the program takes long: other work goes on beside it");
+        tracing::debug!("an item that may end the program takes long; other work continues meanwhile");
     }
 }

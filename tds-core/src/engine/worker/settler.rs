@@ -88,7 +88,8 @@ async fn outwait(
 ) {
     tracing::warn!(
         items = settlements.len(),
-        "another session of the database has locked items whose work is done; they are settled when it lets go"
+        "another session of the database has locked items whose work is done; the items are settled when the lock is \
+         released"
     );
     let mut pause = Duration::from_millis(250);
     while !settlements.is_empty() && !done.is_closed() {
@@ -114,7 +115,10 @@ async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Durat
                 return settled.locked.into_iter().collect();
             }
             Err(error) if error.retry() == Retry::Permanent && settlements.len() > 1 => {
-                tracing::warn!(error = %error.chain(), "settling one by one");
+                tracing::warn!(
+                    error = %error.chain(),
+                    "the results cannot be stored together; each one is stored by itself"
+                );
                 let mut locked = HashSet::new();
                 for one in settlements {
                     locked.extend(Box::pin(settle(queue, vec![one], patience)).await);
@@ -122,11 +126,14 @@ async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Durat
                 return locked;
             }
             Err(error) if error.retry() == Retry::Permanent || tokio::time::Instant::now() >= deadline => {
-                tracing::error!(error = %error.chain(), items = settlements.len(), "could not settle; the items come again");
+                tracing::error!(
+                    error = %error.chain(), items = settlements.len(),
+                    "the results could not be stored; the items will be processed again"
+                );
                 return HashSet::new();
             }
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "could not settle; trying again");
+                tracing::warn!(error = %error.chain(), "the results could not be stored; trying again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(5));
             }

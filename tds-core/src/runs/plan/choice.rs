@@ -118,28 +118,34 @@ fn reason(
     chosen: ListCost,
     (details, expected, detail_calls): (DetailWay, Option<u64>, Option<u64>),
 ) -> String {
-    let number = |calls: Option<u64>| calls.map_or("an unknown number".to_owned(), |calls| calls.to_string());
-    let mut text = format!("The list is read {} in {} calls", words(chosen.way), number(chosen.calls));
+    let number = |count: Option<u64>| count.map_or("an unknown number".to_owned(), |count| count.to_string());
+    let calls = |count: Option<u64>| match count {
+        Some(1) => "1 call".to_owned(),
+        Some(count) => format!("{count} calls"),
+        None => "an unknown number of calls".to_owned(),
+    };
+    let mut text = format!("The list is read {} in {}", words(chosen.way), calls(chosen.calls));
     let others: Vec<String> = ways
         .iter()
         .filter(|other| other.way != chosen.way)
         .map(|other| format!("{} would take {}", words(other.way), number(other.calls)))
         .collect();
     match (others.is_empty(), question.from) {
-        (true, None) => text.push_str(", for everything is wanted"),
-        (true, Some(_)) => text.push_str(", for neither its filter nor its sorting can be relied on"),
+        (true, None) => text.push_str(", because every record is wanted"),
+        (true, Some(_)) => text.push_str(", because neither its filter nor its sorting is reliable"),
         (false, _) => text.push_str(&format!(" ({})", others.join(", "))),
     }
     if question.probed {
-        text.push_str(&format!(" after up to {PROBE} calls that found out what it can do"));
+        text.push_str(&format!(", after a probe of up to {PROBE} calls"));
     }
     match details {
         DetailWay::None => text.push_str("; its rows are whole records."),
         DetailWay::Single | DetailWay::Many => {
             let per_call = question.profile.records_per_call.max(1);
-            let (records, calls) = (number(expected), number(detail_calls));
+            let records = expected.map_or("an unknown number of".to_owned(), |count| count.to_string());
+            let calls = calls(detail_calls);
             text.push_str(&format!(
-                "; {records} records are expected to be read, {per_call} a call, in {calls} calls."
+                "; {records} records are expected to be read in {calls}, {per_call} in each call."
             ));
         }
     }

@@ -62,11 +62,11 @@ impl Position {
         match serde_json::from_str::<Self>(text) {
             Ok(position) if position.page > 0 && position.calls < MOST_CALLS => Ok(Some(position)),
             Ok(position) => Err(Error::invalid(format!(
-                "call {} for page {} is beyond every list",
+                "call {} for page {} is beyond the end of every list",
                 position.calls, position.page
             ))),
             Err(_) if Outdated::is(text) => Ok(None),
-            Err(error) => Err(Error::invalid("the cursor of the list is not understood").with_source(error)),
+            Err(error) => Err(Error::invalid("the cursor of the list cannot be parsed").with_source(error)),
         }
     }
 

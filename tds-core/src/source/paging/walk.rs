@@ -100,7 +100,7 @@ impl ListWalk {
         self.position.calls += 1;
         if has_more && rows.is_empty() {
             return Err(protocol(format!(
-                "page {} of the list is empty and more are to follow",
+                "page {} of the list is empty, although the list says that more pages follow",
                 self.position.page
             )));
         }
@@ -108,7 +108,10 @@ impl ListWalk {
         let repeats = self.position.page > 1 && self.position.before.as_ref() == Some(&identity);
         self.position.repeats = if repeats { self.position.repeats + 1 } else { 0 };
         if self.position.repeats >= MOST_REPEATS {
-            return Err(protocol(format!("page {} of the list is the page before it", self.position.page)));
+            return Err(protocol(format!(
+                "page {} of the list repeats the page before it",
+                self.position.page
+            )));
         }
         self.position.before = Some(identity);
         let by = self.position.by;

@@ -38,7 +38,7 @@ impl PermitPool {
                 Ok(grant.passage)
             }
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "the budget of calls cannot be asked: nothing is sent");
+                tracing::warn!(error = %error.chain(), "the budget of calls cannot be reached, so no call is sent");
                 self.lock().failed(&error, Instant::now());
                 Err(error)
             }
@@ -48,7 +48,7 @@ impl PermitPool {
         if !counts.is_empty()
             && let Err(error) = inner.budget.count(&inner.account, &counts).await
         {
-            tracing::debug!(error = %error.chain(), "statistics of calls are lost");
+            tracing::debug!(error = %error.chain(), "statistics of calls could not be stored and are lost");
         }
         passage
     }
@@ -76,7 +76,7 @@ impl PermitPool {
                 let asked = tokio::spawn(async move { pool.ask(pass).await });
                 return asked
                     .await
-                    .unwrap_or_else(|_| Err(Error::internal("the question to the budget was lost")));
+                    .unwrap_or_else(|_| Err(Error::internal("the request to the budget was lost")));
             }
             changed.await;
         }

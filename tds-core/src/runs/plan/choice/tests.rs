@@ -100,7 +100,7 @@ fn a_longer_list_is_read_through_the_window_and_probed_where_that_pays() {
     assert_eq!(calls, [(ListOrder::Whole, Some(12)), (ListOrder::Filtered, Some(1))]);
     assert_eq!(plan.listing, ListOrder::Filtered);
     assert!(probe_pays(&question, WEEK));
-    assert!(plan.reason.contains("by its filter in 1 calls (whole would take 12)"), "{}", plan.reason);
+    assert!(plan.reason.contains("by its filter in 1 call (whole would take 12)"), "{}", plan.reason);
 }
 
 #[test]
