@@ -163,7 +163,7 @@ impl Tokens {
             inner.lock().finish(renewed, Instant::now())
         });
         let result = task.map(|joined| {
-            joined.unwrap_or_else(|_| Err(MintFault::Passing("the token refresh was broken off".to_owned())))
+            joined.unwrap_or_else(|_| Err(MintFault::Passing("the token refresh was interrupted".to_owned())))
         });
         result.boxed().shared()
     }

@@ -239,7 +239,7 @@ impl ZohoClient {
         let (Some(limit), Some(remaining)) = (number("maximum_api_count"), number("remaining_api_count"))
         else {
             let retry = Retry::Permanent;
-            return Err(Error::new(ErrorKind::Protocol, retry, "Zoho does not tell how many calls are left"));
+            return Err(Error::new(ErrorKind::Protocol, retry, "Zoho does not say how many calls are left"));
         };
         if limit > 0 && remaining <= limit {
             self.inner.limiter.quota(Quota { limit, remaining, reset: None });
@@ -441,9 +441,15 @@ impl Inner {
             return waits(cause, fault.kind(), wait, reason);
         };
         if shut.cause == OutageCause::Account {
-            tracing::warn!(place = shut.place, wait = ?shut.wait, reason, "Zoho refuses the account: nothing is sent there but a probe now and then");
+            tracing::warn!(
+                place = shut.place, wait = ?shut.wait, reason,
+                "Zoho refuses the account; only single probes are sent to it"
+            );
         } else {
-            tracing::warn!(place = shut.place, wait = ?shut.wait, reason, "Zoho cannot be read: nothing is sent there but a probe now and then");
+            tracing::warn!(
+                place = shut.place, wait = ?shut.wait, reason,
+                "Zoho cannot be read; only single probes are sent to it"
+            );
         }
         waits(cause, fault.kind(), shut.wait, reason)
     }
@@ -462,7 +468,8 @@ fn http(config: &ZohoConfig) -> Result<reqwest::Client> {
         .user_agent(concat!("tds/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|fault| {
-            Error::new(ErrorKind::Config, Retry::Permanent, "no HTTP client could be made").with_source(fault)
+            Error::new(ErrorKind::Config, Retry::Permanent, "the HTTP client could not be created")
+                .with_source(fault)
         })
 }
 

@@ -101,7 +101,7 @@ impl ZohoConfig {
         ];
         for (name, text) in texts {
             if text.is_empty() || text.trim() != text {
-                faults.push(format!("{name} must not be empty nor begin or end with a blank"));
+                faults.push(format!("{name} must not be empty, and must not begin or end with a blank"));
             }
         }
         if self.organization_id.is_empty() || !self.organization_id.bytes().all(|byte| byte.is_ascii_digit())
@@ -142,7 +142,7 @@ pub(crate) fn base_url(text: &str) -> Result<Url, String> {
         || url.query().is_some()
         || url.fragment().is_some()
     {
-        return Err("must have neither user, password, query nor fragment".to_owned());
+        return Err("must not contain a user, a password, a query or a fragment".to_owned());
     }
     Ok(url)
 }

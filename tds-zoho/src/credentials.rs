@@ -54,7 +54,7 @@ fn choose(organizations: Vec<Organization>, id: &str) -> Result<Organization> {
     organizations.into_iter().find(|organization| organization.id == id).ok_or_else(|| {
         let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
         let message = format!(
-            "the credentials do not see the organization {id}; set ZOHO_ORGANIZATION_ID to one of: {seen}"
+            "the credentials give no access to the organization {id}; set ZOHO_ORGANIZATION_ID to one of: {seen}"
         );
         Error::new(ErrorKind::Config, Retry::Permanent, message)
     })

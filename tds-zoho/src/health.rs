@@ -76,8 +76,9 @@ impl ZohoClient {
             }
             _ if shut.is_some_and(|shut| shut.cause == OutageCause::Account) => ZohoState::AuthPaused {
                 reason: shut.map(describe).unwrap_or_default(),
-                what_to_do: "nothing is sent there but a probe now and then; what waits goes on by itself once one works"
-                    .to_owned(),
+                what_to_do:
+                    "only single probes are sent; waiting work continues by itself as soon as one succeeds"
+                        .to_owned(),
             },
             (trouble, Some(until), _) => {
                 ZohoState::Throttled { until, reason: throttled(refused, trouble.map(|(fault, _)| fault)) }
@@ -109,7 +110,7 @@ fn throttled(refused: Option<(Lane, Refusal)>, trouble: Option<MintFault>) -> St
 
 /// Describes an open breaker.
 fn describe(shut: &BreakerStatus) -> String {
-    let next = shut.next_probe_at.map(|at| format!(", asked again at {at}")).unwrap_or_default();
+    let next = shut.next_probe_at.map(|at| format!(", next probe at {at}")).unwrap_or_default();
     format!("Zoho ({}) since {}{next}: {}", shut.place, shut.since, shut.reason)
 }
 

@@ -128,7 +128,7 @@ impl Limiter {
         let signal =
             LimitSignal::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
         let pause = self.pool.refused(signal, lane).await.unwrap_or(Duration::from_secs(1));
-        tracing::warn!(%limit, seconds = pause.as_secs(), "Zoho refused a call: the organization pauses");
+        tracing::warn!(%limit, seconds = pause.as_secs(), "Zoho refused a call; all calls of the organization pause");
         pause
     }
 
@@ -203,9 +203,10 @@ fn refused(lane: Lane, refusal: &Refusal) -> Error {
 pub(crate) fn spent(lane: Lane) -> &'static str {
     match lane {
         Lane::Operator => "the day's calls are spent",
-        Lane::Outbound | Lane::Webhook => "the day's calls are spent, but for those that are kept for people",
+        Lane::Outbound | Lane::Webhook => "the day's calls are spent, except those that are kept for people",
         Lane::Incremental | Lane::Full | Lane::Verify => {
-            "this kind of work has taken its part of the day's calls so far; the others are kept for more urgent work"
+            "this kind of work has used its share of the day's calls so far; the other calls are kept for more \
+             urgent work"
         }
     }
 }
@@ -217,7 +218,7 @@ fn shut_out(shut: &BreakerStatus) -> Error {
         OutageCause::Account => "refuses this account now",
     };
     let message = format!(
-        "Zoho ({}) {words}, it is asked again in {} s: {}",
+        "Zoho ({}) {words}; the next probe is in {} s: {}",
         shut.place,
         shut.wait.as_secs().max(1),
         shut.reason

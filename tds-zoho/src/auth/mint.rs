@@ -61,7 +61,7 @@ impl MintFault {
 
     /// Returns what an operator should do.
     pub(crate) fn what_to_do(&self) -> &'static str {
-        let Self::Refused { error, .. } = self else { return "wait, it is tried again by itself" };
+        let Self::Refused { error, .. } = self else { return "wait: TDS tries again by itself" };
         match error.as_str() {
             "invalid_code" => {
                 "the refresh token was revoked or deleted: make a new one in Zoho's API console and set ZOHO_REFRESH_TOKEN"
@@ -106,7 +106,7 @@ pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         if body.len() + chunk.len() > MOST_BYTES {
-            return Err(MintFault::Passing("answered more than a token needs".to_owned()));
+            return Err(MintFault::Passing("sent an answer that is too long for a token".to_owned()));
         }
         body.extend_from_slice(&chunk);
     }
@@ -131,7 +131,7 @@ fn read(status: u16, body: &[u8], config: &ZohoConfig) -> Result<Minted, MintFau
             expires_in: life(&answer),
             domain: follow(text(&answer, "api_domain"), config.api_url.is_some()),
         }),
-        _ => Err(MintFault::Passing("answered a token that cannot be sent".to_owned())),
+        _ => Err(MintFault::Passing("sent a token that no header can carry".to_owned())),
     }
 }
 

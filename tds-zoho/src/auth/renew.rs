@@ -56,7 +56,7 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
                 None => rejected = Some(credential.number),
             },
             Claim::Another(_) if Instant::now() > give_up => {
-                let reason = "another process does not end its refresh".to_owned();
+                let reason = "another process has not finished its token refresh".to_owned();
                 return Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1));
             }
             Claim::Another(wait) => {
@@ -66,11 +66,12 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
             Claim::TooOften(wait) => {
                 let reason = if rule.most < RULE.most {
                     format!(
-                        "{} of Zoho's {} access tokens of 10 minutes were minted; the rest is left to servers",
+                        "{} of the {} access tokens that Zoho allows in 10 minutes were minted; the rest is left to \
+                         servers",
                         rule.most, RULE.most
                     )
                 } else {
-                    format!("{} access tokens were minted in 10 minutes, Zoho's limit", RULE.most)
+                    format!("{} access tokens were minted in 10 minutes, which is Zoho's limit", RULE.most)
                 };
                 return Renewed::Failed(MintFault::TooMany(reason), wait);
             }
@@ -99,14 +100,15 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
     };
     if let Err(error) = inner.leases.finish(&inner.name, &RULE, ticket, outcome).await {
         // The lease ends without a report, and this process has its token in any case.
-        tracing::warn!(error = %error.chain(), "the end of a token refresh could not be told to other processes");
+        tracing::warn!(error = %error.chain(), "the end of a token refresh could not be reported to other processes");
     }
     renewed
 }
 
 /// The leases cannot be read, so it is not known whether another mint is allowed.
 fn unknown(error: &Error) -> Renewed {
-    let reason = format!("not asked, for the ledger of tokens is out of reach: {}", error.chain());
+    let reason =
+        format!("Zoho was not asked, because the leases of credentials cannot be reached: {}", error.chain());
     Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1))
 }
 

@@ -65,8 +65,8 @@ impl State {
                 if let Some(host) = ignored.filter(|host| self.named.as_deref() != Some(host)) {
                     tracing::warn!(
                         host,
-                        "the token answer names an API host that is not one of Zoho's known ones: it is not followed. If it \
-                         is right, set ZOHO_API_URL to it"
+                        "the token answer names an API host that is not one of Zoho's known hosts, so it is not \
+                         followed. If the host is right, set ZOHO_API_URL to it"
                     );
                 }
                 self.named = ignored.map(str::to_owned);

@@ -82,8 +82,8 @@ impl Access {
             seen.denied = Some(Instant::now());
         }
         format!(
-            "{words}; a new token was refused too: the refresh token most likely lacks the scope {}, or the plan the \
-             product. Make one that has it and set ZOHO_REFRESH_TOKEN",
+            "{words}; a new token was refused too: most likely the refresh token lacks the scope {}, or the plan \
+             does not include the product. Make a refresh token that has the scope and set ZOHO_REFRESH_TOKEN",
             call.scope
         )
     }

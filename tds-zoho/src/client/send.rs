@@ -112,7 +112,7 @@ pub(super) fn check(call: &Call) -> Result<()> {
     if call.path.starts_with('/') && !call.path.split('/').any(climbs) {
         return Ok(());
     }
-    Err(Error::invalid(format!("{:?} is no path of Zoho's API", in_one_line(&call.path))))
+    Err(Error::invalid(format!("{:?} is not a path of Zoho's API", in_one_line(&call.path))))
 }
 
 /// Returns the URL of a call, with every segment percent-encoded.

@@ -247,7 +247,7 @@ impl Descriptor {
     pub(crate) fn decode(&self, payload: &SourcePayload) -> Result<Record> {
         let json: Value = serde_json::from_str(payload.json.as_str())
             .map_err(|error| Error::invalid("the record is no JSON").with_source(error))?;
-        let record = json.as_object().ok_or_else(|| Error::invalid("the record is no JSON object"))?;
+        let record = json.as_object().ok_or_else(|| Error::invalid("the record is not a JSON object"))?;
         self.decode_object(record, payload.shape, payload.json.clone())
     }
 
@@ -290,7 +290,7 @@ impl Descriptor {
     fn refuse_unreadable(&self, record: &Map<String, Value>) -> Result<()> {
         match mend::unreadable(record) {
             Some((_, reason)) => {
-                Err(Error::invalid(format!("the {} is no readable JSON: {reason}", self.entity())))
+                Err(Error::invalid(format!("the {} is not readable JSON: {reason}", self.entity())))
             }
             None => Ok(()),
         }

@@ -74,11 +74,11 @@ pub fn read_document(
 }
 
 fn read_lines(value: &Value) -> Result<Vec<Fields>> {
-    let items = value.as_array().ok_or_else(|| Error::invalid("line_items is no list"))?;
+    let items = value.as_array().ok_or_else(|| Error::invalid("line_items is not a list"))?;
     let mut rows = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let place = format!("line_items[{index}]");
-        let item = item.as_object().ok_or_else(|| Error::invalid(format!("{place} is no object")))?;
+        let item = item.as_object().ok_or_else(|| Error::invalid(format!("{place} is not an object")))?;
         rows.push(row(LINE, item, &place)?);
     }
     for (position, row) in positions(items).into_iter().zip(&mut rows) {

@@ -132,7 +132,7 @@ fn prices(items: &[Value]) -> Result<Vec<Fields>> {
     let mut rows = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let place = format!("pricebook_items[{index}]");
-        let item = item.as_object().ok_or_else(|| Error::invalid(format!("{place} is no object")))?;
+        let item = item.as_object().ok_or_else(|| Error::invalid(format!("{place} is not an object")))?;
         let product = row(PRODUCT, item, &place)?;
         if product.values().any(Value::is_null) {
             return Err(Error::invalid(format!("{place} has no item_id")));
@@ -141,8 +141,9 @@ fn prices(items: &[Value]) -> Result<Vec<Fields>> {
             Some(Value::Array(brackets)) if !brackets.is_empty() => {
                 for (number, bracket) in brackets.iter().enumerate() {
                     let place = format!("{place}.price_brackets[{number}]");
-                    let bracket =
-                        bracket.as_object().ok_or_else(|| Error::invalid(format!("{place} is no object")))?;
+                    let bracket = bracket
+                        .as_object()
+                        .ok_or_else(|| Error::invalid(format!("{place} is not an object")))?;
                     rows.push(price(&product, bracket, &place)?);
                 }
             }

@@ -116,7 +116,7 @@ fn levels(record: &Map<String, Value>) -> Result<Vec<Fields>> {
     let mut rows = vec![total];
     for (index, place) in places(record).iter().enumerate() {
         let name = format!("locations[{index}]");
-        let place = place.as_object().ok_or_else(|| Error::invalid(format!("{name} is no object")))?;
+        let place = place.as_object().ok_or_else(|| Error::invalid(format!("{name} is not an object")))?;
         let level = row(PLACE, place, &name)?;
         if level.get("location_zoho_id").is_none_or(Value::is_null) {
             return Err(Error::invalid(format!("{name} has no location_id")));

@@ -55,13 +55,13 @@ pub(super) fn open(bytes: &[u8]) -> Result<Envelope, Closed> {
     let body = match serde_json::from_slice(trimmed) {
         Ok(Value::Object(_)) if mend::is_needed(trimmed) => mend::object(trimmed),
         Ok(Value::Object(body)) => Ok(body),
-        Ok(_) => return Err(Closed::of("JSON that is no object")),
+        Ok(_) => return Err(Closed::of("JSON that is not an object")),
         // One unreadable value must not make the other values unreadable.
         Err(fault) if !fault.is_eof() && trimmed.starts_with(b"{") => mend::object(trimmed),
         Err(fault) => Err(fault),
     };
     let body = body.map_err(|fault| {
-        let form = if fault.is_eof() { "JSON that is cut" } else { "a body that is no JSON" };
+        let form = if fault.is_eof() { "truncated JSON" } else { "a body that is not JSON" };
         let text = std::str::from_utf8(trimmed).ok().filter(|text| !text.starts_with(['{', '[', '"']));
         let message = text.map(in_one_line).unwrap_or_default();
         Closed { form: format!("{form} ({} bytes)", bytes.len()), message }

@@ -66,11 +66,11 @@ impl ZohoSource {
         observed: Interval,
     ) -> Result<Read> {
         if let Some((_, reason)) = mend::unreadable(record) {
-            return Err(Error::invalid(format!("{} {id} is no readable JSON: {reason}", self.entity())));
+            return Err(Error::invalid(format!("{} {id} is not readable JSON: {reason}", self.entity())));
         }
         let found = reading::record_id(record, self.descriptor.id_key)?;
         if found != id.as_str() {
-            return Err(page::protocol(format!("{} {id} was asked for and {found} came", self.entity())));
+            return Err(page::protocol(format!("{} {id} was requested, but {found} came", self.entity())));
         }
         let raw = Payload::of(record)?;
         let record = self.descriptor.decode_object(record, Shape::Detail, raw)?;
@@ -91,6 +91,6 @@ impl ZohoSource {
 /// Refuses an id that would change the address that contains it: such an id cannot come from Zoho.
 pub(super) fn check_id(id: &RecordId) -> Result<()> {
     let shown = Value::String(id.as_str().chars().take(80).collect());
-    let refused = |_| Error::invalid(format!("{shown} is no id that Zoho could have"));
+    let refused = |_| Error::invalid(format!("{shown} cannot be an id of Zoho"));
     reading::as_record_id(&Value::String(id.as_str().to_owned()), "id").map(drop).map_err(refused)
 }

@@ -80,7 +80,7 @@ impl ZohoSource {
                 }
             }
         }
-        let lost = |id: &RecordId| Error::internal(format!("item {id} was not asked for"));
+        let lost = |id: &RecordId| Error::internal(format!("item {id} was not requested"));
         ids.iter().map(|id| answers.get(id).unwrap_or_else(|| Err(lost(id)))).collect()
     }
 

@@ -89,7 +89,7 @@ impl ZohoSource {
         let record = row.as_object();
         let decoded = match record {
             Some(record) => self.descriptor.decode_object(record, Shape::List, payload.clone()),
-            None => Err(page::protocol("the row is no object")),
+            None => Err(page::protocol("the row is not an object")),
         };
         let id_key = self.descriptor.id_key;
         let shown = record.and_then(|record| match mend::unreadable(record) {
@@ -117,5 +117,7 @@ fn filter_time(since: OffsetDateTime) -> Result<String> {
         .checked_sub(Duration::SECOND)
         .and_then(|since| since.checked_to_offset(UtcOffset::UTC))
         .and_then(|since| since.format(format).ok())
-        .ok_or_else(|| tds_core::error::Error::invalid(format!("{since} is no time to list changes from")))
+        .ok_or_else(|| {
+            tds_core::error::Error::invalid(format!("{since} is not a time from which changes can be listed"))
+        })
 }

@@ -47,7 +47,7 @@ pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], numb
         && page.as_u64() != Some(u64::from(number))
     {
         return Err(protocol(format!(
-            "the list {path} answered page {page} when page {number} was asked for"
+            "the list {path} answered with page {page} where page {number} was requested"
         )));
     }
     let sorted_by = context.get("sort_column").and_then(Value::as_str).map(str::to_owned);

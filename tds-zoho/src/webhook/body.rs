@@ -57,7 +57,7 @@ fn object(text: &[u8]) -> Result<(Map<String, Value>, bool), String> {
                 Value::Array(records) if records.iter().any(Value::is_object) => {
                     Map::from_iter([(LIST.to_owned(), Value::Array(records))])
                 }
-                _ => return Err("JSON, but no object with a record in it".to_owned()),
+                _ => return Err("JSON, but not an object with a record in it".to_owned()),
             };
             let is_mended = mend::is_needed(text);
             let mended = is_mended.then(|| mended(text)).and_then(Result::ok);
@@ -65,9 +65,9 @@ fn object(text: &[u8]) -> Result<(Map<String, Value>, bool), String> {
         }
         Err(error) if !error.is_eof() && (text.trim_ascii_start().starts_with(b"{") || is_list(text)) => {
             // The error reports the first reason.
-            mended(text).map(|object| (object, true)).map_err(|_| format!("no JSON: {error}"))
+            mended(text).map(|object| (object, true)).map_err(|_| format!("not JSON: {error}"))
         }
-        Err(error) => Err(format!("no JSON: {error}")),
+        Err(error) => Err(format!("not JSON: {error}")),
     }
 }
 

@@ -152,13 +152,13 @@ fn spelling(mismatch: &Mismatch<'_>, messages: &Messages<'_>) -> Option<Cow<'sta
             bare.split_once('=').map(|(_, rest)| rest.to_owned()),
         ),
         ("the header was percent-encoded on the way", Some(decoded(bare.as_bytes(), b'+'))),
-        ("the header was decoded as a form on the way: its + became blanks", Some(bare.replace(' ', "+"))),
+        ("the header was decoded as a form on the way: each + became a blank", Some(bare.replace(' ', "+"))),
         (
-            "the header is the Base64 of the hex digits, where it should be of the bytes",
+            "the header is the Base64 of the hex digits, but should be the Base64 of the bytes",
             STANDARD.decode(bare).ok().and_then(text),
         ),
         (
-            "the header is the hex of the Base64, where it should be of the bytes",
+            "the header is the hex of the Base64, but should be the hex of the bytes",
             from_hex(bare).and_then(text),
         ),
     ];
@@ -230,8 +230,8 @@ fn bodies(body: &[u8]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
                          proxy, adds it; let it pass the body unchanged";
     const REMOVED: &str = "the body ended in a line end when it was signed: something between Zoho and TDS, such as a proxy, \
                            takes it away; let it pass the body unchanged";
-    const ENDS: &str = "the body's line ends were others when it was signed: something between Zoho and TDS rewrites them; let \
-                        it pass the body unchanged";
+    const ENDS: &str = "the body had other line ends when it was signed: something between Zoho and TDS rewrites \
+                        them; let it pass the body unchanged";
     const MARK: &str = "the byte order mark at the body's start was added or taken away between Zoho and TDS; let the body \
                         pass unchanged";
     let mut all: Vec<(&'static str, Cow<'_, [u8]>)> = vec![("", Cow::Borrowed(body))];
@@ -249,8 +249,8 @@ fn bodies(body: &[u8]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
     all.push((ENDS, Cow::Owned(unix)));
     all.push((MARK, Cow::Borrowed(without_bom(body))));
     all.push((MARK, Cow::Owned([b"\xef\xbb\xbf", body].concat())));
-    let hint = "the body was signed without blanks between its parts: something between Zoho and TDS reads the JSON and \
-                writes it anew; let it pass the body unchanged";
+    let hint = "the body was signed without blanks between its parts: something between Zoho and TDS parses the JSON \
+                and writes it again; let it pass the body unchanged";
     all.push((hint, Cow::Owned(compact(body))));
     let hint = "the body was signed in its percent-decoded form; let the body pass unchanged";
     all.push((hint, Cow::Owned(decoded(body, b' ').into_bytes())));
@@ -276,7 +276,7 @@ fn forms(mismatch: &Mismatch<'_>) -> Vec<(&'static str, Vec<u8>)> {
             glued(query.iter().cloned().chain(form()))
         }),
         (
-            "a + in the form was signed as a +: something between Zoho and TDS writes the form anew",
+            "a + in the form was signed as a +: something between Zoho and TDS writes the form again",
             with_query(plus),
         ),
         (
@@ -304,10 +304,10 @@ fn forms(mismatch: &Mismatch<'_>) -> Vec<(&'static str, Vec<u8>)> {
 
 /// Returns other spellings that a secret may have in Zoho.
 fn keys(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
-    const LINE: &str =
-        "the secret at Zoho ends in a line feed, which came from a file: set Zoho's secret anew without it";
+    const LINE: &str = "the secret at Zoho ends in a line feed, which came from a file: set it again without the \
+                        line feed";
     const AROUND: &str =
-        "the secret at Zoho has blanks or quotation marks around it: set Zoho's secret anew without them";
+        "the secret at Zoho has blanks or quotation marks around it: set it again without them";
     let mut all: Vec<(&'static str, Vec<u8>)> = Vec::new();
     for (hint, before, after) in [
         (LINE, "", "\n"),
@@ -321,13 +321,13 @@ fn keys(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         all.push((hint, format!("{before}{secret}{after}").into_bytes()));
     }
     let bare = secret.trim_matches(['"', '\'']);
-    let hint = "ZOHO_WEBHOOK_SECRET has quotation marks around the secret: take them away";
+    let hint = "ZOHO_WEBHOOK_SECRET has quotation marks around the secret: remove them";
     all.push((hint, bare.as_bytes().to_vec()));
     let hint = "ZOHO_WEBHOOK_SECRET holds several secrets; separate them by commas";
     all.extend(
         secret.split([' ', ';', '\t', '|']).take(MOST).map(|part| (hint, part.trim().as_bytes().to_vec())),
     );
-    let hint = "ZOHO_WEBHOOK_SECRET is written in other cases than the secret at Zoho";
+    let hint = "ZOHO_WEBHOOK_SECRET differs from the secret at Zoho in upper and lower case";
     all.push((hint, secret.to_ascii_lowercase().into_bytes()));
     all.push((hint, secret.to_ascii_uppercase().into_bytes()));
     let hint = "ZOHO_WEBHOOK_SECRET is the Base64 or the hex of the secret at Zoho: write the secret itself";

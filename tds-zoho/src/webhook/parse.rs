@@ -113,7 +113,7 @@ fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receiv
     };
     let opened = envelope::open(modules, descriptor, &body.object);
     if let Some(stated) = opened.organization.filter(|stated| stated != received.organization_id) {
-        let reason = format!("the body is of organization {stated}");
+        let reason = format!("the body belongs to organization {stated}");
         return Understood::without_record(Disposition::Ignored(reason));
     }
     match opened.found {
@@ -137,7 +137,9 @@ fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receiv
                 let key = |item| RecordKey::new(received.entity.clone(), RecordId::new(item));
                 Disposition::Work(items.into_iter().map(|item| (key(item), Work::fetch())).collect())
             } else if id.is_some() {
-                Disposition::Ignored("the body names no items; the stock sweep finds what it did".to_owned())
+                Disposition::Ignored(
+                    "the body names no items; the next stock sync finds what changed".to_owned(),
+                )
             } else {
                 Disposition::Unparsed("the body has no readable item_id".to_owned())
             };

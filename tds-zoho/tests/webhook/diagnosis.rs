@@ -69,8 +69,8 @@ fn a_line_end_that_a_proxy_adds_or_takes_away_is_named() {
     }
     let lines = b"{\"item\":\n{\"item_id\":\"1\"}}";
     let dos = b"{\"item\":\r\n{\"item_id\":\"1\"}}";
-    says(diagnosed(None, JSON, dos, &signed(lines)), "line ends were others");
-    says(diagnosed(None, JSON, lines, &signed(dos)), "line ends were others");
+    says(diagnosed(None, JSON, dos, &signed(lines)), "had other line ends");
+    says(diagnosed(None, JSON, lines, &signed(dos)), "had other line ends");
     says(diagnosed(None, JSON, &[b"  ", BODY].concat(), &signed(BODY)), "blanks around it");
     says(diagnosed(None, JSON, &[b"\xef\xbb\xbf", BODY].concat(), &signed(BODY)), "byte order mark");
 }
@@ -79,7 +79,7 @@ fn a_line_end_that_a_proxy_adds_or_takes_away_is_named() {
 fn json_that_was_written_anew_is_named() {
     let compact = br#"{"item":{"item_id":"1","name":"a \" b \\"}}"#;
     let spread = b"{ \"item\": {\n  \"item_id\": \"1\", \"name\": \"a \\\" b \\\\\"\n} }";
-    says(diagnosed(None, JSON, spread, &signed(compact)), "writes it anew");
+    says(diagnosed(None, JSON, spread, &signed(compact)), "writes it again");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_secret_with_something_around_it_is_named() {
     for secret in ["TdsSecret0123456 ", " TdsSecret0123456", "\"TdsSecret0123456\"", "'TdsSecret0123456'"] {
         says(diagnosed(None, JSON, BODY, &by(secret)), "around it");
     }
-    says(diagnosed(None, JSON, BODY, &by("tdssecret0123456")), "other cases");
+    says(diagnosed(None, JSON, BODY, &by("tdssecret0123456")), "upper and lower case");
     says(diagnosed(None, JSON, BODY, &by(&STANDARD.encode(SECRET))), "Base64");
     says(diagnosed(None, JSON, BODY, &by(KEY)), "TDS_WEBHOOK_KEY");
     let quoted = diagnosed_with(&["\"TdsSecret0123456\""], None, JSON, BODY, &by(SECRET));

@@ -105,7 +105,7 @@ async fn the_day_of_a_plan_is_kept_and_a_share_of_it_is_for_what_is_urgent() {
     }
     let error = client.get(call(Lane::Full)).await.expect_err("spent");
     assert_eq!(error.kind(), ErrorKind::QuotaExhausted);
-    assert!(error.to_string().contains("its part of the day's calls so far"), "17 are left: {error}");
+    assert!(error.to_string().contains("its share of the day's calls so far"), "17 are left: {error}");
     assert!(wait(&error) <= 24 * 3600);
     assert_eq!(client.status().await.expect("status").day.left, Some(17));
     for _call in 0..15 {
