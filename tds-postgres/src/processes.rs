@@ -60,7 +60,7 @@ impl PgStore {
                 .await?;
             sqlx::query(FORGET).execute(database).await
         };
-        repeat(store).await.map(drop).map_err(|error| classify(error, "telling how this server is"))
+        repeat(store).await.map(drop).map_err(|error| classify(error, "reporting the state of this server"))
     }
 
     /// Removes the report of a server that ends.
@@ -70,7 +70,7 @@ impl PgStore {
     pub async fn forget_server(&self, name: &str) -> Result<()> {
         let gone = sqlx::query("DELETE FROM tds_processes WHERE name = $1");
         let gone = gone.bind(storable(name)).execute(&self.database).await;
-        gone.map(drop).map_err(|error| classify(error, "telling that this server ends"))
+        gone.map(drop).map_err(|error| classify(error, "reporting the end of this server"))
     }
 
     /// Returns the live servers. The server that reported last comes first.
@@ -79,7 +79,7 @@ impl PgStore {
     /// Fails if the database does not answer.
     pub async fn live_servers(&self) -> Result<Vec<ServerReport>> {
         let rows = sqlx::query(LIVE).bind(GONE_AFTER.as_secs_f64()).fetch_all(&self.database).await;
-        let doing = |error| classify(error, "looking which servers are live");
+        let doing = |error| classify(error, "looking for live servers");
         rows.map_err(doing)?.iter().map(report_of).collect::<Result<_, _>>().map_err(doing)
     }
 }

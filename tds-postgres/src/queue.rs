@@ -115,7 +115,7 @@ impl Queue for PgStore {
     async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
         let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
         let look = || sqlx::query(HELD).bind(ids).bind(tokens).fetch_all(database);
-        let doing = |error| classify(error, "looking which claims are held");
+        let doing = |error| classify(error, "checking which claims are held");
         let rows = repeat_batch(look).await.map_err(doing)?;
         rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
     }

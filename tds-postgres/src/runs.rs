@@ -131,7 +131,7 @@ impl SyncRun for PgStore {
     ) -> Result<()> {
         let doing = "renewing a run";
         let plan = plan.map(serde_json::to_value).transpose().map_err(|error| {
-            Error::internal(format!("{doing}: its plan cannot be written")).with_source(error)
+            Error::internal(format!("{doing}: its plan cannot be written as JSON")).with_source(error)
         })?;
         let renewed = sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).bind(plan);
         let renewed = renewed.execute(&self.database).await;
@@ -202,7 +202,7 @@ impl SyncRunOperator for PgStore {
 
     async fn finish_cancelling(&self) -> Result<()> {
         let finished = cancel::finish(&self.database).await;
-        finished.map_err(|error| classify(error, "taking out what cancelled runs had queued"))
+        finished.map_err(|error| classify(error, "removing items of cancelled runs from the queue"))
     }
 
     async fn resume(&self, id: RunId) -> Result<Run> {
@@ -212,7 +212,10 @@ impl SyncRunOperator for PgStore {
             .await
             .map_err(|error| active_or(error, &run.entity_type, "resuming a run"))?;
         if !resumed {
-            return Err(Error::conflict(format!("run {id} is {}: nothing to resume", run.status.as_str())));
+            return Err(Error::conflict(format!(
+                "run {id} is {}, so there is nothing to resume",
+                run.status.as_str()
+            )));
         }
         self.runs.notify_one();
         self.work.announce();
@@ -255,7 +258,7 @@ impl SyncRunOperator for PgStore {
 
     async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
         let history = async { history_of(entity, &mut self.database.begin().await?).await };
-        history.await.map_err(|error| classify(error, "reading what runs left behind"))
+        history.await.map_err(|error| classify(error, "reading the history of runs"))
     }
 }
 
@@ -311,7 +314,7 @@ impl PgStore {
 }
 
 fn not_ours(id: RunId) -> Error {
-    Error::conflict(format!("run {id} is not ours any more"))
+    Error::conflict(format!("the lease of run {id} was lost"))
 }
 
 /// Returns the error of a write. A unique index refuses a second active run of an entity type.

@@ -79,7 +79,7 @@ impl Schedule for PgStore {
             .bind(seconds(lease))
             .fetch_optional(&self.database)
             .await
-            .map_err(|error| classify(error, "asking for leadership"))?;
+            .map_err(|error| classify(error, "requesting the leadership"))?;
         Ok(leads.is_some())
     }
 
@@ -89,7 +89,7 @@ impl Schedule for PgStore {
             .bind(storable(&worker.0))
             .execute(&self.database)
             .await
-            .map_err(|error| classify(error, "giving leadership up"))?;
+            .map_err(|error| classify(error, "giving the leadership up"))?;
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Schedule for PgStore {
         let periods: Vec<f64> = named.iter().map(|(_, spec)| seconds(spec.every)).collect();
         let (database, names, periods) = (&self.database, &names, &periods);
         let rows = repeat(|| sqlx::query(DUE).bind(names).bind(periods).fetch_all(database)).await;
-        let doing = |error| classify(error, "looking at schedules");
+        let doing = |error| classify(error, "checking the schedules");
         let due =
             rows.map_err(doing)?.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>();
         let due = due.map_err(doing)?;
@@ -126,14 +126,17 @@ impl PgStore {
             Ok(done) if done.rows_affected() > 0 => {
                 tracing::warn!(
                     items = done.rows_affected(),
-                    "items were queued or taken at a time that is still to come, by a clock that was ahead: they are due now"
+                    "the times of some items are in the future, because a clock was ahead; the items are due now"
                 );
                 self.work.announce();
             }
             Ok(_) => {}
             Err(error) => {
-                let error = classify(error, "looking for times later than now");
-                tracing::warn!(error = %error.chain(), "due times of the queue were not looked at; trying again");
+                let error = classify(error, "looking for times in the future");
+                tracing::warn!(
+                    error = %error.chain(),
+                    "the due times of the queue could not be checked; trying again"
+                );
             }
         }
     }

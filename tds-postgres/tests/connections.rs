@@ -206,7 +206,7 @@ async fn a_read_only_database_does_not_pass_for_healthy() {
     let reset = "DO $$ BEGIN
       EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$";
     sqlx::raw_sql(reset).execute(&mut other).await.expect("reset");
-    database.ping().await.expect("it takes writes again");
+    database.ping().await.expect("it accepts writes again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

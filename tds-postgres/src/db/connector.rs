@@ -204,8 +204,8 @@ impl Connector {
     pub(crate) fn found_pooler(&self) {
         if !self.pooled.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "prepared statements get lost: a pooler in transaction mode is between TDS and the database; \
-                 from now on it is worked with as such"
+                "prepared statements get lost: a pooler in transaction mode is between TDS and the database; from \
+                 now on statements are unnamed and stay inside transactions"
             );
         }
     }

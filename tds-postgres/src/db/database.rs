@@ -216,7 +216,7 @@ impl Database {
     /// # Errors
     /// Fails if the server does not answer within five seconds, or if the server is read-only.
     pub async fn ping(&self) -> Result<Duration> {
-        let doing = "asking the database for an answer";
+        let doing = "checking whether the database answers";
         let began = tokio::time::Instant::now();
         let asking = async {
             let mut lent = self.lend().await?;
@@ -233,7 +233,7 @@ impl Database {
         let read_only = read_only.unwrap_or_else(|_| Err(silent(PING)));
         if read_only.map_err(|error| classify(error, doing))? {
             return Err(Error::unavailable(
-                "the database is read-only, as a standby is: nothing can be stored until it takes writes again",
+                "the database is read-only, as a standby is; nothing can be stored until it accepts writes again",
             ));
         }
         Ok(began.elapsed())

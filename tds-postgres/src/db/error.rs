@@ -208,7 +208,7 @@ fn in_words(cause: &PgDatabaseError) -> String {
         "22P05" => NUL.to_owned(),
         "22021" if cause.message().contains("0x00") => NUL.to_owned(),
         "22P02" if cause.detail().is_some_and(|detail| detail.contains("surrogate")) => {
-            "a text contains half of a surrogate pair, which is no character".to_owned()
+            "a text contains half of a surrogate pair, which is not a character".to_owned()
         }
         "42501" if cause.message().starts_with("permission denied for database") => {
             format!("{}; the role of the connection needs GRANT CONNECT, CREATE ON DATABASE", cause.message())

@@ -259,7 +259,8 @@ fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>) -> Result<()> {
     match known.keys().rev().find(|version| !MIGRATOR.version_exists(**version)) {
         None => Ok(()),
         Some(version) if *version > expected => Err(config(format!(
-            "the database has schema version {version}, this program knows {expected}: start the newer TDS instead"
+            "the database has schema version {version}, but this program knows {expected}: start the newer TDS \
+             instead"
         ))),
         Some(version) => Err(config(format!(
             "the database has schema version {version}, which this program (version {expected}) does not contain: \
@@ -288,7 +289,7 @@ async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<(), 
 
 /// Closes the objects that the migrations created. Returns the actions that the role was not allowed to take.
 async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
-    let doing = |error| Step::of(error, "closing the tables to everybody else");
+    let doing = |error| Step::of(error, "closing the tables to other roles");
     let unknown: Option<String> = sqlx::query_scalar(
         "SELECT r FROM unnest($1::text[]) AS r WHERE r NOT IN (SELECT rolname FROM pg_roles) LIMIT 1",
     )
@@ -309,7 +310,9 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
         .await
         .map_err(doing)?;
     if !allowed {
-        return Ok(vec!["the tables of TDS belong to another role, which alone can close them".to_owned()]);
+        return Ok(vec![
+            "the tables of TDS belong to another role, and only that role can close them".to_owned(),
+        ]);
     }
     sqlx::query_scalar("SELECT tds_close($1)").bind(readers).fetch_all(tx).await.map_err(doing)
 }
@@ -334,7 +337,8 @@ pub fn schema_script(readers: &[String]) -> String {
     script.push_str(&functions::script());
     let readers: Vec<String> = readers.iter().map(|reader| literal(reader)).collect();
     script.push_str(&format!(
-        "\n-- At the end of every migrate: see the function.\n\nSELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",
+        "\n-- This call is the last step; the function says what it does.\n\n\
+         SELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",
         readers.join(", ")
     ));
     script

@@ -9,7 +9,7 @@ use tds_core::{
 pub(crate) fn below(cursor: Option<&str>) -> Result<i64> {
     let Some(text) = cursor else { return Ok(i64::MAX) };
     let id = text.strip_prefix("before-").and_then(|id| id.parse().ok());
-    id.ok_or_else(|| Error::invalid("the cursor is none that this list gave out"))
+    id.ok_or_else(|| Error::invalid("the cursor was not returned by this list"))
 }
 
 /// Returns how many rows to read. One row more than the page shows whether there is a next page.

@@ -198,9 +198,11 @@ impl Shared {
         }
         match timeout(ANSWER, idle.connection.ping()).await {
             Ok(Ok(())) => return Some(idle),
-            Ok(Err(error)) => tracing::debug!(%error, "a connection was lost while nobody used it"),
+            Ok(Err(error)) => tracing::debug!(%error, "an idle connection was lost"),
             Err(_elapsed) => {
-                tracing::info!("a connection to the database answers no more; others are opened");
+                tracing::info!(
+                    "a connection to the database does not answer any more; another one is opened"
+                );
                 // The other idle connections use the same network path.
                 self.discard_idle();
             }
@@ -212,7 +214,10 @@ impl Shared {
     /// The server has no more connections for this process. Waiting tasks wait for the open connections.
     fn set_aside(&self, place: OwnedSemaphorePermit, fault: &sqlx::Error) {
         let left = self.open.load(Ordering::SeqCst);
-        tracing::warn!(error = %fault, connections = left, "the database takes no more connections; work waits for those that are open");
+        tracing::warn!(
+            error = %fault, connections = left,
+            "the database accepts no more connections; work waits for the connections that are open"
+        );
         leave_empty(place, CROWDED);
     }
 

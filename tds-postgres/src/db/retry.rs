@@ -73,7 +73,7 @@ where
         } else {
             return Err(fault);
         }
-        tracing::debug!(error = %fault, repeats, "transaction is repeated");
+        tracing::debug!(error = %fault, repeats, "a transaction is repeated");
         tokio::time::sleep(Duration::from_millis(5 << repeats.min(5))).await;
     }
 }

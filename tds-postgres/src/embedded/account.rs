@@ -32,8 +32,8 @@ impl Account {
         match CANDIDATES.iter().find_map(|name| Self::parse(&text, name)) {
             Some(account) => Ok(Some(account)),
             None => Err(config(
-                "PostgreSQL refuses to run as root, and there is neither an account postgres nor nobody to run \
-                 it as: start TDS as another user, or set DATABASE_URL"
+                "PostgreSQL refuses to run as root, and neither the account postgres nor the account nobody exists: \
+                 start TDS as another user, or set DATABASE_URL"
                     .to_owned(),
             )),
         }

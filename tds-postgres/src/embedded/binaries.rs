@@ -8,8 +8,9 @@ use tokio::process::Command;
 use super::config;
 
 const OLDEST: u32 = 14;
-const HOW_TO_INSTALL: &str = "no PostgreSQL programs found: install them (apt-get install postgresql, or brew install \
-     postgresql@16), name their directory in PG_BIN_DIR, or set DATABASE_URL to a server that runs already";
+const HOW_TO_INSTALL: &str = "no PostgreSQL programs found: install them (apt-get install postgresql, or brew \
+                              install postgresql@16), name their directory in PG_BIN_DIR, or set DATABASE_URL to a \
+                              server that is already running";
 
 /// A directory with `postgres`, `initdb` and `pg_ctl` of one version.
 #[derive(Clone, Debug)]
@@ -37,8 +38,8 @@ impl Binaries {
         }
         Err(config(match (made_by, other, too_old, explicit) {
             (Some(major), Some(other), ..) => format!(
-                "the cluster in {} was made by PostgreSQL {major}, and only version {} is installed: install \
-                 version {major} again, or move the directory away to begin anew",
+                "the cluster in {} was made by PostgreSQL {major}, and only version {} is installed: install version \
+                 {major} again, or move the directory away to start with an empty database",
                 database_dir.display(),
                 other.major
             ),

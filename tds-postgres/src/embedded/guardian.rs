@@ -48,7 +48,7 @@ async fn look(server: &mut Server, password: &str) {
     if server.is_alive().await {
         return;
     }
-    tracing::warn!(log = server.end_of_log(), "the private PostgreSQL is gone; it is started again");
+    tracing::warn!(log = server.end_of_log(), "the private PostgreSQL has ended; it is started again");
     match server.revive(password).await {
         Ok(()) => tracing::info!("the private PostgreSQL answers again"),
         Err(error) => {

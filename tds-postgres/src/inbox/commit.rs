@@ -133,9 +133,9 @@ impl Committers {
         drop(sender);
         match timeout(ANSWERED, committed).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => {
-                Err(Error::unavailable("the event's commit was cut short; the delivery can be repeated"))
-            }
+            Ok(Err(_)) => Err(Error::unavailable(
+                "the commit of the event was interrupted; the delivery can be repeated",
+            )),
             Err(_elapsed) => Err(Error::unavailable(
                 "the database did not store the event in time; the delivery can be repeated",
             )),
@@ -153,7 +153,7 @@ impl Committers {
         let mut left = tasks.len();
         for task in tasks {
             if let Err(error) = task.await {
-                tracing::error!(%error, "a committer ended badly");
+                tracing::error!(%error, "a committer ended unexpectedly");
             }
             left -= 1;
             if left == 1 {
@@ -193,7 +193,7 @@ async fn run(shared: Arc<Shared>, receiver: Arc<AsyncMutex<mpsc::Receiver<Reques
         match tokio::spawn(async move { commit(&committing, batch, SEARCH).await }).await {
             Ok(locked) => shared.aside.add(known.into_iter().chain(locked)),
             Err(error) => {
-                tracing::error!(%error, "a batch of events was cut short");
+                tracing::error!(%error, "the commit of a batch of events was interrupted");
                 shared.aside.add(known);
             }
         }
@@ -259,7 +259,10 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
             // It is unknown whether the events are stored. Another connection may answer, and stored events are then
             // found as duplicates.
             Err(error) if is_unanswered(&error) && !was_repeated => {
-                tracing::warn!(%error, events = batch.len(), "storing events was not answered; trying again");
+                tracing::warn!(
+                    %error, events = batch.len(),
+                    "the database did not answer a commit of events; trying again"
+                );
                 was_repeated = true;
                 parts.again(batch);
             }
@@ -278,7 +281,7 @@ fn in_time(batch: Vec<Request>) -> Vec<Request> {
     let now = Instant::now();
     let (open, late): (Vec<Request>, Vec<Request>) = batch.into_iter().partition(|it| it.until > now);
     if !late.is_empty() {
-        refuse(late, &Error::unavailable(format!("{DOING}: the database did not take it in time")));
+        refuse(late, &Error::unavailable(format!("{DOING}: the database did not store it in time")));
     }
     open
 }

@@ -67,7 +67,7 @@ impl Locks {
     ) -> HashMap<RecordId, Lock> {
         let ids: Vec<String> = reads.iter().map(|read| read.key.id.as_str().to_owned()).collect();
         look(database, &schema.entity, schema.head, &ids).await.unwrap_or_else(|error| {
-            tracing::debug!(%error, "who holds a lock could not be found out");
+            tracing::debug!(%error, "the holder of a lock could not be determined");
             HashMap::new()
         })
     }
@@ -86,7 +86,8 @@ impl Locks {
         details.extend(lock.since.map(|since| format!("its transaction began at {since}")));
         let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
         let text = format!(
-            "storing {key}: another session of the database has locked its rows{details}; it waits for that"
+            "storing {key}: another session of the database has locked its rows{details}; the record waits for that \
+             session"
         );
         Error::new(ErrorKind::Locked, Retry::Throttled { retry_after }, text)
     }

@@ -121,7 +121,7 @@ async fn waiters_once(database: &Database) -> Result<u64, sqlx::Error> {
 async fn runs(database: &Database, age: Duration) -> Result<u64, sqlx::Error> {
     let lost: Vec<i64> = sqlx::query_scalar(LOST_RUNS).bind(seconds(age)).fetch_all(database).await?;
     for run in &lost {
-        tracing::warn!(run, "a run waited for items that are not there");
+        tracing::warn!(run, "a run waited for items that do not exist");
         repeat(|| recount(database, *run)).await?;
     }
     Ok(u64::try_from(lost.len()).unwrap_or(u64::MAX))

@@ -28,6 +28,6 @@ impl QueueMaintenance for PgStore {
     async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
         heal::heal(&self.database, age, within)
             .await
-            .map_err(|error| classify(error, "looking for those who wait for nothing"))
+            .map_err(|error| classify(error, "looking for waiters without items"))
     }
 }

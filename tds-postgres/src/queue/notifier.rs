@@ -88,7 +88,10 @@ impl Notifier {
         loop {
             while self.pending.swap(false, Ordering::SeqCst) {
                 if let Err(error) = sqlx::raw_sql(NOTIFY).execute(&self.database).await {
-                    tracing::debug!(%error, "other processes could not be told of new work; they poll");
+                    tracing::debug!(
+                        %error,
+                        "other processes could not be notified of new work; they find it when they poll"
+                    );
                 }
                 sleep(PAUSE).await;
             }
@@ -127,7 +130,10 @@ async fn listen(database: Database, work: Weak<Notify>) {
             Ok(()) => return,
             Err(error) => error,
         };
-        tracing::debug!(%error, "no hints from other processes; polling goes on");
+        tracing::debug!(
+            %error,
+            "notifications from other processes do not arrive; this process finds new work when it polls"
+        );
         sleep(RECONNECT).await;
     }
 }

@@ -138,7 +138,7 @@ impl QueueOperator for PgStore {
 
     async fn motion(&self) -> Result<QueueMotion> {
         let motion = stats::motion(&self.database).await;
-        motion.map_err(|error| classify(error, "looking whether the queue moves"))
+        motion.map_err(|error| classify(error, "checking whether the queue moves"))
     }
 
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {

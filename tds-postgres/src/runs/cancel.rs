@@ -98,7 +98,10 @@ pub(crate) async fn cancel(database: &Database, id: RunId) -> Result<bool, sqlx:
     }
     // The run is cancelled from here on, whatever happens to the remaining items. See `finish`.
     if let Err(error) = take_out_locked(database, id.0).await {
-        tracing::warn!(run = %id, %error, "some items of a cancelled run are still queued; they are taken out in a moment");
+        tracing::warn!(
+            run = %id, %error,
+            "some items of a cancelled run are still queued; they are removed in a moment"
+        );
     }
     Ok(true)
 }

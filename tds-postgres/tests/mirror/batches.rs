@@ -69,7 +69,7 @@ async fn a_poisoned_record_fails_alone_in_a_batch_of_a_hundred() {
 async fn half_a_surrogate_pair_is_reported_in_words() {
     let case = Case::new().await;
     let read = detail(&invoices(), "1", 1, json!({})).raw(r#"{"name":"\ud83d"}"#);
-    let error = case.apply(&invoices(), read).await.expect_err("no character");
+    let error = case.apply(&invoices(), read).await.expect_err("not a character");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("surrogate"), "{error:?}");
 }

@@ -144,7 +144,7 @@ async fn try_group(shared: &Arc<Shared>, group: Vec<Request>) -> Vec<Request> {
     match tokio::spawn(async move { commit(&committing, group, Duration::ZERO).await }).await {
         Ok(locked) => locked,
         Err(error) => {
-            tracing::error!(%error, "events that were put aside were cut short");
+            tracing::error!(%error, "the commit of events that were put aside was interrupted");
             Vec::new()
         }
     }
