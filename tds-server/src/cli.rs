@@ -57,20 +57,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// HTTP API, workers and scheduler; migrates the database first (the default)
+    /// Runs the HTTP API, the workers and the scheduler, and migrates the database first (the default)
     Serve(serve::ServeArgs),
-    /// The same against a simulated Zoho organization that keeps changing; needs no configuration
+    /// Runs the server against a simulated Zoho organization that keeps changing; needs no configuration
     #[cfg(all(feature = "embedded", feature = "sim"))]
     Demo(demo::DemoArgs),
-    /// Brings the database's schema up to date and exits; safe while other copies run
+    /// Brings the schema of the database up to date and exits; safe while other copies run
     Migrate(migrate::MigrateArgs),
     /// Runs one bulk sync in the foreground
     BulkSync(bulk_sync::BulkSyncArgs),
-    /// Looks at configuration, database, Zoho credentials, webhook secret and clock, and says what to do
+    /// Checks the configuration, the database, the Zoho credentials, the webhook secret and the clock, and says what to do
     Check(check::CheckArgs),
-    /// Prints the schema as a script, and tells which roles can read what they should not
+    /// Prints the schema as a script, and shows which roles can read what they should not
     Schema(schema::SchemaArgs),
-    /// Test deliveries
+    /// Sends test deliveries
     Webhook(webhook::WebhookArgs),
     #[command(flatten)]
     Stored(StoredCommand),
@@ -90,9 +90,9 @@ enum StoredCommand {
     Inbox(inbox::InboxArgs),
     /// Lists, shows, cancels and resumes sync runs
     Runs(runs::RunsArgs),
-    /// Stops the processing of an entity type, in every copy of TDS
+    /// Pauses the processing of an entity type in every copy of TDS
     Pause(pause::PauseArgs),
-    /// Restarts the processing of an entity type
+    /// Resumes the processing of an entity type
     Resume(pause::PauseArgs),
     /// Deletes finished rows, in small batches
     #[command(after_help = "Example:\n  tds-server prune --older-than 90d --dead-letters")]

@@ -52,7 +52,7 @@ pub(crate) enum DemoError {
     #[error("the simulated organization cannot be started: {0}")]
     Zoho(io::Error),
     /// Another demo runs in the same data directory.
-    #[error("{0} belongs to a demo that is running: end that one, or give this one another --data-dir")]
+    #[error("{0} belongs to a demo that is running: stop that demo, or give this demo another --data-dir")]
     InUse(String),
     /// The server ended with an error.
     #[error("{0}")]
@@ -102,13 +102,15 @@ impl Demo {
         let (token, secret) = (self.token.expose_secret(), self.webhook_secret.expose_secret());
         let database = self.app.parts().database.target();
         format!(
-            "TDS demo: {base}   (dashboard /, API /docs)\ntoken:    {token}\ndatabase: {database}\n\n\
-             A simulated organization is synced now, then keeps changing and sends webhooks. Try:\n\n  \
+            "TDS demo: {base}   (dashboard /, API /docs)\n\
+             token:    {token}\n\
+             database: {database}\n\n\
+             A simulated organization is being synced. It then keeps changing and sends webhooks. Try:\n\n  \
              curl -s -H 'Authorization: Bearer {token}' {base}/api/zoho/sync/stats\n  \
              curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/sync/runs?limit=8'\n  \
              curl -s -H 'Authorization: Bearer {token}' '{base}/api/zoho/webhooks/inbox?limit=3'\n  \
              tds-server webhook send products --url {base} --webhook-secret {secret}\n\n\
-             Ctrl-C ends it.\n"
+             Ctrl-C ends the demo.\n"
         )
     }
 

@@ -167,7 +167,7 @@ impl Engine {
     /// Gives the permits for Zoho back, then closes the store and the database. Stop the tasks first.
     pub async fn close(self) {
         if tokio::time::timeout(GIVE_BACK_TIME, self.parts.zoho.close()).await.is_err() {
-            tracing::debug!("permits were not given back in time; they run out by themselves");
+            tracing::debug!("permits were not given back in time; they expire by themselves");
         }
         self.storage.close().await;
     }

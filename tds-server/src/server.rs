@@ -202,7 +202,7 @@ async fn check_credentials(zoho: tds_zoho::ZohoClient) {
         Ok(_) => tracing::info!("Zoho accepts the credentials"),
         Err(error) => tracing::warn!(
             error = %error.chain(),
-            "Zoho does not accept the credentials or cannot be reached; webhooks are kept meanwhile"
+            "Zoho does not accept the credentials or cannot be reached; webhooks are stored meanwhile"
         ),
     }
 }

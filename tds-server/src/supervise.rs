@@ -44,11 +44,11 @@ impl Supervisor {
                         |error| error.to_string(),
                         |panic| panic_text(panic.as_ref()).to_owned(),
                     );
-                    tracing::error!(task = name, panic, "a task panicked and starts again");
+                    tracing::error!(task = name, panic, "a task panicked and is restarted");
                 } else if shutdown.is_set() {
                     return;
                 } else {
-                    tracing::error!(task = name, "a task ended by itself and starts again");
+                    tracing::error!(task = name, "a task ended by itself and is restarted");
                 }
                 supervisor.lock().insert(name, Instant::now());
                 if shutdown.sleep(REST).await {

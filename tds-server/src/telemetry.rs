@@ -51,7 +51,7 @@ pub fn init(config: &LogConfig) {
         }
     };
     if result.is_err() {
-        tracing::debug!("logging was started before");
+        tracing::debug!("logging has already been started");
     } else if config.format == LogFormat::Json {
         JSON.store(true, Ordering::Relaxed);
         std::panic::set_hook(Box::new(panicked));

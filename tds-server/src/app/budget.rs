@@ -67,8 +67,7 @@ pub(crate) fn line(status: &BudgetStatus, per_minute: u32) -> String {
         (Some(left), Some(allowance)) => format!("{left} of {allowance} calls left today for TDS"),
         _ => "no daily limit known".to_owned(),
     };
-    let zoho =
-        status.day.reported_left.map(|left| format!(", {left} by Zoho's own count")).unwrap_or_default();
+    let zoho = status.day.reported_left.map(|left| format!(", {left} by Zoho's count")).unwrap_or_default();
     let pause = status.pause.map(|pause| format!("; paused until {}", pause.until)).unwrap_or_default();
     let step = match status.throttle() {
         Throttle::Normal => String::new(),

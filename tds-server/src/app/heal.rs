@@ -37,7 +37,10 @@ impl Healer {
                 self.heal(tick / TICKS, &mended).await;
             }
             if let Err(error) = self.runs.finish_cancelling().await {
-                tracing::debug!(error = %error.chain(), "what cancelled runs had queued could not be taken out; it is tried again");
+                tracing::debug!(
+                    error = %error.chain(),
+                    "items of cancelled runs could not be removed from the queue; trying again"
+                );
             }
             if shutdown.sleep(TICK).await {
                 return;
@@ -50,7 +53,10 @@ impl Healer {
         let healed = match self.items.heal(AGE, within).await {
             Ok(healed) => healed,
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "what waits for nothing could not be looked for; it is tried again");
+                tracing::warn!(
+                    error = %error.chain(),
+                    "the search for events and runs without items failed; trying again"
+                );
                 return;
             }
         };
@@ -59,12 +65,15 @@ impl Healer {
             match self.events.replay(&self.organization, event.0).await {
                 // `Unknown`: the event was pruned in the meantime.
                 Ok(_) | Err(Refusal::Unknown(..)) => {
-                    tracing::warn!(event = %event, "an event waited for nothing; it is processed once more");
+                    tracing::warn!(
+                        event = %event,
+                        "an event waited for an item that does not exist; it is processed again"
+                    );
                     replayed += 1;
                 }
                 Err(error) => tracing::warn!(
                     event = %event, error = ?error,
-                    "an event waits for nothing and could not be processed once more; it is tried again"
+                    "an event waits for an item that does not exist, and could not be processed again; trying again"
                 ),
             }
         }
@@ -73,7 +82,7 @@ impl Healer {
                 tracing::warn!(
                     kind,
                     count,
-                    "what had lost its items was mended; please report this with the log"
+                    "an event, a run or a waiter had lost its item and was repaired; please report this with the log"
                 );
             }
             mended(kind, count);

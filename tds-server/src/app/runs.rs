@@ -136,7 +136,10 @@ impl Runs {
     async fn take_back(&self, created: &[Run]) {
         for run in created {
             if let Err(error) = self.0.cancel(run.id).await {
-                tracing::warn!(run = run.id.0, error = %error.chain(), "a run could not be taken back");
+                tracing::warn!(
+                    run = run.id.0, error = %error.chain(),
+                    "a run that was just created could not be cancelled"
+                );
             }
         }
     }

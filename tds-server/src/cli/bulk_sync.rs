@@ -46,20 +46,20 @@ const PATIENCE: u32 = 60;
 #[command(args = flags(&[ZOHO, WORKER, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
     tds-server bulk-sync --entity products,customers\n  \
     tds-server bulk-sync --entity invoices --since 2026-11-01\n\n\
-    Where a server works on the database, the server executes the runs and this command shows how far they are.\n\
-    Otherwise this command executes them, and nothing else of the queue. Ctrl-C stops it at the last page that was\n\
-    committed; the next bulk-sync or serve goes on there.")]
+    If a server works on the database, the server executes the runs and this command shows their progress.\n\
+    Otherwise this command executes the runs, and no other work of the queue. Ctrl-C stops the command at the last\n\
+    committed page; the next bulk-sync or serve continues there.")]
 pub(crate) struct BulkSyncArgs {
-    /// Entity types, comma separated [default: all]
+    /// Entity types to sync, comma separated [default: all]
     #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',')]
     entities: Vec<EntityType>,
-    /// full: everything, deletions too; incremental: what changed since the last run
+    /// full reads everything and finds deletions; incremental reads the changes since the last run
     #[arg(long, value_parser = parse::one_of(MODES, RunType::as_str), default_value = "incremental")]
     mode: RunType,
-    /// Only what changed since then (incremental), such as 2026-11-01 or 2026-11-01T08:00:00Z
+    /// Read only changes since this time (incremental only), such as 2026-11-01 or 2026-11-01T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse::time)]
     since: Option<OffsetDateTime>,
-    /// Print the finished runs as the document of the API
+    /// Print the finished runs as JSON, as the API answers them
     #[arg(long)]
     json: bool,
 }
@@ -74,7 +74,7 @@ impl BulkSyncArgs {
         }
         if config.worker.concurrency == 0 {
             return Err(Failure::usage(
-                "TDS_WORKERS: found 0; accepted: at least 1, because bulk-sync does the work",
+                "TDS_WORKERS: found 0; accepted: at least 1, because bulk-sync executes the runs itself",
             ));
         }
         let shutdown = signals::shutdown()?;
@@ -96,10 +96,14 @@ impl BulkSyncArgs {
             runs.start(entities(&parts.registry, asked)?, sync).await?;
         // A run that another caller started belongs to that caller and has no effect on the other entity types. If
         // only such runs are left, the command waits for them.
-        let follows = if started.is_empty() { "; following that one" } else { "; nothing is started for it" };
+        let follows = if started.is_empty() {
+            "; this command shows its progress"
+        } else {
+            "; no second run is started"
+        };
         for run in &active {
             output::talk(&format!(
-                "{}: run {} ({}) is active already{follows}",
+                "{}: run {} ({}) is already active{follows}",
                 run.entity_type,
                 run.id,
                 run.run_type.as_str()
@@ -146,7 +150,10 @@ impl<'a> Hands<'a> {
                 let supervisor = Supervisor::default();
                 self.tasks = Some(self.engine.start_for(Some(&self.runs), Tasks::SYNC, &supervisor));
             }
-            Err(error) => tracing::warn!(error = %error.chain(), "nobody knows whether a server is there"),
+            Err(error) => tracing::warn!(
+                error = %error.chain(),
+                "it cannot be determined whether a server works on this database"
+            ),
         }
     }
 
@@ -194,15 +201,15 @@ fn report(runs: Vec<Run>, as_json: bool) -> CommandResult {
     let hints = [
         (
             runs.iter().any(|run| run.status.is_active()),
-            "stopped before the end: the next bulk-sync or serve goes on at the last committed page",
+            "the command stopped before the end; the next bulk-sync or serve continues at the last committed page",
         ),
         (
             runs.iter().any(|run| run.held_deletions > 0),
-            "deletions are held back: see runs show ID, then runs confirm-deletions ID",
+            "deletions are held back; see runs show ID, then use runs confirm-deletions ID",
         ),
         (
             runs.iter().any(|run| run.failed_items > 0),
-            "some records failed: see queue list --status dead_letter",
+            "some records failed; see queue list --status dead_letter",
         ),
     ];
     if as_json {

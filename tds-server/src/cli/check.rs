@@ -19,11 +19,11 @@ use crate::{
 /// What is to be looked at.
 #[derive(Args)]
 #[command(args = flags(&SERVER), after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
-    It reads the settings as serve does and changes nothing. Where a server with the same credentials runs, it tells\n\
-    what that server reports of Zoho; otherwise it asks Zoho\n\
-    a few times, and mints an access token where none is shared.")]
+    The command reads the settings as serve does, and changes nothing. If a server with the same credentials runs,\n\
+    the command shows what that server reports about Zoho. Otherwise it makes a few calls to Zoho, and mints an\n\
+    access token if the copies share none.")]
 pub(crate) struct CheckArgs {
-    /// Print a JSON document
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }

@@ -8,7 +8,7 @@ use super::{exit::CommandResult, output};
 /// Prints shell completions.
 #[derive(Args)]
 pub(crate) struct CompletionsArgs {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 

@@ -23,16 +23,16 @@ use crate::{
     args = flags(&[DEMO]).into_iter().map(|flag| flag.help_heading(None)),
     after_help = "Examples:\n  tds-server demo\n  tds-server demo --scale 100 --change-every 200ms\n  \
     tds-server demo --for 60s --bind 127.0.0.1:8080\n\n\
-    Its data live in the directory demo below TDS_DATA_DIR and are made anew at each start."
+    The data are stored in the directory demo below TDS_DATA_DIR, and are created again at each start."
 )]
 pub(crate) struct DemoArgs {
-    /// Size of the organization, in per cent of a shop with 2,200 items and 24,000 invoices
+    /// Size of the organization, in percent of a shop with 2,200 items and 24,000 invoices
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     scale: u64,
-    /// How often something happens in the organization
+    /// Time between two changes in the organization
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::duration)]
     change_every: Duration,
-    /// Ends by itself after this time, such as 60s
+    /// Time after which the demo ends by itself, such as 60s
     #[arg(long = "for", value_name = "TIME", value_parser = parse::duration)]
     ends_after: Option<Duration>,
 }
@@ -40,9 +40,9 @@ pub(crate) struct DemoArgs {
 /// The settings that the demo accepts from outside.
 const DEMO: &[Setting] = &[
     ("bind", "TDS_BIND", "Listen address [default: 127.0.0.1:8000]"),
-    ("data-dir", "TDS_DATA_DIR", "Where the demo keeps its database [default: .tds]"),
-    ("pg-bin-dir", "PG_BIN_DIR", "Where initdb and postgres are [default: looked for]"),
-    ("log", "RUST_LOG", "What is logged [default: warn]"),
+    ("data-dir", "TDS_DATA_DIR", "Directory of the demo's database [default: .tds]"),
+    ("pg-bin-dir", "PG_BIN_DIR", "Directory of initdb and postgres [default: searched for]"),
+    ("log", "RUST_LOG", "Log level or directives [default: warn]"),
 ];
 
 impl DemoArgs {

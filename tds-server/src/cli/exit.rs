@@ -45,12 +45,12 @@ impl From<Refusal> for Failure {
             Refusal::Unknown(what, id) => Self::failed(format!("there is no {what} {id}")),
             Refusal::Store(error) => error.into(),
             Refusal::EveryItem(verb) => {
-                Self::usage(format!("queue {verb}: give ids, or a filter such as --status dead_letter"))
+                Self::usage(format!("queue {verb}: state ids, or a filter such as --status dead_letter"))
             }
             Refusal::NoEntity => Self::usage("--entity names no entity type"),
-            Refusal::NoSource(entity) => Self::usage(format!("{entity} has no source that could be listed")),
+            Refusal::NoSource(entity) => Self::usage(format!("{entity} has no source that can be listed")),
             Refusal::SinceOfFullRun => {
-                Self::usage("--since goes with --mode incremental: a full sync reads everything")
+                Self::usage("--since requires --mode incremental: a full sync reads everything")
             }
         }
     }

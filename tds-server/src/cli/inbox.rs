@@ -26,45 +26,45 @@ enum InboxAction {
     /// Lists events, newest first
     #[command(args = flags(&[DATABASE]), after_help = "Example:\n  tds-server inbox list --status failed --older-than 1h")]
     List {
-        /// One status
+        /// Show only events with this status
         #[arg(long, value_name = "STATUS",
               value_parser = parse::one_of(EventStatus::ALL, EventStatus::as_str))]
         status: Option<EventStatus>,
-        /// One entity type, such as products
+        /// Show only events of this entity type, such as products
         #[arg(long)]
         entity: Option<EventEntity>,
-        /// Text in the record's id, the event's id or the error
+        /// Show only events with this text in the record id, the event id or the error
         #[arg(long, value_name = "TEXT")]
         search: Option<String>,
-        /// Received at least this long ago, such as 1h
+        /// Show only events that were received at least this long ago, such as 1h
         #[arg(long, value_name = "AGE", value_parser = parse::duration)]
         older_than: Option<Duration>,
-        /// Events to show at most
+        /// Largest number of events to show
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
-        /// Where the page before ended (its next_cursor)
+        /// Cursor of the page: the next_cursor of the page before
         #[arg(long)]
         cursor: Option<String>,
-        /// Print the document of the API
+        /// Print JSON, as the API answers it
         #[arg(long)]
         json: bool,
     },
     /// Shows one event with its headers and its body
     #[command(args = flags(&[DATABASE]))]
     Show {
-        /// The event's id
+        /// Id of the event
         id: i64,
-        /// Print the document of the API
+        /// Print JSON, as the API answers it
         #[arg(long)]
         json: bool,
     },
-    /// Understands events once more and queues what follows; a running server does the work
+    /// Parses events again and queues their work; a running server does the work
     #[command(args = flags(&[ORGANIZATION, DATABASE]), after_help = "Example:\n  tds-server inbox replay 1201 1202")]
     Replay {
-        /// The events' ids
+        /// Ids of the events
         #[arg(required = true)]
         ids: Vec<i64>,
-        /// Print the documents of the API, one a line
+        /// Print JSON, as the API answers it, one document on each line
         #[arg(long)]
         json: bool,
     },

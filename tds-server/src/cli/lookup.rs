@@ -56,7 +56,7 @@ impl Lookup {
         unknown.sort();
         let names = || known.iter().map(String::as_str);
         let sentence = |(name, place): &(String, &str)| {
-            format!("{name}{place} is no setting of this version{}", meant(name, names()))
+            format!("{name}{place} is not a setting of this version{}", meant(name, names()))
         };
         unknown.iter().map(sentence).collect()
     }

@@ -65,7 +65,9 @@ pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!("{question} Nobody is there to answer: add --yes to do it")));
+        return Err(Failure::usage(format!(
+            "{question} The command cannot ask, because standard input is not a terminal; add --yes to confirm"
+        )));
     }
     let mut stderr = io::stderr().lock();
     let _ = write!(stderr, "{question} [y/N] ");
@@ -75,7 +77,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
     if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::failed("nothing was done"))
+        Err(Failure::failed("nothing was changed"))
     }
 }
 
@@ -130,7 +132,7 @@ pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>, place: &str) 
     }
     data(&table.render())?;
     if let Some(cursor) = next {
-        talk(&format!("there are more: --cursor {cursor}"));
+        talk(&format!("there are more; continue with --cursor {cursor}"));
     }
     Ok(())
 }

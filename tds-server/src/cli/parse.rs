@@ -87,13 +87,13 @@ impl TypedValueParser for EntityParser {
 
 /// Parses a duration such as `90s` or `30d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write a duration such as 90s, 15m, 12h or 30d".to_owned())
+    parse_duration(text).ok_or_else(|| "use a duration such as 90s, 15m, 12h or 30d".to_owned())
 }
 
 /// Parses a time with its zone, or a date, which means its first moment in UTC.
 pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
     parse_since(text)
-        .ok_or_else(|| "write a time such as 2026-11-20T08:00:00Z, or a date such as 2026-11-20".to_owned())
+        .ok_or_else(|| "use a time such as 2026-11-20T08:00:00Z, or a date such as 2026-11-20".to_owned())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::{
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 pub(crate) struct PauseArgs {
-    /// The entity type, such as invoices
+    /// Entity type, such as invoices
     entity: EntityType,
 }
 
@@ -22,7 +22,7 @@ impl PauseArgs {
     pub(crate) async fn run(self, store: &Store, paused: bool) -> CommandResult {
         store.items().set_paused(&self.entity, paused).await?;
         output::talk(&match paused {
-            true => format!("{} is paused; events are still accepted, and wait", self.entity),
+            true => format!("{} is paused; events are still accepted, and their items wait", self.entity),
             false => format!("{} is processed again", self.entity),
         });
         Ok(())

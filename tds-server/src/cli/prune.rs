@@ -19,13 +19,13 @@ const RECENT: Duration = Duration::from_secs(3_600);
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 pub(crate) struct PruneArgs {
-    /// Age at which they go, such as 30d
+    /// Smallest age of the rows to delete, such as 30d
     #[arg(long, value_name = "AGE", value_parser = parse::duration, default_value = "30d")]
     older_than: Duration,
-    /// Dead letters too
+    /// Delete dead letters too
     #[arg(long)]
     dead_letters: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -35,14 +35,14 @@ impl PruneArgs {
         if !self.yes {
             if self.older_than < RECENT {
                 return Err(Failure::usage(format!(
-                    "prune: {} is less than an hour: rows that ended so lately are still looked at, and duplicates are \
-                     recognised by them; add --yes to delete them",
+                    "prune: {} is less than an hour, and rows that ended so recently are still needed to recognise \
+                     duplicates; add --yes to delete them",
                     output::duration(self.older_than)
                 )));
             }
             let count = store.items().prunable(self.older_than, self.dead_letters).await?;
             if count > 0 {
-                let letters = if self.dead_letters { "dead letters among them, " } else { "" };
+                let letters = if self.dead_letters { "including dead letters, " } else { "" };
                 let question = format!(
                     "{count} items and events that ended more than {} ago, {letters}will be deleted for good from {}.",
                     output::duration(self.older_than),

@@ -35,30 +35,30 @@ enum QueueAction {
     List {
         #[command(flatten)]
         filter: Filter,
-        /// Items to show at most
+        /// Largest number of items to show
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
-        /// Where the page before ended (its next_cursor)
+        /// Cursor of the page: the next_cursor of the page before
         #[arg(long)]
         cursor: Option<String>,
-        /// Print the document of the API
+        /// Print JSON, as the API answers it
         #[arg(long)]
         json: bool,
     },
     /// Shows one item with its payload and its attempts
     #[command(args = flags(&[DATABASE]))]
     Show {
-        /// The item's id
+        /// Id of the item
         id: i64,
-        /// Print the document of the API
+        /// Print JSON, as the API answers it
         #[arg(long)]
         json: bool,
     },
-    /// Makes dead letters and waiting retries due now, with their attempts counted anew
+    /// Makes dead letters and waiting retries due now, and resets their count of attempts
     #[command(after_help = "Examples:\n  tds-server queue retry 17 18\n  \
                             tds-server queue retry --status dead_letter --entity products --yes")]
     Retry(ChangeArgs),
-    /// Gives items up for good; their errors stay readable
+    /// Discards items for good; their errors stay readable
     #[command(after_help = "Example:\n  tds-server queue discard --status dead_letter --older-than 30d")]
     Discard(ChangeArgs),
 }
@@ -67,31 +67,31 @@ enum QueueAction {
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 struct ChangeArgs {
-    /// The items' ids; or use the filters
+    /// Ids of the items, instead of filters
     ids: Vec<i64>,
     #[command(flatten)]
     filter: Filter,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Print the document of the API
+    /// Print JSON, as the API answers it
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args)]
 struct Filter {
-    /// One status
+    /// Select only items with this status
     #[arg(long, value_name = "STATUS",
           value_parser = parse::one_of(ItemStatus::ALL, ItemStatus::as_str))]
     status: Option<ItemStatus>,
-    /// One entity type, such as products
+    /// Select only items of this entity type, such as products
     #[arg(long)]
     entity: Option<EntityType>,
-    /// Text in the record's id or in the error
+    /// Select only items with this text in the record id or in the error
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Queued at least this long ago, such as 1h
+    /// Select only items that were queued at least this long ago, such as 1h
     #[arg(long, value_name = "AGE", value_parser = parse::duration)]
     older_than: Option<Duration>,
 }

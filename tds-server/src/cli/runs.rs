@@ -27,30 +27,30 @@ enum RunsAction {
     /// Lists runs, newest first
     #[command(args = flags(&[DATABASE]), after_help = "Example:\n  tds-server runs list --entity invoices --limit 5")]
     List {
-        /// One entity type, such as products
+        /// Show only runs of this entity type, such as products
         #[arg(long)]
         entity: Option<EntityType>,
-        /// One status
+        /// Show only runs with this status
         #[arg(long, value_name = "STATUS",
               value_parser = parse::one_of(RunStatus::ALL, RunStatus::as_str))]
         status: Option<RunStatus>,
-        /// Runs to show at most
+        /// Largest number of runs to show
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
-        /// Where the page before ended (its next_cursor)
+        /// Cursor of the page: the next_cursor of the page before
         #[arg(long)]
         cursor: Option<String>,
-        /// Print the document of the API
+        /// Print JSON, as the API answers it
         #[arg(long)]
         json: bool,
     },
     /// Shows one run
     Show(One),
-    /// Stops a run; what was done stays
+    /// Cancels a run; its effects so far stay
     Cancel(One),
-    /// Lets a failed or cancelled run go on at its checkpoint; a running server does the work
+    /// Resumes a failed or cancelled run at its checkpoint; a running server does the work
     Resume(One),
-    /// Releases the deletions that the mass-delete guard held back: each is confirmed in Zoho first
+    /// Releases held deletions: each record is first looked up in Zoho
     #[command(name = "confirm-deletions")]
     ConfirmDeletions(One),
 }
@@ -59,9 +59,9 @@ enum RunsAction {
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 struct One {
-    /// The run's id
+    /// Id of the run
     id: i64,
-    /// Print the document of the API
+    /// Print JSON, as the API answers it
     #[arg(long)]
     json: bool,
 }
@@ -87,7 +87,7 @@ impl RunsArgs {
                 if one.json {
                     return output::json(&dto::Affected::from(affected));
                 }
-                output::talk(&format!("{affected} deletions will be confirmed in Zoho one by one"));
+                output::talk(&format!("{affected} deletions will be checked in Zoho, one by one"));
                 Ok(())
             }
         }

@@ -26,15 +26,15 @@ enum SchemaAction {
     #[command(
         args = flags(&[ACCESS]),
         after_help = "Example:\n  tds-server schema print | psql --set ON_ERROR_STOP=1 \"$DATABASE_URL\"\n\n\
-        It needs no database. Migrate knows what the script did, and has nothing to do after it."
+        The command needs no database. After the script has run, migrate finds nothing to do."
     )]
     Print,
-    /// Tells which roles can read or change what they should not; exit status 1 where one can
+    /// Shows which roles can read or change tables that they should not; exits with status 1 if there are any
     #[command(args = flags(&[ACCESS, DATABASE]), after_help = "Example:\n  tds-server schema exposures --json\n\n\
-        What everybody (PUBLIC) and the roles anon and authenticated of a web API can do is an exposure; what other\n\
-        roles were granted is listed with --json. tds-server migrate closes what is open.")]
+        An exposure is a privilege of everybody (PUBLIC) or of the roles anon and authenticated of a web API. The\n\
+        privileges of other roles are listed with --json. tds-server migrate revokes exposures.")]
     Exposures {
-        /// Print a JSON document
+        /// Print the result as JSON
         #[arg(long)]
         json: bool,
     },
@@ -68,7 +68,7 @@ impl SchemaArgs {
         let besides = if named.is_empty() {
             String::new()
         } else {
-            format!(" and roles that were named ({})", named.into_iter().collect::<Vec<_>>().join(", "))
+            format!(" and the named roles ({})", named.into_iter().collect::<Vec<_>>().join(", "))
         };
         output::talk(&format!("{place}: closed to everybody but the owner{besides}"));
         Ok(())

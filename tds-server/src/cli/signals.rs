@@ -18,12 +18,13 @@ pub(crate) fn shutdown() -> CommandResult<Shutdown> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::spawn(async move {
         either(&mut interrupt, &mut terminate).await;
-        output::say("stopping; once more ends it at once");
+        output::say("stopping; a second signal stops the program at once");
         trigger.shutdown();
         tokio::select! {
             number = either(&mut interrupt, &mut terminate) => process::exit(128 + number),
             () = tokio::time::sleep(LIMIT) => {
-                output::say("it did not end in time and is cut off; leases bring back what was in hand");
+                output::say("the program did not stop in time and ends now; items in work are claimed again when \
+                             their leases end");
                 process::exit(1);
             }
         }

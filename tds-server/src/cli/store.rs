@@ -38,7 +38,7 @@ impl Store {
             Ok(status) if status.applied == status.expected => {
                 store.close().await;
                 Err(Failure::failed(
-                    "the database's functions are not those of this program: run tds-server migrate",
+                    "the functions of the database are not those of this program: run tds-server migrate",
                 ))
             }
             Ok(status) => {
@@ -46,7 +46,7 @@ impl Store {
                 let what_to_do =
                     if status.is_newer() { "start the newer TDS" } else { "run tds-server migrate" };
                 Err(Failure::failed(format!(
-                    "the database's schema has version {}, this program needs {}: {what_to_do}",
+                    "the schema of the database has version {}, but this program needs version {}: {what_to_do}",
                     status.applied, status.expected
                 )))
             }

@@ -40,22 +40,22 @@ enum WebhookAction {
 #[derive(Args)]
 #[command(
     args = flags(&[WEBHOOK]),
-    after_help = "Without a file it sends a made-up record, whose id no organization has: it appears in the mirror,\n\
-    and the next full sync marks it as deleted. --event deleted has that done at once.\n\n\
+    after_help = "Without a file, the command sends a sample record with an id that no organization has. The record\n\
+    appears in the mirror, and the next full sync marks it as deleted. --event deleted marks it as deleted at once.\n\n\
     Examples:\n  tds-server webhook send products\n  \
     tds-server webhook send invoices --file invoice.json --url https://tds.example.com\n  \
     cat item.json | tds-server webhook send products --event created --file -"
 )]
 struct SendArgs {
-    /// What the payload is about
+    /// Entity type of the payload
     entity: EntityType,
-    /// created, updated or deleted
+    /// Event type: created, updated or deleted
     #[arg(long, default_value = "updated", value_parser = ["created", "updated", "deleted"])]
     event: String,
-    /// The body, or - for standard input [default: a sample]
+    /// File with the body, or - for standard input [default: a sample]
     #[arg(long)]
     file: Option<PathBuf>,
-    /// Base URL of the server [default: http://127.0.0.1:8000, or where TDS_BIND says]
+    /// Base URL of the server [default: the address in TDS_BIND, or http://127.0.0.1:8000]
     #[arg(long, value_name = "BASE")]
     url: Option<Url>,
 }
@@ -89,8 +89,9 @@ impl SendArgs {
         output::data(&output::clean(&answer.body))?;
         if answer.status == reqwest::StatusCode::UNAUTHORIZED {
             output::talk(
-                "the server has another ZOHO_WEBHOOK_SECRET or TDS_WEBHOOK_KEY than this command, or something on the way \
-                 changes the path, the query or the body; the server's log says what would explain the signature",
+                "the server has another ZOHO_WEBHOOK_SECRET or TDS_WEBHOOK_KEY than this command, or something on \
+                 the way changes the path, the query or the body; the log of the server says what would explain the \
+                 signature",
             );
         }
         if !answer.status.is_success() {
@@ -100,14 +101,15 @@ impl SendArgs {
         match receipt["status"].as_str() {
             Some("unparsed") => {
                 return Err(Failure::failed(
-                    "the server kept the body and did not understand it: inbox list --status failed tells why",
+                    "the server stored the body but did not understand it; inbox list --status failed shows the \
+                     reason",
                 ));
             }
-            Some("ignored") => {
-                output::talk("the server kept the body; nothing there handles what it is about")
-            }
+            Some("ignored") => output::talk(
+                "the server stored the body, but nothing handles its entity type or organization",
+            ),
             _ if receipt["duplicate"] == true => {
-                output::talk("the server knows this delivery already; it has no second row");
+                output::talk("the server already has this delivery and added no second row");
             }
             _ => {}
         }
@@ -124,7 +126,7 @@ async fn post(url: &str, event: &str, body: Vec<u8>, webhooks: &WebhookConfig) -
     let query = [("event".to_owned(), event.to_owned())];
     let content_type = content_type(&body);
     let no_answer =
-        |error: reqwest::Error| Failure::failed(format!("{url} cannot be asked: {}", chain(&error)));
+        |error: reqwest::Error| Failure::failed(format!("{url} cannot be reached: {}", chain(&error)));
     let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(no_answer)?;
     let mut request = client.post(url).query(&query).header("content-type", content_type);
     match webhooks.secrets.first() {
@@ -161,7 +163,7 @@ const SAMPLE: u64 = 990_000_001;
 fn sample(descriptor: &Descriptor) -> CommandResult<Vec<u8>> {
     let (Some(sample), Some(module)) = (descriptor.sample, descriptor.simulated) else {
         return Err(Failure::usage(format!(
-            "there is no sample of {}: name a body with --file",
+            "there is no sample of {}: choose a body with --file",
             descriptor.name()
         )));
     };
@@ -175,7 +177,7 @@ fn sample(descriptor: &Descriptor) -> CommandResult<Vec<u8>> {
 
 #[cfg(not(feature = "sim"))]
 fn sample(_: &Descriptor) -> CommandResult<Vec<u8>> {
-    Err(Failure::usage("this program was built without samples: name a body with --file"))
+    Err(Failure::usage("this program was built without samples: choose a body with --file"))
 }
 
 /// Returns the address at which a server with this configuration can be reached from the same machine.

@@ -73,7 +73,7 @@ fn check_url(reader: &mut Reader<'_>, url: &str) {
         Some((scheme, _)) => {
             reader.error("DATABASE_URL", format!("a value that begins with {scheme}://"), ACCEPTED)
         }
-        None => reader.error("DATABASE_URL", "a value that is no URL", ACCEPTED),
+        None => reader.error("DATABASE_URL", "a value that is not a URL", ACCEPTED),
     }
 }
 

@@ -39,7 +39,7 @@ fn allowed_hosts(reader: &mut Reader<'_>) -> Option<Vec<String>> {
         reader.error(
             "ALLOWED_HOSTS",
             format!("\"{bad}\""),
-            "host names, comma separated, without scheme or path",
+            "host names, comma separated, without a scheme or a path",
         );
     }
     (!hosts.is_empty()).then(|| hosts.iter().map(|host| host.to_ascii_lowercase()).collect())

@@ -113,7 +113,11 @@ impl<'a> Reader<'a> {
         }
         match std::fs::read_to_string(&path) {
             Ok(content) if content.trim().is_empty() => {
-                self.error(&file_variable, format!("an empty file {path}"), "a file that holds the secret");
+                self.error(
+                    &file_variable,
+                    format!("an empty file {path}"),
+                    "a file that contains the secret",
+                );
                 None
             }
             Ok(content) => Some(content.trim_start_matches('\u{feff}').trim().to_owned()),

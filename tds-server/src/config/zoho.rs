@@ -64,7 +64,7 @@ fn required<T: Default>(reader: &mut Reader<'_>, variable: &str, value: Option<T
         // A value that is present and wrong has already been reported.
         if needed && reader.text(variable).is_none() && reader.text(&format!("{variable}_FILE")).is_none() {
             let accepted = match variable {
-                "ZOHO_ORGANIZATION_ID" => "the organization's id (digits), from Zoho's settings",
+                "ZOHO_ORGANIZATION_ID" => "the id of the organization (digits), from the settings of Zoho",
                 _ => "the value from Zoho's API console (api-console.zoho.com)",
             };
             reader.error(variable, "nothing", accepted);
@@ -91,7 +91,7 @@ fn base_url(reader: &mut Reader<'_>, variable: &str) -> Option<String> {
     const ACCEPTED: &str = "an https:// URL without user, query and fragment (http:// for this machine only)";
     let text = reader.text(variable)?;
     let Ok(url) = Url::parse(&text) else {
-        reader.error(variable, "a value that is no URL", ACCEPTED);
+        reader.error(variable, "a value that is not a URL", ACCEPTED);
         return None;
     };
     let loopback = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));

@@ -26,8 +26,8 @@ mod absent {
     impl EmbeddedCluster {
         pub(crate) async fn start(config: &ClusterConfig) -> Result<Self> {
             let text = format!(
-                "DATABASE_URL: found nothing; accepted: the database's URL, because this program was built without the \
-                 private cluster that would live in {}",
+                "DATABASE_URL: found nothing; accepted: the URL of the database, because this program was built \
+                 without the private cluster, which would be stored in {}",
                 config.data_dir.display()
             );
             Err(Error::new(ErrorKind::Config, Retry::Permanent, text))

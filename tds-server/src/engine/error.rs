@@ -17,8 +17,8 @@ pub enum BuildError {
     NoZoho,
     /// There is no database to read: neither a configured one nor a private cluster.
     #[error(
-        "there is no database: DATABASE_URL is not set, and there is no private cluster in {0} (TDS_DATA_DIR); serve, \
-         demo, bulk-sync and migrate make one"
+        "there is no database: DATABASE_URL is not set, and there is no private cluster in {0} (TDS_DATA_DIR); \
+         serve, demo, bulk-sync and migrate create one"
     )]
     NoDatabase(String),
     /// Another step failed. Exit status 1.

@@ -37,7 +37,10 @@ pub(super) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: b
             },
         };
         if let Err(error) = store.report_server(&report).await {
-            tracing::debug!(error = %error.chain(), "commands do not hear of this server just now");
+            tracing::debug!(
+                error = %error.chain(),
+                "the presence of this server could not be stored; commands do not know of this server meanwhile"
+            );
         }
         if shutdown.sleep(EVERY).await {
             break;

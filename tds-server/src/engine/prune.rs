@@ -14,7 +14,7 @@ pub(super) async fn run(queue: Arc<dyn QueueMaintenance>, retention: Duration, s
             Ok(0) => {}
             Ok(deleted) => tracing::info!(deleted, "old finished rows were deleted"),
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "pruning failed; it is tried again in an hour")
+                tracing::warn!(error = %error.chain(), "pruning failed; the next attempt is in an hour")
             }
         }
     }

@@ -26,7 +26,7 @@ pub(super) async fn run(zoho: ZohoClient, shutdown: Shutdown) {
             continue;
         }
         if let Err(error) = zoho.refresh_quota().await {
-            tracing::debug!(error = %error.chain(), "Zoho does not tell how many calls are left today");
+            tracing::debug!(error = %error.chain(), "Zoho does not say how many calls are left today");
             if error.retry() == Retry::Permanent {
                 rest = REST;
             }

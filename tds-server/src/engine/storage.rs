@@ -103,7 +103,7 @@ impl Storage {
             self.database.close().await;
         };
         if tokio::time::timeout(CLOSE_TIME, closing).await.is_err() {
-            tracing::warn!("the database did not answer in time; its connections are cut off");
+            tracing::warn!("the database did not answer in time; its connections are dropped");
         }
         stop(self.cluster).await;
     }
@@ -112,7 +112,10 @@ impl Storage {
 async fn stop(cluster: Option<EmbeddedCluster>) {
     let Some(cluster) = cluster else { return };
     if let Err(error) = cluster.stop().await {
-        tracing::error!(error = %error.chain(), "the private database did not stop cleanly; it will recover at the next start");
+        tracing::error!(
+            error = %error.chain(),
+            "the private database did not stop cleanly; it will recover at the next start"
+        );
     }
 }
 

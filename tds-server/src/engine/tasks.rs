@@ -48,10 +48,10 @@ impl RunningTasks {
         for mut handle in self.handles {
             match tokio::time::timeout_at(deadline, &mut handle).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(%error, "a supervisor ended badly"),
+                Ok(Err(error)) => tracing::error!(%error, "a supervisor ended unexpectedly"),
                 Err(_) => {
                     tracing::warn!(
-                        "a task did not end in time; what it had in hand comes back when its lease ends"
+                        "a task did not end in time; its items can be claimed again when their leases end"
                     );
                     handle.abort();
                 }

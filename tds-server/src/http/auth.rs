@@ -86,7 +86,7 @@ fn open(headers: &HeaderMap) -> Result<Operator, Problem> {
     if own_host && own_origin {
         Ok(Operator("local".to_owned()))
     } else {
-        let detail = "Without TDS_ADMIN_TOKEN the API answers only to this machine's own pages and programs.";
+        let detail = "Without TDS_ADMIN_TOKEN, the API answers only pages and programs of this machine.";
         Err(Problem::new(ProblemKind::Forbidden, detail))
     }
 }

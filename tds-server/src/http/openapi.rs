@@ -33,7 +33,7 @@ const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 's
 #[openapi(
     info(
         title = "TDS",
-        description = "Keeps an ERP's PostgreSQL database in step with Zoho Books and Zoho Inventory.",
+        description = "Keeps the PostgreSQL database of an ERP in step with Zoho Books and Zoho Inventory.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(metrics::show),
@@ -95,12 +95,12 @@ pub(crate) fn complete(mut document: Document, catalogue: &Catalogue) -> Documen
     let names = [
         (
             webhooks::CONTRACT_ADDRESS,
-            "What a rule in Zoho watches, as the address of its webhook says it",
+            "The module that the rule in Zoho watches, as the address of its webhook names it",
             catalogue.webhook_paths(),
         ),
         (
             webhooks::PREDECESSOR_ADDRESS,
-            "The same at the predecessor's address",
+            "The module that the rule in Zoho watches, as the address of the predecessor names it",
             webhooks::predecessor_names(catalogue),
         ),
     ];

@@ -81,7 +81,7 @@ impl ProblemKind {
     /// Returns the last part of the `type`, the title, and the status.
     fn facts(self) -> (&'static str, &'static str, StatusCode) {
         match self {
-            Self::NotFound => ("not-found", "No such address", StatusCode::NOT_FOUND),
+            Self::NotFound => ("not-found", "Unknown address", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED)
             }
@@ -89,28 +89,30 @@ impl ProblemKind {
             Self::InvalidSignature => {
                 ("invalid-signature", "Webhook not authentic", StatusCode::UNAUTHORIZED)
             }
-            Self::Forbidden => ("forbidden", "Not allowed from there", StatusCode::FORBIDDEN),
+            Self::Forbidden => ("forbidden", "Not allowed from this origin", StatusCode::FORBIDDEN),
             Self::MisdirectedRequest => {
                 ("misdirected-request", "Unknown host", StatusCode::MISDIRECTED_REQUEST)
             }
             Self::PayloadTooLarge => ("payload-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::RequestTimeout => ("request-timeout", "Body too slow", StatusCode::REQUEST_TIMEOUT),
+            Self::RequestTimeout => {
+                ("request-timeout", "Body not received in time", StatusCode::REQUEST_TIMEOUT)
+            }
             Self::UnsupportedMediaType => {
                 ("unsupported-media-type", "Encoding not accepted", StatusCode::UNSUPPORTED_MEDIA_TYPE)
             }
-            Self::BadRequest => ("bad-request", "Request not readable", StatusCode::BAD_REQUEST),
+            Self::BadRequest => ("bad-request", "Request cannot be read", StatusCode::BAD_REQUEST),
             Self::InvalidValue => ("invalid-value", "Value not accepted", StatusCode::UNPROCESSABLE_ENTITY),
             Self::UnknownEntityType => {
                 ("unknown-entity-type", "Unknown entity type", StatusCode::UNPROCESSABLE_ENTITY)
             }
-            Self::UnknownId => ("unknown-id", "No such record", StatusCode::NOT_FOUND),
-            Self::Conflict => ("conflict", "Not possible in this state", StatusCode::CONFLICT),
-            Self::Upstream => ("upstream", "Zoho did not accept it", StatusCode::BAD_GATEWAY),
+            Self::UnknownId => ("unknown-id", "Unknown id", StatusCode::NOT_FOUND),
+            Self::Conflict => ("conflict", "Not possible in the current state", StatusCode::CONFLICT),
+            Self::Upstream => ("upstream", "Zoho did not accept the call", StatusCode::BAD_GATEWAY),
             Self::WebhooksNotConfigured => {
-                ("webhooks-not-configured", "Webhooks cannot be checked", StatusCode::SERVICE_UNAVAILABLE)
+                ("webhooks-not-configured", "Webhooks cannot be verified", StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::Unavailable => ("unavailable", "Not available now", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Timeout => ("timeout", "It took too long", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Timeout => ("timeout", "Request took too long", StatusCode::SERVICE_UNAVAILABLE),
             Self::Internal => ("internal", "Internal error", StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
@@ -243,7 +245,7 @@ impl From<tds_core::error::Error> for Problem {
             // The cause of an internal error is for the log, not for the client.
             _ => {
                 tracing::error!(error = %error.chain(), "request failed");
-                return Self::new(ProblemKind::Internal, "The log has more under this request id.");
+                return Self::new(ProblemKind::Internal, "The log has the details under this request id.");
             }
         };
         Self::new(kind, error.to_string())
@@ -258,12 +260,12 @@ impl From<Refusal> for Problem {
             }
             Refusal::Store(error) => return error.into(),
             Refusal::EveryItem(_) => {
-                "Say which items: ids, status, entity_type, search or older_than.".to_owned()
+                "State which items: ids, status, entity_type, search or older_than.".to_owned()
             }
             Refusal::NoEntity => "entity_type names no entity type.".to_owned(),
-            Refusal::NoSource(entity) => format!("{entity} has no source that could be listed."),
+            Refusal::NoSource(entity) => format!("{entity} has no source that can be listed."),
             Refusal::SinceOfFullRun => {
-                "since goes with the mode incremental: a full sync reads everything.".to_owned()
+                "since requires the mode incremental: a full sync reads everything.".to_owned()
             }
         };
         Self::invalid(detail)

@@ -142,5 +142,5 @@ fn finish(router: Router<AppState>, state: AppState) -> Router {
 }
 
 async fn no_such_address() -> Problem {
-    Problem::new(ProblemKind::NotFound, "There is nothing at this address; /docs lists what there is.")
+    Problem::new(ProblemKind::NotFound, "There is nothing at this address; /docs lists all addresses.")
 }

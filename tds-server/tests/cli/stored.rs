@@ -167,7 +167,7 @@ async fn a_variable_that_means_nothing_is_reported_with_the_nearest_one() {
     let ended = program.run(&["schema", "print"]).await;
     assert_eq!(ended.status, 2, "the file of the secret does not exist");
     assert!(
-        ended.stderr.contains("warning: TDS_BNID is no setting of this version; did you mean TDS_BIND?"),
+        ended.stderr.contains("warning: TDS_BNID is not a setting of this version; did you mean TDS_BIND?"),
         "{}",
         ended.stderr
     );

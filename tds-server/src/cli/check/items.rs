@@ -50,7 +50,7 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
                     "set DATABASE_URL, or let tds-server migrate make the private cluster"
                 }
                 DatabaseChoice::Url(_) => {
-                    "check DATABASE_URL, that the server runs, and that this machine may connect"
+                    "check DATABASE_URL, whether the database server runs, and whether this machine may connect to it"
                 }
                 DatabaseChoice::Embedded(_) => {
                     "install PostgreSQL (apt-get install postgresql), or set DATABASE_URL"
@@ -92,7 +92,8 @@ async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::erro
         answered_in.as_secs_f64() * 1000.0
     );
     if database.target().contains(":5432/") && database.target().contains("pooler.supabase") {
-        let hint = "this is Supabase's session pooler: each process keeps its connections; port 6543 is the transaction pooler";
+        let hint = "this is the session pooler of Supabase, where each process keeps its connections; the \
+                    transaction pooler has port 6543";
         return Finding::warning("database", text, hint);
     }
     Finding::ok("database", text)
@@ -107,18 +108,21 @@ async fn connections(database: &Database) -> Finding {
     };
     let ConnectionRoom { wanted, allowed, others } = room;
     if database.is_pooled() {
-        let text = format!("{wanted} for each copy to the pooler, which shares {allowed} of the server");
+        let text = format!(
+            "up to {wanted} connections of each copy to the pooler, which shares {allowed} connections of the server"
+        );
         return Finding::ok(
             name,
-            text + "; its own limit of clients (max_client_conn) must be above that of all copies",
+            text + "; its limit of clients (max_client_conn) must be above the connections of all copies",
         );
     }
-    let text =
-        format!("{wanted} for each copy; the server allows {allowed} to this role, others use {others}");
+    let text = format!(
+        "up to {wanted} connections of each copy; the server allows this role {allowed}, and others use {others}"
+    );
     match room.copies() {
         0 => {
-            let hint = "work waits for the connections that it gets; lower TDS_DB_CONNECTIONS, or raise the limit of \
-                        the server (max_connections), the database or the role (CONNECTION LIMIT)";
+            let hint = "work waits for free connections; lower TDS_DB_CONNECTIONS, or raise the limit of the server \
+                        (max_connections), of the database or of the role (CONNECTION LIMIT)";
             Finding::warning(name, text, hint)
         }
         1 => Finding::ok(name, text + ": enough for one copy"),
@@ -147,7 +151,7 @@ async fn exposures(database: &Database, readers: &[String]) -> Finding {
         Err(error) => return Finding::failed(name, error.chain(), "look at the server's log"),
     };
     if found.is_empty() {
-        return Finding::ok(name, "only the owner and roles that were named can read or change the tables");
+        return Finding::ok(name, "only the owner and the named roles can read or change the tables");
     }
     let mut roles: Vec<&str> = found.iter().map(|access| access.role.as_str()).collect();
     roles.dedup();
@@ -155,11 +159,11 @@ async fn exposures(database: &Database, readers: &[String]) -> Finding {
     // The next start migrates the schema and thereby removes the exposures.
     match database.schema().await {
         Ok(status) if !status.is_current() => {
-            Finding::warning(name, text, "run tds-server migrate (serve does it by itself)")
+            Finding::warning(name, text, "run tds-server migrate (serve migrates by itself)")
         }
         _ => {
-            let hint =
-                "run tds-server migrate as the owner of the tables; tds-server schema exposures lists them";
+            let hint = "run tds-server migrate as the owner of the tables; tds-server schema exposures lists the \
+                        privileges";
             Finding::failed(name, text, hint)
         }
     }
@@ -173,7 +177,7 @@ async fn schema(database: &Database) -> Finding {
         }
         Ok(status) if status.is_newer() => Finding::failed(
             "schema",
-            format!("version {}, this program knows {}", status.applied, status.expected),
+            format!("version {}, but this program knows {}", status.applied, status.expected),
             "start the newer TDS",
         ),
         Ok(status) => Finding::warning(
@@ -183,15 +187,15 @@ async fn schema(database: &Database) -> Finding {
             } else {
                 format!("version {} of {}", status.applied, status.expected)
             },
-            "run tds-server migrate (serve does it by itself)",
+            "run tds-server migrate (serve migrates by itself)",
         ),
     }
 }
 
 fn clock(facts: Result<&ServerFacts, &tds_core::error::Error>) -> Finding {
-    let Ok(facts) = facts else { return Finding::skipped("clock", "the database did not tell its time") };
+    let Ok(facts) = facts else { return Finding::skipped("clock", "the database did not report its time") };
     let skew = SystemClock.now() - facts.now;
-    let text = format!("{:+.1} s against the database", skew.as_seconds_f64());
+    let text = format!("{:+.1} s compared with the database", skew.as_seconds_f64());
     if skew.abs() <= SKEW {
         return Finding::ok("clock", text);
     }
@@ -269,7 +273,7 @@ async fn shared_store(storage: Option<&Storage>) -> Option<&PgStore> {
 }
 
 async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
-    let token = if sharing { "its token is shared" } else { "each copy has its own token" };
+    let token = if sharing { "the access token is shared" } else { "each copy has its own token" };
     match client.check_credentials().await {
         Ok(report) => {
             let organization = report.organization;
@@ -279,14 +283,14 @@ async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
                 Some(host) => Finding::warning(
                     "zoho",
                     format!("{text}; the token answer names the API host {host}, which is not followed"),
-                    "set ZOHO_API_URL to that host if it is right, and look at ZOHO_DATA_CENTER",
+                    "set ZOHO_API_URL to that host if the host is right, and check ZOHO_DATA_CENTER",
                 ),
             }
         }
         // The limit of this command was reached. The answer says nothing about the credentials.
         Err(error) if error.kind() == ErrorKind::RateLimited => Finding::warning(
             "zoho",
-            format!("not asked: {}", error.chain()),
+            format!("Zoho was not asked: {}", error.chain()),
             "run check again in ten minutes",
         ),
         Err(error) => Finding::failed("zoho", error.chain(), "see docs/zoho-setup.md, section 4"),
@@ -303,9 +307,11 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
         Ok(status) => {
             let line = budget_line(&status, client.requests_per_minute());
             match status.day.limit {
-                None => {
-                    Finding::warning("budget", line, "set ZOHO_DAILY_LIMIT to the calls a day of your plan")
-                }
+                None => Finding::warning(
+                    "budget",
+                    line,
+                    "set ZOHO_DAILY_LIMIT to the number of calls that your plan allows in a day",
+                ),
                 Some(_) if status.throttle() > Throttle::BulkDeferred => Finding::warning(
                     "budget",
                     line,
@@ -326,18 +332,21 @@ pub(super) fn webhooks(config: &Config) -> Finding {
         (12..=50).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_alphanumeric())
     };
     match webhooks.secrets.len() {
-        0 if webhooks.allow_unsigned => Finding::warning(name, "not set; unsigned webhooks are taken", hint),
+        0 if webhooks.allow_unsigned => {
+            Finding::warning(name, "not set; webhooks without a signature are accepted", hint)
+        }
         0 => Finding::failed(name, "not set: webhooks are refused with 503", hint),
         _ if webhooks.secrets.iter().any(|secret| !fits(secret.expose_secret())) => {
             let around = |secret: &str| secret.starts_with(['"', '\'']) || secret.ends_with(['"', '\'']);
             if webhooks.secrets.iter().any(|secret| around(secret.expose_secret())) {
                 return Finding::warning(name, "set with quotation marks around it", hint);
             }
-            Finding::warning(name, "set, but not one that Zoho would take", hint)
+            Finding::warning(name, "set, but Zoho does not accept such a secret", hint)
         }
         1 => Finding::ok(name, "set"),
-        several => {
-            Finding::ok(name, format!("{several} are set; remove the old one when Zoho uses the new one"))
-        }
+        several => Finding::ok(
+            name,
+            format!("{several} secrets are set; remove the old one when Zoho uses the new one"),
+        ),
     }
 }

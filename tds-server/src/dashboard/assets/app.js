@@ -146,7 +146,7 @@ function showStats(stats) {
   $('n-oldest').textContent = span(stats.oldest_pending_seconds);
   const deferred = stats.deferred;
   const oldest = $('n-oldest-more');
-  oldest.textContent = deferred.count ? whole(deferred.count) + ' put off' + (deferred.until ? ' until ' + new Date(deferred.until).toLocaleTimeString() : '') : '';
+  oldest.textContent = deferred.count ? whole(deferred.count) + ' deferred' + (deferred.until ? ' until ' + new Date(deferred.until).toLocaleTimeString() : '') : '';
   oldest.title = deferred.reason || '';
   showAttention(stats.needs_attention, deferred);
   $('n-delay').textContent = span(stats.sync_delay_avg_seconds);
@@ -163,11 +163,11 @@ function showStats(stats) {
 function attentionLines(attention, deferred) {
   const one = (number, single, several) => whole(number) + ' ' + (number === 1 ? single : several);
   const lines = [];
-  if (attention.unparsed_events) lines.push(one(attention.unparsed_events, 'delivery was', 'deliveries were') + ' not understood. Look with: tds-server inbox list --status failed');
-  if (attention.held_deletions) lines.push(one(attention.held_deletions, 'deletion is', 'deletions are') + ' held back. Confirm them at their run below.');
+  if (attention.unparsed_events) lines.push(one(attention.unparsed_events, 'delivery was', 'deliveries were') + ' not understood. Run tds-server inbox list --status failed to see them.');
+  if (attention.held_deletions) lines.push(one(attention.held_deletions, 'deletion is', 'deletions are') + ' held back. Confirm them in the list of runs.');
   if (attention.conflicts) lines.push(one(attention.conflicts, 'record was', 'records were') + ' changed on both sides.');
   if (attention.drift) lines.push(one(attention.drift, 'record differs', 'records differ') + ' from Zoho.');
-  if (deferred.count && deferred.reason) lines.push(one(deferred.count, 'item was', 'items were') + ' put off and will go on by itself, mostly because: ' + deferred.reason);
+  if (deferred.count && deferred.reason) lines.push(one(deferred.count, 'item is', 'items are') + ' deferred and will continue without help, mostly because: ' + deferred.reason);
   return lines;
 }
 
@@ -193,7 +193,7 @@ function entityRow({ name, counts, last }) {
     synced.append(element('span', { class: 'sub' }, 'last run: ' + last.last_run_status.replaceAll('_', ' ')));
   }
   const pausing = paused
-    ? action('Resume', async () => { await call('POST', '/api/zoho/sync/resume', { entity_type: name }); return name + ' goes on'; }, { name: 'Resume ' + name })
+    ? action('Resume', async () => { await call('POST', '/api/zoho/sync/resume', { entity_type: name }); return name + ' continues'; }, { name: 'Resume ' + name })
     : action('Pause', async () => { await call('POST', '/api/zoho/sync/pause', { entity_type: name }); return name + ' is paused; events are still kept'; }, { name: 'Pause ' + name });
   return element('tr', {}, title, count(counts.pending), count(counts.processing), count(counts.failed, 'warn'), count(counts.dead_letter, 'bad'), count(counts.completed),
     synced, when(last.last_received_at),
@@ -206,9 +206,9 @@ function letterRow(item) {
   return element('tr', {}, record, element('td', { class: 'reason' }, item.error_message || 'no reason was stored'), count(item.retry_count), when(item.queued_at),
     element('td', { class: 'actions' },
       action('Details', async () => { await showDetails(path); return null; }, { name: 'Details of item ' + item.id }),
-      action('Retry', async () => items(await call('POST', path + '/retry')) + ' will be tried again', { name: 'Retry item ' + item.id }),
+      action('Retry', async () => items(await call('POST', path + '/retry')) + ' will be retried', { name: 'Retry item ' + item.id }),
       action('Discard', async () => items(await call('POST', path + '/discard')) + ' discarded',
-        { danger: true, name: 'Discard item ' + item.id, confirm: 'Give up ' + item.entity_type + ' ' + item.zoho_entity_id + ' for good? The reason is kept.' })));
+        { danger: true, name: 'Discard item ' + item.id, confirm: 'Discard ' + item.entity_type + ' ' + item.zoho_entity_id + ' for good? Its error stays readable.' })));
 }
 
 async function showDetails(path) {
@@ -218,7 +218,7 @@ async function showDetails(path) {
   const attempts = item.attempts || [];
   $('details-attempts').replaceChildren(...attempts.map((attempt) =>
     element('li', {}, new Date(attempt.ended_at).toLocaleString() + ', ' + attempt.result.replaceAll('_', ' ') + (attempt.error ? ': ' + attempt.error : ''))));
-  const payload = item.payload === undefined ? 'None: it is read from Zoho.' : item.payload;
+  const payload = item.payload === undefined ? 'None. The record is read from Zoho.' : item.payload;
   $('details-payload').textContent = typeof payload === 'string' ? payload : JSON.stringify(payload, null, 2);
   $('details').showModal();
 }
@@ -236,10 +236,10 @@ function runRow(run) {
   if (active) {
     actions.append(action('Cancel', async () => { await call('POST', path + '/cancel'); return 'Run ' + run.id + ' cancelled'; }, { danger: true, name: 'Cancel run ' + run.id }));
   } else if (run.held_deletions > 0) {
-    actions.append(action('Confirm ' + run.held_deletions + ' deletions', async () => items(await call('POST', path + '/confirm-deletions')) + ' confirmed at Zoho now',
-      { danger: true, confirm: 'Run ' + run.id + ' found ' + run.held_deletions + ' records missing in Zoho. Each is looked up once more and marked as deleted if it is gone. Go on?' }));
+    actions.append(action('Confirm ' + run.held_deletions + ' deletions', async () => items(await call('POST', path + '/confirm-deletions')) + ' will be checked in Zoho',
+      { danger: true, confirm: 'Run ' + run.id + ' found ' + run.held_deletions + ' records missing in Zoho. Each record is read once more, and is marked as deleted if it is gone. Continue?' }));
   } else if (run.status === 'failed' || run.status === 'cancelled') {
-    actions.append(action('Resume', async () => { await call('POST', path + '/resume'); return 'Run ' + run.id + ' goes on'; }, { name: 'Resume run ' + run.id }));
+    actions.append(action('Resume', async () => { await call('POST', path + '/resume'); return 'Run ' + run.id + ' continues'; }, { name: 'Resume run ' + run.id }));
   }
   return element('tr', {}, name, status, when(run.started_at || run.created_at), actions);
 }
@@ -267,7 +267,7 @@ async function refresh() {
   $('n-inbox').textContent = whole(day.total);
   $('n-inbox-more').textContent = (day.success_rate_percent === null ? 'none yet' : day.success_rate_percent + ' % applied') + ', ' + whole(inbox.total) + ' kept';
   fill('runs', runs.runs, runRow, 'No run yet. Start one above.');
-  fill('events', events.items, eventRow, 'No webhook has come yet.');
+  fill('events', events.items, eventRow, 'No webhook has arrived yet.');
   fill('letters', letters.items, letterRow, noLetters(stats.needs_attention));
   for (const time of document.querySelectorAll('main time')) time.textContent = since(time.dateTime);
   $('retry-all').disabled = letters.items.length === 0;
@@ -308,7 +308,7 @@ $('sign-in-form').addEventListener('submit', (event) => {
 $('details-close').addEventListener('click', () => $('details').close());
 $('sign-out').addEventListener('click', () => askForToken(''));
 $('retry-all').addEventListener('click', (event) => act(event.currentTarget,
-  async () => items(await call('POST', '/api/zoho/sync/queue/retry', { status: 'dead_letter' })) + ' will be tried again', 'Try all dead letters again?'));
+  async () => items(await call('POST', '/api/zoho/sync/queue/retry', { status: 'dead_letter' })) + ' will be retried', 'Retry all dead letters?'));
 for (const button of document.querySelectorAll('[data-start]')) {
   const full = button.dataset.start === 'full';
   button.addEventListener('click', () => act(button, () => startSync(button.dataset.entity, button.dataset.start),

@@ -8,7 +8,7 @@ use super::names::{CheckStatus, HealthState};
 use crate::app::health::{self, ComponentHealth};
 
 wire! {
-    /// How the process is
+    /// The health of the process
     HealthReport from report: health::HealthReport {
         #[schema(inline, value_type = HealthState)]
         status: &'static str = report.status.as_str(),
@@ -17,7 +17,7 @@ wire! {
             report.components.into_iter().map(|(name, component)| (name, component.into())).collect(),
     }
 
-    /// How one component is
+    /// The health of one component
     Component from component: ComponentHealth {
         // The key differs from the key of the report, so that `"status":"healthy"` occurs only when everything works.
         #[schema(inline, value_type = HealthState)]
@@ -25,18 +25,18 @@ wire! {
         detail: String,
     }
 
-    /// An answer to an orchestrator: `alive`, `ready`
+    /// The answer to an orchestrator: `alive` or `ready`
     ProcessState from state: &'static str {
         status: &'static str = state,
     }
 
-    /// Zoho accepts the credentials
+    /// The result of a check of the credentials
     Credentials from report: CredentialsReport {
         #[schema(inline, value_type = CheckStatus)]
         status: &'static str = "ok",
         #[schema(value_type = BTreeMap<String, Value>)]
         organization: OrganizationName,
-        /// Seconds until the access token ends
+        /// Seconds until the access token expires
         #[schema(value_type = Option<u64>)]
         expires_in: u64,
         calls_left_today: Option<u32>,

@@ -76,7 +76,7 @@ wire! {
         success_rate_percent: Option<f64>,
     }
 
-    /// A body as it is shown: as JSON where it is JSON, as text where it is text, else as base64.
+    /// A body: as JSON where it is JSON, otherwise as text where it is text, otherwise in base64.
     EventBody from body: (&'static str, Value) {
         #[schema(inline, value_type = PayloadEncoding)]
         payload_encoding: &'static str = body.0,

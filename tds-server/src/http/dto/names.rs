@@ -37,42 +37,42 @@ closed_sets! {
     "What happened to a record"
     EventName = ["created", "updated", "deleted"];
 
-    "What follows from a webhook"
+    "The result of a webhook"
     ReceiptStatus = Reception::ALL.map(Reception::as_str);
 
-    "Where a queue item is"
+    "The status of a queue item"
     QueueStatus = ItemStatus::ALL.map(ItemStatus::as_str);
 
-    "Where an inbox event is"
+    "The status of an inbox event"
     InboxStatus = EventStatus::ALL.map(EventStatus::as_str);
 
-    "Where a run is"
+    "The status of a run"
     SyncStatus = RunStatus::ALL.map(RunStatus::as_str);
 
-    "What a run does"
+    "The type of a run"
     SyncType = RunType::ALL.map(RunType::as_str);
 
-    "How a bulk sync reads"
+    "The mode of a bulk sync"
     SyncMode = MODES.map(RunType::as_str);
 
-    "How a process or a part of it is"
+    "The health of the process or of a component"
     HealthState = HealthStatus::ALL.map(HealthStatus::as_str);
 
-    "How a body is written"
+    "The encoding of a body"
     PayloadEncoding = ["json", "text", "base64"];
 
-    "How the work on a record ended"
+    "The outcome of the work on a record"
     OutcomeName = Outcome::ALL.map(Outcome::as_str);
 
-    "How far calls are saved"
+    "How strictly calls are saved"
     BudgetStep = Throttle::ALL.map(Throttle::as_str);
 
-    "Which limit all calls pause for"
+    "The limit for which all calls pause"
     PauseReason = ["minute", "day", "concurrency"];
 
-    "Whose budget calls are spent from"
+    "The lane whose budget the calls are spent from"
     LaneName = Lane::ALL.map(Lane::as_str);
 
-    "What the answer to a check of credentials says"
+    "The result of a check of credentials"
     CheckStatus = ["ok"];
 }

@@ -6,19 +6,19 @@ use utoipa::{ToResponse, ToSchema};
 /// An error (RFC 9457).
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ProblemDocument {
-    /// Stable; leads to an explanation
+    /// The type of the problem: a stable address with an explanation
     #[schema(example = "/problems/unknown-entity-type")]
     pub(crate) r#type: String,
-    /// The type in words
+    /// The title of the type
     pub(crate) title: &'static str,
     /// The HTTP status
     #[schema(minimum = 400, maximum = 599)]
     pub(crate) status: u16,
-    /// This case in words
+    /// What is wrong with this request
     pub(crate) detail: String,
-    /// The address that was asked
+    /// The address of the request
     pub(crate) instance: String,
-    /// The request's id, as in the logs
+    /// The id of the request, as in the logs
     pub(crate) request_id: String,
 }
 
@@ -33,13 +33,13 @@ macro_rules! problem_responses {
 }
 
 problem_responses! {
-    /// No token, or a wrong one
+    /// The token is missing or wrong
     Unauthorized,
-    /// No signature, or a wrong one; nothing was stored
+    /// The signature is missing or wrong; nothing was stored
     InvalidSignature,
-    /// There is nothing of that name or id
+    /// Nothing has this name or id
     NotFound,
-    /// The state does not allow it now; nothing was changed
+    /// The current state does not allow the request; nothing was changed
     Conflict,
     /// A value is not accepted
     Invalid,
@@ -47,10 +47,10 @@ problem_responses! {
     Unreadable,
     /// The body is larger than 8 MiB
     TooLarge,
-    /// The body is packed
+    /// The body has a `Content-Encoding`
     Encoding,
-    /// Not now; `Retry-After` says when
+    /// The request cannot be handled now; `Retry-After` says when to try again
     Unavailable,
-    /// Zoho refused or could not be reached
+    /// Zoho refused the call or could not be reached
     Upstream,
 }

@@ -10,7 +10,7 @@ use super::{
 };
 
 wire! {
-    /// How many items changed
+    /// The number of changed items
     Affected from affected: u64 {
         affected: u64 = affected,
     }
@@ -21,14 +21,14 @@ wire! {
         next_cursor: Option<String>,
     }
 
-    /// A queue item; `payload` and `attempts` where one item is asked for
+    /// A queue item; `payload` and `attempts` are present where one item was requested
     QueueItem from item: ItemView {
         id: i64 = item.id.0,
         inbox_event_id: Option<i64> = item.inbox_event_id.map(|id| id.0),
         entity_type: String = item.entity_type.to_string(),
         entity_id: Option<String>,
         zoho_entity_id: String = item.record.to_string(),
-        /// Lower goes first
+        /// Items with a lower number are processed first
         priority: i16,
         #[schema(inline, value_type = QueueStatus)]
         status: &'static str = item.status.as_str(),
@@ -50,7 +50,7 @@ wire! {
         attempts: Option<Vec<Attempt>> = item.attempts.map(each),
     }
 
-    /// One ended attempt
+    /// An attempt that has ended
     Attempt from attempt: AttemptView {
         attempt: u32,
         #[serde(with = "time::serde::rfc3339::option")]

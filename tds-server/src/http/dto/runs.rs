@@ -16,20 +16,20 @@ use super::{
 use crate::app::runs::Started;
 
 wire! {
-    /// Runs that were stored
+    /// Runs that were created
     StartedRuns from started: Started {
         runs: Vec<StartedRun> = each(started.runs),
-        /// Entity types of a list, or of `all`, that a run was active of: nothing was started for these
+        /// Active runs of requested entity types, for which no run was created
         active: Vec<ActiveRun> = each(started.active),
     }
 
-    /// A run that was active already
+    /// A run that was already active
     ActiveRun from run: Run {
         entity_type: String = run.entity_type.to_string(),
         run_id: i64 = run.id.0,
     }
 
-    /// A run that was stored
+    /// A run that was created
     StartedRun from run: Run {
         id: i64 = run.id.0,
         entity_type: String = run.entity_type.to_string(),
@@ -45,7 +45,7 @@ wire! {
     /// Runs, newest first
     RunList from page: Page<Run> {
         runs: Vec<SyncRun> = each(page.items),
-        /// Where the next page begins; null on the last
+        /// The cursor of the next page; null on the last page
         next_cursor: Option<String>,
     }
 
@@ -63,11 +63,11 @@ wire! {
         failed_items: i64,
         unchanged_items: i64,
         pages: i64,
-        /// How it reads and why; null before its first page is asked for
+        /// How the run reads, and why; null before the first page is requested
         plan: Option<RunPlan> = run.plan.map(Into::into),
-        /// Calls to Zoho that were made for it
+        /// Calls to Zoho that were made for the run
         calls: i64,
-        /// The same for each record that it brought news of
+        /// Calls for each record that the run found changed
         calls_per_record: Option<f64>,
         listing_done: bool,
         progress_percent: f64,
@@ -85,15 +85,15 @@ wire! {
         held_deletions: i64,
     }
 
-    /// How a run reads and why; its counts tell what came of it
+    /// How a run reads, and why
     RunPlan from plan: runs::RunPlan {
-        /// Why it is read so, in one sentence
+        /// The reason for the choice, as a sentence
         reason: String,
         #[schema(inline)]
         listing: Listing,
-        /// Every way that there was
+        /// Every possible way to read the list
         ways: Vec<ListingCost> = each(plan.ways),
-        /// Calls that found out what the list can do: so many at most
+        /// The largest number of calls of the probe that found out what the list supports
         probe_calls: u64,
         #[schema(inline)]
         details: Details,
@@ -101,11 +101,11 @@ wire! {
         expected_calls: Option<u64>,
     }
 
-    /// What a way to read the list costs
+    /// The cost of one way to read the list
     ListingCost from cost: runs::ListCost {
         #[schema(inline)]
         way: Listing,
-        /// Expected calls; null: nobody knows how long the list is
+        /// Expected calls; null where the length of the list is not known
         calls: Option<u64>,
     }
 }
@@ -119,7 +119,7 @@ pub(crate) enum Listing {
     NewestFirst,
 }
 
-/// How whole records are read: not at all, one a call, or many a call
+/// How whole records are read: not at all, one in each call, or many in each call
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Details {

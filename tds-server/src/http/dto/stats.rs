@@ -20,14 +20,14 @@ use crate::app::{
 };
 
 wire! {
-    /// Counts and delays
+    /// Counts and delays of the queue
     Stats from figures: Figures {
         queue: StatusCounts = figures.queue.queue.into(),
         by_entity: BTreeMap<String, StatusCounts> = by_name(figures.queue.by_entity),
         sync_delay_avg_seconds: Option<f64> = figures.queue.sync_delay_avg_seconds,
         sync_delay_p50_seconds: Option<f64> = figures.queue.sync_delay_p50_seconds,
         sync_delay_p99_seconds: Option<f64> = figures.queue.sync_delay_p99_seconds,
-        /// Age of the oldest item that waits, whether it is due or was put off
+        /// Age of the oldest waiting item, whether it is due or deferred
         oldest_pending_seconds: Option<f64> = figures.queue.oldest_pending_seconds,
         needs_attention: NeedsAttention = figures.queue.needs_attention.into(),
         deferred: Deferred = figures.queue.deferred.into(),
@@ -44,13 +44,13 @@ wire! {
         dead_letter: i64,
     }
 
-    /// What goes on only when a person decides
+    /// Work that continues only when a person decides
     NeedsAttention from needs: queue::NeedsAttention {
-        /// Items that were given up
+        /// Dead letters
         dead_letters: i64,
-        /// Deliveries that were not understood
+        /// Deliveries that could not be understood
         unparsed_events: i64,
-        /// Records that the newest full list of their entity type lacked, and that nobody confirmed as deleted
+        /// Records that the newest full list of their entity type did not show, and whose deletion nobody has confirmed
         held_deletions: i64,
         /// Records that both sides changed
         conflicts: i64,
@@ -58,94 +58,95 @@ wire! {
         drift: i64,
     }
 
-    /// Items that wait although a worker could be free: they are due later, or their entity type is paused
+    /// Items that wait although a worker could be free, because they are due later or their entity type is paused
     Deferred from deferred: queue::Deferred {
         count: i64,
-        /// When the last of them is due; null where that depends on a person
+        /// When the last of these items is due; null where that depends on a person
         #[serde(with = "time::serde::rfc3339::option")]
         until: Option<OffsetDateTime>,
-        /// Why most of them wait, in words
+        /// Why most of these items wait
         reason: Option<String>,
     }
 
-    /// What happened last with an entity type.
+    /// The last events and runs of an entity type.
     EntityActivity from activity: activity::EntityActivity {
-        /// When a run last ended well.
+        /// When the last completed run ended.
         #[serde(with = "time::serde::rfc3339::option")]
         last_success_at: Option<OffsetDateTime>,
-        /// When a run last ended, however.
+        /// When the last run ended.
         #[serde(with = "time::serde::rfc3339::option")]
         last_run_at: Option<OffsetDateTime>,
-        /// How that run ended.
+        /// The status of the last run.
         #[schema(inline, value_type = Option<SyncStatus>)]
         last_run_status: Option<&'static str> = activity.last_run_status.map(RunStatus::as_str),
-        /// When a webhook last came.
+        /// When the last webhook arrived.
         #[serde(with = "time::serde::rfc3339::option")]
         last_received_at: Option<OffsetDateTime>,
-        /// Since when it is paused.
+        /// Since when the entity type is paused.
         #[serde(with = "time::serde::rfc3339::option")]
         paused_since: Option<OffsetDateTime>,
     }
 
-    /// Calls that may still be made, and those that were
+    /// The budget of calls to Zoho
     ApiBudget from budget: Budget {
-        /// Calls that the window of 60 seconds has left; 0 during a pause.
+        /// Calls left in the window of 60 seconds; 0 during a pause.
         minute_left: Option<u32> = budget.status.minute_left,
         /// Calls left today for TDS; null where no limit is known.
         day_left: Option<u32> = budget.status.day.left,
-        /// Ceiling of calls in any 60 seconds.
+        /// The largest number of calls in any 60 seconds.
         minute_limit: u32 = budget.per_minute,
-        /// Of these, kept for webhooks, local changes and people just now.
+        /// Calls of the window that are now reserved for webhooks, local changes and people.
         minute_reserve: u32 = budget.status.minute_reserve,
-        /// Calls that may be in flight at once.
+        /// The largest number of calls in flight.
         concurrent: u32 = budget.status.concurrent,
-        /// Calls a day of the plan.
+        /// Calls in a day that the plan allows.
         day_limit: Option<u32> = budget.status.day.limit,
-        /// The part of them that is for TDS.
+        /// The part of these calls that TDS may use.
         day_allowance: Option<u32> = budget.status.day.allowance,
         /// Calls that TDS made today (UTC), all copies together.
         day_spent: u32 = budget.status.day.spent.total(),
-        /// Of these, by lane.
+        /// Calls that TDS made today, by lane.
         day_spent_by_lane: BTreeMap<String, u32> = by_lane(&budget.status.day.spent),
-        /// What Zoho itself says is left, for all programs of the organization; null where it did not say.
+        /// Calls left today for all programs of the organization, as Zoho reported; null where Zoho did not report it.
         zoho_left: Option<u32> = budget.status.day.reported_left,
-        /// How long ago it said so.
+        /// The age of Zoho's report.
         zoho_left_age_seconds: Option<u64> = budget.status.day.reported_age.map(|age| age.as_secs()),
         #[schema(inline, value_type = BudgetStep)]
         step: &'static str = budget.status.throttle().as_str(),
-        /// Calls that webhooks, local changes and incremental syncs will still take today, if it goes on as it did so far.
+        /// Calls that webhooks, local changes and incremental syncs are expected to take for the rest of today.
         day_expected: u32 = budget.status.day.expected,
-        /// How long reads for webhooks wait at most, so that calls are saved.
+        /// The longest wait of reads for webhooks, which saves calls.
         reads_wait_seconds: u64 = budget.reads_wait.as_secs(),
-        /// Entity types whose scheduled incremental syncs wait for a better day.
+        /// Entity types whose scheduled incremental syncs are postponed to save calls.
         postponed: Vec<String> = budget.postponed.iter().map(EntityType::to_string).collect(),
-        /// Which limit all calls pause for; null: they do not.
+        /// The limit for which all calls pause; null where there is no pause.
         #[schema(inline, value_type = Option<PauseReason>)]
         paused_for: Option<String> = budget.status.pause.map(|pause| pause.limit.to_string()),
-        /// Until when they pause.
+        /// The end of the pause.
         #[serde(with = "time::serde::rfc3339::option")]
         paused_until: Option<OffsetDateTime> = budget.status.pause.map(|pause| pause.until),
         /// Records that were written to the mirror today.
         applied_today: u64 = budget.usage.applied,
-        /// Calls of today for each of them.
+        /// Calls of today for each of these records.
         calls_per_applied: Option<f64> = budget.usage.calls_per_applied(),
         /// The calls of today by lane, entity type, endpoint and result.
         calls_today: Vec<CallsOfAKind> = each(budget.usage.calls),
-        /// Calls that the records in the queue will take.
+        /// Calls that the items in the queue will take.
         backlog_calls: u64,
-        /// When the last of these will have been made, at the pace that the budget allows; null: beyond any plan.
+        /// When the last of these calls will have been made, at the pace that the budget allows; null where that is too far
+        /// away.
         #[serde(with = "time::serde::rfc3339::option")]
         backlog_done_at: Option<OffsetDateTime>,
     }
 
-    /// Calls of one kind
+    /// The calls of one lane, entity type, endpoint and result
     CallsOfAKind from count: CallCount {
         #[schema(inline, value_type = LaneName)]
         lane: &'static str = count.lane.as_str(),
-        /// Records of which type they were made for; null: of no one type.
+        /// The entity type of the records; null where the calls belong to no single entity type.
         entity_type: Option<String> = count.entity.map(|entity| entity.to_string()),
         endpoint: String,
-        /// `ok`, or what went wrong.
+        /// `ok`, or the kind of the failure.
         result: String,
         calls: u32,
     }

@@ -29,8 +29,7 @@ pub(crate) async fn check(State(state): State<AppState>, request: Request, next:
     {
         return next.run(request).await;
     }
-    Problem::new(ProblemKind::MisdirectedRequest, "This server does not answer for that host.")
-        .into_response()
+    Problem::new(ProblemKind::MisdirectedRequest, "This server does not accept this Host.").into_response()
 }
 
 /// Returns `true` if the host is allowed. An allowed host without a port stands for every port.

@@ -19,7 +19,7 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
     AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|panic| {
         let text = panic_text(panic.as_ref());
         tracing::error!(panic = text, "a request handler panicked");
-        Problem::new(ProblemKind::Internal, "The log has more under this request id.").into_response()
+        Problem::new(ProblemKind::Internal, "The log has the details under this request id.").into_response()
     })
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
 pub(crate) async fn time_limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let limit = state.limits.request_time;
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
-        let detail = format!("There was no result within {} seconds.", limit.as_secs_f64());
+        let detail = format!("The request had no result within {} seconds.", limit.as_secs_f64());
         Problem::new(ProblemKind::Timeout, detail).retry_after(5).into_response()
     })
 }

@@ -18,21 +18,21 @@ use crate::{
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkSyncBody {
-    /// An entity type, a list of them, or `all`
+    /// An entity type, a list of entity types, or `all`
     #[schema(example = "products")]
     entity_type: Choice,
-    /// `full` or `incremental`; `incremental` where absent
+    /// `full` or `incremental`; the default is `incremental`
     #[schema(inline, value_type = Option<dto::SyncMode>, example = "incremental")]
     mode: Option<String>,
-    /// Only changes since then (RFC 3339, or a date); incremental only
+    /// Read only changes since this time (RFC 3339, or a date); only with mode `incremental`
     #[schema(example = "2026-11-20T00:00:00Z")]
     since: Option<String>,
 }
 
-/// One entity type, `all`, or a list
+/// One entity type, `all`, or a list of entity types
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = EntityChoice)]
-#[serde(untagged, expecting = "entity_type must be a text or a list of texts")]
+#[serde(untagged, expecting = "entity_type must be a string or a list of strings")]
 enum Choice {
     One(String),
     Several(Vec<String>),
@@ -40,9 +40,10 @@ enum Choice {
 
 /// Start bulk syncs
 ///
-/// Of several entity types those start that no run is active of; `active` names the others. 409 where that are all.
+/// Of several entity types, a run starts for each one without an active run, and `active` names the others. The answer
+/// is 409 if all of them have active runs.
 #[utoipa::path(post, path = "/api/zoho/bulk-sync", tag = "sync", operation_id = "start_bulk_sync", request_body = BulkSyncBody,
-    responses((status = 202, description = "stored; the runs start by themselves", body = dto::StartedRuns), (status = 409, response = dto::Conflict)))]
+    responses((status = 202, description = "the runs were created and start by themselves", body = dto::StartedRuns), (status = 409, response = dto::Conflict)))]
 pub(crate) async fn start(
     State(state): State<AppState>,
     ApiJson(body): ApiJson<BulkSyncBody>,
@@ -71,7 +72,7 @@ pub(crate) async fn start(
     if started.runs.is_empty() {
         let active = started.active.iter().map(|run| format!("{} (run {})", run.entity_type, run.id));
         let active = active.collect::<Vec<_>>().join(", ");
-        let detail = format!("Active already: {active}. Nothing was started.");
+        let detail = format!("Already active: {active}. Nothing was started.");
         return Err(Problem::new(ProblemKind::Conflict, detail));
     }
     Ok((StatusCode::ACCEPTED, Json(started.into())))

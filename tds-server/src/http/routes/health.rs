@@ -18,8 +18,8 @@ use crate::{
 
 /// The state of every component
 #[utoipa::path(get, path = "/health", tag = "health", operation_id = "get_health", responses(
-    (status = 200, description = "healthy, or degraded: ingest and queue work", body = dto::HealthReport),
-    (status = 503, description = "unhealthy: webhooks cannot be kept", body = dto::HealthReport),
+    (status = 200, description = "healthy, or degraded: webhooks are stored and the queue works", body = dto::HealthReport),
+    (status = 503, description = "unhealthy: webhooks cannot be stored", body = dto::HealthReport),
 ))]
 pub(crate) async fn health(State(state): State<AppState>) -> Response {
     let report = state.health.report().await;
@@ -30,16 +30,16 @@ pub(crate) async fn health(State(state): State<AppState>) -> Response {
     (status, Json(dto::HealthReport::from(report))).into_response()
 }
 
-/// The process runs
+/// Whether the process runs
 #[utoipa::path(get, path = "/livez", tag = "health", operation_id = "get_livez", responses((status = 200, description = "alive")))]
 pub(crate) async fn livez() -> Json<dto::ProcessState> {
     Json("alive".into())
 }
 
-/// The process can take webhooks
+/// Whether the process can accept webhooks
 #[utoipa::path(get, path = "/readyz", tag = "health", operation_id = "get_readyz", responses(
     (status = 200, description = "ready"),
-    (status = 503, description = "the database is away, its schema is not up to date, or the process is stopping"),
+    (status = 503, description = "the database cannot be reached, its schema is outdated, or the process is stopping"),
 ))]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Json<dto::ProcessState>, Problem> {
     if state.is_draining() {

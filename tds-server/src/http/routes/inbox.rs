@@ -19,26 +19,26 @@ use crate::http::{
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
-    /// Only of this status
+    /// Only events with this status
     #[param(inline, value_type = Option<dto::InboxStatus>)]
     status: Option<String>,
-    /// Only of this entity type
+    /// Only events of this entity type
     entity_type: Option<String>,
-    /// Only with this text in the record id, event id or error
+    /// Only events with this text in the record id, the event id or the error
     search: Option<String>,
-    /// Only received at least this long ago, such as `1h`
+    /// Only events that were received at least this long ago, such as `1h`
     #[param(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
-    /// How many; 50 where absent
+    /// Largest number of events; the default is 50
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
-    /// Where to go on: `next_cursor` of the page before
+    /// Cursor of the page: the `next_cursor` of the page before
     cursor: Option<String>,
 }
 
 /// Counts of the inbox
 #[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", operation_id = "get_inbox_stats",
-    responses((status = 200, description = "counts, in all and of the last 24 hours", body = dto::InboxStats)))]
+    responses((status = 200, description = "counts in total and of the last 24 hours", body = dto::InboxStats)))]
 pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<dto::InboxStats>, Problem> {
     Ok(Json(state.events.stats(&state.services.registry).await?.into()))
 }
@@ -72,10 +72,10 @@ pub(crate) async fn show(
     Ok(Json(state.events.find(id).await?.into()))
 }
 
-/// Process an event once more
+/// Process an event again
 #[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", operation_id = "replay_event",
     params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, description = "processed again; status as in the answer to a webhook", body = dto::Replayed)))]
+    responses((status = 200, description = "the event is processed again; status is as in the answer to a webhook", body = dto::Replayed)))]
 pub(crate) async fn replay(
     State(state): State<AppState>,
     ApiId(id): ApiId,

@@ -8,9 +8,9 @@ use axum::{
 
 use crate::http::state::AppState;
 
-/// All series in Prometheus' text form
+/// All metrics in the text format of Prometheus
 ///
-/// At an address of its own where `TDS_METRICS_BIND` says so.
+/// With `TDS_METRICS_BIND`, the metrics are served at a separate address.
 #[utoipa::path(get, path = "/metrics", tag = "health", operation_id = "get_metrics", responses(
     (status = 200, description = "the series", body = String, content_type = "text/plain"),
 ))]

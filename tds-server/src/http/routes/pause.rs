@@ -14,19 +14,19 @@ use crate::http::{
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseBody {
-    /// Such as `invoices`
+    /// The entity type, such as `invoices`
     #[schema(example = "invoices")]
     entity_type: String,
 }
 
-/// Which entity types are paused
+/// Paused entity types
 #[utoipa::path(get, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "list_paused",
-    responses((status = 200, description = "paused entity types, since when", body = dto::PausedList)))]
+    responses((status = 200, description = "paused entity types, each with the time since when it is paused", body = dto::PausedList)))]
 pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<dto::PausedList>, Problem> {
     Ok(Json(state.items.paused().await?.into()))
 }
 
-/// Stop processing an entity type; its events are still kept and queued
+/// Pause an entity type; its events are still stored and queued
 #[utoipa::path(post, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "pause_entity", request_body = PauseBody,
     responses((status = 200, description = "paused", body = dto::PauseState)))]
 pub(crate) async fn pause(
@@ -36,7 +36,7 @@ pub(crate) async fn pause(
     set(&state, &body, true).await
 }
 
-/// Process an entity type again
+/// Resume an entity type
 #[utoipa::path(post, path = "/api/zoho/sync/resume", tag = "sync", operation_id = "resume_entity", request_body = PauseBody,
     responses((status = 200, description = "processed again", body = dto::PauseState)))]
 pub(crate) async fn resume(

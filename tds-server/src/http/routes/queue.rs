@@ -21,20 +21,20 @@ const MAX_IDS: usize = 10_000;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ItemQuery {
-    /// Only of this status
+    /// Only items with this status
     #[param(inline, value_type = Option<dto::QueueStatus>)]
     status: Option<String>,
-    /// Only of this entity type
+    /// Only items of this entity type
     entity_type: Option<String>,
-    /// Only with this text in the record id or the error
+    /// Only items with this text in the record id or in the error
     search: Option<String>,
-    /// Only queued at least this long ago, such as `1h`
+    /// Only items that were queued at least this long ago, such as `1h`
     #[param(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
-    /// How many; 50 where absent
+    /// Largest number of items; the default is 50
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
-    /// Where to go on: `next_cursor` of the page before
+    /// Cursor of the page: the `next_cursor` of the page before
     cursor: Option<String>,
 }
 
@@ -42,17 +42,17 @@ pub(crate) struct ItemQuery {
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemChoice {
-    /// These items
+    /// Only items with these ids
     #[schema(max_items = 10_000)]
     ids: Option<Vec<i64>>,
-    /// Only of this status
+    /// Only items with this status
     #[schema(inline, value_type = Option<dto::QueueStatus>, example = "dead_letter")]
     status: Option<String>,
-    /// Only of this entity type
+    /// Only items of this entity type
     entity_type: Option<String>,
-    /// Only with this text in the record id or the error
+    /// Only items with this text in the record id or in the error
     search: Option<String>,
-    /// Only queued at least this long ago, such as `1h`
+    /// Only items that were queued at least this long ago, such as `1h`
     #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
 }
@@ -87,9 +87,9 @@ pub(crate) async fn show(
     Ok(Json(state.items.find(id).await?.into()))
 }
 
-/// Try an item again now, with its attempts counted anew
+/// Retry an item now, and reset its count of attempts
 #[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/retry", tag = "queue", operation_id = "retry_item",
-    params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "how many items changed", body = dto::Affected)))]
+    params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
 pub(crate) async fn retry_one(
     State(state): State<AppState>,
     ApiId(id): ApiId,
@@ -97,9 +97,9 @@ pub(crate) async fn retry_one(
     Ok(Json(state.items.change_one(Change::Retry, id).await?.into()))
 }
 
-/// Give an item up for good; its error is kept
+/// Discard an item for good; its error is kept
 #[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/discard", tag = "queue", operation_id = "discard_item",
-    params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "how many items changed", body = dto::Affected)))]
+    params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
 pub(crate) async fn discard_one(
     State(state): State<AppState>,
     ApiId(id): ApiId,
@@ -107,9 +107,9 @@ pub(crate) async fn discard_one(
     Ok(Json(state.items.change_one(Change::Discard, id).await?.into()))
 }
 
-/// Try items again now, by ids or by a filter
+/// Retry items now, by ids or by a filter
 #[utoipa::path(post, path = "/api/zoho/sync/queue/retry", tag = "queue", operation_id = "retry_items", request_body = ItemChoice,
-    responses((status = 200, description = "how many items changed", body = dto::Affected)))]
+    responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
 pub(crate) async fn retry_many(
     State(state): State<AppState>,
     ApiJson(choice): ApiJson<ItemChoice>,
@@ -118,9 +118,9 @@ pub(crate) async fn retry_many(
     Ok(Json(state.items.change(Change::Retry, &filter).await?.into()))
 }
 
-/// Give items up for good, by ids or by a filter
+/// Discard items for good, by ids or by a filter
 #[utoipa::path(post, path = "/api/zoho/sync/queue/discard", tag = "queue", operation_id = "discard_items", request_body = ItemChoice,
-    responses((status = 200, description = "how many items changed", body = dto::Affected)))]
+    responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
 pub(crate) async fn discard_many(
     State(state): State<AppState>,
     ApiJson(choice): ApiJson<ItemChoice>,

@@ -15,15 +15,15 @@ use crate::http::{
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunQuery {
-    /// How many; 10 where absent
+    /// Largest number of runs; the default is 10
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 10)]
     limit: Option<String>,
-    /// Only of this entity type, such as `credit_notes`
+    /// Only runs of this entity type, such as `credit_notes`
     entity_type: Option<String>,
-    /// Only of this status
+    /// Only runs with this status
     #[param(inline, value_type = Option<dto::SyncStatus>)]
     status: Option<String>,
-    /// Where to go on: `next_cursor` of the page before
+    /// Cursor of the page: the `next_cursor` of the page before
     cursor: Option<String>,
 }
 
@@ -54,10 +54,10 @@ pub(crate) async fn show(
     Ok(Json(state.runs.find(id).await?.into()))
 }
 
-/// Stop a run; what was done stays
+/// Cancel a run; its effects so far stay
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run",
     params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, description = "the run, cancelled", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
+    responses((status = 200, description = "the cancelled run", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
 pub(crate) async fn cancel(
     State(state): State<AppState>,
     ApiId(id): ApiId,
@@ -65,10 +65,10 @@ pub(crate) async fn cancel(
     Ok(Json(state.runs.cancel(id).await?.into()))
 }
 
-/// Let a failed, cancelled or incomplete run go on at its checkpoint
+/// Resume a failed, cancelled or incomplete run at its checkpoint
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/resume", tag = "runs", operation_id = "resume_run",
     params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, description = "the run, active again under the same id", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
+    responses((status = 200, description = "the run, which is active again under the same id", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
 pub(crate) async fn resume(
     State(state): State<AppState>,
     ApiId(id): ApiId,
@@ -76,10 +76,10 @@ pub(crate) async fn resume(
     Ok(Json(state.runs.resume(id).await?.into()))
 }
 
-/// Release the deletions that the mass-delete guard held back
+/// Release held deletions
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/confirm-deletions", tag = "runs", operation_id = "confirm_deletions",
     params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, description = "how many are confirmed at Zoho now", body = dto::Affected), (status = 409, response = dto::Conflict)))]
+    responses((status = 200, description = "the number of deletions that are now checked at Zoho", body = dto::Affected), (status = 409, response = dto::Conflict)))]
 pub(crate) async fn confirm_deletions(
     State(state): State<AppState>,
     ApiId(id): ApiId,

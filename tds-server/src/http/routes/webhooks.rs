@@ -43,11 +43,11 @@ const SECRET_HEADERS: [&str; 5] =
 pub(crate) struct Receipt {
     #[schema(inline, value_type = dto::ReceiptStatus)]
     status: &'static str,
-    /// Identity of the delivery
+    /// The identity of the delivery
     event_id: String,
-    /// Its row in the inbox
+    /// The id of the event in the inbox
     inbox_event_id: i64,
-    /// The same delivery was there before
+    /// Whether the same delivery was received before
     duplicate: bool,
 }
 
@@ -72,9 +72,9 @@ pub(crate) fn is_address(route: &str) -> bool {
 #[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook",
     params(
         ("entity" = String, Path, description = "What the rule in Zoho watches"),
-        ("event" = inline(Option<dto::EventName>), Query, description = "What happened; `updated` where absent"),
+        ("event" = inline(Option<dto::EventName>), Query, description = "What happened to the record; the default is `updated`"),
     ),
-    request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
+    request_body(content = String, description = "the body that Zoho sends, as JSON or as a form", content_type = "application/json"),
     responses(
     (status = 200, description = "kept", body = Receipt),
     (status = 401, response = dto::InvalidSignature),
@@ -103,10 +103,11 @@ pub(crate) async fn receive(
 #[utoipa::path(post, path = "/api/tds/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook_tds_alias",
     params(
         ("entity" = String, Path,
-            description = "What the rule in Zoho watches; orders, payments and users are kept and ignored"),
-        ("event" = inline(Option<dto::EventName>), Query, description = "What happened; `updated` where absent"),
+            description = "The module that the rule in Zoho watches; webhooks of orders, payments and users are \
+                           stored and ignored"),
+        ("event" = inline(Option<dto::EventName>), Query, description = "What happened to the record; the default is `updated`"),
     ),
-    request_body(content = String, description = "what Zoho sends, JSON or form", content_type = "application/json"),
+    request_body(content = String, description = "the body that Zoho sends, as JSON or as a form", content_type = "application/json"),
     responses(
     (status = 200, description = "kept", body = Receipt),
     (status = 401, response = dto::InvalidSignature),
@@ -155,7 +156,7 @@ struct Delivery {
 async fn take(state: &AppState, entity: Option<EntityType>, delivery: Delivery) -> Response {
     let began = Instant::now();
     let Some(entity) = entity else {
-        let detail = "This is no path of webhooks; /docs lists them.";
+        let detail = "This is not a path for webhooks; /docs lists the paths.";
         return Problem::new(ProblemKind::NotFound, detail).into_response();
     };
     let kept = keep(state, entity, &delivery).await;
@@ -216,8 +217,8 @@ async fn keep(state: &AppState, entity: EntityType, delivery: &Delivery) -> Resu
 /// Answers any failure to store an event with 503, so that Zoho sends the event again. No other answer is allowed.
 fn not_kept(error: tds_core::error::Error) -> Problem {
     match error.kind() {
-        ErrorKind::Unavailable => tracing::warn!(error = %error.chain(), "a webhook could not be kept"),
-        _ => tracing::error!(error = %error.chain(), "a webhook could not be kept"),
+        ErrorKind::Unavailable => tracing::warn!(error = %error.chain(), "a webhook could not be stored"),
+        _ => tracing::error!(error = %error.chain(), "a webhook could not be stored"),
     }
     Problem::new(ProblemKind::Unavailable, "The event could not be stored; send it again.").retry_after(5)
 }

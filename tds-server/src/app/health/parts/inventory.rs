@@ -24,7 +24,7 @@ impl Probe for InventoryProbe {
 
     async fn check(&self) -> ComponentHealth {
         match self.0.missing_inventory() {
-            None => ComponentHealth::healthy("no refusal was heard"),
+            None => ComponentHealth::healthy("Zoho Inventory has refused no call"),
             // An organization that never had Inventory has no fault, so this is not reported as trouble.
             Some((line, false)) => ComponentHealth::healthy(line),
             Some((line, true)) => ComponentHealth::degraded(line),

@@ -47,8 +47,8 @@ impl QueueProbe {
                 let waiting = motion.paused.get(&entity).copied().unwrap_or(0);
                 if waiting > 0 && now - since > LONG_PAUSE {
                     troubles.push(format!(
-                        "{entity} is paused since {since} and {waiting} of its items wait: \
-                         `tds-server resume {entity}` lets them go on"
+                        "{entity} has been paused since {since}, and {waiting} of its items wait; `tds-server resume \
+                         {entity}` continues their processing"
                     ));
                 }
             }
@@ -59,10 +59,13 @@ impl QueueProbe {
     fn untaken(&self, motion: &QueueMotion) -> Option<String> {
         let overdue = motion.overdue.filter(|overdue| *overdue > TAKEN_WITHIN && !motion.is_worked_on)?;
         let what_to_do = match self.concurrency {
-            0 => "this process serves HTTP only (TDS_WORKERS=0): start one that works",
-            _ => "look whether a session of the database holds a lock on its rows",
+            0 => "this process serves HTTP only (TDS_WORKERS=0); start a process with workers",
+            _ => "check whether a session of the database holds a lock on the rows of these items",
         };
-        Some(format!("work is due for {} s and no process takes it: {what_to_do}", overdue.as_secs()))
+        Some(format!(
+            "items have been due for {} s, and no process claims them: {what_to_do}",
+            overdue.as_secs()
+        ))
     }
 }
 
@@ -73,7 +76,7 @@ fn held_up(motion: &QueueMotion) -> Option<String> {
     let trouble = held_up.age > PATIENCE && held_up.reason != SAVING_CALLS;
     trouble.then(|| {
         format!(
-            "webhooks wait for {} s, until {} or longer: {}",
+            "webhooks have been waiting for {} s, and will wait until {} or longer: {}",
             held_up.age.as_secs(),
             held_up.until,
             held_up.reason

@@ -58,13 +58,16 @@ impl SchedulerProbe {
         let Some(latest) = ended.next() else {
             let waiting = runs.iter().any(|run| run.status.is_active());
             let late = !waiting && self.is_late(spec, self.started_at);
-            return Ok(late.then(|| format!("{name}: no run since the start")));
+            return Ok(late.then(|| format!("{name}: no run since the start of the server")));
         };
         if latest.status == RunStatus::Failed {
             return Ok(Some(format!("{name}: run {} failed", latest.id)));
         }
         if latest.held_deletions > 0 {
-            return Ok(Some(format!("{name}: run {} holds deletions back for a person", latest.id)));
+            return Ok(Some(format!(
+                "{name}: run {} holds deletions back until a person confirms them",
+                latest.id
+            )));
         }
         let since = latest.completed_at.map_or(self.started_at, |ended| ended.max(self.started_at));
         let waiting = runs.iter().any(|run| run.status.is_active());

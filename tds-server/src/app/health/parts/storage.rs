@@ -68,18 +68,18 @@ impl Probe for MigrationsProbe {
             // A newer program has migrated the schema while this one still runs. Migrations keep the older program
             // working.
             Ok(schema) if schema.is_newer() => ComponentHealth::healthy(format!(
-                "schema version {}, newer than this program's {}",
+                "schema version {}, which is newer than version {} of this program",
                 schema.applied, schema.expected
             )),
             Ok(schema) if schema.applied == schema.expected => ComponentHealth::unhealthy(format!(
-                "functions of schema version {} are not those of this program; run tds-server migrate",
+                "the functions of schema version {} are not those of this program; run tds-server migrate",
                 schema.applied
             )),
             Ok(schema) => ComponentHealth::unhealthy(format!(
                 "schema version {} instead of {}; run tds-server migrate",
                 schema.applied, schema.expected
             )),
-            Err(_) => ComponentHealth::unhealthy("the schema's version cannot be read"),
+            Err(_) => ComponentHealth::unhealthy("the version of the schema cannot be read"),
         }
     }
 }

@@ -30,10 +30,12 @@ impl Probe for WebhooksProbe {
     async fn check(&self) -> ComponentHealth {
         match (self.secrets, self.allow_unsigned) {
             (0, false) => ComponentHealth::degraded(
-                "every webhook is refused with 503, for no secret is set: set ZOHO_WEBHOOK_SECRET to 12 to 50 \
-                 letters and digits, give Zoho's webhooks the same, and start again",
+                "every webhook is refused with 503, because no secret is set: set ZOHO_WEBHOOK_SECRET to 12 to 50 \
+                 letters and digits, set the same secret in the webhooks of Zoho, and restart the server",
             ),
-            (0, true) => ComponentHealth::healthy("unsigned ones are accepted (TDS_ALLOW_UNSIGNED_WEBHOOKS)"),
+            (0, true) => ComponentHealth::healthy(
+                "webhooks without a signature are accepted (TDS_ALLOW_UNSIGNED_WEBHOOKS)",
+            ),
             _ => ComponentHealth::healthy("signatures are checked"),
         }
     }

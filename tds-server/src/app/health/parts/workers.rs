@@ -30,7 +30,7 @@ impl Probe for WorkersProbe {
     async fn check(&self) -> ComponentHealth {
         let restarted = self.supervisor.restarted();
         if !restarted.is_empty() {
-            let detail = format!("started again within the last minute: {}", restarted.join(", "));
+            let detail = format!("restarted within the last minute: {}", restarted.join(", "));
             return ComponentHealth::degraded(detail);
         }
         match self.concurrency {

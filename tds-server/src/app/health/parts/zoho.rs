@@ -28,10 +28,12 @@ impl Probe for ZohoProbe {
         let status = self.0.status().await.unwrap_or_default();
         match self.0.health().await.state {
             ZohoState::Ok | ZohoState::Unknown if status.throttle() >= Throttle::JournalOnly => {
-                ComponentHealth::degraded("today's budget of calls is spent; webhooks are kept meanwhile")
+                ComponentHealth::degraded(
+                    "the budget of calls for today is spent; webhooks are stored meanwhile",
+                )
             }
             ZohoState::Ok if status.throttle() == Throttle::Frugal => ComponentHealth::healthy(
-                "answers; today's calls are short, so reads for webhooks wait a little",
+                "answers; few calls are left today, so reads for webhooks wait a little",
             ),
             ZohoState::Ok => match self.0.ignored_api_domain() {
                 None => ComponentHealth::healthy("answers"),
@@ -39,15 +41,15 @@ impl Probe for ZohoProbe {
                     "answers; the token answer names the API host {host}, which is not followed"
                 )),
             },
-            ZohoState::Unknown => ComponentHealth::healthy("not asked yet"),
+            ZohoState::Unknown => ComponentHealth::healthy("no call was made yet"),
             ZohoState::Throttled { until, reason } => {
-                ComponentHealth::degraded(format!("{reason}; calls go on by themselves at {until}"))
+                ComponentHealth::degraded(format!("{reason}; calls continue by themselves at {until}"))
             }
             ZohoState::AuthPaused { reason, what_to_do } => {
                 ComponentHealth::degraded(format!("{reason}: {what_to_do}"))
             }
             ZohoState::Unreachable { reason } => {
-                ComponentHealth::degraded(format!("last call failed: {reason}"))
+                ComponentHealth::degraded(format!("the last call failed: {reason}"))
             }
         }
     }

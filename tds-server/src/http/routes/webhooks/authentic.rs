@@ -58,7 +58,7 @@ fn check_signature<'a>(
         if config.allow_unsigned {
             return Ok(Authentic::unsigned(pairs, body));
         }
-        let detail = "Set ZOHO_WEBHOOK_SECRET; until then webhooks cannot be checked and are not taken.";
+        let detail = "Set ZOHO_WEBHOOK_SECRET; until then, webhooks cannot be verified and are not accepted.";
         return Err(Problem::new(ProblemKind::WebhooksNotConfigured, detail).retry_after(60).into());
     }
     if headers.get_all(SIGNATURE_HEADER).iter().count() > 1 {
@@ -86,7 +86,8 @@ fn check_key(config: &WebhookConfig, headers: &HeaderMap) -> Result<(), Refusal>
 }
 
 fn refused(reason: &str) -> Refusal {
-    let problem = Problem::new(ProblemKind::InvalidSignature, format!("Not taken: {reason}."));
+    let problem =
+        Problem::new(ProblemKind::InvalidSignature, format!("The webhook was not accepted: {reason}."));
     Refusal { problem, reason: Some(reason.to_owned()), mismatch: false }
 }
 

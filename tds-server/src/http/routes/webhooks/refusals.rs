@@ -99,8 +99,8 @@ fn look_into(config: &WebhookConfig, delivery: &Delivery) {
         span.in_scope(|| match hint {
             Some(hint) => tracing::warn!(hint = hint.as_ref(), "the signature of the refused webhook can be explained"),
             None => tracing::warn!(
-                "no known change on the way explains the signature of the refused webhook: it was made with another \
-                 secret; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho's webhook"
+                "no known change on the way explains the signature of the refused webhook, so it was made with \
+                 another secret; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho's webhook"
             ),
         });
     });
