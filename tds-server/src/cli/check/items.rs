@@ -47,7 +47,7 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
         Err(error) => {
             let hint = match config.database {
                 DatabaseChoice::Embedded(_) if matches!(error, BuildError::NoDatabase(_)) => {
-                    "set DATABASE_URL, or let tds-server migrate make the private cluster"
+                    "set DATABASE_URL, or let tds-server migrate create the private cluster"
                 }
                 DatabaseChoice::Url(_) => {
                     "check DATABASE_URL, whether the database server runs, and whether this machine may connect to it"
