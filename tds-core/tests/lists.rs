@@ -201,7 +201,7 @@ async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
     assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListOrder::Whole, 0, Some(1)));
     setup.run(RunType::Full, 201).await;
     let plan = setup.run(RunType::Incremental, 1).await.plan.expect("a plan");
-    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListOrder::Filtered, 4, Some(5)));
+    assert_eq!((plan.listing, plan.probe_calls, plan.expected_calls), (ListOrder::MovingFilter, 4, Some(5)));
     for _ in 0..2 {
         setup.run(RunType::Incremental, 1).await;
     }

@@ -60,10 +60,10 @@ impl RunPlan {
     /// so.
     pub(crate) fn outgrown(&mut self, from: Option<OffsetDateTime>, capability: Capability) -> bool {
         let has_one_page = self.ways.iter().any(|cost| cost.way == ListOrder::Whole && cost.calls == Some(1));
-        if from.is_none() || !has_one_page || !capability.filter.is_usable() || !capability.sort.is_usable() {
+        if from.is_none() || !has_one_page || ListOrder::safest(capability) != ListOrder::MovingFilter {
             return false;
         }
-        self.listing = ListOrder::Filtered;
+        self.listing = ListOrder::MovingFilter;
         self.reason.push_str(
             " The list turned out to have more than one page, so it is read by its filter after all.",
         );

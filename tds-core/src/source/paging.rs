@@ -14,13 +14,13 @@
 //! skips as many rows.
 
 mod capability;
+mod order;
 mod position;
-mod strategy;
 mod tie;
 mod walk;
 
 pub use self::{
     capability::{Ability, Capability, ListFacts},
-    strategy::ListOrder,
-    walk::{ListCall, ListWalk, NextPage, RowOrder},
+    order::{ListOrder, RowOrder},
+    walk::{ListCall, ListWalk, NextPage},
 };

@@ -57,7 +57,7 @@ fn a_row_without_a_time_could_stand_anywhere_and_teaches_nothing() {
 fn a_list_that_says_that_it_sorted_otherwise_is_believed() {
     let request = ListRequest {
         since: Some(crate::list::START),
-        order: ListOrder::Filtered,
+        order: ListOrder::MovingFilter,
         capability: DOCUMENTED,
         cursor: None,
         lane: Lane::Incremental,

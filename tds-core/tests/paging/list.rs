@@ -95,7 +95,7 @@ pub(crate) fn read(
 ) -> Result<Shown> {
     let mut request = ListRequest {
         since: since.map(at),
-        order: ListOrder::Filtered,
+        order: ListOrder::MovingFilter,
         capability,
         cursor: None,
         lane: Lane::Incremental,

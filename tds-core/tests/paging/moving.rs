@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use tds_core::source::RowOrder;
+use tds_core::{
+    queue::Lane,
+    source::{ListOrder, ListRequest, ListWalk, RowOrder},
+};
 
 use crate::list::{BOTH, FILTER, List, NEITHER, SORT, at, read};
 
@@ -142,4 +145,36 @@ fn a_list_of_everything_keeps_its_own_order() {
     let mut list = List::new(0..10, 4, BOTH);
     assert_eq!(read(&mut list, None, BOTH, |_, _| {}).expect("readable").ids.len(), 10);
     assert!(list.calls.iter().all(|call| call.order == RowOrder::Own && call.changed_since.is_none()));
+}
+
+#[test]
+fn a_list_is_read_in_the_requested_order_or_in_the_safest_one_that_it_supports() {
+    use ListOrder::{Filtered, MovingFilter, NewestFirst, Whole};
+    let first_call = |order, capability| {
+        let (since, cursor, lane) = (Some(at(0)), None, Lane::Incremental);
+        let request = ListRequest { since, order, capability, cursor, lane };
+        let call = ListWalk::new(&request).expect("a walk").call();
+        (call.changed_since.is_some(), call.order)
+    };
+    let (whole, filtered) = ((false, RowOrder::Own), (true, RowOrder::Own));
+    let (moving, newest) = ((true, RowOrder::OldestChange), (false, RowOrder::NewestChange));
+    for (order, capability, expected) in [
+        (Whole, BOTH, whole),
+        (Filtered, BOTH, filtered),
+        (MovingFilter, BOTH, moving),
+        (NewestFirst, BOTH, newest),
+        (Whole, FILTER, whole),
+        (Filtered, FILTER, filtered),
+        (MovingFilter, FILTER, filtered),
+        (NewestFirst, FILTER, filtered),
+        (Whole, SORT, whole),
+        (Filtered, SORT, newest),
+        (MovingFilter, SORT, newest),
+        (NewestFirst, SORT, newest),
+        (Filtered, NEITHER, whole),
+        (MovingFilter, NEITHER, whole),
+        (NewestFirst, NEITHER, whole),
+    ] {
+        assert_eq!(first_call(order, capability), expected, "{order:?} {capability:?}");
+    }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn page(
 ) -> Result<ListPage> {
     let capability = source.profile().documented;
     source
-        .list(&ListRequest { since, order: ListOrder::Filtered, capability, cursor, lane: Lane::Full })
+        .list(&ListRequest { since, order: ListOrder::MovingFilter, capability, cursor, lane: Lane::Full })
         .await
 }
 

@@ -58,9 +58,8 @@ impl Listing<'_> {
             self.keep_plan(plan.insert(chosen)).await?;
         }
         while !checkpoint.listed {
-            // A run of an earlier version may continue without a plan. It then uses the filter or the sorting of the
-            // list, where the list supports them.
-            let order = plan.as_ref().map_or(ListOrder::Filtered, |plan| plan.listing);
+            // A run of an earlier version may continue without a plan. It then reads the list in the safest order.
+            let order = plan.as_ref().map_or(ListOrder::MovingFilter, |plan| plan.listing);
             let page = self.page(&checkpoint, order, window.capability()).await?;
             let is_first_of_several = checkpoint.pages == 0 && page.next.is_some();
             if let Some(plan) = plan.as_mut().filter(|_| order == ListOrder::Whole && is_first_of_several)

@@ -48,11 +48,8 @@ impl Question<'_> {
         let mut ways = vec![ListCost { way: ListOrder::Whole, calls: self.whole() }];
         if self.from.is_some() {
             let calls = self.in_window().map(|rows| self.pages(rows));
-            if self.capability.filter.is_usable() {
-                ways.push(ListCost { way: ListOrder::Filtered, calls });
-            } else if self.capability.sort.is_usable() {
-                ways.push(ListCost { way: ListOrder::NewestFirst, calls });
-            }
+            let safest = ListCost { way: ListOrder::safest(self.capability), calls };
+            ways.extend((safest.way != ListOrder::Whole).then_some(safest));
         }
         ways
     }
@@ -89,7 +86,7 @@ pub(crate) fn probe_pays(question: &Question<'_>, validity: std::time::Duration)
 pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
     let ways = question.ways();
     // A list of unknown length may be long. A window is never longer than the whole list.
-    let loses_nothing = question.capability.filter.is_usable() && question.capability.sort.is_usable();
+    let loses_nothing = ListOrder::safest(question.capability) == ListOrder::MovingFilter;
     let cost = |way: &ListCost| {
         let calls = way.calls.unwrap_or(u64::MAX);
         let is_better = (way.way == ListOrder::Whole) != (loses_nothing && calls > 1);
@@ -155,7 +152,7 @@ fn reason(
 fn words(way: ListOrder) -> &'static str {
     match way {
         ListOrder::Whole => "whole",
-        ListOrder::Filtered => "by its filter",
+        ListOrder::Filtered | ListOrder::MovingFilter => "by its filter",
         ListOrder::NewestFirst => "newest change first",
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{strategy::Strategy, tie::Tie};
+use super::{order::ListOrder, tie::Tie};
 use crate::{
     error::{Error, Result},
     record::ContentHash,
@@ -15,8 +15,8 @@ const MOST_CALLS: u32 = 50_000;
 /// The next call, and the data that are needed to judge its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {
-    /// The strategy by which the list is read.
-    pub(super) by: Strategy,
+    /// The order in which the list is read.
+    pub(super) by: ListOrder,
     /// The page to request, from 1.
     pub(super) page: u32,
     /// The number of calls so far.
@@ -52,7 +52,7 @@ impl Outdated {
 }
 
 impl Position {
-    pub(super) fn first(by: Strategy, since: Option<OffsetDateTime>) -> Self {
+    pub(super) fn first(by: ListOrder, since: Option<OffsetDateTime>) -> Self {
         Self { by, page: 1, calls: 0, from: since, before: None, repeats: 0, tie: None }
     }
 
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_position_survives_being_written() {
-        let mut position = Position::first(Strategy::MovingFilter, Some(datetime!(2026-11-01 12:00 UTC)));
+        let mut position = Position::first(ListOrder::MovingFilter, Some(datetime!(2026-11-01 12:00 UTC)));
         position.tie = Some(Tie::default());
         position.before = Some(ContentHash::of_bytes(b"ids"));
         let text = position.to_text().expect("writable");
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn nonsense_and_lists_without_an_end_are_refused() {
         assert!(Position::from_text("page 2").is_err());
-        let mut position = Position::first(Strategy::Whole, None);
+        let mut position = Position::first(ListOrder::Whole, None);
         position.calls = MOST_CALLS;
         assert!(Position::from_text(&position.to_text().expect("writable")).is_err());
     }

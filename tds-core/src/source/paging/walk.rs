@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Ability, Capability, position::Position, strategy::Strategy};
+use super::{Ability, Capability, ListOrder, RowOrder, position::Position};
 use crate::{
     error::{Error, ErrorKind, Result, Retry},
     record::ContentHash,
@@ -15,17 +15,6 @@ const SLACK: Duration = Duration::minutes(1);
 /// The number of repetitions in a row that shows that the source does not count pages. A page may be repeated, because
 /// as many rows as a page holds were moved before it in the meantime.
 const MOST_REPEATS: u32 = 3;
-
-/// The order in which a page is requested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowOrder {
-    /// The order in which rows move least while the list is read: by creation, where the list supports it.
-    Own,
-    /// By the time of the last change, ascending.
-    OldestChange,
-    /// By the time of the last change, descending.
-    NewestChange,
-}
 
 /// The parameters of one call for a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +33,8 @@ pub struct ListCall {
 pub struct NextPage {
     /// The cursor of the next call; `None` where the list was read to its end.
     pub next: Option<String>,
-    /// What is now known about the list, where the answer contradicted the capability. The list is then continued by
-    /// another strategy.
+    /// What is now known about the list, where the answer contradicted the capability. The list is then continued in
+    /// another order.
     pub learned: Option<Capability>,
 }
 
@@ -64,10 +53,9 @@ impl ListWalk {
     /// `Invalid`: the cursor was not returned by [`ListWalk::after`], or the list never ends.
     pub fn new(request: &ListRequest) -> Result<Self> {
         let going_on = request.cursor.as_deref().map(Position::from_text).transpose()?.flatten();
-        let first =
-            || Position::first(Strategy::of(request.order, request.capability, request.since), request.since);
+        let order = request.order.supported(request.capability, request.since);
         Ok(Self {
-            position: going_on.unwrap_or_else(first),
+            position: going_on.unwrap_or_else(|| Position::first(order, request.since)),
             capability: request.capability,
             since: request.since,
         })
@@ -80,11 +68,7 @@ impl ListWalk {
         ListCall {
             page: self.position.page,
             changed_since: self.position.from.filter(|_| by.filters()),
-            order: match by {
-                Strategy::MovingFilter => RowOrder::OldestChange,
-                Strategy::NewestFirst => RowOrder::NewestChange,
-                Strategy::Filtered | Strategy::Whole => RowOrder::Own,
-            },
+            order: by.rows(),
         }
     }
 
@@ -118,13 +102,13 @@ impl ListWalk {
         if by.filters() && self.shows_older(rows) {
             return self.without_filter(has_more);
         }
-        if by.sorts() && (says_unsorted || !self.is_sorted(rows)) {
+        if by.rows() != RowOrder::Own && (says_unsorted || !self.is_sorted(rows)) {
             return self.without_sorting(says_unsorted || rows.iter().all(|row| row.version.is_some()));
         }
-        let past = by == Strategy::NewestFirst && self.is_past(rows);
+        let past = by == ListOrder::NewestFirst && self.is_past(rows);
         let next = match by {
-            Strategy::MovingFilter => self.move_filter(rows, has_more),
-            Strategy::NewestFirst | Strategy::Filtered | Strategy::Whole => self.next_page(has_more && !past),
+            ListOrder::MovingFilter => self.move_filter(rows, has_more),
+            ListOrder::NewestFirst | ListOrder::Filtered | ListOrder::Whole => self.next_page(has_more && !past),
         };
         advance(next, None)
     }
@@ -169,7 +153,7 @@ impl ListWalk {
     /// Returns true where the rows are sorted. The check covers one page only: between two pages, edits move rows even
     /// in a sorted list. A row without a time can stand at any place, so its page does not count as sorted.
     fn is_sorted(&self, rows: &[Listed]) -> bool {
-        let descending = self.position.by == Strategy::NewestFirst;
+        let descending = self.position.by == ListOrder::NewestFirst;
         rows.iter().all(|row| row.version.is_some())
             && rows.windows(2).all(|pair| {
                 if descending {
@@ -190,10 +174,10 @@ impl ListWalk {
     /// from its beginning.
     fn without_filter(self, has_more: bool) -> Result<NextPage> {
         let learned = Capability { filter: Ability::Refuted, ..self.capability };
-        if self.position.by == Strategy::MovingFilter {
+        if self.position.by == ListOrder::MovingFilter {
             return self.anew(learned, Some(learned));
         }
-        let next = self.next_page(has_more).map(|next| Position { by: Strategy::Whole, ..next });
+        let next = self.next_page(has_more).map(|next| Position { by: ListOrder::Whole, ..next });
         advance(next, Some(learned))
     }
 
@@ -205,7 +189,7 @@ impl ListWalk {
     }
 
     fn anew(self, capability: Capability, learned: Option<Capability>) -> Result<NextPage> {
-        let first = Position::first(Strategy::safest(capability, self.since), self.since);
+        let first = Position::first(ListOrder::MovingFilter.supported(capability, self.since), self.since);
         advance(Some(Position { calls: self.position.calls, ..first }), learned)
     }
 }

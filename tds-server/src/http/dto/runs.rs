@@ -132,7 +132,7 @@ impl From<ListOrder> for Listing {
     fn from(way: ListOrder) -> Self {
         match way {
             ListOrder::Whole => Self::Whole,
-            ListOrder::Filtered => Self::Filtered,
+            ListOrder::Filtered | ListOrder::MovingFilter => Self::Filtered,
             ListOrder::NewestFirst => Self::NewestFirst,
         }
     }

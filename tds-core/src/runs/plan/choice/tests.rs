@@ -83,7 +83,7 @@ fn a_list_that_outgrew_its_page_is_read_through_the_window_where_that_loses_noth
         let mut plan = plan.clone();
         (plan.outgrown(from, capability), plan.listing)
     };
-    assert_eq!(outgrown(from, BOTH), (true, ListOrder::Filtered));
+    assert_eq!(outgrown(from, BOTH), (true, ListOrder::MovingFilter));
     assert_eq!(outgrown(None, BOTH), (false, ListOrder::Whole), "everything is wanted");
     let sorts = Capability { filter: Ability::Refuted, ..BOTH };
     assert_eq!(outgrown(from, sorts), (false, ListOrder::Whole), "it loses what the whole list loses");
@@ -97,8 +97,8 @@ fn a_longer_list_is_read_through_the_window_and_probed_where_that_pays() {
     let question = question(&profile, Some(2_221), time::Duration::minutes(20));
     let plan = choose(&question);
     let calls: Vec<_> = plan.ways.iter().map(|cost| (cost.way, cost.calls)).collect();
-    assert_eq!(calls, [(ListOrder::Whole, Some(12)), (ListOrder::Filtered, Some(1))]);
-    assert_eq!(plan.listing, ListOrder::Filtered);
+    assert_eq!(calls, [(ListOrder::Whole, Some(12)), (ListOrder::MovingFilter, Some(1))]);
+    assert_eq!(plan.listing, ListOrder::MovingFilter);
     assert!(probe_pays(&question, WEEK));
     assert!(plan.reason.contains("by its filter in 1 call (whole would take 12)"), "{}", plan.reason);
 }
@@ -114,7 +114,7 @@ fn a_probe_does_not_pay_where_few_runs_follow_or_the_window_shows_nearly_everyth
     assert!(!probe_pays(&all, WEEK), "{:?}", all.history);
     assert_eq!(
         choose(&all).listing,
-        ListOrder::Filtered,
+        ListOrder::MovingFilter,
         "20 calls either way, and none between two pages lost"
     );
     all.capability.sort = Ability::Refuted;
@@ -125,8 +125,10 @@ fn a_probe_does_not_pay_where_few_runs_follow_or_the_window_shows_nearly_everyth
 fn a_list_of_unknown_length_is_read_through_the_window_and_without_abilities_whole() {
     let profile = profile(true, 1);
     let mut question = question(&profile, None, time::Duration::days(1));
-    assert_eq!(choose(&question).listing, ListOrder::Filtered);
+    assert_eq!(choose(&question).listing, ListOrder::MovingFilter);
     assert_eq!(choose(&question).expected_calls, None);
+    question.capability = Capability { filter: Ability::Proven, sort: Ability::Refuted };
+    assert_eq!(choose(&question).listing, ListOrder::Filtered);
     question.capability = Capability { filter: Ability::Refuted, sort: Ability::Proven };
     assert_eq!(choose(&question).listing, ListOrder::NewestFirst);
     question.capability = Capability::UNKNOWN;
