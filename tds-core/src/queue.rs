@@ -1,6 +1,7 @@
 //! The durable queue: at most one live item per record, with folding, leases, fencing tokens and dead letters.
 
 mod claim;
+mod lane;
 mod view;
 mod work;
 
@@ -11,11 +12,12 @@ use time::OffsetDateTime;
 
 pub use self::{
     claim::{ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
+    lane::Lane,
     view::{
         AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
         NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
-    work::{Lane, NewItem, Waiter, Work, fold},
+    work::{NewItem, Waiter, Work, fold},
 };
 pub use crate::ids::{ItemId, LeaseToken, WorkerId};
 use crate::{error::Result, record::EntityType};

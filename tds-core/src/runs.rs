@@ -43,6 +43,23 @@ impl RunType {
             Self::Images => "images",
         }
     }
+
+    /// Returns the lane whose budget a run of this type spends. Its items have the same lane.
+    #[must_use]
+    pub fn lane(self) -> Lane {
+        match self {
+            Self::Full => Lane::Full,
+            Self::Incremental => Lane::Incremental,
+            Self::Verify | Self::Images => Lane::Verify,
+        }
+    }
+
+    /// Returns the type of the runs to which the calls of a lane are attributed: the first type with this lane. The
+    /// calls of some lanes belong to no run.
+    #[must_use]
+    pub fn of_lane(lane: Lane) -> Option<Self> {
+        Self::ALL.into_iter().find(|run_type| run_type.lane() == lane)
+    }
 }
 
 /// The status of a run.
@@ -161,12 +178,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// Returns the lane whose budget the run spends while it lists.
-    #[must_use]
-    pub fn lane(&self) -> Lane {
-        if self.run_type == RunType::Full { Lane::Full } else { Lane::Incremental }
-    }
-
     /// Returns the progress in percent, from 0 to 100.
     ///
     /// While the list is being read, the run is compared with `expected`, the number of records that the last run of
@@ -423,4 +434,19 @@ pub trait SyncRunOperator: Send + Sync {
     /// # Errors
     /// The store cannot be asked.
     async fn history(&self, entity: &EntityType) -> Result<RunHistory>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calls_of_a_lane_belong_to_the_type_of_run_that_spends_the_lane() {
+        for run_type in [RunType::Full, RunType::Incremental, RunType::Verify] {
+            assert_eq!(RunType::of_lane(run_type.lane()), Some(run_type));
+        }
+        for lane in Lane::ALL.into_iter().filter(|lane| lane.is_urgent()) {
+            assert_eq!(RunType::of_lane(lane), None);
+        }
+    }
 }

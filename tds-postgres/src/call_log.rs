@@ -7,26 +7,26 @@ use tds_core::{
     limits::budget::{CallCount, CallLog, Usage},
     queue::Lane,
     record::EntityType,
+    runs::RunType,
 };
 
 use crate::{
     PgStore,
-    db::{error::classify, retry::repeat, text::storable},
+    db::{error::classify, retry::repeat, text::{one_of, storable}},
 };
 
 // The rows are written in the order of the primary key, so that two processes cannot deadlock.
 const COUNT: &str = "
 WITH n AS (
-  SELECT lane, entity_type, endpoint, result, sum(calls) AS calls
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[])
-      AS n(lane, entity_type, endpoint, result, calls)
-   GROUP BY lane, entity_type, endpoint, result),
+  SELECT lane, run_type, entity_type, endpoint, result, sum(calls) AS calls
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])
+      AS n(lane, run_type, entity_type, endpoint, result, calls)
+   GROUP BY lane, run_type, entity_type, endpoint, result),
 of_runs AS (
   UPDATE tds_sync_runs r SET calls = r.calls + own.calls
-    FROM (SELECT lane, entity_type, sum(calls) AS calls FROM n GROUP BY lane, entity_type) own
-   WHERE own.lane IN ('incremental', 'full', 'verify')
-     AND r.id = (SELECT newest.id FROM tds_sync_runs newest
-                  WHERE newest.entity_type = own.entity_type AND newest.run_type = own.lane
+    FROM (SELECT run_type, entity_type, sum(calls) AS calls FROM n GROUP BY run_type, entity_type) own
+   WHERE r.id = (SELECT newest.id FROM tds_sync_runs newest
+                  WHERE newest.entity_type = own.entity_type AND newest.run_type = own.run_type
                   ORDER BY newest.id DESC LIMIT 1))
 INSERT INTO tds_api_calls AS c (account, day, lane, entity_type, endpoint, result, calls)
 SELECT $1, (clock_timestamp() AT TIME ZONE 'UTC')::date, lane, entity_type, endpoint, result, calls
@@ -50,18 +50,21 @@ SELECT count(*) FROM tds_queue_done
 impl CallLog for PgStore {
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
         let lanes: Vec<&str> = calls.iter().map(|count| count.lane.as_str()).collect();
+        let run_type = |count: &CallCount| RunType::of_lane(count.lane).map(RunType::as_str);
+        let run_types: Vec<Option<&str>> = calls.iter().map(run_type).collect();
         let entities: Vec<&str> =
             calls.iter().map(|count| count.entity.as_ref().map_or("", EntityType::as_str)).collect();
         let endpoints: Vec<String> =
             calls.iter().map(|count| storable(&count.endpoint).into_owned()).collect();
         let results: Vec<String> = calls.iter().map(|count| storable(&count.result).into_owned()).collect();
         let numbers: Vec<i64> = calls.iter().map(|count| i64::from(count.calls)).collect();
-        let (database, lanes, entities, endpoints, results, numbers) =
-            (&self.database, &lanes, &entities, &endpoints, &results, &numbers);
+        let (database, lanes, run_types, entities, endpoints, results, numbers) =
+            (&self.database, &lanes, &run_types, &entities, &endpoints, &results, &numbers);
         repeat(|| {
             sqlx::query(COUNT)
                 .bind(account)
                 .bind(lanes)
+                .bind(run_types)
                 .bind(entities)
                 .bind(endpoints)
                 .bind(results)
@@ -81,7 +84,7 @@ impl CallLog for PgStore {
             let lane: String = row.try_get("lane").map_err(fault)?;
             let entity: String = row.try_get("entity_type").map_err(fault)?;
             calls.push(CallCount {
-                lane: Lane::ALL.into_iter().find(|known| known.as_str() == lane).unwrap_or(Lane::Verify),
+                lane: one_of(Lane::ALL, Lane::as_str, "lane", &lane).map_err(fault)?,
                 entity: entity.parse().ok(),
                 endpoint: row.try_get("endpoint").map_err(fault)?,
                 result: row.try_get("result").map_err(fault)?,

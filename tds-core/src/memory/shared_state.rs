@@ -9,6 +9,7 @@ use crate::{
         budget::{CallCount, CallLog, Usage, merge},
         shared_state::{Document, SharedState, document, replace},
     },
+    runs::RunType,
 };
 
 #[async_trait]
@@ -30,7 +31,7 @@ impl CallLog for MemoryStore {
         let mut state = self.state();
         merge(state.calls.entry(today).or_default(), calls);
         for count in calls {
-            let Some(run_type) = count.lane.run_type() else { continue };
+            let Some(run_type) = RunType::of_lane(count.lane) else { continue };
             let its_own = |run: &&mut RunState| {
                 count.entity.as_ref() == Some(&run.request.entity) && run.request.run_type == run_type
             };

@@ -1,56 +1,14 @@
-//! Work on a record: its lane, its content, how new work is folded into it, and the waiters for it.
+//! Work on a record: its content, how new work is folded into it, and the waiters for it.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
     inbox::InboxId,
+    queue::Lane,
     record::{Observed, RecordKey, SourcePayload},
     runs::RunId,
 };
-
-/// The lane of work, by the cause of the work. Items of a lane with a lower number are claimed first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// A person waits for the work.
-    Operator,
-    /// A local change that has to be written to the source.
-    Outbound,
-    /// A pushed event.
-    Webhook,
-    /// An incremental sync.
-    Incremental,
-    /// A full sync.
-    Full,
-    /// Verification and repair.
-    Verify,
-}
-
-impl Lane {
-    /// Every lane, most urgent first.
-    pub const ALL: [Self; 6] =
-        [Self::Operator, Self::Outbound, Self::Webhook, Self::Incremental, Self::Full, Self::Verify];
-
-    /// Returns the number in the column `priority`. Items with a lower number are claimed first.
-    #[must_use]
-    pub fn priority(self) -> i16 {
-        match self {
-            Self::Operator => 0,
-            Self::Outbound => 10,
-            Self::Webhook => 20,
-            Self::Incremental => 30,
-            Self::Full => 40,
-            Self::Verify => 50,
-        }
-    }
-
-    /// Returns the lane of a stored priority.
-    #[must_use]
-    pub fn from_priority(priority: i16) -> Self {
-        Self::ALL.into_iter().rev().find(|lane| lane.priority() <= priority).unwrap_or(Self::Operator)
-    }
-}
 
 /// The work on a record: bring the target to the state that the payload shows or, without a payload, to the state that
 /// the source returns when it is asked.

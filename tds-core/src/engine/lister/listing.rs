@@ -121,7 +121,7 @@ impl Listing<'_> {
     }
 
     fn lane(&self) -> Lane {
-        self.lease.run.lane()
+        self.lease.run.run_type.lane()
     }
 
     /// Reads one page, with patience.

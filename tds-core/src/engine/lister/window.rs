@@ -90,7 +90,7 @@ impl ListContext<'_> {
     /// Probes the list. A probe that fails costs nothing but its calls: the documentation of the list counts then, and
     /// answers that contradict it.
     async fn probe(&self, window: &mut Window, run: &Run) {
-        match self.patience.source("probing its list", || self.source.probe(run.lane())).await {
+        match self.patience.source("probing its list", || self.source.probe(run.run_type.lane())).await {
             Ok(capability) => {
                 tracing::info!(entity = %run.entity_type, %capability, "list probed");
                 let probed_at = Some(self.clock.now());

@@ -4,7 +4,7 @@ use std::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{queue::Lane, runs::RunType};
+use crate::queue::Lane;
 
 /// A value for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,37 +54,5 @@ fn place(lane: Lane) -> usize {
         Lane::Incremental => 3,
         Lane::Full => 4,
         Lane::Verify => 5,
-    }
-}
-
-impl Lane {
-    /// Returns the name as it is stored and shown.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Outbound => "outbound",
-            Self::Webhook => "webhook",
-            Self::Incremental => "incremental",
-            Self::Full => "full",
-            Self::Verify => "verify",
-        }
-    }
-
-    /// Returns the type of run that spends this lane's budget. `None` means that the lane's calls belong to no run.
-    #[must_use]
-    pub fn run_type(self) -> Option<RunType> {
-        match self {
-            Self::Operator | Self::Outbound | Self::Webhook => None,
-            Self::Incremental => Some(RunType::Incremental),
-            Self::Full => Some(RunType::Full),
-            Self::Verify => Some(RunType::Verify),
-        }
-    }
-
-    /// Returns true for the lanes whose work is waited for: operators' requests, local changes and pushed events.
-    #[must_use]
-    pub fn is_urgent(self) -> bool {
-        self <= Self::Webhook
     }
 }

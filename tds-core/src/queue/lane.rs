@@ -1,0 +1,65 @@
+//! The lanes of the queue and of the budget.
+
+use serde::{Deserialize, Serialize};
+
+/// The lane of work, by the cause of the work. Items of a lane with a lower number are claimed first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lane {
+    /// A person waits for the work.
+    Operator,
+    /// A local change that has to be written to the source.
+    Outbound,
+    /// A pushed event.
+    Webhook,
+    /// An incremental sync.
+    Incremental,
+    /// A full sync.
+    Full,
+    /// Verification and repair.
+    Verify,
+}
+
+impl Lane {
+    /// Every lane, most urgent first.
+    pub const ALL: [Self; 6] =
+        [Self::Operator, Self::Outbound, Self::Webhook, Self::Incremental, Self::Full, Self::Verify];
+
+    /// Returns the number in the column `priority`. Items with a lower number are claimed first.
+    #[must_use]
+    pub fn priority(self) -> i16 {
+        match self {
+            Self::Operator => 0,
+            Self::Outbound => 10,
+            Self::Webhook => 20,
+            Self::Incremental => 30,
+            Self::Full => 40,
+            Self::Verify => 50,
+        }
+    }
+
+    /// Returns the lane of a stored priority.
+    #[must_use]
+    pub fn from_priority(priority: i16) -> Self {
+        Self::ALL.into_iter().rev().find(|lane| lane.priority() <= priority).unwrap_or(Self::Operator)
+    }
+
+    /// Returns the name as it is stored and shown.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Outbound => "outbound",
+            Self::Webhook => "webhook",
+            Self::Incremental => "incremental",
+            Self::Full => "full",
+            Self::Verify => "verify",
+        }
+    }
+
+    /// Returns true for the lanes whose work is waited for: operators' requests, local changes and pushed events.
+    #[must_use]
+    pub fn is_urgent(self) -> bool {
+        self <= Self::Webhook
+    }
+}
