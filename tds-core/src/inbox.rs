@@ -173,7 +173,7 @@ pub struct InboxStats {
     /// The number of all events.
     pub total: i64,
     /// The number of events by status.
-    pub by_status: BTreeMap<String, i64>,
+    pub by_status: BTreeMap<EventStatus, i64>,
     /// The number of events by entity type.
     pub by_entity: BTreeMap<EntityType, i64>,
     /// Counts of the events received in the last 24 hours.
@@ -191,8 +191,30 @@ pub struct LastDay {
     pub completed: i64,
     /// The number of failed events.
     pub failed: i64,
-    /// The share of `completed` in `total`, in percent with two decimals; `None` where there are no events.
-    pub success_rate_percent: Option<f64>,
+}
+
+impl InboxStats {
+    /// Counts events of one entity type and status, some of them received in the last 24 hours.
+    pub fn add(&mut self, entity: EntityType, status: EventStatus, events: i64, last_24h: i64) {
+        self.total += events;
+        *self.by_status.entry(status).or_default() += events;
+        *self.by_entity.entry(entity).or_default() += events;
+        self.last_24h.total += last_24h;
+        match status {
+            EventStatus::Completed => self.last_24h.completed += last_24h,
+            EventStatus::Failed => self.last_24h.failed += last_24h,
+            EventStatus::Pending | EventStatus::Processing => {}
+        }
+    }
+}
+
+impl LastDay {
+    /// Returns the share of `completed` in `total`, in percent with two decimals; `None` where there are no events.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
+    pub fn success_rate_percent(&self) -> Option<f64> {
+        (self.total > 0).then(|| (self.completed as f64 / self.total as f64 * 10_000.0).round() / 100.0)
+    }
 }
 
 /// The inbox, as operators see it.

@@ -153,12 +153,11 @@ pub struct Run {
     pub plan: Option<RunPlan>,
     /// The number of calls to the source that were made for the run.
     pub calls: i64,
-    /// The number of calls for each record that the run found changed; `None` where there was no such record.
-    pub calls_per_record: Option<f64>,
     /// Whether the list was read to its end.
     pub listing_done: bool,
-    /// The progress in percent, from 0 to 100; see [`Run::progress`].
-    pub progress_percent: f64,
+    /// The number of records that the last run of the same type and entity type listed, among the runs that read their
+    /// list to the end; `None` where there is no such run.
+    pub expected_items: Option<i64>,
     /// The run listed changes since this time.
     pub since: Option<OffsetDateTime>,
     /// When the request for the run was stored.
@@ -180,15 +179,15 @@ pub struct Run {
 impl Run {
     /// Returns the progress in percent, from 0 to 100.
     ///
-    /// While the list is being read, the run is compared with `expected`, the number of records that the last run of
-    /// its type listed, and the progress is at most 99 percent.
+    /// While the list is being read, the run is compared with [`Run::expected_items`], and the progress is at most 99
+    /// percent.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
-    pub fn progress(&self, expected: Option<i64>) -> f64 {
+    pub fn progress_percent(&self) -> f64 {
         if matches!(self.status, RunStatus::Completed | RunStatus::CompletedWithErrors) {
             return 100.0;
         }
-        let (listed, expected) = (self.total_items, expected.unwrap_or(0));
+        let (listed, expected) = (self.total_items, self.expected_items.unwrap_or(0));
         let total = if self.listing_done { listed } else { listed.max(expected) };
         if total == 0 {
             return 0.0;
@@ -198,12 +197,12 @@ impl Run {
         (percent * 100.0).round().clamp(0.0, most * 100.0) / 100.0
     }
 
-    /// Returns the number of calls for each record that a run found changed; `None` where there was no such record.
+    /// Returns the number of calls for each record that the run found changed; `None` where there was no such record.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    pub fn calls_for_each(calls: i64, processed: i64, unchanged: i64) -> Option<f64> {
-        let changed = processed - unchanged;
-        (changed > 0).then(|| calls as f64 / changed as f64)
+    pub fn calls_per_record(&self) -> Option<f64> {
+        let changed = self.processed_items - self.unchanged_items;
+        (changed > 0).then(|| self.calls as f64 / changed as f64)
     }
 }
 

@@ -327,7 +327,7 @@ fn active_or(error: sqlx::Error, entity: &EntityType, doing: &str) -> Error {
 
 /// Reads a run.
 fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
-    let mut run = Run {
+    Ok(Run {
         id: RunId(row.try_get("id")?),
         run_type: run_type_of(row.try_get("run_type")?)?,
         entity_type: entity_of(row.try_get("entity_type")?)?,
@@ -340,9 +340,8 @@ fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
         pages: row.try_get("pages")?,
         plan: plan_of(row.try_get("plan")?),
         calls: row.try_get("calls")?,
-        calls_per_record: None,
         listing_done: row.try_get("listing_done")?,
-        progress_percent: 0.0,
+        expected_items: row.try_get("expected")?,
         since: row.try_get("since")?,
         created_at: row.try_get("created_at")?,
         started_at: row.try_get("started_at")?,
@@ -351,10 +350,7 @@ fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
         requested_by: row.try_get("requested_by")?,
         target_database: row.try_get("target_database")?,
         held_deletions: row.try_get("held")?,
-    };
-    run.calls_per_record = Run::calls_for_each(run.calls, run.processed_items, run.unchanged_items);
-    run.progress_percent = run.progress(row.try_get("expected")?);
-    Ok(run)
+    })
 }
 
 /// Reads a plan. A plan that another version stored in its own format is not shown, because the plan is only for

@@ -88,21 +88,11 @@ impl InboxOperator for MemoryStore {
     async fn inbox_stats(&self) -> Result<InboxStats> {
         let (day_ago, state) = (self.now() - time::Duration::DAY, self.state());
         let mut stats = InboxStats::default();
-        for status in EventStatus::ALL {
-            stats.by_status.insert(status.as_str().to_owned(), 0);
-        }
         for event in state.events.values() {
-            stats.total += 1;
-            *stats.by_status.entry(event.status.as_str().to_owned()).or_default() += 1;
-            *stats.by_entity.entry(event.entity_type.clone()).or_default() += 1;
+            let last_24h = i64::from(event.received_at > day_ago);
+            stats.add(event.entity_type.clone(), event.status, 1, last_24h);
             stats.last_received_at = stats.last_received_at.max(Some(event.received_at));
-            if event.received_at > day_ago {
-                stats.last_24h.total += 1;
-                stats.last_24h.completed += i64::from(event.status == EventStatus::Completed);
-                stats.last_24h.failed += i64::from(event.status == EventStatus::Failed);
-            }
         }
-        stats.last_24h.success_rate_percent = success_rate(stats.last_24h.completed, stats.last_24h.total);
         Ok(stats)
     }
 }
@@ -184,10 +174,4 @@ fn stored(id: InboxId, event: NewEvent, now: OffsetDateTime) -> Event {
         processed_at: None,
         items: Default::default(),
     }
-}
-
-/// Returns the percentage with two decimals, or `None` where the total is 0.
-#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
-fn success_rate(completed: i64, total: i64) -> Option<f64> {
-    (total > 0).then(|| (completed as f64 / total as f64 * 10_000.0).round() / 100.0)
 }

@@ -15,7 +15,7 @@ use crate::{
     inbox::EventStatus,
     queue::{
         Deferred, EntityDelays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
-        Outcome, Page, QueueMotion, QueueOperator, QueueStats, StatusCounts,
+        Outcome, Page, QueueMotion, QueueOperator, QueueStats,
     },
     record::EntityType,
     runs::{RunStatus, RunType},
@@ -99,8 +99,8 @@ impl State {
         let day_ago = now - time::Duration::DAY;
         let mut delays: BTreeMap<&EntityType, Vec<f64>> = BTreeMap::new();
         for item in self.items.values() {
-            note(&mut stats.queue, item.status);
-            note(stats.by_entity.entry(item.key.entity.clone()).or_default(), item.status);
+            stats.queue.add(item.status, 1);
+            stats.by_entity.entry(item.key.entity.clone()).or_default().add(item.status, 1);
             if item.status == ItemStatus::Completed
                 && let Some(ended_at) = item.ended_at.filter(|ended_at| *ended_at > day_ago)
             {
@@ -223,17 +223,6 @@ impl Event {
 
 fn span(time: time::Duration) -> Duration {
     Duration::try_from(time).unwrap_or_default()
-}
-
-fn note(counts: &mut StatusCounts, status: ItemStatus) {
-    let counter = match status {
-        ItemStatus::Pending => &mut counts.pending,
-        ItemStatus::Processing => &mut counts.processing,
-        ItemStatus::Completed => &mut counts.completed,
-        ItemStatus::Failed => &mut counts.failed,
-        ItemStatus::DeadLetter => &mut counts.dead_letter,
-    };
-    *counter += 1;
 }
 
 fn of_delays(mut delays: Vec<f64>, oldest: Option<f64>) -> EntityDelays {

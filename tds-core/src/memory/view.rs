@@ -85,7 +85,7 @@ impl RunState {
     }
 
     pub(super) fn view(&self, id: RunId, state: &State) -> Run {
-        let mut run = Run {
+        Run {
             id,
             run_type: self.request.run_type,
             entity_type: self.request.entity.clone(),
@@ -98,9 +98,8 @@ impl RunState {
             pages: self.checkpoint.pages,
             plan: self.plan.clone(),
             calls: self.calls,
-            calls_per_record: Run::calls_for_each(self.calls, self.processed, self.unchanged),
             listing_done: self.listing_done,
-            progress_percent: 0.0,
+            expected_items: self.expected(id, state),
             since: self.request.since,
             created_at: self.created_at,
             started_at: self.started_at,
@@ -109,9 +108,7 @@ impl RunState {
             requested_by: Some(self.request.requested_by.clone()),
             target_database: Some("memory".to_owned()),
             held_deletions: count(self.held.len()),
-        };
-        run.progress_percent = run.progress(self.expected(id, state));
-        run
+        }
     }
 
     /// Returns the number of records that the last run of the same type and entity type listed, among runs that

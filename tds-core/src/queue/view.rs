@@ -150,6 +150,30 @@ pub struct StatusCounts {
     pub dead_letter: i64,
 }
 
+impl StatusCounts {
+    /// Returns each count with its status.
+    #[must_use]
+    pub fn each(&self) -> [(ItemStatus, i64); 5] {
+        let mut counts = *self;
+        ItemStatus::ALL.map(|status| (status, *counts.of(status)))
+    }
+
+    /// Adds a number of items with this status.
+    pub fn add(&mut self, status: ItemStatus, items: i64) {
+        *self.of(status) += items;
+    }
+
+    fn of(&mut self, status: ItemStatus) -> &mut i64 {
+        match status {
+            ItemStatus::Pending => &mut self.pending,
+            ItemStatus::Processing => &mut self.processing,
+            ItemStatus::Completed => &mut self.completed,
+            ItemStatus::Failed => &mut self.failed,
+            ItemStatus::DeadLetter => &mut self.dead_letter,
+        }
+    }
+}
+
 /// Numbers of items by entity type and status.
 pub type EntityCounts = BTreeMap<EntityType, StatusCounts>;
 

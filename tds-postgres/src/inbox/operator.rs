@@ -5,7 +5,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
     error::{Error, Result},
-    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats, LastDay},
+    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats},
     queue::{Lane, Page},
     record::EntityType,
 };
@@ -114,27 +114,11 @@ fn status_of(row: &PgRow) -> Result<EventStatus, sqlx::Error> {
 }
 
 fn stats_of(counted: &[PgRow]) -> Result<InboxStats, sqlx::Error> {
-    let by_status = EventStatus::ALL.into_iter().map(|status| (status.as_str().to_owned(), 0)).collect();
-    let mut stats = InboxStats { by_status, ..InboxStats::default() };
+    let mut stats = InboxStats::default();
     for row in counted {
-        let (entity, status): (String, _) = (row.try_get("entity_type")?, status_of(row)?);
-        let (total, last_day): (i64, i64) = (row.try_get("total")?, row.try_get("last_day")?);
-        stats.total += total;
-        stats.last_24h.total += last_day;
-        match status {
-            EventStatus::Completed => stats.last_24h.completed += last_day,
-            EventStatus::Failed => stats.last_24h.failed += last_day,
-            EventStatus::Pending | EventStatus::Processing => {}
-        }
-        *stats.by_status.entry(status.as_str().to_owned()).or_default() += total;
-        *stats.by_entity.entry(entity_of(&entity)?).or_default() += total;
+        let entity = entity_of(row.try_get("entity_type")?)?;
+        stats.add(entity, status_of(row)?, row.try_get("total")?, row.try_get("last_day")?);
         stats.last_received_at = stats.last_received_at.max(row.try_get("newest")?);
     }
-    stats.last_24h.success_rate_percent = success_rate(&stats.last_24h);
     Ok(stats)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
-fn success_rate(day: &LastDay) -> Option<f64> {
-    (day.total > 0).then(|| (day.completed as f64 / day.total as f64 * 10_000.0).round() / 100.0)
 }

@@ -5,10 +5,7 @@ use std::time::Duration;
 use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
-    queue::{
-        Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, QueueMotion, QueueStats,
-        StatusCounts,
-    },
+    queue::{Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, QueueMotion, QueueStats},
     record::EntityType,
 };
 
@@ -181,21 +178,10 @@ fn stats_of(counts: &[PgRow], delays: &[PgRow]) -> Result<QueueStats, sqlx::Erro
     for row in counts {
         let entity: String = row.try_get("entity_type")?;
         let (status, total) = (status_of(row.try_get("status")?)?, row.try_get("total")?);
-        add(&mut stats.queue, status, total);
-        add(stats.by_entity.entry(entity_of(&entity)?).or_default(), status, total);
+        stats.queue.add(status, total);
+        stats.by_entity.entry(entity_of(&entity)?).or_default().add(status, total);
     }
     Ok(stats)
-}
-
-fn add(counts: &mut StatusCounts, status: ItemStatus, total: i64) {
-    let counter = match status {
-        ItemStatus::Pending => &mut counts.pending,
-        ItemStatus::Processing => &mut counts.processing,
-        ItemStatus::Completed => &mut counts.completed,
-        ItemStatus::Failed => &mut counts.failed,
-        ItemStatus::DeadLetter => &mut counts.dead_letter,
-    };
-    *counter += total;
 }
 
 /// Reads the status of an item.

@@ -87,7 +87,7 @@ impl Events {
     pub(crate) async fn stats(&self, registry: &Registry) -> Result<InboxStats> {
         let mut stats = self.events.inbox_stats().await?;
         for status in EventStatus::ALL {
-            stats.by_status.entry(status.as_str().to_owned()).or_default();
+            stats.by_status.entry(status).or_default();
         }
         for entity in registry.entities() {
             stats.by_entity.entry(entity.clone()).or_default();

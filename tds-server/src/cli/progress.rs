@@ -81,7 +81,7 @@ impl Line {
 
 /// Returns the progress in whole per cent, rounded down, so that 100 appears only when all work is done.
 fn percent(run: &Run) -> u64 {
-    let percent = run.progress_percent.clamp(0.0, 100.0);
+    let percent = run.progress_percent().clamp(0.0, 100.0);
     (0..=100_u32).rev().find(|&whole| f64::from(whole) <= percent).map_or(0, u64::from)
 }
 

@@ -112,7 +112,7 @@ fn list(runs: &[Run], next: Option<&str>, place: &str) -> CommandResult {
             run.entity_type.to_string(),
             run.run_type.as_str().to_owned(),
             run.status.as_str().to_owned(),
-            format!("{:.0} %", run.progress_percent),
+            format!("{:.0} %", run.progress_percent()),
             run.total_items.to_string(),
             run.processed_items.to_string(),
             run.failed_items.to_string(),

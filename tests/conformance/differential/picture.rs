@@ -19,7 +19,7 @@ impl Side {
         let (items, events, runs) = (self.items().await, self.events().await, self.runs().await);
         let stats = self.stores.queue_operator.stats().await.expect("stats");
         let inbox = self.stores.inbox_operator.inbox_stats().await.expect("stats").by_status;
-        let ended = inbox.get("completed");
+        let ended = inbox.get(&EventStatus::Completed);
         let mut cursors = Vec::new();
         for entity in &ENTITIES {
             cursors.push(self.stores.runs.history(entity).await.expect("a cursor").cursor);

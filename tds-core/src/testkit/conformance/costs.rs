@@ -61,11 +61,11 @@ pub async fn calls_count_in_the_newest_run_of_their_kind_and_entity_type(harness
 pub async fn calls_for_each_record_leave_out_what_the_list_showed_unchanged(harness: &dyn Harness) {
     let lease = started(harness, LONG).await;
     harness.stores().budget().count("shop", &[calls(Lane::Full, Some(PRODUCTS), 3)]).await.expect("count");
-    assert_eq!(run(harness, lease.run.id).await.calls_per_record, None);
+    assert_eq!(run(harness, lease.run.id).await.calls_per_record(), None);
     commit(harness, &lease, page(lease.run.id, &["1", "2", "3"], 2, true)).await;
     for _item in 0..2 {
         finish_one(harness).await;
     }
     let ended = reaches(harness, lease.run.id, RunStatus::Completed).await;
-    assert_eq!(ended.calls_per_record, Some(1.5));
+    assert_eq!(ended.calls_per_record(), Some(1.5));
 }

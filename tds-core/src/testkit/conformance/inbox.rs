@@ -281,10 +281,11 @@ pub async fn inbox_stats_count_by_status_and_entity_type(harness: &dyn Harness) 
     case.accept(event("c", vec![(product("1"), Work::fetch())])).await;
     let stats = harness.stores().inbox_operator.inbox_stats().await.expect("stats");
     assert_eq!(stats.total, 3);
-    let of = |status: &str| stats.by_status.get(status).copied().unwrap_or_default();
-    assert_eq!((of("completed"), of("failed"), of("pending")), (1, 1, 1));
+    let of = |status| stats.by_status.get(&status).copied().unwrap_or_default();
+    let counted = (of(EventStatus::Completed), of(EventStatus::Failed), of(EventStatus::Pending));
+    assert_eq!(counted, (1, 1, 1));
     assert_eq!(stats.by_entity.get(&PRODUCTS), Some(&3));
     assert_eq!((stats.last_24h.total, stats.last_24h.completed, stats.last_24h.failed), (3, 1, 1));
-    assert_eq!(stats.last_24h.success_rate_percent, Some(33.33));
+    assert_eq!(stats.last_24h.success_rate_percent(), Some(33.33));
     assert!(stats.last_received_at.is_some());
 }

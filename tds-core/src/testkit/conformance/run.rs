@@ -193,7 +193,7 @@ pub async fn a_run_ends_when_its_list_was_read_and_every_listed_record_has_ended
     finish_one(harness).await;
     let ended = reaches(harness, id, RunStatus::Completed).await;
     assert_eq!((ended.processed_items, ended.failed_items), (3, 0));
-    assert_eq!(ended.progress_percent, 100.0);
+    assert_eq!(ended.progress_percent(), 100.0);
     assert!(ended.completed_at.is_some());
 }
 
@@ -452,7 +452,7 @@ async fn progress_of(harness: &dyn Harness, pages: &[&[&str]]) -> Vec<f64> {
         let mut commit = page(lease.run.id, ids, 0, index + 1 == pages.len());
         commit.checkpoint.pages = i64::try_from(index).expect("few pages") + 1;
         harness.stores().runs.commit_page(lease.run.id, lease.token, commit).await.expect("commit_page");
-        shown.push(run(harness, lease.run.id).await.progress_percent);
+        shown.push(run(harness, lease.run.id).await.progress_percent());
     }
     shown
 }

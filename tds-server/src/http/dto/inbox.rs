@@ -61,7 +61,8 @@ wire! {
     /// Counts of the inbox
     InboxStats from stats: inbox::InboxStats {
         total: i64,
-        by_status: BTreeMap<String, i64>,
+        by_status: BTreeMap<&'static str, i64> =
+            stats.by_status.into_iter().map(|(status, events)| (status.as_str(), events)).collect(),
         by_entity: BTreeMap<String, i64> = by_name(stats.by_entity),
         last_24h: LastDay,
         #[serde(with = "time::serde::rfc3339::option")]
@@ -73,7 +74,7 @@ wire! {
         total: i64,
         completed: i64,
         failed: i64,
-        success_rate_percent: Option<f64>,
+        success_rate_percent: Option<f64> = day.success_rate_percent(),
     }
 
     /// A body: as JSON where it is JSON, otherwise as text where it is text, otherwise in base64.

@@ -55,7 +55,7 @@ wire! {
         #[schema(inline, value_type = SyncType)]
         run_type: &'static str = run.run_type.as_str(),
         entity_type: String = run.entity_type.to_string(),
-        source_type: String,
+        source_type: String = run.source_type.clone(),
         #[schema(inline, value_type = SyncStatus)]
         status: &'static str = run.status.as_str(),
         total_items: i64,
@@ -64,13 +64,13 @@ wire! {
         unchanged_items: i64,
         pages: i64,
         /// How the run reads, and why; null before the first page is requested
-        plan: Option<RunPlan> = run.plan.map(Into::into),
+        plan: Option<RunPlan> = run.plan.clone().map(Into::into),
         /// Calls to Zoho that were made for the run
         calls: i64,
         /// Calls for each record that the run found changed
-        calls_per_record: Option<f64>,
+        calls_per_record: Option<f64> = run.calls_per_record(),
         listing_done: bool,
-        progress_percent: f64,
+        progress_percent: f64 = run.progress_percent(),
         #[serde(with = "time::serde::rfc3339::option")]
         since: Option<OffsetDateTime>,
         #[serde(with = "time::serde::rfc3339")]
