@@ -40,7 +40,7 @@ impl QueueOperator for MemoryStore {
         let now = self.now();
         let affected = {
             let mut state = self.state();
-            let ids = state.select(filter, &[ItemStatus::DeadLetter, ItemStatus::Failed], now);
+            let ids = state.select(filter, &ItemStatus::RETRYABLE, now);
             for id in &ids {
                 state.revive(*id, now);
             }
@@ -53,8 +53,7 @@ impl QueueOperator for MemoryStore {
     async fn discard(&self, filter: &ItemFilter) -> Result<u64> {
         let now = self.now();
         let mut state = self.state();
-        let idle = [ItemStatus::Pending, ItemStatus::Failed, ItemStatus::DeadLetter];
-        let ids = state.select(filter, &idle, now);
+        let ids = state.select(filter, &ItemStatus::DISCARDABLE, now);
         for id in &ids {
             state.archive(*id, Outcome::Discarded, None, now);
         }

@@ -42,6 +42,10 @@ impl ItemStatus {
     /// Every status.
     pub const ALL: [Self; 5] =
         [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::DeadLetter];
+    /// The statuses of the items that an operator can retry.
+    pub const RETRYABLE: [Self; 2] = [Self::Failed, Self::DeadLetter];
+    /// The statuses of the items that an operator can discard.
+    pub const DISCARDABLE: [Self; 3] = [Self::Pending, Self::Failed, Self::DeadLetter];
 
     /// Returns the name under which the status is stored.
     #[must_use]

@@ -122,14 +122,15 @@ impl QueueOperator for PgStore {
     }
 
     async fn retry(&self, filter: &ItemFilter) -> Result<u64> {
-        let affected =
-            retry(&self.database, filter).await.map_err(|error| classify(error, "retrying queue items"))?;
+        let affected = all(&self.database, filter, Action::Retry).await;
+        let affected = affected.map_err(|error| classify(error, "retrying queue items"))?;
         self.work.announce();
         Ok(affected)
     }
 
     async fn discard(&self, filter: &ItemFilter) -> Result<u64> {
-        discard(&self.database, filter).await.map_err(|error| classify(error, "discarding queue items"))
+        let affected = all(&self.database, filter, Action::Discard).await;
+        affected.map_err(|error| classify(error, "discarding queue items"))
     }
 
     async fn stats(&self) -> Result<QueueStats> {
@@ -166,37 +167,30 @@ fn ids_of(filter: &ItemFilter) -> Option<Vec<i64>> {
     filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect())
 }
 
-/// Makes dead letters and items that wait for a retry due now. Returns the number of items.
-async fn retry(database: &Database, filter: &ItemFilter) -> Result<u64, sqlx::Error> {
-    if filter.status.is_some_and(|status| !matches!(status, ItemStatus::Failed | ItemStatus::DeadLetter)) {
-        return Ok(0);
-    }
-    all(database, filter, &[ItemStatus::Failed, ItemStatus::DeadLetter], Action::Retry).await
-}
-
-/// Gives items up. Returns the number of items.
-async fn discard(database: &Database, filter: &ItemFilter) -> Result<u64, sqlx::Error> {
-    all(database, filter, &[ItemStatus::Pending, ItemStatus::Failed, ItemStatus::DeadLetter], Action::Discard)
-        .await
-}
-
+/// What an operator does with items.
 #[derive(Clone, Copy)]
 enum Action {
+    /// Dead letters and items that wait for a retry become due now.
     Retry,
+    /// The items are given up.
     Discard,
 }
 
-/// Works in batches. Items that were processed no longer match the filter.
-async fn all(
-    database: &Database,
-    filter: &ItemFilter,
-    among: &[ItemStatus],
-    action: Action,
-) -> Result<u64, sqlx::Error> {
+impl Action {
+    fn among(self) -> &'static [ItemStatus] {
+        match self {
+            Self::Retry => &ItemStatus::RETRYABLE,
+            Self::Discard => &ItemStatus::DISCARDABLE,
+        }
+    }
+}
+
+/// Works in batches, and returns the number of items. Items that were processed no longer match the filter.
+async fn all(database: &Database, filter: &ItemFilter, action: Action) -> Result<u64, sqlx::Error> {
     let mut affected: u64 = 0;
     let mut collisions = 0;
     loop {
-        let done = match repeat_for_operator(|| one_batch(database, filter, among, action)).await {
+        let done = match repeat_for_operator(|| one_batch(database, filter, action)).await {
             // Work of the record was queued between the read and the write, so the batch is read again.
             Err(error) if collisions < 20 && is_collision(&error) => {
                 collisions += 1;
@@ -215,15 +209,10 @@ fn is_collision(error: &sqlx::Error) -> bool {
     of_postgres(error).is_some_and(|cause| cause.constraint() == Some("tds_queue_record"))
 }
 
-async fn one_batch(
-    database: &Database,
-    filter: &ItemFilter,
-    among: &[ItemStatus],
-    action: Action,
-) -> Result<u64, sqlx::Error> {
+async fn one_batch(database: &Database, filter: &ItemFilter, action: Action) -> Result<u64, sqlx::Error> {
     let mut tx = database.begin().await?;
     let rows = sqlx::query(MATCHING)
-        .bind(among.iter().map(|status| status.as_str()).collect::<Vec<_>>())
+        .bind(action.among().iter().map(|status| status.as_str()).collect::<Vec<_>>())
         .bind(ids_of(filter))
         .bind(filter.status.map(ItemStatus::as_str))
         .bind(filter.entity.as_ref().map(EntityType::as_str))

@@ -32,8 +32,8 @@ impl Change {
     /// Returns the statuses of the items that the change applies to.
     fn statuses(self) -> &'static [ItemStatus] {
         match self {
-            Self::Retry => &[ItemStatus::Failed, ItemStatus::DeadLetter],
-            Self::Discard => &[ItemStatus::Pending, ItemStatus::Failed, ItemStatus::DeadLetter],
+            Self::Retry => &ItemStatus::RETRYABLE,
+            Self::Discard => &ItemStatus::DISCARDABLE,
         }
     }
 
