@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::{
     error::Result,
-    queue::{Page, Work},
+    queue::{Outcome, Page, Work},
     record::{EntityType, RecordId, RecordKey},
 };
 pub use crate::{ids::InboxId, record::hash::event_id};
@@ -154,7 +154,7 @@ pub struct EventView {
     /// The status of the event.
     pub status: EventStatus,
     /// The outcome, where the event is completed.
-    pub outcome: Option<String>,
+    pub outcome: Option<Outcome>,
     /// The reason of a failure, or of the disposition `ignored`.
     pub error_message: Option<String>,
     /// When the event was received.

@@ -14,7 +14,7 @@ pub use self::{
     claim::{ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
     lane::Lane,
     view::{
-        AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
+        AttemptResult, AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
         NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
     work::{NewItem, Waiter, Work, fold},

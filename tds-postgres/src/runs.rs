@@ -370,12 +370,9 @@ fn lease_of(row: &PgRow, run: Run, history: RunHistory) -> Result<RunLease, sqlx
 }
 
 fn run_type_of(text: &str) -> Result<RunType, sqlx::Error> {
-    let all = [RunType::Full, RunType::Incremental, RunType::Verify, RunType::Images];
-    one_of(all, RunType::as_str, "run type", text)
+    one_of(RunType::ALL, RunType::as_str, "run type", text)
 }
 
 fn status_of(text: &str) -> Result<RunStatus, sqlx::Error> {
-    use RunStatus::{Cancelled, Completed, CompletedWithErrors, Failed, Pending, Running};
-    let all = [Pending, Running, Completed, CompletedWithErrors, Failed, Cancelled];
-    one_of(all, RunStatus::as_str, "run status", text)
+    one_of(RunStatus::ALL, RunStatus::as_str, "run status", text)
 }

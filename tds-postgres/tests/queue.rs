@@ -141,7 +141,8 @@ async fn short_leases_cause_no_double_settling() {
     assert_eq!((good.accepted, good.fenced), (1, 0));
     assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_done").await, "1");
     let item = store.get(second[0].id).await.expect("read").expect("there");
-    let results: Vec<String> = item.attempts.unwrap_or_default().into_iter().map(|a| a.result).collect();
+    let results: Vec<&str> =
+        item.attempts.unwrap_or_default().iter().map(|attempt| attempt.result.as_str()).collect();
     assert_eq!(results, ["lease_lost", "completed"]);
 }
 

@@ -10,7 +10,7 @@ use tds_core::{
     inbox::{EventStatus, InboxId, InboxOperator},
     memory::{MemoryStore, Row},
     mirror::Mirror,
-    queue::{Claimed, ItemId, Lease},
+    queue::{Claimed, ItemId, Lease, Outcome},
     record::{RecordId, RecordKey},
     runs::{PageCommit, RunFilter, RunId, RunStatus, SyncRunOperator},
 };
@@ -157,7 +157,7 @@ impl Watch {
             if event.status == EventStatus::Completed {
                 self.notes().open.remove(&id);
                 if !self.is_reflected(&change) {
-                    let outcome = event.outcome.unwrap_or_default();
+                    let outcome = event.outcome.map_or("", Outcome::as_str);
                     self.world.violated(format!("event {id} ended {outcome} without effect: {change:?}"));
                 }
             }

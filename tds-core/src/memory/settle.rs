@@ -1,6 +1,6 @@
 //! The end of a claim.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use time::OffsetDateTime;
 
@@ -9,7 +9,7 @@ use super::{
     state::{Claim, Item, State},
 };
 use crate::{
-    queue::{AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settlement, Waiter},
+    queue::{AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settlement, Waiter},
     record::RecordKey,
 };
 
@@ -29,7 +29,8 @@ impl State {
                 return None;
             }
             let claim = item.claim.take()?;
-            item.note_attempt(&claim, &settlement.settle, now);
+            let (result, error) = settlement.settle.result();
+            item.push_attempt(&claim, result, error.map(Cow::into_owned), now);
             item.lost_leases = 0;
             let hurried = std::mem::take(&mut item.hurried);
             Some((claim, item.generation > settlement.generation, hurried))
@@ -153,32 +154,27 @@ impl Item {
         }
     }
 
-    fn note_attempt(&mut self, claim: &Claim, settle: &Settle, now: OffsetDateTime) {
-        let (result, error) = match settle {
-            Settle::Complete(_) => ("completed", None),
-            Settle::Retry { error, .. } => ("retry", Some(error.clone())),
-            Settle::Release { reason, .. } => ("released", reason.clone()),
-            Settle::DeadLetter { error } => ("dead_letter", Some(error.clone())),
-            Settle::Redirect { to, .. } => ("completed", Some(format!("moved to {to}"))),
-        };
-        self.push_attempt(claim, result, error, now);
-    }
-
     /// Records that the lease expired. A lost lease costs no attempt, and is counted separately.
     pub(super) fn lose_claim(&mut self, claim: &Claim, now: OffsetDateTime) {
         self.lost_leases += 1;
         let error = "the worker died or stopped renewing its lease".to_owned();
-        self.push_attempt(claim, "lease_lost", Some(error), now);
+        self.push_attempt(claim, AttemptResult::LeaseLost, Some(error), now);
     }
 
-    fn push_attempt(&mut self, claim: &Claim, result: &str, error: Option<String>, now: OffsetDateTime) {
+    fn push_attempt(
+        &mut self,
+        claim: &Claim,
+        result: AttemptResult,
+        error: Option<String>,
+        now: OffsetDateTime,
+    ) {
         let attempt = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
         self.attempts.push(AttemptView {
             attempt,
             started_at: self.started_at,
             ended_at: now,
             worker: Some(claim.worker.0.clone()),
-            result: result.to_owned(),
+            result,
             error,
         });
     }

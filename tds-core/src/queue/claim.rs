@@ -1,11 +1,11 @@
 //! Claims, leases, and the settlements that end them.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Lane, Work};
+use super::{AttemptResult, Lane, Work};
 use crate::{
     queue::{ItemId, LeaseToken, WorkerId},
     record::{EntityType, RecordKey},
@@ -201,6 +201,20 @@ pub enum Settle {
         /// The work to do there.
         work: Work,
     },
+}
+
+impl Settle {
+    /// Returns how the attempt is shown: its result, and the error or the reason.
+    #[must_use]
+    pub fn result(&self) -> (AttemptResult, Option<Cow<'_, str>>) {
+        match self {
+            Self::Complete(_) => (AttemptResult::Completed, None),
+            Self::Retry { error, .. } => (AttemptResult::Retry, Some(error.into())),
+            Self::Release { reason, .. } => (AttemptResult::Released, reason.as_deref().map(Cow::from)),
+            Self::DeadLetter { error } => (AttemptResult::DeadLetter, Some(error.into())),
+            Self::Redirect { to, .. } => (AttemptResult::Completed, Some(format!("moved to {to}").into())),
+        }
+    }
 }
 
 /// The result of [`Queue::settle`](super::Queue::settle).

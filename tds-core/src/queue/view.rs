@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     inbox::InboxId,
-    queue::ItemId,
+    queue::{ItemId, Outcome},
     record::{EntityType, RecordId},
 };
 
@@ -103,7 +103,7 @@ pub struct ItemView {
     /// The status of the item.
     pub status: ItemStatus,
     /// The outcome, where the item has ended.
-    pub outcome: Option<String>,
+    pub outcome: Option<Outcome>,
     /// The number of attempts that failed.
     pub retry_count: u32,
     /// The text of the last error.
@@ -133,10 +133,43 @@ pub struct AttemptView {
     pub ended_at: OffsetDateTime,
     /// The worker that made the attempt.
     pub worker: Option<String>,
-    /// The result: `completed`, `retry`, `released`, `dead_letter` or `lease_lost`.
-    pub result: String,
+    /// The result of the attempt.
+    pub result: AttemptResult,
     /// The error or the reason of the result.
     pub error: Option<String>,
+}
+
+/// The result of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptResult {
+    /// The item was done, or its work moved to another entity type.
+    Completed,
+    /// The attempt failed, and another attempt was scheduled.
+    Retry,
+    /// The item was given back, and no attempt was spent.
+    Released,
+    /// The item became a dead letter.
+    DeadLetter,
+    /// The lease of the claim ran out.
+    LeaseLost,
+}
+
+impl AttemptResult {
+    /// Every result.
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::Retry, Self::Released, Self::DeadLetter, Self::LeaseLost];
+
+    /// Returns the name under which the result is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Retry => "retry",
+            Self::Released => "released",
+            Self::DeadLetter => "dead_letter",
+            Self::LeaseLost => "lease_lost",
+        }
+    }
 }
 
 /// Numbers of items by status.

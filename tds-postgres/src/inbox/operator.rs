@@ -19,6 +19,7 @@ use crate::{
         retry::repeat_for_operator,
         text::{entity_of, one_of, seconds, storable},
     },
+    queue::stats::outcome_of,
 };
 
 const LIST: &str = "
@@ -100,7 +101,7 @@ fn event_of(row: &PgRow) -> Result<EventView, sqlx::Error> {
         entity_id: row.try_get("entity_id")?,
         event_type: row.try_get("event_type")?,
         status: status_of(row)?,
-        outcome: row.try_get("outcome")?,
+        outcome: outcome_of(row)?,
         error_message: row.try_get("error_message")?,
         received_at: row.try_get("received_at")?,
         processed_at: row.try_get("processed_at")?,

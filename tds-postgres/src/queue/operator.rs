@@ -10,7 +10,7 @@ use tds_core::{
     error::Result,
     inbox::{EventStatus, InboxId},
     queue::{
-        AttemptView, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page, QueueMotion,
+        AttemptResult, AttemptView, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page, QueueMotion,
         QueueOperator, QueueStats,
     },
     record::{EntityType, RecordId},
@@ -21,7 +21,7 @@ use super::{
     events::{self, Completions},
     fold::Batch,
     settle::{archive, move_items},
-    stats::{self, status_of},
+    stats::{self, outcome_of, status_of},
 };
 use crate::{
     Database, PgStore, Tx,
@@ -29,7 +29,7 @@ use crate::{
         error::{classify, of_postgres},
         page::{below, page, rows},
         retry::repeat_for_operator,
-        text::{entity_of, seconds, storable},
+        text::{entity_of, one_of, seconds, storable},
     },
 };
 
@@ -285,7 +285,7 @@ fn item_of(row: &PgRow) -> Result<ItemView, sqlx::Error> {
         record: RecordId::new(row.try_get::<String, _>("zoho_entity_id")?),
         priority: row.try_get("priority")?,
         status: status_of(row.try_get("status")?)?,
-        outcome: row.try_get("outcome")?,
+        outcome: outcome_of(row)?,
         retry_count: u32::try_from(retries).unwrap_or(0),
         error_message: row.try_get("error_message")?,
         queued_at: row.try_get("queued_at")?,
@@ -305,7 +305,7 @@ fn attempts_of(rows: &[PgRow]) -> Result<Vec<AttemptView>, sqlx::Error> {
             started_at: row.try_get("started_at")?,
             ended_at: row.try_get("ended_at")?,
             worker: row.try_get("worker")?,
-            result: row.try_get("result")?,
+            result: one_of(AttemptResult::ALL, AttemptResult::as_str, "attempt result", row.try_get("result")?)?,
             error: row.try_get("error")?,
         })
     };

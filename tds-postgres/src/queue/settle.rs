@@ -10,7 +10,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
     inbox::EventStatus,
-    queue::{ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Work},
+    queue::{AttemptResult, ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Work},
     record::{EntityType, RecordKey},
 };
 
@@ -113,7 +113,7 @@ struct Plan<'a> {
     updates: Vec<Update<'a>>,
     dead: Vec<(i64, String)>,
     redirects: Vec<(Held, &'a EntityType, &'a Work)>,
-    attempts: Vec<Attempt<'a>>,
+    attempts: Vec<Attempt>,
 }
 
 /// Settles claims. A settlement whose token is not the item's current token changes nothing. Each of the two parts is
@@ -390,25 +390,23 @@ impl<'a> Update<'a> {
 }
 
 /// An attempt that gets a row. A plain success at the first attempt gets none, because the archived item already
-/// shows it.
-struct Attempt<'a> {
+/// shows it. An item that was given back without a reason gets none either.
+struct Attempt {
     item: i64,
-    result: &'static str,
-    error: Option<Cow<'a, str>>,
+    result: AttemptResult,
+    error: Option<String>,
 }
 
-impl<'a> Attempt<'a> {
-    fn of(item: &Held, settle: &'a Settle) -> Option<Self> {
-        let (result, error) = match settle {
-            Settle::Complete(_) if item.retry_count > 0 => ("completed", None),
-            Settle::Complete(_) => return None,
-            Settle::Retry { error, .. } => ("retry", Some(storable(error))),
-            Settle::Release { reason: None, .. } => return None,
-            Settle::Release { reason: Some(reason), .. } => ("released", Some(storable(reason))),
-            Settle::DeadLetter { error } => ("dead_letter", Some(storable(error))),
-            Settle::Redirect { to, .. } => ("completed", Some(Cow::Owned(format!("moved to {to}")))),
+impl Attempt {
+    fn of(item: &Held, settle: &Settle) -> Option<Self> {
+        let has_no_row = match settle {
+            Settle::Complete(_) => item.retry_count == 0,
+            Settle::Release { reason, .. } => reason.is_none(),
+            _ => false,
         };
-        Some(Self { item: item.id, result, error })
+        let (result, error) = settle.result();
+        let error = error.map(|error| storable(&error).into_owned());
+        (!has_no_row).then_some(Self { item: item.id, result, error })
     }
 }
 
@@ -455,13 +453,13 @@ async fn update_items(tx: &mut Tx, updates: &[Update<'_>]) -> Result<(), sqlx::E
 }
 
 /// Writes the attempts. This must happen before the items change.
-async fn note_attempts(tx: &mut Tx, attempts: &[Attempt<'_>]) -> Result<(), sqlx::Error> {
+async fn note_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
     if attempts.is_empty() {
         return Ok(());
     }
     sqlx::query(ATTEMPTS)
         .bind(attempts.iter().map(|attempt| attempt.item).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|attempt| attempt.result).collect::<Vec<_>>())
+        .bind(attempts.iter().map(|attempt| attempt.result.as_str()).collect::<Vec<_>>())
         .bind(attempts.iter().map(|attempt| attempt.error.as_deref()).collect::<Vec<_>>())
         .execute(tx)
         .await?;

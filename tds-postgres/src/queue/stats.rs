@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
-    queue::{Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, QueueMotion, QueueStats},
+    queue::{Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, Outcome, QueueMotion, QueueStats},
     record::EntityType,
 };
 
@@ -187,4 +187,10 @@ fn stats_of(counts: &[PgRow], delays: &[PgRow]) -> Result<QueueStats, sqlx::Erro
 /// Reads the status of an item.
 pub(super) fn status_of(text: &str) -> Result<ItemStatus, sqlx::Error> {
     one_of(ItemStatus::ALL, ItemStatus::as_str, "item status", text)
+}
+
+/// Reads the outcome of an item or of an event.
+pub(crate) fn outcome_of(row: &PgRow) -> Result<Option<Outcome>, sqlx::Error> {
+    let text: Option<&str> = row.try_get("outcome")?;
+    text.map(|text| one_of(Outcome::ALL, Outcome::as_str, "outcome", text)).transpose()
 }

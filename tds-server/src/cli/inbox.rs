@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use tds_core::inbox::{EventFilter, EventStatus, EventView};
+use tds_core::{
+    inbox::{EventFilter, EventStatus, EventView},
+    queue::Outcome,
+};
 
 use super::{
     exit::CommandResult,
@@ -114,7 +117,7 @@ fn list(events: &[EventView], next: Option<&str>, place: &str) -> CommandResult 
             output::or_dash(event.entity_id.as_deref()),
             event.event_type.clone(),
             event.status.as_str().to_owned(),
-            output::or_dash(event.outcome.as_deref()),
+            output::or_dash(event.outcome.map(Outcome::as_str)),
             output::time(Some(event.received_at)),
             output::short(event.error_message.as_deref()),
         ]);

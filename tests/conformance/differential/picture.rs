@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tds_core::{
     inbox::{EventFilter, EventStatus},
-    queue::{ItemFilter, ItemStatus},
+    queue::{AttemptResult, ItemFilter, ItemStatus},
     runs::RunFilter,
 };
 
@@ -104,7 +104,7 @@ impl Side {
                 .unwrap_or_default()
                 .into_iter()
                 // An immediate success is already visible in the item itself.
-                .filter(|attempt| attempt.result != "completed" && attempt.error.is_some())
+                .filter(|attempt| attempt.result != AttemptResult::Completed && attempt.error.is_some())
                 .map(|attempt| (attempt.result, attempt.error))
                 .collect();
             let live = item.status != ItemStatus::Completed;

@@ -66,7 +66,7 @@ pub async fn a_delivery_that_comes_back_after_another_of_its_record_is_read_agai
     let item = end().await;
     assert_eq!((item.key, item.work.payload, item.lane), (product("1"), None, Lane::Webhook));
     let stored = case.event_reaches(first.id, EventStatus::Completed).await;
-    assert_eq!(stored.outcome.as_deref(), Some("applied"));
+    assert_eq!(stored.outcome, Some(Outcome::Applied));
     assert!(deliver("a", &["1"]).await.duplicate, "now it is the newest one known");
     case.nothing_to_claim().await;
     assert!(deliver("b", &["1"]).await.duplicate, "it comes back as well");
@@ -129,7 +129,7 @@ pub async fn an_ignored_event_is_completed_and_queues_nothing(harness: &dyn Harn
     let case = Case(harness);
     let id = case.accept(with("a", Disposition::Ignored("another organization".into()))).await;
     let stored = case.event_reaches(id, EventStatus::Completed).await;
-    assert_eq!(stored.outcome.as_deref(), Some("ignored"));
+    assert_eq!(stored.outcome, Some(Outcome::Ignored));
     case.nothing_to_claim().await;
 }
 
@@ -149,7 +149,7 @@ pub async fn an_event_gets_the_outcome_of_its_item(harness: &dyn Harness) {
         let item = case.claim().await;
         case.settle(&item, Settle::Complete(outcome)).await;
         let stored = case.event_reaches(id, EventStatus::Completed).await;
-        assert_eq!(stored.outcome.as_deref(), Some(outcome.as_str()));
+        assert_eq!(stored.outcome, Some(outcome));
         assert!(stored.processed_at.is_some());
     }
 }
@@ -162,9 +162,11 @@ pub async fn events_folded_into_a_newer_one_are_superseded(harness: &dyn Harness
     let item = case.claim().await;
     case.settle(&item, Settle::Complete(Outcome::Applied)).await;
     case.nothing_to_claim().await;
-    for (id, outcome) in [(old, "superseded"), (new, "applied"), (stale, "superseded")] {
+    for (id, outcome) in
+        [(old, Outcome::Superseded), (new, Outcome::Applied), (stale, Outcome::Superseded)]
+    {
         let stored = case.event_reaches(id, EventStatus::Completed).await;
-        assert_eq!(stored.outcome.as_deref(), Some(outcome), "{}", stored.event_id);
+        assert_eq!(stored.outcome, Some(outcome), "{}", stored.event_id);
     }
 }
 
@@ -178,7 +180,7 @@ pub async fn an_event_of_several_records_ends_with_its_last_item(harness: &dyn H
     assert_ne!(case.event(id).await.status, EventStatus::Completed);
     case.settle(&second, Settle::Complete(Outcome::Unchanged)).await;
     let stored = case.event_reaches(id, EventStatus::Completed).await;
-    assert_eq!(stored.outcome.as_deref(), Some("applied"));
+    assert_eq!(stored.outcome, Some(Outcome::Applied));
 }
 
 pub async fn an_event_whose_item_became_a_dead_letter_is_failed_with_the_error(harness: &dyn Harness) {
@@ -203,7 +205,7 @@ pub async fn an_event_is_processed_only_with_its_own_work(harness: &dyn Harness)
     case.settle(&item, Settle::Complete(Outcome::Applied)).await;
     case.event_reaches(first, EventStatus::Completed).await;
     let stored = case.event_reaches(second, EventStatus::Completed).await;
-    assert_eq!(stored.outcome.as_deref(), Some("applied"));
+    assert_eq!(stored.outcome, Some(Outcome::Applied));
 }
 
 pub async fn an_event_is_processing_while_a_claim_that_is_held_shows_its_work(harness: &dyn Harness) {
@@ -238,7 +240,7 @@ pub async fn a_replayed_event_is_pending_again_and_follows_its_items(harness: &d
     let item = case.claim().await;
     case.settle(&item, Settle::Complete(Outcome::Applied)).await;
     let stored = case.event_reaches(id, EventStatus::Completed).await;
-    assert_eq!((stored.outcome.as_deref(), stored.error_message), (Some("applied"), None));
+    assert_eq!((stored.outcome, stored.error_message), (Some(Outcome::Applied), None));
 }
 
 pub async fn pages_of_events_come_newest_first_and_show_each_event_once(harness: &dyn Harness) {

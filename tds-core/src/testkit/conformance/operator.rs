@@ -163,11 +163,11 @@ pub async fn a_later_success_of_the_record_resolves_its_older_dead_letters(harne
             Some(view(harness, &old).await).filter(|item| item.status == ItemStatus::Completed)
         })
         .await;
-    assert_eq!(resolved.outcome.as_deref(), Some("superseded"));
+    assert_eq!(resolved.outcome, Some(Outcome::Superseded));
     assert_eq!(resolved.error_message, None, "the error is over");
     assert_eq!(resolved.attempts.expect("attempts")[0].error.as_deref(), Some("broken"), "it stays readable");
     let stored = case.event_reaches(event, EventStatus::Completed).await;
-    assert_eq!(stored.outcome.as_deref(), Some("superseded"));
+    assert_eq!(stored.outcome, Some(Outcome::Superseded));
 }
 
 pub async fn a_discarded_item_ends_with_its_error_kept(harness: &dyn Harness) {
@@ -175,7 +175,7 @@ pub async fn a_discarded_item_ends_with_its_error_kept(harness: &dyn Harness) {
     let item = dead(&case, "1", "broken").await;
     assert_eq!(harness.stores().queue_operator.discard(&only(&item)).await.expect("discard"), 1);
     let view = view(harness, &item).await;
-    assert_eq!((view.status, view.outcome.as_deref()), (ItemStatus::Completed, Some("discarded")));
+    assert_eq!((view.status, view.outcome), (ItemStatus::Completed, Some(Outcome::Discarded)));
     assert!(view.error_message.expect("an error").contains("broken"));
     assert_eq!(harness.stores().queue_operator.retry(&only(&item)).await.expect("retry"), 0);
 }

@@ -98,7 +98,7 @@ pub async fn a_recheck_is_asked_for_whichever_work_came_first(harness: &dyn Harn
             case.settle(&item, Settle::Complete(Outcome::Applied)).await;
             let ended = case.event_reaches(event, EventStatus::Completed).await;
             let used = item.work.payload.is_none_or(|payload| payload.shape == Shape::Webhook);
-            assert_eq!(ended.outcome.as_deref(), Some(if used { "applied" } else { "superseded" }));
+            assert_eq!(ended.outcome, Some(if used { Outcome::Applied } else { Outcome::Superseded }));
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tds_core::{
     inbox::{self, EventView},
-    queue::Page,
+    queue::{Outcome, Page},
 };
 use time::OffsetDateTime;
 use utoipa::{
@@ -47,7 +47,7 @@ wire! {
         #[schema(inline, value_type = InboxStatus)]
         status: &'static str = event.status.as_str(),
         #[schema(inline, value_type = Option<OutcomeName>)]
-        outcome: Option<String>,
+        outcome: Option<&'static str> = event.outcome.map(Outcome::as_str),
         error_message: Option<String>,
         #[serde(with = "time::serde::rfc3339")]
         received_at: OffsetDateTime,

@@ -1,7 +1,7 @@
 //! Queue items.
 
 use serde_json::Value;
-use tds_core::queue::{AttemptView, ItemView, Page};
+use tds_core::queue::{AttemptView, ItemView, Outcome, Page};
 use time::OffsetDateTime;
 
 use super::{
@@ -33,7 +33,7 @@ wire! {
         #[schema(inline, value_type = QueueStatus)]
         status: &'static str = item.status.as_str(),
         #[schema(inline, value_type = Option<OutcomeName>)]
-        outcome: Option<String>,
+        outcome: Option<&'static str> = item.outcome.map(Outcome::as_str),
         retry_count: u32,
         error_message: Option<String>,
         #[serde(with = "time::serde::rfc3339")]
@@ -58,7 +58,7 @@ wire! {
         #[serde(with = "time::serde::rfc3339")]
         ended_at: OffsetDateTime,
         worker: Option<String>,
-        result: String,
+        result: &'static str = attempt.result.as_str(),
         error: Option<String>,
     }
 }
