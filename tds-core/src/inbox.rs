@@ -38,8 +38,7 @@ pub struct NewEvent {
 /// no work follows from the event.
 #[must_use]
 pub fn other_records(event: &NewEvent) -> Vec<RecordId> {
-    let Disposition::Work(work) = &event.disposition else { return Vec::new() };
-    let records: Vec<RecordId> = work.iter().map(|(key, _)| key.id.clone()).collect();
+    let records: Vec<RecordId> = event.disposition.work().iter().map(|(key, _)| key.id.clone()).collect();
     match records.as_slice() {
         [one] if event.entity_id.as_deref() == Some(one.as_str()) => Vec::new(),
         _ => records,
@@ -56,6 +55,39 @@ pub enum Disposition {
     Ignored(String),
     /// The body was not understood. The event becomes `failed` with this reason, and a person has to look at it.
     Unparsed(String),
+}
+
+impl Disposition {
+    /// Returns the work that follows.
+    #[must_use]
+    pub fn work(&self) -> &[(RecordKey, Work)] {
+        if let Self::Work(work) = self { work } else { &[] }
+    }
+
+    /// Returns the status with which the event begins. Without work, the event ends at once.
+    #[must_use]
+    pub fn status(&self) -> EventStatus {
+        match self {
+            Self::Work(work) if !work.is_empty() => EventStatus::Pending,
+            Self::Work(_) | Self::Ignored(_) => EventStatus::Completed,
+            Self::Unparsed(_) => EventStatus::Failed,
+        }
+    }
+
+    /// Returns the outcome with which the event begins.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        (self.status() == EventStatus::Completed).then_some(Outcome::Ignored)
+    }
+
+    /// Returns the reason for which no work follows.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Work(_) => None,
+            Self::Ignored(reason) | Self::Unparsed(reason) => Some(reason),
+        }
+    }
 }
 
 /// The status of an inbox event. The status follows the items of the event.

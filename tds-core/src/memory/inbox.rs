@@ -16,7 +16,7 @@ use crate::{
         Accepted, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
         InboxStats, NewEvent, other_records,
     },
-    queue::{Lane, NewItem, Outcome, Page, Waiter, Work},
+    queue::{Lane, NewItem, Page, Waiter, Work},
     record::{RecordId, RecordKey},
 };
 
@@ -33,7 +33,7 @@ impl Inbox for MemoryStore {
                     if let Some(known) = state.events.get_mut(&id) {
                         known.order = order;
                     }
-                    state.begin_again(id, Disposition::Work(came_back), Lane::Webhook, now);
+                    state.begin_again(id, &Disposition::Work(came_back), Lane::Webhook, now);
                 }
                 Accepted { id, duplicate: true }
             } else {
@@ -41,7 +41,7 @@ impl Inbox for MemoryStore {
                 state.deliveries.insert(event.event_id.clone(), id);
                 let disposition = event.disposition.clone();
                 state.events.insert(id, stored(id, event, now));
-                state.dispose(id, disposition, Lane::Webhook, now);
+                state.dispose(id, &disposition, Lane::Webhook, now);
                 Accepted { id, duplicate: false }
             }
         };
@@ -79,7 +79,7 @@ impl InboxOperator for MemoryStore {
             if !state.events.contains_key(&id) {
                 return Err(Error::not_found(format!("there is no inbox event {id}")));
             }
-            state.begin_again(id, disposition, Lane::Operator, now);
+            state.begin_again(id, &disposition, Lane::Operator, now);
         }
         self.announce_work();
         Ok(())
@@ -100,9 +100,7 @@ impl InboxOperator for MemoryStore {
 impl State {
     /// Returns the records of a known delivery that later deliveries also concern, as work to read them.
     fn came_back(&self, id: InboxId, disposition: &Disposition) -> Vec<(RecordKey, Work)> {
-        let (Disposition::Work(work), Some(known)) = (disposition, self.events.get(&id)) else {
-            return Vec::new();
-        };
+        let Some(known) = self.events.get(&id) else { return Vec::new() };
         let is_about = |event: &Event, record: &RecordId| {
             event.records.contains(record)
                 || event.records.is_empty() && event.entity_id.as_deref() == Some(record.as_str())
@@ -112,7 +110,9 @@ impl State {
                 event.order > known.order && event.entity_type == known.entity_type && is_about(event, record)
             })
         };
-        work.iter()
+        disposition
+            .work()
+            .iter()
             .filter(|(key, _)| later(&key.id))
             .map(|(key, work)| (key.clone(), Work { version: work.version, ..Work::fetch() }))
             .collect()
@@ -120,38 +120,29 @@ impl State {
 
     /// Makes an event that ended pending again. The event continues to wait for items that are open, and stops
     /// waiting for dead letters.
-    fn begin_again(&mut self, id: InboxId, disposition: Disposition, lane: Lane, now: OffsetDateTime) {
+    fn begin_again(&mut self, id: InboxId, disposition: &Disposition, lane: Lane, now: OffsetDateTime) {
         let Some(event) = self.events.get_mut(&id) else { return };
         let (open, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut event.items)
             .into_iter()
             .partition(|(_, progress)| *progress == Progress::Open);
         event.items = open;
-        event.status = EventStatus::Pending;
-        event.outcome = None;
-        event.error = None;
-        event.processed_at = None;
         for item in ended.keys() {
             self.forget_waiter(*item, Waiter::Event(id));
         }
         self.dispose(id, disposition, lane, now);
     }
 
-    /// Queues the work of an event, or ends the event where it has no work.
-    fn dispose(&mut self, id: InboxId, disposition: Disposition, lane: Lane, now: OffsetDateTime) {
-        let (status, outcome, error) = match disposition {
-            Disposition::Work(work) if !work.is_empty() => {
-                for (key, work) in work {
-                    self.enqueue(NewItem { key, lane, work, waiter: Waiter::Event(id) }, now);
-                }
-                return;
-            }
-            Disposition::Work(_) => (EventStatus::Completed, Some(Outcome::Ignored), None),
-            Disposition::Ignored(reason) => (EventStatus::Completed, Some(Outcome::Ignored), Some(reason)),
-            Disposition::Unparsed(reason) => (EventStatus::Failed, None, Some(reason)),
-        };
+    /// Sets the status that follows from the disposition, and queues the work of the event.
+    fn dispose(&mut self, id: InboxId, disposition: &Disposition, lane: Lane, now: OffsetDateTime) {
         if let Some(event) = self.events.get_mut(&id) {
-            (event.status, event.outcome, event.error) = (status, outcome, error);
-            event.processed_at = Some(now);
+            event.status = disposition.status();
+            event.outcome = disposition.outcome();
+            event.error = disposition.reason().map(str::to_owned);
+            event.processed_at = (event.status != EventStatus::Pending).then_some(now);
+        }
+        for (key, work) in disposition.work() {
+            let (key, work, waiter) = (key.clone(), work.clone(), Waiter::Event(id));
+            self.enqueue(NewItem { key, lane, work, waiter }, now);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use sqlx::{PgExecutor, Row as _, postgres::PgRow};
 
 use tds_core::{
-    inbox::{Accepted, Disposition, EventStatus, InboxId, NewEvent, other_records},
+    inbox::{Accepted, Disposition, InboxId, NewEvent, other_records},
     queue::{Lane, Outcome, Work},
     record::RecordKey,
 };
@@ -97,36 +97,12 @@ UPDATE tds_inbox_events SET status = $2, outcome = $3, error_message = $4, open_
  WHERE id = $1
 ";
 
-/// The initial state of a new event.
-pub(crate) struct Begin<'a> {
-    pub(crate) status: EventStatus,
-    pub(crate) outcome: Option<Outcome>,
-    pub(crate) error: Option<&'a str>,
-    pub(crate) work: &'a [(RecordKey, Work)],
-}
-
-impl<'a> Begin<'a> {
-    pub(crate) fn of(disposition: &'a Disposition) -> Self {
-        let (status, outcome, error) = match disposition {
-            Disposition::Work(work) if !work.is_empty() => {
-                return Self { status: EventStatus::Pending, outcome: None, error: None, work };
-            }
-            Disposition::Work(_) => (EventStatus::Completed, Some(Outcome::Ignored), None),
-            Disposition::Ignored(reason) => {
-                (EventStatus::Completed, Some(Outcome::Ignored), Some(reason.as_str()))
-            }
-            Disposition::Unparsed(reason) => (EventStatus::Failed, None, Some(reason.as_str())),
-        };
-        Self { status, outcome, error, work: &[] }
-    }
-
-    /// Returns how many items the event waits for. A record that is named twice counts once.
-    pub(crate) fn open_items(&self) -> i32 {
-        let mut keys: Vec<_> = self.work.iter().map(|(key, _)| key).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        i32::try_from(keys.len()).unwrap_or(i32::MAX)
-    }
+/// Returns how many items an event waits for. A record that is named twice counts once.
+fn open_items(event: &NewEvent) -> i32 {
+    let mut keys: Vec<_> = event.disposition.work().iter().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    i32::try_from(keys.len()).unwrap_or(i32::MAX)
 }
 
 /// Stores events and queues their work. The results are in the order of the events.
@@ -173,25 +149,24 @@ pub(crate) async fn begin_again(
     disposition: &Disposition,
     lane: Lane,
 ) -> Result<bool, sqlx::Error> {
-    let begin = Begin::of(disposition);
     let mut tx = database.begin().await?;
     let mut batch = Batch::default();
-    for (key, work) in begin.work {
+    for (key, work) in disposition.work() {
         batch.add(key, lane, work, Some(id.0));
     }
     let places = batch.fold(&mut tx).await?;
     let waiting = |(key, _): &(_, _)| {
         places.of(key).map(|place| WaiterEntry { place, cause: Cause::Event(id.0), counted: true })
     };
-    let waiters: Vec<WaiterEntry> = begin.work.iter().filter_map(waiting).collect();
+    let waiters: Vec<WaiterEntry> = disposition.work().iter().filter_map(waiting).collect();
     let attached = attach(&mut tx, &waiters).await?;
     let new = i64::try_from(attached.iter().filter(|new| new.inserted).count()).unwrap_or(i64::MAX);
     let left = sqlx::query(LEAVE_DEAD).bind(id.0).execute(&mut tx).await?.rows_affected();
     let replayed = sqlx::query(REPLAY)
         .bind(id.0)
-        .bind(begin.status.as_str())
-        .bind(begin.outcome.map(Outcome::as_str))
-        .bind(begin.error.map(storable))
+        .bind(disposition.status().as_str())
+        .bind(disposition.outcome().map(Outcome::as_str))
+        .bind(disposition.reason().map(storable))
         .bind(new.saturating_sub(i64::try_from(left).unwrap_or(0)))
         .bind(lane == Lane::Webhook)
         .execute(&mut tx)
@@ -219,7 +194,7 @@ async fn read_what_came_back(
     let mut named: Vec<(i64, i64, &NewEvent, &RecordKey, &Work)> = Vec::new();
     for event in events {
         let Some((id, place)) = rows.get(storable(&event.event_id).as_ref()) else { continue };
-        let records = Begin::of(&event.disposition).work.iter();
+        let records = event.disposition.work().iter();
         named.extend(records.map(|(key, work)| (*id, *place, *event, key, work)));
     }
     if named.is_empty() {
@@ -258,7 +233,7 @@ fn work_once<'a>(events: &[&'a NewEvent]) -> Option<(Batch, Vec<&'a str>)> {
     let mut batch = Batch::default();
     let mut causes = BTreeMap::new();
     for event in events {
-        for (key, work) in Begin::of(&event.disposition).work {
+        for (key, work) in event.disposition.work() {
             if batch.has(key) {
                 return None;
             }
@@ -298,7 +273,6 @@ async fn store_in_steps(
 fn bind_events<'a>(query: Query<'a>, events: &[&'a NewEvent]) -> Query<'a> {
     let text =
         |get: fn(&NewEvent) -> &str| -> Vec<_> { events.iter().map(|event| storable(get(event))).collect() };
-    let begins: Vec<Begin<'a>> = events.iter().map(|event| Begin::of(&event.disposition)).collect();
     query
         .bind(text(|event| &event.event_id))
         .bind(text(|event| &event.source_type))
@@ -307,10 +281,10 @@ fn bind_events<'a>(query: Query<'a>, events: &[&'a NewEvent]) -> Query<'a> {
         .bind(text(|event| &event.event_type))
         .bind(events.iter().map(|event| event.raw_payload.as_slice()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| storable_json(&event.headers).to_string()).collect::<Vec<_>>())
-        .bind(begins.iter().map(|begin| begin.status.as_str()).collect::<Vec<_>>())
-        .bind(begins.iter().map(|begin| begin.outcome.map(Outcome::as_str)).collect::<Vec<_>>())
-        .bind(begins.iter().map(|begin| begin.error.map(storable)).collect::<Vec<_>>())
-        .bind(begins.iter().map(Begin::open_items).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.disposition.status().as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.disposition.outcome().map(Outcome::as_str)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.disposition.reason().map(storable)).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| open_items(event)).collect::<Vec<_>>())
         .bind(events.iter().map(|event| records_of(event)).collect::<Vec<_>>())
 }
 
@@ -337,8 +311,8 @@ async fn queue_work(
     fresh.sort_unstable();
     let work = || {
         fresh.iter().flat_map(|(index, id)| {
-            let begin = events.get(*index).map(|event| Begin::of(&event.disposition));
-            begin.map_or(&[][..], |begin| begin.work).iter().map(|(key, work)| (key, work, *id))
+            let work = events.get(*index).map(|event| event.disposition.work());
+            work.unwrap_or_default().iter().map(|(key, work)| (key, work, *id))
         })
     };
     let mut batch = Batch::default();

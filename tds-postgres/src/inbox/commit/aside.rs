@@ -14,7 +14,7 @@ use tokio::{
 use tds_core::{error::Error, inbox::NewEvent};
 
 use super::{Request, Shared, commit, in_time, refuse};
-use crate::{inbox::ingest::Begin, lock::lock, queue::fold::stored_key};
+use crate::{lock::lock, queue::fold::stored_key};
 
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -152,7 +152,7 @@ async fn try_group(shared: &Arc<Shared>, group: Vec<Request>) -> Vec<Request> {
 
 fn records_of(event: &NewEvent) -> Records {
     let mut records: Records =
-        Begin::of(&event.disposition).work.iter().map(|(key, _)| stored_key(key)).collect();
+        event.disposition.work().iter().map(|(key, _)| stored_key(key)).collect();
     records.sort_unstable();
     records.dedup();
     records
