@@ -4,8 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::EntityType;
-
 macro_rules! numeric_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -60,31 +58,6 @@ impl RecordId {
 impl fmt::Display for RecordId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
-    }
-}
-
-/// The key of a record: its entity type and its id at the source.
-///
-/// The key is the unit of ordering and of mutual exclusion.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecordKey {
-    /// The entity type of the record.
-    pub entity: EntityType,
-    /// The record's id at the source.
-    pub id: RecordId,
-}
-
-impl RecordKey {
-    /// Creates the key of a record.
-    #[must_use]
-    pub fn new(entity: EntityType, id: RecordId) -> Self {
-        Self { entity, id }
-    }
-}
-
-impl fmt::Display for RecordKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", self.entity, self.id)
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod entity;
 pub(crate) mod hash;
+mod key;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -12,9 +13,10 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 pub use self::{
     entity::{EntityType, InvalidEntityType},
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
+    key::RecordKey,
 };
 use crate::error::{Error, Result};
-pub use crate::ids::{RecordId, RecordKey};
+pub use crate::ids::RecordId;
 
 /// The columns of one row, from name to value. Numbers keep their literal text; times are RFC 3339 in UTC. A missing
 /// key says nothing about its column; `null` says that the column is empty.
