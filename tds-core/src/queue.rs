@@ -14,8 +14,8 @@ pub use self::{
     claim::{ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
     lane::Lane,
     view::{
-        AttemptResult, AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
-        NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
+        AttemptResult, AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter,
+        ItemStatus, ItemView, NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
     work::{NewItem, Waiter, Work, fold},
 };

@@ -12,7 +12,11 @@ use tds_core::{
 
 use crate::{
     PgStore,
-    db::{error::classify, retry::repeat, text::{one_of, storable}},
+    db::{
+        error::classify,
+        retry::repeat,
+        text::{one_of, storable},
+    },
 };
 
 // The rows are written in the order of the primary key, so that two processes cannot deadlock.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{
     MemoryStore, later,
     settle::Effect,
-    state::{Claim, Item, State, WaiterEntry},
+    state::{Item, ItemClaim, State, WaiterEntry},
 };
 use crate::{
     error::Result,
@@ -147,7 +147,7 @@ impl State {
             if let Some(lost) = item.claim.take() {
                 item.lose_claim(&lost, now);
             }
-            item.claim = Some(Claim {
+            item.claim = Some(ItemClaim {
                 token,
                 worker: request.worker.clone(),
                 expires_at: later(now, request.lease),

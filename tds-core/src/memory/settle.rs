@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     later,
-    state::{Claim, Item, State},
+    state::{Item, ItemClaim, State},
 };
 use crate::{
     queue::{AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settlement, Waiter},
@@ -68,7 +68,7 @@ impl State {
         &mut self,
         id: ItemId,
         settlement: &Settlement,
-        claim: &Claim,
+        claim: &ItemClaim,
         now: OffsetDateTime,
     ) {
         if let Settle::Complete(outcome) = settlement.settle {
@@ -85,7 +85,7 @@ impl State {
         });
     }
 
-    fn succeed(&mut self, id: ItemId, outcome: Outcome, claim: &Claim, now: OffsetDateTime) {
+    fn succeed(&mut self, id: ItemId, outcome: Outcome, claim: &ItemClaim, now: OffsetDateTime) {
         // The older dead letters are resolved first: a run that ends with this item is then not held up by a dead
         // letter of the same record.
         if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
@@ -127,7 +127,7 @@ impl State {
         id: ItemId,
         to: crate::record::EntityType,
         work: crate::queue::Work,
-        claim: &Claim,
+        claim: &ItemClaim,
         now: OffsetDateTime,
     ) {
         let Some(item) = self.items.get(&id) else { return };
@@ -155,7 +155,7 @@ impl Item {
     }
 
     /// Records that the lease expired. A lost lease costs no attempt, and is counted separately.
-    pub(super) fn lose_claim(&mut self, claim: &Claim, now: OffsetDateTime) {
+    pub(super) fn lose_claim(&mut self, claim: &ItemClaim, now: OffsetDateTime) {
         self.lost_leases += 1;
         let error = "the worker died or stopped renewing its lease".to_owned();
         self.push_attempt(claim, AttemptResult::LeaseLost, Some(error), now);
@@ -163,7 +163,7 @@ impl Item {
 
     fn push_attempt(
         &mut self,
-        claim: &Claim,
+        claim: &ItemClaim,
         result: AttemptResult,
         error: Option<String>,
         now: OffsetDateTime,

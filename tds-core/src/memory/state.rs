@@ -91,7 +91,7 @@ pub(super) struct Item {
     pub(super) ended_at: Option<OffsetDateTime>,
     /// The generation, which grows with every fold that brought changes.
     pub(super) generation: i64,
-    pub(super) claim: Option<Claim>,
+    pub(super) claim: Option<ItemClaim>,
     /// The event whose payload the item carries.
     pub(super) source_event: Option<InboxId>,
     /// The time of the first change that the current claim does not contain.
@@ -104,7 +104,7 @@ pub(super) struct Item {
 }
 
 /// The claim of an item.
-pub(super) struct Claim {
+pub(super) struct ItemClaim {
     pub(super) token: LeaseToken,
     pub(super) worker: WorkerId,
     pub(super) expires_at: OffsetDateTime,

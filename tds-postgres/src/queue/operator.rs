@@ -10,8 +10,8 @@ use tds_core::{
     error::Result,
     inbox::{EventStatus, InboxId},
     queue::{
-        AttemptResult, AttemptView, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page, QueueMotion,
-        QueueOperator, QueueStats,
+        AttemptResult, AttemptView, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page,
+        QueueMotion, QueueOperator, QueueStats,
     },
     record::{EntityType, RecordId},
 };
@@ -305,7 +305,12 @@ fn attempts_of(rows: &[PgRow]) -> Result<Vec<AttemptView>, sqlx::Error> {
             started_at: row.try_get("started_at")?,
             ended_at: row.try_get("ended_at")?,
             worker: row.try_get("worker")?,
-            result: one_of(AttemptResult::ALL, AttemptResult::as_str, "attempt result", row.try_get("result")?)?,
+            result: one_of(
+                AttemptResult::ALL,
+                AttemptResult::as_str,
+                "attempt result",
+                row.try_get("result")?,
+            )?,
             error: row.try_get("error")?,
         })
     };

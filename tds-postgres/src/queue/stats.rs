@@ -5,7 +5,9 @@ use std::time::Duration;
 use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
-    queue::{Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, Outcome, QueueMotion, QueueStats},
+    queue::{
+        Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, Outcome, QueueMotion, QueueStats,
+    },
     record::EntityType,
 };
 

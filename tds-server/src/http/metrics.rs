@@ -154,7 +154,8 @@ fn figures(snapshot: &Snapshot) {
     for (name, counts) in &snapshot.stats.by_entity {
         let entity = name.as_str().to_owned();
         for (status, count) in counts.each() {
-            gauge!("tds_queue_jobs", "entity" => entity.clone(), "state" => status.as_str()).set(number(count));
+            gauge!("tds_queue_jobs", "entity" => entity.clone(), "state" => status.as_str())
+                .set(number(count));
         }
         gauge!("tds_dead_letters", "entity" => entity.clone()).set(number(counts.dead_letter));
         let delays = snapshot.stats.delays.get(name).copied().unwrap_or_default();

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     plan::{RowPlan, is_far_shorter, plan_row},
-    window::{ListContext, Window},
+    window::{ListContext, ListWindow},
 };
 use crate::{
     clock::Clock,
@@ -146,7 +146,7 @@ impl Listing<'_> {
         &self,
         rows: Vec<Listed>,
         checkpoint: &Checkpoint,
-        window: &Window,
+        window: &ListWindow,
     ) -> Result<(PageCommit, Duration)> {
         let run = &self.lease.run;
         let rows = last_of_each(rows);

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What is known about the list of one run.
-pub(super) struct Window {
+pub(super) struct ListWindow {
     facts: ListFacts,
     documented: Capability,
     /// The time up to which changes were read before this run.
@@ -45,9 +45,9 @@ impl ListContext<'_> {
         believable
     }
 
-    pub(super) async fn window(&self, lease: &RunLease) -> Result<Window> {
+    pub(super) async fn window(&self, lease: &RunLease) -> Result<ListWindow> {
         let load = || ListFacts::load(self.shared, &lease.run.entity_type);
-        Ok(Window {
+        Ok(ListWindow {
             facts: self.patience.store("reading the facts about its list", load).await?,
             documented: self.source.profile().documented,
             cursor: lease.history.cursor.filter(|cursor| self.is_believable(*cursor)),
@@ -58,7 +58,7 @@ impl ListContext<'_> {
     /// list is probed first, if the probe is worth its calls.
     pub(super) async fn plan(
         &self,
-        window: &mut Window,
+        window: &mut ListWindow,
         lease: &RunLease,
         from: Option<OffsetDateTime>,
         probe_every: Option<Duration>,
@@ -89,7 +89,7 @@ impl ListContext<'_> {
 
     /// Probes the list. A probe that fails costs nothing but its calls: the documentation of the list counts then, and
     /// answers that contradict it.
-    async fn probe(&self, window: &mut Window, run: &Run) {
+    async fn probe(&self, window: &mut ListWindow, run: &Run) {
         match self.patience.source("probing its list", || self.source.probe(run.run_type.lane())).await {
             Ok(capability) => {
                 tracing::info!(entity = %run.entity_type, %capability, "list probed");
@@ -106,7 +106,7 @@ impl ListContext<'_> {
     /// Notes what a page showed about the list.
     pub(super) async fn learn(
         &self,
-        window: &mut Window,
+        window: &mut ListWindow,
         entity: &EntityType,
         learned: Option<Capability>,
         lag: Duration,
@@ -124,7 +124,7 @@ impl ListContext<'_> {
     }
 
     /// Stores what is known about the list. Facts that cannot be stored are learned again.
-    async fn keep(&self, window: &Window, entity: &EntityType) {
+    async fn keep(&self, window: &ListWindow, entity: &EntityType) {
         let keep = || window.facts.store(self.shared, entity);
         if let Err(error) = self.patience.store("storing the facts about its list", keep).await {
             tracing::warn!(%entity, error = %error.chain(), "the facts about the list could not be stored");
@@ -132,7 +132,7 @@ impl ListContext<'_> {
     }
 }
 
-impl Window {
+impl ListWindow {
     pub(super) fn capability(&self) -> Capability {
         self.facts.capability.unwrap_or(self.documented)
     }

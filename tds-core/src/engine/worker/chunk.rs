@@ -6,7 +6,7 @@ use super::{
     Random, SourceGate,
     leases::{Gone, Leases},
     settler::Settler,
-    slots::{Place, Slots},
+    slots::{BatchSlot, BatchSlots},
 };
 use crate::{
     engine::Registry,
@@ -45,7 +45,7 @@ impl ChunkRunner {
     pub(super) fn run(
         self: Arc<Self>,
         items: Vec<Claimed>,
-        slots: Slots,
+        slots: BatchSlots,
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send {
         let lane = items.first().map_or(Lane::Verify, |item| item.lane);
@@ -67,10 +67,10 @@ impl ChunkRunner {
     /// given back instead.
     async fn handle_in(
         &self,
-        slot: Option<Place>,
+        slot: Option<BatchSlot>,
         lane: Lane,
         items: &[Claimed],
-        slots: &Slots,
+        slots: &BatchSlots,
         shutdown: &Shutdown,
     ) -> Vec<Settlement> {
         let slot = match slot {
@@ -87,7 +87,7 @@ impl ChunkRunner {
         }
     }
 
-    async fn timed(&self, items: &[Claimed], slots: &Slots) -> Vec<Settlement> {
+    async fn timed(&self, items: &[Claimed], slots: &BatchSlots) -> Vec<Settlement> {
         let began = tokio::time::Instant::now();
         let settlements = self.handle(items).await;
         slots.handled(items.len(), began.elapsed());

@@ -44,7 +44,7 @@ struct Chunk {
 }
 
 /// The claims of one chunk. Dropping this value ends their renewal.
-pub(super) struct Held {
+pub(super) struct HeldClaims {
     leases: Arc<Leases>,
     key: u64,
     lost: Arc<Notify>,
@@ -56,7 +56,7 @@ impl Leases {
     }
 
     /// Renews the claims of these items from now on.
-    pub(super) fn hold(self: &Arc<Self>, items: &[Claimed]) -> Held {
+    pub(super) fn hold(self: &Arc<Self>, items: &[Claimed]) -> HeldClaims {
         let leases = items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
         let lost = Arc::new(Notify::new());
         let chunk = Chunk { leases, began: Instant::now(), gone: Gone::new(), lost: Arc::clone(&lost) };
@@ -64,7 +64,7 @@ impl Leases {
         held.next += 1;
         let key = held.next;
         held.chunks.insert(key, chunk);
-        Held { leases: Arc::clone(self), key, lost }
+        HeldClaims { leases: Arc::clone(self), key, lost }
     }
 
     /// Renews all claims three times per lease, for ever. Between two renewals, checks whether the claims of long
@@ -123,7 +123,7 @@ impl Leases {
     }
 }
 
-impl Held {
+impl HeldClaims {
     /// Marks the claims as processing, where their work takes longer than a moment. Never returns.
     pub(super) async fn mark_processing(&self) -> Infallible {
         tokio::time::sleep(MOMENT).await;
@@ -147,7 +147,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldClaims {
     fn drop(&mut self) {
         let mut held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.chunks.remove(&self.key);

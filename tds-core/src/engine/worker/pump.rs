@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time::timeout};
 use super::{
     Random, SourceGate, WorkerSettings,
     chunk::ChunkRunner,
-    slots::{BATCH, Room, Slots},
+    slots::{BATCH, BatchSlots, Room},
 };
 use crate::{
     queue::{ClaimRequest, ClaimScope, Claimed, Lane, Queue},
@@ -34,7 +34,7 @@ pub(super) struct Pump {
 impl Pump {
     /// Claims until the shutdown signal. Then waits for the chunks in work, but not longer than the grace.
     pub(super) async fn run(self, shutdown: Shutdown) {
-        let slots = Slots::new(self.settings.concurrency);
+        let slots = BatchSlots::new(self.settings.concurrency);
         let mut chunks = JoinSet::new();
         let mut rest = REST;
         while !shutdown.is_set() {

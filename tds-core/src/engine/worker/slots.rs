@@ -26,10 +26,10 @@ const MOST: usize = 10;
 /// it does not, because another process could work on the batches that this process has in hand.
 const QUICK: Duration = Duration::from_millis(50);
 
-/// The places of a process. One of several places is reserved for pushed events, so that a long bulk batch never makes
+/// The slots of a process. One of several slots is reserved for pushed events, so that a long bulk batch never makes
 /// a webhook wait.
 #[derive(Clone)]
-pub(super) struct Slots {
+pub(super) struct BatchSlots {
     common: Arc<Semaphore>,
     urgent: Arc<Semaphore>,
     hands: Arc<Semaphore>,
@@ -45,10 +45,12 @@ pub(super) struct Room {
     pub(super) batches: usize,
 }
 
-/// The place of a batch. Dropping it frees the place.
-pub(super) struct Place(#[expect(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>);
+/// The slot of a batch. Dropping it frees the slot.
+pub(super) struct BatchSlot(
+    #[expect(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>,
+);
 
-impl Slots {
+impl BatchSlots {
     pub(super) fn new(concurrency: usize) -> Self {
         let urgent = usize::from(concurrency > 1);
         Self {
@@ -98,24 +100,24 @@ impl Slots {
 
     /// Takes places in hand for items, until the items are settled. Where too few places are free, the rest is
     /// tolerated: one claim may contain many entity types.
-    pub(super) fn hand(&self, items: usize) -> Place {
+    pub(super) fn hand(&self, items: usize) -> BatchSlot {
         let batches = items.div_ceil(BATCH).min(self.hands.available_permits());
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
-        Place(Arc::clone(&self.hands).try_acquire_many_owned(batches).ok())
+        BatchSlot(Arc::clone(&self.hands).try_acquire_many_owned(batches).ok())
     }
 
     /// Takes a place in work, where one is free now.
-    pub(super) fn try_work(&self, lane: Lane) -> Option<Place> {
+    pub(super) fn try_work(&self, lane: Lane) -> Option<BatchSlot> {
         let common = Arc::clone(&self.common).try_acquire_owned();
         let permit = common.or_else(|full| match lane {
             Lane::Operator | Lane::Outbound | Lane::Webhook => Arc::clone(&self.urgent).try_acquire_owned(),
             _ => Err(full),
         });
-        permit.ok().map(|permit| Place(Some(permit)))
+        permit.ok().map(|permit| BatchSlot(Some(permit)))
     }
 
     /// Waits for a place in work.
-    pub(super) async fn work(&self, lane: Lane) -> Place {
+    pub(super) async fn work(&self, lane: Lane) -> BatchSlot {
         let common = Arc::clone(&self.common).acquire_owned();
         let permit = if lane <= Lane::Webhook {
             tokio::select! {
@@ -126,7 +128,7 @@ impl Slots {
         } else {
             common.await
         };
-        Place(permit.ok())
+        BatchSlot(permit.ok())
     }
 }
 
@@ -136,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_last_place_is_kept_for_what_was_pushed() {
-        let slots = Slots::new(2);
+        let slots = BatchSlots::new(2);
         let _bulk = slots.try_work(Lane::Full).expect("free");
         assert!(slots.try_work(Lane::Full).is_none());
         assert_eq!(slots.room().await.up_to, Lane::Webhook);
@@ -146,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_single_place_takes_every_lane() {
-        let slots = Slots::new(1);
+        let slots = BatchSlots::new(1);
         assert_eq!(slots.room().await.up_to, Lane::Verify);
         let place = slots.try_work(Lane::Verify).expect("free");
         assert!(slots.try_work(Lane::Webhook).is_none());
@@ -156,9 +158,9 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_what_is_free_at_work_and_in_hand() {
-        let slots = Slots::new(3);
+        let slots = BatchSlots::new(3);
         assert_eq!(slots.room().await.batches, 2);
-        let hands: Vec<Place> = (0..23).map(|_| slots.hand(BATCH)).collect();
+        let hands: Vec<BatchSlot> = (0..23).map(|_| slots.hand(BATCH)).collect();
         assert_eq!(slots.room().await.batches, 1);
         drop(hands);
         assert_eq!(slots.room().await.batches, 2);
@@ -166,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn more_is_claimed_than_can_be_at_work_while_batches_are_quick() {
-        let slots = Slots::new(2);
+        let slots = BatchSlots::new(2);
         for _ in 0..64 {
             slots.handled(500, Duration::from_millis(5));
         }

@@ -13,7 +13,7 @@ const ACTIVE: i64 = 5_000;
 
 /// The slots for calls in flight.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Slots {
+pub(super) struct CallSlots {
     holders: Vec<Holder>,
     /// The number of slots that are withdrawn because the source complained.
     lost: u32,
@@ -30,7 +30,7 @@ struct Holder {
     wanted: i64,
 }
 
-impl Slots {
+impl CallSlots {
     /// Forgets holders that can have nothing in flight any more, and raises the limit by one again after a while.
     /// No call can be in flight beyond `latest`; a later time was recorded by a clock that was ahead.
     pub(super) fn advance(&mut self, now: i64, latest: i64) {

@@ -11,9 +11,9 @@ use super::{
     day::{Day, allowance},
     millis,
     pause::{Pauses, Refused},
-    slots::Slots,
+    slots::CallSlots,
     span,
-    window::{FAR, VALID, Window},
+    window::{FAR, MinuteWindow, VALID},
 };
 use crate::queue::Lane;
 
@@ -26,8 +26,8 @@ const NO_PLACE: i64 = 500;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BudgetState {
-    window: Window,
-    slots: Slots,
+    window: MinuteWindow,
+    slots: CallSlots,
     day: Day,
     pauses: Pauses,
     breakers: Breakers,

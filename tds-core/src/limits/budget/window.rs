@@ -24,7 +24,7 @@ pub(super) const VALID: i64 = 5_000;
 
 /// The calls of the last minute, as far as they are known.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Window {
+pub(super) struct MinuteWindow {
     /// The number of the last permit.
     last: u64,
     open: Vec<Open>,
@@ -45,7 +45,7 @@ struct Open {
     until: i64,
 }
 
-impl Window {
+impl MinuteWindow {
     /// Forgets what no longer counts. Times that were recorded by a clock that was ahead count as recorded now:
     /// otherwise these calls would count in the minute until the clock has caught up.
     pub(super) fn advance(&mut self, now: i64, call_time: i64) {

@@ -108,7 +108,9 @@ impl ListWalk {
         let past = by == ListOrder::NewestFirst && self.is_past(rows);
         let next = match by {
             ListOrder::MovingFilter => self.move_filter(rows, has_more),
-            ListOrder::NewestFirst | ListOrder::Filtered | ListOrder::Whole => self.next_page(has_more && !past),
+            ListOrder::NewestFirst | ListOrder::Filtered | ListOrder::Whole => {
+                self.next_page(has_more && !past)
+            }
         };
         advance(next, None)
     }

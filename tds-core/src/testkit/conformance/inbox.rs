@@ -162,9 +162,7 @@ pub async fn events_folded_into_a_newer_one_are_superseded(harness: &dyn Harness
     let item = case.claim().await;
     case.settle(&item, Settle::Complete(Outcome::Applied)).await;
     case.nothing_to_claim().await;
-    for (id, outcome) in
-        [(old, Outcome::Superseded), (new, Outcome::Applied), (stale, Outcome::Superseded)]
-    {
+    for (id, outcome) in [(old, Outcome::Superseded), (new, Outcome::Applied), (stale, Outcome::Superseded)] {
         let stored = case.event_reaches(id, EventStatus::Completed).await;
         assert_eq!(stored.outcome, Some(outcome), "{}", stored.event_id);
     }

@@ -151,8 +151,7 @@ async fn try_group(shared: &Arc<Shared>, group: Vec<Request>) -> Vec<Request> {
 }
 
 fn records_of(event: &NewEvent) -> Records {
-    let mut records: Records =
-        event.disposition.work().iter().map(|(key, _)| stored_key(key)).collect();
+    let mut records: Records = event.disposition.work().iter().map(|(key, _)| stored_key(key)).collect();
     records.sort_unstable();
     records.dedup();
     records

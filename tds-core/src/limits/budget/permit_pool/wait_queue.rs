@@ -37,7 +37,7 @@ pub(super) struct WaitQueue {
     /// arrival.
     waiting: BTreeMap<(Instant, u64), (Lane, oneshot::Sender<WaitResult>)>,
     arrivals: u64,
-    permits: Vec<Held>,
+    permits: Vec<HeldPermit>,
     slots: u32,
     in_flight: u32,
     pub(super) exchanging: bool,
@@ -51,7 +51,7 @@ pub(super) struct WaitQueue {
     pace: Option<Box<dyn Pacer>>,
 }
 
-struct Held {
+struct HeldPermit {
     number: u64,
     lane: Lane,
     from: Instant,
@@ -170,7 +170,8 @@ impl WaitQueue {
     /// Returns the best permit for the lane: one of the lane itself, or else one of another lane. Urgent lanes may
     /// use every permit. The other lanes may not use permits of urgent lanes.
     fn permit_for(&self, lane: Lane, now: Instant) -> Option<usize> {
-        let usable = |permit: &Held| permit.from <= now && (lane.is_urgent() || !permit.lane.is_urgent());
+        let usable =
+            |permit: &HeldPermit| permit.from <= now && (lane.is_urgent() || !permit.lane.is_urgent());
         let mut best: Option<(bool, Instant, usize)> = None;
         for (index, permit) in self.permits.iter().enumerate().filter(|(_, permit)| usable(permit)) {
             let rank = (permit.lane != lane, permit.from, index);
@@ -235,7 +236,7 @@ impl WaitQueue {
         self.pending_reports.unused.drain(..ask.unused.len());
         self.pending_reports.signals.drain(..ask.signals.len());
         self.slots = grant.slots;
-        self.permits.extend(grant.permits.iter().map(|leased| Held {
+        self.permits.extend(grant.permits.iter().map(|leased| HeldPermit {
             number: leased.number,
             lane: leased.lane,
             from: now + leased.after,
@@ -247,7 +248,7 @@ impl WaitQueue {
         self.refused = grant.status.refused;
         self.refused_at = now;
         let refused = self.refused;
-        let paused = |permit: &mut Held| refused[permit.lane].is_some_and(|refusal| refusal.paused);
+        let paused = |permit: &mut HeldPermit| refused[permit.lane].is_some_and(|refusal| refusal.paused);
         let of_no_use = self.permits.extract_if(.., paused);
         self.pending_reports.unused.extend(of_no_use.map(|permit| permit.number));
         self.send_away();
