@@ -11,6 +11,7 @@ mod app {
     pub(crate) mod refusal;
     pub(crate) mod runs;
     pub(crate) mod services;
+    pub(crate) mod webhooks;
 }
 mod dashboard;
 #[cfg(all(feature = "embedded", feature = "sim"))]

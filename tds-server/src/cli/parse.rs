@@ -10,7 +10,10 @@ use tds_core::record::{EntityType, InvalidEntityType};
 use tds_zoho::entities::Catalogue;
 use time::OffsetDateTime;
 
-use crate::{app::runs::parse_since, config::parse_duration, http::routes::webhooks::UNHANDLED};
+use crate::{
+    app::{runs::parse_since, webhooks::UNHANDLED},
+    config::parse_duration,
+};
 
 /// Parses one of a few values by its name. The error for any other text lists all names, and suggests the nearest one.
 pub(crate) fn one_of<T, const N: usize>(

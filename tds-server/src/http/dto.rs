@@ -42,8 +42,8 @@ use tds_core::record::EntityType;
 
 pub(crate) use self::{
     health::{Credentials, HealthReport, ProcessState},
-    inbox::{EventDetail, EventPage, InboxStats, Replayed},
-    names::{EventName, InboxStatus, QueueStatus, ReceiptStatus, SyncMode, SyncStatus},
+    inbox::{EventDetail, EventPage, InboxStats, Receipt, Replayed},
+    names::{EventName, InboxStatus, QueueStatus, SyncMode, SyncStatus},
     pause::{PauseState, PausedList},
     problem::{
         Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, TooLarge, Unauthorized,

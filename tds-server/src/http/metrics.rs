@@ -13,7 +13,9 @@ use tokio::time::timeout;
 use crate::app::{
     activity::{Activity, Snapshot},
     budget::Budget,
+    events::Reception,
     health::{Health, HealthStatus},
+    webhooks::{Kept, NotKept},
 };
 
 /// The time that the gauges may wait for the database. A monitor gives up after ten seconds, and while the database is
@@ -44,6 +46,21 @@ impl WebhookResult {
         Self::Refused,
         Self::Unavailable,
     ];
+
+    /// Returns the result of a delivery.
+    pub(crate) fn of(kept: &Result<Kept, NotKept>) -> Self {
+        match kept {
+            Ok(Kept { duplicate: true, .. }) => Self::Duplicate,
+            Ok(Kept { reception, .. }) => match reception {
+                Reception::Accepted => Self::Accepted,
+                Reception::Ignored => Self::Ignored,
+                Reception::Unparsed => Self::Unparsed,
+            },
+            Err(NotKept::NotAuthentic { .. }) => Self::Unauthorized,
+            Err(NotKept::NotStored) => Self::Unavailable,
+            Err(NotKept::Encoded | NotKept::NotConfigured) => Self::Refused,
+        }
+    }
 
     /// Returns the result of a request that no handler of webhooks completed.
     pub(crate) fn of_status(status: StatusCode) -> Self {

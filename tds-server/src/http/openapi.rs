@@ -12,7 +12,8 @@ use tds_zoho::entities::Catalogue;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        ObjectBuilder, OpenApi as Document, Ref, RefOr, Type,
+        HttpMethod, ObjectBuilder, OpenApi as Document, PathItem, Ref, RefOr, Type,
+        path::{Operation, Parameter},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -89,57 +90,57 @@ pub(crate) fn complete_operators(document: &mut Document) {
     }
 }
 
-/// Adds what the handlers of webhooks accept besides POST at their own address: PUT, DELETE, and the aliases
-/// `/api/zoho/sync-…`. Also adds the names of the entity types in their addresses.
+/// Adds what the handler of webhooks accepts besides POST at the contract's own address: PUT, DELETE, the predecessor's
+/// address, and the aliases `/api/zoho/sync-…`. Also adds the names of the entity types in these addresses.
 pub(crate) fn complete(mut document: Document, catalogue: &Catalogue) -> Document {
-    let names = [
-        (
-            webhooks::CONTRACT_ADDRESS,
-            "The module that the rule in Zoho watches, as the address of its webhook names it",
-            catalogue.webhook_paths(),
-        ),
-        (
-            webhooks::PREDECESSOR_ADDRESS,
-            "The module that the rule in Zoho watches, as the address of the predecessor names it",
-            webhooks::predecessor_names(catalogue),
-        ),
-    ];
-    for (address, description, names) in names {
-        let post = document.paths.paths.get_mut(address).and_then(|item| item.post.as_mut());
-        let parameters = post.and_then(|post| post.parameters.as_mut()).into_iter().flatten();
-        for parameter in parameters {
-            let RefOr::T(parameter) = parameter else { continue };
-            if parameter.name != "entity" {
-                continue;
-            }
+    let paths = &mut document.paths.paths;
+    let Some(own) = paths.get(webhooks::CONTRACT_ADDRESS).and_then(|item| item.post.clone()) else {
+        return document;
+    };
+    let mut predecessor = own.clone();
+    predecessor.description = None;
+    predecessor.summary = Some("Receive a webhook at the predecessor's address".to_owned());
+    let watched = "The module that the rule in Zoho watches; webhooks of orders, payments and users are stored and ignored";
+    for parameter in entity_parameters(&mut predecessor) {
+        parameter.description = Some(watched.to_owned());
+    }
+    let alias = format!("{}{{entity}}", webhooks::SYNC_ADDRESS);
+    let own_names = "The module that the rule in Zoho watches, as the address of its webhook names it";
+    let others = "The module that the rule in Zoho watches, as the address of the predecessor names it";
+    let predecessor_names = webhooks::predecessor_names(catalogue);
+    for (address, mut post, suffix, description, names) in [
+        (webhooks::CONTRACT_ADDRESS, own.clone(), "", own_names, catalogue.webhook_paths()),
+        (webhooks::PREDECESSOR_ADDRESS, predecessor, "_tds_alias", others, predecessor_names),
+        (&alias, own, "_sync_alias", own_names, catalogue.webhook_paths()),
+    ] {
+        for parameter in entity_parameters(&mut post) {
             let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
             parameter.schema = Some(schema.enum_values(Some(names.clone())).into());
         }
-    }
-    let alias = format!("{}{{entity}}", webhooks::SYNC_ADDRESS);
-    let own = document.paths.paths.get(webhooks::CONTRACT_ADDRESS).cloned();
-    document.paths.paths.extend(own.map(|item| (alias.clone(), item)));
-    for (address, suffix) in [
-        (webhooks::CONTRACT_ADDRESS, ""),
-        (webhooks::PREDECESSOR_ADDRESS, "_tds_alias"),
-        (&alias, "_sync_alias"),
-    ] {
-        let Some(item) = document.paths.paths.get_mut(address) else { continue };
-        let Some(post) = &mut item.post else { continue };
-        post.operation_id = Some(format!("receive_webhook{suffix}"));
         let like = |verb: &str, summary: &str| {
             let mut operation = post.clone();
             operation.operation_id = Some(format!("{verb}_webhook{suffix}"));
             operation.summary = Some(summary.to_owned());
             operation
         };
-        item.put = Some(like("put", "Receive a webhook by PUT, as by POST"));
+        let put = like("put", "Receive a webhook by PUT, as by POST");
         let mut delete = like("delete", "Receive a webhook by DELETE, as by POST with `event=deleted`");
         // A body is allowed but not required.
         delete.request_body = None;
-        item.delete = Some(delete);
+        post.operation_id = Some(format!("receive_webhook{suffix}"));
+        let mut item = PathItem::new(HttpMethod::Post, post);
+        (item.put, item.delete) = (Some(put), Some(delete));
+        paths.insert(address.to_owned(), item);
     }
     document
+}
+
+fn entity_parameters(operation: &mut Operation) -> impl Iterator<Item = &mut Parameter> {
+    let parameters = operation.parameters.iter_mut().flatten().filter_map(|parameter| match parameter {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(_) => None,
+    });
+    parameters.filter(|parameter| parameter.name == "entity")
 }
 
 /// Returns the routes of `/openapi.json` and `/docs`.

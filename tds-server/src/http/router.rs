@@ -5,9 +5,8 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    handler::Handler,
     middleware,
-    routing::{MethodRouter, get, post, put},
+    routing::{get, put},
 };
 use tds_zoho::entities::Catalogue;
 use utoipa::openapi::OpenApi;
@@ -41,30 +40,19 @@ pub fn router(state: AppState) -> Router {
     finish(router, state)
 }
 
-/// Returns the addresses of webhooks that the document does not list one by one: other methods, the slash at the end,
-/// and the aliases `/api/zoho/sync-…`.
+/// Returns the addresses of webhooks except POST at the contract's own address: the predecessor's address, the aliases
+/// `/api/zoho/sync-…`, the other methods that Zoho lets a webhook have, and the slash at the end.
 fn doors(catalogue: &Catalogue) -> Router<AppState> {
-    let slash = |address: &str| format!("{address}/");
-    let mut doors = Router::new()
-        .route(webhooks::CONTRACT_ADDRESS, put(webhooks::receive).delete(webhooks::receive))
-        .route(&slash(webhooks::CONTRACT_ADDRESS), door(webhooks::receive))
-        .route(
-            webhooks::PREDECESSOR_ADDRESS,
-            put(webhooks::receive_tds_alias).delete(webhooks::receive_tds_alias),
-        )
-        .route(&slash(webhooks::PREDECESSOR_ADDRESS), door(webhooks::receive_tds_alias));
-    for name in catalogue.webhook_paths() {
-        let address = format!("{}{name}", webhooks::SYNC_ADDRESS);
-        doors = doors
-            .route(&address, door(webhooks::receive_sync_alias))
-            .route(&slash(&address), door(webhooks::receive_sync_alias));
-    }
-    doors
-}
-
-/// Accepts the methods that Zoho lets a webhook have.
-fn door<H: Handler<T, AppState>, T: 'static>(handler: H) -> MethodRouter<AppState> {
-    post(handler.clone()).put(handler.clone()).delete(handler)
+    let others = || put(webhooks::receive).delete(webhooks::receive);
+    let aliases = catalogue.webhook_paths().into_iter().map(|name| format!("{}{name}", webhooks::SYNC_ADDRESS));
+    let with_slash = |doors: Router<AppState>, address: &str| {
+        doors.route(&format!("{address}/"), others().post(webhooks::receive))
+    };
+    let own = Router::new().route(webhooks::CONTRACT_ADDRESS, others());
+    aliases.chain([webhooks::PREDECESSOR_ADDRESS.to_owned()]).fold(
+        with_slash(own, webhooks::CONTRACT_ADDRESS),
+        |doors, address| with_slash(doors.route(&address, others().post(webhooks::receive)), &address),
+    )
 }
 
 /// Returns the routes of the metrics listener, if `/metrics` has its own address.
@@ -93,7 +81,6 @@ fn api(state: &AppState) -> OpenApiRouter<AppState> {
 fn open() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(openapi::base())
         .routes(routes!(webhooks::receive))
-        .routes(routes!(webhooks::receive_tds_alias))
         .routes(routes!(health::health))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

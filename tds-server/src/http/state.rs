@@ -15,10 +15,10 @@ use tokio::sync::Semaphore;
 use crate::{
     app::{
         activity::Activity, events::Events, heal::Healer, health::Health, items::Items, runs::Runs,
-        services::Services,
+        services::Services, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
-    http::{metrics::Metrics, routes::webhooks::Refusals},
+    http::metrics::Metrics,
 };
 
 /// The settings of the routes.
@@ -70,12 +70,11 @@ pub struct Shared {
     pub(crate) events: Events,
     pub(crate) activity: Activity,
     pub(crate) auth: AuthConfig,
-    pub(crate) webhooks: WebhookConfig,
+    pub(crate) webhooks: Webhooks,
     pub(crate) allowed_hosts: Option<Vec<String>>,
     pub(crate) metrics_apart: bool,
     pub(crate) limits: RequestLimits,
     pub(crate) body_bytes: Arc<Semaphore>,
-    pub(crate) refusals: Refusals,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
     draining: AtomicBool,
@@ -93,13 +92,12 @@ impl AppState {
             },
             events: Events::new(Arc::clone(&services.events), services.catalogue.clone()),
             activity: Activity::new(services.clone()),
+            webhooks: Webhooks::new(&services, settings.webhooks),
             services,
             auth: settings.auth,
-            webhooks: settings.webhooks,
             allowed_hosts: settings.allowed_hosts,
             metrics_apart: settings.metrics_apart,
             body_bytes: Arc::new(Semaphore::new(settings.limits.body_bytes.min(Semaphore::MAX_PERMITS))),
-            refusals: Refusals::default(),
             limits: settings.limits,
             health,
             metrics: Metrics::new(),

@@ -59,62 +59,40 @@ pub struct Event {
 /// `?invoice_id=460000000567114`. The record is then read.
 #[must_use]
 pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Received<'_>) -> Event {
-    let Understood { entity_id, has_version, disposition } = understand(catalogue, delivery, received);
-    let receipt = (!has_version).then(|| {
-        let at = received.at.format(&Rfc3339).unwrap_or_default();
-        format!("{at} {}", (received.receipt)())
-    });
-    let identity = event_id(received.entity, received.event_type, delivery.body, receipt.as_deref());
-    Event { identity, entity_id, has_version, disposition }
-}
-
-/// Returns the disposition for the record with this id: the record is read, because only the fact that it changed is
-/// known.
-#[must_use]
-pub fn parse_id(entity: &EntityType, id: &str) -> Disposition {
-    let key = RecordKey::new(entity.clone(), RecordId::new(id.to_owned()));
-    Disposition::Work(vec![(key, Work::fetch())])
-}
-
-/// An event without its identity.
-struct Understood {
-    entity_id: Option<String>,
-    has_version: bool,
-    disposition: Disposition,
-}
-
-impl Understood {
-    fn without_record(disposition: Disposition) -> Self {
-        Self { entity_id: None, has_version: false, disposition }
-    }
-}
-
-fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Received<'_>) -> Understood {
+    let event = |entity_id, has_version: bool, disposition| {
+        let receipt = (!has_version).then(|| {
+            let at = received.at.format(&Rfc3339).unwrap_or_default();
+            format!("{at} {}", (received.receipt)())
+        });
+        let identity = event_id(received.entity, received.event_type, delivery.body, receipt.as_deref());
+        Event { identity, entity_id, has_version, disposition }
+    };
+    let without_record = |disposition| event(None, false, disposition);
     let Some(descriptor) = catalogue.find(received.entity) else {
         let reason = format!("nothing handles {}", received.entity);
-        return Understood::without_record(Disposition::Ignored(reason));
+        return without_record(Disposition::Ignored(reason));
     };
     let modules = catalogue.modules();
     if delivery.body.trim_ascii().is_empty() {
         match address::named(modules, descriptor, delivery.query) {
             Some(Named::Own(id)) => {
                 let disposition = parse_id(received.entity, id);
-                return Understood { entity_id: Some(id.to_owned()), has_version: false, disposition };
+                return event(Some(id.to_owned()), false, disposition);
             }
             Some(Named::Foreign(module)) => {
-                return Understood::without_record(not_handled(descriptor, module));
+                return without_record(not_handled(descriptor, module));
             }
             None => {}
         }
     }
     let body = match body::read(delivery.body) {
         Ok(body) => body,
-        Err(reason) => return Understood::without_record(Disposition::Unparsed(reason)),
+        Err(reason) => return without_record(Disposition::Unparsed(reason)),
     };
     let opened = envelope::open(modules, descriptor, &body.object);
     if let Some(stated) = opened.organization.filter(|stated| stated != received.organization_id) {
         let reason = format!("the body belongs to organization {stated}");
-        return Understood::without_record(Disposition::Ignored(reason));
+        return without_record(Disposition::Ignored(reason));
     }
     match opened.found {
         Found::Records(records) => {
@@ -130,7 +108,7 @@ fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receiv
                 work_of(descriptor, located, version, observed)
             });
             let disposition = Disposition::Work(work.collect());
-            Understood { entity_id, has_version, disposition }
+            event(entity_id, has_version, disposition)
         }
         Found::Items { id, holders, items } => {
             let disposition = if !items.is_empty() {
@@ -143,15 +121,22 @@ fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receiv
             } else {
                 Disposition::Unparsed("the body has no readable item_id".to_owned())
             };
-            Understood { entity_id: id, has_version: holders.into_iter().all(states_version), disposition }
+            event(id, holders.into_iter().all(states_version), disposition)
         }
-        Found::Foreign(foreign) => Understood {
-            entity_id: foreign.id,
-            has_version: states_version(foreign.record),
-            disposition: not_handled(descriptor, &foreign.module),
-        },
-        Found::Nothing(reason) => Understood::without_record(Disposition::Unparsed(reason)),
+        Found::Foreign(foreign) => {
+            let disposition = not_handled(descriptor, &foreign.module);
+            event(foreign.id, states_version(foreign.record), disposition)
+        }
+        Found::Nothing(reason) => without_record(Disposition::Unparsed(reason)),
     }
+}
+
+/// Returns the disposition for the record with this id: the record is read, because only the fact that it changed is
+/// known.
+#[must_use]
+pub fn parse_id(entity: &EntityType, id: &str) -> Disposition {
+    let key = RecordKey::new(entity.clone(), RecordId::new(id.to_owned()));
+    Disposition::Work(vec![(key, Work::fetch())])
 }
 
 /// Returns the work for one record. `observed` is the time at which the body arrived, where the body may stand for the
@@ -159,8 +144,9 @@ fn understand(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receiv
 ///
 /// A body stands for its record where it shows the whole record and every part of it can be read. A part that cannot
 /// be read here may be spelled better in the answer of the API, so the record is read instead. The handler decodes the
-/// payload again, because work is stored as JSON: decoding it here only shows whether that will succeed, and which
-/// entity type the record has.
+/// payload again, because work is stored as JSON. The body is decoded here as well, because the queue must know which
+/// work needs a call: such work is claimed only by processes that can ask the source, and in batches that are small
+/// enough for calls.
 fn work_of(
     descriptor: &Descriptor,
     located: Located<'_>,
@@ -168,20 +154,15 @@ fn work_of(
     observed: Option<OffsetDateTime>,
 ) -> (RecordKey, Work) {
     let Located { id, record, is_certain } = located;
-    let from_body = || {
-        let received_at = observed.filter(|_| is_certain && version.is_some())?;
-        if !descriptor.is_complete(record) {
-            return None;
-        }
-        let entity = descriptor.draft(&id, record, Shape::Webhook).ok()?.entity;
-        let json = Payload::of(record).ok()?;
-        Some((entity, SourcePayload { shape: Shape::Webhook, observed: Observed::Push(received_at), json }))
+    let from_body = |received_at| {
+        let is_whole = is_certain && version.is_some() && descriptor.is_complete(record);
+        let is_readable = is_whole && descriptor.draft(&id, record, Shape::Webhook).is_ok();
+        let json = is_readable.then(|| Payload::of(record).ok()).flatten()?;
+        Some(SourcePayload { shape: Shape::Webhook, observed: Observed::Push(received_at), json })
     };
-    let (entity, payload) = match from_body() {
-        Some((entity, payload)) => (entity, Some(payload)),
-        // A contact goes to the entity type that it states; without a stated type, the read of the contact decides.
-        None => (descriptor.entity_of(record), None),
-    };
+    let payload = observed.and_then(from_body);
+    // A contact goes to the entity type that it states; without a stated type, the read of the contact decides.
+    let entity = descriptor.entity_of(record);
     (RecordKey::new(entity, RecordId::new(id)), Work { version, payload, recheck: false })
 }
 

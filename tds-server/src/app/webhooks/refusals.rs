@@ -8,11 +8,8 @@ use std::{
 use tds_zoho::webhook::{Mismatch, SIGNATURE_HEADER, diagnose};
 use tokio::time::Instant;
 
-use super::{
-    Delivery,
-    authentic::{Refusal, text},
-};
-use crate::{config::WebhookConfig, http::problem::Problem};
+use super::{Delivery, NotKept, authentic::text};
+use crate::config::WebhookConfig;
 
 /// The length of the window for which lines are counted.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -23,7 +20,7 @@ const LINES: u32 = 10;
 
 /// The state of the log of refused webhooks.
 #[derive(Default)]
-pub(crate) struct Refusals(Mutex<Logged>);
+pub(super) struct Refusals(Mutex<Logged>);
 
 #[derive(Default)]
 struct Logged {
@@ -41,21 +38,18 @@ struct Turn {
 }
 
 impl Refusals {
-    /// Logs the refusal and returns the problem for the answer. Why a signature does not match is diagnosed at most
-    /// once in ten seconds, and separately from the request: a client that sends forged webhooks learns nothing and
-    /// causes little work.
-    pub(super) fn log(&self, refusal: Refusal, config: &WebhookConfig, delivery: &Delivery) -> Problem {
-        if let Some(reason) = refusal.reason {
-            let turn = self.turn(refusal.mismatch, Instant::now());
-            if turn.line {
-                let path = delivery.uri.path();
-                tracing::warn!(reason, path, untold_before = turn.unlogged, "a webhook was refused");
-            }
-            if turn.diagnosis {
-                look_into(config, delivery);
-            }
+    /// Logs that a delivery is not authentic. Why a signature does not match is diagnosed at most once in ten seconds,
+    /// and separately from the request: a client that sends forged webhooks learns nothing and causes little work.
+    pub(super) fn log(&self, refused: &NotKept, config: &WebhookConfig, delivery: &Delivery) {
+        let NotKept::NotAuthentic { reason, mismatch } = refused else { return };
+        let turn = self.turn(*mismatch, Instant::now());
+        if turn.line {
+            let path = delivery.uri.path();
+            tracing::warn!(reason, path, untold_before = turn.unlogged, "a webhook was refused");
         }
-        refusal.problem
+        if turn.diagnosis {
+            look_into(config, delivery);
+        }
     }
 
     fn turn(&self, mismatch: bool, now: Instant) -> Turn {

@@ -19,9 +19,21 @@ use super::{
     by_name, each,
     names::{InboxStatus, OutcomeName, PayloadEncoding, ReceiptStatus},
 };
-use crate::app::events::Reception;
+use crate::app::{events::Reception, webhooks::Kept};
 
 wire! {
+    /// The answer to an authentic webhook.
+    Receipt from kept: Kept {
+        #[schema(inline, value_type = ReceiptStatus)]
+        status: &'static str = kept.reception.as_str(),
+        /// The identity of the delivery
+        event_id: String,
+        /// The id of the event in the inbox
+        inbox_event_id: i64 = kept.id.0,
+        /// Whether the same delivery was received before
+        duplicate: bool,
+    }
+
     /// An event that is processed again
     Replayed from replayed: (i64, Reception) {
         affected: u64 = 1,

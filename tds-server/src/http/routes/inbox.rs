@@ -7,12 +7,14 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::webhooks;
-use crate::http::{
-    dto,
-    extract::{ApiId, ApiQuery, filled, known_entity, limit, older_than, one_of},
-    problem::Problem,
-    state::AppState,
+use crate::{
+    app::webhooks::UNHANDLED,
+    http::{
+        dto,
+        extract::{ApiId, ApiQuery, filled, known_entity, limit, older_than, one_of},
+        problem::Problem,
+        state::AppState,
+    },
 };
 
 /// Which events.
@@ -86,7 +88,7 @@ pub(crate) async fn replay(
 
 /// Returns an entity type that events may have. The inbox also keeps events of kinds that no handler handles.
 fn event_entity(state: &AppState, text: &str) -> Result<EntityType, Problem> {
-    if webhooks::UNHANDLED.contains(&text) {
+    if UNHANDLED.contains(&text) {
         return text.parse().map_err(|error| Problem::invalid(format!("{error}.")));
     }
     known_entity(&state.services.registry, text)

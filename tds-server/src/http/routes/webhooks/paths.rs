@@ -3,6 +3,8 @@
 use tds_core::record::EntityType;
 use tds_zoho::entities::{Catalogue, Descriptor};
 
+use crate::app::webhooks::UNHANDLED;
+
 /// The address to which Zoho sends webhooks.
 pub(crate) const CONTRACT_ADDRESS: &str = "/api/zoho/webhooks/{entity}";
 
@@ -12,20 +14,22 @@ pub(crate) const PREDECESSOR_ADDRESS: &str = "/api/tds/webhooks/{entity}";
 /// The beginning of the address at which an older predecessor accepted webhooks; the name follows.
 pub(crate) const SYNC_ADDRESS: &str = "/api/zoho/sync-";
 
-/// The names in the predecessor's paths that no handler handles. Their events are kept under these names.
-pub(crate) const UNHANDLED: [&str; 3] = ["orders", "payments", "users"];
-
-/// Returns the entity type of a path `/api/zoho/webhooks/…` or `/api/zoho/sync-…`.
-pub(super) fn of_contract(catalogue: &Catalogue, name: &str) -> Option<EntityType> {
-    catalogue.of_webhook_path(name).map(Descriptor::entity).cloned()
-}
-
-/// Returns the entity type of a path `/api/tds/webhooks/…` of the predecessor. Names that no handler handles are kept.
-pub(super) fn of_predecessor(catalogue: &Catalogue, name: &str) -> Option<EntityType> {
-    match catalogue.iter().find(|descriptor| descriptor.webhooks.predecessor == Some(name)) {
-        Some(descriptor) => of_contract(catalogue, descriptor.webhooks.path),
-        None => UNHANDLED.contains(&name).then(|| name.parse().ok()).flatten(),
-    }
+/// Returns the entity type of an address: that of the name in the path, or of the aliases `/api/zoho/sync-…`, whose
+/// routes contain the name.
+pub(super) fn entity(catalogue: &Catalogue, route: &str, name: Option<&str>) -> Option<EntityType> {
+    let route = route.strip_suffix('/').unwrap_or(route);
+    let path = match name {
+        // Names that no handler handles are kept.
+        Some(name) if route == PREDECESSOR_ADDRESS => {
+            match catalogue.iter().find(|descriptor| descriptor.webhooks.predecessor == Some(name)) {
+                Some(descriptor) => descriptor.webhooks.path,
+                None => return UNHANDLED.contains(&name).then(|| name.parse().ok()).flatten(),
+            }
+        }
+        Some(name) => name,
+        None => route.strip_prefix(SYNC_ADDRESS)?,
+    };
+    catalogue.of_webhook_path(path).map(Descriptor::entity).cloned()
 }
 
 /// Returns the names in the predecessor's paths.

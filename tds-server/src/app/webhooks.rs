@@ -1,0 +1,154 @@
+//! Receives the webhooks of Zoho: checks that a delivery is authentic, and stores it in the inbox.
+//!
+//! A delivery passes six functions, and must never pass more than seven: the route (`http::routes::webhooks::receive`),
+//! [`Webhooks::receive`], `authentic::check`, `tds_zoho::webhook::verify`, `tds_zoho::webhook::parse` and
+//! [`Inbox::accept`].
+
+mod authentic;
+mod refusals;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Uri};
+use serde_json::{Map, Value};
+use tds_core::{
+    clock::Clock,
+    error::ErrorKind,
+    inbox::{Inbox, InboxId, NewEvent},
+    record::EntityType,
+};
+use tds_zoho::{
+    entities::Catalogue,
+    webhook::{Event, Received, event_type, parse, query_pairs},
+};
+
+use self::refusals::Refusals;
+use super::{events::Reception, services::Services};
+use crate::config::WebhookConfig;
+
+/// The names in the predecessor's paths that no handler handles. Their events are kept under these names.
+pub(crate) const UNHANDLED: [&str; 3] = ["orders", "payments", "users"];
+
+/// Headers that are never stored, because they carry secrets.
+const SECRET_HEADERS: [&str; 5] =
+    ["authorization", "proxy-authorization", "cookie", "x-zoho-webhook-signature", "x-webhook-key"];
+
+/// A webhook as it was received. Nothing is known of its sender.
+pub(crate) struct Delivery {
+    /// The entity type that the address names.
+    pub(crate) entity: EntityType,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// An authentic delivery that the inbox holds.
+pub(crate) struct Kept {
+    pub(crate) reception: Reception,
+    /// The identity of the delivery.
+    pub(crate) event_id: String,
+    /// The row of the event in the inbox.
+    pub(crate) id: InboxId,
+    /// The inbox held the same delivery before.
+    pub(crate) duplicate: bool,
+}
+
+/// The reason why a delivery was not kept. Nothing was stored.
+#[derive(Debug)]
+pub(crate) enum NotKept {
+    /// The body has a content encoding. Such a body would be verified and stored compressed, and may be a
+    /// decompression bomb.
+    Encoded,
+    /// No secret is configured, so no delivery can be verified.
+    NotConfigured,
+    /// The delivery is not authentic.
+    NotAuthentic {
+        reason: String,
+        /// A signature is present and matches no secret. The cause may be worth a diagnosis.
+        mismatch: bool,
+    },
+    /// The store failed. The sender has to send the delivery again.
+    NotStored,
+}
+
+/// The receiver of webhooks.
+pub(crate) struct Webhooks {
+    inbox: Arc<dyn Inbox>,
+    catalogue: Catalogue,
+    organization: String,
+    clock: Arc<dyn Clock>,
+    config: WebhookConfig,
+    refusals: Refusals,
+}
+
+impl Webhooks {
+    pub(crate) fn new(services: &Services, config: WebhookConfig) -> Self {
+        Self {
+            inbox: Arc::clone(&services.inbox),
+            catalogue: services.catalogue.clone(),
+            organization: services.zoho.organization_id().to_owned(),
+            clock: Arc::clone(&services.clock),
+            config,
+            refusals: Refusals::default(),
+        }
+    }
+
+    /// Stores an authentic delivery and the work that follows from it, whatever the body says.
+    pub(crate) async fn receive(&self, delivery: Delivery) -> Result<Kept, NotKept> {
+        let pairs = query_pairs(delivery.uri.query());
+        let authentic = authentic::check(&self.config, &delivery, &pairs)
+            .inspect_err(|refused| self.refusals.log(refused, &self.config, &delivery))?;
+        let stated = pairs.iter().find(|(name, _)| name == "event").map(|(_, value)| value.as_str());
+        let event_type = if delivery.method == Method::DELETE { "deleted" } else { event_type(stated) };
+        let received = Received {
+            entity: &delivery.entity,
+            event_type,
+            organization_id: &self.organization,
+            at: self.clock.now(),
+            receipt: || uuid::Uuid::new_v4().to_string(),
+        };
+        let Event { identity: event_id, entity_id, disposition, .. } =
+            parse(&self.catalogue, &authentic, &received);
+        let (reception, bytes) = (Reception::of(&disposition), delivery.body.len());
+        let event = NewEvent {
+            event_id: event_id.clone(),
+            source_type: "zoho".to_owned(),
+            entity_type: delivery.entity.clone(),
+            entity_id,
+            event_type: event_type.to_owned(),
+            raw_payload: delivery.body.into(),
+            headers: stored_headers(&delivery.headers),
+            disposition,
+        };
+        let accepted = self.inbox.accept(event).await.map_err(not_stored)?;
+        tracing::info!(
+            inbox_event = accepted.id.0, event_id, entity = %delivery.entity, status = reception.as_str(),
+            duplicate = accepted.duplicate, bytes,
+            "webhook kept"
+        );
+        Ok(Kept { reception, event_id, id: accepted.id, duplicate: accepted.duplicate })
+    }
+}
+
+fn not_stored(error: tds_core::error::Error) -> NotKept {
+    match error.kind() {
+        ErrorKind::Unavailable => tracing::warn!(error = %error.chain(), "a webhook could not be stored"),
+        _ => tracing::error!(error = %error.chain(), "a webhook could not be stored"),
+    }
+    NotKept::NotStored
+}
+
+fn stored_headers(headers: &HeaderMap) -> Value {
+    let mut stored = Map::new();
+    for name in headers.keys().filter(|name| !SECRET_HEADERS.contains(&name.as_str())) {
+        let values: Vec<String> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect();
+        stored.insert(name.as_str().to_owned(), Value::String(values.join(", ")));
+    }
+    Value::Object(stored)
+}
