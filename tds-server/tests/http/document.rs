@@ -107,6 +107,19 @@ async fn every_operation_has_an_id_of_its_own() {
     }
 }
 
+/// A change of the snapshot changes the API for every client. Make such a change on purpose (`INSTA_UPDATE=always`),
+/// review it line by line, and describe it in the changelog.
+#[test]
+fn the_document_is_the_reviewed_one() {
+    let document = tds_server::openapi_document(&Catalogue::default());
+    let document = serde_json::to_string_pretty(&document).expect("JSON");
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(".");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!("openapi", document));
+}
+
 /// Returns `true` for addresses that serve pages and files instead of the API.
 fn is_page(path: &str) -> bool {
     path == "/" || path.starts_with("/assets/") || path.starts_with("/docs") || path == "/openapi.json"
