@@ -111,14 +111,6 @@ impl Config {
         };
         reader.finish(config)
     }
-
-    /// Reads the environment of the process.
-    ///
-    /// # Errors
-    /// Like [`Config::from_lookup`].
-    pub fn from_env(need: Need) -> Result<Self, ConfigErrors> {
-        Self::from_lookup(|name| std::env::var(name).ok(), need)
-    }
 }
 
 fn environment(reader: &mut Reader<'_>) -> Environment {

@@ -5,7 +5,7 @@ mod error;
 mod presence;
 mod prune;
 mod quota;
-pub(crate) mod schedules;
+mod schedules;
 mod storage;
 mod tasks;
 
@@ -28,7 +28,7 @@ pub use self::{
     storage::Storage,
     tasks::{RunningTasks, Tasks},
 };
-use crate::{config::Config, entities::Entities, hint};
+use crate::{app::budget::is_postponed, config::Config, entities::Entities, hint};
 
 /// The time between two looks of the scheduler at what is due.
 const SCHEDULER_TICK: Duration = Duration::from_secs(5);
@@ -149,7 +149,7 @@ impl Engine {
             // claim them.
             .gate(Arc::new(move || asked.may_ask()))
             .postponing(Arc::new(move |spec| {
-                schedules::is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
+                is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
             }));
         let sources = catalogue.sources(&zoho).into_iter();
         let engine = sources.fold(builder, |builder, source| builder.source(source)).build();

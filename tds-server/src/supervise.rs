@@ -10,7 +10,7 @@ use std::{
 use tds_core::shutdown::Shutdown;
 use tokio::{task::JoinHandle, time::Instant};
 
-use crate::http::layers::panic_text;
+use crate::telemetry::panic_text;
 
 /// The pause before a task that ended by itself is started again.
 const REST: Duration = Duration::from_secs(1);

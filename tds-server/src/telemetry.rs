@@ -25,10 +25,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{
-    config::{LogConfig, LogFormat},
-    http::layers::panic_text,
-};
+use crate::config::{LogConfig, LogFormat};
 
 /// `true` once log lines are JSON.
 static JSON: AtomicBool = AtomicBool::new(false);
@@ -79,6 +76,15 @@ fn panicked(panic: &PanicHookInfo<'_>) {
         "thread": std::thread::current().name(),
         "target": "tds_server",
     }));
+}
+
+/// Returns the message of a panic.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
 
 fn line(object: &serde_json::Value) {

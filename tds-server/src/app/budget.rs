@@ -13,8 +13,6 @@ use tds_core::{
 use tds_zoho::{ZohoClient, entities::Catalogue};
 use time::OffsetDateTime;
 
-use crate::engine::schedules::is_postponed;
-
 /// The calls that may still be made today, and the calls that were made.
 pub(crate) struct Budget {
     pub(crate) status: BudgetStatus,
@@ -61,6 +59,18 @@ pub(crate) async fn look(
     })
 }
 
+/// Returns `true` if a schedule is postponed. While the budget of the day does not suffice, incremental syncs wait,
+/// except those of the entity types that matter most. Webhooks and full syncs still bring the changes.
+pub(crate) fn is_postponed(
+    catalogue: &Catalogue,
+    entity: &EntityType,
+    run_type: RunType,
+    step: Throttle,
+) -> bool {
+    let matters_most = catalogue.find(entity).is_some_and(|descriptor| descriptor.matters_most);
+    step >= Throttle::Frugal && run_type == RunType::Incremental && !matters_most
+}
+
 /// Returns the budget as one line of text.
 pub(crate) fn line(status: &BudgetStatus, per_minute: u32) -> String {
     let day = match (status.day.left, status.day.allowance) {
@@ -91,4 +101,20 @@ fn backlog_calls(queue: &QueueStats, registry: &Registry) -> u64 {
 
 fn later(now: OffsetDateTime, wait: Duration) -> Option<OffsetDateTime> {
     time::Duration::try_from(wait).ok().and_then(|wait| now.checked_add(wait))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_matters_less_waits_while_calls_are_short() {
+        let catalogue = Catalogue::default();
+        let (bills, prices) = (EntityType::from_static("bills"), EntityType::from_static("prices"));
+        let steps = Throttle::ALL.map(|step| is_postponed(&catalogue, &bills, RunType::Incremental, step));
+        assert_eq!(steps, [false, false, true, true, true, true]);
+        assert!(!is_postponed(&catalogue, &prices, RunType::Incremental, Throttle::Spent));
+        // The budget itself makes full syncs wait.
+        assert!(!is_postponed(&catalogue, &bills, RunType::Full, Throttle::Frugal));
+    }
 }

@@ -1,5 +1,8 @@
-//! Variables that no part of this version reads. They are checked at the start nevertheless, so that a configuration
-//! that is right today stays right.
+//! Variables that no part of this version reads. They belong to features that later versions have: records that TDS
+//! creates in Zoho, comparisons of both sides, and product images.
+//!
+//! The documented configuration contains these variables with their defaults and values, so operators may set them
+//! now. `serve` therefore must not report them as unknown, and must not accept a value that a later version refuses.
 
 use std::time::Duration;
 

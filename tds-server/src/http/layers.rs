@@ -9,6 +9,6 @@ mod query;
 pub(crate) use self::{
     body::buffer_body,
     context::request_context,
-    limits::{catch_panic, panic_text, time_limit},
+    limits::{catch_panic, time_limit},
     query::{Queries, refuse_unknown_parameters},
 };

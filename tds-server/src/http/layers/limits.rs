@@ -9,9 +9,12 @@ use axum::{
 };
 use futures_util::FutureExt;
 
-use crate::http::{
-    problem::{Problem, ProblemKind},
-    state::AppState,
+use crate::{
+    http::{
+        problem::{Problem, ProblemKind},
+        state::AppState,
+    },
+    telemetry::panic_text,
 };
 
 /// Turns a panic into an answer 500 of this request alone.
@@ -30,13 +33,4 @@ pub(crate) async fn time_limit(State(state): State<AppState>, request: Request, 
         let detail = format!("The request had no result within {} seconds.", limit.as_secs_f64());
         Problem::new(ProblemKind::Timeout, detail).retry_after(5).into_response()
     })
-}
-
-/// Returns the message of a panic.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }

@@ -11,12 +11,10 @@ use tds_core::{
 use tds_zoho::{ZohoClient, entities::Catalogue};
 use time::OffsetDateTime;
 
-use crate::{
-    app::{
-        health::{ComponentHealth, Probe},
-        services::Services,
-    },
-    engine::schedules::is_postponed,
+use crate::app::{
+    budget::is_postponed,
+    health::{ComponentHealth, Probe},
+    services::Services,
 };
 
 /// A schedule is late when this many of its periods have passed without an ended run.
