@@ -30,5 +30,5 @@ pub use db::{
 pub use embedded::{ClusterConfig, EmbeddedCluster};
 pub use inbox::commit::StoreSettings;
 pub use mirror::PgMirror;
-pub use processes::ServerReport;
+pub use processes::{ReportedState, ServerReport};
 pub use store::PgStore;

@@ -23,10 +23,39 @@ pub struct ServerReport {
     pub works: bool,
     /// A name that identifies the server's credentials without revealing anything of them.
     pub credentials: String,
-    /// The state of Zoho as the server sees it: `healthy`, `degraded` or `unknown`.
-    pub zoho_state: String,
+    /// The state of Zoho as the server sees it.
+    pub zoho_state: ReportedState,
     /// The state of Zoho described in words.
     pub zoho_detail: String,
+}
+
+/// The state of Zoho in the report of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportedState {
+    /// Zoho answers.
+    Healthy,
+    /// Zoho cannot be used, or not fully.
+    Degraded,
+    /// The server has not asked Zoho yet.
+    Unknown,
+}
+
+impl ReportedState {
+    const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unknown];
+
+    /// Returns the name under which the state is stored.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Reads a stored state. A state that only another version of the program knows is unknown to this one.
+    fn of(stored: &str) -> Self {
+        Self::ALL.into_iter().find(|state| state.as_str() == stored).unwrap_or(Self::Unknown)
+    }
 }
 
 const REPORT: &str = "
@@ -54,7 +83,7 @@ impl PgStore {
                 .bind(storable(&report.name))
                 .bind(report.works)
                 .bind(storable(&report.credentials))
-                .bind(storable(&report.zoho_state))
+                .bind(report.zoho_state.as_str())
                 .bind(storable(&report.zoho_detail))
                 .execute(database)
                 .await?;
@@ -89,7 +118,7 @@ fn report_of(row: &PgRow) -> Result<ServerReport, sqlx::Error> {
         name: row.try_get("name")?,
         works: row.try_get("works")?,
         credentials: row.try_get("credentials")?,
-        zoho_state: row.try_get("zoho_state")?,
+        zoho_state: ReportedState::of(row.try_get("zoho_state")?),
         zoho_detail: row.try_get("zoho_detail")?,
     })
 }

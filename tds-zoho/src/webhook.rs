@@ -23,7 +23,10 @@ pub use self::{
 /// The header that carries the signature.
 pub const SIGNATURE_HEADER: &str = "X-Zoho-Webhook-Signature";
 
-/// Returns the event type that the address of a webhook states as `?event=`: `created`, `updated` or `deleted`.
+/// The event types that the address of a webhook may state as `?event=`.
+pub const EVENT_TYPES: [&str; 3] = ["created", "updated", "deleted"];
+
+/// Returns the event type that the address of a webhook states as `?event=`, one of [`EVENT_TYPES`].
 ///
 /// Any other value, or no value, means `updated`. The event type is only a hint. It decides only whether a body may be
 /// used as it is, because query pairs can be shifted into each other without breaking the signature.

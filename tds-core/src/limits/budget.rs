@@ -51,13 +51,24 @@ pub enum CallLimit {
     Concurrency,
 }
 
-impl fmt::Display for CallLimit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl CallLimit {
+    /// Every limit.
+    pub const ALL: [Self; 3] = [Self::Minute, Self::Day, Self::Concurrency];
+
+    /// Returns the name of the limit.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Minute => "minute",
             Self::Day => "day",
             Self::Concurrency => "concurrency",
-        })
+        }
+    }
+}
+
+impl fmt::Display for CallLimit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
     }
 }
 

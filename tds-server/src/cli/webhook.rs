@@ -10,7 +10,7 @@ use tds_core::clock::{Clock as _, SystemClock};
 use tds_core::record::EntityType;
 use tds_zoho::{
     entities::{Catalogue, Descriptor},
-    webhook::{SIGNATURE_HEADER, sign},
+    webhook::{EVENT_TYPES, SIGNATURE_HEADER, sign},
 };
 
 use super::{
@@ -50,7 +50,7 @@ struct SendArgs {
     /// Entity type of the payload
     entity: EntityType,
     /// Event type: created, updated or deleted
-    #[arg(long, default_value = "updated", value_parser = ["created", "updated", "deleted"])]
+    #[arg(long, default_value = "updated", value_parser = EVENT_TYPES)]
     event: String,
     /// File with the body, or - for standard input [default: a sample]
     #[arg(long)]

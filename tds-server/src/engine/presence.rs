@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tds_core::shutdown::Shutdown;
-use tds_postgres::{PgStore, ServerReport};
+use tds_postgres::{PgStore, ReportedState, ServerReport};
 use tds_zoho::{ZohoClient, ZohoState};
 
 use crate::app::health::{HealthStatus, Probe, ZohoProbe};
@@ -22,15 +22,15 @@ pub(super) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: b
         let health = probe.check().await;
         let asked = zoho.health().await.state != ZohoState::Unknown;
         let zoho_state = match health.state {
-            HealthStatus::Healthy if asked => "healthy",
-            HealthStatus::Healthy => "unknown",
-            _ => "degraded",
+            HealthStatus::Healthy if asked => ReportedState::Healthy,
+            HealthStatus::Healthy => ReportedState::Unknown,
+            _ => ReportedState::Degraded,
         };
         let report = ServerReport {
             name: name.clone(),
             works,
             credentials: zoho.credentials_name().to_owned(),
-            zoho_state: zoho_state.to_owned(),
+            zoho_state,
             zoho_detail: match zoho.missing_inventory() {
                 Some((line, _)) => format!("{}; {line}", health.detail),
                 None => health.detail,

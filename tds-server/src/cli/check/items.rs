@@ -8,7 +8,7 @@ use tds_core::{
     error::ErrorKind,
     limits::budget::Throttle,
 };
-use tds_postgres::{ConnectionRoom, Database, PgStore, ServerFacts, ServerReport};
+use tds_postgres::{ConnectionRoom, Database, PgStore, ReportedState, ServerFacts, ServerReport};
 use tds_zoho::ZohoClient;
 use time::Duration;
 
@@ -242,7 +242,7 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
 async fn report_of_a_server(client: &ZohoClient, storage: Option<&Storage>) -> Option<ServerReport> {
     let servers = shared_store(storage).await?.live_servers().await.ok()?;
     let says = |server: &ServerReport| {
-        server.credentials == client.credentials_name() && server.zoho_state != "unknown"
+        server.credentials == client.credentials_name() && server.zoho_state != ReportedState::Unknown
     };
     servers.into_iter().find(says)
 }
@@ -259,8 +259,8 @@ async fn inventory(client: &ZohoClient) -> Option<Finding> {
 
 fn as_reported(report: &ServerReport) -> Finding {
     let detail = format!("{}, as the running server reports", report.zoho_detail);
-    match report.zoho_state.as_str() {
-        "healthy" => Finding::ok("zoho", detail),
+    match report.zoho_state {
+        ReportedState::Healthy => Finding::ok("zoho", detail),
         _ => Finding::failed("zoho", detail, "see the runbook, and docs/zoho-setup.md, section 4"),
     }
 }

@@ -2,10 +2,11 @@
 
 use tds_core::{
     inbox::EventStatus,
-    limits::budget::Throttle,
+    limits::budget::{CallLimit, Throttle},
     queue::{ItemStatus, Lane, Outcome},
     runs::{RunStatus, RunType},
 };
+use tds_zoho::webhook::EVENT_TYPES;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -35,7 +36,7 @@ macro_rules! closed_sets {
 
 closed_sets! {
     "What happened to a record"
-    EventName = ["created", "updated", "deleted"];
+    EventName = EVENT_TYPES;
 
     "The result of a webhook"
     ReceiptStatus = Reception::ALL.map(Reception::as_str);
@@ -68,7 +69,7 @@ closed_sets! {
     BudgetStep = Throttle::ALL.map(Throttle::as_str);
 
     "The limit for which all calls pause"
-    PauseReason = ["minute", "day", "concurrency"];
+    PauseReason = CallLimit::ALL.map(CallLimit::as_str);
 
     "The lane whose budget the calls are spent from"
     LaneName = Lane::ALL.map(Lane::as_str);

@@ -121,7 +121,7 @@ wire! {
         postponed: Vec<String> = budget.postponed.iter().map(EntityType::to_string).collect(),
         /// The limit for which all calls pause; null where there is no pause.
         #[schema(inline, value_type = Option<PauseReason>)]
-        paused_for: Option<String> = budget.status.pause.map(|pause| pause.limit.to_string()),
+        paused_for: Option<&'static str> = budget.status.pause.map(|pause| pause.limit.as_str()),
         /// The end of the pause.
         #[serde(with = "time::serde::rfc3339::option")]
         paused_until: Option<OffsetDateTime> = budget.status.pause.map(|pause| pause.until),
