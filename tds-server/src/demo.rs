@@ -7,17 +7,21 @@ use std::{io, path::Path, time::Duration};
 
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
-use tds_core::shutdown::Shutdown;
+use tds_core::{runs::RunType, shutdown::Shutdown};
 use tds_zoho::sim::{
     SimulatedZoho,
     demo::{Size, organization, run_changes},
 };
 
 use crate::{
+    app::{
+        refusal::Refusal,
+        runs::{BulkSync, entities},
+    },
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
     engine::{BuildError, ClusterConfig, EmbeddedCluster},
     entities::Entities,
+    http::state::{AppState, Shared},
     server::{App, RunError},
     telemetry,
 };
@@ -60,9 +64,6 @@ pub(crate) enum DemoError {
     /// The task of the server ended with an error.
     #[error("the server ended: {0}")]
     Server(String),
-    /// The first sync was refused, or its runs could not be read.
-    #[error("the first sync: {0}")]
-    FirstSync(String),
 }
 
 /// A demo whose server listens already.
@@ -120,7 +121,7 @@ impl Demo {
         let life = Life {
             zoho: self.zoho,
             base: base.clone(),
-            token: self.token,
+            state: self.app.state().clone(),
             webhook_secret: self.webhook_secret,
             change_every: self.change_every,
         };
@@ -140,7 +141,7 @@ impl Demo {
 struct Life {
     zoho: SimulatedZoho,
     base: String,
-    token: SecretString,
+    state: AppState,
     webhook_secret: SecretString,
     change_every: Duration,
 }
@@ -149,8 +150,8 @@ impl Life {
     /// Runs the first sync and the simulated changes until `stop`. Trouble is reported, and the server continues.
     async fn go_on(&self, stop: &Shutdown, show: impl Fn(&str)) {
         let first_sync = async {
-            if let Err(error) = self.first_sync(stop, &show).await {
-                show(&error.to_string());
+            if let Err(refusal) = self.first_sync(stop, &show).await {
+                show(&format!("the first sync: {refusal:?}"));
             }
         };
         let changes = run_changes(
@@ -164,33 +165,25 @@ impl Life {
     }
 
     /// Starts a full sync of everything, and reports when the sync has ended.
-    async fn first_sync(&self, stop: &Shutdown, show: impl Fn(&str)) -> Result<(), DemoError> {
-        let client = reqwest::Client::builder().no_proxy().build().map_err(failed)?;
-        let url = format!("{}/api/zoho/bulk-sync", self.base);
-        let request = json!({ "entity_type": "all", "mode": "full" });
-        let token = self.token.expose_secret();
-        let answer = client.post(url).bearer_auth(token).json(&request).send().await.map_err(failed)?;
-        if !answer.status().is_success() {
-            return Err(DemoError::FirstSync(answer.text().await.map_err(failed)?));
-        }
-        let runs = format!("{}/api/zoho/sync/runs?limit=100", self.base);
+    async fn first_sync(&self, stop: &Shutdown, show: impl Fn(&str)) -> Result<(), Refusal> {
+        let Shared { runs, services, .. } = &*self.state;
+        let sync = BulkSync { run_type: RunType::Full, since: None, requested_by: "cli" };
+        let started = runs.start(entities(&services.registry, None)?, sync).await?.runs;
         while !stop.sleep(LOOK).await {
-            let answer = client.get(&runs).bearer_auth(token).send().await.map_err(failed)?;
-            let document: Value = answer.json().await.map_err(failed)?;
-            let runs = document["runs"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let active = |run: &Value| matches!(run["status"].as_str(), Some("pending" | "running"));
-            if !runs.is_empty() && !runs.iter().any(active) {
-                let records: i64 = runs.iter().filter_map(|run| run["processed_items"].as_i64()).sum();
+            let mut records = 0;
+            let mut is_active = false;
+            for run in &started {
+                let run = runs.find(run.id.0).await?;
+                records += run.processed_items;
+                is_active |= run.status.is_active();
+            }
+            if !is_active {
                 show(&format!("the first full sync is done: {records} records"));
-                return Ok(());
+                break;
             }
         }
         Ok(())
     }
-}
-
-fn failed(error: reqwest::Error) -> DemoError {
-    DemoError::FirstSync(error.to_string())
 }
 
 /// Returns a secret in a form that Zoho accepts: letters and digits.

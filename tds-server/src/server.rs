@@ -94,6 +94,12 @@ impl App {
         self.address.port()
     }
 
+    /// Returns the state of the routes, with the use cases.
+    #[cfg(all(feature = "embedded", feature = "sim"))]
+    pub(crate) fn state(&self) -> &AppState {
+        &self.state
+    }
+
     /// Returns the parts of the engine.
     #[must_use]
     pub fn parts(&self) -> &Parts {
