@@ -4,6 +4,7 @@
 mod app {
     pub(crate) mod activity;
     pub(crate) mod budget;
+    pub(crate) mod check;
     pub(crate) mod events;
     pub(crate) mod heal;
     pub(crate) mod health;

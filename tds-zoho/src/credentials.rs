@@ -1,13 +1,12 @@
 //! A check of the credentials, for operators.
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
 use crate::client::ZohoClient;
 
 /// What valid credentials give access to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsReport {
     /// The configured organization.
     pub organization: Organization,
@@ -19,7 +18,7 @@ pub struct CredentialsReport {
 }
 
 /// An organization in Zoho.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {
     /// The id of the organization, in digits.
     pub id: String,

@@ -1,13 +1,12 @@
 //! Reports which roles can read or change the objects of TDS.
 
-use serde::Serialize;
 use sqlx::FromRow;
 use tds_core::error::Result;
 
 use super::{database::Database, error::classify};
 
 /// The privileges of one role on one object.
-#[derive(Clone, Debug, PartialEq, Eq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct Access {
     /// The name of the role, or `PUBLIC`.
     pub role: String,
@@ -20,7 +19,7 @@ pub struct Access {
 }
 
 /// The roles that can read or change the objects of TDS, except the owner and superusers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exposures {
     /// Privileges that should not exist: those of `PUBLIC`, and those of the roles of a web API that requires no
     /// password.

@@ -1,7 +1,6 @@
 //! `schema print | exposures`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 use tds_postgres::{Access, schema_script};
 
 use super::{
@@ -11,7 +10,7 @@ use super::{
     settings::{ACCESS, DATABASE, Given, flags},
     store::{existing, quiet_config},
 };
-use crate::config::Need;
+use crate::{config::Need, http::dto};
 
 /// The database's schema, and who may read it.
 #[derive(Args)]
@@ -53,7 +52,7 @@ impl SchemaArgs {
         let found = found?;
         let open = !found.exposures.is_empty();
         if json {
-            output::json(&json!({ "open": open, "exposures": found.exposures, "granted": found.granted }))?;
+            output::json(&dto::ExposureReport::from((open, found.clone())))?;
         } else if open {
             output::data(&table(&found.exposures).render())?;
         }

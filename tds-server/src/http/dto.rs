@@ -27,6 +27,7 @@ macro_rules! wire {
     )*};
 }
 
+mod check;
 mod health;
 mod inbox;
 mod names;
@@ -41,6 +42,7 @@ use std::collections::BTreeMap;
 use tds_core::record::EntityType;
 
 pub(crate) use self::{
+    check::{CheckReport, ExposureReport},
     health::{Credentials, HealthReport, ProcessState},
     inbox::{EventDetail, EventPage, InboxStats, Receipt, Replayed},
     names::{EventName, InboxStatus, QueueStatus, SyncMode, SyncStatus},
