@@ -23,7 +23,7 @@ pub use self::{
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
     schedules::SchedulesConfig,
-    webhooks::WebhookConfig,
+    webhooks::{Verification, WebhookConfig},
     worker::WorkerConfig,
 };
 

@@ -4,7 +4,9 @@
 mod app {
     pub(crate) mod activity;
     pub(crate) mod budget;
+    pub(crate) mod bulk_sync;
     pub(crate) mod check;
+    pub(crate) mod credentials;
     pub(crate) mod events;
     pub(crate) mod heal;
     pub(crate) mod health;

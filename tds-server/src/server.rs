@@ -7,6 +7,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{
     app::{
+        credentials,
         health::{
             DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
             WebhooksProbe, WorkersProbe, ZohoProbe,
@@ -122,7 +123,7 @@ impl App {
             let state = state.clone();
             supervisor.spawn("heal", healing_stopped, move |shutdown| state.clone().heal(shutdown))
         };
-        let credentials = tokio::spawn(check_credentials(engine.parts().zoho.clone()));
+        let checking = tokio::spawn(credentials::test_at_start(engine.parts().zoho.clone()));
         let (stop_metrics, metrics_stopped) = oneshot::channel::<()>();
         let metrics = metrics.map(|listener| {
             let stopped = async { drop(metrics_stopped.await) };
@@ -139,7 +140,7 @@ impl App {
         };
         let work = async move {
             drop(work_stopped.await);
-            credentials.abort();
+            checking.abort();
             stop_healing.shutdown();
             healing.abort();
             tasks.stop().await;
@@ -199,16 +200,4 @@ fn health(config: &Config, parts: &Parts, services: &Services, supervisor: &Supe
         Arc::new(WebhooksProbe::new(&config.webhooks)),
     ];
     Health::new(probes)
-}
-
-/// Checks the credentials, so that wrong ones show in the health report from the start, not only when the first sync
-/// is due.
-async fn check_credentials(zoho: tds_zoho::ZohoClient) {
-    match zoho.check_credentials().await {
-        Ok(_) => tracing::info!("Zoho accepts the credentials"),
-        Err(error) => tracing::warn!(
-            error = %error.chain(),
-            "Zoho does not accept the credentials or cannot be reached; webhooks are stored meanwhile"
-        ),
-    }
 }

@@ -10,7 +10,6 @@ use tds_core::{
     shutdown::Shutdown,
 };
 use time::OffsetDateTime;
-use tokio::time::Instant;
 
 use super::{
     exit::{CommandResult, Failure},
@@ -23,19 +22,19 @@ use super::{
     store::quiet_config,
 };
 use crate::{
-    app::runs::{BulkSync, MODES, Runs, Started, entities},
+    app::{
+        bulk_sync::Execution,
+        runs::{BulkSync, MODES, Runs, Started, entities},
+    },
     config::Need,
-    engine::{Engine, RunningTasks, Tasks},
+    engine::Engine,
     entities::Entities,
     http::dto,
-    supervise::Supervisor,
 };
 
 /// Zoho gives at most 10 access tokens in 10 minutes. This command mints a token only if fewer than this number have
 /// been minted: a server that starts in the meantime needs tokens as well.
 const MOST_MINTS: u32 = 7;
-/// The time between two checks for a server that works on the database.
-const LOOK_FOR_SERVERS: Duration = Duration::from_secs(2);
 /// The time between two reads of the runs.
 const LOOK: Duration = Duration::from_millis(500);
 /// The number of consecutive reads of the runs that may fail before the command gives up.
@@ -112,55 +111,10 @@ impl BulkSyncArgs {
         if started.is_empty() {
             started = active;
         }
-        let mut hands = Hands::new(engine, started.iter().map(|run| run.id).collect());
-        let followed = follow(&runs, started, &mut hands, shutdown).await;
-        hands.stop().await;
+        let mut execution = Execution::new(engine, started.iter().map(|run| run.id).collect());
+        let followed = follow(&runs, started, &mut execution, shutdown).await;
+        execution.stop().await;
         followed
-    }
-}
-
-/// The executor of the runs: a server if one works on the database, otherwise this process, for these runs only.
-struct Hands<'a> {
-    engine: &'a Engine,
-    runs: Vec<RunId>,
-    tasks: Option<RunningTasks>,
-    looked: Option<Instant>,
-    announced: bool,
-}
-
-impl<'a> Hands<'a> {
-    fn new(engine: &'a Engine, runs: Vec<RunId>) -> Self {
-        Self { engine, runs, tasks: None, looked: None, announced: false }
-    }
-
-    /// Checks from time to time whether a server works on the database, and starts the tasks of this process if there
-    /// is none. A server that starts later shares the work: each run and each item belongs to one process at a time.
-    async fn look(&mut self) {
-        if self.tasks.is_some() || self.looked.is_some_and(|at| at.elapsed() < LOOK_FOR_SERVERS) {
-            return;
-        }
-        self.looked = Some(Instant::now());
-        match self.engine.parts().store.live_servers().await {
-            Ok(servers) if servers.iter().any(|server| server.works) => {
-                if !std::mem::replace(&mut self.announced, true) {
-                    output::talk("a server works on this database: it executes the runs");
-                }
-            }
-            Ok(_) => {
-                let supervisor = Supervisor::default();
-                self.tasks = Some(self.engine.start_for(Some(&self.runs), Tasks::SYNC, &supervisor));
-            }
-            Err(error) => tracing::warn!(
-                error = %error.chain(),
-                "it cannot be determined whether a server works on this database"
-            ),
-        }
-    }
-
-    async fn stop(self) {
-        if let Some(tasks) = self.tasks {
-            tasks.stop().await;
-        }
     }
 }
 
@@ -168,16 +122,21 @@ impl<'a> Hands<'a> {
 async fn follow(
     runs: &Runs,
     started: Vec<Run>,
-    hands: &mut Hands<'_>,
+    execution: &mut Execution<'_>,
     shutdown: &Shutdown,
 ) -> CommandResult<Vec<Run>> {
     let mut progress = Progress::new(&started);
     let ids: Vec<RunId> = started.iter().map(|run| run.id).collect();
     let mut latest = started;
     let mut failures = 0;
-    hands.look().await;
-    while latest.iter().any(|run| run.status.is_active()) && !shutdown.sleep(LOOK).await {
-        hands.look().await;
+    let mut announced = false;
+    loop {
+        if execution.look().await && !std::mem::replace(&mut announced, true) {
+            output::talk("a server works on this database: it executes the runs");
+        }
+        if !latest.iter().any(|run| run.status.is_active()) || shutdown.sleep(LOOK).await {
+            break;
+        }
         match look(runs, &ids).await {
             Ok(seen) => (latest, failures) = (seen, 0),
             Err(_) if failures < PATIENCE => failures += 1,

@@ -1,6 +1,6 @@
 //! How webhooks prove authentic.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     Environment,
@@ -19,7 +19,39 @@ pub struct WebhookConfig {
     pub allow_unsigned: bool,
 }
 
+/// Whether the webhooks of Zoho can be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verification {
+    /// No secret is set, so every webhook is refused.
+    Impossible,
+    /// No secret is set, and webhooks are accepted unsigned.
+    Unsigned,
+    /// A secret has quotation marks around it.
+    Quoted,
+    /// A secret is not one that Zoho accepts: 12 to 50 letters and digits.
+    Unacceptable,
+    /// This number of secrets is set, and Zoho accepts each of them.
+    Signed(usize),
+}
+
 impl WebhookConfig {
+    /// Returns whether the webhooks of Zoho can be verified.
+    #[must_use]
+    pub fn verification(&self) -> Verification {
+        let any = |holds: fn(&str) -> bool| self.secrets.iter().any(|secret| holds(secret.expose_secret()));
+        if self.secrets.is_empty() {
+            if self.allow_unsigned { Verification::Unsigned } else { Verification::Impossible }
+        } else if any(|secret| secret.starts_with(['"', '\'']) || secret.ends_with(['"', '\''])) {
+            Verification::Quoted
+        } else if any(|secret| {
+            !(12..=50).contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        }) {
+            Verification::Unacceptable
+        } else {
+            Verification::Signed(self.secrets.len())
+        }
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>, environment: Environment, serving: bool) -> Self {
         let secrets = reader.secret_text("ZOHO_WEBHOOK_SECRET").unwrap_or_default();
         let secrets: Vec<SecretString> = split_list(&secrets).into_iter().map(SecretString::from).collect();

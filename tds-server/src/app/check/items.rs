@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
 use tds_core::{
     clock::{Clock, SystemClock},
     error::ErrorKind,
@@ -15,7 +14,7 @@ use time::Duration;
 use super::{Finding, Status};
 use crate::{
     app::budget::line as budget_line,
-    config::{Config, DatabaseChoice, Environment},
+    config::{Config, DatabaseChoice, Environment, Verification},
     engine::{BuildError, Storage},
 };
 
@@ -327,24 +326,17 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
 pub(super) fn webhooks(config: &Config) -> Finding {
     let name = "webhook secret";
     let hint = "set ZOHO_WEBHOOK_SECRET to 12 to 50 letters and digits, the same as in Zoho's webhooks";
-    let webhooks = &config.webhooks;
-    let fits = |secret: &str| {
-        (12..=50).contains(&secret.len()) && secret.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
-    match webhooks.secrets.len() {
-        0 if webhooks.allow_unsigned => {
+    match config.webhooks.verification() {
+        Verification::Unsigned => {
             Finding::warning(name, "not set; webhooks without a signature are accepted", hint)
         }
-        0 => Finding::failed(name, "not set: webhooks are refused with 503", hint),
-        _ if webhooks.secrets.iter().any(|secret| !fits(secret.expose_secret())) => {
-            let around = |secret: &str| secret.starts_with(['"', '\'']) || secret.ends_with(['"', '\'']);
-            if webhooks.secrets.iter().any(|secret| around(secret.expose_secret())) {
-                return Finding::warning(name, "set with quotation marks around it", hint);
-            }
+        Verification::Impossible => Finding::failed(name, "not set: webhooks are refused with 503", hint),
+        Verification::Quoted => Finding::warning(name, "set with quotation marks around it", hint),
+        Verification::Unacceptable => {
             Finding::warning(name, "set, but Zoho does not accept such a secret", hint)
         }
-        1 => Finding::ok(name, "set"),
-        several => Finding::ok(
+        Verification::Signed(1) => Finding::ok(name, "set"),
+        Verification::Signed(several) => Finding::ok(
             name,
             format!("{several} secrets are set; remove the old one when Zoho uses the new one"),
         ),

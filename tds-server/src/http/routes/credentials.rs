@@ -1,21 +1,22 @@
 //! Checks whether the credentials of Zoho work.
 
 use axum::{Json, extract::State};
+use tds_core::error::Error;
 
-use crate::http::{
-    dto,
-    problem::{Problem, ProblemKind},
-    state::AppState,
+use crate::{
+    app::credentials,
+    http::{
+        dto,
+        problem::{Problem, ProblemKind},
+        state::AppState,
+    },
 };
 
 /// Ask Zoho whether the credentials work
 #[utoipa::path(post, path = "/api/zoho/test-credentials", tag = "sync", operation_id = "test_credentials",
     responses((status = 200, description = "Zoho accepts the credentials", body = dto::Credentials), (status = 502, response = dto::Upstream)))]
 pub(crate) async fn test(State(state): State<AppState>) -> Result<Json<dto::Credentials>, Problem> {
-    let report = state.services.zoho.check_credentials().await.map_err(|error| {
-        tracing::warn!(error = %error.chain(), "a check of the credentials failed");
-        // The caller asked for the cause in Zoho's words.
-        Problem::new(ProblemKind::Upstream, error.chain())
-    })?;
-    Ok(Json(report.into()))
+    // The caller asked for the cause in Zoho's words.
+    let upstream = |error: Error| Problem::new(ProblemKind::Upstream, error.chain());
+    Ok(Json(credentials::test(&state.services.zoho).await.map_err(upstream)?.into()))
 }

@@ -4,20 +4,17 @@ use async_trait::async_trait;
 
 use crate::{
     app::health::{ComponentHealth, Probe},
-    config::WebhookConfig,
+    config::{Verification, WebhookConfig},
 };
 
 /// Checks whether this process can verify webhooks.
-pub struct WebhooksProbe {
-    secrets: usize,
-    allow_unsigned: bool,
-}
+pub struct WebhooksProbe(Verification);
 
 impl WebhooksProbe {
     /// Creates a probe for this webhook configuration.
     #[must_use]
     pub fn new(config: &WebhookConfig) -> Self {
-        Self { secrets: config.secrets.len(), allow_unsigned: config.allow_unsigned }
+        Self(config.verification())
     }
 }
 
@@ -28,15 +25,17 @@ impl Probe for WebhooksProbe {
     }
 
     async fn check(&self) -> ComponentHealth {
-        match (self.secrets, self.allow_unsigned) {
-            (0, false) => ComponentHealth::degraded(
+        match self.0 {
+            Verification::Impossible => ComponentHealth::degraded(
                 "every webhook is refused with 503, because no secret is set: set ZOHO_WEBHOOK_SECRET to 12 to 50 \
                  letters and digits, set the same secret in the webhooks of Zoho, and restart the server",
             ),
-            (0, true) => ComponentHealth::healthy(
+            Verification::Unsigned => ComponentHealth::healthy(
                 "webhooks without a signature are accepted (TDS_ALLOW_UNSIGNED_WEBHOOKS)",
             ),
-            _ => ComponentHealth::healthy("signatures are checked"),
+            Verification::Quoted | Verification::Unacceptable | Verification::Signed(_) => {
+                ComponentHealth::healthy("signatures are checked")
+            }
         }
     }
 }
