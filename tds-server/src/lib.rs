@@ -36,7 +36,7 @@ pub use app::{
         ComponentHealth, DatabaseProbe, Health, HealthReport, HealthStatus, InventoryProbe, MigrationsProbe,
         Probe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
     },
-    services::Services,
+    services::{Ports, Services},
 };
 pub use config::{Config, ConfigErrors, Need};
 pub use engine::{BuildError, Engine, Parts, RunningTasks, Storage, Tasks};

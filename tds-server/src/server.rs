@@ -12,7 +12,7 @@ use crate::{
             DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
             WebhooksProbe, WorkersProbe, ZohoProbe,
         },
-        services::Services,
+        services::{Ports, Services},
     },
     config::Config,
     engine::{BuildError, Engine, Parts, Tasks},
@@ -176,11 +176,7 @@ async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, BuildE
 
 fn services(parts: &Parts) -> Services {
     Services {
-        inbox: Arc::new(parts.store.clone()),
-        events: Arc::new(parts.store.clone()),
-        queue: Arc::new(parts.store.clone()),
-        maintenance: Arc::new(parts.store.clone()),
-        runs: Arc::new(parts.store.clone()),
+        ports: Ports::new(&parts.store),
         catalogue: parts.catalogue.clone(),
         registry: parts.registry.clone(),
         zoho: parts.zoho.clone(),

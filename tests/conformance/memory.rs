@@ -27,18 +27,7 @@ pub(crate) struct Memory {
 pub(crate) async fn memory() -> Memory {
     let clock = ManualClock::default();
     let store = MemoryStore::new(Arc::new(clock.clone()));
-    let stores = Stores {
-        inbox: Arc::new(store.clone()),
-        inbox_operator: Arc::new(store.clone()),
-        queue: Arc::new(store.clone()),
-        queue_operator: Arc::new(store.clone()),
-        queue_maintenance: Arc::new(store.clone()),
-        runs: Arc::new(store.clone()),
-        schedule: Arc::new(store.clone()),
-        mirror: Arc::new(store.clone()),
-        shared: Arc::new(store.clone()),
-        calls: Arc::new(store.clone()),
-    };
+    let stores = Stores::new(&store, store.clone());
     Memory { store, clock, stores }
 }
 

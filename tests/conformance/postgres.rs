@@ -1,6 +1,6 @@
 //! The store in PostgreSQL.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -23,18 +23,7 @@ struct Postgres {
 
 /// Returns the traits of the store.
 pub(crate) fn stores_of(store: &PgStore, database: &TestDatabase) -> Stores {
-    Stores {
-        inbox: Arc::new(store.clone()),
-        inbox_operator: Arc::new(store.clone()),
-        queue: Arc::new(store.clone()),
-        queue_operator: Arc::new(store.clone()),
-        queue_maintenance: Arc::new(store.clone()),
-        runs: Arc::new(store.clone()),
-        schedule: Arc::new(store.clone()),
-        mirror: Arc::new(PgMirror::new(database.database().clone())),
-        shared: Arc::new(store.clone()),
-        calls: Arc::new(store.clone()),
-    }
+    Stores::new(store, PgMirror::new(database.database().clone()))
 }
 
 async fn postgres() -> Postgres {

@@ -87,7 +87,7 @@ impl Activity {
 
     /// Returns the current figures of the queue, with zeros for entity types without items.
     async fn stats(&self) -> Result<QueueStats> {
-        let mut stats = self.services.queue.stats().await?;
+        let mut stats = self.services.ports.queue.stats().await?;
         for entity in self.services.registry.entities() {
             stats.by_entity.entry(entity.clone()).or_default();
         }
@@ -109,7 +109,7 @@ impl Activity {
     }
 
     async fn look(&self) -> Result<Snapshot> {
-        let paused = self.services.queue.paused().await?;
+        let paused = self.services.ports.queue.paused().await?;
         let lookups = self.services.registry.entities().map(|entity| self.entity(entity));
         let mut entities = BTreeMap::new();
         for (entity, found) in
@@ -123,11 +123,12 @@ impl Activity {
 
     async fn entity(&self, entity: &EntityType) -> Result<EntityActivity> {
         let of = |status| RunFilter { entity: Some(entity.clone()), status };
-        let succeeded = self.services.runs.list_runs(&of(Some(RunStatus::Completed)), 1, None).await?.items;
-        let recent = self.services.runs.list_runs(&of(None), 5, None).await?.items;
+        let succeeded =
+            self.services.ports.runs.list_runs(&of(Some(RunStatus::Completed)), 1, None).await?.items;
+        let recent = self.services.ports.runs.list_runs(&of(None), 5, None).await?.items;
         let ended = recent.into_iter().find(|run| !run.status.is_active());
         let filter = EventFilter { entity: Some(entity.clone()), ..EventFilter::default() };
-        let received = self.services.events.list_events(&filter, 1, None).await?;
+        let received = self.services.ports.events.list_events(&filter, 1, None).await?;
         Ok(EntityActivity {
             last_success_at: succeeded.first().and_then(|run| run.completed_at),
             last_run_at: ended.as_ref().and_then(|run| run.completed_at),

@@ -87,8 +87,16 @@ pub(crate) async fn check(errors: &[ConfigError], config: Option<&Config>) -> Re
             }
         }
         None => {
-            let names =
-                ["database", "connections", "schema", "exposures", "zoho", "budget", "webhook secret", "clock"];
+            let names = [
+                "database",
+                "connections",
+                "schema",
+                "exposures",
+                "zoho",
+                "budget",
+                "webhook secret",
+                "clock",
+            ];
             checks.extend(names.map(|name| Finding::skipped(name, "the configuration is not usable")));
         }
     }

@@ -1,11 +1,9 @@
 //! Inbox events: list, find, count and replay.
 
-use std::sync::Arc;
-
 use tds_core::{
     engine::Registry,
     error::Result,
-    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats},
+    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxStats},
     queue::Page,
 };
 use tds_zoho::{
@@ -13,7 +11,7 @@ use tds_zoho::{
     webhook::{Authentic, Received, parse, parse_id},
 };
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, services::Ports};
 
 /// What the program does with a body that proved authentic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +48,11 @@ impl Reception {
 /// The operations of operators on inbox events.
 #[derive(Clone)]
 pub(crate) struct Events {
-    events: Arc<dyn InboxOperator>,
-    catalogue: Catalogue,
+    pub(crate) ports: Ports,
+    pub(crate) catalogue: Catalogue,
 }
 
 impl Events {
-    pub(crate) fn new(events: Arc<dyn InboxOperator>, catalogue: Catalogue) -> Self {
-        Self { events, catalogue }
-    }
-
     /// Returns one page of events, newest first.
     pub(crate) async fn list(
         &self,
@@ -66,12 +60,12 @@ impl Events {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<EventView>> {
-        self.events.list_events(filter, limit, cursor).await
+        self.ports.events.list_events(filter, limit, cursor).await
     }
 
     /// Returns one event with its headers and its body.
     pub(crate) async fn find(&self, id: i64) -> Result<EventView, Refusal> {
-        self.events.get_event(InboxId(id)).await?.ok_or(Refusal::Unknown("inbox event", id))
+        self.ports.events.get_event(InboxId(id)).await?.ok_or(Refusal::Unknown("inbox event", id))
     }
 
     /// Parses an event again and queues the work that follows from it.
@@ -79,13 +73,13 @@ impl Events {
         let event = self.find(id).await?;
         let disposition = understand_again(&self.catalogue, organization, &event);
         let reception = Reception::of(&disposition);
-        self.events.replay(event.id, disposition).await?;
+        self.ports.events.replay(event.id, disposition).await?;
         Ok(reception)
     }
 
     /// Returns the counts of the inbox, with zeros for each status and each entity type that has no events.
     pub(crate) async fn stats(&self, registry: &Registry) -> Result<InboxStats> {
-        let mut stats = self.events.inbox_stats().await?;
+        let mut stats = self.ports.events.inbox_stats().await?;
         for status in EventStatus::ALL {
             stats.by_status.entry(status).or_default();
         }

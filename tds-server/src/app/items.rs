@@ -1,15 +1,15 @@
 //! Queue items: list, find, retry, discard, pause and prune.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tds_core::{
     error::Result,
-    queue::{Healed, ItemFilter, ItemId, ItemStatus, ItemView, Page, QueueMaintenance, QueueOperator},
+    queue::{Healed, ItemFilter, ItemId, ItemStatus, ItemView, Page},
     record::EntityType,
 };
 use time::OffsetDateTime;
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, services::Ports};
 
 /// A change of queue items that an operator asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +48,7 @@ impl Change {
 
 /// The operations of operators on queue items.
 #[derive(Clone)]
-pub(crate) struct Items {
-    pub(crate) queue: Arc<dyn QueueOperator>,
-    pub(crate) maintenance: Arc<dyn QueueMaintenance>,
-}
+pub(crate) struct Items(pub(crate) Ports);
 
 impl Items {
     /// Returns one page of items, newest first.
@@ -61,12 +58,12 @@ impl Items {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<ItemView>> {
-        self.queue.list(filter, limit, cursor).await
+        self.0.queue.list(filter, limit, cursor).await
     }
 
     /// Returns one item with its payload and its attempts.
     pub(crate) async fn find(&self, id: i64) -> Result<ItemView, Refusal> {
-        self.queue.get(ItemId(id)).await?.ok_or(Refusal::Unknown("queue item", id))
+        self.0.queue.get(ItemId(id)).await?.ok_or(Refusal::Unknown("queue item", id))
     }
 
     /// Changes one item. Returns 1, or 0 if the status of the item does not allow the change.
@@ -79,8 +76,8 @@ impl Items {
     pub(crate) async fn change(&self, change: Change, filter: &ItemFilter) -> Result<u64, Refusal> {
         change.check(filter)?;
         Ok(match change {
-            Change::Retry => self.queue.retry(filter).await?,
-            Change::Discard => self.queue.discard(filter).await?,
+            Change::Retry => self.0.queue.retry(filter).await?,
+            Change::Discard => self.0.queue.discard(filter).await?,
         })
     }
 
@@ -96,7 +93,7 @@ impl Items {
             let filter = ItemFilter { status: Some(status), ..filter.clone() };
             let mut cursor = None;
             loop {
-                let page = self.queue.list(&filter, PAGE, cursor.as_deref()).await?;
+                let page = self.0.queue.list(&filter, PAGE, cursor.as_deref()).await?;
                 count += page.items.len();
                 cursor = page.next_cursor;
                 if cursor.is_none() {
@@ -109,27 +106,27 @@ impl Items {
 
     /// Returns the paused entity types, each with the time since which it is paused.
     pub(crate) async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>> {
-        self.queue.paused().await
+        self.0.queue.paused().await
     }
 
     /// Pauses (`true`) or resumes (`false`) the processing of an entity type in every process.
     pub(crate) async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
-        self.queue.set_paused(entity, paused).await
+        self.0.queue.set_paused(entity, paused).await
     }
 
     /// Returns the number of ended items and events that [`Items::prune`] would delete.
     pub(crate) async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        self.maintenance.prunable(age, dead_letters).await
+        self.0.maintenance.prunable(age, dead_letters).await
     }
 
     /// Deletes ended items and events older than `age`. Dead letters are deleted only if `dead_letters` is set.
     /// Returns the number of deleted rows.
     pub(crate) async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        self.maintenance.prune(age, dead_letters).await
+        self.0.maintenance.prune(age, dead_letters).await
     }
 
     /// Repairs waiters, runs and events that wait for items which no longer exist.
     pub(crate) async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
-        self.maintenance.heal(age, within).await
+        self.0.maintenance.heal(age, within).await
     }
 }

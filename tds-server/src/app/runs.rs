@@ -1,19 +1,17 @@
 //! Sync runs: start, find, cancel, resume, and release held deletions.
 
-use std::sync::Arc;
-
 use tds_core::{
     engine::Registry,
     error::{ErrorKind, Result},
     queue::Page,
     record::EntityType,
-    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType, SyncRunOperator},
+    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType},
 };
 use time::{
     Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
 };
 
-use super::refusal::Refusal;
+use super::{refusal::Refusal, services::Ports};
 
 /// The modes of a bulk sync.
 pub(crate) const MODES: [RunType; 2] = [RunType::Full, RunType::Incremental];
@@ -78,13 +76,9 @@ pub(crate) fn entities(
 
 /// The operations of operators on runs.
 #[derive(Clone)]
-pub(crate) struct Runs(Arc<dyn SyncRunOperator>);
+pub(crate) struct Runs(pub(crate) Ports);
 
 impl Runs {
-    pub(crate) fn new(runs: Arc<dyn SyncRunOperator>) -> Self {
-        Self(runs)
-    }
-
     /// Starts a run of each entity type that has no active run.
     pub(crate) async fn start(&self, entities: Vec<EntityType>, sync: BulkSync) -> Result<Started, Refusal> {
         sync.check()?;
@@ -115,13 +109,13 @@ impl Runs {
                 since: sync.since,
                 requested_by: sync.requested_by.to_owned(),
             };
-            let refused = match self.0.create(run).await {
+            let refused = match self.0.runs.create(run).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => error,
                 other => return other.map(Ok),
             };
             for status in [RunStatus::Pending, RunStatus::Running] {
                 let filter = RunFilter { entity: Some(entity.clone()), status: Some(status) };
-                if let Some(run) = self.0.list_runs(&filter, 1, None).await?.items.pop() {
+                if let Some(run) = self.0.runs.list_runs(&filter, 1, None).await?.items.pop() {
                     return Ok(Err(run));
                 }
             }
@@ -135,7 +129,7 @@ impl Runs {
 
     async fn take_back(&self, created: &[Run]) {
         for run in created {
-            if let Err(error) = self.0.cancel(run.id).await {
+            if let Err(error) = self.0.runs.cancel(run.id).await {
                 tracing::warn!(
                     run = run.id.0, error = %error.chain(),
                     "a run that was just created could not be cancelled"
@@ -151,35 +145,35 @@ impl Runs {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<Run>> {
-        self.0.list_runs(filter, limit, cursor).await
+        self.0.runs.list_runs(filter, limit, cursor).await
     }
 
     /// Returns one run.
     pub(crate) async fn find(&self, id: i64) -> Result<Run, Refusal> {
-        self.0.get_run(RunId(id)).await?.ok_or(Refusal::Unknown("run", id))
+        self.0.runs.get_run(RunId(id)).await?.ok_or(Refusal::Unknown("run", id))
     }
 
     /// Cancels a run. The changes that the run has already made stay.
     pub(crate) async fn cancel(&self, id: i64) -> Result<Run, Refusal> {
         let run = self.find(id).await?;
-        Ok(self.0.cancel(run.id).await?)
+        Ok(self.0.runs.cancel(run.id).await?)
     }
 
     /// Lets a failed, cancelled or incomplete run continue at its checkpoint.
     pub(crate) async fn resume(&self, id: i64) -> Result<Run, Refusal> {
         let run = self.find(id).await?;
-        Ok(self.0.resume(run.id).await?)
+        Ok(self.0.runs.resume(run.id).await?)
     }
 
     /// Releases the deletions that the mass-delete guard held back. Returns the number of released deletions.
     pub(crate) async fn confirm_deletions(&self, id: i64) -> Result<u64, Refusal> {
         let run = self.find(id).await?;
-        Ok(self.0.confirm_deletions(run.id).await?)
+        Ok(self.0.runs.confirm_deletions(run.id).await?)
     }
 
     /// Removes from the queue the items of cancelled runs that cancelling could not remove at once.
     pub(crate) async fn finish_cancelling(&self) -> Result<()> {
-        self.0.finish_cancelling().await
+        self.0.runs.finish_cancelling().await
     }
 }
 

@@ -11,9 +11,9 @@ use tds_core::{
 };
 use tds_zoho::{ZohoClient, entities::Catalogue};
 
-/// The parts of the application, mostly as traits. Clones share everything.
+/// The ports of the store. Clones share the store.
 #[derive(Clone)]
-pub struct Services {
+pub struct Ports {
     /// Accepts webhooks.
     pub inbox: Arc<dyn Inbox>,
     /// Shows and replays inbox events.
@@ -24,6 +24,31 @@ pub struct Services {
     pub maintenance: Arc<dyn QueueMaintenance>,
     /// Shows and changes sync runs.
     pub runs: Arc<dyn SyncRunOperator>,
+}
+
+impl Ports {
+    /// Creates the ports of a store.
+    #[must_use]
+    pub fn new<S>(store: &S) -> Self
+    where
+        S: Inbox + InboxOperator + QueueOperator + QueueMaintenance + SyncRunOperator + Clone + 'static,
+    {
+        let store = Arc::new(store.clone());
+        Self {
+            inbox: store.clone(),
+            events: store.clone(),
+            queue: store.clone(),
+            maintenance: store.clone(),
+            runs: store,
+        }
+    }
+}
+
+/// The parts of the application. Clones share everything.
+#[derive(Clone)]
+pub struct Services {
+    /// The ports of the store.
+    pub ports: Ports,
     /// The entity types of Zoho that the program knows.
     pub catalogue: Catalogue,
     /// The registered entity types, with their sources and handlers.

@@ -86,7 +86,7 @@ pub(crate) struct Webhooks {
 impl Webhooks {
     pub(crate) fn new(services: &Services, config: WebhookConfig) -> Self {
         Self {
-            inbox: Arc::clone(&services.inbox),
+            inbox: Arc::clone(&services.ports.inbox),
             catalogue: services.catalogue.clone(),
             organization: services.zoho.organization_id().to_owned(),
             clock: Arc::clone(&services.clock),

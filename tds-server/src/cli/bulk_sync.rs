@@ -1,7 +1,7 @@
 //! `bulk-sync`: one bulk sync in the foreground. If a server works on the database, the server executes the runs.
 //! Otherwise this process runs the engine of the server, without HTTP, and claims only what was asked for.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use tds_core::{
@@ -25,6 +25,7 @@ use crate::{
     app::{
         bulk_sync::Execution,
         runs::{BulkSync, MODES, Runs, Started, entities},
+        services::Ports,
     },
     config::Need,
     engine::Engine,
@@ -90,7 +91,7 @@ impl BulkSyncArgs {
         let parts = engine.parts();
         output::talk(&format!("target: {}", parts.database.target()));
         let asked = (!self.entities.is_empty()).then(|| self.entities.clone());
-        let runs = Runs::new(Arc::new(parts.store.clone()));
+        let runs = Runs(Ports::new(&parts.store));
         let Started { runs: mut started, active } =
             runs.start(entities(&parts.registry, asked)?, sync).await?;
         // A run that another caller started belongs to that caller and has no effect on the other entity types. If

@@ -1,6 +1,6 @@
 //! The store for commands that need only the database.
 
-use std::{io::IsTerminal as _, sync::Arc};
+use std::io::IsTerminal as _;
 
 use tds_zoho::entities::Catalogue;
 
@@ -10,7 +10,7 @@ use super::{
     output,
 };
 use crate::{
-    app::{events::Events, items::Items, runs::Runs},
+    app::{events::Events, items::Items, runs::Runs, services::Ports},
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
     engine::{BuildError, EmbeddedCluster, Storage},
     entities::Entities,
@@ -63,16 +63,19 @@ impl Store {
     }
 
     pub(crate) fn items(&self) -> Items {
-        let store = Arc::new(self.storage.store().clone());
-        Items { queue: store.clone(), maintenance: store }
+        Items(self.ports())
     }
 
     pub(crate) fn events(&self) -> Events {
-        Events::new(Arc::new(self.storage.store().clone()), self.catalogue.clone())
+        Events { ports: self.ports(), catalogue: self.catalogue.clone() }
     }
 
     pub(crate) fn runs(&self) -> Runs {
-        Runs::new(Arc::new(self.storage.store().clone()))
+        Runs(self.ports())
+    }
+
+    fn ports(&self) -> Ports {
+        Ports::new(self.storage.store())
     }
 
     /// Returns the organization whose webhooks are handled.

@@ -44,15 +44,15 @@ pub fn router(state: AppState) -> Router {
 /// `/api/zoho/sync-…`, the other methods that Zoho lets a webhook have, and the slash at the end.
 fn doors(catalogue: &Catalogue) -> Router<AppState> {
     let others = || put(webhooks::receive).delete(webhooks::receive);
-    let aliases = catalogue.webhook_paths().into_iter().map(|name| format!("{}{name}", webhooks::SYNC_ADDRESS));
-    let with_slash = |doors: Router<AppState>, address: &str| {
-        doors.route(&format!("{address}/"), others().post(webhooks::receive))
-    };
-    let own = Router::new().route(webhooks::CONTRACT_ADDRESS, others());
-    aliases.chain([webhooks::PREDECESSOR_ADDRESS.to_owned()]).fold(
-        with_slash(own, webhooks::CONTRACT_ADDRESS),
-        |doors, address| with_slash(doors.route(&address, others().post(webhooks::receive)), &address),
-    )
+    let aliases =
+        catalogue.webhook_paths().into_iter().map(|name| format!("{}{name}", webhooks::SYNC_ADDRESS));
+    aliases
+        .chain([webhooks::PREDECESSOR_ADDRESS.to_owned()])
+        .flat_map(|address| [format!("{address}/"), address])
+        .chain([format!("{}/", webhooks::CONTRACT_ADDRESS)])
+        .fold(Router::new().route(webhooks::CONTRACT_ADDRESS, others()), |doors, address| {
+            doors.route(&address, others().post(webhooks::receive))
+        })
 }
 
 /// Returns the routes of the metrics listener, if `/metrics` has its own address.

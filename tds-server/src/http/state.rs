@@ -85,12 +85,9 @@ impl AppState {
     #[must_use]
     pub fn new(services: Services, settings: RouteSettings, health: Health) -> Self {
         Self(Arc::new(Shared {
-            runs: Runs::new(Arc::clone(&services.runs)),
-            items: Items {
-                queue: Arc::clone(&services.queue),
-                maintenance: Arc::clone(&services.maintenance),
-            },
-            events: Events::new(Arc::clone(&services.events), services.catalogue.clone()),
+            runs: Runs(services.ports.clone()),
+            items: Items(services.ports.clone()),
+            events: Events { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             activity: Activity::new(services.clone()),
             webhooks: Webhooks::new(&services, settings.webhooks),
             services,

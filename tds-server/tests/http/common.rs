@@ -20,7 +20,7 @@ use tds_core::{
     record::EntityType,
 };
 use tds_server::{
-    AppState, Health, RouteSettings, Services,
+    AppState, Health, Ports, RouteSettings, Services,
     config::{AdminToken, AuthConfig, WebhookConfig},
     router,
 };
@@ -121,17 +121,8 @@ fn server_of(
         let handler = Anything(source.schema().entity.clone());
         registry.with_source(source).with_handler(Arc::new(handler))
     });
-    let mut services = Services {
-        inbox: Arc::new(store.clone()),
-        events: Arc::new(store.clone()),
-        queue: Arc::new(store.clone()),
-        maintenance: Arc::new(store.clone()),
-        runs: Arc::new(store.clone()),
-        catalogue: Catalogue::default(),
-        registry,
-        zoho,
-        clock,
-    };
+    let mut services =
+        Services { ports: Ports::new(&store), catalogue: Catalogue::default(), registry, zoho, clock };
     change(&mut services);
     let state = AppState::new(services, settings, health);
     Server { router: router(state.clone()), state, store }

@@ -49,7 +49,7 @@ async fn a_body_that_does_not_arrive_in_time_is_refused() {
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_answered_and_may_be_repeated() {
     let limits = RequestLimits { request_time: Duration::from_millis(50), ..RequestLimits::default() };
-    let mut server = server_changed(|services| services.inbox = Arc::new(Hanging));
+    let mut server = server_changed(|services| services.ports.inbox = Arc::new(Hanging));
     let changed = tds_server::RouteSettings { limits, ..settings() };
     let services = server.state.services().clone();
     server.router = tds_server::router(tds_server::AppState::new(services, changed, Health::default()));
@@ -60,7 +60,8 @@ async fn a_request_that_takes_too_long_is_answered_and_may_be_repeated() {
 
 #[tokio::test]
 async fn a_panic_is_an_answer_of_its_own_request_alone() {
-    let server = server_changed(|services| services.inbox = Arc::new(Broken(|| panic!("a fault of ours"))));
+    let server =
+        server_changed(|services| services.ports.inbox = Arc::new(Broken(|| panic!("a fault of ours"))));
     let answer = server.deliver("/api/zoho/webhooks/products", &item("5", 0)).await;
     answer.is_problem(500, "internal");
     assert!(!answer.text.contains("a fault of ours"), "{}", answer.text);
@@ -75,7 +76,7 @@ async fn a_webhook_that_cannot_be_kept_is_answered_503_whatever_the_reason() {
         || Err(Error::new(ErrorKind::Config, Retry::Permanent, "the password is wrong")),
     ];
     for reason in reasons {
-        let server = server_changed(|services| services.inbox = Arc::new(Broken(reason)));
+        let server = server_changed(|services| services.ports.inbox = Arc::new(Broken(reason)));
         let answer = server.deliver("/api/zoho/webhooks/products", &item("5", 0)).await;
         answer.is_problem(503, "unavailable");
         assert_eq!(answer.headers["retry-after"], "5");

@@ -45,6 +45,28 @@ pub trait Runs: SyncRun + SyncRunOperator {}
 impl<T: SyncRun + SyncRunOperator> Runs for T {}
 
 impl Stores {
+    /// Creates the traits of one store for everything but the mirror. The mirror may be another store.
+    #[must_use]
+    pub fn new<S>(store: &S, mirror: impl Mirror + 'static) -> Self
+    where
+        S: Inbox + InboxOperator + Queue + QueueOperator + QueueMaintenance + Clone + 'static,
+        S: SyncRun + SyncRunOperator + Schedule + SharedState + CallLog,
+    {
+        let store = Arc::new(store.clone());
+        Self {
+            inbox: store.clone(),
+            inbox_operator: store.clone(),
+            queue: store.clone(),
+            queue_operator: store.clone(),
+            queue_maintenance: store.clone(),
+            runs: store.clone(),
+            schedule: store.clone(),
+            mirror: Arc::new(mirror),
+            shared: store.clone(),
+            calls: store,
+        }
+    }
+
     /// Returns the budget of calls over the store.
     #[must_use]
     pub fn budget(&self) -> CallBudget {

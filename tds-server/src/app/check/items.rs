@@ -213,7 +213,10 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
     let (sharing, clock) = (zoho.token_key.is_some(), Arc::new(SystemClock));
     let client = match shared_store(storage).await {
         // Calls of this command count in the shared budget like those of any other copy.
-        Some(store) => ZohoClient::shared(zoho, clock, Arc::new(store.clone()), Arc::new(store.clone())),
+        Some(store) => {
+            let store = Arc::new(store.clone());
+            ZohoClient::shared(zoho, clock, store.clone(), store)
+        }
         None => ZohoClient::new(zoho, clock),
     };
     let client = match client {

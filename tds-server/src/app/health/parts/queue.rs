@@ -34,7 +34,7 @@ impl QueueProbe {
     /// `concurrency`: the number of batches that this process processes at the same time (`TDS_WORKERS`).
     #[must_use]
     pub fn new(services: &Services, concurrency: usize) -> Self {
-        Self { queue: Arc::clone(&services.queue), clock: Arc::clone(&services.clock), concurrency }
+        Self { queue: Arc::clone(&services.ports.queue), clock: Arc::clone(&services.clock), concurrency }
     }
 
     async fn troubles(&self) -> tds_core::error::Result<Vec<String>> {

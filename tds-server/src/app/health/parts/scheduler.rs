@@ -38,7 +38,7 @@ impl SchedulerProbe {
     pub fn new(services: &Services, schedules: Vec<ScheduleSpec>) -> Self {
         let clock = Arc::clone(&services.clock);
         Self {
-            runs: Arc::clone(&services.runs),
+            runs: Arc::clone(&services.ports.runs),
             zoho: services.zoho.clone(),
             catalogue: services.catalogue.clone(),
             started_at: clock.now(),
