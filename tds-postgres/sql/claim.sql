@@ -20,10 +20,10 @@
 --   claimed alone, because its processing may be what ends the program.
 
 -- True where an event or a run that was not cancelled waits for an item, or nobody waits for it: then an operator queued it.
-CREATE OR REPLACE FUNCTION tds_is_wanted(item bigint, event bigint, cancelled bigint[])
+-- The column `inbox_event_id` does not count: it may name an event that ended while the run folded its work in.
+CREATE OR REPLACE FUNCTION tds_is_wanted(item bigint, cancelled bigint[])
 RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT event IS NOT NULL
-      OR NOT EXISTS (SELECT FROM tds_queue_waiters w
+  SELECT NOT EXISTS (SELECT FROM tds_queue_waiters w
                       WHERE w.item_id = item AND w.cause = 'run' AND w.cause_id = ANY (cancelled))
       OR EXISTS (SELECT FROM tds_queue_waiters o
                   WHERE o.item_id = item AND NOT (o.cause = 'run' AND o.cause_id = ANY (cancelled)))
@@ -49,7 +49,7 @@ BEGIN
       SELECT q.id, q.run_at, q.lost_leases + (q.lease_expires_at IS NOT NULL)::int AS lost FROM tds_queue_live q
        WHERE q.dead_lettered_at IS NULL AND q.priority >= l.priority AND q.priority < l.below AND q.run_at <= now()
          AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
-         AND (cancelled = '{}' OR tds_is_wanted(q.id, q.inbox_event_id, cancelled))
+         AND (cancelled = '{}' OR tds_is_wanted(q.id, cancelled))
          AND COALESCE(q.entity_type <> ALL (ARRAY(
                SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
        ORDER BY q.priority, q.run_at, q.id LIMIT 100) AS head
@@ -71,7 +71,7 @@ BEGIN
          AND (q.priority, q.run_at, q.id) >= (l.priority, COALESCE(l.at, '-infinity'), l.id)
          AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
          AND COALESCE(q.lost_leases + (q.lease_expires_at IS NOT NULL)::int < 10, true)
-         AND (cancelled = '{}' OR tds_is_wanted(q.id, q.inbox_event_id, cancelled))
+         AND (cancelled = '{}' OR tds_is_wanted(q.id, cancelled))
          AND COALESCE(q.entity_type <> ALL (ARRAY(
                SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
        ORDER BY q.priority, q.run_at, q.id LIMIT most FOR UPDATE OF q SKIP LOCKED) AS due
@@ -135,7 +135,7 @@ BEGIN
          AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
          AND (q.lost_leases + (q.lease_expires_at IS NOT NULL)::int >= 10) = (suspects = 1)
          AND (NOT tds_claim_scoped.carried OR q.payload IS NOT NULL)
-         AND (cancelled = '{}' OR tds_is_wanted(q.id, q.inbox_event_id, cancelled))
+         AND (cancelled = '{}' OR tds_is_wanted(q.id, cancelled))
          AND (tds_claim_scoped.runs IS NULL OR EXISTS (
                SELECT FROM tds_queue_waiters w
                 WHERE w.item_id = q.id AND w.cause = 'run' AND w.cause_id = ANY (tds_claim_scoped.runs)))

@@ -100,6 +100,17 @@ async fn webhooks_of_other_products_do_not_wait_for_a_locked_row_of_the_queue() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_schema_whose_version_cannot_be_read_just_now_makes_nobody_unready() {
+    let shop = Shop::open().await;
+    assert_eq!(shop.get("/readyz").await.0, StatusCode::OK);
+    let holder = other(&shop, "LOCK TABLE _sqlx_migrations").await;
+    assert_eq!(shop.get("/readyz").await.0, StatusCode::OK, "the schema was right a moment ago");
+    assert_eq!(send(&shop, 0, "new", 1).await, StatusCode::OK);
+    let_go(holder).await;
+    shop.settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn all_goes_on_when_the_way_to_the_database_vanished_without_a_word() {
     let mut shop = Shop::open_with(&[("TDS_LEASE", "3s")]).await;
     let (relay, url) = Relay::before(shop.database.url()).await;

@@ -38,11 +38,11 @@ CREATE TRIGGER monkey_run_fails AFTER UPDATE ON tds_sync_runs FOR EACH ROW
 
 -- Items that were taken into work though only cancelled runs wait for them: what is locked when a run is cancelled, or
 -- left by a process that is killed meanwhile, is taken out within seconds.
-CREATE TABLE monkey.in_vain (run_id bigint, item_id bigint);
+CREATE TABLE monkey.in_vain (run_id bigint, item_id bigint, item text);
 CREATE FUNCTION monkey.begins() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO monkey.in_vain
-    SELECT r.id, NEW.id FROM tds_queue_waiters w JOIN tds_sync_runs r ON w.cause = 'run' AND w.cause_id = r.id
+    SELECT r.id, NEW.id, to_jsonb(OLD)::text FROM tds_queue_waiters w JOIN tds_sync_runs r ON w.cause = 'run' AND w.cause_id = r.id
      WHERE w.item_id = NEW.id AND r.status = 'cancelled' AND r.completed_at < clock_timestamp() - interval '15 seconds'
        AND NOT EXISTS (SELECT FROM tds_queue_waiters o WHERE o.item_id = NEW.id AND o.cause = 'event')
        AND NOT EXISTS (SELECT FROM tds_queue_waiters o JOIN tds_sync_runs alive ON alive.id = o.cause_id

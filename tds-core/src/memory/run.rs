@@ -257,11 +257,10 @@ impl State {
         self.finish_run(id, now);
     }
 
-    /// Removes from the queue the items that the run queued and that have no other waiter, claimed or not.
+    /// Removes from the queue the items for which only cancelled runs wait, claimed or not.
     fn take_out(&mut self, id: RunId) {
         let Some(run) = self.runs.get(&id) else { return };
-        let mut own: Vec<ItemId> =
-            run.open.iter().copied().filter(|item| self.is_only_of(*item, id)).collect();
+        let mut own: Vec<ItemId> = run.open.iter().copied().filter(|item| !self.is_wanted(*item)).collect();
         own.sort_unstable();
         for item in own {
             let Some(item) = self.remove_item(item) else { continue };
@@ -272,10 +271,12 @@ impl State {
         }
     }
 
-    /// Returns true where no event was ever folded into the item, and where this run is its only waiter.
-    fn is_only_of(&self, item: ItemId, run: RunId) -> bool {
+    /// Returns true where an event or a run that was not cancelled waits for the item.
+    fn is_wanted(&self, item: ItemId) -> bool {
+        let is_cancelled =
+            |run: &RunId| self.runs.get(run).is_some_and(|run| run.status == RunStatus::Cancelled);
         self.items.get(&item).is_some_and(|item| {
-            item.source_event.is_none() && item.waiters.iter().all(|entry| entry.waiter == Waiter::Run(run))
+            item.waiters.iter().any(|entry| !matches!(&entry.waiter, Waiter::Run(run) if is_cancelled(run)))
         })
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Family {
 static FAMILIES: [Family; 7] = [
     Family { name: "fold", revision: 1, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 1, text: include_str!("../../sql/end_runs.sql") },
-    Family { name: "claim", revision: 4, text: include_str!("../../sql/claim.sql") },
+    Family { name: "claim", revision: 5, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 1, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 1, text: include_str!("../../sql/tally.sql") },
     Family { name: "operator", revision: 2, text: include_str!("../../sql/operator.sql") },

@@ -1,5 +1,5 @@
-//! Cancelling a run removes from the queue the items for which only this run waits. Resuming the run puts the items
-//! back.
+//! Cancelling a run removes from the queue the items for which only this run and other cancelled runs wait. Resuming
+//! the run puts the items back.
 
 use std::time::Duration;
 
@@ -21,26 +21,30 @@ const BETWEEN: Duration = Duration::from_millis(200);
 const LOCK_OWN: &str = "
 SELECT q.id FROM tds_queue_live q
  WHERE q.id IN (SELECT w.item_id FROM tds_queue_waiters w WHERE w.cause = 'run' AND w.cause_id = $1)
-   AND q.dead_lettered_at IS NULL AND q.inbox_event_id IS NULL
+   AND q.dead_lettered_at IS NULL
  ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED
 ";
 
 // This is a separate statement, so that it sees every waiter that was attached before the locks were taken. An item
-// in work is removed as well: its worker finds that the claim is lost.
+// in work is removed as well: its worker finds that the claim is lost. An item for which only this run and other
+// cancelled runs wait is kept for this run, and leaves the queue with the last of them.
 const TAKE_OUT: &str = "
 WITH own AS MATERIALIZED (
-  SELECT q.id FROM tds_queue_live q WHERE q.id = ANY($2::bigint[]) AND NOT EXISTS (
-    SELECT FROM tds_queue_waiters o WHERE o.item_id = q.id AND NOT (o.cause = 'run' AND o.cause_id = $1))),
-waiters AS (DELETE FROM tds_queue_waiters w USING own WHERE w.item_id = own.id RETURNING w.item_id, w.counted),
-gone AS (
-  DELETE FROM tds_queue_live q USING waiters w WHERE q.id = w.item_id
-  RETURNING q.entity_type, q.zoho_entity_id, q.priority, q.version, q.payload, q.shape, q.pushed, q.recheck,
-    q.observed_began, q.observed_ended, w.counted)
+  SELECT q.id, bool_or(o.item_id IS NOT NULL) AS is_shared
+    FROM tds_queue_live q
+    LEFT JOIN tds_queue_waiters o ON o.item_id = q.id AND NOT (o.cause = 'run' AND o.cause_id = $1)
+   WHERE q.id = ANY($2::bigint[]) GROUP BY q.id
+  HAVING bool_and(o.item_id IS NULL OR o.cause = 'run' AND EXISTS (
+           SELECT FROM tds_sync_runs r WHERE r.id = o.cause_id AND r.status = 'cancelled'))),
+waiters AS (
+  DELETE FROM tds_queue_waiters w USING own WHERE w.item_id = own.id AND w.cause = 'run' AND w.cause_id = $1
+  RETURNING w.item_id, w.counted),
+gone AS (DELETE FROM tds_queue_live q USING own WHERE q.id = own.id AND NOT own.is_shared)
 INSERT INTO tds_run_kept (run_id, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck,
   observed_began, observed_ended, counted)
-SELECT $1, entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended,
-  counted
-  FROM gone
+SELECT $1, q.entity_type, q.zoho_entity_id, q.priority, q.version, q.payload, q.shape, q.pushed, q.recheck,
+  q.observed_began, q.observed_ended, w.counted
+  FROM tds_queue_live q JOIN waiters w ON w.item_id = q.id
 ";
 
 const CANCEL: &str = "
@@ -56,12 +60,14 @@ UPDATE tds_sync_runs SET open_items = open_items - $2 WHERE id = $1 AND status =
 const LEFT: &str = "
 SELECT EXISTS (
   SELECT FROM tds_queue_live q JOIN tds_queue_waiters w ON w.item_id = q.id AND w.cause = 'run' AND w.cause_id = $1
-   WHERE q.dead_lettered_at IS NULL AND q.inbox_event_id IS NULL
-     AND NOT EXISTS (SELECT FROM tds_queue_waiters o WHERE o.item_id = q.id AND NOT (o.cause = 'run' AND o.cause_id = $1)))
+   WHERE q.dead_lettered_at IS NULL AND NOT EXISTS (
+     SELECT FROM tds_queue_waiters o
+       LEFT JOIN tds_sync_runs r ON o.cause = 'run' AND r.id = o.cause_id AND r.status = 'cancelled'
+      WHERE o.item_id = q.id AND r.id IS NULL))
 ";
 
 const UNFINISHED: &str = "
-SELECT id FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0 ORDER BY id DESC LIMIT 20
+SELECT id FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0 ORDER BY id DESC LIMIT 200
 ";
 
 const PUT_BACK: &str = concat!(

@@ -223,6 +223,28 @@ async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_only_cancelled_runs_want_leaves_the_queue_with_the_last_of_them() {
+    let (database, store) = store().await;
+    let first = claimed_run(&store).await;
+    store.commit_page(first.run.id, first.token, page(first.run.id)).await.expect("committed");
+    let other = Other::holds(&database, FIRST).await;
+    store.cancel(first.run.id).await.expect("cancelled");
+    other.lets_go().await;
+    let second = claimed_run(&store).await;
+    store.commit_page(second.run.id, second.token, page(second.run.id)).await.expect("committed");
+    store.cancel(second.run.id).await.expect("cancelled");
+    store.finish_cancelling().await.expect("looked");
+    assert_eq!(text(&database, "SELECT count(*)::text FROM tds_queue_live").await, "0");
+    assert_eq!(text(&database, "SELECT string_agg(open_items::text, ' ') FROM tds_sync_runs").await, "0 0");
+    for run in [first.run.id, second.run.id] {
+        store.resume(run).await.expect("resumed");
+        let waits = format!("SELECT open_items::text FROM tds_sync_runs WHERE id = {run}");
+        assert_eq!(text(&database, &waits).await, "3");
+        store.cancel(run).await.expect("cancelled");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_an_operator_asks_for_waits_for_another_operators_lock() {
     let (database, store) = store().await;
     let lease = claimed_run(&store).await;

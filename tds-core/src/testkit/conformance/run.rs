@@ -416,6 +416,22 @@ pub async fn cancelling_leaves_what_an_event_wants_too(harness: &dyn Harness) {
     assert_eq!((now.status, now.processed_items), (RunStatus::Cancelled, 1));
 }
 
+pub async fn cancelling_takes_out_what_only_an_ended_event_and_the_run_wanted(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    let event = case.accept(event("a", vec![(product("1"), pushed(9, "{}"))])).await;
+    let item = case.claim().await;
+    // The run lists the record while the event's work is done: the new work belongs to the run alone.
+    commit(harness, &lease, page(id, &["1"], 1, true)).await;
+    case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+    case.event_reaches(event, EventStatus::Completed).await;
+    runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+    runs.resume(id).await.expect("resume");
+    assert_eq!(case.claim().await.key, product("1"));
+}
+
 pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;

@@ -160,6 +160,7 @@ macro_rules! conformance_list {
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
             cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_or_not,
             cancelling_leaves_what_an_event_wants_too,
+            cancelling_takes_out_what_only_an_ended_event_and_the_run_wanted,
             a_resumed_run_has_everything_back_that_cancelling_took_out,
             progress_is_measured_against_the_last_run_of_the_kind_that_read_its_list_to_the_end,
             a_commit_says_how_many_records_the_run_has_listed,

@@ -1,9 +1,14 @@
 //! The health of the database and its schema. No webhook can be stored without them.
 
-use async_trait::async_trait;
-use tds_postgres::Database;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use crate::app::health::{ComponentHealth, Probe};
+use async_trait::async_trait;
+use tds_postgres::{Database, SchemaStatus};
+
+use crate::app::health::{ComponentHealth, HealthStatus, Probe};
 
 /// Checks whether the database answers.
 pub struct DatabaseProbe(Database);
@@ -39,29 +44,27 @@ impl Probe for DatabaseProbe {
     }
 }
 
+/// The longest wait for the version of the schema. It is shorter than the patience for a whole check.
+const READ_WITHIN: Duration = Duration::from_millis(1_500);
+
 /// Checks whether the schema is the one that this program needs.
-pub struct MigrationsProbe(Database);
+///
+/// A schema that was right stays right while a busy database takes long to answer: only an answer, or a failure, changes
+/// the verdict. Whether the database answers at all is the verdict of [`DatabaseProbe`].
+pub struct MigrationsProbe {
+    database: Database,
+    was_right: AtomicBool,
+}
 
 impl MigrationsProbe {
     /// Creates a probe that checks this database.
     #[must_use]
     pub fn new(database: Database) -> Self {
-        Self(database)
-    }
-}
-
-#[async_trait]
-impl Probe for MigrationsProbe {
-    fn name(&self) -> &'static str {
-        "migrations"
+        Self { database, was_right: AtomicBool::new(false) }
     }
 
-    fn is_essential(&self) -> bool {
-        true
-    }
-
-    async fn check(&self) -> ComponentHealth {
-        match self.0.schema().await {
+    fn judge(read: tds_core::error::Result<SchemaStatus>) -> ComponentHealth {
+        match read {
             Ok(schema) if schema.is_current() => {
                 ComponentHealth::healthy(format!("schema version {}", schema.applied))
             }
@@ -81,5 +84,28 @@ impl Probe for MigrationsProbe {
             )),
             Err(_) => ComponentHealth::unhealthy("the version of the schema cannot be read"),
         }
+    }
+}
+
+#[async_trait]
+impl Probe for MigrationsProbe {
+    fn name(&self) -> &'static str {
+        "migrations"
+    }
+
+    fn is_essential(&self) -> bool {
+        true
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        let Ok(read) = tokio::time::timeout(READ_WITHIN, self.database.schema()).await else {
+            return match self.was_right.load(Ordering::Relaxed) {
+                true => ComponentHealth::healthy("the schema was right when its version was last read"),
+                false => ComponentHealth::unhealthy("the version of the schema was not read in time"),
+            };
+        };
+        let component = Self::judge(read);
+        self.was_right.store(component.state == HealthStatus::Healthy, Ordering::Relaxed);
+        component
     }
 }
