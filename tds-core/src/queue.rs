@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 pub use self::{
-    claim::{ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
+    claim::{AttemptResult, ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
     lane::Lane,
     view::{
-        AttemptResult, AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter,
-        ItemStatus, ItemView, NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
+        AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
+        NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
     work::{NewItem, Waiter, Work, fold},
 };

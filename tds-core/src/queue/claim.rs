@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{AttemptResult, Lane, Work};
+use super::{Lane, Work};
 use crate::{
     queue::{ItemId, LeaseToken, WorkerId},
     record::{EntityType, RecordKey},
@@ -213,6 +213,39 @@ impl Settle {
             Self::Release { reason, .. } => (AttemptResult::Released, reason.as_deref().map(Cow::from)),
             Self::DeadLetter { error } => (AttemptResult::DeadLetter, Some(error.into())),
             Self::Redirect { to, .. } => (AttemptResult::Completed, Some(format!("moved to {to}").into())),
+        }
+    }
+}
+
+/// The result of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptResult {
+    /// The item was done, or its work moved to another entity type.
+    Completed,
+    /// The attempt failed, and another attempt was scheduled.
+    Retry,
+    /// The item was given back, and no attempt was spent.
+    Released,
+    /// The item became a dead letter.
+    DeadLetter,
+    /// The lease of the claim ran out.
+    LeaseLost,
+}
+
+impl AttemptResult {
+    /// Every result.
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::Retry, Self::Released, Self::DeadLetter, Self::LeaseLost];
+
+    /// Returns the name under which the result is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Retry => "retry",
+            Self::Released => "released",
+            Self::DeadLetter => "dead_letter",
+            Self::LeaseLost => "lease_lost",
         }
     }
 }

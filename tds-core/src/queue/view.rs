@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::{
     inbox::InboxId,
-    queue::{ItemId, Outcome},
+    queue::{AttemptResult, ItemId, Outcome},
     record::{EntityType, RecordId},
 };
 
@@ -137,39 +137,6 @@ pub struct AttemptView {
     pub result: AttemptResult,
     /// The error or the reason of the result.
     pub error: Option<String>,
-}
-
-/// The result of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AttemptResult {
-    /// The item was done, or its work moved to another entity type.
-    Completed,
-    /// The attempt failed, and another attempt was scheduled.
-    Retry,
-    /// The item was given back, and no attempt was spent.
-    Released,
-    /// The item became a dead letter.
-    DeadLetter,
-    /// The lease of the claim ran out.
-    LeaseLost,
-}
-
-impl AttemptResult {
-    /// Every result.
-    pub const ALL: [Self; 5] =
-        [Self::Completed, Self::Retry, Self::Released, Self::DeadLetter, Self::LeaseLost];
-
-    /// Returns the name under which the result is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Retry => "retry",
-            Self::Released => "released",
-            Self::DeadLetter => "dead_letter",
-            Self::LeaseLost => "lease_lost",
-        }
-    }
 }
 
 /// Numbers of items by status.
