@@ -73,8 +73,8 @@ wire! {
     /// Counts of the inbox
     InboxStats from stats: inbox::InboxStats {
         total: i64,
-        by_status: BTreeMap<&'static str, i64> =
-            stats.by_status.into_iter().map(|(status, events)| (status.as_str(), events)).collect(),
+        by_status: BTreeMap<String, i64> =
+            stats.by_status.into_iter().map(|(status, events)| (status.as_str().to_owned(), events)).collect(),
         by_entity: BTreeMap<String, i64> = by_name(stats.by_entity),
         last_24h: LastDay,
         #[serde(with = "time::serde::rfc3339::option")]
