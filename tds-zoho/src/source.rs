@@ -59,7 +59,7 @@ impl ZohoSource {
 #[async_trait]
 impl Source for ZohoSource {
     fn schema(&self) -> &MirrorSchema {
-        &self.descriptor.schema
+        self.descriptor.schema
     }
 
     fn profile(&self) -> &SourceProfile {

@@ -1,44 +1,26 @@
 //! Bills.
 
-use serde_json::{Map, Value};
 use tds_core::{
-    error::Result,
     mirror::{Child, MirrorSchema},
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, Draft, FILTERED, List, Module, Polling, Role, Webhooks, lines};
-use crate::{
-    answer::Api,
-    reading::{Column, date, decimal, id, json, text},
-};
+use super::{Descriptor, Detail, LINE, List, Module, PAYABLE, Rows, Webhooks};
+use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "bill_lines";
 
 pub(super) static BILLS: Descriptor = Descriptor {
-    schema: MirrorSchema {
+    schema: &MirrorSchema {
         entity: EntityType::from_static("bills"),
         head: Some("bills"),
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
-    api: Api::Books,
     scope: "ZohoBooks.bills.READ",
-    list: List {
-        path: "/bills",
-        query: &[("filter_by", "Status.All")],
-        keys: &["bills"],
-        by_creation: true,
-        changes: FILTERED,
-        ids_only: |_| false,
-    },
+    list: List { path: "/bills", keys: &["bills"], ..List::DOCUMENTS },
     detail: Detail::Single { path: "/bills", keys: &["bill"] },
     id_key: "bill_id",
     envelopes: &[("bill", "bill_id")],
-    role: Role::Document,
-    versioned: true,
-    needs_detail: true,
-    detail_max_age: None,
-    sibling: None,
     whole: &[
         &["bill_number"],
         &["status"],
@@ -51,13 +33,13 @@ pub(super) static BILLS: Descriptor = Descriptor {
         &["line_items"],
         &["last_modified_time", "updated_time"],
     ],
-    columns: &[(&["bill_row", "bill"], COLUMNS), (&["bill_line"], lines::LINE)],
-    read,
+    columns: COLUMNS,
+    volatile: PAYABLE,
+    rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
     webhooks: Webhooks { path: "bills", predecessor: None },
-    polling: Polling::Changes,
-    matters_most: false,
     simulated: Some(MODULE),
     sample: sample!(any_bill),
+    ..Descriptor::DOCUMENT
 };
 
 pub(crate) const MODULE: Module = Module {
@@ -90,7 +72,7 @@ pub(crate) const MODULE: Module = Module {
     ..Module::DOCUMENT
 };
 
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     text("number", &["bill_number"]),
     text("reference_number", &["reference_number"]),
     id("vendor_zoho_id", &["vendor_id"]),
@@ -110,7 +92,3 @@ pub(super) const COLUMNS: &[Column] = &[
     json("billing_address", &["billing_address"]),
     json("taxes", &["taxes"]),
 ];
-
-fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
-    lines::read_payable(COLUMNS, LINES, record, draft)
-}

@@ -4,21 +4,7 @@ use std::{fmt, sync::Arc};
 
 use tds_core::record::EntityType;
 
-use super::{
-    Descriptor, Module, Modules, bills, credit_notes, customers, invoices, prices, products, stock, vendors,
-};
-
-/// Zoho's entity types, in the order of the contract.
-static ZOHO: [&Descriptor; 8] = [
-    &products::PRODUCTS,
-    &customers::CUSTOMERS,
-    &vendors::VENDORS,
-    &invoices::INVOICES,
-    &bills::BILLS,
-    &credit_notes::CREDIT_NOTES,
-    &stock::STOCK,
-    &prices::PRICES,
-];
+use super::{Descriptor, Module, Modules, ZOHO};
 
 /// The entity types that a program knows, in their order. The default catalogue has the eight types of TDS;
 /// [`Catalogue::with`] adds one more. Clones share the list.

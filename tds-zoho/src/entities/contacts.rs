@@ -1,31 +1,61 @@
-//! What customers and vendors share: both are contacts, and `contact_type` distinguishes them.
+//! Customers and vendors: both are contacts, and `contact_type` distinguishes them.
 
 use serde_json::{Map, Value};
-use tds_core::{error::Result, record::EntityType};
+use tds_core::{error::Result, mirror::MirrorSchema, record::EntityType};
 
-use super::{Draft, Module, TIMES};
+use super::{Descriptor, Detail, Draft, List, Module, Role, SORTED, Sibling, Webhooks};
 use crate::reading::{Column, columns, decimal, id, integer, json, text};
 
-pub(super) const CUSTOMERS: EntityType = EntityType::from_static("customers");
-pub(super) const VENDORS: EntityType = EntityType::from_static("vendors");
+const CUSTOMER: EntityType = EntityType::from_static("customers");
+const VENDOR: EntityType = EntityType::from_static("vendors");
 
-/// A document names a party by the key of the party's role in the document.
-pub(super) const ENVELOPES: &[(&str, &str)] =
-    &[("contact", "contact_id"), ("customer", "customer_id"), ("vendor", "vendor_id")];
+pub(super) static CUSTOMERS: Descriptor = Descriptor {
+    schema: &MirrorSchema { entity: CUSTOMER, head: Some("customers"), children: &[] },
+    list: List { query: &[("contact_type", "customer"), ("filter_by", "Status.All")], ..LIST },
+    sibling: Some(Sibling { entity: &VENDOR, stated }),
+    webhooks: Webhooks { path: "customers", predecessor: Some("customers") },
+    matters_most: true,
+    sample: sample!(customer),
+    ..CONTACT
+};
 
-/// The keys that a pushed contact must show to stand for a read of the contact. Without `contact_type` the contact may
-/// be either a customer or a vendor.
-pub(super) const WHOLE: &[&[&str]] = &[
-    &["contact_name"],
-    &["contact_type"],
-    &["status"],
-    &["billing_address"],
-    &["shipping_address"],
-    &["contact_persons"],
-    &["last_modified_time", "updated_time"],
-];
+pub(super) static VENDORS: Descriptor = Descriptor {
+    schema: &MirrorSchema { entity: VENDOR, head: Some("vendors"), children: &[] },
+    list: List { query: &[("contact_type", "vendor"), ("filter_by", "Status.All")], ..LIST },
+    sibling: Some(Sibling { entity: &CUSTOMER, stated }),
+    // Webhooks of all contacts, customers and vendors, arrive at one path.
+    webhooks: Webhooks { path: "customers", predecessor: Some("vendors") },
+    sample: sample!(vendor),
+    ..CONTACT
+};
 
-pub(super) const COLUMNS: &[Column] = &[
+/// What both share. Without the filter by status, the list hides inactive contacts.
+const LIST: List = List { path: "/contacts", keys: &["contacts"], changes: SORTED, ..List::DOCUMENTS };
+
+const CONTACT: Descriptor = Descriptor {
+    scope: "ZohoBooks.contacts.READ",
+    detail: Detail::Single { path: "/contacts", keys: &["contact", "customer", "vendor"] },
+    id_key: "contact_id",
+    // A document names a party by the key of the party's role in the document.
+    envelopes: &[("contact", "contact_id"), ("customer", "customer_id"), ("vendor", "vendor_id")],
+    role: Role::Master,
+    whole: &[
+        &["contact_name"],
+        // Without this key the contact may be either a customer or a vendor.
+        &["contact_type"],
+        &["status"],
+        &["billing_address"],
+        &["shipping_address"],
+        &["contact_persons"],
+        &["last_modified_time", "updated_time"],
+    ],
+    columns: COLUMNS,
+    read,
+    simulated: Some(MODULE),
+    ..Descriptor::DOCUMENT
+};
+
+const COLUMNS: &[Column] = &[
     text("name", &["contact_name"]),
     text("company_name", &["company_name"]),
     text("contact_sub_type", &["customer_sub_type"]),
@@ -61,34 +91,25 @@ pub(super) const PAYABLE: &[Column] = &[
     decimal("unused_credits", &["unused_credits_payable_amount"]),
 ];
 
-pub(super) const TABLES: &[(&[&str], &[Column])] = &[
-    (&["contact_row", "contact"], COLUMNS),
-    (&["contact_row", "contact", "contact_person"], PERSON),
-    (&["contact_row", "contact"], RECEIVABLE),
-    (&["contact_row", "contact"], PAYABLE),
-];
-
 /// Returns the entity type that a contact states: customer or vendor.
-pub(super) fn stated(record: &Map<String, Value>) -> Option<EntityType> {
+fn stated(record: &Map<String, Value>) -> Option<EntityType> {
     match record.get("contact_type").and_then(Value::as_str) {
-        Some("customer") => Some(CUSTOMERS),
-        Some("vendor") => Some(VENDORS),
+        Some("customer") => Some(CUSTOMER),
+        Some("vendor") => Some(VENDOR),
         _ => None,
     }
 }
 
-/// Reads a contact as the entity type that the draft states.
-pub(super) fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
-    draft.fields = columns(COLUMNS, record)?;
+/// Reads the contact person, and the balances of the entity type that the contact states.
+fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
     if let Some(person) = primary_person(record) {
         draft.fields.extend(columns(PERSON, person)?);
     }
     draft.fields.extend(columns(PERSON, record)?);
-    draft.fields.extend(columns(TIMES, record)?);
     // Balances change with every document of the contact, but the contact's own time of change does not move.
-    let amounts = if draft.entity == VENDORS { PAYABLE } else { RECEIVABLE };
+    let amounts = if draft.entity == VENDOR { PAYABLE } else { RECEIVABLE };
     draft.volatile = columns(amounts, record)?;
-    draft.custom_fields(record)
+    Ok(())
 }
 
 fn primary_person(record: &Map<String, Value>) -> Option<&Map<String, Value>> {

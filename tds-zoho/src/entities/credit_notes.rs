@@ -1,44 +1,26 @@
 //! Credit notes.
 
-use serde_json::{Map, Value};
 use tds_core::{
-    error::Result,
     mirror::{Child, MirrorSchema},
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, Draft, FILTERED, List, Module, Polling, Role, TIMES, Webhooks, lines};
-use crate::{
-    answer::Api,
-    reading::{Column, date, decimal, id, json, text},
-};
+use super::{AGEING, Descriptor, Detail, LINE, List, Module, Rows, Webhooks};
+use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "credit_note_lines";
 
 pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
-    schema: MirrorSchema {
+    schema: &MirrorSchema {
         entity: EntityType::from_static("credit_notes"),
         head: Some("credit_notes"),
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
-    api: Api::Books,
     scope: "ZohoBooks.creditnotes.READ",
-    list: List {
-        path: "/creditnotes",
-        query: &[("filter_by", "Status.All")],
-        keys: &["creditnotes", "credit_notes"],
-        by_creation: true,
-        changes: FILTERED,
-        ids_only: |_| false,
-    },
+    list: List { path: "/creditnotes", keys: &["creditnotes", "credit_notes"], ..List::DOCUMENTS },
     detail: Detail::Single { path: "/creditnotes", keys: &["creditnote", "credit_note"] },
     id_key: "creditnote_id",
     envelopes: &[("creditnote", "creditnote_id"), ("credit_note", "creditnote_id")],
-    role: Role::Document,
-    versioned: true,
-    needs_detail: true,
-    detail_max_age: None,
-    sibling: None,
     whole: &[
         &["creditnote_number"],
         &["status"],
@@ -52,17 +34,13 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
         // The detail of a credit note has `updated_time` where its list row has `last_modified_time`.
         &["last_modified_time", "updated_time"],
     ],
-    columns: &[
-        (&["credit_note_row", "credit_note"], COLUMNS),
-        (&["credit_note_row", "credit_note"], TIMES),
-        (&["credit_note_line"], lines::LINE),
-    ],
-    read,
+    columns: COLUMNS,
+    volatile: AGEING,
+    rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
     webhooks: Webhooks { path: "credit-notes", predecessor: None },
-    polling: Polling::Changes,
-    matters_most: false,
     simulated: Some(MODULE),
     sample: sample!(any_credit_note),
+    ..Descriptor::DOCUMENT
 };
 
 pub(crate) const MODULE: Module = Module {
@@ -91,7 +69,7 @@ pub(crate) const MODULE: Module = Module {
     ..Module::DOCUMENT
 };
 
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     text("number", &["creditnote_number"]),
     text("reference_number", &["reference_number"]),
     id("customer_zoho_id", &["customer_id"]),
@@ -113,7 +91,3 @@ pub(super) const COLUMNS: &[Column] = &[
     json("shipping_address", &["shipping_address"]),
     json("taxes", &["taxes"]),
 ];
-
-fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
-    lines::read_document(COLUMNS, LINES, record, draft)
-}

@@ -11,13 +11,18 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
-use super::Module;
-use crate::{answer::Api, mend, reading, reading::Column};
+use super::{Module, Rows};
+use crate::{
+    answer::Api,
+    mend,
+    reading::{self, Column, columns},
+};
 
-/// An entity type: everything that the rest of TDS has to know about it.
+/// An entity type: everything that the rest of TDS has to know about it. A descriptor states what differs from
+/// [`Descriptor::DOCUMENT`].
 pub struct Descriptor {
     /// The name of the entity type and the mirror tables of its records.
-    pub schema: MirrorSchema,
+    pub schema: &'static MirrorSchema,
     /// The product whose API serves the entity type.
     pub api: Api,
     /// The OAuth scope that reading the entity type requires (Zoho's documentation of the call names it).
@@ -46,10 +51,14 @@ pub struct Descriptor {
     /// The groups of keys that a pushed body must have to stand for a read of the whole record: at least one key of
     /// each group. Where the list is empty, a pushed body never stands for a read.
     pub whole: &'static [&'static [&'static str]],
-    /// The columns that `read` fills, by table. Each table comes with the kinds of records that it is read from, by
-    /// their names in `tests/data/zoho-keys.json`.
-    pub columns: &'static [(&'static [&'static str], &'static [Column])],
-    /// Fills the draft from the record.
+    /// The columns of the head table, without `zoho_created_at`, `zoho_modified_at` and `custom_fields`: TDS reads these
+    /// three columns for every head table.
+    pub columns: &'static [Column],
+    /// The columns of the head table that Zoho changes without moving the record's time of change.
+    pub volatile: &'static [Column],
+    /// The lists of the record that fill child tables.
+    pub rows: &'static [Rows],
+    /// Reads what the columns and the lists do not describe. TDS calls the function after it has read both.
     ///
     /// # Errors
     /// A value cannot be read. The error concerns only this record.
@@ -68,7 +77,7 @@ pub struct Descriptor {
     pub sample: Option<fn(u64) -> Value>,
 }
 
-/// How a list is requested.
+/// How a list is requested. A descriptor states what differs from [`List::DOCUMENTS`].
 pub struct List {
     /// The path after the base of the product, such as `/invoices`.
     pub path: &'static str,
@@ -123,9 +132,10 @@ pub enum Role {
 }
 
 /// The other entity type that a record may turn out to belong to: a contact is a customer or a vendor.
+#[derive(Clone, Copy)]
 pub struct Sibling {
     /// The other entity type.
-    pub entity: EntityType,
+    pub entity: &'static EntityType,
     /// Returns the entity type that a record states, one of the two; `None` where the record states none.
     pub stated: fn(&Map<String, Value>) -> Option<EntityType>,
 }
@@ -179,13 +189,54 @@ const STRUCTURED: [&str; 11] = [
     "price_brackets",
 ];
 
-/// The keys of the times of creation and change, which are the same for every head table.
-pub const TIMES: &[Column] = &[
+/// The times of creation and change, which every head table has.
+pub(super) const TIMES: &[Column] = &[
     reading::timestamp("zoho_created_at", &["created_time"]),
     reading::timestamp("zoho_modified_at", &reading::VERSION_KEYS),
 ];
 
+impl List {
+    /// What the lists of most documents share: the filter without which some lists hide records, sorting by
+    /// `created_time`, and the documented filter by the time of change. The path and the keys are empty, and the user of
+    /// this constant must set them.
+    pub const DOCUMENTS: Self = Self {
+        path: "",
+        query: &[("filter_by", "Status.All")],
+        keys: &[],
+        by_creation: true,
+        changes: FILTERED,
+        ids_only: |_| false,
+    };
+}
+
 impl Descriptor {
+    /// What most documents of Zoho Books share. The schema, the list, the names and the columns are empty, and the user
+    /// of this constant must set them.
+    pub const DOCUMENT: Self = Self {
+        schema: &MirrorSchema { entity: EntityType::from_static(""), head: None, children: &[] },
+        api: Api::Books,
+        scope: "",
+        list: List::DOCUMENTS,
+        detail: Detail::Single { path: "", keys: &[] },
+        id_key: "",
+        envelopes: &[],
+        role: Role::Document,
+        versioned: true,
+        needs_detail: true,
+        detail_max_age: None,
+        sibling: None,
+        whole: &[],
+        columns: &[],
+        volatile: &[],
+        rows: &[],
+        read: |_, _| Ok(()),
+        webhooks: Webhooks { path: "", predecessor: None },
+        polling: Polling::Changes,
+        matters_most: false,
+        simulated: None,
+        sample: None,
+    };
+
     /// Returns the entity type.
     #[must_use]
     pub fn entity(&self) -> &EntityType {
@@ -206,7 +257,7 @@ impl Descriptor {
     /// Returns the entity type that a record states: this one or its sibling. Where the record states none, it is this
     /// one.
     pub(crate) fn entity_of(&self, record: &Map<String, Value>) -> EntityType {
-        let stated = self.sibling.as_ref().and_then(|sibling| (sibling.stated)(record));
+        let stated = self.sibling.and_then(|sibling| (sibling.stated)(record));
         stated.unwrap_or_else(|| self.entity().clone())
     }
 
@@ -226,7 +277,7 @@ impl Descriptor {
             fetch_batch,
             records_per_call: if matches!(self.detail, Detail::Items) { 100 } else { 1 },
             records_per_page: PER_PAGE,
-            sibling: self.sibling.as_ref().map(|sibling| sibling.entity.clone()),
+            sibling: self.sibling.map(|sibling| sibling.entity.clone()),
             complete_list: true,
             documented: self.list.changes,
         }
@@ -272,17 +323,35 @@ impl Descriptor {
 
     /// Reads everything except the id and the version.
     pub(crate) fn draft(&self, id: &str, record: &Map<String, Value>, shape: Shape) -> Result<Draft> {
+        self.read_all(record, shape).map_err(|error| {
+            // The place that stores the error names the record; this message says only what is wrong with it.
+            Error::new(error.kind(), error.retry(), format!("{} {id}: {error}", self.entity()))
+        })
+    }
+
+    fn read_all(&self, record: &Map<String, Value>, shape: Shape) -> Result<Draft> {
         let mut draft = Draft {
             entity: self.entity_of(record),
             shape,
-            fields: Fields::new(),
-            volatile: Fields::new(),
+            fields: columns(self.columns, record)?,
+            volatile: columns(self.volatile, record)?,
             children: BTreeMap::new(),
         };
-        (self.read)(record, &mut draft).map_err(|error| {
-            // The place that stores the error names the record; this message says only what is wrong with it.
-            Error::new(error.kind(), error.retry(), format!("{} {id}: {error}", self.entity()))
-        })?;
+        // A list row shows only some of the custom fields, and no lists. A child table that is missing keeps its rows,
+        // while an empty list of rows would erase them.
+        let is_whole = shape != Shape::List;
+        if self.schema.head.is_some() {
+            draft.fields.extend(columns(TIMES, record)?);
+            if is_whole && let Some(fields) = reading::custom_fields(record)? {
+                draft.fields.insert("custom_fields".to_owned(), fields);
+            }
+        }
+        for rows in self.rows.iter().filter(|_| is_whole) {
+            if let Some(list) = record.get(rows.key) {
+                draft.children.insert(rows.table.to_owned(), rows.read(list)?);
+            }
+        }
+        (self.read)(record, &mut draft)?;
         Ok(draft)
     }
 
@@ -294,20 +363,5 @@ impl Descriptor {
             }
             None => Ok(()),
         }
-    }
-}
-
-impl Draft {
-    /// Reads the custom fields where the record shows all of them. A list row shows only some of them.
-    ///
-    /// # Errors
-    /// The custom fields have none of the forms that Zoho writes.
-    pub fn custom_fields(&mut self, record: &Map<String, Value>) -> Result<()> {
-        if self.shape != Shape::List
-            && let Some(fields) = reading::custom_fields(record)?
-        {
-            self.fields.insert("custom_fields".to_owned(), fields);
-        }
-        Ok(())
     }
 }

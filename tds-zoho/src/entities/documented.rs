@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::Catalogue;
+use super::{Catalogue, contacts, descriptor::TIMES, prices, stock};
 use crate::reading::Column;
 
 #[derive(Deserialize)]
@@ -12,12 +12,25 @@ struct Keys {
     kinds: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
 }
 
+/// The columns that functions of the descriptors read, with the kinds of the objects that they are read from.
+const BY_FUNCTIONS: [(&[&str], &[Column]); 7] = [
+    (&["contact_row", "contact", "contact_person"], contacts::PERSON),
+    (&["contact_row", "contact"], contacts::RECEIVABLE),
+    (&["contact_row", "contact"], contacts::PAYABLE),
+    (&["price", "price_bracket"], prices::PRICE),
+    (&["price"], prices::PRODUCT),
+    (&["item_row", "item"], stock::TOTAL),
+    (&["item_location"], stock::PLACE),
+];
+
 /// Spellings that are accepted although no source shows that Zoho writes them there: names that sibling records have,
 /// and names in organizations that still have warehouses.
-const LENIENT: [&str; 17] = [
+const LENIENT: [&str; 19] = [
     "bill.discount",
+    "bill.updated_time",
     "bill_line.discount",
     "bill_line.discount_amount",
+    "contact.updated_time",
     "credit_note.adjustment",
     "credit_note.discount",
     "credit_note.salesperson_name",
@@ -40,11 +53,37 @@ fn columns_are_read_from_keys_that_zoho_is_known_to_write() {
         serde_json::from_str(include_str!("../../tests/data/zoho-keys.json")).expect("key names");
     let written = |kind: &str, key: &str| keys.kinds[kind].values().any(|names| names.contains(key));
     let mut unknown = BTreeSet::new();
-    for (kinds, columns) in Catalogue::default().iter().flat_map(|descriptor| descriptor.columns) {
-        let last = kinds.last().expect("a kind");
+    for (kinds, columns) in tables() {
         let unwritten =
             columns.iter().flat_map(Column::keys).filter(|key| !kinds.iter().any(|kind| written(kind, key)));
-        unknown.extend(unwritten.map(|key| format!("{}.{key}", kinds.get(1).unwrap_or(last))));
+        unknown.extend(unwritten.map(|key| format!("{}.{key}", kinds.get(1).unwrap_or(&kinds[0]))));
     }
     assert_eq!(unknown, BTreeSet::from(LENIENT.map(str::to_owned)));
+}
+
+/// Returns the columns that records fill, with the kinds of the objects that they are read from.
+fn tables() -> Vec<(Vec<String>, &'static [Column])> {
+    let named = |kinds: &[&str]| kinds.iter().map(|&kind| kind.to_owned()).collect::<Vec<_>>();
+    let mut tables: Vec<_> = BY_FUNCTIONS.iter().map(|(kinds, columns)| (named(kinds), *columns)).collect();
+    for descriptor in Catalogue::default().iter() {
+        for rows in descriptor.rows {
+            tables.extend(rows.columns.iter().map(|columns| (vec![kind_of(rows.table)], *columns)));
+        }
+        if let Some(head) = descriptor.schema.head {
+            let kinds = vec![format!("{}_row", kind_of(head)), kind_of(head)];
+            let columns = [descriptor.columns, descriptor.volatile, TIMES];
+            tables.extend(columns.map(|columns| (kinds.clone(), columns)));
+        }
+    }
+    tables
+}
+
+/// Returns the kind of the objects that fill a table: the name of the table in the singular, except for contacts and
+/// items.
+fn kind_of(table: &str) -> String {
+    match table {
+        "customers" | "vendors" => "contact".to_owned(),
+        "products" => "item".to_owned(),
+        _ => table.strip_suffix('s').expect("a plural").to_owned(),
+    }
 }

@@ -1,44 +1,26 @@
 //! Invoices.
 
-use serde_json::{Map, Value};
 use tds_core::{
-    error::Result,
     mirror::{Child, MirrorSchema},
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, Draft, FILTERED, List, Module, Polling, Role, TIMES, Webhooks, lines};
-use crate::{
-    answer::Api,
-    reading::{Column, date, decimal, id, json, text},
-};
+use super::{Descriptor, Detail, LINE, List, Module, PAYABLE, Rows, Webhooks};
+use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "invoice_lines";
 
 pub(super) static INVOICES: Descriptor = Descriptor {
-    schema: MirrorSchema {
+    schema: &MirrorSchema {
         entity: EntityType::from_static("invoices"),
         head: Some("invoices"),
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
-    api: Api::Books,
     scope: "ZohoBooks.invoices.READ",
-    list: List {
-        path: "/invoices",
-        query: &[("filter_by", "Status.All")],
-        keys: &["invoices"],
-        by_creation: true,
-        changes: FILTERED,
-        ids_only: |_| false,
-    },
+    list: List { path: "/invoices", keys: &["invoices"], ..List::DOCUMENTS },
     detail: Detail::Single { path: "/invoices", keys: &["invoice"] },
     id_key: "invoice_id",
     envelopes: &[("invoice", "invoice_id")],
-    role: Role::Document,
-    versioned: true,
-    needs_detail: true,
-    detail_max_age: None,
-    sibling: None,
     whole: &[
         &["invoice_number"],
         &["status"],
@@ -51,17 +33,14 @@ pub(super) static INVOICES: Descriptor = Descriptor {
         &["line_items"],
         &["last_modified_time", "updated_time"],
     ],
-    columns: &[
-        (&["invoice_row", "invoice"], COLUMNS),
-        (&["invoice_row", "invoice"], TIMES),
-        (&["invoice_line"], lines::LINE),
-    ],
-    read,
+    columns: COLUMNS,
+    volatile: PAYABLE,
+    rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
     webhooks: Webhooks { path: "invoices", predecessor: Some("invoices") },
-    polling: Polling::Changes,
     matters_most: true,
     simulated: Some(MODULE),
     sample: sample!(any_invoice),
+    ..Descriptor::DOCUMENT
 };
 
 pub(crate) const MODULE: Module = Module {
@@ -103,7 +82,7 @@ pub(crate) const MODULE: Module = Module {
     ..Module::DOCUMENT
 };
 
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     text("number", &["invoice_number"]),
     text("reference_number", &["reference_number"]),
     id("customer_zoho_id", &["customer_id"]),
@@ -126,7 +105,3 @@ pub(super) const COLUMNS: &[Column] = &[
     json("shipping_address", &["shipping_address"]),
     json("taxes", &["taxes"]),
 ];
-
-fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
-    lines::read_payable(COLUMNS, LINES, record, draft)
-}

@@ -1,15 +1,25 @@
-//! What invoices, bills and credit notes share: their lines, and the columns that change as documents age.
+//! The lists of a record that fill child tables, and the columns that invoices, bills and credit notes share.
 
 use serde_json::{Map, Value};
 use tds_core::{
     error::{Error, Result},
-    record::{Fields, Shape},
+    record::Fields,
 };
 
-use super::{Draft, TIMES};
-use crate::reading::{Column, columns, decimal, id, row, text};
+use crate::reading::{Column, decimal, id, row, text};
 
-pub(super) const LINE: &[Column] = &[
+/// A list of a record that fills a child table: one row for each object of the list.
+pub struct Rows {
+    /// The child table.
+    pub table: &'static str,
+    /// The key of the list.
+    pub key: &'static str,
+    /// The columns of a row, without `position`.
+    pub columns: &'static [&'static [Column]],
+}
+
+/// The columns of a line of a document.
+pub const LINE: &[Column] = &[
     id("line_zoho_id", &["line_item_id"]),
     id("product_zoho_id", &["item_id"]),
     text("name", &["name"]),
@@ -26,65 +36,38 @@ pub(super) const LINE: &[Column] = &[
     decimal("total", &["item_total"]),
 ];
 
-/// Columns that Zoho changes without moving the time of the last change: a sent invoice becomes overdue by itself, and
-/// a payment changes the balance of the document that it pays.
-pub(super) const AGEING: [Column; 2] = [text("status", &["status"]), decimal("balance", &["balance"])];
+const STATUS: Column = text("status", &["status"]);
+const BALANCE: Column = decimal("balance", &["balance"]);
 
-/// The additional volatile column of documents that are paid.
-pub(super) const PAID: [Column; 1] = [decimal("payment_made", &["payment_made"])];
+/// The columns of a document that Zoho changes without moving the time of the last change: a sent invoice becomes
+/// overdue by itself, and a payment changes the balance of the document that it pays.
+pub const AGEING: &[Column] = &[STATUS, BALANCE];
 
-/// Reads a document that is paid, such as an invoice or a bill: reads the same as [`read_document`], and the amount
-/// paid.
-///
-/// # Errors
-/// A value cannot be read.
-pub fn read_payable(
-    table: &[Column],
-    lines: &str,
-    record: &Map<String, Value>,
-    draft: &mut Draft,
-) -> Result<()> {
-    read_document(table, lines, record, draft)?;
-    draft.volatile.extend(columns(&PAID, record)?);
-    Ok(())
+/// The columns of [`AGEING`], and the amount paid, for documents that are paid, such as invoices and bills.
+pub const PAYABLE: &[Column] = &[STATUS, BALANCE, decimal("payment_made", &["payment_made"])];
+
+impl Rows {
+    /// Returns the rows of the child table.
+    pub(super) fn read(&self, list: &Value) -> Result<Vec<Fields>> {
+        let key = self.key;
+        let items = list.as_array().ok_or_else(|| Error::invalid(format!("{key} is not a list")))?;
+        let mut rows = Vec::with_capacity(items.len());
+        for ((index, item), position) in items.iter().enumerate().zip(positions(items)) {
+            let place = format!("{key}[{index}]");
+            let item = object(item, &place)?;
+            let mut fields = Fields::from_iter([("position".to_owned(), Value::from(position))]);
+            for columns in self.columns {
+                fields.extend(row(columns, item, &place)?);
+            }
+            rows.push(fields);
+        }
+        Ok(rows)
+    }
 }
 
-/// Reads a document: the head with the columns of `table`, the times, the status and the balance, the custom fields,
-/// and the `line_items` into the child table `lines`.
-///
-/// # Errors
-/// A value cannot be read.
-pub fn read_document(
-    table: &[Column],
-    lines: &str,
-    record: &Map<String, Value>,
-    draft: &mut Draft,
-) -> Result<()> {
-    draft.fields = columns(table, record)?;
-    draft.fields.extend(columns(TIMES, record)?);
-    draft.volatile = columns(&AGEING, record)?;
-    draft.custom_fields(record)?;
-    // List rows have no lines. A missing table keeps its rows, while an empty set would erase them.
-    if draft.shape != Shape::List
-        && let Some(value) = record.get("line_items")
-    {
-        draft.children.insert(lines.to_owned(), read_lines(value)?);
-    }
-    Ok(())
-}
-
-fn read_lines(value: &Value) -> Result<Vec<Fields>> {
-    let items = value.as_array().ok_or_else(|| Error::invalid("line_items is not a list"))?;
-    let mut rows = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
-        let place = format!("line_items[{index}]");
-        let item = item.as_object().ok_or_else(|| Error::invalid(format!("{place} is not an object")))?;
-        rows.push(row(LINE, item, &place)?);
-    }
-    for (position, row) in positions(items).into_iter().zip(&mut rows) {
-        row.insert("position".to_owned(), Value::from(position));
-    }
-    Ok(rows)
+/// Returns a value of a list as an object. `place` names the value in the error.
+pub(super) fn object<'a>(item: &'a Value, place: &str) -> Result<&'a Map<String, Value>> {
+    item.as_object().ok_or_else(|| Error::invalid(format!("{place} is not an object")))
 }
 
 /// Returns the position of each line, from 1: by `item_order` where it distinguishes the lines, otherwise in the order

@@ -12,23 +12,18 @@ use tds_core::{
     record::{EntityType, Fields, Shape},
 };
 
-use super::{Descriptor, Detail, Draft, List, Module, Polling, Role, TIMES, WHOLE, Webhooks};
-use crate::{
-    answer::Api,
-    reading::{self, Column, columns, decimal, id, row, text},
-};
+use super::{Descriptor, Detail, Draft, List, Module, Polling, Role, WHOLE, Webhooks, lines::object};
+use crate::reading::{self, Column, decimal, id, row, text};
 
 const ITEMS: &str = "price_list_items";
 
 pub(super) static PRICES: Descriptor = Descriptor {
-    schema: MirrorSchema {
+    schema: &MirrorSchema {
         entity: EntityType::from_static("prices"),
         head: Some("price_lists"),
         // In one incident, an empty set that had been fetched replaced a good price table.
         children: &[Child { table: ITEMS, owner: "price_list_zoho_id", confirm_shrink: true }],
     },
-    // Through the base URL of Inventory, the detail may come without items.
-    api: Api::Books,
     scope: "ZohoBooks.settings.READ",
     list: List {
         path: "/pricebooks",
@@ -36,8 +31,9 @@ pub(super) static PRICES: Descriptor = Descriptor {
         keys: &["pricebooks"],
         by_creation: false,
         changes: WHOLE,
-        ids_only: |_| false,
+        ..List::DOCUMENTS
     },
+    // Through the base URL of Inventory, the detail may come without items.
     detail: Detail::Single { path: "/pricebooks", keys: &["pricebook"] },
     id_key: "pricebook_id",
     envelopes: &[
@@ -46,23 +42,15 @@ pub(super) static PRICES: Descriptor = Descriptor {
         ("pricelist", "pricebook_id"),
     ],
     role: Role::Reference,
-    versioned: true,
-    needs_detail: true,
     detail_max_age: Some(Duration::from_secs(24 * 60 * 60)),
-    sibling: None,
-    whole: &[],
-    columns: &[
-        (&["price_list_row", "price_list"], COLUMNS),
-        (&["price_list_row", "price_list"], TIMES),
-        (&["price", "price_bracket"], PRICE),
-        (&["price"], PRODUCT),
-    ],
+    columns: COLUMNS,
     read,
     webhooks: Webhooks { path: "prices", predecessor: Some("prices") },
     polling: Polling::Prices,
     matters_most: true,
     simulated: Some(MODULE),
     sample: sample!(any_price_list),
+    ..Descriptor::DOCUMENT
 };
 
 pub(crate) const MODULE: Module = Module {
@@ -79,7 +67,7 @@ pub(crate) const MODULE: Module = Module {
     ..Module::DOCUMENT
 };
 
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     text("name", &["name", "pricebook_name"]),
     text("description", &["description"]),
     // In one incident, prices without their currency were shown wrong by a factor of 1,500.
@@ -106,9 +94,6 @@ pub(super) const PRICE: &[Column] = &[
 pub(super) const PRODUCT: &[Column] = &[id("product_zoho_id", &["item_id"])];
 
 fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
-    draft.fields = columns(COLUMNS, record)?;
-    draft.fields.extend(columns(TIMES, record)?);
-    draft.custom_fields(record)?;
     if draft.shape == Shape::List {
         return Ok(());
     }
@@ -132,7 +117,7 @@ fn prices(items: &[Value]) -> Result<Vec<Fields>> {
     let mut rows = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let place = format!("pricebook_items[{index}]");
-        let item = item.as_object().ok_or_else(|| Error::invalid(format!("{place} is not an object")))?;
+        let item = object(item, &place)?;
         let product = row(PRODUCT, item, &place)?;
         if product.values().any(Value::is_null) {
             return Err(Error::invalid(format!("{place} has no item_id")));
@@ -141,10 +126,7 @@ fn prices(items: &[Value]) -> Result<Vec<Fields>> {
             Some(Value::Array(brackets)) if !brackets.is_empty() => {
                 for (number, bracket) in brackets.iter().enumerate() {
                     let place = format!("{place}.price_brackets[{number}]");
-                    let bracket = bracket
-                        .as_object()
-                        .ok_or_else(|| Error::invalid(format!("{place} is not an object")))?;
-                    rows.push(price(&product, bracket, &place)?);
+                    rows.push(price(&product, object(bracket, &place)?, &place)?);
                 }
             }
             _ => rows.push(price(&product, item, &place)?),

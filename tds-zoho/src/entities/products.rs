@@ -1,16 +1,15 @@
 //! Products: the items of Zoho Inventory.
 
-use serde_json::{Map, Value};
-use tds_core::{error::Result, mirror::MirrorSchema, record::EntityType};
+use tds_core::{mirror::MirrorSchema, record::EntityType};
 
-use super::{Descriptor, Detail, Draft, FILTERED_AND_SORTED, List, Module, Polling, Role, TIMES, Webhooks};
+use super::{Descriptor, Detail, FILTERED_AND_SORTED, List, Module, Role, Webhooks};
 use crate::{
     answer::Api,
-    reading::{Column, columns, decimal, id, text},
+    reading::{Column, decimal, id, text},
 };
 
 pub(super) static PRODUCTS: Descriptor = Descriptor {
-    schema: MirrorSchema {
+    schema: &MirrorSchema {
         entity: EntityType::from_static("products"),
         head: Some("products"),
         children: &[],
@@ -18,23 +17,12 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
     // For its list, Inventory documents the filter by time of change and sorting by it; Books documents neither.
     api: Api::Inventory,
     scope: "ZohoInventory.items.READ",
-    list: List {
-        path: "/items",
-        // Without the filter, the list shows active items only.
-        query: &[("filter_by", "Status.All")],
-        keys: &["items"],
-        by_creation: true,
-        changes: FILTERED_AND_SORTED,
-        ids_only: |_| false,
-    },
+    // Without the filter by status, the list shows active items only.
+    list: List { path: "/items", keys: &["items"], changes: FILTERED_AND_SORTED, ..List::DOCUMENTS },
     detail: Detail::Items,
     id_key: "item_id",
     envelopes: &[("item", "item_id")],
     role: Role::Master,
-    versioned: true,
-    needs_detail: true,
-    detail_max_age: None,
-    sibling: None,
     whole: &[
         &["name", "item_name"],
         &["sku"],
@@ -50,13 +38,12 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
         &["custom_fields", "custom_field_hash"],
         &["last_modified_time", "updated_time"],
     ],
-    columns: &[(&["item_row", "item"], COLUMNS), (&["item_row", "item"], TIMES)],
-    read,
+    columns: COLUMNS,
     webhooks: Webhooks { path: "products", predecessor: Some("products") },
-    polling: Polling::Changes,
     matters_most: true,
     simulated: Some(MODULE),
     sample: sample!(item),
+    ..Descriptor::DOCUMENT
 };
 
 pub(crate) const MODULE: Module = Module {
@@ -122,7 +109,7 @@ pub(crate) const MODULE: Module = Module {
     ..Module::DOCUMENT
 };
 
-pub(super) const COLUMNS: &[Column] = &[
+const COLUMNS: &[Column] = &[
     // Most items of a real organization have no SKU, and several may share one.
     text("sku", &["sku"]),
     text("name", &["name", "item_name"]),
@@ -146,9 +133,3 @@ pub(super) const COLUMNS: &[Column] = &[
     text("image_name", &["image_name"]),
     id("group_zoho_id", &["group_id"]),
 ];
-
-fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
-    draft.fields = columns(COLUMNS, record)?;
-    draft.fields.extend(columns(TIMES, record)?);
-    draft.custom_fields(record)
-}

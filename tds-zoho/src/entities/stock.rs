@@ -10,7 +10,7 @@ use tds_core::{
     record::{EntityType, Fields, Shape},
 };
 
-use super::{Descriptor, Detail, Draft, List, Polling, Role, WHOLE, Webhooks, products};
+use super::{Descriptor, Detail, Draft, List, Polling, Role, WHOLE, Webhooks, lines::object, products};
 use crate::{
     answer::Api,
     reading::{Column, decimal, id, row, text},
@@ -19,7 +19,7 @@ use crate::{
 const LEVELS: &str = "stock_levels";
 
 pub(super) static STOCK: Descriptor = Descriptor {
-    schema: MirrorSchema {
+    schema: &MirrorSchema {
         entity: EntityType::from_static("stock"),
         head: None,
         // In one incident, an answer without stock keys emptied a whole shop. TDS therefore reads a set that vanishes
@@ -28,30 +28,20 @@ pub(super) static STOCK: Descriptor = Descriptor {
     },
     api: Api::Inventory,
     scope: "ZohoInventory.items.READ",
-    list: List {
-        path: "/items",
-        query: &[("filter_by", "Status.All")],
-        keys: &["items"],
-        by_creation: true,
-        changes: WHOLE,
-        ids_only: has_stock,
-    },
+    list: List { path: "/items", keys: &["items"], changes: WHOLE, ids_only: has_stock, ..List::DOCUMENTS },
     detail: Detail::Items,
     id_key: "item_id",
     envelopes: &[("item", "item_id")],
     role: Role::Master,
     versioned: false,
     needs_detail: false,
-    detail_max_age: None,
-    sibling: None,
-    whole: &[],
-    columns: &[(&["item_row", "item"], TOTAL), (&["item_location"], PLACE)],
     read,
     webhooks: Webhooks { path: "stock", predecessor: Some("stock") },
     polling: Polling::Stock,
     matters_most: true,
     simulated: Some(products::MODULE),
     sample: sample!(item),
+    ..Descriptor::DOCUMENT
 };
 
 /// The columns of the row for the whole organization.
@@ -116,8 +106,7 @@ fn levels(record: &Map<String, Value>) -> Result<Vec<Fields>> {
     let mut rows = vec![total];
     for (index, place) in places(record).iter().enumerate() {
         let name = format!("locations[{index}]");
-        let place = place.as_object().ok_or_else(|| Error::invalid(format!("{name} is not an object")))?;
-        let level = row(PLACE, place, &name)?;
+        let level = row(PLACE, object(place, &name)?, &name)?;
         if level.get("location_zoho_id").is_none_or(Value::is_null) {
             return Err(Error::invalid(format!("{name} has no location_id")));
         }

@@ -1,19 +1,16 @@
 //! Sales orders, which TDS does not mirror: the descriptor, the migration of the mirror tables, and the line that adds
 //! both.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tds_core::{
-    error::Result,
     mirror::{Child, MirrorSchema},
     record::EntityType,
 };
 use tds_postgres::FurtherMigration;
 use tds_server::Entities;
 use tds_zoho::entities::{
-    Api, Catalogue, Column, Descriptor, Detail, Draft, FILTERED, List, Module, Polling, Role, TIMES,
-    Webhooks,
+    AGEING, Catalogue, Column, Descriptor, Detail, LINE, List, Module, Rows, Webhooks,
     column::{date, decimal, id, text},
-    read_document,
 };
 
 /// Returns the entity types of TDS and, in addition, sales orders.
@@ -28,29 +25,16 @@ pub(crate) fn entities() -> Entities {
 const LINES: &str = "sales_order_lines";
 
 static SALES_ORDERS: Descriptor = Descriptor {
-    schema: MirrorSchema {
+    schema: &MirrorSchema {
         entity: EntityType::from_static("sales_orders"),
         head: Some("sales_orders"),
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
-    api: Api::Books,
     scope: "ZohoBooks.salesorders.READ",
-    list: List {
-        path: "/salesorders",
-        query: &[("filter_by", "Status.All")],
-        keys: &["salesorders"],
-        by_creation: true,
-        changes: FILTERED,
-        ids_only: |_| false,
-    },
+    list: List { path: "/salesorders", keys: &["salesorders"], ..List::DOCUMENTS },
     detail: Detail::Single { path: "/salesorders", keys: &["salesorder"] },
     id_key: "salesorder_id",
     envelopes: &[("salesorder", "salesorder_id")],
-    role: Role::Document,
-    versioned: true,
-    needs_detail: true,
-    detail_max_age: None,
-    sibling: None,
     whole: &[
         &["salesorder_number"],
         &["status"],
@@ -60,14 +44,15 @@ static SALES_ORDERS: Descriptor = Descriptor {
         &["line_items"],
         &["last_modified_time"],
     ],
-    columns: &[(&["sales_order"], COLUMNS), (&["sales_order"], TIMES)],
-    read,
+    columns: COLUMNS,
+    volatile: AGEING,
+    rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
     // The predecessor accepted webhooks of orders, but nothing handled them.
     webhooks: Webhooks { path: "sales-orders", predecessor: Some("orders") },
-    polling: Polling::Changes,
     matters_most: true,
     simulated: Some(MODULE),
     sample: Some(sample),
+    ..Descriptor::DOCUMENT
 };
 
 const COLUMNS: &[Column] = &[
@@ -78,10 +63,6 @@ const COLUMNS: &[Column] = &[
     text("currency_code", &["currency_code"]),
     decimal("total", &["total"]),
 ];
-
-fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
-    read_document(COLUMNS, LINES, record, draft)
-}
 
 pub(crate) const MODULE: Module = Module {
     path: "salesorders",
