@@ -7,7 +7,7 @@ use tds_zoho::testkit::webhook::{SIGNATURE_HEADER, signature_hex};
 use crate::{
     records::{self, Kind},
     shop::{SECRET, Shop},
-    way::Way,
+    subject::Subject,
 };
 
 const INVOICE: &str = "460000000567114";
@@ -23,16 +23,16 @@ async fn send(shop: &Shop, method: Method, path: &str, body: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delete_that_names_the_record_in_its_address_leaves_a_tombstone() {
-    for way in Way::all() {
+    for subject in Subject::all() {
         let shop = Shop::open().await;
-        shop.zoho.put(way.module, way.record.clone());
-        shop.sync(way.entity, "full").await;
-        shop.zoho.delete(way.module, way.id());
-        let path = format!("/api/zoho/webhooks/{}/?{}={}", way.webhook, way.id_key, way.id());
+        shop.zoho.put(subject.module, subject.record.clone());
+        shop.sync(subject.entity, "full").await;
+        shop.zoho.delete(subject.module, subject.id());
+        let path = format!("/api/zoho/webhooks/{}/?{}={}", subject.webhook, subject.id_key, subject.id());
         let answer = send(&shop, Method::DELETE, &path, "").await;
         assert_eq!(answer["status"], "accepted", "{path}: {answer}");
         shop.settled().await;
-        way.assert_gone(&shop).await;
+        subject.assert_gone(&shop).await;
         let event = &shop.rows("tds_inbox_events", "id DESC").await[0];
         assert_eq!(
             (&event["event_type"], &event["outcome"]),
@@ -44,40 +44,40 @@ async fn a_delete_that_names_the_record_in_its_address_leaves_a_tombstone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_id_in_the_address_and_a_put_bring_the_record() {
-    for way in Way::all() {
+    for subject in Subject::all() {
         let shop = Shop::open().await;
-        shop.zoho.put(way.module, way.record.clone());
-        let path = format!("/api/zoho/webhooks/{}?{}={}", way.webhook, way.id_key, way.id());
+        shop.zoho.put(subject.module, subject.record.clone());
+        let path = format!("/api/zoho/webhooks/{}?{}={}", subject.webhook, subject.id_key, subject.id());
         assert_eq!(send(&shop, Method::POST, &path, "").await["status"], "accepted", "{path}");
         shop.settled().await;
-        way.assert_landed(&shop).await;
-        let (change, _, wanted) = &way.change;
-        shop.zoho.update(way.module, way.id(), change.clone());
-        let path = format!("/api/zoho/webhooks/{}", way.webhook);
-        let answer = send(&shop, Method::PUT, &path, &way.naming_body().to_string()).await;
+        subject.assert_landed(&shop).await;
+        let (change, _, wanted) = &subject.change;
+        shop.zoho.update(subject.module, subject.id(), change.clone());
+        let path = format!("/api/zoho/webhooks/{}", subject.webhook);
+        let answer = send(&shop, Method::PUT, &path, &subject.naming_body().to_string()).await;
         assert_eq!(answer["status"], "accepted", "{path}");
         shop.settled().await;
-        assert_eq!(&way.changed_column(&shop).await, wanted, "{}", way.entity);
+        assert_eq!(&subject.changed_column(&shop).await, wanted, "{}", subject.entity);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_field_of_any_name_that_holds_the_record_lands_without_a_read() {
-    for way in Way::all().into_iter().filter(|way| way.webhook_is_enough) {
+    for subject in Subject::all().into_iter().filter(|subject| subject.webhook_is_enough) {
         let shop = Shop::open().await;
-        shop.zoho.put(way.module, way.record.clone());
-        let before = shop.zoho.calls_to(way.detail_path);
-        let json = way.whole_body(&shop).to_string();
+        shop.zoho.put(subject.module, subject.record.clone());
+        let before = shop.zoho.calls_to(subject.detail_path);
+        let json = subject.whole_body(&shop).to_string();
         let client = Client::builder().no_proxy().build().expect("a client");
         let request = client
-            .post(format!("{}/api/zoho/webhooks/{}", shop.base, way.webhook))
+            .post(format!("{}/api/zoho/webhooks/{}", shop.base, subject.webhook))
             .header(SIGNATURE_HEADER, signature_hex(SECRET, &[("payload", json.as_str())], ""))
             .form(&[("payload", json.as_str())]);
         let answer = request.send().await.expect("an answer");
-        assert_eq!(answer.status().as_u16(), 200, "{}", way.entity);
+        assert_eq!(answer.status().as_u16(), 200, "{}", subject.entity);
         shop.settled().await;
-        way.assert_landed(&shop).await;
-        assert_eq!(shop.zoho.calls_to(way.detail_path), before, "{} needed a read", way.entity);
+        subject.assert_landed(&shop).await;
+        assert_eq!(shop.zoho.calls_to(subject.detail_path), before, "{} needed a read", subject.entity);
     }
 }
 
@@ -107,8 +107,8 @@ async fn an_invoice_with_five_hundred_lines_lands_with_all_of_them() {
 async fn a_record_of_another_module_is_completed_as_ignored_on_every_path() {
     let shop = Shop::open().await;
     let mut sent = 0;
-    for path in Way::all() {
-        for record in Way::all() {
+    for path in Subject::all() {
+        for record in Subject::all() {
             // The stock path reads the items of every body that names some, and each path takes its own module.
             if path.webhook == "stock" || path.id_key == record.id_key {
                 continue;

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use tds_zoho::testkit::{Fault, Module};
 
-use crate::{records, shop::Shop, way::Way};
+use crate::{records, shop::Shop, subject::Subject};
 
-fn prices() -> Way {
-    Way::all().into_iter().find(|way| way.entity == "prices").expect("prices")
+fn prices() -> Subject {
+    Subject::all().into_iter().find(|subject| subject.entity == "prices").expect("prices")
 }
 
 #[tokio::test(flavor = "multi_thread")]

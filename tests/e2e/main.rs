@@ -22,4 +22,4 @@ mod run_control;
 mod samples;
 mod shop;
 mod sightings;
-mod way;
+mod subject;

@@ -8,8 +8,8 @@ use crate::{
     shop::{Shop, assert_columns, assert_rows},
 };
 
-/// One entity type on its way from Zoho to its tables.
-pub(crate) struct Way {
+/// One entity type: a record of it, and what its tables show of the record.
+pub(crate) struct Subject {
     pub(crate) entity: &'static str,
     pub(crate) webhook: &'static str,
     pub(crate) module: Module,
@@ -34,12 +34,12 @@ enum Table {
     Prices,
 }
 
-impl Way {
+impl Subject {
     pub(crate) fn all() -> Vec<Self> {
-        let mut ways = vec![Self::products(), Self::contacts("customer"), Self::contacts("vendor")];
-        ways.extend(Kind::ALL.map(Self::documents));
-        ways.extend([Self::stock(), Self::prices()]);
-        ways
+        let mut subjects = vec![Self::products(), Self::contacts("customer"), Self::contacts("vendor")];
+        subjects.extend(Kind::ALL.map(Self::documents));
+        subjects.extend([Self::stock(), Self::prices()]);
+        subjects
     }
 
     fn products() -> Self {
@@ -187,7 +187,7 @@ impl Way {
         }
     }
 
-    /// Returns the value of the column that [`Way::change`] changes.
+    /// Returns the value of the column that [`Subject::change`] changes.
     pub(crate) async fn changed_column(&self, shop: &Shop) -> Value {
         let column = self.change.1;
         match self.kind {
