@@ -320,7 +320,7 @@ impl ZohoClient {
                     (replaced, is_fresh, probes) = (true, true, is_probe);
                     inner.tokens.replace(&token).await?;
                 }
-                (About::Way, passing) => {
+                (About::Connection, passing) => {
                     let wait =
                         tries.next_wait(hints.retry_after).filter(|_| !is_probe && passing.is_passing());
                     match wait {
@@ -344,7 +344,7 @@ impl ZohoClient {
             Err(Failure::Known(error)) => Err(error),
             Err(Failure::Fell { fault, issued_at, hints }) => {
                 // Where the account is refused, a call for the witness would be refused as well.
-                if fault.about() == About::Way
+                if fault.about() == About::Connection
                     && let Some(witness) = self.inner.failures.witness(call)
                     && let Err(Failure::Fell { fault, issued_at, hints }) = self.ask(&witness, false).await
                 {
@@ -408,7 +408,7 @@ impl Inner {
     async fn fell(&self, call: &Call, fault: &Fault, issued_at: Instant, hints: &HeaderHints) -> Error {
         let (cause, everywhere) = match fault.about() {
             About::Account { everywhere } => (OutageCause::Account, everywhere),
-            _ => (OutageCause::Way, false),
+            _ => (OutageCause::Connection, false),
         };
         let reason = match fault {
             Fault::Token(words) if words.are_zohos() => self.access.denied(call, words),
@@ -431,11 +431,13 @@ impl Inner {
             self.pulse.failed(&reason);
         }
         let Some(shut) = shut else {
-            if cause == OutageCause::Way && blame.on_the_record {
+            if cause == OutageCause::Connection && blame.on_the_record {
                 return Error::new(fault.kind(), Retry::Transient { retry_after }, reason);
             }
             let wait = match cause {
-                OutageCause::Way => blame.wait(first).max(retry_after.unwrap_or_default().min(first * 15)),
+                OutageCause::Connection => {
+                    blame.wait(first).max(retry_after.unwrap_or_default().min(first * 15))
+                }
                 OutageCause::Account => first.saturating_mul(blame.times.min(15)),
             };
             return waits(cause, fault.kind(), wait, reason);

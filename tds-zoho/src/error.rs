@@ -94,12 +94,12 @@ impl Fault {
         match self {
             Self::NotFound(_) | Self::Refused(_) => About::Record,
             Self::Limit(..) => About::Limit,
-            Self::Token(words) if !words.are_zohos() => About::Way,
+            Self::Token(words) if !words.are_zohos() => About::Connection,
             Self::Token(_) | Self::Forbidden(_) | Self::WrongAddress(_) => {
                 About::Account { everywhere: false }
             }
             Self::Organization(_) => About::Account { everywhere: true },
-            Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_) => About::Way,
+            Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_) => About::Connection,
         }
     }
 
@@ -136,8 +136,8 @@ pub(crate) enum About {
     Account { everywhere: bool },
     /// A limit of calls.
     Limit,
-    /// The way to Zoho, or Zoho itself.
-    Way,
+    /// The connection to Zoho, or Zoho itself.
+    Connection,
 }
 
 impl fmt::Display for Fault {

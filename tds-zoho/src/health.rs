@@ -68,7 +68,7 @@ impl ZohoClient {
         let seen = inner.pulse.seen();
         // A breaker that needs an operator comes first, and then the breaker that stops the most calls.
         let open = status.breakers.iter().filter(|breaker| breaker.is_open());
-        let shut = open.min_by_key(|breaker| (breaker.cause == OutageCause::Way, breaker.place.len()));
+        let shut = open.min_by_key(|breaker| (breaker.cause == OutageCause::Connection, breaker.place.len()));
         let last_success_at = seen.last_success_at;
         let state = match (trouble, paused_until, seen) {
             (Some((fault @ MintFault::Refused { .. }, _)), _, _) => {

@@ -214,7 +214,7 @@ pub(crate) fn spent(lane: Lane) -> &'static str {
 /// Returns the error of a place to which nothing is sent until its next probe.
 fn shut_out(shut: &BreakerStatus) -> Error {
     let words = match shut.cause {
-        OutageCause::Way => "cannot be read now",
+        OutageCause::Connection => "cannot be read now",
         OutageCause::Account => "refuses this account now",
     };
     let message = format!(
@@ -226,7 +226,7 @@ fn shut_out(shut: &BreakerStatus) -> Error {
     waits(
         shut.cause,
         match shut.cause {
-            OutageCause::Way => ErrorKind::Unavailable,
+            OutageCause::Connection => ErrorKind::Unavailable,
             OutageCause::Account => ErrorKind::Unauthorized,
         },
         shut.wait,
@@ -239,7 +239,7 @@ pub(crate) fn waits(cause: OutageCause, kind: ErrorKind, wait: Duration, message
     // Work that returns a moment too early would only be refused once more.
     let retry_after = wait.max(Duration::from_millis(200));
     let retry = match cause {
-        OutageCause::Way => Retry::Throttled { retry_after },
+        OutageCause::Connection => Retry::Throttled { retry_after },
         OutageCause::Account => Retry::AuthPaused { retry_after },
     };
     Error::new(kind, retry, message)

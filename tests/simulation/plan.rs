@@ -139,7 +139,7 @@ fn outages(dice: &Dice, chaos: u64) -> Vec<Outage> {
     let count = if dice.permille(350) { 1 + dice.below(2) } else { 0 };
     let seconds = |bound: u64| i64::try_from(dice.below(bound)).expect("seconds");
     let one = |_| {
-        let cause = if dice.permille(500) { OutageCause::Account } else { OutageCause::Way };
+        let cause = if dice.permille(500) { OutageCause::Account } else { OutageCause::Connection };
         let from = seconds(chaos);
         Outage { cause, from, to: from + 5 + seconds(chaos), details_only: dice.permille(300) }
     };

@@ -334,7 +334,9 @@ fn waits(cause: OutageCause, retry_after: Duration) -> Error {
         OutageCause::Account => {
             Error::new(ErrorKind::Unauthorized, Retry::AuthPaused { retry_after }, OUTAGE)
         }
-        OutageCause::Way => Error::new(ErrorKind::Unavailable, Retry::Throttled { retry_after }, OUTAGE),
+        OutageCause::Connection => {
+            Error::new(ErrorKind::Unavailable, Retry::Throttled { retry_after }, OUTAGE)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Decides whether a fault of the way to Zoho is in truth the fault of a single record.
+//! Decides whether a fault of the connection to Zoho is in truth the fault of a single record.
 //!
 //! Zoho answers HTTP 500 to some records permanently, and to all records in an outage. A failing call is blamed
 //! itself where the same kind of call worked for other records since its previous failure, and where fewer than two

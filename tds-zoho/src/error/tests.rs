@@ -45,7 +45,7 @@ fn a_body_that_is_not_in_zohos_form_under_200_breaks_the_protocol() {
     ] {
         let fault = fault(200, body);
         assert!(matches!(fault, Fault::Protocol(_)), "{body:?}: {fault:?}");
-        assert_eq!(fault.about(), About::Way);
+        assert_eq!(fault.about(), About::Connection);
     }
     assert!(matches!(judge(200, b"\xff\xfe{\x00"), Err(Fault::Protocol(_))));
 }
@@ -101,7 +101,7 @@ const TABLE: &[(u16, &str, About)] = {
     const ACCOUNT: About = About::Account { everywhere: false };
     const ORGANIZATION: About = About::Account { everywhere: true };
     const LIMIT: About = About::Limit;
-    const WAY: About = About::Way;
+    const CONNECTION: About = About::Connection;
     &[
         // Answers that concern the record.
         (404, r#"{"code":1002,"message":"Invoice does not exist."}"#, RECORD),
@@ -152,34 +152,34 @@ const TABLE: &[(u16, &str, About)] = {
         (400, "Cannot execute more than 100 requests per API in 2 minutes.", LIMIT),
         (403, r#"{"message":"The request was throttled"}"#, LIMIT),
         (200, r#"{"message":"Too many requests"}"#, LIMIT),
-        // Answers that concern the way to Zoho.
-        (500, r#"{"code":1000,"message":"Internal error"}"#, WAY),
-        (400, r#"{"code":1000,"message":"Internal error"}"#, WAY),
-        (500, "", WAY),
-        (502, "<html>Bad Gateway</html>", WAY),
-        (503, "busy", WAY),
-        (504, "", WAY),
-        (408, "", WAY),
-        (200, "<html>Login</html>", WAY),
-        (400, "<html>Blocked</html>", WAY),
-        (401, "<html>Proxy</html>", WAY),
-        (403, "<html>Blocked by the firewall</html>", WAY),
-        (404, "<html>Not found</html>", WAY),
-        (200, "", WAY),
-        (204, "", WAY),
-        (400, "", WAY),
-        (401, "", WAY),
-        (403, "", WAY),
-        (404, "", WAY),
-        (200, r#"{"code":0,"items":[{"it"#, WAY),
-        (400, r#"{"code":2,"mess"#, WAY),
-        (200, r#"{"items":[]}"#, WAY),
-        (400, r#"{"message":"no"}"#, WAY),
-        (404, r#"{"code":0}"#, WAY),
-        (400, r#"{"code":400,"message":"Bad Request"}"#, WAY),
-        (404, r#"{"code":404,"message":"Not Found"}"#, WAY),
-        (301, "", WAY),
-        (307, r#"{"code":2}"#, WAY),
+        // Answers that concern the connection to Zoho.
+        (500, r#"{"code":1000,"message":"Internal error"}"#, CONNECTION),
+        (400, r#"{"code":1000,"message":"Internal error"}"#, CONNECTION),
+        (500, "", CONNECTION),
+        (502, "<html>Bad Gateway</html>", CONNECTION),
+        (503, "busy", CONNECTION),
+        (504, "", CONNECTION),
+        (408, "", CONNECTION),
+        (200, "<html>Login</html>", CONNECTION),
+        (400, "<html>Blocked</html>", CONNECTION),
+        (401, "<html>Proxy</html>", CONNECTION),
+        (403, "<html>Blocked by the firewall</html>", CONNECTION),
+        (404, "<html>Not found</html>", CONNECTION),
+        (200, "", CONNECTION),
+        (204, "", CONNECTION),
+        (400, "", CONNECTION),
+        (401, "", CONNECTION),
+        (403, "", CONNECTION),
+        (404, "", CONNECTION),
+        (200, r#"{"code":0,"items":[{"it"#, CONNECTION),
+        (400, r#"{"code":2,"mess"#, CONNECTION),
+        (200, r#"{"items":[]}"#, CONNECTION),
+        (400, r#"{"message":"no"}"#, CONNECTION),
+        (404, r#"{"code":0}"#, CONNECTION),
+        (400, r#"{"code":400,"message":"Bad Request"}"#, CONNECTION),
+        (404, r#"{"code":404,"message":"Not Found"}"#, CONNECTION),
+        (301, "", CONNECTION),
+        (307, r#"{"code":2}"#, CONNECTION),
     ]
 };
 

@@ -14,8 +14,8 @@ use super::{millis, span};
 
 /// The number of consecutive faults, of different calls, that opens a breaker.
 const IN_A_ROW: u32 = 3;
-/// How many times as often an outage of the way to the source is probed as a refused account.
-const WAY: i64 = 12;
+/// How many times as often an outage of the connection to the source is probed as a refused account.
+const PROBE_RATIO: i64 = 12;
 /// The longest interval for a refused account, in multiples of its first interval: with a first interval of one
 /// minute the longest is 15 minutes.
 const LONGEST: i64 = 15;
@@ -39,20 +39,9 @@ pub struct Place {
 #[serde(rename_all = "snake_case")]
 pub enum OutageCause {
     /// The source does not answer, or cannot be reached, or something else answers in its place.
-    Way,
+    Connection,
     /// The source refuses the account or its organization. An operator has to look into it.
     Account,
-}
-
-impl OutageCause {
-    /// Returns the name as it is shown.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Way => "way",
-            Self::Account => "account",
-        }
-    }
 }
 
 /// A call that failed for a reason that its record does not cause.
@@ -289,7 +278,7 @@ impl Open {
     fn wait(&self, now: i64) -> i64 {
         match self.next - now {
             wait if wait > 0 => wait,
-            _ if self.probing_until > now => (self.probing_until - now).min(self.first / WAY).max(1),
+            _ if self.probing_until > now => (self.probing_until - now).min(self.first / PROBE_RATIO).max(1),
             _ => 0,
         }
     }
@@ -297,7 +286,7 @@ impl Open {
     /// Returns the interval after the probes made so far.
     fn interval(&self, cause: OutageCause, advised: Option<Duration>) -> i64 {
         let (first, longest) = match cause {
-            OutageCause::Way => (self.first / WAY, self.first),
+            OutageCause::Connection => (self.first / PROBE_RATIO, self.first),
             OutageCause::Account => (self.first, self.first * LONGEST),
         };
         let grown =

@@ -35,7 +35,7 @@ fn wait(breakers: &Breakers, endpoint: &str, now: i64) -> u64 {
 fn down(endpoint: &str) -> Breakers {
     let mut breakers = Breakers::default();
     for call in 1..=3 {
-        breakers.fault(&fault(endpoint, call, OutageCause::Way), 0);
+        breakers.fault(&fault(endpoint, call, OutageCause::Connection), 0);
     }
     breakers
 }
@@ -44,14 +44,14 @@ fn down(endpoint: &str) -> Breakers {
 fn three_different_calls_in_a_row_open_a_breaker_and_a_success_between_does_not() {
     let mut breakers = Breakers::default();
     for call in 1..=8 {
-        breakers.fault(&fault("/items", call, OutageCause::Way), 0);
+        breakers.fault(&fault("/items", call, OutageCause::Connection), 0);
         if call % 2 == 0 {
             breakers.worked(&place("/items"), 0, 0);
         }
         assert_eq!(wait(&breakers, "/items", 0), 0, "{call}");
     }
     for call in 9..=11 {
-        breakers.fault(&fault("/items", call, OutageCause::Way), 0);
+        breakers.fault(&fault("/items", call, OutageCause::Connection), 0);
     }
     assert_eq!(wait(&breakers, "/items", 0), 5);
 }
@@ -60,7 +60,7 @@ fn three_different_calls_in_a_row_open_a_breaker_and_a_success_between_does_not(
 fn one_call_that_fails_again_and_again_is_no_row() {
     let mut breakers = Breakers::default();
     for _ in 0..50 {
-        breakers.fault(&fault("/items", 7, OutageCause::Way), 0);
+        breakers.fault(&fault("/items", 7, OutageCause::Connection), 0);
     }
     assert_eq!(breakers.pass(&place("/items"), 0, CALL), Passage::Free);
 }
@@ -69,7 +69,7 @@ fn one_call_that_fails_again_and_again_is_no_row() {
 fn details_that_fail_are_shut_while_the_list_works() {
     let mut breakers = Breakers::default();
     for call in 1..=3 {
-        breakers.fault(&fault("/invoices/{id}", call, OutageCause::Way), 0);
+        breakers.fault(&fault("/invoices/{id}", call, OutageCause::Connection), 0);
         breakers.worked(&place("/invoices"), 0, 0);
     }
     assert_eq!(wait(&breakers, "/invoices", 0), 0);
@@ -84,7 +84,7 @@ fn a_kind_of_call_that_has_not_failed_is_tried_while_others_shut_the_service() {
     let mut breakers = down("/invoices/{id}");
     assert_eq!(wait(&breakers, "/invoices/{id}", 0), 5);
     assert_eq!(breakers.pass(&place("/invoices"), 0, CALL), Passage::Free);
-    breakers.fault(&fault("/invoices", 9, OutageCause::Way), 1);
+    breakers.fault(&fault("/invoices", 9, OutageCause::Connection), 1);
     assert!(wait(&breakers, "/invoices", 1) > 0, "it has failed, so that it waits like the others");
     breakers.worked(&place("/bills"), 2, 3);
     assert_eq!(wait(&breakers, "/invoices", 3), 0);
@@ -102,7 +102,7 @@ fn what_is_about_the_organization_shuts_the_whole_service_at_once_and_no_other()
 #[test]
 fn the_way_is_probed_after_seconds_and_then_every_minute_an_account_up_to_every_quarter_of_an_hour() {
     for (first, expected) in [
-        (fault("/items", 1, OutageCause::Way), [5, 10, 20, 40, 60, 60]),
+        (fault("/items", 1, OutageCause::Connection), [5, 10, 20, 40, 60, 60]),
         (everywhere(), [60, 120, 240, 480, 900, 900]),
     ] {
         let mut breakers = if first.everywhere { Breakers::default() } else { down("/items") };
@@ -140,7 +140,7 @@ fn a_probe_that_works_closes_for_all_and_calls_of_before_say_nothing() {
 #[test]
 fn a_service_that_works_again_has_its_other_places_probed_at_once() {
     let mut breakers = down("/items");
-    breakers.fault(&fault("/bills", 4, OutageCause::Way), 0);
+    breakers.fault(&fault("/bills", 4, OutageCause::Connection), 0);
     assert_eq!(breakers.pass(&place("/bills"), 5_000, CALL), Passage::Probe);
     breakers.worked(&place("/bills"), 5_000, 5_100);
     assert_eq!(breakers.pass(&place("/items"), 5_100, CALL), Passage::Probe);
@@ -159,7 +159,10 @@ fn the_wait_that_the_source_requests_is_honoured_up_to_a_quarter_of_an_hour() {
         let mut breakers = Breakers::default();
         for call in 1..=3 {
             let advised = Some(Duration::from_secs(advised));
-            breakers.fault(&CallFault { retry_after: advised, ..fault("/items", call, OutageCause::Way) }, 0);
+            breakers.fault(
+                &CallFault { retry_after: advised, ..fault("/items", call, OutageCause::Connection) },
+                0,
+            );
         }
         assert_eq!(wait(&breakers, "/items", 0), expected);
     }
@@ -175,7 +178,7 @@ proptest::proptest! {
             now += passed;
             let endpoint = if call % 2 == 0 { "/items" } else { "/bills" };
             match what {
-                0 => breakers.fault(&fault(endpoint, call, OutageCause::Way), now),
+                0 => breakers.fault(&fault(endpoint, call, OutageCause::Connection), now),
                 1 => breakers.fault(&everywhere(), now),
                 2 => breakers.worked(&place(endpoint), now - passed, now),
                 3 => drop(breakers.pass(&place(endpoint), now, CALL)),
