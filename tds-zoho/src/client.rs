@@ -4,6 +4,7 @@ mod access;
 mod failures;
 mod headers;
 mod inventory;
+pub(crate) mod pulse;
 mod send;
 
 use std::{sync::Arc, time::Duration};
@@ -26,13 +27,15 @@ use crate::{
     auth::{Token, Tokens},
     config::ZohoConfig,
     error::{About, Fault, throttled},
-    limiter::{HeaderHints, Limiter, Quota, waits},
-    pulse::Pulse,
-    retry::{LONGEST_WAIT, Tries},
+    limits::{
+        budget::{Budget, HeaderHints, Quota, waits},
+        tries::{LONGEST_WAIT, Tries},
+    },
 };
 use access::Access;
 use failures::{Failures, identity};
 use inventory::Inventory;
+use pulse::Pulse;
 use send::{Sender, Sent};
 
 pub(crate) use send::transport_fault;
@@ -47,7 +50,7 @@ pub(crate) struct Inner {
     pub(crate) config: ZohoConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tokens: Tokens,
-    pub(crate) limiter: Limiter,
+    pub(crate) budget: Budget,
     pub(crate) pulse: Pulse,
     sender: Sender,
     access: Access,
@@ -68,9 +71,9 @@ impl ZohoClient {
     /// # Errors
     /// Kind `Config` when the configuration is wrong.
     pub fn new(config: ZohoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
-        let limiter = Limiter::alone(&config, &clock);
+        let budget = Budget::alone(&config, &clock);
         let leases = CredentialLeases::local(&clock);
-        Self::with(config, clock, limiter, leases)
+        Self::with(config, clock, budget, leases)
     }
 
     /// Creates a client that shares limits and the count of mints with all processes of the same store, and the
@@ -84,21 +87,21 @@ impl ZohoClient {
         shared: Arc<dyn SharedState>,
         calls: Arc<dyn CallLog>,
     ) -> Result<Self> {
-        let limiter = Limiter::shared(&config, CallBudget::new(Arc::clone(&shared), calls));
-        Self::with(config, clock, limiter, CredentialLeases::new(shared))
+        let budget = Budget::shared(&config, CallBudget::new(Arc::clone(&shared), calls));
+        Self::with(config, clock, budget, CredentialLeases::new(shared))
     }
 
     fn with(
         config: ZohoConfig,
         clock: Arc<dyn Clock>,
-        limiter: Limiter,
+        budget: Budget,
         leases: CredentialLeases,
     ) -> Result<Self> {
         config.validate()?;
         let http = http(&config)?;
         let inner = Inner {
             tokens: Tokens::new(http.clone(), config.clone(), leases)?,
-            limiter,
+            budget,
             pulse: Pulse::default(),
             sender: Sender::new(http, &config, Arc::clone(&clock))?,
             access: Access::default(),
@@ -188,21 +191,21 @@ impl ZohoClient {
     /// # Errors
     /// The store that keeps the limits did not answer.
     pub async fn status(&self) -> Result<BudgetStatus> {
-        self.inner.limiter.status().await
+        self.inner.budget.status().await
     }
 
     /// Returns how far calls are saved, according to the last status that this process received. Nothing is sent,
     /// neither to Zoho nor to the store.
     #[must_use]
     pub fn throttle(&self) -> Throttle {
-        self.inner.limiter.last_status().throttle()
+        self.inner.budget.last_status().throttle()
     }
 
     /// Returns how long reads for pushed events wait at most to save calls. The result is zero while the day's
     /// calls suffice.
     #[must_use]
     pub fn reads_wait(&self) -> Duration {
-        self.inner.config.frugal_wait * self.inner.limiter.last_status().patience()
+        self.inner.config.frugal_wait * self.inner.budget.last_status().patience()
     }
 
     /// Returns the calls of all processes today (UTC).
@@ -210,7 +213,7 @@ impl ZohoClient {
     /// # Errors
     /// The store that keeps the statistics did not answer.
     pub async fn usage(&self) -> Result<Usage> {
-        self.inner.limiter.usage().await
+        self.inner.budget.usage().await
     }
 
     /// Reads from Zoho how much of the day's quota is left for all programs of the organization. The address is not
@@ -242,14 +245,14 @@ impl ZohoClient {
             return Err(Error::new(ErrorKind::Protocol, retry, "Zoho does not say how many calls are left"));
         };
         if limit > 0 && remaining <= limit {
-            self.inner.limiter.quota(Quota { limit, remaining, reset: None });
+            self.inner.budget.quota(Quota { limit, remaining, reset: None });
         }
         Ok(())
     }
 
     /// Gives permits and slots back to the other processes. Callers call this when they will send nothing more.
     pub async fn close(&self) {
-        self.inner.limiter.close().await;
+        self.inner.budget.close().await;
     }
 
     /// Sends a call to Zoho. A call that fails with a passing fault is made up to three times within seconds, each
@@ -275,14 +278,14 @@ impl ZohoClient {
         // A probe whose token was refused remains the probe when the call is repeated with another token.
         let mut probes = false;
         loop {
-            let is_probe = probes || inner.limiter.pass(&place).await?;
+            let is_probe = probes || inner.budget.pass(&place).await?;
             // Without a token there is no reason to wait for a permit. The token is read again after the wait,
             // because the wait may take longer than a token lives.
             inner.tokens.token().await?;
-            let permit = inner.limiter.acquire(call.lane).await?;
+            let permit = inner.budget.acquire(call.lane).await?;
             // The place may have gone down while the call waited for its permit. The call then asks for passage
             // again, instead of failing at the place itself.
-            if !is_probe && inner.limiter.is_shut(&place) {
+            if !is_probe && inner.budget.is_shut(&place) {
                 continue;
             }
             let token = inner.tokens.token().await?;
@@ -290,7 +293,7 @@ impl ZohoClient {
             // Getting the token took too long. The permit is given back, and the loop asks for another permit.
             let Some(permit) = permit.start() else { continue };
             let Sent { outcome, hints } = inner.sender.send(permit, &token, call).await;
-            inner.limiter.count(call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
+            inner.budget.count(call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
             let fault = match outcome {
                 Ok(answer) => {
                     inner.succeeded(call, issued_at, &hints).await;
@@ -311,7 +314,7 @@ impl ZohoClient {
                 (About::Limit, Fault::Limit(limit, words)) => {
                     let hints =
                         HeaderHints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
-                    let pause = inner.limiter.refused(*limit, call.lane, issued_at, &hints).await;
+                    let pause = inner.budget.refused(*limit, call.lane, issued_at, &hints).await;
                     if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
                         return Err(throttled(*limit, words, pause).into());
                     }
@@ -358,7 +361,7 @@ impl ZohoClient {
     /// Returns true where only probes are sent to the call's place, as far as this process knows.
     pub(crate) fn is_shut(&self, call: &Call) -> bool {
         let way = inventory::twin(call).filter(|_| self.inner.inventory.is_missing());
-        self.inner.limiter.is_shut(&way.as_ref().unwrap_or(call).place())
+        self.inner.budget.is_shut(&way.as_ref().unwrap_or(call).place())
     }
 
     /// Returns the answer of Zoho Books about the organizations that the token sees, and the time for which the
@@ -397,7 +400,7 @@ impl From<Error> for Failure {
 impl Inner {
     /// Records that Zoho itself answered, within its protocol and with this token.
     async fn succeeded(&self, call: &Call, issued_at: Instant, hints: &HeaderHints) {
-        self.limiter.went_well(&call.place(), issued_at, hints).await;
+        self.budget.went_well(&call.place(), issued_at, hints).await;
         self.access.worked(call);
         self.failures.worked(call);
         self.pulse.succeeded(self.clock.now());
@@ -426,7 +429,7 @@ impl Inner {
             first_probe: first,
             reason: reason.clone(),
         };
-        let shut = self.limiter.faulted(report).await;
+        let shut = self.budget.faulted(report).await;
         if !matches!(fault, Fault::WrongAddress(_)) {
             self.pulse.failed(&reason);
         }

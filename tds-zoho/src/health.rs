@@ -8,7 +8,11 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
-use crate::{auth::MintFault, client::ZohoClient, limiter::spent, pulse::Seen};
+use crate::{
+    auth::MintFault,
+    client::{ZohoClient, pulse::Seen},
+    limits::budget::spent,
+};
 
 /// The health of Zoho.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl ZohoClient {
             _ => None,
         });
         // Where the store does not answer, its own health entry reports that.
-        let status = inner.limiter.status().await.unwrap_or_default();
+        let status = inner.budget.status().await.unwrap_or_default();
         let lanes = [Lane::Outbound, Lane::Incremental];
         let refused = lanes.into_iter().find_map(|lane| Some((lane, status.refused[lane]?)));
         let wait = refused.map(|(_, refusal)| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());

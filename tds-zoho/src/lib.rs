@@ -8,12 +8,9 @@ mod credentials;
 pub mod entities;
 mod error;
 mod health;
-mod jitter;
-mod limiter;
+mod limits;
 mod mend;
-mod pulse;
 mod reading;
-mod retry;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod source;

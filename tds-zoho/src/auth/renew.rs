@@ -17,7 +17,7 @@ use super::{
     mint::{Minted, TIMEOUT, mint},
     seal::Seal,
 };
-use crate::jitter::{chance, up_to};
+use crate::limits::jitter::{chance, up_to};
 
 /// Zoho creates ten tokens in ten minutes, and then blocks further requests (OAuth, "token limits").
 const RULE: RenewalRule = RenewalRule {

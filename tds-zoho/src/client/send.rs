@@ -20,7 +20,7 @@ use crate::{
     auth::Token,
     config::{ZohoConfig, base_url},
     error::{Fault, in_one_line, judge},
-    limiter::HeaderHints,
+    limits::budget::HeaderHints,
 };
 
 /// The only path that is requested without an organization: it lists the organizations.

@@ -10,7 +10,7 @@ use tds_core::{
 };
 
 use super::{ZohoSource, fetch::check_id, page};
-use crate::{answer::Call, jitter::chance, mend, reading};
+use crate::{answer::Call, limits::jitter::chance, mend, reading};
 
 /// The maximum number of ids in one call. Zoho states no limit; clients use 25 to 200.
 const MOST: usize = 100;

@@ -1,6 +1,4 @@
-//! All limits of the organization. A call is sent with a started permit, and only the permit pool gives permits.
-
-mod pacer;
+//! The budget of the organization. A call is sent with a started permit, and only the permit pool gives permits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,10 +17,9 @@ use crate::{
     answer::Call,
     config::ZohoConfig,
     error::{Limit, throttled},
-    jitter::chance,
 };
 
-use pacer::Pacer;
+use super::{jitter::chance, pacer::Pacer};
 
 /// The quota of the day, as Zoho states it in the headers of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +43,13 @@ pub(crate) struct HeaderHints {
     pub(crate) reset: Option<Duration>,
 }
 
-/// The limits of one organization.
-pub(crate) struct Limiter {
+/// The budget of one organization.
+pub(crate) struct Budget {
     pool: PermitPool,
 }
 
-impl Limiter {
-    /// Creates limits that all processes share.
+impl Budget {
+    /// Creates a budget that all processes share.
     pub(crate) fn shared(config: &ZohoConfig, budget: CallBudget) -> Self {
         Self {
             pool: PermitPool::new(
@@ -64,7 +61,7 @@ impl Limiter {
         }
     }
 
-    /// Creates limits of this process alone. The crate governor keeps the limit of the minute.
+    /// Creates a budget of this process alone. The crate governor keeps the limit of the minute.
     pub(crate) fn alone(config: &ZohoConfig, clock: &Arc<dyn Clock>) -> Self {
         let budget = CallBudget::local(clock);
         let pace = Box::new(Pacer::new(config.requests_per_minute, config.max_concurrency));
