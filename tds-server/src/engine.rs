@@ -57,7 +57,7 @@ pub struct Parts {
 /// The time that batches in work have to finish after the shutdown signal. The whole process has ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The time limit for giving permits back, which only helps other copies: the permits also expire by themselves.
+/// The time limit for giving permits back, which only helps other processes: the permits also expire by themselves.
 const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 
 /// Storage, Zoho client and engine, without HTTP.

@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
     Some(config).filter(|config| needed || config.validate().is_ok())
 }
 
-/// `ENCRYPTION_KEY` (or `…_FILE`): the key that seals the access token in the database, where all copies of TDS find
+/// `ENCRYPTION_KEY` (or `…_FILE`): the key that seals the access token in the database, where all processes of TDS find
 /// it.
 fn token_key(reader: &mut Reader<'_>) -> Option<TokenKey> {
     let text = reader.secret("ENCRYPTION_KEY")?;

@@ -61,7 +61,7 @@ impl RunningTasks {
 }
 
 impl Engine {
-    /// Starts tasks. With `TDS_WORKERS=0` this process neither works nor lists nor schedules: other copies do.
+    /// Starts tasks. With `TDS_WORKERS=0` this process neither works nor lists nor schedules: other processes do.
     #[must_use]
     pub fn start(&self, tasks: Tasks, supervisor: &Supervisor) -> RunningTasks {
         self.start_for(None, tasks, supervisor)

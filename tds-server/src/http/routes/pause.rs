@@ -1,4 +1,4 @@
-//! Pauses and resumes the processing of an entity type, in every copy.
+//! Pauses and resumes the processing of an entity type, in every process.
 
 use axum::{Json, extract::State};
 use serde::Deserialize;
