@@ -103,6 +103,84 @@ fn links_between_documents_lead_somewhere() {
     }
 }
 
+/// Names in documents that belong to other programs: an extension of PostgreSQL and a directive of nginx.
+const FOREIGN: [&str; 2] = ["pg_stat_statements", "sub_filter"];
+
+/// Returns the code spans of a document, without its code blocks.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(str::lines).flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// Returns the parts of a code span that looks like Rust names, such as `Queue::claim` or `is_settled`.
+fn rust_names(span: &str) -> Option<Vec<&str>> {
+    let names: Vec<&str> = span.trim_end_matches("()").split("::").collect();
+    let is_name = |name: &&str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let is_in_camel_case = |name: &str| {
+        name.as_bytes().windows(2).any(|pair| pair[0].is_ascii_uppercase() && pair[1].is_ascii_lowercase())
+    };
+    let is_in_snake_case =
+        |name: &str| name.contains('_') && name.bytes().any(|byte| byte.is_ascii_lowercase());
+    let is_code = names.len() > 1 || is_in_camel_case(span) || is_in_snake_case(span);
+    (is_code && names.iter().all(is_name)).then_some(names)
+}
+
+/// Returns true for the path of a file or directory from the root, or for its end.
+fn is_path(span: &str) -> bool {
+    let roots = [
+        "tds-core/",
+        "tds-zoho/",
+        "tds-postgres/",
+        "tds-server/",
+        "tests/",
+        "examples/",
+        "benches/",
+        "docs/",
+    ];
+    let is_plain = span.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte));
+    let is_file = [".rs", ".sql", ".md"].iter().any(|ending| span.ends_with(ending));
+    is_plain
+        && !span.starts_with('/')
+        && (is_file || span.ends_with('/') || roots.iter().any(|root| span.starts_with(root)))
+}
+
+#[test]
+fn what_the_documents_name_is_in_the_repository() {
+    let files = tree::text_files();
+    let (documents, others): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.path.ends_with(".md"));
+    let separates = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let words: BTreeSet<&str> =
+        others.iter().flat_map(|file| file.text.split(separates)).chain(FOREIGN).collect();
+    let exists = |path: &str| {
+        let (name, within) =
+            (format!("/{}", path.trim_end_matches('/')), format!("/{}/", path.trim_end_matches('/')));
+        files
+            .iter()
+            .map(|file| format!("/{}", file.path))
+            .any(|file| file.ends_with(&name) || file.contains(&within))
+    };
+    let (mut checked, mut unknown) = (0, BTreeSet::new());
+    for document in documents.iter().filter(|file| !file.path.contains("/data/")) {
+        for span in code_spans(&document.text) {
+            let is_there = if is_path(span) {
+                exists(span)
+            } else if let Some(names) = rust_names(span) {
+                names.iter().all(|name| words.contains(name))
+            } else {
+                continue;
+            };
+            checked += 1;
+            if !is_there {
+                unknown.insert(format!("{}: `{span}`", document.path));
+            }
+        }
+    }
+    assert!(checked > 300, "only {checked} names were found in the documents");
+    assert!(unknown.is_empty(), "nothing in the repository has these names: {unknown:#?}");
+}
+
 #[test]
 fn the_commands_of_the_readme_exist() {
     let readme = tree::read("README.md");
