@@ -1,6 +1,8 @@
-//! Tests what the documents say about the command line.
+//! Tests what the documents say about the command line and about the entity types.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
+
+use tds_zoho::entities::Catalogue;
 
 use crate::program::Program;
 
@@ -36,5 +38,38 @@ async fn every_documented_variable_has_a_flag_on_serve() {
     });
     for variable in variables {
         assert!(help.contains(&format!("<{variable}>")), "serve has no flag for {variable}");
+    }
+}
+
+#[test]
+fn the_setup_of_zoho_names_the_scope_and_the_ids_of_every_entity_type() {
+    let (setup, catalogue) = (document("docs/zoho-setup.md"), Catalogue::default());
+    for descriptor in catalogue.iter() {
+        assert!(setup.contains(descriptor.scope), "docs/zoho-setup.md lacks {}", descriptor.scope);
+        for (_, key) in descriptor.envelopes {
+            assert!(setup.contains(&format!("`{key}`")), "docs/zoho-setup.md lacks the parameter {key}");
+        }
+    }
+}
+
+#[test]
+fn the_setup_of_zoho_lists_the_webhooks_of_every_entity_type() {
+    let setup = document("docs/zoho-setup.md");
+    let addresses = setup.lines().filter_map(|line| {
+        let (_, address) = line.strip_prefix("| ")?.split_once("/api/zoho/webhooks/")?;
+        address.strip_suffix("` |")
+    });
+    // Zoho has no rules for price lists.
+    let paths = Catalogue::default().webhook_paths().into_iter().filter(|path| *path != "prices");
+    assert_eq!(addresses.collect::<BTreeSet<_>>(), paths.collect::<BTreeSet<_>>());
+}
+
+#[test]
+fn the_readme_lists_the_entity_types() {
+    let readme = document("README.md");
+    let list = readme.lines().find(|line| line.starts_with("TDS writes ")).expect("the list");
+    for descriptor in Catalogue::default().iter() {
+        let name = descriptor.schema.head.unwrap_or(descriptor.name()).replace('_', " ");
+        assert!(list.contains(&name), "README.md does not list {name}");
     }
 }

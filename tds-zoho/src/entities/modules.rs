@@ -4,7 +4,8 @@
 use super::{Descriptor, Role};
 
 /// Modules of Zoho that are not entity types of TDS, each with the key of the ids of its records. TDS ignores a record
-/// of such a module, while a body that it does not understand waits for an operator.
+/// of such a module, while a body that it does not understand waits for an operator. Where an entity type has the name
+/// of a module, only the entity type counts.
 const OTHERS: &[(&str, &str)] = &[
     ("composite_item", "composite_item_id"),
     ("vendor_credit", "vendor_credit_id"),
@@ -62,8 +63,11 @@ impl Modules {
             let chosen = descriptors.iter().filter(move |one| (one.role == Role::Reference) == is_reference);
             chosen.flat_map(|descriptor| descriptor.envelopes)
         };
+        let is_other = |other: &&(&str, &str)| {
+            !descriptors.iter().flat_map(|one| one.envelopes).any(|(name, _)| *name == other.0)
+        };
         let mut names: Vec<(&'static str, &'static str)> = Vec::new();
-        for module in envelopes(false).chain(OTHERS).chain(envelopes(true)) {
+        for module in envelopes(false).chain(OTHERS.iter().filter(is_other)).chain(envelopes(true)) {
             if !names.iter().any(|(known, _)| *known == module.0) {
                 names.push(*module);
             }
