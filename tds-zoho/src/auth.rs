@@ -29,7 +29,6 @@ use seal::{Seal, hex};
 use state::{Flight, Next, State};
 
 pub(crate) use mint::MintFault;
-pub use seal::TokenKey;
 
 /// An access token. `Debug` shows only its number.
 pub(crate) struct Token {

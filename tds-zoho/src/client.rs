@@ -38,8 +38,6 @@ use inventory::Inventory;
 use pulse::Pulse;
 use send::{Sender, Sent};
 
-pub(crate) use send::transport_fault;
-
 /// A client for Zoho Books and Zoho Inventory of one organization. Clones share the token and the limits.
 #[derive(Clone)]
 pub struct ZohoClient {

@@ -1,6 +1,7 @@
 //! The configuration of the client.
 
 mod data_center;
+mod token_key;
 
 use std::{fmt, time::Duration};
 
@@ -8,8 +9,8 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-use crate::auth::TokenKey;
 pub use data_center::{DataCenter, InvalidDataCenter};
+pub use token_key::TokenKey;
 
 /// Where Zoho is reached, with which credentials, and how often. `Debug` shows no secret.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 
 mod body;
 
-use std::{fmt, time::Duration};
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use serde_json::{Map, Value};
 use tds_core::error::{Error, ErrorKind, Retry};
@@ -273,6 +273,24 @@ impl Words {
         };
         Some(Duration::from_secs(number.saturating_mul(unit).clamp(1, 86_400)))
     }
+}
+
+/// Returns the transport's description of a fault, without the URL.
+pub(crate) fn transport_fault(fault: reqwest::Error) -> String {
+    let kind = match &fault {
+        fault if fault.is_timeout() => "timed out",
+        fault if fault.is_connect() => "cannot be reached",
+        _ => "the connection failed",
+    };
+    let fault = fault.without_url();
+    let mut text = kind.to_owned();
+    let mut next = StdError::source(&fault);
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    in_one_line(&text)
 }
 
 #[cfg(test)]

@@ -18,9 +18,8 @@ mod source;
 pub mod testkit;
 pub mod webhook;
 
-pub use auth::TokenKey;
 pub use client::ZohoClient;
-pub use config::{DataCenter, InvalidDataCenter, ZohoConfig};
+pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
 pub use health::{ZohoHealth, ZohoState};
 pub use source::{ZohoSource, sources};

@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 use tds_core::error::{Error, ErrorKind, Retry};
 
 use super::domain::{Domain, follow};
-use crate::{client::transport_fault, config::ZohoConfig, error::in_one_line};
+use crate::{
+    config::ZohoConfig,
+    error::{in_one_line, transport_fault},
+};
 
 /// The maximum size of a token answer. A normal answer has some hundred bytes.
 const MOST_BYTES: usize = 64 * 1024;

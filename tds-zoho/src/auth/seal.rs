@@ -1,45 +1,16 @@
 //! Seals the access token before it is stored for other processes, with AES-256-GCM. A sealed token is bound to its
 //! owner.
 
-use std::fmt;
-
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use secrecy::{ExposeSecret, SecretBox, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-/// The length of a key in bytes.
-const LENGTH: usize = 32;
+use crate::config::TokenKey;
 
 /// The form of a sealed token, which is its first part.
 const FORM: &str = "1";
-
-/// The key that the access token is sealed with. `Debug` shows nothing of the key.
-#[derive(Clone)]
-pub struct TokenKey(std::sync::Arc<SecretBox<[u8; LENGTH]>>);
-
-impl TokenKey {
-    /// Reads a key of 32 bytes in Base64. Returns `None` for any other text.
-    #[must_use]
-    pub fn from_base64(text: &str) -> Option<Self> {
-        let bytes: [u8; LENGTH] = STANDARD.decode(text.trim()).ok()?.try_into().ok()?;
-        Some(Self(std::sync::Arc::new(SecretBox::new(Box::new(bytes)))))
-    }
-
-    /// Returns an id that distinguishes keys and reveals nothing of them.
-    fn id(&self) -> String {
-        let digest =
-            Sha256::new().chain_update(b"tds token key\0").chain_update(self.0.expose_secret()).finalize();
-        hex(&digest[..4])
-    }
-}
-
-impl fmt::Debug for TokenKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("TokenKey([redacted])")
-    }
-}
 
 /// Seals and opens tokens for one owner.
 pub(super) struct Seal {
@@ -52,8 +23,8 @@ impl Seal {
     /// Creates a seal. A token that is sealed for one `owner` cannot be opened for another.
     pub(super) fn new(key: &TokenKey, owner: &str) -> Result<Self> {
         let unusable = |_| Error::new(ErrorKind::Config, Retry::Permanent, "ENCRYPTION_KEY cannot be used");
-        let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.0.expose_secret()).map_err(unusable)?;
-        let key_id = key.id();
+        let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.bytes()).map_err(unusable)?;
+        let key_id = id_of(key);
         Ok(Self { key: cipher, owner: format!("{FORM} {key_id} {owner}"), key_id })
     }
 
@@ -82,6 +53,12 @@ impl Seal {
     }
 }
 
+/// Returns an id that distinguishes keys and reveals nothing of them.
+fn id_of(key: &TokenKey) -> String {
+    let digest = Sha256::new().chain_update(b"tds token key\0").chain_update(key.bytes()).finalize();
+    hex(&digest[..4])
+}
+
 /// Returns the bytes as lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -92,7 +69,7 @@ mod tests {
     use super::*;
 
     fn seal(key: u8, owner: &str) -> Seal {
-        let key = TokenKey::from_base64(&STANDARD.encode([key; LENGTH])).expect("a key");
+        let key = TokenKey::from_base64(&STANDARD.encode([key; 32])).expect("a key");
         Seal::new(&key, owner).expect("a seal")
     }
 
@@ -115,12 +92,5 @@ mod tests {
         for text in [changed.as_str(), "", "1", "1.x.y", "2.aa.bb", &sealed[..sealed.len() - 8]] {
             assert!(seal(1, "shop").open(text).is_none(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_key_is_32_bytes_and_does_not_show_itself() {
-        assert!(TokenKey::from_base64("c2hvcnQ=").is_none() && TokenKey::from_base64("no base64!").is_none());
-        let key = TokenKey::from_base64(&STANDARD.encode([7_u8; LENGTH])).expect("a key");
-        assert_eq!(format!("{key:?}"), "TokenKey([redacted])");
     }
 }

@@ -1,6 +1,6 @@
 //! Sends one call and reads its answer. Sending takes a started permit, so nothing is sent without one.
 
-use std::{error::Error as StdError, sync::Arc};
+use std::sync::Arc;
 
 use reqwest::{
     Response, Url,
@@ -19,7 +19,7 @@ use crate::{
     answer::{Answer, Call},
     auth::Token,
     config::{ZohoConfig, base_url},
-    error::{Fault, in_one_line, judge},
+    error::{Fault, in_one_line, judge, transport_fault},
     limits::budget::HeaderHints,
 };
 
@@ -121,24 +121,6 @@ fn url(base: &Url, call: &Call) -> Option<Url> {
     let mut url = base.clone();
     url.path_segments_mut().ok()?.pop_if_empty().extend(segments.filter(|segment| !segment.is_empty()));
     Some(url)
-}
-
-/// Returns the transport's description of a fault, without the URL.
-pub(crate) fn transport_fault(fault: reqwest::Error) -> String {
-    let kind = match &fault {
-        fault if fault.is_timeout() => "timed out",
-        fault if fault.is_connect() => "cannot be reached",
-        _ => "the connection failed",
-    };
-    let fault = fault.without_url();
-    let mut text = kind.to_owned();
-    let mut next = StdError::source(&fault);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    in_one_line(&text)
 }
 
 #[cfg(test)]
