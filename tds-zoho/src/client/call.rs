@@ -1,0 +1,174 @@
+//! Makes one call: the permit, the token, the tries, and the report of a failure.
+
+use tds_core::{
+    error::{Error, Result, Retry},
+    limits::budget::{CallFault, OutageCause},
+};
+use tokio::time::{Instant, sleep};
+
+use super::{Failure, Inner, ZohoClient, failures::identity, send::Sent};
+use crate::{
+    answer::{Answer, Call},
+    error::{About, Fault, throttled},
+    limits::{
+        budget::{HeaderHints, waits},
+        tries::{LONGEST_WAIT, Tries},
+    },
+};
+
+impl ZohoClient {
+    /// Makes one call with its repeats. Where `renew` is true, a refused token is replaced once by a new one.
+    pub(super) async fn ask(&self, call: &Call, renew: bool) -> std::result::Result<Answer, Failure> {
+        let inner = &*self.inner;
+        let mut tries = Tries::new();
+        let (mut replaced, mut is_fresh, place) = (!renew, false, call.place());
+        // A probe whose token was refused remains the probe when the call is repeated with another token.
+        let mut probes = false;
+        loop {
+            let is_probe = probes || inner.budget.pass(&place).await?;
+            // Without a token there is no reason to wait for a permit. The token is read again after the wait,
+            // because the wait may take longer than a token lives.
+            inner.tokens.token().await?;
+            let permit = inner.budget.acquire(call.lane).await?;
+            // The place may have gone down while the call waited for its permit. The call then asks for passage
+            // again, instead of failing at the place itself.
+            if !is_probe && inner.budget.is_shut(&place) {
+                continue;
+            }
+            let token = inner.tokens.token().await?;
+            let issued_at = permit.issued_at();
+            // Getting the token took too long. The permit is given back, and the loop asks for another permit.
+            let Some(permit) = permit.start() else { continue };
+            let Sent { outcome, hints } = inner.sender.send(permit, &token, call).await;
+            inner.budget.count(call, outcome.as_ref().map_or_else(Fault::name, |_| "ok"));
+            let fault = match outcome {
+                Ok(answer) => {
+                    inner.succeeded(call, issued_at, &hints).await;
+                    return Ok(answer);
+                }
+                Err(fault) => fault,
+            };
+            tracing::debug!(
+                lane = call.lane.as_str(),
+                path = call.path,
+                fault = fault.name(),
+                "Zoho call failed"
+            );
+            if is_fresh && matches!(fault, Fault::Token(_)) {
+                inner.access.is_fruitless(token.number());
+            }
+            match (fault.about(), &fault) {
+                (About::Limit, Fault::Limit(limit, words)) => {
+                    let hints =
+                        HeaderHints { retry_after: hints.retry_after.or(words.named_wait()), ..hints };
+                    let pause = inner.budget.refused(*limit, call.lane, issued_at, &hints).await;
+                    if pause > LONGEST_WAIT || tries.next_wait(None).is_none() {
+                        return Err(throttled(*limit, words, pause).into());
+                    }
+                }
+                (_, Fault::Token(_)) if !replaced && !inner.access.is_denied(call) => {
+                    (replaced, is_fresh, probes) = (true, true, is_probe);
+                    inner.tokens.replace(&token).await?;
+                }
+                (About::Connection, passing) => {
+                    let wait =
+                        tries.next_wait(hints.retry_after).filter(|_| !is_probe && passing.is_passing());
+                    match wait {
+                        Some(wait) => sleep(wait).await,
+                        None => return Err(Failure::Fell { fault, issued_at, hints }),
+                    }
+                }
+                (About::Account { .. }, _) => return Err(Failure::Fell { fault, issued_at, hints }),
+                (About::Record | About::Limit, fault) => {
+                    inner.succeeded(call, issued_at, &hints).await;
+                    return Err(Error::new(fault.kind(), Retry::Permanent, fault.to_string()).into());
+                }
+            }
+        }
+    }
+
+    /// Reports a call that was given up for a reason that its record does not cause.
+    pub(super) async fn reported(
+        &self,
+        call: &Call,
+        outcome: std::result::Result<Answer, Failure>,
+    ) -> Result<Answer> {
+        match outcome {
+            Ok(answer) => Ok(answer),
+            Err(Failure::Known(error)) => Err(error),
+            Err(Failure::Fell { fault, issued_at, hints }) => {
+                // Where the account is refused, a call for the witness would be refused as well.
+                if fault.about() == About::Connection
+                    && let Some(witness) = self.inner.failures.witness(call)
+                    && let Err(Failure::Fell { fault, issued_at, hints }) = self.ask(&witness, false).await
+                {
+                    self.inner.fell(&witness, &fault, issued_at, &hints).await;
+                }
+                Err(self.inner.fell(call, &fault, issued_at, &hints).await)
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Records that Zoho itself answered, within its protocol and with this token.
+    async fn succeeded(&self, call: &Call, issued_at: Instant, hints: &HeaderHints) {
+        self.budget.went_well(&call.place(), issued_at, hints).await;
+        self.access.worked(call);
+        self.failures.worked(call);
+        self.pulse.succeeded(self.clock.now());
+    }
+
+    /// Reports a call that was given up for a reason that its record does not cause. The work then waits. An
+    /// attempt is spent only where Zoho fails for this record and works for others.
+    async fn fell(&self, call: &Call, fault: &Fault, issued_at: Instant, hints: &HeaderHints) -> Error {
+        let (cause, everywhere) = match fault.about() {
+            About::Account { everywhere } => (OutageCause::Account, everywhere),
+            _ => (OutageCause::Connection, false),
+        };
+        let reason = match fault {
+            Fault::Token(words) if words.are_zohos() => self.access.denied(call, words),
+            fault => fault.to_string(),
+        };
+        let blame = self.failures.failed(call);
+        let (first, retry_after) = (self.config.outage_probe, hints.retry_after);
+        let report = CallFault {
+            place: call.place(),
+            cause,
+            everywhere,
+            call: identity(call),
+            issued: issued_at.elapsed(),
+            retry_after,
+            first_probe: first,
+            reason: reason.clone(),
+        };
+        let shut = self.budget.faulted(report).await;
+        if !matches!(fault, Fault::WrongAddress(_)) {
+            self.pulse.failed(&reason);
+        }
+        let Some(shut) = shut else {
+            if cause == OutageCause::Connection && blame.on_the_record {
+                return Error::new(fault.kind(), Retry::Transient { retry_after }, reason);
+            }
+            let wait = match cause {
+                OutageCause::Connection => {
+                    blame.wait(first).max(retry_after.unwrap_or_default().min(first * 15))
+                }
+                OutageCause::Account => first.saturating_mul(blame.times.min(15)),
+            };
+            return waits(cause, fault.kind(), wait, reason);
+        };
+        if shut.cause == OutageCause::Account {
+            tracing::warn!(
+                place = shut.place, wait = ?shut.wait, reason,
+                "Zoho refuses the account; only single probes are sent to it"
+            );
+        } else {
+            tracing::warn!(
+                place = shut.place, wait = ?shut.wait, reason,
+                "Zoho cannot be read; only single probes are sent to it"
+            );
+        }
+        waits(cause, fault.kind(), shut.wait, reason)
+    }
+}
