@@ -127,6 +127,13 @@ impl Error {
         self
     }
 
+    /// Puts the place of the failure before the message. The kind, the retry class, the hint and the cause stay.
+    #[must_use]
+    pub fn context(mut self, place: impl fmt::Display) -> Self {
+        self.message = format!("{place}: {}", self.message);
+        self
+    }
+
     /// Returns the kind of the failure.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

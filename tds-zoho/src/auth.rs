@@ -17,7 +17,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tds_core::{
-    error::{Error, Result},
+    error::{Error, Result, Retry},
     limits::credentials::CredentialLeases,
 };
 use tokio::time::Instant;
@@ -199,10 +199,7 @@ fn name(config: &ZohoConfig) -> String {
 fn blocked(fault: &MintFault, wait: Duration) -> Error {
     let error = fault.error_after(wait);
     match error.retry() {
-        tds_core::error::Retry::Transient { .. } => {
-            let retry = tds_core::error::Retry::Throttled { retry_after: wait };
-            Error::new(error.kind(), retry, error.to_string())
-        }
+        Retry::Transient { .. } => error.with_retry(Retry::Throttled { retry_after: wait }),
         _ => error,
     }
 }

@@ -323,10 +323,8 @@ impl Descriptor {
 
     /// Reads everything except the id and the version.
     pub(crate) fn draft(&self, id: &str, record: &Map<String, Value>, shape: Shape) -> Result<Draft> {
-        self.read_all(record, shape).map_err(|error| {
-            // The place that stores the error names the record; this message says only what is wrong with it.
-            Error::new(error.kind(), error.retry(), format!("{} {id}: {error}", self.entity()))
-        })
+        // The place that stores the error names the record; this message says only what is wrong with it.
+        self.read_all(record, shape).map_err(|error| error.context(format_args!("{} {id}", self.entity())))
     }
 
     fn read_all(&self, record: &Map<String, Value>, shape: Shape) -> Result<Draft> {
