@@ -27,9 +27,6 @@ use self::refusals::Refusals;
 use super::{events::Reception, services::Services};
 use crate::config::WebhookConfig;
 
-/// The names in the predecessor's paths that no handler handles. Their events are kept under these names.
-pub(crate) const UNHANDLED: [&str; 3] = ["orders", "payments", "users"];
-
 /// Headers that are never stored, because they carry secrets.
 const SECRET_HEADERS: [&str; 5] =
     ["authorization", "proxy-authorization", "cookie", "x-zoho-webhook-signature", "x-webhook-key"];

@@ -10,10 +10,7 @@ use tds_core::record::{EntityType, InvalidEntityType};
 use tds_zoho::entities::Catalogue;
 use time::OffsetDateTime;
 
-use crate::{
-    app::{runs::parse_since, webhooks::UNHANDLED},
-    config::parse_duration,
-};
+use crate::{app::runs::parse_since, config::parse_duration};
 
 /// Parses one of a few values by its name. The error for any other text lists all names, and suggests the nearest one.
 pub(crate) fn one_of<T, const N: usize>(
@@ -52,7 +49,7 @@ fn with_names(command: Command, names: &[&'static str]) -> Command {
         if kind == TypeId::of::<EntityType>() {
             arg.value_parser(entity_among(names.iter().copied()))
         } else if kind == TypeId::of::<EventEntity>() {
-            let unhandled = UNHANDLED.into_iter().filter(|name| !names.contains(name));
+            let unhandled = Catalogue::UNHANDLED.into_iter().filter(|name| !names.contains(name));
             arg.value_parser(entity_among(names.iter().copied().chain(unhandled)).map(EventEntity))
         } else {
             arg

@@ -6,15 +6,13 @@ use tds_core::{
     inbox::{EventFilter, EventStatus},
     record::EntityType,
 };
+use tds_zoho::entities::Catalogue;
 
-use crate::{
-    app::webhooks::UNHANDLED,
-    http::{
-        dto,
-        extract::{ApiId, ApiQuery, filled, known_entity, limit, older_than, one_of},
-        problem::Problem,
-        state::AppState,
-    },
+use crate::http::{
+    dto,
+    extract::{ApiId, ApiQuery, filled, known_entity, limit, older_than, one_of},
+    problem::Problem,
+    state::AppState,
 };
 
 /// Which events.
@@ -88,7 +86,7 @@ pub(crate) async fn replay(
 
 /// Returns an entity type that events may have. The inbox also keeps events of kinds that no handler handles.
 fn event_entity(state: &AppState, text: &str) -> Result<EntityType, Problem> {
-    if UNHANDLED.contains(&text) {
+    if Catalogue::UNHANDLED.contains(&text) {
         return text.parse().map_err(|error| Problem::invalid(format!("{error}.")));
     }
     known_entity(&state.services.registry, text)

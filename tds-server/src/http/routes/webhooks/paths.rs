@@ -3,8 +3,6 @@
 use tds_core::record::EntityType;
 use tds_zoho::entities::{Catalogue, Descriptor};
 
-use crate::app::webhooks::UNHANDLED;
-
 /// The address to which Zoho sends webhooks.
 pub(crate) const CONTRACT_ADDRESS: &str = "/api/zoho/webhooks/{entity}";
 
@@ -23,7 +21,7 @@ pub(super) fn entity(catalogue: &Catalogue, route: &str, name: Option<&str>) -> 
         Some(name) if route == PREDECESSOR_ADDRESS => {
             match catalogue.iter().find(|descriptor| descriptor.webhooks.predecessor == Some(name)) {
                 Some(descriptor) => descriptor.webhooks.path,
-                None => return UNHANDLED.contains(&name).then(|| name.parse().ok()).flatten(),
+                None => return Catalogue::UNHANDLED.contains(&name).then(|| name.parse().ok()).flatten(),
             }
         }
         Some(name) => name,
@@ -36,7 +34,7 @@ pub(super) fn entity(catalogue: &Catalogue, route: &str, name: Option<&str>) -> 
 pub(crate) fn predecessor_names(catalogue: &Catalogue) -> Vec<&'static str> {
     let mut names: Vec<&'static str> =
         catalogue.iter().filter_map(|descriptor| descriptor.webhooks.predecessor).collect();
-    for name in UNHANDLED {
+    for name in Catalogue::UNHANDLED {
         if !names.contains(&name) {
             names.push(name);
         }
