@@ -11,11 +11,11 @@ use tds_core::{
     limits::budget::{BudgetRequest, BudgetState, Limits, SettledCall},
     queue::{Lane, Work, WorkerId, fold},
     record::{
-        EntityType, Interval, Observed, Payload, RecordId, Shape, SourcePayload, content_hash, list_hash,
+        EntityType, Interval, Observed, Payload, RecordBuilder, RecordId, Shape, SourcePayload, content_hash,
+        list_hash,
     },
     runs::RunType,
     source::{Listed, Source, SourceProfile},
-    testkit::RecordBuilder,
 };
 use tds_zoho::{
     DataCenter, ZohoClient, ZohoConfig,

@@ -13,9 +13,9 @@ use tds_core::{
     inbox::{Disposition, Inbox, NewEvent, event_id},
     memory::MemoryStore,
     mirror::MirrorSchema,
-    record::EntityType,
+    record::{EntityType, RecordBuilder},
     runs::{NewRun, RunType},
-    testkit::{RecordBuilder, ScriptedSource},
+    testkit::ScriptedSource,
 };
 
 const PRODUCTS: EntityType = EntityType::from_static("products");

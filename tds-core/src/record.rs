@@ -1,5 +1,6 @@
 //! Records as they pass through the engine: what was read, when it was read, and in which shape.
 
+mod builder;
 pub(crate) mod entity;
 pub(crate) mod hash;
 mod key;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use self::{
+    builder::RecordBuilder,
     entity::{EntityType, InvalidEntityType},
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
     key::RecordKey,

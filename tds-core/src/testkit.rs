@@ -3,12 +3,6 @@
 mod clock;
 pub mod conformance;
 mod handler;
-mod record;
 mod source;
 
-pub use self::{
-    clock::ManualClock,
-    handler::ScriptedHandler,
-    record::{RecordBuilder, fields},
-    source::ScriptedSource,
-};
+pub use self::{clock::ManualClock, handler::ScriptedHandler, source::ScriptedSource};

@@ -12,10 +12,10 @@ use tds_core::{
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{Lane, QueueOperator},
-    record::{EntityType, Read, Record, RecordId, SourcePayload},
+    record::{EntityType, Read, Record, RecordBuilder, RecordId, SourcePayload},
     runs::{NewRun, Run, RunId, RunStatus, RunType, SyncRunOperator},
     source::{ListPage, ListRequest, Source, SourceProfile},
-    testkit::{RecordBuilder, ScriptedSource},
+    testkit::ScriptedSource,
 };
 use time::{OffsetDateTime, macros::datetime};
 

@@ -18,10 +18,10 @@ use tds_core::{
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{ClaimRequest, Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},
-    record::{EntityType, RecordId, RecordKey},
+    record::{EntityType, RecordBuilder, RecordId, RecordKey},
     runs::{RunFilter, RunType, SyncRunOperator},
     source::SourceProfile,
-    testkit::{ManualClock, RecordBuilder, ScriptedSource},
+    testkit::{ManualClock, ScriptedSource},
 };
 use time::{OffsetDateTime, macros::datetime};
 

@@ -16,8 +16,7 @@ use tds_core::{
     guard::needs_detail,
     memory::MemoryStore,
     mirror::{Applied, Mirror, MirrorSchema},
-    record::{Content, EntityType, Interval, Observed, Read, RecordId, Shape},
-    testkit::RecordBuilder,
+    record::{Content, EntityType, Interval, Observed, Read, RecordBuilder, RecordId, Shape},
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 

@@ -10,10 +10,10 @@ use tds_core::{
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{Lane, NewItem, Queue, QueueOperator, Waiter, Work},
-    record::{EntityType, Interval, Observed, RecordId, RecordKey, Shape, SourcePayload},
+    record::{EntityType, Interval, Observed, RecordBuilder, RecordId, RecordKey, Shape, SourcePayload},
     runs::{NewRun, Run, RunId, RunType, SyncRunOperator},
     source::SourceProfile,
-    testkit::{RecordBuilder, ScriptedSource},
+    testkit::ScriptedSource,
 };
 use time::{OffsetDateTime, macros::datetime};
 

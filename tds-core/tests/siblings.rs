@@ -11,9 +11,9 @@ use tds_core::{
     memory::MemoryStore,
     mirror::{Mirror, MirrorSchema},
     queue::{ClaimRequest, Lane, NewItem, Queue, Waiter, Work, WorkerId},
-    record::{EntityType, Read, Record, RecordId, RecordKey, SourcePayload},
+    record::{EntityType, Read, Record, RecordBuilder, RecordId, RecordKey, SourcePayload},
     source::{Source, SourceProfile},
-    testkit::{ManualClock, RecordBuilder, ScriptedSource},
+    testkit::{ManualClock, ScriptedSource},
 };
 use time::{Duration, OffsetDateTime, macros::datetime};
 

@@ -14,10 +14,10 @@ use tds_core::{
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{Lane, Work},
-    record::{EntityType, Read, Record, RecordId, RecordKey, SourcePayload},
+    record::{EntityType, Read, Record, RecordBuilder, RecordId, RecordKey, SourcePayload},
     shutdown::ShutdownTrigger,
     source::{ListPage, ListRequest, Source, SourceProfile},
-    testkit::{RecordBuilder, ScriptedSource},
+    testkit::ScriptedSource,
 };
 use time::{OffsetDateTime, macros::datetime};
 use tokio::time::{Instant, sleep};

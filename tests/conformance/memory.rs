@@ -10,7 +10,6 @@ use tds_core::{
     testkit::{
         ManualClock,
         conformance::{Harness, Stores},
-        fields,
     },
 };
 
@@ -77,6 +76,6 @@ impl Harness for Memory {
 
     async fn refused_columns(&self, id: &str) -> Fields {
         self.store.refuse(&EntityType::from_static("products"), &RecordId::new(id));
-        fields(json!({"name": "refused"}))
+        Fields::from_iter([("name".to_owned(), json!("refused"))])
     }
 }

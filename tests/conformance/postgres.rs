@@ -7,10 +7,7 @@ use serde_json::json;
 use sqlx::AssertSqlSafe;
 use tds_core::{
     record::Fields,
-    testkit::{
-        conformance::{Harness, Stores},
-        fields,
-    },
+    testkit::conformance::{Harness, Stores},
 };
 use tds_postgres::{PgMirror, PgStore, StoreSettings, testkit::TestDatabase};
 
@@ -70,6 +67,9 @@ impl Harness for Postgres {
     }
 
     async fn refused_columns(&self, _id: &str) -> Fields {
-        fields(json!({"name": "refused", "rate": "not a number"}))
+        Fields::from_iter(
+            [("name", "refused"), ("rate", "not a number")]
+                .map(|(name, value)| (name.to_owned(), json!(value))),
+        )
     }
 }

@@ -78,7 +78,7 @@ pub fn report_ahead(records: usize) {
     }
 }
 
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
@@ -87,8 +87,7 @@ mod tests {
     use super::*;
     use crate::{
         guard::{RereadReason, Verdict, guard},
-        record::{EntityType, Read},
-        testkit::RecordBuilder,
+        record::{EntityType, Read, RecordBuilder},
     };
 
     const PRODUCTS: EntityType = EntityType::from_static("products");

@@ -31,7 +31,7 @@ fn unusual(previous: Option<&SyncState>, read: &Read, verdict: Verdict) -> Optio
     }
 }
 
-#[cfg(all(test, feature = "testkit"))]
+#[cfg(test)]
 mod tests {
     use serde_json::json;
     use time::{Duration, OffsetDateTime, macros::datetime};
@@ -39,8 +39,7 @@ mod tests {
     use super::*;
     use crate::{
         guard::guard,
-        record::{EntityType, Interval, Observed, RecordId, RecordKey, Shape},
-        testkit::RecordBuilder,
+        record::{EntityType, Interval, Observed, RecordBuilder, RecordId, RecordKey, Shape},
     };
 
     const PRODUCTS: EntityType = EntityType::from_static("products");

@@ -11,15 +11,14 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::RecordBuilder;
 use crate::{
     clock::Clock,
     error::{Error, Result},
     mirror::MirrorSchema,
     queue::{Lane, Work},
     record::{
-        Content, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
-        SourcePayload, list_hash,
+        Content, Fields, Interval, Observed, Payload, Read, Record, RecordBuilder, RecordId, RecordKey,
+        Shape, SourcePayload, list_hash,
     },
     source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };

@@ -9,8 +9,7 @@ use crate::{
     guard::RereadReason,
     mirror::{Applied, Child, MirrorSchema},
     queue::Outcome,
-    record::{Content, ContentHash, ListedRow, Observed, Read, RecordId, Shape},
-    testkit::RecordBuilder,
+    record::{Content, ContentHash, ListedRow, Observed, Read, RecordBuilder, RecordId, Shape},
 };
 
 pub(super) const PRODUCT_SCHEMA: MirrorSchema =

@@ -10,9 +10,8 @@ use super::{
 };
 use crate::{
     error::ErrorKind,
-    record::{Interval, Observed, RecordId},
+    record::{Interval, Observed, RecordBuilder, RecordId},
     runs::{RunEnd, RunStatus},
-    testkit::RecordBuilder,
 };
 
 /// Writes products to the target before a run begins.

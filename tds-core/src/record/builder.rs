@@ -1,4 +1,4 @@
-//! Records for tests.
+//! Records that a program makes itself, for sources without JSON of their own and for tests.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,7 @@ use crate::record::{
 };
 
 /// Returns the columns of a JSON object. Any other value has no columns.
-#[must_use]
-pub fn fields(value: Value) -> Fields {
+fn fields(value: Value) -> Fields {
     match value {
         Value::Object(fields) => fields,
         _ => Fields::new(),
