@@ -93,13 +93,7 @@ pub(crate) async fn child(url: &str, records: &str) {
 }
 
 fn request() -> NewRun {
-    NewRun {
-        entity: PRODUCTS.clone(),
-        run_type: RunType::Full,
-        source_type: "bench".to_owned(),
-        since: None,
-        requested_by: "bench".to_owned(),
-    }
+    NewRun::new(PRODUCTS.clone(), RunType::Full, "bench", "bench")
 }
 
 /// A source of Zoho products that are all alike and are generated on request.

@@ -5,6 +5,7 @@
 //! observations overlap in time.
 
 mod ahead;
+mod judge;
 mod settled;
 mod shrink;
 mod state;
@@ -13,6 +14,7 @@ mod unusual;
 
 pub(crate) use ahead::is_ahead;
 pub use ahead::report_ahead;
+pub use judge::judge;
 pub use shrink::{guard_sets, is_suspicious_shrink};
 pub use suspect::Suspect;
 pub use unusual::report_unusual;

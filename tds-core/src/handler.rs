@@ -50,12 +50,70 @@ pub enum Handled {
 /// # Errors
 /// [`crate::error::Error::retry`] decides what becomes of the item: the item is tried again later, or it becomes a
 /// dead letter. A panic counts as an internal error of the item.
+///
+/// # Example
+/// ```
+/// use std::{
+///     sync::{Arc, Mutex},
+///     time::Duration,
+/// };
+///
+/// use async_trait::async_trait;
+/// use tds_core::{memory::MemoryStore, prelude::*};
+///
+/// static NOTES: EntityType = EntityType::from_static("notes");
+///
+/// /// Keeps the texts of notes.
+/// #[derive(Default)]
+/// struct Notebook(Mutex<Vec<String>>);
+///
+/// #[async_trait]
+/// impl EntityHandler for Notebook {
+///     fn entity(&self) -> &EntityType {
+///         &NOTES
+///     }
+///
+///     async fn handle(&self, item: &Claimed) -> Result<Handled> {
+///         let payload = item.work.payload.as_ref().ok_or_else(|| Error::invalid("the note has no body"))?;
+///         let text: String = payload.json.parse()?;
+///         let mut texts = self.0.lock().expect("no other handler panicked");
+///         if texts.contains(&text) {
+///             return Ok(Handled::Done(Outcome::Unchanged));
+///         }
+///         texts.push(text);
+///         Ok(Handled::Done(Outcome::Applied))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let (store, notebook) = (MemoryStore::default(), Arc::new(Notebook::default()));
+/// let engine = Engine::builder(Stores::new(&store, store.clone())).handler(notebook.clone()).start();
+///
+/// let now = SystemClock.now();
+/// for (id, json) in [("1", r#""buy paper""#), ("2", "7")] {
+///     let key = RecordKey::new(NOTES.clone(), RecordId::new(id));
+///     let work = Work::pushed(now, now, Payload::new(json));
+///     store.enqueue(vec![NewItem::new(key, Lane::Webhook, work)]).await?;
+/// }
+/// while store.stats().await?.queue.live() > 0 {
+///     tokio::time::sleep(Duration::from_millis(10)).await;
+/// }
+/// assert_eq!(*notebook.0.lock().expect("no handler panicked"), ["buy paper"]);
+/// assert_eq!(store.stats().await?.queue.dead_letter, 1, "the second note is not a text");
+/// engine.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait EntityHandler: Send + Sync {
     /// Returns the entity type of the items.
     fn entity(&self) -> &EntityType;
 
     /// Handles one item.
+    ///
+    /// # Errors
+    /// See [`EntityHandler`].
     async fn handle(&self, item: &Claimed) -> Result<Handled>;
 }
 

@@ -250,9 +250,15 @@ impl LastDay {
 }
 
 /// The inbox, as operators see it.
+///
+/// # Errors
+/// Where a method names no errors of its own, it fails only where the store cannot be asked.
 #[async_trait]
 pub trait InboxOperator: Send + Sync {
     /// Returns one page of events, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    ///
+    /// # Errors
+    /// `Invalid`: the cursor was not returned with a page.
     async fn list_events(
         &self,
         filter: &EventFilter,
@@ -265,6 +271,9 @@ pub trait InboxOperator: Send + Sync {
 
     /// Queues the work of an event once more. The event becomes pending and follows its items again. A disposition
     /// without work ends the event at once.
+    ///
+    /// # Errors
+    /// `NotFound`: there is no such event.
     async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()>;
 
     /// Returns counts of the inbox.

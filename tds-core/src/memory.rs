@@ -31,7 +31,8 @@ use tokio::sync::Notify;
 
 use self::state::State;
 use crate::{
-    clock::Clock,
+    clock::{Clock, SystemClock},
+    guard::SyncState,
     record::{EntityType, Fields, Payload, RecordId, RecordKey},
 };
 
@@ -60,6 +61,13 @@ pub struct Row {
     pub deleted_at: Option<OffsetDateTime>,
 }
 
+/// Creates an empty store whose leases and delays follow the clock of the machine.
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock))
+    }
+}
+
 impl MemoryStore {
     /// Creates an empty store. Leases and delays follow this clock.
     #[must_use]
@@ -86,6 +94,19 @@ impl MemoryStore {
     #[must_use]
     pub fn children(&self, table: &str, owner: &RecordId) -> Vec<Fields> {
         self.state().children.get(&(table.to_owned(), owner.clone())).cloned().unwrap_or_default()
+    }
+
+    /// Returns the sync state of a record.
+    #[must_use]
+    pub fn sync_state(&self, key: &RecordKey) -> Option<SyncState> {
+        Some(self.state().records.get(key)?.state.clone())
+    }
+
+    /// Stores the sync state of a record whose rows are in a mirror outside this store. A full sync then finds the
+    /// record where the list of the source lacks it.
+    pub fn remember(&self, key: &RecordKey, state: SyncState) {
+        let now = self.now();
+        self.state().remember(key, state, now);
     }
 
     fn now(&self) -> OffsetDateTime {

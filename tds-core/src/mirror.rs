@@ -6,9 +6,9 @@ use async_trait::async_trait;
 
 use crate::{
     error::Result,
-    guard::{RereadReason, SyncState},
+    guard::{RereadReason, SyncState, is_suspicious_shrink},
     queue::Outcome,
-    record::{EntityType, Read, RecordId},
+    record::{EntityType, Read, Record, RecordId},
 };
 
 /// The tables that a record of an entity type fills.
@@ -20,6 +20,17 @@ pub struct MirrorSchema {
     pub head: Option<&'static str>,
     /// The tables with several rows per record. The rows of a record in such a table are replaced as a set.
     pub children: &'static [Child],
+}
+
+impl MirrorSchema {
+    /// Returns true where a set of child rows of the record would shrink suspiciously. `rows` returns the number of
+    /// rows that the record has in a child table of the target.
+    pub fn shrinks(&self, record: &Record, rows: impl Fn(&str) -> usize) -> bool {
+        self.children.iter().filter(|child| child.confirm_shrink).any(|child| {
+            let new = record.children.get(child.table);
+            new.is_some_and(|new| is_suspicious_shrink(rows(child.table), new.len()))
+        })
+    }
 }
 
 /// A child table of a [`MirrorSchema`].
@@ -55,6 +66,9 @@ pub enum Applied {
 /// - A read that shows only what the target has is [`Outcome::Unchanged`], even where its version is newer. The sync
 ///   state then has the new version.
 /// - A deletion is a tombstone: the head row stays, with `deleted_at` set.
+///
+/// # Errors
+/// Where a method names no errors of its own, it fails only where the target cannot be asked.
 #[async_trait]
 pub trait Mirror: Send + Sync {
     /// Returns the accepted sync states of these records. The map has no entry for a record that is not known.
@@ -72,5 +86,10 @@ pub trait Mirror: Send + Sync {
 
     /// Writes reads of one entity type, at most one read per record. Returns one result for each read, in the same
     /// order.
+    ///
+    /// # Errors
+    /// Each read has a result of its own. `Invalid`: the record breaks a constraint of the target. `Locked`: another
+    /// session holds a lock on a row of the record. Any other kind: the target cannot be asked. Nothing of a read with
+    /// an error is written.
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>>;
 }

@@ -2,16 +2,16 @@
 
 pub use crate::{
     clock::{Clock, SystemClock},
-    engine::{Engine, RunSettings, Stores, WorkerSettings},
-    error::{Error, ErrorKind, Result, Retry},
-    handler::{BatchHandler, EntityHandler, Handled, MirrorHandler},
+    engine::{Engine, Stores, WorkerSettings},
+    error::{Error, Result},
+    handler::{EntityHandler, Handled},
     inbox::{Disposition, Inbox, NewEvent},
-    mirror::{Applied, Child, Mirror, MirrorSchema},
-    queue::{Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},
+    mirror::{Applied, Mirror, MirrorSchema},
+    queue::{Claimed, Lane, NewItem, Outcome, Queue, QueueOperator, Work},
     record::{
-        Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+        Content, EntityType, Fields, Interval, Payload, Read, Record, RecordBuilder, RecordId, RecordKey,
     },
-    runs::{NewRun, RunType, SyncRun, SyncRunOperator},
-    shutdown::{Shutdown, ShutdownTrigger},
-    source::{ListPage, ListRequest, Listed, Source},
+    retry::RetryPolicy,
+    runs::{NewRun, RunType},
+    source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };

@@ -1,13 +1,13 @@
 //! Records as they pass through the engine: what was read, when it was read, and in which shape.
 
-mod builder;
+pub(crate) mod builder;
 pub(crate) mod entity;
 pub(crate) mod hash;
 mod key;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -48,6 +48,15 @@ impl Payload {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Reads the JSON text as a value of a type.
+    ///
+    /// # Errors
+    /// `Invalid`: the text is not the JSON of such a value.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(self.as_str())
+            .map_err(|error| Error::invalid("the payload is not understood").with_source(error))
     }
 }
 
@@ -165,6 +174,13 @@ pub struct Record {
 }
 
 impl Record {
+    /// Returns true where a row of the target shows every column that the record shows.
+    #[must_use]
+    pub fn is_shown_by(&self, row: &Fields) -> bool {
+        let mut columns = self.fields.iter().chain(&self.volatile);
+        columns.all(|(name, value)| same_value(row.get(name).unwrap_or(&Value::Null), value))
+    }
+
     /// Adds what another read of the same record shows and this one does not.
     pub fn fill_from(&mut self, other: Self) {
         for (mine, theirs) in [(&mut self.fields, other.fields), (&mut self.volatile, other.volatile)] {
@@ -202,6 +218,15 @@ pub struct Read {
     /// For a whole record that is known together with its list row: what to remember of that row, so that the next
     /// listing finds the row unchanged.
     pub listed: Option<ListedRow>,
+}
+
+impl Read {
+    /// Creates the read of a whole record by a call. `None` means that the source has no such record.
+    #[must_use]
+    pub fn whole(key: RecordKey, seen: Interval, record: Option<Record>) -> Self {
+        let content = record.map_or(Content::Absent, |record| Content::Present(Box::new(record)));
+        Self { key, shape: Shape::Detail, observed: Observed::Call(seen), content, listed: None }
+    }
 }
 
 /// What is remembered of a list row together with the whole record that the row belongs to.

@@ -126,6 +126,20 @@ pub struct NewRun {
     pub requested_by: String,
 }
 
+impl NewRun {
+    /// Creates a request for a run without `since`.
+    #[must_use]
+    pub fn new(
+        entity: EntityType,
+        run_type: RunType,
+        source_type: impl Into<String>,
+        requested_by: impl Into<String>,
+    ) -> Self {
+        let (source_type, requested_by) = (source_type.into(), requested_by.into());
+        Self { entity, run_type, source_type, since: None, requested_by }
+    }
+}
+
 /// A run, as operators and executors see it.
 #[derive(Clone, Debug)]
 pub struct Run {

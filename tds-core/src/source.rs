@@ -12,7 +12,10 @@ use crate::{
     error::Result,
     mirror::MirrorSchema,
     queue::Lane,
-    record::{ContentHash, EntityType, Interval, Read, Record, RecordId, SourcePayload},
+    record::{
+        ContentHash, EntityType, Interval, Observed, Read, Record, RecordId, Shape, SourcePayload,
+        builder::built, list_hash,
+    },
 };
 
 /// What the engine has to know about a source.
@@ -43,19 +46,22 @@ pub struct SourceProfile {
 /// Describes a list of whole records, with 100 records per page and per call. Nothing else is known about the list.
 impl Default for SourceProfile {
     fn default() -> Self {
-        Self {
-            needs_detail: false,
-            lists_ids: false,
-            detail_max_age: None,
-            fetch_batch: 100,
-            records_per_call: 100,
-            records_per_page: 100,
-            sibling: None,
-            complete_list: true,
-            documented: Capability::UNKNOWN,
-        }
+        WHOLE_RECORDS.clone()
     }
 }
+
+/// The default profile.
+static WHOLE_RECORDS: SourceProfile = SourceProfile {
+    needs_detail: false,
+    lists_ids: false,
+    detail_max_age: None,
+    fetch_batch: 100,
+    records_per_call: 100,
+    records_per_page: 100,
+    sibling: None,
+    complete_list: true,
+    documented: Capability::UNKNOWN,
+};
 
 impl SourceProfile {
     /// Returns true where a changed row of the list requires a read of the record.
@@ -81,6 +87,14 @@ pub struct ListRequest {
     pub lane: Lane,
 }
 
+impl ListRequest {
+    /// Creates the request for the first page of the whole list. Nothing is known about the list.
+    #[must_use]
+    pub fn first(lane: Lane) -> Self {
+        Self { since: None, order: ListOrder::Whole, capability: Capability::UNKNOWN, cursor: None, lane }
+    }
+}
+
 /// One page of a list.
 #[derive(Clone, Debug)]
 pub struct ListPage {
@@ -94,6 +108,14 @@ pub struct ListPage {
     pub server_time: Option<OffsetDateTime>,
     /// What is now known about the list, where the answer contradicted the capability of the request.
     pub learned: Option<Capability>,
+}
+
+impl ListPage {
+    /// Creates a page that was read by a call. `next` is the cursor of the next page; `None` on the last page.
+    #[must_use]
+    pub fn new(rows: Vec<Listed>, next: Option<String>, observed: Interval) -> Self {
+        Self { rows, next, observed, server_time: None, learned: None }
+    }
 }
 
 /// One row of a list.
@@ -111,6 +133,16 @@ pub struct Listed {
     pub payload: Option<SourcePayload>,
 }
 
+impl Listed {
+    /// Creates the row of a record that was listed by a call.
+    #[must_use]
+    pub fn new(record: Record, seen: Interval) -> Self {
+        let hash = list_hash(&record);
+        let payload = SourcePayload { shape: Shape::List, observed: Observed::Call(seen), json: record.raw };
+        Self { id: record.id, version: record.version, hash, payload: Some(payload) }
+    }
+}
+
 /// The source of one entity type.
 ///
 /// # Contract
@@ -118,26 +150,111 @@ pub struct Listed {
 ///   that did not change.
 /// - An answer that is not certainly a page of the list is an error, never an empty page.
 /// - [`Source::fetch`] returns one result for each id, in the order of the ids.
+///
+/// # Errors
+/// A permanent error of [`Source::list`] ends the run, and so does an error of kind `Protocol` that repeats. After any
+/// other error, the call is repeated. An error of [`Source::fetch`] counts for the items of its records, as in
+/// [`crate::handler::EntityHandler`].
+///
+/// # Example
+/// A source of whole records, in pages of two rows:
+///
+/// ```
+/// use async_trait::async_trait;
+/// use serde_json::json;
+/// use tds_core::prelude::*;
+///
+/// const CITIES: EntityType = EntityType::from_static("cities");
+/// static SCHEMA: MirrorSchema = MirrorSchema { entity: CITIES, head: Some("cities"), children: &[] };
+///
+/// struct Atlas(Vec<&'static str>);
+///
+/// impl Atlas {
+///     fn record(&self, id: &str) -> Option<Record> {
+///         let name = self.0.get(id.parse::<usize>().ok()?)?;
+///         Some(RecordBuilder::new(&CITIES, id).fields(json!({"name": name})).build())
+///     }
+/// }
+///
+/// fn now() -> Interval {
+///     let now = SystemClock.now();
+///     Interval { began: now, ended: now }
+/// }
+///
+/// #[async_trait]
+/// impl Source for Atlas {
+///     fn schema(&self) -> &MirrorSchema {
+///         &SCHEMA
+///     }
+///
+///     async fn list(&self, request: &ListRequest) -> Result<ListPage> {
+///         let first = request.cursor.as_deref().unwrap_or("0");
+///         let first: usize = first.parse().map_err(|_| Error::invalid("this is no cursor of the atlas"))?;
+///         let records = (first..first + 2).filter_map(|number| self.record(&number.to_string()));
+///         let rows = records.map(|record| Listed::new(record, now())).collect();
+///         let next = (first + 2 < self.0.len()).then(|| (first + 2).to_string());
+///         Ok(ListPage::new(rows, next, now()))
+///     }
+///
+///     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
+///         let key = |id: &RecordId| RecordKey::new(CITIES, id.clone());
+///         ids.iter().map(|id| Ok(Read::whole(key(id), now(), self.record(id.as_str())))).collect()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let atlas = Atlas(vec!["Basra", "Graz", "Lagos"]);
+/// let mut request = ListRequest::first(Lane::Full);
+/// let first = atlas.list(&request).await?;
+/// assert_eq!((first.rows.len(), first.next.as_deref()), (2, Some("2")));
+/// request.cursor = first.next;
+/// let last = atlas.list(&request).await?;
+/// assert_eq!((last.rows.len(), last.next), (1, None));
+///
+/// // The row and the whole record are the same record.
+/// let row = last.rows[0].payload.as_ref().expect("a row of a whole record");
+/// let read = atlas.fetch(&[RecordId::new("2")], Lane::Full).await.remove(0)?;
+/// assert_eq!(read.content, Content::Present(Box::new(atlas.decode(row)?)));
+///
+/// // A record that does not exist is not an error.
+/// let read = atlas.fetch(&[RecordId::new("3")], Lane::Full).await.remove(0)?;
+/// assert_eq!(read.content, Content::Absent);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Source: Send + Sync {
     /// Returns the entity type and the tables that its records are written to.
     fn schema(&self) -> &MirrorSchema;
 
-    /// Returns what the engine has to know about the source.
-    fn profile(&self) -> &SourceProfile;
+    /// Returns what the engine has to know about the source. The default implementation returns the default profile.
+    fn profile(&self) -> &SourceProfile {
+        &WHOLE_RECORDS
+    }
 
     /// Finds out what the list can do, with a few calls. The default implementation makes no call and returns what is
     /// documented.
+    ///
+    /// # Errors
+    /// The source cannot be asked, or its answers show nothing about the list. What is documented counts then.
     async fn probe(&self, _lane: Lane) -> Result<Capability> {
         Ok(self.profile().documented)
     }
 
     /// Reads one page of the list. Sources with numbered pages can use [`crate::source::ListWalk`], which determines
     /// the page to request.
+    ///
+    /// # Errors
+    /// `Protocol`: the answer is not certainly a page of the list. `Invalid`: the cursor is not one of this source. Any
+    /// other kind: the source cannot be asked.
     async fn list(&self, request: &ListRequest) -> Result<ListPage>;
 
     /// Reads whole records. Returns one result for each id, in the order of the ids. A record that does not exist is a
     /// read with `Content::Absent`.
+    ///
+    /// # Errors
+    /// Each record has a result of its own. Where the call itself fails, each record of the call has its error.
     async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>>;
 
     /// Returns how long reads for this lane may wait, so that several reads of one record, or of several records,
@@ -146,9 +263,12 @@ pub trait Source: Send + Sync {
         Duration::ZERO
     }
 
-    /// Decodes a payload into a record.
+    /// Decodes a payload into a record. The default implementation reads the JSON of records that were built by a
+    /// [`RecordBuilder`](crate::record::RecordBuilder).
     ///
     /// # Errors
     /// `Invalid`: the payload cannot be understood. The message tells a person what is wrong with it.
-    fn decode(&self, payload: &SourcePayload) -> Result<Record>;
+    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
+        built(&self.schema().entity, &payload.json)
+    }
 }

@@ -80,13 +80,7 @@ impl Setup {
     }
 
     async fn create_run(&self, run_type: RunType) -> RunId {
-        let run = NewRun {
-            entity: PRODUCTS,
-            run_type,
-            source_type: "scripted".to_owned(),
-            since: None,
-            requested_by: "test".to_owned(),
-        };
+        let run = NewRun::new(PRODUCTS, run_type, "scripted", "test");
         self.store.create(run).await.expect("a run").id
     }
 
@@ -243,13 +237,7 @@ async fn an_incremental_sync_asks_only_for_what_changed() {
 async fn a_run_of_an_unknown_entity_type_fails_instead_of_hanging() {
     let setup = Setup::with(0);
     let engine = setup.engine();
-    let run = NewRun {
-        entity: EntityType::from_static("projects"),
-        run_type: RunType::Full,
-        source_type: "scripted".to_owned(),
-        since: None,
-        requested_by: "test".to_owned(),
-    };
+    let run = NewRun::new(EntityType::from_static("projects"), RunType::Full, "scripted", "test");
     let run = setup.store.create(run).await.expect("a run").id;
     assert_eq!(setup.ended(run).await.status, RunStatus::Failed);
     engine.stop().await;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tds_core::{
-    memory::MemoryStore,
+    memory::{MemoryStore, Row},
     record::{EntityType, Fields, RecordId},
     testkit::{
         ManualClock,
@@ -36,14 +36,6 @@ fn entity_of(table: &str) -> EntityType {
     name.parse().expect("an entity type")
 }
 
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
-}
-
 #[async_trait]
 impl Harness for Memory {
     fn stores(&self) -> &Stores {
@@ -54,20 +46,19 @@ impl Harness for Memory {
         self.clock.advance(by);
     }
 
-    async fn column(&self, table: &str, id: &str, column: &str) -> Option<String> {
-        let row = self.store.row(&entity_of(table), &RecordId::new(id))?;
-        match column {
-            "deleted_at" => row.deleted_at.map(|at| at.to_string()),
-            _ => text(row.fields.get(column)?),
-        }
-    }
-
-    async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String> {
-        let rows = self.store.children(table, &RecordId::new(id));
-        assert!(rows.iter().all(|row| row[owner] == id), "every child names its owner");
-        let mut texts: Vec<String> = rows.iter().filter_map(|row| text(row.get(column)?)).collect();
-        texts.sort();
-        texts
+    async fn values(&self, table: &str, owner: Option<&str>, id: &str, column: &str) -> Vec<Value> {
+        let id = RecordId::new(id);
+        let Some(owner) = owner else {
+            let row = self.store.row(&entity_of(table), &id);
+            let value = |row: Row| match column {
+                "deleted_at" => row.deleted_at.map(|at| json!(at.to_string())),
+                _ => row.fields.get(column).cloned(),
+            };
+            return row.and_then(value).into_iter().collect();
+        };
+        let rows = self.store.children(table, &id);
+        assert!(rows.iter().all(|row| row[owner] == id.as_str()), "every child names its owner");
+        rows.iter().filter_map(|row| row.get(column).cloned()).collect()
     }
 
     async fn change_column(&self, table: &str, id: &str, column: &str, value: &str) {

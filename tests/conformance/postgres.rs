@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use tds_core::{
     record::Fields,
@@ -29,16 +29,6 @@ async fn postgres() -> Postgres {
     Postgres { stores: stores_of(&store, &database), database }
 }
 
-impl Postgres {
-    /// Returns the texts of one column. Only the cases name tables and columns, so no text comes from outside.
-    async fn texts(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<Option<String>> {
-        let sql =
-            format!("SELECT {column}::text FROM erp.{table} WHERE {owner} = $1 ORDER BY {column}::text");
-        let rows = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).fetch_all(self.database.database().pool());
-        rows.await.expect("the column can be read")
-    }
-}
-
 #[async_trait]
 impl Harness for Postgres {
     fn stores(&self) -> &Stores {
@@ -49,15 +39,13 @@ impl Harness for Postgres {
         tokio::time::sleep(by).await;
     }
 
-    async fn column(&self, table: &str, id: &str, column: &str) -> Option<String> {
-        self.texts(table, "zoho_id", id, column).await.pop().flatten()
-    }
-
-    async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String> {
-        let mut texts: Vec<String> =
-            self.texts(table, owner, id, column).await.into_iter().flatten().collect();
-        texts.sort();
-        texts
+    /// Returns the texts of one column. Only the cases name tables and columns, so no text comes from outside.
+    async fn values(&self, table: &str, owner: Option<&str>, id: &str, column: &str) -> Vec<Value> {
+        let owner = owner.unwrap_or("zoho_id");
+        let sql = format!("SELECT {column}::text FROM erp.{table} WHERE {owner} = $1");
+        let rows = sqlx::query_scalar(AssertSqlSafe(sql)).bind(id).fetch_all(self.database.database().pool());
+        let texts: Vec<Option<String>> = rows.await.expect("the column can be read");
+        texts.into_iter().map(Value::from).collect()
     }
 
     async fn change_column(&self, table: &str, id: &str, column: &str, value: &str) {

@@ -38,7 +38,7 @@ async fn drain(simulation: &Simulation, last: &[RunId]) {
             }
         }
         let stats = simulation.store.stats().await.expect("stats");
-        let open = stats.queue.pending + stats.queue.processing + stats.queue.failed;
+        let open = stats.queue.live();
         if open == 0 && runs.iter().all(|run| !run.status.is_active()) {
             return;
         }

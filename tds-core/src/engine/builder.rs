@@ -197,6 +197,44 @@ impl EngineBuilder {
 }
 
 /// An engine: a worker for items, a worker for runs, and a scheduler. Clones share all of them.
+///
+/// # Example
+/// ```
+/// use std::sync::Arc;
+///
+/// use serde_json::json;
+/// use tds_core::{memory::MemoryStore, prelude::*, testkit::ScriptedSource};
+///
+/// const PRODUCTS: EntityType = EntityType::from_static("products");
+/// const SCHEMA: MirrorSchema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let source = Arc::new(ScriptedSource::new(SCHEMA, Arc::new(SystemClock)));
+/// for (id, name) in [("1", "lamp"), ("2", "chair"), ("3", "table")] {
+///     source.put(RecordBuilder::new(&PRODUCTS, id).fields(json!({"name": name})));
+/// }
+/// let store = MemoryStore::default();
+/// let engine = Engine::builder(Stores::new(&store, store.clone())).source(source.clone()).start();
+/// let full = || NewRun::new(PRODUCTS, RunType::Full, "scripted", "example");
+///
+/// let run = engine.sync(full()).await?;
+/// assert_eq!((run.total_items, run.unchanged_items), (3, 0));
+/// assert_eq!(store.rows(&PRODUCTS).len(), 3);
+///
+/// // The next full sync writes only what changed. A record that the list lacks is read by id, and then marked as
+/// // deleted.
+/// source.put(RecordBuilder::new(&PRODUCTS, "2").fields(json!({"name": "armchair"})));
+/// source.remove("3");
+/// let run = engine.sync(full()).await?;
+/// assert_eq!((run.status.as_str(), run.unchanged_items), ("completed", 1));
+/// let rows = store.rows(&PRODUCTS);
+/// assert_eq!(rows[&RecordId::new("2")].fields["name"], "armchair");
+/// assert!(rows[&RecordId::new("3")].deleted_at.is_some());
+/// engine.stop().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Engine {
     stores: Stores,

@@ -30,6 +30,9 @@ pub struct ScheduleSpec {
 /// - A schedule that is due is returned to one caller, and is then due again one period later.
 /// - A schedule that the store sees for the first time is due after one period, so that a restart starts no runs.
 /// - A period that became shorter than before takes effect at once.
+///
+/// # Errors
+/// A method fails only where the store cannot be asked.
 #[async_trait]
 pub trait Schedule: Send + Sync {
     /// Makes the process the leader, or keeps it the leader, for the time of the lease. Returns false while another
@@ -107,13 +110,8 @@ impl Scheduler {
         let specs: Vec<ScheduleSpec> =
             self.specs.iter().filter(|spec| !(self.postponed)(spec)).cloned().collect();
         for spec in self.schedule.due(&specs).await? {
-            let run = NewRun {
-                entity: spec.entity.clone(),
-                run_type: spec.run_type,
-                source_type: self.settings.source_type.clone(),
-                since: None,
-                requested_by: "schedule".to_owned(),
-            };
+            let source_type = self.settings.source_type.as_str();
+            let run = NewRun::new(spec.entity.clone(), spec.run_type, source_type, "schedule");
             match self.runs.create(run).await {
                 Ok(run) => {
                     tracing::info!(run = %run.id, entity = %spec.entity, kind = spec.run_type.as_str(), "scheduled run")

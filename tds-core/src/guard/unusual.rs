@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use crate::{
         guard::guard,
-        record::{EntityType, Interval, Observed, RecordBuilder, RecordId, RecordKey, Shape},
+        record::{EntityType, Interval, RecordBuilder, RecordId, RecordKey},
     };
 
     const PRODUCTS: EntityType = EntityType::from_static("products");
@@ -56,13 +56,8 @@ mod tests {
     }
 
     fn gone(began: i64) -> Read {
-        Read {
-            key: RecordKey::new(PRODUCTS, RecordId::new("1")),
-            shape: Shape::Detail,
-            observed: Observed::Call(Interval { began: at(began), ended: at(began) }),
-            content: Content::Absent,
-            listed: None,
-        }
+        let seen = Interval { began: at(began), ended: at(began) };
+        Read::whole(RecordKey::new(PRODUCTS, RecordId::new("1")), seen, None)
     }
 
     /// Returns what is reported for reads that are handled one after the other.

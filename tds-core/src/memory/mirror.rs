@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use async_trait::async_trait;
-use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::{
@@ -12,10 +11,10 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    guard::{SyncState, Verdict, guard_sets, is_suspicious_shrink, report_ahead, report_unusual},
-    mirror::{Applied, Child, Mirror, MirrorSchema},
+    guard::{SyncState, Verdict, judge, report_unusual},
+    mirror::{Applied, Mirror, MirrorSchema},
     queue::Outcome,
-    record::{Content, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape, same_value},
+    record::{Content, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape},
 };
 
 #[async_trait]
@@ -35,9 +34,7 @@ impl Mirror for MemoryStore {
             let Content::Present(record) = &read.content else { return false };
             let row = state.records.get(&read.key).and_then(|known| known.row.as_ref());
             let Some(row) = row else { return schema.head.is_some() };
-            let mut shown = record.fields.iter().chain(&record.volatile);
-            row.deleted_at.is_some()
-                || shown.any(|(name, value)| !same_value(row.fields.get(name).unwrap_or(&Value::Null), value))
+            row.deleted_at.is_some() || !record.is_shown_by(&row.fields)
         };
         Ok(reads.iter().filter(differs).map(|read| read.key.id.clone()).collect())
     }
@@ -54,16 +51,16 @@ impl State {
         if read.key.entity != schema.entity {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));
         }
-        let stored = self.records.get(&read.key).map(|known| known.state.clone());
-        let believed = stored.as_ref().and_then(|state| state.as_of(now));
-        report_ahead(usize::from(believed.is_some()));
-        let previous = believed.clone().or(stored);
-        let verdict = guard_sets(previous.as_ref(), &read, |record| self.shrinks(schema, record));
+        let previous = self.records.get(&read.key).map(|known| known.state.clone());
+        let rows =
+            |table: &str| self.children.get(&(table.to_owned(), read.key.id.clone())).map_or(0, Vec::len);
+        let shrinks = |record: &Record| schema.shrinks(record, rows);
+        let (verdict, next) = judge(previous.as_ref(), &read, now, shrinks);
         if matches!(verdict, Verdict::Apply { .. }) && self.refused.contains(&read.key) {
             return Err(Error::invalid(format!("{} breaks a constraint of the target", read.key)));
         }
-        if let Some(next) = SyncState::after(previous.as_ref(), &read, verdict).or(believed) {
-            self.remember(&read.key, next.noted_at(now), now);
+        if let Some(next) = next {
+            self.remember(&read.key, next, now);
         }
         report_unusual(previous.as_ref(), &read, verdict);
         let (stable, volatile) = match verdict {
@@ -82,7 +79,7 @@ impl State {
         Ok(Applied::Done(if head || children { Outcome::Applied } else { Outcome::Unchanged }))
     }
 
-    fn remember(&mut self, key: &RecordKey, next: SyncState, now: OffsetDateTime) {
+    pub(super) fn remember(&mut self, key: &RecordKey, next: SyncState, now: OffsetDateTime) {
         match self.records.entry(key.clone()) {
             Entry::Occupied(mut known) => known.get_mut().state = next,
             Entry::Vacant(slot) => {
@@ -102,16 +99,6 @@ impl State {
                 *owner != key.id || !schema.children.iter().any(|child| child.table == table)
             });
         }
-    }
-
-    /// Returns true where a set of children would shrink suspiciously.
-    fn shrinks(&self, schema: &MirrorSchema, record: &Record) -> bool {
-        let shrinks = |child: &Child| {
-            let Some(new) = record.children.get(child.table) else { return false };
-            let old = self.children.get(&(child.table.to_owned(), record.id.clone())).map_or(0, Vec::len);
-            is_suspicious_shrink(old, new.len())
-        };
-        schema.children.iter().filter(|child| child.confirm_shrink).any(shrinks)
     }
 
     /// Writes the head row. Returns true where the row is new or differed.

@@ -82,6 +82,12 @@ impl Claimed {
     /// letter.
     pub const SUSPECT_AFTER: u32 = 10;
 
+    /// Returns the lease of the claim.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        Lease { id: self.id, token: self.token }
+    }
+
     /// Returns true where the item has to be tried while the process works on nothing else.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
@@ -163,6 +169,14 @@ pub struct Settlement {
     pub generation: i64,
     /// The result of the claim.
     pub settle: Settle,
+}
+
+impl Settlement {
+    /// Creates the end of the claim of an item.
+    #[must_use]
+    pub fn new(item: &Claimed, settle: Settle) -> Self {
+        Self { lease: item.lease(), generation: item.generation, settle }
+    }
 }
 
 /// The result of a claim. Work that was folded in during the claim makes the item pending again, whatever the result

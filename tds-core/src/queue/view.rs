@@ -155,6 +155,12 @@ pub struct StatusCounts {
 }
 
 impl StatusCounts {
+    /// Returns the number of live items: those that have neither ended nor become dead letters.
+    #[must_use]
+    pub fn live(&self) -> i64 {
+        self.pending + self.processing + self.failed
+    }
+
     /// Returns each count with its status.
     #[must_use]
     pub fn each(&self) -> [(ItemStatus, i64); 5] {

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::{
     inbox::InboxId,
     queue::Lane,
-    record::{Observed, RecordKey, SourcePayload},
+    record::{Observed, Payload, RecordKey, Shape, SourcePayload},
     runs::RunId,
 };
 
@@ -24,6 +24,17 @@ pub struct Work {
 }
 
 impl Work {
+    /// Creates work with a pushed body that shows a state of the record.
+    #[must_use]
+    pub fn pushed(
+        version: impl Into<Option<OffsetDateTime>>,
+        arrived: OffsetDateTime,
+        json: Payload,
+    ) -> Self {
+        let payload = SourcePayload { shape: Shape::Webhook, observed: Observed::Push(arrived), json };
+        Self { version: version.into(), payload: Some(payload), recheck: false }
+    }
+
     /// Creates work without a payload: the source has to be asked.
     #[must_use]
     pub fn fetch() -> Self {
@@ -90,4 +101,12 @@ pub struct NewItem {
     pub work: Work,
     /// The waiter for the work.
     pub waiter: Waiter,
+}
+
+impl NewItem {
+    /// Creates new work that nothing waits for.
+    #[must_use]
+    pub fn new(key: RecordKey, lane: Lane, work: Work) -> Self {
+        Self { key, lane, work, waiter: Waiter::Operator }
+    }
 }

@@ -1,25 +1,32 @@
-//! Records that a program makes itself, for sources without JSON of their own and for tests.
+//! Records that a program makes itself, for sources without JSON text of their own and for tests.
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::record::{
-    Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+use crate::{
+    error::Result,
+    record::{
+        Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+    },
 };
 
-/// Returns the columns of a JSON object. Any other value has no columns.
-fn fields(value: Value) -> Fields {
-    match value {
-        Value::Object(fields) => fields,
-        _ => Fields::new(),
-    }
-}
-
-/// Builds a record.
+/// Builds a record of a source that has no JSON text of its own, such as a file or a database.
 #[derive(Clone, Debug)]
 pub struct RecordBuilder(Record);
+
+/// The JSON that [`RecordBuilder::build`] writes.
+#[derive(Deserialize)]
+struct Body {
+    id: RecordId,
+    #[serde(with = "time::serde::rfc3339::option")]
+    version: Option<OffsetDateTime>,
+    fields: Fields,
+    volatile: Fields,
+    children: BTreeMap<String, Vec<Fields>>,
+}
 
 impl RecordBuilder {
     /// Creates a record without columns.
@@ -43,33 +50,34 @@ impl RecordBuilder {
         self
     }
 
-    /// Adds columns that change together with the version.
+    /// Adds columns that change together with the version, as a JSON object. Any other JSON value adds no columns.
     #[must_use]
     pub fn fields(mut self, columns: Value) -> Self {
         self.0.fields.extend(fields(columns));
         self
     }
 
-    /// Adds columns that change without a new version.
+    /// Adds columns that change without a new version, as a JSON object.
     #[must_use]
     pub fn volatile(mut self, columns: Value) -> Self {
         self.0.volatile.extend(fields(columns));
         self
     }
 
-    /// Sets all rows of a child table.
+    /// Sets all rows of a child table. Each row is a JSON object.
     #[must_use]
     pub fn children(mut self, table: &str, rows: impl IntoIterator<Item = Value>) -> Self {
         self.0.children.insert(table.to_owned(), rows.into_iter().map(fields).collect());
         self
     }
 
-    /// Returns the record. Its raw JSON contains everything that was set.
+    /// Returns the record. Its raw JSON contains everything that was set, and the default implementation of
+    /// [`crate::source::Source::decode`] reads this JSON.
     #[must_use]
     pub fn build(mut self) -> Record {
         let version = self.0.version.and_then(|version| version.format(&Rfc3339).ok());
         let raw = json!({
-            "id": self.0.id.as_str(),
+            "id": self.0.id,
             "version": version,
             "fields": self.0.fields,
             "volatile": self.0.volatile,
@@ -96,5 +104,21 @@ impl RecordBuilder {
             content: Content::Present(Box::new(record)),
             listed: None,
         }
+    }
+}
+
+/// Reads the JSON that [`RecordBuilder::build`] writes.
+///
+/// # Errors
+/// `Invalid`: the payload is other JSON.
+pub(crate) fn built(entity: &EntityType, payload: &Payload) -> Result<Record> {
+    let Body { id, version, fields, volatile, children } = payload.parse()?;
+    Ok(Record { entity: entity.clone(), id, version, fields, volatile, children, raw: payload.clone() })
+}
+
+fn fields(value: Value) -> Fields {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Fields::new(),
     }
 }

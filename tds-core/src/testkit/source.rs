@@ -8,18 +8,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use serde::Deserialize;
-use time::OffsetDateTime;
 
 use crate::{
     clock::Clock,
     error::{Error, Result},
     mirror::MirrorSchema,
     queue::{Lane, Work},
-    record::{
-        Content, Fields, Interval, Observed, Payload, Read, Record, RecordBuilder, RecordId, RecordKey,
-        Shape, SourcePayload, list_hash,
-    },
+    record::{Interval, Read, Record, RecordBuilder, RecordId, RecordKey},
     source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 
@@ -41,17 +36,6 @@ struct Book {
     wait: Duration,
     /// Records that the list that is being read leaves out.
     moved: BTreeSet<RecordId>,
-}
-
-/// The JSON that [`RecordBuilder::build`] writes.
-#[derive(Deserialize)]
-struct Body {
-    id: String,
-    #[serde(with = "time::serde::rfc3339::option")]
-    version: Option<OffsetDateTime>,
-    fields: Fields,
-    volatile: Fields,
-    children: BTreeMap<String, Vec<Fields>>,
 }
 
 impl ScriptedSource {
@@ -118,9 +102,7 @@ impl ScriptedSource {
     pub fn pushed(&self, id: &str) -> Option<(RecordKey, Work)> {
         let record = self.book().records.get(&RecordId::new(id)).cloned()?;
         let key = RecordKey::new(self.schema.entity.clone(), record.id.clone());
-        let observed = Observed::Push(self.clock.now());
-        let payload = SourcePayload { shape: Shape::Webhook, observed, json: record.raw };
-        Some((key, Work { version: record.version, payload: Some(payload), recheck: false }))
+        Some((key, Work::pushed(record.version, self.clock.now(), record.raw)))
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -137,10 +119,8 @@ impl ScriptedSource {
             }
             book.records.get(id).cloned()
         };
-        let observed = Observed::Call(Interval { began, ended: self.clock.now() });
-        let content = found.map_or(Content::Absent, |record| Content::Present(Box::new(record)));
         let key = RecordKey::new(self.schema.entity.clone(), id.clone());
-        Ok(Read { key, shape: Shape::Detail, observed, content, listed: None })
+        Ok(Read::whole(key, Interval { began, ended: self.clock.now() }, found))
     }
 }
 
@@ -173,17 +153,8 @@ impl Source for ScriptedSource {
         drop(book);
         let next = page.last().filter(|_| more).map(|record| record.id.to_string());
         let observed = Interval { began, ended: self.clock.now() };
-        let rows = page.into_iter().map(|record| Listed {
-            id: record.id.clone(),
-            version: record.version,
-            hash: list_hash(&record),
-            payload: Some(SourcePayload {
-                shape: Shape::List,
-                observed: Observed::Call(observed),
-                json: record.raw,
-            }),
-        });
-        Ok(ListPage { rows: rows.collect(), next, observed, server_time: None, learned: None })
+        let rows = page.into_iter().map(|record| Listed::new(record, observed));
+        Ok(ListPage::new(rows.collect(), next, observed))
     }
 
     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
@@ -192,19 +163,5 @@ impl Source for ScriptedSource {
 
     fn reads_wait(&self, lane: Lane) -> Duration {
         if lane == Lane::Webhook { self.book().wait } else { Duration::ZERO }
-    }
-
-    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
-        let body: Body = serde_json::from_str(payload.json.as_str())
-            .map_err(|error| Error::invalid("the payload is no record").with_source(error))?;
-        Ok(Record {
-            entity: self.schema.entity.clone(),
-            id: RecordId::new(body.id),
-            version: body.version,
-            fields: body.fields,
-            volatile: body.volatile,
-            children: body.children,
-            raw: Payload::new(payload.json.as_str()),
-        })
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use tds_core::{
     error::{Error, Result},
-    guard::{SyncState, Verdict, guard_sets, is_suspicious_shrink, report_ahead, report_unusual},
-    mirror::{Applied, Child, MirrorSchema},
+    guard::{SyncState, Verdict, guard_sets, report_ahead, report_unusual},
+    mirror::{Applied, MirrorSchema},
     queue::Outcome,
     record::{Content, Read, Record, RecordId},
 };
@@ -75,7 +75,11 @@ impl Batch<'_> {
         let counts = self.counts(&mut tx, reads).await?;
         let verdicts: Vec<Verdict> = reads
             .iter()
-            .map(|read| guard_sets(states.get(&read.key.id), read, |record| self.shrinks(record, &counts)))
+            .map(|read| {
+                let rows = |table: &str| rows_of(&counts, table, &read.key.id);
+                let shrinks = |record: &Record| self.schema.shrinks(record, rows);
+                guard_sets(states.get(&read.key.id), read, shrinks)
+            })
             .collect();
         let written = self.write_tables(&mut tx, reads, &verdicts).await?;
         let next: Vec<(&RecordId, SyncState)> = reads
@@ -165,15 +169,6 @@ impl Batch<'_> {
         Ok(counts)
     }
 
-    fn shrinks(&self, record: &Record, counts: &Counts) -> bool {
-        let shrunk = |child: &Child| {
-            let Some(rows) = record.children.get(child.table) else { return false };
-            let before = counts.get(child.table).and_then(|table| table.get(record.id.as_str())).copied();
-            is_suspicious_shrink(before.unwrap_or(0), rows.len())
-        };
-        self.schema.children.iter().filter(|child| child.confirm_shrink).any(shrunk)
-    }
-
     /// Returns why a read cannot be written at all.
     fn refusal(&self, read: &Read) -> Option<Error> {
         if read.key.entity != self.schema.entity {
@@ -198,6 +193,11 @@ impl Batch<'_> {
         }
         None
     }
+}
+
+/// Returns the number of rows that a record has in a child table.
+fn rows_of(counts: &Counts, table: &str, id: &RecordId) -> usize {
+    counts.get(table).and_then(|table| table.get(id.as_str())).copied().unwrap_or(0)
 }
 
 fn record_of(read: &Read) -> Option<&Record> {

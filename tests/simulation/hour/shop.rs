@@ -148,7 +148,7 @@ impl Shop {
     /// Returns whether no run is active and no item is queued.
     pub(super) async fn is_at_rest(&self) -> bool {
         let queue = self.store.stats().await.expect("stats").queue;
-        let open = queue.pending + queue.processing + queue.failed;
+        let open = queue.live();
         open == 0 && self.runs().await.iter().all(|run| !run.status.is_active())
     }
 

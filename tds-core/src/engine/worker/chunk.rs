@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     handler::{BatchHandler, Handled},
     hint::Wording,
-    queue::{Claimed, Lane, Lease, Settle, Settlement},
+    queue::{Claimed, Lane, Settle, Settlement},
     retry::{Decision, RetryPolicy},
     shutdown::Shutdown,
 };
@@ -83,7 +83,7 @@ impl ChunkRunner {
         };
         match slot {
             Some(_slot) => self.timed(items, slots).await,
-            None => items.iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect(),
+            None => items.iter().map(|item| Settlement::new(item, release(Duration::ZERO, None))).collect(),
         }
     }
 
@@ -99,7 +99,7 @@ impl ChunkRunner {
             let reason = "this process has no handler for the entity type".to_owned();
             return items
                 .iter()
-                .map(|item| settlement(item, release(UNKNOWN_ENTITY, Some(reason.clone()))))
+                .map(|item| Settlement::new(item, release(UNKNOWN_ENTITY, Some(reason.clone()))))
                 .collect();
         };
         let (deadly, fresh): (Vec<Claimed>, Vec<Claimed>) =
@@ -118,7 +118,7 @@ impl ChunkRunner {
             Ok(Handled::Reroute { entity: to, work }) => Settle::Redirect { to, work },
             Err(error) => self.settle_error(item, &error),
         };
-        settlement(item, settle)
+        Settlement::new(item, settle)
     }
 
     fn settle_error(&self, item: &Claimed, error: &Error) -> Settle {
@@ -187,10 +187,6 @@ async fn unwound(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Option<V
     Some(results)
 }
 
-fn settlement(item: &Claimed, settle: Settle) -> Settlement {
-    Settlement { lease: Lease { id: item.id, token: item.token }, generation: item.generation, settle }
-}
-
 fn release(after: Duration, reason: Option<String>) -> Settle {
     Settle::Release { after, fetch: false, reason }
 }
@@ -198,14 +194,13 @@ fn release(after: Duration, reason: Option<String>) -> Settle {
 /// Returns the settlements of a batch of which some claims were lost. The work on the batch has stopped; the items
 /// that are still held are given back and are due at once.
 fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
-    let lease = |item: &Claimed| Lease { id: item.id, token: item.token };
-    let rest: Vec<&Claimed> = items.iter().filter(|item| !gone.contains(&lease(item))).collect();
+    let rest: Vec<&Claimed> = items.iter().filter(|item| !gone.contains(&item.lease())).collect();
     tracing::warn!(
         lost = items.len() - rest.len(),
         given_back = rest.len(),
         "claims were lost: another worker holds the items, or the items were removed from the queue"
     );
-    rest.into_iter().map(|item| settlement(item, release(Duration::ZERO, None))).collect()
+    rest.into_iter().map(|item| Settlement::new(item, release(Duration::ZERO, None))).collect()
 }
 
 /// Returns the settlement of an item that was in work each time when a worker died, the last time alone. The item is
@@ -218,5 +213,5 @@ fn given_up(item: &Claimed) -> Settlement {
         item.lost_leases
     );
     tracing::error!(record = %item.key, item = %item.id, error, "dead letter");
-    settlement(item, Settle::DeadLetter { error })
+    Settlement::new(item, Settle::DeadLetter { error })
 }

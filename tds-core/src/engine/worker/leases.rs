@@ -57,7 +57,7 @@ impl Leases {
 
     /// Renews the claims of these items from now on.
     pub(super) fn hold(self: &Arc<Self>, items: &[Claimed]) -> HeldClaims {
-        let leases = items.iter().map(|item| Lease { id: item.id, token: item.token }).collect();
+        let leases = items.iter().map(|item| item.lease()).collect();
         let lost = Arc::new(Notify::new());
         let chunk = Chunk { leases, began: Instant::now(), gone: Gone::new(), lost: Arc::clone(&lost) };
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use time::{OffsetDateTime, macros::datetime};
 
 use crate::{
@@ -16,10 +16,10 @@ use crate::{
     },
     mirror::Mirror,
     queue::{
-        ClaimRequest, Claimed, ItemFilter, Lane, Lease, NewItem, Queue, QueueMaintenance, QueueOperator,
-        Settle, Settled, Settlement, Waiter, Work, WorkerId,
+        ClaimRequest, Claimed, ItemFilter, Lane, NewItem, Queue, QueueMaintenance, QueueOperator, Settle,
+        Settled, Settlement, Work, WorkerId,
     },
-    record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
+    record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey},
     runs::{SyncRun, SyncRunOperator},
 };
 
@@ -89,17 +89,38 @@ pub trait Harness: Send + Sync {
     /// Advances the store's clock.
     async fn advance(&self, by: Duration);
 
-    /// Returns a column of a head row as text. `None` means that the column is null, or that there is no row.
-    async fn column(&self, table: &str, id: &str, column: &str) -> Option<String>;
-
-    /// Returns a column of a record's child rows as texts, sorted.
-    async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String>;
+    /// Returns a column of the rows of a record. With `owner`, the table is a child table, and `owner` is its column
+    /// with the record's id. Without `owner`, the table is a head table. A row that lacks the column has no value in
+    /// the result.
+    async fn values(&self, table: &str, owner: Option<&str>, id: &str, column: &str) -> Vec<Value>;
 
     /// Changes a text column of a head row without using the store, as an operator with a database client would.
     async fn change_column(&self, table: &str, id: &str, column: &str, value: &str);
 
     /// Returns columns that the target refuses for this product.
     async fn refused_columns(&self, id: &str) -> Fields;
+
+    /// Returns a column of a head row as text. `None` means that the column is null, or that there is no row.
+    async fn column(&self, table: &str, id: &str, column: &str) -> Option<String> {
+        texts(self.values(table, None, id, column).await).pop()
+    }
+
+    /// Returns a column of a record's child rows as texts, sorted.
+    async fn child_column(&self, table: &str, owner: &str, id: &str, column: &str) -> Vec<String> {
+        texts(self.values(table, Some(owner), id, column).await)
+    }
+}
+
+/// Returns the values that are not null as texts, sorted.
+fn texts(values: Vec<Value>) -> Vec<String> {
+    let text = |value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    let mut texts: Vec<String> = values.into_iter().filter_map(text).collect();
+    texts.sort();
+    texts
 }
 
 pub(super) const PRODUCTS: EntityType = EntityType::from_static("products");
@@ -136,16 +157,11 @@ pub(super) fn product(id: &str) -> RecordKey {
 
 /// Returns work with a pushed body.
 pub(super) fn pushed(version: i64, json: &str) -> Work {
-    let payload = SourcePayload {
-        shape: Shape::Webhook,
-        observed: Observed::Push(at(version + 10)),
-        json: Payload::new(json),
-    };
-    Work { version: Some(at(version)), payload: Some(payload), recheck: false }
+    Work::pushed(at(version), at(version + 10), Payload::new(json))
 }
 
 pub(super) fn new_item(id: &str, work: Work) -> NewItem {
-    NewItem { key: product(id), lane: Lane::Webhook, work, waiter: Waiter::Operator }
+    NewItem::new(product(id), Lane::Webhook, work)
 }
 
 /// Returns an event about these records, with its own body.
@@ -164,10 +180,6 @@ pub(super) fn event(event_id: &str, work: Vec<(RecordKey, Work)>) -> NewEvent {
 
 pub(super) fn request(limit: usize, lease: Duration) -> ClaimRequest {
     ClaimRequest::new(WorkerId("case".to_owned()), limit, lease)
-}
-
-pub(super) fn settlement(item: &Claimed, settle: Settle) -> Settlement {
-    Settlement { lease: Lease { id: item.id, token: item.token }, generation: item.generation, settle }
 }
 
 /// The steps that cases repeat.
@@ -210,7 +222,7 @@ impl Case<'_> {
     }
 
     pub(super) async fn settle(&self, item: &Claimed, settle: Settle) -> Settled {
-        self.0.stores().queue.settle(vec![settlement(item, settle)]).await.expect("settle")
+        self.0.stores().queue.settle(vec![Settlement::new(item, settle)]).await.expect("settle")
     }
 
     /// Asserts that nothing can be claimed.

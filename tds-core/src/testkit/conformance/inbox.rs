@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc};
 use super::harness::*;
 use crate::{
     inbox::{Disposition, EventFilter, EventStatus, NewEvent},
-    queue::{Claimed, Lane, Lease, Outcome, Settle, Work},
+    queue::{Claimed, Lane, Outcome, Settle, Work},
 };
 
 fn with(event_id: &str, disposition: Disposition) -> NewEvent {
@@ -213,7 +213,7 @@ pub async fn an_event_is_processing_while_a_claim_that_is_held_shows_its_work(ha
     harness.advance(LONGER).await;
     let item = case.claim().await;
     let show = async |item: &Claimed| {
-        let lease = Lease { id: item.id, token: item.token };
+        let lease = item.lease();
         harness.stores().queue.mark_processing(&[lease]).await.expect("shown");
     };
     show(&old).await;

@@ -312,7 +312,7 @@ pub async fn claims_that_are_held_are_distinguished_from_those_that_were_lost(ha
     let case = Case(harness);
     case.enqueue(vec![new_item("1", Work::fetch()), new_item("2", Work::fetch())]).await;
     let (one, other) = (case.claim().await, case.claim().await);
-    let leases = [&one, &other].map(|item| Lease { id: item.id, token: item.token });
+    let leases = [&one, &other].map(|item| item.lease());
     let held = async || {
         let held = harness.stores().queue.held(&leases).await.expect("held");
         held.into_iter().collect::<HashSet<Lease>>()
@@ -365,7 +365,7 @@ pub async fn a_renewed_lease_keeps_the_item(harness: &dyn Harness) {
     // A slow machine may lose the short lease before the renewal. The case then tries again.
     let held = case.until("a renewed lease", async || {
         let item = case.claim_for(Duration::from_secs(1)).await;
-        let lease = Lease { id: item.id, token: item.token };
+        let lease = item.lease();
         queue.renew(&[lease], LONG).await.expect("renew").pop()
     });
     let held = held.await;
@@ -381,7 +381,7 @@ pub async fn a_lost_lease_is_missing_from_the_renewed_ones(harness: &dyn Harness
     harness.advance(LONGER).await;
     let one = case.claim().await;
     let other = case.claim().await;
-    let leases = [&lost, &one, &other].map(|item| Lease { id: item.id, token: item.token });
+    let leases = [&lost, &one, &other].map(|item| item.lease());
     let kept: HashSet<Lease> =
         harness.stores().queue.renew(&leases, LONG).await.expect("renew").into_iter().collect();
     assert_eq!(kept, leases[1..].iter().copied().collect());

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     inbox::{EventFilter, EventStatus, Inbox},
-    queue::{ItemStatus, Outcome, Queue, Settle, Work},
+    queue::{ItemStatus, Outcome, Queue, Settle, Settlement, Work},
     runs::{Run, RunId, RunStatus},
 };
 
@@ -44,8 +44,10 @@ fn work_until(queue: &Arc<dyn Queue>, stop: &Arc<AtomicBool>) -> impl Future<Out
             }
             // Yielding here lets other tasks add waiters during the claim, even in a store that never waits itself.
             tokio::task::yield_now().await;
-            let ends =
-                claimed.iter().map(|item| settlement(item, Settle::Complete(Outcome::Applied))).collect();
+            let ends = claimed
+                .iter()
+                .map(|item| Settlement::new(item, Settle::Complete(Outcome::Applied)))
+                .collect();
             queue.settle(ends).await.expect("settle");
         }
     }
@@ -110,7 +112,8 @@ async fn drained(case: &Case<'_>) {
         if claimed.is_empty() {
             return;
         }
-        let ends = claimed.iter().map(|item| settlement(item, Settle::Complete(Outcome::Applied))).collect();
+        let ends =
+            claimed.iter().map(|item| Settlement::new(item, Settle::Complete(Outcome::Applied))).collect();
         queue.settle(ends).await.expect("settle");
     }
 }

@@ -8,8 +8,8 @@ use crate::{
     error::ErrorKind,
     inbox::EventStatus,
     queue::{
-        ClaimRequest, ClaimScope, Claimed, ItemFilter, ItemStatus, Lane, Lease, NewItem, Outcome, Settle,
-        Waiter, Work, WorkerId,
+        ClaimRequest, ClaimScope, Claimed, ItemFilter, ItemStatus, Lane, NewItem, Outcome, Settle, Waiter,
+        Work, WorkerId,
     },
     record::{EntityType, RecordId},
     runs::{
@@ -20,13 +20,7 @@ use crate::{
 };
 
 pub(super) fn full_sync(entity: EntityType) -> NewRun {
-    NewRun {
-        entity,
-        run_type: RunType::Full,
-        source_type: "zoho".into(),
-        since: None,
-        requested_by: "case".into(),
-    }
+    NewRun::new(entity, RunType::Full, "zoho", "case")
 }
 
 pub(super) fn plan() -> RunPlan {
@@ -387,7 +381,7 @@ pub async fn cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_o
     let left = case.items().await;
     assert!(left.iter().all(|item| item.status == ItemStatus::Completed), "{left:?}");
     assert_eq!(left.len(), 1, "what was done stays");
-    let held = Lease { id: in_work.id, token: in_work.token };
+    let held = in_work.lease();
     assert!(harness.stores().queue.held(&[held]).await.expect("held").is_empty());
     assert_eq!(
         case.settle(&in_work, Settle::Release { after: Duration::ZERO, fetch: false, reason: None })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::harness::*;
 use crate::{
     inbox::EventStatus,
-    queue::{ItemStatus, Outcome, Settle, Work},
+    queue::{ItemStatus, Outcome, Settle, Settlement, Work},
 };
 
 const NOW: Duration = Duration::ZERO;
@@ -156,7 +156,8 @@ pub async fn settlements_of_one_call_are_judged_one_by_one(harness: &dyn Harness
     case.enqueue((0..3).map(|n| new_item(&n.to_string(), pushed(1, "{}"))).collect()).await;
     let claimed = [case.claim().await, case.claim().await, case.claim().await];
     case.settle(&claimed[0], Settle::Complete(Outcome::Applied)).await;
-    let settles = claimed.iter().map(|item| settlement(item, Settle::Complete(Outcome::Applied))).collect();
+    let settles =
+        claimed.iter().map(|item| Settlement::new(item, Settle::Complete(Outcome::Applied))).collect();
     let settled = harness.stores().queue.settle(settles).await.expect("settle");
     assert_eq!((settled.accepted, settled.fenced), (2, 1));
 }
