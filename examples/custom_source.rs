@@ -1,64 +1,38 @@
-//! A source of your own: here a text of comma-separated lines, which the engine's own handler mirrors.
+//! A source of your own: here a text of comma-separated lines. The engine lists the source, finds what changed and
+//! what is gone, and mirrors the records.
 //!
-//! ```sh
-//! cargo run --example custom_source
-//! ```
+//! Run it with `cargo run --example custom_source`.
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
-use std::{collections::BTreeMap, error::Error as StdError, sync::Arc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tds_core::{
-    clock::{Clock, SystemClock},
-    engine::{Engine, Stores},
-    error::{Error, Result},
-    memory::MemoryStore,
-    mirror::MirrorSchema,
-    queue::Lane,
-    record::{
-        Content, EntityType, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
-        SourcePayload, list_hash,
-    },
-    runs::{NewRun, RunType},
-    source::{ListPage, ListRequest, Listed, Source, SourceProfile},
-};
+use serde_json::json;
+use tds_core::{memory::MemoryStore, prelude::*};
 
 const COUNTRIES: EntityType = EntityType::from_static("countries");
 static SCHEMA: MirrorSchema = MirrorSchema { entity: COUNTRIES, head: Some("countries"), children: &[] };
 
-/// One country per line: code, name, capital.
-const TEXT: &str = "AT,Austria,Vienna\nCH,Switzerland,Bern\nIQ,Iraq,Baghdad\nPT,Portugal,Lisbon";
+/// The number of rows in a page of the list.
+const PAGE: usize = 2;
 
-struct Lines {
-    clock: Arc<dyn Clock>,
-    profile: SourceProfile,
-}
+/// One country per line: code, name, capital. The text states no times of change, so the engine compares contents and
+/// the times at which they were read.
+struct Lines(Mutex<String>);
 
 impl Lines {
-    fn new(clock: Arc<dyn Clock>) -> Self {
-        let profile = SourceProfile {
-            fetch_batch: 50,
-            records_per_call: 50,
-            records_per_page: 2,
-            ..SourceProfile::default()
+    /// Reads the text and returns its records, together with the interval in which they were read.
+    fn records(&self) -> (Vec<Result<Record>>, Interval) {
+        let began = SystemClock.now();
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let record = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
+            [code, name, capital] => {
+                let fields = json!({"name": name, "capital": capital});
+                Ok(RecordBuilder::new(&COUNTRIES, code).fields(fields).build())
+            }
+            _ => Err(Error::invalid(format!("{line:?} is no country"))),
         };
-        Self { clock, profile }
-    }
-
-    fn record(line: &str) -> Result<Record> {
-        let [code, name, capital] = line.split(',').collect::<Vec<_>>()[..] else {
-            return Err(Error::invalid(format!("{line:?} is no country")));
-        };
-        let fields = [("name", name), ("capital", capital)];
-        let raw = serde_json::Value::String(line.to_owned());
-        Ok(Record {
-            entity: COUNTRIES,
-            id: RecordId::new(code),
-            version: None, // a text states no time of change: contents and times of reading decide
-            fields: fields.into_iter().map(|(column, value)| (column.to_owned(), value.into())).collect(),
-            volatile: serde_json::Map::new(),
-            children: BTreeMap::new(),
-            raw: Payload::new(raw.to_string()),
-        })
+        (text.lines().map(record).collect(), Interval { began, ended: SystemClock.now() })
     }
 }
 
@@ -68,90 +42,49 @@ impl Source for Lines {
         &SCHEMA
     }
 
-    fn profile(&self) -> &SourceProfile {
-        &self.profile
-    }
-
-    /// Returns two lines per page. The cursor is the number of the next line.
+    /// Returns one page of the list. The cursor is the number of the first line of the page.
     async fn list(&self, request: &ListRequest) -> Result<ListPage> {
-        let began = self.clock.now();
-        let from: usize = match &request.cursor {
-            None => 0,
-            Some(cursor) => cursor.parse().map_err(|_| Error::invalid("this is no cursor of mine"))?,
-        };
-        let observed = Interval { began, ended: self.clock.now() };
-        let mut rows = Vec::new();
-        for line in TEXT.lines().skip(from).take(2) {
-            let record = Self::record(line)?;
-            rows.push(Listed {
-                id: record.id.clone(),
-                version: None,
-                hash: list_hash(&record),
-                payload: Some(SourcePayload {
-                    shape: Shape::List,
-                    observed: Observed::Call(observed),
-                    json: record.raw,
-                }),
-            });
-        }
-        let next = (from + 2 < TEXT.lines().count()).then(|| (from + 2).to_string());
-        Ok(ListPage { rows, next, observed, server_time: None, learned: None })
+        let from = request.cursor.as_deref().unwrap_or("0");
+        let from: usize = from.parse().map_err(|_| Error::invalid("this is no cursor of mine"))?;
+        let (records, observed) = self.records();
+        let next = (from + PAGE < records.len()).then(|| (from + PAGE).to_string());
+        let row = |record: Result<Record>| Ok(Listed::new(record?, observed));
+        let rows = records.into_iter().skip(from).take(PAGE).map(row).collect::<Result<_>>()?;
+        Ok(ListPage::new(rows, next, observed))
     }
 
+    /// Reads single records: those that a list did not show, before they are marked as deleted.
     async fn fetch(&self, ids: &[RecordId], _lane: Lane) -> Vec<Result<Read>> {
-        let began = self.clock.now();
+        let (records, observed) = self.records();
         let read = |id: &RecordId| {
-            let line = TEXT.lines().find(|line| line.split(',').next() == Some(id.as_str()));
-            let content = match line {
-                Some(line) => Content::Present(Box::new(Self::record(line)?)),
-                None => Content::Absent,
-            };
-            Ok(Read {
-                key: RecordKey::new(COUNTRIES, id.clone()),
-                shape: Shape::Detail,
-                observed: Observed::Call(Interval { began, ended: self.clock.now() }),
-                content,
-                listed: None,
-            })
+            let found = records.iter().flatten().find(|record| record.id == *id);
+            Ok(Read::whole(RecordKey::new(COUNTRIES, id.clone()), observed, found.cloned()))
         };
         ids.iter().map(read).collect()
-    }
-
-    fn decode(&self, payload: &SourcePayload) -> Result<Record> {
-        let line: String = serde_json::from_str(payload.json.as_str())
-            .map_err(|error| Error::invalid("the payload is no line").with_source(error))?;
-        Self::record(&line)
     }
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn StdError>> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let source = Arc::new(Lines::new(Arc::clone(&clock)));
-    let store = MemoryStore::new(Arc::clone(&clock));
-    let engine = Engine::builder(Stores::new(&store, store.clone())).source(source).start();
+async fn main() -> Result<()> {
+    let texts = [
+        "AT,Austria,Vienna\nCH,Switzerland,Bern\nIQ,Iraq,Baghdad\nPT,Portugal,Porto",
+        "AT,Austria,Vienna\nCH,Switzerland,Bern\nPT,Portugal,Lisbon",
+    ];
+    let source = Arc::new(Lines(Mutex::default()));
+    let store = MemoryStore::default();
+    let engine = Engine::builder(Stores::new(&store, store.clone())).source(source.clone()).start();
 
-    // The second sync finds everything unchanged: it enqueues nothing and writes nothing.
-    for _ in 0..2 {
-        let request = NewRun {
-            entity: COUNTRIES,
-            run_type: RunType::Full,
-            source_type: "text".into(),
-            since: None,
-            requested_by: "example".into(),
-        };
-        let run = engine.sync(request).await?;
-        let (status, total, unchanged) = (run.status.as_str(), run.total_items, run.unchanged_items);
-        print_line(&format!("{status}: {total} countries, {unchanged} of them unchanged"));
+    // The second sync enqueues and writes only what changed.
+    for text in texts {
+        text.clone_into(&mut source.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let run = engine.sync(NewRun::new(COUNTRIES, RunType::Full, "text", "example")).await?;
+        let (status, listed, unchanged) = (run.status.as_str(), run.total_items, run.unchanged_items);
+        println!("{status}: {listed} countries, {unchanged} of them unchanged");
     }
     for (id, row) in store.rows(&COUNTRIES) {
-        print_line(&format!("{id}: {}, capital {}", row.fields["name"], row.fields["capital"]));
+        let gone = if row.deleted_at.is_some() { "deleted" } else { "live" };
+        println!("{id} is {gone}: {}, capital {}", row.fields["name"], row.fields["capital"]);
     }
     engine.stop().await;
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
-fn print_line(text: &str) {
-    println!("{text}");
 }

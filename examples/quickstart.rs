@@ -1,22 +1,12 @@
 //! The engine without any service: a scripted source, the store in memory, one full sync and one pushed event.
 //!
-//! ```sh
-//! cargo run --example quickstart
-//! ```
+//! Run it with `cargo run --example quickstart`.
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error as StdError, sync::Arc, time::Duration};
 
 use serde_json::json;
-use tds_core::{
-    clock::{Clock, SystemClock},
-    engine::{Engine, Stores},
-    inbox::{Disposition, Inbox, NewEvent, event_id},
-    memory::MemoryStore,
-    mirror::MirrorSchema,
-    record::{EntityType, RecordBuilder},
-    runs::{NewRun, RunType},
-    testkit::ScriptedSource,
-};
+use tds_core::{inbox::event_id, memory::MemoryStore, prelude::*, testkit::ScriptedSource};
 
 const PRODUCTS: EntityType = EntityType::from_static("products");
 const SCHEMA: MirrorSchema = MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
@@ -27,7 +17,7 @@ fn product(clock: &dyn Clock, id: &str, name: &str, rate: i64) -> RecordBuilder 
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> Result<(), Box<dyn StdError>> {
     // Create a source with three products, and an empty store.
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let source = Arc::new(ScriptedSource::new(SCHEMA, Arc::clone(&clock)));
@@ -40,20 +30,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::builder(Stores::new(&store, store.clone())).source(source.clone()).start();
 
     // Run one full sync.
-    let request = NewRun {
-        entity: PRODUCTS,
-        run_type: RunType::Full,
-        source_type: "example".into(),
-        since: None,
-        requested_by: "quickstart".into(),
-    };
-    let run = engine.sync(request).await?;
-    print_line(&format!(
-        "full sync {}: {} of {} products",
-        run.status.as_str(),
-        run.processed_items,
-        run.total_items
-    ));
+    let run = engine.sync(NewRun::new(PRODUCTS, RunType::Full, "example", "quickstart")).await?;
+    let (status, processed, total) = (run.status.as_str(), run.processed_items, run.total_items);
+    println!("full sync {status}: {processed} of {total} products");
 
     // Push one event.
     source.put(product(clock.as_ref(), "2", "Chair, oak", 95));
@@ -70,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         disposition: Disposition::Work(vec![work]),
     };
     let accepted = store.accept(event).await?;
-    print_line(&format!("event {} accepted", accepted.id));
+    println!("event {} accepted", accepted.id);
     let applied = async {
         while !store.rows(&PRODUCTS).values().any(|row| row.fields["name"] == "Chair, oak") {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -78,14 +57,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     tokio::time::timeout(Duration::from_secs(10), applied).await?;
     for (id, row) in store.rows(&PRODUCTS) {
-        print_line(&format!("{id}: {} at {}", row.fields["name"], row.fields["rate"]));
+        println!("{id}: {} at {}", row.fields["name"], row.fields["rate"]);
     }
 
     engine.stop().await;
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
-fn print_line(text: &str) {
-    println!("{text}");
 }

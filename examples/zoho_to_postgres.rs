@@ -1,20 +1,14 @@
 //! Zoho to PostgreSQL in one program: a private PostgreSQL, a simulated Zoho organization, the whole engine.
 //!
-//! ```sh
-//! cargo run --example zoho_to_postgres
-//! ```
+//! Run it with `cargo run --example zoho_to_postgres`.
 //!
 //! With real credentials in `ZohoConfig` and a `DatabaseConfig` of your own, this is a sync engine inside your
 //! program. `tds-server` adds the HTTP API, schedules and the command line.
+#![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
 use std::{error::Error as StdError, sync::Arc};
 
-use tds_core::{
-    clock::{Clock, SystemClock},
-    engine::{Engine, Stores},
-    record::EntityType,
-    runs::{NewRun, RunType},
-};
+use tds_core::prelude::*;
 use tds_postgres::{
     ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgMirror, PgStore, StoreSettings,
 };
@@ -56,22 +50,11 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         .start();
 
     for entity in ["products", "stock"] {
-        let request = NewRun {
-            entity: entity.parse::<EntityType>()?,
-            run_type: RunType::Full,
-            source_type: "zoho".into(),
-            since: None,
-            requested_by: "example".into(),
-        };
-        let run = engine.sync(request).await?;
-        report(&format!(
-            "{entity}: {} of {} records, {}",
-            run.processed_items,
-            run.total_items,
-            run.status.as_str()
-        ));
+        let run = engine.sync(NewRun::new(entity.parse()?, RunType::Full, "zoho", "example")).await?;
+        let (status, processed, total) = (run.status.as_str(), run.processed_items, run.total_items);
+        println!("{entity}: {processed} of {total} records, {status}");
     }
-    report(&format!("Zoho was called {} times", fake.calls()));
+    println!("Zoho was called {} times", fake.calls());
 
     engine.stop().await;
     store.shutdown().await;
@@ -79,9 +62,4 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     cluster.stop().await?;
     std::fs::remove_dir_all(&directory)?;
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "an example talks to its reader")]
-fn report(line: &str) {
-    println!("{line}");
 }

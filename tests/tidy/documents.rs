@@ -41,6 +41,22 @@ fn the_example_environment_and_the_documentation_name_the_same_variables() {
 }
 
 #[test]
+fn the_readme_names_every_example_and_a_test_runs_it() {
+    let (manifest, readme) = (tree::read("examples/Cargo.toml"), tree::read("README.md"));
+    let examples: Vec<&str> = manifest
+        .split("[[example]]")
+        .skip(1)
+        .filter_map(|section| section.split("name = \"").nth(1)?.split('"').next())
+        .collect();
+    assert!(examples.len() >= 5, "only {examples:?} were found");
+    let tests = tree::read("examples/tests.rs");
+    for example in examples {
+        assert!(readme.contains(&format!("`{example}`")), "README.md does not name {example}");
+        assert!(tests.contains(&format!("printed(\"{example}\")")), "no test runs {example}");
+    }
+}
+
+#[test]
 fn every_variable_that_the_code_reads_is_documented() {
     let read = variables_of_the_code();
     let documented = variables(&tree::read("docs/configuration.md"));

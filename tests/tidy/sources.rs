@@ -7,6 +7,11 @@ const USUAL: usize = 200;
 /// A longer file is reported for a review.
 const LONG: usize = 500;
 
+/// The examples that implement a trait of the engine, each with its largest number of lines. An example that needs more
+/// lines shows that the trait asks for too much.
+const EXAMPLES: &[(&str, usize)] =
+    &[("custom_handler.rs", 60), ("custom_source.rs", 100), ("custom_store.rs", 150)];
+
 /// Endings of names that say how a file was split, not what it contains.
 const NAMELESS: &[&str] = &["_sql.rs", "_row.rs", "_page.rs", "/utils.rs"];
 
@@ -56,6 +61,14 @@ fn files_have_a_usual_length_and_long_ones_are_reported() {
         println!("warning: {path} has {lines} lines: is it one thought?");
     }
     assert!(at(50) <= USUAL, "half of the files are longer than {} lines", at(50));
+}
+
+#[test]
+fn the_examples_of_the_traits_are_short() {
+    for (file, most) in EXAMPLES {
+        let lines = tree::read(&format!("examples/{file}")).lines().count();
+        assert!(lines <= *most, "examples/{file} has {lines} lines, and {most} are allowed");
+    }
 }
 
 #[test]
