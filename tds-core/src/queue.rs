@@ -57,6 +57,53 @@ use crate::{error::Result, record::EntityType};
 ///   with the outcome `superseded`.
 /// - An item that becomes a dead letter notifies its waiters: its events become `failed`, and its runs count a failed
 ///   item.
+///
+/// # Errors
+/// A method fails only where the store cannot be asked. It is then not known whether the call took effect, and the call
+/// may be repeated: new work is folded, a claim without an answer ends with its lease, and a claim is settled once.
+///
+/// # Example
+/// The [`Worker`](crate::engine::Worker) of an engine makes these calls:
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use tds_core::{
+///     memory::MemoryStore,
+///     prelude::*,
+///     queue::{ClaimRequest, Settle, Settlement, WorkerId},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let store = MemoryStore::default();
+/// let lamp = RecordKey::new(EntityType::from_static("products"), RecordId::new("1"));
+///
+/// // New work for one record becomes one item, in the more urgent lane.
+/// for lane in [Lane::Full, Lane::Webhook] {
+///     store.enqueue(vec![NewItem::new(lamp.clone(), lane, Work::fetch())]).await?;
+/// }
+/// let request = ClaimRequest::new(WorkerId::unique(), 10, Duration::from_secs(60));
+/// let claimed = store.claim(&request).await?;
+/// assert_eq!((claimed.len(), claimed[0].lane), (1, Lane::Webhook));
+/// assert!(store.claim(&request).await?.is_empty(), "one worker at a time holds the item");
+///
+/// // Work that arrives during the claim makes the item pending again.
+/// store.enqueue(vec![NewItem::new(lamp, Lane::Webhook, Work::fetch())]).await?;
+/// let done = Settlement::new(&claimed[0], Settle::Complete(Outcome::Applied));
+/// let settled = store.settle(vec![done.clone()]).await?;
+/// assert_eq!((settled.accepted, settled.again), (1, 1));
+///
+/// // The fencing token of the next claim is greater, so the first claim can settle nothing.
+/// let next = store.claim(&request).await?;
+/// assert!(next[0].token > claimed[0].token);
+/// assert_eq!(store.settle(vec![done]).await?.fenced, 1);
+/// let done = Settlement::new(&next[0], Settle::Complete(Outcome::Unchanged));
+/// assert_eq!(store.settle(vec![done]).await?.accepted, 1);
+/// assert_eq!(store.stats().await?.queue.completed, 1);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Adds new items, or folds the work into the live items of the records. The work is durable when the method
@@ -87,9 +134,15 @@ pub trait Queue: Send + Sync {
 }
 
 /// The queue, as operators see it.
+///
+/// # Errors
+/// Where a method names no errors of its own, it fails only where the store cannot be asked.
 #[async_trait]
 pub trait QueueOperator: Send + Sync {
     /// Returns one page of items, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    ///
+    /// # Errors
+    /// `Invalid`: the cursor was not returned with a page.
     async fn list(&self, filter: &ItemFilter, limit: usize, cursor: Option<&str>) -> Result<Page<ItemView>>;
 
     /// Returns one item with its payload and its attempts.
@@ -118,6 +171,9 @@ pub trait QueueOperator: Send + Sync {
 }
 
 /// The maintenance of the queue and the inbox: deletes what is old, and repairs what a fault left behind.
+///
+/// # Errors
+/// A method fails only where the store cannot be asked. What was deleted or repaired until then stays so.
 #[async_trait]
 pub trait QueueMaintenance: Send + Sync {
     /// Returns how many items and inbox events [`QueueMaintenance::prune`] would delete for the same arguments.
