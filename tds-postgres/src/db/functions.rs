@@ -97,7 +97,7 @@ mod tests {
     const REVISIONS: [(&str, i32, &str); 7] = [
         ("fold", 1, "9261bd760dca"),
         ("end_runs", 1, "e3544826f5a0"),
-        ("claim", 4, "f9bc9c017935"),
+        ("claim", 5, "529330b5be20"),
         ("complete", 1, "23aabc79390a"),
         ("tally", 1, "5f26f55449ed"),
         ("operator", 2, "79fdadc73050"),
