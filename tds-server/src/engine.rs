@@ -2,9 +2,6 @@
 
 mod cluster;
 mod error;
-mod presence;
-mod prune;
-mod quota;
 mod schedules;
 mod storage;
 mod tasks;

@@ -11,6 +11,9 @@ mod app {
     pub(crate) mod heal;
     pub(crate) mod health;
     pub(crate) mod items;
+    pub(crate) mod presence;
+    pub(crate) mod prune;
+    pub(crate) mod quota;
     pub(crate) mod refusal;
     pub(crate) mod runs;
     pub(crate) mod services;

@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tds_core::{queue::QueueMaintenance, runs::RunId, shutdown::ShutdownTrigger};
+use tds_core::{runs::RunId, shutdown::ShutdownTrigger};
 use tokio::{task::JoinHandle, time::Instant};
 
-use super::{Engine, presence, prune, quota};
-use crate::supervise::Supervisor;
+use super::Engine;
+use crate::{
+    app::{items::Items, presence, prune, quota, services::Ports},
+    supervise::Supervisor,
+};
 
 /// Tasks that have not ended this long after the shutdown signal are aborted. Each task has shorter limits of its own,
 /// except for a statement that hangs in the database.
@@ -108,11 +111,11 @@ impl Engine {
             }));
         }
         if tasks.prune && works {
-            let queue: Arc<dyn QueueMaintenance> = Arc::new(self.parts.store.clone());
-            let retention = self.retention;
-            handles.push(supervisor.spawn("prune", shutdown, move |shutdown| {
-                prune::run(Arc::clone(&queue), retention, shutdown)
-            }));
+            let (items, retention) = (Items(Ports::new(&self.parts.store)), self.retention);
+            handles
+                .push(supervisor.spawn("prune", shutdown, move |shutdown| {
+                    prune::run(items.clone(), retention, shutdown)
+                }));
         }
         RunningTasks { trigger, handles }
     }

@@ -7,7 +7,7 @@ use tds_core::shutdown::Shutdown;
 use tds_postgres::{PgStore, ReportedState, ServerReport};
 use tds_zoho::{ZohoClient, ZohoState};
 
-use crate::app::health::{HealthStatus, Probe, ZohoProbe};
+use super::health::{HealthStatus, Probe, ZohoProbe};
 
 /// The time between two reports.
 const EVERY: Duration = Duration::from_secs(5);
@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(5);
 const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
 /// Reports until the shutdown signal.
-pub(super) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: bool, shutdown: Shutdown) {
+pub(crate) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: bool, shutdown: Shutdown) {
     let probe = ZohoProbe::new(zoho.clone());
     loop {
         let health = probe.check().await;

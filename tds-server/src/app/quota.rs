@@ -13,7 +13,7 @@ const FRESH: Duration = Duration::from_secs(3_600);
 const REST: u32 = 288;
 
 /// Asks until the shutdown signal. Several processes share the count that one of them received.
-pub(super) async fn run(zoho: ZohoClient, shutdown: Shutdown) {
+pub(crate) async fn run(zoho: ZohoClient, shutdown: Shutdown) {
     let mut rest = 0;
     while !shutdown.sleep(LOOK).await {
         // Reading the status also updates the throttle of this process, even if the process makes no calls.

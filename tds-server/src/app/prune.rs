@@ -1,16 +1,18 @@
 //! Deletes finished rows that are older than the retention.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use tds_core::{queue::QueueMaintenance, shutdown::Shutdown};
+use tds_core::shutdown::Shutdown;
+
+use super::items::Items;
 
 /// The time between two rounds. Several processes may prune at the same time: each row is deleted once.
 const EVERY: Duration = Duration::from_secs(3_600);
 
 /// Prunes until the shutdown signal.
-pub(super) async fn run(queue: Arc<dyn QueueMaintenance>, retention: Duration, shutdown: Shutdown) {
+pub(crate) async fn run(items: Items, retention: Duration, shutdown: Shutdown) {
     while !shutdown.sleep(EVERY).await {
-        match queue.prune(retention, false).await {
+        match items.prune(retention, false).await {
             Ok(0) => {}
             Ok(deleted) => tracing::info!(deleted, "old finished rows were deleted"),
             Err(error) => {
