@@ -11,7 +11,7 @@ mod worker;
 pub use self::{
     builder::{Engine, EngineBuilder, RunningEngine, Stores},
     executor::{RunExecutor, RunSettings, RunWorker},
-    lister::{Lister, RowPlan, deletion_limit, plan_row},
+    lister::{ListerSettings, RowPlan, plan_row},
     registry::Registry,
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
     worker::{Random, SourceGate, Worker, WorkerSettings},

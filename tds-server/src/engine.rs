@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{Registry, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
+    engine::{
+        ListerSettings, Registry, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings,
+    },
     queue::WorkerId,
 };
 use tds_postgres::{Database, PgMirror, PgStore};
@@ -99,7 +101,7 @@ impl Engine {
         zoho: ZohoConfig,
         storage: &Storage,
     ) -> Result<(Parts, tds_core::engine::Engine, WorkerId), BuildError> {
-        let (database, store) = storage.clone_handles();
+        let (database, store) = (storage.database().clone(), storage.store().clone());
         let report = database.migrate_with(&entities.migrations, &config.erp_readers).await?;
         tracing::info!(
             database = database.target(),
@@ -127,12 +129,8 @@ impl Engine {
             grace: GRACE,
             ..WorkerSettings::default()
         };
-        let runs = RunSettings {
-            worker: name.clone(),
-            lease: config.worker.lease,
-            probe_every: config.schedules.probe,
-            ..RunSettings::default()
-        };
+        let runs = RunSettings { worker: name.clone(), lease: config.worker.lease, ..RunSettings::default() };
+        let lister = ListerSettings { probe_every: config.schedules.probe, ..ListerSettings::default() };
         let scheduler =
             SchedulerSettings { worker: name.clone(), tick: SCHEDULER_TICK, source_type: "zoho".to_owned() };
         let (asked, throttled, polled) = (zoho.clone(), zoho.clone(), catalogue.clone());
@@ -141,6 +139,7 @@ impl Engine {
             .worker(worker)
             .runs(runs)
             .wording(hint::command)
+            .lister(lister)
             .schedules(schedules.clone(), scheduler)
             // Without an access token, this process claims no items and no runs. Other processes, or this one later,
             // claim them.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tds_core::{
-    engine::{Engine, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
+    engine::{Engine, ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
     memory::MemoryStore,
     queue::WorkerId,
     retry::RetryPolicy,
@@ -170,9 +170,9 @@ impl Simulation {
             worker: name.clone(),
             lease: LEASE,
             poll: Duration::from_secs(5),
-            overlap: Duration::from_secs(20),
             ..RunSettings::default()
         };
+        let lister = ListerSettings { overlap: Duration::from_secs(20), ..ListerSettings::default() };
         let scheduler = SchedulerSettings {
             worker: name,
             tick: Duration::from_secs(7),
@@ -182,6 +182,7 @@ impl Simulation {
             .worker(settings)
             .random(Arc::new(move || dice.unit()))
             .runs(runs)
+            .lister(lister)
             .schedules(specs, scheduler)
             .build();
         let shutdown = shutdown.clone();

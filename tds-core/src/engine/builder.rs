@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{
-    Lister, Postponed, Random, Registry, RunExecutor, RunSettings, RunWorker, Schedule, ScheduleSpec,
-    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings, executor::no_executor,
+    ListerSettings, Postponed, Random, Registry, RunExecutor, RunSettings, RunWorker, Schedule, ScheduleSpec,
+    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings, lister::Lister,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -65,6 +65,7 @@ pub struct EngineBuilder {
     clock: Arc<dyn Clock>,
     worker: WorkerSettings,
     runs: RunSettings,
+    lister: ListerSettings,
     scheduler: SchedulerSettings,
     schedules: Vec<ScheduleSpec>,
     postponed: Option<Postponed>,
@@ -119,6 +120,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets how the runs that read a list are executed.
+    #[must_use]
+    pub fn lister(mut self, settings: ListerSettings) -> Self {
+        self.lister = settings;
+        self
+    }
+
     /// Sets the schedules of runs, and how often the engine looks for a schedule that is due.
     #[must_use]
     pub fn schedules(mut self, schedules: Vec<ScheduleSpec>, settings: SchedulerSettings) -> Self {
@@ -165,26 +173,27 @@ impl EngineBuilder {
             .with_gate(Arc::clone(&gate))
             .with_wording(wording);
         if let Some(random) = self.random {
-            worker = worker.with_random(random);
+            worker.random = random;
         }
-        let lister = Lister::new(
-            registry.clone(),
-            Arc::clone(&stores.runs),
-            Arc::clone(&stores.mirror),
-            Arc::clone(&stores.shared),
-            self.clock,
-            &self.runs,
+        executors.push(Arc::new(Lister {
+            registry: registry.clone(),
+            runs: Arc::clone(&stores.runs),
+            mirror: Arc::clone(&stores.mirror),
+            shared: Arc::clone(&stores.shared),
+            clock: self.clock,
+            lease_time: self.runs.lease,
+            settings: self.lister,
             wording,
-        );
-        executors.push(Arc::new(lister));
-        let runs = RunWorker::new(Arc::clone(&stores.runs), executors, self.runs, gate, wording);
-        let scheduler = Scheduler::new(
-            Arc::clone(&stores.schedule),
-            Arc::clone(&stores.run_operator),
-            self.schedules,
-            self.scheduler,
-            self.postponed.unwrap_or_else(|| Arc::new(|_| false)),
-        );
+        }));
+        let runs =
+            RunWorker { runs: Arc::clone(&stores.runs), executors, settings: self.runs, gate, wording };
+        let scheduler = Scheduler {
+            schedule: Arc::clone(&stores.schedule),
+            runs: Arc::clone(&stores.run_operator),
+            specs: self.schedules,
+            settings: self.scheduler,
+            postponed: self.postponed.unwrap_or_else(|| Arc::new(|_| false)),
+        };
         let (worker, runs, scheduler) = (Arc::new(worker), Arc::new(runs), Arc::new(scheduler));
         Engine { stores, registry, worker, runs, scheduler }
     }
@@ -255,6 +264,7 @@ impl Engine {
             clock: Arc::new(SystemClock),
             worker: WorkerSettings::default(),
             runs: RunSettings::default(),
+            lister: ListerSettings::default(),
             scheduler: SchedulerSettings::default(),
             schedules: Vec::new(),
             postponed: None,
@@ -297,15 +307,10 @@ impl Engine {
     /// Creates a run.
     ///
     /// # Errors
-    /// `Invalid`: this engine has no executor for runs of the type, or no source for the entity type. `Conflict`: a
-    /// run of the entity type is active.
+    /// `Invalid`: this engine has no executor for runs of the type, or the executor refuses the run; the lister
+    /// refuses a run of an entity type without a source. `Conflict`: a run of the entity type is active.
     pub async fn create_run(&self, run: NewRun) -> Result<Run> {
-        if self.runs.executor(run.run_type).is_none() {
-            return Err(no_executor(run.run_type));
-        }
-        if self.registry.source(&run.entity).is_none() {
-            return Err(Error::invalid(format!("there is no source for {}", run.entity)));
-        }
+        self.runs.executor(run.run_type)?.check(&run)?;
         self.stores.run_operator.create(run).await
     }
 

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     hint::Wording,
     queue::WorkerId,
-    runs::{RunEnd, RunId, RunLease, RunType, SyncRun},
+    runs::{NewRun, RunEnd, RunId, RunLease, RunType, SyncRun},
     shutdown::Shutdown,
 };
 
@@ -21,6 +21,14 @@ use crate::{
 pub trait RunExecutor: Send + Sync {
     /// Returns the types of the runs that this executor executes.
     fn run_types(&self) -> &[RunType];
+
+    /// Refuses a run that this executor cannot execute, before the run is created. The default accepts every run.
+    ///
+    /// # Errors
+    /// `Invalid`: for example, the run needs a source and there is none for its entity type.
+    fn check(&self, _run: &NewRun) -> Result<()> {
+        Ok(())
+    }
 
     /// Executes a run from its checkpoint to its end. The caller renews the lease meanwhile. Where the lease is lost
     /// or the process has to stop, the caller drops the future.
@@ -40,12 +48,6 @@ pub struct RunSettings {
     pub lease: Duration,
     /// The number of runs that this process executes at the same time.
     pub concurrency: usize,
-    /// The overlap: changes this long before the cursor are listed again. The overlap is longer where rows were seen
-    /// to appear late in the list.
-    pub overlap: Duration,
-    /// How long the result of a probe of a list is valid, before the list is probed again. With `None`, lists are
-    /// never probed, and the documentation of the list counts until an answer contradicts it.
-    pub probe_every: Option<Duration>,
     /// How often to look for runs that other processes created, or that processes that died left behind.
     pub poll: Duration,
 }
@@ -56,8 +58,6 @@ impl Default for RunSettings {
             worker: WorkerId::unique(),
             lease: Duration::from_secs(60),
             concurrency: 2,
-            overlap: Duration::from_secs(300),
-            probe_every: Some(Duration::from_secs(7 * 86_400)),
             poll: Duration::from_secs(2),
         }
     }
@@ -66,26 +66,21 @@ impl Default for RunSettings {
 /// The worker for runs: it claims runs and gives them to their executors.
 #[derive(Clone)]
 pub struct RunWorker {
-    runs: Arc<dyn SyncRun>,
-    executors: Vec<Arc<dyn RunExecutor>>,
-    settings: RunSettings,
-    gate: SourceGate,
-    wording: Wording,
+    pub(super) runs: Arc<dyn SyncRun>,
+    pub(super) executors: Vec<Arc<dyn RunExecutor>>,
+    pub(super) settings: RunSettings,
+    pub(super) gate: SourceGate,
+    pub(super) wording: Wording,
 }
 
 impl RunWorker {
-    pub(super) fn new(
-        runs: Arc<dyn SyncRun>,
-        executors: Vec<Arc<dyn RunExecutor>>,
-        settings: RunSettings,
-        gate: SourceGate,
-        wording: Wording,
-    ) -> Self {
-        Self { runs, executors, settings, gate, wording }
-    }
-
-    pub(super) fn executor(&self, run_type: RunType) -> Option<&Arc<dyn RunExecutor>> {
-        self.executors.iter().find(|executor| executor.run_types().contains(&run_type))
+    /// Returns the executor for runs of a type.
+    pub(super) fn executor(&self, run_type: RunType) -> Result<&dyn RunExecutor> {
+        let found = self.executors.iter().find(|executor| executor.run_types().contains(&run_type));
+        found.map(AsRef::as_ref).ok_or_else(|| {
+            let run_type = run_type.as_str();
+            Error::invalid(format!("this process has no executor for runs of type {run_type}"))
+        })
     }
 
     /// Executes runs until the shutdown signal; with `among`, these runs only. A run that the signal interrupts is
@@ -140,11 +135,8 @@ impl RunWorker {
 
     async fn execute_to_the_end(&self, lease: &RunLease) {
         let (id, entity, run_type) = (lease.run.id, &lease.run.entity_type, lease.run.run_type);
-        let ended = match self.executor(run_type) {
-            Some(executor) => executor.execute(lease).await,
-            None => Err(no_executor(run_type)),
-        };
-        match ended {
+        let executed = async { self.executor(run_type)?.execute(lease).await };
+        match executed.await {
             Ok(()) => tracing::info!(run = %id, %entity, "run executed to its end"),
             Err(error) if error.kind() == ErrorKind::Conflict => {
                 tracing::warn!(run = %id, %entity, error = %error.chain(), "run was cancelled or taken over");
@@ -179,9 +171,4 @@ impl RunWorker {
             );
         }
     }
-}
-
-/// Returns the error for a run of a type for which this process has no executor.
-pub(super) fn no_executor(run_type: RunType) -> Error {
-    Error::invalid(format!("this process has no executor for runs of type {}", run_type.as_str()))
 }

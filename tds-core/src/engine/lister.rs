@@ -14,51 +14,53 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use self::listing::Listing;
-pub use self::plan::{RowPlan, deletion_limit, plan_row};
-use super::{Registry, RunExecutor, RunSettings};
+pub use self::plan::{RowPlan, plan_row};
+use super::{Registry, RunExecutor};
 use crate::{
     clock::Clock,
     error::{Error, Result},
     hint::Wording,
     limits::shared_state::SharedState,
     mirror::Mirror,
-    runs::{RunLease, RunType, SyncRun},
+    record::EntityType,
+    runs::{NewRun, RunLease, RunType, SyncRun},
+    source::Source,
 };
 
+/// The settings for the runs that read a list.
+#[derive(Clone, Copy, Debug)]
+pub struct ListerSettings {
+    /// The overlap: changes this long before the cursor are listed again. The overlap is longer where rows were seen
+    /// to appear late in the list.
+    pub overlap: Duration,
+    /// How long the result of a probe of a list is valid, before the list is probed again. With `None`, lists are
+    /// never probed, and the documentation of the list counts until an answer contradicts it.
+    pub probe_every: Option<Duration>,
+}
+
+impl Default for ListerSettings {
+    fn default() -> Self {
+        Self { overlap: Duration::from_secs(300), probe_every: Some(Duration::from_secs(7 * 86_400)) }
+    }
+}
+
 /// The executor of full and incremental runs.
-pub struct Lister {
-    registry: Registry,
-    runs: Arc<dyn SyncRun>,
-    mirror: Arc<dyn Mirror>,
-    shared: Arc<dyn SharedState>,
-    clock: Arc<dyn Clock>,
-    lease_time: Duration,
-    overlap: Duration,
-    probe_every: Option<Duration>,
-    wording: Wording,
+pub(super) struct Lister {
+    pub(super) registry: Registry,
+    pub(super) runs: Arc<dyn SyncRun>,
+    pub(super) mirror: Arc<dyn Mirror>,
+    pub(super) shared: Arc<dyn SharedState>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// How long the lease of a run lasts after each renewal.
+    pub(super) lease_time: Duration,
+    pub(super) settings: ListerSettings,
+    pub(super) wording: Wording,
 }
 
 impl Lister {
-    pub(super) fn new(
-        registry: Registry,
-        runs: Arc<dyn SyncRun>,
-        mirror: Arc<dyn Mirror>,
-        shared: Arc<dyn SharedState>,
-        clock: Arc<dyn Clock>,
-        settings: &RunSettings,
-        wording: Wording,
-    ) -> Self {
-        Self {
-            registry,
-            runs,
-            mirror,
-            shared,
-            clock,
-            lease_time: settings.lease,
-            overlap: settings.overlap,
-            probe_every: settings.probe_every,
-            wording,
-        }
+    fn source(&self, entity: &EntityType) -> Result<&dyn Source> {
+        let source = self.registry.source(entity).map(AsRef::as_ref);
+        source.ok_or_else(|| Error::invalid(format!("this process has no source for {entity}")))
     }
 }
 
@@ -68,23 +70,12 @@ impl RunExecutor for Lister {
         &[RunType::Full, RunType::Incremental]
     }
 
+    fn check(&self, run: &NewRun) -> Result<()> {
+        self.source(&run.entity).map(drop)
+    }
+
     async fn execute(&self, lease: &RunLease) -> Result<()> {
-        let entity = &lease.run.entity_type;
-        let source = self.registry.source(entity);
-        let source =
-            source.ok_or_else(|| Error::invalid(format!("this process has no source for {entity}")))?;
-        let listing = Listing {
-            runs: self.runs.as_ref(),
-            mirror: self.mirror.as_ref(),
-            shared: self.shared.as_ref(),
-            source: source.as_ref(),
-            clock: self.clock.as_ref(),
-            overlap: self.overlap,
-            probe_every: self.probe_every,
-            lease,
-            lease_time: self.lease_time,
-            wording: self.wording,
-        };
-        listing.run().await
+        let source = self.source(&lease.run.entity_type)?;
+        Listing { lister: self, source, lease }.run().await
     }
 }

@@ -69,24 +69,14 @@ pub type Postponed = Arc<dyn Fn(&ScheduleSpec) -> bool + Send + Sync>;
 
 /// Creates runs when their schedules are due.
 pub struct Scheduler {
-    schedule: Arc<dyn Schedule>,
-    runs: Arc<dyn SyncRunOperator>,
-    specs: Vec<ScheduleSpec>,
-    settings: SchedulerSettings,
-    postponed: Postponed,
+    pub(super) schedule: Arc<dyn Schedule>,
+    pub(super) runs: Arc<dyn SyncRunOperator>,
+    pub(super) specs: Vec<ScheduleSpec>,
+    pub(super) settings: SchedulerSettings,
+    pub(super) postponed: Postponed,
 }
 
 impl Scheduler {
-    pub(super) fn new(
-        schedule: Arc<dyn Schedule>,
-        runs: Arc<dyn SyncRunOperator>,
-        specs: Vec<ScheduleSpec>,
-        settings: SchedulerSettings,
-        postponed: Postponed,
-    ) -> Self {
-        Self { schedule, runs, specs, settings, postponed }
-    }
-
     /// Looks for due schedules until the shutdown signal, and then gives up the leadership.
     pub async fn run(&self, shutdown: Shutdown) {
         while !shutdown.is_set() {

@@ -67,7 +67,7 @@ pub struct Worker {
     queue: Arc<dyn Queue>,
     registry: Registry,
     settings: WorkerSettings,
-    random: Random,
+    pub(super) random: Random,
     gate: SourceGate,
     wording: Wording,
 }
@@ -84,13 +84,6 @@ impl Worker {
             gate: Arc::new(|| true),
             wording: ToString::to_string,
         }
-    }
-
-    /// Sets the source of random numbers for the back-off, for tests and simulations that have to be reproducible.
-    #[must_use]
-    pub fn with_random(mut self, random: Random) -> Self {
-        self.random = random;
-        self
     }
 
     /// Sets the gate to the source. While the gate is closed, the worker claims only items that carry a payload. Items

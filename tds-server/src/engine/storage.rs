@@ -92,10 +92,6 @@ impl Storage {
         &self.store
     }
 
-    pub(super) fn clone_handles(&self) -> (Database, PgStore) {
-        (self.database.clone(), self.store.clone())
-    }
-
     /// Lets the committers finish, then closes the connections, then stops the private cluster.
     pub async fn close(self) {
         let closing = async {

@@ -6,39 +6,30 @@ use std::{
 };
 
 use super::{
+    Lister,
     plan::{RowPlan, is_far_shorter, plan_row},
     window::{ListContext, ListWindow},
 };
 use crate::{
-    clock::Clock,
     engine::patience::Patience,
     error::{Error, ErrorKind, Result, Retry},
     guard::SyncState,
     handler::comparable,
-    hint::{Hint, Wording},
-    limits::shared_state::SharedState,
-    mirror::Mirror,
+    hint::Hint,
     queue::{Lane, NewItem, Waiter, Work},
     record::{Read, RecordId, RecordKey},
-    runs::{Checkpoint, PageCommit, RunLease, RunPlan, RunType, SyncRun},
+    runs::{Checkpoint, PageCommit, RunLease, RunPlan, RunType},
     source::{Capability, ListOrder, ListPage, ListRequest, Listed, Source},
 };
 
 /// The window ends this long before the first page is read. Changes during the listing belong to the next run.
 const MARGIN: time::Duration = time::Duration::seconds(5);
-/// The state of one run that is being listed.
+
+/// One run that is being listed.
 pub(super) struct Listing<'a> {
-    pub(super) runs: &'a dyn SyncRun,
-    pub(super) shared: &'a dyn SharedState,
-    pub(super) mirror: &'a dyn Mirror,
+    pub(super) lister: &'a Lister,
     pub(super) source: &'a dyn Source,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) overlap: Duration,
-    pub(super) probe_every: Option<Duration>,
     pub(super) lease: &'a RunLease,
-    /// How long the lease lasts after each renewal.
-    pub(super) lease_time: Duration,
-    pub(super) wording: Wording,
 }
 
 impl Listing<'_> {
@@ -46,14 +37,16 @@ impl Listing<'_> {
     pub(super) async fn run(&self) -> Result<()> {
         let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
         let patience = self.patience();
-        let context = ListContext { shared: self.shared, source: self.source, clock: self.clock, patience };
+        let Lister { shared, clock, settings, .. } = self.lister;
+        let context =
+            ListContext { shared: shared.as_ref(), source: self.source, clock: clock.as_ref(), patience };
         let mut window = context.window(self.lease).await?;
         let mut listed = self.lease.run.total_items;
         let mut plan = self.lease.run.plan.clone();
         if checkpoint.pages == 0 {
-            checkpoint.window_from = window.from(&self.lease.run, self.overlap);
+            checkpoint.window_from = window.from(&self.lease.run, settings.overlap);
             let chosen =
-                context.plan(&mut window, self.lease, checkpoint.window_from, self.probe_every).await;
+                context.plan(&mut window, self.lease, checkpoint.window_from, settings.probe_every).await;
             tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
             self.keep_plan(plan.insert(chosen)).await?;
         }
@@ -95,7 +88,8 @@ impl Listing<'_> {
     }
 
     async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {
-        let keep = || self.runs.renew_run(self.lease.run.id, self.lease.token, self.lease_time, Some(plan));
+        let Lister { runs, lease_time, .. } = self.lister;
+        let keep = || runs.renew_run(self.lease.run.id, self.lease.token, *lease_time, Some(plan));
         self.patience().store("storing its plan", keep).await
     }
 
@@ -151,9 +145,9 @@ impl Listing<'_> {
         let run = &self.lease.run;
         let rows = last_of_each(rows);
         let ids: Vec<RecordId> = rows.iter().map(|row| row.id.clone()).collect();
-        let look = || self.mirror.states(&run.entity_type, &ids);
+        let look = || self.lister.mirror.states(&run.entity_type, &ids);
         let states = self.patience().store("reading the states of the records of a page", look).await?;
-        let (now, profile) = (self.clock.now(), self.source.profile());
+        let (now, profile) = (self.lister.clock.now(), self.source.profile());
         let lag = window.lag(checkpoint.window_from, &rows, &states);
         let plans: Vec<RowPlan> =
             rows.iter().map(|row| plan_row(states.get(&row.id), row, profile, run.run_type, now)).collect();
@@ -188,7 +182,7 @@ impl Listing<'_> {
         if reads.is_empty() {
             return Ok(HashSet::new());
         }
-        let compare = || self.mirror.differing(self.source.schema(), &reads);
+        let compare = || self.lister.mirror.differing(self.source.schema(), &reads);
         let differing = self.patience().store("comparing a page with the target", compare).await?;
         if !differing.is_empty() {
             tracing::warn!(
@@ -212,7 +206,7 @@ impl Listing<'_> {
     /// Commits a page with patience: a database that is away for a while costs only time. Returns the number of
     /// records that the run has listed so far.
     pub(super) async fn commit(&self, page: PageCommit) -> Result<i64> {
-        let commit = || self.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());
+        let commit = || self.lister.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());
         self.patience().store("committing a page", commit).await
     }
 }

@@ -25,7 +25,7 @@ impl Listing<'_> {
     pub(super) async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
         let run = &self.lease.run;
         checkpoint.pages += 1;
-        let look = || self.runs.missing(run.id, &run.entity_type);
+        let look = || self.lister.runs.missing(run.id, &run.entity_type);
         let (live, mut missing) =
             self.patience().store("looking for records that were not listed", look).await?;
         let limit = deletion_limit(live);
@@ -41,10 +41,10 @@ impl Listing<'_> {
                  as deleted only after a person has checked them at the source; {}",
                 missing.len(),
                 run.entity_type,
-                (self.wording)(&Hint::ConfirmDeletions(run.id))
+                (self.lister.wording)(&Hint::ConfirmDeletions(run.id))
             );
             let end = RunEnd::DeletionsHeld { ids: missing.clone(), reason };
-            let hold = || self.runs.end_run(run.id, self.lease.token, end.clone());
+            let hold = || self.lister.runs.end_run(run.id, self.lease.token, end.clone());
             self.patience().store("storing the deletions that wait for a person", hold).await?;
         } else {
             commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
