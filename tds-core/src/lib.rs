@@ -9,6 +9,7 @@ pub mod hint;
 mod ids;
 pub mod inbox;
 pub mod limits;
+pub mod lock;
 #[cfg(feature = "memory")]
 pub mod memory;
 pub mod mirror;

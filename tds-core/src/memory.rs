@@ -22,7 +22,7 @@ mod view;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -33,6 +33,7 @@ use self::state::State;
 use crate::{
     clock::{Clock, SystemClock},
     guard::SyncState,
+    lock::lock,
     record::{EntityType, Fields, Payload, RecordId, RecordKey},
 };
 
@@ -114,9 +115,7 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic while the lock is held is a bug of this module. The state is still used then, because there is no
-        // better one.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.state)
     }
 
     fn announce_work(&self) {

@@ -5,7 +5,6 @@ mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod inbox;
-mod lock;
 mod mirror;
 mod processes;
 mod queue;

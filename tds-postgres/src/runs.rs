@@ -10,6 +10,7 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
     error::{Error, Result},
+    lock::lock,
     queue::{LeaseToken, NewItem, Page, Waiter, WorkerId},
     record::{EntityType, RecordId},
     runs::{
@@ -26,7 +27,6 @@ use crate::{
         retry::{repeat, repeat_batch, repeat_for_operator},
         text::{entity_of, one_of, seconds, storable},
     },
-    lock::lock,
     queue::fold::enqueue_all,
 };
 

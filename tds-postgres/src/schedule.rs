@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use tds_core::{
     engine::{Schedule, ScheduleSpec},
     error::Result,
+    lock::lock,
     queue::WorkerId,
 };
 use tokio::time::Instant;
@@ -19,7 +20,6 @@ use crate::{
         retry::repeat,
         text::{seconds, storable},
     },
-    lock::lock,
 };
 
 const LEADER: &str = "scheduler";

@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tds_core::shutdown::Shutdown;
+use tds_core::{lock::lock, shutdown::Shutdown};
 use tokio::{task::JoinHandle, time::Instant};
 
 use crate::telemetry::panic_text;
@@ -50,7 +50,7 @@ impl Supervisor {
                 } else {
                     tracing::error!(task = name, "a task ended by itself and is restarted");
                 }
-                supervisor.lock().insert(name, Instant::now());
+                lock(&supervisor.restarts).insert(name, Instant::now());
                 if shutdown.sleep(REST).await {
                     return;
                 }
@@ -62,11 +62,7 @@ impl Supervisor {
     #[must_use]
     pub fn restarted(&self) -> Vec<&'static str> {
         let recent = |at: &Instant| at.elapsed() < RECENT;
-        self.lock().iter().filter(|(_, at)| recent(at)).map(|(name, _)| *name).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Instant>> {
-        self.restarts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.restarts).iter().filter(|(_, at)| recent(at)).map(|(name, _)| *name).collect()
     }
 }
 

@@ -8,7 +8,7 @@ mod seal;
 mod state;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tds_core::{
     error::{Error, Result, Retry},
     limits::credentials::CredentialLeases,
+    lock::lock,
 };
 use tokio::time::Instant;
 
@@ -174,7 +175,7 @@ impl Tokens {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

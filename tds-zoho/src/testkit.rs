@@ -1,5 +1,6 @@
 //! [`FakeZoho`]: the simulated organization of [`sim`](crate::sim) for tests, with faults that a test scripts.
 
+mod controls;
 mod fake_zoho;
 mod faults;
 

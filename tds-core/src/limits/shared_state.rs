@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     clock::Clock,
     error::{Error, Result},
+    lock::lock,
 };
 
 /// The number of times that a change is attempted. An attempt fails only where another process changed the document
@@ -119,12 +120,12 @@ impl LocalState {
 #[async_trait]
 impl SharedState for LocalState {
     async fn load(&self, name: &str) -> Result<Document> {
-        let documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+        let documents = lock(&self.documents);
         Ok(document(&documents, name, self.began + self.since.elapsed()))
     }
 
     async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool> {
-        Ok(replace(&mut self.documents.lock().unwrap_or_else(PoisonError::into_inner), name, version, text))
+        Ok(replace(&mut lock(&self.documents), name, version, text))
     }
 }
 

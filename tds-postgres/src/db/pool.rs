@@ -16,6 +16,7 @@ use sqlx::{
     Connection as _, Describe, Either, Execute, Executor as _, PgConnection, Postgres, SqlSafeStr, SqlStr,
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
+use tds_core::lock::lock;
 use tokio::{
     runtime::Handle,
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
@@ -23,7 +24,6 @@ use tokio::{
 };
 
 use super::{connector::Connector, error};
-use crate::lock::lock;
 
 /// The time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(5);

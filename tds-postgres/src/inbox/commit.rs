@@ -23,6 +23,7 @@ use tokio::{
 use tds_core::{
     error::{Error, ErrorKind, Result, Retry},
     inbox::{Accepted, NewEvent},
+    lock::lock,
 };
 
 use self::aside::Aside;
@@ -33,7 +34,6 @@ use crate::{
         error::{classify, is_crowded, is_data_error, is_locked, is_unanswered},
         retry::{Parts, SEARCH, repeat_batch},
     },
-    lock::lock,
     queue::notifier::Notifier,
 };
 

@@ -7,13 +7,13 @@ use std::{
 
 use tds_core::{
     error::{Error, ErrorKind, Result, Retry},
+    lock::lock,
     mirror::MirrorSchema,
 };
 
 use crate::{
     Database,
     db::{error::classify_for_record, quote},
-    lock::lock,
 };
 
 /// The writable columns of a table, in the table's order.

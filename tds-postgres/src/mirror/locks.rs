@@ -8,13 +8,14 @@ use std::{
 
 use tds_core::{
     error::{Error, ErrorKind, Retry},
+    lock::lock,
     mirror::MirrorSchema,
     record::{EntityType, Read, RecordId, RecordKey},
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use crate::{Database, db::quote, lock::lock};
+use crate::{Database, db::quote};
 
 /// The shortest and the longest wait of a record whose row is locked. Between these limits, a record waits for `PART`
 /// of the time for which its row has been locked.

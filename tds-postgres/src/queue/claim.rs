@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 
 use tds_core::{
     error::Result,
+    lock::lock,
     queue::{ClaimRequest, Claimed, ItemId, Lane, LeaseToken, Work},
     record::{Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
 };
@@ -24,7 +25,6 @@ use crate::{
         retry::repeat_batch,
         text::{entity_of, seconds, storable, unknown},
     },
-    lock::lock,
 };
 
 // The statement itself is in sql/claim.sql, which also explains why it is a function.

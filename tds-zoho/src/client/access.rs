@@ -1,11 +1,8 @@
 //! Distinguishes an expired token from a scope that the token never had. Zoho answers code 57 in both cases.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
+use tds_core::lock::lock;
 use tokio::time::Instant;
 
 use crate::{
@@ -49,13 +46,13 @@ impl Access {
     /// Records that Zoho accepted the call.
     pub(super) fn worked(&self, call: &Call) {
         let seen = Seen { worked: Some(Instant::now()), denied: None };
-        self.lock().insert(resource(call), seen);
-        *self.fruitless() = None;
+        lock(&self.resources).insert(resource(call), seen);
+        *lock(&self.fruitless) = None;
     }
 
     /// Records that a token is refused that was minted because another one had been refused.
     pub(super) fn is_fruitless(&self, number: u64) {
-        let mut fruitless = self.fruitless();
+        let mut fruitless = lock(&self.fruitless);
         if fruitless.is_none_or(|last| last.number != number) {
             let times = fruitless.map_or(0, |last| last.times).saturating_add(1);
             *fruitless = Some(Fruitless { number, times, since: Instant::now() });
@@ -64,14 +61,14 @@ impl Access {
 
     /// Returns true where another token would not help.
     pub(super) fn is_denied(&self, call: &Call) -> bool {
-        let denied = self.lock().get(&resource(call)).and_then(|seen| seen.denied);
+        let denied = lock(&self.resources).get(&resource(call)).and_then(|seen| seen.denied);
         denied.is_some_and(|at| at.elapsed() < DENIED_FOR)
-            || self.fruitless().is_some_and(|last| last.since.elapsed() < last.wait())
+            || lock(&self.fruitless).is_some_and(|last| last.since.elapsed() < last.wait())
     }
 
     /// Records that Zoho refused the call although its token is new. Returns the meaning in words.
     pub(super) fn denied(&self, call: &Call, words: &Words) -> String {
-        let mut resources = self.lock();
+        let mut resources = lock(&self.resources);
         let seen = resources.entry(resource(call)).or_default();
         if seen.worked.is_some_and(|at| at.elapsed() < WORKED_WITHIN) {
             return format!("{words}; a new token was refused too");
@@ -86,14 +83,6 @@ impl Access {
              does not include the product. Make a refresh token that has the scope and set ZOHO_REFRESH_TOKEN",
             call.scope
         )
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Api, String), Seen>> {
-        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fruitless(&self) -> MutexGuard<'_, Option<Fruitless>> {
-        self.fruitless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

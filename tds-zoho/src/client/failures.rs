@@ -8,10 +8,11 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::Mutex,
     time::Duration,
 };
 
+use tds_core::lock::lock;
 use tokio::time::Instant;
 
 use crate::answer::Call;
@@ -76,7 +77,7 @@ impl Failures {
     /// Records that the call was answered as expected.
     pub(super) fn worked(&self, call: &Call) {
         let (now, place) = (Instant::now(), call.place());
-        let mut known = self.lock();
+        let mut known = lock(&self.known);
         known.worked = Some(now);
         let endpoint = known.endpoints.entry(place.endpoint).or_default();
         endpoint.worked = Some(now);
@@ -89,7 +90,7 @@ impl Failures {
     /// Returns another call of the same kind, to be made before a repeated failure of this call is judged. The
     /// returned call worked before. There is no such call where one of the kind has worked since this call failed.
     pub(super) fn witness(&self, call: &Call) -> Option<Call> {
-        let known = self.lock();
+        let known = lock(&self.known);
         let endpoint = known.endpoints.get(&call.place().endpoint)?;
         let before = endpoint.failing.get(&identity(call))?;
         let is_silent = endpoint.worked < Some(before.last);
@@ -102,7 +103,7 @@ impl Failures {
     /// Records that the call failed.
     pub(super) fn failed(&self, call: &Call) -> Blame {
         let (now, call_id) = (Instant::now(), identity(call));
-        let mut known = self.lock();
+        let mut known = lock(&self.known);
         let anything_worked = known.worked;
         let endpoint = known.endpoints.entry(call.place().endpoint).or_default();
         endpoint.failing.retain(|_, failing| now.duration_since(failing.last) < REMEMBERED);
@@ -118,10 +119,6 @@ impl Failures {
         let first = before.map_or(now, |before| before.first);
         endpoint.failing.insert(call_id, Failing { times, first, last: now });
         Blame { on_the_record, times }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,11 +1,11 @@
 //! Reads the items and their stock from Zoho Books for an organization without Zoho Inventory.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Result, Retry},
+    lock::lock,
+};
 use tokio::time::Instant;
 
 use super::{Failure, ZohoClient};
@@ -34,12 +34,12 @@ struct Seen {
 impl Inventory {
     /// Records that Inventory answered.
     pub(super) fn worked(&self) {
-        *self.lock() = Seen { missing: None, worked: true };
+        *lock(&self.seen) = Seen { missing: None, worked: true };
     }
 
     /// Records that Inventory refused the organization while Books answered.
     pub(super) fn refused(&self, words: &str) {
-        let mut seen = self.lock();
+        let mut seen = lock(&self.seen);
         if seen.missing.is_none() {
             tracing::warn!("{}", line(words));
         }
@@ -48,28 +48,24 @@ impl Inventory {
 
     /// Returns true where Inventory answered and has not refused since.
     pub(super) fn has_worked(&self) -> bool {
-        let seen = self.lock();
+        let seen = lock(&self.seen);
         seen.worked && seen.missing.is_none()
     }
 
     /// Returns true while a refusal is considered current.
     pub(super) fn is_missing(&self) -> bool {
-        self.lock().missing.as_ref().is_some_and(|(since, _)| since.elapsed() < BELIEVED)
+        lock(&self.seen).missing.as_ref().is_some_and(|(since, _)| since.elapsed() < BELIEVED)
     }
 
     /// Returns one line about what is missing.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.lock().missing.as_ref().map(|(_, words)| line(words))
+        lock(&self.seen).missing.as_ref().map(|(_, words)| line(words))
     }
 
     /// Returns true where Inventory answered before it refused. Such an organization had Inventory at some time.
     pub(super) fn was_lost(&self) -> bool {
-        let seen = self.lock();
+        let seen = lock(&self.seen);
         seen.worked && seen.missing.is_some()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

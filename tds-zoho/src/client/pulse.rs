@@ -1,7 +1,8 @@
 //! The results of the last calls of this process to Zoho.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
+use tds_core::lock::lock;
 use time::OffsetDateTime;
 
 /// The last observations.
@@ -22,20 +23,16 @@ pub(crate) struct Seen {
 impl Pulse {
     /// Records that Zoho answered within its protocol.
     pub(crate) fn succeeded(&self, now: OffsetDateTime) {
-        *self.lock() = Seen { last_success_at: Some(now), failure: None };
+        *lock(&self.seen) = Seen { last_success_at: Some(now), failure: None };
     }
 
     /// Records that a call was given up.
     pub(crate) fn failed(&self, reason: &str) {
-        self.lock().failure = Some(reason.to_owned());
+        lock(&self.seen).failure = Some(reason.to_owned());
     }
 
     /// Returns the last observations.
     pub(crate) fn seen(&self) -> Seen {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen).clone()
     }
 }

@@ -1,12 +1,15 @@
 //! A simulated organization, and the handle that its server shares with the code that changes it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use serde_json::Value;
-use tds_core::clock::{Clock, SystemClock};
+use tds_core::{
+    clock::{Clock, SystemClock},
+    lock::lock,
+};
 use time::OffsetDateTime;
 
 use super::{
@@ -134,7 +137,7 @@ impl SharedOrganization {
     /// Locks the organization. Its server waits in the meantime. A thread that panicked while it held the lock does
     /// not make other threads fail.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Organization> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Returns the values that a client needs to sign in.
@@ -226,61 +229,10 @@ impl SharedOrganization {
         self.lock().set_catalogue(catalogue);
     }
 
-    /// Uses this clock from now on. The default is the machine's clock.
-    pub fn set_clock(&self, clock: Arc<dyn Clock>) {
-        self.lock().clock = clock;
-    }
-
-    /// Moves the organization's clock ahead.
-    pub fn advance(&self, by: Duration) {
-        let by = time::Duration::try_from(by).unwrap_or(time::Duration::ZERO);
-        self.lock().clock_ahead += by;
-    }
-
     /// Returns the time by the organization's clock.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.lock().now()
-    }
-
-    /// Sets the limits. The counts continue.
-    pub fn set_limits(&self, limits: Limits) {
-        self.lock().traffic.limits = limits;
-    }
-
-    /// Sets the lifetime of access tokens. Tokens that were minted before keep their lifetime.
-    pub fn set_token_rules(&self, rules: TokenRules) {
-        self.lock().tokens.rules = rules;
-    }
-
-    /// Sets the duration of every answer.
-    pub fn set_latency(&self, latency: Duration) {
-        self.lock().traffic.latency = latency;
-    }
-
-    /// Sets how many ids `/itemdetails` accepts; the default is 200.
-    pub fn set_max_item_ids(&self, ids: usize) {
-        self.lock().max_item_ids = ids;
-    }
-
-    /// Sets how lists differ from the documentation.
-    pub fn set_list_habit(&self, habit: ListHabit) {
-        self.lock().list_habit = habit;
-    }
-
-    /// Ends every access token now.
-    pub fn expire_tokens(&self) {
-        self.lock().tokens.expire_all();
-    }
-
-    /// Revokes the refresh token (`true`), or restores it.
-    pub fn revoke_refresh_token(&self, revoked: bool) {
-        self.lock().tokens.revoked = revoked;
-    }
-
-    /// Starts a new day: the daily limit counts from zero.
-    pub fn new_day(&self) {
-        self.lock().traffic.new_day();
     }
 
     /// Returns the number of calls of both products so far, including refused calls.

@@ -48,11 +48,11 @@ pub(crate) struct Tokens {
     pub(crate) minted: u64,
     pub(crate) requests: u64,
     pub(crate) revoked: bool,
-    live: VecDeque<Token>,
+    pub(crate) live: VecDeque<Token>,
     recent: VecDeque<Instant>,
 }
 
-struct Token {
+pub(crate) struct Token {
     value: String,
     expires: Instant,
     calls_left: Option<u32>,
@@ -105,11 +105,6 @@ impl Tokens {
         let Some(token) = self.live.iter_mut().find(|token| token.value == value) else { return false };
         token.calls_left = token.calls_left.map(|left| left.saturating_sub(1));
         true
-    }
-
-    /// Ends every token, as a change of password does.
-    pub(crate) fn expire_all(&mut self) {
-        self.live.clear();
     }
 }
 

@@ -15,8 +15,7 @@ pub struct Limits {
     pub per_minute: Option<usize>,
     /// How long all calls are refused after code 44.
     pub block: Duration,
-    /// The maximum number of calls of a day, until [`new_day`](super::SharedOrganization::new_day). Calls above the
-    /// maximum are answered 429 with code 45.
+    /// The maximum number of calls of a day. Calls above the maximum are answered 429 with code 45.
     pub per_day: Option<u64>,
     /// The maximum number of calls in flight. Calls above it are answered 429 with code 1070. Calls overlap only where
     /// answers have a latency.
@@ -45,7 +44,7 @@ pub(crate) struct Traffic {
     by_path: HashMap<String, u64>,
     window: VecDeque<Instant>,
     in_flight: Vec<Instant>,
-    blocked_until: Option<Instant>,
+    pub(crate) blocked_until: Option<Instant>,
 }
 
 impl Traffic {
@@ -99,12 +98,6 @@ impl Traffic {
             return Some((1070, message.to_owned()));
         }
         None
-    }
-
-    /// Starts a new day: the daily count and a current block end.
-    pub(crate) fn new_day(&mut self) {
-        self.today = 0;
-        self.blocked_until = None;
     }
 
     /// Returns the number of calls whose path begins with the prefix, with or without the product's base.

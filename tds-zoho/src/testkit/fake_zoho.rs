@@ -89,7 +89,7 @@ impl Respond for Front {
         respond::receive(&mut organization, &request);
         let fault = self.faults.take(&request.path);
         if matches!(fault, Some(Fault::ExpireToken)) {
-            organization.tokens.expire_all();
+            organization.tokens.live.clear();
         }
         let latency = match fault {
             Some(Fault::Delay(delay)) => delay,

@@ -3,13 +3,16 @@
 use std::{
     collections::{BTreeMap, HashSet},
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{sync::Notify, time::Instant};
 
-use crate::queue::{Claimed, Lease, Queue};
+use crate::{
+    lock::lock,
+    queue::{Claimed, Lease, Queue},
+};
 
 /// Claims that finish within 500 ms are never marked `processing`: each mark costs one UPDATE.
 const MOMENT: Duration = Duration::from_millis(500);
@@ -60,7 +63,7 @@ impl Leases {
         let leases = items.iter().map(|item| item.lease()).collect();
         let lost = Arc::new(Notify::new());
         let chunk = Chunk { leases, began: Instant::now(), gone: Gone::new(), lost: Arc::clone(&lost) };
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         held.next += 1;
         let key = held.next;
         held.chunks.insert(key, chunk);
@@ -105,14 +108,14 @@ impl Leases {
 
     /// Returns the claims of the chunks that began at least this long ago.
     fn older_than(&self, age: Duration) -> Vec<Lease> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = lock(&self.held);
         let old = held.chunks.values().filter(|chunk| chunk.began.elapsed() >= age);
         old.flat_map(|chunk| chunk.leases.iter().copied()).collect()
     }
 
     /// Notifies the chunks that lost claims.
     fn mark_lost(&self, gone: &Gone) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         for chunk in held.chunks.values_mut() {
             let before = chunk.leases.len();
             chunk.gone.extend(chunk.leases.extract_if(.., |lease| gone.contains(lease)));
@@ -135,21 +138,21 @@ impl HeldClaims {
     }
 
     fn claims(&self) -> Vec<Lease> {
-        let held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = lock(&self.leases.held);
         held.chunks.get(&self.key).map_or_else(Vec::new, |chunk| chunk.leases.clone())
     }
 
     /// Waits until claims of the chunk are lost, and returns those claims.
     pub(super) async fn lost(&self) -> Gone {
         self.lost.notified().await;
-        let held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = lock(&self.leases.held);
         held.chunks.get(&self.key).map_or_else(Gone::new, |chunk| chunk.gone.clone())
     }
 }
 
 impl Drop for HeldClaims {
     fn drop(&mut self) {
-        let mut held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.leases.held);
         held.chunks.remove(&self.key);
     }
 }

@@ -1,14 +1,11 @@
 //! The statistics of calls of a process that shares them with no other process.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Mutex};
 
 use async_trait::async_trait;
 
 use super::{CallCount, CallLog, Usage};
-use crate::error::Result;
+use crate::{error::Result, lock::lock};
 
 /// Counts calls by account since the process started.
 #[derive(Default)]
@@ -19,13 +16,13 @@ pub(super) struct LocalCallLog {
 #[async_trait]
 impl CallLog for LocalCallLog {
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = lock(&self.accounts);
         merge(accounts.entry(account.to_owned()).or_default(), calls);
         Ok(())
     }
 
     async fn usage(&self, account: &str) -> Result<Usage> {
-        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = lock(&self.accounts);
         Ok(Usage { calls: accounts.get(account).cloned().unwrap_or_default(), applied: 0 })
     }
 }

@@ -5,7 +5,7 @@ mod remembered;
 mod wait_queue;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     limits::budget::CallCount,
+    lock::lock,
     queue::{Lane, WorkerId},
 };
 
@@ -266,7 +267,7 @@ impl PermitPool {
     }
 
     fn lock(&self) -> MutexGuard<'_, WaitQueue> {
-        self.inner.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.queue)
     }
 }
 

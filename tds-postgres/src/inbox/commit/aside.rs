@@ -11,10 +11,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use tds_core::{error::Error, inbox::NewEvent};
+use tds_core::{error::Error, inbox::NewEvent, lock::lock};
 
 use super::{Request, Shared, commit, in_time, refuse};
-use crate::{lock::lock, queue::fold::stored_key};
+use crate::queue::fold::stored_key;
 
 /// The pause between two rounds.
 const PAUSE: Duration = Duration::from_millis(200);

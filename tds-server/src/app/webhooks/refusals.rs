@@ -1,10 +1,8 @@
 //! Logs refused webhooks: enough to correct a wrong setting, but only a few lines however many webhooks are refused.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
+use tds_core::lock::lock;
 use tds_zoho::webhook::{Mismatch, SIGNATURE_HEADER, diagnose};
 use tokio::time::Instant;
 
@@ -53,7 +51,7 @@ impl Refusals {
     }
 
     fn turn(&self, mismatch: bool, now: Instant) -> Turn {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = lock(&self.0);
         if logged.since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
             *logged = Logged { since: Some(now), unlogged: logged.unlogged, ..Logged::default() };
         }

@@ -1,8 +1,8 @@
-//! Mutexes whose value is complete between any two steps, so that a panic of another thread does not damage it.
+//! Mutexes whose value is complete between any two steps, so that a panic of another thread does not damage the value.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Locks a mutex. The lock succeeds also where a thread panicked while it held the mutex.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
