@@ -10,6 +10,7 @@ pub(crate) mod functions;
 pub(crate) mod further;
 pub(crate) mod migrate;
 pub(crate) mod page;
+pub(crate) mod parts;
 pub(crate) mod pool;
 pub(crate) mod privileges;
 pub(crate) mod quote;

@@ -22,7 +22,7 @@ pub use db::{
     exposures::{Access, Exposures},
     facts::{ConnectionRoom, ServerFacts},
     further::FurtherMigration,
-    migrate::{MigrationReport, SchemaStatus, schema_script},
+    migrate::{MigrationReport, SchemaStatus, SchemaVerdict, schema_script},
     session::Tx,
 };
 #[cfg(feature = "embedded")]

@@ -24,7 +24,8 @@ use crate::{
     Database,
     db::{
         error::{classify_for_record, is_data_error, is_locked, is_outage},
-        retry::{Parts, SEARCH, repeat_batch},
+        parts::{Parts, SEARCH},
+        retry::repeat_batch,
     },
 };
 use batch::Batch;

@@ -189,7 +189,7 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         Role::create(&test, "analyst").await,
         Role::create(&test, "writer").await,
     );
-    test.database().migrate_for(std::slice::from_ref(&reader.name)).await.expect("migrates");
+    test.database().migrate_with(&[], std::slice::from_ref(&reader.name)).await.expect("migrates");
     run(
         test.database(),
         format!("GRANT tds_reader TO {}; GRANT tds_writer TO {}", analyst.name, writer.name),
@@ -218,7 +218,8 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         sqlx::query("UPDATE erp.products SET name = 'stool'").execute(&database).await.expect("changed");
     assert_eq!(changed.rows_affected(), 1);
     database.close().await;
-    let unknown = test.database().migrate_for(&["tds_test_nobody".to_owned()]).await.expect_err("refused");
+    let unknown =
+        test.database().migrate_with(&[], &["tds_test_nobody".to_owned()]).await.expect_err("refused");
     assert_eq!(unknown.kind(), ErrorKind::Config);
     assert!(unknown.to_string().contains("found \"tds_test_nobody\""), "{unknown}");
     assert_eq!(unknown.hint(), Some(&Hint::CorrectReaders));

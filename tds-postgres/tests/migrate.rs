@@ -4,7 +4,7 @@
 mod support;
 
 use tds_core::error::ErrorKind;
-use tds_postgres::testkit::TestDatabase;
+use tds_postgres::{SchemaVerdict, testkit::TestDatabase};
 
 use support::text;
 
@@ -34,7 +34,7 @@ async fn a_schema_from_the_future_is_refused_with_both_versions() {
         .await
         .expect("inserts");
     let status = test.database().schema().await.expect("readable");
-    assert!(status.is_newer());
+    assert!(status.verdict == SchemaVerdict::Newer);
     let error = test.database().migrate().await.expect_err("refused");
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();
@@ -60,7 +60,10 @@ async fn functions_whose_text_changed_are_applied_again_and_no_others() {
     let older = "UPDATE tds_sync_functions SET revision = 0, hash = 'another text' WHERE name = 'fold'";
     test.execute(format!("{OTHER} {older}")).await;
     let status = test.database().schema().await.expect("readable");
-    assert!(status.applied == status.expected && !status.is_current() && !status.is_newer(), "{status:?}");
+    assert!(
+        status.applied == status.expected && status.verdict == SchemaVerdict::OlderFunctions,
+        "{status:?}"
+    );
     let applied_before =
         "SELECT string_agg(applied_at::text, ' ' ORDER BY name) FROM tds_sync_functions WHERE name <> 'fold'";
     let before = text(&test, applied_before).await;

@@ -22,6 +22,7 @@ use super::{
     connector::{Connector, Limits, Way},
     error::{classify, is_crowded, silent},
     pool::{Bounds, Lent, Pool, Step},
+    retry::repeat_while,
     session::Tx,
 };
 
@@ -83,15 +84,10 @@ impl Database {
         let options =
             address.options.clone().application_name(&config.application_name).extra_float_digits(None);
         let began = tokio::time::Instant::now();
-        let found = loop {
-            match Way::find(&options, LIMITS, address.pooled).await {
-                // Other clients use all connections of the server at the moment.
-                Err(error) if is_crowded(&error) && began.elapsed() < PATIENCE => {
-                    tokio::time::sleep(CROWDED).await;
-                }
-                found => break found.map_err(|error| classify(error, &doing))?,
-            }
-        };
+        // Other clients may use all connections of the server at the moment.
+        let crowded = |error: &_| (is_crowded(error) && began.elapsed() < PATIENCE).then_some(CROWDED);
+        let found = repeat_while(|| Way::find(&options, LIMITS, address.pooled), crowded).await;
+        let found = found.map_err(|error| classify(error, &doing))?;
         refuse_old(&found.version, &address.target)?;
         let shares = Shares::of(config.max_connections, found.pooled);
         let pooled = Arc::new(AtomicBool::new(found.pooled));

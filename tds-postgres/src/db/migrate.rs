@@ -14,6 +14,7 @@ use super::{
     functions::{self, stale},
     further::{Further, FurtherMigration},
     quote::literal,
+    retry::repeat_while,
     session::Tx,
 };
 
@@ -81,51 +82,50 @@ pub struct SchemaStatus {
     pub applied: i64,
     /// The version that this program needs.
     pub expected: i64,
-    /// False where functions of the schema are missing or come from an older program. Functions of a newer program
-    /// count as current, because they also work for this program.
-    pub functions_current: bool,
+    /// What the two versions and the functions of the schema mean for this program.
+    pub verdict: SchemaVerdict,
+}
+
+/// The verdict on the database's schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaVerdict {
+    /// The schema is what this program needs.
+    Current,
+    /// Migrations are missing. An empty database lacks all of them.
+    Older,
+    /// No migration is missing, but functions are missing or come from an older program.
+    OlderFunctions,
+    /// A newer program migrated the database. The migrations and functions of a newer program keep this program
+    /// working.
+    Newer,
 }
 
 impl SchemaStatus {
     /// Returns true where the schema is what this program needs.
     #[must_use]
     pub fn is_current(&self) -> bool {
-        self.applied == self.expected && self.functions_current
-    }
-
-    /// Returns true where a newer program migrated the database.
-    #[must_use]
-    pub fn is_newer(&self) -> bool {
-        self.applied > self.expected
+        self.verdict == SchemaVerdict::Current
     }
 }
 
 impl Database {
-    /// Calls [`Database::migrate_for`] with no role that may read schema `erp`.
+    /// Calls [`Database::migrate_with`] without further migrations and without roles that may read schema `erp`.
     ///
     /// # Errors
-    /// The errors of [`Database::migrate_for`].
+    /// The errors of [`Database::migrate_with`].
     pub async fn migrate(&self) -> Result<MigrationReport> {
-        self.migrate_for(&[]).await
+        self.migrate_with(&[], &[]).await
     }
 
     /// Applies the missing migrations and the stale functions, and closes the new objects, all in one transaction.
     /// Only the owner and roles with grants of their own can read or change closed objects. The roles in `readers`
-    /// may read schema `erp`. Several processes may call the method at the same time: each call waits for the one
-    /// before it.
+    /// may read schema `erp`. The `further` migrations of the program are applied after those of TDS. Several processes
+    /// may call the method at the same time: each call waits for the one before it.
     ///
     /// # Errors
-    /// `Config` where the schema is newer than this program, where an applied migration differs from the one this
-    /// program contains, or where a reader does not exist. `Unauthorized`, with the missing GRANT, where the role
+    /// `Config` where the schema is newer than this program, where an applied migration or further migration differs
+    /// from the one this program contains, or where a reader does not exist. `Unauthorized`, with the missing GRANT, where the role
     /// lacks privileges. Otherwise the database's own errors. After an error nothing is changed.
-    pub async fn migrate_for(&self, readers: &[String]) -> Result<MigrationReport> {
-        self.migrate_with(&[], readers).await
-    }
-
-    /// Does the same as [`Database::migrate_for`], and applies further migrations of the program after those of TDS.
-    ///
-    /// # Errors
-    /// The errors of [`Database::migrate_for`], and `Config` where a further migration was applied in another form.
     pub async fn migrate_with(
         &self,
         further: &[FurtherMigration],
@@ -133,15 +133,15 @@ impl Database {
     ) -> Result<MigrationReport> {
         self.refuse_without_privileges().await?;
         let mut attempts = 1;
-        loop {
-            match self.try_migrate(further, readers).await {
-                // Changing a table waits for the sessions that use the table. These sessions may themselves wait for
-                // another table that the migration has changed, which is a deadlock.
-                Err(Step::Again(_)) if attempts < ATTEMPTS => attempts += 1,
-                Err(Step::Again(error) | Step::Failed(error)) => return Err(error),
-                Ok(report) => return Ok(report),
-            }
-        }
+        // Changing a table waits for the sessions that use the table. These sessions may themselves wait for another
+        // table that the migration has changed, which is a deadlock.
+        let at_once = |step: &Step| {
+            let again = matches!(step, Step::Again(_)) && attempts < ATTEMPTS;
+            attempts += 1;
+            again.then_some(Duration::ZERO)
+        };
+        let migrated = repeat_while(|| self.try_migrate(further, readers), at_once).await;
+        migrated.map_err(|(Step::Again(error) | Step::Failed(error))| error)
     }
 
     async fn try_migrate(
@@ -214,12 +214,15 @@ impl Database {
             applied = sqlx::query_scalar(newest).fetch_one(self).await.map_err(doing)?;
         }
         let expected = expected();
-        let functions_current = match applied.cmp(&expected) {
-            Ordering::Less => false,
-            Ordering::Equal => stale(self).await.map_err(doing)?.is_empty(),
-            Ordering::Greater => true,
+        let verdict = match applied.cmp(&expected) {
+            Ordering::Less => SchemaVerdict::Older,
+            Ordering::Greater => SchemaVerdict::Newer,
+            Ordering::Equal => match stale(self).await.map_err(doing)?.len() {
+                0 => SchemaVerdict::Current,
+                _ => SchemaVerdict::OlderFunctions,
+            },
         };
-        Ok(SchemaStatus { applied, expected, functions_current })
+        Ok(SchemaStatus { applied, expected, verdict })
     }
 }
 
@@ -317,7 +320,7 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
     sqlx::query_scalar("SELECT tds_close($1)").bind(readers).fetch_all(tx).await.map_err(doing)
 }
 
-/// Returns what [`Database::migrate_for`] executes on an empty database, as a script.
+/// Returns what [`Database::migrate_with`] executes on an empty database, as a script.
 #[must_use]
 pub fn schema_script(readers: &[String]) -> String {
     let mut script = format!("BEGIN;\n\n{VERSIONS};\n");

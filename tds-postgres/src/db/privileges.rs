@@ -2,7 +2,11 @@
 
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
-use super::{database::Database, error::classify, migrate::creates_schema};
+use super::{
+    database::Database,
+    error::classify,
+    migrate::{SchemaVerdict, creates_schema},
+};
 
 /// Returns the statements that would give the role the missing privileges. `$1`: migrations are missing or functions
 /// are not current. `$2`: a missing migration creates a schema.
@@ -58,7 +62,8 @@ impl Database {
         let readable: bool = sqlx::query_scalar(READABLE).fetch_one(self).await.map_err(doing)?;
         // A role that cannot even read the version meets tables of another owner.
         let missing = if readable { Some(self.schema().await?) } else { None };
-        let missing = missing.filter(|status| !status.is_current() && !status.is_newer());
+        let missing = missing
+            .filter(|status| matches!(status.verdict, SchemaVerdict::Older | SchemaVerdict::OlderFunctions));
         sqlx::query_scalar(MISSING)
             .bind(missing.is_some())
             .bind(missing.is_some_and(|status| creates_schema(status.applied)))

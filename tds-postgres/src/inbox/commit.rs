@@ -32,7 +32,8 @@ use crate::{
     Database,
     db::{
         error::{classify, is_crowded, is_data_error, is_locked, is_unanswered},
-        retry::{Parts, SEARCH, repeat_batch},
+        parts::{Parts, SEARCH},
+        retry::repeat_batch,
     },
     queue::notifier::Notifier,
 };

@@ -18,7 +18,7 @@ use tds_core::{
 use crate::{
     Database, Tx,
     db::{
-        retry::around_locks,
+        parts::around_locks,
         text::{storable, unknown},
     },
 };

@@ -22,7 +22,8 @@ use super::{
 use crate::{
     Database, Tx,
     db::{
-        retry::{BY_INDEX, around_locks},
+        parts::around_locks,
+        retry::BY_INDEX,
         text::{seconds, storable},
     },
 };

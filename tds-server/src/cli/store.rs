@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use tds_postgres::{SchemaStatus, SchemaVerdict};
 use tds_zoho::entities::Catalogue;
 
 use super::{
@@ -33,28 +34,9 @@ impl Store {
         let schema = storage.database().schema().await;
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
         let store = Self { storage, place, organization_id, catalogue: entities.catalogue.clone() };
-        match schema {
-            Ok(status) if status.is_current() => Ok(store),
-            Ok(status) if status.applied == status.expected => {
-                store.close().await;
-                Err(Failure::failed(
-                    "the functions of the database are not those of this program: run tds-server migrate",
-                ))
-            }
-            Ok(status) => {
-                store.close().await;
-                let what_to_do =
-                    if status.is_newer() { "start the newer TDS" } else { "run tds-server migrate" };
-                Err(Failure::failed(format!(
-                    "the schema of the database has version {}, but this program needs version {}: {what_to_do}",
-                    status.applied, status.expected
-                )))
-            }
-            Err(error) => {
-                store.close().await;
-                Err(error.into())
-            }
-        }
+        let Some(failure) = schema.map_or_else(|error| Some(error.into()), refusal) else { return Ok(store) };
+        store.close().await;
+        Err(failure)
     }
 
     /// Returns a description of the database for a person.
@@ -91,6 +73,22 @@ impl Store {
     pub(crate) async fn close(self) {
         self.storage.close().await;
     }
+}
+
+/// Returns the failure of a command that needs the current schema.
+fn refusal(SchemaStatus { applied, expected, verdict }: SchemaStatus) -> Option<Failure> {
+    let what_to_do = match verdict {
+        SchemaVerdict::Current => return None,
+        SchemaVerdict::OlderFunctions => {
+            let text = "the functions of the database are not those of this program: run tds-server migrate";
+            return Some(Failure::failed(text));
+        }
+        SchemaVerdict::Older => "run tds-server migrate",
+        SchemaVerdict::Newer => "start the newer TDS",
+    };
+    Some(Failure::failed(format!(
+        "the schema of the database has version {applied}, but this program needs version {expected}: {what_to_do}"
+    )))
 }
 
 /// Reads the configuration of a command that serves nothing. The log of such a command reports only trouble, unless

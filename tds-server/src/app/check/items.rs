@@ -7,7 +7,9 @@ use tds_core::{
     error::ErrorKind,
     limits::budget::Throttle,
 };
-use tds_postgres::{ConnectionRoom, Database, PgStore, ReportedState, ServerFacts, ServerReport};
+use tds_postgres::{
+    ConnectionRoom, Database, PgStore, ReportedState, SchemaStatus, SchemaVerdict, ServerFacts, ServerReport,
+};
 use tds_zoho::ZohoClient;
 use time::Duration;
 
@@ -171,23 +173,25 @@ async fn exposures(database: &Database, readers: &[String]) -> Finding {
 async fn schema(database: &Database) -> Finding {
     match database.schema().await {
         Err(error) => Finding::failed("schema", error.chain(), "look at the server's log"),
-        Ok(status) if status.is_current() => {
-            Finding::ok("schema", format!("version {}, up to date", status.applied))
+        Ok(SchemaStatus { applied, expected, verdict }) => {
+            let migrate = "run tds-server migrate (serve migrates by itself)";
+            match verdict {
+                SchemaVerdict::Current => Finding::ok("schema", format!("version {applied}, up to date")),
+                SchemaVerdict::Newer => Finding::failed(
+                    "schema",
+                    format!("version {applied}, but this program knows {expected}"),
+                    "start the newer TDS",
+                ),
+                SchemaVerdict::OlderFunctions => Finding::warning(
+                    "schema",
+                    format!("version {applied}, with functions of another program"),
+                    migrate,
+                ),
+                SchemaVerdict::Older => {
+                    Finding::warning("schema", format!("version {applied} of {expected}"), migrate)
+                }
+            }
         }
-        Ok(status) if status.is_newer() => Finding::failed(
-            "schema",
-            format!("version {}, but this program knows {}", status.applied, status.expected),
-            "start the newer TDS",
-        ),
-        Ok(status) => Finding::warning(
-            "schema",
-            if status.applied == status.expected {
-                format!("version {}, with functions of another program", status.applied)
-            } else {
-                format!("version {} of {}", status.applied, status.expected)
-            },
-            "run tds-server migrate (serve migrates by itself)",
-        ),
     }
 }
 

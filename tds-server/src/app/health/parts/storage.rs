@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tds_postgres::{Database, SchemaStatus};
+use tds_postgres::{Database, SchemaStatus, SchemaVerdict};
 
 use crate::app::health::{ComponentHealth, HealthStatus, Probe};
 
@@ -65,23 +65,19 @@ impl MigrationsProbe {
 
     fn judge(read: tds_core::error::Result<SchemaStatus>) -> ComponentHealth {
         match read {
-            Ok(schema) if schema.is_current() => {
-                ComponentHealth::healthy(format!("schema version {}", schema.applied))
-            }
-            // A newer program has migrated the schema while this one still runs. Migrations keep the older program
-            // working.
-            Ok(schema) if schema.is_newer() => ComponentHealth::healthy(format!(
-                "schema version {}, which is newer than version {} of this program",
-                schema.applied, schema.expected
-            )),
-            Ok(schema) if schema.applied == schema.expected => ComponentHealth::unhealthy(format!(
-                "the functions of schema version {} are not those of this program; run tds-server migrate",
-                schema.applied
-            )),
-            Ok(schema) => ComponentHealth::unhealthy(format!(
-                "schema version {} instead of {}; run tds-server migrate",
-                schema.applied, schema.expected
-            )),
+            Ok(SchemaStatus { applied, expected, verdict }) => match verdict {
+                SchemaVerdict::Current => ComponentHealth::healthy(format!("schema version {applied}")),
+                // A newer program has migrated the schema while this one still runs.
+                SchemaVerdict::Newer => ComponentHealth::healthy(format!(
+                    "schema version {applied}, which is newer than version {expected} of this program"
+                )),
+                SchemaVerdict::OlderFunctions => ComponentHealth::unhealthy(format!(
+                    "the functions of schema version {applied} are not those of this program; run tds-server migrate"
+                )),
+                SchemaVerdict::Older => ComponentHealth::unhealthy(format!(
+                    "schema version {applied} instead of {expected}; run tds-server migrate"
+                )),
+            },
             Err(_) => ComponentHealth::unhealthy("the version of the schema cannot be read"),
         }
     }
