@@ -14,8 +14,9 @@
 --   session has locked the item or the process ends, some seconds later. There is hardly ever such a run, and the planner,
 --   who knows the list when it plans, leaves the condition out then.
 -- * MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
--- * The end of the statement, which takes the lease, is repeated: a statement of its own for the three, called after the
---   items were chosen, would be planned as well and look up each item again, one or two milliseconds more for a claim.
+-- * The condition of what is due and the end of the statement, which takes the lease, are parts (sql/parts) and no functions:
+--   a statement of its own, called after the items were chosen, would be planned as well and look up each item again, one
+--   or two milliseconds more for a claim.
 -- * A lease that was lost spends no attempt; lost leases are counted by themselves. What lost ten leases in a row is
 --   claimed alone, because its processing may be what ends the program.
 
@@ -47,11 +48,7 @@ BEGIN
     SELECT head.id, head.run_at INTO suspect, due_at FROM unnest(priorities, belows) AS l(priority, below)
      CROSS JOIN LATERAL (
       SELECT q.id, q.run_at, q.lost_leases + (q.lease_expires_at IS NOT NULL)::int AS lost FROM tds_queue_live q
-       WHERE q.dead_lettered_at IS NULL AND q.priority >= l.priority AND q.priority < l.below AND q.run_at <= now()
-         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
-         AND (cancelled = '{}' OR tds_is_wanted(q.id, cancelled))
-         AND COALESCE(q.entity_type <> ALL (ARRAY(
-               SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
+       WHERE /* part: due */ AND q.priority >= l.priority AND q.priority < l.below
        ORDER BY q.priority, q.run_at, q.id LIMIT 100) AS head
      WHERE head.lost >= 10 LIMIT 1;
     IF due_at <= now() - interval '1 minute' THEN
@@ -67,25 +64,12 @@ BEGIN
      CROSS JOIN LATERAL (
       SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
         FROM tds_queue_live q
-       WHERE q.dead_lettered_at IS NULL AND q.priority < l.below AND q.run_at <= now()
+       WHERE /* part: due */ AND q.priority < l.below
          AND (q.priority, q.run_at, q.id) >= (l.priority, COALESCE(l.at, '-infinity'), l.id)
-         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
          AND COALESCE(q.lost_leases + (q.lease_expires_at IS NOT NULL)::int < 10, true)
-         AND (cancelled = '{}' OR tds_is_wanted(q.id, cancelled))
-         AND COALESCE(q.entity_type <> ALL (ARRAY(
-               SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
        ORDER BY q.priority, q.run_at, q.id LIMIT most FOR UPDATE OF q SKIP LOCKED) AS due
      LIMIT most),
-  lost AS (
-    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-    SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
-           'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
-  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
-    lease_owner = tds_claim.worker, lost_leases = q.lost_leases + c.lost::int, hurried = false,
-    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
-    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
-    FROM c WHERE q.id = c.id
-  RETURNING q.*;
+  /* part: take_lease */;
   IF NOT FOUND AND suspect IS NOT NULL THEN
     RETURN QUERY SELECT * FROM tds_claim_alone(suspect, worker, lease_seconds);
   END IF;
@@ -102,16 +86,7 @@ BEGIN
       FROM tds_queue_live q
      WHERE q.id = item AND q.dead_lettered_at IS NULL AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
        FOR UPDATE SKIP LOCKED),
-  lost AS (
-    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-    SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
-           'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
-  UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
-    lease_owner = tds_claim_alone.worker, lost_leases = q.lost_leases + c.lost::int, hurried = false,
-    lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
-    processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
-    FROM c WHERE q.id = c.id
-  RETURNING q.*;
+  /* part: take_lease */;
 END
 $$;
 
@@ -131,28 +106,15 @@ BEGIN
     WITH c AS MATERIALIZED (
       SELECT q.id, q.retry_count, q.processing_started_at, q.lease_owner, q.lease_expires_at IS NOT NULL AS lost
         FROM tds_queue_live q
-       WHERE q.dead_lettered_at IS NULL AND q.priority < tds_claim_scoped.below AND q.run_at <= now()
-         AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
+       WHERE /* part: due */ AND q.priority < tds_claim_scoped.below
          AND (q.lost_leases + (q.lease_expires_at IS NOT NULL)::int >= 10) = (suspects = 1)
          AND (NOT tds_claim_scoped.carried OR q.payload IS NOT NULL)
-         AND (cancelled = '{}' OR tds_is_wanted(q.id, cancelled))
          AND (tds_claim_scoped.runs IS NULL OR EXISTS (
                SELECT FROM tds_queue_waiters w
                 WHERE w.item_id = q.id AND w.cause = 'run' AND w.cause_id = ANY (tds_claim_scoped.runs)))
-         AND COALESCE(q.entity_type <> ALL (ARRAY(
-               SELECT k.entity_type FROM tds_entity_controls k WHERE k.paused_at IS NOT NULL)), true)
        ORDER BY q.priority, q.run_at, q.id LIMIT CASE suspects WHEN 1 THEN 1 ELSE tds_claim_scoped.most END
          FOR UPDATE OF q SKIP LOCKED),
-    lost AS (
-      INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-      SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',
-             'the worker died or stopped renewing its lease' FROM c WHERE c.lost)
-    UPDATE tds_queue_live q SET status = 'processing', lease_token = nextval('tds_lease_seq'),
-      lease_owner = tds_claim_scoped.worker, lost_leases = q.lost_leases + c.lost::int, hurried = false,
-      lease_expires_at = clock_timestamp() + make_interval(secs => lease_seconds),
-      processing_started_at = clock_timestamp(), claimed_event_id = q.inbox_event_id, requeued_at = NULL
-      FROM c WHERE q.id = c.id
-    RETURNING q.*;
+    /* part: take_lease */;
     EXIT WHEN FOUND;
   END LOOP;
 END

@@ -27,7 +27,7 @@ DECLARE
   ranks text[] := ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'];
   any_dead boolean := EXISTS (SELECT FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL);
   completed bigint[];
-  events_told bigint;
+  events_notified bigint;
   runs bigint[];
 BEGIN
   WITH d AS MATERIALIZED (
@@ -48,37 +48,27 @@ BEGIN
       q.processing_started_at, q.dead_lettered_at, q.run_at, q.version, q.lease_owner, 'superseded'::text AS outcome),
   ended AS (TABLE gone UNION ALL TABLE resolved),
   archived AS (
-    INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
-      retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version, worker)
-    SELECT e.id, e.inbox_event_id, e.entity_type, e.entity_id, e.zoho_entity_id, e.direction, e.priority, e.outcome,
-      e.retry_count, CASE WHEN e.outcome IN ('discarded', 'superseded') THEN e.error_message END, e.queued_at,
-      e.processing_started_at, COALESCE(e.dead_lettered_at, clock_timestamp()), e.run_at, e.version, e.lease_owner
-      FROM ended e),
+    /* part: archive */),
   attempts AS (
     INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result)
     SELECT g.id, g.retry_count + 1, g.processing_started_at, g.lease_owner, 'completed' FROM gone g WHERE g.retry_count > 0),
-  told AS (
+  completions AS (
     DELETE FROM tds_queue_waiters w USING ended e WHERE w.item_id = e.id
     RETURNING w.cause, w.cause_id, w.counted,
       CASE WHEN w.cause_id = e.claimed_event_id THEN e.outcome ELSE 'superseded' END AS outcome),
-  events AS MATERIALIZED (
+  ended_events AS MATERIALIZED (
     SELECT t.cause_id AS id, count(*)::int AS gone, ranks[min(array_position(ranks, t.outcome))] AS outcome
-      FROM told t WHERE t.cause = 'event' GROUP BY t.cause_id ORDER BY t.cause_id),
-  told_events AS (
-    UPDATE tds_inbox_events e SET open_items = e.open_items - n.gone,
-      outcome = tds_better_outcome(e.outcome, n.outcome),
-      status = CASE WHEN e.open_items <= n.gone THEN 'completed' ELSE e.status END,
-      error_message = CASE WHEN e.open_items > n.gone THEN e.error_message END,
-      processed_at = CASE WHEN e.open_items <= n.gone THEN clock_timestamp() ELSE e.processed_at END
-     FROM events n WHERE e.id = n.id RETURNING e.id),
-  told_runs AS (
+      FROM completions t WHERE t.cause = 'event' GROUP BY t.cause_id ORDER BY t.cause_id),
+  notified_events AS (
+    /* part: end_events */ RETURNING e.id),
+  notified_runs AS (
     UPDATE tds_sync_runs r SET open_items = r.open_items - n.gone, processed_items = r.processed_items + n.counted
      FROM (SELECT t.cause_id AS id, count(*) AS gone, count(*) FILTER (WHERE t.counted) AS counted
-             FROM told t WHERE t.cause = 'run' GROUP BY t.cause_id ORDER BY t.cause_id) AS n
+             FROM completions t WHERE t.cause = 'run' GROUP BY t.cause_id ORDER BY t.cause_id) AS n
     WHERE r.id = n.id RETURNING r.id)
   -- In this order, as everywhere: items, events, runs.
-  SELECT (SELECT array_agg(gone.id) FROM gone), (SELECT count(*) FROM told_events),
-         (SELECT array_agg(told_runs.id) FROM told_runs) INTO completed, events_told, runs;
+  SELECT (SELECT array_agg(gone.id) FROM gone), (SELECT count(*) FROM notified_events),
+         (SELECT array_agg(notified_runs.id) FROM notified_runs) INTO completed, events_notified, runs;
   IF runs IS NOT NULL THEN
     PERFORM tds_end_runs(runs);
   END IF;

@@ -18,41 +18,25 @@ BEGIN
     EXIT WHEN FOUND;
     BEGIN
       UPDATE tds_queue_live SET status = 'pending', dead_lettered_at = NULL WHERE id = item;
-      UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
-        FROM tds_queue_waiters w WHERE w.item_id = item AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'failed';
-      RETURN;
+      EXIT;
     EXCEPTION WHEN unique_violation THEN
       -- Work of the record was queued just now: look again.
     END;
   END LOOP;
-  -- The same rules as those of the statement that folds new work.
-  UPDATE tds_queue_live q SET
-    attached = q.attached + 1,
-    hurried = q.hurried OR q.status = 'processing' AND dead.priority < q.priority,
-    recheck = q.recheck OR dead.recheck,
-    (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
-     requeued_at, status, retry_count, run_at) = (
-      SELECT LEAST(q.priority, dead.priority), GREATEST(q.version, dead.version),
-        CASE k WHEN 2 THEN dead.payload WHEN 1 THEN q.payload END,
-        CASE k WHEN 2 THEN dead.shape WHEN 1 THEN q.shape END,
-        CASE k WHEN 2 THEN dead.pushed WHEN 1 THEN q.pushed END,
-        CASE k WHEN 2 THEN dead.observed_began WHEN 1 THEN q.observed_began END,
-        CASE k WHEN 2 THEN dead.observed_ended WHEN 1 THEN q.observed_ended END,
-        CASE k WHEN 2 THEN dead.inbox_event_id WHEN 1 THEN q.inbox_event_id
-               ELSE COALESCE(dead.inbox_event_id, q.inbox_event_id) END,
-        q.generation + is_new::int,
-        CASE WHEN q.status = 'processing' AND is_new THEN COALESCE(q.requeued_at, clock_timestamp())
-             ELSE q.requeued_at END,
-        CASE WHEN q.status = 'failed' AND is_new THEN 'pending' ELSE q.status END,
-        CASE WHEN q.status = 'failed' AND is_new THEN 0 ELSE q.retry_count END,
-        CASE WHEN q.status = 'failed' AND is_new OR q.status <> 'processing' AND dead.priority < q.priority
-             THEN LEAST(q.run_at, now()) ELSE q.run_at END
-      FROM (SELECT k, k <> 1 OR dead.recheck AND NOT q.recheck AS is_new
-              FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, dead.payload, dead.version,
-                                    dead.shape, dead.pushed, dead.observed_began) AS k) AS fold) AS choice)
-   WHERE q.id = target.id RETURNING q.generation INTO target.generation;
+  IF target.id IS NOT NULL THEN
+    INSERT INTO tds_queue_live AS q
+      (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended,
+       inbox_event_id)
+    VALUES (dead.entity_type, dead.zoho_entity_id, dead.priority, dead.version, dead.payload, dead.shape, dead.pushed,
+      dead.recheck, dead.observed_began, dead.observed_ended, dead.inbox_event_id)
+    /* part: fold_into */
+    INTO target.id, target.entity_type, target.zoho_entity_id, target.generation;
+  END IF;
   UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
     FROM tds_queue_waiters w WHERE w.item_id = item AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'failed';
+  IF target.id IS NULL THEN
+    RETURN;
+  END IF;
   WITH moved AS (DELETE FROM tds_queue_waiters WHERE item_id = item RETURNING cause, cause_id, counted),
   joined AS (
     INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
@@ -62,12 +46,8 @@ BEGIN
   -- A cause that waits for the live item already has one item less to wait for.
   UPDATE tds_inbox_events e SET open_items = e.open_items - 1, outcome = tds_better_outcome(e.outcome, 'superseded')
     FROM joined j WHERE j.cause = 'event' AND NOT j.is_new AND e.id = j.cause_id;
-  DELETE FROM tds_queue_live WHERE id = item;
-  INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
-    retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version)
-  VALUES (dead.id, dead.inbox_event_id, dead.entity_type, dead.entity_id, dead.zoho_entity_id, dead.direction,
-    dead.priority, 'superseded', dead.retry_count, dead.error_message, dead.queued_at, dead.processing_started_at,
-    dead.dead_lettered_at, dead.run_at, dead.version);
+  WITH ended AS (DELETE FROM tds_queue_live q WHERE q.id = item RETURNING q.*, 'superseded'::text AS outcome)
+  /* part: archive */;
 END
 $$;
 

@@ -12,6 +12,10 @@
 //!   database neither overwrites the family nor refuses to work. Only builds between two releases can have different
 //!   texts of one revision. In that case the build that migrated last wins, and the other build is no longer ready.
 //!
+//! A rule that several statements need is a *part*: a piece of SQL text in `sql/parts/`. A family contains a part where
+//! its text has the comment `/* part: name */`, and a statement of the program includes the file. So the rule has one
+//! text, and no statement pays for a function call.
+//!
 //! `CREATE OR REPLACE` keeps the privileges of a function. [`Database::migrate`] closes a new function at its end, in
 //! the same transaction.
 //!
@@ -20,7 +24,10 @@
 use sqlx::PgExecutor;
 use tds_core::record::ContentHash;
 
-use super::{quote::literal, session::Tx};
+use super::{
+    quote::{literal, statement},
+    session::Tx,
+};
 
 /// Functions that belong together.
 pub(crate) struct Family {
@@ -34,10 +41,10 @@ pub(crate) struct Family {
 static FAMILIES: [Family; 7] = [
     Family { name: "fold", revision: 1, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 1, text: include_str!("../../sql/end_runs.sql") },
-    Family { name: "claim", revision: 5, text: include_str!("../../sql/claim.sql") },
-    Family { name: "complete", revision: 1, text: include_str!("../../sql/complete.sql") },
+    Family { name: "claim", revision: 6, text: include_str!("../../sql/claim.sql") },
+    Family { name: "complete", revision: 2, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 1, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 2, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 3, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 1, text: include_str!("../../sql/close.sql") },
 ];
 
@@ -47,9 +54,25 @@ ON CONFLICT (name) DO UPDATE SET
   revision = excluded.revision, hash = excluded.hash, applied_at = clock_timestamp()
 ";
 
+/// The parts, by the names that the comments of the families use.
+static PARTS: [(&str, &str); 5] = [
+    ("archive", include_str!("../../sql/parts/archive.sql")),
+    ("due", include_str!("../../sql/parts/due.sql")),
+    ("end_events", include_str!("../../sql/parts/end_events.sql")),
+    ("fold_into", include_str!("../../sql/parts/fold_into.sql")),
+    ("take_lease", include_str!("../../sql/parts/take_lease.sql")),
+];
+
 impl Family {
+    /// Returns the text with its parts.
+    fn text(&self) -> String {
+        PARTS.iter().fold(self.text.to_owned(), |text, (name, part)| {
+            text.replace(&format!("/* part: {name} */"), part.trim())
+        })
+    }
+
     fn hash(&self) -> String {
-        ContentHash::of_bytes(self.text.as_bytes()).as_str().to_owned()
+        ContentHash::of_bytes(self.text().as_bytes()).as_str().to_owned()
     }
 
     /// Returns true where a family that was applied with this revision and hash must be applied again.
@@ -59,7 +82,7 @@ impl Family {
 
     /// Creates or replaces the functions.
     pub(crate) async fn apply(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(self.text).execute(&mut *tx).await?;
+        sqlx::raw_sql(statement(self.text())).execute(&mut *tx).await?;
         let record = sqlx::query(RECORD).bind(self.name).bind(self.revision).bind(self.hash());
         record.execute(tx).await.map(drop)
     }
@@ -84,7 +107,7 @@ pub(crate) fn script() -> String {
         let record = format!(
             "INSERT INTO tds_sync_functions (name, revision, hash) VALUES ({name}, {revision}, {hash});"
         );
-        format!("\n-- Functions: {}\n\n{}\n\n{record}\n", family.name, family.text.trim())
+        format!("\n-- Functions: {}\n\n{}\n\n{record}\n", family.name, family.text().trim())
     };
     FAMILIES.iter().map(applied).collect()
 }
@@ -97,10 +120,10 @@ mod tests {
     const REVISIONS: [(&str, i32, &str); 7] = [
         ("fold", 1, "9261bd760dca"),
         ("end_runs", 1, "e3544826f5a0"),
-        ("claim", 5, "529330b5be20"),
-        ("complete", 1, "23aabc79390a"),
+        ("claim", 6, "4065824149e0"),
+        ("complete", 2, "fa34390b65b8"),
         ("tally", 1, "5f26f55449ed"),
-        ("operator", 2, "79fdadc73050"),
+        ("operator", 3, "a0300395230f"),
         ("close", 1, "e798b99ac5b5"),
     ];
 
@@ -112,6 +135,13 @@ mod tests {
             .collect();
         let known = REVISIONS.map(|(name, revision, hash)| (name, revision, hash.to_owned()));
         assert_eq!(texts, known, "increase the revision of what was changed, and note its hash here");
+    }
+
+    #[test]
+    fn every_part_that_a_family_names_is_known() {
+        for family in &FAMILIES {
+            assert!(!family.text().contains("part:"), "{}", family.name);
+        }
     }
 
     #[test]

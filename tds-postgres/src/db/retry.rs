@@ -14,12 +14,6 @@ const LOCKED_REPEATS: u32 = 2;
 const LOCKED_REPEATS_FOR_OPERATORS: u32 = 9;
 const READ_ONLY_REPEATS: u32 = 2;
 
-/// Settings of a transaction whose statements use indexes whatever the statistics say. The statistics of a queue
-/// describe a moment when the queue was empty, or full. `jit` would compile statements whose cost the planner
-/// overestimates.
-pub(crate) const BY_INDEX: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
-
 /// Repeats an attempt as long as `pause` returns how long to wait after its error.
 pub(crate) async fn repeat_while<T, E, F>(
     mut attempt: impl FnMut() -> F,

@@ -19,17 +19,13 @@ DELETE FROM tds_queue_waiters WHERE item_id = ANY($1::bigint[]) AND cause = 'run
 RETURNING item_id, cause, cause_id, counted
 ";
 
-const END_EVENTS: &str = "
+const END_EVENTS: &str = concat!(
+    "
 WITH d AS (SELECT * FROM unnest($1::bigint[], $2::int[], $3::text[]) AS d(id, gone, outcome)),
-locked AS MATERIALIZED (SELECT e.id FROM tds_inbox_events e JOIN d USING (id) ORDER BY e.id FOR UPDATE OF e)
-UPDATE tds_inbox_events e SET
-  open_items = e.open_items - d.gone,
-  outcome = tds_better_outcome(e.outcome, d.outcome),
-  status = CASE WHEN e.open_items - d.gone <= 0 THEN 'completed' ELSE e.status END,
-  error_message = CASE WHEN e.open_items - d.gone <= 0 THEN NULL ELSE e.error_message END,
-  processed_at = CASE WHEN e.open_items - d.gone <= 0 THEN clock_timestamp() ELSE e.processed_at END
- FROM d JOIN locked USING (id) WHERE e.id = d.id
-";
+ended_events AS MATERIALIZED (SELECT d.* FROM tds_inbox_events e JOIN d USING (id) ORDER BY e.id FOR UPDATE OF e)
+",
+    include_str!("../../sql/parts/end_events.sql")
+);
 
 const FAIL_EVENTS: &str = "
 WITH d AS (SELECT DISTINCT ON (w.cause_id) w.cause_id AS id, d.error

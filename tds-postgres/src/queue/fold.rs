@@ -23,38 +23,10 @@ use crate::{
     },
 };
 
-/// The end of an INSERT that folds new work into a row of `tds_queue_live AS q`. `tds_fold` chooses between two
-/// payloads. Work is new where it changes the payload, or asks for a recheck that nobody asked for yet. Every fold changes the row, because a waiter is attached after the fold. `tds_complete` depends on this
-/// change.
+/// The end of an INSERT into `tds_queue_live AS q` that folds new work into the live item of its record.
 macro_rules! fold_into {
     () => {
-        r#"
-ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
-  attached = q.attached + 1,
-  hurried = q.hurried OR q.status = 'processing' AND excluded.priority < q.priority,
-  recheck = q.recheck OR excluded.recheck,
-  (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
-   requeued_at, status, retry_count, run_at) = (
-    SELECT LEAST(q.priority, excluded.priority), GREATEST(q.version, excluded.version),
-      CASE k WHEN 2 THEN excluded.payload WHEN 1 THEN q.payload END,
-      CASE k WHEN 2 THEN excluded.shape WHEN 1 THEN q.shape END,
-      CASE k WHEN 2 THEN excluded.pushed WHEN 1 THEN q.pushed END,
-      CASE k WHEN 2 THEN excluded.observed_began WHEN 1 THEN q.observed_began END,
-      CASE k WHEN 2 THEN excluded.observed_ended WHEN 1 THEN q.observed_ended END,
-      CASE k WHEN 2 THEN excluded.inbox_event_id WHEN 1 THEN q.inbox_event_id
-             ELSE COALESCE(excluded.inbox_event_id, q.inbox_event_id) END,
-      q.generation + is_new::int,
-      CASE WHEN q.status = 'processing' AND is_new THEN COALESCE(q.requeued_at, clock_timestamp())
-           ELSE q.requeued_at END,
-      CASE WHEN q.status = 'failed' AND is_new THEN 'pending' ELSE q.status END,
-      CASE WHEN q.status = 'failed' AND is_new THEN 0 ELSE q.retry_count END,
-      CASE WHEN q.status = 'failed' AND is_new OR q.status <> 'processing' AND excluded.priority < q.priority
-           THEN LEAST(q.run_at, now()) ELSE q.run_at END
-    FROM (SELECT k, k <> 1 OR excluded.recheck AND NOT q.recheck AS is_new
-            FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
-                                  excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS fold) AS choice)
-RETURNING q.id, q.entity_type, q.zoho_entity_id, q.generation
-"#
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/parts/fold_into.sql"))
     };
 }
 pub(crate) use fold_into;

@@ -23,10 +23,15 @@ use crate::{
     Database, Tx,
     db::{
         parts::around_locks,
-        retry::BY_INDEX,
         text::{seconds, storable},
     },
 };
+
+/// Settings of a transaction whose statements use indexes whatever the statistics say. The statistics of a queue
+/// describe a moment when the queue was empty, or full. `jit` would compile statements whose cost the planner
+/// overestimates.
+const BY_INDEX: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
 
 // The statement itself is in sql/complete.sql.
 pub(crate) const COMPLETE: &str = "SELECT unnest(tds_complete($1, $2, $3, $4))";
@@ -59,16 +64,13 @@ SELECT q.id, q.retry_count + 1, q.processing_started_at, q.lease_owner, n.result
   FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n(id, result, error) JOIN tds_queue_live q ON q.id = n.id
 ";
 
-const ARCHIVE: &str = "
+const ARCHIVE: &str = concat!(
+    "
 WITH d AS (SELECT * FROM unnest($1::bigint[], $2::text[]) AS d(id, outcome)),
-gone AS (DELETE FROM tds_queue_live q USING d WHERE q.id = d.id RETURNING q.*, d.outcome)
-INSERT INTO tds_queue_done (id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome,
-  retry_count, error_message, queued_at, processing_started_at, processing_completed_at, run_at, version, worker)
-SELECT id, inbox_event_id, entity_type, entity_id, zoho_entity_id, direction, priority, outcome, retry_count,
-  CASE WHEN outcome IN ('discarded', 'superseded') THEN error_message END, queued_at, processing_started_at,
-  COALESCE(dead_lettered_at, clock_timestamp()), run_at, version, lease_owner
-  FROM gone
-";
+ended AS (DELETE FROM tds_queue_live q USING d WHERE q.id = d.id RETURNING q.*, d.outcome)
+",
+    include_str!("../../sql/parts/archive.sql")
+);
 
 const DEAD_LETTERS: &str = "
 WITH k AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS k(entity_type, zoho_entity_id))

@@ -1,0 +1,7 @@
+-- Ends the waiting of events for items: `ended_events` has the number and the best outcome of the items of each event.
+UPDATE tds_inbox_events e SET open_items = e.open_items - n.gone,
+  outcome = tds_better_outcome(e.outcome, n.outcome),
+  status = CASE WHEN e.open_items <= n.gone THEN 'completed' ELSE e.status END,
+  error_message = CASE WHEN e.open_items > n.gone THEN e.error_message END,
+  processed_at = CASE WHEN e.open_items <= n.gone THEN clock_timestamp() ELSE e.processed_at END
+ FROM ended_events n WHERE e.id = n.id
