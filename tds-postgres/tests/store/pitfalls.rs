@@ -10,7 +10,6 @@ use tds_core::{
     inbox::{Inbox as _, NewEvent},
     queue::{Claimed, Outcome, Queue as _, QueueOperator as _, WorkerId},
     record::EntityType,
-    retry::RetryPolicy,
     shutdown::ShutdownTrigger,
 };
 use tds_postgres::PgStore;
@@ -63,9 +62,6 @@ fn worker(store: &PgStore, name: &str) -> Worker {
     let settings = WorkerSettings {
         worker: WorkerId(name.into()),
         lease: Duration::from_millis(50),
-        // A machine that stalls loses leases, which is not the subject of this test. So the limit of attempts is out
-        // of reach.
-        policy: RetryPolicy { max_attempts: 10_000, ..RetryPolicy::default() },
         ..WorkerSettings::default()
     };
     Worker::new(Arc::new(store.clone()), Registry::new().with_handler(Arc::new(Slow)), settings)
