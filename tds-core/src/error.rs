@@ -100,6 +100,12 @@ impl Error {
         Self::new(ErrorKind::Conflict, Retry::Permanent, message)
     }
 
+    /// Creates a `Config` error that is permanent: a person has to change a setting, a credential or the setup.
+    #[must_use]
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, Retry::Permanent, message)
+    }
+
     /// Creates an `Internal` error that is transient: this program has a fault.
     #[must_use]
     pub fn internal(message: impl Into<String>) -> Self {

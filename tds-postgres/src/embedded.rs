@@ -14,7 +14,7 @@ use std::{
 };
 
 use tds_core::{
-    error::{Error, ErrorKind, Result, Retry},
+    error::{Error, Result},
     hint::Hint,
 };
 
@@ -163,9 +163,5 @@ fn open(path: &Path) -> Result<File> {
 
 /// Returns an error of the file system with a readable message.
 fn io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
-    config(format!("{doing} {}: {error}", path.display())).with_hint(Hint::MendDataDirectory)
-}
-
-fn config(message: String) -> Error {
-    Error::new(ErrorKind::Config, Retry::Permanent, message)
+    Error::config(format!("{doing} {}: {error}", path.display())).with_hint(Hint::MendDataDirectory)
 }

@@ -293,10 +293,7 @@ fn http(config: &ZohoConfig) -> Result<reqwest::Client> {
         .gzip(true)
         .user_agent(concat!("tds/", env!("CARGO_PKG_VERSION")))
         .build()
-        .map_err(|fault| {
-            Error::new(ErrorKind::Config, Retry::Permanent, "the HTTP client could not be created")
-                .with_source(fault)
-        })
+        .map_err(|fault| Error::config("the HTTP client could not be created").with_source(fault))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{fmt, time::Duration};
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, Result};
 
 pub use data_center::{DataCenter, InvalidDataCenter};
 pub use token_key::TokenKey;
@@ -124,7 +124,7 @@ impl ZohoConfig {
         if faults.is_empty() {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Config, Retry::Permanent, faults.join("; ")))
+        Err(Error::config(faults.join("; ")))
     }
 }
 

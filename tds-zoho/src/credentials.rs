@@ -55,7 +55,7 @@ fn choose(organizations: Vec<Organization>, id: &str) -> Result<Organization> {
         let message = format!(
             "the credentials give no access to the organization {id}; set ZOHO_ORGANIZATION_ID to one of: {seen}"
         );
-        Error::new(ErrorKind::Config, Retry::Permanent, message)
+        Error::config(message)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr as _};
 
 use sqlx::postgres::PgConnectOptions;
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, Result};
 
 /// The port of Supabase's pooler in transaction mode.
 const SUPABASE_TRANSACTION_PORT: u16 = 6543;
@@ -58,9 +58,7 @@ impl Address {
     pub(crate) fn parse(url: &str) -> Result<Self> {
         // The parser's own message may quote the URL, and the URL contains the password.
         let wrong = || {
-            Error::new(
-                ErrorKind::Config,
-                Retry::Permanent,
+            Error::config(
                 "DATABASE_URL is no PostgreSQL URL: expected postgres://user:password@host:5432/name",
             )
         };

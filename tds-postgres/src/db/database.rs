@@ -15,7 +15,7 @@ use sqlx::{
     Describe, Execute, Executor, Postgres, Row as _, SqlStr,
     postgres::{PgConnectOptions, PgRow, PgStatement, PgTypeInfo},
 };
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, Result};
 
 use super::{
     config::{Address, DatabaseConfig, Shares},
@@ -316,11 +316,9 @@ fn refuse_old((number, name): &Version, target: &str) -> Result<()> {
     if *number >= OLDEST_SERVER {
         return Ok(());
     }
-    Err(Error::new(
-        ErrorKind::Config,
-        Retry::Permanent,
-        format!("DATABASE_URL points to PostgreSQL {name} ({target}); TDS needs PostgreSQL 14 or newer"),
-    ))
+    Err(Error::config(format!(
+        "DATABASE_URL points to PostgreSQL {name} ({target}); TDS needs PostgreSQL 14 or newer"
+    )))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
 use sqlx::{PgExecutor, migrate::Migrator};
 use tds_core::{
-    error::{Error, ErrorKind, Result, Retry},
+    error::{Error, Result},
     hint::Hint,
 };
 
@@ -261,11 +261,11 @@ fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>) -> Result<()> {
     let expected = expected();
     match known.keys().rev().find(|version| !MIGRATOR.version_exists(**version)) {
         None => Ok(()),
-        Some(version) if *version > expected => Err(config(format!(
+        Some(version) if *version > expected => Err(Error::config(format!(
             "the database has schema version {version}, but this program knows {expected}: start the newer TDS \
              instead"
         ))),
-        Some(version) => Err(config(format!(
+        Some(version) => Err(Error::config(format!(
             "the database has schema version {version}, which this program (version {expected}) does not contain: \
              it was migrated by another program"
         ))),
@@ -305,7 +305,7 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
             "the readers of the mirror: found \"{unknown}\", which is no role of this database; accepted: roles that \
              exist, comma separated"
         );
-        return Err(config(message).with_hint(Hint::CorrectReaders).into());
+        return Err(Error::config(message).with_hint(Hint::CorrectReaders).into());
     }
     // A role that owns no object of TDS and may not call the function has nothing to close.
     let allowed: bool = sqlx::query_scalar("SELECT has_function_privilege('tds_close(text[])', 'EXECUTE')")
@@ -348,12 +348,8 @@ pub fn schema_script(readers: &[String]) -> String {
 }
 
 fn changed(version: impl std::fmt::Display) -> Error {
-    config(format!(
+    Error::config(format!(
         "migration {version} was applied in another form than the one this program contains: the database \
          was migrated by another build"
     ))
-}
-
-fn config(message: String) -> Error {
-    Error::new(ErrorKind::Config, Retry::Permanent, message)
 }

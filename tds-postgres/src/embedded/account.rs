@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use tds_core::error::Result;
+use tds_core::error::{Error, Result};
 use tokio::process::Command;
 
-use super::{config, io};
+use super::io;
 
 /// The accounts that a server may run as when TDS itself runs as root, the best one first.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
@@ -31,7 +31,7 @@ impl Account {
         let text = std::fs::read_to_string(passwd).map_err(|error| io(&error, "reading", passwd))?;
         match CANDIDATES.iter().find_map(|name| Self::parse(&text, name)) {
             Some(account) => Ok(Some(account)),
-            None => Err(config(
+            None => Err(Error::config(
                 "PostgreSQL refuses to run as root, and neither the account postgres nor the account nobody exists: \
                  start TDS as another user, or set DATABASE_URL"
                     .to_owned(),

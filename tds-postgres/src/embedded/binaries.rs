@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use tds_core::error::Result;
+use tds_core::error::{Error, Result};
 use tokio::process::Command;
-
-use super::config;
 
 const OLDEST: u32 = 14;
 const HOW_TO_INSTALL: &str = "no PostgreSQL programs found: install them (apt-get install postgresql, or brew \
@@ -36,7 +34,7 @@ impl Binaries {
                 _ => return Ok(found),
             }
         }
-        Err(config(match (made_by, other, too_old, explicit) {
+        Err(Error::config(match (made_by, other, too_old, explicit) {
             (Some(major), Some(other), ..) => format!(
                 "the cluster in {} was made by PostgreSQL {major}, and only version {} is installed: install version \
                  {major} again, or move the directory away to start with an empty database",

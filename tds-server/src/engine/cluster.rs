@@ -10,7 +10,7 @@ pub(crate) use self::absent::{ClusterConfig, EmbeddedCluster};
 mod absent {
     use std::path::{Path, PathBuf};
 
-    use tds_core::error::{Error, ErrorKind, Result, Retry};
+    use tds_core::error::{Error, Result};
 
     /// The location of a cluster, in a program without the feature `embedded`.
     #[expect(dead_code, reason = "no cluster is started from it")]
@@ -30,7 +30,7 @@ mod absent {
                  without the private cluster, which would be stored in {}",
                 config.data_dir.display()
             );
-            Err(Error::new(ErrorKind::Config, Retry::Permanent, text))
+            Err(Error::config(text))
         }
 
         pub(crate) fn exists(_data_dir: &Path) -> bool {

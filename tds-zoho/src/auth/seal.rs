@@ -5,7 +5,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::error::{Error, Result};
 
 use crate::config::TokenKey;
 
@@ -22,7 +22,7 @@ pub(super) struct Seal {
 impl Seal {
     /// Creates a seal. A token that is sealed for one `owner` cannot be opened for another.
     pub(super) fn new(key: &TokenKey, owner: &str) -> Result<Self> {
-        let unusable = |_| Error::new(ErrorKind::Config, Retry::Permanent, "ENCRYPTION_KEY cannot be used");
+        let unusable = |_| Error::config("ENCRYPTION_KEY cannot be used");
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.bytes()).map_err(unusable)?;
         let key_id = id_of(key);
         Ok(Self { key: cipher, owner: format!("{FORM} {key_id} {owner}"), key_id })
