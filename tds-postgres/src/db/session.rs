@@ -24,6 +24,12 @@ use super::{
     quote,
 };
 
+/// Settings of a transaction whose statements use indexes whatever the statistics say. The statistics of a queue
+/// describe a moment when the queue was empty, or full. `jit` would compile statements whose cost the planner
+/// overestimates.
+pub(crate) const BY_INDEX: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
+
 /// A transaction that is rolled back unless [`Tx::commit`] is called. `&mut tx` executes statements.
 pub struct Tx {
     /// `None` after the transaction has ended.

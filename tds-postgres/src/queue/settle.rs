@@ -23,15 +23,10 @@ use crate::{
     Database, Tx,
     db::{
         parts::around_locks,
+        session::BY_INDEX,
         text::{seconds, storable},
     },
 };
-
-/// Settings of a transaction whose statements use indexes whatever the statistics say. The statistics of a queue
-/// describe a moment when the queue was empty, or full. `jit` would compile statements whose cost the planner
-/// overestimates.
-const BY_INDEX: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off";
 
 // The statement itself is in sql/complete.sql.
 pub(crate) const COMPLETE: &str = "SELECT unnest(tds_complete($1, $2, $3, $4))";

@@ -1,9 +1,6 @@
 //! A simulated organization, and the handle that its server shares with the code that changes it.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 use tds_core::{
@@ -17,8 +14,8 @@ use super::{
     literal::{Object, id_of, object, stamp},
     module::Module,
     records::{Records, patch},
-    tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, TokenRules, Tokens},
-    traffic::{Limits, Traffic},
+    tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Tokens},
+    traffic::Traffic,
 };
 use crate::entities::Catalogue;
 

@@ -44,7 +44,7 @@ pub fn plan_row(
 /// Returns how many deletions a full sync may find before a person has to confirm them: max(20, 0.5 %) of the live
 /// records.
 #[must_use]
-pub fn deletion_limit(live: i64) -> i64 {
+pub(super) fn deletion_limit(live: i64) -> i64 {
     (live / 200).max(20)
 }
 
