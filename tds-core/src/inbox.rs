@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use time::OffsetDateTime;
 
 use crate::{
+    closed_set::closed_set,
     error::Result,
     queue::{Outcome, Page, Work},
     record::{EntityType, RecordId, RecordKey},
@@ -103,21 +104,12 @@ pub enum EventStatus {
     Failed,
 }
 
-impl EventStatus {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Processing, Self::Completed, Self::Failed];
-
-    /// Returns the name under which the status is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-        }
-    }
-}
+closed_set!(EventStatus {
+    Pending = "pending",
+    Processing = "processing",
+    Completed = "completed",
+    Failed = "failed",
+});
 
 /// The result of accepting an event.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
+mod closed_set;
 pub mod engine;
 pub mod error;
 pub mod guard;

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 pub use self::plan::{DetailWay, ListCost, RunPlan};
 pub use crate::ids::RunId;
 use crate::{
+    closed_set::closed_set,
     error::Result,
     queue::{Lane, LeaseToken, NewItem, Page, WorkerId},
     record::{EntityType, RecordId},
@@ -29,21 +30,14 @@ pub enum RunType {
     Images,
 }
 
+closed_set!(RunType {
+    Full = "full",
+    Incremental = "incremental",
+    Verify = "verify",
+    Images = "images",
+});
+
 impl RunType {
-    /// Every type.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Incremental, Self::Verify, Self::Images];
-
-    /// Returns the name under which the type is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Incremental => "incremental",
-            Self::Verify => "verify",
-            Self::Images => "images",
-        }
-    }
-
     /// Returns the lane whose budget a run of this type spends. Its items have the same lane.
     #[must_use]
     pub fn lane(self) -> Lane {
@@ -79,30 +73,16 @@ pub enum RunStatus {
     Cancelled,
 }
 
+closed_set!(RunStatus {
+    Pending = "pending",
+    Running = "running",
+    Completed = "completed",
+    CompletedWithErrors = "completed_with_errors",
+    Failed = "failed",
+    Cancelled = "cancelled",
+});
+
 impl RunStatus {
-    /// Every status.
-    pub const ALL: [Self; 6] = [
-        Self::Pending,
-        Self::Running,
-        Self::Completed,
-        Self::CompletedWithErrors,
-        Self::Failed,
-        Self::Cancelled,
-    ];
-
-    /// Returns the name under which the status is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Completed => "completed",
-            Self::CompletedWithErrors => "completed_with_errors",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
     /// Returns true while the run is active: a second run of the entity type is refused.
     #[must_use]
     pub fn is_active(self) -> bool {

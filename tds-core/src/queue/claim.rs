@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::{Lane, Work};
 use crate::{
+    closed_set::closed_set,
     queue::{ItemId, LeaseToken, WorkerId},
     record::{EntityType, RecordKey},
     runs::RunId,
@@ -133,32 +134,15 @@ pub enum Outcome {
     Discarded,
 }
 
-impl Outcome {
-    /// Every outcome, in order.
-    pub const ALL: [Self; 7] = [
-        Self::Applied,
-        Self::Deleted,
-        Self::Unchanged,
-        Self::Stale,
-        Self::Superseded,
-        Self::Ignored,
-        Self::Discarded,
-    ];
-
-    /// Returns the name under which the outcome is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Applied => "applied",
-            Self::Unchanged => "unchanged",
-            Self::Stale => "stale",
-            Self::Superseded => "superseded",
-            Self::Deleted => "deleted",
-            Self::Ignored => "ignored",
-            Self::Discarded => "discarded",
-        }
-    }
-}
+closed_set!(Outcome {
+    Applied = "applied",
+    Deleted = "deleted",
+    Unchanged = "unchanged",
+    Stale = "stale",
+    Superseded = "superseded",
+    Ignored = "ignored",
+    Discarded = "discarded",
+});
 
 /// A settlement: the end of one claim.
 #[derive(Clone, Debug)]
@@ -246,23 +230,13 @@ pub enum AttemptResult {
     LeaseLost,
 }
 
-impl AttemptResult {
-    /// Every result.
-    pub const ALL: [Self; 5] =
-        [Self::Completed, Self::Retry, Self::Released, Self::DeadLetter, Self::LeaseLost];
-
-    /// Returns the name under which the result is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Retry => "retry",
-            Self::Released => "released",
-            Self::DeadLetter => "dead_letter",
-            Self::LeaseLost => "lease_lost",
-        }
-    }
-}
+closed_set!(AttemptResult {
+    Completed = "completed",
+    Retry = "retry",
+    Released = "released",
+    DeadLetter = "dead_letter",
+    LeaseLost = "lease_lost",
+});
 
 /// The result of [`Queue::settle`](super::Queue::settle).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::closed_set::closed_set;
+
 /// The lane of work, by the cause of the work. Items of a lane with a lower number are claimed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,11 +22,16 @@ pub enum Lane {
     Verify,
 }
 
-impl Lane {
-    /// Every lane, most urgent first.
-    pub const ALL: [Self; 6] =
-        [Self::Operator, Self::Outbound, Self::Webhook, Self::Incremental, Self::Full, Self::Verify];
+closed_set!(Lane {
+    Operator = "operator",
+    Outbound = "outbound",
+    Webhook = "webhook",
+    Incremental = "incremental",
+    Full = "full",
+    Verify = "verify",
+});
 
+impl Lane {
     /// Returns the number in the column `priority`. Items with a lower number are claimed first.
     #[must_use]
     pub fn priority(self) -> i16 {
@@ -42,19 +49,6 @@ impl Lane {
     #[must_use]
     pub fn from_priority(priority: i16) -> Self {
         Self::ALL.into_iter().rev().find(|lane| lane.priority() <= priority).unwrap_or(Self::Operator)
-    }
-
-    /// Returns the name as it is stored and shown.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Outbound => "outbound",
-            Self::Webhook => "webhook",
-            Self::Incremental => "incremental",
-            Self::Full => "full",
-            Self::Verify => "verify",
-        }
     }
 
     /// Returns true for the lanes whose work is waited for: operators' requests, local changes and pushed events.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use time::OffsetDateTime;
 
 use crate::{
+    closed_set::closed_set,
     inbox::InboxId,
     queue::{AttemptResult, ItemId, Outcome},
     record::{EntityType, RecordId},
@@ -38,26 +39,19 @@ pub enum ItemStatus {
     DeadLetter,
 }
 
+closed_set!(ItemStatus {
+    Pending = "pending",
+    Processing = "processing",
+    Completed = "completed",
+    Failed = "failed",
+    DeadLetter = "dead_letter",
+});
+
 impl ItemStatus {
-    /// Every status.
-    pub const ALL: [Self; 5] =
-        [Self::Pending, Self::Processing, Self::Completed, Self::Failed, Self::DeadLetter];
     /// The statuses of the items that an operator can retry.
     pub const RETRYABLE: [Self; 2] = [Self::Failed, Self::DeadLetter];
     /// The statuses of the items that an operator can discard.
     pub const DISCARDABLE: [Self; 3] = [Self::Pending, Self::Failed, Self::DeadLetter];
-
-    /// Returns the name under which the status is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Processing => "processing",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::DeadLetter => "dead_letter",
-        }
-    }
 }
 
 /// A selection of items. The default filter selects all items.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{BreakerStatus, CallLimit, PerLane, Place};
-use crate::{queue::Lane, record::EntityType};
+use crate::{closed_set::closed_set, queue::Lane, record::EntityType};
 
 /// The status of an account.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -95,32 +95,14 @@ pub enum Throttle {
     Spent,
 }
 
-impl Throttle {
-    /// Returns the name as it is shown.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::BulkDeferred => "bulk_deferred",
-            Self::Frugal => "frugal",
-            Self::ChangesDeferred => "changes_deferred",
-            Self::JournalOnly => "journal_only",
-            Self::Spent => "spent",
-        }
-    }
-}
-
-impl Throttle {
-    /// Every step, from the one that saves least to the one that saves most.
-    pub const ALL: [Self; 6] = [
-        Self::Normal,
-        Self::BulkDeferred,
-        Self::Frugal,
-        Self::ChangesDeferred,
-        Self::JournalOnly,
-        Self::Spent,
-    ];
-}
+closed_set!(Throttle {
+    Normal = "normal",
+    BulkDeferred = "bulk_deferred",
+    Frugal = "frugal",
+    ChangesDeferred = "changes_deferred",
+    JournalOnly = "journal_only",
+    Spent = "spent",
+});
 
 impl BudgetStatus {
     /// Returns the breaker that keeps calls from the place. Where there are several, the one with the longest wait
