@@ -36,23 +36,12 @@ impl<T> Index<Lane> for PerLane<T> {
     type Output = T;
 
     fn index(&self, lane: Lane) -> &T {
-        &self.0[place(lane)]
+        &self.0[lane as usize]
     }
 }
 
 impl<T> IndexMut<Lane> for PerLane<T> {
     fn index_mut(&mut self, lane: Lane) -> &mut T {
-        &mut self.0[place(lane)]
-    }
-}
-
-fn place(lane: Lane) -> usize {
-    match lane {
-        Lane::Operator => 0,
-        Lane::Outbound => 1,
-        Lane::Webhook => 2,
-        Lane::Incremental => 3,
-        Lane::Full => 4,
-        Lane::Verify => 5,
+        &mut self.0[lane as usize]
     }
 }
