@@ -1,0 +1,130 @@
+//! Cases of runs that are cancelled, fail, and go on.
+#![expect(missing_docs, reason = "the name of a case is its sentence")]
+
+use super::*;
+
+pub async fn a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done(harness: &dyn Harness) {
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    commit(harness, &lease, page(id, &["1"], 0, false)).await;
+    assert_eq!(runs.cancel(id).await.expect("cancel").status, RunStatus::Cancelled);
+    let refused = runs.commit_page(id, lease.token, page(id, &["2"], 0, true)).await;
+    assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Conflict);
+    let refused = runs.renew_run(id, lease.token, LONG, None).await;
+    assert_eq!(refused.expect_err("refused").kind(), ErrorKind::Conflict);
+    assert_eq!(runs.cancel(id).await.expect_err("it has ended").kind(), ErrorKind::Conflict);
+    assert_eq!(run(harness, id).await.total_items, 1);
+}
+
+pub async fn a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    let mut lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1"], 0, false)).await;
+    for cancelled in [false, true] {
+        match cancelled {
+            true => drop(runs.cancel(id).await.expect("cancel")),
+            false => {
+                runs.end_run(id, lease.token, RunEnd::Failed { error: "no answer".to_owned() })
+                    .await
+                    .expect("fail");
+                let failed = run(harness, id).await;
+                assert_eq!(failed.status, RunStatus::Failed);
+                assert!(failed.error_log.expect("a reason").contains("no answer"));
+            }
+        }
+        assert!(claimed(harness, LONG).await.is_none());
+        assert_eq!(runs.resume(id).await.expect("resume").id, id);
+        lease = claimed(harness, LONG).await.expect("the resumed run");
+        assert_eq!((lease.run.id, lease.checkpoint.pages, lease.run.total_items), (id, 1, 1));
+    }
+    commit(harness, &lease, second(page(id, &["2"], 0, true))).await;
+    reaches(harness, id, RunStatus::Completed).await;
+}
+
+pub async fn cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_or_not(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    commit(harness, &lease, page(id, &["1", "2", "3", "4"], 4, false)).await;
+    let (in_work, failed) = (case.claim().await, case.claim().await);
+    case.settle(&failed, Settle::Retry { after: LONG, error: "no answer".into() }).await;
+    finish_one(harness).await;
+    runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+    let left = case.items().await;
+    assert!(left.iter().all(|item| item.status == ItemStatus::Completed), "{left:?}");
+    assert_eq!(left.len(), 1, "what was done stays");
+    let held = in_work.lease();
+    assert!(harness.stores().queue.held(&[held]).await.expect("held").is_empty());
+    assert_eq!(
+        case.settle(&in_work, Settle::Release { after: Duration::ZERO, fetch: false, reason: None })
+            .await
+            .fenced,
+        1
+    );
+    case.nothing_to_claim().await;
+    let now = run(harness, id).await;
+    assert_eq!((now.status, now.total_items, now.processed_items), (RunStatus::Cancelled, 4, 1));
+}
+
+pub async fn cancelling_leaves_what_an_event_wants_too(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    commit(harness, &lease, page(id, &["1", "2", "3"], 3, true)).await;
+    let event = case.accept(event("a", vec![(product("2"), pushed(9, "{}"))])).await;
+    runs.cancel(id).await.expect("cancel");
+    let item = case.claim().await;
+    assert_eq!(item.key, product("2"));
+    case.nothing_to_claim().await;
+    case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+    case.event_reaches(event, EventStatus::Completed).await;
+    let now = run(harness, id).await;
+    assert_eq!((now.status, now.processed_items), (RunStatus::Cancelled, 1));
+}
+
+pub async fn cancelling_takes_out_what_only_an_ended_event_and_the_run_wanted(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    let event = case.accept(event("a", vec![(product("1"), pushed(9, "{}"))])).await;
+    let item = case.claim().await;
+    // The run lists the record while the event's work is done: the new work belongs to the run alone.
+    commit(harness, &lease, page(id, &["1"], 1, true)).await;
+    case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+    case.event_reaches(event, EventStatus::Completed).await;
+    runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+    runs.resume(id).await.expect("resume");
+    assert_eq!(case.claim().await.key, product("1"));
+}
+
+pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness: &dyn Harness) {
+    let case = Case(harness);
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    let mut first = page(id, &["1", "2", "3"], 3, false);
+    let kept = Work { recheck: true, ..pushed(3, r#"{"n":2}"#) };
+    first.items[1].work = kept.clone();
+    commit(harness, &lease, first).await;
+    finish_one(harness).await;
+    case.claim().await;
+    runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+    runs.resume(id).await.expect("resume");
+    let again = claimed(harness, LONG).await.expect("the resumed run");
+    assert_eq!((again.run.id, again.run.total_items, again.run.processed_items), (id, 3, 1));
+    let mut back = vec![case.claim().await, case.claim().await];
+    case.nothing_to_claim().await;
+    back.sort_by(|one, other| one.key.cmp(&other.key));
+    let found: Vec<_> = back.iter().map(|item| (item.key.clone(), item.lane, item.work.clone())).collect();
+    assert_eq!(found, [(product("2"), Lane::Full, kept), (product("3"), Lane::Full, Work::fetch()),]);
+    for item in &back {
+        case.settle(item, Settle::Complete(Outcome::Applied)).await;
+    }
+    commit(harness, &again, second(page(id, &["4"], 1, true))).await;
+    finish_one(harness).await;
+    let ended = reaches(harness, id, RunStatus::Completed).await;
+    assert_eq!((ended.total_items, ended.processed_items), (4, 4));
+}
