@@ -176,12 +176,6 @@ impl Problem {
         self
     }
 
-    /// Returns the kind of the problem.
-    #[must_use]
-    pub fn kind(&self) -> ProblemKind {
-        self.kind
-    }
-
     /// Returns the body of the response.
     pub(crate) fn render(&self, request_id: &str, path: &str) -> Vec<u8> {
         let document = ProblemDocument {
