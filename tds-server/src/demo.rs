@@ -168,7 +168,8 @@ impl Life {
     async fn first_sync(&self, stop: &Shutdown, show: impl Fn(&str)) -> Result<(), Refusal> {
         let Shared { runs, services, .. } = &*self.state;
         let sync = BulkSync { run_type: RunType::Full, since: None, requested_by: "cli" };
-        let started = runs.start(entities(&services.registry, None)?, sync).await?.runs;
+        let started =
+            runs.start(&services.engine, entities(services.engine.registry(), None)?, sync).await?.runs;
         while !stop.sleep(LOOK).await {
             let mut records = 0;
             let mut is_active = false;

@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{
-        ListerSettings, Registry, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings,
-    },
+    engine::{ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
     queue::WorkerId,
 };
 use tds_postgres::{Database, PgMirror, PgStore};
@@ -43,8 +41,8 @@ pub struct Parts {
     pub mirror: PgMirror,
     /// The entity types.
     pub catalogue: Catalogue,
-    /// The sources and handlers of all entity types.
-    pub registry: Registry,
+    /// The engine with the sources and handlers of all entity types.
+    pub engine: tds_core::engine::Engine,
     /// The client of Zoho.
     pub zoho: ZohoClient,
     /// The clock.
@@ -63,7 +61,6 @@ const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 pub struct Engine {
     parts: Parts,
     storage: Storage,
-    engine: tds_core::engine::Engine,
     name: WorkerId,
     concurrency: usize,
     retention: Duration,
@@ -80,10 +77,9 @@ impl Engine {
         zoho.validate()?;
         let storage = Storage::open_with(&config.database, config.ingest.settings()).await?;
         match Self::compose(config, entities, zoho, &storage).await {
-            Ok((parts, engine, name)) => Ok(Self {
+            Ok((parts, name)) => Ok(Self {
                 parts,
                 storage,
-                engine,
                 name,
                 concurrency: config.worker.concurrency,
                 retention: config.retention,
@@ -100,7 +96,7 @@ impl Engine {
         entities: &Entities,
         zoho: ZohoConfig,
         storage: &Storage,
-    ) -> Result<(Parts, tds_core::engine::Engine, WorkerId), BuildError> {
+    ) -> Result<(Parts, WorkerId), BuildError> {
         let (database, store) = (storage.database().clone(), storage.store().clone());
         let report = database.migrate_with(&entities.migrations, &config.erp_readers).await?;
         tracing::info!(
@@ -149,9 +145,8 @@ impl Engine {
             }));
         let sources = catalogue.sources(&zoho).into_iter();
         let engine = sources.fold(builder, |builder, source| builder.source(source)).build();
-        let registry = engine.registry().clone();
-        let parts = Parts { database, store, mirror, catalogue, registry, zoho, clock, schedules };
-        Ok((parts, engine, name))
+        let parts = Parts { database, store, mirror, catalogue, engine, zoho, clock, schedules };
+        Ok((parts, name))
     }
 
     /// Returns the parts of the engine.

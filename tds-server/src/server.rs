@@ -178,7 +178,7 @@ fn services(parts: &Parts) -> Services {
     Services {
         ports: Ports::new(&parts.store),
         catalogue: parts.catalogue.clone(),
-        registry: parts.registry.clone(),
+        engine: parts.engine.clone(),
         zoho: parts.zoho.clone(),
         clock: Arc::clone(&parts.clock),
     }

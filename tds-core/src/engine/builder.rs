@@ -185,17 +185,22 @@ impl EngineBuilder {
             settings: self.lister,
             wording,
         }));
-        let runs =
-            RunWorker { runs: Arc::clone(&stores.runs), executors, settings: self.runs, gate, wording };
+        let runs = Arc::new(RunWorker {
+            runs: Arc::clone(&stores.runs),
+            run_operator: Arc::clone(&stores.run_operator),
+            executors,
+            settings: self.runs,
+            gate,
+            wording,
+        });
         let scheduler = Scheduler {
             schedule: Arc::clone(&stores.schedule),
-            runs: Arc::clone(&stores.run_operator),
+            runs: Arc::clone(&runs),
             specs: self.schedules,
             settings: self.scheduler,
             postponed: self.postponed.unwrap_or_else(|| Arc::new(|_| false)),
         };
-        let (worker, runs, scheduler) = (Arc::new(worker), Arc::new(runs), Arc::new(scheduler));
-        Engine { stores, registry, worker, runs, scheduler }
+        Engine { stores, registry, worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler) }
     }
 
     /// Builds the engine and starts it.
@@ -304,14 +309,22 @@ impl Engine {
         &self.scheduler
     }
 
+    /// Refuses what [`Engine::create_run`] refuses without asking the store, for programs that create several runs or
+    /// none.
+    ///
+    /// # Errors
+    /// `Invalid`: this engine cannot execute the run.
+    pub fn check_run(&self, run: &NewRun) -> Result<()> {
+        self.runs.check(run)
+    }
+
     /// Creates a run.
     ///
     /// # Errors
     /// `Invalid`: this engine has no executor for runs of the type, or the executor refuses the run; the lister
     /// refuses a run of an entity type without a source. `Conflict`: a run of the entity type is active.
     pub async fn create_run(&self, run: NewRun) -> Result<Run> {
-        self.runs.executor(run.run_type)?.check(&run)?;
-        self.stores.run_operator.create(run).await
+        self.runs.create(run).await
     }
 
     /// Works until the shutdown signal. With `among`, the engine works only on these runs and on the items that they

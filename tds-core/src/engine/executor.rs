@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     hint::Wording,
     queue::WorkerId,
-    runs::{NewRun, RunEnd, RunId, RunLease, RunType, SyncRun},
+    runs::{NewRun, Run, RunEnd, RunId, RunLease, RunType, SyncRun, SyncRunOperator},
     shutdown::Shutdown,
 };
 
@@ -67,6 +67,7 @@ impl Default for RunSettings {
 #[derive(Clone)]
 pub struct RunWorker {
     pub(super) runs: Arc<dyn SyncRun>,
+    pub(super) run_operator: Arc<dyn SyncRunOperator>,
     pub(super) executors: Vec<Arc<dyn RunExecutor>>,
     pub(super) settings: RunSettings,
     pub(super) gate: SourceGate,
@@ -74,8 +75,19 @@ pub struct RunWorker {
 }
 
 impl RunWorker {
+    /// Refuses a run that no executor of this process can execute.
+    pub(super) fn check(&self, run: &NewRun) -> Result<()> {
+        self.executor(run.run_type)?.check(run)
+    }
+
+    /// Creates a run. Operators, programs and schedules all create runs with this method.
+    pub(super) async fn create(&self, run: NewRun) -> Result<Run> {
+        self.check(&run)?;
+        self.run_operator.create(run).await
+    }
+
     /// Returns the executor for runs of a type.
-    pub(super) fn executor(&self, run_type: RunType) -> Result<&dyn RunExecutor> {
+    fn executor(&self, run_type: RunType) -> Result<&dyn RunExecutor> {
         let found = self.executors.iter().find(|executor| executor.run_types().contains(&run_type));
         found.map(AsRef::as_ref).ok_or_else(|| {
             let run_type = run_type.as_str();

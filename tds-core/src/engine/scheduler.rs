@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+use super::RunWorker;
 use crate::{
     error::{ErrorKind, Result},
     queue::WorkerId,
     record::EntityType,
-    runs::{NewRun, RunType, SyncRunOperator},
+    runs::{NewRun, RunType},
     shutdown::Shutdown,
 };
 
@@ -70,7 +71,7 @@ pub type Postponed = Arc<dyn Fn(&ScheduleSpec) -> bool + Send + Sync>;
 /// Creates runs when their schedules are due.
 pub struct Scheduler {
     pub(super) schedule: Arc<dyn Schedule>,
-    pub(super) runs: Arc<dyn SyncRunOperator>,
+    pub(super) runs: Arc<RunWorker>,
     pub(super) specs: Vec<ScheduleSpec>,
     pub(super) settings: SchedulerSettings,
     pub(super) postponed: Postponed,
@@ -111,6 +112,9 @@ impl Scheduler {
                         entity = %spec.entity,
                         "the scheduled run is skipped, because a run of the entity type is active"
                     );
+                }
+                Err(error) if error.kind() == ErrorKind::Invalid => {
+                    tracing::error!(entity = %spec.entity, error = %error.chain(), "scheduled run refused");
                 }
                 Err(error) => return Err(error),
             }

@@ -88,7 +88,7 @@ impl Activity {
     /// Returns the current figures of the queue, with zeros for entity types without items.
     async fn stats(&self) -> Result<QueueStats> {
         let mut stats = self.services.ports.queue.stats().await?;
-        for entity in self.services.registry.entities() {
+        for entity in self.services.engine.registry().entities() {
             stats.by_entity.entry(entity.clone()).or_default();
         }
         if let Some((reason, wait)) = self.services.zoho.lacks_token() {
@@ -104,16 +104,16 @@ impl Activity {
 
     /// Returns what the limits of Zoho leave while the queue holds these items.
     pub(crate) async fn budget(&self, queue: &QueueStats) -> Result<Budget> {
-        let Services { zoho, catalogue, registry, clock, .. } = &self.services;
-        budget::look(zoho, queue, catalogue, registry, clock.now()).await
+        let Services { zoho, catalogue, engine, clock, .. } = &self.services;
+        budget::look(zoho, queue, catalogue, engine.registry(), clock.now()).await
     }
 
     async fn look(&self) -> Result<Snapshot> {
         let paused = self.services.ports.queue.paused().await?;
-        let lookups = self.services.registry.entities().map(|entity| self.entity(entity));
+        let lookups = self.services.engine.registry().entities().map(|entity| self.entity(entity));
         let mut entities = BTreeMap::new();
         for (entity, found) in
-            self.services.registry.entities().zip(futures_util::future::join_all(lookups).await)
+            self.services.engine.registry().entities().zip(futures_util::future::join_all(lookups).await)
         {
             let activity = EntityActivity { paused_since: paused.get(entity).copied(), ..found? };
             entities.insert(entity.clone(), activity);

@@ -1,7 +1,7 @@
 //! The reasons why a request of an operator is refused. The HTTP API and the command line each word them in their own
 //! way.
 
-use tds_core::{error::Error, record::EntityType};
+use tds_core::error::Error;
 
 /// The reason why a request was refused. Nothing was changed.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub(crate) enum Refusal {
     EveryItem(&'static str),
     /// The request names no entity type.
     NoEntity,
-    /// The entity type has no source that could be listed.
-    NoSource(EntityType),
+    /// The engine cannot execute a run of this type and entity type.
+    Run(Error),
     /// `since` was given for a full run. A full run reads everything, whatever changed since then.
     SinceOfFullRun,
     /// The store failed, or the state of the store does not allow the request.

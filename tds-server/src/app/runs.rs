@@ -1,7 +1,7 @@
 //! Sync runs: start, find, cancel, resume, and release held deletions.
 
 use tds_core::{
-    engine::Registry,
+    engine::{Engine, Registry},
     error::{ErrorKind, Result},
     queue::Page,
     record::EntityType,
@@ -37,6 +37,16 @@ impl BulkSync {
             _ => Ok(()),
         }
     }
+
+    fn run_of(self, entity: EntityType) -> NewRun {
+        NewRun {
+            entity,
+            run_type: self.run_type,
+            source_type: "zoho".to_owned(),
+            since: self.since,
+            requested_by: self.requested_by.to_owned(),
+        }
+    }
 }
 
 /// The result of a request for a bulk sync.
@@ -64,9 +74,6 @@ pub(crate) fn entities(
     let Some(asked) = asked else { return Ok(registry.polled().cloned().collect()) };
     let mut entities: Vec<EntityType> = Vec::new();
     for entity in asked {
-        if registry.source(&entity).is_none() {
-            return Err(Refusal::NoSource(entity));
-        }
         if !entities.contains(&entity) {
             entities.push(entity);
         }
@@ -79,12 +86,20 @@ pub(crate) fn entities(
 pub(crate) struct Runs(pub(crate) Ports);
 
 impl Runs {
-    /// Starts a run of each entity type that has no active run.
-    pub(crate) async fn start(&self, entities: Vec<EntityType>, sync: BulkSync) -> Result<Started, Refusal> {
+    /// Starts a run of each entity type that has no active run. Where the engine cannot execute one of the runs, none is
+    /// started.
+    pub(crate) async fn start(
+        &self,
+        engine: &Engine,
+        entities: Vec<EntityType>,
+        sync: BulkSync,
+    ) -> Result<Started, Refusal> {
         sync.check()?;
+        let runs: Vec<NewRun> = entities.into_iter().map(|entity| sync.run_of(entity)).collect();
+        runs.iter().try_for_each(|run| engine.check_run(run)).map_err(Refusal::Run)?;
         let mut started = Started::default();
-        for entity in entities {
-            match self.start_one(entity, sync).await {
+        for run in runs {
+            match self.start_one(engine, run).await {
                 Ok(Ok(run)) => started.runs.push(run),
                 Ok(Err(active)) => started.active.push(active),
                 Err(error) => {
@@ -99,22 +114,15 @@ impl Runs {
     }
 
     /// Returns the new run as `Ok(Ok(run))`, or the active run of the entity type as `Ok(Err(run))`.
-    async fn start_one(&self, entity: EntityType, sync: BulkSync) -> Result<Result<Run, Run>> {
+    async fn start_one(&self, engine: &Engine, run: NewRun) -> Result<Result<Run, Run>> {
         let mut tries = TRIES;
         loop {
-            let run = NewRun {
-                entity: entity.clone(),
-                run_type: sync.run_type,
-                source_type: "zoho".to_owned(),
-                since: sync.since,
-                requested_by: sync.requested_by.to_owned(),
-            };
-            let refused = match self.0.runs.create(run).await {
+            let refused = match engine.create_run(run.clone()).await {
                 Err(error) if error.kind() == ErrorKind::Conflict => error,
                 other => return other.map(Ok),
             };
             for status in [RunStatus::Pending, RunStatus::Running] {
-                let filter = RunFilter { entity: Some(entity.clone()), status: Some(status) };
+                let filter = RunFilter { entity: Some(run.entity.clone()), status: Some(status) };
                 if let Some(run) = self.0.runs.list_runs(&filter, 1, None).await?.items.pop() {
                     return Ok(Err(run));
                 }

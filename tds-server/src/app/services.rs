@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::Clock,
-    engine::Registry,
+    engine::Engine,
     inbox::{Inbox, InboxOperator},
     queue::{QueueMaintenance, QueueOperator},
     runs::SyncRunOperator,
@@ -51,8 +51,8 @@ pub struct Services {
     pub ports: Ports,
     /// The entity types of Zoho that the program knows.
     pub catalogue: Catalogue,
-    /// The registered entity types, with their sources and handlers.
-    pub registry: Registry,
+    /// The engine, with the registered entity types, their sources and their handlers.
+    pub engine: Engine,
     /// The client of Zoho.
     pub zoho: ZohoClient,
     /// The clock.

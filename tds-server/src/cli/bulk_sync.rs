@@ -93,7 +93,7 @@ impl BulkSyncArgs {
         let asked = (!self.entities.is_empty()).then(|| self.entities.clone());
         let runs = Runs(Ports::new(&parts.store));
         let Started { runs: mut started, active } =
-            runs.start(entities(&parts.registry, asked)?, sync).await?;
+            runs.start(&parts.engine, entities(parts.engine.registry(), asked)?, sync).await?;
         // A run that another caller started belongs to that caller and has no effect on the other entity types. If
         // only such runs are left, the command waits for them.
         let follows = if started.is_empty() {

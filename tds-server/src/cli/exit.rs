@@ -48,7 +48,7 @@ impl From<Refusal> for Failure {
                 Self::usage(format!("queue {verb}: state ids, or a filter such as --status dead_letter"))
             }
             Refusal::NoEntity => Self::usage("--entity names no entity type"),
-            Refusal::NoSource(entity) => Self::usage(format!("{entity} has no source that can be listed")),
+            Refusal::Run(error) => Self::usage(error.chain()),
             Refusal::SinceOfFullRun => {
                 Self::usage("--since requires --mode incremental: a full sync reads everything")
             }

@@ -78,21 +78,21 @@ impl Engine {
         let mut handles = Vec::new();
         let works = self.concurrency > 0;
         if tasks.worker && works {
-            let (worker, runs) = (Arc::clone(self.engine.worker()), runs.clone());
+            let (worker, runs) = (Arc::clone(self.parts.engine.worker()), runs.clone());
             handles.push(supervisor.spawn("worker", shutdown.clone(), move |shutdown| {
                 let (worker, runs) = (Arc::clone(&worker), runs.clone());
                 async move { worker.run_for(runs, shutdown).await }
             }));
         }
         if tasks.bulk && works {
-            let (worker, runs) = (Arc::clone(self.engine.runs()), runs.clone());
+            let (worker, runs) = (Arc::clone(self.parts.engine.runs()), runs.clone());
             handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| {
                 let (worker, runs) = (Arc::clone(&worker), runs.clone());
                 async move { worker.run(runs.as_deref(), shutdown).await }
             }));
         }
         if tasks.scheduler && works {
-            let scheduler = Arc::clone(self.engine.scheduler());
+            let scheduler = Arc::clone(self.parts.engine.scheduler());
             handles.push(supervisor.spawn("scheduler", shutdown.clone(), move |shutdown| {
                 let scheduler = Arc::clone(&scheduler);
                 async move { scheduler.run(shutdown).await }

@@ -257,7 +257,7 @@ impl From<Refusal> for Problem {
                 "State which items: ids, status, entity_type, search or older_than.".to_owned()
             }
             Refusal::NoEntity => "entity_type names no entity type.".to_owned(),
-            Refusal::NoSource(entity) => format!("{entity} has no source that can be listed."),
+            Refusal::Run(error) => format!("{error}."),
             Refusal::SinceOfFullRun => {
                 "since requires the mode incremental: a full sync reads everything.".to_owned()
             }

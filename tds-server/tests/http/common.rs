@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::Registry,
+    engine::{Engine, Stores},
     error::Result,
     handler::{BatchHandler, Handled},
     memory::MemoryStore,
@@ -117,12 +117,18 @@ fn server_of(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = MemoryStore::new(Arc::clone(&clock));
     let zoho = ZohoClient::new(zoho, Arc::clone(&clock)).expect("a valid configuration");
-    let registry = sources(&zoho).into_iter().fold(Registry::new(), |registry, source| {
+    let builder = Engine::builder(Stores::new(&store, store.clone())).clock(Arc::clone(&clock));
+    let engine = sources(&zoho).into_iter().fold(builder, |builder, source| {
         let handler = Anything(source.schema().entity.clone());
-        registry.with_source(source).with_handler(Arc::new(handler))
+        builder.source(source).handler(Arc::new(handler))
     });
-    let mut services =
-        Services { ports: Ports::new(&store), catalogue: Catalogue::default(), registry, zoho, clock };
+    let mut services = Services {
+        ports: Ports::new(&store),
+        catalogue: Catalogue::default(),
+        engine: engine.build(),
+        zoho,
+        clock,
+    };
     change(&mut services);
     let state = AppState::new(services, settings, health);
     Server { router: router(state.clone()), state, store }

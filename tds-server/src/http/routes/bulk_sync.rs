@@ -48,7 +48,7 @@ pub(crate) async fn start(
     State(state): State<AppState>,
     ApiJson(body): ApiJson<BulkSyncBody>,
 ) -> Result<(StatusCode, Json<dto::StartedRuns>), Problem> {
-    let registry = &state.services.registry;
+    let registry = state.services.engine.registry();
     let known = |names: &[String]| -> Result<Vec<_>, Problem> {
         names.iter().map(|name| known_entity(registry, name)).collect()
     };
@@ -68,7 +68,7 @@ pub(crate) async fn start(
     });
     let run_type = mode(body.mode.as_deref())?;
     let sync = BulkSync { run_type, since: since.transpose()?, requested_by: "api" };
-    let started = state.runs.start(entities, sync).await?;
+    let started = state.runs.start(&state.services.engine, entities, sync).await?;
     if started.runs.is_empty() {
         let active = started.active.iter().map(|run| format!("{} (run {})", run.entity_type, run.id));
         let active = active.collect::<Vec<_>>().join(", ");

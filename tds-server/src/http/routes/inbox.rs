@@ -40,7 +40,7 @@ pub(crate) struct EventQuery {
 #[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", operation_id = "get_inbox_stats",
     responses((status = 200, description = "counts in total and of the last 24 hours", body = dto::InboxStats)))]
 pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<dto::InboxStats>, Problem> {
-    Ok(Json(state.events.stats(&state.services.registry).await?.into()))
+    Ok(Json(state.events.stats(state.services.engine.registry()).await?.into()))
 }
 
 /// Events, newest first
@@ -89,5 +89,5 @@ fn event_entity(state: &AppState, text: &str) -> Result<EntityType, Problem> {
     if Catalogue::UNHANDLED.contains(&text) {
         return text.parse().map_err(|error| Problem::invalid(format!("{error}.")));
     }
-    known_entity(&state.services.registry, text)
+    known_entity(state.services.engine.registry(), text)
 }

@@ -47,7 +47,7 @@ pub(crate) async fn resume(
 }
 
 async fn set(state: &AppState, body: &PauseBody, paused: bool) -> Result<Json<dto::PauseState>, Problem> {
-    let entity = known_entity(&state.services.registry, &body.entity_type)?;
+    let entity = known_entity(state.services.engine.registry(), &body.entity_type)?;
     state.items.set_paused(&entity, paused).await?;
     Ok(Json((entity, paused).into()))
 }

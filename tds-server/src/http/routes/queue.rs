@@ -137,7 +137,7 @@ fn filter(state: &AppState, choice: ItemChoice) -> Result<ItemFilter, Problem> {
     Ok(ItemFilter {
         ids: choice.ids.map(|ids| ids.into_iter().map(ItemId).collect()),
         status: one_of("status", choice.status.as_deref(), &ItemStatus::ALL, ItemStatus::as_str)?,
-        entity: entity.map(|text| known_entity(&state.services.registry, text)).transpose()?,
+        entity: entity.map(|text| known_entity(state.services.engine.registry(), text)).transpose()?,
         search: filled(choice.search.as_deref()).map(str::to_owned),
         older_than: older_than(choice.older_than.as_deref())?,
     })

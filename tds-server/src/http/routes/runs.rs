@@ -36,7 +36,7 @@ pub(crate) async fn list(
 ) -> Result<Json<dto::RunList>, Problem> {
     let entity = filled(query.entity_type.as_deref());
     let filter = RunFilter {
-        entity: entity.map(|text| known_entity(&state.services.registry, text)).transpose()?,
+        entity: entity.map(|text| known_entity(state.services.engine.registry(), text)).transpose()?,
         status: one_of("status", query.status.as_deref(), &RunStatus::ALL, RunStatus::as_str)?,
     };
     let limit = limit(query.limit.as_deref(), 10)?;
