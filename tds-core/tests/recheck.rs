@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use tds_core::{
-    clock::SystemClock,
+    clock::{Clock as _, SystemClock},
     engine::{Engine, RunSettings, RunningEngine, Stores, WorkerSettings},
     memory::MemoryStore,
     mirror::MirrorSchema,
@@ -114,14 +114,14 @@ fn record(version: OffsetDateTime) -> RecordBuilder {
 
 /// Returns the work of a body that was pushed with this version.
 fn pushed(version: OffsetDateTime) -> Work {
-    let observed = Observed::Push(OffsetDateTime::now_utc());
+    let observed = Observed::Push(SystemClock.now());
     let payload = SourcePayload { shape: Shape::Webhook, observed, json: record(version).build().raw };
     Work { version: Some(version), payload: Some(payload), ..Work::fetch() }
 }
 
 /// Returns the work of a row of an incremental list.
 fn listed() -> Work {
-    let seen = OffsetDateTime::now_utc();
+    let seen = SystemClock.now();
     let observed = Observed::Call(Interval { began: seen, ended: seen });
     let payload = SourcePayload { shape: Shape::List, observed, json: record(CHANGED).build().raw };
     Work { version: Some(CHANGED), payload: Some(payload), ..Work::fetch() }
