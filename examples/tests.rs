@@ -18,7 +18,7 @@ fn printed(example: &str) -> String {
 #[test]
 fn quickstart_syncs_three_products_and_applies_an_event() {
     let expected = "full sync completed: 3 of 3 products\n\
-                    event 1 accepted\n\
+                    event 5 accepted\n\
                     1: \"Lamp\" at 25\n\
                     2: \"Chair, oak\" at 95\n\
                     3: \"Table\" at 240\n";

@@ -136,9 +136,15 @@ async fn a_postponed_schedule_keeps_its_turn() {
     let setup = setup(1);
     let (hour, store) = (Duration::from_secs(3_600), Arc::new(setup.store.clone()));
     let spec = |entity| ScheduleSpec { entity, run_type: RunType::Incremental, every: hour };
+    let source = |entity| {
+        let schema = MirrorSchema { entity, head: None, children: &[] };
+        Arc::new(ScriptedSource::new(schema, Arc::new(setup.clock.clone())))
+    };
     let short = Arc::new(AtomicBool::new(true));
     let asked = Arc::clone(&short);
     let engine = Engine::builder(Stores::new(store.as_ref(), setup.store.clone()))
+        .source(source(PRODUCTS))
+        .source(source(BILLS))
         .schedules(vec![spec(PRODUCTS), spec(BILLS)], SchedulerSettings::default())
         .postponing(Arc::new(move |spec| spec.entity == BILLS && asked.load(Ordering::Relaxed)))
         .build();

@@ -110,6 +110,6 @@ async fn checks_without_a_server_leave_tokens_to_one() {
         assert!(zoho_line(&program).await.starts_with("ok"));
     }
     let line = zoho_line(&program).await;
-    assert!(line.starts_with("warning: not asked") && line.contains("left to servers"), "{line}");
+    assert!(line.starts_with("warning: Zoho was not asked") && line.contains("left to servers"), "{line}");
     assert_eq!(zoho.mints(), 3);
 }
