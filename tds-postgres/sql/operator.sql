@@ -42,10 +42,11 @@ BEGIN
     INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
     SELECT target.id, cause, cause_id, target.generation, counted FROM moved
     ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
-    RETURNING w.cause, w.cause_id, w.xmax = 0 AS is_new)
+    RETURNING w.cause, w.cause_id, w.xmax = 0 AS is_new),
   -- A cause that waits for the live item already has one item less to wait for.
-  UPDATE tds_inbox_events e SET open_items = e.open_items - 1, outcome = tds_better_outcome(e.outcome, 'superseded')
-    FROM joined j WHERE j.cause = 'event' AND NOT j.is_new AND e.id = j.cause_id;
+  ended_events AS (
+    SELECT cause_id AS id, 1 AS gone, 'superseded'::text AS outcome FROM joined WHERE cause = 'event' AND NOT is_new)
+  /* part: end_events */;
   WITH ended AS (DELETE FROM tds_queue_live q WHERE q.id = item RETURNING q.*, 'superseded'::text AS outcome)
   /* part: archive */;
 END
@@ -126,12 +127,9 @@ BEGIN
   END IF;
   DELETE FROM tds_queue_live WHERE id = seen.id;
   WITH gone AS (DELETE FROM tds_queue_waiters WHERE item_id = seen.id RETURNING cause, cause_id, counted),
+  ended_events AS (SELECT cause_id AS id, 1 AS gone, 'discarded'::text AS outcome FROM gone WHERE cause = 'event'),
   events AS (
-    UPDATE tds_inbox_events e SET open_items = e.open_items - 1,
-      status = CASE WHEN e.open_items <= 1 THEN 'completed' ELSE e.status END,
-      outcome = tds_better_outcome(e.outcome, 'discarded'),
-      processed_at = CASE WHEN e.open_items <= 1 THEN clock_timestamp() ELSE e.processed_at END
-    FROM gone WHERE gone.cause = 'event' AND e.id = gone.cause_id),
+    /* part: end_events */),
   counts AS (
     UPDATE tds_sync_runs r SET open_items = r.open_items - 1, processed_items = r.processed_items + gone.counted::int
     FROM gone WHERE gone.cause = 'run' AND r.id = gone.cause_id RETURNING r.id)

@@ -196,6 +196,26 @@ async fn the_handbook_works_on_a_populated_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_ends_alike_by_a_script_that_deletes_its_dead_letter_and_by_a_discard() {
+    let (database, store) = store().await;
+    for id in ["deleted", "discarded"] {
+        store.accept(support::event(id, work(1, "1"))).await.expect("accepted");
+        let claimed = claim(&store, 1).await.remove(0);
+        let lease = tds_core::queue::Lease { id: claimed.id, token: claimed.token };
+        let settle = Settle::DeadLetter { error: "no".into() };
+        let settlement = Settlement { lease, generation: claimed.generation, settle };
+        store.settle(vec![settlement]).await.expect("settled");
+    }
+    let delete = "DELETE FROM tds_sync_queue WHERE zoho_entity_id = 'deleted'";
+    sqlx::query(delete).execute(database.database()).await.expect("deleted");
+    let dead = ItemFilter { status: Some(ItemStatus::DeadLetter), ..ItemFilter::default() };
+    assert_eq!(store.discard(&dead).await.expect("discarded"), 1);
+    let ends = "SELECT string_agg(DISTINCT concat_ws(' ', status, outcome, error_message, open_items), ',')
+        FROM tds_inbox_events";
+    assert_eq!(text(&database, ends).await, "completed discarded 0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_retried_dead_letter_is_folded_into_the_live_item_of_its_record() {
     let (database, store) = store().await;
     let accepted = store.accept(support::event("7", work(1, "1"))).await.expect("accepted");

@@ -44,7 +44,7 @@ static FAMILIES: [Family; 7] = [
     Family { name: "claim", revision: 6, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 2, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 1, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 3, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 4, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 1, text: include_str!("../../sql/close.sql") },
 ];
 
@@ -123,7 +123,7 @@ mod tests {
         ("claim", 6, "4065824149e0"),
         ("complete", 2, "fa34390b65b8"),
         ("tally", 1, "5f26f55449ed"),
-        ("operator", 3, "a0300395230f"),
+        ("operator", 4, "3f8718c04d14"),
         ("close", 1, "e798b99ac5b5"),
     ];
 
