@@ -176,7 +176,10 @@ mod tests {
         place.settle(release("no new token for now")).await;
         assert_eq!(place.trouble_after(10).await, None, "many a pause is over by then");
         let trouble = place.trouble_after(30).await.expect("trouble");
-        assert!(trouble.contains("webhooks have been waiting for 40 s") && trouble.contains("no new token"), "{trouble}");
+        assert!(
+            trouble.contains("webhooks have been waiting for 40 s") && trouble.contains("no new token"),
+            "{trouble}"
+        );
     }
 
     #[tokio::test]

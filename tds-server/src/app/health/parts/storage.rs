@@ -49,8 +49,8 @@ const READ_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Checks whether the schema is the one that this program needs.
 ///
-/// A schema that was right stays right while a busy database takes long to answer: only an answer, or a failure, changes
-/// the verdict. Whether the database answers at all is the verdict of [`DatabaseProbe`].
+/// A schema that was right stays right while its version cannot be read: only an answer changes the verdict. Whether the
+/// database answers at all is the verdict of [`DatabaseProbe`].
 pub struct MigrationsProbe {
     database: Database,
     was_right: AtomicBool,
@@ -63,22 +63,19 @@ impl MigrationsProbe {
         Self { database, was_right: AtomicBool::new(false) }
     }
 
-    fn judge(read: tds_core::error::Result<SchemaStatus>) -> ComponentHealth {
-        match read {
-            Ok(SchemaStatus { applied, expected, verdict }) => match verdict {
-                SchemaVerdict::Current => ComponentHealth::healthy(format!("schema version {applied}")),
-                // A newer program has migrated the schema while this one still runs.
-                SchemaVerdict::Newer => ComponentHealth::healthy(format!(
-                    "schema version {applied}, which is newer than version {expected} of this program"
-                )),
-                SchemaVerdict::OlderFunctions => ComponentHealth::unhealthy(format!(
-                    "the functions of schema version {applied} are not those of this program; run tds-server migrate"
-                )),
-                SchemaVerdict::Older => ComponentHealth::unhealthy(format!(
-                    "schema version {applied} instead of {expected}; run tds-server migrate"
-                )),
-            },
-            Err(_) => ComponentHealth::unhealthy("the version of the schema cannot be read"),
+    fn judge(SchemaStatus { applied, expected, verdict }: SchemaStatus) -> ComponentHealth {
+        match verdict {
+            SchemaVerdict::Current => ComponentHealth::healthy(format!("schema version {applied}")),
+            // A newer program has migrated the schema while this one still runs.
+            SchemaVerdict::Newer => ComponentHealth::healthy(format!(
+                "schema version {applied}, which is newer than version {expected} of this program"
+            )),
+            SchemaVerdict::OlderFunctions => ComponentHealth::unhealthy(format!(
+                "the functions of schema version {applied} are not those of this program; run tds-server migrate"
+            )),
+            SchemaVerdict::Older => ComponentHealth::unhealthy(format!(
+                "schema version {applied} instead of {expected}; run tds-server migrate"
+            )),
         }
     }
 }
@@ -94,14 +91,16 @@ impl Probe for MigrationsProbe {
     }
 
     async fn check(&self) -> ComponentHealth {
-        let Ok(read) = tokio::time::timeout(READ_WITHIN, self.database.schema()).await else {
-            return match self.was_right.load(Ordering::Relaxed) {
-                true => ComponentHealth::healthy("the schema was right when its version was last read"),
-                false => ComponentHealth::unhealthy("the version of the schema was not read in time"),
-            };
-        };
-        let component = Self::judge(read);
-        self.was_right.store(component.state == HealthStatus::Healthy, Ordering::Relaxed);
-        component
+        match tokio::time::timeout(READ_WITHIN, self.database.schema()).await {
+            Ok(Ok(schema)) => {
+                let component = Self::judge(schema);
+                self.was_right.store(component.state == HealthStatus::Healthy, Ordering::Relaxed);
+                component
+            }
+            Ok(Err(_)) | Err(_) if self.was_right.load(Ordering::Relaxed) => {
+                ComponentHealth::healthy("the schema was right when its version was last read")
+            }
+            Ok(Err(_)) | Err(_) => ComponentHealth::unhealthy("the version of the schema cannot be read"),
+        }
     }
 }
