@@ -1,27 +1,30 @@
--- Claims: a lease and a fencing token for each item that is due.
+-- Claims: each claimed item gets a lease and a fencing token.
 --
--- The claims are functions, because the planner must have no choice: with the statistics of an empty queue it would sort
--- all of a full one to take a hundred items, or hash everybody who waits. Settings of a function hold behind a pooler
--- too. The functions are plpgsql, so that each connection parses them once. A plan that is kept would be a plan for the
--- queue as it once was: made for an empty queue, it would read all of the queue for each item. So each claim is planned
--- anew, which takes a third of a millisecond.
+-- The claims are functions, because a function can restrict the choices of the planner. With the statistics of an empty
+-- queue, the planner would sort a full queue to take a hundred items, or would hash all waiters. The settings of a
+-- function also apply behind a connection pooler. The functions are written in plpgsql, so that each connection parses
+-- them once. A cached plan would fit only the queue for which it was made. A plan that was made for an empty queue
+-- would read the whole queue for each item. Each claim is therefore planned anew, which takes a third of a millisecond.
 --
--- In all claims:
--- * An item is due where it is no dead letter, its time has come, nobody holds a lease on it, and its entity type is not
---   paused. `now()` stands in these conditions, so that they are index conditions. COALESCE keeps the paused types out of
---   the planner's estimate, which would believe that nothing is left.
--- * What only cancelled runs wait for is not claimed: cancelling takes such an item out of the queue, at once or, where a
---   session has locked the item or the process ends, some seconds later. There is hardly ever such a run, and the planner,
---   who knows the list when it plans, leaves the condition out then.
--- * MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
--- * The condition of what is due and the end of the statement, which takes the lease, are parts (sql/parts) and no functions:
---   a statement of its own, called after the items were chosen, would be planned as well and look up each item again, one
---   or two milliseconds more for a claim.
--- * A lease that was lost spends no attempt; lost leases are counted by themselves. What lost ten leases in a row is
---   claimed alone, because its processing may be what ends the program.
+-- These rules apply to all claims:
+-- * An item is due if it is not a dead letter, its `run_at` has come, no process holds a valid lease on it, and its
+--   entity type is not paused. The conditions use `now()`, so that they are index conditions. COALESCE hides the paused
+--   types from the planner, which would otherwise estimate that no item remains.
+-- * An item that only cancelled runs wait for is not claimed. Cancelling a run takes such an item out of the queue.
+--   This happens at once, or some seconds later if a session has locked the item or the process ends. Cancelled runs
+--   with open items are rare. The planner knows the list of these runs when it plans, and leaves the condition out if
+--   the list is empty.
+-- * The table expressions are MATERIALIZED, because a sub-select with LIMIT and SKIP LOCKED could be executed more than
+--   once.
+-- * The condition for due items and the end of the statement, which takes the leases, are parts (sql/parts) and not
+--   functions. A separate statement, executed after the items were chosen, would also have to be planned and would look
+--   up each item again. This would add one or two milliseconds to each claim.
+-- * A lost lease does not use up an attempt. Lost leases have a count of their own. An item that lost ten leases in a
+--   row is claimed alone, because its processing may be what ends the program.
 
--- True where an event or a run that was not cancelled waits for an item, or nobody waits for it: then an operator queued it.
--- The column `inbox_event_id` does not count: it may name an event that ended while the run folded its work in.
+-- Returns true if an event or a run that was not cancelled waits for the item. Also returns true if the item has no
+-- waiter, because then an operator queued it. The column `inbox_event_id` does not count as a waiter: it may name an
+-- event that ended while the run folded its work into the item.
 CREATE OR REPLACE FUNCTION tds_is_wanted(item bigint, cancelled bigint[])
 RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT NOT EXISTS (SELECT FROM tds_queue_waiters w
@@ -30,9 +33,10 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
                   WHERE o.item_id = item AND NOT (o.cause = 'run' AND o.cause_id = ANY (cancelled)))
 $$;
 
--- The claim of due items, lane by lane, the most urgent lane first: each lane is a range of the ready index from a cursor
--- on. LATERAL stops at the limit. A claim that begins at the start of every lane gives an item that lost ten leases, and
--- nothing else, where nothing else is due or that item has been due for a minute.
+-- Claims due items, lane by lane, beginning with the most urgent lane. Each lane is a range of the ready index that
+-- begins at a claim cursor. LATERAL stops at the limit. A claim that begins at the start of every lane also looks for
+-- an item that lost ten leases. The claim returns that item alone if no other item is due, or if that item has been due
+-- for a minute.
 CREATE OR REPLACE FUNCTION tds_claim(most bigint, priorities smallint[], ats timestamptz[], ids bigint[],
   belows smallint[], worker text, lease_seconds double precision)
 RETURNS SETOF tds_queue_live LANGUAGE plpgsql
@@ -44,7 +48,7 @@ DECLARE
   due_at timestamptz;
 BEGIN
   IF array_remove(ats, NULL) = '{}' THEN
-    -- It is among the first of its lane: nothing that waits longer was left behind.
+    -- The suspect is among the first items of its lane, because earlier claims left no item behind that waits longer.
     SELECT head.id, head.run_at INTO suspect, due_at FROM unnest(priorities, belows) AS l(priority, below)
      CROSS JOIN LATERAL (
       SELECT q.id, q.run_at, q.lost_leases + (q.lease_expires_at IS NOT NULL)::int AS lost FROM tds_queue_live q
@@ -76,7 +80,7 @@ BEGIN
 END
 $$;
 
--- Claims one item that lost its leases again and again.
+-- Claims one item that lost ten leases in a row.
 CREATE OR REPLACE FUNCTION tds_claim_alone(item bigint, worker text, lease_seconds double precision)
 RETURNS SETOF tds_queue_live LANGUAGE plpgsql AS $$
 BEGIN
@@ -90,9 +94,10 @@ BEGIN
 END
 $$;
 
--- As tds_claim, for those who may take a part only: items that one of these runs waits for (a command that executes its
--- own runs), or items that carry their payload (a process that may not ask the source just now). What lost ten leases in
--- a row is taken alone, where nothing else is due.
+-- Like tds_claim, but claims only some of the due items. If `runs` is not NULL, only items that one of these runs waits
+-- for are claimed (for a command that executes its own runs). If `carried` is true, only items that carry their payload
+-- are claimed (for a process that may not call the source at the moment). An item that lost ten leases in a row is
+-- claimed alone, and only if none of the other items is due.
 CREATE OR REPLACE FUNCTION tds_claim_scoped(most bigint, below smallint, runs bigint[], carried boolean, worker text,
   lease_seconds double precision)
 RETURNS SETOF tds_queue_live LANGUAGE plpgsql

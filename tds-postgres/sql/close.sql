@@ -1,30 +1,31 @@
--- Closed by default: what belongs to TDS can be read and changed by its owner and by roles that were named, and by
--- nobody else, whatever the default privileges of the database say.
+-- Closed by default: only the owner and roles that were explicitly named can read and change the objects of TDS,
+-- whatever the default privileges of the database are.
 --
--- `migrate` calls this function each time, after the migrations and the functions and in their transaction, so that what
--- a later version creates is closed before anybody sees it. It reads the catalogue and changes only what is not yet as it must
--- be: where all is closed it takes no lock.
+-- `migrate` calls this function each time, after the migrations and the functions and in the same transaction. Objects
+-- that a later version creates are therefore closed before any other session sees them. The function reads the
+-- catalogue and changes only objects that differ from the rules below. Where every object follows the rules, the
+-- function takes no lock.
 --
 -- * PUBLIC, anon and authenticated lose every privilege on the engine's tables, views, sequences and functions and on
---   schema erp. Other roles keep what they were granted: somebody named them.
--- * Row level security is on everywhere. The owner and its members are not subject to it. Each role with a grant of its
---   own gets a policy (tds_granted) that lets it see what it was granted; where nobody has one there is no policy, and
---   a later GRANT to everybody, as guides of Supabase have it, still shows no row. Row level security does not keep
---   anybody from TRUNCATE: that is why privileges are revoked as well.
--- * tds_reader and the roles in `readers` may read schema erp; tds_writer may change its rows, too.
+--   schema erp. Other roles keep the privileges that they were granted, because each grant named its role.
+-- * Row level security is enabled on every table. The owner and its members are not subject to it. Each role with a
+--   grant of its own gets a policy (tds_granted) that lets it see what it was granted. A table without such roles has
+--   no policy, so that a later GRANT to all roles, as in guides of Supabase, still shows no row. Row level security
+--   does not prevent TRUNCATE, so privileges are revoked as well.
+-- * tds_reader and the roles in `readers` may read schema erp. tds_writer may also change its rows.
 --
--- It answers what it was not allowed to do, a sentence each.
+-- The function returns one sentence for each action that it was not allowed to take.
 CREATE OR REPLACE FUNCTION tds_close(readers text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
   engine oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = current_schema());
   mirror oid := (SELECT n.oid FROM pg_namespace n WHERE n.nspname = 'erp');
   fellow text;
-  -- Roles that lose everything, and how they are written.
+  -- The roles that lose all privileges, and their names as SQL text.
   closed oid[];
   closed_names text;
   reading oid[];
   writer oid;
-  -- Roles other than the owner that change the engine's rows: what its triggers call, they call.
+  -- Roles other than the owner that change the engine's rows. They need the functions that the engine's triggers call.
   changing oid[];
   strangers text[] := '{}';
   holders oid[];
@@ -37,7 +38,7 @@ BEGIN
     BEGIN
       EXECUTE format('CREATE ROLE %I NOLOGIN', fellow);
     EXCEPTION
-      -- Roles belong to all databases of a server: somebody may create it at the same time.
+      -- Roles belong to all databases of a server, so another session may create the role at the same time.
       WHEN duplicate_object OR unique_violation THEN NULL;
       WHEN insufficient_privilege THEN
         RETURN NEXT format('the group role %s does not exist, and %s may not create roles: a superuser may run '
@@ -75,7 +76,7 @@ BEGIN
     IF names <> '' THEN
       EXECUTE format('GRANT USAGE ON SCHEMA erp TO %s', names);
     END IF;
-    -- For tables that are made there between two calls.
+    -- Default privileges for tables that are created in the schema between two calls.
     names := (SELECT string_agg(quote_ident(r.rolname), ', ') FROM pg_roles r
                WHERE r.oid = ANY (reading) AND r.rolname <> current_user
                  AND NOT EXISTS (SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) a
@@ -126,8 +127,8 @@ BEGIN
       END IF;
     END IF;
 
-    -- Roles whose grants mean something besides the owner: those that row level security would stop. service_role is
-    -- the key of Supabase that it does not stop.
+    -- The roles, besides the owner, whose grants have an effect only with a policy: row level security applies to them.
+    -- It does not apply to service_role, the role of a Supabase key.
     holders := ARRAY(
       SELECT r.oid FROM pg_roles r
        WHERE NOT r.rolsuper AND NOT r.rolbypassrls AND r.rolname <> 'service_role'
@@ -154,8 +155,9 @@ BEGIN
         EXECUTE format('ALTER POLICY tds_granted ON %s TO %s', o.name, names);
       END IF;
     ELSIF o.relkind = 'v' AND NOT o.mirrored AND current_setting('server_version_num')::int >= 150000 THEN
-      -- A view reads as its owner, past row level security, unless it is told to read as who asks; then these need the
-      -- privileges on its tables, too, which somebody who was granted the view alone does not have.
+      -- A view reads its tables as its owner and so bypasses row level security, unless it has the option
+      -- security_invoker. With this option, the role that reads the view also needs privileges on the tables of the
+      -- view. A role that was granted only the view does not have these privileges.
       IF o.invoker AND holders <> '{}' THEN
         EXECUTE format('ALTER VIEW %s RESET (security_invoker)', o.name);
       ELSIF NOT o.invoker AND holders = '{}' THEN

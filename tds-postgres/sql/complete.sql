@@ -1,29 +1,31 @@
--- Ends items in success whose claim is still held and to which nothing was added meanwhile, together with the older dead
--- letters of their records, and notifies the events and runs that waited. Answers the ended items: what is missing was
--- claimed by somebody else, or runs once more.
+-- Ends items with success and notifies the events and runs that waited for them. An item ends only if its claim is
+-- still held and if nothing was added to the item since the claim. The older dead letters of its record end with it.
+-- The function returns the ids of the ended items. An item whose id is missing was claimed by another worker, or runs
+-- once more.
 --
--- One statement does all of it, because each step reads what the step before returned. The row decides, not a look before:
--- where somebody folds work into the item at the same time, DELETE waits and sees the new generation. Rows are locked in
--- the order of records, as by folding: nested loops go by the order of the first table. All waiters of an item whose
--- generation did not move are older than the generation. The event whose payload was used has the item's outcome; the
--- other events were folded into it.
+-- One statement does all of this, because each step reads the rows that the step before returned. DELETE checks the row
+-- itself, and no earlier query does: if a session folds work into the item at the same time, DELETE waits and sees the
+-- new generation. Rows are locked in the order of records, as when work is folded, because nested loops follow the
+-- order of the first table. If the generation of an item did not change, none of its waiters waits for a later
+-- generation. The event whose payload was used gets the outcome of the item. The other events were folded into that
+-- event.
 --
--- A statement has one snapshot: where DELETE waits for a fold, it checks the newest version of the item's row, while the
--- waiters are still read as they were before. A fold that keeps the waiting payload leaves the generation alone and adds
--- a waiter, which would stay behind without an item. So the number of attachments that the snapshot shows has to be the
--- number in the row that is deleted. What was attached to meanwhile is left to the caller, who locks first and looks
--- afterwards.
+-- A statement has one snapshot. If DELETE waits for a fold, it checks the newest version of the item's row, but the
+-- statement still reads the waiters as they were in its snapshot. A fold that keeps the waiting payload does not change
+-- the generation but adds a waiter. This waiter would remain without an item. The number of attachments in the snapshot
+-- must therefore equal the number in the row that is deleted. An item to which a waiter was attached in between is left
+-- to the caller, which locks the row first and reads the waiters afterwards.
 --
--- Nobody attaches to a dead letter: all of its waiters are older than its end, and every snapshot that shows the dead
--- letter shows the waiters.
+-- No waiter is attached to a dead letter. All of its waiters are older than the time at which it became a dead letter,
+-- so every snapshot that shows the dead letter also shows the waiters.
 --
--- The settings of the function leave the planner no choice: see claim.sql.
+-- The settings of the function restrict the choices of the planner. claim.sql explains why.
 CREATE OR REPLACE FUNCTION tds_complete(ids bigint[], tokens bigint[], generations bigint[], outcomes text[])
 RETURNS bigint[] LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET jit = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-  -- The order of tds_better_outcome.
+  -- The same order as in tds_better_outcome.
   ranks text[] := ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'];
   any_dead boolean := EXISTS (SELECT FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL);
   completed bigint[];
@@ -66,7 +68,7 @@ BEGIN
      FROM (SELECT t.cause_id AS id, count(*) AS gone, count(*) FILTER (WHERE t.counted) AS counted
              FROM completions t WHERE t.cause = 'run' GROUP BY t.cause_id ORDER BY t.cause_id) AS n
     WHERE r.id = n.id RETURNING r.id)
-  -- In this order, as everywhere: items, events, runs.
+  -- Rows are locked in this order, as everywhere: items, events, runs.
   SELECT (SELECT array_agg(gone.id) FROM gone), (SELECT count(*) FROM notified_events),
          (SELECT array_agg(notified_runs.id) FROM notified_runs) INTO completed, events_notified, runs;
   IF runs IS NOT NULL THEN

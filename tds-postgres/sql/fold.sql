@@ -1,6 +1,7 @@
--- How work and outcomes of one record come together.
+-- Functions that combine the work and the outcomes of one record.
 
--- Which payload survives a fold: 2 the incoming one, 1 the waiting one (nothing is new), 0 none: the source is asked.
+-- Returns which payload survives a fold: 2 for the incoming payload, 1 for the waiting payload (nothing is new), 0 for
+-- neither payload (the record is read from the source).
 CREATE OR REPLACE FUNCTION tds_fold(
   old_payload text, old_version timestamptz, old_shape text, old_ended timestamptz,
   new_payload text, new_version timestamptz, new_shape text, new_pushed boolean, new_began timestamptz
@@ -14,8 +15,8 @@ CREATE OR REPLACE FUNCTION tds_fold(
   END
 $$;
 
--- The better of two outcomes, the most telling one first: an event with several items shows this outcome. tds_complete
--- and the program have the same order.
+-- Returns the better of two outcomes. The array begins with the most significant outcome. An event with several items
+-- shows their best outcome. tds_complete and the program use the same order.
 CREATE OR REPLACE FUNCTION tds_better_outcome(one text, other text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
   SELECT (ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'])[LEAST(
     array_position(ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'], one),

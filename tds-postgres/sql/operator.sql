@@ -1,10 +1,10 @@
--- What operators' scripts may do with the view tds_sync_queue beside reading: deletions, updates where they have a
--- meaning, and the retry of what has failed.
+-- What operators' scripts may do with the view tds_sync_queue besides reading: they may delete rows, update columns
+-- where an update has a meaning, and retry failed items and dead letters.
 
--- Retries a locked item that is failed or a dead letter, as the retry of the API does: a dead letter lives again, or is
--- folded into what lives of its record; its events wait again. All items are locked before any event, as workers do it.
--- Whoever attaches something to the live item changes the row of that item. Waiters move in one statement, so that none
--- can leave the dead letter in between.
+-- Retries a locked item that is failed or a dead letter, as the retry of the API does. A dead letter becomes a live
+-- item again, or is folded into the live item of its record. Its events wait again. All items are locked before any
+-- event, as workers do. A session that attaches a waiter to the live item always changes the row of that item. All
+-- waiters move in one statement, so that none can leave the dead letter in between.
 CREATE OR REPLACE FUNCTION tds_queue_retry(item bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   dead tds_queue_live;
@@ -20,7 +20,7 @@ BEGIN
       UPDATE tds_queue_live SET status = 'pending', dead_lettered_at = NULL WHERE id = item;
       EXIT;
     EXCEPTION WHEN unique_violation THEN
-      -- Work of the record was queued just now: look again.
+      -- Work of the record was queued in between: search for the live item again.
     END;
   END LOOP;
   IF target.id IS NOT NULL THEN
@@ -43,7 +43,7 @@ BEGIN
     SELECT target.id, cause, cause_id, target.generation, counted FROM moved
     ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
     RETURNING w.cause, w.cause_id, w.xmax = 0 AS is_new),
-  -- A cause that waits for the live item already has one item less to wait for.
+  -- An event that already waits for the live item now has one item less to wait for.
   ended_events AS (
     SELECT cause_id AS id, 1 AS gone, 'superseded'::text AS outcome FROM joined WHERE cause = 'event' AND NOT is_new)
   /* part: end_events */;
@@ -52,13 +52,18 @@ BEGIN
 END
 $$;
 
--- Operators' statements meet rows in the order in which the view shows them, and a trigger of a view cannot choose another
--- order, while workers lock in the order of records. So such a statement could wait for a worker that waits for it, and
--- the server ends whoever notices first. A session notices after deadlock_timeout, a second. The triggers wait for less
--- and try again, so they never are the ones to notice; a worker gives in by its own lock_timeout and repeats what it did.
--- Two operators would meet the same rows in different orders: the later transaction takes its turn after the earlier one.
--- Somebody may leave a transaction open, so a turn is waited for ten seconds at most, and so are rows: then a trigger
--- waits as its session does.
+-- Takes the operators' turn once in each transaction, and sets the lock timeout of a trigger's next try. The argument
+-- `own` is the lock timeout of the session.
+--
+-- An operator's statement locks rows in the order in which the view shows them, and the trigger of a view cannot choose
+-- another order. Workers lock rows in the order of records. An operator's statement and a worker could therefore wait
+-- for each other, and the server then ends the transaction that detects the deadlock first. A session detects a
+-- deadlock after deadlock_timeout, which is one second. The triggers wait for a shorter time and try again, so they are
+-- never the ones that detect the deadlock. A worker gives up after its own lock_timeout and repeats its work.
+--
+-- Two operators would lock the same rows in different orders. The later transaction therefore takes its turn after the
+-- earlier one. An operator may leave a transaction open, so a transaction waits for its turn for ten seconds at most.
+-- It waits for rows for ten seconds at most, too. After that, a trigger waits as long as its session would.
 CREATE OR REPLACE FUNCTION tds_sync_queue_patience(tries integer, own text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   me text := pg_current_xact_id()::text;
@@ -75,15 +80,16 @@ BEGIN
 END
 $$;
 
--- DELETE FROM tds_sync_queue, as the operators' handbook has it. The condition of the statement was about the row that it
--- saw: an item that was changed while the statement waited for it, as by a retry, a claim or new work, stays.
+-- Executes DELETE FROM tds_sync_queue, as the operators' handbook describes it. The condition of the statement was
+-- evaluated on the row that the statement saw. An item that changed while the statement waited for it, for example by a
+-- retry, a claim or new work, stays.
 CREATE OR REPLACE FUNCTION tds_sync_queue_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   own text := current_setting('lock_timeout');
   tries integer := 0;
   gone boolean;
 BEGIN
-  -- Nobody works on what is archived.
+  -- No worker processes an archived item.
   IF OLD.status = 'completed' THEN
     DELETE FROM tds_queue_done WHERE id = OLD.id;
     IF FOUND THEN
@@ -111,7 +117,7 @@ BEGIN
 END
 $$;
 
--- Deletes one item; false where the item is not the one that the statement saw.
+-- Deletes one item. Returns false if the item is not as the statement saw it.
 CREATE OR REPLACE FUNCTION tds_sync_queue_delete_item(seen tds_sync_queue) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   runs bigint[];
@@ -142,8 +148,9 @@ $$;
 CREATE OR REPLACE TRIGGER tds_sync_queue_delete INSTEAD OF DELETE ON tds_sync_queue
   FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_delete();
 
--- UPDATE tds_sync_queue: times, priority, attempts and texts of any item, and the retry of what has failed. A row that
--- is not there any more, or of which a retry finds another status than the statement saw, is left out of the count.
+-- Executes UPDATE tds_sync_queue. The statement can change the times, priority, attempts and texts of any item, and can
+-- retry failed items and dead letters. A row that no longer exists is not counted. A row is also not counted if a retry
+-- finds another status than the one that the statement saw.
 CREATE OR REPLACE FUNCTION tds_sync_queue_update() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   changed text[] := ARRAY(SELECT n.key FROM jsonb_each(to_jsonb(NEW)) n
@@ -202,7 +209,7 @@ BEGIN
 END
 $$;
 
--- Changes one item; NULL where the item is left as it is.
+-- Changes one item. Returns NULL if the item is left as it is.
 CREATE OR REPLACE FUNCTION tds_sync_queue_update_item(seen tds_sync_queue, wanted tds_sync_queue, changed text[])
 RETURNS tds_sync_queue LANGUAGE plpgsql AS $$
 DECLARE
@@ -213,7 +220,8 @@ BEGIN
   IF NOT FOUND OR retried AND now_is <> seen.status THEN
     RETURN NULL;
   END IF;
-  -- What the statement does not name keeps its value, though a worker may have changed it since the statement looked.
+  -- A column that the statement does not change keeps its current value. A worker may have changed the value after the
+  -- statement read the row.
   UPDATE tds_queue_live SET
     queued_at = CASE WHEN 'queued_at' = ANY(changed) THEN wanted.queued_at ELSE queued_at END,
     priority = CASE WHEN 'priority' = ANY(changed) THEN wanted.priority ELSE priority END,
@@ -227,7 +235,7 @@ BEGIN
     PERFORM tds_queue_retry(seen.id);
     SELECT retry_count, run_at INTO wanted.retry_count, wanted.run_at FROM tds_queue_live WHERE id = seen.id;
     IF NOT FOUND THEN
-      -- It was folded into the live item of its record and is in the archive.
+      -- The item was folded into the live item of its record and is in the archive.
       SELECT v.* INTO wanted FROM tds_sync_queue v WHERE v.id = seen.id;
     END IF;
   END IF;
@@ -237,7 +245,7 @@ $$;
 CREATE OR REPLACE TRIGGER tds_sync_queue_update INSTEAD OF UPDATE ON tds_sync_queue
   FOR EACH ROW EXECUTE FUNCTION tds_sync_queue_update();
 
--- INSERT INTO tds_sync_queue is refused with the ways that exist.
+-- Refuses INSERT INTO tds_sync_queue. The hint names the ways to queue work.
 CREATE OR REPLACE FUNCTION tds_sync_queue_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'tds_sync_queue: nothing can be inserted' USING ERRCODE = 'feature_not_supported',

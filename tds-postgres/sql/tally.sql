@@ -1,5 +1,6 @@
--- Completed items by entity type, as a sum of changes: a row for each statement that adds to the archive or takes from
--- the archive, so that no transaction waits for the counter of another one. Pruning adds the rows up.
+-- Counts completed items by entity type. The count is a sum of changes: each statement that adds items to the archive
+-- or takes items from it inserts its own rows, so that no transaction waits for the counter of another transaction.
+-- Pruning adds the rows up.
 CREATE OR REPLACE FUNCTION tds_queue_tally() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'TRUNCATE' THEN

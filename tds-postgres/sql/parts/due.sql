@@ -1,4 +1,4 @@
--- The condition of an item q that is due: see claim.sql.
+-- The condition for an item `q` to be due. claim.sql explains it.
 q.dead_lettered_at IS NULL AND q.run_at <= now() AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= now())
 AND (cancelled = '{}' OR tds_is_wanted(q.id, cancelled))
 AND COALESCE(q.entity_type <> ALL (ARRAY(

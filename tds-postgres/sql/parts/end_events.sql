@@ -1,4 +1,5 @@
--- Ends the waiting of events for items: `ended_events` has the number and the best outcome of the items of each event.
+-- Notifies the events that waited for items. For each event, the table expression `ended_events` has the number of its
+-- items that ended and their best outcome.
 UPDATE tds_inbox_events e SET open_items = e.open_items - n.gone,
   outcome = tds_better_outcome(e.outcome, n.outcome),
   status = CASE WHEN e.open_items <= n.gone THEN 'completed' ELSE e.status END,

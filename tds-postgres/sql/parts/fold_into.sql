@@ -1,7 +1,7 @@
 
--- The end of an INSERT that folds new work into the live item q of its record. tds_fold chooses between two payloads. Work
--- is new where it changes the payload, or asks for a recheck that nobody asked for yet. Every fold changes the row,
--- because a waiter is attached after the fold: tds_complete depends on this change.
+-- The end of an INSERT that folds new work into the live item `q` of its record. tds_fold chooses between the two
+-- payloads. The work is new if it changes the payload, or if it asks for a recheck that the item does not ask for yet.
+-- Every fold changes the row, because a waiter is attached after the fold. tds_complete depends on this change.
 ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
   attached = q.attached + 1,
   hurried = q.hurried OR q.status = 'processing' AND excluded.priority < q.priority,

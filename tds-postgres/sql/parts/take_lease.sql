@@ -1,4 +1,4 @@
--- The end of a claim: the items of the table expression c get a lease, and a lease that was lost becomes an attempt.
+-- The end of a claim. The items of the table expression `c` get a lease. Each lost lease is recorded as an attempt.
 lost AS (
   INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
   SELECT c.id, c.retry_count + 1, c.processing_started_at, c.lease_owner, 'lease_lost',

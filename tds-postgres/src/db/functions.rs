@@ -39,13 +39,13 @@ pub(crate) struct Family {
 
 /// The families in the order of their application. A family may name functions of the families before it.
 static FAMILIES: [Family; 7] = [
-    Family { name: "fold", revision: 1, text: include_str!("../../sql/fold.sql") },
-    Family { name: "end_runs", revision: 1, text: include_str!("../../sql/end_runs.sql") },
-    Family { name: "claim", revision: 6, text: include_str!("../../sql/claim.sql") },
-    Family { name: "complete", revision: 2, text: include_str!("../../sql/complete.sql") },
-    Family { name: "tally", revision: 1, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 4, text: include_str!("../../sql/operator.sql") },
-    Family { name: "close", revision: 1, text: include_str!("../../sql/close.sql") },
+    Family { name: "fold", revision: 2, text: include_str!("../../sql/fold.sql") },
+    Family { name: "end_runs", revision: 2, text: include_str!("../../sql/end_runs.sql") },
+    Family { name: "claim", revision: 7, text: include_str!("../../sql/claim.sql") },
+    Family { name: "complete", revision: 3, text: include_str!("../../sql/complete.sql") },
+    Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
+    Family { name: "operator", revision: 5, text: include_str!("../../sql/operator.sql") },
+    Family { name: "close", revision: 2, text: include_str!("../../sql/close.sql") },
 ];
 
 const RECORD: &str = "
@@ -118,13 +118,13 @@ mod tests {
 
     /// The text of each revision, identified by the beginning of its hash.
     const REVISIONS: [(&str, i32, &str); 7] = [
-        ("fold", 1, "9261bd760dca"),
-        ("end_runs", 1, "e3544826f5a0"),
-        ("claim", 6, "4065824149e0"),
-        ("complete", 2, "fa34390b65b8"),
-        ("tally", 1, "5f26f55449ed"),
-        ("operator", 4, "3f8718c04d14"),
-        ("close", 1, "e798b99ac5b5"),
+        ("fold", 2, "19ca9a86d784"),
+        ("end_runs", 2, "ad8ebfc05462"),
+        ("claim", 7, "08e2845e7d20"),
+        ("complete", 3, "e9935fb58dea"),
+        ("tally", 2, "fbbc9b1a0710"),
+        ("operator", 5, "4949c221856e"),
+        ("close", 2, "0fdd15874caf"),
     ];
 
     #[test]
