@@ -1,26 +1,28 @@
--- The mirror: what the source has, in tables of schema erp, and what is known of each record's state.
+-- The mirror (the target tables in schema erp) contains the records of the source. tds_sync_records contains the known
+-- state of each record.
 --
--- No foreign keys: a parent may arrive after its child and is kept as its id at the source. Nothing but zoho_id is
--- unique: real data has records without SKU and with doubled ones. Money and quantities are numeric without a
--- scale, so that the source's digits stay as they are.
+-- The mirror has no foreign keys, because a parent may arrive after its child. A row refers to its parent by the
+-- parent's id at the source. Among the columns of a record only zoho_id is unique: real data has records without a SKU
+-- and records with the same SKU. Money and quantities are numeric without a scale, so that the digits of the source
+-- stay as they are.
 
--- The accepted state of each record: the guard's memory.
+-- The accepted state of each record. The guard compares new reads with this state.
 CREATE TABLE tds_sync_records (
   entity_type text NOT NULL, zoho_id text NOT NULL,
-  version timestamptz, -- the source's time of the last change
-  pushed boolean NOT NULL, -- seen in a pushed body, not by a call
+  version timestamptz, -- the time of the last change, from the source
+  pushed boolean NOT NULL, -- the state was observed in a pushed body and not by a call
   observed_began timestamptz NOT NULL, observed_ended timestamptz NOT NULL,
   list_hash text, detail_hash text, detail_version timestamptz, detail_seen timestamptz,
   volatile_hash text, volatile_seen timestamptz,
-  deleted_at timestamptz, -- the record is known to be gone
-  suspect jsonb, -- an implausible read that waits for its confirmation
+  deleted_at timestamptz, -- not NULL: the record is known to be deleted
+  suspect jsonb, -- an implausible read that is not confirmed yet
   first_seen_at timestamptz NOT NULL DEFAULT now(),
-  local_id bigint, -- the head row's own id
-  -- The columns that the list spells in another way than the whole record, separated by blanks: a full sync compares the
-  -- others with the mirror's row.
+  local_id bigint, -- the id of the record's head row in the mirror
+  -- The names of the columns that the list writes differently from the detail, separated by blanks. A full sync
+  -- compares only the other columns of a list row with the row of the mirror.
   list_spells text,
   PRIMARY KEY (entity_type, zoho_id)
-) WITH (fillfactor = 70); -- a row is written again with each change; room on the page keeps that from touching the index
+) WITH (fillfactor = 70); -- every change updates the row; free space on the page avoids index updates
 
 CREATE SCHEMA IF NOT EXISTS erp;
 
@@ -133,7 +135,7 @@ CREATE TABLE erp.stock_levels (
   location_zoho_id text NOT NULL DEFAULT '', location_name text, stock_on_hand numeric,
   available_stock numeric, actual_available_stock numeric, committed_stock numeric
 );
--- One row per location, and one with location_zoho_id = '' for the whole organization.
+-- Each product has one row per location, and one row with location_zoho_id = '' for the whole organization.
 CREATE UNIQUE INDEX ON erp.stock_levels (product_zoho_id, location_zoho_id);
 CREATE INDEX ON erp.stock_levels (location_zoho_id);
 
