@@ -9,8 +9,8 @@
 -- * PUBLIC, anon and authenticated lose every privilege on the engine's tables, views, sequences and functions and on
 --   schema erp. Other roles keep the privileges that they were granted, because each grant named its role.
 -- * Row level security is enabled on every table. The owner and its members are not subject to it. Each role with a
---   grant of its own gets a policy (tds_granted) that lets it see what it was granted. A table without such roles has
---   no policy, so that a later GRANT to all roles, as in guides of Supabase, still shows no row. Row level security
+--   grant of its own gets a policy (tds_granted) that lets the role see what it was granted. A table without such roles
+--   has no policy, so that a later GRANT to all roles, as in guides of Supabase, still shows no row. Row level security
 --   does not prevent TRUNCATE, so privileges are revoked as well.
 -- * tds_reader and the roles in `readers` may read schema erp. tds_writer may also change its rows.
 --

@@ -3,12 +3,12 @@
 -- The function returns the ids of the ended items. An item whose id is missing was claimed by another worker, or runs
 -- once more.
 --
--- One statement does all of this, because each step reads the rows that the step before returned. DELETE checks the row
--- itself, and no earlier query does: if a session folds work into the item at the same time, DELETE waits and sees the
--- new generation. Rows are locked in the order of records, as when work is folded, because nested loops follow the
--- order of the first table. If the generation of an item did not change, none of its waiters waits for a later
--- generation. The event whose payload was used gets the outcome of the item. The other events were folded into that
--- event.
+-- One statement does all of this, because each step reads the rows that the step before returned. DELETE checks the
+-- conditions on the row that it deletes, and not on the result of an earlier query: if a session folds work into the
+-- item at the same time, DELETE waits and sees the new generation. Rows are locked in the order of records, as when
+-- work is folded, because nested loops follow the order of the first table. If the generation of an item did not
+-- change, none of its waiters waits for a later generation. The event whose payload was used gets the outcome of the
+-- item. The other events were folded into that event.
 --
 -- A statement has one snapshot. If DELETE waits for a fold, it checks the newest version of the item's row, but the
 -- statement still reads the waiters as they were in its snapshot. A fold that keeps the waiting payload does not change

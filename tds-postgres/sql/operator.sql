@@ -58,8 +58,9 @@ $$;
 -- An operator's statement locks rows in the order in which the view shows them, and the trigger of a view cannot choose
 -- another order. Workers lock rows in the order of records. An operator's statement and a worker could therefore wait
 -- for each other, and the server then ends the transaction that detects the deadlock first. A session detects a
--- deadlock after deadlock_timeout, which is one second. The triggers wait for a shorter time and try again, so they are
--- never the ones that detect the deadlock. A worker gives up after its own lock_timeout and repeats its work.
+-- deadlock after deadlock_timeout, which is one second by default. The triggers wait for a shorter time and try again,
+-- so they are never the ones that detect the deadlock. A worker gives up after its own lock_timeout and repeats its
+-- work.
 --
 -- Two operators would lock the same rows in different orders. The later transaction therefore takes its turn after the
 -- earlier one. An operator may leave a transaction open, so a transaction waits for its turn for ten seconds at most.
@@ -89,7 +90,7 @@ DECLARE
   tries integer := 0;
   gone boolean;
 BEGIN
-  -- No worker processes an archived item.
+  -- No worker processes an archived item, so its row needs no repeated tries.
   IF OLD.status = 'completed' THEN
     DELETE FROM tds_queue_done WHERE id = OLD.id;
     IF FOUND THEN

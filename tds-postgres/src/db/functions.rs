@@ -121,10 +121,10 @@ mod tests {
         ("fold", 2, "19ca9a86d784"),
         ("end_runs", 2, "ad8ebfc05462"),
         ("claim", 7, "08e2845e7d20"),
-        ("complete", 3, "e9935fb58dea"),
+        ("complete", 3, "e64a9cb1e71a"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 5, "4949c221856e"),
-        ("close", 2, "0fdd15874caf"),
+        ("operator", 5, "48fbcda92f74"),
+        ("close", 2, "fac2f6c50e00"),
     ];
 
     #[test]
