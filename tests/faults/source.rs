@@ -45,7 +45,8 @@ pub(crate) struct Change {
 #[derive(Default)]
 struct Facts {
     changes: u64,
-    /// The number of the last change of each subject. `announced` holds the last change that an accepted delivery showed.
+    /// The number of the last change of each subject. `announced` holds the last change that an accepted delivery
+    /// showed.
     changed: BTreeMap<Subject, u64>,
     announced: BTreeMap<Subject, u64>,
     deletions: BTreeMap<&'static str, usize>,

@@ -342,8 +342,8 @@ impl Engine {
         );
     }
 
-    /// Starts the engine. The worker, the worker for runs and the scheduler each have a task of their own, so that a panic
-    /// of one does not end the others.
+    /// Starts the engine. The worker, the worker for runs and the scheduler each have a task of their own, so that a
+    /// panic of one does not end the others.
     #[must_use]
     pub fn start(self) -> RunningEngine {
         let (trigger, shutdown) = ShutdownTrigger::new();

@@ -124,8 +124,8 @@ impl Database {
     ///
     /// # Errors
     /// `Config` where the schema is newer than this program, where an applied migration or further migration differs
-    /// from the one this program contains, or where a reader does not exist. `Unauthorized`, with the missing GRANT, where the role
-    /// lacks privileges. Otherwise the database's own errors. After an error nothing is changed.
+    /// from the one this program contains, or where a reader does not exist. `Unauthorized`, with the missing GRANT,
+    /// where the role lacks privileges. Otherwise the database's own errors. After an error nothing is changed.
     pub async fn migrate_with(
         &self,
         further: &[FurtherMigration],

@@ -9,8 +9,8 @@ pub(crate) async fn test(zoho: &ZohoClient) -> Result<CredentialsReport> {
     report.inspect_err(|error| tracing::warn!(error = %error.chain(), "a check of the credentials failed"))
 }
 
-/// Asks Zoho at the start of a server, so that wrong credentials show in the health report from the start, not only when
-/// the first sync is due.
+/// Asks Zoho at the start of a server, so that wrong credentials show in the health report from the start, not only
+/// when the first sync is due.
 pub(crate) async fn test_at_start(zoho: ZohoClient) {
     match zoho.check_credentials().await {
         Ok(_) => tracing::info!("Zoho accepts the credentials"),

@@ -86,8 +86,8 @@ pub(crate) fn entities(
 pub(crate) struct Runs(pub(crate) Ports);
 
 impl Runs {
-    /// Starts a run of each entity type that has no active run. Where the engine cannot execute one of the runs, none is
-    /// started.
+    /// Starts a run of each entity type that has no active run. Where the engine cannot execute one of the runs, none
+    /// is started.
     pub(crate) async fn start(
         &self,
         engine: &Engine,

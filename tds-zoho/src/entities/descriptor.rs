@@ -51,8 +51,8 @@ pub struct Descriptor {
     /// The groups of keys that a pushed body must have to stand for a read of the whole record: at least one key of
     /// each group. Where the list is empty, a pushed body never stands for a read.
     pub whole: &'static [&'static [&'static str]],
-    /// The columns of the head table, without `zoho_created_at`, `zoho_modified_at` and `custom_fields`: TDS reads these
-    /// three columns for every head table.
+    /// The columns of the head table, without `zoho_created_at`, `zoho_modified_at` and `custom_fields`: TDS reads
+    /// these three columns for every head table.
     pub columns: &'static [Column],
     /// The columns of the head table that Zoho changes without moving the record's time of change.
     pub volatile: &'static [Column],
@@ -197,8 +197,8 @@ pub(super) const TIMES: &[Column] = &[
 
 impl List {
     /// What the lists of most documents share: the filter without which some lists hide records, sorting by
-    /// `created_time`, and the documented filter by the time of change. The path and the keys are empty, and the user of
-    /// this constant must set them.
+    /// `created_time`, and the documented filter by the time of change. The path and the keys are empty, and the user
+    /// of this constant must set them.
     pub const DOCUMENTS: Self = Self {
         path: "",
         query: &[("filter_by", "Status.All")],

@@ -49,8 +49,8 @@ const READ_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Checks whether the schema is the one that this program needs.
 ///
-/// A schema that was right stays right while its version cannot be read: only an answer changes the verdict. Whether the
-/// database answers at all is the verdict of [`DatabaseProbe`].
+/// A schema that was right stays right while its version cannot be read: only an answer changes the verdict. Whether
+/// the database answers at all is the verdict of [`DatabaseProbe`].
 pub struct MigrationsProbe {
     database: Database,
     was_right: AtomicBool,
