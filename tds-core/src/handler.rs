@@ -12,7 +12,7 @@ pub(crate) use self::mirror::comparable;
 pub use self::{mirror::MirrorHandler, waiting::SAVING_CALLS};
 use crate::{
     error::Result,
-    queue::{Claimed, Outcome, Work},
+    queue::{Claimed, Direction, Outcome, Work},
     record::EntityType,
 };
 
@@ -40,8 +40,8 @@ pub enum Handled {
     },
 }
 
-/// A handler for the items of one entity type, one item at a time. Implement this trait to sync into tables or systems
-/// of your own.
+/// A handler for the items of one entity type and direction, one item at a time. Implement this trait to sync into
+/// tables or systems of your own.
 ///
 /// # Contract
 /// Handling is at-least-once: where the process ends after the effect and before the item is settled, the same work
@@ -110,6 +110,11 @@ pub trait EntityHandler: Send + Sync {
     /// Returns the entity type of the items.
     fn entity(&self) -> &EntityType;
 
+    /// Returns the direction of the items.
+    fn direction(&self) -> Direction {
+        Direction::Inbound
+    }
+
     /// Handles one item.
     ///
     /// # Errors
@@ -117,8 +122,8 @@ pub trait EntityHandler: Send + Sync {
     async fn handle(&self, item: &Claimed) -> Result<Handled>;
 }
 
-/// A handler for the items of one entity type, several items at a time, for effects that are cheaper in batches. Every
-/// [`EntityHandler`] is a batch handler whose batches have one item.
+/// A handler for the items of one entity type and direction, several items at a time, for effects that are cheaper in
+/// batches. Every [`EntityHandler`] is a batch handler whose batches have one item.
 ///
 /// # Contract
 /// The contract and the errors of [`EntityHandler`] hold for each item of a batch. Where a batch panics, its items are
@@ -127,6 +132,11 @@ pub trait EntityHandler: Send + Sync {
 pub trait BatchHandler: Send + Sync {
     /// Returns the entity type of the items.
     fn entity(&self) -> &EntityType;
+
+    /// Returns the direction of the items.
+    fn direction(&self) -> Direction {
+        Direction::Inbound
+    }
 
     /// Returns the best number of items like this one in a batch. Items for which this method returns different
     /// numbers come in separate batches.
@@ -143,6 +153,10 @@ pub trait BatchHandler: Send + Sync {
 impl<H: EntityHandler> BatchHandler for H {
     fn entity(&self) -> &EntityType {
         EntityHandler::entity(self)
+    }
+
+    fn direction(&self) -> Direction {
+        EntityHandler::direction(self)
     }
 
     fn batch_size(&self, _item: &Claimed) -> usize {

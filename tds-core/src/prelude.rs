@@ -7,7 +7,7 @@ pub use crate::{
     handler::{EntityHandler, Handled},
     inbox::{Disposition, Inbox, NewEvent},
     mirror::{Applied, Mirror, MirrorSchema},
-    queue::{Claimed, Lane, NewItem, Outcome, Queue, QueueOperator, Work},
+    queue::{Claimed, Lane, NewItem, Outcome, Queue, QueueOperator, Work, WorkKey},
     record::{
         Content, EntityType, Fields, Interval, Payload, Read, Record, RecordBuilder, RecordId, RecordKey,
     },

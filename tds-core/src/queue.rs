@@ -1,4 +1,5 @@
-//! The durable queue: at most one live item per record, with folding, leases, fencing tokens and dead letters.
+//! The durable queue: at most one live item per direction and record, with folding, leases, fencing tokens and dead
+//! letters.
 
 mod claim;
 mod lane;
@@ -17,7 +18,7 @@ pub use self::{
         AttemptView, Deferred, EntityCounts, EntityDelays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
         NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
-    work::{NewItem, Waiter, Work, fold},
+    work::{Direction, NewItem, Waiter, Work, WorkKey, fold},
 };
 pub use crate::ids::{ItemId, LeaseToken, WorkerId};
 use crate::{error::Result, record::EntityType};
@@ -26,8 +27,9 @@ use crate::{error::Result, record::EntityType};
 ///
 /// # Contract
 /// Items:
-/// - At most one live item exists for each record. New work for the record is folded into its live item by [`fold`].
-///   Items that have ended and dead letters are not live, so they do not block new work of their record.
+/// - At most one live item exists for each [`WorkKey`]. New work for the key is folded into its live item by [`fold`].
+///   Items that have ended and dead letters are not live, so they do not block new work of their key. Wherever these
+///   rules speak of a record, they mean its work in one direction.
 /// - New work resets the failed attempts of an item that waits for a retry, and makes the item due now. Work that
 ///   [`fold`] drops as older is not new work, unless it asks for a [recheck](Work::recheck) and the waiting work does
 ///   not.

@@ -255,7 +255,7 @@ pub struct Checkpoint {
 pub struct PageCommit {
     /// The ids of the page. Each id that the run did not list before counts in `total_items`.
     pub listed: Vec<RecordId>,
-    /// Work for the rows that need work. The end of each item counts in `processed_items`.
+    /// Inbound work for the rows that need work. The end of each item counts in `processed_items`.
     pub items: Vec<NewItem>,
     /// The new position.
     pub checkpoint: Checkpoint,

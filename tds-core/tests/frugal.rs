@@ -61,7 +61,7 @@ fn setup(records_per_call: usize) -> Setup {
 impl Setup {
     async fn queue(&self, id: &str, lane: Lane, work: Work) {
         let key = RecordKey::new(PRODUCTS, RecordId::new(id));
-        let item = NewItem { key, lane, work, waiter: Waiter::Operator };
+        let item = NewItem { key: key.into(), lane, work, waiter: Waiter::Operator };
         self.store.enqueue(vec![item]).await.expect("queued");
     }
 

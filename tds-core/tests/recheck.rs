@@ -85,7 +85,7 @@ impl Setup {
     async fn enqueue(&self, lane: Lane, work: Work) {
         let key = RecordKey::new(PRODUCTS, RecordId::new("1"));
         self.store
-            .enqueue(vec![NewItem { key, lane, work, waiter: Waiter::Operator }])
+            .enqueue(vec![NewItem { key: key.into(), lane, work, waiter: Waiter::Operator }])
             .await
             .expect("queued");
     }

@@ -94,7 +94,7 @@ impl Setup {
 
     async fn handle(&self, work: Work) -> Result<Handled> {
         let key = RecordKey::new(BUYERS, RecordId::new("1"));
-        let item = NewItem { key, lane: Lane::Webhook, work, waiter: Waiter::Operator };
+        let item = NewItem { key: key.into(), lane: Lane::Webhook, work, waiter: Waiter::Operator };
         self.store.enqueue(vec![item]).await.expect("queued");
         let (worker, lease) = (WorkerId("test".to_owned()), std::time::Duration::from_secs(60));
         let request = ClaimRequest::new(worker, 1, lease);

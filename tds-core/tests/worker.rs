@@ -15,7 +15,8 @@ use tds_core::{
     inbox::{Disposition, EventStatus, Inbox, InboxOperator, NewEvent},
     memory::MemoryStore,
     queue::{
-        Claimed, ItemFilter, ItemStatus, ItemView, Lane, NewItem, Outcome, Queue, QueueOperator, Waiter, Work,
+        Claimed, Direction, ItemFilter, ItemStatus, ItemView, Lane, NewItem, Outcome, Queue, QueueOperator,
+        Waiter, Work, WorkKey,
     },
     record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
     retry::RetryPolicy,
@@ -29,6 +30,7 @@ const INVOICES: EntityType = EntityType::from_static("invoices");
 /// A handler whose result depends on the id of the record.
 struct Scripted {
     entity: EntityType,
+    direction: Direction,
     gate: Arc<Semaphore>,
     seen: Arc<Mutex<Vec<String>>>,
 }
@@ -39,9 +41,14 @@ impl BatchHandler for Scripted {
         &self.entity
     }
 
+    fn direction(&self) -> Direction {
+        self.direction
+    }
+
     async fn handle_batch(&self, batch: &[Claimed]) -> Vec<Result<Handled>> {
         let mut results = Vec::new();
         for item in batch {
+            assert_eq!(item.key.direction, self.direction);
             let id = item.key.id.as_str();
             self.seen.lock().expect("no panic while held").push(id.to_owned());
             if id.starts_with("gated") {
@@ -91,9 +98,11 @@ fn start_on(store: MemoryStore, concurrency: usize) -> Setup {
 fn start_with(store: MemoryStore, concurrency: usize, may_ask: SourceGate) -> Setup {
     let (gate, seen) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
     let mut registry = Registry::new();
-    for entity in [PRODUCTS, INVOICES] {
+    let handled =
+        [(PRODUCTS, Direction::Inbound), (INVOICES, Direction::Inbound), (PRODUCTS, Direction::Outbound)];
+    for (entity, direction) in handled {
         let (gate, seen) = (Arc::clone(&gate), Arc::clone(&seen));
-        registry = registry.with_handler(Arc::new(Scripted { entity, gate, seen }));
+        registry = registry.with_handler(Arc::new(Scripted { entity, direction, gate, seen }));
     }
     let settings = WorkerSettings {
         concurrency,
@@ -115,7 +124,7 @@ fn start_with(store: MemoryStore, concurrency: usize, may_ask: SourceGate) -> Se
 
 fn item(entity: EntityType, id: &str, lane: Lane) -> NewItem {
     NewItem {
-        key: RecordKey::new(entity, RecordId::new(id)),
+        key: RecordKey::new(entity, RecordId::new(id)).into(),
         lane,
         work: Work::fetch(),
         waiter: Waiter::Operator,
@@ -349,4 +358,23 @@ async fn a_process_that_may_not_ask_the_source_leaves_what_needs_it_due_for_othe
     assert_eq!(seen.iter().filter(|id| *id == "throttled-1").count(), 1, "{seen:?}");
     without_a_token.trigger.shutdown();
     without_a_token.worker.await.expect("an end");
+}
+
+#[tokio::test]
+async fn work_goes_to_the_handler_of_its_direction() {
+    let setup = start(2);
+    let key = WorkKey::outbound(PRODUCTS, "7");
+    let outbound = NewItem { key, lane: Lane::Outbound, work: Work::fetch(), waiter: Waiter::Operator };
+    let unknown = NewItem { key: WorkKey::outbound(INVOICES, "8"), ..outbound.clone() };
+    let inbound = item(PRODUCTS, "7", Lane::Webhook);
+    setup.store.enqueue(vec![outbound, unknown, inbound]).await.expect("queued");
+    let items = setup
+        .until("the known ones end", |items| {
+            items.iter().filter(|item| item.status == ItemStatus::Completed).count() == 2
+                && items.iter().any(|item| item.error_message.is_some())
+        })
+        .await;
+    let waits = items.iter().find(|item| item.error_message.is_some()).expect("one waits");
+    assert_eq!((waits.entity_id.as_deref(), waits.status), (Some("8"), ItemStatus::Pending));
+    setup.stop().await;
 }

@@ -34,7 +34,7 @@ DECLARE
 BEGIN
   WITH d AS MATERIALIZED (
     SELECT d.*, q.attached FROM unnest(ids, tokens, generations, outcomes) AS d(id, token, generation, outcome)
-      JOIN tds_queue_live q ON q.id = d.id ORDER BY q.entity_type, q.zoho_entity_id),
+      JOIN tds_queue_live q ON q.id = d.id ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id),
   gone AS (
     DELETE FROM tds_queue_live q USING d
      WHERE q.id = d.id AND q.lease_token = d.token AND q.generation = d.generation AND q.attached = d.attached
@@ -44,7 +44,8 @@ BEGIN
   resolved AS (
     DELETE FROM tds_queue_live q USING gone
      WHERE any_dead AND q.dead_lettered_at IS NOT NULL AND q.entity_type = gone.entity_type
-       AND q.zoho_entity_id = gone.zoho_entity_id
+       AND COALESCE(q.zoho_entity_id, q.entity_id) = COALESCE(gone.zoho_entity_id, gone.entity_id)
+       AND q.direction = gone.direction
     RETURNING q.id, q.inbox_event_id, q.claimed_event_id, q.entity_type,
       q.entity_id, q.zoho_entity_id, q.direction, q.priority, q.retry_count, q.error_message, q.queued_at,
       q.processing_started_at, q.dead_lettered_at, q.run_at, q.version, q.lease_owner, 'superseded'::text AS outcome),

@@ -13,7 +13,8 @@ BEGIN
   LOOP
     SELECT * INTO dead FROM tds_queue_live WHERE id = item;
     SELECT * INTO target FROM tds_queue_live q
-     WHERE q.entity_type = dead.entity_type AND q.zoho_entity_id = dead.zoho_entity_id
+     WHERE q.entity_type = dead.entity_type AND q.direction = dead.direction
+       AND COALESCE(q.zoho_entity_id, q.entity_id) = COALESCE(dead.zoho_entity_id, dead.entity_id)
        AND q.dead_lettered_at IS NULL AND q.id <> item FOR UPDATE;
     EXIT WHEN FOUND;
     BEGIN
@@ -25,12 +26,12 @@ BEGIN
   END LOOP;
   IF target.id IS NOT NULL THEN
     INSERT INTO tds_queue_live AS q
-      (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended,
-       inbox_event_id)
-    VALUES (dead.entity_type, dead.zoho_entity_id, dead.priority, dead.version, dead.payload, dead.shape, dead.pushed,
-      dead.recheck, dead.observed_began, dead.observed_ended, dead.inbox_event_id)
+      (direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape, pushed, recheck,
+       observed_began, observed_ended, inbox_event_id)
+    VALUES (dead.direction, dead.entity_type, dead.zoho_entity_id, dead.entity_id, dead.priority, dead.version,
+      dead.payload, dead.shape, dead.pushed, dead.recheck, dead.observed_began, dead.observed_ended, dead.inbox_event_id)
     /* part: fold_into */
-    INTO target.id, target.entity_type, target.zoho_entity_id, target.generation;
+    INTO target.id, target.direction, target.entity_type, target.zoho_entity_id, target.entity_id, target.generation;
   END IF;
   UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
     FROM tds_queue_waiters w WHERE w.item_id = item AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'failed';

@@ -42,7 +42,7 @@ WITH held AS MATERIALIZED (
       ON q.id = d.id AND q.lease_token = d.token),
 free AS MATERIALIZED (
   SELECT q.id FROM tds_queue_live q JOIN held ON q.id = held.id AND q.lease_token = held.lease_token
-   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED),
+   ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id FOR UPDATE OF q SKIP LOCKED),
 renewed AS (
   UPDATE tds_queue_live q SET lease_expires_at = clock_timestamp() + make_interval(secs => $3)
     FROM free WHERE q.id = free.id)
@@ -60,7 +60,7 @@ const MARK_PROCESSING: &str = "
 WITH held AS MATERIALIZED (
   SELECT q.id FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token)
       ON q.id = d.id AND q.lease_token = d.token
-   ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED),
+   ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id FOR UPDATE OF q SKIP LOCKED),
 waiting AS MATERIALIZED (
   SELECT e.id FROM tds_inbox_events e
    WHERE e.status = 'pending'

@@ -59,7 +59,7 @@ WITH runs AS (
 c AS MATERIALIZED (
   SELECT id FROM tds_queue_live
    WHERE queued_at > now() + interval '1 minute' OR processing_started_at > now() + interval '1 minute'
-   ORDER BY entity_type, zoho_entity_id FOR UPDATE SKIP LOCKED)
+   ORDER BY entity_type, zoho_entity_id, entity_id FOR UPDATE SKIP LOCKED)
 UPDATE tds_queue_live q SET queued_at = LEAST(q.queued_at, now()), run_at = LEAST(q.run_at, now()),
   processing_started_at = CASE WHEN q.processing_started_at IS NOT NULL THEN LEAST(q.processing_started_at, now()) END,
   lease_expires_at = CASE WHEN q.lease_expires_at IS NOT NULL

@@ -339,7 +339,8 @@ impl FaultyStore {
         for item in page.items.iter().filter(|item| item.work.payload.is_none()) {
             let now = self.world.clock.now();
             let observed = Observed::Call(Interval { began: now, ended: now });
-            let (key, content) = (item.key.clone(), Content::Absent);
+            let key = RecordKey::new(item.key.entity.clone(), item.key.id.clone());
+            let content = Content::Absent;
             let read = Read { key: key.clone(), shape: Shape::Detail, observed, content, listed: None };
             let schema = &KINDS[crate::kinds::index_of(&key.entity)].schema;
             self.inner.apply(schema, vec![read]).await;

@@ -10,7 +10,7 @@ use tds_core::{
     inbox::{EventStatus, InboxId, InboxOperator},
     memory::{MemoryStore, Row},
     mirror::Mirror,
-    queue::{Claimed, ItemId, Lease, Outcome},
+    queue::{Claimed, ItemId, Lease, Outcome, WorkKey},
     record::{RecordId, RecordKey},
     runs::{PageCommit, RunFilter, RunId, RunStatus, SyncRunOperator},
 };
@@ -37,7 +37,7 @@ struct Notes {
     /// The newest values that each record had in the mirror.
     newest: BTreeMap<RecordKey, [u64; 3]>,
     /// The lease and the process that work on each record.
-    holders: BTreeMap<RecordKey, (Lease, Arc<Process>)>,
+    holders: BTreeMap<WorkKey, (Lease, Arc<Process>)>,
     /// The accepted events that have not ended.
     open: BTreeMap<InboxId, Change>,
     rows: BTreeMap<String, InboxId>,

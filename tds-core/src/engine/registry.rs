@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::{handler::BatchHandler, record::EntityType, source::Source};
+use crate::{handler::BatchHandler, queue::Direction, record::EntityType, source::Source};
 
 /// The handlers and sources of a process. An entity type is added with one call for each.
 #[derive(Clone, Default)]
 pub struct Registry {
-    handlers: BTreeMap<EntityType, Arc<dyn BatchHandler>>,
+    handlers: BTreeMap<(Direction, EntityType), Arc<dyn BatchHandler>>,
     sources: BTreeMap<EntityType, Arc<dyn Source>>,
 }
 
@@ -18,10 +18,10 @@ impl Registry {
         Self::default()
     }
 
-    /// Adds a handler. It replaces a handler of the same entity type that was added before.
+    /// Adds a handler. It replaces a handler of the same entity type and direction that was added before.
     #[must_use]
     pub fn with_handler(mut self, handler: Arc<dyn BatchHandler>) -> Self {
-        self.handlers.insert(handler.entity().clone(), handler);
+        self.handlers.insert((handler.direction(), handler.entity().clone()), handler);
         self
     }
 
@@ -32,10 +32,10 @@ impl Registry {
         self
     }
 
-    /// Returns the handler of an entity type.
+    /// Returns the handler of an entity type and direction.
     #[must_use]
-    pub fn handler(&self, entity: &EntityType) -> Option<&Arc<dyn BatchHandler>> {
-        self.handlers.get(entity)
+    pub fn handler(&self, direction: Direction, entity: &EntityType) -> Option<&Arc<dyn BatchHandler>> {
+        self.handlers.get(&(direction, entity.clone()))
     }
 
     /// Returns the source of an entity type.
@@ -44,9 +44,12 @@ impl Registry {
         self.sources.get(entity)
     }
 
-    /// Returns every entity type that has a handler, in order.
+    /// Returns every entity type that has a handler of inbound work, in order.
     pub fn entities(&self) -> impl Iterator<Item = &EntityType> {
-        self.handlers.keys()
+        self.handlers
+            .keys()
+            .filter(|(direction, _)| *direction == Direction::Inbound)
+            .map(|(_, entity)| entity)
     }
 
     /// Returns every entity type that has a source, in order.

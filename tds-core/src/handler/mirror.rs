@@ -131,7 +131,7 @@ impl MirrorHandler {
         let whole_row = payload.shape == Shape::List && !self.source.profile().needs_detail;
         let listed = whole_row.then(|| ListedRow { hash: list_hash(&record), spelled: Vec::new() });
         Read {
-            key: item.key.clone(),
+            key: RecordKey::new(item.key.entity.clone(), item.key.id.clone()),
             shape: if whole_row { Shape::Detail } else { payload.shape },
             observed: payload.observed,
             content: Content::Present(Box::new(record)),

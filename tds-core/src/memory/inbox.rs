@@ -141,7 +141,7 @@ impl State {
             event.processed_at = (event.status != EventStatus::Pending).then_some(now);
         }
         for (key, work) in disposition.work() {
-            let (key, work, waiter) = (key.clone(), work.clone(), Waiter::Event(id));
+            let (key, work, waiter) = (key.clone().into(), work.clone(), Waiter::Event(id));
             self.enqueue(NewItem { key, lane, work, waiter }, now);
         }
     }

@@ -5,8 +5,7 @@ use time::OffsetDateTime;
 use super::state::{Item, Progress, State, WaiterEntry};
 use crate::{
     inbox::InboxId,
-    queue::{ItemId, ItemStatus, Lane, NewItem, Outcome, Waiter, Work, fold},
-    record::RecordKey,
+    queue::{ItemId, ItemStatus, Lane, NewItem, Outcome, Waiter, Work, WorkKey, fold},
 };
 
 impl Item {
@@ -48,7 +47,7 @@ impl State {
 
     fn insert(
         &mut self,
-        key: RecordKey,
+        key: WorkKey,
         lane: Lane,
         work: Work,
         waiter: Waiter,
@@ -191,7 +190,7 @@ impl State {
     }
 
     /// Resolves the older dead letters of a record whose work ended well.
-    pub(super) fn resolve_dead_letters(&mut self, key: &RecordKey, now: OffsetDateTime) {
+    pub(super) fn resolve_dead_letters(&mut self, key: &WorkKey, now: OffsetDateTime) {
         for id in self.dead.get(key).cloned().unwrap_or_default() {
             self.archive(id, Outcome::Superseded, None, now);
         }
@@ -226,7 +225,7 @@ impl State {
     }
 
     /// Keeps only the last dead letter of a record that runs list repeatedly, except those that have a waiter.
-    fn replace_dead_letters(&mut self, key: &RecordKey, by: ItemId, now: OffsetDateTime) {
+    fn replace_dead_letters(&mut self, key: &WorkKey, by: ItemId, now: OffsetDateTime) {
         for id in self.dead.get(key).cloned().unwrap_or_default() {
             if id != by && self.items.get(&id).is_some_and(|item| item.waiters.is_empty()) {
                 self.archive(id, Outcome::Superseded, None, now);
@@ -292,7 +291,7 @@ impl State {
     }
 
     /// Removes an item from the indexes of live items and of dead letters.
-    fn forget_live(&mut self, key: &RecordKey, id: ItemId) {
+    fn forget_live(&mut self, key: &WorkKey, id: ItemId) {
         if self.live.get(key) == Some(&id) {
             self.live.remove(key);
         }

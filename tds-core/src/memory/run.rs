@@ -299,7 +299,7 @@ impl State {
         }
         let released = held.len() as u64;
         for record in held {
-            let key = RecordKey::new(entity.clone(), record);
+            let key = RecordKey::new(entity.clone(), record).into();
             self.enqueue(
                 NewItem { key, lane: Lane::Operator, work: Work::fetch(), waiter: Waiter::Run(id) },
                 now,

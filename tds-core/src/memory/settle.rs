@@ -8,9 +8,8 @@ use super::{
     later,
     state::{Item, ItemClaim, State},
 };
-use crate::{
-    queue::{AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settlement, Waiter},
-    record::RecordKey,
+use crate::queue::{
+    AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settlement, Waiter, WorkKey,
 };
 
 /// The effect of one settlement.
@@ -137,7 +136,7 @@ impl State {
         }
         let waiters = item.waiters.clone();
         let waiter = claim.source_event.map_or(Waiter::Operator, Waiter::Event);
-        let key = RecordKey::new(to, item.key.id.clone());
+        let key = WorkKey { entity: to, ..item.key.clone() };
         // The source event need not wait any more. The waiters move to the new item.
         let target = self.place(NewItem { key, lane: item.lane, work, waiter }, now);
         for entry in waiters {

@@ -10,7 +10,7 @@ use crate::{
     guard::SyncState,
     inbox::{EventStatus, InboxId},
     limits::budget::CallCount,
-    queue::{AttemptView, ItemId, ItemStatus, Lane, LeaseToken, Outcome, Waiter, Work, WorkerId},
+    queue::{AttemptView, ItemId, ItemStatus, Lane, LeaseToken, Outcome, Waiter, Work, WorkKey, WorkerId},
     record::{EntityType, Fields, RecordId, RecordKey},
     runs::{Checkpoint, NewRun, RunId, RunPlan, RunStatus, RunType},
 };
@@ -23,11 +23,11 @@ pub(super) struct State {
     /// Items of every status.
     pub(super) items: BTreeMap<ItemId, Item>,
     /// The live item of each record. A live item has neither ended nor become a dead letter.
-    pub(super) live: HashMap<RecordKey, ItemId>,
+    pub(super) live: HashMap<WorkKey, ItemId>,
     /// Live items in the order in which they are claimed.
     pub(super) due: BTreeSet<(i16, OffsetDateTime, ItemId)>,
     /// The dead letters of each record.
-    pub(super) dead: HashMap<RecordKey, BTreeSet<ItemId>>,
+    pub(super) dead: HashMap<WorkKey, BTreeSet<ItemId>>,
     pub(super) events: BTreeMap<InboxId, Event>,
     /// Events by the identity of their delivery.
     pub(super) deliveries: HashMap<String, InboxId>,
@@ -75,7 +75,7 @@ impl State {
 /// A queue item.
 pub(super) struct Item {
     pub(super) id: ItemId,
-    pub(super) key: RecordKey,
+    pub(super) key: WorkKey,
     pub(super) lane: Lane,
     pub(super) work: Work,
     pub(super) status: ItemStatus,
@@ -172,7 +172,7 @@ pub(super) struct RunState {
     pub(super) unchanged: i64,
     pub(super) held: Vec<RecordId>,
     /// The work that the cancellation of the run took out of the queue.
-    pub(super) kept: Vec<(RecordKey, Lane, Work)>,
+    pub(super) kept: Vec<(WorkKey, Lane, Work)>,
     pub(super) plan: Option<RunPlan>,
     pub(super) calls: i64,
 }

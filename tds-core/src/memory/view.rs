@@ -4,7 +4,7 @@ use super::state::{Event, Item, RunState, State};
 use crate::{
     error::Result,
     inbox::{EventFilter, EventView, InboxId},
-    queue::{ItemFilter, ItemView, Page},
+    queue::{Direction, ItemFilter, ItemView, Page},
     runs::{Run, RunId, RunStatus},
 };
 
@@ -16,7 +16,8 @@ impl Item {
             id: self.id,
             inbox_event_id: self.source_event,
             entity_type: self.key.entity.clone(),
-            entity_id: None,
+            entity_id: (self.key.direction == Direction::Outbound).then(|| self.key.id.to_string()),
+            direction: self.key.direction,
             record: self.key.id.clone(),
             priority: self.lane.priority(),
             status: self.status,

@@ -5,11 +5,11 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{Lane, Work};
+use super::{Lane, Work, WorkKey};
 use crate::{
     closed_set::closed_set,
     queue::{ItemId, LeaseToken, WorkerId},
-    record::{EntityType, RecordKey},
+    record::EntityType,
     runs::RunId,
 };
 
@@ -63,8 +63,8 @@ pub struct Claimed {
     /// The generation of the item that was claimed. Each fold of new work increases the generation. Work that is
     /// folded in after the claim makes the item run once more.
     pub generation: i64,
-    /// The key of the record.
-    pub key: RecordKey,
+    /// The key of the work.
+    pub key: WorkKey,
     /// The lane of the item.
     pub lane: Lane,
     /// The work to do.
@@ -191,7 +191,8 @@ pub enum Settle {
         /// The reason, for a person.
         error: String,
     },
-    /// The record belongs to another entity type: its work, its events and its runs move to the item of that type.
+    /// The record belongs to another entity type: its work, its events and its runs move to the item of that type and
+    /// of the same direction.
     /// Where `to` is the entity type of the item itself, the item stays, its payload is dropped and it is due now.
     Redirect {
         /// The entity type that the record belongs to.

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::{
     closed_set::closed_set,
     inbox::InboxId,
-    queue::{AttemptResult, ItemId, Outcome},
+    queue::{AttemptResult, Direction, ItemId, Outcome},
     record::{EntityType, RecordId},
 };
 
@@ -90,7 +90,9 @@ pub struct ItemView {
     pub entity_type: EntityType,
     /// The local id of the record, where it is known.
     pub entity_id: Option<String>,
-    /// The id of the record at the source.
+    /// The direction of the work.
+    pub direction: Direction,
+    /// The id of the record in the key of the work: see [`WorkKey::id`](super::WorkKey::id).
     pub record: RecordId,
     /// The priority; items with a lower number are claimed first. See [`Lane::priority`](super::Lane::priority).
     pub priority: i16,

@@ -1,17 +1,83 @@
 //! Work on a record: its content, how new work is folded into it, and the waiters for it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
     inbox::InboxId,
     queue::Lane,
-    record::{Observed, Payload, RecordKey, Shape, SourcePayload},
+    record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
     runs::RunId,
 };
 
+/// The direction of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// The target follows the source.
+    Inbound,
+    /// The source follows the target.
+    Outbound,
+}
+
+impl Direction {
+    /// Every direction.
+    pub const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
+
+    /// Returns the name under which the direction is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
+/// The key of work: the direction and the record.
+///
+/// The key is the unit of ordering and of mutual exclusion. Inbound and outbound work of one record are two items.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkKey {
+    /// The direction of the work.
+    pub direction: Direction,
+    /// The entity type of the record.
+    pub entity: EntityType,
+    /// The id of the record on the side that the other side follows: inbound work has the id at the source, outbound
+    /// work the local id. A local record can therefore be pushed before the source has an id for it.
+    pub id: RecordId,
+}
+
+impl WorkKey {
+    /// Creates the key of the outbound work on a local record.
+    #[must_use]
+    pub fn outbound(entity: EntityType, local_id: impl Into<String>) -> Self {
+        Self { direction: Direction::Outbound, entity, id: RecordId::new(local_id) }
+    }
+}
+
+impl From<RecordKey> for WorkKey {
+    /// Creates the key of the inbound work on a record.
+    fn from(key: RecordKey) -> Self {
+        Self { direction: Direction::Inbound, entity: key.entity, id: key.id }
+    }
+}
+
+impl fmt::Display for WorkKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.direction {
+            Direction::Inbound => write!(formatter, "{} {}", self.entity, self.id),
+            Direction::Outbound => write!(formatter, "{} {} (outbound)", self.entity, self.id),
+        }
+    }
+}
+
 /// The work on a record: bring the target to the state that the payload shows or, without a payload, to the state that
 /// the source returns when it is asked.
+///
+/// Outbound work has no payload and no version. It brings the source to the state that the target has when the work is
+/// handled, so the newest local change wins, whatever the order in which the changes were queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
     /// The newest version of the record that is known.
@@ -35,7 +101,7 @@ impl Work {
         Self { version: version.into(), payload: Some(payload), recheck: false }
     }
 
-    /// Creates work without a payload: the source has to be asked.
+    /// Creates work without a payload: the side that the other side follows has to be asked.
     #[must_use]
     pub fn fetch() -> Self {
         Self { version: None, payload: None, recheck: false }
@@ -93,8 +159,8 @@ pub enum Waiter {
 /// New work for a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewItem {
-    /// The key of the record.
-    pub key: RecordKey,
+    /// The key of the work.
+    pub key: WorkKey,
     /// The lane of the work.
     pub lane: Lane,
     /// The work to do.
@@ -106,7 +172,7 @@ pub struct NewItem {
 impl NewItem {
     /// Creates new work that nothing waits for.
     #[must_use]
-    pub fn new(key: RecordKey, lane: Lane, work: Work) -> Self {
-        Self { key, lane, work, waiter: Waiter::Operator }
+    pub fn new(key: impl Into<WorkKey>, lane: Lane, work: Work) -> Self {
+        Self { key: key.into(), lane, work, waiter: Waiter::Operator }
     }
 }

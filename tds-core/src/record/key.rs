@@ -5,8 +5,6 @@ use std::fmt;
 use super::{EntityType, RecordId};
 
 /// The key of a record: its entity type and its id at the source.
-///
-/// The key is the unit of ordering and of mutual exclusion.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey {
     /// The entity type of the record.

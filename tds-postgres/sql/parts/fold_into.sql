@@ -2,7 +2,7 @@
 -- The end of an INSERT that folds new work into the live item `q` of its record. tds_fold chooses between the two
 -- payloads. The work is new if it changes the payload, or if it asks for a recheck that the item does not ask for yet.
 -- Every fold changes the row, because a waiter is attached after the fold. tds_complete depends on this change.
-ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDATE SET
+ON CONFLICT (entity_type, COALESCE(zoho_entity_id, entity_id), direction) WHERE dead_lettered_at IS NULL DO UPDATE SET
   attached = q.attached + 1,
   hurried = q.hurried OR q.status = 'processing' AND excluded.priority < q.priority,
   recheck = q.recheck OR excluded.recheck,
@@ -26,4 +26,4 @@ ON CONFLICT (entity_type, zoho_entity_id) WHERE dead_lettered_at IS NULL DO UPDA
     FROM (SELECT k, k <> 1 OR excluded.recheck AND NOT q.recheck AS is_new
             FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
                                   excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS fold) AS choice)
-RETURNING q.id, q.entity_type, q.zoho_entity_id, q.generation
+RETURNING q.id, q.direction, q.entity_type, q.zoho_entity_id, q.entity_id, q.generation

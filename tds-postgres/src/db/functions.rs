@@ -42,9 +42,9 @@ static FAMILIES: [Family; 7] = [
     Family { name: "fold", revision: 2, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 2, text: include_str!("../../sql/end_runs.sql") },
     Family { name: "claim", revision: 7, text: include_str!("../../sql/claim.sql") },
-    Family { name: "complete", revision: 3, text: include_str!("../../sql/complete.sql") },
+    Family { name: "complete", revision: 4, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 5, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 6, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 2, text: include_str!("../../sql/close.sql") },
 ];
 
@@ -121,9 +121,9 @@ mod tests {
         ("fold", 2, "19ca9a86d784"),
         ("end_runs", 2, "ad8ebfc05462"),
         ("claim", 7, "08e2845e7d20"),
-        ("complete", 3, "e64a9cb1e71a"),
+        ("complete", 4, "69d02b9c6b80"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 5, "48fbcda92f74"),
+        ("operator", 6, "7ffab4f14f11"),
         ("close", 2, "fac2f6c50e00"),
     ];
 

@@ -6,7 +6,7 @@ use sqlx::{PgExecutor, Row as _, postgres::PgRow};
 
 use tds_core::{
     inbox::{Accepted, Disposition, InboxId, NewEvent, other_records},
-    queue::{Lane, Outcome, Work},
+    queue::{Lane, Outcome, Work, WorkKey},
     record::RecordKey,
 };
 
@@ -152,11 +152,12 @@ pub(crate) async fn begin_again(
     let mut tx = database.begin().await?;
     let mut batch = Batch::default();
     for (key, work) in disposition.work() {
-        batch.add(key, lane, work, Some(id.0));
+        batch.add(key.clone().into(), lane, work, Some(id.0));
     }
     let places = batch.fold(&mut tx).await?;
-    let waiting = |(key, _): &(_, _)| {
-        places.of(key).map(|place| WaiterEntry { place, cause: Cause::Event(id.0), counted: true })
+    let waiting = |(key, _): &(RecordKey, Work)| {
+        let place = places.of(&key.clone().into())?;
+        Some(WaiterEntry { place, cause: Cause::Event(id.0), counted: true })
     };
     let waiters: Vec<WaiterEntry> = disposition.work().iter().filter_map(waiting).collect();
     let attached = attach(&mut tx, &waiters).await?;
@@ -234,10 +235,11 @@ fn work_once<'a>(events: &[&'a NewEvent]) -> Option<(Batch, Vec<&'a str>)> {
     let mut causes = BTreeMap::new();
     for event in events {
         for (key, work) in event.disposition.work() {
-            if batch.has(key) {
+            let key = WorkKey::from(key.clone());
+            if batch.has(key.clone()) {
                 return None;
             }
-            batch.add(key, Lane::Webhook, work, None);
+            batch.add(key.clone(), Lane::Webhook, work, None);
             causes.insert(stored_key(key), event.event_id.as_str());
         }
     }
@@ -317,12 +319,13 @@ async fn queue_work(
     };
     let mut batch = Batch::default();
     for (key, work, id) in work() {
-        batch.add(key, Lane::Webhook, work, Some(id));
+        batch.add(key.clone().into(), Lane::Webhook, work, Some(id));
     }
     let places = batch.fold(tx).await?;
     let waiters: Vec<WaiterEntry> = work()
         .filter_map(|(key, _, id)| {
-            places.of(key).map(|place| WaiterEntry { place, cause: Cause::Event(id), counted: true })
+            let place = places.of(&key.clone().into())?;
+            Some(WaiterEntry { place, cause: Cause::Event(id), counted: true })
         })
         .collect();
     attach(tx, &waiters).await?;

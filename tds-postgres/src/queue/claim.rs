@@ -15,29 +15,30 @@ use tds_core::{
     error::Result,
     lock::lock,
     queue::{ClaimRequest, Claimed, ItemId, Lane, LeaseToken, Work},
-    record::{Interval, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
+    record::{Interval, Observed, Payload, Shape, SourcePayload},
 };
 
+use super::fold::key_of;
 use crate::{
     Database,
     db::{
         error::classify,
         retry::repeat_batch,
-        text::{entity_of, seconds, storable, unknown},
+        text::{seconds, storable, unknown},
     },
 };
 
 // The statement itself is in sql/claim.sql, which also explains why it is a function.
 pub(crate) const CLAIM: &str = "
-SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
-       recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+SELECT id, lease_token, generation, direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape,
+       pushed, recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
 ";
 
 // A scoped claim has no cursors: it looks at every due item and skips most of them.
 const CLAIM_SCOPED: &str = "
-SELECT id, lease_token, generation, entity_type, zoho_entity_id, priority, version, payload, shape, pushed,
-       recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+SELECT id, lease_token, generation, direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape,
+       pushed, recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
@@ -181,12 +182,6 @@ fn claimed_of(row: &PgRow) -> Result<(OffsetDateTime, Claimed)> {
         Ok((row.try_get("run_at")?, claimed))
     };
     read().map_err(|error| classify(error, "reading claimed work"))
-}
-
-/// Reads the record of an item.
-pub(crate) fn key_of(row: &PgRow) -> Result<RecordKey, sqlx::Error> {
-    let (entity, record): (&str, String) = (row.try_get("entity_type")?, row.try_get("zoho_entity_id")?);
-    Ok(RecordKey::new(entity_of(entity)?, RecordId::new(record)))
 }
 
 /// Reads the work of an item.

@@ -1,4 +1,4 @@
-//! Adds work to the queue. There is at most one live item per record, and new work is folded into the live item.
+//! Adds work to the queue. There is at most one live item per key, and new work is folded into the live item.
 
 use std::{
     borrow::Cow,
@@ -11,15 +11,15 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use tds_core::{
-    queue::{Lane, NewItem, Waiter, Work, fold},
-    record::{Observed, RecordKey},
+    queue::{Direction, Lane, NewItem, Waiter, Work, WorkKey, fold},
+    record::{Observed, RecordId},
 };
 
 use crate::{
     Database, Tx,
     db::{
         parts::around_locks,
-        text::{storable, unknown},
+        text::{entity_of, one_of, storable, unknown},
     },
 };
 
@@ -34,14 +34,14 @@ pub(crate) use fold_into;
 const FOLD: &str = concat!(
     r#"
 INSERT INTO tds_queue_live AS q
-  (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended,
-   inbox_event_id)
-SELECT n.entity_type, n.zoho_entity_id, n.priority, n.version, n.payload, n.shape, n.pushed, n.recheck, n.began, n.ended,
-       n.event
+  (direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape, pushed, recheck, observed_began,
+   observed_ended, inbox_event_id)
+SELECT CASE WHEN n.zoho_entity_id IS NULL THEN 'outbound' ELSE 'inbound' END, n.entity_type, n.zoho_entity_id, n.entity_id,
+       n.priority, n.version, n.payload, n.shape, n.pushed, n.recheck, n.began, n.ended, n.event
   FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[],
-              $8::boolean[], $9::timestamptz[], $10::timestamptz[], $11::bigint[])
-    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event)
- ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C""#,
+              $8::boolean[], $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::text[])
+    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event, entity_id)
+ ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C", n.entity_id COLLATE "C""#,
     fold_into!()
 );
 
@@ -63,9 +63,9 @@ const WAIT_RUN: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WH
 /// The pause between two attempts to queue items whose rows another session has locked.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Work that is about to be queued, with one entry per record.
+/// Work that is about to be queued, with one entry per stored key.
 #[derive(Default)]
-pub(crate) struct Batch(BTreeMap<(String, String), Entry>);
+pub(crate) struct Batch(BTreeMap<WorkKey, Entry>);
 
 struct Entry {
     lane: Lane,
@@ -76,7 +76,7 @@ struct Entry {
 /// A batch as the parameters of a statement, in the order of records.
 pub(crate) struct Columns<'a> {
     entities: Vec<&'a str>,
-    ids: Vec<&'a str>,
+    ids: Vec<Option<&'a str>>,
     priorities: Vec<i16>,
     versions: Vec<Option<OffsetDateTime>>,
     payloads: Vec<Option<Cow<'a, str>>>,
@@ -93,8 +93,8 @@ impl<'a> Columns<'a> {
         let payloads = || works().map(|work| work.payload.as_ref());
         let observed = || payloads().map(|payload| payload.map(|it| it.observed.interval()));
         Self {
-            entities: batch.0.keys().map(|(entity, _)| entity.as_str()).collect(),
-            ids: batch.0.keys().map(|(_, id)| id.as_str()).collect(),
+            entities: batch.0.keys().map(|key| key.entity.as_str()).collect(),
+            ids: batch.ids(Direction::Inbound),
             priorities: batch.0.values().map(|entry| entry.lane.priority()).collect(),
             versions: works().map(|work| work.version).collect(),
             payloads: payloads().map(|payload| payload.map(|it| storable(it.json.as_str()))).collect(),
@@ -134,13 +134,13 @@ pub(crate) struct Place {
     pub(crate) generation: i64,
 }
 
-/// The places of a batch, by record.
-pub(crate) struct Places(HashMap<(String, String), Place>);
+/// The places of a batch, by stored key.
+pub(crate) struct Places(HashMap<WorkKey, Place>);
 
 impl Places {
-    /// Returns the place of a record's item.
-    pub(crate) fn of(&self, key: &RecordKey) -> Option<Place> {
-        self.0.get(&stored_key(key)).copied()
+    /// Returns the place of the item with this key.
+    pub(crate) fn of(&self, key: &WorkKey) -> Option<Place> {
+        self.0.get(&stored_key(key.clone())).copied()
     }
 }
 
@@ -205,9 +205,9 @@ pub(crate) struct Attached {
 }
 
 impl Batch {
-    /// Adds work. Work for a record that is already in the batch is folded into the earlier work. Callers add the
-    /// newest work last.
-    pub(crate) fn add(&mut self, key: &RecordKey, lane: Lane, work: &Work, event: Option<i64>) {
+    /// Adds work. Work for a key that is already in the batch is folded into the earlier work. Callers add the newest
+    /// work last.
+    pub(crate) fn add(&mut self, key: WorkKey, lane: Lane, work: &Work, event: Option<i64>) {
         use std::collections::btree_map::Entry as Slot;
         match self.0.entry(stored_key(key)) {
             Slot::Vacant(slot) => {
@@ -217,9 +217,14 @@ impl Batch {
         }
     }
 
-    /// Returns true where the batch already has work of the record.
-    pub(crate) fn has(&self, key: &RecordKey) -> bool {
+    /// Returns true where the batch already has work of the key.
+    pub(crate) fn has(&self, key: WorkKey) -> bool {
         self.0.contains_key(&stored_key(key))
+    }
+
+    /// Returns the ids of the keys of this direction, and `None` in the places of the other keys.
+    fn ids(&self, direction: Direction) -> Vec<Option<&str>> {
+        self.0.keys().map(|key| (key.direction == direction).then(|| key.id.as_str())).collect()
     }
 
     /// Returns a batch with all items of a call.
@@ -227,7 +232,7 @@ impl Batch {
         let mut batch = Self::default();
         for item in items {
             let event = if let Waiter::Event(event) = item.waiter { Some(event.0) } else { None };
-            batch.add(&item.key, item.lane, &item.work, event);
+            batch.add(item.key.clone(), item.lane, &item.work, event);
         }
         batch
     }
@@ -239,10 +244,11 @@ impl Batch {
         }
         let columns = Columns::of(self);
         let events: Vec<Option<i64>> = self.0.values().map(|entry| entry.event).collect();
-        let rows = columns.bind(sqlx::query(FOLD)).bind(events).fetch_all(tx).await?;
+        let local_ids = self.ids(Direction::Outbound);
+        let rows = columns.bind(sqlx::query(FOLD)).bind(events).bind(local_ids).fetch_all(tx).await?;
         let place = |row: &PgRow| {
-            let key = (row.try_get("entity_type")?, row.try_get("zoho_entity_id")?);
-            Ok((key, Place { item: row.try_get("id")?, generation: row.try_get("generation")? }))
+            let place = Place { item: row.try_get("id")?, generation: row.try_get("generation")? };
+            Ok((key_of(row)?, place))
         };
         rows.iter().map(place).collect::<Result<_, sqlx::Error>>().map(Places)
     }
@@ -329,7 +335,17 @@ async fn enqueue(database: &Database, items: &[&NewItem]) -> Result<(), sqlx::Er
     tx.commit().await
 }
 
-/// Returns the key of a record in the form that the queue stores.
-pub(crate) fn stored_key(key: &RecordKey) -> (String, String) {
-    (key.entity.as_str().to_owned(), storable(key.id.as_str()).into_owned())
+/// Returns a key in the form that the queue stores.
+pub(crate) fn stored_key(key: WorkKey) -> WorkKey {
+    WorkKey { id: RecordId::new(storable(key.id.as_str())), ..key }
+}
+
+/// Reads the key of an item.
+pub(crate) fn key_of(row: &PgRow) -> Result<WorkKey, sqlx::Error> {
+    let direction = one_of(Direction::ALL, Direction::as_str, "direction", row.try_get("direction")?)?;
+    let id: String = row.try_get(match direction {
+        Direction::Inbound => "zoho_entity_id",
+        Direction::Outbound => "entity_id",
+    })?;
+    Ok(WorkKey { direction, entity: entity_of(row.try_get("entity_type")?)?, id: RecordId::new(id) })
 }

@@ -13,13 +13,13 @@ use tds_core::{
         AttemptResult, AttemptView, ItemFilter, ItemId, ItemStatus, ItemView, Lane, Outcome, Page,
         QueueMotion, QueueOperator, QueueStats,
     },
-    record::{EntityType, RecordId},
+    record::EntityType,
 };
 
 use super::{
-    claim::{key_of, work_of},
+    claim::work_of,
     events::{self, Completions},
-    fold::Batch,
+    fold::{Batch, key_of},
     settle::{archive, move_items},
     stats::{self, outcome_of, status_of},
 };
@@ -37,7 +37,8 @@ const LIST: &str = "
 SELECT * FROM tds_sync_queue q
  WHERE id < $1 AND ($2::bigint[] IS NULL OR id = ANY($2)) AND ($3::text IS NULL OR status = $3)
    AND ($4::text IS NULL OR entity_type = $4)
-   AND ($5::text IS NULL OR strpos(lower(concat_ws(E'\\n', zoho_entity_id, error_message)), lower($5)) > 0)
+   AND ($5::text IS NULL
+     OR strpos(lower(concat_ws(E'\\n', COALESCE(zoho_entity_id, entity_id), error_message)), lower($5)) > 0)
    AND ($6::double precision IS NULL OR queued_at <= now() - make_interval(secs => $6))
  ORDER BY id DESC LIMIT $7
 ";
@@ -64,9 +65,10 @@ const MATCHING: &str = "
 SELECT q.* FROM tds_queue_live q
  WHERE q.status = ANY($1::text[]) AND ($2::bigint[] IS NULL OR q.id = ANY($2))
    AND ($3::text IS NULL OR q.status = $3) AND ($4::text IS NULL OR q.entity_type = $4)
-   AND ($5::text IS NULL OR strpos(lower(concat_ws(E'\\n', q.zoho_entity_id, q.error_message)), lower($5)) > 0)
+   AND ($5::text IS NULL
+     OR strpos(lower(concat_ws(E'\\n', COALESCE(q.zoho_entity_id, q.entity_id), q.error_message)), lower($5)) > 0)
    AND ($6::double precision IS NULL OR q.queued_at <= now() - make_interval(secs => $6))
- ORDER BY q.entity_type, q.zoho_entity_id, q.id LIMIT $7 FOR UPDATE
+ ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id, q.id LIMIT $7 FOR UPDATE
 ";
 
 const DUE_NOW: &str = "
@@ -74,14 +76,15 @@ UPDATE tds_queue_live SET status = 'pending', retry_count = 0, run_at = clock_ti
  WHERE id = ANY($1::bigint[]) AND status = 'failed'
 ";
 
-// The newest dead letter of a record becomes live again, unless the record has another live item.
+// The newest dead letter of a key becomes live again, unless the key has another live item.
 const REVIVE: &str = "
 UPDATE tds_queue_live q SET status = 'pending', retry_count = 0, run_at = clock_timestamp(), dead_lettered_at = NULL
- WHERE q.id IN (SELECT DISTINCT ON (d.entity_type, d.zoho_entity_id) d.id FROM tds_queue_live d
+ WHERE q.id IN (SELECT DISTINCT ON (d.entity_type, d.zoho_entity_id, d.entity_id) d.id FROM tds_queue_live d
                  WHERE d.id = ANY($1::bigint[]) AND d.dead_lettered_at IS NOT NULL
-                 ORDER BY d.entity_type, d.zoho_entity_id, d.id DESC)
-   AND NOT EXISTS (SELECT FROM tds_queue_live o WHERE o.dead_lettered_at IS NULL AND o.entity_type = q.entity_type
-                      AND o.zoho_entity_id = q.zoho_entity_id)
+                 ORDER BY d.entity_type, d.zoho_entity_id, d.entity_id, d.id DESC)
+   AND NOT EXISTS (SELECT FROM tds_queue_live o
+                    WHERE o.dead_lettered_at IS NULL AND o.entity_type = q.entity_type AND o.direction = q.direction
+                      AND COALESCE(o.zoho_entity_id, o.entity_id) = COALESCE(q.zoho_entity_id, q.entity_id))
 RETURNING q.id
 ";
 
@@ -260,7 +263,7 @@ async fn retry_items(tx: &mut Tx, rows: &[PgRow], ids: &[i64]) -> Result<(), sql
         }
         let key = key_of(row)?;
         let lane = Lane::from_priority(row.try_get("priority")?);
-        batch.add(&key, lane, &work_of(row)?, None);
+        batch.add(key.clone(), lane, &work_of(row)?, None);
         targets.insert(id, key);
     }
     if targets.is_empty() {
@@ -275,14 +278,15 @@ async fn retry_items(tx: &mut Tx, rows: &[PgRow], ids: &[i64]) -> Result<(), sql
 
 /// Reads a row of the view `tds_sync_queue`.
 fn item_of(row: &PgRow) -> Result<ItemView, sqlx::Error> {
-    let entity: String = row.try_get("entity_type")?;
+    let key = key_of(row)?;
     let retries: i32 = row.try_get("retry_count")?;
     Ok(ItemView {
         id: ItemId(row.try_get("id")?),
         inbox_event_id: row.try_get::<Option<i64>, _>("inbox_event_id")?.map(InboxId),
-        entity_type: entity_of(&entity)?,
+        entity_type: key.entity,
         entity_id: row.try_get("entity_id")?,
-        record: RecordId::new(row.try_get::<String, _>("zoho_entity_id")?),
+        direction: key.direction,
+        record: key.id,
         priority: row.try_get("priority")?,
         status: status_of(row.try_get("status")?)?,
         outcome: outcome_of(row)?,

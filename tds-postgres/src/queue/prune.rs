@@ -19,7 +19,7 @@ const DEAD: &str = "
 WITH gone AS (
   DELETE FROM tds_queue_live WHERE id IN (
     SELECT id FROM tds_queue_live WHERE dead_lettered_at <= now() - make_interval(secs => $1)
-     ORDER BY entity_type, zoho_entity_id LIMIT $2 FOR UPDATE SKIP LOCKED)
+     ORDER BY entity_type, zoho_entity_id, entity_id LIMIT $2 FOR UPDATE SKIP LOCKED)
   RETURNING id),
 waiters AS (DELETE FROM tds_queue_waiters w USING gone WHERE w.item_id = gone.id RETURNING w.cause, w.cause_id),
 counts AS (SELECT cause_id AS id, count(*)::int AS n FROM waiters WHERE cause = 'event' GROUP BY cause_id),

@@ -10,14 +10,13 @@ use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
     inbox::EventStatus,
-    queue::{AttemptResult, ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Work},
-    record::{EntityType, RecordKey},
+    queue::{AttemptResult, ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Work, WorkKey},
+    record::EntityType,
 };
 
 use super::{
-    claim::key_of,
     events::{self, CompletedWaiter, Completions},
-    fold::{Batch, Cause, WaiterEntry, attach},
+    fold::{Batch, Cause, WaiterEntry, attach, key_of},
 };
 use crate::{
     Database, Tx,
@@ -33,9 +32,10 @@ pub(crate) const COMPLETE: &str = "SELECT unnest(tds_complete($1, $2, $3, $4))";
 
 // The rows are locked in the order of records, as folding does. The generation is read from the locked row.
 const LOCK: &str = "
-SELECT q.id, q.lease_token, q.entity_type, q.zoho_entity_id, q.priority, q.generation, q.retry_count, q.claimed_event_id
+SELECT q.id, q.lease_token, q.direction, q.entity_type, q.zoho_entity_id, q.entity_id, q.priority, q.generation,
+       q.retry_count, q.claimed_event_id
   FROM tds_queue_live q JOIN unnest($1::bigint[], $2::bigint[]) AS d(id, token) ON q.id = d.id AND q.lease_token = d.token
- ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q
+ ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id FOR UPDATE OF q
 ";
 
 const UPDATE: &str = "
@@ -68,25 +68,27 @@ ended AS (DELETE FROM tds_queue_live q USING d WHERE q.id = d.id RETURNING q.*, 
 );
 
 const DEAD_LETTERS: &str = "
-WITH k AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS k(entity_type, zoho_entity_id))
-SELECT q.id FROM k JOIN tds_queue_live q ON q.entity_type = k.entity_type AND q.zoho_entity_id = k.zoho_entity_id
- WHERE q.dead_lettered_at IS NOT NULL ORDER BY q.entity_type, q.zoho_entity_id, q.id FOR UPDATE OF q
+WITH k AS (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS k(direction, entity_type, id))
+SELECT q.id FROM k JOIN tds_queue_live q
+    ON q.entity_type = k.entity_type AND COALESCE(q.zoho_entity_id, q.entity_id) = k.id AND q.direction = k.direction
+ WHERE q.dead_lettered_at IS NOT NULL ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id, q.id FOR UPDATE OF q
 ";
 
 // A record that fails again and again has one dead letter, the last one. Older dead letters stay only if they have
 // waiters.
 const OLDER_DEAD_LETTERS: &str = "
 SELECT q.id FROM tds_queue_live k
-  JOIN tds_queue_live q ON q.entity_type = k.entity_type AND q.zoho_entity_id = k.zoho_entity_id
+  JOIN tds_queue_live q ON q.entity_type = k.entity_type AND q.direction = k.direction
+    AND COALESCE(q.zoho_entity_id, q.entity_id) = COALESCE(k.zoho_entity_id, k.entity_id)
  WHERE k.id = ANY($1::bigint[]) AND q.dead_lettered_at IS NOT NULL AND q.id <> k.id
    AND NOT EXISTS (SELECT FROM tds_queue_waiters w WHERE w.item_id = q.id)
- ORDER BY q.entity_type, q.zoho_entity_id, q.id FOR UPDATE OF q
+ ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id, q.id FOR UPDATE OF q
 ";
 
 /// A claimed item whose row is locked.
 struct Held {
     id: i64,
-    key: RecordKey,
+    key: WorkKey,
     lane: Lane,
     generation: i64,
     retry_count: i32,
@@ -265,7 +267,7 @@ async fn end_attached(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> 
         let own = source_event.is_some_and(|event| completed.cause == Cause::Event(event));
         endings.notify(&completed, if own { outcome } else { Outcome::Superseded }, false);
     }
-    let keys: Vec<&RecordKey> = done.iter().map(|done| &done.item.key).collect();
+    let keys: Vec<&WorkKey> = done.iter().map(|done| &done.item.key).collect();
     for completed in resolve_dead_letters(tx, &keys).await? {
         endings.notify(&completed, Outcome::Superseded, false);
     }
@@ -302,8 +304,8 @@ async fn redirect(
     let mut batch = Batch::default();
     let mut targets = BTreeMap::new();
     for (item, to, work) in redirects {
-        let key = RecordKey::new((*to).clone(), item.key.id.clone());
-        batch.add(&key, item.lane, work, item.event);
+        let key = WorkKey { entity: (*to).clone(), ..item.key.clone() };
+        batch.add(key.clone(), item.lane, work, item.event);
         targets.insert(item.id, key);
     }
     move_items(tx, &batch, &targets, endings).await
@@ -313,7 +315,7 @@ async fn redirect(
 pub(crate) async fn move_items(
     tx: &mut Tx,
     batch: &Batch,
-    targets: &BTreeMap<i64, RecordKey>,
+    targets: &BTreeMap<i64, WorkKey>,
     endings: &mut Completions,
 ) -> Result<(), sqlx::Error> {
     let places = batch.fold(tx).await?;
@@ -465,8 +467,9 @@ async fn note_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Er
 }
 
 /// Ends the older dead letters of records that succeeded, with the outcome superseded. Returns their waiters.
-async fn resolve_dead_letters(tx: &mut Tx, keys: &[&RecordKey]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
+async fn resolve_dead_letters(tx: &mut Tx, keys: &[&WorkKey]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
     let dead: Vec<i64> = sqlx::query_scalar(DEAD_LETTERS)
+        .bind(keys.iter().map(|key| key.direction.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.entity.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| storable(key.id.as_str())).collect::<Vec<_>>())
         .fetch_all(&mut *tx)

@@ -22,7 +22,7 @@ const LOCK_OWN: &str = "
 SELECT q.id FROM tds_queue_live q
  WHERE q.id IN (SELECT w.item_id FROM tds_queue_waiters w WHERE w.cause = 'run' AND w.cause_id = $1)
    AND q.dead_lettered_at IS NULL
- ORDER BY q.entity_type, q.zoho_entity_id FOR UPDATE OF q SKIP LOCKED
+ ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id FOR UPDATE OF q SKIP LOCKED
 ";
 
 // This is a separate statement, so that it sees every waiter that was attached before the locks were taken. An item

@@ -125,7 +125,7 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
     }
     let entity = entity_of(run.try_get("entity_type")?)?;
     let item = |record: &String| NewItem {
-        key: RecordKey::new(entity.clone(), RecordId::new(record.as_str())),
+        key: RecordKey::new(entity.clone(), RecordId::new(record.as_str())).into(),
         lane: Lane::Operator,
         work: Work::fetch(),
         waiter: Waiter::Run(id),

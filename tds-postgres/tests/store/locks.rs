@@ -126,7 +126,7 @@ async fn a_settling_leaves_out_what_is_locked_and_names_it() {
     let other = Other::holds(&database, FIRST).await;
     let settlements = complete(&claimed, Outcome::Applied);
     let settled = timeout(SOON, store.settle(settlements.clone())).await.expect("in time").expect("settled");
-    let locked = claimed.iter().find(|it| it.key == key("1")).expect("claimed").token;
+    let locked = claimed.iter().find(|it| it.key == key("1").into()).expect("claimed").token;
     assert_eq!((settled.accepted, settled.fenced, settled.locked), (99, 0, vec![locked]));
     other.lets_go().await;
     let rest = settlements.into_iter().filter(|it| it.lease.token == locked).collect();
@@ -146,7 +146,7 @@ async fn work_is_queued_beside_a_locked_item() {
         let claimed = claim(&store, 500).await;
         claimed.into_iter().map(|it| it.key).collect()
     });
-    assert!(!timeout(SOON, queued).await.expect("in time").contains(&key("1")));
+    assert!(!timeout(SOON, queued).await.expect("in time").contains(&key("1").into()));
     assert!(!queueing.is_finished(), "it waits for the locked one");
     other.lets_go().await;
     timeout(SOON, queueing).await.expect("in time").expect("no panic").expect("queued");

@@ -100,7 +100,7 @@ async fn started(store: &PgStore) -> RunLease {
 }
 
 fn last_page(run: RunId, work: tds_core::queue::Work) -> PageCommit {
-    let item = NewItem { key: key("7"), lane: Lane::Full, work, waiter: Waiter::Run(run) };
+    let item = NewItem { key: key("7").into(), lane: Lane::Full, work, waiter: Waiter::Run(run) };
     PageCommit {
         listed: vec![key("7").id],
         items: vec![item],

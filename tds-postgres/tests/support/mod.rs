@@ -54,7 +54,7 @@ pub(crate) fn work(version: i64, json: &str) -> Work {
 
 /// Returns an item without a waiter.
 pub(crate) fn item(id: &str, work: Work) -> NewItem {
-    NewItem { key: key(id), lane: Lane::Webhook, work, waiter: Waiter::Operator }
+    NewItem { key: key(id).into(), lane: Lane::Webhook, work, waiter: Waiter::Operator }
 }
 
 /// Returns a delivery about one product.

@@ -64,7 +64,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ApiId {
 
 /// Returns the entity type of this name, if it is registered.
 pub(crate) fn known_entity(registry: &Registry, text: &str) -> Result<EntityType, Problem> {
-    let entity = text.parse::<EntityType>().ok().filter(|entity| registry.handler(entity).is_some());
+    let is_known = |entity: &EntityType| registry.entities().any(|known| known == entity);
+    let entity = text.parse::<EntityType>().ok().filter(is_known);
     entity.ok_or_else(|| {
         let names: Vec<&str> = registry.entities().map(EntityType::as_str).collect();
         let ending = ending(text, names.iter().copied());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::{option, prelude::*, sample::Index};
 use tds_core::{
-    queue::{ItemStatus, Lane, Work},
+    queue::{Direction, ItemStatus, Lane, Work},
     record::{EntityType, Interval, Observed, Payload, Shape, SourcePayload},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -33,6 +33,7 @@ pub(super) enum Operation {
         work: Vec<(Record, Work)>,
     },
     Enqueue {
+        direction: Direction,
         record: Record,
         lane: Lane,
         work: Work,
@@ -126,6 +127,10 @@ fn works() -> impl Strategy<Value = Vec<(Record, Work)>> {
     prop::collection::btree_map(record(), work(), 1..3).prop_map(|works| works.into_iter().collect())
 }
 
+fn direction() -> impl Strategy<Value = Direction> {
+    prop_oneof![3 => Just(Direction::Inbound), 1 => Just(Direction::Outbound)]
+}
+
 fn lane() -> impl Strategy<Value = Lane> {
     prop::sample::select(&Lane::ALL[..])
 }
@@ -167,8 +172,8 @@ pub(super) fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         6 => (0..12u8, works()).prop_map(|(delivery, work)| Operation::Accept { delivery, work }),
         1 => (index(), works()).prop_map(|(event, work)| Operation::Replay { event, work }),
-        4 => (record(), lane(), work())
-            .prop_map(|(record, lane, work)| Operation::Enqueue { record, lane, work }),
+        4 => (direction(), record(), lane(), work())
+            .prop_map(|(direction, record, lane, work)| Operation::Enqueue { direction, record, lane, work }),
         6 => (prop_oneof![1 => lane(), 3 => Just(Lane::Verify)], lease())
             .prop_map(|(up_to, lease)| Operation::Claim { up_to, lease }),
         8 => (index(), end()).prop_map(|(claim, end)| Operation::Settle { claim, end }),

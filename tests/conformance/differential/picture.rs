@@ -37,7 +37,8 @@ impl Side {
                     .inbox_event_id
                     .and_then(|event| self.events.iter().position(|known| known.id == event));
                 format!(
-                    "item {} {} {} {:?} p{} r{} {:?} of {event:?}\n",
+                    "item {:?} {} {} {} {:?} p{} r{} {:?} of {event:?}\n",
+                    item.direction,
                     item.entity_type,
                     item.record,
                     item.status.as_str(),
@@ -109,7 +110,10 @@ impl Side {
                 .collect();
             let live = item.status != ItemStatus::Completed;
             let payload = item.payload.filter(|_| live);
-            lines.push(format!("{} {} {payload:?} {attempts:?}", item.entity_type, item.record));
+            lines.push(format!(
+                "{:?} {} {} {payload:?} {attempts:?}",
+                item.direction, item.entity_type, item.record
+            ));
         }
         lines.sort();
         lines

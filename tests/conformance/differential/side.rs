@@ -13,7 +13,7 @@ use tds_core::{
     inbox::{Disposition, InboxId, NewEvent},
     queue::{
         ClaimRequest, Claimed, ItemFilter, ItemStatus, Lane, Lease, NewItem, Outcome, Settle, Settlement,
-        Waiter, Work, WorkerId,
+        Waiter, Work, WorkKey, WorkerId,
     },
     record::{RecordId, RecordKey},
     runs::{Checkpoint, NewRun, PageCommit, RunEnd, RunId, RunLease, RunType},
@@ -93,9 +93,9 @@ impl Side {
                 let answer = self.stores.inbox_operator.replay(event.id, keyed(work)).await;
                 answered(answer, |()| "replayed".to_owned())
             }
-            Operation::Enqueue { record, lane, work } => {
-                let item =
-                    NewItem { key: key(*record), lane: *lane, work: work.clone(), waiter: Waiter::Operator };
+            Operation::Enqueue { direction, record, lane, work } => {
+                let key = WorkKey { direction: *direction, ..key(*record).into() };
+                let item = NewItem { key, lane: *lane, work: work.clone(), waiter: Waiter::Operator };
                 answered(self.stores.queue.enqueue(vec![item]).await, |()| "queued".to_owned())
             }
             Operation::Claim { up_to, lease } => self.claim(*up_to, *lease).await,
@@ -250,7 +250,7 @@ impl Side {
         let is_new = |number: &u8| listed.contains(number) && !known.contains(number);
         let queued: Vec<u8> = queued.iter().copied().filter(is_new).collect();
         let item = |number: &u8| NewItem {
-            key: RecordKey::new(lease.run.entity_type.clone(), id(*number)),
+            key: RecordKey::new(lease.run.entity_type.clone(), id(*number)).into(),
             lane: Lane::Full,
             // These versions are partly older and partly newer than those of the deliveries, so that a dead letter
             // holds the cursor in different places.

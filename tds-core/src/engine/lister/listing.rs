@@ -196,7 +196,7 @@ impl Listing<'_> {
     pub(super) fn item(&self, id: RecordId, work: Work) -> NewItem {
         let run = &self.lease.run;
         NewItem {
-            key: RecordKey::new(run.entity_type.clone(), id),
+            key: RecordKey::new(run.entity_type.clone(), id).into(),
             lane: self.lane(),
             work,
             waiter: Waiter::Run(run.id),

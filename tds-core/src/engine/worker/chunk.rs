@@ -37,7 +37,9 @@ pub(super) struct ChunkRunner {
 impl ChunkRunner {
     /// Returns how many items like this one the handler wants in a batch.
     pub(super) fn batch_size(&self, item: &Claimed) -> usize {
-        self.registry.handler(&item.key.entity).map_or(100, |handler| handler.batch_size(item).max(1))
+        self.registry
+            .handler(item.key.direction, &item.key.entity)
+            .map_or(100, |handler| handler.batch_size(item).max(1))
     }
 
     /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again when the chunk
@@ -95,7 +97,9 @@ impl ChunkRunner {
     }
 
     async fn handle(&self, items: &[Claimed]) -> Vec<Settlement> {
-        let Some(handler) = items.first().and_then(|item| self.registry.handler(&item.key.entity)) else {
+        let Some(handler) =
+            items.first().and_then(|item| self.registry.handler(item.key.direction, &item.key.entity))
+        else {
             let reason = "this process has no handler for the entity type".to_owned();
             return items
                 .iter()

@@ -10,7 +10,7 @@ use super::{
     slots::{BATCH, BatchSlots, Room},
 };
 use crate::{
-    queue::{ClaimRequest, ClaimScope, Claimed, Lane, Queue},
+    queue::{ClaimRequest, ClaimScope, Claimed, Direction, Lane, Queue},
     record::EntityType,
     runs::RunId,
     shutdown::Shutdown,
@@ -96,16 +96,16 @@ impl Pump {
         self.queue.claim(&request).await
     }
 
-    /// Splits the items by entity type and by the batch size of the handler. The order of urgency is kept within each
-    /// chunk, and the chunks are sorted by the lane of their first item.
+    /// Splits the items by direction, entity type and the batch size of the handler. The order of urgency is kept
+    /// within each chunk, and the chunks are sorted by the lane of their first item.
     fn split(&self, claimed: Vec<Claimed>) -> Vec<Vec<Claimed>> {
-        let mut alike: BTreeMap<(EntityType, usize), Vec<Claimed>> = BTreeMap::new();
+        let mut alike: BTreeMap<(Direction, EntityType, usize), Vec<Claimed>> = BTreeMap::new();
         for item in claimed {
             let size = self.runner.batch_size(&item);
-            alike.entry((item.key.entity.clone(), size)).or_default().push(item);
+            alike.entry((item.key.direction, item.key.entity.clone(), size)).or_default().push(item);
         }
         let mut chunks = Vec::new();
-        for ((_, size), mut items) in alike {
+        for ((.., size), mut items) in alike {
             while items.len() > size {
                 let tail = items.split_off(size);
                 chunks.push(std::mem::replace(&mut items, tail));

@@ -17,7 +17,7 @@ use crate::{
     mirror::Mirror,
     queue::{
         ClaimRequest, Claimed, ItemFilter, Lane, NewItem, Queue, QueueMaintenance, QueueOperator, Settle,
-        Settled, Settlement, Work, WorkerId,
+        Settled, Settlement, Waiter, Work, WorkKey, WorkerId,
     },
     record::{EntityType, Fields, Interval, Observed, Payload, RecordId, RecordKey},
     runs::{SyncRun, SyncRunOperator},
@@ -147,11 +147,16 @@ pub(super) fn call(began: i64) -> Observed {
     Observed::Call(Interval { began: at(began), ended: at(began + 1) })
 }
 
-pub(super) fn key(entity: EntityType, id: &str) -> RecordKey {
+pub(super) fn record(entity: EntityType, id: &str) -> RecordKey {
     RecordKey::new(entity, RecordId::new(id))
 }
 
-pub(super) fn product(id: &str) -> RecordKey {
+/// Returns the key of the inbound work on a record.
+pub(super) fn key(entity: EntityType, id: &str) -> WorkKey {
+    record(entity, id).into()
+}
+
+pub(super) fn product(id: &str) -> WorkKey {
     key(PRODUCTS, id)
 }
 
@@ -164,8 +169,20 @@ pub(super) fn new_item(id: &str, work: Work) -> NewItem {
     NewItem::new(product(id), Lane::Webhook, work)
 }
 
+/// Returns the outbound work on a local product.
+pub(super) fn outbound(local_id: &str) -> NewItem {
+    let key = WorkKey::outbound(PRODUCTS, local_id);
+    NewItem { key, lane: Lane::Outbound, work: Work::fetch(), waiter: Waiter::Operator }
+}
+
+/// Returns what becomes of an event with this inbound work.
+pub(super) fn disposition(work: Vec<(WorkKey, Work)>) -> Disposition {
+    let records = work.into_iter().map(|(key, work)| (record(key.entity, key.id.as_str()), work));
+    Disposition::Work(records.collect())
+}
+
 /// Returns an event about these records, with its own body.
-pub(super) fn event(event_id: &str, work: Vec<(RecordKey, Work)>) -> NewEvent {
+pub(super) fn event(event_id: &str, work: Vec<(WorkKey, Work)>) -> NewEvent {
     NewEvent {
         event_id: event_id.to_owned(),
         source_type: "zoho".to_owned(),
@@ -174,7 +191,7 @@ pub(super) fn event(event_id: &str, work: Vec<(RecordKey, Work)>) -> NewEvent {
         event_type: "updated".to_owned(),
         raw_payload: format!("body of {event_id}").into_bytes(),
         headers: json!({"content-type": "application/json"}),
-        disposition: Disposition::Work(work),
+        disposition: disposition(work),
     }
 }
 

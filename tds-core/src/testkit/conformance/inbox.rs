@@ -232,7 +232,7 @@ pub async fn a_replayed_event_is_pending_again_and_follows_its_items(harness: &d
     let case = Case(harness);
     let id = case.accept(with("a", Disposition::Unparsed("no record in it".into()))).await;
     case.event_reaches(id, EventStatus::Failed).await;
-    let again = Disposition::Work(vec![(product("1"), Work::fetch())]);
+    let again = disposition(vec![(product("1"), Work::fetch())]);
     harness.stores().inbox_operator.replay(id, again).await.expect("replay");
     case.event_reaches(id, EventStatus::Pending).await;
     let item = case.claim().await;

@@ -7,8 +7,8 @@ use super::harness::*;
 use crate::{
     inbox::{Disposition, EventStatus, NewEvent},
     queue::{
-        Claimed, Deferred, ItemFilter, ItemStatus, ItemView, NeedsAttention, NewItem, Outcome, Settle, Work,
-        WorkerId,
+        Claimed, Deferred, Direction, ItemFilter, ItemStatus, ItemView, NeedsAttention, NewItem, Outcome,
+        Settle, Work, WorkerId,
     },
     record::RecordId,
     runs::{Checkpoint, NewRun, PageCommit, RunEnd, RunType},
@@ -148,6 +148,53 @@ pub async fn a_retried_dead_letter_passes_its_recheck_on(harness: &dyn Harness) 
     case.enqueue(vec![new_item("1", pushed(2, "{}"))]).await;
     harness.stores().queue_operator.retry(&only(&item)).await.expect("retry");
     assert_eq!(case.claim().await.work, Work { recheck: true, ..pushed(2, "{}") });
+}
+
+pub async fn dead_letters_are_resolved_and_retried_in_their_own_direction(harness: &dyn Harness) {
+    let case = Case(harness);
+    let operator = &harness.stores().queue_operator;
+    case.enqueue(vec![outbound("7")]).await;
+    let dead = case.claim().await;
+    case.settle(&dead, Settle::DeadLetter { error: "refused".into() }).await;
+    case.enqueue(vec![new_item("7", pushed(1, "{}"))]).await;
+    let inbound = case.claim().await;
+    case.settle(&inbound, Settle::Complete(Outcome::Applied)).await;
+    case.enqueue(vec![new_item("7", pushed(2, "{}"))]).await;
+    assert_eq!(view(harness, &dead).await.status, ItemStatus::DeadLetter);
+    assert_eq!(operator.retry(&only(&dead)).await.expect("retry"), 1);
+    let again = case.claim().await;
+    assert_eq!((again.id, &again.key), (dead.id, &dead.key), "it is not folded into inbound work");
+    case.settle(&again, Settle::DeadLetter { error: "refused".into() }).await;
+    case.enqueue(vec![outbound("7")]).await;
+    assert_eq!(operator.retry(&only(&dead)).await.expect("retry"), 1);
+    let folded = case.claim().await;
+    assert_eq!((folded.id == dead.id, &folded.key), (false, &dead.key));
+    assert_eq!(view(harness, &dead).await.status, ItemStatus::Completed);
+    case.settle(&folded, Settle::DeadLetter { error: "refused".into() }).await;
+    case.enqueue(vec![outbound("7")]).await;
+    let done = case.claim().await;
+    case.settle(&done, Settle::Complete(Outcome::Applied)).await;
+    let resolved =
+        async || Some(view(harness, &folded).await).filter(|it| it.status == ItemStatus::Completed);
+    case.until("a resolved dead letter", resolved).await;
+}
+
+pub async fn outbound_items_show_the_local_id_and_are_found_by_it(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![outbound("4711"), new_item("1", pushed(1, "{}"))]).await;
+    let found = ItemFilter { search: Some("471".into()), ..ItemFilter::default() };
+    for _ in 0..2 {
+        let page = harness.stores().queue_operator.list(&found, 10, None).await.expect("list");
+        let shown: Vec<_> = page
+            .items
+            .into_iter()
+            .map(|item| (item.entity_id, item.direction, item.record.to_string()))
+            .collect();
+        assert_eq!(shown, [(Some("4711".to_owned()), Direction::Outbound, "4711".to_owned())]);
+        for item in case.claim_now(10).await {
+            case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+        }
+    }
 }
 
 pub async fn a_later_success_of_the_record_resolves_its_older_dead_letters(harness: &dyn Harness) {
@@ -311,7 +358,7 @@ pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
     // A replay that understands the event removes it from the count.
     stores
         .inbox_operator
-        .replay(odd, Disposition::Work(vec![(product("2"), Work::fetch())]))
+        .replay(odd, disposition(vec![(product("2"), Work::fetch())]))
         .await
         .expect("replay");
     let after = stores.queue_operator.stats().await.expect("stats").needs_attention;

@@ -6,7 +6,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use super::harness::*;
 use crate::{
     inbox::EventStatus,
-    queue::{ClaimRequest, Claimed, ItemStatus, Lane, Lease, NewItem, Outcome, Settle, Waiter, Work, fold},
+    queue::{
+        ClaimRequest, Claimed, Direction, ItemStatus, Lane, Lease, NewItem, Outcome, Settle, Waiter, Work,
+        fold,
+    },
     record::{Observed, Payload, Shape, SourcePayload},
 };
 
@@ -413,4 +416,40 @@ pub async fn one_call_may_queue_work_for_the_same_record_of_two_entity_types(har
         |entity, waiter| NewItem { key: key(entity, "1"), lane: Lane::Webhook, work: Work::fetch(), waiter };
     case.enqueue(vec![of(CUSTOMERS, Waiter::Operator), of(VENDORS, Waiter::Operator)]).await;
     assert_eq!(case.claim_now(10).await.len(), 2);
+}
+
+pub async fn outbound_work_is_one_item_for_each_local_record(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![outbound("7"), outbound("7"), outbound("8")]).await;
+    case.enqueue(vec![outbound("7")]).await;
+    let mut claimed = case.claim_now(10).await;
+    claimed.sort_by(|one, other| one.key.cmp(&other.key));
+    let found: Vec<_> = claimed.iter().map(|item| (item.key.clone(), item.lane, item.work.clone())).collect();
+    let expected = ["7", "8"].map(|id| (outbound(id).key, Lane::Outbound, Work::fetch()));
+    assert_eq!(found, expected);
+    // The record may have been read before it changed again.
+    case.enqueue(vec![outbound("7")]).await;
+    assert_eq!(case.settle(&claimed[0], Settle::Complete(Outcome::Applied)).await.again, 1);
+    assert_eq!(case.settle(&claimed[1], Settle::Complete(Outcome::Applied)).await.again, 0);
+    let again = case.claim().await;
+    assert_eq!((again.id, &again.key), (claimed[0].id, &claimed[0].key));
+    case.settle(&again, Settle::Complete(Outcome::Applied)).await;
+    case.nothing_to_claim().await;
+}
+
+pub async fn work_of_one_id_in_both_directions_is_two_items(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("7", pushed(1, "{}")), outbound("7")]).await;
+    case.enqueue(vec![outbound("7"), new_item("7", pushed(2, "{}"))]).await;
+    let (first, second) = (case.claim().await, case.claim().await);
+    assert_eq!((first.key.direction, first.work.clone()), (Direction::Outbound, Work::fetch()));
+    assert_eq!((second.key.direction, second.work.clone()), (Direction::Inbound, pushed(2, "{}")));
+    case.nothing_to_claim().await;
+    assert_eq!(case.settle(&second, Settle::Complete(Outcome::Applied)).await.accepted, 1);
+    assert_eq!(
+        case.settle(&first, Settle::Retry { after: Duration::ZERO, error: "away".into() }).await.accepted,
+        1
+    );
+    let again = case.claim().await;
+    assert_eq!((again.id, again.retry_count, again.key), (first.id, 1, first.key));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::harness::*;
 use crate::{
     inbox::EventStatus,
-    queue::{ItemStatus, Outcome, Settle, Settlement, Work},
+    queue::{ItemStatus, Outcome, Settle, Settlement, Work, WorkKey},
 };
 
 const NOW: Duration = Duration::ZERO;
@@ -149,6 +149,15 @@ pub async fn a_redirected_item_moves_with_its_event_to_the_other_entity_type(har
     case.settle(&moved, Settle::Complete(Outcome::Applied)).await;
     let stored = case.event_reaches(event, EventStatus::Completed).await;
     assert_eq!(stored.outcome, Some(Outcome::Applied));
+}
+
+pub async fn a_redirected_item_keeps_its_direction(harness: &dyn Harness) {
+    let case = Case(harness);
+    case.enqueue(vec![outbound("7")]).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::Redirect { to: VENDORS, work: Work::fetch() }).await;
+    assert_eq!(case.claim().await.key, WorkKey::outbound(VENDORS, "7"));
+    case.nothing_to_claim().await;
 }
 
 pub async fn settlements_of_one_call_are_judged_one_by_one(harness: &dyn Harness) {

@@ -97,6 +97,8 @@ macro_rules! conformance_list {
             nothing_of_a_paused_entity_type_is_claimed,
             waiting_for_work_ends_with_the_timeout,
             one_call_may_queue_work_for_the_same_record_of_two_entity_types,
+            outbound_work_is_one_item_for_each_local_record,
+            work_of_one_id_in_both_directions_is_two_items,
         );
         $crate::$each!($make, settle:
             a_completed_item_goes_to_the_archive_under_its_id,
@@ -110,6 +112,7 @@ macro_rules! conformance_list {
             a_release_that_asks_for_a_fetch_drops_the_payload,
             a_dead_letter_is_kept_and_does_not_block_newer_work_of_its_record,
             a_redirected_item_moves_with_its_event_to_the_other_entity_type,
+            a_redirected_item_keeps_its_direction,
             settlements_of_one_call_are_judged_one_by_one,
             an_item_redirected_to_its_own_entity_type_stays_and_asks_the_source,
             an_item_that_ends_well_after_failures_shows_no_error,
@@ -126,6 +129,8 @@ macro_rules! conformance_list {
             a_waiting_retry_can_be_made_due,
             a_dead_letter_retried_beside_newer_work_makes_no_second_live_item,
             a_retried_dead_letter_passes_its_recheck_on,
+            dead_letters_are_resolved_and_retried_in_their_own_direction,
+            outbound_items_show_the_local_id_and_are_found_by_it,
             a_later_success_of_the_record_resolves_its_older_dead_letters,
             a_discarded_item_ends_with_its_error_kept,
             waiting_items_can_be_discarded_and_items_in_work_are_left_alone,

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use tds_core::{error::Error, inbox::NewEvent, lock::lock};
+use tds_core::{error::Error, inbox::NewEvent, lock::lock, queue::WorkKey};
 
 use super::{Request, Shared, commit, in_time, refuse};
 use crate::queue::fold::stored_key;
@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 const ROUND: Duration = Duration::from_secs(1);
 
 /// The records of an event, by their keys in the queue.
-type Records = Vec<(String, String)>;
+type Records = Vec<WorkKey>;
 
 /// Events that were put aside, grouped by their records. One attempt shows the result for the whole group.
 #[derive(Default)]
@@ -151,7 +151,8 @@ async fn try_group(shared: &Arc<Shared>, group: Vec<Request>) -> Vec<Request> {
 }
 
 fn records_of(event: &NewEvent) -> Records {
-    let mut records: Records = event.disposition.work().iter().map(|(key, _)| stored_key(key)).collect();
+    let mut records: Records =
+        event.disposition.work().iter().map(|(key, _)| stored_key(key.clone().into())).collect();
     records.sort_unstable();
     records.dedup();
     records

@@ -1,7 +1,7 @@
 //! Queue items.
 
 use serde_json::Value;
-use tds_core::queue::{AttemptView, ItemView, Outcome, Page};
+use tds_core::queue::{AttemptView, Direction, ItemView, Outcome, Page};
 use time::OffsetDateTime;
 
 use super::{
@@ -27,7 +27,10 @@ wire! {
         inbox_event_id: Option<i64> = item.inbox_event_id.map(|id| id.0),
         entity_type: String = item.entity_type.to_string(),
         entity_id: Option<String>,
-        zoho_entity_id: String = item.record.to_string(),
+        zoho_entity_id: String = match item.direction {
+            Direction::Inbound => item.record.to_string(),
+            Direction::Outbound => String::new(),
+        },
         /// Items with a lower number are processed first
         priority: i16,
         #[schema(inline, value_type = QueueStatus)]

@@ -136,7 +136,7 @@ mod tests {
         async fn enqueue(&self) {
             let key = RecordKey::new(PRODUCTS, RecordId::new("1"));
             let item = NewItem {
-                key,
+                key: key.into(),
                 lane: Lane::Webhook,
                 work: Work::fetch(),
                 waiter: tds_core::queue::Waiter::Operator,
