@@ -34,8 +34,8 @@ CREATE TABLE tds_sync_runs (
 );
 CREATE UNIQUE INDEX tds_runs_active ON tds_sync_runs (entity_type) WHERE status IN ('pending', 'running');
 CREATE INDEX tds_runs_entity ON tds_sync_runs (entity_type, run_type, id);
--- Cancelled runs that still have queued items, because a session had locked the items. Every server looks for such runs
--- every few seconds.
+-- Cancelled runs that still have items in the queue, because a session had locked the items. Every server looks for
+-- such runs every few seconds.
 CREATE INDEX tds_runs_cancelled ON tds_sync_runs (id) WHERE status = 'cancelled' AND open_items > 0;
 
 -- The records that a run has listed, one row for each record. The table has no foreign key, because the check of the
@@ -46,7 +46,7 @@ CREATE TABLE tds_run_records (
   PRIMARY KEY (run_id, zoho_id)
 );
 
--- The work that a cancelled run had queued and that had no other waiter. Cancelling the run takes the work out of the
+-- The work that a cancelled run had enqueued and that had no other waiter. Cancelling the run takes the work out of the
 -- queue. Resuming the run puts it back.
 CREATE TABLE tds_run_kept (
   run_id bigint NOT NULL,

@@ -1,5 +1,5 @@
--- The first version of `tds_complete`: it waits for a transaction that folds a change into its item, and then does not
--- see the waiter that this transaction added.
+-- A faulty `tds_complete`: it waits for a transaction that folds a change into its item, and then does not see the
+-- waiter that this transaction added.
 CREATE OR REPLACE FUNCTION tds_complete(ids bigint[], tokens bigint[], generations bigint[], outcomes text[])
 RETURNS bigint[] LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off

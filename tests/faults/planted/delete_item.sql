@@ -1,5 +1,5 @@
--- The first version of the operators' DELETE: it selects a row, waits for its lock, and then deletes the row although its
--- status may have changed in the meantime.
+-- A faulty operators' DELETE: it selects a row, waits for its lock, and then deletes the row although its status may
+-- have changed in the meantime.
 CREATE OR REPLACE FUNCTION tds_sync_queue_delete() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   runs bigint[];
