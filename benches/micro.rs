@@ -81,7 +81,7 @@ fn products() -> Arc<dyn Source> {
     sources.find(|source| source.schema().entity == PRODUCTS).expect("products")
 }
 
-/// Processes a list row from its text to the decision whether to queue the record.
+/// Processes a list row from its text to the decision whether to enqueue the record.
 fn decide(source: &dyn Source, profile: &SourceProfile, payload: &SourcePayload) -> bool {
     let record = source.decode(payload).expect("a product");
     let listed = Listed {

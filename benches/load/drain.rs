@@ -1,5 +1,5 @@
-//! The items per second that pass through the queue with a handler that does nothing, beside the same statements
-//! driven by pgbench.
+//! The items per second that pass through the queue with a handler that does nothing, compared with the same
+//! statements driven by pgbench.
 //!
 //! One process handles 100,000 items of as many records. There are three rounds, and the sides take turns.
 

@@ -1,4 +1,4 @@
-//! Webhooks per second, from the socket to the commit, beside one commit per webhook and beside pgbench.
+//! Webhooks per second, from the socket to the commit, compared with one commit per webhook and with pgbench.
 //!
 //! The load is a closed loop: each of 64 connections sends its next webhook (1 kB, signed) when the previous one was
 //! answered. The server is its own process without workers. There are three rounds, and the sides of a ratio take
@@ -62,7 +62,7 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// Sends new webhooks as fast as they are answered. Every webhook must be stored and queued.
+/// Sends new webhooks as fast as they are answered. Every webhook must be stored and enqueued.
 async fn burst(server: &Server, url: &str, round: usize, total: usize) -> f64 {
     let requests: Vec<Vec<u8>> =
         (0..total).map(|index| webhooks::request((round * total + index) as u64, 0)).collect();

@@ -1,4 +1,4 @@
-//! Load benches: whole programs and a durable PostgreSQL under load, beside peers in the same run.
+//! Load benches: whole programs and a durable PostgreSQL under load, compared with other queues in the same run.
 //!
 //! `cargo bench -p benches --bench load -- [--json] [NAME…]` runs the scenarios whose names begin with one of the
 //! given names, or all of them. Every scenario checks its own result and panics if something is lost.

@@ -116,7 +116,7 @@ closed_set!(EventStatus {
 pub struct Accepted {
     /// The id of the event; for a duplicate, the id of the first delivery.
     pub id: InboxId,
-    /// Whether an event with the same identity was stored before. Nothing was queued for such a duplicate, unless
+    /// Whether an event with the same identity was stored before. Nothing was enqueued for such a duplicate, unless
     /// other deliveries that concern its records arrived in between.
     pub duplicate: bool,
 }
@@ -131,7 +131,7 @@ pub struct Accepted {
 /// - The body is stored byte for byte, together with the headers.
 #[async_trait]
 pub trait Inbox: Send + Sync {
-    /// Stores the event and queues its work in one transaction.
+    /// Stores the event and enqueues its work in one transaction.
     ///
     /// # Contract
     /// - When the method returns `Ok`, the event and its work are durable.
@@ -261,7 +261,7 @@ pub trait InboxOperator: Send + Sync {
     /// Returns one event with its headers and its body.
     async fn get_event(&self, id: InboxId) -> Result<Option<EventView>>;
 
-    /// Queues the work of an event once more. The event becomes pending and follows its items again. A disposition
+    /// Enqueues the work of an event once more. The event becomes pending and follows its items again. A disposition
     /// without work ends the event at once.
     ///
     /// # Errors

@@ -371,7 +371,7 @@ pub trait SyncRunOperator: Send + Sync {
     /// `Conflict`: a run of the entity type is active.
     async fn create(&self, run: NewRun) -> Result<Run>;
 
-    /// Cancels a run. Its effects so far stay. Items that the run queued and that have no other waiter are taken out
+    /// Cancels a run. Its effects so far stay. Items that the run enqueued and that have no other waiter are taken out
     /// of the queue, even where a worker holds them. Their work is kept for [`SyncRunOperator::resume`].
     ///
     /// # Errors
@@ -389,7 +389,7 @@ pub trait SyncRunOperator: Send + Sync {
     }
 
     /// Resumes a failed or cancelled run at its checkpoint, under the same id, and marks it as `resumed`. The work
-    /// that cancelling took out of the queue is queued again. A list that was read to its end is not read again: the
+    /// that cancelling took out of the queue is enqueued again. A list that was read to its end is not read again: the
     /// run then waits for its items only.
     ///
     /// # Errors

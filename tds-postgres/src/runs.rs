@@ -280,8 +280,8 @@ async fn history_of(entity: &EntityType, tx: &mut Tx) -> Result<RunHistory, sqlx
 }
 
 impl PgStore {
-    /// Queues the items of a page before the page itself. A page that needs a locked record waits, and its run waits
-    /// with it. The other items of the page need not wait. They are queued once for each page.
+    /// Enqueues the items of a page before the page itself. A page that needs a locked record waits, and its run waits
+    /// with it. The other items of the page need not wait. They are enqueued once for each page.
     async fn queue_ahead(&self, id: RunId, page: &PageCommit) {
         let page_of_run = (id, page.checkpoint.pages);
         let before = {

@@ -26,7 +26,7 @@ pub struct PgStore {
     pub(crate) committers: Arc<Committers>,
     /// The time of the last search for queue items whose times are later than the database's clock.
     pub(crate) set_back_at: Arc<Mutex<Option<Instant>>>,
-    /// The page (run and page number) whose items were queued before the page itself was committed.
+    /// The page (run and page number) whose items were enqueued before the page itself was committed.
     pub(crate) ahead: Arc<Mutex<Option<(RunId, i64)>>>,
 }
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// No sender of an event waits longer than this for its answer.
 const AT_MOST: Duration = Duration::from_secs(12);
-/// Everything must continue within this time. The contract allows a minute.
+/// Everything must continue within this time. TDS promises a minute.
 const RECOVERED: Duration = Duration::from_secs(50);
 
 async fn open(url: &str, connections: u32) -> PgStore {

@@ -58,7 +58,7 @@ pub(crate) mod prices;
 pub(crate) mod products;
 mod stock;
 
-/// The entity types of TDS, in the order of the contract. A new entity type takes its module above, and a line here.
+/// The entity types of TDS, in their documented order. A new entity type takes its module above, and a line here.
 static ZOHO: &[&Descriptor] = &[
     &products::PRODUCTS,
     &contacts::CUSTOMERS,

@@ -1,5 +1,5 @@
-//! The cost of syncing in calls, counted by a simulated Zoho, beside the least possible cost and the cost of a reader
-//! that makes one call for every record.
+//! The cost of syncing in calls, counted by a simulated Zoho, compared with the least possible cost and the cost of a
+//! reader that makes one call for every record.
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 

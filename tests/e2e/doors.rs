@@ -90,7 +90,7 @@ async fn an_invoice_with_five_hundred_lines_lands_with_all_of_them() {
         let mut line = line.clone();
         line["line_item_id"] = json!(format!("4600000009{at:05}"));
         line["item_order"] = json!(at);
-        // A real line carries about 2 kB beside the columns.
+        // A real line carries about 2 kB in addition to the columns.
         line["description"] = json!("وصف طويل ".repeat(130));
         line
     });

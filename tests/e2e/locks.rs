@@ -1,4 +1,4 @@
-//! Another program keeps a transaction open in the database beside TDS, or the network path to the database vanishes.
+//! Another program keeps a transaction open in the database of TDS, or the network path to the database vanishes.
 //! Only the affected work waits, everything else goes on, and no operator has to act.
 
 use std::time::Duration;

@@ -232,8 +232,8 @@ async fn each_planted_fault_is_reported_and_nothing_else() {
     close(world).await;
 }
 
-/// The first version of the operators' DELETE selected a row, waited for its lock, and then deleted the row although
-/// its status had changed in the meantime.
+/// A faulty operators' DELETE selects a row, waits for its lock, and then deletes the row although its status has
+/// changed in the meantime.
 async fn old_deletion_takes_a_live_item(world: &World) {
     let cluster = &world.cluster;
     copy(cluster).await;
@@ -265,8 +265,8 @@ async fn old_deletion_takes_a_live_item(world: &World) {
     assert!(rules(&faults).contains(&"an operator's DELETE took a live item"), "{}", report(&faults));
 }
 
-/// The first version of `tds_complete` waits for a transaction that folds a change into its item, and then does not see
-/// the waiter that this transaction added.
+/// A faulty `tds_complete` waits for a transaction that folds a change into its item, and then does not see the waiter
+/// that this transaction added.
 async fn old_settling_loses_an_event(world: &World) {
     let cluster = &world.cluster;
     copy(cluster).await;

@@ -1,7 +1,8 @@
 //! The drain of TDS and of other queues on PostgreSQL, in one run on one durable cluster.
 //!
 //! Each queue handles 100,000 items with a handler that does nothing. There are three rounds, and the queues take
-//! turns. In addition, TDS keeps at most one live item per record, leases, fencing tokens, and an archive.
+//! turns. In addition, TDS keeps at most one live item per record and direction, leases, fencing tokens, and an
+//! archive.
 
 #[path = "../../load/cluster.rs"]
 mod cluster;

@@ -84,7 +84,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Adds a handler. It replaces a handler of the same entity type that was added before.
+    /// Adds a handler. It replaces a handler of the same entity type and direction that was added before.
     #[must_use]
     pub fn handler(mut self, handler: Arc<dyn BatchHandler>) -> Self {
         self.registry = self.registry.with_handler(handler);

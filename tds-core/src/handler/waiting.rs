@@ -41,8 +41,8 @@ impl MirrorHandler {
     }
 }
 
-/// Returns the rest of the slot in which an item was queued; `None` where the slot has ended. Time is divided into
-/// slots that are the same for all processes. All items that are queued within a slot are due together when it ends,
+/// Returns the rest of the slot in which an item was enqueued; `None` where the slot has ended. Time is divided into
+/// slots that are the same for all processes. All items that are enqueued within a slot are due together when it ends,
 /// so that no item waits longer than one slot.
 fn rest_of_slot(queued_at: OffsetDateTime, now: OffsetDateTime, slot: Duration) -> Option<Duration> {
     let slot = i128::try_from(slot.as_nanos()).ok().filter(|slot| *slot > 0)?;

@@ -12,9 +12,9 @@ use crate::{clock::Clock, error::Result};
 /// The limit on how often a credential may be renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenewalRule {
-    /// The maximum number of renewals …
+    /// The maximum number of renewals within the time `within`.
     pub most: u32,
-    /// … within this time.
+    /// The time in which at most `most` renewals are allowed.
     pub within: Duration,
     /// The time after which a renewal is given up. Its holder has died then, and its request cannot arrive later.
     pub time: Duration,

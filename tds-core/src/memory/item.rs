@@ -1,4 +1,4 @@
-//! The life of an item: it is queued, folded, ended, dead-lettered and queued again.
+//! The life of an item: it is enqueued, folded, ended, dead-lettered and enqueued again.
 
 use time::OffsetDateTime;
 
@@ -138,7 +138,7 @@ impl State {
         }
     }
 
-    /// Notifies the waiters whose changes a claim of this generation contained that the item ended well.
+    /// Notifies the waiters whose changes a claim of this generation contained that the item was completed.
     pub(super) fn notify(
         &mut self,
         id: ItemId,
@@ -282,7 +282,7 @@ impl State {
         }
     }
 
-    /// Removes a live item from the store, as if it had never been queued.
+    /// Removes a live item from the store, as if it had never been enqueued.
     pub(super) fn remove_item(&mut self, id: ItemId) -> Option<Item> {
         let item = self.items.remove(&id)?;
         self.due.remove(&item.due_key());

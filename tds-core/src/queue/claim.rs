@@ -73,7 +73,7 @@ pub struct Claimed {
     pub retry_count: u32,
     /// The number of claims in a row before this one that ended because their lease ran out.
     pub lost_leases: u32,
-    /// The time at which the oldest waiting work of the item was queued.
+    /// The time at which the oldest waiting work of the item was enqueued.
     pub queued_at: OffsetDateTime,
 }
 
@@ -192,8 +192,8 @@ pub enum Settle {
         error: String,
     },
     /// The record belongs to another entity type: its work, its events and its runs move to the item of that type and
-    /// of the same direction.
-    /// Where `to` is the entity type of the item itself, the item stays, its payload is dropped and it is due now.
+    /// of the same direction. Where `to` is the entity type of the item itself, the item stays, its payload is dropped
+    /// and it is due now.
     Redirect {
         /// The entity type that the record belongs to.
         to: EntityType,

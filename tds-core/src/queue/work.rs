@@ -77,7 +77,7 @@ impl fmt::Display for WorkKey {
 /// the source returns when it is asked.
 ///
 /// Outbound work has no payload and no version. It brings the source to the state that the target has when the work is
-/// handled, so the newest local change wins, whatever the order in which the changes were queued.
+/// handled, so the newest local change wins, whatever the order in which the changes were enqueued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
     /// The newest version of the record that is known.

@@ -138,7 +138,7 @@ impl Database {
         self.most
     }
 
-    /// Returns connections for tests, beside the connections of the process and without their time limits. Tests use
+    /// Returns connections for tests, in addition to those of the process and without time limits. Tests use
     /// these connections to disturb the process. No connection is opened before its first use.
     #[cfg(feature = "testkit")]
     #[must_use]

@@ -14,7 +14,7 @@ pub struct ServerFacts {
     pub now: OffsetDateTime,
 }
 
-/// The number of connections that the server allows this role, beside the number that this process may open.
+/// The number of connections that the server allows this role, and the number that this process may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRoom {
     /// The number of connections that this process may open (`TDS_DB_CONNECTIONS`).

@@ -1,18 +1,18 @@
-//! Migrations of a program beside those of TDS, for the mirror tables of its own entity types.
+//! Migrations of a program in addition to those of TDS, for the mirror tables of its own entity types.
 
 use tds_core::record::ContentHash;
 
 use super::session::Tx;
 
-/// This table exists beside the table of TDS's own versions, whose numbers belong to TDS. A program without further
-/// migrations neither creates nor reads this table.
+/// This table exists in addition to the table of TDS's own versions, whose numbers belong to TDS. A program without
+/// further migrations neither creates nor reads this table.
 const NAMES: &str = "
 CREATE TABLE IF NOT EXISTS tds_sync_further_migrations (
   name text PRIMARY KEY, hash text NOT NULL, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())
 ";
 
-/// A migration of a program beside those of TDS. A further migration is applied once, after the migrations of TDS and
-/// in the same transaction.
+/// A migration of a program in addition to those of TDS. A further migration is applied once, after the migrations of
+/// TDS and in the same transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FurtherMigration {
     /// The name of the migration. No other further migration of the database may have the same name.

@@ -1,4 +1,4 @@
-//! Stores events and queues the work that follows from them, in one transaction.
+//! Stores events and enqueues the work that follows from them, in one transaction.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -105,7 +105,7 @@ fn open_items(event: &NewEvent) -> i32 {
     i32::try_from(keys.len()).unwrap_or(i32::MAX)
 }
 
-/// Stores events and queues their work. The results are in the order of the events.
+/// Stores events and enqueues their work. The results are in the order of the events.
 pub(crate) async fn store_events(
     database: &Database,
     events: &[&NewEvent],
@@ -142,7 +142,7 @@ pub(crate) async fn store_events(
     events.iter().enumerate().map(accepted).collect()
 }
 
-/// Queues work of an existing event, which becomes pending again. Returns false if the event does not exist.
+/// Enqueues work of an existing event, which becomes pending again. Returns false if the event does not exist.
 pub(crate) async fn begin_again(
     database: &Database,
     id: InboxId,
@@ -179,7 +179,7 @@ pub(crate) async fn begin_again(
     Ok(true)
 }
 
-/// Queues reads for known deliveries that came back: reads of those records about which other deliveries arrived in
+/// Enqueues reads for known deliveries that came back: reads of those records about which other deliveries arrived in
 /// between. The row of the first delivery waits for the reads.
 async fn read_what_came_back(
     database: &Database,

@@ -60,10 +60,10 @@ UPDATE tds_inbox_events SET open_items = open_items + $2, processed_at = NULL,
 
 const WAIT_RUN: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 WHERE id = $1";
 
-/// The pause between two attempts to queue items whose rows another session has locked.
+/// The pause between two attempts to enqueue items whose rows another session has locked.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Work that is about to be queued, with one entry per stored key.
+/// Work that is about to be enqueued, with one entry per stored key.
 #[derive(Default)]
 pub(crate) struct Batch(BTreeMap<WorkKey, Entry>);
 
@@ -292,7 +292,7 @@ pub(crate) async fn attach(tx: &mut Tx, waiters: &[WaiterEntry]) -> Result<Vec<A
     rows.iter().map(attached).collect()
 }
 
-/// Queues items. Items whose rows are not locked are queued at once. The others are retried for at most `patience`,
+/// Enqueues items. Items whose rows are not locked are enqueued at once. The others are retried for at most `patience`,
 /// until their locks are released.
 pub(crate) async fn enqueue_all(
     database: &Database,

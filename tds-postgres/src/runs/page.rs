@@ -115,7 +115,7 @@ pub(crate) async fn missing(
     Ok((live, ids.collect::<Result<_, _>>()?))
 }
 
-/// Queues held deletions as items of the run. Returns the number of items.
+/// Enqueues held deletions as items of the run. Returns the number of items.
 pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx::Error> {
     let mut tx = database.begin().await?;
     let run = sqlx::query(HELD).bind(id.0).fetch_one(&mut tx).await?;

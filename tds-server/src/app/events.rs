@@ -68,7 +68,7 @@ impl Events {
         self.ports.events.get_event(InboxId(id)).await?.ok_or(Refusal::Unknown("inbox event", id))
     }
 
-    /// Parses an event again and queues the work that follows from it.
+    /// Parses an event again and enqueues the work that follows from it.
     pub(crate) async fn replay(&self, organization: &str, id: i64) -> Result<Reception, Refusal> {
         let event = self.find(id).await?;
         let disposition = understand_again(&self.catalogue, organization, &event);

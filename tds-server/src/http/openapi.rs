@@ -90,7 +90,7 @@ pub(crate) fn complete_operators(document: &mut Document) {
     }
 }
 
-/// Adds what the handler of webhooks accepts besides POST at the contract's own address: PUT, DELETE, the predecessor's
+/// Adds what the handler of webhooks accepts besides POST at the documented address: PUT, DELETE, the predecessor's
 /// address, and the aliases `/api/zoho/sync-…`. Also adds the names of the entity types in these addresses.
 pub(crate) fn complete(mut document: Document, catalogue: &Catalogue) -> Document {
     let paths = &mut document.paths.paths;

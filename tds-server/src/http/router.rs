@@ -40,7 +40,7 @@ pub fn router(state: AppState) -> Router {
     finish(router, state)
 }
 
-/// Returns the addresses of webhooks except POST at the contract's own address: the predecessor's address, the aliases
+/// Returns the addresses of webhooks except POST at the documented address: the predecessor's address, the aliases
 /// `/api/zoho/sync-…`, the other methods that Zoho lets a webhook have, and the slash at the end.
 fn doors(catalogue: &Catalogue) -> Router<AppState> {
     let others = || put(webhooks::receive).delete(webhooks::receive);

@@ -43,7 +43,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("item_group", "group_id"),
 ];
 
-/// Keys of records of other modules that a record that is not a document may carry beside its own id.
+/// Keys of records of other modules that a record that is not a document may carry in addition to its own id.
 const OTHER_REFERENCES: [&str; 3] = ["group_id", "project_id", "composite_item_id"];
 
 /// Every known module of Zoho.
@@ -106,7 +106,7 @@ impl Modules {
         self.parties.contains(&key)
     }
 
-    /// Returns true for a key that a record that is not a document may carry beside its own id.
+    /// Returns true for a key that a record that is not a document may carry in addition to its own id.
     pub(crate) fn is_reference(&self, key: &str) -> bool {
         self.references.contains(&key)
     }

@@ -101,7 +101,7 @@ fn a_list_or_an_object_that_came_as_text_makes_the_record_be_read() {
     }
 }
 
-/// A real body of an invoice has the customer's custom fields beside the invoice's own.
+/// A real body of an invoice has the customer's custom fields in addition to the invoice's own.
 #[test]
 fn the_body_of_an_invoice_shows_just_what_its_detail_shows() {
     let path = concat!(

@@ -263,7 +263,7 @@ fn of(lane: Lane, work: Work) -> NewItem {
     NewItem { lane, ..new_item("1", work) }
 }
 
-/// Queues one item of the lane and settles it, so that the item waits for a long time.
+/// Enqueues one item of the lane and settles it, so that the item waits for a long time.
 async fn put_off(case: &Case<'_>, lane: Lane, end: Settle) {
     case.enqueue(vec![of(lane, pushed(5, "{}"))]).await;
     let item = case.claim().await;

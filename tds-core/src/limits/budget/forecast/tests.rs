@@ -28,8 +28,8 @@ fn an_initial_load_takes_the_days_that_its_calls_need() {
     assert_eq!(days, 13, "{done:?}");
 }
 
-/// 50,000 invoices with their lines are read on a plan of 5,000 calls a day, beside 60 webhooks a day. The forecast
-/// made at any time matches the time that the read really takes.
+/// 50,000 invoices with their lines are read on a plan of 5,000 calls a day, in addition to 60 webhooks a day. The
+/// forecast made at any time matches the time that the read really takes.
 #[test]
 fn what_is_announced_of_a_first_load_is_what_comes() {
     let limits =

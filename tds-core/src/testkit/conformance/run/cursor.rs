@@ -39,7 +39,7 @@ pub async fn the_cursor_does_not_pass_a_record_that_did_not_end_well(harness: &d
     case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
     reaches(harness, lease.run.id, RunStatus::CompletedWithErrors).await;
     assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(700)));
-    // The next run lists the record again, and its item ends well. Nothing holds the cursor back any more.
+    // The next run lists the record again, and its item is completed. Nothing holds the cursor back any more.
     let again = started(harness, LONG).await;
     commit(harness, &again, listed(&again, 2000)).await;
     finish_one(harness).await;
