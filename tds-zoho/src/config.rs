@@ -3,7 +3,7 @@
 mod data_center;
 mod token_key;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,7 +13,7 @@ pub use data_center::{DataCenter, InvalidDataCenter};
 pub use token_key::TokenKey;
 
 /// Where Zoho is reached, with which credentials, and how often. `Debug` shows no secret.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ZohoConfig {
     /// `ZOHO_CLIENT_ID`: the client of Zoho's API console.
     pub client_id: String,
@@ -146,24 +146,6 @@ pub(crate) fn base_url(text: &str) -> Result<Url, String> {
         return Err("must not contain a user, a password, a query or a fragment".to_owned());
     }
     Ok(url)
-}
-
-impl fmt::Debug for ZohoConfig {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("ZohoConfig")
-            .field("client_id", &self.client_id)
-            .field("client_secret", &"[redacted]")
-            .field("refresh_token", &"[redacted]")
-            .field("organization_id", &self.organization_id)
-            .field("data_center", &self.data_center)
-            .field("accounts_url", &self.accounts_url)
-            .field("api_url", &self.api_url)
-            .field("requests_per_minute", &self.requests_per_minute)
-            .field("max_concurrency", &self.max_concurrency)
-            .field("daily_limit", &self.daily_limit)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

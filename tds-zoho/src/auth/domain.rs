@@ -22,24 +22,15 @@ pub(super) fn follow(api_domain: &str, configured: bool) -> Domain {
     if configured || api_domain.is_empty() {
         return Domain::default();
     }
-    match known(api_domain) {
-        Some(url) => Domain { api_url: Some(url), ignored: None },
-        None => {
-            Domain { api_url: None, ignored: Some(in_one_line(api_domain).chars().take(SHOWN).collect()) }
-        }
-    }
+    let api_url = known(api_domain);
+    let ignored = api_url.is_none().then(|| in_one_line(api_domain).chars().take(SHOWN).collect());
+    Domain { api_url, ignored }
 }
 
+/// Returns the URL where it is exactly the base URL of a data centre: HTTPS, and nothing but the host.
 fn known(api_domain: &str) -> Option<Url> {
     let url = Url::parse(api_domain).ok()?;
-    let host = url.host_str()?;
-    let center = DataCenter::ALL.into_iter().find(|center| center.api_host() == host)?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.port().is_none();
-    let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
-    if url.scheme() != "https" || !plain || !bare {
-        return None;
-    }
-    Url::parse(&center.api_url()).ok()
+    DataCenter::ALL.iter().any(|center| Url::parse(&center.api_url()) == Ok(url.clone())).then_some(url)
 }
 
 #[cfg(test)]

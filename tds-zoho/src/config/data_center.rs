@@ -2,109 +2,74 @@
 
 use std::{fmt, str::FromStr};
 
-/// The data centre that keeps the organization. Client, token and organization belong to the same data centre.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum DataCenter {
+/// Defines the data centres: for each one its name in the configuration, the host that serves Books and Inventory, and
+/// the host of the server that issues tokens.
+macro_rules! data_centers {
+    ($($(#[$meta:meta])* $center:ident = $name:literal, $api:literal, $accounts:literal;)+) => {
+        /// The data centre that keeps the organization. Client, token and organization belong to the same data centre.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+        pub enum DataCenter {
+            $($(#[$meta])* $center,)+
+        }
+
+        impl DataCenter {
+            /// All data centres.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$center),+];
+
+            /// Returns the name, the host of the API and the host of the server that issues tokens.
+            fn facts(self) -> [&'static str; 3] {
+                match self {
+                    $(Self::$center => [$name, $api, $accounts],)+
+                }
+            }
+        }
+    };
+}
+
+data_centers! {
     /// United States, `us`.
     #[default]
-    Us,
+    Us = "us", "www.zohoapis.com", "accounts.zoho.com";
     /// European Union, `eu`.
-    Eu,
+    Eu = "eu", "www.zohoapis.eu", "accounts.zoho.eu";
     /// India, `in`.
-    In,
+    In = "in", "www.zohoapis.in", "accounts.zoho.in";
     /// Australia, `au`.
-    Au,
+    Au = "au", "www.zohoapis.com.au", "accounts.zoho.com.au";
     /// Japan, `jp`.
-    Jp,
+    Jp = "jp", "www.zohoapis.jp", "accounts.zoho.jp";
+    // The server of Canada that issues tokens is not below `zoho.ca`.
     /// Canada, `ca`.
-    Ca,
+    Ca = "ca", "www.zohoapis.ca", "accounts.zohocloud.ca";
     /// Saudi Arabia, `sa`.
-    Sa,
+    Sa = "sa", "www.zohoapis.sa", "accounts.zoho.sa";
     /// China, `cn`.
-    Cn,
+    Cn = "cn", "www.zohoapis.com.cn", "accounts.zoho.com.cn";
     /// United Kingdom, `uk`.
-    Uk,
+    Uk = "uk", "www.zohoapis.uk", "accounts.zoho.uk";
     /// United Arab Emirates, `ae`.
-    Ae,
+    Ae = "ae", "www.zohoapis.ae", "accounts.zoho.ae";
     /// Singapore, `sg`.
-    Sg,
+    Sg = "sg", "www.zohoapis.sg", "accounts.zoho.sg";
 }
 
 impl DataCenter {
-    /// All data centres.
-    pub const ALL: [Self; 11] = [
-        Self::Us,
-        Self::Eu,
-        Self::In,
-        Self::Au,
-        Self::Jp,
-        Self::Ca,
-        Self::Sa,
-        Self::Cn,
-        Self::Uk,
-        Self::Ae,
-        Self::Sg,
-    ];
-
     /// Returns the name in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Us => "us",
-            Self::Eu => "eu",
-            Self::In => "in",
-            Self::Au => "au",
-            Self::Jp => "jp",
-            Self::Ca => "ca",
-            Self::Sa => "sa",
-            Self::Cn => "cn",
-            Self::Uk => "uk",
-            Self::Ae => "ae",
-            Self::Sg => "sg",
-        }
-    }
-
-    /// Returns the host that serves Books and Inventory.
-    #[must_use]
-    pub fn api_host(self) -> &'static str {
-        match self {
-            Self::Us => "www.zohoapis.com",
-            Self::Eu => "www.zohoapis.eu",
-            Self::In => "www.zohoapis.in",
-            Self::Au => "www.zohoapis.com.au",
-            Self::Jp => "www.zohoapis.jp",
-            Self::Ca => "www.zohoapis.ca",
-            Self::Sa => "www.zohoapis.sa",
-            Self::Cn => "www.zohoapis.com.cn",
-            Self::Uk => "www.zohoapis.uk",
-            Self::Ae => "www.zohoapis.ae",
-            Self::Sg => "www.zohoapis.sg",
-        }
+        self.facts()[0]
     }
 
     /// Returns the base URL of the API.
     #[must_use]
     pub fn api_url(self) -> String {
-        format!("https://{}", self.api_host())
+        format!("https://{}", self.facts()[1])
     }
 
-    /// Returns the base URL of the server that issues tokens. Canada's server is not below `zoho.ca`.
+    /// Returns the base URL of the server that issues tokens.
     #[must_use]
     pub fn accounts_url(self) -> String {
-        let host = match self {
-            Self::Us => "accounts.zoho.com",
-            Self::Eu => "accounts.zoho.eu",
-            Self::In => "accounts.zoho.in",
-            Self::Au => "accounts.zoho.com.au",
-            Self::Jp => "accounts.zoho.jp",
-            Self::Ca => "accounts.zohocloud.ca",
-            Self::Sa => "accounts.zoho.sa",
-            Self::Cn => "accounts.zoho.com.cn",
-            Self::Uk => "accounts.zoho.uk",
-            Self::Ae => "accounts.zoho.ae",
-            Self::Sg => "accounts.zoho.sg",
-        };
-        format!("https://{host}")
+        format!("https://{}", self.facts()[2])
     }
 }
 
