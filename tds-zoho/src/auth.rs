@@ -23,42 +23,29 @@ use tds_core::{
 };
 use tokio::time::Instant;
 
-use crate::config::ZohoConfig;
+use crate::{config::ZohoConfig, hex};
 use domain::Domain;
 use renew::renew;
-use seal::{Seal, hex};
+use seal::Seal;
 use state::{Flight, Next, State};
 
 pub(crate) use mint::MintFault;
 
 /// An access token. `Debug` shows only its number.
 pub(crate) struct Token {
-    number: u64,
-    value: SecretString,
+    /// The number that identifies the token.
+    pub(crate) number: u64,
+    /// The bearer token.
+    pub(crate) value: SecretString,
     refresh_at: Instant,
     expires_at: Instant,
     domain: Domain,
 }
 
 impl Token {
-    /// Returns the number that identifies the token.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Returns the bearer token.
-    pub(crate) fn value(&self) -> &SecretString {
-        &self.value
-    }
-
     /// Returns the host that Zoho names for this token, if that host is one of Zoho's own and may be used.
     pub(crate) fn api_url(&self) -> Option<&Url> {
         self.domain.api_url.as_ref()
-    }
-
-    /// Returns the host that Zoho names for this token, if that host is not used.
-    pub(crate) fn ignored_domain(&self) -> Option<&str> {
-        self.domain.ignored.as_deref()
     }
 
     /// Returns how long the token is still accepted.
@@ -107,7 +94,8 @@ impl Tokens {
     /// `AuthPaused` when an operator must renew the credentials. `Throttled` when no token may be minted now, or
     /// when the token server cannot be reached or understood.
     pub(crate) async fn token(&self) -> Result<Arc<Token>> {
-        match self.next()? {
+        let next = self.inner.lock().next(Instant::now(), |rejected| self.start(rejected));
+        match next.map_err(|(fault, wait)| blocked(&fault, wait))? {
             Next::Use(token) => Ok(token),
             Next::Join(flight) => flight.await.map_err(|fault| fault.error_after(fault.pause())),
         }
@@ -119,23 +107,23 @@ impl Tokens {
     /// # Errors
     /// Those of [`Self::token`].
     pub(crate) async fn replace(&self, failed: &Token) -> Result<Arc<Token>> {
-        self.lock().forget(failed.number);
+        self.inner.lock().forget(failed.number);
         self.token().await
     }
 
     /// Returns the API host that the current token answer names but that is not used.
     pub(crate) fn ignored_domain(&self) -> Option<String> {
-        self.lock().token().and_then(|token| token.ignored_domain().map(str::to_owned))
+        self.inner.lock().token.as_ref().and_then(|token| token.domain.ignored.clone())
     }
 
     /// Returns the number of the current token. Each token has another number.
     pub(crate) fn number(&self) -> Option<u64> {
-        self.lock().token().map(|token| token.number)
+        self.inner.lock().token.as_ref().map(|token| token.number)
     }
 
     /// Returns true where there is a token, or where nothing keeps one from being minted.
     pub(crate) fn is_ready(&self) -> bool {
-        self.lock().is_ready(Instant::now())
+        self.inner.lock().is_ready(Instant::now())
     }
 
     /// Returns the name of the credentials, which reveals nothing of them.
@@ -145,14 +133,7 @@ impl Tokens {
 
     /// Returns what keeps tokens from being minted, until a mint succeeds.
     pub(crate) fn trouble(&self) -> Option<(MintFault, Duration)> {
-        self.lock().trouble(Instant::now())
-    }
-
-    fn next(&self) -> Result<Next> {
-        let mut state = self.lock();
-        state
-            .next(Instant::now(), |rejected| self.start(rejected))
-            .map_err(|(fault, wait)| blocked(&fault, wait))
+        self.inner.lock().trouble(Instant::now())
     }
 
     /// Starts a refresh in its own task: a caller that gives up neither wastes nor repeats the refresh.
@@ -166,10 +147,6 @@ impl Tokens {
             joined.unwrap_or_else(|_| Err(MintFault::Passing("the token refresh was interrupted".to_owned())))
         });
         result.boxed().shared()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.inner.lock()
     }
 }
 
@@ -192,7 +169,7 @@ fn name(config: &ZohoConfig) -> String {
         digest.update(part.as_bytes());
         digest.update(b"\0");
     }
-    format!("zoho {}", hex(&digest.finalize()[..12]))
+    format!("zoho {}", hex::encode(&digest.finalize()[..12]))
 }
 
 /// Returns the error of a refresh that was not attempted because a previous one has just failed. Whatever the fault

@@ -8,6 +8,7 @@ mod credentials;
 pub mod entities;
 mod error;
 mod health;
+mod hex;
 mod limits;
 mod mend;
 mod reading;

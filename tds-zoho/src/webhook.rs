@@ -32,11 +32,7 @@ pub const EVENT_TYPES: [&str; 3] = ["created", "updated", "deleted"];
 /// used as it is, because query pairs can be shifted into each other without breaking the signature.
 #[must_use]
 pub fn event_type(query_value: Option<&str>) -> &'static str {
-    match query_value {
-        Some("created") => "created",
-        Some("deleted") => "deleted",
-        _ => "updated",
-    }
+    EVENT_TYPES.into_iter().find(|known| Some(*known) == query_value).unwrap_or("updated")
 }
 
 /// Returns the decoded pairs of an address's query, in their order, as [`verify`] expects them.

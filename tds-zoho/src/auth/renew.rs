@@ -92,7 +92,7 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
         }
         Err(fault) => {
             let pause = match fault {
-                MintFault::Passing(_) => backoff(inner.lock().failures() + 1, chance()),
+                MintFault::Passing(_) => backoff(inner.lock().failures + 1, chance()),
                 _ => fault.pause(),
             };
             (RenewalResult::Failed(fault.block(pause)), Renewed::Failed(fault, pause))

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use tds_core::error::{Error, Result};
 
-use crate::config::TokenKey;
+use crate::{config::TokenKey, hex};
 
 /// The form of a sealed token, which is its first part.
 const FORM: &str = "1";
@@ -56,12 +56,7 @@ impl Seal {
 /// Returns an id that distinguishes keys and reveals nothing of them.
 fn id_of(key: &TokenKey) -> String {
     let digest = Sha256::new().chain_update(b"tds token key\0").chain_update(key.bytes()).finalize();
-    hex(&digest[..4])
-}
-
-/// Returns the bytes as lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..4])
 }
 
 #[cfg(test)]

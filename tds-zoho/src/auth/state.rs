@@ -20,12 +20,13 @@ pub(super) enum Next {
 
 #[derive(Default)]
 pub(super) struct State {
-    token: Option<Arc<Token>>,
+    pub(super) token: Option<Arc<Token>>,
     /// The number of the last token that Zoho did not accept.
     rejected: Option<u64>,
     flight: Option<Flight>,
     block: Option<(MintFault, Instant)>,
-    failures: u32,
+    /// The number of consecutive refreshes that have failed.
+    pub(super) failures: u32,
     /// The API host that was last logged as one that is not used.
     named: Option<String>,
 }
@@ -61,43 +62,31 @@ impl State {
         match renewed {
             Renewed::Token(token) => {
                 (self.failures, self.block) = (0, None);
-                let ignored = token.ignored_domain();
-                if let Some(host) = ignored.filter(|host| self.named.as_deref() != Some(host)) {
+                let ignored = &token.domain.ignored;
+                if let Some(host) = ignored.as_ref().filter(|_| self.named != *ignored) {
                     tracing::warn!(
                         host,
                         "the token answer names an API host that is not one of Zoho's known hosts, so it is not \
                          followed. If the host is right, set ZOHO_API_URL to it"
                     );
                 }
-                self.named = ignored.map(str::to_owned);
+                self.named.clone_from(ignored);
                 self.token = Some(Arc::clone(&token));
                 Ok(token)
             }
             Renewed::Failed(fault, pause) => {
                 self.failures = self.failures.saturating_add(1);
                 let is_new = self.block.as_ref().is_none_or(|(before, _)| *before != fault);
+                let (reason, what_to_do) = (fault.reason(), fault.what_to_do());
                 if is_new && matches!(fault, MintFault::Refused { .. }) {
-                    tracing::error!(
-                        reason = fault.reason(),
-                        what_to_do = fault.what_to_do(),
-                        "Zoho refuses the credentials"
-                    );
+                    tracing::error!(reason, what_to_do, "Zoho refuses the credentials");
                 } else if is_new {
-                    tracing::warn!(
-                        reason = fault.reason(),
-                        what_to_do = fault.what_to_do(),
-                        "no access token"
-                    );
+                    tracing::warn!(reason, what_to_do, "no access token");
                 }
                 self.block = Some((fault.clone(), now + pause));
                 Err(fault)
             }
         }
-    }
-
-    /// Returns the number of consecutive refreshes that have failed.
-    pub(super) fn failures(&self) -> u32 {
-        self.failures
     }
 
     /// Removes the token of this number, because Zoho did not accept it. Another token remains.
@@ -106,11 +95,6 @@ impl State {
             self.token = None;
             self.rejected = Some(number);
         }
-    }
-
-    /// Returns the current token.
-    pub(super) fn token(&self) -> Option<&Token> {
-        self.token.as_deref()
     }
 
     /// Returns true where a token works, or where nothing keeps one from being minted.

@@ -12,9 +12,11 @@ use hmac::Mac as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
+    EVENT_TYPES,
     form::{Look, decoded, look, pairs, raw_pairs, without_bom},
-    signature::{decode, mac_of},
+    signature::{decode, joined, mac, sorted},
 };
+use crate::hex;
 
 /// Larger bodies are not examined.
 const LARGEST: usize = 2 * 1024 * 1024;
@@ -101,10 +103,8 @@ fn of_message(
             .take(MOST)
             .any(|secret| is_of(secret.expose_secret().as_bytes(), parts, given))
     };
-    for (hint, message) in messages.whole.iter().skip(1) {
-        if fits(&[message]) {
-            return Some(Cow::Borrowed(hint));
-        }
+    if let Some((hint, _)) = messages.whole.iter().skip(1).find(|(_, message)| fits(&[message])) {
+        return Some(Cow::Borrowed(hint));
     }
     let together = mismatch.body.len() <= SMALL;
     for (index, (of_query, query)) in messages.queries.iter().enumerate() {
@@ -159,7 +159,7 @@ fn spelling(mismatch: &Mismatch<'_>, messages: &Messages<'_>) -> Option<Cow<'sta
         ),
         (
             "the header is the hex of the Base64, but should be the hex of the bytes",
-            from_hex(bare).and_then(text),
+            hex::decode(bare).and_then(text),
         ),
     ];
     let fits = |given: &[u8; 32]| mismatch.keys().any(|secret| is_of(secret.as_bytes(), &[&expected], given));
@@ -170,7 +170,7 @@ fn spelling(mismatch: &Mismatch<'_>, messages: &Messages<'_>) -> Option<Cow<'sta
 }
 
 fn is_of(key: &[u8], parts: &[&[u8]], given: &[u8; 32]) -> bool {
-    let Some(mut mac) = mac_of(key, &[]) else { return false };
+    let Some(mut mac) = mac(key, &[]) else { return false };
     parts.iter().for_each(|part| mac.update(part));
     mac.verify_slice(given).is_ok()
 }
@@ -181,7 +181,7 @@ fn queries(mismatch: &Mismatch<'_>) -> Vec<(Cow<'static, str>, Vec<u8>)> {
     let mut all = vec![(Cow::Borrowed(""), sorted(pairs(raw.as_bytes())))];
     let mut add = |hint: &'static str, message: Vec<u8>| all.push((Cow::Borrowed(hint), message));
     if raw.is_empty() {
-        for event in ["created", "updated", "deleted"] {
+        for event in EVENT_TYPES {
             let hint = "the address had a parameter event when it was signed: something between Zoho and TDS drops the \
                         query; let it pass the query unchanged";
             add(hint, format!("event{event}").into_bytes());
@@ -196,9 +196,9 @@ fn queries(mismatch: &Mismatch<'_>) -> Vec<(Cow<'static, str>, Vec<u8>)> {
         add(hint, sorted(raw_pairs(raw.as_bytes()).map(|(name, value)| (plus(name), plus(value))).collect()));
         let hint = "the parameters of the address were signed in their own order instead of sorted by name; put them in \
                     alphabetical order";
-        add(hint, glued(pairs(raw.as_bytes()).into_iter()));
+        add(hint, joined(pairs(raw.as_bytes())));
         add(undecoded, sorted(as_written().collect()));
-        add(undecoded, glued(as_written()));
+        add(undecoded, joined(as_written()));
         let hint = "the parameters of the address were not signed: something between Zoho and TDS adds them, or a proxy \
                     rewrites the address; let it pass the address unchanged";
         add(hint, Vec::new());
@@ -244,8 +244,9 @@ fn bodies(body: &[u8]) -> Vec<(&'static str, Cow<'_, [u8]>)> {
     let hint = "the body was signed without the blanks around it: something between Zoho and TDS adds them; let it pass the \
                 body unchanged";
     all.push((hint, Cow::Borrowed(body.trim_ascii())));
-    let unix = replaced(body, b"\r\n", b"\n");
-    all.push((ENDS, Cow::Owned(replaced(&unix, b"\n", b"\r\n"))));
+    let is_kept = |(at, byte): &(usize, u8)| *byte != b'\r' || body.get(at + 1) != Some(&b'\n');
+    let unix: Vec<u8> = body.iter().copied().enumerate().filter(is_kept).map(|(_, byte)| byte).collect();
+    all.push((ENDS, Cow::Owned(unix.split(|byte| *byte == b'\n').collect::<Vec<_>>().join(&b"\r\n"[..]))));
     all.push((ENDS, Cow::Owned(unix)));
     all.push((MARK, Cow::Borrowed(without_bom(body))));
     all.push((MARK, Cow::Owned([b"\xef\xbb\xbf", body].concat())));
@@ -273,7 +274,7 @@ fn forms(mismatch: &Mismatch<'_>) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("", with_query(form())),
         ("the form's pairs were signed in their own order instead of sorted by name", {
-            glued(query.iter().cloned().chain(form()))
+            joined(query.iter().cloned().chain(form()))
         }),
         (
             "a + in the form was signed as a +: something between Zoho and TDS writes the form again",
@@ -284,7 +285,7 @@ fn forms(mismatch: &Mismatch<'_>) -> Vec<(&'static str, Vec<u8>)> {
             with_query(as_written().collect()),
         ),
         ("the form's pairs were signed as they are written, percent-encoded and in their own order", {
-            glued(query.iter().cloned().chain(as_written()))
+            joined(query.iter().cloned().chain(as_written()))
         }),
         (
             "the parameters of the address were not signed: something between Zoho and TDS adds them",
@@ -332,49 +333,14 @@ fn keys(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     all.push((hint, secret.to_ascii_uppercase().into_bytes()));
     let hint = "ZOHO_WEBHOOK_SECRET is the Base64 or the hex of the secret at Zoho: write the secret itself";
     all.extend(STANDARD.decode(secret).ok().map(|key| (hint, key)));
-    all.extend(from_hex(secret).map(|key| (hint, key)));
+    all.extend(hex::decode(secret).map(|key| (hint, key)));
     let hint = "the secret at Zoho is the Base64 of ZOHO_WEBHOOK_SECRET: write it as it is at Zoho";
     all.push((hint, STANDARD.encode(secret).into_bytes()));
     all
 }
 
-fn sorted(mut pairs: Vec<(String, String)>) -> Vec<u8> {
-    pairs.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
-    glued(pairs.into_iter())
-}
-
-fn glued(pairs: impl Iterator<Item = (String, String)>) -> Vec<u8> {
-    pairs.flat_map(|(name, value)| [name, value]).collect::<String>().into_bytes()
-}
-
 fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if digits.is_empty() || !digits.len().is_multiple_of(2) {
-        return None;
-    }
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-}
-
-fn replaced(text: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
-    let mut all = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.first() {
-        match rest.strip_prefix(from) {
-            Some(after) => {
-                all.extend_from_slice(to);
-                rest = after;
-            }
-            None => {
-                all.push(*first);
-                rest = rest.get(1..).unwrap_or_default();
-            }
-        }
-    }
-    all
 }
 
 /// Returns JSON without the blanks between its parts.

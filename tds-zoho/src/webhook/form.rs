@@ -1,6 +1,6 @@
 //! Form bodies, and how to distinguish them from JSON. The content type is often missing or wrong.
 
-use std::borrow::Cow;
+use crate::hex;
 
 /// What a body looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ pub(super) fn decoded(text: &[u8], plus: u8) -> String {
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
         rest = after;
-        match (first, hex_pair(after)) {
+        match (first, after.get(..2).and_then(hex::byte)) {
             (b'+', _) => bytes.push(plus),
             (b'%', Some(byte)) => {
                 bytes.push(byte);
@@ -69,22 +69,5 @@ pub(super) fn decoded(text: &[u8], plus: u8) -> String {
             _ => bytes.push(*first),
         }
     }
-    match String::from_utf8_lossy(&bytes) {
-        Cow::Borrowed(text) => text.to_owned(),
-        Cow::Owned(text) => text,
-    }
-}
-
-fn hex_pair(bytes: &[u8]) -> Option<u8> {
-    let (high, low) = (hex_digit(*bytes.first()?)?, hex_digit(*bytes.get(1)?)?);
-    Some(high << 4 | low)
-}
-
-fn hex_digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 
 use super::form::{Look, look, pairs};
+use crate::hex;
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -124,7 +125,7 @@ pub fn verify<'a>(
     let message = message(query_pairs, content_type, body);
     let mut verified = None;
     for (index, secret) in secrets.iter().enumerate() {
-        let Some(mac) = mac(secret, &message) else { continue };
+        let Some(mac) = mac(secret.expose_secret().as_bytes(), &message) else { continue };
         if mac.verify_slice(&given).is_ok() && verified.is_none() {
             verified = Some(Verified { encoding, secret: index });
         }
@@ -136,13 +137,8 @@ pub fn verify<'a>(
 /// Signs a body as Zoho does. The result is 64 lower-case hex digits. It is for tools and tests that act as Zoho.
 #[must_use]
 pub fn sign(secret: &SecretString, query_pairs: &[(String, String)], body: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let bytes = mac(secret, &message(query_pairs, None, body)).map(|mac| mac.finalize().into_bytes());
-    bytes.into_iter().flatten().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mac = mac(secret.expose_secret().as_bytes(), &message(query_pairs, None, body));
+    mac.map(|mac| hex::encode(&mac.finalize().into_bytes())).unwrap_or_default()
 }
 
 /// Returns the message that is signed: the pairs sorted by the bytes of their keys and joined without separators, then
@@ -150,24 +146,25 @@ pub fn sign(secret: &SecretString, query_pairs: &[(String, String)], body: &[u8]
 fn message(query_pairs: &[(String, String)], content_type: Option<&str>, body: &[u8]) -> Vec<u8> {
     let is_form = look(content_type, body) == Look::Form;
     let form = if is_form { pairs(body) } else { Vec::new() };
-    let mut all: Vec<&(String, String)> = query_pairs.iter().chain(&form).collect();
-    all.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
-    let mut message: Vec<u8> = Vec::with_capacity(body.len());
-    for (key, value) in all {
-        message.extend_from_slice(key.as_bytes());
-        message.extend_from_slice(value.as_bytes());
-    }
+    let mut message = sorted(query_pairs.iter().cloned().chain(form).collect());
     if !is_form {
         message.extend_from_slice(body);
     }
     message
 }
 
-fn mac(secret: &SecretString, message: &[u8]) -> Option<Hmac<Sha256>> {
-    mac_of(secret.expose_secret().as_bytes(), message)
+/// Returns pairs as they are signed: sorted by the bytes of their keys, and joined without separators.
+pub(super) fn sorted(mut pairs: Vec<(String, String)>) -> Vec<u8> {
+    pairs.sort_by(|one, other| one.0.cmp(&other.0));
+    joined(pairs)
 }
 
-pub(super) fn mac_of(key: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
+/// Returns pairs joined without separators, in their own order.
+pub(super) fn joined(pairs: impl IntoIterator<Item = (String, String)>) -> Vec<u8> {
+    pairs.into_iter().flat_map(|(name, value)| [name, value]).collect::<String>().into_bytes()
+}
+
+pub(super) fn mac(key: &[u8], message: &[u8]) -> Option<Hmac<Sha256>> {
     // With a secret that is empty by mistake, everybody could sign.
     let mut mac = Hmac::<Sha256>::new_from_slice(key).ok().filter(|_| !key.is_empty())?;
     mac.update(message);
@@ -178,13 +175,9 @@ pub(super) fn decode(header: &str) -> Option<(Encoding, [u8; 32])> {
     if header.len() > LONGEST {
         return None;
     }
-    if header.len() == 64 && header.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        let mut bytes = [0_u8; 32];
-        for (byte, digits) in bytes.iter_mut().zip(header.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        }
-        return Some((Encoding::Hex, bytes));
-    }
-    let bytes = STANDARD.decode(header).or_else(|_| URL_SAFE.decode(header)).ok()?;
-    Some((Encoding::Base64, bytes.try_into().ok()?))
+    let (encoding, bytes) = match hex::decode(header).filter(|_| header.len() == 64) {
+        Some(bytes) => (Encoding::Hex, bytes),
+        None => (Encoding::Base64, STANDARD.decode(header).or_else(|_| URL_SAFE.decode(header)).ok()?),
+    };
+    Some((encoding, bytes.try_into().ok()?))
 }
