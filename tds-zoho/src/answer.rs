@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use reqwest::Response;
 use serde_json::{Map, Value};
 use tds_core::{
     limits::budget::Place,
@@ -74,6 +75,11 @@ impl Call {
         Place { service, endpoint }
     }
 
+    /// Returns the first part of the path, such as `items`.
+    pub(crate) fn resource(&self) -> &str {
+        self.path.trim_start_matches('/').split('/').next().unwrap_or_default()
+    }
+
     /// Returns true where one call reads many items.
     pub(crate) fn is_for_many_items(&self) -> bool {
         self.path == "/itemdetails"
@@ -98,6 +104,19 @@ pub(crate) struct Answer {
     pub(crate) interval: Interval,
     /// The time of Zoho's own clock, from the header `Date`.
     pub(crate) server_time: Option<OffsetDateTime>,
+}
+
+/// Reads a body in chunks, so that an endless body is not kept in memory. `None` means that the body is longer than
+/// `most` bytes.
+pub(crate) async fn read_body(mut response: Response, most: usize) -> reqwest::Result<Option<Vec<u8>>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > most {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 impl fmt::Debug for Answer {

@@ -5,10 +5,12 @@ mod call;
 mod failures;
 mod headers;
 mod inventory;
-pub(crate) mod pulse;
 mod send;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use reqwest::redirect;
 use tds_core::{
@@ -21,6 +23,7 @@ use tds_core::{
     },
     queue::Lane,
 };
+use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::{
@@ -33,7 +36,6 @@ use crate::{
 use access::Access;
 use failures::Failures;
 use inventory::Inventory;
-use pulse::Pulse;
 use send::Sender;
 
 /// A client for Zoho Books and Zoho Inventory of one organization. Clones share the token and the limits.
@@ -47,11 +49,20 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tokens: Tokens,
     pub(crate) budget: Budget,
-    pub(crate) pulse: Pulse,
+    pub(crate) pulse: Mutex<Pulse>,
     sender: Sender,
     access: Access,
     failures: Failures,
     inventory: Inventory,
+}
+
+/// How the last calls of this process to Zoho ended.
+#[derive(Clone, Default)]
+pub(crate) struct Pulse {
+    /// When Zoho last answered within its protocol.
+    pub(crate) last_success_at: Option<OffsetDateTime>,
+    /// Why the last call was given up, where it was.
+    pub(crate) failure: Option<String>,
 }
 
 impl std::fmt::Debug for ZohoClient {
@@ -98,7 +109,7 @@ impl ZohoClient {
         let inner = Inner {
             tokens: Tokens::new(http.clone(), config.clone(), leases)?,
             budget,
-            pulse: Pulse::default(),
+            pulse: Mutex::default(),
             sender: Sender::new(http, &config, Arc::clone(&clock))?,
             access: Access::default(),
             failures: Failures::default(),
@@ -178,21 +189,21 @@ impl ZohoClient {
     /// # Errors
     /// The store that keeps the limits did not answer.
     pub async fn status(&self) -> Result<BudgetStatus> {
-        self.inner.budget.status().await
+        self.inner.budget.pool.status().await
     }
 
     /// Returns how far calls are saved, according to the last status that this process received. Nothing is sent,
     /// neither to Zoho nor to the store.
     #[must_use]
     pub fn throttle(&self) -> Throttle {
-        self.inner.budget.last_status().throttle()
+        self.inner.budget.pool.last_status().unwrap_or_default().throttle()
     }
 
     /// Returns how long reads for pushed events wait at most to save calls. The result is zero while the day's
     /// calls suffice.
     #[must_use]
     pub fn reads_wait(&self) -> Duration {
-        self.inner.config.frugal_wait * self.inner.budget.last_status().patience()
+        self.inner.config.frugal_wait * self.inner.budget.pool.last_status().unwrap_or_default().patience()
     }
 
     /// Returns the calls of all processes today (UTC).
@@ -200,7 +211,7 @@ impl ZohoClient {
     /// # Errors
     /// The store that keeps the statistics did not answer.
     pub async fn usage(&self) -> Result<Usage> {
-        self.inner.budget.usage().await
+        self.inner.budget.pool.usage().await
     }
 
     /// Reads from Zoho how much of the day's quota is left for all programs of the organization. The address is not
@@ -223,14 +234,14 @@ impl ZohoClient {
             return Err(Error::new(ErrorKind::Protocol, retry, "Zoho does not say how many calls are left"));
         };
         if limit > 0 && remaining <= limit {
-            self.inner.budget.quota(Quota { limit, remaining, reset: None });
+            self.inner.budget.quota(Some(Quota { limit, remaining, reset: None }));
         }
         Ok(())
     }
 
     /// Gives permits and slots back to the other processes. Callers call this when they will send nothing more.
     pub async fn close(&self) {
-        self.inner.budget.close().await;
+        self.inner.budget.pool.close().await;
     }
 
     /// Sends a call to Zoho. A call that fails with a passing fault is made up to three times within seconds, each
@@ -251,7 +262,7 @@ impl ZohoClient {
     /// Returns true where only probes are sent to the call's place, as far as this process knows.
     pub(crate) fn is_shut(&self, call: &Call) -> bool {
         let twin = inventory::twin(call).filter(|_| self.inner.inventory.is_missing());
-        self.inner.budget.is_shut(&twin.as_ref().unwrap_or(call).place())
+        self.inner.budget.pool.is_shut(&twin.as_ref().unwrap_or(call).place())
     }
 
     /// Returns the answer of Zoho Books about the organizations that the token sees, and the time for which the

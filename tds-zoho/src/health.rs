@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tds_core::{
     limits::budget::{BreakerStatus, CallLimit, OutageCause, Refusal},
+    lock::lock,
     queue::Lane,
 };
 use time::OffsetDateTime;
 
 use crate::{
     auth::MintFault,
-    client::{ZohoClient, pulse::Seen},
+    client::{Pulse, ZohoClient},
     limits::budget::spent,
 };
 
@@ -59,40 +60,38 @@ impl ZohoClient {
     pub async fn health(&self) -> ZohoHealth {
         let inner = &*self.inner;
         let trouble = inner.tokens.trouble();
-        let token_wait = trouble.as_ref().and_then(|(fault, wait)| match fault {
-            MintFault::TooMany(_) => Some(*wait),
-            _ => None,
-        });
+        let limited = trouble.as_ref().filter(|(fault, _)| matches!(fault, MintFault::TooMany(_)));
+        let token_wait = limited.map(|(_, wait)| *wait);
         // Where the store does not answer, its own health entry reports that.
-        let status = inner.budget.status().await.unwrap_or_default();
+        let status = inner.budget.pool.status().await.unwrap_or_default();
         let lanes = [Lane::Outbound, Lane::Incremental];
         let refused = lanes.into_iter().find_map(|lane| Some((lane, status.refused[lane]?)));
         let wait = refused.map(|(_, refusal)| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());
         let paused_until = wait.map(|wait| later(inner.clock.now(), wait));
-        let seen = inner.pulse.seen();
+        let seen = lock(&inner.pulse).clone();
         // A breaker that needs an operator comes first, and then the breaker that stops the most calls.
         let open = status.breakers.iter().filter(|breaker| breaker.is_open());
         let shut = open.min_by_key(|breaker| (breaker.cause == OutageCause::Connection, breaker.place.len()));
         let last_success_at = seen.last_success_at;
-        let state = match (trouble, paused_until, seen) {
-            (Some((fault @ MintFault::Refused { .. }, _)), _, _) => {
+        let state = match (trouble, shut, paused_until, seen) {
+            (Some((fault @ MintFault::Refused { .. }, _)), ..) => {
                 ZohoState::AuthPaused { reason: fault.reason(), what_to_do: fault.what_to_do().to_owned() }
             }
-            _ if shut.is_some_and(|shut| shut.cause == OutageCause::Account) => ZohoState::AuthPaused {
-                reason: shut.map(describe).unwrap_or_default(),
+            (_, Some(shut), ..) if shut.cause == OutageCause::Account => ZohoState::AuthPaused {
+                reason: describe(shut),
                 what_to_do:
                     "only single probes are sent; waiting work continues by itself as soon as one succeeds"
                         .to_owned(),
             },
-            (trouble, Some(until), _) => {
+            (trouble, _, Some(until), _) => {
                 ZohoState::Throttled { until, reason: throttled(refused, trouble.map(|(fault, _)| fault)) }
             }
-            _ if shut.is_some() => ZohoState::Unreachable { reason: shut.map(describe).unwrap_or_default() },
-            (Some((fault @ MintFault::Passing(_), _)), _, _) => {
+            (_, Some(shut), ..) => ZohoState::Unreachable { reason: describe(shut) },
+            (Some((fault @ MintFault::Passing(_), _)), ..) => {
                 ZohoState::Unreachable { reason: fault.reason() }
             }
-            (_, _, Seen { failure: Some(reason), .. }) => ZohoState::Unreachable { reason },
-            (_, _, Seen { last_success_at: Some(_), .. }) => ZohoState::Ok,
+            (.., Pulse { failure: Some(reason), .. }) => ZohoState::Unreachable { reason },
+            (.., Pulse { last_success_at: Some(_), .. }) => ZohoState::Ok,
             _ => ZohoState::Unknown,
         };
         ZohoHealth { state, last_success_at, paused_until }

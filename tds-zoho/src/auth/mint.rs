@@ -8,6 +8,7 @@ use tds_core::error::{Error, ErrorKind, Retry};
 
 use super::domain::{Domain, follow};
 use crate::{
+    answer::read_body,
     config::ZohoConfig,
     error::{in_one_line, transport_fault},
 };
@@ -104,15 +105,10 @@ pub(super) async fn mint(http: &reqwest::Client, config: &ZohoConfig) -> Result<
     ];
     let request = http.post(url).form(&form).timeout(TIMEOUT.min(config.request_timeout));
     let broken = |fault| MintFault::Passing(transport_fault(fault));
-    let mut response = request.send().await.map_err(broken)?;
+    let response = request.send().await.map_err(broken)?;
     let status = response.status().as_u16();
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(broken)? {
-        if body.len() + chunk.len() > MOST_BYTES {
-            return Err(MintFault::Passing("sent an answer that is too long for a token".to_owned()));
-        }
-        body.extend_from_slice(&chunk);
-    }
+    let too_long = || MintFault::Passing("sent an answer that is too long for a token".to_owned());
+    let body = read_body(response, MOST_BYTES).await.map_err(broken)?.ok_or_else(too_long)?;
     let minted = read(status, &body, config)?;
     tracing::info!(seconds = minted.expires_in.as_secs(), "new access token");
     Ok(minted)

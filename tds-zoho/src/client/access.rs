@@ -93,11 +93,7 @@ impl Fruitless {
 }
 
 fn resource(call: &Call) -> (Api, String) {
-    (call.api, first_segment(call).to_owned())
-}
-
-fn first_segment(call: &Call) -> &str {
-    call.path.trim_start_matches('/').split('/').next().unwrap_or_default()
+    (call.api, call.resource().to_owned())
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use tds_core::{
     error::{Error, Result, Retry},
     limits::budget::{CallFault, OutageCause},
+    lock::lock,
 };
 use tokio::time::{Instant, sleep};
 
-use super::{Failure, Inner, ZohoClient, failures::identity, send::Sent};
+use super::{Failure, Inner, Pulse, ZohoClient, failures::identity, send::Sent};
 use crate::{
     answer::{Answer, Call},
     error::{About, Fault, throttled},
@@ -32,7 +33,7 @@ impl ZohoClient {
             let permit = inner.budget.acquire(call.lane).await?;
             // The place may have gone down while the call waited for its permit. The call then asks for passage
             // again, instead of failing at the place itself.
-            if !is_probe && inner.budget.is_shut(&place) {
+            if !is_probe && inner.budget.pool.is_shut(&place) {
                 continue;
             }
             let token = inner.tokens.token().await?;
@@ -55,7 +56,7 @@ impl ZohoClient {
                 "Zoho call failed"
             );
             if is_fresh && matches!(fault, Fault::Token(_)) {
-                inner.access.is_fruitless(token.number());
+                inner.access.is_fruitless(token.number);
             }
             match (fault.about(), &fault) {
                 (About::Limit, Fault::Limit(limit, words)) => {
@@ -116,7 +117,7 @@ impl Inner {
         self.budget.went_well(&call.place(), issued_at, hints).await;
         self.access.worked(call);
         self.failures.worked(call);
-        self.pulse.succeeded(self.clock.now());
+        *lock(&self.pulse) = Pulse { last_success_at: Some(self.clock.now()), failure: None };
     }
 
     /// Reports a call that was given up for a reason that its record does not cause. The work then waits. An
@@ -142,9 +143,9 @@ impl Inner {
             first_probe: first,
             reason: reason.clone(),
         };
-        let shut = self.budget.faulted(report).await;
+        let shut = self.budget.pool.faulted(report).await;
         if !matches!(fault, Fault::WrongAddress(_)) {
-            self.pulse.failed(&reason);
+            lock(&self.pulse).failure = Some(reason.clone());
         }
         let Some(shut) = shut else {
             if cause == OutageCause::Connection && blame.on_the_record {
@@ -158,17 +159,14 @@ impl Inner {
             };
             return waits(cause, fault.kind(), wait, reason);
         };
-        if shut.cause == OutageCause::Account {
-            tracing::warn!(
-                place = shut.place, wait = ?shut.wait, reason,
-                "Zoho refuses the account; only single probes are sent to it"
-            );
-        } else {
-            tracing::warn!(
-                place = shut.place, wait = ?shut.wait, reason,
-                "Zoho cannot be read; only single probes are sent to it"
-            );
-        }
+        let what = match shut.cause {
+            OutageCause::Account => "Zoho refuses the account",
+            OutageCause::Connection => "Zoho cannot be read",
+        };
+        tracing::warn!(
+            place = shut.place, wait = ?shut.wait, reason,
+            "{what}; only single probes are sent to it"
+        );
         waits(cause, fault.kind(), shut.wait, reason)
     }
 }

@@ -136,8 +136,7 @@ fn line(words: &str) -> String {
 
 /// Returns the same call to Books, where Books offers it.
 pub(super) fn twin(call: &Call) -> Option<Call> {
-    let first = call.path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if call.api != Api::Inventory || !matches!(first, "items" | "itemdetails") {
+    if call.api != Api::Inventory || !matches!(call.resource(), "items" | "itemdetails") {
         return None;
     }
     let known = |(name, _): &&(&'static str, String)| !UNKNOWN_TO_BOOKS.contains(name);

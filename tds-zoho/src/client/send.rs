@@ -16,7 +16,7 @@ use tds_core::{
 
 use super::headers::{hints, server_time};
 use crate::{
-    answer::{Answer, Call},
+    answer::{Answer, Call, read_body},
     auth::Token,
     config::{ZohoConfig, base_url},
     error::{Fault, in_one_line, judge, transport_fault},
@@ -71,7 +71,7 @@ impl Sender {
     fn request(&self, token: &Token, call: &Call) -> std::result::Result<reqwest::RequestBuilder, Fault> {
         let url = url(token.api_url().unwrap_or(&self.base), call)
             .ok_or_else(|| Fault::Protocol("the base URL takes no path".to_owned()))?;
-        let mut bearer = HeaderValue::from_str(&format!("Zoho-oauthtoken {}", token.value().expose_secret()))
+        let mut bearer = HeaderValue::from_str(&format!("Zoho-oauthtoken {}", token.value.expose_secret()))
             .map_err(|_| Fault::Protocol("the access token cannot be sent".to_owned()))?;
         bearer.set_sensitive(true);
         let mut request = self.http.get(url).header(AUTHORIZATION, bearer);
@@ -81,25 +81,13 @@ impl Sender {
         Ok(request.query(&call.query))
     }
 
-    /// Reads the body in chunks, so that an endless body is not kept in memory.
-    async fn body(&self, mut response: Response) -> std::result::Result<Vec<u8>, Fault> {
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.most_bytes => {
-                    return Err(Fault::Protocol(format!(
-                        "Zoho's answer is longer than {} bytes",
-                        self.most_bytes
-                    )));
-                }
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => return Ok(body),
-                Err(fault) => {
-                    let what = format!("Zoho's answer broke off: {}", transport_fault(fault));
-                    return Err(Fault::Unreachable(what));
-                }
-            }
-        }
+    async fn body(&self, response: Response) -> std::result::Result<Vec<u8>, Fault> {
+        let body = read_body(response, self.most_bytes).await.map_err(|fault| {
+            Fault::Unreachable(format!("Zoho's answer broke off: {}", transport_fault(fault)))
+        })?;
+        body.ok_or_else(|| {
+            Fault::Protocol(format!("Zoho's answer is longer than {} bytes", self.most_bytes))
+        })
     }
 }
 

@@ -6,8 +6,8 @@ use tds_core::{
     clock::Clock,
     error::{Error, ErrorKind, Result, Retry},
     limits::budget::{
-        BreakerStatus, BudgetStatus, CallBudget, CallCount, CallFault, Denied, LimitSignal, Limits,
-        OutageCause, Passage, Permit, PermitPool, Place, Refusal, Usage,
+        self, BreakerStatus, CallBudget, CallCount, Denied, LimitSignal, Limits, OutageCause, Passage,
+        Permit, PermitPool, Place, Refusal,
     },
     queue::Lane,
 };
@@ -45,27 +45,35 @@ pub(crate) struct HeaderHints {
 
 /// The budget of one organization.
 pub(crate) struct Budget {
-    pool: PermitPool,
+    /// The permits of this process.
+    pub(crate) pool: PermitPool,
 }
 
 impl Budget {
     /// Creates a budget that all processes share.
     pub(crate) fn shared(config: &ZohoConfig, budget: CallBudget) -> Self {
-        Self {
-            pool: PermitPool::new(
-                budget,
-                account(config),
-                limits(config, Some(config.requests_per_minute)),
-                None,
-            ),
-        }
+        Self::new(config, budget, Some(config.requests_per_minute), None)
     }
 
     /// Creates a budget of this process alone. The crate governor keeps the limit of the minute.
     pub(crate) fn alone(config: &ZohoConfig, clock: &Arc<dyn Clock>) -> Self {
-        let budget = CallBudget::local(clock);
-        let pace = Box::new(Pacer::new(config.requests_per_minute, config.max_concurrency));
-        Self { pool: PermitPool::new(budget, account(config), limits(config, None), Some(pace)) }
+        let pace = Pacer::new(config.requests_per_minute, config.max_concurrency);
+        Self::new(config, CallBudget::local(clock), None, Some(Box::new(pace)))
+    }
+
+    fn new(
+        config: &ZohoConfig,
+        budget: CallBudget,
+        per_minute: Option<u32>,
+        pace: Option<Box<dyn budget::Pacer>>,
+    ) -> Self {
+        let limits = Limits {
+            per_minute,
+            concurrent: u32::try_from(config.max_concurrency).unwrap_or(u32::MAX),
+            per_day: config.daily_limit,
+            call_time: config.request_timeout,
+        };
+        Self { pool: PermitPool::new(budget, format!("zoho {}", config.organization_id), limits, pace) }
     }
 
     /// Waits for the right to send one call. Pauses of up to two seconds are waited for.
@@ -94,20 +102,9 @@ impl Budget {
         }
     }
 
-    /// Records a fault that no record causes. Returns the breaker that is open for the fault's place now, if one
-    /// is.
-    pub(crate) async fn faulted(&self, fault: CallFault) -> Option<BreakerStatus> {
-        self.pool.faulted(fault).await
-    }
-
-    /// Returns true where only probes are sent to the place, as far as this process knows.
-    pub(crate) fn is_shut(&self, place: &Place) -> bool {
-        self.pool.is_shut(place)
-    }
-
     /// Records an answer that was no refusal.
     pub(crate) async fn went_well(&self, place: &Place, issued_at: Instant, hints: &HeaderHints) {
-        self.correct(hints);
+        self.quota(hints.quota);
         self.pool.signal(LimitSignal::Admission { issued: issued_at.elapsed() });
         self.pool.worked(place, issued_at.elapsed()).await;
     }
@@ -120,7 +117,7 @@ impl Budget {
         issued_at: Instant,
         hints: &HeaderHints,
     ) -> Duration {
-        self.correct(hints);
+        self.quota(hints.quota);
         let (retry_after, reset) = (hints.retry_after, hints.reset);
         let signal =
             LimitSignal::Refused { limit, issued: issued_at.elapsed(), retry_after, reset, chance: chance() };
@@ -129,61 +126,17 @@ impl Budget {
         pause
     }
 
-    /// Records what Zoho says about the day's quota.
-    pub(crate) fn quota(&self, quota: Quota) {
-        let Quota { limit, remaining, reset } = quota;
-        self.pool.signal(LimitSignal::Quota { limit, remaining, reset, age: Duration::ZERO });
-    }
-
-    /// Gives back what is no longer needed.
-    pub(crate) async fn close(&self) {
-        self.pool.close().await;
+    /// Records what Zoho says about the day's quota, where it says something.
+    pub(crate) fn quota(&self, quota: Option<Quota>) {
+        if let Some(Quota { limit, remaining, reset }) = quota {
+            self.pool.signal(LimitSignal::Quota { limit, remaining, reset, age: Duration::ZERO });
+        }
     }
 
     /// Adds a call to the statistics.
     pub(crate) fn count(&self, call: &Call, result: &str) {
-        let (lane, endpoint) = (call.lane, call.endpoint());
-        self.pool.count(CallCount {
-            lane,
-            entity: call.entity.clone(),
-            endpoint,
-            result: result.to_owned(),
-            calls: 1,
-        });
-    }
-
-    /// Returns the status of the budget.
-    pub(crate) async fn status(&self) -> Result<BudgetStatus> {
-        self.pool.status().await
-    }
-
-    /// Returns the last status that this process received. This does not ask the budget.
-    pub(crate) fn last_status(&self) -> BudgetStatus {
-        self.pool.last_status().unwrap_or_default()
-    }
-
-    /// Returns the calls of today.
-    pub(crate) async fn usage(&self) -> Result<Usage> {
-        self.pool.usage().await
-    }
-
-    fn correct(&self, hints: &HeaderHints) {
-        if let Some(quota) = hints.quota {
-            self.quota(quota);
-        }
-    }
-}
-
-fn account(config: &ZohoConfig) -> String {
-    format!("zoho {}", config.organization_id)
-}
-
-fn limits(config: &ZohoConfig, per_minute: Option<u32>) -> Limits {
-    Limits {
-        per_minute,
-        concurrent: u32::try_from(config.max_concurrency).unwrap_or(u32::MAX),
-        per_day: config.daily_limit,
-        call_time: config.request_timeout,
+        let (lane, entity, endpoint) = (call.lane, call.entity.clone(), call.endpoint());
+        self.pool.count(CallCount { lane, entity, endpoint, result: result.to_owned(), calls: 1 });
     }
 }
 
@@ -210,25 +163,14 @@ pub(crate) fn spent(lane: Lane) -> &'static str {
 
 /// Returns the error of a place to which nothing is sent until its next probe.
 fn shut_out(shut: &BreakerStatus) -> Error {
-    let words = match shut.cause {
-        OutageCause::Connection => "cannot be read now",
-        OutageCause::Account => "refuses this account now",
+    let (words, kind) = match shut.cause {
+        OutageCause::Connection => ("cannot be read now", ErrorKind::Unavailable),
+        OutageCause::Account => ("refuses this account now", ErrorKind::Unauthorized),
     };
-    let message = format!(
-        "Zoho ({}) {words}; the next probe is in {} s: {}",
-        shut.place,
-        shut.wait.as_secs().max(1),
-        shut.reason
-    );
-    waits(
-        shut.cause,
-        match shut.cause {
-            OutageCause::Connection => ErrorKind::Unavailable,
-            OutageCause::Account => ErrorKind::Unauthorized,
-        },
-        shut.wait,
-        message,
-    )
+    let BreakerStatus { place, reason, wait, .. } = shut;
+    let seconds = wait.as_secs().max(1);
+    let message = format!("Zoho ({place}) {words}; the next probe is in {seconds} s: {reason}");
+    waits(shut.cause, kind, *wait, message)
 }
 
 /// Returns the error of work that waits without spending an attempt.
