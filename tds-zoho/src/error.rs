@@ -3,7 +3,7 @@
 
 mod body;
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt, iter, time::Duration};
 
 use serde_json::{Map, Value};
 use tds_core::error::{Error, ErrorKind, Retry};
@@ -283,14 +283,8 @@ pub(crate) fn transport_fault(fault: reqwest::Error) -> String {
         _ => "the connection failed",
     };
     let fault = fault.without_url();
-    let mut text = kind.to_owned();
-    let mut next = StdError::source(&fault);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    in_one_line(&text)
+    let causes = iter::successors(StdError::source(&fault), |cause| StdError::source(*cause));
+    in_one_line(&causes.fold(kind.to_owned(), |text, cause| format!("{text}: {cause}")))
 }
 
 #[cfg(test)]

@@ -71,12 +71,9 @@ pub(super) fn open(bytes: &[u8]) -> Result<Envelope, Closed> {
         Some(Value::String(text)) => text.trim().parse().ok(),
         _ => None,
     };
-    let mut envelope = Envelope { code: 0, body };
+    let envelope = Envelope { code: code.unwrap_or_default(), body };
     match code {
-        Some(code) => {
-            envelope.code = code;
-            Ok(envelope)
-        }
+        Some(_) => Ok(envelope),
         None => Err(Closed { form: "JSON without a code".to_owned(), message: envelope.message() }),
     }
 }
