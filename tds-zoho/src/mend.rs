@@ -5,8 +5,13 @@
 //! a character become U+FFFD, and text that is not a value becomes a string with this text, which its column then
 //! refuses by name.
 
+use std::fmt;
+
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
+use tds_core::error::Error;
+
+use crate::reading;
 
 /// Deeper values are replaced by a note. Zoho's records have five levels; the parser accepts 128.
 const DEEPEST: usize = 100;
@@ -32,6 +37,22 @@ pub(crate) fn is_needed(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| text.contains("\\u0000"))
 }
 
+/// Refuses a record whose text could not be read: at most its id is known. `what` names the record in the error.
+pub(crate) fn check(record: &Map<String, Value>, what: fmt::Arguments<'_>) -> Result<(), Error> {
+    match unreadable(record) {
+        Some((_, reason)) => Err(Error::invalid(format!("{what} is not readable JSON: {reason}"))),
+        None => Ok(()),
+    }
+}
+
+/// Returns the id under `key` of a record, also of one whose text could not be read.
+pub(crate) fn id_of(record: &Map<String, Value>, key: &str) -> Option<String> {
+    match unreadable(record) {
+        Some((text, _)) => find_id(text, key).map(str::to_owned),
+        None => reading::record_id(record, key).ok(),
+    }
+}
+
 /// Returns the text of a record that could not be read, and the reason.
 pub(crate) fn unreadable(record: &Map<String, Value>) -> Option<(&str, &str)> {
     let text = record.get(UNREADABLE)?.as_str()?;
@@ -39,7 +60,7 @@ pub(crate) fn unreadable(record: &Map<String, Value>) -> Option<(&str, &str)> {
 }
 
 /// Returns the id under `key` in a text that cannot be read as a whole.
-pub(crate) fn find_id<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+fn find_id<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let (_, after) = text.split_once(&format!("\"{key}\""))?;
     let value = after.trim_start().strip_prefix(':')?.trim_start();
     let value = value.strip_prefix('"').unwrap_or(value);
@@ -53,48 +74,25 @@ fn readable(text: &str) -> String {
     let mut rest = text;
     let mut depth = 0_usize;
     while let Some(first) = rest.chars().next() {
-        match first {
-            '"' => {
-                let (string, after) = string(rest);
-                if depth <= DEEPEST {
-                    out.push_str(&string);
-                }
-                rest = after;
-            }
-            '{' | '[' => {
-                depth += 1;
-                if depth == DEEPEST + 1 {
-                    out.push_str(TOO_DEEP);
-                } else if depth <= DEEPEST {
-                    out.push(first);
-                }
-                rest = &rest[1..];
-            }
-            '}' | ']' => {
-                if depth <= DEEPEST {
-                    out.push(first);
-                }
-                depth = depth.saturating_sub(1);
-                rest = &rest[1..];
-            }
+        let opens = matches!(first, '{' | '[');
+        depth += usize::from(opens);
+        let (piece, after) = match first {
+            '"' => string(rest),
             _ if is_bare(first) => {
                 let end = rest.find(|character| !is_bare(character)).unwrap_or(rest.len());
                 let (word, after) = rest.split_at(end);
-                if depth <= DEEPEST {
-                    match serde_json::from_str::<Value>(word) {
-                        Ok(_) => out.push_str(word),
-                        Err(_) => out.push_str(&Value::from(word).to_string()),
-                    }
-                }
-                rest = after;
+                let is_value = serde_json::from_str::<Value>(word).is_ok();
+                (if is_value { word.to_owned() } else { Value::from(word).to_string() }, after)
             }
-            _ => {
-                if depth <= DEEPEST {
-                    out.push(first);
-                }
-                rest = &rest[first.len_utf8()..];
-            }
+            _ => (first.to_string(), &rest[first.len_utf8()..]),
+        };
+        if depth <= DEEPEST {
+            out.push_str(&piece);
+        } else if opens && depth == DEEPEST + 1 {
+            out.push_str(TOO_DEEP);
         }
+        depth = depth.saturating_sub(usize::from(matches!(first, '}' | ']')));
+        rest = after;
     }
     out
 }

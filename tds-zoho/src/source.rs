@@ -18,6 +18,7 @@ use tds_core::{
 };
 
 use crate::{
+    answer::Call,
     client::ZohoClient,
     entities::{Catalogue, Descriptor, Detail},
 };
@@ -41,18 +42,22 @@ impl Catalogue {
     /// Returns a source for every entity type of the catalogue. All sources use one client.
     #[must_use]
     pub fn sources(&self, client: &ZohoClient) -> Vec<Arc<dyn Source>> {
-        let source = |descriptor| Arc::new(ZohoSource::new(client.clone(), descriptor)) as Arc<dyn Source>;
+        let source = |descriptor: &'static Descriptor| -> Arc<dyn Source> {
+            Arc::new(ZohoSource { client: client.clone(), descriptor, profile: descriptor.profile() })
+        };
         self.iter().map(source).collect()
     }
 }
 
 impl ZohoSource {
-    fn new(client: ZohoClient, descriptor: &'static Descriptor) -> Self {
-        Self { client, descriptor, profile: descriptor.profile() }
-    }
-
     fn entity(&self) -> &EntityType {
         &self.descriptor.schema.entity
+    }
+
+    /// Returns a call for records of the entity type.
+    fn call(&self, path: String, query: Vec<(&'static str, String)>, lane: Lane) -> Call {
+        let Descriptor { api, scope, .. } = *self.descriptor;
+        Call { api, scope, path, query, lane, entity: Some(self.entity().clone()) }
     }
 }
 

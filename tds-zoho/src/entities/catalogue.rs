@@ -4,17 +4,14 @@ use std::{fmt, sync::Arc};
 
 use tds_core::record::EntityType;
 
-use super::{Descriptor, Module, Modules, ZOHO};
+use super::{Descriptor, Modules, ZOHO};
 
 /// The entity types that a program knows, in their order. The default catalogue has the eight types of TDS;
 /// [`Catalogue::with`] adds one more. Clones share the list.
 #[derive(Clone)]
-pub struct Catalogue(Arc<Listed>);
-
-#[derive(Clone)]
-struct Listed {
-    descriptors: Vec<&'static Descriptor>,
-    modules: Modules,
+pub struct Catalogue {
+    descriptors: Arc<[&'static Descriptor]>,
+    modules: Arc<Modules>,
 }
 
 impl Default for Catalogue {
@@ -29,8 +26,7 @@ impl Catalogue {
     pub const UNHANDLED: [&'static str; 3] = ["orders", "payments", "users"];
 
     fn of(descriptors: Vec<&'static Descriptor>) -> Self {
-        let modules = Modules::of(&descriptors);
-        Self(Arc::new(Listed { descriptors, modules }))
+        Self { modules: Arc::new(Modules::of(&descriptors)), descriptors: descriptors.into() }
     }
 
     /// Returns the same catalogue with one more entity type at its end. The new type replaces a type of the same name.
@@ -42,7 +38,7 @@ impl Catalogue {
 
     /// Iterates over the entity types, in their order.
     pub fn iter(&self) -> impl Iterator<Item = &'static Descriptor> + '_ {
-        self.0.descriptors.iter().copied()
+        self.descriptors.iter().copied()
     }
 
     /// Returns the descriptor of an entity type, or `None` where the catalogue does not have the type.
@@ -77,20 +73,8 @@ impl Catalogue {
         self.iter().find(|descriptor| is_path(descriptor.webhooks.path))
     }
 
-    /// Returns the modules of the simulated organization that the entity types name, each once.
-    #[must_use]
-    pub fn simulated_modules(&self) -> Vec<Module> {
-        let mut modules: Vec<Module> = Vec::new();
-        for module in self.iter().filter_map(|descriptor| descriptor.simulated) {
-            if !modules.contains(&module) {
-                modules.push(module);
-            }
-        }
-        modules
-    }
-
     pub(crate) fn modules(&self) -> &Modules {
-        &self.0.modules
+        &self.modules
     }
 }
 

@@ -9,7 +9,6 @@ use tds_core::{
     record::{EntityType, Fields, Payload, Record, RecordId, Shape, SourcePayload},
     source::{Ability, Capability, SourceProfile},
 };
-use time::OffsetDateTime;
 
 use super::{Module, Rows};
 use crate::{
@@ -309,16 +308,11 @@ impl Descriptor {
         shape: Shape,
         raw: Payload,
     ) -> Result<Record> {
-        self.refuse_unreadable(record)?;
+        mend::check(record, format_args!("the {}", self.entity()))?;
         let id = reading::record_id(record, self.id_key)?;
-        let version = self.version(record)?;
+        let version = if self.versioned { reading::version(record)? } else { None };
         let Draft { entity, fields, volatile, children, .. } = self.draft(&id, record, shape)?;
         Ok(Record { entity, id: RecordId::new(id), version, fields, volatile, children, raw })
-    }
-
-    /// Returns the version that the record states, where records of this type have a version.
-    fn version(&self, record: &Map<String, Value>) -> Result<Option<OffsetDateTime>> {
-        if self.versioned { reading::version(record) } else { Ok(None) }
     }
 
     /// Reads everything except the id and the version.
@@ -351,15 +345,5 @@ impl Descriptor {
         }
         (self.read)(record, &mut draft)?;
         Ok(draft)
-    }
-
-    /// Refuses a record whose text is not JSON: at most its id is known.
-    fn refuse_unreadable(&self, record: &Map<String, Value>) -> Result<()> {
-        match mend::unreadable(record) {
-            Some((_, reason)) => {
-                Err(Error::invalid(format!("the {} is not readable JSON: {reason}", self.entity())))
-            }
-            None => Ok(()),
-        }
     }
 }

@@ -12,36 +12,30 @@ use super::{is_absent, scalar::as_id, unreadable};
 /// belong to another record, such as the customer in the body of an invoice.
 pub(crate) fn custom_fields(record: &Map<String, Value>) -> Result<Option<Value>> {
     let mut found = Map::new();
-    let mut shown = false;
-    match record.get("custom_fields") {
+    let (list, hash) = (record.get("custom_fields"), record.get("custom_field_hash"));
+    match list {
         Some(Value::Array(entries)) => {
-            shown = true;
             for entry in entries {
                 let (name, value) = entry_of(entry)?;
                 found.insert(name, value);
             }
         }
-        Some(value) if is_absent(value) => shown = true,
-        Some(Value::Object(fields)) => {
-            shown = true;
-            add_flat(&mut found, fields, |_| true);
+        Some(Value::Object(fields)) => add_flat(&mut found, fields, ""),
+        Some(other) if !is_absent(other) => {
+            return Err(unreadable("custom_fields", other, "list of custom fields"));
         }
-        Some(other) => return Err(unreadable("custom_fields", other, "list of custom fields")),
-        None => {}
+        _ => {}
     }
-    match record.get("custom_field_hash") {
-        Some(Value::Object(fields)) => {
-            shown = true;
-            add_flat(&mut found, fields, |_| true);
-        }
-        Some(value) if is_absent(value) => shown = true,
-        Some(other) if !shown => {
+    match hash {
+        Some(Value::Object(fields)) => add_flat(&mut found, fields, ""),
+        Some(other) if list.is_none() && !is_absent(other) => {
             return Err(unreadable("custom_field_hash", other, "object of custom fields"));
         }
-        Some(_) | None => {}
+        _ => {}
     }
+    let shown = list.is_some() || hash.is_some();
     if !shown {
-        add_flat(&mut found, record, |name| name.starts_with("cf_"));
+        add_flat(&mut found, record, "cf_");
     }
     Ok((shown || !found.is_empty()).then_some(Value::Object(found)))
 }
@@ -58,12 +52,12 @@ fn entry_of(entry: &Value) -> Result<(String, Value)> {
     Err(error())
 }
 
-fn add_flat(found: &mut Map<String, Value>, fields: &Map<String, Value>, wanted: impl Fn(&str) -> bool) {
+fn add_flat(found: &mut Map<String, Value>, fields: &Map<String, Value>, prefix: &str) {
     for (name, value) in fields {
         // `cf_x_unformatted` and `cf_x_formatted` are other spellings of `cf_x`.
         let plain = name.strip_suffix("_unformatted").or_else(|| name.strip_suffix("_formatted"));
         let doubled = plain.is_some_and(|plain| fields.contains_key(plain));
-        if wanted(name) && !doubled && !found.contains_key(name) {
+        if name.starts_with(prefix) && !doubled && !found.contains_key(name) {
             found.insert(name.clone(), value_of(value));
         }
     }

@@ -9,9 +9,6 @@ use time::{
 
 use super::{is_absent, unreadable};
 
-const MONTHS: [&str; 12] =
-    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-
 /// Reads a point in time in UTC: `2016-06-11T17:38:06-0700`, also with a colon in the offset or with `Z`. A time
 /// without an offset is refused, because its moment is ambiguous.
 pub(super) fn as_time(value: &Value, field: &str) -> Result<Option<OffsetDateTime>> {
@@ -92,7 +89,6 @@ fn numbered(month: u8) -> Option<Month> {
 }
 
 fn month_name(text: &str) -> Option<Month> {
-    let start = text.get(..3)?.to_ascii_lowercase();
-    let at = MONTHS.iter().position(|name| *name == start)?;
-    numbered(u8::try_from(at + 1).ok()?)
+    let start = text.get(..3)?;
+    (1..=12).filter_map(numbered).find(|month| month.to_string()[..3].eq_ignore_ascii_case(start))
 }

@@ -9,7 +9,7 @@ use tds_core::{
 };
 
 use super::{ZohoSource, page};
-use crate::{answer::Call, mend, reading};
+use crate::{mend, reading};
 
 impl ZohoSource {
     /// Reads each record by `GET {path}/{id}`. The client decides how many calls are in flight.
@@ -32,14 +32,7 @@ impl ZohoSource {
         lane: Lane,
     ) -> Result<Read> {
         check_id(id)?;
-        let call = Call {
-            api: self.descriptor.api,
-            scope: self.descriptor.scope,
-            path: format!("{path}/{id}"),
-            query: Vec::new(),
-            lane,
-            entity: Some(self.entity().clone()),
-        };
+        let call = self.call(format!("{path}/{id}"), Vec::new(), lane);
         let began = self.client.clock().now();
         let mut answer = match self.client.get(call).await {
             Ok(answer) => answer,
@@ -65,9 +58,7 @@ impl ZohoSource {
         record: &Map<String, Value>,
         observed: Interval,
     ) -> Result<Read> {
-        if let Some((_, reason)) = mend::unreadable(record) {
-            return Err(Error::invalid(format!("{} {id} is not readable JSON: {reason}", self.entity())));
-        }
+        mend::check(record, format_args!("{} {id}", self.entity()))?;
         let found = reading::record_id(record, self.descriptor.id_key)?;
         if found != id.as_str() {
             return Err(page::protocol(format!("{} {id} was requested, but {found} came", self.entity())));

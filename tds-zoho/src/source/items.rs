@@ -10,7 +10,7 @@ use tds_core::{
 };
 
 use super::{ZohoSource, fetch::check_id, page};
-use crate::{answer::Call, limits::jitter::chance, mend, reading};
+use crate::{answer::Call, limits::jitter::chance, mend};
 
 /// The maximum number of ids in one call. Zoho states no limit; clients use 25 to 200.
 const MOST: usize = 100;
@@ -24,23 +24,20 @@ const PATIENCE: u32 = 9;
 const TRUST: u32 = 5;
 
 /// What is known about the requested items.
-#[derive(Default)]
-struct Answers {
-    found: HashMap<RecordId, Result<Read>>,
-    /// The number of failed calls since the last call that worked.
-    failures: u32,
-}
+type Answers = HashMap<RecordId, Result<Read>>;
 
 impl ZohoSource {
     /// Reads items by `/itemdetails`. When a call fails, its ids are halved, so that one bad item costs only itself.
     pub(super) async fn fetch_items(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
-        let mut answers = Answers::default();
+        let mut answers = Answers::new();
+        // The number of failed calls since the last call that worked.
+        let mut failures = 0;
         let mut open: Vec<RecordId> = Vec::with_capacity(ids.len());
         for id in ids {
             match check_id(id) {
                 Ok(()) if !open.contains(id) => open.push(id.clone()),
                 Ok(()) => {}
-                Err(error) => drop(answers.found.insert(id.clone(), Err(error))),
+                Err(error) => drop(answers.insert(id.clone(), Err(error))),
             }
         }
         // The loop uses a stack instead of recursion: it next tries the first half of a failed part.
@@ -57,22 +54,21 @@ impl ZohoSource {
         while let Some(part) = parts.pop() {
             match self.item_details(part, lane).await {
                 Ok((records, observed)) => {
-                    answers.failures = 0;
+                    failures = 0;
                     self.take(part, records, observed, lane, &mut answers).await;
                 }
                 Err(error) => {
-                    answers.failures += 1;
-                    let hopeless = answers.failures >= PATIENCE
+                    failures += 1;
+                    let hopeless = failures >= PATIENCE
                         || !may_be_an_items_fault(error.kind())
                         || self.is_shut(lane);
                     if hopeless {
-                        for part in parts.drain(..).chain([part]) {
-                            fail(part, &error, &mut answers);
-                        }
+                        let failed = parts.drain(..).chain([part]).flatten();
+                        answers.extend(failed.map(|id| (id.clone(), Err(error.clone()))));
                     } else if let [id] = part {
                         // The item is read by itself, so that its own call shows what is wrong with it.
                         let read = self.fetch_one("/items", &["item"], id, lane).await;
-                        answers.found.insert(id.clone(), read);
+                        answers.insert(id.clone(), read);
                     } else {
                         let (first, second) = part.split_at(part.len() / 2);
                         parts.extend([second, first]);
@@ -81,7 +77,8 @@ impl ZohoSource {
             }
         }
         let lost = |id: &RecordId| Error::internal(format!("item {id} was not requested"));
-        ids.iter().map(|id| answers.get(id).unwrap_or_else(|| Err(lost(id)))).collect()
+        // An id that was requested twice is answered twice.
+        ids.iter().map(|id| answers.get(id).cloned().unwrap_or_else(|| Err(lost(id)))).collect()
     }
 
     async fn item_details(&self, ids: &[RecordId], lane: Lane) -> Result<(Vec<Value>, Interval)> {
@@ -94,14 +91,7 @@ impl ZohoSource {
 
     fn details_call(&self, ids: &[RecordId], lane: Lane) -> Call {
         let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
-        Call {
-            api: self.descriptor.api,
-            scope: self.descriptor.scope,
-            path: "/itemdetails".to_owned(),
-            query: vec![("item_ids", ids.join(","))],
-            lane,
-            entity: Some(self.entity().clone()),
-        }
+        self.call("/itemdetails".to_owned(), vec![("item_ids", ids.join(","))], lane)
     }
 
     /// Returns true where a breaker stops reads of items, except for a probe now and then.
@@ -121,13 +111,9 @@ impl ZohoSource {
     ) {
         let mut by_id: HashMap<String, Map<String, Value>> = HashMap::with_capacity(records.len());
         for record in records {
-            let Value::Object(record) = record else { continue };
-            let id_key = self.descriptor.id_key;
-            let id = match mend::unreadable(&record) {
-                Some((text, _)) => mend::find_id(text, id_key).map(str::to_owned),
-                None => reading::record_id(&record, id_key).ok(),
-            };
-            if let Some(id) = id {
+            if let Value::Object(record) = record
+                && let Some(id) = mend::id_of(&record, self.descriptor.id_key)
+            {
                 by_id.insert(id, record);
             }
         }
@@ -142,24 +128,8 @@ impl ZohoSource {
                     read
                 }
             };
-            answers.found.insert(id.clone(), read);
+            answers.insert(id.clone(), read);
         }
-    }
-}
-
-impl Answers {
-    /// Returns the answer for one id. An id that was requested twice is answered twice.
-    fn get(&self, id: &RecordId) -> Option<Result<Read>> {
-        self.found.get(id).map(|answer| match answer {
-            Ok(read) => Ok(read.clone()),
-            Err(error) => Err(error.clone()),
-        })
-    }
-}
-
-fn fail(ids: &[RecordId], error: &Error, answers: &mut Answers) {
-    for id in ids {
-        answers.found.insert(id.clone(), Err(error.clone()));
     }
 }
 

@@ -10,7 +10,7 @@ use tds_core::{
 use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
 
 use super::{ZohoSource, page};
-use crate::{answer::Call, entities::PER_PAGE, mend, reading};
+use crate::{entities::PER_PAGE, mend};
 
 /// The column by which changes are sorted.
 const CHANGED: &str = "last_modified_time";
@@ -37,14 +37,7 @@ impl ZohoSource {
     /// Makes one call of the list.
     pub(super) async fn ask(&self, list_call: &ListCall, lane: Lane) -> Result<Answered> {
         let list = &self.descriptor.list;
-        let call = Call {
-            api: self.descriptor.api,
-            scope: self.descriptor.scope,
-            path: list.path.to_owned(),
-            query: self.query(list_call)?,
-            lane,
-            entity: Some(self.entity().clone()),
-        };
+        let call = self.call(list.path.to_owned(), self.query(list_call)?, lane);
         let answer = self.client.get(call).await?;
         let page = page::open(answer.body, list.path, list.keys, list_call.page)?;
         let sorts = list_call.order != RowOrder::Own;
@@ -87,23 +80,17 @@ impl ZohoSource {
         let bytes = ContentHash::of_bytes(text.as_bytes());
         let payload = Payload::new(text);
         let record = row.as_object();
-        let decoded = match record {
-            Some(record) => self.descriptor.decode_object(record, Shape::List, payload.clone()),
-            None => Err(page::protocol("the row is not an object")),
-        };
-        let id_key = self.descriptor.id_key;
-        let shown = record.and_then(|record| match mend::unreadable(record) {
-            Some((text, _)) => mend::find_id(text, id_key).map(str::to_owned),
-            None => reading::record_id(record, id_key).ok(),
-        });
+        let decode = |record| self.descriptor.decode_object(record, Shape::List, payload.clone()).ok();
+        let decoded = record.and_then(decode);
+        let shown = record.and_then(|record| mend::id_of(record, self.descriptor.id_key));
         let id =
             shown.unwrap_or_else(|| format!("unreadable:{}", bytes.as_str().get(..12).unwrap_or_default()));
-        let ids_only = decoded.is_ok() && record.is_some_and(self.descriptor.list.ids_only);
+        let ids_only = decoded.is_some() && record.is_some_and(self.descriptor.list.ids_only);
         let payload = SourcePayload { shape: Shape::List, observed: Observed::Call(observed), json: payload };
         Listed {
             id: RecordId::new(id),
-            version: decoded.as_ref().ok().and_then(|record| record.version),
-            hash: decoded.as_ref().ok().filter(|_| !ids_only).map_or(bytes, list_hash),
+            version: decoded.as_ref().and_then(|record| record.version),
+            hash: decoded.as_ref().filter(|_| !ids_only).map_or(bytes, list_hash),
             payload: (!ids_only).then_some(payload),
         }
     }

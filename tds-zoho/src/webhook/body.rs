@@ -39,11 +39,10 @@ fn json(text: &[u8]) -> Result<Body, String> {
         Some(Value::String(inner)) => json_string(&inner, object),
         // A body that is wrapped in one more JSON string is read in the same way.
         Some(Value::Object(inner)) => Ok(Body { object: merged(inner, object), is_pairs: false, is_mended }),
-        Some(other) => {
-            object.insert(JSON_STRING.to_owned(), other);
+        other => {
+            object.extend(other.map(|other| (JSON_STRING.to_owned(), other)));
             Ok(Body { object, is_pairs: false, is_mended })
         }
-        None => Ok(Body { object, is_pairs: false, is_mended }),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Finds the record in a body. Zoho documents no schema of its webhooks, so every plausible place is examined.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use serde_json::{Map, Value};
 
@@ -18,13 +18,6 @@ const DEPTH: usize = 3;
 /// The maximum number of records in one body. Zoho pushes one record; a script that pushes more than this should
 /// request a sync.
 const MOST: usize = 1_000;
-
-/// The result of the search for records in a body.
-pub(super) struct Opened<'a> {
-    /// The organization that the body states.
-    pub(super) organization: Option<String>,
-    pub(super) found: Found<'a>,
-}
 
 /// What a body holds.
 pub(super) enum Found<'a> {
@@ -61,14 +54,13 @@ pub(super) fn open<'a>(
     modules: &Modules,
     descriptor: &Descriptor,
     object: &'a Map<String, Value>,
-) -> Opened<'a> {
+) -> Found<'a> {
     let kind = Kind { modules, descriptor };
-    let found = if descriptor.versioned { kind.find(object) } else { kind.find_items(object) };
-    Opened { organization: organization(object), found }
+    if descriptor.versioned { kind.find(object) } else { kind.find_items(object) }
 }
 
 /// Returns the organization that a body states.
-fn organization(object: &Map<String, Value>) -> Option<String> {
+pub(super) fn organization(object: &Map<String, Value>) -> Option<String> {
     let stated = |object: &Map<String, Value>| {
         let value = object.get("organization_id")?;
         match reading::as_id(value, "organization_id") {
@@ -227,16 +219,9 @@ impl Kind<'_> {
     /// Returns the id under the key of the requested kind, or under a key by which documents name records of this
     /// kind.
     fn any_id(self, record: &Map<String, Value>) -> Option<Id> {
-        self.own_id(record).or_else(|| {
-            let mut parties = self.descriptor.party_keys();
-            let id = parties.find_map(|key| reading::record_id(record, key).ok())?;
-            Some(Id { id, is_own: false })
-        })
-    }
-
-    fn own_id(self, record: &Map<String, Value>) -> Option<Id> {
-        let id = reading::record_id(record, self.descriptor.id_key).ok()?;
-        Some(Id { id, is_own: true })
+        let own = self.descriptor.id_key;
+        let mut keys = iter::once(own).chain(self.descriptor.party_keys());
+        keys.find_map(|key| Some(Id { id: reading::record_id(record, key).ok()?, is_own: key == own }))
     }
 
     fn located<'a>(self, Id { id, is_own }: Id, record: &'a Map<String, Value>) -> Located<'a> {

@@ -89,12 +89,12 @@ pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receive
         Ok(body) => body,
         Err(reason) => return without_record(Disposition::Unparsed(reason)),
     };
-    let opened = envelope::open(modules, descriptor, &body.object);
-    if let Some(stated) = opened.organization.filter(|stated| stated != received.organization_id) {
+    let stated = envelope::organization(&body.object);
+    if let Some(stated) = stated.filter(|stated| stated != received.organization_id) {
         let reason = format!("the body belongs to organization {stated}");
         return without_record(Disposition::Ignored(reason));
     }
-    match opened.found {
+    match envelope::open(modules, descriptor, &body.object) {
         Found::Records(records) => {
             // The pairs of a form are only a choice of keys. The JSON in one of its fields is a record like any other.
             let is_choice = |record: &Map<String, Value>| body.is_pairs && std::ptr::eq(record, &body.object);
