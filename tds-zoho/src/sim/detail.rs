@@ -7,7 +7,7 @@ use super::{
     list::Query,
     module::Module,
     organization::ORGANIZATION_ID,
-    projection::{bulk_item, detail},
+    projection::detail,
     records::Records,
 };
 use crate::entities::Api;
@@ -29,8 +29,8 @@ pub(crate) fn items(records: &Records, query: &Query, max_ids: usize) -> Answer 
     if ids.is_empty() || ids.len() > max_ids {
         return invalid_value("item_ids");
     }
-    let records = ids.iter().filter_map(|id| records.get(Module::ITEMS, id)).map(bulk_item);
-    found("items", records.collect())
+    let items = ids.iter().filter_map(|id| records.get(Module::ITEMS, id));
+    found("items", items.cloned().map(Value::Object).collect())
 }
 
 /// Answers `GET /organizations`.

@@ -39,10 +39,13 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
         let rows = records.records(module).map(|record| Value::Object(list_row(module, api, record)));
         return found(module.list_key, rows.collect());
     }
-    let Ok(since) = since(module, api, query) else { return invalid_value("last_modified_time") };
-    let asked = since.filter(|_| !habit.ignores_filter).map(|since| since + habit.filter_shift);
-    let filter = Filter::new(module, api, query, asked, habit.filter_is_exclusive);
-    let mut records: Vec<&Object> = records.records(module).filter(|record| filter.accepts(record)).collect();
+    let mut since = None;
+    if let Some(asked) = query.get("last_modified_time").filter(|_| module.filtered_by_time == Some(api)) {
+        let Some(asked) = parse_stamp(asked) else { return invalid_value("last_modified_time") };
+        since = Some(asked + habit.filter_shift).filter(|_| !habit.ignores_filter);
+    }
+    let accepts = filter(module, api, query, since, habit.filter_is_exclusive);
+    let mut records: Vec<&Object> = records.records(module).filter(|record| accepts(record)).collect();
     let (column, order) = sorting(module, api, query);
     let ignored = habit.ignores_sorting && column == "last_modified_time";
     if !column.is_empty() && !ignored {
@@ -75,45 +78,32 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
     ]))
 }
 
-/// Returns the point in time of `last_modified_time`, where the list has this filter.
-fn since(module: Module, api: Api, query: &Query) -> Result<Option<OffsetDateTime>, ()> {
-    match query.get("last_modified_time") {
-        Some(asked) if module.filters_by_time(api) => parse_stamp(asked).map(Some).ok_or(()),
-        _ => Ok(None),
-    }
-}
-
-/// The rows that a list omits.
-struct Filter {
+/// Returns a function that is true for the records that a list shows.
+fn filter(
+    module: Module,
+    api: Api,
+    query: &Query,
     since: Option<OffsetDateTime>,
     exclusive: bool,
-    contact_type: Option<String>,
-    status: Option<String>,
-}
-
-impl Filter {
-    fn new(module: Module, api: Api, query: &Query, since: Option<OffsetDateTime>, exclusive: bool) -> Self {
-        let filters_type = module == Module::CONTACTS && api == Api::Books;
-        let contact_type = query.get("contact_type").filter(|_| filters_type).cloned();
-        let asked = query.get("filter_by").and_then(|filter| filter.strip_prefix("Status.")).map(snake_case);
-        let status = match asked.as_deref() {
-            Some("all") => None,
-            Some(_) => asked,
-            None if module.hides_inactive => Some("active".to_owned()),
-            None => query.get("status").cloned(),
-        };
-        Self { since, exclusive, contact_type, status }
-    }
-
-    fn accepts(&self, record: &Object) -> bool {
+) -> impl Fn(&Object) -> bool {
+    let filters_type = module == Module::CONTACTS && api == Api::Books;
+    let contact_type = query.get("contact_type").filter(|_| filters_type).cloned();
+    let asked = query.get("filter_by").and_then(|filter| filter.strip_prefix("Status.")).map(snake_case);
+    let status = match asked.as_deref() {
+        Some("all") => None,
+        Some(_) => asked,
+        None if module.hides_inactive => Some("active".to_owned()),
+        None => query.get("status").cloned(),
+    };
+    move |record| {
         let is = |key: &str, wanted: &Option<String>| {
             wanted.as_deref().is_none_or(|wanted| record.get(key).is_none_or(|found| found == wanted))
         };
         let modified = || parse_stamp(text(record, "last_modified_time"));
         // The boundary second is included, so each run lists one unchanged row again.
-        let within = |since, at| at > since || at == since && !self.exclusive;
-        let fresh = self.since.is_none_or(|since| modified().is_some_and(|at| within(since, at)));
-        fresh && is("contact_type", &self.contact_type) && is("status", &self.status)
+        let within = |since, at| at > since || at == since && !exclusive;
+        let fresh = since.is_none_or(|since| modified().is_some_and(|at| within(since, at)));
+        fresh && is("contact_type", &contact_type) && is("status", &status)
     }
 }
 

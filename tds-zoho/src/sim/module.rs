@@ -49,12 +49,6 @@ impl Module {
         self.in_books || api == Api::Inventory
     }
 
-    /// Returns true where `last_modified_time` filters the list. Elsewhere the simulation silently ignores the
-    /// parameter.
-    pub(crate) fn filters_by_time(&self, api: Api) -> bool {
-        self.filtered_by_time == Some(api)
-    }
-
     /// Returns the documented sort columns; the simulation ignores others.
     pub(crate) fn sort_columns(&self, api: Api) -> &'static [&'static str] {
         let [books, inventory] = self.sort_columns;

@@ -13,7 +13,7 @@ use super::{
     list::ListHabit,
     literal::{Object, id_of, object, stamp},
     module::Module,
-    records::{Records, patch},
+    records::Records,
     tokens::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, Tokens},
     traffic::Traffic,
 };
@@ -94,7 +94,7 @@ impl Organization {
         id
     }
 
-    /// Overwrites keys of a record and sets its `last_modified_time` to the organization's time. Returns false where
+    /// Overwrites keys of a record, nested values as a whole, and sets its `last_modified_time` to the organization's time. Returns false where
     /// the record does not exist.
     pub fn update(&mut self, module: Module, id: &str, changes: Value) -> bool {
         let now = stamp(self.now());
@@ -103,7 +103,7 @@ impl Organization {
             record.insert("updated_time".to_owned(), Value::String(now.clone()));
         }
         record.insert("last_modified_time".to_owned(), Value::String(now));
-        patch(record, changes);
+        record.extend(object(changes));
         true
     }
 
@@ -111,13 +111,14 @@ impl Organization {
     /// balances. Returns false where the record does not exist.
     pub fn update_silently(&mut self, module: Module, id: &str, changes: Value) -> bool {
         let Some(record) = self.records.get_mut(module, id) else { return false };
-        patch(record, changes);
+        record.extend(object(changes));
         true
     }
 }
 
 fn modules(catalogue: &Catalogue) -> Vec<Module> {
-    catalogue.simulated_modules().into_iter().chain([Module::ADJUSTMENTS, Module::LOCATIONS]).collect()
+    let of_types = catalogue.iter().filter_map(|descriptor| descriptor.simulated);
+    of_types.chain([Module::ADJUSTMENTS, Module::LOCATIONS]).collect()
 }
 
 /// A handle to one organization. Clones are handles to the same organization.

@@ -37,8 +37,3 @@ pub(crate) fn detail(module: Module, api: Api, record: &Object) -> Object {
     }
     full
 }
-
-/// Returns the item as `/itemdetails` shows it: the detail, in both products.
-pub(crate) fn bulk_item(record: &Object) -> Value {
-    Value::Object(record.clone())
-}

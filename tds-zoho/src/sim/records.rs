@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
 use super::{
     literal::{Object, id_of},
     module::Module,
@@ -86,9 +84,4 @@ impl Records {
     pub fn count(&self, module: Module) -> usize {
         self.tables.get(&module).map_or(0, |table| table.places.len())
     }
-}
-
-/// Overwrites the keys that the patch names. Nested objects and arrays are replaced as a whole.
-pub(crate) fn patch(record: &mut Object, changes: Value) {
-    record.extend(super::literal::object(changes));
 }

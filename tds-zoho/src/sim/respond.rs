@@ -132,12 +132,10 @@ fn call(organization: &mut Organization, request: &Request) -> Answer {
 
 fn authorize(organization: &mut Organization, request: &Request) -> Option<Answer> {
     let header = request.authorization.as_deref();
-    let Some(token) = header.and_then(|value| value.strip_prefix("Zoho-oauthtoken ")) else {
+    let token = header.and_then(|value| value.strip_prefix("Zoho-oauthtoken "));
+    let Some(token) = token.filter(|token| !token.trim().is_empty()) else {
         return Some(answer::malformed_authorization());
     };
-    if token.trim().is_empty() {
-        return Some(answer::malformed_authorization());
-    }
     (!organization.tokens.accept(token, request.arrived)).then(answer::not_authorized)
 }
 

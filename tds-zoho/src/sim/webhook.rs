@@ -99,23 +99,6 @@ impl SharedOrganization {
         record.retain(|key, _| !hidden.contains(&key.as_str()));
         json!({"organization_id": ORGANIZATION_ID, module.detail_key: record}).to_string()
     }
-
-    /// Signs a JSON body (hex) and sends it to `{base_url}/api/zoho/webhooks/{entity_path}?event={event}`. An empty
-    /// event is omitted. An empty secret leaves the request unsigned.
-    ///
-    /// # Errors
-    /// The receiver cannot be reached or does not answer within ten seconds.
-    pub async fn deliver(
-        &self,
-        base_url: &str,
-        entity_path: &str,
-        event: &str,
-        body: &str,
-        secret: &str,
-    ) -> Result<Receipt, reqwest::Error> {
-        let (entity_path, event, body) = (entity_path.to_owned(), event.to_owned(), body.to_owned());
-        deliver(&Delivery { entity_path, event, body }, base_url, secret, Form::Json).await
-    }
 }
 
 /// Signs a webhook (hex) in one of the forms and sends it once to `{base_url}/api/zoho/webhooks/{entity_path}`, as
@@ -130,19 +113,6 @@ pub async fn deliver(
     form: Form,
 ) -> Result<Receipt, reqwest::Error> {
     let url = format!("{}/api/zoho/webhooks/{}", base_url.trim_end_matches('/'), delivery.entity_path);
-    deliver_to(&url, delivery, secret, form).await
-}
-
-/// Like [`deliver`], but sends to any URL without a query. The delivery's own path is not used.
-///
-/// # Errors
-/// The receiver cannot be reached or does not answer in time.
-pub async fn deliver_to(
-    url: &str,
-    delivery: &Delivery,
-    secret: &str,
-    form: Form,
-) -> Result<Receipt, reqwest::Error> {
     let mut request = client()?.post(url);
     let mut signed: Vec<(&str, &str)> = Vec::new();
     if !delivery.event.is_empty() {
