@@ -11,7 +11,6 @@
 pub(crate) mod answer;
 pub mod demo;
 mod detail;
-mod generate;
 mod list;
 pub(crate) mod literal;
 mod module;
@@ -22,7 +21,7 @@ pub(crate) mod respond;
 pub mod sample;
 mod server;
 mod tokens;
-pub(crate) mod traffic;
+mod traffic;
 pub mod webhook;
 
 pub use self::{

@@ -1,8 +1,10 @@
 //! [`FakeZoho`]: the simulated organization of [`sim`](crate::sim) for tests, with faults that a test scripts.
 
 mod controls;
+mod counters;
 mod fake_zoho;
 mod faults;
+mod generate;
 
 pub use self::{
     fake_zoho::FakeZoho,

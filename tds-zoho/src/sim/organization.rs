@@ -154,36 +154,6 @@ impl SharedOrganization {
         read(&self.lock().records)
     }
 
-    /// Enters an item. See [`Organization::put`].
-    pub fn put_item(&self, record: Value) -> String {
-        self.put(Module::ITEMS, record)
-    }
-
-    /// Enters a customer or a vendor, by its `contact_type`. See [`Organization::put`].
-    pub fn put_contact(&self, record: Value) -> String {
-        self.put(Module::CONTACTS, record)
-    }
-
-    /// Enters an invoice. See [`Organization::put`].
-    pub fn put_invoice(&self, record: Value) -> String {
-        self.put(Module::INVOICES, record)
-    }
-
-    /// Enters a bill. See [`Organization::put`].
-    pub fn put_bill(&self, record: Value) -> String {
-        self.put(Module::BILLS, record)
-    }
-
-    /// Enters a credit note. See [`Organization::put`].
-    pub fn put_credit_note(&self, record: Value) -> String {
-        self.put(Module::CREDIT_NOTES, record)
-    }
-
-    /// Enters a price list. See [`Organization::put`].
-    pub fn put_price_list(&self, record: Value) -> String {
-        self.put(Module::PRICE_LISTS, record)
-    }
-
     /// Enters a record. See [`Organization::put`].
     pub fn put(&self, module: Module, record: Value) -> String {
         self.lock().put(module, record)
@@ -216,12 +186,6 @@ impl SharedOrganization {
         self.lock().records.ids(module)
     }
 
-    /// Returns the number of a module's records.
-    #[must_use]
-    pub fn count(&self, module: Module) -> usize {
-        self.lock().records.count(module)
-    }
-
     /// Sets the modules to those of these entity types. See [`Organization::set_catalogue`].
     pub fn set_catalogue(&self, catalogue: &Catalogue) {
         self.lock().set_catalogue(catalogue);
@@ -231,49 +195,5 @@ impl SharedOrganization {
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.lock().now()
-    }
-
-    /// Returns the number of calls of both products so far, including refused calls.
-    #[must_use]
-    pub fn calls(&self) -> u64 {
-        self.lock().traffic.total
-    }
-
-    /// Returns the number of calls whose path begins with the prefix, with or without the product's base: `/items`,
-    /// `/books/v3/contacts/`.
-    #[must_use]
-    pub fn calls_to(&self, path_prefix: &str) -> u64 {
-        self.lock().traffic.calls_to(path_prefix)
-    }
-
-    /// Returns the largest number of calls in any window of 60 seconds so far.
-    #[must_use]
-    pub fn max_in_any_minute(&self) -> usize {
-        self.lock().traffic.max_in_window
-    }
-
-    /// Returns the largest number of calls in flight at the same time so far. Calls overlap only while answers take
-    /// time.
-    #[must_use]
-    pub fn max_concurrent(&self) -> usize {
-        self.lock().traffic.max_in_flight
-    }
-
-    /// Returns the number of calls that were refused so far because they exceeded a limit.
-    #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.lock().traffic.refused
-    }
-
-    /// Returns the number of access tokens minted so far.
-    #[must_use]
-    pub fn mints(&self) -> u64 {
-        self.lock().tokens.minted
-    }
-
-    /// Returns the number of requests to the token endpoint so far, including refused and faulty ones.
-    #[must_use]
-    pub fn token_requests(&self) -> u64 {
-        self.lock().tokens.requests
     }
 }

@@ -41,7 +41,7 @@ pub(crate) struct Traffic {
     pub(crate) max_in_window: usize,
     pub(crate) max_in_flight: usize,
     pub(crate) refused: u64,
-    by_path: HashMap<String, u64>,
+    pub(crate) by_path: HashMap<String, u64>,
     window: VecDeque<Instant>,
     in_flight: Vec<Instant>,
     pub(crate) blocked_until: Option<Instant>,
@@ -99,15 +99,4 @@ impl Traffic {
         }
         None
     }
-
-    /// Returns the number of calls whose path begins with the prefix, with or without the product's base.
-    pub(crate) fn calls_to(&self, prefix: &str) -> u64 {
-        self.by_path.iter().filter(|(path, _)| matches(path, prefix)).map(|(_, count)| count).sum()
-    }
-}
-
-/// Returns true where a path begins with the prefix, with or without the product's base.
-pub(crate) fn matches(path: &str, prefix: &str) -> bool {
-    let relative = path.strip_prefix("/books/v3").or_else(|| path.strip_prefix("/inventory/v1"));
-    path.starts_with(prefix) || relative.is_some_and(|relative| relative.starts_with(prefix))
 }

@@ -8,8 +8,6 @@ use std::{
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::sim::traffic::matches;
-
 /// A fault of one call. [`Fault::user_left`] and the functions after it return Zoho's answers for an organization that
 /// is refused.
 #[derive(Clone, Debug)]
@@ -219,4 +217,10 @@ impl Rule {
         };
         strikes.then(|| self.fault.clone())
     }
+}
+
+/// Returns true where a path begins with the prefix, with or without the product's base.
+pub(super) fn matches(path: &str, prefix: &str) -> bool {
+    let relative = path.strip_prefix("/books/v3").or_else(|| path.strip_prefix("/inventory/v1"));
+    path.starts_with(prefix) || relative.is_some_and(|relative| relative.starts_with(prefix))
 }

@@ -66,7 +66,7 @@ impl Changes {
         let mut invoice = sample::invoice_of(n, &customer, &lines);
         documents::date(&mut invoice, zoho.now());
         let total = decimal(&invoice["total"]);
-        let id = zoho.put_invoice(invoice);
+        let id = zoho.put(Module::INVOICES, invoice);
         for line in &lines {
             move_stock(zoho, &line.item_id, -line.quantity);
         }
@@ -134,7 +134,7 @@ impl Changes {
         let n = free_number(zoho, Module::CONTACTS, kinds::CUSTOMER);
         let mut contact = contacts::customer(&mut self.random, n, &[], zoho.now());
         overwrite(&mut contact, json!({"status": "active"}));
-        let id = zoho.put_contact(contact);
+        let id = zoho.put(Module::CONTACTS, contact);
         self.newcomers.push(id.clone());
         Some(delivery("customers", "created", zoho.webhook_body(Module::CONTACTS, &id)))
     }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{Size, items::overwrite, moment, random::Random, words};
 use crate::sim::{
-    SharedOrganization,
+    Module, SharedOrganization,
     sample::{self, ContactKind, IQD, USD},
     stamp,
 };
@@ -19,7 +19,7 @@ pub(crate) fn fill(
     now: OffsetDateTime,
 ) -> (Vec<Value>, Vec<Value>) {
     let enter = |contact: Value| {
-        zoho.put_contact(contact.clone());
+        zoho.put(Module::CONTACTS, contact.clone());
         contact
     };
     let at = |n, of| moment(n, of, 900, now);

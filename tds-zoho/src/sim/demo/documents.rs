@@ -40,7 +40,7 @@ pub(crate) fn fill(
         if invoice["status"] != "draft" {
             *owed.entry(id.to_owned()).or_default() += decimal(&invoice["balance"]);
         }
-        zoho.put_invoice(invoice);
+        zoho.put(Module::INVOICES, invoice);
     }
     for (id, amount) in owed {
         let changes = json!({"outstanding_receivable_amount": money(amount)});
@@ -58,7 +58,7 @@ pub(crate) fn fill(
         if random.per_mille(800) {
             pay(&mut bill, "paid", Decimal::ONE);
         }
-        zoho.put_bill(bill);
+        zoho.put(Module::BILLS, bill);
     }
     for n in 1..=size.credit_notes {
         let Some(customer) = random.pick(&parties.customers) else { return };
@@ -68,7 +68,7 @@ pub(crate) fn fill(
         if random.per_mille(600) {
             overwrite(&mut note, json!({"status": "closed", "balance": money(Decimal::ZERO)}));
         }
-        zoho.put_credit_note(note);
+        zoho.put(Module::CREDIT_NOTES, note);
     }
 }
 

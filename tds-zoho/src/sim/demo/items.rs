@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{moment, random::Random, words};
-use crate::sim::{SharedOrganization, literal::money, sample, stamp};
+use crate::sim::{Module, SharedOrganization, literal::money, sample, stamp};
 
 /// Enters items and returns them.
 pub(crate) fn fill(
@@ -17,7 +17,7 @@ pub(crate) fn fill(
     let mut items = Vec::new();
     for n in 1..=count {
         let item = item(random, n, moment(n, count, 900, now), now);
-        zoho.put_item(item.clone());
+        zoho.put(Module::ITEMS, item.clone());
         items.push(item);
     }
     items

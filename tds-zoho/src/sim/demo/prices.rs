@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{items::overwrite, moment, random::Random};
-use crate::sim::{SharedOrganization, literal::decimal, sample, stamp};
+use crate::sim::{Module, SharedOrganization, literal::decimal, sample, stamp};
 
 /// The price that the shop enters for "not for sale here".
 pub(crate) const SENTINEL: u64 = 55_555;
@@ -35,7 +35,7 @@ pub(crate) fn fill(
     for (n, mut list) in (1..).zip(lists) {
         let at = stamp(moment(n, 8, 300, now));
         overwrite(&mut list, json!({"created_time": at, "last_modified_time": at}));
-        zoho.put_price_list(list.clone());
+        zoho.put(Module::PRICE_LISTS, list.clone());
         entered.push(list);
     }
     entered

@@ -1,14 +1,44 @@
-//! Creates many samples at once.
+//! Enters records: single ones of each kind, and many samples at once.
 
 use serde_json::Value;
 
-use super::{
+use crate::sim::{
     Module, SharedOrganization,
     literal::Object,
     sample::{ContactKind, bill, contact, credit_note, invoice, item, price_list_unit},
 };
 
 impl SharedOrganization {
+    /// Enters an item. See [`SharedOrganization::put`].
+    pub fn put_item(&self, record: Value) -> String {
+        self.put(Module::ITEMS, record)
+    }
+
+    /// Enters a customer or a vendor, by its `contact_type`. See [`SharedOrganization::put`].
+    pub fn put_contact(&self, record: Value) -> String {
+        self.put(Module::CONTACTS, record)
+    }
+
+    /// Enters an invoice. See [`SharedOrganization::put`].
+    pub fn put_invoice(&self, record: Value) -> String {
+        self.put(Module::INVOICES, record)
+    }
+
+    /// Enters a bill. See [`SharedOrganization::put`].
+    pub fn put_bill(&self, record: Value) -> String {
+        self.put(Module::BILLS, record)
+    }
+
+    /// Enters a credit note. See [`SharedOrganization::put`].
+    pub fn put_credit_note(&self, record: Value) -> String {
+        self.put(Module::CREDIT_NOTES, record)
+    }
+
+    /// Enters a price list. See [`SharedOrganization::put`].
+    pub fn put_price_list(&self, record: Value) -> String {
+        self.put(Module::PRICE_LISTS, record)
+    }
+
     /// Enters the samples 1 to `count` of a module and returns their ids. Contacts are customers (bills add a vendor),
     /// documents belong to the first customer and item, and a price list has all items. Records that the samples need
     /// are entered where they are missing. Other modules have samples of their own; for them the result is empty.
