@@ -32,11 +32,11 @@
 //! assert_eq!(catalogue.names().last(), Some("estimates"));
 //! ```
 
-/// Expands to a function of `sim::sample` where the feature `sim` is on, and to `None` otherwise.
+/// Expands to a function of `sample` where the feature `sim` is on, and to `None` otherwise.
 macro_rules! sample {
     ($name:ident) => {{
         #[cfg(feature = "sim")]
-        let sample: Option<fn(u64) -> serde_json::Value> = Some($crate::sim::sample::$name);
+        let sample: Option<fn(u64) -> serde_json::Value> = Some($crate::sample::$name);
         #[cfg(not(feature = "sim"))]
         let sample: Option<fn(u64) -> serde_json::Value> = None;
         sample

@@ -13,6 +13,8 @@ mod limits;
 mod mend;
 mod reading;
 #[cfg(feature = "sim")]
+pub mod sample;
+#[cfg(feature = "sim")]
 pub mod sim;
 mod source;
 #[cfg(feature = "testkit")]

@@ -12,13 +12,11 @@ pub(crate) mod answer;
 pub mod demo;
 mod detail;
 mod list;
-pub(crate) mod literal;
 mod module;
 pub(crate) mod organization;
 mod projection;
 mod records;
 pub(crate) mod respond;
-pub mod sample;
 mod server;
 mod tokens;
 mod traffic;
@@ -26,7 +24,6 @@ pub mod webhook;
 
 pub use self::{
     list::ListHabit,
-    literal::{decimal, number, stamp},
     module::Module,
     organization::{Credentials, Organization, SharedOrganization},
     records::Records,
@@ -35,3 +32,6 @@ pub use self::{
     tokens::TokenRules,
     traffic::Limits,
 };
+pub use crate::sample;
+pub(crate) use crate::sample::literal;
+pub use crate::sample::literal::{decimal, number, stamp};

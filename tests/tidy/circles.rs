@@ -1,4 +1,4 @@
-//! Refuses circles of imports among the files of a crate, and among the rooms of the core.
+//! Refuses circles of imports among the files of a crate, and among the rooms of the core and of the Zoho crate.
 //!
 //! A file depends on the files that define what its `use` declarations and its paths from `crate` and `super` name.
 //! Names that another file re-exports (`pub use`) lead to the file that defines them. A module and the modules inside
@@ -215,13 +215,16 @@ fn no_files_of_a_crate_import_each_other_in_a_circle() {
     assert!(found.is_empty(), "files import each other: {found:#?}");
 }
 
-/// The testkit is left out: its cases name every room, and the tests inside the rooms name its builders.
+/// The testkit is left out: its cases name every room, and the tests inside the rooms name its builders. Files of tests
+/// inside the rooms are left out too.
 #[test]
-fn no_rooms_of_the_core_import_each_other_in_a_circle() {
-    let mut modules = modules_of("tds-core");
-    modules.retain(|module, _| module.first().is_none_or(|room| room != "testkit"));
-    let found = circles(&between_rooms(&edges(&modules)));
-    assert!(found.is_empty(), "rooms import each other: {found:#?}");
+fn no_rooms_of_a_library_import_each_other_in_a_circle() {
+    for name in ["tds-core", "tds-zoho"] {
+        let mut modules = modules_of(name);
+        modules.retain(|module, _| !module.iter().any(|part| part == "testkit" || part == "tests"));
+        let found = circles(&between_rooms(&edges(&modules)));
+        assert!(found.is_empty(), "rooms of {name} import each other: {found:#?}");
+    }
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{PLACES, Template, currency_id, day, id, kinds, text};
-use crate::sim::literal::{Object, decimal, money};
+use super::{
+    PLACES, Template, currency_id, day, id, kinds,
+    literal::{Object, decimal, money, number},
+    text,
+};
 
 static INVOICE: Template = Template::new(include_str!("invoice.json"));
 static BILL: Template = Template::new(include_str!("bill.json"));
@@ -169,7 +172,7 @@ fn document(kind: u64, n: u64, party: &Value, lines: &[Line], template: &Templat
         "date": day(n),
         "currency_id": currency_id(&code),
         "currency_code": code,
-        "exchange_rate": crate::sim::literal::number(&exchange_rate.to_string()),
+        "exchange_rate": number(&exchange_rate.to_string()),
         "location_id": PLACES[0].0,
         "location_name": PLACES[0].1,
         "line_items": rows,

@@ -3,8 +3,11 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{Template, currency_id, id, kinds, text};
-use crate::sim::literal::{decimal, money, number};
+use super::{
+    Template, currency_id, id, kinds,
+    literal::{decimal, money, number},
+    text,
+};
 
 static TEMPLATE: Template = Template::new(include_str!("price_list.json"));
 

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Template, USD, id, kinds};
-use crate::sim::literal::number;
+use super::{Template, USD, id, kinds, literal::number};
 
 static TEMPLATE: Template = Template::new(include_str!("contact.json"));
 

@@ -3,8 +3,10 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{PLACES, Template, id, kinds};
-use crate::sim::literal::{decimal, money, number, quantity};
+use super::{
+    PLACES, Template, id, kinds,
+    literal::{decimal, money, number, quantity},
+};
 
 static TEMPLATE: Template = Template::new(include_str!("item.json"));
 

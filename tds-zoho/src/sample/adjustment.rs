@@ -3,8 +3,11 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{PLACES, Template, day, id, kinds, text};
-use crate::sim::literal::quantity;
+use super::{
+    PLACES, Template, day, id, kinds,
+    literal::{number, quantity},
+    text,
+};
 
 static TEMPLATE: Template = Template::new(include_str!("adjustment.json"));
 
@@ -23,7 +26,7 @@ pub fn adjustment(n: u64, item: &Value, difference: Decimal) -> Value {
             "item_id": text(item, "item_id"),
             "name": text(item, "name"),
             "quantity_adjusted": quantity(difference),
-            "item_total": crate::sim::literal::number("0.00"),
+            "item_total": number("0.00"),
             "unit": "pcs",
             "adjustment_account_id": "4600000000000000388",
             "location_id": PLACES[0].0,

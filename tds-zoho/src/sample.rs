@@ -1,12 +1,14 @@
 //! Single records with every key that Zoho writes, for tests that need one record and depend on few of its keys.
 //!
 //! Each function takes a number, which makes ids, names and amounts distinct: the same number gives the same record.
-//! [`super::SharedOrganization::put`] fills in the times.
+//! [`SharedOrganization::put`](crate::sim::SharedOrganization::put) fills in the times. The samples know neither the
+//! entity types nor the simulated organization.
 
 mod adjustment;
 mod contact;
 mod document;
 mod item;
+pub(crate) mod literal;
 mod price_list;
 mod pushed;
 
@@ -29,7 +31,7 @@ pub(crate) use self::{
     price_list::dinars,
     pushed::{any_bill, any_credit_note, any_invoice, any_price_list, customer, vendor},
 };
-use super::literal::Object;
+use literal::{Object, object};
 
 /// The id of the Iraqi dinar.
 pub const IQD: &str = "4600000000000000097";
@@ -76,7 +78,7 @@ impl Template {
     fn with(&self, changes: Value) -> Object {
         let parsed = self.parsed.get_or_init(|| serde_json::from_str(self.json).unwrap_or_default());
         let mut fields = parsed.clone();
-        fields.extend(super::literal::object(changes));
+        fields.extend(object(changes));
         fields
     }
 }
