@@ -224,10 +224,7 @@ impl ZohoClient {
             return Err(Error::new(ErrorKind::Unauthorized, Retry::Permanent, line));
         }
         let answer = self.get(call(Api::Inventory, "/apiusage", Vec::new(), Lane::Incremental)).await?;
-        let number = |key: &str| {
-            let data = answer.body.get("data")?.as_object()?;
-            data.get(key)?.as_u64().and_then(|number| u32::try_from(number).ok())
-        };
+        let number = |key: &str| u32::try_from(answer.body.get("data")?.get(key)?.as_u64()?).ok();
         let (Some(limit), Some(remaining)) = (number("maximum_api_count"), number("remaining_api_count"))
         else {
             let retry = Retry::Permanent;

@@ -46,16 +46,12 @@ impl ZohoClient {
 }
 
 fn choose(organizations: Vec<Organization>, id: &str) -> Result<Organization> {
-    let seen: Vec<String> = organizations
-        .iter()
-        .map(|organization| format!("{} ({})", organization.id, organization.name))
-        .collect();
+    let seen: Vec<String> = organizations.iter().map(|one| format!("{} ({})", one.id, one.name)).collect();
     organizations.into_iter().find(|organization| organization.id == id).ok_or_else(|| {
         let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
-        let message = format!(
+        Error::config(format!(
             "the credentials give no access to the organization {id}; set ZOHO_ORGANIZATION_ID to one of: {seen}"
-        );
-        Error::config(message)
+        ))
     })
 }
 

@@ -48,13 +48,8 @@ kinds! {
 /// # Errors
 /// A value does not fit its column.
 pub fn columns(table: &[Column], record: &Map<String, Value>) -> Result<Fields> {
-    let mut fields = Fields::new();
-    for column in table {
-        if let Some((key, value)) = column.find(record) {
-            fields.insert(column.name.to_owned(), (column.read)(value, key)?);
-        }
-    }
-    Ok(fields)
+    let shown = table.iter().filter_map(|column| Some((column, column.find(record)?)));
+    shown.map(|(column, (key, value))| Ok((column.name.to_owned(), (column.read)(value, key)?))).collect()
 }
 
 /// Returns the columns of a row that is written as a whole: a column that the record does not show is `null`. `place`

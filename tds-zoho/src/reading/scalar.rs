@@ -26,9 +26,8 @@ pub(crate) fn as_id(value: &Value, field: &str) -> Result<Value> {
     if is_absent(value) {
         return Ok(Value::Null);
     }
-    let text = id_text(value, field)?;
-    let plausible = text.len() <= LONGEST_ID && !text.chars().any(char::is_control);
-    if plausible { Ok(Value::String(text)) } else { Err(unreadable(field, value, "id")) }
+    let plausible = |text: &String| text.len() <= LONGEST_ID && !text.chars().any(char::is_control);
+    id_text(value).filter(plausible).map(Value::String).ok_or_else(|| unreadable(field, value, "id"))
 }
 
 /// Reads the id of a record itself. The id must be present and must be fit for an address.
@@ -36,8 +35,7 @@ pub(crate) fn as_record_id(value: &Value, field: &str) -> Result<String> {
     if is_absent(value) {
         return Err(Error::invalid(format!("{field} is empty")));
     }
-    let text = id_text(value, field)?;
-    if is_record_id(&text) { Ok(text) } else { Err(unreadable(field, value, "id")) }
+    id_text(value).filter(|text| is_record_id(text)).ok_or_else(|| unreadable(field, value, "id"))
 }
 
 /// Returns true for a text that can be part of an address and of a list of ids without changing either.
@@ -46,16 +44,16 @@ pub(crate) fn is_record_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(harmless)
 }
 
-fn id_text(value: &Value, field: &str) -> Result<String> {
+fn id_text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::String(text) => Some(text.trim().to_owned()),
         // The literal text is used, because an id of 19 digits would not survive a float.
         Value::Number(number) => {
             let text = number.to_string();
             let whole = text.bytes().enumerate().all(|(at, byte)| byte.is_ascii_digit() || at == 0);
-            if whole { Ok(text) } else { Err(unreadable(field, value, "id")) }
+            whole.then_some(text)
         }
-        _ => Err(unreadable(field, value, "id")),
+        _ => None,
     }
 }
 
@@ -97,15 +95,9 @@ pub(crate) fn as_integer(value: &Value, field: &str) -> Result<Value> {
     let read = as_decimal(value, field)?;
     let Value::Number(number) = &read else { return Ok(read) };
     let text = number.to_string();
-    let whole = match text.split_once('.') {
-        Some((whole, fraction)) if fraction.bytes().all(|byte| byte == b'0') => whole,
-        Some(_) => return Err(unreadable(field, value, "whole number")),
-        None => &text,
-    };
-    match whole.parse::<i64>() {
-        Ok(whole) => Ok(Value::from(whole)),
-        Err(_) => Err(unreadable(field, value, "whole number")),
-    }
+    let (whole, fraction) = text.split_once('.').unwrap_or((text.as_str(), ""));
+    let whole = whole.parse::<i64>().ok().filter(|_| fraction.bytes().all(|byte| byte == b'0'));
+    whole.map(Value::from).ok_or_else(|| unreadable(field, value, "whole number"))
 }
 
 /// Reads a flag, also from text.
