@@ -42,7 +42,7 @@ fn an_answer_follows_from_the_state_and_the_request_alone() {
 #[tokio::test]
 async fn the_server_answers_over_http_and_ends_with_its_value() {
     let zoho = SimulatedZoho::start().await.expect("a port");
-    let id = zoho.put_item(json!({"name": "A cable"}));
+    let id = zoho.put(Module::ITEMS, json!({"name": "A cable"}));
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let credentials = zoho.credentials();
     let form = HashMap::from([

@@ -29,13 +29,8 @@ const RULE: RenewalRule = RenewalRule {
 /// A token is renewed this long before it expires, or a tenth of its life before, where that is less.
 const AHEAD: Duration = Duration::from_secs(300);
 
-/// The result of getting a token.
-pub(super) enum Renewed {
-    /// A token.
-    Token(Arc<Token>),
-    /// The fault, and the time for which no other attempt may start.
-    Failed(MintFault, Duration),
-}
+/// The result of getting a token: the token, or the fault and the time for which no other attempt may start.
+pub(super) type Renewed = Result<Arc<Token>, (MintFault, Duration)>;
 
 /// Waits for this process's turn, or for the process whose turn it is.
 pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
@@ -43,21 +38,18 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
     let give_up = Instant::now() + RULE.time + Duration::from_secs(5);
     let mut looks = 0;
     loop {
-        let turn = match inner.leases.claim(&inner.name, rule, inner.seal.is_some(), rejected).await {
-            Ok(turn) => turn,
-            Err(error) => return unknown(&error),
-        };
-        match turn {
+        let turn = inner.leases.claim(&inner.name, rule, inner.seal.is_some(), rejected).await;
+        match turn.map_err(|error| unknown(&error))? {
             Claim::Yours(ticket) => return renew_now(inner, ticket).await,
             Claim::Ready(credential) => match open(inner.seal.as_ref(), &credential) {
-                Some(token) => return Renewed::Token(Arc::new(token)),
+                Some(token) => return Ok(Arc::new(token)),
                 // The credential was sealed with another key, or has the form of another version. It is treated as
                 // missing.
                 None => rejected = Some(credential.number),
             },
             Claim::Another(_) if Instant::now() > give_up => {
                 let reason = "another process has not finished its token refresh".to_owned();
-                return Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1));
+                return Err((MintFault::Passing(reason), Duration::from_secs(1)));
             }
             Claim::Another(wait) => {
                 sleep(patience(wait, looks, chance())).await;
@@ -73,9 +65,9 @@ pub(super) async fn renew(inner: &Inner, mut rejected: Option<u64>) -> Renewed {
                 } else {
                     format!("{} access tokens were minted in 10 minutes, which is Zoho's limit", RULE.most)
                 };
-                return Renewed::Failed(MintFault::TooMany(reason), wait);
+                return Err((MintFault::TooMany(reason), wait));
             }
-            Claim::Blocked(block) => return Renewed::Failed(MintFault::of_block(&block), block.wait),
+            Claim::Blocked(block) => return Err((MintFault::of_block(&block), block.wait)),
         }
     }
 }
@@ -88,14 +80,14 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
             let sealed = inner.seal.as_ref().and_then(|seal| sealed(seal, &minted));
             let expires_in = minted.expires_in;
             let token = token(ticket, minted.value, minted.domain, renew_in, expires_in);
-            (RenewalResult::Renewed { sealed, renew_in, expires_in }, Renewed::Token(Arc::new(token)))
+            (RenewalResult::Renewed { sealed, renew_in, expires_in }, Ok(Arc::new(token)))
         }
         Err(fault) => {
             let pause = match fault {
                 MintFault::Passing(_) => backoff(inner.lock().failures + 1, chance()),
                 _ => fault.pause(),
             };
-            (RenewalResult::Failed(fault.block(pause)), Renewed::Failed(fault, pause))
+            (RenewalResult::Failed(fault.block(pause)), Err((fault, pause)))
         }
     };
     if let Err(error) = inner.leases.finish(&inner.name, &RULE, ticket, outcome).await {
@@ -106,10 +98,10 @@ async fn renew_now(inner: &Inner, ticket: u64) -> Renewed {
 }
 
 /// The leases cannot be read, so it is not known whether another mint is allowed.
-fn unknown(error: &Error) -> Renewed {
+fn unknown(error: &Error) -> (MintFault, Duration) {
     let reason =
         format!("Zoho was not asked, because the leases of credentials cannot be reached: {}", error.chain());
-    Renewed::Failed(MintFault::Passing(reason), Duration::from_secs(1))
+    (MintFault::Passing(reason), Duration::from_secs(1))
 }
 
 fn token(

@@ -60,7 +60,7 @@ impl State {
     pub(super) fn finish(&mut self, renewed: Renewed, now: Instant) -> Result<Arc<Token>, MintFault> {
         self.flight = None;
         match renewed {
-            Renewed::Token(token) => {
+            Ok(token) => {
                 (self.failures, self.block) = (0, None);
                 let ignored = &token.domain.ignored;
                 if let Some(host) = ignored.as_ref().filter(|_| self.named != *ignored) {
@@ -74,7 +74,7 @@ impl State {
                 self.token = Some(Arc::clone(&token));
                 Ok(token)
             }
-            Renewed::Failed(fault, pause) => {
+            Err((fault, pause)) => {
                 self.failures = self.failures.saturating_add(1);
                 let is_new = self.block.as_ref().is_none_or(|(before, _)| *before != fault);
                 let (reason, what_to_do) = (fault.reason(), fault.what_to_do());

@@ -11,7 +11,7 @@ fn seconds(seconds: u64) -> Duration {
 
 fn token(number: u64, now: Instant, renew_in: u64, expires_in: u64) -> Renewed {
     let (refresh_at, expires_at) = (now + seconds(renew_in), now + seconds(expires_in));
-    Renewed::Token(Arc::new(Token {
+    Ok(Arc::new(Token {
         number,
         value: "token".into(),
         refresh_at,
@@ -60,7 +60,7 @@ fn a_rejected_token_is_replaced_once_for_all_who_held_it() {
 fn wrong_credentials_are_tried_once_a_minute_and_stay_in_sight() {
     let (mut state, now) = (State::default(), Instant::now());
     let fault = MintFault::Refused { error: "invalid_code".to_owned(), words: String::new() };
-    state.finish(Renewed::Failed(fault.clone(), seconds(60)), now).expect_err("fault");
+    state.finish(Err((fault.clone(), seconds(60))), now).expect_err("fault");
     assert!(starts(&mut state, now + seconds(59)).is_none());
     assert!(starts(&mut state, now + seconds(60)).is_some());
     assert_eq!(state.trouble(now + seconds(90)), Some((fault, Duration::ZERO)));
@@ -73,7 +73,7 @@ fn a_token_that_still_works_is_used_while_its_renewal_is_blocked() {
     let (mut state, now) = (State::default(), Instant::now());
     state.finish(token(1, now, 3_300, 3_600), now).expect("token");
     let fault = MintFault::TooMany(String::new());
-    state.finish(Renewed::Failed(fault, seconds(600)), now + seconds(3_300)).expect_err("fault");
+    state.finish(Err((fault, seconds(600))), now + seconds(3_300)).expect_err("fault");
     assert!(matches!(state.next(now + seconds(3_400), pending), Ok(Next::Use(_))));
     assert!(matches!(state.next(now + seconds(3_600), pending), Err((MintFault::TooMany(_), _))));
 }
