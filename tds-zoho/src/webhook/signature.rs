@@ -155,7 +155,7 @@ fn message(query_pairs: &[(String, String)], content_type: Option<&str>, body: &
 
 /// Returns pairs as they are signed: sorted by the bytes of their keys, and joined without separators.
 pub(super) fn sorted(mut pairs: Vec<(String, String)>) -> Vec<u8> {
-    pairs.sort_by(|one, other| one.0.cmp(&other.0));
+    pairs.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
     joined(pairs)
 }
 
