@@ -66,12 +66,6 @@ impl Organization {
         }
     }
 
-    /// Sets the modules: from now on the organization has the modules of these entity types, and those that are not
-    /// entity types. The default is Zoho's catalogue.
-    pub fn set_catalogue(&mut self, catalogue: &Catalogue) {
-        self.modules = modules(catalogue);
-    }
-
     /// Returns the time by the organization's clock.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
@@ -92,27 +86,6 @@ impl Organization {
         record.entry("last_modified_time").or_insert(created);
         self.records.put(module, &id, record);
         id
-    }
-
-    /// Overwrites keys of a record, nested values as a whole, and sets its `last_modified_time` to the organization's time. Returns false where
-    /// the record does not exist.
-    pub fn update(&mut self, module: Module, id: &str, changes: Value) -> bool {
-        let now = stamp(self.now());
-        let Some(record) = self.records.get_mut(module, id) else { return false };
-        if record.contains_key("updated_time") {
-            record.insert("updated_time".to_owned(), Value::String(now.clone()));
-        }
-        record.insert("last_modified_time".to_owned(), Value::String(now));
-        record.extend(object(changes));
-        true
-    }
-
-    /// Overwrites keys of a record and leaves its `last_modified_time` unchanged, as Zoho does with stock and
-    /// balances. Returns false where the record does not exist.
-    pub fn update_silently(&mut self, module: Module, id: &str, changes: Value) -> bool {
-        let Some(record) = self.records.get_mut(module, id) else { return false };
-        record.extend(object(changes));
-        true
     }
 }
 
@@ -159,14 +132,27 @@ impl SharedOrganization {
         self.lock().put(module, record)
     }
 
-    /// Changes a record. See [`Organization::update`].
+    /// Overwrites keys of a record, nested values as a whole, and sets its `last_modified_time` to the organization's
+    /// time. Returns false where the record does not exist.
     pub fn update(&self, module: Module, id: &str, changes: Value) -> bool {
-        self.lock().update(module, id, changes)
+        let mut organization = self.lock();
+        let now = stamp(organization.now());
+        let Some(record) = organization.records.get_mut(module, id) else { return false };
+        if record.contains_key("updated_time") {
+            record.insert("updated_time".to_owned(), Value::String(now.clone()));
+        }
+        record.insert("last_modified_time".to_owned(), Value::String(now));
+        record.extend(object(changes));
+        true
     }
 
-    /// Changes a record without its time. See [`Organization::update_silently`].
+    /// Overwrites keys of a record and leaves its `last_modified_time` unchanged, as Zoho does with stock and
+    /// balances. Returns false where the record does not exist.
     pub fn update_silently(&self, module: Module, id: &str, changes: Value) -> bool {
-        self.lock().update_silently(module, id, changes)
+        let mut organization = self.lock();
+        let Some(record) = organization.records.get_mut(module, id) else { return false };
+        record.extend(object(changes));
+        true
     }
 
     /// Deletes a record and returns its last state.
@@ -186,9 +172,10 @@ impl SharedOrganization {
         self.lock().records.ids(module)
     }
 
-    /// Sets the modules to those of these entity types. See [`Organization::set_catalogue`].
+    /// Sets the modules: from now on the organization has the modules of these entity types, and those that are not
+    /// entity types. The default is Zoho's catalogue.
     pub fn set_catalogue(&self, catalogue: &Catalogue) {
-        self.lock().set_catalogue(catalogue);
+        self.lock().modules = modules(catalogue);
     }
 
     /// Returns the time by the organization's clock.
