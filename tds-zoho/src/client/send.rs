@@ -85,9 +85,7 @@ impl Sender {
         let body = read_body(response, self.most_bytes).await.map_err(|fault| {
             Fault::Unreachable(format!("Zoho's answer broke off: {}", transport_fault(fault)))
         })?;
-        body.ok_or_else(|| {
-            Fault::Protocol(format!("Zoho's answer is longer than {} bytes", self.most_bytes))
-        })
+        body.ok_or_else(|| Fault::Protocol(format!("Zoho's answer is longer than {} bytes", self.most_bytes)))
     }
 }
 

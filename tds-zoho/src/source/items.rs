@@ -59,9 +59,8 @@ impl ZohoSource {
                 }
                 Err(error) => {
                     failures += 1;
-                    let hopeless = failures >= PATIENCE
-                        || !may_be_an_items_fault(error.kind())
-                        || self.is_shut(lane);
+                    let hopeless =
+                        failures >= PATIENCE || !may_be_an_items_fault(error.kind()) || self.is_shut(lane);
                     if hopeless {
                         let failed = parts.drain(..).chain([part]).flatten();
                         answers.extend(failed.map(|id| (id.clone(), Err(error.clone()))));

@@ -11,13 +11,7 @@ fn seconds(seconds: u64) -> Duration {
 
 fn token(number: u64, now: Instant, renew_in: u64, expires_in: u64) -> Renewed {
     let (refresh_at, expires_at) = (now + seconds(renew_in), now + seconds(expires_in));
-    Ok(Arc::new(Token {
-        number,
-        value: "token".into(),
-        refresh_at,
-        expires_at,
-        domain: Domain::default(),
-    }))
+    Ok(Arc::new(Token { number, value: "token".into(), refresh_at, expires_at, domain: Domain::default() }))
 }
 
 fn pending(_rejected: Option<u64>) -> Flight {
