@@ -25,8 +25,7 @@ RETURNS bigint[] LANGUAGE plpgsql
 SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 SET jit = off SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-  -- The same order as in tds_better_outcome.
-  ranks text[] := ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'];
+  ranks text[] := /* part: outcomes */;
   any_dead boolean := EXISTS (SELECT FROM tds_queue_live WHERE dead_lettered_at IS NOT NULL);
   completed bigint[];
   events_notified bigint;
@@ -53,8 +52,7 @@ BEGIN
   archived AS (
     /* part: archive */),
   attempts AS (
-    INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result)
-    SELECT g.id, g.retry_count + 1, g.processing_started_at, g.lease_owner, 'completed' FROM gone g WHERE g.retry_count > 0),
+    /* part: attempt */ 'completed', NULL FROM gone t WHERE t.retry_count > 0),
   completions AS (
     DELETE FROM tds_queue_waiters w USING ended e WHERE w.item_id = e.id
     RETURNING w.cause, w.cause_id, w.counted,

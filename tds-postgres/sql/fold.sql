@@ -15,10 +15,10 @@ CREATE OR REPLACE FUNCTION tds_fold(
   END
 $$;
 
--- Returns the better of two outcomes. The array begins with the most significant outcome. An event with several items
--- shows their best outcome. tds_complete and the program use the same order.
+-- Returns the better of two outcomes. An event with several items shows their best outcome. The program uses the same
+-- order.
 CREATE OR REPLACE FUNCTION tds_better_outcome(one text, other text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-  SELECT (ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'])[LEAST(
-    array_position(ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'], one),
-    array_position(ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded'], other))]
+  SELECT (/* part: outcomes */)[LEAST(
+    array_position(/* part: outcomes */, one),
+    array_position(/* part: outcomes */, other))]
 $$;

@@ -39,10 +39,10 @@ pub(crate) struct Family {
 
 /// The families in the order of their application. A family may name functions of the families before it.
 static FAMILIES: [Family; 7] = [
-    Family { name: "fold", revision: 2, text: include_str!("../../sql/fold.sql") },
+    Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 2, text: include_str!("../../sql/end_runs.sql") },
-    Family { name: "claim", revision: 7, text: include_str!("../../sql/claim.sql") },
-    Family { name: "complete", revision: 4, text: include_str!("../../sql/complete.sql") },
+    Family { name: "claim", revision: 8, text: include_str!("../../sql/claim.sql") },
+    Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
     Family { name: "operator", revision: 6, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 2, text: include_str!("../../sql/close.sql") },
@@ -54,13 +54,15 @@ ON CONFLICT (name) DO UPDATE SET
   revision = excluded.revision, hash = excluded.hash, applied_at = clock_timestamp()
 ";
 
-/// The parts, by the names that the comments of the families use.
-static PARTS: [(&str, &str); 5] = [
+/// The parts, by the names that the comments of the families use. A part may contain the parts after it.
+static PARTS: [(&str, &str); 7] = [
     ("archive", include_str!("../../sql/parts/archive.sql")),
     ("due", include_str!("../../sql/parts/due.sql")),
     ("end_events", include_str!("../../sql/parts/end_events.sql")),
     ("fold_into", include_str!("../../sql/parts/fold_into.sql")),
+    ("outcomes", include_str!("../../sql/parts/outcomes.sql")),
     ("take_lease", include_str!("../../sql/parts/take_lease.sql")),
+    ("attempt", include_str!("../../sql/parts/attempt.sql")),
 ];
 
 impl Family {
@@ -118,10 +120,10 @@ mod tests {
 
     /// The text of each revision, identified by the beginning of its hash.
     const REVISIONS: [(&str, i32, &str); 7] = [
-        ("fold", 2, "19ca9a86d784"),
+        ("fold", 3, "7572fd1a21cc"),
         ("end_runs", 2, "ad8ebfc05462"),
-        ("claim", 7, "08e2845e7d20"),
-        ("complete", 4, "69d02b9c6b80"),
+        ("claim", 8, "658f2844ff23"),
+        ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
         ("operator", 6, "7ffab4f14f11"),
         ("close", 2, "fac2f6c50e00"),

@@ -1,0 +1,2 @@
+-- The outcomes, the most significant one first.
+ARRAY['applied', 'deleted', 'unchanged', 'stale', 'superseded', 'ignored', 'discarded']
