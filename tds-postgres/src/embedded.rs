@@ -52,15 +52,8 @@ pub struct EmbeddedCluster {
     url: String,
     database_dir: PathBuf,
     is_started_here: bool,
-    ownership: Option<Ownership>,
-}
-
-/// The responsibility of this process for the server.
-#[derive(Debug)]
-struct Ownership {
-    guardian: Guardian,
-    /// The system releases the lock when the process ends.
-    _lock: File,
+    /// Set where this process is responsible for the server. The system releases the lock when the process ends.
+    ownership: Option<(Guardian, File)>,
 }
 
 impl EmbeddedCluster {
@@ -81,8 +74,8 @@ impl EmbeddedCluster {
         init::cluster(&binaries, &database_dir, account.as_ref(), &password, &config.settings).await?;
         let server = Server::start(&binaries, &database_dir, account, &config.settings, &password).await?;
         let (url, is_started_here) = (server.url(&password), server.is_started_here());
-        let ownership = own(&data_dir.join("owner.lock"))?
-            .map(|lock| Ownership { guardian: Guardian::of(server, password), _lock: lock });
+        let ownership = own(&data_dir.join("owner.lock"))?;
+        let ownership = ownership.map(|lock| (Guardian::of(server, password), lock));
         Ok(Self { url, database_dir, is_started_here, ownership })
     }
 
@@ -117,7 +110,7 @@ impl EmbeddedCluster {
     /// Fails if the server does not stop within a minute.
     pub async fn stop(self) -> Result<()> {
         match self.ownership {
-            Some(Ownership { guardian, _lock: _held_until_the_end }) => guardian.stop().await,
+            Some((guardian, _held_until_the_end)) => guardian.stop().await,
             None => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ mod template;
 
 use std::time::Duration;
 
-use sqlx::{ConnectOptions as _, Connection as _, postgres::PgConnectOptions};
+use sqlx::Connection as _;
 
 pub use self::{relay::Relay, statements::pgbench_drain};
 use crate::{Database, DatabaseConfig, db::quote};
@@ -88,12 +88,7 @@ impl TestDatabase {
     }
 
     async fn administer(&self, statement: String) {
-        let done = async {
-            let mut admin = template::connect(&self.admin_url).await?;
-            sqlx::raw_sql(quote::statement(statement)).execute(&mut admin).await?;
-            admin.close().await
-        };
-        let done: Result<(), sqlx::Error> = done.await;
+        let done = administer(&self.admin_url, statement).await;
         done.unwrap_or_else(|error| panic!("the test server: {error}"));
     }
 
@@ -135,16 +130,16 @@ impl Drop for TestDatabase {
                 return;
             };
             runtime.block_on(async {
-                let _ = tokio::time::timeout(DROP, drop_database(&admin_url, &name)).await;
+                let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote::identifier(&name));
+                let _ = tokio::time::timeout(DROP, administer(&admin_url, statement)).await;
             });
         });
         let _ = dropping.join();
     }
 }
 
-async fn drop_database(admin_url: &str, name: &str) -> Result<(), sqlx::Error> {
-    let mut connection = admin_url.parse::<PgConnectOptions>()?.connect().await?;
-    let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quote::identifier(name));
-    sqlx::raw_sql(quote::statement(statement)).execute(&mut connection).await?;
-    connection.close().await
+async fn administer(admin_url: &str, statement: String) -> Result<(), sqlx::Error> {
+    let mut admin = template::connect(admin_url).await?;
+    sqlx::raw_sql(quote::statement(statement)).execute(&mut admin).await?;
+    admin.close().await
 }

@@ -69,24 +69,23 @@ impl Binaries {
 fn candidates() -> Vec<PathBuf> {
     let mut all: Vec<PathBuf> =
         std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
-    for (parent, suffix) in [("/usr/lib/postgresql", "bin"), ("/usr", "bin")] {
-        all.extend(versions_below(Path::new(parent), if parent == "/usr" { "pgsql-" } else { "" }, suffix));
-    }
+    all.extend(versions_below("/usr/lib/postgresql", ""));
+    all.extend(versions_below("/usr", "pgsql-"));
     for parent in ["/opt/homebrew/opt", "/usr/local/opt"] {
         all.push(Path::new(parent).join("postgresql/bin"));
-        all.extend(versions_below(Path::new(parent), "postgresql@", "bin"));
+        all.extend(versions_below(parent, "postgresql@"));
     }
     all
 }
 
-/// Returns the directories `parent/<prefix><version>/<suffix>`, the newest version first.
-fn versions_below(parent: &Path, prefix: &str, suffix: &str) -> Vec<PathBuf> {
+/// Returns the directories `parent/<prefix><version>/bin`, the newest version first.
+fn versions_below(parent: &str, prefix: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(parent) else { return Vec::new() };
     let mut found: Vec<(u32, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
             let version = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
-            Some((version, entry.path().join(suffix)))
+            Some((version, entry.path().join("bin")))
         })
         .collect();
     found.sort_unstable_by_key(|(version, _)| std::cmp::Reverse(*version));

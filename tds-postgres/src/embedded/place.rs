@@ -18,18 +18,13 @@ const NOTE: &str = "cluster-location";
 
 /// Creates TDS_DATA_DIR and returns its absolute path.
 pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(data_dir)
-        .map_err(|error| io(&error, "creating", data_dir))?;
+    create_all(data_dir)?;
     data_dir.canonicalize().map_err(|error| io(&error, "resolving", data_dir))
 }
 
 /// Returns the directory for the cluster. The directory is inside TDS_DATA_DIR. Where the server's account cannot
 /// reach TDS_DATA_DIR, the cluster has a directory elsewhere, and a file in TDS_DATA_DIR records its location.
 pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result<PathBuf> {
-    let note = data_dir.join(NOTE);
     // Where an operator deleted the recorded directory, a new cluster is created, as after the deletion of
     // TDS_DATA_DIR itself.
     if let Some(root) = remembered(data_dir) {
@@ -40,15 +35,11 @@ pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result
     if is_reachable(data_dir, *account)? {
         return owned_dir(data_dir.join("postgres"), Some(account));
     }
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o711)
-        .create(ELSEWHERE)
-        .map_err(|error| io(&error, "creating", Path::new(ELSEWHERE)))?;
+    create_all(Path::new(ELSEWHERE))?;
     let root = Path::new(ELSEWHERE).join(uuid::Uuid::new_v4().simple().to_string());
     let root = owned_dir(root, Some(account))?;
     let text = format!("{}\n", root.display());
-    write_whole(&note, text.as_bytes(), 0o644)?;
+    write_whole(&data_dir.join(NOTE), text.as_bytes(), 0o644)?;
     Ok(root)
 }
 
@@ -77,6 +68,11 @@ pub(super) fn write_whole(path: &Path, content: &[u8], mode: u32) -> Result<()> 
         })
         .and_then(|()| fs::rename(&part, path));
     written.map_err(|error| io(&error, "writing", path))
+}
+
+fn create_all(path: &Path) -> Result<()> {
+    let created = DirBuilder::new().recursive(true).mode(0o711).create(path);
+    created.map_err(|error| io(&error, "creating", path))
 }
 
 fn owned_dir(path: PathBuf, account: Option<&Account>) -> Result<PathBuf> {

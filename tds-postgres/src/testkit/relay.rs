@@ -4,13 +4,15 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use tds_core::lock::lock;
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -85,12 +87,6 @@ impl Relay {
         (relay, url)
     }
 
-    /// Returns the address on which the relay listens.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Freezes the open connections: they stay open and pass nothing on in either direction. New connections are
     /// served.
     pub fn freeze(&self) {
@@ -146,7 +142,7 @@ impl Drop for Relay {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn order(&self, order: Order) {
@@ -211,16 +207,18 @@ async fn connection(client: TcpStream, mut orders: watch::Receiver<Order>, share
         // Without this option, small packets wait for each other.
         let _ = stream.set_nodelay(true);
     }
-    let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
     let pass = async {
         tokio::select! {
-            ended = pump(&from_client, &to_server, orders.clone(), &shared) => ended,
-            ended = pump(&from_server, &to_client, orders.clone(), &shared) => ended,
+            ended = pump(&mut from_client, &mut to_server, orders.clone(), &shared) => ended,
+            ended = pump(&mut from_server, &mut to_client, orders.clone(), &shared) => ended,
         }
     };
+    let mut resets = orders.clone();
     let was_reset = tokio::select! {
         ended = pass => ended.is_err(),
-        _ = reset_ordered(orders.clone()) => true,
+        () = ordered(&mut resets, Order::Reset) => true,
     };
     drop(open);
     if was_reset {
@@ -229,62 +227,42 @@ async fn connection(client: TcpStream, mut orders: watch::Receiver<Order>, share
     }
 }
 
-async fn reset_ordered(mut orders: watch::Receiver<Order>) {
+/// Waits for an order.
+async fn ordered(orders: &mut watch::Receiver<Order>, order: Order) {
     // The sender lives as long as the relay.
-    if orders.wait_for(|order| *order == Order::Reset).await.is_err() {
+    if orders.wait_for(|given| *given == order).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
 /// Passes bytes on until one side ends.
 async fn pump(
-    from: &OwnedReadHalf,
-    to: &OwnedWriteHalf,
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
     mut orders: watch::Receiver<Order>,
     shared: &Shared,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        passing(&mut orders).await;
+        ordered(&mut orders, Order::Pass).await;
         tokio::select! {
             // An order takes precedence over data that arrives at the same time.
             biased;
             changed = orders.changed() => if changed.is_err() { return Ok(()) },
-            ready = from.readable() => {
-                ready?;
-                let read = match from.try_read(&mut buffer) {
-                    Ok(0) => return Ok(()),
-                    Ok(read) => read,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-                    Err(error) => return Err(error),
-                };
+            read = from.read(&mut buffer) => {
+                let read = read?;
+                if read == 0 {
+                    return Ok(());
+                }
                 let delay = shared.delay();
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
-                    passing(&mut orders).await;
+                    ordered(&mut orders, Order::Pass).await;
                 }
-                write(to, &buffer[..read]).await?;
+                to.write_all(&buffer[..read]).await?;
             }
         }
     }
-}
-
-async fn passing(orders: &mut watch::Receiver<Order>) {
-    if orders.wait_for(|order| *order == Order::Pass).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-async fn write(to: &OwnedWriteHalf, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        to.writable().await?;
-        match to.try_write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Makes the end of a connection a reset instead of an orderly close.
