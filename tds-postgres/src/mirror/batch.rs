@@ -33,21 +33,14 @@ impl Batch<'_> {
     /// Writes the whole batch or nothing. A read that is wrong in itself, without asking the database, gets its own
     /// error as the result.
     pub(super) async fn run(&self, database: &Database) -> Result<Vec<Result<Applied>>, sqlx::Error> {
-        let refused: Vec<Option<Error>> = self.reads.iter().map(|read| self.refusal(read)).collect();
-        let good: Vec<&Read> = self
-            .reads
-            .iter()
-            .zip(&refused)
-            .filter(|(_, refusal)| refusal.is_none())
-            .map(|(read, _)| *read)
-            .collect();
+        let checked: Vec<Result<&Read>> =
+            self.reads.iter().map(|read| self.refusal(read).map_or(Ok(*read), Err)).collect();
+        let good: Vec<&Read> = checked.iter().flatten().copied().collect();
         let mut outcomes =
             if good.is_empty() { Vec::new() } else { self.write(database, &good).await? }.into_iter();
-        let settled = refused.into_iter().map(|refusal| match refusal {
-            Some(error) => Err(error),
-            None => outcomes.next().ok_or_else(|| Error::internal("a read of the batch has no outcome")),
-        });
-        Ok(settled.collect())
+        let mut next =
+            || outcomes.next().ok_or_else(|| Error::internal("a read of the batch has no outcome"));
+        Ok(checked.into_iter().map(|read| read.and_then(|_| next())).collect())
     }
 
     /// Writes the reads. Each repetition knows at least one more record, which another transaction inserted first.

@@ -112,21 +112,33 @@ fn expression(index: usize, column: &Column) -> String {
     format!("CASE WHEN get_byte(docs.shown, {index}) = 1 THEN {value} ELSE (old.head).{name} END")
 }
 
+/// Returns the table expression `docs`, which has the arrays of a statement as its columns: the given columns with
+/// their types, then one column for each filled column.
+fn docs(fixed: &[(&str, &str)], columns: &Columns) -> String {
+    let mut names: Vec<String> = fixed.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let mut arrays: Vec<String> =
+        fixed.iter().zip(1..).map(|((_, type_name), number)| format!("${number}::{type_name}[]")).collect();
+    for (index, _) in filled(columns).enumerate() {
+        names.push(format!("c{index}"));
+        arrays.push(format!("${}::text[]", arrays.len() + 1));
+    }
+    format!("unnest({}) AS docs({})", arrays.join(", "), names.join(", "))
+}
+
+fn has(columns: &Columns, name: &str) -> bool {
+    columns.iter().any(|column| column.name == name)
+}
+
 /// Returns the upsert statement. Its parameters are the ids, the shown columns, the raws, the merge flags, and then
 /// one array for each filled column.
 fn upsert(table: &str, columns: &Columns) -> String {
-    let has = |name: &str| columns.iter().any(|column| column.name == name);
+    let docs = docs(&[("zoho_id", "text"), ("shown", "bytea"), ("raw", "text"), ("merge", "bool")], columns);
     let (mut compared, mut values) = (vec!["zoho_id"], vec!["docs.zoho_id".to_owned()]);
-    let mut arrays: Vec<String> =
-        ["$1::text[]", "$2::bytea[]", "$3::text[]", "$4::bool[]"].map(str::to_owned).into();
-    let mut names: Vec<String> = ["zoho_id", "shown", "raw", "merge"].map(str::to_owned).into();
     for (index, column) in filled(columns).enumerate() {
         compared.push(&column.name);
         values.push(expression(index, column));
-        arrays.push(format!("${}::text[]", arrays.len() + 1));
-        names.push(format!("c{index}"));
     }
-    if has("raw") {
+    if has(columns, "raw") {
         compared.push("raw");
         // A text that is not a JSON object replaces the old value. A source whose answer was understood never sends
         // such a text.
@@ -138,7 +150,7 @@ fn upsert(table: &str, columns: &Columns) -> String {
         );
     }
     let mut written = compared.clone();
-    if has("synced_at") {
+    if has(columns, "synced_at") {
         written.push("synced_at");
         values.push("now()".to_owned());
     }
@@ -154,7 +166,7 @@ fn upsert(table: &str, columns: &Columns) -> String {
            SELECT t AS head, t.zoho_id FROM {table} AS t WHERE t.zoho_id = ANY($1)
            ORDER BY t.zoho_id COLLATE \"C\" FOR UPDATE)
          INSERT INTO {table} AS target ({into})
-         SELECT {values} FROM unnest({arrays}) AS docs({names}) LEFT JOIN old USING (zoho_id)
+         SELECT {values} FROM {docs} LEFT JOIN old USING (zoho_id)
           WHERE docs.merge IS NOT NULL OR old.zoho_id IS NOT NULL
          ON CONFLICT (zoho_id) DO UPDATE SET {set}
            WHERE ROW({now}) IS DISTINCT FROM ROW({then})
@@ -162,8 +174,6 @@ fn upsert(table: &str, columns: &Columns) -> String {
         table = quote::table(table),
         into = quote::list("", &written),
         values = values.join(", "),
-        arrays = arrays.join(", "),
-        names = names.join(", "),
         set = set.join(", "),
         now = quote::list("target.", &compared),
         then = quote::list("EXCLUDED.", &compared),
@@ -174,21 +184,16 @@ fn upsert(table: &str, columns: &Columns) -> String {
 /// filled column.
 fn differing(table: &str, columns: &Columns) -> String {
     let (mut theirs, mut ours) = (vec!["old.zoho_id".to_owned()], vec!["docs.zoho_id".to_owned()]);
-    let mut arrays: Vec<String> = ["$1::text[]", "$2::bytea[]"].map(str::to_owned).into();
-    let mut names: Vec<String> = ["zoho_id", "shown"].map(str::to_owned).into();
     for (index, column) in filled(columns).enumerate() {
         theirs.push(format!("(old.head).{}", quote::identifier(&column.name)));
         ours.push(expression(index, column));
-        arrays.push(format!("${}::text[]", arrays.len() + 1));
-        names.push(format!("c{index}"));
     }
     format!(
         "WITH old AS MATERIALIZED (SELECT t AS head, t.zoho_id FROM {table} AS t WHERE t.zoho_id = ANY($1))
-         SELECT docs.zoho_id FROM unnest({arrays}) AS docs({names}) LEFT JOIN old USING (zoho_id)
+         SELECT docs.zoho_id FROM {docs} LEFT JOIN old USING (zoho_id)
           WHERE ROW({theirs}) IS DISTINCT FROM ROW({ours})",
         table = quote::table(table),
-        arrays = arrays.join(", "),
-        names = names.join(", "),
+        docs = docs(&[("zoho_id", "text"), ("shown", "bytea")], columns),
         theirs = theirs.join(", "),
         ours = ours.join(", "),
     )
@@ -201,11 +206,10 @@ pub(super) async fn tombstone(
     columns: &Columns,
     ids: &[String],
 ) -> Result<(), sqlx::Error> {
-    if ids.is_empty() || !columns.iter().any(|column| column.name == "deleted_at") {
+    if ids.is_empty() || !has(columns, "deleted_at") {
         return Ok(());
     }
-    let synced =
-        if columns.iter().any(|column| column.name == "synced_at") { ", synced_at = now()" } else { "" };
+    let synced = if has(columns, "synced_at") { ", synced_at = now()" } else { "" };
     let sql = format!(
         "UPDATE {} SET deleted_at = now(){synced} WHERE zoho_id = ANY($1) AND deleted_at IS NULL",
         quote::table(table)

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -46,16 +46,12 @@ struct Row {
 impl Locks {
     /// Returns true where the record met a lock at the last attempt.
     pub(super) fn is_suspect(&self, key: &RecordKey) -> bool {
-        let known = self.known();
-        !known.is_empty() && known.contains_key(key)
+        lock(&self.0).contains_key(key)
     }
 
     /// Records that the record was written, so no session holds it any more.
     pub(super) fn forget(&self, key: &RecordKey) {
-        let mut known = self.known();
-        if !known.is_empty() {
-            known.remove(key);
-        }
+        lock(&self.0).remove(key);
     }
 
     /// Returns the records whose rows another session has locked. Locks that the search cannot see are found by
@@ -75,26 +71,22 @@ impl Locks {
 
     /// Returns the error of a record whose row another session has locked. The record waits without spending an
     /// attempt. It waits for longer the longer the row is locked.
-    pub(super) fn wait(&self, key: &RecordKey, lock: Option<&Lock>) -> Error {
-        let since = *self.known().entry(key.clone()).or_insert_with(Instant::now);
-        let lock = lock.cloned().unwrap_or_default();
-        let held = lock.seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    pub(super) fn wait(&self, key: &RecordKey, holder: Option<&Lock>) -> Error {
+        let since = *lock(&self.0).entry(key.clone()).or_insert_with(Instant::now);
+        let holder = holder.cloned().unwrap_or_default();
+        let held = holder.seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let held = held.unwrap_or_else(|| since.elapsed());
         let retry_after = held.mul_f64(PART).clamp(SHORTEST, LONGEST);
         let mut details = Vec::new();
-        details.extend(lock.pid.map(|pid| format!("pid {pid}")));
-        details.extend(lock.application);
-        details.extend(lock.since.map(|since| format!("its transaction began at {since}")));
+        details.extend(holder.pid.map(|pid| format!("pid {pid}")));
+        details.extend(holder.application);
+        details.extend(holder.since.map(|since| format!("its transaction began at {since}")));
         let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
         let text = format!(
             "storing {key}: another session of the database has locked its rows{details}; the record waits for that \
              session"
         );
         Error::new(ErrorKind::Locked, Retry::Throttled { retry_after }, text)
-    }
-
-    fn known(&self) -> MutexGuard<'_, HashMap<RecordKey, Instant>> {
-        lock(&self.0)
     }
 }
 
