@@ -1,7 +1,7 @@
 //! The statistics of the calls to the source.
 
 use async_trait::async_trait;
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 use tds_core::{
     error::Result,
     limits::budget::{CallCount, CallLog, Usage},
@@ -13,9 +13,9 @@ use tds_core::{
 use crate::{
     PgStore,
     db::{
-        error::classify,
-        retry::repeat,
-        text::{one_of, storable},
+        error::Doing as _,
+        retry::{ALONE, repeat},
+        text::{column, one_of, storable},
     },
 };
 
@@ -53,49 +53,37 @@ SELECT count(*) FROM tds_queue_done
 #[async_trait]
 impl CallLog for PgStore {
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
-        let lanes: Vec<&str> = calls.iter().map(|count| count.lane.as_str()).collect();
-        let run_type = |count: &CallCount| RunType::of_lane(count.lane).map(RunType::as_str);
-        let run_types: Vec<Option<&str>> = calls.iter().map(run_type).collect();
-        let entities: Vec<&str> =
-            calls.iter().map(|count| count.entity.as_ref().map_or("", EntityType::as_str)).collect();
-        let endpoints: Vec<String> =
-            calls.iter().map(|count| storable(&count.endpoint).into_owned()).collect();
-        let results: Vec<String> = calls.iter().map(|count| storable(&count.result).into_owned()).collect();
-        let numbers: Vec<i64> = calls.iter().map(|count| i64::from(count.calls)).collect();
-        let (database, lanes, run_types, entities, endpoints, results, numbers) =
-            (&self.database, &lanes, &run_types, &entities, &endpoints, &results, &numbers);
-        repeat(|| {
+        let write = || {
             sqlx::query(COUNT)
                 .bind(account)
-                .bind(lanes)
-                .bind(run_types)
-                .bind(entities)
-                .bind(endpoints)
-                .bind(results)
-                .bind(numbers)
-                .execute(database)
-        })
-        .await
-        .map_err(|error| classify(error, "counting calls"))?;
-        Ok(())
+                .bind(column(calls, |count| count.lane.as_str()))
+                .bind(column(calls, |count| RunType::of_lane(count.lane).map(RunType::as_str)))
+                .bind(column(calls, |count| count.entity.as_ref().map_or("", EntityType::as_str)))
+                .bind(column(calls, |count| storable(&count.endpoint)))
+                .bind(column(calls, |count| storable(&count.result)))
+                .bind(column(calls, |count| i64::from(count.calls)))
+                .execute(&self.database)
+        };
+        repeat(ALONE, write).await.map(drop).doing("counting calls")
     }
 
     async fn usage(&self, account: &str) -> Result<Usage> {
-        let fault = |error| classify(error, "looking at the calls of today");
-        let rows = sqlx::query(CALLS).bind(account).fetch_all(&self.database).await.map_err(fault)?;
-        let mut calls = Vec::with_capacity(rows.len());
-        for row in rows {
-            let lane: String = row.try_get("lane").map_err(fault)?;
-            let entity: String = row.try_get("entity_type").map_err(fault)?;
-            calls.push(CallCount {
-                lane: one_of(Lane::ALL, Lane::as_str, "lane", &lane).map_err(fault)?,
-                entity: entity.parse().ok(),
-                endpoint: row.try_get("endpoint").map_err(fault)?,
-                result: row.try_get("result").map_err(fault)?,
-                calls: u32::try_from(row.try_get::<i64, _>("calls").map_err(fault)?).unwrap_or(u32::MAX),
-            });
-        }
-        let applied: i64 = sqlx::query_scalar(APPLIED).fetch_one(&self.database).await.map_err(fault)?;
-        Ok(Usage { calls, applied: u64::try_from(applied).unwrap_or(0) })
+        let read = async {
+            let calls = sqlx::query(CALLS).bind(account).try_map(|row: PgRow| call_of(&row));
+            let calls = calls.fetch_all(&self.database).await?;
+            let applied: i64 = sqlx::query_scalar(APPLIED).fetch_one(&self.database).await?;
+            Ok::<_, sqlx::Error>(Usage { calls, applied: u64::try_from(applied).unwrap_or(0) })
+        };
+        read.await.doing("looking at the calls of today")
     }
+}
+
+fn call_of(row: &PgRow) -> Result<CallCount, sqlx::Error> {
+    Ok(CallCount {
+        lane: one_of(Lane::ALL, Lane::as_str, "lane", row.try_get("lane")?)?,
+        entity: row.try_get::<&str, _>("entity_type")?.parse().ok(),
+        endpoint: row.try_get("endpoint")?,
+        result: row.try_get("result")?,
+        calls: u32::try_from(row.try_get::<i64, _>("calls")?).unwrap_or(u32::MAX),
+    })
 }

@@ -5,6 +5,7 @@ mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod inbox;
+mod maintenance;
 mod mirror;
 mod processes;
 mod queue;

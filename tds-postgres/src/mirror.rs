@@ -25,7 +25,7 @@ use crate::{
     db::{
         error::{classify_for_record, is_data_error, is_locked, is_outage},
         parts::{Parts, SEARCH},
-        retry::repeat_batch,
+        retry::{IN_BATCH, repeat},
     },
 };
 use batch::Batch;
@@ -112,7 +112,7 @@ impl PgMirror {
             let batch = Batch { schema, tables, reads: indexes.iter().map(|index| &reads[*index]).collect() };
             let database =
                 if hurry || parts.hurries() { self.database.hurried() } else { self.database.clone() };
-            let error = match repeat_batch(|| batch.run(&database)).await {
+            let error = match repeat(IN_BATCH, || batch.run(&database)).await {
                 Ok(outcomes) => {
                     for (index, outcome) in indexes.into_iter().zip(outcomes) {
                         self.locks.forget(&reads[index].key);
@@ -133,7 +133,7 @@ impl PgMirror {
                 if !held.is_empty() {
                     parts.again(self.put_off(&held, reads, indexes, results));
                 } else {
-                    for index in parts.halve_locked(indexes).into_iter().flatten() {
+                    for index in parts.halve_locked(indexes) {
                         results[index] = Some(Err(self.locks.wait(&reads[index].key, None)));
                     }
                 }
@@ -171,24 +171,20 @@ impl Mirror for PgMirror {
         }
         let mut differing = HashSet::new();
         // A value that no column can hold is found by halving. Its record differs.
-        let mut parts = Parts::of(0..reads.len(), SEARCH);
-        while let Some(range) = parts.take() {
-            let part = &reads[range.clone()];
+        let mut parts = Parts::of(reads.iter().collect::<Vec<&Read>>(), SEARCH);
+        while let Some(part) = parts.take() {
             let mut rows = head::Rows::new(table, columns);
-            for read in part {
+            for read in &part {
                 if let Content::Present(record) = &read.content {
                     rows.push(read, record, true, true);
                 }
             }
-            match (rows.differing(&self.database).await, part) {
-                (Ok(ids), _) => differing.extend(ids.into_iter().map(RecordId::new)),
-                (Err(error), [one]) if is_data_error(&error) => {
-                    differing.insert(one.key.id.clone());
+            match rows.differing(&self.database).await {
+                Ok(ids) => differing.extend(ids.into_iter().map(RecordId::new)),
+                Err(error) if is_data_error(&error) => {
+                    differing.extend(parts.halve(part).into_iter().map(|read| read.key.id.clone()));
                 }
-                (Err(error), _) if is_data_error(&error) => {
-                    parts.halve(range);
-                }
-                (Err(error), _) => {
+                Err(error) => {
                     self.catalog.forget();
                     return Err(classify_for_record(error, &format!("comparing rows of {}", schema.entity)));
                 }

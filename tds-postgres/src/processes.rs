@@ -8,7 +8,7 @@ use tds_core::error::Result;
 
 use crate::{
     PgStore,
-    db::{error::classify, retry::repeat, text::storable},
+    db::{error::Doing as _, retry, text::storable},
 };
 
 /// A server that has not reported for this long is considered gone. Servers report every five seconds.
@@ -89,7 +89,7 @@ impl PgStore {
                 .await?;
             sqlx::query(FORGET).execute(database).await
         };
-        repeat(store).await.map(drop).map_err(|error| classify(error, "reporting the state of this server"))
+        retry::repeat(retry::ALONE, store).await.map(drop).doing("reporting the state of this server")
     }
 
     /// Removes the report of a server that ends.
@@ -99,7 +99,7 @@ impl PgStore {
     pub async fn forget_server(&self, name: &str) -> Result<()> {
         let gone = sqlx::query("DELETE FROM tds_processes WHERE name = $1");
         let gone = gone.bind(storable(name)).execute(&self.database).await;
-        gone.map(drop).map_err(|error| classify(error, "reporting the end of this server"))
+        gone.map(drop).doing("reporting the end of this server")
     }
 
     /// Returns the live servers. The server that reported last comes first.
@@ -107,9 +107,8 @@ impl PgStore {
     /// # Errors
     /// Fails if the database does not answer.
     pub async fn live_servers(&self) -> Result<Vec<ServerReport>> {
-        let rows = sqlx::query(LIVE).bind(GONE_AFTER.as_secs_f64()).fetch_all(&self.database).await;
-        let doing = |error| classify(error, "looking for live servers");
-        rows.map_err(doing)?.iter().map(report_of).collect::<Result<_, _>>().map_err(doing)
+        let live = sqlx::query(LIVE).bind(GONE_AFTER.as_secs_f64()).try_map(|row: PgRow| report_of(&row));
+        live.fetch_all(&self.database).await.doing("looking for live servers")
     }
 }
 

@@ -4,20 +4,16 @@ pub(crate) mod claim;
 pub(crate) mod events;
 pub(crate) mod fold;
 pub(crate) mod heal;
-mod maintenance;
 pub(crate) mod notifier;
 pub(crate) mod operator;
 #[cfg(all(test, feature = "testkit"))]
 mod plan;
-pub(crate) mod prune;
 pub(crate) mod settle;
 pub(crate) mod stats;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Row as _, postgres::PgRow};
-
 use tds_core::{
     error::Result,
     queue::{ClaimRequest, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Settle, Settled, Settlement},
@@ -27,8 +23,8 @@ use self::{fold::enqueue_all, settle::settle_all};
 use crate::{
     PgStore,
     db::{
-        error::{classify, is_locked},
-        retry::repeat_batch,
+        error::{Doing as _, classify, is_locked},
+        retry::{IN_BATCH, repeat},
         text::seconds,
     },
 };
@@ -106,35 +102,30 @@ impl Queue for PgStore {
             return Ok(Vec::new());
         }
         let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
-        let extend = || sqlx::query(RENEW).bind(ids).bind(tokens).bind(seconds(lease)).fetch_all(database);
-        let doing = |error| classify(error, "renewing leases");
-        let rows = repeat_batch(extend).await.map_err(doing)?;
-        rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
+        let renew = || {
+            let renew = sqlx::query_as::<_, (i64, i64)>(RENEW).bind(ids).bind(tokens);
+            renew.bind(seconds(lease)).fetch_all(database)
+        };
+        repeat(IN_BATCH, renew).await.map(leases_of).doing("renewing leases")
     }
 
     async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
         let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
-        let look = || sqlx::query(HELD).bind(ids).bind(tokens).fetch_all(database);
-        let doing = |error| classify(error, "checking which claims are held");
-        let rows = repeat_batch(look).await.map_err(doing)?;
-        rows.iter().map(lease_of).collect::<Result<_, _>>().map_err(doing)
+        let look = || sqlx::query_as::<_, (i64, i64)>(HELD).bind(ids).bind(tokens).fetch_all(database);
+        repeat(IN_BATCH, look).await.map(leases_of).doing("checking which claims are held")
     }
 
     async fn mark_processing(&self, leases: &[Lease]) -> Result<()> {
         let (database, (ids, tokens)) = (&self.database, &columns_of(leases));
-        repeat_batch(|| sqlx::query(MARK_PROCESSING).bind(ids).bind(tokens).execute(database))
-            .await
-            .map(drop)
-            .map_err(|error| classify(error, "marking work as processing"))
+        let mark = || sqlx::query(MARK_PROCESSING).bind(ids).bind(tokens).execute(database);
+        repeat(IN_BATCH, mark).await.map(drop).doing("marking work as processing")
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
         if settlements.is_empty() {
             return Ok(Settled::default());
         }
-        let settled = settle_all(&self.database, &settlements)
-            .await
-            .map_err(|error| classify(error, "settling claims"))?;
+        let settled = settle_all(&self.database, &settlements).await.doing("settling claims")?;
         let completes = |it: &Settlement| matches!(it.settle, Settle::Complete(_));
         if settled.again > 0 || !settlements.iter().all(completes) {
             // Items that run again may be due. If none is due, one more look at the queue costs little.
@@ -152,6 +143,6 @@ fn columns_of(leases: &[Lease]) -> (Vec<i64>, Vec<i64>) {
     leases.iter().map(|lease| (lease.id.0, lease.token.0)).unzip()
 }
 
-fn lease_of(row: &PgRow) -> Result<Lease, sqlx::Error> {
-    Ok(Lease { id: ItemId(row.try_get("id")?), token: LeaseToken(row.try_get("lease_token")?) })
+fn leases_of(rows: Vec<(i64, i64)>) -> Vec<Lease> {
+    rows.into_iter().map(|(id, token)| Lease { id: ItemId(id), token: LeaseToken(token) }).collect()
 }

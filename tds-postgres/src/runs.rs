@@ -6,7 +6,12 @@ mod page;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Row as _, postgres::PgRow};
+use sqlx::{
+    Row as _,
+    postgres::{PgQueryResult, PgRow},
+    types::Json,
+};
+use time::OffsetDateTime;
 
 use tds_core::{
     error::{Error, Result},
@@ -22,29 +27,13 @@ use tds_core::{
 use crate::{
     PgStore, Tx,
     db::{
-        error::{classify, is_locked, of_postgres},
+        error::{Doing as _, classify, is_locked, of_postgres},
         page::{below, page, rows},
-        retry::{repeat, repeat_batch, repeat_for_operator},
+        retry::{ALONE, FOR_OPERATOR, IN_BATCH, repeat},
         text::{entity_of, one_of, seconds, storable},
     },
     queue::fold::enqueue_all,
 };
-
-/// A statement that reads runs. `$tail` selects the runs.
-macro_rules! select_runs {
-    ($tail:literal) => {
-        concat!(
-            "SELECT r.id, r.run_type, r.entity_type, r.source_type, r.status, r.total_items, r.processed_items, ",
-            "r.failed_items, r.unchanged_items, r.pages, r.listing_done, r.since, r.created_at, r.started_at, ",
-            "r.completed_at, r.error_log, r.requested_by, r.target_database, cardinality(r.held_ids)::bigint AS held, ",
-            "r.lease_token, r.checkpoint, r.plan, r.calls, ",
-            "(SELECT p.total_items FROM tds_sync_runs p WHERE p.entity_type = r.entity_type ",
-            "AND p.run_type = r.run_type AND p.id < r.id AND p.status IN ('completed', 'completed_with_errors') ",
-            "ORDER BY p.id DESC LIMIT 1) AS expected FROM tds_sync_runs r ",
-            $tail
-        )
-    };
-}
 
 const CREATE: &str = "
 INSERT INTO tds_sync_runs (run_type, entity_type, source_type, since, requested_by, target_database)
@@ -82,12 +71,14 @@ UPDATE tds_sync_runs SET status = 'failed', error_log = $3, completed_at = clock
 
 const CURSOR: &str = "SELECT cursor, last_full_count FROM tds_cursors WHERE entity_type = $1";
 
-const GET: &str = select_runs!("WHERE r.id = $1");
+const GET: &str = concat!(include_str!("../sql/parts/runs.sql"), "WHERE r.id = $1");
 
-const LIST: &str = select_runs!(
-    "WHERE ($1::text IS NULL OR r.entity_type = $1) AND ($2::text IS NULL OR r.status = $2)
-       AND r.id < $3
-     ORDER BY r.id DESC LIMIT $4"
+const LIST: &str = concat!(
+    include_str!("../sql/parts/runs.sql"),
+    "
+ WHERE ($1::text IS NULL OR r.entity_type = $1) AND ($2::text IS NULL OR r.status = $2) AND r.id < $3
+ ORDER BY r.id DESC LIMIT $4
+"
 );
 
 #[async_trait]
@@ -114,7 +105,7 @@ impl SyncRun for PgStore {
             tx.commit().await?;
             lease_of(&row, run, history).map(Some)
         };
-        repeat(take).await.map_err(|error| classify(error, "taking a run"))
+        repeat(ALONE, take).await.doing("taking a run")
     }
 
     async fn wait_for_run(&self, timeout: Duration) {
@@ -133,49 +124,45 @@ impl SyncRun for PgStore {
         let plan = plan.map(serde_json::to_value).transpose().map_err(|error| {
             Error::internal(format!("{doing}: its plan cannot be written as JSON")).with_source(error)
         })?;
-        let renewed = sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).bind(plan);
-        let renewed = renewed.execute(&self.database).await;
-        self.leased(id, renewed.map(|done| done.rows_affected()), doing)
+        let renew = sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).bind(plan);
+        leased(id, renew.execute(&self.database).await, doing)
     }
 
     async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<i64> {
         let (database, page) = (&self.database, &page);
-        let committed = repeat_batch(|| page::commit(database, id, token, page)).await;
+        let committed = repeat(IN_BATCH, || page::commit(database, id, token, page)).await;
         if committed.as_ref().is_err_and(is_locked) {
             self.queue_ahead(id, page).await;
         }
-        let listed = committed.map_err(|error| classify(error, "committing a page"))?;
-        let listed = listed.ok_or_else(|| not_ours(id))?;
+        let listed = committed.doing("committing a page")?.ok_or_else(|| not_ours(id))?;
         self.work.announce();
         Ok(listed)
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
-        page::missing(&self.database, id, entity)
-            .await
-            .map_err(|error| classify(error, "looking for records that were not listed"))
+        let missing = page::missing(&self.database, id, entity).await;
+        missing.doing("looking for records that were not listed")
     }
 
     async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()> {
-        let (ended, doing) = match &end {
+        let (write, doing) = match &end {
             RunEnd::Failed { error } => {
-                let failed = sqlx::query(FAIL).bind(id.0).bind(token.0).bind(storable(error));
-                (failed.execute(&self.database).await, "ending a run")
+                (sqlx::query(FAIL).bind(id.0).bind(token.0).bind(storable(error)), "ending a run")
             }
             RunEnd::DeletionsHeld { ids, reason } => {
                 let ids: Vec<&str> = ids.iter().map(RecordId::as_str).collect();
-                let held = sqlx::query(HOLD).bind(id.0).bind(token.0).bind(ids).bind(storable(reason));
-                (held.execute(&self.database).await, "holding deletions back")
+                let hold = sqlx::query(HOLD).bind(id.0).bind(token.0).bind(ids).bind(storable(reason));
+                (hold, "holding deletions back")
             }
         };
-        self.leased(id, ended.map(|done| done.rows_affected()), doing)
+        leased(id, write.execute(&self.database).await, doing)
     }
 }
 
 #[async_trait]
 impl SyncRunOperator for PgStore {
     async fn create(&self, run: NewRun) -> Result<Run> {
-        let created = sqlx::query(CREATE)
+        let id = sqlx::query_scalar(CREATE)
             .bind(run.run_type.as_str())
             .bind(run.entity.as_str())
             .bind(storable(&run.source_type))
@@ -185,14 +172,12 @@ impl SyncRunOperator for PgStore {
             .fetch_one(&self.database)
             .await
             .map_err(|error| active_or(error, &run.entity, "storing a run"))?;
-        let id = created.try_get("id").map_err(|error| classify(error, "storing a run"))?;
         self.runs.notify_one();
         self.known_run(RunId(id)).await
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
-        let cancelled = cancel::cancel(&self.database, id).await;
-        let cancelled = cancelled.map_err(|error| classify(error, "cancelling a run"))?;
+        let cancelled = cancel::cancel(&self.database, id).await.doing("cancelling a run")?;
         let run = self.known_run(id).await?;
         if !cancelled {
             return Err(Error::conflict(format!("run {id} has ended: {}", run.status.as_str())));
@@ -202,13 +187,13 @@ impl SyncRunOperator for PgStore {
 
     async fn finish_cancelling(&self) -> Result<()> {
         let finished = cancel::finish(&self.database).await;
-        finished.map_err(|error| classify(error, "removing items of cancelled runs from the queue"))
+        finished.doing("removing items of cancelled runs from the queue")
     }
 
     async fn resume(&self, id: RunId) -> Result<Run> {
         let run = self.known_run(id).await?;
         let database = &self.database;
-        let resumed = repeat_for_operator(|| cancel::resume(database, id))
+        let resumed = repeat(FOR_OPERATOR, || cancel::resume(database, id))
             .await
             .map_err(|error| active_or(error, &run.entity_type, "resuming a run"))?;
         if !resumed {
@@ -225,7 +210,7 @@ impl SyncRunOperator for PgStore {
     async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
         let run = self.known_run(id).await?;
         let database = &self.database;
-        let released = repeat_for_operator(|| page::confirm(database, id))
+        let released = repeat(FOR_OPERATOR, || page::confirm(database, id))
             .await
             .map_err(|error| active_or(error, &run.entity_type, "releasing deletions"))?;
         self.work.announce();
@@ -233,9 +218,8 @@ impl SyncRunOperator for PgStore {
     }
 
     async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
-        let row = sqlx::query(GET).bind(id.0).fetch_optional(&self.database).await;
-        let doing = |error| classify(error, "reading a run");
-        row.map_err(doing)?.as_ref().map(run_of).transpose().map_err(doing)
+        let run = sqlx::query(GET).bind(id.0).try_map(|row: PgRow| run_of(&row));
+        run.fetch_optional(&self.database).await.doing("reading a run")
     }
 
     async fn list_runs<'c>(
@@ -244,38 +228,40 @@ impl SyncRunOperator for PgStore {
         limit: usize,
         cursor: Option<&'c str>,
     ) -> Result<Page<Run>> {
-        let found = sqlx::query(LIST)
+        let runs = sqlx::query(LIST)
             .bind(filter.entity.as_ref().map(EntityType::as_str))
             .bind(filter.status.map(RunStatus::as_str))
             .bind(below(cursor)?)
             .bind(rows(limit))
+            .try_map(|row: PgRow| run_of(&row))
             .fetch_all(&self.database)
-            .await;
-        let doing = |error| classify(error, "listing runs");
-        let runs = found.map_err(doing)?.iter().map(run_of).collect::<Result<Vec<_>, _>>();
-        Ok(page(runs.map_err(doing)?, limit, |run| run.id.0))
+            .await
+            .doing("listing runs")?;
+        Ok(page(runs, limit, |run| run.id.0))
     }
 
     async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
         let history = async { history_of(entity, &mut self.database.begin().await?).await };
-        history.await.map_err(|error| classify(error, "reading the history of runs"))
+        history.await.doing("reading the history of runs")
     }
 }
 
 /// Reads the cursor and the recent completed runs that earlier runs of the entity type left.
 async fn history_of(entity: &EntityType, tx: &mut Tx) -> Result<RunHistory, sqlx::Error> {
-    let row = sqlx::query(CURSOR).bind(entity.as_str()).fetch_optional(&mut *tx).await?;
+    let cursor = sqlx::query_as(CURSOR).bind(entity.as_str());
+    let cursor: Option<(OffsetDateTime, Option<i64>)> = cursor.fetch_optional(&mut *tx).await?;
     let completed = sqlx::query(LIST)
         .bind(entity.as_str())
         .bind(RunStatus::Completed.as_str())
         .bind(i64::MAX)
         .bind(rows(HISTORY))
-        .fetch_all(&mut *tx)
+        .try_map(|row: PgRow| run_of(&row))
+        .fetch_all(tx)
         .await?;
     Ok(RunHistory {
-        cursor: row.as_ref().map(|row| row.try_get("cursor")).transpose()?.flatten(),
-        last_full_count: row.map(|row| row.try_get("last_full_count")).transpose()?.flatten(),
-        completed: completed.iter().take(HISTORY).map(run_of).collect::<Result<_, _>>()?,
+        cursor: cursor.map(|(cursor, _)| cursor),
+        last_full_count: cursor.and_then(|(_, count)| count),
+        completed: page(completed, HISTORY, |run| run.id.0).items,
     })
 }
 
@@ -284,11 +270,7 @@ impl PgStore {
     /// with it. The other items of the page need not wait. They are enqueued once for each page.
     async fn queue_ahead(&self, id: RunId, page: &PageCommit) {
         let page_of_run = (id, page.checkpoint.pages);
-        let before = {
-            let mut ahead = lock(&self.ahead);
-            ahead.replace(page_of_run)
-        };
-        if before == Some(page_of_run) {
+        if lock(&self.ahead).replace(page_of_run) == Some(page_of_run) {
             return;
         }
         let items: Vec<NewItem> =
@@ -302,15 +284,11 @@ impl PgStore {
     async fn known_run(&self, id: RunId) -> Result<Run> {
         self.get_run(id).await?.ok_or_else(|| Error::not_found(format!("there is no run {id}")))
     }
+}
 
-    /// Checks that a write that proves its lease changed a row.
-    fn leased(&self, id: RunId, touched: Result<u64, sqlx::Error>, doing: &str) -> Result<()> {
-        match touched {
-            Ok(0) => Err(not_ours(id)),
-            Ok(_) => Ok(()),
-            Err(error) => Err(classify(error, doing)),
-        }
-    }
+/// Checks that a write that proves its lease changed a row.
+fn leased(id: RunId, written: Result<PgQueryResult, sqlx::Error>, doing: &str) -> Result<()> {
+    if written.doing(doing)?.rows_affected() == 0 { Err(not_ours(id)) } else { Ok(()) }
 }
 
 fn not_ours(id: RunId) -> Error {
@@ -329,16 +307,17 @@ fn active_or(error: sqlx::Error, entity: &EntityType, doing: &str) -> Error {
 fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
     Ok(Run {
         id: RunId(row.try_get("id")?),
-        run_type: run_type_of(row.try_get("run_type")?)?,
+        run_type: one_of(RunType::ALL, RunType::as_str, "run type", row.try_get("run_type")?)?,
         entity_type: entity_of(row.try_get("entity_type")?)?,
         source_type: row.try_get("source_type")?,
-        status: status_of(row.try_get("status")?)?,
+        status: one_of(RunStatus::ALL, RunStatus::as_str, "run status", row.try_get("status")?)?,
         total_items: row.try_get("total_items")?,
         processed_items: row.try_get("processed_items")?,
         failed_items: row.try_get("failed_items")?,
         unchanged_items: row.try_get("unchanged_items")?,
         pages: row.try_get("pages")?,
-        plan: plan_of(row.try_get("plan")?),
+        // The plan is only for display. A plan that another version stored in its own format is not shown.
+        plan: row.try_get::<Option<Json<RunPlan>>, _>("plan").ok().flatten().map(|Json(plan)| plan),
         calls: row.try_get("calls")?,
         listing_done: row.try_get("listing_done")?,
         expected_items: row.try_get("expected")?,
@@ -353,26 +332,9 @@ fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
     })
 }
 
-/// Reads a plan. A plan that another version stored in its own format is not shown, because the plan is only for
-/// display.
-fn plan_of(stored: Option<serde_json::Value>) -> Option<RunPlan> {
-    stored.and_then(|json| serde_json::from_value(json).ok())
-}
-
 /// Reads a run that was just leased.
 fn lease_of(row: &PgRow, run: Run, history: RunHistory) -> Result<RunLease, sqlx::Error> {
-    let stored: Option<serde_json::Value> = row.try_get("checkpoint")?;
-    let checkpoint = match stored {
-        Some(json) => serde_json::from_value(json).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
-        None => Checkpoint::default(),
-    };
+    let stored: Option<Json<Checkpoint>> = row.try_get("checkpoint")?;
+    let checkpoint = stored.map_or_else(Checkpoint::default, |Json(checkpoint)| checkpoint);
     Ok(RunLease { run, token: LeaseToken(row.try_get("lease_token")?), checkpoint, history })
-}
-
-fn run_type_of(text: &str) -> Result<RunType, sqlx::Error> {
-    one_of(RunType::ALL, RunType::as_str, "run type", text)
-}
-
-fn status_of(text: &str) -> Result<RunStatus, sqlx::Error> {
-    one_of(RunStatus::ALL, RunStatus::as_str, "run status", text)
 }

@@ -1,10 +1,8 @@
 //! Leadership and due times of schedules, measured by the database's clock.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::Row as _;
-
 use tds_core::{
     engine::{Schedule, ScheduleSpec},
     error::Result,
@@ -16,8 +14,8 @@ use tokio::time::Instant;
 use crate::{
     PgStore,
     db::{
-        error::classify,
-        retry::repeat,
+        error::Doing as _,
+        retry::{ALONE, repeat},
         text::{seconds, storable},
     },
 };
@@ -73,40 +71,27 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 #[async_trait]
 impl Schedule for PgStore {
     async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool> {
-        let leads = sqlx::query(LEAD)
-            .bind(LEADER)
-            .bind(storable(&worker.0))
-            .bind(seconds(lease))
-            .fetch_optional(&self.database)
-            .await
-            .map_err(|error| classify(error, "requesting the leadership"))?;
+        let lead = sqlx::query(LEAD).bind(LEADER).bind(storable(&worker.0)).bind(seconds(lease));
+        let leads = lead.fetch_optional(&self.database).await.doing("requesting the leadership")?;
         Ok(leads.is_some())
     }
 
     async fn resign(&self, worker: &WorkerId) -> Result<()> {
-        sqlx::query("DELETE FROM tds_leases WHERE name = $1 AND owner = $2")
-            .bind(LEADER)
-            .bind(storable(&worker.0))
-            .execute(&self.database)
-            .await
-            .map_err(|error| classify(error, "giving the leadership up"))?;
-        Ok(())
+        let resign = sqlx::query("DELETE FROM tds_leases WHERE name = $1 AND owner = $2");
+        let resign = resign.bind(LEADER).bind(storable(&worker.0));
+        resign.execute(&self.database).await.map(drop).doing("giving the leadership up")
     }
 
     async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>> {
         self.set_back().await;
-        let mut named: Vec<(String, &ScheduleSpec)> =
-            schedules.iter().map(|spec| (name_of(spec), spec)).collect();
-        named.sort_by(|one, other| one.0.cmp(&other.0));
-        named.dedup_by(|one, other| one.0 == other.0);
-        let names: Vec<&str> = named.iter().map(|(name, _)| name.as_str()).collect();
-        let periods: Vec<f64> = named.iter().map(|(_, spec)| seconds(spec.every)).collect();
-        let (database, names, periods) = (&self.database, &names, &periods);
-        let rows = repeat(|| sqlx::query(DUE).bind(names).bind(periods).fetch_all(database)).await;
-        let doing = |error| classify(error, "checking the schedules");
-        let due =
-            rows.map_err(doing)?.iter().map(|row| row.try_get("name")).collect::<Result<Vec<String>, _>>();
-        let due = due.map_err(doing)?;
+        // The first of several schedules with one name counts.
+        let named: BTreeMap<String, f64> =
+            schedules.iter().rev().map(|spec| (name_of(spec), seconds(spec.every))).collect();
+        let names: &Vec<&str> = &named.keys().map(String::as_str).collect();
+        let periods: &Vec<f64> = &named.values().copied().collect();
+        let database = &self.database;
+        let due = || sqlx::query_scalar::<_, String>(DUE).bind(names).bind(periods).fetch_all(database);
+        let due = repeat(ALONE, due).await.doing("checking the schedules")?;
         Ok(schedules.iter().filter(|spec| due.contains(&name_of(spec))).cloned().collect())
     }
 }
@@ -122,7 +107,7 @@ impl PgStore {
             }
             *last = Some(Instant::now());
         }
-        match sqlx::query(SET_BACK).execute(&self.database).await {
+        match sqlx::query(SET_BACK).execute(&self.database).await.doing("looking for times in the future") {
             Ok(done) if done.rows_affected() > 0 => {
                 tracing::warn!(
                     items = done.rows_affected(),
@@ -132,7 +117,6 @@ impl PgStore {
             }
             Ok(_) => {}
             Err(error) => {
-                let error = classify(error, "looking for times in the future");
                 tracing::warn!(
                     error = %error.chain(),
                     "the due times of the queue could not be checked; trying again"

@@ -1,15 +1,15 @@
 //! The documents that all processes share: [`SharedState`] over the table `tds_shared_states`.
 
 use async_trait::async_trait;
-use sqlx::Row as _;
 use tds_core::{
     error::Result,
     limits::shared_state::{Document, SharedState},
 };
+use time::OffsetDateTime;
 
 use crate::{
     PgStore,
-    db::{error::classify, text::storable},
+    db::{error::Doing as _, text::storable},
 };
 
 const LOAD: &str = "
@@ -29,14 +29,11 @@ UPDATE tds_shared_states SET version = version + 1, state = $3, updated_at = clo
 #[async_trait]
 impl SharedState for PgStore {
     async fn load(&self, name: &str) -> Result<Document> {
-        let fault = |error| classify(error, &format!("reading the shared state {name}"));
-        let row = sqlx::query(LOAD).bind(storable(name)).fetch_one(&self.database).await.map_err(fault)?;
-        let version: Option<i64> = row.try_get("version").map_err(fault)?;
-        Ok(Document {
-            version: version.and_then(|version| u64::try_from(version).ok()).unwrap_or(0),
-            text: row.try_get("state").map_err(fault)?,
-            now: row.try_get("now").map_err(fault)?,
-        })
+        let load = sqlx::query_as::<_, (OffsetDateTime, Option<i64>, Option<String>)>(LOAD);
+        let loaded = load.bind(storable(name)).fetch_one(&self.database).await;
+        let (now, version, text) = loaded.doing(&format!("reading the shared state {name}"))?;
+        let version = version.and_then(|version| u64::try_from(version).ok()).unwrap_or(0);
+        Ok(Document { version, text, now })
     }
 
     async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool> {
@@ -48,7 +45,6 @@ impl SharedState for PgStore {
             // A version beyond the range of `bigint` cannot exist in the table.
             Err(_) => return Ok(false),
         };
-        let fault = |error| classify(error, &format!("writing the shared state {name}"));
-        Ok(written.map_err(fault)?.rows_affected() == 1)
+        Ok(written.doing(&format!("writing the shared state {name}"))?.rows_affected() == 1)
     }
 }

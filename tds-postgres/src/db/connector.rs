@@ -64,29 +64,26 @@ const WATCH: [(&str, &str); 6] = [
     ("tcp_user_timeout", "30000"),
 ];
 
-/// How to reach the database, as the first connections found out.
-#[derive(Clone)]
-pub(crate) struct Way {
+/// The server's version as a number and in its readable form.
+pub(crate) type Version = (i32, String);
+
+/// Opens connections for a pool, in the way that the first connections found out.
+pub(crate) struct Connector {
     /// The options with the settings that the server accepts.
     direct: PgConnectOptions,
     /// The options without any settings, for poolers.
     plain: PgConnectOptions,
+    pooled: Arc<AtomicBool>,
 }
 
-/// The result of the first connections.
-pub(crate) struct Found {
-    pub(crate) way: Way,
-    pub(crate) pooled: bool,
-    pub(crate) version: (i32, String),
-}
-
-impl Way {
-    /// Finds out how the database can be reached. `pooled`: the configuration announces a pooler.
+impl Connector {
+    /// Finds out how the database can be reached, and the server's version. `pooled`: the configuration announces a
+    /// pooler.
     pub(crate) async fn find(
         options: &PgConnectOptions,
         limits: Limits,
         pooled: bool,
-    ) -> Result<Found, sqlx::Error> {
+    ) -> Result<(Self, Version), sqlx::Error> {
         let plain = options.clone().statement_cache_capacity(0);
         let mut refusal = None;
         for watch in [&WATCH[..], &[]] {
@@ -95,9 +92,11 @@ impl Way {
             }
             let direct = options.clone().options(limits.settings()).options(watch.iter().copied());
             match look(&direct, Some(limits)).await {
-                Ok(seen) => {
-                    let way = Self { direct, plain };
-                    return Ok(Found { way, pooled: !seen.as_asked, version: seen.version });
+                Ok((version, as_asked)) => {
+                    return Ok((
+                        Self { direct, plain, pooled: Arc::new(AtomicBool::new(!as_asked)) },
+                        version,
+                    ));
                 }
                 // The words of the refusal differ between servers and poolers. The connection may succeed without the
                 // settings.
@@ -106,31 +105,48 @@ impl Way {
             }
         }
         match look(&plain, None).await {
-            Ok(seen) => {
-                let way = Self { direct: plain.clone(), plain };
-                Ok(Found { way, pooled: true, version: seen.version })
+            Ok((version, _)) => {
+                let pooled = Arc::new(AtomicBool::new(true));
+                Ok((Self { direct: plain.clone(), plain, pooled }, version))
             }
             Err(fault) => Err(refusal.unwrap_or(fault)),
         }
     }
 
-    /// Returns the way to the same database with other time limits.
+    /// Returns a connector to the same database with other time limits.
     pub(crate) fn with_limits(&self, options: &PgConnectOptions, limits: Limits) -> Self {
         let watched = self.direct.get_options().is_some_and(|text| text.contains("tcp_user_timeout"));
         let watch = if watched { &WATCH[..] } else { &[] };
         let direct = options.clone().options(limits.settings()).options(watch.iter().copied());
-        Self { direct, plain: self.plain.clone() }
+        Self { direct, plain: self.plain.clone(), pooled: Arc::clone(&self.pooled) }
+    }
+
+    pub(crate) fn is_pooled(&self) -> bool {
+        self.pooled.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        if self.is_pooled() { &self.plain } else { &self.direct }
+    }
+
+    pub(crate) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        self.options().connect().await
+    }
+
+    /// Records that a pooler was found. From then on statements are unnamed and always inside a transaction.
+    pub(crate) fn found_pooler(&self) {
+        if !self.pooled.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "prepared statements get lost: a pooler in transaction mode is between TDS and the database; from \
+                 now on statements are unnamed and stay inside transactions"
+            );
+        }
     }
 }
 
-struct Seen {
-    version: (i32, String),
-    as_asked: bool,
-}
-
 /// Opens one connection, which reports at once what is wrong. Where the first connection shows no pooler, `look` also
-/// opens a second connection.
-async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<Seen, sqlx::Error> {
+/// opens a second connection. Returns the server's version, and whether the session is as the limits ask.
+async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<(Version, bool), sqlx::Error> {
     let looking = async {
         let mut connection = options.connect().await?;
         let row = sqlx::raw_sql(
@@ -148,7 +164,7 @@ async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<Seen,
             _ => false,
         };
         connection.close().await?;
-        Ok(Seen { version, as_asked })
+        Ok((version, as_asked))
     };
     timeout(PATIENCE, looking).await.unwrap_or_else(|_| Err(silent(PATIENCE)))
 }
@@ -175,38 +191,4 @@ async fn shares_sessions(one: &mut PgConnection, options: &PgConnectOptions) -> 
 
 async fn session(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
     sqlx::raw_sql("SELECT pg_backend_pid() AS pid").fetch_one(connection).await?.try_get("pid")
-}
-
-/// Opens connections for a pool.
-pub(crate) struct Connector {
-    way: Way,
-    pooled: Arc<AtomicBool>,
-}
-
-impl Connector {
-    pub(crate) fn new(way: Way, pooled: Arc<AtomicBool>) -> Self {
-        Self { way, pooled }
-    }
-
-    pub(crate) fn is_pooled(&self) -> bool {
-        self.pooled.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn options(&self) -> &PgConnectOptions {
-        if self.is_pooled() { &self.way.plain } else { &self.way.direct }
-    }
-
-    pub(crate) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        self.options().connect().await
-    }
-
-    /// Records that a pooler was found. From then on statements are unnamed and always inside a transaction.
-    pub(crate) fn found_pooler(&self) {
-        if !self.pooled.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "prepared statements get lost: a pooler in transaction mode is between TDS and the database; from \
-                 now on statements are unnamed and stay inside transactions"
-            );
-        }
-    }
 }

@@ -1,10 +1,6 @@
 //! The connections of a process. Each kind of connection has its own time limits.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{
     StreamExt as _, TryStreamExt as _,
@@ -19,8 +15,8 @@ use tds_core::error::{Error, Result};
 
 use super::{
     config::{Address, DatabaseConfig, Shares},
-    connector::{Connector, Limits, Way},
-    error::{classify, is_crowded, silent},
+    connector::{Connector, Limits, Version},
+    error::{Doing as _, is_crowded, silent},
     pool::{Bounds, Lent, Pool, Step},
     retry::repeat_while,
     session::Tx,
@@ -65,8 +61,9 @@ pub struct Database {
     hurries: bool,
     connector: Arc<Connector>,
     target: Arc<str>,
-    application_name: Arc<str>,
-    most: u32,
+    pub(super) application_name: Arc<str>,
+    /// The largest number of connections of this process.
+    pub(super) most: u32,
     listens: bool,
     #[cfg(feature = "testkit")]
     tests: sqlx::PgPool,
@@ -86,28 +83,20 @@ impl Database {
         let began = tokio::time::Instant::now();
         // Other clients may use all connections of the server at the moment.
         let crowded = |error: &_| (is_crowded(error) && began.elapsed() < PATIENCE).then_some(CROWDED);
-        let found = repeat_while(|| Way::find(&options, LIMITS, address.pooled), crowded).await;
-        let found = found.map_err(|error| classify(error, &doing))?;
-        refuse_old(&found.version, &address.target)?;
-        let shares = Shares::of(config.max_connections, found.pooled);
-        let pooled = Arc::new(AtomicBool::new(found.pooled));
-        let ingest_way = found.way.with_limits(&options, INGEST_LIMITS);
-        let connector = Arc::new(Connector::new(found.way, Arc::clone(&pooled)));
-        let work = Pool::new(
-            Arc::clone(&connector),
-            Bounds { connections: shares.work, patience: PATIENCE, silence: SILENCE },
-        );
+        let found = repeat_while(|| Connector::find(&options, LIMITS, address.pooled), crowded).await;
+        let (connector, version) = found.doing(&doing)?;
+        refuse_old(&version, &address.target)?;
+        let shares = Shares::of(config.max_connections, connector.is_pooled());
+        let connector = Arc::new(connector);
+        let bounds = Bounds { connections: shares.work, patience: PATIENCE, silence: SILENCE };
+        let work = Pool::new(Arc::clone(&connector), bounds);
         let ingest = if shares.ingest == 0 {
             work.clone()
         } else {
             let bounds =
                 Bounds { connections: shares.ingest, patience: INGEST_PATIENCE, silence: INGEST_SILENCE };
-            Pool::new(Arc::new(Connector::new(ingest_way, Arc::clone(&pooled))), bounds)
+            Pool::new(Arc::new(connector.with_limits(&options, INGEST_LIMITS)), bounds)
         };
-        work.keep_tidy();
-        if shares.ingest > 0 {
-            ingest.keep_tidy();
-        }
         Ok(Self {
             work,
             ingest,
@@ -127,15 +116,6 @@ impl Database {
     #[must_use]
     pub fn target(&self) -> &str {
         &self.target
-    }
-
-    pub(crate) fn application_name(&self) -> &str {
-        &self.application_name
-    }
-
-    /// Returns the largest number of connections of this process.
-    pub(crate) fn most(&self) -> u32 {
-        self.most
     }
 
     /// Returns connections for tests, in addition to those of the process and without time limits. Tests use
@@ -212,7 +192,6 @@ impl Database {
     /// # Errors
     /// Fails if the server does not answer within five seconds, or if the server is read-only.
     pub async fn ping(&self) -> Result<Duration> {
-        let doing = "checking whether the database answers";
         let began = tokio::time::Instant::now();
         let asking = async {
             let mut lent = self.lend().await?;
@@ -227,7 +206,7 @@ impl Database {
         };
         let read_only = tokio::time::timeout(PING, asking).await;
         let read_only = read_only.unwrap_or_else(|_| Err(silent(PING)));
-        if read_only.map_err(|error| classify(error, doing))? {
+        if read_only.doing("checking whether the database answers")? {
             return Err(Error::unavailable(
                 "the database is read-only, as a standby is; nothing can be stored until it accepts writes again",
             ));
@@ -308,9 +287,6 @@ impl<'c> Executor<'c> for &'c Database {
         Box::pin(async move { self.lend().await?.describe(sql).await })
     }
 }
-
-/// The server's version as a number and in its readable form.
-type Version = (i32, String);
 
 fn refuse_old((number, name): &Version, target: &str) -> Result<()> {
     if *number >= OLDEST_SERVER {

@@ -27,6 +27,18 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
     }
 }
 
+/// Names the action that failed.
+pub(crate) trait Doing<T> {
+    /// Classifies the error, where there is one. See [`classify`].
+    fn doing(self, doing: &str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, sqlx::Error> {
+    fn doing(self, doing: &str) -> Result<T, Error> {
+        self.map_err(|error| classify(error, doing))
+    }
+}
+
 /// Returns the error of a connection that did not answer within `limit`.
 pub(crate) fn silent(limit: Duration) -> sqlx::Error {
     let text = format!("the database did not answer within {} s", limit.as_secs());
@@ -169,12 +181,11 @@ const TRANSIENT: Retry = Retry::Transient { retry_after: None };
 
 fn class(error: &sqlx::Error) -> (ErrorKind, Retry) {
     let code = match error {
-        sqlx::Error::Database(_) => of_postgres(error).map_or("", PgDatabaseError::code),
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => "08000",
         sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed | sqlx::Error::BeginFailed => "08000",
         sqlx::Error::Encode(_) => "22000",
         sqlx::Error::Configuration(_) => return (ErrorKind::Config, Retry::Permanent),
-        _ => "",
+        _ => code_of(error),
     };
     match (code.get(..2).unwrap_or(""), code) {
         // A lock is not the fault of the record, so no attempt is spent.

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use tds_core::error::Result;
 
-use super::{database::Database, error::classify};
+use super::{database::Database, error::Doing as _};
 
 /// The privileges of one role on one object.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -84,7 +84,7 @@ impl Database {
             .bind(readers)
             .fetch_all(self)
             .await
-            .map_err(|error| classify(error, "reading who may read the tables"))?;
+            .doing("reading who may read the tables")?;
         let (exposed, granted): (Vec<Held>, Vec<Held>) = held.into_iter().partition(|held| held.exposed);
         let access = |held: Vec<Held>| held.into_iter().map(|held| held.access).collect();
         Ok(Exposures { exposures: access(exposed), granted: access(granted) })

@@ -3,7 +3,7 @@
 use tds_core::error::Result;
 use time::OffsetDateTime;
 
-use super::{database::Database, error::classify};
+use super::{database::Database, error::Doing as _};
 
 /// Facts that the server reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,12 +53,12 @@ impl Database {
     /// Fails if the server does not answer.
     pub async fn connection_room(&self) -> Result<ConnectionRoom> {
         let (allowed, others): (i32, i32) = sqlx::query_as(ROOM)
-            .bind(self.application_name())
+            .bind(&*self.application_name)
             .fetch_one(self)
             .await
-            .map_err(|error| classify(error, "asking the database how many connections it allows"))?;
+            .doing("asking the database how many connections it allows")?;
         let count = |count: i32| u32::try_from(count).unwrap_or(0);
-        Ok(ConnectionRoom { wanted: self.most(), allowed: count(allowed), others: count(others) })
+        Ok(ConnectionRoom { wanted: self.most, allowed: count(allowed), others: count(others) })
     }
 
     /// Asks the server for its version and its time.
@@ -69,7 +69,7 @@ impl Database {
         let (version, now) = sqlx::query_as("SELECT current_setting('server_version'), clock_timestamp()")
             .fetch_one(self)
             .await
-            .map_err(|error| classify(error, "asking the database for its version and time"))?;
+            .doing("asking the database for its version and time")?;
         Ok(ServerFacts { version, now })
     }
 }

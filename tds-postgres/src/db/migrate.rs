@@ -36,23 +36,22 @@ const VERSIONS: &str =
   execution_time BIGINT NOT NULL)";
 
 /// The reason why a migration did not finish.
-enum Step {
-    /// The same migration may succeed at once.
-    Again(Error),
-    Failed(Error),
+struct Step {
+    error: Error,
+    /// True where the same migration may succeed at once.
+    again: bool,
 }
 
 impl Step {
     fn of(error: sqlx::Error, doing: &str) -> Self {
         let again = is_retryable(&error);
-        let error = classify(error, doing);
-        if again { Self::Again(error) } else { Self::Failed(error) }
+        Self { error: classify(error, doing), again }
     }
 }
 
 impl From<Error> for Step {
     fn from(error: Error) -> Self {
-        Self::Failed(error)
+        Self { error, again: false }
     }
 }
 
@@ -136,12 +135,12 @@ impl Database {
         // Changing a table waits for the sessions that use the table. These sessions may themselves wait for another
         // table that the migration has changed, which is a deadlock.
         let at_once = |step: &Step| {
-            let again = matches!(step, Step::Again(_)) && attempts < ATTEMPTS;
+            let again = step.again && attempts < ATTEMPTS;
             attempts += 1;
             again.then_some(Duration::ZERO)
         };
         let migrated = repeat_while(|| self.try_migrate(further, readers), at_once).await;
-        migrated.map_err(|(Step::Again(error) | Step::Failed(error))| error)
+        migrated.map_err(|step| step.error)
     }
 
     async fn try_migrate(
@@ -159,7 +158,9 @@ impl Database {
         if !has_versions(&mut tx).await.map_err(doing)? {
             sqlx::raw_sql(VERSIONS).execute(&mut tx).await.map_err(doing)?;
         }
-        let known = checksums(&mut tx).await.map_err(doing)?;
+        let known = "SELECT version, checksum FROM _sqlx_migrations ORDER BY version";
+        let known: Vec<(i64, Vec<u8>)> = sqlx::query_as(known).fetch_all(&mut tx).await.map_err(doing)?;
+        let known: BTreeMap<i64, Vec<u8>> = known.into_iter().collect();
         let from = known.keys().next_back().copied().unwrap_or(0);
         refuse_unknown(&known)?;
         let mut applied = Vec::new();
@@ -247,14 +248,6 @@ fn expected() -> i64 {
 /// Returns true where the table of the schema versions exists.
 async fn has_versions<'c>(database: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(database).await
-}
-
-async fn checksums(tx: &mut Tx) -> Result<BTreeMap<i64, Vec<u8>>, sqlx::Error> {
-    let rows: Vec<(i64, Vec<u8>)> =
-        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(tx)
-            .await?;
-    Ok(rows.into_iter().collect())
 }
 
 fn refuse_unknown(known: &BTreeMap<i64, Vec<u8>>) -> Result<()> {

@@ -5,7 +5,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -92,10 +92,11 @@ struct Idle {
 }
 
 impl Pool {
-    /// Creates a pool. The pool opens a connection only when a task needs it.
+    /// Creates a pool. The pool opens a connection only when a task needs it, and closes connections that no task has
+    /// used for a while.
     pub(crate) fn new(connector: Arc<Connector>, bounds: Bounds) -> Self {
         let places = usize::try_from(bounds.connections.max(1)).unwrap_or(1);
-        Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             connector,
             bounds,
             places: Arc::new(Semaphore::new(places)),
@@ -104,7 +105,11 @@ impl Pool {
             crowded: Mutex::default(),
             closed: AtomicBool::new(false),
             returned: Notify::new(),
-        }))
+        });
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(keep_tidy(Arc::downgrade(&shared)));
+        }
+        Self(shared)
     }
 
     /// Waits for a connection. Waiting tasks are served in the order of their requests.
@@ -131,20 +136,16 @@ impl Pool {
         // Connections that are still lent are closed when they come back.
         let _ = timeout(patience, all_back).await;
     }
+}
 
-    /// Closes connections that no task has used for a while, as long as the pool exists.
-    pub(crate) fn keep_tidy(&self) {
-        let pool = Arc::downgrade(&self.0);
-        let Ok(runtime) = Handle::try_current() else { return };
-        runtime.spawn(async move {
-            loop {
-                tokio::time::sleep(TIDY).await;
-                let Some(pool) = pool.upgrade() else { return };
-                for unused in pool.take_unused() {
-                    pool.leave(unused.connection).await;
-                }
-            }
-        });
+/// Closes connections that no task has used for a while, as long as the pool exists.
+async fn keep_tidy(pool: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        let Some(pool) = pool.upgrade() else { return };
+        for unused in pool.take_unused() {
+            pool.leave(unused.connection).await;
+        }
     }
 }
 
@@ -167,8 +168,12 @@ impl Shared {
                 *lock(&self.crowded) = Some(Instant::now());
             }
             if error::is_crowded(&fault) && self.open.load(Ordering::SeqCst) > 0 {
-                // A connection of this pool becomes free sooner.
-                self.set_aside(place, &fault);
+                // A connection of this pool becomes free sooner, so the waiting tasks wait for it.
+                tracing::warn!(
+                    error = %fault, connections = self.open.load(Ordering::SeqCst),
+                    "the database accepts no more connections; work waits for the connections that are open"
+                );
+                leave_empty(place, CROWDED);
             } else if error::is_crowded(&fault) {
                 drop(place);
                 tokio::time::sleep(pause).await;
@@ -209,16 +214,6 @@ impl Shared {
         }
         self.forget(idle.connection);
         None
-    }
-
-    /// The server has no more connections for this process. Waiting tasks wait for the open connections.
-    fn set_aside(&self, place: OwnedSemaphorePermit, fault: &sqlx::Error) {
-        let left = self.open.load(Ordering::SeqCst);
-        tracing::warn!(
-            error = %fault, connections = left,
-            "the database accepts no more connections; work waits for the connections that are open"
-        );
-        leave_empty(place, CROWDED);
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Idle>> {
@@ -305,7 +300,8 @@ pub(crate) struct Lent {
     pool: Arc<Shared>,
     place: Option<OwnedSemaphorePermit>,
     born: Instant,
-    silence: Duration,
+    /// How long the connection may be silent during a statement.
+    pub(super) silence: Duration,
     health: Health,
 }
 
@@ -361,11 +357,6 @@ impl Lent {
             silence: pool.bounds.silence,
             health: Health::default(),
         }
-    }
-
-    /// Sets how long the connection may be silent during a statement.
-    pub(crate) fn set_silence(&mut self, silence: Duration) {
-        self.silence = silence;
     }
 
     /// Marks the connection so that it is not lent again.

@@ -4,15 +4,21 @@ use std::time::Duration;
 
 use super::error;
 
-/// How many times a transaction is repeated: `REPEATS` after a deadlock or a serialization failure, `LOCKED_REPEATS`
-/// after a wait for a lock that another session holds for long, and `READ_ONLY_REPEATS` after it reached a read-only
-/// server. In the last case another connection may reach a server that accepts writes.
+/// How many times a transaction is repeated after a deadlock or a serialization failure.
 const REPEATS: u32 = 8;
-const LOCKED_REPEATS: u32 = 2;
-/// The repeats after a wait for a lock where an operator asked for the transaction. Each wait for a lock lasts a
-/// second, and the triggers of `tds_sync_queue` also wait for ten seconds.
-const LOCKED_REPEATS_FOR_OPERATORS: u32 = 9;
+/// How many times a transaction is repeated after it reached a read-only server. Another connection may reach a server
+/// that accepts writes.
 const READ_ONLY_REPEATS: u32 = 2;
+
+/// The transaction of a batch does not wait for a lock again, because the whole batch would wait for one of its parts.
+/// See [`around_locks`](super::parts::around_locks).
+pub(crate) const IN_BATCH: u32 = 0;
+/// How many times a transaction that concerns one thing waits again for a lock that another session holds. Each wait
+/// lasts a second.
+pub(crate) const ALONE: u32 = 2;
+/// How many times a transaction waits again where an operator asked for it. The statements of other operators may hold
+/// locks for seconds, and the triggers of `tds_sync_queue` also wait for ten seconds.
+pub(crate) const FOR_OPERATOR: u32 = 9;
 
 /// Repeats an attempt as long as `pause` returns how long to wait after its error.
 pub(crate) async fn repeat_while<T, E, F>(
@@ -34,33 +40,9 @@ where
     }
 }
 
-/// Executes a transaction that concerns one thing. The transaction is repeated after a deadlock, a serialization
-/// failure or a wait for a lock.
-pub(crate) async fn repeat<T, F>(transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
-where
-    F: Future<Output = Result<T, sqlx::Error>>,
-{
-    repeat_transaction(LOCKED_REPEATS, transaction).await
-}
-
-/// Like [`repeat`], for the requests of an operator. The statements of other operators may hold locks for seconds.
-pub(crate) async fn repeat_for_operator<T, F>(transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
-where
-    F: Future<Output = Result<T, sqlx::Error>>,
-{
-    repeat_transaction(LOCKED_REPEATS_FOR_OPERATORS, transaction).await
-}
-
-/// Executes the transaction of a batch. Unlike [`repeat`], `repeat_batch` does not wait for a lock again, because the
-/// whole batch would wait for one of its parts. See [`around_locks`](super::parts::around_locks).
-pub(crate) async fn repeat_batch<T, F>(transaction: impl FnMut() -> F) -> Result<T, sqlx::Error>
-where
-    F: Future<Output = Result<T, sqlx::Error>>,
-{
-    repeat_transaction(0, transaction).await
-}
-
-async fn repeat_transaction<T, F>(
+/// Executes a transaction, and repeats it after a deadlock or a serialization failure. After a wait for a lock, the
+/// transaction is repeated at most `locked_repeats` times.
+pub(crate) async fn repeat<T, F>(
     locked_repeats: u32,
     transaction: impl FnMut() -> F,
 ) -> Result<T, sqlx::Error>

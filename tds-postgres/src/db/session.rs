@@ -47,7 +47,7 @@ impl Tx {
     /// Sets how long the connection may be silent during a statement.
     pub(crate) fn set_silence(&mut self, silence: Duration) {
         if let Some(lent) = &mut self.lent {
-            lent.set_silence(silence);
+            lent.silence = silence;
         }
     }
 
@@ -77,10 +77,6 @@ impl Tx {
         // not return to the pool.
         self.lent = None;
         ended
-    }
-
-    fn lent(&mut self) -> Option<&mut Lent> {
-        self.lent.as_mut()
     }
 }
 
@@ -134,10 +130,6 @@ impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Unnamed<E> {
     }
 }
 
-fn ended() -> sqlx::Error {
-    sqlx::Error::PoolClosed
-}
-
 impl<'c> Executor<'c> for &'c mut Tx {
     type Database = Postgres;
 
@@ -147,9 +139,9 @@ impl<'c> Executor<'c> for &'c mut Tx {
         E: 'q + Execute<'q, Postgres>,
     {
         let pooled = self.pooled;
-        match self.lent() {
+        match self.lent.as_mut() {
             Some(lent) => lent.fetch_many(Unnamed { query, pooled }),
-            None => stream::once(async { Err(ended()) }).boxed(),
+            None => stream::once(async { Err(sqlx::Error::PoolClosed) }).boxed(),
         }
     }
 
@@ -159,9 +151,9 @@ impl<'c> Executor<'c> for &'c mut Tx {
         E: 'q + Execute<'q, Postgres>,
     {
         let pooled = self.pooled;
-        match self.lent() {
+        match self.lent.as_mut() {
             Some(lent) => lent.fetch_optional(Unnamed { query, pooled }),
-            None => Box::pin(async { Err(ended()) }),
+            None => Box::pin(async { Err(sqlx::Error::PoolClosed) }),
         }
     }
 
@@ -174,7 +166,7 @@ impl<'c> Executor<'c> for &'c mut Tx {
         'c: 'e,
     {
         Box::pin(async move {
-            let lent = self.lent().ok_or_else(ended)?;
+            let lent = self.lent.as_mut().ok_or(sqlx::Error::PoolClosed)?;
             lent.prepare(sql, parameters).await
         })
     }
@@ -184,7 +176,7 @@ impl<'c> Executor<'c> for &'c mut Tx {
         'c: 'e,
     {
         Box::pin(async move {
-            let lent = self.lent().ok_or_else(ended)?;
+            let lent = self.lent.as_mut().ok_or(sqlx::Error::PoolClosed)?;
             lent.describe(sql).await
         })
     }

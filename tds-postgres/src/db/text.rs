@@ -22,6 +22,14 @@ pub(crate) fn storable_json(value: &serde_json::Value) -> serde_json::Value {
     }
 }
 
+/// A query whose parameters are being bound.
+pub(crate) type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+/// Returns one column of rows, as the parameter of a statement.
+pub(crate) fn column<'a, R, T>(rows: &'a [R], of: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
 /// Returns the seconds for PostgreSQL's `make_interval`. A century stands for every longer duration.
 pub(crate) fn seconds(duration: Duration) -> f64 {
     duration.as_secs_f64().min(3_155_760_000.0)

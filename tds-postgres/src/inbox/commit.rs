@@ -33,7 +33,7 @@ use crate::{
     db::{
         error::{classify, is_crowded, is_data_error, is_locked, is_unanswered},
         parts::{Parts, SEARCH},
-        retry::repeat_batch,
+        retry::{IN_BATCH, repeat},
     },
     queue::notifier::Notifier,
 };
@@ -235,14 +235,14 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
     let mut parts = Parts::of(batch, search);
     let (mut locked, mut was_repeated) = (Vec::new(), false);
     while let Some(batch) = parts.take() {
-        let batch = in_time(batch);
+        let batch = in_time(batch, "storing a pushed event: the database did not store it in time");
         if batch.is_empty() {
             continue;
         }
         let hurries = parts.hurries() || search.is_zero();
         let database = if hurries { shared.database.hurried() } else { shared.database.clone() };
         let events: Vec<&NewEvent> = batch.iter().map(|request| &request.event).collect();
-        let stored = repeat_batch(|| store_events(&database, &events)).await;
+        let stored = repeat(IN_BATCH, || store_events(&database, &events)).await;
         drop(events);
         match stored {
             Ok(accepted) => {
@@ -252,11 +252,11 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
                 }
             }
             Err(error) if is_data_error(&error) => {
-                if let Some(request) = parts.halve(batch).and_then(|mut single| single.pop()) {
+                if let Some(request) = parts.halve(batch).pop() {
                     answer(request, Err(classify(error, DOING)));
                 }
             }
-            Err(error) if is_locked(&error) => locked.extend(parts.halve_locked(batch).into_iter().flatten()),
+            Err(error) if is_locked(&error) => locked.extend(parts.halve_locked(batch)),
             // It is unknown whether the events are stored. Another connection may answer, and stored events are then
             // found as duplicates.
             Err(error) if is_unanswered(&error) && !was_repeated => {
@@ -277,12 +277,12 @@ async fn commit(shared: &Shared, batch: Vec<Request>, search: Duration) -> Vec<R
     locked
 }
 
-/// Returns the events whose time is not over. The senders of the other events get an error.
-fn in_time(batch: Vec<Request>) -> Vec<Request> {
+/// Returns the events whose time is not over. The senders of the other events get an error with this text.
+fn in_time(batch: Vec<Request>, text: &str) -> Vec<Request> {
     let now = Instant::now();
     let (open, late): (Vec<Request>, Vec<Request>) = batch.into_iter().partition(|it| it.until > now);
     if !late.is_empty() {
-        refuse(late, &Error::unavailable(format!("{DOING}: the database did not store it in time")));
+        refuse(late, &Error::unavailable(text));
     }
     open
 }

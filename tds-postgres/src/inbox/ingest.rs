@@ -1,19 +1,19 @@
 //! Stores events and enqueues the work that follows from them, in one transaction.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::{PgExecutor, Row as _, postgres::PgRow};
 
 use tds_core::{
     inbox::{Accepted, Disposition, InboxId, NewEvent, other_records},
-    queue::{Lane, Outcome, Work, WorkKey},
+    queue::{Lane, NewItem, Outcome, Waiter, Work, WorkKey},
     record::RecordKey,
 };
 
 use crate::{
-    Database, Tx,
-    db::text::{storable, storable_json},
-    queue::fold::{Batch, Cause, Columns, Query, WaiterEntry, attach, fold_into, stored_key},
+    Database,
+    db::text::{Query, column, storable, storable_json},
+    queue::fold::{Batch, queue, stored_key},
 };
 
 // One statement, which is one transaction, stores events, their work and their waiters. Every record occurs once in
@@ -49,7 +49,7 @@ f AS (
      inbox_event_id)
   SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event
     FROM w ORDER BY entity_type COLLATE "C", zoho_entity_id COLLATE "C""#,
-    fold_into!(),
+    include_str!("../../sql/parts/fold_into.sql"),
     "),
 a AS (
   INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)
@@ -61,6 +61,17 @@ const KNOWN: &str = "
 SELECT id, event_id, COALESCE(again, id) AS place, (SELECT max(id) FROM tds_inbox_events) AS newest
   FROM tds_inbox_events WHERE event_id = ANY($1::text[])
 ";
+
+/// A delivery that was stored before.
+#[derive(sqlx::FromRow)]
+struct Known {
+    id: i64,
+    event_id: String,
+    /// The last position of the delivery among all deliveries.
+    place: i64,
+    /// The id of the newest delivery of all.
+    newest: i64,
+}
 
 /// The number of newest deliveries that are searched for later deliveries of a record. For a delivery older than
 /// that, the search is not worth its cost: its records are read.
@@ -122,19 +133,18 @@ pub(crate) async fn store_events(
     };
     let missing: Vec<&str> =
         first.keys().filter(|id| !inserted.contains_key(*id)).map(String::as_str).collect();
-    let known = if missing.is_empty() {
-        HashMap::new()
-    } else {
-        let rows = sqlx::query(KNOWN).bind(missing).fetch_all(database).await?;
-        read_what_came_back(database, &chosen, &rows).await?;
-        ids(&rows)?
-    };
+    let mut known: HashMap<String, Known> = HashMap::new();
+    if !missing.is_empty() {
+        let rows = sqlx::query_as::<_, Known>(KNOWN).bind(missing).fetch_all(database).await?;
+        known = rows.into_iter().map(|row| (row.event_id.clone(), row)).collect();
+        read_what_came_back(database, &chosen, &known).await?;
+    }
     let accepted = |(index, event): (usize, &&NewEvent)| {
         let key = storable(&event.event_id);
         let fresh = first.get(key.as_ref()) == Some(&index);
         match (inserted.get(key.as_ref()), known.get(key.as_ref())) {
             (Some(id), _) => Ok(Accepted { id: InboxId(*id), duplicate: !fresh }),
-            (None, Some(id)) => Ok(Accepted { id: InboxId(*id), duplicate: true }),
+            (None, Some(known)) => Ok(Accepted { id: InboxId(known.id), duplicate: true }),
             // The earlier row was pruned between the two statements. The sender tries again.
             (None, None) => Err(sqlx::Error::RowNotFound),
         }
@@ -150,18 +160,9 @@ pub(crate) async fn begin_again(
     lane: Lane,
 ) -> Result<bool, sqlx::Error> {
     let mut tx = database.begin().await?;
-    let mut batch = Batch::default();
-    for (key, work) in disposition.work() {
-        batch.add(key.clone().into(), lane, work, Some(id.0));
-    }
-    let places = batch.fold(&mut tx).await?;
-    let waiting = |(key, _): &(RecordKey, Work)| {
-        let place = places.of(&key.clone().into())?;
-        Some(WaiterEntry { place, cause: Cause::Event(id.0), counted: true })
-    };
-    let waiters: Vec<WaiterEntry> = disposition.work().iter().filter_map(waiting).collect();
-    let attached = attach(&mut tx, &waiters).await?;
-    let new = i64::try_from(attached.iter().filter(|new| new.inserted).count()).unwrap_or(i64::MAX);
+    let items = items_of(disposition, lane, id);
+    let new = queue(&mut tx, &items.iter().collect::<Vec<_>>(), &HashSet::new()).await?.len();
+    let new = i64::try_from(new).unwrap_or(i64::MAX);
     let left = sqlx::query(LEAVE_DEAD).bind(id.0).execute(&mut tx).await?.rows_affected();
     let replayed = sqlx::query(REPLAY)
         .bind(id.0)
@@ -179,37 +180,36 @@ pub(crate) async fn begin_again(
     Ok(true)
 }
 
+/// Returns the work of an event as items for which the event waits.
+fn items_of(disposition: &Disposition, lane: Lane, id: InboxId) -> Vec<NewItem> {
+    let item = |(key, work): &(RecordKey, Work)| NewItem {
+        waiter: Waiter::Event(id),
+        ..NewItem::new(key.clone(), lane, work.clone())
+    };
+    disposition.work().iter().map(item).collect()
+}
+
 /// Enqueues reads for known deliveries that came back: reads of those records about which other deliveries arrived in
 /// between. The row of the first delivery waits for the reads.
 async fn read_what_came_back(
     database: &Database,
     events: &[&NewEvent],
-    known: &[PgRow],
+    known: &HashMap<String, Known>,
 ) -> Result<(), sqlx::Error> {
-    let mut rows: HashMap<String, (i64, i64)> = HashMap::new();
-    let mut newest = 0;
-    for row in known {
-        rows.insert(row.try_get("event_id")?, (row.try_get("id")?, row.try_get("place")?));
-        newest = row.try_get("newest")?;
-    }
-    let mut named: Vec<(i64, i64, &NewEvent, &RecordKey, &Work)> = Vec::new();
+    let mut named: Vec<(&Known, &NewEvent, &RecordKey, &Work)> = Vec::new();
     for event in events {
-        let Some((id, place)) = rows.get(storable(&event.event_id).as_ref()) else { continue };
-        let records = event.disposition.work().iter();
-        named.extend(records.map(|(key, work)| (*id, *place, *event, key, work)));
+        let Some(known) = known.get(storable(&event.event_id).as_ref()) else { continue };
+        named.extend(event.disposition.work().iter().map(|(key, work)| (known, *event, key, work)));
     }
-    if named.is_empty() {
-        return Ok(());
-    }
+    let Some(first) = named.iter().map(|(known, ..)| known.place).min() else { return Ok(()) };
     let numbers: Vec<i64> = (0..).take(named.len()).collect();
-    let first = named.iter().map(|(_, place, ..)| *place).min().unwrap_or(newest);
     // The bounds are parameters, so that the planner knows how few rows they leave.
-    let far = newest - LOOK_BACK;
+    let far = known.values().map(|known| known.newest).max().unwrap_or(first) - LOOK_BACK;
     let later: Vec<i64> = sqlx::query_scalar(LATER)
         .bind(numbers)
-        .bind(named.iter().map(|(_, place, ..)| *place).collect::<Vec<_>>())
-        .bind(named.iter().map(|(_, _, event, ..)| event.entity_type.as_str()).collect::<Vec<_>>())
-        .bind(named.iter().map(|(_, _, _, key, _)| storable(key.id.as_str())).collect::<Vec<_>>())
+        .bind(column(&named, |(known, ..)| known.place))
+        .bind(column(&named, |(_, event, ..)| event.entity_type.as_str()))
+        .bind(column(&named, |(_, _, key, _)| storable(key.id.as_str())))
         .bind(first.max(far))
         .bind(first)
         .bind(far)
@@ -217,10 +217,10 @@ async fn read_what_came_back(
         .await?;
     let mut again: BTreeMap<i64, Vec<(RecordKey, Work)>> = BTreeMap::new();
     for number in later {
-        if let Some((id, _, _, key, work)) = usize::try_from(number).ok().and_then(|number| named.get(number))
-        {
+        let named = usize::try_from(number).ok().and_then(|number| named.get(number));
+        if let Some((known, _, key, work)) = named {
             let read = Work { version: work.version, ..Work::fetch() };
-            again.entry(*id).or_default().push(((*key).clone(), read));
+            again.entry(known.id).or_default().push(((*key).clone(), read));
         }
     }
     for (id, work) in again {
@@ -252,9 +252,10 @@ async fn insert<'c>(
     events: &[&NewEvent],
     (batch, causes): &(Batch, Vec<&str>),
 ) -> Result<HashMap<String, i64>, sqlx::Error> {
-    let query = Columns::of(batch).bind(bind_events(sqlx::query(STORE), events));
     let causes: Vec<_> = causes.iter().map(|event_id| storable(event_id)).collect();
-    ids(&query.bind(causes).fetch_all(database).await?)
+    let query = batch.bind(bind_events(sqlx::query(STORE), events)).bind(causes);
+    let id = |row: &PgRow| Ok((row.try_get("event_id")?, row.try_get("id")?));
+    query.fetch_all(database).await?.iter().map(id).collect()
 }
 
 /// Stores events in steps. Events of one record in a batch are folded in the order of their arrival, so it must first
@@ -267,27 +268,34 @@ async fn store_in_steps(
 ) -> Result<HashMap<String, i64>, sqlx::Error> {
     let mut tx = database.begin().await?;
     let inserted = insert(&mut tx, chosen, &(Batch::default(), Vec::new())).await?;
-    queue_work(&mut tx, events, first, &inserted).await?;
+    let mut fresh: Vec<(usize, i64)> =
+        first.iter().filter_map(|(event_id, index)| inserted.get(event_id).map(|id| (*index, *id))).collect();
+    fresh.sort_unstable();
+    let mut items = Vec::new();
+    for (index, id) in fresh {
+        if let Some(event) = events.get(index) {
+            items.extend(items_of(&event.disposition, Lane::Webhook, InboxId(id)));
+        }
+    }
+    queue(&mut tx, &items.iter().collect::<Vec<_>>(), &HashSet::new()).await?;
     tx.commit().await?;
     Ok(inserted)
 }
 
-fn bind_events<'a>(query: Query<'a>, events: &[&'a NewEvent]) -> Query<'a> {
-    let text =
-        |get: fn(&NewEvent) -> &str| -> Vec<_> { events.iter().map(|event| storable(get(event))).collect() };
+fn bind_events<'q>(query: Query<'q>, events: &[&NewEvent]) -> Query<'q> {
     query
-        .bind(text(|event| &event.event_id))
-        .bind(text(|event| &event.source_type))
-        .bind(text(|event| event.entity_type.as_str()))
-        .bind(events.iter().map(|event| event.entity_id.as_deref().map(storable)).collect::<Vec<_>>())
-        .bind(text(|event| &event.event_type))
-        .bind(events.iter().map(|event| event.raw_payload.as_slice()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| storable_json(&event.headers).to_string()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.disposition.status().as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.disposition.outcome().map(Outcome::as_str)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.disposition.reason().map(storable)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| open_items(event)).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| records_of(event)).collect::<Vec<_>>())
+        .bind(column(events, |event| storable(&event.event_id)))
+        .bind(column(events, |event| storable(&event.source_type)))
+        .bind(column(events, |event| storable(event.entity_type.as_str())))
+        .bind(column(events, |event| event.entity_id.as_deref().map(storable)))
+        .bind(column(events, |event| storable(&event.event_type)))
+        .bind(column(events, |event| event.raw_payload.as_slice()))
+        .bind(column(events, |event| storable_json(&event.headers).to_string()))
+        .bind(column(events, |event| event.disposition.status().as_str()))
+        .bind(column(events, |event| event.disposition.outcome().map(Outcome::as_str)))
+        .bind(column(events, |event| event.disposition.reason().map(storable)))
+        .bind(column(events, |event| open_items(event)))
+        .bind(column(events, |event| records_of(event)))
 }
 
 /// Returns the records of an event beyond its own entity id, one per line.
@@ -295,39 +303,4 @@ fn records_of(event: &NewEvent) -> Option<String> {
     let records = other_records(event);
     let lines: Vec<_> = records.iter().map(|record| storable(record.as_str())).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
-}
-
-fn ids(rows: &[PgRow]) -> Result<HashMap<String, i64>, sqlx::Error> {
-    rows.iter().map(|row| Ok((row.try_get("event_id")?, row.try_get("id")?))).collect()
-}
-
-/// Queues the work of the new events in the order of their arrival.
-async fn queue_work(
-    tx: &mut Tx,
-    events: &[&NewEvent],
-    first: &BTreeMap<String, usize>,
-    inserted: &HashMap<String, i64>,
-) -> Result<(), sqlx::Error> {
-    let mut fresh: Vec<(usize, i64)> =
-        first.iter().filter_map(|(event_id, index)| inserted.get(event_id).map(|id| (*index, *id))).collect();
-    fresh.sort_unstable();
-    let work = || {
-        fresh.iter().flat_map(|(index, id)| {
-            let work = events.get(*index).map(|event| event.disposition.work());
-            work.unwrap_or_default().iter().map(|(key, work)| (key, work, *id))
-        })
-    };
-    let mut batch = Batch::default();
-    for (key, work, id) in work() {
-        batch.add(key.clone().into(), Lane::Webhook, work, Some(id));
-    }
-    let places = batch.fold(tx).await?;
-    let waiters: Vec<WaiterEntry> = work()
-        .filter_map(|(key, _, id)| {
-            let place = places.of(&key.clone().into())?;
-            Some(WaiterEntry { place, cause: Cause::Event(id), counted: true })
-        })
-        .collect();
-    attach(tx, &waiters).await?;
-    Ok(())
 }

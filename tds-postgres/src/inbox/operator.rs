@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
+use time::OffsetDateTime;
 
 use tds_core::{
     error::{Error, Result},
@@ -12,11 +13,11 @@ use tds_core::{
 
 use super::ingest::begin_again;
 use crate::{
-    PgStore,
+    Database, PgStore,
     db::{
-        error::classify,
+        error::Doing as _,
         page::{below, page, rows},
-        retry::repeat_for_operator,
+        retry::{FOR_OPERATOR, repeat},
         text::{entity_of, one_of, seconds, storable},
     },
     queue::stats::outcome_of,
@@ -52,31 +53,30 @@ impl InboxOperator for PgStore {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<EventView>> {
-        let found = sqlx::query(LIST)
+        let events = sqlx::query(LIST)
             .bind(below(cursor)?)
             .bind(filter.status.map(EventStatus::as_str))
             .bind(filter.entity.as_ref().map(EntityType::as_str))
             .bind(filter.search.as_deref().map(storable))
             .bind(filter.older_than.map(seconds))
             .bind(rows(limit))
+            .try_map(|row: PgRow| event_of(&row))
             .fetch_all(&self.database)
-            .await;
-        let doing = |error| classify(error, "listing inbox events");
-        let events = found.map_err(doing)?.iter().map(event_of).collect::<Result<Vec<_>, _>>();
-        Ok(page(events.map_err(doing)?, limit, |event| event.id.0))
+            .await
+            .doing("listing inbox events")?;
+        Ok(page(events, limit, |event| event.id.0))
     }
 
     async fn get_event(&self, id: InboxId) -> Result<Option<EventView>> {
-        let row = sqlx::query(GET).bind(id.0).fetch_optional(&self.database).await;
-        let doing = |error| classify(error, "reading an inbox event");
-        row.map_err(doing)?.as_ref().map(event_of).transpose().map_err(doing)
+        let event = sqlx::query(GET).bind(id.0).try_map(|row: PgRow| event_of(&row));
+        event.fetch_optional(&self.database).await.doing("reading an inbox event")
     }
 
     async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()> {
         let (database, disposition) = (&self.database, &disposition);
-        let found = repeat_for_operator(|| begin_again(database, id, disposition, Lane::Operator))
+        let found = repeat(FOR_OPERATOR, || begin_again(database, id, disposition, Lane::Operator))
             .await
-            .map_err(|error| classify(error, "replaying an inbox event"))?;
+            .doing("replaying an inbox event")?;
         if !found {
             return Err(Error::not_found(format!("there is no inbox event {id}")));
         }
@@ -85,22 +85,19 @@ impl InboxOperator for PgStore {
     }
 
     async fn inbox_stats(&self) -> Result<InboxStats> {
-        let counted = sqlx::query(STATS).fetch_all(&self.database).await;
-        let doing = |error| classify(error, "counting inbox events");
-        stats_of(&counted.map_err(doing)?).map_err(doing)
+        stats(&self.database).await.doing("counting inbox events")
     }
 }
 
 fn event_of(row: &PgRow) -> Result<EventView, sqlx::Error> {
-    let entity: String = row.try_get("entity_type")?;
     Ok(EventView {
         id: InboxId(row.try_get("id")?),
         event_id: row.try_get("event_id")?,
         source_type: row.try_get("source_type")?,
-        entity_type: entity_of(&entity)?,
+        entity_type: entity_of(row.try_get("entity_type")?)?,
         entity_id: row.try_get("entity_id")?,
         event_type: row.try_get("event_type")?,
-        status: status_of(row)?,
+        status: status_of(row.try_get("status")?)?,
         outcome: outcome_of(row)?,
         error_message: row.try_get("error_message")?,
         received_at: row.try_get("received_at")?,
@@ -110,16 +107,17 @@ fn event_of(row: &PgRow) -> Result<EventView, sqlx::Error> {
     })
 }
 
-fn status_of(row: &PgRow) -> Result<EventStatus, sqlx::Error> {
-    one_of(EventStatus::ALL, EventStatus::as_str, "event status", row.try_get("status")?)
+fn status_of(text: &str) -> Result<EventStatus, sqlx::Error> {
+    one_of(EventStatus::ALL, EventStatus::as_str, "event status", text)
 }
 
-fn stats_of(counted: &[PgRow]) -> Result<InboxStats, sqlx::Error> {
+async fn stats(database: &Database) -> Result<InboxStats, sqlx::Error> {
     let mut stats = InboxStats::default();
-    for row in counted {
-        let entity = entity_of(row.try_get("entity_type")?)?;
-        stats.add(entity, status_of(row)?, row.try_get("total")?, row.try_get("last_day")?);
-        stats.last_received_at = stats.last_received_at.max(row.try_get("newest")?);
+    let counted: Vec<(String, String, i64, OffsetDateTime, i64)> =
+        sqlx::query_as(STATS).fetch_all(database).await?;
+    for (entity, status, total, newest, last_day) in counted {
+        stats.add(entity_of(&entity)?, status_of(&status)?, total, last_day);
+        stats.last_received_at = stats.last_received_at.max(Some(newest));
     }
     Ok(stats)
 }

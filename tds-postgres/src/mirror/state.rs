@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, types::Json};
 use tds_core::{
     guard::{Suspect, SyncState},
     record::{ColumnHashes, ContentHash, EntityType, Interval, Observed, RecordId},
@@ -11,7 +11,11 @@ use time::OffsetDateTime;
 
 use crate::{
     Database,
-    db::{quote, session::Tx},
+    db::{
+        quote,
+        session::Tx,
+        text::{Query, column},
+    },
 };
 
 #[derive(sqlx::FromRow)]
@@ -43,7 +47,7 @@ impl Row {
             detail_hash: self.detail_hash.map(ContentHash::from_hex),
             detail_version: self.detail_version,
             detail_seen: self.detail_seen,
-            spelled: self.list_spells.as_deref().map_or_else(Vec::new, names),
+            spelled: self.list_spells.map_or_else(Vec::new, |it| it.split(' ').map(str::to_owned).collect()),
             volatile_hash: self.volatile_hash.as_deref().map(ColumnHashes::from_text),
             volatile_seen: self.volatile_seen,
             deleted: self.deleted,
@@ -55,19 +59,15 @@ impl Row {
 
 /// Reads the columns of [`Row`] for these records, each of which is found by the primary key. `zoho_id = ANY($2)`
 /// would allow the planner to read all records of the entity type. The planner does so where the table has grown
-/// since its last statistics.
-macro_rules! select {
-    ($fence:literal) => {
-        concat!(
-            "SELECT s.* FROM unnest($2::text[]) AS k(zoho_id) CROSS JOIN LATERAL (
-               SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-                 detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
-                 clock_timestamp() AS now
-               FROM tds_sync_records r WHERE r.entity_type = $1 AND r.zoho_id = k.zoho_id ",
-            $fence,
-            ") AS s"
-        )
-    };
+/// since its last statistics. `fence`: the end of the inner query.
+fn select(fence: &str) -> AssertSqlSafe<String> {
+    quote::statement(format!(
+        "SELECT s.* FROM unnest($2::text[]) AS k(zoho_id) CROSS JOIN LATERAL (
+           SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
+             detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
+             clock_timestamp() AS now
+           FROM tds_sync_records r WHERE r.entity_type = $1 AND r.zoho_id = k.zoho_id {fence}) AS s"
+    ))
 }
 
 /// Returns the accepted states of these records.
@@ -76,7 +76,7 @@ pub(super) async fn read(
     entity: &EntityType,
     ids: &[RecordId],
 ) -> Result<HashMap<RecordId, SyncState>, sqlx::Error> {
-    let query = sqlx::query_as(select!("OFFSET 0")).bind(entity.as_str()).bind(texts(ids));
+    let query = sqlx::query_as(select("OFFSET 0")).bind(entity.as_str()).bind(texts(ids));
     Ok(query.fetch_all(database).await?.into_iter().map(Row::into_state).collect())
 }
 
@@ -90,7 +90,7 @@ pub(super) async fn lock(
     // The rows are locked in the order of the ids.
     let mut ids = texts(ids);
     ids.sort_unstable();
-    let query = sqlx::query_as(select!("FOR UPDATE")).bind(entity.as_str()).bind(ids);
+    let query = sqlx::query_as(select("FOR UPDATE")).bind(entity.as_str()).bind(ids);
     let rows: Vec<Row> = query.fetch_all(tx).await?;
     let now = rows.iter().map(|row| row.now).max();
     Ok((rows.into_iter().map(Row::into_state).collect(), now))
@@ -160,38 +160,23 @@ pub(super) async fn store(
     Ok(usize::try_from(stored) == Ok(fresh.len()))
 }
 
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
-
-fn bind<'q>(query: Query<'q>, entity: &'q EntityType, states: &[&'q (&RecordId, SyncState)]) -> Query<'q> {
-    type Time = Option<OffsetDateTime>;
-    fn column<T>(states: &[&(&RecordId, SyncState)], of: impl Fn(&SyncState) -> T) -> Vec<T> {
-        states.iter().map(|(_, state)| of(state)).collect()
-    }
-    let hash = |hash: &'q Option<ContentHash>| hash.as_ref().map(ContentHash::as_str);
-    let hashes = |of: fn(&SyncState) -> &Option<ContentHash>| -> Vec<Option<&'q str>> {
-        states.iter().map(|(_, state)| hash(of(state))).collect()
-    };
+fn bind<'q>(query: Query<'q>, entity: &EntityType, states: &[&(&RecordId, SyncState)]) -> Query<'q> {
     query
         .bind(entity.as_str())
-        .bind(states.iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>())
-        .bind(column::<Time>(states, |state| state.version))
-        .bind(column(states, |state| matches!(state.observed, Observed::Push(_))))
-        .bind(column(states, |state| state.observed.interval().began))
-        .bind(column(states, |state| state.observed.interval().ended))
-        .bind(hashes(|state| &state.list_hash))
-        .bind(hashes(|state| &state.detail_hash))
-        .bind(column::<Time>(states, |state| state.detail_version))
-        .bind(column::<Time>(states, |state| state.detail_seen))
-        .bind(column(states, |state| state.volatile_hash.as_ref().map(ColumnHashes::to_text)))
-        .bind(column::<Time>(states, |state| state.volatile_seen))
-        .bind(column(states, |state| state.deleted))
-        .bind(column(states, |state| state.suspect.clone().map(Json)))
-        .bind(column(states, |state| (!state.spelled.is_empty()).then(|| state.spelled.join(" "))))
-}
-
-/// Splits the stored names of columns.
-fn names(text: &str) -> Vec<String> {
-    text.split(' ').map(str::to_owned).collect()
+        .bind(column(states, |(id, _)| id.as_str()))
+        .bind(column(states, |(_, state)| state.version))
+        .bind(column(states, |(_, state)| matches!(state.observed, Observed::Push(_))))
+        .bind(column(states, |(_, state)| state.observed.interval().began))
+        .bind(column(states, |(_, state)| state.observed.interval().ended))
+        .bind(column(states, |(_, state)| state.list_hash.as_ref().map(ContentHash::as_str)))
+        .bind(column(states, |(_, state)| state.detail_hash.as_ref().map(ContentHash::as_str)))
+        .bind(column(states, |(_, state)| state.detail_version))
+        .bind(column(states, |(_, state)| state.detail_seen))
+        .bind(column(states, |(_, state)| state.volatile_hash.as_ref().map(ColumnHashes::to_text)))
+        .bind(column(states, |(_, state)| state.volatile_seen))
+        .bind(column(states, |(_, state)| state.deleted))
+        .bind(column(states, |(_, state)| state.suspect.clone().map(Json)))
+        .bind(column(states, |(_, state)| (!state.spelled.is_empty()).then(|| state.spelled.join(" "))))
 }
 
 fn texts(ids: &[RecordId]) -> Vec<String> {

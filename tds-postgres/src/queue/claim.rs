@@ -22,8 +22,8 @@ use super::fold::key_of;
 use crate::{
     Database,
     db::{
-        error::classify,
-        retry::repeat_batch,
+        error::Doing as _,
+        retry::{IN_BATCH, repeat},
         text::{seconds, storable, unknown},
     },
 };
@@ -122,13 +122,13 @@ pub(crate) async fn claim(
             .bind(&range.below)
             .bind(storable(&request.worker.0))
             .bind(seconds(request.lease))
+            .try_map(|row: PgRow| claimed_of(&row))
             .fetch_all(database)
     };
-    let rows = repeat_batch(claim).await.map_err(|error| classify(error, DOING))?;
-    let claimed = in_order(&rows)?;
-    let full = rows.len() >= request.limit;
-    cursors.note(rows.iter().filter(|_| full).filter_map(spot_of).max());
-    Ok(claimed)
+    let claimed = repeat(IN_BATCH, claim).await.doing(DOING)?;
+    let full = claimed.len() >= request.limit;
+    cursors.note(claimed.iter().filter(|_| full).map(|(spot, _)| *spot).max());
+    Ok(in_order(claimed))
 }
 
 /// Claims the due items of the request's scope, without cursors, because such a claim skips most of the due items.
@@ -145,9 +145,10 @@ pub(crate) async fn claim_scoped(database: &Database, request: &ClaimRequest) ->
             .bind(scope.carried)
             .bind(storable(&request.worker.0))
             .bind(seconds(request.lease))
+            .try_map(|row: PgRow| claimed_of(&row))
             .fetch_all(database)
     };
-    in_order(&repeat_batch(claim).await.map_err(|error| classify(error, DOING))?)
+    repeat(IN_BATCH, claim).await.map(in_order).doing(DOING)
 }
 
 fn limit_of(request: &ClaimRequest) -> i64 {
@@ -155,33 +156,26 @@ fn limit_of(request: &ClaimRequest) -> i64 {
 }
 
 /// Returns the claimed items, the most urgent item first. The rows of RETURNING have no order.
-fn in_order(rows: &[PgRow]) -> Result<Vec<Claimed>> {
-    let mut claimed = rows.iter().map(claimed_of).collect::<Result<Vec<_>>>()?;
-    claimed.sort_by_key(|(due, item)| (item.lane, *due, item.id));
-    Ok(claimed.into_iter().map(|(_, item)| item).collect())
+fn in_order(mut claimed: Vec<(ClaimCursor, Claimed)>) -> Vec<Claimed> {
+    claimed.sort_by_key(|((_, due, _), item)| (item.lane, *due, item.id));
+    claimed.into_iter().map(|(_, item)| item).collect()
 }
 
-fn spot_of(row: &PgRow) -> Option<ClaimCursor> {
-    Some((row.try_get("priority").ok()?, row.try_get("run_at").ok()?, row.try_get("id").ok()?))
-}
-
-fn claimed_of(row: &PgRow) -> Result<(OffsetDateTime, Claimed)> {
-    let read = || -> Result<_, sqlx::Error> {
-        let (retries, lost): (i32, i32) = (row.try_get("retry_count")?, row.try_get("lost_leases")?);
-        let claimed = Claimed {
-            id: ItemId(row.try_get("id")?),
-            token: LeaseToken(row.try_get("lease_token")?),
-            generation: row.try_get("generation")?,
-            key: key_of(row)?,
-            lane: Lane::from_priority(row.try_get("priority")?),
-            work: work_of(row)?,
-            retry_count: u32::try_from(retries).unwrap_or(0),
-            lost_leases: u32::try_from(lost).unwrap_or(0),
-            queued_at: row.try_get("queued_at")?,
-        };
-        Ok((row.try_get("run_at")?, claimed))
+fn claimed_of(row: &PgRow) -> Result<(ClaimCursor, Claimed), sqlx::Error> {
+    let spot: ClaimCursor = (row.try_get("priority")?, row.try_get("run_at")?, row.try_get("id")?);
+    let (retries, lost): (i32, i32) = (row.try_get("retry_count")?, row.try_get("lost_leases")?);
+    let claimed = Claimed {
+        id: ItemId(spot.2),
+        token: LeaseToken(row.try_get("lease_token")?),
+        generation: row.try_get("generation")?,
+        key: key_of(row)?,
+        lane: Lane::from_priority(spot.0),
+        work: work_of(row)?,
+        retry_count: u32::try_from(retries).unwrap_or(0),
+        lost_leases: u32::try_from(lost).unwrap_or(0),
+        queued_at: row.try_get("queued_at")?,
     };
-    read().map_err(|error| classify(error, "reading claimed work"))
+    Ok((spot, claimed))
 }
 
 /// Reads the work of an item.
@@ -197,11 +191,8 @@ pub(crate) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
         Some(other) => return Err(unknown("shape", other)),
     };
     let (began, ended) = (row.try_get("observed_began")?, row.try_get("observed_ended")?);
-    let pushed: Option<bool> = row.try_get("pushed")?;
-    let observed = match pushed {
-        Some(true) => Observed::Push(began),
-        _ => Observed::Call(Interval { began, ended }),
-    };
+    let is_pushed = row.try_get::<Option<bool>, _>("pushed")? == Some(true);
+    let observed = if is_pushed { Observed::Push(began) } else { Observed::Call(Interval { began, ended }) };
     let payload = SourcePayload { shape, observed, json: Payload::new(json) };
     Ok(Work { version, payload: Some(payload), recheck })
 }

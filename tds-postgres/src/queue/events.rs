@@ -1,12 +1,16 @@
 //! Notifies events and runs that the items they waited for have ended.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use sqlx::{Row as _, postgres::PgRow};
-use tds_core::{inbox::EventStatus, queue::Outcome};
+use sqlx::postgres::PgRow;
+use tds_core::{
+    inbox::{EventStatus, InboxId},
+    queue::{Outcome, Waiter},
+    runs::RunId,
+};
 
-use super::fold::{Attached, Cause};
-use crate::Tx;
+use super::fold::ItemWaiter;
+use crate::{Tx, db::text::column};
 
 const TAKE_WAITERS: &str = "
 DELETE FROM tds_queue_waiters w USING unnest($1::bigint[], $2::bigint[]) AS d(item_id, generation)
@@ -54,25 +58,11 @@ UPDATE tds_sync_runs r SET open_items = r.open_items - d.gone, processed_items =
  FROM d JOIN locked USING (id) WHERE r.id = d.id
 ";
 
-/// A waiter that was removed from its item.
-pub(crate) struct CompletedWaiter {
-    pub(crate) item: i64,
-    pub(crate) cause: Cause,
-    pub(crate) counted: bool,
-}
-
-impl CompletedWaiter {
-    /// Reads a row of `item_id, cause, cause_id, counted`.
-    pub(crate) fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self { item: row.try_get("item_id")?, cause: Cause::of(row)?, counted: row.try_get("counted")? })
-    }
-}
-
 /// The notifications for events and runs. They are collected during a transaction and written at its end.
 #[derive(Default)]
 pub(crate) struct Completions {
-    events: BTreeMap<i64, (i32, Outcome)>,
-    runs: BTreeMap<i64, RunCount>,
+    events: BTreeMap<InboxId, (i32, Outcome)>,
+    runs: BTreeMap<RunId, RunCount>,
 }
 
 #[derive(Default)]
@@ -83,32 +73,24 @@ struct RunCount {
 }
 
 impl Completions {
-    /// Records that an item ended for one of its waiters.
-    pub(crate) fn notify(&mut self, completed: &CompletedWaiter, outcome: Outcome, failed: bool) {
-        self.note(completed.cause, completed.counted, outcome, failed);
-    }
-
-    /// Records that a waiter moved to an item for which its cause already waits. The cause has one item less to wait
-    /// for.
-    pub(crate) fn merged(&mut self, attached: &Attached) {
-        self.note(attached.cause, attached.counted, Outcome::Superseded, false);
-    }
-
-    fn note(&mut self, cause: Cause, counted: bool, outcome: Outcome, failed: bool) {
-        match cause {
-            Cause::Event(event) => {
+    /// Records that an item ended for one of its waiters. A waiter that moved to an item for which it waits already
+    /// also has one item less to wait for.
+    pub(crate) fn notify(&mut self, waiter: &ItemWaiter, outcome: Outcome, failed: bool) {
+        match waiter.waiter {
+            Waiter::Event(event) => {
                 let (gone, best) = self.events.entry(event).or_insert((0, outcome));
                 *gone += 1;
                 // The order is the same as in `tds_better_outcome`.
                 *best = outcome.min(*best);
             }
-            Cause::Run(run) => {
+            Waiter::Run(run) => {
                 let run = self.runs.entry(run).or_default();
                 run.gone += 1;
-                run.ended += i64::from(counted);
+                run.ended += i64::from(waiter.counted);
                 // A record that was listed before counted as ended then. Its failure is counted as well.
                 run.failed += i64::from(failed);
             }
+            Waiter::Operator => {}
         }
     }
 
@@ -116,7 +98,7 @@ impl Completions {
     pub(crate) async fn write(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         if !self.events.is_empty() {
             sqlx::query(END_EVENTS)
-                .bind(self.events.keys().copied().collect::<Vec<_>>())
+                .bind(self.events.keys().map(|event| event.0).collect::<Vec<_>>())
                 .bind(self.events.values().map(|event| event.0).collect::<Vec<_>>())
                 .bind(self.events.values().map(|event| event.1.as_str()).collect::<Vec<_>>())
                 .execute(&mut *tx)
@@ -125,7 +107,7 @@ impl Completions {
         if self.runs.is_empty() {
             return Ok(());
         }
-        let ids: Vec<i64> = self.runs.keys().copied().collect();
+        let ids: Vec<i64> = self.runs.keys().map(|run| run.0).collect();
         sqlx::query(COUNT_RUNS)
             .bind(&ids)
             .bind(self.runs.values().map(|run| run.gone).collect::<Vec<_>>())
@@ -139,46 +121,34 @@ impl Completions {
 
 /// Ends the runs that have nothing left to wait for.
 pub(crate) async fn end_runs(tx: &mut Tx, ids: &[i64]) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT tds_end_runs($1::bigint[])").bind(ids).execute(tx).await?;
-    Ok(())
+    sqlx::query("SELECT tds_end_runs($1::bigint[])").bind(ids).execute(tx).await.map(drop)
 }
 
 /// Removes the waiters that wait for at most the given generation of each item.
-pub(crate) async fn take_waiters(
-    tx: &mut Tx,
-    upto: &[(i64, i64)],
-) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
+pub(crate) async fn take_waiters(tx: &mut Tx, upto: &[(i64, i64)]) -> Result<Vec<ItemWaiter>, sqlx::Error> {
     if upto.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(TAKE_WAITERS)
-        .bind(upto.iter().map(|item| item.0).collect::<Vec<_>>())
-        .bind(upto.iter().map(|item| item.1).collect::<Vec<_>>())
+    sqlx::query(TAKE_WAITERS)
+        .bind(column(upto, |item| item.0))
+        .bind(column(upto, |item| item.1))
+        .try_map(|row: PgRow| ItemWaiter::of(&row))
         .fetch_all(tx)
-        .await?;
-    rows.iter().map(CompletedWaiter::of).collect()
+        .await
 }
 
 /// Removes the waiting runs from the items.
-pub(crate) async fn take_run_waiters(
-    tx: &mut Tx,
-    items: &[i64],
-) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
-    let rows = sqlx::query(TAKE_RUNS).bind(items).fetch_all(tx).await?;
-    rows.iter().map(CompletedWaiter::of).collect()
+pub(crate) async fn take_run_waiters(tx: &mut Tx, items: &[i64]) -> Result<Vec<ItemWaiter>, sqlx::Error> {
+    sqlx::query(TAKE_RUNS).bind(items).try_map(|row: PgRow| ItemWaiter::of(&row)).fetch_all(tx).await
 }
 
-/// Marks the events that wait for the given dead letters as failed.
-pub(crate) async fn fail_events(tx: &mut Tx, dead: &[(i64, String)]) -> Result<(), sqlx::Error> {
-    if dead.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(FAIL_EVENTS)
-        .bind(dead.iter().map(|item| item.0).collect::<Vec<_>>())
-        .bind(dead.iter().map(|item| item.1.as_str()).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
-    Ok(())
+/// Marks the events that wait for the given dead letters as failed, each with the error of its dead letter.
+pub(crate) async fn fail_events(
+    tx: &mut Tx,
+    dead: &[i64],
+    errors: Vec<Option<Cow<'_, str>>>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(FAIL_EVENTS).bind(dead).bind(errors).execute(tx).await.map(drop)
 }
 
 /// Marks the events that wait for the items as pending again, if the events have the status `from`.
@@ -186,6 +156,5 @@ pub(crate) async fn reopen_events(tx: &mut Tx, items: &[i64], from: EventStatus)
     if items.is_empty() {
         return Ok(());
     }
-    sqlx::query(REOPEN_EVENTS).bind(items).bind(from.as_str()).execute(tx).await?;
-    Ok(())
+    sqlx::query(REOPEN_EVENTS).bind(items).bind(from.as_str()).execute(tx).await.map(drop)
 }

@@ -1,35 +1,27 @@
 //! Adds work to the queue. There is at most one live item per key, and new work is folded into the live item.
 
 use std::{
-    borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
 use sqlx::{Row as _, postgres::PgRow};
-use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use tds_core::{
+    inbox::InboxId,
     queue::{Direction, Lane, NewItem, Waiter, Work, WorkKey, fold},
     record::{Observed, RecordId},
+    runs::RunId,
 };
 
 use crate::{
     Database, Tx,
     db::{
         parts::around_locks,
-        text::{entity_of, one_of, storable, unknown},
+        text::{Query, entity_of, one_of, storable, unknown},
     },
 };
-
-/// The end of an INSERT into `tds_queue_live AS q` that folds new work into the live item of its record.
-macro_rules! fold_into {
-    () => {
-        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/parts/fold_into.sql"))
-    };
-}
-pub(crate) use fold_into;
 
 const FOLD: &str = concat!(
     r#"
@@ -42,14 +34,14 @@ SELECT CASE WHEN n.zoho_entity_id IS NULL THEN 'outbound' ELSE 'inbound' END, n.
               $8::boolean[], $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::text[])
     AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event, entity_id)
  ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C", n.entity_id COLLATE "C""#,
-    fold_into!()
+    include_str!("../../sql/parts/fold_into.sql")
 );
 
 const ATTACH: &str = "
 INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
 SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::boolean[])
 ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
-RETURNING w.cause, w.cause_id, w.counted, (w.xmax = 0) AS inserted
+RETURNING w.item_id, w.cause, w.cause_id, w.counted, (w.xmax = 0) AS inserted
 ";
 
 const WAIT_EVENT: &str = "
@@ -73,60 +65,6 @@ struct Entry {
     event: Option<i64>,
 }
 
-/// A batch as the parameters of a statement, in the order of records.
-pub(crate) struct Columns<'a> {
-    entities: Vec<&'a str>,
-    ids: Vec<Option<&'a str>>,
-    priorities: Vec<i16>,
-    versions: Vec<Option<OffsetDateTime>>,
-    payloads: Vec<Option<Cow<'a, str>>>,
-    shapes: Vec<Option<&'static str>>,
-    pushed: Vec<Option<bool>>,
-    rechecks: Vec<bool>,
-    began: Vec<Option<OffsetDateTime>>,
-    ended: Vec<Option<OffsetDateTime>>,
-}
-
-impl<'a> Columns<'a> {
-    pub(crate) fn of(batch: &'a Batch) -> Self {
-        let works = || batch.0.values().map(|entry| &entry.work);
-        let payloads = || works().map(|work| work.payload.as_ref());
-        let observed = || payloads().map(|payload| payload.map(|it| it.observed.interval()));
-        Self {
-            entities: batch.0.keys().map(|key| key.entity.as_str()).collect(),
-            ids: batch.ids(Direction::Inbound),
-            priorities: batch.0.values().map(|entry| entry.lane.priority()).collect(),
-            versions: works().map(|work| work.version).collect(),
-            payloads: payloads().map(|payload| payload.map(|it| storable(it.json.as_str()))).collect(),
-            shapes: payloads().map(|payload| payload.map(|it| it.shape.as_str())).collect(),
-            pushed: payloads()
-                .map(|payload| payload.map(|it| matches!(it.observed, Observed::Push(_))))
-                .collect(),
-            rechecks: works().map(|work| work.recheck).collect(),
-            began: observed().map(|interval| interval.map(|it| it.began)).collect(),
-            ended: observed().map(|interval| interval.map(|it| it.ended)).collect(),
-        }
-    }
-
-    /// Binds ten parameters, from `entity_type` to the end of the observation.
-    pub(crate) fn bind(self, query: Query<'a>) -> Query<'a> {
-        query
-            .bind(self.entities)
-            .bind(self.ids)
-            .bind(self.priorities)
-            .bind(self.versions)
-            .bind(self.payloads)
-            .bind(self.shapes)
-            .bind(self.pushed)
-            .bind(self.rechecks)
-            .bind(self.began)
-            .bind(self.ended)
-    }
-}
-
-/// A query whose parameters are being bound.
-pub(crate) type Query<'a> = sqlx::query::Query<'a, sqlx::Postgres, sqlx::postgres::PgArguments>;
-
 /// The item and its generation after the fold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
@@ -144,64 +82,40 @@ impl Places {
     }
 }
 
-/// An event or a run that waits for the end of items.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cause {
-    Event(i64),
-    Run(i64),
+/// An event or a run that is to wait for the end of an item. An operator does not wait.
+pub(crate) struct NewWaiter {
+    pub(crate) place: Place,
+    pub(crate) waiter: Waiter,
+    pub(crate) counted: bool,
 }
 
-impl Cause {
-    /// Reads the columns `cause` and `cause_id`.
+/// An event or a run that waits, or waited, for the end of an item.
+pub(crate) struct ItemWaiter {
+    pub(crate) item: i64,
+    pub(crate) waiter: Waiter,
+    pub(crate) counted: bool,
+}
+
+impl ItemWaiter {
+    /// Reads a row of `item_id, cause, cause_id, counted`.
     pub(crate) fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
         let id = row.try_get("cause_id")?;
-        match row.try_get("cause")? {
-            "event" => Ok(Self::Event(id)),
-            "run" => Ok(Self::Run(id)),
-            other => Err(unknown("cause", other)),
-        }
-    }
-
-    /// Returns the value of the column `cause`.
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Event(_) => "event",
-            Self::Run(_) => "run",
-        }
-    }
-
-    /// Returns the value of the column `cause_id`.
-    fn id(self) -> i64 {
-        let (Self::Event(id) | Self::Run(id)) = self;
-        id
-    }
-}
-
-/// One row for [`attach`].
-pub(crate) struct WaiterEntry {
-    pub(crate) place: Place,
-    pub(crate) cause: Cause,
-    pub(crate) counted: bool,
-}
-
-impl WaiterEntry {
-    /// Returns the row of a waiter. `None` for an operator, who does not wait.
-    pub(crate) fn of(waiter: Waiter, place: Place, counted: bool) -> Option<Self> {
-        let cause = match waiter {
-            Waiter::Event(event) => Cause::Event(event.0),
-            Waiter::Run(run) => Cause::Run(run.0),
-            Waiter::Operator => return None,
+        let waiter = match row.try_get("cause")? {
+            "event" => Waiter::Event(InboxId(id)),
+            "run" => Waiter::Run(RunId(id)),
+            other => return Err(unknown("cause", other)),
         };
-        Some(Self { place, cause, counted })
+        Ok(Self { item: row.try_get("item_id")?, waiter, counted: row.try_get("counted")? })
     }
 }
 
-/// The result of [`attach`] for one waiter.
-pub(crate) struct Attached {
-    pub(crate) cause: Cause,
-    pub(crate) counted: bool,
-    /// False where the cause already waited for the item.
-    pub(crate) inserted: bool,
+/// Returns the columns `cause` and `cause_id` of a waiter.
+fn cause_of(waiter: Waiter) -> Option<(&'static str, i64)> {
+    match waiter {
+        Waiter::Event(event) => Some(("event", event.0)),
+        Waiter::Run(run) => Some(("run", run.0)),
+        Waiter::Operator => None,
+    }
 }
 
 impl Batch {
@@ -228,7 +142,7 @@ impl Batch {
     }
 
     /// Returns a batch with all items of a call.
-    pub(crate) fn of<'a>(items: impl IntoIterator<Item = &'a NewItem>) -> Self {
+    fn of(items: &[&NewItem]) -> Self {
         let mut batch = Self::default();
         for item in items {
             let event = if let Waiter::Event(event) = item.waiter { Some(event.0) } else { None };
@@ -242,15 +156,36 @@ impl Batch {
         if self.0.is_empty() {
             return Ok(Places(HashMap::new()));
         }
-        let columns = Columns::of(self);
         let events: Vec<Option<i64>> = self.0.values().map(|entry| entry.event).collect();
         let local_ids = self.ids(Direction::Outbound);
-        let rows = columns.bind(sqlx::query(FOLD)).bind(events).bind(local_ids).fetch_all(tx).await?;
+        let rows = self.bind(sqlx::query(FOLD)).bind(events).bind(local_ids).fetch_all(tx).await?;
         let place = |row: &PgRow| {
             let place = Place { item: row.try_get("id")?, generation: row.try_get("generation")? };
             Ok((key_of(row)?, place))
         };
         rows.iter().map(place).collect::<Result<_, sqlx::Error>>().map(Places)
+    }
+
+    /// Binds ten parameters, from `entity_type` to the end of the observation. The records are in order.
+    pub(crate) fn bind<'q>(&self, query: Query<'q>) -> Query<'q> {
+        let works = || self.0.values().map(|entry| &entry.work);
+        let payloads = || works().map(|work| work.payload.as_ref());
+        let observed = || payloads().map(|payload| payload.map(|it| it.observed));
+        let began = observed().map(|observed| observed.map(|it| it.interval().began));
+        let ended = observed().map(|observed| observed.map(|it| it.interval().ended));
+        let pushed = observed().map(|observed| observed.map(|it| matches!(it, Observed::Push(_))));
+        let jsons = payloads().map(|payload| payload.map(|it| storable(it.json.as_str())));
+        query
+            .bind(self.0.keys().map(|key| key.entity.as_str()).collect::<Vec<_>>())
+            .bind(self.ids(Direction::Inbound))
+            .bind(self.0.values().map(|entry| entry.lane.priority()).collect::<Vec<_>>())
+            .bind(works().map(|work| work.version).collect::<Vec<_>>())
+            .bind(jsons.collect::<Vec<_>>())
+            .bind(payloads().map(|payload| payload.map(|it| it.shape.as_str())).collect::<Vec<_>>())
+            .bind(pushed.collect::<Vec<_>>())
+            .bind(works().map(|work| work.recheck).collect::<Vec<_>>())
+            .bind(began.collect::<Vec<_>>())
+            .bind(ended.collect::<Vec<_>>())
     }
 }
 
@@ -266,30 +201,49 @@ impl Entry {
     }
 }
 
-/// Attaches waiters to their items.
-pub(crate) async fn attach(tx: &mut Tx, waiters: &[WaiterEntry]) -> Result<Vec<Attached>, sqlx::Error> {
+/// Attaches waiters to their items. Returns those that did not wait for their item before, and those that did.
+pub(crate) async fn attach(
+    tx: &mut Tx,
+    waiters: &[NewWaiter],
+) -> Result<(Vec<ItemWaiter>, Vec<ItemWaiter>), sqlx::Error> {
     // A statement cannot change the same row twice.
-    let unique: BTreeMap<(i64, Cause), &WaiterEntry> =
-        waiters.iter().map(|waiter| ((waiter.place.item, waiter.cause), waiter)).collect();
+    let unique: BTreeMap<(i64, (&str, i64)), &NewWaiter> = waiters
+        .iter()
+        .filter_map(|waiter| Some(((waiter.place.item, cause_of(waiter.waiter)?), waiter)))
+        .collect();
+    let (mut new, mut known) = (Vec::new(), Vec::new());
     if unique.is_empty() {
-        return Ok(Vec::new());
+        return Ok((new, known));
     }
     let rows = sqlx::query(ATTACH)
         .bind(unique.keys().map(|(item, _)| *item).collect::<Vec<_>>())
-        .bind(unique.keys().map(|(_, cause)| cause.kind()).collect::<Vec<_>>())
-        .bind(unique.keys().map(|(_, cause)| cause.id()).collect::<Vec<_>>())
+        .bind(unique.keys().map(|(_, (cause, _))| *cause).collect::<Vec<_>>())
+        .bind(unique.keys().map(|(_, (_, id))| *id).collect::<Vec<_>>())
         .bind(unique.values().map(|waiter| waiter.place.generation).collect::<Vec<_>>())
         .bind(unique.values().map(|waiter| waiter.counted).collect::<Vec<_>>())
         .fetch_all(tx)
         .await?;
-    let attached = |row: &PgRow| {
-        Ok(Attached {
-            cause: Cause::of(row)?,
-            counted: row.try_get("counted")?,
-            inserted: row.try_get("inserted")?,
-        })
+    for row in &rows {
+        let found = if row.try_get::<bool, _>("inserted")? { &mut new } else { &mut known };
+        found.push(ItemWaiter::of(row)?);
+    }
+    Ok((new, known))
+}
+
+/// Folds items into the queue and attaches their waiters. A run does not count the records in `relisted`, because it
+/// has listed and counted them before. Returns the waiters that did not wait for their item before.
+pub(crate) async fn queue(
+    tx: &mut Tx,
+    items: &[&NewItem],
+    relisted: &HashSet<String>,
+) -> Result<Vec<ItemWaiter>, sqlx::Error> {
+    let places = Batch::of(items).fold(tx).await?;
+    let waiter = |item: &&NewItem| {
+        let counted = !relisted.contains(storable(item.key.id.as_str()).as_ref());
+        Some(NewWaiter { place: places.of(&item.key)?, waiter: item.waiter, counted })
     };
-    rows.iter().map(attached).collect()
+    let waiters: Vec<NewWaiter> = items.iter().filter_map(waiter).collect();
+    attach(tx, &waiters).await.map(|(new, _)| new)
 }
 
 /// Enqueues items. Items whose rows are not locked are enqueued at once. The others are retried for at most `patience`,
@@ -301,36 +255,29 @@ pub(crate) async fn enqueue_all(
 ) -> Result<(), sqlx::Error> {
     let began = Instant::now();
     loop {
-        let slice = items.as_slice();
-        let parted = around_locks(database, slice.len(), |database, range| async move {
-            enqueue(&database, slice.get(range).unwrap_or_default()).await
-        });
+        let parted =
+            around_locks(database, items, |database, part| async move { enqueue(&database, &part).await });
         let parted = parted.await?;
         let Some(fault) = parted.fault.filter(|_| !parted.locked.is_empty()) else { return Ok(()) };
         if began.elapsed() >= patience {
             return Err(fault);
         }
-        items = parted.locked.iter().filter_map(|index| slice.get(*index).copied()).collect();
+        items = parted.locked;
         tokio::time::sleep(PAUSE).await;
     }
 }
 
 async fn enqueue(database: &Database, items: &[&NewItem]) -> Result<(), sqlx::Error> {
     let mut tx = database.begin().await?;
-    let places = Batch::of(items.iter().copied()).fold(&mut tx).await?;
-    let waiters: Vec<WaiterEntry> =
-        items.iter().filter_map(|item| WaiterEntry::of(item.waiter, places.of(&item.key)?, true)).collect();
-    let attached = attach(&mut tx, &waiters).await?;
-    let mut waiting: BTreeMap<Cause, i64> = BTreeMap::new();
-    for new in attached.iter().filter(|attached| attached.inserted) {
-        *waiting.entry(new.cause).or_default() += 1;
+    let mut waiting: BTreeMap<(&str, i64), i64> = BTreeMap::new();
+    for new in queue(&mut tx, items, &HashSet::new()).await? {
+        if let Some(cause) = cause_of(new.waiter) {
+            *waiting.entry(cause).or_default() += 1;
+        }
     }
-    for (cause, count) in waiting {
-        let statement = match cause {
-            Cause::Event(_) => WAIT_EVENT,
-            Cause::Run(_) => WAIT_RUN,
-        };
-        sqlx::query(statement).bind(cause.id()).bind(count).execute(&mut tx).await?;
+    for ((cause, id), count) in waiting {
+        let statement = if cause == "event" { WAIT_EVENT } else { WAIT_RUN };
+        sqlx::query(statement).bind(id).bind(count).execute(&mut tx).await?;
     }
     tx.commit().await
 }

@@ -9,16 +9,16 @@ use sqlx::Row as _;
 
 use tds_core::{
     inbox::InboxId,
-    queue::{Healed, Outcome},
+    queue::{Healed, Outcome, Waiter},
 };
 
+use super::{
+    events::{Completions, end_runs},
+    fold::ItemWaiter,
+};
 use crate::{
     Database,
-    db::{retry::repeat, text::seconds},
-    queue::{
-        events::{CompletedWaiter, Completions, end_runs},
-        fold::Cause,
-    },
+    db::{retry, text::seconds},
 };
 
 /// The number of rows of one transaction, and of events of one search.
@@ -37,8 +37,7 @@ DELETE FROM tds_queue_waiters w USING orphans o
 RETURNING w.item_id, w.cause, w.cause_id, w.counted, o.has_ended
 ";
 
-const WAIT_LESS: &str =
-    "UPDATE tds_inbox_events SET open_items = open_items - 1 WHERE id = ANY($1::bigint[])";
+const WAIT_LESS: &str = "UPDATE tds_inbox_events SET open_items = open_items - 1 WHERE id = $1";
 
 const LOST_EVENTS: &str = "
 SELECT e.id FROM tds_inbox_events e
@@ -76,19 +75,16 @@ pub(crate) async fn heal(
     age: Duration,
     within: Option<Duration>,
 ) -> Result<Healed, sqlx::Error> {
-    let mut healed = Healed { waiters: waiters(database).await?, ..Healed::default() };
-    healed.runs = runs(database, age).await?;
-    let lost = sqlx::query(LOST_EVENTS).bind(seconds(age)).bind(within.map(seconds)).bind(BATCH);
-    for row in lost.fetch_all(database).await? {
-        healed.events.push(InboxId(row.try_get("id")?));
-    }
-    Ok(healed)
+    let (waiters, runs) = (waiters(database).await?, runs(database, age).await?);
+    let lost = sqlx::query_scalar(LOST_EVENTS).bind(seconds(age)).bind(within.map(seconds)).bind(BATCH);
+    let lost: Vec<i64> = lost.fetch_all(database).await?;
+    Ok(Healed { waiters, runs, events: lost.into_iter().map(InboxId).collect() })
 }
 
 async fn waiters(database: &Database) -> Result<u64, sqlx::Error> {
     let mut ended = 0;
     loop {
-        let found = repeat(|| waiters_once(database)).await?;
+        let found = retry::repeat(retry::ALONE, || waiters_once(database)).await?;
         ended += found;
         if found < BATCH.unsigned_abs() {
             return Ok(ended);
@@ -101,17 +97,17 @@ async fn waiters_once(database: &Database) -> Result<u64, sqlx::Error> {
     let rows = sqlx::query(LEFT_BEHIND).bind(BATCH).fetch_all(&mut tx).await?;
     let (mut endings, mut unknown) = (Completions::default(), Vec::new());
     for row in &rows {
-        let completed = CompletedWaiter::of(row)?;
-        tracing::warn!(item = completed.item, cause = ?completed.cause, "a waiter had lost its item");
-        match completed.cause {
-            Cause::Event(event) if !row.try_get::<bool, _>("has_ended")? => unknown.push(event),
-            Cause::Event(_) | Cause::Run(_) => endings.notify(&completed, Outcome::Superseded, false),
+        let lost = ItemWaiter::of(row)?;
+        tracing::warn!(item = lost.item, cause = ?lost.waiter, "a waiter had lost its item");
+        match lost.waiter {
+            Waiter::Event(event) if !row.try_get::<bool, _>("has_ended")? => unknown.push(event.0),
+            _ => endings.notify(&lost, Outcome::Superseded, false),
         }
     }
     unknown.sort_unstable();
     for event in unknown {
         // The events are updated one by one, because an event may have lost several items.
-        sqlx::query(WAIT_LESS).bind(vec![event]).execute(&mut tx).await?;
+        sqlx::query(WAIT_LESS).bind(event).execute(&mut tx).await?;
     }
     endings.write(&mut tx).await?;
     tx.commit().await?;
@@ -122,7 +118,7 @@ async fn runs(database: &Database, age: Duration) -> Result<u64, sqlx::Error> {
     let lost: Vec<i64> = sqlx::query_scalar(LOST_RUNS).bind(seconds(age)).fetch_all(database).await?;
     for run in &lost {
         tracing::warn!(run, "a run waited for items that do not exist");
-        repeat(|| recount(database, *run)).await?;
+        retry::repeat(retry::ALONE, || recount(database, *run)).await?;
     }
     Ok(u64::try_from(lost.len()).unwrap_or(u64::MAX))
 }

@@ -20,16 +20,16 @@ use super::{
     claim::work_of,
     events::{self, Completions},
     fold::{Batch, key_of},
-    settle::{archive, move_items},
+    settle::{end_items, move_items},
     stats::{self, outcome_of, status_of},
 };
 use crate::{
     Database, PgStore, Tx,
     db::{
-        error::{classify, of_postgres},
+        error::{Doing as _, of_postgres},
         page::{below, page, rows},
-        retry::repeat_for_operator,
-        text::{entity_of, one_of, seconds, storable},
+        retry::{FOR_OPERATOR, repeat},
+        text::{Query, entity_of, one_of, seconds, storable},
     },
 };
 
@@ -91,19 +91,13 @@ RETURNING q.id
 #[async_trait]
 impl QueueOperator for PgStore {
     async fn list(&self, filter: &ItemFilter, limit: usize, cursor: Option<&str>) -> Result<Page<ItemView>> {
-        let found = sqlx::query(LIST)
-            .bind(below(cursor)?)
-            .bind(ids_of(filter))
-            .bind(filter.status.map(ItemStatus::as_str))
-            .bind(filter.entity.as_ref().map(EntityType::as_str))
-            .bind(filter.search.as_deref().map(storable))
-            .bind(filter.older_than.map(seconds))
+        let items = bind_filter(sqlx::query(LIST).bind(below(cursor)?), filter)
             .bind(rows(limit))
+            .try_map(|row: PgRow| item_of(&row))
             .fetch_all(&self.database)
-            .await;
-        let doing = |error| classify(error, "listing queue items");
-        let items = found.map_err(doing)?.iter().map(item_of).collect::<Result<Vec<_>, _>>();
-        Ok(page(items.map_err(doing)?, limit, |item| item.id.0))
+            .await
+            .doing("listing queue items")?;
+        Ok(page(items, limit, |item| item.id.0))
     }
 
     async fn get(&self, id: ItemId) -> Result<Option<ItemView>> {
@@ -111,63 +105,63 @@ impl QueueOperator for PgStore {
             let row = sqlx::query("SELECT * FROM tds_sync_queue WHERE id = $1");
             let Some(row) = row.bind(id.0).fetch_optional(&self.database).await? else { return Ok(None) };
             let mut item = item_of(&row)?;
-            let payload = sqlx::query("SELECT payload FROM tds_queue_live WHERE id = $1");
-            if let Some(row) = payload.bind(id.0).fetch_optional(&self.database).await? {
-                let text: Option<String> = row.try_get("payload")?;
-                // A payload that is not JSON is shown as text.
-                item.payload = text.map(|text| serde_json::from_str(&text).unwrap_or(text.into()));
-            }
+            let payload = sqlx::query_scalar("SELECT payload FROM tds_queue_live WHERE id = $1");
+            let payload: Option<Option<String>> = payload.bind(id.0).fetch_optional(&self.database).await?;
+            // A payload that is not JSON is shown as text.
+            item.payload = payload.flatten().map(|text| serde_json::from_str(&text).unwrap_or(text.into()));
             let attempts = sqlx::query(ATTEMPTS).bind(id.0).fetch_all(&self.database).await?;
             item.attempts = Some(attempts_of(&attempts)?);
-            Ok(Some(item))
+            Ok::<_, sqlx::Error>(Some(item))
         };
-        read.await.map_err(|error| classify(error, "reading a queue item"))
+        read.await.doing("reading a queue item")
     }
 
     async fn retry(&self, filter: &ItemFilter) -> Result<u64> {
-        let affected = all(&self.database, filter, Action::Retry).await;
-        let affected = affected.map_err(|error| classify(error, "retrying queue items"))?;
+        let affected = all(&self.database, filter, Action::Retry).await.doing("retrying queue items")?;
         self.work.announce();
         Ok(affected)
     }
 
     async fn discard(&self, filter: &ItemFilter) -> Result<u64> {
-        let affected = all(&self.database, filter, Action::Discard).await;
-        affected.map_err(|error| classify(error, "discarding queue items"))
+        all(&self.database, filter, Action::Discard).await.doing("discarding queue items")
     }
 
     async fn stats(&self) -> Result<QueueStats> {
-        stats::stats(&self.database).await.map_err(|error| classify(error, "counting queue items"))
+        stats::stats(&self.database).await.doing("counting queue items")
     }
 
     async fn motion(&self) -> Result<QueueMotion> {
-        let motion = stats::motion(&self.database).await;
-        motion.map_err(|error| classify(error, "checking whether the queue moves"))
+        stats::motion(&self.database).await.doing("checking whether the queue moves")
     }
 
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
         let database = &self.database;
-        repeat_for_operator(|| sqlx::query(PAUSE).bind(entity.as_str()).bind(paused).execute(database))
+        repeat(FOR_OPERATOR, || sqlx::query(PAUSE).bind(entity.as_str()).bind(paused).execute(database))
             .await
-            .map_err(|error| classify(error, "pausing or resuming an entity type"))?;
+            .doing("pausing or resuming an entity type")?;
         self.work.announce();
         Ok(())
     }
 
     async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>> {
         let paused = "SELECT entity_type, paused_at FROM tds_entity_controls WHERE paused_at IS NOT NULL";
-        let rows = sqlx::query(paused).fetch_all(&self.database).await;
-        let doing = |error| classify(error, "reading which entity types are paused");
-        let read = |row: &PgRow| {
-            Ok((entity_of(&row.try_get::<String, _>("entity_type")?)?, row.try_get("paused_at")?))
-        };
-        rows.map_err(doing)?.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(doing)
+        let paused = sqlx::query(paused)
+            .try_map(|row: PgRow| Ok((entity_of(row.try_get("entity_type")?)?, row.try_get("paused_at")?)))
+            .fetch_all(&self.database)
+            .await
+            .doing("reading which entity types are paused")?;
+        Ok(paused.into_iter().collect())
     }
 }
 
-/// Returns the ids of a filter for SQL.
-fn ids_of(filter: &ItemFilter) -> Option<Vec<i64>> {
-    filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect())
+/// Binds the five parameters of a filter.
+fn bind_filter<'q>(query: Query<'q>, filter: &ItemFilter) -> Query<'q> {
+    query
+        .bind(filter.ids.as_ref().map(|ids| ids.iter().map(|id| id.0).collect::<Vec<_>>()))
+        .bind(filter.status.map(ItemStatus::as_str))
+        .bind(filter.entity.as_ref().map(EntityType::as_str))
+        .bind(filter.search.as_deref().map(storable))
+        .bind(filter.older_than.map(seconds))
 }
 
 /// What an operator does with items.
@@ -193,7 +187,7 @@ async fn all(database: &Database, filter: &ItemFilter, action: Action) -> Result
     let mut affected: u64 = 0;
     let mut collisions = 0;
     loop {
-        let done = match repeat_for_operator(|| one_batch(database, filter, action)).await {
+        let done = match repeat(FOR_OPERATOR, || one_batch(database, filter, action)).await {
             // Work of the record was queued between the read and the write, so the batch is read again.
             Err(error) if collisions < 20 && is_collision(&error) => {
                 collisions += 1;
@@ -214,43 +208,31 @@ fn is_collision(error: &sqlx::Error) -> bool {
 
 async fn one_batch(database: &Database, filter: &ItemFilter, action: Action) -> Result<u64, sqlx::Error> {
     let mut tx = database.begin().await?;
-    let rows = sqlx::query(MATCHING)
-        .bind(action.among().iter().map(|status| status.as_str()).collect::<Vec<_>>())
-        .bind(ids_of(filter))
-        .bind(filter.status.map(ItemStatus::as_str))
-        .bind(filter.entity.as_ref().map(EntityType::as_str))
-        .bind(filter.search.as_deref().map(storable))
-        .bind(filter.older_than.map(seconds))
-        .bind(BATCH)
-        .fetch_all(&mut tx)
-        .await?;
+    let among: Vec<&str> = action.among().iter().map(|status| status.as_str()).collect();
+    let matching = bind_filter(sqlx::query(MATCHING).bind(among), filter).bind(BATCH);
+    let rows = matching.fetch_all(&mut tx).await?;
     let ids = rows.iter().map(|row| row.try_get("id")).collect::<Result<Vec<i64>, _>>()?;
     if ids.is_empty() {
         return Ok(0);
     }
+    let mut endings = Completions::default();
     match action {
-        Action::Retry => retry_items(&mut tx, &rows, &ids).await?,
-        Action::Discard => discard_items(&mut tx, &ids).await?,
+        Action::Retry => retry_items(&mut tx, &rows, &ids, &mut endings).await?,
+        Action::Discard => end_items(&mut tx, &ids, Outcome::Discarded, &mut endings).await?,
     }
+    endings.write(&mut tx).await?;
     tx.commit().await?;
     Ok(u64::try_from(ids.len()).unwrap_or(u64::MAX))
 }
 
-async fn discard_items(tx: &mut Tx, ids: &[i64]) -> Result<(), sqlx::Error> {
-    let gone: Vec<(i64, Outcome)> = ids.iter().map(|id| (*id, Outcome::Discarded)).collect();
-    let upto: Vec<(i64, i64)> = ids.iter().map(|id| (*id, i64::MAX)).collect();
-    archive(tx, &gone).await?;
-    let mut endings = Completions::default();
-    for completed in events::take_waiters(tx, &upto).await? {
-        endings.notify(&completed, Outcome::Discarded, false);
-    }
-    endings.write(tx).await
-}
-
-async fn retry_items(tx: &mut Tx, rows: &[PgRow], ids: &[i64]) -> Result<(), sqlx::Error> {
+async fn retry_items(
+    tx: &mut Tx,
+    rows: &[PgRow],
+    ids: &[i64],
+    endings: &mut Completions,
+) -> Result<(), sqlx::Error> {
     sqlx::query(DUE_NOW).bind(ids).execute(&mut *tx).await?;
-    let revived = sqlx::query(REVIVE).bind(ids).fetch_all(&mut *tx).await?;
-    let revived = revived.iter().map(|row| row.try_get("id")).collect::<Result<Vec<i64>, _>>()?;
+    let revived: Vec<i64> = sqlx::query_scalar(REVIVE).bind(ids).fetch_all(&mut *tx).await?;
     events::reopen_events(tx, &revived, EventStatus::Failed).await?;
 
     // The other dead letters are folded into the live item of their record.
@@ -271,9 +253,7 @@ async fn retry_items(tx: &mut Tx, rows: &[PgRow], ids: &[i64]) -> Result<(), sql
     }
     let moved: Vec<i64> = targets.keys().copied().collect();
     events::reopen_events(tx, &moved, EventStatus::Failed).await?;
-    let mut endings = Completions::default();
-    move_items(tx, &batch, &targets, &mut endings).await?;
-    endings.write(tx).await
+    move_items(tx, &batch, &targets, endings).await
 }
 
 /// Reads a row of the view `tds_sync_queue`.

@@ -9,21 +9,21 @@ use std::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
-    inbox::EventStatus,
-    queue::{AttemptResult, ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Work, WorkKey},
+    inbox::{EventStatus, InboxId},
+    queue::{AttemptResult, ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Waiter, Work, WorkKey},
     record::EntityType,
 };
 
 use super::{
-    events::{self, CompletedWaiter, Completions},
-    fold::{Batch, Cause, WaiterEntry, attach, key_of},
+    events::{self, Completions},
+    fold::{Batch, NewWaiter, attach, key_of},
 };
 use crate::{
     Database, Tx,
     db::{
         parts::around_locks,
         session::BY_INDEX,
-        text::{seconds, storable},
+        text::{column, seconds, storable},
     },
 };
 
@@ -53,11 +53,12 @@ UPDATE tds_queue_live q SET status = u.status, retry_count = COALESCE(u.retry_co
 WHERE q.id = u.id
 ";
 
-const ATTEMPTS: &str = "
-INSERT INTO tds_queue_attempts (item_id, attempt, started_at, worker, result, error)
-SELECT q.id, q.retry_count + 1, q.processing_started_at, q.lease_owner, n.result, n.error
-  FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n(id, result, error) JOIN tds_queue_live q ON q.id = n.id
-";
+const ATTEMPTS: &str = concat!(
+    include_str!("../../sql/parts/attempt.sql"),
+    " n.result, n.error
+  FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n(id, result, error) JOIN tds_queue_live t ON t.id = n.id
+"
+);
 
 const ARCHIVE: &str = concat!(
     "
@@ -92,6 +93,7 @@ struct Held {
     lane: Lane,
     generation: i64,
     retry_count: i32,
+    /// The event whose payload the claim carries.
     event: Option<i64>,
 }
 
@@ -111,9 +113,21 @@ struct Plan<'a> {
     settled: Settled,
     done: Vec<Done>,
     updates: Vec<Update<'a>>,
-    dead: Vec<(i64, String)>,
     redirects: Vec<(Held, &'a EntityType, &'a Work)>,
-    attempts: Vec<Attempt>,
+    attempts: Vec<(i64, AttemptResult, Option<Cow<'a, str>>)>,
+}
+
+/// The new state of an item that stays in the queue.
+struct Update<'a> {
+    id: i64,
+    status: ItemStatus,
+    retry_count: i32,
+    after: Option<Duration>,
+    error: Option<&'a str>,
+    /// True where the source is asked for the record.
+    fetch: bool,
+    /// True where work arrived during the claim.
+    again: bool,
 }
 
 /// Settles claims. A settlement whose token is not the item's current token changes nothing. Each of the two parts is
@@ -127,35 +141,29 @@ pub(crate) async fn settle_all(
         settlements.iter().partition(|settlement| matches!(settlement.settle, Settle::Complete(_)));
     let mut settled = Settled::default();
     if !successes.is_empty() {
-        let successes = successes.as_slice();
-        let parted = around_locks(database, successes.len(), |database, range| async move {
-            complete(&database, successes.get(range).unwrap_or_default()).await
+        let parted = around_locks(database, successes.clone(), |database, part| async move {
+            complete(&database, &part).await
         });
         let parted = parted.await?;
         let completed: HashSet<i64> = parted.done.into_iter().flatten().collect();
-        let locked: HashSet<usize> = parted.locked.into_iter().collect();
         settled.accepted += u64::try_from(completed.len()).unwrap_or(u64::MAX);
-        for (index, settlement) in successes.iter().enumerate() {
-            if locked.contains(&index) {
-                settled.locked.push(settlement.lease.token);
-            } else if !completed.contains(&settlement.lease.id.0) {
-                rest.push(settlement);
-            }
-        }
+        settled.locked.extend(parted.locked.iter().map(|settlement| settlement.lease.token));
+        let left = |settlement: &&Settlement| {
+            let lease = settlement.lease;
+            !completed.contains(&lease.id.0) && !settled.locked.contains(&lease.token)
+        };
+        rest.extend(successes.into_iter().filter(left));
     }
     if !rest.is_empty() {
-        let rest = rest.as_slice();
-        let parted = around_locks(database, rest.len(), |database, range| async move {
-            settle_rest(&database, rest.get(range).unwrap_or_default()).await
-        });
+        let parted =
+            around_locks(database, rest, |database, part| async move { settle_rest(&database, &part).await });
         let parted = parted.await?;
         for part in parted.done {
             settled.accepted += part.accepted;
             settled.again += part.again;
             settled.fenced += part.fenced;
         }
-        let tokens = parted.locked.iter().filter_map(|index| rest.get(*index));
-        settled.locked.extend(tokens.map(|settlement| settlement.lease.token));
+        settled.locked.extend(parted.locked.iter().map(|settlement| settlement.lease.token));
     }
     Ok(settled)
 }
@@ -172,17 +180,17 @@ async fn settle_rest(database: &Database, settlements: &[&Settlement]) -> Result
         }
     }
     let settled = std::mem::take(&mut plan.settled);
-    // Writing the attempts reads columns of the claim, which the updates clear.
-    note_attempts(&mut tx, &plan.attempts).await?;
     plan.execute(&mut tx).await?;
     tx.commit().await?;
     Ok(settled)
 }
 
 async fn lock(tx: &mut Tx, settlements: &[&Settlement]) -> Result<HashMap<(i64, i64), Held>, sqlx::Error> {
-    let ids: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.id.0).collect();
-    let tokens: Vec<i64> = settlements.iter().map(|settlement| settlement.lease.token.0).collect();
-    let rows = sqlx::query(LOCK).bind(ids).bind(tokens).fetch_all(tx).await?;
+    let rows = sqlx::query(LOCK)
+        .bind(column(settlements, |settlement| settlement.lease.id.0))
+        .bind(column(settlements, |settlement| settlement.lease.token.0))
+        .fetch_all(tx)
+        .await?;
     let read = |row: &PgRow| {
         let (id, token): (i64, i64) = (row.try_get("id")?, row.try_get("lease_token")?);
         let item = Held {
@@ -203,9 +211,25 @@ impl<'a> Plan<'a> {
         let again = item.generation > settlement.generation;
         self.settled.accepted += 1;
         self.settled.again += u64::from(again);
-        self.attempts.extend(Attempt::of(&item, &settlement.settle));
+        // A plain success at the first attempt gets no row, because the archived item already shows it. An item that
+        // was given back without a reason gets none either.
+        let has_row = match &settlement.settle {
+            Settle::Complete(_) => item.retry_count > 0,
+            Settle::Release { reason, .. } => reason.is_some(),
+            _ => true,
+        };
+        if has_row {
+            let (result, error) = settlement.settle.result();
+            self.attempts.push((item.id, result, error));
+        }
+        let (id, retries, failures) = (item.id, item.retry_count, item.retry_count.saturating_add(1));
+        let mut update = |status, retry_count, after, error: Option<&'a str>, fetch| {
+            self.updates.push(Update { id, status, retry_count, after, error, fetch, again });
+        };
         if again {
-            self.updates.push(Update::again(item.id, &settlement.settle));
+            // Work arrived during the claim, so the item becomes pending, whatever the result of the claim.
+            let fetch = matches!(settlement.settle, Settle::Release { fetch: true, .. });
+            update(ItemStatus::Pending, 0, None, None, fetch);
         }
         match &settlement.settle {
             Settle::Complete(outcome) => {
@@ -216,19 +240,17 @@ impl<'a> Plan<'a> {
             }
             _ if again => {}
             Settle::Retry { after, error } => {
-                self.updates.push(Update::retry(item.id, item.retry_count, *after, error));
+                update(ItemStatus::Failed, failures, Some(*after), Some(error.as_str()), false);
             }
             Settle::Release { after, fetch, reason } => {
-                let reason = reason.as_deref();
-                self.updates.push(Update::release(item.id, item.retry_count, *after, *fetch, reason));
+                update(ItemStatus::Pending, retries, Some(*after), reason.as_deref(), *fetch);
             }
             Settle::DeadLetter { error } => {
-                self.updates.push(Update::dead_letter(item.id, item.retry_count, error));
-                self.dead.push((item.id, storable(error).into_owned()));
+                update(ItemStatus::DeadLetter, failures, None, Some(error.as_str()), false);
             }
             // A redirect to the same entity type has nothing to move, so the source is asked.
             Settle::Redirect { to, .. } if *to == item.key.entity => {
-                self.updates.push(Update::release(item.id, item.retry_count, Duration::ZERO, true, None));
+                update(ItemStatus::Pending, retries, Some(Duration::ZERO), None, true);
             }
             Settle::Redirect { to, work } => self.redirects.push((item, to, work)),
         }
@@ -236,11 +258,14 @@ impl<'a> Plan<'a> {
 
     async fn execute(self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         let mut endings = Completions::default();
+        // Writing the attempts reads columns of the claim, which the updates clear.
+        note_attempts(tx, &self.attempts).await?;
         end_attached(tx, &self.done, &mut endings).await?;
         update_items(tx, &self.updates).await?;
-        dead_letter(tx, &self.dead, &mut endings).await?;
-        let waiting: Vec<i64> =
-            self.updates.iter().filter(|update| !update.is_dead()).map(|update| update.id).collect();
+        let (dead, waiting): (Vec<&Update<'_>>, Vec<&Update<'_>>) =
+            self.updates.iter().partition(|update| update.status == ItemStatus::DeadLetter);
+        dead_letter(tx, &dead, &mut endings).await?;
+        let waiting = column(&waiting, |update| update.id);
         events::reopen_events(tx, &waiting, EventStatus::Processing).await?;
         redirect(tx, &self.redirects, &mut endings).await?;
         endings.write(tx).await
@@ -264,32 +289,35 @@ async fn end_attached(tx: &mut Tx, done: &[Done], endings: &mut Completions) -> 
         let (source_event, outcome) =
             ends.get(&completed.item).copied().unwrap_or((None, Outcome::Superseded));
         // The event whose payload was used gets the outcome of the item. The other events were folded into it.
-        let own = source_event.is_some_and(|event| completed.cause == Cause::Event(event));
+        let own = source_event.is_some_and(|event| completed.waiter == Waiter::Event(InboxId(event)));
         endings.notify(&completed, if own { outcome } else { Outcome::Superseded }, false);
     }
-    let keys: Vec<&WorkKey> = done.iter().map(|done| &done.item.key).collect();
-    for completed in resolve_dead_letters(tx, &keys).await? {
-        endings.notify(&completed, Outcome::Superseded, false);
-    }
-    Ok(())
+    // The older dead letters of records that succeeded end as well.
+    let dead: Vec<i64> = sqlx::query_scalar(DEAD_LETTERS)
+        .bind(column(done, |done| done.item.key.direction.as_str()))
+        .bind(column(done, |done| done.item.key.entity.as_str()))
+        .bind(column(done, |done| storable(done.item.key.id.as_str())))
+        .fetch_all(&mut *tx)
+        .await?;
+    end_items(tx, &dead, Outcome::Superseded, endings).await
 }
 
 /// Counts the dead letters for their runs. Events keep waiting, because an operator may retry a dead letter.
 async fn dead_letter(
     tx: &mut Tx,
-    dead: &[(i64, String)],
+    dead: &[&Update<'_>],
     endings: &mut Completions,
 ) -> Result<(), sqlx::Error> {
     if dead.is_empty() {
         return Ok(());
     }
-    let ids: Vec<i64> = dead.iter().map(|item| item.0).collect();
+    let ids = column(dead, |update| update.id);
     for completed in events::take_run_waiters(tx, &ids).await? {
         endings.notify(&completed, Outcome::Superseded, true);
     }
-    events::fail_events(tx, dead).await?;
+    events::fail_events(tx, &ids, column(dead, |update| update.error.map(storable))).await?;
     let older: Vec<i64> = sqlx::query_scalar(OLDER_DEAD_LETTERS).bind(&ids).fetch_all(&mut *tx).await?;
-    archive(tx, &superseded(older)).await
+    archive(tx, &all_as(&older, Outcome::Superseded)).await
 }
 
 /// Moves the work, the events and the runs of the items to the items of other records.
@@ -321,93 +349,25 @@ pub(crate) async fn move_items(
     let places = batch.fold(tx).await?;
     let upto: Vec<(i64, i64)> = targets.keys().map(|item| (*item, i64::MAX)).collect();
     let taken = events::take_waiters(tx, &upto).await?;
-    let mut waiters: Vec<WaiterEntry> = Vec::with_capacity(taken.len());
-    for completed in taken {
-        let Some(place) = targets.get(&completed.item).and_then(|key| places.of(key)) else { continue };
+    let mut waiters: Vec<NewWaiter> = Vec::with_capacity(taken.len());
+    for taken in taken {
+        let Some(place) = targets.get(&taken.item).and_then(|key| places.of(key)) else { continue };
         let known =
-            waiters.iter().any(|other| other.place.item == place.item && other.cause == completed.cause);
+            waiters.iter().any(|other| other.place.item == place.item && other.waiter == taken.waiter);
         if known {
-            // Two items for which one cause waited become one item.
-            endings.notify(&completed, Outcome::Superseded, false);
+            // Two items for which one waiter waited become one item.
+            endings.notify(&taken, Outcome::Superseded, false);
         } else {
-            waiters.push(WaiterEntry { place, cause: completed.cause, counted: completed.counted });
+            waiters.push(NewWaiter { place, waiter: taken.waiter, counted: taken.counted });
         }
     }
-    for attached in attach(tx, &waiters).await?.iter().filter(|attached| !attached.inserted) {
-        endings.merged(attached);
+    for known in attach(tx, &waiters).await?.1 {
+        endings.notify(&known, Outcome::Superseded, false);
     }
-    archive(tx, &superseded(targets.keys().copied())).await?;
+    let ids: Vec<i64> = targets.keys().copied().collect();
+    archive(tx, &all_as(&ids, Outcome::Superseded)).await?;
     let moved: Vec<i64> = targets.values().filter_map(|key| places.of(key)).map(|place| place.item).collect();
     events::reopen_events(tx, &moved, EventStatus::Processing).await
-}
-
-/// The new state of an item that stays in the queue.
-struct Update<'a> {
-    id: i64,
-    status: ItemStatus,
-    retry_count: i32,
-    after: Option<f64>,
-    error: Option<Cow<'a, str>>,
-    fetch: bool,
-    again: bool,
-}
-
-impl<'a> Update<'a> {
-    /// Work arrived during the claim, so the item becomes pending, whatever the result of the claim.
-    fn again(id: i64, settle: &Settle) -> Self {
-        let fetch = matches!(settle, Settle::Release { fetch: true, .. });
-        Self { id, status: ItemStatus::Pending, retry_count: 0, after: None, error: None, fetch, again: true }
-    }
-
-    fn retry(id: i64, retry_count: i32, after: Duration, error: &'a str) -> Self {
-        Self {
-            error: Some(storable(error)),
-            ..Self::waiting(id, ItemStatus::Failed, retry_count.saturating_add(1), after)
-        }
-    }
-
-    fn release(id: i64, retry_count: i32, after: Duration, fetch: bool, reason: Option<&'a str>) -> Self {
-        Self {
-            error: reason.map(storable),
-            fetch,
-            ..Self::waiting(id, ItemStatus::Pending, retry_count, after)
-        }
-    }
-
-    fn dead_letter(id: i64, retry_count: i32, error: &'a str) -> Self {
-        let retry_count = retry_count.saturating_add(1);
-        let (status, error) = (ItemStatus::DeadLetter, Some(storable(error)));
-        Self { id, status, retry_count, after: None, error, fetch: false, again: false }
-    }
-
-    fn is_dead(&self) -> bool {
-        self.status == ItemStatus::DeadLetter
-    }
-
-    fn waiting(id: i64, status: ItemStatus, retry_count: i32, after: Duration) -> Self {
-        Self { id, status, retry_count, after: Some(seconds(after)), error: None, fetch: false, again: false }
-    }
-}
-
-/// An attempt that gets a row. A plain success at the first attempt gets none, because the archived item already
-/// shows it. An item that was given back without a reason gets none either.
-struct Attempt {
-    item: i64,
-    result: AttemptResult,
-    error: Option<String>,
-}
-
-impl Attempt {
-    fn of(item: &Held, settle: &Settle) -> Option<Self> {
-        let has_no_row = match settle {
-            Settle::Complete(_) => item.retry_count == 0,
-            Settle::Release { reason, .. } => reason.is_none(),
-            _ => false,
-        };
-        let (result, error) = settle.result();
-        let error = error.map(|error| storable(&error).into_owned());
-        (!has_no_row).then_some(Self { item: item.id, result, error })
-    }
 }
 
 /// Ends the items that succeeded and to which nothing was added meanwhile. Returns the ids of the ended items.
@@ -440,58 +400,63 @@ async fn update_items(tx: &mut Tx, updates: &[Update<'_>]) -> Result<(), sqlx::E
         return Ok(());
     }
     sqlx::query(UPDATE)
-        .bind(updates.iter().map(|update| update.id).collect::<Vec<_>>())
-        .bind(updates.iter().map(|update| update.status.as_str()).collect::<Vec<_>>())
-        .bind(updates.iter().map(|update| update.retry_count).collect::<Vec<_>>())
-        .bind(updates.iter().map(|update| update.after).collect::<Vec<_>>())
-        .bind(updates.iter().map(|update| update.error.as_deref()).collect::<Vec<_>>())
-        .bind(updates.iter().map(|update| update.fetch).collect::<Vec<_>>())
-        .bind(updates.iter().map(|update| update.again).collect::<Vec<_>>())
+        .bind(column(updates, |update| update.id))
+        .bind(column(updates, |update| update.status.as_str()))
+        .bind(column(updates, |update| update.retry_count))
+        .bind(column(updates, |update| update.after.map(seconds)))
+        .bind(column(updates, |update| update.error.map(storable)))
+        .bind(column(updates, |update| update.fetch))
+        .bind(column(updates, |update| update.again))
         .execute(tx)
-        .await?;
-    Ok(())
+        .await
+        .map(drop)
 }
 
 /// Writes the attempts. This must happen before the items change.
-async fn note_attempts(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
+async fn note_attempts(
+    tx: &mut Tx,
+    attempts: &[(i64, AttemptResult, Option<Cow<'_, str>>)],
+) -> Result<(), sqlx::Error> {
     if attempts.is_empty() {
         return Ok(());
     }
     sqlx::query(ATTEMPTS)
-        .bind(attempts.iter().map(|attempt| attempt.item).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|attempt| attempt.result.as_str()).collect::<Vec<_>>())
-        .bind(attempts.iter().map(|attempt| attempt.error.as_deref()).collect::<Vec<_>>())
+        .bind(column(attempts, |(item, ..)| *item))
+        .bind(column(attempts, |(_, result, _)| result.as_str()))
+        .bind(column(attempts, |(.., error)| error.as_deref().map(storable)))
         .execute(tx)
-        .await?;
+        .await
+        .map(drop)
+}
+
+/// Moves items to the archive and notifies all of their waiters.
+pub(crate) async fn end_items(
+    tx: &mut Tx,
+    items: &[i64],
+    outcome: Outcome,
+    endings: &mut Completions,
+) -> Result<(), sqlx::Error> {
+    archive(tx, &all_as(items, outcome)).await?;
+    let upto: Vec<(i64, i64)> = items.iter().map(|item| (*item, i64::MAX)).collect();
+    for completed in events::take_waiters(tx, &upto).await? {
+        endings.notify(&completed, outcome, false);
+    }
     Ok(())
 }
 
-/// Ends the older dead letters of records that succeeded, with the outcome superseded. Returns their waiters.
-async fn resolve_dead_letters(tx: &mut Tx, keys: &[&WorkKey]) -> Result<Vec<CompletedWaiter>, sqlx::Error> {
-    let dead: Vec<i64> = sqlx::query_scalar(DEAD_LETTERS)
-        .bind(keys.iter().map(|key| key.direction.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|key| key.entity.as_str()).collect::<Vec<_>>())
-        .bind(keys.iter().map(|key| storable(key.id.as_str())).collect::<Vec<_>>())
-        .fetch_all(&mut *tx)
-        .await?;
-    let upto: Vec<(i64, i64)> = dead.iter().map(|item| (*item, i64::MAX)).collect();
-    archive(tx, &superseded(dead)).await?;
-    events::take_waiters(tx, &upto).await
-}
-
-fn superseded(items: impl IntoIterator<Item = i64>) -> Vec<(i64, Outcome)> {
-    items.into_iter().map(|item| (item, Outcome::Superseded)).collect()
+fn all_as(items: &[i64], outcome: Outcome) -> Vec<(i64, Outcome)> {
+    items.iter().map(|item| (*item, outcome)).collect()
 }
 
 /// Moves items to the archive.
-pub(crate) async fn archive(tx: &mut Tx, ended: &[(i64, Outcome)]) -> Result<(), sqlx::Error> {
+async fn archive(tx: &mut Tx, ended: &[(i64, Outcome)]) -> Result<(), sqlx::Error> {
     if ended.is_empty() {
         return Ok(());
     }
     sqlx::query(ARCHIVE)
-        .bind(ended.iter().map(|item| item.0).collect::<Vec<_>>())
-        .bind(ended.iter().map(|item| item.1.as_str()).collect::<Vec<_>>())
+        .bind(column(ended, |item| item.0))
+        .bind(column(ended, |item| item.1.as_str()))
         .execute(tx)
-        .await?;
-    Ok(())
+        .await
+        .map(drop)
 }

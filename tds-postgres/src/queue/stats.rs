@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use sqlx::{Row as _, postgres::PgRow};
+use time::OffsetDateTime;
 
-use tds_core::{
-    queue::{
-        Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, Outcome, QueueMotion, QueueStats,
-    },
-    record::EntityType,
+use tds_core::queue::{
+    Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, Outcome, QueueMotion, QueueStats,
 };
 
 use crate::{
@@ -103,87 +101,64 @@ SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_i
 
 /// Returns how many items wait and for how long.
 pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error> {
-    let counts = sqlx::query(COUNTS).fetch_all(database).await?;
-    let delays = sqlx::query(DELAYS).fetch_all(database).await?;
-    let attention = sqlx::query(ATTENTION).fetch_one(database).await?;
-    let mut stats = stats_of(&counts, &delays)?;
+    type Seconds = Option<f64>;
+    let mut stats = QueueStats::default();
+    let counts: Vec<(String, String, i64)> = sqlx::query_as(COUNTS).fetch_all(database).await?;
+    for (entity, status, total) in counts {
+        let status = status_of(&status)?;
+        stats.queue.add(status, total);
+        stats.by_entity.entry(entity_of(&entity)?).or_default().add(status, total);
+    }
+    let delays: Vec<(String, Seconds, Seconds, Seconds, Seconds)> =
+        sqlx::query_as(DELAYS).fetch_all(database).await?;
+    for (entity, avg, p50, p99, oldest) in delays {
+        if entity.is_empty() {
+            stats.sync_delay_avg_seconds = avg;
+            stats.sync_delay_p50_seconds = p50;
+            stats.sync_delay_p99_seconds = p99;
+            stats.oldest_pending_seconds = oldest;
+        } else {
+            stats.delays.insert(entity_of(&entity)?, EntityDelays { avg, p50, p99, oldest });
+        }
+    }
+    let (unparsed_events, held_deletions) = sqlx::query_as(ATTENTION).fetch_one(database).await?;
+    let dead_letters = stats.queue.dead_letter;
+    stats.needs_attention =
+        NeedsAttention { dead_letters, unparsed_events, held_deletions, ..NeedsAttention::default() };
     stats.deferred = deferred(database).await?;
-    stats.needs_attention = NeedsAttention {
-        dead_letters: stats.queue.dead_letter,
-        unparsed_events: attention.try_get("unparsed")?,
-        held_deletions: attention.try_get("held")?,
-        ..NeedsAttention::default()
-    };
     Ok(stats)
 }
 
 /// Returns whether the queue moves.
 pub(super) async fn motion(database: &Database) -> Result<QueueMotion, sqlx::Error> {
     let lanes: Vec<i16> = Lane::ALL.into_iter().map(Lane::priority).collect();
-    let overdue = sqlx::query(OVERDUE).bind(lanes).fetch_one(database).await?;
-    let worked_on = sqlx::query(WORKED_ON).fetch_one(database).await?;
-    let held_up = sqlx::query(HELD_UP).bind(Lane::Webhook.priority());
-    let held_up = held_up.fetch_optional(database).await?;
-    let paused = sqlx::query(WAITING_PAUSED).fetch_all(database).await?;
+    let overdue: Option<f64> = sqlx::query_scalar(OVERDUE).bind(lanes).fetch_one(database).await?;
+    let is_worked_on = sqlx::query_scalar(WORKED_ON).fetch_one(database).await?;
+    let held_up = sqlx::query_as(HELD_UP).bind(Lane::Webhook.priority());
+    let held_up: Option<(f64, String, OffsetDateTime)> = held_up.fetch_optional(database).await?;
+    let paused: Vec<(String, i64)> = sqlx::query_as(WAITING_PAUSED).fetch_all(database).await?;
+    let paused = paused.iter().map(|(entity, waiting)| Ok((entity_of(entity)?, *waiting)));
     Ok(QueueMotion {
-        held_up: held_up.as_ref().map(held_up_of).transpose()?,
-        overdue: overdue.try_get::<Option<f64>, _>("overdue")?.map(span),
-        is_worked_on: worked_on.try_get("worked_on")?,
-        paused: paused.iter().map(waiting_of).collect::<Result<_, sqlx::Error>>()?,
+        held_up: held_up.map(|(age, reason, until)| HeldUp { age: span(age), reason, until }),
+        overdue: overdue.map(span),
+        is_worked_on,
+        paused: paused.collect::<Result<_, sqlx::Error>>()?,
     })
 }
 
 async fn deferred(database: &Database) -> Result<Deferred, sqlx::Error> {
-    let Some(row) = sqlx::query(DEFERRED).fetch_optional(database).await? else {
-        return Ok(Deferred::default());
-    };
-    let paused = row.try_get::<Option<String>, _>("paused")?.as_deref().map(entity_of).transpose()?;
-    let reason = Deferred::reason_of(paused.as_ref(), row.try_get("text")?);
-    Ok(Deferred { count: row.try_get("count")?, until: row.try_get("until")?, reason: Some(reason) })
-}
-
-fn held_up_of(row: &PgRow) -> Result<HeldUp, sqlx::Error> {
-    let (age, reason) = (span(row.try_get("age")?), row.try_get("error_message")?);
-    Ok(HeldUp { age, reason, until: row.try_get("run_at")? })
-}
-
-fn waiting_of(row: &PgRow) -> Result<(EntityType, i64), sqlx::Error> {
-    Ok((entity_of(row.try_get("entity_type")?)?, row.try_get("waiting")?))
+    let row: Option<(Option<String>, Option<String>, i64, Option<OffsetDateTime>)> =
+        sqlx::query_as(DEFERRED).fetch_optional(database).await?;
+    let Some((paused, text, count, until)) = row else { return Ok(Deferred::default()) };
+    let paused = paused.as_deref().map(entity_of).transpose()?;
+    let reason = Deferred::reason_of(paused.as_ref(), text.as_deref());
+    Ok(Deferred { count, until, reason: Some(reason) })
 }
 
 /// Converts a duration that the database measured. A clock that was set back yields zero instead of a negative
 /// duration.
 fn span(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
-}
-
-/// Reads the figures of the queue.
-fn stats_of(counts: &[PgRow], delays: &[PgRow]) -> Result<QueueStats, sqlx::Error> {
-    let mut stats = QueueStats::default();
-    for row in delays {
-        let entity: String = row.try_get("entity_type")?;
-        let known = EntityDelays {
-            avg: row.try_get("mean")?,
-            p50: row.try_get("p50")?,
-            p99: row.try_get("p99")?,
-            oldest: row.try_get("oldest")?,
-        };
-        if entity.is_empty() {
-            stats.sync_delay_avg_seconds = known.avg;
-            stats.sync_delay_p50_seconds = known.p50;
-            stats.sync_delay_p99_seconds = known.p99;
-            stats.oldest_pending_seconds = known.oldest;
-        } else {
-            stats.delays.insert(entity_of(&entity)?, known);
-        }
-    }
-    for row in counts {
-        let entity: String = row.try_get("entity_type")?;
-        let (status, total) = (status_of(row.try_get("status")?)?, row.try_get("total")?);
-        stats.queue.add(status, total);
-        stats.by_entity.entry(entity_of(&entity)?).or_default().add(status, total);
-    }
-    Ok(stats)
 }
 
 /// Reads the status of an item.

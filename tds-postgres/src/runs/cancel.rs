@@ -6,9 +6,9 @@ use std::time::Duration;
 use tds_core::runs::RunId;
 
 use crate::{
-    Database, Tx,
-    db::retry::{repeat, repeat_for_operator},
-    queue::{events::end_runs, fold::fold_into},
+    Database,
+    db::retry::{ALONE, FOR_OPERATOR, repeat},
+    queue::events::end_runs,
 };
 
 /// How many times, and at what interval, cancelling tries again to remove items that another session has locked for a
@@ -77,7 +77,7 @@ back AS (
     (entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended)
   SELECT entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, observed_began, observed_ended
     FROM kept ORDER BY entity_type, zoho_entity_id",
-    fold_into!(),
+    include_str!("../../sql/parts/fold_into.sql"),
     "),
 waiters AS (
   INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
@@ -99,7 +99,7 @@ const COUNT_BACK: &str = "UPDATE tds_sync_runs SET open_items = open_items + $2 
 
 /// Cancels a run. Returns false if the run has ended.
 pub(crate) async fn cancel(database: &Database, id: RunId) -> Result<bool, sqlx::Error> {
-    if !repeat_for_operator(|| step(database, id.0, CANCEL)).await? {
+    if !repeat(FOR_OPERATOR, || step(database, id.0, CANCEL)).await? {
         return Ok(false);
     }
     // The run is cancelled from here on, whatever happens to the remaining items. See `finish`.
@@ -114,7 +114,7 @@ pub(crate) async fn cancel(database: &Database, id: RunId) -> Result<bool, sqlx:
 
 async fn take_out_locked(database: &Database, run: i64) -> Result<(), sqlx::Error> {
     for _ in 0..LOOKS {
-        if !is_left(database, run).await? {
+        if !sqlx::query_scalar::<_, bool>(LEFT).bind(run).fetch_one(database).await? {
             break;
         }
         tokio::time::sleep(BETWEEN).await;
@@ -133,11 +133,7 @@ pub(crate) async fn finish(database: &Database) -> Result<(), sqlx::Error> {
 }
 
 async fn take_out_rest(database: &Database, run: i64) -> Result<(), sqlx::Error> {
-    repeat(|| step(database, run, COUNT_TAKEN)).await.map(drop)
-}
-
-async fn is_left(database: &Database, run: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(LEFT).bind(run).fetch_one(database).await
+    repeat(ALONE, || step(database, run, COUNT_TAKEN)).await.map(drop)
 }
 
 /// Removes the run's own items and counts them. Returns false, and changes nothing, if the run does not have the
@@ -161,7 +157,7 @@ async fn step(database: &Database, run: i64, count: &'static str) -> Result<bool
 
 /// Resumes a run with the items that cancelling removed. Returns false if there is nothing to resume.
 pub(crate) async fn resume(database: &Database, id: RunId) -> Result<bool, sqlx::Error> {
-    let mut tx: Tx = database.begin().await?;
+    let mut tx = database.begin().await?;
     let back: i64 = sqlx::query_scalar(PUT_BACK).bind(id.0).fetch_one(&mut tx).await?;
     if sqlx::query(RESUME).bind(id.0).bind(back).execute(&mut tx).await?.rows_affected() == 0 {
         return Ok(false);

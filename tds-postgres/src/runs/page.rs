@@ -2,8 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::Row as _;
-
+use sqlx::types::Json;
 use tds_core::{
     queue::{Lane, LeaseToken, NewItem, Waiter, Work},
     record::{EntityType, RecordId, RecordKey},
@@ -13,10 +12,7 @@ use tds_core::{
 use crate::{
     Database, Tx,
     db::text::{entity_of, storable},
-    queue::{
-        events::end_runs,
-        fold::{Batch, Cause, WaiterEntry, attach},
-    },
+    queue::{events::end_runs, fold::queue},
 };
 
 const STAND: &str = "SELECT pages, total_items FROM tds_sync_runs WHERE id = $1 AND lease_token = $2";
@@ -36,8 +32,7 @@ UPDATE tds_sync_runs SET total_items = total_items + $3, unchanged_items = uncha
  WHERE id = $1 AND lease_token = $2 AND status = 'running' AND pages < $6 RETURNING total_items
 ";
 
-const LIVE: &str =
-    "SELECT count(*) AS live FROM tds_sync_records WHERE entity_type = $1 AND deleted_at IS NULL";
+const LIVE: &str = "SELECT count(*) FROM tds_sync_records WHERE entity_type = $1 AND deleted_at IS NULL";
 
 // A time that is later than the clock was noted by a clock that was ahead, so it does not show that the record is new.
 // Each missing record is read by id before it is deleted anyway.
@@ -69,20 +64,17 @@ pub(crate) async fn commit(
     page: &PageCommit,
 ) -> Result<Option<i64>, sqlx::Error> {
     let mut tx = database.begin().await?;
-    let Some(stand) = sqlx::query(STAND).bind(id.0).bind(token.0).fetch_optional(&mut tx).await? else {
-        return Ok(None);
-    };
-    if stand.try_get::<i64, _>("pages")? >= page.checkpoint.pages {
+    let stand = sqlx::query_as::<_, (i64, i64)>(STAND).bind(id.0).bind(token.0);
+    let Some((pages, total)) = stand.fetch_optional(&mut tx).await? else { return Ok(None) };
+    if pages >= page.checkpoint.pages {
         // The page was committed before, but the caller did not receive the result.
-        return stand.try_get("total_items").map(Some);
+        return Ok(Some(total));
     }
     let listed: HashSet<String> = page.listed.iter().map(stored).collect();
     let relisted = list(&mut tx, id, &listed).await?;
     let queued: HashSet<String> = page.items.iter().map(|item| stored(&item.key.id)).collect();
     let unchanged = listed.iter().filter(|id| !queued.contains(*id) && !relisted.contains(*id)).count();
-    let open = queue(&mut tx, &page.items, &relisted).await?;
-    let checkpoint =
-        serde_json::to_value(&page.checkpoint).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let open = open_items(&mut tx, &page.items, &relisted).await?;
     let advanced = sqlx::query_scalar::<_, i64>(ADVANCE)
         .bind(id.0)
         .bind(token.0)
@@ -90,7 +82,7 @@ pub(crate) async fn commit(
         .bind(count(unchanged))
         .bind(open)
         .bind(page.checkpoint.pages)
-        .bind(checkpoint)
+        .bind(Json(&page.checkpoint))
         .bind(page.checkpoint.window_to)
         .bind(page.last)
         .fetch_optional(&mut tx)
@@ -109,21 +101,20 @@ pub(crate) async fn missing(
     id: RunId,
     entity: &EntityType,
 ) -> Result<(i64, Vec<RecordId>), sqlx::Error> {
-    let live = sqlx::query(LIVE).bind(entity.as_str()).fetch_one(database).await?.try_get("live")?;
-    let rows = sqlx::query(MISSING).bind(id.0).bind(entity.as_str()).fetch_all(database).await?;
-    let ids = rows.iter().map(|row| row.try_get::<String, _>("zoho_id").map(RecordId::new));
-    Ok((live, ids.collect::<Result<_, _>>()?))
+    let live = sqlx::query_scalar(LIVE).bind(entity.as_str()).fetch_one(database).await?;
+    let missing = sqlx::query_scalar(MISSING).bind(id.0).bind(entity.as_str());
+    let missing: Vec<String> = missing.fetch_all(database).await?;
+    Ok((live, missing.into_iter().map(RecordId::new).collect()))
 }
 
 /// Enqueues held deletions as items of the run. Returns the number of items.
 pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx::Error> {
     let mut tx = database.begin().await?;
-    let run = sqlx::query(HELD).bind(id.0).fetch_one(&mut tx).await?;
-    let held: Vec<String> = run.try_get("held_ids")?;
+    let (entity, held): (String, Vec<String>) = sqlx::query_as(HELD).bind(id.0).fetch_one(&mut tx).await?;
     if held.is_empty() {
         return Ok(0);
     }
-    let entity = entity_of(run.try_get("entity_type")?)?;
+    let entity = entity_of(&entity)?;
     let item = |record: &String| NewItem {
         key: RecordKey::new(entity.clone(), RecordId::new(record.as_str())).into(),
         lane: Lane::Operator,
@@ -131,7 +122,7 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
         waiter: Waiter::Run(id),
     };
     let items: Vec<NewItem> = held.iter().map(item).collect();
-    let open = queue(&mut tx, &items, &HashSet::new()).await?;
+    let open = open_items(&mut tx, &items, &HashSet::new()).await?;
     let released = sqlx::query(RELEASE)
         .bind(id.0)
         .bind(count(held.len()))
@@ -148,18 +139,10 @@ pub(crate) async fn confirm(database: &Database, id: RunId) -> Result<u64, sqlx:
     Ok(u64::try_from(held.len()).unwrap_or(u64::MAX))
 }
 
-/// Queues the items of a page. Returns the number of items for which the run did not wait yet.
-async fn queue(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Result<i64, sqlx::Error> {
-    let places = Batch::of(items).fold(tx).await?;
-    // A record that this run listed before is already counted.
-    let waiters: Vec<WaiterEntry> = items
-        .iter()
-        .filter_map(|item| {
-            WaiterEntry::of(item.waiter, places.of(&item.key)?, !relisted.contains(&stored(&item.key.id)))
-        })
-        .collect();
-    let attached = attach(tx, &waiters).await?;
-    Ok(count(attached.iter().filter(|new| new.inserted && matches!(new.cause, Cause::Run(_))).count()))
+/// Enqueues the items of a page. Returns the number of items for which the run did not wait yet.
+async fn open_items(tx: &mut Tx, items: &[NewItem], relisted: &HashSet<String>) -> Result<i64, sqlx::Error> {
+    let new = queue(tx, &items.iter().collect::<Vec<_>>(), relisted).await?;
+    Ok(count(new.iter().filter(|new| matches!(new.waiter, Waiter::Run(_))).count()))
 }
 
 /// Records the ids that the run listed. Returns the ids that the run had listed before.

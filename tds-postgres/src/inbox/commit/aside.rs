@@ -11,9 +11,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use tds_core::{error::Error, inbox::NewEvent, lock::lock, queue::WorkKey};
+use tds_core::{inbox::NewEvent, lock::lock, queue::WorkKey};
 
-use super::{Request, Shared, commit, in_time, refuse};
+use super::{Request, Shared, commit, in_time};
 use crate::queue::fold::stored_key;
 
 /// The pause between two rounds.
@@ -131,15 +131,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
 }
 
 async fn try_group(shared: &Arc<Shared>, group: Vec<Request>) -> Vec<Request> {
-    let (late, group): (Vec<Request>, Vec<Request>) =
-        group.into_iter().partition(|request| request.until <= Instant::now());
-    if !late.is_empty() {
-        refuse(
-            late,
-            &Error::unavailable("another session of the database has locked the work of the record"),
-        );
-    }
-    let group = in_time(group);
+    let group = in_time(group, "another session of the database has locked the work of the record");
     let committing = Arc::clone(shared);
     match tokio::spawn(async move { commit(&committing, group, Duration::ZERO).await }).await {
         Ok(locked) => locked,

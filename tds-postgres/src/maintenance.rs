@@ -1,10 +1,18 @@
-//! Deletes old rows. Each transaction deletes one batch, so that no lock is held for long.
+//! The maintenance of all tables: deletes old rows. Each transaction deletes one batch, so that no lock is held for
+//! long.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+use tds_core::{
+    error::Result,
+    queue::{Healed, QueueMaintenance},
+};
+
 use crate::{
-    Database,
-    db::{retry::repeat, text::seconds},
+    Database, PgStore,
+    db::{error::Doing as _, retry, text::seconds},
+    queue::heal,
 };
 
 /// The number of rows of one transaction.
@@ -89,33 +97,35 @@ SELECT (SELECT count(*) FROM tds_queue_done WHERE processing_completed_at <= now
            AND (open_items <= 0 OR $2) AND (status = 'completed' OR status = 'failed' AND $2))
 ";
 
-/// Returns how many items and events `prune` would delete.
-pub(crate) async fn count(
-    database: &Database,
-    age: Duration,
-    dead_letters: bool,
-) -> Result<u64, sqlx::Error> {
-    let count: i64 =
-        sqlx::query_scalar(COUNT).bind(seconds(age)).bind(dead_letters).fetch_one(database).await?;
-    Ok(u64::try_from(count).unwrap_or(0))
+#[async_trait]
+impl QueueMaintenance for PgStore {
+    async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        let count = sqlx::query_scalar(COUNT).bind(seconds(age)).bind(dead_letters);
+        let count: i64 = count.fetch_one(&self.database).await.doing("counting what can be deleted")?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
+        prune(&self.database, age, dead_letters).await.doing("deleting what is old")
+    }
+
+    async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
+        heal::heal(&self.database, age, within).await.doing("looking for waiters without items")
+    }
 }
 
 /// Deletes what ended longer than `age` ago. Returns the number of items and events.
-pub(crate) async fn prune(
-    database: &Database,
-    age: Duration,
-    dead_letters: bool,
-) -> Result<u64, sqlx::Error> {
+async fn prune(database: &Database, age: Duration, dead_letters: bool) -> Result<u64, sqlx::Error> {
     let mut deleted = batches(database, DONE, age, None).await?;
     if dead_letters {
         deleted += batches(database, DEAD, age, None).await?;
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
-    repeat(|| sqlx::query(LISTED).execute(database)).await?;
+    retry::repeat(retry::ALONE, || sqlx::query(LISTED).execute(database)).await?;
     for statement in [ATTEMPTS, RUNS, CALLS] {
         batches(database, statement, age, None).await?;
     }
-    repeat(|| sqlx::query(TALLY).execute(database)).await?;
+    retry::repeat(retry::ALONE, || sqlx::query(TALLY).execute(database)).await?;
     Ok(deleted)
 }
 
@@ -132,7 +142,7 @@ async fn batches(
             let query = if let Some(flag) = failed_too { query.bind(flag) } else { query };
             query.execute(database)
         };
-        let gone = repeat(delete).await?.rows_affected();
+        let gone = retry::repeat(retry::ALONE, delete).await?.rows_affected();
         deleted += gone;
         if gone < BATCH.unsigned_abs() {
             return Ok(deleted);
