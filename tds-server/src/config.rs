@@ -19,7 +19,6 @@ pub use self::{
     database::{ClusterPlace, DatabaseChoice},
     error::{ConfigError, ConfigErrors},
     http::HttpConfig,
-    ingest::IngestConfig,
     log::{LogConfig, LogFormat},
     lookup::parse_duration,
     schedules::SchedulesConfig,
@@ -29,6 +28,7 @@ pub use self::{
 
 use std::time::Duration;
 
+use tds_postgres::StoreSettings;
 use tds_zoho::ZohoConfig;
 
 use self::lookup::Reader;
@@ -68,7 +68,7 @@ pub struct Config {
     /// How webhooks prove authentic.
     pub webhooks: WebhookConfig,
     /// How accepted webhooks are committed.
-    pub ingest: IngestConfig,
+    pub ingest: StoreSettings,
     /// The access to Zoho. `None` only if the command does not call Zoho and no credentials are set.
     pub zoho: Option<ZohoConfig>,
     /// Workers and retries.
@@ -101,7 +101,7 @@ impl Config {
             auth: AuthConfig::read(&mut reader, environment, serve.then_some(http.bind)),
             http,
             webhooks: WebhookConfig::read(&mut reader, environment, serve),
-            ingest: IngestConfig::read(&mut reader),
+            ingest: ingest::read(&mut reader),
             zoho: zoho::read(&mut reader, need != Need::Database),
             worker: WorkerConfig::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),

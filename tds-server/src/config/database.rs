@@ -40,7 +40,7 @@ pub(crate) fn demo_directory(data_dir: &Path) -> PathBuf {
 impl DatabaseChoice {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let max_connections = reader.number("TDS_DB_CONNECTIONS", CONNECTIONS, 2, 500);
-        let data_dir = reader.text("TDS_DATA_DIR").unwrap_or_else(|| ".tds".to_owned());
+        let data_dir = reader.text("TDS_DATA_DIR").map_or_else(|| PathBuf::from(".tds"), PathBuf::from);
         let bin_dir = reader.text("PG_BIN_DIR").map(PathBuf::from);
         if let Some(directory) = bin_dir.as_ref().filter(|directory| !directory.is_dir()) {
             let found = format!("\"{}\"", directory.display());
@@ -55,12 +55,8 @@ impl DatabaseChoice {
             check_url(reader, url);
         }
         match url.or(from_parts) {
-            Some(url) => {
-                Self::Url(DatabaseConfig { url, max_connections, application_name: "tds".to_owned() })
-            }
-            None => {
-                Self::Embedded(ClusterPlace { data_dir: PathBuf::from(data_dir), bin_dir, max_connections })
-            }
+            Some(url) => Self::Url(DatabaseConfig { max_connections, ..DatabaseConfig::new(url) }),
+            None => Self::Embedded(ClusterPlace { data_dir, bin_dir, max_connections }),
         }
     }
 }
@@ -88,7 +84,7 @@ fn parts(reader: &mut Reader<'_>) -> Option<String> {
         }
         return None;
     };
-    let port = reader.number("DB_PORT", 5432, 1, 65_535);
+    let port = reader.number("DB_PORT", 5432_u32, 1, 65_535);
     let mut required = |name: &str| {
         reader.text(name).unwrap_or_else(|| {
             reader.error(name, "nothing", "a value, because DB_HOST is set");

@@ -1,9 +1,8 @@
 //! Errors of a configuration.
 
-use std::fmt;
-
 /// One wrong or missing value. `Display` is one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: found {found}; accepted: {accepted}")]
 pub struct ConfigError {
     /// The name of the variable.
     pub variable: String,
@@ -13,26 +12,7 @@ pub struct ConfigError {
     pub accepted: String,
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: found {}; accepted: {}", self.variable, self.found, self.accepted)
-    }
-}
-
 /// All errors of a configuration. `Display` is one line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ConfigErrors(pub Vec<ConfigError>);
-
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, error) in self.0.iter().enumerate() {
-            if index > 0 {
-                formatter.write_str("\n")?;
-            }
-            error.fmt(formatter)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for ConfigErrors {}

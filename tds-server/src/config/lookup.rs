@@ -1,6 +1,6 @@
 //! Reads variables and collects the errors in them.
 
-use std::time::Duration;
+use std::{fmt::Display, str::FromStr, time::Duration};
 
 use secrecy::SecretString;
 
@@ -67,7 +67,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns a whole number within bounds.
-    pub(super) fn number(&mut self, variable: &str, default: u32, low: u32, high: u32) -> u32 {
+    pub(super) fn number<T>(&mut self, variable: &str, default: T, low: T, high: T) -> T
+    where
+        T: Copy + Display + FromStr + PartialOrd,
+    {
         self.parse(variable, default, &format!("a whole number from {low} to {high}"), |text| {
             text.parse().ok().filter(|number| (low..=high).contains(number))
         })

@@ -33,7 +33,7 @@ impl WorkerConfig {
         if lease < Duration::from_secs(1) {
             reader.error("TDS_LEASE", format!("{lease:?}"), "a duration of at least 1s");
         }
-        let concurrency = usize::try_from(reader.number("TDS_WORKERS", 4, 0, 256)).unwrap_or(4);
+        let concurrency = reader.number("TDS_WORKERS", 4, 0, 256);
         Self { concurrency, policy, lease }
     }
 }

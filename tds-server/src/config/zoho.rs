@@ -35,8 +35,7 @@ pub(super) fn read(reader: &mut Reader<'_>, needed: bool) -> Option<ZohoConfig> 
     config.api_url = base_url(reader, "ZOHO_API_URL");
     config.requests_per_minute =
         reader.number("ZOHO_REQUESTS_PER_MINUTE", config.requests_per_minute, 1, 10_000);
-    let concurrency = reader.number("ZOHO_MAX_CONCURRENCY", 5, 1, 100);
-    config.max_concurrency = usize::try_from(concurrency).unwrap_or(config.max_concurrency);
+    config.max_concurrency = reader.number("ZOHO_MAX_CONCURRENCY", 5, 1, 100);
     config.daily_limit = reader.parse("ZOHO_DAILY_LIMIT", None, "a whole number above 0", |text| {
         text.parse().ok().filter(|limit: &u32| *limit > 0).map(Some)
     });

@@ -40,11 +40,8 @@ impl Storage {
             DatabaseChoice::Url(config) => Ok(Self::connect(config, settings, None).await?),
             DatabaseChoice::Embedded(place) => {
                 let cluster = EmbeddedCluster::start(&cluster_config(place)).await?;
-                let config = DatabaseConfig {
-                    url: cluster.url().to_owned(),
-                    max_connections: place.max_connections,
-                    application_name: "tds".to_owned(),
-                };
+                let max_connections = place.max_connections;
+                let config = DatabaseConfig { max_connections, ..DatabaseConfig::new(cluster.url()) };
                 Ok(Self::connect(&config, settings, Some(cluster)).await?)
             }
         }
