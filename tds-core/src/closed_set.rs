@@ -1,7 +1,9 @@
 //! Closed sets of values: the list of all values, and their names.
 
 /// Defines `ALL` and `as_str` of an enum. Each value is written once, in its order and with the name under which it is
-/// stored and shown.
+/// stored and shown. The other crates of the workspace use the macro as well.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! closed_set {
     ($set:ident { $($value:ident = $name:literal),+ $(,)? }) => {
         impl $set {

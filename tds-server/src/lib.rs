@@ -45,7 +45,7 @@ pub use config::{Config, ConfigErrors, Need};
 pub use engine::{BuildError, Engine, Parts, RunningTasks, Storage, Tasks};
 pub use entities::Entities;
 pub use http::{
-    problem::{Problem, ProblemKind},
+    problem::ProblemKind,
     router::{document as openapi_document, router},
     state::{AppState, RequestLimits, RouteSettings, Shared},
 };

@@ -17,17 +17,7 @@ pub(crate) enum Status {
     Skipped,
 }
 
-impl Status {
-    /// Returns the name that `check --json` shows.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Failed => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
+tds_core::closed_set!(Status { Ok = "ok", Warning = "warning", Failed = "failed", Skipped = "skipped" });
 
 /// What one check found.
 pub(crate) struct Finding {

@@ -24,23 +24,14 @@ pub(crate) enum Reception {
     Unparsed,
 }
 
-impl Reception {
-    pub(crate) const ALL: [Self; 3] = [Self::Accepted, Self::Ignored, Self::Unparsed];
+tds_core::closed_set!(Reception { Accepted = "accepted", Ignored = "ignored", Unparsed = "unparsed" });
 
+impl Reception {
     pub(crate) fn of(disposition: &Disposition) -> Self {
         match disposition {
             Disposition::Work(_) => Self::Accepted,
             Disposition::Ignored(_) => Self::Ignored,
             Disposition::Unparsed(_) => Self::Unparsed,
-        }
-    }
-
-    /// Returns the name that the API and the command line show.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Ignored => "ignored",
-            Self::Unparsed => "unparsed",
         }
     }
 }

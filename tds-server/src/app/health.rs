@@ -25,18 +25,7 @@ pub enum HealthStatus {
     Unhealthy,
 }
 
-impl HealthStatus {
-    pub(crate) const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
-
-    /// Returns the name that the API shows.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Degraded => "degraded",
-            Self::Unhealthy => "unhealthy",
-        }
-    }
-}
+tds_core::closed_set!(HealthStatus { Healthy = "healthy", Degraded = "degraded", Unhealthy = "unhealthy" });
 
 /// The health of one component.
 #[derive(Clone, Debug)]

@@ -36,17 +36,17 @@ pub(crate) enum WebhookResult {
     Unavailable,
 }
 
-impl WebhookResult {
-    const ALL: [Self; 7] = [
-        Self::Accepted,
-        Self::Duplicate,
-        Self::Ignored,
-        Self::Unparsed,
-        Self::Unauthorized,
-        Self::Refused,
-        Self::Unavailable,
-    ];
+tds_core::closed_set!(WebhookResult {
+    Accepted = "accepted",
+    Duplicate = "duplicate",
+    Ignored = "ignored",
+    Unparsed = "unparsed",
+    Unauthorized = "unauthorized",
+    Refused = "refused",
+    Unavailable = "unavailable",
+});
 
+impl WebhookResult {
     /// Returns the result of a delivery.
     pub(crate) fn of(kept: &Result<Kept, NotKept>) -> Self {
         match kept {
@@ -68,18 +68,6 @@ impl WebhookResult {
             StatusCode::UNAUTHORIZED => Self::Unauthorized,
             status if status.is_server_error() => Self::Unavailable,
             _ => Self::Refused,
-        }
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Duplicate => "duplicate",
-            Self::Ignored => "ignored",
-            Self::Unparsed => "unparsed",
-            Self::Unauthorized => "unauthorized",
-            Self::Refused => "refused",
-            Self::Unavailable => "unavailable",
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Errors of the API: `application/problem+json` (RFC 9457) with a stable `type`.
 
-use std::fmt;
-
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -11,128 +9,131 @@ use tds_core::error::ErrorKind;
 
 use crate::{app::refusal::Refusal, http::dto::ProblemDocument};
 
-/// The kind of a problem. Each kind has a stable `type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProblemKind {
+/// Defines the kinds of problems. Each kind is written once: with its status, the last part of its `type`, its title,
+/// and the explanation to which its `type` leads.
+macro_rules! problem_kinds {
+    ($($(#[$about:meta])* $kind:ident = $status:ident $name:literal $title:literal $meaning:literal;)*) => {
+        /// The kind of a problem. Each kind has a stable `type`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ProblemKind {
+            $($(#[$about])* $kind,)*
+        }
+
+        impl ProblemKind {
+            /// Every kind.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$kind),*];
+
+            /// Returns the status, the last part of the `type`, the title and the explanation.
+            fn facts(self) -> (StatusCode, &'static str, &'static str, &'static str) {
+                match self {
+                    $(Self::$kind => (StatusCode::$status, $name, $title, $meaning),)*
+                }
+            }
+        }
+    };
+}
+
+problem_kinds! {
     /// The address does not exist.
-    NotFound,
+    NotFound = NOT_FOUND "not-found" "Unknown address"
+        "There is nothing at this address. /docs lists all addresses.";
+
     /// The address exists, but does not accept the method.
-    MethodNotAllowed,
+    MethodNotAllowed = METHOD_NOT_ALLOWED "method-not-allowed" "Method not allowed"
+        "The address exists; the header Allow names its methods.";
+
     /// The request has no valid bearer token.
-    Unauthorized,
+    Unauthorized = UNAUTHORIZED "unauthorized" "Not authorized"
+        "Send Authorization: Bearer <token> with one of TDS_ADMIN_TOKEN.";
+
     /// A webhook has no valid signature or key.
-    InvalidSignature,
+    InvalidSignature = UNAUTHORIZED "invalid-signature" "Webhook not authentic"
+        "The webhook's signature or X-Webhook-Key is missing or wrong. Nothing was stored. Compare ZOHO_WEBHOOK_SECRET \
+         with the secret of the webhook in Zoho.";
+
     /// The request comes from another site, while the API is open on this machine.
-    Forbidden,
+    Forbidden = FORBIDDEN "forbidden" "Not allowed from this origin"
+        "Without TDS_ADMIN_TOKEN, the API answers only pages and programs of the same machine.";
+
     /// The `Host` is not one that this server accepts.
-    MisdirectedRequest,
+    MisdirectedRequest = MISDIRECTED_REQUEST "misdirected-request" "Unknown host"
+        "The Host of the request is not among ALLOWED_HOSTS.";
+
     /// The body is too large.
-    PayloadTooLarge,
+    PayloadTooLarge = PAYLOAD_TOO_LARGE "payload-too-large" "Body too large"
+        "A body may have at most 8 MiB.";
+
     /// The body did not arrive in time.
-    RequestTimeout,
+    RequestTimeout = REQUEST_TIMEOUT "request-timeout" "Body not received in time"
+        "The body took longer than 15 seconds.";
+
     /// The encoding of the body is not accepted.
-    UnsupportedMediaType,
+    UnsupportedMediaType = UNSUPPORTED_MEDIA_TYPE "unsupported-media-type" "Encoding not accepted"
+        "Bodies of webhooks are accepted only without Content-Encoding.";
+
     /// The request cannot be parsed.
-    BadRequest,
+    BadRequest = BAD_REQUEST "bad-request" "Request cannot be read"
+        "The request cannot be read; usually the body is not JSON.";
+
     /// The request can be parsed, but a value in it is not accepted.
-    InvalidValue,
+    InvalidValue = UNPROCESSABLE_ENTITY "invalid-value" "Value not accepted"
+        "A value of the request is not accepted; the detail says which.";
+
     /// The entity type is not known here.
-    UnknownEntityType,
+    UnknownEntityType = UNPROCESSABLE_ENTITY "unknown-entity-type" "Unknown entity type"
+        "No such entity type is registered; the detail lists those that are.";
+
     /// No record has this id.
-    UnknownId,
+    UnknownId = NOT_FOUND "unknown-id" "Unknown id"
+        "There is no record with this id; it may have been pruned.";
+
     /// The current state does not allow the request.
-    Conflict,
+    Conflict = CONFLICT "conflict" "Not possible in the current state"
+        "The current state does not allow the request; the detail says why. Nothing was changed.";
+
     /// Zoho refused the call or could not be reached.
-    Upstream,
+    Upstream = BAD_GATEWAY "upstream" "Zoho did not accept the call"
+        "Zoho refused the call or could not be reached; the detail quotes Zoho.";
+
     /// Webhooks cannot be verified: no secret is configured.
-    WebhooksNotConfigured,
+    WebhooksNotConfigured = SERVICE_UNAVAILABLE "webhooks-not-configured" "Webhooks cannot be verified"
+        "No webhook secret is configured. Set ZOHO_WEBHOOK_SECRET and restart the server.";
+
     /// The request cannot be handled now and may be repeated.
-    Unavailable,
+    Unavailable = SERVICE_UNAVAILABLE "unavailable" "Not available now"
+        "The database cannot be reached, or the server is stopping. Retry-After says when to try again.";
+
     /// The request took too long.
-    Timeout,
+    Timeout = SERVICE_UNAVAILABLE "timeout" "Request took too long"
+        "The request had no result within 30 seconds. It is safe to try again.";
+
     /// An internal error of this program.
-    Internal,
+    Internal = INTERNAL_SERVER_ERROR "internal" "Internal error"
+        "TDS has a fault. The log has the details under the id of the request.";
 }
 
 impl ProblemKind {
-    /// Every kind.
-    pub const ALL: [Self; 19] = [
-        Self::NotFound,
-        Self::MethodNotAllowed,
-        Self::Unauthorized,
-        Self::InvalidSignature,
-        Self::Forbidden,
-        Self::MisdirectedRequest,
-        Self::PayloadTooLarge,
-        Self::RequestTimeout,
-        Self::UnsupportedMediaType,
-        Self::BadRequest,
-        Self::InvalidValue,
-        Self::UnknownEntityType,
-        Self::UnknownId,
-        Self::Conflict,
-        Self::Upstream,
-        Self::WebhooksNotConfigured,
-        Self::Unavailable,
-        Self::Timeout,
-        Self::Internal,
-    ];
-
-    /// Returns the last part of the `type`, the title, and the status.
-    fn facts(self) -> (&'static str, &'static str, StatusCode) {
-        match self {
-            Self::NotFound => ("not-found", "Unknown address", StatusCode::NOT_FOUND),
-            Self::MethodNotAllowed => {
-                ("method-not-allowed", "Method not allowed", StatusCode::METHOD_NOT_ALLOWED)
-            }
-            Self::Unauthorized => ("unauthorized", "Not authorized", StatusCode::UNAUTHORIZED),
-            Self::InvalidSignature => {
-                ("invalid-signature", "Webhook not authentic", StatusCode::UNAUTHORIZED)
-            }
-            Self::Forbidden => ("forbidden", "Not allowed from this origin", StatusCode::FORBIDDEN),
-            Self::MisdirectedRequest => {
-                ("misdirected-request", "Unknown host", StatusCode::MISDIRECTED_REQUEST)
-            }
-            Self::PayloadTooLarge => ("payload-too-large", "Body too large", StatusCode::PAYLOAD_TOO_LARGE),
-            Self::RequestTimeout => {
-                ("request-timeout", "Body not received in time", StatusCode::REQUEST_TIMEOUT)
-            }
-            Self::UnsupportedMediaType => {
-                ("unsupported-media-type", "Encoding not accepted", StatusCode::UNSUPPORTED_MEDIA_TYPE)
-            }
-            Self::BadRequest => ("bad-request", "Request cannot be read", StatusCode::BAD_REQUEST),
-            Self::InvalidValue => ("invalid-value", "Value not accepted", StatusCode::UNPROCESSABLE_ENTITY),
-            Self::UnknownEntityType => {
-                ("unknown-entity-type", "Unknown entity type", StatusCode::UNPROCESSABLE_ENTITY)
-            }
-            Self::UnknownId => ("unknown-id", "Unknown id", StatusCode::NOT_FOUND),
-            Self::Conflict => ("conflict", "Not possible in the current state", StatusCode::CONFLICT),
-            Self::Upstream => ("upstream", "Zoho did not accept the call", StatusCode::BAD_GATEWAY),
-            Self::WebhooksNotConfigured => {
-                ("webhooks-not-configured", "Webhooks cannot be verified", StatusCode::SERVICE_UNAVAILABLE)
-            }
-            Self::Unavailable => ("unavailable", "Not available now", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Timeout => ("timeout", "Request took too long", StatusCode::SERVICE_UNAVAILABLE),
-            Self::Internal => ("internal", "Internal error", StatusCode::INTERNAL_SERVER_ERROR),
-        }
-    }
-
     /// Returns the status of responses with this problem.
     #[must_use]
     pub fn status(self) -> StatusCode {
-        self.facts().2
+        self.facts().0
     }
 
     /// Returns the stable `type`, a relative reference.
     #[must_use]
     pub fn type_uri(self) -> String {
-        format!("/problems/{}", self.facts().0)
+        format!("/problems/{}", self.facts().1)
     }
 
     /// Returns the title that every problem of the kind has.
     #[must_use]
     pub fn title(self) -> &'static str {
-        self.facts().1
+        self.facts().2
+    }
+
+    /// Returns the explanation to which the `type` leads: what the kind means and what to do.
+    pub(crate) fn meaning(self) -> &'static str {
+        self.facts().3
     }
 
     /// Returns the kind for an error response that no handler made, such as the router's 405.
@@ -145,7 +146,7 @@ impl ProblemKind {
 
 /// An error on its way to the client. The outermost layer writes it, with the id of the request.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     kind: ProblemKind,
     detail: String,
     retry_after: Option<u32>,
@@ -154,18 +155,22 @@ pub struct Problem {
 
 impl Problem {
     /// Creates a problem with a sentence for a person.
-    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), retry_after: None, status: None }
     }
 
     /// Creates a problem for a value that is not accepted.
-    pub fn invalid(detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(ProblemKind::InvalidValue, detail)
     }
 
+    /// Creates a problem for a request that cannot be handled now and may be repeated in five seconds.
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(ProblemKind::Unavailable, detail).retry_after(5)
+    }
+
     /// Sets the time after which to try again, in seconds.
-    #[must_use]
-    pub fn retry_after(mut self, seconds: u32) -> Self {
+    pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
         self
     }
@@ -187,12 +192,6 @@ impl Problem {
             request_id: request_id.to_owned(),
         };
         serde_json::to_vec(&document).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.kind.title(), self.detail)
     }
 }
 
@@ -219,49 +218,42 @@ impl IntoResponse for Problem {
 
 impl From<tds_core::error::Error> for Problem {
     fn from(error: tds_core::error::Error) -> Self {
-        let kind = match error.kind() {
-            ErrorKind::NotFound => ProblemKind::UnknownId,
-            ErrorKind::Invalid => ProblemKind::InvalidValue,
-            ErrorKind::Conflict => ProblemKind::Conflict,
+        match error.kind() {
+            ErrorKind::NotFound => Self::new(ProblemKind::UnknownId, error.to_string()),
+            ErrorKind::Invalid => Self::invalid(error.to_string()),
+            ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
             ErrorKind::Unavailable => {
                 tracing::warn!(error = %error.chain(), "not available");
-                return Self::new(ProblemKind::Unavailable, "The database cannot be reached; try again.")
-                    .retry_after(5);
+                Self::unavailable("The database cannot be reached; try again.")
             }
             ErrorKind::Locked => {
                 tracing::warn!(error = %error.chain(), "locked");
-                return Self::new(
-                    ProblemKind::Unavailable,
-                    "Another session of the database holds a lock; try again.",
-                )
-                .retry_after(5);
+                Self::unavailable("Another session of the database holds a lock; try again.")
             }
             // The cause of an internal error is for the log, not for the client.
             _ => {
                 tracing::error!(error = %error.chain(), "request failed");
-                return Self::new(ProblemKind::Internal, "The log has the details under this request id.");
+                Self::new(ProblemKind::Internal, "The log has the details under this request id.")
             }
-        };
-        Self::new(kind, error.to_string())
+        }
     }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let detail = match refusal {
+        match refusal {
             Refusal::Unknown(what, id) => {
-                return Self::new(ProblemKind::UnknownId, format!("There is no {what} {id}."));
+                Self::new(ProblemKind::UnknownId, format!("There is no {what} {id}."))
             }
-            Refusal::Store(error) => return error.into(),
+            Refusal::Store(error) => error.into(),
             Refusal::EveryItem(_) => {
-                "State which items: ids, status, entity_type, search or older_than.".to_owned()
+                Self::invalid("State which items: ids, status, entity_type, search or older_than.")
             }
-            Refusal::NoEntity => "entity_type names no entity type.".to_owned(),
-            Refusal::Run(error) => format!("{error}."),
+            Refusal::NoEntity => Self::invalid("entity_type names no entity type."),
+            Refusal::Run(error) => Self::invalid(format!("{error}.")),
             Refusal::SinceOfFullRun => {
-                "since requires the mode incremental: a full sync reads everything.".to_owned()
+                Self::invalid("since requires the mode incremental: a full sync reads everything.")
             }
-        };
-        Self::invalid(detail)
+        }
     }
 }

@@ -82,8 +82,7 @@ async fn read(body: Body, places: &Arc<Semaphore>) -> Result<Buffered, Problem> 
         }
         while all.len() + chunk.len() > covered {
             let more = Arc::clone(places).try_acquire_many_owned(STEP).map_err(|_| {
-                let detail = "Too many large bodies are being received; send the request again.";
-                Problem::new(ProblemKind::Unavailable, detail).retry_after(5)
+                Problem::unavailable("Too many large bodies are being received; send the request again.")
             })?;
             covered += SMALL_BODY;
             match &mut place {

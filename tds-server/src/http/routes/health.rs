@@ -9,11 +9,7 @@ use axum::{
 
 use crate::{
     app::health::HealthStatus,
-    http::{
-        dto,
-        problem::{Problem, ProblemKind},
-        state::AppState,
-    },
+    http::{dto, problem::Problem, state::AppState},
 };
 
 /// The state of every component
@@ -43,10 +39,10 @@ pub(crate) async fn livez() -> Json<dto::ProcessState> {
 ))]
 pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Json<dto::ProcessState>, Problem> {
     if state.is_draining() {
-        return Err(Problem::new(ProblemKind::Unavailable, "The server is stopping.").retry_after(5));
+        return Err(Problem::unavailable("The server is stopping."));
     }
     match state.health.not_ready().await {
         None => Ok(Json("ready".into())),
-        Some(troubles) => Err(Problem::new(ProblemKind::Unavailable, troubles).retry_after(5)),
+        Some(troubles) => Err(Problem::unavailable(troubles)),
     }
 }

@@ -95,10 +95,7 @@ impl From<NotKept> for Problem {
                 Self::new(ProblemKind::InvalidSignature, detail)
             }
             // Zoho sends the event again after any failure to store it. No other answer is allowed.
-            NotKept::NotStored => {
-                Self::new(ProblemKind::Unavailable, "The event could not be stored; send it again.")
-                    .retry_after(5)
-            }
+            NotKept::NotStored => Self::unavailable("The event could not be stored; send it again."),
         }
     }
 }
