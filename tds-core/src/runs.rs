@@ -102,7 +102,7 @@ pub struct NewRun {
     /// Only changes since this time. In an incremental run, `None` means since the cursor of the entity type, or
     /// everything where there is no cursor.
     pub since: Option<OffsetDateTime>,
-    /// The requester of the run: `schedule`, `api` or `cli`.
+    /// The requester of the run, such as `schedule`, `api` or `cli`.
     pub requested_by: String,
 }
 

@@ -13,43 +13,26 @@ use tds_core::{
     engine::{ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
     queue::WorkerId,
 };
-use tds_postgres::{Database, PgMirror, PgStore};
-use tds_zoho::{ZohoClient, ZohoConfig, entities::Catalogue};
+use tds_postgres::PgMirror;
+use tds_zoho::{ZohoClient, ZohoConfig};
 use tokio::time::Duration;
 
 #[cfg(all(feature = "embedded", feature = "sim"))]
 pub(crate) use self::cluster::ClusterConfig;
-pub(crate) use self::cluster::EmbeddedCluster;
-pub use self::{
-    error::BuildError,
-    storage::Storage,
-    tasks::{RunningTasks, Tasks},
+pub use self::error::BuildError;
+pub(crate) use self::{cluster::EmbeddedCluster, storage::Storage, tasks::RunningTasks};
+use crate::{
+    app::{
+        budget::is_postponed,
+        services::{Ports, Services},
+    },
+    config::Config,
+    entities::Entities,
+    hint,
 };
-use crate::{app::budget::is_postponed, config::Config, entities::Entities, hint};
 
 /// The time between two looks of the scheduler at what is due.
 const SCHEDULER_TICK: Duration = Duration::from_secs(5);
-
-/// The parts of an engine. Clones share everything.
-#[derive(Clone)]
-pub struct Parts {
-    /// The database.
-    pub database: Database,
-    /// The store: inbox, queue, runs and schedules.
-    pub store: PgStore,
-    /// The mirror tables.
-    pub mirror: PgMirror,
-    /// The entity types.
-    pub catalogue: Catalogue,
-    /// The engine with the sources and handlers of all entity types.
-    pub engine: tds_core::engine::Engine,
-    /// The client of Zoho.
-    pub zoho: ZohoClient,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The schedules of the runs that start by themselves.
-    pub schedules: Vec<ScheduleSpec>,
-}
 
 /// The time that batches in work have to finish after the shutdown signal. The whole process has ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
@@ -58,9 +41,11 @@ const GRACE: Duration = Duration::from_secs(5);
 const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 
 /// Storage, Zoho client and engine, without HTTP.
-pub struct Engine {
-    parts: Parts,
-    storage: Storage,
+pub(crate) struct Engine {
+    pub(crate) storage: Storage,
+    pub(crate) services: Services,
+    /// The schedules of the runs that start by themselves.
+    pub(crate) schedules: Vec<ScheduleSpec>,
     name: WorkerId,
     concurrency: usize,
     retention: Duration,
@@ -72,14 +57,16 @@ impl Engine {
     ///
     /// # Errors
     /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] where something does not answer.
-    pub async fn build(config: &Config, entities: &Entities) -> Result<Self, BuildError> {
+    pub(crate) async fn build(config: &Config, entities: &Entities) -> Result<Self, BuildError> {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         zoho.validate()?;
-        let storage = Storage::open_with(&config.database, config.ingest.settings()).await?;
-        match Self::compose(config, entities, zoho, &storage).await {
-            Ok((parts, name)) => Ok(Self {
-                parts,
+        let storage = Storage::open(&config.database, config.ingest.clone()).await?;
+        let name = WorkerId::unique();
+        match Self::compose(config, entities, zoho, &storage, &name).await {
+            Ok((services, schedules)) => Ok(Self {
                 storage,
+                services,
+                schedules,
                 name,
                 concurrency: config.worker.concurrency,
                 retention: config.retention,
@@ -95,9 +82,9 @@ impl Engine {
         config: &Config,
         entities: &Entities,
         zoho: ZohoConfig,
-        storage: &Storage,
-    ) -> Result<(Parts, WorkerId), BuildError> {
-        let (database, store) = (storage.database().clone(), storage.store().clone());
+        Storage { database, store, .. }: &Storage,
+        name: &WorkerId,
+    ) -> Result<(Services, Vec<ScheduleSpec>), BuildError> {
         let report = database.migrate_with(&entities.migrations, &config.erp_readers).await?;
         tracing::info!(
             database = database.target(),
@@ -112,11 +99,9 @@ impl Engine {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let shared = Arc::new(store.clone());
         let zoho = ZohoClient::shared(zoho, Arc::clone(&clock), shared.clone(), shared)?;
-        let mirror = PgMirror::new(database.clone());
         let catalogue = entities.catalogue.clone();
         let schedules = schedules::specs(&config.schedules, &catalogue);
 
-        let name = WorkerId::unique();
         let worker = WorkerSettings {
             worker: name.clone(),
             concurrency: config.worker.concurrency,
@@ -130,7 +115,7 @@ impl Engine {
         let scheduler =
             SchedulerSettings { worker: name.clone(), tick: SCHEDULER_TICK, source_type: "zoho".to_owned() };
         let (asked, throttled, polled) = (zoho.clone(), zoho.clone(), catalogue.clone());
-        let builder = tds_core::engine::Engine::builder(Stores::new(&store, mirror.clone()))
+        let builder = tds_core::engine::Engine::builder(Stores::new(store, PgMirror::new(database.clone())))
             .clock(Arc::clone(&clock))
             .worker(worker)
             .runs(runs)
@@ -145,19 +130,12 @@ impl Engine {
             }));
         let sources = catalogue.sources(&zoho).into_iter();
         let engine = sources.fold(builder, |builder, source| builder.source(source)).build();
-        let parts = Parts { database, store, mirror, catalogue, engine, zoho, clock, schedules };
-        Ok((parts, name))
-    }
-
-    /// Returns the parts of the engine.
-    #[must_use]
-    pub fn parts(&self) -> &Parts {
-        &self.parts
+        Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, schedules))
     }
 
     /// Gives the permits for Zoho back, then closes the store and the database. Stop the tasks first.
-    pub async fn close(self) {
-        if tokio::time::timeout(GIVE_BACK_TIME, self.parts.zoho.close()).await.is_err() {
+    pub(crate) async fn close(self) {
+        if tokio::time::timeout(GIVE_BACK_TIME, self.services.zoho.close()).await.is_err() {
             tracing::debug!("permits were not given back in time; they expire by themselves");
         }
         self.storage.close().await;

@@ -12,10 +12,9 @@ use crate::{
             DatabaseProbe, Health, InventoryProbe, MigrationsProbe, Probe, QueueProbe, SchedulerProbe,
             WebhooksProbe, WorkersProbe, ZohoProbe,
         },
-        services::{Ports, Services},
     },
     config::Config,
-    engine::{BuildError, Engine, Parts, Tasks},
+    engine::{BuildError, Engine},
     entities::Entities,
     http::{
         listen, router,
@@ -29,8 +28,8 @@ const METRICS_TIME: Duration = Duration::from_millis(500);
 
 /// A TDS server whose listeners are bound.
 pub struct App {
-    engine: Engine,
-    state: AppState,
+    pub(crate) engine: Engine,
+    pub(crate) state: AppState,
     supervisor: Supervisor,
     listener: TcpListener,
     address: SocketAddr,
@@ -64,8 +63,7 @@ impl App {
         };
         let engine = Engine::build(&config, entities).await?;
         let supervisor = Supervisor::default();
-        let services = services(engine.parts());
-        let health = health(&config, engine.parts(), &services, &supervisor);
+        let health = health(&config, &engine, &supervisor);
         let settings = RouteSettings {
             auth: config.auth,
             webhooks: config.webhooks,
@@ -73,7 +71,7 @@ impl App {
             metrics_apart: metrics.is_some(),
             limits: RequestLimits::default(),
         };
-        let state = AppState::new(services, settings, health);
+        let state = AppState::new(engine.services.clone(), settings, health);
         Ok(Self { engine, state, supervisor, listener, address, metrics })
     }
 
@@ -89,24 +87,6 @@ impl App {
         self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
-    /// Returns the port of [`App::address`].
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.address.port()
-    }
-
-    /// Returns the state of the routes, with the use cases.
-    #[cfg(all(feature = "embedded", feature = "sim"))]
-    pub(crate) fn state(&self) -> &AppState {
-        &self.state
-    }
-
-    /// Returns the parts of the engine.
-    #[must_use]
-    pub fn parts(&self) -> &Parts {
-        self.engine.parts()
-    }
-
     /// Serves and works until `shutdown`. Then `/readyz` answers 503 and no new connections are accepted. Requests in
     /// work, workers, bulk syncs and the scheduler end concurrently. Events that wait for a commit are committed,
     /// connections close, and the private cluster stops. Each step has a time limit: if the database does not
@@ -116,14 +96,14 @@ impl App {
     /// Fails if a listener cannot continue.
     pub async fn run_until_stopped(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
         let Self { engine, state, supervisor, listener, address, metrics } = self;
-        tracing::info!(%address, database = engine.parts().database.target(), "listening");
-        let tasks = engine.start(Tasks::ALL, &supervisor);
+        tracing::info!(%address, database = engine.storage.database.target(), "listening");
+        let tasks = engine.start(None, &supervisor);
         let (stop_healing, healing_stopped) = ShutdownTrigger::new();
         let healing = {
             let state = state.clone();
-            supervisor.spawn("heal", healing_stopped, move |shutdown| state.clone().heal(shutdown))
+            supervisor.spawn("heal", healing_stopped, move |shutdown| state.heal(shutdown))
         };
-        let checking = tokio::spawn(credentials::test_at_start(engine.parts().zoho.clone()));
+        let checking = tokio::spawn(credentials::test_at_start(engine.services.zoho.clone()));
         let (stop_metrics, metrics_stopped) = oneshot::channel::<()>();
         let metrics = metrics.map(|listener| {
             let stopped = async { drop(metrics_stopped.await) };
@@ -174,26 +154,26 @@ async fn bind(variable: &str, address: SocketAddr) -> Result<TcpListener, BuildE
         .map_err(|error| BuildError::Failed(format!("{variable}: cannot listen on {address}: {error}")))
 }
 
-fn services(parts: &Parts) -> Services {
-    Services {
-        ports: Ports::new(&parts.store),
-        catalogue: parts.catalogue.clone(),
-        engine: parts.engine.clone(),
-        zoho: parts.zoho.clone(),
-        clock: Arc::clone(&parts.clock),
-    }
-}
-
-fn health(config: &Config, parts: &Parts, services: &Services, supervisor: &Supervisor) -> Health {
+fn health(config: &Config, engine: &Engine, supervisor: &Supervisor) -> Health {
+    let (services, database) = (&engine.services, &engine.storage.database);
+    let (concurrency, zoho) = (config.worker.concurrency, &services.zoho);
     let probes: Vec<Arc<dyn Probe>> = vec![
-        Arc::new(DatabaseProbe::new(parts.database.clone())),
-        Arc::new(MigrationsProbe::new(parts.database.clone())),
-        Arc::new(WorkersProbe::new(config.worker.concurrency, supervisor.clone())),
-        Arc::new(SchedulerProbe::new(services, parts.schedules.clone())),
-        Arc::new(ZohoProbe::new(parts.zoho.clone())),
-        Arc::new(InventoryProbe::new(parts.zoho.clone())),
-        Arc::new(QueueProbe::new(services, config.worker.concurrency)),
-        Arc::new(WebhooksProbe::new(&config.webhooks)),
+        Arc::new(DatabaseProbe(database.clone())),
+        Arc::new(MigrationsProbe::new(database.clone())),
+        Arc::new(WorkersProbe { concurrency, supervisor: supervisor.clone() }),
+        Arc::new(SchedulerProbe {
+            services: services.clone(),
+            schedules: engine.schedules.clone(),
+            started_at: services.clock.now(),
+        }),
+        Arc::new(ZohoProbe(zoho.clone())),
+        Arc::new(InventoryProbe(zoho.clone())),
+        Arc::new(QueueProbe {
+            queue: Arc::clone(&services.ports.queue),
+            clock: Arc::clone(&services.clock),
+            concurrency,
+        }),
+        Arc::new(WebhooksProbe(config.webhooks.verification())),
     ];
     Health::new(probes)
 }

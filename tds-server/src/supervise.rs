@@ -19,18 +19,18 @@ const RECENT: Duration = Duration::from_secs(60);
 
 /// Supervises the long tasks of this process and records their restarts.
 #[derive(Clone, Default)]
-pub struct Supervisor {
+pub(crate) struct Supervisor {
     restarts: Arc<Mutex<BTreeMap<&'static str, Instant>>>,
 }
 
 impl Supervisor {
-    /// Runs the future that `task` makes until the shutdown signal. After a panic or an early end, the task is started
-    /// again.
-    pub fn spawn<F>(
+    /// Runs the future that `task` makes until the shutdown signal. After a panic or an early end, a clone of the task is
+    /// started.
+    pub(crate) fn spawn<F>(
         &self,
         name: &'static str,
         shutdown: Shutdown,
-        task: impl Fn(Shutdown) -> F + Send + 'static,
+        task: impl FnOnce(Shutdown) -> F + Clone + Send + 'static,
     ) -> JoinHandle<()>
     where
         F: Future<Output = ()> + Send + 'static,
@@ -38,7 +38,7 @@ impl Supervisor {
         let supervisor = self.clone();
         tokio::spawn(async move {
             loop {
-                let ended = tokio::spawn(task(shutdown.clone())).await;
+                let ended = tokio::spawn(task.clone()(shutdown.clone())).await;
                 if let Err(error) = ended {
                     let panic = error.try_into_panic().map_or_else(
                         |error| error.to_string(),
@@ -59,8 +59,7 @@ impl Supervisor {
     }
 
     /// Returns the tasks that had to be started again in the last minute.
-    #[must_use]
-    pub fn restarted(&self) -> Vec<&'static str> {
+    pub(crate) fn restarted(&self) -> Vec<&'static str> {
         let recent = |at: &Instant| at.elapsed() < RECENT;
         lock(&self.restarts).iter().filter(|(_, at)| recent(at)).map(|(name, _)| *name).collect()
     }

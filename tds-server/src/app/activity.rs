@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use tds_core::{
     error::Result,
     inbox::EventFilter,
@@ -15,7 +16,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     budget::{self, Budget},
-    services::Services,
+    services::{Ports, Services},
 };
 
 /// The greatest age of a snapshot that [`Activity::recent`] still returns.
@@ -104,37 +105,36 @@ impl Activity {
 
     /// Returns what the limits of Zoho leave while the queue holds these items.
     pub(crate) async fn budget(&self, queue: &QueueStats) -> Result<Budget> {
-        let Services { zoho, catalogue, engine, clock, .. } = &self.services;
-        budget::look(zoho, queue, catalogue, engine.registry(), clock.now()).await
+        budget::look(&self.services, queue).await
     }
 
     async fn look(&self) -> Result<Snapshot> {
         let paused = self.services.ports.queue.paused().await?;
-        let lookups = self.services.engine.registry().entities().map(|entity| self.entity(entity));
-        let mut entities = BTreeMap::new();
-        for (entity, found) in
-            self.services.engine.registry().entities().zip(futures_util::future::join_all(lookups).await)
-        {
-            let activity = EntityActivity { paused_since: paused.get(entity).copied(), ..found? };
-            entities.insert(entity.clone(), activity);
-        }
+        let entities = self.services.engine.registry().entities();
+        let lookups = entities.map(|entity| self.entity(entity, paused.get(entity).copied()));
+        let entities = try_join_all(lookups).await?.into_iter().collect();
         Ok(Snapshot { stats: self.stats().await?, entities })
     }
 
-    async fn entity(&self, entity: &EntityType) -> Result<EntityActivity> {
+    async fn entity(
+        &self,
+        entity: &EntityType,
+        paused_since: Option<OffsetDateTime>,
+    ) -> Result<(EntityType, EntityActivity)> {
+        let Ports { runs, events, .. } = &self.services.ports;
         let of = |status| RunFilter { entity: Some(entity.clone()), status };
-        let succeeded =
-            self.services.ports.runs.list_runs(&of(Some(RunStatus::Completed)), 1, None).await?.items;
-        let recent = self.services.ports.runs.list_runs(&of(None), 5, None).await?.items;
+        let succeeded = runs.list_runs(&of(Some(RunStatus::Completed)), 1, None).await?.items;
+        let recent = runs.list_runs(&of(None), 5, None).await?.items;
         let ended = recent.into_iter().find(|run| !run.status.is_active());
         let filter = EventFilter { entity: Some(entity.clone()), ..EventFilter::default() };
-        let received = self.services.ports.events.list_events(&filter, 1, None).await?;
-        Ok(EntityActivity {
+        let received = events.list_events(&filter, 1, None).await?;
+        let activity = EntityActivity {
             last_success_at: succeeded.first().and_then(|run| run.completed_at),
             last_run_at: ended.as_ref().and_then(|run| run.completed_at),
             last_run_status: ended.map(|run| run.status),
             last_received_at: received.items.first().map(|event| event.received_at),
-            paused_since: None,
-        })
+            paused_since,
+        };
+        Ok((entity.clone(), activity))
     }
 }

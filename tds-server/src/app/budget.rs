@@ -10,8 +10,10 @@ use tds_core::{
     record::EntityType,
     runs::RunType,
 };
-use tds_zoho::{ZohoClient, entities::Catalogue};
+use tds_zoho::entities::Catalogue;
 use time::OffsetDateTime;
+
+use super::services::Services;
 
 /// The calls that may still be made today, and the calls that were made.
 pub(crate) struct Budget {
@@ -35,13 +37,9 @@ pub(crate) struct Budget {
 ///
 /// # Errors
 /// Fails if the store that keeps the budget does not answer.
-pub(crate) async fn look(
-    zoho: &ZohoClient,
-    queue: &QueueStats,
-    catalogue: &Catalogue,
-    registry: &Registry,
-    now: OffsetDateTime,
-) -> Result<Budget> {
+pub(crate) async fn look(services: &Services, queue: &QueueStats) -> Result<Budget> {
+    let Services { zoho, catalogue, engine, clock, .. } = services;
+    let (registry, now) = (engine.registry(), clock.now());
     let (status, usage) = tokio::try_join!(zoho.status(), zoho.usage())?;
     let per_minute = zoho.requests_per_minute();
     let pace = per_minute.saturating_sub(status.minute_reserve).max(1);

@@ -7,7 +7,7 @@ use tds_core::{error::Result, runs::RunId};
 use tokio::time::Instant;
 
 use crate::{
-    engine::{Engine, RunningTasks, Tasks},
+    engine::{Engine, RunningTasks},
     supervise::Supervisor,
 };
 
@@ -39,8 +39,7 @@ impl<'a> Execution<'a> {
         match self.server_works().await {
             Ok(true) => return true,
             Ok(false) => {
-                let supervisor = Supervisor::default();
-                self.tasks = Some(self.engine.start_for(Some(&self.runs), Tasks::SYNC, &supervisor));
+                self.tasks = Some(self.engine.start(Some(self.runs.clone()), &Supervisor::default()));
             }
             Err(error) => tracing::warn!(
                 error = %error.chain(),
@@ -51,7 +50,7 @@ impl<'a> Execution<'a> {
     }
 
     async fn server_works(&self) -> Result<bool> {
-        Ok(self.engine.parts().store.live_servers().await?.iter().any(|server| server.works))
+        Ok(self.engine.storage.store.live_servers().await?.iter().any(|server| server.works))
     }
 
     /// Stops the tasks of this process.

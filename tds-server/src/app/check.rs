@@ -36,24 +36,20 @@ pub(crate) struct Report {
 }
 
 impl Finding {
-    fn new(name: &'static str, status: Status, detail: impl Into<String>, hint: Option<&str>) -> Self {
-        Self { name, status, detail: detail.into(), hint: hint.map(str::to_owned) }
-    }
-
     fn ok(name: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(name, Status::Ok, detail, None)
+        Self { name, status: Status::Ok, detail: detail.into(), hint: None }
     }
 
     fn warning(name: &'static str, detail: impl Into<String>, hint: &str) -> Self {
-        Self::new(name, Status::Warning, detail, Some(hint))
+        Self { name, status: Status::Warning, detail: detail.into(), hint: Some(hint.to_owned()) }
     }
 
     fn failed(name: &'static str, detail: impl Into<String>, hint: &str) -> Self {
-        Self::new(name, Status::Failed, detail, Some(hint))
+        Self { name, status: Status::Failed, detail: detail.into(), hint: Some(hint.to_owned()) }
     }
 
     fn skipped(name: &'static str, detail: &str) -> Self {
-        Self::new(name, Status::Skipped, detail, None)
+        Self { name, status: Status::Skipped, detail: detail.to_owned(), hint: None }
     }
 }
 

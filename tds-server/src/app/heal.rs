@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tds_core::shutdown::Shutdown;
 
-use super::{events::Events, items::Items, refusal::Refusal, runs::Runs};
+use super::{events::Events, refusal::Refusal};
 
 /// The time between two passes over cancelled runs.
 const TICK: Duration = Duration::from_secs(5);
@@ -18,74 +18,72 @@ const AGE: Duration = Duration::from_secs(5);
 const LATELY: Duration = Duration::from_secs(2 * 86_400);
 const ALL_EVERY: u32 = 720;
 
-/// Repairs events, runs and waiters that lost their items.
-#[derive(Clone)]
-pub(crate) struct Healer {
-    pub(crate) runs: Runs,
-    pub(crate) items: Items,
-    pub(crate) events: Events,
-    /// The organization whose webhooks are handled.
-    pub(crate) organization: String,
-}
-
-impl Healer {
-    /// Searches until `shutdown` is signalled, and calls `mended` with the number of repairs of each kind. Several
-    /// processes may search at the same time: each thing is repaired once.
-    pub(crate) async fn run(self, mended: impl Fn(&'static str, u64) + Send + Sync, shutdown: Shutdown) {
-        for tick in 0u32.. {
-            if tick.is_multiple_of(TICKS) {
-                self.heal(tick / TICKS, &mended).await;
-            }
-            if let Err(error) = self.runs.finish_cancelling().await {
-                tracing::debug!(
-                    error = %error.chain(),
-                    "items of cancelled runs could not be removed from the queue; trying again"
-                );
-            }
-            if shutdown.sleep(TICK).await {
-                return;
-            }
+/// Searches until `shutdown` is signalled, and calls `mended` with the number of repairs of each kind. `organization` is
+/// the one whose webhooks are handled. Several processes may search at the same time: each thing is repaired once.
+pub(crate) async fn run(
+    events: &Events,
+    organization: &str,
+    mended: impl Fn(&'static str, u64) + Send + Sync,
+    shutdown: Shutdown,
+) {
+    for tick in 0u32.. {
+        if tick.is_multiple_of(TICKS) {
+            heal(events, organization, tick / TICKS, &mended).await;
+        }
+        if let Err(error) = events.ports.runs.finish_cancelling().await {
+            tracing::debug!(
+                error = %error.chain(),
+                "items of cancelled runs could not be removed from the queue; trying again"
+            );
+        }
+        if shutdown.sleep(TICK).await {
+            return;
         }
     }
+}
 
-    async fn heal(&self, round: u32, mended: &(impl Fn(&'static str, u64) + Send + Sync)) {
-        let within = (!round.is_multiple_of(ALL_EVERY)).then_some(LATELY);
-        let healed = match self.items.heal(AGE, within).await {
-            Ok(healed) => healed,
-            Err(error) => {
-                tracing::warn!(
-                    error = %error.chain(),
-                    "the search for events and runs without items failed; trying again"
-                );
-                return;
-            }
-        };
-        let mut replayed = 0;
-        for event in &healed.events {
-            match self.events.replay(&self.organization, event.0).await {
-                // `Unknown`: the event was pruned in the meantime.
-                Ok(_) | Err(Refusal::Unknown(..)) => {
-                    tracing::warn!(
-                        event = %event,
-                        "an event waited for an item that does not exist; it is processed again"
-                    );
-                    replayed += 1;
-                }
-                Err(error) => tracing::warn!(
-                    event = %event, error = ?error,
-                    "an event waits for an item that does not exist, and could not be processed again; trying again"
-                ),
-            }
+async fn heal(
+    events: &Events,
+    organization: &str,
+    round: u32,
+    mended: &(impl Fn(&'static str, u64) + Send + Sync),
+) {
+    let within = (!round.is_multiple_of(ALL_EVERY)).then_some(LATELY);
+    let healed = match events.ports.maintenance.heal(AGE, within).await {
+        Ok(healed) => healed,
+        Err(error) => {
+            tracing::warn!(
+                error = %error.chain(),
+                "the search for events and runs without items failed; trying again"
+            );
+            return;
         }
-        for (kind, count) in [("waiter", healed.waiters), ("run", healed.runs), ("event", replayed)] {
-            if count > 0 {
+    };
+    let mut replayed = 0;
+    for event in &healed.events {
+        match events.replay(organization, event.0).await {
+            // `Unknown`: the event was pruned in the meantime.
+            Ok(_) | Err(Refusal::Unknown(..)) => {
                 tracing::warn!(
-                    kind,
-                    count,
-                    "an event, a run or a waiter had lost its item and was repaired; please report this with the log"
+                    event = %event,
+                    "an event waited for an item that does not exist; it is processed again"
                 );
+                replayed += 1;
             }
-            mended(kind, count);
+            Err(error) => tracing::warn!(
+                event = %event, error = ?error,
+                "an event waits for an item that does not exist, and could not be processed again; trying again"
+            ),
         }
+    }
+    for (kind, count) in [("waiter", healed.waiters), ("run", healed.runs), ("event", replayed)] {
+        if count > 0 {
+            tracing::warn!(
+                kind,
+                count,
+                "an event, a run or a waiter had lost its item and was repaired; please report this with the log"
+            );
+        }
+        mended(kind, count);
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tds_core::{
     error::Result,
-    queue::{Healed, ItemFilter, ItemId, ItemStatus, ItemView, Page},
+    queue::{ItemFilter, ItemId, ItemStatus, ItemView, Page},
     record::EntityType,
 };
 use time::OffsetDateTime;
@@ -123,10 +123,5 @@ impl Items {
     /// Returns the number of deleted rows.
     pub(crate) async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
         self.0.maintenance.prune(age, dead_letters).await
-    }
-
-    /// Repairs waiters, runs and events that wait for items which no longer exist.
-    pub(crate) async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed> {
-        self.0.maintenance.heal(age, within).await
     }
 }

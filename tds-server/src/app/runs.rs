@@ -25,7 +25,7 @@ pub(crate) struct BulkSync {
     pub(crate) run_type: RunType,
     /// Only changes since this time are read. Only an incremental sync accepts it.
     pub(crate) since: Option<OffsetDateTime>,
-    /// The origin of the request: `api` or `cli`.
+    /// The origin of the request: `api`, `cli` or `demo`.
     pub(crate) requested_by: &'static str,
 }
 
@@ -39,13 +39,7 @@ impl BulkSync {
     }
 
     fn run_of(self, entity: EntityType) -> NewRun {
-        NewRun {
-            entity,
-            run_type: self.run_type,
-            source_type: "zoho".to_owned(),
-            since: self.since,
-            requested_by: self.requested_by.to_owned(),
-        }
+        NewRun { since: self.since, ..NewRun::new(entity, self.run_type, "zoho", self.requested_by) }
     }
 }
 
@@ -177,11 +171,6 @@ impl Runs {
     pub(crate) async fn confirm_deletions(&self, id: i64) -> Result<u64, Refusal> {
         let run = self.find(id).await?;
         Ok(self.0.runs.confirm_deletions(run.id).await?)
-    }
-
-    /// Removes from the queue the items of cancelled runs that cancelling could not remove at once.
-    pub(crate) async fn finish_cancelling(&self) -> Result<()> {
-        self.0.runs.finish_cancelling().await
     }
 }
 

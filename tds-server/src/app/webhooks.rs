@@ -2,26 +2,20 @@
 //!
 //! A delivery passes six functions, and must never pass more than seven: the route (`http::routes::webhooks::receive`),
 //! [`Webhooks::receive`], `authentic::check`, `tds_zoho::webhook::verify`, `tds_zoho::webhook::parse` and
-//! [`Inbox::accept`].
+//! [`Inbox::accept`](tds_core::inbox::Inbox::accept).
 
 mod authentic;
 mod refusals;
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value};
 use tds_core::{
-    clock::Clock,
     error::ErrorKind,
-    inbox::{Inbox, InboxId, NewEvent},
+    inbox::{InboxId, NewEvent},
     record::EntityType,
 };
-use tds_zoho::{
-    entities::Catalogue,
-    webhook::{Event, Received, event_type, parse, query_pairs},
-};
+use tds_zoho::webhook::{Event, Received, event_type, parse, query_pairs};
 
 use self::refusals::Refusals;
 use super::{events::Reception, services::Services};
@@ -72,28 +66,19 @@ pub(crate) enum NotKept {
 
 /// The receiver of webhooks.
 pub(crate) struct Webhooks {
-    inbox: Arc<dyn Inbox>,
-    catalogue: Catalogue,
-    organization: String,
-    clock: Arc<dyn Clock>,
+    services: Services,
     config: WebhookConfig,
     refusals: Refusals,
 }
 
 impl Webhooks {
-    pub(crate) fn new(services: &Services, config: WebhookConfig) -> Self {
-        Self {
-            inbox: Arc::clone(&services.ports.inbox),
-            catalogue: services.catalogue.clone(),
-            organization: services.zoho.organization_id().to_owned(),
-            clock: Arc::clone(&services.clock),
-            config,
-            refusals: Refusals::default(),
-        }
+    pub(crate) fn new(services: Services, config: WebhookConfig) -> Self {
+        Self { services, config, refusals: Refusals::default() }
     }
 
     /// Stores an authentic delivery and the work that follows from it, whatever the body says.
     pub(crate) async fn receive(&self, delivery: Delivery) -> Result<Kept, NotKept> {
+        let Services { ports, catalogue, zoho, clock, .. } = &self.services;
         let pairs = query_pairs(delivery.uri.query());
         let authentic = authentic::check(&self.config, &delivery, &pairs)
             .inspect_err(|refused| self.refusals.log(refused, &self.config, &delivery))?;
@@ -102,12 +87,12 @@ impl Webhooks {
         let received = Received {
             entity: &delivery.entity,
             event_type,
-            organization_id: &self.organization,
-            at: self.clock.now(),
+            organization_id: zoho.organization_id(),
+            at: clock.now(),
             receipt: || uuid::Uuid::new_v4().to_string(),
         };
         let Event { identity: event_id, entity_id, disposition, .. } =
-            parse(&self.catalogue, &authentic, &received);
+            parse(catalogue, &authentic, &received);
         let (reception, bytes) = (Reception::of(&disposition), delivery.body.len());
         let event = NewEvent {
             event_id: event_id.clone(),
@@ -119,7 +104,7 @@ impl Webhooks {
             headers: stored_headers(&delivery.headers),
             disposition,
         };
-        let accepted = self.inbox.accept(event).await.map_err(not_stored)?;
+        let accepted = ports.inbox.accept(event).await.map_err(not_stored)?;
         tracing::info!(
             inbox_event = accepted.id.0, event_id, entity = %delivery.entity, status = reception.as_str(),
             duplicate = accepted.duplicate, bytes,

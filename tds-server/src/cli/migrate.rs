@@ -1,6 +1,7 @@
 //! `migrate`.
 
 use clap::Args;
+use tds_postgres::StoreSettings;
 
 use super::{
     exit::CommandResult,
@@ -19,8 +20,8 @@ pub(crate) struct MigrateArgs {}
 impl MigrateArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
         let config = quiet_config(&Lookup::load(flags)?, Need::Database)?;
-        let storage = Storage::open(&config.database).await?;
-        let migrated = storage.database().migrate_with(&entities.migrations, &config.erp_readers).await;
+        let storage = Storage::open(&config.database, StoreSettings::default()).await?;
+        let migrated = storage.database.migrate_with(&entities.migrations, &config.erp_readers).await;
         storage.close().await;
         let report = migrated?;
         for note in &report.notes {

@@ -47,7 +47,7 @@ impl SchemaArgs {
             return output::data(&schema_script(&config.erp_readers));
         };
         let (storage, place) = existing(&config.database).await?;
-        let found = storage.database().exposures(&config.erp_readers).await;
+        let found = storage.database.exposures(&config.erp_readers).await;
         storage.close().await;
         let found = found?;
         let open = !found.exposures.is_empty();

@@ -31,7 +31,7 @@ impl Store {
     pub(crate) async fn open(lookup: &Lookup, entities: &Entities) -> CommandResult<Self> {
         let config = quiet_config(lookup, Need::Database)?;
         let (storage, place) = existing(&config.database).await?;
-        let schema = storage.database().schema().await;
+        let schema = storage.database.schema().await;
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
         let store = Self { storage, place, organization_id, catalogue: entities.catalogue.clone() };
         let Some(failure) = schema.map_or_else(|error| Some(error.into()), refusal) else { return Ok(store) };
@@ -57,7 +57,7 @@ impl Store {
     }
 
     fn ports(&self) -> Ports {
-        Ports::new(self.storage.store())
+        Ports::new(&self.storage.store)
     }
 
     /// Returns the organization whose webhooks are handled.
@@ -110,7 +110,7 @@ pub(crate) async fn existing(choice: &DatabaseChoice) -> CommandResult<(Storage,
         Some(demo) => Storage::open_existing(&DatabaseChoice::Embedded(demo.clone())).await?,
         None => Storage::open_existing(choice).await?,
     };
-    let target = storage.database().target();
+    let target = storage.database.target();
     let place = match (choice, &demo) {
         (_, Some(demo)) => format!("the demo's database in {} ({target})", demo.data_dir.display()),
         (DatabaseChoice::Embedded(place), None) => {

@@ -15,9 +15,10 @@ use crate::config::{ClusterPlace, DatabaseChoice};
 const CLOSE_TIME: Duration = Duration::from_millis(1_500);
 
 /// An open database with its store. Commands that need neither Zoho nor workers use a `Storage` alone.
-pub struct Storage {
-    database: Database,
-    store: PgStore,
+pub(crate) struct Storage {
+    pub(crate) database: Database,
+    /// The inbox, the queue, the runs and the schedules.
+    pub(crate) store: PgStore,
     cluster: Option<EmbeddedCluster>,
 }
 
@@ -27,15 +28,7 @@ impl Storage {
     ///
     /// # Errors
     /// Fails if the database cannot be reached or the cluster cannot be started.
-    pub async fn open(choice: &DatabaseChoice) -> Result<Self, BuildError> {
-        Self::open_with(choice, StoreSettings::default()).await
-    }
-
-    /// Like [`Storage::open`], with other settings of the store than the default ones.
-    ///
-    /// # Errors
-    /// Like [`Storage::open`].
-    pub async fn open_with(choice: &DatabaseChoice, settings: StoreSettings) -> Result<Self, BuildError> {
+    pub(crate) async fn open(choice: &DatabaseChoice, settings: StoreSettings) -> Result<Self, BuildError> {
         match choice {
             DatabaseChoice::Url(config) => Ok(Self::connect(config, settings, None).await?),
             DatabaseChoice::Embedded(place) => {
@@ -51,13 +44,13 @@ impl Storage {
     ///
     /// # Errors
     /// Like [`Storage::open`], and [`BuildError::Config`] if there is no private cluster.
-    pub async fn open_existing(choice: &DatabaseChoice) -> Result<Self, BuildError> {
+    pub(crate) async fn open_existing(choice: &DatabaseChoice) -> Result<Self, BuildError> {
         if let DatabaseChoice::Embedded(place) = choice
             && !EmbeddedCluster::exists(&place.data_dir)
         {
             return Err(BuildError::NoDatabase(place.data_dir.display().to_string()));
         }
-        Self::open(choice).await
+        Self::open(choice, StoreSettings::default()).await
     }
 
     async fn connect(
@@ -66,10 +59,7 @@ impl Storage {
         cluster: Option<EmbeddedCluster>,
     ) -> Result<Self> {
         match Database::connect(config).await {
-            Ok(database) => {
-                let store = PgStore::new(database.clone(), settings);
-                Ok(Self { database, store, cluster })
-            }
+            Ok(database) => Ok(Self { store: PgStore::new(database.clone(), settings), database, cluster }),
             Err(error) => {
                 stop(cluster).await;
                 Err(error)
@@ -77,20 +67,8 @@ impl Storage {
         }
     }
 
-    /// Returns the database.
-    #[must_use]
-    pub fn database(&self) -> &Database {
-        &self.database
-    }
-
-    /// Returns the store: inbox, queue, runs and schedules.
-    #[must_use]
-    pub fn store(&self) -> &PgStore {
-        &self.store
-    }
-
     /// Lets the committers finish, then closes the connections, then stops the private cluster.
-    pub async fn close(self) {
+    pub(crate) async fn close(self) {
         let closing = async {
             self.store.shutdown().await;
             self.database.close().await;

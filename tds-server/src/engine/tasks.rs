@@ -7,7 +7,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::Engine;
 use crate::{
-    app::{items::Items, presence, prune, quota, services::Ports},
+    app::{items::Items, presence, prune, quota, services::Services},
     supervise::Supervisor,
 };
 
@@ -15,37 +15,15 @@ use crate::{
 /// except for a statement that hangs in the database.
 const STOP_TIME: Duration = Duration::from_secs(7);
 
-/// The tasks to start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tasks {
-    /// Claims and processes queue items.
-    pub worker: bool,
-    /// Executes runs: lists records and queues them.
-    pub bulk: bool,
-    /// Starts runs when they are due.
-    pub scheduler: bool,
-    /// Deletes old finished rows.
-    pub prune: bool,
-    /// Reports to the database that a server works on it.
-    pub presence: bool,
-}
-
-impl Tasks {
-    /// The tasks of `serve`.
-    pub const ALL: Self = Self { worker: true, bulk: true, scheduler: true, prune: true, presence: true };
-    /// The tasks of a bulk sync in the foreground.
-    pub const SYNC: Self = Self { worker: true, bulk: true, scheduler: false, prune: false, presence: false };
-}
-
 /// Started tasks. They run until [`RunningTasks::stop`] is called or this value is dropped.
-pub struct RunningTasks {
+pub(crate) struct RunningTasks {
     trigger: ShutdownTrigger,
     handles: Vec<JoinHandle<()>>,
 }
 
 impl RunningTasks {
     /// Signals all tasks to stop and waits until they have finished or given back the items that they hold.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.trigger.shutdown();
         let deadline = Instant::now() + STOP_TIME;
         for mut handle in self.handles {
@@ -64,58 +42,43 @@ impl RunningTasks {
 }
 
 impl Engine {
-    /// Starts tasks. With `TDS_WORKERS=0` this process neither works nor lists nor schedules: other processes do.
-    #[must_use]
-    pub fn start(&self, tasks: Tasks, supervisor: &Supervisor) -> RunningTasks {
-        self.start_for(None, tasks, supervisor)
-    }
-
-    /// Like [`Engine::start`], but claims only these runs and the items that they wait for. `None` means everything.
-    #[must_use]
-    pub fn start_for(&self, runs: Option<&[RunId]>, tasks: Tasks, supervisor: &Supervisor) -> RunningTasks {
-        let runs = runs.map(<[RunId]>::to_vec);
+    /// Starts the tasks of a server. With `TDS_WORKERS=0` this process neither works nor lists nor schedules nor prunes:
+    /// other processes do.
+    ///
+    /// With `only`, starts the tasks of a bulk sync in the foreground: they claim only these runs and the items that the
+    /// runs wait for.
+    pub(crate) fn start(&self, only: Option<Vec<RunId>>, supervisor: &Supervisor) -> RunningTasks {
+        let Services { ports, engine, zoho, .. } = self.services.clone();
         let (trigger, shutdown) = ShutdownTrigger::new();
+        let (serves, works) = (only.is_none(), self.concurrency > 0);
         let mut handles = Vec::new();
-        let works = self.concurrency > 0;
-        if tasks.worker && works {
-            let (worker, runs) = (Arc::clone(self.parts.engine.worker()), runs.clone());
-            handles.push(supervisor.spawn("worker", shutdown.clone(), move |shutdown| {
-                let (worker, runs) = (Arc::clone(&worker), runs.clone());
-                async move { worker.run_for(runs, shutdown).await }
+        if works {
+            let (worker, runs) = (Arc::clone(engine.worker()), only.clone());
+            handles.push(supervisor.spawn("worker", shutdown.clone(), move |shutdown| async move {
+                worker.run_for(runs, shutdown).await;
+            }));
+            let executor = Arc::clone(engine.runs());
+            handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| async move {
+                executor.run(only.as_deref(), shutdown).await;
             }));
         }
-        if tasks.bulk && works {
-            let (worker, runs) = (Arc::clone(self.parts.engine.runs()), runs.clone());
-            handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| {
-                let (worker, runs) = (Arc::clone(&worker), runs.clone());
-                async move { worker.run(runs.as_deref(), shutdown).await }
+        if works && serves {
+            let scheduler = Arc::clone(engine.scheduler());
+            handles.push(supervisor.spawn("scheduler", shutdown.clone(), move |shutdown| async move {
+                scheduler.run(shutdown).await;
+            }));
+            let client = zoho.clone();
+            handles.push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));
+            let (items, retention) = (Items(ports), self.retention);
+            handles.push(supervisor.spawn("prune", shutdown.clone(), move |shutdown| {
+                prune::run(items, retention, shutdown)
             }));
         }
-        if tasks.scheduler && works {
-            let scheduler = Arc::clone(self.parts.engine.scheduler());
-            handles.push(supervisor.spawn("scheduler", shutdown.clone(), move |shutdown| {
-                let scheduler = Arc::clone(&scheduler);
-                async move { scheduler.run(shutdown).await }
+        if serves {
+            let (store, name) = (self.storage.store.clone(), self.name.0.clone());
+            handles.push(supervisor.spawn("presence", shutdown, move |shutdown| {
+                presence::run(store, zoho, name, works, shutdown)
             }));
-            let zoho = self.parts.zoho.clone();
-            handles.push(
-                supervisor
-                    .spawn("quota", shutdown.clone(), move |shutdown| quota::run(zoho.clone(), shutdown)),
-            );
-        }
-        if tasks.presence {
-            let (store, zoho) = (self.parts.store.clone(), self.parts.zoho.clone());
-            let name = self.name.0.clone();
-            handles.push(supervisor.spawn("presence", shutdown.clone(), move |shutdown| {
-                presence::run(store.clone(), zoho.clone(), name.clone(), works, shutdown)
-            }));
-        }
-        if tasks.prune && works {
-            let (items, retention) = (Items(Ports::new(&self.parts.store)), self.retention);
-            handles
-                .push(supervisor.spawn("prune", shutdown, move |shutdown| {
-                    prune::run(items.clone(), retention, shutdown)
-                }));
         }
         RunningTasks { trigger, handles }
     }

@@ -28,7 +28,7 @@ pub(crate) async fn require_token(
     mut request: Request,
     next: Next,
 ) -> Response {
-    match identify(&state.auth, request.headers()) {
+    match identify(&state.settings.auth, request.headers()) {
         Ok(operator) => {
             audit(&operator, &request);
             request.extensions_mut().insert(operator);

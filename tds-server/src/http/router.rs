@@ -34,7 +34,7 @@ pub fn router(state: AppState) -> Router {
     let (api, document) = api(&state).split_for_parts();
     let mut router =
         api.merge(dashboard::routes()).merge(openapi::routes(document, catalogue)).merge(doors(catalogue));
-    if !state.metrics_apart {
+    if !state.settings.metrics_apart {
         router = router.route("/metrics", get(metrics::show));
     }
     finish(router, state)

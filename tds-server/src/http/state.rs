@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::{
-        activity::Activity, events::Events, heal::Healer, health::Health, items::Items, runs::Runs,
+        activity::Activity, events::Events, heal, health::Health, items::Items, runs::Runs,
         services::Services, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
@@ -65,15 +65,12 @@ pub struct AppState(Arc<Shared>);
 /// The parts that the clones of an [`AppState`] share.
 pub struct Shared {
     pub(crate) services: Services,
+    pub(crate) settings: RouteSettings,
     pub(crate) runs: Runs,
     pub(crate) items: Items,
     pub(crate) events: Events,
     pub(crate) activity: Activity,
-    pub(crate) auth: AuthConfig,
     pub(crate) webhooks: Webhooks,
-    pub(crate) allowed_hosts: Option<Vec<String>>,
-    pub(crate) metrics_apart: bool,
-    pub(crate) limits: RequestLimits,
     pub(crate) body_bytes: Arc<Semaphore>,
     pub(crate) health: Health,
     pub(crate) metrics: Metrics,
@@ -89,13 +86,10 @@ impl AppState {
             items: Items(services.ports.clone()),
             events: Events { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
             activity: Activity::new(services.clone()),
-            webhooks: Webhooks::new(&services, settings.webhooks),
-            services,
-            auth: settings.auth,
-            allowed_hosts: settings.allowed_hosts,
-            metrics_apart: settings.metrics_apart,
+            webhooks: Webhooks::new(services.clone(), settings.webhooks.clone()),
             body_bytes: Arc::new(Semaphore::new(settings.limits.body_bytes.min(Semaphore::MAX_PERMITS))),
-            limits: settings.limits,
+            services,
+            settings,
             health,
             metrics: Metrics::new(),
             draining: AtomicBool::new(false),
@@ -115,13 +109,8 @@ impl AppState {
 
     /// Repairs events, runs and waiters that lost their items, until the shutdown signal.
     pub(crate) async fn heal(self, shutdown: Shutdown) {
-        let healer = Healer {
-            runs: self.runs.clone(),
-            items: self.items.clone(),
-            events: self.events.clone(),
-            organization: self.services.zoho.organization_id().to_owned(),
-        };
-        healer.run(|kind, count| self.metrics.healed(kind, count), shutdown).await;
+        let organization = self.services.zoho.organization_id();
+        heal::run(&self.events, organization, |kind, count| self.metrics.healed(kind, count), shutdown).await;
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    error::ErrorKind,
+    error::{Error, ErrorKind, Result},
     limits::budget::Throttle,
 };
 use tds_postgres::{
@@ -23,6 +23,8 @@ use crate::{
 /// Zoho gives at most 10 access tokens in 10 minutes. This command mints a token only if fewer than this number have
 /// been minted.
 const MOST_MINTS: u32 = 3;
+/// What to do about a schema of an earlier version.
+const MIGRATE: &str = "run tds-server migrate (serve migrates by itself)";
 /// Clocks that differ by more than this make "since" and "last received" misleading.
 const SKEW: Duration = Duration::seconds(5);
 
@@ -57,34 +59,36 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
                     "install PostgreSQL (apt-get install postgresql), or set DATABASE_URL"
                 }
             };
-            let findings = vec![
-                Finding::failed("database", error.to_string(), hint),
-                Finding::skipped("connections", "no database"),
-                Finding::skipped("schema", "no database"),
-                Finding::skipped("exposures", "no database"),
-                Finding::skipped("clock", "no database"),
-            ];
+            let mut findings = vec![Finding::failed("database", error.to_string(), hint)];
+            findings.extend(
+                ["connections", "schema", "exposures", "clock"]
+                    .map(|name| Finding::skipped(name, "no database")),
+            );
             return (findings, None);
         }
     };
-    let facts = storage.database().facts().await;
-    let mut findings = vec![server(storage.database(), facts.as_ref()).await];
-    findings.extend(privileges(storage.database()).await);
+    let database = &storage.database;
+    let facts = database.facts().await;
+    let mut findings = vec![server(database, &facts).await.unwrap_or_else(unreadable("database"))];
+    let privileges = privileges(database).await;
+    findings.extend(privileges.unwrap_or_else(|error| Some(unreadable("privileges")(error))));
     findings.extend([
-        connections(storage.database()).await,
-        schema(storage.database()).await,
-        exposures(storage.database(), &config.erp_readers).await,
-        clock(facts.as_ref()),
+        connections(database).await.unwrap_or_else(unreadable("connections")),
+        schema(database).await.unwrap_or_else(unreadable("schema")),
+        exposures(database, &config.erp_readers).await.unwrap_or_else(unreadable("exposures")),
+        clock(&facts),
     ]);
     (findings, Some(storage))
 }
 
-async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::error::Error>) -> Finding {
-    let (facts, answered_in) = match (facts, database.ping().await) {
-        (Ok(facts), Ok(time)) => (facts, time),
-        (Err(error), _) => return Finding::failed("database", error.chain(), "look at the server's log"),
-        (_, Err(error)) => return Finding::failed("database", error.chain(), "look at the server's log"),
-    };
+/// Returns the finding of a check that the database did not answer.
+fn unreadable(name: &'static str) -> impl FnOnce(Error) -> Finding {
+    move |error| Finding::failed(name, error.chain(), "look at the server's log")
+}
+
+async fn server(database: &Database, facts: &Result<ServerFacts>) -> Result<Finding> {
+    let facts = facts.as_ref().map_err(Error::clone)?;
+    let answered_in = database.ping().await?;
     let pooler = if database.is_pooled() { ", behind a pooler in transaction mode" } else { "" };
     let text = format!(
         "PostgreSQL {} at {}{pooler}, answers in {:.1} ms",
@@ -95,32 +99,27 @@ async fn server(database: &Database, facts: Result<&ServerFacts, &tds_core::erro
     if database.target().contains(":5432/") && database.target().contains("pooler.supabase") {
         let hint = "this is the session pooler of Supabase, where each process keeps its connections; the \
                     transaction pooler has port 6543";
-        return Finding::warning("database", text, hint);
+        return Ok(Finding::warning("database", text, hint));
     }
-    Finding::ok("database", text)
+    Ok(Finding::ok("database", text))
 }
 
 /// Checks whether the database allows the configured number of connections.
-async fn connections(database: &Database) -> Finding {
+async fn connections(database: &Database) -> Result<Finding> {
     let name = "connections";
-    let room = match database.connection_room().await {
-        Ok(room) => room,
-        Err(error) => return Finding::failed(name, error.chain(), "look at the server's log"),
-    };
+    let room = database.connection_room().await?;
     let ConnectionRoom { wanted, allowed, others } = room;
     if database.is_pooled() {
         let text = format!(
-            "up to {wanted} connections of each copy to the pooler, which shares {allowed} connections of the server"
+            "up to {wanted} connections of each copy to the pooler, which shares {allowed} connections of the server; \
+             its limit of clients (max_client_conn) must be above the connections of all copies"
         );
-        return Finding::ok(
-            name,
-            text + "; its limit of clients (max_client_conn) must be above the connections of all copies",
-        );
+        return Ok(Finding::ok(name, text));
     }
     let text = format!(
         "up to {wanted} connections of each copy; the server allows this role {allowed}, and others use {others}"
     );
-    match room.copies() {
+    Ok(match room.copies() {
         0 => {
             let hint = "work waits for free connections; lower TDS_DB_CONNECTIONS, or raise the limit of the server \
                         (max_connections), of the database or of the role (CONNECTION LIMIT)";
@@ -128,74 +127,58 @@ async fn connections(database: &Database) -> Finding {
         }
         1 => Finding::ok(name, text + ": enough for one copy"),
         copies => Finding::ok(name, format!("{text}: enough for {copies} copies")),
-    }
+    })
 }
 
 /// Returns the privileges that the role of the connection lacks, or `None` if it lacks none.
-async fn privileges(database: &Database) -> Option<Finding> {
-    let name = "privileges";
-    match database.missing_grants().await {
-        Ok(missing) if missing.is_empty() => None,
-        Ok(missing) => {
-            let hint = format!("let the owner of the database or a superuser run: {}", missing.join("; "));
-            Some(Finding::failed(name, "the role of the connection lacks privileges", &hint))
-        }
-        Err(error) => Some(Finding::failed(name, error.chain(), "look at the server's log")),
-    }
+async fn privileges(database: &Database) -> Result<Option<Finding>> {
+    let missing = database.missing_grants().await?;
+    let hint = format!("let the owner of the database or a superuser run: {}", missing.join("; "));
+    let text = "the role of the connection lacks privileges";
+    Ok((!missing.is_empty()).then(|| Finding::failed("privileges", text, &hint)))
 }
 
 /// Checks which roles can read or change objects of TDS although they should not.
-async fn exposures(database: &Database, readers: &[String]) -> Finding {
+async fn exposures(database: &Database, readers: &[String]) -> Result<Finding> {
     let name = "exposures";
-    let found = match database.exposures(readers).await {
-        Ok(found) => found.exposures,
-        Err(error) => return Finding::failed(name, error.chain(), "look at the server's log"),
-    };
+    let found = database.exposures(readers).await?.exposures;
     if found.is_empty() {
-        return Finding::ok(name, "only the owner and the named roles can read or change the tables");
+        let text = "only the owner and the named roles can read or change the tables";
+        return Ok(Finding::ok(name, text));
     }
     let mut roles: Vec<&str> = found.iter().map(|access| access.role.as_str()).collect();
     roles.dedup();
     let text = format!("{} can use {} objects of TDS", roles.join(", "), found.len());
     // The next start migrates the schema and thereby removes the exposures.
-    match database.schema().await {
-        Ok(status) if !status.is_current() => {
-            Finding::warning(name, text, "run tds-server migrate (serve migrates by itself)")
-        }
+    Ok(match database.schema().await {
+        Ok(status) if !status.is_current() => Finding::warning(name, text, MIGRATE),
         _ => {
             let hint = "run tds-server migrate as the owner of the tables; tds-server schema exposures lists the \
                         privileges";
             Finding::failed(name, text, hint)
         }
-    }
+    })
 }
 
-async fn schema(database: &Database) -> Finding {
-    match database.schema().await {
-        Err(error) => Finding::failed("schema", error.chain(), "look at the server's log"),
-        Ok(SchemaStatus { applied, expected, verdict }) => {
-            let migrate = "run tds-server migrate (serve migrates by itself)";
-            match verdict {
-                SchemaVerdict::Current => Finding::ok("schema", format!("version {applied}, up to date")),
-                SchemaVerdict::Newer => Finding::failed(
-                    "schema",
-                    format!("version {applied}, but this program knows {expected}"),
-                    "start the newer TDS",
-                ),
-                SchemaVerdict::OlderFunctions => Finding::warning(
-                    "schema",
-                    format!("version {applied}, with functions of another program"),
-                    migrate,
-                ),
-                SchemaVerdict::Older => {
-                    Finding::warning("schema", format!("version {applied} of {expected}"), migrate)
-                }
-            }
+async fn schema(database: &Database) -> Result<Finding> {
+    let name = "schema";
+    let SchemaStatus { applied, expected, verdict } = database.schema().await?;
+    Ok(match verdict {
+        SchemaVerdict::Current => Finding::ok(name, format!("version {applied}, up to date")),
+        SchemaVerdict::Newer => {
+            let text = format!("version {applied}, but this program knows {expected}");
+            Finding::failed(name, text, "start the newer TDS")
         }
-    }
+        SchemaVerdict::OlderFunctions => {
+            Finding::warning(name, format!("version {applied}, with functions of another program"), MIGRATE)
+        }
+        SchemaVerdict::Older => {
+            Finding::warning(name, format!("version {applied} of {expected}"), MIGRATE)
+        }
+    })
 }
 
-fn clock(facts: Result<&ServerFacts, &tds_core::error::Error>) -> Finding {
+fn clock(facts: &Result<ServerFacts>) -> Finding {
     let Ok(facts) = facts else { return Finding::skipped("clock", "the database did not report its time") };
     let skew = SystemClock.now() - facts.now;
     let text = format!("{:+.1} s compared with the database", skew.as_seconds_f64());
@@ -208,10 +191,7 @@ fn clock(facts: Result<&ServerFacts, &tds_core::error::Error>) -> Finding {
 /// Checks whether Zoho accepts the credentials, and what the limits of Zoho leave.
 pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Finding> {
     let Some(mut zoho) = config.zoho.clone() else {
-        return vec![
-            Finding::skipped("zoho", "the credentials are not set"),
-            Finding::skipped("budget", "the credentials are not set"),
-        ];
+        return ["zoho", "budget"].map(|name| Finding::skipped(name, "the credentials are not set")).into();
     };
     zoho.most_mints = MOST_MINTS;
     let (sharing, clock) = (zoho.token_key.is_some(), Arc::new(SystemClock));
@@ -274,8 +254,8 @@ fn as_reported(report: &ServerReport) -> Finding {
 /// Returns the store, if its schema is the one that this program needs.
 async fn shared_store(storage: Option<&Storage>) -> Option<&PgStore> {
     let storage = storage?;
-    let current = storage.database().schema().await.is_ok_and(|status| status.is_current());
-    current.then(|| storage.store())
+    let current = storage.database.schema().await.is_ok_and(|status| status.is_current());
+    current.then(|| &storage.store)
 }
 
 async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {

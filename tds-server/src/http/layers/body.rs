@@ -36,7 +36,7 @@ pub(crate) async fn buffer_body(State(state): State<AppState>, request: Request,
     let read = if too_large {
         Err(problem_too_large())
     } else {
-        read_in_time(body, state.limits.body_time, &state.body_bytes).await
+        read_in_time(body, state.settings.limits.body_time, &state.body_bytes).await
     };
     match read {
         Ok((bytes, place)) => {

@@ -19,7 +19,7 @@ const EXEMPT: [&str; 3] = ["/health", "/livez", "/readyz"];
 
 /// Refuses requests that were not meant for this server.
 pub(crate) async fn check(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let Some(allowed) = &state.allowed_hosts else { return next.run(request).await };
+    let Some(allowed) = &state.settings.allowed_hosts else { return next.run(request).await };
     // An absolute-form target takes precedence over the header (RFC 9112, 3.2.2).
     let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let host = request.uri().authority().map(|authority| authority.as_str()).or(header);

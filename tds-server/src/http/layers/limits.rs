@@ -28,7 +28,7 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
 
 /// Ends requests that take too long.
 pub(crate) async fn time_limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let limit = state.limits.request_time;
+    let limit = state.settings.limits.request_time;
     tokio::time::timeout(limit, next.run(request)).await.unwrap_or_else(|_| {
         let detail = format!("The request had no result within {} seconds.", limit.as_secs_f64());
         Problem::new(ProblemKind::Timeout, detail).retry_after(5).into_response()
