@@ -35,14 +35,11 @@ pub mod config;
 pub mod telemetry;
 
 pub use app::{
-    health::{
-        ComponentHealth, DatabaseProbe, Health, HealthReport, HealthStatus, InventoryProbe, MigrationsProbe,
-        Probe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe, ZohoProbe,
-    },
+    health::{ComponentHealth, Health, HealthReport, HealthStatus, Probe},
     services::{Ports, Services},
 };
 pub use config::{Config, ConfigErrors, Need};
-pub use engine::{BuildError, Engine, Parts, RunningTasks, Storage, Tasks};
+pub use engine::BuildError;
 pub use entities::Entities;
 pub use http::{
     problem::ProblemKind,
@@ -50,4 +47,3 @@ pub use http::{
     state::{AppState, RequestLimits, RouteSettings, Shared},
 };
 pub use server::{App, RunError};
-pub use supervise::Supervisor;

@@ -1,14 +1,23 @@
 //! The health of this process: one entry per component.
 
-mod parts;
+mod queue;
+mod scheduler;
+mod storage;
+mod webhooks;
+mod workers;
+mod zoho;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-pub use self::parts::{
-    DatabaseProbe, InventoryProbe, MigrationsProbe, QueueProbe, SchedulerProbe, WebhooksProbe, WorkersProbe,
-    ZohoProbe,
+pub(crate) use self::{
+    queue::QueueProbe,
+    scheduler::SchedulerProbe,
+    storage::{DatabaseProbe, MigrationsProbe},
+    webhooks::WebhooksProbe,
+    workers::WorkersProbe,
+    zoho::{InventoryProbe, ZohoProbe},
 };
 
 /// The longest time that the check of a component may take.

@@ -8,18 +8,10 @@ use std::{
 use async_trait::async_trait;
 use tds_postgres::{Database, SchemaStatus, SchemaVerdict};
 
-use crate::app::health::{ComponentHealth, HealthStatus, Probe};
+use super::{ComponentHealth, HealthStatus, Probe};
 
 /// Checks whether the database answers.
-pub struct DatabaseProbe(Database);
-
-impl DatabaseProbe {
-    /// Creates a probe that checks this database.
-    #[must_use]
-    pub fn new(database: Database) -> Self {
-        Self(database)
-    }
-}
+pub(crate) struct DatabaseProbe(pub(crate) Database);
 
 #[async_trait]
 impl Probe for DatabaseProbe {
@@ -51,15 +43,14 @@ const READ_WITHIN: Duration = Duration::from_millis(1_500);
 ///
 /// A schema that was right stays right while its version cannot be read: only an answer changes the verdict. Whether
 /// the database answers at all is the verdict of [`DatabaseProbe`].
-pub struct MigrationsProbe {
+pub(crate) struct MigrationsProbe {
     database: Database,
     was_right: AtomicBool,
 }
 
 impl MigrationsProbe {
     /// Creates a probe that checks this database.
-    #[must_use]
-    pub fn new(database: Database) -> Self {
+    pub(crate) fn new(database: Database) -> Self {
         Self { database, was_right: AtomicBool::new(false) }
     }
 

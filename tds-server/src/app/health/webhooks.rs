@@ -2,21 +2,11 @@
 
 use async_trait::async_trait;
 
-use crate::{
-    app::health::{ComponentHealth, Probe},
-    config::{Verification, WebhookConfig},
-};
+use super::{ComponentHealth, Probe};
+use crate::config::Verification;
 
 /// Checks whether this process can verify webhooks.
-pub struct WebhooksProbe(Verification);
-
-impl WebhooksProbe {
-    /// Creates a probe for this webhook configuration.
-    #[must_use]
-    pub fn new(config: &WebhookConfig) -> Self {
-        Self(config.verification())
-    }
-}
+pub(crate) struct WebhooksProbe(pub(crate) Verification);
 
 #[async_trait]
 impl Probe for WebhooksProbe {

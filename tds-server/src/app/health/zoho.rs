@@ -4,18 +4,10 @@ use async_trait::async_trait;
 use tds_core::limits::budget::Throttle;
 use tds_zoho::{ZohoClient, ZohoState};
 
-use crate::app::health::{ComponentHealth, Probe};
+use super::{ComponentHealth, Probe};
 
 /// Checks whether data can be read from Zoho, and whether the budget allows calls.
-pub struct ZohoProbe(ZohoClient);
-
-impl ZohoProbe {
-    /// Creates a probe that asks this client.
-    #[must_use]
-    pub fn new(client: ZohoClient) -> Self {
-        Self(client)
-    }
-}
+pub(crate) struct ZohoProbe(pub(crate) ZohoClient);
 
 #[async_trait]
 impl Probe for ZohoProbe {
@@ -51,6 +43,25 @@ impl Probe for ZohoProbe {
             ZohoState::Unreachable { reason } => {
                 ComponentHealth::degraded(format!("the last call failed: {reason}"))
             }
+        }
+    }
+}
+
+/// Checks whether Zoho Inventory accepts calls for the organization.
+pub(crate) struct InventoryProbe(pub(crate) ZohoClient);
+
+#[async_trait]
+impl Probe for InventoryProbe {
+    fn name(&self) -> &'static str {
+        "inventory"
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        match self.0.missing_inventory() {
+            None => ComponentHealth::healthy("Zoho Inventory has refused no call"),
+            // An organization that never had Inventory has no fault, so this is not reported as trouble.
+            Some((line, false)) => ComponentHealth::healthy(line),
+            Some((line, true)) => ComponentHealth::degraded(line),
         }
     }
 }

@@ -10,10 +10,7 @@ use tds_core::{
     queue::{QueueMotion, QueueOperator},
 };
 
-use crate::app::{
-    health::{ComponentHealth, Probe},
-    services::Services,
-};
+use super::{ComponentHealth, Probe};
 
 /// The time that an urgent item that was deferred may wait before the queue is degraded. Many pauses end within this
 /// time.
@@ -24,19 +21,14 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 const LONG_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// Checks the items that wait.
-pub struct QueueProbe {
-    queue: Arc<dyn QueueOperator>,
-    clock: Arc<dyn Clock>,
-    concurrency: usize,
+pub(crate) struct QueueProbe {
+    pub(crate) queue: Arc<dyn QueueOperator>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The number of batches that this process processes at the same time (`TDS_WORKERS`).
+    pub(crate) concurrency: usize,
 }
 
 impl QueueProbe {
-    /// `concurrency`: the number of batches that this process processes at the same time (`TDS_WORKERS`).
-    #[must_use]
-    pub fn new(services: &Services, concurrency: usize) -> Self {
-        Self { queue: Arc::clone(&services.ports.queue), clock: Arc::clone(&services.clock), concurrency }
-    }
-
     async fn troubles(&self) -> tds_core::error::Result<Vec<String>> {
         let motion = self.queue.motion().await?;
         let mut troubles: Vec<String> = held_up(&motion).into_iter().collect();

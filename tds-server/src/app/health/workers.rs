@@ -2,23 +2,14 @@
 
 use async_trait::async_trait;
 
-use crate::{
-    app::health::{ComponentHealth, Probe},
-    supervise::Supervisor,
-};
+use super::{ComponentHealth, Probe};
+use crate::supervise::Supervisor;
 
 /// Checks whether the tasks run.
-pub struct WorkersProbe {
-    concurrency: usize,
-    supervisor: Supervisor,
-}
-
-impl WorkersProbe {
-    /// `concurrency`: the number of batches that this process processes at the same time (`TDS_WORKERS`).
-    #[must_use]
-    pub fn new(concurrency: usize, supervisor: Supervisor) -> Self {
-        Self { concurrency, supervisor }
-    }
+pub(crate) struct WorkersProbe {
+    /// The number of batches that this process processes at the same time (`TDS_WORKERS`).
+    pub(crate) concurrency: usize,
+    pub(crate) supervisor: Supervisor,
 }
 
 #[async_trait]
