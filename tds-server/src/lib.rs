@@ -20,8 +20,6 @@ mod app {
     pub(crate) mod webhooks;
 }
 mod dashboard;
-#[cfg(all(feature = "embedded", feature = "sim"))]
-mod demo;
 mod engine;
 mod entities;
 mod hint;

@@ -59,12 +59,8 @@ pub(crate) fn parse_since(text: &str) -> Option<OffsetDateTime> {
     time.or_else(|| date().map(|date| date.midnight().assume_utc()))
 }
 
-/// Returns the entity types to sync, each once, in the order asked for. `None` means all entity types that can be
-/// listed.
-pub(crate) fn entities(
-    registry: &Registry,
-    asked: Option<Vec<EntityType>>,
-) -> Result<Vec<EntityType>, Refusal> {
+/// Returns the entity types to sync, each once, in the order asked for.
+fn entities(registry: &Registry, asked: Option<Vec<EntityType>>) -> Result<Vec<EntityType>, Refusal> {
     let Some(asked) = asked else { return Ok(registry.polled().cloned().collect()) };
     let mut entities: Vec<EntityType> = Vec::new();
     for entity in asked {
@@ -80,14 +76,15 @@ pub(crate) fn entities(
 pub(crate) struct Runs(pub(crate) Ports);
 
 impl Runs {
-    /// Starts a run of each entity type that has no active run. Where the engine cannot execute one of the runs, none
-    /// is started.
+    /// Starts a run of each entity type that was asked for and has no active run. `None` asks for all entity types that
+    /// can be listed. Where the engine cannot execute one of the runs, none is started.
     pub(crate) async fn start(
         &self,
         engine: &Engine,
-        entities: Vec<EntityType>,
+        asked: Option<Vec<EntityType>>,
         sync: BulkSync,
     ) -> Result<Started, Refusal> {
+        let entities = entities(engine.registry(), asked)?;
         sync.check()?;
         let runs: Vec<NewRun> = entities.into_iter().map(|entity| sync.run_of(entity)).collect();
         runs.iter().try_for_each(|run| engine.check_run(run)).map_err(Refusal::Run)?;
@@ -153,6 +150,15 @@ impl Runs {
     /// Returns one run.
     pub(crate) async fn find(&self, id: i64) -> Result<Run, Refusal> {
         self.0.runs.get_run(RunId(id)).await?.ok_or(Refusal::Unknown("run", id))
+    }
+
+    /// Returns these runs as they are now.
+    pub(crate) async fn latest(&self, runs: &[Run]) -> Result<Vec<Run>, Refusal> {
+        let mut latest = Vec::with_capacity(runs.len());
+        for run in runs {
+            latest.push(self.find(run.id.0).await?);
+        }
+        Ok(latest)
     }
 
     /// Cancels a run. The changes that the run has already made stay.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use tds_core::{
     record::EntityType,
-    runs::{Run, RunId, RunStatus, RunType},
+    runs::{Run, RunStatus, RunType},
     shutdown::Shutdown,
 };
 use time::OffsetDateTime;
@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
-    output::{self, Table},
+    output::{self, Column},
     parse,
     progress::Progress,
     settings::{ACCESS, DATABASE, Given, WORKER, ZOHO, flags},
@@ -24,8 +24,7 @@ use super::{
 use crate::{
     app::{
         bulk_sync::Execution,
-        runs::{BulkSync, MODES, Runs, Started, entities},
-        services::Ports,
+        runs::{BulkSync, MODES, Runs, Started},
     },
     config::Need,
     engine::Engine,
@@ -88,12 +87,10 @@ impl BulkSyncArgs {
     }
 
     async fn sync(&self, sync: BulkSync, engine: &Engine, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
-        let parts = engine.parts();
-        output::talk(&format!("target: {}", parts.database.target()));
+        output::talk(&format!("target: {}", engine.storage.database.target()));
         let asked = (!self.entities.is_empty()).then(|| self.entities.clone());
-        let runs = Runs(Ports::new(&parts.store));
-        let Started { runs: mut started, active } =
-            runs.start(&parts.engine, entities(parts.engine.registry(), asked)?, sync).await?;
+        let runs = Runs(engine.services.ports.clone());
+        let Started { runs: mut started, active } = runs.start(&engine.services.engine, asked, sync).await?;
         // A run that another caller started belongs to that caller and has no effect on the other entity types. If
         // only such runs are left, the command waits for them.
         let follows = if started.is_empty() {
@@ -127,7 +124,6 @@ async fn follow(
     shutdown: &Shutdown,
 ) -> CommandResult<Vec<Run>> {
     let mut progress = Progress::new(&started);
-    let ids: Vec<RunId> = started.iter().map(|run| run.id).collect();
     let mut latest = started;
     let mut failures = 0;
     let mut announced = false;
@@ -138,23 +134,15 @@ async fn follow(
         if !latest.iter().any(|run| run.status.is_active()) || shutdown.sleep(LOOK).await {
             break;
         }
-        match look(runs, &ids).await {
+        match runs.latest(&latest).await {
             Ok(seen) => (latest, failures) = (seen, 0),
             Err(_) if failures < PATIENCE => failures += 1,
-            Err(failure) => return Err(failure),
+            Err(refusal) => return Err(refusal.into()),
         }
         progress.show(&latest);
     }
     progress.finish();
     Ok(latest)
-}
-
-async fn look(runs: &Runs, ids: &[RunId]) -> CommandResult<Vec<Run>> {
-    let mut seen = Vec::with_capacity(ids.len());
-    for id in ids {
-        seen.push(runs.find(id.0).await?);
-    }
-    Ok(seen)
 }
 
 fn report(runs: Vec<Run>, as_json: bool) -> CommandResult {
@@ -175,22 +163,19 @@ fn report(runs: Vec<Run>, as_json: bool) -> CommandResult {
     if as_json {
         output::json(&dto::FollowedRuns::from(runs))?;
     } else {
-        let mut table =
-            Table::new(&["RUN", "ENTITY", "STATUS", "LISTED", "ENDED", "UNCHANGED", "FAILED", "ERROR"]);
-        for run in &runs {
-            table.row(vec![
-                run.id.to_string(),
-                run.entity_type.to_string(),
-                run.status.as_str().to_owned(),
-                run.total_items.to_string(),
-                run.processed_items.to_string(),
-                run.unchanged_items.to_string(),
-                run.failed_items.to_string(),
-                output::short(run.error_log.as_deref()),
-            ]);
-        }
-        output::data(&table.render())?;
+        output::data(&output::table(COLUMNS, &runs))?;
     }
     hints.into_iter().filter(|(holds, _)| *holds).for_each(|(_, hint)| output::talk(hint));
     Ok(())
 }
+
+const COLUMNS: &[Column<Run>] = &[
+    ("RUN", |run| run.id.to_string()),
+    ("ENTITY", |run| run.entity_type.to_string()),
+    ("STATUS", |run| run.status.as_str().to_owned()),
+    ("LISTED", |run| run.total_items.to_string()),
+    ("ENDED", |run| run.processed_items.to_string()),
+    ("UNCHANGED", |run| run.unchanged_items.to_string()),
+    ("FAILED", |run| run.failed_items.to_string()),
+    ("ERROR", |run| output::short(run.error_log.as_deref())),
+];

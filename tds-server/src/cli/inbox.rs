@@ -10,7 +10,7 @@ use tds_core::{
 
 use super::{
     exit::CommandResult,
-    output::{self, Table},
+    output::{self, Column},
     parse::{self, EventEntity},
     settings::{DATABASE, ORGANIZATION, flags},
     store::Store,
@@ -81,11 +81,7 @@ impl InboxArgs {
                 let entity = entity.map(|EventEntity(entity)| entity);
                 let filter = EventFilter { status, entity, search, older_than };
                 let page = events.list(&filter, limit.into(), cursor.as_deref()).await?;
-                if json {
-                    output::json(&dto::EventPage::from(page))
-                } else {
-                    list(&page.items, page.next_cursor.as_deref(), store.place())
-                }
+                output::page::<_, dto::EventPage>(page, json, COLUMNS, store.place())
             }
             InboxAction::Show { id, json, .. } => {
                 let event = dto::EventDetail::from(events.find(id).await?);
@@ -107,20 +103,13 @@ impl InboxArgs {
     }
 }
 
-fn list(events: &[EventView], next: Option<&str>, place: &str) -> CommandResult {
-    let mut table =
-        Table::new(&["ID", "ENTITY", "RECORD", "EVENT", "STATUS", "OUTCOME", "RECEIVED", "ERROR"]);
-    for event in events {
-        table.row(vec![
-            event.id.to_string(),
-            event.entity_type.to_string(),
-            output::or_dash(event.entity_id.as_deref()),
-            event.event_type.clone(),
-            event.status.as_str().to_owned(),
-            output::or_dash(event.outcome.map(Outcome::as_str)),
-            output::time(Some(event.received_at)),
-            output::short(event.error_message.as_deref()),
-        ]);
-    }
-    output::page(&table, events.len(), next, place)
-}
+const COLUMNS: &[Column<EventView>] = &[
+    ("ID", |event| event.id.to_string()),
+    ("ENTITY", |event| event.entity_type.to_string()),
+    ("RECORD", |event| output::or_dash(event.entity_id.as_deref())),
+    ("EVENT", |event| event.event_type.clone()),
+    ("STATUS", |event| event.status.as_str().to_owned()),
+    ("OUTCOME", |event| output::or_dash(event.outcome.map(Outcome::as_str))),
+    ("RECEIVED", |event| output::time(Some(event.received_at))),
+    ("ERROR", |event| output::short(event.error_message.as_deref())),
+];

@@ -8,6 +8,7 @@ use std::{
 
 use serde::Serialize;
 use serde_json::Value;
+use tds_core::queue::Page;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::exit::{CommandResult, Failure};
@@ -124,14 +125,25 @@ pub(crate) fn short(text: Option<&str>) -> String {
     }
 }
 
-/// Prints a table of a list, and how to get the next page.
-pub(crate) fn page(table: &Table, rows: usize, next: Option<&str>, place: &str) -> CommandResult {
-    if rows == 0 {
+/// A column of a table: its heading, and its cell in a row.
+pub(crate) type Column<T> = (&'static str, fn(&T) -> String);
+
+/// Prints a page of a list: as the API answers it, or as a table and how to get the next page.
+pub(crate) fn page<T, Answer: From<Page<T>> + Serialize>(
+    page: Page<T>,
+    as_json: bool,
+    columns: &[Column<T>],
+    place: &str,
+) -> CommandResult {
+    if as_json {
+        return json(&Answer::from(page));
+    }
+    if page.items.is_empty() {
         talk(&format!("nothing found in {place}"));
         return Ok(());
     }
-    data(&table.render())?;
-    if let Some(cursor) = next {
+    data(&table(columns, &page.items))?;
+    if let Some(cursor) = page.next_cursor {
         talk(&format!("there are more; continue with --cursor {cursor}"));
     }
     Ok(())
@@ -156,56 +168,37 @@ pub(crate) fn record(document: &impl Serialize) -> CommandResult {
     data(&clean(&text))
 }
 
-/// A table with aligned columns.
-pub(crate) struct Table {
-    rows: Vec<Vec<String>>,
-}
-
-impl Table {
-    /// Creates a table with these headings.
-    pub(crate) fn new(headings: &[&str]) -> Self {
-        Self { rows: vec![headings.iter().map(|&heading| heading.to_owned()).collect()] }
+/// Returns a table with a line for the headings and a line for each row, and two blanks between its columns.
+pub(crate) fn table<T>(columns: &[Column<T>], rows: &[T]) -> String {
+    let mut lines: Vec<Vec<String>> =
+        vec![columns.iter().map(|(heading, _)| (*heading).to_owned()).collect()];
+    for row in rows {
+        let cells = columns.iter().map(|(_, cell)| clean(&cell(row)).replace(['\n', '\t'], " "));
+        lines.push(cells.collect());
     }
-
-    /// Adds a row, which has as many cells as there are headings.
-    pub(crate) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells.iter().map(|cell| clean(cell).replace(['\n', '\t'], " ")).collect());
+    let width = |column: usize| lines.iter().map(|cells| cells[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns.len()).filter_map(width).collect();
+    let mut text = String::new();
+    for cells in &lines {
+        let aligned = cells.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        text.push_str(aligned.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
     }
-
-    /// Returns the text of the table, with two blanks between columns.
-    pub(crate) fn render(&self) -> String {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns)
-            .map(|c| self.rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max())
-            .map(Option::unwrap_or_default)
-            .collect();
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                let padding = width.saturating_sub(cell.chars().count());
-                line.push_str(cell);
-                line.push_str(&" ".repeat(padding + 2));
-            }
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
-    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{Table, clean, duration, short};
+    use super::{Column, clean, duration, short, table};
 
     #[test]
     fn columns_line_up_and_lines_have_no_trailing_blanks() {
-        let mut table = Table::new(&["ID", "STATUS"]);
-        table.row(vec!["7".into(), "pending".into()]);
-        table.row(vec!["1234".into(), "näß\nx".into()]);
-        assert_eq!(table.render(), "ID    STATUS\n7     pending\n1234  näß x\n");
+        let columns: [Column<(i64, &str)>; 2] =
+            [("ID", |row| row.0.to_string()), ("STATUS", |row| row.1.to_owned())];
+        let rows = [(7, "pending"), (1234, "näß\nx")];
+        assert_eq!(table(&columns, &rows), "ID    STATUS\n7     pending\n1234  näß x\n");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tds_core::{
 
 use super::{
     exit::{CommandResult, Failure},
-    output::{self, Table},
+    output::{self, Column},
     parse,
     settings::{DATABASE, flags},
     store::Store,
@@ -114,11 +114,7 @@ impl QueueArgs {
         match self.action {
             QueueAction::List { filter, limit, cursor, json, .. } => {
                 let page = items.list(&filter.items(Vec::new()), limit.into(), cursor.as_deref()).await?;
-                if json {
-                    output::json(&dto::ItemPage::from(page))
-                } else {
-                    list(&page.items, page.next_cursor.as_deref(), store.place())
-                }
+                output::page::<_, dto::ItemPage>(page, json, COLUMNS, store.place())
             }
             QueueAction::Show { id, json, .. } => {
                 let item = dto::QueueItem::from(items.find(id).await?);
@@ -130,23 +126,16 @@ impl QueueArgs {
     }
 }
 
-fn list(items: &[ItemView], next: Option<&str>, place: &str) -> CommandResult {
-    let mut table =
-        Table::new(&["ID", "ENTITY", "ZOHO ID", "STATUS", "PRIORITY", "RETRIES", "QUEUED", "ERROR"]);
-    for item in items {
-        table.row(vec![
-            item.id.to_string(),
-            item.entity_type.to_string(),
-            item.record.to_string(),
-            item.status.as_str().to_owned(),
-            item.priority.to_string(),
-            item.retry_count.to_string(),
-            output::time(Some(item.queued_at)),
-            output::short(item.error_message.as_deref()),
-        ]);
-    }
-    output::page(&table, items.len(), next, place)
-}
+const COLUMNS: &[Column<ItemView>] = &[
+    ("ID", |item| item.id.to_string()),
+    ("ENTITY", |item| item.entity_type.to_string()),
+    ("ZOHO ID", |item| item.record.to_string()),
+    ("STATUS", |item| item.status.as_str().to_owned()),
+    ("PRIORITY", |item| item.priority.to_string()),
+    ("RETRIES", |item| item.retry_count.to_string()),
+    ("QUEUED", |item| output::time(Some(item.queued_at))),
+    ("ERROR", |item| output::short(item.error_message.as_deref())),
+];
 
 impl ChangeArgs {
     async fn run(self, items: &Items, change: Change) -> CommandResult {

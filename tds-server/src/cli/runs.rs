@@ -8,7 +8,7 @@ use tds_core::{
 
 use super::{
     exit::CommandResult,
-    output::{self, Table},
+    output::{self, Column},
     parse,
     settings::{DATABASE, flags},
     store::Store,
@@ -73,11 +73,7 @@ impl RunsArgs {
             RunsAction::List { entity, status, limit, cursor, json, .. } => {
                 let filter = RunFilter { entity, status };
                 let page = runs.list(&filter, limit.into(), cursor.as_deref()).await?;
-                if json {
-                    output::json(&dto::RunList::from(page))
-                } else {
-                    list(&page.items, page.next_cursor.as_deref(), store.place())
-                }
+                output::page::<_, dto::RunList>(page, json, COLUMNS, store.place())
             }
             RunsAction::Show(one) => one.print(runs.find(one.id).await?),
             RunsAction::Cancel(one) => one.print(runs.cancel(one.id).await?),
@@ -101,26 +97,17 @@ impl One {
     }
 }
 
-fn list(runs: &[Run], next: Option<&str>, place: &str) -> CommandResult {
-    let mut table = Table::new(&[
-        "ID", "ENTITY", "TYPE", "STATUS", "PROGRESS", "LISTED", "ENDED", "FAILED", "CALLS", "STARTED",
-        "ENDED AT", "ERROR",
-    ]);
-    for run in runs {
-        table.row(vec![
-            run.id.to_string(),
-            run.entity_type.to_string(),
-            run.run_type.as_str().to_owned(),
-            run.status.as_str().to_owned(),
-            format!("{:.0} %", run.progress_percent()),
-            run.total_items.to_string(),
-            run.processed_items.to_string(),
-            run.failed_items.to_string(),
-            run.calls.to_string(),
-            output::time(run.started_at),
-            output::time(run.completed_at),
-            output::short(run.error_log.as_deref()),
-        ]);
-    }
-    output::page(&table, runs.len(), next, place)
-}
+const COLUMNS: &[Column<Run>] = &[
+    ("ID", |run| run.id.to_string()),
+    ("ENTITY", |run| run.entity_type.to_string()),
+    ("TYPE", |run| run.run_type.as_str().to_owned()),
+    ("STATUS", |run| run.status.as_str().to_owned()),
+    ("PROGRESS", |run| format!("{:.0} %", run.progress_percent())),
+    ("LISTED", |run| run.total_items.to_string()),
+    ("ENDED", |run| run.processed_items.to_string()),
+    ("FAILED", |run| run.failed_items.to_string()),
+    ("CALLS", |run| run.calls.to_string()),
+    ("STARTED", |run| output::time(run.started_at)),
+    ("ENDED AT", |run| output::time(run.completed_at)),
+    ("ERROR", |run| output::short(run.error_log.as_deref())),
+];

@@ -6,7 +6,7 @@ use tds_postgres::{Access, schema_script};
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
-    output::{self, Table},
+    output::{self, Column},
     settings::{ACCESS, DATABASE, Given, flags},
     store::{existing, quiet_config},
 };
@@ -54,7 +54,7 @@ impl SchemaArgs {
         if json {
             output::json(&dto::ExposureReport::from((open, found.clone())))?;
         } else if open {
-            output::data(&table(&found.exposures).render())?;
+            output::data(&output::table(COLUMNS, &found.exposures))?;
         }
         if open {
             return Err(Failure::failed(format!(
@@ -74,15 +74,9 @@ impl SchemaArgs {
     }
 }
 
-fn table(exposures: &[Access]) -> Table {
-    let mut table = Table::new(&["ROLE", "KIND", "OBJECT", "PRIVILEGES"]);
-    for access in exposures {
-        table.row(vec![
-            access.role.clone(),
-            access.kind.clone(),
-            access.object.clone(),
-            access.privileges.join(", "),
-        ]);
-    }
-    table
-}
+const COLUMNS: &[Column<Access>] = &[
+    ("ROLE", |access| access.role.clone()),
+    ("KIND", |access| access.kind.clone()),
+    ("OBJECT", |access| access.object.clone()),
+    ("PRIVILEGES", |access| access.privileges.join(", ")),
+];

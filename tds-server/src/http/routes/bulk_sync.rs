@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tds_core::runs::RunType;
 
 use crate::{
-    app::runs::{BulkSync, MODES, entities, parse_since},
+    app::runs::{BulkSync, MODES, parse_since},
     http::{
         dto,
         extract::{ApiJson, known_entity},
@@ -58,7 +58,6 @@ pub(crate) async fn start(
         Choice::One(name) => Some(known(std::slice::from_ref(name))?),
         Choice::Several(names) => Some(known(names)?),
     };
-    let entities = entities(registry, asked)?;
     let since = body.since.as_deref().map(|text| {
         parse_since(text).ok_or_else(|| {
             Problem::invalid(format!(
@@ -68,7 +67,7 @@ pub(crate) async fn start(
     });
     let run_type = mode(body.mode.as_deref())?;
     let sync = BulkSync { run_type, since: since.transpose()?, requested_by: "api" };
-    let started = state.runs.start(&state.services.engine, entities, sync).await?;
+    let started = state.runs.start(&state.services.engine, asked, sync).await?;
     if started.runs.is_empty() {
         let active = started.active.iter().map(|run| format!("{} (run {})", run.entity_type, run.id));
         let active = active.collect::<Vec<_>>().join(", ");
