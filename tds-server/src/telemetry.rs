@@ -110,16 +110,19 @@ fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt:
     write!(OneLine(writer), "{value:?}")
 }
 
-/// Escapes control characters and changes of the writing direction.
+/// Returns `true` for control characters and changes of the writing direction, which could send commands to a terminal
+/// or make a text look like another one.
+pub(crate) fn is_harmful(c: char) -> bool {
+    c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+}
+
+/// Escapes the harmful characters of a text.
 struct OneLine<'a, W>(&'a mut W);
 
 impl<W: fmt::Write> fmt::Write for OneLine<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let harmful = |c: char| {
-            c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
-        };
         let mut rest = text;
-        while let Some(at) = rest.find(harmful) {
+        while let Some(at) = rest.find(is_harmful) {
             let (plain, from) = rest.split_at(at);
             let mut characters = from.chars();
             self.0.write_str(plain)?;

@@ -26,6 +26,8 @@ pub enum DetailWay {
     Many,
 }
 
+crate::closed_set!(DetailWay { None = "none", Single = "single", Many = "many" });
+
 /// The cost of one way to read the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListCost {

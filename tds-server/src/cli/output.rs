@@ -85,11 +85,7 @@ pub(crate) fn confirm(question: &str, yes: bool) -> CommandResult {
 /// Returns text from outside without control characters and changes of writing direction, which could send commands
 /// to a terminal.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t')
-            || ('\u{202a}'..='\u{202e}').contains(&c)
-            || ('\u{2066}'..='\u{2069}').contains(&c)
-    };
+    let harmful = |c: char| telemetry::is_harmful(c) && c != '\n' && c != '\t';
     if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 

@@ -3,11 +3,11 @@
 use std::{fs, io::Read, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand};
-use reqwest::Url;
+use reqwest::{StatusCode, Url};
 use secrecy::ExposeSecret;
 #[cfg(feature = "sim")]
 use tds_core::clock::{Clock as _, SystemClock};
-use tds_core::record::EntityType;
+use tds_core::{error::Error, record::EntityType};
 use tds_zoho::{
     entities::{Catalogue, Descriptor},
     webhook::{EVENT_TYPES, SIGNATURE_HEADER, sign},
@@ -84,20 +84,20 @@ impl SendArgs {
         };
         let path = descriptor.webhooks.path;
         let url = format!("{}/api/zoho/webhooks/{path}", base.trim_end_matches('/'));
-        let answer = post(&url, &self.event, body, &config.webhooks).await?;
-        output::talk(&format!("{url}?event={}: {}", self.event, answer.status));
-        output::data(&output::clean(&answer.body))?;
-        if answer.status == reqwest::StatusCode::UNAUTHORIZED {
+        let (status, answer) = post(&url, &self.event, body, &config.webhooks).await?;
+        output::talk(&format!("{url}?event={}: {status}", self.event));
+        output::data(&output::clean(&answer))?;
+        if status == StatusCode::UNAUTHORIZED {
             output::talk(
                 "the server has another ZOHO_WEBHOOK_SECRET or TDS_WEBHOOK_KEY than this command, or something on \
                  the way changes the path, the query or the body; the log of the server says what would explain the \
                  signature",
             );
         }
-        if !answer.status.is_success() {
+        if !status.is_success() {
             return Err(Failure::Reported);
         }
-        let receipt: serde_json::Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let receipt: serde_json::Value = serde_json::from_str(&answer).unwrap_or_default();
         match receipt["status"].as_str() {
             Some("unparsed") => {
                 return Err(Failure::failed(
@@ -117,16 +117,18 @@ impl SendArgs {
     }
 }
 
-struct Answer {
-    status: reqwest::StatusCode,
-    body: String,
-}
-
-async fn post(url: &str, event: &str, body: Vec<u8>, webhooks: &WebhookConfig) -> CommandResult<Answer> {
+/// Sends a body, and returns the status and the text of the answer.
+async fn post(
+    url: &str,
+    event: &str,
+    body: Vec<u8>,
+    webhooks: &WebhookConfig,
+) -> CommandResult<(StatusCode, String)> {
     let query = [("event".to_owned(), event.to_owned())];
     let content_type = content_type(&body);
-    let no_answer =
-        |error: reqwest::Error| Failure::failed(format!("{url} cannot be reached: {}", chain(&error)));
+    let no_answer = |error: reqwest::Error| {
+        Failure::failed(Error::unavailable(format!("{url} cannot be reached")).with_source(error).chain())
+    };
     let client = reqwest::Client::builder().timeout(PATIENCE).build().map_err(no_answer)?;
     let mut request = client.post(url).query(&query).header("content-type", content_type);
     match webhooks.secrets.first() {
@@ -137,7 +139,7 @@ async fn post(url: &str, event: &str, body: Vec<u8>, webhooks: &WebhookConfig) -
         request = request.header("x-webhook-key", key.expose_secret());
     }
     let response = request.body(body).send().await.map_err(no_answer)?;
-    Ok(Answer { status: response.status(), body: response.text().await.map_err(no_answer)? })
+    Ok((response.status(), response.text().await.map_err(no_answer)?))
 }
 
 /// Returns the content type of the body. A body is called a form only if it certainly is one, because the pairs of a
@@ -196,14 +198,4 @@ fn read(file: &PathBuf) -> CommandResult<Vec<u8>> {
         return Ok(body);
     }
     fs::read(file).map_err(|error| Failure::usage(format!("{} cannot be read: {error}", file.display())))
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -4,7 +4,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, header},
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use secrecy::ExposeSecret;
 use subtle::{Choice, ConstantTimeEq};
@@ -18,36 +18,23 @@ use crate::{
     },
 };
 
-/// The operator who made a request. The audit log names the operator.
-#[derive(Clone, Debug)]
-pub(crate) struct Operator(pub(crate) String);
-
-/// Passes a request on if it carries a valid token, and refuses it otherwise.
+/// Passes a request on if it carries a valid token, and refuses it otherwise. Logs every call that changes something as
+/// one line.
 pub(crate) async fn require_token(
     State(state): State<AppState>,
-    mut request: Request,
+    request: Request,
     next: Next,
-) -> Response {
-    match identify(&state.settings.auth, request.headers()) {
-        Ok(operator) => {
-            audit(&operator, &request);
-            request.extensions_mut().insert(operator);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
-/// Logs every call that changes something as one line.
-fn audit(operator: &Operator, request: &Request) {
-    if request.method().is_safe() {
-        return;
-    }
+) -> Result<Response, Problem> {
+    let operator = identify(&state.settings.auth, request.headers())?;
     let (method, path) = (request.method(), request.uri().path());
-    tracing::info!(target: "tds_server::audit", operator = %operator.0, %method, path, "operator action");
+    if !method.is_safe() {
+        tracing::info!(target: "tds_server::audit", %operator, %method, path, "operator action");
+    }
+    Ok(next.run(request).await)
 }
 
-fn identify(auth: &AuthConfig, headers: &HeaderMap) -> Result<Operator, Problem> {
+/// Returns the name of the operator who made a request.
+fn identify(auth: &AuthConfig, headers: &HeaderMap) -> Result<String, Problem> {
     if auth.tokens.is_empty() {
         return open(headers);
     }
@@ -60,7 +47,7 @@ fn identify(auth: &AuthConfig, headers: &HeaderMap) -> Result<Operator, Problem>
             found = Some(&token.name);
         }
     }
-    found.map(|name| Operator(name.to_owned())).ok_or_else(|| refused("The token is not valid."))
+    found.map(str::to_owned).ok_or_else(|| refused("The token is not valid."))
 }
 
 fn refused(detail: &str) -> Problem {
@@ -75,7 +62,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Checks a request while no tokens are configured, which is possible only on a loopback address in development. The
 /// user of this machine may do everything. Pages of other sites that the user has open in a browser may do nothing.
-fn open(headers: &HeaderMap) -> Result<Operator, Problem> {
+fn open(headers: &HeaderMap) -> Result<String, Problem> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("?"));
     let own_host = host.is_none_or(hosts::is_loopback);
@@ -84,7 +71,7 @@ fn open(headers: &HeaderMap) -> Result<Operator, Problem> {
         authority.is_some() && authority == host
     });
     if own_host && own_origin {
-        Ok(Operator("local".to_owned()))
+        Ok("local".to_owned())
     } else {
         let detail = "Without TDS_ADMIN_TOKEN, the API answers only pages and programs of this machine.";
         Err(Problem::new(ProblemKind::Forbidden, detail))
@@ -115,7 +102,7 @@ mod tests {
     fn every_token_names_its_operator() {
         for (value, name) in [("Bearer first", "ann"), ("bearer second", "bob")] {
             let operator = identify(&tokens(), &headers(&[(header::AUTHORIZATION, value)])).expect(value);
-            assert_eq!(operator.0, name);
+            assert_eq!(operator, name);
         }
     }
 

@@ -2,13 +2,11 @@
 
 use axum::{
     Json, Router,
-    extract::Request,
     http::{HeaderValue, header},
-    middleware::{self, Next},
-    response::Response,
     routing::get,
 };
 use tds_zoho::entities::Catalogue;
+use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -149,12 +147,7 @@ pub(crate) fn routes(document: Document, catalogue: &Catalogue) -> Router<AppSta
     let viewer = SwaggerUi::new("/docs").config(Config::from("/openapi.json"));
     let viewer: Router<AppState> = viewer.into();
     let show = move || async move { Json(document) };
-    viewer.layer(middleware::from_fn(with_policy)).route("/openapi.json", get(show))
-}
-
-async fn with_policy(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(VIEWER_POLICY));
-    response
+    let policy = HeaderValue::from_static(VIEWER_POLICY);
+    let with_policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, policy);
+    viewer.layer(with_policy).route("/openapi.json", get(show))
 }

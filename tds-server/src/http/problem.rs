@@ -1,6 +1,7 @@
 //! Errors of the API: `application/problem+json` (RFC 9457) with a stable `type`.
 
 use axum::{
+    Json,
     body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -143,6 +144,9 @@ impl ProblemKind {
         Self::ALL.into_iter().find(same).unwrap_or(fallback)
     }
 }
+
+/// The answer of a handler: a document or an error.
+pub(crate) type Answer<T> = Result<Json<T>, Problem>;
 
 /// An error on its way to the client. The outermost layer writes it, with the id of the request.
 #[derive(Clone, Debug)]

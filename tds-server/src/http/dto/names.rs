@@ -4,7 +4,7 @@ use tds_core::{
     inbox::EventStatus,
     limits::budget::{CallLimit, Throttle},
     queue::{ItemStatus, Lane, Outcome},
-    runs::{RunStatus, RunType},
+    runs::{DetailWay, RunStatus, RunType},
 };
 use tds_zoho::webhook::EVENT_TYPES;
 use utoipa::{
@@ -55,6 +55,12 @@ closed_sets! {
 
     "The mode of a bulk sync"
     SyncMode = MODES.map(RunType::as_str);
+
+    "How a list is read"
+    ListingName = ["whole", "filtered", "newest_first"];
+
+    "How whole records are read: not at all, one in each call, or many in each call"
+    DetailsName = DetailWay::ALL.map(DetailWay::as_str);
 
     "The health of the process or of a component"
     HealthState = HealthStatus::ALL.map(HealthStatus::as_str);

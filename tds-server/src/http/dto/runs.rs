@@ -1,17 +1,15 @@
 //! Sync runs.
 
-use serde::Serialize;
 use tds_core::{
     queue::Page,
-    runs::{self, DetailWay, Run},
+    runs::{self, Run},
     source::ListOrder,
 };
 use time::OffsetDateTime;
-use utoipa::ToSchema;
 
 use super::{
     each,
-    names::{SyncStatus, SyncType},
+    names::{DetailsName, ListingName, SyncStatus, SyncType},
 };
 use crate::app::runs::Started;
 
@@ -89,61 +87,32 @@ wire! {
     RunPlan from plan: runs::RunPlan {
         /// The reason for the choice, as a sentence
         reason: String,
-        #[schema(inline)]
-        listing: Listing,
+        #[schema(inline, value_type = ListingName)]
+        listing: &'static str = listing(plan.listing),
         /// Every possible way to read the list
         ways: Vec<ListingCost> = each(plan.ways),
         /// The largest number of calls of the probe that found out what the list supports
         probe_calls: u64,
-        #[schema(inline)]
-        details: Details,
+        #[schema(inline, value_type = DetailsName)]
+        details: &'static str = plan.details.as_str(),
         expected_details: Option<u64>,
         expected_calls: Option<u64>,
     }
 
     /// The cost of one way to read the list
     ListingCost from cost: runs::ListCost {
-        #[schema(inline)]
-        way: Listing,
+        #[schema(inline, value_type = ListingName)]
+        way: &'static str = listing(cost.way),
         /// Expected calls; null where the length of the list is not known
         calls: Option<u64>,
     }
 }
 
-/// How a list is read
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Listing {
-    Whole,
-    Filtered,
-    NewestFirst,
-}
-
-/// How whole records are read: not at all, one in each call, or many in each call
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Details {
-    None,
-    Single,
-    Many,
-}
-
-impl From<ListOrder> for Listing {
-    fn from(way: ListOrder) -> Self {
-        match way {
-            ListOrder::Whole => Self::Whole,
-            ListOrder::Filtered | ListOrder::MovingFilter => Self::Filtered,
-            ListOrder::NewestFirst => Self::NewestFirst,
-        }
-    }
-}
-
-impl From<DetailWay> for Details {
-    fn from(way: DetailWay) -> Self {
-        match way {
-            DetailWay::None => Self::None,
-            DetailWay::Single => Self::Single,
-            DetailWay::Many => Self::Many,
-        }
+/// A list that is read with a filter that moves is called filtered.
+fn listing(order: ListOrder) -> &'static str {
+    match order {
+        ListOrder::Whole => "whole",
+        ListOrder::Filtered | ListOrder::MovingFilter => "filtered",
+        ListOrder::NewestFirst => "newest_first",
     }
 }

@@ -9,7 +9,11 @@ use axum::{
 
 use crate::{
     app::health::HealthStatus,
-    http::{dto, problem::Problem, state::AppState},
+    http::{
+        dto,
+        problem::{Answer, Problem},
+        state::AppState,
+    },
 };
 
 /// The state of every component
@@ -37,7 +41,7 @@ pub(crate) async fn livez() -> Json<dto::ProcessState> {
     (status = 200, description = "ready"),
     (status = 503, description = "the database cannot be reached, its schema is outdated, or the process is stopping"),
 ))]
-pub(crate) async fn readyz(State(state): State<AppState>) -> Result<Json<dto::ProcessState>, Problem> {
+pub(crate) async fn readyz(State(state): State<AppState>) -> Answer<dto::ProcessState> {
     if state.is_draining() {
         return Err(Problem::unavailable("The server is stopping."));
     }

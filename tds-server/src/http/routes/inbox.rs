@@ -11,7 +11,7 @@ use tds_zoho::entities::Catalogue;
 use crate::http::{
     dto,
     extract::{ApiId, ApiQuery, filled, known_entity, limit, older_than, one_of},
-    problem::Problem,
+    problem::{Answer, Problem},
     state::AppState,
 };
 
@@ -39,7 +39,7 @@ pub(crate) struct EventQuery {
 /// Counts of the inbox
 #[utoipa::path(get, path = "/api/zoho/webhooks/inbox/stats", tag = "inbox", operation_id = "get_inbox_stats",
     responses((status = 200, description = "counts in total and of the last 24 hours", body = dto::InboxStats)))]
-pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<dto::InboxStats>, Problem> {
+pub(crate) async fn stats(State(state): State<AppState>) -> Answer<dto::InboxStats> {
     Ok(Json(state.events.stats(state.services.engine.registry()).await?.into()))
 }
 
@@ -49,7 +49,7 @@ pub(crate) async fn stats(State(state): State<AppState>) -> Result<Json<dto::Inb
 pub(crate) async fn list(
     State(state): State<AppState>,
     ApiQuery(query): ApiQuery<EventQuery>,
-) -> Result<Json<dto::EventPage>, Problem> {
+) -> Answer<dto::EventPage> {
     let entity = filled(query.entity_type.as_deref());
     let filter = EventFilter {
         status: one_of("status", query.status.as_deref(), &EventStatus::ALL, EventStatus::as_str)?,
@@ -65,10 +65,7 @@ pub(crate) async fn list(
 /// One event with its headers and body
 #[utoipa::path(get, path = "/api/zoho/webhooks/inbox/{id}", tag = "inbox", operation_id = "get_event",
     params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the event", body = dto::EventDetail)))]
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::EventDetail>, Problem> {
+pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::EventDetail> {
     Ok(Json(state.events.find(id).await?.into()))
 }
 
@@ -76,10 +73,7 @@ pub(crate) async fn show(
 #[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", operation_id = "replay_event",
     params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the event is processed again; status is as in the answer to a webhook", body = dto::Replayed)))]
-pub(crate) async fn replay(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::Replayed>, Problem> {
+pub(crate) async fn replay(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::Replayed> {
     let reception = state.events.replay(state.services.zoho.organization_id(), id).await?;
     Ok(Json((id, reception).into()))
 }

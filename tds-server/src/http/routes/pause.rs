@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::http::{
     dto,
     extract::{ApiJson, known_entity},
-    problem::Problem,
+    problem::Answer,
     state::AppState,
 };
 
@@ -22,7 +22,7 @@ pub(crate) struct PauseBody {
 /// Paused entity types
 #[utoipa::path(get, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "list_paused",
     responses((status = 200, description = "paused entity types, each with the time since when it is paused", body = dto::PausedList)))]
-pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<dto::PausedList>, Problem> {
+pub(crate) async fn show(State(state): State<AppState>) -> Answer<dto::PausedList> {
     Ok(Json(state.items.paused().await?.into()))
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn show(State(state): State<AppState>) -> Result<Json<dto::Paus
 pub(crate) async fn pause(
     State(state): State<AppState>,
     ApiJson(body): ApiJson<PauseBody>,
-) -> Result<Json<dto::PauseState>, Problem> {
+) -> Answer<dto::PauseState> {
     set(&state, &body, true).await
 }
 
@@ -42,11 +42,11 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(state): State<AppState>,
     ApiJson(body): ApiJson<PauseBody>,
-) -> Result<Json<dto::PauseState>, Problem> {
+) -> Answer<dto::PauseState> {
     set(&state, &body, false).await
 }
 
-async fn set(state: &AppState, body: &PauseBody, paused: bool) -> Result<Json<dto::PauseState>, Problem> {
+async fn set(state: &AppState, body: &PauseBody, paused: bool) -> Answer<dto::PauseState> {
     let entity = known_entity(state.services.engine.registry(), &body.entity_type)?;
     state.items.set_paused(&entity, paused).await?;
     Ok(Json((entity, paused).into()))

@@ -9,7 +9,7 @@ use crate::{
     http::{
         dto,
         extract::{ApiId, ApiJson, ApiQuery, filled, known_entity, limit, older_than, one_of},
-        problem::Problem,
+        problem::{Answer, Problem},
         state::AppState,
     },
 };
@@ -63,7 +63,7 @@ pub(crate) struct ItemChoice {
 pub(crate) async fn list(
     State(state): State<AppState>,
     ApiQuery(query): ApiQuery<ItemQuery>,
-) -> Result<Json<dto::ItemPage>, Problem> {
+) -> Answer<dto::ItemPage> {
     let limit = limit(query.limit.as_deref(), 50)?;
     let cursor = filled(query.cursor.as_deref()).map(str::to_owned);
     let choice = ItemChoice {
@@ -80,30 +80,21 @@ pub(crate) async fn list(
 /// One item with its payload and the history of its attempts
 #[utoipa::path(get, path = "/api/zoho/sync/queue/{id}", tag = "queue", operation_id = "get_item", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the item", body = dto::QueueItem)))]
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::QueueItem>, Problem> {
+pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::QueueItem> {
     Ok(Json(state.items.find(id).await?.into()))
 }
 
 /// Retry an item now, and reset its count of attempts
 #[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/retry", tag = "queue", operation_id = "retry_item",
     params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
-pub(crate) async fn retry_one(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::Affected>, Problem> {
+pub(crate) async fn retry_one(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::Affected> {
     Ok(Json(state.items.change_one(Change::Retry, id).await?.into()))
 }
 
 /// Discard an item for good; its error is kept
 #[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/discard", tag = "queue", operation_id = "discard_item",
     params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
-pub(crate) async fn discard_one(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::Affected>, Problem> {
+pub(crate) async fn discard_one(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::Affected> {
     Ok(Json(state.items.change_one(Change::Discard, id).await?.into()))
 }
 
@@ -113,7 +104,7 @@ pub(crate) async fn discard_one(
 pub(crate) async fn retry_many(
     State(state): State<AppState>,
     ApiJson(choice): ApiJson<ItemChoice>,
-) -> Result<Json<dto::Affected>, Problem> {
+) -> Answer<dto::Affected> {
     let filter = filter(&state, choice)?;
     Ok(Json(state.items.change(Change::Retry, &filter).await?.into()))
 }
@@ -124,7 +115,7 @@ pub(crate) async fn retry_many(
 pub(crate) async fn discard_many(
     State(state): State<AppState>,
     ApiJson(choice): ApiJson<ItemChoice>,
-) -> Result<Json<dto::Affected>, Problem> {
+) -> Answer<dto::Affected> {
     let filter = filter(&state, choice)?;
     Ok(Json(state.items.change(Change::Discard, &filter).await?.into()))
 }

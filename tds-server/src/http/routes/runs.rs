@@ -7,7 +7,7 @@ use tds_core::runs::{RunFilter, RunStatus};
 use crate::http::{
     dto,
     extract::{ApiId, ApiQuery, filled, known_entity, limit, one_of},
-    problem::Problem,
+    problem::Answer,
     state::AppState,
 };
 
@@ -33,7 +33,7 @@ pub(crate) struct RunQuery {
 pub(crate) async fn list(
     State(state): State<AppState>,
     ApiQuery(query): ApiQuery<RunQuery>,
-) -> Result<Json<dto::RunList>, Problem> {
+) -> Answer<dto::RunList> {
     let entity = filled(query.entity_type.as_deref());
     let filter = RunFilter {
         entity: entity.map(|text| known_entity(state.services.engine.registry(), text)).transpose()?,
@@ -47,10 +47,7 @@ pub(crate) async fn list(
 /// One run
 #[utoipa::path(get, path = "/api/zoho/sync/runs/{id}", tag = "runs", operation_id = "get_run", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the run", body = dto::SyncRun)))]
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::SyncRun>, Problem> {
+pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::SyncRun> {
     Ok(Json(state.runs.find(id).await?.into()))
 }
 
@@ -58,10 +55,7 @@ pub(crate) async fn show(
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run",
     params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the cancelled run", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
-pub(crate) async fn cancel(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::SyncRun>, Problem> {
+pub(crate) async fn cancel(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::SyncRun> {
     Ok(Json(state.runs.cancel(id).await?.into()))
 }
 
@@ -69,10 +63,7 @@ pub(crate) async fn cancel(
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/resume", tag = "runs", operation_id = "resume_run",
     params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the run, which is active again under the same id", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
-pub(crate) async fn resume(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Result<Json<dto::SyncRun>, Problem> {
+pub(crate) async fn resume(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::SyncRun> {
     Ok(Json(state.runs.resume(id).await?.into()))
 }
 
@@ -83,6 +74,6 @@ pub(crate) async fn resume(
 pub(crate) async fn confirm_deletions(
     State(state): State<AppState>,
     ApiId(id): ApiId,
-) -> Result<Json<dto::Affected>, Problem> {
+) -> Answer<dto::Affected> {
     Ok(Json(state.runs.confirm_deletions(id).await?.into()))
 }
