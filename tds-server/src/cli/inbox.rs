@@ -75,13 +75,13 @@ enum InboxAction {
 
 impl InboxArgs {
     pub(crate) async fn run(self, store: &Store) -> CommandResult {
-        let events = store.events();
+        let events = &store.events;
         match self.action {
             InboxAction::List { status, entity, search, older_than, limit, cursor, json, .. } => {
                 let entity = entity.map(|EventEntity(entity)| entity);
                 let filter = EventFilter { status, entity, search, older_than };
                 let page = events.list(&filter, limit.into(), cursor.as_deref()).await?;
-                output::page::<_, dto::EventPage>(page, json, COLUMNS, store.place())
+                output::page::<_, dto::EventPage>(page, json, COLUMNS, &store.place)
             }
             InboxAction::Show { id, json, .. } => {
                 let event = dto::EventDetail::from(events.find(id).await?);

@@ -20,7 +20,7 @@ pub(crate) struct PauseArgs {
 
 impl PauseArgs {
     pub(crate) async fn run(self, store: &Store, paused: bool) -> CommandResult {
-        store.items().set_paused(&self.entity, paused).await?;
+        store.items.set_paused(&self.entity, paused).await?;
         output::talk(&match paused {
             true => format!("{} is paused; events are still accepted, and their items wait", self.entity),
             false => format!("{} is processed again", self.entity),

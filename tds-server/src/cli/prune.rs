@@ -40,18 +40,18 @@ impl PruneArgs {
                     output::duration(self.older_than)
                 )));
             }
-            let count = store.items().prunable(self.older_than, self.dead_letters).await?;
+            let count = store.items.prunable(self.older_than, self.dead_letters).await?;
             if count > 0 {
                 let letters = if self.dead_letters { "including dead letters, " } else { "" };
                 let question = format!(
                     "{count} items and events that ended more than {} ago, {letters}will be deleted for good from {}.",
                     output::duration(self.older_than),
-                    store.place()
+                    &store.place
                 );
                 output::confirm(&question, false)?;
             }
         }
-        let deleted = store.items().prune(self.older_than, self.dead_letters).await?;
+        let deleted = store.items.prune(self.older_than, self.dead_letters).await?;
         output::talk(&format!("{deleted} rows deleted"));
         Ok(())
     }

@@ -110,18 +110,18 @@ impl Filter {
 
 impl QueueArgs {
     pub(crate) async fn run(self, store: &Store) -> CommandResult {
-        let items = store.items();
+        let items = &store.items;
         match self.action {
             QueueAction::List { filter, limit, cursor, json, .. } => {
                 let page = items.list(&filter.items(Vec::new()), limit.into(), cursor.as_deref()).await?;
-                output::page::<_, dto::ItemPage>(page, json, COLUMNS, store.place())
+                output::page::<_, dto::ItemPage>(page, json, COLUMNS, &store.place)
             }
             QueueAction::Show { id, json, .. } => {
                 let item = dto::QueueItem::from(items.find(id).await?);
                 if json { output::json(&item) } else { output::record(&item) }
             }
-            QueueAction::Retry(args) => args.run(&items, Change::Retry).await,
-            QueueAction::Discard(args) => args.run(&items, Change::Discard).await,
+            QueueAction::Retry(args) => args.run(items, Change::Retry).await,
+            QueueAction::Discard(args) => args.run(items, Change::Discard).await,
         }
     }
 }

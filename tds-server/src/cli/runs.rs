@@ -68,12 +68,12 @@ struct One {
 
 impl RunsArgs {
     pub(crate) async fn run(self, store: &Store) -> CommandResult {
-        let runs = store.runs();
+        let runs = &store.runs;
         match self.action {
             RunsAction::List { entity, status, limit, cursor, json, .. } => {
                 let filter = RunFilter { entity, status };
                 let page = runs.list(&filter, limit.into(), cursor.as_deref()).await?;
-                output::page::<_, dto::RunList>(page, json, COLUMNS, store.place())
+                output::page::<_, dto::RunList>(page, json, COLUMNS, &store.place)
             }
             RunsAction::Show(one) => one.print(runs.find(one.id).await?),
             RunsAction::Cancel(one) => one.print(runs.cancel(one.id).await?),

@@ -3,7 +3,6 @@
 use std::io::IsTerminal as _;
 
 use tds_postgres::{SchemaStatus, SchemaVerdict};
-use tds_zoho::entities::Catalogue;
 
 use super::{
     exit::{CommandResult, Failure},
@@ -21,9 +20,12 @@ use crate::{
 /// An open database whose schema is up to date.
 pub(crate) struct Store {
     storage: Storage,
-    place: String,
+    /// A description of the database for a person.
+    pub(crate) place: String,
+    pub(crate) items: Items,
+    pub(crate) events: Events,
+    pub(crate) runs: Runs,
     organization_id: Option<String>,
-    catalogue: Catalogue,
 }
 
 impl Store {
@@ -32,32 +34,15 @@ impl Store {
         let config = quiet_config(lookup, Need::Database)?;
         let (storage, place) = existing(&config.database).await?;
         let schema = storage.database.schema().await;
+        if let Some(failure) = schema.map_or_else(|error| Some(error.into()), refusal) {
+            storage.close().await;
+            return Err(failure);
+        }
+        let ports = Ports::new(&storage.store);
+        let events = Events { ports: ports.clone(), catalogue: entities.catalogue.clone() };
+        let (items, runs) = (Items(ports.clone()), Runs(ports));
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
-        let store = Self { storage, place, organization_id, catalogue: entities.catalogue.clone() };
-        let Some(failure) = schema.map_or_else(|error| Some(error.into()), refusal) else { return Ok(store) };
-        store.close().await;
-        Err(failure)
-    }
-
-    /// Returns a description of the database for a person.
-    pub(crate) fn place(&self) -> &str {
-        &self.place
-    }
-
-    pub(crate) fn items(&self) -> Items {
-        Items(self.ports())
-    }
-
-    pub(crate) fn events(&self) -> Events {
-        Events { ports: self.ports(), catalogue: self.catalogue.clone() }
-    }
-
-    pub(crate) fn runs(&self) -> Runs {
-        Runs(self.ports())
-    }
-
-    fn ports(&self) -> Ports {
-        Ports::new(&self.storage.store)
+        Ok(Self { storage, place, items, events, runs, organization_id })
     }
 
     /// Returns the organization whose webhooks are handled.
