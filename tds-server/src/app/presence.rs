@@ -17,7 +17,7 @@ const LAST_WORD_TIME: Duration = Duration::from_secs(1);
 
 /// Reports until the shutdown signal.
 pub(crate) async fn run(store: PgStore, zoho: ZohoClient, name: String, works: bool, shutdown: Shutdown) {
-    let probe = ZohoProbe::new(zoho.clone());
+    let probe = ZohoProbe(zoho.clone());
     loop {
         let health = probe.check().await;
         let asked = zoho.health().await.state != ZohoState::Unknown;
