@@ -24,8 +24,8 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Runs the future that `task` makes until the shutdown signal. After a panic or an early end, a clone of the task is
-    /// started.
+    /// Runs the future that `task` makes until the shutdown signal. After a panic or an early end, a clone of the task
+    /// is started.
     pub(crate) fn spawn<F>(
         &self,
         name: &'static str,

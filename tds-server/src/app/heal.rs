@@ -18,8 +18,8 @@ const AGE: Duration = Duration::from_secs(5);
 const LATELY: Duration = Duration::from_secs(2 * 86_400);
 const ALL_EVERY: u32 = 720;
 
-/// Searches until `shutdown` is signalled, and calls `mended` with the number of repairs of each kind. `organization` is
-/// the one whose webhooks are handled. Several processes may search at the same time: each thing is repaired once.
+/// Searches until `shutdown` is signalled, and calls `mended` with the number of repairs of each kind. `organization`
+/// is the one whose webhooks are handled. Several processes may search at the same time: each thing is repaired once.
 pub(crate) async fn run(
     events: &Events,
     organization: &str,

@@ -145,8 +145,8 @@ fn secret() -> String {
     Alphanumeric.sample_string(&mut rand::rng(), 32)
 }
 
-/// Returns a setting of the demo. `lookup` supplies the few settings that a demo follows: the address it listens on, the
-/// directory of its data, and the settings of the log.
+/// Returns a setting of the demo. `lookup` supplies the few settings that a demo follows: the address it listens on,
+/// the directory of its data, and the settings of the log.
 fn setting(
     variable: &str,
     lookup: &Lookup,

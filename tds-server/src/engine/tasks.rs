@@ -42,11 +42,11 @@ impl RunningTasks {
 }
 
 impl Engine {
-    /// Starts the tasks of a server. With `TDS_WORKERS=0` this process neither works nor lists nor schedules nor prunes:
-    /// other processes do.
+    /// Starts the tasks of a server. With `TDS_WORKERS=0` this process neither works nor lists nor schedules nor
+    /// prunes: other processes do.
     ///
-    /// With `only`, starts the tasks of a bulk sync in the foreground: they claim only these runs and the items that the
-    /// runs wait for.
+    /// With `only`, starts the tasks of a bulk sync in the foreground: they claim only these runs and the items that
+    /// the runs wait for.
     pub(crate) fn start(&self, only: Option<Vec<RunId>>, supervisor: &Supervisor) -> RunningTasks {
         let Services { ports, engine, zoho, .. } = self.services.clone();
         let (trigger, shutdown) = ShutdownTrigger::new();
