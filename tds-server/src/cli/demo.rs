@@ -24,10 +24,7 @@ use super::{
     signals,
 };
 use crate::{
-    app::{
-        refusal::Refusal,
-        runs::BulkSync,
-    },
+    app::{refusal::Refusal, runs::BulkSync},
     config::{ClusterPlace, Config, DatabaseChoice, Need, demo_directory},
     engine::{ClusterConfig, EmbeddedCluster},
     entities::Entities,

@@ -68,11 +68,13 @@ impl Engine {
                 scheduler.run(shutdown).await;
             }));
             let client = zoho.clone();
-            handles.push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));
+            handles
+                .push(supervisor.spawn("quota", shutdown.clone(), |shutdown| quota::run(client, shutdown)));
             let (items, retention) = (Items(ports), self.retention);
-            handles.push(supervisor.spawn("prune", shutdown.clone(), move |shutdown| {
-                prune::run(items, retention, shutdown)
-            }));
+            handles
+                .push(supervisor.spawn("prune", shutdown.clone(), move |shutdown| {
+                    prune::run(items, retention, shutdown)
+                }));
         }
         if serves {
             let (store, name) = (self.storage.store.clone(), self.name.0.clone());

@@ -172,9 +172,7 @@ async fn schema(database: &Database) -> Result<Finding> {
         SchemaVerdict::OlderFunctions => {
             Finding::warning(name, format!("version {applied}, with functions of another program"), MIGRATE)
         }
-        SchemaVerdict::Older => {
-            Finding::warning(name, format!("version {applied} of {expected}"), MIGRATE)
-        }
+        SchemaVerdict::Older => Finding::warning(name, format!("version {applied} of {expected}"), MIGRATE),
     })
 }
 

@@ -15,8 +15,9 @@ use crate::http::{
 ))]
 pub(crate) async fn show(Path(kind): Path<String>) -> Result<String, Problem> {
     let uri = format!("/problems/{kind}");
-    let known = ProblemKind::ALL.into_iter().find(|known| known.type_uri() == uri).ok_or_else(|| {
-        Problem::new(ProblemKind::NotFound, "There is no problem type with this name.")
-    })?;
+    let known = ProblemKind::ALL
+        .into_iter()
+        .find(|known| known.type_uri() == uri)
+        .ok_or_else(|| Problem::new(ProblemKind::NotFound, "There is no problem type with this name."))?;
     Ok(format!("{} ({})\n\n{}\n", known.title(), known.status(), known.meaning()))
 }
