@@ -1,11 +1,16 @@
-//! Closed sets of values: the list of all values, and their names.
+//! Closed sets of values: an enum, the list of all its values, and their names.
 
-/// Defines `ALL` and `as_str` of an enum. Each value is written once, in its order and with the name under which it is
-/// stored and shown. The other crates of the workspace use the macro as well.
+/// Defines an enum with `ALL`, `as_str` and `Display`. Each value is written once, in its order and with the name under
+/// which it is stored and shown. The other crates of the workspace use the macro as well.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! closed_set {
-    ($set:ident { $($value:ident = $name:literal),+ $(,)? }) => {
+    ($(#[$of_set:meta])* $of_all:vis enum $set:ident { $($(#[$of_value:meta])* $value:ident = $name:literal,)+ }) => {
+        $(#[$of_set])*
+        $of_all enum $set {
+            $($(#[$of_value])* $value,)+
+        }
+
         impl $set {
             /// Every value, in order.
             pub const ALL: [Self; [$($name),+].len()] = [$(Self::$value),+];
@@ -16,6 +21,12 @@ macro_rules! closed_set {
                 match self {
                     $(Self::$value => $name,)+
                 }
+            }
+        }
+
+        impl std::fmt::Display for $set {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(self.as_str())
             }
         }
     };

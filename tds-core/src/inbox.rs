@@ -91,25 +91,20 @@ impl Disposition {
     }
 }
 
-/// The status of an inbox event. The status follows the items of the event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EventStatus {
-    /// The event is stored, and its work is queued.
-    Pending,
-    /// A worker handles an item of the event.
-    Processing,
-    /// All items of the event have ended; the outcome says how.
-    Completed,
-    /// An item of the event became a dead letter, or the body was not understood.
-    Failed,
+closed_set! {
+    /// The status of an inbox event. The status follows the items of the event.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum EventStatus {
+        /// The event is stored, and its work is queued.
+        Pending = "pending",
+        /// A worker handles an item of the event.
+        Processing = "processing",
+        /// All items of the event have ended; the outcome says how.
+        Completed = "completed",
+        /// An item of the event became a dead letter, or the body was not understood.
+        Failed = "failed",
+    }
 }
-
-closed_set!(EventStatus {
-    Pending = "pending",
-    Processing = "processing",
-    Completed = "completed",
-    Failed = "failed",
-});
 
 /// The result of accepting an event.
 #[derive(Clone, Debug, PartialEq, Eq)]

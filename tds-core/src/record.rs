@@ -17,8 +17,11 @@ pub use self::{
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
     key::RecordKey,
 };
-use crate::error::{Error, Result};
 pub use crate::ids::RecordId;
+use crate::{
+    closed_set::closed_set,
+    error::{Error, Result},
+};
 
 /// The columns of one row, from name to value. Numbers keep their literal text; times are RFC 3339 in UTC. A missing
 /// key says nothing about its column; `null` says that the column is empty.
@@ -67,27 +70,17 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// The shape of a read: how much of a record it shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Shape {
-    /// A row of a list, which shows a part of the columns.
-    List,
-    /// The whole record.
-    Detail,
-    /// A pushed body that was found complete.
-    Webhook,
-}
-
-impl Shape {
-    /// Returns the name under which the shape is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Detail => "detail",
-            Self::Webhook => "webhook",
-        }
+closed_set! {
+    /// The shape of a read: how much of a record it shows.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Shape {
+        /// A row of a list, which shows a part of the columns.
+        List = "list",
+        /// The whole record.
+        Detail = "detail",
+        /// A pushed body that was found complete.
+        Webhook = "webhook",
     }
 }
 

@@ -17,25 +17,20 @@ use crate::{
     record::{EntityType, RecordId},
 };
 
-/// The type of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RunType {
-    /// A full sync: reads the whole list, and finds deletions.
-    Full,
-    /// An incremental sync: reads the records that changed.
-    Incremental,
-    /// A comparison of the target with the source.
-    Verify,
-    /// A download of product images.
-    Images,
+closed_set! {
+    /// The type of a run.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum RunType {
+        /// A full sync: reads the whole list, and finds deletions.
+        Full = "full",
+        /// An incremental sync: reads the records that changed.
+        Incremental = "incremental",
+        /// A comparison of the target with the source.
+        Verify = "verify",
+        /// A download of product images.
+        Images = "images",
+    }
 }
-
-closed_set!(RunType {
-    Full = "full",
-    Incremental = "incremental",
-    Verify = "verify",
-    Images = "images",
-});
 
 impl RunType {
     /// Returns the lane whose budget a run of this type spends. Its items have the same lane.
@@ -56,31 +51,24 @@ impl RunType {
     }
 }
 
-/// The status of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RunStatus {
-    /// The run waits for a process to claim it.
-    Pending,
-    /// The run is listing, or it waits for its items to end.
-    Running,
-    /// Every record that the run listed has ended without a failure.
-    Completed,
-    /// Every record that the run listed has ended, but some of them as dead letters, or deletions are held back.
-    CompletedWithErrors,
-    /// The run could not be executed to its end, for example because the list could not be read.
-    Failed,
-    /// A person cancelled the run. Its effects so far stay.
-    Cancelled,
+closed_set! {
+    /// The status of a run.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum RunStatus {
+        /// The run waits for a process to claim it.
+        Pending = "pending",
+        /// The run is listing, or it waits for its items to end.
+        Running = "running",
+        /// Every record that the run listed has ended without a failure.
+        Completed = "completed",
+        /// Every record that the run listed has ended, but some of them as dead letters, or deletions are held back.
+        CompletedWithErrors = "completed_with_errors",
+        /// The run could not be executed to its end, for example because the list could not be read.
+        Failed = "failed",
+        /// A person cancelled the run. Its effects so far stay.
+        Cancelled = "cancelled",
+    }
 }
-
-closed_set!(RunStatus {
-    Pending = "pending",
-    Running = "running",
-    Completed = "completed",
-    CompletedWithErrors = "completed_with_errors",
-    Failed = "failed",
-    Cancelled = "cancelled",
-});
 
 impl RunStatus {
     /// Returns true while the run is active: a second run of the entity type is refused.

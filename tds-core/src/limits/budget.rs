@@ -17,7 +17,7 @@ mod state;
 mod status;
 mod window;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -35,40 +35,22 @@ pub(crate) use self::{call_log::merge, state::at};
 use super::shared_state::{self, LocalState, SharedState};
 use crate::{
     clock::Clock,
+    closed_set::closed_set,
     error::Result,
     queue::{Lane, WorkerId},
 };
 
-/// A limit of the source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CallLimit {
-    /// Calls in any 60 seconds.
-    Minute,
-    /// Calls a day.
-    Day,
-    /// Calls in flight.
-    Concurrency,
-}
-
-impl CallLimit {
-    /// Every limit.
-    pub const ALL: [Self; 3] = [Self::Minute, Self::Day, Self::Concurrency];
-
-    /// Returns the name of the limit.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Minute => "minute",
-            Self::Day => "day",
-            Self::Concurrency => "concurrency",
-        }
-    }
-}
-
-impl fmt::Display for CallLimit {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+closed_set! {
+    /// A limit of the source.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum CallLimit {
+        /// Calls in any 60 seconds.
+        Minute = "minute",
+        /// Calls a day.
+        Day = "day",
+        /// Calls in flight.
+        Concurrency = "concurrency",
     }
 }
 

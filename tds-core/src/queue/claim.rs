@@ -111,38 +111,30 @@ pub struct Lease {
     pub token: LeaseToken,
 }
 
-/// The outcome of an item or event that ended without a failure.
-///
-/// The order is from the most informative outcome to the least. An event with several items shows the most informative
-/// of their outcomes, which is the least in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The record was written to the target.
-    Applied,
-    /// The record is gone at the source, and the target carries a tombstone.
-    Deleted,
-    /// The target already had this state.
-    Unchanged,
-    /// The read was older than the state in the target.
-    Stale,
-    /// Newer work of the same record took its place.
-    Superseded,
-    /// Nothing in this installation handles such work.
-    Ignored,
-    /// A person discarded the item.
-    Discarded,
+closed_set! {
+    /// The outcome of an item or event that ended without a failure.
+    ///
+    /// The order is from the most informative outcome to the least. An event with several items shows the most
+    /// informative of their outcomes, which is the least in this order.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Outcome {
+        /// The record was written to the target.
+        Applied = "applied",
+        /// The record is gone at the source, and the target carries a tombstone.
+        Deleted = "deleted",
+        /// The target already had this state.
+        Unchanged = "unchanged",
+        /// The read was older than the state in the target.
+        Stale = "stale",
+        /// Newer work of the same record took its place.
+        Superseded = "superseded",
+        /// Nothing in this installation handles such work.
+        Ignored = "ignored",
+        /// A person discarded the item.
+        Discarded = "discarded",
+    }
 }
-
-closed_set!(Outcome {
-    Applied = "applied",
-    Deleted = "deleted",
-    Unchanged = "unchanged",
-    Stale = "stale",
-    Superseded = "superseded",
-    Ignored = "ignored",
-    Discarded = "discarded",
-});
 
 /// A settlement: the end of one claim.
 #[derive(Clone, Debug)]
@@ -216,28 +208,22 @@ impl Settle {
     }
 }
 
-/// The result of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AttemptResult {
-    /// The item was done, or its work moved to another entity type.
-    Completed,
-    /// The attempt failed, and another attempt was scheduled.
-    Retry,
-    /// The item was given back, and no attempt was spent.
-    Released,
-    /// The item became a dead letter.
-    DeadLetter,
-    /// The lease of the claim ran out.
-    LeaseLost,
+closed_set! {
+    /// The result of an attempt.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub enum AttemptResult {
+        /// The item was done, or its work moved to another entity type.
+        Completed = "completed",
+        /// The attempt failed, and another attempt was scheduled.
+        Retry = "retry",
+        /// The item was given back, and no attempt was spent.
+        Released = "released",
+        /// The item became a dead letter.
+        DeadLetter = "dead_letter",
+        /// The lease of the claim ran out.
+        LeaseLost = "lease_lost",
+    }
 }
-
-closed_set!(AttemptResult {
-    Completed = "completed",
-    Retry = "retry",
-    Released = "released",
-    DeadLetter = "dead_letter",
-    LeaseLost = "lease_lost",
-});
 
 /// The result of [`Queue::settle`](super::Queue::settle).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,32 +4,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::closed_set::closed_set;
 
-/// The lane of work, by the cause of the work. Items of a lane with a lower number are claimed first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Lane {
-    /// A person waits for the work.
-    Operator,
-    /// A local change that has to be written to the source.
-    Outbound,
-    /// A pushed event.
-    Webhook,
-    /// An incremental sync.
-    Incremental,
-    /// A full sync.
-    Full,
-    /// Verification and repair.
-    Verify,
+closed_set! {
+    /// The lane of work, by the cause of the work. Items of a lane with a lower number are claimed first.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Lane {
+        /// A person waits for the work.
+        Operator = "operator",
+        /// A local change that has to be written to the source.
+        Outbound = "outbound",
+        /// A pushed event.
+        Webhook = "webhook",
+        /// An incremental sync.
+        Incremental = "incremental",
+        /// A full sync.
+        Full = "full",
+        /// Verification and repair.
+        Verify = "verify",
+    }
 }
-
-closed_set!(Lane {
-    Operator = "operator",
-    Outbound = "outbound",
-    Webhook = "webhook",
-    Incremental = "incremental",
-    Full = "full",
-    Verify = "verify",
-});
 
 impl Lane {
     /// Returns the number in the column `priority`. Items with a lower number are claimed first.

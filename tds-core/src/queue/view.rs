@@ -24,28 +24,22 @@ pub struct Healed {
     pub events: Vec<InboxId>,
 }
 
-/// The status of a queue item.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ItemStatus {
-    /// The item waits to be claimed.
-    Pending,
-    /// A worker holds the item.
-    Processing,
-    /// The item has ended without a failure; the outcome says how.
-    Completed,
-    /// The last attempt failed, and another attempt is scheduled.
-    Failed,
-    /// The item is a dead letter: only an operator can continue it.
-    DeadLetter,
+closed_set! {
+    /// The status of a queue item.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum ItemStatus {
+        /// The item waits to be claimed.
+        Pending = "pending",
+        /// A worker holds the item.
+        Processing = "processing",
+        /// The item has ended without a failure; the outcome says how.
+        Completed = "completed",
+        /// The last attempt failed, and another attempt is scheduled.
+        Failed = "failed",
+        /// The item is a dead letter: only an operator can continue it.
+        DeadLetter = "dead_letter",
+    }
 }
-
-closed_set!(ItemStatus {
-    Pending = "pending",
-    Processing = "processing",
-    Completed = "completed",
-    Failed = "failed",
-    DeadLetter = "dead_letter",
-});
 
 impl ItemStatus {
     /// The statuses of the items that an operator can retry.

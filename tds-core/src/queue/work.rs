@@ -6,32 +6,21 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
+    closed_set::closed_set,
     inbox::InboxId,
     queue::Lane,
     record::{EntityType, Observed, Payload, RecordId, RecordKey, Shape, SourcePayload},
     runs::RunId,
 };
 
-/// The direction of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Direction {
-    /// The target follows the source.
-    Inbound,
-    /// The source follows the target.
-    Outbound,
-}
-
-impl Direction {
-    /// Every direction.
-    pub const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
-
-    /// Returns the name under which the direction is stored.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-        }
+closed_set! {
+    /// The direction of work.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Direction {
+        /// The target follows the source.
+        Inbound = "inbound",
+        /// The source follows the target.
+        Outbound = "outbound",
     }
 }
 

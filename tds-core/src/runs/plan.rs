@@ -14,19 +14,19 @@ pub(crate) use self::{
     history::History,
 };
 
-/// The ways to read whole records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DetailWay {
-    /// No records are read: the rows of the list are whole records.
-    None,
-    /// One call reads one record.
-    Single,
-    /// One call reads many records.
-    Many,
+crate::closed_set! {
+    /// The ways to read whole records.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum DetailWay {
+        /// No records are read: the rows of the list are whole records.
+        None = "none",
+        /// One call reads one record.
+        Single = "single",
+        /// One call reads many records.
+        Many = "many",
+    }
 }
-
-crate::closed_set!(DetailWay { None = "none", Single = "single", Many = "many" });
 
 /// The cost of one way to read the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

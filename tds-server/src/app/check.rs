@@ -4,20 +4,20 @@ mod items;
 
 use crate::config::{Config, ConfigError};
 
-/// The result of one check.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// Everything is right.
-    Ok,
-    /// It works, but should be improved.
-    Warning,
-    /// It does not work.
-    Failed,
-    /// It could not be checked, because an earlier check failed.
-    Skipped,
+tds_core::closed_set! {
+    /// The result of one check.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    pub(crate) enum Status {
+        /// Everything is right.
+        Ok = "ok",
+        /// It works, but should be improved.
+        Warning = "warning",
+        /// It does not work.
+        Failed = "failed",
+        /// It could not be checked, because an earlier check failed.
+        Skipped = "skipped",
+    }
 }
-
-tds_core::closed_set!(Status { Ok = "ok", Warning = "warning", Failed = "failed", Skipped = "skipped" });
 
 /// What one check found.
 pub(crate) struct Finding {

@@ -13,18 +13,18 @@ use tds_zoho::{
 
 use super::{refusal::Refusal, services::Ports};
 
-/// What the program does with a body that proved authentic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reception {
-    /// The records of the event are processed.
-    Accepted,
-    /// No handler is registered for the subject of the event.
-    Ignored,
-    /// The body was not understood. An operator has to look at the event.
-    Unparsed,
+tds_core::closed_set! {
+    /// What the program does with a body that proved authentic.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum Reception {
+        /// The records of the event are processed.
+        Accepted = "accepted",
+        /// No handler is registered for the subject of the event.
+        Ignored = "ignored",
+        /// The body was not understood. An operator has to look at the event.
+        Unparsed = "unparsed",
+    }
 }
-
-tds_core::closed_set!(Reception { Accepted = "accepted", Ignored = "ignored", Unparsed = "unparsed" });
 
 impl Reception {
     pub(crate) fn of(disposition: &Disposition) -> Self {

@@ -23,18 +23,18 @@ pub(crate) use self::{
 /// The longest time that the check of a component may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The health of a component, or of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum HealthStatus {
-    /// Everything works.
-    Healthy,
-    /// The inbox and the queue work; another part has trouble.
-    Degraded,
-    /// Webhooks cannot be stored.
-    Unhealthy,
+tds_core::closed_set! {
+    /// The health of a component, or of the process.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum HealthStatus {
+        /// Everything works.
+        Healthy = "healthy",
+        /// The inbox and the queue work; another part has trouble.
+        Degraded = "degraded",
+        /// Webhooks cannot be stored.
+        Unhealthy = "unhealthy",
+    }
 }
-
-tds_core::closed_set!(HealthStatus { Healthy = "healthy", Degraded = "degraded", Unhealthy = "unhealthy" });
 
 /// The health of one component.
 #[derive(Clone, Debug)]

@@ -24,27 +24,19 @@ const LOOK: Duration = Duration::from_secs(4);
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
 
-/// The result of a webhook request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WebhookResult {
-    Accepted,
-    Duplicate,
-    Ignored,
-    Unparsed,
-    Unauthorized,
-    Refused,
-    Unavailable,
+tds_core::closed_set! {
+    /// The result of a webhook request.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) enum WebhookResult {
+        Accepted = "accepted",
+        Duplicate = "duplicate",
+        Ignored = "ignored",
+        Unparsed = "unparsed",
+        Unauthorized = "unauthorized",
+        Refused = "refused",
+        Unavailable = "unavailable",
+    }
 }
-
-tds_core::closed_set!(WebhookResult {
-    Accepted = "accepted",
-    Duplicate = "duplicate",
-    Ignored = "ignored",
-    Unparsed = "unparsed",
-    Unauthorized = "unauthorized",
-    Refused = "refused",
-    Unavailable = "unavailable",
-});
 
 impl WebhookResult {
     /// Returns the result of a delivery.

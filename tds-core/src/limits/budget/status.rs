@@ -75,34 +75,27 @@ pub struct Refusal {
     pub wait: Duration,
 }
 
-/// How far the program saves calls because of the day's budget. Nothing is dropped at any step: what cannot be read
-/// now waits, without spending attempts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Throttle {
-    /// Every lane may send.
-    Normal,
-    /// Verification and full syncs wait for their part of the day.
-    BulkDeferred,
-    /// The day's calls will not suffice at the present rate. Full syncs wait, incremental syncs of less important
-    /// entity types are delayed, and reads for pushed events wait so that several become one.
-    Frugal,
-    /// Incremental syncs also wait. Records change only through pushed events.
-    ChangesDeferred,
-    /// Pushed events are stored, and applied where they carry the whole record. Nothing is read for them.
-    JournalOnly,
-    /// Even operators' requests cannot be read.
-    Spent,
+closed_set! {
+    /// How far the program saves calls because of the day's budget. Nothing is dropped at any step: what cannot be read
+    /// now waits, without spending attempts.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Throttle {
+        /// Every lane may send.
+        Normal = "normal",
+        /// Verification and full syncs wait for their part of the day.
+        BulkDeferred = "bulk_deferred",
+        /// The day's calls will not suffice at the present rate. Full syncs wait, incremental syncs of less important
+        /// entity types are delayed, and reads for pushed events wait so that several become one.
+        Frugal = "frugal",
+        /// Incremental syncs also wait. Records change only through pushed events.
+        ChangesDeferred = "changes_deferred",
+        /// Pushed events are stored, and applied where they carry the whole record. Nothing is read for them.
+        JournalOnly = "journal_only",
+        /// Even operators' requests cannot be read.
+        Spent = "spent",
+    }
 }
-
-closed_set!(Throttle {
-    Normal = "normal",
-    BulkDeferred = "bulk_deferred",
-    Frugal = "frugal",
-    ChangesDeferred = "changes_deferred",
-    JournalOnly = "journal_only",
-    Spent = "spent",
-});
 
 impl BudgetStatus {
     /// Returns the breaker that keeps calls from the place. Where there are several, the one with the longest wait

@@ -6,24 +6,27 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
+    closed_set::closed_set,
     error::Result,
     limits::shared_state::{self, SharedState},
     record::EntityType,
 };
 
-/// Whether a list does what a request asks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ability {
-    /// The ability is not documented and was not tried.
-    #[default]
-    Unknown,
-    /// The ability is documented and was not tried.
-    Documented,
-    /// The ability was tried, and the list has it.
-    Proven,
-    /// The ability was tried, and the list does not have it, whatever is documented.
-    Refuted,
+closed_set! {
+    /// Whether a list does what a request asks for.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Ability {
+        /// The ability is not documented and was not tried.
+        #[default]
+        Unknown = "unknown",
+        /// The ability is documented and was not tried.
+        Documented = "documented",
+        /// The ability was tried, and the list has it.
+        Proven = "proven",
+        /// The ability was tried, and the list does not have it, whatever is documented.
+        Refuted = "refuted",
+    }
 }
 
 impl Ability {
@@ -31,17 +34,6 @@ impl Ability {
     #[must_use]
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Documented | Self::Proven)
-    }
-}
-
-impl fmt::Display for Ability {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Unknown => "unknown",
-            Self::Documented => "documented",
-            Self::Proven => "proven",
-            Self::Refuted => "refuted",
-        })
     }
 }
 
