@@ -106,20 +106,20 @@ impl MemoryStore {
     /// Stores the sync state of a record whose rows are in a mirror outside this store. A full sync then finds the
     /// record where the list of the source lacks it.
     pub fn remember(&self, key: &RecordKey, state: SyncState) {
-        let now = self.now();
-        self.state().remember(key, state, now);
-    }
-
-    fn now(&self) -> OffsetDateTime {
-        self.shared.clock.now()
+        self.state().remember(key, state);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.shared.state)
+        let mut state = lock(&self.shared.state);
+        state.now.0 = self.shared.clock.now();
+        state
     }
 
-    fn announce_work(&self) {
+    /// Makes a change after which there may be new work.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state());
         self.shared.work.notify_waiters();
+        result
     }
 }
 

@@ -1,7 +1,5 @@
 //! Inbox events: their status follows from their items.
 
-use time::OffsetDateTime;
-
 use super::state::{Event, Progress, State};
 use crate::{
     inbox::{EventStatus, InboxId},
@@ -10,17 +8,11 @@ use crate::{
 
 impl State {
     /// Records the progress of an event's item, and updates the status of the event.
-    pub(super) fn event_progress(
-        &mut self,
-        id: InboxId,
-        item: ItemId,
-        progress: Progress,
-        now: OffsetDateTime,
-    ) {
+    pub(super) fn event_progress(&mut self, id: InboxId, item: ItemId, progress: Progress) {
         if let Some(event) = self.events.get_mut(&id) {
             event.items.insert(item, progress);
         }
-        self.refresh_event(id, now);
+        self.refresh_event(id);
     }
 
     /// Removes an item from the event.
@@ -31,7 +23,7 @@ impl State {
     }
 
     /// Derives the status of the event from its items. An event without items keeps its status.
-    pub(super) fn refresh_event(&mut self, id: InboxId, now: OffsetDateTime) {
+    pub(super) fn refresh_event(&mut self, id: InboxId) {
         let Some(event) = self.events.get_mut(&id) else { return };
         if event.items.is_empty() {
             return;
@@ -50,11 +42,11 @@ impl State {
             (None, true) => (EventStatus::Pending, None),
             (None, false) => (EventStatus::Completed, best_outcome(event)),
         };
-        event.status = status;
-        event.outcome = outcome;
-        event.error = error;
-        event.processed_at = match status {
-            EventStatus::Completed | EventStatus::Failed => event.processed_at.or(Some(now)),
+        event.row.status = status;
+        event.row.outcome = outcome;
+        event.row.error_message = error;
+        event.row.processed_at = match status {
+            EventStatus::Completed | EventStatus::Failed => event.row.processed_at.or(Some(self.now.0)),
             EventStatus::Pending | EventStatus::Processing => None,
         };
     }

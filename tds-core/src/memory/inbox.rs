@@ -23,9 +23,7 @@ use crate::{
 #[async_trait]
 impl Inbox for MemoryStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted> {
-        let now = self.now();
-        let accepted = {
-            let mut state = self.state();
+        Ok(self.change(|state| {
             if let Some(id) = state.deliveries.get(&event.event_id).copied() {
                 let came_back = state.came_back(id, &event.disposition);
                 if !came_back.is_empty() {
@@ -33,20 +31,17 @@ impl Inbox for MemoryStore {
                     if let Some(known) = state.events.get_mut(&id) {
                         known.order = order;
                     }
-                    state.begin_again(id, &Disposition::Work(came_back), Lane::Webhook, now);
+                    state.begin_again(id, &Disposition::Work(came_back), Lane::Webhook);
                 }
-                Accepted { id, duplicate: true }
-            } else {
-                let id = InboxId(state.next_id());
-                state.deliveries.insert(event.event_id.clone(), id);
-                let disposition = event.disposition.clone();
-                state.events.insert(id, stored(id, event, now));
-                state.dispose(id, &disposition, Lane::Webhook, now);
-                Accepted { id, duplicate: false }
+                return Accepted { id, duplicate: true };
             }
-        };
-        self.announce_work();
-        Ok(accepted)
+            let id = InboxId(state.next_id());
+            state.deliveries.insert(event.event_id.clone(), id);
+            let disposition = event.disposition.clone();
+            state.events.insert(id, stored(id, event, state.now.0));
+            state.dispose(id, &disposition, Lane::Webhook);
+            Accepted { id, duplicate: false }
+        }))
     }
 }
 
@@ -58,9 +53,10 @@ impl InboxOperator for MemoryStore {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<Page<EventView>> {
-        let (below, now, state) = (InboxId(below(cursor)?), self.now(), self.state());
+        let (below, state) = (InboxId(below(cursor)?), self.state());
+        let now = state.now.0;
         let newest_first = state.events.range(..below).rev().filter(|(_, event)| event.matches(filter, now));
-        Ok(page(newest_first.map(|(id, event)| (id.0, event.view(*id))), limit))
+        Ok(page(newest_first.map(|(id, event)| (id.0, event.row.clone())), limit))
     }
 
     async fn get_event(&self, id: InboxId) -> Result<Option<EventView>> {
@@ -68,30 +64,28 @@ impl InboxOperator for MemoryStore {
         Ok(state.events.get(&id).map(|event| EventView {
             headers: Some(event.headers.clone()),
             raw_payload: Some(event.raw_payload.clone()),
-            ..event.view(id)
+            ..event.row.clone()
         }))
     }
 
     async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()> {
-        let now = self.now();
-        {
-            let mut state = self.state();
+        self.change(|state| {
             if !state.events.contains_key(&id) {
                 return Err(Error::not_found(format!("there is no inbox event {id}")));
             }
-            state.begin_again(id, &disposition, Lane::Operator, now);
-        }
-        self.announce_work();
-        Ok(())
+            state.begin_again(id, &disposition, Lane::Operator);
+            Ok(())
+        })
     }
 
     async fn inbox_stats(&self) -> Result<InboxStats> {
-        let (day_ago, state) = (self.now() - time::Duration::DAY, self.state());
+        let state = self.state();
+        let day_ago = state.now.0 - time::Duration::DAY;
         let mut stats = InboxStats::default();
-        for event in state.events.values() {
-            let last_24h = i64::from(event.received_at > day_ago);
-            stats.add(event.entity_type.clone(), event.status, 1, last_24h);
-            stats.last_received_at = stats.last_received_at.max(Some(event.received_at));
+        for Event { row, .. } in state.events.values() {
+            let last_24h = i64::from(row.received_at > day_ago);
+            stats.add(row.entity_type.clone(), row.status, 1, last_24h);
+            stats.last_received_at = stats.last_received_at.max(Some(row.received_at));
         }
         Ok(stats)
     }
@@ -103,11 +97,13 @@ impl State {
         let Some(known) = self.events.get(&id) else { return Vec::new() };
         let is_about = |event: &Event, record: &RecordId| {
             event.records.contains(record)
-                || event.records.is_empty() && event.entity_id.as_deref() == Some(record.as_str())
+                || event.records.is_empty() && event.row.entity_id.as_deref() == Some(record.as_str())
         };
         let later = |record: &RecordId| {
             self.events.values().any(|event| {
-                event.order > known.order && event.entity_type == known.entity_type && is_about(event, record)
+                event.order > known.order
+                    && event.row.entity_type == known.row.entity_type
+                    && is_about(event, record)
             })
         };
         disposition
@@ -120,7 +116,7 @@ impl State {
 
     /// Makes an event that ended pending again. The event continues to wait for items that are open, and stops
     /// waiting for dead letters.
-    fn begin_again(&mut self, id: InboxId, disposition: &Disposition, lane: Lane, now: OffsetDateTime) {
+    fn begin_again(&mut self, id: InboxId, disposition: &Disposition, lane: Lane) {
         let Some(event) = self.events.get_mut(&id) else { return };
         let (open, ended): (BTreeMap<_, _>, _) = std::mem::take(&mut event.items)
             .into_iter()
@@ -129,20 +125,20 @@ impl State {
         for item in ended.keys() {
             self.forget_waiter(*item, Waiter::Event(id));
         }
-        self.dispose(id, disposition, lane, now);
+        self.dispose(id, disposition, lane);
     }
 
     /// Sets the status that follows from the disposition, and queues the work of the event.
-    fn dispose(&mut self, id: InboxId, disposition: &Disposition, lane: Lane, now: OffsetDateTime) {
-        if let Some(event) = self.events.get_mut(&id) {
-            event.status = disposition.status();
-            event.outcome = disposition.outcome();
-            event.error = disposition.reason().map(str::to_owned);
-            event.processed_at = (event.status != EventStatus::Pending).then_some(now);
+    fn dispose(&mut self, id: InboxId, disposition: &Disposition, lane: Lane) {
+        if let Some(Event { row, .. }) = self.events.get_mut(&id) {
+            row.status = disposition.status();
+            row.outcome = disposition.outcome();
+            row.error_message = disposition.reason().map(str::to_owned);
+            row.processed_at = (row.status != EventStatus::Pending).then_some(self.now.0);
         }
         for (key, work) in disposition.work() {
             let (key, work, waiter) = (key.clone().into(), work.clone(), Waiter::Event(id));
-            self.enqueue(NewItem { key, lane, work, waiter }, now);
+            self.enqueue(NewItem { key, lane, work, waiter });
         }
     }
 }
@@ -151,18 +147,23 @@ fn stored(id: InboxId, event: NewEvent, now: OffsetDateTime) -> Event {
     Event {
         order: id.0,
         records: other_records(&event),
-        event_id: event.event_id,
-        source_type: event.source_type,
-        entity_type: event.entity_type,
-        entity_id: event.entity_id,
-        event_type: event.event_type,
+        row: EventView {
+            id,
+            event_id: event.event_id,
+            source_type: event.source_type,
+            entity_type: event.entity_type,
+            entity_id: event.entity_id,
+            event_type: event.event_type,
+            status: EventStatus::Pending,
+            outcome: None,
+            error_message: None,
+            received_at: now,
+            processed_at: None,
+            headers: None,
+            raw_payload: None,
+        },
         raw_payload: event.raw_payload,
         headers: event.headers,
-        status: EventStatus::Pending,
-        outcome: None,
-        error: None,
-        received_at: now,
-        processed_at: None,
-        items: Default::default(),
+        items: BTreeMap::new(),
     }
 }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::state::{Item, Progress, State, WaiterEntry};
 use crate::{
     inbox::InboxId,
-    queue::{ItemId, ItemStatus, Lane, NewItem, Outcome, Waiter, Work, WorkKey, fold},
+    queue::{ItemId, ItemStatus, NewItem, Outcome, Waiter, WorkKey, fold},
 };
 
 impl Item {
@@ -16,21 +16,20 @@ impl Item {
 
 impl State {
     /// Adds work, or folds the work into the record's live item. The waiter then waits for that item.
-    pub(super) fn enqueue(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
+    pub(super) fn enqueue(&mut self, new: NewItem) {
         let waiter = new.waiter;
-        let id = self.place(new, now);
-        self.attach(id, waiter, now);
-        id
+        let id = self.place(new);
+        self.attach(id, waiter);
     }
 
     /// Adds work, or folds the work into the record's live item. This adds no waiter.
-    pub(super) fn place(&mut self, new: NewItem, now: OffsetDateTime) -> ItemId {
+    pub(super) fn place(&mut self, new: NewItem) -> ItemId {
         match self.live.get(&new.key).copied() {
             Some(id) => {
-                self.fold_into(id, new.lane, &new.work, new.waiter, now);
+                self.fold_into(id, &new);
                 id
             }
-            None => self.insert(new.key, new.lane, new.work, new.waiter, now),
+            None => self.insert(new),
         }
     }
 
@@ -45,20 +44,13 @@ impl State {
         Some(result)
     }
 
-    fn insert(
-        &mut self,
-        key: WorkKey,
-        lane: Lane,
-        work: Work,
-        waiter: Waiter,
-        now: OffsetDateTime,
-    ) -> ItemId {
-        let id = ItemId(self.next_id());
+    fn insert(&mut self, new: NewItem) -> ItemId {
+        let (id, now) = (ItemId(self.next_id()), self.now.0);
         let item = Item {
             id,
-            key: key.clone(),
-            lane,
-            work,
+            key: new.key.clone(),
+            lane: new.lane,
+            work: new.work,
             status: ItemStatus::Pending,
             outcome: None,
             retry_count: 0,
@@ -70,7 +62,10 @@ impl State {
             ended_at: None,
             generation: 1,
             claim: None,
-            source_event: event_of(waiter),
+            source_event: match new.waiter {
+                Waiter::Event(event) => Some(event),
+                Waiter::Run(_) | Waiter::Operator => None,
+            },
             new_work_since: None,
             hurried: false,
             waiters: Vec::new(),
@@ -78,28 +73,29 @@ impl State {
         };
         self.due.insert(item.due_key());
         self.items.insert(id, item);
-        self.live.insert(key, id);
+        self.live.insert(new.key, id);
         id
     }
 
-    fn fold_into(&mut self, id: ItemId, lane: Lane, work: &Work, waiter: Waiter, now: OffsetDateTime) {
+    fn fold_into(&mut self, id: ItemId, new: &NewItem) {
+        let now = self.now.0;
         self.with_item(id, |item| {
-            if lane < item.lane {
-                item.lane = lane;
+            if new.lane < item.lane {
+                item.lane = new.lane;
                 if item.claim.is_some() {
                     item.hurried = true;
                 } else {
                     item.run_at = item.run_at.min(now);
                 }
             }
-            let folded = fold(&item.work, work);
+            let folded = fold(&item.work, &new.work);
             // The source may have answered a fetch before this change happened. A change therefore counts even
             // where the work stays the same.
             let keeps_payload = folded.keeps_payload_of(&item.work);
             if keeps_payload && folded.recheck == item.work.recheck {
                 return;
             }
-            match waiter {
+            match new.waiter {
                 _ if keeps_payload => {}
                 Waiter::Event(event) => item.source_event = Some(event),
                 Waiter::Run(_) | Waiter::Operator if folded.payload.is_some() => item.source_event = None,
@@ -120,7 +116,7 @@ impl State {
     }
 
     /// Adds a waiter to an item. Each waiter waits at most once.
-    pub(super) fn attach(&mut self, id: ItemId, waiter: Waiter, now: OffsetDateTime) {
+    pub(super) fn attach(&mut self, id: ItemId, waiter: Waiter) {
         let Some(item) = self.items.get_mut(&id) else { return };
         if waiter == Waiter::Operator {
             return;
@@ -128,7 +124,7 @@ impl State {
         item.waiters.retain(|entry| entry.waiter != waiter);
         item.waiters.push(WaiterEntry { waiter, generation: item.generation });
         match waiter {
-            Waiter::Event(event) => self.event_progress(event, id, Progress::Open, now),
+            Waiter::Event(event) => self.event_progress(event, id, Progress::Open),
             Waiter::Run(run) => {
                 if let Some(run) = self.runs.get_mut(&run) {
                     run.open.insert(id);
@@ -145,7 +141,6 @@ impl State {
         generation: i64,
         source_event: Option<InboxId>,
         outcome: Outcome,
-        now: OffsetDateTime,
     ) {
         let Some(item) = self.items.get_mut(&id) else { return };
         let record = item.key.id.clone();
@@ -157,22 +152,17 @@ impl State {
                 Waiter::Event(event) => {
                     let own = source_event == Some(event) || outcome == Outcome::Discarded;
                     let ended = if own { outcome } else { Outcome::Superseded };
-                    self.event_progress(event, id, Progress::Ended(ended), now);
+                    self.event_progress(event, id, Progress::Ended(ended));
                 }
-                Waiter::Run(run) => self.run_item_ended(run, id, &record, false, now),
+                Waiter::Run(run) => self.run_item_ended(run, id, &record, false),
                 Waiter::Operator => {}
             }
         }
     }
 
     /// Moves an item to the archive and notifies all waiters.
-    pub(super) fn archive(
-        &mut self,
-        id: ItemId,
-        outcome: Outcome,
-        source_event: Option<InboxId>,
-        now: OffsetDateTime,
-    ) {
+    pub(super) fn archive(&mut self, id: ItemId, outcome: Outcome, source_event: Option<InboxId>) {
+        let now = self.now.0;
         let key = self.with_item(id, |item| {
             item.status = ItemStatus::Completed;
             item.outcome = Some(outcome);
@@ -186,18 +176,20 @@ impl State {
         });
         let Some(key) = key else { return };
         self.forget_live(&key, id);
-        self.notify(id, i64::MAX, source_event, outcome, now);
+        self.notify(id, i64::MAX, source_event, outcome);
     }
 
-    /// Resolves the older dead letters of a record whose work ended well.
-    pub(super) fn resolve_dead_letters(&mut self, key: &WorkKey, now: OffsetDateTime) {
-        for id in self.dead.get(key).cloned().unwrap_or_default() {
-            self.archive(id, Outcome::Superseded, None, now);
+    /// Resolves the older dead letters of the record of an item that ended well.
+    pub(super) fn resolve_dead_letters(&mut self, id: ItemId) {
+        let dead = self.items.get(&id).and_then(|item| self.dead.get(&item.key)).cloned();
+        for id in dead.unwrap_or_default() {
+            self.archive(id, Outcome::Superseded, None);
         }
     }
 
     /// Dead-letters an item: the item is kept for an operator, its events fail, and its runs are notified.
-    pub(super) fn dead_letter(&mut self, id: ItemId, error: &str, now: OffsetDateTime) {
+    pub(super) fn dead_letter(&mut self, id: ItemId, error: &str) {
+        let now = self.now.0;
         let dead = self.with_item(id, |item| {
             item.status = ItemStatus::DeadLetter;
             item.error = Some(error.to_owned());
@@ -210,10 +202,8 @@ impl State {
         self.dead.entry(key.clone()).or_default().insert(id);
         for entry in waiters {
             match entry.waiter {
-                Waiter::Event(event) => {
-                    self.event_progress(event, id, Progress::Dead(error.to_owned()), now);
-                }
-                Waiter::Run(run) => self.run_item_ended(run, id, &key.id, true, now),
+                Waiter::Event(event) => self.event_progress(event, id, Progress::Dead(error.to_owned())),
+                Waiter::Run(run) => self.run_item_ended(run, id, &key.id, true),
                 Waiter::Operator => {}
             }
         }
@@ -221,30 +211,31 @@ impl State {
         if let Some(item) = self.items.get_mut(&id) {
             item.waiters.retain(|entry| matches!(entry.waiter, Waiter::Event(_)));
         }
-        self.replace_dead_letters(&key, id, now);
+        self.replace_dead_letters(&key, id);
     }
 
     /// Keeps only the last dead letter of a record that runs list repeatedly, except those that have a waiter.
-    fn replace_dead_letters(&mut self, key: &WorkKey, by: ItemId, now: OffsetDateTime) {
+    fn replace_dead_letters(&mut self, key: &WorkKey, by: ItemId) {
         for id in self.dead.get(key).cloned().unwrap_or_default() {
             if id != by && self.items.get(&id).is_some_and(|item| item.waiters.is_empty()) {
-                self.archive(id, Outcome::Superseded, None, now);
+                self.archive(id, Outcome::Superseded, None);
             }
         }
     }
 
     /// Makes a dead letter or a waiting retry due now. Where the record has a newer live item, the dead letter is
     /// folded into that item.
-    pub(super) fn revive(&mut self, id: ItemId, now: OffsetDateTime) {
+    pub(super) fn revive(&mut self, id: ItemId) {
+        let now = self.now.0;
         let Some(item) = self.items.get(&id) else { return };
         let (key, waiters) = (item.key.clone(), item.waiters.clone());
-        if let Some(live) = self.live.get(&key).copied().filter(|live| *live != id) {
-            let (lane, work) = (item.lane, item.work.clone());
-            self.fold_into(live, lane, &work, Waiter::Operator, now);
+        if self.live.get(&key).is_some_and(|live| *live != id) {
+            let new = NewItem::new(key, item.lane, item.work.clone());
+            let live = self.place(new);
             for entry in waiters {
-                self.move_waiter(entry, id, live, now);
+                self.move_waiter(entry, id, live);
             }
-            self.archive(id, Outcome::Superseded, None, now);
+            self.archive(id, Outcome::Superseded, None);
             return;
         }
         self.with_item(id, |item| {
@@ -256,12 +247,12 @@ impl State {
         self.forget_live(&key, id);
         self.live.insert(key, id);
         for entry in waiters {
-            self.attach(id, entry.waiter, now);
+            self.attach(id, entry.waiter);
         }
     }
 
     /// Moves a waiter to another item.
-    pub(super) fn move_waiter(&mut self, entry: WaiterEntry, from: ItemId, to: ItemId, now: OffsetDateTime) {
+    pub(super) fn move_waiter(&mut self, entry: WaiterEntry, from: ItemId, to: ItemId) {
         self.forget_waiter(from, entry.waiter);
         match entry.waiter {
             Waiter::Event(event) => self.event_leaves(event, from),
@@ -272,7 +263,7 @@ impl State {
             }
             Waiter::Operator => {}
         }
-        self.attach(to, entry.waiter, now);
+        self.attach(to, entry.waiter);
     }
 
     /// Removes a waiter from an item.
@@ -301,12 +292,5 @@ impl State {
                 self.dead.remove(key);
             }
         }
-    }
-}
-
-fn event_of(waiter: Waiter) -> Option<InboxId> {
-    match waiter {
-        Waiter::Event(event) => Some(event),
-        Waiter::Run(_) | Waiter::Operator => None,
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 
 use super::{
     MemoryStore, Row,
@@ -40,14 +39,13 @@ impl Mirror for MemoryStore {
     }
 
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {
-        let now = self.now();
         let mut state = self.state();
-        reads.into_iter().map(|read| state.apply_read(schema, read, now)).collect()
+        reads.into_iter().map(|read| state.apply_read(schema, read)).collect()
     }
 }
 
 impl State {
-    fn apply_read(&mut self, schema: &MirrorSchema, read: Read, now: OffsetDateTime) -> Result<Applied> {
+    fn apply_read(&mut self, schema: &MirrorSchema, read: Read) -> Result<Applied> {
         if read.key.entity != schema.entity {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));
         }
@@ -55,12 +53,12 @@ impl State {
         let rows =
             |table: &str| self.children.get(&(table.to_owned(), read.key.id.clone())).map_or(0, Vec::len);
         let shrinks = |record: &Record| schema.shrinks(record, rows);
-        let (verdict, next) = judge(previous.as_ref(), &read, now, shrinks);
+        let (verdict, next) = judge(previous.as_ref(), &read, self.now.0, shrinks);
         if matches!(verdict, Verdict::Apply { .. }) && self.refused.contains(&read.key) {
             return Err(Error::invalid(format!("{} breaks a constraint of the target", read.key)));
         }
         if let Some(next) = next {
-            self.remember(&read.key, next, now);
+            self.remember(&read.key, next);
         }
         report_unusual(previous.as_ref(), &read, verdict);
         let (stable, volatile) = match verdict {
@@ -70,28 +68,28 @@ impl State {
             Verdict::Apply { stable, volatile } => (stable, volatile),
         };
         let Content::Present(record) = &read.content else {
-            self.write_tombstone(schema, &read.key, now);
+            self.write_tombstone(schema, &read.key);
             return Ok(Applied::Done(Outcome::Deleted));
         };
         let whole = previous.is_some_and(|state| state.detail_hash.is_some());
-        let head = schema.head.is_some() && self.write_head(&read, record, (stable, volatile, whole), now);
+        let head = schema.head.is_some() && self.write_head(&read, record, (stable, volatile, whole));
         let children = stable && self.write_children(schema, record);
         Ok(Applied::Done(if head || children { Outcome::Applied } else { Outcome::Unchanged }))
     }
 
-    pub(super) fn remember(&mut self, key: &RecordKey, next: SyncState, now: OffsetDateTime) {
+    pub(super) fn remember(&mut self, key: &RecordKey, next: SyncState) {
         match self.records.entry(key.clone()) {
             Entry::Occupied(mut known) => known.get_mut().state = next,
             Entry::Vacant(slot) => {
-                slot.insert(MirrorRecord { state: next, first_seen_at: now, row: None });
+                slot.insert(MirrorRecord { state: next, first_seen_at: self.now.0, row: None });
             }
         }
     }
 
-    fn write_tombstone(&mut self, schema: &MirrorSchema, key: &RecordKey, now: OffsetDateTime) {
+    fn write_tombstone(&mut self, schema: &MirrorSchema, key: &RecordKey) {
         if let Some(row) = self.records.get_mut(key).and_then(|known| known.row.as_mut()) {
-            row.deleted_at = Some(now);
-            row.synced_at = now;
+            row.deleted_at = Some(self.now.0);
+            row.synced_at = self.now.0;
         }
         if schema.head.is_none() {
             // Without a head row there is no row that could carry the tombstone.
@@ -107,7 +105,6 @@ impl State {
         read: &Read,
         record: &Record,
         (stable, volatile, whole_before): (bool, bool, bool),
-        now: OffsetDateTime,
     ) -> bool {
         let Some(known) = self.records.get_mut(&read.key) else { return false };
         if !stable && known.row.is_none() {
@@ -116,7 +113,7 @@ impl State {
         let mut row = known.row.clone().unwrap_or_else(|| Row {
             fields: Fields::new(),
             raw: record.raw.clone(),
-            synced_at: now,
+            synced_at: self.now.0,
             deleted_at: None,
         });
         if stable {
@@ -133,7 +130,7 @@ impl State {
         if known.row.as_ref() == Some(&row) {
             return false;
         }
-        row.synced_at = now;
+        row.synced_at = self.now.0;
         known.row = Some(row);
         true
     }

@@ -18,38 +18,36 @@ impl State {
         item: ItemId,
         record: &RecordId,
         failed: bool,
-        now: OffsetDateTime,
     ) {
         if let Some(run) = self.runs.get_mut(&id) {
             run.open.remove(&item);
             run.reach(record, if failed { Reached::Failed } else { Reached::Ended });
         }
-        self.finish_run(id, now);
+        self.finish_run(id);
     }
 
     /// Ends a run whose list was read to the end and whose records have all ended.
-    pub(super) fn finish_run(&mut self, id: RunId, now: OffsetDateTime) {
+    pub(super) fn finish_run(&mut self, id: RunId) {
         let unwell = self.oldest_dead_letter(id);
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let done = run.listing_done && run.open.is_empty() && run.processed >= run.total();
-        if run.status != RunStatus::Running || !done {
+        let done = run.row.listing_done && run.open.is_empty() && run.row.processed_items >= run.total();
+        if run.row.status != RunStatus::Running || !done {
             return;
         }
-        let clean = run.failed == 0 && run.held.is_empty();
-        run.status = if clean { RunStatus::Completed } else { RunStatus::CompletedWithErrors };
-        run.completed_at = Some(now);
-        run.lease = None;
-        if run.request.run_type == RunType::Full && run.request.since.is_none() {
-            self.last_full_counts.insert(run.request.entity.clone(), run.total());
+        let clean = run.row.failed_items == 0 && run.held.is_empty();
+        run.end(if clean { RunStatus::Completed } else { RunStatus::CompletedWithErrors }, self.now.0);
+        let entity = &run.row.entity_type;
+        if run.row.run_type == RunType::Full && run.row.since.is_none() {
+            self.last_full_counts.insert(entity.clone(), run.total());
         }
-        if let Some(cursor) = run.new_cursor(self.cursors.get(&run.request.entity).copied(), unwell) {
-            self.cursors.insert(run.request.entity.clone(), cursor);
+        if let Some(cursor) = run.new_cursor(self.cursors.get(entity).copied(), unwell) {
+            self.cursors.insert(entity.clone(), cursor);
         }
     }
 
     /// Returns the oldest version among the dead letters of the run's entity type.
     fn oldest_dead_letter(&self, id: RunId) -> Option<OffsetDateTime> {
-        let entity = &self.runs.get(&id)?.request.entity;
+        let entity = &self.runs.get(&id)?.row.entity_type;
         let dead = self.dead.iter().filter(|(key, _)| key.entity == *entity).flat_map(|(_, items)| items);
         dead.filter_map(|item| self.items.get(item)?.work.version).min()
     }
@@ -57,7 +55,7 @@ impl State {
     /// Returns the run, if the lease is the current one.
     pub(super) fn leased_run(&mut self, id: RunId, token: LeaseToken) -> Result<&mut RunState> {
         let held = self.runs.get_mut(&id).filter(|run| {
-            run.status == RunStatus::Running && run.lease.is_some_and(|(current, _)| current == token)
+            run.row.status == RunStatus::Running && run.lease.is_some_and(|(current, _)| current == token)
         });
         held.ok_or_else(|| Error::conflict(format!("the lease of run {id} was lost")))
     }
@@ -66,18 +64,17 @@ impl State {
 impl RunState {
     /// Counts the progress of a listed record. A record counts once, however often it is listed.
     pub(super) fn reach(&mut self, record: &RecordId, reached: Reached) {
-        let Some(before) = self.listed.get_mut(record) else { return };
-        match (*before, reached) {
-            (Reached::Listed, Reached::Ended) => self.processed += 1,
-            (Reached::Listed, Reached::Failed) => {
-                self.processed += 1;
-                self.failed += 1;
-            }
-            (Reached::Ended, Reached::Failed) => self.failed += 1,
-            (Reached::Failed, Reached::Ended) => self.failed -= 1,
-            _ => return,
-        }
-        *before = reached;
+        let Some(progress) = self.listed.get_mut(record) else { return };
+        let before = std::mem::replace(progress, reached);
+        self.row.processed_items += i64::from(before == Reached::Listed);
+        self.row.failed_items += i64::from(reached == Reached::Failed) - i64::from(before == Reached::Failed);
+    }
+
+    /// Ends the run for the process that holds it.
+    pub(super) fn end(&mut self, status: RunStatus, now: OffsetDateTime) {
+        self.row.status = status;
+        self.row.completed_at = Some(now);
+        self.lease = None;
     }
 
     /// Returns the entity type's new cursor. The cursor never moves backwards. It never moves over a gap that a run
@@ -87,7 +84,7 @@ impl RunState {
         current: Option<OffsetDateTime>,
         unwell: Option<OffsetDateTime>,
     ) -> Option<OffsetDateTime> {
-        let reads_changes = matches!(self.request.run_type, RunType::Full | RunType::Incremental);
+        let reads_changes = matches!(self.row.run_type, RunType::Full | RunType::Incremental);
         let no_gap = match (self.checkpoint.window_from, current) {
             (None, _) => true,
             (Some(from), Some(current)) => from <= current,

@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 
 use super::{
     MemoryStore, later,
-    settle::Effect,
     state::{Item, ItemClaim, State, WaiterEntry},
 };
 use crate::{
     error::Result,
     queue::{
-        ClaimRequest, ClaimScope, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Settled, Settlement,
-        Waiter,
+        AttemptResult, ClaimRequest, ClaimScope, Claimed, ItemId, ItemStatus, Lease, NewItem, Queue, Settled,
+        Settlement, Waiter,
     },
     runs::RunId,
 };
@@ -22,32 +20,23 @@ use crate::{
 #[async_trait]
 impl Queue for MemoryStore {
     async fn enqueue(&self, items: Vec<NewItem>) -> Result<()> {
-        let now = self.now();
-        {
-            let mut state = self.state();
-            for item in items {
-                state.enqueue(item, now);
-            }
-        }
-        self.announce_work();
+        self.change(|state| items.into_iter().for_each(|item| state.enqueue(item)));
         Ok(())
     }
 
     async fn claim(&self, request: &ClaimRequest) -> Result<Vec<Claimed>> {
-        let now = self.now();
         let mut state = self.state();
-        let ids = state.claimable(request, now);
-        Ok(ids.into_iter().filter_map(|id| state.claim_one(id, request, now)).collect())
+        let ids = state.claimable(request);
+        Ok(ids.into_iter().filter_map(|id| state.claim_one(id, request)).collect())
     }
 
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>> {
-        let now = self.now();
         let mut state = self.state();
+        let expires_at = later(state.now.0, lease);
         let mut kept = Vec::with_capacity(leases.len());
         for held in leases {
-            let Some(item) = state.items.get_mut(&held.id) else { continue };
-            if item.claim.as_ref().is_some_and(|claim| claim.token == held.token) {
-                item.lease_until(now, lease);
+            if let Some(claim) = state.claim_of(*held) {
+                claim.expires_at = expires_at;
                 kept.push(*held);
             }
         }
@@ -55,44 +44,28 @@ impl Queue for MemoryStore {
     }
 
     async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>> {
-        let state = self.state();
-        let is_held = |lease: &&Lease| {
-            let claim = state.items.get(&lease.id).and_then(|item| item.claim.as_ref());
-            claim.is_some_and(|claim| claim.token == lease.token)
-        };
-        Ok(leases.iter().filter(is_held).copied().collect())
+        let mut state = self.state();
+        Ok(leases.iter().copied().filter(|lease| state.claim_of(*lease).is_some()).collect())
     }
 
     async fn mark_processing(&self, leases: &[Lease]) -> Result<()> {
-        let now = self.now();
         let mut state = self.state();
         for held in leases {
-            let claim = state.items.get_mut(&held.id).and_then(|item| item.claim.as_mut());
-            if let Some(claim) = claim.filter(|claim| claim.token == held.token) {
+            if let Some(claim) = state.claim_of(*held) {
                 claim.shown = true;
-                state.refresh_waiters(held.id, now);
+                state.refresh_waiters(held.id);
             }
         }
         Ok(())
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
-        let now = self.now();
         let mut settled = Settled::default();
-        {
-            let mut state = self.state();
+        self.change(|state| {
             for settlement in settlements {
-                match state.settle_one(settlement, now) {
-                    Effect::Fenced => settled.fenced += 1,
-                    Effect::Ended => settled.accepted += 1,
-                    Effect::Again => {
-                        settled.accepted += 1;
-                        settled.again += 1;
-                    }
-                }
+                state.settle_one(settlement, &mut settled);
             }
-        }
-        self.announce_work();
+        });
         Ok(settled)
     }
 
@@ -111,12 +84,24 @@ impl Item {
         };
         scope.runs.as_ref().is_none_or(waits) && (!scope.carried || self.work.payload.is_some())
     }
+
+    /// Returns true where the next claim of the item must contain no other item.
+    fn is_suspect(&self) -> bool {
+        self.lost_leases + u32::from(self.claim.is_some()) >= Claimed::SUSPECT_AFTER
+    }
 }
 
 impl State {
+    /// Returns the claim of a lease, where the lease is still held.
+    fn claim_of(&mut self, lease: Lease) -> Option<&mut ItemClaim> {
+        let claim = self.items.get_mut(&lease.id)?.claim.as_mut()?;
+        (claim.token == lease.token).then_some(claim)
+    }
+
     /// Returns due items in the order in which they are claimed: by lane, then by the time since which they are
     /// due. An item that lost its lease repeatedly is claimed alone.
-    fn claimable(&self, request: &ClaimRequest, now: OffsetDateTime) -> Vec<ItemId> {
+    fn claimable(&self, request: &ClaimRequest) -> Vec<ItemId> {
+        let now = self.now.0;
         let free = |item: &&Item| {
             item.is_in(&request.scope)
                 && !self.paused.contains_key(&item.key.entity)
@@ -141,11 +126,14 @@ impl State {
         }
     }
 
-    fn claim_one(&mut self, id: ItemId, request: &ClaimRequest, now: OffsetDateTime) -> Option<Claimed> {
-        let token = self.next_token();
+    fn claim_one(&mut self, id: ItemId, request: &ClaimRequest) -> Option<Claimed> {
+        let (token, now) = (self.next_token(), self.now.0);
         self.with_item(id, |item| {
             if let Some(lost) = item.claim.take() {
-                item.lose_claim(&lost, now);
+                // A lost lease costs no attempt, and is counted separately.
+                item.lost_leases += 1;
+                let error = "the worker died or stopped renewing its lease".to_owned();
+                item.push_attempt(&lost, AttemptResult::LeaseLost, Some(error), now);
             }
             item.claim = Some(ItemClaim {
                 token,
@@ -170,12 +158,5 @@ impl State {
                 queued_at: item.queued_at,
             }
         })
-    }
-}
-
-impl Item {
-    /// Returns true where the next claim of the item must contain no other item.
-    fn is_suspect(&self) -> bool {
-        self.lost_leases + u32::from(self.claim.is_some()) >= Claimed::SUSPECT_AFTER
     }
 }

@@ -18,16 +18,17 @@ use crate::{
 #[async_trait]
 impl QueueMaintenance for MemoryStore {
     async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        let before = earlier(self.now(), age);
         let state = self.state();
+        let before = earlier(state.now.0, age);
         let items = state.old_items(before, dead_letters).count();
         let events = state.events.values().filter(|event| event.is_old(before, dead_letters)).count();
         Ok((items + events) as u64)
     }
 
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64> {
-        let before = earlier(self.now(), age);
-        Ok(self.state().prune(before, dead_letters))
+        let mut state = self.state();
+        let before = earlier(state.now.0, age);
+        Ok(state.prune(before, dead_letters))
     }
 
     async fn heal(&self, _age: Duration, _within: Option<Duration>) -> Result<Healed> {
@@ -62,7 +63,8 @@ impl State {
 
 impl Event {
     fn is_old(&self, before: OffsetDateTime, failed_too: bool) -> bool {
-        let ended = self.status == EventStatus::Completed || self.status == EventStatus::Failed && failed_too;
-        ended && self.processed_at.is_some_and(|at| at <= before)
+        let status = self.row.status;
+        let ended = status == EventStatus::Completed || status == EventStatus::Failed && failed_too;
+        ended && self.row.processed_at.is_some_and(|at| at <= before)
     }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     MemoryStore,
-    state::{Event, Item, State},
+    state::{Event, Item, RunState, State},
     view::{below, count, page},
 };
 use crate::{
@@ -27,7 +27,8 @@ const LATELY: Duration = Duration::from_secs(120);
 #[async_trait]
 impl QueueOperator for MemoryStore {
     async fn list(&self, filter: &ItemFilter, limit: usize, cursor: Option<&str>) -> Result<Page<ItemView>> {
-        let (below, now, state) = (ItemId(below(cursor)?), self.now(), self.state());
+        let (below, state) = (ItemId(below(cursor)?), self.state());
+        let now = state.now.0;
         let newest_first = state.items.range(..below).rev().filter(|(_, item)| item.matches(filter, now));
         Ok(page(newest_first.map(|(id, item)| (id.0, item.view())), limit))
     }
@@ -37,48 +38,40 @@ impl QueueOperator for MemoryStore {
     }
 
     async fn retry(&self, filter: &ItemFilter) -> Result<u64> {
-        let now = self.now();
-        let affected = {
-            let mut state = self.state();
-            let ids = state.select(filter, &ItemStatus::RETRYABLE, now);
+        Ok(self.change(|state| {
+            let ids = state.select(filter, &ItemStatus::RETRYABLE);
             for id in &ids {
-                state.revive(*id, now);
+                state.revive(*id);
             }
-            ids.len()
-        };
-        self.announce_work();
-        Ok(affected as u64)
+            ids.len() as u64
+        }))
     }
 
     async fn discard(&self, filter: &ItemFilter) -> Result<u64> {
-        let now = self.now();
         let mut state = self.state();
-        let ids = state.select(filter, &ItemStatus::DISCARDABLE, now);
+        let ids = state.select(filter, &ItemStatus::DISCARDABLE);
         for id in &ids {
-            state.archive(*id, Outcome::Discarded, None, now);
+            state.archive(*id, Outcome::Discarded, None);
         }
         Ok(ids.len() as u64)
     }
 
     async fn stats(&self) -> Result<QueueStats> {
-        Ok(self.state().stats(self.now()))
+        Ok(self.state().stats())
     }
 
     async fn motion(&self) -> Result<QueueMotion> {
-        Ok(self.state().motion(self.now()))
+        Ok(self.state().motion())
     }
 
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()> {
-        let now = self.now();
-        {
-            let mut state = self.state();
+        self.change(|state| {
             if paused {
-                state.paused.entry(entity.clone()).or_insert(now);
+                state.paused.entry(entity.clone()).or_insert(state.now.0);
             } else {
                 state.paused.remove(entity);
             }
-        }
-        self.announce_work();
+        });
         Ok(())
     }
 
@@ -88,14 +81,14 @@ impl QueueOperator for MemoryStore {
 }
 
 impl State {
-    fn select(&self, filter: &ItemFilter, among: &[ItemStatus], now: OffsetDateTime) -> Vec<ItemId> {
+    fn select(&self, filter: &ItemFilter, among: &[ItemStatus]) -> Vec<ItemId> {
         let wanted = self.items.values().filter(|item| among.contains(&item.status));
-        wanted.filter(|item| item.matches(filter, now)).map(|item| item.id).collect()
+        wanted.filter(|item| item.matches(filter, self.now.0)).map(|item| item.id).collect()
     }
 
-    fn stats(&self, now: OffsetDateTime) -> QueueStats {
+    fn stats(&self) -> QueueStats {
         let mut stats = QueueStats::default();
-        let day_ago = now - time::Duration::DAY;
+        let day_ago = self.now.0 - time::Duration::DAY;
         let mut delays: BTreeMap<&EntityType, Vec<f64>> = BTreeMap::new();
         for item in self.items.values() {
             stats.queue.add(item.status, 1);
@@ -109,14 +102,14 @@ impl State {
         }
         for entity in stats.by_entity.keys() {
             let known = delays.get(entity).cloned().unwrap_or_default();
-            stats.delays.insert(entity.clone(), of_delays(known, self.oldest_waiting(Some(entity), now)));
+            stats.delays.insert(entity.clone(), of_delays(known, self.oldest_waiting(Some(entity))));
         }
-        let all = of_delays(delays.into_values().flatten().collect(), self.oldest_waiting(None, now));
+        let all = of_delays(delays.into_values().flatten().collect(), self.oldest_waiting(None));
         stats.sync_delay_avg_seconds = all.avg;
         stats.sync_delay_p50_seconds = all.p50;
         stats.sync_delay_p99_seconds = all.p99;
         stats.oldest_pending_seconds = all.oldest;
-        stats.deferred = self.deferred(now);
+        stats.deferred = self.deferred();
         stats.needs_attention = NeedsAttention {
             dead_letters: stats.queue.dead_letter,
             unparsed_events: count(self.events.values().filter(|event| event.is_unparsed()).count()),
@@ -129,25 +122,25 @@ impl State {
 
     /// Returns the items that wait. An item that a process had claimed when it died waits as well, from the end of
     /// its lease on.
-    fn waiting(&self, now: OffsetDateTime) -> impl Iterator<Item = &Item> {
+    fn waiting(&self) -> impl Iterator<Item = &Item> {
         self.items.values().filter(move |item| match item.status {
             ItemStatus::Pending | ItemStatus::Failed => true,
-            ItemStatus::Processing => item.claim.as_ref().is_some_and(|claim| claim.expires_at <= now),
+            ItemStatus::Processing => item.claim.as_ref().is_some_and(|claim| claim.expires_at <= self.now.0),
             _ => false,
         })
     }
 
-    fn oldest_waiting(&self, entity: Option<&EntityType>, now: OffsetDateTime) -> Option<f64> {
-        let waiting = self.waiting(now).filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
-        waiting.map(|item| (now - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
+    fn oldest_waiting(&self, entity: Option<&EntityType>) -> Option<f64> {
+        let waiting = self.waiting().filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
+        waiting.map(|item| (self.now.0 - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
     }
 
     /// Returns the items that wait for a later time or for an operator. The reason is that of the largest group of
     /// items that wait for the same thing. Digits in the error texts are ignored when items are grouped.
-    fn deferred(&self, now: OffsetDateTime) -> Deferred {
-        let (mut all, mut until) = (0, None);
+    fn deferred(&self) -> Deferred {
+        let (now, mut all, mut until) = (self.now.0, 0, None);
         let mut groups: BTreeMap<(Option<&EntityType>, String), (i64, &str)> = BTreeMap::new();
-        for item in self.waiting(now) {
+        for item in self.waiting() {
             let paused = self.paused.contains_key(&item.key.entity).then_some(&item.key.entity);
             if paused.is_none() && item.run_at <= now {
                 continue;
@@ -167,10 +160,10 @@ impl State {
         Deferred { count: all, until, reason }
     }
 
-    fn motion(&self, now: OffsetDateTime) -> QueueMotion {
-        let mut motion = QueueMotion::default();
+    fn motion(&self) -> QueueMotion {
+        let (now, mut motion) = (self.now.0, QueueMotion::default());
         let mut held_up: Option<&Item> = None;
-        for item in self.waiting(now) {
+        for item in self.waiting() {
             if self.paused.contains_key(&item.key.entity) {
                 *motion.paused.entry(item.key.entity.clone()).or_default() += 1;
             } else if item.run_at <= now {
@@ -202,10 +195,10 @@ impl State {
     /// list. A later list replaces the decision of an earlier one.
     fn held_deletions(&self) -> i64 {
         let mut newest: BTreeMap<&EntityType, i64> = BTreeMap::new();
-        for run in self.runs.values() {
-            let ended = matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
-            if ended && run.request.run_type == RunType::Full {
-                newest.insert(&run.request.entity, count(run.held.len()));
+        for RunState { row, held, .. } in self.runs.values() {
+            let ended = matches!(row.status, RunStatus::Completed | RunStatus::CompletedWithErrors);
+            if ended && row.run_type == RunType::Full {
+                newest.insert(&row.entity_type, count(held.len()));
             }
         }
         newest.into_values().sum()
@@ -216,7 +209,7 @@ impl Event {
     /// Returns true where the body of the event was not understood. An event whose item became a dead letter is
     /// also `failed`, but has items.
     fn is_unparsed(&self) -> bool {
-        self.status == EventStatus::Failed && self.outcome.is_none() && self.items.is_empty()
+        self.row.status == EventStatus::Failed && self.row.outcome.is_none() && self.items.is_empty()
     }
 }
 

@@ -29,17 +29,18 @@ impl SyncRun for MemoryStore {
         lease: Duration,
         among: Option<&[RunId]>,
     ) -> Result<Option<RunLease>> {
-        let now = self.now();
         let mut state = self.state();
-        let token = state.next_token();
+        let (token, now) = (state.next_token(), state.now.0);
         let is_meant = |id: &RunId| among.is_none_or(|runs| runs.contains(id));
-        let free = state.runs.iter_mut().find(|(id, run)| is_meant(id) && run.can_be_taken(now));
-        let Some((id, run)) = free.map(|(id, run)| (*id, run)) else { return Ok(None) };
-        run.status = RunStatus::Running;
-        run.started_at = run.started_at.or(Some(now));
+        let free = state.runs.values_mut().find(|run| is_meant(&run.row.id) && run.can_be_taken(now));
+        let Some(run) = free else { return Ok(None) };
+        run.row.status = RunStatus::Running;
+        run.row.started_at = run.row.started_at.or(Some(now));
         run.lease = Some((token, later(now, lease)));
-        let (checkpoint, entity) = (run.checkpoint.clone(), run.request.entity.clone());
-        Ok(Some(RunLease { run: state.run_view(id)?, token, checkpoint, history: state.history(&entity) }))
+        let (id, checkpoint) = (run.row.id, run.checkpoint.clone());
+        let run = state.run_view(id)?;
+        let history = state.history(&run.entity_type);
+        Ok(Some(RunLease { run, token, checkpoint, history }))
     }
 
     async fn renew_run(
@@ -49,33 +50,29 @@ impl SyncRun for MemoryStore {
         lease: Duration,
         plan: Option<&RunPlan>,
     ) -> Result<()> {
-        let expires_at = later(self.now(), lease);
         let mut state = self.state();
+        let expires_at = later(state.now.0, lease);
         let run = state.leased_run(id, token)?;
         run.lease = Some((token, expires_at));
         if let Some(plan) = plan {
-            run.plan = Some(plan.clone());
+            run.row.plan = Some(plan.clone());
         }
         Ok(())
     }
 
     async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<i64> {
-        let now = self.now();
-        let listed = {
-            let mut state = self.state();
+        self.change(|state| {
             state.leased_run(id, token)?;
-            state.store_page(id, page, now);
-            state.runs.get(&id).map_or(0, RunState::total)
-        };
-        self.announce_work();
-        Ok(listed)
+            state.store_page(id, page);
+            Ok(state.runs.get(&id).map_or(0, RunState::total))
+        })
     }
 
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)> {
-        let now = self.now();
         let state = self.state();
+        let now = state.now.0;
         let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
-        let began = run.started_at.unwrap_or(run.created_at);
+        let began = run.row.started_at.unwrap_or(run.row.created_at);
         let live =
             || state.records.iter().filter(|(key, record)| key.entity == *entity && !record.state.deleted);
         let mut missing: Vec<RecordId> = live()
@@ -94,19 +91,17 @@ impl SyncRun for MemoryStore {
     }
 
     async fn end_run(&self, id: RunId, token: LeaseToken, end: RunEnd) -> Result<()> {
-        let now = self.now();
         let mut state = self.state();
+        let now = state.now.0;
         let run = state.leased_run(id, token)?;
         match end {
             RunEnd::Failed { error } => {
-                run.status = RunStatus::Failed;
-                run.error_log = Some(error);
-                run.completed_at = Some(now);
-                run.lease = None;
+                run.row.error_log = Some(error);
+                run.end(RunStatus::Failed, now);
             }
             RunEnd::DeletionsHeld { ids, reason } => {
+                run.row.error_log = Some(reason);
                 run.held = ids;
-                run.error_log = Some(reason);
             }
         }
         Ok(())
@@ -116,74 +111,64 @@ impl SyncRun for MemoryStore {
 #[async_trait]
 impl SyncRunOperator for MemoryStore {
     async fn create(&self, run: NewRun) -> Result<Run> {
-        let now = self.now();
         let mut state = self.state();
         state.refuse_second(&run.entity)?;
         let id = RunId(state.next_id());
-        state.runs.insert(id, new_run(run, now));
+        let run = new_run(id, run, state.now.0);
+        state.runs.insert(id, run);
         state.run_view(id)
     }
 
     async fn cancel(&self, id: RunId) -> Result<Run> {
-        let now = self.now();
         let mut state = self.state();
+        let now = state.now.0;
         let run = state.runs.get_mut(&id).ok_or_else(|| unknown(id))?;
-        if !run.status.is_active() {
-            return Err(Error::conflict(format!("run {id} has ended: {}", run.status.as_str())));
+        if !run.row.status.is_active() {
+            return Err(Error::conflict(format!("run {id} has ended: {}", run.row.status)));
         }
-        run.status = RunStatus::Cancelled;
-        run.completed_at = Some(now);
-        run.lease = None;
+        run.end(RunStatus::Cancelled, now);
         state.take_out(id);
         state.run_view(id)
     }
 
     async fn resume(&self, id: RunId) -> Result<Run> {
-        let now = self.now();
-        let mut state = self.state();
-        let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
-        if !matches!(run.status, RunStatus::Failed | RunStatus::Cancelled) {
-            return Err(Error::conflict(format!(
-                "run {id} is {}, so there is nothing to resume",
-                run.status.as_str()
-            )));
-        }
-        state.refuse_second(&run.request.entity.clone())?;
-        if let Some(run) = state.runs.get_mut(&id) {
-            // A list that was read to its end is not read again. The run then waits for its items.
-            run.status = if run.listing_done { RunStatus::Running } else { RunStatus::Pending };
-            run.completed_at = None;
-            run.error_log = None;
-            run.checkpoint.resumed = true;
-        }
-        state.put_back(id, now);
-        state.finish_run(id, now);
-        let run = state.run_view(id);
-        drop(state);
-        self.announce_work();
-        run
+        self.change(|state| {
+            let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
+            let status = run.row.status;
+            if !matches!(status, RunStatus::Failed | RunStatus::Cancelled) {
+                let message = format!("run {id} is {status}, so there is nothing to resume");
+                return Err(Error::conflict(message));
+            }
+            state.refuse_second(&run.row.entity_type)?;
+            if let Some(run) = state.runs.get_mut(&id) {
+                // A list that was read to its end is not read again. The run then waits for its items.
+                run.row.status = if run.row.listing_done { RunStatus::Running } else { RunStatus::Pending };
+                run.row.completed_at = None;
+                run.row.error_log = None;
+                run.checkpoint.resumed = true;
+            }
+            state.put_back(id);
+            state.finish_run(id);
+            state.run_view(id)
+        })
     }
 
     async fn confirm_deletions(&self, id: RunId) -> Result<u64> {
-        let now = self.now();
-        let released = {
-            let mut state = self.state();
+        self.change(|state| {
             let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
             if run.held.is_empty() {
                 return Ok(0);
             }
-            if !run.status.is_active() {
-                state.refuse_second(&run.request.entity.clone())?;
+            if !run.row.status.is_active() {
+                state.refuse_second(&run.row.entity_type)?;
             }
-            state.release_held(id, now)
-        };
-        self.announce_work();
-        Ok(released)
+            Ok(state.release_held(id))
+        })
     }
 
     async fn get_run(&self, id: RunId) -> Result<Option<Run>> {
         let state = self.state();
-        Ok(state.runs.get(&id).map(|run| run.view(id, &state)))
+        Ok(state.runs.get(&id).map(|run| run.view(&state)))
     }
 
     async fn list_runs<'c>(
@@ -194,10 +179,10 @@ impl SyncRunOperator for MemoryStore {
     ) -> Result<Page<Run>> {
         let (below, state) = (RunId(below(cursor)?), self.state());
         let wanted = state.runs.range(..below).rev().filter(|(_, run)| {
-            filter.entity.as_ref().is_none_or(|entity| *entity == run.request.entity)
-                && filter.status.is_none_or(|status| status == run.status)
+            filter.entity.as_ref().is_none_or(|entity| *entity == run.row.entity_type)
+                && filter.status.is_none_or(|status| status == run.row.status)
         });
-        Ok(page(wanted.map(|(id, run)| (id.0, run.view(*id, &state))), limit))
+        Ok(page(wanted.map(|(id, run)| (id.0, run.view(&state))), limit))
     }
 
     async fn history(&self, entity: &EntityType) -> Result<RunHistory> {
@@ -207,30 +192,30 @@ impl SyncRunOperator for MemoryStore {
 
 impl State {
     fn history(&self, entity: &EntityType) -> RunHistory {
-        let completed = self
-            .runs
-            .iter()
-            .rev()
-            .filter(|(_, run)| run.request.entity == *entity && run.status == RunStatus::Completed);
+        let is_completed = |run: &&RunState| {
+            run.row.entity_type == *entity && run.row.status == RunStatus::Completed
+        };
+        let completed = self.runs.values().rev().filter(is_completed);
         RunHistory {
             cursor: self.cursors.get(entity).copied(),
             last_full_count: self.last_full_counts.get(entity).copied(),
-            completed: completed.take(HISTORY).map(|(id, run)| run.view(*id, self)).collect(),
+            completed: completed.take(HISTORY).map(|run| run.view(self)).collect(),
         }
     }
 
     fn refuse_second(&self, entity: &EntityType) -> Result<()> {
-        match self.runs.iter().find(|(_, run)| run.request.entity == *entity && run.status.is_active()) {
-            Some((id, _)) => Err(Error::conflict(format!("run {id} of {entity} is active"))),
+        let rows = self.runs.values().map(|run| &run.row);
+        match rows.filter(|row| row.status.is_active()).find(|row| row.entity_type == *entity) {
+            Some(row) => Err(Error::conflict(format!("run {} of {entity} is active", row.id))),
             None => Ok(()),
         }
     }
 
     fn run_view(&self, id: RunId) -> Result<Run> {
-        self.runs.get(&id).map(|run| run.view(id, self)).ok_or_else(|| unknown(id))
+        self.runs.get(&id).map(|run| run.view(self)).ok_or_else(|| unknown(id))
     }
 
-    fn store_page(&mut self, id: RunId, page: PageCommit, now: OffsetDateTime) {
+    fn store_page(&mut self, id: RunId, page: PageCommit) {
         if self.runs.get(&id).is_some_and(|run| page.checkpoint.pages <= run.checkpoint.pages) {
             return;
         }
@@ -244,17 +229,17 @@ impl State {
                 run.listed.insert(record.clone(), Reached::Listed);
                 if !queued.contains(&record) {
                     run.reach(&record, Reached::Ended);
-                    run.unchanged += 1;
+                    run.row.unchanged_items += 1;
                 }
             }
             run.checkpoint = page.checkpoint;
             // The lease remains, because a commit with an unknown outcome is repeated.
-            run.listing_done |= page.last;
+            run.row.listing_done |= page.last;
         }
         for item in page.items {
-            self.enqueue(item, now);
+            self.enqueue(item);
         }
-        self.finish_run(id, now);
+        self.finish_run(id);
     }
 
     /// Removes from the queue the items for which only cancelled runs wait, claimed or not.
@@ -274,36 +259,33 @@ impl State {
     /// Returns true where an event or a run that was not cancelled waits for the item.
     fn is_wanted(&self, item: ItemId) -> bool {
         let is_cancelled =
-            |run: &RunId| self.runs.get(run).is_some_and(|run| run.status == RunStatus::Cancelled);
+            |run: &RunId| self.runs.get(run).is_some_and(|run| run.row.status == RunStatus::Cancelled);
         self.items.get(&item).is_some_and(|item| {
             item.waiters.iter().any(|entry| !matches!(&entry.waiter, Waiter::Run(run) if is_cancelled(run)))
         })
     }
 
     /// Queues again the work that the cancellation took out.
-    fn put_back(&mut self, id: RunId, now: OffsetDateTime) {
+    fn put_back(&mut self, id: RunId) {
         let kept = self.runs.get_mut(&id).map(|run| std::mem::take(&mut run.kept)).unwrap_or_default();
         for (key, lane, work) in kept {
-            self.enqueue(NewItem { key, lane, work, waiter: Waiter::Run(id) }, now);
+            self.enqueue(NewItem { key, lane, work, waiter: Waiter::Run(id) });
         }
     }
 
-    fn release_held(&mut self, id: RunId, now: OffsetDateTime) -> u64 {
+    fn release_held(&mut self, id: RunId) -> u64 {
         let Some(run) = self.runs.get_mut(&id) else { return 0 };
-        let (held, entity) = (std::mem::take(&mut run.held), run.request.entity.clone());
+        let (held, entity) = (std::mem::take(&mut run.held), run.row.entity_type.clone());
         run.listed.extend(held.iter().map(|record| (record.clone(), Reached::Listed)));
-        run.error_log = None;
-        if !run.status.is_active() {
-            run.status = RunStatus::Running;
-            run.completed_at = None;
+        run.row.error_log = None;
+        if !run.row.status.is_active() {
+            run.row.status = RunStatus::Running;
+            run.row.completed_at = None;
         }
         let released = held.len() as u64;
         for record in held {
             let key = RecordKey::new(entity.clone(), record).into();
-            self.enqueue(
-                NewItem { key, lane: Lane::Operator, work: Work::fetch(), waiter: Waiter::Run(id) },
-                now,
-            );
+            self.enqueue(NewItem { key, lane: Lane::Operator, work: Work::fetch(), waiter: Waiter::Run(id) });
         }
         released
     }
@@ -313,36 +295,48 @@ impl RunState {
     /// Returns true where the run is pending, or where the process that listed it lost its lease before the list
     /// ended.
     fn can_be_taken(&self, now: OffsetDateTime) -> bool {
-        match self.status {
+        match self.row.status {
             RunStatus::Pending => true,
             RunStatus::Running => {
-                !self.listing_done && self.lease.is_none_or(|(_, expires_at)| expires_at <= now)
+                !self.row.listing_done && self.lease.is_none_or(|(_, expires_at)| expires_at <= now)
             }
             _ => false,
         }
     }
 }
 
-fn new_run(request: NewRun, now: OffsetDateTime) -> RunState {
+fn new_run(id: RunId, request: NewRun, now: OffsetDateTime) -> RunState {
     RunState {
-        request,
-        status: RunStatus::Pending,
-        created_at: now,
-        started_at: None,
-        completed_at: None,
-        error_log: None,
+        row: Run {
+            id,
+            run_type: request.run_type,
+            entity_type: request.entity,
+            source_type: request.source_type,
+            status: RunStatus::Pending,
+            total_items: 0,
+            processed_items: 0,
+            failed_items: 0,
+            unchanged_items: 0,
+            pages: 0,
+            plan: None,
+            calls: 0,
+            listing_done: false,
+            expected_items: None,
+            since: request.since,
+            created_at: now,
+            started_at: None,
+            completed_at: None,
+            error_log: None,
+            requested_by: Some(request.requested_by),
+            target_database: Some("memory".to_owned()),
+            held_deletions: 0,
+        },
         lease: None,
         checkpoint: Default::default(),
-        listing_done: false,
         listed: Default::default(),
         open: Default::default(),
-        processed: 0,
-        failed: 0,
-        unchanged: 0,
         held: Vec::new(),
         kept: Vec::new(),
-        plan: None,
-        calls: 0,
     }
 }
 

@@ -14,8 +14,8 @@ use crate::{
 #[async_trait]
 impl Schedule for MemoryStore {
     async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool> {
-        let now = self.now();
         let mut state = self.state();
+        let now = state.now.0;
         let other_leads =
             state.leader.as_ref().is_some_and(|(leader, until)| leader != worker && *until > now);
         if !other_leads {
@@ -33,8 +33,8 @@ impl Schedule for MemoryStore {
     }
 
     async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>> {
-        let now = self.now();
         let mut state = self.state();
+        let now = state.now.0;
         let mut due = Vec::new();
         for spec in schedules {
             let next = later(now, spec.every);

@@ -1,6 +1,6 @@
 //! The end of a claim.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use time::OffsetDateTime;
 
@@ -8,89 +8,76 @@ use super::{
     later,
     state::{Item, ItemClaim, State},
 };
-use crate::queue::{
-    AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settlement, Waiter, WorkKey,
+use crate::{
+    queue::{
+        AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settled, Settlement, Waiter,
+        Work, WorkKey,
+    },
+    record::EntityType,
 };
 
-/// The effect of one settlement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
-    Fenced,
-    Ended,
-    Again,
-}
-
 impl State {
-    pub(super) fn settle_one(&mut self, settlement: Settlement, now: OffsetDateTime) -> Effect {
-        let id = settlement.lease.id;
+    /// Settles a claim, and counts the effect of the settlement.
+    pub(super) fn settle_one(&mut self, settlement: Settlement, settled: &mut Settled) {
+        let (id, now) = (settlement.lease.id, self.now.0);
         let taken = self.with_item(id, |item| {
-            if item.claim.as_ref().is_none_or(|claim| claim.token != settlement.lease.token) {
-                return None;
+            let claim = item.claim.take_if(|claim| claim.token == settlement.lease.token)?;
+            if let Some((result, error)) = settlement.settle.attempt(item.retry_count) {
+                item.push_attempt(&claim, result, error.map(Cow::into_owned), now);
             }
-            let claim = item.claim.take()?;
-            let (result, error) = settlement.settle.result();
-            item.push_attempt(&claim, result, error.map(Cow::into_owned), now);
             item.lost_leases = 0;
             let hurried = std::mem::take(&mut item.hurried);
             Some((claim, item.generation > settlement.generation, hurried))
         });
-        let Some((claim, has_new_work, hurried)) = taken.flatten() else { return Effect::Fenced };
+        let Some((claim, has_new_work, hurried)) = taken.flatten() else {
+            settled.fenced += 1;
+            return;
+        };
+        settled.accepted += 1;
+        if has_new_work {
+            settled.again += 1;
+            self.settle_with_new_work(id, &settlement, &claim);
+            return;
+        }
         // Work that is more urgent than the claim was does not wait for the claim's delay.
         let due = |after| if hurried { now } else { later(now, after) };
-        if has_new_work {
-            self.settle_with_new_work(id, &settlement, &claim, now);
-            return Effect::Again;
-        }
         match settlement.settle {
-            Settle::Complete(outcome) => self.succeed(id, outcome, &claim, now),
+            Settle::Complete(outcome) => {
+                // The older dead letters are resolved first: a run that ends with this item is then not held up by a
+                // dead letter of the same record.
+                self.resolve_dead_letters(id);
+                self.archive(id, outcome, claim.source_event);
+            }
             Settle::Retry { after, error } => {
-                self.wait_again(id, ItemStatus::Failed, due(after), now, |item| {
+                self.wait_again(id, ItemStatus::Failed, due(after), |item| {
                     item.retry_count += 1;
                     item.error = Some(error);
                 });
             }
             Settle::Release { after, fetch, reason } => {
-                self.wait_again(id, ItemStatus::Pending, due(after), now, |item| {
+                self.wait_again(id, ItemStatus::Pending, due(after), |item| {
                     item.drop_payload(fetch);
                     item.error = reason.or_else(|| item.error.take());
                 });
             }
-            Settle::DeadLetter { error } => self.dead_letter(id, &error, now),
-            Settle::Redirect { to, work } => self.redirect(id, to, work, &claim, now),
+            Settle::DeadLetter { error } => self.dead_letter(id, &error),
+            Settle::Redirect { to, work } => self.redirect(id, to, work, &claim),
         }
-        Effect::Ended
     }
 
     /// Settles an item to which work was added during the claim. The item becomes pending whatever the settlement
     /// is, and its attempts are counted from zero again.
-    fn settle_with_new_work(
-        &mut self,
-        id: ItemId,
-        settlement: &Settlement,
-        claim: &ItemClaim,
-        now: OffsetDateTime,
-    ) {
+    fn settle_with_new_work(&mut self, id: ItemId, settlement: &Settlement, claim: &ItemClaim) {
         if let Settle::Complete(outcome) = settlement.settle {
-            if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
-                self.resolve_dead_letters(&key, now);
-            }
-            self.notify(id, settlement.generation, claim.source_event, outcome, now);
+            self.resolve_dead_letters(id);
+            self.notify(id, settlement.generation, claim.source_event, outcome);
         }
         let drop_payload = matches!(settlement.settle, Settle::Release { fetch: true, .. });
-        self.wait_again(id, ItemStatus::Pending, now, now, |item| {
+        self.wait_again(id, ItemStatus::Pending, self.now.0, |item| {
             item.retry_count = 0;
             item.drop_payload(drop_payload);
             item.queued_at = item.new_work_since.unwrap_or(item.queued_at);
         });
-    }
-
-    fn succeed(&mut self, id: ItemId, outcome: Outcome, claim: &ItemClaim, now: OffsetDateTime) {
-        // The older dead letters are resolved first: a run that ends with this item is then not held up by a dead
-        // letter of the same record.
-        if let Some(key) = self.items.get(&id).map(|item| item.key.clone()) {
-            self.resolve_dead_letters(&key, now);
-        }
-        self.archive(id, outcome, claim.source_event, now);
     }
 
     fn wait_again(
@@ -98,7 +85,6 @@ impl State {
         id: ItemId,
         status: ItemStatus,
         run_at: OffsetDateTime,
-        now: OffsetDateTime,
         change: impl FnOnce(&mut Item),
     ) {
         self.with_item(id, |item| {
@@ -107,42 +93,35 @@ impl State {
             change(item);
             item.new_work_since = None;
         });
-        self.refresh_waiters(id, now);
+        self.refresh_waiters(id);
     }
 
     /// Updates the events of an item when the item is marked `processing`, or stops being claimed.
-    pub(super) fn refresh_waiters(&mut self, id: ItemId, now: OffsetDateTime) {
+    pub(super) fn refresh_waiters(&mut self, id: ItemId) {
         let waiters = self.items.get(&id).map(|item| item.waiters.clone()).unwrap_or_default();
         for entry in waiters {
             if let Waiter::Event(event) = entry.waiter {
-                self.refresh_event(event, now);
+                self.refresh_event(event);
             }
         }
     }
 
     /// Moves the work, the events and the runs to the same record of another entity type.
-    fn redirect(
-        &mut self,
-        id: ItemId,
-        to: crate::record::EntityType,
-        work: crate::queue::Work,
-        claim: &ItemClaim,
-        now: OffsetDateTime,
-    ) {
+    fn redirect(&mut self, id: ItemId, to: EntityType, work: Work, claim: &ItemClaim) {
         let Some(item) = self.items.get(&id) else { return };
         if to == item.key.entity {
-            self.wait_again(id, ItemStatus::Pending, now, now, |item| item.drop_payload(true));
+            self.wait_again(id, ItemStatus::Pending, self.now.0, |item| item.drop_payload(true));
             return;
         }
         let waiters = item.waiters.clone();
         let waiter = claim.source_event.map_or(Waiter::Operator, Waiter::Event);
-        let key = WorkKey { entity: to, ..item.key.clone() };
+        let new = NewItem { key: WorkKey { entity: to, ..item.key.clone() }, lane: item.lane, work, waiter };
         // The source event need not wait any more. The waiters move to the new item.
-        let target = self.place(NewItem { key, lane: item.lane, work, waiter }, now);
+        let target = self.place(new);
         for entry in waiters {
-            self.move_waiter(entry, id, target, now);
+            self.move_waiter(entry, id, target);
         }
-        self.archive(id, Outcome::Superseded, None, now);
+        self.archive(id, Outcome::Superseded, None);
     }
 }
 
@@ -153,35 +132,21 @@ impl Item {
         }
     }
 
-    /// Records that the lease expired. A lost lease costs no attempt, and is counted separately.
-    pub(super) fn lose_claim(&mut self, claim: &ItemClaim, now: OffsetDateTime) {
-        self.lost_leases += 1;
-        let error = "the worker died or stopped renewing its lease".to_owned();
-        self.push_attempt(claim, AttemptResult::LeaseLost, Some(error), now);
-    }
-
-    fn push_attempt(
+    /// Keeps an attempt that has ended.
+    pub(super) fn push_attempt(
         &mut self,
         claim: &ItemClaim,
         result: AttemptResult,
         error: Option<String>,
         now: OffsetDateTime,
     ) {
-        let attempt = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
         self.attempts.push(AttemptView {
-            attempt,
+            attempt: self.retry_count + 1,
             started_at: self.started_at,
             ended_at: now,
             worker: Some(claim.worker.0.clone()),
             result,
             error,
         });
-    }
-
-    /// Sets the end of the lease of the current claim.
-    pub(super) fn lease_until(&mut self, now: OffsetDateTime, lease: Duration) {
-        if let Some(claim) = &mut self.claim {
-            claim.expires_at = later(now, lease);
-        }
     }
 }

@@ -15,8 +15,8 @@ use crate::{
 #[async_trait]
 impl SharedState for MemoryStore {
     async fn load(&self, name: &str) -> Result<Document> {
-        let now = self.now();
-        Ok(document(&self.state().documents, name, now))
+        let state = self.state();
+        Ok(document(&state.documents, name, state.now.0))
     }
 
     async fn swap(&self, name: &str, version: u64, text: &str) -> Result<bool> {
@@ -27,24 +27,24 @@ impl SharedState for MemoryStore {
 #[async_trait]
 impl CallLog for MemoryStore {
     async fn count(&self, account: &str, calls: &[CallCount]) -> Result<()> {
-        let today = (account.to_owned(), self.now().date());
         let mut state = self.state();
+        let today = (account.to_owned(), state.now.0.date());
         merge(state.calls.entry(today).or_default(), calls);
         for count in calls {
             let Some(run_type) = RunType::of_lane(count.lane) else { continue };
             let its_own = |run: &&mut RunState| {
-                count.entity.as_ref() == Some(&run.request.entity) && run.request.run_type == run_type
+                count.entity.as_ref() == Some(&run.row.entity_type) && run.row.run_type == run_type
             };
             if let Some(run) = state.runs.values_mut().rev().find(its_own) {
-                run.calls += i64::from(count.calls);
+                run.row.calls += i64::from(count.calls);
             }
         }
         Ok(())
     }
 
     async fn usage(&self, account: &str) -> Result<Usage> {
-        let today = self.now().date();
         let state = self.state();
+        let today = state.now.0.date();
         let applied = state.applied_since(today.midnight().assume_utc());
         let calls = state.calls.get(&(account.to_owned(), today)).cloned().unwrap_or_default();
         Ok(Usage { calls, applied })

@@ -8,16 +8,17 @@ use time::{Date, OffsetDateTime};
 use super::Row;
 use crate::{
     guard::SyncState,
-    inbox::{EventStatus, InboxId},
+    inbox::{EventView, InboxId},
     limits::budget::CallCount,
     queue::{AttemptView, ItemId, ItemStatus, Lane, LeaseToken, Outcome, Waiter, Work, WorkKey, WorkerId},
     record::{EntityType, Fields, RecordId, RecordKey},
-    runs::{Checkpoint, NewRun, RunId, RunPlan, RunStatus, RunType},
+    runs::{Checkpoint, Run, RunId, RunType},
 };
 
 /// The whole state.
 #[derive(Default)]
 pub(super) struct State {
+    pub(super) now: Now,
     last_id: i64,
     last_token: i64,
     /// Items of every status.
@@ -69,6 +70,15 @@ impl State {
     pub(super) fn next_token(&mut self) -> LeaseToken {
         self.last_token += 1;
         LeaseToken(self.last_token)
+    }
+}
+
+/// The time of the present call. A call is one transaction, and everything in it happens at this time.
+pub(super) struct Now(pub(super) OffsetDateTime);
+
+impl Default for Now {
+    fn default() -> Self {
+        Self(OffsetDateTime::UNIX_EPOCH)
     }
 }
 
@@ -128,18 +138,10 @@ pub(super) struct Event {
     pub(super) order: i64,
     /// See [`crate::inbox::other_records`].
     pub(super) records: Vec<RecordId>,
-    pub(super) event_id: String,
-    pub(super) source_type: String,
-    pub(super) entity_type: EntityType,
-    pub(super) entity_id: Option<String>,
-    pub(super) event_type: String,
+    /// The event as a list shows it, without headers and body.
+    pub(super) row: EventView,
     pub(super) raw_payload: Vec<u8>,
     pub(super) headers: Value,
-    pub(super) status: EventStatus,
-    pub(super) outcome: Option<Outcome>,
-    pub(super) error: Option<String>,
-    pub(super) received_at: OffsetDateTime,
-    pub(super) processed_at: Option<OffsetDateTime>,
     /// The progress of each item of the event.
     pub(super) items: BTreeMap<ItemId, Progress>,
 }
@@ -154,27 +156,17 @@ pub(super) enum Progress {
 
 /// A sync run.
 pub(super) struct RunState {
-    pub(super) request: NewRun,
-    pub(super) status: RunStatus,
-    pub(super) created_at: OffsetDateTime,
-    pub(super) started_at: Option<OffsetDateTime>,
-    pub(super) completed_at: Option<OffsetDateTime>,
-    pub(super) error_log: Option<String>,
+    /// The run as operators see it, without the values that [`RunState::view`] computes.
+    pub(super) row: Run,
     pub(super) lease: Option<(LeaseToken, OffsetDateTime)>,
     pub(super) checkpoint: Checkpoint,
-    pub(super) listing_done: bool,
     /// Every listed record.
     pub(super) listed: HashMap<RecordId, Reached>,
     /// The items that the run waits for.
     pub(super) open: HashSet<ItemId>,
-    pub(super) processed: i64,
-    pub(super) failed: i64,
-    pub(super) unchanged: i64,
     pub(super) held: Vec<RecordId>,
     /// The work that the cancellation of the run took out of the queue.
     pub(super) kept: Vec<(WorkKey, Lane, Work)>,
-    pub(super) plan: Option<RunPlan>,
-    pub(super) calls: i64,
 }
 
 /// The progress of a listed record.

@@ -3,9 +3,9 @@
 use super::state::{Event, Item, RunState, State};
 use crate::{
     error::Result,
-    inbox::{EventFilter, EventView, InboxId},
+    inbox::{EventFilter, EventView},
     queue::{Direction, ItemFilter, ItemView, Page},
-    runs::{Run, RunId, RunStatus},
+    runs::{Run, RunStatus},
 };
 
 use time::OffsetDateTime;
@@ -53,30 +53,13 @@ impl Item {
 }
 
 impl Event {
-    pub(super) fn view(&self, id: InboxId) -> EventView {
-        EventView {
-            id,
-            event_id: self.event_id.clone(),
-            source_type: self.source_type.clone(),
-            entity_type: self.entity_type.clone(),
-            entity_id: self.entity_id.clone(),
-            event_type: self.event_type.clone(),
-            status: self.status,
-            outcome: self.outcome,
-            error_message: self.error.clone(),
-            received_at: self.received_at,
-            processed_at: self.processed_at,
-            headers: None,
-            raw_payload: None,
-        }
-    }
-
     pub(super) fn matches(&self, filter: &EventFilter, now: OffsetDateTime) -> bool {
-        let texts = [self.entity_id.as_deref(), Some(self.event_id.as_str()), self.error.as_deref()];
-        filter.status.is_none_or(|status| status == self.status)
-            && filter.entity.as_ref().is_none_or(|entity| *entity == self.entity_type)
+        let EventView { entity_id, event_id, error_message, .. } = &self.row;
+        let texts = [entity_id.as_deref(), Some(event_id.as_str()), error_message.as_deref()];
+        filter.status.is_none_or(|status| status == self.row.status)
+            && filter.entity.as_ref().is_none_or(|entity| *entity == self.row.entity_type)
             && filter.search.as_ref().is_none_or(|search| contains(&texts, search))
-            && filter.older_than.is_none_or(|age| self.received_at <= super::earlier(now, age))
+            && filter.older_than.is_none_or(|age| self.row.received_at <= super::earlier(now, age))
     }
 }
 
@@ -85,42 +68,25 @@ impl RunState {
         count(self.listed.len())
     }
 
-    pub(super) fn view(&self, id: RunId, state: &State) -> Run {
+    pub(super) fn view(&self, state: &State) -> Run {
         Run {
-            id,
-            run_type: self.request.run_type,
-            entity_type: self.request.entity.clone(),
-            source_type: self.request.source_type.clone(),
-            status: self.status,
             total_items: self.total(),
-            processed_items: self.processed,
-            failed_items: self.failed,
-            unchanged_items: self.unchanged,
             pages: self.checkpoint.pages,
-            plan: self.plan.clone(),
-            calls: self.calls,
-            listing_done: self.listing_done,
-            expected_items: self.expected(id, state),
-            since: self.request.since,
-            created_at: self.created_at,
-            started_at: self.started_at,
-            completed_at: self.completed_at,
-            error_log: self.error_log.clone(),
-            requested_by: Some(self.request.requested_by.clone()),
-            target_database: Some("memory".to_owned()),
+            expected_items: self.expected(state),
             held_deletions: count(self.held.len()),
+            ..self.row.clone()
         }
     }
 
     /// Returns the number of records that the last run of the same type and entity type listed, among runs that
     /// read their list to the end.
-    fn expected(&self, id: RunId, state: &State) -> Option<i64> {
-        let is_of_the_kind = |run: &RunState| {
-            matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors)
-                && run.request.entity == self.request.entity
-                && run.request.run_type == self.request.run_type
+    fn expected(&self, state: &State) -> Option<i64> {
+        let is_of_the_kind = |RunState { row, .. }: &RunState| {
+            matches!(row.status, RunStatus::Completed | RunStatus::CompletedWithErrors)
+                && row.entity_type == self.row.entity_type
+                && row.run_type == self.row.run_type
         };
-        let before = state.runs.range(..id).rev();
+        let before = state.runs.range(..self.row.id).rev();
         before.map(|(_, run)| run).find(|run| is_of_the_kind(run)).map(Self::total)
     }
 }

@@ -195,16 +195,21 @@ pub enum Settle {
 }
 
 impl Settle {
-    /// Returns how the attempt is shown: its result, and the error or the reason.
+    /// Returns the attempt that is kept of a claim: its result, and the error or the reason. `failed_before` is the
+    /// number of attempts that failed before this one.
+    ///
+    /// Nothing is kept of a success without an earlier failure, because the item shows the success itself, and of an
+    /// item that was given back without a reason.
     #[must_use]
-    pub fn result(&self) -> (AttemptResult, Option<Cow<'_, str>>) {
-        match self {
+    pub fn attempt(&self, failed_before: u32) -> Option<(AttemptResult, Option<Cow<'_, str>>)> {
+        Some(match self {
+            Self::Complete(_) if failed_before == 0 => return None,
             Self::Complete(_) => (AttemptResult::Completed, None),
             Self::Retry { error, .. } => (AttemptResult::Retry, Some(error.into())),
-            Self::Release { reason, .. } => (AttemptResult::Released, reason.as_deref().map(Cow::from)),
+            Self::Release { reason, .. } => (AttemptResult::Released, Some(reason.as_deref()?.into())),
             Self::DeadLetter { error } => (AttemptResult::DeadLetter, Some(error.into())),
             Self::Redirect { to, .. } => (AttemptResult::Completed, Some(format!("moved to {to}").into())),
-        }
+        })
     }
 }
 

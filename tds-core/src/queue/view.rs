@@ -112,7 +112,7 @@ pub struct ItemView {
     pub attempts: Option<Vec<AttemptView>>,
 }
 
-/// One attempt that has ended.
+/// One attempt that has ended. [`Settle::attempt`](super::Settle::attempt) says which attempts are kept.
 #[derive(Clone, Debug)]
 pub struct AttemptView {
     /// The number of the attempt, from 1.

@@ -211,15 +211,7 @@ impl<'a> Plan<'a> {
         let again = item.generation > settlement.generation;
         self.settled.accepted += 1;
         self.settled.again += u64::from(again);
-        // A plain success at the first attempt gets no row, because the archived item already shows it. An item that
-        // was given back without a reason gets none either.
-        let has_row = match &settlement.settle {
-            Settle::Complete(_) => item.retry_count > 0,
-            Settle::Release { reason, .. } => reason.is_some(),
-            _ => true,
-        };
-        if has_row {
-            let (result, error) = settlement.settle.result();
+        if let Some((result, error)) = settlement.settle.attempt(item.retry_count.unsigned_abs()) {
             self.attempts.push((item.id, result, error));
         }
         let (id, retries, failures) = (item.id, item.retry_count, item.retry_count.saturating_add(1));
