@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tds_core::{
     inbox::{EventFilter, EventStatus},
-    queue::{AttemptResult, ItemFilter, ItemStatus},
+    queue::{ItemFilter, ItemStatus},
     runs::RunFilter,
 };
 
@@ -100,14 +100,9 @@ impl Side {
         let mut lines = Vec::new();
         for item in page.items {
             let item = operator.get(item.id).await.expect("a look").expect("it is there");
-            let attempts: Vec<_> = item
-                .attempts
-                .unwrap_or_default()
-                .into_iter()
-                // An immediate success is already visible in the item itself.
-                .filter(|attempt| attempt.result != AttemptResult::Completed && attempt.error.is_some())
-                .map(|attempt| (attempt.result, attempt.error))
-                .collect();
+            let attempts = item.attempts.unwrap_or_default();
+            let attempts: Vec<_> =
+                attempts.into_iter().map(|attempt| (attempt.attempt, attempt.result, attempt.error)).collect();
             let live = item.status != ItemStatus::Completed;
             let payload = item.payload.filter(|_| live);
             lines.push(format!(
