@@ -60,18 +60,14 @@ impl Stores {
 /// The builder of an engine; see [`Engine::builder`].
 pub struct EngineBuilder {
     stores: Stores,
-    registry: Registry,
+    worker: Worker,
     executors: Vec<Arc<dyn RunExecutor>>,
     clock: Arc<dyn Clock>,
-    worker: WorkerSettings,
     runs: RunSettings,
     lister: ListerSettings,
     scheduler: SchedulerSettings,
     schedules: Vec<ScheduleSpec>,
-    postponed: Option<Postponed>,
-    gate: SourceGate,
-    random: Option<Random>,
-    wording: Wording,
+    postponed: Postponed,
 }
 
 impl EngineBuilder {
@@ -80,14 +76,14 @@ impl EngineBuilder {
     pub fn source(mut self, source: Arc<dyn Source>) -> Self {
         let mirror = Arc::clone(&self.stores.mirror);
         let handler = MirrorHandler::new(Arc::clone(&source), mirror, Arc::clone(&self.clock));
-        self.registry = self.registry.with_source(source).with_handler(Arc::new(handler));
+        self.worker.registry = self.worker.registry.with_source(source).with_handler(Arc::new(handler));
         self
     }
 
     /// Adds a handler. It replaces a handler of the same entity type and direction that was added before.
     #[must_use]
     pub fn handler(mut self, handler: Arc<dyn BatchHandler>) -> Self {
-        self.registry = self.registry.with_handler(handler);
+        self.worker.registry = self.worker.registry.with_handler(handler);
         self
     }
 
@@ -109,7 +105,7 @@ impl EngineBuilder {
     /// Sets how items are handled.
     #[must_use]
     pub fn worker(mut self, settings: WorkerSettings) -> Self {
-        self.worker = settings;
+        self.worker.settings = settings;
         self
     }
 
@@ -138,7 +134,7 @@ impl EngineBuilder {
     /// function allows it.
     #[must_use]
     pub fn postponing(mut self, postponed: Postponed) -> Self {
-        self.postponed = Some(postponed);
+        self.postponed = postponed;
         self
     }
 
@@ -146,14 +142,14 @@ impl EngineBuilder {
     /// that carry a payload: another process may be able to ask the source.
     #[must_use]
     pub fn gate(mut self, gate: SourceGate) -> Self {
-        self.gate = gate;
+        self.worker.gate = gate;
         self
     }
 
     /// Sets the source of random numbers for the back-off, for tests and simulations that have to be reproducible.
     #[must_use]
     pub fn random(mut self, random: Random) -> Self {
-        self.random = Some(random);
+        self.worker.random = random;
         self
     }
 
@@ -161,46 +157,40 @@ impl EngineBuilder {
     /// and no setting.
     #[must_use]
     pub fn wording(mut self, wording: Wording) -> Self {
-        self.wording = wording;
+        self.worker.wording = wording;
         self
     }
 
     /// Builds the engine. It does not work until it is started.
     #[must_use]
     pub fn build(self) -> Engine {
-        let Self { stores, registry, mut executors, gate, wording, .. } = self;
-        let mut worker = Worker::new(Arc::clone(&stores.queue), registry.clone(), self.worker)
-            .with_gate(Arc::clone(&gate))
-            .with_wording(wording);
-        if let Some(random) = self.random {
-            worker.random = random;
-        }
+        let Self { stores, worker, mut executors, .. } = self;
         executors.push(Arc::new(Lister {
-            registry: registry.clone(),
+            registry: worker.registry.clone(),
             runs: Arc::clone(&stores.runs),
-            mirror: Arc::clone(&stores.mirror),
-            shared: Arc::clone(&stores.shared),
+            mirror: stores.mirror,
+            shared: stores.shared,
             clock: self.clock,
             lease_time: self.runs.lease,
             settings: self.lister,
-            wording,
+            wording: worker.wording,
         }));
         let runs = Arc::new(RunWorker {
-            runs: Arc::clone(&stores.runs),
-            run_operator: Arc::clone(&stores.run_operator),
+            runs: stores.runs,
+            run_operator: stores.run_operator,
             executors,
             settings: self.runs,
-            gate,
-            wording,
+            gate: Arc::clone(&worker.gate),
+            wording: worker.wording,
         });
         let scheduler = Scheduler {
-            schedule: Arc::clone(&stores.schedule),
+            schedule: stores.schedule,
             runs: Arc::clone(&runs),
             specs: self.schedules,
             settings: self.scheduler,
-            postponed: self.postponed.unwrap_or_else(|| Arc::new(|_| false)),
+            postponed: self.postponed,
         };
-        Engine { stores, registry, worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler) }
+        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler) }
     }
 
     /// Builds the engine and starts it.
@@ -251,8 +241,6 @@ impl EngineBuilder {
 /// ```
 #[derive(Clone)]
 pub struct Engine {
-    stores: Stores,
-    registry: Registry,
     worker: Arc<Worker>,
     runs: Arc<RunWorker>,
     scheduler: Arc<Scheduler>,
@@ -262,33 +250,24 @@ impl Engine {
     /// Creates a builder for an engine over these stores.
     #[must_use]
     pub fn builder(stores: Stores) -> EngineBuilder {
+        let worker = Worker::new(Arc::clone(&stores.queue), Registry::new(), WorkerSettings::default());
         EngineBuilder {
             stores,
-            registry: Registry::new(),
+            worker,
             executors: Vec::new(),
             clock: Arc::new(SystemClock),
-            worker: WorkerSettings::default(),
             runs: RunSettings::default(),
             lister: ListerSettings::default(),
             scheduler: SchedulerSettings::default(),
             schedules: Vec::new(),
-            postponed: None,
-            gate: Arc::new(|| true),
-            random: None,
-            wording: ToString::to_string,
+            postponed: Arc::new(|_| false),
         }
-    }
-
-    /// Returns the ports of the stores.
-    #[must_use]
-    pub fn stores(&self) -> &Stores {
-        &self.stores
     }
 
     /// Returns the handlers and sources of the engine.
     #[must_use]
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        &self.worker.registry
     }
 
     /// Returns the worker for items, for programs that start the tasks themselves.
@@ -366,12 +345,6 @@ pub struct RunningEngine {
 }
 
 impl RunningEngine {
-    /// Returns the engine.
-    #[must_use]
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
     /// Creates a run and waits for its end. The duration depends on the limits and the outages of the source.
     ///
     /// # Errors
@@ -381,7 +354,7 @@ impl RunningEngine {
         let mut run = self.engine.create_run(run).await?;
         while run.status.is_active() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            let now = self.engine.stores.run_operator.get_run(run.id).await?;
+            let now = self.engine.runs.run_operator.get_run(run.id).await?;
             run = now.ok_or_else(|| Error::not_found(format!("run {} no longer exists", run.id)))?;
         }
         Ok(run)

@@ -63,13 +63,14 @@ impl Default for WorkerSettings {
 }
 
 /// A worker: it claims, handles and settles items.
+#[derive(Clone)]
 pub struct Worker {
-    queue: Arc<dyn Queue>,
-    registry: Registry,
-    settings: WorkerSettings,
+    pub(super) queue: Arc<dyn Queue>,
+    pub(super) registry: Registry,
+    pub(super) settings: WorkerSettings,
     pub(super) random: Random,
-    gate: SourceGate,
-    wording: Wording,
+    pub(super) gate: SourceGate,
+    pub(super) wording: Wording,
 }
 
 impl Worker {
@@ -94,13 +95,6 @@ impl Worker {
         self
     }
 
-    /// Sets the words for hints in the errors of items.
-    #[must_use]
-    pub fn with_wording(mut self, wording: Wording) -> Self {
-        self.wording = wording;
-        self
-    }
-
     /// Works until the shutdown signal. Then finishes the items in work within the grace, and gives the rest back.
     pub async fn run(&self, shutdown: Shutdown) {
         self.run_for(None, shutdown).await;
@@ -115,17 +109,9 @@ impl Worker {
         let leases = Arc::new(Leases::new(Arc::clone(&self.queue), self.settings.lease));
         let renewal = tokio::spawn(Arc::clone(&leases).keep());
         let (settler, settling) = Settler::start(Arc::clone(&self.queue), self.settings.lease);
-        let runner = ChunkRunner {
-            registry: self.registry.clone(),
-            policy: self.settings.policy,
-            random: Arc::clone(&self.random),
-            gate: Arc::clone(&self.gate),
-            leases,
-            settler,
-            wording: self.wording,
-        };
+        let runner = Arc::new(ChunkRunner { worker: self.clone(), leases, settler });
         let mut pump = JoinSet::new();
-        pump.spawn(self.pump(runner, runs).run(shutdown.clone()));
+        pump.spawn(Pump { runner, runs }.run(shutdown.clone()));
         self.wait_for(&mut pump, &shutdown).await;
         // The pump holds the last handle of the settler. The settling task ends when the pump is dropped and all
         // results are settled.
@@ -157,17 +143,6 @@ impl Worker {
             () = ended => {}
             () = too_late => tracing::warn!("some batches were still in work at the end of the grace period; their \
                                              items will be claimed again"),
-        }
-    }
-
-    fn pump(&self, runner: ChunkRunner, runs: Option<Vec<RunId>>) -> Pump {
-        Pump {
-            queue: Arc::clone(&self.queue),
-            runner: Arc::new(runner),
-            settings: self.settings.clone(),
-            random: Arc::clone(&self.random),
-            gate: Arc::clone(&self.gate),
-            runs,
         }
     }
 }

@@ -3,18 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Random, SourceGate,
+    Worker,
     leases::{Gone, Leases},
     settler::Settler,
     slots::{BatchSlot, BatchSlots},
 };
 use crate::{
-    engine::Registry,
     error::{Error, Result},
     handler::{BatchHandler, Handled},
-    hint::Wording,
     queue::{Claimed, Lane, Settle, Settlement},
-    retry::{Decision, RetryPolicy},
+    retry::Decision,
     shutdown::Shutdown,
 };
 
@@ -25,21 +23,19 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// The data that every chunk needs.
 pub(super) struct ChunkRunner {
-    pub(super) registry: Registry,
-    pub(super) policy: RetryPolicy,
-    pub(super) random: Random,
-    pub(super) gate: SourceGate,
+    pub(super) worker: Worker,
     pub(super) leases: Arc<Leases>,
     pub(super) settler: Settler,
-    pub(super) wording: Wording,
 }
 
 impl ChunkRunner {
     /// Returns how many items like this one the handler wants in a batch.
     pub(super) fn batch_size(&self, item: &Claimed) -> usize {
-        self.registry
-            .handler(item.key.direction, &item.key.entity)
-            .map_or(100, |handler| handler.batch_size(item).max(1))
+        self.handler(item).map_or(100, |handler| handler.batch_size(item).max(1))
+    }
+
+    fn handler(&self, item: &Claimed) -> Option<&Arc<dyn BatchHandler>> {
+        self.worker.registry.handler(item.key.direction, &item.key.entity)
     }
 
     /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again when the chunk
@@ -69,27 +65,23 @@ impl ChunkRunner {
     /// given back instead.
     async fn handle_in(
         &self,
-        slot: Option<BatchSlot>,
+        slot: BatchSlot,
         lane: Lane,
         items: &[Claimed],
         slots: &BatchSlots,
         shutdown: &Shutdown,
     ) -> Vec<Settlement> {
         let slot = match slot {
-            Some(slot) => Some(slot),
             None => tokio::select! {
                 biased;
                 () = shutdown.wait() => None,
-                slot = slots.work(lane) => Some(slot),
+                slot = slots.work(lane) => slot,
             },
+            slot => slot,
         };
-        match slot {
-            Some(_slot) => self.timed(items, slots).await,
-            None => items.iter().map(|item| Settlement::new(item, release(Duration::ZERO, None))).collect(),
-        }
-    }
-
-    async fn timed(&self, items: &[Claimed], slots: &BatchSlots) -> Vec<Settlement> {
+        let Some(_slot) = slot else {
+            return items.iter().map(|item| Settlement::new(item, release(Duration::ZERO, None))).collect();
+        };
         let began = tokio::time::Instant::now();
         let settlements = self.handle(items).await;
         slots.handled(items.len(), began.elapsed());
@@ -97,9 +89,7 @@ impl ChunkRunner {
     }
 
     async fn handle(&self, items: &[Claimed]) -> Vec<Settlement> {
-        let Some(handler) =
-            items.first().and_then(|item| self.registry.handler(item.key.direction, &item.key.entity))
-        else {
+        let Some(handler) = items.first().and_then(|item| self.handler(item)) else {
             let reason = "this process has no handler for the entity type".to_owned();
             return items
                 .iter()
@@ -126,15 +116,16 @@ impl ChunkRunner {
     }
 
     fn settle_error(&self, item: &Claimed, error: &Error) -> Settle {
-        let text = error.explain(self.wording);
-        match self.policy.decide(item.retry_count, error, (self.random)()) {
+        let Worker { settings, random, gate, wording, .. } = &self.worker;
+        let text = error.explain(*wording);
+        match settings.policy.decide(item.retry_count, error, random()) {
             Decision::Retry(after) => {
                 tracing::info!(record = %item.key, item = %item.id, error = %text, ?after, "attempt failed");
                 Settle::Retry { after, error: text }
             }
             // This process may not ask the source. Another process, or this process later, has to find the item due.
             // Without its payload, this process does not claim the item before the gate is open.
-            Decision::Release(_) if !(self.gate)() => {
+            Decision::Release(_) if !gate() => {
                 tracing::debug!(
                     record = %item.key, item = %item.id, error = %text,
                     "the item is left to a process that may ask the source"

@@ -130,16 +130,11 @@ impl HeldClaims {
     /// Marks the claims as processing, where their work takes longer than a moment. Never returns.
     pub(super) async fn mark_processing(&self) -> Infallible {
         tokio::time::sleep(MOMENT).await;
-        let leases = self.claims();
-        if let Err(error) = self.leases.queue.mark_processing(&leases).await {
+        let leases = lock(&self.leases.held).chunks.get(&self.key).map(|chunk| chunk.leases.clone());
+        if let Err(error) = self.leases.queue.mark_processing(&leases.unwrap_or_default()).await {
             tracing::debug!(error = %error.chain(), "events in work could not be marked as processing");
         }
         std::future::pending().await
-    }
-
-    fn claims(&self) -> Vec<Lease> {
-        let held = lock(&self.leases.held);
-        held.chunks.get(&self.key).map_or_else(Vec::new, |chunk| chunk.leases.clone())
     }
 
     /// Waits until claims of the chunk are lost, and returns those claims.

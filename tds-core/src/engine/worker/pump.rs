@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 
 use super::{
-    Random, SourceGate, WorkerSettings,
+    Worker,
     chunk::ChunkRunner,
     slots::{BATCH, BatchSlots, Room},
 };
 use crate::{
-    queue::{ClaimRequest, ClaimScope, Claimed, Direction, Lane, Queue},
+    queue::{ClaimRequest, ClaimScope, Claimed, Direction, Lane},
     record::EntityType,
     runs::RunId,
     shutdown::Shutdown,
@@ -23,18 +23,15 @@ const ALONE: Duration = Duration::from_secs(10);
 
 /// The pump of a process: it claims items and feeds them to the slots.
 pub(super) struct Pump {
-    pub(super) queue: Arc<dyn Queue>,
     pub(super) runner: Arc<ChunkRunner>,
-    pub(super) settings: WorkerSettings,
-    pub(super) random: Random,
-    pub(super) gate: SourceGate,
     pub(super) runs: Option<Vec<RunId>>,
 }
 
 impl Pump {
     /// Claims until the shutdown signal. Then waits for the chunks in work, but not longer than the grace.
     pub(super) async fn run(self, shutdown: Shutdown) {
-        let slots = BatchSlots::new(self.settings.concurrency);
+        let Worker { queue, settings, .. } = &self.runner.worker;
+        let slots = BatchSlots::new(settings.concurrency);
         let mut chunks = JoinSet::new();
         let mut rest = REST;
         while !shutdown.is_set() {
@@ -48,11 +45,11 @@ impl Pump {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), "items could not be claimed; trying again");
-                    shutdown.sleep(self.jitter(self.settings.poll)).await;
+                    shutdown.sleep(self.jitter(settings.poll)).await;
                     continue;
                 }
             };
-            rest = if claimed.is_empty() { (rest * 2).min(self.settings.poll) } else { REST };
+            rest = if claimed.is_empty() { (rest * 2).min(settings.poll) } else { REST };
             let full = claimed.len() >= room.batches * BATCH;
             let is_suspect = claimed.iter().any(Claimed::is_suspect);
             if is_suspect {
@@ -70,14 +67,14 @@ impl Pump {
                 tokio::select! {
                     biased;
                     () = shutdown.wait() => {}
-                    () = self.queue.wait(self.jitter(rest)) => {}
+                    () = queue.wait(self.jitter(rest)) => {}
                     // The claim asked only for urgent lanes, so items of other lanes may be due.
                     () = slots.any_lane(), if room.up_to != Lane::Verify => {}
                 }
             }
         }
         let finish = async { while chunks.join_next().await.is_some() {} };
-        if timeout(self.settings.grace, finish).await.is_err() {
+        if timeout(settings.grace, finish).await.is_err() {
             // Dropping the set ends the chunks. Their items can be claimed again when the leases run out.
             tracing::warn!(
                 "some batches were still in work at the end of the grace period; their items will be claimed again"
@@ -86,14 +83,15 @@ impl Pump {
     }
 
     async fn claim(&self, room: &Room) -> crate::error::Result<Vec<Claimed>> {
+        let Worker { queue, settings, gate, .. } = &self.runner.worker;
         let request = ClaimRequest {
-            worker: self.settings.worker.clone(),
+            worker: settings.worker.clone(),
             limit: room.batches * BATCH,
-            lease: self.settings.lease,
+            lease: settings.lease,
             up_to: room.up_to,
-            scope: ClaimScope { runs: self.runs.clone(), carried: !(self.gate)() },
+            scope: ClaimScope { runs: self.runs.clone(), carried: !gate() },
         };
-        self.queue.claim(&request).await
+        queue.claim(&request).await
     }
 
     /// Splits the items by direction, entity type and the batch size of the handler. The order of urgency is kept
@@ -118,7 +116,7 @@ impl Pump {
 
     /// Varies a wait at random, so that processes that started together do not ask the queue together for ever.
     fn jitter(&self, duration: Duration) -> Duration {
-        duration.mul_f64(0.75 + (self.random)() * 0.5)
+        duration.mul_f64(0.75 + (self.runner.worker.random)() * 0.5)
     }
 }
 

@@ -45,10 +45,8 @@ pub(super) struct Room {
     pub(super) batches: usize,
 }
 
-/// The slot of a batch. Dropping it frees the slot.
-pub(super) struct BatchSlot(
-    #[expect(dead_code, reason = "held, never looked at")] Option<OwnedSemaphorePermit>,
-);
+/// The slot of a batch, where the batch has one. Dropping it frees the slot.
+pub(super) type BatchSlot = Option<OwnedSemaphorePermit>;
 
 impl BatchSlots {
     pub(super) fn new(concurrency: usize) -> Self {
@@ -103,32 +101,22 @@ impl BatchSlots {
     pub(super) fn hand(&self, items: usize) -> BatchSlot {
         let batches = items.div_ceil(BATCH).min(self.hands.available_permits());
         let batches = u32::try_from(batches).unwrap_or(u32::MAX);
-        BatchSlot(Arc::clone(&self.hands).try_acquire_many_owned(batches).ok())
+        Arc::clone(&self.hands).try_acquire_many_owned(batches).ok()
     }
 
     /// Takes a place in work, where one is free now.
-    pub(super) fn try_work(&self, lane: Lane) -> Option<BatchSlot> {
-        let common = Arc::clone(&self.common).try_acquire_owned();
-        let permit = common.or_else(|full| match lane {
-            Lane::Operator | Lane::Outbound | Lane::Webhook => Arc::clone(&self.urgent).try_acquire_owned(),
-            _ => Err(full),
-        });
-        permit.ok().map(|permit| BatchSlot(Some(permit)))
+    pub(super) fn try_work(&self, lane: Lane) -> BatchSlot {
+        let take = |slots: &Arc<Semaphore>| Arc::clone(slots).try_acquire_owned().ok();
+        take(&self.common).or_else(|| if lane.is_urgent() { take(&self.urgent) } else { None })
     }
 
     /// Waits for a place in work.
     pub(super) async fn work(&self, lane: Lane) -> BatchSlot {
-        let common = Arc::clone(&self.common).acquire_owned();
-        let permit = if lane <= Lane::Webhook {
-            tokio::select! {
-                biased;
-                permit = common => permit,
-                permit = Arc::clone(&self.urgent).acquire_owned() => permit,
-            }
-        } else {
-            common.await
-        };
-        BatchSlot(permit.ok())
+        tokio::select! {
+            biased;
+            permit = Arc::clone(&self.common).acquire_owned() => permit.ok(),
+            permit = Arc::clone(&self.urgent).acquire_owned(), if lane.is_urgent() => permit.ok(),
+        }
     }
 }
 
