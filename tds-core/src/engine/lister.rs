@@ -13,7 +13,6 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use self::listing::Listing;
 pub use self::plan::{RowPlan, plan_row};
 use super::{Registry, RunExecutor};
 use crate::{
@@ -55,6 +54,13 @@ pub(super) struct Lister {
     pub(super) lease_time: Duration,
     pub(super) settings: ListerSettings,
     pub(super) wording: Wording,
+}
+
+/// One run that is being listed.
+struct Listing<'a> {
+    lister: &'a Lister,
+    source: &'a dyn Source,
+    lease: &'a RunLease,
 }
 
 impl Lister {

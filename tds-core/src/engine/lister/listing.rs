@@ -6,9 +6,9 @@ use std::{
 };
 
 use super::{
-    Lister,
+    Lister, Listing,
     plan::{RowPlan, is_far_shorter, plan_row},
-    window::{ListContext, ListWindow},
+    window::ListWindow,
 };
 use crate::{
     engine::patience::Patience,
@@ -18,36 +18,23 @@ use crate::{
     hint::Hint,
     queue::{Lane, NewItem, Waiter, Work},
     record::{Read, RecordId, RecordKey},
-    runs::{Checkpoint, PageCommit, RunLease, RunPlan, RunType},
-    source::{Capability, ListOrder, ListPage, ListRequest, Listed, Source},
+    runs::{Checkpoint, PageCommit, RunPlan, RunType},
+    source::{Capability, ListOrder, ListPage, ListRequest, Listed},
 };
 
 /// The window ends this long before the first page is read. Changes during the listing belong to the next run.
 const MARGIN: time::Duration = time::Duration::seconds(5);
 
-/// One run that is being listed.
-pub(super) struct Listing<'a> {
-    pub(super) lister: &'a Lister,
-    pub(super) source: &'a dyn Source,
-    pub(super) lease: &'a RunLease,
-}
-
 impl Listing<'_> {
     /// Reads page after page from the checkpoint on. In a full sync, then sweeps for deletions.
     pub(super) async fn run(&self) -> Result<()> {
-        let (mut checkpoint, entity) = (self.lease.checkpoint.clone(), &self.lease.run.entity_type);
-        let patience = self.patience();
-        let Lister { shared, clock, settings, .. } = self.lister;
-        let context =
-            ListContext { shared: shared.as_ref(), source: self.source, clock: clock.as_ref(), patience };
-        let mut window = context.window(self.lease).await?;
-        let mut listed = self.lease.run.total_items;
-        let mut plan = self.lease.run.plan.clone();
+        let (mut checkpoint, run) = (self.lease.checkpoint.clone(), &self.lease.run);
+        let mut window = self.window().await?;
+        let (mut listed, mut plan) = (run.total_items, run.plan.clone());
         if checkpoint.pages == 0 {
-            checkpoint.window_from = window.from(&self.lease.run, settings.overlap);
-            let chosen =
-                context.plan(&mut window, self.lease, checkpoint.window_from, settings.probe_every).await;
-            tracing::info!(run = %self.lease.run.id, %entity, plan = chosen.reason, "run planned");
+            checkpoint.window_from = window.from(run, self.lister.settings.overlap);
+            let chosen = self.plan(&mut window, checkpoint.window_from).await;
+            tracing::info!(run = %run.id, entity = %run.entity_type, plan = chosen.reason, "run planned");
             self.keep_plan(plan.insert(chosen)).await?;
         }
         while !checkpoint.listed {
@@ -78,7 +65,7 @@ impl Listing<'_> {
             }
             let (commit, lag) = self.commit_of(page.rows, &checkpoint, &window).await?;
             listed = self.commit(commit).await?;
-            context.learn(&mut window, entity, page.learned, lag).await;
+            self.learn(&mut window, page.learned, lag).await;
         }
         if self.sweeps() { self.sweep(checkpoint).await } else { Ok(()) }
     }
@@ -114,7 +101,7 @@ impl Listing<'_> {
             .with_hint(Hint::AcceptShortList(run.id)))
     }
 
-    fn lane(&self) -> Lane {
+    pub(super) fn lane(&self) -> Lane {
         self.lease.run.run_type.lane()
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{listing::Listing, plan::deletion_limit};
+use super::{Listing, plan::deletion_limit};
 use crate::{
     error::Result,
     hint::Hint,

@@ -4,18 +4,16 @@ use std::{collections::HashMap, time::Duration};
 
 use time::OffsetDateTime;
 
+use super::Listing;
 use crate::{
-    clock::Clock,
-    engine::patience::Patience,
     error::Result,
     guard::{SyncState, is_ahead, report_ahead},
-    limits::shared_state::SharedState,
-    record::{EntityType, RecordId},
+    record::RecordId,
     runs::{
         Run, RunLease, RunPlan, RunType,
         plan::{History, Question, choose, probe_pays},
     },
-    source::{Ability, Capability, ListFacts, Listed, Source},
+    source::{Ability, Capability, ListFacts, Listed},
 };
 
 /// What is known about the list of one run.
@@ -26,48 +24,26 @@ pub(super) struct ListWindow {
     cursor: Option<OffsetDateTime>,
 }
 
-/// The places where a window looks things up.
-pub(super) struct ListContext<'a> {
-    pub(super) shared: &'a dyn SharedState,
-    pub(super) source: &'a dyn Source,
-    pub(super) clock: &'a dyn Clock,
-    pub(super) patience: Patience,
-}
-
-impl ListContext<'_> {
-    /// Returns false for a cursor that is later than now. Such a cursor does not say up to when changes were read, so
-    /// the run lists everything and compares it.
-    fn is_believable(&self, cursor: OffsetDateTime) -> bool {
-        let believable = !is_ahead(cursor, self.clock.now());
-        if !believable {
-            report_ahead(1);
-        }
-        believable
-    }
-
-    pub(super) async fn window(&self, lease: &RunLease) -> Result<ListWindow> {
-        let load = || ListFacts::load(self.shared, &lease.run.entity_type);
-        Ok(ListWindow {
-            facts: self.patience.store("reading the facts about its list", load).await?,
-            documented: self.source.profile().documented,
-            cursor: lease.history.cursor.filter(|cursor| self.is_believable(*cursor)),
-        })
+impl Listing<'_> {
+    /// Looks up what is known about the list. A cursor that is later than now does not say up to when changes were
+    /// read, so the run lists everything and compares it.
+    pub(super) async fn window(&self) -> Result<ListWindow> {
+        let load = || ListFacts::load(self.lister.shared.as_ref(), &self.lease.run.entity_type);
+        let facts = self.patience().store("reading the facts about its list", load).await?;
+        let (now, stored) = (self.lister.clock.now(), self.lease.history.cursor);
+        let cursor = stored.filter(|cursor| !is_ahead(*cursor, now));
+        report_ahead(usize::from(cursor != stored));
+        Ok(ListWindow { facts, documented: self.source.profile().documented, cursor })
     }
 
     /// Chooses how the run reads. Where it is not known what the list can do, or where that was not probed lately, the
     /// list is probed first, if the probe is worth its calls.
-    pub(super) async fn plan(
-        &self,
-        window: &mut ListWindow,
-        lease: &RunLease,
-        from: Option<OffsetDateTime>,
-        probe_every: Option<Duration>,
-    ) -> RunPlan {
-        let (run, history) = (&lease.run, &lease.history);
+    pub(super) async fn plan(&self, window: &mut ListWindow, from: Option<OffsetDateTime>) -> RunPlan {
+        let RunLease { run, history, .. } = self.lease;
         let mut question = Question {
             run_type: run.run_type,
             from,
-            now: self.clock.now(),
+            now: self.lister.clock.now(),
             profile: self.source.profile(),
             capability: window.capability(),
             records: history.last_full_count.and_then(|records| u64::try_from(records).ok()),
@@ -80,8 +56,8 @@ impl ListContext<'_> {
                 && !window.facts.is_fresh(question.now, *every)
                 && probe_pays(&question, *every)
         };
-        if probe_every.as_ref().is_some_and(due) {
-            self.probe(window, run).await;
+        if self.lister.settings.probe_every.as_ref().is_some_and(due) {
+            self.probe(window).await;
             (question.probed, question.capability) = (true, window.capability());
         }
         choose(&question)
@@ -89,44 +65,39 @@ impl ListContext<'_> {
 
     /// Probes the list. A probe that fails costs nothing but its calls: the documentation of the list counts then, and
     /// answers that contradict it.
-    async fn probe(&self, window: &mut ListWindow, run: &Run) {
-        match self.patience.source("probing its list", || self.source.probe(run.run_type.lane())).await {
+    async fn probe(&self, window: &mut ListWindow) {
+        let entity = &self.lease.run.entity_type;
+        match self.patience().source("probing its list", || self.source.probe(self.lane())).await {
             Ok(capability) => {
-                tracing::info!(entity = %run.entity_type, %capability, "list probed");
-                let probed_at = Some(self.clock.now());
-                window.facts = ListFacts { capability: Some(capability), probed_at, ..ListFacts::default() };
-                self.keep(window, &run.entity_type).await;
+                tracing::info!(%entity, %capability, "list probed");
+                let probed_at = Some(self.lister.clock.now());
+                let facts = ListFacts { capability: Some(capability), probed_at, ..ListFacts::default() };
+                self.note(window, facts).await;
             }
-            Err(error) => {
-                tracing::warn!(entity = %run.entity_type, error = %error.chain(), "the list could not be probed");
-            }
+            Err(error) => tracing::warn!(%entity, error = %error.chain(), "the list could not be probed"),
         }
     }
 
     /// Notes what a page showed about the list.
-    pub(super) async fn learn(
-        &self,
-        window: &mut ListWindow,
-        entity: &EntityType,
-        learned: Option<Capability>,
-        lag: Duration,
-    ) {
+    pub(super) async fn learn(&self, window: &mut ListWindow, learned: Option<Capability>, lag: Duration) {
         let mut facts = window.facts;
         if let Some(learned) = learned {
+            let entity = &self.lease.run.entity_type;
             tracing::warn!(%entity, %learned, "the list does not behave as expected; it is read in another way");
             facts.capability = Some(learned);
         }
         facts.lag_seconds = facts.lag_seconds.max(u32::try_from(lag.as_secs()).unwrap_or(u32::MAX));
         if facts != window.facts {
-            window.facts = facts;
-            self.keep(window, entity).await;
+            self.note(window, facts).await;
         }
     }
 
-    /// Stores what is known about the list. Facts that cannot be stored are learned again.
-    async fn keep(&self, window: &ListWindow, entity: &EntityType) {
-        let keep = || window.facts.store(self.shared, entity);
-        if let Err(error) = self.patience.store("storing the facts about its list", keep).await {
+    /// Notes what is known about the list, and stores it. Facts that cannot be stored are learned again.
+    async fn note(&self, window: &mut ListWindow, facts: ListFacts) {
+        window.facts = facts;
+        let entity = &self.lease.run.entity_type;
+        let store = || facts.store(self.lister.shared.as_ref(), entity);
+        if let Err(error) = self.patience().store("storing the facts about its list", store).await {
             tracing::warn!(%entity, error = %error.chain(), "the facts about the list could not be stored");
         }
     }
