@@ -133,24 +133,24 @@ pub fn needs_detail(
 }
 
 fn absent(state: &SyncState, read: &Read) -> Verdict {
-    let seen = read.observed.interval();
-    if state.deleted {
-        Verdict::Unchanged
-    } else if seen.is_after(&state.observed.interval()) {
-        APPLY_ALL
-    } else if outdated(state, &seen) {
-        Verdict::Stale
-    } else {
-        Verdict::Reread(RereadReason::Tie)
-    }
+    if state.deleted { Verdict::Unchanged } else { later_wins(state, &read.observed.interval()) }
 }
 
 fn resurrection(state: &SyncState, read: &Read) -> Verdict {
     match read.observed {
         Observed::Push(_) => Verdict::Reread(RereadReason::Resurrection),
-        Observed::Call(seen) if seen.is_after(&state.observed.interval()) => APPLY_ALL,
-        Observed::Call(seen) if outdated(state, &seen) => Verdict::Stale,
-        Observed::Call(_) => Verdict::Reread(RereadReason::Tie),
+        Observed::Call(seen) => later_wins(state, &seen),
+    }
+}
+
+/// Decides for the state that was certainly seen last.
+fn later_wins(state: &SyncState, seen: &Interval) -> Verdict {
+    if seen.is_after(&state.observed.interval()) {
+        APPLY_ALL
+    } else if outdated(state, seen) {
+        Verdict::Stale
+    } else {
+        Verdict::Reread(RereadReason::Tie)
     }
 }
 
@@ -219,11 +219,10 @@ fn same(state: &SyncState, read: &Read, record: &Record) -> Verdict {
 fn by_interval(state: &SyncState, read: &Read) -> Verdict {
     match read.observed {
         Observed::Push(_) => Verdict::Reread(RereadReason::Tie),
-        Observed::Call(seen) if seen.is_after(&state.observed.interval()) => APPLY_ALL,
-        Observed::Call(seen) if outdated(state, &seen) && detail_outdated(state, read, &seen) => {
-            Verdict::Stale
-        }
-        Observed::Call(_) => Verdict::Reread(RereadReason::Tie),
+        Observed::Call(seen) => match later_wins(state, &seen) {
+            Verdict::Stale if !detail_outdated(state, read, &seen) => Verdict::Reread(RereadReason::Tie),
+            verdict => verdict,
+        },
     }
 }
 

@@ -82,18 +82,14 @@ impl Patience {
                 Err(error) => error,
             };
             failures += 1;
-            let retry_after = match error.retry() {
-                Retry::Transient { retry_after } => retry_after.unwrap_or_default(),
-                Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
-                Retry::Permanent => Duration::ZERO,
-            };
-            // A throttled source states itself when to ask again. A long pause is waited for in steps, so that the run
-            // sees where the pause ends early.
             let grown = WAITS.backoff(failures, 0.5);
             let wait = match error.retry() {
-                Retry::Throttled { .. } | Retry::AuthPaused { .. } => retry_after,
-                _ => grown.max(retry_after),
+                Retry::Transient { retry_after } => grown.max(retry_after.unwrap_or_default()),
+                Retry::Permanent => grown,
+                // A throttled source states itself when to ask again.
+                Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
             };
+            // A long pause is waited for in steps, so that the run sees where the pause ends early.
             let wait = wait.clamp(Duration::from_millis(10), WAITS.max);
             tracing::warn!(run = %self.run, doing, error = %error.chain(), ?wait, "a run waits");
             tokio::time::sleep(wait).await;

@@ -21,6 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use self::call_log::LocalCallLog;
 pub use self::{
@@ -31,7 +32,7 @@ pub use self::{
     state::BudgetState,
     status::{BudgetStatus, CallCount, DayStatus, PauseStatus, Refusal, Throttle, Usage},
 };
-pub(crate) use self::{call_log::merge, state::at};
+pub(crate) use self::call_log::merge;
 use super::shared_state::{self, LocalState, SharedState};
 use crate::{
     clock::Clock,
@@ -264,25 +265,23 @@ pub enum LimitSignal {
 
 impl LimitSignal {
     /// Returns the signal as if it had been received earlier by `by`.
-    fn older(self, by: Duration) -> Self {
-        match self {
-            Self::Refused { limit, issued, retry_after, reset, chance } => {
-                let (retry_after, reset) = (
-                    retry_after.map(|wait| wait.saturating_sub(by)),
-                    reset.map(|wait| wait.saturating_sub(by)),
-                );
-                Self::Refused { limit, issued: issued + by, retry_after, reset, chance }
-            }
-            Self::Admission { issued } => Self::Admission { issued: issued + by },
-            Self::Quota { limit, remaining, reset, age } => {
-                Self::Quota { limit, remaining, reset, age: age + by }
+    fn older(mut self, by: Duration) -> Self {
+        let shorten = |wait: &mut Option<Duration>| *wait = wait.map(|wait| wait.saturating_sub(by));
+        match &mut self {
+            Self::Refused { issued, retry_after, reset, .. } => {
+                *issued += by;
+                shorten(retry_after);
+                shorten(reset);
             }
             Self::Fault(fault) => {
-                let retry_after = fault.retry_after.map(|wait| wait.saturating_sub(by));
-                Self::Fault(CallFault { issued: fault.issued + by, retry_after, ..fault })
+                fault.issued += by;
+                shorten(&mut fault.retry_after);
             }
-            Self::Worked { place, issued } => Self::Worked { place, issued: issued + by },
+            Self::Admission { issued } | Self::Worked { issued, .. } | Self::Quota { age: issued, .. } => {
+                *issued += by;
+            }
         }
+        self
     }
 }
 
@@ -313,6 +312,17 @@ pub struct LeasedPermit {
     pub lane: Lane,
     /// The earliest time at which the permit may be used, counted from the arrival of the answer.
     pub after: Duration,
+}
+
+/// Returns the milliseconds of a time since 1970.
+pub(crate) fn at(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
+}
+
+/// Returns the time of a number of milliseconds since 1970.
+fn moment(millis: i64) -> OffsetDateTime {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
+    time.unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 /// Returns the milliseconds of a duration, limited to a century.

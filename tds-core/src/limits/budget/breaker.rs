@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{millis, span};
+use super::{millis, moment, span};
 
 /// The number of consecutive faults, of different calls, that opens a breaker.
 const IN_A_ROW: u32 = 3;
@@ -91,12 +91,6 @@ impl BreakerStatus {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.next_probe_at.is_some()
-    }
-
-    /// Returns true where the breaker of a service also stops a kind of call in it. A kind of call that has not
-    /// failed itself is still tried, so that calls that work do not wait for the probes of calls that fail.
-    pub(super) fn shuts(&self, endpoint_failed: bool) -> bool {
-        shuts(self.cause, endpoint_failed)
     }
 
     /// Returns true where the breaker concerns calls to this place.
@@ -295,13 +289,10 @@ impl Open {
     }
 }
 
-fn shuts(service: OutageCause, endpoint_failed: bool) -> bool {
+/// Returns true where the breaker of a service also stops a kind of call in it. A kind of call that has not failed
+/// itself is still tried, so that calls that work do not wait for the probes of calls that fail.
+pub(super) fn shuts(service: OutageCause, endpoint_failed: bool) -> bool {
     service == OutageCause::Account || endpoint_failed
-}
-
-fn moment(millis: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
 #[cfg(test)]

@@ -21,7 +21,8 @@ pub(super) struct Day {
     /// The number of the day, counted from 1970.
     number: i64,
     pub(super) spent: PerLane<u32>,
-    reported: Option<Reported>,
+    /// The numbers that the source last reported, while they are valid.
+    pub(super) reported: Option<Reported>,
     /// True where the day's calls will not suffice unless calls are saved.
     #[serde(default)]
     pub(super) frugal: bool,
@@ -96,11 +97,6 @@ impl Day {
     ) {
         let until = reset.map_or((at.div_euclid(DAY) + 1) * DAY, |reset| at + millis(reset));
         self.reported = Some(Reported { limit, remaining: remaining.saturating_sub(open), until, at });
-    }
-
-    /// Returns the numbers that the source last reported, while they are valid.
-    pub(super) fn reported(&self) -> Option<Reported> {
-        self.reported
     }
 
     /// Returns the number of calls that pushed events, local changes and incremental syncs will probably take until

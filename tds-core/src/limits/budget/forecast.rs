@@ -29,11 +29,10 @@ pub struct Forecast {
 /// every day.
 #[must_use]
 pub fn forecast(now: OffsetDateTime, status: &BudgetStatus, per_minute: u32, backlog_calls: u64) -> Forecast {
-    let done = Forecast { backlog_calls, done_in: Some(Duration::ZERO) };
     if backlog_calls == 0 {
-        return done;
+        return Forecast { backlog_calls, done_in: Some(Duration::ZERO) };
     }
-    let begin = super::state::at(now);
+    let begin = super::at(now);
     let urgent = urgent_per_day(status, begin.rem_euclid(DAY));
     let mut day = Day::default();
     day.advance(begin);

@@ -63,11 +63,7 @@ impl CallSlots {
         let (id, in_flight, wants) = (&request.holder, request.in_flight, request.wants.total() > 0);
         let urgent = request.wants.iter().any(|(lane, calls)| lane.is_urgent() && *calls > 0);
         let bound = self.bound(concurrent);
-        let mine = self
-            .holders
-            .iter()
-            .position(|holder| holder.id == *id)
-            .map(|index| self.holders.swap_remove(index));
+        let mine = self.holders.extract_if(.., |holder| holder.id == *id).next();
         if !wants && in_flight == 0 {
             return 0;
         }

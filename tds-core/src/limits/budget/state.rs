@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 
 use super::{
     BudgetRequest, BudgetStatus, CallLimit, DayStatus, Grant, LeasedPermit, LimitSignal, Limits, Passage,
-    PauseStatus, PerLane, Refusal,
+    PauseStatus, PerLane, Refusal, at,
     breaker::Breakers,
     day::{Day, allowance},
-    millis,
+    millis, moment,
     pause::{Pauses, Refused},
     slots::CallSlots,
     span,
@@ -18,7 +18,7 @@ use super::{
 use crate::queue::Lane;
 
 /// The maximum number of permits in one answer. More would only make a killed process waste more permits.
-const BLOCK: u32 = 20;
+const BLOCK: usize = 20;
 /// The time, in milliseconds, after which a holder without a slot asks again.
 const NO_PLACE: i64 = 500;
 
@@ -121,18 +121,12 @@ impl BudgetState {
         }
         for (lane, wanted) in request.wants.iter() {
             for _call in request.at_hand[lane]..*wanted {
-                if permits.len() >= usize::try_from(BLOCK).unwrap_or(usize::MAX)
-                    || self.refuses(lane, now, limits).is_some()
-                {
+                if permits.len() >= BLOCK || self.refuses(lane, now, limits).is_some() {
                     break;
                 }
+                let is_first = request.at_hand.total() == 0 && permits.is_empty();
                 let from = match limits.per_minute {
-                    Some(ceiling) => self.window.earliest(
-                        lane,
-                        now,
-                        ceiling,
-                        request.at_hand.total() == 0 && permits.is_empty(),
-                    ),
+                    Some(ceiling) => self.window.earliest(lane, now, ceiling, is_first),
                     None => Ok(now),
                 };
                 match from {
@@ -159,13 +153,12 @@ impl BudgetState {
     }
 
     fn status_at(&self, now: i64, limits: &Limits) -> BudgetStatus {
-        let reported = self.day.reported();
+        let reported = self.day.reported;
         let limit = limits.per_day.or(reported.map(|reported| reported.limit));
         let pause = self.pauses.current(now).map(|(limit, until)| PauseStatus {
             limit,
             left: span(until - now),
-            until: OffsetDateTime::from_unix_timestamp_nanos(i128::from(until) * 1_000_000)
-                .unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            until: moment(until),
         });
         let paused = pause.is_some();
         BudgetStatus {
@@ -190,11 +183,6 @@ impl BudgetState {
             refused: PerLane::from_fn(|lane| self.refuses(lane, now, limits)),
         }
     }
-}
-
-/// Returns the milliseconds since 1970.
-pub(crate) fn at(time: OffsetDateTime) -> i64 {
-    i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000_000)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -96,8 +96,7 @@ impl MinuteWindow {
     }
 
     fn take(&mut self, number: u64) -> Option<Open> {
-        let index = self.open.iter().position(|permit| permit.number == number)?;
-        Some(self.open.swap_remove(index))
+        self.open.extract_if(.., |permit| permit.number == number).next()
     }
 
     /// Returns the first time from `now` on at which one more call of the lane may begin. The error is the time to
