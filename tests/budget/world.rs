@@ -225,8 +225,9 @@ impl Caller {
                 Err(Denied::Refused(refusal)) => return Err(refusal.wait),
                 Err(Denied::Unknown(_)) => return Err(Duration::from_secs(1)),
             };
+            let issued = permit.issued_at();
             let Some(permit) = permit.start() else { continue };
-            let (waited, issued) = (came.elapsed(), permit.issued_at());
+            let waited = came.elapsed();
             let answer = self.send().await;
             drop(permit);
             match answer {

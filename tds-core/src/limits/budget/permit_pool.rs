@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use self::wait_queue::{WaitQueue, WaitResult};
+use self::wait_queue::WaitQueue;
 use super::{
     BreakerStatus, BudgetStatus, CallBudget, CallFault, LimitSignal, Limits, Passage, Place, Refusal, Usage,
 };
@@ -95,12 +95,12 @@ impl PermitPool {
             match self.refusal(lane) {
                 Some(refusal) if refusal.wait > LONGEST_WAIT => return Err(Denied::Refused(refusal)),
                 Some(refusal) => sleep(refusal.wait).await,
-                None => match self.wait_for_turn(lane).await {
-                    WaitResult::Permit(permit) => return Ok(permit),
-                    WaitResult::Unknown(error) => return Err(Denied::Unknown(error)),
-                    // A limit was exceeded in the meantime. The next pass of the loop finds out which one.
-                    WaitResult::Away => {}
-                },
+                // Without a turn, a limit was exceeded in the meantime. The next pass of the loop finds out which one.
+                None => {
+                    if let Some(turn) = self.wait_for_turn(lane).await {
+                        return turn.map_err(Denied::Unknown);
+                    }
+                }
             }
         }
     }
@@ -226,10 +226,11 @@ impl PermitPool {
     /// This does not ask the budget.
     #[must_use]
     pub fn last_status(&self) -> Option<BudgetStatus> {
-        self.lock().remembered.recall(Instant::now())
+        self.lock().remembered.recall(Instant::now()).cloned()
     }
 
-    async fn wait_for_turn(&self, lane: Lane) -> WaitResult {
+    /// Waits for a permit or for the error of the budget. `None` means that the waiter left the wait queue.
+    async fn wait_for_turn(&self, lane: Lane) -> Option<Result<Permit>> {
         let mut turn = self.lock().queue(lane, Instant::now());
         loop {
             let mut changed = std::pin::pin!(self.inner.changed.notified());
@@ -237,7 +238,7 @@ impl PermitPool {
             let next = self.serve();
             tokio::select! {
                 biased;
-                turn = &mut turn => return turn.unwrap_or(WaitResult::Away),
+                turn = &mut turn => return turn.ok(),
                 () = changed => {}
                 () = sleep_until(next) => {}
             }
@@ -257,7 +258,7 @@ impl PermitPool {
             let permit = Permit { pool: self.clone(), number, lane, issued_at: now, until, used: false };
             // A waiter that has given up does not receive the permit. Dropping the permit then reports it as
             // unused.
-            drop(turn.send(WaitResult::Permit(permit)));
+            drop(turn.send(Ok(permit)));
         }
         if ask {
             let pool = self.clone();
@@ -289,15 +290,7 @@ impl Permit {
 
 /// A permit whose call is under way until this value is dropped. Code that sends a call takes a started permit as
 /// an argument.
-pub struct StartedPermit(Permit);
-
-impl StartedPermit {
-    /// Returns the time at which the permit was given out.
-    #[must_use]
-    pub fn issued_at(&self) -> Instant {
-        self.0.issued_at
-    }
-}
+pub struct StartedPermit(#[expect(dead_code, reason = "held, never looked at")] Permit);
 
 impl Drop for Permit {
     fn drop(&mut self) {

@@ -40,8 +40,8 @@ impl Remembered {
         }
     }
 
-    pub(super) fn recall(&self, now: Instant) -> Option<BudgetStatus> {
-        let fresh = |at: Instant| now.saturating_duration_since(at) < FRESH;
-        self.0.as_ref().filter(|(_, at)| fresh(*at)).map(|(status, _)| status.clone())
+    /// Returns the status, if it was received lately.
+    pub(super) fn recall(&self, now: Instant) -> Option<&BudgetStatus> {
+        self.recent(now, FRESH).map(|(status, _)| status)
     }
 }

@@ -6,7 +6,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{Pacer, Permit, remembered::Remembered};
 use crate::{
-    error::Error,
+    error::{Error, Result},
     limits::budget::{BudgetRequest, CallCount, Grant, LimitSignal, PerLane, Refusal, SettledCall, merge},
     queue::{Lane, WorkerId},
 };
@@ -21,21 +21,17 @@ const RENEW: Duration = Duration::from_secs(2);
 /// The longest time between two looks at the wait queue.
 const IDLE: Duration = Duration::from_secs(3_600);
 
-/// The result of waiting.
-pub(super) enum WaitResult {
-    Permit(Permit),
-    Away,
-    Unknown(Error),
-}
+/// The end of waiting: a permit, or the error of the budget.
+type Turn = oneshot::Sender<Result<Permit>>;
 
 /// A permit that is given out: its waiter, its lane, its number, and the time until which it may be used.
-pub(super) type Served = (oneshot::Sender<WaitResult>, Lane, u64, Instant);
+pub(super) type Served = (Turn, Lane, u64, Instant);
 
 /// The waiters, the permits that are held, and the pending reports.
 pub(super) struct WaitQueue {
     /// The waiters in the order in which they are served: by the time at which they are due, then by the order of
     /// arrival.
-    waiting: BTreeMap<(Instant, u64), (Lane, oneshot::Sender<WaitResult>)>,
+    waiting: BTreeMap<(Instant, u64), (Lane, Turn)>,
     arrivals: u64,
     permits: Vec<HeldPermit>,
     slots: u32,
@@ -88,7 +84,7 @@ impl WaitQueue {
         }
     }
 
-    pub(super) fn queue(&mut self, lane: Lane, now: Instant) -> oneshot::Receiver<WaitResult> {
+    pub(super) fn queue(&mut self, lane: Lane, now: Instant) -> oneshot::Receiver<Result<Permit>> {
         let (turn, my_turn) = oneshot::channel();
         self.arrivals += 1;
         self.waiting.insert((now + handicap(lane), self.arrivals), (lane, turn));
@@ -200,8 +196,7 @@ impl WaitQueue {
         self.exchanging = true;
         self.asked_at = Some(now);
         let mut ask = BudgetRequest::of(holder);
-        self.waiting.retain(|_, (_, turn)| !turn.is_closed());
-        if self.waiting.is_empty() {
+        if !self.is_waited_for() {
             self.pending_reports.unused.extend(self.permits.drain(..).map(|permit| permit.number));
         }
         for (lane, _) in self.waiting.values() {
@@ -274,7 +269,7 @@ impl WaitQueue {
         self.exchanging = false;
         self.ask_at = now + RENEW;
         for (_, turn) in std::mem::take(&mut self.waiting).into_values() {
-            drop(turn.send(WaitResult::Unknown(error.clone())));
+            drop(turn.send(Err(error.clone())));
         }
     }
 
