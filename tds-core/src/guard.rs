@@ -19,10 +19,10 @@ pub use shrink::{guard_sets, is_suspicious_shrink};
 pub use suspect::Suspect;
 pub use unusual::report_unusual;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::record::{
     ColumnHashes, Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
@@ -128,8 +128,14 @@ pub fn needs_detail(
     let (Some(_), Some(seen)) = (&state.detail_hash, state.detail_seen) else { return true };
     // A detail that seems to have been seen in the future was noted by a clock that was ahead, so its age is not
     // known.
-    let too_old = max_age.is_some_and(|age| seen + age <= now || is_ahead(seen, now));
+    let too_old = max_age.is_some_and(|age| now - seen >= age || is_ahead(seen, now));
     state.deleted || too_old || listed > state.detail_version
+}
+
+/// Returns true where a full sync reads the detail again although the list shows no change: the list does not move with
+/// every change of the detail, or another edit may have the version of the detail.
+pub(crate) fn full_sync_rereads(state: Option<&SyncState>, max_age: Option<Duration>) -> bool {
+    max_age.is_some() || state.is_some_and(|state| !state.is_settled())
 }
 
 fn absent(state: &SyncState, read: &Read) -> Verdict {

@@ -186,7 +186,7 @@ impl Simulation {
             .schedules(specs, scheduler)
             .build();
         let shutdown = shutdown.clone();
-        tokio::spawn(async move { engine.run(None, shutdown).await });
+        tokio::spawn(async move { engine.run(shutdown).await });
     }
 
     /// Kills a process, or lets it stand still, often for longer than its lease.

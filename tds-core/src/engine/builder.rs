@@ -16,7 +16,7 @@ use crate::{
     limits::shared_state::SharedState,
     mirror::Mirror,
     queue::Queue,
-    runs::{NewRun, Run, RunId, SyncRun, SyncRunOperator},
+    runs::{NewRun, Run, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
 };
@@ -306,18 +306,12 @@ impl Engine {
         self.runs.create(run).await
     }
 
-    /// Works until the shutdown signal. With `among`, the engine works only on these runs and on the items that they
-    /// wait for, and it starts no scheduled runs.
-    pub async fn run(&self, among: Option<&[RunId]>, shutdown: Shutdown) {
-        let schedules = async {
-            if among.is_none() {
-                self.scheduler.run(shutdown.clone()).await;
-            }
-        };
+    /// Works until the shutdown signal.
+    pub async fn run(&self, shutdown: Shutdown) {
         tokio::join!(
-            self.worker.run_for(among.map(<[RunId]>::to_vec), shutdown.clone()),
-            self.runs.run(among, shutdown.clone()),
-            schedules
+            self.worker.run(shutdown.clone()),
+            self.runs.run(None, shutdown.clone()),
+            self.scheduler.run(shutdown)
         );
     }
 
@@ -327,10 +321,9 @@ impl Engine {
     pub fn start(self) -> RunningEngine {
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mut tasks = JoinSet::new();
-        let (worker, runs, scheduler) =
-            (Arc::clone(&self.worker), Arc::clone(&self.runs), Arc::clone(&self.scheduler));
+        let Self { worker, runs, scheduler } = self.clone();
         let (for_worker, for_runs) = (shutdown.clone(), shutdown.clone());
-        tasks.spawn(async move { worker.run_for(None, for_worker).await });
+        tasks.spawn(async move { worker.run(for_worker).await });
         tasks.spawn(async move { runs.run(None, for_runs).await });
         tasks.spawn(async move { scheduler.run(shutdown).await });
         RunningEngine { engine: self, trigger, tasks }

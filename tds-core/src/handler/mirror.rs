@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{BatchHandler, Handled};
 use crate::{
     clock::Clock,
-    error::{Error, Result},
-    guard::{RereadReason, SyncState, needs_detail},
+    error::Result,
+    guard::{RereadReason, SyncState, full_sync_rereads, needs_detail},
     mirror::{Applied, Mirror},
     queue::{Claimed, Lane},
     record::{
@@ -51,15 +51,29 @@ impl MirrorHandler {
         Self { source, mirror, clock }
     }
 
-    /// Divides the items into reads that can be applied and items that need the source.
-    async fn prepare(&self, batch: &mut Batch<'_>) -> (Vec<(usize, Read)>, Vec<usize>) {
-        let (states, moved) = match self.known(batch.items).await {
-            Ok(known) => known,
-            Err(error) => {
-                batch.fail_open(&error);
-                return (Vec::new(), Vec::new());
+    /// Handles the items of a batch.
+    async fn handle_items(&self, batch: &mut Batch<'_>) -> Result<()> {
+        let (ready, fetch) = self.prepare(batch).await?;
+        let mut fetch = self.put_off(batch, fetch);
+        let own = self.redirect(batch, ready).await?;
+        fetch.extend(self.apply(batch, own).await);
+        for _ in 0..PASSES {
+            if fetch.is_empty() {
+                break;
             }
-        };
+            let reads = self.fetch(batch, fetch).await;
+            let own = self.redirect(batch, reads).await?;
+            fetch = self.apply(batch, own).await;
+        }
+        Ok(())
+    }
+
+    /// Divides the items into reads that can be applied and items that need the source.
+    async fn prepare(&self, batch: &mut Batch<'_>) -> Result<(Vec<(usize, Read)>, Vec<usize>)> {
+        let with_payload = batch.items.iter().filter(|item| item.work.payload.is_some());
+        let with_payload: Vec<RecordId> = with_payload.map(|item| item.key.id.clone()).collect();
+        let states = self.states(batch.items).await?;
+        let moved = self.at_the_sibling(&with_payload).await?;
         let (mut ready, mut fetch) = (Vec::new(), Vec::new());
         let mut rows = Vec::new();
         for (index, item) in batch.items.iter().enumerate() {
@@ -103,7 +117,7 @@ impl MirrorHandler {
                 rows.into_iter().for_each(|(index, _)| batch.results[index] = Some(Err(error.clone())))
             }
         }
-        (ready, fetch)
+        Ok((ready, fetch))
     }
 
     /// Returns true for list rows that a full sync queued. A full sync also queues rows of known versions, where the
@@ -139,14 +153,7 @@ impl MirrorHandler {
         }
     }
 
-    /// Returns what is known of the records whose details may be due, and which of the records with a payload belong
-    /// to the sibling.
-    async fn known(&self, items: &[Claimed]) -> Result<(HashMap<RecordId, SyncState>, HashSet<RecordId>)> {
-        let with_payload: Vec<RecordId> =
-            items.iter().filter(|item| item.work.payload.is_some()).map(|item| item.key.id.clone()).collect();
-        Ok((self.states(items).await?, self.at_the_sibling(&with_payload).await?))
-    }
-
+    /// Returns what is known of the records whose details may be due.
     async fn states(&self, items: &[Claimed]) -> Result<HashMap<RecordId, SyncState>> {
         let may_need_detail = |item: &&Claimed| {
             let is_list = |payload: &SourcePayload| payload.shape == Shape::List;
@@ -163,11 +170,10 @@ impl MirrorHandler {
     /// Returns true where the payload does not suffice and the whole record has to be read.
     fn needs_detail(&self, item: &Claimed, payload: &SourcePayload, state: Option<&SyncState>) -> bool {
         let profile = self.source.profile();
-        let max_age = profile.detail_max_age.and_then(|age| time::Duration::try_from(age).ok());
+        let max_age = profile.detail_max_age;
         // A full sync reads every such detail, because the planner queued its row for that reason. The row may have
         // been folded into a pushed body, which does not settle the detail.
-        let is_rechecked =
-            item.work.recheck && (max_age.is_some() || state.is_some_and(|state| !state.is_settled()));
+        let is_rechecked = item.work.recheck && full_sync_rereads(state, max_age);
         profile.needs_detail
             && match payload.shape {
                 Shape::List => {
@@ -180,9 +186,6 @@ impl MirrorHandler {
 
     /// Reads whole records from the source.
     async fn fetch(&self, batch: &mut Batch<'_>, indexes: Vec<usize>) -> Vec<(usize, Read)> {
-        if indexes.is_empty() {
-            return Vec::new();
-        }
         let ids: Vec<RecordId> = indexes.iter().map(|index| batch.items[*index].key.id.clone()).collect();
         let lane = indexes.iter().map(|index| batch.items[*index].lane).min().unwrap_or(Lane::Full);
         let answers = self.source.fetch(&ids, lane).await;
@@ -270,33 +273,11 @@ impl BatchHandler for MirrorHandler {
     async fn handle_batch(&self, items: &[Claimed]) -> Vec<Result<Handled>> {
         let mut batch =
             Batch { items, results: items.iter().map(|_| None).collect(), listed: HashMap::new() };
-        let (ready, mut fetch) = self.prepare(&mut batch).await;
-        fetch = self.put_off(&mut batch, fetch);
-        let own = self.redirect(&mut batch, ready).await;
-        fetch.extend(self.apply(&mut batch, own).await);
-        for _ in 0..PASSES {
-            if fetch.is_empty() {
-                break;
-            }
-            let reads = self.fetch(&mut batch, fetch).await;
-            let own = self.redirect(&mut batch, reads).await;
-            fetch = self.apply(&mut batch, own).await;
-        }
-        batch.finish()
-    }
-}
-
-impl Batch<'_> {
-    /// Gives the same error to every item without a result.
-    pub(super) fn fail_open(&mut self, error: &Error) {
-        for result in self.results.iter_mut().filter(|result| result.is_none()) {
-            *result = Some(Err(error.clone()));
-        }
-    }
-
-    /// Returns the results. Items without a result could not be decided in this round and are handled again.
-    fn finish(self) -> Vec<Result<Handled>> {
-        self.results.into_iter().map(|result| result.unwrap_or(Ok(Handled::Reread))).collect()
+        let handled = self.handle_items(&mut batch).await;
+        // Items without a result have the error of the mirror, or could not be decided in this round and are handled
+        // again.
+        let open = || handled.clone().map(|()| Handled::Reread);
+        batch.results.into_iter().map(|result| result.unwrap_or_else(open)).collect()
     }
 }
 

@@ -18,19 +18,13 @@ impl MirrorHandler {
         &self,
         batch: &mut Batch<'_>,
         reads: Vec<(usize, Read)>,
-    ) -> Vec<(usize, Read)> {
+    ) -> Result<Vec<(usize, Read)>> {
         let gone: Vec<RecordId> = reads
             .iter()
             .filter(|(_, read)| read.content == Content::Absent)
             .map(|(_, read)| read.key.id.clone())
             .collect();
-        let moved = match self.at_the_sibling(&gone).await {
-            Ok(moved) => moved,
-            Err(error) => {
-                batch.fail_open(&error);
-                return Vec::new();
-            }
-        };
+        let moved = self.at_the_sibling(&gone).await?;
         let mut own = Vec::with_capacity(reads.len());
         for (index, read) in reads {
             match &read.content {
@@ -47,7 +41,7 @@ impl MirrorHandler {
                 Content::Absent | Content::Present(_) => own.push((index, read)),
             }
         }
-        own
+        Ok(own)
     }
 
     /// Returns those of the records that are live at the sibling and not at this entity type.

@@ -65,7 +65,7 @@ impl CredentialLeases {
     }
 
     /// Stores the result of a renewal. A ticket that is not the current one changes nothing but the time until
-    /// which its own renewal counts. Returns the number of the credential, which is the number of the ticket.
+    /// which its own renewal counts. A new credential has the number of the ticket.
     ///
     /// # Errors
     /// The shared state cannot be read or written.
@@ -75,7 +75,7 @@ impl CredentialLeases {
         rule: &RenewalRule,
         ticket: u64,
         result: RenewalResult,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let finish = |state: &mut RenewalState, now| state.finish(now, rule, ticket, result.clone());
         shared_state::change(self.shared.as_ref(), &document_of(name), finish).await
     }

@@ -25,17 +25,11 @@ closed_set! {
 }
 
 impl Lane {
-    /// Returns the number in the column `priority`. Items with a lower number are claimed first.
+    /// Returns the number in the column `priority`: 0 for the most urgent lane, and 10 more for each lane after it.
+    /// Items with a lower number are claimed first.
     #[must_use]
     pub fn priority(self) -> i16 {
-        match self {
-            Self::Operator => 0,
-            Self::Outbound => 10,
-            Self::Webhook => 20,
-            Self::Incremental => 30,
-            Self::Full => 40,
-            Self::Verify => 50,
-        }
+        self as i16 * 10
     }
 
     /// Returns the lane of a stored priority.

@@ -239,6 +239,6 @@ impl Engine<'_> {
             .schedules(specs, scheduler)
             .build();
         let shutdown = shutdown.clone();
-        drop(tokio::spawn(async move { engine.run(None, shutdown).await }));
+        drop(tokio::spawn(async move { engine.run(shutdown).await }));
     }
 }

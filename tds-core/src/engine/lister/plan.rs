@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use crate::{
-    guard::{SyncState, needs_detail},
+    guard::{SyncState, full_sync_rereads, needs_detail},
     runs::RunType,
     source::{Listed, SourceProfile},
 };
@@ -34,9 +34,9 @@ pub fn plan_row(
     let Some(state) = state else { return RowPlan::Queue };
     let same_row =
         listed.payload.is_some() && !state.deleted && state.list_hash.as_ref() == Some(&listed.hash);
-    let max_age = profile.detail_max_age.and_then(|age| time::Duration::try_from(age).ok());
+    let max_age = profile.detail_max_age;
     let detail_due = profile.needs_detail
-        && (run_type == RunType::Full && (max_age.is_some() || !state.is_settled())
+        && (run_type == RunType::Full && full_sync_rereads(Some(state), max_age)
             || needs_detail(Some(state), listed.version, now, max_age));
     if same_row && !detail_due { RowPlan::Unchanged } else { RowPlan::Queue }
 }

@@ -30,11 +30,7 @@ impl CallLog for LocalCallLog {
 /// Adds counts to the counts of the same kind.
 pub(crate) fn merge(sums: &mut Vec<CallCount>, more: &[CallCount]) {
     for count in more {
-        let same = |sum: &&mut CallCount| {
-            let kind =
-                |one: &CallCount| (one.lane, one.entity.clone(), one.endpoint.clone(), one.result.clone());
-            kind(sum) == kind(count)
-        };
+        let same = |sum: &&mut CallCount| CallCount { calls: count.calls, ..(**sum).clone() } == *count;
         match sums.iter_mut().find(same) {
             Some(sum) => sum.calls = sum.calls.saturating_add(count.calls),
             None => sums.push(count.clone()),

@@ -120,7 +120,7 @@ impl RenewalState {
         rule: &RenewalRule,
         ticket: u64,
         outcome: RenewalResult,
-    ) -> u64 {
+    ) {
         let now = at(now);
         if let Some((_, until)) = self.counted.iter_mut().find(|(counted, _)| *counted == ticket) {
             *until = (*until).min(now + millis(rule.within) + MARGIN);
@@ -140,7 +140,6 @@ impl RenewalState {
                 }
             }
         }
-        ticket
     }
 }
 

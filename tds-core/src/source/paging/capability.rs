@@ -89,8 +89,7 @@ impl ListFacts {
     /// Returns true while the capability need not be probed again.
     #[must_use]
     pub fn is_fresh(&self, now: OffsetDateTime, max_age: Duration) -> bool {
-        let age = time::Duration::try_from(max_age).unwrap_or(time::Duration::MAX);
-        self.probed_at.is_some_and(|probed| now - probed < age)
+        self.probed_at.is_some_and(|probed| now - probed < max_age)
     }
 
     /// Returns how far before the cursor a window begins: twice the longest lag that was seen, at most one hour, and
