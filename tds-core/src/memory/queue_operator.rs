@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     inbox::EventStatus,
     queue::{
-        Deferred, EntityDelays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
+        Deferred, Delays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
         Outcome, Page, QueueMotion, QueueOperator, QueueStats,
     },
     record::EntityType,
@@ -104,11 +104,7 @@ impl State {
             let known = delays.get(entity).cloned().unwrap_or_default();
             stats.delays.insert(entity.clone(), of_delays(known, self.oldest_waiting(Some(entity))));
         }
-        let all = of_delays(delays.into_values().flatten().collect(), self.oldest_waiting(None));
-        stats.sync_delay_avg_seconds = all.avg;
-        stats.sync_delay_p50_seconds = all.p50;
-        stats.sync_delay_p99_seconds = all.p99;
-        stats.oldest_pending_seconds = all.oldest;
+        stats.overall = of_delays(delays.into_values().flatten().collect(), self.oldest_waiting(None));
         stats.deferred = self.deferred();
         stats.needs_attention = NeedsAttention {
             dead_letters: stats.queue.dead_letter,
@@ -217,9 +213,9 @@ fn span(time: time::Duration) -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-fn of_delays(mut delays: Vec<f64>, oldest: Option<f64>) -> EntityDelays {
+fn of_delays(mut delays: Vec<f64>, oldest: Option<f64>) -> Delays {
     delays.sort_by(f64::total_cmp);
-    EntityDelays { avg: mean(&delays), p50: percentile(&delays, 50), p99: percentile(&delays, 99), oldest }
+    Delays { avg: mean(&delays), p50: percentile(&delays, 50), p99: percentile(&delays, 99), oldest }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a mean of seconds needs no more than a float has")]

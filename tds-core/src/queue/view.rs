@@ -177,33 +177,26 @@ impl StatusCounts {
 /// Numbers of items by entity type and status.
 pub type EntityCounts = BTreeMap<EntityType, StatusCounts>;
 
-/// Counts and delays of the queue. The delays are in seconds; a delay is the time from the queueing of an item to its
-/// completion.
+/// Counts and delays of the queue.
 #[derive(Clone, Debug, Default)]
 pub struct QueueStats {
     /// The counts of all entity types together.
     pub queue: StatusCounts,
     /// The counts of each entity type that has items.
     pub by_entity: EntityCounts,
-    /// The mean delay of the items that completed in the last 24 hours.
-    pub sync_delay_avg_seconds: Option<f64>,
-    /// The median delay of the items that completed in the last 24 hours.
-    pub sync_delay_p50_seconds: Option<f64>,
-    /// The 99th percentile of the delays of the items that completed in the last 24 hours.
-    pub sync_delay_p99_seconds: Option<f64>,
-    /// The age of the oldest waiting item, whether the item is due now or due later.
-    pub oldest_pending_seconds: Option<f64>,
+    /// The delays of all entity types together.
+    pub overall: Delays,
     /// The work that waits for a person.
     pub needs_attention: NeedsAttention,
     /// The items that are deferred.
     pub deferred: Deferred,
     /// The delays of each entity type that has items; for metrics.
-    pub delays: BTreeMap<EntityType, EntityDelays>,
+    pub delays: BTreeMap<EntityType, Delays>,
 }
 
-/// The delays of one entity type, in seconds.
+/// Delays, in seconds. A delay is the time from the queueing of an item to its completion.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct EntityDelays {
+pub struct Delays {
     /// The mean delay of the items that completed in the last 24 hours.
     pub avg: Option<f64>,
     /// The median delay of the same items.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, digest::Output};
 
 use crate::record::{EntityType, Fields, Record};
 
@@ -80,11 +80,7 @@ impl ColumnHashes {
     /// Returns the hashes of these columns.
     #[must_use]
     pub fn of(fields: &Fields) -> Self {
-        let hash = |value| {
-            let mut digest = Sha256::new();
-            write_value(&mut digest, value);
-            hex(digest.finalize().get(..COLUMN_DIGITS / 2).unwrap_or_default())
-        };
+        let hash = |value| hex(value_hash(value).get(..COLUMN_DIGITS / 2).unwrap_or_default());
         Self(fields.iter().map(|(name, value)| (name.clone(), hash(value))).collect())
     }
 
@@ -118,12 +114,7 @@ impl ColumnHashes {
 /// Returns true where two values of one column are equal, whatever spelling the source uses for numbers.
 #[must_use]
 pub fn same_value(one: &Value, other: &Value) -> bool {
-    let hash = |value| {
-        let mut digest = Sha256::new();
-        write_value(&mut digest, value);
-        digest.finalize()
-    };
-    one == other || hash(one) == hash(other)
+    one == other || value_hash(one) == value_hash(other)
 }
 
 /// Returns the identity of a delivery: the SHA-256, as hex, over the entity type, a line feed, the event type, a line
@@ -155,6 +146,12 @@ fn write_fields(digest: &mut Sha256, fields: &Fields) {
         digest.update(b"\x02");
         write_value(digest, &fields[name]);
     }
+}
+
+fn value_hash(value: &Value) -> Output<Sha256> {
+    let mut digest = Sha256::new();
+    write_value(&mut digest, value);
+    digest.finalize()
 }
 
 fn write_value(digest: &mut Sha256, value: &Value) {

@@ -6,7 +6,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::queue::{
-    Deferred, EntityDelays, HeldUp, ItemStatus, Lane, NeedsAttention, Outcome, QueueMotion, QueueStats,
+    Deferred, Delays, HeldUp, ItemStatus, Lane, NeedsAttention, Outcome, QueueMotion, QueueStats,
 };
 
 use crate::{
@@ -112,13 +112,11 @@ pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error
     let delays: Vec<(String, Seconds, Seconds, Seconds, Seconds)> =
         sqlx::query_as(DELAYS).fetch_all(database).await?;
     for (entity, avg, p50, p99, oldest) in delays {
+        let known = Delays { avg, p50, p99, oldest };
         if entity.is_empty() {
-            stats.sync_delay_avg_seconds = avg;
-            stats.sync_delay_p50_seconds = p50;
-            stats.sync_delay_p99_seconds = p99;
-            stats.oldest_pending_seconds = oldest;
+            stats.overall = known;
         } else {
-            stats.delays.insert(entity_of(&entity)?, EntityDelays { avg, p50, p99, oldest });
+            stats.delays.insert(entity_of(&entity)?, known);
         }
     }
     let (unparsed_events, held_deletions) = sqlx::query_as(ATTENTION).fetch_one(database).await?;

@@ -166,7 +166,7 @@ fn figures(snapshot: &Snapshot) {
         gauge!("tds_needs_attention", "kind" => kind).set(number(count));
     }
     gauge!("tds_deferred_items").set(number(snapshot.stats.deferred.count));
-    gauge!("tds_oldest_waiting_seconds").set(snapshot.stats.oldest_pending_seconds.unwrap_or(0.0));
+    gauge!("tds_oldest_waiting_seconds").set(snapshot.stats.overall.oldest.unwrap_or(0.0));
     for (entity, activity) in &snapshot.entities {
         let entity = entity.as_str().to_owned();
         let paused = f64::from(u8::from(activity.paused_since.is_some()));

@@ -257,13 +257,13 @@ pub async fn stats_count_items_by_status_and_entity_type(harness: &dyn Harness) 
     assert_eq!(counts, (1, 1, 3, 0, 1));
     assert_eq!(stats.by_entity.get(&PRODUCTS).expect("products").completed, 3);
     assert_eq!(stats.by_entity.get(&CUSTOMERS).expect("customers").pending, 1);
-    let (median, top) = (stats.sync_delay_p50_seconds, stats.sync_delay_p99_seconds);
-    assert!(median.expect("a median") > 0.0 && top >= median && stats.sync_delay_avg_seconds <= top);
-    assert!(stats.oldest_pending_seconds.expect("one is due") >= 0.0);
+    let (median, top) = (stats.overall.p50, stats.overall.p99);
+    assert!(median.expect("a median") > 0.0 && top >= median && stats.overall.avg <= top);
+    assert!(stats.overall.oldest.expect("one is due") >= 0.0);
     let (products, customers) = (stats.delays[&PRODUCTS], stats.delays[&CUSTOMERS]);
-    assert_eq!((products.avg, products.p50, products.p99), (stats.sync_delay_avg_seconds, median, top));
+    assert_eq!((products.avg, products.p50, products.p99), (stats.overall.avg, median, top));
     assert_eq!((products.oldest, customers.avg), (None, None));
-    assert_eq!(customers.oldest, stats.oldest_pending_seconds);
+    assert_eq!(customers.oldest, stats.overall.oldest);
 }
 
 pub async fn what_was_put_off_is_counted_with_its_age_and_the_reason_of_most(harness: &dyn Harness) {
@@ -291,7 +291,7 @@ pub async fn what_was_put_off_is_counted_with_its_age_and_the_reason_of_most(har
     assert_eq!(deferred.reason.as_deref(), Some("no new token for now (next try in 60 s)"));
     let latest = case.items().await.into_iter().filter(|item| item.status == ItemStatus::Failed);
     assert_eq!(deferred.until, latest.filter_map(|item| item.run_at).max(), "when the last of them is due");
-    assert!(stats.oldest_pending_seconds.expect("three wait") >= LONGER.as_secs_f64());
+    assert!(stats.overall.oldest.expect("three wait") >= LONGER.as_secs_f64());
     assert!(stats.delays[&PRODUCTS].oldest.expect("three wait") >= LONGER.as_secs_f64());
     let motion = operator.motion().await.expect("motion");
     let held_up = motion.held_up.expect("two webhooks wait, and no attempt of theirs failed");
@@ -309,7 +309,7 @@ pub async fn what_a_pause_of_its_entity_type_keeps_waiting_is_put_off_too(harnes
     let stats = operator.stats().await.expect("stats");
     assert_eq!((stats.deferred.count, stats.deferred.until), (1, None));
     assert!(stats.deferred.reason.expect("a reason").starts_with("customers is paused"));
-    assert!(stats.oldest_pending_seconds.expect("two wait") > 0.0);
+    assert!(stats.overall.oldest.expect("two wait") > 0.0);
     let motion = operator.motion().await.expect("motion");
     assert_eq!(motion.paused.into_iter().collect::<Vec<_>>(), [(CUSTOMERS, 1)]);
     assert!(motion.overdue.expect("the product is due") >= LONGER);
@@ -323,7 +323,7 @@ pub async fn what_a_process_that_died_had_in_work_waits(harness: &dyn Harness) {
     case.claim_for(SHORT).await;
     harness.advance(LONGER).await;
     let stats = operator.stats().await.expect("stats");
-    assert!(stats.oldest_pending_seconds.expect("it waits") >= SHORT.as_secs_f64());
+    assert!(stats.overall.oldest.expect("it waits") >= SHORT.as_secs_f64());
     let motion = operator.motion().await.expect("motion");
     assert!(
         motion.overdue.expect("since the end of the lease") < LONGER + SHORT && !motion.is_worked_on,

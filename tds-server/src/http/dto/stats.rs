@@ -24,11 +24,11 @@ wire! {
     Stats from figures: Figures {
         queue: StatusCounts = figures.queue.queue.into(),
         by_entity: BTreeMap<String, StatusCounts> = by_name(figures.queue.by_entity),
-        sync_delay_avg_seconds: Option<f64> = figures.queue.sync_delay_avg_seconds,
-        sync_delay_p50_seconds: Option<f64> = figures.queue.sync_delay_p50_seconds,
-        sync_delay_p99_seconds: Option<f64> = figures.queue.sync_delay_p99_seconds,
+        sync_delay_avg_seconds: Option<f64> = figures.queue.overall.avg,
+        sync_delay_p50_seconds: Option<f64> = figures.queue.overall.p50,
+        sync_delay_p99_seconds: Option<f64> = figures.queue.overall.p99,
         /// Age of the oldest waiting item, whether it is due or deferred
-        oldest_pending_seconds: Option<f64> = figures.queue.oldest_pending_seconds,
+        oldest_pending_seconds: Option<f64> = figures.queue.overall.oldest,
         needs_attention: NeedsAttention = figures.queue.needs_attention.into(),
         deferred: Deferred = figures.queue.deferred.into(),
         api_budget: ApiBudget = figures.budget.into(),
