@@ -3,7 +3,6 @@
 pub(crate) mod builder;
 pub(crate) mod entity;
 pub(crate) mod hash;
-mod key;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -15,13 +14,35 @@ pub use self::{
     builder::RecordBuilder,
     entity::{EntityType, InvalidEntityType},
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
-    key::RecordKey,
 };
 pub use crate::ids::RecordId;
 use crate::{
     closed_set::closed_set,
     error::{Error, Result},
 };
+
+/// The key of a record: its entity type and its id at the source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordKey {
+    /// The entity type of the record.
+    pub entity: EntityType,
+    /// The record's id at the source.
+    pub id: RecordId,
+}
+
+impl RecordKey {
+    /// Creates the key of a record.
+    #[must_use]
+    pub fn new(entity: EntityType, id: RecordId) -> Self {
+        Self { entity, id }
+    }
+}
+
+impl fmt::Display for RecordKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.entity, self.id)
+    }
+}
 
 /// The columns of one row, from name to value. Numbers keep their literal text; times are RFC 3339 in UTC. A missing
 /// key says nothing about its column; `null` says that the column is empty.
@@ -214,6 +235,13 @@ pub struct Read {
 }
 
 impl Read {
+    /// Creates the read of a record that exists.
+    #[must_use]
+    pub fn of(record: Record, shape: Shape, observed: Observed) -> Self {
+        let key = RecordKey::new(record.entity.clone(), record.id.clone());
+        Self { key, shape, observed, content: Content::Present(Box::new(record)), listed: None }
+    }
+
     /// Creates the read of a whole record by a call. `None` means that the source has no such record.
     #[must_use]
     pub fn whole(key: RecordKey, seen: Interval, record: Option<Record>) -> Self {

@@ -35,16 +35,12 @@ impl Patience {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut contradictions = 0;
-        let is_verdict = move |error: &Error| match (error.retry(), error.kind()) {
-            (Retry::Permanent, _) => true,
-            (Retry::Transient { .. }, ErrorKind::Protocol) => {
-                contradictions += 1;
-                contradictions >= CONTRADICTIONS
-            }
-            _ => false,
+        let most = |error: &Error| match (error.retry(), error.kind()) {
+            (Retry::Permanent, _) => Some(1),
+            (Retry::Transient { .. }, ErrorKind::Protocol) => Some(CONTRADICTIONS),
+            _ => None,
         };
-        self.wait(doing, ask, is_verdict).await
+        self.wait(doing, ask, most).await
     }
 
     /// Asks the store until it answers, or until it says that this process does not hold the run or that the data
@@ -53,34 +49,37 @@ impl Patience {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut misunderstood = 0;
-        let is_verdict = move |error: &Error| match error.kind() {
-            ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound => true,
-            ErrorKind::Internal => {
-                misunderstood += 1;
-                misunderstood >= MISUNDERSTOOD
-            }
-            _ => false,
+        let most = |error: &Error| match error.kind() {
+            ErrorKind::Conflict | ErrorKind::Invalid | ErrorKind::NotFound => Some(1),
+            ErrorKind::Internal => Some(MISUNDERSTOOD),
+            _ => None,
         };
-        self.wait(doing, ask, is_verdict).await
+        self.wait(doing, ask, most).await
     }
 
+    /// Asks until there is an answer. `most` returns the number of errors like this one that are accepted as a verdict,
+    /// or `None` where the error passes.
     async fn wait<T, F>(
         self,
         doing: &str,
         mut ask: impl FnMut() -> F,
-        mut is_verdict: impl FnMut(&Error) -> bool,
+        most: impl Fn(&Error) -> Option<u32>,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
-        let mut failures = 0;
+        let (mut failures, mut counted) = (0, 0);
         loop {
             let error = match ask().await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if is_verdict(&error) => return Err(error),
                 Err(error) => error,
             };
+            if let Some(most) = most(&error) {
+                counted += 1;
+                if counted >= most {
+                    return Err(error);
+                }
+            }
             failures += 1;
             let grown = WAITS.backoff(failures, 0.5);
             let wait = match error.retry() {

@@ -293,11 +293,5 @@ pub(crate) fn comparable(state: &SyncState, record: &Record) -> Option<Read> {
         !state.spelled.contains(name) && !matches!(value, Value::Array(_) | Value::Object(_))
     });
     record.children.clear();
-    Some(Read {
-        key: RecordKey::new(record.entity.clone(), record.id.clone()),
-        shape: Shape::List,
-        observed: state.observed,
-        content: Content::Present(Box::new(record)),
-        listed: None,
-    })
+    Some(Read::of(record, Shape::List, state.observed))
 }

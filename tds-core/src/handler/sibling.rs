@@ -71,14 +71,12 @@ impl MirrorHandler {
             Observed::Call(_) => self.tombstone(read).await?,
             // Only the arrival time of a pushed body is known. Only a read shows whether the record still has that
             // type.
-            Observed::Push(_) => !self.is_here(&read.key.id).await?,
+            Observed::Push(_) => {
+                let ours = self.mirror.states(self.entity(), std::slice::from_ref(&read.key.id)).await?;
+                ours.values().all(|state| state.deleted)
+            }
         };
         if gone { Ok(Handled::Reroute { entity: record.entity.clone(), work }) } else { Ok(Handled::Reread) }
-    }
-
-    async fn is_here(&self, id: &RecordId) -> Result<bool> {
-        let ours = self.mirror.states(self.entity(), std::slice::from_ref(id)).await?;
-        Ok(ours.get(id).is_some_and(|state| !state.deleted))
     }
 
     /// Lets the sibling read a record that is gone here and live there.

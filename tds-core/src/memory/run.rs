@@ -73,19 +73,16 @@ impl SyncRun for MemoryStore {
         let now = state.now.0;
         let run = state.runs.get(&id).ok_or_else(|| unknown(id))?;
         let began = run.row.started_at.unwrap_or(run.row.created_at);
+        // A time in the future was recorded by a clock that was ahead. Missing records are read by id in any case.
+        let is_before = |time: OffsetDateTime| time < began || is_ahead(time, now);
         let live =
             || state.records.iter().filter(|(key, record)| key.entity == *entity && !record.state.deleted);
-        let mut missing: Vec<RecordId> = live()
-            .filter(|(key, _)| !run.listed.contains_key(&key.id))
-            // A time in the future was recorded by a clock that was ahead. Missing records are read by id in any
-            // case.
-            .filter(|(_, record)| record.first_seen_at < began || is_ahead(record.first_seen_at, now))
-            .filter(|(_, record)| {
-                let ended = record.state.observed.interval().ended;
-                ended < began || is_ahead(ended, now)
-            })
-            .map(|(key, _)| key.id.clone())
-            .collect();
+        let missing = live().filter(|(key, record)| {
+            !run.listed.contains_key(&key.id)
+                && is_before(record.first_seen_at)
+                && is_before(record.state.observed.interval().ended)
+        });
+        let mut missing: Vec<RecordId> = missing.map(|(key, _)| key.id.clone()).collect();
         missing.sort();
         Ok((count(live().count()), missing))
     }

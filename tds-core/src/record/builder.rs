@@ -8,9 +8,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     error::Result,
-    record::{
-        Content, EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
-    },
+    record::{EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, Shape},
 };
 
 /// Builds a record of a source that has no JSON text of its own, such as a file or a database.
@@ -96,14 +94,7 @@ impl RecordBuilder {
     /// Returns a read of the record.
     #[must_use]
     pub fn seen(self, shape: Shape, observed: Observed) -> Read {
-        let record = self.build();
-        Read {
-            key: RecordKey::new(record.entity.clone(), record.id.clone()),
-            shape,
-            observed,
-            content: Content::Present(Box::new(record)),
-            listed: None,
-        }
+        Read::of(self.build(), shape, observed)
     }
 }
 

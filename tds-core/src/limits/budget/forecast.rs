@@ -37,6 +37,7 @@ pub fn forecast(now: OffsetDateTime, status: &BudgetStatus, per_minute: u32, bac
     let mut day = Day::default();
     day.advance(begin);
     day.spent = status.day.spent;
+    let per_step = u64::from(per_minute) * u64::try_from(STEP / 60_000).unwrap_or(1);
     let mut left = backlog_calls;
     let mut time = begin;
     if let Some(pause) = status.pause {
@@ -46,18 +47,15 @@ pub fn forecast(now: OffsetDateTime, status: &BudgetStatus, per_minute: u32, bac
         day.advance(time);
         let due = urgent * time.rem_euclid(DAY) / DAY;
         day.spent[Lane::Webhook] = day.spent[Lane::Webhook].max(u32::try_from(due).unwrap_or(u32::MAX));
-        let minutes = u64::try_from(STEP / 60_000).unwrap_or(1);
-        let most = (u64::from(per_minute) * minutes).min(left);
         let mut made = 0;
-        while made < most && day.refuses(Lane::Full, time, status.day.limit).is_none() {
+        while made < per_step.min(left) && day.refuses(Lane::Full, time, status.day.limit).is_none() {
             day.spend(Lane::Full);
             made += 1;
         }
         left -= made;
         if left == 0 {
             // Only the part of the last step that was needed counts.
-            let part = STEP * i64::try_from(made).unwrap_or(0)
-                / i64::try_from(u64::from(per_minute) * minutes).unwrap_or(1).max(1);
+            let part = STEP * i64::try_from(made).unwrap_or(0) / i64::try_from(per_step).unwrap_or(1).max(1);
             return Forecast { backlog_calls, done_in: Some(super::span(time + part - begin)) };
         }
         time += STEP;
