@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! numeric_id {
-    ($(#[$doc:meta])* $name:ident) => {
+macro_rules! numeric_ids {
+    ($($(#[$doc:meta])* $name:ident,)+) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -16,25 +16,19 @@ macro_rules! numeric_id {
                 self.0.fmt(formatter)
             }
         }
-    };
+    )+};
 }
 
-numeric_id!(
+numeric_ids! {
     /// The id of an event in the inbox.
-    InboxId
-);
-numeric_id!(
+    InboxId,
     /// The id of a queue item. An item keeps its id when it moves to the archive.
-    ItemId
-);
-numeric_id!(
+    ItemId,
     /// The id of a sync run.
-    RunId
-);
-numeric_id!(
+    RunId,
     /// The fencing token of one claim. Each claim, of any item, gets a greater token than all claims before it.
-    LeaseToken
-);
+    LeaseToken,
+}
 
 /// The id of a record at the source. The id is always kept as text: a float cannot represent ids of 19 digits exactly.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -56,7 +56,7 @@ impl State {
             }
             Settle::Release { after, fetch, reason } => {
                 self.wait_again(id, ItemStatus::Pending, due(after), |item| {
-                    item.drop_payload(fetch);
+                    item.work.payload.take_if(|_| fetch);
                     item.error = reason.or_else(|| item.error.take());
                 });
             }
@@ -75,7 +75,7 @@ impl State {
         let drop_payload = matches!(settlement.settle, Settle::Release { fetch: true, .. });
         self.wait_again(id, ItemStatus::Pending, self.now.0, |item| {
             item.retry_count = 0;
-            item.drop_payload(drop_payload);
+            item.work.payload.take_if(|_| drop_payload);
             item.queued_at = item.new_work_since.unwrap_or(item.queued_at);
         });
     }
@@ -110,7 +110,7 @@ impl State {
     fn redirect(&mut self, id: ItemId, to: EntityType, work: Work, claim: &ItemClaim) {
         let Some(item) = self.items.get(&id) else { return };
         if to == item.key.entity {
-            self.wait_again(id, ItemStatus::Pending, self.now.0, |item| item.drop_payload(true));
+            self.wait_again(id, ItemStatus::Pending, self.now.0, |item| item.work.payload = None);
             return;
         }
         let waiters = item.waiters.clone();
@@ -126,12 +126,6 @@ impl State {
 }
 
 impl Item {
-    fn drop_payload(&mut self, drop: bool) {
-        if drop {
-            self.work.payload = None;
-        }
-    }
-
     /// Keeps an attempt that has ended.
     pub(super) fn push_attempt(
         &mut self,

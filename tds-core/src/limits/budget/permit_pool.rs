@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    limits::budget::CallCount,
+    limits::budget::{CallCount, merge},
     lock::lock,
     queue::{Lane, WorkerId},
 };
@@ -186,12 +186,12 @@ impl PermitPool {
     /// # Errors
     /// The budget does not answer.
     pub async fn status(&self) -> Result<BudgetStatus> {
-        if self.lock().has_signals() {
+        if !self.lock().pending_reports.signals.is_empty() {
             self.report().await;
         }
         let mut status = self.inner.budget.status(&self.inner.account, &self.inner.limits).await?;
         self.lock().remembered.remember(&status, Instant::now());
-        if let Some(left) = self.lock().pace_left() {
+        if let Some(left) = self.lock().pace.as_mut().map(|pace| pace.left()) {
             status.minute_left = Some(if status.pause.is_some() { 0 } else { left });
         }
         Ok(status)
@@ -213,7 +213,7 @@ impl PermitPool {
 
     /// Adds a call to the statistics, which are written with the next request to the budget.
     pub fn count(&self, count: CallCount) {
-        self.lock().count(&count);
+        merge(&mut self.lock().pending_reports.counts, &[count]);
     }
 
     /// Returns the limit that forbids the lane to send, as far as this process knows.

@@ -56,10 +56,7 @@ impl RenewalState {
         rejected: Option<u64>,
     ) -> Claim {
         let now = at(now);
-        self.credential = self
-            .credential
-            .take()
-            .filter(|stored| Some(stored.number) != rejected && stored.expires_at > now);
+        self.credential.take_if(|stored| Some(stored.number) == rejected || stored.expires_at <= now);
         self.come_back(now, rule);
         self.current = self.current.filter(|(_, until)| *until > now);
         self.counted.retain(|(_, until)| *until > now);

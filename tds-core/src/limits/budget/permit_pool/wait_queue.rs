@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{Pacer, Permit, remembered::Remembered};
 use crate::{
     error::{Error, Result},
-    limits::budget::{BudgetRequest, CallCount, Grant, LimitSignal, PerLane, Refusal, SettledCall, merge},
+    limits::budget::{BudgetRequest, CallCount, Grant, LimitSignal, PerLane, Refusal, SettledCall},
     queue::{Lane, WorkerId},
 };
 
@@ -44,7 +44,7 @@ pub(super) struct WaitQueue {
     pub(super) pending_reports: PendingReports,
     pub(super) reports_soon: bool,
     pub(super) remembered: Remembered,
-    pace: Option<Box<dyn Pacer>>,
+    pub(super) pace: Option<Box<dyn Pacer>>,
 }
 
 struct HeldPermit {
@@ -59,7 +59,7 @@ struct HeldPermit {
 pub(super) struct PendingReports {
     settled: Vec<(u64, Lane, Instant)>,
     unused: Vec<u64>,
-    signals: Vec<(LimitSignal, Instant)>,
+    pub(super) signals: Vec<(LimitSignal, Instant)>,
     pub(super) counts: Vec<CallCount>,
 }
 
@@ -109,14 +109,6 @@ impl WaitQueue {
             self.pending_reports.unused.extend(self.permits.drain(..).map(|permit| permit.number));
         }
         self.pending_reports.signals.push((signal, now));
-    }
-
-    pub(super) fn count(&mut self, count: &CallCount) {
-        merge(&mut self.pending_reports.counts, std::slice::from_ref(count));
-    }
-
-    pub(super) fn pace_left(&mut self) -> Option<u32> {
-        self.pace.as_mut().map(|pace| pace.left())
     }
 
     /// Records that a permit was dropped.
@@ -277,11 +269,6 @@ impl WaitQueue {
     pub(super) fn is_waited_for(&mut self) -> bool {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         !self.waiting.is_empty()
-    }
-
-    /// Returns true where a limit signal has not been reported yet.
-    pub(super) fn has_signals(&self) -> bool {
-        !self.pending_reports.signals.is_empty()
     }
 
     /// Returns true where anything has not been reported yet.
