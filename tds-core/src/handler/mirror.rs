@@ -101,20 +101,18 @@ impl MirrorHandler {
                 Ok(record) => ready.push((index, self.read_of(item, payload, record))),
             }
         }
-        match self.differing(&rows, &states).await {
-            Ok(differing) => {
-                for (index, record) in rows {
-                    let item = &batch.items[index];
-                    if differing.contains(&item.key.id) {
-                        batch.listed.insert(index, record);
-                        fetch.push(index);
-                    } else if let Some(payload) = &item.work.payload {
-                        ready.push((index, self.read_of(item, payload, record)));
-                    }
+        let differing = self.differing(&rows, &states).await;
+        for (index, record) in rows {
+            let item = &batch.items[index];
+            match (&differing, &item.work.payload) {
+                (Err(error), _) => batch.results[index] = Some(Err(error.clone())),
+                (Ok(differing), Some(payload)) if !differing.contains(&item.key.id) => {
+                    ready.push((index, self.read_of(item, payload, record)));
                 }
-            }
-            Err(error) => {
-                rows.into_iter().for_each(|(index, _)| batch.results[index] = Some(Err(error.clone())))
+                (Ok(_), _) => {
+                    batch.listed.insert(index, record);
+                    fetch.push(index);
+                }
             }
         }
         Ok((ready, fetch))

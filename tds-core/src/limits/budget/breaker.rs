@@ -99,6 +99,23 @@ impl BreakerStatus {
     }
 }
 
+/// Returns the breaker that keeps calls from the place. Where there are several, the one with the longest wait is
+/// returned.
+pub(super) fn shut<'a>(breakers: &'a [BreakerStatus], place: &Place) -> Option<&'a BreakerStatus> {
+    concerned(breakers, place).max_by_key(|breaker| breaker.wait)
+}
+
+/// Returns the open breakers that calls to the place have to pass. The breaker of the service counts where the source
+/// refuses the account, or where this kind of call has failed itself. A kind of call that has not failed itself is
+/// otherwise tried, so that calls that work do not wait for the probes of calls that fail.
+fn concerned<'a>(breakers: &'a [BreakerStatus], place: &Place) -> impl Iterator<Item = &'a BreakerStatus> {
+    let endpoint_failed = breakers.iter().any(|breaker| breaker.place == place.endpoint);
+    breakers.iter().filter(move |breaker| {
+        let counts = endpoint_failed || breaker.cause == OutageCause::Account;
+        breaker.is_open() && breaker.concerns(place) && counts
+    })
+}
+
 /// Whether a call may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Passage {
@@ -198,19 +215,12 @@ impl Breakers {
     /// Returns whether a call may be made. A probe reserves its turn: no other caller probes while the probe is
     /// under way.
     pub(super) fn pass(&mut self, place: &Place, now: i64, call_time: i64) -> Passage {
-        let failed = self.0.contains_key(&place.endpoint);
-        let service = Some(&place.service)
-            .filter(|service| self.0.get(*service).is_some_and(|breaker| shuts(breaker.cause, failed)));
-        let names: Vec<&String> = service.into_iter().chain([&place.endpoint]).collect();
-        let shut = names.iter().filter_map(|name| {
-            let breaker = self.0.get(*name)?;
-            breaker.open.is_some_and(|open| !open.is_due(now)).then(|| breaker.status(name, now))
-        });
-        if let Some(shut) = shut.max_by_key(|status| status.wait) {
-            return Passage::Shut(shut);
+        let status = self.status(now);
+        if let Some(shut) = shut(&status, place).filter(|shut| !shut.wait.is_zero()) {
+            return Passage::Shut(shut.clone());
         }
         let mut passage = Passage::Free;
-        for name in names {
+        for name in concerned(&status, place).map(|status| &status.place) {
             if let Some(breaker) = self.0.get_mut(name)
                 && let Some(open) = &mut breaker.open
             {
@@ -263,10 +273,6 @@ impl Breaker {
 }
 
 impl Open {
-    fn is_due(&self, now: i64) -> bool {
-        self.next <= now && self.probing_until <= now
-    }
-
     /// Returns how long a caller waits who asks now. While a slow probe is under way, callers ask again before the
     /// probe's time has passed.
     fn wait(&self, now: i64) -> i64 {
@@ -287,12 +293,6 @@ impl Open {
             first.max(1).saturating_mul(2_i64.saturating_pow(self.probes.min(20))).min(longest.max(1));
         advised.map_or(grown, |advised| grown.max(millis(advised).min(self.first * LONGEST)))
     }
-}
-
-/// Returns true where the breaker of a service also stops a kind of call in it. A kind of call that has not failed
-/// itself is still tried, so that calls that work do not wait for the probes of calls that fail.
-pub(super) fn shuts(service: OutageCause, endpoint_failed: bool) -> bool {
-    service == OutageCause::Account || endpoint_failed
 }
 
 #[cfg(test)]

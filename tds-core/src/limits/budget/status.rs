@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{BreakerStatus, CallLimit, PerLane, Place, breaker::shuts};
+use super::{BreakerStatus, CallLimit, PerLane, Place, breaker::shut};
 use crate::{closed_set::closed_set, queue::Lane, record::EntityType};
 
 /// The status of an account.
@@ -102,10 +102,7 @@ impl BudgetStatus {
     /// is returned.
     #[must_use]
     pub fn shut(&self, place: &Place) -> Option<&BreakerStatus> {
-        let is_known = self.breakers.iter().any(|breaker| breaker.place == place.endpoint);
-        let open = self.breakers.iter().filter(|breaker| breaker.is_open() && breaker.concerns(place));
-        open.filter(|breaker| breaker.place == place.endpoint || shuts(breaker.cause, is_known))
-            .max_by_key(|breaker| breaker.wait)
+        shut(&self.breakers, place)
     }
 
     /// Returns how long reads for pushed events may wait to be combined, in multiples of the shortest such wait. The
