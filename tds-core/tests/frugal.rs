@@ -148,7 +148,7 @@ async fn a_postponed_schedule_keeps_its_turn() {
         .schedules(vec![spec(PRODUCTS), spec(BILLS)], SchedulerSettings::default())
         .postponing(Arc::new(move |spec| spec.entity == BILLS && asked.load(Ordering::Relaxed)))
         .build();
-    let scheduler = engine.scheduler();
+    let scheduler = &engine.scheduler;
     let started = async || {
         scheduler.look().await.expect("a look");
         let runs = store.list_runs(&RunFilter::default(), 10, None).await.expect("runs").items;

@@ -129,7 +129,7 @@ impl Setup {
             .wording(command)
             .build();
         let (trigger, shutdown) = ShutdownTrigger::new();
-        let task = tokio::spawn(async move { engine.runs().run(None, shutdown).await });
+        let task = tokio::spawn(async move { engine.runs.run(None, shutdown).await });
         let ended = loop {
             tds_core::queue::QueueOperator::discard(&self.store, &Default::default()).await.expect("discard");
             let run = self.store.get_run(run.id).await.expect("readable").expect("there");

@@ -241,9 +241,12 @@ impl EngineBuilder {
 /// ```
 #[derive(Clone)]
 pub struct Engine {
-    worker: Arc<Worker>,
-    runs: Arc<RunWorker>,
-    scheduler: Arc<Scheduler>,
+    /// The worker for items, for programs that start the tasks themselves.
+    pub worker: Arc<Worker>,
+    /// The worker for runs, for programs that start the tasks themselves.
+    pub runs: Arc<RunWorker>,
+    /// The scheduler, for programs that start the tasks themselves.
+    pub scheduler: Arc<Scheduler>,
 }
 
 impl Engine {
@@ -268,24 +271,6 @@ impl Engine {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.worker.registry
-    }
-
-    /// Returns the worker for items, for programs that start the tasks themselves.
-    #[must_use]
-    pub fn worker(&self) -> &Arc<Worker> {
-        &self.worker
-    }
-
-    /// Returns the worker for runs, for programs that start the tasks themselves.
-    #[must_use]
-    pub fn runs(&self) -> &Arc<RunWorker> {
-        &self.runs
-    }
-
-    /// Returns the scheduler, for programs that start the tasks themselves.
-    #[must_use]
-    pub fn scheduler(&self) -> &Arc<Scheduler> {
-        &self.scheduler
     }
 
     /// Refuses what [`Engine::create_run`] refuses without asking the store, for programs that create several runs or

@@ -1,6 +1,6 @@
 //! Inbox events: their status follows from their items.
 
-use super::state::{Event, Progress, State};
+use super::state::{Progress, State};
 use crate::{
     inbox::{EventStatus, InboxId},
     queue::{ItemId, Outcome},
@@ -28,19 +28,24 @@ impl State {
         if event.items.is_empty() {
             return;
         }
-        let open = |(_, progress): &(&ItemId, &Progress)| **progress == Progress::Open;
-        let claim = |(item, _): (&ItemId, &Progress)| self.items.get(item)?.claim.as_ref();
-        let in_work = event.items.iter().filter(open).filter_map(claim).any(|claim| claim.shown);
-        let error = event.items.values().find_map(|progress| match progress {
-            Progress::Dead(error) => Some(error.clone()),
-            Progress::Open | Progress::Ended(_) => None,
-        });
-        let waits = event.items.values().any(|progress| *progress == Progress::Open);
+        let (mut waits, mut in_work, mut error, mut best) = (false, false, None, None::<Outcome>);
+        for (item, progress) in &event.items {
+            match progress {
+                Progress::Open => {
+                    waits = true;
+                    let claim = self.items.get(item).and_then(|item| item.claim.as_ref());
+                    in_work |= claim.is_some_and(|claim| claim.shown);
+                }
+                Progress::Dead(text) => error = error.or(Some(text.clone())),
+                Progress::Ended(outcome) => best = Some(best.unwrap_or(*outcome).min(*outcome)),
+            }
+        }
         let (status, outcome) = match (&error, waits) {
             (Some(_), _) => (EventStatus::Failed, None),
             (None, true) if in_work => (EventStatus::Processing, None),
             (None, true) => (EventStatus::Pending, None),
-            (None, false) => (EventStatus::Completed, best_outcome(event)),
+            // The most informative outcome is the least.
+            (None, false) => (EventStatus::Completed, best),
         };
         event.row.status = status;
         event.row.outcome = outcome;
@@ -50,13 +55,4 @@ impl State {
             EventStatus::Pending | EventStatus::Processing => None,
         };
     }
-}
-
-/// Returns the outcome, among those of several items, that says most about what the event changed.
-fn best_outcome(event: &Event) -> Option<Outcome> {
-    let outcome = |progress: &Progress| match progress {
-        Progress::Ended(outcome) => Some(*outcome),
-        Progress::Open | Progress::Dead(_) => None,
-    };
-    event.items.values().filter_map(outcome).min()
 }

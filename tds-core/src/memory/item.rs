@@ -211,14 +211,10 @@ impl State {
         if let Some(item) = self.items.get_mut(&id) {
             item.waiters.retain(|entry| matches!(entry.waiter, Waiter::Event(_)));
         }
-        self.replace_dead_letters(&key, id);
-    }
-
-    /// Keeps only the last dead letter of a record that runs list repeatedly, except those that have a waiter.
-    fn replace_dead_letters(&mut self, key: &WorkKey, by: ItemId) {
-        for id in self.dead.get(key).cloned().unwrap_or_default() {
-            if id != by && self.items.get(&id).is_some_and(|item| item.waiters.is_empty()) {
-                self.archive(id, Outcome::Superseded, None);
+        // A record that runs list repeatedly keeps its last dead letter only, and those that have a waiter.
+        for other in self.dead.get(&key).cloned().unwrap_or_default() {
+            if other != id && self.items.get(&other).is_some_and(|item| item.waiters.is_empty()) {
+                self.archive(other, Outcome::Superseded, None);
             }
         }
     }

@@ -53,17 +53,17 @@ impl Engine {
         let (serves, works) = (only.is_none(), self.concurrency > 0);
         let mut handles = Vec::new();
         if works {
-            let (worker, runs) = (Arc::clone(engine.worker()), only.clone());
+            let (worker, runs) = (Arc::clone(&engine.worker), only.clone());
             handles.push(supervisor.spawn("worker", shutdown.clone(), move |shutdown| async move {
                 worker.run_for(runs, shutdown).await;
             }));
-            let executor = Arc::clone(engine.runs());
+            let executor = Arc::clone(&engine.runs);
             handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| async move {
                 executor.run(only.as_deref(), shutdown).await;
             }));
         }
         if works && serves {
-            let scheduler = Arc::clone(engine.scheduler());
+            let scheduler = Arc::clone(&engine.scheduler);
             handles.push(supervisor.spawn("scheduler", shutdown.clone(), move |shutdown| async move {
                 scheduler.run(shutdown).await;
             }));

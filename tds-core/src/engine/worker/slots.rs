@@ -69,10 +69,6 @@ impl BatchSlots {
         self.took.store(next.min(u64::MAX / 8), Ordering::Relaxed);
     }
 
-    fn is_quick(&self) -> bool {
-        u128::from(self.took.load(Ordering::Relaxed)) < QUICK.as_micros()
-    }
-
     /// Waits until there is room. Batches that already wait for a place get theirs first.
     pub(super) async fn room(&self) -> Room {
         let (hand, common) = tokio::join!(self.hands.acquire(), async {
@@ -85,8 +81,8 @@ impl BatchSlots {
         drop(hand);
         let up_to = if common { Lane::Verify } else { Lane::Webhook };
         let hands = self.hands.available_permits();
-        let batches =
-            if self.is_quick() { hands.min(MOST) } else { self.common.available_permits().min(hands) };
+        let is_quick = u128::from(self.took.load(Ordering::Relaxed)) < QUICK.as_micros();
+        let batches = if is_quick { MOST } else { self.common.available_permits() }.min(hands);
         Room { up_to, batches: batches.max(1) }
     }
 

@@ -11,7 +11,8 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// The waiting time that makes up for one lane. A waiter of a less urgent lane therefore never waits for ever, and
+/// The waiting time that makes up for one lane: a waiter is due later than its arrival by this time for each lane that
+/// is more urgent than its own. A waiter of a less urgent lane therefore never waits for ever, and
 /// an operator's request still goes before a sync.
 const AGEING: Duration = Duration::from_secs(20);
 /// The time for which a refusal of a lane is considered current.
@@ -87,7 +88,7 @@ impl WaitQueue {
     pub(super) fn queue(&mut self, lane: Lane, now: Instant) -> oneshot::Receiver<Result<Permit>> {
         let (turn, my_turn) = oneshot::channel();
         self.arrivals += 1;
-        self.waiting.insert((now + handicap(lane), self.arrivals), (lane, turn));
+        self.waiting.insert((now + AGEING * lane as u32, self.arrivals), (lane, turn));
         my_turn
     }
 
@@ -281,9 +282,4 @@ impl WaitQueue {
         let idle = self.waiting.is_empty() && !self.permits.is_empty();
         !all_reported || !pending_reports.counts.is_empty() || idle
     }
-}
-
-/// Returns how much later than its arrival a waiter of the lane is due.
-fn handicap(lane: Lane) -> Duration {
-    AGEING * lane as u32
 }
