@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use tds_core::{
     clock::{Clock as _, SystemClock},
-    engine::{Registry, SourceGate, Worker, WorkerSettings},
+    engine::{Engine, SourceGate, Stores, WorkerSettings},
     error::{Error, ErrorKind, Result, Retry},
     handler::{BatchHandler, Handled},
     inbox::{Disposition, EventStatus, Inbox, InboxOperator, NewEvent},
@@ -97,12 +97,12 @@ fn start_on(store: MemoryStore, concurrency: usize) -> Setup {
 
 fn start_with(store: MemoryStore, concurrency: usize, may_ask: SourceGate) -> Setup {
     let (gate, seen) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
-    let mut registry = Registry::new();
+    let mut builder = Engine::builder(Stores::new(&store, store.clone())).gate(may_ask);
     let handled =
         [(PRODUCTS, Direction::Inbound), (INVOICES, Direction::Inbound), (PRODUCTS, Direction::Outbound)];
     for (entity, direction) in handled {
         let (gate, seen) = (Arc::clone(&gate), Arc::clone(&seen));
-        registry = registry.with_handler(Arc::new(Scripted { entity, direction, gate, seen }));
+        builder = builder.handler(Arc::new(Scripted { entity, direction, gate, seen }));
     }
     let settings = WorkerSettings {
         concurrency,
@@ -117,7 +117,7 @@ fn start_with(store: MemoryStore, concurrency: usize, may_ask: SourceGate) -> Se
         ..WorkerSettings::default()
     };
     let (trigger, shutdown) = ShutdownTrigger::new();
-    let worker = Worker::new(Arc::new(store.clone()), registry, settings).with_gate(may_ask);
+    let worker = builder.worker(settings).build().worker;
     let worker = tokio::spawn(async move { worker.run(shutdown).await });
     Setup { store, gate, seen, trigger, worker }
 }

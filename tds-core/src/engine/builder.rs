@@ -139,7 +139,8 @@ impl EngineBuilder {
     }
 
     /// Sets the gate to the source. While the gate is closed, this process claims no runs, and it claims only items
-    /// that carry a payload: another process may be able to ask the source.
+    /// that carry a payload: another process may be able to ask the source. Items that need the source nevertheless
+    /// are given back at once.
     #[must_use]
     pub fn gate(mut self, gate: SourceGate) -> Self {
         self.worker.gate = gate;

@@ -87,14 +87,6 @@ impl Worker {
         }
     }
 
-    /// Sets the gate to the source. While the gate is closed, the worker claims only items that carry a payload. Items
-    /// that need the source nevertheless are given back at once: another process may be able to ask the source.
-    #[must_use]
-    pub fn with_gate(mut self, gate: SourceGate) -> Self {
-        self.gate = gate;
-        self
-    }
-
     /// Works until the shutdown signal. Then finishes the items in work within the grace, and gives the rest back.
     pub async fn run(&self, shutdown: Shutdown) {
         self.run_for(None, shutdown).await;
