@@ -52,9 +52,10 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
         let first = tokio::select! {
             biased;
             Some(_) = locked.join_next() => continue,
-            first = requests.recv() => first,
+            Some(first) = requests.recv() => first,
+            // No handle is left, and nothing is locked.
+            else => break,
         };
-        let Some(first) = first else { break };
         let mut gathered = vec![first];
         let mut count = gathered.iter().map(|request| request.settlements.len()).sum::<usize>();
         while count < BATCH {
@@ -75,7 +76,6 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
             }
         }
     }
-    while locked.join_next().await.is_some() {}
 }
 
 /// Settles claims whose rows another session has locked, beside all other settlements. The leases are renewed
