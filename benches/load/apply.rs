@@ -67,7 +67,7 @@ pub(crate) async fn run(report: &mut Report) {
 /// Returns a registry for products as Zoho has them, with a mirror. No call to Zoho is made.
 fn registry(database: &Database) -> Registry {
     let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
-    Registry::new().with_handler(Arc::new(MirrorHandler::new(products(), mirror, Arc::new(SystemClock))))
+    Registry::default().with_handler(Arc::new(MirrorHandler::new(products(), mirror, Arc::new(SystemClock))))
 }
 
 /// Returns the source of products. Its client is never used for a call.

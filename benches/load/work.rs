@@ -125,7 +125,7 @@ pub(crate) async fn fill(url: &str, items: i64) {
 /// Drains `items` items with a handler that does nothing. Returns the items per second.
 pub(crate) async fn drain(url: &str, items: i64) -> f64 {
     let database = cluster::database(url, 10).await;
-    let registry = Registry::new().with_handler(Arc::new(NoOp));
+    let registry = Registry::default().with_handler(Arc::new(NoOp));
     let rate = work(&database, registry, items).await;
     database.close().await;
     assert_eq!(count(url, "SELECT count(*) FROM tds_queue_live").await, 0, "nothing is left");
@@ -135,7 +135,7 @@ pub(crate) async fn drain(url: &str, items: i64) -> f64 {
 /// Works until a claim finds nothing while no item is claimed.
 pub(crate) async fn work_until_empty(database: &Database) {
     let queue = Watched::new(PgStore::new(database.clone(), StoreSettings::default()), i64::MAX);
-    let registry = Registry::new().with_handler(Arc::new(NoOp));
+    let registry = Registry::default().with_handler(Arc::new(NoOp));
     let worker = Worker::new(Arc::<Watched>::clone(&queue), registry, WorkerSettings::default());
     let (trigger, shutdown) = ShutdownTrigger::new();
     let working = tokio::spawn(async move { worker.run(shutdown).await });

@@ -121,7 +121,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
         let source = Arc::new(Metered { inner: inner.with_profile(profile), pool: pool.clone() });
         let store = MemoryStore::new(clock.clone());
         let handler = MirrorHandler::new(source.clone(), Arc::new(store.clone()), clock.clone());
-        let registry = Registry::new().with_source(source.clone()).with_handler(Arc::new(handler));
+        let registry = Registry::default().with_source(source.clone()).with_handler(Arc::new(handler));
         let worker = Worker::new(Arc::new(store.clone()), registry, WorkerSettings::default());
         let (trigger, shutdown) = ShutdownTrigger::new();
         let working = tokio::spawn(async move { worker.run(shutdown).await });

@@ -254,7 +254,7 @@ impl Engine {
     /// Creates a builder for an engine over these stores.
     #[must_use]
     pub fn builder(stores: Stores) -> EngineBuilder {
-        let worker = Worker::new(Arc::clone(&stores.queue), Registry::new(), WorkerSettings::default());
+        let worker = Worker::new(Arc::clone(&stores.queue), Registry::default(), WorkerSettings::default());
         EngineBuilder {
             stores,
             worker,

@@ -12,12 +12,6 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Creates an empty registry.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Adds a handler. It replaces a handler of the same entity type and direction that was added before.
     #[must_use]
     pub fn with_handler(mut self, handler: Arc<dyn BatchHandler>) -> Self {

@@ -106,9 +106,11 @@ impl State {
         }
         stats.overall = of_delays(delays.into_values().flatten().collect(), self.oldest_waiting(None));
         stats.deferred = self.deferred();
+        // An event whose item became a dead letter is also `failed`, but has items.
+        let is_unparsed = |event: &&Event| event.row.status == EventStatus::Failed && event.items.is_empty();
         stats.needs_attention = NeedsAttention {
             dead_letters: stats.queue.dead_letter,
-            unparsed_events: count(self.events.values().filter(|event| event.is_unparsed()).count()),
+            unparsed_events: count(self.events.values().filter(is_unparsed).count()),
             held_deletions: self.held_deletions(),
             conflicts: 0,
             drift: 0,
@@ -198,14 +200,6 @@ impl State {
             }
         }
         newest.into_values().sum()
-    }
-}
-
-impl Event {
-    /// Returns true where the body of the event was not understood. An event whose item became a dead letter is
-    /// also `failed`, but has items.
-    fn is_unparsed(&self) -> bool {
-        self.row.status == EventStatus::Failed && self.row.outcome.is_none() && self.items.is_empty()
     }
 }
 

@@ -2,13 +2,17 @@
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, state::RunState};
+use super::{
+    MemoryStore,
+    state::{Item, RunState},
+};
 use crate::{
     error::Result,
     limits::{
         budget::{CallCount, CallLog, Usage, merge},
         shared_state::{Document, SharedState, document, replace},
     },
+    queue::Outcome,
     runs::RunType,
 };
 
@@ -45,7 +49,11 @@ impl CallLog for MemoryStore {
     async fn usage(&self, account: &str) -> Result<Usage> {
         let state = self.state();
         let today = state.now.0.date();
-        let applied = state.applied_since(today.midnight().assume_utc());
+        let has_changed = |item: &&Item| {
+            matches!(item.outcome, Some(Outcome::Applied | Outcome::Deleted))
+                && item.ended_at.is_some_and(|at| at >= today.midnight().assume_utc())
+        };
+        let applied = state.items.values().filter(has_changed).count() as u64;
         let calls = state.calls.get(&(account.to_owned(), today)).cloned().unwrap_or_default();
         Ok(Usage { calls, applied })
     }

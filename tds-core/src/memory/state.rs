@@ -57,15 +57,6 @@ impl State {
         self.last_id
     }
 
-    /// Returns the number of items that changed the target since `since`.
-    pub(super) fn applied_since(&self, since: OffsetDateTime) -> u64 {
-        let changed = |item: &&Item| {
-            matches!(item.outcome, Some(Outcome::Applied | Outcome::Deleted))
-                && item.ended_at.is_some_and(|at| at >= since)
-        };
-        u64::try_from(self.items.values().filter(changed).count()).unwrap_or(u64::MAX)
-    }
-
     /// Returns a token that is greater than every earlier one.
     pub(super) fn next_token(&mut self) -> LeaseToken {
         self.last_token += 1;

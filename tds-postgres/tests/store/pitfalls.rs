@@ -64,7 +64,7 @@ fn worker(store: &PgStore, name: &str) -> Worker {
         lease: Duration::from_millis(50),
         ..WorkerSettings::default()
     };
-    Worker::new(Arc::new(store.clone()), Registry::new().with_handler(Arc::new(Slow)), settings)
+    Worker::new(Arc::new(store.clone()), Registry::default().with_handler(Arc::new(Slow)), settings)
 }
 
 #[tokio::test(flavor = "multi_thread")]
