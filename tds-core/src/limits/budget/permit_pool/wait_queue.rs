@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// The waiting time that makes up for one lane: a waiter is due later than its arrival by this time for each lane that
-/// is more urgent than its own. A waiter of a less urgent lane therefore never waits for ever, and
-/// an operator's request still goes before a sync.
+/// is more urgent than its own. A waiter of a less urgent lane therefore never waits for ever, and an operator's
+/// request still goes before a sync.
 const AGEING: Duration = Duration::from_secs(20);
 /// The time for which a refusal of a lane is considered current.
 const BELIEVED: Duration = Duration::from_secs(10);
