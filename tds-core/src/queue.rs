@@ -15,7 +15,7 @@ pub use self::{
     claim::{AttemptResult, ClaimRequest, ClaimScope, Claimed, Lease, Outcome, Settle, Settled, Settlement},
     lane::Lane,
     view::{
-        AttemptView, Deferred, EntityCounts, Delays, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
+        AttemptView, Deferred, Delays, EntityCounts, Healed, HeldUp, ItemFilter, ItemStatus, ItemView,
         NeedsAttention, Page, QueueMotion, QueueStats, StatusCounts,
     },
     work::{Direction, NewItem, Waiter, Work, WorkKey, fold},

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use self::call_log::LocalCallLog;
+pub(crate) use self::call_log::merge;
 pub use self::{
     breaker::{BreakerStatus, CallFault, OutageCause, Passage, Place},
     forecast::{Forecast, forecast},
@@ -32,7 +33,6 @@ pub use self::{
     state::BudgetState,
     status::{BudgetStatus, CallCount, DayStatus, PauseStatus, Refusal, Throttle, Usage},
 };
-pub(crate) use self::call_log::merge;
 use super::shared_state::{self, LocalState, SharedState};
 use crate::{
     clock::Clock,

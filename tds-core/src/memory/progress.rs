@@ -12,13 +12,7 @@ use crate::{
 
 impl State {
     /// Records that an item that a run waited for has ended.
-    pub(super) fn run_item_ended(
-        &mut self,
-        id: RunId,
-        item: ItemId,
-        record: &RecordId,
-        failed: bool,
-    ) {
+    pub(super) fn run_item_ended(&mut self, id: RunId, item: ItemId, record: &RecordId, failed: bool) {
         if let Some(run) = self.runs.get_mut(&id) {
             run.open.remove(&item);
             run.reach(record, if failed { Reached::Failed } else { Reached::Ended });

@@ -14,8 +14,8 @@ use crate::{
     error::Result,
     inbox::EventStatus,
     queue::{
-        Deferred, Delays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention,
-        Outcome, Page, QueueMotion, QueueOperator, QueueStats,
+        Deferred, Delays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention, Outcome,
+        Page, QueueMotion, QueueOperator, QueueStats,
     },
     record::EntityType,
     runs::{RunStatus, RunType},

@@ -189,9 +189,8 @@ impl SyncRunOperator for MemoryStore {
 
 impl State {
     fn history(&self, entity: &EntityType) -> RunHistory {
-        let is_completed = |run: &&RunState| {
-            run.row.entity_type == *entity && run.row.status == RunStatus::Completed
-        };
+        let is_completed =
+            |run: &&RunState| run.row.entity_type == *entity && run.row.status == RunStatus::Completed;
         let completed = self.runs.values().rev().filter(is_completed);
         RunHistory {
             cursor: self.cursors.get(entity).copied(),

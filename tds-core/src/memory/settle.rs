@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     queue::{
-        AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settled, Settlement, Waiter,
-        Work, WorkKey,
+        AttemptResult, AttemptView, ItemId, ItemStatus, NewItem, Outcome, Settle, Settled, Settlement,
+        Waiter, Work, WorkKey,
     },
     record::EntityType,
 };

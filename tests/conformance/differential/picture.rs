@@ -101,8 +101,10 @@ impl Side {
         for item in page.items {
             let item = operator.get(item.id).await.expect("a look").expect("it is there");
             let attempts = item.attempts.unwrap_or_default();
-            let attempts: Vec<_> =
-                attempts.into_iter().map(|attempt| (attempt.attempt, attempt.result, attempt.error)).collect();
+            let attempts: Vec<_> = attempts
+                .into_iter()
+                .map(|attempt| (attempt.attempt, attempt.result, attempt.error))
+                .collect();
             let live = item.status != ItemStatus::Completed;
             let payload = item.payload.filter(|_| live);
             lines.push(format!(

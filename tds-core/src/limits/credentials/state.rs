@@ -111,13 +111,7 @@ impl RenewalState {
     }
 
     /// See [`super::CredentialLeases::finish`].
-    pub fn finish(
-        &mut self,
-        now: OffsetDateTime,
-        rule: &RenewalRule,
-        ticket: u64,
-        outcome: RenewalResult,
-    ) {
+    pub fn finish(&mut self, now: OffsetDateTime, rule: &RenewalRule, ticket: u64, outcome: RenewalResult) {
         let now = at(now);
         if let Some((_, until)) = self.counted.iter_mut().find(|(counted, _)| *counted == ticket) {
             *until = (*until).min(now + millis(rule.within) + MARGIN);
