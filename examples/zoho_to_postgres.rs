@@ -14,15 +14,15 @@ use tds_postgres::{
 };
 use tds_zoho::{
     DataCenter, ZohoClient, ZohoConfig,
-    testkit::{FakeZoho, Module},
+    sim::{Module, SimulatedZoho},
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn StdError>> {
     // The data comes from an organization with 30 items.
-    let fake = FakeZoho::start().await;
-    fake.generate(Module::ITEMS, 30);
-    let credentials = fake.credentials();
+    let simulated = SimulatedZoho::start().await?;
+    simulated.generate(Module::ITEMS, 30);
+    let credentials = simulated.credentials();
     let mut zoho = ZohoConfig::new(
         credentials.client_id,
         credentials.client_secret,
@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         credentials.organization_id,
         DataCenter::Us,
     );
-    zoho.accounts_url = fake.accounts_url();
-    zoho.api_url = Some(fake.api_url());
+    zoho.accounts_url = simulated.url();
+    zoho.api_url = Some(simulated.url());
 
     // The data goes to a private cluster, which is created with the PostgreSQL binaries of this machine.
     let directory = std::env::temp_dir().join(format!("tds-example-{}", std::process::id()));
@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn StdError>> {
         let (status, processed, total) = (run.status.as_str(), run.processed_items, run.total_items);
         println!("{entity}: {processed} of {total} records, {status}");
     }
-    println!("Zoho was called {} times", fake.calls());
+    println!("Zoho was called {} times", simulated.calls());
 
     engine.stop().await;
     store.shutdown().await;
