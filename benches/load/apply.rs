@@ -1,7 +1,7 @@
-//! The rate from webhooks of products to rows of `erp.products`, compared with PostgreSQL's fastest way to write the
-//! same rows: COPY into a temporary table and one upsert.
+//! The rate from webhooks of products to rows of `erp.products`, beside PostgreSQL's fastest way to write the same
+//! rows: COPY into a temporary table and one upsert.
 //!
-//! 20,000 webhooks of 1 kB for as many records are stored and enqueued before the clock starts. TDS decodes the body,
+//! 20,000 webhooks of 1 kB for as many records are stored and queued before the clock starts. TDS decodes the body,
 //! compares it with the sync state of the record, writes the row and the state, settles the item, archives it, and
 //! ends the event. COPY receives finished rows. There are three rounds into empty tables, and the sides take turns.
 
@@ -10,8 +10,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use tds_core::{
     clock::SystemClock,
-    engine::Registry,
-    handler::MirrorHandler,
+    handler::{BatchHandler, MirrorHandler},
     inbox::{Inbox as _, NewEvent},
     mirror::Mirror,
     record::EntityType,
@@ -49,7 +48,7 @@ pub(crate) async fn run(report: &mut Report) {
         let database = cluster::database(&url, 10).await;
         accept_all(&database).await;
         let records = i64::try_from(RECORDS).expect("small");
-        ours.push(work::work(&database, registry(&database), records).await);
+        ours.push(work::work(&database, handler(&database), records).await);
         let applied = "SELECT count(*) FROM tds_inbox_events e WHERE outcome = 'applied' AND EXISTS (
             SELECT FROM erp.products p WHERE p.zoho_id = e.entity_id AND p.sku LIKE 'CBL-%')";
         assert_eq!(count(&url, applied).await, records, "every webhook became a row");
@@ -64,10 +63,10 @@ pub(crate) async fn run(report: &mut Report) {
     cluster.stop().await;
 }
 
-/// Returns a registry for products as Zoho has them, with a mirror. No call to Zoho is made.
-fn registry(database: &Database) -> Registry {
+/// Returns the handler of products as Zoho has them. The handler makes no call to Zoho.
+fn handler(database: &Database) -> Arc<dyn BatchHandler> {
     let mirror: Arc<dyn Mirror> = Arc::new(PgMirror::new(database.clone()));
-    Registry::default().with_handler(Arc::new(MirrorHandler::new(products(), mirror, Arc::new(SystemClock))))
+    Arc::new(MirrorHandler::new(products(), mirror, Arc::new(SystemClock)))
 }
 
 /// Returns the source of products. Its client is never used for a call.

@@ -11,14 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use tds_core::{
-    engine::{Registry, Worker, WorkerSettings},
+    engine::{Engine, RunningEngine, Stores},
     error::Result,
     handler::{BatchHandler, Handled},
     queue::{ClaimRequest, Claimed, Lease, NewItem, Outcome, Queue, Settled, Settlement},
     record::EntityType,
-    shutdown::ShutdownTrigger,
 };
-use tds_postgres::{Database, PgStore, StoreSettings};
+use tds_postgres::{Database, PgMirror, PgStore, StoreSettings};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::cluster::{self, count};
@@ -40,27 +39,27 @@ impl BatchHandler for NoOp {
 }
 
 /// A queue that counts the items which are still to be settled.
-pub(crate) struct Watched {
+struct Watched {
     queue: PgStore,
     left: AtomicI64,
-    in_hand: AtomicI64,
+    claimed: AtomicI64,
     done: Notify,
     empty: Notify,
 }
 
 impl Watched {
-    pub(crate) fn new(queue: PgStore, items: i64) -> Arc<Self> {
+    fn new(queue: PgStore, items: i64) -> Arc<Self> {
         Arc::new(Self {
             queue,
             left: AtomicI64::new(items),
-            in_hand: AtomicI64::new(0),
+            claimed: AtomicI64::new(0),
             done: Notify::new(),
             empty: Notify::new(),
         })
     }
 
     /// Returns when all items are settled.
-    pub(crate) async fn done(&self) {
+    async fn done(&self) {
         tokio::time::timeout(Duration::from_secs(600), self.done.notified()).await.expect("an end");
     }
 }
@@ -75,7 +74,7 @@ impl Queue for Watched {
         assert!(request.scope.is_everything(), "the benches take everything");
         let claimed = self.queue.claim(request).await?;
         let now = i64::try_from(claimed.len()).expect("small");
-        if self.in_hand.fetch_add(now, Ordering::Relaxed) + now == 0 {
+        if self.claimed.fetch_add(now, Ordering::Relaxed) + now == 0 {
             self.empty.notify_one();
         }
         Ok(claimed)
@@ -97,7 +96,7 @@ impl Queue for Watched {
         let settled = self.queue.settle(settlements).await?;
         assert_eq!(settled.fenced, 0, "no claim was lost");
         let now = i64::try_from(settled.accepted).expect("small");
-        self.in_hand.fetch_sub(now, Ordering::Relaxed);
+        self.claimed.fetch_sub(now, Ordering::Relaxed);
         if self.left.fetch_sub(now, Ordering::Relaxed) <= now {
             self.done.notify_one();
         }
@@ -125,8 +124,7 @@ pub(crate) async fn fill(url: &str, items: i64) {
 /// Drains `items` items with a handler that does nothing. Returns the items per second.
 pub(crate) async fn drain(url: &str, items: i64) -> f64 {
     let database = cluster::database(url, 10).await;
-    let registry = Registry::default().with_handler(Arc::new(NoOp));
-    let rate = work(&database, registry, items).await;
+    let rate = work(&database, Arc::new(NoOp), items).await;
     database.close().await;
     assert_eq!(count(url, "SELECT count(*) FROM tds_queue_live").await, 0, "nothing is left");
     rate
@@ -134,29 +132,28 @@ pub(crate) async fn drain(url: &str, items: i64) -> f64 {
 
 /// Works until a claim finds nothing while no item is claimed.
 pub(crate) async fn work_until_empty(database: &Database) {
-    let queue = Watched::new(PgStore::new(database.clone(), StoreSettings::default()), i64::MAX);
-    let registry = Registry::default().with_handler(Arc::new(NoOp));
-    let worker = Worker::new(Arc::<Watched>::clone(&queue), registry, WorkerSettings::default());
-    let (trigger, shutdown) = ShutdownTrigger::new();
-    let working = tokio::spawn(async move { worker.run(shutdown).await });
+    let (engine, queue) = start(database, Arc::new(NoOp), i64::MAX);
     queue.empty.notified().await;
-    trigger.shutdown();
-    working.await.expect("the worker ends");
+    engine.stop().await;
 }
 
 /// Processes `items` items. Returns the items per second.
-pub(crate) async fn work(database: &Database, registry: Registry, items: i64) -> f64 {
-    let store = PgStore::new(database.clone(), StoreSettings::default());
-    let queue = Watched::new(store, items);
-    let worker = Worker::new(Arc::<Watched>::clone(&queue), registry, WorkerSettings::default());
-    let (trigger, shutdown) = ShutdownTrigger::new();
+pub(crate) async fn work(database: &Database, handler: Arc<dyn BatchHandler>, items: i64) -> f64 {
     let began = Instant::now();
-    let working = tokio::spawn(async move { worker.run(shutdown).await });
+    let (engine, queue) = start(database, handler, items);
     queue.done().await;
     let elapsed = began.elapsed();
-    trigger.shutdown();
-    working.await.expect("the worker ends");
+    engine.stop().await;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let rate = items as f64 / elapsed.as_secs_f64();
     rate
+}
+
+/// Starts an engine with this handler on a queue with `items` items.
+fn start(database: &Database, handler: Arc<dyn BatchHandler>, items: i64) -> (RunningEngine, Arc<Watched>) {
+    let store = PgStore::new(database.clone(), StoreSettings::default());
+    let mut stores = Stores::new(&store, PgMirror::new(database.clone()));
+    let queue = Watched::new(store, items);
+    stores.queue = queue.clone();
+    (Engine::builder(stores).handler(handler).start(), queue)
 }

@@ -6,16 +6,14 @@ use async_trait::async_trait;
 use serde_json::json;
 use tds_core::{
     clock::Clock,
-    engine::{Registry, Worker, WorkerSettings},
+    engine::{Engine, Stores},
     error::{Error, ErrorKind, Result, Retry},
-    handler::MirrorHandler,
     inbox::{Disposition, EventFilter, EventStatus, Inbox, InboxOperator, NewEvent},
     limits::budget::{CallBudget, Denied, Limits, PermitPool, Throttle},
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::{Lane, Work},
     record::{EntityType, Read, Record, RecordBuilder, RecordId, RecordKey, SourcePayload},
-    shutdown::ShutdownTrigger,
     source::{ListPage, ListRequest, Source, SourceProfile},
     testkit::ScriptedSource,
 };
@@ -120,11 +118,8 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
         (profile.records_per_call, profile.fetch_batch) = (1, 1);
         let source = Arc::new(Metered { inner: inner.with_profile(profile), pool: pool.clone() });
         let store = MemoryStore::new(clock.clone());
-        let handler = MirrorHandler::new(source.clone(), Arc::new(store.clone()), clock.clone());
-        let registry = Registry::default().with_source(source.clone()).with_handler(Arc::new(handler));
-        let worker = Worker::new(Arc::new(store.clone()), registry, WorkerSettings::default());
-        let (trigger, shutdown) = ShutdownTrigger::new();
-        let working = tokio::spawn(async move { worker.run(shutdown).await });
+        let stores = Stores::new(&store, store.clone());
+        let engine = Engine::builder(stores).clock(clock.clone()).source(source.clone()).start();
 
         let (mut steps, mut last) = (Vec::new(), OffsetDateTime::UNIX_EPOCH);
         for number in 0..EVENTS {
@@ -140,8 +135,7 @@ fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewe
             }
         }
         sleep(Duration::from_secs(600)).await;
-        trigger.shutdown();
-        working.await.expect("the worker ends");
+        engine.stop().await;
 
         let events = store.list_events(&EventFilter::default(), 1_000, None).await.expect("events").items;
         assert_eq!(events.len(), EVENTS);
