@@ -4,11 +4,11 @@
 //! Run it with `cargo run --example custom_source`.
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use serde_json::json;
-use tds_core::{memory::MemoryStore, prelude::*};
+use tds_core::{lock::lock, memory::MemoryStore, prelude::*};
 
 const COUNTRIES: EntityType = EntityType::from_static("countries");
 static SCHEMA: MirrorSchema = MirrorSchema { entity: COUNTRIES, head: Some("countries"), children: &[] };
@@ -24,7 +24,7 @@ impl Lines {
     /// Reads the text and returns its records, together with the interval in which they were read.
     fn records(&self) -> (Vec<Result<Record>>, Interval) {
         let began = SystemClock.now();
-        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = lock(&self.0);
         let record = |line: &str| match line.split(',').collect::<Vec<_>>()[..] {
             [code, name, capital] => {
                 let fields = json!({"name": name, "capital": capital});
@@ -76,7 +76,7 @@ async fn main() -> Result<()> {
 
     // The second sync enqueues and writes only what changed.
     for text in texts {
-        text.clone_into(&mut source.0.lock().unwrap_or_else(PoisonError::into_inner));
+        text.clone_into(&mut lock(&source.0));
         let run = engine.sync(NewRun::new(COUNTRIES, RunType::Full, "text", "example")).await?;
         let (status, listed, unchanged) = (run.status.as_str(), run.total_items, run.unchanged_items);
         println!("{status}: {listed} countries, {unchanged} of them unchanged");

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use tds_core::{
         budget::{CallBudget, CallCount, CallLimit, CallLog, Denied, LimitSignal, Limits, PermitPool, Usage},
         shared_state::{Document, SharedState},
     },
+    lock::lock,
     queue::Lane,
 };
 use tokio::{
@@ -79,7 +80,7 @@ impl Source {
     }
 
     pub(crate) fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.seen)
     }
 
     /// Receives a call and returns its answer.
@@ -305,7 +306,7 @@ impl Caller {
     }
 
     fn dice(&self) -> MutexGuard<'_, Dice> {
-        self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.dice)
     }
 }
 

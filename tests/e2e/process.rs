@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     process::Stdio,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tds_core::lock::lock;
 use tds_postgres::testkit::TestDatabase;
 use tds_zoho::{testkit::FakeZoho, webhook};
 use tokio::{
@@ -67,11 +68,11 @@ impl Process {
                 {
                     eprintln!("server: {line}");
                 }
-                log.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                lock(&log).push(line);
             }
         });
         *self.child.lock().await = Some(child);
-        *self.base.lock().unwrap_or_else(PoisonError::into_inner) = format!("http://{bind}");
+        *lock(&self.base) = format!("http://{bind}");
         until("it is ready", async || {
             matches!(self.ask(self.request("GET", "/readyz")).await, Some((StatusCode::OK, _)))
         })
@@ -86,12 +87,12 @@ impl Process {
 
     /// Returns the log lines of this process and its predecessors that contain the text.
     pub(crate) fn said(&self, text: &str) -> Vec<String> {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = lock(&self.log);
         log.iter().filter(|line| line.contains(text)).cloned().collect()
     }
 
     fn request(&self, method: &str, path: &str) -> RequestBuilder {
-        let base = self.base.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let base = lock(&self.base).clone();
         let method = method.parse().expect("a method");
         self.client.request(method, format!("{base}{path}")).bearer_auth(TOKEN)
     }

@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use std::{
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use tds_core::lock::lock;
 use tds_postgres::testkit::TestDatabase;
 use tds_zoho::testkit::{FakeZoho, Module};
 use tokio::time::{Instant, sleep};
@@ -116,14 +117,14 @@ impl Race {
 
     /// Changes the record at the source and returns its new version.
     fn change(&self, record: usize) -> usize {
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = lock(&self.newest);
         newest[record] += 1;
         self.zoho.put(Module::ITEMS, item(record, newest[record]));
         newest[record]
     }
 
     fn newest(&self, record: usize) -> usize {
-        self.newest.lock().unwrap_or_else(PoisonError::into_inner)[record]
+        lock(&self.newest)[record]
     }
 
     /// Returns a body with the whole record as of a version. The delivery number makes every body unique.
@@ -150,7 +151,7 @@ impl Race {
 
     /// Sends several bodies of one record within milliseconds.
     async fn burst(&self, dice: &mut Dice, bodies: usize) {
-        let record = dice.below(self.newest.lock().unwrap_or_else(PoisonError::into_inner).len());
+        let record = dice.below(lock(&self.newest).len());
         let mut sent: Vec<(Duration, String)> = Vec::with_capacity(bodies);
         for n in 0..bodies {
             // Sometimes Zoho delivers the same body once more.
@@ -221,7 +222,7 @@ impl Race {
             assert_eq!(self.server.said(words), none, "the healer found something");
         }
 
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let newest = lock(&self.newest).clone();
         let shown = self.texts("SELECT zoho_id || ' ' || name FROM erp.products ORDER BY zoho_id").await;
         let wanted = newest.iter().enumerate().filter(|(_, version)| **version > 0);
         let wanted: Vec<String> =

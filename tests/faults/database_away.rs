@@ -3,13 +3,14 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
+use tds_core::lock::lock;
 use tds_zoho::testkit::{Module, webhook::Form};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -60,7 +61,7 @@ struct Course {
 
 impl Course {
     fn note(&self, what: &'static str, took: Duration) {
-        let mut longest = self.longest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut longest = lock(&self.longest);
         let entry = longest.entry(what).or_default();
         *entry = took.max(*entry);
     }
@@ -357,7 +358,7 @@ async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_
     }
     faults.extend(healed(&world).await);
     faults.extend(rest::judge(&world).await.0);
-    let longest = course.longest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let longest = lock(&course.longest).clone();
     let summary = format!(
         "seed {seed}, {seconds} s, {} accepted events: {}\nlongest: {longest:#?}",
         world.letters.accepted().len(),

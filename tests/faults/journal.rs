@@ -3,9 +3,10 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Write as _,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
+use tds_core::lock::lock;
 use tokio::time::Instant;
 
 /// The number of last actions that a report shows.
@@ -47,7 +48,7 @@ impl Journal {
     }
 
     fn pages(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pages)
     }
 
     /// Returns the milliseconds since the test began.

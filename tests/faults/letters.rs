@@ -2,10 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use serde_json::{Value, json};
+use tds_core::lock::lock;
 use tds_zoho::testkit::webhook::{Delivery, Form};
 
 use crate::{
@@ -45,7 +46,7 @@ struct Boxes {
 
 impl Letters {
     fn boxes(&self) -> MutexGuard<'_, Boxes> {
-        self.boxes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.boxes)
     }
 
     pub(crate) fn post(&self, letter: Letter) {

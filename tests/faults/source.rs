@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use serde_json::{Value, json};
+use tds_core::lock::lock;
 use tds_zoho::testkit::{
     FakeZoho, Fault, Limits, Module, TokenRules,
     demo::{self, Size},
@@ -74,7 +75,7 @@ impl Source {
     }
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.facts)
     }
 
     /// Ends every fault except the poison: the records that Zoho always refuses to return.

@@ -1,9 +1,11 @@
 //! The source of every random choice of a simulation, which one seed determines.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
+
+use tds_core::lock::lock;
 
 /// A generator (SplitMix64) that all parts of a simulation share. The generator is part of this crate, so that no
 /// update of a dependency changes what a seed means.
@@ -16,7 +18,7 @@ impl Dice {
     }
 
     pub(crate) fn next(&self) -> u64 {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.0);
         *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = *state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -3,11 +3,14 @@
 
 use std::{
     future::{Future, pending},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
-use tds_core::error::{Error, Result};
+use tds_core::{
+    error::{Error, Result},
+    lock::lock,
+};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::world::World;
@@ -34,7 +37,7 @@ impl Process {
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.life)
     }
 
     /// Returns at once, or after a pause; never returns where the process is dead.

@@ -1,12 +1,13 @@
 //! One simulation, from its seed to its report.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tds_core::{
     engine::{Engine, ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
+    lock::lock,
     memory::MemoryStore,
     queue::WorkerId,
     retry::RetryPolicy,
@@ -67,7 +68,7 @@ impl Simulation {
         let mut tasks = JoinSet::new();
         for slot in 0..self.world.plan.processes {
             let first = self.store_of_new_process(slot as u64);
-            self.slots.lock().unwrap_or_else(PoisonError::into_inner).push(first.clone());
+            lock(&self.slots).push(first.clone());
             tasks.spawn(Arc::clone(self).keep_running(slot, first, shutdown.clone()));
         }
         let mut post = Post::new(Arc::clone(self));
@@ -104,7 +105,7 @@ impl Simulation {
     }
 
     pub(crate) fn processes(&self) -> Vec<FaultyStore> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.slots).clone()
     }
 
     fn store_of_new_process(&self, number: u64) -> FaultyStore {
@@ -126,7 +127,7 @@ impl Simulation {
             tokio::time::sleep(self.world.dice.millis(20_000)).await;
             number += 100;
             store = self.store_of_new_process(number);
-            self.slots.lock().unwrap_or_else(PoisonError::into_inner)[slot] = store.clone();
+            lock(&self.slots)[slot] = store.clone();
         }
     }
 

@@ -1,7 +1,7 @@
 //! The simulated source as one process sees it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use tds_core::{
     clock::Clock,
     error::{Error, ErrorKind, Result, Retry},
     limits::budget::{CallBudget, CallFault, Limits, OutageCause, Passage, PermitPool, Place},
+    lock::lock,
     memory::MemoryStore,
     mirror::MirrorSchema,
     queue::Lane,
@@ -36,7 +37,7 @@ use crate::{
 pub(crate) type Books = Arc<Mutex<Book>>;
 
 pub(crate) fn open(books: &Books) -> MutexGuard<'_, Book> {
-    books.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(books)
 }
 
 /// The message of all errors of an outage.

@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use tds_core::{
     inbox::{EventStatus, InboxId, InboxOperator},
+    lock::lock,
     memory::{MemoryStore, Row},
     mirror::Mirror,
     queue::{Claimed, ItemId, Lease, Outcome, WorkKey},
@@ -56,7 +57,7 @@ impl Watch {
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.notes)
     }
 
     /// Checks that no older value replaced a newer one, and that only a record that was absent has a tombstone.

@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use tds_core::clock::Clock;
+use tds_core::{clock::Clock, lock::lock};
 use time::{OffsetDateTime, macros::datetime};
 use tokio::time::Instant;
 
@@ -117,7 +117,7 @@ impl World {
     }
 
     fn diary(&self) -> MutexGuard<'_, Diary> {
-        self.diary.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.diary)
     }
 }
 

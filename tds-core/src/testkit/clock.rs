@@ -1,13 +1,13 @@
 //! A clock that tests set.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use time::{OffsetDateTime, macros::datetime};
 
-use crate::clock::Clock;
+use crate::{clock::Clock, lock::lock};
 
 /// A clock that stands still until a test moves it. Clones show the same time.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ impl ManualClock {
     }
 
     fn lock(&self) -> MutexGuard<'_, OffsetDateTime> {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.now)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::{
     error::Result,
     handler::{BatchHandler, Handled},
+    lock::lock,
     queue::{Claimed, Outcome},
     record::{EntityType, RecordId},
 };
@@ -45,7 +46,7 @@ impl ScriptedHandler {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.book)
     }
 }
 

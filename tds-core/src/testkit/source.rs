@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -12,18 +12,21 @@ use async_trait::async_trait;
 use crate::{
     clock::Clock,
     error::{Error, Result},
+    lock::lock,
     mirror::MirrorSchema,
     queue::{Lane, Work},
     record::{Interval, Read, Record, RecordBuilder, RecordId, RecordKey},
     source::{ListPage, ListRequest, Listed, Source, SourceProfile},
 };
 
+/// The number of rows in a page.
+const PAGE: usize = 2;
+
 /// A source in memory. Its lists are ordered by id, divided into pages, and show whole records.
 pub struct ScriptedSource {
     schema: MirrorSchema,
     profile: SourceProfile,
     clock: Arc<dyn Clock>,
-    page_size: usize,
     book: Mutex<Book>,
 }
 
@@ -48,20 +51,13 @@ impl ScriptedSource {
             records_per_page: 2,
             ..SourceProfile::default()
         };
-        Self { schema, profile, clock, page_size: 2, book: Mutex::default() }
+        Self { schema, profile, clock, book: Mutex::default() }
     }
 
     /// Replaces the profile.
     #[must_use]
     pub fn with_profile(mut self, profile: SourceProfile) -> Self {
         self.profile = profile;
-        self
-    }
-
-    /// Replaces the number of rows in a page.
-    #[must_use]
-    pub fn with_page_size(mut self, rows: usize) -> Self {
-        self.page_size = rows.max(1);
         self
     }
 
@@ -106,7 +102,7 @@ impl ScriptedSource {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.book)
     }
 
     fn read(&self, id: &RecordId) -> Result<Read> {
@@ -145,7 +141,7 @@ impl Source for ScriptedSource {
         let shown = |record: &&Record| changed(record) && !book.moved.contains(&record.id);
         let mut wanted =
             book.records.range((after, Bound::Unbounded)).map(|(_, record)| record).filter(shown);
-        let page: Vec<Record> = wanted.by_ref().take(self.page_size).cloned().collect();
+        let page: Vec<Record> = wanted.by_ref().take(PAGE).cloned().collect();
         let more = wanted.next().is_some();
         if !more {
             book.moved.clear();

@@ -1,12 +1,12 @@
 //! Faults that a test scripts in advance.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use serde_json::Value;
-use tokio::time::Instant;
+use tds_core::lock::lock;
 
 /// A fault of one call. [`Fault::user_left`] and the functions after it return Zoho's answers for an organization that
 /// is refused.
@@ -116,11 +116,6 @@ impl Faults {
         self.add(path_prefix, When::Share { of: percent.min(100), among: 100 }, fault);
     }
 
-    /// Lets every call fail for this long.
-    pub fn lasting(&self, path_prefix: &str, time: Duration, fault: Fault) {
-        self.add(path_prefix, When::Until(Instant::now() + time), fault);
-    }
-
     /// Lets every call fail whose path matches, until [`Self::clear`]. A `*` in the pattern stands for one part of the
     /// path: `/inventory/v1/items/*` matches details, but not the list.
     pub fn matching(&self, pattern: &str, fault: Fault) {
@@ -144,7 +139,7 @@ impl Faults {
     }
 
     fn lock(&self) -> MutexGuard<'_, Script> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     fn add(&self, prefix: &str, when: When, fault: Fault) {
@@ -170,7 +165,6 @@ struct Rule {
 enum When {
     Next(u32),
     Share { of: u64, among: u64 },
-    Until(Instant),
 }
 
 impl Script {
@@ -187,7 +181,6 @@ impl Rule {
     fn is_over(&self) -> bool {
         match self.when {
             When::Next(left) => left == 0,
-            When::Until(end) => end <= Instant::now(),
             When::Share { .. } => false,
         }
     }
@@ -208,7 +201,6 @@ impl Rule {
                 *left = left.saturating_sub(1);
                 any
             }
-            When::Until(end) => *end > Instant::now(),
             When::Share { of, among } => {
                 let before = self.seen * *of / *among;
                 self.seen += 1;

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use tds_core::{
     error::Result,
+    lock::lock,
     memory::MemoryStore,
     queue::{ClaimRequest, Claimed, ItemId, Lease, LeaseToken, NewItem, Queue, Settled, Settlement, Waiter},
     testkit::conformance::Stores,
@@ -51,9 +52,9 @@ impl Queue for Broken {
             request.lease = Duration::ZERO;
         }
         let claimed = self.store.claim(&request).await?;
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.current);
         current.extend(claimed.iter().map(|item| (item.id, item.token)));
-        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut looks = lock(&self.looks);
         looks.extend(claimed.iter().map(|item| {
             (item.id, self.store.waiting(item.id).into_iter().map(|(waiter, _)| waiter).collect())
         }));
@@ -77,7 +78,7 @@ impl Queue for Broken {
 
     async fn settle(&self, mut settlements: Vec<Settlement>) -> Result<Settled> {
         for settlement in &mut settlements {
-            let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            let current = lock(&self.current);
             match self.fault {
                 Fault::WithoutFence => {
                     if let Some(token) = current.get(&settlement.lease.id) {
@@ -104,7 +105,7 @@ impl Queue for Broken {
 impl Broken {
     /// Loses the waiters that were attached to an item since the claim without bringing new work.
     fn miss_latecomers(&self, settlements: &[Settlement]) {
-        let looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        let looks = lock(&self.looks);
         for settlement in settlements {
             let Some(look) = looks.get(&settlement.lease.id) else { continue };
             let waiting = self.store.waiting(settlement.lease.id);
