@@ -157,7 +157,7 @@ async fn a_run_that_is_cut_short_resumes_at_its_checkpoint() {
 }
 
 #[tokio::test]
-async fn a_throttled_or_failing_page_is_waited_for() {
+async fn a_run_waits_out_a_throttled_or_failing_page() {
     let setup = Setup::with(4);
     setup.source.fail_next(throttled());
     setup.source.fail_next(Error::unavailable("away for a moment"));
@@ -183,7 +183,7 @@ async fn a_list_that_cannot_be_read_fails_the_run_with_its_reason_and_it_can_be_
 }
 
 #[tokio::test]
-async fn few_deletions_are_confirmed_and_many_wait_for_a_person() {
+async fn few_deletions_are_confirmed_and_many_wait_for_an_operator() {
     let setup = Setup::with(60);
     let engine = setup.engine();
     let first = setup.create_run(RunType::Full).await;

@@ -48,7 +48,7 @@ fn folded(works: &[Work]) -> Work {
 
 proptest! {
     #[test]
-    fn what_is_left_is_the_newest_payload_or_a_fetch(works in prop::collection::vec(any_work(), 1..8)) {
+    fn folded_work_is_the_newest_payload_or_a_fetch(works in prop::collection::vec(any_work(), 1..8)) {
         let result = folded(&works);
         let newest = works.iter().map(|work| work.version).max().flatten();
         prop_assert_eq!(result.version, newest);
@@ -82,7 +82,9 @@ proptest! {
     }
 
     #[test]
-    fn the_target_is_checked_where_anybody_asks_for_that(works in prop::collection::vec(any_work(), 1..8)) {
+    fn a_recheck_is_kept_if_any_of_the_folded_works_asks_for_it(
+        works in prop::collection::vec(any_work(), 1..8),
+    ) {
         prop_assert_eq!(folded(&works).recheck, works.iter().any(|work| work.recheck));
     }
 

@@ -96,7 +96,7 @@ async fn a_read_for_a_pushed_event_waits_for_the_end_of_its_slot_and_no_longer()
 }
 
 #[tokio::test]
-async fn whole_bodies_and_what_people_ask_for_never_wait() {
+async fn whole_bodies_and_requests_of_operators_and_schedules_never_wait() {
     let setup = setup(1);
     let (_, pushed) = setup.source.pushed("1").expect("a record");
     setup.queue("1", Lane::Webhook, pushed).await;
@@ -108,7 +108,7 @@ async fn whole_bodies_and_what_people_ask_for_never_wait() {
 }
 
 #[tokio::test]
-async fn what_a_call_brings_along_does_not_wait() {
+async fn a_record_that_another_call_reads_anyway_does_not_wait() {
     let setup = setup(2);
     for (id, lane) in [("1", Lane::Operator), ("2", Lane::Webhook)] {
         setup.queue(id, lane, Work::fetch()).await;

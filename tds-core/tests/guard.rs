@@ -1,8 +1,8 @@
-//! Properties of the guard under every order, repetition and overlap of sightings.
+//! Properties of the guard under every order, repetition and overlap of observations.
 //!
-//! A simulated source changes at moments a tenth of a second apart and states its versions in whole seconds. Sightings
-//! of the source arrive late, twice and in any order. Where the guard asks for another read of the record, the test
-//! reads the record at once.
+//! A simulated source changes at moments a tenth of a second apart and states its versions in whole seconds.
+//! Observations of the source arrive late, twice and in any order. Where the guard asks for another read of the record,
+//! the test reads the record at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -67,14 +67,14 @@ fn record(content: u8, changed: i64) -> Record {
     }
 }
 
-/// A sighting of the source: a call that takes a while, or a push that arrives later.
+/// An observation of the source: a call that takes a while, or a push that arrives later.
 #[derive(Clone, Copy, Debug)]
-enum Sighting {
+enum Observation {
     Call { began: i64, seen_after: i64, ended_after: i64 },
     Push { sent: i64, arrived_after: i64 },
 }
 
-impl Sighting {
+impl Observation {
     fn read(self, history: &History) -> Option<Read> {
         let (moment, shape, observed) = match self {
             Self::Call { began, seen_after, ended_after } => {
@@ -102,14 +102,14 @@ fn history() -> impl Strategy<Value = History> {
     prop::collection::btree_map(1..40i64, change, 1..8).prop_map(History)
 }
 
-fn sighting() -> impl Strategy<Value = Sighting> {
+fn observation() -> impl Strategy<Value = Observation> {
     prop_oneof![
-        (0..45i64, 0..8i64, 0..8i64).prop_map(|(began, seen_after, ended_after)| Sighting::Call {
+        (0..45i64, 0..8i64, 0..8i64).prop_map(|(began, seen_after, ended_after)| Observation::Call {
             began,
             seen_after,
             ended_after
         }),
-        (0..45i64, 0..20i64).prop_map(|(sent, arrived_after)| Sighting::Push { sent, arrived_after }),
+        (0..45i64, 0..20i64).prop_map(|(sent, arrived_after)| Observation::Push { sent, arrived_after }),
     ]
 }
 
@@ -118,7 +118,7 @@ fn replay(history: &History, reads: &[Read]) -> Content {
     let store = MemoryStore::new(Arc::new(SystemClock));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
-        // All reads are applied after the last sighting has arrived, and repeated reads begin even later.
+        // All reads are applied after the last observation has arrived, and repeated reads begin even later.
         let mut now = 100;
         for seen in reads {
             let mut next = Some(seen.clone());
@@ -154,17 +154,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn in_whatever_order_sightings_arrive_the_last_state_stands(
+    fn the_last_state_stands_in_whatever_order_observations_arrive(
         history in history(),
-        sightings in prop::collection::vec(sighting(), 0..8),
+        observations in prop::collection::vec(observation(), 0..8),
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         last in (0..5i64, 0..5i64, 0..5i64),
         place in any::<prop::sample::Index>(),
     ) {
-        let mut seen: Vec<Read> = sightings.iter().filter_map(|sighting| sighting.read(&history)).collect();
+        let mut seen: Vec<Read> =
+            observations.iter().filter_map(|observation| observation.read(&history)).collect();
         // Some call saw the last state. The read of this call may arrive at any position.
         let (wait, seen_after, ended_after) = last;
-        let last = Sighting::Call { began: history.end() + wait, seen_after, ended_after };
+        let last = Observation::Call { began: history.end() + wait, seen_after, ended_after };
         seen.extend(last.read(&history));
         // Reads are repeated and put into a new order.
         let mut reads: Vec<Read> = order.iter().map(|index| index.get(&seen).clone()).collect();
@@ -178,18 +179,18 @@ proptest! {
 }
 
 #[test]
-fn a_push_that_arrives_late_never_proves_that_an_earlier_call_saw_less() {
+fn a_late_push_does_not_override_a_call_that_saw_the_newer_state() {
     // Both states carry the version of second 0. The push was sent first and arrived last.
     let history = History(BTreeMap::from([(1, Change::Set(1)), (4, Change::Set(2))]));
-    let push = Sighting::Push { sent: 1, arrived_after: 8 }.read(&history).expect("a state");
-    let call = Sighting::Call { began: 5, seen_after: 0, ended_after: 1 }.read(&history).expect("a state");
+    let push = Observation::Push { sent: 1, arrived_after: 8 }.read(&history).expect("a state");
+    let call = Observation::Call { began: 5, seen_after: 0, ended_after: 1 }.read(&history).expect("a state");
     assert_eq!(name(&replay(&history, &[push, call])).as_deref(), Some("2"));
 }
 
 #[test]
 fn a_duplicate_changes_nothing() {
     let history = History(BTreeMap::from([(1, Change::Set(1))]));
-    let call = Sighting::Call { began: 5, seen_after: 0, ended_after: 1 }.read(&history).expect("a state");
+    let call = Observation::Call { began: 5, seen_after: 0, ended_after: 1 }.read(&history).expect("a state");
     let store = MemoryStore::new(Arc::new(SystemClock));
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let results = runtime.block_on(async {

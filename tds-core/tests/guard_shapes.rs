@@ -2,7 +2,7 @@
 //! overlap.
 //!
 //! The simulated record has a column that every shape shows, a column that list rows do not show, and a column that
-//! changes without a new version. The test handles sightings as the mirror handler does: it reads the whole record
+//! changes without a new version. The test handles observations as the mirror handler does: it reads the whole record
 //! after a list row that announces a newer version, and wherever the guard cannot decide.
 
 #![cfg(feature = "testkit")]
@@ -82,14 +82,14 @@ impl History {
     }
 }
 
-/// A sighting of the source: a call that takes a while, or a push that arrives later.
+/// An observation of the source: a call that takes a while, or a push that arrives later.
 #[derive(Clone, Copy, Debug)]
-enum Sighting {
+enum Observation {
     Call { shape: Shape, began: i64, seen_after: i64, ended_after: i64 },
     Push { sent: i64, arrived_after: i64 },
 }
 
-impl Sighting {
+impl Observation {
     fn read(self, history: &History) -> Read {
         match self {
             Self::Call { shape, began, seen_after, ended_after } => {
@@ -112,9 +112,9 @@ fn history() -> impl Strategy<Value = History> {
     prop::collection::btree_map(1..40i64, change, 1..8).prop_map(History)
 }
 
-fn sighting() -> impl Strategy<Value = Sighting> {
+fn observation() -> impl Strategy<Value = Observation> {
     let call = |shape| {
-        (0..45i64, 0..8i64, 0..8i64).prop_map(move |(began, seen_after, ended_after)| Sighting::Call {
+        (0..45i64, 0..8i64, 0..8i64).prop_map(move |(began, seen_after, ended_after)| Observation::Call {
             shape,
             began,
             seen_after,
@@ -126,15 +126,16 @@ fn sighting() -> impl Strategy<Value = Sighting> {
         call(Shape::Detail),
         // A pushed body is sent when the record changes. Afterwards its version tells its age, and its arrival does
         // not.
-        (0..45i64, 0..20i64).prop_map(|(sent, arrived_after)| Sighting::Push { sent, arrived_after }),
+        (0..45i64, 0..20i64).prop_map(|(sent, arrived_after)| Observation::Push { sent, arrived_after }),
     ]
 }
 
-/// Handles the sightings in this order, and returns the columns that the target shows in the end.
+/// Handles the observations in this order, and returns the columns that the target shows in the end.
 async fn replay(history: &History, reads: &[Read]) -> Columns {
     let store = MemoryStore::new(Arc::new(SystemClock));
     let id = RecordId::new("1");
-    // All sightings are handled after the last one has arrived, and the reads that follow from them begin even later.
+    // All observations are handled after the last one has arrived, and the reads that follow from them begin even
+    // later.
     let mut now = 100;
     for seen in reads {
         let mut next = Some(seen.clone());
@@ -175,18 +176,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(3_000))]
 
     #[test]
-    fn in_whatever_order_and_shape_sightings_arrive_every_column_ends_as_the_sources_last(
+    fn every_column_ends_as_the_last_state_of_the_source_in_whatever_order_and_shape_it_is_observed(
         history in history(),
-        sightings in prop::collection::vec(sighting(), 0..8),
+        observations in prop::collection::vec(observation(), 0..8),
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         last in (0..5i64, 0..5i64, 0..5i64),
         place in any::<prop::sample::Index>(),
     ) {
-        let mut seen: Vec<Read> = sightings.iter().map(|sighting| sighting.read(&history)).collect();
+        let mut seen: Vec<Read> =
+            observations.iter().map(|observation| observation.read(&history)).collect();
         // Some call for the whole record saw the last state. The read of this call may arrive at any position.
         let (wait, seen_after, ended_after) = last;
         let began = history.end() + wait;
-        seen.push(Sighting::Call { shape: Shape::Detail, began, seen_after, ended_after }.read(&history));
+        seen.push(Observation::Call { shape: Shape::Detail, began, seen_after, ended_after }.read(&history));
         // Reads are repeated and put into a new order.
         let mut reads: Vec<Read> = order.iter().map(|index| index.get(&seen).clone()).collect();
         for one in seen {
@@ -200,9 +202,9 @@ proptest! {
 #[test]
 fn a_push_that_arrives_late_does_not_hide_a_payment_that_a_call_saw() {
     let history = History(BTreeMap::from([(1, Change::Name(1)), (12, Change::Balance(2))]));
-    let push = Sighting::Push { sent: 2, arrived_after: 30 }.read(&history);
+    let push = Observation::Push { sent: 2, arrived_after: 30 }.read(&history);
     let call =
-        Sighting::Call { shape: Shape::Detail, began: 15, seen_after: 0, ended_after: 1 }.read(&history);
+        Observation::Call { shape: Shape::Detail, began: 15, seen_after: 0, ended_after: 1 }.read(&history);
     for reads in [[push.clone(), call.clone()], [call, push]] {
         assert_eq!(run(&history, &reads), Columns { name: 1, note: 0, balance: 2 });
     }

@@ -165,7 +165,7 @@ fn command(hint: &Hint) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_far_shorter_than_the_last_fails_its_run_and_a_person_can_let_it_go_on() {
+async fn a_list_far_shorter_than_the_last_fails_its_run_and_an_operator_can_resume_it() {
     let setup = Setup::new();
     assert_eq!(setup.run(RunType::Full, 150).await.status, RunStatus::Completed);
     let failed = setup.run(RunType::Full, 60).await;
@@ -186,7 +186,7 @@ async fn a_list_far_shorter_than_the_last_fails_its_run_and_a_person_can_let_it_
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
+async fn lists_of_more_than_one_page_are_probed_once_a_week_and_others_never() {
     let setup = Setup::new();
     setup.run(RunType::Full, 200).await;
     let run = setup.run(RunType::Incremental, 1).await;
@@ -212,7 +212,7 @@ async fn only_lists_of_more_than_one_page_are_probed_and_that_once_a_week() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_page_contradicts_is_remembered() {
+async fn an_ability_that_a_page_contradicts_is_stored_as_refuted() {
     let setup = Setup::new();
     setup.run(RunType::Full, 1).await;
     let learned = Capability { filter: Ability::Refuted, sort: Ability::Documented };
@@ -222,7 +222,7 @@ async fn what_a_page_contradicts_is_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_that_come_late_widen_the_overlap() {
+async fn rows_that_appear_late_widen_the_overlap() {
     let setup = Setup::new();
     setup.run(RunType::Full, 1).await;
     let cursor = setup.store.history(&PRODUCTS).await.expect("readable").cursor.expect("a cursor");

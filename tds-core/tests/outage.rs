@@ -105,7 +105,7 @@ async fn hour_of(cause: OutageCause) -> (u32, Duration, Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_hour_without_a_way_costs_a_call_a_minute_and_ends_within_a_minute() {
+async fn an_hour_without_a_connection_costs_about_one_call_per_minute_and_ends_within_minutes() {
     let (calls, first, last) = hour_of(OutageCause::Connection).await;
     assert!(calls < 100, "{calls} calls in vain");
     assert!(first < Duration::from_secs(67), "the first went on after {first:?}");

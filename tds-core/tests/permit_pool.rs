@@ -64,7 +64,7 @@ async fn urgent_lanes_go_first_and_each_lane_in_the_order_of_arrival() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_sync_that_waited_long_goes_before_a_person() {
+async fn a_full_sync_that_waited_long_goes_before_an_operator() {
     let pool = pool(limits(1));
     let holder = enter(&pool, Lane::Operator).await;
     let order = Arc::new(Mutex::new(Vec::new()));
@@ -85,7 +85,7 @@ async fn a_full_sync_that_waited_long_goes_before_a_person() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiters_that_go_away_cost_nothing() {
+async fn cancelled_waiters_take_no_permits() {
     let pool = pool(limits(1));
     let holder = enter(&pool, Lane::Full).await;
     for _call in 0..20 {
@@ -96,7 +96,7 @@ async fn waiters_that_go_away_cost_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_sends_everybody_away_and_a_call_that_is_let_in_ends_it() {
+async fn a_refusal_denies_all_waiters_and_an_admitted_call_ends_the_pause() {
     let pool = pool(limits(2));
     let permit = enter(&pool, Lane::Full).await;
     let waiter = tokio::spawn({
@@ -117,7 +117,7 @@ async fn a_refusal_sends_everybody_away_and_a_call_that_is_let_in_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_complaint_of_concurrency_takes_a_place_for_a_minute() {
+async fn a_concurrency_signal_takes_away_one_slot_for_a_minute() {
     let pool = pool(limits(2));
     pool.refused(refusal(CallLimit::Concurrency), Lane::Full).await;
     sleep(Duration::from_secs(5)).await;

@@ -40,7 +40,7 @@ proptest! {
     }
 
     #[test]
-    fn a_retry_never_comes_before_the_other_side_wants_it(
+    fn a_retry_never_comes_before_the_time_that_the_source_advised(
         policy in policy(), seconds in 0..100_000u64, random in 0.0..1.0f64,
     ) {
         let advised = Duration::from_secs(seconds);
@@ -64,7 +64,7 @@ proptest! {
     }
 
     #[test]
-    fn what_will_not_work_by_itself_is_given_up_at_once(policy in policy(), random in 0.0..1.0f64) {
+    fn an_error_that_no_retry_can_mend_is_a_dead_letter_at_once(policy in policy(), random in 0.0..1.0f64) {
         prop_assert_eq!(policy.decide(0, &Error::invalid("no name"), random), Decision::DeadLetter);
     }
 }

@@ -108,7 +108,7 @@ impl Setup {
 }
 
 #[tokio::test]
-async fn a_record_that_moved_to_the_sibling_is_gone_from_its_old_type() {
+async fn a_record_that_moved_to_the_sibling_type_is_deleted_from_its_old_type() {
     let setup = setup();
     setup.seen(BUYERS, "buyers").await;
     setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
@@ -118,7 +118,7 @@ async fn a_record_that_moved_to_the_sibling_is_gone_from_its_old_type() {
 }
 
 #[tokio::test]
-async fn an_earlier_look_that_is_applied_after_the_record_moved_is_stale() {
+async fn an_earlier_read_that_is_applied_after_the_record_moved_is_stale() {
     let setup = setup();
     let early = setup.clock.now();
     let before = RecordBuilder::new(&BUYERS, "1").version(CHANGED).fields(json!({"a": 0}));
@@ -133,7 +133,7 @@ async fn an_earlier_look_that_is_applied_after_the_record_moved_is_stale() {
 }
 
 #[tokio::test]
-async fn a_late_push_of_what_the_record_was_before_it_moved_asks_the_source() {
+async fn a_late_push_from_before_the_record_moved_is_checked_at_the_source() {
     let setup = setup();
     setup.seen(SELLERS, "sellers").await;
     setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
@@ -151,7 +151,7 @@ async fn a_late_push_of_what_the_record_was_before_it_moved_asks_the_source() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_is_the_siblings_leaves_a_tombstone_here_too() {
+async fn a_deletion_of_the_record_under_its_sibling_type_leaves_a_tombstone_here_too() {
     let setup = setup();
     setup.seen(SELLERS, "sellers").await;
     let handled = setup.handle(Work::fetch()).await;

@@ -40,16 +40,16 @@ fn call(began: i64, ended: i64) -> Observed {
     Observed::Call(Interval { began: at(began), ended: at(ended) })
 }
 
-fn look(version: i64, began: i64) -> Read {
+fn detail(version: i64, began: i64) -> Read {
     seen(record(version), Shape::Detail, call(began, began + 1))
 }
 
 fn known(version: i64, began: i64) -> SyncState {
-    SyncState::after(None, &look(version, began), WHOLE).expect("a state")
+    SyncState::after(None, &detail(version, began), WHOLE).expect("a state")
 }
 
 #[test]
-fn an_accepted_read_is_what_is_known_then() {
+fn an_accepted_read_becomes_the_sync_state() {
     let read = seen(
         Record { volatile: Fields::from_iter([("balance".to_owned(), json!(3))]), ..record(1) },
         Shape::Detail,
@@ -73,28 +73,28 @@ fn a_list_row_leaves_what_is_known_of_the_whole_record() {
 }
 
 #[test]
-fn what_is_stale_or_tied_leaves_no_trace() {
+fn a_stale_or_tied_read_leaves_the_sync_state_unchanged() {
     let before = known(5, 10);
     for verdict in
         [Verdict::Stale, Verdict::Reread(RereadReason::Tie), Verdict::Reread(RereadReason::Resurrection)]
     {
-        assert_eq!(SyncState::after(Some(&before), &look(3, 20), verdict), None);
-        assert_eq!(SyncState::after(None, &look(3, 20), verdict), None);
+        assert_eq!(SyncState::after(Some(&before), &detail(3, 20), verdict), None);
+        assert_eq!(SyncState::after(None, &detail(3, 20), verdict), None);
     }
 }
 
 #[test]
-fn the_same_seen_later_moves_the_sighting_and_seen_earlier_changes_nothing() {
+fn the_same_content_moves_the_observation_time_forward_and_never_back() {
     let before = known(1, 10);
-    let later = SyncState::after(Some(&before), &look(1, 20), Verdict::Unchanged).expect("a change");
+    let later = SyncState::after(Some(&before), &detail(1, 20), Verdict::Unchanged).expect("a change");
     assert_eq!((later.observed.interval().began, later.detail_seen), (at(20), Some(at(20))));
-    assert_eq!(SyncState::after(Some(&later), &look(1, 10), Verdict::Unchanged), None);
+    assert_eq!(SyncState::after(Some(&later), &detail(1, 10), Verdict::Unchanged), None);
 }
 
 #[test]
 fn a_deletion_keeps_what_was_known() {
     let before = known(1, 10);
-    let gone = Read { content: Content::Absent, ..look(1, 20) };
+    let gone = Read { content: Content::Absent, ..detail(1, 20) };
     let after = SyncState::after(Some(&before), &gone, WHOLE).expect("a change");
     assert!(after.deleted);
     assert_eq!((after.version, after.detail_hash), (before.version, before.detail_hash));
@@ -103,7 +103,7 @@ fn a_deletion_keeps_what_was_known() {
 #[test]
 fn an_implausible_read_is_remembered_with_its_end_until_a_later_one_confirms_it() {
     let before = known(5, 10);
-    let first = look(6, 20);
+    let first = detail(6, 20);
     let verdict = guard_sets(Some(&before), &first, |_| true);
     assert_eq!(verdict, Verdict::Reread(RereadReason::Shrunk));
     let suspicious = SyncState::after(Some(&before), &first, verdict).expect("a change");
@@ -111,16 +111,16 @@ fn an_implausible_read_is_remembered_with_its_end_until_a_later_one_confirms_it(
     assert_eq!(suspicious.suspect.as_ref(), Some(&suspect));
 
     let judged = |read: &Read| guard_sets(Some(&suspicious), read, |_| true);
-    assert_eq!(judged(&first), verdict, "the same look again");
+    assert_eq!(judged(&first), verdict, "the same read again");
     assert_eq!(
         judged(&seen(record(6), Shape::Detail, call(21, 25))),
         verdict,
-        "a look that began before the end"
+        "a read that began before the end of the first"
     );
     assert_eq!(judged(&seen(record(6), Shape::Webhook, Observed::Push(at(90)))), verdict, "a pushed body");
-    assert_eq!(judged(&look(7, 30)), verdict, "another version");
-    assert_eq!(judged(&look(6, 30)), WHOLE);
-    let believed = SyncState::after(Some(&suspicious), &look(6, 30), WHOLE).expect("a change");
+    assert_eq!(judged(&detail(7, 30)), verdict, "another version");
+    assert_eq!(judged(&detail(6, 30)), WHOLE);
+    let believed = SyncState::after(Some(&suspicious), &detail(6, 30), WHOLE).expect("a change");
     assert_eq!(believed.suspect, None);
 }
 
@@ -129,7 +129,7 @@ fn a_suspicion_that_was_stored_without_its_end_is_confirmed_by_nothing() {
     let old = r#"{"version": null, "reason": "shrunk"}"#;
     let suspect: Suspect = serde_json::from_str(old).expect("readable");
     assert_eq!(suspect.ended, None);
-    let mut read = look(6, 30);
+    let mut read = detail(6, 30);
     if let Content::Present(record) = &mut read.content {
         record.version = None;
     }

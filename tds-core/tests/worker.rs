@@ -180,7 +180,7 @@ async fn a_bad_record_goes_to_the_dead_letters_alone_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_passing_fault_is_retried_and_a_lasting_one_ends_after_the_last_attempt() {
+async fn a_transient_fault_is_retried_and_a_lasting_one_is_a_dead_letter_after_the_last_attempt() {
     let setup = start(2);
     setup.store.enqueue(products(["flaky-1", "broken-1"])).await.expect("enqueue");
     let items = setup
@@ -212,7 +212,7 @@ async fn throttling_spends_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_panic_costs_the_guilty_record_only() {
+async fn a_panic_fails_only_the_record_that_caused_it() {
     let setup = start(1);
     setup.store.enqueue(products(["good-1", "panic-1", "good-2"])).await.expect("enqueue");
     let items = setup
@@ -249,7 +249,7 @@ async fn a_webhook_does_not_wait_behind_bulk_batches() {
     let setup = start(2);
     let bulk = (0..300).map(|n| item(PRODUCTS, &format!("gated-{n}"), Lane::Full)).collect();
     setup.store.enqueue(bulk).await.expect("enqueue");
-    setup.until("a batch in work", |_| !setup.seen.lock().unwrap().is_empty()).await;
+    setup.until("a batch is being processed", |_| !setup.seen.lock().unwrap().is_empty()).await;
     setup.store.enqueue(vec![item(INVOICES, "urgent-1", Lane::Webhook)]).await.expect("enqueue");
     let urgent = |items: &[ItemView]| {
         items.iter().any(|item| item.record.as_str() == "urgent-1" && item.status == ItemStatus::Completed)
@@ -267,15 +267,15 @@ async fn a_webhook_does_not_wait_behind_bulk_batches() {
 }
 
 #[tokio::test]
-async fn a_shutdown_gives_back_what_was_not_begun_without_an_attempt() {
+async fn a_shutdown_releases_items_that_were_not_begun_and_spends_no_attempt() {
     let setup = start(1);
     let items = (0..250).map(|n| item(PRODUCTS, &format!("gated-{n}"), Lane::Full)).collect();
     setup.store.enqueue(items).await.expect("enqueue");
-    setup.until("a batch in work", |_| !setup.seen.lock().unwrap().is_empty()).await;
+    setup.until("a batch is being processed", |_| !setup.seen.lock().unwrap().is_empty()).await;
     setup.gate.add_permits(1_000);
     let store = setup.stop().await;
     let left = store.list(&ItemFilter::default(), 300, None).await.expect("list").items;
-    assert_eq!(count(&left, ItemStatus::Processing), 0, "nothing stays in work");
+    assert_eq!(count(&left, ItemStatus::Processing), 0, "nothing stays claimed");
     assert!(left.iter().all(|item| item.retry_count == 0));
 }
 
@@ -320,7 +320,7 @@ async fn an_event_shows_as_processing_where_its_work_takes_longer_than_a_moment(
 }
 
 #[tokio::test]
-async fn a_process_that_may_not_ask_the_source_leaves_what_needs_it_due_for_others() {
+async fn a_process_with_a_closed_gate_leaves_items_that_need_the_source_due_for_others() {
     let store = MemoryStore::new(Arc::new(SystemClock));
     let payload = SourcePayload {
         shape: Shape::Webhook,

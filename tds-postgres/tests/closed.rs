@@ -105,7 +105,7 @@ async fn the_roles_of_a_web_api_can_do_nothing_whatever_the_default_privileges_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_open_before_is_closed_by_the_next_start() {
+async fn privileges_that_were_open_are_closed_by_the_next_start() {
     let test = TestDatabase::new().await;
     run(test.database(), WEB_ROLES).await;
     run(test.database(), "GRANT ALL ON ALL TABLES IN SCHEMA public TO anon; GRANT ALL ON ALL FUNCTIONS IN SCHEMA public TO PUBLIC;

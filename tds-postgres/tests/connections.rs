@@ -97,7 +97,7 @@ async fn a_statement_that_gets_no_answer_ends_and_its_connection_is_not_lent_aga
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_database_is_silent_everybody_gets_an_answer_and_afterwards_all_goes_on() {
+async fn every_request_is_answered_while_the_database_is_silent_and_work_goes_on_afterwards() {
     let test = TestDatabase::new().await;
     let (relay, url) = Relay::before(test.url()).await;
     let store = open(&url, 8).await;
@@ -126,7 +126,7 @@ async fn while_the_database_is_silent_everybody_gets_an_answer_and_afterwards_al
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_given_up_in_the_middle_of_a_statement_keeps_no_connection() {
+async fn a_caller_that_gives_up_during_a_statement_keeps_no_connection() {
     let test = TestDatabase::new().await;
     let database = database_of(test.url(), 2).await;
     for _ in 0..4 {
@@ -144,7 +144,7 @@ async fn what_is_given_up_in_the_middle_of_a_statement_keeps_no_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_is_cut_off_without_a_word_hears_again() {
+async fn a_listener_whose_connection_vanished_silently_is_notified_again() {
     let test = TestDatabase::new().await;
     let (relay, url) = Relay::before(test.url()).await;
     let (listening, notifying) = (open(&url, 4).await, open(test.url(), 4).await);
@@ -194,7 +194,7 @@ async fn after_a_time_without_writes_events_are_stored_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_only_database_does_not_pass_for_healthy() {
+async fn a_read_only_database_is_not_healthy() {
     let test = TestDatabase::new().await;
     let mut other = PgConnection::connect(test.url()).await.expect("connects");
     let set = "DO $$ BEGIN
@@ -240,7 +240,7 @@ async fn two_processes_with_three_connections_each_open_six_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_server_takes_few_connections_work_waits_for_one_of_its_own() {
+async fn a_process_on_a_server_with_few_connections_waits_for_one_of_its_own() {
     let test = TestDatabase::new().await;
     let name = format!("tds_few_{}", std::process::id());
     let mut admin = PgConnection::connect(test.url()).await.expect("connects");

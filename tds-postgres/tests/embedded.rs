@@ -69,7 +69,7 @@ async fn a_server_that_outlived_its_process_is_found_again_and_stopped_by_the_ne
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_leaves_a_stale_pid_file_that_stops_nobody() {
+async fn a_stale_pid_file_of_a_killed_server_does_not_prevent_a_start() {
     let directory = tempfile::tempdir().expect("a directory");
     let cluster = start(directory.path()).await;
     let pid_file = cluster.database_dir().join("postmaster.pid");
@@ -96,7 +96,7 @@ async fn a_creation_that_died_halfway_is_begun_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_password_is_ours_alone_and_long() {
+async fn the_password_is_long_and_readable_by_its_owner_only() {
     let directory = tempfile::tempdir().expect("a directory");
     let cluster = start(directory.path()).await;
     let path = directory.path().join("password");
@@ -112,7 +112,7 @@ async fn the_password_is_ours_alone_and_long() {
 }
 
 #[tokio::test]
-async fn without_programs_one_line_says_how_to_install_them() {
+async fn without_the_binaries_of_postgresql_one_line_says_how_to_install_them() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut config = config(directory.path());
     config.bin_dir = Some(directory.path().to_owned());

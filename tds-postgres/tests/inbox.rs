@@ -110,7 +110,7 @@ async fn a_commit_that_waits_for_a_lock_holds_up_its_own_events_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_store_says_so_and_a_closed_one_commits_what_it_took() {
+async fn a_full_store_refuses_and_a_closing_store_commits_what_it_accepted() {
     let (database, _store) = store().await;
     let settings = StoreSettings { waiting_bytes: 10, ..StoreSettings::default() };
     let tiny = PgStore::new(database.database().clone(), settings);

@@ -109,7 +109,7 @@ async fn functions_stay_closed_when_they_are_applied_again() {
 }
 
 #[tokio::test]
-async fn a_test_database_is_gone_with_its_value() {
+async fn a_test_database_is_dropped_with_its_value() {
     let first = TestDatabase::new().await;
     let second = TestDatabase::new().await;
     let name: String = sqlx::query_scalar("SELECT current_database()::text")

@@ -26,7 +26,7 @@ async fn connect(url: String) -> Database {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_whole_way_of_an_event_goes_through_a_real_pooler() {
+async fn an_event_is_processed_from_end_to_end_through_a_real_pooler() {
     let test = TestDatabase::empty().await;
     let bouncer = bouncer::Bouncer::start(test.url()).await;
     let database = connect(format!("{}?sslmode=disable&pgbouncer=true", bouncer.url())).await;
@@ -80,7 +80,7 @@ async fn a_pooler_is_recognised_whether_it_refuses_settings_or_forgets_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_copies_store_everything_through_a_pooler_that_says_nothing() {
+async fn two_copies_store_everything_through_a_pooler_that_drops_settings_silently() {
     let test = TestDatabase::new().await;
     let bouncer = bouncer::Bouncer::start_with(test.url(), "extra_float_digits, options", "").await;
     let url = format!("{}?sslmode=disable", bouncer.url());

@@ -50,7 +50,7 @@ async fn claims_and_renewals_are_heap_only_updates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_clock_that_was_ahead_wrote_is_due_now() {
+async fn items_written_by_a_clock_that_was_ahead_are_due_now() {
     let (database, store) = store().await;
     let execute = async |sql: &'static str| {
         sqlx::query(sql).execute(database.database()).await.expect("executes");
@@ -86,7 +86,7 @@ async fn what_a_clock_that_was_ahead_wrote_is_due_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_index_of_the_hot_table_knows_the_status_or_a_lease() {
+async fn no_index_of_the_hot_table_contains_the_status_or_a_lease() {
     let (database, _store) = store().await;
     let sql = "SELECT indexdef FROM pg_indexes WHERE tablename = 'tds_queue_live'";
     for row in sqlx::query(sql).fetch_all(database.database()).await.expect("indexes") {

@@ -46,7 +46,7 @@ async fn a_frozen_connection_gets_no_answer_until_it_is_thawed_and_new_ones_are_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cut_ends_what_is_open_and_a_refusal_what_comes() {
+async fn a_cut_closes_open_connections_and_a_refusal_rejects_new_ones() {
     let test = TestDatabase::empty().await;
     let (relay, url) = Relay::before(test.url()).await;
     let mut old = connect(&url).await;

@@ -160,7 +160,7 @@ async fn metrics_can_have_an_address_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_an_application_from_being_built_has_an_exit_status() {
+async fn every_error_of_building_the_application_has_an_exit_status() {
     let (database, fake) = (TestDatabase::new().await, FakeZoho::start().await);
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let bind = taken.local_addr().expect("an address").to_string();

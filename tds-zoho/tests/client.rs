@@ -62,7 +62,7 @@ async fn good_credentials_are_reported_and_cost_one_token() {
 }
 
 #[tokio::test]
-async fn revoked_credentials_say_what_a_person_has_to_do() {
+async fn revoked_credentials_say_what_an_operator_has_to_do() {
     let zoho = FakeZoho::start().await;
     zoho.revoke_refresh_token(true);
     let client = client(config(&zoho));

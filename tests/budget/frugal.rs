@@ -102,7 +102,7 @@ fn event(number: usize) -> NewEvent {
 }
 
 #[test]
-fn where_the_day_would_not_suffice_every_event_is_applied_all_the_same_with_fewer_calls() {
+fn on_a_day_with_too_few_calls_every_event_is_still_applied() {
     virtual_time().block_on(async {
         let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
         let limits = Limits {

@@ -56,7 +56,7 @@ fn an_intact_store_fails_nothing() {
 #[test]
 fn shared_documents_that_overwrite_each_other_are_noticed() {
     let right = [
-        ("shared", "of_many_that_swap_the_same_version_one_succeeds"),
+        ("shared", "of_many_swaps_of_the_same_version_one_succeeds"),
         ("budget", "holders_that_ask_at_once_get_no_more_than_the_ceiling"),
     ];
     check(shared::overwrites, &right, &["shared", "budget"]);
@@ -96,7 +96,7 @@ fn a_queue_that_forgets_to_renew_leases_is_noticed() {
 }
 
 #[test]
-fn a_queue_that_hands_out_what_is_in_work_is_noticed() {
+fn a_queue_that_hands_out_claimed_items_is_noticed() {
     let right = [("queue", "an_item_is_claimed_by_one_worker_at_a_time")];
     check(queue::forgets_leases, &right, WORK);
 }
@@ -111,7 +111,7 @@ fn a_queue_that_loses_what_arrives_during_work_is_noticed() {
 }
 
 #[test]
-fn a_queue_whose_ends_miss_who_was_attached_meanwhile_is_noticed() {
+fn a_queue_that_does_not_notify_waiters_attached_during_the_claim_is_noticed() {
     // A delivery always brings new work. A run that lists a record whose item is already claimed does not.
     let right = [("races", "every_run_ends_however_its_pages_are_overtaken_by_deliveries")];
     check(queue::misses_latecomers, &right, &["races"]);
@@ -133,7 +133,7 @@ fn a_run_store_that_forgets_its_checkpoint_is_noticed() {
 fn a_mirror_that_applies_stale_reads_is_noticed() {
     let right = [
         ("mirror", "a_newer_read_is_written_and_an_older_one_is_not"),
-        ("mirror", "equal_versions_with_other_content_go_by_the_time_of_the_sighting"),
+        ("mirror", "other_content_of_an_equal_version_is_decided_by_the_time_of_the_observation"),
     ];
     // The sweep depends on the time at which records were last seen.
     check(mirror::gullible, &right, &["mirror", "sweep"]);

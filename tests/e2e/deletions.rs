@@ -21,7 +21,7 @@ async fn shop_with_items(count: usize) -> (Shop, Vec<String>) {
 const GONE: &str = "erp.products WHERE deleted_at IS NOT NULL";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mass_deletion_marks_nothing_and_waits_for_a_person() {
+async fn a_mass_deletion_marks_nothing_and_waits_for_an_operator() {
     let (shop, ids) = shop_with_items(40).await;
     for id in &ids[..25] {
         shop.zoho.delete(Module::ITEMS, id);
@@ -62,7 +62,7 @@ async fn a_record_that_comes_back_loses_its_tombstone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_organization_is_no_mass_deletion_in_disguise() {
+async fn an_emptied_organization_deletes_nothing_without_an_operator() {
     let (shop, ids) = shop_with_items(30).await;
     for id in &ids {
         shop.zoho.delete(Module::ITEMS, id);

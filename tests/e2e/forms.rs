@@ -169,7 +169,7 @@ async fn another_organization_and_unknown_modules_are_ignored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_test_button_sends_is_kept_as_failed_and_never_queued() {
+async fn bodies_of_the_test_button_are_kept_as_failed_and_never_queued() {
     let shop = shop_with_item().await;
     let bodies =
         ["", "{}", "null", "Hello from Zoho!", "[]", "[{\"item\":1}]", "{\"item\":", "7", "{\"item\":{}}"];

@@ -128,7 +128,7 @@ async fn an_emptied_price_list_replaces_the_good_one_only_when_seen_twice() {
     assert_eq!(shop.count("erp.price_list_items").await, 0);
     assert!(
         shop.zoho.calls_to("/books/v3/pricebooks/") - reads >= 2,
-        "one look was enough to erase the prices"
+        "one read was enough to erase the prices"
     );
 }
 

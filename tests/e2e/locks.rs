@@ -100,7 +100,7 @@ async fn webhooks_of_other_products_do_not_wait_for_a_locked_row_of_the_queue() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_schema_whose_version_cannot_be_read_just_now_makes_nobody_unready() {
+async fn a_server_stays_ready_while_the_version_of_the_schema_cannot_be_read() {
     let shop = Shop::open().await;
     assert_eq!(shop.get("/readyz").await.0, StatusCode::OK);
     let holder = other(&shop, "LOCK TABLE _sqlx_migrations").await;
@@ -111,7 +111,7 @@ async fn a_schema_whose_version_cannot_be_read_just_now_makes_nobody_unready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_goes_on_when_the_way_to_the_database_vanished_without_a_word() {
+async fn work_goes_on_after_the_connection_to_the_database_vanished_silently() {
     let mut shop = Shop::open_with(&[("TDS_LEASE", "3s")]).await;
     let (relay, url) = Relay::before(shop.database.url()).await;
     shop.stop().await;

@@ -34,7 +34,7 @@ async fn an_outage_of_the_database_loses_nothing_and_ends_by_itself() {
     for id in ["1", "2"] {
         shop.zoho.put(Module::ITEMS, item(id));
     }
-    // The slow answer keeps this event in work while the database is cut off.
+    // The slow answer keeps this event being processed while the database is cut off.
     shop.zoho.set_latency(Duration::from_millis(500));
     let (status, accepted) = shop.webhook("products", r#"{"item":{"item_id":"1"}}"#).await;
     assert_eq!(status, StatusCode::OK, "{accepted}");

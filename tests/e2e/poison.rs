@@ -74,7 +74,7 @@ async fn a_character_that_the_database_refuses_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_zoho_fails_for_ends_its_run_though_nothing_else_is_asked_for_any_more() {
+async fn a_record_that_zoho_always_fails_for_does_not_keep_its_run_from_ending() {
     let shop = Shop::open_with(&[("TDS_MAX_ATTEMPTS", "2")]).await;
     let ids = shop.zoho.generate(Module::INVOICES, 6);
     let fault = Fault::Status(500, 1000, "Internal error".to_owned());
@@ -142,7 +142,7 @@ async fn a_row_without_any_form_is_a_dead_letter_with_its_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_number_and_what_has_no_end_cost_one_row_at_most() {
+async fn an_invalid_number_and_endless_nesting_cost_one_row_at_most() {
     let shop = the_other_rows_land("\"Dijla ~guilty~\"", b"NaN").await;
     assert_eq!(shop.count("erp.customers WHERE company_name = 'NaN'").await, 1, "a text is what it says");
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));

@@ -115,7 +115,8 @@ async fn a_run_that_is_cancelled_at_once_makes_no_more_calls_and_resumes_complet
     let calls = details(&shop);
     nothing_is_read_any_more(&shop).await;
     let late = details(&shop) - calls;
-    // A batch in work notices the cancellation within seconds. Without it, about 390 more details would be read.
+    // A batch that is being processed notices the cancellation within seconds. Without it, about 390 more details
+    // would be read.
     assert!(late <= 150, "{late} details were read after the run was cancelled");
     let left = "tds_sync_queue WHERE status IN ('pending', 'processing', 'failed', 'dead_letter')";
     assert_eq!(shop.count(left).await, 0, "the queue has none of its items");
@@ -139,7 +140,7 @@ async fn a_run_that_is_cancelled_at_once_makes_no_more_calls_and_resumes_complet
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_webhook_waits_for_too_is_read_though_the_run_is_cancelled() {
+async fn records_that_a_webhook_waits_for_too_are_read_although_the_run_is_cancelled() {
     let shop = Shop::open().await;
     let id = cancelled_at_once(&shop, 300).await;
     for n in [297, 298, 299] {

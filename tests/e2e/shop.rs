@@ -172,7 +172,7 @@ impl Shop {
         }
     }
 
-    /// Waits until nothing is pending, in work or waiting for a retry.
+    /// Waits until nothing is pending, being processed or waiting for a retry.
     pub(crate) async fn settled(&self) {
         let sql =
             "SELECT count(*)::text FROM tds_sync_queue WHERE status IN ('pending','processing','failed')";

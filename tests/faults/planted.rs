@@ -278,10 +278,10 @@ async fn old_settling_loses_an_event(world: &World) {
              INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation) VALUES (900001, 'event', {id}, 1);"
         )
     };
-    let in_work = "INSERT INTO tds_queue_live (id, entity_type, zoho_entity_id, status, inbox_event_id, claimed_event_id,
+    let claimed = "INSERT INTO tds_queue_live (id, entity_type, zoho_entity_id, status, inbox_event_id, claimed_event_id,
                      lease_token, lease_owner, lease_expires_at, processing_started_at)
                    VALUES (900001, 'products', '4600000000000000001', 'processing', 900001, 900001, 1, 'planted', now(), now());";
-    cluster.run(COPY, &format!("{old}{in_work}{}", event(900_001))).await;
+    cluster.run(COPY, &format!("{old}{claimed}{}", event(900_001))).await;
 
     let mut folder = cluster.connect(COPY, "monkey-holds").await;
     let mut fold = folder.begin().await.expect("a transaction");

@@ -40,7 +40,7 @@ async fn execute(connection: &mut PgConnection, sql: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_goes_wrong_in_calm_weather_is_reported() {
+async fn faults_without_a_disturbance_are_reported() {
     let world = World::open(9, 0).await;
     let before = everybody_is_refused(&world, 0).await;
     let before = there_are_too_many_connections(&world, before).await;

@@ -85,7 +85,8 @@ impl Watch {
             let held = (Lease { id: item.id, token: item.token }, Arc::clone(process));
             let Some((_, first)) = notes.holders.insert(item.key.clone(), held) else { continue };
             if first.is_sound_for(lease + Duration::from_secs(2)) {
-                self.world.violated(format!("{} is in work by two at once: item {}", item.key, item.id));
+                let (key, id) = (&item.key, item.id);
+                self.world.violated(format!("two processes work on {key} at the same time: item {id}"));
             }
         }
     }

@@ -15,7 +15,7 @@ fn spread() -> Vec<i64> {
 }
 
 #[test]
-fn a_list_that_ignores_what_it_documents_is_read_to_its_end_and_found_out() {
+fn a_list_that_ignores_a_documented_ability_is_read_to_its_end_and_refuted() {
     for can in [SORT, FILTER, NEITHER] {
         let mut list = List::new(spread(), 4, can);
         let shown = read(&mut list, Some(6_000), DOCUMENTED, |_, _| {}).expect("readable");
@@ -45,7 +45,7 @@ fn a_list_that_stops_working_while_it_is_read_loses_nothing() {
 }
 
 #[test]
-fn a_row_without_a_time_could_stand_anywhere_and_teaches_nothing() {
+fn a_row_without_a_time_neither_proves_nor_refutes_the_order() {
     let mut list = List::new(spread(), 4, BOTH);
     list.records.insert(3, None);
     let shown = read(&mut list, Some(6_000), BOTH, |_, _| {}).expect("readable");
@@ -54,7 +54,7 @@ fn a_row_without_a_time_could_stand_anywhere_and_teaches_nothing() {
 }
 
 #[test]
-fn a_list_that_says_that_it_sorted_otherwise_is_believed() {
+fn a_list_that_reports_another_order_refutes_its_sorting() {
     let request = ListRequest {
         since: Some(crate::list::START),
         order: ListOrder::MovingFilter,
@@ -68,7 +68,7 @@ fn a_list_that_says_that_it_sorted_otherwise_is_believed() {
 }
 
 #[test]
-fn an_empty_page_before_the_end_and_a_page_that_comes_again_and_again_are_errors() {
+fn an_empty_page_before_the_end_and_a_page_that_repeats_are_errors() {
     let mut request = ListRequest {
         since: None,
         order: ListOrder::Whole,
@@ -96,7 +96,7 @@ fn an_empty_page_before_the_end_and_a_page_that_comes_again_and_again_are_errors
 }
 
 #[test]
-fn a_cursor_of_an_earlier_version_begins_anew() {
+fn a_cursor_of_an_earlier_version_starts_over() {
     let cursor = Some(r#"{"page":3,"before":"ab","unsorted":false}"#.to_owned());
     let request = ListRequest {
         since: None,

@@ -70,7 +70,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_moving_filter_loses_nothing_whatever_changes_meanwhile(
+    fn a_moving_filter_loses_no_row_whatever_changes_meanwhile(
         seconds in prop::collection::vec(0_i64..12, 0..60),
         page_size in 1_usize..6,
         exclusive in any::<bool>(),
@@ -81,7 +81,7 @@ proptest! {
     }
 
     #[test]
-    fn every_other_way_loses_nothing_to_edits_and_inserts(
+    fn no_other_list_order_loses_a_row_to_edits_and_inserts(
         seconds in prop::collection::vec(0_i64..12, 0..60),
         // A page holds more rows than change between two calls; otherwise the reader would never reach the end.
         page_size in 4_usize..8,
@@ -95,7 +95,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_deletion_pulls_over_the_end_of_a_page_is_lost_but_by_the_moving_filter() {
+fn only_the_moving_filter_finds_a_row_that_a_deletion_moves_to_an_earlier_page() {
     for (can, expected) in [(BOTH, 0), (SORT, 1), (FILTER, 1), (NEITHER, 1)] {
         let list = List::new(0..9, 3, can);
         // The first row that the first page showed is deleted.
@@ -107,7 +107,7 @@ fn what_a_deletion_pulls_over_the_end_of_a_page_is_lost_but_by_the_moving_filter
 /// The second pass over second 3 ends on page 2 without a further page, because the rows of page 2 have moved to page
 /// 1.
 #[test]
-fn what_follows_a_full_second_is_shown_although_deletions_pull_it_before_the_reader() {
+fn rows_after_a_full_second_are_found_although_deletions_move_them_to_an_earlier_page() {
     let list = List::new([8, 3, 4], 1, BOTH);
     let script = [vec![], vec![], vec![Change::Delete(2), Change::Delete(1)]];
     assert_eq!(lost(list, 3, &script, BOTH), 0);

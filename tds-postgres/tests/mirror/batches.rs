@@ -66,7 +66,7 @@ async fn a_poisoned_record_fails_alone_in_a_batch_of_a_hundred() {
 }
 
 #[tokio::test]
-async fn half_a_surrogate_pair_is_reported_in_words() {
+async fn half_a_surrogate_pair_is_reported_with_an_explanation() {
     let case = Case::new().await;
     let read = detail(&invoices(), "1", 1, json!({})).raw(r#"{"name":"\ud83d"}"#);
     let error = case.apply(&invoices(), read).await.expect_err("not a character");

@@ -72,7 +72,7 @@ async fn a_deletion_is_read_once_more_and_then_written() {
 }
 
 #[tokio::test]
-async fn nothing_is_noted_as_seen_later_than_the_database_says_it_is() {
+async fn no_observation_is_stored_with_a_time_ahead_of_the_clock_of_the_database() {
     let case = Case::new().await;
     let ahead = ago(&case, -3 * 3_600).await;
     let read =
@@ -85,7 +85,7 @@ async fn nothing_is_noted_as_seen_later_than_the_database_says_it_is() {
 }
 
 #[tokio::test]
-async fn what_was_never_seen_stays_unknown() {
+async fn columns_that_were_never_read_stay_unknown() {
     let case = Case::new().await;
     let seen = ago(&case, 1).await;
     let row = detail(&invoices(), "1", 1, json!({"number": "A-1"})).shape(Shape::List).seen(seen);

@@ -88,7 +88,7 @@ async fn the_sync_state_and_the_lines_of_a_record_can_be_locked_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_is_locked_lets_everything_wait_at_no_cost() {
+async fn a_locked_table_delays_all_records_and_spends_no_attempt() {
     let case = Case::new().await;
     let _holder = other(&case, "LOCK TABLE erp.invoices").await;
     let reads = (0..200).map(|id| invoice(id, 1)).collect();
@@ -127,7 +127,7 @@ async fn a_record_that_a_trigger_of_the_erp_refuses_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_column_that_is_missing_for_a_moment_costs_no_attempt() {
+async fn a_column_that_is_missing_for_a_moment_spends_no_attempt() {
     let case = Case::new().await;
     assert_eq!(all_applied(&case, 1).await, 200);
     let away = "ALTER TABLE erp.invoices RENAME zoho_id TO another";

@@ -169,7 +169,7 @@ async fn columns_of_every_kind_take_their_values_and_none_is_cut() {
 }
 
 #[tokio::test]
-async fn an_entity_type_nobody_knew_needs_a_table_and_a_schema_value_only() {
+async fn a_new_entity_type_needs_only_a_table_and_a_schema_value() {
     let case = Case::new().await;
     case.execute("CREATE TABLE public.\"odd \"\"table\" (id bigint GENERATED ALWAYS AS IDENTITY, zoho_id text UNIQUE, colour text)").await;
     let schema = tds_core::mirror::MirrorSchema {

@@ -70,7 +70,7 @@ async fn a_tie_asks_for_another_read() {
 }
 
 #[tokio::test]
-async fn a_source_that_went_back_is_believed_the_second_time() {
+async fn a_source_that_went_back_is_accepted_at_the_second_read() {
     let case = Case::new().await;
     let invoices = invoices();
     case.apply(&invoices, detail(&invoices, "1", 5, json!({"number": "later"}))).await.expect("stored");

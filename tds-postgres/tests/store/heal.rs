@@ -26,7 +26,7 @@ async fn heal(store: &PgStore) -> Healed {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_healthy_queue_has_nothing_to_heal() {
     let (database, store) = store().await;
-    for id in ["waits", "is in work", "has ended"] {
+    for id in ["waits", "is claimed", "has ended"] {
         store.accept(event(id, work(1, "{}"))).await.expect("accepted");
     }
     let mut claimed = claim(&store, 2).await;

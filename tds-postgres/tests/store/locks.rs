@@ -195,7 +195,7 @@ fn page(run: RunId) -> PageCommit {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_free() {
+async fn an_item_that_is_locked_while_its_run_is_cancelled_is_taken_out_when_the_lock_ends() {
     let (database, store) = store().await;
     let lease = claimed_run(&store).await;
     store.commit_page(lease.run.id, lease.token, page(lease.run.id)).await.expect("committed");
@@ -223,7 +223,7 @@ async fn what_somebody_holds_while_its_run_is_cancelled_is_taken_out_when_it_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_only_cancelled_runs_want_leaves_the_queue_with_the_last_of_them() {
+async fn items_that_only_cancelled_runs_want_leave_the_queue_with_the_last_of_them() {
     let (database, store) = store().await;
     let first = claimed_run(&store).await;
     store.commit_page(first.run.id, first.token, page(first.run.id)).await.expect("committed");

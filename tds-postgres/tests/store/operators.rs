@@ -72,14 +72,14 @@ async fn meanwhile<F: Future<Output = ()>>(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_item_that_lives_again_since_the_statement_looked_is_not_deleted() {
-    for in_work in [false, true] {
+    for is_claimed in [false, true] {
         let (database, store, mut holder) = two_dead_letters().await;
         let second = "SELECT id FROM tds_queue_live WHERE zoho_entity_id = '2'";
         let id: i64 = sqlx::query_scalar(second).fetch_one(database.database().pool()).await.expect("there");
         let filter = ItemFilter { ids: Some(vec![tds_core::queue::ItemId(id)]), ..ItemFilter::default() };
         let deleted = meanwhile(&database, &mut holder, CLEAN_UP, async || {
             assert_eq!(store.retry(&filter).await.expect("retried"), 1);
-            if in_work {
+            if is_claimed {
                 assert_eq!(claim(&store, 1).await.len(), 1);
             }
         })
@@ -88,7 +88,7 @@ async fn an_item_that_lives_again_since_the_statement_looked_is_not_deleted() {
         let left =
             text(&database, "SELECT string_agg(zoho_entity_id || ' ' || status, ', ') FROM tds_queue_live")
                 .await;
-        assert_eq!(left, if in_work { "2 processing" } else { "2 pending" });
+        assert_eq!(left, if is_claimed { "2 processing" } else { "2 pending" });
         let events = "SELECT string_agg(status || ' ' || COALESCE(outcome, '-'), ', ' ORDER BY id) FROM tds_inbox_events";
         assert_eq!(text(&database, events).await, "completed discarded, pending -");
     }
@@ -205,7 +205,7 @@ async fn statements_over_hundreds_of_rows_beside_workers_never_end_in_a_deadlock
 /// Two rows are locked in opposite orders: the operator locks the first row, and a session that acts like a worker
 /// locks the second.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_an_operator_and_a_worker_who_wait_for_each_other_the_worker_gives_in() {
+async fn in_a_deadlock_between_an_operator_and_a_worker_the_worker_gives_way() {
     let (database, _store, mut worker) = two_dead_letters().await;
     // The order in which the statement reads the rows.
     let order = "SELECT zoho_entity_id FROM tds_sync_queue WHERE status IN ('completed', 'dead_letter')

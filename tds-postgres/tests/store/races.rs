@@ -57,7 +57,7 @@ async fn interleave<A: Send + 'static, E: Send + 'static>(
 }
 
 /// Returns a claimed item with an event of its own.
-async fn in_work(store: &PgStore) -> Vec<tds_core::queue::Claimed> {
+async fn claimed_with_event(store: &PgStore) -> Vec<tds_core::queue::Claimed> {
     store.accept(event("7", work(5, "{}"))).await.expect("accepted");
     claim(store, 1).await
 }
@@ -124,7 +124,7 @@ async fn nothing_is_left(database: &TestDatabase) {
 async fn a_delivery_without_changes_that_is_folded_in_while_its_item_ends_ends_with_it() {
     for version in [5, 4] {
         let (database, store) = store().await;
-        let claimed = in_work(&store).await;
+        let claimed = claimed_with_event(&store).await;
         let settlements = complete(&claimed, Outcome::Applied);
         let (attaching, ending) = (later_delivery(&store, version), settling(&store, settlements));
         let ((), settled) = interleave(&database, attaching, ending).await;
@@ -139,7 +139,7 @@ async fn a_delivery_without_changes_that_is_folded_in_while_its_item_ends_ends_w
 #[tokio::test(flavor = "multi_thread")]
 async fn a_delivery_with_changes_that_is_folded_in_while_its_item_ends_makes_it_run_again() {
     let (database, store) = store().await;
-    let settlements = complete(&in_work(&store).await, Outcome::Applied);
+    let settlements = complete(&claimed_with_event(&store).await, Outcome::Applied);
     let (attaching, ending) = (later_delivery(&store, 6), settling(&store, settlements));
     let ((), settled) = interleave(&database, attaching, ending).await;
     assert_eq!((settled.accepted, settled.again), (1, 1));
@@ -152,7 +152,7 @@ async fn a_delivery_with_changes_that_is_folded_in_while_its_item_ends_makes_it_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_page_is_overtaken_by_the_end_of_its_item_ends() {
     let (database, store) = store().await;
-    let claimed = in_work(&store).await;
+    let claimed = claimed_with_event(&store).await;
     let lease = started(&store).await;
     let committing = {
         let store = store.clone();
@@ -177,7 +177,7 @@ async fn whatever_becomes_of_an_item_a_delivery_that_is_folded_in_meanwhile_is_n
     ];
     for settle in ends {
         let (database, store) = store().await;
-        let claimed = in_work(&store).await;
+        let claimed = claimed_with_event(&store).await;
         let lease = Lease { id: claimed[0].id, token: claimed[0].token };
         let is_dead = matches!(settle, Settle::DeadLetter { .. });
         let settlement = Settlement { lease, generation: claimed[0].generation, settle };

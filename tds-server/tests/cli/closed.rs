@@ -9,7 +9,7 @@ fn program(database: &TestDatabase) -> Program {
 }
 
 #[tokio::test]
-async fn what_is_open_is_named_and_closed_by_migrate() {
+async fn open_privileges_are_named_and_closed_by_migrate() {
     let database = TestDatabase::new().await;
     let program = program(&database);
     let closed = program.run(&["schema", "exposures"]).await;
@@ -72,7 +72,7 @@ async fn a_role_without_privileges_gets_one_line_with_the_grant() {
 }
 
 #[tokio::test]
-async fn commands_that_look_make_no_database() {
+async fn commands_that_need_a_database_create_none() {
     let program = Program::new();
     for arguments in [
         &["queue", "list"][..],
@@ -96,7 +96,7 @@ async fn commands_that_look_make_no_database() {
 }
 
 #[tokio::test]
-async fn a_command_that_looks_reads_the_cluster_that_is_there_and_says_which() {
+async fn a_command_that_reads_uses_the_existing_cluster_and_names_it() {
     let program = Program::new();
     program.done(&["migrate", "--data-dir", ".tds/demo"]).await;
     let listed = program.run(&["queue", "list"]).await;

@@ -35,5 +35,5 @@ async fn the_program_ends_in_time_while_the_database_is_gone() {
     running.terminate().await;
     let ended = running.ended_within(Duration::from_secs(10)).await;
     assert_eq!(ended.status, 0, "{}", ended.stderr);
-    assert!(ended.stderr.contains("trying again"), "something was in hand: {}", ended.stderr);
+    assert!(ended.stderr.contains("trying again"), "an item was being processed: {}", ended.stderr);
 }

@@ -59,7 +59,7 @@ async fn lists_of_an_empty_database_are_empty_documents() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_a_failure() {
+async fn a_missing_item_event_or_run_is_a_failure() {
     let database = TestDatabase::new().await;
     let program = program(&database);
     for arguments in
@@ -71,7 +71,7 @@ async fn what_does_not_exist_is_a_failure() {
 }
 
 #[tokio::test]
-async fn changes_of_items_want_a_choice_and_a_yes() {
+async fn changes_of_items_need_a_filter_and_a_confirmation() {
     let database = TestDatabase::new().await;
     let program = program(&database);
     let everything = program.run(&["queue", "retry"]).await;

@@ -53,7 +53,7 @@ async fn a_bulk_sync_that_cannot_read_fails() {
 }
 
 #[tokio::test]
-async fn check_finds_nothing_to_complain_about_where_all_is_well() {
+async fn check_reports_no_fault_where_all_is_well() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::new().await);
     let program = program(&zoho, &database);
     let document = program.json(&["check", "--json"]).await;

@@ -61,7 +61,7 @@ async fn without_a_command_it_serves_and_reports_everything_that_is_missing() {
 }
 
 #[tokio::test]
-async fn a_wrong_flag_is_complained_about_in_the_words_of_its_variable() {
+async fn a_wrong_flag_is_reported_under_the_name_of_its_variable() {
     let ended = Program::new().run(&["serve", "--zoho-data-center", "mars"]).await;
     assert_eq!(ended.status, 2);
     assert!(ended.stderr.contains("ZOHO_DATA_CENTER: found \"mars\"; accepted: "), "{}", ended.stderr);
@@ -99,7 +99,7 @@ async fn production_demands_token_and_webhook_secret() {
 }
 
 #[tokio::test]
-async fn secrets_are_never_part_of_a_complaint() {
+async fn error_messages_never_contain_secrets() {
     let ended = Program::new()
         .with("DATABASE_URL", "mysql://tds:hunter2@db/erp")
         .with("ENCRYPTION_KEY", "hunter2")

@@ -65,7 +65,7 @@ async fn since_is_a_time_or_a_date() {
 }
 
 #[tokio::test]
-async fn what_is_active_is_named_and_the_others_start() {
+async fn active_entity_types_are_named_and_the_others_start() {
     let server = server();
     server.post("/api/zoho/bulk-sync", json!({"entity_type": "customers"})).await;
     let answer = server.post("/api/zoho/bulk-sync", json!({"entity_type": ["products", "customers"]})).await;
@@ -81,7 +81,7 @@ async fn what_is_active_is_named_and_the_others_start() {
 }
 
 #[tokio::test]
-async fn where_all_are_active_nothing_is_started() {
+async fn nothing_starts_where_all_entity_types_are_active() {
     let server = server();
     server.post("/api/zoho/bulk-sync", json!({"entity_type": ["customers", "products"]})).await;
     for choice in [json!("customers"), json!(["products", "customers"])] {

@@ -3,7 +3,7 @@
 use super::common::server;
 
 #[tokio::test]
-async fn the_page_and_what_it_loads_come_from_here_under_a_strict_policy() {
+async fn the_page_and_its_assets_are_served_locally_under_a_strict_policy() {
     let server = server();
     for (path, content_type) in
         [("/", "text/html"), ("/assets/app.css", "text/css"), ("/assets/app.js", "text/javascript")]

@@ -65,7 +65,7 @@ async fn wrong_queries_are_refused() {
 }
 
 #[tokio::test]
-async fn items_are_discarded_one_by_one_or_by_choice() {
+async fn items_are_discarded_one_by_one_or_by_a_filter() {
     let server = with_items(4).await;
     let id = server.get("/api/zoho/sync/queue?search=900").await.json()["items"][0]["id"].clone();
     let one = server.post(&format!("/api/zoho/sync/queue/{id}/discard"), Value::Null).await;
@@ -101,7 +101,7 @@ async fn dead_letter_all(server: &Server) {
 }
 
 #[tokio::test]
-async fn dead_letters_are_tried_again_one_by_one_or_by_choice() {
+async fn dead_letters_are_retried_one_by_one_or_by_a_filter() {
     let server = with_items(4).await;
     dead_letter_all(&server).await;
     let letters = server.get("/api/zoho/sync/queue?status=dead_letter&search=rate").await.json();
@@ -124,7 +124,7 @@ async fn dead_letters_are_tried_again_one_by_one_or_by_choice() {
 }
 
 #[tokio::test]
-async fn an_empty_choice_is_not_taken_for_all() {
+async fn an_empty_filter_does_not_select_everything() {
     let server = with_items(1).await;
     for path in ["/api/zoho/sync/queue/retry", "/api/zoho/sync/queue/discard"] {
         for body in [json!({}), json!({"search": "", "status": ""})] {
@@ -136,7 +136,7 @@ async fn an_empty_choice_is_not_taken_for_all() {
 }
 
 #[tokio::test]
-async fn pausing_shows_and_ends() {
+async fn an_entity_type_is_paused_listed_and_resumed() {
     let server = server();
     let paused = server.post("/api/zoho/sync/pause", json!({"entity_type": "credit-notes"})).await;
     assert_eq!(paused.json(), json!({"entity_type": "credit_notes", "paused": true}));
@@ -153,7 +153,7 @@ async fn pausing_shows_and_ends() {
 }
 
 #[tokio::test]
-async fn the_figures_show_what_needs_a_person_and_what_was_put_off() {
+async fn the_figures_show_items_that_need_an_operator_and_deferred_items() {
     let server = with_items(3).await;
     server.deliver("/api/zoho/webhooks/products", r#"{"odd":1}"#).await;
     let request = ClaimRequest::new(WorkerId("test".to_owned()), 2, Duration::from_secs(60));

@@ -110,7 +110,7 @@ async fn odd_authentic_bodies_are_kept() {
 }
 
 #[tokio::test]
-async fn without_a_right_signature_nothing_is_stored() {
+async fn without_a_valid_signature_nothing_is_stored() {
     let server = server();
     let with = |signatures: &[&str]| {
         let mut request = Request::post("/api/zoho/webhooks/products");
@@ -146,7 +146,7 @@ async fn without_a_secret_webhooks_are_refused_unless_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn the_second_factor_must_fit_too() {
+async fn the_webhook_key_must_match_too() {
     let mut settings = settings();
     settings.webhooks.key = Some(SecretString::from("k2".to_owned()));
     let server = server_with(settings, Health::default(), no_zoho());
@@ -159,7 +159,7 @@ async fn the_second_factor_must_fit_too() {
 }
 
 #[tokio::test]
-async fn packed_bodies_are_not_taken() {
+async fn compressed_bodies_are_refused() {
     let server = server();
     for (encoding, status) in [("gzip", 415), ("br", 415), ("identity", 200)] {
         let mut request = signed("/api/zoho/webhooks/products", &item("1", 0));

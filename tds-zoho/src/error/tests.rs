@@ -184,7 +184,7 @@ const TABLE: &[(u16, &str, About)] = {
 };
 
 #[test]
-fn every_answer_is_about_the_record_the_account_the_limit_or_the_way() {
+fn every_answer_is_about_the_record_the_account_the_limit_or_the_connection() {
     for (status, body, about) in TABLE {
         let fault = fault(*status, body);
         assert_eq!(fault.about(), *about, "HTTP {status} {body}: {fault:?}");

@@ -57,7 +57,7 @@ fn vendors_take_the_payable_amounts() {
 }
 
 #[test]
-fn the_primary_person_speaks_for_a_contact_that_does_not_itself() {
+fn the_primary_person_supplies_the_fields_that_the_contact_lacks() {
     let json = r#"{"contact_id":"1","first_name":"Own","contact_persons":[
         {"first_name":"Other","email":"other@example.test","is_primary_contact":false},
         {"first_name":"Sara","last_name":"K","email":"sara@example.test","phone":"","is_primary_contact":true}]}"#;

@@ -111,7 +111,7 @@ fn flat_keys_are_no_custom_fields_where_the_record_has_a_place_of_their_own() {
 }
 
 #[test]
-fn custom_fields_that_are_no_object_are_an_error_and_never_silence() {
+fn custom_fields_that_are_no_object_are_an_error_and_never_ignored() {
     let text = r#"{"item_id":"1","custom_field_hash":"{}"}"#;
     let error = decode("products", Shape::Detail, text).expect_err("unreadable");
     assert!(error.to_string().contains("custom_field_hash"), "{error}");

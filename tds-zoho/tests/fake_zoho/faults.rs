@@ -66,7 +66,7 @@ async fn bodies_can_be_html_empty_or_cut() {
 }
 
 #[tokio::test]
-async fn lists_can_lie() {
+async fn lists_can_have_a_wrong_form() {
     let caller = stocked().await;
     let faults = caller.fake.faults();
     faults.next("/items", 1, Fault::WrongEnvelope);

@@ -76,7 +76,7 @@ fn a_line_end_that_a_proxy_adds_or_takes_away_is_named() {
 }
 
 #[test]
-fn json_that_was_written_anew_is_named() {
+fn json_that_was_reserialized_is_named() {
     let compact = br#"{"item":{"item_id":"1","name":"a \" b \\"}}"#;
     let spread = b"{ \"item\": {\n  \"item_id\": \"1\", \"name\": \"a \\\" b \\\\\"\n} }";
     says(diagnosed(None, JSON, spread, &signed(compact)), "writes it again");
@@ -160,7 +160,7 @@ fn a_secret_with_something_around_it_is_named() {
 }
 
 #[test]
-fn a_signature_that_was_packed_once_more_is_named() {
+fn a_signature_in_another_encoding_is_named() {
     let hex = signed(BODY);
     says(diagnosed(None, JSON, BODY, &format!("sha256={hex}")), "sha256=");
     says(diagnosed(None, JSON, BODY, &format!("\"{hex}\"")), "quotation marks");

@@ -112,7 +112,7 @@ fn a_bare_invoice_whose_contact_has_no_id_is_ignored_by_the_customers_path() {
 }
 
 #[test]
-fn an_envelope_of_the_path_without_an_id_needs_a_person() {
+fn an_envelope_of_the_path_without_an_id_needs_an_operator() {
     for (path, module, _) in bare_records() {
         for body in [
             json!({module: {}}),

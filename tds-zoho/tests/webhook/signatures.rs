@@ -128,7 +128,7 @@ fn a_forged_signature_never_verifies() {
 }
 
 #[test]
-fn an_empty_secret_lets_nobody_in() {
+fn an_empty_secret_verifies_nothing() {
     let empty = SecretString::from("");
     assert_eq!(sign(&empty, &[], ITEM), "");
     // This is the HMAC-SHA256 of an empty message under an empty key.

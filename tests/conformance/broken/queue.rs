@@ -37,7 +37,7 @@ struct Broken {
     fault: Fault,
     current: Mutex<HashMap<ItemId, LeaseToken>>,
     /// The waiters of each item at the time of the claim.
-    looks: Mutex<HashMap<ItemId, Vec<Waiter>>>,
+    waiters: Mutex<HashMap<ItemId, Vec<Waiter>>>,
 }
 
 #[async_trait]
@@ -54,8 +54,8 @@ impl Queue for Broken {
         let claimed = self.store.claim(&request).await?;
         let mut current = lock(&self.current);
         current.extend(claimed.iter().map(|item| (item.id, item.token)));
-        let mut looks = lock(&self.looks);
-        looks.extend(claimed.iter().map(|item| {
+        let mut waiters = lock(&self.waiters);
+        waiters.extend(claimed.iter().map(|item| {
             (item.id, self.store.waiting(item.id).into_iter().map(|(waiter, _)| waiter).collect())
         }));
         Ok(claimed)
@@ -92,7 +92,7 @@ impl Queue for Broken {
         if self.fault == Fault::MissedLatecomers {
             // This pause gives a waiter the time to arrive late.
             tokio::time::sleep(Duration::from_millis(2)).await;
-            self.miss_latecomers(&settlements);
+            self.forget_late_waiters(&settlements);
         }
         self.store.settle(settlements).await
     }
@@ -104,15 +104,15 @@ impl Queue for Broken {
 
 impl Broken {
     /// Loses the waiters that were attached to an item since the claim without bringing new work.
-    fn miss_latecomers(&self, settlements: &[Settlement]) {
-        let looks = lock(&self.looks);
+    fn forget_late_waiters(&self, settlements: &[Settlement]) {
+        let waiters = lock(&self.waiters);
         for settlement in settlements {
-            let Some(look) = looks.get(&settlement.lease.id) else { continue };
+            let Some(known) = waiters.get(&settlement.lease.id) else { continue };
             let waiting = self.store.waiting(settlement.lease.id);
             if waiting.iter().any(|(_, generation)| *generation > settlement.generation) {
                 continue;
             }
-            for (waiter, _) in waiting.into_iter().filter(|(waiter, _)| !look.contains(waiter)) {
+            for (waiter, _) in waiting.into_iter().filter(|(waiter, _)| !known.contains(waiter)) {
                 self.store.lose_waiter(settlement.lease.id, waiter);
             }
         }
@@ -124,7 +124,7 @@ fn broken(intact: &Memory, stores: &mut Stores, fault: Fault) {
         store: intact.store.clone(),
         fault,
         current: Mutex::default(),
-        looks: Mutex::default(),
+        waiters: Mutex::default(),
     });
 }
 

@@ -139,7 +139,7 @@ pub async fn all_holders_together_have_no_more_calls_in_flight_than_allowed_and_
     assert_eq!(exchange(harness, &limits, &ask("one")).await.slots, 0, "who wants nothing has none");
 }
 
-pub async fn a_refusal_pauses_every_holder_and_a_call_of_before_reports_nothing_new(harness: &dyn Harness) {
+pub async fn a_refusal_pauses_every_holder_and_an_earlier_call_does_not_end_the_pause(harness: &dyn Harness) {
     let limits = limits(100, None);
     let mut report = ask("one");
     report.signals =
@@ -152,7 +152,7 @@ pub async fn a_refusal_pauses_every_holder_and_a_call_of_before_reports_nothing_
     assert!(refusal.wait > Duration::from_secs(50) && refusal.wait <= Duration::from_secs(60));
 }
 
-pub async fn a_spent_day_stops_all_but_people(harness: &dyn Harness) {
+pub async fn a_spent_day_stops_all_lanes_but_the_operators(harness: &dyn Harness) {
     let limits = limits(100, Some(10));
     let grant = exchange(harness, &limits, &request("one", Lane::Webhook, 20)).await;
     assert_eq!(grant.permits.len(), 8, "80 % of the plan");
@@ -165,7 +165,7 @@ pub async fn a_spent_day_stops_all_but_people(harness: &dyn Harness) {
     assert_eq!(exchange(harness, &unlimited, &request("one", Lane::Operator, 1)).await.permits.len(), 1);
 }
 
-pub async fn what_the_source_says_of_the_quota_counts(harness: &dyn Harness) {
+pub async fn a_quota_that_the_source_reports_takes_effect(harness: &dyn Harness) {
     let limits = limits(100, Some(1_000));
     let mut report = ask("one");
     let reset = Some(LONG);
@@ -177,7 +177,7 @@ pub async fn what_the_source_says_of_the_quota_counts(harness: &dyn Harness) {
     assert!(status.refused[Lane::Operator].is_none(), "the source itself answers a person");
 }
 
-pub async fn looking_at_the_status_changes_nothing(harness: &dyn Harness) {
+pub async fn reading_the_status_changes_nothing(harness: &dyn Harness) {
     let limits = limits(10, Some(1_000));
     assert_eq!(status(harness, &limits).await.minute_left, Some(10));
     exchange(harness, &limits, &request("one", Lane::Webhook, 4)).await;

@@ -197,7 +197,7 @@ pub async fn an_event_is_processed_only_with_its_own_work(harness: &dyn Harness)
     let second = case.accept(event("b", vec![(product("1"), pushed(2, "{}"))])).await;
     assert_eq!(case.settle(&item, Settle::Complete(Outcome::Applied)).await.again, 1);
     harness.advance(LONGER).await;
-    assert_ne!(case.event(second).await.status, EventStatus::Completed, "its work was not looked at yet");
+    assert_ne!(case.event(second).await.status, EventStatus::Completed, "its work was not handled yet");
     let item = case.claim().await;
     assert_eq!(item.work, pushed(2, "{}"));
     case.settle(&item, Settle::Complete(Outcome::Applied)).await;

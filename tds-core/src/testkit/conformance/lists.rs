@@ -43,7 +43,7 @@ pub async fn the_length_of_the_last_full_list_is_known_once_its_run_has_ended(ha
     assert_eq!(runs.history(&PRODUCTS).await.expect("last_full_count").last_full_count, Some(3));
 }
 
-pub async fn a_resumed_run_knows_that_a_person_let_it_go_on(harness: &dyn Harness) {
+pub async fn a_resumed_run_knows_that_an_operator_resumed_it(harness: &dyn Harness) {
     let runs = &harness.stores().runs;
     for pages in [0, 1] {
         let lease = started(harness, LONG).await;

@@ -76,7 +76,9 @@ pub async fn a_newer_read_is_written_and_an_older_one_is_not(harness: &dyn Harne
     assert_eq!(name(harness).await.as_deref(), Some("third"));
 }
 
-pub async fn the_same_again_is_unchanged_and_moves_the_time_of_the_sighting(harness: &dyn Harness) {
+pub async fn the_same_content_again_is_unchanged_and_moves_the_time_of_the_observation(
+    harness: &dyn Harness,
+) {
     applied(harness, &PRODUCT_SCHEMA, named("lamp", 1).read(at(10), at(11))).await;
     let again = named("lamp", 1).read(at(20), at(21));
     assert_eq!(applied(harness, &PRODUCT_SCHEMA, again).await, UNCHANGED);
@@ -96,7 +98,9 @@ pub async fn a_newer_version_that_shows_nothing_new_is_unchanged(harness: &dyn H
     assert_eq!(states[&RecordId::new("1")].version, Some(at(2)), "the guard knows the new version");
 }
 
-pub async fn equal_versions_with_other_content_go_by_the_time_of_the_sighting(harness: &dyn Harness) {
+pub async fn other_content_of_an_equal_version_is_decided_by_the_time_of_the_observation(
+    harness: &dyn Harness,
+) {
     applied(harness, &PRODUCT_SCHEMA, named("one", 1).read(at(20), at(30))).await;
     let before = named("two", 1).read(at(10), at(15));
     assert_eq!(applied(harness, &PRODUCT_SCHEMA, before).await, STALE);
@@ -117,7 +121,7 @@ pub async fn a_source_that_goes_back_is_believed_when_a_second_read_confirms_it(
     assert_eq!(first, Applied::Reread(RereadReason::SourceWentBack));
     assert_eq!(name(harness).await.as_deref(), Some("newer"));
     let same = applied(harness, &PRODUCT_SCHEMA, back().read(at(20), at(21))).await;
-    assert_eq!(same, Applied::Reread(RereadReason::SourceWentBack), "one look confirms nothing by itself");
+    assert_eq!(same, Applied::Reread(RereadReason::SourceWentBack), "one read confirms nothing by itself");
     assert_eq!(applied(harness, &PRODUCT_SCHEMA, back().read(at(30), at(31))).await, APPLIED);
     assert_eq!(name(harness).await.as_deref(), Some("older"));
 }
@@ -292,14 +296,14 @@ pub async fn a_whole_record_mends_what_somebody_else_changed(harness: &dyn Harne
     assert_eq!(
         applied(harness, &PRODUCT_SCHEMA, read(10)).await,
         UNCHANGED,
-        "the same look shows nothing later"
+        "the same read shows nothing newer"
     );
     assert_eq!(applied(harness, &PRODUCT_SCHEMA, read(20)).await, APPLIED);
     assert_eq!(harness.column("products", "1", "brand").await.as_deref(), Some("Sun"));
     assert_eq!(applied(harness, &PRODUCT_SCHEMA, read(30)).await, UNCHANGED);
 }
 
-pub async fn rows_that_do_not_show_what_was_listed_are_found(harness: &dyn Harness) {
+pub async fn rows_that_differ_from_their_list_row_are_found(harness: &dyn Harness) {
     let row = |id: &str, name: &str| {
         RecordBuilder::new(&PRODUCTS, id)
             .version(at(1))

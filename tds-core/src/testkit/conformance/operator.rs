@@ -117,7 +117,7 @@ pub async fn a_waiting_retry_can_be_made_due(harness: &dyn Harness) {
     assert_eq!(operator.retry(&all).await.expect("retry"), 1);
     let again = case.claim().await;
     assert_eq!((again.id, again.retry_count), (item.id, 0));
-    assert_eq!(operator.retry(&only(&item)).await.expect("retry"), 0, "an item in work is left alone");
+    assert_eq!(operator.retry(&only(&item)).await.expect("retry"), 0, "a claimed item is left alone");
 }
 
 pub async fn a_dead_letter_retried_beside_newer_work_makes_no_second_live_item(harness: &dyn Harness) {
@@ -227,16 +227,16 @@ pub async fn a_discarded_item_ends_with_its_error_kept(harness: &dyn Harness) {
     assert_eq!(harness.stores().queue_operator.retry(&only(&item)).await.expect("retry"), 0);
 }
 
-pub async fn waiting_items_can_be_discarded_and_items_in_work_are_left_alone(harness: &dyn Harness) {
+pub async fn waiting_items_can_be_discarded_and_claimed_items_are_left_alone(harness: &dyn Harness) {
     let case = Case(harness);
     case.enqueue(vec![new_item("1", Work::fetch())]).await;
-    let in_work = case.claim().await;
+    let claimed = case.claim().await;
     let event = case.accept(event("a", vec![(product("2"), Work::fetch())])).await;
     let operator = &harness.stores().queue_operator;
     assert_eq!(operator.discard(&ItemFilter::default()).await.expect("discard"), 1);
     case.nothing_to_claim().await;
     case.event_reaches(event, EventStatus::Completed).await;
-    assert_eq!(case.settle(&in_work, Settle::Complete(Outcome::Applied)).await.accepted, 1);
+    assert_eq!(case.settle(&claimed, Settle::Complete(Outcome::Applied)).await.accepted, 1);
 }
 
 pub async fn stats_count_items_by_status_and_entity_type(harness: &dyn Harness) {
@@ -248,7 +248,7 @@ pub async fn stats_count_items_by_status_and_entity_type(harness: &dyn Harness) 
         harness.advance(Duration::from_millis(5)).await;
         case.settle(&item, Settle::Complete(Outcome::Applied)).await;
     }
-    case.enqueue(vec![new_item("in work", Work::fetch())]).await;
+    case.enqueue(vec![new_item("claimed", Work::fetch())]).await;
     case.claim().await;
     case.enqueue(vec![NewItem { key: key(CUSTOMERS, "1"), ..new_item("", Work::fetch()) }]).await;
     let stats = harness.stores().queue_operator.stats().await.expect("stats");
@@ -266,7 +266,7 @@ pub async fn stats_count_items_by_status_and_entity_type(harness: &dyn Harness) 
     assert_eq!(customers.oldest, stats.overall.oldest);
 }
 
-pub async fn what_was_put_off_is_counted_with_its_age_and_the_reason_of_most(harness: &dyn Harness) {
+pub async fn deferred_items_are_counted_with_their_age_and_the_most_frequent_reason(harness: &dyn Harness) {
     let case = Case(harness);
     let operator = &harness.stores().queue_operator;
     assert_eq!(operator.stats().await.expect("stats").deferred, Deferred::default());
@@ -299,7 +299,7 @@ pub async fn what_was_put_off_is_counted_with_its_age_and_the_reason_of_most(har
     assert_eq!((motion.overdue, motion.is_worked_on), (None, true));
 }
 
-pub async fn what_a_pause_of_its_entity_type_keeps_waiting_is_put_off_too(harness: &dyn Harness) {
+pub async fn items_of_a_paused_entity_type_count_as_deferred_too(harness: &dyn Harness) {
     let case = Case(harness);
     let operator = &harness.stores().queue_operator;
     operator.set_paused(&CUSTOMERS, true).await.expect("set_paused");
@@ -316,7 +316,7 @@ pub async fn what_a_pause_of_its_entity_type_keeps_waiting_is_put_off_too(harnes
     assert!(!motion.is_worked_on && motion.held_up.is_none());
 }
 
-pub async fn what_a_process_that_died_had_in_work_waits(harness: &dyn Harness) {
+pub async fn items_that_a_dead_process_had_claimed_count_as_waiting(harness: &dyn Harness) {
     let case = Case(harness);
     let operator = &harness.stores().queue_operator;
     case.enqueue(vec![new_item("1", Work::fetch())]).await;
@@ -336,7 +336,7 @@ pub async fn what_a_process_that_died_had_in_work_waits(harness: &dyn Harness) {
     assert_eq!((motion.overdue, motion.paused.get(&PRODUCTS)), (None, Some(&1)));
 }
 
-pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
+pub async fn everything_that_needs_an_operator_is_counted(harness: &dyn Harness) {
     let case = Case(harness);
     let stores = harness.stores();
     // A dead letter and its event count once.
@@ -365,7 +365,7 @@ pub async fn what_needs_a_person_is_counted(harness: &dyn Harness) {
     assert_eq!(after.unparsed_events, 0);
 }
 
-pub async fn deletions_that_the_newest_full_list_holds_back_need_a_person(harness: &dyn Harness) {
+pub async fn deletions_that_the_newest_full_list_holds_back_need_an_operator(harness: &dyn Harness) {
     let case = Case(harness);
     let (runs, operator) = (&harness.stores().runs, &harness.stores().queue_operator);
     let held = async || operator.stats().await.expect("stats").needs_attention.held_deletions;

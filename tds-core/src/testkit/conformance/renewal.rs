@@ -75,7 +75,7 @@ pub async fn no_more_renewals_are_begun_than_the_rule_allows(harness: &dyn Harne
     assert!(wait > LONG - Duration::from_secs(60) && wait < LONG + Duration::from_secs(60));
 }
 
-pub async fn a_block_keeps_everybody_from_renewing_until_it_ends(harness: &dyn Harness) {
+pub async fn a_cooldown_keeps_every_process_from_renewing_until_it_ends(harness: &dyn Harness) {
     let ticket = ticket(harness, &RULE).await;
     let block = Cooldown { kind: "refused".to_owned(), reason: "revoked".to_owned(), wait: LONGER * 8 };
     finish(harness, ticket, RenewalResult::Failed(block)).await;

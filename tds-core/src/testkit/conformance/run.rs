@@ -310,7 +310,7 @@ pub async fn a_command_takes_only_the_runs_that_it_was_asked_for(harness: &dyn H
     let ours = runs.create(full_sync(CUSTOMERS)).await.expect("create");
     let taken = runs.claim_run(&worker, LONG, Some(&[ours.id])).await.expect("claim").expect("ours");
     assert_eq!((taken.run.id, taken.run.status), (ours.id, RunStatus::Running));
-    assert!(runs.claim_run(&worker, LONG, Some(&[ours.id])).await.expect("claim").is_none(), "it is in hand");
+    assert!(runs.claim_run(&worker, LONG, Some(&[ours.id])).await.expect("claim").is_none(), "it is claimed");
     assert!(runs.claim_run(&worker, LONG, Some(&[])).await.expect("claim").is_none());
     let left = claimed(harness, LONG).await.expect("the other run is still there");
     assert_eq!(left.run.id, theirs.id);
@@ -338,7 +338,7 @@ pub async fn a_command_takes_only_items_that_its_runs_wait_for(harness: &dyn Har
     assert_eq!(ids(&left), ["pushed"], "what nobody asked the command for");
 }
 
-pub async fn a_process_that_may_not_ask_the_source_takes_only_what_carries_its_payload(
+pub async fn a_process_with_a_closed_gate_claims_only_items_that_carry_a_payload(
     harness: &dyn Harness,
 ) {
     let case = Case(harness);

@@ -27,7 +27,7 @@ pub async fn leadership_ends_with_its_lease(harness: &dyn Harness) {
     assert!(!schedule.lead(&one, LONG).await.expect("lead"));
 }
 
-pub async fn a_leader_can_resign_and_nobody_else_for_it(harness: &dyn Harness) {
+pub async fn only_the_leader_itself_can_resign(harness: &dyn Harness) {
     let schedule = &harness.stores().schedule;
     let (one, other) = (WorkerId("one".into()), WorkerId("other".into()));
     assert!(schedule.lead(&one, LONG).await.expect("lead"));

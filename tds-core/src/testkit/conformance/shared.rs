@@ -25,7 +25,7 @@ pub async fn a_document_is_what_was_written_last_and_has_another_version(harness
     assert_eq!(shared.load("another").await.expect("load").version, 0);
 }
 
-pub async fn of_many_that_swap_the_same_version_one_succeeds(harness: &dyn Harness) {
+pub async fn of_many_swaps_of_the_same_version_one_succeeds(harness: &dyn Harness) {
     for version_is_new in [true, false] {
         let version = harness.stores().shared.load("one").await.expect("load").version;
         assert_eq!(version == 0, version_is_new);

@@ -133,13 +133,13 @@ macro_rules! conformance_list {
             outbound_items_show_the_local_id_and_are_found_by_it,
             a_later_success_of_the_record_resolves_its_older_dead_letters,
             a_discarded_item_ends_with_its_error_kept,
-            waiting_items_can_be_discarded_and_items_in_work_are_left_alone,
+            waiting_items_can_be_discarded_and_claimed_items_are_left_alone,
             stats_count_items_by_status_and_entity_type,
-            what_was_put_off_is_counted_with_its_age_and_the_reason_of_most,
-            what_a_pause_of_its_entity_type_keeps_waiting_is_put_off_too,
-            what_a_process_that_died_had_in_work_waits,
-            what_needs_a_person_is_counted,
-            deletions_that_the_newest_full_list_holds_back_need_a_person,
+            deferred_items_are_counted_with_their_age_and_the_most_frequent_reason,
+            items_of_a_paused_entity_type_count_as_deferred_too,
+            items_that_a_dead_process_had_claimed_count_as_waiting,
+            everything_that_needs_an_operator_is_counted,
+            deletions_that_the_newest_full_list_holds_back_need_an_operator,
             pruning_deletes_what_ended_and_dead_letters_only_where_asked,
         );
         $crate::$each!($make, run:
@@ -147,7 +147,7 @@ macro_rules! conformance_list {
             a_run_is_leased_to_one_process_at_a_time,
             a_command_takes_only_the_runs_that_it_was_asked_for,
             a_command_takes_only_items_that_its_runs_wait_for,
-            a_process_that_may_not_ask_the_source_takes_only_what_carries_its_payload,
+            a_process_with_a_closed_gate_claims_only_items_that_carry_a_payload,
             a_run_whose_lease_ran_out_is_taken_over_at_its_last_committed_page,
             every_write_of_a_listing_proves_the_lease,
             a_run_that_is_given_back_can_be_taken_at_once,
@@ -163,10 +163,10 @@ macro_rules! conformance_list {
             a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread,
             a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done,
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
-            cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_or_not,
-            cancelling_leaves_what_an_event_wants_too,
+            cancelling_takes_out_what_only_the_run_wanted_even_if_it_is_claimed,
+            cancelling_leaves_items_that_an_event_waits_for_too,
             cancelling_takes_out_what_only_an_ended_event_and_the_run_wanted,
-            a_resumed_run_has_everything_back_that_cancelling_took_out,
+            a_resumed_run_gets_back_everything_that_cancelling_took_out,
             progress_is_measured_against_the_last_run_of_the_kind_that_read_its_list_to_the_end,
             a_commit_says_how_many_records_the_run_has_listed,
             runs_are_listed_newest_first,
@@ -179,13 +179,13 @@ macro_rules! conformance_list {
         $crate::$each!($make, lists:
             what_is_known_of_a_list_is_kept_for_its_entity_type,
             the_length_of_the_last_full_list_is_known_once_its_run_has_ended,
-            a_resumed_run_knows_that_a_person_let_it_go_on,
+            a_resumed_run_knows_that_an_operator_resumed_it,
         );
         $crate::$each!($make, sweep:
-            missing_records_are_those_that_no_page_listed_and_nobody_saw_since,
-            held_deletions_end_the_run_with_errors_and_wait_for_a_person,
+            missing_records_are_those_that_were_neither_listed_nor_read_since_the_run_began,
+            held_deletions_end_the_run_with_errors_and_wait_for_an_operator,
             held_deletions_are_not_released_beside_an_active_run,
-            what_the_sweep_found_is_one_more_page,
+            the_findings_of_the_sweep_are_committed_as_one_more_page,
             a_page_that_was_committed_before_changes_nothing,
             a_record_on_its_way_that_is_listed_again_is_waited_for,
             a_record_that_is_listed_again_and_then_fails_counts_as_failed,
@@ -193,13 +193,13 @@ macro_rules! conformance_list {
         $crate::$each!($make, schedule:
             one_process_leads_at_a_time,
             leadership_ends_with_its_lease,
-            a_leader_can_resign_and_nobody_else_for_it,
+            only_the_leader_itself_can_resign,
             a_schedule_is_due_one_period_after_it_was_first_seen_and_then_once_a_period,
         );
         $crate::$each!($make, shared:
             a_document_that_was_never_written_is_not_there,
             a_document_is_what_was_written_last_and_has_another_version,
-            of_many_that_swap_the_same_version_one_succeeds,
+            of_many_swaps_of_the_same_version_one_succeeds,
         );
         $crate::$each!($make, budget:
             a_minute_gives_no_more_permits_than_its_ceiling,
@@ -209,10 +209,10 @@ macro_rules! conformance_list {
             urgent_lanes_find_room_that_the_others_leave,
             lanes_that_can_wait_are_spread_over_the_minute,
             all_holders_together_have_no_more_calls_in_flight_than_allowed_and_a_new_one_finds_a_place,
-            a_refusal_pauses_every_holder_and_a_call_of_before_reports_nothing_new,
-            a_spent_day_stops_all_but_people,
-            what_the_source_says_of_the_quota_counts,
-            looking_at_the_status_changes_nothing,
+            a_refusal_pauses_every_holder_and_an_earlier_call_does_not_end_the_pause,
+            a_spent_day_stops_all_lanes_but_the_operators,
+            a_quota_that_the_source_reports_takes_effect,
+            reading_the_status_changes_nothing,
             statistics_of_calls_add_up,
         );
         $crate::$each!($make, renewal:
@@ -221,14 +221,14 @@ macro_rules! conformance_list {
             a_stored_credential_is_found_by_all_who_share_it,
             a_rejected_credential_is_renewed_once,
             no_more_renewals_are_begun_than_the_rule_allows,
-            a_block_keeps_everybody_from_renewing_until_it_ends,
+            a_cooldown_keeps_every_process_from_renewing_until_it_ends,
         );
         $crate::$each!($make, mirror:
             a_new_record_is_written_and_its_state_is_known,
             a_newer_read_is_written_and_an_older_one_is_not,
-            the_same_again_is_unchanged_and_moves_the_time_of_the_sighting,
+            the_same_content_again_is_unchanged_and_moves_the_time_of_the_observation,
             a_newer_version_that_shows_nothing_new_is_unchanged,
-            equal_versions_with_other_content_go_by_the_time_of_the_sighting,
+            other_content_of_an_equal_version_is_decided_by_the_time_of_the_observation,
             a_source_that_goes_back_is_believed_when_a_second_read_confirms_it,
             columns_that_a_read_does_not_show_keep_their_values,
             money_keeps_its_digits,
@@ -241,7 +241,7 @@ macro_rules! conformance_list {
             the_hash_of_the_list_row_is_kept_with_the_detail_that_it_caused,
             a_list_row_of_a_version_that_is_known_whole_changes_volatile_columns_only,
             a_whole_record_mends_what_somebody_else_changed,
-            rows_that_do_not_show_what_was_listed_are_found,
+            rows_that_differ_from_their_list_row_are_found,
             a_pushed_body_with_other_volatile_values_is_read_again,
         );
     };

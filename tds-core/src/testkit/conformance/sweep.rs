@@ -23,7 +23,9 @@ async fn known(harness: &dyn Harness, ids: &[&str]) {
     harness.advance(Duration::from_millis(20)).await;
 }
 
-pub async fn missing_records_are_those_that_no_page_listed_and_nobody_saw_since(harness: &dyn Harness) {
+pub async fn missing_records_are_those_that_were_neither_listed_nor_read_since_the_run_began(
+    harness: &dyn Harness,
+) {
     known(harness, &["listed", "gone", "deleted", "seen"]).await;
     let absent = crate::record::Read {
         content: crate::record::Content::Absent,
@@ -45,7 +47,7 @@ pub async fn missing_records_are_those_that_no_page_listed_and_nobody_saw_since(
     assert_eq!(missing, (4, vec![RecordId::new("gone")]));
 }
 
-pub async fn held_deletions_end_the_run_with_errors_and_wait_for_a_person(harness: &dyn Harness) {
+pub async fn held_deletions_end_the_run_with_errors_and_wait_for_an_operator(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);
@@ -92,7 +94,7 @@ pub async fn held_deletions_are_not_released_beside_an_active_run(harness: &dyn 
     assert_eq!(runs.confirm_deletions(id).await.expect("confirm"), 1);
 }
 
-pub async fn what_the_sweep_found_is_one_more_page(harness: &dyn Harness) {
+pub async fn the_findings_of_the_sweep_are_committed_as_one_more_page(harness: &dyn Harness) {
     let lease = started(harness, LONG).await;
     let id = lease.run.id;
     let mut listed = page(id, &["1"], 0, false);

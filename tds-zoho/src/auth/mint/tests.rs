@@ -23,7 +23,7 @@ fn a_token_is_a_success_whatever_the_status() {
 }
 
 #[test]
-fn an_odd_life_becomes_an_hour_at_most() {
+fn an_odd_lifetime_of_a_token_becomes_an_hour_at_most() {
     for (life, seconds) in [("3600000", 3600), ("\"120\"", 120), ("null", 3600), ("0", 1), ("-5", 3600)] {
         let minted = answer(200, &format!(r#"{{"access_token":"t","expires_in":{life}}}"#))
             .map_err(|_| ())
@@ -66,7 +66,7 @@ fn wrong_credentials_pause_and_say_what_to_do() {
 }
 
 #[test]
-fn what_is_no_answer_of_the_token_server_passes() {
+fn an_answer_that_is_not_of_the_token_server_is_a_transient_fault() {
     for (status, body) in [
         (200, ""),
         (200, "<html>"),

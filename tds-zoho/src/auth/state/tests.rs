@@ -51,7 +51,7 @@ fn a_rejected_token_is_replaced_once_for_all_who_held_it() {
 }
 
 #[test]
-fn wrong_credentials_are_tried_once_a_minute_and_stay_in_sight() {
+fn wrong_credentials_are_tried_once_a_minute_and_stay_reported() {
     let (mut state, now) = (State::default(), Instant::now());
     let fault = MintFault::Refused { error: "invalid_code".to_owned(), words: String::new() };
     state.finish(Err((fault.clone(), seconds(60))), now).expect_err("fault");

@@ -64,7 +64,7 @@ async fn where_books_refuses_too_it_is_not_inventory_that_is_missing() {
 }
 
 #[tokio::test]
-async fn a_token_that_lost_its_life_is_no_refusal_of_inventory() {
+async fn an_expired_token_does_not_count_as_a_refusal_of_inventory() {
     let zoho = Zoho::new().await;
     zoho.api(|request| match super::support::bearer(request).as_str() {
         "t1" => refusal(401, 57),

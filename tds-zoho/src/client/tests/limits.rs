@@ -42,7 +42,7 @@ async fn refused(answer: ResponseTemplate) -> Error {
 }
 
 #[tokio::test]
-async fn a_429_pauses_everybody_for_a_minute_whatever_its_form() {
+async fn a_429_of_any_form_pauses_all_callers_for_a_minute() {
     for answer in [refusal(429, 44), refusal(429, 43), refusal(429, 99), ResponseTemplate::new(429)] {
         let error = refused(answer).await;
         assert_eq!(error.kind(), ErrorKind::RateLimited);
@@ -62,7 +62,7 @@ async fn retry_after_wins_in_seconds_and_as_a_date() {
 }
 
 #[tokio::test]
-async fn a_spent_day_waits_for_the_reset_and_lets_a_person_through() {
+async fn a_spent_day_waits_for_the_reset_and_lets_operators_through() {
     let error = refused(refusal(429, 45).insert_header("x-rate-limit-reset", "7200")).await;
     assert_eq!((error.kind(), wait(&error)), (ErrorKind::QuotaExhausted, 7200));
 

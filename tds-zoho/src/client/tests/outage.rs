@@ -104,7 +104,7 @@ async fn books_goes_on_while_inventory_is_refused() {
 }
 
 #[tokio::test]
-async fn a_way_that_is_down_is_left_alone_after_three_calls_and_probed() {
+async fn after_three_failed_calls_a_service_is_only_probed() {
     for answer in [
         ResponseTemplate::new(503),
         ResponseTemplate::new(403).set_body_raw("<html>Blocked</html>", "text/html"),
@@ -149,7 +149,7 @@ async fn details_that_fail_spend_no_attempt_while_the_list_works() {
 }
 
 #[tokio::test]
-async fn a_record_that_alone_fails_spends_attempts_and_keeps_nobody_waiting() {
+async fn a_record_that_alone_fails_spends_attempts_and_delays_no_other() {
     let zoho = Zoho::new().await;
     zoho.api(|request| if request.url.path().ends_with("/13") { refusal(500, 1000) } else { success() })
         .await;
@@ -200,7 +200,7 @@ async fn a_throttle_without_a_code_pauses_for_as_long_as_it_says() {
 }
 
 #[tokio::test]
-async fn what_one_process_learned_of_an_outage_and_its_end_the_others_know() {
+async fn an_outage_and_its_end_that_one_process_found_are_known_to_the_others() {
     let zoho = Zoho::new().await;
     let down = Arc::new(AtomicBool::new(true));
     let switch = Arc::clone(&down);

@@ -117,7 +117,7 @@ async fn revoked_credentials_pause_without_hammering_and_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_throttled_token_server_is_left_alone_for_ten_minutes() {
+async fn a_throttled_token_server_is_not_called_for_ten_minutes() {
     let zoho = Zoho::without_tokens().await;
     let body = json!({"error_description": "You have made too many requests continuously.", "error": "Access Denied"});
     zoho.tokens(move |_| token(body.clone())).await;
@@ -159,7 +159,7 @@ async fn a_broken_token_server_is_asked_again_after_a_moment() {
 }
 
 #[tokio::test]
-async fn a_token_server_that_answers_without_end_is_not_listened_to() {
+async fn an_endless_answer_of_the_token_server_is_given_up() {
     let zoho = Zoho::without_tokens().await;
     zoho.tokens(|_| ResponseTemplate::new(200).set_body_string("x".repeat(100_000))).await;
     let error = zoho.client().get(call(Lane::Webhook)).await.expect_err("too long");
@@ -225,7 +225,7 @@ async fn a_crash_loop_of_processes_mints_ten_tokens_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_one_process_hears_of_wrong_credentials_stops_the_other() {
+async fn wrong_credentials_that_one_process_found_stop_the_other() {
     let zoho = Zoho::without_tokens().await;
     zoho.tokens(|_| token(json!({"error": "invalid_client"}))).await;
     for client in two(&zoho, [None, None]) {

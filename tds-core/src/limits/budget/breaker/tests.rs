@@ -57,7 +57,7 @@ fn three_different_calls_in_a_row_open_a_breaker_and_a_success_between_does_not(
 }
 
 #[test]
-fn one_call_that_fails_again_and_again_is_no_row() {
+fn repeated_failures_of_one_call_do_not_open_a_breaker() {
     let mut breakers = Breakers::default();
     for _ in 0..50 {
         breakers.fault(&fault("/items", 7, OutageCause::Connection), 0);
@@ -66,7 +66,7 @@ fn one_call_that_fails_again_and_again_is_no_row() {
 }
 
 #[test]
-fn details_that_fail_are_shut_while_the_list_works() {
+fn failing_details_open_a_breaker_while_the_list_works() {
     let mut breakers = Breakers::default();
     for call in 1..=3 {
         breakers.fault(&fault("/invoices/{id}", call, OutageCause::Connection), 0);
@@ -80,7 +80,7 @@ fn details_that_fail_are_shut_while_the_list_works() {
 }
 
 #[test]
-fn a_kind_of_call_that_has_not_failed_is_tried_while_others_shut_the_service() {
+fn an_endpoint_that_has_not_failed_is_tried_while_others_are_shut() {
     let mut breakers = down("/invoices/{id}");
     assert_eq!(wait(&breakers, "/invoices/{id}", 0), 5);
     assert_eq!(breakers.pass(&place("/invoices"), 0, CALL), Passage::Free);
@@ -91,7 +91,7 @@ fn a_kind_of_call_that_has_not_failed_is_tried_while_others_shut_the_service() {
 }
 
 #[test]
-fn what_is_about_the_organization_shuts_the_whole_service_at_once_and_no_other() {
+fn a_fault_of_the_organization_shuts_its_whole_service_at_once_and_no_other() {
     let mut breakers = Breakers::default();
     breakers.fault(&everywhere(), 0);
     assert_eq!((wait(&breakers, "/items", 0), wait(&breakers, "/bills/{id}", 0)), (60, 60));
@@ -100,7 +100,7 @@ fn what_is_about_the_organization_shuts_the_whole_service_at_once_and_no_other()
 }
 
 #[test]
-fn the_way_is_probed_after_seconds_and_then_every_minute_an_account_up_to_every_quarter_of_an_hour() {
+fn the_wait_between_probes_grows_to_a_minute_for_a_connection_and_a_quarter_of_an_hour_for_an_account() {
     for (first, expected) in [
         (fault("/items", 1, OutageCause::Connection), [5, 10, 20, 40, 60, 60]),
         (everywhere(), [60, 120, 240, 480, 900, 900]),
@@ -128,7 +128,7 @@ fn the_way_is_probed_after_seconds_and_then_every_minute_an_account_up_to_every_
 }
 
 #[test]
-fn a_probe_that_works_closes_for_all_and_calls_of_before_say_nothing() {
+fn a_successful_probe_closes_the_breaker_and_an_earlier_call_does_not() {
     let mut breakers = down("/items");
     breakers.worked(&place("/items"), -1_000, 1_000);
     assert!(wait(&breakers, "/items", 1_000) > 0, "it was let go before the breaker opened");
@@ -138,7 +138,7 @@ fn a_probe_that_works_closes_for_all_and_calls_of_before_say_nothing() {
 }
 
 #[test]
-fn a_service_that_works_again_has_its_other_places_probed_at_once() {
+fn after_a_success_the_other_endpoints_of_the_service_are_probed_at_once() {
     let mut breakers = down("/items");
     breakers.fault(&fault("/bills", 4, OutageCause::Connection), 0);
     assert_eq!(breakers.pass(&place("/bills"), 5_000, CALL), Passage::Probe);
@@ -172,7 +172,9 @@ proptest::proptest! {
     /// Whatever happens in whatever order, a breaker never blocks calls for longer than its longest interval and
     /// the time of one call.
     #[test]
-    fn nothing_is_shut_for_ever(steps in proptest::collection::vec((0u8..5, 0u64..4, 1i64..30_000), 1..200)) {
+    fn no_breaker_stays_shut_for_ever(
+        steps in proptest::collection::vec((0u8..5, 0u64..4, 1i64..30_000), 1..200),
+    ) {
         let (mut breakers, mut now) = (Breakers::default(), 0);
         for (what, call, passed) in steps {
             now += passed;

@@ -30,7 +30,7 @@ fn full_syncs_are_spread_over_the_day_and_leave_shares_to_more_urgent_lanes() {
 }
 
 #[test]
-fn what_urgent_lanes_do_not_need_flows_down_until_the_evening() {
+fn calls_that_urgent_lanes_do_not_need_pass_to_the_others_by_the_evening() {
     assert_eq!(take_all(&mut Day::default(), Lane::Verify, EVENING, Some(1_000)), 760);
 }
 
@@ -54,7 +54,7 @@ fn the_sources_own_count_shows_what_others_spend_until_its_reset() {
 }
 
 #[test]
-fn without_a_configured_limit_the_sources_own_number_is_the_plan_and_a_fifth_of_it_is_not_for_us() {
+fn without_a_configured_limit_four_fifths_of_the_limit_that_the_source_states_are_used() {
     let mut day = Day::default();
     day.advance(NOON);
     day.correct(10_000, 8_741, None, NOON, 0);
@@ -69,7 +69,7 @@ fn without_a_configured_limit_the_sources_own_number_is_the_plan_and_a_fifth_of_
 }
 
 #[test]
-fn a_call_that_was_not_sent_or_sent_for_another_lane_is_counted_so() {
+fn calls_that_were_not_sent_or_served_another_lane_are_counted_accordingly() {
     let mut day = Day::default();
     day.advance(NOON);
     day.spend(Lane::Full);
@@ -92,7 +92,7 @@ fn spent(lane: Lane, calls: u32, now: i64) -> Day {
 }
 
 #[test]
-fn a_day_that_will_not_suffice_is_frugal_and_one_that_will_is_not() {
+fn a_day_is_frugal_where_its_calls_will_not_suffice() {
     // 760 calls are not reserved for operators. At noon, as many calls are expected as were made.
     assert!(!spent(Lane::Webhook, 380, NOON).frugal);
     assert!(spent(Lane::Webhook, 381, NOON).frugal);
@@ -102,7 +102,7 @@ fn a_day_that_will_not_suffice_is_frugal_and_one_that_will_is_not() {
 }
 
 #[test]
-fn the_first_hour_says_nothing_and_a_day_without_a_limit_always_suffices() {
+fn the_first_hour_and_a_day_without_a_limit_are_never_frugal() {
     let midnight = 20_000 * DAY;
     assert!(!spent(Lane::Webhook, 700, midnight + HOUR - 1).frugal);
     assert!(spent(Lane::Webhook, 700, midnight + HOUR).frugal);

@@ -31,7 +31,7 @@ fn an_initial_load_takes_the_days_that_its_calls_need() {
 /// 50,000 invoices with their lines are read on a plan of 5,000 calls a day, in addition to 60 webhooks a day. The
 /// forecast made at any time matches the time that the read really takes.
 #[test]
-fn what_is_announced_of_a_first_load_is_what_comes() {
+fn the_forecast_of_a_first_load_comes_true() {
     let limits =
         Limits { per_minute: None, concurrent: 5, per_day: Some(5_000), call_time: Duration::from_secs(60) };
     let (mut state, mut now) = (BudgetState::default(), datetime!(2026-03-01 09:30 UTC));

@@ -27,7 +27,7 @@ fn pauses_of_the_minute_double_up_to_a_quarter_of_an_hour_and_begin_anew_after_a
 }
 
 #[test]
-fn calls_that_were_on_their_way_do_not_make_the_pause_longer() {
+fn refusals_of_calls_in_flight_do_not_make_the_pause_longer() {
     let mut pauses = Pauses::default();
     pauses.refused(&refusal(CallLimit::Minute, 0, 0), 1_000);
     pauses.refused(&refusal(CallLimit::Minute, 0, 0), 2_000);
@@ -49,7 +49,7 @@ fn the_wait_that_the_source_requests_wins_and_chance_adds_a_tenth_at_most() {
 }
 
 #[test]
-fn a_spent_day_lets_only_a_person_through_and_his_success_ends_it() {
+fn a_spent_day_lets_only_operators_through_and_their_success_ends_it() {
     let mut pauses = Pauses::default();
     let reset = Some(Duration::from_secs(5 * 3_600));
     pauses.refused(&Refused { reset, ..refusal(CallLimit::Day, 0, 0) }, 0);
@@ -79,7 +79,7 @@ fn a_limit_of_the_minute_does_not_shorten_a_spent_day_and_a_spent_day_wins() {
 }
 
 #[test]
-fn a_complaint_of_concurrency_pauses_for_seconds() {
+fn a_concurrency_signal_pauses_for_seconds() {
     for chance in [0, 3_999, u64::MAX] {
         let mut pauses = Pauses::default();
         pauses.refused(&refusal(CallLimit::Concurrency, 0, chance), 0);

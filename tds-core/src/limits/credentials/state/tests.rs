@@ -14,7 +14,7 @@ proptest! {
     /// Processes crash, fail and succeed. A renewal takes any time up to its limit, and so does its arrival at the
     /// source.
     #[test]
-    fn never_more_than_ten_arrive_in_ten_minutes(
+    fn no_window_of_ten_minutes_sees_more_than_ten_renewals(
         steps in proptest::collection::vec((0_i64..120_000, 0_i64..30_000, 0_u8..3), 1..200)
     ) {
         let (mut state, mut now) = (RenewalState::default(), datetime!(2026-03-01 12:00 UTC));
@@ -40,7 +40,7 @@ proptest! {
 }
 
 #[test]
-fn renewals_that_a_clock_counted_that_was_ahead_hold_nothing_back_for_longer_than_if_they_were_made_now() {
+fn renewals_counted_by_a_clock_that_was_ahead_delay_no_renewal_longer_than_renewals_made_now() {
     let start = datetime!(2026-03-01 12:00 UTC);
     let mut state = RenewalState::default();
     for _mint in 0..10 {

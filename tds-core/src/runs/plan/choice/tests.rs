@@ -137,7 +137,7 @@ fn a_list_of_unknown_length_is_read_through_the_window_and_without_abilities_who
 }
 
 #[test]
-fn records_are_read_one_a_call_or_many_or_not_at_all() {
+fn details_are_read_one_or_many_per_call_or_not_at_all() {
     let full = |needs_detail, per_call| {
         let profile = profile(needs_detail, per_call);
         let mut question = question(&profile, Some(2_221), time::Duration::ZERO);
@@ -151,7 +151,7 @@ fn records_are_read_one_a_call_or_many_or_not_at_all() {
 }
 
 #[test]
-fn runs_of_before_show_how_many_changes_and_details_to_expect() {
+fn earlier_runs_show_how_many_changes_and_details_to_expect() {
     let mut runs: Vec<Run> = (0..5).rev().map(|number| run(number, RunType::Incremental, 30)).collect();
     runs.push(run(-1, RunType::Full, 77));
     let history = History::of(&runs);
@@ -165,7 +165,7 @@ fn runs_of_before_show_how_many_changes_and_details_to_expect() {
 }
 
 #[test]
-fn where_nothing_is_known_a_twentieth_changes_a_day() {
+fn without_earlier_runs_a_twentieth_of_the_list_is_expected_to_change_a_day() {
     let history = History::of(&[]);
     assert_eq!(history.changes(time::Duration::days(1), Some(2_000)), Some(100));
     assert_eq!(history.changes(time::Duration::days(1), None), None);

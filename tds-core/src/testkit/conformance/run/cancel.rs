@@ -42,12 +42,12 @@ pub async fn a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id(ha
     reaches(harness, id, RunStatus::Completed).await;
 }
 
-pub async fn cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_or_not(harness: &dyn Harness) {
+pub async fn cancelling_takes_out_what_only_the_run_wanted_even_if_it_is_claimed(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);
     commit(harness, &lease, page(id, &["1", "2", "3", "4"], 4, false)).await;
-    let (in_work, failed) = (case.claim().await, case.claim().await);
+    let (claimed, failed) = (case.claim().await, case.claim().await);
     case.settle(&failed, Settle::Retry { after: LONG, error: "no answer".into() }).await;
     finish_one(harness).await;
     runs.cancel(id).await.expect("cancel");
@@ -55,10 +55,10 @@ pub async fn cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_o
     let left = case.items().await;
     assert!(left.iter().all(|item| item.status == ItemStatus::Completed), "{left:?}");
     assert_eq!(left.len(), 1, "what was done stays");
-    let held = in_work.lease();
+    let held = claimed.lease();
     assert!(harness.stores().queue.held(&[held]).await.expect("held").is_empty());
     assert_eq!(
-        case.settle(&in_work, Settle::Release { after: Duration::ZERO, fetch: false, reason: None })
+        case.settle(&claimed, Settle::Release { after: Duration::ZERO, fetch: false, reason: None })
             .await
             .fenced,
         1
@@ -68,7 +68,7 @@ pub async fn cancelling_takes_what_only_the_run_wants_out_of_the_queue_in_work_o
     assert_eq!((now.status, now.total_items, now.processed_items), (RunStatus::Cancelled, 4, 1));
 }
 
-pub async fn cancelling_leaves_what_an_event_wants_too(harness: &dyn Harness) {
+pub async fn cancelling_leaves_items_that_an_event_waits_for_too(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);
@@ -100,7 +100,7 @@ pub async fn cancelling_takes_out_what_only_an_ended_event_and_the_run_wanted(ha
     assert_eq!(case.claim().await.key, product("1"));
 }
 
-pub async fn a_resumed_run_has_everything_back_that_cancelling_took_out(harness: &dyn Harness) {
+pub async fn a_resumed_run_gets_back_everything_that_cancelling_took_out(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;
     let (runs, id) = (&harness.stores().runs, lease.run.id);

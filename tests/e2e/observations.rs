@@ -86,7 +86,7 @@ async fn a_pushed_body_that_shows_a_payment_under_the_known_version_is_read_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_body_and_the_detail_of_one_version_cost_no_read_of_each_other() {
+async fn a_body_and_a_detail_of_one_version_cause_no_further_read() {
     let shop = Shop::open().await;
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -170,7 +170,7 @@ async fn a_state_that_comes_back_is_read_although_its_body_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_sync_mends_what_was_changed_by_hand_and_then_rests() {
+async fn a_full_sync_repairs_what_was_changed_by_hand_and_then_reads_no_details() {
     let shop = Shop::open().await;
     shop.zoho.put(Module::ITEMS, records::item());
     let mut other = records::item();
