@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_stays_in_its_line_and_commands_no_terminal() {
+    fn text_from_outside_stays_in_its_line_and_cannot_command_the_terminal() {
         let kept = Kept::default();
         let writer = kept.clone();
         let layer = tracing_subscriber::fmt()

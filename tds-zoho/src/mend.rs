@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_character_is_replaced_and_the_rest_is_as_it_was() {
+    fn invalid_characters_are_replaced_and_the_rest_is_unchanged() {
         for (name, read) in [
             (r"half \ud83d", "half \u{fffd}"),
             (r"\ud83d\ude00 whole \ud83d\ud83d", "\u{1f600} whole \u{fffd}\u{fffd}"),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_database_stores_is_replaced() {
+    fn characters_that_no_database_stores_are_replaced() {
         let text = br#"{"a":"x\u0000y","b":"\\u0000","c":"\u0001"}"#;
         assert!(is_needed(text) && !is_needed(br#"{"a":"\u0001"}"#));
         assert_eq!(
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_value_becomes_its_text() {
+    fn an_invalid_value_becomes_its_text() {
         for (value, read) in [
             ("NaN", json!("NaN")),
             ("-Infinity", json!("-Infinity")),
@@ -256,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_without_an_end_becomes_a_note() {
+    fn endless_nesting_becomes_a_note() {
         let deep = format!("{}{{\"a\":\"]}}\"}}{}", "[".repeat(100_000), "]".repeat(100_000));
         let rows = rows(page(&format!(r#"{{"id":"2","deep":{deep},"rate":1}}"#)).as_bytes());
         assert_eq!((&rows[1]["id"], &rows[1]["rate"]), (&json!("2"), &json!(1)));
     }
 
     #[test]
-    fn an_element_that_is_no_json_at_all_stands_for_itself_with_its_id() {
+    fn an_element_that_is_not_json_is_kept_as_its_text_with_its_id() {
         for (row, id) in [
             (r#"{"id":"2","rate":}"#, Some("2")),
             (r#"{"id" : 22 "rate":1}"#, Some("22")),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_stays_cut() {
+    fn a_truncated_body_is_refused() {
         for cut in
             ["{\"a\":\"", "{\"a\":\"\\", "{\"a\":\"\\ud83d", "{\"a\":[1,", "{", "{\"a\":\"\\ud83d\"", ""]
         {
@@ -300,7 +300,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_parser_reads_is_not_changed(text in "[^\\x00]*", number in -1e300..1e300_f64) {
+        fn valid_json_is_not_changed(text in "[^\\x00]*", number in -1e300..1e300_f64) {
             let whole = json!({"text": text, "list": [{"n": number}, [text], null, true]});
             prop_assert_eq!(Value::Object(object(whole.to_string().as_bytes()).expect("readable")), whole);
         }

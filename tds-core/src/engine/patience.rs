@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_contradiction_that_stays_and_what_is_permanent_are_verdicts() {
+    async fn a_lasting_protocol_error_and_a_permanent_error_fail_the_run() {
         let transient = Retry::Transient { retry_after: None };
         assert!(outage(ErrorKind::Protocol, transient).await.is_err());
         assert!(outage(ErrorKind::Invalid, Retry::Permanent).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_store_is_waited_for_whatever_keeps_it_away_but_not_where_the_run_is_lost() {
+    async fn a_run_waits_for_the_store_after_every_error_except_a_lost_lease_or_a_bug() {
         let store = |kind: ErrorKind, retry: Retry| async move {
             let began = Instant::now();
             let ask = || async move {

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_seen_before_now_is_believed() {
+    fn an_observation_in_the_past_stays_as_it_is() {
         assert_eq!(noted_ahead(Duration::ZERO).as_of(NOW), None);
     }
 
@@ -116,13 +116,13 @@ mod tests {
     fn volatile_values_are_applied_although_a_clock_was_ahead() {
         let state = noted_ahead(Duration::hours(3));
         let later = read(1, 2, NOW - Duration::SECOND);
-        assert_eq!(guard(Some(&state), &later), Verdict::Unchanged, "as it stands the news is lost");
+        assert_eq!(guard(Some(&state), &later), Verdict::Unchanged, "uncorrected, the change is lost");
         let believed = state.as_of(NOW).expect("brought back");
         assert_eq!(guard(Some(&believed), &later), Verdict::Apply { stable: false, volatile: true });
     }
 
     #[test]
-    fn a_tie_with_what_a_clock_noted_that_was_ahead_is_read_again_and_then_decided() {
+    fn a_tie_with_a_time_of_a_clock_that_was_ahead_is_read_again_and_then_decided() {
         let believed = noted_ahead(Duration::hours(3)).as_of(NOW).expect("brought back");
         let other = read(2, 1, NOW - Duration::SECOND * 2);
         assert_eq!(guard(Some(&believed), &other), Verdict::Reread(RereadReason::Tie));
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_is_believed_lies_ahead(ahead in -10_000_i64..10_000) {
+        fn no_observation_remains_in_the_future(ahead in -10_000_i64..10_000) {
             let state = noted_ahead(Duration::seconds(ahead));
             let believed = state.as_of(NOW).unwrap_or(state);
             prop_assert!(!is_ahead(believed.observed.interval().ended, NOW));

@@ -71,13 +71,13 @@ mod tests {
     }
 
     #[test]
-    fn a_read_within_the_second_of_its_version_is_not_the_last_word() {
+    fn a_read_within_the_second_of_its_version_is_not_final() {
         assert!(!seen(call(Duration::milliseconds(300)), Shape::Detail).is_settled());
         assert!(seen(call(Duration::minutes(1)), Shape::Detail).is_settled());
     }
 
     #[test]
-    fn a_pushed_body_is_never_the_last_word_however_late_it_came() {
+    fn a_pushed_body_is_never_final_however_late_it_arrives() {
         assert!(!seen(Observed::Push(CHANGED + Duration::hours(2)), Shape::Webhook).is_settled());
     }
 }

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_forward_is_not_reported() {
+    fn changes_that_move_forward_are_not_reported() {
         assert_eq!(reported(&[seen(1, 10), seen(2, 20), seen(2, 30), gone(40)]), [None; 4]);
     }
 

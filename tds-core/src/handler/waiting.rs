@@ -61,7 +61,7 @@ mod tests {
     const NOW: OffsetDateTime = datetime!(2026-11-01 12:00:40 UTC);
 
     #[test]
-    fn what_is_queued_in_one_slot_is_due_together_and_no_later_than_a_slot_after_it_came() {
+    fn work_queued_in_one_slot_is_due_together_and_within_one_slot() {
         let rest = |queued_at| rest_of_slot(queued_at, NOW, MINUTE);
         assert_eq!(rest(datetime!(2026-11-01 12:00:00 UTC)), Some(MINUTE / 3));
         assert_eq!(rest(datetime!(2026-11-01 12:00:39 UTC)), Some(MINUTE / 3));

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_that_meet_are_all_made() {
+    async fn concurrent_changes_are_all_made() {
         let shared = local();
         let add = || change(&shared, "sum", |sum: &mut u32, _| *sum += 1);
         let (one, other) = tokio::join!(add(), add());
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_two_who_swap_one_version_one_succeeds() {
+    async fn of_two_swaps_of_one_version_one_succeeds() {
         let shared = local();
         assert!(shared.swap("name", 0, "1").await.expect("swap"));
         assert!(!shared.swap("name", 0, "2").await.expect("swap"));

@@ -33,7 +33,7 @@ mod tests {
     use super::{below, page};
 
     #[test]
-    fn a_cursor_leads_below_the_last_row_and_a_made_up_one_is_the_askers_mistake() {
+    fn a_cursor_continues_below_the_last_row_and_an_invented_one_is_invalid() {
         let first = page(vec![9, 7, 5], 2, |id| *id);
         assert_eq!(first.items, [9, 7]);
         assert_eq!(below(first.next_cursor.as_deref()).expect("our own"), 7);

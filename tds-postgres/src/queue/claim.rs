@@ -207,7 +207,7 @@ mod tests {
     const SPOT: ClaimCursor = (40, datetime!(2026-11-24 12:00 UTC), 7);
 
     #[tokio::test(start_paused = true)]
-    async fn a_floor_holds_for_two_seconds_in_its_lane_only() {
+    async fn a_cursor_holds_for_two_seconds_and_in_its_lane_only() {
         let cursors = ClaimCursors::default();
         cursors.range(Lane::Verify);
         cursors.note(Some(SPOT));
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_claim_that_found_everything_takes_the_cursors_away() {
+    async fn a_claim_that_found_everything_resets_the_cursors() {
         let cursors = ClaimCursors::default();
         cursors.range(Lane::Verify);
         cursors.note(Some(SPOT));

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_matters_less_waits_while_calls_are_short() {
+    fn less_important_schedules_are_postponed_while_calls_are_short() {
         let catalogue = Catalogue::default();
         let (bills, prices) = (EntityType::from_static("bills"), EntityType::from_static("prices"));
         let steps = Throttle::ALL.map(|step| is_postponed(&catalogue, &bills, RunType::Incremental, step));

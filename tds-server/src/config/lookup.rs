@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_refused() {
+    fn a_text_that_is_not_a_duration_is_refused() {
         for text in [
             "",
             "5",

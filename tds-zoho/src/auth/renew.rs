@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refresh_that_does_not_end_is_looked_at_less_and_less_often() {
+    fn a_refresh_that_does_not_end_is_polled_less_and_less_often() {
         let first = Duration::from_millis(50);
         let waits = [0, 1, 2, 5, 100, u32::MAX].map(|looks| patience(first, looks, 0).as_millis());
         assert_eq!(waits, [50, 100, 200, 1_000, 1_000, 1_000]);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_the_same_for_the_process_that_only_hears_of_it() {
+    fn a_fault_reads_back_unchanged_in_the_other_processes() {
         for fault in [
             MintFault::Refused { error: "invalid_code".to_owned(), words: "revoked".to_owned() },
             MintFault::TooMany("wait".to_owned()),

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seal_that_was_changed_or_is_none_is_not_opened() {
+    fn a_text_that_was_changed_or_never_sealed_is_not_opened() {
         let sealed = seal(1, "shop").seal(&SecretString::from("token")).expect("sealed");
         let changed = sealed.replace(char::is_lowercase, "A");
         for text in [changed.as_str(), "", "1", "1.x.y", "2.aa.bb", &sealed[..sealed.len() - 8]] {

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_sync_reads_details_behind_whose_version_another_edit_may_hide() {
+    fn a_full_sync_reads_a_detail_whose_version_may_hide_another_edit() {
         let (row, mut state) = (listed(b"row", SEEN), state());
         state.detail_seen = Some(SEEN);
         assert_eq!(plan(Some(&state), &row, &profile(true, None), RunType::Incremental), RowPlan::Unchanged);
@@ -162,13 +162,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_far_shorter_with_less_than_half_of_a_hundred_or_more() {
+    fn a_list_counts_as_far_shorter_below_half_of_at_least_100_records() {
         assert!(is_far_shorter(49, 100) && is_far_shorter(0, 2_221));
         assert!(!is_far_shorter(50, 100) && !is_far_shorter(0, 99) && !is_far_shorter(3_000, 2_221));
     }
 
     #[test]
-    fn a_few_deletions_pass_and_many_need_a_person() {
+    fn a_few_deletions_pass_and_many_need_an_operator() {
         assert_eq!(deletion_limit(0), 20);
         assert_eq!(deletion_limit(2_221), 20);
         assert_eq!(deletion_limit(24_000), 120);

@@ -144,7 +144,7 @@ async fn settle(queue: &dyn Queue, settlements: Vec<Settlement>, patience: Durat
 #[cfg(test)]
 mod tests {
     use std::sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     };
 
@@ -153,6 +153,7 @@ mod tests {
     use super::*;
     use crate::{
         error::Result,
+        lock::lock,
         queue::{ClaimRequest, Claimed, ItemId, Lease, NewItem, Outcome, Settle, Settled},
     };
 
@@ -187,7 +188,7 @@ mod tests {
 
         async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled> {
             let mut result = Settled::default();
-            let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut settled = lock(&self.settled);
             for settlement in settlements {
                 let token = settlement.lease.token;
                 if token.0 == 1 && !self.free.load(Ordering::SeqCst) {
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_locked_item_is_settled_later_and_nobody_waits_for_it() {
+    async fn a_locked_item_is_settled_later_and_delays_no_other() {
         let queue = Arc::new(Locking::default());
         let (settler, task) = Settler::start(Arc::clone(&queue) as Arc<dyn Queue>, Duration::from_secs(60));
         let waits = tokio::spawn({
@@ -224,7 +225,7 @@ mod tests {
         waits.await.expect("settled at last");
         drop(settler);
         task.await.expect("ended");
-        let mut settled = queue.settled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut settled = lock(&queue.settled).clone();
         settled.sort_unstable();
         assert_eq!(settled, [1, 2, 3], "each once");
     }

@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_last_place_is_kept_for_what_was_pushed() {
+    async fn the_last_slot_is_kept_for_webhooks() {
         let slots = BatchSlots::new(2);
         let _bulk = slots.try_work(Lane::Full).expect("free");
         assert!(slots.try_work(Lane::Full).is_none());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_single_place_takes_every_lane() {
+    async fn a_single_slot_takes_every_lane() {
         let slots = BatchSlots::new(1);
         assert_eq!(slots.room().await.up_to, Lane::Verify);
         let place = slots.try_work(Lane::Verify).expect("free");
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn room_is_what_is_free_at_work_and_in_hand() {
+    async fn the_room_for_a_claim_shrinks_with_unsettled_batches() {
         let slots = BatchSlots::new(3);
         assert_eq!(slots.room().await.batches, 2);
         let hands: Vec<BatchSlot> = (0..23).map(|_| slots.hand(BATCH)).collect();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_is_claimed_than_can_be_at_work_while_batches_are_quick() {
+    async fn more_is_claimed_than_the_slots_take_while_batches_are_quick() {
         let slots = BatchSlots::new(2);
         for _ in 0..64 {
             slots.handled(500, Duration::from_millis(5));

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_of_an_older_form_are_read_with_what_they_lack() {
+    fn facts_in_an_older_form_are_read_with_defaults() {
         let facts: ListFacts = serde_json::from_str("{}").expect("readable");
         assert_eq!(facts, ListFacts::default());
     }

@@ -78,7 +78,7 @@ mod tests {
     use crate::source::Ability::{Documented, Proven, Refuted, Unknown};
 
     #[test]
-    fn what_is_not_known_to_work_is_not_relied_on() {
+    fn a_list_order_needs_abilities_that_are_documented_or_proven() {
         let since = Some(datetime!(2026-11-01 12:00 UTC));
         let of = |filter, sort| ListOrder::MovingFilter.supported(Capability { filter, sort }, since);
         assert_eq!(of(Documented, Proven), ListOrder::MovingFilter);

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_of_an_earlier_version_begins_anew() {
+    fn a_position_of_an_earlier_version_starts_over() {
         for old in [
             r#"{"page":3,"before":"ab","unsorted":false}"#,
             r#"{"page":2,"before":"ab","last":"2026-11-01T12:00:00Z","unsorted":true}"#,

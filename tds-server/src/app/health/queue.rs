@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_webhook_that_is_put_off_for_minutes_is_trouble_with_its_cause() {
+    async fn a_webhook_that_is_deferred_for_long_is_reported_with_its_cause() {
         let place = Place::new(4);
         place.enqueue().await;
         place.settle(release("no new token for now")).await;
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_saves_calls_and_what_failed_by_itself_is_no_trouble_of_the_queue() {
+    async fn items_deferred_to_save_calls_and_items_that_failed_are_no_trouble_of_the_queue() {
         let place = Place::new(4);
         place.enqueue().await;
         place.settle(release(SAVING_CALLS)).await;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn due_work_that_nobody_takes_is_trouble() {
+    async fn due_items_that_no_worker_claims_are_reported() {
         let place = Place::new(0);
         place.enqueue().await;
         assert_eq!(place.trouble_after(50).await, None);

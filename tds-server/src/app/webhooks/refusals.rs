@@ -105,7 +105,7 @@ mod tests {
     use super::{LINES, Refusals, WINDOW};
 
     #[test]
-    fn a_flood_of_forged_webhooks_is_a_few_lines_and_one_diagnosis() {
+    fn a_flood_of_forged_webhooks_makes_a_few_log_lines_and_one_diagnosis() {
         let (refusals, mut now) = (Refusals::default(), Instant::now());
         for window in 0..3 {
             let turns: Vec<_> = (0..50_000).map(|_| refusals.turn(true, now)).collect();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_signature_leaves_the_diagnosis_to_a_wrong_one() {
+    fn a_missing_signature_does_not_use_up_the_diagnosis() {
         let (refusals, now) = (Refusals::default(), Instant::now());
         assert!(!refusals.turn(false, now).diagnosis);
         assert!(refusals.turn(true, now).diagnosis);
