@@ -110,9 +110,9 @@ async fn a_refusal_denies_all_waiters_and_an_admitted_call_ends_the_pause() {
     assert!(
         matches!(second, Err(Denied::Refused(refusal)) if refusal.limit == CallLimit::Day && refusal.paused)
     );
-    let person = enter(&pool, Lane::Operator).await;
+    let operator = enter(&pool, Lane::Operator).await;
     pool.signal(LimitSignal::Admission { issued: Duration::ZERO });
-    drop(person);
+    drop(operator);
     assert!(pool.enter(Lane::Full).await.is_ok(), "the quota is back");
 }
 

@@ -128,7 +128,7 @@ async fn full_sync(world: &World, faults: &mut Vec<Fault>) {
     }
     until_quiet(world, faults, "with a full sync of everything").await;
     confirm_deletions(world).await;
-    until_quiet(world, faults, "with the deletions that a person confirmed").await;
+    until_quiet(world, faults, "with the deletions that an operator confirmed").await;
 }
 
 /// Confirms the held deletions: too many deletions at once wait for an operator.
