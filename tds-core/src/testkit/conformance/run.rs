@@ -338,9 +338,7 @@ pub async fn a_command_takes_only_items_that_its_runs_wait_for(harness: &dyn Har
     assert_eq!(ids(&left), ["pushed"], "what nobody asked the command for");
 }
 
-pub async fn a_process_with_a_closed_gate_claims_only_items_that_carry_a_payload(
-    harness: &dyn Harness,
-) {
+pub async fn a_process_with_a_closed_gate_claims_only_items_that_carry_a_payload(harness: &dyn Harness) {
     let case = Case(harness);
     case.enqueue(vec![new_item("named", Work::fetch()), new_item("whole", pushed(1, "{}"))]).await;
     let queue = &harness.stores().queue;
