@@ -42,7 +42,7 @@ BEGIN
       WHEN duplicate_object OR unique_violation THEN NULL;
       WHEN insufficient_privilege THEN
         RETURN NEXT format('the group role %s does not exist, and %s may not create roles: a superuser may run '
-          'CREATE ROLE %1$s NOLOGIN, and the next tds-server migrate gives it its privileges', fellow, current_user);
+          'CREATE ROLE %1$s NOLOGIN, and the next migration gives it its privileges', fellow, current_user);
     END;
   END LOOP;
 
@@ -194,8 +194,8 @@ BEGIN
   END LOOP;
 
   FOR fellow IN SELECT DISTINCT unnest(strangers) LOOP
-    RETURN NEXT format('some tables or functions of TDS belong to %s and were left as they are: run tds-server migrate '
-      'as %1$s, or GRANT %1$I TO %I', fellow, current_user);
+    RETURN NEXT format('some tables or functions of TDS belong to %s and were left as they are: migrate the schema as '
+      '%1$s, or GRANT %1$I TO %I', fellow, current_user);
   END LOOP;
 END
 $$;

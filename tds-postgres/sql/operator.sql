@@ -166,7 +166,7 @@ BEGIN
   IF changed && fixed THEN
     RAISE EXCEPTION 'tds_sync_queue: % of an item cannot be changed', (
         SELECT string_agg(c, ', ') FROM unnest(changed) c WHERE c = ANY(fixed)) USING ERRCODE = 'feature_not_supported',
-      HINT = 'Discard the item (tds-server queue discard) and fetch the record again (tds-server bulk-sync).';
+      HINT = 'Discard the item, then sync the record again.';
   ELSIF NEW.priority NOT BETWEEN 0 AND 50 OR NEW.retry_count < 0 THEN
     RAISE EXCEPTION 'tds_sync_queue: a priority is 0 to 50, a retry_count is not negative'
       USING ERRCODE = 'check_violation',
@@ -174,8 +174,8 @@ BEGIN
   ELSIF retried AND (OLD.status NOT IN ('failed', 'dead_letter') OR NEW.status IS DISTINCT FROM 'pending') THEN
     RAISE EXCEPTION 'tds_sync_queue: status cannot go from % to %', OLD.status, COALESCE(NEW.status, 'NULL')
       USING ERRCODE = 'feature_not_supported',
-      HINT = 'failed and dead_letter can go to pending, which is a retry. To give items up: tds-server queue discard, '
-        || 'or DELETE. An item in work ends by its worker or its lease.';
+      HINT = 'failed and dead_letter can go to pending, which is a retry. To give items up, discard them, or DELETE. '
+        || 'An item in work ends by its worker or its lease.';
   ELSIF OLD.status <> 'completed' AND ('processing_completed_at' = ANY(changed)
       OR 'processing_started_at' = ANY(changed) AND OLD.status = 'processing') THEN
     RAISE EXCEPTION 'tds_sync_queue: the processing times of an item that is % belong to its worker', OLD.status
@@ -251,8 +251,7 @@ CREATE OR REPLACE TRIGGER tds_sync_queue_update INSTEAD OF UPDATE ON tds_sync_qu
 CREATE OR REPLACE FUNCTION tds_sync_queue_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RAISE EXCEPTION 'tds_sync_queue: nothing can be inserted' USING ERRCODE = 'feature_not_supported',
-    HINT = 'Work is queued by webhooks (tds-server webhook send), by runs (tds-server bulk-sync), '
-      || 'and by replaying events (tds-server inbox replay).';
+    HINT = 'Work is queued by webhooks, by bulk syncs, and by replaying events of the inbox.';
 END
 $$;
 CREATE OR REPLACE TRIGGER tds_sync_queue_insert INSTEAD OF INSERT ON tds_sync_queue

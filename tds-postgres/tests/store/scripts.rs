@@ -175,7 +175,7 @@ async fn anything_else_is_refused_with_what_to_do_instead() {
     store.enqueue(vec![item("other", work(1, "1"))]).await.expect("queued");
     let before = text(&database, PICTURE).await;
     for (sql, says) in [
-        ("SET status = 'completed' WHERE status = 'pending'", "queue discard"),
+        ("SET status = 'completed' WHERE status = 'pending'", "discard them, or DELETE"),
         ("SET status = 'pending' WHERE status = 'completed'", "from completed to pending"),
         ("SET status = 'pending' WHERE status = 'processing'", "its lease"),
         ("SET status = NULL WHERE status = 'failed'", "to NULL"),
@@ -193,6 +193,6 @@ async fn anything_else_is_refused_with_what_to_do_instead() {
         assert!(answer.contains(says), "{sql}: {answer}");
     }
     let insert = "INSERT INTO tds_sync_queue (entity_type, zoho_entity_id) VALUES ('products', '1')";
-    assert!(refused(&database, insert).await.contains("bulk-sync"));
+    assert!(refused(&database, insert).await.contains("bulk syncs"));
     assert_eq!(text(&database, PICTURE).await, before, "nothing was changed");
 }
