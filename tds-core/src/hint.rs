@@ -17,12 +17,9 @@ pub enum Hint {
     AcceptShortList(RunId),
     /// The role of the database connection can be granted the privilege that it lacks.
     GrantPrivilege,
-    /// The process can be allowed more connections to the database.
-    AllowConnections,
-    /// The directory of the private cluster can be mended or changed.
-    MendDataDirectory,
-    /// The setting that names the readers of the mirror can be corrected.
-    CorrectReaders,
+    /// One of these settings can be corrected. The names are those of fields in the configuration of an adapter, such
+    /// as `refresh_token`.
+    Settings(&'static [&'static str]),
 }
 
 /// Puts a hint into words. The text continues a sentence after a semicolon, and has no full stop.
@@ -41,9 +38,7 @@ impl fmt::Display for Hint {
                 )
             }
             Self::GrantPrivilege => formatter.write_str("grant the role this privilege"),
-            Self::AllowConnections => formatter.write_str("allow this process more connections"),
-            Self::MendDataDirectory => formatter.write_str("check the data directory"),
-            Self::CorrectReaders => formatter.write_str("correct the readers of the mirror"),
+            Self::Settings(fields) => write!(formatter, "see {} in the configuration", fields.join(", ")),
         }
     }
 }

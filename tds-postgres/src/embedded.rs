@@ -156,5 +156,5 @@ fn open(path: &Path) -> Result<File> {
 
 /// Returns an error of the file system with a readable message.
 fn io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
-    Error::config(format!("{doing} {}: {error}", path.display())).with_hint(Hint::MendDataDirectory)
+    Error::config(format!("{doing} {}: {error}", path.display())).with_hint(Hint::Settings(&["data_dir"]))
 }

@@ -222,7 +222,7 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         test.database().migrate_with(&[], &["tds_test_nobody".to_owned()]).await.expect_err("refused");
     assert_eq!(unknown.kind(), ErrorKind::Config);
     assert!(unknown.to_string().contains("found \"tds_test_nobody\""), "{unknown}");
-    assert_eq!(unknown.hint(), Some(&Hint::CorrectReaders));
+    assert_eq!(unknown.hint(), Some(&Hint::Settings(&["readers"])));
     for role in [reader, analyst, writer] {
         role.forget(&test).await;
     }

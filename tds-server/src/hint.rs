@@ -12,9 +12,22 @@ pub(crate) fn command(hint: &Hint) -> String {
             "if the source really has so few records, `tds-server runs resume {run}` continues and accepts the list"
         ),
         Hint::GrantPrivilege => "`tds-server check` says how to grant it".to_owned(),
-        Hint::AllowConnections => "TDS_DB_CONNECTIONS limits their number".to_owned(),
-        Hint::MendDataDirectory => "TDS_DATA_DIR names the directory".to_owned(),
-        Hint::CorrectReaders => "TDS_ERP_READERS names the readers".to_owned(),
+        Hint::Settings(fields) => {
+            let variables: Vec<String> = fields.iter().map(|field| variable(field)).collect();
+            format!("see {}", variables.join(", "))
+        }
+    }
+}
+
+/// Returns the variable that sets a field of an adapter's configuration. The variables of Zoho are named as the fields.
+fn variable(field: &str) -> String {
+    match field {
+        "url" => "DATABASE_URL".to_owned(),
+        "bin_dir" => "PG_BIN_DIR".to_owned(),
+        "data_dir" => "TDS_DATA_DIR".to_owned(),
+        "max_connections" => "TDS_DB_CONNECTIONS".to_owned(),
+        "readers" => "TDS_ERP_READERS".to_owned(),
+        of_zoho => format!("ZOHO_{}", of_zoho.to_uppercase()),
     }
 }
 
@@ -33,9 +46,16 @@ mod tests {
             (Hint::ConfirmDeletions(RunId(31)), "tds-server runs confirm-deletions 31"),
             (Hint::AcceptShortList(RunId(12)), "tds-server runs resume 12"),
             (Hint::GrantPrivilege, "tds-server check"),
-            (Hint::AllowConnections, "TDS_DB_CONNECTIONS"),
-            (Hint::MendDataDirectory, "TDS_DATA_DIR"),
-            (Hint::CorrectReaders, "TDS_ERP_READERS"),
+            (Hint::Settings(&["max_connections"]), "TDS_DB_CONNECTIONS"),
+            (Hint::Settings(&["data_dir"]), "TDS_DATA_DIR"),
+            (Hint::Settings(&["readers"]), "TDS_ERP_READERS"),
+            (Hint::Settings(&["bin_dir", "url"]), "see PG_BIN_DIR, DATABASE_URL"),
+            (Hint::Settings(&["client_id", "data_center"]), "see ZOHO_CLIENT_ID, ZOHO_DATA_CENTER"),
+            (
+                Hint::Settings(&["client_secret", "refresh_token"]),
+                "see ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN",
+            ),
+            (Hint::Settings(&["organization_id", "api_url"]), "see ZOHO_ORGANIZATION_ID, ZOHO_API_URL"),
         ];
         for (hint, words) in cases {
             let cause = Error::new(ErrorKind::Config, Retry::Permanent, "cause").with_hint(hint);

@@ -142,9 +142,9 @@ impl ZohoClient {
 
     /// Returns why this process has no access token and may not get one, and for how long.
     #[must_use]
-    pub fn lacks_token(&self) -> Option<(String, Duration)> {
+    pub fn lacks_token(&self) -> Option<(Error, Duration)> {
         let (fault, wait) = self.inner.tokens.trouble().filter(|_| !self.may_ask())?;
-        Some((format!("{}; {}", fault.reason(), fault.what_to_do()), wait))
+        Some((fault.error_after(wait), wait))
     }
 
     /// Returns one line about an organization whose calls to Zoho Inventory are refused while Zoho Books answers,

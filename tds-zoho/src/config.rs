@@ -15,26 +15,26 @@ pub use token_key::TokenKey;
 /// Where Zoho is reached, with which credentials, and how often. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct ZohoConfig {
-    /// `ZOHO_CLIENT_ID`: the client of Zoho's API console.
+    /// The client of Zoho's API console.
     pub client_id: String,
-    /// `ZOHO_CLIENT_SECRET`: the secret of this client.
+    /// The secret of this client.
     pub client_secret: SecretString,
-    /// `ZOHO_REFRESH_TOKEN`: the refresh token that access tokens are minted with.
+    /// The refresh token that access tokens are minted with.
     pub refresh_token: SecretString,
-    /// `ZOHO_ORGANIZATION_ID`: the id of the organization, in digits. Every call has this parameter.
+    /// The id of the organization, in digits. Every call has this parameter.
     pub organization_id: String,
-    /// `ZOHO_DATA_CENTER`: the data centre, whose API host is used while no other host is known.
+    /// The data centre, whose API host is used while no other host is known.
     pub data_center: DataCenter,
-    /// `ZOHO_ACCOUNTS_URL`: the server that issues tokens, such as `https://accounts.zoho.com`.
+    /// The server that issues tokens, such as `https://accounts.zoho.com`.
     pub accounts_url: String,
-    /// `ZOHO_API_URL`: the base URL of the API, which is followed by `/books/v3`. It takes precedence over the host
-    /// in the token answer.
+    /// The base URL of the API, which is followed by `/books/v3`. It takes precedence over the host in the token
+    /// answer.
     pub api_url: Option<String>,
-    /// `ZOHO_REQUESTS_PER_MINUTE`: the ceiling of calls in any 60 seconds.
+    /// The ceiling of calls in any 60 seconds.
     pub requests_per_minute: u32,
-    /// `ZOHO_MAX_CONCURRENCY`: the number of calls that may be in flight at the same time.
+    /// The number of calls that may be in flight at the same time.
     pub max_concurrency: usize,
-    /// `ZOHO_DAILY_LIMIT`: calls a day that the organization's plan includes. 80 % of them are for this program.
+    /// Calls a day that the organization's plan includes. 80 % of them are for this program.
     pub daily_limit: Option<u32>,
     /// The maximum time that reads for webhooks wait where the day's calls will not suffice. Where the calls are
     /// far from sufficient, five times this time applies. Webhooks about one record that arrive during the wait
@@ -44,8 +44,7 @@ pub struct ZohoConfig {
     /// long, up to fifteen times this one. While Zoho cannot be reached, the first interval is a twelfth of this
     /// time, and the longest is this time. The default is 60 s.
     pub outage_probe: Duration,
-    /// `ENCRYPTION_KEY`: the key that the access token is sealed with before it is shared. Without a key the token
-    /// is not shared.
+    /// The key that the access token is sealed with before it is shared. Without a key the token is not shared.
     pub token_key: Option<TokenKey>,
     /// The number of access tokens that all processes may have minted within ten minutes before this process mints
     /// no more. Zoho allows 10. A command uses a lower number, to leave some tokens to servers.
@@ -92,13 +91,13 @@ impl ZohoConfig {
     /// Checks the configuration.
     ///
     /// # Errors
-    /// Kind `Config`, with one sentence for everything that is wrong. Each sentence names the variable.
+    /// Kind `Config`, with one sentence for everything that is wrong. Each sentence names the field.
     pub fn validate(&self) -> Result<()> {
         let mut faults = Vec::new();
         let texts = [
-            ("ZOHO_CLIENT_ID", self.client_id.as_str()),
-            ("ZOHO_CLIENT_SECRET", self.client_secret.expose_secret()),
-            ("ZOHO_REFRESH_TOKEN", self.refresh_token.expose_secret()),
+            ("client_id", self.client_id.as_str()),
+            ("client_secret", self.client_secret.expose_secret()),
+            ("refresh_token", self.refresh_token.expose_secret()),
         ];
         for (name, text) in texts {
             if text.is_empty() || text.trim() != text {
@@ -107,19 +106,19 @@ impl ZohoConfig {
         }
         if self.organization_id.is_empty() || !self.organization_id.bytes().all(|byte| byte.is_ascii_digit())
         {
-            faults.push(format!("ZOHO_ORGANIZATION_ID is {:?}, but must be digits", self.organization_id));
+            faults.push(format!("organization_id is {:?}, but must be digits", self.organization_id));
         }
-        let urls = [("ZOHO_ACCOUNTS_URL", Some(&self.accounts_url)), ("ZOHO_API_URL", self.api_url.as_ref())];
+        let urls = [("accounts_url", Some(&self.accounts_url)), ("api_url", self.api_url.as_ref())];
         for (name, url) in urls.into_iter().filter_map(|(name, url)| Some((name, url?))) {
             if let Err(fault) = base_url(url) {
                 faults.push(format!("{name} {fault}"));
             }
         }
         if self.requests_per_minute == 0 {
-            faults.push("ZOHO_REQUESTS_PER_MINUTE is 0, but must be 1 or more".to_owned());
+            faults.push("requests_per_minute is 0, but must be 1 or more".to_owned());
         }
         if self.max_concurrency == 0 {
-            faults.push("ZOHO_MAX_CONCURRENCY is 0, but must be 1 or more".to_owned());
+            faults.push("max_concurrency is 0, but must be 1 or more".to_owned());
         }
         if faults.is_empty() {
             return Ok(());
@@ -172,7 +171,7 @@ mod tests {
         config.api_url = Some("http://www.zohoapis.com".to_owned());
         config.max_concurrency = 0;
         let message = config.validate().expect_err("faults").to_string();
-        for name in ["ZOHO_CLIENT_ID", "ZOHO_ORGANIZATION_ID", "ZOHO_API_URL", "ZOHO_MAX_CONCURRENCY"] {
+        for name in ["client_id", "organization_id", "api_url", "max_concurrency"] {
             assert!(message.contains(name), "{name} in {message}");
         }
     }

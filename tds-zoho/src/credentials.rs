@@ -1,7 +1,10 @@
 //! A check of the credentials, for operators.
 
 use serde_json::{Map, Value};
-use tds_core::error::{Error, ErrorKind, Result, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Result, Retry},
+    hint::Hint,
+};
 
 use crate::client::ZohoClient;
 
@@ -49,9 +52,10 @@ fn choose(organizations: Vec<Organization>, id: &str) -> Result<Organization> {
     let seen: Vec<String> = organizations.iter().map(|one| format!("{} ({})", one.id, one.name)).collect();
     organizations.into_iter().find(|organization| organization.id == id).ok_or_else(|| {
         let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
-        Error::config(format!(
-            "the credentials give no access to the organization {id}; set ZOHO_ORGANIZATION_ID to one of: {seen}"
-        ))
+        let message = format!(
+            "the credentials give no access to the organization {id}; they give access to these organizations: {seen}"
+        );
+        Error::config(message).with_hint(Hint::Settings(&["organization_id"]))
     })
 }
 

@@ -152,11 +152,11 @@ impl fmt::Display for Fault {
             | Self::Refused(words) => write!(formatter, "{words}"),
             Self::Organization(words) => write!(
                 formatter,
-                "{words}; check ZOHO_ORGANIZATION_ID and ZOHO_DATA_CENTER, and that the user who made the refresh \
+                "{words}; check the organization's id and the data center, and that the user who made the refresh \
                  token still belongs to the organization and its plan has this product"
             ),
             Self::WrongAddress(words) => {
-                write!(formatter, "{words}; check ZOHO_API_URL and ZOHO_DATA_CENTER")
+                write!(formatter, "{words}; check the URL of the API and the data center")
             }
         }
     }

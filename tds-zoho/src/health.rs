@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tds_core::{
+    hint::Hint,
     limits::budget::{BreakerStatus, CallLimit, OutageCause, Refusal},
     lock::lock,
     queue::Lane,
@@ -12,7 +13,7 @@ use time::OffsetDateTime;
 use crate::{
     auth::MintFault,
     client::{Pulse, ZohoClient},
-    limits::budget::spent,
+    limits::budget::{ACCOUNT, spent},
 };
 
 /// The health of Zoho.
@@ -47,6 +48,8 @@ pub enum ZohoState {
         reason: String,
         /// What to do about it.
         what_to_do: String,
+        /// The settings to check.
+        hint: Option<Hint>,
     },
     /// The last call, or the last token refresh, failed.
     Unreachable {
@@ -74,14 +77,17 @@ impl ZohoClient {
         let shut = open.min_by_key(|breaker| (breaker.cause == OutageCause::Connection, breaker.place.len()));
         let last_success_at = seen.last_success_at;
         let state = match (trouble, shut, paused_until, seen) {
-            (Some((fault @ MintFault::Refused { .. }, _)), ..) => {
-                ZohoState::AuthPaused { reason: fault.reason(), what_to_do: fault.what_to_do().to_owned() }
-            }
+            (Some((fault @ MintFault::Refused { .. }, _)), ..) => ZohoState::AuthPaused {
+                reason: fault.reason(),
+                what_to_do: fault.what_to_do().to_owned(),
+                hint: fault.hint(),
+            },
             (_, Some(shut), ..) if shut.cause == OutageCause::Account => ZohoState::AuthPaused {
                 reason: describe(shut),
                 what_to_do:
                     "only single probes are sent; waiting work continues by itself as soon as one succeeds"
                         .to_owned(),
+                hint: Some(ACCOUNT),
             },
             (trouble, _, Some(until), _) => {
                 ZohoState::Throttled { until, reason: throttled(refused, trouble.map(|(fault, _)| fault)) }

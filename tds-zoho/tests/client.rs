@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tds_core::{
     clock::SystemClock,
     error::{Error, ErrorKind, Retry},
+    hint::Hint,
     queue::Lane,
     source::{Capability, ListOrder, ListRequest, Source},
 };
@@ -68,7 +69,7 @@ async fn revoked_credentials_say_what_an_operator_has_to_do() {
     let client = client(config(&zoho));
     for _call in 0..5 {
         let error = client.check_credentials().await.expect_err("revoked");
-        assert!(error.to_string().contains("ZOHO_REFRESH_TOKEN"), "{error}");
+        assert_eq!(error.hint(), Some(&Hint::Settings(&["refresh_token"])), "{error}");
     }
     assert_eq!((zoho.token_requests(), zoho.calls()), (1, 0));
 }

@@ -172,11 +172,11 @@ impl RunWorker {
     }
 
     async fn fail(&self, lease: &RunLease, error: &Error) {
-        let error = error.explain(self.wording);
+        let (patience, error) = (Patience::of(lease.run.id, self.wording), error.explain(self.wording));
         tracing::error!(run = %lease.run.id, entity = %lease.run.entity_type, error, "run failed");
         let end = RunEnd::Failed { error };
         let store = || self.runs.end_run(lease.run.id, lease.token, end.clone());
-        if let Err(fault) = Patience::of(lease.run.id).store("storing why the run failed", store).await {
+        if let Err(fault) = patience.store("storing why the run failed", store).await {
             tracing::warn!(
                 run = %lease.run.id, error = %fault.chain(),
                 "the failure could not be stored; another process will claim the run"

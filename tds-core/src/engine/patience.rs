@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     error::{Error, ErrorKind, Result, Retry},
+    hint::Wording,
     retry::RetryPolicy,
     runs::RunId,
 };
@@ -22,11 +23,12 @@ const MISUNDERSTOOD: u32 = 12;
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
     run: RunId,
+    wording: Wording,
 }
 
 impl Patience {
-    pub(super) fn of(run: RunId) -> Self {
-        Self { run }
+    pub(super) fn of(run: RunId, wording: Wording) -> Self {
+        Self { run, wording }
     }
 
     /// Asks the source until it answers, until its error is permanent, or until it has contradicted its protocol too
@@ -90,7 +92,7 @@ impl Patience {
             };
             // A long pause is waited for in steps, so that the run sees where the pause ends early.
             let wait = wait.clamp(Duration::from_millis(10), WAITS.max);
-            tracing::warn!(run = %self.run, doing, error = %error.chain(), ?wait, "a run waits");
+            tracing::warn!(run = %self.run, doing, error = %error.explain(self.wording), ?wait, "a run waits");
             tokio::time::sleep(wait).await;
         }
     }
@@ -117,7 +119,7 @@ mod tests {
             let over = began.elapsed() >= Duration::from_secs(3_600);
             if over { Ok(()) } else { Err(error(kind, retry)) }
         };
-        Patience::of(RunId(1)).source("asking", ask).await?;
+        Patience::of(RunId(1), ToString::to_string).source("asking", ask).await?;
         Ok((asked.load(Ordering::SeqCst), began.elapsed()))
     }
 
@@ -154,7 +156,7 @@ mod tests {
                 let over = began.elapsed() >= Duration::from_secs(3_600);
                 if over { Ok(()) } else { Err(error(kind, retry)) }
             };
-            Patience::of(RunId(1)).store("asking", ask).await.map(|()| began.elapsed())
+            Patience::of(RunId(1), ToString::to_string).store("asking", ask).await.map(|()| began.elapsed())
         };
         let transient = Retry::Transient { retry_after: None };
         assert!(store(ErrorKind::Unavailable, transient).await.is_ok());

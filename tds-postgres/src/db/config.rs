@@ -3,10 +3,16 @@
 use std::{fmt, str::FromStr as _};
 
 use sqlx::postgres::PgConnectOptions;
-use tds_core::error::{Error, Result};
+use tds_core::{
+    error::{Error, Result},
+    hint::Hint,
+};
 
 /// The port of Supabase's pooler in transaction mode.
 const SUPABASE_TRANSACTION_PORT: u16 = 6543;
+
+/// The setting that names the database.
+pub(crate) const URL: Hint = Hint::Settings(&["url"]);
 
 /// The configuration of the database connections.
 #[derive(Clone)]
@@ -58,9 +64,9 @@ impl Address {
     pub(crate) fn parse(url: &str) -> Result<Self> {
         // The parser's own message may quote the URL, and the URL contains the password.
         let wrong = || {
-            Error::config(
-                "DATABASE_URL is no PostgreSQL URL: expected postgres://user:password@host:5432/name",
-            )
+            let message = "the URL of the database is no PostgreSQL URL: expected \
+                           postgres://user:password@host:5432/name";
+            Error::config(message).with_hint(URL)
         };
         if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
             return Err(wrong());
@@ -145,7 +151,7 @@ mod tests {
         assert!(!format!("{config:?}").contains("hunter2"));
         for wrong in ["mysql://u:hunter2@h/db", "postgres://u:hunter2@h:port/db", "hunter2"] {
             let error = Address::parse(wrong).err().expect("refused");
-            assert!(!error.chain().contains("hunter2") && error.chain().contains("DATABASE_URL"));
+            assert!(!error.chain().contains("hunter2") && error.hint() == Some(&URL), "{error}");
         }
     }
 }

@@ -14,7 +14,7 @@ use sqlx::{
 use tds_core::error::{Error, Result};
 
 use super::{
-    config::{Address, DatabaseConfig, Shares},
+    config::{Address, DatabaseConfig, Shares, URL},
     connector::{Connector, Limits, Version},
     error::{Doing as _, is_crowded, silent},
     pool::{Bounds, Lent, Pool, Step},
@@ -74,17 +74,20 @@ impl Database {
     ///
     /// # Errors
     /// `Config` where the URL, the credentials or the server's version are wrong. `Unavailable` where the server
-    /// cannot be reached. The message names `DATABASE_URL` and never contains the password.
+    /// cannot be reached. The message never contains the password.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self> {
         let address = Address::parse(&config.url)?;
-        let doing = format!("connecting to the database at {} (DATABASE_URL)", address.target);
+        let doing = format!("connecting to the database at {}", address.target);
         let options =
             address.options.clone().application_name(&config.application_name).extra_float_digits(None);
         let began = tokio::time::Instant::now();
         // Other clients may use all connections of the server at the moment.
         let crowded = |error: &_| (is_crowded(error) && began.elapsed() < PATIENCE).then_some(CROWDED);
         let found = repeat_while(|| Connector::find(&options, LIMITS, address.pooled), crowded).await;
-        let (connector, version) = found.doing(&doing)?;
+        let (connector, version) = found.doing(&doing).map_err(|error| match error.hint() {
+            Some(_) => error,
+            None => error.with_hint(URL),
+        })?;
         refuse_old(&version, &address.target)?;
         let shares = Shares::of(config.max_connections, connector.is_pooled());
         let connector = Arc::new(connector);
@@ -292,9 +295,8 @@ fn refuse_old((number, name): &Version, target: &str) -> Result<()> {
     if *number >= OLDEST_SERVER {
         return Ok(());
     }
-    Err(Error::config(format!(
-        "DATABASE_URL points to PostgreSQL {name} ({target}); TDS needs PostgreSQL 14 or newer"
-    )))
+    let message = format!("{target} is PostgreSQL {name}; TDS needs PostgreSQL 14 or newer");
+    Err(Error::config(message).with_hint(URL))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
         }
         None if matches!(error, sqlx::Error::PoolTimedOut) => {
             let message = format!("{doing}: no connection of this process became free in time");
-            Error::new(kind, retry, message).with_hint(Hint::AllowConnections)
+            Error::new(kind, retry, message).with_hint(Hint::Settings(&["max_connections"]))
         }
         None => Error::new(kind, retry, format!("{doing}: {error}")),
     }

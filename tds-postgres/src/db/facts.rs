@@ -17,7 +17,7 @@ pub struct ServerFacts {
 /// The number of connections that the server allows this role, and the number that this process may open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRoom {
-    /// The number of connections that this process may open (`TDS_DB_CONNECTIONS`).
+    /// The number of connections that this process may open.
     pub wanted: u32,
     /// The number of connections that the server, the database and the role allow for all processes together.
     pub allowed: u32,

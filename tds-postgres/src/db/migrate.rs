@@ -298,7 +298,7 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
             "the readers of the mirror: found \"{unknown}\", which is no role of this database; accepted: roles that \
              exist, comma separated"
         );
-        return Err(Error::config(message).with_hint(Hint::CorrectReaders).into());
+        return Err(Error::config(message).with_hint(Hint::Settings(&["readers"])).into());
     }
     // A role that owns no object of TDS and may not call the function has nothing to close.
     let allowed: bool = sqlx::query_scalar("SELECT has_function_privilege('tds_close(text[])', 'EXECUTE')")

@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use tds_core::error::{Error, Result};
+use tds_core::{
+    error::{Error, Result},
+    hint::Hint,
+};
 use tokio::process::Command;
 
 use super::io;
@@ -33,9 +36,9 @@ impl Account {
             Some(account) => Ok(Some(account)),
             None => Err(Error::config(
                 "PostgreSQL refuses to run as root, and neither the account postgres nor the account nobody exists: \
-                 start TDS as another user, or set DATABASE_URL"
-                    .to_owned(),
-            )),
+                 start TDS as another user, or use a server that is already running",
+            )
+            .with_hint(Hint::Settings(&["url"]))),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use tds_core::error::{Error, Result};
+use tds_core::{
+    error::{Error, Result},
+    hint::Hint,
+};
 use tokio::process::Command;
 
 const OLDEST: u32 = 14;
 const HOW_TO_INSTALL: &str = "no PostgreSQL programs found: install them (apt-get install postgresql, or brew \
-                              install postgresql@16), name their directory in PG_BIN_DIR, or set DATABASE_URL to a \
-                              server that is already running";
+                              install postgresql@16), name their directory, or use a server that is already \
+                              running";
 
 /// A directory with `postgres`, `initdb` and `pg_ctl` of one version.
 #[derive(Clone, Debug)]
@@ -34,7 +37,7 @@ impl Binaries {
                 _ => return Ok(found),
             }
         }
-        Err(Error::config(match (made_by, other, too_old, explicit) {
+        let message = match (made_by, other, too_old, explicit) {
             (Some(major), Some(other), ..) => format!(
                 "the cluster in {} was made by PostgreSQL {major}, and only version {} is installed: install version \
                  {major} again, or move the directory away to start with an empty database",
@@ -46,7 +49,8 @@ impl Binaries {
             }
             (.., Some(directory)) => format!("{}: {HOW_TO_INSTALL}", directory.display()),
             _ => HOW_TO_INSTALL.to_owned(),
-        }))
+        };
+        Err(Error::config(message).with_hint(Hint::Settings(&["bin_dir", "url"])))
     }
 
     /// Returns the path of a program.

@@ -9,8 +9,8 @@ use super::{Account, account::command, binaries::Binaries, io, place::write_whol
 /// The database superuser of a private cluster.
 pub(super) const USER: &str = "tds";
 
-/// Returns the password of the cluster. The password is created once and stored in TDS_DATA_DIR, readable only by the
-/// user of TDS.
+/// Returns the password of the cluster. The password is created once and stored in the data directory, readable only
+/// by the user of TDS.
 pub(super) fn password(data_dir: &Path) -> Result<String> {
     let path = data_dir.join("password");
     match fs::read_to_string(&path) {

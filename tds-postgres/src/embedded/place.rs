@@ -10,23 +10,24 @@ use tds_core::error::Result;
 
 use super::{Account, io};
 
-/// The parent directory of clusters whose account cannot reach TDS_DATA_DIR.
+/// The parent directory of clusters whose account cannot reach the data directory.
 const ELSEWHERE: &str = "/var/lib/tds/clusters";
 
-/// The file in TDS_DATA_DIR that contains the cluster's location, where the cluster is elsewhere.
+/// The file in the data directory that contains the cluster's location, where the cluster is elsewhere.
 const NOTE: &str = "cluster-location";
 
-/// Creates TDS_DATA_DIR and returns its absolute path.
+/// Creates the data directory and returns its absolute path.
 pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
     create_all(data_dir)?;
     data_dir.canonicalize().map_err(|error| io(&error, "resolving", data_dir))
 }
 
-/// Returns the directory for the cluster. The directory is inside TDS_DATA_DIR. Where the server's account cannot
-/// reach TDS_DATA_DIR, the cluster has a directory elsewhere, and a file in TDS_DATA_DIR records its location.
+/// Returns the directory for the cluster. The directory is inside the data directory. Where the server's account cannot
+/// reach the data directory, the cluster has a directory elsewhere, and a file in the data directory records its
+/// location.
 pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result<PathBuf> {
-    // Where an operator deleted the recorded directory, a new cluster is created, as after the deletion of
-    // TDS_DATA_DIR itself.
+    // Where an operator deleted the recorded directory, a new cluster is created, as after the deletion of the data
+    // directory itself.
     if let Some(root) = remembered(data_dir) {
         return Ok(root);
     }

@@ -18,6 +18,7 @@ use super::{
     budget::{self, Budget},
     services::{Ports, Services},
 };
+use crate::hint::command;
 
 /// The greatest age of a snapshot that [`Activity::recent`] still returns.
 const FRESH: Duration = Duration::from_secs(3);
@@ -92,13 +93,13 @@ impl Activity {
         for entity in self.services.engine.registry().entities() {
             stats.by_entity.entry(entity.clone()).or_default();
         }
-        if let Some((reason, wait)) = self.services.zoho.lacks_token() {
+        if let Some((error, wait)) = self.services.zoho.lacks_token() {
             // Without an access token, this process claims no items that need a call. All waiting items therefore wait
             // for the token.
             let deferred = &mut stats.deferred;
             deferred.count = stats.queue.pending + stats.queue.failed;
             deferred.until = deferred.until.max(Some(self.services.clock.now() + wait));
-            deferred.reason = Some(reason);
+            deferred.reason = Some(error.explain(command));
         }
         Ok(stats)
     }

@@ -19,7 +19,7 @@ use tds_zoho::webhook::{Event, Received, event_type, parse, query_pairs};
 
 use self::refusals::Refusals;
 use super::{events::Reception, services::Services};
-use crate::config::WebhookConfig;
+use crate::{config::WebhookConfig, hint::command};
 
 /// Headers that are never stored, because they carry secrets.
 const SECRET_HEADERS: [&str; 5] =
@@ -116,8 +116,10 @@ impl Webhooks {
 
 fn not_stored(error: tds_core::error::Error) -> NotKept {
     match error.kind() {
-        ErrorKind::Unavailable => tracing::warn!(error = %error.chain(), "a webhook could not be stored"),
-        _ => tracing::error!(error = %error.chain(), "a webhook could not be stored"),
+        ErrorKind::Unavailable => {
+            tracing::warn!(error = %error.explain(command), "a webhook could not be stored")
+        }
+        _ => tracing::error!(error = %error.explain(command), "a webhook could not be stored"),
     }
     NotKept::NotStored
 }

@@ -8,7 +8,7 @@ use axum::{
 };
 use tds_core::error::ErrorKind;
 
-use crate::{app::refusal::Refusal, http::dto::ProblemDocument};
+use crate::{app::refusal::Refusal, hint::command, http::dto::ProblemDocument};
 
 /// Defines the kinds of problems. Each kind is written once: with its status, the last part of its `type`, its title,
 /// and the explanation to which its `type` leads.
@@ -227,16 +227,16 @@ impl From<tds_core::error::Error> for Problem {
             ErrorKind::Invalid => Self::invalid(error.to_string()),
             ErrorKind::Conflict => Self::new(ProblemKind::Conflict, error.to_string()),
             ErrorKind::Unavailable => {
-                tracing::warn!(error = %error.chain(), "not available");
+                tracing::warn!(error = %error.explain(command), "not available");
                 Self::unavailable("The database cannot be reached; try again.")
             }
             ErrorKind::Locked => {
-                tracing::warn!(error = %error.chain(), "locked");
+                tracing::warn!(error = %error.explain(command), "locked");
                 Self::unavailable("Another session of the database holds a lock; try again.")
             }
             // The cause of an internal error is for the log, not for the client.
             _ => {
-                tracing::error!(error = %error.chain(), "request failed");
+                tracing::error!(error = %error.explain(command), "request failed");
                 Self::new(ProblemKind::Internal, "The log has the details under this request id.")
             }
         }

@@ -17,7 +17,7 @@ pub(super) struct Domain {
     pub(super) ignored: Option<String>,
 }
 
-/// Decides which host to use. Where `configured` is true, `ZOHO_API_URL` is set and takes precedence.
+/// Decides which host to use. Where `configured` is true, the configuration names a host, which takes precedence.
 pub(super) fn follow(api_domain: &str, configured: bool) -> Domain {
     if configured || api_domain.is_empty() {
         return Domain::default();

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use tds_core::error::{Error, ErrorKind, Retry};
+use tds_core::{
+    error::{Error, ErrorKind, Retry},
+    hint::Hint,
+};
 
 use super::domain::{Domain, follow};
 use crate::{
@@ -68,18 +71,29 @@ impl MintFault {
         let Self::Refused { error, .. } = self else { return "wait: TDS tries again by itself" };
         match error.as_str() {
             "invalid_code" => {
-                "the refresh token was revoked or deleted: make a new one in Zoho's API console and set ZOHO_REFRESH_TOKEN"
+                "the refresh token was revoked or deleted: make a new one in Zoho's API console and set it"
             }
             "invalid_client" => {
-                "check ZOHO_CLIENT_ID and ZOHO_DATA_CENTER: client, token and organization belong to one data center"
+                "check the id of the client: client, token and organization belong to one data center"
             }
-            "invalid_client_secret" => "check ZOHO_CLIENT_SECRET",
-            _ => "check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER",
+            "invalid_client_secret" => "check the secret of the client",
+            _ => "check the credentials and the data center",
         }
     }
 
+    /// Returns the settings that an operator should check.
+    pub(crate) fn hint(&self) -> Option<Hint> {
+        let Self::Refused { error, .. } = self else { return None };
+        Some(Hint::Settings(match error.as_str() {
+            "invalid_code" => &["refresh_token"],
+            "invalid_client" => &["client_id", "data_center"],
+            "invalid_client_secret" => &["client_secret"],
+            _ => &["client_id", "client_secret", "refresh_token", "data_center"],
+        }))
+    }
+
     /// Returns the error for the engine.
-    pub(super) fn error_after(&self, wait: Duration) -> Error {
+    pub(crate) fn error_after(&self, wait: Duration) -> Error {
         let (kind, retry) = match self {
             Self::Refused { .. } => (ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: wait }),
             Self::TooMany(_) => (ErrorKind::RateLimited, Retry::Throttled { retry_after: wait }),
@@ -89,7 +103,11 @@ impl MintFault {
                 (ErrorKind::Unavailable, Retry::Throttled { retry_after: wait.max(Duration::from_secs(1)) })
             }
         };
-        Error::new(kind, retry, format!("{}; {}", self.reason(), self.what_to_do()))
+        let error = Error::new(kind, retry, format!("{}; {}", self.reason(), self.what_to_do()));
+        match self.hint() {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct Seal {
 impl Seal {
     /// Creates a seal. A token that is sealed for one `owner` cannot be opened for another.
     pub(super) fn new(key: &TokenKey, owner: &str) -> Result<Self> {
-        let unusable = |_| Error::config("ENCRYPTION_KEY cannot be used");
+        let unusable = |_| Error::config("token_key cannot be used");
         let cipher = RandomizedNonceKey::new(&AES_256_GCM, key.bytes()).map_err(unusable)?;
         let key_id = id_of(key);
         Ok(Self { key: cipher, owner: format!("{FORM} {key_id} {owner}"), key_id })

@@ -67,7 +67,7 @@ impl State {
                     tracing::warn!(
                         host,
                         "the token answer names an API host that is not one of Zoho's known hosts, so it is not \
-                         followed. If the host is right, set ZOHO_API_URL to it"
+                         followed. If the host is right, set the URL of the API to it"
                     );
                 }
                 self.named.clone_from(ignored);

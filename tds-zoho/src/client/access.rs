@@ -80,7 +80,7 @@ impl Access {
         }
         format!(
             "{words}; a new token was refused too: most likely the refresh token lacks the scope {}, or the plan \
-             does not include the product. Make a refresh token that has the scope and set ZOHO_REFRESH_TOKEN",
+             does not include the product. Make a refresh token that has the scope and set it",
             call.scope
         )
     }

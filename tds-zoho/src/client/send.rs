@@ -44,7 +44,7 @@ pub(super) struct Sent {
 impl Sender {
     pub(super) fn new(http: reqwest::Client, config: &ZohoConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         let base = config.api_url.clone().unwrap_or_else(|| config.data_center.api_url());
-        let base = base_url(&base).map_err(|fault| Error::config(format!("ZOHO_API_URL {fault}")))?;
+        let base = base_url(&base).map_err(|fault| Error::config(format!("api_url {fault}")))?;
         let (organization_id, most_bytes) = (config.organization_id.clone(), config.max_body_bytes);
         Ok(Self { http, base, organization_id, most_bytes, clock })
     }

@@ -148,14 +148,14 @@ pub struct Webhooks {
     pub predecessor: Option<&'static str>,
 }
 
-/// When an entity type is listed. The settings name the intervals.
+/// When an entity type is listed. The program that starts the runs has a setting for each interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polling {
-    /// All records every `TDS_FULL_EVERY`, and changes every `TDS_INCREMENTAL_EVERY`.
+    /// All records at the interval of full syncs, and changes at the interval of incremental syncs.
     Changes,
-    /// All records every `TDS_FULL_EVERY`, and changes every `TDS_PRICES_EVERY`.
+    /// All records at the interval of full syncs, and changes at the interval of prices.
     Prices,
-    /// All records every `TDS_STOCK_EVERY`, because no list shows the changes.
+    /// All records at the interval of stock, because no list shows the changes.
     Stock,
 }
 

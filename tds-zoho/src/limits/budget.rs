@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tds_core::{
     clock::Clock,
     error::{Error, ErrorKind, Result, Retry},
+    hint::Hint,
     limits::budget::{
         self, BreakerStatus, CallBudget, CallCount, Denied, LimitSignal, Limits, OutageCause, Passage,
         Permit, PermitPool, Place, Refusal,
@@ -173,15 +174,20 @@ fn shut_out(shut: &BreakerStatus) -> Error {
     waits(shut.cause, kind, *wait, message)
 }
 
+/// The settings that an operator should check where Zoho refuses the account.
+pub(crate) const ACCOUNT: Hint =
+    Hint::Settings(&["organization_id", "data_center", "api_url", "refresh_token"]);
+
 /// Returns the error of work that waits without spending an attempt.
 pub(crate) fn waits(cause: OutageCause, kind: ErrorKind, wait: Duration, message: String) -> Error {
     // Work that returns a moment too early would only be refused once more.
     let retry_after = wait.max(Duration::from_millis(200));
-    let retry = match cause {
-        OutageCause::Connection => Retry::Throttled { retry_after },
-        OutageCause::Account => Retry::AuthPaused { retry_after },
-    };
-    Error::new(kind, retry, message)
+    match cause {
+        OutageCause::Connection => Error::new(kind, Retry::Throttled { retry_after }, message),
+        OutageCause::Account => {
+            Error::new(kind, Retry::AuthPaused { retry_after }, message).with_hint(ACCOUNT)
+        }
+    }
 }
 
 /// Returns the error of a call that was not made because the budget did not answer. This costs no attempt, whatever

@@ -135,7 +135,7 @@ fn of_key(mismatch: &Mismatch<'_>, messages: &Messages<'_>, given: &[u8; 32]) ->
     }
     let key = mismatch.webhook_key?.expose_secret().as_bytes();
     fits(key).then_some(Cow::Borrowed(
-        "it was made with the value of TDS_WEBHOOK_KEY; the secret of Zoho's webhook must be ZOHO_WEBHOOK_SECRET",
+        "it was made with the webhook key; the secret of Zoho's webhook must be the webhook secret",
     ))
 }
 
@@ -322,19 +322,20 @@ fn keys(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         all.push((hint, format!("{before}{secret}{after}").into_bytes()));
     }
     let bare = secret.trim_matches(['"', '\'']);
-    let hint = "ZOHO_WEBHOOK_SECRET has quotation marks around the secret: remove them";
+    let hint = "the configured secret has quotation marks around it: remove them";
     all.push((hint, bare.as_bytes().to_vec()));
-    let hint = "ZOHO_WEBHOOK_SECRET holds several secrets; separate them by commas";
+    let hint = "the configured secret holds several secrets; separate them by commas";
     all.extend(
         secret.split([' ', ';', '\t', '|']).take(MOST).map(|part| (hint, part.trim().as_bytes().to_vec())),
     );
-    let hint = "ZOHO_WEBHOOK_SECRET differs from the secret at Zoho in upper and lower case";
+    let hint = "the configured secret differs from the secret at Zoho in upper and lower case";
     all.push((hint, secret.to_ascii_lowercase().into_bytes()));
     all.push((hint, secret.to_ascii_uppercase().into_bytes()));
-    let hint = "ZOHO_WEBHOOK_SECRET is the Base64 or the hex of the secret at Zoho: write the secret itself";
+    let hint =
+        "the configured secret is the Base64 or the hex of the secret at Zoho: write the secret itself";
     all.extend(STANDARD.decode(secret).ok().map(|key| (hint, key)));
     all.extend(hex::decode(secret).map(|key| (hint, key)));
-    let hint = "the secret at Zoho is the Base64 of ZOHO_WEBHOOK_SECRET: write it as it is at Zoho";
+    let hint = "the secret at Zoho is the Base64 of the configured secret: write it as it is at Zoho";
     all.push((hint, STANDARD.encode(secret).into_bytes()));
     all
 }

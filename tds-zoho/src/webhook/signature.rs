@@ -99,7 +99,7 @@ pub enum SignatureError {
     #[error("the webhook's form has more than {MOST_PAIRS} fields")]
     TooManyFields,
     /// The signature covers another message, or was made with another secret.
-    #[error("the webhook's signature does not match; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho")]
+    #[error("the webhook's signature does not match")]
     Wrong,
 }
 

@@ -147,9 +147,9 @@ fn a_secret_with_something_around_it_is_named() {
     }
     says(diagnosed(None, JSON, BODY, &by("tdssecret0123456")), "upper and lower case");
     says(diagnosed(None, JSON, BODY, &by(&STANDARD.encode(SECRET))), "Base64");
-    says(diagnosed(None, JSON, BODY, &by(KEY)), "TDS_WEBHOOK_KEY");
+    says(diagnosed(None, JSON, BODY, &by(KEY)), "with the webhook key");
     let quoted = diagnosed_with(&["\"TdsSecret0123456\""], None, JSON, BODY, &by(SECRET));
-    says(quoted, "ZOHO_WEBHOOK_SECRET has quotation marks");
+    says(quoted, "the configured secret has quotation marks");
     let listed = diagnosed_with(&["Other1234567890;TdsSecret0123456"], None, JSON, BODY, &by(SECRET));
     says(listed, "separate them by commas");
     let encoded = diagnosed_with(&[&STANDARD.encode(SECRET)], None, JSON, BODY, &by(SECRET));

@@ -71,7 +71,7 @@ impl Listing<'_> {
     }
 
     pub(super) fn patience(&self) -> Patience {
-        Patience::of(self.lease.run.id)
+        Patience::of(self.lease.run.id, self.lister.wording)
     }
 
     async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {

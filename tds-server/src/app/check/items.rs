@@ -18,6 +18,7 @@ use crate::{
     app::budget::line as budget_line,
     config::{Config, DatabaseChoice, Environment, Verification},
     engine::{BuildError, Storage},
+    hint::command,
 };
 
 /// Zoho gives at most 10 access tokens in 10 minutes. This command mints a token only if fewer than this number have
@@ -83,7 +84,7 @@ pub(super) async fn database(config: &Config) -> (Vec<Finding>, Option<Storage>)
 
 /// Returns the finding of a check that the database did not answer.
 fn unreadable(name: &'static str) -> impl FnOnce(Error) -> Finding {
-    move |error| Finding::failed(name, error.chain(), "look at the server's log")
+    move |error| Finding::failed(name, error.explain(command), "look at the server's log")
 }
 
 async fn server(database: &Database, facts: &Result<ServerFacts>) -> Result<Finding> {
@@ -203,7 +204,7 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
     };
     let client = match client {
         Ok(client) => client,
-        Err(error) => return vec![Finding::failed("zoho", error.chain(), "see docs/zoho-setup.md")],
+        Err(error) => return vec![Finding::failed("zoho", error.explain(command), "see docs/zoho-setup.md")],
     };
     let findings = match report_of_a_server(&client, storage).await {
         Some(report) => vec![as_reported(&report), budget(&client, false).await],
@@ -237,7 +238,7 @@ async fn inventory(client: &ZohoClient) -> Option<Finding> {
     match client.check_inventory().await {
         Ok(None) => None,
         Ok(Some(line)) => Some(Finding::warning("inventory", line, hint)),
-        Err(error) => Some(Finding::failed("inventory", error.chain(), hint)),
+        Err(error) => Some(Finding::failed("inventory", error.explain(command), hint)),
     }
 }
 
@@ -274,10 +275,10 @@ async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
         // The limit of this command was reached. The answer says nothing about the credentials.
         Err(error) if error.kind() == ErrorKind::RateLimited => Finding::warning(
             "zoho",
-            format!("Zoho was not asked: {}", error.chain()),
+            format!("Zoho was not asked: {}", error.explain(command)),
             "run check again in ten minutes",
         ),
-        Err(error) => Finding::failed("zoho", error.chain(), "see docs/zoho-setup.md, section 4"),
+        Err(error) => Finding::failed("zoho", error.explain(command), "see docs/zoho-setup.md, section 4"),
     }
 }
 
@@ -287,7 +288,7 @@ async fn budget(client: &ZohoClient, ask: bool) -> Finding {
         drop(client.refresh_quota().await);
     }
     match client.status().await {
-        Err(error) => Finding::failed("budget", error.chain(), "look at the database"),
+        Err(error) => Finding::failed("budget", error.explain(command), "look at the database"),
         Ok(status) => {
             let line = budget_line(&status, client.requests_per_minute());
             match status.day.limit {

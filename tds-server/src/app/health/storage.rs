@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tds_postgres::{Database, SchemaStatus, SchemaVerdict};
 
 use super::{ComponentHealth, HealthStatus, Probe};
+use crate::hint::command;
 
 /// Checks whether the database answers.
 pub(crate) struct DatabaseProbe(pub(crate) Database);
@@ -29,7 +30,7 @@ impl Probe for DatabaseProbe {
                 ComponentHealth::healthy(format!("answers in {:.1} ms", took.as_secs_f64() * 1_000.0))
             }
             Err(error) => {
-                tracing::warn!(error = %error.chain(), "the database does not answer");
+                tracing::warn!(error = %error.explain(command), "the database does not answer");
                 ComponentHealth::unhealthy("does not answer; the log says why")
             }
         }

@@ -5,6 +5,7 @@ use tds_core::limits::budget::Throttle;
 use tds_zoho::{ZohoClient, ZohoState};
 
 use super::{ComponentHealth, Probe};
+use crate::hint::command;
 
 /// Checks whether data can be read from Zoho, and whether the budget allows calls.
 pub(crate) struct ZohoProbe(pub(crate) ZohoClient);
@@ -37,8 +38,9 @@ impl Probe for ZohoProbe {
             ZohoState::Throttled { until, reason } => {
                 ComponentHealth::degraded(format!("{reason}; calls continue by themselves at {until}"))
             }
-            ZohoState::AuthPaused { reason, what_to_do } => {
-                ComponentHealth::degraded(format!("{reason}: {what_to_do}"))
+            ZohoState::AuthPaused { reason, what_to_do, hint } => {
+                let see = hint.map(|hint| format!("; {}", command(&hint))).unwrap_or_default();
+                ComponentHealth::degraded(format!("{reason}: {what_to_do}{see}"))
             }
             ZohoState::Unreachable { reason } => {
                 ComponentHealth::degraded(format!("the last call failed: {reason}"))

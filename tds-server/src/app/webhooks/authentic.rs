@@ -26,7 +26,13 @@ pub(super) fn check<'a>(
         let (content_type, signature) = (text(headers, "content-type"), text(headers, SIGNATURE_HEADER));
         verify(&config.secrets, pairs, content_type, body, signature).map_err(|error| {
             let mismatch = matches!(error, SignatureError::Wrong | SignatureError::Malformed);
-            NotKept::NotAuthentic { reason: error.to_string(), mismatch }
+            let reason = match error {
+                SignatureError::Wrong => {
+                    format!("{error}; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho")
+                }
+                _ => error.to_string(),
+            };
+            NotKept::NotAuthentic { reason, mismatch }
         })?
     } else if config.allow_unsigned {
         Authentic::unsigned(pairs, body)

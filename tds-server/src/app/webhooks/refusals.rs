@@ -89,7 +89,11 @@ fn look_into(config: &WebhookConfig, delivery: &Delivery) {
             signature: &signature,
         });
         span.in_scope(|| match hint {
-            Some(hint) => tracing::warn!(hint = hint.as_ref(), "the signature of the refused webhook can be explained"),
+            Some(hint) => tracing::warn!(
+                hint = hint.as_ref(),
+                "the signature of the refused webhook can be explained (ZOHO_WEBHOOK_SECRET is the configured secret, \
+                 TDS_WEBHOOK_KEY the webhook key)"
+            ),
             None => tracing::warn!(
                 "no known change on the way explains the signature of the refused webhook, so it was made with \
                  another secret; compare ZOHO_WEBHOOK_SECRET with the secret in Zoho's webhook"

@@ -5,6 +5,7 @@ use tds_core::error::Error;
 
 use crate::{
     app::credentials,
+    hint::command,
     http::{
         dto,
         problem::{Answer, Problem, ProblemKind},
@@ -17,6 +18,6 @@ use crate::{
     responses((status = 200, description = "Zoho accepts the credentials", body = dto::Credentials), (status = 502, response = dto::Upstream)))]
 pub(crate) async fn test(State(state): State<AppState>) -> Answer<dto::Credentials> {
     // The caller asked for the cause in Zoho's words.
-    let upstream = |error: Error| Problem::new(ProblemKind::Upstream, error.chain());
+    let upstream = |error: Error| Problem::new(ProblemKind::Upstream, error.explain(command));
     Ok(Json(credentials::test(&state.services.zoho).await.map_err(upstream)?.into()))
 }

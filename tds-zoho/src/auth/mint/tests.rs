@@ -1,5 +1,5 @@
 use secrecy::ExposeSecret;
-use tds_core::error::Retry;
+use tds_core::{error::Retry, hint::Hint};
 
 use super::{Duration, MintFault, Minted, read};
 use crate::config::{DataCenter, ZohoConfig};
@@ -51,17 +51,23 @@ fn the_recorded_refusals_of_the_token_server_have_their_class() {
 
 #[test]
 fn wrong_credentials_pause_and_say_what_to_do() {
-    for (error, hint) in [
-        ("invalid_code", "ZOHO_REFRESH_TOKEN"),
-        ("invalid_client", "ZOHO_CLIENT_ID and ZOHO_DATA_CENTER"),
-        ("invalid_client_secret", "ZOHO_CLIENT_SECRET"),
-        ("something_new", "check ZOHO_CLIENT_ID"),
-    ] {
+    const CASES: [(&str, &str, &[&str]); 4] = [
+        ("invalid_code", "make a new one", &["refresh_token"]),
+        ("invalid_client", "one data center", &["client_id", "data_center"]),
+        ("invalid_client_secret", "the secret of the client", &["client_secret"]),
+        (
+            "something_new",
+            "check the credentials",
+            &["client_id", "client_secret", "refresh_token", "data_center"],
+        ),
+    ];
+    for (error, words, settings) in CASES {
         let fault = fault(200, &format!(r#"{{"error":"{error}"}}"#));
         let error_for_engine = fault.error_after(fault.pause());
         assert_eq!(error_for_engine.retry(), Retry::AuthPaused { retry_after: Duration::from_secs(60) });
         let message = error_for_engine.to_string();
-        assert!(message.contains(error) && message.contains(hint), "{message}");
+        assert!(message.contains(error) && message.contains(words), "{message}");
+        assert_eq!(error_for_engine.hint(), Some(&Hint::Settings(settings)));
     }
 }
 

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tds_core::{
     error::{ErrorKind, Retry},
+    hint::Hint,
     queue::Lane,
 };
 use wiremock::ResponseTemplate;
@@ -106,13 +107,14 @@ async fn revoked_credentials_pause_without_hammering_and_say_what_to_do() {
         let error = client.get(call(Lane::Webhook)).await.expect_err("revoked");
         assert_eq!(error.kind(), ErrorKind::Unauthorized);
         assert!(matches!(error.retry(), Retry::AuthPaused { .. }));
-        assert!(error.to_string().contains("ZOHO_REFRESH_TOKEN"));
+        assert_eq!(error.hint(), Some(&Hint::Settings(&["refresh_token"])));
     }
     assert_eq!((zoho.mints(), zoho.calls().await), (1, 0));
-    let ZohoState::AuthPaused { reason, what_to_do } = client.health().await.state else {
+    let ZohoState::AuthPaused { reason, what_to_do, hint } = client.health().await.state else {
         panic!("not paused")
     };
-    assert!(reason.contains("invalid_code") && what_to_do.contains("ZOHO_REFRESH_TOKEN"));
+    assert!(reason.contains("invalid_code") && what_to_do.contains("make a new one"));
+    assert_eq!(hint, Some(Hint::Settings(&["refresh_token"])));
     assert!(client.check_credentials().await.expect_err("revoked").to_string().contains("invalid_code"));
 }
 
@@ -231,10 +233,8 @@ async fn wrong_credentials_that_one_process_found_stop_the_other() {
     for client in two(&zoho, [None, None]) {
         let error = client.get(call(Lane::Webhook)).await.expect_err("refused");
         assert!(matches!(error.retry(), Retry::AuthPaused { .. }), "{error:?}");
-        let ZohoState::AuthPaused { what_to_do, .. } = client.health().await.state else {
-            panic!("not paused")
-        };
-        assert!(what_to_do.contains("ZOHO_CLIENT_ID"));
+        let ZohoState::AuthPaused { hint, .. } = client.health().await.state else { panic!("not paused") };
+        assert_eq!(hint, Some(Hint::Settings(&["client_id", "data_center"])));
     }
     assert_eq!(zoho.mints(), 1);
 }
