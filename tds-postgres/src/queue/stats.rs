@@ -145,8 +145,8 @@ pub(super) async fn motion(database: &Database) -> Result<QueueMotion, sqlx::Err
 }
 
 async fn deferred(database: &Database) -> Result<Deferred, sqlx::Error> {
-    let row: Option<(Option<String>, Option<String>, i64, Option<OffsetDateTime>)> =
-        sqlx::query_as(DEFERRED).fetch_optional(database).await?;
+    type Group = (Option<String>, Option<String>, i64, Option<OffsetDateTime>);
+    let row: Option<Group> = sqlx::query_as(DEFERRED).fetch_optional(database).await?;
     let Some((paused, text, count, until)) = row else { return Ok(Deferred::default()) };
     let paused = paused.as_deref().map(entity_of).transpose()?;
     let reason = Deferred::reason_of(paused.as_ref(), text.as_deref());

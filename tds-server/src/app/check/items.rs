@@ -254,7 +254,7 @@ fn as_reported(report: &ServerReport) -> Finding {
 async fn shared_store(storage: Option<&Storage>) -> Option<&PgStore> {
     let storage = storage?;
     let current = storage.database.schema().await.is_ok_and(|status| status.is_current());
-    current.then(|| &storage.store)
+    current.then_some(&storage.store)
 }
 
 async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
