@@ -43,6 +43,7 @@ impl State {
         let due = |after| if hurried { now } else { later(now, after) };
         match settlement.settle {
             Settle::Complete(outcome) => {
+                self.with_item(id, |item| item.show_success(&claim, now));
                 // The older dead letters are resolved first: a run that ends with this item is then not held up by a
                 // dead letter of the same record.
                 self.resolve_dead_letters(id);
@@ -126,6 +127,16 @@ impl State {
 }
 
 impl Item {
+    /// Adds the success that ended the item, where no attempt shows how the item ended. See [`Settle::attempt`].
+    fn show_success(&mut self, claim: &ItemClaim, now: OffsetDateTime) {
+        let ends = |attempt: &AttemptView| {
+            matches!(attempt.result, AttemptResult::Completed | AttemptResult::DeadLetter)
+        };
+        if self.retry_count == 0 && !self.attempts.iter().any(ends) {
+            self.push_attempt(claim, AttemptResult::Completed, None, now);
+        }
+    }
+
     /// Keeps an attempt that has ended.
     pub(super) fn push_attempt(
         &mut self,
@@ -135,7 +146,7 @@ impl Item {
         now: OffsetDateTime,
     ) {
         self.attempts.push(AttemptView {
-            attempt: self.retry_count + 1,
+            attempt: u32::try_from(self.attempts.len()).unwrap_or(u32::MAX).saturating_add(1),
             started_at: self.started_at,
             ended_at: now,
             worker: Some(claim.worker.0.clone()),
