@@ -192,6 +192,11 @@ impl MirrorHandler {
             match answer {
                 Err(error) => batch.results[index] = Some(Err(error)),
                 Ok(mut read) => {
+                    // The record can be read, so what its payload looked like decides nothing any more, whatever
+                    // happens to this read.
+                    if let Content::Present(_) = read.content {
+                        batch.results[index] = None;
+                    }
                     if let (Content::Present(record), Some(listed)) =
                         (&mut read.content, batch.listed.remove(&index))
                     {

@@ -22,7 +22,7 @@ impl State {
 
     /// Ends a run whose list was read to the end and whose records have all ended.
     pub(super) fn finish_run(&mut self, id: RunId) {
-        let unwell = self.oldest_dead_letter(id);
+        let oldest = self.oldest_dead_letter(id);
         let Some(run) = self.runs.get_mut(&id) else { return };
         let done = run.row.listing_done && run.open.is_empty() && run.row.processed_items >= run.total();
         if run.row.status != RunStatus::Running || !done {
@@ -34,7 +34,7 @@ impl State {
         if run.row.run_type == RunType::Full && run.row.since.is_none() {
             self.last_full_counts.insert(entity.clone(), run.total());
         }
-        if let Some(cursor) = run.new_cursor(self.cursors.get(entity).copied(), unwell) {
+        if let Some(cursor) = run.new_cursor(self.cursors.get(entity).copied(), oldest) {
             self.cursors.insert(entity.clone(), cursor);
         }
     }
@@ -76,7 +76,7 @@ impl RunState {
     fn new_cursor(
         &self,
         current: Option<OffsetDateTime>,
-        unwell: Option<OffsetDateTime>,
+        oldest: Option<OffsetDateTime>,
     ) -> Option<OffsetDateTime> {
         let reads_changes = matches!(self.row.run_type, RunType::Full | RunType::Incremental);
         let no_gap = match (self.checkpoint.window_from, current) {
@@ -84,7 +84,7 @@ impl RunState {
             (Some(from), Some(current)) => from <= current,
             (Some(_), None) => false,
         };
-        let to = self.checkpoint.window_to.map(|to| unwell.map_or(to, |unwell| to.min(unwell)));
+        let to = self.checkpoint.window_to.map(|to| oldest.map_or(to, |oldest| to.min(oldest)));
         let further = to.filter(|to| current.is_none_or(|current| *to > current));
         further.filter(|_| reads_changes && no_gap)
     }

@@ -21,8 +21,8 @@ UNION ALL
 SELECT entity_type, 'completed', sum(completed)::bigint FROM tds_queue_tally GROUP BY entity_type
 ";
 
-/// Returns one row per entity type, and one row with the entity type '' for all of them. An item that was in work
-/// when its process died also waits, from the end of its lease.
+/// Returns one row per entity type, and one row with the entity type '' for all of them. An item that was being
+/// processed when its process died also waits, from the end of its lease.
 const DELAYS: &str = "
 WITH done AS (
   SELECT COALESCE(entity_type, '') AS entity_type, avg(delay)::double precision AS mean,
