@@ -132,6 +132,13 @@ pub fn needs_detail(
     state.deleted || too_old || listed > state.detail_version
 }
 
+/// Returns true for a list row without a version that differs from the accepted row. Nothing but the whole record shows
+/// what else changed.
+pub(crate) fn changed_without_version(state: Option<&SyncState>, row: &Record) -> bool {
+    let differs = |state: &SyncState| state.list_hash.as_ref() != Some(&list_hash(row));
+    row.version.is_none() && state.is_some_and(differs)
+}
+
 /// Returns true where a full sync reads the detail again although the list shows no change: the list does not move with
 /// every change of the detail, or another edit may have the version of the detail.
 pub(crate) fn full_sync_rereads(state: Option<&SyncState>, max_age: Option<Duration>) -> bool {

@@ -12,7 +12,7 @@ use super::{BatchHandler, Handled};
 use crate::{
     clock::Clock,
     error::Result,
-    guard::{RereadReason, SyncState, full_sync_rereads, needs_detail},
+    guard::{RereadReason, SyncState, changed_without_version, full_sync_rereads, needs_detail},
     mirror::{Applied, Mirror},
     queue::{Claimed, Lane},
     record::{
@@ -88,7 +88,7 @@ impl MirrorHandler {
                     batch.results[index] = Some(Err(error));
                     fetch.push(index);
                 }
-                Ok(record) if self.needs_detail(item, payload, states.get(&item.key.id)) => {
+                Ok(record) if self.needs_detail(item, payload, &record, states.get(&item.key.id)) => {
                     if payload.shape == Shape::List {
                         batch.listed.insert(index, record);
                     }
@@ -166,7 +166,13 @@ impl MirrorHandler {
     }
 
     /// Returns true where the payload does not suffice and the whole record has to be read.
-    fn needs_detail(&self, item: &Claimed, payload: &SourcePayload, state: Option<&SyncState>) -> bool {
+    fn needs_detail(
+        &self,
+        item: &Claimed,
+        payload: &SourcePayload,
+        record: &Record,
+        state: Option<&SyncState>,
+    ) -> bool {
         let profile = self.source.profile();
         let max_age = profile.detail_max_age;
         // A full sync reads every such detail, because the planner queued its row for that reason. The row may have
@@ -175,7 +181,9 @@ impl MirrorHandler {
         profile.needs_detail
             && match payload.shape {
                 Shape::List => {
-                    is_rechecked || needs_detail(state, item.work.version, self.clock.now(), max_age)
+                    is_rechecked
+                        || needs_detail(state, item.work.version, self.clock.now(), max_age)
+                        || changed_without_version(state, record)
                 }
                 Shape::Webhook => is_rechecked,
                 Shape::Detail => false,
