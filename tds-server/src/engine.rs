@@ -14,7 +14,7 @@ use tds_core::{
     queue::WorkerId,
 };
 use tds_postgres::PgMirror;
-use tds_zoho::{ZohoClient, ZohoConfig};
+use tds_zoho::{ZohoClient, ZohoConfig, entities::Descriptor};
 use tokio::time::Duration;
 
 #[cfg(all(feature = "embedded", feature = "sim"))]
@@ -126,7 +126,10 @@ impl Engine {
             // claim them.
             .gate(Arc::new(move || asked.may_ask()))
             .postponing(Arc::new(move |spec| {
-                is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
+                // Without Inventory, a run would only fail. What Inventory and Books have shows when it is there again.
+                let is_missing = || polled.find(&spec.entity).is_some_and(Descriptor::needs_inventory);
+                throttled.missing_inventory().is_some() && is_missing()
+                    || is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
             }));
         let sources = catalogue.sources(&zoho).into_iter();
         let engine = sources.fold(builder, |builder, source| builder.source(source)).build();

@@ -77,7 +77,7 @@ impl Call {
 
     /// Returns the first part of the path, such as `items`.
     pub(crate) fn resource(&self) -> &str {
-        self.path.trim_start_matches('/').split('/').next().unwrap_or_default()
+        resource(&self.path)
     }
 
     /// Returns true where one call reads many items.
@@ -94,6 +94,15 @@ impl Call {
         let shown = segments.map(|segment| if known(&segment) { segment } else { "{id}" });
         shown.fold(format!("{product} "), |text, segment| format!("{text}/{segment}"))
     }
+}
+
+/// Returns true for the path of a call of Inventory that is made to Books where Inventory is missing.
+pub(crate) fn is_read_from_books(path: &str) -> bool {
+    matches!(resource(path), "items" | "itemdetails")
+}
+
+fn resource(path: &str) -> &str {
+    path.trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
 /// An answer of Zoho with `code` 0.

@@ -252,6 +252,7 @@ impl ZohoClient {
         send::check(&call)?;
         match inventory::twin(&call) {
             Some(twin) => self.get_of_either(&call, &twin).await,
+            None if inventory::is_only_there(&call) => self.get_of_inventory(&call).await,
             None => self.reported(&call, self.ask(&call, true).await).await,
         }
     }

@@ -21,7 +21,7 @@
 //!     envelopes: &[("estimate", "estimate_id")],
 //!     columns: COLUMNS,
 //!     volatile: AGEING,
-//!     webhooks: Webhooks { path: "estimates", predecessor: None },
+//!     webhooks: Some(Webhooks { path: "estimates", predecessor: None }),
 //!     ..Descriptor::DOCUMENT
 //! };
 //!
@@ -45,18 +45,23 @@ macro_rules! sample {
 
 pub(crate) mod bills;
 mod catalogue;
+pub(crate) mod composite_items;
 pub(crate) mod contacts;
 pub(crate) mod credit_notes;
+pub(crate) mod currencies;
 mod descriptor;
 #[cfg(test)]
 mod documented;
 pub(crate) mod invoices;
+pub(crate) mod item_groups;
 mod lines;
+pub(crate) mod locations;
 mod module;
 mod modules;
 pub(crate) mod prices;
 pub(crate) mod products;
 mod stock;
+pub(crate) mod taxes;
 
 /// The entity types of TDS, in their documented order. A new entity type takes its module above, and a line here.
 static ZOHO: &[&Descriptor] = &[
@@ -68,13 +73,18 @@ static ZOHO: &[&Descriptor] = &[
     &credit_notes::CREDIT_NOTES,
     &stock::STOCK,
     &prices::PRICES,
+    &item_groups::ITEM_GROUPS,
+    &composite_items::COMPOSITE_ITEMS,
+    &currencies::CURRENCIES,
+    &taxes::TAXES,
+    &locations::LOCATIONS,
 ];
 
 pub use self::{
     catalogue::Catalogue,
     descriptor::{
-        Descriptor, Detail, Draft, FILTERED, FILTERED_AND_SORTED, List, Polling, Role, SORTED, Sibling,
-        WHOLE, Webhooks,
+        Beside, Descriptor, Detail, Draft, FILTERED, FILTERED_AND_SORTED, List, Polling, Role, SORTED,
+        Sibling, WHOLE, Webhooks,
     },
     lines::{AGEING, LINE, PAYABLE, Rows},
     module::Module,

@@ -7,29 +7,33 @@
 mod adjustment;
 mod contact;
 mod document;
+mod grouped;
 mod item;
 pub(crate) mod literal;
 mod price_list;
 mod pushed;
+mod reference;
 
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
 pub use self::{
-    adjustment::{adjustment, locations},
+    adjustment::adjustment,
     contact::{ContactKind, contact},
     document::{Line, bill, bill_of, credit_note, credit_note_of, invoice, invoice_of},
+    grouped::{composite_item, grouped, item_group},
     item::{item, service, set_stock},
     price_list::{
         price_list_percentage, price_list_unit, price_list_unit_of, price_list_volume, price_list_volume_of,
     },
+    reference::{currencies, locations, tax},
 };
 pub(crate) use self::{
     contact::set_address,
     item::stock_by_place,
     price_list::dinars,
-    pushed::{any_bill, any_credit_note, any_invoice, any_price_list, customer, vendor},
+    pushed::{any_bill, any_composite_item, any_credit_note, any_invoice, any_price_list, customer, vendor},
 };
 use literal::{Object, object};
 
@@ -46,6 +50,11 @@ pub const PLACES: [(&str, &str); 3] = [
 
 /// The two digits of an id that show the kind of the record. Lines of documents have the next number.
 pub(crate) mod kinds {
+    pub(crate) const CURRENCY: u64 = 12;
+    pub(crate) const TAX: u64 = 14;
+    pub(crate) const ATTRIBUTE: u64 = 17;
+    pub(crate) const ITEM_GROUP: u64 = 21;
+    pub(crate) const COMPOSITE_ITEM: u64 = 23;
     pub(crate) const CUSTOMER: u64 = 26;
     pub(crate) const ITEM: u64 = 27;
     pub(crate) const PERSON: u64 = 29;

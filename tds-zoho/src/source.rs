@@ -3,6 +3,7 @@
 mod fetch;
 mod items;
 mod list;
+mod listed;
 mod page;
 mod probe;
 
@@ -83,6 +84,9 @@ impl Source for ZohoSource {
         match self.descriptor.detail {
             Detail::Items => self.fetch_items(ids, lane).await,
             Detail::Single { path, keys } => self.fetch_each(path, keys, ids, lane).await,
+            Detail::Listed { single, ref beside } => {
+                self.fetch_listed(single, beside.as_ref(), ids, lane).await
+            }
         }
     }
 

@@ -15,7 +15,8 @@ pub(crate) fn item() -> Value {
         "rate":12500.00,"purchase_rate":9000.125,"tax_id":"460000000076117","tax_name":"VAT","tax_percentage":15,
         "brand":"Dijla","manufacturer":"","category_id":"460000000011001","category_name":"كيبلات","upc":"012345678905",
         "ean":"","reorder_level":10.00,"image_name":"cable.jpg","image_type":"jpg","image_document_id":"460000000077012",
-        "group_id":"460000000055001","group_name":"Cables",
+        "group_id":"460000000055001","group_name":"Cables","attribute_id1":"460000000055002","attribute_name1":"الطول",
+        "attribute_option_id1":"460000000055003","attribute_option_name1":"3 م","attribute_name2":"Colour","attribute_option_name2":"Black",
         "custom_fields":[{"customfield_id":"460000000099001","api_name":"cf_shelf","label":"Shelf","value":"A-12","data_type":"string","index":1}],
         "stock_on_hand":42.000000,"available_stock":40.000000,"actual_available_stock":38.000000,"committed_stock":2.000000,
         "locations":[
@@ -36,7 +37,7 @@ pub(crate) fn item_row() -> Value {
         "status":"active","item_type":"inventory","product_type":"goods","rate":12500.00,"purchase_rate":9000.125,
         "tax_zoho_id":"460000000076117","tax_percentage":15,"brand":"Dijla","manufacturer":null,
         "category_zoho_id":"460000000011001","category_name":"كيبلات","upc":"012345678905","ean":null,"reorder_level":10.00,
-        "image_document_id":"460000000077012","image_name":"cable.jpg","group_zoho_id":"460000000055001",
+        "image_document_id":"460000000077012","image_name":"cable.jpg","group_zoho_id":"460000000055001","attribute_values":{"الطول":"3 م","Colour":"Black"},
         "custom_fields":{"cf_shelf":"A-12"},"zoho_created_at":"2024-02-01T07:54:54+00:00",
         "zoho_modified_at":"2026-09-14T12:44:57+00:00","deleted_at":null}"#,
     )

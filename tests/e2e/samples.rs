@@ -165,7 +165,7 @@ async fn the_documented_item_webhook_is_filled_up_by_a_read() {
     shop.webhook_done("products", &body).await;
     let expected = literal(
         r#"{"sku":"PROD-001","name":"Sample Product","rate":99.99,"group_zoho_id":null,"status":"active","unit":"pcs",
-        "description":"whole","deleted_at":null}"#,
+        "description":"whole","attribute_values":{"Size":"Large"},"deleted_at":null}"#,
     );
     let row = shop.row("products", "1234567890").await.expect("a row");
     assert_columns(&row, &expected);

@@ -126,7 +126,7 @@ settings! {
         "incremental-every" "TDS_INCREMENTAL_EVERY" "Period of the incremental syncs, or off [default: 15m]",
         "full-every" "TDS_FULL_EVERY" "Period of the full syncs, or off [default: 24h]",
         "stock-every" "TDS_STOCK_EVERY" "Period of the stock syncs, or off [default: 30m]",
-        "prices-every" "TDS_PRICES_EVERY" "Period of the price list syncs, or off [default: 1h]",
+        "prices-every" "TDS_PRICES_EVERY" "Period of the syncs of price lists, item groups, currencies, taxes and locations, or off [default: 1h]",
         "probe-every" "TDS_PROBE_EVERY" "Period of the probes that find out what the lists of Zoho support, or off [default: 7d]",
         "verify-every" "TDS_VERIFY_EVERY" "Period of the comparisons of both sides (reserved) [default: 24h]",
         "retention" "TDS_RETENTION" "Age at which finished rows are pruned [default: 30d]",

@@ -71,9 +71,11 @@ impl WebhookArgs {
 
 impl SendArgs {
     async fn send(self, config: &Config, catalogue: &Catalogue) -> CommandResult {
-        let descriptor = catalogue
-            .find(&self.entity)
-            .ok_or_else(|| Failure::usage(format!("{} has no webhooks", self.entity)))?;
+        let known = catalogue.find(&self.entity);
+        let Some((descriptor, webhooks)) = known.and_then(|known| Some((known, known.webhooks.as_ref()?)))
+        else {
+            return Err(Failure::usage(format!("{} has no webhooks", self.entity)));
+        };
         let body = match &self.file {
             Some(file) => read(file)?,
             None => sample(descriptor)?,
@@ -82,7 +84,7 @@ impl SendArgs {
             Some(url) => url.to_string(),
             None => local_address(config),
         };
-        let path = descriptor.webhooks.path;
+        let path = webhooks.path;
         let url = format!("{}/api/zoho/webhooks/{path}", base.trim_end_matches('/'));
         let (status, answer) = post(&url, &self.event, body, &config.webhooks).await?;
         output::talk(&format!("{url}?event={}: {status}", self.event));

@@ -7,13 +7,15 @@ use super::lookup::Reader;
 /// The period of each kind of run; `None` is `off`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchedulesConfig {
-    /// `TDS_INCREMENTAL_EVERY`, default `15m`: incremental syncs of all entity types except stock and prices.
+    /// `TDS_INCREMENTAL_EVERY`, default `15m`: incremental syncs of the entity types that Zoho pushes, except stock and
+    /// prices.
     pub incremental: Option<Duration>,
     /// `TDS_FULL_EVERY`, default `24h`: full syncs of all entity types except stock.
     pub full: Option<Duration>,
     /// `TDS_STOCK_EVERY`, default `30m`: full syncs of stock.
     pub stock: Option<Duration>,
-    /// `TDS_PRICES_EVERY`, default `1h`: incremental syncs of the price lists.
+    /// `TDS_PRICES_EVERY`, default `1h`: incremental syncs of the price lists, and of the entity types that Zoho never
+    /// pushes.
     pub prices: Option<Duration>,
     /// `TDS_PROBE_EVERY`, default `7d`: the time after which a run probes again what a list of Zoho can do.
     pub probe: Option<Duration>,

@@ -188,7 +188,7 @@ async fn the_figures_name_every_entity_type() {
     let zero = json!({"pending": 0, "processing": 0, "completed": 0, "failed": 0, "dead_letter": 0});
     assert_eq!(stats["queue"]["pending"], 2);
     assert_eq!(stats["by_entity"]["products"]["pending"], 2);
-    assert_eq!(stats["by_entity"].as_object().expect("an object").len(), 8);
+    assert_eq!(stats["by_entity"].as_object().expect("an object").len(), 13);
     assert_eq!(stats["by_entity"]["vendors"], zero);
     for key in [
         "sync_delay_avg_seconds",

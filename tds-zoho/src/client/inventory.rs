@@ -1,4 +1,5 @@
-//! Reads the items and their stock from Zoho Books for an organization without Zoho Inventory.
+//! What an organization without Zoho Inventory gets: the items and their stock from Zoho Books, and nothing of what only
+//! Inventory has.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -9,7 +10,7 @@ use tds_core::{
 use tokio::time::Instant;
 
 use super::{Failure, ZohoClient};
-use crate::answer::{Answer, Api, Call};
+use crate::answer::{Answer, Api, Call, is_read_from_books};
 
 /// The time for which a refusal is considered current before Inventory is asked again.
 const BELIEVED: Duration = Duration::from_secs(3_600);
@@ -121,6 +122,50 @@ impl ZohoClient {
     }
 }
 
+impl ZohoClient {
+    /// Reads what only Inventory has. Where only Inventory refuses the organization, nothing is sent, and the error is
+    /// not permanent: the organization may get Inventory.
+    pub(super) async fn get_of_inventory(&self, call: &Call) -> Result<Answer> {
+        let inventory = &self.inner.inventory;
+        if let Some(line) = inventory.trouble().filter(|_| inventory.is_missing()) {
+            return Err(missing(line));
+        }
+        let outcome = self.ask(call, true).await;
+        let refused = match &outcome {
+            Ok(_) => false,
+            Err(Failure::Fell { fault, .. }) => fault.refusal_of_the_account().is_some(),
+            Err(Failure::Known(error)) => is_refused(error),
+        };
+        // A product that answers other calls refuses this one for a reason of its own, such as a missing scope.
+        if refused && !inventory.has_worked() {
+            let items = Call {
+                path: "/items".to_owned(),
+                query: vec![("page", "1".to_owned()), ("per_page", "1".to_owned())],
+                scope: Api::Inventory.settings(),
+                ..call.clone()
+            };
+            if let Some(twin) = twin(&items)
+                && self.get_of_either(&items, &twin).await.is_ok()
+                && let Some(line) = inventory.trouble().filter(|_| inventory.is_missing())
+            {
+                return Err(missing(line));
+            }
+        }
+        self.reported(call, outcome).await
+    }
+}
+
+/// Returns the error of what an organization without Inventory does not have. Work waits, because an organization may
+/// get Inventory.
+fn missing(line: String) -> Error {
+    Error::new(ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: BELIEVED }, line)
+}
+
+/// Returns true for a call for records that Books does not have.
+pub(super) fn is_only_there(call: &Call) -> bool {
+    call.api == Api::Inventory && call.entity.is_some() && !is_read_from_books(&call.path)
+}
+
 /// Returns true where nothing is sent because the account is refused.
 fn is_refused(error: &Error) -> bool {
     matches!(error.retry(), Retry::AuthPaused { .. })
@@ -136,7 +181,7 @@ fn line(words: &str) -> String {
 
 /// Returns the same call to Books, where Books offers it.
 pub(super) fn twin(call: &Call) -> Option<Call> {
-    if call.api != Api::Inventory || !matches!(call.resource(), "items" | "itemdetails") {
+    if call.api != Api::Inventory || !is_read_from_books(&call.path) {
         return None;
     }
     let known = |(name, _): &&(&'static str, String)| !UNKNOWN_TO_BOOKS.contains(name);

@@ -36,7 +36,7 @@ pub(super) static BILLS: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: PAYABLE,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
-    webhooks: Webhooks { path: "bills", predecessor: None },
+    webhooks: Some(Webhooks { path: "bills", predecessor: None }),
     simulated: Some(MODULE),
     sample: sample!(any_bill),
     ..Descriptor::DOCUMENT

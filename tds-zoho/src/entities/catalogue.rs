@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc};
 
 use tds_core::record::EntityType;
 
-use super::{Descriptor, Modules, ZOHO};
+use super::{Descriptor, Modules, Webhooks, ZOHO};
 
-/// The entity types that a program knows, in their order. The default catalogue has the eight types of TDS;
+/// The entity types that a program knows, in their order. The default catalogue has the types of TDS;
 /// [`Catalogue::with`] adds one more. Clones share the list.
 #[derive(Clone)]
 pub struct Catalogue {
@@ -57,9 +57,9 @@ impl Catalogue {
     #[must_use]
     pub fn webhook_paths(&self) -> Vec<&'static str> {
         let mut paths: Vec<&'static str> = Vec::new();
-        for descriptor in self.iter() {
-            if !paths.contains(&descriptor.webhooks.path) {
-                paths.push(descriptor.webhooks.path);
+        for webhooks in self.iter().filter_map(|descriptor| descriptor.webhooks.as_ref()) {
+            if !paths.contains(&webhooks.path) {
+                paths.push(webhooks.path);
             }
         }
         paths
@@ -70,7 +70,14 @@ impl Catalogue {
     #[must_use]
     pub fn of_webhook_path(&self, path: &str) -> Option<&'static Descriptor> {
         let is_path = |own: &str| own == path || own.replace('-', "_") == path;
-        self.iter().find(|descriptor| is_path(descriptor.webhooks.path))
+        self.iter().find(|descriptor| descriptor.webhooks.as_ref().is_some_and(|own| is_path(own.path)))
+    }
+
+    /// Returns where webhooks arrive for which the predecessor had an address of this name.
+    #[must_use]
+    pub fn of_predecessor(&self, name: &str) -> Option<&'static Webhooks> {
+        let mut webhooks = self.iter().filter_map(|descriptor| descriptor.webhooks.as_ref());
+        webhooks.find(|webhooks| webhooks.predecessor == Some(name))
     }
 
     pub(crate) fn modules(&self) -> &Modules {

@@ -13,7 +13,7 @@ pub(super) static CUSTOMERS: Descriptor = Descriptor {
     schema: &MirrorSchema { entity: CUSTOMER, head: Some("customers"), children: &[] },
     list: List { query: &[("contact_type", "customer"), ("filter_by", "Status.All")], ..LIST },
     sibling: Some(Sibling { entity: &VENDOR, stated }),
-    webhooks: Webhooks { path: "customers", predecessor: Some("customers") },
+    webhooks: Some(Webhooks { path: "customers", predecessor: Some("customers") }),
     matters_most: true,
     sample: sample!(customer),
     ..CONTACT
@@ -24,7 +24,7 @@ pub(super) static VENDORS: Descriptor = Descriptor {
     list: List { query: &[("contact_type", "vendor"), ("filter_by", "Status.All")], ..LIST },
     sibling: Some(Sibling { entity: &CUSTOMER, stated }),
     // Webhooks of all contacts, customers and vendors, arrive at one path.
-    webhooks: Webhooks { path: "customers", predecessor: Some("vendors") },
+    webhooks: Some(Webhooks { path: "customers", predecessor: Some("vendors") }),
     sample: sample!(vendor),
     ..CONTACT
 };

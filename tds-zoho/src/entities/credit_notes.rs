@@ -37,7 +37,7 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: AGEING,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
-    webhooks: Webhooks { path: "credit-notes", predecessor: None },
+    webhooks: Some(Webhooks { path: "credit-notes", predecessor: None }),
     simulated: Some(MODULE),
     sample: sample!(any_credit_note),
     ..Descriptor::DOCUMENT

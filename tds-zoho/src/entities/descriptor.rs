@@ -12,7 +12,7 @@ use tds_core::{
 
 use super::{Module, Rows};
 use crate::{
-    answer::Api,
+    answer::{Api, is_read_from_books},
     mend,
     reading::{self, Column, columns},
 };
@@ -62,8 +62,8 @@ pub struct Descriptor {
     /// # Errors
     /// A value cannot be read. The error concerns only this record.
     pub read: fn(&Map<String, Value>, &mut Draft) -> Result<()>,
-    /// Where webhooks of the entity type arrive.
-    pub webhooks: Webhooks,
+    /// Where webhooks of the entity type arrive. `None`: Zoho has no rules for these records, so only lists show them.
+    pub webhooks: Option<Webhooks>,
     /// When the entity type is listed.
     pub polling: Polling,
     /// Errors in this entity type are the first that a shop notices. Its incremental syncs therefore continue while
@@ -89,6 +89,9 @@ pub struct List {
     pub by_creation: bool,
     /// What Zoho documents about listing changes with the call.
     pub changes: Capability,
+    /// The answer states in `page_context` whether more pages follow. Where this is false, an answer without
+    /// `page_context` and with less than a full page is the whole list.
+    pub paged: bool,
     /// Returns true for rows that are only ids, so that the records have to be read.
     pub ids_only: fn(&Map<String, Value>) -> bool,
 }
@@ -117,6 +120,28 @@ pub enum Detail {
     },
     /// `GET /itemdetails?item_ids=`, with up to 100 items in one call.
     Items,
+    /// The record is its row in the list, because no call for one record shows as much. The whole list is read for
+    /// any number of records. A record that the list lacks is read by `GET {path of the list}/{id}` before it counts
+    /// as gone.
+    Listed {
+        /// The product whose API documents that call.
+        single: Api,
+        /// What a further call for each record adds to its row.
+        beside: Option<Beside>,
+    },
+}
+
+/// A further call for a record, `GET {path of the list}/{id}{path}`, which adds to the row of the list. The members of
+/// a record are added as they are, and a list is added under the first of the keys.
+pub struct Beside {
+    /// The product whose API has the call. Where an organization does not have Inventory, rows stay as they are.
+    pub api: Api,
+    /// The path after the id, such as `/exchangerates`. Empty: the call reads the record itself.
+    pub path: &'static str,
+    /// The keys under which the answer may hold what is added.
+    pub keys: &'static [&'static str],
+    /// Returns false for rows about which there is nothing more to read.
+    pub wanted: fn(&Map<String, Value>) -> bool,
 }
 
 /// The relation of records to records of other entity types.
@@ -153,7 +178,7 @@ pub struct Webhooks {
 pub enum Polling {
     /// All records at the interval of full syncs, and changes at the interval of incremental syncs.
     Changes,
-    /// All records at the interval of full syncs, and changes at the interval of prices.
+    /// All records at the interval of full syncs, and changes at the interval of prices: for what Zoho never pushes.
     Prices,
     /// All records at the interval of stock, because no list shows the changes.
     Stock,
@@ -174,8 +199,9 @@ pub struct Draft {
 }
 
 /// Keys of records whose values are a list or an object, and never text.
-const STRUCTURED: [&str; 11] = [
+const STRUCTURED: [&str; 12] = [
     "line_items",
+    "mapped_items",
     "locations",
     "warehouses",
     "custom_fields",
@@ -187,6 +213,10 @@ const STRUCTURED: [&str; 11] = [
     "pricebook_items",
     "price_brackets",
 ];
+
+/// Keys of the lists without which a record of their kind would make no sense. A pushed body in which such a list is
+/// empty was not filled in.
+const LINES: [&str; 2] = ["line_items", "mapped_items"];
 
 /// The times of creation and change, which every head table has.
 pub(super) const TIMES: &[Column] = &[
@@ -204,8 +234,14 @@ impl List {
         keys: &[],
         by_creation: true,
         changes: FILTERED,
+        paged: true,
         ids_only: |_| false,
     };
+
+    /// What the short lists of settings share: no filter, no documented order, and no time of change, so that an
+    /// incremental sync reads the list whole as well. The path and the keys are empty, and the user of this constant
+    /// must set them.
+    pub const SETTINGS: Self = Self { query: &[], by_creation: false, changes: WHOLE, ..Self::DOCUMENTS };
 }
 
 impl Descriptor {
@@ -229,7 +265,7 @@ impl Descriptor {
         volatile: &[],
         rows: &[],
         read: |_, _| Ok(()),
-        webhooks: Webhooks { path: "", predecessor: None },
+        webhooks: None,
         polling: Polling::Changes,
         matters_most: false,
         simulated: None,
@@ -246,6 +282,12 @@ impl Descriptor {
     #[must_use]
     pub fn name(&self) -> &str {
         self.schema.entity.as_str()
+    }
+
+    /// Returns true where an organization without Zoho Inventory has no records of this type at all.
+    #[must_use]
+    pub fn needs_inventory(&self) -> bool {
+        self.api == Api::Inventory && !is_read_from_books(self.list.path)
     }
 
     /// Iterates over the keys under which documents name a record of this type.
@@ -267,6 +309,8 @@ impl Descriptor {
             // A price list has more than a thousand rows, so one price list is enough for one transaction.
             Detail::Single { .. } if self.detail_max_age.is_some() => 1,
             Detail::Single { .. } => 10,
+            // All records of a batch share one reading of the list.
+            Detail::Listed { .. } => 100,
         };
         SourceProfile {
             needs_detail: self.needs_detail,
@@ -274,7 +318,10 @@ impl Descriptor {
             lists_ids: !self.needs_detail && matches!(self.detail, Detail::Items),
             detail_max_age: self.detail_max_age,
             fetch_batch,
-            records_per_call: if matches!(self.detail, Detail::Items) { 100 } else { 1 },
+            records_per_call: match self.detail {
+                Detail::Items | Detail::Listed { beside: None, .. } => 100,
+                Detail::Single { .. } | Detail::Listed { .. } => 1,
+            },
             records_per_page: PER_PAGE,
             sibling: self.sibling.map(|sibling| sibling.entity.clone()),
             complete_list: true,
@@ -285,8 +332,8 @@ impl Descriptor {
     /// Returns true when a pushed record shows everything that a read of the whole record would show.
     pub(crate) fn is_complete(&self, record: &Map<String, Value>) -> bool {
         let shown = |keys: &&[&str]| keys.iter().any(|key| record.contains_key(*key));
-        let lines =
-            record.get("line_items").is_none_or(|lines| lines.as_array().is_some_and(|all| !all.is_empty()));
+        let is_filled = |lines: &Value| lines.as_array().is_some_and(|all| !all.is_empty());
+        let lines = LINES.iter().all(|key| record.get(*key).is_none_or(is_filled));
         // A template that puts quotation marks around a list or an object sends text in its place.
         let structured = |key: &&str| record.get(*key).is_none_or(|value| !value.is_string());
         let is_readable = mend::unreadable(record).is_none() && !self.whole.is_empty();

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::{Catalogue, contacts, descriptor::TIMES, prices, stock};
+use super::{
+    Catalogue, contacts, currencies, descriptor::TIMES, item_groups, locations, prices, products, stock,
+};
 use crate::reading::Column;
 
 #[derive(Deserialize)]
@@ -13,7 +15,7 @@ struct Keys {
 }
 
 /// The columns that functions of the descriptors read, with the kinds of the objects that they are read from.
-const BY_FUNCTIONS: [(&[&str], &[Column]); 7] = [
+const BY_FUNCTIONS: [(&[&str], &[Column]); 13] = [
     (&["contact_row", "contact", "contact_person"], contacts::PERSON),
     (&["contact_row", "contact"], contacts::RECEIVABLE),
     (&["contact_row", "contact"], contacts::PAYABLE),
@@ -21,15 +23,22 @@ const BY_FUNCTIONS: [(&[&str], &[Column]); 7] = [
     (&["price"], prices::PRODUCT),
     (&["item_row", "item"], stock::TOTAL),
     (&["item_location"], stock::PLACE),
+    (&["item_row", "item"], products::ATTRIBUTES[0]),
+    (&["item_row", "item"], products::ATTRIBUTES[1]),
+    (&["item_row", "item"], products::ATTRIBUTES[2]),
+    (&["exchange_rate"], currencies::RATE),
+    (&["location_row", "location"], locations::ACTIVE),
+    (&["item_group_attribute", "item_group_option"], item_groups::NAME),
 ];
 
 /// Spellings that are accepted although no source shows that Zoho writes them there: names that sibling records have,
-/// and names in organizations that still have warehouses.
-const LENIENT: [&str; 19] = [
+/// names in organizations that still have warehouses, and the second and third of three numbered keys.
+const LENIENT: [&str; 35] = [
     "bill.discount",
     "bill.updated_time",
     "bill_line.discount",
     "bill_line.discount_amount",
+    "composite_item.updated_time",
     "contact.updated_time",
     "credit_note.adjustment",
     "credit_note.discount",
@@ -38,13 +47,28 @@ const LENIENT: [&str; 19] = [
     "credit_note_line.discount_amount",
     "credit_note_line.tax_name",
     "credit_note_line.tax_percentage",
+    "currency.created_time",
+    "currency.last_modified_time",
+    "currency.updated_time",
+    "item.attribute_name2",
+    "item.attribute_name3",
+    "item.attribute_option_name2",
+    "item.attribute_option_name3",
     "item.updated_time",
+    "item_group.updated_time",
     "item_location.warehouse_actual_available_stock",
     "item_location.warehouse_available_stock",
     "item_location.warehouse_committed_stock",
+    "location.created_time",
+    "location.last_modified_time",
+    "location.updated_time",
     "price_list.created_time",
     "price_list.pricebook_name",
     "price_list.updated_time",
+    "tax.created_time",
+    "tax.last_modified_time",
+    "tax.status",
+    "tax.updated_time",
 ];
 
 #[test]
@@ -84,6 +108,8 @@ fn kind_of(table: &str) -> String {
     match table {
         "customers" | "vendors" => "contact".to_owned(),
         "products" => "item".to_owned(),
+        "currencies" => "currency".to_owned(),
+        "taxes" => "tax".to_owned(),
         _ => table.strip_suffix('s').expect("a plural").to_owned(),
     }
 }

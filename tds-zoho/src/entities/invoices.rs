@@ -36,7 +36,7 @@ pub(super) static INVOICES: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: PAYABLE,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
-    webhooks: Webhooks { path: "invoices", predecessor: Some("invoices") },
+    webhooks: Some(Webhooks { path: "invoices", predecessor: Some("invoices") }),
     matters_most: true,
     simulated: Some(MODULE),
     sample: sample!(any_invoice),

@@ -8,11 +8,11 @@ use super::Api;
 /// A module of the simulated organization. Two entity types may share one, as customers and vendors do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Module {
-    /// The path after the base of the product, such as `invoices`.
+    /// The path after the base of the product, such as `invoices` or `settings/taxes`.
     pub path: &'static str,
     /// The key of the list in an answer.
     pub list_key: &'static str,
-    /// The key of a single record, in answers and in webhooks.
+    /// The key of a single record, in answers and in webhooks. Empty: an answer has the record without a key.
     pub detail_key: &'static str,
     /// The key of the record's id.
     pub id_key: &'static str,
@@ -31,6 +31,11 @@ pub struct Module {
     pub default_sort: (&'static str, &'static str),
     /// The number of rows per page in Books where the call does not state one.
     pub page_in_books: usize,
+    /// The list states in `page_context` whether more pages follow. Otherwise every answer has the whole list.
+    pub paged: bool,
+    /// Lists of a record that have addresses of their own below the record's, and that no other answer shows: the last
+    /// part of the address, and the key of the list.
+    pub parts: &'static [(&'static str, &'static str)],
     /// Keys that no list row has.
     pub detail_only: &'static [&'static str],
     /// Further keys that no list row in Books has.
@@ -53,6 +58,8 @@ impl Module {
         sort_columns: [&[]; 2],
         default_sort: ("created_time", "D"),
         page_in_books: 10,
+        paged: true,
+        parts: &[],
         detail_only: &[],
         detail_only_in_books: &[],
         list_only: &[],

@@ -45,7 +45,7 @@ pub(super) static PRICES: Descriptor = Descriptor {
     detail_max_age: Some(Duration::from_secs(24 * 60 * 60)),
     columns: COLUMNS,
     read,
-    webhooks: Webhooks { path: "prices", predecessor: Some("prices") },
+    webhooks: Some(Webhooks { path: "prices", predecessor: Some("prices") }),
     polling: Polling::Prices,
     matters_most: true,
     simulated: Some(MODULE),

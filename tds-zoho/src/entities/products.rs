@@ -1,11 +1,12 @@
 //! Products: the items of Zoho Inventory.
 
-use tds_core::{mirror::MirrorSchema, record::EntityType};
+use serde_json::{Map, Value};
+use tds_core::{error::Result, mirror::MirrorSchema, record::EntityType};
 
-use super::{Descriptor, Detail, FILTERED_AND_SORTED, List, Module, Role, Webhooks};
+use super::{Descriptor, Detail, Draft, FILTERED_AND_SORTED, List, Module, Role, Webhooks};
 use crate::{
     answer::Api,
-    reading::{Column, decimal, id, text},
+    reading::{Column, columns, decimal, id, text},
 };
 
 pub(super) static PRODUCTS: Descriptor = Descriptor {
@@ -39,7 +40,8 @@ pub(super) static PRODUCTS: Descriptor = Descriptor {
         &["last_modified_time", "updated_time"],
     ],
     columns: COLUMNS,
-    webhooks: Webhooks { path: "products", predecessor: Some("products") },
+    read,
+    webhooks: Some(Webhooks { path: "products", predecessor: Some("products") }),
     matters_most: true,
     simulated: Some(MODULE),
     sample: sample!(item),
@@ -79,6 +81,14 @@ pub(crate) const MODULE: Module = Module {
         "sales_rate",
         "group_id",
         "group_name",
+        "attribute_id1",
+        "attribute_name1",
+        "attribute_option_id1",
+        "attribute_option_name1",
+        "attribute_id2",
+        "attribute_name2",
+        "attribute_option_id2",
+        "attribute_option_name2",
         "category_id",
         "category_name",
         "image_id",
@@ -133,3 +143,30 @@ const COLUMNS: &[Column] = &[
     text("image_name", &["image_name"]),
     id("group_zoho_id", &["group_id"]),
 ];
+
+/// The attributes of an item of an item group: a group has up to three attributes, and each item one option of each.
+pub(super) const ATTRIBUTES: [&[Column]; 3] = [
+    &[text("name", &["attribute_name1"]), text("option", &["attribute_option_name1"])],
+    &[text("name", &["attribute_name2"]), text("option", &["attribute_option_name2"])],
+    &[text("name", &["attribute_name3"]), text("option", &["attribute_option_name3"])],
+];
+
+/// Reads the options of the item, by the names of the attributes. An item that shows no attribute keys may have
+/// attributes nevertheless, unless it says that it is in no group.
+fn read(record: &Map<String, Value>, draft: &mut Draft) -> Result<()> {
+    let mut options = Map::new();
+    let mut are_shown = false;
+    for attribute in ATTRIBUTES {
+        let mut shown = columns(attribute, record)?;
+        are_shown |= !shown.is_empty();
+        if let Some(Value::String(name)) = shown.remove("name") {
+            options.insert(name, shown.remove("option").unwrap_or_default());
+        }
+    }
+    let is_in_no_group = draft.fields.get("group_zoho_id").is_some_and(Value::is_null);
+    if are_shown || is_in_no_group {
+        let options = if options.is_empty() { Value::Null } else { Value::Object(options) };
+        draft.fields.insert("attribute_values".to_owned(), options);
+    }
+    Ok(())
+}

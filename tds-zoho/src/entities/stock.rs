@@ -36,7 +36,7 @@ pub(super) static STOCK: Descriptor = Descriptor {
     versioned: false,
     needs_detail: false,
     read,
-    webhooks: Webhooks { path: "stock", predecessor: Some("stock") },
+    webhooks: Some(Webhooks { path: "stock", predecessor: Some("stock") }),
     polling: Polling::Stock,
     matters_most: true,
     simulated: Some(products::MODULE),

@@ -1,4 +1,4 @@
-//! Stock adjustments, and the locations that hold stock.
+//! Stock adjustments.
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -33,26 +33,4 @@ pub fn adjustment(n: u64, item: &Value, difference: Decimal) -> Value {
         }],
     });
     Value::Object(TEMPLATE.with(changes))
-}
-
-/// Returns the three locations of [`PLACES`].
-#[must_use]
-pub fn locations() -> Vec<Value> {
-    let cities = ["Baghdad", "Baghdad", "Basra"];
-    let places = PLACES.iter().zip(cities).enumerate();
-    places
-        .map(|(index, ((place_id, name), city))| {
-            json!({
-                "location_id": place_id,
-                "location_name": name,
-                "type": "general",
-                "is_location_active": true,
-                "is_primary_location": index == 0,
-                "parent_location_id": "",
-                "email": "",
-                "phone": "",
-                "address": {"city": city, "country": "Iraq", "street_address1": ""},
-            })
-        })
-        .collect()
 }

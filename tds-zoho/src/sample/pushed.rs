@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ContactKind, bill, contact, credit_note, invoice, item, price_list_unit};
+use super::{ContactKind, bill, composite_item, contact, credit_note, invoice, item, price_list_unit};
 
 /// Returns a customer.
 pub(crate) fn customer(n: u64) -> Value {
@@ -27,6 +27,11 @@ pub(crate) fn any_bill(n: u64) -> Value {
 /// Returns a credit note to the customer of the same number.
 pub(crate) fn any_credit_note(n: u64) -> Value {
     credit_note(n, &customer(n), &[item(n)])
+}
+
+/// Returns a composite item that is made of two items.
+pub(crate) fn any_composite_item(n: u64) -> Value {
+    composite_item(n, &[item(n), item(n + 1)])
 }
 
 /// Returns a price list with one item.

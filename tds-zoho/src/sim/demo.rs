@@ -9,6 +9,7 @@ mod documents;
 mod items;
 mod prices;
 mod random;
+mod references;
 mod run;
 mod words;
 
@@ -16,7 +17,7 @@ use time::OffsetDateTime;
 
 use self::random::Random;
 pub use self::{changes::Changes, run::run_changes};
-use super::{Module, SharedOrganization, sample};
+use super::SharedOrganization;
 
 /// The number of records of each kind in a shop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +64,9 @@ impl Default for Size {
 pub fn organization(zoho: &SharedOrganization, size: Size, seed: u64) {
     let mut random = Random::new(seed);
     let now = zoho.now();
-    for place in sample::locations() {
-        zoho.put(Module::LOCATIONS, place);
-    }
+    references::fill(zoho, now);
     let items = items::fill(zoho, &mut random, size.items, now);
+    references::group(zoho, &items, now);
     let lists = prices::fill(zoho, &mut random, &items, now);
     let (customers, vendors) = contacts::fill(zoho, &mut random, size, &lists, now);
     documents::fill(zoho, &mut random, size, &documents::Parties { items, customers, vendors }, now);

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    answer::{Answer, does_not_exist, found, invalid_value},
+    answer::{Answer, does_not_exist, found, invalid_value, success, unknown_path},
     list::Query,
     module::Module,
     organization::ORGANIZATION_ID,
@@ -15,7 +15,17 @@ use crate::entities::Api;
 /// Answers `GET /{module}/{id}`.
 pub(crate) fn answer(records: &Records, module: Module, api: Api, id: &str) -> Answer {
     match records.get(module, id) {
+        Some(record) if module.detail_key.is_empty() => success(detail(module, api, record)),
         Some(record) => found(module.detail_key, Value::Object(detail(module, api, record))),
+        None => does_not_exist(module),
+    }
+}
+
+/// Answers `GET /{module}/{id}/{part}`: a list of the record.
+pub(crate) fn part(records: &Records, module: Module, id: &str, part: &str) -> Answer {
+    let Some((_, key)) = module.parts.iter().find(|(name, _)| *name == part) else { return unknown_path() };
+    match records.get(module, id) {
+        Some(record) => found(key, record.get(*key).cloned().unwrap_or_else(|| json!([]))),
         None => does_not_exist(module),
     }
 }

@@ -35,7 +35,7 @@ const MAX_PER_PAGE: usize = 200;
 
 /// Answers a list.
 pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query, habit: ListHabit) -> Answer {
-    if module == Module::LOCATIONS {
+    if !module.paged {
         let rows = records.records(module).map(|record| Value::Object(list_row(module, api, record)));
         return found(module.list_key, rows.collect());
     }

@@ -1,7 +1,10 @@
-//! The modules of the organization: those of the entity types, and two that are not entity types.
+//! The modules of the organization: those of the entity types, and one that is not an entity type.
 
 pub use crate::entities::Module;
-use crate::entities::{Api, bills, contacts, credit_notes, invoices, prices, products};
+use crate::entities::{
+    Api, bills, composite_items, contacts, credit_notes, currencies, invoices, item_groups, locations,
+    prices, products, taxes,
+};
 
 impl Module {
     /// Items that are bought and sold.
@@ -31,18 +34,15 @@ impl Module {
         ..Self::DOCUMENT
     };
     /// Locations that hold stock.
-    pub const LOCATIONS: Self = Self {
-        path: "locations",
-        list_key: "locations",
-        detail_key: "location",
-        id_key: "location_id",
-        noun: "Location",
-        filtered_by_time: None,
-        default_sort: ("", "A"),
-        detail_only: &["created_time", "last_modified_time", "is_location_active", "is_primary_location"],
-        list_only: &["created_time", "last_modified_time"],
-        ..Self::DOCUMENT
-    };
+    pub const LOCATIONS: Self = locations::MODULE;
+    /// Taxes.
+    pub const TAXES: Self = taxes::MODULE;
+    /// Currencies, with their dated rates.
+    pub const CURRENCIES: Self = currencies::MODULE;
+    /// Item groups.
+    pub const ITEM_GROUPS: Self = item_groups::MODULE;
+    /// Composite items.
+    pub const COMPOSITE_ITEMS: Self = composite_items::MODULE;
 
     /// Returns true where the product has the module.
     pub(crate) fn exists_in(&self, api: Api) -> bool {

@@ -91,7 +91,7 @@ impl Organization {
 
 fn modules(catalogue: &Catalogue) -> Vec<Module> {
     let of_types = catalogue.iter().filter_map(|descriptor| descriptor.simulated);
-    of_types.chain([Module::ADJUSTMENTS, Module::LOCATIONS]).collect()
+    of_types.chain([Module::ADJUSTMENTS]).collect()
 }
 
 /// A handle to one organization. Clones are handles to the same organization.

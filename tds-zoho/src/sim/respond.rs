@@ -153,20 +153,26 @@ fn route(organization: &Organization, api: Api, path: &str, query: &Query) -> An
         (None, "apiusage") if api == Api::Inventory => {
             detail::usage(organization.traffic.today, organization.traffic.limits.per_day)
         }
-        (None, list) => match module(organization, list, api) {
-            Some(module) => list::answer(records, module, api, query, organization.list_habit),
-            None => answer::unknown_path(),
-        },
         (Some(("organizations", id)), _) if id == ORGANIZATION_ID => {
             answer::found("organization", detail::organization())
         }
-        (Some((list, id)), _) => match module(organization, list, api) {
-            Some(module) if !id.contains('/') => detail::answer(records, module, api, id),
-            _ => answer::unknown_path(),
+        _ => match module(organization, path, api) {
+            Some((module, "")) => list::answer(records, module, api, query, organization.list_habit),
+            Some((module, rest)) => match rest.split_once('/') {
+                None => detail::answer(records, module, api, rest),
+                Some((id, part)) => detail::part(records, module, id, part),
+            },
+            None => answer::unknown_path(),
         },
     }
 }
 
-fn module(organization: &Organization, path: &str, api: Api) -> Option<Module> {
-    organization.modules.iter().copied().find(|module| module.path == path && module.exists_in(api))
+/// Returns the module of a path, and what follows the module's own path.
+fn module<'p>(organization: &Organization, path: &'p str, api: Api) -> Option<(Module, &'p str)> {
+    let modules = organization.modules.iter().filter(|module| module.exists_in(api));
+    let rest = |module: &Module| match path.strip_prefix(module.path)? {
+        "" => Some((*module, "")),
+        rest => Some((*module, rest.strip_prefix('/')?)),
+    };
+    modules.filter_map(rest).next()
 }

@@ -46,6 +46,11 @@ impl ZohoSource {
         };
         match keys.iter().find_map(|key| answer.body.remove(*key)) {
             Some(Value::Object(record)) => self.present(id, &record, answer.interval),
+            // Zoho documents some records without a key around them.
+            None if answer.body.contains_key(self.descriptor.id_key) => {
+                answer.body.retain(|key, _| key != "code" && key != "message");
+                self.present(id, &answer.body, answer.interval)
+            }
             _ => Err(page::protocol(format!("{path}/{id} came without {}", keys.join(" or ")))),
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tds_core::{
-    error::Result,
+    error::{Error, ErrorKind, Result, Retry},
     queue::Lane,
     record::{ContentHash, Interval, Observed, Payload, RecordId, Shape, SourcePayload, list_hash},
     source::{ListCall, ListPage, ListRequest, ListWalk, Listed, RowOrder},
@@ -38,8 +38,8 @@ impl ZohoSource {
     pub(super) async fn ask(&self, list_call: &ListCall, lane: Lane) -> Result<Answered> {
         let list = &self.descriptor.list;
         let call = self.call(list.path.to_owned(), self.query(list_call)?, lane);
-        let answer = self.client.get(call).await?;
-        let page = page::open(answer.body, list.path, list.keys, list_call.page)?;
+        let answer = self.client.get(call).await.map_err(|error| self.ended(error))?;
+        let page = page::open(answer.body, list, list_call.page)?;
         let sorts = list_call.order != RowOrder::Own;
         Ok(Answered {
             rows: page.rows.iter().map(|row| self.listed(row, answer.interval)).collect(),
@@ -50,7 +50,20 @@ impl ZohoSource {
         })
     }
 
-    fn query(&self, call: &ListCall) -> Result<Vec<(&'static str, String)>> {
+    /// Ends the run of a list that the organization does not have, because it does not have Inventory. A run that waited
+    /// for Inventory would keep others from starting. Work on single records waits.
+    fn ended(&self, error: Error) -> Error {
+        match self.client.missing_inventory() {
+            Some((line, _))
+                if self.descriptor.needs_inventory() && error.kind() == ErrorKind::Unauthorized =>
+            {
+                Error::new(ErrorKind::Unauthorized, Retry::Permanent, line)
+            }
+            _ => error,
+        }
+    }
+
+    pub(super) fn query(&self, call: &ListCall) -> Result<Vec<(&'static str, String)>> {
         let list = &self.descriptor.list;
         let mut query: Vec<(&'static str, String)> =
             list.query.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
@@ -104,7 +117,5 @@ fn filter_time(since: OffsetDateTime) -> Result<String> {
         .checked_sub(Duration::SECOND)
         .and_then(|since| since.checked_to_offset(UtcOffset::UTC))
         .and_then(|since| since.format(format).ok())
-        .ok_or_else(|| {
-            tds_core::error::Error::invalid(format!("{since} is not a time from which changes can be listed"))
-        })
+        .ok_or_else(|| Error::invalid(format!("{since} is not a time from which changes can be listed")))
 }

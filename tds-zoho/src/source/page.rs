@@ -4,6 +4,8 @@
 use serde_json::{Map, Value};
 use tds_core::error::{Error, ErrorKind, Result, Retry};
 
+use crate::entities::{List, PER_PAGE};
+
 /// The rows of a page, and whether more pages follow.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -18,8 +20,20 @@ pub(super) fn protocol(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Protocol, Retry::Transient { retry_after: None }, message)
 }
 
-/// Takes page `number` of the list `path` from an answer. The rows are under one of `keys`.
-pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], number: u32) -> Result<Page> {
+/// Takes page `number` of a list from an answer.
+pub(super) fn open(body: Map<String, Value>, list: &List, number: u32) -> Result<Page> {
+    take(body, list.path, list.keys, list.paged, number)
+}
+
+/// Takes page `number` of the list `path` from an answer. The rows are under one of `keys`. Where the list is not
+/// `paged`, an answer may omit `page_context`.
+pub(super) fn take(
+    mut body: Map<String, Value>,
+    path: &str,
+    keys: &[&str],
+    paged: bool,
+    number: u32,
+) -> Result<Page> {
     let rows = match keys.iter().find_map(|key| body.remove(*key)) {
         Some(Value::Array(rows)) => rows,
         Some(_) => return Err(protocol(format!("the list {path} came without a list of rows"))),
@@ -37,7 +51,13 @@ pub(super) fn open(mut body: Map<String, Value>, path: &str, keys: &[&str], numb
         Some(Value::Array(contexts)) => contexts.first().and_then(Value::as_object),
         _ => None,
     };
-    let context = context.ok_or_else(|| protocol(format!("the list {path} came without page_context")))?;
+    let Some(context) = context else {
+        // A full page may be a part of the list only.
+        if paged || rows.len() >= PER_PAGE {
+            return Err(protocol(format!("the list {path} came without page_context")));
+        }
+        return Ok(Page { rows, has_more: false, sorted_by: None });
+    };
     let has_more = match context.get("has_more_page") {
         Some(Value::Bool(more)) => *more,
         Some(Value::String(text)) if text == "true" || text == "false" => text == "true",

@@ -32,6 +32,13 @@ pub(crate) async fn furnished() -> Caller {
     for place in sample::locations() {
         fake.put(Module::LOCATIONS, place);
     }
+    fake.put(Module::TAXES, sample::tax(5));
+    let rates = [("2026-10-01".to_owned(), json!(0.000_75)), ("2026-11-01".to_owned(), json!(0.000_763))];
+    for currency in sample::currencies(&rates) {
+        fake.put(Module::CURRENCIES, currency);
+    }
+    fake.put(Module::ITEM_GROUPS, sample::item_group(1, &items));
+    fake.put(Module::COMPOSITE_ITEMS, sample::composite_item(1, &items));
     caller
 }
 

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 use tds_core::error::{ErrorKind, Retry};
-use tds_zoho::testkit::{FakeZoho, Fault};
+use tds_zoho::{
+    entities::{Api, Catalogue},
+    testkit::{FakeZoho, Fault},
+};
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 
 use crate::{
@@ -16,9 +19,11 @@ async fn an_answer_that_is_not_certainly_a_page_is_an_error_and_never_an_empty_p
     zoho.put_item(json!({"name":"Cable"}));
     let client = online(&zoho);
     for fault in [Fault::WrongEnvelope, Fault::MissingPageContext, Fault::EmptyPageWithMore] {
-        for source in tds_zoho::sources(&client) {
-            let is_item = ["products", "stock"].contains(&source.schema().entity.as_str());
-            let base = if is_item { "/inventory/v1" } else { "/books/v3" };
+        // Zoho writes no page context in some short lists.
+        let needs_context = !matches!(fault, Fault::WrongEnvelope);
+        for descriptor in Catalogue::default().iter().filter(|known| known.list.paged || !needs_context) {
+            let source = source(&client, descriptor.name());
+            let base = if descriptor.api == Api::Inventory { "/inventory/v1" } else { "/books/v3" };
             zoho.faults().next(base, 1, fault.clone());
             let error = page(&*source, None, None).await.expect_err("no page");
             assert_eq!(error.kind(), ErrorKind::Protocol, "{fault:?} {}", source.schema().entity);

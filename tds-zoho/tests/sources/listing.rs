@@ -7,7 +7,10 @@ use tds_core::{
     record::list_hash,
     source::{ListOrder, ListPage, ListRequest, Listed, Source},
 };
-use tds_zoho::testkit::{FakeZoho, Fault, Module};
+use tds_zoho::{
+    entities::Catalogue,
+    testkit::{FakeZoho, Fault, Module},
+};
 use time::OffsetDateTime;
 
 use crate::support::{entity, online, source};
@@ -55,13 +58,19 @@ async fn every_entity_type_is_listed_in_whole_with_inactive_records() {
         zoho.put_bill(json!({"bill_number":n.to_string(),"status":"paid"}));
         zoho.put_credit_note(json!({"creditnote_number":n.to_string(),"status":"closed"}));
         zoho.put_price_list(json!({"name":n.to_string(),"status":status,"pricebook_items":[]}));
+        for module in [
+            Module::ITEM_GROUPS,
+            Module::COMPOSITE_ITEMS,
+            Module::CURRENCIES,
+            Module::TAXES,
+            Module::LOCATIONS,
+        ] {
+            zoho.put(module, json!({"name":n.to_string(),"status":status}));
+        }
     }
     let sources = tds_zoho::sources(&client);
     let names: Vec<&str> = sources.iter().map(|source| source.schema().entity.as_str()).collect();
-    assert_eq!(
-        names,
-        ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"]
-    );
+    assert_eq!(names, Catalogue::default().names().collect::<Vec<_>>());
     for source in &sources {
         assert_eq!(all(&**source, None).await.0.len(), 3, "{}", source.schema().entity);
         assert!(source.profile().complete_list);

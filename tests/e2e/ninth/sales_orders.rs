@@ -48,7 +48,7 @@ static SALES_ORDERS: Descriptor = Descriptor {
     volatile: AGEING,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
     // The predecessor accepted webhooks of orders, but nothing handled them.
-    webhooks: Webhooks { path: "sales-orders", predecessor: Some("orders") },
+    webhooks: Some(Webhooks { path: "sales-orders", predecessor: Some("orders") }),
     matters_most: true,
     simulated: Some(MODULE),
     sample: Some(sample),

@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{contacts, documents, items::overwrite, random::Random, words};
+use super::{contacts, documents, items::overwrite, random::Random, references, words};
 use crate::sim::{
     Module, SharedOrganization,
     literal::{Object, decimal, field, money},
@@ -32,10 +32,12 @@ impl Changes {
             0..42 => self.sale(zoho),
             42..64 => self.payment(zoho),
             64..74 => self.price(zoho),
-            74..77 => self.price_list(zoho),
+            74..76 => self.price_list(zoho),
+            76 => rate(zoho),
             77..84 => self.new_customer(zoho),
             84..91 => self.adjustment(zoho),
-            91..98 => self.product(zoho),
+            91..97 => self.product(zoho),
+            97 => self.composite_item(zoho),
             _ => self.deletion(zoho),
         }
     }
@@ -151,6 +153,15 @@ impl Changes {
         Some(delivery("stock", "created", zoho.webhook_body(Module::ADJUSTMENTS, &id)))
     }
 
+    /// Changes the price of a composite item.
+    fn composite_item(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let composite = self.choose(zoho, Module::COMPOSITE_ITEMS, |_| true)?;
+        let id = composite["composite_item_id"].as_str()?;
+        zoho.update(Module::COMPOSITE_ITEMS, id, json!({"rate": money(self.random.amount(20, 300))}));
+        let body = zoho.webhook_body(Module::COMPOSITE_ITEMS, id);
+        Some(delivery("composite-items", "updated", body))
+    }
+
     /// Deletes a new customer who never bought anything.
     fn deletion(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let bought = |id: &str| {
@@ -163,6 +174,12 @@ impl Changes {
         zoho.delete(Module::CONTACTS, &id)?;
         Some(delivery("customers", "deleted", zoho.webhook_body(Module::CONTACTS, &id)))
     }
+}
+
+/// Enters today's rate of the dinar. No rule of Zoho can watch currencies, so no webhook is sent.
+fn rate(zoho: &SharedOrganization) -> Option<Delivery> {
+    references::new_rate(zoho, sample::IQD)?;
+    None
 }
 
 fn delivery(entity_path: &str, event: &str, body: String) -> Delivery {

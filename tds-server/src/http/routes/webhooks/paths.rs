@@ -18,12 +18,10 @@ pub(super) fn entity(catalogue: &Catalogue, route: &str, name: Option<&str>) -> 
     let route = route.strip_suffix('/').unwrap_or(route);
     let path = match name {
         // Names that no handler handles are kept.
-        Some(name) if route == PREDECESSOR_ADDRESS => {
-            match catalogue.iter().find(|descriptor| descriptor.webhooks.predecessor == Some(name)) {
-                Some(descriptor) => descriptor.webhooks.path,
-                None => return Catalogue::UNHANDLED.contains(&name).then(|| name.parse().ok()).flatten(),
-            }
-        }
+        Some(name) if route == PREDECESSOR_ADDRESS => match catalogue.of_predecessor(name) {
+            Some(webhooks) => webhooks.path,
+            None => return Catalogue::UNHANDLED.contains(&name).then(|| name.parse().ok()).flatten(),
+        },
         Some(name) => name,
         None => route.strip_prefix(SYNC_ADDRESS)?,
     };
@@ -33,7 +31,7 @@ pub(super) fn entity(catalogue: &Catalogue, route: &str, name: Option<&str>) -> 
 /// Returns the names in the predecessor's paths.
 pub(crate) fn predecessor_names(catalogue: &Catalogue) -> Vec<&'static str> {
     let mut names: Vec<&'static str> =
-        catalogue.iter().filter_map(|descriptor| descriptor.webhooks.predecessor).collect();
+        catalogue.iter().filter_map(|descriptor| descriptor.webhooks.as_ref()?.predecessor).collect();
     for name in Catalogue::UNHANDLED {
         if !names.contains(&name) {
             names.push(name);
