@@ -229,6 +229,24 @@ pub async fn work_of_a_run_that_is_folded_into_a_waiting_item_counts_too(harness
     assert_eq!(ended.processed_items, 1);
 }
 
+pub async fn a_run_that_lists_an_older_version_of_a_claimed_item_is_notified_of_its_end(
+    harness: &dyn Harness,
+) {
+    let case = Case(harness);
+    case.accept(event("a", vec![(product("1"), pushed(9, "{}"))])).await;
+    let claimed = case.claim().await;
+    let lease = started(harness, LONG).await;
+    // The claimed work covers the older version, so the run adds a waiter to the item and no new work.
+    let mut listing = page(lease.run.id, &["1"], 1, true);
+    listing.items[0].work = pushed(0, "{}");
+    commit(harness, &lease, listing).await;
+    assert_eq!(run(harness, lease.run.id).await.status, RunStatus::Running);
+    case.settle(&claimed, Settle::Complete(Outcome::Applied)).await;
+    case.nothing_to_claim().await;
+    let ended = reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(ended.processed_items, 1);
+}
+
 pub async fn a_run_with_dead_letters_ends_completed_with_errors(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;
