@@ -40,7 +40,7 @@ pub enum ErrorKind {
 pub enum Retry {
     /// The operation may succeed later. The failure spends an attempt.
     Transient {
-        /// The shortest wait that the other side asked for, where it stated one.
+        /// The shortest wait that the other side asked for, if it stated one.
         retry_after: Option<Duration>,
     },
     /// The operation will not succeed without a change of the data, the configuration or the program.
@@ -152,7 +152,7 @@ impl Error {
         self.retry
     }
 
-    /// Returns what a person can do about the failure, where the error or one of its causes says so.
+    /// Returns what a person can do about the failure, if the error or one of its causes says so.
     #[must_use]
     pub fn hint(&self) -> Option<&Hint> {
         let of_cause = || self.source()?.downcast_ref::<Self>()?.hint();

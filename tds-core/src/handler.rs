@@ -44,7 +44,7 @@ pub enum Handled {
 /// tables or systems of your own.
 ///
 /// # Contract
-/// Handling is at-least-once: where the process ends after the effect and before the item is settled, the same work
+/// Handling is at-least-once: if the process ends after the effect and before the item is settled, the same work
 /// comes again. Effects must therefore be idempotent.
 ///
 /// # Errors
@@ -126,7 +126,7 @@ pub trait EntityHandler: Send + Sync {
 /// batches. Every [`EntityHandler`] is a batch handler whose batches have one item.
 ///
 /// # Contract
-/// The contract and the errors of [`EntityHandler`] hold for each item of a batch. Where a batch panics, its items are
+/// The contract and the errors of [`EntityHandler`] hold for each item of a batch. If a batch panics, its items are
 /// handled once more, one at a time, so that the panic costs only the item that causes it.
 #[async_trait]
 pub trait BatchHandler: Send + Sync {

@@ -88,7 +88,7 @@ pub struct NewRun {
     /// The system that the records come from, such as `zoho`.
     pub source_type: String,
     /// Only changes since this time. In an incremental run, `None` means since the cursor of the entity type, or
-    /// everything where there is no cursor.
+    /// everything if there is no cursor.
     pub since: Option<OffsetDateTime>,
     /// The requester of the run, such as `schedule`, `api` or `cli`.
     pub requested_by: String,
@@ -138,7 +138,7 @@ pub struct Run {
     /// Whether the list was read to its end.
     pub listing_done: bool,
     /// The number of records that the last run of the same type and entity type listed, among the runs that read their
-    /// list to the end; `None` where there is no such run.
+    /// list to the end; `None` if there is no such run.
     pub expected_items: Option<i64>,
     /// The run listed changes since this time.
     pub since: Option<OffsetDateTime>,
@@ -179,7 +179,7 @@ impl Run {
         (percent * 100.0).round().clamp(0.0, most * 100.0) / 100.0
     }
 
-    /// Returns the number of calls for each record that the run found changed; `None` where there was no such record.
+    /// Returns the number of calls for each record that the run found changed; `None` if there was no such record.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn calls_per_record(&self) -> Option<f64> {
@@ -268,12 +268,12 @@ pub struct RunFilter {
 ///   fails with an error of kind `Conflict`. A run whose lease ran out can be claimed by another process, which
 ///   continues at the last committed page.
 /// - A run ends when its list was read to the end and every listed record has ended. It ends as `completed_with_errors`
-///   where some of these records ended as dead letters or where deletions are held back, and otherwise as `completed`.
+///   if some of these records ended as dead letters or if deletions are held back, and otherwise as `completed`.
 /// - A record that a run lists several times counts once. Work of a run that is folded into the live item of the record
 ///   counts like an item of its own.
 /// - When a run ends in one of these two ways, the cursor of the entity type moves to the end of the run's window. The
 ///   cursor does not move back, it does not pass the version of a record that is a dead letter, and it does not move
-///   where the window began after the cursor, because changes in between would stay unread.
+///   if the window began after the cursor, because changes in between would stay unread.
 #[async_trait]
 pub trait SyncRun: Send + Sync {
     /// Claims a pending run, or a run whose process stopped renewing its lease before the list was read to the end.
@@ -295,7 +295,7 @@ pub trait SyncRun: Send + Sync {
     }
 
     /// Extends the lease to `lease` from now. With a lease of zero, the run is given back: another process can claim
-    /// the run at once. Where a plan is given, the plan is stored with the run and replaces an earlier plan.
+    /// the run at once. If a plan is given, the plan is stored with the run and replaces an earlier plan.
     ///
     /// # Errors
     /// `Conflict`: the run was cancelled or the lease was lost.
@@ -360,7 +360,7 @@ pub trait SyncRunOperator: Send + Sync {
     async fn create(&self, run: NewRun) -> Result<Run>;
 
     /// Cancels a run. Its effects so far stay. Items that the run enqueued and that have no other waiter are taken out
-    /// of the queue, even where a worker holds them. Their work is kept for [`SyncRunOperator::resume`].
+    /// of the queue, even if a worker holds them. Their work is kept for [`SyncRunOperator::resume`].
     ///
     /// # Errors
     /// `Conflict`: the run has ended. `NotFound`: there is no such run.
@@ -386,7 +386,7 @@ pub trait SyncRunOperator: Send + Sync {
     async fn resume(&self, id: RunId) -> Result<Run>;
 
     /// Releases held deletions: each of the records is read from the source as an item of the run, and the run is
-    /// active again until these items have ended. Returns the number of released deletions, which is 0 where the run
+    /// active again until these items have ended. Returns the number of released deletions, which is 0 if the run
     /// holds none.
     ///
     /// # Errors

@@ -34,11 +34,11 @@ impl Shutdown {
     /// Waits until the signal is raised.
     pub async fn wait(&self) {
         let mut receiver = self.0.clone();
-        // `wait_for` fails where the trigger was dropped. A dropped trigger counts as the signal.
+        // `wait_for` fails if the trigger was dropped. A dropped trigger counts as the signal.
         let _ = receiver.wait_for(|stop| *stop).await;
     }
 
-    /// Sleeps for the duration, or until the signal is raised. Returns true where the signal was raised.
+    /// Sleeps for the duration, or until the signal is raised. Returns true if the signal was raised.
     pub async fn sleep(&self, duration: std::time::Duration) -> bool {
         tokio::select! {
             biased;

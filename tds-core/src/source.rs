@@ -25,7 +25,7 @@ pub struct SourceProfile {
     pub needs_detail: bool,
     /// Whether some rows of the list are ids only. The records of such rows have to be read.
     pub lists_ids: bool,
-    /// The maximum age of details. An incremental sync reads older details again, even where the list shows no change.
+    /// The maximum age of details. An incremental sync reads older details again, even if the list shows no change.
     pub detail_max_age: Option<Duration>,
     /// The largest number of records that one [`Source::fetch`] can read. Workers hand over batches of this size.
     pub fetch_batch: usize,
@@ -33,7 +33,7 @@ pub struct SourceProfile {
     pub records_per_call: usize,
     /// The number of rows in a page of the list.
     pub records_per_page: usize,
-    /// The entity type that a record may belong to instead, where the record is not found (a contact is a customer or
+    /// The entity type that a record may belong to instead, if the record is not found (a contact is a customer or
     /// a vendor).
     pub sibling: Option<EntityType>,
     /// Whether a full list shows every record, including inactive ones. Only then can a record that is missing from
@@ -64,7 +64,7 @@ static WHOLE_RECORDS: SourceProfile = SourceProfile {
 };
 
 impl SourceProfile {
-    /// Returns true where a changed row of the list requires a read of the record.
+    /// Returns true if a changed row of the list requires a read of the record.
     #[must_use]
     pub fn reads_records(&self) -> bool {
         self.needs_detail || self.lists_ids
@@ -104,9 +104,9 @@ pub struct ListPage {
     pub next: Option<String>,
     /// When the page was read, by the clock of this machine.
     pub observed: Interval,
-    /// The time of the source's own clock, where the answer shows it.
+    /// The time of the source's own clock, if the answer shows it.
     pub server_time: Option<OffsetDateTime>,
-    /// What is now known about the list, where the answer contradicted the capability of the request.
+    /// What is now known about the list, if the answer contradicted the capability of the request.
     pub learned: Option<Capability>,
 }
 
@@ -121,15 +121,15 @@ impl ListPage {
 /// One row of a list.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// The id of the record. Where the id of a row cannot be read, the source derives an id from the content of the
+    /// The id of the record. If the id of a row cannot be read, the source derives an id from the content of the
     /// row, so that the row can become a dead letter.
     pub id: RecordId,
     /// The source's time of the last change.
     pub version: Option<OffsetDateTime>,
-    /// The hash of the contents that the engine maps: [`crate::record::list_hash`] of the decoded row or, where the
+    /// The hash of the contents that the engine maps: [`crate::record::list_hash`] of the decoded row or, if the
     /// row cannot be decoded, the hash of its text.
     pub hash: ContentHash,
-    /// The row, or `None` where the list shows ids only.
+    /// The row, or `None` if the list shows ids only.
     pub payload: Option<SourcePayload>,
 }
 
@@ -254,11 +254,11 @@ pub trait Source: Send + Sync {
     /// read with `Content::Absent`.
     ///
     /// # Errors
-    /// Each record has a result of its own. Where the call itself fails, each record of the call has its error.
+    /// Each record has a result of its own. If the call itself fails, each record of the call has its error.
     async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>>;
 
     /// Returns how long reads for this lane may wait, so that several reads of one record, or of several records,
-    /// become one call. The result is zero except where calls have to be saved.
+    /// become one call. The result is zero except if calls have to be saved.
     fn reads_wait(&self, _lane: Lane) -> Duration {
         Duration::ZERO
     }

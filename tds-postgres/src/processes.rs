@@ -19,7 +19,7 @@ const GONE_AFTER: Duration = Duration::from_secs(20);
 pub struct ServerReport {
     /// The name of the server among the processes.
     pub name: String,
-    /// True where the server executes queue items and runs. A server without workers does not.
+    /// True if the server executes queue items and runs. A server without workers does not.
     pub works: bool,
     /// A name that identifies the server's credentials without revealing anything of them.
     pub credentials: String,

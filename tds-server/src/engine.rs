@@ -56,7 +56,7 @@ impl Engine {
     /// [`Engine::start`].
     ///
     /// # Errors
-    /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] where something does not answer.
+    /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] if something does not answer.
     pub(crate) async fn build(config: &Config, entities: &Entities) -> Result<Self, BuildError> {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         zoho.validate()?;

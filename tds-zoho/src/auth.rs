@@ -80,7 +80,7 @@ impl Tokens {
     /// Creates the value without a token.
     ///
     /// # Errors
-    /// Kind `Config` where the key cannot be used.
+    /// Kind `Config` if the key cannot be used.
     pub(crate) fn new(http: reqwest::Client, config: ZohoConfig, leases: CredentialLeases) -> Result<Self> {
         let name = name(&config);
         let owner = format!("{} {name}", config.organization_id);
@@ -121,7 +121,7 @@ impl Tokens {
         self.inner.lock().token.as_ref().map(|token| token.number)
     }
 
-    /// Returns true where there is a token, or where nothing keeps one from being minted.
+    /// Returns true if there is a token, or if nothing keeps one from being minted.
     pub(crate) fn is_ready(&self) -> bool {
         self.inner.lock().is_ready(Instant::now())
     }

@@ -61,7 +61,7 @@ pub(crate) struct Inner {
 pub(crate) struct Pulse {
     /// When Zoho last answered within its protocol.
     pub(crate) last_success_at: Option<OffsetDateTime>,
-    /// Why the last call was given up, where it was.
+    /// Why the last call was given up, if it was.
     pub(crate) failure: Option<String>,
 }
 
@@ -148,14 +148,14 @@ impl ZohoClient {
     }
 
     /// Returns one line about an organization whose calls to Zoho Inventory are refused while Zoho Books answers,
-    /// as far as this process knows. The flag is true where Inventory worked before.
+    /// as far as this process knows. The flag is true if Inventory worked before.
     #[must_use]
     pub fn missing_inventory(&self) -> Option<(String, bool)> {
         let inventory = &self.inner.inventory;
         inventory.trouble().map(|line| (line, inventory.was_lost()))
     }
 
-    /// Reads an item from Zoho Inventory, and from Zoho Books where Inventory refuses the organization. Returns one
+    /// Reads an item from Zoho Inventory, and from Zoho Books if Inventory refuses the organization. Returns one
     /// line about what is missing, if anything is.
     ///
     /// # Errors
@@ -215,10 +215,10 @@ impl ZohoClient {
     }
 
     /// Reads from Zoho how much of the day's quota is left for all programs of the organization. The address is not
-    /// documented. Where it does not exist, nothing changes.
+    /// documented. If it does not exist, nothing changes.
     ///
     /// # Errors
-    /// Those of any call; kind `Protocol` where the answer has another form.
+    /// Those of any call; kind `Protocol` if the answer has another form.
     pub async fn refresh_quota(&self) -> Result<()> {
         if let Some((line, _)) = self.missing_inventory() {
             return Err(Error::new(ErrorKind::Unauthorized, Retry::Permanent, line));
@@ -245,9 +245,9 @@ impl ZohoClient {
     /// time with its own permit.
     ///
     /// # Errors
-    /// `NotFound` for a record that does not exist. `Invalid` where Zoho refuses the call for this record.
+    /// `NotFound` for a record that does not exist. `Invalid` if Zoho refuses the call for this record.
     /// `Throttled` for limits, pauses and outages. `AuthPaused` while the account or its credentials need an
-    /// operator. `Transient` where Zoho fails for this record and works for others.
+    /// operator. `Transient` if Zoho fails for this record and works for others.
     pub(crate) async fn get(&self, call: Call) -> Result<Answer> {
         send::check(&call)?;
         match inventory::twin(&call) {
@@ -256,7 +256,7 @@ impl ZohoClient {
         }
     }
 
-    /// Returns true where only probes are sent to the call's place, as far as this process knows.
+    /// Returns true if only probes are sent to the call's place, as far as this process knows.
     pub(crate) fn is_shut(&self, call: &Call) -> bool {
         let twin = inventory::twin(call).filter(|_| self.inner.inventory.is_missing());
         self.inner.budget.pool.is_shut(&twin.as_ref().unwrap_or(call).place())

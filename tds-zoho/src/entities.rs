@@ -32,7 +32,7 @@
 //! assert_eq!(catalogue.names().last(), Some("estimates"));
 //! ```
 
-/// Expands to a function of `sample` where the feature `sim` is on, and to `None` otherwise.
+/// Expands to a function of `sample` if the feature `sim` is on, and to `None` otherwise.
 macro_rules! sample {
     ($name:ident) => {{
         #[cfg(feature = "sim")]

@@ -65,7 +65,7 @@ impl ZohoClient {
         let trouble = inner.tokens.trouble();
         let limited = trouble.as_ref().filter(|(fault, _)| matches!(fault, MintFault::TooMany(_)));
         let token_wait = limited.map(|(_, wait)| *wait);
-        // Where the store does not answer, its own health entry reports that.
+        // If the store does not answer, its own health entry reports that.
         let status = inner.budget.pool.status().await.unwrap_or_default();
         let lanes = [Lane::Outbound, Lane::Incremental];
         let refused = lanes.into_iter().find_map(|lane| Some((lane, status.refused[lane]?)));

@@ -180,7 +180,7 @@ impl Course {
         }
     }
 
-    /// Starts runs that race with everything else. The request answers 409 where a run of the entity type is active
+    /// Starts runs that race with everything else. The request answers 409 if a run of the entity type is active
     /// already.
     async fn start_incremental(&mut self) {
         let kinds =

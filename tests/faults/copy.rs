@@ -109,8 +109,8 @@ impl Copy {
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
-    /// Starts the process where it does not run, and waits until it is ready. Like a supervisor, this repeats a start
-    /// that fails because the database is away. Returns an error where the process ended by itself after it had been
+    /// Starts the process if it does not run, and waits until it is ready. Like a supervisor, this repeats a start
+    /// that fails because the database is away. Returns an error if the process ended by itself after it had been
     /// ready.
     pub(crate) async fn ensure(&self) -> Result<(), String> {
         let deadline = Instant::now() + START;
@@ -179,7 +179,7 @@ impl Copy {
         }
     }
 
-    /// Sends SIGTERM and waits for the end; returns an error where the process does not end, or not with success.
+    /// Sends SIGTERM and waits for the end; returns an error if the process does not end, or not with success.
     pub(crate) async fn terminate(&self) -> Result<(), String> {
         self.signal("TERM").await;
         let mut child = self.child.lock().await;

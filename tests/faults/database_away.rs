@@ -101,7 +101,7 @@ impl Course {
         }
     }
 
-    /// Sends a delivery once; returns the id of its event where it was accepted.
+    /// Sends a delivery once; returns the id of its event if it was accepted.
     async fn send(&self, copy: usize, letter: &Letter) -> Option<i64> {
         let began = Instant::now();
         let answered = self.world.copies[copy].webhook(&letter.delivery).await;

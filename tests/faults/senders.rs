@@ -12,7 +12,7 @@ use crate::{
     world::World,
 };
 
-/// Sends a delivery once to one copy; returns true where it was accepted.
+/// Sends a delivery once to one copy; returns true if it was accepted.
 pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
     let since = world.journal.now();
     let base = world.copies[copy].base();
@@ -107,7 +107,7 @@ pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
     }
 }
 
-/// Sends a state that comes back: A, B, A. The mirror must show the last state only where all three were accepted.
+/// Sends a state that comes back: A, B, A. The mirror must show the last state only if all three were accepted.
 pub(crate) async fn return_to_a_state(world: Arc<World>, mut dice: Dice) {
     let mut round = 0;
     while !world.is_over() {

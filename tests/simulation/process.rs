@@ -40,7 +40,7 @@ impl Process {
         lock(&self.life)
     }
 
-    /// Returns at once, or after a pause; never returns where the process is dead.
+    /// Returns at once, or after a pause; never returns if the process is dead.
     pub(crate) async fn gate(&self) {
         loop {
             let until = {
@@ -83,7 +83,7 @@ impl Process {
         self.life().paused_until = None;
     }
 
-    /// Returns true where the process had no trouble with its store for this time.
+    /// Returns true if the process had no trouble with its store for this time.
     pub(crate) fn is_sound_for(&self, duration: Duration) -> bool {
         let life = self.life();
         !life.dead && life.troubled.is_none_or(|troubled| troubled + duration < Instant::now())

@@ -73,7 +73,7 @@ fn every_documented_variable_is_read_by_the_code() {
     assert!(unread.is_empty(), "nothing reads {unread:?}");
 }
 
-/// Returns the default values that the table of docs/configuration.md gives, where a row has one variable and a value.
+/// Returns the default values that the table of docs/configuration.md gives, if a row has one variable and a value.
 fn documented_defaults() -> BTreeMap<String, String> {
     let configuration = tree::read("docs/configuration.md");
     let quoted = |cell: &str| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned());

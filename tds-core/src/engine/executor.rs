@@ -30,7 +30,7 @@ pub trait RunExecutor: Send + Sync {
         Ok(())
     }
 
-    /// Executes a run from its checkpoint to its end. The caller renews the lease meanwhile. Where the lease is lost
+    /// Executes a run from its checkpoint to its end. The caller renews the lease meanwhile. If the lease is lost
     /// or the process has to stop, the caller drops the future.
     ///
     /// # Errors

@@ -33,14 +33,14 @@ pub struct ScheduleSpec {
 /// - A period that became shorter than before takes effect at once.
 ///
 /// # Errors
-/// A method fails only where the store cannot be asked.
+/// A method fails only if the store cannot be asked.
 #[async_trait]
 pub trait Schedule: Send + Sync {
     /// Makes the process the leader, or keeps it the leader, for the time of the lease. Returns false while another
     /// process is the leader.
     async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool>;
 
-    /// Gives up the leadership, where this process is the leader.
+    /// Gives up the leadership, if this process is the leader.
     async fn resign(&self, worker: &WorkerId) -> Result<()>;
 
     /// Returns those of the schedules that are due, and makes each of them due again one period later. A schedule that
@@ -91,7 +91,7 @@ impl Scheduler {
         }
     }
 
-    /// Creates the runs of the schedules that are due, where this process is the leader.
+    /// Creates the runs of the schedules that are due, if this process is the leader.
     pub async fn look(&self) -> Result<()> {
         if self.specs.is_empty() || !self.schedule.lead(&self.settings.worker, self.settings.tick * 3).await?
         {

@@ -10,7 +10,7 @@ use crate::record::{Observed, Read, Record};
 const SETTLES: Duration = Duration::seconds(5);
 
 impl SyncState {
-    /// Returns true where no later edit can have the version of the accepted whole record. A whole record that was
+    /// Returns true if no later edit can have the version of the accepted whole record. A whole record that was
     /// read before the second of its version was over may lack an edit of the same second, and no list row would ever
     /// show that edit.
     #[must_use]

@@ -66,7 +66,7 @@ impl MirrorHandler {
         let payload = SourcePayload { shape: read.shape, observed: read.observed, json: record.raw.clone() };
         let work = Work { version: record.version, payload: Some(payload), recheck };
         let gone = match read.observed {
-            // The tombstone is also written where the record was never live here, because a worker that lost its claim
+            // The tombstone is also written if the record was never live here, because a worker that lost its claim
             // may still hold an earlier read of the record.
             Observed::Call(_) => self.tombstone(read).await?,
             // Only the arrival time of a pushed body is known. Only a read shows whether the record still has that
@@ -92,7 +92,7 @@ impl MirrorHandler {
         }
     }
 
-    /// Marks the record of a read as gone at this entity type. Returns false where the record has to be read once
+    /// Marks the record of a read as gone at this entity type. Returns false if the record has to be read once
     /// more.
     async fn tombstone(&self, read: &Read) -> Result<bool> {
         let gone = Read { shape: Shape::Detail, content: Content::Absent, listed: None, ..read.clone() };

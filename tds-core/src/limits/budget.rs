@@ -91,7 +91,7 @@ pub struct Limits {
 ///   new information.
 /// - Consecutive faults that no record causes open the breaker of their place for all holders. While the breaker is
 ///   open, only one probe at a time may be sent to the place, until one call is answered as expected.
-/// - Where the source reports less left of the day's quota than what is left of the plan, the source's number
+/// - If the source reports less left of the day's quota than what is left of the plan, the source's number
 ///   counts.
 /// - An error means that nothing may be sent.
 #[derive(Clone)]

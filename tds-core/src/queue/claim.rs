@@ -46,7 +46,7 @@ pub struct ClaimScope {
 }
 
 impl ClaimScope {
-    /// Returns true where the scope contains every due item.
+    /// Returns true if the scope contains every due item.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.runs.is_none() && !self.carried
@@ -89,13 +89,13 @@ impl Claimed {
         Lease { id: self.id, token: self.token }
     }
 
-    /// Returns true where the item has to be tried while the process works on nothing else.
+    /// Returns true if the item has to be tried while the process works on nothing else.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.lost_leases >= Self::SUSPECT_AFTER
     }
 
-    /// Returns true where the item was tried alone and its worker died again.
+    /// Returns true if the item was tried alone and its worker died again.
     #[must_use]
     pub fn ends_its_worker(&self) -> bool {
         self.lost_leases > Self::SUSPECT_AFTER
@@ -184,7 +184,7 @@ pub enum Settle {
         error: String,
     },
     /// The record belongs to another entity type: its work, its events and its runs move to the item of that type and
-    /// of the same direction. Where `to` is the entity type of the item itself, the item stays, its payload is dropped
+    /// of the same direction. If `to` is the entity type of the item itself, the item stays, its payload is dropped
     /// and it is due now.
     Redirect {
         /// The entity type that the record belongs to.

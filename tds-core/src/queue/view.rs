@@ -82,7 +82,7 @@ pub struct ItemView {
     pub inbox_event_id: Option<InboxId>,
     /// The entity type of the record.
     pub entity_type: EntityType,
-    /// The local id of the record, where it is known.
+    /// The local id of the record, if it is known.
     pub entity_id: Option<String>,
     /// The direction of the work.
     pub direction: Direction,
@@ -92,7 +92,7 @@ pub struct ItemView {
     pub priority: i16,
     /// The status of the item.
     pub status: ItemStatus,
-    /// The outcome, where the item has ended.
+    /// The outcome, if the item has ended.
     pub outcome: Option<Outcome>,
     /// The number of attempts that failed.
     pub retry_count: u32,
@@ -242,7 +242,7 @@ impl NeedsAttention {
 pub struct Deferred {
     /// The number of deferred items.
     pub count: i64,
-    /// When the last of them is due; `None` where that depends on a person.
+    /// When the last of them is due; `None` if that depends on a person.
     pub until: Option<OffsetDateTime>,
     /// The reason for which most of them wait, as a sentence.
     pub reason: Option<String>,

@@ -96,7 +96,7 @@ impl Work {
         Self { version: None, payload: None, recheck: false }
     }
 
-    /// Returns true where this result of a [`fold`] has the payload of the waiting work, because the incoming work
+    /// Returns true if this result of a [`fold`] has the payload of the waiting work, because the incoming work
     /// showed nothing newer.
     #[must_use]
     pub fn keeps_payload_of(&self, waiting: &Self) -> bool {
@@ -107,12 +107,12 @@ impl Work {
 /// Folds new work into waiting work of the same record. Every store must give the same result.
 ///
 /// - The payload of the newer version stays. Its version is the version of the result.
-/// - Where the order of the two is not known, both payloads are dropped and the source is asked. This is the case
-///   where a version or a payload is missing, where equal versions have different contents, and where a call that
-///   began after the waiting read ended shows an older version. The fetch then shows at least what both payloads
+/// - If the order of the two is not known, both payloads are dropped and the source is asked. This is the case
+///   if a version or a payload is missing, if equal versions have different contents, or if a call that began after
+///   the waiting read ended shows an older version. The fetch then shows at least what both payloads
 ///   showed.
 /// - A pushed body of an older version, and an earlier read of an older version, do not change the payload.
-/// - The target is checked against the source where one of the two asks for that, whichever payload stays.
+/// - The target is checked against the source if one of the two asks for that, whichever payload stays.
 #[must_use]
 pub fn fold(waiting: &Work, incoming: &Work) -> Work {
     let folded = |payload: Option<&SourcePayload>| Work {

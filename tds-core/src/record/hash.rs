@@ -84,7 +84,7 @@ impl ColumnHashes {
         Self(fields.iter().map(|(name, value)| (name.clone(), hash(value))).collect())
     }
 
-    /// Returns true where `known` has every one of these columns, with the same values.
+    /// Returns true if `known` has every one of these columns, with the same values.
     #[must_use]
     pub fn are_known_to(&self, known: &Self) -> bool {
         self.0.iter().all(|(name, hash)| known.0.get(name) == Some(hash))
@@ -111,7 +111,7 @@ impl ColumnHashes {
     }
 }
 
-/// Returns true where two values of one column are equal, whatever spelling the source uses for numbers.
+/// Returns true if two values of one column are equal, whatever spelling the source uses for numbers.
 #[must_use]
 pub fn same_value(one: &Value, other: &Value) -> bool {
     one == other || value_hash(one) == value_hash(other)

@@ -144,7 +144,7 @@ impl Connector {
     }
 }
 
-/// Opens one connection, which reports at once what is wrong. Where the first connection shows no pooler, `look` also
+/// Opens one connection, which reports at once what is wrong. If the first connection shows no pooler, `look` also
 /// opens a second connection. Returns the server's version, and whether the session is as the limits ask.
 async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<(Version, bool), sqlx::Error> {
     let looking = async {
@@ -169,7 +169,7 @@ async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<(Vers
     timeout(PATIENCE, looking).await.unwrap_or_else(|_| Err(silent(PATIENCE)))
 }
 
-/// Returns true where several sessions execute the transactions of one connection, or several connections share one
+/// Returns true if several sessions execute the transactions of one connection, or several connections share one
 /// session.
 async fn shares_sessions(one: &mut PgConnection, options: &PgConnectOptions) -> bool {
     let looking = async {

@@ -364,7 +364,7 @@ impl Lent {
         self.health.spoilt = true;
     }
 
-    /// Returns true where no further statement can be sent over the connection.
+    /// Returns true if no further statement can be sent over the connection.
     pub(crate) fn is_spoilt(&self) -> bool {
         self.health.spoilt || self.health.busy
     }

@@ -56,7 +56,7 @@ impl Account {
         chown(path, Some(self.uid), Some(self.gid)).map_err(|error| io(&error, "changing the owner of", path))
     }
 
-    /// Returns true where the account may traverse a directory.
+    /// Returns true if the account may traverse a directory.
     pub(super) fn may_traverse(self, directory: &Metadata) -> bool {
         let bit = if directory.uid() == self.uid {
             0o100

@@ -1,8 +1,8 @@
 //! Group commit: events that arrive during one commit are committed together in the next one.
 //!
 //! An idle store commits an event at once. A busy store commits the events that have gathered in the meantime. A few
-//! large commits cost less than many small commits at the same time. So a second commit begins only where the first
-//! one takes long, for example because it waits for a lock, or where a full batch of events has gathered.
+//! large commits cost less than many small commits at the same time. So a second commit begins only if the first
+//! one takes long, for example because it waits for a lock, or if a full batch of events has gathered.
 //!
 //! An event whose record another session has locked is put aside and retried separately, so that no other event waits
 //! for that lock. The sender of every event gets an answer within ten seconds.

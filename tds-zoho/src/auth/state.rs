@@ -97,7 +97,7 @@ impl State {
         }
     }
 
-    /// Returns true where a token works, or where nothing keeps one from being minted.
+    /// Returns true if a token works, or if nothing keeps one from being minted.
     pub(super) fn is_ready(&self, now: Instant) -> bool {
         self.token.as_ref().is_some_and(|token| token.expires_at > now)
             || self.block.as_ref().is_none_or(|(_, until)| *until <= now)

@@ -59,7 +59,7 @@ impl Access {
         }
     }
 
-    /// Returns true where another token would not help.
+    /// Returns true if another token would not help.
     pub(super) fn is_denied(&self, call: &Call) -> bool {
         let denied = lock(&self.resources).get(&resource(call)).and_then(|seen| seen.denied);
         denied.is_some_and(|at| at.elapsed() < DENIED_FOR)

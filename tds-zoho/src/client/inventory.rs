@@ -46,7 +46,7 @@ impl Inventory {
         seen.missing = Some((Instant::now(), words.to_owned()));
     }
 
-    /// Returns true where Inventory answered and has not refused since.
+    /// Returns true if Inventory answered and has not refused since.
     pub(super) fn has_worked(&self) -> bool {
         let seen = lock(&self.seen);
         seen.worked && seen.missing.is_none()
@@ -62,7 +62,7 @@ impl Inventory {
         lock(&self.seen).missing.as_ref().map(|(_, words)| line(words))
     }
 
-    /// Returns true where Inventory answered before it refused. Such an organization had Inventory at some time.
+    /// Returns true if Inventory answered before it refused. Such an organization had Inventory at some time.
     pub(super) fn was_lost(&self) -> bool {
         let seen = lock(&self.seen);
         seen.worked && seen.missing.is_some()
@@ -70,19 +70,19 @@ impl Inventory {
 }
 
 impl ZohoClient {
-    /// Reads items from Inventory, or from Books where only Inventory refuses the organization.
+    /// Reads items from Inventory, or from Books if only Inventory refuses the organization.
     pub(super) async fn get_of_either(&self, call: &Call, twin: &Call) -> Result<Answer> {
         let inventory = &self.inner.inventory;
         if inventory.is_missing() {
             return self.reported(twin, self.ask(twin, true).await).await;
         }
-        // Where Inventory worked before, the token is the more likely cause of a refusal. Another token is tried
+        // If Inventory worked before, the token is the more likely cause of a refusal. Another token is tried
         // first.
         let refused = match self.ask(call, inventory.has_worked()).await {
             Err(Failure::Fell { fault, issued_at, hints }) if fault.refusal_of_the_account().is_some() => {
                 Failure::Fell { fault, issued_at, hints }
             }
-            // Calls that only Inventory offers may have opened the breaker. Where Inventory never answered, Books
+            // Calls that only Inventory offers may have opened the breaker. If Inventory never answered, Books
             // is asked then, and nothing is concluded from the breaker.
             Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => {
                 Failure::Known(error)
@@ -121,7 +121,7 @@ impl ZohoClient {
     }
 }
 
-/// Returns true where nothing is sent because the account is refused.
+/// Returns true if nothing is sent because the account is refused.
 fn is_refused(error: &Error) -> bool {
     matches!(error.retry(), Retry::AuthPaused { .. })
 }
@@ -134,7 +134,7 @@ fn line(words: &str) -> String {
     )
 }
 
-/// Returns the same call to Books, where Books offers it.
+/// Returns the same call to Books, if Books offers it.
 pub(super) fn twin(call: &Call) -> Option<Call> {
     if call.api != Api::Inventory || !matches!(call.resource(), "items" | "itemdetails") {
         return None;

@@ -44,7 +44,7 @@ impl Module {
         ..Self::DOCUMENT
     };
 
-    /// Returns true where the product has the module.
+    /// Returns true if the product has the module.
     pub(crate) fn exists_in(&self, api: Api) -> bool {
         self.in_books || api == Api::Inventory
     }

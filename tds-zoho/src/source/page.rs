@@ -9,7 +9,7 @@ use tds_core::error::{Error, ErrorKind, Result, Retry};
 pub(super) struct Page {
     pub(super) rows: Vec<Value>,
     pub(super) has_more: bool,
-    /// The column that Zoho states it sorted by, where Zoho states one.
+    /// The column that Zoho states it sorted by, if Zoho states one.
     pub(super) sorted_by: Option<String>,
 }
 

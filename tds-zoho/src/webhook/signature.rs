@@ -50,7 +50,7 @@ pub struct Authentic<'a> {
 }
 
 impl<'a> Authentic<'a> {
-    /// Accepts an unsigned delivery, where the configuration allows unsigned deliveries.
+    /// Accepts an unsigned delivery, if the configuration allows unsigned deliveries.
     #[must_use]
     pub fn unsigned(query_pairs: &'a [(String, String)], body: &'a [u8]) -> Self {
         Self { query: query_pairs, body, signature: None }

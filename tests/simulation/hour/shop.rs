@@ -83,7 +83,7 @@ impl Shop {
                 since: None,
                 requested_by: "the beginning".to_owned(),
             };
-            // The request is refused where a scheduled run is active already; that run also reads everything.
+            // The request is refused if a scheduled run is active already; that run also reads everything.
             drop(shop.store.create(request).await);
         }
         shop.until("everything was read", Duration::from_secs(600), async || shop.is_at_rest().await).await;

@@ -13,14 +13,14 @@ use crate::{
 };
 
 impl Listing<'_> {
-    /// Returns true where the run sweeps. Only a list of all records can show that a record is gone.
+    /// Returns true if the run sweeps. Only a list of all records can show that a record is gone.
     pub(super) fn sweeps(&self) -> bool {
         self.lease.run.run_type == RunType::Full
             && self.lease.run.since.is_none()
             && self.source.profile().complete_list
     }
 
-    /// Sweeps for deletions. Each record that no page showed is read by id, because it may be gone. Where too many
+    /// Sweeps for deletions. Each record that no page showed is read by id, because it may be gone. If too many
     /// records are missing in two lists that were read one after the other, a person has to decide.
     pub(super) async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
         let run = &self.lease.run;

@@ -36,7 +36,7 @@ impl Listing<'_> {
         Ok(ListWindow { facts, documented: self.source.profile().documented, cursor })
     }
 
-    /// Chooses how the run reads. Where it is not known what the list can do, or where that was not probed lately, the
+    /// Chooses how the run reads. If it is not known what the list can do, or if that was not probed lately, the
     /// list is probed first, if the probe is worth its calls.
     pub(super) async fn plan(&self, window: &mut ListWindow, from: Option<OffsetDateTime>) -> RunPlan {
         let RunLease { run, history, .. } = self.lease;
@@ -117,7 +117,7 @@ impl ListWindow {
         self.cursor.map(|cursor| cursor - overlap.unwrap_or(time::Duration::HOUR))
     }
 
-    /// Returns the longest lag of these rows. A row has a lag where its change happened before the end of the previous
+    /// Returns the longest lag of these rows. A row has a lag if its change happened before the end of the previous
     /// window and is nevertheless new.
     pub(super) fn lag(
         &self,

@@ -38,7 +38,7 @@ impl ChunkRunner {
         self.worker.registry.handler(item.key.direction, &item.key.entity)
     }
 
-    /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again when the chunk
+    /// Waits for a slot if none was free, then handles the chunk and settles it. The slot is free again when the chunk
     /// is handled. The place in hand is free again when the chunk is settled.
     pub(super) fn run(
         self: Arc<Self>,
@@ -61,7 +61,7 @@ impl ChunkRunner {
         }
     }
 
-    /// Waits for a slot where the chunk has none yet, and handles the items. At the shutdown signal, the items are
+    /// Waits for a slot if the chunk has none yet, and handles the items. At the shutdown signal, the items are
     /// given back instead.
     async fn handle_in(
         &self,
@@ -165,7 +165,7 @@ async fn guarded(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Vec<Resu
     results
 }
 
-/// Returns the results of the handler, or `None` where it panicked. The handler runs in a task of its own, which ends
+/// Returns the results of the handler, or `None` if it panicked. The handler runs in a task of its own, which ends
 /// when this future is dropped.
 async fn unwound(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Option<Vec<Result<Handled>>> {
     let (handler, batch) = (Arc::clone(handler), items.to_vec());

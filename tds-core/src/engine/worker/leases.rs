@@ -127,7 +127,7 @@ impl Leases {
 }
 
 impl HeldClaims {
-    /// Marks the claims as processing, where their work takes longer than a moment. Never returns.
+    /// Marks the claims as processing if their work takes longer than a moment. Never returns.
     pub(super) async fn mark_processing(&self) -> Infallible {
         tokio::time::sleep(MOMENT).await;
         let leases = lock(&self.leases.held).chunks.get(&self.key).map(|chunk| chunk.leases.clone());

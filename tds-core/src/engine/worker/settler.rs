@@ -69,7 +69,7 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
             let waits = |settlement: &Settlement| waiting.contains(&settlement.lease.token);
             let rest: Vec<Settlement> = request.settlements.into_iter().filter(waits).collect();
             if rest.is_empty() {
-                // There is no waiter where the chunk was stopped in the meantime.
+                // There is no waiter if the chunk was stopped in the meantime.
                 let _ = request.done.send(());
             } else {
                 locked.spawn(outwait(Arc::clone(&queue), rest, request.done, patience));
@@ -98,7 +98,7 @@ async fn outwait(
         let waiting = settle(queue.as_ref(), settlements.clone(), patience).await;
         settlements.retain(|settlement| waiting.contains(&settlement.lease.token));
     }
-    // There is no waiter where the chunk was stopped in the meantime.
+    // There is no waiter if the chunk was stopped in the meantime.
     let _ = done.send(());
 }
 

@@ -45,7 +45,7 @@ pub(super) struct Room {
     pub(super) batches: usize,
 }
 
-/// The slot of a batch, where the batch has one. Dropping it frees the slot.
+/// The slot of a batch, if the batch has one. Dropping it frees the slot.
 pub(super) type BatchSlot = Option<OwnedSemaphorePermit>;
 
 impl BatchSlots {
@@ -92,7 +92,7 @@ impl BatchSlots {
         drop(self.common.acquire().await);
     }
 
-    /// Takes places in hand for items, until the items are settled. Where too few places are free, the rest is
+    /// Takes places in hand for items, until the items are settled. If too few places are free, the rest is
     /// tolerated: one claim may contain many entity types.
     pub(super) fn hand(&self, items: usize) -> BatchSlot {
         let batches = items.div_ceil(BATCH).min(self.hands.available_permits());

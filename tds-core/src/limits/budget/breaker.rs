@@ -51,7 +51,7 @@ pub struct CallFault {
     pub place: Place,
     /// The cause of the fault.
     pub cause: OutageCause,
-    /// True where the answer itself says that the fault concerns the whole service. One such fault opens the
+    /// True if the answer itself says that the fault concerns the whole service. One such fault opens the
     /// breaker.
     pub everywhere: bool,
     /// A number that identifies the call. Repeated faults of the same call count once.
@@ -87,26 +87,26 @@ pub struct BreakerStatus {
 }
 
 impl BreakerStatus {
-    /// Returns true where only probes are sent.
+    /// Returns true if only probes are sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.next_probe_at.is_some()
     }
 
-    /// Returns true where the breaker concerns calls to this place.
+    /// Returns true if the breaker concerns calls to this place.
     pub(super) fn concerns(&self, place: &Place) -> bool {
         self.place == place.service || self.place == place.endpoint
     }
 }
 
-/// Returns the breaker that keeps calls from the place. Where there are several, the one with the longest wait is
+/// Returns the breaker that keeps calls from the place. If there are several, the one with the longest wait is
 /// returned.
 pub(super) fn shut<'a>(breakers: &'a [BreakerStatus], place: &Place) -> Option<&'a BreakerStatus> {
     concerned(breakers, place).max_by_key(|breaker| breaker.wait)
 }
 
-/// Returns the open breakers that calls to the place have to pass. The breaker of the service counts where the source
-/// refuses the account, or where this kind of call has failed itself. A kind of call that has not failed itself is
+/// Returns the open breakers that calls to the place have to pass. The breaker of the service counts if the source
+/// refuses the account, or if this kind of call has failed itself. A kind of call that has not failed itself is
 /// otherwise tried, so that calls that work do not wait for the probes of calls that fail.
 fn concerned<'a>(breakers: &'a [BreakerStatus], place: &Place) -> impl Iterator<Item = &'a BreakerStatus> {
     let endpoint_failed = breakers.iter().any(|breaker| breaker.place == place.endpoint);

@@ -25,7 +25,7 @@ pub(super) struct Position {
     /// The time that the filter asks for: every record that changed before this time was shown.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(super) from: Option<OffsetDateTime>,
-    /// The hash of the ids of the page before, where this is a later page.
+    /// The hash of the ids of the page before, if this is a later page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<ContentHash>,
     /// How many answers in a row repeated that page.

@@ -293,7 +293,7 @@ pub async fn a_commit_says_how_many_records_the_run_has_listed(harness: &dyn Har
     let first = page(lease.run.id, &["1", "2"], 1, false);
     for _time in 0..2 {
         let listed = runs.commit_page(lease.run.id, lease.token, first.clone()).await.expect("commit_page");
-        assert_eq!(listed, 2, "also where the page was committed before");
+        assert_eq!(listed, 2, "even if the page was committed before");
     }
     let again = second(page(lease.run.id, &["2", "3"], 0, true));
     assert_eq!(runs.commit_page(lease.run.id, lease.token, again).await.expect("commit_page"), 3);

@@ -33,7 +33,7 @@ impl Case {
     /// Runs the case on a fresh store.
     ///
     /// # Panics
-    /// Panics where the store does not fulfil the sentence.
+    /// Panics if the store does not fulfil the sentence.
     pub async fn run(&self, harness: &dyn Harness) {
         (self.run)(harness).await;
     }

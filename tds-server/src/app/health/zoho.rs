@@ -17,7 +17,7 @@ impl Probe for ZohoProbe {
     }
 
     async fn check(&self) -> ComponentHealth {
-        // Where the store does not answer, the database has its own entry.
+        // If the store does not answer, the database has its own entry.
         let status = self.0.status().await.unwrap_or_default();
         match self.0.health().await.state {
             ZohoState::Ok | ZohoState::Unknown if status.throttle() >= Throttle::JournalOnly => {

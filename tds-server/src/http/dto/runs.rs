@@ -103,7 +103,7 @@ wire! {
     ListingCost from cost: runs::ListCost {
         #[schema(inline, value_type = ListingName)]
         way: &'static str = listing(cost.way),
-        /// Expected calls; null where the length of the list is not known
+        /// Expected calls; null if the length of the list is not known
         calls: Option<u64>,
     }
 }

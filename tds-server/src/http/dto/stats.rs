@@ -61,7 +61,7 @@ wire! {
     /// Items that wait although a worker could be free, because they are due later or their entity type is paused
     Deferred from deferred: queue::Deferred {
         count: i64,
-        /// When the last of these items is due; null where that depends on a person
+        /// When the last of these items is due; null if that depends on a person
         #[serde(with = "time::serde::rfc3339::option")]
         until: Option<OffsetDateTime>,
         /// Why most of these items wait
@@ -91,7 +91,7 @@ wire! {
     ApiBudget from budget: Budget {
         /// Calls left in the window of 60 seconds; 0 during a pause.
         minute_left: Option<u32> = budget.status.minute_left,
-        /// Calls left today for TDS; null where no limit is known.
+        /// Calls left today for TDS; null if no limit is known.
         day_left: Option<u32> = budget.status.day.left,
         /// The largest number of calls in any 60 seconds.
         minute_limit: u32 = budget.per_minute,
@@ -107,7 +107,7 @@ wire! {
         day_spent: u32 = budget.status.day.spent.total(),
         /// Calls that TDS made today, by lane.
         day_spent_by_lane: BTreeMap<String, u32> = by_lane(&budget.status.day.spent),
-        /// Calls left today for all programs of the organization, as Zoho reported; null where Zoho did not report it.
+        /// Calls left today for all programs of the organization, as Zoho reported; null if Zoho did not report it.
         zoho_left: Option<u32> = budget.status.day.reported_left,
         /// The age of Zoho's report.
         zoho_left_age_seconds: Option<u64> = budget.status.day.reported_age.map(|age| age.as_secs()),
@@ -119,7 +119,7 @@ wire! {
         reads_wait_seconds: u64 = budget.reads_wait.as_secs(),
         /// Entity types whose scheduled incremental syncs are postponed to save calls.
         postponed: Vec<String> = budget.postponed.iter().map(EntityType::to_string).collect(),
-        /// The limit for which all calls pause; null where there is no pause.
+        /// The limit for which all calls pause; null if there is no pause.
         #[schema(inline, value_type = Option<PauseReason>)]
         paused_for: Option<&'static str> = budget.status.pause.map(|pause| pause.limit.as_str()),
         /// The end of the pause.
@@ -133,7 +133,7 @@ wire! {
         calls_today: Vec<CallsOfAKind> = each(budget.usage.calls),
         /// Calls that the items in the queue will take.
         backlog_calls: u64,
-        /// When the last of these calls will have been made, at the pace that the budget allows; null where that is too far
+        /// When the last of these calls will have been made, at the pace that the budget allows; null if that is too far
         /// away.
         #[serde(with = "time::serde::rfc3339::option")]
         backlog_done_at: Option<OffsetDateTime>,
@@ -143,7 +143,7 @@ wire! {
     CallsOfAKind from count: CallCount {
         #[schema(inline, value_type = LaneName)]
         lane: &'static str = count.lane.as_str(),
-        /// The entity type of the records; null where the calls belong to no single entity type.
+        /// The entity type of the records; null if the calls belong to no single entity type.
         entity_type: Option<String> = count.entity.map(|entity| entity.to_string()),
         endpoint: String,
         /// `ok`, or the kind of the failure.

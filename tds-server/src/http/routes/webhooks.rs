@@ -39,8 +39,8 @@ pub(crate) fn is_address(route: &str) -> bool {
 
 /// Receive a webhook of Zoho
 ///
-/// Signed with `X-Zoho-Webhook-Signature`. `event` states what happened, `updated` where absent. An empty body is enough
-/// where the address names the record by the id key of its module, as in `?invoice_id=460000000567114`. A slash at the
+/// Signed with `X-Zoho-Webhook-Signature`. `event` states what happened, `updated` if absent. An empty body is enough
+/// if the address names the record by the id key of its module, as in `?invoice_id=460000000567114`. A slash at the
 /// end of the path does not matter.
 #[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook",
     params(

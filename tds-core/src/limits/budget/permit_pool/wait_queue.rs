@@ -169,7 +169,7 @@ impl WaitQueue {
         best.map(|(_, _, index)| index)
     }
 
-    /// Returns true where a request to the budget would help a waiter. The request then counts as under way.
+    /// Returns true if a request to the budget would help a waiter. The request then counts as under way.
     pub(super) fn wants_to_ask(&mut self, now: Instant) -> bool {
         if self.waiting.is_empty() || self.exchanging || now < self.ask_at {
             return false;
@@ -266,13 +266,13 @@ impl WaitQueue {
         }
     }
 
-    /// Returns true where at least one waiter waits for a permit.
+    /// Returns true if at least one waiter waits for a permit.
     pub(super) fn is_waited_for(&mut self) -> bool {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         !self.waiting.is_empty()
     }
 
-    /// Returns true where anything has not been reported yet.
+    /// Returns true if anything has not been reported yet.
     pub(super) fn has_pending_reports(&self) -> bool {
         let pending_reports = &self.pending_reports;
         let all_reported = pending_reports.settled.is_empty()
