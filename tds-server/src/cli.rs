@@ -62,7 +62,7 @@ enum Command {
     /// Runs the server against a simulated Zoho organization that keeps changing; needs no configuration
     #[cfg(all(feature = "embedded", feature = "sim"))]
     Demo(demo::DemoArgs),
-    /// Brings the schema of the database up to date and exits; safe while other copies run
+    /// Brings the schema of the database up to date and exits; safe while other processes run
     Migrate(migrate::MigrateArgs),
     /// Runs one bulk sync in the foreground
     BulkSync(bulk_sync::BulkSyncArgs),
@@ -90,7 +90,7 @@ enum StoredCommand {
     Inbox(inbox::InboxArgs),
     /// Lists, shows, cancels and resumes sync runs
     Runs(runs::RunsArgs),
-    /// Pauses the processing of an entity type in every copy of TDS
+    /// Pauses the processing of an entity type in every process of TDS
     Pause(pause::PauseArgs),
     /// Resumes the processing of an entity type
     Resume(pause::PauseArgs),

@@ -34,7 +34,7 @@ use crate::{
 /// The time between two looks of the scheduler at what is due.
 const SCHEDULER_TICK: Duration = Duration::from_secs(5);
 
-/// The time that batches in work have to finish after the shutdown signal. The whole process has ten seconds.
+/// The time that batches have to finish after the shutdown signal. The whole process has ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The time limit for giving permits back, which only helps other processes: the permits also expire by themselves.

@@ -12,7 +12,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     cluster::Cluster,
-    copy::program,
+    process::program,
     journal::Fault,
     source::{Source, Subject},
     world::settings,

@@ -63,7 +63,7 @@ async fn everybody_is_refused(world: &World, before: usize) -> usize {
     let refused = async || {
         assert!(!senders::send(world, 0, &letter).await, "the database takes no writes");
         let since = world.journal.now();
-        let answered = world.copies[0].post(path, json!({"status": "dead_letter"})).await;
+        let answered = world.processes[0].post(path, json!({"status": "dead_letter"})).await;
         operators::judge(world, 0, since, path, answered);
     };
     let now = reported(world, before, &broken, refused).await;
@@ -121,7 +121,7 @@ async fn an_operator_ends_in_a_deadlock(world: &Arc<World>, before: usize) -> us
 }
 
 async fn a_process_is_gone(world: &World, before: usize) {
-    world.copies[0].signal("KILL").await;
+    world.processes[0].signal("KILL").await;
     processes::back(world, 0).await;
     reported(world, before, &["a process ends by itself"], async || ()).await;
 }

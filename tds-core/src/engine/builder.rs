@@ -339,7 +339,7 @@ impl RunningEngine {
         Ok(run)
     }
 
-    /// Stops the engine. Items and runs that are in work are finished or given back.
+    /// Stops the engine. Claimed items and runs are finished or given back.
     pub async fn stop(mut self) {
         self.trigger.shutdown();
         while self.tasks.join_next().await.is_some() {}

@@ -185,7 +185,7 @@ async fn shares_sessions(one: &mut PgConnection, options: &PgConnectOptions) -> 
         other.close().await?;
         Ok::<_, sqlx::Error>(before == held || before != after)
     };
-    // Without room for a second connection, the search has no result.
+    // If a second connection is not allowed, the search has no result.
     looking.await.unwrap_or(false)
 }
 

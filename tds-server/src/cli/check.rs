@@ -20,7 +20,7 @@ use crate::{
 #[command(args = flags(&SERVER), after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
     The command reads the settings as serve does, and changes nothing. If a server with the same credentials runs,\n\
     the command shows what that server reports about Zoho. Otherwise it makes a few calls to Zoho, and mints an\n\
-    access token if the copies share none.")]
+    access token if the processes share none.")]
 pub(crate) struct CheckArgs {
     /// Print the result as JSON
     #[arg(long)]

@@ -94,7 +94,7 @@ settings! {
         "outage-probe" "TDS_OUTAGE_PROBE" "First wait before the next probe while Zoho refuses the account [default: 1m]",
         "zoho-daily-limit" "ZOHO_DAILY_LIMIT" "Calls in a day that the plan allows [default: none]",
         "zoho-unique-field" "ZOHO_UNIQUE_FIELD" "Unique custom field of records that TDS creates (reserved) [default: cf_tds_id]",
-        "encryption-key" "ENCRYPTION_KEY" "Key of 32 bytes in base64: all copies share one access token, encrypted with this key [default: none]",
+        "encryption-key" "ENCRYPTION_KEY" "Key of 32 bytes in base64: all processes share one access token, encrypted with this key [default: none]",
     }
 
     /// How the queue is processed.

@@ -23,8 +23,8 @@ pub(crate) fn shutdown() -> CommandResult<Shutdown> {
         tokio::select! {
             number = either(&mut interrupt, &mut terminate) => process::exit(128 + number),
             () = tokio::time::sleep(LIMIT) => {
-                output::say("the program did not stop in time and ends now; items in work are claimed again when \
-                             their leases end");
+                output::say("the program did not stop in time and ends now; claimed items are claimed again \
+                             when their leases end");
                 process::exit(1);
             }
         }

@@ -1,4 +1,4 @@
-//! The leases of a process: they are renewed while their items are in work.
+//! The leases of a process: they are renewed while their items are being handled.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -132,7 +132,7 @@ impl HeldClaims {
         tokio::time::sleep(MOMENT).await;
         let leases = lock(&self.leases.held).chunks.get(&self.key).map(|chunk| chunk.leases.clone());
         if let Err(error) = self.leases.queue.mark_processing(&leases.unwrap_or_default()).await {
-            tracing::debug!(error = %error.chain(), "events in work could not be marked as processing");
+            tracing::debug!(error = %error.chain(), "events of claimed items could not be marked as processing");
         }
         std::future::pending().await
     }

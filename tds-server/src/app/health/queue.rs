@@ -194,7 +194,7 @@ mod tests {
         let trouble = place.trouble_after(50).await.expect("trouble");
         assert!(trouble.contains("TDS_WORKERS=0"), "{trouble}");
         place.claim().await;
-        assert_eq!(place.trouble_after(10).await, None, "another process has it in hand");
+        assert_eq!(place.trouble_after(10).await, None, "another process has claimed it");
     }
 
     #[tokio::test]

@@ -103,7 +103,7 @@ wire! {
         day_limit: Option<u32> = budget.status.day.limit,
         /// The part of these calls that TDS may use.
         day_allowance: Option<u32> = budget.status.day.allowance,
-        /// Calls that TDS made today (UTC), all copies together.
+        /// Calls that TDS made today (UTC), all processes together.
         day_spent: u32 = budget.status.day.spent.total(),
         /// Calls that TDS made today, by lane.
         day_spent_by_lane: BTreeMap<String, u32> = by_lane(&budget.status.day.spent),
