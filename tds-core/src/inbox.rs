@@ -95,7 +95,7 @@ closed_set! {
     /// The status of an inbox event. The status follows the items of the event.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub enum EventStatus {
-        /// The event is stored, and its work is queued.
+        /// The event is stored, and its work is enqueued.
         Pending = "pending",
         /// A worker handles an item of the event.
         Processing = "processing",

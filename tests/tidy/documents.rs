@@ -202,7 +202,7 @@ fn the_commands_of_the_readme_exist() {
     let readme = tree::read("README.md");
     let script = tree::read("dev");
     for command in ["demo", "test", "check", "bench"] {
-        assert!(readme.contains(&format!("./dev {command}")), "the README does not tell of ./dev {command}");
+        assert!(readme.contains(&format!("./dev {command}")), "the README does not mention ./dev {command}");
         assert!(script.contains(&format!("    {command})")), "dev has no command {command}");
     }
 }

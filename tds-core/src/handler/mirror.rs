@@ -118,7 +118,7 @@ impl MirrorHandler {
         Ok((ready, fetch))
     }
 
-    /// Returns true for list rows that a full sync queued. A full sync also queues rows of known versions, if the
+    /// Returns true for list rows that a full sync enqueued. A full sync also enqueues rows of known versions, if the
     /// target's rows do not show them: see [`comparable`].
     fn is_row_to_compare(&self, item: &Claimed, payload: &SourcePayload) -> bool {
         item.work.recheck && payload.shape == Shape::List && self.source.profile().needs_detail
@@ -169,7 +169,7 @@ impl MirrorHandler {
     fn needs_detail(&self, item: &Claimed, payload: &SourcePayload, state: Option<&SyncState>) -> bool {
         let profile = self.source.profile();
         let max_age = profile.detail_max_age;
-        // A full sync reads every such detail, because the planner queued its row for that reason. The row may have
+        // A full sync reads every such detail, because the planner enqueued its row for that reason. The row may have
         // been folded into a pushed body, which does not settle the detail.
         let is_rechecked = item.work.recheck && full_sync_rereads(state, max_age);
         profile.needs_detail

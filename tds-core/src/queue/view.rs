@@ -60,7 +60,7 @@ pub struct ItemFilter {
     /// Only items with this text in the record id or in the error. The text is taken literally; the case of letters is
     /// ignored.
     pub search: Option<String>,
-    /// Only items that were queued at least this long ago.
+    /// Only items that were enqueued at least this long ago.
     pub older_than: Option<Duration>,
 }
 
@@ -98,7 +98,7 @@ pub struct ItemView {
     pub retry_count: u32,
     /// The text of the last error.
     pub error_message: Option<String>,
-    /// When the item was queued.
+    /// When the item was enqueued.
     pub queued_at: OffsetDateTime,
     /// When the current or the last attempt began.
     pub processing_started_at: Option<OffsetDateTime>,

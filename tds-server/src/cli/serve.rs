@@ -16,7 +16,7 @@ use crate::{
     telemetry,
 };
 
-/// Everything that can be set.
+/// Migrate the database, then run the HTTP API, the workers and the scheduler (the default)
 #[derive(Args, Default)]
 #[command(
     args = flags(&SERVER),

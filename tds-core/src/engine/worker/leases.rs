@@ -18,7 +18,7 @@ use crate::{
 const MOMENT: Duration = Duration::from_millis(500);
 
 /// How often the process checks whether its claims are still held. A run may be cancelled, and the items that it
-/// queued must cost no further call.
+/// enqueued must cost no further call.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Claims that were lost.

@@ -26,7 +26,7 @@ pub(crate) async fn show(State(state): State<AppState>) -> Answer<dto::PausedLis
     Ok(Json(state.items.paused().await?.into()))
 }
 
-/// Pause an entity type; its events are still stored and queued
+/// Pause an entity type; its events are still stored and enqueued
 #[utoipa::path(post, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "pause_entity", request_body = PauseBody,
     responses((status = 200, description = "paused", body = dto::PauseState)))]
 pub(crate) async fn pause(

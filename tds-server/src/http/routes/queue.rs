@@ -28,7 +28,7 @@ pub(crate) struct ItemQuery {
     entity_type: Option<String>,
     /// Only items with this text in the record id or in the error
     search: Option<String>,
-    /// Only items that were queued at least this long ago, such as `1h`
+    /// Only items that were enqueued at least this long ago, such as `1h`
     #[param(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
     /// Largest number of items; the default is 50
@@ -52,7 +52,7 @@ pub(crate) struct ItemChoice {
     entity_type: Option<String>,
     /// Only items with this text in the record id or in the error
     search: Option<String>,
-    /// Only items that were queued at least this long ago, such as `1h`
+    /// Only items that were enqueued at least this long ago, such as `1h`
     #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
 }
