@@ -82,7 +82,7 @@ async fn burst(server: &Server, url: &str, round: usize, total: usize) -> f64 {
         });
     }
     while let Some(ended) = clients.join_next().await {
-        ended.expect("a client came to its end");
+        ended.expect("a client ended without a panic");
     }
     let rate = total as f64 / began.elapsed().as_secs_f64();
     let stored = count(

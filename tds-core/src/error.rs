@@ -70,7 +70,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// Creates an error of a kind and a retry class. `message` is a sentence for a person.
+    /// Creates an error of a kind and a retry class. `message` is a human-readable sentence.
     #[must_use]
     pub fn new(kind: ErrorKind, retry: Retry, message: impl Into<String>) -> Self {
         Self { kind, retry, message: message.into(), hint: None, source: None }

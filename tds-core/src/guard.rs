@@ -52,11 +52,11 @@ pub struct SyncState {
     pub volatile_seen: Option<OffsetDateTime>,
     /// Whether the record is known to be deleted.
     pub deleted: bool,
-    /// A later read that showed an implausible state. A second such read confirms it.
+    /// A later read that showed an implausible state. A second such read confirms the state.
     pub suspect: Option<Suspect>,
 }
 
-/// The reason for which a record has to be read once more.
+/// The reason why a record has to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RereadReason {
@@ -201,7 +201,7 @@ fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
 
 /// Decides on a read with the accepted content. At most the volatile columns changed. If a pushed body shows other
 /// volatile columns, their age is not known, so the record is read again. A whole record that was read later is
-/// compared with the target's rows themselves, because something else than the sync may have changed them. Writing
+/// compared with the target's rows themselves, because something other than the sync may have changed them. Writing
 /// content that is already there costs nothing.
 fn same(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let volatile_changed = state.changes_volatile(record);

@@ -20,7 +20,7 @@ pub struct NewEvent {
     pub event_id: String,
     /// The system that pushed the delivery, such as `zoho`.
     pub source_type: String,
-    /// The entity type of the address that the delivery came to.
+    /// The entity type of the address to which the delivery was sent.
     pub entity_type: EntityType,
     /// The record's id at the source, if the body shows one.
     pub entity_id: Option<String>,
@@ -51,10 +51,10 @@ pub fn other_records(event: &NewEvent) -> Vec<RecordId> {
 pub enum Disposition {
     /// Work for these records.
     Work(Vec<(RecordKey, Work)>),
-    /// The event is authentic, but nothing in this installation handles it. The event becomes `completed` with the
+    /// The event is authentic, but this installation has no handler for it. The event becomes `completed` with the
     /// outcome `ignored`; the text is the reason.
     Ignored(String),
-    /// The body was not understood. The event becomes `failed` with this reason, and a person has to look at it.
+    /// The body was not understood. The event becomes `failed` with this reason, and an operator has to look at it.
     Unparsed(String),
 }
 
@@ -164,7 +164,7 @@ pub struct EventView {
     pub event_id: String,
     /// The system that pushed the delivery.
     pub source_type: String,
-    /// The entity type of the address that the delivery came to.
+    /// The entity type of the address to which the delivery was sent.
     pub entity_type: EntityType,
     /// The record's id at the source.
     pub entity_id: Option<String>,
@@ -239,10 +239,10 @@ impl LastDay {
 /// The inbox, as operators see it.
 ///
 /// # Errors
-/// If a method names no errors of its own, it fails only if the store cannot be asked.
+/// Unless a method documents other errors, it fails only if the store cannot be reached.
 #[async_trait]
 pub trait InboxOperator: Send + Sync {
-    /// Returns one page of events, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    /// Returns one page of events, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
     ///
     /// # Errors
     /// `Invalid`: the cursor was not returned with a page.

@@ -60,7 +60,7 @@ pub enum Applied {
 /// # Contract
 /// - [`crate::guard`] decides on the locked sync state of the record, in the transaction of the write.
 /// - A record, its children and its sync state change together or not at all.
-/// - A column that a read does not show keeps its value. The rows of a child table that a read does not show stay.
+/// - A column that a read does not show keeps its value. The rows of a child table that a read does not show are kept.
 /// - A record that cannot be written fails alone, with an error of kind `Invalid` if it breaks a constraint, and its
 ///   sync state does not change. The other records of the batch are written.
 /// - A read that shows only what the target has is [`Outcome::Unchanged`], even if its version is newer. The sync
@@ -68,18 +68,18 @@ pub enum Applied {
 /// - A deletion is a tombstone: the head row stays, with `deleted_at` set.
 ///
 /// # Errors
-/// If a method names no errors of its own, it fails only if the target cannot be asked.
+/// Unless a method documents other errors, it fails only if the target cannot be reached.
 #[async_trait]
 pub trait Mirror: Send + Sync {
     /// Returns the accepted sync states of these records. The map has no entry for a record that is not known.
     async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>>;
 
-    /// Returns the records of `reads` whose head rows do not show what the read shows: something else than the sync
+    /// Returns the records of `reads` whose head rows do not show what the read shows: something other than the sync
     /// changed the row, there is no such row, or the row is a tombstone. The method does not compare children, and it
     /// does not compare columns that the read does not show.
     ///
-    /// The default implementation compares nothing. A person who changes rows of such a target by hand has to restore
-    /// them by hand.
+    /// The default implementation compares nothing. Rows of such a target that were changed by hand have to be
+    /// restored by hand.
     async fn differing(&self, _schema: &MirrorSchema, _reads: &[Read]) -> Result<HashSet<RecordId>> {
         Ok(HashSet::new())
     }
@@ -88,8 +88,8 @@ pub trait Mirror: Send + Sync {
     /// order.
     ///
     /// # Errors
-    /// Each read has a result of its own. `Invalid`: the record breaks a constraint of the target. `Locked`: another
-    /// session holds a lock on a row of the record. Any other kind: the target cannot be asked. Nothing of a read with
-    /// an error is written.
+    /// Each read has its own result. `Invalid`: the record breaks a constraint of the target. `Locked`: another
+    /// session holds a lock on a row of the record. Any other kind: the target cannot be reached. If a read has an
+    /// error, nothing of it is written.
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>>;
 }

@@ -28,8 +28,8 @@ use crate::{error::Result, record::EntityType};
 /// # Contract
 /// Items:
 /// - At most one live item exists for each [`WorkKey`]. New work for the key is folded into its live item by [`fold`].
-///   Items that have ended and dead letters are not live, so they do not block new work of their key. Wherever these
-///   rules speak of a record, they mean its work in one direction.
+///   Items that have ended and dead letters are not live, so they do not block new work of their key. In these
+///   rules, a record stands for its work in one direction.
 /// - New work resets the failed attempts of an item that waits for a retry, and makes the item due now. Work that
 ///   [`fold`] drops as older is not new work, unless it asks for a [recheck](Work::recheck) and the waiting work does
 ///   not.
@@ -61,7 +61,7 @@ use crate::{error::Result, record::EntityType};
 ///   item.
 ///
 /// # Errors
-/// A method fails only if the store cannot be asked. It is then not known whether the call took effect, and the call
+/// A method fails only if the store cannot be reached. It is then not known whether the call took effect, and the call
 /// may be repeated: new work is folded, a claim without an answer ends with its lease, and a claim is settled once.
 ///
 /// # Example
@@ -119,8 +119,7 @@ pub trait Queue: Send + Sync {
     /// was lost: the worker must stop its work on that item.
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>>;
 
-    /// Returns those of the leases that are still held. A lease is also lost if its item was taken out of the
-    /// queue.
+    /// Returns the leases that are still held. A lease is also lost if its item was removed from the queue.
     async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>>;
 
     /// Marks claims as taking longer than a moment: inbox events that wait for their items become `processing`. A
@@ -130,18 +129,18 @@ pub trait Queue: Send + Sync {
     /// Ends claims. The effects are durable when the method returns, except for the claims in [`Settled::locked`].
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled>;
 
-    /// Waits until new work may be in the queue, or until the timeout. The return is a hint: there may be no work, and
-    /// a waiter must also look for work after the timeout.
+    /// Waits until new work may be in the queue, or until the timeout. Returning is only a hint: there may be no work,
+    /// and the caller must also look for work after the timeout.
     async fn wait(&self, timeout: Duration);
 }
 
 /// The queue, as operators see it.
 ///
 /// # Errors
-/// If a method names no errors of its own, it fails only if the store cannot be asked.
+/// Unless a method documents other errors, it fails only if the store cannot be reached.
 #[async_trait]
 pub trait QueueOperator: Send + Sync {
-    /// Returns one page of items, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    /// Returns one page of items, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
     ///
     /// # Errors
     /// `Invalid`: the cursor was not returned with a page.
@@ -150,7 +149,7 @@ pub trait QueueOperator: Send + Sync {
     /// Returns one item with its payload and its attempts.
     async fn get(&self, id: ItemId) -> Result<Option<ItemView>>;
 
-    /// Makes dead letters and items that wait for a retry due now, and resets their count of failed attempts. Returns
+    /// Makes dead letters and items that wait for a retry due now, and resets their failed attempts. Returns
     /// the number of items. If newer work of a dead letter's record waits, the dead letter is folded into that
     /// work.
     async fn retry(&self, filter: &ItemFilter) -> Result<u64>;
@@ -162,20 +161,21 @@ pub trait QueueOperator: Send + Sync {
     /// Returns counts and delays of the queue.
     async fn stats(&self) -> Result<QueueStats>;
 
-    /// Returns whether the queue moves. The cost of the call does not grow with the length of the queue.
+    /// Returns whether the queue makes progress. The cost of the call does not grow with the length of the queue.
     async fn motion(&self) -> Result<QueueMotion>;
 
     /// Pauses (`true`) or resumes (`false`) the processing of an entity type in every process.
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()>;
 
-    /// Returns the paused entity types, each with the time since when it is paused.
+    /// Returns the paused entity types, each with the time at which it was paused.
     async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>>;
 }
 
 /// The maintenance of the queue and the inbox: deletes what is old, and repairs what a fault left behind.
 ///
 /// # Errors
-/// A method fails only if the store cannot be asked. What was deleted or repaired until then stays so.
+/// A method fails only if the store cannot be reached. What the method deleted or repaired before the
+/// error stays deleted or repaired.
 #[async_trait]
 pub trait QueueMaintenance: Send + Sync {
     /// Returns how many items and inbox events [`QueueMaintenance::prune`] would delete for the same arguments.
@@ -185,7 +185,7 @@ pub trait QueueMaintenance: Send + Sync {
     /// are deleted only if `dead_letters` is true. Returns the number of deleted items and events.
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 
-    /// Repairs waiting that has no item. Such waiting exists only after a fault: waiters whose item left the queue are
+    /// Repairs waiters that have no item. Such waiters exist only after a fault: waiters whose item left the queue are
     /// notified, counts of open items are corrected, and open events without an item are returned. The call does not
     /// touch runs and events that are younger than `age`. If `within` is given, it does not return events that are
     /// older than `within`.

@@ -201,7 +201,7 @@ pub struct RunLease {
     pub history: RunHistory,
 }
 
-/// The largest number of completed runs in a [`RunHistory`].
+/// The maximum number of completed runs in a [`RunHistory`].
 pub const HISTORY: usize = 20;
 
 /// The history of the runs of an entity type.
@@ -270,7 +270,7 @@ pub struct RunFilter {
 /// - A run ends when its list was read to the end and every listed record has ended. It ends as `completed_with_errors`
 ///   if some of these records ended as dead letters or if deletions are held back, and otherwise as `completed`.
 /// - A record that a run lists several times counts once. Work of a run that is folded into the live item of the record
-///   counts like an item of its own.
+///   counts as a separate item.
 /// - When a run ends in one of these two ways, the cursor of the entity type moves to the end of the run's window. The
 ///   cursor does not move back, it does not pass the version of a record that is a dead letter, and it does not move
 ///   if the window began after the cursor, because changes in between would stay unread.
@@ -280,7 +280,7 @@ pub trait SyncRun: Send + Sync {
     /// With `among`, only one of these runs is claimed. The claimed run is `running`.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn claim_run(
         &self,
         worker: &WorkerId,
@@ -322,7 +322,7 @@ pub trait SyncRun: Send + Sync {
     /// meaningful before the last page is committed.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)>;
 
     /// Ends the run before its list was read to the end, or records that deletions wait for a person.
@@ -371,7 +371,7 @@ pub trait SyncRunOperator: Send + Sync {
     /// in one step, does nothing.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn finish_cancelling(&self) -> Result<()> {
         Ok(())
     }
@@ -396,10 +396,10 @@ pub trait SyncRunOperator: Send + Sync {
     /// Returns one run.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn get_run(&self, id: RunId) -> Result<Option<Run>>;
 
-    /// Returns one page of runs, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    /// Returns one page of runs, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
     ///
     /// # Errors
     /// `Invalid`: the cursor was not returned with a page.
@@ -413,7 +413,7 @@ pub trait SyncRunOperator: Send + Sync {
     /// Returns the history of the runs of an entity type.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn history(&self, entity: &EntityType) -> Result<RunHistory>;
 }
 

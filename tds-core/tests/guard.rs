@@ -131,7 +131,7 @@ fn replay(history: &History, reads: &[Read]) -> Content {
                     next = Some(read(Shape::Detail, Observed::Call(interval), history.at(now)));
                 }
             }
-            assert!(next.is_none(), "repeated reads must come to an end");
+            assert!(next.is_none(), "repeated reads must end");
         }
     });
     match store.row(&PRODUCTS, &RecordId::new("1")) {

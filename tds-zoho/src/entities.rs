@@ -2,7 +2,7 @@
 //!
 //! An entity type is one [`Descriptor`], one migration with its mirror table, and one line in a [`Catalogue`]. Sources,
 //! webhooks, HTTP paths, the command line, the OpenAPI document, schedules, samples and the simulated organization
-//! iterate over the catalogue. A program outside this repository adds an entity type of its own in the same way:
+//! iterate over the catalogue. A program outside this repository adds its own entity type in the same way:
 //!
 //! ```
 //! use tds_core::{mirror::MirrorSchema, record::EntityType};

@@ -55,7 +55,7 @@ async fn nobody_was_blamed(shop: &Shop) {
     assert_eq!(shop.count("tds_inbox_events WHERE status = 'failed'").await, 0);
 }
 
-/// Runs an outage: the fault lasts for a while on all paths with this prefix. All work waits and goes on when the fault
+/// Runs an outage: the fault lasts for a while on all paths with this prefix. All work waits, and continues when the fault
 /// is over.
 async fn an_outage_of(paths: &str, fault: Fault, words: &str) {
     let shop = open().await;

@@ -31,7 +31,7 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(15);
 /// A request of an operator may look through much data: TDS gives it up after half a minute.
 const ANSWER_TO_OPERATORS: Duration = Duration::from_secs(35);
-/// Everything goes on within this time after a disturbance has ended.
+/// Everything continues within this time after a disturbance has ended.
 const MINUTE: Duration = Duration::from_secs(60);
 /// A sender gives up after this time, and reports a fault.
 const FOR_EVER: Duration = Duration::from_secs(200);
@@ -46,9 +46,9 @@ enum Trouble {
 impl Trouble {
     fn recovery(self) -> &'static str {
         match self {
-            Self::Frozen => "to go on after it was frozen",
-            Self::FailingOver => "to go on after it failed over",
-            Self::ReadOnly => "to go on after it was read-only",
+            Self::Frozen => "to continue after it was frozen",
+            Self::FailingOver => "to continue after it failed over",
+            Self::ReadOnly => "to continue after it was read-only",
         }
     }
 }
@@ -271,7 +271,7 @@ async fn execute(admin: &mut PgConnection, sql: &str) {
 async fn goes_on(course: &Course, dice: &mut Dice, trouble: Trouble) {
     let (world, ended) = (&course.world, Instant::now());
     let late = |what: &str| {
-        let rule = "it does not go on within a minute";
+        let rule = "it does not continue within a minute";
         world.journal.wrong(rule, format!("{what} {}", trouble.recovery()));
     };
     let mut steps = Vec::new();
@@ -307,7 +307,7 @@ async fn goes_on(course: &Course, dice: &mut Dice, trouble: Trouble) {
         }
     }
     course.note(trouble.recovery(), ended.elapsed());
-    world.journal.did("all goes on", format!("after {:?}: {}", ended.elapsed(), steps.join(", ")));
+    world.journal.did("everything continues", format!("after {:?}: {}", ended.elapsed(), steps.join(", ")));
 }
 
 /// Reports what the processes healed, by their own metrics. They must have healed nothing.
@@ -352,7 +352,7 @@ async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_
     course.note("to come to rest", ended.elapsed());
     if ended.elapsed() > MINUTE {
         faults.push(Fault::new(
-            "it does not go on within a minute",
+            "it does not continue within a minute",
             format!("rest after {:?}", ended.elapsed()),
         ));
     }

@@ -116,7 +116,7 @@ async fn an_operator_ends_in_a_deadlock(world: &Arc<World>, before: usize) -> us
     execute(&mut gate, "SELECT pg_advisory_unlock(7)").await;
     let now = reported(world, before, &["an operator's statement fails"], async || ()).await;
     operator.await.expect("the operator was told");
-    worker.await.expect("the worker goes on");
+    worker.await.expect("the worker continues");
     now
 }
 

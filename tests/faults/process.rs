@@ -1,4 +1,4 @@
-//! One process of the real program: a process that a test can kill, stop and start again.
+//! A process of the real program that a test can kill, stop and start again.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ const START: Duration = Duration::from_secs(60);
 /// The longest time that a process may take to end after a request.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
-/// Returns the path of the program, which stands beside the test's own binary.
+/// Returns the path of the program, which is beside the test's own binary.
 pub(crate) fn program() -> PathBuf {
     let mut path = std::env::current_exe().expect("a path");
     path.pop();

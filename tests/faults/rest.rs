@@ -1,4 +1,4 @@
-//! The end of a monkey test: all disturbances end, all work comes to an end, and the result is judged.
+//! The end of a monkey test: all disturbances end, all work ends, and the result is judged.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ impl Weather {
         }
     }
 
-    /// Notes that a disturbance begins or goes on: the part counts as disturbed for at least this many milliseconds.
+    /// Notes that a disturbance begins or continues: the part counts as disturbed for at least this many milliseconds.
     pub(crate) fn storm(&self, journal: &Journal, part: Part, millis: u64) {
         self.of(part).fetch_max(journal.now() + millis, Ordering::SeqCst);
     }

@@ -16,7 +16,7 @@ fn variables(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns the variables that the code reads: whole string literals outside of comments.
+/// Returns the variables that the code reads: whole string literals outside comments.
 fn variables_of_the_code() -> BTreeSet<String> {
     tree::rust_files()
         .iter()

@@ -96,7 +96,7 @@ impl RunWorker {
     }
 
     /// Executes runs until the shutdown signal; with `among`, these runs only. A run that the signal interrupts is
-    /// given back, and it later continues at its checkpoint.
+    /// given back, and later continues from its checkpoint.
     pub async fn run(&self, among: Option<&[RunId]>, shutdown: Shutdown) {
         let mut active = JoinSet::new();
         while !shutdown.is_set() {

@@ -33,7 +33,7 @@ pub struct ListerSettings {
     /// to appear late in the list.
     pub overlap: Duration,
     /// How long the result of a probe of a list is valid, before the list is probed again. With `None`, lists are
-    /// never probed, and the documentation of the list counts until an answer contradicts it.
+    /// never probed, and the documentation of the list applies until an answer contradicts it.
     pub probe_every: Option<Duration>,
 }
 

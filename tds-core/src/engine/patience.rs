@@ -1,4 +1,4 @@
-//! Retries inside of a run. A run waits while the source or the store is away; only a verdict on its list ends it.
+//! Retries inside a run. A run waits while the source or the store is unavailable; only a verdict on its list ends it.
 
 use std::time::Duration;
 
@@ -59,8 +59,8 @@ impl Patience {
         self.wait(doing, ask, most).await
     }
 
-    /// Asks until there is an answer. `most` returns the number of errors like this one that are accepted as a verdict,
-    /// or `None` if the error passes.
+    /// Repeats the call until there is an answer. `most` returns the number of errors like this one that are accepted as a verdict,
+    /// or `None` if such errors are temporary.
     async fn wait<T, F>(
         self,
         doing: &str,

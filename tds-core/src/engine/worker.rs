@@ -43,9 +43,9 @@ pub struct WorkerSettings {
     /// The retry rule for failed items.
     pub policy: RetryPolicy,
     /// The grace: how long batches may still be handled after the shutdown signal. The worker then waits up to a
-    /// quarter of the grace longer for results that could not be stored so far.
+    /// quarter of the grace longer for results that are not stored yet.
     pub grace: Duration,
-    /// The longest wait between two looks at an empty queue.
+    /// The longest interval at which an empty queue is polled.
     pub poll: Duration,
 }
 

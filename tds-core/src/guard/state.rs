@@ -29,7 +29,7 @@ impl SyncState {
         (previous != Some(&next)).then_some(next)
     }
 
-    /// Creates the state of a record of which nothing is known but that it was seen.
+    /// Creates the state of a record about which only the fact that it was seen is known.
     fn unknown(read: &Read) -> Self {
         Self {
             version: None,

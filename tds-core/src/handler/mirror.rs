@@ -1,4 +1,4 @@
-//! The handler that keeps a mirror: it reads records from the source if needed, and writes them through the guard.
+//! The handler that maintains a mirror: it reads records from the source if needed, and writes them through the guard.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,12 +21,12 @@ use crate::{
     source::Source,
 };
 
-/// The largest number of rounds in which a batch reads records from the source. A read that ties with the accepted
+/// The maximum number of rounds in which a batch reads records from the source. A read that ties with the accepted
 /// state is repeated in the next round. After the last round, the item waits.
 const PASSES: usize = 3;
 /// The batch size of items that need no call. Larger batches need fewer transactions, and no item waits for a call.
 const READY: usize = 500;
-/// The batch size of items when each record costs a call of its own.
+/// The batch size of items when each record costs its own call.
 const SINGLE_READS: usize = 20;
 
 /// A handler that applies the records of a [`Source`] to a [`Mirror`].

@@ -1,4 +1,4 @@
-//! Work on a record: its content, how new work is folded into it, and the waiters for it.
+//! Work on a record: its content, how new work is folded into it, and its waiters.
 
 use std::fmt;
 
@@ -69,11 +69,11 @@ impl fmt::Display for WorkKey {
 /// handled, so the newest local change wins, whatever the order in which the changes were enqueued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// The newest version of the record that is known.
+    /// The newest known version of the record.
     pub version: Option<OffsetDateTime>,
     /// A state of the record; `None` means that the source has to be asked.
     pub payload: Option<SourcePayload>,
-    /// A full sync asks that the target be checked against the source, although no newer version may be known. The
+    /// Whether to check the target against the source even if no newer version is known, as a full sync requests. The
     /// handler decides whether the payload is enough for the check.
     pub recheck: bool,
 }
@@ -112,7 +112,7 @@ impl Work {
 ///   the waiting read ended shows an older version. The fetch then shows at least what both payloads
 ///   showed.
 /// - A pushed body of an older version, and an earlier read of an older version, do not change the payload.
-/// - The target is checked against the source if one of the two asks for that, whichever payload stays.
+/// - The target is checked against the source if either of the two requests it, whichever payload stays.
 #[must_use]
 pub fn fold(waiting: &Work, incoming: &Work) -> Work {
     let folded = |payload: Option<&SourcePayload>| Work {

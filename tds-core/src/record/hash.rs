@@ -120,7 +120,7 @@ pub fn same_value(one: &Value, other: &Value) -> bool {
 /// Returns the identity of a delivery: the SHA-256, as hex, over the entity type, a line feed, the event type, a line
 /// feed and the raw body.
 ///
-/// `received` is given for a body without a version of its own. Such a body is never a duplicate, so its identity also
+/// `received` is given for a body without its own version. Such a body is never a duplicate, so its identity also
 /// covers the time of receipt and a random part.
 #[must_use]
 pub fn event_id(entity: &EntityType, event_type: &str, body: &[u8], received: Option<&str>) -> String {
@@ -161,7 +161,7 @@ fn write_value(digest: &mut Sha256, value: &Value) {
         Value::Number(number) => {
             let text = number.to_string();
             digest.update(b"#");
-            // 5 and 5.000000 are the same amount. A number outside of the range of a decimal keeps its literal text.
+            // 5 and 5.000000 are the same amount. A number outside the range of a decimal keeps its literal text.
             match text.parse::<Decimal>() {
                 Ok(decimal) => digest.update(decimal.normalize().to_string()),
                 Err(_) => digest.update(text),

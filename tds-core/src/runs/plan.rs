@@ -46,11 +46,11 @@ pub struct RunPlan {
     pub listing: ListOrder,
     /// The cost of every possible way, including the chosen one.
     pub ways: Vec<ListCost>,
-    /// The largest number of calls that probed the list before it was read.
+    /// The maximum number of calls that probed the list before it was read.
     pub probe_calls: u64,
     /// How whole records are read.
     pub details: DetailWay,
-    /// The number of records that are expected to need a read of their own; `None` if the number is not known.
+    /// The number of records that are expected to need their own read; `None` if the number is not known.
     pub expected_details: Option<u64>,
     /// The expected number of all calls; `None` if the number is not known.
     pub expected_calls: Option<u64>,

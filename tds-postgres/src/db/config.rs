@@ -21,7 +21,7 @@ pub struct DatabaseConfig {
     /// `statement-cache-capacity=0` announce a pooler in transaction mode.
     /// [`Database::connect`](crate::Database::connect) detects other poolers by a trial.
     pub url: String,
-    /// The largest number of connections of this process, at least 1. With 2 or more connections, one or two of them
+    /// The maximum number of connections of this process, at least 1. With 2 or more connections, one or two of them
     /// are reserved for pushed events. With 3 or more connections, one connection listens for the notifications of
     /// other processes, unless a pooler in transaction mode is in use.
     pub max_connections: u32,

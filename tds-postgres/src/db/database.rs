@@ -62,7 +62,7 @@ pub struct Database {
     connector: Arc<Connector>,
     target: Arc<str>,
     pub(super) application_name: Arc<str>,
-    /// The largest number of connections of this process.
+    /// The maximum number of connections of this process.
     pub(super) most: u32,
     listens: bool,
     #[cfg(feature = "testkit")]
@@ -141,7 +141,7 @@ impl Database {
         self.listens && !self.is_pooled()
     }
 
-    /// Returns the options for a connection outside of the pools.
+    /// Returns the options for a connection outside the pools.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.connector.options().clone()
     }
@@ -231,7 +231,7 @@ impl fmt::Debug for Database {
     }
 }
 
-/// Executes one statement. If a transaction is needed, the statement gets a transaction of its own.
+/// Executes one statement. If a transaction is needed, the statement gets its own transaction.
 impl<'c> Executor<'c> for &'c Database {
     type Database = Postgres;
 

@@ -113,7 +113,7 @@ const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_bega
 
 /// Stores new states of locked records, and of records that were not `known`. The rows also get the ids of their head
 /// rows, for operators who know the records by these ids. Returns false if another transaction stored a record that
-/// was not known. In that case everything must be decided anew.
+/// was not known. In that case everything must be decided again.
 pub(super) async fn store(
     tx: &mut Tx,
     entity: &EntityType,

@@ -2,7 +2,7 @@
 //! NOTIFY.
 //!
 //! Notifications may be lost, and polling finds all work. NOTIFY serialises commits inside PostgreSQL. So a process
-//! sends at most ten notifications per second, each in a transaction of its own after the work is committed. Behind a
+//! sends at most ten notifications per second, each in its own transaction after the work is committed. Behind a
 //! pooler in transaction mode there are no notifications, because no session can listen. A process with fewer than
 //! three connections has no connection for listening.
 
@@ -139,7 +139,7 @@ async fn listen(database: Database, work: Weak<Notify>) {
 }
 
 async fn hear(database: &Database, work: &Weak<Notify>) -> Result<(), sqlx::Error> {
-    // The listener uses a connection of its own. The division of the process's connections reserves it.
+    // The listener uses its own connection. The division of the process's connections reserves it.
     let pool = PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     let pool = pool.connect_lazy_with(database.options());
     let connecting = async {

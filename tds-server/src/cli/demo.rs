@@ -35,7 +35,7 @@ use crate::{
 
 /// The seed of the organization. Each start creates the same organization, except for its times.
 const SEED: u64 = 1;
-/// The time between two looks at the runs of the first sync.
+/// The time between two checks of the runs of the first sync.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Run the server against a simulated Zoho organization that keeps changing; needs no configuration

@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{exit::CommandResult, output};
 
-/// The process ends within ten seconds of the signal, whatever hangs. Every part has a shorter limit of its own.
+/// The process ends within ten seconds of the signal, whatever hangs. Every part has its own shorter limit.
 const LIMIT: Duration = Duration::from_millis(9_500);
 
 /// Returns a shutdown signal that the first SIGINT or SIGTERM raises.

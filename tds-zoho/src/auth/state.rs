@@ -32,7 +32,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Decides what the caller does. `start` starts a refresh. The error tells why no refresh may start, and for
+    /// Decides what the caller does. `start` starts a refresh. The error says why no refresh may start, and for
     /// how long.
     pub(super) fn next(
         &mut self,

@@ -66,7 +66,7 @@ impl Catalogue {
     }
 
     /// Returns the entity type whose webhooks arrive at a path. The path may have hyphens or underscores. If two
-    /// entity types share the path, the result is the first one, and the record tells which of the two it is.
+    /// entity types share the path, the result is the first one, and the record shows which of the two it is.
     #[must_use]
     pub fn of_webhook_path(&self, path: &str) -> Option<&'static Descriptor> {
         let is_path = |own: &str| own == path || own.replace('-', "_") == path;

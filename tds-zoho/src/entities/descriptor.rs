@@ -38,7 +38,7 @@ pub struct Descriptor {
     pub envelopes: &'static [(&'static str, &'static str)],
     /// The relation of these records to records of other entity types.
     pub role: Role,
-    /// The record states a version of its own that moves with its contents. If it is false, TDS only takes the ids
+    /// The record states its own version that moves with its contents. If it is false, TDS only takes the ids
     /// of the named items from a pushed body, and reads these items from Zoho.
     pub versioned: bool,
     /// A list row is only a part of the record, so the whole record has to be read.

@@ -93,7 +93,7 @@ impl ZohoSource {
         self.call("/itemdetails".to_owned(), vec![("item_ids", ids.join(","))], lane)
     }
 
-    /// Returns true if a breaker stops reads of items, except for a probe now and then.
+    /// Returns true if a breaker stops reads of items, except for occasional probes.
     fn is_shut(&self, lane: Lane) -> bool {
         self.client.is_shut(&self.details_call(&[], lane))
     }

@@ -28,7 +28,7 @@ pub(super) enum Found<'a> {
     Items { id: Option<String>, holders: Vec<&'a Map<String, Value>>, items: Vec<String> },
     /// A record of another module, and its id if it can be read.
     Foreign(Foreign<'a>),
-    /// No record. The text tells an operator why.
+    /// No record. The text says why.
     Nothing(String),
 }
 
@@ -88,7 +88,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The id of a record, and whether it stands under the key of the record's own kind.
+/// The id of a record, and whether it is under the key of the record's own kind.
 struct Id {
     id: String,
     is_own: bool,

@@ -1,4 +1,4 @@
-//! A proxy before the simulated Zoho: an address on this machine that a test can shut, and a clock that stands still
+//! A proxy in front of the simulated Zoho: an address on this machine that a test can close, and a clock that stands still
 //! while an answer is made.
 //!
 //! Virtual time advances whenever no task of the test's thread has anything to do, and a thread that waits for another

@@ -49,7 +49,7 @@ pub(super) fn deletion_limit(live: i64) -> i64 {
 }
 
 /// Returns true for a full list with less than half of the records of the last full list, if that had 100 or more:
-/// the source omitted records. No shop loses so many records between two full syncs.
+/// the source omitted records. No organization loses so many records between two full syncs.
 pub(super) fn is_far_shorter(listed: i64, last: i64) -> bool {
     last >= 100 && listed.saturating_mul(2) < last
 }

@@ -25,8 +25,8 @@ pub(super) struct ListWindow {
 }
 
 impl Listing<'_> {
-    /// Looks up what is known about the list. A cursor that is later than now does not say up to when changes were
-    /// read, so the run lists everything and compares it.
+    /// Looks up what is known about the list. A cursor that is later than now does not show up to which time
+    /// changes were read, so the run lists everything and compares it.
     pub(super) async fn window(&self) -> Result<ListWindow> {
         let load = || ListFacts::load(self.lister.shared.as_ref(), &self.lease.run.entity_type);
         let facts = self.patience().store("reading the facts about its list", load).await?;
@@ -63,7 +63,7 @@ impl Listing<'_> {
         choose(&question)
     }
 
-    /// Probes the list. A probe that fails costs nothing but its calls: the documentation of the list counts then, and
+    /// Probes the list. A probe that fails costs only its calls: the documentation of the list then applies, as do
     /// answers that contradict it.
     async fn probe(&self, window: &mut ListWindow) {
         let entity = &self.lease.run.entity_type;

@@ -165,7 +165,7 @@ async fn guarded(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Vec<Resu
     results
 }
 
-/// Returns the results of the handler, or `None` if it panicked. The handler runs in a task of its own, which ends
+/// Returns the results of the handler, or `None` if it panicked. The handler runs in its own task, which ends
 /// when this future is dropped.
 async fn unwound(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Option<Vec<Result<Handled>>> {
     let (handler, batch) = (Arc::clone(handler), items.to_vec());

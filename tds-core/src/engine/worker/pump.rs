@@ -18,7 +18,7 @@ use crate::{
 
 /// The shortest rest after a claim that found fewer items than it asked for.
 const REST: Duration = Duration::from_millis(50);
-/// How long the process begins no other work for the sake of an item that may be what ends the program.
+/// How long the process begins no other work because of an item that may be what ends the program.
 const ALONE: Duration = Duration::from_secs(10);
 
 /// The pump of a process: it claims items and feeds them to the slots.
@@ -120,7 +120,7 @@ impl Pump {
     }
 }
 
-/// Runs a chunk after the other chunks have ended, so that it harms none of them, and waits for its end. Each of the
+/// Runs a chunk after the other chunks have ended, so that it cannot harm them, and waits for its end. Each of the
 /// two waits ends after `ALONE` at the latest.
 async fn alone(chunks: &mut JoinSet<()>, chunk: impl Future<Output = ()> + Send + 'static) {
     let others = async { while chunks.join_next().await.is_some() {} };

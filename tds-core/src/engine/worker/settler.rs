@@ -13,7 +13,7 @@ use crate::{
     queue::{LeaseToken, Queue, Settlement},
 };
 
-/// The number of settlements from which on no more requests are added to one call.
+/// The number of settlements from which no more requests are added to one call.
 const BATCH: usize = 1_000;
 
 /// A handle of the settling task. The task ends when the last handle is dropped.
@@ -26,7 +26,7 @@ struct Request {
 }
 
 impl Settler {
-    /// Starts the task. A call that fails is repeated for the time of `patience`: after that time, the leases have run
+    /// Starts the task. A call that fails is repeated for as long as `patience`: after that time, the leases have run
     /// out anyway.
     pub(super) fn start(queue: Arc<dyn Queue>, patience: Duration) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(64);

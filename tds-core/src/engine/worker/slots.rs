@@ -19,7 +19,7 @@ pub(super) const BATCH: usize = 100;
 /// The number of batches that may be claimed for each batch that may be handled at a time. While some are settled,
 /// others are handled.
 const CLAIMED: usize = 8;
-/// The largest number of batches of one claim.
+/// The maximum number of batches of one claim.
 const MOST: usize = 10;
 /// The time per batch that separates quick batches from slow ones. While batches are quick, the process claims more
 /// batches than it can handle at a time, because many small claims would take longer than the handling. While batches
@@ -100,8 +100,8 @@ impl BatchSlots {
         Arc::clone(&self.claimed).try_acquire_many_owned(batches).ok()
     }
 
-    /// Takes a place in work, where one is free now.
-    pub(super) fn try_work(&self, lane: Lane) -> BatchSlot {
+    /// Takes a slot for handling a batch, if one is free now.
+    pub(super) fn try_handle(&self, lane: Lane) -> BatchSlot {
         let take = |slots: &Arc<Semaphore>| Arc::clone(slots).try_acquire_owned().ok();
         take(&self.common).or_else(|| if lane.is_urgent() { take(&self.urgent) } else { None })
     }

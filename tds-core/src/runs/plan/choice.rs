@@ -8,7 +8,7 @@ use crate::{
     source::{Capability, ListOrder, SourceProfile},
 };
 
-/// The largest number of calls of a probe: one for the newest rows, and three through the filter.
+/// The maximum number of calls of a probe: one for the newest rows, and three through the filter.
 const PROBE: u64 = 4;
 
 /// What is known before a run begins.
@@ -54,7 +54,7 @@ impl Question<'_> {
         ways
     }
 
-    /// Returns how whole records are read, how many records need a read of their own, and how many calls these reads
+    /// Returns how whole records are read, how many records need their own read, and how many calls these reads
     /// take.
     fn details(&self) -> (DetailWay, Option<u64>, Option<u64>) {
         if !self.profile.reads_records() {

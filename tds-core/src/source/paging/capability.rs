@@ -48,7 +48,7 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// The capability of a list of which nothing is documented.
+    /// The capability of a list about which nothing is documented.
     pub const UNKNOWN: Self = Self { filter: Ability::Unknown, sort: Ability::Unknown };
 }
 

@@ -75,10 +75,10 @@ impl ListWalk {
     /// Returns what follows from the page that answered [`ListWalk::call`].
     ///
     /// `has_more` is true if the source says that more rows follow. `says_unsorted` is true if the source says
-    /// that it sorted by something else than the call asked for.
+    /// that it sorted by something other than what the call requested.
     ///
     /// # Errors
-    /// `Protocol`: the source returns the same page again and again, or an empty page although more rows are to
+    /// `Protocol`: the source returns the same page again and again, or an empty page although more rows
     /// follow.
     pub fn after(mut self, rows: &[Listed], has_more: bool, says_unsorted: bool) -> Result<NextPage> {
         self.position.calls += 1;
@@ -153,7 +153,7 @@ impl ListWalk {
     }
 
     /// Returns true if the rows are sorted. The check covers one page only: between two pages, edits move rows even
-    /// in a sorted list. A row without a time can stand at any place, so its page does not count as sorted.
+    /// in a sorted list. A row without a time can be anywhere, so its page does not count as sorted.
     fn is_sorted(&self, rows: &[Listed]) -> bool {
         let descending = self.position.by == ListOrder::NewestFirst;
         rows.iter().all(|row| row.version.is_some())
@@ -171,8 +171,8 @@ impl ListWalk {
         rows.last().is_some_and(|row| row.version < self.since)
     }
 
-    /// Continues without the filter. In the list's own order a row stands no earlier in the whole list than in the
-    /// filtered list, so that the next page of the whole list misses nothing. After a moving filter, the list is read
+    /// Continues without the filter. In the list's own order, no row is earlier in the whole list than in the filtered
+    /// list, so that the next page of the whole list misses nothing. After a moving filter, the list is read
     /// from its beginning.
     fn without_filter(self, has_more: bool) -> Result<NextPage> {
         let learned = Capability { filter: Ability::Refuted, ..self.capability };

@@ -150,7 +150,7 @@ async fn exposures(database: &Database, readers: &[String]) -> Result<Finding> {
     let mut roles: Vec<&str> = found.iter().map(|access| access.role.as_str()).collect();
     roles.dedup();
     let text = format!("{} can use {} objects of TDS", roles.join(", "), found.len());
-    // The next start migrates the schema and thereby removes the exposures.
+    // The next start migrates the schema and so removes the exposures.
     Ok(match database.schema().await {
         Ok(status) if !status.is_current() => Finding::warning(name, text, MIGRATE),
         _ => {

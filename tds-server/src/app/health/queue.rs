@@ -86,7 +86,7 @@ impl Probe for QueueProbe {
         match self.troubles().await {
             Ok(troubles) if troubles.is_empty() => ComponentHealth::healthy("moves"),
             Ok(troubles) => ComponentHealth::degraded(troubles.join("; ")),
-            // The database has an entry of its own.
+            // The database has its own entry.
             Err(_) => ComponentHealth::degraded("cannot be read"),
         }
     }

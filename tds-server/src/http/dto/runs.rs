@@ -91,7 +91,7 @@ wire! {
         listing: &'static str = listing(plan.listing),
         /// Every possible way to read the list
         ways: Vec<ListingCost> = each(plan.ways),
-        /// The largest number of calls of the probe that found out what the list supports
+        /// The maximum number of calls of the probe that found out what the list supports
         probe_calls: u64,
         #[schema(inline, value_type = DetailsName)]
         details: &'static str = plan.details.as_str(),

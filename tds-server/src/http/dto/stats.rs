@@ -93,11 +93,11 @@ wire! {
         minute_left: Option<u32> = budget.status.minute_left,
         /// Calls left today for TDS; null if no limit is known.
         day_left: Option<u32> = budget.status.day.left,
-        /// The largest number of calls in any 60 seconds.
+        /// The maximum number of calls in any 60 seconds.
         minute_limit: u32 = budget.per_minute,
         /// Calls of the window that are now reserved for webhooks, local changes and people.
         minute_reserve: u32 = budget.status.minute_reserve,
-        /// The largest number of calls in flight.
+        /// The maximum number of calls in flight.
         concurrent: u32 = budget.status.concurrent,
         /// Calls in a day that the plan allows.
         day_limit: Option<u32> = budget.status.day.limit,

@@ -21,7 +21,7 @@ pub(crate) struct PauseBody {
 
 /// Paused entity types
 #[utoipa::path(get, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "list_paused",
-    responses((status = 200, description = "paused entity types, each with the time since when it is paused", body = dto::PausedList)))]
+    responses((status = 200, description = "paused entity types, each with the time at which it was paused", body = dto::PausedList)))]
 pub(crate) async fn show(State(state): State<AppState>) -> Answer<dto::PausedList> {
     Ok(Json(state.items.paused().await?.into()))
 }

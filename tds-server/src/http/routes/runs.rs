@@ -15,7 +15,7 @@ use crate::http::{
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunQuery {
-    /// Largest number of runs; the default is 10
+    /// Maximum number of runs; the default is 10
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 10)]
     limit: Option<String>,
     /// Only runs of this entity type, such as `credit_notes`
@@ -23,7 +23,7 @@ pub(crate) struct RunQuery {
     /// Only runs with this status
     #[param(inline, value_type = Option<dto::SyncStatus>)]
     status: Option<String>,
-    /// Cursor of the page: the `next_cursor` of the page before
+    /// Cursor of the page: the `next_cursor` of the previous page
     cursor: Option<String>,
 }
 

@@ -19,7 +19,7 @@ const AGEING: Duration = Duration::from_secs(20);
 const BELIEVED: Duration = Duration::from_secs(10);
 /// The interval at which the share of the calls in flight is requested again while there are waiters.
 const RENEW: Duration = Duration::from_secs(2);
-/// The longest time between two looks at the wait queue.
+/// The longest time between two checks of the wait queue.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 /// The end of waiting: a permit, or the error of the budget.
