@@ -1,4 +1,4 @@
-//! The shutdown signal: one signal asks every part of the engine to stop.
+//! The shutdown signal: one signal tells every part of the engine to stop.
 
 use tokio::sync::watch;
 
@@ -18,7 +18,7 @@ impl ShutdownTrigger {
         (Self(sender), Shutdown(receiver))
     }
 
-    /// Raises the signal: every listener is asked to stop.
+    /// Raises the signal: every listener is told to stop.
     pub fn shutdown(&self) {
         self.0.send_replace(true);
     }

@@ -12,8 +12,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     cluster::Cluster,
-    process::program,
     journal::Fault,
+    process::program,
     source::{Source, Subject},
     world::settings,
 };

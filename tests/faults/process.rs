@@ -189,7 +189,11 @@ impl Process {
             Ok(status) => {
                 self.forget(&mut child);
                 let status = status.expect("a status");
-                if status.success() { Ok(()) } else { Err(format!("process {} ended with {status}", self.name)) }
+                if status.success() {
+                    Ok(())
+                } else {
+                    Err(format!("process {} ended with {status}", self.name))
+                }
             }
             Err(_) => Err(format!("process {} does not end within {GRACE:?} of SIGTERM", self.name)),
         }

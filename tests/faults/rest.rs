@@ -92,7 +92,8 @@ async fn settle(world: &World, faults: &mut Vec<Fault>) {
         back(world, index).await;
     }
     operate(world, "monkey-operates", "UPDATE tds_entity_controls SET paused_at = NULL").await;
-    let retried = world.processes[0].post("/api/zoho/sync/queue/retry", json!({"status": "dead_letter"})).await;
+    let retried =
+        world.processes[0].post("/api/zoho/sync/queue/retry", json!({"status": "dead_letter"})).await;
     world.journal.did("at rest", format!("dead letters are retried: {retried:?}"));
     until_quiet(world, faults, "without a full sync").await;
 }

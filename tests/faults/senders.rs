@@ -6,9 +6,9 @@ use tds_zoho::testkit::{Module, webhook};
 use tokio::time::sleep;
 
 use crate::{
-    process::SECRET,
     dice::Dice,
     letters::{self, Letter},
+    process::SECRET,
     world::World,
 };
 

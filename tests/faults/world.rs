@@ -16,9 +16,9 @@ use tokio::time::sleep;
 use crate::{
     audit,
     cluster::Cluster,
-    process::{Process, SECRET, TOKEN},
     journal::Journal,
     letters::Letters,
+    process::{Process, SECRET, TOKEN},
     source::Source,
     weather::{Part, Weather},
 };

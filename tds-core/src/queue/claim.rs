@@ -131,7 +131,7 @@ closed_set! {
         Superseded = "superseded",
         /// This installation has no handler for such work.
         Ignored = "ignored",
-        /// A person discarded the item.
+        /// An operator discarded the item.
         Discarded = "discarded",
     }
 }

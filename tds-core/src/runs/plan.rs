@@ -1,5 +1,5 @@
 //! The plan of a run: how the run reads, chosen by the number of calls that each way costs. The choice is a pure
-//! function, and it explains itself.
+//! function, and the plan gives the reason.
 
 mod choice;
 mod history;
@@ -37,7 +37,7 @@ pub struct ListCost {
     pub calls: Option<u64>,
 }
 
-/// How a run reads, and why. The plan is kept with the run, so that the counts of the run can be compared with it.
+/// How a run reads, and why. The plan is stored with the run, so that the counts of the run can be compared with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPlan {
     /// The reason for the choice, as one sentence with the numbers.

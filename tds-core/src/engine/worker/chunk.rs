@@ -48,7 +48,8 @@ impl ChunkRunner {
     ) -> impl Future<Output = ()> + Send {
         let lane = items.first().map_or(Lane::Verify, |item| item.lane);
         // The slots are taken before the future is polled, so that the next claim counts them.
-        let (held, claimed, slot) = (self.leases.hold(&items), slots.claim(items.len()), slots.try_handle(lane));
+        let (held, claimed, slot) =
+            (self.leases.hold(&items), slots.claim(items.len()), slots.try_handle(lane));
         async move {
             let settlements = tokio::select! {
                 biased;

@@ -40,7 +40,7 @@ pub struct Place {
 pub enum OutageCause {
     /// The source does not answer, or cannot be reached, or something else answers in its place.
     Connection,
-    /// The source refuses the account or its organization. An operator has to look into it.
+    /// The source refuses the account or its organization. An operator has to act.
     Account,
 }
 
@@ -105,7 +105,7 @@ pub(super) fn shut<'a>(breakers: &'a [BreakerStatus], place: &Place) -> Option<&
     concerned(breakers, place).max_by_key(|breaker| breaker.wait)
 }
 
-/// Returns the open breakers that calls to the place have to pass. The breaker of the service counts if the source
+/// Returns the open breakers that apply to calls to the place. The breaker of the service counts if the source
 /// refuses the account, or if this kind of call has failed itself. A kind of call that has not failed itself is
 /// otherwise tried, so that calls that work do not wait for the probes of calls that fail.
 fn concerned<'a>(breakers: &'a [BreakerStatus], place: &Place) -> impl Iterator<Item = &'a BreakerStatus> {
@@ -273,7 +273,7 @@ impl Breaker {
 }
 
 impl Open {
-    /// Returns how long a caller waits who asks now. While a slow probe is under way, callers ask again before the
+    /// Returns how long a caller that asks now has to wait. While a slow probe is under way, callers ask again before the
     /// probe's time has passed.
     fn wait(&self, now: i64) -> i64 {
         match self.next - now {

@@ -1,4 +1,4 @@
-//! Requests permits from the shared budget, and reports to it what became of its permits.
+//! Requests permits from the shared budget, and reports to it what happened to its permits.
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// The waiting time that makes up for one lane: a waiter is due later than its arrival by this time for each lane that
+/// The waiting time that outweighs one lane: a waiter is due later than its arrival by this time for each lane that
 /// is more urgent than its own. A waiter of a less urgent lane therefore never waits for ever, and an operator's
 /// request still goes before a sync.
 const AGEING: Duration = Duration::from_secs(20);
@@ -122,7 +122,7 @@ impl WaitQueue {
         }
     }
 
-    /// Takes out the permits that may be used now. Returns them with the time at which to look again.
+    /// Removes the permits that may be used now. Returns them with the time of the next check.
     pub(super) fn serve(&mut self, now: Instant) -> (Vec<Served>, Instant) {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         let expired = self.permits.extract_if(.., |permit| permit.until < now);
