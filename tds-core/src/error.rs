@@ -133,7 +133,8 @@ impl Error {
         self
     }
 
-    /// Puts the place of the failure before the message. The kind, the retry class, the hint and the cause do not change.
+    /// Puts the place of the failure before the message. The kind, the retry class, the hint and the cause do not
+    /// change.
     #[must_use]
     pub fn context(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);

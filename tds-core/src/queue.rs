@@ -174,8 +174,8 @@ pub trait QueueOperator: Send + Sync {
 /// The maintenance of the queue and the inbox: deletes what is old, and repairs what a fault left behind.
 ///
 /// # Errors
-/// A method fails only if the store cannot be reached. What the method deleted or repaired before the
-/// error stays deleted or repaired.
+/// A method fails only if the store cannot be reached. What the method deleted or repaired before the error stays
+/// deleted or repaired.
 #[async_trait]
 pub trait QueueMaintenance: Send + Sync {
     /// Returns how many items and inbox events [`QueueMaintenance::prune`] would delete for the same arguments.

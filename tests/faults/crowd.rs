@@ -18,8 +18,8 @@ pub(crate) async fn count(world: Arc<World>) {
     }
 }
 
-/// Two processes have at most twice the connections of one process, including the connection that listens. Only calm moments
-/// are judged, and a count must last for a moment: a connection that is just ending is no fault.
+/// Two processes have at most twice the connections of one process, including the connection that listens. Only calm
+/// moments are judged, and a count must last for a moment: a connection that is just ending is no fault.
 pub(crate) async fn look(world: &World) {
     let since = world.journal.now();
     let first = open(world).await;

@@ -1,5 +1,5 @@
-//! The database is frozen, fails over and takes no writes, in turn, while two processes work all the time. Every request
-//! is answered in time, everything that was accepted ends, and no operator restarts anything.
+//! The database is frozen, fails over and takes no writes, in turn, while two processes work all the time. Every
+//! request is answered in time, everything that was accepted ends, and no operator restarts anything.
 
 use std::{
     collections::BTreeMap,

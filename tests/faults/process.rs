@@ -145,8 +145,8 @@ impl Process {
 
     fn forget(&self, child: &mut Option<Child>) {
         // The child no longer has its id after it was waited for, so all notes are checked, including those of the
-        // other process. A note that stays too long does no harm, except to an unrelated process that happens to get the
-        // same id.
+        // other process. A note that stays too long does no harm, except to an unrelated process that happens to get
+        // the same id.
         *child = None;
         for note in std::fs::read_dir(self.home.join("processes")).into_iter().flatten().flatten() {
             let id = note.file_name().to_string_lossy().into_owned();

@@ -46,8 +46,8 @@ pub(crate) struct World {
     pub(crate) journal: Journal,
     pub(crate) weather: Weather,
     over: AtomicBool,
-    /// The number of commands that run beside the processes. `last_command` holds the time when one of them last ended, in
-    /// milliseconds of the journal.
+    /// The number of commands that run beside the processes. `last_command` holds the time when one of them last ended,
+    /// in milliseconds of the journal.
     commands: AtomicU64,
     last_command: AtomicU64,
 }

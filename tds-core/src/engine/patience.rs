@@ -59,8 +59,8 @@ impl Patience {
         self.wait(doing, ask, most).await
     }
 
-    /// Repeats the call until there is an answer. `most` returns the number of errors like this one that are accepted as a verdict,
-    /// or `None` if such errors are temporary.
+    /// Repeats the call until there is an answer. `most` returns the number of errors like this one that are accepted
+    /// as a verdict, or `None` if such errors are temporary.
     async fn wait<T, F>(
         self,
         doing: &str,

@@ -28,7 +28,8 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    /// Claims until the shutdown signal. Then waits for the chunks that are being handled, but not longer than the grace.
+    /// Claims until the shutdown signal. Then waits for the chunks that are being handled, but not longer than the
+    /// grace.
     pub(super) async fn run(self, shutdown: Shutdown) {
         let Worker { queue, settings, .. } = &self.runner.worker;
         let slots = BatchSlots::new(settings.concurrency);

@@ -273,8 +273,8 @@ impl Breaker {
 }
 
 impl Open {
-    /// Returns how long a caller that asks now has to wait. While a slow probe is under way, callers ask again before the
-    /// probe's time has passed.
+    /// Returns how long a caller that asks now has to wait. While a slow probe is under way, callers ask again before
+    /// the probe's time has passed.
     fn wait(&self, now: i64) -> i64 {
         match self.next - now {
             wait if wait > 0 => wait,

@@ -133,8 +133,8 @@ wire! {
         calls_today: Vec<CallsOfAKind> = each(budget.usage.calls),
         /// Calls that the items in the queue will take.
         backlog_calls: u64,
-        /// When the last of these calls will have been made, at the pace that the budget allows; null if that is too far
-        /// away.
+        /// When the last of these calls will have been made, at the pace that the budget allows; null if that is too
+        /// far away.
         #[serde(with = "time::serde::rfc3339::option")]
         backlog_done_at: Option<OffsetDateTime>,
     }
