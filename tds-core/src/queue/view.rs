@@ -186,7 +186,7 @@ pub struct QueueStats {
     pub by_entity: EntityCounts,
     /// The delays of all entity types together.
     pub overall: Delays,
-    /// The work that waits for a person.
+    /// The work that waits for an operator.
     pub needs_attention: NeedsAttention,
     /// The items that are deferred.
     pub deferred: Deferred,
@@ -207,7 +207,7 @@ pub struct Delays {
     pub oldest: Option<f64>,
 }
 
-/// Counts of work that continues only when a person decides.
+/// Counts of work that continues only after an operator decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NeedsAttention {
     /// Items that became dead letters.
@@ -242,7 +242,7 @@ impl NeedsAttention {
 pub struct Deferred {
     /// The number of deferred items.
     pub count: i64,
-    /// When the last of them is due; `None` if that depends on a person.
+    /// When the last of them is due; `None` if that depends on an operator.
     pub until: Option<OffsetDateTime>,
     /// The reason why most of them wait, as a sentence.
     pub reason: Option<String>,

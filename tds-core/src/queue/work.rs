@@ -141,7 +141,7 @@ pub enum Waiter {
     Event(InboxId),
     /// A sync run.
     Run(RunId),
-    /// A person, or the engine itself. Such a waiter is not notified.
+    /// An operator, or the engine itself. Such a waiter is not notified.
     Operator,
 }
 

@@ -106,7 +106,7 @@ settings! {
         "lease" "TDS_LEASE" "Time after which a worker that stops renewing its leases loses its items [default: 60s]",
     }
 
-    /// How webhooks prove authentic.
+    /// How webhooks are authenticated.
     WEBHOOK {
         "webhook-secret" "ZOHO_WEBHOOK_SECRET" "Webhook secrets (HMAC keys), comma separated (visible to other users of this machine; prefer the variable)",
         "webhook-key" "TDS_WEBHOOK_KEY" "Value that the header X-Webhook-Key must also have",

@@ -44,13 +44,13 @@ wire! {
         dead_letter: i64,
     }
 
-    /// Work that continues only when a person decides
+    /// Work that continues only after an operator decides
     NeedsAttention from needs: queue::NeedsAttention {
         /// Dead letters
         dead_letters: i64,
         /// Deliveries that could not be understood
         unparsed_events: i64,
-        /// Records that the newest full list of their entity type did not show, and whose deletion nobody has confirmed
+        /// Records that the newest full list of their entity type did not show, and whose deletion is not confirmed
         held_deletions: i64,
         /// Records that both sides changed
         conflicts: i64,
@@ -61,7 +61,7 @@ wire! {
     /// Items that wait although a worker could be free, because they are due later or their entity type is paused
     Deferred from deferred: queue::Deferred {
         count: i64,
-        /// When the last of these items is due; null if that depends on a person
+        /// When the last of these items is due; null if that depends on an operator
         #[serde(with = "time::serde::rfc3339::option")]
         until: Option<OffsetDateTime>,
         /// Why most of these items wait
@@ -82,7 +82,7 @@ wire! {
         /// When the last webhook arrived.
         #[serde(with = "time::serde::rfc3339::option")]
         last_received_at: Option<OffsetDateTime>,
-        /// Since when the entity type is paused.
+        /// When the entity type was paused.
         #[serde(with = "time::serde::rfc3339::option")]
         paused_since: Option<OffsetDateTime>,
     }
@@ -99,7 +99,7 @@ wire! {
         minute_reserve: u32 = budget.status.minute_reserve,
         /// The maximum number of calls in flight.
         concurrent: u32 = budget.status.concurrent,
-        /// Calls in a day that the plan allows.
+        /// Number of calls per day that the plan allows.
         day_limit: Option<u32> = budget.status.day.limit,
         /// The part of these calls that TDS may use.
         day_allowance: Option<u32> = budget.status.day.allowance,
@@ -109,7 +109,7 @@ wire! {
         day_spent_by_lane: BTreeMap<String, u32> = by_lane(&budget.status.day.spent),
         /// Calls left today for all programs of the organization, as Zoho reported; null if Zoho did not report it.
         zoho_left: Option<u32> = budget.status.day.reported_left,
-        /// The age of Zoho's report.
+        /// The age of the number that Zoho reported.
         zoho_left_age_seconds: Option<u64> = budget.status.day.reported_age.map(|age| age.as_secs()),
         #[schema(inline, value_type = BudgetStep)]
         step: &'static str = budget.status.throttle().as_str(),

@@ -15,7 +15,7 @@ use crate::http::{
     state::AppState,
 };
 
-/// Which events.
+/// A selection of events.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {

@@ -10,7 +10,7 @@ use crate::http::{
     state::AppState,
 };
 
-/// Which entity type.
+/// The entity type to pause or resume.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseBody {
