@@ -28,7 +28,7 @@ use crate::record::{
     ColumnHashes, Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
 };
 
-/// The sync state: what is known of the accepted state of one record. A store keeps one sync state for each record.
+/// The sync state: what is known about the accepted state of one record. A store keeps one sync state for each record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncState {
     /// The accepted version.

@@ -21,7 +21,7 @@ pub struct ServerReport {
     pub name: String,
     /// True if the server executes queue items and runs. A server without workers does not.
     pub works: bool,
-    /// A name that identifies the server's credentials without revealing anything of them.
+    /// A name that identifies the server's credentials without revealing anything about them.
     pub credentials: String,
     /// The state of Zoho as the server sees it.
     pub zoho_state: ReportedState,

@@ -70,7 +70,7 @@ struct Inner {
     http: reqwest::Client,
     config: ZohoConfig,
     leases: CredentialLeases,
-    /// The name of the credentials, which reveals nothing of them.
+    /// The name of the credentials, which reveals nothing about them.
     name: String,
     seal: Option<Seal>,
     state: Mutex<State>,
@@ -126,7 +126,7 @@ impl Tokens {
         self.inner.lock().is_ready(Instant::now())
     }
 
-    /// Returns the name of the credentials, which reveals nothing of them.
+    /// Returns the name of the credentials, which reveals nothing about them.
     pub(crate) fn name(&self) -> &str {
         &self.inner.name
     }

@@ -126,7 +126,7 @@ impl ZohoClient {
         &self.inner.config.organization_id
     }
 
-    /// Returns a name for the credentials that reveals nothing of them. Processes with the same name share their
+    /// Returns a name for the credentials that reveals nothing about them. Processes with the same name share their
     /// mints.
     #[must_use]
     pub fn credentials_name(&self) -> &str {
@@ -241,7 +241,7 @@ impl ZohoClient {
         self.inner.budget.pool.close().await;
     }
 
-    /// Sends a call to Zoho. A call that fails with a passing fault is made up to three times within seconds, each
+    /// Sends a call to Zoho. A call that fails with a temporary fault is made up to three times within seconds, each
     /// time with its own permit.
     ///
     /// # Errors

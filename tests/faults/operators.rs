@@ -161,6 +161,6 @@ pub(crate) fn judge(
     };
     if world.was_calm(process, since) {
         let name = world.processes[process].name;
-        world.journal.wrong("the API fails in calm weather", format!("{path} of process {name}: {wrong}"));
+        world.journal.wrong("the API fails in calm conditions", format!("{path} of process {name}: {wrong}"));
     }
 }

@@ -58,7 +58,7 @@ async fn everybody_is_refused(world: &World, before: usize) -> usize {
     let id = &world.source.zoho.ids(Module::ITEMS)[0];
     let change = world.source.update(Module::ITEMS, "products", id).expect("the item is there");
     let letter = letters::plain(&world.source, &change);
-    let broken = ["a webhook is refused in calm weather", "the API fails in calm weather"];
+    let broken = ["a webhook is refused in calm conditions", "the API fails in calm conditions"];
     let path = "/api/zoho/sync/queue/retry";
     let refused = async || {
         assert!(!senders::send(world, 0, &letter).await, "the database takes no writes");

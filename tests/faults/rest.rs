@@ -14,7 +14,7 @@ use crate::{
     world::{DATABASE, SCHEDULES, World},
 };
 
-/// The longest time that all work may take to end. TDS tries only rarely what Zoho refuses to everybody.
+/// The longest time that all work may take to end. TDS rarely tries what Zoho refuses to all processes.
 const PATIENCE: Duration = Duration::from_secs(100);
 const WAITING: &str = "SELECT (SELECT count(*) FROM tds_queue_live WHERE dead_lettered_at IS NULL)
     || ' items, ' || (SELECT count(*) FROM tds_inbox_events WHERE status IN ('pending', 'processing'))

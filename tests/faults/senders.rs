@@ -42,7 +42,7 @@ pub(crate) async fn send(world: &World, process: usize, letter: &Letter) -> bool
         let name = world.processes[process].name;
         world
             .journal
-            .wrong("a webhook is refused in calm weather", format!("{path} to process {name}: {status}"));
+            .wrong("a webhook is refused in calm conditions", format!("{path} to process {name}: {status}"));
     }
     false
 }

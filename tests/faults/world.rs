@@ -173,7 +173,7 @@ pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<St
         ("TDS_LEASE", format!("{}s", LEASE.as_secs())),
         ("TDS_RETRY_BASE", "50ms".to_owned()),
         ("TDS_RETRY_MAX", "1s".to_owned()),
-        // The time until Zoho is probed again after it refused everybody.
+        // The time until Zoho is probed again after it refused all processes.
         ("TDS_OUTAGE_PROBE", "1s".to_owned()),
         ("TDS_INCREMENTAL_EVERY", "7s".to_owned()),
         ("TDS_STOCK_EVERY", "11s".to_owned()),

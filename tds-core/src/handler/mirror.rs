@@ -151,7 +151,7 @@ impl MirrorHandler {
         }
     }
 
-    /// Returns what is known of the records whose details may be due.
+    /// Returns what is known about the records whose details may be due.
     async fn states(&self, items: &[Claimed]) -> Result<HashMap<RecordId, SyncState>> {
         let may_need_detail = |item: &&Claimed| {
             let is_list = |payload: &SourcePayload| payload.shape == Shape::List;

@@ -67,7 +67,7 @@ const WATCH: [(&str, &str); 6] = [
 /// The server's version as a number and in its readable form.
 pub(crate) type Version = (i32, String);
 
-/// Opens connections for a pool, in the way that the first connections found out.
+/// Opens connections for a pool, in the way that worked for the first connections.
 pub(crate) struct Connector {
     /// The options with the settings that the server accepts.
     direct: PgConnectOptions,
@@ -145,7 +145,7 @@ impl Connector {
 }
 
 /// Opens one connection, which reports at once what is wrong. If the first connection shows no pooler, `look` also
-/// opens a second connection. Returns the server's version, and whether the session is as the limits ask.
+/// opens a second connection. Returns the server's version, and whether the session has the settings that the limits require.
 async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<(Version, bool), sqlx::Error> {
     let looking = async {
         let mut connection = options.connect().await?;

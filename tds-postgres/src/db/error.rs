@@ -107,7 +107,7 @@ pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
         || is_of_the_setup(code)
 }
 
-/// Returns true if a privilege, a schema, a table, a column or a function is missing. An operator changes it, or
+/// Returns true if a privilege, a schema, a table, a column or a function is missing. An operator is changing it, or
 /// has to.
 fn is_of_the_setup(code: &str) -> bool {
     matches!(code, "42501" | "3F000" | "42P01" | "42703" | "42883")

@@ -4,7 +4,7 @@
 //! large commits cost less than many small commits at the same time. So a second commit begins only if the first
 //! one takes long, for example because it waits for a lock, or if a full batch of events has gathered.
 //!
-//! An event whose record another session has locked is put aside and retried separately, so that no other event waits
+//! An event whose record another session has locked is set aside and retried separately, so that no other event waits
 //! for that lock. The sender of every event gets an answer within ten seconds.
 
 mod aside;

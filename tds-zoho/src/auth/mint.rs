@@ -16,7 +16,7 @@ use crate::{
     error::{in_one_line, transport_fault},
 };
 
-/// The maximum size of a token answer. A normal answer has some hundred bytes.
+/// The maximum size of a token answer. A normal answer has a few hundred bytes.
 const MOST_BYTES: usize = 64 * 1024;
 /// The time limit of a mint. It is shorter than that of a call, because many callers may wait for a mint.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,4 +1,4 @@
-//! What this process knows of the token.
+//! What this process knows about the token.
 
 use std::{sync::Arc, time::Duration};
 

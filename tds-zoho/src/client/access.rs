@@ -20,7 +20,7 @@ const FRUITLESS_FOR: Duration = Duration::from_secs(120);
 /// A resource that worked within this time does not lack its scope.
 const WORKED_WITHIN: Duration = Duration::from_secs(3600);
 
-/// What is known of each resource.
+/// What is known about each resource.
 #[derive(Default)]
 pub(super) struct Access {
     resources: Mutex<HashMap<(Api, String), Seen>>,

@@ -1,7 +1,7 @@
 //! Decides whether a fault of the connection to Zoho is really the fault of a single record.
 //!
-//! Zoho answers HTTP 500 to some records permanently, and to all records in an outage. A failing call is blamed
-//! itself if the same kind of call worked for other records since its previous failure, and if fewer than two
+//! Zoho answers HTTP 500 to some records permanently, and to all records in an outage. A failing call is itself
+//! blamed if the same kind of call worked for other records since its previous failure, and if fewer than two
 //! other calls fail with it. If more other calls fail too, the call is blamed only after a longer time. If no
 //! other call is made, a record that could be read before is read again.
 
@@ -28,7 +28,7 @@ const ALONE: Duration = Duration::from_secs(3_600);
 /// The first wait of a call that failed.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// What is known of each kind of call.
+/// What is known about each kind of call.
 #[derive(Default)]
 pub(super) struct Failures {
     known: Mutex<Known>,

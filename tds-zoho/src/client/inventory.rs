@@ -18,7 +18,7 @@ const BELIEVED: Duration = Duration::from_secs(3_600);
 /// read whole.
 const UNKNOWN_TO_BOOKS: [&str; 3] = ["sort_column", "sort_order", "last_modified_time"];
 
-/// What is known of Inventory.
+/// What is known about Inventory.
 #[derive(Default)]
 pub(super) struct Inventory {
     seen: Mutex<Seen>,

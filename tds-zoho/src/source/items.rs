@@ -27,7 +27,7 @@ const TRUST: u32 = 5;
 type Answers = HashMap<RecordId, Result<Read>>;
 
 impl ZohoSource {
-    /// Reads items by `/itemdetails`. When a call fails, its ids are halved, so that one bad item costs only itself.
+    /// Reads items by `/itemdetails`. When a call fails, its ids are halved, so that one bad item affects only itself.
     pub(super) async fn fetch_items(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
         let mut answers = Answers::new();
         // The number of failed calls since the last call that worked.

@@ -48,7 +48,7 @@ pub(super) struct Foreign<'a> {
     pub(super) record: &'a Map<String, Value>,
 }
 
-/// Searches for records of `descriptor`'s kind. If they have no version of their own, searches for the items that
+/// Searches for records of `descriptor`'s kind. If these records have no version, searches for the items that
 /// any part of the body names.
 pub(super) fn open<'a>(
     modules: &Modules,

@@ -52,7 +52,7 @@ pub struct Event {
     pub disposition: Disposition,
 }
 
-/// Understands a delivery. It never fails and never panics: a body without a record of this path is `Ignored`, and a
+/// Interprets a delivery. It never fails and never panics: a body without a record of this path is `Ignored`, and a
 /// body without any record is `Unparsed` with the reason.
 ///
 /// If the body is empty, the address may name the record by the exact id key of its module, as in

@@ -36,8 +36,8 @@ impl Listing<'_> {
         Ok(ListWindow { facts, documented: self.source.profile().documented, cursor })
     }
 
-    /// Chooses how the run reads. If it is not known what the list can do, or if that was not probed lately, the
-    /// list is probed first, if the probe is worth its calls.
+    /// Chooses how the run reads. If the capability of the list is not known or was not probed recently, the list
+    /// is probed first, provided that the probe is worth its calls.
     pub(super) async fn plan(&self, window: &mut ListWindow, from: Option<OffsetDateTime>) -> RunPlan {
         let RunLease { run, history, .. } = self.lease;
         let mut question = Question {

@@ -40,7 +40,7 @@ impl Remembered {
         }
     }
 
-    /// Returns the status, if it was received lately.
+    /// Returns the status, if it was received recently.
     pub(super) fn recall(&self, now: Instant) -> Option<&BudgetStatus> {
         self.recent(now, FRESH).map(|(status, _)| status)
     }
