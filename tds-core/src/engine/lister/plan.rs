@@ -41,7 +41,7 @@ pub fn plan_row(
     if same_row && !detail_due { RowPlan::Unchanged } else { RowPlan::Queue }
 }
 
-/// Returns how many deletions a full sync may find before a person has to confirm them: max(20, 0.5 %) of the live
+/// Returns how many deletions a full sync may find before an operator has to confirm them: max(20, 0.5 %) of the live
 /// records.
 #[must_use]
 pub(super) fn deletion_limit(live: i64) -> i64 {

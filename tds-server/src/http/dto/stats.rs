@@ -95,7 +95,7 @@ wire! {
         day_left: Option<u32> = budget.status.day.left,
         /// The maximum number of calls in any 60 seconds.
         minute_limit: u32 = budget.per_minute,
-        /// Calls of the window that are now reserved for webhooks, local changes and people.
+        /// Calls of the window that are now reserved for webhooks, local changes and operators.
         minute_reserve: u32 = budget.status.minute_reserve,
         /// The maximum number of calls in flight.
         concurrent: u32 = budget.status.concurrent,
