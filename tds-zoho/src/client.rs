@@ -192,18 +192,25 @@ impl ZohoClient {
         self.inner.budget.pool.status().await
     }
 
+    /// Returns the last status of the organization's limits that this process received, or the default if it
+    /// received none lately. Nothing is sent, neither to Zoho nor to the store.
+    #[must_use]
+    pub fn last_status(&self) -> BudgetStatus {
+        self.inner.budget.pool.last_status().unwrap_or_default()
+    }
+
     /// Returns how far calls are saved, according to the last status that this process received. Nothing is sent,
     /// neither to Zoho nor to the store.
     #[must_use]
     pub fn throttle(&self) -> Throttle {
-        self.inner.budget.pool.last_status().unwrap_or_default().throttle()
+        self.last_status().throttle()
     }
 
     /// Returns how long reads for pushed events wait at most to save calls. The result is zero while the day's
     /// calls suffice.
     #[must_use]
     pub fn reads_wait(&self) -> Duration {
-        self.inner.config.frugal_wait * self.inner.budget.pool.last_status().unwrap_or_default().patience()
+        self.inner.config.frugal_wait * self.last_status().patience()
     }
 
     /// Returns the calls of all processes today (UTC).
