@@ -1,4 +1,4 @@
-//! A handler of your own: items go wherever you want, with the engine's queue, retries and dead letters.
+//! A custom handler: items go wherever you want, with the engine's queue, retries and dead letters.
 //!
 //! Run it with `cargo run --example custom_handler`.
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]

@@ -1,4 +1,4 @@
-//! A source of your own: here a text of comma-separated lines. The engine lists the source, finds what changed and
+//! A custom source: here a text of comma-separated lines. The engine lists the source, finds what changed and
 //! what is gone, and mirrors the records.
 //!
 //! Run it with `cargo run --example custom_source`.

@@ -1,4 +1,4 @@
-//! A store of your own: the queue, the inbox and the runs of the memory store, with another mirror. The program tests
+//! A custom store: the queue, the inbox and the runs of the memory store, with another mirror. The program tests
 //! the whole store with the engine's conformance kit.
 //!
 //! Run it with `cargo run --example custom_store`.

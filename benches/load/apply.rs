@@ -1,7 +1,7 @@
 //! The rate from webhooks of products to rows of `erp.products`, beside PostgreSQL's fastest way to write the same
 //! rows: COPY into a temporary table and one upsert.
 //!
-//! 20,000 webhooks of 1 kB for as many records are stored and queued before the clock starts. TDS decodes the body,
+//! 20,000 webhooks of 1 kB for as many records are stored and enqueued before the clock starts. TDS decodes the body,
 //! compares it with the sync state of the record, writes the row and the state, settles the item, archives it, and
 //! ends the event. COPY receives finished rows. There are three rounds into empty tables, and the sides take turns.
 

@@ -60,7 +60,7 @@ async fn sync(cluster: &mut Cluster, records: u64) -> (f64, f64) {
         .await
         .expect("a process");
     let elapsed = began.elapsed().as_secs_f64();
-    assert!(output.status.success(), "the sync came to its end");
+    assert!(output.status.success(), "the sync succeeded");
     let written = count(&url, "SELECT count(*) FROM erp.products WHERE sku IS NOT NULL").await;
     assert_eq!(u64::try_from(written).expect("small"), records, "every record has its row");
     let peak: f64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");

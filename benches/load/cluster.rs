@@ -81,7 +81,7 @@ pub(crate) async fn connect(url: &str) -> PgConnection {
     url.parse::<PgConnectOptions>().expect("a URL").connect().await.expect("connected")
 }
 
-/// Executes statements on a connection of their own.
+/// Executes statements on their own connection.
 pub(crate) async fn run(url: &str, statements: String) {
     let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut connection).await.expect("executed");

@@ -1,7 +1,7 @@
 //! Webhooks per second, from the socket to the commit, compared with one commit per webhook and with pgbench.
 //!
 //! The load is a closed loop: each of 64 connections sends its next webhook (1 kB, signed) when the previous one was
-//! answered. The server is its own process without workers. There are three rounds, and the sides of a ratio take
+//! answered. The server is a separate process without workers. There are three rounds, and the sides of a ratio take
 //! turns.
 
 use std::sync::{
@@ -82,7 +82,7 @@ async fn burst(server: &Server, url: &str, round: usize, total: usize) -> f64 {
         });
     }
     while let Some(ended) = clients.join_next().await {
-        ended.expect("a client came to its end");
+        ended.expect("a client ended without a panic");
     }
     let rate = total as f64 / began.elapsed().as_secs_f64();
     let stored = count(

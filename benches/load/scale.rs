@@ -33,7 +33,7 @@ async fn drain(cluster: &mut Cluster, processes: usize) -> f64 {
         command.args(["child", "drain", &url]).stdin(Stdio::null()).kill_on_drop(true);
         running.spawn(async move { command.status().await.expect("a process").success() });
     }
-    assert!(running.join_all().await.into_iter().all(|good| good), "every process came to its end");
+    assert!(running.join_all().await.into_iter().all(|good| good), "every process succeeded");
     let elapsed = began.elapsed().as_secs_f64();
     assert_eq!(count(&url, "SELECT count(*) FROM tds_queue_live").await, 0, "nothing is left");
     // An item that two processes settled would be in the archive twice, or one settlement would have been refused by

@@ -1,4 +1,4 @@
-//! The real program as a process of its own, and the resources that the system reports for it.
+//! The real program as a separate process, and the resources that the system reports for it.
 
 use std::{path::PathBuf, process::Stdio, time::Duration};
 

@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// The record does not exist at the source.
     NotFound,
-    /// The data cannot be understood, or they break a constraint of the target. The failure concerns this record only.
+    /// The data cannot be understood, or it violates a constraint of the target. The failure concerns this record only.
     Invalid,
     /// The source sent an answer that its protocol does not allow (HTML, a truncated body, an unknown envelope).
     Protocol,
@@ -40,17 +40,17 @@ pub enum ErrorKind {
 pub enum Retry {
     /// The operation may succeed later. The failure spends an attempt.
     Transient {
-        /// The shortest wait that the other side asked for, where it stated one.
+        /// The shortest wait that the other side asked for, if it stated one.
         retry_after: Option<Duration>,
     },
     /// The operation will not succeed without a change of the data, the configuration or the program.
     Permanent,
-    /// The source asked for a pause. The failure spends no attempt.
+    /// The source requires a pause. The failure spends no attempt.
     Throttled {
         /// The length of the pause.
         retry_after: Duration,
     },
-    /// A person has to repair the credentials. The failure spends no attempt. All work that needs the source waits.
+    /// An operator has to renew the credentials. The failure spends no attempt. All work that needs the source waits.
     AuthPaused {
         /// The time after which the credentials are checked again.
         retry_after: Duration,
@@ -70,7 +70,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// Creates an error of a kind and a retry class. `message` is a sentence for a person.
+    /// Creates an error of a kind and a retry class. `message` is a human-readable sentence.
     #[must_use]
     pub fn new(kind: ErrorKind, retry: Retry, message: impl Into<String>) -> Self {
         Self { kind, retry, message: message.into(), hint: None, source: None }
@@ -100,7 +100,7 @@ impl Error {
         Self::new(ErrorKind::Conflict, Retry::Permanent, message)
     }
 
-    /// Creates a `Config` error that is permanent: a person has to change a setting, a credential or the setup.
+    /// Creates a `Config` error that is permanent: an operator has to change a setting, a credential or the setup.
     #[must_use]
     pub fn config(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, Retry::Permanent, message)
@@ -119,7 +119,7 @@ impl Error {
         self
     }
 
-    /// Adds what a person can do about the failure.
+    /// Adds what an operator can do about the failure.
     #[must_use]
     pub fn with_hint(mut self, hint: Hint) -> Self {
         self.hint = Some(hint);
@@ -133,7 +133,8 @@ impl Error {
         self
     }
 
-    /// Puts the place of the failure before the message. The kind, the retry class, the hint and the cause stay.
+    /// Puts the place of the failure before the message. The kind, the retry class, the hint and the cause do not
+    /// change.
     #[must_use]
     pub fn context(mut self, place: impl fmt::Display) -> Self {
         self.message = format!("{place}: {}", self.message);
@@ -152,7 +153,7 @@ impl Error {
         self.retry
     }
 
-    /// Returns what a person can do about the failure, where the error or one of its causes says so.
+    /// Returns what an operator can do about the failure, if the error or one of its causes has a hint.
     #[must_use]
     pub fn hint(&self) -> Option<&Hint> {
         let of_cause = || self.source()?.downcast_ref::<Self>()?.hint();

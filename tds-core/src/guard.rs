@@ -1,7 +1,7 @@
 //! The guard against stale writes: one rule for pushed bodies, list rows and details.
 //!
-//! A comparison of versions alone is wrong where versions have whole seconds: two edits within a second carry the same
-//! version. The guard therefore also knows *when* each state was seen, and asks for another read where two
+//! A comparison of versions alone is wrong when versions have whole seconds: two edits within a second carry the same
+//! version. The guard therefore also knows *when* each state was seen, and asks for another read if two
 //! observations overlap in time.
 
 mod ahead;
@@ -28,7 +28,7 @@ use crate::record::{
     ColumnHashes, Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
 };
 
-/// The sync state: what is known of the accepted state of one record. A store keeps one sync state for each record.
+/// The sync state: what is known about the accepted state of one record. A store keeps one sync state for each record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncState {
     /// The accepted version.
@@ -41,8 +41,8 @@ pub struct SyncState {
     pub detail_hash: Option<ContentHash>,
     /// The version of the accepted whole record.
     pub detail_version: Option<OffsetDateTime>,
-    /// When the whole record was last seen: the beginning of the call, or for a pushed body its version where that is
-    /// earlier than its arrival.
+    /// When the whole record was last seen: the beginning of the call, or for a pushed body its version or its
+    /// arrival, whichever is earlier.
     pub detail_seen: Option<OffsetDateTime>,
     /// The columns that the list is known to spell differently from the whole record.
     pub spelled: Vec<String>,
@@ -52,11 +52,11 @@ pub struct SyncState {
     pub volatile_seen: Option<OffsetDateTime>,
     /// Whether the record is known to be deleted.
     pub deleted: bool,
-    /// A later read that showed an implausible state. A second such read confirms it.
+    /// A later read that showed an implausible state. A second such read confirms the state.
     pub suspect: Option<Suspect>,
 }
 
-/// The reason for which a record has to be read once more.
+/// The reason why a record has to be read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RereadReason {
@@ -113,7 +113,7 @@ pub fn guard(state: Option<&SyncState>, read: &Read) -> Verdict {
     }
 }
 
-/// Returns true where a list row announces a change that only a detail can show.
+/// Returns true if a list row announces a change that only a detail can show.
 ///
 /// `max_age` is for sources whose list does not move with every change of the detail: details older than `max_age` are
 /// read again although the list shows no change.
@@ -139,7 +139,7 @@ pub(crate) fn changed_without_version(state: Option<&SyncState>, row: &Record) -
     row.version.is_none() && state.is_some_and(differs)
 }
 
-/// Returns true where a full sync reads the detail again although the list shows no change: the list does not move with
+/// Returns true if a full sync reads the detail again although the list shows no change: the list does not move with
 /// every change of the detail, or another edit may have the version of the detail.
 pub(crate) fn full_sync_rereads(state: Option<&SyncState>, max_age: Option<Duration>) -> bool {
     max_age.is_some() || state.is_some_and(|state| !state.is_settled())
@@ -191,7 +191,7 @@ fn is_row_of_known_detail(state: &SyncState, read: &Read, record: &Record) -> bo
 }
 
 /// Decides on a list row that has the version of the accepted whole record. Such a row changes volatile columns only.
-/// Where the row changed in another way since the row before, under the same version, it contains an edit of the same
+/// If the row changed in another way since the row before, under the same version, it contains an edit of the same
 /// second, and only the whole record shows which edit.
 fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let Observed::Call(seen) = read.observed else { return Verdict::Unchanged };
@@ -206,9 +206,9 @@ fn beside_detail(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     }
 }
 
-/// Decides on a read with the accepted content. At most the volatile columns changed. Where a pushed body shows other
+/// Decides on a read with the accepted content. At most the volatile columns changed. If a pushed body shows other
 /// volatile columns, their age is not known, so the record is read again. A whole record that was read later is
-/// compared with the target's rows themselves, because something else than the sync may have changed them. Writing
+/// compared with the target's rows themselves, because something other than the sync may have changed them. Writing
 /// content that is already there costs nothing.
 fn same(state: &SyncState, read: &Read, record: &Record) -> Verdict {
     let volatile_changed = state.changes_volatile(record);
@@ -239,13 +239,13 @@ fn by_interval(state: &SyncState, read: &Read) -> Verdict {
     }
 }
 
-/// Returns true where the accepted state was certainly seen after this call. Only the arrival time of a pushed body is
+/// Returns true if the accepted state was certainly seen after this call. Only the arrival time of a pushed body is
 /// known: the body may show a state that is older than any call that had ended by then.
 fn outdated(state: &SyncState, seen: &Interval) -> bool {
     matches!(state.observed, Observed::Call(accepted) if accepted.is_after(seen))
 }
 
-/// Returns true where the whole record was seen after this call, or the read is a list row. A list row that was seen
+/// Returns true if the whole record was seen after this call, or the read is a list row. A list row that was seen
 /// later proves nothing about the columns that only a whole record shows.
 fn detail_outdated(state: &SyncState, read: &Read, seen: &Interval) -> bool {
     read.shape == Shape::List || state.detail_seen.is_some_and(|accepted| accepted > seen.ended)

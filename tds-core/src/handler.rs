@@ -1,4 +1,4 @@
-//! Handlers: what is done with the items of an entity type.
+//! Handlers, which process the items of an entity type.
 
 mod mirror;
 mod sibling;
@@ -28,7 +28,7 @@ pub enum Handled {
     Retry {
         /// How long the item waits.
         after: Duration,
-        /// Why the item waits. Operators see this sentence beside the item.
+        /// Why the item waits. Operators see this sentence with the item.
         reason: String,
     },
     /// The record belongs to another entity type: the item ends, and this work continues there.
@@ -44,12 +44,12 @@ pub enum Handled {
 /// tables or systems of your own.
 ///
 /// # Contract
-/// Handling is at-least-once: where the process ends after the effect and before the item is settled, the same work
-/// comes again. Effects must therefore be idempotent.
+/// Handling is at-least-once: if the process ends after the effect and before the item is settled, the same work
+/// is handled again. Effects must therefore be idempotent.
 ///
 /// # Errors
-/// [`crate::error::Error::retry`] decides what becomes of the item: the item is tried again later, or it becomes a
-/// dead letter. A panic counts as an internal error of the item.
+/// [`crate::error::Error::retry`] decides what happens to the item: it is tried again later, or it becomes a dead
+/// letter. A panic counts as an internal error of the item.
 ///
 /// # Example
 /// ```
@@ -126,7 +126,7 @@ pub trait EntityHandler: Send + Sync {
 /// batches. Every [`EntityHandler`] is a batch handler whose batches have one item.
 ///
 /// # Contract
-/// The contract and the errors of [`EntityHandler`] hold for each item of a batch. Where a batch panics, its items are
+/// The contract and the errors of [`EntityHandler`] hold for each item of a batch. If a batch panics, its items are
 /// handled once more, one at a time, so that the panic costs only the item that causes it.
 #[async_trait]
 pub trait BatchHandler: Send + Sync {
@@ -138,8 +138,8 @@ pub trait BatchHandler: Send + Sync {
         Direction::Inbound
     }
 
-    /// Returns the best number of items like this one in a batch. Items for which this method returns different
-    /// numbers come in separate batches.
+    /// Returns the best batch size for items like this one. Items for which this method returns different sizes are
+    /// put into separate batches.
     fn batch_size(&self, _item: &Claimed) -> usize {
         100
     }

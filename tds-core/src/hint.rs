@@ -1,12 +1,12 @@
-//! What a person can do about a failure, as a value that the embedding program puts into words.
+//! What an operator can do about a failure, as a value that the embedding program puts into words.
 
 use std::fmt;
 
 use crate::ids::RunId;
 
-/// What a person can do about a failure, or about a run that waits for a decision.
+/// What an operator can do about a failure, or about a run that waits for a decision.
 ///
-/// The engine and the stores do not know how a person operates the program that embeds them. They say what helps, and
+/// The engine and the stores do not know how an operator uses the program that embeds them. They say what helps, and
 /// the program says with which command or setting: it passes its [`Wording`] to
 /// [`EngineBuilder::wording`](crate::engine::EngineBuilder::wording). `Display` gives a text that names neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Identifiers. Each kind of identifier has a type of its own, so that the compiler refuses to mix them up.
+//! Identifiers. Each kind of identifier has its own type, so that the compiler refuses to mix them up.
 
 use std::fmt;
 

@@ -20,9 +20,9 @@ pub struct NewEvent {
     pub event_id: String,
     /// The system that pushed the delivery, such as `zoho`.
     pub source_type: String,
-    /// The entity type of the address that the delivery came to.
+    /// The entity type of the address to which the delivery was sent.
     pub entity_type: EntityType,
-    /// The record's id at the source, where the body shows one.
+    /// The record's id at the source, if the body shows one.
     pub entity_id: Option<String>,
     /// The kind of change: `created`, `updated` or `deleted`, as the address says.
     pub event_type: String,
@@ -34,8 +34,8 @@ pub struct NewEvent {
     pub disposition: Disposition,
 }
 
-/// Returns the records that an event concerns, where they are not just the record of `entity_id`. For example, an
-/// adjustment of stock names several records. Returns an empty vector where `entity_id` is the only record, or where
+/// Returns the records that an event concerns, if they are not just the record of `entity_id`. For example, an
+/// adjustment of stock names several records. Returns an empty vector if `entity_id` is the only record, or if
 /// no work follows from the event.
 #[must_use]
 pub fn other_records(event: &NewEvent) -> Vec<RecordId> {
@@ -51,10 +51,10 @@ pub fn other_records(event: &NewEvent) -> Vec<RecordId> {
 pub enum Disposition {
     /// Work for these records.
     Work(Vec<(RecordKey, Work)>),
-    /// The event is authentic, but nothing in this installation handles it. The event becomes `completed` with the
+    /// The event is authentic, but this installation has no handler for it. The event becomes `completed` with the
     /// outcome `ignored`; the text is the reason.
     Ignored(String),
-    /// The body was not understood. The event becomes `failed` with this reason, and a person has to look at it.
+    /// The body was not understood. The event becomes `failed` with this reason, and an operator has to look at it.
     Unparsed(String),
 }
 
@@ -95,7 +95,7 @@ closed_set! {
     /// The status of an inbox event. The status follows the items of the event.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
     pub enum EventStatus {
-        /// The event is stored, and its work is queued.
+        /// The event is stored, and its work is enqueued.
         Pending = "pending",
         /// A worker handles an item of the event.
         Processing = "processing",
@@ -122,7 +122,7 @@ pub struct Accepted {
 /// - An event with work is `pending` from its acceptance on. It is `processing` while a held claim of one of its items
 ///   is marked as processing.
 /// - An event completes when its last item completes. Its outcome is the most informative outcome of its items.
-/// - An event is `failed` while one of its items is a dead letter, or where its body was not understood.
+/// - An event is `failed` while one of its items is a dead letter, or if its body was not understood.
 /// - The body is stored byte for byte, together with the headers.
 #[async_trait]
 pub trait Inbox: Send + Sync {
@@ -131,8 +131,8 @@ pub trait Inbox: Send + Sync {
     /// # Contract
     /// - When the method returns `Ok`, the event and its work are durable.
     /// - When the method returns an error, the same delivery may be accepted again without harm.
-    /// - A duplicate changes nothing where it is the newest known delivery for each of its records.
-    /// - Where other deliveries for a record arrived after the first delivery of a duplicate, the record may have
+    /// - A duplicate changes nothing if it is the newest known delivery for each of its records.
+    /// - If other deliveries for a record arrived after the first delivery of a duplicate, the record may have
     ///   returned to an earlier state. Such records are read from the source, and the stored event waits for these
     ///   reads.
     ///
@@ -164,7 +164,7 @@ pub struct EventView {
     pub event_id: String,
     /// The system that pushed the delivery.
     pub source_type: String,
-    /// The entity type of the address that the delivery came to.
+    /// The entity type of the address to which the delivery was sent.
     pub entity_type: EntityType,
     /// The record's id at the source.
     pub entity_id: Option<String>,
@@ -172,7 +172,7 @@ pub struct EventView {
     pub event_type: String,
     /// The status of the event.
     pub status: EventStatus,
-    /// The outcome, where the event is completed.
+    /// The outcome, if the event is completed.
     pub outcome: Option<Outcome>,
     /// The reason of a failure, or of the disposition `ignored`.
     pub error_message: Option<String>,
@@ -228,7 +228,7 @@ impl InboxStats {
 }
 
 impl LastDay {
-    /// Returns the share of `completed` in `total`, in percent with two decimals; `None` where there are no events.
+    /// Returns the share of `completed` in `total`, in percent with two decimals; `None` if there are no events.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a percentage needs no more than a float has")]
     pub fn success_rate_percent(&self) -> Option<f64> {
@@ -239,10 +239,10 @@ impl LastDay {
 /// The inbox, as operators see it.
 ///
 /// # Errors
-/// Where a method names no errors of its own, it fails only where the store cannot be asked.
+/// Unless a method documents other errors, it fails only if the store cannot be reached.
 #[async_trait]
 pub trait InboxOperator: Send + Sync {
-    /// Returns one page of events, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    /// Returns one page of events, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
     ///
     /// # Errors
     /// `Invalid`: the cursor was not returned with a page.

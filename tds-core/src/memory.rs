@@ -104,7 +104,7 @@ impl MemoryStore {
     }
 
     /// Stores the sync state of a record whose rows are in a mirror outside this store. A full sync then finds the
-    /// record where the list of the source lacks it.
+    /// record if the list of the source lacks it.
     pub fn remember(&self, key: &RecordKey, state: SyncState) {
         self.state().remember(key, state);
     }

@@ -16,14 +16,14 @@ use crate::{
 pub struct MirrorSchema {
     /// The entity type of the records.
     pub entity: EntityType,
-    /// The table with one row per record (the head row), or `None` where a record consists of child rows only.
+    /// The table with one row per record (the head row), or `None` if a record consists of child rows only.
     pub head: Option<&'static str>,
     /// The tables with several rows per record. The rows of a record in such a table are replaced as a set.
     pub children: &'static [Child],
 }
 
 impl MirrorSchema {
-    /// Returns true where a set of child rows of the record would shrink suspiciously. `rows` returns the number of
+    /// Returns true if a set of child rows of the record would shrink suspiciously. `rows` returns the number of
     /// rows that the record has in a child table of the target.
     pub fn shrinks(&self, record: &Record, rows: impl Fn(&str) -> usize) -> bool {
         self.children.iter().filter(|child| child.confirm_shrink).any(|child| {
@@ -60,26 +60,26 @@ pub enum Applied {
 /// # Contract
 /// - [`crate::guard`] decides on the locked sync state of the record, in the transaction of the write.
 /// - A record, its children and its sync state change together or not at all.
-/// - A column that a read does not show keeps its value. The rows of a child table that a read does not show stay.
-/// - A record that cannot be written fails alone, with an error of kind `Invalid` where it breaks a constraint, and its
+/// - A column that a read does not show keeps its value. The rows of a child table that a read does not show are kept.
+/// - A record that cannot be written fails alone, with an error of kind `Invalid` if it breaks a constraint, and its
 ///   sync state does not change. The other records of the batch are written.
-/// - A read that shows only what the target has is [`Outcome::Unchanged`], even where its version is newer. The sync
+/// - A read that shows only what the target has is [`Outcome::Unchanged`], even if its version is newer. The sync
 ///   state then has the new version.
 /// - A deletion is a tombstone: the head row stays, with `deleted_at` set.
 ///
 /// # Errors
-/// Where a method names no errors of its own, it fails only where the target cannot be asked.
+/// Unless a method documents other errors, it fails only if the target cannot be reached.
 #[async_trait]
 pub trait Mirror: Send + Sync {
     /// Returns the accepted sync states of these records. The map has no entry for a record that is not known.
     async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>>;
 
-    /// Returns the records of `reads` whose head rows do not show what the read shows: something else than the sync
+    /// Returns the records of `reads` whose head rows do not show what the read shows: something other than the sync
     /// changed the row, there is no such row, or the row is a tombstone. The method does not compare children, and it
     /// does not compare columns that the read does not show.
     ///
-    /// The default implementation compares nothing. A person who changes rows of such a target by hand has to restore
-    /// them by hand.
+    /// The default implementation compares nothing. Rows of such a target that were changed by hand have to be
+    /// restored by hand.
     async fn differing(&self, _schema: &MirrorSchema, _reads: &[Read]) -> Result<HashSet<RecordId>> {
         Ok(HashSet::new())
     }
@@ -88,8 +88,8 @@ pub trait Mirror: Send + Sync {
     /// order.
     ///
     /// # Errors
-    /// Each read has a result of its own. `Invalid`: the record breaks a constraint of the target. `Locked`: another
-    /// session holds a lock on a row of the record. Any other kind: the target cannot be asked. Nothing of a read with
-    /// an error is written.
+    /// Each read has its own result. `Invalid`: the record breaks a constraint of the target. `Locked`: another
+    /// session holds a lock on a row of the record. Any other kind: the target cannot be reached. If a read has an
+    /// error, nothing of it is written.
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>>;
 }

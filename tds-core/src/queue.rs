@@ -28,13 +28,13 @@ use crate::{error::Result, record::EntityType};
 /// # Contract
 /// Items:
 /// - At most one live item exists for each [`WorkKey`]. New work for the key is folded into its live item by [`fold`].
-///   Items that have ended and dead letters are not live, so they do not block new work of their key. Wherever these
-///   rules speak of a record, they mean its work in one direction.
+///   Items that have ended and dead letters are not live, so they do not block new work of their key. In these
+///   rules, a record stands for its work in one direction.
 /// - New work resets the failed attempts of an item that waits for a retry, and makes the item due now. Work that
 ///   [`fold`] drops as older is not new work, unless it asks for a [recheck](Work::recheck) and the waiting work does
 ///   not.
 /// - Work of a more urgent lane moves a waiting item to that lane and makes it due now, whatever delayed the item.
-///   Where the item is claimed at that moment, it is due immediately after the claim ends, whatever delay the claim
+///   If the item is claimed at that moment, it is due immediately after the claim ends, whatever delay the claim
 ///   ends with.
 ///
 /// Claims:
@@ -45,15 +45,15 @@ use crate::{error::Result, record::EntityType};
 ///   claim returns no item of a paused entity type.
 /// - A claim whose lease ran out costs no attempt. The store counts how many claims of the item in a row ended in this
 ///   way. Any settlement that takes effect resets the count to zero.
-/// - An item that lost [`Claimed::SUSPECT_AFTER`] leases in a row is claimed alone: where no other item is due, or
-///   where the item has been due for a minute.
+/// - An item that lost [`Claimed::SUSPECT_AFTER`] leases in a row is claimed alone, as soon as no other item is
+///   due, or when the item has been due for a minute.
 ///
 /// Settlements:
 /// - A settlement whose fencing token is not the current token of the item changes nothing. The settlements of one
 ///   call are judged one by one.
-/// - Where new work was folded in during the claim, the item becomes pending and is due now, and its failed attempts
+/// - If new work was folded in during the claim, the item becomes pending and is due now, and its failed attempts
 ///   are reset, whatever the settlement says. The waiters of the new work keep waiting. A request to fetch the record
-///   counts as new work even where another fetch is under way.
+///   counts as new work even if another fetch is under way.
 /// - An item that completes notifies its waiters. The event whose payload the item carried gets the outcome of the
 ///   item; the other events of the item get the outcome `superseded`. Older dead letters of the record are completed
 ///   with the outcome `superseded`.
@@ -61,7 +61,7 @@ use crate::{error::Result, record::EntityType};
 ///   item.
 ///
 /// # Errors
-/// A method fails only where the store cannot be asked. It is then not known whether the call took effect, and the call
+/// A method fails only if the store cannot be reached. It is then not known whether the call took effect, and the call
 /// may be repeated: new work is folded, a claim without an answer ends with its lease, and a claim is settled once.
 ///
 /// # Example
@@ -119,8 +119,7 @@ pub trait Queue: Send + Sync {
     /// was lost: the worker must stop its work on that item.
     async fn renew(&self, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>>;
 
-    /// Returns those of the leases that are still held. A lease is also lost where its item was taken out of the
-    /// queue.
+    /// Returns the leases that are still held. A lease is also lost if its item was removed from the queue.
     async fn held(&self, leases: &[Lease]) -> Result<Vec<Lease>>;
 
     /// Marks claims as taking longer than a moment: inbox events that wait for their items become `processing`. A
@@ -130,18 +129,18 @@ pub trait Queue: Send + Sync {
     /// Ends claims. The effects are durable when the method returns, except for the claims in [`Settled::locked`].
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Settled>;
 
-    /// Waits until new work may be in the queue, or until the timeout. The return is a hint: there may be no work, and
-    /// a waiter must also look for work after the timeout.
+    /// Waits until new work may be in the queue, or until the timeout. Returning is only a hint: there may be no work,
+    /// and the caller must also look for work after the timeout.
     async fn wait(&self, timeout: Duration);
 }
 
 /// The queue, as operators see it.
 ///
 /// # Errors
-/// Where a method names no errors of its own, it fails only where the store cannot be asked.
+/// Unless a method documents other errors, it fails only if the store cannot be reached.
 #[async_trait]
 pub trait QueueOperator: Send + Sync {
-    /// Returns one page of items, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    /// Returns one page of items, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
     ///
     /// # Errors
     /// `Invalid`: the cursor was not returned with a page.
@@ -150,8 +149,8 @@ pub trait QueueOperator: Send + Sync {
     /// Returns one item with its payload and its attempts.
     async fn get(&self, id: ItemId) -> Result<Option<ItemView>>;
 
-    /// Makes dead letters and items that wait for a retry due now, and resets their count of failed attempts. Returns
-    /// the number of items. Where newer work of a dead letter's record waits, the dead letter is folded into that
+    /// Makes dead letters and items that wait for a retry due now, and resets their failed attempts. Returns
+    /// the number of items. If newer work of a dead letter's record waits, the dead letter is folded into that
     /// work.
     async fn retry(&self, filter: &ItemFilter) -> Result<u64>;
 
@@ -162,32 +161,33 @@ pub trait QueueOperator: Send + Sync {
     /// Returns counts and delays of the queue.
     async fn stats(&self) -> Result<QueueStats>;
 
-    /// Returns whether the queue moves. The cost of the call does not grow with the length of the queue.
+    /// Returns whether the queue makes progress. The cost of the call does not grow with the length of the queue.
     async fn motion(&self) -> Result<QueueMotion>;
 
     /// Pauses (`true`) or resumes (`false`) the processing of an entity type in every process.
     async fn set_paused(&self, entity: &EntityType, paused: bool) -> Result<()>;
 
-    /// Returns the paused entity types, each with the time since when it is paused.
+    /// Returns the paused entity types, each with the time at which it was paused.
     async fn paused(&self) -> Result<BTreeMap<EntityType, OffsetDateTime>>;
 }
 
 /// The maintenance of the queue and the inbox: deletes what is old, and repairs what a fault left behind.
 ///
 /// # Errors
-/// A method fails only where the store cannot be asked. What was deleted or repaired until then stays so.
+/// A method fails only if the store cannot be reached. What the method deleted or repaired before the error stays
+/// deleted or repaired.
 #[async_trait]
 pub trait QueueMaintenance: Send + Sync {
     /// Returns how many items and inbox events [`QueueMaintenance::prune`] would delete for the same arguments.
     async fn prunable(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 
     /// Deletes ended items and ended inbox events older than `age`, in small batches. Dead letters and failed events
-    /// are deleted only where `dead_letters` is true. Returns the number of deleted items and events.
+    /// are deleted only if `dead_letters` is true. Returns the number of deleted items and events.
     async fn prune(&self, age: Duration, dead_letters: bool) -> Result<u64>;
 
-    /// Repairs waiting that has no item. Such waiting exists only after a fault: waiters whose item left the queue are
+    /// Repairs waiters that have no item. Such waiters exist only after a fault: waiters whose item left the queue are
     /// notified, counts of open items are corrected, and open events without an item are returned. The call does not
-    /// touch runs and events that are younger than `age`. Where `within` is given, it does not return events that are
+    /// touch runs and events that are younger than `age`. If `within` is given, it does not return events that are
     /// older than `within`.
     async fn heal(&self, age: Duration, within: Option<Duration>) -> Result<Healed>;
 }

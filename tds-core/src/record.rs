@@ -115,7 +115,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Returns true where this call began only after the other call had ended. This call then saw the same state as
+    /// Returns true if this call began only after the other call had ended. This call then saw the same state as
     /// the other call, or a newer one.
     #[must_use]
     pub fn is_after(&self, other: &Self) -> bool {
@@ -173,7 +173,7 @@ pub struct Record {
     pub entity: EntityType,
     /// The record's id at the source.
     pub id: RecordId,
-    /// The version: the source's time of the last change, where the source states one (whole seconds in Zoho).
+    /// The version: the source's time of the last change, if the source states one (whole seconds in Zoho).
     pub version: Option<OffsetDateTime>,
     /// The columns that change together with `version`.
     pub fields: Fields,
@@ -188,7 +188,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns true where a row of the target shows every column that the record shows.
+    /// Returns true if a row of the target shows every column that the record shows.
     #[must_use]
     pub fn is_shown_by(&self, row: &Fields) -> bool {
         let mut columns = self.fields.iter().chain(&self.volatile);

@@ -56,7 +56,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Returns the wait before the n-th retry, without regard to what the other side asked for.
+    /// Returns the wait before the n-th retry, regardless of what the other side requires.
     #[must_use]
     pub fn backoff(&self, n: u32, random: f64) -> Duration {
         let top = self.base.saturating_mul(2u32.saturating_pow(n.min(31))).min(self.max);

@@ -65,7 +65,7 @@ closed_set! {
         CompletedWithErrors = "completed_with_errors",
         /// The run could not be executed to its end, for example because the list could not be read.
         Failed = "failed",
-        /// A person cancelled the run. Its effects so far stay.
+        /// An operator cancelled the run. Its effects so far are kept.
         Cancelled = "cancelled",
     }
 }
@@ -88,7 +88,7 @@ pub struct NewRun {
     /// The system that the records come from, such as `zoho`.
     pub source_type: String,
     /// Only changes since this time. In an incremental run, `None` means since the cursor of the entity type, or
-    /// everything where there is no cursor.
+    /// everything if there is no cursor.
     pub since: Option<OffsetDateTime>,
     /// The requester of the run, such as `schedule`, `api` or `cli`.
     pub requested_by: String,
@@ -138,7 +138,7 @@ pub struct Run {
     /// Whether the list was read to its end.
     pub listing_done: bool,
     /// The number of records that the last run of the same type and entity type listed, among the runs that read their
-    /// list to the end; `None` where there is no such run.
+    /// list to the end; `None` if there is no such run.
     pub expected_items: Option<i64>,
     /// The run listed changes since this time.
     pub since: Option<OffsetDateTime>,
@@ -148,13 +148,13 @@ pub struct Run {
     pub started_at: Option<OffsetDateTime>,
     /// When the run ended.
     pub completed_at: Option<OffsetDateTime>,
-    /// What went wrong, and what a person can do about it.
+    /// What went wrong, and what an operator can do about it.
     pub error_log: Option<String>,
     /// The requester of the run.
     pub requested_by: Option<String>,
     /// The database that the run writes to, as `host:port/name`.
     pub target_database: Option<String>,
-    /// The number of deletions that wait for the confirmation of a person.
+    /// The number of deletions that wait for the confirmation of an operator.
     pub held_deletions: i64,
 }
 
@@ -179,7 +179,7 @@ impl Run {
         (percent * 100.0).round().clamp(0.0, most * 100.0) / 100.0
     }
 
-    /// Returns the number of calls for each record that the run found changed; `None` where there was no such record.
+    /// Returns the number of calls for each record that the run found changed; `None` if there was no such record.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
     pub fn calls_per_record(&self) -> Option<f64> {
@@ -201,7 +201,7 @@ pub struct RunLease {
     pub history: RunHistory,
 }
 
-/// The largest number of completed runs in a [`RunHistory`].
+/// The maximum number of completed runs in a [`RunHistory`].
 pub const HISTORY: usize = 20;
 
 /// The history of the runs of an entity type.
@@ -233,7 +233,7 @@ pub struct Checkpoint {
     pub pages: i64,
     /// Whether the list was read to its end. Only the sweep for deletions may remain.
     pub listed: bool,
-    /// Whether a person resumed the run after it had ended. The run then accepts a list that is far shorter than the
+    /// Whether an operator resumed the run after it had ended. The run then accepts a list that is far shorter than the
     /// last one.
     pub resumed: bool,
 }
@@ -266,21 +266,21 @@ pub struct RunFilter {
 /// - At most one run of an entity type is active.
 /// - At most one process holds the lease of a run. Every write proves the lease with its fencing token; otherwise it
 ///   fails with an error of kind `Conflict`. A run whose lease ran out can be claimed by another process, which
-///   continues at the last committed page.
+///   continues from the last committed page.
 /// - A run ends when its list was read to the end and every listed record has ended. It ends as `completed_with_errors`
-///   where some of these records ended as dead letters or where deletions are held back, and otherwise as `completed`.
+///   if some of these records ended as dead letters or if deletions are held back, and otherwise as `completed`.
 /// - A record that a run lists several times counts once. Work of a run that is folded into the live item of the record
-///   counts like an item of its own.
+///   counts as a separate item.
 /// - When a run ends in one of these two ways, the cursor of the entity type moves to the end of the run's window. The
 ///   cursor does not move back, it does not pass the version of a record that is a dead letter, and it does not move
-///   where the window began after the cursor, because changes in between would stay unread.
+///   if the window began after the cursor, because changes in between would stay unread.
 #[async_trait]
 pub trait SyncRun: Send + Sync {
     /// Claims a pending run, or a run whose process stopped renewing its lease before the list was read to the end.
     /// With `among`, only one of these runs is claimed. The claimed run is `running`.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn claim_run(
         &self,
         worker: &WorkerId,
@@ -295,7 +295,7 @@ pub trait SyncRun: Send + Sync {
     }
 
     /// Extends the lease to `lease` from now. With a lease of zero, the run is given back: another process can claim
-    /// the run at once. Where a plan is given, the plan is stored with the run and replaces an earlier plan.
+    /// the run at once. If a plan is given, the plan is stored with the run and replaces an earlier plan.
     ///
     /// # Errors
     /// `Conflict`: the run was cancelled or the lease was lost.
@@ -322,10 +322,10 @@ pub trait SyncRun: Send + Sync {
     /// meaningful before the last page is committed.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn missing(&self, id: RunId, entity: &EntityType) -> Result<(i64, Vec<RecordId>)>;
 
-    /// Ends the run before its list was read to the end, or records that deletions wait for a person.
+    /// Ends the run before its list was read to the end, or records that deletions wait for an operator.
     ///
     /// # Errors
     /// `Conflict`: the run was cancelled or the lease was lost.
@@ -335,17 +335,17 @@ pub trait SyncRun: Send + Sync {
 /// The way in which a process ends a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunEnd {
-    /// The run cannot continue and fails now. A person can resume the run.
+    /// The run cannot continue and fails now. An operator can resume the run.
     Failed {
-        /// What went wrong, and what a person can do about it.
+        /// What went wrong, and what an operator can do about it.
         error: String,
     },
-    /// Deletions wait for a person. The last page is still committed, and the run then ends as
+    /// Deletions wait for an operator. The last page is still committed, and the run then ends as
     /// `completed_with_errors`.
     DeletionsHeld {
         /// The records that may be gone.
         ids: Vec<RecordId>,
-        /// The reason for which only a person decides.
+        /// The reason why only an operator can decide.
         reason: String,
     },
 }
@@ -359,34 +359,34 @@ pub trait SyncRunOperator: Send + Sync {
     /// `Conflict`: a run of the entity type is active.
     async fn create(&self, run: NewRun) -> Result<Run>;
 
-    /// Cancels a run. Its effects so far stay. Items that the run enqueued and that have no other waiter are taken out
-    /// of the queue, even where a worker holds them. Their work is kept for [`SyncRunOperator::resume`].
+    /// Cancels a run. Its effects so far are kept. Items that the run enqueued and that have no other waiter are
+    /// removed from the queue, even if a worker holds them. Their work is kept for [`SyncRunOperator::resume`].
     ///
     /// # Errors
     /// `Conflict`: the run has ended. `NotFound`: there is no such run.
     async fn cancel(&self, id: RunId) -> Result<Run>;
 
-    /// Takes those items out of the queue that [`SyncRunOperator::cancel`] could not take out, because another session
-    /// had locked them or because the process ended in between. The default implementation, for a store that cancels
+    /// Removes from the queue the items that [`SyncRunOperator::cancel`] could not remove, because another session had
+    /// locked them or because the process ended in between. The default implementation, for a store that cancels
     /// in one step, does nothing.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn finish_cancelling(&self) -> Result<()> {
         Ok(())
     }
 
-    /// Resumes a failed or cancelled run at its checkpoint, under the same id, and marks it as `resumed`. The work
-    /// that cancelling took out of the queue is enqueued again. A list that was read to its end is not read again: the
+    /// Resumes a failed or cancelled run from its checkpoint, under the same id, and marks it as `resumed`. The work
+    /// that cancelling removed from the queue is enqueued again. A list that was read to its end is not read again: the
     /// run then waits for its items only.
     ///
     /// # Errors
-    /// `Conflict`: the run has neither failed nor was cancelled, or another run of the entity type is active.
+    /// `Conflict`: the run has neither failed nor been cancelled, or another run of the entity type is active.
     /// `NotFound`: there is no such run.
     async fn resume(&self, id: RunId) -> Result<Run>;
 
     /// Releases held deletions: each of the records is read from the source as an item of the run, and the run is
-    /// active again until these items have ended. Returns the number of released deletions, which is 0 where the run
+    /// active again until these items have ended. Returns the number of released deletions, which is 0 if the run
     /// holds none.
     ///
     /// # Errors
@@ -396,10 +396,10 @@ pub trait SyncRunOperator: Send + Sync {
     /// Returns one run.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn get_run(&self, id: RunId) -> Result<Option<Run>>;
 
-    /// Returns one page of runs, newest first. `cursor` is the [`Page::next_cursor`] of the page before.
+    /// Returns one page of runs, newest first. `cursor` is the [`Page::next_cursor`] of the previous page.
     ///
     /// # Errors
     /// `Invalid`: the cursor was not returned with a page.
@@ -413,7 +413,7 @@ pub trait SyncRunOperator: Send + Sync {
     /// Returns the history of the runs of an entity type.
     ///
     /// # Errors
-    /// The store cannot be asked.
+    /// The store cannot be reached.
     async fn history(&self, entity: &EntityType) -> Result<RunHistory>;
 }
 

@@ -1,4 +1,4 @@
-//! The shutdown signal: one signal asks every part of the engine to stop.
+//! The shutdown signal: one signal tells every part of the engine to stop.
 
 use tokio::sync::watch;
 
@@ -18,7 +18,7 @@ impl ShutdownTrigger {
         (Self(sender), Shutdown(receiver))
     }
 
-    /// Raises the signal: every listener is asked to stop.
+    /// Raises the signal: every listener is told to stop.
     pub fn shutdown(&self) {
         self.0.send_replace(true);
     }
@@ -34,11 +34,11 @@ impl Shutdown {
     /// Waits until the signal is raised.
     pub async fn wait(&self) {
         let mut receiver = self.0.clone();
-        // `wait_for` fails where the trigger was dropped. A dropped trigger counts as the signal.
+        // `wait_for` fails if the trigger was dropped. A dropped trigger counts as the signal.
         let _ = receiver.wait_for(|stop| *stop).await;
     }
 
-    /// Sleeps for the duration, or until the signal is raised. Returns true where the signal was raised.
+    /// Sleeps for the duration, or until the signal is raised. Returns true if the signal was raised.
     pub async fn sleep(&self, duration: std::time::Duration) -> bool {
         tokio::select! {
             biased;

@@ -25,15 +25,15 @@ pub struct SourceProfile {
     pub needs_detail: bool,
     /// Whether some rows of the list are ids only. The records of such rows have to be read.
     pub lists_ids: bool,
-    /// The maximum age of details. An incremental sync reads older details again, even where the list shows no change.
+    /// The maximum age of details. An incremental sync reads older details again, even if the list shows no change.
     pub detail_max_age: Option<Duration>,
-    /// The largest number of records that one [`Source::fetch`] can read. Workers hand over batches of this size.
+    /// The maximum number of records that one [`Source::fetch`] can read. Workers hand over batches of this size.
     pub fetch_batch: usize,
     /// The number of records that one call to the source returns.
     pub records_per_call: usize,
     /// The number of rows in a page of the list.
     pub records_per_page: usize,
-    /// The entity type that a record may belong to instead, where the record is not found (a contact is a customer or
+    /// The entity type that a record may belong to instead, if the record is not found (a contact is a customer or
     /// a vendor).
     pub sibling: Option<EntityType>,
     /// Whether a full list shows every record, including inactive ones. Only then can a record that is missing from
@@ -64,7 +64,7 @@ static WHOLE_RECORDS: SourceProfile = SourceProfile {
 };
 
 impl SourceProfile {
-    /// Returns true where a changed row of the list requires a read of the record.
+    /// Returns true if a changed row of the list requires a read of the record.
     #[must_use]
     pub fn reads_records(&self) -> bool {
         self.needs_detail || self.lists_ids
@@ -81,7 +81,7 @@ pub struct ListRequest {
     /// What the list can do, as far as is known. A list that cannot be read in the requested order is read in the
     /// safest order that it supports.
     pub capability: Capability,
-    /// The cursor of the page: the `next` of the page before. `None` requests the first page.
+    /// The cursor of the page: the `next` of the previous page. `None` requests the first page.
     pub cursor: Option<String>,
     /// The lane whose budget is spent.
     pub lane: Lane,
@@ -104,9 +104,9 @@ pub struct ListPage {
     pub next: Option<String>,
     /// When the page was read, by the clock of this machine.
     pub observed: Interval,
-    /// The time of the source's own clock, where the answer shows it.
+    /// The time of the source's own clock, if the answer shows it.
     pub server_time: Option<OffsetDateTime>,
-    /// What is now known about the list, where the answer contradicted the capability of the request.
+    /// What is now known about the list, if the answer contradicted the capability of the request.
     pub learned: Option<Capability>,
 }
 
@@ -121,15 +121,15 @@ impl ListPage {
 /// One row of a list.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// The id of the record. Where the id of a row cannot be read, the source derives an id from the content of the
+    /// The id of the record. If the id of a row cannot be read, the source derives an id from the content of the
     /// row, so that the row can become a dead letter.
     pub id: RecordId,
     /// The source's time of the last change.
     pub version: Option<OffsetDateTime>,
-    /// The hash of the contents that the engine maps: [`crate::record::list_hash`] of the decoded row or, where the
+    /// The hash of the contents that the engine maps: [`crate::record::list_hash`] of the decoded row or, if the
     /// row cannot be decoded, the hash of its text.
     pub hash: ContentHash,
-    /// The row, or `None` where the list shows ids only.
+    /// The row, or `None` if the list shows ids only.
     pub payload: Option<SourcePayload>,
 }
 
@@ -148,12 +148,12 @@ impl Listed {
 /// # Contract
 /// - [`Source::list`] with `since` returns every record that changed at or after that time. It may also return records
 ///   that did not change.
-/// - An answer that is not certainly a page of the list is an error, never an empty page.
+/// - An answer that may not be a page of the list is an error, never an empty page.
 /// - [`Source::fetch`] returns one result for each id, in the order of the ids.
 ///
 /// # Errors
-/// A permanent error of [`Source::list`] ends the run, and so does an error of kind `Protocol` that repeats. After any
-/// other error, the call is repeated. An error of [`Source::fetch`] counts for the items of its records, as in
+/// A permanent error of [`Source::list`] ends the run, and so does a repeated error of kind `Protocol`. After any other
+/// error, the call is repeated. An error of [`Source::fetch`] counts for the items of its records, as in
 /// [`crate::handler::EntityHandler`].
 ///
 /// # Example
@@ -237,7 +237,7 @@ pub trait Source: Send + Sync {
     /// documented.
     ///
     /// # Errors
-    /// The source cannot be asked, or its answers show nothing about the list. What is documented counts then.
+    /// The source cannot be reached, or its answers show nothing about the list. The documentation then applies.
     async fn probe(&self, _lane: Lane) -> Result<Capability> {
         Ok(self.profile().documented)
     }
@@ -246,19 +246,19 @@ pub trait Source: Send + Sync {
     /// the page to request.
     ///
     /// # Errors
-    /// `Protocol`: the answer is not certainly a page of the list. `Invalid`: the cursor is not one of this source. Any
-    /// other kind: the source cannot be asked.
+    /// `Protocol`: the answer may not be a page of the list. `Invalid`: the cursor is not from this source. Any
+    /// other kind: the source cannot be reached.
     async fn list(&self, request: &ListRequest) -> Result<ListPage>;
 
     /// Reads whole records. Returns one result for each id, in the order of the ids. A record that does not exist is a
     /// read with `Content::Absent`.
     ///
     /// # Errors
-    /// Each record has a result of its own. Where the call itself fails, each record of the call has its error.
+    /// Each record has its own result. If the call itself fails, each record of the call has its error.
     async fn fetch(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>>;
 
     /// Returns how long reads for this lane may wait, so that several reads of one record, or of several records,
-    /// become one call. The result is zero except where calls have to be saved.
+    /// become one call. The result is zero unless calls have to be saved.
     fn reads_wait(&self, _lane: Lane) -> Duration {
         Duration::ZERO
     }
@@ -267,7 +267,7 @@ pub trait Source: Send + Sync {
     /// [`RecordBuilder`](crate::record::RecordBuilder).
     ///
     /// # Errors
-    /// `Invalid`: the payload cannot be understood. The message tells a person what is wrong with it.
+    /// `Invalid`: the payload cannot be understood. The message says what is wrong with it.
     fn decode(&self, payload: &SourcePayload) -> Result<Record> {
         built(&self.schema().entity, &payload.json)
     }

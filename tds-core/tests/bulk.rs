@@ -1,7 +1,13 @@
 //! Tests of the bulk engine over the store in memory and a scripted source.
 #![cfg(feature = "testkit")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -20,6 +26,7 @@ use tds_core::{
 use time::{OffsetDateTime, macros::datetime};
 
 const PRODUCTS: EntityType = EntityType::from_static("products");
+const BILLS: EntityType = EntityType::from_static("bills");
 const LONG_AGO: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
 
 /// A source whose pages take 10 ms each, so that a test can act in the middle of a run.
@@ -122,6 +129,32 @@ async fn a_full_sync_brings_every_record_and_its_numbers_add_up() {
     assert_eq!(run.status, RunStatus::Completed, "{run:?}");
     assert_eq!((run.total_items, run.processed_items, run.failed_items, run.pages), (25, 25, 0, 14));
     assert_eq!(setup.store.rows(&PRODUCTS).len(), 25);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_gate_and_the_end_of_a_run_let_the_next_run_begin_long_before_the_poll() {
+    let setup = Setup::with(3);
+    let schema = MirrorSchema { entity: BILLS, head: Some("bills"), children: &[] };
+    let bills = Arc::new(ScriptedSource::new(schema, Arc::new(SystemClock)));
+    let is_open = Arc::new(AtomicBool::new(false));
+    let gate = Arc::clone(&is_open);
+    let runs = RunSettings { concurrency: 1, poll: Duration::from_secs(3_600), ..RunSettings::default() };
+    let first = setup.create_run(RunType::Full).await;
+    let second = NewRun::new(BILLS, RunType::Full, "scripted", "test");
+    let second = setup.store.create(second).await.expect("a run").id;
+    let engine = Engine::builder(Stores::new(&setup.store, setup.store.clone()))
+        .source(setup.source.clone())
+        .source(bills)
+        .runs(runs)
+        .gate(Arc::new(move || gate.load(Ordering::SeqCst)))
+        .start();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(setup.run(first).await.status, RunStatus::Pending);
+    is_open.store(true, Ordering::SeqCst);
+    // Both waits are much shorter than the poll.
+    assert_eq!(setup.ended(first).await.status, RunStatus::Completed);
+    assert_eq!(setup.ended(second).await.status, RunStatus::Completed);
     engine.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Properties of the guard under every order, repetition and overlap of observations.
 //!
 //! A simulated source changes at moments a tenth of a second apart and states its versions in whole seconds.
-//! Observations of the source arrive late, twice and in any order. Where the guard asks for another read of the record,
+//! Observations of the source arrive late, twice and in any order. If the guard asks for another read of the record,
 //! the test reads the record at once.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -131,7 +131,7 @@ fn replay(history: &History, reads: &[Read]) -> Content {
                     next = Some(read(Shape::Detail, Observed::Call(interval), history.at(now)));
                 }
             }
-            assert!(next.is_none(), "repeated reads must come to an end");
+            assert!(next.is_none(), "repeated reads must end");
         }
     });
     match store.row(&PRODUCTS, &RecordId::new("1")) {

@@ -153,7 +153,7 @@ async fn replay(history: &History, reads: &[Read]) -> Columns {
                 next = Some(whole(history, &mut now));
             }
         }
-        assert!(next.is_none(), "repeated reads must come to an end");
+        assert!(next.is_none(), "repeated reads must end");
     }
     let row = store.row(&INVOICES, &id).expect("a row");
     let column =

@@ -1,4 +1,4 @@
-//! A place of the source is down for an hour of virtual time: few calls are made, and all items go on without an
+//! A place of the source is down for an hour of virtual time: few calls are made, and all items continue without an
 //! operator.
 
 use std::{
@@ -107,7 +107,7 @@ async fn hour_of(cause: OutageCause) -> (u32, Duration, Duration) {
 #[tokio::test(start_paused = true)]
 async fn an_hour_without_a_connection_costs_about_one_call_per_minute_and_ends_within_minutes() {
     let (calls, first, last) = hour_of(OutageCause::Connection).await;
-    assert!(calls < 100, "{calls} calls in vain");
+    assert!(calls < 100, "{calls} useless calls");
     assert!(first < Duration::from_secs(67), "the first went on after {first:?}");
     assert!(last < Duration::from_secs(240), "the last went on after {last:?}");
 }
@@ -115,7 +115,7 @@ async fn an_hour_without_a_connection_costs_about_one_call_per_minute_and_ends_w
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_a_refused_account_costs_a_call_every_quarter_of_an_hour() {
     let (calls, first, last) = hour_of(OutageCause::Account).await;
-    assert!(calls < 24, "{calls} calls in vain");
+    assert!(calls < 24, "{calls} useless calls");
     assert!(first < Duration::from_secs(991), "the first went on after {first:?}");
     assert!(last < Duration::from_secs(1_200), "the last went on after {last:?}");
 }

@@ -126,7 +126,7 @@ async fn an_earlier_read_that_is_applied_after_the_record_moved_is_stale() {
     setup.sellers.put(RecordBuilder::new(&SELLERS, "1").version(CHANGED).fields(json!({"a": 1})));
     let handled = setup.handle(Work::fetch()).await;
     assert!(matches!(handled, Ok(Handled::Reroute { entity: to, .. }) if to == SELLERS));
-    // A worker that lost its lease goes on with the state that it read before.
+    // A worker that lost its lease continues with the state that it read before.
     let late = before.read(early, early + Duration::SECOND);
     setup.store.apply(&schema(BUYERS, "buyers"), vec![late]).await.remove(0).expect("judged");
     assert_eq!(setup.is_live(&BUYERS), None);

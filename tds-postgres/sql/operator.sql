@@ -175,7 +175,7 @@ BEGIN
     RAISE EXCEPTION 'tds_sync_queue: status cannot go from % to %', OLD.status, COALESCE(NEW.status, 'NULL')
       USING ERRCODE = 'feature_not_supported',
       HINT = 'failed and dead_letter can go to pending, which is a retry. To give items up, discard them, or DELETE. '
-        || 'An item in work ends by its worker or its lease.';
+        || 'A claimed item ends when its worker settles it or its lease runs out.';
   ELSIF OLD.status <> 'completed' AND ('processing_completed_at' = ANY(changed)
       OR 'processing_started_at' = ANY(changed) AND OLD.status = 'processing') THEN
     RAISE EXCEPTION 'tds_sync_queue: the processing times of an item that is % belong to its worker', OLD.status

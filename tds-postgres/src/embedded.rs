@@ -52,7 +52,7 @@ pub struct EmbeddedCluster {
     url: String,
     database_dir: PathBuf,
     is_started_here: bool,
-    /// Set where this process is responsible for the server. The system releases the lock when the process ends.
+    /// Set if this process is responsible for the server. The system releases the lock when the process ends.
     ownership: Option<(Guardian, File)>,
 }
 
@@ -61,8 +61,8 @@ impl EmbeddedCluster {
     /// starts the cluster.
     ///
     /// # Errors
-    /// `Config` where no PostgreSQL programs are found or the directory cannot be used. `Unavailable`, with the end
-    /// of the server's log, where the server does not start.
+    /// `Config` if no PostgreSQL programs are found or the directory cannot be used. `Unavailable`, with the end
+    /// of the server's log, if the server does not start.
     pub async fn start(config: &ClusterConfig) -> Result<Self> {
         let data_dir = place::prepare(&config.data_dir)?;
         let account = Account::for_server(&data_dir)?;
@@ -79,7 +79,7 @@ impl EmbeddedCluster {
         Ok(Self { url, database_dir, is_started_here, ownership })
     }
 
-    /// Returns true where the directory holds a cluster, whether the cluster runs or not. The call changes nothing.
+    /// Returns true if the directory holds a cluster, whether the cluster runs or not. The call changes nothing.
     #[must_use]
     pub fn exists(data_dir: &Path) -> bool {
         place::existing(data_dir).is_some_and(|root| root.join("data").join("PG_VERSION").is_file())

@@ -87,7 +87,7 @@ DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
    WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
 ";
 
-// The conditions are those of DONE, DEAD and EVENTS. Where dead letters are counted, open items do not keep an event,
+// The conditions are those of DONE, DEAD and EVENTS. If dead letters are counted, open items do not keep an event,
 // because deleting the dead letters reduces `open_items`.
 const COUNT: &str = "
 SELECT (SELECT count(*) FROM tds_queue_done WHERE processing_completed_at <= now() - make_interval(secs => $1))

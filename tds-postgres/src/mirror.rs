@@ -91,7 +91,7 @@ impl PgMirror {
         free
     }
 
-    /// Writes records of which none is known to be locked. With `hurry`, where some records were locked a moment ago,
+    /// Writes records of which none is known to be locked. With `hurry`, because some records were locked a moment ago,
     /// each wait for a lock is short.
     async fn apply_free(
         &self,

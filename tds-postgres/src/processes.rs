@@ -11,7 +11,7 @@ use crate::{
     db::{error::Doing as _, retry, text::storable},
 };
 
-/// A server that has not reported for this long is considered gone. Servers report every five seconds.
+/// A server that has not reported for this long is considered gone. Servers report every ten seconds.
 const GONE_AFTER: Duration = Duration::from_secs(20);
 
 /// The report of a server about itself.
@@ -19,9 +19,9 @@ const GONE_AFTER: Duration = Duration::from_secs(20);
 pub struct ServerReport {
     /// The name of the server among the processes.
     pub name: String,
-    /// True where the server executes queue items and runs. A server without workers does not.
+    /// True if the server executes queue items and runs. A server without workers does not.
     pub works: bool,
-    /// A name that identifies the server's credentials without revealing anything of them.
+    /// A name that identifies the server's credentials without revealing anything about them.
     pub credentials: String,
     /// The state of Zoho as the server sees it.
     pub zoho_state: ReportedState,
@@ -58,13 +58,15 @@ impl ReportedState {
     }
 }
 
+// One statement does what a server asks regularly, so that idle servers ask seldom: it stores the report, removes the
+// reports of servers that ended without a word, and tells whether a cancelled run has items in the queue.
 const REPORT: &str = "
+WITH gone AS (DELETE FROM tds_processes WHERE seen_at < now() - interval '1 day' AND name <> $1)
 INSERT INTO tds_processes AS p (name, works, credentials, zoho_state, zoho_detail) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (name) DO UPDATE SET works = excluded.works, credentials = excluded.credentials,
   zoho_state = excluded.zoho_state, zoho_detail = excluded.zoho_detail, seen_at = clock_timestamp()
+RETURNING EXISTS (SELECT FROM tds_sync_runs WHERE status = 'cancelled' AND open_items > 0)
 ";
-
-const FORGET: &str = "DELETE FROM tds_processes WHERE seen_at < now() - interval '1 day'";
 
 const LIVE: &str = "
 SELECT name, works, credentials, zoho_state, zoho_detail FROM tds_processes
@@ -72,24 +74,25 @@ SELECT name, works, credentials, zoho_state, zoho_detail FROM tds_processes
 ";
 
 impl PgStore {
-    /// Stores the report of a server. The server counts as live for twenty seconds.
+    /// Stores the report of a server. The server counts as live for twenty seconds. Returns true if a cancelled run
+    /// may have items in the queue, which [`finish_cancelling`] then takes out.
     ///
     /// # Errors
     /// Fails if the database does not answer.
-    pub async fn report_server(&self, report: &ServerReport) -> Result<()> {
+    ///
+    /// [`finish_cancelling`]: tds_core::runs::SyncRunOperator::finish_cancelling
+    pub async fn report_server(&self, report: &ServerReport) -> Result<bool> {
         let database = &self.database;
-        let store = || async {
-            sqlx::query(REPORT)
+        let store = || {
+            sqlx::query_scalar(REPORT)
                 .bind(storable(&report.name))
                 .bind(report.works)
                 .bind(storable(&report.credentials))
                 .bind(report.zoho_state.as_str())
                 .bind(storable(&report.zoho_detail))
-                .execute(database)
-                .await?;
-            sqlx::query(FORGET).execute(database).await
+                .fetch_one(database)
         };
-        retry::repeat(retry::ALONE, store).await.map(drop).doing("reporting the state of this server")
+        retry::repeat(retry::ALONE, store).await.doing("reporting the state of this server")
     }
 
     /// Removes the report of a server that ends.

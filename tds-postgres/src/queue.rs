@@ -65,7 +65,7 @@ waiting AS MATERIALIZED (
 UPDATE tds_inbox_events e SET status = 'processing' FROM waiting WHERE e.id = waiting.id
 ";
 
-/// The largest number of items of one transaction, so that no transaction stays open for long.
+/// The maximum number of items of one transaction, so that no transaction stays open for long.
 const CHUNK: usize = 2_000;
 /// How long `enqueue` retries items whose rows another session has locked.
 const PATIENCE: Duration = Duration::from_secs(10);

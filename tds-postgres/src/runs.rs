@@ -109,8 +109,7 @@ impl SyncRun for PgStore {
     }
 
     async fn wait_for_run(&self, timeout: Duration) {
-        // A timeout is the normal case.
-        let _ = tokio::time::timeout(timeout, self.runs.notified()).await;
+        self.work.wait_for_run(timeout).await;
     }
 
     async fn renew_run(
@@ -125,7 +124,11 @@ impl SyncRun for PgStore {
             Error::internal(format!("{doing}: its plan cannot be written as JSON")).with_source(error)
         })?;
         let renew = sqlx::query(RENEW).bind(id.0).bind(token.0).bind(seconds(lease)).bind(plan);
-        leased(id, renew.execute(&self.database).await, doing)
+        leased(id, renew.execute(&self.database).await, doing)?;
+        if lease.is_zero() {
+            self.work.announce_run().await;
+        }
+        Ok(())
     }
 
     async fn commit_page(&self, id: RunId, token: LeaseToken, page: PageCommit) -> Result<i64> {
@@ -172,7 +175,7 @@ impl SyncRunOperator for PgStore {
             .fetch_one(&self.database)
             .await
             .map_err(|error| active_or(error, &run.entity, "storing a run"))?;
-        self.runs.notify_one();
+        self.work.announce_run().await;
         self.known_run(RunId(id)).await
     }
 
@@ -202,7 +205,7 @@ impl SyncRunOperator for PgStore {
                 run.status.as_str()
             )));
         }
-        self.runs.notify_one();
+        self.work.announce_run().await;
         self.work.announce();
         self.known_run(id).await
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tds_core::runs::RunId;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use crate::{
     Database,
@@ -20,8 +20,6 @@ use crate::{
 pub struct PgStore {
     pub(crate) database: Database,
     pub(crate) work: Arc<Notifier>,
-    /// Notified when a run is created or resumed in this process.
-    pub(crate) runs: Arc<Notify>,
     pub(crate) cursors: Arc<ClaimCursors>,
     pub(crate) committers: Arc<Committers>,
     /// The time of the last search for queue items whose times are later than the database's clock.
@@ -39,7 +37,6 @@ impl PgStore {
         Self {
             database,
             work,
-            runs: Arc::default(),
             cursors: Arc::default(),
             committers,
             set_back_at: Arc::default(),

@@ -121,7 +121,7 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (name, admin_url) = (self.name.clone(), self.admin_url.clone());
-        // The drop is best effort and runs on a thread of its own, because `drop` cannot wait for a future. DROP
+        // The drop is best effort and runs on its own thread, because `drop` cannot wait for a future. DROP
         // DATABASE waits for connections that are being opened, and the connections of this test make no progress
         // while `drop` blocks the thread. In that case the statement finishes after the end of the test. The next
         // start of the server drops databases that remain.

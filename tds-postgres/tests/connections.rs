@@ -122,7 +122,7 @@ async fn every_request_is_answered_while_the_database_is_silent_and_work_goes_on
     while store.accept(event("after", work(1, "1"))).await.is_err() {
         assert!(began.elapsed() < RECOVERED, "events are still refused");
     }
-    timeout(AT_MOST, claim(&store, 10)).await.expect("workers go on");
+    timeout(AT_MOST, claim(&store, 10)).await.expect("workers continue");
 }
 
 #[tokio::test(flavor = "multi_thread")]

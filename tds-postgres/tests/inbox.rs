@@ -17,7 +17,7 @@ async fn concurrent_events_are_all_committed_and_duplicates_are_one_row() {
     let tasks: Vec<_> = (0..256)
         .map(|n| {
             let store = store.clone();
-            // There are eight deliveries, each about a record of its own. Each delivery is sent 32 times.
+            // There are eight deliveries, each about its own record. Each delivery is sent 32 times.
             tokio::spawn(async move { store.accept(event(&(n % 8).to_string(), work(1, "{}"))).await })
         })
         .collect();

@@ -80,7 +80,7 @@ async fn a_pooler_is_recognised_whether_it_refuses_settings_or_forgets_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_copies_store_everything_through_a_pooler_that_drops_settings_silently() {
+async fn two_processes_store_everything_through_a_pooler_that_drops_settings_silently() {
     let test = TestDatabase::new().await;
     let bouncer = bouncer::Bouncer::start_with(test.url(), "extra_float_digits, options", "").await;
     let url = format!("{}?sslmode=disable", bouncer.url());

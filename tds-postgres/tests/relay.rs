@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConne
 use tds_postgres::testkit::{Relay, TestDatabase};
 use tokio::time::timeout;
 
-/// `LONG` is long enough for an answer on a busy machine. `SHORT` is for cases where no answer is expected.
+/// `LONG` is long enough for an answer on a busy machine. `SHORT` is for cases in which no answer is expected.
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(300);
 

@@ -37,16 +37,16 @@ use self::{
 };
 use crate::entities::Entities;
 
-/// Keeps the PostgreSQL database of an ERP in step with Zoho Books and Zoho Inventory.
+/// Keep the PostgreSQL database of an ERP in sync with Zoho Books and Zoho Inventory.
 #[derive(Parser)]
 #[command(
     name = "tds-server",
     version,
     max_term_width = 110,
     subcommand_help_heading = "Commands",
-    after_help = "Without a command, serve.\n\n\
+    after_help = "If no command is given, the server starts, as with serve.\n\n\
         Settings come from flags, then from the environment, then from the file .env of the working directory.\n\
-        Exit status: 0 done, 1 failed, 2 wrong usage or configuration.\n\n\
+        Exit status: 0 for success, 1 for failure, 2 for wrong usage or configuration.\n\n\
         Examples:\n  tds-server demo\n  tds-server check\n  tds-server bulk-sync --entity products --mode full\n  \
         tds-server queue list --status dead_letter"
 )]
@@ -57,44 +57,44 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the HTTP API, the workers and the scheduler, and migrates the database first (the default)
+    /// Migrate the database, then run the HTTP API, the workers and the scheduler (the default)
     Serve(serve::ServeArgs),
-    /// Runs the server against a simulated Zoho organization that keeps changing; needs no configuration
+    /// Run the server against a simulated Zoho organization that keeps changing; needs no configuration
     #[cfg(all(feature = "embedded", feature = "sim"))]
     Demo(demo::DemoArgs),
-    /// Brings the schema of the database up to date and exits; safe while other copies run
+    /// Bring the schema of the database up to date and exit; safe while other processes run
     Migrate(migrate::MigrateArgs),
-    /// Runs one bulk sync in the foreground
+    /// Run one bulk sync in the foreground
     BulkSync(bulk_sync::BulkSyncArgs),
-    /// Checks the configuration, the database, the Zoho credentials, the webhook secret and the clock, and says what to do
+    /// Check the configuration, the database, the Zoho credentials, the webhook secret and the clock
     Check(check::CheckArgs),
-    /// Prints the schema as a script, and shows which roles can read what they should not
+    /// Print the schema as a script, or show which roles have privileges that they should not have
     Schema(schema::SchemaArgs),
-    /// Sends test deliveries
+    /// Send test deliveries
     Webhook(webhook::WebhookArgs),
     #[command(flatten)]
     Stored(StoredCommand),
-    /// Prints the OpenAPI document of the HTTP API
+    /// Print the OpenAPI document of the HTTP API
     Openapi,
-    /// Prints shell completions
+    /// Print a shell completion script
     #[command(after_help = "Example:\n  tds-server completions bash > /etc/bash_completion.d/tds-server")]
     Completions(completions::CompletionsArgs),
 }
 
-/// Commands that need nothing but the database.
+/// Commands that need only the database.
 #[derive(Subcommand)]
 enum StoredCommand {
-    /// Lists, shows, retries and discards queue items
+    /// List, show, retry and discard queue items
     Queue(queue::QueueArgs),
-    /// Lists, shows and replays raw webhook events
+    /// List, show and replay raw webhook events
     Inbox(inbox::InboxArgs),
-    /// Lists, shows, cancels and resumes sync runs
+    /// List, show, cancel and resume sync runs
     Runs(runs::RunsArgs),
-    /// Pauses the processing of an entity type in every copy of TDS
+    /// Pause the processing of an entity type in all processes of TDS
     Pause(pause::PauseArgs),
-    /// Resumes the processing of an entity type
+    /// Resume the processing of an entity type
     Resume(pause::PauseArgs),
-    /// Deletes finished rows, in small batches
+    /// Delete finished rows, in small batches
     #[command(after_help = "Example:\n  tds-server prune --older-than 90d --dead-letters")]
     Prune(prune::PruneArgs),
 }

@@ -65,7 +65,7 @@ pub struct Config {
     pub http: HttpConfig,
     /// The tokens of the operator API.
     pub auth: AuthConfig,
-    /// How webhooks prove authentic.
+    /// How webhooks are authenticated.
     pub webhooks: WebhookConfig,
     /// How accepted webhooks are committed.
     pub ingest: StoreSettings,

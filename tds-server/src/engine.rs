@@ -31,10 +31,15 @@ use crate::{
     hint,
 };
 
-/// The time between two looks of the scheduler at what is due.
-const SCHEDULER_TICK: Duration = Duration::from_secs(5);
+/// The bounds of the time between two looks of the scheduler at what is due. Within the bounds, the time is a sixtieth
+/// of the shortest period.
+const SCHEDULER_TICK: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(15)];
 
-/// The time that batches in work have to finish after the shutdown signal. The whole process has ten seconds.
+/// The bounds of the time between two looks for runs of processes that died. Within the bounds, the time is a sixth of
+/// the lease, so that another process takes such a run over soon after the lease has ended.
+const RUN_POLL: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
+
+/// The time that batches have to finish after the shutdown signal. The whole process has ten seconds.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The time limit for giving permits back, which only helps other processes: the permits also expire by themselves.
@@ -56,7 +61,7 @@ impl Engine {
     /// [`Engine::start`].
     ///
     /// # Errors
-    /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] where something does not answer.
+    /// [`BuildError::Config`] for a wrong configuration, [`BuildError::Failed`] if something does not answer.
     pub(crate) async fn build(config: &Config, entities: &Entities) -> Result<Self, BuildError> {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         zoho.validate()?;
@@ -110,10 +115,13 @@ impl Engine {
             grace: GRACE,
             ..WorkerSettings::default()
         };
-        let runs = RunSettings { worker: name.clone(), lease: config.worker.lease, ..RunSettings::default() };
+        let lease = config.worker.lease;
+        let poll = (lease / 6).clamp(RUN_POLL[0], RUN_POLL[1]);
+        let runs = RunSettings { worker: name.clone(), lease, poll, ..RunSettings::default() };
         let lister = ListerSettings { probe_every: config.schedules.probe, ..ListerSettings::default() };
-        let scheduler =
-            SchedulerSettings { worker: name.clone(), tick: SCHEDULER_TICK, source_type: "zoho".to_owned() };
+        let shortest = schedules.iter().map(|spec| spec.every).min().unwrap_or_default();
+        let tick = (shortest / 60).clamp(SCHEDULER_TICK[0], SCHEDULER_TICK[1]);
+        let scheduler = SchedulerSettings { worker: name.clone(), tick, source_type: "zoho".to_owned() };
         let (asked, throttled, polled) = (zoho.clone(), zoho.clone(), catalogue.clone());
         let builder = tds_core::engine::Engine::builder(Stores::new(store, PgMirror::new(database.clone())))
             .clock(Arc::clone(&clock))

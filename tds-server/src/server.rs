@@ -81,7 +81,7 @@ impl App {
         self.address
     }
 
-    /// Returns the address of `/metrics`, if `/metrics` has a listener of its own.
+    /// Returns the address of `/metrics`, if `/metrics` has its own listener.
     #[must_use]
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())

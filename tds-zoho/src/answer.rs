@@ -80,7 +80,7 @@ impl Call {
         resource(&self.path)
     }
 
-    /// Returns true where one call reads many items.
+    /// Returns true if one call reads many items.
     pub(crate) fn is_for_many_items(&self) -> bool {
         self.path == "/itemdetails"
     }

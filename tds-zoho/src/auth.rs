@@ -70,7 +70,7 @@ struct Inner {
     http: reqwest::Client,
     config: ZohoConfig,
     leases: CredentialLeases,
-    /// The name of the credentials, which reveals nothing of them.
+    /// The name of the credentials, which reveals nothing about them.
     name: String,
     seal: Option<Seal>,
     state: Mutex<State>,
@@ -80,7 +80,7 @@ impl Tokens {
     /// Creates the value without a token.
     ///
     /// # Errors
-    /// Kind `Config` where the key cannot be used.
+    /// Kind `Config` if the key cannot be used.
     pub(crate) fn new(http: reqwest::Client, config: ZohoConfig, leases: CredentialLeases) -> Result<Self> {
         let name = name(&config);
         let owner = format!("{} {name}", config.organization_id);
@@ -121,12 +121,12 @@ impl Tokens {
         self.inner.lock().token.as_ref().map(|token| token.number)
     }
 
-    /// Returns true where there is a token, or where nothing keeps one from being minted.
+    /// Returns true if there is a token, or if nothing keeps one from being minted.
     pub(crate) fn is_ready(&self) -> bool {
         self.inner.lock().is_ready(Instant::now())
     }
 
-    /// Returns the name of the credentials, which reveals nothing of them.
+    /// Returns the name of the credentials, which reveals nothing about them.
     pub(crate) fn name(&self) -> &str {
         &self.inner.name
     }

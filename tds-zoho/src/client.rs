@@ -61,7 +61,7 @@ pub(crate) struct Inner {
 pub(crate) struct Pulse {
     /// When Zoho last answered within its protocol.
     pub(crate) last_success_at: Option<OffsetDateTime>,
-    /// Why the last call was given up, where it was.
+    /// Why the last call was given up, if it was.
     pub(crate) failure: Option<String>,
 }
 
@@ -126,7 +126,7 @@ impl ZohoClient {
         &self.inner.config.organization_id
     }
 
-    /// Returns a name for the credentials that reveals nothing of them. Processes with the same name share their
+    /// Returns a name for the credentials that reveals nothing about them. Processes with the same name share their
     /// mints.
     #[must_use]
     pub fn credentials_name(&self) -> &str {
@@ -148,14 +148,14 @@ impl ZohoClient {
     }
 
     /// Returns one line about an organization whose calls to Zoho Inventory are refused while Zoho Books answers,
-    /// as far as this process knows. The flag is true where Inventory worked before.
+    /// as far as this process knows. The flag is true if Inventory worked before.
     #[must_use]
     pub fn missing_inventory(&self) -> Option<(String, bool)> {
         let inventory = &self.inner.inventory;
         inventory.trouble().map(|line| (line, inventory.was_lost()))
     }
 
-    /// Reads an item from Zoho Inventory, and from Zoho Books where Inventory refuses the organization. Returns one
+    /// Reads an item from Zoho Inventory, and from Zoho Books if Inventory refuses the organization. Returns one
     /// line about what is missing, if anything is.
     ///
     /// # Errors
@@ -192,18 +192,25 @@ impl ZohoClient {
         self.inner.budget.pool.status().await
     }
 
+    /// Returns the last status of the organization's limits that this process received, or the default if it
+    /// received none lately. Nothing is sent, neither to Zoho nor to the store.
+    #[must_use]
+    pub fn last_status(&self) -> BudgetStatus {
+        self.inner.budget.pool.last_status().unwrap_or_default()
+    }
+
     /// Returns how far calls are saved, according to the last status that this process received. Nothing is sent,
     /// neither to Zoho nor to the store.
     #[must_use]
     pub fn throttle(&self) -> Throttle {
-        self.inner.budget.pool.last_status().unwrap_or_default().throttle()
+        self.last_status().throttle()
     }
 
     /// Returns how long reads for pushed events wait at most to save calls. The result is zero while the day's
     /// calls suffice.
     #[must_use]
     pub fn reads_wait(&self) -> Duration {
-        self.inner.config.frugal_wait * self.inner.budget.pool.last_status().unwrap_or_default().patience()
+        self.inner.config.frugal_wait * self.last_status().patience()
     }
 
     /// Returns the calls of all processes today (UTC).
@@ -215,10 +222,10 @@ impl ZohoClient {
     }
 
     /// Reads from Zoho how much of the day's quota is left for all programs of the organization. The address is not
-    /// documented. Where it does not exist, nothing changes.
+    /// documented. If it does not exist, nothing changes.
     ///
     /// # Errors
-    /// Those of any call; kind `Protocol` where the answer has another form.
+    /// Those of any call; kind `Protocol` if the answer has another form.
     pub async fn refresh_quota(&self) -> Result<()> {
         if let Some((line, _)) = self.missing_inventory() {
             return Err(Error::new(ErrorKind::Unauthorized, Retry::Permanent, line));
@@ -241,13 +248,13 @@ impl ZohoClient {
         self.inner.budget.pool.close().await;
     }
 
-    /// Sends a call to Zoho. A call that fails with a passing fault is made up to three times within seconds, each
+    /// Sends a call to Zoho. A call that fails with a temporary fault is made up to three times within seconds, each
     /// time with its own permit.
     ///
     /// # Errors
-    /// `NotFound` for a record that does not exist. `Invalid` where Zoho refuses the call for this record.
+    /// `NotFound` for a record that does not exist. `Invalid` if Zoho refuses the call for this record.
     /// `Throttled` for limits, pauses and outages. `AuthPaused` while the account or its credentials need an
-    /// operator. `Transient` where Zoho fails for this record and works for others.
+    /// operator. `Transient` if Zoho fails for this record and works for others.
     pub(crate) async fn get(&self, call: Call) -> Result<Answer> {
         send::check(&call)?;
         match inventory::twin(&call) {
@@ -257,7 +264,7 @@ impl ZohoClient {
         }
     }
 
-    /// Returns true where only probes are sent to the call's place, as far as this process knows.
+    /// Returns true if only probes are sent to the call's place, as far as this process knows.
     pub(crate) fn is_shut(&self, call: &Call) -> bool {
         let twin = inventory::twin(call).filter(|_| self.inner.inventory.is_missing());
         self.inner.budget.pool.is_shut(&twin.as_ref().unwrap_or(call).place())

@@ -12,7 +12,7 @@ use tds_core::error::{Error, Result};
 pub use data_center::{DataCenter, InvalidDataCenter};
 pub use token_key::TokenKey;
 
-/// Where Zoho is reached, with which credentials, and how often. `Debug` shows no secret.
+/// The addresses and credentials of Zoho, and the limits of calls. `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct ZohoConfig {
     /// The client of Zoho's API console.
@@ -36,7 +36,7 @@ pub struct ZohoConfig {
     pub max_concurrency: usize,
     /// Calls a day that the organization's plan includes. 80 % of them are for this program.
     pub daily_limit: Option<u32>,
-    /// The maximum time that reads for webhooks wait where the day's calls will not suffice. Where the calls are
+    /// The maximum time that reads for webhooks wait if the day's calls will not suffice. If the calls are
     /// far from sufficient, five times this time applies. Webhooks about one record that arrive during the wait
     /// become one read. The default is 60 s.
     pub frugal_wait: Duration,

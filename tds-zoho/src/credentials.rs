@@ -16,7 +16,7 @@ pub struct CredentialsReport {
     /// The number of seconds for which the current access token is still accepted. The token is renewed
     /// automatically.
     pub expires_in: u64,
-    /// The number of calls left today, where a limit is known.
+    /// The number of calls left today, if a limit is known.
     pub calls_left_today: Option<u32>,
 }
 

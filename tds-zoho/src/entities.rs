@@ -2,7 +2,7 @@
 //!
 //! An entity type is one [`Descriptor`], one migration with its mirror table, and one line in a [`Catalogue`]. Sources,
 //! webhooks, HTTP paths, the command line, the OpenAPI document, schedules, samples and the simulated organization
-//! iterate over the catalogue. A program outside this repository adds an entity type of its own in the same way:
+//! iterate over the catalogue. A program outside this repository adds its own entity type in the same way:
 //!
 //! ```
 //! use tds_core::{mirror::MirrorSchema, record::EntityType};
@@ -32,7 +32,7 @@
 //! assert_eq!(catalogue.names().last(), Some("estimates"));
 //! ```
 
-/// Expands to a function of `sample` where the feature `sim` is on, and to `None` otherwise.
+/// Expands to a function of `sample` if the feature `sim` is on, and to `None` otherwise.
 macro_rules! sample {
     ($name:ident) => {{
         #[cfg(feature = "sim")]

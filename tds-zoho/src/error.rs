@@ -23,7 +23,7 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// Returns true where the answer had Zoho's form, and so is not the page of a gateway between this process and
+    /// Returns true if the answer had Zoho's form, and so is not the page of a gateway between this process and
     /// Zoho.
     pub(crate) fn are_zohos(&self) -> bool {
         self.code.is_some()
@@ -84,7 +84,7 @@ impl Fault {
         }
     }
 
-    /// Returns true where the same call may work within seconds.
+    /// Returns true if the same call may work within seconds.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self, Self::Server(_) | Self::Protocol(_) | Self::Unreachable(_))
     }
@@ -103,7 +103,7 @@ impl Fault {
         }
     }
 
-    /// Returns Zoho's words, where Zoho refuses the organization or the account rather than this call.
+    /// Returns Zoho's words, if Zoho refuses the organization or the account rather than this call.
     pub(crate) fn refusal_of_the_account(&self) -> Option<&Words> {
         match self {
             Self::Token(words) | Self::Organization(words) if words.are_zohos() => Some(words),
@@ -131,7 +131,7 @@ impl Fault {
 pub(crate) enum About {
     /// The record that was requested, and no other.
     Record,
-    /// The account or the organization. `everywhere` is true where Zoho itself says that the whole product is
+    /// The account or the organization. `everywhere` is true if Zoho itself says that the whole product is
     /// refused.
     Account { everywhere: bool },
     /// A limit of calls.
@@ -234,10 +234,10 @@ const ORGANIZATION_WORDS: [&str; 8] = [
     "invalid_token",
     "invalid_oauth",
 ];
-/// Words about a missing record, where the code is not the known one. Without these words a 404 is a refusal, which
+/// Words about a missing record, if the code is not the known one. Without these words a 404 is a refusal, which
 /// an operator sees: trusting it would delete the record.
 const GONE_WORDS: [&str; 3] = ["does not exist", "not found", "has been deleted"];
-/// Words about a limit, where no code identifies it.
+/// Words about a limit, if no code identifies it.
 const LIMIT_WORDS: [&str; 5] =
     ["throttl", "try again after", "requests per api in", "too many requests", "maximum number of requests"];
 /// Words about what the account may do, with an unknown code.

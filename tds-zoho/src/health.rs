@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tds_core::{
     hint::Hint,
-    limits::budget::{BreakerStatus, CallLimit, OutageCause, Refusal},
+    limits::budget::{BreakerStatus, BudgetStatus, CallLimit, OutageCause, Refusal},
     lock::lock,
     queue::Lane,
 };
@@ -61,12 +61,18 @@ pub enum ZohoState {
 impl ZohoClient {
     /// Returns the health of Zoho, from what this process observed last and from what all processes share.
     pub async fn health(&self) -> ZohoHealth {
+        // If the store does not answer, its own health entry reports that.
+        self.health_with(&self.status().await.unwrap_or_default())
+    }
+
+    /// Returns the health of Zoho as [`ZohoClient::health`] does, from a status of the limits that the caller has.
+    /// Nothing is sent, neither to Zoho nor to the store.
+    #[must_use]
+    pub fn health_with(&self, status: &BudgetStatus) -> ZohoHealth {
         let inner = &*self.inner;
         let trouble = inner.tokens.trouble();
         let limited = trouble.as_ref().filter(|(fault, _)| matches!(fault, MintFault::TooMany(_)));
         let token_wait = limited.map(|(_, wait)| *wait);
-        // Where the store does not answer, its own health entry reports that.
-        let status = inner.budget.pool.status().await.unwrap_or_default();
         let lanes = [Lane::Outbound, Lane::Incremental];
         let refused = lanes.into_iter().find_map(|lane| Some((lane, status.refused[lane]?)));
         let wait = refused.map(|(_, refusal)| refusal.wait).max(token_wait).filter(|wait| !wait.is_zero());

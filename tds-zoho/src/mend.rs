@@ -1,6 +1,6 @@
 //! Makes JSON readable that a parser refuses because of one value.
 //!
-//! A source cuts names in the middle of a character, writes `NaN`, or nests without an end. A parser then refuses the
+//! A source cuts names in the middle of a character, writes `NaN`, or nests without limit. A parser then refuses the
 //! whole text, and with it the other records of a page. This module replaces only the faulty part: bytes that are not
 //! a character become U+FFFD, and text that is not a value becomes a string with this text, which its column then
 //! refuses by name.

@@ -1,10 +1,10 @@
 //! A simulated Zoho organization: [`SimulatedZoho`], an HTTP server with state.
 //!
-//! The server answers as Zoho Books and Zoho Inventory do: pages have at most 200 rows, filters work only where they
-//! are documented, list rows show less than the record, tokens expire, and limits apply. [`sample`] builds single
-//! records, [`demo`] builds a whole shop that keeps changing, and [`webhook`] signs and sends the webhooks that Zoho
-//! would push. The simulation shares no parsing or classifying code with the client, so that a misunderstanding in the
-//! client cannot stay unnoticed.
+//! The server answers as Zoho Books and Zoho Inventory do: pages have at most 200 rows, filters work only on lists for
+//! which they are documented, list rows show less than the record, tokens expire, and limits apply. [`sample`] builds
+//! single records, [`demo`] builds a whole shop that keeps changing, and [`webhook`] signs and sends the webhooks that
+//! Zoho would push. The simulation shares no parsing or classifying code with the client, so that a misunderstanding in
+//! the client cannot stay unnoticed.
 //!
 //! [`respond`](fn@respond) is the simulation without a server: a function from the state and a request to an answer.
 

@@ -58,7 +58,7 @@ impl Kind {
         listed.div_ceil(200).max(1) + self.per_call.map_or(0, |records| changed.div_ceil(records))
     }
 
-    /// Returns the calls of a reader that lists everything and then reads each changed record by a call of its own.
+    /// Returns the calls of a reader that lists everything and then reads each changed record by its own call.
     fn naive(&self, listed: u64, changed: u64) -> u64 {
         listed.div_ceil(200).max(1) + changed
     }

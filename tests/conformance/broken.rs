@@ -113,8 +113,9 @@ fn a_queue_that_loses_what_arrives_during_work_is_noticed() {
 #[test]
 fn a_queue_that_does_not_notify_waiters_attached_during_the_claim_is_noticed() {
     // A delivery always brings new work. A run that lists a record whose item is already claimed does not.
-    let right = [("races", "every_run_ends_however_its_pages_are_overtaken_by_deliveries")];
-    check(queue::misses_latecomers, &right, &["races"]);
+    let right = [("run", "a_run_that_lists_an_older_version_of_a_claimed_item_is_notified_of_its_end")];
+    // Whether the cases of `races` meet the fault depends on how their tasks interleave.
+    check(queue::misses_latecomers, &right, &["races", "run"]);
 }
 
 #[test]

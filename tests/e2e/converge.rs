@@ -1,4 +1,4 @@
-//! Webhooks are lost, doubled, reordered and raced: afterwards one full sync makes the tables equal to Zoho.
+//! Webhooks are lost, duplicated, reordered and raced: afterwards one full sync makes the tables equal to Zoho.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -76,7 +76,7 @@ impl Course {
         ids.get(index).cloned()
     }
 
-    /// Changes one record and posts the webhook of the change, which may be lost or doubled.
+    /// Changes one record and posts the webhook of the change, which may be lost or duplicated.
     fn change(&mut self) {
         let (module, path) = MODULES[self.dice.below(MODULES.len())];
         let (event, id) = match self.dice.below(100) {
@@ -180,7 +180,7 @@ impl Course {
         }
     }
 
-    /// Starts runs that race with everything else. The request answers 409 where a run of the entity type is active
+    /// Starts runs that race with everything else. The request answers 409 if a run of the entity type is active
     /// already.
     async fn start_incremental(&mut self) {
         let kinds =
@@ -277,7 +277,7 @@ async fn converges(seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_lost_doubled_and_reordered_webhooks_a_full_sync_makes_the_tables_zohos() {
+async fn after_lost_duplicated_and_reordered_webhooks_a_full_sync_makes_the_tables_zohos() {
     converges(20_261_124).await;
 }
 

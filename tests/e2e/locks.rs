@@ -1,5 +1,5 @@
 //! Another program keeps a transaction open in the database of TDS, or the network path to the database vanishes.
-//! Only the affected work waits, everything else goes on, and no operator has to act.
+//! Only the affected work waits, everything else continues, and no operator has to act.
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ mod deletions;
 mod doors;
 mod forms;
 mod golden;
+mod idle;
 mod incidents;
 mod inventory;
 mod locks;

@@ -1,4 +1,4 @@
-//! The database is away for a while: TDS answers Zoho with 503 and `Retry-After`, and loses nothing.
+//! The database is unavailable for a while: TDS answers Zoho with 503 and `Retry-After`, and loses nothing.
 
 use std::time::Duration;
 

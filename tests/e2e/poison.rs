@@ -42,7 +42,7 @@ async fn only_the_poison_is_missing(poison: Value, reason: &str) {
     let letter = dead_letter(&shop).await;
     assert_eq!(letter["zoho_entity_id"], json!(id));
     let message = letter["error_message"].as_str().expect("a reason");
-    assert!(message.contains(reason), "{message:?} does not tell {reason:?}");
+    assert!(message.contains(reason), "{message:?} does not say {reason:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

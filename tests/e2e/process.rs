@@ -64,7 +64,7 @@ impl Process {
         tokio::spawn(async move {
             let mut lines = BufReader::new(stderr).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                #[expect(clippy::print_stderr, reason = "shown where the test fails")]
+                #[expect(clippy::print_stderr, reason = "shown if the test fails")]
                 {
                     eprintln!("server: {line}");
                 }
@@ -97,7 +97,7 @@ impl Process {
         self.client.request(method, format!("{base}{path}")).bearer_auth(TOKEN)
     }
 
-    /// Sends the request; returns `None` where no process answers, or where the answer is cut off.
+    /// Sends the request; returns `None` if no process answers, or if the answer is cut off.
     async fn ask(&self, request: RequestBuilder) -> Option<(StatusCode, Value)> {
         let answer = request.send().await.ok()?;
         let status = answer.status();
@@ -135,7 +135,7 @@ impl Process {
         }
     }
 
-    /// Sends a signed webhook; returns the answer, or `None` where no process answers.
+    /// Sends a signed webhook; returns the answer, or `None` if no process answers.
     pub(crate) async fn webhook(&self, path: &str, body: &str) -> Option<(StatusCode, Value)> {
         let signature = webhook::sign(&SecretString::from(SECRET), &[], body.as_bytes());
         let request = self

@@ -28,7 +28,7 @@ use crate::{
 
 /// The number of products: one call lists all of them on one page.
 const PAGE: usize = 190;
-/// The largest number of bodies of one record that one sender sends at the same time.
+/// The maximum number of bodies of one record that one sender sends at the same time.
 const BURST: usize = 4;
 
 fn asked(name: &str, otherwise: usize) -> usize {

@@ -55,8 +55,8 @@ async fn nobody_was_blamed(shop: &Shop) {
     assert_eq!(shop.count("tds_inbox_events WHERE status = 'failed'").await, 0);
 }
 
-/// Runs an outage: the fault lasts for a while on all paths with this prefix. All work waits and goes on when the fault
-/// is over.
+/// Runs an outage: the fault lasts for a while on all paths with this prefix. All work waits, and continues when the
+/// fault is over.
 async fn an_outage_of(paths: &str, fault: Fault, words: &str) {
     let shop = open().await;
     shop.zoho.faults().every(paths, 1, fault);

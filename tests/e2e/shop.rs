@@ -230,7 +230,7 @@ impl Shop {
     }
 }
 
-/// Returns the path of the program, which stands beside the test's own binary.
+/// Returns the path of the program, which is beside the test's own binary.
 pub(crate) fn program() -> PathBuf {
     let mut path = std::env::current_exe().expect("a path");
     path.pop();

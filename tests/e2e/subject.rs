@@ -19,7 +19,7 @@ pub(crate) struct Subject {
     pub(crate) record: Value,
     /// A change that Zoho dates, the column that shows the change, and the new value of the column.
     pub(crate) change: (Value, &'static str, Value),
-    /// True where a webhook with the whole record needs no further read.
+    /// True if a webhook with the whole record needs no further read.
     pub(crate) webhook_is_enough: bool,
     /// The prefix of the paths whose calls read single records.
     pub(crate) detail_path: &'static str,

@@ -1,4 +1,4 @@
-//! Triggers in the copies' database that record what is no longer visible when the system is idle.
+//! Triggers in the processes' database that record what is no longer visible when the system is idle.
 
 /// The triggers are installed after the migrations. `check` reads what they write.
 pub(crate) const TRIGGERS: &str = r"

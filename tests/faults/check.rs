@@ -64,7 +64,7 @@ const RULES: [(&str, &str); 17] = [
           WHERE failed_items > 0 AND entity_type NOT IN ('invoices', 'bills')",
     ),
     (
-        "a cancelled run goes on",
+        "a cancelled run continues",
         "SELECT format('run %s: %s items were taken into work after it was cancelled, among them %s', run_id, count(*), min(item))
            FROM monkey.in_vain GROUP BY run_id",
     ),

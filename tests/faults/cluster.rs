@@ -94,7 +94,7 @@ impl Cluster {
         }
     }
 
-    /// Returns the one value of a statement. The statement runs again where the server goes away in the meantime.
+    /// Returns the one value of a statement. The statement runs again if the server goes away in the meantime.
     pub(crate) async fn text(&self, database: &str, sql: &str) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {

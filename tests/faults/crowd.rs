@@ -1,4 +1,4 @@
-//! The number of connections that the copies have open.
+//! The number of connections that the processes have open.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ pub(crate) async fn count(world: Arc<World>) {
     }
 }
 
-/// Two copies have at most twice the connections of one copy, including the connection that listens. Only calm moments
-/// are judged, and a count must last for a moment: a connection that is just ending is no fault.
+/// Two processes have at most twice the connections of one process, including the connection that listens. Only calm
+/// moments are judged, and a count must last for a moment: a connection that is just ending is no fault.
 pub(crate) async fn look(world: &World) {
     let since = world.journal.now();
     let first = open(world).await;
@@ -30,7 +30,7 @@ pub(crate) async fn look(world: &World) {
     sleep(Duration::from_millis(200)).await;
     let found = open(world).await.min(first);
     let calm_since = since.saturating_sub(TRACES);
-    let is_calm = [0, 1].into_iter().all(|copy| world.was_calm(copy, calm_since));
+    let is_calm = [0, 1].into_iter().all(|process| world.was_calm(process, calm_since));
     if found > allowed && is_calm && world.was_alone(calm_since) {
         world.journal.wrong("more connections than allowed", format!("{found}, not {allowed}"));
     }

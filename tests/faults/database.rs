@@ -102,7 +102,7 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) {
     world.journal.did(&format!("database {deed:?}").to_lowercase(), about);
 }
 
-/// Terminates backends of the copies.
+/// Terminates backends of the processes.
 async fn terminate(world: &World, which: &str) {
     world.storm(Part::Database, 60_000);
     let sql = format!(

@@ -1,5 +1,5 @@
-//! The database is frozen, fails over and takes no writes, in turn, while two copies work all the time. Every request
-//! is answered in time, everything that was accepted ends, and no operator restarts anything.
+//! The database is frozen, fails over and takes no writes, in turn, while two processes work all the time. Every
+//! request is answered in time, everything that was accepted ends, and no operator restarts anything.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,7 @@ use crate::{
 const ANSWER: Duration = Duration::from_secs(15);
 /// A request of an operator may look through much data: TDS gives it up after half a minute.
 const ANSWER_TO_OPERATORS: Duration = Duration::from_secs(35);
-/// Everything goes on within this time after a disturbance has ended.
+/// Everything continues within this time after a disturbance has ended.
 const MINUTE: Duration = Duration::from_secs(60);
 /// A sender gives up after this time, and reports a fault.
 const FOR_EVER: Duration = Duration::from_secs(200);
@@ -46,9 +46,9 @@ enum Trouble {
 impl Trouble {
     fn recovery(self) -> &'static str {
         match self {
-            Self::Frozen => "to go on after it was frozen",
-            Self::FailingOver => "to go on after it failed over",
-            Self::ReadOnly => "to go on after it was read-only",
+            Self::Frozen => "to continue after it was frozen",
+            Self::FailingOver => "to continue after it failed over",
+            Self::ReadOnly => "to continue after it was read-only",
         }
     }
 }
@@ -101,10 +101,10 @@ impl Course {
         }
     }
 
-    /// Sends a delivery once; returns the id of its event where it was accepted.
-    async fn send(&self, copy: usize, letter: &Letter) -> Option<i64> {
+    /// Sends a delivery once; returns the id of its event if it was accepted.
+    async fn send(&self, process: usize, letter: &Letter) -> Option<i64> {
         let began = Instant::now();
-        let answered = self.world.copies[copy].webhook(&letter.delivery).await;
+        let answered = self.world.processes[process].webhook(&letter.delivery).await;
         let (status, answer) = self.judge(&letter.delivery.entity_path, began, answered)?;
         if status != StatusCode::OK {
             self.world.journal.count("webhook refused");
@@ -124,7 +124,7 @@ impl Course {
     }
 }
 
-/// Changes records, and sends a webhook of each change until a copy has accepted it.
+/// Changes records, and sends a webhook of each change until a process has accepted it.
 async fn announce(course: Arc<Course>, mut dice: Dice) {
     let world = &course.world;
     while !world.is_over() {
@@ -158,19 +158,19 @@ fn change(world: &World, dice: &mut Dice) -> Option<Letter> {
 async fn operate(course: Arc<Course>, mut dice: Dice) {
     let world = &course.world;
     while !world.is_over() {
-        let copy = &world.copies[dice.below(2)];
+        let process = &world.processes[dice.below(2)];
         let began = Instant::now();
         if dice.percent(15) {
             let (entity, mode) = (dice.pick(&ENTITIES), dice.pick(&["full", "incremental"]));
             let request = json!({"entity_type": entity, "mode": mode});
-            let answered = copy.post("/api/zoho/bulk-sync", request).await;
+            let answered = process.post("/api/zoho/bulk-sync", request).await;
             match course.judge("/api/zoho/bulk-sync", began, answered) {
                 Some((StatusCode::ACCEPTED, _)) => world.journal.count("run begun"),
                 _ => world.journal.count("run not begun"),
             }
         } else {
             let path = dice.pick(&PATHS);
-            let answered = copy.get(path).await;
+            let answered = process.get(path).await;
             course.judge(path, began, answered);
             world.journal.count("look at the API");
         }
@@ -216,9 +216,9 @@ async fn freeze(world: &World, dice: &mut Dice, lasts: Duration) -> &'static str
     }
     match (all, both) {
         (true, true) => "no answer to anybody",
-        (true, false) => "no answer to copy one",
+        (true, false) => "no answer to process one",
         (false, true) => "no answer over old connections",
-        (false, false) => "no answer over the old connections of copy one",
+        (false, false) => "no answer over the old connections of process one",
     }
 }
 
@@ -267,20 +267,20 @@ async fn execute(admin: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(admin).await.expect("an administrator may");
 }
 
-/// Checks that each copy accepts a webhook again and completes it within a minute after the disturbance.
+/// Checks that each process accepts a webhook again and completes it within a minute after the disturbance.
 async fn goes_on(course: &Course, dice: &mut Dice, trouble: Trouble) {
     let (world, ended) = (&course.world, Instant::now());
     let late = |what: &str| {
-        let rule = "it does not go on within a minute";
+        let rule = "it does not continue within a minute";
         world.journal.wrong(rule, format!("{what} {}", trouble.recovery()));
     };
     let mut steps = Vec::new();
-    for copy in 0..2 {
+    for process in 0..2 {
         let Some(id) = world.source.pick(dice, Module::ITEMS) else { continue };
         let Some(change) = world.source.update(Module::ITEMS, "products", &id) else { continue };
         let letter = letters::plain(&world.source, &change);
         let event = loop {
-            if let Some(event) = course.send(copy, &letter).await {
+            if let Some(event) = course.send(process, &letter).await {
                 break event;
             }
             if ended.elapsed() > MINUTE {
@@ -298,29 +298,29 @@ async fn goes_on(course: &Course, dice: &mut Dice, trouble: Trouble) {
         }
         steps.push(format!("done after {:?}", ended.elapsed()));
     }
-    for copy in &world.copies {
-        while !copy.is_ready().await {
+    for process in &world.processes {
+        while !process.is_ready().await {
             if ended.elapsed() > MINUTE {
-                return late("a copy is not ready");
+                return late("a process is not ready");
             }
             sleep(Duration::from_millis(100)).await;
         }
     }
     course.note(trouble.recovery(), ended.elapsed());
-    world.journal.did("all goes on", format!("after {:?}: {}", ended.elapsed(), steps.join(", ")));
+    world.journal.did("everything continues", format!("after {:?}: {}", ended.elapsed(), steps.join(", ")));
 }
 
-/// Reports what the copies healed, by their own metrics. They must have healed nothing.
+/// Reports what the processes healed, by their own metrics. They must have healed nothing.
 async fn healed(world: &World) -> Vec<Fault> {
     let mut faults = Vec::new();
-    for copy in &world.copies {
-        let text = match copy.get("/metrics").await {
+    for process in &world.processes {
+        let text = match process.get("/metrics").await {
             Ok((_, Value::String(text))) => text,
             other => format!("tds_healed_total no metrics: {other:?}"),
         };
         let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("tds_healed_total")).collect();
         if lines.is_empty() || lines.iter().any(|line| !line.ends_with(" 0")) {
-            faults.push(Fault::new("something waited for nothing", format!("{}: {lines:?}", copy.name)));
+            faults.push(Fault::new("something waited for nothing", format!("{}: {lines:?}", process.name)));
         }
     }
     faults
@@ -352,7 +352,7 @@ async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_
     course.note("to come to rest", ended.elapsed());
     if ended.elapsed() > MINUTE {
         faults.push(Fault::new(
-            "it does not go on within a minute",
+            "it does not continue within a minute",
             format!("rest after {:?}", ended.elapsed()),
         ));
     }
@@ -366,11 +366,11 @@ async fn a_database_that_is_frozen_fails_over_and_takes_no_writes_in_turn_loses_
     );
     assert!(
         faults.is_empty(),
-        "\n{}\n{summary}\nthe last actions:\n{}\nlog of copy one:\n{}\nlog of copy two:\n{}\n",
+        "\n{}\n{summary}\nthe last actions:\n{}\nlog of process one:\n{}\nlog of process two:\n{}\n",
         report(&faults),
         world.journal.last(),
-        world.copies[0].end_of_log(30),
-        world.copies[1].end_of_log(30),
+        world.processes[0].end_of_log(30),
+        world.processes[1].end_of_log(30),
     );
     eprintln!("nothing is wrong. {summary}");
     drop(course);

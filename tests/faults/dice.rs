@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A generator (SplitMix64) of one part of the monkey. Each part has a generator of its own, so that its choices repeat
+/// A generator (SplitMix64) of one part of the monkey. Each part has its own generator, so that its choices repeat
 /// with the seed, whatever the other parts do in the meantime.
 pub(crate) struct Dice(u64);
 

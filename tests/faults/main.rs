@@ -1,4 +1,4 @@
-//! The monkey test: it disturbs two copies of the real program, its own PostgreSQL server and a simulated Zoho at
+//! The monkey test: it disturbs two processes of the real program, its own PostgreSQL server and a simulated Zoho at
 //! random, from outside. After the test has stopped the disturbances, all work must have ended, all counts must add up,
 //! and the mirror must equal the source.
 //!
@@ -7,7 +7,6 @@
 mod audit;
 mod check;
 mod cluster;
-mod copy;
 mod crowd;
 mod database;
 mod database_away;
@@ -20,6 +19,7 @@ mod operators;
 mod outages;
 mod planted;
 mod planted_at_work;
+mod process;
 mod processes;
 mod readers;
 mod rest;

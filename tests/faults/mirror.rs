@@ -12,8 +12,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     cluster::Cluster,
-    copy::program,
     journal::Fault,
+    process::program,
     source::{Source, Subject},
     world::settings,
 };
@@ -280,7 +280,7 @@ fn lines_of(table: &str) -> Option<&'static str> {
     }
 }
 
-/// Compares as numbers where both are numbers, else as values; absent, null and "" are equal.
+/// Compares as numbers if both are numbers, else as values; absent, null and "" are equal.
 fn same(found: &Value, wanted: Option<&Value>) -> bool {
     let wanted = wanted.filter(|wanted| **wanted != "").unwrap_or(&Value::Null);
     match (number(found), number(wanted)) {

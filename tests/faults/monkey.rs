@@ -43,12 +43,12 @@ async fn disturbs(seed: u64, seconds: u64) {
     let summary = format!("seed {seed}, {seconds} s, {accepted} accepted events: {}", world.journal.counts());
     assert!(
         faults.is_empty(),
-        "\n{}\n{summary}\nthe last actions:\n{}\nlog of copy one:\n{}\nlog of copy two:\n{}\n\nagain: TDS_MONKEY_SEED={seed} \
-         TDS_MONKEY_SECONDS={seconds} cargo test -p tests --test faults two_copies_survive_a_monkey -- --nocapture\n",
+        "\n{}\n{summary}\nthe last actions:\n{}\nlog of process one:\n{}\nlog of process two:\n{}\n\nagain: TDS_MONKEY_SEED={seed} \
+         TDS_MONKEY_SECONDS={seconds} cargo test -p tests --test faults two_processes_survive_a_monkey -- --nocapture\n",
         report(&faults),
         world.journal.last(),
-        world.copies[0].end_of_log(20),
-        world.copies[1].end_of_log(20),
+        world.processes[0].end_of_log(20),
+        world.processes[1].end_of_log(20),
     );
     #[expect(clippy::print_stderr, reason = "shown with --nocapture")]
     {
@@ -71,7 +71,7 @@ pub(crate) fn given(name: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_copies_survive_a_monkey() {
+async fn two_processes_survive_a_monkey() {
     let (seed, seconds) = (given("TDS_MONKEY_SEED"), given("TDS_MONKEY_SECONDS"));
     disturbs(seed.unwrap_or(20_261_127), seconds.unwrap_or(25)).await;
 }

@@ -102,13 +102,13 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) -> String {
         }
         Deed::Prune => {
             let dead_letters = if dice.percent(50) { &["--dead-letters"][..] } else { &[] };
-            let copy = &world.copies[dice.below(2)];
+            let process = &world.processes[dice.below(2)];
             let mut said = String::new();
             // Versions that ask for confirmation need `--yes`; older versions refuse the argument.
             for yes in [&["--yes"][..], &[]] {
                 let arguments = [&["prune", "--older-than", "4s"][..], dead_letters, yes].concat();
                 let beside = world.command_begins();
-                let output = copy.command(&arguments).await.output().await.expect("it runs");
+                let output = process.command(&arguments).await.output().await.expect("it runs");
                 drop(beside);
                 said = String::from_utf8_lossy(&output.stderr).lines().last().unwrap_or_default().to_owned();
                 if output.status.code() != Some(2) {
@@ -137,18 +137,18 @@ async fn on_a_run(world: &World, dice: &mut Dice, verb: &str, which: &str) -> St
     format!("run {id}")
 }
 
-/// Sends a request to either copy. A refusal has its reason; only a failure while nothing is disturbed is a fault.
+/// Sends a request to either process. A refusal has its reason; only a failure while nothing is disturbed is a fault.
 async fn post(world: &World, dice: &mut Dice, path: &str, body: Value) {
-    let (copy, since) = (dice.below(2), world.journal.now());
-    let answered = world.copies[copy].post(path, body).await;
-    judge(world, copy, since, path, answered);
+    let (process, since) = (dice.below(2), world.journal.now());
+    let answered = world.processes[process].post(path, body).await;
+    judge(world, process, since, path, answered);
 }
 
 /// Every status below 500 is accepted, and every answer while something is disturbed. The time of an answer depends on
 /// the machine, so a timeout is no fault.
 pub(crate) fn judge(
     world: &World,
-    copy: usize,
+    process: usize,
     since: u64,
     path: &str,
     answered: Result<(StatusCode, Value), reqwest::Error>,
@@ -159,8 +159,8 @@ pub(crate) fn judge(
         Err(error) if error.is_timeout() => return,
         Err(error) => format!("no answer: {error}"),
     };
-    if world.was_calm(copy, since) {
-        let name = world.copies[copy].name;
-        world.journal.wrong("the API fails in calm weather", format!("{path} of copy {name}: {wrong}"));
+    if world.was_calm(process, since) {
+        let name = world.processes[process].name;
+        world.journal.wrong("the API fails in calm conditions", format!("{path} of process {name}: {wrong}"));
     }
 }

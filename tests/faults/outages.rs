@@ -120,7 +120,7 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) -> String {
     format!("{share} % of the calls to '{path}' for {lasts:?}")
 }
 
-/// A rate limit that only the message states; the header, where there is one, states the same time.
+/// A rate limit that only the message states; the header, if there is one, states the same time.
 fn throttled(dice: &mut Dice) -> Fault {
     let message = "Cannot execute more than 100 requests per API in 2 minutes. Try again after 2 seconds";
     let header = dice.pick(&[None, Some(2)]);

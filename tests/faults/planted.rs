@@ -132,7 +132,7 @@ const PLANTED: [(&str, &str, &[&str]); 26] = [
         &["something was seen later than now"],
     ),
     (
-        "a cancelled run goes on reading",
+        "a cancelled run continues reading",
         "UPDATE tds_sync_runs SET status = 'cancelled', completed_at = now() - interval '1 minute' WHERE id = (SELECT min(id) FROM tds_sync_runs WHERE status = 'completed');
          INSERT INTO tds_queue_live (id, entity_type, zoho_entity_id) SELECT 910000 + n, 'invoices', 'planted ' || n
            FROM generate_series(1, 7) n;
@@ -143,7 +143,7 @@ const PLANTED: [(&str, &str, &[&str]); 26] = [
            processing_started_at = now() WHERE id > 910000;
          DELETE FROM tds_queue_waiters WHERE item_id > 910000;
          DELETE FROM tds_queue_live WHERE id > 910000",
-        &["a cancelled run goes on"],
+        &["a cancelled run continues"],
     ),
     (
         "urgent work waits behind what put its item off",

@@ -58,12 +58,12 @@ async fn everybody_is_refused(world: &World, before: usize) -> usize {
     let id = &world.source.zoho.ids(Module::ITEMS)[0];
     let change = world.source.update(Module::ITEMS, "products", id).expect("the item is there");
     let letter = letters::plain(&world.source, &change);
-    let broken = ["a webhook is refused in calm weather", "the API fails in calm weather"];
+    let broken = ["a webhook is refused in calm conditions", "the API fails in calm conditions"];
     let path = "/api/zoho/sync/queue/retry";
     let refused = async || {
         assert!(!senders::send(world, 0, &letter).await, "the database takes no writes");
         let since = world.journal.now();
-        let answered = world.copies[0].post(path, json!({"status": "dead_letter"})).await;
+        let answered = world.processes[0].post(path, json!({"status": "dead_letter"})).await;
         operators::judge(world, 0, since, path, answered);
     };
     let now = reported(world, before, &broken, refused).await;
@@ -116,12 +116,12 @@ async fn an_operator_ends_in_a_deadlock(world: &Arc<World>, before: usize) -> us
     execute(&mut gate, "SELECT pg_advisory_unlock(7)").await;
     let now = reported(world, before, &["an operator's statement fails"], async || ()).await;
     operator.await.expect("the operator was told");
-    worker.await.expect("the worker goes on");
+    worker.await.expect("the worker continues");
     now
 }
 
 async fn a_process_is_gone(world: &World, before: usize) {
-    world.copies[0].signal("KILL").await;
+    world.processes[0].signal("KILL").await;
     processes::back(world, 0).await;
     reported(world, before, &["a process ends by itself"], async || ()).await;
 }

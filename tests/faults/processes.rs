@@ -1,4 +1,4 @@
-//! Disturbances of the copies: they die, stand still, or lose their connections to the database.
+//! Disturbances of the processes: they die, stand still, or lose their connections to the database.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     world::{LEASE, World},
 };
 
-/// The time, in milliseconds, that a copy counts as disturbed after it is back.
+/// The time, in milliseconds, that a process counts as disturbed after it is back.
 const TRACES: u64 = 3_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -37,34 +37,34 @@ pub(crate) async fn disturb(world: Arc<World>, mut dice: Dice) {
 
 async fn once(world: &World, dice: &mut Dice, deed: Deed) {
     let index = dice.below(2);
-    let (copy, relay, part) = (&world.copies[index], &world.relays[index], Part::Copy(index));
+    let (process, relay, part) = (&world.processes[index], &world.relays[index], Part::Process(index));
     // The duration is not known until the disturbance is over.
     world.storm(part, 120_000);
     let began = world.journal.now();
     let about = match deed {
         Deed::Kill => {
             let down = dice.millis(0, 1_500);
-            copy.kill().await;
+            process.kill().await;
             world.rest(down).await;
             back(world, index).await;
-            format!("kill -9 of copy {}, down for {down:?}", copy.name)
+            format!("kill -9 of process {}, down for {down:?}", process.name)
         }
         Deed::StandStill => {
             let still = LEASE + dice.millis(500, 2_500);
-            copy.signal("STOP").await;
+            process.signal("STOP").await;
             world.rest(still).await;
-            copy.signal("CONT").await;
-            format!("copy {} stood still for {still:?}", copy.name)
+            process.signal("CONT").await;
+            format!("process {} stood still for {still:?}", process.name)
         }
         Deed::Terminate => {
-            if let Err(why) = copy.terminate().await {
+            if let Err(why) = process.terminate().await {
                 world
                     .journal
-                    .wrong("a process does not end in order", format!("{why}; {}", copy.end_of_log(5)));
-                copy.kill().await;
+                    .wrong("a process does not end in order", format!("{why}; {}", process.end_of_log(5)));
+                process.kill().await;
             }
             back(world, index).await;
-            format!("copy {} was asked to end and started again", copy.name)
+            format!("process {} was asked to end and started again", process.name)
         }
         Deed::Freeze => {
             let frozen = dice.millis(500, 6_000);
@@ -76,21 +76,21 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) {
                 relay.cut()
             }
             relay.thaw();
-            format!("the connections of copy {} were frozen for {frozen:?}", copy.name)
+            format!("the connections of process {} were frozen for {frozen:?}", process.name)
         }
         Deed::Cut => {
             relay.cut();
             relay.refuse(true);
             world.rest(dice.millis(0, 1_500)).await;
             relay.refuse(false);
-            format!("the connections of copy {} were reset", copy.name)
+            format!("the connections of process {} were reset", process.name)
         }
         Deed::Delay => {
             let delay = dice.millis(5, 60);
             relay.delay(delay);
             world.rest(dice.millis(1_000, 3_000)).await;
             relay.delay(Duration::ZERO);
-            format!("the way of copy {} took {delay:?} longer", copy.name)
+            format!("the way of process {} took {delay:?} longer", process.name)
         }
     };
     world.weather.clear(&world.journal, part, TRACES);
@@ -98,10 +98,10 @@ async fn once(world: &World, dice: &mut Dice, deed: Deed) {
     world.journal.did(&format!("{deed:?}").to_lowercase(), format!("{about} (in all {took} ms)"));
 }
 
-/// Starts the copy again if it does not run, and waits until it is ready.
+/// Starts the process again if it does not run, and waits until it is ready.
 pub(crate) async fn back(world: &World, index: usize) {
-    let copy = &world.copies[index];
-    if let Err(why) = copy.ensure().await {
-        world.journal.wrong("a process ends by itself", format!("{why}; {}", copy.end_of_log(8)));
+    let process = &world.processes[index];
+    if let Err(why) = process.ensure().await {
+        world.journal.wrong("a process ends by itself", format!("{why}; {}", process.end_of_log(8)));
     }
 }

@@ -18,10 +18,10 @@ pub(crate) const PATHS: [&str; 9] = [
 
 pub(crate) async fn read(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
-        let (path, copy) = (dice.pick(&PATHS), dice.below(2));
+        let (path, process) = (dice.pick(&PATHS), dice.below(2));
         let since = world.journal.now();
-        let answered = world.copies[copy].get(path).await;
-        judge(&world, copy, since, path, answered);
+        let answered = world.processes[process].get(path).await;
+        judge(&world, process, since, path, answered);
         world.journal.count("look at the API");
         tokio::time::sleep(dice.millis(20, 200)).await;
     }

@@ -1,4 +1,4 @@
-//! The end of a monkey test: all disturbances end, all work comes to an end, and the result is judged.
+//! The end of a monkey test: all disturbances end, all work ends, and the result is judged.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{
     world::{DATABASE, SCHEDULES, World},
 };
 
-/// The longest time that all work may take to end. TDS tries only rarely what Zoho refuses to everybody.
+/// The longest time that all work may take to end. TDS rarely tries what Zoho refuses to all processes.
 const PATIENCE: Duration = Duration::from_secs(100);
 const WAITING: &str = "SELECT (SELECT count(*) FROM tds_queue_live WHERE dead_lettered_at IS NULL)
     || ' items, ' || (SELECT count(*) FROM tds_inbox_events WHERE status IN ('pending', 'processing'))
@@ -38,11 +38,11 @@ pub(crate) async fn judge(world: &World) -> (Vec<Fault>, Mirror) {
     }
     crowd::look(world).await;
     faults.extend(health(world).await);
-    for copy in &world.copies {
-        if let Err(why) = copy.terminate().await {
+    for process in &world.processes {
+        if let Err(why) = process.terminate().await {
             faults.push(Fault::new(
                 "a process does not end in order",
-                format!("{why}: {}", copy.end_of_log(5)),
+                format!("{why}: {}", process.end_of_log(5)),
             ));
         }
     }
@@ -68,31 +68,32 @@ pub(crate) async fn at_rest(world: &World, database: &str, fresh: &Mirror) -> Ve
     faults
 }
 
-/// Undoes every disturbance: copies run, connections work, nothing is paused. Then all waiting work has to end by
+/// Undoes every disturbance: processes run, connections work, nothing is paused. Then all waiting work has to end by
 /// itself.
 async fn settle(world: &World, faults: &mut Vec<Fault>) {
     world.source.calm();
     for index in 0..2 {
-        let (copy, relay) = (&world.copies[index], &world.relays[index]);
+        let (process, relay) = (&world.processes[index], &world.relays[index]);
         relay.thaw();
         relay.refuse(false);
         relay.delay(Duration::ZERO);
-        copy.signal("CONT").await;
+        process.signal("CONT").await;
         back(world, index).await;
-        // From now on no schedule starts runs. The copy restarts in order to read the new setting.
+        // From now on no schedule starts runs. The process restarts in order to read the new setting.
         for schedule in SCHEDULES {
-            copy.set(schedule, "off").await;
+            process.set(schedule, "off").await;
         }
-        if let Err(why) = copy.terminate().await {
+        if let Err(why) = process.terminate().await {
             faults.push(Fault::new(
                 "a process does not end in order",
-                format!("{why}: {}", copy.end_of_log(5)),
+                format!("{why}: {}", process.end_of_log(5)),
             ));
         }
         back(world, index).await;
     }
     operate(world, "monkey-operates", "UPDATE tds_entity_controls SET paused_at = NULL").await;
-    let retried = world.copies[0].post("/api/zoho/sync/queue/retry", json!({"status": "dead_letter"})).await;
+    let retried =
+        world.processes[0].post("/api/zoho/sync/queue/retry", json!({"status": "dead_letter"})).await;
     world.journal.did("at rest", format!("dead letters are retried: {retried:?}"));
     until_quiet(world, faults, "without a full sync").await;
 }
@@ -121,7 +122,7 @@ async fn full_sync(world: &World, faults: &mut Vec<Fault>) {
     for entity in ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"]
     {
         let request = json!({"entity_type": entity, "mode": "full"});
-        match world.copies[0].post("/api/zoho/bulk-sync", request).await {
+        match world.processes[0].post("/api/zoho/bulk-sync", request).await {
             Ok((status, _)) if status.as_u16() == 202 => {}
             other => faults.push(Fault::new("a full sync does not begin", format!("{entity}: {other:?}"))),
         }
@@ -136,7 +137,7 @@ async fn confirm_deletions(world: &World) {
     let held = "SELECT string_agg(id::text, ' ') FROM tds_sync_runs WHERE held_ids <> '{}'";
     for run in world.text(held).await.unwrap_or_default().split_whitespace() {
         let confirmed =
-            world.copies[0].post(&format!("/api/zoho/sync/runs/{run}/confirm-deletions"), json!({})).await;
+            world.processes[0].post(&format!("/api/zoho/sync/runs/{run}/confirm-deletions"), json!({})).await;
         world.journal.did("at rest", format!("deletions of run {run} are confirmed: {confirmed:?}"));
     }
 }
@@ -153,15 +154,15 @@ async fn given_up(world: &World) -> std::collections::BTreeSet<String> {
 async fn health(world: &World) -> Vec<Fault> {
     let deadline = Instant::now() + PATIENCE;
     let mut faults = Vec::new();
-    for copy in &world.copies {
+    for process in &world.processes {
         loop {
-            let answer = copy.get("/health").await;
+            let answer = process.get("/health").await;
             let healthy = answer.as_ref().is_ok_and(|(_, health)| health["status"] == "healthy");
             if healthy {
                 break;
             }
             if Instant::now() > deadline {
-                faults.push(Fault::new("it is not healthy", format!("copy {}: {answer:?}", copy.name)));
+                faults.push(Fault::new("it is not healthy", format!("process {}: {answer:?}", process.name)));
                 break;
             }
             sleep(Duration::from_millis(200)).await;

@@ -6,16 +6,16 @@ use tds_zoho::testkit::{Module, webhook};
 use tokio::time::sleep;
 
 use crate::{
-    copy::SECRET,
     dice::Dice,
     letters::{self, Letter},
+    process::SECRET,
     world::World,
 };
 
-/// Sends a delivery once to one copy; returns true where it was accepted.
-pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
+/// Sends a delivery once to one process; returns true if it was accepted.
+pub(crate) async fn send(world: &World, process: usize, letter: &Letter) -> bool {
     let since = world.journal.now();
-    let base = world.copies[copy].base();
+    let base = world.processes[process].base();
     let receipt = webhook::deliver(&letter.delivery, base, SECRET, letter.form).await;
     let path = &letter.delivery.entity_path;
     let status = match receipt {
@@ -38,11 +38,11 @@ pub(crate) async fn send(world: &World, copy: usize, letter: &Letter) -> bool {
         }
     };
     world.journal.count("webhook refused");
-    if world.was_calm(copy, since) {
-        let name = world.copies[copy].name;
+    if world.was_calm(process, since) {
+        let name = world.processes[process].name;
         world
             .journal
-            .wrong("a webhook is refused in calm weather", format!("{path} to copy {name}: {status}"));
+            .wrong("a webhook is refused in calm conditions", format!("{path} to process {name}: {status}"));
     }
     false
 }
@@ -75,7 +75,7 @@ pub(crate) async fn change(world: Arc<World>, mut dice: Dice) {
     }
 }
 
-/// Sends bursts of one record: several of its versions within milliseconds, in any order, to both copies.
+/// Sends bursts of one record: several of its versions within milliseconds, in any order, to both processes.
 pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
     while !world.is_over() {
         let (module, path) = dice.pick(&[
@@ -94,11 +94,11 @@ pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
         // Each delivery is sent once more, the newest first.
         burst.extend(burst.clone().into_iter().rev());
         let sent = burst.into_iter().map(|letter| {
-            let (copy, after) = (dice.below(2), dice.millis(0, 12));
+            let (process, after) = (dice.below(2), dice.millis(0, 12));
             let world = Arc::clone(&world);
             async move {
                 sleep(after).await;
-                send(&world, copy, &letter).await;
+                send(&world, process, &letter).await;
             }
         });
         futures_util::future::join_all(sent.collect::<Vec<_>>()).await;
@@ -107,13 +107,13 @@ pub(crate) async fn burst(world: Arc<World>, mut dice: Dice) {
     }
 }
 
-/// Sends a state that comes back: A, B, A. The mirror must show the last state only where all three were accepted.
+/// Sends a state that comes back: A, B, A. The mirror must show the last state only if all three were accepted.
 pub(crate) async fn return_to_a_state(world: Arc<World>, mut dice: Dice) {
     let mut round = 0;
     while !world.is_over() {
         round += 1;
         let Some(id) = world.source.pick(&mut dice, Module::ITEMS) else { continue };
-        let copy = dice.below(2);
+        let process = dice.below(2);
         let mut all = true;
         for state in ["A", "B", "A"] {
             let Some(change) = world.source.put_state(&id, &format!("state {state} of round {round}")) else {
@@ -121,7 +121,7 @@ pub(crate) async fn return_to_a_state(world: Arc<World>, mut dice: Dice) {
             };
             let mut letter = letters::plain(&world.source, &change);
             letter.announces = letter.announces.filter(|_| all);
-            all = send(&world, copy, &letter).await && all;
+            all = send(&world, process, &letter).await && all;
             sleep(dice.millis(0, 250)).await;
         }
         world.journal.count("state that came back");

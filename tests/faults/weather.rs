@@ -8,25 +8,25 @@ use crate::journal::Journal;
 #[derive(Clone, Copy)]
 pub(crate) enum Part {
     Database,
-    Copy(usize),
+    Process(usize),
 }
 
 /// The time until which each part counts as disturbed, in milliseconds of the journal.
 #[derive(Default)]
 pub(crate) struct Weather {
     database: AtomicU64,
-    copies: [AtomicU64; 2],
+    processes: [AtomicU64; 2],
 }
 
 impl Weather {
     fn of(&self, part: Part) -> &AtomicU64 {
         match part {
             Part::Database => &self.database,
-            Part::Copy(index) => &self.copies[index],
+            Part::Process(index) => &self.processes[index],
         }
     }
 
-    /// Notes that a disturbance begins or goes on: the part counts as disturbed for at least this many milliseconds.
+    /// Notes that a disturbance begins or continues: the part counts as disturbed for at least this many milliseconds.
     pub(crate) fn storm(&self, journal: &Journal, part: Part, millis: u64) {
         self.of(part).fetch_max(journal.now() + millis, Ordering::SeqCst);
     }
@@ -36,9 +36,9 @@ impl Weather {
         self.of(part).store(journal.now() + millis, Ordering::SeqCst);
     }
 
-    /// Returns whether the database and the copy have been calm since this moment.
-    pub(crate) fn was_calm(&self, copy: usize, since: u64) -> bool {
-        [Part::Database, Part::Copy(copy)]
+    /// Returns whether the database and the process have been calm since this moment.
+    pub(crate) fn was_calm(&self, process: usize, since: u64) -> bool {
+        [Part::Database, Part::Process(process)]
             .into_iter()
             .all(|part| self.of(part).load(Ordering::SeqCst) < since)
     }

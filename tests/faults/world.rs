@@ -16,18 +16,18 @@ use tokio::time::sleep;
 use crate::{
     audit,
     cluster::Cluster,
-    copy::{Copy, SECRET, TOKEN},
     journal::Journal,
     letters::Letters,
+    process::{Process, SECRET, TOKEN},
     source::Source,
     weather::{Part, Weather},
 };
 
-/// The database of the copies.
+/// The database of the processes.
 pub(crate) const DATABASE: &str = "shop";
 /// A small shop, so that many events concern the same records.
 const SIZE: Size = Size { items: 30, customers: 12, vendors: 4, invoices: 24, bills: 10, credit_notes: 8 };
-/// 32 bytes in base64. The copies share one access token, encrypted with this key.
+/// 32 bytes in base64. The processes share one access token, encrypted with this key.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 /// The number of connections that each process may open.
 pub(crate) const CONNECTIONS: usize = 12;
@@ -39,26 +39,26 @@ pub(crate) struct World {
     pub(crate) ceiling: usize,
     pub(crate) cluster: Cluster,
     pub(crate) source: Source,
-    pub(crate) copies: [Copy; 2],
-    /// Each copy reaches the database through its own relay.
+    pub(crate) processes: [Process; 2],
+    /// Each process reaches the database through its own relay.
     pub(crate) relays: [Relay; 2],
     pub(crate) letters: Letters,
     pub(crate) journal: Journal,
     pub(crate) weather: Weather,
     over: AtomicBool,
-    /// The number of commands that run beside the copies. `last_command` holds the time when one of them last ended, in
-    /// milliseconds of the journal.
+    /// The number of commands that run beside the processes. `last_command` holds the time when one of them last ended,
+    /// in milliseconds of the journal.
     commands: AtomicU64,
     last_command: AtomicU64,
 }
 
 impl World {
-    /// Opens everything. Both copies are ready, and the first full sync is still to come.
+    /// Opens everything. Both processes are ready, and the first full sync is still to come.
     pub(crate) async fn open(seed: u64, seconds: u64) -> Arc<Self> {
         Self::open_with(seed, seconds, &[]).await
     }
 
-    /// Like [`World::open`], with other settings of the copies.
+    /// Like [`World::open`], with other settings of the processes.
     pub(crate) async fn open_with(seed: u64, seconds: u64, others: &[(&str, &str)]) -> Arc<Self> {
         let (cluster, source) = tokio::join!(Cluster::start(), Source::open(seed, SIZE));
         cluster.run("postgres", &format!("CREATE DATABASE {DATABASE}")).await;
@@ -71,16 +71,16 @@ impl World {
             settings.extend(others.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
             settings
         };
-        let copies = [
-            Copy::new("one", settings(&first.1), cluster.home()),
-            Copy::new("two", settings(&second.1), cluster.home()),
+        let processes = [
+            Process::new("one", settings(&first.1), cluster.home()),
+            Process::new("two", settings(&second.1), cluster.home()),
         ];
         let world = Self {
             seconds,
             ceiling,
             cluster,
             source,
-            copies,
+            processes,
             relays: [first.0, second.0],
             letters: Letters::default(),
             journal: Journal::new(),
@@ -89,11 +89,11 @@ impl World {
             commands: AtomicU64::new(0),
             last_command: AtomicU64::new(0),
         };
-        let migrated = world.copies[0].command(&["migrate"]).await.output().await.expect("it runs");
+        let migrated = world.processes[0].command(&["migrate"]).await.output().await.expect("it runs");
         assert!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
         world.cluster.run(DATABASE, audit::TRIGGERS).await;
-        for copy in &world.copies {
-            copy.ensure().await.expect("the copies start");
+        for process in &world.processes {
+            process.ensure().await.expect("the processes start");
         }
         Arc::new(world)
     }
@@ -122,18 +122,18 @@ impl World {
         self.weather.storm(&self.journal, part, millis);
     }
 
-    /// Returns whether an answer may be judged: the copy and the database have been calm since then.
-    pub(crate) fn was_calm(&self, copy: usize, since: u64) -> bool {
-        self.weather.was_calm(copy, since)
+    /// Returns whether an answer may be judged: the process and the database have been calm since then.
+    pub(crate) fn was_calm(&self, process: usize, since: u64) -> bool {
+        self.weather.was_calm(process, since)
     }
 
-    /// Notes a command that runs beside the copies, with its own connections, until the returned value is dropped.
+    /// Notes a command that runs beside the processes, with its own connections, until the returned value is dropped.
     pub(crate) fn command_begins(&self) -> Beside<'_> {
         self.commands.fetch_add(1, Ordering::SeqCst);
         Beside(self)
     }
 
-    /// Returns whether no command has run beside the copies since then.
+    /// Returns whether no command has run beside the processes since then.
     pub(crate) fn was_alone(&self, since: u64) -> bool {
         self.commands.load(Ordering::SeqCst) == 0 && self.last_command.load(Ordering::SeqCst) < since
     }
@@ -143,7 +143,7 @@ impl World {
     }
 }
 
-/// A command that runs beside the copies.
+/// A command that runs beside the processes.
 pub(crate) struct Beside<'w>(&'w World);
 
 impl Drop for Beside<'_> {
@@ -173,7 +173,7 @@ pub(crate) fn settings(source: &Source, url: &str, ceiling: usize) -> HashMap<St
         ("TDS_LEASE", format!("{}s", LEASE.as_secs())),
         ("TDS_RETRY_BASE", "50ms".to_owned()),
         ("TDS_RETRY_MAX", "1s".to_owned()),
-        // The time until Zoho is probed again after it refused everybody.
+        // The time until Zoho is probed again after it refused all processes.
         ("TDS_OUTAGE_PROBE", "1s".to_owned()),
         ("TDS_INCREMENTAL_EVERY", "7s".to_owned()),
         ("TDS_STOCK_EVERY", "11s".to_owned()),

@@ -46,7 +46,7 @@ pub(crate) struct Change {
     pub(crate) kind: usize,
     pub(crate) serial: u64,
     pub(crate) deleted: bool,
-    /// The body of the record; `None` where the record is deleted.
+    /// The body of the record; `None` if the record is deleted.
     pub(crate) body: Option<String>,
 }
 

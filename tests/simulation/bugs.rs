@@ -9,7 +9,7 @@ pub(crate) enum Bug {
     NoFence,
     /// A page whose commit failed counts as committed.
     PageDropped,
-    /// Every read is written, even where the mirror has a newer version.
+    /// Every read is written, even if the mirror has a newer version.
     GuardSkipped,
     /// Only a newer version is written, so a new read of the same version is lost.
     GuardStrict,
@@ -17,7 +17,7 @@ pub(crate) enum Bug {
     GuardLoose,
     /// The same delivery is stored more than once.
     DedupeSkipped,
-    /// Two deliveries count as the same where entity type, record and event are the same.
+    /// Two deliveries count as the same if entity type, record and event are the same.
     DedupeByRecord,
     /// Leases are not renewed.
     LeaseForgotten,

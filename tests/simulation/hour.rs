@@ -71,7 +71,7 @@ fn hour_of(trouble: &Trouble, first: Duration, calls: u64) {
         );
         let faults = shop.faults().await;
         assert!(faults.is_empty(), "{faults:#?}");
-        assert!(spent <= calls, "{spent} calls were made in vain");
+        assert!(spent <= calls, "{spent} calls were useless");
         shop.close();
     });
 }

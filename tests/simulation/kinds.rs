@@ -11,15 +11,15 @@ use tds_core::{
 /// The properties of one entity type.
 pub(crate) struct Kind {
     pub(crate) schema: MirrorSchema,
-    /// True where list rows show only a part of the record.
+    /// True if list rows show only a part of the record.
     pub(crate) needs_detail: bool,
     pub(crate) detail_max_age: Option<Duration>,
     /// The index of the entity type into which a record may change.
     pub(crate) sibling: Option<usize>,
     pub(crate) documented: Capability,
-    /// True where records state the time of their last change.
+    /// True if records state the time of their last change.
     pub(crate) versioned: bool,
-    /// True where records have a column that changes without a new version.
+    /// True if records have a column that changes without a new version.
     pub(crate) volatile: bool,
     pub(crate) fetch_batch: usize,
 }

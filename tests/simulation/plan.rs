@@ -18,7 +18,7 @@ pub(crate) struct Quirk {
 }
 
 impl Quirk {
-    /// Returns true where no change may ever be lost.
+    /// Returns true if no change may ever be lost.
     pub(crate) fn is_honest(self) -> bool {
         !self.ignores_filter && !self.ignores_sort && self.shift == 0
     }
@@ -30,7 +30,7 @@ pub(crate) struct Outage {
     pub(crate) cause: OutageCause,
     pub(crate) from: i64,
     pub(crate) to: i64,
-    /// True where only details fail, while lists work.
+    /// True if only details fail, while lists work.
     pub(crate) details_only: bool,
 }
 

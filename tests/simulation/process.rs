@@ -1,4 +1,4 @@
-//! A process of the simulation: it may die at any call, or stand still for a while and go on as if nothing had
+//! A process of the simulation: it may die at any call, or stop for a while and continue as if nothing had
 //! happened.
 
 use std::{
@@ -40,7 +40,7 @@ impl Process {
         lock(&self.life)
     }
 
-    /// Returns at once, or after a pause; never returns where the process is dead.
+    /// Returns at once, or after a pause; never returns if the process is dead.
     pub(crate) async fn gate(&self) {
         loop {
             let until = {
@@ -69,11 +69,11 @@ impl Process {
         self.life().dead
     }
 
-    /// Makes everything of this process stand still.
+    /// Stops everything in this process for a while.
     pub(crate) fn pause(&self, duration: Duration) {
         let until = Instant::now() + duration;
         let mut life = self.life();
-        // A caller that already waits goes on at the end of the longer pause.
+        // A caller that already waits continues at the end of the longer pause.
         let until = life.paused_until.map_or(until, |other| other.max(until));
         life.paused_until = Some(until);
         life.troubled = Some(until);
@@ -83,7 +83,7 @@ impl Process {
         self.life().paused_until = None;
     }
 
-    /// Returns true where the process had no trouble with its store for this time.
+    /// Returns true if the process had no trouble with its store for this time.
     pub(crate) fn is_sound_for(&self, duration: Duration) -> bool {
         let life = self.life();
         !life.dead && life.troubled.is_none_or(|troubled| troubled + duration < Instant::now())

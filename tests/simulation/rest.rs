@@ -31,7 +31,7 @@ async fn drain(simulation: &Simulation, last: &[RunId]) {
             return;
         }
         for run in runs.iter().filter(|run| run.held_deletions > 0 && !run.status.is_active()) {
-            // The run holds so many deletions that an operator has to confirm them. The call fails where they were
+            // The run holds so many deletions that an operator has to confirm them. The call fails if they were
             // confirmed meanwhile.
             if simulation.store.confirm_deletions(run.id).await.is_ok() {
                 simulation.world.count("deletions confirmed");

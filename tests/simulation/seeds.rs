@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::{bugs::Bug, plan::Plan, simulate::simulate, world::Report};
 
-/// The number of seeds where `TDS_SIM_SEEDS` is not set.
+/// The number of seeds if `TDS_SIM_SEEDS` is not set.
 const SEEDS: u64 = 10_000;
 const QUARTERS: u64 = 4;
 /// A planted bug must be found within this number of seeds.

@@ -190,7 +190,7 @@ impl Simulation {
         tokio::spawn(async move { engine.run(shutdown).await });
     }
 
-    /// Kills a process, or lets it stand still, often for longer than its lease.
+    /// Kills a process, or stops it for a while, often for longer than its lease.
     fn upset(&self) {
         let processes = self.processes();
         let store = &processes[self.world.dice.index(processes.len())];

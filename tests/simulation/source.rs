@@ -139,7 +139,7 @@ impl SimSource {
         Place { service: "source".to_owned(), endpoint: format!("source {what} {}", self.kind.schema.entity) }
     }
 
-    /// Returns an error where a breaker does not let the call pass.
+    /// Returns an error if a breaker does not let the call pass.
     async fn pass(&self, place: &Place) -> Result<()> {
         match self.pool.pass(place).await? {
             Passage::Shut(shut) => {

@@ -186,7 +186,7 @@ impl Watch {
         self.runs().await;
     }
 
-    /// Checks that a complete run missed no change in its window, where its list loses no change.
+    /// Checks that a complete run missed no change in its window, if its list loses no change.
     async fn runs(&self) {
         let Ok(runs) = self.store.list_runs(&RunFilter::default(), 6, None).await else { return };
         for run in runs.items {

@@ -1,4 +1,4 @@
-//! The deliveries: lost, doubled, late, out of order, whole or partial, and repeated when they fail.
+//! The deliveries: lost, duplicated, late, out of order, whole or partial, and repeated when they fail.
 
 use std::{sync::Arc, time::Duration};
 

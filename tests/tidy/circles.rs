@@ -1,8 +1,8 @@
-//! Refuses circles of imports among the files of a crate, and among the rooms of the core and of the Zoho crate.
+//! Refuses circles of imports among the files of a crate, and among the root modules of the core and of the Zoho crate.
 //!
 //! A file depends on the files that define what its `use` declarations and its paths from `crate` and `super` name.
 //! Names that another file re-exports (`pub use`) lead to the file that defines them. A module and the modules inside
-//! it may name each other. A room is a module of the root, and all modules inside it form one unit with it.
+//! it may name each other. A root module and all modules inside it form one unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,16 +169,16 @@ fn reached(from: &Module, edges: &BTreeMap<Module, BTreeSet<Module>>) -> BTreeSe
     seen
 }
 
-/// Returns the rooms on which each room depends.
-fn between_rooms(edges: &BTreeMap<Module, BTreeSet<Module>>) -> BTreeMap<Module, BTreeSet<Module>> {
-    let room = |module: &Module| module.iter().take(1).cloned().collect::<Module>();
-    let mut rooms: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+/// Returns the root modules on which each root module depends.
+fn between_roots(edges: &BTreeMap<Module, BTreeSet<Module>>) -> BTreeMap<Module, BTreeSet<Module>> {
+    let root = |module: &Module| module.iter().take(1).cloned().collect::<Module>();
+    let mut roots: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
     for (module, targets) in edges {
-        let own = room(module);
-        let others: Vec<Module> = targets.iter().map(room).filter(|other| *other != own).collect();
-        rooms.entry(own).or_default().extend(others);
+        let own = root(module);
+        let others: Vec<Module> = targets.iter().map(root).filter(|other| *other != own).collect();
+        roots.entry(own).or_default().extend(others);
     }
-    rooms
+    roots
 }
 
 /// Returns the circles of modules that depend on each other, each as the names of the modules.
@@ -215,15 +215,15 @@ fn no_files_of_a_crate_import_each_other_in_a_circle() {
     assert!(found.is_empty(), "files import each other: {found:#?}");
 }
 
-/// The testkit is left out: its cases name every room, and the tests inside the rooms name its builders. Files of tests
-/// inside the rooms are left out too.
+/// The testkit is left out: its cases name every root module, and the tests inside the root modules name its builders.
+/// These tests are left out too.
 #[test]
-fn no_rooms_of_a_library_import_each_other_in_a_circle() {
+fn no_root_modules_of_a_library_import_each_other_in_a_circle() {
     for name in ["tds-core", "tds-zoho"] {
         let mut modules = modules_of(name);
         modules.retain(|module, _| !module.iter().any(|part| part == "testkit" || part == "tests"));
-        let found = circles(&between_rooms(&edges(&modules)));
-        assert!(found.is_empty(), "rooms of {name} import each other: {found:#?}");
+        let found = circles(&between_roots(&edges(&modules)));
+        assert!(found.is_empty(), "root modules of {name} import each other: {found:#?}");
     }
 }
 
@@ -241,5 +241,5 @@ fn a_circle_is_found_through_names_that_are_passed_on() {
     let modules = files.iter().map(|(path, text)| (module(path), (*text).to_owned())).collect();
     let edges = edges(&modules);
     assert_eq!(Vec::from_iter(circles(&edges)), ["a, b, c", "a/part, d"]);
-    assert_eq!(Vec::from_iter(circles(&between_rooms(&edges))), ["a, b, c, d"]);
+    assert_eq!(Vec::from_iter(circles(&between_roots(&edges))), ["a, b, c, d"]);
 }

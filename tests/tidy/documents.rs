@@ -16,7 +16,7 @@ fn variables(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Returns the variables that the code reads: whole string literals outside of comments.
+/// Returns the variables that the code reads: whole string literals outside comments.
 fn variables_of_the_code() -> BTreeSet<String> {
     tree::rust_files()
         .iter()
@@ -73,7 +73,7 @@ fn every_documented_variable_is_read_by_the_code() {
     assert!(unread.is_empty(), "nothing reads {unread:?}");
 }
 
-/// Returns the default values that the table of docs/configuration.md gives, where a row has one variable and a value.
+/// Returns the default values that the table of docs/configuration.md gives, if a row has one variable and a value.
 fn documented_defaults() -> BTreeMap<String, String> {
     let configuration = tree::read("docs/configuration.md");
     let quoted = |cell: &str| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned());
@@ -202,7 +202,7 @@ fn the_commands_of_the_readme_exist() {
     let readme = tree::read("README.md");
     let script = tree::read("dev");
     for command in ["demo", "test", "check", "bench"] {
-        assert!(readme.contains(&format!("./dev {command}")), "the README does not tell of ./dev {command}");
+        assert!(readme.contains(&format!("./dev {command}")), "the README does not mention ./dev {command}");
         assert!(script.contains(&format!("    {command})")), "dev has no command {command}");
     }
 }

@@ -139,7 +139,7 @@ impl EngineBuilder {
     }
 
     /// Sets the gate to the source. While the gate is closed, this process claims no runs, and it claims only items
-    /// that carry a payload: another process may be able to ask the source. Items that need the source nevertheless
+    /// that carry a payload: another process may be able to ask the source. Items that nevertheless need the source
     /// are given back at once.
     #[must_use]
     pub fn gate(mut self, gate: SourceGate) -> Self {
@@ -154,15 +154,15 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets the words for hints in the errors that are stored with items and runs. The default words name no command
-    /// and no setting.
+    /// Sets the wording of hints in the errors that are stored with items and runs. The default wording names no
+    /// command and no setting.
     #[must_use]
     pub fn wording(mut self, wording: Wording) -> Self {
         self.worker.wording = wording;
         self
     }
 
-    /// Builds the engine. It does not work until it is started.
+    /// Builds the engine. The engine does nothing until it is started.
     #[must_use]
     pub fn build(self) -> Engine {
         let Self { stores, worker, mut executors, .. } = self;
@@ -274,8 +274,8 @@ impl Engine {
         &self.worker.registry
     }
 
-    /// Refuses what [`Engine::create_run`] refuses without asking the store, for programs that create several runs or
-    /// none.
+    /// Refuses what [`Engine::create_run`] refuses, without asking the store. Use this method to create either all of
+    /// several runs or none.
     ///
     /// # Errors
     /// `Invalid`: this engine cannot execute the run.
@@ -292,7 +292,7 @@ impl Engine {
         self.runs.create(run).await
     }
 
-    /// Works until the shutdown signal.
+    /// Runs until the shutdown signal.
     pub async fn run(&self, shutdown: Shutdown) {
         tokio::join!(
             self.worker.run(shutdown.clone()),
@@ -301,7 +301,7 @@ impl Engine {
         );
     }
 
-    /// Starts the engine. The worker, the worker for runs and the scheduler each have a task of their own, so that a
+    /// Starts the engine. The worker, the worker for runs and the scheduler each have their own task, so that a
     /// panic of one does not end the others.
     #[must_use]
     pub fn start(self) -> RunningEngine {
@@ -316,7 +316,7 @@ impl Engine {
     }
 }
 
-/// An engine at work. It works until [`RunningEngine::stop`] is called or this value is dropped.
+/// A running engine. It runs until [`RunningEngine::stop`] is called or this value is dropped.
 pub struct RunningEngine {
     engine: Engine,
     trigger: ShutdownTrigger,
@@ -339,7 +339,7 @@ impl RunningEngine {
         Ok(run)
     }
 
-    /// Stops the engine. Items and runs that are in work are finished or given back.
+    /// Stops the engine. Claimed items and runs are finished or given back.
     pub async fn stop(mut self) {
         self.trigger.shutdown();
         while self.tasks.join_next().await.is_some() {}

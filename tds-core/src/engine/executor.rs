@@ -30,7 +30,7 @@ pub trait RunExecutor: Send + Sync {
         Ok(())
     }
 
-    /// Executes a run from its checkpoint to its end. The caller renews the lease meanwhile. Where the lease is lost
+    /// Executes a run from its checkpoint to its end. The caller renews the lease meanwhile. If the lease is lost
     /// or the process has to stop, the caller drops the future.
     ///
     /// # Errors
@@ -48,7 +48,8 @@ pub struct RunSettings {
     pub lease: Duration,
     /// The number of runs that this process executes at the same time.
     pub concurrency: usize,
-    /// How often to look for runs that other processes created, or that processes that died left behind.
+    /// The longest wait between two looks for runs. A look finds the runs of processes that died, and the runs that
+    /// other processes created if the store receives no signal about them.
     pub poll: Duration,
 }
 
@@ -62,6 +63,9 @@ impl Default for RunSettings {
         }
     }
 }
+
+/// The longest wait before a closed gate is asked again. The gate costs no look at the store.
+const GATE: Duration = Duration::from_secs(2);
 
 /// The worker for runs: it claims runs and gives them to their executors.
 #[derive(Clone)]
@@ -96,12 +100,13 @@ impl RunWorker {
     }
 
     /// Executes runs until the shutdown signal; with `among`, these runs only. A run that the signal interrupts is
-    /// given back, and it later continues at its checkpoint.
+    /// given back, and later continues from its checkpoint.
     pub async fn run(&self, among: Option<&[RunId]>, shutdown: Shutdown) {
         let mut active = JoinSet::new();
         while !shutdown.is_set() {
             while active.try_join_next().is_some() {}
-            if active.len() < self.settings.concurrency.max(1) && (self.gate)() {
+            let may_ask = (self.gate)();
+            if may_ask && active.len() < self.settings.concurrency.max(1) {
                 match self.runs.claim_run(&self.settings.worker, self.settings.lease, among).await {
                     Ok(Some(lease)) => {
                         let (worker, shutdown) = (self.clone(), shutdown.clone());
@@ -114,10 +119,13 @@ impl RunWorker {
                     }
                 }
             }
+            let wait = if may_ask { self.settings.poll } else { self.settings.poll.min(GATE) };
             tokio::select! {
                 biased;
                 () = shutdown.wait() => {}
-                () = self.runs.wait_for_run(self.settings.poll) => {}
+                // A run that ends makes room for the next one.
+                Some(_) = active.join_next() => {}
+                () = self.runs.wait_for_run(wait) => {}
             }
         }
         while active.join_next().await.is_some() {}

@@ -29,11 +29,11 @@ use crate::{
 /// The settings for the runs that read a list.
 #[derive(Clone, Copy, Debug)]
 pub struct ListerSettings {
-    /// The overlap: changes this long before the cursor are listed again. The overlap is longer where rows were seen
+    /// The overlap: changes this long before the cursor are listed again. The overlap is longer if rows were seen
     /// to appear late in the list.
     pub overlap: Duration,
     /// How long the result of a probe of a list is valid, before the list is probed again. With `None`, lists are
-    /// never probed, and the documentation of the list counts until an answer contradicts it.
+    /// never probed, and the documentation of the list applies until an answer contradicts it.
     pub probe_every: Option<Duration>,
 }
 

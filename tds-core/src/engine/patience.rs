@@ -1,4 +1,4 @@
-//! Retries inside of a run. A run waits while the source or the store is away; only a verdict on its list ends it.
+//! Retries inside a run. A run waits while the source or the store is unavailable; only a verdict on its list ends it.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const CONTRADICTIONS: u32 = 6;
 const MISUNDERSTOOD: u32 = 12;
 
 /// The retries of one run. Only the caller ends a wait early: it drops the future at the shutdown signal, at a
-/// cancellation or where the lease is lost.
+/// cancellation or if the lease is lost.
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
     run: RunId,
@@ -59,8 +59,8 @@ impl Patience {
         self.wait(doing, ask, most).await
     }
 
-    /// Asks until there is an answer. `most` returns the number of errors like this one that are accepted as a verdict,
-    /// or `None` where the error passes.
+    /// Repeats the call until there is an answer. `most` returns the number of errors like this one that are accepted
+    /// as a verdict, or `None` if such errors are temporary.
     async fn wait<T, F>(
         self,
         doing: &str,
@@ -90,7 +90,7 @@ impl Patience {
                 // A throttled source states itself when to ask again.
                 Retry::Throttled { retry_after } | Retry::AuthPaused { retry_after } => retry_after,
             };
-            // A long pause is waited for in steps, so that the run sees where the pause ends early.
+            // A long pause is waited for in steps, so that the run notices a pause that ends early.
             let wait = wait.clamp(Duration::from_millis(10), WAITS.max);
             tracing::warn!(run = %self.run, doing, error = %error.explain(self.wording), ?wait, "a run waits");
             tokio::time::sleep(wait).await;

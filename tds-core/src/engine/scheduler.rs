@@ -33,17 +33,17 @@ pub struct ScheduleSpec {
 /// - A period that became shorter than before takes effect at once.
 ///
 /// # Errors
-/// A method fails only where the store cannot be asked.
+/// A method fails only if the store cannot be reached.
 #[async_trait]
 pub trait Schedule: Send + Sync {
-    /// Makes the process the leader, or keeps it the leader, for the time of the lease. Returns false while another
+    /// Makes the process the leader, or keeps it the leader, for the duration of the lease. Returns false while another
     /// process is the leader.
     async fn lead(&self, worker: &WorkerId, lease: Duration) -> Result<bool>;
 
-    /// Gives up the leadership, where this process is the leader.
+    /// Gives up the leadership, if this process is the leader.
     async fn resign(&self, worker: &WorkerId) -> Result<()>;
 
-    /// Returns those of the schedules that are due, and makes each of them due again one period later. A schedule that
+    /// Returns the schedules that are due, and makes each of them due again one period later. A schedule that
     /// is seen for the first time is due after one period, so that a restart starts no runs.
     async fn due(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ScheduleSpec>>;
 }
@@ -51,7 +51,7 @@ pub trait Schedule: Send + Sync {
 /// The settings of a scheduler.
 #[derive(Clone, Debug)]
 pub struct SchedulerSettings {
-    /// The name under which this process leads.
+    /// The name under which this process is the leader.
     pub worker: WorkerId,
     /// How often to look for schedules that are due.
     pub tick: Duration,
@@ -91,7 +91,7 @@ impl Scheduler {
         }
     }
 
-    /// Creates the runs of the schedules that are due, where this process is the leader.
+    /// Creates the runs of the schedules that are due, if this process is the leader.
     pub async fn look(&self) -> Result<()> {
         if self.specs.is_empty() || !self.schedule.lead(&self.settings.worker, self.settings.tick * 3).await?
         {

@@ -42,10 +42,10 @@ pub struct WorkerSettings {
     pub lease: Duration,
     /// The retry rule for failed items.
     pub policy: RetryPolicy,
-    /// The grace: how long batches in work may continue after the shutdown signal. The worker then waits up to a
-    /// quarter of the grace longer for results that could not be stored so far.
+    /// The grace: how long batches may still be handled after the shutdown signal. The worker then waits up to a
+    /// quarter of the grace longer for results that are not stored yet.
     pub grace: Duration,
-    /// The longest wait between two looks at an empty queue.
+    /// The longest interval at which an empty queue is polled.
     pub poll: Duration,
 }
 
@@ -87,7 +87,8 @@ impl Worker {
         }
     }
 
-    /// Works until the shutdown signal. Then finishes the items in work within the grace, and gives the rest back.
+    /// Processes items until the shutdown signal. Then finishes the items that are being handled within the grace, and
+    /// gives the rest back.
     pub async fn run(&self, shutdown: Shutdown) {
         self.run_for(None, shutdown).await;
     }
@@ -133,8 +134,8 @@ impl Worker {
         tokio::select! {
             biased;
             () = ended => {}
-            () = too_late => tracing::warn!("some batches were still in work at the end of the grace period; their \
-                                             items will be claimed again"),
+            () = too_late => tracing::warn!("some batches were still being handled at the end of the grace period; \
+                                             their items will be claimed again"),
         }
     }
 }

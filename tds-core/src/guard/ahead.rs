@@ -14,7 +14,7 @@ pub(crate) fn is_ahead(moment: OffsetDateTime, now: OffsetDateTime) -> bool {
 }
 
 impl SyncState {
-    /// Returns the state as far as it can be believed at `now`; `None` where all of it can be believed.
+    /// Returns the state as far as it can be believed at `now`; `None` if all of it can be believed.
     ///
     /// An observation that lies ahead of `now` was made by a clock that was ahead. It was made at some time before
     /// `now`, and that time is not known. The observation is therefore neither later nor earlier than any read that

@@ -5,12 +5,12 @@ use time::{Duration, OffsetDateTime};
 use super::SyncState;
 use crate::record::{Observed, Read, Record};
 
-/// The time after a version from which on a read shows every edit of that version. Versions have whole seconds, and
+/// The time after a version from which a read shows every edit of that version. Versions have whole seconds, and
 /// the clocks of the source and of this machine may differ by a few seconds more.
 const SETTLES: Duration = Duration::seconds(5);
 
 impl SyncState {
-    /// Returns true where no later edit can have the version of the accepted whole record. A whole record that was
+    /// Returns true if no later edit can have the version of the accepted whole record. A whole record that was
     /// read before the second of its version was over may lack an edit of the same second, and no list row would ever
     /// show that edit.
     #[must_use]
@@ -20,7 +20,7 @@ impl SyncState {
     }
 }
 
-/// Returns the time since when the whole record is known to be as the read shows it. Only the arrival time of a pushed
+/// Returns the time from which the whole record is known to be as the read shows it. Only the arrival time of a pushed
 /// body is known, and the body may arrive late: it proves nothing about the time after its version.
 pub(super) fn seen_since(read: &Read, record: &Record) -> OffsetDateTime {
     match read.observed {

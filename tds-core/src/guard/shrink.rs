@@ -5,7 +5,7 @@ use crate::record::{Content, Read, Record};
 
 /// Decides like [`guard`], and requires that the shrinking of a set of child rows is confirmed by a second read.
 ///
-/// `shrinks` returns whether a set of this record would shrink by [`is_suspicious_shrink`]. It is called only where
+/// `shrinks` returns whether a set of this record would shrink by [`is_suspicious_shrink`]. It is called only if
 /// the answer matters.
 #[must_use]
 pub fn guard_sets(state: Option<&SyncState>, read: &Read, shrinks: impl FnOnce(&Record) -> bool) -> Verdict {
@@ -19,7 +19,7 @@ pub fn guard_sets(state: Option<&SyncState>, read: &Read, shrinks: impl FnOnce(&
     if !confirmed && shrinks(record) { Verdict::Reread(RereadReason::Shrunk) } else { verdict }
 }
 
-/// Returns true where a set lost so many rows that the loss may be a fault of the source: all of its rows, or more
+/// Returns true if a set lost so many rows that the loss may be a fault of the source: all of its rows, or more
 /// than half of 20 or more rows.
 #[must_use]
 pub fn is_suspicious_shrink(previous_count: usize, new_count: usize) -> bool {

@@ -6,7 +6,7 @@ use crate::record::{
 };
 
 impl SyncState {
-    /// Returns the state after a read and its verdict; `None` where the state does not change, or the record stays
+    /// Returns the state after a read and its verdict; `None` if the state does not change, or the record stays
     /// unknown.
     #[must_use]
     pub fn after(previous: Option<&Self>, read: &Read, verdict: Verdict) -> Option<Self> {
@@ -29,7 +29,7 @@ impl SyncState {
         (previous != Some(&next)).then_some(next)
     }
 
-    /// Creates the state of a record of which nothing is known but that it was seen.
+    /// Creates the state of a record about which only the fact that it was seen is known.
     fn unknown(read: &Read) -> Self {
         Self {
             version: None,
@@ -46,7 +46,7 @@ impl SyncState {
         }
     }
 
-    /// Notes that the accepted state was seen again, where the read was made later than the one before.
+    /// Notes that the accepted state was seen again, if the read was made later than the one before.
     fn seen_again(&mut self, read: &Read) {
         let Observed::Call(seen) = read.observed else { return };
         if seen.ended > self.observed.interval().ended {
@@ -68,7 +68,7 @@ impl SyncState {
         self.remember_row(read);
     }
 
-    /// Returns true where the record shows volatile columns with values that are not known.
+    /// Returns true if the record shows volatile columns with values that are not known.
     pub(super) fn changes_volatile(&self, record: &Record) -> bool {
         let known = self.volatile_hash.as_ref();
         let shown = ColumnHashes::of(&record.volatile);

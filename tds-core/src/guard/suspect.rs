@@ -13,9 +13,9 @@ use crate::{
 pub struct Suspect {
     /// The version that the read showed.
     pub version: Option<OffsetDateTime>,
-    /// The reason for which the read was not accepted.
+    /// The reason why the read was not accepted.
     pub reason: RereadReason,
-    /// When the read ended. Where the time is not known, no read confirms the suspect; the next such read replaces it.
+    /// When the read ended. If the time is not known, no read confirms the suspect; the next such read replaces it.
     #[serde(default)]
     pub ended: Option<OffsetDateTime>,
 }

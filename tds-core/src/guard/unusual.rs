@@ -1,4 +1,4 @@
-//! Unusual reads that were accepted, and that a person may want to know about.
+//! Unusual reads that were accepted, and that an operator may want to know about.
 
 use super::{RereadReason, SyncState, Verdict};
 use crate::record::{Content, Read};

@@ -1,4 +1,4 @@
-//! The handler that keeps a mirror: it reads records from the source where needed, and writes them through the guard.
+//! The handler that maintains a mirror: it reads records from the source if needed, and writes them through the guard.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,12 +21,12 @@ use crate::{
     source::Source,
 };
 
-/// The largest number of rounds in which a batch reads records from the source. A read that ties with the accepted
+/// The maximum number of rounds in which a batch reads records from the source. A read that ties with the accepted
 /// state is repeated in the next round. After the last round, the item waits.
 const PASSES: usize = 3;
 /// The batch size of items that need no call. Larger batches need fewer transactions, and no item waits for a call.
 const READY: usize = 500;
-/// The batch size of items where each record costs a call of its own.
+/// The batch size of items when each record costs its own call.
 const SINGLE_READS: usize = 20;
 
 /// A handler that applies the records of a [`Source`] to a [`Mirror`].
@@ -118,7 +118,7 @@ impl MirrorHandler {
         Ok((ready, fetch))
     }
 
-    /// Returns true for list rows that a full sync queued. A full sync also queues rows of known versions, where the
+    /// Returns true for list rows that a full sync enqueued. A full sync also enqueues rows of known versions, if the
     /// target's rows do not show them: see [`comparable`].
     fn is_row_to_compare(&self, item: &Claimed, payload: &SourcePayload) -> bool {
         item.work.recheck && payload.shape == Shape::List && self.source.profile().needs_detail
@@ -138,7 +138,7 @@ impl MirrorHandler {
         self.mirror.differing(self.source.schema(), &reads).await
     }
 
-    /// Creates the read of a payload. Where the list shows whole records, a list row counts as a whole record.
+    /// Creates the read of a payload. If the list shows whole records, a list row counts as a whole record.
     fn read_of(&self, item: &Claimed, payload: &SourcePayload, record: Record) -> Read {
         let whole_row = payload.shape == Shape::List && !self.source.profile().needs_detail;
         let listed = whole_row.then(|| ListedRow { hash: list_hash(&record), spelled: Vec::new() });
@@ -151,7 +151,7 @@ impl MirrorHandler {
         }
     }
 
-    /// Returns what is known of the records whose details may be due.
+    /// Returns what is known about the records whose details may be due.
     async fn states(&self, items: &[Claimed]) -> Result<HashMap<RecordId, SyncState>> {
         let may_need_detail = |item: &&Claimed| {
             let is_list = |payload: &SourcePayload| payload.shape == Shape::List;
@@ -165,7 +165,7 @@ impl MirrorHandler {
         self.mirror.states(self.entity(), &ids).await
     }
 
-    /// Returns true where the payload does not suffice and the whole record has to be read.
+    /// Returns true if the payload does not suffice and the whole record has to be read.
     fn needs_detail(
         &self,
         item: &Claimed,
@@ -175,7 +175,7 @@ impl MirrorHandler {
     ) -> bool {
         let profile = self.source.profile();
         let max_age = profile.detail_max_age;
-        // A full sync reads every such detail, because the planner queued its row for that reason. The row may have
+        // A full sync reads every such detail, because the planner enqueued its row for that reason. The row may have
         // been folded into a pushed body, which does not settle the detail.
         let is_rechecked = item.work.recheck && full_sync_rereads(state, max_age);
         profile.needs_detail
@@ -274,7 +274,7 @@ impl BatchHandler for MirrorHandler {
         if item.work.payload.as_ref().is_some_and(shows_all) {
             return READY;
         }
-        // Where the source reads one record per call, the items of a batch still share their writes.
+        // If the source reads one record per call, the items of a batch still share their writes.
         match profile.fetch_batch {
             0 | 1 => SINGLE_READS,
             many => many,
@@ -294,7 +294,7 @@ impl BatchHandler for MirrorHandler {
 
 /// Returns the part of a list row that can be compared with the target's row. The result has no columns that the list
 /// spells in its own way, and no composite values such as addresses, whose form differs between a list row and a whole
-/// record. Returns `None` where the row does not have the accepted version.
+/// record. Returns `None` if the row does not have the accepted version.
 pub(crate) fn comparable(state: &SyncState, record: &Record) -> Option<Read> {
     if record.version != state.version {
         return None;

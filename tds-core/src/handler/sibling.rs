@@ -13,7 +13,7 @@ use crate::{
 };
 
 impl MirrorHandler {
-    /// Takes out the reads that belong to another entity type. Returns the reads that belong to this one.
+    /// Removes the reads that belong to another entity type. Returns the reads that belong to this one.
     pub(super) async fn redirect(
         &self,
         batch: &mut Batch<'_>,
@@ -44,7 +44,7 @@ impl MirrorHandler {
         Ok(own)
     }
 
-    /// Returns those of the records that are live at the sibling and not at this entity type.
+    /// Returns the records that are live in the sibling entity type and not in this one.
     pub(super) async fn at_the_sibling(&self, ids: &[RecordId]) -> Result<HashSet<RecordId>> {
         let Some(sibling) = self.source.profile().sibling.as_ref().filter(|_| !ids.is_empty()) else {
             return Ok(HashSet::new());
@@ -60,13 +60,13 @@ impl MirrorHandler {
         Ok(theirs.difference(&ours).cloned().collect())
     }
 
-    /// Hands a record that turned out to be of another entity type over to that type. The record becomes a tombstone
-    /// at this type.
+    /// Hands over a record that turned out to be of another entity type to that type. The record becomes a tombstone
+    /// in this type.
     async fn hand_over(&self, read: &Read, record: &Record, recheck: bool) -> Result<Handled> {
         let payload = SourcePayload { shape: read.shape, observed: read.observed, json: record.raw.clone() };
         let work = Work { version: record.version, payload: Some(payload), recheck };
         let gone = match read.observed {
-            // The tombstone is also written where the record was never live here, because a worker that lost its claim
+            // The tombstone is also written if the record was never live here, because a worker that lost its claim
             // may still hold an earlier read of the record.
             Observed::Call(_) => self.tombstone(read).await?,
             // Only the arrival time of a pushed body is known. Only a read shows whether the record still has that
@@ -79,7 +79,7 @@ impl MirrorHandler {
         if gone { Ok(Handled::Reroute { entity: record.entity.clone(), work }) } else { Ok(Handled::Reread) }
     }
 
-    /// Lets the sibling read a record that is gone here and live there.
+    /// Makes the sibling entity type read a record that is gone here and live there.
     async fn look_at_the_sibling(&self, read: &Read) -> Result<Handled> {
         // This entity type also gets its tombstone: a late push of the record's earlier state must not restore it
         // here.
@@ -92,7 +92,7 @@ impl MirrorHandler {
         }
     }
 
-    /// Marks the record of a read as gone at this entity type. Returns false where the record has to be read once
+    /// Marks the record of a read as gone in this entity type. Returns false if the record has to be read once
     /// more.
     async fn tombstone(&self, read: &Read) -> Result<bool> {
         let gone = Read { shape: Shape::Detail, content: Content::Absent, listed: None, ..read.clone() };

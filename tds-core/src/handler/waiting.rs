@@ -41,7 +41,7 @@ impl MirrorHandler {
     }
 }
 
-/// Returns the rest of the slot in which an item was enqueued; `None` where the slot has ended. Time is divided into
+/// Returns the rest of the slot in which an item was enqueued; `None` if the slot has ended. Time is divided into
 /// slots that are the same for all processes. All items that are enqueued within a slot are due together when it ends,
 /// so that no item waits longer than one slot.
 fn rest_of_slot(queued_at: OffsetDateTime, now: OffsetDateTime, slot: Duration) -> Option<Duration> {

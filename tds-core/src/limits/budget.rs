@@ -74,25 +74,24 @@ pub struct Limits {
 /// past times as ages.
 ///
 /// - Permits are leased, each for one call. A permit counts against the minute from the time at which it may be
-///   used until 60 seconds after the call ended. No 60 seconds therefore see more arrivals at the source than
-///   `per_minute`, however long a call takes to arrive.
+///   used until 60 seconds after the call ended. No more than `per_minute` calls therefore arrive at the
+///   source in any 60 seconds, however long a call takes to arrive.
 /// - A permit that is never settled, because its holder died, counts until 60 seconds after the latest time at
 ///   which its call can have arrived. Then the permit no longer counts.
 /// - A permit that was not used is given back and no longer counts.
-/// - Settling or giving back a permit twice, or one that is not known, changes nothing.
+/// - Settling or giving back a permit twice, or a permit that is not known, changes nothing.
 /// - Urgent lanes (pushed events, operators' requests and local changes) have a reserve that the other lanes leave,
 ///   in the minute and over the day.
 /// - The lanes that are not urgent are spread over the minute. Full syncs and verification are also spread over the
 ///   day.
 /// - A holder keeps its slots for calls in flight until it gives them back, or until it has not reported for as
-///   long as one of its calls may take. All holders together have no more than `concurrent` slots, and a new holder
-///   finds one.
+///   long as one of its calls may take. All holders together have no more than `concurrent` slots, and one is
+///   free for a new holder.
 /// - A refusal of the source pauses all holders. The answers to calls that were sent before a pause began carry no
 ///   new information.
 /// - Consecutive faults that no record causes open the breaker of their place for all holders. While the breaker is
 ///   open, only one probe at a time may be sent to the place, until one call is answered as expected.
-/// - Where the source reports less left of the day's quota than what is left of the plan, the source's number
-///   counts.
+/// - If the source reports fewer remaining calls for the day than the plan has left, the source's number applies.
 /// - An error means that nothing may be sent.
 #[derive(Clone)]
 pub struct CallBudget {
@@ -113,7 +112,7 @@ impl CallBudget {
         Self::new(Arc::new(LocalState::new(clock)), Arc::new(LocalCallLog::default()))
     }
 
-    /// Reports what became of permits, and requests new ones.
+    /// Reports what happened to permits, and requests new ones.
     ///
     /// # Errors
     /// The shared state cannot be read or written. Nothing may be sent.
@@ -158,7 +157,7 @@ fn document_of(account: &str) -> String {
 pub trait CallLog: Send + Sync {
     /// Adds calls to the statistics. Calls of a lane that only runs use (incremental, full, verify) also count in
     /// the newest run of that type and entity type. At most one such run is active, so the calls belong to that
-    /// run. The exception are items that a cancelled run had left in the queue when the next run began.
+    /// run. The exceptions are items that a cancelled run had left in the queue when the next run began.
     ///
     /// # Errors
     /// The store does not answer.

@@ -1,5 +1,5 @@
-//! Leases for the renewal of a credential. One process renews at a time, not too often, and for all processes where
-//! they can share the credential.
+//! Leases for the renewal of a credential. Only one process at a time renews the credential, and not too often. If the
+//! processes can share the credential, one renewal serves all of them.
 
 mod state;
 
@@ -48,7 +48,7 @@ impl CredentialLeases {
         Self::new(Arc::new(LocalState::new(clock)))
     }
 
-    /// Returns the stored credential, or the right to renew it. `shares` is true where this process can open the
+    /// Returns the stored credential, or the right to renew it. `shares` is true if this process can open the
     /// stored form. `rejected` is the number of a credential that the source did not accept.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ pub struct Cooldown {
 /// The result of a renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RenewalResult {
-    /// A new credential. It is stored where it is shared.
+    /// A new credential. It is stored if it is shared.
     Renewed {
         /// The sealed credential. `None` means that this process does not share the credential.
         sealed: Option<String>,

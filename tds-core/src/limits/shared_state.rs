@@ -18,16 +18,16 @@ use crate::{
     lock::lock,
 };
 
-/// The number of times that a change is attempted. An attempt fails only where another process changed the document
+/// The number of times that a change is attempted. An attempt fails only if another process changed the document
 /// first, so that each failed attempt is progress of another process.
 const ATTEMPTS: u32 = 100;
 
 /// A document and its version, as one read returned them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
-    /// The number of times that the document was written. The version is 0 where the document does not exist.
+    /// The number of times that the document was written. The version is 0 if the document does not exist.
     pub version: u64,
-    /// The text of the document. It is `None` where the document does not exist.
+    /// The text of the document. It is `None` if the document does not exist.
     pub text: Option<String>,
     /// The time of the read, by the store's clock.
     pub now: OffsetDateTime,
@@ -48,7 +48,7 @@ pub trait SharedState: Send + Sync {
     /// The store does not answer.
     async fn load(&self, name: &str) -> Result<Document>;
 
-    /// Writes the document, unless its version is no longer `version`. Returns true where the document was written.
+    /// Writes the document, unless its version is no longer `version`. Returns true if the document was written.
     ///
     /// # Errors
     /// The store does not answer, or it is not known whether the document was written.

@@ -128,7 +128,7 @@ impl State {
         self.dispose(id, disposition, lane);
     }
 
-    /// Sets the status that follows from the disposition, and queues the work of the event.
+    /// Sets the status that follows from the disposition, and enqueues the work of the event.
     fn dispose(&mut self, id: InboxId, disposition: &Disposition, lane: Lane) {
         if let Some(Event { row, .. }) = self.events.get_mut(&id) {
             row.status = disposition.status();

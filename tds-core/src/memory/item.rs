@@ -90,7 +90,7 @@ impl State {
             }
             let folded = fold(&item.work, &new.work);
             // The source may have answered a fetch before this change happened. A change therefore counts even
-            // where the work stays the same.
+            // if the work stays the same.
             let keeps_payload = folded.keeps_payload_of(&item.work);
             if keeps_payload && folded.recheck == item.work.recheck {
                 return;
@@ -219,7 +219,7 @@ impl State {
         }
     }
 
-    /// Makes a dead letter or a waiting retry due now. Where the record has a newer live item, the dead letter is
+    /// Makes a dead letter or a waiting retry due now. If the record has a newer live item, the dead letter is
     /// folded into that item.
     pub(super) fn revive(&mut self, id: ItemId) {
         let now = self.now.0;

@@ -99,7 +99,7 @@ impl State {
         }
     }
 
-    /// Writes the head row. Returns true where the row is new or differed.
+    /// Writes the head row. Returns true if the row is new or differed.
     fn write_head(
         &mut self,
         read: &Read,
@@ -135,7 +135,7 @@ impl State {
         true
     }
 
-    /// Replaces the sets of children that the record contains. Returns true where one of them differed.
+    /// Replaces the sets of children that the record contains. Returns true if one of them differed.
     fn write_children(&mut self, schema: &MirrorSchema, record: &Record) -> bool {
         let mut differs = false;
         for child in schema.children {

@@ -85,14 +85,14 @@ impl Item {
         scope.runs.as_ref().is_none_or(waits) && (!scope.carried || self.work.payload.is_some())
     }
 
-    /// Returns true where the next claim of the item must contain no other item.
+    /// Returns true if the next claim of the item must contain no other item.
     fn is_suspect(&self) -> bool {
         self.lost_leases + u32::from(self.claim.is_some()) >= Claimed::SUSPECT_AFTER
     }
 }
 
 impl State {
-    /// Returns the claim of a lease, where the lease is still held.
+    /// Returns the claim of a lease, if the lease is still held.
     fn claim_of(&mut self, lease: Lease) -> Option<&mut ItemClaim> {
         let claim = self.items.get_mut(&lease.id)?.claim.as_mut()?;
         (claim.token == lease.token).then_some(claim)

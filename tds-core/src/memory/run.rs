@@ -252,7 +252,7 @@ impl State {
         }
     }
 
-    /// Returns true where an event or a run that was not cancelled waits for the item.
+    /// Returns true if an event or a run that was not cancelled waits for the item.
     fn is_wanted(&self, item: ItemId) -> bool {
         let is_cancelled =
             |run: &RunId| self.runs.get(run).is_some_and(|run| run.row.status == RunStatus::Cancelled);
@@ -288,7 +288,7 @@ impl State {
 }
 
 impl RunState {
-    /// Returns true where the run is pending, or where the process that listed it lost its lease before the list
+    /// Returns true if the run is pending, or if the process that listed it lost its lease before the list
     /// ended.
     fn can_be_taken(&self, now: OffsetDateTime) -> bool {
         match self.row.status {

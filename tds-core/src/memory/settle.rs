@@ -127,7 +127,7 @@ impl State {
 }
 
 impl Item {
-    /// Adds the success that ended the item, where no attempt shows how the item ended. See [`Settle::attempt`].
+    /// Adds the success that ended the item, if no attempt shows how the item ended. See [`Settle::attempt`].
     fn show_success(&mut self, claim: &ItemClaim, now: OffsetDateTime) {
         let ends = |attempt: &AttemptView| {
             matches!(attempt.result, AttemptResult::Completed | AttemptResult::DeadLetter)

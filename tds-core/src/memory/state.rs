@@ -97,7 +97,7 @@ pub(super) struct Item {
     pub(super) source_event: Option<InboxId>,
     /// The time of the first change that the current claim does not contain.
     pub(super) new_work_since: Option<OffsetDateTime>,
-    /// True where more urgent work was folded in during the current claim, so that the claim's delay does not
+    /// True if more urgent work was folded in during the current claim, so that the claim's delay does not
     /// apply.
     pub(super) hurried: bool,
     pub(super) waiters: Vec<WaiterEntry>,
@@ -111,7 +111,7 @@ pub(super) struct ItemClaim {
     pub(super) expires_at: OffsetDateTime,
     /// The event whose payload was handed out with the claim.
     pub(super) source_event: Option<InboxId>,
-    /// True where the claim is marked `processing`.
+    /// True if the claim is marked `processing`.
     pub(super) shown: bool,
 }
 

@@ -13,12 +13,12 @@ use crate::{
     runs::RunId,
 };
 
-/// A request of a worker for items.
+/// A worker's request for items.
 #[derive(Clone, Debug)]
 pub struct ClaimRequest {
     /// The worker that claims.
     pub worker: WorkerId,
-    /// The largest number of items to claim.
+    /// The maximum number of items to claim.
     pub limit: usize,
     /// How long the worker holds the items without a renewal.
     pub lease: Duration,
@@ -46,7 +46,7 @@ pub struct ClaimScope {
 }
 
 impl ClaimScope {
-    /// Returns true where the scope contains every due item.
+    /// Returns true if the scope contains every due item.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.runs.is_none() && !self.carried
@@ -78,7 +78,7 @@ pub struct Claimed {
 }
 
 impl Claimed {
-    /// The number of lost leases in a row from which on an item is suspect: processing the item may be what ends the
+    /// The number of lost leases in a row from which an item is suspect: processing the item may be what ends the
     /// program. A suspect item is claimed and tried alone. If that claim is lost as well, the item becomes a dead
     /// letter.
     pub const SUSPECT_AFTER: u32 = 10;
@@ -89,13 +89,13 @@ impl Claimed {
         Lease { id: self.id, token: self.token }
     }
 
-    /// Returns true where the item has to be tried while the process works on nothing else.
+    /// Returns true if the item has to be tried while the process works on nothing else.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.lost_leases >= Self::SUSPECT_AFTER
     }
 
-    /// Returns true where the item was tried alone and its worker died again.
+    /// Returns true if the item was tried alone and its worker died again.
     #[must_use]
     pub fn ends_its_worker(&self) -> bool {
         self.lost_leases > Self::SUSPECT_AFTER
@@ -129,9 +129,9 @@ closed_set! {
         Stale = "stale",
         /// Newer work of the same record took its place.
         Superseded = "superseded",
-        /// Nothing in this installation handles such work.
+        /// This installation has no handler for such work.
         Ignored = "ignored",
-        /// A person discarded the item.
+        /// An operator discarded the item.
         Discarded = "discarded",
     }
 }
@@ -165,7 +165,7 @@ pub enum Settle {
     Retry {
         /// The delay.
         after: Duration,
-        /// The reason, for a person.
+        /// The reason, in human-readable form.
         error: String,
     },
     /// The item is given back without spending an attempt. It gets the status `pending` and is due again after the
@@ -175,16 +175,16 @@ pub enum Settle {
         after: Duration,
         /// Whether to drop the payload, so that the next attempt asks the source.
         fetch: bool,
-        /// The reason, for a person. `None` keeps the error text of the item.
+        /// The reason, in human-readable form. `None` keeps the error text of the item.
         reason: Option<String>,
     },
-    /// The item becomes a dead letter: it gets the status `dead_letter` and is kept for a person.
+    /// The item becomes a dead letter: it gets the status `dead_letter` and is kept for an operator.
     DeadLetter {
-        /// The reason, for a person.
+        /// The reason, in human-readable form.
         error: String,
     },
     /// The record belongs to another entity type: its work, its events and its runs move to the item of that type and
-    /// of the same direction. Where `to` is the entity type of the item itself, the item stays, its payload is dropped
+    /// of the same direction. If `to` is the entity type of the item itself, the item stays, its payload is dropped
     /// and it is due now.
     Redirect {
         /// The entity type that the record belongs to.
@@ -198,7 +198,7 @@ impl Settle {
     /// Returns the attempt that is kept of a claim: its result, and the error or the reason. `failed_before` is the
     /// number of attempts that failed before this one.
     ///
-    /// Nothing is kept of a success without an earlier failure, because the item shows the success itself, and of an
+    /// Nothing is kept of a success without an earlier failure, because the item shows the success itself, nor of an
     /// item that was given back without a reason.
     #[must_use]
     pub fn attempt(&self, failed_before: u32) -> Option<(AttemptResult, Option<Cow<'_, str>>)> {
@@ -237,7 +237,7 @@ pub struct Settled {
     pub accepted: u64,
     /// The number of accepted settlements whose items run once more, because work was folded in during the claim.
     pub again: u64,
-    /// The number of settlements without effect, because their claim was lost.
+    /// The number of settlements that had no effect, because their claim was lost.
     pub fenced: u64,
     /// The claims that could not be settled yet, because another session has locked rows that the settlement writes.
     /// The worker still holds these claims and has to settle them again.

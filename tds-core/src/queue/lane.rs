@@ -9,7 +9,7 @@ closed_set! {
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
     #[serde(rename_all = "snake_case")]
     pub enum Lane {
-        /// A person waits for the work.
+        /// An operator waits for the work.
         Operator = "operator",
         /// A local change that has to be written to the source.
         Outbound = "outbound",

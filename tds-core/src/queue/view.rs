@@ -60,7 +60,7 @@ pub struct ItemFilter {
     /// Only items with this text in the record id or in the error. The text is taken literally; the case of letters is
     /// ignored.
     pub search: Option<String>,
-    /// Only items that were queued at least this long ago.
+    /// Only items that were enqueued at least this long ago.
     pub older_than: Option<Duration>,
 }
 
@@ -82,29 +82,29 @@ pub struct ItemView {
     pub inbox_event_id: Option<InboxId>,
     /// The entity type of the record.
     pub entity_type: EntityType,
-    /// The local id of the record, where it is known.
+    /// The local id of the record, if it is known.
     pub entity_id: Option<String>,
     /// The direction of the work.
     pub direction: Direction,
-    /// The id of the record in the key of the work: see [`WorkKey::id`](super::WorkKey::id).
+    /// The id of the record in the key of the work; see [`WorkKey::id`](super::WorkKey::id).
     pub record: RecordId,
     /// The priority; items with a lower number are claimed first. See [`Lane::priority`](super::Lane::priority).
     pub priority: i16,
     /// The status of the item.
     pub status: ItemStatus,
-    /// The outcome, where the item has ended.
+    /// The outcome, if the item has ended.
     pub outcome: Option<Outcome>,
     /// The number of attempts that failed.
     pub retry_count: u32,
     /// The text of the last error.
     pub error_message: Option<String>,
-    /// When the item was queued.
+    /// When the item was enqueued.
     pub queued_at: OffsetDateTime,
     /// When the current or the last attempt began.
     pub processing_started_at: Option<OffsetDateTime>,
     /// When the item ended.
     pub processing_completed_at: Option<OffsetDateTime>,
-    /// The time from which on the item is due.
+    /// The time from which the item is due.
     pub run_at: Option<OffsetDateTime>,
     /// The payload that waits to be applied. Only [`QueueOperator::get`](super::QueueOperator::get) fills this field.
     pub payload: Option<serde_json::Value>,
@@ -129,7 +129,7 @@ pub struct AttemptView {
     pub error: Option<String>,
 }
 
-/// Numbers of items by status.
+/// Counts of items by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatusCounts {
     /// Items that wait to be claimed.
@@ -174,7 +174,7 @@ impl StatusCounts {
     }
 }
 
-/// Numbers of items by entity type and status.
+/// Counts of items by entity type and status.
 pub type EntityCounts = BTreeMap<EntityType, StatusCounts>;
 
 /// Counts and delays of the queue.
@@ -186,7 +186,7 @@ pub struct QueueStats {
     pub by_entity: EntityCounts,
     /// The delays of all entity types together.
     pub overall: Delays,
-    /// The work that waits for a person.
+    /// The work that waits for an operator.
     pub needs_attention: NeedsAttention,
     /// The items that are deferred.
     pub deferred: Deferred,
@@ -194,7 +194,7 @@ pub struct QueueStats {
     pub delays: BTreeMap<EntityType, Delays>,
 }
 
-/// Delays, in seconds. A delay is the time from the queueing of an item to its completion.
+/// Delays, in seconds. A delay is the time from when an item is enqueued to its completion.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Delays {
     /// The mean delay of the items that completed in the last 24 hours.
@@ -207,14 +207,14 @@ pub struct Delays {
     pub oldest: Option<f64>,
 }
 
-/// Counts of work that continues only when a person decides.
+/// Counts of work that continues only after an operator decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NeedsAttention {
     /// Items that became dead letters.
     pub dead_letters: i64,
     /// Pushed bodies that could not be understood.
     pub unparsed_events: i64,
-    /// Records that were missing from the newest full list of their entity type, and that nobody has confirmed as
+    /// Records that were missing from the newest full list of their entity type, and that are not confirmed as
     /// deleted.
     pub held_deletions: i64,
     /// Records that changed on both sides.
@@ -242,9 +242,9 @@ impl NeedsAttention {
 pub struct Deferred {
     /// The number of deferred items.
     pub count: i64,
-    /// When the last of them is due; `None` where that depends on a person.
+    /// When the last of them is due; `None` if that depends on an operator.
     pub until: Option<OffsetDateTime>,
-    /// The reason for which most of them wait, as a sentence.
+    /// The reason why most of them wait, as a sentence.
     pub reason: Option<String>,
 }
 
@@ -260,7 +260,7 @@ impl Deferred {
     }
 }
 
-/// Whether the queue moves, as far as the queue itself shows it.
+/// Whether the queue makes progress, as far as the queue itself shows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueueMotion {
     /// The item that has waited longest among the deferred items of lane `Webhook` and of more urgent lanes whose last
@@ -274,12 +274,12 @@ pub struct QueueMotion {
     pub paused: BTreeMap<EntityType, i64>,
 }
 
-/// An item that is deferred for a reason outside of the item.
+/// An item that is deferred for a reason outside the item itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldUp {
     /// How long the item has waited.
     pub age: Duration,
-    /// The reason for which the item waits.
+    /// The reason why the item waits.
     pub reason: String,
     /// When the item is due.
     pub until: OffsetDateTime,

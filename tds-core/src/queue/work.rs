@@ -1,4 +1,4 @@
-//! Work on a record: its content, how new work is folded into it, and the waiters for it.
+//! Work on a record: its content, how new work is folded into it, and its waiters.
 
 use std::fmt;
 
@@ -69,11 +69,11 @@ impl fmt::Display for WorkKey {
 /// handled, so the newest local change wins, whatever the order in which the changes were enqueued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// The newest version of the record that is known.
+    /// The newest known version of the record.
     pub version: Option<OffsetDateTime>,
     /// A state of the record; `None` means that the source has to be asked.
     pub payload: Option<SourcePayload>,
-    /// A full sync asks that the target be checked against the source, although no newer version may be known. The
+    /// Whether to check the target against the source even if no newer version is known, as a full sync requests. The
     /// handler decides whether the payload is enough for the check.
     pub recheck: bool,
 }
@@ -96,7 +96,7 @@ impl Work {
         Self { version: None, payload: None, recheck: false }
     }
 
-    /// Returns true where this result of a [`fold`] has the payload of the waiting work, because the incoming work
+    /// Returns true if this result of a [`fold`] has the payload of the waiting work, because the incoming work
     /// showed nothing newer.
     #[must_use]
     pub fn keeps_payload_of(&self, waiting: &Self) -> bool {
@@ -107,12 +107,12 @@ impl Work {
 /// Folds new work into waiting work of the same record. Every store must give the same result.
 ///
 /// - The payload of the newer version stays. Its version is the version of the result.
-/// - Where the order of the two is not known, both payloads are dropped and the source is asked. This is the case
-///   where a version or a payload is missing, where equal versions have different contents, and where a call that
-///   began after the waiting read ended shows an older version. The fetch then shows at least what both payloads
+/// - If the order of the two is not known, both payloads are dropped and the source is asked. This is the case
+///   if a version or a payload is missing, if equal versions have different contents, or if a call that began after
+///   the waiting read ended shows an older version. The fetch then shows at least what both payloads
 ///   showed.
 /// - A pushed body of an older version, and an earlier read of an older version, do not change the payload.
-/// - The target is checked against the source where one of the two asks for that, whichever payload stays.
+/// - The target is checked against the source if either of the two requests it, whichever payload stays.
 #[must_use]
 pub fn fold(waiting: &Work, incoming: &Work) -> Work {
     let folded = |payload: Option<&SourcePayload>| Work {
@@ -141,7 +141,7 @@ pub enum Waiter {
     Event(InboxId),
     /// A sync run.
     Run(RunId),
-    /// A person, or the engine itself. Such a waiter is not notified.
+    /// An operator, or the engine itself. Such a waiter is not notified.
     Operator,
 }
 

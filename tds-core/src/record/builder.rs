@@ -1,4 +1,4 @@
-//! Records that a program makes itself, for sources without JSON text of their own and for tests.
+//! Records that a program builds itself, for sources that have no JSON text and for tests.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     record::{EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, Shape},
 };
 
-/// Builds a record of a source that has no JSON text of its own, such as a file or a database.
+/// Builds a record of a source that has no JSON text, such as a file or a database.
 #[derive(Clone, Debug)]
 pub struct RecordBuilder(Record);
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// The entity type of a record, such as `products` or `credit_notes`.
 ///
-/// The core has no list of entity types: a type exists where a handler is registered for it. A name consists of
+/// The core has no list of entity types: a type exists if a handler is registered for it. A name consists of
 /// lower-case letters, digits and underscores, has at most 40 characters, and begins with a letter. A hyphen is read
 /// as an underscore, so that `credit-notes` and `credit_notes` are the same type.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

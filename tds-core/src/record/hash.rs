@@ -84,7 +84,7 @@ impl ColumnHashes {
         Self(fields.iter().map(|(name, value)| (name.clone(), hash(value))).collect())
     }
 
-    /// Returns true where `known` has every one of these columns, with the same values.
+    /// Returns true if `known` has every one of these columns, with the same values.
     #[must_use]
     pub fn are_known_to(&self, known: &Self) -> bool {
         self.0.iter().all(|(name, hash)| known.0.get(name) == Some(hash))
@@ -111,7 +111,7 @@ impl ColumnHashes {
     }
 }
 
-/// Returns true where two values of one column are equal, whatever spelling the source uses for numbers.
+/// Returns true if two values of one column are equal, whatever spelling the source uses for numbers.
 #[must_use]
 pub fn same_value(one: &Value, other: &Value) -> bool {
     one == other || value_hash(one) == value_hash(other)
@@ -120,7 +120,7 @@ pub fn same_value(one: &Value, other: &Value) -> bool {
 /// Returns the identity of a delivery: the SHA-256, as hex, over the entity type, a line feed, the event type, a line
 /// feed and the raw body.
 ///
-/// `received` is given for a body without a version of its own. Such a body is never a duplicate, so its identity also
+/// `received` is given for a body without its own version. Such a body is never a duplicate, so its identity also
 /// covers the time of receipt and a random part.
 #[must_use]
 pub fn event_id(entity: &EntityType, event_type: &str, body: &[u8], received: Option<&str>) -> String {
@@ -161,7 +161,7 @@ fn write_value(digest: &mut Sha256, value: &Value) {
         Value::Number(number) => {
             let text = number.to_string();
             digest.update(b"#");
-            // 5 and 5.000000 are the same amount. A number outside of the range of a decimal keeps its literal text.
+            // 5 and 5.000000 are the same amount. A number outside the range of a decimal keeps its literal text.
             match text.parse::<Decimal>() {
                 Ok(decimal) => digest.update(decimal.normalize().to_string()),
                 Err(_) => digest.update(text),

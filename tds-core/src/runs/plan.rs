@@ -1,5 +1,5 @@
 //! The plan of a run: how the run reads, chosen by the number of calls that each way costs. The choice is a pure
-//! function, and it explains itself.
+//! function, and the plan gives the reason.
 
 mod choice;
 mod history;
@@ -33,11 +33,11 @@ crate::closed_set! {
 pub struct ListCost {
     /// The way to read the list.
     pub way: ListOrder,
-    /// The expected number of calls; `None` where the length of the list is not known.
+    /// The expected number of calls; `None` if the length of the list is not known.
     pub calls: Option<u64>,
 }
 
-/// How a run reads, and why. The plan is kept with the run, so that the counts of the run can be compared with it.
+/// How a run reads, and why. The plan is stored with the run, so that the counts of the run can be compared with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunPlan {
     /// The reason for the choice, as one sentence with the numbers.
@@ -46,19 +46,19 @@ pub struct RunPlan {
     pub listing: ListOrder,
     /// The cost of every possible way, including the chosen one.
     pub ways: Vec<ListCost>,
-    /// The largest number of calls that probed the list before it was read.
+    /// The maximum number of calls that probed the list before it was read.
     pub probe_calls: u64,
     /// How whole records are read.
     pub details: DetailWay,
-    /// The number of records that are expected to need a read of their own; `None` where the number is not known.
+    /// The number of records that are expected to need their own read; `None` if the number is not known.
     pub expected_details: Option<u64>,
-    /// The expected number of all calls; `None` where the number is not known.
+    /// The expected number of all calls; `None` if the number is not known.
     pub expected_calls: Option<u64>,
 }
 
 impl RunPlan {
     /// Adapts the plan of a list that was to be read whole because it has one page, and that turned out to have more
-    /// pages. Records can move between two pages. Returns true where the window is read instead; the plan then says
+    /// pages. Records can move between two pages. Returns true if the window is read instead; the plan then says
     /// so.
     pub(crate) fn outgrown(&mut self, from: Option<OffsetDateTime>, capability: Capability) -> bool {
         let has_one_page = self.ways.iter().any(|cost| cost.way == ListOrder::Whole && cost.calls == Some(1));

@@ -10,8 +10,8 @@
 //! | works | | the filtered list in its own order (by creation) | the same rows |
 //! | | | the whole list; rows are compared by their hash | the same rows |
 //!
-//! An ascending order of change is never paged by offset: each edit pulls all later rows towards the reader, who then
-//! skips as many rows.
+//! An ascending order of change is never paged by offset: each edit pulls all later rows towards the reader, which
+//! then skips as many rows.
 
 mod capability;
 mod order;

@@ -2,7 +2,7 @@
 //!
 //! A store implements [`Harness`] and calls [`crate::conformance!`], which creates one test for each case. A program
 //! can also run the [`cases`] itself, as `examples/custom_store.rs` does. The name of a case is a sentence from the
-//! documentation of the traits. Cases use only the traits. Where a change may become visible later, a case looks again
+//! documentation of the traits. Cases use only the traits. If a change may become visible later, a case looks again
 //! until a deadline.
 
 pub mod budget;

@@ -27,7 +27,7 @@ pub(crate) struct List {
     pub(crate) records: BTreeMap<u32, Option<i64>>,
     pub(crate) page_size: usize,
     pub(crate) can: Capability,
-    /// True where the filter excludes records that changed exactly at the boundary.
+    /// True if the filter excludes records that changed exactly at the boundary.
     pub(crate) exclusive: bool,
     pub(crate) calls: Vec<ListCall>,
 }

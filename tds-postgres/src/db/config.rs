@@ -19,9 +19,9 @@ pub(crate) const URL: Hint = Hint::Settings(&["url"]);
 pub struct DatabaseConfig {
     /// The URL of the database: `postgres://user:password@host:port/name?sslmode=…`. `pgbouncer=true`, port 6543 or
     /// `statement-cache-capacity=0` announce a pooler in transaction mode.
-    /// [`Database::connect`](crate::Database::connect) detects other poolers by a trial.
+    /// [`Database::connect`](crate::Database::connect) detects other poolers by a test.
     pub url: String,
-    /// The largest number of connections of this process, at least 1. With 2 or more connections, one or two of them
+    /// The maximum number of connections of this process, at least 1. With 2 or more connections, one or two of them
     /// are reserved for pushed events. With 3 or more connections, one connection listens for the notifications of
     /// other processes, unless a pooler in transaction mode is in use.
     pub max_connections: u32,

@@ -67,7 +67,7 @@ const WATCH: [(&str, &str); 6] = [
 /// The server's version as a number and in its readable form.
 pub(crate) type Version = (i32, String);
 
-/// Opens connections for a pool, in the way that the first connections found out.
+/// Opens connections for a pool, in the way that worked for the first connections.
 pub(crate) struct Connector {
     /// The options with the settings that the server accepts.
     direct: PgConnectOptions,
@@ -144,8 +144,8 @@ impl Connector {
     }
 }
 
-/// Opens one connection, which reports at once what is wrong. Where the first connection shows no pooler, `look` also
-/// opens a second connection. Returns the server's version, and whether the session is as the limits ask.
+/// Opens one connection, which reports at once what is wrong. If the first connection shows no pooler, `look` also
+/// opens a second connection. Returns the server's version, and whether the session has the settings that the limits require.
 async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<(Version, bool), sqlx::Error> {
     let looking = async {
         let mut connection = options.connect().await?;
@@ -169,7 +169,7 @@ async fn look(options: &PgConnectOptions, asked: Option<Limits>) -> Result<(Vers
     timeout(PATIENCE, looking).await.unwrap_or_else(|_| Err(silent(PATIENCE)))
 }
 
-/// Returns true where several sessions execute the transactions of one connection, or several connections share one
+/// Returns true if several sessions execute the transactions of one connection, or several connections share one
 /// session.
 async fn shares_sessions(one: &mut PgConnection, options: &PgConnectOptions) -> bool {
     let looking = async {
@@ -185,7 +185,7 @@ async fn shares_sessions(one: &mut PgConnection, options: &PgConnectOptions) -> 
         other.close().await?;
         Ok::<_, sqlx::Error>(before == held || before != after)
     };
-    // Without room for a second connection, the search has no result.
+    // If a second connection is not allowed, the search has no result.
     looking.await.unwrap_or(false)
 }
 

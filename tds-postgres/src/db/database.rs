@@ -55,14 +55,14 @@ const INGEST_SILENCE: Duration = Duration::from_millis(4_500);
 pub struct Database {
     work: Pool,
     ingest: Pool,
-    /// True where this handle uses the `ingest` pool, false where it uses the `work` pool.
+    /// True if this handle uses the `ingest` pool, false if it uses the `work` pool.
     ingests: bool,
-    /// True where this handle waits at most 100 ms for a lock.
+    /// True if this handle waits at most 100 ms for a lock.
     hurries: bool,
     connector: Arc<Connector>,
     target: Arc<str>,
     pub(super) application_name: Arc<str>,
-    /// The largest number of connections of this process.
+    /// The maximum number of connections of this process.
     pub(super) most: u32,
     listens: bool,
     #[cfg(feature = "testkit")]
@@ -73,7 +73,7 @@ impl Database {
     /// Connects to the server: finds out how the server can be reached, and checks its version.
     ///
     /// # Errors
-    /// `Config` where the URL, the credentials or the server's version are wrong. `Unavailable` where the server
+    /// `Config` if the URL, the credentials or the server's version are wrong. `Unavailable` if the server
     /// cannot be reached. The message never contains the password.
     pub async fn connect(config: &DatabaseConfig) -> Result<Self> {
         let address = Address::parse(&config.url)?;
@@ -135,13 +135,13 @@ impl Database {
         self.connector.is_pooled()
     }
 
-    /// Returns true where one connection may listen for the notifications of other processes. Listening needs a
+    /// Returns true if one connection may listen for the notifications of other processes. Listening needs a
     /// session of its own and one of the allowed connections.
     pub(crate) fn listens(&self) -> bool {
         self.listens && !self.is_pooled()
     }
 
-    /// Returns the options for a connection outside of the pools.
+    /// Returns the options for a connection outside the pools.
     pub(crate) fn options(&self) -> PgConnectOptions {
         self.connector.options().clone()
     }
@@ -157,7 +157,7 @@ impl Database {
         Self { hurries: true, ..self.clone() }
     }
 
-    /// Returns true where every statement needs a transaction around it.
+    /// Returns true if every statement needs a transaction around it.
     pub(crate) fn needs_transaction(&self) -> bool {
         self.hurries || self.is_pooled()
     }
@@ -231,7 +231,7 @@ impl fmt::Debug for Database {
     }
 }
 
-/// Executes one statement. Where a transaction is needed, the statement gets a transaction of its own.
+/// Executes one statement. If a transaction is needed, the statement gets its own transaction.
 impl<'c> Executor<'c> for &'c Database {
     type Database = Postgres;
 

@@ -29,7 +29,7 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
 
 /// Names the action that failed.
 pub(crate) trait Doing<T> {
-    /// Classifies the error, where there is one. See [`classify`].
+    /// Classifies the error, if there is one. See [`classify`].
     fn doing(self, doing: &str) -> Result<T, Error>;
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn silent(limit: Duration) -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, text))
 }
 
-/// Returns true where the data of the statement is at fault (classes 22, 23 and 54): only this statement fails.
+/// Returns true if the data of the statement is at fault (classes 22, 23 and 54): only this statement fails.
 pub(crate) fn is_data_error(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Encode(_) => true,
@@ -53,27 +53,27 @@ pub(crate) fn is_data_error(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Returns true where the same transaction may succeed at once: a serialization failure or a deadlock.
+/// Returns true if the same transaction may succeed at once: a serialization failure or a deadlock.
 pub(crate) fn is_retryable(error: &sqlx::Error) -> bool {
     matches!(code_of(error), "40001" | "40P01")
 }
 
-/// Returns true where another session holds a lock for longer than the lock timeout.
+/// Returns true if another session holds a lock for longer than the lock timeout.
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     code_of(error) == "55P03"
 }
 
-/// Returns true where nothing was done because the server is read-only.
+/// Returns true if nothing was done because the server is read-only.
 pub(crate) fn is_read_only(error: &sqlx::Error) -> bool {
     code_of(error) == "25006"
 }
 
-/// Returns true where it is unknown whether the statement was executed, because the answer did not arrive.
+/// Returns true if it is unknown whether the statement was executed, because the answer did not arrive.
 pub(crate) fn is_unanswered(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_)) || is_fatal(error)
 }
 
-/// Returns true where the connection must not be used again, for any statement.
+/// Returns true if the connection must not be used again, for any statement.
 pub(crate) fn is_spoilt(error: &sqlx::Error) -> bool {
     let code = code_of(error);
     match (code.get(..2).unwrap_or(""), code) {
@@ -95,7 +95,7 @@ pub(crate) fn is_spoilt(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Returns true where the database itself or its present setup is at fault, for any statement: the database cannot be
+/// Returns true if the database itself or its present setup is at fault, for any statement: the database cannot be
 /// reached, is read-only, full or too slow, sessions block each other, or a privilege or a table is missing for a
 /// while.
 pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
@@ -107,7 +107,7 @@ pub(crate) fn is_outage(error: &sqlx::Error) -> bool {
         || is_of_the_setup(code)
 }
 
-/// Returns true where a privilege, a schema, a table, a column or a function is missing. An operator changes it, or
+/// Returns true if a privilege, a schema, a table, a column or a function is missing. An operator is changing it, or
 /// has to.
 fn is_of_the_setup(code: &str) -> bool {
     matches!(code, "42501" | "3F000" | "42P01" | "42703" | "42883")
@@ -123,7 +123,7 @@ pub(crate) fn classify_for_record(error: sqlx::Error, doing: &str) -> Error {
     error
 }
 
-/// Returns true where a prepared statement was not found in its session, or another statement was found: several
+/// Returns true if a prepared statement was not found in its session, or another statement was found: several
 /// sessions execute the transactions of this connection.
 pub(crate) fn is_of_a_pooler(error: &sqlx::Error) -> bool {
     let Some(cause) = of_postgres(error) else { return false };
@@ -131,7 +131,7 @@ pub(crate) fn is_of_a_pooler(error: &sqlx::Error) -> bool {
         || cause.code() == "08P01" && cause.message().contains("prepared statement")
 }
 
-/// Returns true where the server or a pooler has no more connections for this process.
+/// Returns true if the server or a pooler has no more connections for this process.
 pub(crate) fn is_crowded(error: &sqlx::Error) -> bool {
     let Some(cause) = of_postgres(error) else { return false };
     // Poolers use messages of their own, with codes that have several meanings.
@@ -141,7 +141,7 @@ pub(crate) fn is_crowded(error: &sqlx::Error) -> bool {
     cause.code() == "53300" || WORDS.iter().any(|words| text.contains(words))
 }
 
-/// Returns true where a connection that could not be opened may succeed in a moment: no process listens yet, or the
+/// Returns true if a connection that could not be opened may succeed in a moment: no process listens yet, or the
 /// server is starting or stopping.
 pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     match error {
@@ -153,7 +153,7 @@ pub(crate) fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Returns true where a connection may have been refused because of the requested settings. The wording of the
+/// Returns true if a connection may have been refused because of the requested settings. The wording of the
 /// refusal does not matter.
 pub(crate) fn may_be_about_settings(error: &sqlx::Error) -> bool {
     let code = code_of(error);
@@ -206,7 +206,7 @@ fn class(error: &sqlx::Error) -> (ErrorKind, Retry) {
     }
 }
 
-/// Returns the PostgreSQL error inside, where there is one.
+/// Returns the PostgreSQL error inside, if there is one.
 pub(crate) fn of_postgres(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error().and_then(|cause| cause.try_downcast_ref::<PgDatabaseError>())
 }

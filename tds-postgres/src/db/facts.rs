@@ -21,14 +21,14 @@ pub struct ConnectionRoom {
     pub wanted: u32,
     /// The number of connections that the server, the database and the role allow for all processes together.
     pub allowed: u32,
-    /// The number of connections that other programs than TDS have open.
+    /// The number of connections that programs other than TDS have open.
     pub others: u32,
 }
 
 impl ConnectionRoom {
-    /// Returns how many copies of this process can open all their connections.
+    /// Returns how many processes with this configuration can open all their connections.
     #[must_use]
-    pub fn copies(&self) -> u32 {
+    pub fn processes(&self) -> u32 {
         self.allowed.saturating_sub(self.others) / self.wanted.max(1)
     }
 }

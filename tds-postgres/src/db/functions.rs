@@ -1,7 +1,7 @@
 //! The functions of the schema and their triggers. Each file of `sql/` contains one family. `migrate` applies a
 //! family again when its text changed.
 //!
-//! The table `tds_sync_functions` records the applied revision and hash of each family. A family is *stale* where the
+//! The table `tds_sync_functions` records the applied revision and hash of each family. A family is *stale* if the
 //! database does not have it, or has another text of the same or an older revision. [`Database::migrate`] applies
 //! stale families. A program does not work on a schema that has a stale family.
 //!
@@ -12,8 +12,8 @@
 //!   database neither overwrites the family nor refuses to work. Only builds between two releases can have different
 //!   texts of one revision. In that case the build that migrated last wins, and the other build is no longer ready.
 //!
-//! A rule that several statements need is a *part*: a piece of SQL text in `sql/parts/`. A family contains a part where
-//! its text has the comment `/* part: name */`, and a statement of the program includes the file. So the rule has one
+//! A rule that several statements need is a *part*: a piece of SQL text in `sql/parts/`. A family inserts a part at
+//! the comment `/* part: name */` in its text, and a statement of the program includes the file. So the rule has one
 //! text, and no statement pays for a function call.
 //!
 //! `CREATE OR REPLACE` keeps the privileges of a function. [`Database::migrate`] closes a new function at its end, in
@@ -44,7 +44,7 @@ static FAMILIES: [Family; 7] = [
     Family { name: "claim", revision: 8, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 7, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 8, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 3, text: include_str!("../../sql/close.sql") },
 ];
 
@@ -77,7 +77,7 @@ impl Family {
         ContentHash::of_bytes(self.text().as_bytes()).as_str().to_owned()
     }
 
-    /// Returns true where a family that was applied with this revision and hash must be applied again.
+    /// Returns true if a family that was applied with this revision and hash must be applied again.
     fn is_stale_against(&self, revision: i32, hash: &str) -> bool {
         revision <= self.revision && hash != self.hash()
     }
@@ -125,7 +125,7 @@ mod tests {
         ("claim", 8, "658f2844ff23"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 7, "10aad998e6a8"),
+        ("operator", 8, "f4e094871d13"),
         ("close", 3, "cc027779ad21"),
     ];
 

@@ -38,7 +38,7 @@ const VERSIONS: &str =
 /// The reason why a migration did not finish.
 struct Step {
     error: Error,
-    /// True where the same migration may succeed at once.
+    /// True if the same migration may succeed at once.
     again: bool,
 }
 
@@ -100,7 +100,7 @@ pub enum SchemaVerdict {
 }
 
 impl SchemaStatus {
-    /// Returns true where the schema is what this program needs.
+    /// Returns true if the schema is what this program needs.
     #[must_use]
     pub fn is_current(&self) -> bool {
         self.verdict == SchemaVerdict::Current
@@ -122,9 +122,9 @@ impl Database {
     /// may call the method at the same time: each call waits for the one before it.
     ///
     /// # Errors
-    /// `Config` where the schema is newer than this program, where an applied migration or further migration differs
-    /// from the one this program contains, or where a reader does not exist. `Unauthorized`, with the missing GRANT,
-    /// where the role lacks privileges. Otherwise the database's own errors. After an error nothing is changed.
+    /// `Config` if the schema is newer than this program, if an applied migration or further migration differs
+    /// from the one this program contains, or if a reader does not exist. `Unauthorized`, with the missing GRANT,
+    /// if the role lacks privileges. Otherwise the database's own errors. After an error nothing is changed.
     pub async fn migrate_with(
         &self,
         further: &[FurtherMigration],
@@ -234,7 +234,7 @@ pub(crate) fn fingerprint() -> String {
     hash.as_str().chars().take(16).collect()
 }
 
-/// Returns true where a missing migration creates a schema.
+/// Returns true if a missing migration creates a schema.
 pub(crate) fn creates_schema(after: i64) -> bool {
     MIGRATOR
         .iter()
@@ -245,7 +245,7 @@ fn expected() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-/// Returns true where the table of the schema versions exists.
+/// Returns true if the table of the schema versions exists.
 async fn has_versions<'c>(database: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(database).await
 }

@@ -1,4 +1,4 @@
-//! The parts of a batch, where a member is at fault or another session has locked it.
+//! The parts of a batch, when a member is at fault or another session has locked it.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl<T> Parts<T> {
         Vec::new()
     }
 
-    /// Like [`Parts::halve`], for a part that met a lock. The whole part is returned where the search has taken too
+    /// Like [`Parts::halve`], for a part that met a lock. The whole part is returned if the search has taken too
     /// long, for example because another session has locked a whole table.
     pub(crate) fn halve_locked(&mut self, part: Vec<T>) -> Vec<T> {
         self.meet_lock();
@@ -74,7 +74,7 @@ pub(crate) struct Parted<T, R> {
     pub(crate) fault: Option<sqlx::Error>,
 }
 
-/// Executes a batch in parts, so that no member waits for a lock that only another member needs. Where the search
+/// Executes a batch in parts, so that no member waits for a lock that only another member needs. If the search
 /// takes too long, the members that are not done by then count as locked.
 pub(crate) async fn around_locks<T: Clone, R, F>(
     database: &Database,

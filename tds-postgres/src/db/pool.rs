@@ -60,7 +60,7 @@ pub(crate) type Step = Result<Either<PgQueryResult, PgRow>, sqlx::Error>;
 /// The size of a pool, and the time limits for its users.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// The largest number of connections.
+    /// The maximum number of connections.
     pub(crate) connections: u32,
     /// How long a task waits for a connection.
     pub(crate) patience: Duration,
@@ -364,7 +364,7 @@ impl Lent {
         self.health.spoilt = true;
     }
 
-    /// Returns true where no further statement can be sent over the connection.
+    /// Returns true if no further statement can be sent over the connection.
     pub(crate) fn is_spoilt(&self) -> bool {
         self.health.spoilt || self.health.busy
     }

@@ -11,7 +11,7 @@ use super::{
 /// Returns the statements that would give the role the missing privileges. `$1`: migrations are missing or functions
 /// are not current. `$2`: a missing migration creates a schema.
 ///
-/// Where the role cannot use the schema of the connection, `current_schema()` is null. The statement then takes the
+/// If the role cannot use the schema of the connection, `current_schema()` is null. The statement then takes the
 /// last existing schema of the search path. For tables of another owner, the role needs membership in the owner's
 /// role: migrations require it, and row level security lets no other role pass.
 const MISSING: &str = "
@@ -53,7 +53,7 @@ const READABLE: &str = "
 
 impl Database {
     /// Returns the statements that would give the role of the connection the privileges that it lacks, for a
-    /// migration where one is due and for the operation of TDS. The list is empty where nothing is missing.
+    /// migration if one is due and for the operation of TDS. The list is empty if nothing is missing.
     ///
     /// # Errors
     /// Fails if the database does not answer.

@@ -16,7 +16,7 @@ pub(crate) const IN_BATCH: u32 = 0;
 /// How many times a transaction that concerns one thing waits again for a lock that another session holds. Each wait
 /// lasts a second.
 pub(crate) const ALONE: u32 = 2;
-/// How many times a transaction waits again where an operator asked for it. The statements of other operators may hold
+/// How many times a transaction waits again if an operator asked for it. The statements of other operators may hold
 /// locks for seconds, and the triggers of `tds_sync_queue` also wait for ten seconds.
 pub(crate) const FOR_OPERATOR: u32 = 9;
 

@@ -64,7 +64,7 @@ impl Tx {
     /// Rolls the transaction back.
     ///
     /// # Errors
-    /// Fails if the connection is lost. In that case the database rolls the transaction back by itself.
+    /// Fails if the connection is lost. In that case the database rolls back the transaction by itself.
     pub async fn rollback(mut self) -> Result<(), sqlx::Error> {
         self.end("ROLLBACK").await
     }

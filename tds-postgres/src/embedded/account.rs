@@ -56,7 +56,7 @@ impl Account {
         chown(path, Some(self.uid), Some(self.gid)).map_err(|error| io(&error, "changing the owner of", path))
     }
 
-    /// Returns true where the account may traverse a directory.
+    /// Returns true if the account may traverse a directory.
     pub(super) fn may_traverse(self, directory: &Metadata) -> bool {
         let bit = if directory.uid() == self.uid {
             0o100
@@ -70,7 +70,7 @@ impl Account {
 }
 
 /// Returns a command for one of the server's programs. The command runs as the right account and without the caller's
-/// PG* variables. It has a process group of its own, so that Ctrl-C in a terminal reaches only TDS.
+/// PG* variables. It has its own process group, so that Ctrl-C in a terminal reaches only TDS.
 pub(super) fn command(program: &Path, account: Option<&Account>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {

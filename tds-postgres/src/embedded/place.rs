@@ -13,7 +13,7 @@ use super::{Account, io};
 /// The parent directory of clusters whose account cannot reach the data directory.
 const ELSEWHERE: &str = "/var/lib/tds/clusters";
 
-/// The file in the data directory that contains the cluster's location, where the cluster is elsewhere.
+/// The file in the data directory that contains the cluster's location, if the cluster is elsewhere.
 const NOTE: &str = "cluster-location";
 
 /// Creates the data directory and returns its absolute path.
@@ -22,11 +22,11 @@ pub(super) fn prepare(data_dir: &Path) -> Result<PathBuf> {
     data_dir.canonicalize().map_err(|error| io(&error, "resolving", data_dir))
 }
 
-/// Returns the directory for the cluster. The directory is inside the data directory. Where the server's account cannot
+/// Returns the directory for the cluster. The directory is inside the data directory. If the server's account cannot
 /// reach the data directory, the cluster has a directory elsewhere, and a file in the data directory records its
 /// location.
 pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result<PathBuf> {
-    // Where an operator deleted the recorded directory, a new cluster is created, as after the deletion of the data
+    // If an operator deleted the recorded directory, a new cluster is created, as after the deletion of the data
     // directory itself.
     if let Some(root) = remembered(data_dir) {
         return Ok(root);
@@ -44,7 +44,7 @@ pub(super) fn cluster_root(data_dir: &Path, account: Option<&Account>) -> Result
     Ok(root)
 }
 
-/// Returns the directory for the cluster where there may be one. The call creates nothing.
+/// Returns the directory for the cluster if there may be one. The call creates nothing.
 pub(super) fn existing(data_dir: &Path) -> Option<PathBuf> {
     remembered(data_dir).or_else(|| Some(data_dir.join("postgres")).filter(|root| root.is_dir()))
 }

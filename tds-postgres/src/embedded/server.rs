@@ -118,7 +118,7 @@ impl Server {
         let mut child = self.child.take();
         let output = tokio::select! {
             output = pg_ctl.output() => output,
-            // This branch reaps the server process. `pg_ctl` would wait in vain for a process that is dead but not
+            // This branch reaps the server process. `pg_ctl` would wait without end for a process that is dead but not
             // reaped.
             () = end_of(child.as_mut()) => return Ok(()),
         };

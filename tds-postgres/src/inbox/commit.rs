@@ -1,10 +1,10 @@
 //! Group commit: events that arrive during one commit are committed together in the next one.
 //!
 //! An idle store commits an event at once. A busy store commits the events that have gathered in the meantime. A few
-//! large commits cost less than many small commits at the same time. So a second commit begins only where the first
-//! one takes long, for example because it waits for a lock, or where a full batch of events has gathered.
+//! large commits cost less than many small commits at the same time. So a second commit begins only if the first
+//! one takes long, for example because it waits for a lock, or if a full batch of events has gathered.
 //!
-//! An event whose record another session has locked is put aside and retried separately, so that no other event waits
+//! An event whose record another session has locked is set aside and retried separately, so that no other event waits
 //! for that lock. The sender of every event gets an answer within ten seconds.
 
 mod aside;
@@ -49,14 +49,14 @@ const ANSWERED: Duration = Duration::from_millis(9_500);
 /// Limits of the store.
 #[derive(Clone, Debug)]
 pub struct StoreSettings {
-    /// The number of tasks that commit accepted events. Each task uses a connection of its own.
+    /// The number of tasks that commit accepted events. Each task uses its own connection.
     pub committers: usize,
-    /// The largest number of events of one commit.
+    /// The maximum number of events of one commit.
     pub batch_events: usize,
     /// The size limit of one commit, in bytes. A commit that has reached this size takes no further event, so its last
     /// event may exceed the limit. An event counts as twice the size of its payload plus 512 bytes.
     pub batch_bytes: usize,
-    /// The largest number of events that may wait for their commit. Beyond this number `accept` returns
+    /// The maximum number of events that may wait for their commit. Beyond this number `accept` returns
     /// `Unavailable`.
     pub waiting_events: usize,
     /// The memory limit of the events that wait for their commit, in bytes, with the same estimate of an event's size.
@@ -182,7 +182,7 @@ impl Committers {
     }
 }
 
-/// Runs one committer. Each batch is a task of its own, so that a panic affects one batch only.
+/// Runs one committer. Each batch is its own task, so that a panic affects one batch only.
 async fn run(shared: Arc<Shared>, receiver: Arc<AsyncMutex<mpsc::Receiver<Request>>>) {
     loop {
         let (batch, _turn) = gather(&receiver, &shared).await;
@@ -212,7 +212,7 @@ async fn gather(
     let Some(first) = receiver.recv().await else { return (Vec::new(), None) };
     let turn = if receiver.len() + 1 < settings.batch_events {
         let turn = timeout(LONG, Arc::clone(&shared.turn).acquire_owned()).await;
-        // The semaphore is never closed. A batch that waited in vain is committed at the same time as the other
+        // The semaphore is never closed. A batch whose wait timed out is committed at the same time as the other
         // batch.
         turn.ok().and_then(std::result::Result::ok)
     } else {

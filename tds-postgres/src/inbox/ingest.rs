@@ -229,7 +229,7 @@ async fn read_what_came_back(
     Ok(())
 }
 
-/// Returns the work of events and the event of each work. `None` where a record occurs twice.
+/// Returns the work of events and the event of each work. `None` if a record occurs twice.
 fn work_once<'a>(events: &[&'a NewEvent]) -> Option<(Batch, Vec<&'a str>)> {
     let mut batch = Batch::default();
     let mut causes = BTreeMap::new();

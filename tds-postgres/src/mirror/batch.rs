@@ -30,7 +30,7 @@ pub(super) struct Batch<'a> {
 type Counts = HashMap<&'static str, HashMap<String, usize>>;
 
 impl Batch<'_> {
-    /// Writes the whole batch or nothing. A read that is wrong in itself, without asking the database, gets its own
+    /// Writes the whole batch or nothing. A read that is invalid in itself, which needs no query to find out, gets its own
     /// error as the result.
     pub(super) async fn run(&self, database: &Database) -> Result<Vec<Result<Applied>>, sqlx::Error> {
         let checked: Vec<Result<&Read>> =

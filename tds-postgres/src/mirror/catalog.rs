@@ -26,7 +26,7 @@ pub(super) struct Column {
     /// The SQL name of the column's type, without the length or precision of this column: a value that is too large
     /// for the column must be an error, but a cast would change the value silently.
     pub(super) type_name: String,
-    /// True where the values are sent as JSON and not as the text of the type.
+    /// True if the values are sent as JSON and not as the text of the type.
     pub(super) is_json: bool,
     /// True for arrays, composite types and domains. PostgreSQL reads them from JSON only in a slower way.
     pub(super) is_nested: bool,

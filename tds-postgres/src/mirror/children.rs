@@ -1,4 +1,4 @@
-//! Child tables: several rows per record, which are replaced as a set and only where the set differs.
+//! Child tables: several rows per record, which are replaced as a set and only if the set differs.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -22,7 +22,7 @@ pub(super) struct Rows<'a> {
     ids: Vec<&'a str>,
     /// The texts of the rows, for each column that a source fills.
     texts: Vec<Vec<Option<Cow<'a, str>>>>,
-    /// For each row, one byte for each of these columns: 1 where the row shows the column, possibly as `NULL`.
+    /// For each row, one byte for each of these columns: 1 if the row shows the column, possibly as `NULL`.
     shown: Vec<Vec<u8>>,
     raws: Vec<&'a str>,
     /// True for a list row or a pushed body, which may lack keys: it is merged into the `raw` that a detail brought.

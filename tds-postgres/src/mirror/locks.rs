@@ -44,7 +44,7 @@ struct Row {
 }
 
 impl Locks {
-    /// Returns true where the record met a lock at the last attempt.
+    /// Returns true if the record met a lock at the last attempt.
     pub(super) fn is_suspect(&self, key: &RecordKey) -> bool {
         lock(&self.0).contains_key(key)
     }

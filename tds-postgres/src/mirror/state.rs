@@ -58,7 +58,7 @@ impl Row {
 }
 
 /// Reads the columns of [`Row`] for these records, each of which is found by the primary key. `zoho_id = ANY($2)`
-/// would allow the planner to read all records of the entity type. The planner does so where the table has grown
+/// would allow the planner to read all records of the entity type. The planner does so if the table has grown
 /// since its last statistics. `fence`: the end of the inner query.
 fn select(fence: &str) -> AssertSqlSafe<String> {
     quote::statement(format!(
@@ -97,7 +97,7 @@ pub(super) async fn lock(
 }
 
 /// The new states as the parameters of a statement, after the entity type. Stored times are at most ten seconds later
-/// than the database's time. Otherwise, where the clock of this machine is ahead, later reads would wait until the
+/// than the database's time. Otherwise, if the clock of this machine is ahead, later reads would wait until the
 /// clock is set back and time has caught up.
 const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_began, clock.now) AS observed_began,
       LEAST(n.observed_ended, clock.now) AS observed_ended, n.list_hash, n.detail_hash, n.detail_version,
@@ -113,7 +113,7 @@ const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_bega
 
 /// Stores new states of locked records, and of records that were not `known`. The rows also get the ids of their head
 /// rows, for operators who know the records by these ids. Returns false if another transaction stored a record that
-/// was not known. In that case everything must be decided anew.
+/// was not known. In that case everything must be decided again.
 pub(super) async fn store(
     tx: &mut Tx,
     entity: &EntityType,

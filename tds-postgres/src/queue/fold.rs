@@ -131,7 +131,7 @@ impl Batch {
         }
     }
 
-    /// Returns true where the batch already has work of the key.
+    /// Returns true if the batch already has work of the key.
     pub(crate) fn has(&self, key: WorkKey) -> bool {
         self.0.contains_key(&stored_key(key))
     }

@@ -69,7 +69,7 @@ WHERE r.id = $1
 ";
 
 /// Ends the waiting of waiters, events and runs that have lost their items. Of the events, only those received within
-/// `within` are considered, where `within` is given.
+/// `within` are considered, if `within` is given.
 pub(crate) async fn heal(
     database: &Database,
     age: Duration,

@@ -103,7 +103,7 @@ struct Done {
     /// Waiters that wait for at most this generation are notified.
     upto: i64,
     outcome: Outcome,
-    /// True where the item runs once more.
+    /// True if the item runs once more.
     again: bool,
 }
 
@@ -124,9 +124,9 @@ struct Update<'a> {
     retry_count: i32,
     after: Option<Duration>,
     error: Option<&'a str>,
-    /// True where the source is asked for the record.
+    /// True if the source is asked for the record.
     fetch: bool,
-    /// True where work arrived during the claim.
+    /// True if work arrived during the claim.
     again: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Figures of the queue: how many items wait and for how long, and whether the queue moves.
+//! Figures of the queue: how many items wait and for how long, and whether the queue makes progress.
 
 use std::time::Duration;
 
@@ -90,7 +90,7 @@ SELECT q.entity_type, count(*) AS waiting FROM tds_queue_live q
 ";
 
 /// Failed events that wait for no item are those that TDS could not parse: events of dead letters still wait. Held
-/// deletions belong to the newest full run of an entity type that finished, because each later list decides anew.
+/// deletions belong to the newest full run of an entity type that finished, because each later list replaces the decision.
 const ATTENTION: &str = "
 SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_items <= 0 AND outcome IS NULL) AS unparsed,
        (SELECT COALESCE(sum(held), 0)::bigint FROM (
@@ -127,7 +127,7 @@ pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error
     Ok(stats)
 }
 
-/// Returns whether the queue moves.
+/// Returns whether the queue makes progress.
 pub(super) async fn motion(database: &Database) -> Result<QueueMotion, sqlx::Error> {
     let lanes: Vec<i16> = Lane::ALL.into_iter().map(Lane::priority).collect();
     let overdue: Option<f64> = sqlx::query_scalar(OVERDUE).bind(lanes).fetch_one(database).await?;

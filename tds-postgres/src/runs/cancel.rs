@@ -25,8 +25,8 @@ SELECT q.id FROM tds_queue_live q
  ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id FOR UPDATE OF q SKIP LOCKED
 ";
 
-// This is a separate statement, so that it sees every waiter that was attached before the locks were taken. An item
-// in work is removed as well: its worker finds that the claim is lost. An item for which only this run and other
+// This is a separate statement, so that it sees every waiter that was attached before the locks were taken. A claimed
+// item is removed as well: its worker finds that the claim is lost. An item for which only this run and other
 // cancelled runs wait is kept for this run, and leaves the queue with the last of them.
 const TAKE_OUT: &str = "
 WITH own AS MATERIALIZED (

@@ -1,4 +1,7 @@
-//! A TCP relay in front of a server. The relay can stop answering without closing any connection.
+//! A TCP relay in front of a server. The relay can stop answering without closing any connection, and it counts
+//! transactions.
+
+mod answers;
 
 use std::{
     io,
@@ -21,6 +24,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use self::answers::Answers;
+
 /// Passes connections on to a server. A frozen connection behaves as if the network path to the server had
 /// disappeared: requests get no answer, and neither side is notified. All connections end when the value is dropped.
 #[derive(Debug)]
@@ -36,6 +41,7 @@ struct Shared {
     state: Mutex<State>,
     open: AtomicUsize,
     delay_micros: AtomicU64,
+    transactions: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -68,6 +74,7 @@ impl Relay {
             state: Mutex::new(State { connections: Vec::new(), first: Order::Pass, refuse: false }),
             open: AtomicUsize::new(0),
             delay_micros: AtomicU64::new(0),
+            transactions: AtomicU64::new(0),
         });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Self { address, shared, task }
@@ -131,6 +138,13 @@ impl Relay {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
+    }
+
+    /// Returns how many transactions of PostgreSQL have ended so far. A statement outside of a transaction counts as
+    /// one.
+    #[must_use]
+    pub fn transactions(&self) -> u64 {
+        self.shared.transactions.load(Ordering::SeqCst)
     }
 }
 
@@ -211,8 +225,8 @@ async fn connection(client: TcpStream, mut orders: watch::Receiver<Order>, share
         (client.into_split(), server.into_split());
     let pass = async {
         tokio::select! {
-            ended = pump(&mut from_client, &mut to_server, orders.clone(), &shared) => ended,
-            ended = pump(&mut from_server, &mut to_client, orders.clone(), &shared) => ended,
+            ended = pump(&mut from_client, &mut to_server, orders.clone(), &shared, None) => ended,
+            ended = pump(&mut from_server, &mut to_client, orders.clone(), &shared, Some(Answers::default())) => ended,
         }
     };
     let mut resets = orders.clone();
@@ -235,12 +249,13 @@ async fn ordered(orders: &mut watch::Receiver<Order>, order: Order) {
     }
 }
 
-/// Passes bytes on until one side ends.
+/// Passes bytes on until one side ends, and counts the transactions in the answers of a server.
 async fn pump(
     from: &mut OwnedReadHalf,
     to: &mut OwnedWriteHalf,
     mut orders: watch::Receiver<Order>,
     shared: &Shared,
+    mut answers: Option<Answers>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -259,6 +274,8 @@ async fn pump(
                     tokio::time::sleep(delay).await;
                     ordered(&mut orders, Order::Pass).await;
                 }
+                let ended = answers.as_mut().map_or(0, |answers| answers.read(&buffer[..read]));
+                shared.transactions.fetch_add(ended, Ordering::SeqCst);
                 to.write_all(&buffer[..read]).await?;
             }
         }

@@ -209,7 +209,7 @@ async fn an_item_that_is_locked_while_its_run_is_cancelled_is_taken_out_when_the
     assert!(claim(&store, 10).await.is_empty(), "nobody works on it meanwhile");
     let suspect = "UPDATE tds_queue_live SET lost_leases = 10, run_at = now() - interval '2 minutes'";
     sqlx::raw_sql(suspect).execute(database.database().pool()).await.expect("suspect");
-    assert!(claim(&store, 10).await.is_empty(), "nor alone, where its leases were lost again and again");
+    assert!(claim(&store, 10).await.is_empty(), "nor alone, if its leases were lost again and again");
     let scope = ClaimScope { carried: true, ..ClaimScope::default() };
     let request = ClaimRequest { scope, ..ClaimRequest::new(WorkerId("test".into()), 10, SOON) };
     assert!(store.claim(&request).await.expect("claim").is_empty());

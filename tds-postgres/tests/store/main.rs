@@ -11,5 +11,6 @@ mod operators;
 mod pitfalls;
 mod races;
 mod scripts;
+mod signals;
 mod throughput;
 mod upkeep;

@@ -56,7 +56,7 @@ async fn interleave<A: Send + 'static, E: Send + 'static>(
     (attaching.await.expect("no panic"), ending.await.expect("no panic"))
 }
 
-/// Returns a claimed item with an event of its own.
+/// Returns a claimed item with its own event.
 async fn claimed_with_event(store: &PgStore) -> Vec<tds_core::queue::Claimed> {
     store.accept(event("7", work(5, "{}"))).await.expect("accepted");
     claim(store, 1).await

@@ -24,7 +24,7 @@ pub(crate) struct Finding {
     pub(crate) name: &'static str,
     pub(crate) status: Status,
     pub(crate) detail: String,
-    /// What to do, where something is not right.
+    /// What to do, if something is not right.
     pub(crate) hint: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl Finding {
 }
 
 /// Performs all checks. `errors` are those of the configuration of a server. `config` is the configuration, or only its
-/// part for the database where another part has errors; `None` where that part has errors too.
+/// part for the database if another part has errors; `None` if that part has errors too.
 pub(crate) async fn check(errors: &[ConfigError], config: Option<&Config>) -> Report {
     let hint = "docs/configuration.md explains every variable";
     let mut checks: Vec<Finding> =

@@ -14,7 +14,7 @@ use tds_zoho::{
 use super::{refusal::Refusal, services::Ports};
 
 tds_core::closed_set! {
-    /// What the program does with a body that proved authentic.
+    /// What the program does with a verified body.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) enum Reception {
         /// The records of the event are processed.

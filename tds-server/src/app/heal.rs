@@ -1,5 +1,4 @@
 //! Looks for events, runs and waiters that lost their items, at the start and every two minutes. There should be none.
-//! Every five seconds, the remaining items of cancelled runs are removed from the queue.
 
 use std::time::Duration;
 
@@ -7,10 +6,8 @@ use tds_core::shutdown::Shutdown;
 
 use super::{events::Events, refusal::Refusal};
 
-/// The time between two passes over cancelled runs.
-const TICK: Duration = Duration::from_secs(5);
-/// The number of ticks between two searches for events, runs and waiters that lost their items: two minutes.
-const TICKS: u32 = 24;
+/// The time between two searches.
+const EVERY: Duration = Duration::from_secs(120);
 /// Events, runs and waiters that are younger than this are not touched.
 const AGE: Duration = Duration::from_secs(5);
 /// Most searches look only at events received within this period. The first search, and then one a day, looks at all
@@ -26,17 +23,9 @@ pub(crate) async fn run(
     mended: impl Fn(&'static str, u64) + Send + Sync,
     shutdown: Shutdown,
 ) {
-    for tick in 0u32.. {
-        if tick.is_multiple_of(TICKS) {
-            heal(events, organization, tick / TICKS, &mended).await;
-        }
-        if let Err(error) = events.ports.runs.finish_cancelling().await {
-            tracing::debug!(
-                error = %error.chain(),
-                "items of cancelled runs could not be removed from the queue; trying again"
-            );
-        }
-        if shutdown.sleep(TICK).await {
+    for round in 0u32.. {
+        heal(events, organization, round, &mended).await;
+        if shutdown.sleep(EVERY).await {
             return;
         }
     }

@@ -41,7 +41,7 @@ tds_core::closed_set! {
 pub struct ComponentHealth {
     /// The status.
     pub state: HealthStatus,
-    /// An explanation for a person.
+    /// A human-readable explanation.
     pub detail: String,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tds_core::{error::Retry, shutdown::Shutdown};
 use tds_zoho::ZohoClient;
 
-/// The time between two looks at the age of Zoho's count.
+/// The time between two checks of the age of Zoho's count.
 const LOOK: Duration = Duration::from_secs(300);
 /// The time for which a count that Zoho reported is fresh. Headers of ordinary answers report it as well.
 const FRESH: Duration = Duration::from_secs(3_600);

@@ -77,7 +77,7 @@ pub(crate) struct Runs(pub(crate) Ports);
 
 impl Runs {
     /// Starts a run of each entity type that was asked for and has no active run. `None` asks for all entity types that
-    /// can be listed. Where the engine cannot execute one of the runs, none is started.
+    /// can be listed. If the engine cannot execute one of the runs, none is started.
     pub(crate) async fn start(
         &self,
         engine: &Engine,

@@ -40,25 +40,25 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The number of consecutive reads of the runs that may fail before the command gives up.
 const PATIENCE: u32 = 60;
 
-/// What to read.
+/// Run one bulk sync in the foreground
 #[derive(Args)]
 #[command(args = flags(&[ZOHO, WORKER, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
     tds-server bulk-sync --entity products,customers\n  \
     tds-server bulk-sync --entity invoices --since 2026-11-01\n\n\
-    If a server works on the database, the server executes the runs and this command shows their progress.\n\
+    If a server uses the same database, the server executes the runs and this command shows their progress.\n\
     Otherwise this command executes the runs, and no other work of the queue. Ctrl-C stops the command at the last\n\
-    committed page; the next bulk-sync or serve continues there.")]
+    committed page; the next bulk-sync or serve continues from there.")]
 pub(crate) struct BulkSyncArgs {
     /// Entity types to sync, comma separated [default: all]
     #[arg(long = "entity", value_name = "ENTITIES", value_delimiter = ',')]
     entities: Vec<EntityType>,
-    /// full reads everything and finds deletions; incremental reads the changes since the last run
+    /// Mode: full reads everything and finds deletions; incremental reads the changes since the last run
     #[arg(long, value_parser = parse::one_of(MODES, RunType::as_str), default_value = "incremental")]
     mode: RunType,
-    /// Read only changes since this time (incremental only), such as 2026-11-01 or 2026-11-01T08:00:00Z
+    /// Read only changes since this time, such as 2026-11-01 or 2026-11-01T08:00:00Z (incremental mode only)
     #[arg(long, value_name = "TIME", value_parser = parse::time)]
     since: Option<OffsetDateTime>,
-    /// Print the finished runs as JSON, as the API answers them
+    /// Print the finished runs as JSON, in the format of the API
     #[arg(long)]
     json: bool,
 }
@@ -129,7 +129,7 @@ async fn follow(
     let mut announced = false;
     loop {
         if execution.look().await && !std::mem::replace(&mut announced, true) {
-            output::talk("a server works on this database: it executes the runs");
+            output::talk("a server uses this database and executes the runs");
         }
         if !latest.iter().any(|run| run.status.is_active()) || shutdown.sleep(LOOK).await {
             break;
@@ -149,7 +149,7 @@ fn report(runs: Vec<Run>, as_json: bool) -> CommandResult {
     let hints = [
         (
             runs.iter().any(|run| run.status.is_active()),
-            "the command stopped before the end; the next bulk-sync or serve continues at the last committed page",
+            "the command stopped before the end; the next bulk-sync or serve continues from the last committed page",
         ),
         (
             runs.iter().any(|run| run.held_deletions > 0),

@@ -15,12 +15,12 @@ use crate::{
     telemetry,
 };
 
-/// What is to be looked at.
+/// Check the configuration, the database, the Zoho credentials, the webhook secret and the clock
 #[derive(Args)]
 #[command(args = flags(&SERVER), after_help = "Example:\n  tds-server check && tds-server bulk-sync --mode full\n\n\
-    The command reads the settings as serve does, and changes nothing. If a server with the same credentials runs,\n\
-    the command shows what that server reports about Zoho. Otherwise it makes a few calls to Zoho, and mints an\n\
-    access token if the copies share none.")]
+    The command reads the same settings as serve, changes nothing, and says how to fix what it finds. If a server\n\
+    with the same credentials is running, the command shows what that server reports about Zoho. Otherwise it\n\
+    makes a few calls to Zoho, and mints an access token if the processes do not share one.")]
 pub(crate) struct CheckArgs {
     /// Print the result as JSON
     #[arg(long)]

@@ -5,10 +5,10 @@ use clap_complete::Shell;
 
 use super::{exit::CommandResult, output};
 
-/// Prints shell completions.
+/// Print a shell completion script
 #[derive(Args)]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Shell to print the script for
     shell: Shell,
 }
 

@@ -35,10 +35,10 @@ use crate::{
 
 /// The seed of the organization. Each start creates the same organization, except for its times.
 const SEED: u64 = 1;
-/// The time between two looks at the runs of the first sync.
+/// The time between two checks of the runs of the first sync.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How the demo is.
+/// Run the server against a simulated Zoho organization that keeps changing; needs no configuration
 #[derive(Args)]
 #[command(
     args = flags(&[DEMO]).into_iter().map(|flag| flag.help_heading(None)),
@@ -47,13 +47,13 @@ const LOOK: Duration = Duration::from_secs(1);
     The data are stored in the directory demo below TDS_DATA_DIR, and are created again at each start."
 )]
 pub(crate) struct DemoArgs {
-    /// Size of the organization, in percent of a shop with 2,200 items and 24,000 invoices
+    /// Size of the organization, in percent: 100 is a shop with 2,200 items and 24,000 invoices
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     scale: u64,
     /// Time between two changes in the organization
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse::duration)]
     change_every: Duration,
-    /// Time after which the demo ends by itself, such as 60s
+    /// Time after which the demo exits, such as 60s
     #[arg(long = "for", value_name = "TIME", value_parser = parse::duration)]
     ends_after: Option<Duration>,
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::http::dto;
 
-/// Raw webhook events.
+/// List, show and replay raw webhook events
 #[derive(Args)]
 pub(crate) struct InboxArgs {
     #[command(subcommand)]
@@ -26,7 +26,7 @@ pub(crate) struct InboxArgs {
 
 #[derive(Subcommand)]
 enum InboxAction {
-    /// Lists events, newest first
+    /// List events, newest first
     #[command(args = flags(&[DATABASE]), after_help = "Example:\n  tds-server inbox list --status failed --older-than 1h")]
     List {
         /// Show only events with this status
@@ -42,32 +42,32 @@ enum InboxAction {
         /// Show only events that were received at least this long ago, such as 1h
         #[arg(long, value_name = "AGE", value_parser = parse::duration)]
         older_than: Option<Duration>,
-        /// Largest number of events to show
+        /// Maximum number of events to show
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
-        /// Cursor of the page: the next_cursor of the page before
+        /// Cursor of the page to show: the next_cursor of the previous page
         #[arg(long)]
         cursor: Option<String>,
-        /// Print JSON, as the API answers it
+        /// Print JSON in the format of the API
         #[arg(long)]
         json: bool,
     },
-    /// Shows one event with its headers and its body
+    /// Show one event with its headers and its body
     #[command(args = flags(&[DATABASE]))]
     Show {
         /// Id of the event
         id: i64,
-        /// Print JSON, as the API answers it
+        /// Print JSON in the format of the API
         #[arg(long)]
         json: bool,
     },
-    /// Parses events again and queues their work; a running server does the work
+    /// Parse events again and enqueue their work, which a running server then processes
     #[command(args = flags(&[ORGANIZATION, DATABASE]), after_help = "Example:\n  tds-server inbox replay 1201 1202")]
     Replay {
         /// Ids of the events
         #[arg(required = true)]
         ids: Vec<i64>,
-        /// Print JSON, as the API answers it, one document on each line
+        /// Print JSON in the format of the API, one document per line
         #[arg(long)]
         json: bool,
     },

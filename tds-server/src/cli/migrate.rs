@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{config::Need, engine::Storage, entities::Entities};
 
-/// Which database, and who may read it.
+/// Bring the schema of the database up to date and exit; safe while other processes run
 #[derive(Args)]
 #[command(args = flags(&[ACCESS, DATABASE]))]
 pub(crate) struct MigrateArgs {}

@@ -1,4 +1,4 @@
-//! Output of commands: data goes to stdout, messages for a person go to stderr.
+//! Output of commands: data goes to stdout, messages for people go to stderr.
 
 use std::{
     borrow::Cow,
@@ -89,7 +89,7 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
     if text.contains(harmful) { Cow::Owned(text.replace(harmful, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
-/// Formats a time for a person: UTC, whole seconds.
+/// Formats a time in human-readable form: UTC, whole seconds.
 pub(crate) fn time(time: Option<OffsetDateTime>) -> String {
     let whole = time.and_then(|time| time.replace_nanosecond(0).ok());
     whole.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "-".to_owned())

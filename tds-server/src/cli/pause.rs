@@ -10,7 +10,7 @@ use super::{
     store::Store,
 };
 
-/// One entity type.
+/// The arguments of `pause` and `resume`.
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 pub(crate) struct PauseArgs {

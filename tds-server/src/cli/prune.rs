@@ -15,11 +15,11 @@ use super::{
 /// recognised by them.
 const RECENT: Duration = Duration::from_secs(3_600);
 
-/// Which finished rows go.
+/// Delete finished rows, in small batches
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 pub(crate) struct PruneArgs {
-    /// Smallest age of the rows to delete, such as 30d
+    /// Minimum age of the rows to delete, such as 30d
     #[arg(long, value_name = "AGE", value_parser = parse::duration, default_value = "30d")]
     older_than: Duration,
     /// Delete dead letters too

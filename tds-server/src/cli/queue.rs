@@ -20,7 +20,7 @@ use crate::{
     http::dto,
 };
 
-/// Queue items.
+/// List, show, retry and discard queue items
 #[derive(Args)]
 pub(crate) struct QueueArgs {
     #[command(subcommand)]
@@ -29,41 +29,41 @@ pub(crate) struct QueueArgs {
 
 #[derive(Subcommand)]
 enum QueueAction {
-    /// Lists items, newest first
+    /// List items, newest first
     #[command(args = flags(&[DATABASE]), after_help = "Examples:\n  tds-server queue list --status dead_letter\n  \
                             tds-server queue list --entity invoices --search 'no such customer' --json")]
     List {
         #[command(flatten)]
         filter: Filter,
-        /// Largest number of items to show
+        /// Maximum number of items to show
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
-        /// Cursor of the page: the next_cursor of the page before
+        /// Cursor of the page to show: the next_cursor of the previous page
         #[arg(long)]
         cursor: Option<String>,
-        /// Print JSON, as the API answers it
+        /// Print JSON in the format of the API
         #[arg(long)]
         json: bool,
     },
-    /// Shows one item with its payload and its attempts
+    /// Show one item with its payload and its attempts
     #[command(args = flags(&[DATABASE]))]
     Show {
         /// Id of the item
         id: i64,
-        /// Print JSON, as the API answers it
+        /// Print JSON in the format of the API
         #[arg(long)]
         json: bool,
     },
-    /// Makes dead letters and waiting retries due now, and resets their count of attempts
+    /// Make dead letters and waiting retries due now, and reset their attempts
     #[command(after_help = "Examples:\n  tds-server queue retry 17 18\n  \
                             tds-server queue retry --status dead_letter --entity products --yes")]
     Retry(ChangeArgs),
-    /// Discards items for good; their errors stay readable
+    /// Discard items for good; their errors remain readable
     #[command(after_help = "Example:\n  tds-server queue discard --status dead_letter --older-than 30d")]
     Discard(ChangeArgs),
 }
 
-/// Which items are to be changed.
+/// The items that a command changes.
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 struct ChangeArgs {
@@ -74,7 +74,7 @@ struct ChangeArgs {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Print JSON, as the API answers it
+    /// Print JSON in the format of the API
     #[arg(long)]
     json: bool,
 }
@@ -91,7 +91,7 @@ struct Filter {
     /// Select only items with this text in the record id or in the error
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
-    /// Select only items that were queued at least this long ago, such as 1h
+    /// Select only items that were enqueued at least this long ago, such as 1h
     #[arg(long, value_name = "AGE", value_parser = parse::duration)]
     older_than: Option<Duration>,
 }
@@ -129,7 +129,7 @@ impl QueueArgs {
 const COLUMNS: &[Column<ItemView>] = &[
     ("ID", |item| item.id.to_string()),
     ("ENTITY", |item| item.entity_type.to_string()),
-    ("ZOHO ID", |item| item.record.to_string()),
+    ("RECORD", |item| item.record.to_string()),
     ("STATUS", |item| item.status.as_str().to_owned()),
     ("PRIORITY", |item| item.priority.to_string()),
     ("RETRIES", |item| item.retry_count.to_string()),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::http::dto;
 
-/// Sync runs.
+/// List, show, cancel and resume sync runs
 #[derive(Args)]
 pub(crate) struct RunsArgs {
     #[command(subcommand)]
@@ -24,7 +24,7 @@ pub(crate) struct RunsArgs {
 
 #[derive(Subcommand)]
 enum RunsAction {
-    /// Lists runs, newest first
+    /// List runs, newest first
     #[command(args = flags(&[DATABASE]), after_help = "Example:\n  tds-server runs list --entity invoices --limit 5")]
     List {
         /// Show only runs of this entity type, such as products
@@ -34,34 +34,34 @@ enum RunsAction {
         #[arg(long, value_name = "STATUS",
               value_parser = parse::one_of(RunStatus::ALL, RunStatus::as_str))]
         status: Option<RunStatus>,
-        /// Largest number of runs to show
+        /// Maximum number of runs to show
         #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
-        /// Cursor of the page: the next_cursor of the page before
+        /// Cursor of the page to show: the next_cursor of the previous page
         #[arg(long)]
         cursor: Option<String>,
-        /// Print JSON, as the API answers it
+        /// Print JSON in the format of the API
         #[arg(long)]
         json: bool,
     },
-    /// Shows one run
+    /// Show one run
     Show(One),
-    /// Cancels a run; its effects so far stay
+    /// Cancel a run; what it has done so far is kept
     Cancel(One),
-    /// Resumes a failed or cancelled run at its checkpoint; a running server does the work
+    /// Resume a failed or cancelled run from its checkpoint; a running server executes it
     Resume(One),
-    /// Releases held deletions: each record is first looked up in Zoho
+    /// Release held deletions; each record is first read from Zoho
     #[command(name = "confirm-deletions")]
     ConfirmDeletions(One),
 }
 
-/// One run.
+/// The arguments that name one run.
 #[derive(Args)]
 #[command(args = flags(&[DATABASE]))]
 struct One {
     /// Id of the run
     id: i64,
-    /// Print JSON, as the API answers it
+    /// Print JSON in the format of the API
     #[arg(long)]
     json: bool,
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{config::Need, http::dto};
 
-/// The database's schema, and who may read it.
+/// Print the schema as a script, or show which roles have privileges that they should not have
 #[derive(Args)]
 pub(crate) struct SchemaArgs {
     #[command(subcommand)]
@@ -21,14 +21,14 @@ pub(crate) struct SchemaArgs {
 
 #[derive(Subcommand)]
 enum SchemaAction {
-    /// Prints the statements that migrate executes on an empty database, as a script
+    /// Print the statements that migrate executes on an empty database, as a script
     #[command(
         args = flags(&[ACCESS]),
         after_help = "Example:\n  tds-server schema print | psql --set ON_ERROR_STOP=1 \"$DATABASE_URL\"\n\n\
         The command needs no database. After the script has run, migrate finds nothing to do."
     )]
     Print,
-    /// Shows which roles can read or change tables that they should not; exits with status 1 if there are any
+    /// Show which roles can read or change tables that they should not; exit with status 1 if there are any
     #[command(args = flags(&[ACCESS, DATABASE]), after_help = "Example:\n  tds-server schema exposures --json\n\n\
         An exposure is a privilege of everybody (PUBLIC) or of the roles anon and authenticated of a web API. The\n\
         privileges of other roles are listed with --json. tds-server migrate revokes exposures.")]

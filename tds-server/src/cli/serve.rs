@@ -16,12 +16,12 @@ use crate::{
     telemetry,
 };
 
-/// Everything that can be set.
+/// Migrate the database, then run the HTTP API, the workers and the scheduler (the default)
 #[derive(Args, Default)]
 #[command(
     args = flags(&SERVER),
     after_help = "Examples:\n  tds-server serve\n  tds-server serve --bind 0.0.0.0:8000 --workers 8\n\n\
-    SIGTERM or Ctrl-C stops the server after the requests and batches in work have ended. A second signal stops it\n\
+    SIGTERM or Ctrl-C stops the server after the current requests and batches have ended. A second signal stops it\n\
     at once."
 )]
 pub(crate) struct ServeArgs {}

@@ -11,7 +11,7 @@ pub(crate) type Setting = (&'static str, &'static str, &'static str);
 /// The values of flags, by the variable that each flag stands for.
 pub(crate) type Given = HashMap<String, String>;
 
-const HEADING: &str = "Settings (the name of the value is the environment variable with the same effect)";
+const HEADING: &str = "Settings (each can also be given as the environment variable shown after the flag)";
 
 /// The secrets. Each may also come from a file, which the variable with the suffix `_FILE` names.
 const SECRETS: [&str; 8] = [
@@ -62,12 +62,12 @@ settings! {
     /// The database and the filter of the log.
     DATABASE {
         "database-url" "DATABASE_URL" "URL of the database, as postgres://user:password@host:5432/name [default: a private cluster]",
-        "db-host" "DB_HOST" "Host of the database, instead of the URL",
+        "db-host" "DB_HOST" "Host of the database, as an alternative to the URL",
         "db-port" "DB_PORT" "Port of the database [default: 5432]",
         "db-name" "DB_NAME" "Name of the database",
         "db-user" "DB_USER" "User of the database",
         "db-password" "DB_PASSWORD" "Password of the user (visible to other users of this machine; prefer the variable)",
-        "db-connections" "TDS_DB_CONNECTIONS" "Largest number of connections that this process opens [default: 10]",
+        "db-connections" "TDS_DB_CONNECTIONS" "Maximum number of connections that this process opens [default: 10]",
         "data-dir" "TDS_DATA_DIR" "Directory of the private cluster [default: .tds]",
         "pg-bin-dir" "PG_BIN_DIR" "Directory of initdb and postgres [default: searched for]",
         "log" "RUST_LOG" "Log level or directives, such as info or info,tds_zoho=debug [default: info]",
@@ -86,15 +86,15 @@ settings! {
         "zoho-refresh-token" "ZOHO_REFRESH_TOKEN" "OAuth refresh token (visible to other users of this machine; prefer the variable)",
         "zoho-organization-id" "ZOHO_ORGANIZATION_ID" "The organization's id",
         "zoho-data-center" "ZOHO_DATA_CENTER" "Data centre: us, eu, in, au, jp, ca, sa, cn, uk, ae or sg [default: us]",
-        "zoho-accounts-url" "ZOHO_ACCOUNTS_URL" "Base URL of Zoho's accounts server [default: of the data centre]",
+        "zoho-accounts-url" "ZOHO_ACCOUNTS_URL" "Base URL of Zoho's accounts server [default: that of the data centre]",
         "zoho-api-url" "ZOHO_API_URL" "Base URL of Zoho's API [default: the host in the token answer]",
         "zoho-requests-per-minute" "ZOHO_REQUESTS_PER_MINUTE"
-            "Largest number of calls in any 60 seconds [default: 100]",
-        "zoho-max-concurrency" "ZOHO_MAX_CONCURRENCY" "Largest number of calls in flight [default: 5]",
+            "Maximum number of calls in any 60 seconds [default: 100]",
+        "zoho-max-concurrency" "ZOHO_MAX_CONCURRENCY" "Maximum number of calls in flight [default: 5]",
         "outage-probe" "TDS_OUTAGE_PROBE" "First wait before the next probe while Zoho refuses the account [default: 1m]",
-        "zoho-daily-limit" "ZOHO_DAILY_LIMIT" "Calls in a day that the plan allows [default: none]",
-        "zoho-unique-field" "ZOHO_UNIQUE_FIELD" "Unique custom field of records that TDS creates (reserved) [default: cf_tds_id]",
-        "encryption-key" "ENCRYPTION_KEY" "Key of 32 bytes in base64: all copies share one access token, encrypted with this key [default: none]",
+        "zoho-daily-limit" "ZOHO_DAILY_LIMIT" "Number of calls per day that the plan allows [default: none]",
+        "zoho-unique-field" "ZOHO_UNIQUE_FIELD" "Custom field that identifies records that TDS creates (reserved) [default: cf_tds_id]",
+        "encryption-key" "ENCRYPTION_KEY" "Key of 32 bytes in base64: all processes share one access token, encrypted with this key [default: none]",
     }
 
     /// How the queue is processed.
@@ -106,10 +106,10 @@ settings! {
         "lease" "TDS_LEASE" "Time after which a worker that stops renewing its leases loses its items [default: 60s]",
     }
 
-    /// How webhooks prove authentic.
+    /// How webhooks are authenticated.
     WEBHOOK {
         "webhook-secret" "ZOHO_WEBHOOK_SECRET" "Webhook secrets (HMAC keys), comma separated (visible to other users of this machine; prefer the variable)",
-        "webhook-key" "TDS_WEBHOOK_KEY" "Value that the header X-Webhook-Key must carry too",
+        "webhook-key" "TDS_WEBHOOK_KEY" "Value that the header X-Webhook-Key must also have",
     }
 
     /// The settings that only a server needs.
@@ -120,14 +120,14 @@ settings! {
         "admin-token" "TDS_ADMIN_TOKEN" "Bearer tokens of the operator API, comma separated, each optionally as name:token",
         "allowed-hosts" "ALLOWED_HOSTS" "Accepted values of the header Host, comma separated [default: any]",
         "allow-unsigned-webhooks" "TDS_ALLOW_UNSIGNED_WEBHOOKS"
-            "Whether to accept webhooks without a signature if no webhook secret is set (development only): true or false",
+            "Accept unsigned webhooks if no webhook secret is set (development only): true or false",
         "committers" "TDS_COMMITTERS" "Concurrent commits of webhooks [default: 2]",
-        "commit-events" "TDS_COMMIT_EVENTS" "Largest number of webhooks in one commit [default: 256]",
+        "commit-events" "TDS_COMMIT_EVENTS" "Maximum number of webhooks in one commit [default: 256]",
         "incremental-every" "TDS_INCREMENTAL_EVERY" "Period of the incremental syncs, or off [default: 15m]",
         "full-every" "TDS_FULL_EVERY" "Period of the full syncs, or off [default: 24h]",
         "stock-every" "TDS_STOCK_EVERY" "Period of the stock syncs, or off [default: 30m]",
         "prices-every" "TDS_PRICES_EVERY" "Period of the syncs of price lists, item groups, currencies, taxes and locations, or off [default: 1h]",
-        "probe-every" "TDS_PROBE_EVERY" "Period of the probes that find out what the lists of Zoho support, or off [default: 7d]",
+        "probe-every" "TDS_PROBE_EVERY" "Period of the probes of what Zoho's lists support, or off [default: 7d]",
         "verify-every" "TDS_VERIFY_EVERY" "Period of the comparisons of both sides (reserved) [default: 24h]",
         "retention" "TDS_RETENTION" "Age at which finished rows are pruned [default: 30d]",
         "image-store" "TDS_IMAGE_STORE" "Destination of product images (reserved: off) [default: off]",

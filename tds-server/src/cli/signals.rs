@@ -8,7 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{exit::CommandResult, output};
 
-/// The process ends within ten seconds of the signal, whatever hangs. Every part has a shorter limit of its own.
+/// The process ends within ten seconds of the signal, whatever hangs. Every part has its own shorter limit.
 const LIMIT: Duration = Duration::from_millis(9_500);
 
 /// Returns a shutdown signal that the first SIGINT or SIGTERM raises.
@@ -23,8 +23,8 @@ pub(crate) fn shutdown() -> CommandResult<Shutdown> {
         tokio::select! {
             number = either(&mut interrupt, &mut terminate) => process::exit(128 + number),
             () = tokio::time::sleep(LIMIT) => {
-                output::say("the program did not stop in time and ends now; items in work are claimed again when \
-                             their leases end");
+                output::say("the program did not stop in time and ends now; claimed items are claimed again \
+                             when their leases end");
                 process::exit(1);
             }
         }

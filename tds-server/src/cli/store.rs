@@ -20,7 +20,7 @@ use crate::{
 /// An open database whose schema is up to date.
 pub(crate) struct Store {
     storage: Storage,
-    /// A description of the database for a person.
+    /// A human-readable description of the database.
     pub(crate) place: String,
     pub(crate) items: Items,
     pub(crate) events: Events,

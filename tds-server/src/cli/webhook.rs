@@ -24,7 +24,7 @@ use crate::config::{Config, Need, WebhookConfig};
 /// The time that Zoho gives a receiver to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Test deliveries.
+/// Send test deliveries
 #[derive(Args)]
 pub(crate) struct WebhookArgs {
     #[command(subcommand)]
@@ -33,14 +33,14 @@ pub(crate) struct WebhookArgs {
 
 #[derive(Subcommand)]
 enum WebhookAction {
-    /// Signs a payload with the webhook secret and sends it to a running server
+    /// Sign a payload with the webhook secret and send it to a running server
     Send(SendArgs),
 }
 
 #[derive(Args)]
 #[command(
     args = flags(&[WEBHOOK]),
-    after_help = "Without a file, the command sends a sample record with an id that no organization has. The record\n\
+    after_help = "Without --file, the command sends a sample record with an id that no organization has. The record\n\
     appears in the mirror, and the next full sync marks it as deleted. --event deleted marks it as deleted at once.\n\n\
     Examples:\n  tds-server webhook send products\n  \
     tds-server webhook send invoices --file invoice.json --url https://tds.example.com\n  \

@@ -5,7 +5,7 @@ use tds_postgres::StoreSettings;
 use super::lookup::Reader;
 
 /// Reads `TDS_COMMITTERS`, default 2: the number of commits under way at the same time, each on its own connection; and
-/// `TDS_COMMIT_EVENTS`, default 256: the most webhooks in one commit. With 1, each webhook has a commit of its own.
+/// `TDS_COMMIT_EVENTS`, default 256: the most webhooks in one commit. With 1, each webhook has its own commit.
 pub(super) fn read(reader: &mut Reader<'_>) -> StoreSettings {
     let defaults = StoreSettings::default();
     StoreSettings {

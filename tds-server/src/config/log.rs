@@ -7,7 +7,7 @@ use super::{Environment, lookup::Reader};
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Text for a person.
+    /// Human-readable text.
     Text,
     /// One JSON object per line.
     Json,

@@ -1,4 +1,4 @@
-//! How webhooks prove authentic.
+//! How webhooks are authenticated.
 
 use secrecy::{ExposeSecret as _, SecretString};
 

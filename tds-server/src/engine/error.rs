@@ -7,7 +7,7 @@ use crate::hint::command;
 /// The reason why an engine or an application could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The configuration is wrong and a person has to change it. Exit status 2.
+    /// The configuration is wrong and an operator has to change it. Exit status 2.
     #[error("{0}")]
     Config(String),
     /// The credentials of Zoho are not set.

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// Passes a request on if it carries a valid token, and refuses it otherwise. Logs every call that changes something as
+/// Forwards a request if it carries a valid token, and refuses it otherwise. Logs every call that changes something as
 /// one line.
 pub(crate) async fn require_token(
     State(state): State<AppState>,

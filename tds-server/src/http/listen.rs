@@ -15,16 +15,16 @@ use tokio::{
 
 /// The time within which the head of a request must be complete. An idle connection is closed after the same time.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-/// The most headers of a request.
+/// The maximum number of headers of a request.
 const MAX_HEADERS: usize = 64;
-/// The most bytes of the head of a request.
+/// The maximum size of the head of a request, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
-/// The most open connections. Further connections wait in the backlog.
+/// The maximum number of open connections. Further connections wait in the backlog.
 const MAX_CONNECTIONS: usize = 1_024;
-/// The time that requests in work have to finish after the shutdown signal. The whole process has ten seconds.
+/// The time that requests have to finish after the shutdown signal. The whole process has ten seconds.
 const DRAIN_TIME: Duration = Duration::from_secs(7);
 
-/// Serves until the shutdown signal, then lets the requests in work finish.
+/// Serves until the shutdown signal, then lets the requests in progress finish.
 pub(crate) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));

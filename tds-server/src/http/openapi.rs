@@ -32,7 +32,7 @@ const VIEWER_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 's
 #[openapi(
     info(
         title = "TDS",
-        description = "Keeps the PostgreSQL database of an ERP in step with Zoho Books and Zoho Inventory.",
+        description = "Keeps the PostgreSQL database of an ERP in sync with Zoho Books and Zoho Inventory.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     paths(metrics::show),

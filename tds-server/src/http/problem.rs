@@ -158,7 +158,7 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    /// Creates a problem with a sentence for a person.
+    /// Creates a problem with a human-readable sentence.
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), retry_after: None, status: None }
     }

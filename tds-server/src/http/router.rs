@@ -41,7 +41,7 @@ pub fn router(state: AppState) -> Router {
 }
 
 /// Returns the addresses of webhooks except POST at the documented address: the predecessor's address, the aliases
-/// `/api/zoho/sync-…`, the other methods that Zoho lets a webhook have, and the slash at the end.
+/// `/api/zoho/sync-…`, the other methods that Zoho allows for a webhook, and the trailing slash.
 fn doors(catalogue: &Catalogue) -> Router<AppState> {
     let others = || put(webhooks::receive).delete(webhooks::receive);
     let aliases =

@@ -26,7 +26,7 @@ use crate::{
 pub struct RouteSettings {
     /// The tokens of the operator API.
     pub auth: AuthConfig,
-    /// How webhooks prove authentic.
+    /// How webhooks are authenticated.
     pub webhooks: WebhookConfig,
     /// The accepted `Host` values. `None` accepts any value.
     pub allowed_hosts: Option<Vec<String>>,

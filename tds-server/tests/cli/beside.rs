@@ -61,7 +61,7 @@ async fn checks_and_a_bulk_sync_beside_a_server_take_neither_its_tokens_nor_its_
     }
     let started = program.run(&["bulk-sync", "--entity", "products", "--mode", "full"]).await;
     assert_eq!(started.status, 0, "{}", started.stderr);
-    assert!(started.stderr.contains("a server works on this database"), "{}", started.stderr);
+    assert!(started.stderr.contains("a server uses this database"), "{}", started.stderr);
     let receipt = program.json(&["webhook", "send", "products"]).await;
     let event = format!("{url}/api/zoho/webhooks/inbox/{}", receipt["inbox_event_id"]);
     until(&event, |event| event["status"] == "completed").await;

@@ -98,7 +98,7 @@ async fn every_operation_has_an_id_of_its_own() {
     let mut ids = BTreeSet::new();
     for (path, method, operation) in operations(&document) {
         let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no id"));
-        assert!(ids.insert(id.to_owned()), "{id} stands twice, once at {method} {path}");
+        assert!(ids.insert(id.to_owned()), "{id} occurs twice, once at {method} {path}");
         assert!(id.contains('_') && id.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{id}");
     }
     for id in ["resume_run", "resume_entity", "list_runs", "receive_webhook", "put_webhook", "delete_webhook"]

@@ -17,7 +17,7 @@ pub(super) struct Domain {
     pub(super) ignored: Option<String>,
 }
 
-/// Decides which host to use. Where `configured` is true, the configuration names a host, which takes precedence.
+/// Decides which host to use. If `configured` is true, the configuration names a host, which takes precedence.
 pub(super) fn follow(api_domain: &str, configured: bool) -> Domain {
     if configured || api_domain.is_empty() {
         return Domain::default();
@@ -27,7 +27,7 @@ pub(super) fn follow(api_domain: &str, configured: bool) -> Domain {
     Domain { api_url, ignored }
 }
 
-/// Returns the URL where it is exactly the base URL of a data centre: HTTPS, and nothing but the host.
+/// Returns the URL if it is exactly the base URL of a data centre: HTTPS, and nothing but the host.
 fn known(api_domain: &str) -> Option<Url> {
     let url = Url::parse(api_domain).ok()?;
     DataCenter::ALL.iter().any(|center| Url::parse(&center.api_url()) == Ok(url.clone())).then_some(url)

@@ -16,7 +16,7 @@ use crate::{
     error::{in_one_line, transport_fault},
 };
 
-/// The maximum size of a token answer. A normal answer has some hundred bytes.
+/// The maximum size of a token answer. A normal answer has a few hundred bytes.
 const MOST_BYTES: usize = 64 * 1024;
 /// The time limit of a mint. It is shorter than that of a call, because many callers may wait for a mint.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
@@ -97,7 +97,7 @@ impl MintFault {
         let (kind, retry) = match self {
             Self::Refused { .. } => (ErrorKind::Unauthorized, Retry::AuthPaused { retry_after: wait }),
             Self::TooMany(_) => (ErrorKind::RateLimited, Retry::Throttled { retry_after: wait }),
-            // The record is not at fault where the token server cannot be reached, so work that waits for a token
+            // The record is not at fault if the token server cannot be reached, so work that waits for a token
             // spends no attempt.
             Self::Passing(_) => {
                 (ErrorKind::Unavailable, Retry::Throttled { retry_after: wait.max(Duration::from_secs(1)) })
@@ -166,7 +166,7 @@ fn refusal(status: u16, answer: &Map<String, Value>) -> MintFault {
     MintFault::Refused { error, words }
 }
 
-/// Reads the lifetime in seconds. Where it is absent or more than Zoho's hour, the hour is used.
+/// Reads the lifetime in seconds. If it is absent or more than Zoho's hour, the hour is used.
 fn life(answer: &Map<String, Value>) -> Duration {
     let seconds = match answer.get("expires_in") {
         Some(Value::Number(number)) => number.as_u64(),

@@ -26,7 +26,7 @@ const RULE: RenewalRule = RenewalRule {
     // The time covers a mint, and the report of its end.
     time: Duration::from_secs(TIMEOUT.as_secs() + 10),
 };
-/// A token is renewed this long before it expires, or a tenth of its life before, where that is less.
+/// A token is renewed this long before it expires, or a tenth of its life before, if that is less.
 const AHEAD: Duration = Duration::from_secs(300);
 
 /// The result of getting a token: the token, or the fault and the time for which no other attempt may start.

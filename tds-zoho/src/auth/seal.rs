@@ -53,7 +53,7 @@ impl Seal {
     }
 }
 
-/// Returns an id that distinguishes keys and reveals nothing of them.
+/// Returns an id that distinguishes keys and reveals nothing about them.
 fn id_of(key: &TokenKey) -> String {
     let digest = Sha256::new().chain_update(b"tds token key\0").chain_update(key.bytes()).finalize();
     hex::encode(&digest[..4])

@@ -1,4 +1,4 @@
-//! What this process knows of the token.
+//! What this process knows about the token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +32,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Decides what the caller does. `start` starts a refresh. The error tells why no refresh may start, and for
+    /// Decides what the caller does. `start` starts a refresh. The error says why no refresh may start, and for
     /// how long.
     pub(super) fn next(
         &mut self,
@@ -97,7 +97,7 @@ impl State {
         }
     }
 
-    /// Returns true where a token works, or where nothing keeps one from being minted.
+    /// Returns true if a token works, or if nothing keeps one from being minted.
     pub(super) fn is_ready(&self, now: Instant) -> bool {
         self.token.as_ref().is_some_and(|token| token.expires_at > now)
             || self.block.as_ref().is_none_or(|(_, until)| *until <= now)

@@ -20,7 +20,7 @@ const FRUITLESS_FOR: Duration = Duration::from_secs(120);
 /// A resource that worked within this time does not lack its scope.
 const WORKED_WITHIN: Duration = Duration::from_secs(3600);
 
-/// What is known of each resource.
+/// What is known about each resource.
 #[derive(Default)]
 pub(super) struct Access {
     resources: Mutex<HashMap<(Api, String), Seen>>,
@@ -59,7 +59,7 @@ impl Access {
         }
     }
 
-    /// Returns true where another token would not help.
+    /// Returns true if another token would not help.
     pub(super) fn is_denied(&self, call: &Call) -> bool {
         let denied = lock(&self.resources).get(&resource(call)).and_then(|seen| seen.denied);
         denied.is_some_and(|at| at.elapsed() < DENIED_FOR)

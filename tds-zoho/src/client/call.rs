@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl ZohoClient {
-    /// Makes one call with its repeats. Where `renew` is true, a refused token is replaced once by a new one.
+    /// Makes one call with its repeats. If `renew` is true, a refused token is replaced once by a new one.
     pub(super) async fn ask(&self, call: &Call, renew: bool) -> std::result::Result<Answer, Failure> {
         let inner = &*self.inner;
         let mut tries = Tries::new();
@@ -98,7 +98,7 @@ impl ZohoClient {
             Ok(answer) => Ok(answer),
             Err(Failure::Known(error)) => Err(error),
             Err(Failure::Fell { fault, issued_at, hints }) => {
-                // Where the account is refused, a call for the witness would be refused as well.
+                // If the account is refused, a call for the witness would be refused as well.
                 if fault.about() == About::Connection
                     && let Some(witness) = self.inner.failures.witness(call)
                     && let Err(Failure::Fell { fault, issued_at, hints }) = self.ask(&witness, false).await
@@ -121,7 +121,7 @@ impl Inner {
     }
 
     /// Reports a call that was given up for a reason that its record does not cause. The work then waits. An
-    /// attempt is spent only where Zoho fails for this record and works for others.
+    /// attempt is spent only if Zoho fails for this record and works for others.
     async fn fell(&self, call: &Call, fault: &Fault, issued_at: Instant, hints: &HeaderHints) -> Error {
         let (cause, everywhere) = match fault.about() {
             About::Account { everywhere } => (OutageCause::Account, everywhere),

@@ -1,8 +1,8 @@
-//! Decides whether a fault of the connection to Zoho is in truth the fault of a single record.
+//! Decides whether a fault of the connection to Zoho is really the fault of a single record.
 //!
-//! Zoho answers HTTP 500 to some records permanently, and to all records in an outage. A failing call is blamed
-//! itself where the same kind of call worked for other records since its previous failure, and where fewer than two
-//! other calls fail with it. Where more other calls fail too, the call is blamed only after a longer time. Where no
+//! Zoho answers HTTP 500 to some records permanently, and to all records in an outage. A failing call is itself
+//! blamed if the same kind of call worked for other records since its previous failure, and if fewer than two
+//! other calls fail with it. If more other calls fail too, the call is blamed only after a longer time. If no
 //! other call is made, a record that could be read before is read again.
 
 use std::{
@@ -19,16 +19,16 @@ use crate::answer::Call;
 
 /// The time for which a failed call is remembered.
 const REMEMBERED: Duration = Duration::from_secs(1_800);
-/// Where at least this number of other calls fail too, no call is blamed unless it has failed for [`LONG`].
+/// If at least this number of other calls fail too, no call is blamed unless it has failed for [`LONG`].
 const OTHERS: usize = 2;
 const LONG: Duration = Duration::from_secs(600);
-/// Where no other call of its kind is known, a call is blamed once it has failed for this time while other calls
+/// If no other call of its kind is known, a call is blamed once it has failed for this time while other calls
 /// worked.
 const ALONE: Duration = Duration::from_secs(3_600);
 /// The first wait of a call that failed.
 const SHORTEST: Duration = Duration::from_secs(2);
 
-/// What is known of each kind of call.
+/// What is known about each kind of call.
 #[derive(Default)]
 pub(super) struct Failures {
     known: Mutex<Known>,
@@ -59,14 +59,14 @@ struct Failing {
 /// The meaning of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Blame {
-    /// True where the record itself is at fault, as far as can be determined.
+    /// True if the record itself is at fault, as far as can be determined.
     pub(super) on_the_record: bool,
     /// The number of consecutive failures of the call in the last half hour.
     pub(super) times: u32,
 }
 
 impl Blame {
-    /// Returns how long the call waits where no other rule determines the wait: 2, 4, 8 … seconds, `longest` at
+    /// Returns how long the call waits if no other rule determines the wait: 2, 4, 8 … seconds, `longest` at
     /// most.
     pub(super) fn wait(self, longest: Duration) -> Duration {
         SHORTEST.saturating_mul(2_u32.saturating_pow(self.times.saturating_sub(1).min(20))).min(longest)
@@ -88,7 +88,7 @@ impl Failures {
     }
 
     /// Returns another call of the same kind, to be made before a repeated failure of this call is judged. The
-    /// returned call worked before. There is no such call where one of the kind has worked since this call failed.
+    /// returned call worked before. There is no such call if one of the kind has worked since this call failed.
     pub(super) fn witness(&self, call: &Call) -> Option<Call> {
         let known = lock(&self.known);
         let endpoint = known.endpoints.get(&call.place().endpoint)?;
@@ -122,13 +122,13 @@ impl Failures {
     }
 }
 
-/// Returns true where the call reads a single record. A failing list says nothing about a record.
+/// Returns true if the call reads a single record. A failing list says nothing about a record.
 fn is_for_one_record(call: &Call) -> bool {
     !call.is_for_many_items() && call.endpoint().contains("{id}")
 }
 
 /// Returns a number that distinguishes calls of a kind. All calls for many items at once have the same number:
-/// where both halves of a set fail, the second failure says nothing new.
+/// if both halves of a set fail, the second failure says nothing new.
 pub(super) fn identity(call: &Call) -> u64 {
     let mut hasher = DefaultHasher::new();
     call.path.hash(&mut hasher);

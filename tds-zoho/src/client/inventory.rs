@@ -19,7 +19,7 @@ const BELIEVED: Duration = Duration::from_secs(3_600);
 /// read whole.
 const UNKNOWN_TO_BOOKS: [&str; 3] = ["sort_column", "sort_order", "last_modified_time"];
 
-/// What is known of Inventory.
+/// What is known about Inventory.
 #[derive(Default)]
 pub(super) struct Inventory {
     seen: Mutex<Seen>,
@@ -47,7 +47,7 @@ impl Inventory {
         seen.missing = Some((Instant::now(), words.to_owned()));
     }
 
-    /// Returns true where Inventory answered and has not refused since.
+    /// Returns true if Inventory answered and has not refused since.
     pub(super) fn has_worked(&self) -> bool {
         let seen = lock(&self.seen);
         seen.worked && seen.missing.is_none()
@@ -63,7 +63,7 @@ impl Inventory {
         lock(&self.seen).missing.as_ref().map(|(_, words)| line(words))
     }
 
-    /// Returns true where Inventory answered before it refused. Such an organization had Inventory at some time.
+    /// Returns true if Inventory answered before it refused. Such an organization had Inventory at some time.
     pub(super) fn was_lost(&self) -> bool {
         let seen = lock(&self.seen);
         seen.worked && seen.missing.is_some()
@@ -71,19 +71,19 @@ impl Inventory {
 }
 
 impl ZohoClient {
-    /// Reads items from Inventory, or from Books where only Inventory refuses the organization.
+    /// Reads items from Inventory, or from Books if only Inventory refuses the organization.
     pub(super) async fn get_of_either(&self, call: &Call, twin: &Call) -> Result<Answer> {
         let inventory = &self.inner.inventory;
         if inventory.is_missing() {
             return self.reported(twin, self.ask(twin, true).await).await;
         }
-        // Where Inventory worked before, the token is the more likely cause of a refusal. Another token is tried
+        // If Inventory worked before, the token is the more likely cause of a refusal. Another token is tried
         // first.
         let refused = match self.ask(call, inventory.has_worked()).await {
             Err(Failure::Fell { fault, issued_at, hints }) if fault.refusal_of_the_account().is_some() => {
                 Failure::Fell { fault, issued_at, hints }
             }
-            // Calls that only Inventory offers may have opened the breaker. Where Inventory never answered, Books
+            // Calls that only Inventory offers may have opened the breaker. If Inventory never answered, Books
             // is asked then, and nothing is concluded from the breaker.
             Err(Failure::Known(error)) if is_refused(&error) && !inventory.has_worked() => {
                 Failure::Known(error)
@@ -166,7 +166,7 @@ pub(super) fn is_only_there(call: &Call) -> bool {
     call.api == Api::Inventory && call.entity.is_some() && !is_read_from_books(&call.path)
 }
 
-/// Returns true where nothing is sent because the account is refused.
+/// Returns true if nothing is sent because the account is refused.
 fn is_refused(error: &Error) -> bool {
     matches!(error.retry(), Retry::AuthPaused { .. })
 }
@@ -179,7 +179,7 @@ fn line(words: &str) -> String {
     )
 }
 
-/// Returns the same call to Books, where Books offers it.
+/// Returns the same call to Books, if Books offers it.
 pub(super) fn twin(call: &Call) -> Option<Call> {
     if call.api != Api::Inventory || !is_read_from_books(&call.path) {
         return None;

@@ -41,7 +41,7 @@ impl Catalogue {
         self.descriptors.iter().copied()
     }
 
-    /// Returns the descriptor of an entity type, or `None` where the catalogue does not have the type.
+    /// Returns the descriptor of an entity type, or `None` if the catalogue does not have the type.
     #[must_use]
     pub fn find(&self, entity: &EntityType) -> Option<&'static Descriptor> {
         self.iter().find(|descriptor| descriptor.entity() == entity)
@@ -65,8 +65,8 @@ impl Catalogue {
         paths
     }
 
-    /// Returns the entity type whose webhooks arrive at a path. The path may have hyphens or underscores. Where two
-    /// entity types share the path, the result is the first one, and the record tells which of the two it is.
+    /// Returns the entity type whose webhooks arrive at a path. The path may have hyphens or underscores. If two
+    /// entity types share the path, the result is the first one, and the record shows which of the two it is.
     #[must_use]
     pub fn of_webhook_path(&self, path: &str) -> Option<&'static Descriptor> {
         let is_path = |own: &str| own == path || own.replace('-', "_") == path;

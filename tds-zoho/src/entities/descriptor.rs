@@ -38,7 +38,7 @@ pub struct Descriptor {
     pub envelopes: &'static [(&'static str, &'static str)],
     /// The relation of these records to records of other entity types.
     pub role: Role,
-    /// The record states a version of its own that moves with its contents. Where it is false, TDS only takes the ids
+    /// The record states its own version that moves with its contents. If it is false, TDS only takes the ids
     /// of the named items from a pushed body, and reads these items from Zoho.
     pub versioned: bool,
     /// A list row is only a part of the record, so the whole record has to be read.
@@ -48,7 +48,7 @@ pub struct Descriptor {
     /// The other entity type that a record may turn out to belong to.
     pub sibling: Option<Sibling>,
     /// The groups of keys that a pushed body must have to stand for a read of the whole record: at least one key of
-    /// each group. Where the list is empty, a pushed body never stands for a read.
+    /// each group. If the list is empty, a pushed body never stands for a read.
     pub whole: &'static [&'static [&'static str]],
     /// The columns of the head table, without `zoho_created_at`, `zoho_modified_at` and `custom_fields`: TDS reads
     /// these three columns for every head table.
@@ -62,14 +62,14 @@ pub struct Descriptor {
     /// # Errors
     /// A value cannot be read. The error concerns only this record.
     pub read: fn(&Map<String, Value>, &mut Draft) -> Result<()>,
-    /// Where webhooks of the entity type arrive. `None`: Zoho has no rules for these records, so only lists show them.
+    /// The addresses at which webhooks of the entity type arrive. `None`: Zoho has no rules for these records, so only lists show them.
     pub webhooks: Option<Webhooks>,
     /// When the entity type is listed.
     pub polling: Polling,
     /// Errors in this entity type are the first that a shop notices. Its incremental syncs therefore continue while
     /// the calls of the day do not suffice for all entity types.
     pub matters_most: bool,
-    /// How the simulated organization shows the entity type, or `None` where the organization does not have it.
+    /// How the simulated organization shows the entity type, or `None` if the organization does not have it.
     pub simulated: Option<Module>,
     /// Returns the record with the given number as Zoho pushes it, with every key, for test deliveries. The caller
     /// sets the times.
@@ -160,13 +160,13 @@ pub enum Role {
 pub struct Sibling {
     /// The other entity type.
     pub entity: &'static EntityType,
-    /// Returns the entity type that a record states, one of the two; `None` where the record states none.
+    /// Returns the entity type that a record states, one of the two; `None` if the record states none.
     pub stated: fn(&Map<String, Value>) -> Option<EntityType>,
 }
 
-/// Where the webhooks of an entity type arrive.
+/// The addresses at which the webhooks of an entity type arrive.
 pub struct Webhooks {
-    /// The last part of `/api/zoho/webhooks/{entity}`. Two entity types share a path where Zoho's rules do not
+    /// The last part of `/api/zoho/webhooks/{entity}`. Two entity types share a path if Zoho's rules do not
     /// distinguish them.
     pub path: &'static str,
     /// The last part of the predecessor's address `/api/tds/webhooks/{entity}`. `None`: the predecessor had none.
@@ -295,7 +295,7 @@ impl Descriptor {
         self.envelopes.iter().map(|(_, key)| *key).filter(|key| *key != self.id_key)
     }
 
-    /// Returns the entity type that a record states: this one or its sibling. Where the record states none, it is this
+    /// Returns the entity type that a record states: this one or its sibling. If the record states none, it is this
     /// one.
     pub(crate) fn entity_of(&self, record: &Map<String, Value>) -> EntityType {
         let stated = self.sibling.and_then(|sibling| (sibling.stated)(record));

@@ -70,7 +70,7 @@ pub(super) fn object<'a>(item: &'a Value, place: &str) -> Result<&'a Map<String,
     item.as_object().ok_or_else(|| Error::invalid(format!("{place} is not an object")))
 }
 
-/// Returns the position of each line, from 1: by `item_order` where it distinguishes the lines, otherwise in the order
+/// Returns the position of each line, from 1: by `item_order` if it distinguishes the lines, otherwise in the order
 /// of arrival.
 fn positions(items: &[Value]) -> Vec<u32> {
     let stated: Vec<u32> = items.iter().filter_map(order).filter(|order| *order > 0).collect();

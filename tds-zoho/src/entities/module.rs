@@ -29,7 +29,7 @@ pub struct Module {
     /// The column and the order (`A` or `D`) of a list for which the call requests no order. An empty column means the
     /// order of entry.
     pub default_sort: (&'static str, &'static str),
-    /// The number of rows per page in Books where the call does not state one.
+    /// The number of rows per page in Books if the call does not state one.
     pub page_in_books: usize,
     /// The list states in `page_context` whether more pages follow. Otherwise every answer has the whole list.
     pub paged: bool,

@@ -4,7 +4,7 @@
 use super::{Descriptor, Role};
 
 /// Modules of Zoho that are not entity types of TDS, each with the key of the ids of its records. TDS ignores a record
-/// of such a module, while a body that it does not understand waits for an operator. Where an entity type has the name
+/// of such a module, while a body that it does not understand waits for an operator. If an entity type has the name
 /// of a module, only the entity type counts.
 const OTHERS: &[(&str, &str)] = &[
     ("composite_item", "composite_item_id"),
@@ -49,7 +49,7 @@ const OTHER_REFERENCES: [&str; 3] = ["group_id", "project_id", "composite_item_i
 /// Every known module of Zoho.
 #[derive(Clone, Debug)]
 pub(crate) struct Modules {
-    /// The name of each module and the key of the ids of its records. Where a record carries several keys, the first
+    /// The name of each module and the key of the ids of its records. If a record carries several keys, the first
     /// key in this order decides its module. The references come last, because nearly every record may carry them.
     names: Vec<(&'static str, &'static str)>,
     parties: Vec<&'static str>,

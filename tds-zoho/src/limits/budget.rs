@@ -38,7 +38,7 @@ pub(crate) struct Quota {
 pub(crate) struct HeaderHints {
     /// The header `Retry-After`, 1 second to 24 hours.
     pub(crate) retry_after: Option<Duration>,
-    /// The quota of the day, where all three headers are plausible.
+    /// The quota of the day, if all three headers are plausible.
     pub(crate) quota: Option<Quota>,
     /// The time until the quota is reset, 1 second to 24 hours.
     pub(crate) reset: Option<Duration>,
@@ -89,7 +89,7 @@ impl Budget {
         })
     }
 
-    /// Returns whether a call may be made at all, and true where it is a probe. While the place of the call is down
+    /// Returns whether a call may be made at all, and true if it is a probe. While the place of the call is down
     /// for every process, only one probe at a time may be made.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl Budget {
         pause
     }
 
-    /// Records what Zoho says about the day's quota, where it says something.
+    /// Records what Zoho says about the day's quota, if it says something.
     pub(crate) fn quota(&self, quota: Option<Quota>) {
         if let Some(Quota { limit, remaining, reset }) = quota {
             self.pool.signal(LimitSignal::Quota { limit, remaining, reset, age: Duration::ZERO });
@@ -154,7 +154,9 @@ fn refused(lane: Lane, refusal: &Refusal) -> Error {
 pub(crate) fn spent(lane: Lane) -> &'static str {
     match lane {
         Lane::Operator => "the day's calls are spent",
-        Lane::Outbound | Lane::Webhook => "the day's calls are spent, except those that are kept for people",
+        Lane::Outbound | Lane::Webhook => {
+            "the day's calls are spent, except those that are reserved for operators"
+        }
         Lane::Incremental | Lane::Full | Lane::Verify => {
             "this kind of work has used its share of the day's calls so far; the other calls are kept for more \
              urgent work"
@@ -174,7 +176,7 @@ fn shut_out(shut: &BreakerStatus) -> Error {
     waits(shut.cause, kind, *wait, message)
 }
 
-/// The settings that an operator should check where Zoho refuses the account.
+/// The settings that an operator should check if Zoho refuses the account.
 pub(crate) const ACCOUNT: Hint =
     Hint::Settings(&["organization_id", "data_center", "api_url", "refresh_token"]);
 

@@ -22,8 +22,8 @@ pub(super) struct Pacer {
 }
 
 impl Pacer {
-    /// Creates a pacer that keeps below `ceiling` in any window at Zoho's side, where up to `concurrency` earlier
-    /// calls may still arrive.
+    /// Creates a pacer that keeps below `ceiling` in any window at Zoho's side, even if up to `concurrency` earlier
+    /// calls arrive late.
     pub(super) fn new(ceiling: u32, concurrency: usize) -> Self {
         let (burst, period) = shape(ceiling, concurrency);
         let quota = Quota::with_period(period)

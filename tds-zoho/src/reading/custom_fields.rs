@@ -5,10 +5,10 @@ use tds_core::error::Result;
 
 use super::{is_absent, scalar::as_id, unreadable};
 
-/// Returns a map from API name to value; `None` where the record shows no custom fields at all.
+/// Returns a map from API name to value; `None` if the record shows no custom fields at all.
 ///
 /// The array `custom_fields` has the most information, then `custom_field_hash`. A name that is in both has the value
-/// of the array. The flattened `cf_…` keys count only where neither of the two is present: otherwise the keys may
+/// of the array. The flattened `cf_…` keys count only if neither of the two is present: otherwise the keys may
 /// belong to another record, such as the customer in the body of an invoice.
 pub(crate) fn custom_fields(record: &Map<String, Value>) -> Result<Option<Value>> {
     let mut found = Map::new();

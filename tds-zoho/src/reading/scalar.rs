@@ -21,7 +21,7 @@ pub(crate) fn as_text(value: &Value, field: &str) -> Result<Value> {
     }
 }
 
-/// Reads the id of another record; `null` where none is set.
+/// Reads the id of another record; `null` if none is set.
 pub(crate) fn as_id(value: &Value, field: &str) -> Result<Value> {
     if is_absent(value) {
         return Ok(Value::Null);

@@ -36,7 +36,7 @@ fn parse_time(text: &str) -> Option<OffsetDateTime> {
     time.checked_to_offset(UtcOffset::UTC).filter(|utc| (0..=9999).contains(&utc.year()))
 }
 
-/// Reads a date as `YYYY-MM-DD`. Other spellings are accepted only where they mean the same day everywhere.
+/// Reads a date as `YYYY-MM-DD`. Other spellings are accepted only if they mean the same day everywhere.
 pub(super) fn as_date(value: &Value, field: &str) -> Result<Value> {
     let error = || unreadable(field, value, "unambiguous date");
     match value {

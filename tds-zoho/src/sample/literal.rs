@@ -67,7 +67,7 @@ pub(crate) fn quantity(amount: Decimal) -> Value {
     number(&format!("{amount:.6}"))
 }
 
-/// Returns the text of a key; empty where the key is absent or its value is not text.
+/// Returns the text of a key; empty if the key is absent or its value is not text.
 pub(crate) fn text<'a>(record: &'a Object, key: &str) -> &'a str {
     record.get(key).and_then(Value::as_str).unwrap_or_default()
 }
@@ -81,7 +81,7 @@ pub(crate) fn id_of(record: &Object, key: &str) -> Option<String> {
     }
 }
 
-/// Returns the value of a key; null where it is absent.
+/// Returns the value of a key; null if it is absent.
 pub(crate) fn field<'a>(record: &'a Object, key: &str) -> &'a Value {
     record.get(key).unwrap_or(&Value::Null)
 }

@@ -17,7 +17,7 @@ use crate::entities::Api;
 /// How lists differ from the documentation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ListHabit {
-    /// The list ignores the filter by time of change where the filter is documented.
+    /// The list ignores the filter by time of change although the filter is documented.
     pub ignores_filter: bool,
     /// The list ignores sorting by time of change, and the answer does not say so.
     pub ignores_sorting: bool,

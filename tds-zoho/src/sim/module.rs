@@ -44,7 +44,7 @@ impl Module {
     /// Composite items.
     pub const COMPOSITE_ITEMS: Self = composite_items::MODULE;
 
-    /// Returns true where the product has the module.
+    /// Returns true if the product has the module.
     pub(crate) fn exists_in(&self, api: Api) -> bool {
         self.in_books || api == Api::Inventory
     }

@@ -133,7 +133,7 @@ impl SharedOrganization {
     }
 
     /// Overwrites keys of a record, nested values as a whole, and sets its `last_modified_time` to the organization's
-    /// time. Returns false where the record does not exist.
+    /// time. Returns false if the record does not exist.
     pub fn update(&self, module: Module, id: &str, changes: Value) -> bool {
         let mut organization = self.lock();
         let now = stamp(organization.now());
@@ -147,7 +147,7 @@ impl SharedOrganization {
     }
 
     /// Overwrites keys of a record and leaves its `last_modified_time` unchanged, as Zoho does with stock and
-    /// balances. Returns false where the record does not exist.
+    /// balances. Returns false if the record does not exist.
     pub fn update_silently(&self, module: Module, id: &str, changes: Value) -> bool {
         let mut organization = self.lock();
         let Some(record) = organization.records.get_mut(module, id) else { return false };

@@ -99,7 +99,7 @@ impl Tokens {
         json!({"access_token": value, "api_domain": domain, "token_type": "Bearer", "expires_in": stated})
     }
 
-    /// Returns true where a token is valid, and spends one of its calls.
+    /// Returns true if a token is valid, and spends one of its calls.
     pub(crate) fn accept(&mut self, value: &str, now: Instant) -> bool {
         self.live.retain(|token| token.expires > now && token.calls_left != Some(0));
         let Some(token) = self.live.iter_mut().find(|token| token.value == value) else { return false };

@@ -17,7 +17,7 @@ pub struct Limits {
     pub block: Duration,
     /// The maximum number of calls of a day. Calls above the maximum are answered 429 with code 45.
     pub per_day: Option<u64>,
-    /// The maximum number of calls in flight. Calls above it are answered 429 with code 1070. Calls overlap only where
+    /// The maximum number of calls in flight. Calls above it are answered 429 with code 1070. Calls overlap only if
     /// answers have a latency.
     pub concurrent: Option<usize>,
     /// The window of `per_minute`. Shorter windows are for fast tests.

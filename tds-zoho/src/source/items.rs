@@ -27,7 +27,7 @@ const TRUST: u32 = 5;
 type Answers = HashMap<RecordId, Result<Read>>;
 
 impl ZohoSource {
-    /// Reads items by `/itemdetails`. When a call fails, its ids are halved, so that one bad item costs only itself.
+    /// Reads items by `/itemdetails`. When a call fails, its ids are halved, so that one bad item affects only itself.
     pub(super) async fn fetch_items(&self, ids: &[RecordId], lane: Lane) -> Vec<Result<Read>> {
         let mut answers = Answers::new();
         // The number of failed calls since the last call that worked.
@@ -93,7 +93,7 @@ impl ZohoSource {
         self.call("/itemdetails".to_owned(), vec![("item_ids", ids.join(","))], lane)
     }
 
-    /// Returns true where a breaker stops reads of items, except for a probe now and then.
+    /// Returns true if a breaker stops reads of items, except for occasional probes.
     fn is_shut(&self, lane: Lane) -> bool {
         self.client.is_shut(&self.details_call(&[], lane))
     }

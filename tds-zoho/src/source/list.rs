@@ -86,7 +86,7 @@ impl ZohoSource {
         Ok(query)
     }
 
-    /// Returns the row as the engine expects it. A row that cannot be read keeps the id that its text shows. Where the
+    /// Returns the row as the engine expects it. A row that cannot be read keeps the id that its text shows. If the
     /// text shows no id, the row gets an id made of its content. Decoding the row then gives the reason.
     fn listed(&self, row: &Value, observed: Interval) -> Listed {
         let text = row.to_string();

@@ -11,7 +11,7 @@ use crate::entities::{List, PER_PAGE};
 pub(super) struct Page {
     pub(super) rows: Vec<Value>,
     pub(super) has_more: bool,
-    /// The column that Zoho states it sorted by, where Zoho states one.
+    /// The column that Zoho states it sorted by, if Zoho states one.
     pub(super) sorted_by: Option<String>,
 }
 

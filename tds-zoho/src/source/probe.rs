@@ -53,7 +53,7 @@ impl ZohoSource {
     }
 }
 
-/// Decides whether the rows came newest change first; `None` where the rows cannot show it.
+/// Decides whether the rows came newest change first; `None` if the rows cannot show it.
 fn sorting(answered: &Answered) -> Option<Ability> {
     let times: Option<Vec<OffsetDateTime>> = answered.rows.iter().map(|row| row.version).collect();
     let times = times?;

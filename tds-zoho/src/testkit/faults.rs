@@ -20,7 +20,7 @@ pub enum Fault {
     EmptyBody,
     /// No body, with this HTTP status.
     Empty(u16),
-    /// A body in a form that Zoho does not use: HTTP status, body, and `Retry-After` where there is one.
+    /// A body in a form that Zoho does not use: HTTP status, body, and `Retry-After` if there is one.
     Text(u16, String, Option<u32>),
     /// The connection ends in the middle of the announced body.
     BrokenOff,
@@ -211,7 +211,7 @@ impl Rule {
     }
 }
 
-/// Returns true where a path begins with the prefix, with or without the product's base.
+/// Returns true if a path begins with the prefix, with or without the product's base.
 pub(super) fn matches(path: &str, prefix: &str) -> bool {
     let relative = path.strip_prefix("/books/v3").or_else(|| path.strip_prefix("/inventory/v1"));
     path.starts_with(prefix) || relative.is_some_and(|relative| relative.starts_with(prefix))

@@ -16,7 +16,7 @@ pub(super) enum Named<'a> {
     Foreign(&'static str),
 }
 
-/// Returns the record that the pairs name; `None` where no pair has the key of a module.
+/// Returns the record that the pairs name; `None` if no pair has the key of a module.
 pub(super) fn named<'a>(
     modules: &Modules,
     descriptor: &Descriptor,

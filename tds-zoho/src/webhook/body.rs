@@ -21,7 +21,7 @@ pub(super) struct Body {
     pub(super) is_mended: bool,
 }
 
-/// Reads a body. `Err` tells an operator why the body cannot be understood.
+/// Reads a body. `Err` says why the body cannot be understood.
 pub(super) fn read(body: &[u8]) -> Result<Body, String> {
     if body.trim_ascii().is_empty() {
         return Err("the body is empty".to_owned());
@@ -46,7 +46,7 @@ fn json(text: &[u8]) -> Result<Body, String> {
     }
 }
 
-/// Returns the object in a text, or the text's list of objects under a name of its own, and whether the text had to be
+/// Returns the object in a text, or the text's list of objects under its own name, and whether the text had to be
 /// mended.
 fn object(text: &[u8]) -> Result<(Map<String, Value>, bool), String> {
     match serde_json::from_slice(text) {

@@ -52,7 +52,7 @@ impl Mismatch<'_> {
     }
 }
 
-/// Names the known change that explains the signature, in a sentence that says what to do. Returns `None` where no
+/// Names the known change that explains the signature, in a sentence that says what to do. Returns `None` if no
 /// known change explains it.
 #[must_use]
 pub fn diagnose(mismatch: &Mismatch<'_>) -> Option<Cow<'static, str>> {

@@ -23,12 +23,12 @@ const MOST: usize = 1_000;
 pub(super) enum Found<'a> {
     /// Records of the requested kind, each once. There is at least one.
     Records(Vec<Located<'a>>),
-    /// Records that name items, where items are requested: the id of the first such record, all such records, and the
+    /// Records that name items, if items are requested: the id of the first such record, all such records, and the
     /// items, each once and in order.
     Items { id: Option<String>, holders: Vec<&'a Map<String, Value>>, items: Vec<String> },
-    /// A record of another module, and its id where it can be read.
+    /// A record of another module, and its id if it can be read.
     Foreign(Foreign<'a>),
-    /// No record. The text tells an operator why.
+    /// No record. The text says why.
     Nothing(String),
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Foreign<'a> {
     pub(super) record: &'a Map<String, Value>,
 }
 
-/// Searches for records of `descriptor`'s kind. Where they have no version of their own, searches for the items that
+/// Searches for records of `descriptor`'s kind. If these records have no version, searches for the items that
 /// any part of the body names.
 pub(super) fn open<'a>(
     modules: &Modules,
@@ -88,7 +88,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// The id of a record, and whether it stands under the key of the record's own kind.
+/// The id of a record, and whether it is under the key of the record's own kind.
 struct Id {
     id: String,
     is_own: bool,
@@ -228,7 +228,7 @@ impl Kind<'_> {
         Located { id, record, is_certain: is_own && !self.looks_foreign(record) }
     }
 
-    /// Returns true where the key of the requested kind is present, and not as a reference.
+    /// Returns true if the key of the requested kind is present, and not as a reference.
     fn has_own_id(self, object: &Map<String, Value>) -> bool {
         let is_master = self.descriptor.role != Role::Document;
         let is_reference =
@@ -241,14 +241,14 @@ impl Kind<'_> {
         named.flat_map(objects_of).any(|record| self.any_id(record).is_some())
     }
 
-    /// Returns the id of a record without an envelope. The id of a party is the record's id only where nothing shows
+    /// Returns the id of a record without an envelope. The id of a party is the record's id only if nothing shows
     /// that the record is a document of this party.
     fn bare_id(self, object: &Map<String, Value>) -> Option<Id> {
         let of_document = |(_, key): (&str, &str)| !self.modules.is_party(key) && object.contains_key(key);
         self.any_id(object).filter(|id| id.is_own || !self.modules.iter().any(of_document))
     }
 
-    /// Returns true where the object has the id and the number of a document of another kind, and no number of its own
+    /// Returns true if the object has the id and the number of a document of another kind, and no number of its own
     /// kind. Such an object may carry the key of the requested kind as a reference.
     fn looks_foreign(self, object: &Map<String, Value>) -> bool {
         !object.contains_key(&number_key(self.descriptor.id_key))
@@ -262,12 +262,12 @@ impl Kind<'_> {
         modules.iter().filter(move |(_, key)| is_other(key) && reading::record_id(object, key).is_ok())
     }
 
-    /// Returns true where the object carries the id of a module that is not a party.
+    /// Returns true if the object carries the id of a module that is not a party.
     fn is_document(self, object: &Map<String, Value>) -> bool {
         self.module_of(object).is_some_and(|(_, key)| !self.modules.is_party(key))
     }
 
-    /// Returns the record of another module, where the object is one.
+    /// Returns the record of another module, if the object is one.
     fn foreign<'a>(self, object: &'a Map<String, Value>) -> Option<Foreign<'a>> {
         let is_own = |name: &str| self.descriptor.envelopes.iter().any(|(own, _)| *own == name);
         let is_other = |name: &str| name != "organization" && !is_own(name) && !PARTS.contains(&name);

@@ -34,7 +34,7 @@ pub struct Received<'a> {
     pub organization_id: &'a str,
     /// When it arrived.
     pub at: OffsetDateTime,
-    /// Returns a text that no other receipt has. It is called where the body states no version.
+    /// Returns a text that no other receipt has. It is called if the body states no version.
     pub receipt: fn() -> String,
 }
 
@@ -44,7 +44,7 @@ pub struct Event {
     /// The identity of the delivery: a hash of path, event type and body. The same delivery again is a duplicate. A
     /// delivery whose body states no version is never a duplicate, because its hash also covers the receipt.
     pub identity: String,
-    /// The Zoho id of the record in the body, where one was found.
+    /// The Zoho id of the record in the body, if one was found.
     pub entity_id: Option<String>,
     /// The body states the time of the last change for each of its records.
     pub has_version: bool,
@@ -52,10 +52,10 @@ pub struct Event {
     pub disposition: Disposition,
 }
 
-/// Understands a delivery. It never fails and never panics: a body without a record of this path is `Ignored`, and a
+/// Interprets a delivery. It never fails and never panics: a body without a record of this path is `Ignored`, and a
 /// body without any record is `Unparsed` with the reason.
 ///
-/// Where the body is empty, the address may name the record by the exact id key of its module, as in
+/// If the body is empty, the address may name the record by the exact id key of its module, as in
 /// `?invoice_id=460000000567114`. The record is then read.
 #[must_use]
 pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Received<'_>) -> Event {
@@ -139,10 +139,10 @@ pub fn parse_id(entity: &EntityType, id: &str) -> Disposition {
     Disposition::Work(vec![(key, Work::fetch())])
 }
 
-/// Returns the work for one record. `observed` is the time at which the body arrived, where the body may stand for the
+/// Returns the work for one record. `observed` is the time at which the body arrived, if the body may stand for the
 /// record.
 ///
-/// A body stands for its record where it shows the whole record and every part of it can be read. A part that cannot
+/// A body stands for its record if it shows the whole record and every part of it can be read. A part that cannot
 /// be read here may be spelled better in the answer of the API, so the record is read instead. The handler decodes the
 /// payload again, because work is stored as JSON. The body is decoded here as well, because the queue must know which
 /// work needs a call: such work is claimed only by processes that can ask the source, and in batches that are small

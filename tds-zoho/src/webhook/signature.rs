@@ -20,7 +20,7 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIEN
 /// The maximum length of a header that can be a signature. Longer headers are not examined.
 const LONGEST: usize = 128;
 
-/// The maximum number of fields in a form. A record of Zoho has some hundred.
+/// The maximum number of fields in a form. A record of Zoho has a few hundred.
 const MOST_PAIRS: usize = 10_000;
 
 /// How the header encodes the signature. Zoho's documents contradict each other about it.
@@ -50,7 +50,7 @@ pub struct Authentic<'a> {
 }
 
 impl<'a> Authentic<'a> {
-    /// Accepts an unsigned delivery, where the configuration allows unsigned deliveries.
+    /// Accepts an unsigned delivery, if the configuration allows unsigned deliveries.
     #[must_use]
     pub fn unsigned(query_pairs: &'a [(String, String)], body: &'a [u8]) -> Self {
         Self { query: query_pairs, body, signature: None }

@@ -1,4 +1,4 @@
-//! The simulated organization behaves as the real one does, where the behaviour of the real one is known.
+//! The simulated organization behaves as the real one does, as far as the real behaviour is known.
 
 mod demo;
 mod documented_keys;

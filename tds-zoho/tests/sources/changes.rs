@@ -1,4 +1,4 @@
-//! Listing only changes: where Zoho can do it, and where Zoho only claims to do it.
+//! Listing only changes, for lists that can do so and for lists that only claim to.
 
 use serde_json::json;
 use tds_zoho::testkit::{FakeZoho, Module};

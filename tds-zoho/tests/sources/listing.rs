@@ -151,7 +151,7 @@ async fn a_row_with_an_unreadable_value_keeps_its_id() {
 #[tokio::test]
 async fn a_contact_in_the_wrong_list_is_still_what_it_is() {
     let zoho = FakeZoho::start().await;
-    // A contact without a type of its own is in the list of either kind.
+    // A contact without its own type is in the list of either kind.
     let id = zoho.put_contact(json!({"contact_name":"Acme"}));
     zoho.update_silently(Module::CONTACTS, &id, json!({"contact_type":"vendor"}));
     let client = online(&zoho);

@@ -210,7 +210,7 @@ fn query(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Returns the event for an address alone; `None` where the address names no record of a known module.
+/// Returns the event for an address alone; `None` if the address names no record of a known module.
 fn by_address(path: &str, pairs: &[(String, String)]) -> Option<Event> {
     let event = event(path, "deleted", ORGANIZATION, pairs, b" ");
     let is_nothing = match &event.disposition {

@@ -1,5 +1,5 @@
-//! A proxy before the simulated Zoho: an address on this machine that a test can shut, and a clock that stands still
-//! while an answer is made.
+//! A proxy in front of the simulated Zoho: an address on this machine that a test can close, and a clock that stands
+//! still while an answer is made.
 //!
 //! Virtual time advances whenever no task of the test's thread has anything to do, and a thread that waits for another
 //! thread has nothing to do. So everything between the engine and this proxy runs on the one thread of the test, where

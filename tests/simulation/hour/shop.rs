@@ -1,4 +1,4 @@
-//! A small shop at the simulated Zoho, and two copies of the engine that mirror it.
+//! A small shop at the simulated Zoho, and two processes of the engine that mirror it.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ const KINDS: [(&str, Module, &str, &str); 3] = [
     ("invoices", Module::INVOICES, "notes", "notes"),
 ];
 
-/// The simulated Zoho, the proxy, the store, and the two copies.
+/// The simulated Zoho, the proxy, the store, and the two processes.
 pub(super) struct Shop {
     pub(super) fake: FakeZoho,
     pub(super) front: Front,
@@ -83,7 +83,7 @@ impl Shop {
                 since: None,
                 requested_by: "the beginning".to_owned(),
             };
-            // The request is refused where a scheduled run is active already; that run also reads everything.
+            // The request is refused if a scheduled run is active already; that run also reads everything.
             drop(shop.store.create(request).await);
         }
         shop.until("everything was read", Duration::from_secs(600), async || shop.is_at_rest().await).await;
@@ -207,7 +207,7 @@ fn client(fake: &FakeZoho, front: &Front, store: &MemoryStore, clock: &Arc<Share
     ZohoClient::shared(config, clock.clone(), store.clone(), store).expect("a client")
 }
 
-/// The parts of one copy of the program.
+/// The parts of one process of the program.
 struct Engine<'a> {
     store: &'a MemoryStore,
     clock: &'a Arc<SharedClock>,
@@ -217,7 +217,7 @@ struct Engine<'a> {
 
 impl Engine<'_> {
     fn start(&self, shutdown: &tds_core::shutdown::Shutdown) {
-        let name = WorkerId(format!("copy {}", self.number));
+        let name = WorkerId(format!("process {}", self.number));
         let stores = Stores::new(self.store, self.store.clone());
         let mut builder = tds_core::engine::Engine::builder(stores).clock(self.clock.clone());
         let mut specs = Vec::new();

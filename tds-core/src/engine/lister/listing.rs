@@ -26,7 +26,7 @@ use crate::{
 const MARGIN: time::Duration = time::Duration::seconds(5);
 
 impl Listing<'_> {
-    /// Reads page after page from the checkpoint on. In a full sync, then sweeps for deletions.
+    /// Reads page after page, beginning at the checkpoint. A full sync then sweeps for deletions.
     pub(super) async fn run(&self) -> Result<()> {
         let (mut checkpoint, run) = (self.lease.checkpoint.clone(), &self.lease.run);
         let mut window = self.window().await?;
@@ -105,7 +105,7 @@ impl Listing<'_> {
         self.lease.run.run_type.lane()
     }
 
-    /// Reads one page, with patience.
+    /// Reads one page, with retries.
     pub(super) async fn page(
         &self,
         checkpoint: &Checkpoint,
@@ -150,8 +150,8 @@ impl Listing<'_> {
         Ok((PageCommit { listed: ids, items, checkpoint: checkpoint.clone(), last }, lag))
     }
 
-    /// Returns those of the unchanged rows that the target's rows do not show. A full sync compares the list with the
-    /// target itself, not with what is remembered of the target.
+    /// Returns the unchanged rows that the target's rows do not show. A full sync compares the list with the
+    /// target itself, not with the stored sync state.
     async fn changed_by_hand(
         &self,
         rows: &[Listed],
@@ -190,7 +190,7 @@ impl Listing<'_> {
         }
     }
 
-    /// Commits a page with patience: a database that is away for a while costs only time. Returns the number of
+    /// Commits a page, with retries: a database that is unavailable for a while only costs time. Returns the number of
     /// records that the run has listed so far.
     pub(super) async fn commit(&self, page: PageCommit) -> Result<i64> {
         let commit = || self.lister.runs.commit_page(self.lease.run.id, self.lease.token, page.clone());

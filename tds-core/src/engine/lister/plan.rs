@@ -19,9 +19,9 @@ pub enum RowPlan {
 
 /// Decides on a listed row.
 ///
-/// A row is unchanged only where its whole content equals the accepted row and no detail is due. A full sync reads two
+/// A row is unchanged only if its whole content equals the accepted row and no detail is due. A full sync reads two
 /// kinds of details again: details of lists that do not move with every change of a detail, and details that are not
-/// settled. A detail is not settled where it was only pushed, or where it was read so soon after its version that
+/// settled. A detail is not settled if it was only pushed, or if it was read so soon after its version that
 /// another edit may have the same version.
 #[must_use]
 pub fn plan_row(
@@ -41,15 +41,15 @@ pub fn plan_row(
     if same_row && !detail_due { RowPlan::Unchanged } else { RowPlan::Queue }
 }
 
-/// Returns how many deletions a full sync may find before a person has to confirm them: max(20, 0.5 %) of the live
+/// Returns how many deletions a full sync may find before an operator has to confirm them: max(20, 0.5 %) of the live
 /// records.
 #[must_use]
 pub(super) fn deletion_limit(live: i64) -> i64 {
     (live / 200).max(20)
 }
 
-/// Returns true for a full list with less than half of the records of the last full list, where that had 100 or more:
-/// the source omitted records. No shop loses so many records between two full syncs.
+/// Returns true for a full list with less than half of the records of the last full list, if that had 100 or more:
+/// the source omitted records. No organization loses so many records between two full syncs.
 pub(super) fn is_far_shorter(listed: i64, last: i64) -> bool {
     last >= 100 && listed.saturating_mul(2) < last
 }

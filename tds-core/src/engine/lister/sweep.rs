@@ -13,15 +13,15 @@ use crate::{
 };
 
 impl Listing<'_> {
-    /// Returns true where the run sweeps. Only a list of all records can show that a record is gone.
+    /// Returns true if the run sweeps. Only a list of all records can show that a record is gone.
     pub(super) fn sweeps(&self) -> bool {
         self.lease.run.run_type == RunType::Full
             && self.lease.run.since.is_none()
             && self.source.profile().complete_list
     }
 
-    /// Sweeps for deletions. Each record that no page showed is read by id, because it may be gone. Where too many
-    /// records are missing in two lists that were read one after the other, a person has to decide.
+    /// Sweeps for deletions. Each record that no page showed is read by id, because it may be gone. If too many
+    /// records are missing in two lists that were read one after the other, an operator has to decide.
     pub(super) async fn sweep(&self, mut checkpoint: Checkpoint) -> Result<()> {
         let run = &self.lease.run;
         checkpoint.pages += 1;
@@ -38,14 +38,14 @@ impl Listing<'_> {
         if too_many(&missing) {
             let reason = format!(
                 "{} of {live} live {} were not in the list, which was read twice. More than {limit} at once are marked \
-                 as deleted only after a person has checked them at the source; {}",
+                 as deleted only after an operator has checked them at the source; {}",
                 missing.len(),
                 run.entity_type,
                 (self.lister.wording)(&Hint::ConfirmDeletions(run.id))
             );
             let end = RunEnd::DeletionsHeld { ids: missing.clone(), reason };
             let hold = || self.lister.runs.end_run(run.id, self.lease.token, end.clone());
-            self.patience().store("storing the deletions that wait for a person", hold).await?;
+            self.patience().store("storing the deletions that wait for an operator", hold).await?;
         } else {
             commit.items = missing.iter().map(|id| self.item(id.clone(), Work::fetch())).collect();
             commit.listed = missing;

@@ -25,8 +25,8 @@ pub(super) struct ListWindow {
 }
 
 impl Listing<'_> {
-    /// Looks up what is known about the list. A cursor that is later than now does not say up to when changes were
-    /// read, so the run lists everything and compares it.
+    /// Looks up what is known about the list. A cursor that is later than now does not show up to which time
+    /// changes were read, so the run lists everything and compares it.
     pub(super) async fn window(&self) -> Result<ListWindow> {
         let load = || ListFacts::load(self.lister.shared.as_ref(), &self.lease.run.entity_type);
         let facts = self.patience().store("reading the facts about its list", load).await?;
@@ -36,8 +36,8 @@ impl Listing<'_> {
         Ok(ListWindow { facts, documented: self.source.profile().documented, cursor })
     }
 
-    /// Chooses how the run reads. Where it is not known what the list can do, or where that was not probed lately, the
-    /// list is probed first, if the probe is worth its calls.
+    /// Chooses how the run reads. If the capability of the list is not known or was not probed recently, the list
+    /// is probed first, provided that the probe is worth its calls.
     pub(super) async fn plan(&self, window: &mut ListWindow, from: Option<OffsetDateTime>) -> RunPlan {
         let RunLease { run, history, .. } = self.lease;
         let mut question = Question {
@@ -63,7 +63,7 @@ impl Listing<'_> {
         choose(&question)
     }
 
-    /// Probes the list. A probe that fails costs nothing but its calls: the documentation of the list counts then, and
+    /// Probes the list. A probe that fails costs only its calls: the documentation of the list then applies, as do
     /// answers that contradict it.
     async fn probe(&self, window: &mut ListWindow) {
         let entity = &self.lease.run.entity_type;
@@ -117,7 +117,7 @@ impl ListWindow {
         self.cursor.map(|cursor| cursor - overlap.unwrap_or(time::Duration::HOUR))
     }
 
-    /// Returns the longest lag of these rows. A row has a lag where its change happened before the end of the previous
+    /// Returns the longest lag of these rows. A row has a lag if its change happened before the end of the previous
     /// window and is nevertheless new.
     pub(super) fn lag(
         &self,

@@ -38,8 +38,8 @@ impl ChunkRunner {
         self.worker.registry.handler(item.key.direction, &item.key.entity)
     }
 
-    /// Waits for a slot where none was free, handles the chunk and settles it. The slot is free again when the chunk
-    /// is handled. The place in hand is free again when the chunk is settled.
+    /// Waits for a slot if none was free, then handles the chunk and settles it. The slot is free again when the chunk
+    /// is handled. The items no longer count as claimed when the chunk is settled.
     pub(super) fn run(
         self: Arc<Self>,
         items: Vec<Claimed>,
@@ -47,8 +47,9 @@ impl ChunkRunner {
         shutdown: Shutdown,
     ) -> impl Future<Output = ()> + Send {
         let lane = items.first().map_or(Lane::Verify, |item| item.lane);
-        // The places are taken before the future is polled, so that the next claim counts them.
-        let (held, hand, slot) = (self.leases.hold(&items), slots.hand(items.len()), slots.try_work(lane));
+        // The slots are taken before the future is polled, so that the next claim counts them.
+        let (held, claimed, slot) =
+            (self.leases.hold(&items), slots.claim(items.len()), slots.try_handle(lane));
         async move {
             let settlements = tokio::select! {
                 biased;
@@ -57,11 +58,11 @@ impl ChunkRunner {
                 settlements = self.handle_in(slot, lane, &items, &slots, &shutdown) => settlements,
             };
             self.settler.settle(settlements).await;
-            drop((held, hand));
+            drop((held, claimed));
         }
     }
 
-    /// Waits for a slot where the chunk has none yet, and handles the items. At the shutdown signal, the items are
+    /// Waits for a slot if the chunk has none yet, and handles the items. At the shutdown signal, the items are
     /// given back instead.
     async fn handle_in(
         &self,
@@ -75,7 +76,7 @@ impl ChunkRunner {
             None => tokio::select! {
                 biased;
                 () = shutdown.wait() => None,
-                slot = slots.work(lane) => slot,
+                slot = slots.handle(lane) => slot,
             },
             slot => slot,
         };
@@ -165,7 +166,7 @@ async fn guarded(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Vec<Resu
     results
 }
 
-/// Returns the results of the handler, or `None` where it panicked. The handler runs in a task of its own, which ends
+/// Returns the results of the handler, or `None` if it panicked. The handler runs in its own task, which ends
 /// when this future is dropped.
 async fn unwound(handler: &Arc<dyn BatchHandler>, items: &[Claimed]) -> Option<Vec<Result<Handled>>> {
     let (handler, batch) = (Arc::clone(handler), items.to_vec());
@@ -198,8 +199,8 @@ fn given_back(items: &[Claimed], gone: &Gone) -> Vec<Settlement> {
     rest.into_iter().map(|item| Settlement::new(item, release(Duration::ZERO, None))).collect()
 }
 
-/// Returns the settlement of an item that was in work each time when a worker died, the last time alone. The item is
-/// not tried again.
+/// Returns the settlement of an item that was being processed each time a worker died, the last time alone. The
+/// item is not tried again.
 fn given_up(item: &Claimed) -> Settlement {
     let error = format!(
         "processing this item ends the program: {} workers in a row died or stopped renewing their leases while they \

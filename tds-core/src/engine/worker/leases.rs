@@ -1,4 +1,4 @@
-//! The leases of a process: they are renewed while their items are in work.
+//! The leases of a process: they are renewed while their items are being handled.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -18,7 +18,7 @@ use crate::{
 const MOMENT: Duration = Duration::from_millis(500);
 
 /// How often the process checks whether its claims are still held. A run may be cancelled, and the items that it
-/// queued must cost no further call.
+/// enqueued must cost no further call.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Claims that were lost.
@@ -127,12 +127,12 @@ impl Leases {
 }
 
 impl HeldClaims {
-    /// Marks the claims as processing, where their work takes longer than a moment. Never returns.
+    /// Marks the claims as processing if their work takes longer than a moment. Never returns.
     pub(super) async fn mark_processing(&self) -> Infallible {
         tokio::time::sleep(MOMENT).await;
         let leases = lock(&self.leases.held).chunks.get(&self.key).map(|chunk| chunk.leases.clone());
         if let Err(error) = self.leases.queue.mark_processing(&leases.unwrap_or_default()).await {
-            tracing::debug!(error = %error.chain(), "events in work could not be marked as processing");
+            tracing::debug!(error = %error.chain(), "events of claimed items could not be marked as processing");
         }
         std::future::pending().await
     }

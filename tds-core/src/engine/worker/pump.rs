@@ -7,7 +7,7 @@ use tokio::{task::JoinSet, time::timeout};
 use super::{
     Worker,
     chunk::ChunkRunner,
-    slots::{BATCH, BatchSlots, Room},
+    slots::{BATCH, BatchSlots, Capacity},
 };
 use crate::{
     queue::{ClaimRequest, ClaimScope, Claimed, Direction, Lane},
@@ -18,7 +18,7 @@ use crate::{
 
 /// The shortest rest after a claim that found fewer items than it asked for.
 const REST: Duration = Duration::from_millis(50);
-/// How long the process begins no other work for the sake of an item that may be what ends the program.
+/// How long the process begins no other work because of an item that may be what ends the program.
 const ALONE: Duration = Duration::from_secs(10);
 
 /// The pump of a process: it claims items and feeds them to the slots.
@@ -28,7 +28,8 @@ pub(super) struct Pump {
 }
 
 impl Pump {
-    /// Claims until the shutdown signal. Then waits for the chunks in work, but not longer than the grace.
+    /// Claims until the shutdown signal. Then waits for the chunks that are being handled, but not longer than the
+    /// grace.
     pub(super) async fn run(self, shutdown: Shutdown) {
         let Worker { queue, settings, .. } = &self.runner.worker;
         let slots = BatchSlots::new(settings.concurrency);
@@ -36,12 +37,12 @@ impl Pump {
         let mut rest = REST;
         while !shutdown.is_set() {
             while chunks.try_join_next().is_some() {}
-            let room = tokio::select! {
+            let capacity = tokio::select! {
                 biased;
                 () = shutdown.wait() => break,
-                room = slots.room() => room,
+                capacity = slots.capacity() => capacity,
             };
-            let claimed = match self.claim(&room).await {
+            let claimed = match self.claim(&capacity).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     tracing::warn!(error = %error.chain(), "items could not be claimed; trying again");
@@ -50,7 +51,7 @@ impl Pump {
                 }
             };
             rest = if claimed.is_empty() { (rest * 2).min(settings.poll) } else { REST };
-            let full = claimed.len() >= room.batches * BATCH;
+            let full = claimed.len() >= capacity.batches * BATCH;
             let is_suspect = claimed.iter().any(Claimed::is_suspect);
             if is_suspect {
                 for chunk in self.split(claimed) {
@@ -69,7 +70,7 @@ impl Pump {
                     () = shutdown.wait() => {}
                     () = queue.wait(self.jitter(rest)) => {}
                     // The claim asked only for urgent lanes, so items of other lanes may be due.
-                    () = slots.any_lane(), if room.up_to != Lane::Verify => {}
+                    () = slots.any_lane(), if capacity.up_to != Lane::Verify => {}
                 }
             }
         }
@@ -77,18 +78,18 @@ impl Pump {
         if timeout(settings.grace, finish).await.is_err() {
             // Dropping the set ends the chunks. Their items can be claimed again when the leases run out.
             tracing::warn!(
-                "some batches were still in work at the end of the grace period; their items will be claimed again"
+                "some batches were still being handled at the end of the grace period; their items will be claimed again"
             );
         }
     }
 
-    async fn claim(&self, room: &Room) -> crate::error::Result<Vec<Claimed>> {
+    async fn claim(&self, capacity: &Capacity) -> crate::error::Result<Vec<Claimed>> {
         let Worker { queue, settings, gate, .. } = &self.runner.worker;
         let request = ClaimRequest {
             worker: settings.worker.clone(),
-            limit: room.batches * BATCH,
+            limit: capacity.batches * BATCH,
             lease: settings.lease,
-            up_to: room.up_to,
+            up_to: capacity.up_to,
             scope: ClaimScope { runs: self.runs.clone(), carried: !gate() },
         };
         queue.claim(&request).await
@@ -120,13 +121,13 @@ impl Pump {
     }
 }
 
-/// Runs a chunk after the other chunks have ended, so that it harms none of them, and waits for its end. Each of the
+/// Runs a chunk after the other chunks have ended, so that it cannot harm them, and waits for its end. Each of the
 /// two waits ends after `ALONE` at the latest.
 async fn alone(chunks: &mut JoinSet<()>, chunk: impl Future<Output = ()> + Send + 'static) {
     let others = async { while chunks.join_next().await.is_some() {} };
     if timeout(ALONE, others).await.is_err() {
         tracing::debug!(
-            "an item that may end the program is tried while other items are in work, because those take long"
+            "an item that may end the program is tried while other items are being handled, because those take long"
         );
     }
     let number = chunks.len();

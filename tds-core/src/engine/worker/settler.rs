@@ -13,7 +13,7 @@ use crate::{
     queue::{LeaseToken, Queue, Settlement},
 };
 
-/// The number of settlements from which on no more requests are added to one call.
+/// The number of settlements from which no more requests are added to one call.
 const BATCH: usize = 1_000;
 
 /// A handle of the settling task. The task ends when the last handle is dropped.
@@ -26,7 +26,7 @@ struct Request {
 }
 
 impl Settler {
-    /// Starts the task. A call that fails is repeated for the time of `patience`: after that time, the leases have run
+    /// Starts the task. A call that fails is repeated for as long as `patience`: after that time, the leases have run
     /// out anyway.
     pub(super) fn start(queue: Arc<dyn Queue>, patience: Duration) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(64);
@@ -69,7 +69,7 @@ async fn run(queue: Arc<dyn Queue>, mut requests: mpsc::Receiver<Request>, patie
             let waits = |settlement: &Settlement| waiting.contains(&settlement.lease.token);
             let rest: Vec<Settlement> = request.settlements.into_iter().filter(waits).collect();
             if rest.is_empty() {
-                // There is no waiter where the chunk was stopped in the meantime.
+                // There is no waiter if the chunk was stopped in the meantime.
                 let _ = request.done.send(());
             } else {
                 locked.spawn(outwait(Arc::clone(&queue), rest, request.done, patience));
@@ -98,7 +98,7 @@ async fn outwait(
         let waiting = settle(queue.as_ref(), settlements.clone(), patience).await;
         settlements.retain(|settlement| waiting.contains(&settlement.lease.token));
     }
-    // There is no waiter where the chunk was stopped in the meantime.
+    // There is no waiter if the chunk was stopped in the meantime.
     let _ = done.send(());
 }
 

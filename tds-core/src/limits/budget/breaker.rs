@@ -40,7 +40,7 @@ pub struct Place {
 pub enum OutageCause {
     /// The source does not answer, or cannot be reached, or something else answers in its place.
     Connection,
-    /// The source refuses the account or its organization. An operator has to look into it.
+    /// The source refuses the account or its organization. An operator has to act.
     Account,
 }
 
@@ -51,7 +51,7 @@ pub struct CallFault {
     pub place: Place,
     /// The cause of the fault.
     pub cause: OutageCause,
-    /// True where the answer itself says that the fault concerns the whole service. One such fault opens the
+    /// True if the answer itself says that the fault concerns the whole service. One such fault opens the
     /// breaker.
     pub everywhere: bool,
     /// A number that identifies the call. Repeated faults of the same call count once.
@@ -87,26 +87,26 @@ pub struct BreakerStatus {
 }
 
 impl BreakerStatus {
-    /// Returns true where only probes are sent.
+    /// Returns true if only probes are sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.next_probe_at.is_some()
     }
 
-    /// Returns true where the breaker concerns calls to this place.
+    /// Returns true if the breaker concerns calls to this place.
     pub(super) fn concerns(&self, place: &Place) -> bool {
         self.place == place.service || self.place == place.endpoint
     }
 }
 
-/// Returns the breaker that keeps calls from the place. Where there are several, the one with the longest wait is
+/// Returns the breaker that keeps calls from the place. If there are several, the one with the longest wait is
 /// returned.
 pub(super) fn shut<'a>(breakers: &'a [BreakerStatus], place: &Place) -> Option<&'a BreakerStatus> {
     concerned(breakers, place).max_by_key(|breaker| breaker.wait)
 }
 
-/// Returns the open breakers that calls to the place have to pass. The breaker of the service counts where the source
-/// refuses the account, or where this kind of call has failed itself. A kind of call that has not failed itself is
+/// Returns the open breakers that apply to calls to the place. The breaker of the service counts if the source
+/// refuses the account, or if this kind of call has failed itself. A kind of call that has not failed itself is
 /// otherwise tried, so that calls that work do not wait for the probes of calls that fail.
 fn concerned<'a>(breakers: &'a [BreakerStatus], place: &Place) -> impl Iterator<Item = &'a BreakerStatus> {
     let endpoint_failed = breakers.iter().any(|breaker| breaker.place == place.endpoint);
@@ -273,8 +273,8 @@ impl Breaker {
 }
 
 impl Open {
-    /// Returns how long a caller waits who asks now. While a slow probe is under way, callers ask again before the
-    /// probe's time has passed.
+    /// Returns how long a caller that asks now has to wait. While a slow probe is under way, callers ask again before
+    /// the probe's time has passed.
     fn wait(&self, now: i64) -> i64 {
         match self.next - now {
             wait if wait > 0 => wait,

@@ -23,7 +23,7 @@ pub(super) struct Day {
     pub(super) spent: PerLane<u32>,
     /// The numbers that the source last reported, while they are valid.
     pub(super) reported: Option<Reported>,
-    /// True where the day's calls will not suffice unless calls are saved.
+    /// True if the day's calls will not suffice unless calls are saved.
     #[serde(default)]
     pub(super) frugal: bool,
 }
@@ -38,7 +38,7 @@ pub(super) struct Reported {
 }
 
 impl Reported {
-    /// Returns how many calls of the plan are left for this program. Where the size of the plan is not configured,
+    /// Returns how many calls of the plan are left for this program. If the size of the plan is not configured,
     /// the source's own number is used as the plan, and the part of the plan that is not for this program is left
     /// unused.
     fn for_us(&self, per_day: Option<u32>) -> i64 {
@@ -48,7 +48,7 @@ impl Reported {
 }
 
 impl Day {
-    /// Starts a new day where the old day has ended.
+    /// Starts a new day if the old day has ended.
     pub(super) fn advance(&mut self, now: i64) {
         if self.number != now.div_euclid(DAY) {
             self.number = now.div_euclid(DAY);
@@ -131,7 +131,7 @@ impl Day {
     /// Returns the time until which the lane has no call left. `None` means that the lane has one.
     pub(super) fn refuses(&self, lane: Lane, now: i64, per_day: Option<u32>) -> Option<i64> {
         let own = per_day.and_then(|limit| self.own(lane, now, allowance(limit)));
-        // Where the source itself reports that nothing is left, an operator's request is still sent, so that the
+        // If the source itself reports that nothing is left, an operator's request is still sent, so that the
         // source's own answer reaches the operator.
         let reported = self.reported.filter(|_| lane != Lane::Operator).and_then(|reported| {
             let kept = self.kept_back(lane, now, allowance(reported.limit));
@@ -177,7 +177,7 @@ impl Day {
         if lane == Lane::Operator { 0 } else { for_people(allowance) + share.max(need) }
     }
 
-    /// Returns true where full syncs and verification have spent less than their part of the day so far.
+    /// Returns true if full syncs and verification have spent less than their part of the day so far.
     fn is_paced(&self, lane: Lane, passed: i64, allowance: u32) -> bool {
         if lane < Lane::Full {
             return true;

@@ -9,7 +9,7 @@ use crate::queue::Lane;
 const SHORTEST: i64 = 60_000;
 /// The longest pause for the minute's limit, in milliseconds.
 const LONGEST: i64 = 900_000;
-/// The shortest time, in milliseconds, after which the day's limit is probed where the source does not report when
+/// The shortest time, in milliseconds, after which the day's limit is probed if the source does not report when
 /// its quota is reset. A random time of up to the same length is added.
 const PROBE: i64 = 1_800_000;
 

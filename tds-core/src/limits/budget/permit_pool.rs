@@ -25,12 +25,12 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// The longest pause that a caller waits for. Where a pause is longer, the call is refused.
+/// The longest pause that a caller waits for. If a pause is longer, the call is refused.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// The time for which the last known status of breakers is considered current.
 const BELIEVED: Duration = Duration::from_secs(2);
 
-/// Spreads calls over time where the budget's shared window does not limit the minute.
+/// Spreads calls over time if the budget's shared window does not limit the minute.
 pub trait Pacer: Send {
     /// Takes the right to send one call now, or returns how long to wait.
     ///
@@ -77,7 +77,7 @@ pub struct Permit {
 }
 
 impl PermitPool {
-    /// Creates the pool of one account. `pace` spreads the calls where `limits` does not limit the minute.
+    /// Creates the pool of one account. `pace` spreads the calls if `limits` does not limit the minute.
     #[must_use]
     pub fn new(budget: CallBudget, account: String, limits: Limits, pace: Option<Box<dyn Pacer>>) -> Self {
         let queue = Mutex::new(WaitQueue::new(pace));
@@ -120,7 +120,7 @@ impl PermitPool {
     }
 
     /// Returns whether a call to the place may be made. While the place is down for every process, only one probe
-    /// at a time may be made. The pool asks the budget only where faults of the place are known.
+    /// at a time may be made. The pool asks the budget only if faults of the place are known.
     ///
     /// # Errors
     /// The budget does not answer.
@@ -156,7 +156,7 @@ impl PermitPool {
         status.shut(&place).cloned()
     }
 
-    /// Records that a call, sent `issued` ago, was answered as expected. Where a breaker was known to be open for
+    /// Records that a call, sent `issued` ago, was answered as expected. If a breaker was known to be open for
     /// its place, this is reported at once.
     pub async fn worked(&self, place: &Place, issued: Duration) {
         let was_open = {
@@ -175,7 +175,7 @@ impl PermitPool {
         }
     }
 
-    /// Returns true where only probes are sent to the place, as far as this process knows.
+    /// Returns true if only probes are sent to the place, as far as this process knows.
     #[must_use]
     pub fn is_shut(&self, place: &Place) -> bool {
         self.lock().remembered.recall(Instant::now()).is_some_and(|status| status.shut(place).is_some())
@@ -245,7 +245,7 @@ impl PermitPool {
         }
     }
 
-    /// Gives permits to waiters, and requests more permits where waiters remain. Returns the time at which to call
+    /// Gives permits to waiters, and requests more permits if waiters remain. Returns the time at which to call
     /// this again.
     fn serve(&self) -> Instant {
         let now = Instant::now();

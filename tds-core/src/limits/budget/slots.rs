@@ -58,7 +58,7 @@ impl CallSlots {
     }
 
     /// Returns how many calls the holder may have in flight until `until`: its share among the holders that have
-    /// calls waiting. One slot is kept free for a new holder where the limit is at least 3.
+    /// calls waiting. One slot is kept free for a new holder if the limit is at least 3.
     pub(super) fn share(&mut self, request: &BudgetRequest, concurrent: u32, now: i64, until: i64) -> u32 {
         let (id, in_flight, wants) = (&request.holder, request.in_flight, request.wants.total() > 0);
         let urgent = request.wants.iter().any(|(lane, calls)| lane.is_urgent() && *calls > 0);

@@ -44,7 +44,7 @@ pub struct DayStatus {
     /// Calls that are left for these lanes and for the lanes that can wait, without the share of operators'
     /// requests.
     pub spare: Option<u32>,
-    /// True where more calls are expected than are left, so that calls are saved. This ends when a fifth of what is
+    /// True if more calls are expected than are left, so that calls are saved. This ends when a fifth of what is
     /// left is not needed.
     pub frugal: bool,
     /// Calls that are left for all programs, as the source itself reports.
@@ -69,7 +69,7 @@ pub struct PauseStatus {
 pub struct Refusal {
     /// The limit that is exceeded.
     pub limit: CallLimit,
-    /// True where the account is paused because the source refused a call.
+    /// True if the account is paused because the source refused a call.
     pub paused: bool,
     /// The time for which the lane may not send.
     pub wait: Duration,
@@ -90,7 +90,7 @@ closed_set! {
         Frugal = "frugal",
         /// Incremental syncs also wait. Records change only through pushed events.
         ChangesDeferred = "changes_deferred",
-        /// Pushed events are stored, and applied where they carry the whole record. Nothing is read for them.
+        /// Pushed events are stored, and applied if they carry the whole record. Nothing is read for them.
         JournalOnly = "journal_only",
         /// Even operators' requests cannot be read.
         Spent = "spent",
@@ -98,7 +98,7 @@ closed_set! {
 }
 
 impl BudgetStatus {
-    /// Returns the breaker that keeps calls from the place. Where there are several, the one with the longest wait
+    /// Returns the breaker that keeps calls from the place. If there are several, the one with the longest wait
     /// is returned.
     #[must_use]
     pub fn shut(&self, place: &Place) -> Option<&BreakerStatus> {
@@ -106,7 +106,7 @@ impl BudgetStatus {
     }
 
     /// Returns how long reads for pushed events may wait to be combined, in multiples of the shortest such wait. The
-    /// result is 0 while the day's calls suffice, and 1 where they do not. It is 5 where the expected calls are more
+    /// result is 0 while the day's calls suffice, and 1 if they do not. It is 5 if the expected calls are more
     /// than one and a half times the calls that are left.
     #[must_use]
     pub fn patience(&self) -> u32 {

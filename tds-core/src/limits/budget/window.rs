@@ -100,7 +100,7 @@ impl MinuteWindow {
     }
 
     /// Returns the first time from `now` on at which one more call of the lane may begin. The error is the time to
-    /// wait before such a permit can be given out. `first` is true where the holder has no permit yet.
+    /// wait before such a permit can be given out. `first` is true if the holder has no permit yet.
     pub(super) fn earliest(&mut self, lane: Lane, now: i64, ceiling: u32, first: bool) -> Result<i64, i64> {
         let bound =
             if lane.is_urgent() { ceiling } else { ceiling.saturating_sub(self.reserve(ceiling)).max(1) };
@@ -127,7 +127,7 @@ impl MinuteWindow {
         ceiling.saturating_sub(self.most_from(now))
     }
 
-    /// Returns the number of calls that the lanes that are not urgent leave: three of a hundred, and more where
+    /// Returns the number of calls that the lanes that are not urgent leave: three of a hundred, and more if
     /// urgent calls were made recently.
     pub(super) fn reserve(&self, ceiling: u32) -> u32 {
         let recent = u32::try_from(self.urgent.len()).unwrap_or(u32::MAX);

@@ -8,13 +8,13 @@ use crate::{
     source::{Capability, ListOrder, SourceProfile},
 };
 
-/// The largest number of calls of a probe: one for the newest rows, and three through the filter.
+/// The maximum number of calls of a probe: one for the newest rows, and three through the filter.
 const PROBE: u64 = 4;
 
 /// What is known before a run begins.
 pub(crate) struct Question<'a> {
     pub(crate) run_type: RunType,
-    /// The beginning of the window; `None` where the run reads everything.
+    /// The beginning of the window; `None` if the run reads everything.
     pub(crate) from: Option<OffsetDateTime>,
     pub(crate) now: OffsetDateTime,
     pub(crate) profile: &'a SourceProfile,
@@ -54,7 +54,7 @@ impl Question<'_> {
         ways
     }
 
-    /// Returns how whole records are read, how many records need a read of their own, and how many calls these reads
+    /// Returns how whole records are read, how many records need their own read, and how many calls these reads
     /// take.
     fn details(&self) -> (DetailWay, Option<u64>, Option<u64>) {
         if !self.profile.reads_records() {
@@ -68,7 +68,7 @@ impl Question<'_> {
     }
 }
 
-/// Returns true where a probe costs fewer calls than it can save until it has to be repeated. Without a probe, only
+/// Returns true if a probe costs fewer calls than it can save until it has to be repeated. Without a probe, only
 /// the whole list is certain to show every change.
 pub(crate) fn probe_pays(question: &Question<'_>, validity: std::time::Duration) -> bool {
     let (Some(from), Some(whole)) = (question.from, question.whole()) else { return false };
@@ -80,8 +80,8 @@ pub(crate) fn probe_pays(question: &Question<'_>, validity: std::time::Duration)
 
 /// Chooses the cheapest way to read the list.
 ///
-/// Where two ways cost the same, the whole list is chosen, because it depends on neither the filter nor the sorting.
-/// There is one exception: where the whole list has several pages and the window can be read so that no row is lost
+/// If two ways cost the same, the whole list is chosen, because it depends on neither the filter nor the sorting.
+/// There is one exception: if the whole list has several pages and the window can be read so that no row is lost
 /// between two pages, the window is chosen.
 pub(crate) fn choose(question: &Question<'_>) -> RunPlan {
     let ways = question.ways();

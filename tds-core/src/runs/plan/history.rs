@@ -4,7 +4,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::runs::{Run, RunType};
 
-/// The share of records that is assumed to change in a day, where nothing is known about the changes.
+/// The share of records that is assumed to change in a day, if nothing is known about the changes.
 const CHANGED_A_DAY: f64 = 0.05;
 
 /// How fast records change, and how often runs look for changes.

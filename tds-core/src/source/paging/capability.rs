@@ -30,7 +30,7 @@ closed_set! {
 }
 
 impl Ability {
-    /// Returns true where the ability may be used, as long as no answer contradicts it.
+    /// Returns true if the ability may be used, as long as no answer contradicts it.
     #[must_use]
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Documented | Self::Proven)
@@ -48,7 +48,7 @@ pub struct Capability {
 }
 
 impl Capability {
-    /// The capability of a list of which nothing is documented.
+    /// The capability of a list about which nothing is documented.
     pub const UNKNOWN: Self = Self { filter: Ability::Unknown, sort: Ability::Unknown };
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Capability {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListFacts {
-    /// The capability that a probe or a contradicting answer found; `None` where only the documentation is known.
+    /// The capability that a probe or a contradicting answer found; `None` if only the documentation is known.
     pub capability: Option<Capability>,
     /// When the list was last probed.
     #[serde(with = "time::serde::rfc3339::option")]

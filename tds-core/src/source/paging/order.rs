@@ -33,7 +33,7 @@ impl ListOrder {
         }
     }
 
-    /// Returns this order, or the safest order where the list does not support this one. A list of all records is
+    /// Returns this order, or the safest order if the list does not support this one. A list of all records is
     /// read whole.
     pub(super) fn supported(self, capability: Capability, since: Option<OffsetDateTime>) -> Self {
         let supported = (!self.filters() || capability.filter.is_usable())
@@ -62,7 +62,7 @@ impl ListOrder {
 /// The order of the rows in the answer to one call for a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowOrder {
-    /// The order in which rows move least while the list is read: by creation, where the list supports it.
+    /// The order in which rows move least while the list is read: by creation, if the list supports it.
     Own,
     /// By the time of the last change, ascending.
     OldestChange,

@@ -9,10 +9,10 @@ use crate::{
     record::ContentHash,
 };
 
-/// The largest number of calls for one list. A list that needs more calls never ends.
+/// The maximum number of calls for one list. A list that needs more calls never ends.
 const MOST_CALLS: u32 = 50_000;
 
-/// The next call, and the data that are needed to judge its answer.
+/// The next call, and the data needed to judge its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {
     /// The order in which the list is read.
@@ -25,7 +25,7 @@ pub(super) struct Position {
     /// The time that the filter asks for: every record that changed before this time was shown.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     pub(super) from: Option<OffsetDateTime>,
-    /// The hash of the ids of the page before, where this is a later page.
+    /// The hash of the ids of the previous page, unless this is the first page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<ContentHash>,
     /// How many answers in a row repeated that page.

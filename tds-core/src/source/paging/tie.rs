@@ -17,8 +17,8 @@ struct RowSet {
 /// A row can leave the second, by a deletion or by an edit, and pull other rows past the reader. No row can enter a
 /// second that is over. Two walks that show the same rows with the same times prove that no row was passed over: a row
 /// that the first walk passed over was pulled by a row that had been shown and then left the second, and the second
-/// walk did not show that row as it was. The same holds for the rows that follow the second, where a walk comes to the
-/// end of the list.
+/// walk did not show that row as it was. The same holds for the rows that follow the second, if a walk reaches the end
+/// of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Tie {
     walk: RowSet,
@@ -38,7 +38,7 @@ impl Tie {
         }
     }
 
-    /// Ends a walk. Returns `None` where the walk showed the same rows as the walk before it, and otherwise the next
+    /// Ends a walk. Returns `None` if the walk showed the same rows as the walk before it, and otherwise the next
     /// walk.
     pub(super) fn again(&self) -> Option<Self> {
         (self.before != Some(self.walk)).then_some(Self { walk: RowSet::default(), before: Some(self.walk) })

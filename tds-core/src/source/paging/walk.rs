@@ -21,7 +21,7 @@ const MOST_REPEATS: u32 = 3;
 pub struct ListCall {
     /// The number of the page, from 1.
     pub page: u32,
-    /// Only records that changed at or after this time. Where it is not certain whether the source includes the
+    /// Only records that changed at or after this time. If it is not certain whether the source includes the
     /// boundary, the caller has to ask for a time one second earlier.
     pub changed_since: Option<OffsetDateTime>,
     /// The order of the rows.
@@ -31,9 +31,9 @@ pub struct ListCall {
 /// What follows from a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NextPage {
-    /// The cursor of the next call; `None` where the list was read to its end.
+    /// The cursor of the next call; `None` if the list was read to its end.
     pub next: Option<String>,
-    /// What is now known about the list, where the answer contradicted the capability. The list is then continued in
+    /// What is now known about the list, if the answer contradicted the capability. The list is then continued in
     /// another order.
     pub learned: Option<Capability>,
 }
@@ -47,7 +47,7 @@ pub struct ListWalk {
 }
 
 impl ListWalk {
-    /// Continues at the cursor of the request, or begins a list where the request has no cursor.
+    /// Continues at the cursor of the request, or begins a list if the request has no cursor.
     ///
     /// # Errors
     /// `Invalid`: the cursor was not returned by [`ListWalk::after`], or the list never ends.
@@ -74,11 +74,11 @@ impl ListWalk {
 
     /// Returns what follows from the page that answered [`ListWalk::call`].
     ///
-    /// `has_more` is true where the source says that more rows follow. `says_unsorted` is true where the source says
-    /// that it sorted by something else than the call asked for.
+    /// `has_more` is true if the source says that more rows follow. `says_unsorted` is true if the source says
+    /// that it sorted by something other than what the call requested.
     ///
     /// # Errors
-    /// `Protocol`: the source returns the same page again and again, or an empty page although more rows are to
+    /// `Protocol`: the source returns the same page again and again, or an empty page although more rows
     /// follow.
     pub fn after(mut self, rows: &[Listed], has_more: bool, says_unsorted: bool) -> Result<NextPage> {
         self.position.calls += 1;
@@ -115,7 +115,7 @@ impl ListWalk {
         advance(next, None)
     }
 
-    /// Moves the filter to the last change that was seen and requests page 1 again, until no page follows page 1. Where
+    /// Moves the filter to the last change that was seen and requests page 1 again, until no page follows page 1. If
     /// a page shows only changes at the time of the filter, the walk reads the pages of that second, and repeats this
     /// until two walks in a row show the same rows.
     fn move_filter(mut self, rows: &[Listed], has_more: bool) -> Option<Position> {
@@ -146,14 +146,14 @@ impl ListWalk {
         more.then(|| Position { page: self.position.page + 1, ..self.position })
     }
 
-    /// Returns true where a row is older than the request asked for, which proves that the source ignores the filter.
+    /// Returns true if a row is older than the request asked for, which proves that the source ignores the filter.
     fn shows_older(&self, rows: &[Listed]) -> bool {
         let Some(oldest) = self.position.from.and_then(|from| from.checked_sub(SLACK)) else { return false };
         rows.iter().any(|row| row.version.is_some_and(|version| version < oldest))
     }
 
-    /// Returns true where the rows are sorted. The check covers one page only: between two pages, edits move rows even
-    /// in a sorted list. A row without a time can stand at any place, so its page does not count as sorted.
+    /// Returns true if the rows are sorted. The check covers one page only: between two pages, edits move rows even
+    /// in a sorted list. A row without a time can be anywhere, so its page does not count as sorted.
     fn is_sorted(&self, rows: &[Listed]) -> bool {
         let descending = self.position.by == ListOrder::NewestFirst;
         rows.iter().all(|row| row.version.is_some())
@@ -166,13 +166,13 @@ impl ListWalk {
             })
     }
 
-    /// Returns true where all rows that follow changed before the window. The rows are sorted by newest change first.
+    /// Returns true if all rows that follow changed before the window. The rows are sorted by newest change first.
     fn is_past(&self, rows: &[Listed]) -> bool {
         rows.last().is_some_and(|row| row.version < self.since)
     }
 
-    /// Continues without the filter. In the list's own order a row stands no earlier in the whole list than in the
-    /// filtered list, so that the next page of the whole list misses nothing. After a moving filter, the list is read
+    /// Continues without the filter. In the list's own order, no row is earlier in the whole list than in the filtered
+    /// list, so that the next page of the whole list misses nothing. After a moving filter, the list is read
     /// from its beginning.
     fn without_filter(self, has_more: bool) -> Result<NextPage> {
         let learned = Capability { filter: Ability::Refuted, ..self.capability };

@@ -418,7 +418,7 @@ pub async fn pruning_deletes_what_ended_and_dead_letters_only_where_asked(harnes
     let counts = [upkeep.prunable(SHORT, false).await, upkeep.prunable(SHORT, true).await];
     let [without, with] = counts.map(|counts| counts.expect("prunable"));
     assert_eq!(upkeep.prune(SHORT, false).await.expect("prune"), without);
-    assert_eq!((without, with), (2, 3), "an item and its event, and the dead letter where it is asked for");
+    assert_eq!((without, with), (2, 3), "an item and its event, and the dead letter if it is asked for");
     assert!(operator.get(done.id).await.expect("get").is_none());
     assert!(operator.get(dead.id).await.expect("get").is_some());
     assert!(harness.stores().inbox_operator.get_event(event).await.expect("get_event").is_none());

@@ -72,7 +72,7 @@ pub async fn fold_in_the_store_equals_the_pure_function(harness: &dyn Harness) {
     }
 }
 
-/// Returns work with a row of a list, as a full sync queues it.
+/// Returns work with a row of a list, as a full sync enqueues it.
 fn listed(version: i64) -> Work {
     let payload = SourcePayload { shape: Shape::List, observed: call(0), json: Payload::new("{}") };
     Work { version: Some(at(version)), payload: Some(payload), recheck: true }

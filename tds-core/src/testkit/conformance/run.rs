@@ -229,6 +229,24 @@ pub async fn work_of_a_run_that_is_folded_into_a_waiting_item_counts_too(harness
     assert_eq!(ended.processed_items, 1);
 }
 
+pub async fn a_run_that_lists_an_older_version_of_a_claimed_item_is_notified_of_its_end(
+    harness: &dyn Harness,
+) {
+    let case = Case(harness);
+    case.accept(event("a", vec![(product("1"), pushed(9, "{}"))])).await;
+    let claimed = case.claim().await;
+    let lease = started(harness, LONG).await;
+    // The claimed work covers the older version, so the run adds a waiter to the item and no new work.
+    let mut listing = page(lease.run.id, &["1"], 1, true);
+    listing.items[0].work = pushed(0, "{}");
+    commit(harness, &lease, listing).await;
+    assert_eq!(run(harness, lease.run.id).await.status, RunStatus::Running);
+    case.settle(&claimed, Settle::Complete(Outcome::Applied)).await;
+    case.nothing_to_claim().await;
+    let ended = reaches(harness, lease.run.id, RunStatus::Completed).await;
+    assert_eq!(ended.processed_items, 1);
+}
+
 pub async fn a_run_with_dead_letters_ends_completed_with_errors(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;
@@ -275,7 +293,7 @@ pub async fn a_commit_says_how_many_records_the_run_has_listed(harness: &dyn Har
     let first = page(lease.run.id, &["1", "2"], 1, false);
     for _time in 0..2 {
         let listed = runs.commit_page(lease.run.id, lease.token, first.clone()).await.expect("commit_page");
-        assert_eq!(listed, 2, "also where the page was committed before");
+        assert_eq!(listed, 2, "even if the page was committed before");
     }
     let again = second(page(lease.run.id, &["2", "3"], 0, true));
     assert_eq!(runs.commit_page(lease.run.id, lease.token, again).await.expect("commit_page"), 3);

@@ -18,7 +18,7 @@ pub async fn a_document_is_what_was_written_last_and_has_another_version(harness
         assert!(shared.swap("one", before.version, text).await.expect("swap"));
         let after = shared.load("one").await.expect("load");
         assert_eq!(after.text.as_deref(), Some(text));
-        assert!(after.now >= before.now, "the store's clock goes on");
+        assert!(after.now >= before.now, "the store's clock advances");
         assert!(!versions.contains(&after.version), "{versions:?}");
         versions.push(after.version);
     }

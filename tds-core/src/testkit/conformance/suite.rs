@@ -33,7 +33,7 @@ impl Case {
     /// Runs the case on a fresh store.
     ///
     /// # Panics
-    /// Panics where the store does not fulfil the sentence.
+    /// Panics if the store does not fulfil the sentence.
     pub async fn run(&self, harness: &dyn Harness) {
         (self.run)(harness).await;
     }
@@ -156,6 +156,7 @@ macro_rules! conformance_list {
             a_run_that_finds_nothing_to_do_ends_with_its_last_page,
             a_record_that_is_listed_twice_counts_once,
             work_of_a_run_that_is_folded_into_a_waiting_item_counts_too,
+            a_run_that_lists_an_older_version_of_a_claimed_item_is_notified_of_its_end,
             a_run_with_dead_letters_ends_completed_with_errors,
             the_cursor_moves_to_the_end_of_the_window_when_a_run_ends,
             the_cursor_does_not_pass_a_record_that_did_not_end_well,

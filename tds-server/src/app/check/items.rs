@@ -112,22 +112,22 @@ async fn connections(database: &Database) -> Result<Finding> {
     let ConnectionRoom { wanted, allowed, others } = room;
     if database.is_pooled() {
         let text = format!(
-            "up to {wanted} connections of each copy to the pooler, which shares {allowed} connections of the server; \
-             its limit of clients (max_client_conn) must be above the connections of all copies"
+            "up to {wanted} connections of each process to the pooler, which shares {allowed} connections of the server; \
+             its limit of clients (max_client_conn) must be above the connections of all processes"
         );
         return Ok(Finding::ok(name, text));
     }
     let text = format!(
-        "up to {wanted} connections of each copy; the server allows this role {allowed}, and others use {others}"
+        "up to {wanted} connections of each process; the server allows this role {allowed}, and others use {others}"
     );
-    Ok(match room.copies() {
+    Ok(match room.processes() {
         0 => {
             let hint = "work waits for free connections; lower TDS_DB_CONNECTIONS, or raise the limit of the server \
                         (max_connections), of the database or of the role (CONNECTION LIMIT)";
             Finding::warning(name, text, hint)
         }
-        1 => Finding::ok(name, text + ": enough for one copy"),
-        copies => Finding::ok(name, format!("{text}: enough for {copies} copies")),
+        1 => Finding::ok(name, text + ": enough for one process"),
+        processes => Finding::ok(name, format!("{text}: enough for {processes} processes")),
     })
 }
 
@@ -150,7 +150,7 @@ async fn exposures(database: &Database, readers: &[String]) -> Result<Finding> {
     let mut roles: Vec<&str> = found.iter().map(|access| access.role.as_str()).collect();
     roles.dedup();
     let text = format!("{} can use {} objects of TDS", roles.join(", "), found.len());
-    // The next start migrates the schema and thereby removes the exposures.
+    // The next start migrates the schema and so removes the exposures.
     Ok(match database.schema().await {
         Ok(status) if !status.is_current() => Finding::warning(name, text, MIGRATE),
         _ => {
@@ -195,7 +195,7 @@ pub(super) async fn zoho(config: &Config, storage: Option<&Storage>) -> Vec<Find
     zoho.most_mints = MOST_MINTS;
     let (sharing, clock) = (zoho.token_key.is_some(), Arc::new(SystemClock));
     let client = match shared_store(storage).await {
-        // Calls of this command count in the shared budget like those of any other copy.
+        // Calls of this command count in the shared budget like those of any other process.
         Some(store) => {
             let store = Arc::new(store.clone());
             ZohoClient::shared(zoho, clock, store.clone(), store)
@@ -258,7 +258,7 @@ async fn shared_store(storage: Option<&Storage>) -> Option<&PgStore> {
 }
 
 async fn credentials(client: &ZohoClient, sharing: bool) -> Finding {
-    let token = if sharing { "the access token is shared" } else { "each copy has its own token" };
+    let token = if sharing { "the access token is shared" } else { "each process has its own token" };
     match client.check_credentials().await {
         Ok(report) => {
             let organization = report.organization;

@@ -86,7 +86,7 @@ impl Probe for QueueProbe {
         match self.troubles().await {
             Ok(troubles) if troubles.is_empty() => ComponentHealth::healthy("moves"),
             Ok(troubles) => ComponentHealth::degraded(troubles.join("; ")),
-            // The database has an entry of its own.
+            // The database has its own entry.
             Err(_) => ComponentHealth::degraded("cannot be read"),
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         let trouble = place.trouble_after(50).await.expect("trouble");
         assert!(trouble.contains("TDS_WORKERS=0"), "{trouble}");
         place.claim().await;
-        assert_eq!(place.trouble_after(10).await, None, "another process has it in hand");
+        assert_eq!(place.trouble_after(10).await, None, "another process has claimed it");
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ impl SchedulerProbe {
         }
         if latest.held_deletions > 0 {
             return Ok(Some(format!(
-                "{name}: run {} holds deletions back until a person confirms them",
+                "{name}: run {} holds deletions back until an operator confirms them",
                 latest.id
             )));
         }

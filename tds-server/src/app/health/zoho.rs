@@ -1,7 +1,7 @@
 //! The health of Zoho, from what the client observed. The probe sends no request.
 
 use async_trait::async_trait;
-use tds_core::limits::budget::Throttle;
+use tds_core::limits::budget::{BudgetStatus, Throttle};
 use tds_zoho::{ZohoClient, ZohoState};
 
 use super::{ComponentHealth, Probe};
@@ -10,16 +10,10 @@ use crate::hint::command;
 /// Checks whether data can be read from Zoho, and whether the budget allows calls.
 pub(crate) struct ZohoProbe(pub(crate) ZohoClient);
 
-#[async_trait]
-impl Probe for ZohoProbe {
-    fn name(&self) -> &'static str {
-        "zoho"
-    }
-
-    async fn check(&self) -> ComponentHealth {
-        // Where the store does not answer, the database has its own entry.
-        let status = self.0.status().await.unwrap_or_default();
-        match self.0.health().await.state {
+impl ZohoProbe {
+    /// Returns the health of Zoho at this status of the limits. Nothing is sent, neither to Zoho nor to the store.
+    pub(crate) fn health(&self, status: &BudgetStatus) -> ComponentHealth {
+        match self.0.health_with(status).state {
             ZohoState::Ok | ZohoState::Unknown if status.throttle() >= Throttle::JournalOnly => {
                 ComponentHealth::degraded(
                     "the budget of calls for today is spent; webhooks are stored meanwhile",
@@ -46,6 +40,18 @@ impl Probe for ZohoProbe {
                 ComponentHealth::degraded(format!("the last call failed: {reason}"))
             }
         }
+    }
+}
+
+#[async_trait]
+impl Probe for ZohoProbe {
+    fn name(&self) -> &'static str {
+        "zoho"
+    }
+
+    async fn check(&self) -> ComponentHealth {
+        // If the store does not answer, the database has its own entry.
+        self.health(&self.0.status().await.unwrap_or_default())
     }
 }
 

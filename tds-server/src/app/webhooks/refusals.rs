@@ -43,7 +43,7 @@ impl Refusals {
         let turn = self.turn(*mismatch, Instant::now());
         if turn.line {
             let path = delivery.uri.path();
-            tracing::warn!(reason, path, untold_before = turn.unlogged, "a webhook was refused");
+            tracing::warn!(reason, path, unlogged_before = turn.unlogged, "a webhook was refused");
         }
         if turn.diagnosis {
             look_into(config, delivery);

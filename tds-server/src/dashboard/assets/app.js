@@ -182,7 +182,7 @@ function showAttention(attention, deferred) {
 
 function noLetters(attention) {
   const waiting = Object.values(attention).some((number) => number > 0);
-  return waiting ? 'No dead letters.' : 'Nothing needs a person.';
+  return waiting ? 'No dead letters.' : 'Nothing needs attention.';
 }
 
 function entityRow({ name, counts, last }) {
@@ -208,7 +208,7 @@ function letterRow(item) {
       action('Details', async () => { await showDetails(path); return null; }, { name: 'Details of item ' + item.id }),
       action('Retry', async () => items(await call('POST', path + '/retry')) + ' will be retried', { name: 'Retry item ' + item.id }),
       action('Discard', async () => items(await call('POST', path + '/discard')) + ' discarded',
-        { danger: true, name: 'Discard item ' + item.id, confirm: 'Discard ' + item.entity_type + ' ' + item.zoho_entity_id + ' for good? Its error stays readable.' })));
+        { danger: true, name: 'Discard item ' + item.id, confirm: 'Discard ' + item.entity_type + ' ' + item.zoho_entity_id + ' for good? Its error remains readable.' })));
 }
 
 async function showDetails(path) {

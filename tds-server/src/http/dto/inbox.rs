@@ -89,7 +89,7 @@ wire! {
         success_rate_percent: Option<f64> = day.success_rate_percent(),
     }
 
-    /// A body: as JSON where it is JSON, otherwise as text where it is text, otherwise in base64.
+    /// A body: as JSON if it is JSON, otherwise as text if it is text, otherwise in base64.
     EventBody from body: (&'static str, Value) {
         #[schema(inline, value_type = PayloadEncoding)]
         payload_encoding: &'static str = body.0,

@@ -21,7 +21,7 @@ wire! {
         next_cursor: Option<String>,
     }
 
-    /// A queue item; `payload` and `attempts` are present where one item was requested
+    /// A queue item; `payload` and `attempts` are present if one item was requested
     QueueItem from item: ItemView {
         id: i64 = item.id.0,
         inbox_event_id: Option<i64> = item.inbox_event_id.map(|id| id.0),

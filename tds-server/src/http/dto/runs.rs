@@ -91,7 +91,7 @@ wire! {
         listing: &'static str = listing(plan.listing),
         /// Every possible way to read the list
         ways: Vec<ListingCost> = each(plan.ways),
-        /// The largest number of calls of the probe that found out what the list supports
+        /// The maximum number of calls of the probe that found out what the list supports
         probe_calls: u64,
         #[schema(inline, value_type = DetailsName)]
         details: &'static str = plan.details.as_str(),
@@ -103,7 +103,7 @@ wire! {
     ListingCost from cost: runs::ListCost {
         #[schema(inline, value_type = ListingName)]
         way: &'static str = listing(cost.way),
-        /// Expected calls; null where the length of the list is not known
+        /// Expected calls; null if the length of the list is not known
         calls: Option<u64>,
     }
 }

@@ -44,13 +44,13 @@ wire! {
         dead_letter: i64,
     }
 
-    /// Work that continues only when a person decides
+    /// Work that continues only after an operator decides
     NeedsAttention from needs: queue::NeedsAttention {
         /// Dead letters
         dead_letters: i64,
         /// Deliveries that could not be understood
         unparsed_events: i64,
-        /// Records that the newest full list of their entity type did not show, and whose deletion nobody has confirmed
+        /// Records that the newest full list of their entity type did not show, and whose deletion is not confirmed
         held_deletions: i64,
         /// Records that both sides changed
         conflicts: i64,
@@ -61,7 +61,7 @@ wire! {
     /// Items that wait although a worker could be free, because they are due later or their entity type is paused
     Deferred from deferred: queue::Deferred {
         count: i64,
-        /// When the last of these items is due; null where that depends on a person
+        /// When the last of these items is due; null if that depends on an operator
         #[serde(with = "time::serde::rfc3339::option")]
         until: Option<OffsetDateTime>,
         /// Why most of these items wait
@@ -82,7 +82,7 @@ wire! {
         /// When the last webhook arrived.
         #[serde(with = "time::serde::rfc3339::option")]
         last_received_at: Option<OffsetDateTime>,
-        /// Since when the entity type is paused.
+        /// When the entity type was paused.
         #[serde(with = "time::serde::rfc3339::option")]
         paused_since: Option<OffsetDateTime>,
     }
@@ -91,25 +91,25 @@ wire! {
     ApiBudget from budget: Budget {
         /// Calls left in the window of 60 seconds; 0 during a pause.
         minute_left: Option<u32> = budget.status.minute_left,
-        /// Calls left today for TDS; null where no limit is known.
+        /// Calls left today for TDS; null if no limit is known.
         day_left: Option<u32> = budget.status.day.left,
-        /// The largest number of calls in any 60 seconds.
+        /// The maximum number of calls in any 60 seconds.
         minute_limit: u32 = budget.per_minute,
-        /// Calls of the window that are now reserved for webhooks, local changes and people.
+        /// Calls of the window that are now reserved for webhooks, local changes and operators.
         minute_reserve: u32 = budget.status.minute_reserve,
-        /// The largest number of calls in flight.
+        /// The maximum number of calls in flight.
         concurrent: u32 = budget.status.concurrent,
-        /// Calls in a day that the plan allows.
+        /// Number of calls per day that the plan allows.
         day_limit: Option<u32> = budget.status.day.limit,
         /// The part of these calls that TDS may use.
         day_allowance: Option<u32> = budget.status.day.allowance,
-        /// Calls that TDS made today (UTC), all copies together.
+        /// Calls that TDS made today (UTC), all processes together.
         day_spent: u32 = budget.status.day.spent.total(),
         /// Calls that TDS made today, by lane.
         day_spent_by_lane: BTreeMap<String, u32> = by_lane(&budget.status.day.spent),
-        /// Calls left today for all programs of the organization, as Zoho reported; null where Zoho did not report it.
+        /// Calls left today for all programs of the organization, as Zoho reported; null if Zoho did not report it.
         zoho_left: Option<u32> = budget.status.day.reported_left,
-        /// The age of Zoho's report.
+        /// The age of the number that Zoho reported.
         zoho_left_age_seconds: Option<u64> = budget.status.day.reported_age.map(|age| age.as_secs()),
         #[schema(inline, value_type = BudgetStep)]
         step: &'static str = budget.status.throttle().as_str(),
@@ -119,7 +119,7 @@ wire! {
         reads_wait_seconds: u64 = budget.reads_wait.as_secs(),
         /// Entity types whose scheduled incremental syncs are postponed to save calls.
         postponed: Vec<String> = budget.postponed.iter().map(EntityType::to_string).collect(),
-        /// The limit for which all calls pause; null where there is no pause.
+        /// The limit for which all calls pause; null if there is no pause.
         #[schema(inline, value_type = Option<PauseReason>)]
         paused_for: Option<&'static str> = budget.status.pause.map(|pause| pause.limit.as_str()),
         /// The end of the pause.
@@ -133,8 +133,8 @@ wire! {
         calls_today: Vec<CallsOfAKind> = each(budget.usage.calls),
         /// Calls that the items in the queue will take.
         backlog_calls: u64,
-        /// When the last of these calls will have been made, at the pace that the budget allows; null where that is too far
-        /// away.
+        /// When the last of these calls will have been made, at the pace that the budget allows; null if that is too
+        /// far away.
         #[serde(with = "time::serde::rfc3339::option")]
         backlog_done_at: Option<OffsetDateTime>,
     }
@@ -143,7 +143,7 @@ wire! {
     CallsOfAKind from count: CallCount {
         #[schema(inline, value_type = LaneName)]
         lane: &'static str = count.lane.as_str(),
-        /// The entity type of the records; null where the calls belong to no single entity type.
+        /// The entity type of the records; null if the calls belong to no single entity type.
         entity_type: Option<String> = count.entity.map(|entity| entity.to_string()),
         endpoint: String,
         /// `ok`, or the kind of the failure.

@@ -32,7 +32,7 @@ impl Queries {
     }
 }
 
-/// Answers 422 where the query has a parameter that the address does not have.
+/// Answers 422 if the query has a parameter that the address does not have.
 pub(crate) async fn refuse_unknown_parameters(
     State(queries): State<Arc<Queries>>,
     path: MatchedPath,

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// What to sync.
+/// The records to sync.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BulkSyncBody {
@@ -40,7 +40,7 @@ enum Choice {
 
 /// Start bulk syncs
 ///
-/// Of several entity types, a run starts for each one without an active run, and `active` names the others. The answer
+/// A run starts for each requested entity type that has no active run, and `active` names the others. The answer
 /// is 409 if all of them have active runs.
 #[utoipa::path(post, path = "/api/zoho/bulk-sync", tag = "sync", operation_id = "start_bulk_sync", request_body = BulkSyncBody,
     responses((status = 202, description = "the runs were created and start by themselves", body = dto::StartedRuns), (status = 409, response = dto::Conflict)))]

@@ -15,7 +15,7 @@ use crate::http::{
     state::AppState,
 };
 
-/// Which events.
+/// A selection of events.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventQuery {
@@ -29,10 +29,10 @@ pub(crate) struct EventQuery {
     /// Only events that were received at least this long ago, such as `1h`
     #[param(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
-    /// Largest number of events; the default is 50
+    /// Maximum number of events; the default is 50
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
-    /// Cursor of the page: the `next_cursor` of the page before
+    /// Cursor of the page: the `next_cursor` of the previous page
     cursor: Option<String>,
 }
 

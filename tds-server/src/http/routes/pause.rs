@@ -10,7 +10,7 @@ use crate::http::{
     state::AppState,
 };
 
-/// Which entity type.
+/// The entity type to pause or resume.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseBody {
@@ -21,12 +21,12 @@ pub(crate) struct PauseBody {
 
 /// Paused entity types
 #[utoipa::path(get, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "list_paused",
-    responses((status = 200, description = "paused entity types, each with the time since when it is paused", body = dto::PausedList)))]
+    responses((status = 200, description = "paused entity types, each with the time at which it was paused", body = dto::PausedList)))]
 pub(crate) async fn show(State(state): State<AppState>) -> Answer<dto::PausedList> {
     Ok(Json(state.items.paused().await?.into()))
 }
 
-/// Pause an entity type; its events are still stored and queued
+/// Pause an entity type; its events are still stored and enqueued
 #[utoipa::path(post, path = "/api/zoho/sync/pause", tag = "sync", operation_id = "pause_entity", request_body = PauseBody,
     responses((status = 200, description = "paused", body = dto::PauseState)))]
 pub(crate) async fn pause(

@@ -14,10 +14,10 @@ use crate::{
     },
 };
 
-/// The most ids in one call.
+/// The maximum number of ids in one call.
 const MAX_IDS: usize = 10_000;
 
-/// Which items.
+/// A selection of items.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ItemQuery {
@@ -28,17 +28,17 @@ pub(crate) struct ItemQuery {
     entity_type: Option<String>,
     /// Only items with this text in the record id or in the error
     search: Option<String>,
-    /// Only items that were queued at least this long ago, such as `1h`
+    /// Only items that were enqueued at least this long ago, such as `1h`
     #[param(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
-    /// Largest number of items; the default is 50
+    /// Maximum number of items; the default is 50
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 50)]
     limit: Option<String>,
-    /// Cursor of the page: the `next_cursor` of the page before
+    /// Cursor of the page: the `next_cursor` of the previous page
     cursor: Option<String>,
 }
 
-/// Items by id, or by what they have in common.
+/// Items, selected by id or by filters.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ItemChoice {
@@ -52,7 +52,7 @@ pub(crate) struct ItemChoice {
     entity_type: Option<String>,
     /// Only items with this text in the record id or in the error
     search: Option<String>,
-    /// Only items that were queued at least this long ago, such as `1h`
+    /// Only items that were enqueued at least this long ago, such as `1h`
     #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$")]
     older_than: Option<String>,
 }
@@ -84,7 +84,7 @@ pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Ans
     Ok(Json(state.items.find(id).await?.into()))
 }
 
-/// Retry an item now, and reset its count of attempts
+/// Retry an item now, and reset its attempts
 #[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/retry", tag = "queue", operation_id = "retry_item",
     params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
 pub(crate) async fn retry_one(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::Affected> {

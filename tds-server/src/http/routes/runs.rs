@@ -11,11 +11,11 @@ use crate::http::{
     state::AppState,
 };
 
-/// Which runs.
+/// A selection of runs.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RunQuery {
-    /// Largest number of runs; the default is 10
+    /// Maximum number of runs; the default is 10
     #[param(value_type = Option<u32>, minimum = 1, maximum = 200, default = 10)]
     limit: Option<String>,
     /// Only runs of this entity type, such as `credit_notes`
@@ -23,7 +23,7 @@ pub(crate) struct RunQuery {
     /// Only runs with this status
     #[param(inline, value_type = Option<dto::SyncStatus>)]
     status: Option<String>,
-    /// Cursor of the page: the `next_cursor` of the page before
+    /// Cursor of the page: the `next_cursor` of the previous page
     cursor: Option<String>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Ans
     Ok(Json(state.runs.find(id).await?.into()))
 }
 
-/// Cancel a run; its effects so far stay
+/// Cancel a run; what it has done so far is kept
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/cancel", tag = "runs", operation_id = "cancel_run",
     params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the cancelled run", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
@@ -59,7 +59,7 @@ pub(crate) async fn cancel(State(state): State<AppState>, ApiId(id): ApiId) -> A
     Ok(Json(state.runs.cancel(id).await?.into()))
 }
 
-/// Resume a failed, cancelled or incomplete run at its checkpoint
+/// Resume a failed, cancelled or incomplete run from its checkpoint
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/resume", tag = "runs", operation_id = "resume_run",
     params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the run, which is active again under the same id", body = dto::SyncRun), (status = 409, response = dto::Conflict)))]
@@ -70,7 +70,7 @@ pub(crate) async fn resume(State(state): State<AppState>, ApiId(id): ApiId) -> A
 /// Release held deletions
 #[utoipa::path(post, path = "/api/zoho/sync/runs/{id}/confirm-deletions", tag = "runs", operation_id = "confirm_deletions",
     params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, description = "the number of deletions that are now checked at Zoho", body = dto::Affected), (status = 409, response = dto::Conflict)))]
+    responses((status = 200, description = "the number of deletions that are now checked in Zoho", body = dto::Affected), (status = 409, response = dto::Conflict)))]
 pub(crate) async fn confirm_deletions(
     State(state): State<AppState>,
     ApiId(id): ApiId,

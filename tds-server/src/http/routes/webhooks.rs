@@ -37,11 +37,11 @@ pub(crate) fn is_address(route: &str) -> bool {
     route == CONTRACT_ADDRESS || route == PREDECESSOR_ADDRESS || route.starts_with(SYNC_ADDRESS)
 }
 
-/// Receive a webhook of Zoho
+/// Receive a webhook from Zoho
 ///
-/// Signed with `X-Zoho-Webhook-Signature`. `event` states what happened, `updated` where absent. An empty body is enough
-/// where the address names the record by the id key of its module, as in `?invoice_id=460000000567114`. A slash at the
-/// end of the path does not matter.
+/// The delivery is signed with `X-Zoho-Webhook-Signature`. `event` states what happened; the default is `updated`. An
+/// empty body is enough if the address names the record by the id key of its module, as in
+/// `?invoice_id=460000000567114`. A trailing slash of the path is ignored.
 #[utoipa::path(post, path = "/api/zoho/webhooks/{entity}", tag = "webhooks", operation_id = "receive_webhook",
     params(
         ("entity" = String, Path, description = "What the rule in Zoho watches"),

@@ -25,8 +25,8 @@ impl Changes {
         Self { random: Random::new(seed), newcomers: Vec::new() }
     }
 
-    /// Changes the organization once and returns the webhook. The result is `None` where Zoho sends no webhook for the
-    /// change (a price list), or where the shop has no record of the kind.
+    /// Changes the organization once and returns the webhook. The result is `None` if Zoho sends no webhook for the
+    /// change (a price list), or if the shop has no record of the kind.
     pub fn next_change(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         match self.random.below(100) {
             0..42 => self.sale(zoho),

@@ -1,4 +1,4 @@
-//! Requests permits from the shared budget, and reports to it what became of its permits.
+//! Requests permits from the shared budget, and reports to it what happened to its permits.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ impl PermitPool {
 
     /// Reports everything that is pending, as soon as no other request is under way.
     pub(super) async fn report(&self) {
-        // Where the budget does not answer, `ask` has already notified the waiters.
+        // If the budget does not answer, `ask` has already notified the waiters.
         drop(self.exchange_in_turn(None).await);
     }
 

@@ -26,7 +26,7 @@ impl Remembered {
         (passed <= age).then_some((status, passed))
     }
 
-    /// Returns true where faults of the place are known. This does not ask the budget.
+    /// Returns true if faults of the place are known. This does not ask the budget.
     pub(super) fn knows_faults(&self, place: &Place) -> bool {
         let faults =
             |(status, _): &(BudgetStatus, Instant)| status.breakers.iter().any(|one| one.concerns(place));
@@ -40,7 +40,7 @@ impl Remembered {
         }
     }
 
-    /// Returns the status, if it was received lately.
+    /// Returns the status, if it was received recently.
     pub(super) fn recall(&self, now: Instant) -> Option<&BudgetStatus> {
         self.recent(now, FRESH).map(|(status, _)| status)
     }

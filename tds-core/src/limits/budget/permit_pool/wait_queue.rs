@@ -11,7 +11,7 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// The waiting time that makes up for one lane: a waiter is due later than its arrival by this time for each lane that
+/// The waiting time that outweighs one lane: a waiter is due later than its arrival by this time for each lane that
 /// is more urgent than its own. A waiter of a less urgent lane therefore never waits for ever, and an operator's
 /// request still goes before a sync.
 const AGEING: Duration = Duration::from_secs(20);
@@ -19,7 +19,7 @@ const AGEING: Duration = Duration::from_secs(20);
 const BELIEVED: Duration = Duration::from_secs(10);
 /// The interval at which the share of the calls in flight is requested again while there are waiters.
 const RENEW: Duration = Duration::from_secs(2);
-/// The longest time between two looks at the wait queue.
+/// The longest time between two checks of the wait queue.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 /// The end of waiting: a permit, or the error of the budget.
@@ -122,7 +122,7 @@ impl WaitQueue {
         }
     }
 
-    /// Takes out the permits that may be used now. Returns them with the time at which to look again.
+    /// Removes the permits that may be used now. Returns them with the time of the next check.
     pub(super) fn serve(&mut self, now: Instant) -> (Vec<Served>, Instant) {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         let expired = self.permits.extract_if(.., |permit| permit.until < now);
@@ -169,7 +169,7 @@ impl WaitQueue {
         best.map(|(_, _, index)| index)
     }
 
-    /// Returns true where a request to the budget would help a waiter. The request then counts as under way.
+    /// Returns true if a request to the budget would help a waiter. The request then counts as under way.
     pub(super) fn wants_to_ask(&mut self, now: Instant) -> bool {
         if self.waiting.is_empty() || self.exchanging || now < self.ask_at {
             return false;
@@ -266,13 +266,13 @@ impl WaitQueue {
         }
     }
 
-    /// Returns true where at least one waiter waits for a permit.
+    /// Returns true if at least one waiter waits for a permit.
     pub(super) fn is_waited_for(&mut self) -> bool {
         self.waiting.retain(|_, (_, turn)| !turn.is_closed());
         !self.waiting.is_empty()
     }
 
-    /// Returns true where anything has not been reported yet.
+    /// Returns true if anything has not been reported yet.
     pub(super) fn has_pending_reports(&self) -> bool {
         let pending_reports = &self.pending_reports;
         let all_reported = pending_reports.settled.is_empty()

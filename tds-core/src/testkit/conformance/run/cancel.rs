@@ -1,4 +1,4 @@
-//! Cases of runs that are cancelled, fail, and go on.
+//! Cases of runs that are cancelled, fail, and continue.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
 use super::*;

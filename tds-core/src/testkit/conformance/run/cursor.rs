@@ -68,7 +68,7 @@ pub async fn a_record_that_every_run_lists_in_vain_is_one_dead_letter_and_holds_
             let errors: Vec<_> = dead.filter_map(|item| item.error_message).collect();
             (!errors.is_empty()).then_some(errors)
         });
-        assert_eq!(dead.await, [format!("broken {round}")], "the last tells what is wrong");
+        assert_eq!(dead.await, [format!("broken {round}")], "the last one says what is wrong");
     }
     // An operator decides that the record will not be read.
     harness.stores().queue_operator.discard(&ItemFilter::default()).await.expect("discard");

@@ -1,4 +1,4 @@
-//! One copy of the real program: a process that a test can kill, stop and start again.
+//! A process of the real program that a test can kill, stop and start again.
 
 use std::{
     collections::HashMap,
@@ -25,7 +25,7 @@ const START: Duration = Duration::from_secs(60);
 /// The longest time that a process may take to end after a request.
 pub(crate) const GRACE: Duration = Duration::from_secs(30);
 
-/// Returns the path of the program, which stands beside the test's own binary.
+/// Returns the path of the program, which is beside the test's own binary.
 pub(crate) fn program() -> PathBuf {
     let mut path = std::env::current_exe().expect("a path");
     path.pop();
@@ -35,7 +35,7 @@ pub(crate) fn program() -> PathBuf {
     path
 }
 
-pub(crate) struct Copy {
+pub(crate) struct Process {
     pub(crate) name: &'static str,
     base: String,
     settings: Mutex<HashMap<String, String>>,
@@ -46,7 +46,7 @@ pub(crate) struct Copy {
     client: Client,
 }
 
-impl Copy {
+impl Process {
     pub(crate) fn new(name: &'static str, mut settings: HashMap<String, String>, home: &Path) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address").to_string();
@@ -74,7 +74,7 @@ impl Copy {
         self.settings.lock().await.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Builds a command with the environment of this copy.
+    /// Builds a command with the environment of this process.
     pub(crate) async fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(arguments).env_clear().envs(&*self.settings.lock().await);
@@ -101,7 +101,7 @@ impl Copy {
         self.home.join(format!("{}.log", self.name))
     }
 
-    /// Returns the last lines of the copy's log.
+    /// Returns the last lines of the process's log.
     pub(crate) fn end_of_log(&self, lines: usize) -> String {
         let text = std::fs::read(self.log()).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -109,8 +109,8 @@ impl Copy {
         all[all.len().saturating_sub(lines)..].join("\n")
     }
 
-    /// Starts the process where it does not run, and waits until it is ready. Like a supervisor, this repeats a start
-    /// that fails because the database is away. Returns an error where the process ended by itself after it had been
+    /// Starts the process if it does not run, and waits until it is ready. Like a supervisor, this repeats a start
+    /// that fails because the database is away. Returns an error if the process ended by itself after it had been
     /// ready.
     pub(crate) async fn ensure(&self) -> Result<(), String> {
         let deadline = Instant::now() + START;
@@ -120,7 +120,7 @@ impl Copy {
             if let Some(status) = ended
                 && self.ready.load(Ordering::SeqCst)
             {
-                found = Err(format!("copy {} ended by itself: {status}", self.name));
+                found = Err(format!("process {} ended by itself: {status}", self.name));
             }
             if ended.is_some() || self.child.lock().await.is_none() {
                 self.spawn().await;
@@ -130,7 +130,7 @@ impl Copy {
                 return found;
             }
             if Instant::now() > deadline {
-                return Err(format!("copy {} is not ready within {START:?}", self.name));
+                return Err(format!("process {} is not ready within {START:?}", self.name));
             }
             sleep(Duration::from_millis(100)).await;
         }
@@ -145,8 +145,8 @@ impl Copy {
 
     fn forget(&self, child: &mut Option<Child>) {
         // The child no longer has its id after it was waited for, so all notes are checked, including those of the
-        // other copy. A note that stays too long does no harm, except to an unrelated process that happens to get the
-        // same id.
+        // other process. A note that stays too long does no harm, except to an unrelated process that happens to get
+        // the same id.
         *child = None;
         for note in std::fs::read_dir(self.home.join("processes")).into_iter().flatten().flatten() {
             let id = note.file_name().to_string_lossy().into_owned();
@@ -179,19 +179,23 @@ impl Copy {
         }
     }
 
-    /// Sends SIGTERM and waits for the end; returns an error where the process does not end, or not with success.
+    /// Sends SIGTERM and waits for the end; returns an error if the process does not end, or not with success.
     pub(crate) async fn terminate(&self) -> Result<(), String> {
         self.signal("TERM").await;
         let mut child = self.child.lock().await;
-        let Some(running) = child.as_mut() else { return Err(format!("copy {} does not run", self.name)) };
+        let Some(running) = child.as_mut() else { return Err(format!("process {} does not run", self.name)) };
         let ended = timeout(GRACE, running.wait()).await;
         match ended {
             Ok(status) => {
                 self.forget(&mut child);
                 let status = status.expect("a status");
-                if status.success() { Ok(()) } else { Err(format!("copy {} ended with {status}", self.name)) }
+                if status.success() {
+                    Ok(())
+                } else {
+                    Err(format!("process {} ended with {status}", self.name))
+                }
             }
-            Err(_) => Err(format!("copy {} does not end within {GRACE:?} of SIGTERM", self.name)),
+            Err(_) => Err(format!("process {} does not end within {GRACE:?} of SIGTERM", self.name)),
         }
     }
 
