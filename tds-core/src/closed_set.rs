@@ -17,7 +17,7 @@ macro_rules! closed_set {
 
             /// Returns the name under which the value is stored and shown.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$value => $name,)+
                 }

@@ -151,7 +151,8 @@ pub trait QueueOperator: Send + Sync {
 
     /// Makes dead letters and items that wait for a retry due now, and resets their failed attempts. Returns
     /// the number of items. If newer work of a dead letter's record waits, the dead letter is folded into that
-    /// work.
+    /// work, as the work of its event. Of several dead letters of a record, the newest becomes live, and the others are
+    /// folded into it. [`Waiter::Operator`] then waits for the live item.
     async fn retry(&self, filter: &ItemFilter) -> Result<u64>;
 
     /// Discards items for good: they become `completed` with the outcome `discarded`, and keep their error. Items that

@@ -1,8 +1,15 @@
-//! The retry rule: a pure function that decides whether and when a failed item is tried again.
+//! The retry rule: a pure function that decides whether and when a failed item is tried again, and the doubling wait of
+//! all retries.
 
 use std::time::Duration;
 
 use crate::error::{Error, Retry};
+
+/// Returns a wait that doubles with every failure: `first`, doubled `times` times, at most `longest`.
+#[must_use]
+pub fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(2_u32.saturating_pow(times)).min(longest)
+}
 
 /// The retry rule for failed items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +66,7 @@ impl RetryPolicy {
     /// Returns the wait before the n-th retry, regardless of what the other side requires.
     #[must_use]
     pub fn backoff(&self, n: u32, random: f64) -> Duration {
-        let top = self.base.saturating_mul(2u32.saturating_pow(n.min(31))).min(self.max);
+        let top = doubled(self.base, n, self.max);
         let low = self.base.min(top);
         low + (top - low).mul_f64(random.clamp(0.0, 1.0))
     }

@@ -359,8 +359,9 @@ pub trait SyncRunOperator: Send + Sync {
     /// `Conflict`: a run of the entity type is active.
     async fn create(&self, run: NewRun) -> Result<Run>;
 
-    /// Cancels a run. Its effects so far are kept. Items that the run enqueued and that have no other waiter are
-    /// removed from the queue, even if a worker holds them. Their work is kept for [`SyncRunOperator::resume`].
+    /// Cancels a run. Its effects so far are kept. Items that the run enqueued and that have no other waiter (no
+    /// event, no operator and no run that goes on) are removed from the queue, even if a worker holds them. Their work is
+    /// kept for [`SyncRunOperator::resume`].
     ///
     /// # Errors
     /// `Conflict`: the run has ended. `NotFound`: there is no such run.

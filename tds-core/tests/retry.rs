@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tds_core::{
     error::{Error, ErrorKind, Retry},
-    retry::{Decision, RetryPolicy},
+    retry::{Decision, RetryPolicy, doubled},
 };
 
 fn policy() -> impl Strategy<Value = RetryPolicy> {
@@ -67,6 +67,17 @@ proptest! {
     fn an_error_that_no_retry_can_mend_is_a_dead_letter_at_once(policy in policy(), random in 0.0..1.0f64) {
         prop_assert_eq!(policy.decide(0, &Error::invalid("no name"), random), Decision::DeadLetter);
     }
+}
+
+#[test]
+fn a_doubled_wait_begins_with_the_first_and_never_passes_the_longest() {
+    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    let waits = [0, 1, 2, 5, 6, 31, 32, u32::MAX].map(|times| doubled(second, times, minute).as_secs());
+    assert_eq!(waits, [1, 2, 4, 32, 60, 60, 60, 60]);
+    assert_eq!(doubled(minute, 0, second), second);
+    assert_eq!(doubled(minute, u32::MAX, Duration::MAX), minute * u32::MAX);
+    assert_eq!(doubled(Duration::MAX, 1, Duration::MAX), Duration::MAX);
+    assert_eq!(doubled(Duration::ZERO, 9, minute), Duration::ZERO);
 }
 
 #[test]

@@ -143,11 +143,12 @@ CREATE VIEW tds_sync_queue AS
          processing_completed_at, outcome, run_at, direction
     FROM tds_queue_done d;
 
--- The events and runs that wait for the end of an item. A waiter is notified when the item ends at the generation of
--- the waiter or a later one.
+-- The waiters of items: events, runs, and operators, who are all one waiter with the id 0. A waiter is notified when the
+-- item ends at the generation of the waiter or a later one. An operator gets no notification. The row of an operator
+-- keeps the item in the queue when the runs that also wait for the item are cancelled.
 CREATE TABLE tds_queue_waiters (
   item_id bigint NOT NULL,
-  cause text NOT NULL CHECK (cause IN ('event', 'run')),
+  cause text NOT NULL CHECK (cause IN ('event', 'run', 'operator')),
   cause_id bigint NOT NULL,
   generation bigint NOT NULL,
   -- False: the run listed the record earlier and has counted it already.

@@ -22,9 +22,10 @@
 -- * A lost lease does not use up an attempt. Lost leases have a count of their own. An item that lost ten leases in a
 --   row is claimed alone, because its processing may be what ends the program.
 
--- Returns true if an event or a run that was not cancelled waits for the item. Also returns true if the item has no
--- waiter, because then an operator queued it. The column `inbox_event_id` does not count as a waiter: it may name an
--- event that ended while the run folded its work into the item.
+-- Returns true if an event, an operator or a run that was not cancelled waits for the item. Also returns true if the
+-- item has no waiter: work of a page is queued before the page where another session delays the page. The column
+-- `inbox_event_id` does not count as a waiter: it may name an event that ended while the run folded its work into the
+-- item.
 CREATE OR REPLACE FUNCTION tds_is_wanted(item bigint, cancelled bigint[])
 RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT NOT EXISTS (SELECT FROM tds_queue_waiters w

@@ -1,30 +1,50 @@
--- What operators' scripts may do with the view tds_sync_queue besides reading: they may delete rows, update columns
--- where an update has a meaning, and retry failed items and dead letters.
+-- What operators do with items: retry and discard, which the program and the view tds_sync_queue share. Operators'
+-- scripts may do more with the view than read it: they may delete rows, update columns where an update has a meaning,
+-- and retry failed items and dead letters.
 
--- Retries a locked item that is failed or a dead letter, as the retry of the API does. A dead letter becomes a live
--- item again, or is folded into the live item of its record. Its events wait again. All items are locked before any
--- event, as workers do. A session that attaches a waiter to the live item always changes the row of that item. All
--- waiters move in one statement, so that none can leave the dead letter in between.
-CREATE OR REPLACE FUNCTION tds_queue_retry(item bigint) RETURNS void LANGUAGE plpgsql AS $$
+-- Retries locked items that are failed or dead letters, and counts their attempts anew. The newest dead letter of a
+-- record becomes a live item again, unless the record has a live item. The other dead letters are folded into the live
+-- item, each as the work of its own event. The events of dead letters wait again, and the operator waits for the live
+-- item: cancelling a run that lists the record does not take the item out of the queue.
+--
+-- All items are locked before any event, as workers do. A session that attaches a waiter to the live item always
+-- changes the row of that item. All waiters move in one statement, so that none can leave its dead letter in between.
+CREATE OR REPLACE FUNCTION tds_retry_items(items bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   dead tds_queue_live;
   target tds_queue_live;
+  folded bigint[] := '{}';
+  targets bigint[] := '{}';
+  generations bigint[] := '{}';
 BEGIN
+  UPDATE tds_queue_live SET status = 'pending', retry_count = 0, run_at = clock_timestamp()
+   WHERE id = ANY(items) AND status = 'failed';
   LOOP
-    SELECT * INTO dead FROM tds_queue_live WHERE id = item;
-    SELECT * INTO target FROM tds_queue_live q
-     WHERE q.entity_type = dead.entity_type AND q.direction = dead.direction
-       AND COALESCE(q.zoho_entity_id, q.entity_id) = COALESCE(dead.zoho_entity_id, dead.entity_id)
-       AND q.dead_lettered_at IS NULL AND q.id <> item FOR UPDATE;
-    EXIT WHEN FOUND;
     BEGIN
-      UPDATE tds_queue_live SET status = 'pending', dead_lettered_at = NULL WHERE id = item;
+      WITH revived AS (
+        UPDATE tds_queue_live q SET status = 'pending', retry_count = 0, run_at = clock_timestamp(),
+          dead_lettered_at = NULL
+         WHERE q.id IN (
+             SELECT DISTINCT ON (d.entity_type, COALESCE(d.zoho_entity_id, d.entity_id), d.direction) d.id
+               FROM tds_queue_live d WHERE d.id = ANY(items) AND d.dead_lettered_at IS NOT NULL
+              ORDER BY d.entity_type, COALESCE(d.zoho_entity_id, d.entity_id), d.direction, d.id DESC)
+           AND NOT EXISTS (
+             SELECT FROM tds_queue_live o
+              WHERE o.dead_lettered_at IS NULL AND o.entity_type = q.entity_type AND o.direction = q.direction
+                AND COALESCE(o.zoho_entity_id, o.entity_id) = COALESCE(q.zoho_entity_id, q.entity_id))
+        RETURNING q.id, q.generation)
+      INSERT INTO tds_queue_waiters (item_id, cause, cause_id, generation)
+        SELECT revived.id, 'operator', 0, revived.generation FROM revived
+      ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = excluded.generation;
       EXIT;
     EXCEPTION WHEN unique_violation THEN
-      -- Work of the record was queued in between: search for the live item again.
+      -- Work of a record was queued in between: search for the live items again.
     END;
   END LOOP;
-  IF target.id IS NOT NULL THEN
+  FOR dead IN
+    SELECT * FROM tds_queue_live q WHERE q.id = ANY(items) AND q.dead_lettered_at IS NOT NULL
+     ORDER BY q.entity_type, q.zoho_entity_id, q.entity_id, q.id
+  LOOP
     INSERT INTO tds_queue_live AS q
       (direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape, pushed, recheck,
        observed_began, observed_ended, inbox_event_id)
@@ -32,24 +52,82 @@ BEGIN
       dead.payload, dead.shape, dead.pushed, dead.recheck, dead.observed_began, dead.observed_ended, dead.inbox_event_id)
     /* part: fold_into */
     INTO target.id, target.direction, target.entity_type, target.zoho_entity_id, target.entity_id, target.generation;
-  END IF;
+    folded := folded || dead.id;
+    targets := targets || target.id;
+    generations := generations || target.generation;
+  END LOOP;
+  WITH locked AS MATERIALIZED (
+    SELECT e.id FROM tds_inbox_events e
+     WHERE e.status = 'failed' AND e.id IN (
+       SELECT w.cause_id FROM tds_queue_waiters w WHERE w.item_id = ANY(items) AND w.cause = 'event')
+     ORDER BY e.id FOR UPDATE)
   UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
-    FROM tds_queue_waiters w WHERE w.item_id = item AND w.cause = 'event' AND e.id = w.cause_id AND e.status = 'failed';
-  IF target.id IS NULL THEN
+    FROM locked WHERE e.id = locked.id;
+  IF folded = '{}' THEN
     RETURN;
   END IF;
-  WITH moved AS (DELETE FROM tds_queue_waiters WHERE item_id = item RETURNING cause, cause_id, counted),
+  WITH f AS (SELECT * FROM unnest(folded, targets, generations) AS f(item, target, generation)),
+  moved AS (
+    DELETE FROM tds_queue_waiters w USING f WHERE w.item_id = f.item
+    RETURNING f.target, f.generation, w.cause, w.cause_id, w.counted),
   joined AS (
     INSERT INTO tds_queue_waiters AS w (item_id, cause, cause_id, generation, counted)
-    SELECT target.id, cause, cause_id, target.generation, counted FROM moved
+    SELECT m.target, m.cause, m.cause_id, max(m.generation), bool_or(m.counted)
+      FROM (TABLE moved UNION ALL SELECT f.target, f.generation, 'operator', 0, true FROM f) AS m
+     GROUP BY m.target, m.cause, m.cause_id
     ON CONFLICT (item_id, cause, cause_id) DO UPDATE SET generation = GREATEST(w.generation, excluded.generation)
     RETURNING w.cause, w.cause_id, w.xmax = 0 AS is_new),
-  -- An event that already waits for the live item now has one item less to wait for.
+  -- An event that waits for the live item already, or waited for two of the dead letters, has fewer items to wait for.
   ended_events AS (
-    SELECT cause_id AS id, 1 AS gone, 'superseded'::text AS outcome FROM joined WHERE cause = 'event' AND NOT is_new)
+    SELECT m.cause_id AS id, (m.n - COALESCE(j.n, 0))::int AS gone, 'superseded'::text AS outcome
+      FROM (SELECT cause_id, count(*) AS n FROM moved WHERE cause = 'event' GROUP BY cause_id) AS m
+      LEFT JOIN (SELECT cause_id, count(*) AS n FROM joined WHERE cause = 'event' AND is_new GROUP BY cause_id) AS j
+        USING (cause_id)
+     WHERE m.n > COALESCE(j.n, 0))
   /* part: end_events */;
-  WITH ended AS (DELETE FROM tds_queue_live q WHERE q.id = item RETURNING q.*, 'superseded'::text AS outcome)
+  WITH ended AS (
+    DELETE FROM tds_queue_live q WHERE q.id = ANY(folded) RETURNING q.*, 'superseded'::text AS outcome)
   /* part: archive */;
+END
+$$;
+
+-- Discards locked items: they end for good, with their error kept.
+CREATE OR REPLACE FUNCTION tds_discard_items(items bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  WITH ended AS (
+    DELETE FROM tds_queue_live q WHERE q.id = ANY(items) RETURNING q.*, 'discarded'::text AS outcome)
+  /* part: archive */;
+  PERFORM tds_discard_waiters(items);
+END
+$$;
+
+-- Notifies the waiters of locked items that the items were discarded. Events are locked before runs, each in the order
+-- of their ids.
+CREATE OR REPLACE FUNCTION tds_discard_waiters(items bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  runs bigint[];
+BEGIN
+  PERFORM FROM tds_inbox_events e
+    WHERE e.id IN (SELECT w.cause_id FROM tds_queue_waiters w WHERE w.item_id = ANY(items) AND w.cause = 'event')
+    ORDER BY e.id FOR UPDATE;
+  PERFORM FROM tds_sync_runs r
+    WHERE r.id IN (SELECT w.cause_id FROM tds_queue_waiters w WHERE w.item_id = ANY(items) AND w.cause = 'run')
+    ORDER BY r.id FOR UPDATE;
+  WITH gone AS (DELETE FROM tds_queue_waiters w WHERE w.item_id = ANY(items) RETURNING w.cause, w.cause_id, w.counted),
+  ended_events AS (
+    SELECT gone.cause_id AS id, count(*)::int AS gone, 'discarded'::text AS outcome
+      FROM gone WHERE gone.cause = 'event' GROUP BY gone.cause_id),
+  events AS (
+    /* part: end_events */),
+  counts AS (
+    UPDATE tds_sync_runs r SET open_items = r.open_items - n.gone, processed_items = r.processed_items + n.counted
+      FROM (SELECT gone.cause_id AS id, count(*) AS gone, count(*) FILTER (WHERE gone.counted) AS counted
+              FROM gone WHERE gone.cause = 'run' GROUP BY gone.cause_id) AS n
+     WHERE r.id = n.id RETURNING r.id)
+  SELECT array_agg(counts.id) INTO runs FROM counts;
+  IF runs IS NOT NULL THEN
+    PERFORM tds_end_runs(runs);
+  END IF;
 END
 $$;
 
@@ -119,10 +197,8 @@ BEGIN
 END
 $$;
 
--- Deletes one item. Returns false if the item is not as the statement saw it.
+-- Deletes one item, which is a discard that leaves nothing in the archive. Returns false if the item is not as the statement saw it.
 CREATE OR REPLACE FUNCTION tds_sync_queue_delete_item(seen tds_sync_queue) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-  runs bigint[];
 BEGIN
   PERFORM FROM tds_queue_live q
     WHERE q.id = seen.id AND q.status = seen.status AND q.retry_count = seen.retry_count AND q.priority = seen.priority
@@ -134,15 +210,7 @@ BEGIN
     RETURN false;
   END IF;
   DELETE FROM tds_queue_live WHERE id = seen.id;
-  WITH gone AS (DELETE FROM tds_queue_waiters WHERE item_id = seen.id RETURNING cause, cause_id, counted),
-  ended_events AS (SELECT cause_id AS id, 1 AS gone, 'discarded'::text AS outcome FROM gone WHERE cause = 'event'),
-  events AS (
-    /* part: end_events */),
-  counts AS (
-    UPDATE tds_sync_runs r SET open_items = r.open_items - 1, processed_items = r.processed_items + gone.counted::int
-    FROM gone WHERE gone.cause = 'run' AND r.id = gone.cause_id RETURNING r.id)
-  SELECT array_agg(id) INTO runs FROM counts;
-  PERFORM tds_end_runs(runs);
+  PERFORM tds_discard_waiters(ARRAY[seen.id]);
   DELETE FROM tds_queue_attempts WHERE item_id = seen.id;
   RETURN true;
 END
@@ -230,11 +298,18 @@ BEGIN
     error_message = CASE WHEN 'error_message' = ANY(changed) THEN wanted.error_message ELSE error_message END,
     processing_started_at =
       CASE WHEN 'processing_started_at' = ANY(changed) THEN wanted.processing_started_at ELSE processing_started_at END,
-    retry_count = CASE WHEN 'retry_count' = ANY(changed) THEN wanted.retry_count WHEN retried THEN 0 ELSE retry_count END,
-    run_at = CASE WHEN 'run_at' = ANY(changed) THEN wanted.run_at WHEN retried THEN clock_timestamp() ELSE run_at END
+    retry_count = CASE WHEN 'retry_count' = ANY(changed) THEN wanted.retry_count ELSE retry_count END,
+    run_at = CASE WHEN 'run_at' = ANY(changed) THEN wanted.run_at ELSE run_at END
    WHERE id = seen.id;
   IF retried THEN
-    PERFORM tds_queue_retry(seen.id);
+    PERFORM tds_retry_items(ARRAY[seen.id]);
+    -- The retry sets these two columns. The values of the statement replace those of the retry.
+    IF changed && ARRAY['retry_count', 'run_at'] THEN
+      UPDATE tds_queue_live SET
+        retry_count = CASE WHEN 'retry_count' = ANY(changed) THEN wanted.retry_count ELSE retry_count END,
+        run_at = CASE WHEN 'run_at' = ANY(changed) THEN wanted.run_at ELSE run_at END
+       WHERE id = seen.id;
+    END IF;
     SELECT retry_count, run_at INTO wanted.retry_count, wanted.run_at FROM tds_queue_live WHERE id = seen.id;
     IF NOT FOUND THEN
       -- The item was folded into the live item of its record and is in the archive.

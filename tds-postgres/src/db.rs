@@ -16,4 +16,5 @@ pub(crate) mod privileges;
 pub(crate) mod quote;
 pub(crate) mod retry;
 pub(crate) mod session;
+pub(crate) mod setting;
 pub(crate) mod text;

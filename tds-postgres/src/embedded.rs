@@ -23,6 +23,8 @@ use binaries::Binaries;
 use guardian::Guardian;
 use server::Server;
 
+use crate::db::setting::Setting;
+
 /// How long a start waits for another process that is starting the same cluster.
 const LOCK_WAIT: Duration = Duration::from_secs(120);
 
@@ -156,5 +158,6 @@ fn open(path: &Path) -> Result<File> {
 
 /// Returns an error of the file system with a readable message.
 fn io(error: &std::io::Error, doing: &str, path: &Path) -> Error {
-    Error::config(format!("{doing} {}: {error}", path.display())).with_hint(Hint::Settings(&["data_dir"]))
+    let hint = Hint::Settings(const { &[Setting::DataDir.as_str()] });
+    Error::config(format!("{doing} {}: {error}", path.display())).with_hint(hint)
 }

@@ -25,6 +25,7 @@ pub use db::{
     further::FurtherMigration,
     migrate::{MigrationReport, SchemaStatus, SchemaVerdict, schema_script},
     session::Tx,
+    setting::Setting,
 };
 #[cfg(feature = "embedded")]
 pub use embedded::{ClusterConfig, EmbeddedCluster};

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use tds_core::{
     error::{Error, Result},
     lock::lock,
-    queue::{LeaseToken, NewItem, Page, Waiter, WorkerId},
+    queue::{LeaseToken, Page, WorkerId},
     record::{EntityType, RecordId},
     runs::{
         Checkpoint, HISTORY, NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease,
@@ -32,7 +32,7 @@ use crate::{
         retry::{ALONE, FOR_OPERATOR, IN_BATCH, repeat},
         text::{entity_of, one_of, seconds, storable},
     },
-    queue::fold::enqueue_all,
+    queue::fold::enqueue_ahead,
 };
 
 const CREATE: &str = "
@@ -270,15 +270,15 @@ async fn history_of(entity: &EntityType, tx: &mut Tx) -> Result<RunHistory, sqlx
 
 impl PgStore {
     /// Enqueues the items of a page before the page itself. A page that needs a locked record waits, and its run waits
-    /// with it. The other items of the page need not wait. They are enqueued once for each page.
+    /// with it. The other items of the page need not wait. They are enqueued once for each page. The run waits for them
+    /// only when the page is committed.
     async fn queue_ahead(&self, id: RunId, page: &PageCommit) {
         let page_of_run = (id, page.checkpoint.pages);
         if lock(&self.ahead).replace(page_of_run) == Some(page_of_run) {
             return;
         }
-        let items: Vec<NewItem> =
-            page.items.iter().map(|item| NewItem { waiter: Waiter::Operator, ..item.clone() }).collect();
-        if let Err(error) = enqueue_all(&self.database, items.iter().collect(), Duration::ZERO).await {
+        let queued = enqueue_ahead(&self.database, page.items.iter().collect()).await;
+        if let Ok(Some(error)) | Err(error) = queued {
             tracing::debug!(run = %id, %error, "some work of a page waits for a lock");
         }
         self.work.announce();

@@ -1,4 +1,11 @@
 //! The store: one value that implements every port of the engine on PostgreSQL.
+//!
+//! The files of this room implement the traits of the inbox and the queue by functions of those rooms. The other rooms
+//! implement their traits themselves.
+
+mod inbox;
+mod queue;
+mod queue_operator;
 
 use std::{
     fmt,

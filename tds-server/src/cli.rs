@@ -19,7 +19,7 @@ mod queue;
 mod runs;
 mod schema;
 mod serve;
-mod settings;
+pub(crate) mod settings;
 mod signals;
 mod store;
 mod webhook;

@@ -13,21 +13,40 @@ pub(crate) fn command(hint: &Hint) -> String {
         ),
         Hint::GrantPrivilege => "`tds-server check` says how to grant it".to_owned(),
         Hint::Settings(fields) => {
-            let variables: Vec<String> = fields.iter().map(|field| variable(field)).collect();
+            let variables: Vec<&str> = fields.iter().map(|field| variable(field)).collect();
             format!("see {}", variables.join(", "))
         }
     }
 }
 
-/// Returns the variable that sets a field of an adapter's configuration. The variables of Zoho are named as the fields.
-fn variable(field: &str) -> String {
-    match field {
-        "url" => "DATABASE_URL".to_owned(),
-        "bin_dir" => "PG_BIN_DIR".to_owned(),
-        "data_dir" => "TDS_DATA_DIR".to_owned(),
-        "max_connections" => "TDS_DB_CONNECTIONS".to_owned(),
-        "readers" => "TDS_ERP_READERS".to_owned(),
-        of_zoho => format!("ZOHO_{}", of_zoho.to_uppercase()),
+/// Returns the variable that sets a field of an adapter's configuration. A field of an adapter that this program does
+/// not know, which a program with entity types of its own may have, has no variable and is named itself.
+fn variable(field: &'static str) -> &'static str {
+    let of_zoho = tds_zoho::Setting::ALL.into_iter().find(|setting| setting.as_str() == field);
+    let of_postgres = tds_postgres::Setting::ALL.into_iter().find(|setting| setting.as_str() == field);
+    of_zoho.map(variable_of_zoho).or_else(|| of_postgres.map(variable_of_postgres)).unwrap_or(field)
+}
+
+fn variable_of_zoho(setting: tds_zoho::Setting) -> &'static str {
+    use tds_zoho::Setting;
+    match setting {
+        Setting::ClientId => "ZOHO_CLIENT_ID",
+        Setting::ClientSecret => "ZOHO_CLIENT_SECRET",
+        Setting::RefreshToken => "ZOHO_REFRESH_TOKEN",
+        Setting::OrganizationId => "ZOHO_ORGANIZATION_ID",
+        Setting::DataCenter => "ZOHO_DATA_CENTER",
+        Setting::ApiUrl => "ZOHO_API_URL",
+    }
+}
+
+fn variable_of_postgres(setting: tds_postgres::Setting) -> &'static str {
+    use tds_postgres::Setting;
+    match setting {
+        Setting::Url => "DATABASE_URL",
+        Setting::MaxConnections => "TDS_DB_CONNECTIONS",
+        Setting::Readers => "TDS_ERP_READERS",
+        Setting::BinDir => "PG_BIN_DIR",
+        Setting::DataDir => "TDS_DATA_DIR",
     }
 }
 
@@ -39,6 +58,23 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn every_setting_of_an_adapter_has_its_own_name_and_a_variable_that_the_program_reads() {
+        let known: Vec<String> = crate::cli::settings::variables().collect();
+        let of_zoho = tds_zoho::Setting::ALL.map(tds_zoho::Setting::as_str);
+        let of_postgres = tds_postgres::Setting::ALL.map(tds_postgres::Setting::as_str);
+        let fields: Vec<&str> = of_zoho.into_iter().chain(of_postgres).collect();
+        for field in &fields {
+            let variable = variable(field);
+            // A secret may be in the environment only, or in a file.
+            let is_read =
+                known.iter().any(|known| [variable, &format!("{variable}_FILE")].contains(&known.as_str()));
+            assert!(is_read, "{field} is said to be set by {variable}, which the program does not read");
+            assert_eq!(fields.iter().filter(|other| *other == field).count(), 1, "{field} is ambiguous");
+        }
+        assert_eq!(variable("of_another_adapter"), "of_another_adapter");
+    }
 
     #[test]
     fn every_hint_names_the_command_or_the_variable_at_the_end_of_the_error() {

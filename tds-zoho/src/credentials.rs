@@ -6,7 +6,7 @@ use tds_core::{
     hint::Hint,
 };
 
-use crate::client::ZohoClient;
+use crate::{client::ZohoClient, setting::Setting};
 
 /// What valid credentials give access to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ fn choose(organizations: Vec<Organization>, id: &str) -> Result<Organization> {
         let message = format!(
             "the credentials give no access to the organization {id}; they give access to these organizations: {seen}"
         );
-        Error::config(message).with_hint(Hint::Settings(&["organization_id"]))
+        Error::config(message).with_hint(Hint::Settings(const { &[Setting::OrganizationId.as_str()] }))
     })
 }
 

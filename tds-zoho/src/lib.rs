@@ -14,6 +14,7 @@ mod mend;
 mod reading;
 #[cfg(feature = "sim")]
 pub mod sample;
+mod setting;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod source;
@@ -25,4 +26,5 @@ pub use client::ZohoClient;
 pub use config::{DataCenter, InvalidDataCenter, TokenKey, ZohoConfig};
 pub use credentials::{CredentialsReport, Organization};
 pub use health::{ZohoHealth, ZohoState};
+pub use setting::Setting;
 pub use source::{ZohoSource, sources};

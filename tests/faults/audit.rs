@@ -44,7 +44,7 @@ BEGIN
   INSERT INTO monkey.in_vain
     SELECT r.id, NEW.id, to_jsonb(OLD)::text FROM tds_queue_waiters w JOIN tds_sync_runs r ON w.cause = 'run' AND w.cause_id = r.id
      WHERE w.item_id = NEW.id AND r.status = 'cancelled' AND r.completed_at < clock_timestamp() - interval '15 seconds'
-       AND NOT EXISTS (SELECT FROM tds_queue_waiters o WHERE o.item_id = NEW.id AND o.cause = 'event')
+       AND NOT EXISTS (SELECT FROM tds_queue_waiters o WHERE o.item_id = NEW.id AND o.cause <> 'run')
        AND NOT EXISTS (SELECT FROM tds_queue_waiters o JOIN tds_sync_runs alive ON alive.id = o.cause_id
                         WHERE o.item_id = NEW.id AND o.cause = 'run' AND alive.status <> 'cancelled');
   RETURN NEW;

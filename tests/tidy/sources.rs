@@ -109,6 +109,27 @@ fn only_the_server_names_its_commands_and_variables() {
     assert!(files.iter().any(|file| file.path.ends_with(".sql")) && found.is_empty(), "{found:#?}");
 }
 
+/// The server has a variable for every value of an adapter's `Setting`, and for no other text.
+#[test]
+fn the_hints_of_the_adapters_name_settings_and_no_free_text() {
+    let mut free = Vec::new();
+    for file in tree::rust_files() {
+        let is_tested_only = ["/testkit", "/tests"].iter().any(|place| file.path.contains(place));
+        if is_tested_only
+            || !["tds-zoho/src/", "tds-postgres/src/"].iter().any(|of| file.path.starts_with(of))
+        {
+            continue;
+        }
+        for (at, found) in file.text.match_indices("Hint::Settings(") {
+            let argument: String = file.text[at + found.len()..].chars().take_while(|c| *c != ';').collect();
+            if argument.contains("&[\"") {
+                free.push(format!("{}: {argument}", file.path));
+            }
+        }
+    }
+    assert!(free.is_empty(), "{free:#?}");
+}
+
 #[test]
 fn every_select_of_the_engine_is_biased_so_that_a_simulation_replays() {
     let mut unbiased = Vec::new();

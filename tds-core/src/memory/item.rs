@@ -118,9 +118,6 @@ impl State {
     /// Adds a waiter to an item. Each waiter waits at most once.
     pub(super) fn attach(&mut self, id: ItemId, waiter: Waiter) {
         let Some(item) = self.items.get_mut(&id) else { return };
-        if waiter == Waiter::Operator {
-            return;
-        }
         item.waiters.retain(|entry| entry.waiter != waiter);
         item.waiters.push(WaiterEntry { waiter, generation: item.generation });
         match waiter {
@@ -219,21 +216,24 @@ impl State {
         }
     }
 
-    /// Makes a dead letter or a waiting retry due now. If the record has a newer live item, the dead letter is
-    /// folded into that item.
+    /// Makes a dead letter or a waiting retry due now. If the record has a live item, the dead letter is folded into
+    /// that item, as the work of its event. The operator waits for the live item in place of the dead letter.
     pub(super) fn revive(&mut self, id: ItemId) {
         let now = self.now.0;
         let Some(item) = self.items.get(&id) else { return };
         let (key, waiters) = (item.key.clone(), item.waiters.clone());
         if self.live.get(&key).is_some_and(|live| *live != id) {
-            let new = NewItem::new(key, item.lane, item.work.clone());
+            let waiter = item.source_event.map_or(Waiter::Operator, Waiter::Event);
+            let new = NewItem { key, lane: item.lane, work: item.work.clone(), waiter };
             let live = self.place(new);
             for entry in waiters {
                 self.move_waiter(entry, id, live);
             }
+            self.attach(live, Waiter::Operator);
             self.archive(id, Outcome::Superseded, None);
             return;
         }
+        let was_dead = item.status == ItemStatus::DeadLetter;
         self.with_item(id, |item| {
             item.status = ItemStatus::Pending;
             item.retry_count = 0;
@@ -244,6 +244,9 @@ impl State {
         self.live.insert(key, id);
         for entry in waiters {
             self.attach(id, entry.waiter);
+        }
+        if was_dead {
+            self.attach(id, Waiter::Operator);
         }
     }
 

@@ -1,6 +1,9 @@
 //! The operators' side of the queue.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -40,7 +43,13 @@ impl QueueOperator for MemoryStore {
     async fn retry(&self, filter: &ItemFilter) -> Result<u64> {
         Ok(self.change(|state| {
             let ids = state.select(filter, &ItemStatus::RETRYABLE);
-            for id in &ids {
+            let mut keys = HashSet::new();
+            // The newest item of each record comes first, so that the older ones are folded into it.
+            let (newest, older): (Vec<ItemId>, Vec<ItemId>) = ids
+                .iter()
+                .rev()
+                .partition(|id| state.items.get(*id).is_some_and(|item| keys.insert(item.key.clone())));
+            for id in newest.iter().chain(older.iter().rev()) {
                 state.revive(*id);
             }
             ids.len() as u64

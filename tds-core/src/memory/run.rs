@@ -252,7 +252,7 @@ impl State {
         }
     }
 
-    /// Returns true if an event or a run that was not cancelled waits for the item.
+    /// Returns true if an event, an operator or a run that was not cancelled waits for the item.
     fn is_wanted(&self, item: ItemId) -> bool {
         let is_cancelled =
             |run: &RunId| self.runs.get(run).is_some_and(|run| run.row.status == RunStatus::Cancelled);

@@ -134,14 +134,16 @@ pub fn fold(waiting: &Work, incoming: &Work) -> Work {
     })
 }
 
-/// A waiter: it is notified when an item ends.
+/// A waiter of an item. Events and runs are notified when the item ends. An item that has a waiter other than cancelled
+/// runs stays in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Waiter {
     /// An inbox event.
     Event(InboxId),
     /// A sync run.
     Run(RunId),
-    /// An operator, or the engine itself. Such a waiter is not notified.
+    /// An operator, or the engine itself, which requested work without an event or retried a dead letter. All operators
+    /// are one waiter. This waiter is not notified. It waits until the item ends or becomes a dead letter.
     Operator,
 }
 
@@ -159,7 +161,7 @@ pub struct NewItem {
 }
 
 impl NewItem {
-    /// Creates new work that nothing waits for.
+    /// Creates new work that an operator waits for, and neither an event nor a run.
     #[must_use]
     pub fn new(key: impl Into<WorkKey>, lane: Lane, work: Work) -> Self {
         Self { key: key.into(), lane, work, waiter: Waiter::Operator }

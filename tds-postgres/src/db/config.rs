@@ -8,11 +8,13 @@ use tds_core::{
     hint::Hint,
 };
 
+use super::setting::Setting;
+
 /// The port of Supabase's pooler in transaction mode.
 const SUPABASE_TRANSACTION_PORT: u16 = 6543;
 
 /// The setting that names the database.
-pub(crate) const URL: Hint = Hint::Settings(&["url"]);
+pub(crate) const URL: Hint = Hint::Settings(&[Setting::Url.as_str()]);
 
 /// The configuration of the database connections.
 #[derive(Clone)]

@@ -8,6 +8,8 @@ use tds_core::{
     hint::Hint,
 };
 
+use super::setting::Setting;
+
 /// Gives a database error its kind, its retry class and a message. The message begins with `doing`, the action that
 /// failed.
 pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
@@ -21,7 +23,8 @@ pub(crate) fn classify(error: sqlx::Error, doing: &str) -> Error {
         }
         None if matches!(error, sqlx::Error::PoolTimedOut) => {
             let message = format!("{doing}: no connection of this process became free in time");
-            Error::new(kind, retry, message).with_hint(Hint::Settings(&["max_connections"]))
+            let hint = Hint::Settings(const { &[Setting::MaxConnections.as_str()] });
+            Error::new(kind, retry, message).with_hint(hint)
         }
         None => Error::new(kind, retry, format!("{doing}: {error}")),
     }

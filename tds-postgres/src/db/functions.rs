@@ -41,10 +41,10 @@ pub(crate) struct Family {
 static FAMILIES: [Family; 7] = [
     Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 2, text: include_str!("../../sql/end_runs.sql") },
-    Family { name: "claim", revision: 8, text: include_str!("../../sql/claim.sql") },
+    Family { name: "claim", revision: 9, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 8, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 9, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 3, text: include_str!("../../sql/close.sql") },
 ];
 
@@ -122,10 +122,10 @@ mod tests {
     const REVISIONS: [(&str, i32, &str); 7] = [
         ("fold", 3, "7572fd1a21cc"),
         ("end_runs", 2, "ad8ebfc05462"),
-        ("claim", 8, "658f2844ff23"),
+        ("claim", 9, "d41952b7122f"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 8, "f4e094871d13"),
+        ("operator", 9, "8d18590f240e"),
         ("close", 3, "cc027779ad21"),
     ];
 

@@ -16,6 +16,7 @@ use super::{
     quote::literal,
     retry::repeat_while,
     session::Tx,
+    setting::Setting,
 };
 
 /// A migration of large tables takes long, and waits for the sessions that use them.
@@ -298,7 +299,8 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
             "the readers of the mirror: found \"{unknown}\", which is no role of this database; accepted: roles that \
              exist, comma separated"
         );
-        return Err(Error::config(message).with_hint(Hint::Settings(&["readers"])).into());
+        let hint = Hint::Settings(const { &[Setting::Readers.as_str()] });
+        return Err(Error::config(message).with_hint(hint).into());
     }
     // A role that owns no object of TDS and may not call the function has nothing to close.
     let allowed: bool = sqlx::query_scalar("SELECT has_function_privilege('tds_close(text[])', 'EXECUTE')")

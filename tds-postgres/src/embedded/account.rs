@@ -6,13 +6,11 @@ use std::{
     path::Path,
 };
 
-use tds_core::{
-    error::{Error, Result},
-    hint::Hint,
-};
+use tds_core::error::{Error, Result};
 use tokio::process::Command;
 
 use super::io;
+use crate::db::config::URL;
 
 /// The accounts that a server may run as when TDS itself runs as root, the best one first.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
@@ -38,7 +36,7 @@ impl Account {
                 "PostgreSQL refuses to run as root, and neither the account postgres nor the account nobody exists: \
                  start TDS as another user, or use a server that is already running",
             )
-            .with_hint(Hint::Settings(&["url"]))),
+            .with_hint(URL)),
         }
     }
 

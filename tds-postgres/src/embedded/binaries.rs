@@ -8,6 +8,8 @@ use tds_core::{
 };
 use tokio::process::Command;
 
+use crate::db::setting::Setting;
+
 const OLDEST: u32 = 14;
 const HOW_TO_INSTALL: &str = "no PostgreSQL programs found: install them (apt-get install postgresql, or brew \
                               install postgresql@16), name their directory, or use a server that is already \
@@ -50,7 +52,8 @@ impl Binaries {
             (.., Some(directory)) => format!("{}: {HOW_TO_INSTALL}", directory.display()),
             _ => HOW_TO_INSTALL.to_owned(),
         };
-        Err(Error::config(message).with_hint(Hint::Settings(&["bin_dir", "url"])))
+        let settings = const { &[Setting::BinDir.as_str(), Setting::Url.as_str()] };
+        Err(Error::config(message).with_hint(Hint::Settings(settings)))
     }
 
     /// Returns the path of a program.

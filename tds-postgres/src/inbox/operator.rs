@@ -1,23 +1,20 @@
 //! The inbox as the operators see it.
 
-use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::{
-    error::{Error, Result},
-    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats},
-    queue::{Lane, Page},
+    error::Result,
+    inbox::{EventFilter, EventStatus, EventView, InboxId, InboxStats},
+    queue::Page,
     record::EntityType,
 };
 
-use super::ingest::begin_again;
 use crate::{
-    Database, PgStore,
+    Database,
     db::{
         error::Doing as _,
         page::{below, page, rows},
-        retry::{FOR_OPERATOR, repeat},
         text::{entity_of, one_of, seconds, storable},
     },
     queue::stats::outcome_of,
@@ -45,48 +42,31 @@ SELECT entity_type, status, count(*) AS total, max(received_at) AS newest,
   FROM tds_inbox_events GROUP BY entity_type, status
 ";
 
-#[async_trait]
-impl InboxOperator for PgStore {
-    async fn list_events(
-        &self,
-        filter: &EventFilter,
-        limit: usize,
-        cursor: Option<&str>,
-    ) -> Result<Page<EventView>> {
-        let events = sqlx::query(LIST)
-            .bind(below(cursor)?)
-            .bind(filter.status.map(EventStatus::as_str))
-            .bind(filter.entity.as_ref().map(EntityType::as_str))
-            .bind(filter.search.as_deref().map(storable))
-            .bind(filter.older_than.map(seconds))
-            .bind(rows(limit))
-            .try_map(|row: PgRow| event_of(&row))
-            .fetch_all(&self.database)
-            .await
-            .doing("listing inbox events")?;
-        Ok(page(events, limit, |event| event.id.0))
-    }
+/// Returns one page of events, newest first.
+pub(crate) async fn list(
+    database: &Database,
+    filter: &EventFilter,
+    limit: usize,
+    cursor: Option<&str>,
+) -> Result<Page<EventView>> {
+    let events = sqlx::query(LIST)
+        .bind(below(cursor)?)
+        .bind(filter.status.map(EventStatus::as_str))
+        .bind(filter.entity.as_ref().map(EntityType::as_str))
+        .bind(filter.search.as_deref().map(storable))
+        .bind(filter.older_than.map(seconds))
+        .bind(rows(limit))
+        .try_map(|row: PgRow| event_of(&row))
+        .fetch_all(database)
+        .await
+        .doing("listing inbox events")?;
+    Ok(page(events, limit, |event| event.id.0))
+}
 
-    async fn get_event(&self, id: InboxId) -> Result<Option<EventView>> {
-        let event = sqlx::query(GET).bind(id.0).try_map(|row: PgRow| event_of(&row));
-        event.fetch_optional(&self.database).await.doing("reading an inbox event")
-    }
-
-    async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()> {
-        let (database, disposition) = (&self.database, &disposition);
-        let found = repeat(FOR_OPERATOR, || begin_again(database, id, disposition, Lane::Operator))
-            .await
-            .doing("replaying an inbox event")?;
-        if !found {
-            return Err(Error::not_found(format!("there is no inbox event {id}")));
-        }
-        self.work.announce();
-        Ok(())
-    }
-
-    async fn inbox_stats(&self) -> Result<InboxStats> {
-        stats(&self.database).await.doing("counting inbox events")
-    }
+/// Returns one event with its headers and its body.
+pub(crate) async fn get(database: &Database, id: InboxId) -> Result<Option<EventView>, sqlx::Error> {
+    let event = sqlx::query(GET).bind(id.0).try_map(|row: PgRow| event_of(&row));
+    event.fetch_optional(database).await
 }
 
 fn event_of(row: &PgRow) -> Result<EventView, sqlx::Error> {
@@ -111,7 +91,8 @@ fn status_of(text: &str) -> Result<EventStatus, sqlx::Error> {
     one_of(EventStatus::ALL, EventStatus::as_str, "event status", text)
 }
 
-async fn stats(database: &Database) -> Result<InboxStats, sqlx::Error> {
+/// Counts the events.
+pub(crate) async fn stats(database: &Database) -> Result<InboxStats, sqlx::Error> {
     let mut stats = InboxStats::default();
     let counted: Vec<(String, String, i64, OffsetDateTime, i64)> =
         sqlx::query_as(STATS).fetch_all(database).await?;

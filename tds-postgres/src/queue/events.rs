@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use sqlx::postgres::PgRow;
 use tds_core::{
-    inbox::{EventStatus, InboxId},
+    inbox::InboxId,
     queue::{Outcome, Waiter},
     runs::RunId,
 };
@@ -18,8 +18,8 @@ DELETE FROM tds_queue_waiters w USING unnest($1::bigint[], $2::bigint[]) AS d(it
 RETURNING w.item_id, w.cause, w.cause_id, w.counted
 ";
 
-const TAKE_RUNS: &str = "
-DELETE FROM tds_queue_waiters WHERE item_id = ANY($1::bigint[]) AND cause = 'run'
+const TAKE_ALL_BUT_EVENTS: &str = "
+DELETE FROM tds_queue_waiters WHERE item_id = ANY($1::bigint[]) AND cause <> 'event'
 RETURNING item_id, cause, cause_id, counted
 ";
 
@@ -43,7 +43,7 @@ UPDATE tds_inbox_events e SET status = 'failed', error_message = d.error, proces
 const REOPEN_EVENTS: &str = "
 WITH locked AS MATERIALIZED (
   SELECT e.id FROM tds_inbox_events e
-   WHERE e.status = $2 AND e.id IN (
+   WHERE e.status = 'processing' AND e.id IN (
      SELECT w.cause_id FROM tds_queue_waiters w WHERE w.item_id = ANY($1::bigint[]) AND w.cause = 'event')
    ORDER BY e.id FOR UPDATE)
 UPDATE tds_inbox_events e SET status = 'pending', error_message = NULL, processed_at = NULL
@@ -137,9 +137,9 @@ pub(crate) async fn take_waiters(tx: &mut Tx, upto: &[(i64, i64)]) -> Result<Vec
         .await
 }
 
-/// Removes the waiting runs from the items.
-pub(crate) async fn take_run_waiters(tx: &mut Tx, items: &[i64]) -> Result<Vec<ItemWaiter>, sqlx::Error> {
-    sqlx::query(TAKE_RUNS).bind(items).try_map(|row: PgRow| ItemWaiter::of(&row)).fetch_all(tx).await
+/// Removes the waiters from dead letters, except for the events.
+pub(crate) async fn take_all_but_events(tx: &mut Tx, dead: &[i64]) -> Result<Vec<ItemWaiter>, sqlx::Error> {
+    sqlx::query(TAKE_ALL_BUT_EVENTS).bind(dead).try_map(|row: PgRow| ItemWaiter::of(&row)).fetch_all(tx).await
 }
 
 /// Marks the events that wait for the given dead letters as failed, each with the error of its dead letter.
@@ -151,10 +151,10 @@ pub(crate) async fn fail_events(
     sqlx::query(FAIL_EVENTS).bind(dead).bind(errors).execute(tx).await.map(drop)
 }
 
-/// Marks the events that wait for the items as pending again, if the events have the status `from`.
-pub(crate) async fn reopen_events(tx: &mut Tx, items: &[i64], from: EventStatus) -> Result<(), sqlx::Error> {
+/// Marks the events that wait for the items as pending again, if the events are marked as processing.
+pub(crate) async fn reopen_events(tx: &mut Tx, items: &[i64]) -> Result<(), sqlx::Error> {
     if items.is_empty() {
         return Ok(());
     }
-    sqlx::query(REOPEN_EVENTS).bind(items).bind(from.as_str()).execute(tx).await.map(drop)
+    sqlx::query(REOPEN_EVENTS).bind(items).execute(tx).await.map(drop)
 }

@@ -82,14 +82,14 @@ impl Places {
     }
 }
 
-/// An event or a run that is to wait for the end of an item. An operator does not wait.
+/// A waiter that is to wait for the end of an item.
 pub(crate) struct NewWaiter {
     pub(crate) place: Place,
     pub(crate) waiter: Waiter,
     pub(crate) counted: bool,
 }
 
-/// An event or a run that waits, or waited, for the end of an item.
+/// A waiter that waits, or waited, for the end of an item.
 pub(crate) struct ItemWaiter {
     pub(crate) item: i64,
     pub(crate) waiter: Waiter,
@@ -103,6 +103,7 @@ impl ItemWaiter {
         let waiter = match row.try_get("cause")? {
             "event" => Waiter::Event(InboxId(id)),
             "run" => Waiter::Run(RunId(id)),
+            "operator" => Waiter::Operator,
             other => return Err(unknown("cause", other)),
         };
         Ok(Self { item: row.try_get("item_id")?, waiter, counted: row.try_get("counted")? })
@@ -110,11 +111,11 @@ impl ItemWaiter {
 }
 
 /// Returns the columns `cause` and `cause_id` of a waiter.
-fn cause_of(waiter: Waiter) -> Option<(&'static str, i64)> {
+fn cause_of(waiter: Waiter) -> (&'static str, i64) {
     match waiter {
-        Waiter::Event(event) => Some(("event", event.0)),
-        Waiter::Run(run) => Some(("run", run.0)),
-        Waiter::Operator => None,
+        Waiter::Event(event) => ("event", event.0),
+        Waiter::Run(run) => ("run", run.0),
+        Waiter::Operator => ("operator", 0),
     }
 }
 
@@ -207,10 +208,8 @@ pub(crate) async fn attach(
     waiters: &[NewWaiter],
 ) -> Result<(Vec<ItemWaiter>, Vec<ItemWaiter>), sqlx::Error> {
     // A statement cannot change the same row twice.
-    let unique: BTreeMap<(i64, (&str, i64)), &NewWaiter> = waiters
-        .iter()
-        .filter_map(|waiter| Some(((waiter.place.item, cause_of(waiter.waiter)?), waiter)))
-        .collect();
+    let unique: BTreeMap<(i64, (&str, i64)), &NewWaiter> =
+        waiters.iter().map(|waiter| ((waiter.place.item, cause_of(waiter.waiter)), waiter)).collect();
     let (mut new, mut known) = (Vec::new(), Vec::new());
     if unique.is_empty() {
         return Ok((new, known));
@@ -271,15 +270,35 @@ async fn enqueue(database: &Database, items: &[&NewItem]) -> Result<(), sqlx::Er
     let mut tx = database.begin().await?;
     let mut waiting: BTreeMap<(&str, i64), i64> = BTreeMap::new();
     for new in queue(&mut tx, items, &HashSet::new()).await? {
-        if let Some(cause) = cause_of(new.waiter) {
-            *waiting.entry(cause).or_default() += 1;
-        }
+        *waiting.entry(cause_of(new.waiter)).or_default() += 1;
     }
     for ((cause, id), count) in waiting {
-        let statement = if cause == "event" { WAIT_EVENT } else { WAIT_RUN };
+        let statement = match cause {
+            "event" => WAIT_EVENT,
+            "run" => WAIT_RUN,
+            // Nothing counts the items of operators.
+            _ => continue,
+        };
         sqlx::query(statement).bind(id).bind(count).execute(&mut tx).await?;
     }
     tx.commit().await
+}
+
+/// Enqueues items without their waiters, except for the items whose rows another session has locked. Returns the fault
+/// of the locks.
+pub(crate) async fn enqueue_ahead(
+    database: &Database,
+    items: Vec<&NewItem>,
+) -> Result<Option<sqlx::Error>, sqlx::Error> {
+    let ahead = |database: Database, part: Vec<&NewItem>| {
+        let batch = Batch::of(&part);
+        async move {
+            let mut tx = database.begin().await?;
+            batch.fold(&mut tx).await?;
+            tx.commit().await
+        }
+    };
+    around_locks(database, items, ahead).await.map(|parted| parted.fault)
 }
 
 /// Returns a key in the form that the queue stores.

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{Row as _, postgres::PgRow};
 
 use tds_core::{
-    inbox::{EventStatus, InboxId},
+    inbox::InboxId,
     queue::{AttemptResult, ItemStatus, Lane, Outcome, Settle, Settled, Settlement, Waiter, Work, WorkKey},
     record::EntityType,
 };
@@ -258,7 +258,7 @@ impl<'a> Plan<'a> {
             self.updates.iter().partition(|update| update.status == ItemStatus::DeadLetter);
         dead_letter(tx, &dead, &mut endings).await?;
         let waiting = column(&waiting, |update| update.id);
-        events::reopen_events(tx, &waiting, EventStatus::Processing).await?;
+        events::reopen_events(tx, &waiting).await?;
         redirect(tx, &self.redirects, &mut endings).await?;
         endings.write(tx).await
     }
@@ -304,7 +304,7 @@ async fn dead_letter(
         return Ok(());
     }
     let ids = column(dead, |update| update.id);
-    for completed in events::take_run_waiters(tx, &ids).await? {
+    for completed in events::take_all_but_events(tx, &ids).await? {
         endings.notify(&completed, Outcome::Superseded, true);
     }
     events::fail_events(tx, &ids, column(dead, |update| update.error.map(storable))).await?;
@@ -332,7 +332,7 @@ async fn redirect(
 }
 
 /// Folds a batch into the items of the target records, moves the waiters there and archives the items as superseded.
-pub(crate) async fn move_items(
+async fn move_items(
     tx: &mut Tx,
     batch: &Batch,
     targets: &BTreeMap<i64, WorkKey>,
@@ -359,7 +359,7 @@ pub(crate) async fn move_items(
     let ids: Vec<i64> = targets.keys().copied().collect();
     archive(tx, &all_as(&ids, Outcome::Superseded)).await?;
     let moved: Vec<i64> = targets.values().filter_map(|key| places.of(key)).map(|place| place.item).collect();
-    events::reopen_events(tx, &moved, EventStatus::Processing).await
+    events::reopen_events(tx, &moved).await
 }
 
 /// Ends the items that succeeded and to which nothing was added meanwhile. Returns the ids of the ended items.
@@ -422,7 +422,7 @@ async fn note_attempts(
 }
 
 /// Moves items to the archive and notifies all of their waiters.
-pub(crate) async fn end_items(
+async fn end_items(
     tx: &mut Tx,
     items: &[i64],
     outcome: Outcome,

@@ -100,7 +100,7 @@ SELECT (SELECT count(*) FROM tds_inbox_events WHERE status = 'failed' AND open_i
 ";
 
 /// Returns how many items wait and for how long.
-pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error> {
+pub(crate) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error> {
     type Seconds = Option<f64>;
     let mut stats = QueueStats::default();
     let counts: Vec<(String, String, i64)> = sqlx::query_as(COUNTS).fetch_all(database).await?;
@@ -128,7 +128,7 @@ pub(super) async fn stats(database: &Database) -> Result<QueueStats, sqlx::Error
 }
 
 /// Returns whether the queue makes progress.
-pub(super) async fn motion(database: &Database) -> Result<QueueMotion, sqlx::Error> {
+pub(crate) async fn motion(database: &Database) -> Result<QueueMotion, sqlx::Error> {
     let lanes: Vec<i16> = Lane::ALL.into_iter().map(Lane::priority).collect();
     let overdue: Option<f64> = sqlx::query_scalar(OVERDUE).bind(lanes).fetch_one(database).await?;
     let is_worked_on = sqlx::query_scalar(WORKED_ON).fetch_one(database).await?;

@@ -169,6 +169,9 @@ async fn a_page_waits_for_a_locked_record_but_the_work_of_the_others_does_not() 
     other.lets_go().await;
     store.commit_page(run.id, lease.token, page).await.expect("committed");
     assert_eq!(text(&database, "SELECT open_items::text FROM tds_sync_runs").await, "3");
+    // The work that was queued ahead of its page belongs to the run, and to no operator. Item 1 was queued before.
+    store.cancel(run.id).await.expect("cancelled");
+    assert_eq!(text(&database, sql).await, "1");
 }
 
 async fn claimed_run(store: &PgStore) -> RunLease {

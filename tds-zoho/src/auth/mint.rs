@@ -14,12 +14,20 @@ use crate::{
     answer::read_body,
     config::ZohoConfig,
     error::{in_one_line, transport_fault},
+    setting::Setting,
 };
 
 /// The maximum size of a token answer. A normal answer has a few hundred bytes.
 const MOST_BYTES: usize = 64 * 1024;
 /// The time limit of a mint. It is shorter than that of a call, because many callers may wait for a mint.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
+/// The settings that identify the client and the token.
+const CREDENTIALS: &[&str] = &[
+    Setting::ClientId.as_str(),
+    Setting::ClientSecret.as_str(),
+    Setting::RefreshToken.as_str(),
+    Setting::DataCenter.as_str(),
+];
 /// The lifetime of Zoho's tokens: one hour.
 const LIFE: Duration = Duration::from_secs(3600);
 
@@ -85,10 +93,10 @@ impl MintFault {
     pub(crate) fn hint(&self) -> Option<Hint> {
         let Self::Refused { error, .. } = self else { return None };
         Some(Hint::Settings(match error.as_str() {
-            "invalid_code" => &["refresh_token"],
-            "invalid_client" => &["client_id", "data_center"],
-            "invalid_client_secret" => &["client_secret"],
-            _ => &["client_id", "client_secret", "refresh_token", "data_center"],
+            "invalid_code" => const { &[Setting::RefreshToken.as_str()] },
+            "invalid_client" => const { &[Setting::ClientId.as_str(), Setting::DataCenter.as_str()] },
+            "invalid_client_secret" => const { &[Setting::ClientSecret.as_str()] },
+            _ => CREDENTIALS,
         }))
     }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tds_core::{
     error::Error,
     limits::credentials::{Claim, Cooldown, Credential, RenewalResult, RenewalRule},
+    retry::doubled,
 };
 use tokio::time::{Instant, sleep};
 
@@ -136,15 +137,13 @@ fn open(seal: Option<&Seal>, credential: &Credential) -> Option<Token> {
 /// at random. A refresh that does not end soon is most likely one whose process died, and its lease may take its
 /// whole time to end.
 fn patience(first: Duration, looks: u32, random: u64) -> Duration {
-    let wait = first.saturating_mul(2_u32.saturating_pow(looks)).min(Duration::from_secs(1)).max(first);
+    let wait = doubled(first, looks, Duration::from_secs(1).max(first));
     wait + up_to(wait, random)
 }
 
 /// Returns half a second, doubled with every failure, up to a minute. Half of the wait is random.
 fn backoff(failures: u32, random: u64) -> Duration {
-    let most = Duration::from_millis(500)
-        .saturating_mul(2_u32.saturating_pow(failures))
-        .min(Duration::from_secs(60));
+    let most = doubled(Duration::from_millis(500), failures, Duration::from_secs(60));
     most / 2 + up_to(most / 2, random)
 }
 

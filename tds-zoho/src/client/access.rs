@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
-use tds_core::lock::lock;
+use tds_core::{lock::lock, retry::doubled};
 use tokio::time::Instant;
 
 use crate::{
@@ -88,7 +88,7 @@ impl Access {
 
 impl Fruitless {
     fn wait(self) -> Duration {
-        FRUITLESS_FOR.saturating_mul(2_u32.saturating_pow(self.times.saturating_sub(1))).min(DENIED_FOR)
+        doubled(FRUITLESS_FOR, self.times.saturating_sub(1), DENIED_FOR)
     }
 }
 

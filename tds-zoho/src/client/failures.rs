@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use tds_core::lock::lock;
+use tds_core::{lock::lock, retry::doubled};
 use tokio::time::Instant;
 
 use crate::answer::Call;
@@ -69,7 +69,7 @@ impl Blame {
     /// Returns how long the call waits if no other rule determines the wait: 2, 4, 8 … seconds, `longest` at
     /// most.
     pub(super) fn wait(self, longest: Duration) -> Duration {
-        SHORTEST.saturating_mul(2_u32.saturating_pow(self.times.saturating_sub(1).min(20))).min(longest)
+        doubled(SHORTEST, self.times.saturating_sub(1), longest)
     }
 }
 

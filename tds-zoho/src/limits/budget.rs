@@ -18,6 +18,7 @@ use crate::{
     answer::Call,
     config::ZohoConfig,
     error::{Limit, throttled},
+    setting::Setting,
 };
 
 use super::{jitter::chance, pacer::Pacer};
@@ -177,8 +178,12 @@ fn shut_out(shut: &BreakerStatus) -> Error {
 }
 
 /// The settings that an operator should check if Zoho refuses the account.
-pub(crate) const ACCOUNT: Hint =
-    Hint::Settings(&["organization_id", "data_center", "api_url", "refresh_token"]);
+pub(crate) const ACCOUNT: Hint = Hint::Settings(&[
+    Setting::OrganizationId.as_str(),
+    Setting::DataCenter.as_str(),
+    Setting::ApiUrl.as_str(),
+    Setting::RefreshToken.as_str(),
+]);
 
 /// Returns the error of work that waits without spending an attempt.
 pub(crate) fn waits(cause: OutageCause, kind: ErrorKind, wait: Duration, message: String) -> Error {

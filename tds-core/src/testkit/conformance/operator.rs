@@ -135,6 +135,39 @@ pub async fn a_dead_letter_retried_beside_newer_work_makes_no_second_live_item(h
     case.event_reaches(event, EventStatus::Completed).await;
 }
 
+pub async fn dead_letters_of_a_record_are_retried_as_its_newest_one(harness: &dyn Harness) {
+    let case = Case(harness);
+    let mut old = Vec::new();
+    for (n, name) in [(2, "a"), (1, "b"), (3, "c")] {
+        let event = case.accept(event(name, vec![(product("1"), pushed(n, "{}"))])).await;
+        let item = case.claim().await;
+        case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+        old.push((event, item));
+    }
+    assert_eq!(harness.stores().queue_operator.retry(&ItemFilter::default()).await.expect("retry"), 3);
+    let claimed = case.claim_now(10).await;
+    let works: Vec<_> = claimed.iter().map(|item| (item.id, item.work.clone())).collect();
+    assert_eq!(works, [(old[2].1.id, pushed(3, "{}"))]);
+    case.settle(&claimed[0], Settle::Complete(Outcome::Applied)).await;
+    assert_eq!(case.event_reaches(old[2].0, EventStatus::Completed).await.outcome, Some(Outcome::Applied));
+    assert_eq!(case.event_reaches(old[0].0, EventStatus::Completed).await.outcome, Some(Outcome::Superseded));
+    assert_eq!(case.event_reaches(old[1].0, EventStatus::Completed).await.outcome, Some(Outcome::Superseded));
+}
+
+pub async fn the_event_of_a_dead_letter_whose_payload_is_the_newest_gets_the_outcome(harness: &dyn Harness) {
+    let case = Case(harness);
+    let newer = case.accept(event("newer", vec![(product("1"), pushed(2, "{}"))])).await;
+    let dead = case.claim().await;
+    case.settle(&dead, Settle::DeadLetter { error: "broken".into() }).await;
+    let older = case.accept(event("older", vec![(product("1"), pushed(1, "{}"))])).await;
+    harness.stores().queue_operator.retry(&only(&dead)).await.expect("retry");
+    let item = case.claim().await;
+    assert_eq!(item.work, pushed(2, "{}"));
+    case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+    assert_eq!(case.event_reaches(newer, EventStatus::Completed).await.outcome, Some(Outcome::Applied));
+    assert_eq!(case.event_reaches(older, EventStatus::Completed).await.outcome, Some(Outcome::Superseded));
+}
+
 pub async fn a_retried_dead_letter_passes_its_recheck_on(harness: &dyn Harness) {
     let case = Case(harness);
     let recheck = Work { recheck: true, ..pushed(1, "{}") };

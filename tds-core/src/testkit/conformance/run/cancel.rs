@@ -84,6 +84,67 @@ pub async fn cancelling_leaves_items_that_an_event_waits_for_too(harness: &dyn H
     assert_eq!((now.status, now.processed_items), (RunStatus::Cancelled, 1));
 }
 
+pub async fn cancelling_leaves_items_that_an_operator_asked_for_too(harness: &dyn Harness) {
+    let case = Case(harness);
+    let operator = &harness.stores().queue_operator;
+    for id in ["dead", "dead beside work"] {
+        case.enqueue(vec![new_item(id, pushed(1, "{}"))]).await;
+        let item = case.claim().await;
+        case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    }
+    case.enqueue(vec![new_item("read", Work::fetch())]).await;
+    let alone = ItemFilter { search: Some("dead".into()), ..ItemFilter::default() };
+    let lease = started(harness, LONG).await;
+    let (runs, id) = (&harness.stores().runs, lease.run.id);
+    commit(harness, &lease, page(id, &["dead beside work"], 1, false)).await;
+    assert_eq!(operator.retry(&alone).await.expect("retry"), 2);
+    commit(harness, &lease, second(page(id, &["dead", "read", "read later", "listed"], 4, true))).await;
+    case.enqueue(vec![new_item("read later", Work::fetch())]).await;
+    runs.cancel(id).await.expect("cancel");
+    let mut left = case.claim_now(10).await;
+    left.sort_by(|one, other| one.key.cmp(&other.key));
+    let ids: Vec<_> = left.iter().map(|item| item.key.id.to_string()).collect();
+    assert_eq!(ids, ["dead", "dead beside work", "read", "read later"]);
+    // What becomes a dead letter or ends is no longer an operator's.
+    for item in &left[..2] {
+        case.settle(item, Settle::DeadLetter { error: "broken".into() }).await;
+    }
+    for item in &left[2..] {
+        case.settle(item, Settle::Complete(Outcome::Applied)).await;
+    }
+    case.enqueue(vec![new_item("dead", Work::fetch())]).await;
+    let item = case.claim().await;
+    case.settle(&item, Settle::DeadLetter { error: "broken".into() }).await;
+    let dead = async || {
+        let items = case.items().await.into_iter();
+        let dead =
+            items.filter(|item| item.status == ItemStatus::DeadLetter).map(|item| item.record.to_string());
+        Some(dead.collect::<Vec<_>>()).filter(|dead| dead.len() == 2)
+    };
+    assert_eq!(case.until("one dead letter of each record", dead).await, ["dead", "dead beside work"]);
+    runs.resume(id).await.expect("resume");
+    finish_one(harness).await;
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["dead", "read"], 2, true)).await;
+    runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+}
+
+pub async fn cancelling_takes_out_what_an_operator_asked_for_before_the_run_asked_again(
+    harness: &dyn Harness,
+) {
+    let case = Case(harness);
+    case.enqueue(vec![new_item("1", Work::fetch())]).await;
+    let item = case.claim().await;
+    let lease = started(harness, LONG).await;
+    let id = lease.run.id;
+    commit(harness, &lease, page(id, &["1"], 1, true)).await;
+    case.settle(&item, Settle::Complete(Outcome::Applied)).await;
+    harness.stores().runs.cancel(id).await.expect("cancel");
+    case.nothing_to_claim().await;
+}
+
 pub async fn cancelling_takes_out_what_only_an_ended_event_and_the_run_wanted(harness: &dyn Harness) {
     let case = Case(harness);
     let lease = started(harness, LONG).await;

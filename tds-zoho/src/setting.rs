@@ -1,0 +1,21 @@
+//! The settings that errors of this crate name.
+
+tds_core::closed_set! {
+    /// A field of [`ZohoConfig`](crate::ZohoConfig) that a [`Hint::Settings`](tds_core::hint::Hint::Settings) of this
+    /// crate can name.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Setting {
+        /// The client of Zoho's API console.
+        ClientId = "client_id",
+        /// The secret of this client.
+        ClientSecret = "client_secret",
+        /// The refresh token.
+        RefreshToken = "refresh_token",
+        /// The organization.
+        OrganizationId = "organization_id",
+        /// The data centre.
+        DataCenter = "data_center",
+        /// The base URL of the API.
+        ApiUrl = "api_url",
+    }
+}
