@@ -23,3 +23,4 @@ mod run_control;
 mod samples;
 mod shop;
 mod subject;
+mod whole_shop;

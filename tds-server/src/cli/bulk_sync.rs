@@ -90,7 +90,7 @@ impl BulkSyncArgs {
         output::talk(&format!("target: {}", engine.storage.database.target()));
         let asked = (!self.entities.is_empty()).then(|| self.entities.clone());
         let runs = Runs(engine.services.ports.clone());
-        let Started { runs: mut started, active } = runs.start(&engine.services.engine, asked, sync).await?;
+        let Started { runs: mut started, active } = runs.start(&engine.services, asked, sync).await?;
         // A run that another caller started belongs to that caller and has no effect on the other entity types. If
         // only such runs are left, the command waits for them.
         let follows = if started.is_empty() {
