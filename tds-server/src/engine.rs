@@ -14,7 +14,7 @@ use tds_core::{
     queue::WorkerId,
 };
 use tds_postgres::PgMirror;
-use tds_zoho::{ZohoClient, ZohoConfig, entities::Descriptor};
+use tds_zoho::{ZohoClient, ZohoConfig};
 use tokio::time::Duration;
 
 #[cfg(all(feature = "embedded", feature = "sim"))]
@@ -24,7 +24,7 @@ pub(crate) use self::{cluster::EmbeddedCluster, storage::Storage, tasks::Running
 use crate::{
     app::{
         budget::is_postponed,
-        services::{Ports, Services},
+        services::{Ports, Services, is_lacking},
     },
     config::Config,
     entities::Entities,
@@ -135,8 +135,7 @@ impl Engine {
             .gate(Arc::new(move || asked.may_ask()))
             .postponing(Arc::new(move |spec| {
                 // Without Inventory, a run would only fail. What Inventory and Books have shows when it is there again.
-                let is_missing = || polled.find(&spec.entity).is_some_and(Descriptor::needs_inventory);
-                throttled.missing_inventory().is_some() && is_missing()
+                is_lacking(&polled, &throttled, &spec.entity)
                     || is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
             }));
         let sources = catalogue.sources(&zoho).into_iter();

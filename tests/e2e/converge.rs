@@ -13,7 +13,7 @@ use tds_zoho::testkit::{
 use crate::shop::Shop;
 
 /// The head tables, each with its entity type and the module that fills it.
-const HEADS: [(&str, Module); 7] = [
+const HEADS: [(&str, Module); 12] = [
     ("products", Module::ITEMS),
     ("customers", Module::CONTACTS),
     ("vendors", Module::CONTACTS),
@@ -21,14 +21,21 @@ const HEADS: [(&str, Module); 7] = [
     ("bills", Module::BILLS),
     ("credit_notes", Module::CREDIT_NOTES),
     ("price_lists", Module::PRICE_LISTS),
+    ("item_groups", Module::ITEM_GROUPS),
+    ("composite_items", Module::COMPOSITE_ITEMS),
+    ("currencies", Module::CURRENCIES),
+    ("taxes", Module::TAXES),
+    ("locations", Module::LOCATIONS),
 ];
 /// The child tables, each with the column of its owner and the table of its owner.
-const CHILDREN: [(&str, &str, &str); 5] = [
+const CHILDREN: [(&str, &str, &str); 7] = [
     ("invoice_lines", "document_zoho_id", "invoices"),
     ("bill_lines", "document_zoho_id", "bills"),
     ("credit_note_lines", "document_zoho_id", "credit_notes"),
     ("price_list_items", "price_list_zoho_id", "price_lists"),
     ("stock_levels", "product_zoho_id", "products"),
+    ("composite_item_components", "composite_zoho_id", "composite_items"),
+    ("exchange_rates", "currency_zoho_id", "currencies"),
 ];
 const MODULES: [(Module, &str); 6] = [
     (Module::ITEMS, "products"),

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use serde_json::{Value, json};
-use tds_zoho::testkit::{Fault, Module};
+use tds_zoho::testkit::{Fault, Module, sample};
 use tokio::process::Command;
 
 use crate::{
@@ -65,6 +65,30 @@ async fn products_come_from_books(refusal: Fault, code: &str) {
           WHERE product_zoho_id = '{id}' AND location_zoho_id = ''"
     );
     assert_eq!(shop.text(&sql).await.as_deref(), Some("7"));
+
+    // What Books has arrives, and what only Inventory has ends its runs with one line.
+    shop.zoho.put(Module::TAXES, sample::tax(15));
+    shop.zoho.put(Module::CURRENCIES, sample::currencies(&[]).remove(0));
+    shop.zoho.put(Module::LOCATIONS, sample::locations().remove(0));
+    for entity in ["taxes", "currencies", "locations"] {
+        let run = shop.sync(entity, "full").await;
+        assert_eq!((&run["total_items"], &run["failed_items"]), (&json!(1), &json!(0)), "{run:#}");
+    }
+    let location = &shop.rows("erp.locations", "id").await[0];
+    assert_eq!((&location["name"], &location["is_primary"]), (&json!("Main Warehouse"), &Value::Null));
+    for entity in ["item_groups", "composite_items"] {
+        let run = shop.sync_ended(entity, "full").await;
+        let log = run["error_log"].as_str().unwrap_or_default();
+        assert!(run["status"] == "failed" && log.contains(WORDS), "{run:#}");
+    }
+
+    let (_, started) =
+        shop.post("/api/zoho/bulk-sync", json!({"entity_type": "all", "mode": "incremental"})).await;
+    let runs = started["runs"].as_array().expect("runs");
+    assert!(runs.iter().all(|run| run["entity_type"] != "item_groups"), "{started:#}");
+    for run in runs {
+        assert_eq!(shop.run_ended(run["id"].as_i64().expect("an id")).await["status"], "completed");
+    }
 
     // No record spends an attempt. `/health` reports the missing product as a fact: a product that never worked is no
     // trouble.

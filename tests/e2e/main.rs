@@ -24,3 +24,4 @@ mod run_control;
 mod samples;
 mod shop;
 mod subject;
+mod whole_shop;

@@ -1,7 +1,7 @@
 //! Sync runs: start, find, cancel, resume, and release held deletions.
 
 use tds_core::{
-    engine::{Engine, Registry},
+    engine::Engine,
     error::{ErrorKind, Result},
     queue::Page,
     record::EntityType,
@@ -11,7 +11,10 @@ use time::{
     Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
 };
 
-use super::{refusal::Refusal, services::Ports};
+use super::{
+    refusal::Refusal,
+    services::{Ports, Services, is_lacking},
+};
 
 /// The modes of a bulk sync.
 pub(crate) const MODES: [RunType; 2] = [RunType::Full, RunType::Incremental];
@@ -59,9 +62,13 @@ pub(crate) fn parse_since(text: &str) -> Option<OffsetDateTime> {
     time.or_else(|| date().map(|date| date.midnight().assume_utc()))
 }
 
-/// Returns the entity types to sync, each once, in the order asked for.
-fn entities(registry: &Registry, asked: Option<Vec<EntityType>>) -> Result<Vec<EntityType>, Refusal> {
-    let Some(asked) = asked else { return Ok(registry.polled().cloned().collect()) };
+/// Returns the entity types to sync, each once, in the order asked for. All of them are those that the organization has.
+fn entities(services: &Services, asked: Option<Vec<EntityType>>) -> Result<Vec<EntityType>, Refusal> {
+    let Services { engine, catalogue, zoho, .. } = services;
+    let Some(asked) = asked else {
+        let polled = engine.registry().polled().filter(|entity| !is_lacking(catalogue, zoho, entity));
+        return Ok(polled.cloned().collect());
+    };
     let mut entities: Vec<EntityType> = Vec::new();
     for entity in asked {
         if !entities.contains(&entity) {
@@ -77,14 +84,16 @@ pub(crate) struct Runs(pub(crate) Ports);
 
 impl Runs {
     /// Starts a run of each entity type that was asked for and has no active run. `None` asks for all entity types that
-    /// can be listed. If the engine cannot execute one of the runs, none is started.
+    /// can be listed, except those that an organization without Inventory does not have. If the engine cannot execute
+    /// one of the runs, none is started.
     pub(crate) async fn start(
         &self,
-        engine: &Engine,
+        services: &Services,
         asked: Option<Vec<EntityType>>,
         sync: BulkSync,
     ) -> Result<Started, Refusal> {
-        let entities = entities(engine.registry(), asked)?;
+        let entities = entities(services, asked)?;
+        let engine = &services.engine;
         sync.check()?;
         let runs: Vec<NewRun> = entities.into_iter().map(|entity| sync.run_of(entity)).collect();
         runs.iter().try_for_each(|run| engine.check_run(run)).map_err(Refusal::Run)?;

@@ -7,9 +7,13 @@ use tds_core::{
     engine::Engine,
     inbox::{Inbox, InboxOperator},
     queue::{QueueMaintenance, QueueOperator},
+    record::EntityType,
     runs::SyncRunOperator,
 };
-use tds_zoho::{ZohoClient, entities::Catalogue};
+use tds_zoho::{
+    ZohoClient,
+    entities::{Catalogue, Descriptor},
+};
 
 /// The ports of the store. Clones share the store.
 #[derive(Clone)]
@@ -57,4 +61,10 @@ pub struct Services {
     pub zoho: ZohoClient,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// Returns true for an entity type of which the organization has no records, because it does not have Zoho Inventory,
+/// as far as this process knows.
+pub(crate) fn is_lacking(catalogue: &Catalogue, zoho: &ZohoClient, entity: &EntityType) -> bool {
+    catalogue.find(entity).is_some_and(Descriptor::needs_inventory) && zoho.missing_inventory().is_some()
 }

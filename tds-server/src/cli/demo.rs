@@ -125,7 +125,7 @@ impl DemoArgs {
 async fn first_sync(state: &AppState, stop: &Shutdown) -> Result<(), Refusal> {
     let Shared { runs, services, .. } = &**state;
     let sync = BulkSync { run_type: RunType::Full, since: None, requested_by: "demo" };
-    let mut started = runs.start(&services.engine, None, sync).await?.runs;
+    let mut started = runs.start(services, None, sync).await?.runs;
     while !stop.sleep(LOOK).await {
         started = runs.latest(&started).await?;
         if !started.iter().any(|run| run.status.is_active()) {

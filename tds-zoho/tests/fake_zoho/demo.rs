@@ -67,6 +67,8 @@ async fn the_shop_has_the_proportions_of_a_real_one() {
     assert_eq!(fake.count(Module::INVOICES), 2_397);
     assert_eq!(fake.count(Module::PRICE_LISTS), 8);
     assert_eq!(fake.count(Module::LOCATIONS), 3);
+    assert_eq!((fake.count(Module::TAXES), fake.count(Module::CURRENCIES)), (2, 2));
+    assert_eq!((fake.count(Module::ITEM_GROUPS), fake.count(Module::COMPOSITE_ITEMS)), (11, 8));
     let share = |matches: fn(&Value) -> bool| {
         fake.read(|records| {
             let items = records.records(Module::ITEMS).cloned().map(Value::Object);
@@ -149,6 +151,7 @@ async fn the_books_are_consistent_and_stay_so() {
         ("customers", "created"),
         ("customers", "deleted"),
         ("stock", "created"),
+        ("composite-items", "updated"),
     ];
     for (path, event) in expected {
         assert!(seen.contains(&(path.to_owned(), event.to_owned())), "{path} {event} never happened");

@@ -12,7 +12,10 @@ use tds_core::{
 use time::OffsetDateTime;
 
 use super::{ComponentHealth, Probe};
-use crate::app::{budget::is_postponed, services::Services};
+use crate::app::{
+    budget::is_postponed,
+    services::{Services, is_lacking},
+};
 
 /// A schedule is late when this many of its periods have passed without an ended run.
 const PERIODS: u32 = 3;
@@ -72,7 +75,10 @@ impl Probe for SchedulerProbe {
         if self.schedules.is_empty() {
             return ComponentHealth::healthy("all schedules are off");
         }
-        let looks = self.schedules.iter().map(|spec| self.trouble(spec));
+        // What the organization does not have is reported by the component of Inventory.
+        let Services { catalogue, zoho, .. } = &self.services;
+        let present = self.schedules.iter().filter(|spec| !is_lacking(catalogue, zoho, &spec.entity));
+        let looks = present.map(|spec| self.trouble(spec));
         let Ok(troubles) = try_join_all(looks).await else {
             return ComponentHealth::degraded("the runs cannot be read");
         };

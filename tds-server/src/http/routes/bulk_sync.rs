@@ -67,7 +67,7 @@ pub(crate) async fn start(
     });
     let run_type = mode(body.mode.as_deref())?;
     let sync = BulkSync { run_type, since: since.transpose()?, requested_by: "api" };
-    let started = state.runs.start(&state.services.engine, asked, sync).await?;
+    let started = state.runs.start(&state.services, asked, sync).await?;
     if started.runs.is_empty() {
         let active = started.active.iter().map(|run| format!("{} (run {})", run.entity_type, run.id));
         let active = active.collect::<Vec<_>>().join(", ");

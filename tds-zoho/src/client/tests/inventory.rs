@@ -1,11 +1,13 @@
 //! Organizations whose calls to Zoho Inventory are refused.
 
 use serde_json::json;
-use tds_core::{error::Retry, queue::Lane};
+use tds_core::{error::Retry, queue::Lane, record::EntityType};
 use wiremock::{Request, ResponseTemplate};
 
 use super::support::{Zoho, call, refusal};
 use crate::answer::{Api, Call};
+
+const GROUPS: EntityType = EntityType::from_static("item_groups");
 
 fn items() -> Call {
     let query = vec![("page", "1".to_owned()), ("sort_column", "last_modified_time".to_owned())];
@@ -93,4 +95,45 @@ async fn inventory_that_worked_and_is_refused_is_reported_as_lost() {
     let answer = client.get(items()).await.expect("the items of Books");
     assert_eq!(answer.body["place"], "books");
     assert!(client.missing_inventory().expect("a line").1, "it had it before");
+}
+
+fn groups() -> Call {
+    Call { path: "/itemgroups".to_owned(), query: Vec::new(), entity: Some(GROUPS), ..items() }
+}
+
+#[tokio::test]
+async fn what_only_inventory_has_waits_without_calls_where_inventory_is_missing() {
+    for (status, code) in [(401, 57), (400, 9017), (400, 6041)] {
+        let zoho = Zoho::new().await;
+        zoho.api(move |request| if is_inventory(request) { refusal(status, code) } else { found("books") })
+            .await;
+        let client = zoho.client();
+        let error = client.get(groups()).await.expect_err("no groups");
+        assert!(
+            matches!(error.retry(), Retry::AuthPaused { .. })
+                && error.to_string().contains("Zoho Inventory refuses"),
+            "{error}"
+        );
+        assert!(client.missing_inventory().is_some());
+        let calls = zoho.calls().await;
+        assert!(client.get(groups()).await.is_err());
+        assert_eq!(zoho.calls().await, calls, "the refusal is still current");
+        // What Books has is read all the same.
+        let books = Call { api: Api::Books, path: "/settings/taxes".to_owned(), ..groups() };
+        assert_eq!(client.get(books).await.expect("taxes").body["place"], "books");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_scope_of_one_kind_of_call_is_not_a_missing_inventory() {
+    let zoho = Zoho::new().await;
+    zoho.api(
+        |request| if request.url.path().contains("itemgroups") { refusal(401, 57) } else { found("there") },
+    )
+    .await;
+    let client = zoho.client();
+    let error = client.get(groups()).await.expect_err("no groups");
+    assert!(error.to_string().contains("lacks the scope"), "{error}");
+    assert_eq!(client.missing_inventory(), None);
+    client.get(items()).await.expect("the items of Inventory");
 }

@@ -16,7 +16,7 @@ const MONTHS: i64 = 24;
 /// One of so many items is the first of a group of three.
 const ITEMS_PER_GROUP: usize = 20;
 /// There is one composite item for so many items.
-const ITEMS_PER_COMPOSITE: usize = 60;
+const ITEMS_PER_COMPOSITE: usize = 25;
 
 /// Enters what other records refer to. It uses no random numbers, so that the rest of the shop does not depend on it.
 pub(crate) fn fill(zoho: &SharedOrganization, now: OffsetDateTime) {
