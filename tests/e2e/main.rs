@@ -23,5 +23,4 @@ mod run_control;
 mod samples;
 mod shop;
 mod subject;
-mod trade;
 mod whole_shop;

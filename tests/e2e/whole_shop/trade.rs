@@ -1,41 +1,76 @@
-//! One whole record of each kind as Zoho shows it, and the rows that it must become, with every column.
+//! Orders, credits of vendors, and payments with the documents that they pay.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tds_zoho::testkit::Module;
 
-/// JSON whose numbers keep their literal text.
-pub(super) fn literal(text: &str) -> Value {
-    serde_json::from_str(text).expect("a fixture is JSON")
-}
+use super::{Case, literal};
 
-pub(super) struct Kind {
-    /// The entity type, which is also the name of the head table.
-    pub(super) entity: &'static str,
-    /// The last part of the webhook's address.
-    pub(super) path: &'static str,
-    pub(super) module: Module,
-    /// The key of one record in a webhook.
-    pub(super) envelope: &'static str,
-    pub(super) id_key: &'static str,
+/// A record as Zoho shows it, and the rows that it must become, with every column. The id, `reference_number` and the
+/// times are added.
+struct Kind {
+    entity: &'static str,
+    webhook: &'static str,
+    module: Module,
     /// The key of the list that fills the child table.
-    pub(super) list: &'static str,
-    pub(super) children: &'static str,
+    list: &'static str,
+    children: &'static str,
     /// The column of the child table that names the record.
-    pub(super) owner: &'static str,
-    pub(super) record: &'static str,
-    /// The row of the head table, without `zoho_id`, `reference_number`, `zoho_modified_at` and `deleted_at`.
-    pub(super) row: &'static str,
-    /// The rows of the child table, by position, without the owner.
-    pub(super) rows: &'static str,
+    owner: &'static str,
+    record: &'static str,
+    row: &'static str,
+    /// The rows of the child table, by position.
+    rows: &'static str,
 }
 
-pub(super) const KINDS: [Kind; 5] = [
+const ID: &str = "460000000610001";
+
+/// One record of each entity type that shows trade.
+pub(crate) fn cases() -> Vec<Case> {
+    KINDS.iter().map(Kind::case).collect()
+}
+
+impl Kind {
+    /// Returns the case. In the change, the record has another reference and only the second element of its list.
+    fn case(&self) -> Case {
+        let (mut record, mut row, mut rows) = (literal(self.record), literal(self.row), literal(self.rows));
+        record[self.module.id_key] = json!(ID);
+        record["reference_number"] = json!("مرجع 1");
+        row["zoho_id"] = json!(ID);
+        row["reference_number"] = json!("مرجع 1");
+        for row in rows.as_array_mut().expect("rows") {
+            row[self.owner] = json!(ID);
+        }
+        let second = record[self.list][1].clone();
+        let mut left = rows.as_array().expect("rows")[row_of_second(&second)].clone();
+        if second.get("item_order").is_none() {
+            left["position"] = json!(1);
+        }
+        Case {
+            entity: self.entity,
+            module: self.module,
+            webhook: Some(self.webhook),
+            change: (
+                json!({"reference_number": "R-2", self.list: [second]}),
+                json!({"reference_number": "R-2"}),
+                Some(json!([left])),
+            ),
+            record,
+            row,
+            children: vec![(self.children, self.owner, "position", rows)],
+        }
+    }
+}
+
+/// Returns the index of the row of the second element of the list. Rows are in the order of `item_order`.
+fn row_of_second(second: &Value) -> usize {
+    usize::from(second.get("item_order") != Some(&json!(1)))
+}
+
+const KINDS: [Kind; 5] = [
     Kind {
         entity: "sales_orders",
-        path: "sales-orders",
+        webhook: "sales-orders",
         module: Module::SALES_ORDERS,
-        envelope: "salesorder",
-        id_key: "salesorder_id",
         list: "line_items",
         children: "sales_order_lines",
         owner: "document_zoho_id",
@@ -77,10 +112,8 @@ pub(super) const KINDS: [Kind; 5] = [
     },
     Kind {
         entity: "purchase_orders",
-        path: "purchase-orders",
+        webhook: "purchase-orders",
         module: Module::PURCHASE_ORDERS,
-        envelope: "purchaseorder",
-        id_key: "purchaseorder_id",
         list: "line_items",
         children: "purchase_order_lines",
         owner: "document_zoho_id",
@@ -110,10 +143,8 @@ pub(super) const KINDS: [Kind; 5] = [
     },
     Kind {
         entity: "vendor_credits",
-        path: "vendor-credits",
+        webhook: "vendor-credits",
         module: Module::VENDOR_CREDITS,
-        envelope: "vendor_credit",
-        id_key: "vendor_credit_id",
         list: "line_items",
         children: "vendor_credit_lines",
         owner: "document_zoho_id",
@@ -141,10 +172,8 @@ pub(super) const KINDS: [Kind; 5] = [
     },
     Kind {
         entity: "customer_payments",
-        path: "customer-payments",
+        webhook: "customer-payments",
         module: Module::CUSTOMER_PAYMENTS,
-        envelope: "payment",
-        id_key: "payment_id",
         list: "invoices",
         children: "customer_payment_allocations",
         owner: "payment_zoho_id",
@@ -171,10 +200,8 @@ pub(super) const KINDS: [Kind; 5] = [
     },
     Kind {
         entity: "vendor_payments",
-        path: "vendor-payments",
+        webhook: "vendor-payments",
         module: Module::VENDOR_PAYMENTS,
-        envelope: "vendorpayment",
-        id_key: "payment_id",
         list: "bills",
         children: "vendor_payment_allocations",
         owner: "payment_zoho_id",
