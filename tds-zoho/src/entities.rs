@@ -49,6 +49,7 @@ pub(crate) mod composite_items;
 pub(crate) mod contacts;
 pub(crate) mod credit_notes;
 pub(crate) mod currencies;
+pub(crate) mod customer_payments;
 mod descriptor;
 #[cfg(test)]
 mod documented;
@@ -60,8 +61,12 @@ mod module;
 mod modules;
 pub(crate) mod prices;
 pub(crate) mod products;
+pub(crate) mod purchase_orders;
+pub(crate) mod sales_orders;
 mod stock;
 pub(crate) mod taxes;
+pub(crate) mod vendor_credits;
+pub(crate) mod vendor_payments;
 
 /// The entity types of TDS, in their documented order. A new entity type takes its module above, and a line here.
 static ZOHO: &[&Descriptor] = &[
@@ -73,6 +78,11 @@ static ZOHO: &[&Descriptor] = &[
     &credit_notes::CREDIT_NOTES,
     &stock::STOCK,
     &prices::PRICES,
+    &sales_orders::SALES_ORDERS,
+    &customer_payments::CUSTOMER_PAYMENTS,
+    &purchase_orders::PURCHASE_ORDERS,
+    &vendor_payments::VENDOR_PAYMENTS,
+    &vendor_credits::VENDOR_CREDITS,
     &item_groups::ITEM_GROUPS,
     &composite_items::COMPOSITE_ITEMS,
     &currencies::CURRENCIES,

@@ -10,6 +10,8 @@ mod document;
 mod grouped;
 mod item;
 pub(crate) mod literal;
+mod order;
+mod payment;
 mod price_list;
 mod pushed;
 mod reference;
@@ -24,6 +26,10 @@ pub use self::{
     document::{Line, bill, bill_of, credit_note, credit_note_of, invoice, invoice_of},
     grouped::{composite_item, grouped, item_group},
     item::{item, service, set_stock},
+    order::{
+        purchase_order, purchase_order_of, sales_order, sales_order_of, vendor_credit, vendor_credit_of,
+    },
+    payment::{Paid, customer_payment, vendor_payment},
     price_list::{
         price_list_percentage, price_list_unit, price_list_unit_of, price_list_volume, price_list_volume_of,
     },
@@ -32,8 +38,12 @@ pub use self::{
 pub(crate) use self::{
     contact::set_address,
     item::stock_by_place,
+    order::{apply_credit, handle_all},
     price_list::dinars,
-    pushed::{any_bill, any_composite_item, any_credit_note, any_invoice, any_price_list, customer, vendor},
+    pushed::{
+        any_bill, any_composite_item, any_credit_note, any_customer_payment, any_invoice, any_price_list,
+        any_purchase_order, any_sales_order, any_vendor_credit, any_vendor_payment, customer, vendor,
+    },
 };
 use literal::{Object, object};
 
@@ -48,7 +58,7 @@ pub const PLACES: [(&str, &str); 3] = [
     ("4600000000000038084", "Basra Branch"),
 ];
 
-/// The two digits of an id that show the kind of the record. Lines of documents have the next number.
+/// The two digits of an id that show the kind of the record. Parts of a record have the next number.
 pub(crate) mod kinds {
     pub(crate) const CURRENCY: u64 = 12;
     pub(crate) const TAX: u64 = 14;
@@ -61,7 +71,12 @@ pub(crate) mod kinds {
     pub(crate) const ADDRESS: u64 = 30;
     pub(crate) const VENDOR: u64 = 38;
     pub(crate) const ADJUSTMENT: u64 = 44;
+    pub(crate) const SALES_ORDER: u64 = 50;
     pub(crate) const INVOICE: u64 = 56;
+    pub(crate) const PURCHASE_ORDER: u64 = 60;
+    pub(crate) const VENDOR_CREDIT: u64 = 64;
+    pub(crate) const CUSTOMER_PAYMENT: u64 = 68;
+    pub(crate) const VENDOR_PAYMENT: u64 = 70;
     pub(crate) const CREDIT_NOTE: u64 = 72;
     pub(crate) const PRICE_LIST: u64 = 87;
     pub(crate) const BILL: u64 = 98;

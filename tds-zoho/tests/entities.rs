@@ -4,6 +4,8 @@
 mod contacts;
 #[path = "entities/documents.rs"]
 mod documents;
+#[path = "entities/orders_and_payments.rs"]
+mod orders_and_payments;
 #[path = "entities/prices.rs"]
 mod prices;
 #[path = "entities/products.rs"]

@@ -13,7 +13,7 @@ use tds_zoho::testkit::{
 use crate::shop::Shop;
 
 /// The head tables, each with its entity type and the module that fills it.
-const HEADS: [(&str, Module); 12] = [
+const HEADS: [(&str, Module); 17] = [
     ("products", Module::ITEMS),
     ("customers", Module::CONTACTS),
     ("vendors", Module::CONTACTS),
@@ -26,12 +26,22 @@ const HEADS: [(&str, Module); 12] = [
     ("currencies", Module::CURRENCIES),
     ("taxes", Module::TAXES),
     ("locations", Module::LOCATIONS),
+    ("sales_orders", Module::SALES_ORDERS),
+    ("customer_payments", Module::CUSTOMER_PAYMENTS),
+    ("purchase_orders", Module::PURCHASE_ORDERS),
+    ("vendor_payments", Module::VENDOR_PAYMENTS),
+    ("vendor_credits", Module::VENDOR_CREDITS),
 ];
 /// The child tables, each with the column of its owner and the table of its owner.
-const CHILDREN: [(&str, &str, &str); 7] = [
+const CHILDREN: [(&str, &str, &str); 12] = [
     ("invoice_lines", "document_zoho_id", "invoices"),
     ("bill_lines", "document_zoho_id", "bills"),
     ("credit_note_lines", "document_zoho_id", "credit_notes"),
+    ("sales_order_lines", "document_zoho_id", "sales_orders"),
+    ("customer_payment_allocations", "payment_zoho_id", "customer_payments"),
+    ("purchase_order_lines", "document_zoho_id", "purchase_orders"),
+    ("vendor_payment_allocations", "payment_zoho_id", "vendor_payments"),
+    ("vendor_credit_lines", "document_zoho_id", "vendor_credits"),
     ("price_list_items", "price_list_zoho_id", "price_lists"),
     ("stock_levels", "product_zoho_id", "products"),
     ("composite_item_components", "composite_zoho_id", "composite_items"),
@@ -236,7 +246,17 @@ fn bare(mut rows: Vec<Value>) -> Vec<Value> {
 
 async fn converges(seed: u64) {
     let zoho = FakeZoho::start().await;
-    let size = Size { items: 30, customers: 12, vendors: 4, invoices: 25, bills: 10, credit_notes: 8 };
+    let size = Size {
+        items: 30,
+        customers: 12,
+        vendors: 4,
+        invoices: 25,
+        bills: 10,
+        credit_notes: 8,
+        sales_orders: 5,
+        purchase_orders: 3,
+        vendor_credits: 3,
+    };
     demo::organization(&zoho, size, seed);
     let shop = Shop::open_over(zoho, &[]).await;
     let mut course = Course { shop, dice: Dice(seed | 1), post: Vec::new(), next: 1_000 };

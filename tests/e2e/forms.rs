@@ -274,11 +274,9 @@ async fn every_path_of_the_predecessor_does_its_work() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kinds_of_the_predecessor_that_nothing_handles_are_kept_and_ignored() {
     let shop = Shop::open().await;
-    for (name, key) in [("orders", "salesorder"), ("payments", "payment"), ("users", "user")] {
-        let body = json!({key: {format!("{key}_id"): "1"}}).to_string();
-        let (status, answer) = shop.signed(&format!("/api/tds/webhooks/{name}"), &body).await;
-        assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("ignored")), "{name}: {answer}");
-    }
+    let body = json!({"user": {"user_id": "1"}}).to_string();
+    let (status, answer) = shop.signed("/api/tds/webhooks/users", &body).await;
+    assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("ignored")), "{answer}");
     let kept = "tds_inbox_events WHERE status = 'completed' AND outcome = 'ignored'";
-    assert_eq!((shop.count(kept).await, shop.count("tds_sync_queue").await), (3, 0));
+    assert_eq!((shop.count(kept).await, shop.count("tds_sync_queue").await), (1, 0));
 }

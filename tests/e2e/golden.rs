@@ -12,7 +12,7 @@ use tds_zoho::testkit::Module;
 use crate::shop::Shop;
 
 /// The tables of the mirror, and the order of their rows.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 22] = [
     ("products", "zoho_id"),
     ("customers", "zoho_id"),
     ("vendors", "zoho_id"),
@@ -25,6 +25,16 @@ const TABLES: [(&str, &str); 12] = [
     ("stock_levels", "product_zoho_id, location_zoho_id"),
     ("price_lists", "zoho_id"),
     ("price_list_items", "price_list_zoho_id, product_zoho_id, start_quantity"),
+    ("sales_orders", "zoho_id"),
+    ("sales_order_lines", "document_zoho_id, position"),
+    ("customer_payments", "zoho_id"),
+    ("customer_payment_allocations", "payment_zoho_id, position"),
+    ("purchase_orders", "zoho_id"),
+    ("purchase_order_lines", "document_zoho_id, position"),
+    ("vendor_payments", "zoho_id"),
+    ("vendor_payment_allocations", "payment_zoho_id, position"),
+    ("vendor_credits", "zoho_id"),
+    ("vendor_credit_lines", "document_zoho_id, position"),
 ];
 
 /// One line of a history.
@@ -51,6 +61,11 @@ fn module(path: &str) -> Module {
         "bills" => Module::BILLS,
         "creditnotes" => Module::CREDIT_NOTES,
         "pricebooks" => Module::PRICE_LISTS,
+        "salesorders" => Module::SALES_ORDERS,
+        "customerpayments" => Module::CUSTOMER_PAYMENTS,
+        "purchaseorders" => Module::PURCHASE_ORDERS,
+        "vendorpayments" => Module::VENDOR_PAYMENTS,
+        "vendorcredits" => Module::VENDOR_CREDITS,
         other => panic!("no module {other}"),
     }
 }
@@ -131,5 +146,6 @@ histories! {
     the_stored_history_of_contacts_gives_the_same_rows: "contacts",
     the_stored_history_of_documents_gives_the_same_rows: "documents",
     the_stored_history_of_prices_and_stock_gives_the_same_rows: "prices_and_stock",
+    the_stored_history_of_orders_and_payments_gives_the_same_rows: "orders_and_payments",
     the_stored_history_of_odd_bodies_gives_the_same_rows: "odd_bodies",
 }

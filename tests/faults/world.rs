@@ -26,7 +26,17 @@ use crate::{
 /// The database of the processes.
 pub(crate) const DATABASE: &str = "shop";
 /// A small shop, so that many events concern the same records.
-const SIZE: Size = Size { items: 30, customers: 12, vendors: 4, invoices: 24, bills: 10, credit_notes: 8 };
+const SIZE: Size = Size {
+    items: 30,
+    customers: 12,
+    vendors: 4,
+    invoices: 24,
+    bills: 10,
+    credit_notes: 8,
+    sales_orders: 1,
+    purchase_orders: 1,
+    vendor_credits: 1,
+};
 /// 32 bytes in base64. The processes share one access token, encrypted with this key.
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 /// The number of connections that each process may open.

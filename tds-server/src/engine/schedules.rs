@@ -12,6 +12,7 @@ pub(super) fn specs(config: &SchedulesConfig, catalogue: &Catalogue) -> Vec<Sche
         let entity = &descriptor.schema.entity;
         let (full, incremental) = match descriptor.polling {
             Polling::Changes => (config.full, config.incremental),
+            Polling::Full => (config.full, None),
             Polling::Prices => (config.full, config.prices),
             Polling::Stock => (config.stock, None),
         };

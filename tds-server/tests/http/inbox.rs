@@ -27,11 +27,11 @@ async fn events_are_listed_filtered_and_counted() {
     for second in 0..3 {
         server.deliver("/api/zoho/webhooks/products", &item("5", second)).await;
     }
-    server.deliver("/api/tds/webhooks/orders", "{}").await;
+    server.deliver("/api/tds/webhooks/users", "{}").await;
     let page = server.get("/api/zoho/webhooks/inbox?limit=2&entity_type=products").await.json();
     assert_eq!(page["items"].as_array().expect("items").len(), 2);
     assert!(page["next_cursor"].is_string());
-    let ignored = server.get("/api/zoho/webhooks/inbox?entity_type=orders&status=completed").await.json();
+    let ignored = server.get("/api/zoho/webhooks/inbox?entity_type=users&status=completed").await.json();
     assert_eq!(ignored["items"][0]["outcome"], "ignored");
     let stats = server.get("/api/zoho/webhooks/inbox/stats").await.json();
     assert_eq!(stats["total"], 4);

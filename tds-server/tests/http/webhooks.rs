@@ -68,7 +68,20 @@ async fn a_body_without_a_version_is_never_a_duplicate() {
 #[tokio::test]
 async fn every_path_and_alias_answers() {
     let server = server();
-    let names = ["products", "customers", "invoices", "bills", "credit-notes", "stock", "prices"];
+    let names = [
+        "products",
+        "customers",
+        "invoices",
+        "bills",
+        "credit-notes",
+        "stock",
+        "prices",
+        "sales-orders",
+        "customer-payments",
+        "purchase-orders",
+        "vendor-payments",
+        "vendor-credits",
+    ];
     let mut paths: Vec<String> = names.iter().map(|name| format!("/api/zoho/webhooks/{name}")).collect();
     paths.extend(names.iter().map(|name| format!("/api/zoho/sync-{name}")));
     let old =
@@ -100,13 +113,14 @@ async fn odd_authentic_bodies_are_kept() {
         ("/api/zoho/webhooks/products", "{\"item\":", "unparsed"),
         ("/api/zoho/webhooks/products", r#"{"salesorder":{"salesorder_id":"5"}}"#, "ignored"),
         ("/api/zoho/webhooks/products", r#"{"organization_id":"999","item":{"item_id":"5"}}"#, "ignored"),
-        ("/api/tds/webhooks/payments", r#"{"payment":{"payment_id":"5"}}"#, "ignored"),
+        ("/api/tds/webhooks/payments", r#"{"payment":{"payment_id":"5"}}"#, "accepted"),
+        ("/api/tds/webhooks/users", r#"{"user":{"user_id":"5"}}"#, "ignored"),
     ] {
         let answer = server.deliver(path, body).await;
         assert_eq!(answer.status, 200, "{body}: {}", answer.text);
         assert_eq!(answer.json()["status"], status, "{body}");
     }
-    assert_eq!(kept(&server).await, 7);
+    assert_eq!(kept(&server).await, 8);
 }
 
 #[tokio::test]

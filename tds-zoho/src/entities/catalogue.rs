@@ -23,7 +23,7 @@ impl Default for Catalogue {
 impl Catalogue {
     /// The names in the predecessor's paths of webhooks that belong to no entity type of TDS. The inbox keeps events of
     /// these names. An entity type may take over such a name: see [`super::Webhooks::predecessor`].
-    pub const UNHANDLED: [&'static str; 3] = ["orders", "payments", "users"];
+    pub const UNHANDLED: [&'static str; 1] = ["users"];
 
     fn of(descriptors: Vec<&'static Descriptor>) -> Self {
         Self { modules: Arc::new(Modules::of(&descriptors)), descriptors: descriptors.into() }

@@ -178,6 +178,9 @@ pub struct Webhooks {
 pub enum Polling {
     /// All records at the interval of full syncs, and changes at the interval of incremental syncs.
     Changes,
+    /// All records at the interval of full syncs, and nothing in between: the list is long, and no call is documented
+    /// that lists the changes. Webhooks show the changes earlier. A request of an operator for the changes is obeyed.
+    Full,
     /// All records at the interval of full syncs, and changes at the interval of prices: for what Zoho never pushes.
     Prices,
     /// All records at the interval of stock, because no list shows the changes.
@@ -199,7 +202,7 @@ pub struct Draft {
 }
 
 /// Keys of records whose values are a list or an object, and never text.
-const STRUCTURED: [&str; 12] = [
+const STRUCTURED: [&str; 14] = [
     "line_items",
     "mapped_items",
     "locations",
@@ -210,6 +213,8 @@ const STRUCTURED: [&str; 12] = [
     "shipping_address",
     "contact_persons",
     "taxes",
+    "invoices",
+    "bills",
     "pricebook_items",
     "price_brackets",
 ];

@@ -33,7 +33,7 @@ const BY_FUNCTIONS: [(&[&str], &[Column]); 13] = [
 
 /// Spellings that are accepted although no source shows that Zoho writes them there: names that sibling records have,
 /// names in organizations that still have warehouses, and the second and third of three numbered keys.
-const LENIENT: [&str; 35] = [
+const LENIENT: [&str; 46] = [
     "bill.discount",
     "bill.updated_time",
     "bill_line.discount",
@@ -65,10 +65,21 @@ const LENIENT: [&str; 35] = [
     "price_list.created_time",
     "price_list.pricebook_name",
     "price_list.updated_time",
+    "purchase_order.adjustment",
+    "purchase_order.updated_time",
+    "purchase_order_line.discount",
+    "purchase_order_line.discount_amount",
+    "sales_order.updated_time",
+    "sales_order_line.discount_amount",
     "tax.created_time",
     "tax.last_modified_time",
     "tax.status",
     "tax.updated_time",
+    "vendor_credit.tax_total",
+    "vendor_credit.updated_time",
+    "vendor_credit_line.discount",
+    "vendor_credit_line.discount_amount",
+    "vendor_payment.updated_time",
 ];
 
 #[test]

@@ -1,9 +1,9 @@
-//! The lists of a record that fill child tables, and the columns that invoices, bills and credit notes share.
+//! The lists of a record that fill child tables, and the columns that documents share.
 
 use serde_json::{Map, Value};
 use tds_core::{
     error::{Error, Result},
-    record::Fields,
+    record::{Fields, Shape},
 };
 
 use crate::reading::{Column, decimal, id, row, text};
@@ -68,6 +68,16 @@ impl Rows {
 /// Returns a value of a list as an object. `place` names the value in the error.
 pub(super) fn object<'a>(item: &'a Value, place: &str) -> Result<&'a Map<String, Value>> {
     item.as_object().ok_or_else(|| Error::invalid(format!("{place} is not an object")))
+}
+
+/// Refuses a pushed body in which a list is empty that seldom is. The list may not have been filled in, and an empty list
+/// erases the rows of its table, so the record is read.
+pub(super) fn filled(record: &Map<String, Value>, key: &str, shape: Shape) -> Result<()> {
+    let is_empty = record.get(key).and_then(Value::as_array).is_some_and(Vec::is_empty);
+    if shape == Shape::Webhook && is_empty {
+        return Err(Error::invalid(format!("{key} is empty in a pushed body")));
+    }
+    Ok(())
 }
 
 /// Returns the position of each line, from 1: by `item_order` if it distinguishes the lines, otherwise in the order

@@ -8,17 +8,9 @@ use super::{Descriptor, Role};
 /// of a module, only the entity type counts.
 const OTHERS: &[(&str, &str)] = &[
     ("composite_item", "composite_item_id"),
-    ("vendor_credit", "vendor_credit_id"),
-    ("salesorder", "salesorder_id"),
-    ("purchaseorder", "purchaseorder_id"),
     ("estimate", "estimate_id"),
     ("retainerinvoice", "retainerinvoice_id"),
     ("recurring_invoice", "recurring_invoice_id"),
-    ("payment", "payment_id"),
-    ("customerpayment", "payment_id"),
-    ("customer_payment", "payment_id"),
-    ("vendorpayment", "payment_id"),
-    ("vendor_payment", "payment_id"),
     ("package", "package_id"),
     ("shipmentorder", "shipment_id"),
     ("salesreturn", "salesreturn_id"),

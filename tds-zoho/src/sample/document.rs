@@ -98,18 +98,13 @@ pub fn invoice_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
 /// Returns an open bill with ten pieces of the first item, twenty of the second, and so on.
 #[must_use]
 pub fn bill(n: u64, vendor: &Value, items: &[Value]) -> Value {
-    let mut lines = counted(items);
-    for line in &mut lines {
-        line.quantity *= Decimal::TEN;
-    }
-    bill_of(n, vendor, &lines)
+    bill_of(n, vendor, &wholesale(items))
 }
 
 /// Returns an open bill with these lines. Discounts are omitted, because lines of bills have none.
 #[must_use]
 pub fn bill_of(n: u64, vendor: &Value, lines: &[Line]) -> Value {
-    let full: Vec<Line> = lines.iter().map(|line| Line { discount: Decimal::ZERO, ..line.clone() }).collect();
-    let mut bill = document(kinds::BILL, n, vendor, &full, &BILL);
+    let mut bill = document(kinds::BILL, n, vendor, &without_discount(lines), &BILL);
     for line in rows(&mut bill) {
         line.retain(|key, _| !key.starts_with("discount"));
         line.insert("account_id".to_owned(), json!("4600000000000000403"));
@@ -150,19 +145,34 @@ pub fn credit_note_of(n: u64, customer: &Value, lines: &[Line]) -> Value {
 const NOT_OF_CREDIT_NOTES: [&str; 5] =
     ["bcy_rate", "discount_amount", "tax_name", "tax_percentage", "tax_type"];
 
-fn rows(document: &mut Object) -> impl Iterator<Item = &mut Object> {
+pub(super) fn rows(document: &mut Object) -> impl Iterator<Item = &mut Object> {
     let rows = document.get_mut("line_items").and_then(Value::as_array_mut);
     rows.into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
-fn counted(items: &[Value]) -> Vec<Line> {
+pub(super) fn counted(items: &[Value]) -> Vec<Line> {
     items.iter().zip(1_u32..).map(|(item, count)| Line::of(item, Decimal::from(count))).collect()
 }
 
-/// Returns the part that the three kinds share: lines, totals, currency and location.
-fn document(kind: u64, n: u64, party: &Value, lines: &[Line], template: &Template) -> Object {
+/// Returns lines with ten pieces of the first item, twenty of the second, and so on.
+pub(super) fn wholesale(items: &[Value]) -> Vec<Line> {
+    counted(items).into_iter().map(|line| Line { quantity: line.quantity * Decimal::TEN, ..line }).collect()
+}
+
+/// Returns the lines without their discounts.
+pub(super) fn without_discount(lines: &[Line]) -> Vec<Line> {
+    lines.iter().map(|line| Line { discount: Decimal::ZERO, ..line.clone() }).collect()
+}
+
+/// Returns what one unit of a currency is worth in the base currency.
+pub(super) fn exchange_rate(code: &str) -> Decimal {
+    if code == "IQD" { Decimal::new(763_358, 9) } else { Decimal::ONE }
+}
+
+/// Returns the part that all kinds share: lines, totals, currency and location.
+pub(super) fn document(kind: u64, n: u64, party: &Value, lines: &[Line], template: &Template) -> Object {
     let code = text(party, "currency_code").as_str().unwrap_or("USD").to_owned();
-    let exchange_rate = if code == "IQD" { Decimal::new(763_358, 9) } else { Decimal::ONE };
+    let exchange_rate = exchange_rate(&code);
     let total = lines.iter().map(Line::total).sum();
     let rows: Vec<Value> = (1_u64..)
         .zip(lines)

@@ -1,12 +1,15 @@
 //! A whole shop: an organization in the proportions of a real one, which continues to trade.
 //!
 //! The shop sells phone accessories in Iraq. It has names in Arabic and English, prices in dollars and dinars, three
-//! locations with stock, and mostly items without a SKU. The same seed and clock give the same shop.
+//! locations with stock, and mostly items without a SKU. What its customers and vendors owe follows from its documents
+//! and payments to the cent. The same seed and clock give the same shop.
 
+mod accounts;
 mod changes;
 mod contacts;
 mod documents;
 mod items;
+mod orders;
 mod prices;
 mod random;
 mod references;
@@ -34,11 +37,17 @@ pub struct Size {
     pub bills: u64,
     /// Credit notes.
     pub credit_notes: u64,
+    /// Sales orders. Most of them were invoiced.
+    pub sales_orders: u64,
+    /// Purchase orders. Most of them were billed.
+    pub purchase_orders: u64,
+    /// Vendor credits.
+    pub vendor_credits: u64,
 }
 
 impl Size {
-    /// Returns the given percentage of the real shop, which has 2,221 items, 2,415 customers, 88 vendors and 23,972
-    /// invoices. Each kind has at least one record.
+    /// Returns the given percentage of the real shop, which has 2,221 items, 2,415 customers, 88 vendors, 23,972
+    /// invoices and 19,636 sales orders. Each kind has at least one record. The payments follow from the documents.
     #[must_use]
     pub fn percent(percent: u64) -> Self {
         let share = |real: u64| (real * percent / 100).max(1);
@@ -49,6 +58,9 @@ impl Size {
             invoices: share(23_972),
             bills: share(1_200),
             credit_notes: share(700),
+            sales_orders: share(19_636),
+            purchase_orders: share(1_000),
+            vendor_credits: share(150),
         }
     }
 }

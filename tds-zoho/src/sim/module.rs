@@ -2,8 +2,9 @@
 
 pub use crate::entities::Module;
 use crate::entities::{
-    Api, bills, composite_items, contacts, credit_notes, currencies, invoices, item_groups, locations,
-    prices, products, taxes,
+    Api, bills, composite_items, contacts, credit_notes, currencies, customer_payments, invoices,
+    item_groups, locations, prices, products, purchase_orders, sales_orders, taxes, vendor_credits,
+    vendor_payments,
 };
 
 impl Module {
@@ -19,6 +20,16 @@ impl Module {
     pub const CREDIT_NOTES: Self = credit_notes::MODULE;
     /// Price lists.
     pub const PRICE_LISTS: Self = prices::MODULE;
+    /// Sales orders of customers.
+    pub const SALES_ORDERS: Self = sales_orders::MODULE;
+    /// Payments of customers.
+    pub const CUSTOMER_PAYMENTS: Self = customer_payments::MODULE;
+    /// Purchase orders to vendors.
+    pub const PURCHASE_ORDERS: Self = purchase_orders::MODULE;
+    /// Payments to vendors.
+    pub const VENDOR_PAYMENTS: Self = vendor_payments::MODULE;
+    /// Credits of vendors.
+    pub const VENDOR_CREDITS: Self = vendor_credits::MODULE;
     /// Stock adjustments.
     pub const ADJUSTMENTS: Self = Self {
         path: "inventoryadjustments",

@@ -5,7 +5,10 @@ use serde_json::Value;
 use crate::sim::{
     Module, SharedOrganization,
     literal::Object,
-    sample::{ContactKind, bill, contact, credit_note, invoice, item, price_list_unit},
+    sample::{
+        ContactKind, any_customer_payment, any_vendor_payment, bill, contact, credit_note, invoice, item,
+        price_list_unit, purchase_order, sales_order, vendor_credit,
+    },
 };
 
 impl SharedOrganization {
@@ -41,7 +44,7 @@ impl SharedOrganization {
 
     /// Enters the samples 1 to `count` of a module and returns their ids. Contacts are customers (bills add a vendor),
     /// documents belong to the first customer and item, and a price list has all items. Records that the samples need
-    /// are entered where they are missing. Other modules have samples of their own; for them the result is empty.
+    /// are entered where they are missing, except those that payments name. Other modules have samples of their own; for them the result is empty.
     pub fn generate(&self, module: Module, count: u64) -> Vec<String> {
         let make: Box<dyn Fn(u64) -> Value> = match module {
             Module::ITEMS => Box::new(item),
@@ -58,6 +61,20 @@ impl SharedOrganization {
                 let (customer, items) = (self.party(ContactKind::Customer), [self.first_item()]);
                 Box::new(move |n| credit_note(n, &customer, &items))
             }
+            Module::SALES_ORDERS => {
+                let (customer, items) = (self.party(ContactKind::Customer), [self.first_item()]);
+                Box::new(move |n| sales_order(n, &customer, &items))
+            }
+            Module::PURCHASE_ORDERS => {
+                let (vendor, items) = (self.party(ContactKind::Vendor), [self.first_item()]);
+                Box::new(move |n| purchase_order(n, &vendor, &items))
+            }
+            Module::VENDOR_CREDITS => {
+                let (vendor, items) = (self.party(ContactKind::Vendor), [self.first_item()]);
+                Box::new(move |n| vendor_credit(n, &vendor, &items))
+            }
+            Module::CUSTOMER_PAYMENTS => Box::new(any_customer_payment),
+            Module::VENDOR_PAYMENTS => Box::new(any_vendor_payment),
             Module::PRICE_LISTS => {
                 let items: Vec<Value> =
                     self.read(|records| records.records(Module::ITEMS).cloned().map(Value::Object).collect());

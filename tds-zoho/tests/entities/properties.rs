@@ -5,15 +5,34 @@ use tds_core::record::Shape;
 
 use crate::support::decode;
 
-const TYPES: [&str; 8] =
-    ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"];
-const KEYS: [&str; 20] = [
+const TYPES: [&str; 13] = [
+    "products",
+    "customers",
+    "vendors",
+    "invoices",
+    "bills",
+    "credit_notes",
+    "stock",
+    "prices",
+    "sales_orders",
+    "customer_payments",
+    "purchase_orders",
+    "vendor_payments",
+    "vendor_credits",
+];
+const KEYS: [&str; 26] = [
     "item_id",
     "contact_id",
     "invoice_id",
     "bill_id",
     "creditnote_id",
     "pricebook_id",
+    "salesorder_id",
+    "purchaseorder_id",
+    "vendor_credit_id",
+    "payment_id",
+    "invoices",
+    "bills",
     "line_items",
     "locations",
     "pricebook_items",

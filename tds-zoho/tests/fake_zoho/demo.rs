@@ -29,13 +29,18 @@ async fn shop(percent: u64, seed: u64) -> FakeZoho {
     fake
 }
 
-const MODULES: [Module; 6] = [
+const MODULES: [Module; 11] = [
     Module::ITEMS,
     Module::CONTACTS,
     Module::INVOICES,
     Module::BILLS,
     Module::CREDIT_NOTES,
     Module::PRICE_LISTS,
+    Module::SALES_ORDERS,
+    Module::CUSTOMER_PAYMENTS,
+    Module::PURCHASE_ORDERS,
+    Module::VENDOR_PAYMENTS,
+    Module::VENDOR_CREDITS,
 ];
 
 /// Returns everything that the organization holds as one text.
@@ -65,6 +70,8 @@ async fn the_shop_has_the_proportions_of_a_real_one() {
     assert_eq!(fake.count(Module::ITEMS), 222);
     assert_eq!(fake.count(Module::CONTACTS), 241 + 8);
     assert_eq!(fake.count(Module::INVOICES), 2_397);
+    assert_eq!(fake.count(Module::SALES_ORDERS), 1_963);
+    assert!((900..=1_700).contains(&fake.count(Module::CUSTOMER_PAYMENTS)), "most invoices are paid");
     assert_eq!(fake.count(Module::PRICE_LISTS), 8);
     assert_eq!(fake.count(Module::LOCATIONS), 3);
     assert_eq!((fake.count(Module::TAXES), fake.count(Module::CURRENCIES)), (2, 2));
@@ -86,13 +93,45 @@ async fn the_shop_has_the_proportions_of_a_real_one() {
     }
 }
 
-/// Checks that lines add up to documents, locations to items, and invoices to the amounts that customers owe.
+/// Amounts by the id of a record.
+type Amounts = HashMap<String, Decimal>;
+
+fn add(amounts: &mut Amounts, id: &Value, amount: &Value) {
+    *amounts.entry(id.as_str().unwrap_or_default().to_owned()).or_default() += decimal(amount);
+}
+
+/// Adds up what payments of one kind paid of each document, and what each party paid too much.
+fn payments(payments: &[Value], documents: &str, id: &str, party: &str, rest: &str) -> (Amounts, Amounts) {
+    let (mut paid, mut unused) = (Amounts::new(), Amounts::new());
+    for payment in payments {
+        let parts = payment[documents].as_array().expect("documents");
+        let applied: Decimal = parts.iter().map(|part| decimal(&part["amount_applied"])).sum();
+        assert_eq!(applied + decimal(&payment[rest]), decimal(&payment["amount"]), "{payment}");
+        assert_ne!(decimal(&payment["exchange_rate"]), Decimal::ZERO);
+        add(&mut unused, &payment[party], &payment[rest]);
+        for part in parts {
+            add(&mut paid, &part[id], &part["amount_applied"]);
+        }
+    }
+    (paid, unused)
+}
+
+/// Checks that lines add up to documents, locations to items, payments to what documents say was paid, and documents
+/// and payments to what parties owe.
 fn assert_consistent(fake: &FakeZoho) {
     fake.read(|records| {
         let rows = |module| records.records(module).cloned().map(Value::Object);
+        let all = |module| rows(module).collect::<Vec<_>>();
         let items: HashSet<String> = records.ids(Module::ITEMS).into_iter().collect();
-        let mut owed: HashMap<String, Decimal> = HashMap::new();
-        for document in [Module::INVOICES, Module::BILLS, Module::CREDIT_NOTES].into_iter().flat_map(rows) {
+        let documents = [
+            Module::INVOICES,
+            Module::BILLS,
+            Module::CREDIT_NOTES,
+            Module::SALES_ORDERS,
+            Module::PURCHASE_ORDERS,
+            Module::VENDOR_CREDITS,
+        ];
+        for document in documents.into_iter().flat_map(rows) {
             let lines = document["line_items"].as_array().expect("lines");
             assert!(!lines.is_empty());
             let sum: Decimal = lines.iter().map(|line| decimal(&line["item_total"])).sum();
@@ -102,19 +141,45 @@ fn assert_consistent(fake: &FakeZoho) {
                 assert_eq!(full.round_dp(2), decimal(&line["item_total"]));
                 assert!(items.contains(line["item_id"].as_str().unwrap_or_default()));
             }
-            if let (Some(id), true) = (document["invoice_id"].as_str(), document["status"] != "draft") {
-                let balance = decimal(&document["balance"]);
-                let paid = decimal(&document["payment_made"]);
+        }
+        let received = all(Module::CUSTOMER_PAYMENTS);
+        let sent = all(Module::VENDOR_PAYMENTS);
+        let (of_invoices, mut receivable) =
+            payments(&received, "invoices", "invoice_id", "customer_id", "unused_amount");
+        let (of_bills, mut payable) = payments(&sent, "bills", "bill_id", "vendor_id", "balance");
+        let mut owed = Amounts::new();
+        for (module, key, party, paid) in [
+            (Module::INVOICES, "invoice_id", "customer_id", &of_invoices),
+            (Module::BILLS, "bill_id", "vendor_id", &of_bills),
+        ] {
+            for document in rows(module) {
+                let id = document[key].as_str().expect("an id");
+                let made = decimal(&document["payment_made"]);
+                assert_eq!(made, paid.get(id).copied().unwrap_or_default(), "{id} says what payments say");
+                let settled = made + decimal(&document["vendor_credits_applied"]);
                 let is_void = document["status"] == "void";
-                assert!(is_void || balance + paid == decimal(&document["total"]), "{id}");
-                let customer = document["customer_id"].as_str().unwrap_or_default();
-                *owed.entry(customer.to_owned()).or_default() += balance;
+                assert!(
+                    is_void || decimal(&document["balance"]) + settled == decimal(&document["total"]),
+                    "{id}"
+                );
+                if document["status"] != "draft" {
+                    add(&mut owed, &document[party], &document["balance"]);
+                }
             }
         }
-        for contact in rows(Module::CONTACTS).filter(|contact| contact["contact_type"] == "customer") {
+        rows(Module::CREDIT_NOTES)
+            .for_each(|note| add(&mut receivable, &note["customer_id"], &note["balance"]));
+        rows(Module::VENDOR_CREDITS)
+            .for_each(|credit| add(&mut payable, &credit["vendor_id"], &credit["balance"]));
+        for contact in rows(Module::CONTACTS) {
+            let (side, unused) = match contact["contact_type"].as_str() {
+                Some("customer") => ("receivable", &receivable),
+                _ => ("payable", &payable),
+            };
             let id = contact["contact_id"].as_str().unwrap_or_default();
-            let owes = owed.get(id).copied().unwrap_or_default();
-            assert_eq!(decimal(&contact["outstanding_receivable_amount"]), owes, "{id}");
+            let shown = |name: &str| decimal(&contact[format!("{name}_{side}_amount")]);
+            assert_eq!(shown("outstanding"), owed.get(id).copied().unwrap_or_default(), "{id}");
+            assert_eq!(shown("unused_credits"), unused.get(id).copied().unwrap_or_default(), "{id}");
         }
         for item in rows(Module::ITEMS).filter(|item| item["locations"].is_array()) {
             let places = item["locations"].as_array().expect("places");
@@ -146,7 +211,12 @@ async fn the_books_are_consistent_and_stay_so() {
     assert_consistent(&fake);
     let expected = [
         ("invoices", "created"),
-        ("invoices", "updated"),
+        ("customer-payments", "created"),
+        ("sales-orders", "created"),
+        ("purchase-orders", "created"),
+        ("bills", "created"),
+        ("vendor-payments", "created"),
+        ("vendor-credits", "created"),
         ("products", "updated"),
         ("customers", "created"),
         ("customers", "deleted"),

@@ -67,7 +67,7 @@ impl Answered {
 }
 
 /// Each module, the base of its calls, and the kinds of its rows and records.
-const MODULES: [(Module, &str, &str, &str); 14] = [
+const MODULES: [(Module, &str, &str, &str); 19] = [
     (Module::ITEMS, "/inventory/v1", "item_row", "item"),
     (Module::ITEMS, "/books/v3", "item_row", "item"),
     (Module::CONTACTS, "/books/v3", "contact_row", "contact"),
@@ -75,6 +75,11 @@ const MODULES: [(Module, &str, &str, &str); 14] = [
     (Module::BILLS, "/books/v3", "bill_row", "bill"),
     (Module::CREDIT_NOTES, "/books/v3", "credit_note_row", "credit_note"),
     (Module::PRICE_LISTS, "/books/v3", "price_list_row", "price_list"),
+    (Module::SALES_ORDERS, "/books/v3", "sales_order_row", "sales_order"),
+    (Module::CUSTOMER_PAYMENTS, "/books/v3", "customer_payment_row", "customer_payment"),
+    (Module::PURCHASE_ORDERS, "/books/v3", "purchase_order_row", "purchase_order"),
+    (Module::VENDOR_PAYMENTS, "/books/v3", "vendor_payment_row", "vendor_payment"),
+    (Module::VENDOR_CREDITS, "/books/v3", "vendor_credit_row", "vendor_credit"),
     (Module::ADJUSTMENTS, "/inventory/v1", "adjustment_row", "adjustment"),
     (Module::LOCATIONS, "/books/v3", "location_row", "location"),
     (Module::LOCATIONS, "/inventory/v1", "location_row", "location"),
@@ -85,7 +90,7 @@ const MODULES: [(Module, &str, &str, &str); 14] = [
 ];
 
 /// Parts of records: the kind of the whole, the key, and the kind of the part.
-const PARTS: [(&str, &str, &str); 15] = [
+const PARTS: [(&str, &str, &str); 24] = [
     ("item", "locations", "item_location"),
     ("contact", "contact_persons", "contact_person"),
     ("contact", "billing_address", "contact_address"),
@@ -101,6 +106,15 @@ const PARTS: [(&str, &str, &str); 15] = [
     ("item_group", "items", "item_group_item"),
     ("item_group", "attributes", "item_group_attribute"),
     ("composite_item", "mapped_items", "composite_item_component"),
+    ("sales_order", "line_items", "sales_order_line"),
+    ("sales_order", "billing_address", "sales_order_address"),
+    ("sales_order", "shipping_address", "sales_order_address"),
+    ("customer_payment", "invoices", "customer_payment_allocation"),
+    ("purchase_order", "line_items", "purchase_order_line"),
+    ("purchase_order", "billing_address", "purchase_order_address"),
+    ("purchase_order", "delivery_address", "purchase_order_address"),
+    ("vendor_payment", "bills", "vendor_payment_allocation"),
+    ("vendor_credit", "line_items", "vendor_credit_line"),
 ];
 
 async fn everything(caller: &Caller) -> Answered {
@@ -143,17 +157,27 @@ async fn everything(caller: &Caller) -> Answered {
 #[tokio::test]
 async fn samples_have_no_key_that_zoho_is_not_known_to_write() {
     let answered = everything(&furnished().await).await;
-    assert_eq!(answered.0.len(), 41, "kinds of records: {:?}", answered.0.keys());
+    assert_eq!(answered.0.len(), 58, "kinds of records: {:?}", answered.0.keys());
     answered.assert_known();
 }
 
 #[tokio::test]
 async fn a_trading_shop_has_no_key_that_zoho_is_not_known_to_write() {
     let fake = FakeZoho::start().await;
-    let size = Size { items: 12, customers: 6, vendors: 2, invoices: 6, bills: 3, credit_notes: 3 };
+    let size = Size {
+        items: 12,
+        customers: 6,
+        vendors: 2,
+        invoices: 6,
+        bills: 3,
+        credit_notes: 3,
+        sales_orders: 6,
+        purchase_orders: 3,
+        vendor_credits: 3,
+    };
     demo::organization(&fake, size, 11);
     let mut changes = Changes::new(11);
-    for _ in 0..40 {
+    for _ in 0..80 {
         changes.next_change(&fake);
     }
     everything(&Caller::of(fake).await).await.assert_known();

@@ -23,6 +23,12 @@ pub(crate) async fn furnished() -> Caller {
     fake.put_invoice(sample::invoice(1, &customer, &items));
     fake.put_bill(sample::bill(1, &vendor, &items));
     fake.put_credit_note(sample::credit_note(1, &customer, &items));
+    fake.put(Module::SALES_ORDERS, sample::sales_order(1, &customer, &items));
+    fake.put(Module::PURCHASE_ORDERS, sample::purchase_order(1, &vendor, &items));
+    fake.put(Module::VENDOR_CREDITS, sample::vendor_credit(1, &vendor, &items));
+    for module in [Module::CUSTOMER_PAYMENTS, Module::VENDOR_PAYMENTS] {
+        fake.generate(module, 1);
+    }
     fake.put_contact(customer);
     fake.put_contact(vendor);
     fake.put_price_list(sample::price_list_unit(1, &items));
@@ -64,6 +70,10 @@ async fn list_rows_lack_what_only_the_detail_has() {
         ("bills", &["line_items", "taxes", "payments", "notes"]),
         ("creditnotes", &["line_items", "updated_time"]),
         ("items", &["locations", "custom_fields", "group_id"]),
+        ("salesorders", &["line_items", "exchange_rate", "billing_address"]),
+        ("purchaseorders", &["line_items", "exchange_rate", "sub_total"]),
+        ("vendorcredits", &["line_items", "sub_total"]),
+        ("vendorpayments", &["bills", "location_id"]),
     ];
     for (list, hidden) in hidden {
         let body = caller.ok(&format!("/books/v3/{list}"), &[]).await;

@@ -1,7 +1,14 @@
 //! A production incident: an unknown list was read as "0 rows, success".
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
-use tds_core::error::{ErrorKind, Retry};
+use tds_core::{
+    error::{ErrorKind, Retry},
+    queue::Lane,
+    record::RecordId,
+    source::Source,
+};
 use tds_zoho::{
     entities::{Api, Catalogue},
     testkit::{FakeZoho, Fault},
@@ -41,12 +48,12 @@ async fn a_cursor_that_nobody_wrote_is_refused() {
     }
 }
 
-/// Answers every list of price lists with this body, whatever page is requested.
-async fn stubborn(body: Value) -> (MockServer, FakeZoho, std::sync::Arc<dyn tds_core::source::Source>) {
+/// Answers every call of this path with this body.
+async fn answering(path: &str, body: Value, entity: &str) -> (MockServer, FakeZoho, Arc<dyn Source>) {
     let zoho = FakeZoho::start().await;
     let server = MockServer::start().await;
-    let list = Mock::given(matchers::path("/books/v3/pricebooks"));
-    list.respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
+    let call = Mock::given(matchers::path(path));
+    call.respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&server).await;
     let credentials = zoho.credentials();
     let mut config = tds_zoho::ZohoConfig::new(
         credentials.client_id,
@@ -57,9 +64,61 @@ async fn stubborn(body: Value) -> (MockServer, FakeZoho, std::sync::Arc<dyn tds_
     );
     config.accounts_url = zoho.accounts_url();
     config.api_url = Some(server.uri());
-    let client =
-        tds_zoho::ZohoClient::new(config, std::sync::Arc::new(tds_core::clock::SystemClock)).expect("valid");
-    (server, zoho, source(&client, "prices"))
+    let client = tds_zoho::ZohoClient::new(config, Arc::new(tds_core::clock::SystemClock)).expect("valid");
+    (server, zoho, source(&client, entity))
+}
+
+/// Answers every list of price lists with this body, whatever page is requested.
+async fn stubborn(body: Value) -> (MockServer, FakeZoho, Arc<dyn Source>) {
+    answering("/books/v3/pricebooks", body, "prices").await
+}
+
+/// Zoho's files and its readers disagree about the names of some lists and records.
+#[tokio::test]
+async fn a_list_and_a_record_are_found_under_every_name_that_was_seen() {
+    for (entity, path, id_key, lists, records) in [
+        (
+            "customer_payments",
+            "/books/v3/customerpayments",
+            "payment_id",
+            &["customer_payments", "customerpayments"][..],
+            &["payment", "customer_payment"][..],
+        ),
+        (
+            "vendor_credits",
+            "/books/v3/vendorcredits",
+            "vendor_credit_id",
+            &["vendorcredits", "vendor_credits"],
+            &["vendor_credit"],
+        ),
+        (
+            "purchase_orders",
+            "/books/v3/purchaseorders",
+            "purchaseorder_id",
+            &["purchaseorders"],
+            &["purchaseorder", "purchase_order"],
+        ),
+        (
+            "vendor_payments",
+            "/books/v3/vendorpayments",
+            "payment_id",
+            &["vendorpayments"],
+            &["vendorpayment"],
+        ),
+        ("sales_orders", "/books/v3/salesorders", "salesorder_id", &["salesorders"], &["salesorder"]),
+    ] {
+        for name in lists {
+            let body = json!({"code":0,*name:[{id_key:"1"}],"page_context":{"page":1,"has_more_page":false}});
+            let (_server, _zoho, source) = answering(path, body, entity).await;
+            assert_eq!(page(&*source, None, None).await.expect(name).rows.len(), 1, "{entity} {name}");
+        }
+        for name in records {
+            let body = json!({"code":0,*name:{id_key:"1"}});
+            let (_server, _zoho, source) = answering(&format!("{path}/1"), body, entity).await;
+            let read = source.fetch(&[RecordId::new("1")], Lane::Full).await.remove(0);
+            assert!(read.is_ok(), "{entity} {name}: {read:?}");
+        }
+    }
 }
 
 #[tokio::test]

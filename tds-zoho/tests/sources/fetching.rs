@@ -29,6 +29,11 @@ async fn whole_records_come_in_the_order_asked_with_what_lists_lack() {
         Module::INVOICES,
         Module::CREDIT_NOTES,
         Module::PRICE_LISTS,
+        Module::SALES_ORDERS,
+        Module::CUSTOMER_PAYMENTS,
+        Module::PURCHASE_ORDERS,
+        Module::VENDOR_PAYMENTS,
+        Module::VENDOR_CREDITS,
     ] {
         zoho.generate(module, 3);
     }
@@ -39,6 +44,11 @@ async fn whole_records_come_in_the_order_asked_with_what_lists_lack() {
         ("bills", Module::BILLS, "sub_total"),
         ("credit_notes", Module::CREDIT_NOTES, "sub_total"),
         ("prices", Module::PRICE_LISTS, "name"),
+        ("sales_orders", Module::SALES_ORDERS, "exchange_rate"),
+        ("customer_payments", Module::CUSTOMER_PAYMENTS, "bank_charges"),
+        ("purchase_orders", Module::PURCHASE_ORDERS, "sub_total"),
+        ("vendor_payments", Module::VENDOR_PAYMENTS, "location_zoho_id"),
+        ("vendor_credits", Module::VENDOR_CREDITS, "sub_total"),
     ] {
         let mut asked = zoho.ids(module);
         asked.reverse();

@@ -58,6 +58,11 @@ async fn every_entity_type_is_listed_in_whole_with_inactive_records() {
         zoho.put_bill(json!({"bill_number":n.to_string(),"status":"paid"}));
         zoho.put_credit_note(json!({"creditnote_number":n.to_string(),"status":"closed"}));
         zoho.put_price_list(json!({"name":n.to_string(),"status":status,"pricebook_items":[]}));
+        zoho.put(Module::SALES_ORDERS, json!({"salesorder_number":n.to_string(),"status":"void"}));
+        zoho.put(Module::CUSTOMER_PAYMENTS, json!({"payment_number":n.to_string(),"payment_mode":"cash"}));
+        zoho.put(Module::PURCHASE_ORDERS, json!({"purchaseorder_number":n.to_string(),"status":"cancelled"}));
+        zoho.put(Module::VENDOR_PAYMENTS, json!({"payment_number":n,"payment_mode":"cash"}));
+        zoho.put(Module::VENDOR_CREDITS, json!({"vendor_credit_number":n.to_string(),"status":"void"}));
         for module in [
             Module::ITEM_GROUPS,
             Module::COMPOSITE_ITEMS,

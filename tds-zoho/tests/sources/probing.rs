@@ -5,7 +5,7 @@ use tds_core::{
     queue::Lane,
     source::{Ability, Capability},
 };
-use tds_zoho::testkit::{FakeZoho, ListHabit};
+use tds_zoho::testkit::{FakeZoho, ListHabit, Module};
 use time::Duration;
 
 use crate::{
@@ -23,7 +23,9 @@ async fn organization(habit: ListHabit) -> FakeZoho {
         let fields =
             json!({"name":format!("{n:02}"),"invoice_number":n.to_string(),"last_modified_time":time});
         zoho.put_item(fields.clone());
-        zoho.put_invoice(fields);
+        zoho.put_invoice(fields.clone());
+        zoho.put(Module::CUSTOMER_PAYMENTS, fields.clone());
+        zoho.put(Module::SALES_ORDERS, fields);
         zoho.put_contact(
             json!({"contact_name":format!("{n:02}"),"contact_type":"customer","last_modified_time":time}),
         );
@@ -43,6 +45,8 @@ async fn what_is_documented_is_proven_and_the_rest_is_found_out() {
     assert_eq!(probed(&zoho, "products").await, can(Ability::Proven, Ability::Proven));
     assert_eq!(probed(&zoho, "invoices").await, can(Ability::Proven, Ability::Refuted));
     assert_eq!(probed(&zoho, "customers").await, can(Ability::Refuted, Ability::Proven));
+    assert_eq!(probed(&zoho, "sales_orders").await, can(Ability::Proven, Ability::Proven));
+    assert_eq!(probed(&zoho, "customer_payments").await, can(Ability::Refuted, Ability::Refuted));
 }
 
 #[tokio::test]

@@ -6,8 +6,21 @@ use tds_zoho::webhook::{sign, verify};
 
 use crate::bodies::parse_as;
 
-const PATHS: [&str; 8] =
-    ["products", "customers", "vendors", "invoices", "bills", "credit_notes", "stock", "prices"];
+const PATHS: [&str; 13] = [
+    "products",
+    "customers",
+    "vendors",
+    "invoices",
+    "bills",
+    "credit_notes",
+    "stock",
+    "prices",
+    "sales_orders",
+    "customer_payments",
+    "purchase_orders",
+    "vendor_payments",
+    "vendor_credits",
+];
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let near = "\\{?\"?(item|contact|JSONString|organization_id|line_items)\"?[:=%]?[\\{\\[\"]?\"?(item_id|invoice_id)?\"?[:=]?\"?[0-9]{0,20}.{0,12}";

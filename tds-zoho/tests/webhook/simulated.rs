@@ -16,12 +16,17 @@ use crate::{
 };
 
 const SECRET: &str = "TdsSecret0123456";
-const MODULES: [(&str, Module); 5] = [
+const MODULES: [(&str, Module); 10] = [
     ("products", Module::ITEMS),
     ("customers", Module::CONTACTS),
     ("invoices", Module::INVOICES),
     ("bills", Module::BILLS),
     ("credit_notes", Module::CREDIT_NOTES),
+    ("sales_orders", Module::SALES_ORDERS),
+    ("customer_payments", Module::CUSTOMER_PAYMENTS),
+    ("purchase_orders", Module::PURCHASE_ORDERS),
+    ("vendor_payments", Module::VENDOR_PAYMENTS),
+    ("vendor_credits", Module::VENDOR_CREDITS),
 ];
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Events in the shop, one after the other, and the webhook that Zoho would send for each.
 
+mod buying;
+
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{contacts, documents, items::overwrite, random::Random, references, words};
+use super::{contacts, documents, items::overwrite, orders, random::Random, references, words};
 use crate::sim::{
     Module, SharedOrganization,
     literal::{Object, decimal, field, money},
@@ -29,15 +31,20 @@ impl Changes {
     /// change (a price list), or if the shop has no record of the kind.
     pub fn next_change(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         match self.random.below(100) {
-            0..42 => self.sale(zoho),
-            42..64 => self.payment(zoho),
-            64..74 => self.price(zoho),
-            74..76 => self.price_list(zoho),
-            76 => rate(zoho),
-            77..84 => self.new_customer(zoho),
-            84..91 => self.adjustment(zoho),
-            91..97 => self.product(zoho),
-            97 => self.composite_item(zoho),
+            0..30 => self.sale(zoho),
+            30..48 => self.payment(zoho),
+            48..60 => self.order(zoho),
+            60..69 => self.price(zoho),
+            69..71 => self.price_list(zoho),
+            71 => rate(zoho),
+            72..79 => self.new_customer(zoho),
+            79..85 => self.adjustment(zoho),
+            85..90 => self.product(zoho),
+            90 => self.composite_item(zoho),
+            91..93 => self.purchase_order(zoho),
+            93..95 => self.bill(zoho),
+            95..97 => self.bill_payment(zoho),
+            97 => self.vendor_credit(zoho),
             _ => self.deletion(zoho),
         }
     }
@@ -55,11 +62,28 @@ impl Changes {
         })
     }
 
+    /// Returns some goods.
+    fn goods(&mut self, zoho: &SharedOrganization) -> Vec<Value> {
+        (0..4).filter_map(|_| self.choose(zoho, Module::ITEMS, is_active_goods)).collect()
+    }
+
+    /// Enters a sales order.
+    fn order(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
+        let customer = self.choose(zoho, Module::CONTACTS, is_active_customer)?;
+        let goods = self.goods(zoho);
+        let lines = documents::lines(&mut self.random, &goods, &customer, 4);
+        if lines.is_empty() {
+            return None;
+        }
+        let n = free_number(zoho, Module::SALES_ORDERS, kinds::SALES_ORDER);
+        let id = orders::sell(zoho, n, &customer, &lines, zoho.now());
+        Some(delivery("sales-orders", "created", zoho.webhook_body(Module::SALES_ORDERS, &id)))
+    }
+
     /// Enters an invoice. The stock falls, but the times of the items do not change.
     fn sale(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
         let customer = self.choose(zoho, Module::CONTACTS, is_active_customer)?;
-        let goods: Vec<Value> =
-            (0..4).filter_map(|_| self.choose(zoho, Module::ITEMS, is_active_goods)).collect();
+        let goods = self.goods(zoho);
         if goods.is_empty() {
             return None;
         }
@@ -72,7 +96,7 @@ impl Changes {
         for line in &lines {
             move_stock(zoho, &line.item_id, -line.quantity);
         }
-        owe(zoho, &customer["contact_id"], total);
+        owe(zoho, &customer["contact_id"], "outstanding_receivable_amount", total);
         let body = if self.random.per_mille(500) {
             zoho.webhook_body_without_lines(Module::INVOICES, &id)
         } else {
@@ -81,23 +105,22 @@ impl Changes {
         Some(delivery("invoices", "created", body))
     }
 
-    /// Enters a payment: a customer pays the whole open amount of an invoice, or half of it.
+    /// Enters a payment: a customer pays the whole open amount of an invoice, or half of it. Zoho sends the webhook of
+    /// the payment; the invoice and its sales order follow without one.
     fn payment(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
-        let invoice = self.choose(zoho, Module::INVOICES, is_unpaid)?;
-        let id = invoice["invoice_id"].as_str()?;
-        let balance = decimal(&invoice["balance"]);
-        let in_full = self.random.per_mille(800);
-        let paid = if in_full { balance } else { (balance / Decimal::TWO).round_dp(2) };
-        let status = if in_full { "paid" } else { "partially_paid" };
-        let changes = json!({
-            "status": status,
-            "current_sub_status": status,
-            "balance": money(balance - paid),
-            "payment_made": money(decimal(&invoice["payment_made"]) + paid),
-        });
-        zoho.update(Module::INVOICES, id, changes);
-        owe(zoho, &invoice["customer_id"], -paid);
-        Some(delivery("invoices", "updated", zoho.webhook_body(Module::INVOICES, id)))
+        let mut invoice = self.choose(zoho, Module::INVOICES, is_unpaid)?;
+        let invoice_id = invoice["invoice_id"].as_str()?.to_owned();
+        let customer = Value::Object(zoho.get(Module::CONTACTS, invoice["customer_id"].as_str()?)?);
+        let share = if self.random.per_mille(800) { Decimal::ONE } else { Decimal::new(5, 1) };
+        let paid = documents::pay(&mut invoice, share);
+        zoho.update(Module::INVOICES, &invoice_id, payment_state(&invoice));
+        orders::follow(zoho, &invoice);
+        owe(zoho, &invoice["customer_id"], "outstanding_receivable_amount", -paid);
+        let n = free_number(zoho, Module::CUSTOMER_PAYMENTS, kinds::CUSTOMER_PAYMENT);
+        let mut payment = sample::customer_payment(n, &customer, &[(invoice, paid)], Decimal::ZERO);
+        documents::date(&mut payment, zoho.now());
+        let id = zoho.put(Module::CUSTOMER_PAYMENTS, payment);
+        Some(delivery("customer-payments", "created", zoho.webhook_body(Module::CUSTOMER_PAYMENTS, &id)))
     }
 
     fn price(&mut self, zoho: &SharedOrganization) -> Option<Delivery> {
@@ -211,13 +234,19 @@ fn move_stock(zoho: &SharedOrganization, id: &str, difference: Decimal) {
     zoho.update_silently(Module::ITEMS, id, item);
 }
 
-/// Changes the amount that a customer owes.
-fn owe(zoho: &SharedOrganization, customer_id: &Value, difference: Decimal) {
-    let id = customer_id.as_str().unwrap_or_default();
-    let key = "outstanding_receivable_amount";
-    let owed =
+/// Changes an amount that a party owes, is owed or has paid too much.
+fn owe(zoho: &SharedOrganization, party_id: &Value, key: &str, difference: Decimal) {
+    let id = party_id.as_str().unwrap_or_default();
+    let amount =
         zoho.get(Module::CONTACTS, id).map(|contact| decimal(field(&contact, key))).unwrap_or_default();
-    zoho.update_silently(Module::CONTACTS, id, json!({key: money(owed + difference)}));
+    zoho.update_silently(Module::CONTACTS, id, json!({key: money(amount + difference)}));
+}
+
+/// Returns the keys that a payment changes in the document that it pays.
+fn payment_state(document: &Value) -> Value {
+    let keys = ["status", "current_sub_status", "balance", "payment_made", "vendor_credits_applied"];
+    let shown = keys.iter().filter_map(|key| Some(((*key).to_owned(), document.get(*key)?.clone())));
+    shown.collect()
 }
 
 /// Returns the next number of this kind that no record has or had.

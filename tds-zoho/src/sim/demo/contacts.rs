@@ -65,12 +65,17 @@ pub(crate) fn customer(random: &mut Random, n: u64, price_lists: &[Value], creat
     contact
 }
 
+/// Returns a vendor. One of five vendors is paid in dinars.
 fn vendor(random: &mut Random, n: u64, created: OffsetDateTime) -> Value {
     let mut contact = sample::contact(n, ContactKind::Vendor);
     let name = format!("{} {} {n}", random.word(words::FAMILY), random.word(words::SUPPLIERS));
+    let (currency_id, currency_code) = if random.per_mille(200) { (IQD, "IQD") } else { (USD, "USD") };
     let changes = json!({
         "contact_name": name,
         "company_name": name,
+        "currency_id": currency_id,
+        "currency_code": currency_code,
+        "is_bcy_only_contact": currency_code == "USD",
         "created_time": stamp(created),
         "last_modified_time": stamp(created),
     });

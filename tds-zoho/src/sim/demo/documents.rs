@@ -1,12 +1,16 @@
-//! The shop's invoices, bills and credit notes.
-
-use std::collections::HashMap;
+//! The shop's documents: orders, invoices, bills and credits, and the payments of them.
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Size, items::overwrite, moment, random::Random};
+use super::{
+    Size,
+    accounts::{Accounts, PAYABLE, RECEIVABLE},
+    items::overwrite,
+    moment, orders,
+    random::Random,
+};
 use crate::sim::{
     Module, SharedOrganization,
     literal::{day, decimal, money},
@@ -21,7 +25,7 @@ pub(crate) struct Parties {
     pub(crate) vendors: Vec<Value>,
 }
 
-/// Enters the documents of the last 600 days, and the amounts that the customers owe for them.
+/// Enters the documents of the last 600 days, their payments, and what each party owes.
 pub(crate) fn fill(
     zoho: &SharedOrganization,
     random: &mut Random,
@@ -29,47 +33,104 @@ pub(crate) fn fill(
     parties: &Parties,
     now: OffsetDateTime,
 ) {
-    let mut owed: HashMap<String, Decimal> = HashMap::new();
+    sales(zoho, random, size, parties, now).enter(zoho, random, RECEIVABLE, now);
+    purchases(zoho, random, size, parties, now).enter(zoho, random, PAYABLE, now);
+}
+
+/// Enters what was sold. Most sales orders were invoiced; the others are open.
+fn sales(
+    zoho: &SharedOrganization,
+    random: &mut Random,
+    size: Size,
+    parties: &Parties,
+    now: OffsetDateTime,
+) -> Accounts {
+    let mut accounts = Accounts::default();
+    let ordered = size.invoices.min(size.sales_orders * 9 / 10);
     for n in 1..=size.invoices {
-        let Some(customer) = random.pick(&parties.customers) else { return };
+        let Some(customer) = random.pick(&parties.customers) else { return accounts };
         let lines = lines(random, &parties.items, customer, 6);
+        let at = moment(n, size.invoices, 600, now);
         let mut invoice = sample::invoice_of(n, customer, &lines);
-        date(&mut invoice, moment(n, size.invoices, 600, now));
+        date(&mut invoice, at);
         settle(random, &mut invoice);
-        let id = customer["contact_id"].as_str().unwrap_or_default();
-        if invoice["status"] != "draft" {
-            *owed.entry(id.to_owned()).or_default() += decimal(&invoice["balance"]);
+        if n <= ordered {
+            let order = orders::sell(zoho, n, customer, &lines, at - time::Duration::days(1));
+            orders::invoiced(zoho, &order, &mut invoice);
         }
+        accounts.add(customer, at, &invoice);
         zoho.put(Module::INVOICES, invoice);
     }
-    for (id, amount) in owed {
-        let changes = json!({"outstanding_receivable_amount": money(amount)});
-        zoho.update_silently(Module::CONTACTS, &id, changes);
-    }
-    for n in 1..=size.bills {
-        let Some(vendor) = random.pick(&parties.vendors) else { return };
-        let mut lines = lines(random, &parties.items, vendor, 12);
-        for line in &mut lines {
-            line.quantity *= Decimal::TEN;
-            line.rate = (line.rate * Decimal::new(7, 1)).round_dp(2);
-        }
-        let mut bill = sample::bill_of(n, vendor, &lines);
-        date(&mut bill, moment(n, size.bills, 600, now));
-        if random.per_mille(800) {
-            pay(&mut bill, "paid", Decimal::ONE);
-        }
-        zoho.put(Module::BILLS, bill);
+    for n in ordered + 1..=size.sales_orders {
+        let Some(customer) = random.pick(&parties.customers) else { return accounts };
+        let lines = lines(random, &parties.items, customer, 6);
+        orders::sell(zoho, n, customer, &lines, moment(n - ordered, size.sales_orders - ordered, 60, now));
     }
     for n in 1..=size.credit_notes {
-        let Some(customer) = random.pick(&parties.customers) else { return };
+        let Some(customer) = random.pick(&parties.customers) else { return accounts };
         let lines = lines(random, &parties.items, customer, 2);
         let mut note = sample::credit_note_of(n, customer, &lines);
         date(&mut note, moment(n, size.credit_notes, 600, now));
         if random.per_mille(600) {
             overwrite(&mut note, json!({"status": "closed", "balance": money(Decimal::ZERO)}));
         }
+        accounts.add_unused(customer, decimal(&note["balance"]));
         zoho.put(Module::CREDIT_NOTES, note);
     }
+    accounts
+}
+
+/// Enters what was bought. Most purchase orders were billed, and some credits of vendors were used for a bill.
+fn purchases(
+    zoho: &SharedOrganization,
+    random: &mut Random,
+    size: Size,
+    parties: &Parties,
+    now: OffsetDateTime,
+) -> Accounts {
+    let mut accounts = Accounts::default();
+    let ordered = size.bills.min(size.purchase_orders * 9 / 10);
+    let mut bills: Vec<(&Value, OffsetDateTime, Value, Option<String>)> = Vec::new();
+    for n in 1..=size.bills {
+        let Some(vendor) = random.pick(&parties.vendors) else { return accounts };
+        let lines = orders::at_cost(lines(random, &parties.items, vendor, 12));
+        let at = moment(n, size.bills, 600, now);
+        let mut bill = sample::bill_of(n, vendor, &lines);
+        date(&mut bill, at);
+        let before = at - time::Duration::days(7);
+        let order = (n <= ordered).then(|| orders::buy(zoho, n, vendor, &lines, before));
+        bills.push((vendor, at, bill, order));
+    }
+    for n in ordered + 1..=size.purchase_orders {
+        let Some(vendor) = random.pick(&parties.vendors) else { return accounts };
+        let lines = orders::at_cost(lines(random, &parties.items, vendor, 12));
+        orders::buy(zoho, n, vendor, &lines, moment(n - ordered, size.purchase_orders - ordered, 30, now));
+    }
+    for n in 1..=size.vendor_credits {
+        let Some(vendor) = random.pick(&parties.vendors) else { return accounts };
+        let lines = lines(random, &parties.items, vendor, 2);
+        let mut credit = sample::vendor_credit_of(n, vendor, &lines);
+        date(&mut credit, moment(n, size.vendor_credits, 600, now));
+        let of_vendor = bills.iter_mut().find(|(other, _, bill, _)| {
+            other["contact_id"] == vendor["contact_id"] && bill["status"] == "open"
+        });
+        if let (true, Some((_, _, bill, _))) = (random.per_mille(600), of_vendor) {
+            sample::apply_credit(&mut credit, bill);
+        }
+        accounts.add_unused(vendor, decimal(&credit["balance"]));
+        zoho.put(Module::VENDOR_CREDITS, credit);
+    }
+    for (vendor, at, mut bill, order) in bills {
+        if random.per_mille(800) {
+            pay(&mut bill, Decimal::ONE);
+        }
+        if let Some(order) = order {
+            orders::billed(zoho, &order, &mut bill);
+        }
+        accounts.add(vendor, at, &bill);
+        zoho.put(Module::BILLS, bill);
+    }
+    accounts
 }
 
 /// Returns some lines of different items, priced in the party's currency.
@@ -92,12 +153,19 @@ pub(crate) fn lines(random: &mut Random, items: &[Value], party: &Value, most: u
     lines
 }
 
-/// Sets the day of a document, which is due fifteen days later.
+/// Sets the day of a document, and the days that follow from it: an invoice is due fifteen days later.
 pub(crate) fn date(document: &mut Value, at: OffsetDateTime) {
     let time = stamp(at);
     let changes = json!({"date": day(at), "created_time": time, "last_modified_time": time});
     overwrite(document, changes);
-    for (key, value) in [("due_date", day(at + time::Duration::days(15))), ("updated_time", time)] {
+    let after = |days| day(at + time::Duration::days(days));
+    let further = [
+        ("due_date", after(15)),
+        ("shipment_date", after(3)),
+        ("delivery_date", after(10)),
+        ("updated_time", time),
+    ];
+    for (key, value) in further {
         if document.get(key).is_some() {
             document[key] = json!(value);
         }
@@ -107,10 +175,14 @@ pub(crate) fn date(document: &mut Value, at: OffsetDateTime) {
 /// Sets the payment state of an invoice. Most invoices are paid; the others are in every state that a list can show.
 fn settle(random: &mut Random, invoice: &mut Value) {
     match random.below(100) {
-        0..70 => pay(invoice, "paid", Decimal::ONE),
+        0..70 => {
+            pay(invoice, Decimal::ONE);
+        }
         70..82 => {}
         82..92 => overwrite(invoice, json!({"status": "overdue", "current_sub_status": "overdue"})),
-        92..97 => pay(invoice, "partially_paid", Decimal::new(5, 1)),
+        92..97 => {
+            pay(invoice, Decimal::new(5, 1));
+        }
         97..99 => {
             overwrite(invoice, json!({"status": "draft", "current_sub_status": "draft"}));
         }
@@ -121,13 +193,16 @@ fn settle(random: &mut Random, invoice: &mut Value) {
     }
 }
 
-/// Pays a share of a document.
-fn pay(document: &mut Value, status: &str, share: Decimal) {
-    let total = decimal(&document["total"]);
-    let paid = (total * share).round_dp(2);
-    let changes = json!({"status": status, "payment_made": money(paid), "balance": money(total - paid)});
+/// Pays a share of what is open of a document, and returns the amount.
+pub(crate) fn pay(document: &mut Value, share: Decimal) -> Decimal {
+    let open = decimal(&document["balance"]);
+    let amount = (open * share).round_dp(2);
+    let paid = decimal(&document["payment_made"]) + amount;
+    let status = if amount == open { "paid" } else { "partially_paid" };
+    let changes = json!({"status": status, "payment_made": money(paid), "balance": money(open - amount)});
     overwrite(document, changes);
     if document.get("current_sub_status").is_some() {
         document["current_sub_status"] = json!(status);
     }
+    amount
 }
