@@ -44,7 +44,7 @@ static FAMILIES: [Family; 7] = [
     Family { name: "claim", revision: 8, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
-    Family { name: "operator", revision: 7, text: include_str!("../../sql/operator.sql") },
+    Family { name: "operator", revision: 8, text: include_str!("../../sql/operator.sql") },
     Family { name: "close", revision: 3, text: include_str!("../../sql/close.sql") },
 ];
 
@@ -125,7 +125,7 @@ mod tests {
         ("claim", 8, "658f2844ff23"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
-        ("operator", 7, "10aad998e6a8"),
+        ("operator", 8, "aa1355f96427"),
         ("close", 3, "cc027779ad21"),
     ];
 

@@ -155,7 +155,7 @@ pub(crate) fn spent(lane: Lane) -> &'static str {
     match lane {
         Lane::Operator => "the day's calls are spent",
         Lane::Outbound | Lane::Webhook => "the day's calls are spent, except those that are kept for people",
-        Lane::Incremental | Lane::Full | Lane::Verify => {
+        Lane::Derived | Lane::Incremental | Lane::Full | Lane::Verify => {
             "this kind of work has used its share of the day's calls so far; the other calls are kept for more \
              urgent work"
         }
