@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tds_core::{
     guard::{SyncState, Verdict, judge},
     memory::MemoryStore,
+    mirror::follow_ups,
     prelude::*,
     testkit::{ManualClock, conformance},
 };
@@ -95,9 +96,8 @@ impl SheetMirror {
                 Applied::Done(if *sheets == before { Outcome::Unchanged } else { Outcome::Applied })
             }
         };
-        if let Some(next) = next {
-            self.store.remember(&read.key, next);
-        }
+        let later = follow_ups(stored.as_ref(), next.as_ref().or(stored.as_ref()), read, verdict);
+        self.store.remember(&read.key, next, later);
         Ok(applied)
     }
 }

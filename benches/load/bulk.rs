@@ -157,6 +157,7 @@ impl Source for MadeUp {
                 observed: Observed::Call(now()),
                 content: Content::Present(Box::new(record)),
                 listed: None,
+                follow: None,
             })
         };
         ids.iter().map(read).collect()

@@ -6,6 +6,7 @@
 
 mod ahead;
 mod judge;
+mod moves;
 mod settled;
 mod shrink;
 mod state;
@@ -15,6 +16,7 @@ mod unusual;
 pub(crate) use ahead::is_ahead;
 pub use ahead::report_ahead;
 pub use judge::judge;
+pub use moves::{moved, shows_no_change};
 pub use shrink::{guard_sets, is_suspicious_shrink};
 pub use suspect::Suspect;
 pub use unusual::report_unusual;
@@ -25,7 +27,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::record::{
-    ColumnHashes, Content, ContentHash, Interval, Observed, Read, Record, Shape, content_hash, list_hash,
+    ColumnHashes, Content, ContentHash, Interval, Moves, Observed, Read, Record, Shape, content_hash,
+    list_hash,
 };
 
 /// The sync state: what is known about the accepted state of one record. A store keeps one sync state for each record.
@@ -50,6 +53,8 @@ pub struct SyncState {
     pub volatile_hash: Option<ColumnHashes>,
     /// When the volatile columns were last seen, by the same rule.
     pub volatile_seen: Option<OffsetDateTime>,
+    /// What the accepted state moves; `None` where no read has shown it.
+    pub moves: Option<Moves>,
     /// Whether the record is known to be deleted.
     pub deleted: bool,
     /// A later read that showed an implausible state. A second such read confirms the state.

@@ -9,7 +9,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub(crate) use self::mirror::comparable;
-pub use self::{mirror::MirrorHandler, waiting::SAVING_CALLS};
+pub use self::{
+    mirror::{FollowSettings, MirrorHandler},
+    waiting::SAVING_CALLS,
+};
 use crate::{
     error::Result,
     queue::{Claimed, Direction, Outcome, Work},

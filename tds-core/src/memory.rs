@@ -34,6 +34,7 @@ use crate::{
     clock::{Clock, SystemClock},
     guard::SyncState,
     lock::lock,
+    mirror::DelayedItem,
     record::{EntityType, Fields, Payload, RecordId, RecordKey},
 };
 
@@ -103,10 +104,14 @@ impl MemoryStore {
         Some(self.state().records.get(key)?.state.clone())
     }
 
-    /// Stores the sync state of a record whose rows are in a mirror outside this store. A full sync then finds the
-    /// record if the list of the source lacks it.
-    pub fn remember(&self, key: &RecordKey, state: SyncState) {
-        self.state().remember(key, state);
+    /// Stores the sync state of a record whose rows are in a mirror outside this store, if it changed, together with
+    /// the work that follows from the read. A full sync then finds the record if the list of the source lacks it.
+    pub fn remember(&self, key: &RecordKey, next: Option<SyncState>, follow_ups: Vec<DelayedItem>) {
+        let mut state = self.state();
+        follow_ups.into_iter().for_each(|item| state.place_later(item));
+        if let Some(next) = next {
+            state.remember(key, next);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,9 +1,12 @@
 //! The mirror: the tables that records are written to.
 
+mod follow;
+
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 
+pub use self::follow::{DelayedItem, follow_ups};
 use crate::{
     error::Result,
     guard::{RereadReason, SyncState, is_suspicious_shrink},
@@ -66,6 +69,8 @@ pub enum Applied {
 /// - A read that shows only what the target has is [`Outcome::Unchanged`], even if its version is newer. The sync
 ///   state then has the new version.
 /// - A deletion is a tombstone: the head row stays, with `deleted_at` set.
+/// - The [`follow_ups`] of a read are enqueued in the transaction of the write. A mirror that keeps no queue, or that
+///   does not know derived values, may leave them out: derived values are then as old as their schedules.
 ///
 /// # Errors
 /// Unless a method documents other errors, it fails only if the target cannot be reached.

@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod entity;
 pub(crate) mod hash;
+mod moves;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -14,6 +15,7 @@ pub use self::{
     builder::RecordBuilder,
     entity::{EntityType, InvalidEntityType},
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
+    moves::{Follow, Moves},
 };
 pub use crate::ids::RecordId;
 use crate::{
@@ -183,6 +185,8 @@ pub struct Record {
     /// The rows of the child tables, by table. A missing table says nothing about its rows; an empty set says that the
     /// record has no rows there.
     pub children: BTreeMap<String, Vec<Fields>>,
+    /// The records whose derived values follow this record. `None` says nothing: a list row shows no lines.
+    pub moves: Option<Moves>,
     /// The record's JSON as the source sent it.
     pub raw: Payload,
 }
@@ -206,6 +210,7 @@ impl Record {
             self.children.entry(table).or_insert(rows);
         }
         self.version = self.version.or(other.version);
+        self.moves = self.moves.take().or(other.moves);
     }
 }
 
@@ -232,6 +237,8 @@ pub struct Read {
     /// For a whole record that is known together with its list row: what to remember of that row, so that the next
     /// listing finds the row unchanged.
     pub listed: Option<ListedRow>,
+    /// How the records that this read moves are read again; `None`: they are not.
+    pub follow: Option<Follow>,
 }
 
 impl Read {
@@ -239,14 +246,21 @@ impl Read {
     #[must_use]
     pub fn of(record: Record, shape: Shape, observed: Observed) -> Self {
         let key = RecordKey::new(record.entity.clone(), record.id.clone());
-        Self { key, shape, observed, content: Content::Present(Box::new(record)), listed: None }
+        Self { key, shape, observed, content: Content::Present(Box::new(record)), listed: None, follow: None }
     }
 
     /// Creates the read of a whole record by a call. `None` means that the source has no such record.
     #[must_use]
     pub fn whole(key: RecordKey, seen: Interval, record: Option<Record>) -> Self {
         let content = record.map_or(Content::Absent, |record| Content::Present(Box::new(record)));
-        Self { key, shape: Shape::Detail, observed: Observed::Call(seen), content, listed: None }
+        Self {
+            key,
+            shape: Shape::Detail,
+            observed: Observed::Call(seen),
+            content,
+            listed: None,
+            follow: None,
+        }
     }
 }
 

@@ -39,6 +39,9 @@ pub struct SourceProfile {
     /// Whether a full list shows every record, including inactive ones. Only then can a record that is missing from
     /// the list be gone.
     pub complete_list: bool,
+    /// The time after which a derived read is repeated once, where it shows no change: the source may derive the values
+    /// of these records a moment after the change that they follow. `None`: the source derives them at once.
+    pub derives_late: Option<Duration>,
     /// What the documentation of the source says about the list.
     pub documented: Capability,
 }
@@ -60,6 +63,7 @@ static WHOLE_RECORDS: SourceProfile = SourceProfile {
     records_per_page: 100,
     sibling: None,
     complete_list: true,
+    derives_late: None,
     documented: Capability::UNKNOWN,
 };
 

@@ -14,10 +14,12 @@ use tds_core::{
     clock::Clock,
     engine::{Engine, ScheduleSpec, SchedulerSettings, Stores},
     error::Result,
-    handler::{BatchHandler, Handled, MirrorHandler},
+    handler::{BatchHandler, FollowSettings, Handled, MirrorHandler},
     memory::MemoryStore,
     mirror::MirrorSchema,
-    queue::{ClaimRequest, Claimed, Lane, NewItem, Outcome, Queue, Waiter, Work, WorkerId},
+    queue::{
+        ClaimRequest, Claimed, Lane, NewItem, Outcome, Queue, Settle, Settlement, Waiter, Work, WorkerId,
+    },
     record::{EntityType, RecordBuilder, RecordId, RecordKey},
     runs::{RunFilter, RunType, SyncRunOperator},
     source::SourceProfile,
@@ -45,6 +47,7 @@ fn setup(records_per_call: usize) -> Setup {
         fetch_batch: 10,
         records_per_call,
         records_per_page: 200,
+        derives_late: Some(Duration::from_secs(60)),
         ..SourceProfile::default()
     };
     let source = Arc::new(ScriptedSource::new(schema, shared.clone()).with_profile(profile));
@@ -93,6 +96,38 @@ async fn a_read_for_a_pushed_event_waits_for_the_end_of_its_slot_and_no_longer()
     setup.clock.advance(Duration::from_secs(50));
     assert!(matches!(setup.handler.handle_batch(&items).await[0], Ok(Handled::Done(Outcome::Applied))));
     assert_eq!(setup.source.fetches(), 1);
+}
+
+#[tokio::test]
+async fn derived_reads_wait_and_are_repeated_only_while_calls_suffice() {
+    let slot = Duration::from_secs(2);
+    let settings = FollowSettings { slot, entities: Arc::default() };
+    let mut setup = setup(1);
+    setup.handler = setup.handler.following(Some(settings));
+    setup.queue("1", Lane::Derived, Work::fetch()).await;
+    let items = setup.claim().await;
+    assert_eq!(waits(&setup.handler.handle_batch(&items).await[0]), Some(Duration::from_secs(50)));
+    setup.clock.advance(Duration::from_secs(50));
+    let second_looks = async || {
+        let claimed = ClaimRequest::new(WorkerId("test".to_owned()), 10, Duration::from_secs(3_600));
+        setup.clock.advance(Duration::from_secs(60));
+        let items = setup.store.claim(&claimed).await.expect("claimed");
+        items.iter().filter(|item| item.work.recheck && item.lane == Lane::Derived).count()
+    };
+    for (wait, repeated) in [(Duration::from_secs(60), 0), (Duration::ZERO, 1)] {
+        // The second read of a record shows no change.
+        setup.source.save_calls(wait);
+        for id in ["2", "2"] {
+            setup.queue(id, Lane::Derived, Work::fetch()).await;
+            let items = setup.claim().await;
+            setup.clock.advance(Duration::from_secs(60));
+            let handled = setup.handler.handle_batch(&items).await;
+            assert!(matches!(handled[0], Ok(Handled::Done(_))), "{handled:?}");
+            let done = Settlement::new(&items[0], Settle::Complete(Outcome::Unchanged));
+            setup.store.settle(vec![done]).await.expect("settled");
+        }
+        assert_eq!(second_looks().await, repeated, "where reads wait {wait:?}");
+    }
 }
 
 #[tokio::test]

@@ -63,6 +63,7 @@ fn record(content: u8, changed: i64) -> Record {
         fields,
         volatile: Fields::new(),
         children: BTreeMap::new(),
+        moves: None,
         raw: Payload::new("{}"),
     }
 }
@@ -94,7 +95,7 @@ impl Observation {
 
 fn read(shape: Shape, observed: Observed, content: Content) -> Read {
     let key = RecordKey::new(PRODUCTS, RecordId::new("1"));
-    Read { key, shape, observed, content, listed: None }
+    Read { key, shape, observed, content, listed: None, follow: None }
 }
 
 fn history() -> impl Strategy<Value = History> {

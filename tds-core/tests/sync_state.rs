@@ -27,13 +27,14 @@ fn record(version: i64) -> Record {
         fields: Fields::from_iter([("name".to_owned(), json!(version))]),
         volatile: Fields::new(),
         children: BTreeMap::new(),
+        moves: None,
         raw: Payload::new("{}"),
     }
 }
 
 fn seen(record: Record, shape: Shape, observed: Observed) -> Read {
     let key = RecordKey::new(PRODUCTS, record.id.clone());
-    Read { key, shape, observed, content: Content::Present(Box::new(record)), listed: None }
+    Read { key, shape, observed, content: Content::Present(Box::new(record)), listed: None, follow: None }
 }
 
 fn call(began: i64, ended: i64) -> Observed {

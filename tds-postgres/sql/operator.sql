@@ -238,7 +238,7 @@ BEGIN
   ELSIF NEW.priority NOT BETWEEN 0 AND 50 OR NEW.retry_count < 0 THEN
     RAISE EXCEPTION 'tds_sync_queue: a priority is 0 to 50, a retry_count is not negative'
       USING ERRCODE = 'check_violation',
-      HINT = '0 operator, 10 outbound, 20 webhook, 30 incremental, 40 full, 50 verify.';
+      HINT = '0 operator, 10 outbound, 20 webhook, 25 derived, 30 incremental, 40 full, 50 verify.';
   ELSIF retried AND (OLD.status NOT IN ('failed', 'dead_letter') OR NEW.status IS DISTINCT FROM 'pending') THEN
     RAISE EXCEPTION 'tds_sync_queue: status cannot go from % to %', OLD.status, COALESCE(NEW.status, 'NULL')
       USING ERRCODE = 'feature_not_supported',

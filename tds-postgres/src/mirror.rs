@@ -5,6 +5,7 @@ mod catalog;
 mod children;
 mod head;
 mod locks;
+mod seen;
 mod state;
 
 use std::{

@@ -3,8 +3,12 @@
 
 mod support;
 
-use tds_core::error::ErrorKind;
-use tds_postgres::{SchemaVerdict, testkit::TestDatabase};
+use tds_core::{
+    error::ErrorKind,
+    mirror::Mirror,
+    record::{EntityType, RecordId},
+};
+use tds_postgres::{PgMirror, SchemaVerdict, testkit::TestDatabase};
 
 use support::text;
 
@@ -123,4 +127,35 @@ async fn a_test_database_is_dropped_with_its_value() {
         .await
         .expect("answers");
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn what_a_stored_document_names_is_known_after_the_migration() {
+    let test = TestDatabase::new().await;
+    let stored = "
+        INSERT INTO erp.invoices (zoho_id, customer_zoho_id) VALUES ('1', 'c'), ('2', NULL);
+        INSERT INTO erp.invoice_lines (document_zoho_id, product_zoho_id)
+          VALUES ('1', 'b'), ('1', 'a'), ('1', 'a'), ('1', NULL);
+        INSERT INTO erp.bills (zoho_id, vendor_zoho_id) VALUES ('1', 'v');
+        INSERT INTO tds_sync_records (entity_type, zoho_id, pushed, observed_began, observed_ended)
+          SELECT e, id, false, now(), now() FROM unnest(ARRAY['invoices', 'bills']) e, unnest(ARRAY['1', '2']) id";
+    // The statement runs before the schema has documents in a new database.
+    let migration = include_str!("../migrations/0015_derived.sql");
+    let (_, rest) = migration.split_once("UPDATE tds_sync_records").expect("the statement");
+    let (statement, _) = rest.split_once(';').expect("its end");
+    let fill = format!("{stored}; UPDATE tds_sync_records{statement}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(fill)).execute(test.database()).await.expect("updates");
+    let mirror = PgMirror::new(test.database().clone());
+    let moves = async |entity: EntityType| {
+        let ids = ["1", "2"].map(RecordId::new);
+        let states = mirror.states(&entity, &ids).await.expect("states");
+        ids.map(|id| {
+            let moves = states[&id].moves.clone();
+            moves.map(|moves| moves.all().map(|key| key.to_string()).collect::<Vec<_>>().join(", "))
+        })
+    };
+    let known = |text: &str| Some(text.to_owned());
+    let invoices = moves(EntityType::from_static("invoices")).await;
+    assert_eq!(invoices, [known("customers c, stock a, stock b"), known("")]);
+    assert_eq!(moves(EntityType::from_static("bills")).await, [known("vendors v"), None], "no such bill");
 }

@@ -168,8 +168,16 @@ fn read(entity: &EntityType, n: i32) -> Read {
         fields: Fields::from_iter([("name".to_owned(), n.into())]),
         volatile: Fields::new(),
         children: std::collections::BTreeMap::new(),
+        moves: None,
         raw: Payload::new("{}"),
     };
     let observed = Observed::Push(time::OffsetDateTime::UNIX_EPOCH);
-    Read { key, shape: Shape::Webhook, observed, content: Content::Present(Box::new(record)), listed: None }
+    Read {
+        key,
+        shape: Shape::Webhook,
+        observed,
+        content: Content::Present(Box::new(record)),
+        listed: None,
+        follow: None,
+    }
 }

@@ -126,6 +126,7 @@ impl Engine {
         let builder = tds_core::engine::Engine::builder(Stores::new(store, PgMirror::new(database.clone())))
             .clock(Arc::clone(&clock))
             .worker(worker)
+            .derived(config.worker.derived_wait)
             .runs(runs)
             .wording(hint::command)
             .lister(lister)

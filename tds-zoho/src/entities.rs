@@ -59,6 +59,7 @@ mod lines;
 pub(crate) mod locations;
 mod module;
 mod modules;
+mod moves;
 pub(crate) mod prices;
 pub(crate) mod products;
 pub(crate) mod purchase_orders;
@@ -98,6 +99,7 @@ pub use self::{
     },
     lines::{AGEING, LINE, PAYABLE, Rows},
     module::Module,
+    moves::{CUSTOMER, LINE_STOCK, Moved, VENDOR},
 };
 pub(crate) use self::{descriptor::PER_PAGE, modules::Modules};
 pub use crate::{

@@ -19,6 +19,7 @@ mod records;
 pub(crate) mod respond;
 mod server;
 mod tokens;
+mod trade;
 mod traffic;
 pub mod webhook;
 

@@ -24,6 +24,10 @@ use crate::{
     entities::{Catalogue, Descriptor, Detail},
 };
 
+/// How many times longer reads of derived values wait than reads for webhooks, while calls have to be saved. A late
+/// webhook shows an old document; a late derived value is only as old as its schedule would leave it.
+const DERIVED_PATIENCE: u32 = 5;
+
 /// The source of one entity type at Zoho.
 #[derive(Clone)]
 pub struct ZohoSource {
@@ -91,7 +95,11 @@ impl Source for ZohoSource {
     }
 
     fn reads_wait(&self, lane: Lane) -> Duration {
-        if lane == Lane::Webhook { self.client.reads_wait() } else { Duration::ZERO }
+        match lane {
+            Lane::Webhook => self.client.reads_wait(),
+            Lane::Derived => self.client.reads_wait() * DERIVED_PATIENCE,
+            _ => Duration::ZERO,
+        }
     }
 
     fn decode(&self, payload: &SourcePayload) -> Result<Record> {

@@ -239,7 +239,7 @@ async fn mirror(shop: &Shop) -> HashMap<&'static str, Vec<Value>> {
 
 fn bare(mut rows: Vec<Value>) -> Vec<Value> {
     for row in rows.iter_mut().filter_map(Value::as_object_mut) {
-        row.retain(|column, _| !matches!(column.as_str(), "id" | "synced_at" | "raw"));
+        row.retain(|column, _| !matches!(column.as_str(), "id" | "synced_at" | "balance_seen_at" | "raw"));
     }
     rows
 }

@@ -96,7 +96,8 @@ async fn picture(shop: &Shop) -> String {
     for (table, order) in TABLES {
         for mut row in shop.rows(&format!("erp.{table}"), order).await {
             let columns = row.as_object_mut().expect("a row");
-            columns.retain(|name, _| !matches!(name.as_str(), "id" | "synced_at" | "raw"));
+            columns
+                .retain(|name, _| !matches!(name.as_str(), "id" | "synced_at" | "balance_seen_at" | "raw"));
             if let Some(deleted) = columns.get_mut("deleted_at") {
                 *deleted = Value::Bool(!deleted.is_null());
             }

@@ -4,6 +4,7 @@ mod connections;
 mod converge;
 mod crash;
 mod deletions;
+mod derived;
 mod doors;
 mod forms;
 mod further;

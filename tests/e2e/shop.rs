@@ -258,6 +258,8 @@ pub(crate) fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -
         ("ZOHO_MAX_CONCURRENCY", "5".to_owned()),
         ("TDS_RETRY_BASE", "20ms".to_owned()),
         ("TDS_RETRY_MAX", "200ms".to_owned()),
+        // The tests count calls. Those of derived values turn this on.
+        ("TDS_DERIVED_WAIT", "off".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

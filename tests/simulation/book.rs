@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::{dice::Dice, kinds::KINDS};
+use crate::{
+    dice::Dice,
+    kinds::{ACCOUNTS, DEEDS, KINDS},
+};
 
 /// A record. Every value is the serial number of the change that wrote it, so that an older value is recognized as
 /// older.
@@ -35,6 +38,10 @@ pub(crate) struct Book {
     pub(crate) absences: BTreeMap<(u64, usize), u64>,
     /// The entity types and versions that each record had, with the serial numbers of the changes.
     history: BTreeMap<u64, Vec<(usize, i64, u64)>>,
+    /// The accounts that each document named after each of its changes, by the serial number of the change.
+    named: BTreeMap<(u64, u64), Vec<u64>>,
+    /// The last change that moved each account: the document and the serial number.
+    moved: BTreeMap<u64, (u64, u64)>,
     serial: u64,
     next_id: u64,
 }
@@ -63,7 +70,7 @@ impl Book {
 
     fn enter(&mut self, id: u64, kind: usize, now: i64, dice: &Dice, poison: bool) -> Change {
         let serial = self.tick();
-        let members = if kind == 3 { members(serial, dice) } else { Vec::new() };
+        let members = self.members(kind, serial, dice);
         let entry = Entry {
             kind,
             created: serial,
@@ -76,6 +83,7 @@ impl Book {
             poison,
         };
         self.entries.insert(id, entry);
+        self.post(id, serial, &[]);
         if let Some(sibling) = KINDS[kind].sibling {
             self.absences.insert((id, sibling), serial);
         }
@@ -98,9 +106,10 @@ impl Book {
         }
         let id = ids[dice.index(ids.len())];
         let serial = self.tick();
+        let before = self.entries[&id].members.clone();
         match dice.below(20) {
             0 | 1 if ids.len() > 1 => return Some(self.delete(id, serial)),
-            2 => {
+            2 if kind != DEEDS => {
                 // A deleted record comes back under its id.
                 let gone =
                     self.absences.keys().find(|(id, of)| *of == kind && !self.entries.contains_key(id));
@@ -117,20 +126,68 @@ impl Book {
                     self.entries.get_mut(&id)?.kind = sibling;
                 }
             }
-            7..=9 if kind == 3 => self.entries.get_mut(&id)?.members = members(serial, dice),
+            7..=9 if !KINDS[kind].schema.children.is_empty() => {
+                let members = self.members(kind, serial, dice);
+                self.entries.get_mut(&id)?.members = members;
+            }
             10..=14 => self.entries.get_mut(&id)?.b = serial,
             _ => self.entries.get_mut(&id)?.a = serial,
         }
         let entry = self.entries.get_mut(&id)?;
         entry.serial = serial;
         entry.version = now;
+        self.post(id, serial, &before);
         Some(self.changed(id, now))
     }
 
     fn delete(&mut self, id: u64, serial: u64) -> Change {
-        let kind = self.entries.remove(&id).map_or(0, |entry| entry.kind);
+        let gone = self.entries.remove(&id);
+        let (kind, before) = gone.map_or((0, Vec::new()), |entry| (entry.kind, entry.members));
+        if kind == DEEDS {
+            self.move_accounts(id, serial, &before);
+        }
         self.absences.insert((id, kind), serial);
         Change { id, kind, serial, deleted: true, body: None }
+    }
+
+    /// Returns new members of a record: accounts for a document, and numbers for a set.
+    fn members(&self, kind: usize, serial: u64, dice: &Dice) -> Vec<u64> {
+        match kind {
+            3 => members(serial, dice),
+            DEEDS => {
+                let accounts = self.entries.iter().filter(|(_, entry)| entry.kind == ACCOUNTS);
+                accounts.map(|(id, _)| *id).filter(|_| dice.permille(400)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Moves the accounts that a document names now or named before its change.
+    fn post(&mut self, id: u64, serial: u64, before: &[u64]) {
+        let Some(now) = self.entries.get(&id).filter(|entry| entry.kind == DEEDS) else { return };
+        let now = now.members.clone();
+        self.named.insert((id, serial), now.clone());
+        self.move_accounts(id, serial, before);
+        self.move_accounts(id, serial, &now);
+    }
+
+    fn move_accounts(&mut self, document: u64, serial: u64, accounts: &[u64]) {
+        for account in accounts {
+            if let Some(entry) = self.entries.get_mut(account) {
+                entry.tide = serial;
+                self.moved.insert(*account, (document, serial));
+            }
+        }
+    }
+
+    /// Returns the last change that moved an account: the document and the serial number.
+    pub(crate) fn moved(&self, account: u64) -> Option<(u64, u64)> {
+        self.moved.get(&account).copied()
+    }
+
+    /// Returns true where a document named an account after this change.
+    pub(crate) fn names(&self, document: u64, serial: u64, account: u64) -> bool {
+        self.named.get(&(document, serial)).is_some_and(|named| named.contains(&account))
     }
 
     /// Returns the newest version that a record had as this type up to a second. `None` means that the record became

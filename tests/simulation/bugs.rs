@@ -36,10 +36,12 @@ pub(crate) enum Bug {
     LatecomersMissed,
     /// An outage of the account or of the network path counts as a failure of the records that are read meanwhile.
     OutageBlamed,
+    /// A change of a document moves only the accounts that the document names now.
+    OldLinesForgotten,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::AckEarly,
         Self::NoFence,
         Self::PageDropped,
@@ -56,5 +58,6 @@ impl Bug {
         Self::ListRowBlanks,
         Self::LatecomersMissed,
         Self::OutageBlamed,
+        Self::OldLinesForgotten,
     ];
 }

@@ -22,7 +22,14 @@ pub(crate) struct Kind {
     /// True if records have a column that changes without a new version.
     pub(crate) volatile: bool,
     pub(crate) fetch_batch: usize,
+    /// The index of the entity type whose volatile column follows these records, which name its records as members.
+    pub(crate) moves: Option<usize>,
 }
+
+/// The index of the documents that move accounts.
+pub(crate) const DEEDS: usize = 7;
+/// The index of the records whose volatile column follows documents. No schedule reads them.
+pub(crate) const ACCOUNTS: usize = 8;
 
 const YES: Ability = Ability::Documented;
 const NO: Ability = Ability::Unknown;
@@ -37,13 +44,14 @@ fn kind(name: &'static str, children: &'static [Child], documented: Capability) 
         versioned: true,
         volatile: false,
         fetch_batch: 1,
+        moves: None,
     }
 }
 
 /// In this order: whole records in the list; partial list rows that need details; volatile columns; sets of child rows
-/// whose shrinking is confirmed; no versions, so that details are read again by age; and two entity types between which
-/// records move.
-pub(crate) static KINDS: LazyLock<[Kind; 7]> = LazyLock::new(|| {
+/// whose shrinking is confirmed; no versions, so that details are read again by age; two entity types between which
+/// records move; and documents, with the accounts that follow them.
+pub(crate) static KINDS: LazyLock<[Kind; 9]> = LazyLock::new(|| {
     [
         Kind {
             needs_detail: false,
@@ -68,6 +76,20 @@ pub(crate) static KINDS: LazyLock<[Kind; 7]> = LazyLock::new(|| {
         },
         Kind { sibling: Some(6), ..kind("buyers", &[], Capability { filter: NO, sort: YES }) },
         Kind { sibling: Some(5), ..kind("sellers", &[], Capability { filter: YES, sort: YES }) },
+        Kind {
+            moves: Some(ACCOUNTS),
+            ..kind(
+                "deeds",
+                &[Child { table: "postings", owner: "deed_id", confirm_shrink: false }],
+                Capability { filter: YES, sort: YES },
+            )
+        },
+        Kind {
+            needs_detail: false,
+            volatile: true,
+            fetch_batch: 4,
+            ..kind("accounts", &[], Capability { filter: NO, sort: NO })
+        },
     ]
 });
 

@@ -3,7 +3,11 @@
 
 use tds_core::limits::budget::OutageCause;
 
-use crate::{bugs::Bug, dice::Dice, kinds::KINDS};
+use crate::{
+    bugs::Bug,
+    dice::Dice,
+    kinds::{ACCOUNTS, DEEDS, KINDS},
+};
 
 /// The differences between one list and its documentation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +92,10 @@ impl Plan {
         let (webhook_late, webhook_partial) = (share(600, 500), share(600, 700));
         let poison = share(200, 60);
         let (pauses, kills) = (dice.permille(400), dice.permille(400));
-        let quirks = KINDS.iter().map(|_| quirk(&dice)).collect();
+        // The lists of documents and accounts are as documented, because no plan needs them to differ.
+        let lists = KINDS.iter().enumerate();
+        let quirks =
+            lists.map(|(kind, _)| if kind < DEEDS { quirk(&dice) } else { Quirk::default() }).collect();
         // A seed has either many changes in a short time, or fewer changes in a longer time.
         let hot = dice.permille(350);
         let chaos = if hot { 25 + dice.below(30) } else { 60 + dice.below(80) };
@@ -102,7 +109,7 @@ impl Plan {
         Self {
             seed,
             bug,
-            kinds: kinds(&dice),
+            kinds: kinds(&dice, seed),
             quirks,
             processes: 1 + dice.index(2),
             records: 2 + dice.below(8),
@@ -160,9 +167,11 @@ fn quirk(dice: &Dice) -> Quirk {
     quirk
 }
 
-/// Returns one or two separate entity types, or the two siblings.
-fn kinds(dice: &Dice) -> Vec<usize> {
+/// Returns one or two separate entity types, or the two siblings. Each seventh seed has documents with the accounts that
+/// follow them.
+fn kinds(dice: &Dice, seed: u64) -> Vec<usize> {
     match dice.below(7) {
+        _ if seed % 7 == 6 => vec![ACCOUNTS, DEEDS],
         5 | 6 => vec![5, 6],
         one => {
             let first = usize::try_from(one).expect("small");

@@ -10,7 +10,7 @@ use tds_core::{
 };
 
 use crate::{
-    kinds::{KINDS, index_of},
+    kinds::{ACCOUNTS, KINDS, index_of},
     simulate::Simulation,
     watch::value,
 };
@@ -18,6 +18,7 @@ use crate::{
 /// Waits until all work has ended, starts a full run of each entity type, and waits again.
 pub(crate) async fn reach(simulation: &Simulation) {
     drain(simulation, &[]).await;
+    accounts(simulation);
     let last = simulation.request_all().await;
     drain(simulation, &last).await;
 }
@@ -101,6 +102,27 @@ fn mirror(simulation: &Simulation) {
                 "{} {id} is live in the mirror and gone at the source",
                 kind.schema.entity
             ));
+        }
+    }
+}
+
+/// Checks the accounts, which no run has read: each of them shows the last change of a document that the mirror has seen
+/// to move it.
+fn accounts(simulation: &Simulation) {
+    let (world, book) = (&simulation.world, simulation.book());
+    let entity = &KINDS[ACCOUNTS].schema.entity;
+    for (id, entry) in book.entries.iter().filter(|(_, entry)| entry.kind == ACCOUNTS) {
+        let Some((document, serial)) = book.moved(*id) else { continue };
+        if !simulation.watch.has_seen_move(&book, document, serial, *id) {
+            world.count("accounts whose last move was not seen");
+            continue;
+        }
+        world.count("accounts that follow a document");
+        let row = simulation.store.row(entity, &RecordId::new(id.to_string()));
+        let shown = row.as_ref().map(|row| value(row, "tide"));
+        if shown != Some(entry.tide) {
+            world
+                .violated(format!("{entity} {id} shows {shown:?} and not the change {serial} of {document}"));
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     book::Book,
-    kinds::KINDS,
+    kinds::{ACCOUNTS, DEEDS, KINDS},
     plan::Plan,
     process::Process,
     rest,
@@ -135,7 +135,8 @@ impl Simulation {
         let world = &self.world;
         let name = WorkerId(format!("process {}", store.process.number));
         let stores = Stores::new(store, store.clone());
-        let mut builder = Engine::builder(stores).clock(Arc::new(world.clock));
+        let derived = Some(Duration::from_secs(2));
+        let mut builder = Engine::builder(stores).clock(Arc::new(world.clock)).derived(derived);
         let mut specs = Vec::new();
         let pool = pool(world, &self.store);
         for kind in &world.plan.kinds {
@@ -148,7 +149,11 @@ impl Simulation {
             );
             let source = Arc::new(source);
             builder = builder.source(source);
-            for (run_type, seconds) in [(RunType::Incremental, 30), (RunType::Full, 40)] {
+            // Accounts follow their documents only.
+            let schedules = if *kind == ACCOUNTS { 0 } else { 2 };
+            for (run_type, seconds) in
+                [(RunType::Incremental, 30), (RunType::Full, 40)].into_iter().take(schedules)
+            {
                 let (entity, every) = (KINDS[*kind].schema.entity.clone(), Duration::from_secs(seconds));
                 specs.push(ScheduleSpec { entity, run_type, every });
             }
@@ -208,6 +213,7 @@ impl Simulation {
         let burst = if dice.permille(300) { 1 + dice.below(4) } else { 1 };
         for _ in 0..burst {
             let kind = world.plan.kinds[dice.index(world.plan.kinds.len())];
+            let kind = if kind == ACCOUNTS { DEEDS } else { kind };
             let poison = world.strikes("poison", world.plan.poison);
             let change = open(&self.books).change(kind, world.clock.second(), dice, poison);
             world.count("changes");

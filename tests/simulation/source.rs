@@ -16,7 +16,7 @@ use tds_core::{
     mirror::MirrorSchema,
     queue::Lane,
     record::{
-        Content, ContentHash, Interval, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
+        Content, ContentHash, Interval, Moves, Observed, Payload, Read, Record, RecordId, RecordKey, Shape,
         SourcePayload, list_hash,
     },
     source::{ListCall, ListPage, ListRequest, ListWalk, Listed, RowOrder, Source, SourceProfile},
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use crate::{
     book::{Book, Entry, body},
     bugs::Bug,
-    kinds::{KINDS, Kind},
+    kinds::{ACCOUNTS, KINDS, Kind},
     plan::Outage,
     process::Process,
     world::World,
@@ -85,6 +85,7 @@ impl SimSource {
             records_per_page: world.plan.page_size,
             sibling: kind.sibling.map(|sibling| KINDS[sibling].schema.entity.clone()),
             documented: kind.documented,
+            derives_late: (index == ACCOUNTS).then(|| Duration::from_secs(30)),
             ..SourceProfile::default()
         };
         Self { index, kind, profile, world, books, process, pool }
@@ -297,6 +298,13 @@ impl Source for SimSource {
             let row = |member: &Value| Map::from_iter([("n".to_owned(), member.clone())]);
             (kind.schema.children[0].table.to_owned(), members.iter().map(row).collect())
         });
+        let moves = kind.moves.filter(|_| payload.shape != Shape::List).map(|accounts| {
+            let mut moves = Moves::default();
+            let named = body.get("members").and_then(Value::as_array).into_iter().flatten();
+            let entity = &KINDS[accounts].schema.entity;
+            named.for_each(|id| moves.add(entity.clone(), RecordId::new(id.to_string())));
+            moves
+        });
         let version = body.get("version").and_then(Value::as_i64).map(at);
         Ok(Record {
             entity: kind.schema.entity.clone(),
@@ -305,6 +313,7 @@ impl Source for SimSource {
             fields: columns(&["a", "b", "serial", "version"]),
             volatile: columns(&["tide"]),
             children: children.into_iter().collect(),
+            moves,
             raw: payload.json.clone(),
         })
     }
@@ -325,7 +334,7 @@ impl SimSource {
             }
         };
         let key = RecordKey::new(self.kind.schema.entity.clone(), id.clone());
-        Ok(Read { key, shape: Shape::Detail, observed, content, listed: None })
+        Ok(Read { key, shape: Shape::Detail, observed, content, listed: None, follow: None })
     }
 }
 

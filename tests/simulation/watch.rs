@@ -18,8 +18,8 @@ use tds_core::{
 use time::OffsetDateTime;
 
 use crate::{
-    book::Change,
-    kinds::{KINDS, index_of},
+    book::{Book, Change},
+    kinds::{DEEDS, KINDS, index_of},
     process::Process,
     source::{Books, open},
     world::World,
@@ -43,6 +43,8 @@ struct Notes {
     open: BTreeMap<InboxId, Change>,
     rows: BTreeMap<String, InboxId>,
     acknowledged: BTreeSet<String>,
+    /// The states of each document that the mirror had, by the serial numbers of their changes, in their order.
+    documents: BTreeMap<u64, Vec<u64>>,
     windows: BTreeMap<RunId, (Option<OffsetDateTime>, Option<OffsetDateTime>)>,
     ended: BTreeSet<RunId>,
 }
@@ -65,6 +67,9 @@ impl Watch {
         for key in keys {
             let Some(row) = self.store.row(&key.entity, &key.id) else { continue };
             let values = ["a", "b", "serial"].map(|column| value(&row, column));
+            if key.entity == KINDS[DEEDS].schema.entity {
+                self.document(number(&key.id), &row);
+            }
             let mut notes = self.notes();
             let before = notes.newest.insert(key.clone(), values).unwrap_or_default();
             drop(notes);
@@ -76,6 +81,32 @@ impl Watch {
                 self.world.violated(format!("{key} is a tombstone, and was never absent"));
             }
         }
+    }
+
+    /// Notes the state of a document that the mirror has.
+    fn document(&self, id: u64, row: &Row) {
+        let gone = open(&self.books).absences.get(&(id, DEEDS)).copied();
+        let serial = gone.filter(|_| row.deleted_at.is_some()).unwrap_or_else(|| value(row, "serial"));
+        let mut notes = self.notes();
+        let states = notes.documents.entry(id).or_default();
+        if states.last() != Some(&serial) {
+            states.push(serial);
+        }
+    }
+
+    /// Returns true where the mirror has seen that a change of a document moved an account: the first state that it had
+    /// after the change, or the state that it had before, names the account. What only a state in between named is not
+    /// seen, and neither are the documents from long ago that the simulation begins with.
+    pub(crate) fn has_seen_move(&self, book: &Book, document: u64, serial: u64, account: u64) -> bool {
+        let notes = self.notes();
+        let Some(states) = notes.documents.get(&document) else { return false };
+        let Some(place) = states.iter().position(|state| *state >= serial) else { return false };
+        let before = place.checked_sub(1).and_then(|before| states.get(before));
+        serial > self.world.plan.records
+            && [before, states.get(place)]
+                .into_iter()
+                .flatten()
+                .any(|state| book.names(document, *state, account))
     }
 
     /// Checks that no two processes work on a record at the same time, unless the first one had trouble with its store.

@@ -1,6 +1,10 @@
 //! The builder of an engine, and the engine itself.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use tokio::task::JoinSet;
 
@@ -11,11 +15,12 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     error::{Error, Result},
-    handler::{BatchHandler, MirrorHandler},
+    handler::{BatchHandler, FollowSettings, MirrorHandler},
     hint::Wording,
     limits::shared_state::SharedState,
     mirror::Mirror,
     queue::Queue,
+    record::EntityType,
     runs::{NewRun, Run, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
@@ -68,6 +73,9 @@ pub struct EngineBuilder {
     scheduler: SchedulerSettings,
     schedules: Vec<ScheduleSpec>,
     postponed: Postponed,
+    derived: Option<Duration>,
+    /// The entity types of the sources, which the handlers learn when the engine is built.
+    followed: Arc<OnceLock<BTreeSet<EntityType>>>,
 }
 
 impl EngineBuilder {
@@ -75,7 +83,9 @@ impl EngineBuilder {
     #[must_use]
     pub fn source(mut self, source: Arc<dyn Source>) -> Self {
         let mirror = Arc::clone(&self.stores.mirror);
-        let handler = MirrorHandler::new(Arc::clone(&source), mirror, Arc::clone(&self.clock));
+        let follow = self.derived.map(|slot| FollowSettings { slot, entities: Arc::clone(&self.followed) });
+        let handler =
+            MirrorHandler::new(Arc::clone(&source), mirror, Arc::clone(&self.clock)).following(follow);
         self.worker.registry = self.worker.registry.with_source(source).with_handler(Arc::new(handler));
         self
     }
@@ -99,6 +109,15 @@ impl EngineBuilder {
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Lets the values that a source derives, such as stock and balances, follow the records that
+    /// [move](crate::record::Record::moves) them. The reads are gathered in slots of this length. By default, or with
+    /// `None`, these values are read on their schedules only. Call this method before [`EngineBuilder::source`].
+    #[must_use]
+    pub fn derived(mut self, slot: Option<Duration>) -> Self {
+        self.derived = slot;
         self
     }
 
@@ -166,6 +185,8 @@ impl EngineBuilder {
     #[must_use]
     pub fn build(self) -> Engine {
         let Self { stores, worker, mut executors, .. } = self;
+        // A builder is built once, so the cell is empty.
+        self.followed.get_or_init(|| worker.registry.entities().cloned().collect());
         executors.push(Arc::new(Lister {
             registry: worker.registry.clone(),
             runs: Arc::clone(&stores.runs),
@@ -265,6 +286,8 @@ impl Engine {
             scheduler: SchedulerSettings::default(),
             schedules: Vec::new(),
             postponed: Arc::new(|_| false),
+            derived: None,
+            followed: Arc::default(),
         }
     }
 

@@ -53,6 +53,7 @@ mod tests {
             fields: Fields::new(),
             volatile: Fields::new(),
             children: std::collections::BTreeMap::new(),
+            moves: None,
             raw: Payload::new("{}"),
         };
         let read = Read {
@@ -61,6 +62,7 @@ mod tests {
             observed,
             content: Content::Present(Box::new(record)),
             listed: Some(ListedRow { hash: ContentHash::of_bytes(b"row"), spelled: Vec::new() }),
+            follow: None,
         };
         let verdict = Verdict::Apply { stable: true, volatile: true };
         SyncState::after(None, &read, verdict).expect("a state")

@@ -41,6 +41,7 @@ impl SyncState {
             detail_seen: None,
             volatile_hash: None,
             volatile_seen: None,
+            moves: None,
             deleted: false,
             suspect: None,
         }
@@ -56,6 +57,10 @@ impl SyncState {
         if let Content::Present(record) = &read.content {
             if read.shape == Shape::Detail {
                 self.detail_seen = self.detail_seen.max(Some(seen.began));
+            }
+            if self.moves.is_none() {
+                // The state was stored before moves were.
+                self.moves.clone_from(&record.moves);
             }
             // Without this, an earlier call that is handled later could bring older values back.
             if !record.volatile.is_empty() && !self.changes_volatile(record) {
@@ -101,6 +106,9 @@ impl SyncState {
             }
             self.version = version;
             self.deleted = false;
+            if record.moves.is_some() {
+                self.moves.clone_from(&record.moves);
+            }
             if hash.is_some() {
                 self.detail_hash = hash;
                 self.detail_version = version;

@@ -1,8 +1,9 @@
 //! The handler that maintains a mirror: it reads records from the source if needed, and writes them through the guard.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -16,7 +17,8 @@ use crate::{
     mirror::{Applied, Mirror},
     queue::{Claimed, Lane},
     record::{
-        Content, EntityType, ListedRow, Read, Record, RecordId, RecordKey, Shape, SourcePayload, list_hash,
+        Content, EntityType, Follow, ListedRow, Read, Record, RecordId, RecordKey, Shape, SourcePayload,
+        list_hash,
     },
     source::Source,
 };
@@ -34,6 +36,16 @@ pub struct MirrorHandler {
     pub(super) source: Arc<dyn Source>,
     pub(super) mirror: Arc<dyn Mirror>,
     pub(super) clock: Arc<dyn Clock>,
+    follow: Option<FollowSettings>,
+}
+
+/// How the records that others move are read again.
+#[derive(Clone, Debug)]
+pub struct FollowSettings {
+    /// The length of the slots in which such reads are gathered.
+    pub slot: Duration,
+    /// The entity types that are followed. Where the cell is empty, every entity type is followed.
+    pub entities: Arc<OnceLock<BTreeSet<EntityType>>>,
 }
 
 /// The state of a batch while it is handled.
@@ -48,7 +60,25 @@ impl MirrorHandler {
     /// Creates a handler that writes the records of a source to a mirror.
     #[must_use]
     pub fn new(source: Arc<dyn Source>, mirror: Arc<dyn Mirror>, clock: Arc<dyn Clock>) -> Self {
-        Self { source, mirror, clock }
+        Self { source, mirror, clock, follow: None }
+    }
+
+    /// Lets the records that a read moves be read again. By default they are read on their schedules only.
+    #[must_use]
+    pub fn following(mut self, follow: Option<FollowSettings>) -> Self {
+        self.follow = follow;
+        self
+    }
+
+    /// Returns how the records that a read of this item moves are read again.
+    fn follow(&self, item: &Claimed) -> Option<Follow> {
+        let FollowSettings { slot, entities } = self.follow.clone()?;
+        let is_derived = item.lane == Lane::Derived;
+        // A recheck is the second look, or the check of a full sync.
+        let may_look_again =
+            is_derived && !item.work.recheck && self.source.reads_wait(Lane::Derived).is_zero();
+        let look_again = self.source.profile().derives_late.filter(|_| may_look_again);
+        Some(Follow { slot, entities, is_derived, look_again })
     }
 
     /// Handles the items of a batch.
@@ -148,6 +178,7 @@ impl MirrorHandler {
             observed: payload.observed,
             content: Content::Present(Box::new(record)),
             listed,
+            follow: None,
         }
     }
 
@@ -234,7 +265,10 @@ impl MirrorHandler {
         if reads.is_empty() {
             return Vec::new();
         }
-        let (indexes, reads): (Vec<usize>, Vec<Read>) = reads.into_iter().unzip();
+        let (indexes, mut reads): (Vec<usize>, Vec<Read>) = reads.into_iter().unzip();
+        for (index, read) in indexes.iter().zip(&mut reads) {
+            read.follow = self.follow(&batch.items[*index]);
+        }
         let applied = self.mirror.apply(self.source.schema(), reads).await;
         let mut again = Vec::new();
         for (index, result) in indexes.into_iter().zip(applied) {

@@ -12,14 +12,16 @@ pub const SAVING_CALLS: &str = "few calls are left today, so the read waits a li
                                 records";
 
 impl MirrorHandler {
-    /// Defers reads for pushed events while the source wants to save calls. Events of one record are folded in the
-    /// meantime, and many records share a call. Returns the items that are read now. Reads that share a call with
-    /// other reads at no cost do not wait.
+    /// Defers reads for pushed events, and of derived values, while the source wants to save calls. Work of one record
+    /// is folded in the meantime, and many records share a call. Returns the items that are read now. Reads that share
+    /// a call with other reads at no cost do not wait.
     pub(super) fn put_off(&self, batch: &mut Batch<'_>, fetch: Vec<usize>) -> Vec<usize> {
-        let (slot, now) = (self.source.reads_wait(Lane::Webhook), self.clock.now());
+        let now = self.clock.now();
+        let slots = [Lane::Webhook, Lane::Derived].map(|lane| (lane, self.source.reads_wait(lane)));
         let wait = |index: &usize| {
             let item = &batch.items[*index];
-            (item.lane == Lane::Webhook).then(|| rest_of_slot(item.queued_at, now, slot)).flatten()
+            let (_, slot) = slots.iter().find(|(lane, _)| *lane == item.lane)?;
+            rest_of_slot(item.queued_at, now, *slot)
         };
         let waits: Vec<Option<Duration>> = fetch.iter().map(wait).collect();
         let calls = |records: usize| records.div_ceil(self.source.profile().records_per_call.max(1));

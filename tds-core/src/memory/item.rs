@@ -2,9 +2,13 @@
 
 use time::OffsetDateTime;
 
-use super::state::{Item, Progress, State, WaiterEntry};
+use super::{
+    later,
+    state::{Item, Progress, State, WaiterEntry},
+};
 use crate::{
     inbox::InboxId,
+    mirror::DelayedItem,
     queue::{ItemId, ItemStatus, NewItem, Outcome, Waiter, WorkKey, fold},
 };
 
@@ -24,12 +28,27 @@ impl State {
 
     /// Adds work, or folds the work into the record's live item. This adds no waiter.
     pub(super) fn place(&mut self, new: NewItem) -> ItemId {
+        let now = self.now.0;
+        self.place_at(new, now, now)
+    }
+
+    /// Adds work that is not due at once.
+    pub(super) fn place_later(&mut self, new: DelayedItem) {
+        let now = self.now.0;
+        let due = OffsetDateTime::from_unix_timestamp_nanos(new.due(now.unix_timestamp_nanos()));
+        let waiter = new.item.waiter;
+        let id = self.place_at(new.item, later(now, new.delay), due.unwrap_or(now));
+        self.attach(id, waiter);
+    }
+
+    /// Adds work that counts as enqueued at a time, and that is due at another.
+    fn place_at(&mut self, new: NewItem, queued_at: OffsetDateTime, due: OffsetDateTime) -> ItemId {
         match self.live.get(&new.key).copied() {
             Some(id) => {
-                self.fold_into(id, &new);
+                self.fold_into(id, &new, queued_at, due);
                 id
             }
-            None => self.insert(new),
+            None => self.insert(new, queued_at, due),
         }
     }
 
@@ -44,8 +63,8 @@ impl State {
         Some(result)
     }
 
-    fn insert(&mut self, new: NewItem) -> ItemId {
-        let (id, now) = (ItemId(self.next_id()), self.now.0);
+    fn insert(&mut self, new: NewItem, queued_at: OffsetDateTime, due: OffsetDateTime) -> ItemId {
+        let id = ItemId(self.next_id());
         let item = Item {
             id,
             key: new.key.clone(),
@@ -56,8 +75,8 @@ impl State {
             retry_count: 0,
             lost_leases: 0,
             error: None,
-            queued_at: now,
-            run_at: now,
+            queued_at,
+            run_at: due,
             started_at: None,
             ended_at: None,
             generation: 1,
@@ -77,16 +96,20 @@ impl State {
         id
     }
 
-    fn fold_into(&mut self, id: ItemId, new: &NewItem) {
+    fn fold_into(&mut self, id: ItemId, new: &NewItem, queued_at: OffsetDateTime, due: OffsetDateTime) {
         let now = self.now.0;
         self.with_item(id, |item| {
+            // Work that was not tried yet waits for nothing but its time, and is due with the earliest of the work. What
+            // was put off stays so.
+            let is_untried = item.started_at.is_none() || item.queued_at > now;
+            let only_waits = new.lane == item.lane && is_untried;
+            if item.claim.is_none() && (new.lane < item.lane || only_waits) {
+                item.run_at = item.run_at.min(due);
+            }
+            item.queued_at = item.queued_at.min(queued_at);
             if new.lane < item.lane {
                 item.lane = new.lane;
-                if item.claim.is_some() {
-                    item.hurried = true;
-                } else {
-                    item.run_at = item.run_at.min(now);
-                }
+                item.hurried |= item.claim.is_some();
             }
             let folded = fold(&item.work, &new.work);
             // The source may have answered a fetch before this change happened. A change therefore counts even
@@ -104,13 +127,16 @@ impl State {
             item.work = folded;
             item.generation += 1;
             if item.claim.is_some() {
-                item.new_work_since.get_or_insert(now);
+                let is_first = item.new_work_since.is_none();
+                item.new_work_since =
+                    Some(item.new_work_since.map_or(queued_at, |since| since.min(queued_at)));
+                item.run_at = if is_first { due } else { item.run_at.min(due) };
             }
             if item.status == ItemStatus::Failed {
                 // New data need not wait for the back-off of the old data.
                 item.status = ItemStatus::Pending;
                 item.retry_count = 0;
-                item.run_at = item.run_at.min(now);
+                item.run_at = item.run_at.min(due);
             }
         });
     }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     guard::{SyncState, Verdict, judge, report_unusual},
-    mirror::{Applied, Mirror, MirrorSchema},
+    mirror::{Applied, Mirror, MirrorSchema, follow_ups},
     queue::Outcome,
     record::{Content, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape},
 };
@@ -56,6 +56,9 @@ impl State {
         let (verdict, next) = judge(previous.as_ref(), &read, self.now.0, shrinks);
         if matches!(verdict, Verdict::Apply { .. }) && self.refused.contains(&read.key) {
             return Err(Error::invalid(format!("{} breaks a constraint of the target", read.key)));
+        }
+        for later in follow_ups(previous.as_ref(), next.as_ref().or(previous.as_ref()), &read, verdict) {
+            self.place_later(later);
         }
         if let Some(next) = next {
             self.remember(&read.key, next);

@@ -139,7 +139,7 @@ impl State {
 
     fn oldest_waiting(&self, entity: Option<&EntityType>) -> Option<f64> {
         let waiting = self.waiting().filter(|item| entity.is_none_or(|entity| item.key.entity == *entity));
-        waiting.map(|item| (self.now.0 - item.queued_at).as_seconds_f64()).max_by(f64::total_cmp)
+        waiting.map(|item| (self.now.0 - item.queued_at).as_seconds_f64().max(0.0)).max_by(f64::total_cmp)
     }
 
     /// Returns the items that wait for a later time or for an operator. The reason is that of the largest group of

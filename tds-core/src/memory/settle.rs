@@ -74,7 +74,9 @@ impl State {
             self.notify(id, settlement.generation, claim.source_event, outcome);
         }
         let drop_payload = matches!(settlement.settle, Settle::Release { fetch: true, .. });
-        self.wait_again(id, ItemStatus::Pending, self.now.0, |item| {
+        // The work that arrived may wait for other work.
+        let due = self.items.get(&id).map_or(self.now.0, |item| item.run_at.max(self.now.0));
+        self.wait_again(id, ItemStatus::Pending, due, |item| {
             item.retry_count = 0;
             item.work.payload.take_if(|_| drop_payload);
             item.queued_at = item.new_work_since.unwrap_or(item.queued_at);

@@ -15,6 +15,8 @@ closed_set! {
         Outbound = "outbound",
         /// A pushed event.
         Webhook = "webhook",
+        /// A value that the source derives, such as stock or a balance, may have changed because a document did.
+        Derived = "derived",
         /// An incremental sync.
         Incremental = "incremental",
         /// A full sync.
@@ -25,11 +27,19 @@ closed_set! {
 }
 
 impl Lane {
-    /// Returns the number in the column `priority`: 0 for the most urgent lane, and 10 more for each lane after it.
-    /// Items with a lower number are claimed first.
+    /// Returns the number in the column `priority`. Items with a lower number are claimed first. The numbers are
+    /// stored, so they never change; a new lane gets a number between its neighbours.
     #[must_use]
     pub fn priority(self) -> i16 {
-        self as i16 * 10
+        match self {
+            Self::Operator => 0,
+            Self::Outbound => 10,
+            Self::Webhook => 20,
+            Self::Derived => 25,
+            Self::Incremental => 30,
+            Self::Full => 40,
+            Self::Verify => 50,
+        }
     }
 
     /// Returns the lane of a stored priority.

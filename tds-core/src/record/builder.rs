@@ -8,7 +8,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     error::Result,
-    record::{EntityType, Fields, Interval, Observed, Payload, Read, Record, RecordId, Shape},
+    record::{EntityType, Fields, Interval, Moves, Observed, Payload, Read, Record, RecordId, Shape},
 };
 
 /// Builds a record of a source that has no JSON text, such as a file or a database.
@@ -24,6 +24,8 @@ struct Body {
     fields: Fields,
     volatile: Fields,
     children: BTreeMap<String, Vec<Fields>>,
+    #[serde(default)]
+    moves: Option<Moves>,
 }
 
 impl RecordBuilder {
@@ -37,6 +39,7 @@ impl RecordBuilder {
             fields: Fields::new(),
             volatile: Fields::new(),
             children: BTreeMap::new(),
+            moves: None,
             raw: Payload::new("{}"),
         })
     }
@@ -69,18 +72,35 @@ impl RecordBuilder {
         self
     }
 
+    /// Adds a record whose derived values follow this record.
+    #[must_use]
+    pub fn moves(mut self, entity: &EntityType, id: &str) -> Self {
+        self.0.moves.get_or_insert_default().add(entity.clone(), RecordId::new(id));
+        self
+    }
+
+    /// Adds a record whose derived values follow this record and the derived values of this record.
+    #[must_use]
+    pub fn moves_through(mut self, entity: &EntityType, id: &str) -> Self {
+        self.0.moves.get_or_insert_default().add_through(entity.clone(), RecordId::new(id));
+        self
+    }
+
     /// Returns the record. Its raw JSON contains everything that was set, and the default implementation of
     /// [`crate::source::Source::decode`] reads this JSON.
     #[must_use]
     pub fn build(mut self) -> Record {
         let version = self.0.version.and_then(|version| version.format(&Rfc3339).ok());
-        let raw = json!({
+        let mut raw = json!({
             "id": self.0.id,
             "version": version,
             "fields": self.0.fields,
             "volatile": self.0.volatile,
             "children": self.0.children,
         });
+        if let Some(moves) = &self.0.moves {
+            raw["moves"] = json!(moves);
+        }
         self.0.raw = Payload::new(raw.to_string());
         self.0
     }
@@ -103,8 +123,17 @@ impl RecordBuilder {
 /// # Errors
 /// `Invalid`: the payload is other JSON.
 pub(crate) fn built(entity: &EntityType, payload: &Payload) -> Result<Record> {
-    let Body { id, version, fields, volatile, children } = payload.parse()?;
-    Ok(Record { entity: entity.clone(), id, version, fields, volatile, children, raw: payload.clone() })
+    let Body { id, version, fields, volatile, children, moves } = payload.parse()?;
+    Ok(Record {
+        entity: entity.clone(),
+        id,
+        version,
+        fields,
+        volatile,
+        children,
+        moves,
+        raw: payload.clone(),
+    })
 }
 
 fn fields(value: Value) -> Fields {

@@ -214,6 +214,7 @@ mod tests {
             fields,
             volatile: Fields::new(),
             children: BTreeMap::new(),
+            moves: None,
             raw: Payload::new("{}"),
         }
     }

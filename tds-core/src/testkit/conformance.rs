@@ -7,6 +7,7 @@
 
 pub mod budget;
 pub mod costs;
+pub mod derived;
 mod harness;
 pub mod inbox;
 pub mod lists;

@@ -82,7 +82,7 @@ impl ScriptedSource {
         self.book().moved.extend(ids);
     }
 
-    /// Makes reads for pushed events wait this long, as a source does that saves calls.
+    /// Makes reads for pushed events and of derived values wait this long, as a source does that saves calls.
     pub fn save_calls(&self, wait: Duration) {
         self.book().wait = wait;
     }
@@ -158,6 +158,6 @@ impl Source for ScriptedSource {
     }
 
     fn reads_wait(&self, lane: Lane) -> Duration {
-        if lane == Lane::Webhook { self.book().wait } else { Duration::ZERO }
+        if matches!(lane, Lane::Webhook | Lane::Derived) { self.book().wait } else { Duration::ZERO }
     }
 }

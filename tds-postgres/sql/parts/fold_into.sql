@@ -6,6 +6,7 @@ ON CONFLICT (entity_type, COALESCE(zoho_entity_id, entity_id), direction) WHERE 
   attached = q.attached + 1,
   hurried = q.hurried OR q.status = 'processing' AND excluded.priority < q.priority,
   recheck = q.recheck OR excluded.recheck,
+  queued_at = LEAST(q.queued_at, excluded.queued_at),
   (priority, version, payload, shape, pushed, observed_began, observed_ended, inbox_event_id, generation,
    requeued_at, status, retry_count, run_at) = (
     SELECT LEAST(q.priority, excluded.priority), GREATEST(q.version, excluded.version),
@@ -17,12 +18,19 @@ ON CONFLICT (entity_type, COALESCE(zoho_entity_id, entity_id), direction) WHERE 
       CASE k WHEN 2 THEN excluded.inbox_event_id WHEN 1 THEN q.inbox_event_id
              ELSE COALESCE(excluded.inbox_event_id, q.inbox_event_id) END,
       q.generation + is_new::int,
-      CASE WHEN q.status = 'processing' AND is_new THEN COALESCE(q.requeued_at, clock_timestamp())
+      CASE WHEN q.status = 'processing' AND is_new THEN LEAST(q.requeued_at, excluded.queued_at)
            ELSE q.requeued_at END,
       CASE WHEN q.status = 'failed' AND is_new THEN 'pending' ELSE q.status END,
       CASE WHEN q.status = 'failed' AND is_new THEN 0 ELSE q.retry_count END,
-      CASE WHEN q.status = 'failed' AND is_new OR q.status <> 'processing' AND excluded.priority < q.priority
-           THEN LEAST(q.run_at, now()) ELSE q.run_at END
+      -- Work that was not tried yet waits for nothing but its time, and is due with the earliest of the work. What was put
+      -- off stays so, unless the new work is more urgent. Work that arrives during a claim may wait for its slot as well.
+      CASE WHEN q.status = 'processing' AND is_new AND q.requeued_at IS NULL AND excluded.run_at > now()
+           THEN excluded.run_at
+           WHEN q.status = 'processing' AND is_new
+             OR q.status = 'failed' AND is_new
+             OR q.status <> 'processing' AND (excluded.priority < q.priority
+              OR excluded.priority = q.priority AND (q.processing_started_at IS NULL OR q.queued_at > now()))
+           THEN LEAST(q.run_at, excluded.run_at) ELSE q.run_at END
     FROM (SELECT k, k <> 1 OR excluded.recheck AND NOT q.recheck AS is_new
             FROM (SELECT tds_fold(q.payload, q.version, q.shape, q.observed_ended, excluded.payload, excluded.version,
                                   excluded.shape, excluded.pushed, excluded.observed_began) AS k) AS fold) AS choice)

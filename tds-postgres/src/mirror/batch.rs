@@ -5,16 +5,16 @@ use std::collections::{HashMap, HashSet};
 use tds_core::{
     error::{Error, Result},
     guard::{SyncState, Verdict, guard_sets, report_ahead, report_unusual},
-    mirror::{Applied, MirrorSchema},
-    queue::Outcome,
+    mirror::{Applied, MirrorSchema, follow_ups},
+    queue::{Outcome, Waiter},
     record::{Content, Read, Record, RecordId},
 };
 
 use super::{
     catalog::{Tables, unknown},
-    children, head, state,
+    children, head, seen, state,
 };
-use crate::{Database, db::session::Tx};
+use crate::{Database, db::session::Tx, queue::fold as queue};
 
 /// Marks the transaction as one of the mirror, for triggers that catch local changes.
 const BEGIN: &str = "SET LOCAL tds.origin = 'remote'";
@@ -87,11 +87,42 @@ impl Batch<'_> {
             tx.rollback().await?;
             return Ok(None);
         }
+        let moved = next.iter().map(|(id, state)| (*id, state, states.get(*id))).collect();
+        seen::write(&mut tx, self.schema, self.tables, &moved).await?;
+        self.follow(&mut tx, reads, &verdicts, &states, &next).await?;
         tx.commit().await?;
         for (read, verdict) in reads.iter().zip(&verdicts) {
             report_unusual(states.get(&read.key.id), read, *verdict);
         }
         Ok(Some(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect()))
+    }
+
+    /// Enqueues the work that follows from the reads. It becomes durable together with the states that it follows from.
+    async fn follow(
+        &self,
+        tx: &mut Tx,
+        reads: &[&Read],
+        verdicts: &[Verdict],
+        states: &HashMap<RecordId, SyncState>,
+        next: &[(&RecordId, SyncState)],
+    ) -> Result<(), sqlx::Error> {
+        if reads.iter().all(|read| read.follow.is_none()) {
+            return Ok(());
+        }
+        let next: HashMap<&RecordId, &SyncState> = next.iter().map(|(id, state)| (*id, state)).collect();
+        let mut later = queue::Batch::default();
+        for (read, verdict) in reads.iter().zip(verdicts) {
+            let before = states.get(&read.key.id);
+            let after = next.get(&read.key.id).copied().or(before);
+            follow_ups(before, after, read, *verdict).into_iter().for_each(|item| later.add_later(item));
+        }
+        if later.is_empty() {
+            return Ok(());
+        }
+        // No event and no run waits for this work, so without a waiter of its own it would leave the queue together with
+        // a run that lists the record and is cancelled.
+        let places = later.fold(tx).await?;
+        queue::attach(tx, &places.each_for(Waiter::Operator)).await.map(drop)
     }
 
     /// Writes the head rows and the child rows. Returns the ids of the records that differed.

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use tds_core::{mirror::Child, record::Fields};
 
-use super::catalog::{Columns, names};
+use super::{
+    catalog::{Columns, names},
+    seen::ROWS_SEEN,
+};
 use crate::db::{quote, session::Tx};
 
 /// The new sets of one table: the rows by the id of their record.
@@ -46,8 +49,8 @@ pub(super) async fn replace(
     let sql = format!(
         "INSERT INTO {name} ({into}) SELECT {from} FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) AS r",
         name = quote::table(child.table),
-        into = quote::list("", names(columns)),
-        from = quote::list("r.", names(columns)),
+        into = quote::list("", filled(columns)),
+        from = quote::list("r.", filled(columns)),
     );
     sqlx::query(quote::statement(sql)).bind(Value::Array(rows).to_string()).execute(tx).await?;
     Ok(changed)
@@ -81,8 +84,8 @@ async fn differing(
         name = quote::table(child.table),
         owner_of_r = format_args!("r.{}", quote::identifier(child.owner)),
         owner_of_t = format_args!("t.{}", quote::identifier(child.owner)),
-        of_r = quote::list("r.", names(columns)),
-        of_t = quote::list("t.", names(columns)),
+        of_r = quote::list("r.", filled(columns)),
+        of_t = quote::list("t.", filled(columns)),
     );
     let owners: Vec<String> = sets.keys().map(|id| (*id).to_owned()).collect();
     sqlx::query_scalar(quote::statement(sql))
@@ -90,6 +93,11 @@ async fn differing(
         .bind(owners)
         .fetch_all(tx)
         .await
+}
+
+/// Returns the names of the columns that come from a record.
+fn filled(columns: &Columns) -> impl Iterator<Item = &String> {
+    names(columns).filter(|name| *name != ROWS_SEEN)
 }
 
 fn with_owner(child: &Child, id: &str, row: &Fields) -> Value {

@@ -5,14 +5,17 @@ use std::{borrow::Cow, collections::HashSet};
 use serde_json::Value;
 use tds_core::record::{Read, Record, Shape};
 
-use super::catalog::{Column, Columns};
+use super::{
+    catalog::{Column, Columns},
+    seen::VOLATILE_SEEN,
+};
 use crate::{
     Database,
     db::{quote, session::Tx},
 };
 
 /// Columns that the mirror itself fills.
-const OWN: [&str; 2] = ["raw", "synced_at"];
+const OWN: [&str; 3] = ["raw", "synced_at", VOLATILE_SEEN];
 
 /// The head rows of a batch, column by column. PostgreSQL needs six sevenths of the time to write rows from arrays of
 /// text that it needs to write them from JSON objects.

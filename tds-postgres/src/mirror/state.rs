@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, types::Json};
 use tds_core::{
     guard::{Suspect, SyncState},
-    record::{ColumnHashes, ContentHash, EntityType, Interval, Observed, RecordId},
+    record::{ColumnHashes, ContentHash, EntityType, Interval, Moves, Observed, RecordId},
 };
 use time::OffsetDateTime;
 
@@ -32,6 +32,7 @@ struct Row {
     detail_seen: Option<OffsetDateTime>,
     volatile_hash: Option<String>,
     volatile_seen: Option<OffsetDateTime>,
+    moves: Option<Json<Moves>>,
     deleted: bool,
     suspect: Option<Json<Suspect>>,
     now: OffsetDateTime,
@@ -50,6 +51,7 @@ impl Row {
             spelled: self.list_spells.map_or_else(Vec::new, |it| it.split(' ').map(str::to_owned).collect()),
             volatile_hash: self.volatile_hash.as_deref().map(ColumnHashes::from_text),
             volatile_seen: self.volatile_seen,
+            moves: self.moves.map(|Json(moves)| moves),
             deleted: self.deleted,
             suspect: self.suspect.map(|Json(suspect)| suspect),
         };
@@ -64,7 +66,7 @@ fn select(fence: &str) -> AssertSqlSafe<String> {
     quote::statement(format!(
         "SELECT s.* FROM unnest($2::text[]) AS k(zoho_id) CROSS JOIN LATERAL (
            SELECT zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-             detail_seen, volatile_hash, volatile_seen, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
+             detail_seen, volatile_hash, volatile_seen, moves, deleted_at IS NOT NULL AS deleted, suspect, list_spells,
              clock_timestamp() AS now
            FROM tds_sync_records r WHERE r.entity_type = $1 AND r.zoho_id = k.zoho_id {fence}) AS s"
     ))
@@ -103,12 +105,12 @@ const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_bega
       LEAST(n.observed_ended, clock.now) AS observed_ended, n.list_hash, n.detail_hash, n.detail_version,
       CASE WHEN n.detail_seen > clock.now THEN clock.now ELSE n.detail_seen END AS detail_seen, n.volatile_hash,
       CASE WHEN n.volatile_seen > clock.now THEN clock.now ELSE n.volatile_seen END AS volatile_seen, n.deleted,
-      n.suspect, n.list_spells
+      n.suspect, n.list_spells, n.moves
     FROM unnest($2::text[], $3::timestamptz[], $4::bool[], $5::timestamptz[], $6::timestamptz[], $7::text[],
       $8::text[], $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::bool[], $14::jsonb[],
-      $15::text[])
+      $15::text[], $16::jsonb[])
       AS n (zoho_id, version, pushed, observed_began, observed_ended, list_hash, detail_hash, detail_version,
-        detail_seen, volatile_hash, volatile_seen, deleted, suspect, list_spells),
+        detail_seen, volatile_hash, volatile_seen, deleted, suspect, list_spells, moves),
       (SELECT clock_timestamp() + interval '10 seconds' AS now) AS clock) AS n";
 
 /// Stores new states of locked records, and of records that were not `known`. The rows also get the ids of their head
@@ -136,7 +138,7 @@ pub(super) async fn store(
                observed_began = n.observed_began, observed_ended = n.observed_ended, list_hash = n.list_hash,
                detail_hash = n.detail_hash, detail_version = n.detail_version, detail_seen = n.detail_seen,
                volatile_hash = n.volatile_hash, volatile_seen = n.volatile_seen, suspect = n.suspect,
-               list_spells = n.list_spells,
+               list_spells = n.list_spells, moves = n.moves,
                deleted_at = CASE WHEN n.deleted THEN coalesce(s.deleted_at, now()) END,
                local_id = coalesce(s.local_id, {})
              FROM {NEW} WHERE s.entity_type = $1 AND s.zoho_id = n.zoho_id",
@@ -149,10 +151,11 @@ pub(super) async fn store(
     }
     let sql = format!(
         "INSERT INTO tds_sync_records (entity_type, zoho_id, version, pushed, observed_began, observed_ended, list_hash,
-           detail_hash, detail_version, detail_seen, volatile_hash, volatile_seen, deleted_at, suspect, list_spells, local_id)
+           detail_hash, detail_version, detail_seen, volatile_hash, volatile_seen, deleted_at, suspect, list_spells, moves,
+           local_id)
          SELECT $1, n.zoho_id, n.version, n.pushed, n.observed_began, n.observed_ended, n.list_hash, n.detail_hash,
            n.detail_version, n.detail_seen, n.volatile_hash, n.volatile_seen, CASE WHEN n.deleted THEN now() END,
-           n.suspect, n.list_spells, {}
+           n.suspect, n.list_spells, n.moves, {}
          FROM {NEW} ORDER BY n.zoho_id COLLATE \"C\" ON CONFLICT DO NOTHING",
         head_id("n")
     );
@@ -177,6 +180,7 @@ fn bind<'q>(query: Query<'q>, entity: &EntityType, states: &[&(&RecordId, SyncSt
         .bind(column(states, |(_, state)| state.deleted))
         .bind(column(states, |(_, state)| state.suspect.clone().map(Json)))
         .bind(column(states, |(_, state)| (!state.spelled.is_empty()).then(|| state.spelled.join(" "))))
+        .bind(column(states, |(_, state)| state.moves.clone().map(Json)))
 }
 
 fn texts(ids: &[RecordId]) -> Vec<String> {

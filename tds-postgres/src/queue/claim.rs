@@ -212,11 +212,11 @@ mod tests {
         cursors.range(Lane::Verify);
         cursors.note(Some(SPOT));
         let range = cursors.range(Lane::Verify);
-        assert_eq!(range.priorities, [0, 10, 20, 30, 40, 50]);
-        assert_eq!(range.ids, [i64::MIN, i64::MIN, i64::MIN, i64::MIN, 7, i64::MIN]);
-        assert_eq!(range.ats[4], Some(SPOT.1));
+        assert_eq!(range.priorities, [0, 10, 20, 25, 30, 40, 50]);
+        assert_eq!(range.ids, [i64::MIN, i64::MIN, i64::MIN, i64::MIN, i64::MIN, 7, i64::MIN]);
+        assert_eq!(range.ats[5], Some(SPOT.1));
         tokio::time::advance(super::LOOK_BACK).await;
-        assert_eq!(cursors.range(Lane::Verify).ats, [None; 6]);
+        assert_eq!(cursors.range(Lane::Verify).ats, [None; Lane::ALL.len()]);
     }
 
     #[tokio::test]
@@ -225,12 +225,12 @@ mod tests {
         cursors.range(Lane::Verify);
         cursors.note(Some(SPOT));
         cursors.note(None);
-        assert_eq!(cursors.range(Lane::Verify).ats, [None; 6]);
+        assert_eq!(cursors.range(Lane::Verify).ats, [None; Lane::ALL.len()]);
     }
 
     #[tokio::test]
     async fn lanes_cover_every_priority_once() {
         let range = ClaimCursors::default().range(Lane::Webhook);
-        assert_eq!((range.priorities, range.below), (vec![0, 10, 20], vec![10, 20, 30]));
+        assert_eq!((range.priorities, range.below), (vec![0, 10, 20], vec![10, 20, 25]));
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use tds_core::{
     inbox::InboxId,
+    mirror::DelayedItem,
     queue::{Direction, Lane, NewItem, Waiter, Work, WorkKey, fold},
     record::{Observed, RecordId},
     runs::RunId,
@@ -19,7 +20,7 @@ use crate::{
     Database, Tx,
     db::{
         parts::around_locks,
-        text::{Query, entity_of, one_of, storable, unknown},
+        text::{Query, entity_of, one_of, seconds, storable, unknown},
     },
 };
 
@@ -27,12 +28,19 @@ const FOLD: &str = concat!(
     r#"
 INSERT INTO tds_queue_live AS q
   (direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape, pushed, recheck, observed_began,
-   observed_ended, inbox_event_id)
+   observed_ended, inbox_event_id, queued_at, run_at)
 SELECT CASE WHEN n.zoho_entity_id IS NULL THEN 'outbound' ELSE 'inbound' END, n.entity_type, n.zoho_entity_id, n.entity_id,
-       n.priority, n.version, n.payload, n.shape, n.pushed, n.recheck, n.began, n.ended, n.event
+       n.priority, n.version, n.payload, n.shape, n.pushed, n.recheck, n.began, n.ended, n.event,
+       CASE WHEN n.delay = 0 THEN clock_timestamp() ELSE now() + make_interval(secs => n.delay) END,
+       -- Times in a slot are due when it ends.
+       CASE WHEN n.slot = 0 THEN now() + make_interval(secs => n.delay)
+            ELSE to_timestamp(ceil(extract(epoch FROM now() + make_interval(secs => n.delay))::numeric / n.slot::numeric)
+                                * n.slot::numeric) END
   FROM unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::text[], $6::text[], $7::boolean[],
-              $8::boolean[], $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::text[])
-    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event, entity_id)
+              $8::boolean[], $9::timestamptz[], $10::timestamptz[], $11::bigint[], $12::text[], $13::double precision[],
+              $14::double precision[])
+    AS n(entity_type, zoho_entity_id, priority, version, payload, shape, pushed, recheck, began, ended, event, entity_id,
+         delay, slot)
  ORDER BY n.entity_type COLLATE "C", n.zoho_entity_id COLLATE "C", n.entity_id COLLATE "C""#,
     include_str!("../../sql/parts/fold_into.sql")
 );
@@ -63,6 +71,9 @@ struct Entry {
     lane: Lane,
     work: Work,
     event: Option<i64>,
+    /// See [`DelayedItem`].
+    delay: Duration,
+    slot: Duration,
 }
 
 /// The item and its generation after the fold.
@@ -79,6 +90,11 @@ impl Places {
     /// Returns the place of the item with this key.
     pub(crate) fn of(&self, key: &WorkKey) -> Option<Place> {
         self.0.get(&stored_key(key.clone())).copied()
+    }
+
+    /// Returns one waiter for each item.
+    pub(crate) fn each_for(&self, waiter: Waiter) -> Vec<NewWaiter> {
+        self.0.values().map(|&place| NewWaiter { place, waiter, counted: true }).collect()
     }
 }
 
@@ -123,13 +139,29 @@ impl Batch {
     /// Adds work. Work for a key that is already in the batch is folded into the earlier work. Callers add the newest
     /// work last.
     pub(crate) fn add(&mut self, key: WorkKey, lane: Lane, work: &Work, event: Option<i64>) {
-        use std::collections::btree_map::Entry as Slot;
+        self.add_entry(
+            key,
+            Entry { lane, work: work.clone(), event, delay: Duration::ZERO, slot: Duration::ZERO },
+        );
+    }
+
+    /// Adds work that is not due at once. Of the work of one key, the earliest counts.
+    pub(crate) fn add_later(&mut self, new: DelayedItem) {
+        let DelayedItem { item: NewItem { key, lane, work, .. }, delay, slot } = new;
+        self.add_entry(key, Entry { lane, work, event: None, delay, slot });
+    }
+
+    fn add_entry(&mut self, key: WorkKey, entry: Entry) {
+        use std::collections::btree_map::Entry as Place;
         match self.0.entry(stored_key(key)) {
-            Slot::Vacant(slot) => {
-                slot.insert(Entry { lane, work: work.clone(), event });
-            }
-            Slot::Occupied(mut slot) => slot.get_mut().fold(lane, work, event),
+            Place::Vacant(place) => drop(place.insert(entry)),
+            Place::Occupied(mut place) => place.get_mut().fold(&entry),
         }
+    }
+
+    /// Returns true if the batch has no work.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns true if the batch already has work of the key.
@@ -159,7 +191,10 @@ impl Batch {
         }
         let events: Vec<Option<i64>> = self.0.values().map(|entry| entry.event).collect();
         let local_ids = self.ids(Direction::Outbound);
-        let rows = self.bind(sqlx::query(FOLD)).bind(events).bind(local_ids).fetch_all(tx).await?;
+        let delays: Vec<f64> = self.0.values().map(|entry| seconds(entry.delay)).collect();
+        let slots: Vec<f64> = self.0.values().map(|entry| seconds(entry.slot)).collect();
+        let query = self.bind(sqlx::query(FOLD)).bind(events).bind(local_ids).bind(delays).bind(slots);
+        let rows = query.fetch_all(tx).await?;
         let place = |row: &PgRow| {
             let place = Place { item: row.try_get("id")?, generation: row.try_get("generation")? };
             Ok((key_of(row)?, place))
@@ -192,11 +227,12 @@ impl Batch {
 
 impl Entry {
     /// Applies the same rule as the SQL statement. See [`fold`] and `tds_fold`.
-    fn fold(&mut self, lane: Lane, work: &Work, event: Option<i64>) {
-        self.lane = self.lane.min(lane);
-        let folded = fold(&self.work, work);
-        if !folded.keeps_payload_of(&self.work) && (event.is_some() || folded.payload.is_some()) {
-            self.event = event;
+    fn fold(&mut self, new: &Self) {
+        self.lane = self.lane.min(new.lane);
+        (self.delay, self.slot) = (self.delay, self.slot).min((new.delay, new.slot));
+        let folded = fold(&self.work, &new.work);
+        if !folded.keeps_payload_of(&self.work) && (new.event.is_some() || folded.payload.is_some()) {
+            self.event = new.event;
         }
         self.work = folded;
     }

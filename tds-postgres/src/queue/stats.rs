@@ -33,7 +33,7 @@ WITH done AS (
    GROUP BY GROUPING SETS ((), (entity_type))
 ), waiting AS (
   SELECT COALESCE(entity_type, '') AS entity_type,
-         extract(epoch FROM now() - min(queued_at))::double precision AS oldest
+         GREATEST(extract(epoch FROM now() - min(queued_at)), 0)::double precision AS oldest
     FROM tds_queue_live
    WHERE status IN ('pending', 'failed') OR status = 'processing' AND lease_expires_at <= now()
    GROUP BY GROUPING SETS ((), (entity_type))

@@ -57,13 +57,14 @@ pub(crate) fn detail(schema: &MirrorSchema, id: &str, n: i64, fields: Value) -> 
         entity: key.entity.clone(),
         id: key.id.clone(),
         version: Some(at(n)),
+        moves: None,
         raw: Payload::new(json!({"id": id, "seen": n, "fields": fields}).to_string()),
         fields: columns(fields),
         volatile: Fields::new(),
         children: BTreeMap::new(),
     };
     let content = Content::Present(Box::new(record));
-    Make(Read { key, shape: Shape::Detail, observed: call(n), content, listed: None })
+    Make(Read { key, shape: Shape::Detail, observed: call(n), content, listed: None, follow: None })
 }
 
 pub(crate) fn absent(schema: &MirrorSchema, id: &str, n: i64) -> Read {

@@ -103,6 +103,7 @@ settings! {
         "max-attempts" "TDS_MAX_ATTEMPTS" "Attempts before an item becomes a dead letter [default: 8]",
         "retry-base" "TDS_RETRY_BASE" "Shortest wait before a retry [default: 2s]",
         "retry-max" "TDS_RETRY_MAX" "Longest wait before a retry [default: 15m]",
+        "derived-wait" "TDS_DERIVED_WAIT" "How long reads of stock, balances and statuses that follow from documents are gathered, or off [default: 2s]",
         "lease" "TDS_LEASE" "Time after which a worker that stops renewing its leases loses its items [default: 60s]",
     }
 

@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, LINE, List, Module, PAYABLE, Rows, Webhooks};
+use super::{Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, PAYABLE, Rows, VENDOR, Webhooks};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "bill_lines";
@@ -36,6 +36,11 @@ pub(super) static BILLS: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: PAYABLE,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
+    moves: &[
+        LINE_STOCK,
+        VENDOR,
+        Moved::through("purchase_orders", &["purchaseorder_ids", "purchaseorders.purchaseorder_id"]),
+    ],
     webhooks: Some(Webhooks { path: "bills", predecessor: None }),
     simulated: Some(MODULE),
     sample: sample!(any_bill),

@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{AGEING, Descriptor, Detail, LINE, List, Module, Rows, Webhooks};
+use super::{AGEING, CUSTOMER, Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, Rows, Webhooks};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "credit_note_lines";
@@ -37,6 +37,11 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: AGEING,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
+    moves: &[
+        LINE_STOCK,
+        CUSTOMER,
+        Moved::of("invoices", &["invoices_credited.invoice_id", "invoices.invoice_id"]),
+    ],
     webhooks: Some(Webhooks { path: "credit-notes", predecessor: None }),
     simulated: Some(MODULE),
     sample: sample!(any_credit_note),

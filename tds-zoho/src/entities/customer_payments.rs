@@ -6,7 +6,7 @@ use tds_core::{
     source::Capability,
 };
 
-use super::{Descriptor, Detail, List, Module, Polling, Rows, Webhooks, lines::filled};
+use super::{CUSTOMER, Descriptor, Detail, List, Module, Moved, Polling, Rows, Webhooks, lines::filled};
 use crate::reading::{Column, date, decimal, id, text};
 
 const ALLOCATIONS: &str = "customer_payment_allocations";
@@ -53,6 +53,7 @@ pub(super) static CUSTOMER_PAYMENTS: Descriptor = Descriptor {
     volatile: UNUSED,
     rows: &[Rows { table: ALLOCATIONS, key: "invoices", columns: &[ALLOCATION] }],
     read: |record, draft| filled(record, "invoices", draft.shape),
+    moves: &[CUSTOMER, Moved::of("invoices", &["invoices.invoice_id"])],
     webhooks: Some(Webhooks { path: "customer-payments", predecessor: Some("payments") }),
     polling: Polling::Full,
     simulated: Some(MODULE),

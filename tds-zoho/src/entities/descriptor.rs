@@ -10,7 +10,7 @@ use tds_core::{
     source::{Ability, Capability, SourceProfile},
 };
 
-use super::{Module, Rows};
+use super::{Module, Moved, Rows, moves};
 use crate::{
     answer::{Api, is_read_from_books},
     mend,
@@ -57,6 +57,11 @@ pub struct Descriptor {
     pub volatile: &'static [Column],
     /// The lists of the record that fill child tables.
     pub rows: &'static [Rows],
+    /// The records whose values Zoho derives from a record of this type. They are read again when the record changes.
+    pub moves: &'static [Moved],
+    /// The time after which a derived read of these records is repeated once, where it showed no change, because Zoho
+    /// may derive their values a moment later. `None`: Zoho derives them together with the change.
+    pub derives_late: Option<Duration>,
     /// Reads what the columns and the lists do not describe. TDS calls the function after it has read both.
     ///
     /// # Errors
@@ -269,6 +274,8 @@ impl Descriptor {
         columns: &[],
         volatile: &[],
         rows: &[],
+        moves: &[],
+        derives_late: None,
         read: |_, _| Ok(()),
         webhooks: None,
         polling: Polling::Changes,
@@ -330,6 +337,7 @@ impl Descriptor {
             records_per_page: PER_PAGE,
             sibling: self.sibling.map(|sibling| sibling.entity.clone()),
             complete_list: true,
+            derives_late: self.derives_late,
             documented: self.list.changes,
         }
     }
@@ -364,7 +372,8 @@ impl Descriptor {
         let id = reading::record_id(record, self.id_key)?;
         let version = if self.versioned { reading::version(record)? } else { None };
         let Draft { entity, fields, volatile, children, .. } = self.draft(&id, record, shape)?;
-        Ok(Record { entity, id: RecordId::new(id), version, fields, volatile, children, raw })
+        let moves = (shape != Shape::List).then(|| moves::of(self.moves, record)).flatten();
+        Ok(Record { entity, id: RecordId::new(id), version, fields, volatile, children, moves, raw })
     }
 
     /// Reads everything except the id and the version.

@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, LINE, List, Module, PAYABLE, Rows, Webhooks};
+use super::{CUSTOMER, Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, PAYABLE, Rows, Webhooks};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "invoice_lines";
@@ -36,6 +36,11 @@ pub(super) static INVOICES: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: PAYABLE,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
+    moves: &[
+        LINE_STOCK,
+        CUSTOMER,
+        Moved::through("sales_orders", &["salesorder_id", "salesorders.salesorder_id"]),
+    ],
     webhooks: Some(Webhooks { path: "invoices", predecessor: Some("invoices") }),
     matters_most: true,
     simulated: Some(MODULE),

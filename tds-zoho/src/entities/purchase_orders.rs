@@ -5,7 +5,9 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
+use super::{
+    Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Rows, VENDOR, Webhooks,
+};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "purchase_order_lines";
@@ -42,6 +44,7 @@ pub(super) static PURCHASE_ORDERS: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: FULFILMENT,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE, QUANTITIES] }],
+    moves: &[LINE_STOCK, VENDOR],
     webhooks: Some(Webhooks { path: "purchase-orders", predecessor: None }),
     simulated: Some(MODULE),
     sample: sample!(any_purchase_order),

@@ -5,7 +5,9 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
+use super::{
+    CUSTOMER, Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Rows, Webhooks,
+};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "sales_order_lines";
@@ -41,6 +43,7 @@ pub(super) static SALES_ORDERS: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: FULFILMENT,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE, QUANTITIES] }],
+    moves: &[LINE_STOCK, CUSTOMER],
     webhooks: Some(Webhooks { path: "sales-orders", predecessor: Some("orders") }),
     matters_most: true,
     simulated: Some(MODULE),

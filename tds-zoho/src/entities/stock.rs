@@ -3,6 +3,8 @@
 //! Stock changes without moving the item's time of change. TDS therefore always reads it from the item itself and
 //! never takes it from a pushed body, and stock has no version.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use tds_core::{
     error::{Error, Result},
@@ -35,6 +37,8 @@ pub(super) static STOCK: Descriptor = Descriptor {
     role: Role::Master,
     versioned: false,
     needs_detail: false,
+    // Nothing says whether Zoho posts stock together with the document that moves it.
+    derives_late: Some(Duration::from_secs(60)),
     read,
     webhooks: Some(Webhooks { path: "stock", predecessor: Some("stock") }),
     polling: Polling::Stock,

@@ -5,7 +5,10 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{AGEING, Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
+use super::{
+    AGEING, Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Moved, Rows, VENDOR,
+    Webhooks,
+};
 use crate::reading::{Column, date, decimal, id, text};
 
 const LINES: &str = "vendor_credit_lines";
@@ -41,6 +44,7 @@ pub(super) static VENDOR_CREDITS: Descriptor = Descriptor {
     columns: COLUMNS,
     volatile: AGEING,
     rows: &[Rows { table: LINES, key: "line_items", columns: &[LINE] }],
+    moves: &[LINE_STOCK, VENDOR, Moved::of("bills", &["bills_credited.bill_id", "bills.bill_id"])],
     webhooks: Some(Webhooks { path: "vendor-credits", predecessor: None }),
     simulated: Some(MODULE),
     sample: sample!(any_vendor_credit),

@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, List, Module, Rows, Webhooks, lines::filled};
+use super::{Descriptor, Detail, List, Module, Moved, Rows, VENDOR, Webhooks, lines::filled};
 use crate::reading::{Column, date, decimal, id, text};
 
 const ALLOCATIONS: &str = "vendor_payment_allocations";
@@ -46,6 +46,7 @@ pub(super) static VENDOR_PAYMENTS: Descriptor = Descriptor {
     volatile: UNUSED,
     rows: &[Rows { table: ALLOCATIONS, key: "bills", columns: &[ALLOCATION] }],
     read: |record, draft| filled(record, "bills", draft.shape),
+    moves: &[VENDOR, Moved::of("bills", &["bills.bill_id"])],
     webhooks: Some(Webhooks { path: "vendor-payments", predecessor: None }),
     simulated: Some(MODULE),
     sample: sample!(any_vendor_payment),

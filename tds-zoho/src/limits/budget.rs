@@ -158,7 +158,7 @@ pub(crate) fn spent(lane: Lane) -> &'static str {
         Lane::Outbound | Lane::Webhook => {
             "the day's calls are spent, except those that are reserved for operators"
         }
-        Lane::Incremental | Lane::Full | Lane::Verify => {
+        Lane::Derived | Lane::Incremental | Lane::Full | Lane::Verify => {
             "this kind of work has used its share of the day's calls so far; the other calls are kept for more \
              urgent work"
         }

@@ -80,7 +80,14 @@ impl ZohoSource {
 
     fn read(&self, id: &RecordId, observed: Interval, content: Content) -> Read {
         let key = RecordKey::new(self.entity().clone(), id.clone());
-        Read { key, shape: Shape::Detail, observed: Observed::Call(observed), content, listed: None }
+        Read {
+            key,
+            shape: Shape::Detail,
+            observed: Observed::Call(observed),
+            content,
+            listed: None,
+            follow: None,
+        }
     }
 }
 

@@ -80,6 +80,7 @@ mod tests {
             spelled: Vec::new(),
             volatile_hash: None,
             volatile_seen: None,
+            moves: None,
             deleted: false,
             suspect: None,
         }

@@ -99,12 +99,12 @@ impl Day {
         self.reported = Some(Reported { limit, remaining: remaining.saturating_sub(open), until, at });
     }
 
-    /// Returns the number of calls that pushed events, local changes and incremental syncs will probably take until
-    /// midnight, at the rate of the day so far. The remaining time counts as at least half an hour, because these
+    /// Returns the number of calls that pushed events, local changes, derived values and incremental syncs will probably
+    /// take until midnight, at the rate of the day so far. The remaining time counts as at least half an hour, because these
     /// calls do not arrive evenly.
     pub(super) fn expected(&self, now: i64) -> i64 {
         let passed = now.rem_euclid(DAY);
-        let lanes = [Lane::Outbound, Lane::Webhook, Lane::Incremental];
+        let lanes = [Lane::Outbound, Lane::Webhook, Lane::Derived, Lane::Incremental];
         let spent: i64 = lanes.into_iter().map(|lane| i64::from(self.spent[lane])).sum();
         if passed < HOUR { 0 } else { spent * (DAY - passed).max(HOUR / 2) / passed }
     }
@@ -199,6 +199,9 @@ fn share(lane: Lane, passed: i64, allowance: u32) -> i64 {
     let share = match lane {
         Lane::Operator | Lane::Outbound | Lane::Webhook => 0,
         Lane::Incremental => 100,
+        // A derived value that is read late is only old, and its schedule reads it as well. It is therefore the first
+        // to be saved of what is not bulk work.
+        Lane::Derived => 120,
         Lane::Full => 150,
         Lane::Verify => 200,
     };

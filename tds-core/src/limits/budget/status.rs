@@ -38,8 +38,8 @@ pub struct DayStatus {
     pub spent: PerLane<u32>,
     /// Calls that are left today for this program.
     pub left: Option<u32>,
-    /// Calls that pushed events, local changes and incremental syncs will probably take today, at the rate of the
-    /// day so far. The number is 0 in the first hour.
+    /// Calls that pushed events, local changes, derived values and incremental syncs will probably take today, at the
+    /// rate of the day so far. The number is 0 in the first hour.
     pub expected: u32,
     /// Calls that are left for these lanes and for the lanes that can wait, without the share of operators'
     /// requests.
@@ -86,7 +86,8 @@ closed_set! {
         /// Verification and full syncs wait for their part of the day.
         BulkDeferred = "bulk_deferred",
         /// The day's calls will not suffice at the present rate. Full syncs wait, incremental syncs of less important
-        /// entity types are delayed, and reads for pushed events wait so that several become one.
+        /// entity types are delayed, and reads for pushed events wait so that several become one. Reads of derived
+        /// values wait longest.
         Frugal = "frugal",
         /// Incremental syncs also wait. Records change only through pushed events.
         ChangesDeferred = "changes_deferred",

@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) const PRODUCT_SCHEMA: MirrorSchema =
     MirrorSchema { entity: PRODUCTS, head: Some("products"), children: &[] };
-const INVOICE_SCHEMA: MirrorSchema = MirrorSchema {
+pub(super) const INVOICE_SCHEMA: MirrorSchema = MirrorSchema {
     entity: INVOICES,
     head: Some("invoices"),
     children: &[Child { table: "invoice_lines", owner: "document_zoho_id", confirm_shrink: false }],
@@ -40,7 +40,7 @@ pub(super) async fn applied(harness: &dyn Harness, schema: &MirrorSchema, read: 
     apply(harness, schema, read).await.expect("applied")
 }
 
-fn named(name: &str, version: i64) -> RecordBuilder {
+pub(super) fn named(name: &str, version: i64) -> RecordBuilder {
     RecordBuilder::new(&PRODUCTS, "1").version(at(version)).fields(json!({"name": name}))
 }
 

@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use super::{
-    Harness, budget, costs, inbox, lists, mirror, operator, queue, races, renewal, run, schedule, settle,
-    shared, sweep,
+    Harness, budget, costs, derived, inbox, lists, mirror, operator, queue, races, renewal, run, schedule,
+    settle, shared, sweep,
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
@@ -227,6 +227,11 @@ macro_rules! conformance_list {
             a_rejected_credential_is_renewed_once,
             no_more_renewals_are_begun_than_the_rule_allows,
             a_cooldown_keeps_every_process_from_renewing_until_it_ends,
+        );
+        $crate::$each!($make, derived:
+            a_change_moves_what_the_record_named_before_and_names_now,
+            reads_that_follow_wait_for_their_slot_and_for_nothing_else,
+            a_derived_read_without_a_change_is_repeated_later,
         );
         $crate::$each!($make, mirror:
             a_new_record_is_written_and_its_state_is_known,

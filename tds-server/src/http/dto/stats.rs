@@ -113,7 +113,7 @@ wire! {
         zoho_left_age_seconds: Option<u64> = budget.status.day.reported_age.map(|age| age.as_secs()),
         #[schema(inline, value_type = BudgetStep)]
         step: &'static str = budget.status.throttle().as_str(),
-        /// Calls that webhooks, local changes and incremental syncs are expected to take for the rest of today.
+        /// Calls that webhooks, local changes, derived values and incremental syncs are expected to take for the rest of today.
         day_expected: u32 = budget.status.day.expected,
         /// The longest wait of reads for webhooks, which saves calls.
         reads_wait_seconds: u64 = budget.reads_wait.as_secs(),
