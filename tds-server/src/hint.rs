@@ -27,6 +27,7 @@ fn variable(field: &str) -> String {
         "data_dir" => "TDS_DATA_DIR".to_owned(),
         "max_connections" => "TDS_DB_CONNECTIONS".to_owned(),
         "readers" => "TDS_ERP_READERS".to_owned(),
+        "custom_columns" => "TDS_CUSTOM_COLUMNS".to_owned(),
         of_zoho => format!("ZOHO_{}", of_zoho.to_uppercase()),
     }
 }

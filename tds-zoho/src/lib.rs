@@ -19,6 +19,7 @@ pub mod sim;
 mod source;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod unknown_fields;
 pub mod webhook;
 
 pub use client::ZohoClient;

@@ -23,4 +23,5 @@ mod run_control;
 mod samples;
 mod shop;
 mod subject;
+mod views;
 mod whole_shop;
