@@ -1,13 +1,17 @@
 //! Sources: where records come from.
 
 pub(crate) mod paging;
+mod unknown_field;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
 
-pub use self::paging::{Ability, Capability, ListCall, ListFacts, ListOrder, ListWalk, NextPage, RowOrder};
+pub use self::{
+    paging::{Ability, Capability, ListCall, ListFacts, ListOrder, ListWalk, NextPage, RowOrder},
+    unknown_field::UnknownField,
+};
 use crate::{
     error::Result,
     mirror::MirrorSchema,

@@ -27,6 +27,8 @@ DECLARE
   writer oid;
   -- Roles other than the owner that change the engine's rows. They need the functions that the engine's triggers call.
   changing oid[];
+  -- Roles that change rows of the mirror. They need the functions of generated columns.
+  writing oid[];
   strangers text[] := '{}';
   holders oid[];
   policed oid[];
@@ -170,8 +172,12 @@ BEGIN
     SELECT DISTINCT a.grantee FROM pg_class c, aclexplode(c.relacl) a
      WHERE c.relnamespace = engine AND c.relname LIKE 'tds\_%' AND c.relkind IN ('r', 'p', 'v')
        AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE') AND a.grantee <> c.relowner AND a.grantee <> 0);
+  writing := ARRAY(
+    SELECT DISTINCT a.grantee FROM pg_class c, aclexplode(c.relacl) a
+     WHERE c.relnamespace = mirror AND c.relkind IN ('r', 'p') AND a.privilege_type IN ('INSERT', 'UPDATE')
+       AND a.grantee <> c.relowner AND a.grantee <> ALL (closed));
   FOR o IN
-    SELECT p.oid, p.proowner, p.oid::regprocedure::text AS name,
+    SELECT p.oid, p.proowner, p.oid::regprocedure::text AS name, p.proname LIKE 'tds\_custom\_%' AS of_columns,
            COALESCE(p.proacl, acldefault('f', p.proowner)) AS acl
       FROM pg_proc p
      WHERE (p.pronamespace = mirror OR p.pronamespace = engine AND p.proname LIKE 'tds\_%')
@@ -186,7 +192,8 @@ BEGIN
     IF EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = ANY (closed)) THEN
       EXECUTE format('REVOKE ALL ON ROUTINE %s FROM %s', o.name, closed_names);
     END IF;
-    names := (SELECT string_agg(quote_ident(pg_get_userbyid(c)), ', ') FROM unnest(changing) AS c
+    names := (SELECT string_agg(DISTINCT quote_ident(pg_get_userbyid(c)), ', ')
+                FROM unnest(changing || CASE WHEN o.of_columns THEN writing END) AS c
                WHERE NOT EXISTS (SELECT FROM aclexplode(o.acl) a WHERE a.grantee = c));
     IF names IS NOT NULL THEN
       EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', o.name, names);

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 pub(crate) mod connector;
+pub(crate) mod custom_columns;
 pub(crate) mod database;
 pub(crate) mod error;
 pub(crate) mod exposures;

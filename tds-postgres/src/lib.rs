@@ -7,23 +7,26 @@ mod embedded;
 mod inbox;
 mod maintenance;
 mod mirror;
+mod organization;
 mod processes;
 mod queue;
 mod runs;
 mod schedule;
 mod shared_state;
 mod store;
+mod unknown_fields;
 
 #[cfg(feature = "testkit")]
 pub mod testkit;
 
 pub use db::{
     config::DatabaseConfig,
+    custom_columns::{CustomColumn, CustomType, InvalidCustomColumn},
     database::Database,
     exposures::{Access, Exposures},
     facts::{ConnectionRoom, ServerFacts},
     further::FurtherMigration,
-    migrate::{MigrationReport, SchemaStatus, SchemaVerdict, schema_script},
+    migrate::{MigrationReport, MigrationSettings, SchemaStatus, SchemaVerdict, schema_script},
     session::Tx,
     setting::Setting,
 };
@@ -31,5 +34,6 @@ pub use db::{
 pub use embedded::{ClusterConfig, EmbeddedCluster};
 pub use inbox::commit::StoreSettings;
 pub use mirror::PgMirror;
+pub use organization::OrganizationFacts;
 pub use processes::{ReportedState, ServerReport};
 pub use store::PgStore;

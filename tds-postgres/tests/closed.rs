@@ -11,8 +11,8 @@ use tds_core::{
     queue::{ItemFilter, Outcome, Queue as _, QueueOperator as _},
 };
 use tds_postgres::{
-    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, PgStore, StoreSettings, schema_script,
-    testkit::TestDatabase,
+    ClusterConfig, Database, DatabaseConfig, EmbeddedCluster, MigrationSettings, PgStore, StoreSettings,
+    schema_script, testkit::TestDatabase,
 };
 
 /// Creates the roles of a web API. Roles belong to the whole server, which other tests use at the same time.
@@ -189,7 +189,9 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         Role::create(&test, "analyst").await,
         Role::create(&test, "writer").await,
     );
-    test.database().migrate_with(&[], std::slice::from_ref(&reader.name)).await.expect("migrates");
+    let readers = [reader.name.clone()];
+    let settings = MigrationSettings { readers: &readers, ..MigrationSettings::default() };
+    test.database().migrate_with(&settings).await.expect("migrates");
     run(
         test.database(),
         format!("GRANT tds_reader TO {}; GRANT tds_writer TO {}", analyst.name, writer.name),
@@ -218,8 +220,9 @@ async fn readers_see_the_mirror_and_nothing_of_the_engine() {
         sqlx::query("UPDATE erp.products SET name = 'stool'").execute(&database).await.expect("changed");
     assert_eq!(changed.rows_affected(), 1);
     database.close().await;
-    let unknown =
-        test.database().migrate_with(&[], &["tds_test_nobody".to_owned()]).await.expect_err("refused");
+    let nobody = ["tds_test_nobody".to_owned()];
+    let settings = MigrationSettings { readers: &nobody, ..MigrationSettings::default() };
+    let unknown = test.database().migrate_with(&settings).await.expect_err("refused");
     assert_eq!(unknown.kind(), ErrorKind::Config);
     assert!(unknown.to_string().contains("found \"tds_test_nobody\""), "{unknown}");
     assert_eq!(unknown.hint(), Some(&Hint::Settings(&["readers"])));
@@ -298,7 +301,10 @@ async fn an_owner_that_may_not_create_roles_migrates_and_says_what_was_left_out(
 async fn the_printed_schema_is_what_migrate_would_make() {
     let test = TestDatabase::empty().await;
     let mut connection = test.database().pool().acquire().await.expect("a connection");
-    sqlx::raw_sql(AssertSqlSafe(schema_script(&[]))).execute(&mut *connection).await.expect("a script");
+    sqlx::raw_sql(AssertSqlSafe(schema_script(&MigrationSettings::default())))
+        .execute(&mut *connection)
+        .await
+        .expect("a script");
     drop(connection);
     assert!(test.database().schema().await.expect("readable").is_current());
     let report = test.database().migrate().await.expect("migrates");

@@ -175,7 +175,7 @@ async fn after_a_time_without_writes_events_are_stored_at_once() {
     let mut other = PgConnection::connect(test.url()).await.expect("connects");
     let set = "DO $$ BEGIN
       EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
-      PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tds-under-test' AND datname = current_database();
+      PERFORM pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'tds-under-test' AND datname = current_database();
     END $$";
     sqlx::raw_sql(set).execute(&mut other).await.expect("set");
     for n in 0..10 {

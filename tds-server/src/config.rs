@@ -1,6 +1,7 @@
 //! Configuration from environment variables: one small struct per part. All errors are reported at once.
 
 mod auth;
+mod custom_columns;
 mod database;
 mod error;
 mod http;
@@ -28,7 +29,7 @@ pub use self::{
 
 use std::time::Duration;
 
-use tds_postgres::StoreSettings;
+use tds_postgres::{CustomColumn, StoreSettings};
 use tds_zoho::ZohoConfig;
 
 use self::lookup::Reader;
@@ -79,6 +80,8 @@ pub struct Config {
     pub retention: Duration,
     /// `TDS_ERP_READERS`: the database roles that may read schema `erp`.
     pub erp_readers: Vec<String>,
+    /// `TDS_CUSTOM_COLUMNS`: the custom fields that are columns of the mirror.
+    pub custom_columns: Vec<CustomColumn>,
     /// The settings of the log.
     pub log: LogConfig,
 }
@@ -107,6 +110,7 @@ impl Config {
             schedules: SchedulesConfig::read(&mut reader),
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),
+            custom_columns: custom_columns::read(&mut reader),
             log: LogConfig::read(&mut reader, environment, serve),
         };
         reader.finish(config)

@@ -13,7 +13,7 @@ use tds_core::{
     engine::{ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
     queue::WorkerId,
 };
-use tds_postgres::PgMirror;
+use tds_postgres::{MigrationSettings, PgMirror};
 use tds_zoho::{ZohoClient, ZohoConfig};
 use tokio::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::{
     app::{
         budget::is_postponed,
         services::{Ports, Services, is_lacking},
+        unknown_fields,
     },
     config::Config,
     entities::Entities,
@@ -44,6 +45,18 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The time limit for giving permits back, which only helps other processes: the permits also expire by themselves.
 const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
+
+/// The time limit for the last write of what was gathered. The names of unknown fields come again.
+const LAST_WRITE_TIME: Duration = Duration::from_millis(500);
+
+/// Returns what a program with this configuration and these entity types adds to the schema.
+pub(crate) fn migration_settings<'a>(config: &'a Config, entities: &'a Entities) -> MigrationSettings<'a> {
+    MigrationSettings {
+        further: &entities.migrations,
+        readers: &config.erp_readers,
+        custom_columns: &config.custom_columns,
+    }
+}
 
 /// Storage, Zoho client and engine, without HTTP.
 pub(crate) struct Engine {
@@ -90,7 +103,7 @@ impl Engine {
         Storage { database, store, .. }: &Storage,
         name: &WorkerId,
     ) -> Result<(Services, Vec<ScheduleSpec>), BuildError> {
-        let report = database.migrate_with(&entities.migrations, &config.erp_readers).await?;
+        let report = database.migrate_with(&migration_settings(config, entities)).await?;
         tracing::info!(
             database = database.target(),
             from = report.from,
@@ -144,8 +157,13 @@ impl Engine {
         Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, schedules))
     }
 
-    /// Gives the permits for Zoho back, then closes the store and the database. Stop the tasks first.
+    /// Stores what was gathered, gives the permits for Zoho back, then closes the store and the database. Stop the tasks
+    /// first.
     pub(crate) async fn close(self) {
+        let storing = unknown_fields::store(&self.storage.store, &self.services.zoho);
+        if tokio::time::timeout(LAST_WRITE_TIME, storing).await.is_err() {
+            tracing::debug!("the names of unknown fields were not stored in time");
+        }
         if tokio::time::timeout(GIVE_BACK_TIME, self.services.zoho.close()).await.is_err() {
             tracing::debug!("permits were not given back in time; they expire by themselves");
         }

@@ -45,6 +45,7 @@ fn variable_of_postgres(setting: tds_postgres::Setting) -> &'static str {
         Setting::Url => "DATABASE_URL",
         Setting::MaxConnections => "TDS_DB_CONNECTIONS",
         Setting::Readers => "TDS_ERP_READERS",
+        Setting::CustomColumns => "TDS_CUSTOM_COLUMNS",
         Setting::BinDir => "PG_BIN_DIR",
         Setting::DataDir => "TDS_DATA_DIR",
     }

@@ -17,6 +17,7 @@ mod app {
     pub(crate) mod refusal;
     pub(crate) mod runs;
     pub(crate) mod services;
+    pub(crate) mod unknown_fields;
     pub(crate) mod webhooks;
 }
 mod dashboard;

@@ -103,7 +103,10 @@ impl App {
             let state = state.clone();
             supervisor.spawn("heal", healing_stopped, move |shutdown| state.heal(shutdown))
         };
-        let checking = tokio::spawn(credentials::test_at_start(engine.services.zoho.clone()));
+        let checking = {
+            let store = engine.storage.store.clone();
+            tokio::spawn(credentials::test_at_start(engine.services.zoho.clone(), store))
+        };
         let (stop_metrics, metrics_stopped) = oneshot::channel::<()>();
         let metrics = metrics.map(|listener| {
             let stopped = async { drop(metrics_stopped.await) };

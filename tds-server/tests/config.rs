@@ -76,6 +76,9 @@ fn every_wrong_value_is_refused_by_name() {
         ("TDS_VERIFY_EVERY", "daily"),
         ("TDS_RETENTION", "off"),
         ("TDS_IMAGE_STORE", "file:///srv/images"),
+        ("TDS_CUSTOM_COLUMNS", "products.cf_shelf"),
+        ("TDS_CUSTOM_COLUMNS", "products.cf_shelf:varchar"),
+        ("TDS_CUSTOM_COLUMNS", "products.cf_shelf:text,products.cf_shelf:date"),
         ("RUST_LOG", "tds=loud"),
         ("TDS_LOG_FORMAT", "xml"),
         ("DATABASE_URL", "mysql://user:password-canary@host/name"),
@@ -194,6 +197,15 @@ fn a_secret_is_one_line_wherever_it_comes_from() {
         assert!(error.starts_with("ZOHO_WEBHOOK_SECRET: found ") && error.contains("commas"), "{error}");
         assert!(!error.contains("canary"), "{error}");
     }
+}
+
+#[test]
+fn custom_fields_become_columns_of_a_type() {
+    let columns =
+        serve(&[("TDS_CUSTOM_COLUMNS", "products.cf_shelf:text, customers.cf_since:date")]).custom_columns;
+    let texts: Vec<String> = columns.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["products.cf_shelf:text", "customers.cf_since:date"]);
+    assert!(serve(&[]).custom_columns.is_empty());
 }
 
 #[test]

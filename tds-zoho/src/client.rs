@@ -22,6 +22,7 @@ use tds_core::{
         shared_state::SharedState,
     },
     queue::Lane,
+    source::UnknownField,
 };
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -32,6 +33,7 @@ use crate::{
     config::ZohoConfig,
     error::Fault,
     limits::budget::{Budget, HeaderHints, Quota},
+    unknown_fields::UnknownFields,
 };
 use access::Access;
 use failures::Failures;
@@ -50,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) tokens: Tokens,
     pub(crate) budget: Budget,
     pub(crate) pulse: Mutex<Pulse>,
+    pub(crate) unknown_fields: UnknownFields,
     sender: Sender,
     access: Access,
     failures: Failures,
@@ -110,6 +113,7 @@ impl ZohoClient {
             tokens: Tokens::new(http.clone(), config.clone(), leases)?,
             budget,
             pulse: Mutex::default(),
+            unknown_fields: UnknownFields::default(),
             sender: Sender::new(http, &config, Arc::clone(&clock))?,
             access: Access::default(),
             failures: Failures::default(),
@@ -241,6 +245,19 @@ impl ZohoClient {
             self.inner.budget.quota(Some(Quota { limit, remaining, reset: None }));
         }
         Ok(())
+    }
+
+    /// Returns the fields that records of Zoho showed since the last call, that no column takes, and that Zoho is not
+    /// known to write.
+    #[must_use]
+    pub fn take_unknown_fields(&self) -> Vec<UnknownField> {
+        self.inner.unknown_fields.take()
+    }
+
+    /// Puts back the fields of [`ZohoClient::take_unknown_fields`] that could not be stored. The next call returns them
+    /// again.
+    pub fn put_back_unknown_fields(&self, fields: Vec<UnknownField>) {
+        self.inner.unknown_fields.put_back(fields);
     }
 
     /// Gives permits and slots back to the other processes. Callers call this when they will send nothing more.

@@ -55,6 +55,7 @@ mod descriptor;
 mod documented;
 pub(crate) mod invoices;
 pub(crate) mod item_groups;
+mod known_keys;
 mod lines;
 pub(crate) mod locations;
 mod module;
@@ -101,7 +102,7 @@ pub use self::{
     module::Module,
     moves::{CUSTOMER, LINE_STOCK, Moved, VENDOR},
 };
-pub(crate) use self::{descriptor::PER_PAGE, modules::Modules};
+pub(crate) use self::{descriptor::PER_PAGE, known_keys::KnownKeys, modules::Modules};
 pub use crate::{
     answer::Api,
     reading::{Column, columns, row},

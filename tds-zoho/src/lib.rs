@@ -20,6 +20,7 @@ pub mod sim;
 mod source;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+mod unknown_fields;
 pub mod webhook;
 
 pub use client::ZohoClient;

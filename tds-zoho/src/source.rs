@@ -10,8 +10,9 @@ mod probe;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde_json::{Map, Value};
 use tds_core::{
-    error::Result,
+    error::{Error, Result},
     mirror::MirrorSchema,
     queue::Lane,
     record::{EntityType, Read, Record, RecordId, SourcePayload},
@@ -21,7 +22,7 @@ use tds_core::{
 use crate::{
     answer::Call,
     client::ZohoClient,
-    entities::{Catalogue, Descriptor, Detail},
+    entities::{Catalogue, Descriptor, Detail, KnownKeys},
 };
 
 /// How many times longer reads of derived values wait than reads for webhooks, while calls have to be saved. A late
@@ -34,6 +35,7 @@ pub struct ZohoSource {
     client: ZohoClient,
     descriptor: &'static Descriptor,
     profile: SourceProfile,
+    known_keys: Arc<Option<KnownKeys>>,
 }
 
 /// Returns a source for every entity type of the default catalogue. [`Catalogue::sources`] returns those of another
@@ -48,7 +50,12 @@ impl Catalogue {
     #[must_use]
     pub fn sources(&self, client: &ZohoClient) -> Vec<Arc<dyn Source>> {
         let source = |descriptor: &'static Descriptor| -> Arc<dyn Source> {
-            Arc::new(ZohoSource { client: client.clone(), descriptor, profile: descriptor.profile() })
+            Arc::new(ZohoSource {
+                client: client.clone(),
+                descriptor,
+                profile: descriptor.profile(),
+                known_keys: Arc::new(KnownKeys::of(descriptor)),
+            })
         };
         self.iter().map(source).collect()
     }
@@ -57,6 +64,15 @@ impl Catalogue {
 impl ZohoSource {
     fn entity(&self) -> &EntityType {
         &self.descriptor.schema.entity
+    }
+
+    /// Notes the fields of a record that are unknown. Nothing is written here.
+    fn look_for_unknown_fields(&self, record: &Map<String, Value>) {
+        let Some(known) = &*self.known_keys else { return };
+        let unknown = known.unknown(record);
+        if !unknown.is_empty() {
+            self.client.inner.unknown_fields.add(&self.descriptor.entity_of(record), unknown);
+        }
     }
 
     /// Returns a call for records of the entity type.
@@ -103,6 +119,10 @@ impl Source for ZohoSource {
     }
 
     fn decode(&self, payload: &SourcePayload) -> Result<Record> {
-        self.descriptor.decode(payload)
+        let record: Value = serde_json::from_str(payload.json.as_str())
+            .map_err(|error| Error::invalid("the record is no JSON").with_source(error))?;
+        let record = record.as_object().ok_or_else(|| Error::invalid("the record is not a JSON object"))?;
+        self.look_for_unknown_fields(record);
+        self.descriptor.decode_object(record, payload.shape, payload.json.clone())
     }
 }

@@ -25,4 +25,5 @@ mod run_control;
 mod samples;
 mod shop;
 mod subject;
+mod views;
 mod whole_shop;

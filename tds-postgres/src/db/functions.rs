@@ -38,14 +38,16 @@ pub(crate) struct Family {
 }
 
 /// The families in the order of their application. A family may name functions of the families before it.
-static FAMILIES: [Family; 7] = [
+static FAMILIES: [Family; 9] = [
     Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
     Family { name: "end_runs", revision: 2, text: include_str!("../../sql/end_runs.sql") },
     Family { name: "claim", revision: 9, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
     Family { name: "operator", revision: 9, text: include_str!("../../sql/operator.sql") },
-    Family { name: "close", revision: 3, text: include_str!("../../sql/close.sql") },
+    Family { name: "views", revision: 1, text: include_str!("../../sql/views.sql") },
+    Family { name: "custom_columns", revision: 1, text: include_str!("../../sql/custom_columns.sql") },
+    Family { name: "close", revision: 4, text: include_str!("../../sql/close.sql") },
 ];
 
 const RECORD: &str = "
@@ -119,14 +121,16 @@ mod tests {
     use super::*;
 
     /// The text of each revision, identified by the beginning of its hash.
-    const REVISIONS: [(&str, i32, &str); 7] = [
+    const REVISIONS: [(&str, i32, &str); 9] = [
         ("fold", 3, "7572fd1a21cc"),
         ("end_runs", 2, "ad8ebfc05462"),
         ("claim", 9, "d41952b7122f"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
         ("operator", 9, "8d18590f240e"),
-        ("close", 3, "cc027779ad21"),
+        ("views", 1, "bf3ddac0190f"),
+        ("custom_columns", 1, "87b6cac339ad"),
+        ("close", 4, "579e016f32aa"),
     ];
 
     #[test]

@@ -9,6 +9,7 @@ use tds_core::{
 };
 
 use super::{
+    custom_columns::{self, CustomColumn},
     database::Database,
     error::{classify, is_retryable},
     functions::{self, stale},
@@ -56,6 +57,17 @@ impl From<Error> for Step {
     }
 }
 
+/// What a program adds to the schema of TDS.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MigrationSettings<'a> {
+    /// The migrations that are applied after those of TDS.
+    pub further: &'a [FurtherMigration],
+    /// The roles that may read schema `erp`.
+    pub readers: &'a [String],
+    /// The custom fields that are columns.
+    pub custom_columns: &'a [CustomColumn],
+}
+
 /// The report of [`Database::migrate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MigrationReport {
@@ -71,7 +83,8 @@ pub struct MigrationReport {
     pub functions: Vec<&'static str>,
     /// The further migrations that this call applied.
     pub further: Vec<&'static str>,
-    /// Actions that the role was not allowed to take and that TDS does not depend on. Each entry is one sentence.
+    /// Actions that were not possible and that TDS does not depend on, and columns of custom fields that are not wanted
+    /// any more. Each entry is one sentence.
     pub notes: Vec<String>,
 }
 
@@ -109,28 +122,26 @@ impl SchemaStatus {
 }
 
 impl Database {
-    /// Calls [`Database::migrate_with`] without further migrations and without roles that may read schema `erp`.
+    /// Calls [`Database::migrate_with`] with the default settings: the program adds nothing to the schema of TDS.
     ///
     /// # Errors
     /// The errors of [`Database::migrate_with`].
     pub async fn migrate(&self) -> Result<MigrationReport> {
-        self.migrate_with(&[], &[]).await
+        self.migrate_with(&MigrationSettings::default()).await
     }
 
-    /// Applies the missing migrations and the stale functions, and closes the new objects, all in one transaction.
-    /// Only the owner and roles with grants of their own can read or change closed objects. The roles in `readers`
-    /// may read schema `erp`. The `further` migrations of the program are applied after those of TDS. Several processes
-    /// may call the method at the same time: each call waits for the one before it.
+    /// Applies the missing migrations and the stale functions, makes the columns of custom fields and the views, and
+    /// closes the new objects, all in one transaction. Only the owner and roles with grants of their own can read or
+    /// change closed objects. Several processes may call the method at the same time: each call waits for the one
+    /// before it.
     ///
     /// # Errors
     /// `Config` if the schema is newer than this program, if an applied migration or further migration differs
-    /// from the one this program contains, or if a reader does not exist. `Unauthorized`, with the missing GRANT,
-    /// if the role lacks privileges. Otherwise the database's own errors. After an error nothing is changed.
-    pub async fn migrate_with(
-        &self,
-        further: &[FurtherMigration],
-        readers: &[String],
-    ) -> Result<MigrationReport> {
+    /// from the one this program contains, if a reader does not exist, or if a column of a custom field cannot
+    /// be made. `Unauthorized`, with the missing GRANT, if the role lacks privileges. `Unavailable` if a column
+    /// of a custom field is to be made and another session uses the table. Otherwise the database's own errors. After
+    /// an error nothing is changed.
+    pub async fn migrate_with(&self, settings: &MigrationSettings<'_>) -> Result<MigrationReport> {
         self.refuse_without_privileges().await?;
         let mut attempts = 1;
         // Changing a table waits for the sessions that use the table. These sessions may themselves wait for another
@@ -140,15 +151,11 @@ impl Database {
             attempts += 1;
             again.then_some(Duration::ZERO)
         };
-        let migrated = repeat_while(|| self.try_migrate(further, readers), at_once).await;
+        let migrated = repeat_while(|| self.try_migrate(settings), at_once).await;
         migrated.map_err(|step| step.error)
     }
 
-    async fn try_migrate(
-        &self,
-        further: &[FurtherMigration],
-        readers: &[String],
-    ) -> Result<MigrationReport, Step> {
+    async fn try_migrate(&self, settings: &MigrationSettings<'_>) -> Result<MigrationReport, Step> {
         let doing = |error| Step::of(error, "migrating the database");
         let mut tx = self.begin().await.map_err(doing)?;
         tx.set_silence(PATIENCE);
@@ -182,7 +189,7 @@ impl Database {
             functions.push(family.name);
         }
         let mut also = Vec::new();
-        for migration in further {
+        for migration in settings.further {
             let doing =
                 |error| Step::of(error, &format!("applying the further migration {}", migration.name));
             match migration.apply(&mut tx).await.map_err(doing)? {
@@ -191,7 +198,8 @@ impl Database {
                 Further::Changed => return Err(changed(migration.name).into()),
             }
         }
-        let notes = close(&mut tx, readers).await?;
+        let mut notes = derive(&mut tx, settings.custom_columns).await?;
+        notes.extend(close(&mut tx, settings.readers).await?);
         tx.commit().await.map_err(doing)?;
         Ok(MigrationReport {
             target: self.target().to_owned(),
@@ -231,7 +239,8 @@ impl Database {
 /// Returns a text that changes with every change of a migration or a function.
 #[cfg(feature = "testkit")]
 pub(crate) fn fingerprint() -> String {
-    let hash = tds_core::record::ContentHash::of_bytes(schema_script(&[]).as_bytes());
+    let hash =
+        tds_core::record::ContentHash::of_bytes(schema_script(&MigrationSettings::default()).as_bytes());
     hash.as_str().chars().take(16).collect()
 }
 
@@ -284,6 +293,25 @@ async fn apply(tx: &mut Tx, migration: &sqlx::migrate::Migration) -> Result<(), 
     Ok(())
 }
 
+/// Makes the columns of custom fields, and the views. Returns what was not possible and is not needed.
+async fn derive(tx: &mut Tx, columns: &[CustomColumn]) -> Result<Vec<String>, Step> {
+    let doing = |error| Step::of(error, "making the views of the mirror");
+    // A role that owns no object of TDS has no table to make a view of.
+    let allowed: bool =
+        sqlx::query_scalar("SELECT has_function_privilege('tds_refresh_views(text)', 'EXECUTE')")
+            .fetch_one(&mut *tx)
+            .await
+            .map_err(doing)?;
+    if !allowed {
+        return Ok(Vec::new());
+    }
+    let mut notes = custom_columns::put(tx, columns).await?;
+    let views: Vec<String> =
+        sqlx::query_scalar("SELECT tds_refresh_views('erp')").fetch_all(tx).await.map_err(doing)?;
+    notes.extend(views);
+    Ok(notes)
+}
+
 /// Closes the objects that the migrations created. Returns the actions that the role was not allowed to take.
 async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
     let doing = |error| Step::of(error, "closing the tables to other roles");
@@ -315,9 +343,10 @@ async fn close(tx: &mut Tx, readers: &[String]) -> Result<Vec<String>, Step> {
     sqlx::query_scalar("SELECT tds_close($1)").bind(readers).fetch_all(tx).await.map_err(doing)
 }
 
-/// Returns what [`Database::migrate_with`] executes on an empty database, as a script.
+/// Returns what [`Database::migrate_with`] executes on an empty database, as a script. The further migrations are not
+/// part of it.
 #[must_use]
-pub fn schema_script(readers: &[String]) -> String {
+pub fn schema_script(settings: &MigrationSettings<'_>) -> String {
     let mut script = format!("BEGIN;\n\n{VERSIONS};\n");
     for migration in MIGRATOR.iter() {
         let (version, description) = (migration.version, &*migration.description);
@@ -333,7 +362,12 @@ pub fn schema_script(readers: &[String]) -> String {
         ));
     }
     script.push_str(&functions::script());
-    let readers: Vec<String> = readers.iter().map(|reader| literal(reader)).collect();
+    if !settings.custom_columns.is_empty() {
+        script.push_str("\n-- The columns of custom fields.\n\n");
+        script.push_str(&custom_columns::script(settings.custom_columns));
+    }
+    script.push_str("\n-- The views.\n\nSELECT tds_refresh_views('erp');\n");
+    let readers: Vec<String> = settings.readers.iter().map(|reader| literal(reader)).collect();
     script.push_str(&format!(
         "\n-- This call is the last step; the function says what it does.\n\n\
          SELECT tds_close(ARRAY[{}]::text[]);\n\nCOMMIT;\n",

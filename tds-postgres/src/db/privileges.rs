@@ -13,7 +13,7 @@ use super::{
 ///
 /// If the role cannot use the schema of the connection, `current_schema()` is null. The statement then takes the
 /// last existing schema of the search path. For tables of another owner, the role needs membership in the owner's
-/// role: migrations require it, and row level security lets no other role pass.
+/// role: migrations require it, and row level security lets no other role pass. TDS reads no view of schema `erp`.
 const MISSING: &str = "
   WITH here AS (
     SELECT quote_ident(current_user) AS role,
@@ -23,7 +23,7 @@ const MISSING: &str = "
   ours AS (
     SELECT c.relowner, n.nspname, c.relname, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p', 'v')
-       AND (n.nspname = 'erp' OR n.nspname = (SELECT schema FROM here)
+       AND (n.nspname = 'erp' AND c.relkind <> 'v' OR n.nspname = (SELECT schema FROM here)
             AND (c.relname LIKE 'tds\\_%' OR c.relname = '_sqlx_migrations')))
   SELECT format('GRANT CREATE, USAGE ON SCHEMA %I TO %s', schema, role) FROM here
    WHERE $1 AND NOT COALESCE((

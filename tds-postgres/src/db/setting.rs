@@ -12,6 +12,9 @@ tds_core::closed_set! {
         /// The roles that may read the mirror, which are passed to
         /// [`Database::migrate_with`](crate::Database::migrate_with).
         Readers = "readers",
+        /// The custom fields that are columns of the mirror, which are passed to
+        /// [`Database::migrate_with`](crate::Database::migrate_with).
+        CustomColumns = "custom_columns",
         /// The directory with the programs of PostgreSQL, for the private cluster.
         BinDir = "bin_dir",
         /// The directory with the data of the private cluster.

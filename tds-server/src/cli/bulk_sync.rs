@@ -17,7 +17,7 @@ use super::{
     output::{self, Column},
     parse,
     progress::Progress,
-    settings::{ACCESS, DATABASE, Given, WORKER, ZOHO, flags},
+    settings::{ACCESS, DATABASE, Given, MIRROR, WORKER, ZOHO, flags},
     signals,
     store::quiet_config,
 };
@@ -43,7 +43,7 @@ const PATIENCE: u32 = 60;
 
 /// Run one bulk sync in the foreground
 #[derive(Args)]
-#[command(args = flags(&[ZOHO, WORKER, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
+#[command(args = flags(&[ZOHO, WORKER, MIRROR, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
     tds-server bulk-sync --entity products,customers\n  \
     tds-server bulk-sync --entity invoices --since 2026-11-01\n\n\
     If a server uses the same database, the server executes the runs and this command shows their progress.\n\

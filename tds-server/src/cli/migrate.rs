@@ -7,21 +7,25 @@ use super::{
     exit::CommandResult,
     lookup::Lookup,
     output,
-    settings::{ACCESS, DATABASE, Given, flags},
+    settings::{ACCESS, DATABASE, Given, MIRROR, flags},
     store::quiet_config,
 };
-use crate::{config::Need, engine::Storage, entities::Entities};
+use crate::{
+    config::Need,
+    engine::{Storage, migration_settings},
+    entities::Entities,
+};
 
 /// Bring the schema of the database up to date and exit; safe while other processes run
 #[derive(Args)]
-#[command(args = flags(&[ACCESS, DATABASE]))]
+#[command(args = flags(&[MIRROR, ACCESS, DATABASE]))]
 pub(crate) struct MigrateArgs {}
 
 impl MigrateArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
         let config = quiet_config(&Lookup::load(flags)?, Need::Database)?;
         let storage = Storage::open(&config.database, StoreSettings::default()).await?;
-        let migrated = storage.database.migrate_with(&entities.migrations, &config.erp_readers).await;
+        let migrated = storage.database.migrate_with(&migration_settings(&config, entities)).await;
         storage.close().await;
         let report = migrated?;
         for note in &report.notes {

@@ -1,13 +1,13 @@
 //! `schema print | exposures`.
 
 use clap::{Args, Subcommand};
-use tds_postgres::{Access, schema_script};
+use tds_postgres::{Access, MigrationSettings, schema_script};
 
 use super::{
     exit::{CommandResult, Failure},
     lookup::Lookup,
     output::{self, Column},
-    settings::{ACCESS, DATABASE, Given, flags},
+    settings::{ACCESS, DATABASE, Given, MIRROR, flags},
     store::{existing, quiet_config},
 };
 use crate::{config::Need, http::dto};
@@ -23,7 +23,7 @@ pub(crate) struct SchemaArgs {
 enum SchemaAction {
     /// Print the statements that migrate executes on an empty database, as a script
     #[command(
-        args = flags(&[ACCESS]),
+        args = flags(&[MIRROR, ACCESS]),
         after_help = "Example:\n  tds-server schema print | psql --set ON_ERROR_STOP=1 \"$DATABASE_URL\"\n\n\
         The command needs no database. After the script has run, migrate finds nothing to do."
     )]
@@ -44,7 +44,11 @@ impl SchemaArgs {
         let lookup = Lookup::load(flags)?;
         let config = quiet_config(&lookup, Need::Database)?;
         let SchemaAction::Exposures { json } = self.action else {
-            return output::data(&schema_script(&config.erp_readers));
+            return output::data(&schema_script(&MigrationSettings {
+                readers: &config.erp_readers,
+                custom_columns: &config.custom_columns,
+                ..MigrationSettings::default()
+            }));
         };
         let (storage, place) = existing(&config.database).await?;
         let found = storage.database.exposures(&config.erp_readers).await;

@@ -26,7 +26,7 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 6] = [SERVE, WEBHOOK, ZOHO, WORKER, ACCESS, DATABASE];
+pub(crate) const SERVER: [&[Setting]; 7] = [SERVE, WEBHOOK, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {
@@ -72,6 +72,11 @@ settings! {
         "pg-bin-dir" "PG_BIN_DIR" "Directory of initdb and postgres [default: searched for]",
         "log" "RUST_LOG" "Log level or directives, such as info or info,tds_zoho=debug [default: info]",
         "log-format" "TDS_LOG_FORMAT" "Format of the log: text or json [default: text]",
+    }
+
+    /// The columns of the mirror.
+    MIRROR {
+        "custom-columns" "TDS_CUSTOM_COLUMNS" "Custom fields as columns of schema erp, comma separated, each as TABLE.FIELD:TYPE [default: none]",
     }
 
     /// The roles that may read the tables of TDS.

@@ -7,7 +7,7 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::Engine;
 use crate::{
-    app::{items::Items, presence, prune, quota, services::Services},
+    app::{items::Items, presence, prune, quota, services::Services, unknown_fields},
     supervise::Supervisor,
 };
 
@@ -60,6 +60,10 @@ impl Engine {
             let executor = Arc::clone(&engine.runs);
             handles.push(supervisor.spawn("bulk", shutdown.clone(), move |shutdown| async move {
                 executor.run(only.as_deref(), shutdown).await;
+            }));
+            let (store, client) = (self.storage.store.clone(), zoho.clone());
+            handles.push(supervisor.spawn("unknown fields", shutdown.clone(), |shutdown| {
+                unknown_fields::run(store, client, shutdown)
             }));
         }
         if works && serves {

@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Map, Value};
 use tds_core::{
-    error::{Error, Result},
+    error::Result,
     mirror::MirrorSchema,
-    record::{EntityType, Fields, Payload, Record, RecordId, Shape, SourcePayload},
+    record::{EntityType, Fields, Payload, Record, RecordId, Shape},
     source::{Ability, Capability, SourceProfile},
 };
 
@@ -353,15 +353,7 @@ impl Descriptor {
         is_readable && self.whole.iter().all(shown) && lines && STRUCTURED.iter().all(structured)
     }
 
-    /// Decodes a payload of this entity type.
-    pub(crate) fn decode(&self, payload: &SourcePayload) -> Result<Record> {
-        let json: Value = serde_json::from_str(payload.json.as_str())
-            .map_err(|error| Error::invalid("the record is no JSON").with_source(error))?;
-        let record = json.as_object().ok_or_else(|| Error::invalid("the record is not a JSON object"))?;
-        self.decode_object(record, payload.shape, payload.json.clone())
-    }
-
-    /// Decodes a parsed JSON object. `raw` is its text.
+    /// Decodes a JSON object. `raw` is its text.
     pub(crate) fn decode_object(
         &self,
         record: &Map<String, Value>,

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::{
-    Catalogue, contacts, currencies, descriptor::TIMES, item_groups, locations, prices, products, stock,
+    Catalogue, contacts, currencies, descriptor::TIMES, item_groups, known_keys::kind_of, locations, prices,
+    products, stock,
 };
 use crate::reading::Column;
 
@@ -124,16 +125,4 @@ fn tables() -> Vec<(Vec<String>, &'static [Column])> {
         }
     }
     tables
-}
-
-/// Returns the kind of the objects that fill a table: the name of the table in the singular, except for contacts and
-/// items.
-fn kind_of(table: &str) -> String {
-    match table {
-        "customers" | "vendors" => "contact".to_owned(),
-        "products" => "item".to_owned(),
-        "currencies" => "currency".to_owned(),
-        "taxes" => "tax".to_owned(),
-        _ => table.strip_suffix('s').expect("a plural").to_owned(),
-    }
 }

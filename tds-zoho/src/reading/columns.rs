@@ -71,7 +71,6 @@ pub fn row(table: &[Column], record: &Map<String, Value>, place: &str) -> Result
 
 impl Column {
     /// Returns the keys from which the column is read.
-    #[cfg(test)]
     pub(crate) const fn keys(&self) -> &'static [&'static str] {
         self.keys
     }

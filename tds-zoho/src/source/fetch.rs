@@ -68,6 +68,7 @@ impl ZohoSource {
         if found != id.as_str() {
             return Err(page::protocol(format!("{} {id} was requested, but {found} came", self.entity())));
         }
+        self.look_for_unknown_fields(record);
         let raw = Payload::of(record)?;
         let record = self.descriptor.decode_object(record, Shape::Detail, raw)?;
         Ok(self.read(id, observed, Content::Present(Box::new(record))))
