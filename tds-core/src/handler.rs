@@ -1,5 +1,6 @@
 //! Handlers: what is done with the items of an entity type.
 
+mod ignoring;
 mod mirror;
 mod sibling;
 mod waiting;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub(crate) use self::mirror::comparable;
-pub use self::{mirror::MirrorHandler, waiting::SAVING_CALLS};
+pub use self::{ignoring::IgnoringHandler, mirror::MirrorHandler, waiting::SAVING_CALLS};
 use crate::{
     error::Result,
     queue::{Claimed, Direction, Outcome, Work},

@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
+use super::{BY_DATE, Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "purchase_order_lines";
@@ -21,6 +21,7 @@ pub(super) static PURCHASE_ORDERS: Descriptor = Descriptor {
         path: "/purchaseorders",
         keys: &["purchaseorders", "purchase_orders"],
         changes: FILTERED_AND_SORTED,
+        dates: BY_DATE,
         ..List::DOCUMENTS
     },
     // The documentation of Books names the first key, that of Inventory the second.
@@ -54,6 +55,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "purchaseorder",
     id_key: "purchaseorder_id",
     noun: "Purchase Order",
+    filtered_by_date: true,
     sort_columns: [
         &[
             "vendor_name",

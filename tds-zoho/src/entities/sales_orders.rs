@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
+use super::{BY_DATE, Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "sales_order_lines";
@@ -21,6 +21,7 @@ pub(super) static SALES_ORDERS: Descriptor = Descriptor {
         path: "/salesorders",
         keys: &["salesorders", "sales_orders"],
         changes: FILTERED_AND_SORTED,
+        dates: BY_DATE,
         ..List::DOCUMENTS
     },
     detail: Detail::Single { path: "/salesorders", keys: &["salesorder", "sales_order"] },
@@ -54,6 +55,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "salesorder",
     id_key: "salesorder_id",
     noun: "Sales Order",
+    filtered_by_date: true,
     sort_columns: [
         &[
             "customer_name",

@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{AGEING, Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
+use super::{AGEING, BY_DATE, Descriptor, Detail, FILTERED_AND_SORTED, LINE, List, Module, Rows, Webhooks};
 use crate::reading::{Column, date, decimal, id, text};
 
 const LINES: &str = "vendor_credit_lines";
@@ -22,6 +22,7 @@ pub(super) static VENDOR_CREDITS: Descriptor = Descriptor {
         path: "/vendorcredits",
         keys: &["vendorcredits", "vendor_credits"],
         changes: FILTERED_AND_SORTED,
+        dates: BY_DATE,
         ..List::DOCUMENTS
     },
     detail: Detail::Single { path: "/vendorcredits", keys: &["vendor_credit", "vendorcredit"] },
@@ -53,6 +54,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "vendor_credit",
     id_key: "vendor_credit_id",
     noun: "Vendor Credit",
+    filtered_by_date: true,
     sort_columns: [&[
         "vendor_name",
         "vendor_credit_number",
