@@ -23,6 +23,7 @@ mod records;
 mod refusals;
 mod run_control;
 mod samples;
+mod selection;
 mod shop;
 mod subject;
 mod views;

@@ -1,11 +1,13 @@
 //! The inbox as the operators see it.
 
+use std::time::Duration;
+
 use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::{
     error::Result,
-    inbox::{EventFilter, EventStatus, EventView, InboxId, InboxStats},
+    inbox::{Deliveries, EventFilter, EventStatus, EventView, InboxId, InboxStats},
     queue::Page,
     record::EntityType,
 };
@@ -42,6 +44,11 @@ SELECT entity_type, status, count(*) AS total, max(received_at) AS newest,
   FROM tds_inbox_events GROUP BY entity_type, status
 ";
 
+const DELIVERIES: &str = "
+SELECT entity_type, count(*), extract(epoch FROM clock_timestamp() - min(received_at))::double precision
+  FROM tds_inbox_events WHERE received_at > clock_timestamp() - make_interval(secs => $1) GROUP BY entity_type
+";
+
 /// Returns one page of events, newest first.
 pub(crate) async fn list(
     database: &Database,
@@ -61,6 +68,19 @@ pub(crate) async fn list(
         .await
         .doing("listing inbox events")?;
     Ok(page(events, limit, |event| event.id.0))
+}
+
+/// Counts the events of some time by entity type, and says how far back they reach.
+pub(crate) async fn deliveries(database: &Database, within: Duration) -> Result<Deliveries> {
+    let doing = "counting the inbox events of some time";
+    let query = sqlx::query_as(DELIVERIES).bind(seconds(within));
+    let counted: Vec<(String, i64, f64)> = query.fetch_all(database).await.doing(doing)?;
+    let mut deliveries = Deliveries::default();
+    for (entity, events, age) in counted {
+        deliveries.span = deliveries.span.max(Duration::try_from_secs_f64(age).unwrap_or_default());
+        deliveries.by_entity.insert(entity_of(&entity).doing(doing)?, events);
+    }
+    Ok(deliveries)
 }
 
 /// Returns one event with its headers and its body.

@@ -1,10 +1,13 @@
 //! The inbox as those see it who deliver events, and as the operators see it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tds_core::{
     error::{Error, Result},
     inbox::{
-        Accepted, Disposition, EventFilter, EventView, Inbox, InboxId, InboxOperator, InboxStats, NewEvent,
+        Accepted, Deliveries, Disposition, EventFilter, EventView, Inbox, InboxId, InboxOperator, InboxStats,
+        NewEvent,
     },
     queue::{Lane, Page},
 };
@@ -50,6 +53,10 @@ impl InboxOperator for PgStore {
         }
         self.work.announce();
         Ok(())
+    }
+
+    async fn deliveries(&self, within: Duration) -> Result<Deliveries> {
+        operator::deliveries(&self.database, within).await
     }
 
     async fn inbox_stats(&self) -> Result<InboxStats> {

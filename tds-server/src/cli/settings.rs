@@ -26,7 +26,7 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 7] = [SERVE, WEBHOOK, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
+pub(crate) const SERVER: [&[Setting]; 8] = [SERVE, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {
@@ -82,6 +82,11 @@ settings! {
     /// The roles that may read the tables of TDS.
     ACCESS {
         "erp-readers" "TDS_ERP_READERS" "Roles of the database that may read schema erp, comma separated [default: none]",
+    }
+
+    /// The entity types that are synced.
+    ENTITIES {
+        "entities" "TDS_ENTITIES" "Entity types that are synced, comma separated [default: all]",
     }
 
     /// The access to Zoho.
