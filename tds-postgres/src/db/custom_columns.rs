@@ -104,7 +104,9 @@ pub(crate) async fn put(tx: &mut Tx, columns: &[CustomColumn]) -> Result<Vec<Str
              of its columns has",
             impossible.join("; ")
         );
-        return Err(Error::config(message).with_hint(Hint::Settings(const { &[Setting::CustomColumns.as_str()] })));
+        return Err(
+            Error::config(message).with_hint(Hint::Settings(const { &[Setting::CustomColumns.as_str()] }))
+        );
     }
     sqlx::query_scalar("SELECT tds_put_custom_columns('erp', $1, $2, $3)")
         .bind(&tables)
