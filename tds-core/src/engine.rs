@@ -3,6 +3,7 @@
 mod builder;
 mod executor;
 mod lister;
+mod lists;
 mod patience;
 mod registry;
 mod scheduler;

@@ -1,5 +1,6 @@
 //! Handlers: what is done with the items of an entity type.
 
+mod ignoring;
 mod mirror;
 mod sibling;
 mod waiting;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 
 pub(crate) use self::mirror::comparable;
 pub use self::{
+    ignoring::IgnoringHandler,
     mirror::{FollowSettings, MirrorHandler},
     waiting::SAVING_CALLS,
 };

@@ -1,6 +1,6 @@
 //! The inbox: it stores every pushed body, byte for byte, before anything else is done with the body.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -152,7 +152,7 @@ pub struct EventFilter {
     /// of letters is ignored.
     pub search: Option<String>,
     /// Only events that were received at least this long ago.
-    pub older_than: Option<std::time::Duration>,
+    pub older_than: Option<Duration>,
 }
 
 /// An inbox event, as operators see it.
@@ -236,6 +236,15 @@ impl LastDay {
     }
 }
 
+/// The numbers of the events of some time.
+#[derive(Clone, Debug, Default)]
+pub struct Deliveries {
+    /// The time since the first of these events was received.
+    pub span: Duration,
+    /// The number of events by entity type.
+    pub by_entity: BTreeMap<EntityType, i64>,
+}
+
 /// The inbox, as operators see it.
 ///
 /// # Errors
@@ -262,6 +271,9 @@ pub trait InboxOperator: Send + Sync {
     /// # Errors
     /// `NotFound`: there is no such event.
     async fn replay(&self, id: InboxId, disposition: Disposition) -> Result<()>;
+
+    /// Returns the numbers of events that were received in this time before now, by entity type.
+    async fn deliveries(&self, within: Duration) -> Result<Deliveries>;
 
     /// Returns counts of the inbox.
     async fn inbox_stats(&self) -> Result<InboxStats>;

@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     guard::{RereadReason, SyncState, is_suspicious_shrink},
     queue::Outcome,
-    record::{EntityType, Read, Record, RecordId},
+    record::{DateRange, EntityType, Read, Record, RecordId},
 };
 
 /// The tables that a record of an entity type fills.
@@ -58,6 +58,16 @@ pub enum Applied {
     Reread(RereadReason),
 }
 
+/// The numbers of the live records of an entity type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordCount {
+    /// All live records.
+    pub live: u64,
+    /// The live records whose date lies in the requested range; `None` where no range was requested, or where the
+    /// target has no column for it.
+    pub dated: Option<u64>,
+}
+
 /// The target of a sync: tables that show the records of the source.
 ///
 /// # Contract
@@ -87,6 +97,18 @@ pub trait Mirror: Send + Sync {
     /// them by hand.
     async fn differing(&self, _schema: &MirrorSchema, _reads: &[Read]) -> Result<HashSet<RecordId>> {
         Ok(HashSet::new())
+    }
+
+    /// Counts the live records of an entity type and, with a column and a range, those among them whose value of this
+    /// column lies in the range.
+    ///
+    /// The default implementation counts nothing.
+    async fn count(
+        &self,
+        _schema: &MirrorSchema,
+        _dated: Option<(&str, DateRange)>,
+    ) -> Result<Option<RecordCount>> {
+        Ok(None)
     }
 
     /// Writes reads of one entity type, at most one read per record. Returns one result for each read, in the same

@@ -1,6 +1,7 @@
 //! Records as they pass through the engine: what was read, when it was read, and in which shape.
 
 pub(crate) mod builder;
+mod date_range;
 pub(crate) mod entity;
 pub(crate) mod hash;
 mod moves;
@@ -13,6 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use self::{
     builder::RecordBuilder,
+    date_range::DateRange,
     entity::{EntityType, InvalidEntityType},
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
     moves::{Follow, Moves},

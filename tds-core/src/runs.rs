@@ -1,6 +1,7 @@
 //! Sync runs. A run reads a list page by page; each page is committed together with the checkpoint of the run.
 
 pub(crate) mod plan;
+mod selection;
 
 use std::time::Duration;
 
@@ -8,7 +9,12 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-pub use self::plan::{DetailWay, ListCost, RunPlan};
+pub use self::{
+    plan::{
+        Cause, Cost, DailyCost, DetailWay, LaneCost, ListCost, ListLoad, Load, Period, RunPlan, daily_cost,
+    },
+    selection::Selection,
+};
 pub use crate::ids::RunId;
 use crate::{
     closed_set::closed_set,
@@ -90,12 +96,14 @@ pub struct NewRun {
     /// Only changes since this time. In an incremental run, `None` means since the cursor of the entity type, or
     /// everything where there is no cursor.
     pub since: Option<OffsetDateTime>,
+    /// Only this part of the entity type; `None` for everything, or for all changes.
+    pub selection: Option<Selection>,
     /// The requester of the run, such as `schedule`, `api` or `cli`.
     pub requested_by: String,
 }
 
 impl NewRun {
-    /// Creates a request for a run without `since`.
+    /// Creates a request for a run without `since` and without a selection.
     #[must_use]
     pub fn new(
         entity: EntityType,
@@ -104,7 +112,7 @@ impl NewRun {
         requested_by: impl Into<String>,
     ) -> Self {
         let (source_type, requested_by) = (source_type.into(), requested_by.into());
-        Self { entity, run_type, source_type, since: None, requested_by }
+        Self { entity, run_type, source_type, since: None, selection: None, requested_by }
     }
 }
 
@@ -137,11 +145,13 @@ pub struct Run {
     pub calls: i64,
     /// Whether the list was read to its end.
     pub listing_done: bool,
-    /// The number of records that the last run of the same type and entity type listed, among the runs that read their
-    /// list to the end; `None` where there is no such run.
+    /// The number of records that the last run of the same type and entity type listed, among the runs without a
+    /// selection that read their list to the end; `None` where there is no such run, and for a run with a selection.
     pub expected_items: Option<i64>,
     /// The run listed changes since this time.
     pub since: Option<OffsetDateTime>,
+    /// The part of the entity type that the run reads; `None` for everything, or for all changes.
+    pub selection: Option<Selection>,
     /// When the request for the run was stored.
     pub created_at: OffsetDateTime,
     /// When the run was claimed for the first time.
@@ -159,6 +169,13 @@ pub struct Run {
 }
 
 impl Run {
+    /// Returns true where the run reads everything, or all changes since the last run. Only such a run says something
+    /// about the whole entity type.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.since.is_none() && self.selection.is_none()
+    }
+
     /// Returns the progress in percent, from 0 to 100.
     ///
     /// While the list is being read, the run is compared with [`Run::expected_items`], and the progress is at most 99
@@ -210,7 +227,7 @@ pub struct RunHistory {
     /// The cursor of the entity type: changes up to this time are known to be read. The cursor moves when a run ends.
     pub cursor: Option<OffsetDateTime>,
     /// The number of records in the last full list whose run ended; `None` before the first such run. A full run with
-    /// `since` does not count, because its list is not complete.
+    /// `since` or with a selection does not count, because its list is not complete.
     pub last_full_count: Option<i64>,
     /// The last runs that completed without an error, newest first, at most [`HISTORY`].
     pub completed: Vec<Run>,
@@ -273,7 +290,8 @@ pub struct RunFilter {
 ///   counts like an item of its own.
 /// - When a run ends in one of these two ways, the cursor of the entity type moves to the end of the run's window. The
 ///   cursor does not move back, it does not pass the version of a record that is a dead letter, and it does not move
-///   where the window began after the cursor, because changes in between would stay unread.
+///   where the window began after the cursor, because changes in between would stay unread. A run with a selection
+///   never moves the cursor, for the same reason.
 #[async_trait]
 pub trait SyncRun: Send + Sync {
     /// Claims a pending run, or a run whose process stopped renewing its lease before the list was read to the end.

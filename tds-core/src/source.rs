@@ -13,7 +13,7 @@ use crate::{
     mirror::MirrorSchema,
     queue::Lane,
     record::{
-        ContentHash, EntityType, Interval, Observed, Read, Record, RecordId, Shape, SourcePayload,
+        ContentHash, DateRange, EntityType, Interval, Observed, Read, Record, RecordId, Shape, SourcePayload,
         builder::built, list_hash,
     },
 };
@@ -39,6 +39,9 @@ pub struct SourceProfile {
     /// Whether a full list shows every record, including inactive ones. Only then can a record that is missing from
     /// the list be gone.
     pub complete_list: bool,
+    /// The column with the record's own date, where the list has a documented filter by it. Runs can then select
+    /// records by their dates.
+    pub date_column: Option<&'static str>,
     /// The time after which a derived read is repeated once, where it shows no change: the source may derive the values
     /// of these records a moment after the change that they follow. `None`: the source derives them at once.
     pub derives_late: Option<Duration>,
@@ -63,6 +66,7 @@ static WHOLE_RECORDS: SourceProfile = SourceProfile {
     records_per_page: 100,
     sibling: None,
     complete_list: true,
+    date_column: None,
     derives_late: None,
     documented: Capability::UNKNOWN,
 };
@@ -80,6 +84,9 @@ impl SourceProfile {
 pub struct ListRequest {
     /// Only records that changed at or after this time; `None` requests all records.
     pub since: Option<OffsetDateTime>,
+    /// Only records whose own date lies in this range; `None` requests records of all dates. A source without a
+    /// [`SourceProfile::date_column`] gets no such request.
+    pub dates: Option<DateRange>,
     /// The order in which to read the list.
     pub order: ListOrder,
     /// What the list can do, as far as is known. A list that cannot be read in the requested order is read in the
@@ -95,7 +102,14 @@ impl ListRequest {
     /// Creates the request for the first page of the whole list. Nothing is known about the list.
     #[must_use]
     pub fn first(lane: Lane) -> Self {
-        Self { since: None, order: ListOrder::Whole, capability: Capability::UNKNOWN, cursor: None, lane }
+        Self {
+            since: None,
+            dates: None,
+            order: ListOrder::Whole,
+            capability: Capability::UNKNOWN,
+            cursor: None,
+            lane,
+        }
     }
 }
 

@@ -116,7 +116,8 @@ impl Setup {
     async fn create_run(&self, run_type: RunType) -> Run {
         let (entity, since) = (PRODUCTS, None);
         let (source_type, requested_by) = ("ids".to_owned(), "test".to_owned());
-        self.store.create(NewRun { entity, run_type, source_type, since, requested_by }).await.expect("a run")
+        let run = NewRun { entity, run_type, source_type, since, selection: None, requested_by };
+        self.store.create(run).await.expect("a run")
     }
 
     /// Executes the run to its end while all items are discarded, and returns the ended run.

@@ -62,6 +62,7 @@ impl Setup {
             run_type: RunType::Full,
             source_type: "scripted".to_owned(),
             since: None,
+            selection: None,
             requested_by: "test".to_owned(),
         };
         self.store.create(run).await.expect("a run").id

@@ -11,7 +11,7 @@ CREATE OR REPLACE FUNCTION tds_end_runs(run_ids bigint[]) RETURNS void LANGUAGE 
       status = CASE WHEN failed_items > 0 OR held_ids <> '{}' THEN 'completed_with_errors' ELSE 'completed' END,
       completed_at = clock_timestamp(), lease_expires_at = NULL
     WHERE id = ANY(run_ids) AND status = 'running' AND listing_done AND open_items <= 0
-    RETURNING entity_type, run_type, since, window_to, total_items)
+    RETURNING entity_type, run_type, since, selection, window_to, total_items)
   INSERT INTO tds_cursors AS c (entity_type, cursor, last_full_count)
   SELECT entity_type,
          -- LEAST ignores NULL: without such a dead letter, the cursor moves to the end of the window.
@@ -20,6 +20,8 @@ CREATE OR REPLACE FUNCTION tds_end_runs(run_ids bigint[]) RETURNS void LANGUAGE 
          CASE WHEN run_type = 'full' AND since IS NULL THEN total_items END
     FROM ended
    WHERE window_to IS NOT NULL AND run_type IN ('full', 'incremental')
+     -- A run with a selection says nothing about the records that it leaves out.
+     AND selection IS NULL
      -- A run with `since` leaves a gap behind the cursor, unless `since` is at or before the cursor.
      AND (since IS NULL OR EXISTS (
        SELECT FROM tds_cursors k WHERE k.entity_type = ended.entity_type AND ended.since <= k.cursor))

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 use tds_core::{
     error::Result,
-    limits::budget::{CallCount, CallLog, Usage},
+    limits::budget::{CallCount, CallLog, PastCalls, PastUsage, Usage},
     queue::Lane,
     record::EntityType,
     runs::RunType,
@@ -44,6 +44,13 @@ SELECT lane, entity_type, endpoint, result, calls FROM tds_api_calls
  ORDER BY calls DESC, entity_type, endpoint, result
 ";
 
+const PAST: &str = "
+SELECT lane, entity_type, sum(calls)::bigint AS calls, count(DISTINCT day)::bigint AS days FROM tds_api_calls
+ WHERE account = $1 AND day < (clock_timestamp() AT TIME ZONE 'UTC')::date
+   AND day >= (clock_timestamp() AT TIME ZONE 'UTC')::date - $2
+ GROUP BY GROUPING SETS ((lane, entity_type), ())
+";
+
 const APPLIED: &str = "
 SELECT count(*) FROM tds_queue_done
  WHERE processing_completed_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
@@ -76,6 +83,30 @@ impl CallLog for PgStore {
         };
         read.await.doing("looking at the calls of today")
     }
+
+    async fn past_usage(&self, account: &str, days: u32) -> Result<PastUsage> {
+        let doing = "looking at the calls of the last days";
+        let days = i32::try_from(days).unwrap_or(i32::MAX);
+        let rows = sqlx::query(PAST).bind(account).bind(days).fetch_all(&self.database).await.doing(doing)?;
+        past_of(&rows).doing(doing)
+    }
+}
+
+/// Reads the calls of past days. The row without a lane is the sum of all, with the number of days.
+fn past_of(rows: &[PgRow]) -> Result<PastUsage, sqlx::Error> {
+    let mut past = PastUsage::default();
+    for row in rows {
+        let Some(lane) = row.try_get::<Option<&str>, _>("lane")? else {
+            past.days = u32::try_from(row.try_get::<i64, _>("days")?).unwrap_or(u32::MAX);
+            continue;
+        };
+        past.calls.push(PastCalls {
+            lane: one_of(Lane::ALL, Lane::as_str, "lane", lane)?,
+            entity: row.try_get::<&str, _>("entity_type")?.parse().ok(),
+            calls: u64::try_from(row.try_get::<Option<i64>, _>("calls")?.unwrap_or(0)).unwrap_or(0),
+        });
+    }
+    Ok(past)
 }
 
 fn call_of(row: &PgRow) -> Result<CallCount, sqlx::Error> {

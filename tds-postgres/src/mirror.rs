@@ -17,8 +17,8 @@ use async_trait::async_trait;
 use tds_core::{
     error::{Error, Result},
     guard::SyncState,
-    mirror::{Applied, Mirror, MirrorSchema},
-    record::{Content, EntityType, Read, RecordId},
+    mirror::{Applied, Mirror, MirrorSchema, RecordCount},
+    record::{Content, DateRange, EntityType, Read, RecordId},
 };
 
 use crate::{
@@ -192,6 +192,25 @@ impl Mirror for PgMirror {
             }
         }
         Ok(differing)
+    }
+
+    async fn count(
+        &self,
+        schema: &MirrorSchema,
+        dated: Option<(&str, DateRange)>,
+    ) -> Result<Option<RecordCount>> {
+        let doing = format!("counting {}", schema.entity);
+        let classify = |error| classify_for_record(error, &doing);
+        let live = state::live(&self.database, &schema.entity).await.map_err(classify)?;
+        let tables = self.catalog.tables(&self.database, schema).await?;
+        let head = schema.head.and_then(|head| tables.get_key_value(head));
+        let dated = match (dated, head) {
+            (Some((column, dates)), Some((table, columns))) => {
+                head::count_dated(&self.database, table, columns, column, dates).await.map_err(classify)?
+            }
+            _ => None,
+        };
+        Ok(Some(RecordCount { live, dated }))
     }
 
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {

@@ -20,7 +20,7 @@ use tds_core::{
     record::{EntityType, RecordId},
     runs::{
         Checkpoint, HISTORY, NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease,
-        RunPlan, RunStatus, RunType, SyncRun, SyncRunOperator,
+        RunPlan, RunStatus, RunType, Selection, SyncRun, SyncRunOperator,
     },
 };
 
@@ -36,8 +36,8 @@ use crate::{
 };
 
 const CREATE: &str = "
-INSERT INTO tds_sync_runs (run_type, entity_type, source_type, since, requested_by, target_database)
-VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+INSERT INTO tds_sync_runs (run_type, entity_type, source_type, since, requested_by, target_database, selection)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
 ";
 
 // MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
@@ -169,6 +169,7 @@ impl SyncRunOperator for PgStore {
             .bind(run.since)
             .bind(storable(&run.requested_by))
             .bind(self.database.target())
+            .bind(run.selection.map(Json))
             .fetch_one(&self.database)
             .await
             .map_err(|error| active_or(error, &run.entity, "storing a run"))?;
@@ -322,6 +323,7 @@ fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
         listing_done: row.try_get("listing_done")?,
         expected_items: row.try_get("expected")?,
         since: row.try_get("since")?,
+        selection: row.try_get::<Option<Json<Selection>>, _>("selection")?.map(|Json(selection)| selection),
         created_at: row.try_get("created_at")?,
         started_at: row.try_get("started_at")?,
         completed_at: row.try_get("completed_at")?,

@@ -13,6 +13,7 @@ mod openapi;
 mod output;
 mod parse;
 mod pause;
+mod plan;
 mod progress;
 mod prune;
 mod queue;
@@ -68,6 +69,8 @@ enum Command {
     BulkSync(bulk_sync::BulkSyncArgs),
     /// Checks the configuration, the database, the Zoho credentials, the webhook secret and the clock, and says what to do
     Check(check::CheckArgs),
+    /// Shows what the schedules, webhooks, verification and pushes cost in calls a day, against the plan of the organization
+    Plan(plan::PlanArgs),
     /// Prints the schema as a script, and shows which roles can read what they should not
     Schema(schema::SchemaArgs),
     /// Sends test deliveries
@@ -164,7 +167,8 @@ impl Command {
             Self::Demo(args) => args.run(flags, entities).await,
             Self::Migrate(args) => args.run(flags, entities).await,
             Self::BulkSync(args) => args.run(flags, entities).await,
-            Self::Check(args) => args.run(flags).await,
+            Self::Check(args) => args.run(flags, entities).await,
+            Self::Plan(args) => args.run(flags, entities).await,
             Self::Schema(args) => args.run(flags).await,
             Self::Webhook(args) => args.run(flags, &entities.catalogue).await,
             Self::Stored(command) => command.run(flags, entities).await,

@@ -2,6 +2,7 @@
 
 mod auth;
 mod database;
+mod entities;
 mod error;
 mod http;
 mod ingest;
@@ -17,6 +18,7 @@ pub(crate) use self::database::demo_directory;
 pub use self::{
     auth::{AdminToken, AuthConfig},
     database::{ClusterPlace, DatabaseChoice},
+    entities::EntityChoice,
     error::{ConfigError, ConfigErrors},
     http::HttpConfig,
     log::{LogConfig, LogFormat},
@@ -73,6 +75,8 @@ pub struct Config {
     pub zoho: Option<ZohoConfig>,
     /// Workers and retries.
     pub worker: WorkerConfig,
+    /// `TDS_ENTITIES`: the entity types that are synced.
+    pub entities: EntityChoice,
     /// The schedules of the runs that start by themselves.
     pub schedules: SchedulesConfig,
     /// The age at which finished rows are pruned. `TDS_RETENTION`, default `30d`.
@@ -104,6 +108,7 @@ impl Config {
             ingest: ingest::read(&mut reader),
             zoho: zoho::read(&mut reader, need != Need::Database),
             worker: WorkerConfig::read(&mut reader),
+            entities: EntityChoice::read(&mut reader),
             schedules: SchedulesConfig::read(&mut reader),
             retention: reader.duration("TDS_RETENTION", Duration::from_secs(30 * 86_400)),
             erp_readers: reader.list("TDS_ERP_READERS"),

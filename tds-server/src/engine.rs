@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{ListerSettings, RunSettings, ScheduleSpec, SchedulerSettings, Stores, WorkerSettings},
+    engine::{ListerSettings, RunSettings, SchedulerSettings, Stores, WorkerSettings},
+    handler::IgnoringHandler,
     queue::WorkerId,
 };
 use tds_postgres::PgMirror;
@@ -20,10 +21,13 @@ use tokio::time::Duration;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 pub(crate) use self::cluster::ClusterConfig;
 pub use self::error::BuildError;
+#[cfg(test)]
+pub(crate) use self::schedules::specs;
 pub(crate) use self::{cluster::EmbeddedCluster, storage::Storage, tasks::RunningTasks};
 use crate::{
     app::{
         budget::is_postponed,
+        plan::CostSettings,
         services::{Ports, Services, is_lacking},
     },
     config::Config,
@@ -44,8 +48,8 @@ const GIVE_BACK_TIME: Duration = Duration::from_millis(500);
 pub(crate) struct Engine {
     pub(crate) storage: Storage,
     pub(crate) services: Services,
-    /// The schedules of the runs that start by themselves.
-    pub(crate) schedules: Vec<ScheduleSpec>,
+    /// The schedules of the runs that start by themselves, and what else determines the costs of a day.
+    pub(crate) costs: CostSettings,
     name: WorkerId,
     concurrency: usize,
     retention: Duration,
@@ -60,13 +64,19 @@ impl Engine {
     pub(crate) async fn build(config: &Config, entities: &Entities) -> Result<Self, BuildError> {
         let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
         zoho.validate()?;
+        // A name that does not exist is reported before anything is opened.
+        config.entities.of(&entities.catalogue)?;
         let storage = Storage::open(&config.database, config.ingest.clone()).await?;
         let name = WorkerId::unique();
-        match Self::compose(config, entities, zoho, &storage, &name).await {
-            Ok((services, schedules)) => Ok(Self {
+        let composed = match Self::migrate(config, entities, &storage).await {
+            Ok(()) => Self::compose(config, entities, zoho, &storage, &name),
+            Err(error) => Err(error),
+        };
+        match composed {
+            Ok((services, costs)) => Ok(Self {
                 storage,
                 services,
-                schedules,
+                costs,
                 name,
                 concurrency: config.worker.concurrency,
                 retention: config.retention,
@@ -78,13 +88,8 @@ impl Engine {
         }
     }
 
-    async fn compose(
-        config: &Config,
-        entities: &Entities,
-        zoho: ZohoConfig,
-        Storage { database, store, .. }: &Storage,
-        name: &WorkerId,
-    ) -> Result<(Services, Vec<ScheduleSpec>), BuildError> {
+    async fn migrate(config: &Config, entities: &Entities, storage: &Storage) -> Result<(), BuildError> {
+        let database = &storage.database;
         let report = database.migrate_with(&entities.migrations, &config.erp_readers).await?;
         tracing::info!(
             database = database.target(),
@@ -96,10 +101,24 @@ impl Engine {
         for note in &report.notes {
             tracing::warn!("{note}");
         }
+        Ok(())
+    }
+
+    /// Builds the parts of the application over a migrated database. Nothing is sent and nothing is read.
+    ///
+    /// # Errors
+    /// Like [`Engine::build`].
+    pub(crate) fn compose(
+        config: &Config,
+        entities: &Entities,
+        zoho: ZohoConfig,
+        Storage { database, store, .. }: &Storage,
+        name: &WorkerId,
+    ) -> Result<(Services, CostSettings), BuildError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let shared = Arc::new(store.clone());
         let zoho = ZohoClient::shared(zoho, Arc::clone(&clock), shared.clone(), shared)?;
-        let catalogue = entities.catalogue.clone();
+        let catalogue = config.entities.of(&entities.catalogue)?;
         let schedules = schedules::specs(&config.schedules, &catalogue);
 
         let worker = WorkerSettings {
@@ -131,9 +150,15 @@ impl Engine {
                 is_lacking(&polled, &throttled, &spec.entity)
                     || is_postponed(&polled, &spec.entity, spec.run_type, throttled.throttle())
             }));
+        // The entity types that are not synced are known: the API shows them, and work for them ends as ignored.
+        let others = catalogue.iter().filter(|descriptor| !catalogue.is_synced(descriptor.entity()));
+        let builder = others.fold(builder, |builder, descriptor| {
+            builder.handler(Arc::new(IgnoringHandler(descriptor.entity().clone())))
+        });
         let sources = catalogue.sources(&zoho).into_iter();
         let engine = sources.fold(builder, |builder, source| builder.source(source)).build();
-        Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, schedules))
+        let costs = CostSettings { schedules, probe_every: config.schedules.probe };
+        Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, costs))
     }
 
     /// Gives the permits for Zoho back, then closes the store and the database. Stop the tasks first.

@@ -11,6 +11,7 @@ mod app {
     pub(crate) mod heal;
     pub(crate) mod health;
     pub(crate) mod items;
+    pub(crate) mod plan;
     pub(crate) mod presence;
     pub(crate) mod prune;
     pub(crate) mod quota;
@@ -34,6 +35,7 @@ pub mod telemetry;
 
 pub use app::{
     health::{ComponentHealth, Health, HealthReport, HealthStatus, Probe},
+    plan::CostSettings,
     services::{Ports, Services},
 };
 pub use config::{Config, ConfigErrors, Need};

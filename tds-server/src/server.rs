@@ -69,6 +69,7 @@ impl App {
             webhooks: config.webhooks,
             allowed_hosts: config.http.allowed_hosts,
             metrics_apart: metrics.is_some(),
+            costs: engine.costs.clone(),
             limits: RequestLimits::default(),
         };
         let state = AppState::new(engine.services.clone(), settings, health);
@@ -163,7 +164,7 @@ fn health(config: &Config, engine: &Engine, supervisor: &Supervisor) -> Health {
         Arc::new(WorkersProbe { concurrency, supervisor: supervisor.clone() }),
         Arc::new(SchedulerProbe {
             services: services.clone(),
-            schedules: engine.schedules.clone(),
+            schedules: engine.costs.schedules.clone(),
             started_at: services.clock.now(),
         }),
         Arc::new(ZohoProbe(zoho.clone())),

@@ -17,7 +17,7 @@ use tds_core::{
     clock::Clock,
     error::{Error, ErrorKind, Result, Retry},
     limits::{
-        budget::{BudgetStatus, CallBudget, CallLog, Throttle, Usage},
+        budget::{BudgetStatus, CallBudget, CallLog, PastUsage, Throttle, Usage},
         credentials::CredentialLeases,
         shared_state::SharedState,
     },
@@ -212,6 +212,14 @@ impl ZohoClient {
     /// The store that keeps the statistics did not answer.
     pub async fn usage(&self) -> Result<Usage> {
         self.inner.budget.pool.usage().await
+    }
+
+    /// Returns the calls of all processes on the last complete days (UTC), at most this number of days.
+    ///
+    /// # Errors
+    /// The store that keeps the statistics did not answer.
+    pub async fn past_usage(&self, days: u32) -> Result<PastUsage> {
+        self.inner.budget.pool.past_usage(days).await
     }
 
     /// Reads from Zoho how much of the day's quota is left for all programs of the organization. The address is not

@@ -94,8 +94,8 @@ static ZOHO: &[&Descriptor] = &[
 pub use self::{
     catalogue::Catalogue,
     descriptor::{
-        Beside, Descriptor, Detail, Draft, FILTERED, FILTERED_AND_SORTED, List, Polling, Role, SORTED,
-        Sibling, WHOLE, Webhooks,
+        BY_DATE, Beside, DateFilter, Descriptor, Detail, Draft, FILTERED, FILTERED_AND_SORTED, List, Polling,
+        Role, SORTED, Sibling, WHOLE, Webhooks,
     },
     lines::{AGEING, LINE, PAYABLE, Rows},
     module::Module,

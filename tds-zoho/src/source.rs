@@ -44,13 +44,13 @@ pub fn sources(client: &ZohoClient) -> Vec<Arc<dyn Source>> {
 }
 
 impl Catalogue {
-    /// Returns a source for every entity type of the catalogue. All sources use one client.
+    /// Returns a source for every entity type of the catalogue that is synced. All sources use one client.
     #[must_use]
     pub fn sources(&self, client: &ZohoClient) -> Vec<Arc<dyn Source>> {
         let source = |descriptor: &'static Descriptor| -> Arc<dyn Source> {
             Arc::new(ZohoSource { client: client.clone(), descriptor, profile: descriptor.profile() })
         };
-        self.iter().map(source).collect()
+        self.synced().map(source).collect()
     }
 }
 

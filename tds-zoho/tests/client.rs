@@ -41,6 +41,7 @@ async fn list(source: &Arc<dyn Source>, lane: Lane) -> Option<Error> {
     source
         .list(&ListRequest {
             since: None,
+            dates: None,
             order: ListOrder::Whole,
             capability: Capability::UNKNOWN,
             cursor: None,

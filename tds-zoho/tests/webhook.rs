@@ -10,6 +10,8 @@ mod diagnosis;
 mod places;
 #[path = "webhook/properties.rs"]
 mod properties;
+#[path = "webhook/selected.rs"]
+mod selected;
 #[path = "webhook/signatures.rs"]
 mod signatures;
 #[path = "webhook/simulated.rs"]

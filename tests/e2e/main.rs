@@ -22,6 +22,7 @@ mod records;
 mod refusals;
 mod run_control;
 mod samples;
+mod selection;
 mod shop;
 mod subject;
 mod whole_shop;

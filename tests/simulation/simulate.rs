@@ -234,6 +234,7 @@ impl Simulation {
                     run_type: RunType::Full,
                     source_type: "simulated".to_owned(),
                     since: None,
+                    selection: None,
                     requested_by: "the end".to_owned(),
                 };
                 if let Ok(run) = self.store.create(request).await {

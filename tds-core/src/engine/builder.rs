@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::{
     ListerSettings, Postponed, Random, Registry, RunExecutor, RunSettings, RunWorker, Schedule, ScheduleSpec,
-    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings, lister::Lister,
+    Scheduler, SchedulerSettings, SourceGate, Worker, WorkerSettings, lister::Lister, lists::Lists,
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -21,7 +21,7 @@ use crate::{
     mirror::Mirror,
     queue::Queue,
     record::EntityType,
-    runs::{NewRun, Run, SyncRun, SyncRunOperator},
+    runs::{ListLoad, NewRun, Run, RunPlan, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
 };
@@ -185,8 +185,13 @@ impl EngineBuilder {
     #[must_use]
     pub fn build(self) -> Engine {
         let Self { stores, worker, mut executors, .. } = self;
+        let lists = Lists {
+            runs: Arc::clone(&stores.run_operator),
+            mirror: Arc::clone(&stores.mirror),
+            shared: Arc::clone(&stores.shared),
+        };
         // A builder is built once, so the cell is empty.
-        self.followed.get_or_init(|| worker.registry.entities().cloned().collect());
+        self.followed.get_or_init(|| worker.registry.polled().cloned().collect());
         executors.push(Arc::new(Lister {
             registry: worker.registry.clone(),
             runs: Arc::clone(&stores.runs),
@@ -212,7 +217,7 @@ impl EngineBuilder {
             settings: self.scheduler,
             postponed: self.postponed,
         };
-        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler) }
+        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists }
     }
 
     /// Builds the engine and starts it.
@@ -269,6 +274,7 @@ pub struct Engine {
     pub runs: Arc<RunWorker>,
     /// The scheduler, for programs that start the tasks themselves.
     pub scheduler: Arc<Scheduler>,
+    lists: Lists,
 }
 
 impl Engine {
@@ -306,6 +312,23 @@ impl Engine {
         self.runs.check(run)
     }
 
+    /// Returns the plan of a run that is about to be created, where it can be told before the run begins: the plan of
+    /// a run with a selection. `None` for other runs, which plan when they begin.
+    ///
+    /// # Errors
+    /// `Invalid`: this engine cannot execute the run. Any other kind: the store cannot be asked.
+    pub async fn estimate_run(&self, run: &NewRun) -> Result<Option<RunPlan>> {
+        self.runs.estimate(run).await
+    }
+
+    /// Returns what is known about the list of each entity type with a source, in order, with these schedules.
+    ///
+    /// # Errors
+    /// A store cannot be asked.
+    pub async fn list_loads(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ListLoad>> {
+        self.lists.loads(self.registry(), schedules).await
+    }
+
     /// Creates a run.
     ///
     /// # Errors
@@ -330,7 +353,7 @@ impl Engine {
     pub fn start(self) -> RunningEngine {
         let (trigger, shutdown) = ShutdownTrigger::new();
         let mut tasks = JoinSet::new();
-        let Self { worker, runs, scheduler } = self.clone();
+        let Self { worker, runs, scheduler, .. } = self.clone();
         let (for_worker, for_runs) = (shutdown.clone(), shutdown.clone());
         tasks.spawn(async move { worker.run(for_worker).await });
         tasks.spawn(async move { runs.run(None, for_runs).await });

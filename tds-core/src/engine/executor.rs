@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     hint::Wording,
     queue::WorkerId,
-    runs::{NewRun, Run, RunEnd, RunId, RunLease, RunType, SyncRun, SyncRunOperator},
+    runs::{NewRun, Run, RunEnd, RunHistory, RunId, RunLease, RunPlan, RunType, SyncRun, SyncRunOperator},
     shutdown::Shutdown,
 };
 
@@ -28,6 +28,15 @@ pub trait RunExecutor: Send + Sync {
     /// `Invalid`: for example, the run needs a source and there is none for its entity type.
     fn check(&self, _run: &NewRun) -> Result<()> {
         Ok(())
+    }
+
+    /// Returns the plan of a run that is about to be created, where the plan can be told before the run begins. The
+    /// default tells none.
+    ///
+    /// # Errors
+    /// `Invalid`: the executor cannot execute the run. Any other kind: the store cannot be asked.
+    async fn estimate(&self, _run: &NewRun, _history: &RunHistory) -> Result<Option<RunPlan>> {
+        Ok(None)
     }
 
     /// Executes a run from its checkpoint to its end. The caller renews the lease meanwhile. Where the lease is lost
@@ -84,6 +93,12 @@ impl RunWorker {
     pub(super) async fn create(&self, run: NewRun) -> Result<Run> {
         self.check(&run)?;
         self.run_operator.create(run).await
+    }
+
+    /// Returns the plan of a run that is about to be created, where it can be told before the run begins.
+    pub(super) async fn estimate(&self, run: &NewRun) -> Result<Option<RunPlan>> {
+        let executor = self.executor(run.run_type)?;
+        executor.estimate(run, &self.run_operator.history(&run.entity).await?).await
     }
 
     /// Returns the executor for runs of a type.

@@ -6,6 +6,7 @@
 
 mod listing;
 mod plan;
+mod selected;
 mod sweep;
 mod window;
 
@@ -22,7 +23,7 @@ use crate::{
     limits::shared_state::SharedState,
     mirror::Mirror,
     record::EntityType,
-    runs::{NewRun, RunLease, RunType, SyncRun},
+    runs::{NewRun, RunHistory, RunLease, RunPlan, RunType, SyncRun},
     source::Source,
 };
 
@@ -77,7 +78,14 @@ impl RunExecutor for Lister {
     }
 
     fn check(&self, run: &NewRun) -> Result<()> {
-        self.source(&run.entity).map(drop)
+        let source = self.source(&run.entity)?;
+        run.selection.as_ref().map_or(Ok(()), |selection| Self::check_selection(source, selection))
+    }
+
+    async fn estimate(&self, run: &NewRun, history: &RunHistory) -> Result<Option<RunPlan>> {
+        self.check(run)?;
+        let Some(selection) = &run.selection else { return Ok(None) };
+        self.plan_of(self.source(&run.entity)?, selection, history).await.map(Some)
     }
 
     async fn execute(&self, lease: &RunLease) -> Result<()> {

@@ -31,7 +31,9 @@ pub use self::{
     lanes::PerLane,
     permit_pool::{Denied, Pacer, Permit, PermitPool, StartedPermit},
     state::BudgetState,
-    status::{BudgetStatus, CallCount, DayStatus, PauseStatus, Refusal, Throttle, Usage},
+    status::{
+        BudgetStatus, CallCount, DayStatus, PastCalls, PastUsage, PauseStatus, Refusal, Throttle, Usage,
+    },
 };
 use super::shared_state::{self, LocalState, SharedState};
 use crate::{
@@ -147,6 +149,14 @@ impl CallBudget {
     pub async fn usage(&self, account: &str) -> Result<Usage> {
         self.log.usage(account).await
     }
+
+    /// Returns the statistics of the last complete days (UTC), at most this number.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn past_usage(&self, account: &str, days: u32) -> Result<PastUsage> {
+        self.log.past_usage(account, days).await
+    }
 }
 
 fn document_of(account: &str) -> String {
@@ -169,6 +179,15 @@ pub trait CallLog: Send + Sync {
     /// # Errors
     /// The store does not answer.
     async fn usage(&self, account: &str) -> Result<Usage>;
+
+    /// Returns the statistics of the last complete days (UTC), at most this number. The default implementation, for a
+    /// log that keeps no past days, returns none.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    async fn past_usage(&self, _account: &str, _days: u32) -> Result<PastUsage> {
+        Ok(PastUsage::default())
+    }
 }
 
 /// What a holder of permits reports and requests.

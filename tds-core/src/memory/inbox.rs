@@ -1,6 +1,6 @@
 //! The inbox in memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -13,8 +13,8 @@ use super::{
 use crate::{
     error::{Error, Result},
     inbox::{
-        Accepted, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxId, InboxOperator,
-        InboxStats, NewEvent, other_records,
+        Accepted, Deliveries, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxId,
+        InboxOperator, InboxStats, NewEvent, other_records,
     },
     queue::{Lane, NewItem, Page, Waiter, Work},
     record::{RecordId, RecordKey},
@@ -76,6 +76,20 @@ impl InboxOperator for MemoryStore {
             state.begin_again(id, &disposition, Lane::Operator);
             Ok(())
         })
+    }
+
+    async fn deliveries(&self, within: Duration) -> Result<Deliveries> {
+        let state = self.state();
+        let now = state.now.0;
+        let mut deliveries = Deliveries::default();
+        for Event { row, .. } in state.events.values() {
+            let age = Duration::try_from(now - row.received_at).unwrap_or_default();
+            if age <= within {
+                deliveries.span = deliveries.span.max(age);
+                *deliveries.by_entity.entry(row.entity_type.clone()).or_default() += 1;
+            }
+        }
+        Ok(deliveries)
     }
 
     async fn inbox_stats(&self) -> Result<InboxStats> {

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     guard::{SyncState, Verdict, judge, report_unusual},
-    mirror::{Applied, Mirror, MirrorSchema, follow_ups},
+    mirror::{Applied, Mirror, MirrorSchema, RecordCount, follow_ups},
     queue::Outcome,
-    record::{Content, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape},
+    record::{Content, DateRange, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape},
 };
 
 #[async_trait]
@@ -36,6 +36,25 @@ impl Mirror for MemoryStore {
             row.deleted_at.is_some() || !record.is_shown_by(&row.fields)
         };
         Ok(reads.iter().filter(differs).map(|read| read.key.id.clone()).collect())
+    }
+
+    async fn count(
+        &self,
+        schema: &MirrorSchema,
+        dated: Option<(&str, DateRange)>,
+    ) -> Result<Option<RecordCount>> {
+        let state = self.state();
+        let live = || {
+            state.records.iter().filter(|(key, known)| key.entity == schema.entity && !known.state.deleted)
+        };
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let in_range = |column: &str, dates: DateRange| {
+            let day =
+                |known: &MirrorRecord| known.row.as_ref()?.fields.get(column)?.as_str().map(str::to_owned);
+            live().filter(|(_, known)| day(known).is_some_and(|day| dates.contains(&day))).count()
+        };
+        let dated = dated.map(|(column, dates)| number(in_range(column, dates)));
+        Ok(Some(RecordCount { live: number(live().count()), dated }))
     }
 
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {

@@ -31,7 +31,7 @@ impl State {
         let clean = run.row.failed_items == 0 && run.held.is_empty();
         run.end(if clean { RunStatus::Completed } else { RunStatus::CompletedWithErrors }, self.now.0);
         let entity = &run.row.entity_type;
-        if run.row.run_type == RunType::Full && run.row.since.is_none() {
+        if run.row.run_type == RunType::Full && run.row.is_whole() {
             self.last_full_counts.insert(entity.clone(), run.total());
         }
         if let Some(cursor) = run.new_cursor(self.cursors.get(entity).copied(), oldest) {
@@ -72,13 +72,15 @@ impl RunState {
     }
 
     /// Returns the entity type's new cursor. The cursor never moves backwards. It never moves over a gap that a run
-    /// with its own start time left, and never over the version of a record that became a dead letter.
+    /// with its own start time left, and never over the version of a record that became a dead letter. A run with a
+    /// selection does not move the cursor.
     fn new_cursor(
         &self,
         current: Option<OffsetDateTime>,
         oldest: Option<OffsetDateTime>,
     ) -> Option<OffsetDateTime> {
-        let reads_changes = matches!(self.row.run_type, RunType::Full | RunType::Incremental);
+        let reads_changes =
+            self.row.selection.is_none() && matches!(self.row.run_type, RunType::Full | RunType::Incremental);
         let no_gap = match (self.checkpoint.window_from, current) {
             (None, _) => true,
             (Some(from), Some(current)) => from <= current,

@@ -319,6 +319,7 @@ fn new_run(id: RunId, request: NewRun, now: OffsetDateTime) -> RunState {
             listing_done: false,
             expected_items: None,
             since: request.since,
+            selection: request.selection,
             created_at: now,
             started_at: None,
             completed_at: None,

@@ -78,13 +78,17 @@ impl RunState {
         }
     }
 
-    /// Returns the number of records that the last run of the same type and entity type listed, among runs that
-    /// read their list to the end.
+    /// Returns the number of records that the last run of the same type and entity type listed, among runs without a
+    /// selection that read their list to the end.
     fn expected(&self, state: &State) -> Option<i64> {
+        if self.row.selection.is_some() {
+            return None;
+        }
         let is_of_the_kind = |RunState { row, .. }: &RunState| {
             matches!(row.status, RunStatus::Completed | RunStatus::CompletedWithErrors)
                 && row.entity_type == self.row.entity_type
                 && row.run_type == self.row.run_type
+                && row.selection.is_none()
         };
         let before = state.runs.range(..self.row.id).rev();
         before.map(|(_, run)| run).find(|run| is_of_the_kind(run)).map(Self::total)

@@ -2,16 +2,20 @@
 //! function, and it explains itself.
 
 mod choice;
+mod daily;
 mod history;
+mod selected;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::source::{Capability, ListOrder};
 
+pub use self::daily::{Cause, Cost, DailyCost, LaneCost, ListLoad, Load, Period, daily_cost};
 pub(crate) use self::{
     choice::{Question, choose, probe_pays},
     history::History,
+    selected::{Known, plan_selection},
 };
 
 crate::closed_set! {

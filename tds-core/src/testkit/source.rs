@@ -22,7 +22,8 @@ use crate::{
 /// The number of rows in a page.
 const PAGE: usize = 2;
 
-/// A source in memory. Its lists are ordered by id, divided into pages, and show whole records.
+/// A source in memory. Its lists are ordered by id, divided into pages, and show whole records. The field `date` of a
+/// record is its own date.
 pub struct ScriptedSource {
     schema: MirrorSchema,
     profile: SourceProfile,
@@ -138,7 +139,12 @@ impl Source for ScriptedSource {
         }
         let after = request.cursor.as_ref().map_or(Bound::Unbounded, |id| Bound::Excluded(RecordId::new(id)));
         let changed = |record: &Record| request.since.is_none() || record.version >= request.since;
-        let shown = |record: &&Record| changed(record) && !book.moved.contains(&record.id);
+        let is_of_dates = |record: &Record| {
+            let day = || record.fields.get("date").and_then(serde_json::Value::as_str);
+            request.dates.is_none_or(|dates| day().is_some_and(|day| dates.contains(day)))
+        };
+        let shown =
+            |record: &&Record| changed(record) && is_of_dates(record) && !book.moved.contains(&record.id);
         let mut wanted =
             book.records.range((after, Bound::Unbounded)).map(|(_, record)| record).filter(shown);
         let page: Vec<Record> = wanted.by_ref().take(PAGE).cloned().collect();

@@ -57,6 +57,7 @@ fn a_row_without_a_time_neither_proves_nor_refutes_the_order() {
 fn a_list_that_reports_another_order_refutes_its_sorting() {
     let request = ListRequest {
         since: Some(crate::list::START),
+        dates: None,
         order: ListOrder::MovingFilter,
         capability: DOCUMENTED,
         cursor: None,
@@ -71,6 +72,7 @@ fn a_list_that_reports_another_order_refutes_its_sorting() {
 fn an_empty_page_before_the_end_and_a_page_that_repeats_are_errors() {
     let mut request = ListRequest {
         since: None,
+        dates: None,
         order: ListOrder::Whole,
         capability: NEITHER,
         cursor: None,
@@ -100,6 +102,7 @@ fn a_cursor_of_an_earlier_version_starts_over() {
     let cursor = Some(r#"{"page":3,"before":"ab","unsorted":false}"#.to_owned());
     let request = ListRequest {
         since: None,
+        dates: None,
         order: ListOrder::Whole,
         capability: DOCUMENTED,
         cursor,

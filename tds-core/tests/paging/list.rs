@@ -95,6 +95,7 @@ pub(crate) fn read(
 ) -> Result<Shown> {
     let mut request = ListRequest {
         since: since.map(at),
+        dates: None,
         order: ListOrder::MovingFilter,
         capability,
         cursor: None,

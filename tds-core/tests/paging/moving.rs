@@ -152,7 +152,7 @@ fn a_list_is_read_in_the_requested_order_or_in_the_safest_one_that_it_supports()
     use ListOrder::{Filtered, MovingFilter, NewestFirst, Whole};
     let first_call = |order, capability| {
         let (since, cursor, lane) = (Some(at(0)), None, Lane::Incremental);
-        let request = ListRequest { since, order, capability, cursor, lane };
+        let request = ListRequest { since, dates: None, order, capability, cursor, lane };
         let call = ListWalk::new(&request).expect("a walk").call();
         (call.changed_since.is_some(), call.order)
     };

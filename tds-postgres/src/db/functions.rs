@@ -40,7 +40,7 @@ pub(crate) struct Family {
 /// The families in the order of their application. A family may name functions of the families before it.
 static FAMILIES: [Family; 7] = [
     Family { name: "fold", revision: 3, text: include_str!("../../sql/fold.sql") },
-    Family { name: "end_runs", revision: 2, text: include_str!("../../sql/end_runs.sql") },
+    Family { name: "end_runs", revision: 3, text: include_str!("../../sql/end_runs.sql") },
     Family { name: "claim", revision: 8, text: include_str!("../../sql/claim.sql") },
     Family { name: "complete", revision: 5, text: include_str!("../../sql/complete.sql") },
     Family { name: "tally", revision: 2, text: include_str!("../../sql/tally.sql") },
@@ -121,7 +121,7 @@ mod tests {
     /// The text of each revision, identified by the beginning of its hash.
     const REVISIONS: [(&str, i32, &str); 7] = [
         ("fold", 3, "7572fd1a21cc"),
-        ("end_runs", 2, "ad8ebfc05462"),
+        ("end_runs", 3, "77710212a969"),
         ("claim", 8, "658f2844ff23"),
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),

@@ -1,12 +1,16 @@
 //! The inbox as the operators see it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::{Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 
 use tds_core::{
     error::{Error, Result},
-    inbox::{Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats},
+    inbox::{
+        Deliveries, Disposition, EventFilter, EventStatus, EventView, InboxId, InboxOperator, InboxStats,
+    },
     queue::{Lane, Page},
     record::EntityType,
 };
@@ -43,6 +47,11 @@ const STATS: &str = "
 SELECT entity_type, status, count(*) AS total, max(received_at) AS newest,
        count(*) FILTER (WHERE received_at > now() - interval '24 hours') AS last_day
   FROM tds_inbox_events GROUP BY entity_type, status
+";
+
+const DELIVERIES: &str = "
+SELECT entity_type, count(*), extract(epoch FROM clock_timestamp() - min(received_at))::double precision
+  FROM tds_inbox_events WHERE received_at > clock_timestamp() - make_interval(secs => $1) GROUP BY entity_type
 ";
 
 #[async_trait]
@@ -82,6 +91,21 @@ impl InboxOperator for PgStore {
         }
         self.work.announce();
         Ok(())
+    }
+
+    async fn deliveries(&self, within: Duration) -> Result<Deliveries> {
+        let counted: Vec<(String, i64, f64)> = sqlx::query_as(DELIVERIES)
+            .bind(seconds(within))
+            .fetch_all(&self.database)
+            .await
+            .doing("counting the inbox events of some time")?;
+        let mut deliveries = Deliveries::default();
+        for (entity, events, age) in counted {
+            deliveries.span = deliveries.span.max(Duration::try_from_secs_f64(age).unwrap_or_default());
+            let entity = entity_of(&entity).doing("counting the inbox events of some time")?;
+            deliveries.by_entity.insert(entity, events);
+        }
+        Ok(deliveries)
     }
 
     async fn inbox_stats(&self) -> Result<InboxStats> {

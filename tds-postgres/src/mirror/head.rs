@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::Value;
-use tds_core::record::{Read, Record, Shape};
+use tds_core::record::{DateRange, Read, Record, Shape};
 
 use super::{
     catalog::{Column, Columns},
@@ -77,6 +77,30 @@ impl<'a> Rows<'a> {
             .bind(&self.shown);
         self.texts.iter().fold(query, |query, texts| query.bind(texts)).fetch_all(database).await
     }
+}
+
+/// Counts the live rows whose value of a column lies in the range. `None` where the table does not have the column, or
+/// has no tombstones.
+pub(super) async fn count_dated(
+    database: &Database,
+    table: &str,
+    columns: &Columns,
+    column: &str,
+    dates: DateRange,
+) -> Result<Option<u64>, sqlx::Error> {
+    let has = |name: &str| columns.iter().any(|known| known.name == name);
+    if !has(column) || !has("deleted_at") {
+        return Ok(None);
+    }
+    let statement = quote::statement(format!(
+        "SELECT count(*) FROM {} WHERE deleted_at IS NULL
+           AND {}::date BETWEEN COALESCE($1, '-infinity'::date) AND COALESCE($2, 'infinity'::date)",
+        quote::table(table),
+        quote::identifier(column)
+    ));
+    let count = sqlx::query_scalar(statement).bind(dates.from()).bind(dates.to());
+    let count: i64 = count.fetch_one(database).await?;
+    Ok(u64::try_from(count).ok())
 }
 
 /// Returns the columns that come from a record's fields.

@@ -72,6 +72,15 @@ fn select(fence: &str) -> AssertSqlSafe<String> {
     ))
 }
 
+/// Returns the number of live records of an entity type.
+pub(super) async fn live(database: &Database, entity: &EntityType) -> Result<u64, sqlx::Error> {
+    let count = sqlx::query_scalar(
+        "SELECT count(*) FROM tds_sync_records WHERE entity_type = $1 AND deleted_at IS NULL",
+    );
+    let count: i64 = count.bind(entity.as_str()).fetch_one(database).await?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
 /// Returns the accepted states of these records.
 pub(super) async fn read(
     database: &Database,

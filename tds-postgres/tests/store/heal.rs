@@ -86,6 +86,7 @@ async fn a_run_that_waits_for_items_that_are_not_there_ends() {
             run_type: RunType::Full,
             source_type: "zoho".to_owned(),
             since: None,
+            selection: None,
             requested_by: "test".to_owned(),
         };
         runs.push(store.create(request).await.expect("created").id);

@@ -177,6 +177,7 @@ async fn claimed_run(store: &PgStore) -> RunLease {
         run_type: RunType::Full,
         source_type: "zoho".into(),
         since: None,
+        selection: None,
         requested_by: "test".into(),
     };
     store.create(run).await.expect("created");

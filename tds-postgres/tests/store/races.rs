@@ -89,6 +89,7 @@ async fn started(store: &PgStore) -> RunLease {
         run_type: RunType::Full,
         source_type: "zoho".to_owned(),
         since: None,
+        selection: None,
         requested_by: "test".to_owned(),
     };
     store.create(request).await.expect("created");

@@ -85,7 +85,7 @@ impl Events {
 fn understand_again(catalogue: &Catalogue, organization_id: &str, event: &EventView) -> Disposition {
     let body = event.raw_payload.as_deref().unwrap_or_default();
     if let Some(id) = event.entity_id.as_deref().filter(|_| body.trim_ascii().is_empty()) {
-        return parse_id(&event.entity_type, id);
+        return parse_id(catalogue, &event.entity_type, id);
     }
     let received = Received {
         entity: &event.entity_type,

@@ -1,7 +1,7 @@
 //! The reasons why a request of an operator is refused. The HTTP API and the command line each word them in their own
 //! way.
 
-use tds_core::error::Error;
+use tds_core::{error::Error, record::EntityType};
 
 /// The reason why a request was refused. Nothing was changed.
 #[derive(Debug)]
@@ -17,8 +17,26 @@ pub(crate) enum Refusal {
     Run(Error),
     /// `since` was given for a full run. A full run reads everything, whatever changed since then.
     SinceOfFullRun,
+    /// The entity type is known and not synced.
+    NotSynced(EntityType),
+    /// The dates or ids that were asked for are no selection, or `since` was given with them.
+    Selection(String),
+    /// Ids were given for another number of entity types than one.
+    IdsOfSeveral,
+    /// Dates were given for entity types whose lists have no filter by date.
+    NoDates {
+        /// These entity types.
+        refused: Vec<EntityType>,
+        /// The entity types whose lists have such a filter.
+        possible: Vec<EntityType>,
+    },
     /// The store failed, or the state of the store does not allow the request.
     Store(Error),
+}
+
+/// Returns names as a list in a sentence.
+pub(crate) fn names(entities: &[EntityType]) -> String {
+    entities.iter().map(EntityType::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl From<Error> for Refusal {

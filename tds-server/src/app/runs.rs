@@ -1,11 +1,11 @@
 //! Sync runs: start, find, cancel, resume, and release held deletions.
 
 use tds_core::{
-    engine::Engine,
-    error::{ErrorKind, Result},
+    engine::{Engine, Registry},
+    error::{Error, ErrorKind, Result},
     queue::Page,
-    record::EntityType,
-    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType},
+    record::{DateRange, EntityType, RecordId},
+    runs::{NewRun, Run, RunFilter, RunId, RunPlan, RunStatus, RunType, Selection},
 };
 use time::{
     Date, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339, macros::format_description,
@@ -23,26 +23,48 @@ pub(crate) const MODES: [RunType; 2] = [RunType::Full, RunType::Incremental];
 const TRIES: u32 = 3;
 
 /// The request for a bulk sync.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct BulkSync {
     pub(crate) run_type: RunType,
     /// Only changes since this time are read. Only an incremental sync accepts it.
     pub(crate) since: Option<OffsetDateTime>,
+    /// Only this part of the entity types is read.
+    pub(crate) selection: Option<Selection>,
     /// The origin of the request: `api`, `cli` or `demo`.
     pub(crate) requested_by: &'static str,
 }
 
 impl BulkSync {
-    /// Checks that the mode and `since` fit together.
+    /// Checks that the mode, `since` and the selection fit together.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
-        match (self.run_type, self.since) {
-            (RunType::Full, Some(_)) => Err(Refusal::SinceOfFullRun),
+        match (self.run_type, self.since, &self.selection) {
+            (_, Some(_), Some(_)) => {
+                Err(Refusal::Selection("since cannot be combined with dates or ids".to_owned()))
+            }
+            (RunType::Full, Some(_), None) => Err(Refusal::SinceOfFullRun),
             _ => Ok(()),
         }
     }
 
-    fn run_of(self, entity: EntityType) -> NewRun {
-        NewRun { since: self.since, ..NewRun::new(entity, self.run_type, "zoho", self.requested_by) }
+    /// Checks that the selection fits these entity types.
+    fn check_selection(&self, registry: &Registry, entities: &[EntityType]) -> Result<(), Refusal> {
+        let has_dates = |entity: &&EntityType| {
+            registry.source(entity).is_some_and(|source| source.profile().date_column.is_some())
+        };
+        match &self.selection {
+            Some(Selection::Ids(_)) if entities.len() != 1 => Err(Refusal::IdsOfSeveral),
+            Some(Selection::Dates(_)) if !entities.iter().all(|entity| has_dates(&entity)) => {
+                let refused = entities.iter().filter(|entity| !has_dates(entity)).cloned().collect();
+                let possible = registry.polled().filter(has_dates).cloned().collect();
+                Err(Refusal::NoDates { refused, possible })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run_of(&self, entity: EntityType) -> NewRun {
+        let (since, selection) = (self.since, self.selection.clone());
+        NewRun { since, selection, ..NewRun::new(entity, self.run_type, "zoho", self.requested_by) }
     }
 }
 
@@ -57,9 +79,29 @@ pub(crate) struct Started {
 
 /// Parses `since` as operators write it: a time with its zone, or a date, which means its first moment in UTC.
 pub(crate) fn parse_since(text: &str) -> Option<OffsetDateTime> {
-    let date = || Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     let time = OffsetDateTime::parse(text, &Rfc3339).ok().map(|time| time.to_offset(UtcOffset::UTC));
-    time.or_else(|| date().map(|date| date.midnight().assume_utc()))
+    time.or_else(|| parse_day(text).map(|date| date.midnight().assume_utc()))
+}
+
+/// Returns the selection of dates or ids that a request names, or `None` where it names neither.
+pub(crate) fn selection(
+    (from, to): (Option<Date>, Option<Date>),
+    ids: Option<Vec<String>>,
+) -> Result<Option<Selection>, Refusal> {
+    let refused = |error: Error| Refusal::Selection(error.to_string());
+    match (from.or(to), ids) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(Refusal::Selection("dates and ids cannot be combined".to_owned())),
+        (Some(_), None) => {
+            DateRange::new(from, to).map(|dates| Some(Selection::Dates(dates))).map_err(refused)
+        }
+        (None, Some(ids)) => Selection::ids(ids.into_iter().map(RecordId::new)).map(Some).map_err(refused),
+    }
+}
+
+/// Parses a day as operators write it: `2026-11-20`.
+pub(crate) fn parse_day(text: &str) -> Option<Date> {
+    Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
 }
 
 /// Returns the entity types to sync, each once, in the order asked for. All of them are those that the organization has.
@@ -71,6 +113,9 @@ fn entities(services: &Services, asked: Option<Vec<EntityType>>) -> Result<Vec<E
     };
     let mut entities: Vec<EntityType> = Vec::new();
     for entity in asked {
+        if engine.registry().source(&entity).is_none() {
+            return Err(Refusal::NotSynced(entity));
+        }
         if !entities.contains(&entity) {
             entities.push(entity);
         }
@@ -84,22 +129,19 @@ pub(crate) struct Runs(pub(crate) Ports);
 
 impl Runs {
     /// Starts a run of each entity type that was asked for and has no active run. `None` asks for all entity types that
-    /// can be listed, except those that an organization without Inventory does not have. Where the engine cannot execute one of the runs, none is started.
+    /// can be listed, except those that an organization without Inventory does not have. Where the engine cannot
+    /// execute one of the runs, none is started.
     pub(crate) async fn start(
         &self,
         services: &Services,
         asked: Option<Vec<EntityType>>,
-        sync: BulkSync,
+        sync: &BulkSync,
     ) -> Result<Started, Refusal> {
-        let entities = entities(services, asked)?;
         let engine = &services.engine;
-        sync.check()?;
-        let runs: Vec<NewRun> = entities.into_iter().map(|entity| sync.run_of(entity)).collect();
-        runs.iter().try_for_each(|run| engine.check_run(run)).map_err(Refusal::Run)?;
         let mut started = Started::default();
-        for run in runs {
+        for (run, plan) in self.plan(services, asked, sync).await? {
             match self.start_one(engine, run).await {
-                Ok(Ok(run)) => started.runs.push(run),
+                Ok(Ok(run)) => started.runs.push(Run { plan, ..run }),
                 Ok(Err(active)) => started.active.push(active),
                 Err(error) => {
                     // The new runs are cancelled, so that a bulk sync that cannot be stored as a whole can be repeated
@@ -110,6 +152,26 @@ impl Runs {
             }
         }
         Ok(started)
+    }
+
+    /// Returns the runs that a bulk sync would start, each with its plan where it reads a selection. Nothing is started.
+    pub(crate) async fn plan(
+        &self,
+        services: &Services,
+        asked: Option<Vec<EntityType>>,
+        sync: &BulkSync,
+    ) -> Result<Vec<(NewRun, Option<RunPlan>)>, Refusal> {
+        let (entities, engine) = (entities(services, asked)?, &services.engine);
+        sync.check()?;
+        sync.check_selection(engine.registry(), &entities)?;
+        let runs: Vec<NewRun> = entities.into_iter().map(|entity| sync.run_of(entity)).collect();
+        runs.iter().try_for_each(|run| engine.check_run(run)).map_err(Refusal::Run)?;
+        let mut planned = Vec::with_capacity(runs.len());
+        for run in runs {
+            let plan = if run.selection.is_some() { engine.estimate_run(&run).await? } else { None };
+            planned.push((run, plan));
+        }
+        Ok(planned)
     }
 
     /// Returns the new run as `Ok(Ok(run))`, or the active run of the entity type as `Ok(Err(run))`.

@@ -9,7 +9,7 @@ use tds_core::{
     runs::{Run, RunStatus, RunType},
     shutdown::Shutdown,
 };
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::{
     exit::{CommandResult, Failure},
@@ -17,14 +17,14 @@ use super::{
     output::{self, Column},
     parse,
     progress::Progress,
-    settings::{ACCESS, DATABASE, Given, WORKER, ZOHO, flags},
+    settings::{ACCESS, DATABASE, ENTITIES, Given, WORKER, ZOHO, flags},
     signals,
     store::quiet_config,
 };
 use crate::{
     app::{
         bulk_sync::Execution,
-        runs::{BulkSync, MODES, Runs, Started},
+        runs::{BulkSync, MODES, Runs, Started, selection},
         services::{Services, is_lacking},
     },
     config::Need,
@@ -43,9 +43,13 @@ const PATIENCE: u32 = 60;
 
 /// What to read.
 #[derive(Args)]
-#[command(args = flags(&[ZOHO, WORKER, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
+#[command(args = flags(&[ENTITIES, ZOHO, WORKER, ACCESS, DATABASE]), after_help = "Examples:\n  tds-server bulk-sync --mode full\n  \
     tds-server bulk-sync --entity products,customers\n  \
-    tds-server bulk-sync --entity invoices --since 2026-11-01\n\n\
+    tds-server bulk-sync --entity invoices --since 2026-11-01\n  \
+    tds-server bulk-sync --entity invoices,bills --from 2026-01-01 --to 2026-03-31\n  \
+    tds-server bulk-sync --entity customers --ids 460000000026049,460000000026050\n\n\
+    --from, --to and --ids read a part of the records, find no deletions and move no cursor. The command first says\n\
+    how many calls that costs, and asks if they are more than the day has left.\n\n\
     If a server works on the database, the server executes the runs and this command shows their progress.\n\
     Otherwise this command executes the runs, and no other work of the queue. Ctrl-C stops the command at the last\n\
     committed page; the next bulk-sync or serve continues there.")]
@@ -59,6 +63,18 @@ pub(crate) struct BulkSyncArgs {
     /// Read only changes since this time (incremental only), such as 2026-11-01 or 2026-11-01T08:00:00Z
     #[arg(long, value_name = "TIME", value_parser = parse::time)]
     since: Option<OffsetDateTime>,
+    /// Read only the records from this day on, by their own date, such as 2026-01-01
+    #[arg(long, value_name = "DATE", value_parser = parse::day)]
+    from: Option<Date>,
+    /// Read only the records up to this day, by their own date
+    #[arg(long, value_name = "DATE", value_parser = parse::day)]
+    to: Option<Date>,
+    /// Read only the records with these ids, comma separated; for one entity type
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    ids: Option<Vec<String>>,
+    /// Do not ask if a part of the records costs more calls than the day has left
+    #[arg(long)]
+    yes: bool,
     /// Print the finished runs as JSON, as the API answers them
     #[arg(long)]
     json: bool,
@@ -66,7 +82,8 @@ pub(crate) struct BulkSyncArgs {
 
 impl BulkSyncArgs {
     pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
-        let sync = BulkSync { run_type: self.mode, since: self.since, requested_by: "cli" };
+        let selection = selection((self.from, self.to), self.ids.clone())?;
+        let sync = BulkSync { run_type: self.mode, since: self.since, selection, requested_by: "cli" };
         sync.check()?;
         let mut config = quiet_config(&Lookup::load(flags)?, Need::Sync)?;
         if let Some(zoho) = &mut config.zoho {
@@ -79,7 +96,7 @@ impl BulkSyncArgs {
         }
         let shutdown = signals::shutdown()?;
         let engine = Engine::build(&config, entities).await?;
-        let result = self.sync(sync, &engine, &shutdown).await;
+        let result = self.sync(&sync, &engine, &shutdown).await;
         let Services { catalogue, zoho, .. } = engine.services.clone();
         engine.close().await;
         let runs = result?;
@@ -91,10 +108,13 @@ impl BulkSyncArgs {
         if complete { Ok(()) } else { Err(Failure::Reported) }
     }
 
-    async fn sync(&self, sync: BulkSync, engine: &Engine, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
+    async fn sync(&self, sync: &BulkSync, engine: &Engine, shutdown: &Shutdown) -> CommandResult<Vec<Run>> {
         output::talk(&format!("target: {}", engine.storage.database.target()));
         let asked = (!self.entities.is_empty()).then(|| self.entities.clone());
         let runs = Runs(engine.services.ports.clone());
+        if sync.selection.is_some() {
+            self.tell(&runs, engine, asked.clone(), sync).await?;
+        }
         let Started { runs: mut started, active } = runs.start(&engine.services, asked, sync).await?;
         // A run that another caller started belongs to that caller and has no effect on the other entity types. If
         // only such runs are left, the command waits for them.
@@ -118,6 +138,37 @@ impl BulkSyncArgs {
         let followed = follow(&runs, started, &mut execution, shutdown).await;
         execution.stop().await;
         followed
+    }
+}
+
+impl BulkSyncArgs {
+    /// Says what a selection costs. Asks if the day does not have as many calls left.
+    async fn tell(
+        &self,
+        runs: &Runs,
+        engine: &Engine,
+        asked: Option<Vec<EntityType>>,
+        sync: &BulkSync,
+    ) -> CommandResult {
+        let plans = runs.plan(&engine.services, asked, sync).await?;
+        let mut expected = Some(0);
+        for (run, plan) in plans.iter().filter_map(|(run, plan)| Some((run, plan.as_ref()?))) {
+            let calls =
+                plan.expected_calls.map_or("an unknown number of".to_owned(), |calls| calls.to_string());
+            output::talk(&format!("{}: {calls} calls expected. {}", run.entity, plan.reason));
+            expected = expected.zip(plan.expected_calls).map(|(sum, calls)| sum + calls);
+        }
+        let left = engine.services.zoho.status().await?.day.left;
+        match (expected, left) {
+            (Some(expected), Some(left)) if expected > u64::from(left) => {
+                let question = format!(
+                    "This costs about {expected} calls, and {left} are left today; what is not read today is read on \
+                     the following days. Start?"
+                );
+                output::confirm(&question, self.yes)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

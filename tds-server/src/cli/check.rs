@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::check::{Finding, Status, check},
     config::{Config, Need},
+    entities::Entities,
     http::dto,
     telemetry,
 };
@@ -28,15 +29,16 @@ pub(crate) struct CheckArgs {
 }
 
 impl CheckArgs {
-    pub(crate) async fn run(self, flags: Given) -> CommandResult {
+    pub(crate) async fn run(self, flags: Given, entities: &Entities) -> CommandResult {
         let lookup = Lookup::load(flags)?;
         let read = |need| Config::from_lookup(|name| lookup.get(name), need);
-        let (errors, mut config) = match read(Need::Serve) {
+        let (mut errors, mut config) = match read(Need::Serve) {
             Ok(config) => (Vec::new(), Some(config)),
             // The errors may not concern the database, so the database is checked nevertheless.
             Err(errors) => (errors.0, read(Need::Database).ok()),
         };
         if let Some(config) = &mut config {
+            errors.extend(config.entities.of(&entities.catalogue).err());
             if lookup.get("RUST_LOG").is_none() {
                 config.log.filter = "error".to_owned();
             }

@@ -124,8 +124,8 @@ impl DemoArgs {
 /// Starts a full sync of everything, and reports when the sync has ended.
 async fn first_sync(state: &AppState, stop: &Shutdown) -> Result<(), Refusal> {
     let Shared { runs, services, .. } = &**state;
-    let sync = BulkSync { run_type: RunType::Full, since: None, requested_by: "demo" };
-    let mut started = runs.start(services, None, sync).await?.runs;
+    let sync = BulkSync { run_type: RunType::Full, since: None, selection: None, requested_by: "demo" };
+    let mut started = runs.start(services, None, &sync).await?.runs;
     while !stop.sleep(LOOK).await {
         started = runs.latest(&started).await?;
         if !started.iter().any(|run| run.status.is_active()) {

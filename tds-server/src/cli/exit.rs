@@ -1,6 +1,9 @@
 //! How a command ends: 0 done, 1 failed, 2 wrong usage or configuration.
 
-use crate::{app::refusal::Refusal, hint::command};
+use crate::{
+    app::refusal::{Refusal, names},
+    hint::command,
+};
 
 /// The failure of a command.
 #[derive(Debug)]
@@ -49,6 +52,19 @@ impl From<Refusal> for Failure {
             }
             Refusal::NoEntity => Self::usage("--entity names no entity type"),
             Refusal::Run(error) => Self::usage(error.chain()),
+            Refusal::NotSynced(entity) => Self::usage(format!(
+                "{entity} are not synced: TDS_ENTITIES does not name them; add them there to sync them"
+            )),
+            Refusal::Selection(reason) => Self::usage(reason),
+            Refusal::IdsOfSeveral => {
+                Self::usage("--ids requires one entity type: --entity invoices --ids ID,ID")
+            }
+            Refusal::NoDates { refused, possible } => Self::usage(format!(
+                "--from and --to: Zoho documents no filter by date for {}. Choose entity types that have one (--entity \
+                 {}), or use --ids, --since or --mode full",
+                names(&refused),
+                names(&possible).replace(", ", ",")
+            )),
             Refusal::SinceOfFullRun => {
                 Self::usage("--since requires --mode incremental: a full sync reads everything")
             }

@@ -12,7 +12,7 @@ use super::{
     exit::CommandResult,
     output::{self, Column},
     parse::{self, EventEntity},
-    settings::{DATABASE, ORGANIZATION, flags},
+    settings::{DATABASE, ENTITIES, ORGANIZATION, flags},
     store::Store,
 };
 use crate::http::dto;
@@ -62,7 +62,7 @@ enum InboxAction {
         json: bool,
     },
     /// Parses events again and queues their work; a running server does the work
-    #[command(args = flags(&[ORGANIZATION, DATABASE]), after_help = "Example:\n  tds-server inbox replay 1201 1202")]
+    #[command(args = flags(&[ENTITIES, ORGANIZATION, DATABASE]), after_help = "Example:\n  tds-server inbox replay 1201 1202")]
     Replay {
         /// Ids of the events
         #[arg(required = true)]

@@ -18,7 +18,7 @@ use crate::nearest::meant;
 const DOTENV: &str = ".env";
 
 /// Settings by the name of their variable.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Lookup {
     flags: Given,
     file: HashMap<String, String>,
@@ -59,6 +59,17 @@ impl Lookup {
             format!("{name}{place} is not a setting of this version{}", meant(name, names()))
         };
         unknown.iter().map(sentence).collect()
+    }
+
+    /// Sets a variable. The value takes precedence over every other place.
+    pub(crate) fn set(&mut self, variable: &str, value: &str) -> CommandResult {
+        let known: Vec<String> = variables().collect();
+        if !known.iter().any(|name| name == variable) {
+            let meant = meant(variable, known.iter().map(String::as_str));
+            return Err(Failure::usage(format!("{variable} is not a setting of this version{meant}")));
+        }
+        self.flags.insert(variable.to_owned(), value.to_owned());
+        Ok(())
     }
 
     /// Returns the value of a variable. An empty value counts as no value, but still hides the places that come after

@@ -8,9 +8,12 @@ use clap::{
 };
 use tds_core::record::{EntityType, InvalidEntityType};
 use tds_zoho::entities::Catalogue;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
-use crate::{app::runs::parse_since, config::parse_duration};
+use crate::{
+    app::runs::{parse_day, parse_since},
+    config::parse_duration,
+};
 
 /// Parses one of a few values by its name. The error for any other text lists all names, and suggests the nearest one.
 pub(crate) fn one_of<T, const N: usize>(
@@ -94,6 +97,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn time(text: &str) -> Result<OffsetDateTime, String> {
     parse_since(text)
         .ok_or_else(|| "use a time such as 2026-11-20T08:00:00Z, or a date such as 2026-11-20".to_owned())
+}
+
+/// Parses a day.
+pub(crate) fn day(text: &str) -> Result<Date, String> {
+    parse_day(text).ok_or_else(|| "use a date such as 2026-11-20".to_owned())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 6] = [SERVE, WEBHOOK, ZOHO, WORKER, ACCESS, DATABASE];
+pub(crate) const SERVER: [&[Setting]; 7] = [SERVE, WEBHOOK, ENTITIES, ZOHO, WORKER, ACCESS, DATABASE];
 
 /// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {
@@ -77,6 +77,11 @@ settings! {
     /// The roles that may read the tables of TDS.
     ACCESS {
         "erp-readers" "TDS_ERP_READERS" "Roles of the database that may read schema erp, comma separated [default: none]",
+    }
+
+    /// The entity types that are synced.
+    ENTITIES {
+        "entities" "TDS_ENTITIES" "Entity types that are synced, comma separated [default: all]",
     }
 
     /// The access to Zoho.

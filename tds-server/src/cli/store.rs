@@ -32,14 +32,15 @@ impl Store {
     /// Connects to the database, and refuses a schema of another version.
     pub(crate) async fn open(lookup: &Lookup, entities: &Entities) -> CommandResult<Self> {
         let config = quiet_config(lookup, Need::Database)?;
+        let catalogue =
+            config.entities.of(&entities.catalogue).map_err(|error| Failure::usage(error.to_string()))?;
         let (storage, place) = existing(&config.database).await?;
-        let schema = storage.database.schema().await;
-        if let Some(failure) = schema.map_or_else(|error| Some(error.into()), refusal) {
+        if let Err(failure) = current(&storage).await {
             storage.close().await;
             return Err(failure);
         }
         let ports = Ports::new(&storage.store);
-        let events = Events { ports: ports.clone(), catalogue: entities.catalogue.clone() };
+        let events = Events { ports: ports.clone(), catalogue };
         let (items, runs) = (Items(ports.clone()), Runs(ports));
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
         Ok(Self { storage, place, items, events, runs, organization_id })
@@ -58,6 +59,11 @@ impl Store {
     pub(crate) async fn close(self) {
         self.storage.close().await;
     }
+}
+
+/// Refuses a schema of another version.
+pub(crate) async fn current(storage: &Storage) -> CommandResult {
+    refusal(storage.database.schema().await?).map_or(Ok(()), Err)
 }
 
 /// Returns the failure of a command that needs the current schema.

@@ -2,7 +2,7 @@
 
 use tds_core::error::{Error, ErrorKind};
 
-use crate::hint::command;
+use crate::{config::ConfigError, hint::command};
 
 /// The reason why an engine or an application could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,12 @@ impl BuildError {
             Self::Config(_) | Self::NoZoho | Self::NoDatabase(_) => 2,
             Self::Failed(_) => 1,
         }
+    }
+}
+
+impl From<ConfigError> for BuildError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error.to_string())
     }
 }
 

@@ -5,10 +5,10 @@ use tds_zoho::entities::{Catalogue, Polling};
 
 use crate::config::SchedulesConfig;
 
-/// Returns the schedules of every entity type that can be polled.
-pub(super) fn specs(config: &SchedulesConfig, catalogue: &Catalogue) -> Vec<ScheduleSpec> {
+/// Returns the schedules of every entity type that is synced.
+pub(crate) fn specs(config: &SchedulesConfig, catalogue: &Catalogue) -> Vec<ScheduleSpec> {
     let mut specs = Vec::new();
-    for descriptor in catalogue.iter() {
+    for descriptor in catalogue.synced() {
         let entity = &descriptor.schema.entity;
         let (full, incremental) = match descriptor.polling {
             Polling::Changes => (config.full, config.incremental),

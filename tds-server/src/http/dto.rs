@@ -32,6 +32,7 @@ mod health;
 mod inbox;
 mod names;
 mod pause;
+mod plan;
 mod problem;
 mod queue;
 mod runs;
@@ -47,6 +48,7 @@ pub(crate) use self::{
     inbox::{EventDetail, EventPage, InboxStats, Receipt, Replayed},
     names::{EventName, InboxStatus, QueueStatus, SyncMode, SyncStatus},
     pause::{PauseState, PausedList},
+    plan::CostPlan,
     problem::{
         Conflict, Encoding, Invalid, InvalidSignature, NotFound, ProblemDocument, TooLarge, Unauthorized,
         Unavailable, Unreadable, Upstream,

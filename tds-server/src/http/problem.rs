@@ -8,7 +8,11 @@ use axum::{
 };
 use tds_core::error::ErrorKind;
 
-use crate::{app::refusal::Refusal, hint::command, http::dto::ProblemDocument};
+use crate::{
+    app::refusal::{Refusal, names},
+    hint::command,
+    http::dto::ProblemDocument,
+};
 
 /// Defines the kinds of problems. Each kind is written once: with its status, the last part of its `type`, its title,
 /// and the explanation to which its `type` leads.
@@ -255,6 +259,16 @@ impl From<Refusal> for Problem {
             }
             Refusal::NoEntity => Self::invalid("entity_type names no entity type."),
             Refusal::Run(error) => Self::invalid(format!("{error}.")),
+            Refusal::NotSynced(entity) => {
+                Self::invalid(format!("{entity} are not synced: TDS_ENTITIES does not name them."))
+            }
+            Refusal::Selection(reason) => Self::invalid(format!("{reason}.")),
+            Refusal::IdsOfSeveral => Self::invalid("ids require exactly one entity type."),
+            Refusal::NoDates { refused, possible } => Self::invalid(format!(
+                "Zoho documents no filter by date for {}. Use from and to for {}, or use ids, since or the mode full.",
+                names(&refused),
+                names(&possible)
+            )),
             Refusal::SinceOfFullRun => {
                 Self::invalid("since requires the mode incremental: a full sync reads everything.")
             }

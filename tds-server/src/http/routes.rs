@@ -6,6 +6,7 @@ pub(crate) mod health;
 pub(crate) mod inbox;
 pub(crate) mod metrics;
 pub(crate) mod pause;
+pub(crate) mod plan;
 pub(crate) mod problems;
 pub(crate) mod queue;
 pub(crate) mod runs;

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::{
-        activity::Activity, events::Events, heal, health::Health, items::Items, runs::Runs,
-        services::Services, webhooks::Webhooks,
+        activity::Activity, events::Events, heal, health::Health, items::Items, plan::CostSettings,
+        runs::Runs, services::Services, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
     http::metrics::Metrics,
@@ -34,6 +34,8 @@ pub struct RouteSettings {
     pub metrics_apart: bool,
     /// The limits of the duration of requests and of the memory of bodies.
     pub limits: RequestLimits,
+    /// What determines the costs of a day.
+    pub costs: CostSettings,
 }
 
 /// The limits of requests. The defaults are right for a server; tests use shorter times.

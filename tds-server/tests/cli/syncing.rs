@@ -89,3 +89,62 @@ async fn check_reports_refused_credentials() {
     assert_eq!(ended.status, 1, "{}", ended.stdout);
     assert!(ended.stdout.contains("FAILED   zoho"), "{}", ended.stdout);
 }
+
+#[tokio::test]
+async fn parts_are_read_and_the_costs_of_a_day_are_told() {
+    let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
+    let mut ids = Vec::new();
+    for day in 1..=9 {
+        ids.push(zoho.put_invoice(serde_json::json!({
+            "invoice_number": format!("INV-{day}"),
+            "date": format!("2026-01-{day:02}"),
+            "line_items": [],
+        })));
+    }
+    let set = || program(&zoho, &database).with("TDS_ENTITIES", "invoices,products");
+    let (program, short) = (set(), set().with("ZOHO_DAILY_LIMIT", "1"));
+    let part = ["bulk-sync", "--entity", "invoices", "--from", "2026-01-03", "--to", "2026-01-05", "--json"];
+    let ended = program.run(&part).await;
+    assert!(ended.status == 0 && ended.stderr.contains("from 2026-01-03 to 2026-01-05"), "{}", ended.stderr);
+    let run: serde_json::Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let run = &run["runs"][0];
+    assert_eq!((&run["total_items"], &run["selection"]["from"]), (&3.into(), &"2026-01-03".into()), "{run}");
+    let two = format!("{},{}", ids[0], ids[8]);
+    let ended = program.run(&["bulk-sync", "--entity", "invoices", "--ids", &two]).await;
+    assert!(ended.status == 0 && ended.stderr.contains("invoices: 2 calls expected."), "{}", ended.stderr);
+
+    // What cannot be done is wrong usage, and says what to do instead.
+    for (wrong, says) in [
+        (&["--entity", "products", "--from", "2026-01-01"][..], "--ids, --since or --mode full"),
+        (&["--from", "2026-01-01", "--ids", "7", "--entity", "invoices"], "cannot be combined"),
+        (&["--ids", "7"], "--ids requires one entity type"),
+        (&["--entity", "bills"], "bills are not synced: TDS_ENTITIES does not name them"),
+    ] {
+        let ended = program.run(&[&["bulk-sync"], wrong].concat()).await;
+        assert!(ended.status == 2 && ended.stderr.contains(says), "{wrong:?}: {}", ended.stderr);
+    }
+    // More than the day has left needs an answer, which nobody gives here.
+    let asked = short.run(&["bulk-sync", "--entity", "invoices", "--ids", &two]).await;
+    assert!(asked.status == 2 && asked.stderr.contains("add --yes to confirm"), "{}", asked.stderr);
+
+    let plan = program.json(&["plan", "--json"]).await;
+    let idle = |plan: &serde_json::Value| plan["idle_calls_a_day"].as_f64().expect("a number");
+    let causes: Vec<&str> =
+        plan["costs"].as_array().expect("costs").iter().filter_map(|cost| cost["cause"].as_str()).collect();
+    assert!(causes.contains(&"full_sync") && causes.contains(&"incremental_sync"), "{plan:#}");
+    let less = program.json(&["plan", "--json", "--what-if", "TDS_INCREMENTAL_EVERY=off"]).await;
+    assert!(idle(&less) < idle(&plan) - 100.0, "two lists are looked at 96 times a day: {less:#}");
+    let table = program.done(&["plan", "--what-if", "TDS_ENTITIES=products"]).await;
+    for text in ["calls a day while idle:", "without --what-if", "verify", "off"] {
+        assert!(table.contains(text), "{text} is not in\n{table}");
+    }
+    for (wrong, says) in [
+        ("TDS_FULL_EVERY=1w", "TDS_FULL_EVERY: found \"1w\"; accepted: "),
+        ("TDS_FUL_EVERY=1d", "did you mean TDS_FULL_EVERY?"),
+        ("TDS_ENTITIES=product", "did you mean products?"),
+        ("TDS_FULL_EVERY", "use VARIABLE=VALUE"),
+    ] {
+        let ended = program.run(&["plan", "--what-if", wrong]).await;
+        assert!(ended.status == 2 && ended.stderr.contains(says), "{wrong}: {}", ended.stderr);
+    }
+}

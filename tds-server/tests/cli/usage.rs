@@ -2,12 +2,13 @@
 
 use crate::program::Program;
 
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 25] = [
     &["serve"],
     &["demo"],
     &["migrate"],
     &["bulk-sync"],
     &["check"],
+    &["plan"],
     &["schema", "print"],
     &["schema", "exposures"],
     &["webhook", "send"],
@@ -168,4 +169,18 @@ async fn a_database_that_does_not_answer_is_a_failure_not_wrong_usage() {
     assert_eq!(checked.status, 1);
     assert!(checked.stdout.contains("FAILED   database"), "{}", checked.stdout);
     assert!(checked.stdout.contains("FAILED   configuration   ZOHO_CLIENT_ID"), "{}", checked.stdout);
+}
+
+#[tokio::test]
+async fn an_entity_type_that_does_not_exist_stops_every_command_that_reads_the_choice() {
+    let program = Program::new().with("TDS_ENTITIES", "products,invoces");
+    for command in [&["queue", "list"][..], &["inbox", "replay", "1"]] {
+        let ended = program.run(command).await;
+        assert_eq!(ended.status, 2, "{}", ended.stderr);
+        let line = "error: TDS_ENTITIES: found \"invoces\"; accepted: all, or some of products, ";
+        assert!(ended.stderr.starts_with(line), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with("; did you mean invoices?\n"), "{}", ended.stderr);
+    }
+    let checked = program.run(&["check"]).await;
+    assert!(checked.status == 1 && checked.stdout.contains("TDS_ENTITIES: found"), "{}", checked.stdout);
 }

@@ -43,6 +43,14 @@ async fn what_cannot_be_started_is_refused() {
         (json!({"entity_type": "products", "since": "yesterday"}), "invalid-value"),
         (json!({"entity_type": "products", "mode": "full", "since": "2026-11-20"}), "invalid-value"),
         (json!({"entity_type": "products", "extra": 1}), "invalid-value"),
+        (json!({"entity_type": "invoices", "from": "01/02/2026"}), "invalid-value"),
+        (json!({"entity_type": "invoices", "from": "2026-02-01", "to": "2026-01-01"}), "invalid-value"),
+        (json!({"entity_type": "invoices", "from": "2026-01-01", "ids": ["7"]}), "invalid-value"),
+        (json!({"entity_type": "invoices", "from": "2026-01-01", "since": "2026-01-01"}), "invalid-value"),
+        (json!({"entity_type": "all", "from": "2026-01-01"}), "invalid-value"),
+        (json!({"entity_type": "products", "ids": []}), "invalid-value"),
+        (json!({"entity_type": "products", "ids": ["../7"]}), "invalid-value"),
+        (json!({"entity_type": ["products", "invoices"], "ids": ["7"]}), "invalid-value"),
         (json!(["products"]), "invalid-value"),
     ] {
         let answer = server().post("/api/zoho/bulk-sync", body.clone()).await;
@@ -94,4 +102,37 @@ async fn nothing_starts_where_all_entity_types_are_active() {
     }
     let runs = server.store.list_runs(&RunFilter::default(), 10, None).await.expect("runs").items;
     assert_eq!(runs.len(), 2, "nothing else was started");
+}
+
+#[tokio::test]
+async fn a_part_of_the_records_is_started_with_the_calls_that_it_will_cost() {
+    let server = server();
+    let ids = json!({"entity_type": "invoices", "ids": ["460000000567114", "460000000567115"]});
+    let answer = server.post("/api/zoho/bulk-sync", ids).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let run = answer.json()["runs"][0].clone();
+    assert_eq!(run["plan"]["expected_calls"], 2, "{run}");
+    let path = format!("/api/zoho/sync/runs/{}", run["id"]);
+    let shown = server.get(&path).await.json();
+    assert_eq!(shown["selection"]["ids"], json!(["460000000567114", "460000000567115"]), "{shown}");
+
+    let dates = json!({"entity_type": ["bills", "credit-notes"], "from": "2026-01-01", "to": "2026-03-31"});
+    let answer = server.post("/api/zoho/bulk-sync", dates).await;
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    for run in answer.json()["runs"].as_array().expect("runs") {
+        let reason = run["plan"]["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("from 2026-01-01 to 2026-03-31"), "{run}");
+        assert_eq!(run["plan"]["expected_calls"], Value::Null, "no list is known yet");
+    }
+    // Zoho documents no such filter for these lists. The answer says what is possible.
+    let dates = json!({"entity_type": ["products", "invoices"], "from": "2026-01-01"});
+    let refused = server.post("/api/zoho/bulk-sync", dates).await;
+    refused.is_problem(422, "invalid-value");
+    let detail = refused.json()["detail"].as_str().expect("text").to_owned();
+    assert!(
+        detail.contains("for products.") && detail.contains("invoices") && detail.contains("ids"),
+        "{detail}"
+    );
+    let everything = server.post("/api/zoho/bulk-sync", json!({"entity_type": "customers"})).await;
+    assert_eq!(everything.json()["runs"][0]["plan"], Value::Null);
 }

@@ -10,6 +10,7 @@ mod faults;
 mod health;
 mod inbox;
 mod metrics;
+mod plan;
 mod queue;
 mod runs;
 mod transport;

@@ -174,8 +174,9 @@ fn is_refused(error: &Error) -> bool {
 fn line(words: &str) -> String {
     format!(
         "Zoho Inventory refuses the organization ({words}), but Zoho Books answers: products and stock are read from \
-         the items of Books, without the values that only Inventory has. If the organization has Inventory, give the \
-         user of the token access to it, and make a refresh token with the scope ZohoInventory.items.READ"
+         the items of Books, without the values that only Inventory has, and what Books does not have at all, such as \
+         item groups and composite items, is left out. If the organization has Inventory, give the user of the token \
+         access to it, and make a refresh token with the scope ZohoInventory.items.READ"
     )
 }
 

@@ -5,7 +5,9 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, PAYABLE, Rows, VENDOR, Webhooks};
+use super::{
+    BY_DATE, Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, PAYABLE, Rows, VENDOR, Webhooks,
+};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "bill_lines";
@@ -17,7 +19,7 @@ pub(super) static BILLS: Descriptor = Descriptor {
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
     scope: "ZohoBooks.bills.READ",
-    list: List { path: "/bills", keys: &["bills"], ..List::DOCUMENTS },
+    list: List { path: "/bills", keys: &["bills"], dates: BY_DATE, ..List::DOCUMENTS },
     detail: Detail::Single { path: "/bills", keys: &["bill"] },
     id_key: "bill_id",
     envelopes: &[("bill", "bill_id")],
@@ -53,6 +55,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "bill",
     id_key: "bill_id",
     noun: "Bill",
+    filtered_by_date: true,
     sort_columns: [&["vendor_name", "bill_number", "date", "due_date", "total", "balance", "created_time"];
         2],
     detail_only: &[

@@ -12,6 +12,8 @@ use super::{Descriptor, Modules, Webhooks, ZOHO};
 pub struct Catalogue {
     descriptors: Arc<[&'static Descriptor]>,
     modules: Arc<Modules>,
+    /// The entity types that are synced; `None` where all are.
+    synced: Option<Arc<[EntityType]>>,
 }
 
 impl Default for Catalogue {
@@ -26,14 +28,43 @@ impl Catalogue {
     pub const UNHANDLED: [&'static str; 1] = ["users"];
 
     fn of(descriptors: Vec<&'static Descriptor>) -> Self {
-        Self { modules: Arc::new(Modules::of(&descriptors)), descriptors: descriptors.into() }
+        Self { modules: Arc::new(Modules::of(&descriptors)), descriptors: descriptors.into(), synced: None }
     }
 
     /// Returns the same catalogue with one more entity type at its end. The new type replaces a type of the same name.
     #[must_use]
     pub fn with(&self, descriptor: &'static Descriptor) -> Self {
         let others = self.iter().filter(|known| known.entity() != descriptor.entity());
-        Self::of(others.chain([descriptor]).collect())
+        Self { synced: self.synced.clone(), ..Self::of(others.chain([descriptor]).collect()) }
+    }
+
+    /// Returns the same catalogue, of which only these entity types are synced. The other types are still known: their
+    /// webhooks arrive and are ignored, and nothing lists or reads them.
+    #[must_use]
+    pub fn syncing(&self, entities: impl IntoIterator<Item = EntityType>) -> Self {
+        Self { synced: Some(entities.into_iter().collect()), ..self.clone() }
+    }
+
+    /// Returns true where the entity type is known and synced.
+    #[must_use]
+    pub fn is_synced(&self, entity: &EntityType) -> bool {
+        self.find(entity).is_some() && self.synced.as_ref().is_none_or(|synced| synced.contains(entity))
+    }
+
+    /// Iterates over the entity types that are synced, in their order.
+    pub fn synced(&self) -> impl Iterator<Item = &'static Descriptor> + '_ {
+        self.iter().filter(|descriptor| self.is_synced(descriptor.entity()))
+    }
+
+    /// Returns the entity type that reads a record that arrived for this entity type and states none itself: this
+    /// type or, where only its sibling is synced, the sibling. `None` where neither is synced.
+    pub(crate) fn reader(&self, descriptor: &Descriptor) -> Option<EntityType> {
+        let sibling = descriptor.sibling.map(|sibling| sibling.entity);
+        [Some(descriptor.entity()), sibling]
+            .into_iter()
+            .flatten()
+            .find(|entity| self.is_synced(entity))
+            .cloned()
     }
 
     /// Iterates over the entity types, in their order.

@@ -5,7 +5,9 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{AGEING, CUSTOMER, Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, Rows, Webhooks};
+use super::{
+    AGEING, BY_DATE, CUSTOMER, Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, Rows, Webhooks,
+};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "credit_note_lines";
@@ -17,7 +19,12 @@ pub(super) static CREDIT_NOTES: Descriptor = Descriptor {
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
     scope: "ZohoBooks.creditnotes.READ",
-    list: List { path: "/creditnotes", keys: &["creditnotes", "credit_notes"], ..List::DOCUMENTS },
+    list: List {
+        path: "/creditnotes",
+        keys: &["creditnotes", "credit_notes"],
+        dates: BY_DATE,
+        ..List::DOCUMENTS
+    },
     detail: Detail::Single { path: "/creditnotes", keys: &["creditnote", "credit_note"] },
     id_key: "creditnote_id",
     envelopes: &[("creditnote", "creditnote_id"), ("credit_note", "creditnote_id")],
@@ -54,6 +61,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "creditnote",
     id_key: "creditnote_id",
     noun: "Credit Note",
+    filtered_by_date: true,
     sort_columns: [&["customer_name", "creditnote_number", "balance", "total", "date", "created_time"]; 2],
     detail_only: &[
         "billing_address",

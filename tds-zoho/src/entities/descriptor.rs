@@ -97,9 +97,23 @@ pub struct List {
     /// The answer states in `page_context` whether more pages follow. Where this is false, an answer without
     /// `page_context` and with less than a full page is the whole list.
     pub paged: bool,
+    /// The parameters that select records by their column `date`, where Zoho documents them for the call.
+    pub dates: Option<DateFilter>,
     /// Returns true for rows that are only ids, so that the records have to be read.
     pub ids_only: fn(&Map<String, Value>) -> bool,
 }
+
+/// The parameters of a list that select records by their own date. Both days belong to the selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DateFilter {
+    /// The parameter with the first day.
+    pub from: &'static str,
+    /// The parameter with the last day.
+    pub to: &'static str,
+}
+
+/// The parameters by which Zoho documents most documents to be selected by date.
+pub const BY_DATE: Option<DateFilter> = Some(DateFilter { from: "date_start", to: "date_end" });
 
 /// Zoho documents the filter `last_modified_time` for the call, and no sorting by it.
 pub const FILTERED: Capability = Capability { filter: Ability::Documented, sort: Ability::Unknown };
@@ -245,6 +259,7 @@ impl List {
         by_creation: true,
         changes: FILTERED,
         paged: true,
+        dates: None,
         ids_only: |_| false,
     };
 
@@ -337,6 +352,7 @@ impl Descriptor {
             records_per_page: PER_PAGE,
             sibling: self.sibling.map(|sibling| sibling.entity.clone()),
             complete_list: true,
+            date_column: self.list.dates.map(|_| "date"),
             derives_late: self.derives_late,
             documented: self.list.changes,
         }

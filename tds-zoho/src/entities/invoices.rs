@@ -5,7 +5,9 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{CUSTOMER, Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, PAYABLE, Rows, Webhooks};
+use super::{
+    BY_DATE, CUSTOMER, Descriptor, Detail, LINE, LINE_STOCK, List, Module, Moved, PAYABLE, Rows, Webhooks,
+};
 use crate::reading::{Column, date, decimal, id, json, text};
 
 const LINES: &str = "invoice_lines";
@@ -17,7 +19,7 @@ pub(super) static INVOICES: Descriptor = Descriptor {
         children: &[Child { table: LINES, owner: "document_zoho_id", confirm_shrink: false }],
     },
     scope: "ZohoBooks.invoices.READ",
-    list: List { path: "/invoices", keys: &["invoices"], ..List::DOCUMENTS },
+    list: List { path: "/invoices", keys: &["invoices"], dates: BY_DATE, ..List::DOCUMENTS },
     detail: Detail::Single { path: "/invoices", keys: &["invoice"] },
     id_key: "invoice_id",
     envelopes: &[("invoice", "invoice_id")],
@@ -54,6 +56,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "invoice",
     id_key: "invoice_id",
     noun: "Invoice",
+    filtered_by_date: true,
     sort_columns: [&[
         "customer_name",
         "invoice_number",

@@ -22,6 +22,8 @@ pub struct Module {
     pub in_books: bool,
     /// The product whose list the parameter `last_modified_time` filters. The other product ignores it silently.
     pub filtered_by_time: Option<Api>,
+    /// Books documents the parameters `date_start` and `date_end` for the list.
+    pub filtered_by_date: bool,
     /// The list hides inactive records unless the call requests them.
     pub hides_inactive: bool,
     /// The documented sort columns in Books, then those in Inventory. The simulation ignores other columns.
@@ -54,6 +56,7 @@ impl Module {
         noun: "",
         in_books: true,
         filtered_by_time: Some(Api::Books),
+        filtered_by_date: false,
         hides_inactive: false,
         sort_columns: [&[]; 2],
         default_sort: ("created_time", "D"),

@@ -6,7 +6,7 @@ use tds_core::{
 };
 
 use super::{
-    Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Rows, VENDOR, Webhooks,
+    BY_DATE, Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Rows, VENDOR, Webhooks,
 };
 use crate::reading::{Column, date, decimal, id, json, text};
 
@@ -23,6 +23,7 @@ pub(super) static PURCHASE_ORDERS: Descriptor = Descriptor {
         path: "/purchaseorders",
         keys: &["purchaseorders", "purchase_orders"],
         changes: FILTERED_AND_SORTED,
+        dates: BY_DATE,
         ..List::DOCUMENTS
     },
     // The documentation of Books names the first key, that of Inventory the second.
@@ -57,6 +58,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "purchaseorder",
     id_key: "purchaseorder_id",
     noun: "Purchase Order",
+    filtered_by_date: true,
     sort_columns: [
         &[
             "vendor_name",

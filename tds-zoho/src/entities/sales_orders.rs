@@ -6,7 +6,8 @@ use tds_core::{
 };
 
 use super::{
-    CUSTOMER, Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Rows, Webhooks,
+    BY_DATE, CUSTOMER, Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Rows,
+    Webhooks,
 };
 use crate::reading::{Column, date, decimal, id, json, text};
 
@@ -23,6 +24,7 @@ pub(super) static SALES_ORDERS: Descriptor = Descriptor {
         path: "/salesorders",
         keys: &["salesorders", "sales_orders"],
         changes: FILTERED_AND_SORTED,
+        dates: BY_DATE,
         ..List::DOCUMENTS
     },
     detail: Detail::Single { path: "/salesorders", keys: &["salesorder", "sales_order"] },
@@ -57,6 +59,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "salesorder",
     id_key: "salesorder_id",
     noun: "Sales Order",
+    filtered_by_date: true,
     sort_columns: [
         &[
             "customer_name",

@@ -6,8 +6,8 @@ use tds_core::{
 };
 
 use super::{
-    AGEING, Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Moved, Rows, VENDOR,
-    Webhooks,
+    AGEING, BY_DATE, Descriptor, Detail, FILTERED_AND_SORTED, LINE, LINE_STOCK, List, Module, Moved, Rows,
+    VENDOR, Webhooks,
 };
 use crate::reading::{Column, date, decimal, id, text};
 
@@ -25,6 +25,7 @@ pub(super) static VENDOR_CREDITS: Descriptor = Descriptor {
         path: "/vendorcredits",
         keys: &["vendorcredits", "vendor_credits"],
         changes: FILTERED_AND_SORTED,
+        dates: BY_DATE,
         ..List::DOCUMENTS
     },
     detail: Detail::Single { path: "/vendorcredits", keys: &["vendor_credit", "vendorcredit"] },
@@ -57,6 +58,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "vendor_credit",
     id_key: "vendor_credit_id",
     noun: "Vendor Credit",
+    filtered_by_date: true,
     sort_columns: [&[
         "vendor_name",
         "vendor_credit_number",

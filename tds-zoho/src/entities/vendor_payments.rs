@@ -5,7 +5,7 @@ use tds_core::{
     record::EntityType,
 };
 
-use super::{Descriptor, Detail, List, Module, Moved, Rows, VENDOR, Webhooks, lines::filled};
+use super::{BY_DATE, Descriptor, Detail, List, Module, Moved, Rows, VENDOR, Webhooks, lines::filled};
 use crate::reading::{Column, date, decimal, id, text};
 
 const ALLOCATIONS: &str = "vendor_payment_allocations";
@@ -22,6 +22,7 @@ pub(super) static VENDOR_PAYMENTS: Descriptor = Descriptor {
         query: &[("filter_by", "PaymentMode.All")],
         keys: &["vendorpayments", "vendor_payments"],
         by_creation: false,
+        dates: BY_DATE,
         ..List::DOCUMENTS
     },
     detail: Detail::Single { path: "/vendorpayments", keys: &["vendorpayment", "vendor_payment", "payment"] },
@@ -59,6 +60,7 @@ pub(crate) const MODULE: Module = Module {
     detail_key: "vendorpayment",
     id_key: "payment_id",
     noun: "Vendor Payment",
+    filtered_by_date: true,
     sort_columns: [&["vendor_name", "date", "reference_number", "amount", "balance"], &[]],
     default_sort: ("date", "D"),
     detail_only: &[

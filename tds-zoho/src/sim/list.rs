@@ -25,6 +25,8 @@ pub struct ListHabit {
     pub filter_shift: time::Duration,
     /// The filter excludes the boundary second.
     pub filter_is_exclusive: bool,
+    /// The list ignores the filter by date where the filter is documented.
+    pub ignores_dates: bool,
 }
 
 /// The parameters of a call.
@@ -45,7 +47,10 @@ pub(crate) fn answer(records: &Records, module: Module, api: Api, query: &Query,
         since = Some(asked + habit.filter_shift).filter(|_| !habit.ignores_filter);
     }
     let accepts = filter(module, api, query, since, habit.filter_is_exclusive);
-    let mut records: Vec<&Object> = records.records(module).filter(|record| accepts(record)).collect();
+    let dates = module.filtered_by_date && api == Api::Books && !habit.ignores_dates;
+    let is_of_dates = |record: &Object| !dates || is_within(text(record, "date"), query);
+    let mut records: Vec<&Object> =
+        records.records(module).filter(|record| accepts(record) && is_of_dates(record)).collect();
     let (column, order) = sorting(module, api, query);
     let ignored = habit.ignores_sorting && column == "last_modified_time";
     if !column.is_empty() && !ignored {
@@ -105,6 +110,13 @@ fn filter(
         let fresh = since.is_none_or(|since| modified().is_some_and(|at| within(since, at)));
         fresh && is("contact_type", &contact_type) && is("status", &status)
     }
+}
+
+/// Returns true for a day within the range of the call. Both ends belong to the range.
+fn is_within(day: &str, query: &Query) -> bool {
+    // Days that are written as YYYY-MM-DD are ordered as texts are.
+    query.get("date_start").is_none_or(|first| first.as_str() <= day)
+        && query.get("date_end").is_none_or(|last| day <= last.as_str())
 }
 
 fn sorting(module: Module, api: Api, query: &Query) -> (&str, &str) {

@@ -4,7 +4,9 @@ use serde_json::Value;
 use tds_core::{
     error::{Error, ErrorKind, Result, Retry},
     queue::Lane,
-    record::{ContentHash, Interval, Observed, Payload, RecordId, Shape, SourcePayload, list_hash},
+    record::{
+        ContentHash, DateRange, Interval, Observed, Payload, RecordId, Shape, SourcePayload, list_hash,
+    },
     source::{ListCall, ListPage, ListRequest, ListWalk, Listed, RowOrder},
 };
 use time::{Duration, OffsetDateTime, UtcOffset, macros::format_description};
@@ -28,18 +30,28 @@ pub(super) struct Answered {
 impl ZohoSource {
     pub(super) async fn list_page(&self, request: &ListRequest) -> Result<ListPage> {
         let walk = ListWalk::new(request)?;
-        let answered = self.ask(&walk.call(), request.lane).await?;
+        let answered = self.ask(&walk.call(), request.dates, request.lane).await?;
         let Answered { rows, has_more, says_unsorted, interval, server_time } = answered;
         let advance = walk.after(&rows, has_more, says_unsorted)?;
         Ok(ListPage { rows, next: advance.next, observed: interval, server_time, learned: advance.learned })
     }
 
     /// Makes one call of the list.
-    pub(super) async fn ask(&self, list_call: &ListCall, lane: Lane) -> Result<Answered> {
+    pub(super) async fn ask(
+        &self,
+        list_call: &ListCall,
+        dates: Option<DateRange>,
+        lane: Lane,
+    ) -> Result<Answered> {
         let list = &self.descriptor.list;
-        let call = self.call(list.path.to_owned(), self.query(list_call)?, lane);
+        let mut query = self.query(list_call)?;
+        query.extend(self.date_query(dates)?);
+        let call = self.call(list.path.to_owned(), query, lane);
         let answer = self.client.get(call).await.map_err(|error| self.ended(error))?;
         let page = page::open(answer.body, list, list_call.page)?;
+        if let Some(day) = dates.and_then(|dates| outside(&page.rows, dates)) {
+            return Err(ignored_dates(list.path, day));
+        }
         let sorts = list_call.order != RowOrder::Own;
         Ok(Answered {
             rows: page.rows.iter().map(|row| self.listed(row, answer.interval)).collect(),
@@ -86,6 +98,17 @@ impl ZohoSource {
         Ok(query)
     }
 
+    /// Returns the parameters that select records by their dates.
+    fn date_query(&self, dates: Option<DateRange>) -> Result<Vec<(&'static str, String)>> {
+        let Some(dates) = dates else { return Ok(Vec::new()) };
+        let Some(filter) = self.descriptor.list.dates else {
+            return Err(Error::invalid(format!("the list of {} has no filter by date", self.entity())));
+        };
+        // Zoho's dates are written as `Date` writes itself: YYYY-MM-DD.
+        let ends = [(filter.from, dates.from()), (filter.to, dates.to())];
+        Ok(ends.into_iter().filter_map(|(name, day)| Some((name, day?.to_string()))).collect())
+    }
+
     /// Returns the row as the engine expects it. A row that cannot be read keeps the id that its text shows. Where the
     /// text shows no id, the row gets an id made of its content. Decoding the row then gives the reason.
     fn listed(&self, row: &Value, observed: Interval) -> Listed {
@@ -107,6 +130,21 @@ impl ZohoSource {
             payload: (!ids_only).then_some(payload),
         }
     }
+}
+
+/// Returns the date of a row that the selection excludes.
+fn outside(rows: &[Value], dates: DateRange) -> Option<&str> {
+    let days = rows.iter().filter_map(|row| row.get("date")?.as_str());
+    days.into_iter().find(|day| dates.excludes(day))
+}
+
+/// Returns the error for a list that shows records of other dates than requested. The list would be read to its end.
+fn ignored_dates(path: &str, day: &str) -> Error {
+    let message = format!(
+        "the list {path} ignores its filter by date: it shows a record of {day}. Read the changes since a time, all \
+         records, or single records by their ids"
+    );
+    Error::new(ErrorKind::Protocol, Retry::Permanent, message)
 }
 
 /// Formats a time for the filter. Zoho documents "modified after" and was seen to include the given second; one second

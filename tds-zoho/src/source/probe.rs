@@ -16,12 +16,13 @@ impl ZohoSource {
     pub(super) async fn probe_list(&self, lane: Lane) -> Result<Capability> {
         let documented = self.descriptor.list.changes;
         let newest = ListCall { page: 1, changed_since: None, order: RowOrder::NewestChange };
-        let (sort, rows) = match self.ask(&newest, lane).await {
+        let (sort, rows) = match self.ask(&newest, None, lane).await {
             Ok(answered) => (sorting(&answered).unwrap_or(documented.sort), answered.rows),
             // Zoho may refuse a column that it does not know.
-            Err(error) if error.kind() == ErrorKind::Invalid => {
-                (Ability::Refuted, self.ask(&ListCall { order: RowOrder::Own, ..newest }, lane).await?.rows)
-            }
+            Err(error) if error.kind() == ErrorKind::Invalid => (
+                Ability::Refuted,
+                self.ask(&ListCall { order: RowOrder::Own, ..newest }, None, lane).await?.rows,
+            ),
             Err(error) => return Err(error),
         };
         let witness = rows.iter().filter_map(|row| Some((row, row.version?))).max_by_key(|(_, time)| *time);
@@ -40,11 +41,11 @@ impl ZohoSource {
         let order = if sort.is_usable() { RowOrder::NewestChange } else { RowOrder::Own };
         let since = |time| ListCall { page: 1, changed_since: Some(time), order };
         let tomorrow = self.client.clock().now() + Duration::DAY;
-        if !self.ask(&since(tomorrow.max(changed + Duration::DAY)), lane).await?.rows.is_empty() {
+        if !self.ask(&since(tomorrow.max(changed + Duration::DAY)), None, lane).await?.rows.is_empty() {
             return Ok(Some(Ability::Refuted));
         }
         for time in [changed, changed - Duration::DAY] {
-            let answered = self.ask(&since(time), lane).await?;
+            let answered = self.ask(&since(time), None, lane).await?;
             if answered.rows.iter().all(|row| row.id != witness.id) {
                 return Ok((!answered.has_more).then_some(Ability::Refuted));
             }

@@ -65,6 +65,7 @@ pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receive
             format!("{at} {}", (received.receipt)())
         });
         let identity = event_id(received.entity, received.event_type, delivery.body, receipt.as_deref());
+        let disposition = of_synced(catalogue, received.entity, disposition);
         Event { identity, entity_id, has_version, disposition }
     };
     let without_record = |disposition| event(None, false, disposition);
@@ -76,7 +77,7 @@ pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receive
     if delivery.body.trim_ascii().is_empty() {
         match address::named(modules, descriptor, delivery.query) {
             Some(Named::Own(id)) => {
-                let disposition = parse_id(received.entity, id);
+                let disposition = parse_id(catalogue, received.entity, id);
                 return event(Some(id.to_owned()), false, disposition);
             }
             Some(Named::Foreign(module)) => {
@@ -105,7 +106,7 @@ pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receive
                 let version = reading::version(located.record).ok().flatten();
                 has_version &= version.is_some();
                 let observed = (may_apply && !is_choice(located.record)).then_some(received.at);
-                work_of(descriptor, located, version, observed)
+                work_of(catalogue, descriptor, located, version, observed)
             });
             let disposition = Disposition::Work(work.collect());
             event(entity_id, has_version, disposition)
@@ -134,9 +135,30 @@ pub fn parse(catalogue: &Catalogue, delivery: &Authentic<'_>, received: &Receive
 /// Returns the disposition for the record with this id: the record is read, because only the fact that it changed is
 /// known.
 #[must_use]
-pub fn parse_id(entity: &EntityType, id: &str) -> Disposition {
-    let key = RecordKey::new(entity.clone(), RecordId::new(id.to_owned()));
-    Disposition::Work(vec![(key, Work::fetch())])
+pub fn parse_id(catalogue: &Catalogue, entity: &EntityType, id: &str) -> Disposition {
+    let reader = catalogue.find(entity).and_then(|descriptor| catalogue.reader(descriptor));
+    let key = RecordKey::new(reader.unwrap_or_else(|| entity.clone()), RecordId::new(id.to_owned()));
+    of_synced(catalogue, entity, Disposition::Work(vec![(key, Work::fetch())]))
+}
+
+/// Leaves out the work for entity types that are not synced. A delivery without further work is ignored, and so is a
+/// delivery to the path of an entity type that is known and not synced, whatever its body says.
+fn of_synced(catalogue: &Catalogue, entity: &EntityType, disposition: Disposition) -> Disposition {
+    let not_synced = |entity: &EntityType| Disposition::Ignored(format!("{entity} are not synced"));
+    let is_served = catalogue.find(entity).is_none_or(|descriptor| catalogue.reader(descriptor).is_some());
+    match disposition {
+        Disposition::Ignored(reason) => Disposition::Ignored(reason),
+        _ if !is_served => not_synced(entity),
+        Disposition::Work(work) => {
+            let (synced, others): (Vec<_>, Vec<_>) =
+                work.into_iter().partition(|(key, _)| catalogue.is_synced(&key.entity));
+            match others.first() {
+                Some((key, _)) if synced.is_empty() => not_synced(&key.entity),
+                _ => Disposition::Work(synced),
+            }
+        }
+        unparsed @ Disposition::Unparsed(_) => unparsed,
+    }
 }
 
 /// Returns the work for one record. `observed` is the time at which the body arrived, where the body may stand for the
@@ -148,6 +170,7 @@ pub fn parse_id(entity: &EntityType, id: &str) -> Disposition {
 /// work needs a call: such work is claimed only by processes that can ask the source, and in batches that are small
 /// enough for calls.
 fn work_of(
+    catalogue: &Catalogue,
     descriptor: &Descriptor,
     located: Located<'_>,
     version: Option<OffsetDateTime>,
@@ -162,7 +185,9 @@ fn work_of(
     };
     let payload = observed.and_then(from_body);
     // A contact goes to the entity type that it states; without a stated type, the read of the contact decides.
-    let entity = descriptor.entity_of(record);
+    let stated = descriptor.sibling.and_then(|sibling| (sibling.stated)(record));
+    let reader = || catalogue.reader(descriptor).unwrap_or_else(|| descriptor.entity().clone());
+    let entity = stated.unwrap_or_else(reader);
     (RecordKey::new(entity, RecordId::new(id)), Work { version, payload, recheck: false })
 }
 

@@ -2,16 +2,16 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use tds_core::{
-    error::Result,
+    error::{ErrorKind, Result, Retry},
     queue::Lane,
-    record::list_hash,
+    record::{DateRange, list_hash},
     source::{ListOrder, ListPage, ListRequest, Listed, Source},
 };
 use tds_zoho::{
     entities::Catalogue,
-    testkit::{FakeZoho, Fault, Module},
+    testkit::{FakeZoho, Fault, ListHabit, Module},
 };
-use time::OffsetDateTime;
+use time::{OffsetDateTime, macros::date};
 
 use crate::support::{entity, online, source};
 
@@ -22,7 +22,14 @@ pub(crate) async fn page(
 ) -> Result<ListPage> {
     let capability = source.profile().documented;
     source
-        .list(&ListRequest { since, order: ListOrder::MovingFilter, capability, cursor, lane: Lane::Full })
+        .list(&ListRequest {
+            since,
+            dates: None,
+            order: ListOrder::MovingFilter,
+            capability,
+            cursor,
+            lane: Lane::Full,
+        })
         .await
 }
 
@@ -193,4 +200,33 @@ async fn one_unreadable_row_leaves_the_others_of_its_page_readable() {
             assert!(!payload.json.as_str().contains("\\u0000"));
         }
     }
+}
+
+#[tokio::test]
+async fn documents_are_selected_by_their_dates_and_a_list_that_ignores_them_is_an_error() {
+    let zoho = FakeZoho::start().await;
+    let client = online(&zoho);
+    for (number, day) in [("1", "2026-01-31"), ("2", "2026-02-01"), ("3", "2026-02-28"), ("4", "2026-03-01")]
+    {
+        zoho.put_invoice(json!({"invoice_number": number, "date": day}));
+    }
+    let dates = DateRange::new(Some(date!(2026 - 02 - 01)), Some(date!(2026 - 02 - 28))).expect("a range");
+    let request = ListRequest { dates: Some(dates), ..ListRequest::first(Lane::Full) };
+    let invoices = source(&client, "invoices");
+    assert_eq!(invoices.profile().date_column, Some("date"));
+    let page = invoices.list(&request).await.expect("a page");
+    assert_eq!((page.rows.len(), page.next), (2, None));
+    let shown: Vec<&str> =
+        page.rows.iter().filter_map(|row| row.payload.as_ref()).map(|row| row.json.as_str()).collect();
+    assert!(shown.iter().all(|row| row.contains("2026-02-")), "{shown:?}");
+
+    zoho.set_list_habit(ListHabit { ignores_dates: true, ..ListHabit::default() });
+    let error = invoices.list(&request).await.expect_err("other dates");
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Protocol, Retry::Permanent));
+    assert!(error.to_string().contains("ignores its filter by date"), "{error}");
+
+    let products = source(&client, "products");
+    assert_eq!(products.profile().date_column, None);
+    let error = products.list(&request).await.expect_err("no filter");
+    assert!(error.to_string().contains("the list of products has no filter by date"), "{error}");
 }

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 use tds_core::{inbox::Disposition, queue::Work};
-use tds_zoho::webhook::{Event, parse_id};
+use tds_zoho::{
+    entities::Catalogue,
+    webhook::{Event, parse_id},
+};
 
 use crate::{
     bodies::{ORGANIZATION, event, parse, parse_as, parse_json, work},
@@ -325,7 +328,8 @@ fn an_id_in_the_address_is_read() {
         let parsed = by_address(path, &query(&[("event", "deleted"), (key, "46")])).expect("a record");
         assert_eq!(work(&parsed), [(format!("{path} 46"), Work::fetch())]);
         assert_eq!((parsed.entity_id.as_deref(), parsed.has_version), (Some("46"), false));
-        let again = Event { disposition: parse_id(&entity(path), "46"), ..parsed.clone() };
+        let again =
+            Event { disposition: parse_id(&Catalogue::default(), &entity(path), "46"), ..parsed.clone() };
         assert_eq!(work(&again), work(&parsed), "and again by its id");
     }
 }

@@ -224,6 +224,7 @@ impl Side {
             run_type: RunType::Full,
             source_type: "zoho".to_owned(),
             since: None,
+            selection: None,
             requested_by: "test".to_owned(),
         };
         let created = self.stores.runs.create(request).await;

@@ -81,6 +81,7 @@ impl Shop {
                 run_type: RunType::Full,
                 source_type: "zoho".to_owned(),
                 since: None,
+                selection: None,
                 requested_by: "the beginning".to_owned(),
             };
             // The request is refused where a scheduled run is active already; that run also reads everything.

@@ -18,7 +18,7 @@ use crate::{
     hint::Hint,
     queue::{Lane, NewItem, Waiter, Work},
     record::{Read, RecordId, RecordKey},
-    runs::{Checkpoint, PageCommit, RunPlan, RunType},
+    runs::{Checkpoint, PageCommit, RunPlan, RunType, Selection},
     source::{Capability, ListOrder, ListPage, ListRequest, Listed},
 };
 
@@ -33,9 +33,15 @@ impl Listing<'_> {
         let (mut listed, mut plan) = (run.total_items, run.plan.clone());
         if checkpoint.pages == 0 {
             checkpoint.window_from = window.from(run, self.lister.settings.overlap);
-            let chosen = self.plan(&mut window, checkpoint.window_from).await;
+            let chosen = match &run.selection {
+                Some(selection) => self.selected(selection).await?,
+                None => self.plan(&mut window, checkpoint.window_from).await,
+            };
             tracing::info!(run = %run.id, entity = %run.entity_type, plan = chosen.reason, "run planned");
             self.keep_plan(plan.insert(chosen)).await?;
+        }
+        if let Some(Selection::Ids(ids)) = &run.selection {
+            return self.read_ids(ids).await;
         }
         while !checkpoint.listed {
             // A run of an earlier version may continue without a plan. It then reads the list in the safest order.
@@ -56,7 +62,9 @@ impl Listing<'_> {
             // The window ends by the earlier of both clocks: a change must not fall behind the cursor because the
             // clock of this machine is fast.
             let began = page.server_time.map_or(page.observed.began, |time| time.min(page.observed.began));
-            checkpoint.window_to = checkpoint.window_to.or(Some(began - MARGIN));
+            if run.selection.is_none() {
+                checkpoint.window_to = checkpoint.window_to.or(Some(began - MARGIN));
+            }
             checkpoint.listed = page.next.is_none();
             checkpoint.cursor.clone_from(&page.next);
             checkpoint.pages += 1;
@@ -74,6 +82,11 @@ impl Listing<'_> {
         Patience::of(self.lease.run.id, self.lister.wording)
     }
 
+    async fn selected(&self, selection: &Selection) -> Result<RunPlan> {
+        let plan = || self.lister.plan_of(self.source, selection, &self.lease.history);
+        self.patience().store("planning its selection", plan).await
+    }
+
     async fn keep_plan(&self, plan: &RunPlan) -> Result<()> {
         let Lister { runs, lease_time, .. } = self.lister;
         let keep = || runs.renew_run(self.lease.run.id, self.lease.token, *lease_time, Some(plan));
@@ -84,7 +97,7 @@ impl Listing<'_> {
     /// sweep for deletions.
     fn refuse_short_list(&self, before: i64, rows: usize, checkpoint: &Checkpoint) -> Result<()> {
         let run = &self.lease.run;
-        if run.run_type != RunType::Full || run.since.is_some() || checkpoint.resumed {
+        if run.run_type != RunType::Full || !run.is_whole() || checkpoint.resumed {
             return Ok(());
         }
         let Some(last) = self.lease.history.last_full_count else { return Ok(()) };
@@ -114,6 +127,7 @@ impl Listing<'_> {
     ) -> Result<ListPage> {
         let request = ListRequest {
             since: checkpoint.window_from,
+            dates: self.lease.run.selection.as_ref().and_then(Selection::dates),
             order,
             capability,
             cursor: checkpoint.cursor.clone(),

@@ -16,7 +16,7 @@ impl Listing<'_> {
     /// Returns true where the run sweeps. Only a list of all records can show that a record is gone.
     pub(super) fn sweeps(&self) -> bool {
         self.lease.run.run_type == RunType::Full
-            && self.lease.run.since.is_none()
+            && self.lease.run.is_whole()
             && self.source.profile().complete_list
     }
 

@@ -108,9 +108,10 @@ impl ListWindow {
         self.facts.capability.unwrap_or(self.documented)
     }
 
-    /// Returns the beginning of the window of an incremental run: the requested time, or the cursor minus an overlap.
+    /// Returns the beginning of the window of an incremental run: the requested time, or the cursor minus an overlap. A
+    /// run with a selection has no window.
     pub(super) fn from(&self, run: &Run, least_overlap: Duration) -> Option<OffsetDateTime> {
-        if run.since.is_some() || run.run_type == RunType::Full {
+        if !run.is_whole() || run.run_type == RunType::Full {
             return run.since;
         }
         let overlap = time::Duration::try_from(self.facts.overlap(least_overlap));

@@ -16,7 +16,8 @@ use tokio::{
 
 use self::wait_queue::WaitQueue;
 use super::{
-    BreakerStatus, BudgetStatus, CallBudget, CallFault, LimitSignal, Limits, Passage, Place, Refusal, Usage,
+    BreakerStatus, BudgetStatus, CallBudget, CallFault, LimitSignal, Limits, Passage, PastUsage, Place,
+    Refusal, Usage,
 };
 use crate::{
     error::{Error, Result},
@@ -209,6 +210,14 @@ impl PermitPool {
     /// The budget does not answer.
     pub async fn usage(&self) -> Result<Usage> {
         self.inner.budget.usage(&self.inner.account).await
+    }
+
+    /// Returns the statistics of the last complete days (UTC), at most this number.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn past_usage(&self, days: u32) -> Result<PastUsage> {
+        self.inner.budget.past_usage(&self.inner.account, days).await
     }
 
     /// Adds a call to the statistics, which are written with the next request to the budget.

@@ -159,6 +159,39 @@ pub struct Usage {
     pub applied: u64,
 }
 
+/// The calls of the last complete days.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PastUsage {
+    /// The number of days with calls.
+    pub days: u32,
+    /// The calls of these days by lane and entity type.
+    pub calls: Vec<PastCalls>,
+}
+
+/// The calls of one lane and entity type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastCalls {
+    /// The lane whose budget the calls spent.
+    pub lane: Lane,
+    /// The entity type of the records; `None` where the calls concern no single entity type.
+    pub entity: Option<EntityType>,
+    /// The number of calls.
+    pub calls: u64,
+}
+
+impl PastUsage {
+    /// Returns the average number of calls a day of a lane and, where one is named, of an entity type. `None` means
+    /// that there were no such calls.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of days stay far below 2^53")]
+    pub fn a_day(&self, lane: Lane, entity: Option<&EntityType>) -> Option<f64> {
+        let is_meant =
+            |calls: &&PastCalls| calls.lane == lane && (entity.is_none() || calls.entity.as_ref() == entity);
+        let calls: u64 = self.calls.iter().filter(is_meant).map(|calls| calls.calls).sum();
+        (self.days > 0 && calls > 0).then(|| calls as f64 / f64::from(self.days))
+    }
+}
+
 impl Usage {
     /// Returns the number of calls for each record that was written. `None` means that no record was written.
     #[must_use]

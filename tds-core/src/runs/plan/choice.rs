@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The largest number of calls of a probe: one for the newest rows, and three through the filter.
-const PROBE: u64 = 4;
+pub(super) const PROBE: u64 = 4;
 
 /// What is known before a run begins.
 pub(crate) struct Question<'a> {
@@ -29,7 +29,7 @@ pub(crate) struct Question<'a> {
 
 impl Question<'_> {
     fn pages(&self, rows: u64) -> u64 {
-        rows.div_ceil(u64::try_from(self.profile.records_per_page.max(1)).unwrap_or(1)).max(1)
+        pages(rows, self.profile.records_per_page)
     }
 
     /// Returns the number of records in the window. In a run that reads everything, these are all records.
@@ -66,6 +66,11 @@ impl Question<'_> {
         let way = if a_call > 1 { DetailWay::Many } else { DetailWay::Single };
         (way, expected, expected.map(|records| records.div_ceil(a_call)))
     }
+}
+
+/// Returns the number of calls that read a list of this length: at least one.
+pub(super) fn pages(rows: u64, records_per_page: usize) -> u64 {
+    rows.div_ceil(u64::try_from(records_per_page.max(1)).unwrap_or(1)).max(1)
 }
 
 /// Returns true where a probe costs fewer calls than it can save until it has to be repeated. Without a probe, only

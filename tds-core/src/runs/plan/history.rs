@@ -23,9 +23,9 @@ impl History {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(crate) fn of(runs: &[Run]) -> Self {
         let changed = |run: &Run| u64::try_from(run.total_items - run.unchanged_items).unwrap_or(0);
-        let last_full = runs.iter().find(|run| run.run_type == RunType::Full && run.since.is_none());
+        let last_full = runs.iter().find(|run| run.run_type == RunType::Full && run.is_whole());
         let changes: Vec<&Run> =
-            runs.iter().filter(|run| run.run_type == RunType::Incremental && run.since.is_none()).collect();
+            runs.iter().filter(|run| run.run_type == RunType::Incremental && run.is_whole()).collect();
         let mut history = Self { last_full_changes: last_full.map(changed), ..Self::default() };
         let [newer @ .., oldest] = &changes[..] else { return history };
         let span = newer.first().map_or(Duration::ZERO, |newest| newest.created_at - oldest.created_at);
@@ -37,6 +37,17 @@ impl History {
             history.interval = i32::try_from(newer.len()).ok().map(|count| span / count);
         }
         history
+    }
+
+    /// Returns the number of changed records per second, where runs show it.
+    pub(crate) fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
+    /// Returns the same history with another number of changed records per second, and runs at this interval.
+    pub(crate) fn with_changes(&self, rate: f64, every: std::time::Duration) -> Self {
+        let interval = Duration::try_from(every).ok().or(self.interval);
+        Self { rate: Some(rate), interval, ..*self }
     }
 
     /// Returns the expected number of records that change within a window of this length. `records` is the number of

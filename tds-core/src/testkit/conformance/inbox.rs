@@ -288,4 +288,8 @@ pub async fn inbox_stats_count_by_status_and_entity_type(harness: &dyn Harness) 
     assert_eq!((stats.last_24h.total, stats.last_24h.completed, stats.last_24h.failed), (3, 1, 1));
     assert_eq!(stats.last_24h.success_rate_percent(), Some(33.33));
     assert!(stats.last_received_at.is_some());
+    let hour = std::time::Duration::from_secs(3_600);
+    let lately = harness.stores().inbox_operator.deliveries(hour).await.expect("deliveries");
+    assert_eq!(lately.by_entity, stats.by_entity);
+    assert!(lately.span < hour, "{:?}", lately.span);
 }

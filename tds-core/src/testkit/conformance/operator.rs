@@ -374,6 +374,7 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_an_operator(har
         run_type: RunType::Full,
         source_type: "zoho".into(),
         since: None,
+        selection: None,
         requested_by: "case".into(),
     };
     let last = || PageCommit {

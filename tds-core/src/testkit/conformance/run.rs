@@ -15,10 +15,10 @@ use crate::{
         ClaimRequest, ClaimScope, Claimed, ItemFilter, ItemStatus, Lane, NewItem, Outcome, Settle, Waiter,
         Work, WorkerId,
     },
-    record::{EntityType, RecordId},
+    record::{DateRange, EntityType, RecordId},
     runs::{
         Checkpoint, DetailWay, ListCost, NewRun, PageCommit, Run, RunEnd, RunFilter, RunId, RunLease,
-        RunPlan, RunStatus, RunType,
+        RunPlan, RunStatus, RunType, Selection,
     },
     source::ListOrder,
 };

@@ -161,6 +161,7 @@ macro_rules! conformance_list {
             the_cursor_does_not_pass_a_record_that_did_not_end_well,
             a_record_that_every_run_lists_in_vain_is_one_dead_letter_and_holds_the_cursor,
             a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_unread,
+            a_run_with_a_selection_keeps_it_and_says_nothing_about_the_whole_list,
             a_cancelled_run_takes_no_more_pages_and_keeps_what_was_done,
             a_failed_or_cancelled_run_goes_on_at_its_checkpoint_under_its_id,
             cancelling_takes_out_what_only_the_run_wanted_even_if_it_is_claimed,

@@ -4,7 +4,7 @@ use tds_core::{
     inbox::EventStatus,
     limits::budget::{CallLimit, Throttle},
     queue::{ItemStatus, Lane, Outcome},
-    runs::{DetailWay, RunStatus, RunType},
+    runs::{Cause, DetailWay, RunStatus, RunType},
 };
 use tds_zoho::webhook::EVENT_TYPES;
 use utoipa::{
@@ -79,6 +79,9 @@ closed_sets! {
 
     "The lane whose budget the calls are spent from"
     LaneName = Lane::ALL.map(Lane::as_str);
+
+    "What calls are made for"
+    CostCause = Cause::ALL.map(Cause::as_str);
 
     "The result of a check of credentials"
     CheckStatus = ["ok"];

@@ -33,6 +33,9 @@ wire! {
         entity_type: String = run.entity_type.to_string(),
         #[schema(inline, value_type = SyncStatus)]
         status: &'static str = run.status.as_str(),
+        /// How the run will read, with the calls that it will cost; null for a run of everything or of all changes, which
+        /// plans when it begins
+        plan: Option<RunPlan> = run.plan.clone().map(Into::into),
     }
 
     /// Runs that `bulk-sync` waited for
@@ -71,6 +74,8 @@ wire! {
         progress_percent: f64 = run.progress_percent(),
         #[serde(with = "time::serde::rfc3339::option")]
         since: Option<OffsetDateTime>,
+        /// The part of the entity type that the run reads; null for everything, or for all changes
+        selection: Option<RunSelection> = run.selection.clone().map(Into::into),
         #[serde(with = "time::serde::rfc3339")]
         created_at: OffsetDateTime,
         #[serde(with = "time::serde::rfc3339::option")]
@@ -81,6 +86,16 @@ wire! {
         requested_by: Option<String>,
         target_database: Option<String>,
         held_deletions: i64,
+    }
+
+    /// The part of an entity type that a run reads: dates or ids
+    RunSelection from selection: runs::Selection {
+        /// The first day; null where the beginning is open, and for ids
+        from: Option<String> = selection.dates().and_then(|dates| dates.from()).map(|day| day.to_string()),
+        /// The last day; null where the end is open, and for ids
+        to: Option<String> = selection.dates().and_then(|dates| dates.to()).map(|day| day.to_string()),
+        /// The ids; null for dates
+        ids: Option<Vec<String>> = ids(&selection),
     }
 
     /// How a run reads, and why
@@ -105,6 +120,13 @@ wire! {
         way: &'static str = listing(cost.way),
         /// Expected calls; null where the length of the list is not known
         calls: Option<u64>,
+    }
+}
+
+fn ids(selection: &runs::Selection) -> Option<Vec<String>> {
+    match selection {
+        runs::Selection::Ids(ids) => Some(ids.iter().map(ToString::to_string).collect()),
+        runs::Selection::Dates(_) => None,
     }
 }
 

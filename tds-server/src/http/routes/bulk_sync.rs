@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tds_core::runs::RunType;
 
 use crate::{
-    app::runs::{BulkSync, MODES, parse_since},
+    app::runs::{BulkSync, MODES, parse_day, parse_since, selection},
     http::{
         dto,
         extract::{ApiJson, known_entity},
@@ -27,6 +27,15 @@ pub(crate) struct BulkSyncBody {
     /// Read only changes since this time (RFC 3339, or a date); only with mode `incremental`
     #[schema(example = "2026-11-20T00:00:00Z")]
     since: Option<String>,
+    /// Read only the records from this day on, by their own date; for entity types whose list Zoho filters by date
+    #[schema(example = "2026-01-01")]
+    from: Option<String>,
+    /// Read only the records up to this day, by their own date
+    #[schema(example = "2026-03-31")]
+    to: Option<String>,
+    /// Read only the records with these ids, at most 2,000, of one entity type
+    #[schema(example = json!(["460000000567114"]))]
+    ids: Option<Vec<String>>,
 }
 
 /// One entity type, `all`, or a list of entity types
@@ -42,6 +51,9 @@ enum Choice {
 ///
 /// Of several entity types, a run starts for each one without an active run, and `active` names the others. The answer
 /// is 409 if all of them have active runs.
+///
+/// `from`, `to` and `ids` read a part of the records. Such a run finds no deletions and moves no cursor. Its `plan` states
+/// the calls that it will cost.
 #[utoipa::path(post, path = "/api/zoho/bulk-sync", tag = "sync", operation_id = "start_bulk_sync", request_body = BulkSyncBody,
     responses((status = 202, description = "the runs were created and start by themselves", body = dto::StartedRuns), (status = 409, response = dto::Conflict)))]
 pub(crate) async fn start(
@@ -66,8 +78,17 @@ pub(crate) async fn start(
         })
     });
     let run_type = mode(body.mode.as_deref())?;
-    let sync = BulkSync { run_type, since: since.transpose()?, requested_by: "api" };
-    let started = state.runs.start(&state.services, asked, sync).await?;
+    let day = |name: &str, text: &Option<String>| {
+        let parsed = |text: &String| {
+            let wrong =
+                || Problem::invalid(format!("{name} must be a date such as 2026-11-20, not {text:?}."));
+            parse_day(text).ok_or_else(wrong)
+        };
+        text.as_ref().map(parsed).transpose()
+    };
+    let selection = selection((day("from", &body.from)?, day("to", &body.to)?), body.ids)?;
+    let sync = BulkSync { run_type, since: since.transpose()?, selection, requested_by: "api" };
+    let started = state.runs.start(&state.services, asked, &sync).await?;
     if started.runs.is_empty() {
         let active = started.active.iter().map(|run| format!("{} (run {})", run.entity_type, run.id));
         let active = active.collect::<Vec<_>>().join(", ");

@@ -53,6 +53,7 @@ fn run(number: i64, run_type: RunType, changes: i64) -> Run {
         listing_done: true,
         expected_items: None,
         since: None,
+        selection: None,
         created_at: NOW - time::Duration::hours(100 - number),
         started_at: None,
         completed_at: None,

@@ -1,6 +1,8 @@
 //! Cases of the cursor that runs move.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
+use time::macros::date;
+
 use super::*;
 
 pub async fn the_cursor_moves_to_the_end_of_the_window_when_a_run_ends(harness: &dyn Harness) {
@@ -94,4 +96,34 @@ pub async fn a_run_with_a_later_beginning_leaves_the_cursor_where_changes_are_un
     commit(harness, &lease, all).await;
     reaches(harness, lease.run.id, RunStatus::Completed).await;
     assert_eq!(runs.history(&PRODUCTS).await.expect("cursor").cursor, Some(at(1000)));
+}
+
+pub async fn a_run_with_a_selection_keeps_it_and_says_nothing_about_the_whole_list(harness: &dyn Harness) {
+    let runs = &harness.stores().runs;
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1", "2", "3"], 0, true)).await;
+    reaches(harness, lease.run.id, RunStatus::Completed).await;
+    let before = runs.history(&PRODUCTS).await.expect("history");
+    let dates = DateRange::new(Some(date!(2026 - 01 - 01)), None).expect("a range");
+    let ids = Selection::ids(["1", "7"].map(RecordId::new)).expect("ids");
+    for selection in [Selection::Dates(dates), ids] {
+        let part = NewRun { selection: Some(selection.clone()), ..full_sync(PRODUCTS) };
+        let created = runs.create(part).await.expect("create");
+        let lease = claimed(harness, LONG).await.expect("a run to claim");
+        assert_eq!(
+            [created.selection, lease.run.selection.clone()],
+            [Some(selection.clone()), Some(selection)]
+        );
+        assert_eq!(lease.run.expected_items, None, "other runs read other records");
+        let mut one = page(lease.run.id, &["1"], 0, true);
+        one.checkpoint.window_to = Some(at(9000));
+        commit(harness, &lease, one).await;
+        reaches(harness, lease.run.id, RunStatus::Completed).await;
+        let after = runs.history(&PRODUCTS).await.expect("history");
+        assert_eq!(after.last_full_count, before.last_full_count);
+        assert_eq!(after.cursor, before.cursor);
+    }
+    // The next full sync is compared with the last one, and not with the parts that were read in between.
+    let whole = started(harness, LONG).await;
+    assert_eq!((whole.run.expected_items, whole.run.selection), (Some(3), None));
 }
