@@ -1,5 +1,4 @@
 //! Derived values: stock, balances and statuses follow the documents that move them, without a schedule.
-#![expect(clippy::print_stdout, reason = "the figures are what a person looks for in the output")]
 
 use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
@@ -78,7 +77,7 @@ fn enter(zoho: &FakeZoho, parties: &Parties, n: u64) -> Vec<Delivery> {
     // Half of the credits pay a part of a document, and the webhook of the credit is the only sign of it.
     let mut note = sample::credit_note_of(n, customer, &lines(2));
     let mut credit = sample::vendor_credit_of(n, vendor, &lines(5));
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         let share = use_credit(&mut note);
         note["invoices_credited"] = json!([{"invoice_id": invoice["invoice_id"], "credited_amount": share}]);
         let share = use_credit(&mut credit);
@@ -87,10 +86,11 @@ fn enter(zoho: &FakeZoho, parties: &Parties, n: u64) -> Vec<Delivery> {
     let (credited, _) = trade("credit-notes", Module::CREDIT_NOTES, note);
     let (returned, _) = trade("vendor-credits", Module::VENDOR_CREDITS, credit);
     let paid = [(invoice, Decimal::new(325, 2))];
-    let payment = sample::customer_payment(n, customer, &paid[..usize::from(n % 3 > 0)], Decimal::ONE);
+    let payment =
+        sample::customer_payment(n, customer, &paid[..usize::from(!n.is_multiple_of(3))], Decimal::ONE);
     let (received, _) = trade("customer-payments", Module::CUSTOMER_PAYMENTS, payment);
     let paid = [(bill, Decimal::new(475, 2))];
-    let payment = sample::vendor_payment(n, vendor, &paid[..usize::from(n % 3 > 0)], Decimal::TWO);
+    let payment = sample::vendor_payment(n, vendor, &paid[..usize::from(!n.is_multiple_of(3))], Decimal::TWO);
     let (sent, _) = trade("vendor-payments", Module::VENDOR_PAYMENTS, payment);
     vec![order, bought, sold, billed, credited, returned, received, sent]
 }
@@ -104,8 +104,11 @@ fn use_credit(credit: &mut Value) -> Value {
 }
 
 fn created(zoho: &FakeZoho, path: &str, module: Module, id: &str, n: u64) -> Delivery {
-    let body =
-        if n % 2 == 0 { zoho.webhook_body(module, id) } else { zoho.webhook_body_without_lines(module, id) };
+    let body = if n.is_multiple_of(2) {
+        zoho.webhook_body(module, id)
+    } else {
+        zoho.webhook_body_without_lines(module, id)
+    };
     (format!("{path}?event=created"), body)
 }
 
@@ -174,7 +177,7 @@ fn expected(
     key: &str,
 ) -> Vec<(String, Decimal)> {
     let mut values: Vec<(String, Decimal)> = zoho.read(|records| {
-        let all = records.records(module).cloned().map(Value::Object).filter(|record| chosen(record));
+        let all = records.records(module).cloned().map(Value::Object).filter(chosen);
         all.map(|record| (record[module.id_key].as_str().expect("an id").to_owned(), decimal(&record[key])))
             .collect()
     });

@@ -33,7 +33,8 @@ WITH done AS (
    GROUP BY GROUPING SETS ((), (entity_type))
 ), waiting AS (
   SELECT COALESCE(entity_type, '') AS entity_type,
-         GREATEST(extract(epoch FROM now() - min(queued_at)), 0)::double precision AS oldest
+         -- Work that counts as enqueued only later has no age. GREATEST would turn NULL into 0.
+         CASE WHEN count(*) > 0 THEN GREATEST(extract(epoch FROM now() - min(queued_at)), 0) END::double precision AS oldest
     FROM tds_queue_live
    WHERE status IN ('pending', 'failed') OR status = 'processing' AND lease_expires_at <= now()
    GROUP BY GROUPING SETS ((), (entity_type))

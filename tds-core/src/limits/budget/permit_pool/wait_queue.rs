@@ -11,8 +11,8 @@ use crate::{
     queue::{Lane, WorkerId},
 };
 
-/// The waiting time that outweighs one lane: a waiter is due later than its arrival by this time for each lane that
-/// is more urgent than its own. A waiter of a less urgent lane therefore never waits for ever, and an operator's
+/// The waiting time that outweighs ten steps of priority: a waiter is due later than its arrival by this time for each
+/// ten steps of its lane. A waiter of a less urgent lane therefore never waits for ever, and an operator's
 /// request still goes before a sync.
 const AGEING: Duration = Duration::from_secs(20);
 /// The time for which a refusal of a lane is considered current.
@@ -88,7 +88,8 @@ impl WaitQueue {
     pub(super) fn queue(&mut self, lane: Lane, now: Instant) -> oneshot::Receiver<Result<Permit>> {
         let (turn, my_turn) = oneshot::channel();
         self.arrivals += 1;
-        self.waiting.insert((now + AGEING * lane as u32, self.arrivals), (lane, turn));
+        let due = now + AGEING * u32::from(lane.priority().unsigned_abs()) / 10;
+        self.waiting.insert((due, self.arrivals), (lane, turn));
         my_turn
     }
 
