@@ -178,7 +178,11 @@ impl Engine {
         });
         let sources = catalogue.sources(&zoho).into_iter();
         let engine = sources.fold(builder, |builder, source| builder.source(source)).build();
-        let costs = CostSettings { schedules, probe_every: config.schedules.probe };
+        let costs = CostSettings {
+            schedules,
+            probe_every: config.schedules.probe,
+            derived: config.worker.derived_wait.is_some(),
+        };
         Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, costs))
     }
 

@@ -20,7 +20,8 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    /// Returns what is known about each list. The numbers of pushed events are not known here.
+    /// Returns what is known about each list. The pushed events, and what follows
+    /// a change, are not known here.
     pub(super) async fn loads(
         &self,
         registry: &Registry,
@@ -40,6 +41,7 @@ impl Lists {
                 live: self.mirror.count(source.schema(), None).await?.map(|count| count.live),
                 schedules: own.map(|spec| Period { run_type: spec.run_type, every: spec.every }).collect(),
                 events: None,
+                followers: Vec::new(),
             });
         }
         Ok(loads)

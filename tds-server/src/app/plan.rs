@@ -7,8 +7,10 @@ use tds_core::{
     error::Result,
     limits::budget::BudgetStatus,
     queue::Lane,
+    record::EntityType,
     runs::{Cause, Cost, DailyCost, Load, daily_cost},
 };
+use tds_zoho::entities::Catalogue;
 
 use super::services::{Services, is_lacking};
 
@@ -28,6 +30,8 @@ pub struct CostSettings {
     pub schedules: Vec<ScheduleSpec>,
     /// How long the result of a probe of a list is valid; `None` where lists are not probed.
     pub probe_every: Option<Duration>,
+    /// Whether values that Zoho derives are read again because of the documents that move them.
+    pub derived: bool,
 }
 
 /// The costs of a day, and what may be spent.
@@ -60,6 +64,9 @@ pub(crate) async fn plan(services: &Services, settings: &CostSettings) -> Result
     let deliveries = ports.events.deliveries(WEEK).await?;
     let days = deliveries.span.max(LEAST).as_secs_f64() / 86_400.0;
     for list in &mut lists {
+        if settings.derived {
+            list.followers = followers(catalogue, &list.entity);
+        }
         let received = deliveries.by_entity.get(&list.entity).copied();
         list.events = received.and_then(|events| Some(f64::from(u32::try_from(events).ok()?) / days));
     }
@@ -72,6 +79,18 @@ pub(crate) async fn plan(services: &Services, settings: &CostSettings) -> Result
     };
     let cost = daily_cost(&load);
     Ok(Plan { cost, limit: status.day.limit, allowance: status.day.allowance })
+}
+
+/// Returns the entity types, each once, that are synced and whose values follow documents of this type.
+fn followers(catalogue: &Catalogue, entity: &EntityType) -> Vec<EntityType> {
+    let moved = catalogue.find(entity).map_or(&[][..], |descriptor| descriptor.moves);
+    let mut followers: Vec<EntityType> = Vec::new();
+    for moved in moved.iter().filter(|moved| catalogue.is_synced(&moved.entity)) {
+        if !followers.contains(&moved.entity) {
+            followers.push(moved.entity.clone());
+        }
+    }
+    followers
 }
 
 /// Returns the cost of asking Zoho how many calls are left. Answers to other calls state it as well, in most plans.
@@ -101,7 +120,7 @@ mod tests {
         limits::budget::PastUsage,
         runs::{ListLoad, Period, Run, RunHistory, RunId, RunStatus, RunType},
     };
-    use tds_zoho::{DataCenter, ZohoClient, ZohoConfig, entities::Catalogue};
+    use tds_zoho::{DataCenter, ZohoClient, ZohoConfig};
     use time::OffsetDateTime;
 
     use super::*;
@@ -157,6 +176,7 @@ mod tests {
                 },
                 live: None,
                 events: None,
+                followers: Vec::new(),
                 entity,
             }
         };
@@ -165,7 +185,7 @@ mod tests {
         daily_cost(&Load { now: OffsetDateTime::UNIX_EPOCH, lists, probe_every, past, further: Vec::new() })
     }
 
-    fn full_run(entity: &tds_core::record::EntityType, total: i64, unchanged: i64) -> Run {
+    fn full_run(entity: &EntityType, total: i64, unchanged: i64) -> Run {
         Run {
             id: RunId(1),
             run_type: RunType::Full,

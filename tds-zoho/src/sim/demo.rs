@@ -7,6 +7,7 @@
 mod accounts;
 mod changes;
 mod contacts;
+mod dates;
 mod documents;
 mod items;
 mod orders;

@@ -58,6 +58,8 @@ pub struct ListLoad {
     pub schedules: Vec<Period>,
     /// The number of pushed events a day. `None` where no event was received yet.
     pub events: Option<f64>,
+    /// The entity types whose values follow changes of these records, and which are read again because of them.
+    pub followers: Vec<EntityType>,
 }
 
 /// A schedule of one entity type.
@@ -85,6 +87,8 @@ closed_set! {
         Probes = "probes",
         /// Whole records are read because of pushed events.
         Events = "events",
+        /// Records are read again because the source derives their values from records that changed.
+        Derived = "derived",
         /// The source is asked how many calls are left.
         Quota = "quota",
         /// The calls of the last days, where no formula predicts them.
@@ -213,6 +217,7 @@ impl Priced<'_> {
         costs.extend(self.changes());
         costs.extend(self.aged());
         costs.extend(self.events());
+        costs.extend(self.derived());
         costs
     }
 
@@ -364,6 +369,27 @@ impl Priced<'_> {
         let events = self.list.events.filter(|_| past.days == 0)?;
         let reason = format!("{} events a day, each read by one call, as an assumption", round(events));
         Some(Cost { assumed: true, ..self.cost(lane, Cause::Events, (events, 0.0), reason) })
+    }
+
+    /// Returns the largest cost of the reads of derived values, unless the last days show it: for each change, one call
+    /// for each entity type whose values follow. The items of one change fit into a call, and a contact takes one.
+    fn derived(&self) -> Option<Cost> {
+        let (lane, followers) = (Lane::Derived, &self.list.followers);
+        if followers.is_empty() || self.load.past.a_day(lane, None).is_some() {
+            return None;
+        }
+        let (changes, what) = match self.list.events {
+            Some(events) => (events, "events"),
+            None => (self.changes_a_day().0, "changes"),
+        };
+        let calls = followers.iter().fold(0.0, |sum, _| sum + changes);
+        let names: Vec<&str> = followers.iter().map(EntityType::as_str).collect();
+        let reason = format!(
+            "{} {what} a day, each followed by at most one call for each of {}, as an assumption",
+            round(changes),
+            names.join(", ")
+        );
+        Some(Cost { assumed: true, ..self.cost(lane, Cause::Derived, (calls, 0.0), reason) })
     }
 }
 

@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{documents::date, items::overwrite, random::Random};
+use super::{dates::date, items::overwrite, random::Random};
 use crate::sim::{
     Module, SharedOrganization,
     literal::{decimal, money},

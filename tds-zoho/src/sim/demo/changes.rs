@@ -5,7 +5,7 @@ mod buying;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::{contacts, documents, items::overwrite, orders, random::Random, references, words};
+use super::{contacts, dates, documents, items::overwrite, orders, random::Random, references, words};
 use crate::sim::{
     Module, SharedOrganization,
     literal::{Object, decimal, field, money},
@@ -90,7 +90,7 @@ impl Changes {
         let lines = documents::lines(&mut self.random, &goods, &customer, 4);
         let n = free_number(zoho, Module::INVOICES, kinds::INVOICE);
         let mut invoice = sample::invoice_of(n, &customer, &lines);
-        documents::date(&mut invoice, zoho.now());
+        dates::date(&mut invoice, zoho.now());
         let total = decimal(&invoice["total"]);
         let id = zoho.put(Module::INVOICES, invoice);
         for line in &lines {
@@ -118,7 +118,7 @@ impl Changes {
         owe(zoho, &invoice["customer_id"], "outstanding_receivable_amount", -paid);
         let n = free_number(zoho, Module::CUSTOMER_PAYMENTS, kinds::CUSTOMER_PAYMENT);
         let mut payment = sample::customer_payment(n, &customer, &[(invoice, paid)], Decimal::ZERO);
-        documents::date(&mut payment, zoho.now());
+        dates::date(&mut payment, zoho.now());
         let id = zoho.put(Module::CUSTOMER_PAYMENTS, payment);
         Some(delivery("customer-payments", "created", zoho.webhook_body(Module::CUSTOMER_PAYMENTS, &id)))
     }

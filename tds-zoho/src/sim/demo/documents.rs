@@ -7,15 +7,15 @@ use time::OffsetDateTime;
 use super::{
     Size,
     accounts::{Accounts, PAYABLE, RECEIVABLE},
+    dates::date,
     items::overwrite,
     moment, orders,
     random::Random,
 };
 use crate::sim::{
     Module, SharedOrganization,
-    literal::{day, decimal, money},
+    literal::{decimal, money},
     sample::{self, Line},
-    stamp,
 };
 
 /// The items that are traded, and the parties that trade them.
@@ -151,25 +151,6 @@ pub(crate) fn lines(random: &mut Random, items: &[Value], party: &Value, most: u
         }
     }
     lines
-}
-
-/// Sets the day of a document, and the days that follow from it: an invoice is due fifteen days later.
-pub(crate) fn date(document: &mut Value, at: OffsetDateTime) {
-    let time = stamp(at);
-    let changes = json!({"date": day(at), "created_time": time, "last_modified_time": time});
-    overwrite(document, changes);
-    let after = |days| day(at + time::Duration::days(days));
-    let further = [
-        ("due_date", after(15)),
-        ("shipment_date", after(3)),
-        ("delivery_date", after(10)),
-        ("updated_time", time),
-    ];
-    for (key, value) in further {
-        if document.get(key).is_some() {
-            document[key] = json!(value);
-        }
-    }
 }
 
 /// Sets the payment state of an invoice. Most invoices are paid; the others are in every state that a list can show.

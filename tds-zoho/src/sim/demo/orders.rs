@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{documents::date, items::overwrite};
+use super::{dates::date, items::overwrite};
 use crate::sim::{
     Module, SharedOrganization,
     literal::{decimal, money},

@@ -32,6 +32,7 @@ fn documents(name: &'static str, records: i64) -> ListLoad {
         live: None,
         schedules: vec![every(RunType::Full, 1_440), every(RunType::Incremental, 15)],
         events: None,
+        followers: Vec::new(),
     }
 }
 
@@ -192,4 +193,23 @@ fn old_records_and_probes_are_part_of_an_idle_day() {
     let probed = Load { probe_every: week, ..load(vec![documents("invoices", 23_972), stock(2_221)]) };
     let probes: Vec<f64> = of(&daily_cost(&probed), Cause::Probes).iter().map(|cost| cost.idle).collect();
     assert!(probes.len() == 1 && (probes[0] - 4.0 / 7.0).abs() < 1e-9, "{probes:?}");
+}
+
+#[test]
+fn derived_values_cost_a_call_for_each_type_that_follows_until_the_last_days_show_it() {
+    let mut list = documents("invoices", 1_000);
+    list.events = Some(60.0);
+    list.followers = ["stock", "customers"].map(EntityType::from_static).into();
+    let cost = daily_cost(&load(vec![list.clone()]));
+    let derived = of(&cost, Cause::Derived);
+    assert!((derived[0].calls - 120.0).abs() < 1e-9 && derived[0].assumed, "{derived:#?}");
+    assert!(derived[0].lane == Lane::Derived && derived[0].idle == 0.0, "{derived:#?}");
+
+    let stock = Some(EntityType::from_static("stock"));
+    let past =
+        PastUsage { days: 2, calls: vec![PastCalls { lane: Lane::Derived, entity: stock, calls: 30 }] };
+    let cost = daily_cost(&Load { past, ..load(vec![list]) });
+    assert!(of(&cost, Cause::Derived).is_empty(), "{cost:#?}");
+    let measured = of(&cost, Cause::Measured);
+    assert!((measured[0].calls - 15.0).abs() < 1e-9 && measured[0].lane == Lane::Derived, "{measured:#?}");
 }

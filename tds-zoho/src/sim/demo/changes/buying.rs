@@ -4,8 +4,8 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
-    Changes, decimal, delivery, documents, field, free_number, kinds, move_stock, orders, owe, payment_state,
-    sample,
+    Changes, dates, decimal, delivery, documents, field, free_number, kinds, move_stock, orders, owe,
+    payment_state, sample,
 };
 use crate::sim::{Module, SharedOrganization, literal::Object, webhook::Delivery};
 
@@ -27,7 +27,7 @@ impl Changes {
         let lines = orders::at_cost(self.bought(zoho, &vendor)?);
         let n = free_number(zoho, Module::BILLS, kinds::BILL);
         let mut bill = sample::bill_of(n, &vendor, &lines);
-        documents::date(&mut bill, zoho.now());
+        dates::date(&mut bill, zoho.now());
         let total = decimal(&bill["total"]);
         let id = zoho.put(Module::BILLS, bill);
         for line in &lines {
@@ -47,7 +47,7 @@ impl Changes {
         owe(zoho, &bill["vendor_id"], OWED, -paid);
         let n = free_number(zoho, Module::VENDOR_PAYMENTS, kinds::VENDOR_PAYMENT);
         let mut payment = sample::vendor_payment(n, &vendor, &[(bill, paid)], Decimal::ZERO);
-        documents::date(&mut payment, zoho.now());
+        dates::date(&mut payment, zoho.now());
         let id = zoho.put(Module::VENDOR_PAYMENTS, payment);
         Some(delivery("vendor-payments", "created", zoho.webhook_body(Module::VENDOR_PAYMENTS, &id)))
     }
@@ -58,7 +58,7 @@ impl Changes {
         let lines = self.bought(zoho, &vendor)?;
         let n = free_number(zoho, Module::VENDOR_CREDITS, kinds::VENDOR_CREDIT);
         let mut credit = sample::vendor_credit_of(n, &vendor, &lines);
-        documents::date(&mut credit, zoho.now());
+        dates::date(&mut credit, zoho.now());
         let total = decimal(&credit["total"]);
         let id = zoho.put(Module::VENDOR_CREDITS, credit);
         for line in &lines {
