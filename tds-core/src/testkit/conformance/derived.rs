@@ -8,6 +8,7 @@ use serde_json::json;
 use super::{
     harness::*,
     mirror::{INVOICE_SCHEMA, PRODUCT_SCHEMA, applied, named},
+    run::{commit, page, started},
 };
 use crate::{
     queue::{ItemFilter, ItemStatus, Lane, NewItem, Outcome, Settle, Work},
@@ -94,4 +95,17 @@ pub async fn a_derived_read_without_a_change_is_repeated_later(harness: &dyn Har
     applied(harness, &INVOICE_SCHEMA, selling(&["1"], 1, Duration::ZERO)).await;
     let item = case.claim().await;
     assert!(item.work.recheck && item.lane == Lane::Derived, "the second look is part of the read");
+}
+
+pub async fn a_read_that_follows_stays_when_a_run_that_listed_the_record_too_is_cancelled(
+    harness: &dyn Harness,
+) {
+    let case = Case(harness);
+    applied(harness, &INVOICE_SCHEMA, selling(&["1"], 1, Duration::ZERO)).await;
+    let lease = started(harness, LONG).await;
+    commit(harness, &lease, page(lease.run.id, &["1", "2"], 2, true)).await;
+    harness.stores().runs.cancel(lease.run.id).await.expect("cancel");
+    let item = case.claim().await;
+    assert_eq!(item.key, product("1"));
+    case.nothing_to_claim().await;
 }

@@ -233,6 +233,7 @@ macro_rules! conformance_list {
             a_change_moves_what_the_record_named_before_and_names_now,
             reads_that_follow_wait_for_their_slot_and_for_nothing_else,
             a_derived_read_without_a_change_is_repeated_later,
+            a_read_that_follows_stays_when_a_run_that_listed_the_record_too_is_cancelled,
         );
         $crate::$each!($make, mirror:
             a_new_record_is_written_and_its_state_is_known,
