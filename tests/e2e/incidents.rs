@@ -27,8 +27,7 @@ async fn old_webhook_paths_keep_working_after_a_change_of_paths() {
         let (status, answer) = shop.signed(path, &body).await;
         assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("accepted")), "{path}: {answer}");
     }
-    let (status, answer) =
-        shop.signed("/api/tds/webhooks/payments", r#"{"payment":{"payment_id":"1"}}"#).await;
+    let (status, answer) = shop.signed("/api/tds/webhooks/users", r#"{"user":{"user_id":"1"}}"#).await;
     assert_eq!((status.as_u16(), &answer["status"]), (200, &json!("ignored")), "{answer}");
     assert_eq!(shop.count("tds_inbox_events").await, 3);
 }
