@@ -121,7 +121,7 @@ fn a_queue_that_does_not_notify_waiters_attached_during_the_claim_is_noticed() {
 #[test]
 fn a_run_store_that_drops_a_page_is_noticed() {
     let right = [("run", "a_page_is_committed_with_its_items_counts_and_checkpoint")];
-    check(runs::drops_items, &right, &["costs", "races", "run", "sweep"]);
+    check(runs::drops_items, &right, &["costs", "derived", "races", "run", "sweep"]);
 }
 
 #[test]
