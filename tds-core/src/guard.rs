@@ -53,7 +53,7 @@ pub struct SyncState {
     pub volatile_hash: Option<ColumnHashes>,
     /// When the volatile columns were last seen, by the same rule.
     pub volatile_seen: Option<OffsetDateTime>,
-    /// What the accepted state moves; `None` where no read has shown it.
+    /// What the accepted state moves; `None` if no read has shown it.
     pub moves: Option<Moves>,
     /// Whether the record is known to be deleted.
     pub deleted: bool,

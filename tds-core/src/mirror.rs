@@ -63,7 +63,7 @@ pub enum Applied {
 pub struct RecordCount {
     /// All live records.
     pub live: u64,
-    /// The live records whose date lies in the requested range; `None` where no range was requested, or where the
+    /// The live records whose date lies in the requested range; `None` if no range was requested, or if the
     /// target has no column for it.
     pub dated: Option<u64>,
 }

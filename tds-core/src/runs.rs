@@ -169,7 +169,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Returns true where the run reads everything, or all changes since the last run. Only such a run says something
+    /// Returns true if the run reads everything, or all changes since the last run. Only such a run says something
     /// about the whole entity type.
     #[must_use]
     pub fn is_whole(&self) -> bool {

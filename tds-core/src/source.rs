@@ -43,10 +43,10 @@ pub struct SourceProfile {
     /// Whether a full list shows every record, including inactive ones. Only then can a record that is missing from
     /// the list be gone.
     pub complete_list: bool,
-    /// The column with the record's own date, where the list has a documented filter by it. Runs can then select
+    /// The column with the record's own date, if the list has a documented filter by it. Runs can then select
     /// records by their dates.
     pub date_column: Option<&'static str>,
-    /// The time after which a derived read is repeated once, where it shows no change: the source may derive the values
+    /// The time after which a derived read is repeated once, if it shows no change: the source may derive the values
     /// of these records a moment after the change that they follow. `None`: the source derives them at once.
     pub derives_late: Option<Duration>,
     /// What the documentation of the source says about the list.

@@ -2,7 +2,7 @@
 --
 -- `migrate` calls tds_refresh_views each time, after all migrations and in the same transaction. The views follow the
 -- tables that exist: a head table that a later migration creates gets its view, and a column that is added appears in
--- it. Where a view is what it has to be, nothing is executed and no lock is taken.
+-- it. If a view is what it has to be, nothing is executed and no lock is taken.
 --
 -- The comment of each view says that TDS made it, and contains a hash of its text. A view or a table of another origin
 -- that has the name of a view keeps it.
@@ -19,7 +19,7 @@ CREATE OR REPLACE FUNCTION tds_grants_of(relation oid) RETURNS text[] LANGUAGE s
      WHERE c.oid = relation AND a.grantee <> c.relowner)
 $$;
 
--- Creates or replaces a view, where it is not what it has to be. Returns one sentence where that was not possible.
+-- Creates or replaces a view, if it is not what it has to be. Returns one sentence where that was not possible.
 CREATE OR REPLACE FUNCTION tds_put_view(mirror_schema text, view_name text, about text, body text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -65,7 +65,7 @@ EXCEPTION
 END
 $$;
 
--- Returns true where a table has all of these columns.
+-- Returns true if a table has all of these columns.
 CREATE OR REPLACE FUNCTION tds_has_columns(relation oid, names text[]) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT names <@ ARRAY(SELECT a.attname::text FROM pg_attribute a
                          WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped)

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Mutex};
 
 use tds_core::{lock::lock, record::EntityType, source::UnknownField};
 
-/// The largest number of fields that wait to be taken. Names of fields come from outside, so their number is bounded.
+/// The maximum number of fields that wait to be taken. Names of fields come from outside, so their number is bounded.
 const MOST: usize = 1_000;
 /// The longest path that is kept, in bytes. A longer name is no field of an API.
 const LONGEST: usize = 200;

@@ -7,7 +7,7 @@ use tds_zoho::testkit::FakeZoho;
 
 use crate::shop::Shop;
 
-/// The time for which the server is watched, and the largest number of transactions in it. The mean is one a second;
+/// The time for which the server is watched, and the maximum number of transactions in it. The mean is one a second;
 /// whether a rare one falls into the time depends on the moment.
 const WATCHED: Duration = Duration::from_secs(12);
 const MOST: u64 = 20;

@@ -21,7 +21,7 @@ pub(crate) struct Case {
     pub(crate) entity: &'static str,
     /// The module of the simulated organization.
     pub(crate) module: Module,
-    /// The last part of the address of its webhooks; `None` where no rule of Zoho watches the records.
+    /// The last part of the address of its webhooks; `None` if no rule of Zoho watches the records.
     pub(crate) webhook: Option<&'static str>,
     /// The record as Zoho stores it, with every key of list and detail.
     pub(crate) record: Value,

@@ -185,7 +185,7 @@ impl Book {
         self.moved.get(&account).copied()
     }
 
-    /// Returns true where a document named an account after this change.
+    /// Returns true if a document named an account after this change.
     pub(crate) fn names(&self, document: u64, serial: u64, account: u64) -> bool {
         self.named.get(&(document, serial)).is_some_and(|named| named.contains(&account))
     }

@@ -94,7 +94,7 @@ impl Watch {
         }
     }
 
-    /// Returns true where the mirror has seen that a change of a document moved an account: the first state that it had
+    /// Returns true if the mirror has seen that a change of a document moved an account: the first state that it had
     /// after the change, or the state that it had before, names the account. What only a state in between named is not
     /// seen, and neither are the documents from long ago that the simulation begins with.
     pub(crate) fn has_seen_move(&self, book: &Book, document: u64, serial: u64, account: u64) -> bool {

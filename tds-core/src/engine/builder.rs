@@ -312,7 +312,7 @@ impl Engine {
         self.runs.check(run)
     }
 
-    /// Returns the plan of a run that is about to be created, where it can be told before the run begins: the plan of
+    /// Returns the plan of a run that is about to be created, if it is known before the run begins: the plan of
     /// a run with a selection. `None` for other runs, which plan when they begin.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ impl RunWorker {
         self.run_operator.create(run).await
     }
 
-    /// Returns the plan of a run that is about to be created, where it can be told before the run begins.
+    /// Returns the plan of a run that is about to be created, if it is known before the run begins.
     pub(super) async fn estimate(&self, run: &NewRun) -> Result<Option<RunPlan>> {
         let executor = self.executor(run.run_type)?;
         executor.estimate(run, &self.run_operator.history(&run.entity).await?).await

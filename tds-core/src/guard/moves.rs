@@ -16,8 +16,8 @@ const OLD: Duration = Duration::days(1);
 ///
 /// - A change moves what the record named before *and* what it names now: a line that was taken away frees stock as
 ///   well. A deletion moves what the last accepted state named.
-/// - Where nothing changed, nothing is moved.
-/// - Where a derived read shows changes in volatile columns only, it moves what follows the derived values of the
+/// - If nothing changed, nothing is moved.
+/// - If a derived read shows changes in volatile columns only, it moves what follows the derived values of the
 ///   record. What changed these values has named the other records.
 /// - A stale read moves what it names and the accepted state does not: the source had that state in between.
 #[must_use]
@@ -47,7 +47,7 @@ pub fn moved(
     }
 }
 
-/// Returns true where an applied read shows what was known before.
+/// Returns true if an applied read shows what was known before.
 #[must_use]
 pub fn shows_no_change(before: Option<&SyncState>, after: Option<&SyncState>, read: &Read) -> bool {
     change(before, after, read) == Change::None

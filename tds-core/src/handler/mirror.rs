@@ -44,7 +44,7 @@ pub struct MirrorHandler {
 pub struct FollowSettings {
     /// The length of the slots in which such reads are gathered.
     pub slot: Duration,
-    /// The entity types that are followed. Where the cell is empty, every entity type is followed.
+    /// The entity types that are followed. If the cell is empty, every entity type is followed.
     pub entities: Arc<OnceLock<BTreeSet<EntityType>>>,
 }
 

@@ -15,7 +15,7 @@ pub struct DelayedItem {
     pub item: NewItem,
     /// The work counts as enqueued only after this time.
     pub delay: Duration,
-    /// The work is due when the slot of this length ends in which it counts as enqueued. Where the length is zero, the
+    /// The work is due when the slot of this length ends in which it counts as enqueued. If the length is zero, the
     /// work is due after the delay.
     pub slot: Duration,
 }
@@ -31,7 +31,7 @@ impl DelayedItem {
     }
 }
 
-/// Returns the work that follows from a read: reads of the records that it moves and, where a derived read shows no
+/// Returns the work that follows from a read: reads of the records that it moves and, if a derived read shows no
 /// change yet, another look at the record itself. `before` and `after` are the sync states of the record before and
 /// after the verdict.
 ///

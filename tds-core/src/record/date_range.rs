@@ -33,25 +33,25 @@ impl DateRange {
         }
     }
 
-    /// Returns the first day, or `None` where the beginning is open.
+    /// Returns the first day, or `None` if the beginning is open.
     #[must_use]
     pub fn from(&self) -> Option<Date> {
         self.from
     }
 
-    /// Returns the last day, or `None` where the end is open.
+    /// Returns the last day, or `None` if the end is open.
     #[must_use]
     pub fn to(&self) -> Option<Date> {
         self.to
     }
 
-    /// Returns true where the text is a day, written as `YYYY-MM-DD`, that lies in the range.
+    /// Returns true if the text is a day, written as `YYYY-MM-DD`, that lies in the range.
     #[must_use]
     pub fn contains(&self, day: &str) -> bool {
         day_of(day).is_some_and(|day| self.holds(day))
     }
 
-    /// Returns true where the text is a day, written as `YYYY-MM-DD`, that lies outside of the range.
+    /// Returns true if the text is a day, written as `YYYY-MM-DD`, that lies outside of the range.
     #[must_use]
     pub fn excludes(&self, day: &str) -> bool {
         day_of(day).is_some_and(|day| !self.holds(day))

@@ -57,18 +57,18 @@ pub struct Follow {
     /// The length of the slots in which such reads are gathered. Time is divided into slots that are the same for all
     /// processes. Reads that are enqueued within a slot are due together when it ends.
     pub slot: Duration,
-    /// The entity types that are followed. Where the cell is empty, every entity type is followed.
+    /// The entity types that are followed. If the cell is empty, every entity type is followed.
     pub entities: Arc<OnceLock<BTreeSet<EntityType>>>,
     /// The read was made because another record moved this one. What it shows in volatile columns only is then an
     /// effect of that record, which named the other records by itself.
     pub is_derived: bool,
-    /// Where the read shows no change, the record is read once more after this time, because the source may derive a
+    /// If the read shows no change, the record is read once more after this time, because the source may derive a
     /// value a moment after the change that it follows.
     pub look_again: Option<Duration>,
 }
 
 impl Follow {
-    /// Returns true where records of the entity type are followed.
+    /// Returns true if records of the entity type are followed.
     #[must_use]
     pub fn includes(&self, entity: &EntityType) -> bool {
         self.entities.get().is_none_or(|entities| entities.contains(entity))

@@ -23,7 +23,7 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// The largest number of ids in a selection.
+    /// The maximum number of ids in a selection.
     pub const MOST_IDS: usize = 2_000;
 
     /// Creates a selection of ids, each once, in their order.
@@ -53,7 +53,7 @@ impl Selection {
         }
     }
 
-    /// Returns the dates, where the selection is a range of dates.
+    /// Returns the dates, if the selection is a range of dates.
     #[must_use]
     pub fn dates(&self) -> Option<DateRange> {
         match self {

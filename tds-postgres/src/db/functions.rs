@@ -128,7 +128,7 @@ mod tests {
         ("complete", 5, "c8b13534b7c9"),
         ("tally", 2, "fbbc9b1a0710"),
         ("operator", 10, "3ef669081f1c"),
-        ("views", 1, "bf3ddac0190f"),
+        ("views", 1, "273a9a615658"),
         ("custom_columns", 1, "87b6cac339ad"),
         ("close", 4, "579e016f32aa"),
     ];

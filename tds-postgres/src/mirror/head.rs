@@ -79,7 +79,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Counts the live rows whose value of a column lies in the range. `None` where the table does not have the column, or
+/// Counts the live rows whose value of a column lies in the range. `None` if the table does not have the column, or
 /// has no tombstones.
 pub(super) async fn count_dated(
     database: &Database,

@@ -1,6 +1,6 @@
 //! The columns that say how old the values are that the source derives.
 //!
-//! These columns change with every read, also where the read shows no difference. They are therefore no part of the
+//! These columns change with every read, even if the read shows no difference. They are therefore no part of the
 //! comparison that decides whether a row is written.
 
 use tds_core::{guard::SyncState, mirror::MirrorSchema, record::RecordId};
@@ -14,7 +14,7 @@ pub(super) const VOLATILE_SEEN: &str = "balance_seen_at";
 /// The column of a child table with the time of the read that last showed the rows.
 pub(super) const ROWS_SEEN: &str = "synced_at";
 
-/// The states to store, each with the state before, where there is one.
+/// The states to store, each with the state before, if there is one.
 type States<'a> = Vec<(&'a RecordId, &'a SyncState, Option<&'a SyncState>)>;
 
 /// Writes the times of the reads to the tables that have columns for them.
@@ -28,7 +28,7 @@ pub(super) async fn write(
     if let Some(head) = schema.head.filter(|head| with(head, VOLATILE_SEEN)) {
         set(tx, head, "zoho_id", VOLATILE_SEEN, &moved(states, |state| state.volatile_seen)).await?;
     }
-    // Where a record has a head row, that row says when the record was synced.
+    // If a record has a head row, that row says when the record was synced.
     let children = schema.children.iter().filter(|_| schema.head.is_none());
     for child in children.filter(|child| with(child.table, ROWS_SEEN)) {
         set(tx, child.table, child.owner, ROWS_SEEN, &moved(states, |state| state.detail_seen)).await?;

@@ -8,7 +8,7 @@ use tds_zoho::{CredentialsReport, Organization, ZohoClient};
 
 use crate::hint::command;
 
-/// The time after which a server asks again where Zoho did not accept the credentials.
+/// The time after which a server asks again if Zoho did not accept the credentials.
 const AGAIN: Duration = Duration::from_secs(900);
 
 /// Asks Zoho for an operator.

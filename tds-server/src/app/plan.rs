@@ -20,7 +20,7 @@ const DAYS: u32 = 7;
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
 /// Webhooks of less than this time say little about a day.
 const LEAST: Duration = Duration::from_secs(3_600);
-/// The time after which Zoho is asked how many calls are left, where no answer stated it.
+/// The time after which Zoho is asked how many calls are left, if no answer stated it.
 const QUOTA_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The part of the configuration that determines the costs.
@@ -28,7 +28,7 @@ const QUOTA_EVERY: Duration = Duration::from_secs(3_600);
 pub struct CostSettings {
     /// The schedules of the runs that start by themselves.
     pub schedules: Vec<ScheduleSpec>,
-    /// How long the result of a probe of a list is valid; `None` where lists are not probed.
+    /// How long the result of a probe of a list is valid; `None` if lists are not probed.
     pub probe_every: Option<Duration>,
     /// Whether values that Zoho derives are read again because of the documents that move them.
     pub derived: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Returns the share of the allowance that the costs take, in percent. `None` where the limit is not known.
+    /// Returns the share of the allowance that the costs take, in percent. `None` if the limit is not known.
     pub(crate) fn share_percent(&self) -> Option<f64> {
         let allowance = self.allowance.filter(|allowance| *allowance > 0)?;
         Some((self.cost.calls() / f64::from(allowance) * 1_000.0).round() / 10.0)

@@ -83,7 +83,7 @@ pub(crate) fn parse_since(text: &str) -> Option<OffsetDateTime> {
     time.or_else(|| parse_day(text).map(|date| date.midnight().assume_utc()))
 }
 
-/// Returns the selection of dates or ids that a request names, or `None` where it names neither.
+/// Returns the selection of dates or ids that a request names, or `None` if it names neither.
 pub(crate) fn selection(
     (from, to): (Option<Date>, Option<Date>),
     ids: Option<Vec<String>>,

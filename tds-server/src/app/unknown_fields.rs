@@ -17,7 +17,7 @@ pub(crate) async fn run(database: PgStore, zoho: ZohoClient, shutdown: Shutdown)
     }
 }
 
-/// Stores what was gathered. Where the database does not answer, the fields are kept for the next time.
+/// Stores what was gathered. If the database does not answer, the fields are kept for the next time.
 pub(crate) async fn store(database: &PgStore, zoho: &ZohoClient) {
     let fields = zoho.take_unknown_fields();
     if fields.is_empty() {

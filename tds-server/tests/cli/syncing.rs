@@ -91,7 +91,7 @@ async fn check_reports_refused_credentials() {
 }
 
 #[tokio::test]
-async fn parts_are_read_and_the_costs_of_a_day_are_told() {
+async fn parts_are_read_and_the_costs_of_a_day_are_shown() {
     let (zoho, database) = (FakeZoho::start().await, TestDatabase::empty().await);
     let mut ids = Vec::new();
     for day in 1..=9 {

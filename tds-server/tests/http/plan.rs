@@ -8,7 +8,7 @@ use tds_server::{CostSettings, Health, RouteSettings};
 use super::common::{item, no_zoho, server_with, settings};
 
 #[tokio::test]
-async fn the_costs_of_a_day_are_told_by_lane_against_the_plan() {
+async fn the_costs_of_a_day_are_shown_by_lane_against_the_plan() {
     let every = |entity, run_type, minutes: u64| ScheduleSpec {
         entity: EntityType::from_static(entity),
         run_type,

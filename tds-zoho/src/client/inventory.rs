@@ -123,7 +123,7 @@ impl ZohoClient {
 }
 
 impl ZohoClient {
-    /// Reads what only Inventory has. Where only Inventory refuses the organization, nothing is sent, and the error is
+    /// Reads what only Inventory has. If only Inventory refuses the organization, nothing is sent, and the error is
     /// not permanent: the organization may get Inventory.
     pub(super) async fn get_of_inventory(&self, call: &Call) -> Result<Answer> {
         let inventory = &self.inner.inventory;

@@ -12,7 +12,7 @@ use super::{Descriptor, Modules, Webhooks, ZOHO};
 pub struct Catalogue {
     descriptors: Arc<[&'static Descriptor]>,
     modules: Arc<Modules>,
-    /// The entity types that are synced; `None` where all are.
+    /// The entity types that are synced; `None` if all are.
     synced: Option<Arc<[EntityType]>>,
 }
 
@@ -45,7 +45,7 @@ impl Catalogue {
         Self { synced: Some(entities.into_iter().collect()), ..self.clone() }
     }
 
-    /// Returns true where the entity type is known and synced.
+    /// Returns true if the entity type is known and synced.
     #[must_use]
     pub fn is_synced(&self, entity: &EntityType) -> bool {
         self.find(entity).is_some() && self.synced.as_ref().is_none_or(|synced| synced.contains(entity))
@@ -57,7 +57,7 @@ impl Catalogue {
     }
 
     /// Returns the entity type that reads a record that arrived for this entity type and states none itself: this
-    /// type or, where only its sibling is synced, the sibling. `None` where neither is synced.
+    /// type or, if only its sibling is synced, the sibling. `None` if neither is synced.
     pub(crate) fn reader(&self, descriptor: &Descriptor) -> Option<EntityType> {
         let sibling = descriptor.sibling.map(|sibling| sibling.entity);
         [Some(descriptor.entity()), sibling]

@@ -59,7 +59,7 @@ pub struct Descriptor {
     pub rows: &'static [Rows],
     /// The records whose values Zoho derives from a record of this type. They are read again when the record changes.
     pub moves: &'static [Moved],
-    /// The time after which a derived read of these records is repeated once, where it showed no change, because Zoho
+    /// The time after which a derived read of these records is repeated once, if it showed no change, because Zoho
     /// may derive their values a moment later. `None`: Zoho derives them together with the change.
     pub derives_late: Option<Duration>,
     /// Reads what the columns and the lists do not describe. TDS calls the function after it has read both.
@@ -94,7 +94,7 @@ pub struct List {
     pub by_creation: bool,
     /// What Zoho documents about listing changes with the call.
     pub changes: Capability,
-    /// The answer states in `page_context` whether more pages follow. Where this is false, an answer without
+    /// The answer states in `page_context` whether more pages follow. If this is false, an answer without
     /// `page_context` and with less than a full page is the whole list.
     pub paged: bool,
     /// The parameters that select records by their column `date`, where Zoho documents them for the call.
@@ -153,7 +153,7 @@ pub enum Detail {
 /// A further call for a record, `GET {path of the list}/{id}{path}`, which adds to the row of the list. The members of
 /// a record are added as they are, and a list is added under the first of the keys.
 pub struct Beside {
-    /// The product whose API has the call. Where an organization does not have Inventory, rows stay as they are.
+    /// The product whose API has the call. If an organization does not have Inventory, rows stay as they are.
     pub api: Api,
     /// The path after the id, such as `/exchangerates`. Empty: the call reads the record itself.
     pub path: &'static str,
@@ -311,7 +311,7 @@ impl Descriptor {
         self.schema.entity.as_str()
     }
 
-    /// Returns true where an organization without Zoho Inventory has no records of this type at all.
+    /// Returns true if an organization without Zoho Inventory has no records of this type at all.
     #[must_use]
     pub fn needs_inventory(&self) -> bool {
         self.api == Api::Inventory && !is_read_from_books(self.list.path)

@@ -6,7 +6,7 @@ use tds_core::record::{EntityType, Moves, RecordId};
 
 use crate::reading;
 
-/// Where a document names records of one entity type whose values Zoho derives from it.
+/// The places in a document that name records of one entity type whose values Zoho derives from the document.
 pub struct Moved {
     /// The entity type of the records.
     pub entity: EntityType,
@@ -38,7 +38,7 @@ impl Moved {
     }
 }
 
-/// Returns what a document moves; `None` where the entity type moves nothing. An id that cannot be one of Zoho's is
+/// Returns what a document moves; `None` if the entity type moves nothing. An id that cannot be one of Zoho's is
 /// left out: it must not make the document unreadable.
 pub(crate) fn of(moved: &[Moved], document: &Map<String, Value>) -> Option<Moves> {
     if moved.is_empty() {

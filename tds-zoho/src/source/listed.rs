@@ -1,4 +1,4 @@
-//! Reads whole records from the list that shows them, where no call for one record shows as much.
+//! Reads whole records from the list that shows them, if no call for one record shows as much.
 
 use std::collections::HashMap;
 

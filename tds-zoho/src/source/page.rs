@@ -25,7 +25,7 @@ pub(super) fn open(body: Map<String, Value>, list: &List, number: u32) -> Result
     take(body, list.path, list.keys, list.paged, number)
 }
 
-/// Takes page `number` of the list `path` from an answer. The rows are under one of `keys`. Where the list is not
+/// Takes page `number` of the list `path` from an answer. The rows are under one of `keys`. If the list is not
 /// `paged`, an answer may omit `page_context`.
 pub(super) fn take(
     mut body: Map<String, Value>,

@@ -77,7 +77,7 @@ fn bare_records() -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// Returns true where a record carries the id of a record of this path, or an id with the same key.
+/// Returns true if a record carries the id of a record of this path, or an id with the same key.
 fn names_a_record_of(path: &str, record: &Value) -> bool {
     let key = match path {
         "purchase_orders" => "purchaseorder_id",

@@ -173,14 +173,14 @@ pub struct PastUsage {
 pub struct PastCalls {
     /// The lane whose budget the calls spent.
     pub lane: Lane,
-    /// The entity type of the records; `None` where the calls concern no single entity type.
+    /// The entity type of the records; `None` if the calls concern no single entity type.
     pub entity: Option<EntityType>,
     /// The number of calls.
     pub calls: u64,
 }
 
 impl PastUsage {
-    /// Returns the average number of calls a day of a lane and, where one is named, of an entity type. `None` means
+    /// Returns the average number of calls a day of a lane and, if one is named, of an entity type. `None` means
     /// that there were no such calls.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of days stay far below 2^53")]

@@ -21,7 +21,7 @@ use crate::{
 const DAY: f64 = 86_400.0;
 /// The overlap of two windows, as the engine reads it by default.
 const OVERLAP: Duration = Duration::from_secs(300);
-/// The share of the records that is assumed to change in a day, where no runs show it.
+/// The share of the records that is assumed to change in a day, if no runs show it.
 const ASSUMED_CHANGES: f64 = 0.002;
 /// The number of changed records from which their runs show what a change costs.
 const ENOUGH: i64 = 20;
@@ -33,7 +33,7 @@ pub struct Load {
     pub now: OffsetDateTime,
     /// The lists that are read.
     pub lists: Vec<ListLoad>,
-    /// How long the result of a probe is valid; `None` where lists are not probed.
+    /// How long the result of a probe is valid; `None` if lists are not probed.
     pub probe_every: Option<Duration>,
     /// The calls of the last complete days.
     pub past: PastUsage,
@@ -52,11 +52,11 @@ pub struct ListLoad {
     pub capability: Capability,
     /// The runs of the entity type.
     pub history: RunHistory,
-    /// The number of live records in the target; `None` where it is not known.
+    /// The number of live records in the target; `None` if it is not known.
     pub live: Option<u64>,
     /// The schedules of the entity type.
     pub schedules: Vec<Period>,
-    /// The number of pushed events a day. `None` where no event was received yet.
+    /// The number of pushed events a day. `None` if no event was received yet.
     pub events: Option<f64>,
     /// The entity types whose values follow changes of these records, and which are read again because of them.
     pub followers: Vec<EntityType>,
@@ -91,7 +91,7 @@ closed_set! {
         Derived = "derived",
         /// The source is asked how many calls are left.
         Quota = "quota",
-        /// The calls of the last days, where no formula predicts them.
+        /// The calls of the last days, if no formula predicts them.
         Measured = "measured",
     }
 }
@@ -101,7 +101,7 @@ closed_set! {
 pub struct Cost {
     /// The lane whose budget pays.
     pub lane: Lane,
-    /// The entity type of the records; `None` where the calls belong to no single entity type.
+    /// The entity type of the records; `None` if the calls belong to no single entity type.
     pub entity: Option<EntityType>,
     /// What the calls are made for.
     pub cause: Cause,
@@ -124,7 +124,7 @@ pub struct LaneCost {
     pub calls: f64,
     /// The number of these calls that are made while nothing changes.
     pub idle: f64,
-    /// Why the lane costs nothing; `None` where it costs something.
+    /// Why the lane costs nothing; `None` if it costs something.
     pub reason: Option<&'static str>,
 }
 
@@ -238,7 +238,7 @@ impl Priced<'_> {
         let profile = &self.list.profile;
         let records = self.records.map_or(0, |(records, _)| records);
         let list = pages(records, profile.records_per_page);
-        // Where rows are ids only, each run reads these records. The last run shows how many they are.
+        // If rows are ids only, each run reads these records. The last run shows how many they are.
         let reads = if profile.lists_ids {
             self.history.last_full_changes.unwrap_or(records).div_ceil(a_call(profile))
         } else {

@@ -23,7 +23,7 @@ impl Known {
         Some(self.records?.saturating_sub(self.live?))
     }
 
-    /// Returns the largest number of records that the range can have: those of the target, and all that the target
+    /// Returns the maximum number of records that the range can have: those of the target, and all that the target
     /// does not have.
     fn most(&self) -> Option<u64> {
         let most = self.in_range?.saturating_add(self.missing()?);
@@ -31,7 +31,7 @@ impl Known {
     }
 }
 
-/// Plans a run with a selection. The plan of ids is exact. The plan of dates is the largest number of calls, where
+/// Plans a run with a selection. The plan of ids is exact. The plan of dates is the maximum number of calls, where
 /// nothing changes: the list shows which records of the target changed.
 pub(crate) fn plan_selection(selection: &Selection, profile: &SourceProfile, known: Known) -> RunPlan {
     let a_call = u64::try_from(profile.records_per_call.max(1)).unwrap_or(1);

@@ -15,7 +15,7 @@ wire! {
         calls_a_day: u64 = whole(plan.cost.calls()),
         /// The part of these calls that is made while nothing changes and no webhook arrives
         idle_calls_a_day: u64 = whole(plan.cost.idle()),
-        /// Calls in a day that the plan of the organization allows, as configured or as Zoho states; null where neither is
+        /// Calls in a day that the plan of the organization allows, as configured or as Zoho states; null if neither is
         /// known
         day_limit: Option<u32> = plan.limit,
         /// The part of these calls that TDS may use
@@ -34,7 +34,7 @@ wire! {
         lane: &'static str = cost.lane.as_str(),
         calls_a_day: u64 = whole(cost.calls),
         idle_calls_a_day: u64 = whole(cost.idle),
-        /// Why the lane costs nothing, such as `off`; null where it costs something
+        /// Why the lane costs nothing, such as `off`; null if it costs something
         reason: Option<&'static str> = cost.reason,
     }
 
@@ -42,7 +42,7 @@ wire! {
     PlannedCost from cost: Cost {
         #[schema(inline, value_type = LaneName)]
         lane: &'static str = cost.lane.as_str(),
-        /// The entity type of the records; null where the calls belong to no single entity type
+        /// The entity type of the records; null if the calls belong to no single entity type
         entity_type: Option<String> = cost.entity.as_ref().map(ToString::to_string),
         #[schema(inline, value_type = CostCause)]
         cause: &'static str = cost.cause.as_str(),

@@ -90,9 +90,9 @@ wire! {
 
     /// The part of an entity type that a run reads: dates or ids
     RunSelection from selection: runs::Selection {
-        /// The first day; null where the beginning is open, and for ids
+        /// The first day; null if the beginning is open, and for ids
         from: Option<String> = selection.dates().and_then(|dates| dates.from()).map(|day| day.to_string()),
-        /// The last day; null where the end is open, and for ids
+        /// The last day; null if the end is open, and for ids
         to: Option<String> = selection.dates().and_then(|dates| dates.to()).map(|day| day.to_string()),
         /// The ids; null for dates
         ids: Option<Vec<String>> = ids(&selection),
