@@ -181,6 +181,7 @@ impl Engine {
         let costs = CostSettings {
             schedules,
             probe_every: config.schedules.probe,
+            sample: config.verify_sample,
             derived: config.worker.derived_wait.is_some(),
         };
         Ok((Services { ports: Ports::new(store), catalogue, engine, zoho, clock }, costs))

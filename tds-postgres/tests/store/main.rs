@@ -14,3 +14,4 @@ mod scripts;
 mod signals;
 mod throughput;
 mod upkeep;
+mod verify;

@@ -9,6 +9,7 @@ use tds_core::{
     queue::{QueueMaintenance, QueueOperator},
     record::EntityType,
     runs::SyncRunOperator,
+    verify::VerifyOperator,
 };
 use tds_zoho::{
     ZohoClient,
@@ -28,6 +29,8 @@ pub struct Ports {
     pub maintenance: Arc<dyn QueueMaintenance>,
     /// Shows and changes sync runs.
     pub runs: Arc<dyn SyncRunOperator>,
+    /// Shows verifications.
+    pub verify: Arc<dyn VerifyOperator>,
 }
 
 impl Ports {
@@ -35,7 +38,14 @@ impl Ports {
     #[must_use]
     pub fn new<S>(store: &S) -> Self
     where
-        S: Inbox + InboxOperator + QueueOperator + QueueMaintenance + SyncRunOperator + Clone + 'static,
+        S: Inbox
+            + InboxOperator
+            + QueueOperator
+            + QueueMaintenance
+            + SyncRunOperator
+            + VerifyOperator
+            + Clone
+            + 'static,
     {
         let store = Arc::new(store.clone());
         Self {
@@ -43,7 +53,8 @@ impl Ports {
             events: store.clone(),
             queue: store.clone(),
             maintenance: store.clone(),
-            runs: store,
+            runs: store.clone(),
+            verify: store,
         }
     }
 }

@@ -37,6 +37,7 @@ mod problem;
 mod queue;
 mod runs;
 mod stats;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -56,6 +57,7 @@ pub(crate) use self::{
     queue::{Affected, ItemPage, QueueItem},
     runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
     stats::Stats,
+    verify::{StartedVerification, VerificationReport, sample_bound_percent},
 };
 
 /// Converts each element of a list.

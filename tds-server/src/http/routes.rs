@@ -11,4 +11,5 @@ pub(crate) mod problems;
 pub(crate) mod queue;
 pub(crate) mod runs;
 pub(crate) mod stats;
+pub(crate) mod verify;
 pub(crate) mod webhooks;
