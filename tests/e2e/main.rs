@@ -26,5 +26,6 @@ mod samples;
 mod selection;
 mod shop;
 mod subject;
+mod verify;
 mod views;
 mod whole_shop;

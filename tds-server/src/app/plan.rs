@@ -235,13 +235,14 @@ mod tests {
             let looks = calls(name, &[Cause::IncrementalSync, Cause::Probes]);
             let again = calls(name, &[Cause::Aged]);
             let changes = calls(name, &[Cause::Changes]);
+            let verify = calls(name, &[Cause::Verification]);
             text.push_str(&format!(
-                "| `{name}` | {} | {full:.0} | {looks:.0} | {again:.0} | {changes:.0} |\n",
+                "| `{name}` | {} | {full:.0} | {looks:.0} | {again:.0} | {changes:.0} | {verify:.0} |\n",
                 thousands(*records)
             ));
         }
         text.push_str(&format!(
-            "| **all** | | | | **idle {:.0}** | **{:.0}** |\n",
+            "| **all** | | | | **idle {:.0}** | **{:.0}** | |\n",
             cost.idle(),
             cost.calls()
         ));
