@@ -10,10 +10,14 @@ mod scheduler;
 mod worker;
 
 pub use self::{
-    builder::{Engine, EngineBuilder, RunningEngine, Stores},
+    builder::{Engine, EngineBuilder, RunningEngine, Stores, VerifyStores},
     executor::{RunExecutor, RunSettings, RunWorker},
     lister::{ListerSettings, RowPlan, plan_row},
     registry::Registry,
     scheduler::{Postponed, Schedule, ScheduleSpec, Scheduler, SchedulerSettings},
     worker::{Random, SourceGate, Worker, WorkerSettings},
+};
+pub(crate) use self::{
+    lister::{deletion_limit, is_far_shorter, last_of_each},
+    patience::Patience,
 };

@@ -4,10 +4,22 @@
 //! types. A run compares every row of the list with the target, every record of the target with what the source sent
 //! of it, and a random sample of whole records. What differs is looked at a second time before it is reported.
 
+mod executor;
+mod finish;
+mod list;
+mod local;
+mod look;
+mod position;
+mod relist;
+mod repair;
 mod report;
 mod store;
+mod watch;
+mod whole;
 
+pub(crate) use self::{executor::Verifier, watch::Watch};
 pub use self::{
+    executor::VerifySettings,
     report::{
         DriftClass, EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
     },

@@ -13,8 +13,8 @@ use tds_core::{
     record::{EntityType, RecordId},
     runs::RunId,
     verify::{
-        EntityReport, LocalRecord, Look, MoneyDifference, Suspect, VerificationReport, VerifiedRun, VerifyCounts,
-        VerifyOperator, VerifyStore,
+        DriftClass, EntityReport, LocalRecord, Look, MoneyDifference, Suspect, VerificationReport,
+        VerifiedRun, VerifyCounts, VerifyOperator, VerifyStore,
     },
 };
 use time::OffsetDateTime;
@@ -71,7 +71,7 @@ impl VerifyStore for PgStore {
         repeat(ALONE, store).await.doing("storing what a comparison counted")
     }
 
-    async fn differing(&self, run: RunId) -> Result<Vec<RecordId>> {
+    async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>> {
         findings::differing(&self.database, run).await.doing("reading which records differ")
     }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use tds_core::{
     clock::{Clock, SystemClock},
-    engine::{ListerSettings, RunSettings, SchedulerSettings, Stores, WorkerSettings},
+    engine::{ListerSettings, RunSettings, SchedulerSettings, Stores, VerifyStores, WorkerSettings},
     handler::IgnoringHandler,
     queue::WorkerId,
+    verify::VerifySettings,
 };
 use tds_postgres::{MigrationSettings, PgMirror};
 use tds_zoho::{ZohoClient, ZohoConfig};
@@ -155,13 +156,20 @@ impl Engine {
         let tick = (shortest / 60).clamp(SCHEDULER_TICK[0], SCHEDULER_TICK[1]);
         let scheduler = SchedulerSettings { worker: name.clone(), tick, source_type: "zoho".to_owned() };
         let (asked, throttled, polled) = (zoho.clone(), zoho.clone(), catalogue.clone());
-        let builder = tds_core::engine::Engine::builder(Stores::new(store, PgMirror::new(database.clone())))
+        let ports = Arc::new(store.clone());
+        let verify = VerifyStores { store: ports.clone(), operator: ports, money: None };
+        let stores = Stores::new(store, PgMirror::new(database.clone())).with_verify(verify);
+        let builder = tds_core::engine::Engine::builder(stores)
             .clock(Arc::clone(&clock))
             .worker(worker)
             .derived(config.worker.derived_wait)
             .runs(runs)
             .wording(hint::command)
             .lister(lister)
+            .verify(VerifySettings {
+                sample: usize::try_from(config.verify_sample).unwrap_or(usize::MAX),
+                ..VerifySettings::default()
+            })
             .schedules(schedules.clone(), scheduler)
             // Without an access token, this process claims no items and no runs. Other processes, or this one later,
             // claim them.

@@ -96,7 +96,8 @@ impl Process {
     pub(crate) async fn command(&self, arguments: &[&str]) -> (i32, String) {
         let mut command = Command::new(program());
         command.args(arguments).env_clear().envs(&self.settings).current_dir(std::env::temp_dir());
-        let output = command.kill_on_drop(true).stdin(Stdio::null()).output().await.expect("the program runs");
+        let output =
+            command.kill_on_drop(true).stdin(Stdio::null()).output().await.expect("the program runs");
         let status = output.status.code().expect("it was not killed");
         (status, String::from_utf8(output.stdout).expect("text"))
     }

@@ -16,11 +16,35 @@ use crate::{
 
 /// The tables that a comparison covers, with the entity type of each head table.
 const TABLES: [&str; 29] = [
-    "products", "customers", "vendors", "invoices", "invoice_lines", "bills", "bill_lines", "credit_notes",
-    "credit_note_lines", "stock_levels", "price_lists", "price_list_items", "sales_orders", "sales_order_lines",
-    "customer_payments", "customer_payment_allocations", "purchase_orders", "purchase_order_lines", "vendor_payments",
-    "vendor_payment_allocations", "vendor_credits", "vendor_credit_lines", "item_groups", "composite_items",
-    "composite_item_components", "currencies", "exchange_rates", "taxes", "locations",
+    "products",
+    "customers",
+    "vendors",
+    "invoices",
+    "invoice_lines",
+    "bills",
+    "bill_lines",
+    "credit_notes",
+    "credit_note_lines",
+    "stock_levels",
+    "price_lists",
+    "price_list_items",
+    "sales_orders",
+    "sales_order_lines",
+    "customer_payments",
+    "customer_payment_allocations",
+    "purchase_orders",
+    "purchase_order_lines",
+    "vendor_payments",
+    "vendor_payment_allocations",
+    "vendor_credits",
+    "vendor_credit_lines",
+    "item_groups",
+    "composite_items",
+    "composite_item_components",
+    "currencies",
+    "exchange_rates",
+    "taxes",
+    "locations",
 ];
 
 /// A change of the tables behind the back of TDS, and how it must be reported.
@@ -45,40 +69,132 @@ const fn plant(
 
 const PLANTS: [Plant; 21] = [
     // Columns that the list shows.
-    plant("products", "1001", "field_diff", "rate", "UPDATE erp.products SET rate = rate + 0.01 WHERE zoho_id = '1001'"),
-    plant("customers", "2001", "field_diff", "email", "UPDATE erp.customers SET email = NULL WHERE zoho_id = '2001'"),
-    plant("bills", "5001", "field_diff", "balance", "UPDATE erp.bills SET balance = 0 WHERE zoho_id = '5001'"),
+    plant(
+        "products",
+        "1001",
+        "field_diff",
+        "rate",
+        "UPDATE erp.products SET rate = rate + 0.01 WHERE zoho_id = '1001'",
+    ),
+    plant(
+        "customers",
+        "2001",
+        "field_diff",
+        "email",
+        "UPDATE erp.customers SET email = NULL WHERE zoho_id = '2001'",
+    ),
+    plant(
+        "bills",
+        "5001",
+        "field_diff",
+        "balance",
+        "UPDATE erp.bills SET balance = 0 WHERE zoho_id = '5001'",
+    ),
     plant("taxes", "460000000076117", "field_diff", "percentage", "UPDATE erp.taxes SET percentage = 1"),
     plant("locations", "460000000038080", "field_diff", "phone", "UPDATE erp.locations SET phone = '1'"),
     // A column that only a whole record shows.
-    plant("vendors", "3001", "field_diff", "notes", "UPDATE erp.vendors SET notes = 'by hand' WHERE zoho_id = '3001'"),
+    plant(
+        "vendors",
+        "3001",
+        "field_diff",
+        "notes",
+        "UPDATE erp.vendors SET notes = 'by hand' WHERE zoho_id = '3001'",
+    ),
     // Whole records.
     plant("customers", "2002", "missing_local", "", "DELETE FROM erp.customers WHERE zoho_id = '2002'"),
-    plant("products", "1002", "missing_local", "", "UPDATE erp.products SET deleted_at = now() WHERE zoho_id = '1002'"),
-    plant("bills", "777", "missing_remote", "", "INSERT INTO erp.bills (zoho_id, number) VALUES ('777', 'by hand')"),
+    plant(
+        "products",
+        "1002",
+        "missing_local",
+        "",
+        "UPDATE erp.products SET deleted_at = now() WHERE zoho_id = '1002'",
+    ),
+    plant(
+        "bills",
+        "777",
+        "missing_remote",
+        "",
+        "INSERT INTO erp.bills (zoho_id, number) VALUES ('777', 'by hand')",
+    ),
     plant("credit_notes", "6001", "stale", "", "SELECT 1"),
     // Child rows.
-    plant("invoices", "4001", "field_diff", "invoice_lines[460000000567021].quantity",
-        "UPDATE erp.invoice_lines SET quantity = 3 WHERE document_zoho_id = '4001' AND line_zoho_id = '460000000567021'"),
-    plant("invoices", "4002", "field_diff", "invoice_lines[460000000567022]",
-        "DELETE FROM erp.invoice_lines WHERE document_zoho_id = '4002' AND line_zoho_id = '460000000567022'"),
-    plant("prices", "460000000870002", "field_diff", "price_list_items[",
-        "UPDATE erp.price_list_items SET rate = rate * 1500 WHERE start_quantity = 10"),
-    plant("customer_payments", "460000000610001", "field_diff", "customer_payment_allocations[460000000567115].amount_applied",
-        "UPDATE erp.customer_payment_allocations SET amount_applied = 1 WHERE position = 2"),
-    plant("vendor_payments", "460000000610001", "field_diff", "vendor_payment_allocations[460000000098766]",
-        "DELETE FROM erp.vendor_payment_allocations WHERE position = 2"),
-    plant("stock", "1003", "field_diff", "stock_levels[460000000038081].stock_on_hand",
-        "UPDATE erp.stock_levels SET stock_on_hand = stock_on_hand + 1 WHERE product_zoho_id = '1003' AND location_zoho_id = '460000000038081'"),
-    plant("sales_orders", "460000000610001", "field_diff", "sales_order_lines[460000000567021].quantity_invoiced",
-        "UPDATE erp.sales_order_lines SET quantity_invoiced = 0 WHERE line_zoho_id = '460000000567021'"),
-    plant("purchase_orders", "460000000610001", "field_diff", "purchase_order_lines[1]",
-        "INSERT INTO erp.purchase_order_lines (document_zoho_id, line_zoho_id, position) VALUES ('460000000610001', '1', 3)"),
-    plant("composite_items", "460000000053250", "field_diff", "composite_item_components[460000000027009].quantity",
-        "UPDATE erp.composite_item_components SET quantity = 2.51 WHERE position = 1"),
-    plant("item_groups", "460000000055001", "field_diff", "attributes", "UPDATE erp.item_groups SET attributes = attributes - 1"),
-    plant("currencies", "460000000000097", "field_diff", "exchange_rates[2026-09-01].rate",
-        "UPDATE erp.exchange_rates SET rate = rate * 1500 WHERE effective_date = '2026-09-01'"),
+    plant(
+        "invoices",
+        "4001",
+        "field_diff",
+        "invoice_lines[460000000567021].quantity",
+        "UPDATE erp.invoice_lines SET quantity = 3 WHERE document_zoho_id = '4001' AND line_zoho_id = '460000000567021'",
+    ),
+    plant(
+        "invoices",
+        "4002",
+        "field_diff",
+        "invoice_lines[460000000567022]",
+        "DELETE FROM erp.invoice_lines WHERE document_zoho_id = '4002' AND line_zoho_id = '460000000567022'",
+    ),
+    plant(
+        "prices",
+        "460000000870002",
+        "field_diff",
+        "price_list_items[",
+        "UPDATE erp.price_list_items SET rate = rate * 1500 WHERE start_quantity = 10",
+    ),
+    plant(
+        "customer_payments",
+        "460000000610001",
+        "field_diff",
+        "customer_payment_allocations[460000000567115].amount_applied",
+        "UPDATE erp.customer_payment_allocations SET amount_applied = 1 WHERE position = 2",
+    ),
+    plant(
+        "vendor_payments",
+        "460000000610001",
+        "field_diff",
+        "vendor_payment_allocations[460000000098766]",
+        "DELETE FROM erp.vendor_payment_allocations WHERE position = 2",
+    ),
+    plant(
+        "stock",
+        "1003",
+        "field_diff",
+        "stock_levels[460000000038081].stock_on_hand",
+        "UPDATE erp.stock_levels SET stock_on_hand = stock_on_hand + 1 WHERE product_zoho_id = '1003' AND location_zoho_id = '460000000038081'",
+    ),
+    plant(
+        "sales_orders",
+        "460000000610001",
+        "field_diff",
+        "sales_order_lines[460000000567021].quantity_invoiced",
+        "UPDATE erp.sales_order_lines SET quantity_invoiced = 0 WHERE line_zoho_id = '460000000567021'",
+    ),
+    plant(
+        "purchase_orders",
+        "460000000610001",
+        "field_diff",
+        "purchase_order_lines[1]",
+        "INSERT INTO erp.purchase_order_lines (document_zoho_id, line_zoho_id, position) VALUES ('460000000610001', '1', 3)",
+    ),
+    plant(
+        "composite_items",
+        "460000000053250",
+        "field_diff",
+        "composite_item_components[460000000027009].quantity",
+        "UPDATE erp.composite_item_components SET quantity = 2.51 WHERE position = 1",
+    ),
+    plant(
+        "item_groups",
+        "460000000055001",
+        "field_diff",
+        "attributes",
+        "UPDATE erp.item_groups SET attributes = attributes - 1",
+    ),
+    plant(
+        "currencies",
+        "460000000000097",
+        "field_diff",
+        "exchange_rates[2026-09-01].rate",
+        "UPDATE erp.exchange_rates SET rate = rate * 1500 WHERE effective_date = '2026-09-01'",
+    ),
 ];
 
 /// Keeps a credit note as it is now, row for row. [`OLD`] puts it back.
@@ -135,7 +251,8 @@ impl Verified {
             let sql = format!(
                 "SELECT (to_jsonb(t) - ARRAY['id', 'raw', 'synced_at', 'balance_seen_at'])::text FROM erp.{table} t"
             );
-            let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(self.database.database().pool()).await;
+            let rows =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(self.database.database().pool()).await;
             let rows: Vec<String> = rows.unwrap_or_else(|error| panic!("{table}: {error}"));
             tables.insert(table, rows.into_iter().collect());
         }
@@ -146,7 +263,11 @@ impl Verified {
     async fn start(&self, entity: &str) -> i64 {
         let (status, answer) = self.server.post("/api/zoho/verify", json!({"entity_type": entity})).await;
         assert_eq!((status.as_u16(), &answer["run_type"]), (202, &json!("verify")), "{answer}");
-        assert_eq!((&answer["id"], &answer["status"]), (&answer["runs"][0]["id"], &json!("pending")), "{answer}");
+        assert_eq!(
+            (&answer["id"], &answer["status"]),
+            (&answer["runs"][0]["id"], &json!("pending")),
+            "{answer}"
+        );
         answer["id"].as_i64().expect("an id")
     }
 
@@ -237,12 +358,22 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
         .expect("costs")
         .iter()
         .filter(|cost| cost["cause"] == "verification")
-        .map(|cost| (cost["entity_type"].as_str().expect("a name"), cost["calls_a_day"].as_u64().expect("calls")))
+        .map(|cost| {
+            (cost["entity_type"].as_str().expect("a name"), cost["calls_a_day"].as_u64().expect("calls"))
+        })
         .collect();
     for entity in report["entities"].as_array().expect("entities") {
         let name = entity["entity_type"].as_str().expect("a name");
-        assert_eq!(Some(&entity["api_calls"].as_u64().expect("calls")), costs.get(name), "{name}: {entity:#}");
-        assert_eq!((&entity["compared"], &entity["erp_records"]), (&entity["zoho_records"], &entity["zoho_records"]), "{entity:#}");
+        assert_eq!(
+            Some(&entity["api_calls"].as_u64().expect("calls")),
+            costs.get(name),
+            "{name}: {entity:#}"
+        );
+        assert_eq!(
+            (&entity["compared"], &entity["erp_records"]),
+            (&entity["zoho_records"], &entity["zoho_records"]),
+            "{entity:#}"
+        );
     }
     assert_eq!(shop.mirror().await, settled, "a comparison writes nothing");
 
@@ -259,7 +390,10 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
         let key = format!("{} {} {}", plant.entity, plant.id, plant.class);
         let fields = found_now.remove(&key).unwrap_or_else(|| panic!("{key} was not found: {report:#}"));
         let is_named = |field: &String| field.starts_with(plant.field);
-        assert!(plant.field.is_empty() || fields.len() == 1 && fields.iter().all(is_named), "{key}: {fields:?}");
+        assert!(
+            plant.field.is_empty() || fields.len() == 1 && fields.iter().all(is_named),
+            "{key}: {fields:?}"
+        );
     }
     assert_eq!(found_now, BTreeMap::new(), "invented: {report:#}");
     assert_eq!((status, report["drift_total"].as_u64()), (1, Some(21)), "{report:#}");
@@ -269,25 +403,39 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     let health = server.get("/health").await;
     assert_eq!(health["components"]["verification"]["status"], "degraded", "{health:#}");
     let metrics = server.get("/metrics").await.to_string();
-    for line in [r#"tds_drift_records{entity=\"products\",class=\"field_diff\"} 1"#, r#"tds_drift_records{entity=\"stock\",class=\"stale\"} 0"#] {
+    for line in [
+        r#"tds_drift_records{entity=\"products\",class=\"field_diff\"} 1"#,
+        r#"tds_drift_records{entity=\"stock\",class=\"stale\"} 0"#,
+    ] {
         assert!(metrics.contains(line), "{line} is not in {metrics}");
     }
 
     // Repair makes all of it equal again.
     let (status, report) = shop.command(&["--repair"]).await;
-    assert_eq!((status, total(&report, "repaired"), &report["drift_total"]), (0, 21, &json!(0)), "{report:#}");
+    assert_eq!(
+        (status, total(&report, "repaired"), &report["drift_total"]),
+        (0, 21, &json!(0)),
+        "{report:#}"
+    );
     for (table, rows) in shop.mirror().await {
         if table == "bills" {
             // The row that Zoho does not have is a tombstone now.
             let gone = rows.difference(&settled[table]).collect::<Vec<_>>();
-            assert!(gone.len() == 1 && gone[0].contains("by hand") && !gone[0].contains(r#""deleted_at": null"#), "{gone:?}");
+            assert!(
+                gone.len() == 1 && gone[0].contains("by hand") && !gone[0].contains(r#""deleted_at": null"#),
+                "{gone:?}"
+            );
             assert_eq!(settled[table].difference(&rows).count(), 0);
         } else {
             assert_eq!(rows, settled[table], "{table}");
         }
     }
     let (status, report) = shop.command(&[]).await;
-    assert_eq!((status, &report["drift_total"], total(&report, "in_flight")), (0, &json!(0), 0), "{report:#}");
+    assert_eq!(
+        (status, &report["drift_total"], total(&report, "in_flight")),
+        (0, &json!(0), 0),
+        "{report:#}"
+    );
 
     // A process that is killed in the middle leaves a verification that another one continues.
     shop.execute(AGE).await;
@@ -301,7 +449,8 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     };
     until("some runs have ended and others run", async || {
         let statuses = statuses().await;
-        statuses.iter().any(|status| status.contains("completed")) && statuses.iter().any(|status| status.contains("running"))
+        statuses.iter().any(|status| status.contains("completed"))
+            && statuses.iter().any(|status| status.contains("running"))
     })
     .await;
     server.kill().await;
@@ -310,7 +459,10 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     server.start_again().await;
     let report = shop.report(id).await;
     assert_eq!((&report["status"], &report["drift_total"]), (&json!("completed"), &json!(1)), "{report:#}");
-    assert_eq!(found(&report), BTreeMap::from([("invoices 4003 field_diff".to_owned(), vec!["total".to_owned()])]));
+    assert_eq!(
+        found(&report),
+        BTreeMap::from([("invoices 4003 field_diff".to_owned(), vec!["total".to_owned()])])
+    );
 
     // A comparison runs beside a sync of the same entity type. A change that arrives meanwhile is no drift.
     shop.zoho.set_latency(Duration::from_millis(100));

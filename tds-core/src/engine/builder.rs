@@ -21,9 +21,10 @@ use crate::{
     mirror::Mirror,
     queue::Queue,
     record::EntityType,
-    runs::{ListLoad, NewRun, Run, RunPlan, SyncRun, SyncRunOperator},
+    runs::{ListLoad, NewRun, Run, RunPlan, RunType, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
+    verify::{MoneyCheck, Verifier, VerifyOperator, VerifySettings, VerifyStore, Watch},
 };
 
 /// The ports of the stores that an engine works on.
@@ -41,6 +42,19 @@ pub struct Stores {
     pub shared: Arc<dyn SharedState>,
     /// The mirror that records are written to.
     pub mirror: Arc<dyn Mirror>,
+    /// What verifications keep; `None` if the stores know no verifications. Runs of that type are then refused.
+    pub verify: Option<VerifyStores>,
+}
+
+/// The ports of verifications.
+#[derive(Clone)]
+pub struct VerifyStores {
+    /// What the runs of verifications keep.
+    pub store: Arc<dyn VerifyStore>,
+    /// The verifications and their reports.
+    pub operator: Arc<dyn VerifyOperator>,
+    /// The checks of money, if the target has any.
+    pub money: Option<Arc<dyn MoneyCheck>>,
 }
 
 impl Stores {
@@ -58,7 +72,15 @@ impl Stores {
             schedule: store.clone(),
             shared: store,
             mirror: Arc::new(mirror),
+            verify: None,
         }
+    }
+
+    /// Adds the ports of verifications.
+    #[must_use]
+    pub fn with_verify(mut self, verify: VerifyStores) -> Self {
+        self.verify = Some(verify);
+        self
     }
 }
 
@@ -70,6 +92,7 @@ pub struct EngineBuilder {
     clock: Arc<dyn Clock>,
     runs: RunSettings,
     lister: ListerSettings,
+    verify: VerifySettings,
     scheduler: SchedulerSettings,
     schedules: Vec<ScheduleSpec>,
     postponed: Postponed,
@@ -142,6 +165,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets how verifications compare.
+    #[must_use]
+    pub fn verify(mut self, settings: VerifySettings) -> Self {
+        self.verify = settings;
+        self
+    }
+
     /// Sets the schedules of runs, and how often the engine looks for a schedule that is due.
     #[must_use]
     pub fn schedules(mut self, schedules: Vec<ScheduleSpec>, settings: SchedulerSettings) -> Self {
@@ -192,6 +222,23 @@ impl EngineBuilder {
         };
         // A builder is built once, so the cell is empty.
         self.followed.get_or_init(|| worker.registry.polled().cloned().collect());
+        let verifier = stores.verify.map(|ports| {
+            Arc::new(Verifier {
+                registry: worker.registry.clone(),
+                runs: Arc::clone(&stores.runs),
+                mirror: Arc::clone(&stores.mirror),
+                store: ports.store,
+                operator: ports.operator,
+                money: ports.money,
+                clock: Arc::clone(&self.clock),
+                settings: self.verify,
+                wording: worker.wording,
+                watch: Watch::default(),
+            })
+        });
+        if let Some(verifier) = &verifier {
+            executors.push(verifier.clone());
+        }
         executors.push(Arc::new(Lister {
             registry: worker.registry.clone(),
             runs: Arc::clone(&stores.runs),
@@ -216,8 +263,9 @@ impl EngineBuilder {
             specs: self.schedules,
             settings: self.scheduler,
             postponed: self.postponed,
+            verifier: verifier.clone(),
         };
-        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists }
+        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists, verifier }
     }
 
     /// Builds the engine and starts it.
@@ -275,6 +323,7 @@ pub struct Engine {
     /// The scheduler, for programs that start the tasks themselves.
     pub scheduler: Arc<Scheduler>,
     lists: Lists,
+    verifier: Option<Arc<Verifier>>,
 }
 
 impl Engine {
@@ -289,6 +338,7 @@ impl Engine {
             clock: Arc::new(SystemClock),
             runs: RunSettings::default(),
             lister: ListerSettings::default(),
+            verify: VerifySettings::default(),
             scheduler: SchedulerSettings::default(),
             schedules: Vec::new(),
             postponed: Arc::new(|_| false),
@@ -335,7 +385,22 @@ impl Engine {
     /// `Invalid`: this engine has no executor for runs of the type, or the executor refuses the run; the lister
     /// refuses a run of an entity type without a source. `Conflict`: a run of the entity type is active.
     pub async fn create_run(&self, run: NewRun) -> Result<Run> {
+        if let Some(verifier) = self.verifier.as_ref().filter(|_| run.run_type == RunType::Verify) {
+            verifier.watch.begin();
+        }
         self.runs.create(run).await
+    }
+
+    /// Completes the verifications whose runs have ended: repairs are looked at, and the checks of money are made.
+    /// Returns true if a verification is still under way. The leader among the processes does so by itself.
+    ///
+    /// # Errors
+    /// A store cannot be reached.
+    pub async fn finish_verifications(&self) -> Result<bool> {
+        match &self.verifier {
+            Some(verifier) => verifier.finish_all().await,
+            None => Ok(false),
+        }
     }
 
     /// Runs until the shutdown signal.

@@ -11,6 +11,7 @@ use crate::{
     record::EntityType,
     runs::{NewRun, RunType, VerifyPart},
     shutdown::Shutdown,
+    verify::Verifier,
 };
 
 /// A schedule: it starts runs of one type for one entity type.
@@ -75,6 +76,7 @@ pub struct Scheduler {
     pub(super) specs: Vec<ScheduleSpec>,
     pub(super) settings: SchedulerSettings,
     pub(super) postponed: Postponed,
+    pub(super) verifier: Option<Arc<Verifier>>,
 }
 
 impl Scheduler {
@@ -91,10 +93,14 @@ impl Scheduler {
         }
     }
 
-    /// Creates the runs of the schedules that are due, if this process is the leader.
+    /// Completes verifications, and creates the runs of the schedules that are due, if this process is the leader.
     pub async fn look(&self) -> Result<()> {
-        if self.specs.is_empty() || !self.schedule.lead(&self.settings.worker, self.settings.tick * 3).await?
-        {
+        let leads = !self.specs.is_empty()
+            && self.schedule.lead(&self.settings.worker, self.settings.tick * 3).await?;
+        if let Some(verifier) = self.verifier.as_ref().filter(|verifier| verifier.watch.is_due(leads)) {
+            verifier.finish_all().await?;
+        }
+        if !leads {
             return Ok(());
         }
         // A schedule that is not passed to `due` stays due.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 use time::{Date, OffsetDateTime};
 
-use super::Row;
+use super::{Row, verify::Verifications};
 use crate::{
     guard::SyncState,
     inbox::{EventView, InboxId},
@@ -46,6 +46,7 @@ pub(super) struct State {
     pub(super) refused: HashSet<RecordKey>,
     /// Documents that all processes share, by name, with their versions.
     pub(super) documents: HashMap<String, (u64, String)>,
+    pub(super) verifications: Verifications,
     /// Calls by account and day.
     pub(super) calls: HashMap<(String, Date), Vec<CallCount>>,
 }

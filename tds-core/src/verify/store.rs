@@ -92,8 +92,8 @@ pub trait VerifyStore: Send + Sync {
     /// Stores the counts of a run; they replace earlier counts.
     async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()>;
 
-    /// Returns the ids of the findings of a run that are not repaired.
-    async fn differing(&self, run: RunId) -> Result<Vec<RecordId>>;
+    /// Returns the findings of a run that are not repaired, in the order of their ids.
+    async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>>;
 }
 
 /// Verifications as operators see them.
@@ -117,7 +117,9 @@ pub trait VerifyOperator: Send + Sync {
     /// Marks findings as repaired: both sides were found to be equal again at this moment.
     async fn repaired(&self, run: RunId, ids: &[RecordId]) -> Result<()>;
 
-    /// Completes a verification. A verification that is complete stays as it is.
+    /// Completes a verification. A verification that is complete stays as it is. Findings of earlier runs of the same
+    /// entity types count as repaired, if a run of this verification has compared all records and did not find
+    /// the same record again.
     async fn finish(&self, id: RunId, money: &[MoneyDifference]) -> Result<()>;
 
     /// Returns the ended runs of verifications since a time, oldest first.

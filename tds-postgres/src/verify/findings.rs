@@ -63,7 +63,7 @@ ON CONFLICT (run_id) DO UPDATE SET source_records = excluded.source_records,
 ";
 
 const DIFFERING: &str = "
-SELECT zoho_id FROM tds_verify_findings WHERE run_id = $1 AND state = 'drift' AND repaired_at IS NULL ORDER BY zoho_id
+SELECT zoho_id, class FROM tds_verify_findings WHERE run_id = $1 AND state = 'drift' AND repaired_at IS NULL ORDER BY zoho_id
 ";
 
 const REPAIRED: &str = "
@@ -156,9 +156,12 @@ pub(super) async fn count(database: &Database, run: RunId, counts: VerifyCounts)
         .map(drop)
 }
 
-pub(super) async fn differing(database: &Database, run: RunId) -> Result<Vec<RecordId>, sqlx::Error> {
-    let ids: Vec<String> = sqlx::query_scalar(DIFFERING).bind(run.0).fetch_all(database).await?;
-    Ok(ids.into_iter().map(RecordId::new).collect())
+pub(super) async fn differing(
+    database: &Database,
+    run: RunId,
+) -> Result<Vec<(RecordId, DriftClass)>, sqlx::Error> {
+    let found: Vec<(String, String)> = sqlx::query_as(DIFFERING).bind(run.0).fetch_all(database).await?;
+    found.into_iter().map(|(id, class)| Ok((RecordId::new(id), class_of(&class)?))).collect()
 }
 
 pub(super) async fn repaired(database: &Database, run: RunId, ids: &[RecordId]) -> Result<(), sqlx::Error> {
@@ -170,8 +173,7 @@ pub(super) async fn repaired(database: &Database, run: RunId, ids: &[RecordId]) 
 
 /// Returns the fields as the column `fields` holds them.
 fn stored_fields(fields: &[FieldDifference]) -> Value {
-    let field =
-        |it: &FieldDifference| json!({"field": it.field, "zoho": it.source, "erp": it.target});
+    let field = |it: &FieldDifference| json!({"field": it.field, "zoho": it.source, "erp": it.target});
     storable_json(&fields.iter().map(field).collect())
 }
 

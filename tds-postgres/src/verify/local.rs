@@ -82,6 +82,10 @@ fn of_owners(schema: &MirrorSchema) -> String {
     let owners: Vec<String> = owners.collect();
     format!(
         "SELECT zoho_id, NULL::text AS raw FROM ({}) AS owners ORDER BY 1 LIMIT $3",
-        if owners.is_empty() { "SELECT NULL::text AS zoho_id WHERE false".to_owned() } else { owners.join(" UNION ") }
+        if owners.is_empty() {
+            "SELECT NULL::text AS zoho_id WHERE false".to_owned()
+        } else {
+            owners.join(" UNION ")
+        }
     )
 }

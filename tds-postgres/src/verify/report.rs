@@ -6,9 +6,7 @@ use sqlx::{FromRow, Row as _, postgres::PgRow, types::Json};
 use tds_core::{
     record::RecordId,
     runs::{RunId, RunStatus, RunType},
-    verify::{
-        EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
-    },
+    verify::{EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts},
 };
 use time::OffsetDateTime;
 
@@ -27,8 +25,7 @@ use crate::{
 /// Lets all statements of a report see the same state of the tables.
 const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
-const NEWEST: &str =
-    "SELECT verification FROM tds_sync_runs WHERE verification IS NOT NULL ORDER BY verification DESC LIMIT 1";
+const NEWEST: &str = "SELECT verification FROM tds_sync_runs WHERE verification IS NOT NULL ORDER BY verification DESC LIMIT 1";
 
 // The verification outlives its first run, which pruning may delete before the others.
 const COMPLETE: &str = "SELECT completed_at FROM tds_verifications WHERE id = $1";
@@ -45,7 +42,8 @@ SELECT r.verification FROM tds_sync_runs r
  GROUP BY r.verification HAVING bool_and(r.status NOT IN ('pending', 'running')) ORDER BY r.verification
 ";
 
-const FINISH: &str = "INSERT INTO tds_verifications (id, money) VALUES ($1, $2::jsonb) ON CONFLICT DO NOTHING";
+const FINISH: &str =
+    "INSERT INTO tds_verifications (id, money) VALUES ($1, $2::jsonb) ON CONFLICT DO NOTHING";
 
 /// Reads the runs of verifications. Each statement adds its condition.
 const RUNS: &str = "
@@ -132,7 +130,8 @@ pub(super) async fn history(
     since: OffsetDateTime,
 ) -> Result<Vec<VerifiedRun>, sqlx::Error> {
     let mut tx = database.begin_with(BEGIN).await?;
-    let ended = "WHERE r.run_type = 'verify' AND r.status NOT IN ('pending', 'running') AND r.completed_at >= $1
+    let ended =
+        "WHERE r.run_type = 'verify' AND r.status NOT IN ('pending', 'running') AND r.completed_at >= $1
                  ORDER BY r.completed_at, r.id";
     let runs = runs(&mut tx, ended, since).await?;
     reports(&mut tx, runs, 0).await

@@ -69,7 +69,10 @@ async fn a_change_of_a_column_of_any_type_is_named_with_both_values() {
         ("UPDATE erp.odd SET count = -7", "count: 7/-7"),
         ("UPDATE erp.odd SET flag = false", "flag: true/false"),
         ("UPDATE erp.odd SET day = '2026-03-01'", r#"day: "2026-02-28"/"2026-03-01""#),
-        ("UPDATE erp.odd SET doc = '{\"a\": 1, \"b\": [null, 1.5]}'", r#"doc: {"a":1,"b":[1.5,null]}/{"a":1,"b":[null,1.5]}"#),
+        (
+            "UPDATE erp.odd SET doc = '{\"a\": 1, \"b\": [null, 1.5]}'",
+            r#"doc: {"a":1,"b":[1.5,null]}/{"a":1,"b":[null,1.5]}"#,
+        ),
         ("UPDATE erp.odd SET tags = '{a}'", r#"tags: ["a","b,c",null]/["a"]"#),
         ("UPDATE erp.odd SET rate = 1", "rate: 12.35/1.00"),
         ("UPDATE erp.odd SET shade = 'red'", r#"shade: "green"/"red""#),
@@ -94,7 +97,10 @@ async fn a_change_of_a_column_of_any_type_is_named_with_both_values() {
     let reads = [whole().0, unfit("2"), detail(&schema, "3", 1, json!({"count": 1})).0];
     let found = case.mirror.compare(&schema, &reads).await.expect("compared");
     let presence = |id: &str| found.get(&RecordId::new(id)).map(|difference| difference.presence);
-    assert_eq!((presence("1"), presence("2"), presence("3")), (None, Some(Presence::Live), Some(Presence::Missing)));
+    assert_eq!(
+        (presence("1"), presence("2"), presence("3")),
+        (None, Some(Presence::Live), Some(Presence::Missing))
+    );
 }
 
 /// Splits `source/target` and parses both as JSON.
@@ -111,7 +117,9 @@ fn priced(quantity: &str) -> Make {
         json!({"line_zoho_id": "9", "position": 1, "quantity": 1, "rate": 5.00}),
         json!({"line_zoho_id": "8", "position": 2, "quantity": serde_json::from_str::<Value>(quantity).expect("JSON")}),
     ];
-    detail(&invoices(), "1", 1, json!({"number": "A-1", "notes": "n"})).volatile(json!({"balance": 10.50})).rows("invoice_lines", rows)
+    detail(&invoices(), "1", 1, json!({"number": "A-1", "notes": "n"}))
+        .volatile(json!({"balance": 10.50}))
+        .rows("invoice_lines", rows)
 }
 
 #[tokio::test]
@@ -131,7 +139,10 @@ async fn a_changed_added_or_missing_child_row_is_named_by_what_identifies_it() {
     case.execute("UPDATE erp.invoice_lines SET quantity = 3 WHERE line_zoho_id = '8'").await;
     assert_eq!(fields(&case, &invoices, priced("2")).await, ["invoice_lines[8].quantity: 2/3"]);
     case.execute("UPDATE erp.invoice_lines SET quantity = 2 WHERE line_zoho_id = '8'").await;
-    case.execute("INSERT INTO erp.invoice_lines (document_zoho_id, line_zoho_id, position) VALUES ('1', '7', 3)").await;
+    case.execute(
+        "INSERT INTO erp.invoice_lines (document_zoho_id, line_zoho_id, position) VALUES ('1', '7', 3)",
+    )
+    .await;
     let found = difference(&case, &invoices, priced("2")).await.expect("differs");
     assert_eq!((found.fields[0].field.as_str(), &found.fields[0].source), ("invoice_lines[7]", &Value::Null));
     assert_eq!(found.fields[0].target["position"], json!(3));
@@ -149,7 +160,8 @@ async fn a_changed_added_or_missing_child_row_is_named_by_what_identifies_it() {
     // Brackets of a price list have no identity of their own.
     let bracket = |rate: i64| json!({"product_zoho_id": "p", "start_quantity": 1, "rate": rate});
     let list = |rates: &[i64]| {
-        detail(&prices(), "7", 1, json!({"name": "Wholesale"})).rows("price_list_items", rates.iter().map(|rate| bracket(*rate)))
+        detail(&prices(), "7", 1, json!({"name": "Wholesale"}))
+            .rows("price_list_items", rates.iter().map(|rate| bracket(*rate)))
     };
     case.apply(&prices(), list(&[5, 6])).await.expect("stored");
     case.execute("UPDATE erp.price_list_items SET rate = 66 WHERE rate = 6").await;
@@ -175,7 +187,8 @@ async fn missing_deleted_and_headless_records_have_their_presence() {
     // A record without a head row is live as long as it has child rows.
     let stock = stock();
     let level = |place: &str, stock: i64| json!({"location_zoho_id": place, "stock_on_hand": stock});
-    let levels = |here: i64| detail(&stock, "p", 1, json!({})).rows("stock_levels", [level("", 5), level("l1", here)]);
+    let levels =
+        |here: i64| detail(&stock, "p", 1, json!({})).rows("stock_levels", [level("", 5), level("l1", here)]);
     let none = detail(&stock, "q", 1, json!({})).rows("stock_levels", []);
     assert_eq!(fields(&case, &stock, none).await, [""; 0], "no stock on either side");
     assert_eq!(difference(&case, &stock, levels(5)).await.expect("no row").fields.len(), 2);

@@ -5,10 +5,18 @@ use std::time::Duration;
 use serde_json::json;
 use tds_core::{
     mirror::{Child, FieldDifference, MirrorSchema},
-    queue::{LeaseToken, QueueMaintenance as _, QueueOperator as _, Queue as _, Settle, Settlement, Lease, WorkerId},
+    queue::{
+        Lease, LeaseToken, Queue as _, QueueMaintenance as _, QueueOperator as _, Settle, Settlement,
+        WorkerId,
+    },
     record::{EntityType, RecordId},
-    runs::{Checkpoint, NewRun, PageCommit, RunId, RunStatus, RunType, SyncRun as _, SyncRunOperator as _, VerifyPart},
-    verify::{DriftClass, LocalRecord, Look, MoneyDifference, VerifyCounts, VerifyOperator, VerifyStore as _},
+    runs::{
+        Checkpoint, NewRun, PageCommit, RunId, RunStatus, RunType, SyncRun as _, SyncRunOperator as _,
+        VerifyPart,
+    },
+    verify::{
+        DriftClass, LocalRecord, Look, MoneyDifference, VerifyCounts, VerifyOperator, VerifyStore as _,
+    },
 };
 use tds_postgres::{PgStore, testkit::TestDatabase};
 use time::OffsetDateTime;
@@ -26,7 +34,12 @@ fn ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<RecordId> {
 }
 
 /// Creates and claims a run of a verification.
-async fn verify(store: &PgStore, entity: EntityType, part: Option<RunId>, repair: bool) -> (RunId, LeaseToken) {
+async fn verify(
+    store: &PgStore,
+    entity: EntityType,
+    part: Option<RunId>,
+    repair: bool,
+) -> (RunId, LeaseToken) {
     let verify = Some(VerifyPart { verification: part, repair });
     let run = NewRun { verify, ..NewRun::new(entity, RunType::Verify, "zoho", "test") };
     let run = store.create(run).await.expect("created").id;
@@ -56,7 +69,8 @@ async fn all_local(store: &PgStore, run: RunId, schema: &MirrorSchema, limit: us
 
 #[tokio::test]
 async fn every_live_record_is_on_one_page_with_what_the_run_and_the_source_know_of_it() {
-    const LEVELS: [Child; 1] = [Child { table: "stock_levels", owner: "product_zoho_id", confirm_shrink: false }];
+    const LEVELS: [Child; 1] =
+        [Child { table: "stock_levels", owner: "product_zoho_id", confirm_shrink: false }];
     let (database, store) = store().await;
     execute(
         &database,
@@ -124,7 +138,8 @@ async fn a_page_of_a_large_table_is_found_by_the_index() {
     let read = "SELECT (pg_stat_get_tuples_returned('erp.products'::regclass)
                      + pg_stat_get_tuples_returned('tds_run_records'::regclass))::text";
     let before: i64 = text(&database, read).await.parse().expect("a number");
-    let page = store.local_records(run, &products, Some(&RecordId::new("1010000")), 200).await.expect("a page");
+    let page =
+        store.local_records(run, &products, Some(&RecordId::new("1010000")), 200).await.expect("a page");
     assert_eq!((page.len(), page[0].id.as_str(), page[0].listed), (200, "1010001", true));
     execute(&database, "SELECT pg_stat_force_next_flush()").await;
     let after: i64 = text(&database, read).await.parse().expect("a number");
@@ -159,7 +174,10 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
     assert_eq!(found.iter().map(|it| (it.id.as_str(), it.looks)).collect::<Vec<_>>(), [("1", 0), ("2", 0)]);
     let rate = drift(
         DriftClass::FieldDiff,
-        &[("rate", serde_json::from_str("1.50").expect("JSON"), json!(null)), ("lines[a]b].rate", json!(1), json!("\0"))],
+        &[
+            ("rate", serde_json::from_str("1.50").expect("JSON"), json!(null)),
+            ("lines[a]b].rate", json!(1), json!("\0")),
+        ],
     );
     let looks = [
         (RecordId::new("1"), Look::Again),
@@ -174,7 +192,10 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
     assert_eq!(found, [("a\u{fffd}b", 0), ("1", 1)], "those with the fewest looks come first");
     // What is decided stays decided.
     store.suspect(first.0, &suspects).await.expect("stored");
-    store.looked(first.0, &[(RecordId::new("3"), Look::Clean), (RecordId::new("1"), Look::InFlight)]).await.expect("stored");
+    store
+        .looked(first.0, &[(RecordId::new("3"), Look::Clean), (RecordId::new("1"), Look::InFlight)])
+        .await
+        .expect("stored");
     store.looked(first.0, &[(RecordId::new("a\0b"), Look::Clean)]).await.expect("stored");
     assert_eq!(store.suspects(first.0, 9).await.expect("suspects"), []);
     assert_eq!(store.differing(first.0).await.expect("ids"), ids(["3", "4"]));
@@ -222,19 +243,39 @@ async fn a_verification_is_reported_completed_repaired_and_pruned_with_its_runs(
     assert_eq!(entities, ["products", "bills"]);
     let products = &report.entities[0];
     assert_eq!((products.counts, products.in_flight, products.repaired), (counts, 1, 1));
-    assert_eq!(products.found.clone().into_iter().collect::<Vec<_>>(), [(DriftClass::MissingLocal, 1), (DriftClass::FieldDiff, 1)]);
+    assert_eq!(
+        products.found.clone().into_iter().collect::<Vec<_>>(),
+        [(DriftClass::MissingLocal, 1), (DriftClass::FieldDiff, 1)]
+    );
     assert_eq!(products.drift.clone().into_iter().collect::<Vec<_>>(), [(DriftClass::FieldDiff, 1)]);
     let by_field: Vec<_> = products.by_field.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     assert_eq!(by_field, [("lines.rate", 1), ("rate", 1)]);
     let example = &products.examples[0];
-    assert_eq!((products.examples.len(), example.id.as_str(), example.class), (1, "3", DriftClass::FieldDiff));
-    assert_eq!((example.fields[0].source.to_string().as_str(), &example.fields[1].target), ("1.50", &json!("\u{fffd}")));
+    assert_eq!(
+        (products.examples.len(), example.id.as_str(), example.class),
+        (1, "3", DriftClass::FieldDiff)
+    );
+    assert_eq!(
+        (example.fields[0].source.to_string().as_str(), &example.fields[1].target),
+        ("1.50", &json!("\u{fffd}"))
+    );
 
-    let history = VerifyOperator::history(&store, OffsetDateTime::now_utc() - Duration::from_secs(600)).await.expect("history");
+    let history = VerifyOperator::history(&store, OffsetDateTime::now_utc() - Duration::from_secs(600))
+        .await
+        .expect("history");
     assert_eq!(history.len(), 2);
-    assert!(history[0].slowest_repair_seconds.is_some_and(|seconds| seconds >= 0.0) && history[0].report.examples.is_empty());
+    assert!(
+        history[0].slowest_repair_seconds.is_some_and(|seconds| seconds >= 0.0)
+            && history[0].report.examples.is_empty()
+    );
     assert_eq!(history[1].slowest_repair_seconds, None);
-    assert_eq!(VerifyOperator::history(&store, OffsetDateTime::now_utc() + Duration::from_secs(600)).await.expect("history").len(), 0);
+    assert_eq!(
+        VerifyOperator::history(&store, OffsetDateTime::now_utc() + Duration::from_secs(600))
+            .await
+            .expect("history")
+            .len(),
+        0
+    );
 
     // The newest run of each entity type is kept, and its verification with it.
     let kept = "SELECT concat_ws(' ', (SELECT count(*) FROM tds_verify_findings), (SELECT count(*) FROM tds_verify_counts),
@@ -263,9 +304,13 @@ async fn records_with_waiting_work_and_dead_letters_are_in_work() {
             _ => continue,
         };
         let lease = Lease { id: claimed.id, token: claimed.token };
-        store.settle(vec![Settlement { lease, generation: claimed.generation, settle }]).await.expect("settled");
+        store
+            .settle(vec![Settlement { lease, generation: claimed.generation, settle }])
+            .await
+            .expect("settled");
     }
-    let mut found: Vec<_> = store.in_work(&PRODUCTS, &ids(["1", "2", "3", "4"])).await.expect("asked").into_iter().collect();
+    let mut found: Vec<_> =
+        store.in_work(&PRODUCTS, &ids(["1", "2", "3", "4"])).await.expect("asked").into_iter().collect();
     found.sort();
     assert_eq!(found, ids(["2", "3"]));
     assert!(store.in_work(&BILLS, &ids(["2", "3"])).await.expect("asked").is_empty());

@@ -185,7 +185,14 @@ mod tests {
         };
         let lists = catalogue.sources(&client).into_iter().map(list).collect();
         let (past, probe_every) = (PastUsage::default(), config.schedules.probe);
-        daily_cost(&Load { now: OffsetDateTime::UNIX_EPOCH, lists, probe_every, sample: config.verify_sample, past, further: Vec::new() })
+        daily_cost(&Load {
+            now: OffsetDateTime::UNIX_EPOCH,
+            lists,
+            probe_every,
+            sample: config.verify_sample,
+            past,
+            further: Vec::new(),
+        })
     }
 
     fn full_run(entity: &EntityType, total: i64, unchanged: i64) -> Run {

@@ -105,7 +105,10 @@ pub(crate) fn parse_day(text: &str) -> Option<Date> {
 }
 
 /// Returns the entity types to sync, each once, in the order asked for. All of them are those that the organization has.
-pub(super) fn entities(services: &Services, asked: Option<Vec<EntityType>>) -> Result<Vec<EntityType>, Refusal> {
+pub(super) fn entities(
+    services: &Services,
+    asked: Option<Vec<EntityType>>,
+) -> Result<Vec<EntityType>, Refusal> {
     let Services { engine, catalogue, zoho, .. } = services;
     let Some(asked) = asked else {
         let polled = engine.registry().polled().filter(|entity| !is_lacking(catalogue, zoho, entity));

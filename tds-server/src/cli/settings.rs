@@ -26,7 +26,8 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// The settings of a server.
-pub(crate) const SERVER: [&[Setting]; 9] = [SERVE, VERIFY, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
+pub(crate) const SERVER: [&[Setting]; 9] =
+    [SERVE, VERIFY, WEBHOOK, ENTITIES, ZOHO, WORKER, MIRROR, ACCESS, DATABASE];
 
 /// Returns every variable that is a setting.
 pub(crate) fn variables() -> impl Iterator<Item = String> {

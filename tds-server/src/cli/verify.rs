@@ -12,7 +12,7 @@ use tds_core::{
 };
 
 use super::{
-    bulk_sync::{foreground_config, follow},
+    bulk_sync::{follow, foreground_config},
     exit::{CommandResult, Failure},
     lookup::Lookup,
     output::{self, Column},
@@ -98,6 +98,8 @@ impl VerifyArgs {
             if shutdown.sleep(LOOK).await {
                 return Ok(report);
             }
+            // Without a server, nobody else completes the verification.
+            services.engine.finish_verifications().await?;
         }
     }
 
@@ -119,19 +121,25 @@ fn print(report: &VerificationReport, repair: bool) -> CommandResult {
         output::data("")?;
         output::data(&output::table(MONEY, &report.money))?;
     }
-    let differing = || report.entities.iter().flat_map(|entity| entity.examples.iter().map(move |it| (entity, it)));
+    let differing =
+        || report.entities.iter().flat_map(|entity| entity.examples.iter().map(move |it| (entity, it)));
     let open: Vec<_> = differing().filter(|(_, finding)| finding.repaired_at.is_none()).collect();
     if !open.is_empty() {
         output::data("")?;
     }
     for (entity, finding) in open {
-        let fields = finding.fields.iter().map(|it| format!("{} (Zoho {}, ERP {})", it.field, it.source, it.target));
+        let fields =
+            finding.fields.iter().map(|it| format!("{} (Zoho {}, ERP {})", it.field, it.source, it.target));
         let fields: Vec<String> = fields.collect();
-        let line = format!("{} {}: {} {}", entity.entity, finding.id, finding.class.as_str(), fields.join(", "));
+        let line =
+            format!("{} {}: {} {}", entity.entity, finding.id, finding.class.as_str(), fields.join(", "));
         output::data(output::clean(line.trim_end()).as_ref())?;
     }
     let hints = [
-        (report.completed_at.is_none(), "the verification is not complete; the next verify or serve continues it".to_owned()),
+        (
+            report.completed_at.is_none(),
+            "the verification is not complete; the next verify or serve continues it".to_owned(),
+        ),
         (
             report.drift_total() > 0 && !repair,
             format!("{} records differ; verify --repair reads them from Zoho again", report.drift_total()),

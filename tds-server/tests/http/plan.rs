@@ -18,8 +18,10 @@ async fn the_costs_of_a_day_are_shown_by_lane_against_the_plan() {
         vec![every("products", RunType::Incremental, 15), every("products", RunType::Full, 1_440)];
     let mut zoho = no_zoho();
     zoho.daily_limit = Some(1_000);
-    let settings =
-        RouteSettings { costs: CostSettings { schedules, probe_every: None, derived: true }, ..settings() };
+    let settings = RouteSettings {
+        costs: CostSettings { schedules, probe_every: None, derived: true, sample: 100 },
+        ..settings()
+    };
     let server = server_with(settings, Health::default(), zoho);
     server.deliver("/api/zoho/webhooks/products", &item("7", 1)).await;
 

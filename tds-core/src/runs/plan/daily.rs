@@ -381,7 +381,11 @@ impl Priced<'_> {
     }
 
     fn shortest(&self) -> Option<Period> {
-        let syncs = self.list.schedules.iter().filter(|it| matches!(it.run_type, RunType::Full | RunType::Incremental));
+        let syncs = self
+            .list
+            .schedules
+            .iter()
+            .filter(|it| matches!(it.run_type, RunType::Full | RunType::Incremental));
         syncs.copied().min_by_key(|period| period.every)
     }
 

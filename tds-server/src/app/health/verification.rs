@@ -20,7 +20,8 @@ impl VerificationProbe {
         let newest = self.0.report(None, 0).await?;
         let failing = newest.iter().flat_map(|report| &report.money).filter(|row| !row.holds);
         troubles.extend(failing.map(|row| {
-            let currency = row.currency.as_deref().map(|currency| format!(" in {currency}")).unwrap_or_default();
+            let currency =
+                row.currency.as_deref().map(|currency| format!(" in {currency}")).unwrap_or_default();
             format!("money check {}{currency}: {} off", row.check, row.difference)
         }));
         Ok((current.len(), troubles))

@@ -63,9 +63,6 @@ pub(crate) async fn latest(State(state): State<AppState>) -> Answer<dto::Verific
 /// One verification
 #[utoipa::path(get, path = "/api/zoho/verify/{id}", tag = "verify", operation_id = "get_verification", params(("id" = i64, Path, minimum = 1)),
     responses((status = 200, description = "the report", body = dto::VerificationReport)))]
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    ApiId(id): ApiId,
-) -> Answer<dto::VerificationReport> {
+pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::VerificationReport> {
     Ok(Json(state.verifications.find(id).await?.into()))
 }

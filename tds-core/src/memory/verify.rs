@@ -1,0 +1,367 @@
+//! Verifications in memory.
+
+use std::collections::{BTreeMap, HashSet};
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{
+    MemoryStore,
+    state::{RunState, State},
+};
+use crate::{
+    error::Result,
+    guard::is_ahead,
+    mirror::{FieldDifference, MirrorSchema},
+    queue::WorkKey,
+    record::{EntityType, RecordId, RecordKey},
+    runs::{Run, RunId, RunStatus, RunType},
+    verify::{
+        DriftClass, EntityReport, Finding, LocalRecord, Look, MoneyDifference, Suspect, VerificationReport,
+        VerifiedRun, VerifyCounts, VerifyOperator, VerifyStore,
+    },
+};
+
+/// What verifications keep.
+#[derive(Default)]
+pub(super) struct Verifications {
+    suspects: BTreeMap<(RunId, RecordId), SuspectState>,
+    counts: BTreeMap<RunId, VerifyCounts>,
+    completed: BTreeMap<RunId, (OffsetDateTime, Vec<MoneyDifference>)>,
+}
+
+#[derive(Clone, Default)]
+struct SuspectState {
+    looks: u16,
+    decided: Option<Decided>,
+}
+
+#[derive(Clone)]
+enum Decided {
+    Clean,
+    InFlight,
+    Drift(Finding),
+}
+
+#[async_trait]
+impl VerifyStore for MemoryStore {
+    async fn local_records(
+        &self,
+        run: RunId,
+        schema: &MirrorSchema,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Vec<LocalRecord>> {
+        let state = self.state();
+        let Some(run) = state.runs.get(&run) else { return Ok(Vec::new()) };
+        let ids = state.live_ids(schema).into_iter();
+        let rest = ids.filter(|id| after.is_none_or(|after| id > after)).take(limit);
+        Ok(rest.map(|id| state.local_record(run, schema, id)).collect())
+    }
+
+    async fn in_work(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashSet<RecordId>> {
+        let state = self.state();
+        let is_in_work = |id: &&RecordId| {
+            let key = WorkKey::from(RecordKey::new(entity.clone(), (*id).clone()));
+            state.live.contains_key(&key) || state.dead.get(&key).is_some_and(|dead| !dead.is_empty())
+        };
+        Ok(ids.iter().filter(is_in_work).cloned().collect())
+    }
+
+    async fn suspect(&self, run: RunId, ids: &[RecordId]) -> Result<()> {
+        let suspects = &mut self.state().verifications.suspects;
+        for id in ids {
+            suspects.entry((run, id.clone())).or_default();
+        }
+        Ok(())
+    }
+
+    async fn suspects(&self, run: RunId, limit: usize) -> Result<Vec<Suspect>> {
+        let state = self.state();
+        let open = state.verifications.of(run).filter(|(_, suspect)| suspect.decided.is_none());
+        let mut open: Vec<Suspect> =
+            open.map(|(id, suspect)| Suspect { id: id.clone(), looks: suspect.looks }).collect();
+        open.sort_by_key(|suspect| suspect.looks);
+        open.truncate(limit);
+        Ok(open)
+    }
+
+    async fn looked(&self, run: RunId, looks: &[(RecordId, Look)]) -> Result<()> {
+        let mut state = self.state();
+        let looked_at = state.now.0;
+        for (id, look) in looks {
+            let suspect = state.verifications.suspects.get_mut(&(run, id.clone()));
+            let Some(suspect) = suspect.filter(|suspect| suspect.decided.is_none()) else { continue };
+            suspect.looks += 1;
+            suspect.decided = match look {
+                Look::Again => None,
+                Look::Clean => Some(Decided::Clean),
+                Look::InFlight => Some(Decided::InFlight),
+                Look::Drift { class, fields } => Some(Decided::Drift(Finding {
+                    id: id.clone(),
+                    class: *class,
+                    fields: fields.clone(),
+                    looked_at,
+                    repaired_at: None,
+                })),
+            };
+        }
+        Ok(())
+    }
+
+    async fn sample(&self, run: RunId, size: usize) -> Result<Vec<RecordId>> {
+        let state = self.state();
+        let Some(run) = state.runs.get(&run) else { return Ok(Vec::new()) };
+        let mut listed: Vec<RecordId> = run.listed.keys().cloned().collect();
+        // The order is arbitrary, and the same for each call with this run.
+        listed.sort_by_key(|id| {
+            crate::record::ContentHash::of_bytes(format!("{}:{id}", run.row.id).as_bytes())
+        });
+        listed.truncate(size);
+        Ok(listed)
+    }
+
+    async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()> {
+        self.state().verifications.counts.insert(run, counts);
+        Ok(())
+    }
+
+    async fn differing(&self, run: RunId) -> Result<Vec<(RecordId, DriftClass)>> {
+        let state = self.state();
+        let open = state.verifications.findings(run).filter(|finding| finding.repaired_at.is_none());
+        Ok(open.map(|finding| (finding.id.clone(), finding.class)).collect())
+    }
+}
+
+#[async_trait]
+impl VerifyOperator for MemoryStore {
+    async fn report(&self, id: Option<RunId>, examples: usize) -> Result<Option<VerificationReport>> {
+        let state = self.state();
+        let newest = || state.verify_runs().rev().find_map(|run| run.row.verify?.verification);
+        Ok(id.or_else(newest).and_then(|id| state.verification(id, examples)))
+    }
+
+    async fn current(&self) -> Result<Vec<EntityReport>> {
+        let state = self.state();
+        let mut newest: BTreeMap<EntityType, &RunState> = BTreeMap::new();
+        for run in state.verify_runs().filter(|run| is_compared(&run.row)) {
+            newest.insert(run.row.entity_type.clone(), run);
+        }
+        Ok(newest.into_values().map(|run| state.entity_report(run, 0)).collect())
+    }
+
+    async fn unfinished(&self) -> Result<Vec<RunId>> {
+        let state = self.state();
+        let mut open: BTreeMap<RunId, bool> = BTreeMap::new();
+        for run in state.verify_runs() {
+            let Some(id) = run.row.verify.and_then(|part| part.verification) else { continue };
+            *open.entry(id).or_default() |= run.row.status.is_active();
+        }
+        let is_open =
+            |(id, is_active): &(RunId, bool)| !is_active && !state.verifications.completed.contains_key(id);
+        Ok(open.into_iter().filter(is_open).map(|(id, _)| id).collect())
+    }
+
+    async fn repaired(&self, run: RunId, ids: &[RecordId]) -> Result<()> {
+        let mut state = self.state();
+        let now = state.now.0;
+        for id in ids {
+            state.verifications.repair((run, id.clone()), now);
+        }
+        Ok(())
+    }
+
+    async fn finish(&self, id: RunId, money: &[MoneyDifference]) -> Result<()> {
+        let mut state = self.state();
+        let now = state.now.0;
+        if state.verifications.completed.contains_key(&id) {
+            return Ok(());
+        }
+        for (run, entity) in state.compared_by(id) {
+            let earlier: Vec<RunId> = state
+                .verify_runs()
+                .filter(|other| other.row.entity_type == entity && other.row.id < run)
+                .map(|other| other.row.id)
+                .collect();
+            for key in state.verifications.not_found_again(run, &earlier) {
+                state.verifications.repair(key, now);
+            }
+        }
+        state.verifications.completed.insert(id, (now, money.to_vec()));
+        Ok(())
+    }
+
+    async fn history(&self, since: OffsetDateTime) -> Result<Vec<VerifiedRun>> {
+        let state = self.state();
+        let ended = state.verify_runs().filter(|run| run.row.completed_at.is_some_and(|at| at >= since));
+        let verified = |run: &RunState| {
+            let slowest = state
+                .verifications
+                .findings(run.row.id)
+                .filter_map(|finding| Some((finding.repaired_at? - finding.looked_at).as_seconds_f64()));
+            VerifiedRun {
+                report: state.entity_report(run, 0),
+                slowest_repair_seconds: slowest.max_by(f64::total_cmp),
+            }
+        };
+        Ok(ended.map(verified).collect())
+    }
+}
+
+impl Verifications {
+    fn of(&self, run: RunId) -> impl Iterator<Item = (&RecordId, &SuspectState)> {
+        let of_run = self.suspects.iter().filter(move |((id, _), _)| *id == run);
+        of_run.map(|((_, record), suspect)| (record, suspect))
+    }
+
+    fn findings(&self, run: RunId) -> impl Iterator<Item = &Finding> {
+        self.of(run).filter_map(|(_, suspect)| match &suspect.decided {
+            Some(Decided::Drift(finding)) => Some(finding),
+            _ => None,
+        })
+    }
+
+    fn repair(&mut self, key: (RunId, RecordId), now: OffsetDateTime) {
+        if let Some(Decided::Drift(finding)) =
+            self.suspects.get_mut(&key).and_then(|suspect| suspect.decided.as_mut())
+        {
+            finding.repaired_at = finding.repaired_at.or(Some(now));
+        }
+    }
+
+    /// Returns the findings of earlier runs that a later run of the same entity type did not find again.
+    fn not_found_again(&self, run: RunId, earlier: &[RunId]) -> Vec<(RunId, RecordId)> {
+        let again = |id: &RecordId| {
+            let suspect = self.suspects.get(&(run, id.clone()));
+            suspect.is_some_and(|suspect| !matches!(suspect.decided, Some(Decided::Clean)))
+        };
+        let gone = |earlier: &RunId| {
+            let run = *earlier;
+            let open = self.findings(run).filter(|it| it.repaired_at.is_none() && !again(&it.id));
+            open.map(move |finding| (run, finding.id.clone())).collect::<Vec<_>>()
+        };
+        earlier.iter().flat_map(gone).collect()
+    }
+}
+
+impl State {
+    fn verify_runs(&self) -> impl DoubleEndedIterator<Item = &RunState> {
+        self.runs.values().filter(|run| run.row.run_type == RunType::Verify)
+    }
+
+    fn compared_by(&self, id: RunId) -> Vec<(RunId, EntityType)> {
+        let is_part = |row: &Run| row.verify.and_then(|part| part.verification) == Some(id);
+        let runs = self.verify_runs().filter(|run| is_part(&run.row) && is_compared(&run.row));
+        runs.map(|run| (run.row.id, run.row.entity_type.clone())).collect()
+    }
+
+    /// Returns the ids of the live records in order.
+    fn live_ids(&self, schema: &MirrorSchema) -> Vec<RecordId> {
+        let mut ids: Vec<RecordId> = match schema.head {
+            Some(_) => {
+                let of_type = self.records.iter().filter(|(key, _)| key.entity == schema.entity);
+                let live = of_type
+                    .filter(|(_, known)| known.row.as_ref().is_some_and(|row| row.deleted_at.is_none()));
+                live.map(|(key, _)| key.id.clone()).collect()
+            }
+            None => {
+                let is_own = |table: &str| schema.children.iter().any(|child| child.table == table);
+                let own = self.children.iter().filter(|((table, _), rows)| is_own(table) && !rows.is_empty());
+                own.map(|((_, owner), _)| owner.clone()).collect()
+            }
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    }
+
+    fn local_record(&self, run: &RunState, schema: &MirrorSchema, id: RecordId) -> LocalRecord {
+        let known = self.records.get(&RecordKey::new(schema.entity.clone(), id.clone()));
+        let began = run.row.started_at.unwrap_or(run.row.created_at);
+        let since = |at: OffsetDateTime| at >= began && !is_ahead(at, self.now.0);
+        LocalRecord {
+            raw: known.and_then(|known| known.row.as_ref()).map(|row| row.raw.clone()),
+            listed: run.listed.contains_key(&id),
+            seen_since: known.is_some_and(|known| {
+                since(known.first_seen_at) || since(known.state.observed.interval().ended)
+            }),
+            id,
+        }
+    }
+
+    fn verification(&self, id: RunId, examples: usize) -> Option<VerificationReport> {
+        let is_part = |run: &&RunState| run.row.verify.is_some_and(|part| part.verification == Some(id));
+        let runs: Vec<&RunState> = self.verify_runs().filter(is_part).collect();
+        let first = runs.first()?;
+        let completed = self.verifications.completed.get(&id);
+        let worst = |statuses: &[RunStatus]| {
+            statuses.iter().find(|status| runs.iter().any(|run| run.row.status == **status)).copied()
+        };
+        let status = match completed {
+            None if runs.iter().all(|run| run.row.status == RunStatus::Pending) => RunStatus::Pending,
+            None => RunStatus::Running,
+            Some(_) => worst(&[RunStatus::Failed, RunStatus::Cancelled, RunStatus::CompletedWithErrors])
+                .unwrap_or(RunStatus::Completed),
+        };
+        Some(VerificationReport {
+            id,
+            status,
+            requested_by: first.row.requested_by.clone(),
+            created_at: first.row.created_at,
+            started_at: runs.iter().filter_map(|run| run.row.started_at).min(),
+            completed_at: completed.map(|(at, _)| *at),
+            money: completed.map_or_else(Vec::new, |(_, money)| money.clone()),
+            entities: runs.iter().map(|run| self.entity_report(run, examples)).collect(),
+        })
+    }
+
+    fn entity_report(&self, run: &RunState, examples: usize) -> EntityReport {
+        let (row, verifications) = (&run.row, &self.verifications);
+        let mut findings: Vec<Finding> = verifications.findings(row.id).cloned().collect();
+        findings.sort_by_key(|finding| finding.repaired_at.is_some());
+        let count = |chosen: &dyn Fn(&Finding) -> bool| {
+            let mut classes = BTreeMap::new();
+            for finding in findings.iter().filter(|finding| chosen(finding)) {
+                *classes.entry(finding.class).or_insert(0) += 1;
+            }
+            classes
+        };
+        let mut by_field = BTreeMap::new();
+        for field in findings.iter().flat_map(|finding| &finding.fields) {
+            *by_field.entry(column_of(field)).or_insert(0) += 1;
+        }
+        let in_flight = verifications.of(row.id);
+        let in_flight = in_flight.filter(|(_, it)| matches!(it.decided, Some(Decided::InFlight))).count();
+        let repaired = findings.iter().filter(|finding| finding.repaired_at.is_some()).count();
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        EntityReport {
+            run: row.id,
+            entity: row.entity_type.clone(),
+            status: row.status,
+            error: row.error_log.clone(),
+            started_at: row.started_at,
+            completed_at: row.completed_at,
+            calls: row.calls,
+            counts: verifications.counts.get(&row.id).copied().unwrap_or_default(),
+            in_flight: number(in_flight),
+            repaired: number(repaired),
+            found: count(&|_| true),
+            drift: count(&|finding| finding.repaired_at.is_none()),
+            by_field,
+            examples: findings.iter().take(examples).cloned().collect(),
+        }
+    }
+}
+
+/// Returns true if a run has compared all records.
+fn is_compared(run: &Run) -> bool {
+    matches!(run.status, RunStatus::Completed | RunStatus::CompletedWithErrors)
+}
+
+/// Returns the name under which the differences of a field are counted: `table[id].column` counts as `table.column`.
+fn column_of(field: &FieldDifference) -> String {
+    match (field.field.split_once('['), field.field.split_once(']')) {
+        (Some((table, _)), Some((_, column))) => format!("{table}{column}"),
+        _ => field.field.clone(),
+    }
+}

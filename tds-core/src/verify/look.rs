@@ -1,0 +1,148 @@
+//! The second look: what looked different once is read from the source before it is reported.
+
+use std::{collections::HashSet, time::Duration};
+
+use time::OffsetDateTime;
+
+use super::{
+    DriftClass, Look, Suspect,
+    executor::Verifying,
+    position::{Phase, Position},
+};
+use crate::{
+    error::Result,
+    guard::SyncState,
+    mirror::{Difference, Presence},
+    record::{Content, Observed, Read, RecordId},
+};
+
+/// The number of suspects that are looked at together.
+const BATCH: usize = 100;
+/// A record that is still changing at its third look is reported as such.
+const LOOKS: u16 = 3;
+
+impl Verifying<'_> {
+    /// Looks at every suspect until it is decided. Returns what is next.
+    pub(super) async fn look(&self, position: &Position) -> Result<Phase> {
+        if self.is_too_many(position) {
+            self.relist(position).await?;
+        }
+        loop {
+            let batch = self.suspects(BATCH).await?;
+            let Some(looks) = batch.first().map(|suspect| suspect.looks) else { return Ok(Phase::Repair) };
+            if looks > 0 {
+                tokio::time::sleep(self.verifier.settings.quiet).await;
+            }
+            let mut batch = batch;
+            loop {
+                // Those with as many looks have waited as long, so one wait is enough for all of them.
+                batch.retain(|suspect| suspect.looks == looks);
+                if batch.is_empty() {
+                    break;
+                }
+                self.look_at(&batch).await?;
+                batch = self.suspects(BATCH).await?;
+            }
+        }
+    }
+
+    async fn suspects(&self, limit: usize) -> Result<Vec<Suspect>> {
+        let next = || self.verifier.store.suspects(self.lease.run.id, limit);
+        self.patience().store("reading the records to look at again", next).await
+    }
+
+    /// Reads suspects from the source, and stores what was found.
+    async fn look_at(&self, suspects: &[Suspect]) -> Result<()> {
+        let ids: Vec<RecordId> = suspects.iter().map(|suspect| suspect.id.clone()).collect();
+        let found = self.read_and_compare(&ids).await?;
+        let (states, in_work) = (self.states(&ids).await?, self.in_work(&ids).await?);
+        let now = self.verifier.clock.now();
+        let looks: Vec<(RecordId, Look)> = found
+            .into_iter()
+            .zip(suspects)
+            .map(|((id, found), suspect)| {
+                let look = match found {
+                    // A record that cannot be read is a matter of its own, which the queue reports as a dead letter.
+                    Err(_) => Look::InFlight,
+                    Ok((_, None)) => Look::Clean,
+                    Ok((read, Some(difference))) => {
+                        let moment = Moment {
+                            state: states.get(&id),
+                            in_work: in_work.contains(&id),
+                            looks: suspect.looks,
+                            now,
+                            quiet: self.verifier.settings.quiet,
+                        };
+                        moment.judge(&read, difference)
+                    }
+                };
+                (id, look)
+            })
+            .collect();
+        self.store(&looks).await
+    }
+
+    pub(super) async fn in_work(&self, ids: &[RecordId]) -> Result<HashSet<RecordId>> {
+        let entity = &self.lease.run.entity_type;
+        let ask = || self.verifier.store.in_work(entity, ids);
+        self.patience().store("looking for work on records", ask).await
+    }
+
+    pub(super) async fn store(&self, looks: &[(RecordId, Look)]) -> Result<()> {
+        let store = || self.verifier.store.looked(self.lease.run.id, looks);
+        self.patience().store("storing what a look showed", store).await
+    }
+}
+
+/// What is known about a suspect at the moment of a look.
+pub(super) struct Moment<'a> {
+    pub(super) state: Option<&'a SyncState>,
+    /// The queue has work on the record.
+    pub(super) in_work: bool,
+    /// How often the record was looked at before.
+    pub(super) looks: u16,
+    pub(super) now: OffsetDateTime,
+    pub(super) quiet: Duration,
+}
+
+impl Moment<'_> {
+    /// Decides on a record that differs from a whole read.
+    pub(super) fn judge(&self, read: &Read, difference: Difference) -> Look {
+        let is_young = |version: OffsetDateTime| self.now - version < self.quiet;
+        let version = match &read.content {
+            Content::Present(record) => record.version,
+            Content::Absent => None,
+        };
+        let seen_later = |state: &SyncState| match read.observed {
+            Observed::Call(seen) => state.observed.interval().ended >= seen.began,
+            Observed::Push(_) => false,
+        };
+        let changes = self.in_work || version.is_some_and(is_young) || self.state.is_some_and(seen_later);
+        // The source moves volatile values, and deletes records, without a version that tells when. The change may be on
+        // its way, so it is looked at once more.
+        let is_timed = version.is_some() && shows_timed(read, &difference);
+        if changes && self.looks + 1 >= LOOKS {
+            Look::InFlight
+        } else if changes || !is_timed && self.looks == 0 {
+            Look::Again
+        } else {
+            Look::Drift { class: self.class(read, &difference), fields: difference.fields }
+        }
+    }
+
+    fn class(&self, read: &Read, difference: &Difference) -> DriftClass {
+        let Content::Present(record) = &read.content else { return DriftClass::MissingRemote };
+        match (difference.presence, self.state) {
+            (Presence::Missing | Presence::Deleted, _) => DriftClass::MissingLocal,
+            (Presence::Live, Some(state)) if record.version > state.version => DriftClass::Stale,
+            (Presence::Live, _) => DriftClass::FieldDiff,
+        }
+    }
+}
+
+/// Returns true if a difference is in a value that changes together with the version.
+fn shows_timed(read: &Read, difference: &Difference) -> bool {
+    let Content::Present(record) = &read.content else { return false };
+    difference.presence != Presence::Live
+        || difference.fields.iter().any(|field| !record.volatile.contains_key(&field.field))
+}
