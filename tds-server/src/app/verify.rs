@@ -1,9 +1,12 @@
 //! Verifications: start them, and read their reports.
 
+use std::time::Duration;
+
 use tds_core::{
     error::Result,
     record::EntityType,
-    runs::{NewRun, Run, RunId, RunType, VerifyPart},
+    runs::{NewRun, Run, RunFilter, RunId, RunStatus, RunType, VerifyPart},
+    shutdown::Shutdown,
     verify::VerificationReport,
 };
 
@@ -68,6 +71,36 @@ impl Verifications {
     pub(crate) async fn latest(&self) -> Result<Option<VerificationReport>> {
         self.0.verify.report(None, EXAMPLES).await
     }
+}
+
+/// The time between two looks for verifications to complete while runs compare. The runs of a verification that repairs end
+/// with their last item.
+const LOOK_SOON: Duration = Duration::from_secs(2);
+/// The time between two looks while no run compares.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Completes verifications, in any process that works, until the shutdown signal.
+pub(crate) async fn complete(services: Services, shutdown: Shutdown) {
+    while !shutdown.is_set() {
+        let wait = match look(&services).await {
+            Ok(true) => LOOK_SOON,
+            Ok(false) => LOOK,
+            Err(error) => {
+                tracing::warn!(error = %error.chain(), "verifications could not be completed; trying again");
+                LOOK
+            }
+        };
+        shutdown.sleep(wait).await;
+    }
+}
+
+/// Completes verifications. Returns true if runs compare now.
+async fn look(services: &Services) -> Result<bool> {
+    let Some(verifier) = &services.engine.verifier else { return Ok(false) };
+    verifier.finish().await?;
+    let (run_type, status) = (Some(RunType::Verify), Some(RunStatus::Running));
+    let filter = RunFilter { run_type, status, entity: None };
+    Ok(!services.ports.runs.list_runs(&filter, 1, None).await?.items.is_empty())
 }
 
 /// Returns the verification that these runs belong to.

@@ -95,6 +95,9 @@ impl VerifyArgs {
             if is_over {
                 return Ok(report);
             }
+            if let Some(verifier) = &services.engine.verifier {
+                verifier.finish().await?;
+            }
             if shutdown.sleep(LOOK).await {
                 return Ok(report);
             }
