@@ -4,7 +4,7 @@ use super::{DriftClass, EntityReport, Finding, executor::Verifier};
 use crate::{
     error::Result,
     guard::SyncState,
-    record::{EntityType, RecordId},
+    record::{EntityType, Interval, Read, RecordId, RecordKey},
     runs::RunId,
 };
 
@@ -51,17 +51,28 @@ impl Verifier {
             return Ok(Vec::new());
         }
         let ids: Vec<RecordId> = open.iter().map(|finding| finding.id.clone()).collect();
+        let Ok(source) = self.source(&report.entity) else { return Ok(Vec::new()) };
+        let absent: Vec<Read> = open.iter().map(|finding| absent(&report.entity, finding)).collect();
+        // A live record differs from an absent one.
+        let live = self.mirror.compare(source.schema(), &absent).await?;
         let states = self.mirror.states(&report.entity, &ids).await?;
-        let is_repaired = |finding: &&&Finding| is_repaired(finding, states.get(&finding.id));
+        let is_repaired = |finding: &&&Finding| {
+            let is_live = live.contains_key(&finding.id);
+            match (finding.class, states.get(&finding.id)) {
+                (DriftClass::MissingRemote, _) => !is_live,
+                (_, Some(state)) => was_read_since(finding, state) && state.deleted != is_live,
+                (_, None) => false,
+            }
+        };
         Ok(open.iter().filter(is_repaired).map(|finding| finding.id.clone()).collect())
     }
 }
 
-fn is_repaired(finding: &Finding, state: Option<&SyncState>) -> bool {
-    let Some(state) = state else { return false };
-    let seen = state.observed.interval().ended >= finding.looked_at;
-    match finding.class {
-        DriftClass::MissingRemote => state.deleted,
-        _ => seen,
-    }
+fn was_read_since(finding: &Finding, state: &SyncState) -> bool {
+    state.observed.interval().ended >= finding.looked_at
+}
+
+fn absent(entity: &EntityType, finding: &Finding) -> Read {
+    let seen = Interval { began: finding.looked_at, ended: finding.looked_at };
+    Read::whole(RecordKey::new(entity.clone(), finding.id.clone()), seen, None)
 }

@@ -13,7 +13,7 @@ use crate::{
     handler::comparable,
     hint::Hint,
     mirror::FieldDifference,
-    record::{Read, Record, RecordId},
+    record::{Read, Record, RecordId, Shape},
     runs::Checkpoint,
     source::{ListOrder, ListPage, ListRequest, Listed},
 };
@@ -108,7 +108,7 @@ impl Verifying<'_> {
                 (None, _) => RowLook::Missing,
                 (_, None) => RowLook::IdOnly,
                 (_, Some(Err(_))) => RowLook::Unclear,
-                (Some(state), Some(Ok(record))) => compare_versions(state, &record, &mut reads),
+                (Some(state), Some(Ok(record))) => self.compare_versions(state, record, &mut reads),
             });
         }
         if reads.is_empty() {
@@ -132,16 +132,23 @@ impl Verifying<'_> {
     fn decoded(&self, row: &Listed) -> Option<Result<Record>> {
         row.payload.as_ref().map(|payload| self.source.decode(payload))
     }
-}
 
-/// Compares the versions of a row and of the target. A row of the target's version is compared value by value.
-fn compare_versions(state: &SyncState, record: &Record, reads: &mut Vec<Read>) -> RowLook {
-    match comparable(state, record) {
-        Some(read) => {
-            reads.push(read);
-            RowLook::Equal
+    /// Compares the versions of a row and of the target. A row of the target's version is compared value by value.
+    fn compare_versions(&self, state: &SyncState, record: Record, reads: &mut Vec<Read>) -> RowLook {
+        let (listed, known) = (record.version, state.version);
+        let read = if self.source.profile().needs_detail {
+            comparable(state, &record)
+        } else {
+            // The row is the whole record.
+            (listed == known).then(|| Read::of(record, Shape::Detail, state.observed))
+        };
+        match read {
+            Some(read) => {
+                reads.push(read);
+                RowLook::Equal
+            }
+            None if listed > known => RowLook::Older,
+            None => RowLook::Unclear,
         }
-        None if record.version > state.version => RowLook::Older,
-        None => RowLook::Unclear,
     }
 }

@@ -44,8 +44,9 @@ impl Verifying<'_> {
         let (listed, others): (Vec<LocalRecord>, Vec<LocalRecord>) =
             records.into_iter().partition(|record| record.listed);
         // A record that appeared while the list was read need not be in it.
+        let is_gone = |record: &LocalRecord| self.source.profile().complete_list && !record.seen_since;
         let mut suspects: Vec<RecordId> =
-            others.into_iter().filter(|record| !record.seen_since).map(|record| record.id).collect();
+            others.into_iter().filter(is_gone).map(|record| record.id).collect();
         let looks = self.compare_local(&listed).await?;
         let differ = looks.into_iter().filter(|(_, look)| !matches!(look, LocalLook::Equal));
         suspects.extend(differ.map(|(id, _)| id));

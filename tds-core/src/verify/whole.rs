@@ -1,5 +1,5 @@
-//! The third phase: whole records are read and compared. If one call reads many records, all of them are compared;
-//! otherwise a random sample of them.
+//! The third phase, if the rows of the list are not whole records: whole records are read and compared. If one call reads
+//! many records, all of them are compared; otherwise a random sample of them.
 
 use super::{
     executor::Verifying,
@@ -15,8 +15,12 @@ impl Verifying<'_> {
     /// Reads and compares one batch. Returns what is next.
     pub(super) async fn whole(&self, done: usize, position: &mut Position) -> Result<Phase> {
         let profile = self.source.profile();
-        let reads_all = profile.records_per_call > 1;
-        let size = if reads_all { position.listed() } else { self.verifier.settings.sample };
+        let size = match (profile.reads_records(), profile.records_per_call) {
+            // The rows of the list were whole records.
+            (false, _) => 0,
+            (true, 1) => self.verifier.settings.sample,
+            (true, _) => position.listed(),
+        };
         let run = self.lease.run.id;
         let choose = || self.verifier.store.sample(run, size);
         // The sample of a run is always the same, so the position in it says what is left.
