@@ -124,7 +124,8 @@ async fn values_are_late_but_right_while_calls_are_saved(shop: &Shop, parties: &
     step_is(shop, "frugal").await;
     let derived = format!("tds_sync_queue WHERE priority = {} AND {OPEN}", Lane::Derived.priority());
     let put_off = format!("{derived} AND error_message = '{SAVING_CALLS}'");
-    let not_handled = format!("SELECT count(*)::text FROM {derived} AND error_message IS DISTINCT FROM '{SAVING_CALLS}'");
+    let not_handled =
+        format!("SELECT count(*)::text FROM {derived} AND error_message IS DISTINCT FROM '{SAVING_CALLS}'");
     let (sender, sent) = mpsc::unbounded_channel();
     let send = async {
         // What is gathered at the end of a slot is read at once, so the first documents may be too early or too late.

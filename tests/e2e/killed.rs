@@ -21,8 +21,7 @@ const PART: u64 = 450;
 /// The most reads that a process loses when it is killed: four workers, each with a batch of single reads.
 const IN_HAND: u64 = 4 * 20;
 /// The open work that follows from documents, without the second looks, which count as enqueued a minute later.
-const FOLLOWING: &str =
-    "tds_sync_queue WHERE priority = 25 AND status IN ('pending','processing','failed') AND queued_at <= now()";
+const FOLLOWING: &str = "tds_sync_queue WHERE priority = 25 AND status IN ('pending','processing','failed') AND queued_at <= now()";
 const OPEN: &str = "tds_sync_queue WHERE status IN ('pending','processing','failed') AND queued_at <= now()";
 
 fn details(zoho: &FakeZoho) -> u64 {
@@ -118,12 +117,14 @@ async fn a_kill_loses_neither_reads_that_follow_nor_the_rest_of_a_part() {
     assert!(read <= PART + IN_HAND, "{read} invoices were read");
 
     // A part by ids: what was read is not read again.
-    let ids: Vec<Value> = (0..PART).map(|n| parties.invoice_of_march(1_000 + n)["invoice_id"].clone()).collect();
+    let ids: Vec<Value> =
+        (0..PART).map(|n| parties.invoice_of_march(1_000 + n)["invoice_id"].clone()).collect();
     for id in ids.iter().filter_map(Value::as_str) {
         zoho.update(Module::INVOICES, id, json!({"reference_number": "seen"}));
     }
     let calls = (list_calls(&zoho, "/books/v3/invoices"), details(&zoho));
-    let run = killed_in(place, (40, json!({"ids": ids})), |run| run["processed_items"].as_i64() >= Some(1)).await;
+    let run =
+        killed_in(place, (40, json!({"ids": ids})), |run| run["processed_items"].as_i64() >= Some(1)).await;
     assert_eq!((&run["total_items"], &run["processed_items"]), (&json!(PART), &json!(PART)), "{run:#}");
     let seen = count(&database, "erp.live_invoices WHERE reference_number = 'seen'").await;
     assert_eq!(seen, i64::try_from(PART).expect("small"));

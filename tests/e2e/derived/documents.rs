@@ -80,10 +80,12 @@ impl Parties {
         let trade = |path: &str, module: Module, document: Value| created(zoho, path, module, document, n);
         let (order, _) =
             trade("sales-orders", Module::SALES_ORDERS, sample::sales_order_of(n, customer, &lines(3)));
-        let (bought, _) =
-            trade("purchase-orders", Module::PURCHASE_ORDERS, sample::purchase_order_of(n, vendor, &lines(4)));
-        let (sold, invoice) =
-            trade("invoices", Module::INVOICES, sample::invoice_of(n, customer, &lines(0)));
+        let (bought, _) = trade(
+            "purchase-orders",
+            Module::PURCHASE_ORDERS,
+            sample::purchase_order_of(n, vendor, &lines(4)),
+        );
+        let (sold, invoice) = trade("invoices", Module::INVOICES, sample::invoice_of(n, customer, &lines(0)));
         let (billed, bill) = trade("bills", Module::BILLS, sample::bill_of(n, vendor, &lines(1)));
         // Half of the credits pay a part of a document, and the webhook of the credit is the only sign of it.
         let mut note = sample::credit_note_of(n, customer, &lines(2));

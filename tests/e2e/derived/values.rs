@@ -99,7 +99,12 @@ impl Derived {
         Self { name, sql, module, contact_type: None, key }
     }
 
-    const fn of_contact(name: &'static str, sql: &'static str, kind: &'static str, key: &'static str) -> Self {
+    const fn of_contact(
+        name: &'static str,
+        sql: &'static str,
+        kind: &'static str,
+        key: &'static str,
+    ) -> Self {
         Self { contact_type: Some(kind), ..Self::of(name, sql, Module::CONTACTS, key) }
     }
 }
@@ -114,7 +119,10 @@ fn spelled(value: &Value) -> String {
 
 /// Returns the values of the mirror.
 async fn shown(database: &TestDatabase) -> Values {
-    let selects = DERIVED.iter().enumerate().map(|(at, derived)| format!("(SELECT {at}, v.* FROM ({}) v)", derived.sql));
+    let selects = DERIVED
+        .iter()
+        .enumerate()
+        .map(|(at, derived)| format!("(SELECT {at}, v.* FROM ({}) v)", derived.sql));
     let sql = format!(
         "SELECT coalesce(jsonb_agg(jsonb_build_array(at, id, value)), '[]')::text
            FROM ({}) AS v(at, id, value) WHERE value IS NOT NULL",
@@ -205,7 +213,12 @@ pub(crate) async fn ages(
             ages.sort();
             return ages;
         }
-        assert!(last.elapsed() < PATIENCE, "{} deliveries are not right: {:#?}", waiting.len(), differences(zoho, database).await);
+        assert!(
+            last.elapsed() < PATIENCE,
+            "{} deliveries are not right: {:#?}",
+            waiting.len(),
+            differences(zoho, database).await
+        );
         sleep(Duration::from_millis(20)).await;
     }
 }
