@@ -51,7 +51,8 @@ const PATIENCE: u32 = 60;
     --from, --to and --ids read a part of the records, find no deletions and move no cursor. The command first says\n\
     how many calls that costs, and asks if they are more than the day has left.\n\n\
     If a server uses the same database, the server executes the runs and this command shows their progress.\n\
-    Otherwise this command executes the runs, and no other work of the queue. Ctrl-C stops the command at the last\n\
+    Otherwise this command executes the runs, and no other work of the queue: reads of stock, balances and statuses\n\
+    that follow from the documents stay in the queue for the next server. Ctrl-C stops the command at the last\n\
     committed page; the next bulk-sync or serve continues from there.")]
 pub(crate) struct BulkSyncArgs {
     /// Entity types to sync, comma separated [default: all]
