@@ -154,9 +154,12 @@ impl BulkSyncArgs {
         let plans = runs.plan(&engine.services, asked, sync).await?;
         let mut expected = Some(0);
         for (run, plan) in plans.iter().filter_map(|(run, plan)| Some((run, plan.as_ref()?))) {
-            let calls =
-                plan.expected_calls.map_or("an unknown number of".to_owned(), |calls| calls.to_string());
-            output::talk(&format!("{}: {calls} calls expected. {}", run.entity, plan.reason));
+            let calls = match plan.expected_calls {
+                Some(1) => "1 call".to_owned(),
+                Some(calls) => format!("{calls} calls"),
+                None => "an unknown number of calls".to_owned(),
+            };
+            output::talk(&format!("{}: {calls} expected. {}", run.entity, plan.reason));
             expected = expected.zip(plan.expected_calls).map(|(sum, calls)| sum + calls);
         }
         let left = engine.services.zoho.status().await?.day.left;
