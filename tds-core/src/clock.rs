@@ -1,6 +1,6 @@
 //! The clock of the engine.
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// A source of the current time.
 ///
@@ -19,4 +19,11 @@ impl Clock for SystemClock {
     fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc()
     }
+}
+
+/// Formats a time for people: RFC 3339 without fractions of a second.
+#[must_use]
+pub fn readable(time: OffsetDateTime) -> String {
+    let whole = time.replace_nanosecond(0).unwrap_or(time);
+    whole.format(&Rfc3339).unwrap_or_else(|_| whole.to_string())
 }

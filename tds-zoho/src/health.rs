@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tds_core::{
+    clock::readable,
     hint::Hint,
     limits::budget::{BreakerStatus, BudgetStatus, CallLimit, OutageCause, Refusal},
     lock::lock,
@@ -125,8 +126,8 @@ fn throttled(refused: Option<(Lane, Refusal)>, trouble: Option<MintFault>) -> St
 
 /// Describes an open breaker.
 fn describe(shut: &BreakerStatus) -> String {
-    let next = shut.next_probe_at.map(|at| format!(", next probe at {at}")).unwrap_or_default();
-    format!("Zoho ({}) since {}{next}: {}", shut.place, shut.since, shut.reason)
+    let next = shut.next_probe_at.map(|at| format!(", next probe at {}", readable(at))).unwrap_or_default();
+    format!("Zoho ({}) since {}{next}: {}", shut.place, readable(shut.since), shut.reason)
 }
 
 fn later(now: OffsetDateTime, wait: Duration) -> OffsetDateTime {

@@ -1,263 +1,87 @@
 //! Derived values: stock, balances and statuses follow the documents that move them, without a schedule.
 
+pub(crate) mod documents;
+pub(crate) mod values;
+
+use std::{sync::Arc, time::Duration};
+
 use futures_util::{StreamExt, stream};
 use reqwest::StatusCode;
-use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use tds_zoho::{
-    sim::{
-        Module, decimal,
-        sample::{self, ContactKind, Line},
-    },
-    testkit::FakeZoho,
-};
-use tokio::time::Instant;
+use tds_core::{handler::SAVING_CALLS, queue::Lane};
+use tokio::{sync::mpsc, time::Instant};
 
-use crate::shop::Shop;
+use self::{
+    documents::{Delivery, ITEMS, PARTIES, Parties},
+    values::{Sent, Values, ages, assert_equal, expected},
+};
+use crate::shop::{Shop, budget_of};
 
 /// The number of documents of each kind.
 const EACH: u64 = 38;
-const ITEMS: u64 = 130;
-const PARTIES: u64 = 12;
 /// The length of a gathering, in seconds.
 const GATHERING: u64 = 1;
+/// What the contract promises from a delivery to the values that follow from it.
+const PROMISED: Duration = Duration::from_secs(10);
+/// The plan of the organization, in calls a day. The test needs a small part of it.
+const PLAN: u32 = 1_000_000;
+/// The work that is open, except the second looks at what showed no change. They count as enqueued a minute later.
+const OPEN: &str = "status IN ('pending','processing','failed') AND queued_at <= now()";
 
-/// A webhook: the path with its query, and the body.
-type Delivery = (String, String);
-
-/// The shop's goods and parties.
-struct Parties {
-    items: Vec<Value>,
-    customers: Vec<Value>,
-    vendors: Vec<Value>,
-}
-
-impl Parties {
-    fn enter(zoho: &FakeZoho) -> Self {
-        let enter = |module, record: Value| {
-            zoho.put(module, record.clone());
-            record
-        };
-        Self {
-            items: (1..=ITEMS).map(|n| enter(Module::ITEMS, sample::item(n))).collect(),
-            customers: (1..=PARTIES)
-                .map(|n| enter(Module::CONTACTS, sample::contact(n, ContactKind::Customer)))
-                .collect(),
-            vendors: (1..=PARTIES)
-                .map(|n| enter(Module::CONTACTS, sample::contact(n, ContactKind::Vendor)))
-                .collect(),
-        }
-    }
-
-    /// Returns the lines of the n-th document: three items, which neighbouring documents share.
-    fn lines(&self, n: u64) -> Vec<Line> {
-        let item = |at: u64| &self.items[usize::try_from((n * 2 + at * 7) % ITEMS).expect("small")];
-        (1..=3).map(|at| Line::of(item(at), Decimal::from(n % 5 + at))).collect()
-    }
-
-    fn of(parties: &[Value], n: u64) -> &Value {
-        &parties[usize::try_from(n % PARTIES).expect("small")]
-    }
-}
-
-/// Enters the n-th document of each kind, and moves what follows from it. Half of the bodies show no lines.
-fn enter(zoho: &FakeZoho, parties: &Parties, n: u64) -> Vec<Delivery> {
-    let (customer, vendor) = (Parties::of(&parties.customers, n), Parties::of(&parties.vendors, n));
-    let lines = |shift: u64| parties.lines(n + shift);
-    let trade = |path: &str, module: Module, document: Value| {
-        let id = zoho.trade(module, document);
-        (created(zoho, path, module, &id, n), Value::Object(zoho.get(module, &id).expect("a document")))
-    };
-    let (order, _) =
-        trade("sales-orders", Module::SALES_ORDERS, sample::sales_order_of(n, customer, &lines(3)));
-    let (bought, _) =
-        trade("purchase-orders", Module::PURCHASE_ORDERS, sample::purchase_order_of(n, vendor, &lines(4)));
-    let (sold, invoice) = trade("invoices", Module::INVOICES, sample::invoice_of(n, customer, &lines(0)));
-    let (billed, bill) = trade("bills", Module::BILLS, sample::bill_of(n, vendor, &lines(1)));
-    // Half of the credits pay a part of a document, and the webhook of the credit is the only sign of it.
-    let mut note = sample::credit_note_of(n, customer, &lines(2));
-    let mut credit = sample::vendor_credit_of(n, vendor, &lines(5));
-    if n.is_multiple_of(2) {
-        let share = use_credit(&mut note);
-        note["invoices_credited"] = json!([{"invoice_id": invoice["invoice_id"], "credited_amount": share}]);
-        let share = use_credit(&mut credit);
-        credit["bills_credited"] = json!([{"bill_id": bill["bill_id"], "amount": share}]);
-    }
-    let (credited, _) = trade("credit-notes", Module::CREDIT_NOTES, note);
-    let (returned, _) = trade("vendor-credits", Module::VENDOR_CREDITS, credit);
-    let paid = [(invoice, Decimal::new(325, 2))];
-    let payment =
-        sample::customer_payment(n, customer, &paid[..usize::from(!n.is_multiple_of(3))], Decimal::ONE);
-    let (received, _) = trade("customer-payments", Module::CUSTOMER_PAYMENTS, payment);
-    let paid = [(bill, Decimal::new(475, 2))];
-    let payment = sample::vendor_payment(n, vendor, &paid[..usize::from(!n.is_multiple_of(3))], Decimal::TWO);
-    let (sent, _) = trade("vendor-payments", Module::VENDOR_PAYMENTS, payment);
-    vec![order, bought, sold, billed, credited, returned, received, sent]
-}
-
-/// Takes the half of a credit, and returns the amount.
-fn use_credit(credit: &mut Value) -> Value {
-    let total = decimal(&credit["total"]);
-    let used = (total / Decimal::TWO).round_dp(2);
-    credit["balance"] = amount(total - used);
-    amount(used)
-}
-
-fn created(zoho: &FakeZoho, path: &str, module: Module, id: &str, n: u64) -> Delivery {
-    let body = if n.is_multiple_of(2) {
-        zoho.webhook_body(module, id)
-    } else {
-        zoho.webhook_body_without_lines(module, id)
-    };
-    (format!("{path}?event=created"), body)
-}
-
-/// Changes some documents, takes some back, and pays some by documents whose webhook is the only sign of it.
-fn change(zoho: &FakeZoho, parties: &Parties) -> Vec<Delivery> {
-    let mut deliveries = Vec::new();
-    for n in (1..=EACH).step_by(4) {
-        let customer = Parties::of(&parties.customers, n);
-        let other = sample::invoice_of(n, customer, &parties.lines(n + 50));
-        let id = other["invoice_id"].as_str().expect("an id").to_owned();
-        let keys = ["line_items", "sub_total", "total", "balance"];
-        let lines: Value = keys.iter().map(|key| ((*key).to_owned(), other[*key].clone())).collect();
-        assert!(zoho.revise(Module::INVOICES, &id, lines));
-        deliveries.push(("invoices?event=updated".to_owned(), zoho.webhook_body(Module::INVOICES, &id)));
-    }
-    for n in (2..=EACH).step_by(10) {
-        let bill = sample::bill_of(n, Parties::of(&parties.vendors, n), &[]);
-        let id = bill["bill_id"].as_str().expect("an id");
-        zoho.withdraw(Module::BILLS, id).expect("a bill");
-        deliveries.push(("bills?event=deleted".to_owned(), zoho.webhook_body(Module::BILLS, id)));
-    }
-    deliveries
-}
-
-fn amount(value: Decimal) -> Value {
-    serde_json::from_str(&value.to_string()).expect("a number")
-}
-
-async fn deliver(shop: &Shop, deliveries: &[Delivery]) {
-    let send = |(path, body): &Delivery| {
-        let (path, body) = (path.clone(), body.clone());
+/// Sends deliveries at the same time.
+async fn deliver(shop: &Shop, deliveries: &[Delivery], sent: &mpsc::UnboundedSender<Sent>) {
+    let state: Arc<Values> = Arc::new(expected(&shop.zoho));
+    let send = |delivery: &Delivery| {
+        let one = Sent { moves: delivery.moves.clone(), at: Instant::now(), state: Arc::clone(&state) };
+        let (path, body) = (delivery.path.clone(), delivery.body.clone());
         async move {
             let (status, answer) = shop.webhook(&path, &body).await;
             assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("accepted")), "{answer}");
+            sent.send(one).expect("somebody measures");
         }
     };
     stream::iter(deliveries).map(send).buffer_unordered(16).collect::<Vec<()>>().await;
 }
 
-/// Waits until everything is read except the second looks at what showed no change. They count as enqueued a minute
-/// later.
+/// Waits until all work is done except the second looks.
 async fn rest(shop: &Shop) {
-    let open = "SELECT count(*)::text FROM tds_sync_queue
-                 WHERE status IN ('pending','processing','failed') AND queued_at <= now()";
-    shop.until(open, "0").await;
+    shop.until(&format!("SELECT count(*)::text FROM tds_sync_queue WHERE {OPEN}"), "0").await;
 }
 
-/// Returns values of the mirror by id.
-async fn shown(shop: &Shop, sql: &str) -> Vec<(String, Decimal)> {
-    let sql = format!(
-        "SELECT coalesce(jsonb_agg(jsonb_build_array(id, value::text)), '[]')::text FROM ({sql}) AS v(id, value)"
-    );
-    let rows: Vec<(String, String)> =
-        serde_json::from_str(&shop.text(&sql).await.expect("rows")).expect("JSON");
-    let mut values: Vec<(String, Decimal)> =
-        rows.into_iter().map(|(id, value)| (id, value.parse().expect("a number"))).collect();
-    values.sort();
-    values
-}
-
-/// Returns the same values of the organization.
-fn expected(
-    zoho: &FakeZoho,
-    module: Module,
-    chosen: fn(&Value) -> bool,
-    key: &str,
-) -> Vec<(String, Decimal)> {
-    let mut values: Vec<(String, Decimal)> = zoho.read(|records| {
-        let all = records.records(module).cloned().map(Value::Object).filter(chosen);
-        all.map(|record| (record[module.id_key].as_str().expect("an id").to_owned(), decimal(&record[key])))
-            .collect()
-    });
-    values.sort();
-    values
-}
-
-async fn assert_equal(shop: &Shop) {
-    let zoho = &shop.zoho;
-    let is = |kind: &'static str| match kind {
-        "customer" => |record: &Value| record["contact_type"] == "customer",
-        _ => |record: &Value| record["contact_type"] == "vendor",
-    };
-    let any: fn(&Value) -> bool = |_| true;
-    let columns = [
-        (
-            "SELECT product_zoho_id, stock_on_hand FROM erp.stock_levels WHERE location_zoho_id = ''",
-            Module::ITEMS,
-            any,
-            "stock_on_hand",
-        ),
-        (
-            "SELECT product_zoho_id, committed_stock FROM erp.stock_levels WHERE location_zoho_id = ''",
-            Module::ITEMS,
-            any,
-            "committed_stock",
-        ),
-        (
-            "SELECT zoho_id, outstanding_amount FROM erp.customers",
-            Module::CONTACTS,
-            is("customer"),
-            "outstanding_receivable_amount",
-        ),
-        (
-            "SELECT zoho_id, unused_credits FROM erp.customers",
-            Module::CONTACTS,
-            is("customer"),
-            "unused_credits_receivable_amount",
-        ),
-        (
-            "SELECT zoho_id, outstanding_amount FROM erp.vendors",
-            Module::CONTACTS,
-            is("vendor"),
-            "outstanding_payable_amount",
-        ),
-        (
-            "SELECT zoho_id, unused_credits FROM erp.vendors",
-            Module::CONTACTS,
-            is("vendor"),
-            "unused_credits_payable_amount",
-        ),
-        ("SELECT zoho_id, balance FROM erp.invoices", Module::INVOICES, any, "balance"),
-        ("SELECT zoho_id, payment_made FROM erp.invoices", Module::INVOICES, any, "payment_made"),
-        ("SELECT zoho_id, balance FROM erp.bills WHERE deleted_at IS NULL", Module::BILLS, any, "balance"),
-    ];
-    for (sql, module, chosen, key) in columns {
-        let (found, wanted) = (shown(shop, sql).await, expected(zoho, module, chosen, key));
-        assert_eq!(found, wanted, "{sql}");
-    }
+fn tell(what: &str, ages: &[Duration]) -> Duration {
+    let at = |percent: usize| ages[(ages.len() * percent).div_ceil(100) - 1];
+    let (p50, p99, max) = (at(50), at(99), at(100));
+    println!("{what}: {} deliveries, right after p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}", ages.len());
+    p99
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stock_balances_and_applied_documents_follow_the_documents_without_a_schedule() {
-    let wait = format!("{GATHERING}s");
-    let shop = Shop::open_with(&[("TDS_DERIVED_WAIT", wait.as_str())]).await;
+    let (wait, plan) = (format!("{GATHERING}s"), PLAN.to_string());
+    let shop = Shop::open_with(&[("TDS_DERIVED_WAIT", &wait), ("ZOHO_DAILY_LIMIT", &plan)]).await;
     let parties = Parties::enter(&shop.zoho);
     for entity in ["customers", "vendors", "stock"] {
         shop.sync(entity, "full").await;
     }
     let before = (shop.zoho.calls_to("/itemdetails"), shop.zoho.calls_to("/contacts/"));
     let began = Instant::now();
-    let created: Vec<Delivery> = (1..=EACH).flat_map(|n| enter(&shop.zoho, &parties, n)).collect();
-    assert_eq!(created.len(), 304);
-    deliver(&shop, &created).await;
-    let changed = change(&shop.zoho, &parties);
-    deliver(&shop, &changed).await;
-    let last = Instant::now();
+    let (sender, sent) = mpsc::unbounded_channel();
+    let send = async {
+        let mut created = 0;
+        for n in 1..=EACH {
+            let deliveries = parties.trade(&shop.zoho, n);
+            created += deliveries.len();
+            deliver(&shop, &deliveries, &sender).await;
+        }
+        assert_eq!(created, 304);
+        deliver(&shop, &parties.change(&shop.zoho, EACH), &sender).await;
+        drop(sender);
+    };
+    let ((), ages) = tokio::join!(send, ages(&shop.zoho, &shop.database, sent));
+    let p99 = tell("derived values", &ages);
+    assert!(p99 <= PROMISED, "{p99:?}");
     rest(&shop).await;
-    println!("at rest {:.1?} after the last of {} deliveries", last.elapsed(), created.len() + changed.len());
-    assert_equal(&shop).await;
+    assert_equal(&shop.zoho, &shop.database).await;
 
     // One call for 100 items and one for each contact in each gathering. The first and the last gathering may be
     // shorter than the others.
@@ -269,15 +93,101 @@ async fn stock_balances_and_applied_documents_follow_the_documents_without_a_sch
     assert!(after.1 >= 2 * PARTIES && after.0 >= 2, "the values were read because of the documents");
 
     // The age of a value is that of the read that last showed it.
-    let seen = "SELECT count(*)::text FROM erp.customers WHERE balance_seen_at IS NULL OR balance_seen_at < now() - interval '1 hour'";
-    assert_eq!(shop.text(seen).await.as_deref(), Some("0"));
-    let never = "SELECT count(*)::text FROM erp.stock_levels WHERE synced_at IS NULL";
-    assert_eq!(shop.text(never).await.as_deref(), Some("0"));
-    // Nothing is sent for what did not change: the same delivery in another spelling moves nothing.
+    let seen = "erp.customers WHERE balance_seen_at IS NULL OR balance_seen_at < now() - interval '1 hour'";
+    assert_eq!(shop.count(seen).await, 0);
+    assert_eq!(shop.count("erp.stock_levels WHERE synced_at IS NULL").await, 0);
+    nothing_is_read_for_what_did_not_change(&shop, &parties).await;
+    values_are_late_but_right_while_calls_are_saved(&shop, &parties).await;
+}
+
+/// The same document in another spelling moves nothing.
+async fn nothing_is_read_for_what_did_not_change(shop: &Shop, parties: &Parties) {
+    let deliveries = parties.trade(&shop.zoho, EACH + 1);
+    let (sender, _sent) = mpsc::unbounded_channel();
+    deliver(shop, &deliveries, &sender).await;
+    rest(shop).await;
     let calls = shop.zoho.calls();
-    let again: Value = serde_json::from_str(&created[1].1).expect("JSON");
+    let again: Value = serde_json::from_str(&deliveries[1].body).expect("JSON");
     let spelled = serde_json::to_string_pretty(&again).expect("JSON");
-    shop.webhook(&created[1].0, &spelled).await;
-    rest(&shop).await;
+    shop.webhook(&deliveries[1].path, &spelled).await;
+    rest(shop).await;
     assert!(shop.zoho.calls() - calls <= 1, "at most the document itself was read");
+}
+
+/// While the calls of the day do not suffice, reads of derived values wait longer. At rest all values are right.
+async fn values_are_late_but_right_while_calls_are_saved(shop: &Shop, parties: &Parties) {
+    let Some(spent) = spent_too_soon(shop).await else {
+        println!("the first hour of a day is never frugal, so nothing is put off");
+        return;
+    };
+    spend(shop, spent).await;
+    step_is(shop, "frugal").await;
+    let derived = format!("tds_sync_queue WHERE priority = {} AND {OPEN}", Lane::Derived.priority());
+    let put_off = format!("{derived} AND error_message = '{SAVING_CALLS}'");
+    let not_handled =
+        format!("SELECT count(*)::text FROM {derived} AND error_message IS DISTINCT FROM '{SAVING_CALLS}'");
+    let (sender, sent) = mpsc::unbounded_channel();
+    let send = async {
+        // What is gathered at the end of a slot is read at once, so the first documents may be too early or too late.
+        for n in EACH + 2.. {
+            assert!(n < EACH + 40, "nothing is put off");
+            deliver(shop, &parties.trade(&shop.zoho, n), &sender).await;
+            shop.until(&not_handled, "0").await;
+            if shop.count(&put_off).await > 0 {
+                break;
+            }
+        }
+        drop(sender);
+    };
+    let ((), ages) = tokio::join!(send, ages(&shop.zoho, &shop.database, sent));
+    tell("derived values while calls are saved", &ages);
+    rest(shop).await;
+    assert_equal(&shop.zoho, &shop.database).await;
+    step_is(shop, "frugal").await;
+
+    spend(shop, 0).await;
+    step_is(shop, "normal").await;
+    let (sender, _sent) = mpsc::unbounded_channel();
+    deliver(shop, &parties.trade(&shop.zoho, EACH + 41), &sender).await;
+    rest(shop).await;
+    assert_equal(&shop.zoho, &shop.database).await;
+}
+
+/// Returns the number of calls after which, at this time of the day, a quarter more calls are expected than are left.
+/// `None` means that the day is too young.
+async fn spent_too_soon(shop: &Shop) -> Option<u32> {
+    let passed = "SELECT (extract(epoch FROM clock_timestamp())::bigint % 86400)::text";
+    let passed: f64 = shop.text(passed).await?.parse().ok()?;
+    // The budget counts the rest of a day as at least half an hour.
+    let expected = (86_400.0 - passed).max(1_800.0) / passed;
+    let ours = f64::from(PLAN) * 0.8;
+    // The solution of `spent · expected = 1.25 · (0.95 · ours - spent)`. A twentieth is for operators.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "less than the plan")]
+    let spent = (1.25 * 0.95 * ours / (expected + 1.25)) as u32;
+    (passed >= 3_600.0).then_some(spent)
+}
+
+/// Acts as if so many calls had been made today for webhooks.
+async fn spend(shop: &Shop, calls: u32) {
+    let lane = Lane::ALL.iter().position(|lane| *lane == Lane::Webhook).expect("a lane");
+    let sql = format!(
+        "UPDATE tds_shared_states SET version = version + 1,
+           state = jsonb_set(state::jsonb, '{{day,spent,{lane}}}', '{calls}')::text
+          WHERE name = '{}' RETURNING name",
+        budget_of(&shop.zoho)
+    );
+    shop.text(&sql).await.expect("the budget is known");
+}
+
+/// Waits until the server saves calls as this step says.
+async fn step_is(shop: &Shop, step: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (_, stats) = shop.get("/api/zoho/sync/stats").await;
+        if stats["api_budget"]["step"] == step {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{:#}", stats["api_budget"]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

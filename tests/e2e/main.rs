@@ -12,6 +12,7 @@ mod golden;
 mod idle;
 mod incidents;
 mod inventory;
+mod killed;
 mod locks;
 mod observations;
 mod outage;

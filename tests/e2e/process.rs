@@ -8,11 +8,10 @@ use std::{
 };
 
 use reqwest::{Client, RequestBuilder, StatusCode};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use tds_core::lock::lock;
 use tds_postgres::testkit::TestDatabase;
-use tds_zoho::{testkit::FakeZoho, webhook};
+use tds_zoho::testkit::FakeZoho;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
@@ -20,7 +19,7 @@ use tokio::{
     time::Instant,
 };
 
-use crate::shop::{SECRET, TOKEN, program, settings};
+use crate::shop::{TOKEN, budget_of, program, settings, signature};
 
 /// The longest time that a step may take on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -146,9 +145,9 @@ impl Process {
         }
     }
 
-    /// Sends a signed webhook; returns the answer, or `None` if no process answers.
+    /// Sends a signed webhook; `path` may carry a query. Returns the answer, or `None` if no process answers.
     pub(crate) async fn webhook(&self, path: &str, body: &str) -> Option<(StatusCode, Value)> {
-        let signature = webhook::sign(&SecretString::from(SECRET), &[], body.as_bytes());
+        let signature = signature(path, body);
         let request = self
             .request("POST", &format!("/api/zoho/webhooks/{path}"))
             .header("content-type", "application/json")
@@ -205,8 +204,7 @@ pub(crate) async fn until_count(database: &TestDatabase, from: &str, wanted: i64
 /// Acts as if more than a minute had passed since a process was killed. For that minute the permits of its calls in
 /// flight stay taken, because Zoho may still work on those calls. Call this only while no server runs.
 pub(crate) async fn calls_of_the_dead_are_over(zoho: &FakeZoho, database: &TestDatabase) {
-    let account = format!("zoho {}", zoho.credentials().organization_id);
-    let forgotten = sqlx::query("DELETE FROM tds_shared_states WHERE name = $1").bind(account);
+    let forgotten = sqlx::query("DELETE FROM tds_shared_states WHERE name = $1").bind(budget_of(zoho));
     let forgotten = forgotten.execute(database.database().pool()).await.expect("forgotten");
-    assert!(forgotten.rows_affected() <= 1);
+    assert_eq!(forgotten.rows_affected(), 1, "the calls of the dead were counted");
 }

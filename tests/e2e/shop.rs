@@ -14,6 +14,8 @@ use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 pub(crate) const SECRET: &str = "TdsSecret0123456";
 pub(crate) const TOKEN: &str = "an-operator-token-of-some-length";
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long reads wait while the calls of the day do not suffice. A minute is too long for a test.
+const FRUGAL_WAIT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shop {
     pub(crate) zoho: FakeZoho,
@@ -66,7 +68,10 @@ impl Shop {
     /// Starts the server on the shop's database.
     pub(crate) async fn start(&mut self) {
         let lookup = |name: &str| self.settings.get(name).cloned();
-        let config = Config::from_lookup(lookup, Need::Serve).expect("the configuration is right");
+        let mut config = Config::from_lookup(lookup, Need::Serve).expect("the configuration is right");
+        if let Some(zoho) = &mut config.zoho {
+            zoho.frugal_wait = FRUGAL_WAIT;
+        }
         let app = App::build_with(config, &self.entities).await.expect("the server starts");
         self.base = format!("http://{}", app.address());
         let (stop, stopped) = oneshot::channel();
@@ -119,20 +124,10 @@ impl Shop {
 
     /// Builds a request with a signed body for any path.
     pub(crate) fn signed_request(&self, path: &str, body: &str) -> reqwest::RequestBuilder {
-        let query: Vec<(String, String)> = path
-            .split_once('?')
-            .map(|(_, query)| query.split('&').filter_map(|pair| pair.split_once('=')))
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
         self.client
             .post(format!("{}{path}", self.base))
             .header("content-type", "application/json")
-            .header(
-                "x-zoho-webhook-signature",
-                webhook::sign(&SecretString::from(SECRET), &query, body.as_bytes()),
-            )
+            .header("x-zoho-webhook-signature", signature(path, body))
             .body(body.to_owned())
     }
 
@@ -230,6 +225,18 @@ impl Shop {
     }
 }
 
+/// Returns the signature of a webhook; `path` may carry a query.
+pub(crate) fn signature(path: &str, body: &str) -> String {
+    let query: Vec<(String, String)> = path
+        .split_once('?')
+        .map(|(_, query)| query.split('&').filter_map(|pair| pair.split_once('=')))
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    webhook::sign(&SecretString::from(SECRET), &query, body.as_bytes())
+}
+
 /// Returns the path of the program, which is beside the test's own binary.
 pub(crate) fn program() -> PathBuf {
     let mut path = std::env::current_exe().expect("a path");
@@ -265,6 +272,11 @@ pub(crate) fn settings(zoho: &FakeZoho, database: &str, more: &[(&str, &str)]) -
     .into();
     settings.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     settings
+}
+
+/// Returns the name of the document in `tds_shared_states` that has the budget of the organization.
+pub(crate) fn budget_of(zoho: &FakeZoho) -> String {
+    format!("budget zoho {}", zoho.credentials().organization_id)
 }
 
 /// Returns the number of list pages that were requested, without the reads of single records below the path.

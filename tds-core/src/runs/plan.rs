@@ -32,6 +32,15 @@ crate::closed_set! {
     }
 }
 
+/// Writes a number of calls in words.
+fn in_calls(calls: Option<u64>) -> String {
+    match calls {
+        Some(1) => "1 call".to_owned(),
+        Some(calls) => format!("{calls} calls"),
+        None => "an unknown number of calls".to_owned(),
+    }
+}
+
 /// The cost of one way to read the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListCost {

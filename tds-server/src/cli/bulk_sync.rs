@@ -51,7 +51,8 @@ const PATIENCE: u32 = 60;
     --from, --to and --ids read a part of the records, find no deletions and move no cursor. The command first says\n\
     how many calls that costs, and asks if they are more than the day has left.\n\n\
     If a server uses the same database, the server executes the runs and this command shows their progress.\n\
-    Otherwise this command executes the runs, and no other work of the queue. Ctrl-C stops the command at the last\n\
+    Otherwise this command executes the runs, and no other work of the queue: reads of stock, balances and statuses\n\
+    that follow from the documents stay in the queue for the next server. Ctrl-C stops the command at the last\n\
     committed page; the next bulk-sync or serve continues from there.")]
 pub(crate) struct BulkSyncArgs {
     /// Entity types to sync, comma separated [default: all]
@@ -145,9 +146,12 @@ impl BulkSyncArgs {
         let plans = runs.plan(&engine.services, asked, sync).await?;
         let mut expected = Some(0);
         for (run, plan) in plans.iter().filter_map(|(run, plan)| Some((run, plan.as_ref()?))) {
-            let calls =
-                plan.expected_calls.map_or("an unknown number of".to_owned(), |calls| calls.to_string());
-            output::talk(&format!("{}: {calls} calls expected. {}", run.entity, plan.reason));
+            let calls = match plan.expected_calls {
+                Some(1) => "1 call".to_owned(),
+                Some(calls) => format!("{calls} calls"),
+                None => "an unknown number of calls".to_owned(),
+            };
+            output::talk(&format!("{}: {calls} expected. {}", run.entity, plan.reason));
             expected = expected.zip(plan.expected_calls).map(|(sum, calls)| sum + calls);
         }
         let left = engine.services.zoho.status().await?.day.left;

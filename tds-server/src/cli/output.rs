@@ -8,8 +8,8 @@ use std::{
 
 use serde::Serialize;
 use serde_json::Value;
-use tds_core::queue::Page;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tds_core::{clock::readable, queue::Page};
+use time::OffsetDateTime;
 
 use super::exit::{CommandResult, Failure};
 use crate::telemetry;
@@ -91,8 +91,7 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
 
 /// Formats a time in human-readable form: UTC, whole seconds.
 pub(crate) fn time(time: Option<OffsetDateTime>) -> String {
-    let whole = time.and_then(|time| time.replace_nanosecond(0).ok());
-    whole.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "-".to_owned())
+    time.map_or_else(|| "-".to_owned(), readable)
 }
 
 /// Formats a duration as on the command line, in the largest unit that expresses it exactly.

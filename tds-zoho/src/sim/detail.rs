@@ -69,9 +69,12 @@ pub(crate) fn organization() -> Value {
     })
 }
 
+/// A plan that no demo spends in a day, for organizations without a limit.
+const WITHOUT_LIMIT: u64 = 10_000_000;
+
 /// Answers the undocumented `GET /apiusage` of Inventory.
 pub(crate) fn usage(used: u64, limit: Option<u64>) -> Answer {
-    let limit = limit.unwrap_or(10_000);
+    let limit = limit.unwrap_or(WITHOUT_LIMIT);
     let data = json!({
         "maximum_api_count": limit,
         "total_api_count": used,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{millis, moment, span};
+use crate::retry::doubled;
 
 /// The number of consecutive faults, of different calls, that opens a breaker.
 const IN_A_ROW: u32 = 3;
@@ -289,8 +290,7 @@ impl Open {
             OutageCause::Connection => (self.first / PROBE_RATIO, self.first),
             OutageCause::Account => (self.first, self.first * LONGEST),
         };
-        let grown =
-            first.max(1).saturating_mul(2_i64.saturating_pow(self.probes.min(20))).min(longest.max(1));
+        let grown = millis(doubled(span(first.max(1)), self.probes, span(longest.max(1))));
         advised.map_or(grown, |advised| grown.max(millis(advised).min(self.first * LONGEST)))
     }
 }

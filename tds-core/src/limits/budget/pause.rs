@@ -1,14 +1,16 @@
 //! The pause of the whole account after the source refused a call because of a limit.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{CallLimit, millis};
-use crate::queue::Lane;
+use crate::{queue::Lane, retry::doubled};
 
-/// The first pause for the minute's limit, in milliseconds. Sources rarely document how long their own block lasts.
-const SHORTEST: i64 = 60_000;
-/// The longest pause for the minute's limit, in milliseconds.
-const LONGEST: i64 = 900_000;
+/// The first pause for the minute's limit. Sources rarely document how long their own block lasts.
+const SHORTEST: Duration = Duration::from_secs(60);
+/// The longest pause for the minute's limit.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 /// The shortest time, in milliseconds, after which the day's limit is probed if the source does not report when
 /// its quota is reset. A random time of up to the same length is added.
 const PROBE: i64 = 1_800_000;
@@ -31,8 +33,8 @@ struct Pause {
 pub(super) struct Refused {
     pub(super) limit: CallLimit,
     pub(super) issued_at: i64,
-    pub(super) retry_after: Option<std::time::Duration>,
-    pub(super) reset: Option<std::time::Duration>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) reset: Option<Duration>,
     pub(super) chance: u64,
 }
 
@@ -94,9 +96,8 @@ fn length(refused: &Refused, strikes: u32) -> i64 {
     requested.map_or_else(
         || match refused.limit {
             CallLimit::Minute => {
-                let doubled =
-                    SHORTEST.saturating_mul(2_i64.saturating_pow(strikes.saturating_sub(1))).min(LONGEST);
-                doubled + up_to(doubled / 10, refused.chance)
+                let pause = millis(doubled(SHORTEST, strikes.saturating_sub(1), LONGEST));
+                pause + up_to(pause / 10, refused.chance)
             }
             CallLimit::Day => PROBE + up_to(PROBE, refused.chance),
             CallLimit::Concurrency => 1_000 + up_to(4_000, refused.chance),

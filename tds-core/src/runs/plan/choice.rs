@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{DetailWay, History, ListCost, RunPlan, history::window};
+use super::{DetailWay, History, ListCost, RunPlan, history::window, in_calls};
 use crate::{
     runs::RunType,
     source::{Capability, ListOrder, SourceProfile},
@@ -121,12 +121,7 @@ fn reason(
     (details, expected, detail_calls): (DetailWay, Option<u64>, Option<u64>),
 ) -> String {
     let number = |count: Option<u64>| count.map_or("an unknown number".to_owned(), |count| count.to_string());
-    let calls = |count: Option<u64>| match count {
-        Some(1) => "1 call".to_owned(),
-        Some(count) => format!("{count} calls"),
-        None => "an unknown number of calls".to_owned(),
-    };
-    let mut text = format!("The list is read {} in {}", words(chosen.way), calls(chosen.calls));
+    let mut text = format!("The list is read {} in {}", words(chosen.way), in_calls(chosen.calls));
     let others: Vec<String> = ways
         .iter()
         .filter(|other| other.way != chosen.way)
@@ -145,7 +140,7 @@ fn reason(
         DetailWay::Single | DetailWay::Many => {
             let per_call = question.profile.records_per_call.max(1);
             let records = expected.map_or("an unknown number of".to_owned(), |count| count.to_string());
-            let calls = calls(detail_calls);
+            let calls = in_calls(detail_calls);
             text.push_str(&format!(
                 "; {records} records are expected to be read in {calls}, {per_call} in each call."
             ));

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::{
     History,
     choice::{PROBE, Question, choose, pages, probe_pays},
+    in_calls,
 };
 use crate::{
     closed_set::closed_set,
@@ -253,8 +254,9 @@ impl Priced<'_> {
         let and_reads =
             if reads > 0 { format!(" and {reads} for the records themselves") } else { String::new() };
         let reason = format!(
-            "{}: {list} calls for the list{and_reads}, {} times a day",
+            "{}: {} for the list{and_reads}, {} times a day",
             self.known(),
+            in_calls(Some(list)),
             round(a_day(every))
         );
         self.cost(RunType::Full.lane(), Cause::FullSync, (calls, calls), reason)
@@ -284,7 +286,8 @@ impl Priced<'_> {
         let busy = self.pages_of_changes(every, self.changes_a_day().0);
         let idle = self.pages_of_changes(every, 0.0);
         let (runs, known) = (a_day(every), self.known());
-        let reason = format!("{known}: {busy} calls for the changes, {} times a day", round(runs));
+        let list = in_calls(Some(busy));
+        let reason = format!("{known}: {list} for the changes, {} times a day", round(runs));
         let calls = (runs * count(busy), runs * count(idle));
         self.cost(RunType::Incremental.lane(), Cause::IncrementalSync, calls, reason)
     }

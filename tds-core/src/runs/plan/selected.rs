@@ -1,6 +1,6 @@
 //! The plan of a run with a selection.
 
-use super::{DetailWay, ListCost, RunPlan, choice::pages};
+use super::{DetailWay, ListCost, RunPlan, choice::pages, in_calls};
 use crate::{
     runs::Selection,
     source::{ListOrder, SourceProfile},
@@ -86,14 +86,6 @@ pub(crate) fn plan_selection(selection: &Selection, profile: &SourceProfile, kno
                 expected_calls: list.zip(detail_calls).map(|(list, details)| list + details),
             }
         }
-    }
-}
-
-fn in_calls(calls: Option<u64>) -> String {
-    match calls {
-        Some(1) => "1 call".to_owned(),
-        Some(calls) => format!("{calls} calls"),
-        None => "an unknown number of calls".to_owned(),
     }
 }
 

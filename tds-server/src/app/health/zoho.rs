@@ -1,7 +1,10 @@
 //! The health of Zoho, from what the client observed. The probe sends no request.
 
 use async_trait::async_trait;
-use tds_core::limits::budget::{BudgetStatus, Throttle};
+use tds_core::{
+    clock::readable,
+    limits::budget::{BudgetStatus, Throttle},
+};
 use tds_zoho::{ZohoClient, ZohoState};
 
 use super::{ComponentHealth, Probe};
@@ -29,9 +32,10 @@ impl ZohoProbe {
                 )),
             },
             ZohoState::Unknown => ComponentHealth::healthy("no call was made yet"),
-            ZohoState::Throttled { until, reason } => {
-                ComponentHealth::degraded(format!("{reason}; calls continue by themselves at {until}"))
-            }
+            ZohoState::Throttled { until, reason } => ComponentHealth::degraded(format!(
+                "{reason}; calls continue by themselves at {}",
+                readable(until)
+            )),
             ZohoState::AuthPaused { reason, what_to_do, hint } => {
                 let see = hint.map(|hint| format!("; {}", command(&hint))).unwrap_or_default();
                 ComponentHealth::degraded(format!("{reason}: {what_to_do}{see}"))
