@@ -5,7 +5,7 @@
 #![expect(clippy::print_stdout, reason = "an example talks to the person who runs it")]
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tds_core::{
     guard::{SyncState, Verdict, judge},
     memory::MemoryStore,
-    mirror::follow_ups,
+    mirror::{Difference, Presence, compare_fields, compare_rows, follow_ups},
     prelude::*,
     testkit::{ManualClock, conformance},
 };
@@ -39,15 +39,30 @@ impl Mirror for SheetMirror {
         self.store.states(entity, ids).await
     }
 
-    async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
-        let Some(head) = schema.head else { return Ok(HashSet::new()) };
+    async fn compare(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashMap<RecordId, Difference>> {
+        let Some(head) = schema.head else { return Ok(HashMap::new()) };
         let records = self.records.lock().await;
-        let differs = |read: &&Read| {
-            let Content::Present(record) = &read.content else { return false };
-            let row = records.get(&read.key).and_then(|sheets| sheets.get(head)?.first());
-            row.is_none_or(|row| row.contains_key("deleted_at") || !record.is_shown_by(row))
+        let difference = |read: &Read| {
+            let Content::Present(record) = &read.content else { return None };
+            let sheets = records.get(&read.key);
+            let row = sheets.and_then(|sheets| sheets.get(head)?.first());
+            let presence = match row {
+                None => Presence::Missing,
+                Some(row) if row.contains_key("deleted_at") => Presence::Deleted,
+                Some(_) => Presence::Live,
+            };
+            let mut fields = Vec::new();
+            if let (Some(row), Presence::Live) = (row, presence) {
+                fields = compare_fields(record.fields.iter().chain(&record.volatile), row);
+                for (table, rows) in &record.children {
+                    let kept = sheets.and_then(|sheets| sheets.get(table.as_str()));
+                    fields.extend(compare_rows(table, rows, kept.map_or(&[], Vec::as_slice)));
+                }
+            }
+            let differs = presence != Presence::Live || !fields.is_empty();
+            differs.then_some(Difference { presence, fields })
         };
-        Ok(reads.iter().filter(differs).map(|read| read.key.id.clone()).collect())
+        Ok(reads.iter().filter_map(|read| Some((read.key.id.clone(), difference(read)?))).collect())
     }
 
     /// Writes reads. The lock makes each read one transaction.

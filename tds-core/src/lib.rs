@@ -23,3 +23,4 @@ pub mod shutdown;
 pub mod source;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod verify;

@@ -1,12 +1,16 @@
 //! The mirror: the tables that records are written to.
 
+mod compare;
 mod follow;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use async_trait::async_trait;
 
-pub use self::follow::{DelayedItem, follow_ups};
+pub use self::{
+    compare::{Difference, FieldDifference, Presence, compare_fields, compare_rows},
+    follow::{DelayedItem, follow_ups},
+};
 use crate::{
     error::Result,
     guard::{RereadReason, SyncState, is_suspicious_shrink},
@@ -89,14 +93,19 @@ pub trait Mirror: Send + Sync {
     /// Returns the accepted sync states of these records. The map has no entry for a record that is not known.
     async fn states(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashMap<RecordId, SyncState>>;
 
-    /// Returns the records of `reads` whose head rows do not show what the read shows: something other than the sync
-    /// changed the row, there is no such row, or the row is a tombstone. The method does not compare children, and it
-    /// does not compare columns that the read does not show.
+    /// Compares reads with the target, at most one read per record. Returns the differences of the records that the
+    /// target does not show as they were read: another program changed a row, there is no such row, or the row is a
+    /// tombstone. Columns and child tables that a read does not show are not compared. A read of an absent record
+    /// differs from a live record.
     ///
     /// The default implementation compares nothing. Rows of such a target that were changed by hand have to be
-    /// restored by hand.
-    async fn differing(&self, _schema: &MirrorSchema, _reads: &[Read]) -> Result<HashSet<RecordId>> {
-        Ok(HashSet::new())
+    /// restored by hand, and no verification finds them.
+    async fn compare(
+        &self,
+        _schema: &MirrorSchema,
+        _reads: &[Read],
+    ) -> Result<HashMap<RecordId, Difference>> {
+        Ok(HashMap::new())
     }
 
     /// Counts the live records of an entity type and, with a column and a range, those among them whose value of this

@@ -196,13 +196,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns true if a row of the target shows every column that the record shows.
-    #[must_use]
-    pub fn is_shown_by(&self, row: &Fields) -> bool {
-        let mut columns = self.fields.iter().chain(&self.volatile);
-        columns.all(|(name, value)| same_value(row.get(name).unwrap_or(&Value::Null), value))
-    }
-
     /// Adds what another read of the same record shows and this one does not.
     pub fn fill_from(&mut self, other: Self) {
         for (mine, theirs) in [(&mut self.fields, other.fields), (&mut self.volatile, other.volatile)] {

@@ -49,6 +49,14 @@ impl RunType {
         }
     }
 
+    /// Returns true if a run of this type and one of the other type exclude each other: only one of them can be active
+    /// for an entity type. Syncs exclude syncs; a comparison or a download of images may run beside them.
+    #[must_use]
+    pub fn excludes(self, other: Self) -> bool {
+        let is_sync = |it| matches!(it, Self::Full | Self::Incremental);
+        self == other || is_sync(self) && is_sync(other)
+    }
+
     /// Returns the type of the runs to which the calls of a lane are attributed: the first type with this lane. The
     /// calls of some lanes belong to no run.
     #[must_use]
@@ -98,8 +106,20 @@ pub struct NewRun {
     pub since: Option<OffsetDateTime>,
     /// Only this part of the entity type; `None` for everything, or for all changes.
     pub selection: Option<Selection>,
+    /// For a run of type [`RunType::Verify`]: the verification that the run is a part of. `None` begins a verification
+    /// that repairs nothing.
+    pub verify: Option<VerifyPart>,
     /// The requester of the run, such as `schedule`, `api` or `cli`.
     pub requested_by: String,
+}
+
+/// The part that a run has in a verification. A verification has one run for each of its entity types.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerifyPart {
+    /// The verification: the id of its first run. `None` in the request for the first run.
+    pub verification: Option<RunId>,
+    /// Whether the records that differ are read again and written.
+    pub repair: bool,
 }
 
 impl NewRun {
@@ -112,7 +132,7 @@ impl NewRun {
         requested_by: impl Into<String>,
     ) -> Self {
         let (source_type, requested_by) = (source_type.into(), requested_by.into());
-        Self { entity, run_type, source_type, since: None, selection: None, requested_by }
+        Self { entity, run_type, source_type, since: None, selection: None, verify: None, requested_by }
     }
 }
 
@@ -166,6 +186,8 @@ pub struct Run {
     pub target_database: Option<String>,
     /// The number of deletions that wait for the confirmation of an operator.
     pub held_deletions: i64,
+    /// For a run of type [`RunType::Verify`]: the verification that the run is a part of.
+    pub verify: Option<VerifyPart>,
 }
 
 impl Run {
@@ -280,7 +302,7 @@ pub struct RunFilter {
 /// The runs, as the processes that execute them see them.
 ///
 /// # Contract
-/// - At most one run of an entity type is active.
+/// - At most one run of an entity type is active among those that [exclude](RunType::excludes) each other.
 /// - At most one process holds the lease of a run. Every write proves the lease with its fencing token; otherwise it
 ///   fails with an error of kind `Conflict`. A run whose lease ran out can be claimed by another process, which
 ///   continues from the last committed page.
@@ -374,7 +396,7 @@ pub trait SyncRunOperator: Send + Sync {
     /// Stores the request for a run. The run is `pending`.
     ///
     /// # Errors
-    /// `Conflict`: a run of the entity type is active.
+    /// `Conflict`: a run of the entity type that excludes this one is active.
     async fn create(&self, run: NewRun) -> Result<Run>;
 
     /// Cancels a run. Its effects so far are kept. Items that the run enqueued and that have no other waiter (no

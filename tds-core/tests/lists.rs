@@ -116,7 +116,8 @@ impl Setup {
     async fn create_run(&self, run_type: RunType) -> Run {
         let (entity, since) = (PRODUCTS, None);
         let (source_type, requested_by) = ("ids".to_owned(), "test".to_owned());
-        let run = NewRun { entity, run_type, source_type, since, selection: None, requested_by };
+        let run =
+            NewRun { entity, run_type, source_type, since, selection: None, verify: None, requested_by };
         self.store.create(run).await.expect("a run")
     }
 

@@ -63,6 +63,7 @@ impl Setup {
             source_type: "scripted".to_owned(),
             since: None,
             selection: None,
+            verify: None,
             requested_by: "test".to_owned(),
         };
         self.store.create(run).await.expect("a run").id

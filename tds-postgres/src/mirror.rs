@@ -3,6 +3,7 @@
 mod batch;
 mod catalog;
 mod children;
+mod compare;
 mod head;
 mod locks;
 mod seen;
@@ -17,8 +18,8 @@ use async_trait::async_trait;
 use tds_core::{
     error::{Error, Result},
     guard::SyncState,
-    mirror::{Applied, Mirror, MirrorSchema, RecordCount},
-    record::{Content, DateRange, EntityType, Read, RecordId},
+    mirror::{Applied, Difference, Mirror, MirrorSchema, RecordCount},
+    record::{DateRange, EntityType, Read, RecordId},
 };
 
 use crate::{
@@ -162,28 +163,20 @@ impl Mirror for PgMirror {
             .map_err(|error| classify_for_record(error, &format!("reading the states of {entity}")))
     }
 
-    async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
+    async fn compare(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashMap<RecordId, Difference>> {
         let tables = self.catalog.tables(&self.database, schema).await?;
-        let Some((table, columns)) = schema.head.and_then(|head| tables.get_key_value(head)) else {
-            return Ok(HashSet::new());
-        };
-        if reads.is_empty() {
-            return Ok(HashSet::new());
-        }
-        let mut differing = HashSet::new();
+        let mut differences = HashMap::new();
         // A value that no column can hold is found by halving. Its record differs.
         let mut parts = Parts::of(reads.iter().collect::<Vec<&Read>>(), SEARCH);
         while let Some(part) = parts.take() {
-            let mut rows = head::Rows::new(table, columns);
-            for read in &part {
-                if let Content::Present(record) = &read.content {
-                    rows.push(read, record, true, true);
-                }
+            if part.is_empty() {
+                continue;
             }
-            match rows.differing(&self.database).await {
-                Ok(ids) => differing.extend(ids.into_iter().map(RecordId::new)),
+            match compare::compare(&self.database, schema, &tables, &part).await {
+                Ok(found) => differences.extend(found),
                 Err(error) if is_data_error(&error) => {
-                    differing.extend(parts.halve(part).into_iter().map(|read| read.key.id.clone()));
+                    let unfit = parts.halve(part);
+                    differences.extend(unfit.into_iter().map(compare::unfit));
                 }
                 Err(error) => {
                     self.catalog.forget();
@@ -191,7 +184,7 @@ impl Mirror for PgMirror {
                 }
             }
         }
-        Ok(differing)
+        Ok(differences)
     }
 
     async fn count(

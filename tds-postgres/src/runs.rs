@@ -20,7 +20,7 @@ use tds_core::{
     record::{EntityType, RecordId},
     runs::{
         Checkpoint, HISTORY, NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease,
-        RunPlan, RunStatus, RunType, Selection, SyncRun, SyncRunOperator,
+        RunPlan, RunStatus, RunType, Selection, SyncRun, SyncRunOperator, VerifyPart,
     },
 };
 
@@ -36,8 +36,10 @@ use crate::{
 };
 
 const CREATE: &str = "
-INSERT INTO tds_sync_runs (run_type, entity_type, source_type, since, requested_by, target_database, selection)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+INSERT INTO tds_sync_runs (id, run_type, entity_type, source_type, since, requested_by, target_database, selection,
+  verification, repair)
+SELECT new.id, $1, $2, $3, $4, $5, $6, $7, CASE WHEN $1 = 'verify' THEN COALESCE($8, new.id) END, $9
+  FROM (SELECT nextval(pg_get_serial_sequence('tds_sync_runs', 'id')) AS id) AS new RETURNING id
 ";
 
 // MATERIALIZED: a sub-select with LIMIT and SKIP LOCKED could be executed more than once.
@@ -173,6 +175,8 @@ impl SyncRunOperator for PgStore {
             .bind(storable(&run.requested_by))
             .bind(self.database.target())
             .bind(run.selection.map(Json))
+            .bind(run.verify.and_then(|part| part.verification).map(|first| first.0))
+            .bind(run.verify.is_some_and(|part| part.repair))
             .fetch_one(&self.database)
             .await
             .map_err(|error| active_or(error, &run.entity, "storing a run"))?;
@@ -334,6 +338,15 @@ fn run_of(row: &PgRow) -> Result<Run, sqlx::Error> {
         requested_by: row.try_get("requested_by")?,
         target_database: row.try_get("target_database")?,
         held_deletions: row.try_get("held")?,
+        verify: row
+            .try_get::<Option<i64>, _>("verification")?
+            .map(|first| {
+                Ok::<_, sqlx::Error>(VerifyPart {
+                    verification: Some(RunId(first)),
+                    repair: row.try_get("repair")?,
+                })
+            })
+            .transpose()?,
     })
 }
 

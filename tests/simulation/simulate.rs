@@ -235,6 +235,7 @@ impl Simulation {
                     source_type: "simulated".to_owned(),
                     since: None,
                     selection: None,
+                    verify: None,
                     requested_by: "the end".to_owned(),
                 };
                 if let Ok(run) = self.store.create(request).await {

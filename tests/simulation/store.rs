@@ -1,10 +1,6 @@
 //! The store as one process reaches it: through its gate, with faults, and with the planted bug.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tds_core::{
@@ -15,7 +11,7 @@ use tds_core::{
     inbox::{Accepted, Inbox, NewEvent},
     limits::shared_state::{Document, SharedState},
     memory::MemoryStore,
-    mirror::{Applied, Mirror, MirrorSchema},
+    mirror::{Applied, Difference, Mirror, MirrorSchema},
     queue::{
         ClaimRequest, Claimed, Lane, Lease, LeaseToken, NewItem, Outcome, Page, Queue, Settle, Settled,
         Settlement, Waiter, Work, WorkerId,
@@ -174,8 +170,8 @@ impl Mirror for FaultyStore {
         self.process.call("states", self.inner.states(entity, ids)).await
     }
 
-    async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
-        self.process.call("differing", self.inner.differing(schema, reads)).await
+    async fn compare(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashMap<RecordId, Difference>> {
+        self.process.call("compare", self.inner.compare(schema, reads)).await
     }
 
     async fn apply(&self, schema: &MirrorSchema, reads: Vec<Read>) -> Vec<Result<Applied>> {

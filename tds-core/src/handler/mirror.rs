@@ -165,7 +165,7 @@ impl MirrorHandler {
         if reads.is_empty() {
             return Ok(HashSet::new());
         }
-        self.mirror.differing(self.source.schema(), &reads).await
+        Ok(self.mirror.compare(self.source.schema(), &reads).await?.into_keys().collect())
     }
 
     /// Creates the read of a payload. If the list shows whole records, a list row counts as a whole record.

@@ -1,6 +1,6 @@
 //! The mirror in memory: rows are maps.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, hash_map::Entry};
 
 use async_trait::async_trait;
 
@@ -11,7 +11,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     guard::{SyncState, Verdict, judge, report_unusual},
-    mirror::{Applied, Mirror, MirrorSchema, RecordCount, follow_ups},
+    mirror::{
+        Applied, Difference, Mirror, MirrorSchema, Presence, RecordCount, compare_fields, compare_rows,
+        follow_ups,
+    },
     queue::Outcome,
     record::{Content, DateRange, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape},
 };
@@ -27,15 +30,11 @@ impl Mirror for MemoryStore {
         Ok(known.collect())
     }
 
-    async fn differing(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashSet<RecordId>> {
+    async fn compare(&self, schema: &MirrorSchema, reads: &[Read]) -> Result<HashMap<RecordId, Difference>> {
         let state = self.state();
-        let differs = |read: &&Read| {
-            let Content::Present(record) = &read.content else { return false };
-            let row = state.records.get(&read.key).and_then(|known| known.row.as_ref());
-            let Some(row) = row else { return schema.head.is_some() };
-            row.deleted_at.is_some() || !record.is_shown_by(&row.fields)
-        };
-        Ok(reads.iter().filter(differs).map(|read| read.key.id.clone()).collect())
+        let differences =
+            reads.iter().filter_map(|read| Some((read.key.id.clone(), state.difference(schema, read)?)));
+        Ok(differences.collect())
     }
 
     async fn count(
@@ -64,6 +63,39 @@ impl Mirror for MemoryStore {
 }
 
 impl State {
+    /// Returns how the target's rows differ from a read.
+    fn difference(&self, schema: &MirrorSchema, read: &Read) -> Option<Difference> {
+        let presence = self.presence(schema, &read.key);
+        let Content::Present(record) = &read.content else {
+            return (presence == Presence::Live).then_some(Difference { presence, fields: Vec::new() });
+        };
+        if presence != Presence::Live {
+            return Some(Difference { presence, fields: Vec::new() });
+        }
+        let row = self.records.get(&read.key).and_then(|known| known.row.as_ref());
+        let mut fields = row.map_or_else(Vec::new, |row| {
+            compare_fields(record.fields.iter().chain(&record.volatile), &row.fields)
+        });
+        for (table, rows) in &record.children {
+            let place = self.children.get(&(table.clone(), read.key.id.clone()));
+            fields.extend(compare_rows(table, rows, place.map_or(&[], Vec::as_slice)));
+        }
+        (!fields.is_empty()).then_some(Difference { presence, fields })
+    }
+
+    /// Returns whether the target has a record. A record without a head row is live as long as it is not known to be
+    /// deleted, because it may have no rows at all.
+    fn presence(&self, schema: &MirrorSchema, key: &RecordKey) -> Presence {
+        let known = self.records.get(key);
+        match known {
+            Some(known) if schema.head.is_none() && known.state.deleted => Presence::Deleted,
+            Some(_) if schema.head.is_none() => Presence::Live,
+            Some(MirrorRecord { row: Some(row), .. }) if row.deleted_at.is_some() => Presence::Deleted,
+            Some(MirrorRecord { row: Some(_), .. }) => Presence::Live,
+            _ => Presence::Missing,
+        }
+    }
+
     fn apply_read(&mut self, schema: &MirrorSchema, read: Read) -> Result<Applied> {
         if read.key.entity != schema.entity {
             return Err(Error::invalid(format!("{} does not belong to {}", read.key, schema.entity)));

@@ -17,7 +17,7 @@ use crate::{
     record::{EntityType, RecordId, RecordKey},
     runs::{
         HISTORY, NewRun, PageCommit, Run, RunEnd, RunFilter, RunHistory, RunId, RunLease, RunPlan, RunStatus,
-        SyncRun, SyncRunOperator,
+        RunType, SyncRun, SyncRunOperator, VerifyPart,
     },
 };
 
@@ -109,7 +109,7 @@ impl SyncRun for MemoryStore {
 impl SyncRunOperator for MemoryStore {
     async fn create(&self, run: NewRun) -> Result<Run> {
         let mut state = self.state();
-        state.refuse_second(&run.entity)?;
+        state.refuse_second(&run.entity, run.run_type)?;
         let id = RunId(state.next_id());
         let run = new_run(id, run, state.now.0);
         state.runs.insert(id, run);
@@ -136,7 +136,7 @@ impl SyncRunOperator for MemoryStore {
                 let message = format!("run {id} is {status}, so there is nothing to resume");
                 return Err(Error::conflict(message));
             }
-            state.refuse_second(&run.row.entity_type)?;
+            state.refuse_second(&run.row.entity_type, run.row.run_type)?;
             if let Some(run) = state.runs.get_mut(&id) {
                 // A list that was read to its end is not read again. The run then waits for its items.
                 run.row.status = if run.row.listing_done { RunStatus::Running } else { RunStatus::Pending };
@@ -157,7 +157,7 @@ impl SyncRunOperator for MemoryStore {
                 return Ok(0);
             }
             if !run.row.status.is_active() {
-                state.refuse_second(&run.row.entity_type)?;
+                state.refuse_second(&run.row.entity_type, run.row.run_type)?;
             }
             Ok(state.release_held(id))
         })
@@ -199,9 +199,10 @@ impl State {
         }
     }
 
-    fn refuse_second(&self, entity: &EntityType) -> Result<()> {
+    fn refuse_second(&self, entity: &EntityType, run_type: RunType) -> Result<()> {
         let rows = self.runs.values().map(|run| &run.row);
-        match rows.filter(|row| row.status.is_active()).find(|row| row.entity_type == *entity) {
+        let is_second = |row: &&Run| row.entity_type == *entity && row.run_type.excludes(run_type);
+        match rows.filter(|row| row.status.is_active()).find(is_second) {
             Some(row) => Err(Error::conflict(format!("run {} of {entity} is active", row.id))),
             None => Ok(()),
         }
@@ -302,6 +303,10 @@ impl RunState {
 }
 
 fn new_run(id: RunId, request: NewRun, now: OffsetDateTime) -> RunState {
+    let verify = (request.run_type == RunType::Verify).then(|| {
+        let part = request.verify.unwrap_or_default();
+        VerifyPart { verification: part.verification.or(Some(id)), ..part }
+    });
     RunState {
         row: Run {
             id,
@@ -327,6 +332,7 @@ fn new_run(id: RunId, request: NewRun, now: OffsetDateTime) -> RunState {
             requested_by: Some(request.requested_by),
             target_database: Some("memory".to_owned()),
             held_deletions: 0,
+            verify,
         },
         lease: None,
         checkpoint: Default::default(),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
+use sqlx::types::Json;
 use tds_core::{mirror::Child, record::Fields};
 
 use super::{
@@ -67,7 +68,7 @@ pub(super) async fn delete(tx: &mut Tx, child: &Child, owners: &[String]) -> Res
 }
 
 /// Returns the records whose rows differ from the new rows. PostgreSQL compares by the rules of the columns.
-async fn differing(
+pub(super) async fn differing(
     tx: &mut Tx,
     child: &Child,
     columns: &Columns,
@@ -93,6 +94,37 @@ async fn differing(
         .bind(owners)
         .fetch_all(tx)
         .await
+}
+
+/// Returns the new rows, as the table would hold them, and the rows of the table, by record.
+pub(super) async fn both(
+    tx: &mut Tx,
+    child: &Child,
+    columns: &Columns,
+    sets: &Sets<'_>,
+) -> Result<HashMap<String, (Vec<Fields>, Vec<Fields>)>, sqlx::Error> {
+    let fresh: Vec<Value> =
+        sets.iter().flat_map(|(id, rows)| rows.iter().map(|row| with_owner(child, id, row))).collect();
+    let sql = format!(
+        "SELECT r.{owner}, true, to_jsonb(r) FROM jsonb_populate_recordset(NULL::{name}, $1::jsonb) AS r
+         UNION ALL SELECT t.{owner}, false, to_jsonb(t) FROM {name} AS t WHERE t.{owner} = ANY($2)",
+        name = quote::table(child.table),
+        owner = quote::identifier(child.owner),
+    );
+    let owners: Vec<String> = sets.keys().map(|id| (*id).to_owned()).collect();
+    let rows: Vec<(String, bool, Json<Fields>)> = sqlx::query_as(quote::statement(sql))
+        .bind(Value::Array(fresh).to_string())
+        .bind(owners)
+        .fetch_all(tx)
+        .await?;
+    let filled: Vec<&String> = filled(columns).filter(|name| **name != child.owner).collect();
+    let mut both: HashMap<String, (Vec<Fields>, Vec<Fields>)> = HashMap::new();
+    for (owner, is_new, Json(mut row)) in rows {
+        row.retain(|name, _| filled.contains(&name));
+        let (new, present) = both.entry(owner).or_default();
+        if is_new { new } else { present }.push(row);
+    }
+    Ok(both)
 }
 
 /// Returns the names of the columns that come from a record.

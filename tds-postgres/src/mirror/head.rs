@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use serde_json::Value;
+use sqlx::types::Json;
 use tds_core::record::{DateRange, Read, Record, Shape};
 
 use super::{
@@ -70,13 +71,29 @@ impl<'a> Rows<'a> {
         Ok(ids.into_iter().collect())
     }
 
-    /// Returns the ids of the rows that the table has with other values, or does not have.
-    pub(super) async fn differing(&self, database: &Database) -> Result<Vec<String>, sqlx::Error> {
-        let query = sqlx::query_scalar(quote::statement(differing(self.table, self.columns)))
+    /// Returns the differences of the rows that the table has with other values, or does not have.
+    pub(super) async fn differing(&self, tx: &mut Tx) -> Result<Vec<Differing>, sqlx::Error> {
+        if self.ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_as(quote::statement(differing(self.table, self.columns)))
             .bind(&self.ids)
             .bind(&self.shown);
-        self.texts.iter().fold(query, |query, texts| query.bind(texts)).fetch_all(database).await
+        self.texts.iter().fold(query, |query, texts| query.bind(texts)).fetch_all(tx).await
     }
+}
+
+/// A row that differs.
+#[derive(sqlx::FromRow)]
+pub(super) struct Differing {
+    /// The id of the record at the source.
+    pub(super) zoho_id: String,
+    /// The table has no such row.
+    pub(super) missing: bool,
+    /// The row is a tombstone.
+    pub(super) deleted: bool,
+    /// For each column that differs: its name, the value of the read, and the value of the row.
+    pub(super) columns: Json<Vec<(String, Value, Value)>>,
 }
 
 /// Counts the live rows whose value of a column lies in the range. `None` if the table does not have the column, or
@@ -208,19 +225,33 @@ fn upsert(table: &str, columns: &Columns) -> String {
 }
 
 /// Returns the comparison statement. Its parameters are the ids, the shown columns, and then one array for each
-/// filled column.
+/// filled column. The values of a row are only compared one by one if the row differs.
 fn differing(table: &str, columns: &Columns) -> String {
     let (mut theirs, mut ours) = (vec!["old.zoho_id".to_owned()], vec!["docs.zoho_id".to_owned()]);
+    let mut named = Vec::new();
     for (index, column) in filled(columns).enumerate() {
-        theirs.push(format!("(old.head).{}", quote::identifier(&column.name)));
-        ours.push(expression(index, column));
+        let (their, our) =
+            (format!("(old.head).{}", quote::identifier(&column.name)), expression(index, column));
+        if column.name != "deleted_at" {
+            let name = quote::literal(&column.name);
+            named.push(format!(
+                "CASE WHEN to_jsonb({our}) IS DISTINCT FROM to_jsonb({their}) THEN
+                   jsonb_build_array({name}, {our}, {their}) END"
+            ));
+        }
+        theirs.push(their);
+        ours.push(our);
     }
+    let deleted = if has(columns, "deleted_at") { "(old.head).deleted_at IS NOT NULL" } else { "false" };
     format!(
         "WITH old AS MATERIALIZED (SELECT t AS head, t.zoho_id FROM {table} AS t WHERE t.zoho_id = ANY($1))
-         SELECT docs.zoho_id FROM {docs} LEFT JOIN old USING (zoho_id)
+         SELECT docs.zoho_id, old.zoho_id IS NULL AS missing, {deleted} AS deleted,
+           coalesce((SELECT jsonb_agg(c) FROM unnest(ARRAY[{named}]::jsonb[]) AS c WHERE c IS NOT NULL), '[]') AS columns
+          FROM {docs} LEFT JOIN old USING (zoho_id)
           WHERE ROW({theirs}) IS DISTINCT FROM ROW({ours})",
         table = quote::table(table),
         docs = docs(&[("zoho_id", "text"), ("shown", "bytea")], columns),
+        named = named.join(", "),
         theirs = theirs.join(", "),
         ours = ours.join(", "),
     )

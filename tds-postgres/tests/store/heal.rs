@@ -87,6 +87,7 @@ async fn a_run_that_waits_for_items_that_are_not_there_ends() {
             source_type: "zoho".to_owned(),
             since: None,
             selection: None,
+            verify: None,
             requested_by: "test".to_owned(),
         };
         runs.push(store.create(request).await.expect("created").id);

@@ -181,6 +181,7 @@ async fn claimed_run(store: &PgStore) -> RunLease {
         source_type: "zoho".into(),
         since: None,
         selection: None,
+        verify: None,
         requested_by: "test".into(),
     };
     store.create(run).await.expect("created");

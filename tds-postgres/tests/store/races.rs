@@ -90,6 +90,7 @@ async fn started(store: &PgStore) -> RunLease {
         source_type: "zoho".to_owned(),
         since: None,
         selection: None,
+        verify: None,
         requested_by: "test".to_owned(),
     };
     store.create(request).await.expect("created");

@@ -210,6 +210,7 @@ mod tests {
             requested_by: None,
             target_database: None,
             held_deletions: 0,
+            verify: None,
         }
     }
 

@@ -225,6 +225,7 @@ impl Side {
             source_type: "zoho".to_owned(),
             since: None,
             selection: None,
+            verify: None,
             requested_by: "test".to_owned(),
         };
         let created = self.stores.runs.create(request).await;

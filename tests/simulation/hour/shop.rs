@@ -82,6 +82,7 @@ impl Shop {
                 source_type: "zoho".to_owned(),
                 since: None,
                 selection: None,
+                verify: None,
                 requested_by: "the beginning".to_owned(),
             };
             // The request is refused if a scheduled run is active already; that run also reads everything.

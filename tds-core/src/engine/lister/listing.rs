@@ -183,7 +183,7 @@ impl Listing<'_> {
         if reads.is_empty() {
             return Ok(HashSet::new());
         }
-        let compare = || self.lister.mirror.differing(self.source.schema(), &reads);
+        let compare = || self.lister.mirror.compare(self.source.schema(), &reads);
         let differing = self.patience().store("comparing a page with the target", compare).await?;
         if !differing.is_empty() {
             tracing::warn!(
@@ -191,7 +191,7 @@ impl Listing<'_> {
                 "rows of the target differ from the list; their records are read again, and the rows are corrected"
             );
         }
-        Ok(differing)
+        Ok(differing.into_keys().collect())
     }
 
     pub(super) fn item(&self, id: RecordId, work: Work) -> NewItem {

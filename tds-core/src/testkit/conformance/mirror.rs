@@ -7,7 +7,7 @@ use super::harness::*;
 use crate::{
     error::{ErrorKind, Result},
     guard::RereadReason,
-    mirror::{Applied, Child, MirrorSchema},
+    mirror::{Applied, Child, Difference, FieldDifference, MirrorSchema, Presence},
     queue::Outcome,
     record::{Content, ContentHash, ListedRow, Observed, Read, RecordBuilder, RecordId, Shape},
 };
@@ -319,11 +319,17 @@ pub async fn rows_that_differ_from_their_list_row_are_found(harness: &dyn Harnes
     harness.change_column("products", "2", "name", "by hand").await;
     harness.change_column("products", "3", "brand", "not in the list").await;
     let reads = vec![row("1", "1"), row("2", "2"), row("3", "3"), row("4", "no such row")];
-    let differing = harness.stores().mirror.differing(&PRODUCT_SCHEMA, &reads).await.expect("compared");
-    let mut differing: Vec<&str> = differing.iter().map(RecordId::as_str).collect();
-    differing.sort_unstable();
-    assert_eq!(differing, ["2", "4"]);
-    assert!(harness.stores().mirror.differing(&PRODUCT_SCHEMA, &[]).await.expect("compared").is_empty());
+    let compare = async |reads: &[Read]| {
+        harness.stores().mirror.compare(&PRODUCT_SCHEMA, reads).await.expect("compared")
+    };
+    let differing = compare(&reads).await;
+    assert_eq!(differing.len(), 2);
+    let changed = &differing[&RecordId::new("2")];
+    let name = FieldDifference { field: "name".into(), source: json!("2"), target: json!("by hand") };
+    assert_eq!(*changed, Difference { presence: Presence::Live, fields: vec![name] });
+    let missing = Difference { presence: Presence::Missing, fields: Vec::new() };
+    assert_eq!(differing[&RecordId::new("4")], missing);
+    assert!(compare(&[]).await.is_empty());
 }
 
 pub async fn a_pushed_body_with_other_volatile_values_is_read_again(harness: &dyn Harness) {

@@ -408,6 +408,7 @@ pub async fn deletions_that_the_newest_full_list_holds_back_need_an_operator(har
         source_type: "zoho".into(),
         since: None,
         selection: None,
+        verify: None,
         requested_by: "case".into(),
     };
     let last = || PageCommit {

@@ -61,6 +61,7 @@ fn run(number: i64, run_type: RunType, changes: i64) -> Run {
         requested_by: None,
         target_database: None,
         held_deletions: 0,
+        verify: None,
     }
 }
 

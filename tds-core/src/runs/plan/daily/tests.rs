@@ -85,6 +85,7 @@ fn run(number: i64, changed: i64, calls: i64) -> Run {
         requested_by: None,
         target_database: None,
         held_deletions: 0,
+        verify: None,
     }
 }
 

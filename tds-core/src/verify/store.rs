@@ -1,0 +1,132 @@
+//! The ports of verification.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use time::OffsetDateTime;
+
+use super::{DriftClass, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts};
+use crate::{
+    error::Result,
+    mirror::{FieldDifference, MirrorSchema},
+    record::{EntityType, Payload, RecordId},
+    runs::RunId,
+};
+
+/// A live record of the target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalRecord {
+    /// The id of the record at the source.
+    pub id: RecordId,
+    /// What the source sent of the record, as the target keeps it; `None` if the target keeps no such text.
+    pub raw: Option<Payload>,
+    /// Whether the run has listed the record.
+    pub listed: bool,
+    /// Whether the record was first seen, or seen again, after the run began. Such a record need not be in its list.
+    pub seen_since: bool,
+}
+
+/// A record that looked different once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// The id of the record at the source.
+    pub id: RecordId,
+    /// How often the record was looked at again.
+    pub looks: u16,
+}
+
+/// The result of another look at a suspect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Look {
+    /// Both sides are equal.
+    Clean,
+    /// The record is changing: it is looked at again later.
+    Again,
+    /// The record was still changing at the last look, so nothing is known about it.
+    InFlight,
+    /// The record differs.
+    Drift {
+        /// How the record differs.
+        class: DriftClass,
+        /// The fields that differ.
+        fields: Vec<FieldDifference>,
+    },
+}
+
+/// What the executor of verification runs keeps.
+///
+/// # Contract
+/// - Every method can be repeated with the same arguments: a process that dies after a call, and another that continues
+///   from the last checkpoint, leave the same result.
+/// - A suspect is one of a run only once. A suspect whose look is decided stays decided when it is added again.
+///
+/// # Errors
+/// A method fails only if the store cannot be reached.
+#[async_trait]
+pub trait VerifyStore: Send + Sync {
+    /// Returns one page of the live records of the target in the order of their ids, after `after`. A record without a
+    /// head row is live as long as the target has child rows of it. Records without an id at the source do not count.
+    async fn local_records(
+        &self,
+        run: RunId,
+        schema: &MirrorSchema,
+        after: Option<&RecordId>,
+        limit: usize,
+    ) -> Result<Vec<LocalRecord>>;
+
+    /// Returns those of the records for which the queue has work that has not ended, or that is a dead letter's.
+    async fn in_work(&self, entity: &EntityType, ids: &[RecordId]) -> Result<HashSet<RecordId>>;
+
+    /// Adds records to look at again.
+    async fn suspect(&self, run: RunId, ids: &[RecordId]) -> Result<()>;
+
+    /// Returns the next suspects that are not decided: those with the fewest looks first, then in the order of ids.
+    async fn suspects(&self, run: RunId, limit: usize) -> Result<Vec<Suspect>>;
+
+    /// Stores the results of looks. A look counts, whatever its result.
+    async fn looked(&self, run: RunId, looks: &[(RecordId, Look)]) -> Result<()>;
+
+    /// Returns a random sample of the listed records of a run: the same for each call with this run.
+    async fn sample(&self, run: RunId, size: usize) -> Result<Vec<RecordId>>;
+
+    /// Stores the counts of a run; they replace earlier counts.
+    async fn count(&self, run: RunId, counts: VerifyCounts) -> Result<()>;
+
+    /// Returns the ids of the findings of a run that are not repaired.
+    async fn differing(&self, run: RunId) -> Result<Vec<RecordId>>;
+}
+
+/// Verifications as operators see them.
+///
+/// # Errors
+/// A method fails only if the store cannot be reached.
+#[async_trait]
+pub trait VerifyOperator: Send + Sync {
+    /// Returns the report of a verification, or of the newest one; `examples` findings for each entity type. `None` if
+    /// there is no such verification.
+    async fn report(&self, id: Option<RunId>, examples: usize) -> Result<Option<VerificationReport>>;
+
+    /// Returns the verifications whose runs have ended and that are not complete: their repairs have to be checked, and
+    /// the checks of money have to be made.
+    async fn unfinished(&self) -> Result<Vec<RunId>>;
+
+    /// Marks findings as repaired: both sides were found to be equal again at this moment.
+    async fn repaired(&self, run: RunId, ids: &[RecordId]) -> Result<()>;
+
+    /// Completes a verification. A verification that is complete stays as it is.
+    async fn finish(&self, id: RunId, money: &[MoneyDifference]) -> Result<()>;
+
+    /// Returns the ended runs of verifications since a time, oldest first.
+    async fn history(&self, since: OffsetDateTime) -> Result<Vec<VerifiedRun>>;
+}
+
+/// The checks of money, which compare sums and rules over the rows of the target.
+///
+/// # Errors
+/// The target cannot be reached.
+#[async_trait]
+pub trait MoneyCheck: Send + Sync {
+    /// Makes the checks that concern these entity types. Returns one row for each check and currency, also for those
+    /// that hold.
+    async fn check_money(&self, entities: &[EntityType]) -> Result<Vec<MoneyDifference>>;
+}
