@@ -39,7 +39,7 @@ SELECT id, lease_token, generation, direction, entity_type, zoho_entity_id, enti
 // A scoped claim has no cursors: it looks at every due item and skips most of them.
 const CLAIM_SCOPED: &str = "
 SELECT id, lease_token, generation, direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape,
-       pushed, recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+       pushed, recheck, observed_began, observed_ended, inbox_event_id, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
