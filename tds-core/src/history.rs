@@ -98,7 +98,7 @@ pub struct KnownRecord {
     /// The key of the record.
     pub key: RecordKey,
     /// The id of the head row.
-    pub local_id: Option<String>,
+    pub local_id: Option<i64>,
     /// The accepted state; `None` if no read of the record was accepted yet.
     pub state: Option<SyncState>,
     /// When the record was first seen.

@@ -25,7 +25,7 @@ use crate::{
 };
 
 const STATE: &str = "
-SELECT local_id::text, first_seen_at, deleted_at FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2
+SELECT local_id, first_seen_at, deleted_at FROM tds_sync_records WHERE entity_type = $1 AND zoho_id = $2
 ";
 
 // At most one run of an entity type reads its list at a time, and a run ends after all its items. The run that listed a

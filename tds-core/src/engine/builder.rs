@@ -15,12 +15,12 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     error::{Error, Result},
-    handler::{BatchHandler, FollowSettings, MirrorHandler},
+    handler::{BatchHandler, FollowSettings, MirrorHandler, Preview, preview},
     hint::Wording,
     limits::shared_state::SharedState,
     mirror::Mirror,
-    queue::Queue,
-    record::EntityType,
+    queue::{Queue, Work},
+    record::{EntityType, RecordKey},
     runs::{ListLoad, NewRun, Run, RunPlan, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
@@ -192,6 +192,7 @@ impl EngineBuilder {
         };
         // A builder is built once, so the cell is empty.
         self.followed.get_or_init(|| worker.registry.polled().cloned().collect());
+        let (mirror, clock) = (Arc::clone(&stores.mirror), Arc::clone(&self.clock));
         executors.push(Arc::new(Lister {
             registry: worker.registry.clone(),
             runs: Arc::clone(&stores.runs),
@@ -217,7 +218,7 @@ impl EngineBuilder {
             settings: self.scheduler,
             postponed: self.postponed,
         };
-        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists }
+        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists, mirror, clock }
     }
 
     /// Builds the engine and starts it.
@@ -275,6 +276,8 @@ pub struct Engine {
     /// The scheduler, for programs that start the tasks themselves.
     pub scheduler: Arc<Scheduler>,
     lists: Lists,
+    mirror: Arc<dyn Mirror>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Engine {
@@ -327,6 +330,16 @@ impl Engine {
     /// A store cannot be asked.
     pub async fn list_loads(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ListLoad>> {
         self.lists.loads(self.registry(), schedules).await
+    }
+
+    /// Returns what would become of work on a record, without writing anything. Records that have to be read are read
+    /// from the source, in the lane of operators.
+    ///
+    /// # Errors
+    /// The mirror cannot be asked.
+    pub async fn preview(&self, key: &RecordKey, work: &Work) -> Result<Vec<Preview>> {
+        let source = |entity: &EntityType| self.registry().source(entity).cloned();
+        preview(&self.mirror, &self.clock, source, key, work).await
     }
 
     /// Creates a run.

@@ -181,7 +181,7 @@ fn claimed_of(row: &PgRow) -> Result<(ClaimCursor, Claimed), sqlx::Error> {
 }
 
 /// Reads the work of an item.
-fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
+pub(super) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
     let (version, recheck) = (row.try_get("version")?, row.try_get("recheck")?);
     let Some(json) = row.try_get::<Option<&str>, _>("payload")? else {
         return Ok(Work { version, payload: None, recheck });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tds_core::{
     clock::Clock,
     engine::Engine,
+    history::RecordHistory,
     inbox::{Inbox, InboxOperator},
     queue::{QueueMaintenance, QueueOperator},
     record::EntityType,
@@ -28,6 +29,8 @@ pub struct Ports {
     pub maintenance: Arc<dyn QueueMaintenance>,
     /// Shows and changes sync runs.
     pub runs: Arc<dyn SyncRunOperator>,
+    /// Shows the histories of records.
+    pub history: Arc<dyn RecordHistory>,
 }
 
 impl Ports {
@@ -35,7 +38,7 @@ impl Ports {
     #[must_use]
     pub fn new<S>(store: &S) -> Self
     where
-        S: Inbox + InboxOperator + QueueOperator + QueueMaintenance + SyncRunOperator + Clone + 'static,
+        S: Inbox + InboxOperator + QueueOperator + QueueMaintenance + SyncRunOperator + RecordHistory + Clone + 'static,
     {
         let store = Arc::new(store.clone());
         Self {
@@ -43,7 +46,8 @@ impl Ports {
             events: store.clone(),
             queue: store.clone(),
             maintenance: store.clone(),
-            runs: store,
+            runs: store.clone(),
+            history: store,
         }
     }
 }

@@ -29,6 +29,7 @@ macro_rules! wire {
 
 mod check;
 mod health;
+mod history;
 mod inbox;
 mod names;
 mod pause;
@@ -37,6 +38,7 @@ mod problem;
 mod queue;
 mod runs;
 mod stats;
+mod would;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +47,7 @@ use tds_core::record::EntityType;
 pub(crate) use self::{
     check::{CheckReport, ExposureReport},
     health::{Credentials, HealthReport, ProcessState},
+    history::RecordHistory,
     inbox::{EventDetail, EventPage, InboxStats, Receipt, Replayed},
     names::{EventName, InboxStatus, QueueStatus, SyncMode, SyncStatus},
     pause::{PauseState, PausedList},
@@ -56,6 +59,7 @@ pub(crate) use self::{
     queue::{Affected, ItemPage, QueueItem},
     runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
     stats::Stats,
+    would::{ReplayAnswer, RetryAnswer, WouldBe},
 };
 
 /// Converts each element of a list.

@@ -76,7 +76,7 @@ pub(crate) fn complete_operators(document: &mut Document) {
             let errors = [
                 ("400", "Unreadable", takes_body),
                 ("401", "Unauthorized", true),
-                ("404", "NotFound", path.contains("{id}")),
+                ("404", "NotFound", path.contains("{id}") || path.contains("{zoho_id}")),
                 ("422", "Invalid", takes_anything),
             ];
             for (status, name, _) in errors.into_iter().filter(|(_, _, answered)| *answered) {

@@ -14,8 +14,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::{
-        activity::Activity, events::Events, heal, health::Health, items::Items, plan::CostSettings,
-        runs::Runs, services::Services, webhooks::Webhooks,
+        activity::Activity, dry_run::DryRun, events::Events, explain::Explain, heal, health::Health,
+        items::Items, plan::CostSettings, runs::Runs, services::Services, webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
     http::metrics::Metrics,
@@ -71,6 +71,8 @@ pub struct Shared {
     pub(crate) runs: Runs,
     pub(crate) items: Items,
     pub(crate) events: Events,
+    pub(crate) explain: Explain,
+    pub(crate) dry_run: DryRun,
     pub(crate) activity: Activity,
     pub(crate) webhooks: Webhooks,
     pub(crate) body_bytes: Arc<Semaphore>,
@@ -87,6 +89,8 @@ impl AppState {
             runs: Runs(services.ports.clone()),
             items: Items(services.ports.clone()),
             events: Events { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
+            explain: Explain { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
+            dry_run: DryRun(services.clone()),
             activity: Activity::new(services.clone()),
             webhooks: Webhooks::new(services.clone(), settings.webhooks.clone()),
             body_bytes: Arc::new(Semaphore::new(settings.limits.body_bytes.min(Semaphore::MAX_PERMITS))),
