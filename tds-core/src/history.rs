@@ -109,6 +109,23 @@ pub struct KnownRecord {
     pub row: Option<Fields>,
 }
 
+/// The part of a history that is asked for: the newest entries before a time.
+#[derive(Clone, Copy, Debug)]
+pub struct HistoryWindow {
+    /// The maximum number of entries.
+    pub limit: usize,
+    /// Only entries before this time; `None`: all entries.
+    pub before: Option<OffsetDateTime>,
+}
+
+impl HistoryWindow {
+    /// Creates a window with the newest entries of all.
+    #[must_use]
+    pub fn newest(limit: usize) -> Self {
+        Self { limit, before: None }
+    }
+}
+
 /// The history of a record.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
@@ -132,14 +149,13 @@ pub struct History {
 /// The method fails only if the store cannot be reached.
 #[async_trait]
 pub trait RecordHistory: Send + Sync {
-    /// Returns the newest `limit` entries of the history of a record, oldest first. Events count if they name the record
-    /// and were sent to the address of one of the entity types `addresses`. Returns `None` if nothing is known of the
-    /// record.
+    /// Returns the newest entries of the history of a record, oldest first. Events count if they name the record and were
+    /// sent to the address of one of the entity types `addresses`. Returns `None` if nothing is known of the record.
     async fn history(
         &self,
         schema: &MirrorSchema,
         id: &RecordId,
         addresses: &[EntityType],
-        limit: usize,
+        window: &HistoryWindow,
     ) -> Result<Option<History>>;
 }

@@ -5,7 +5,7 @@ use sqlx::{Row as _, postgres::PgRow, types::Json};
 use tds_core::{
     error::Result,
     guard::VerdictKind,
-    history::{Happening, History, HistoryEntry, KnownRecord, RecordHistory},
+    history::{Happening, History, HistoryEntry, HistoryWindow, KnownRecord, RecordHistory},
     inbox::InboxId,
     mirror::{MirrorSchema, Operation},
     queue::{AttemptResult, ItemId, Lane, Outcome},
@@ -35,13 +35,15 @@ SELECT d.*, CASE WHEN d.by_run THEN (
          SELECT max(r.id) FROM tds_sync_runs r
           WHERE r.entity_type = d.entity_type AND (r.run_type = 'verify') = (d.kind = 'verify')
             AND r.started_at <= d.at AND (r.completed_at IS NULL OR r.completed_at >= d.at)) END AS run_id
-  FROM (SELECT * FROM tds_decisions WHERE zoho_id = $2 AND entity_type = $1 ORDER BY at DESC LIMIT $3) AS d
+  FROM (SELECT * FROM tds_decisions
+         WHERE zoho_id = $2 AND entity_type = $1 AND at < COALESCE($4, 'infinity') ORDER BY at DESC LIMIT $3) AS d
 ";
 
 // No index has the records of events, because every delivery would pay for it. The statement reads the whole inbox.
 const RECEIVED: &str = "
 SELECT id, received_at, outcome, error_message FROM tds_inbox_events
- WHERE entity_type = ANY($1) AND (entity_id = $2 OR records @> ARRAY[$2::text]) ORDER BY received_at DESC LIMIT $3
+ WHERE entity_type = ANY($1) AND (entity_id = $2 OR records @> ARRAY[$2::text])
+   AND received_at < COALESCE($4, 'infinity') ORDER BY received_at DESC LIMIT $3
 ";
 
 const WAITING: &str = "
@@ -61,7 +63,7 @@ SELECT a.item_id, a.ended_at, a.result, a.error, COALESCE(q.priority, d.priority
   FROM tds_queue_attempts a
   LEFT JOIN tds_queue_live q ON q.id = a.item_id
   LEFT JOIN tds_queue_done d ON d.id = a.item_id
- WHERE a.item_id = ANY($1) AND a.result <> 'completed' ORDER BY a.ended_at DESC LIMIT $2
+ WHERE a.item_id = ANY($1) AND a.result <> 'completed' AND a.ended_at < COALESCE($3, 'infinity') ORDER BY a.ended_at DESC LIMIT $2
 ";
 
 #[async_trait]
@@ -71,16 +73,16 @@ impl RecordHistory for PgStore {
         schema: &MirrorSchema,
         id: &RecordId,
         addresses: &[EntityType],
-        limit: usize,
+        window: &HistoryWindow,
     ) -> Result<Option<History>> {
-        let entries = entries(&self.database, &schema.entity, id, addresses, limit);
+        let entries = entries(&self.database, &schema.entity, id, addresses, window);
         let doing = "reading the history of a record";
         let (record, mut entries) =
             tokio::try_join!(known(&self.database, schema, id), entries).doing(doing)?;
-        if record.state.is_none() && entries.is_empty() {
+        if record.state.is_none() && entries.is_empty() && window.before.is_none() {
             return Ok(None);
         }
-        let older = entries.len().saturating_sub(limit);
+        let older = entries.len().saturating_sub(window.limit);
         Ok(Some(History { record, entries: entries.split_off(older), has_older: older > 0 }))
     }
 }
@@ -126,14 +128,14 @@ async fn entries(
     entity: &EntityType,
     id: &RecordId,
     addresses: &[EntityType],
-    limit: usize,
+    window: &HistoryWindow,
 ) -> Result<Vec<HistoryEntry>, sqlx::Error> {
     let id = storable(id.as_str());
-    let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let judged = sqlx::query(JUDGED).bind(entity.as_str()).bind(id.as_ref()).bind(most);
+    let most = i64::try_from(window.limit).unwrap_or(i64::MAX).saturating_add(1);
+    let judged = sqlx::query(JUDGED).bind(entity.as_str()).bind(id.as_ref()).bind(most).bind(window.before);
     let judged = judged.try_map(|row: PgRow| judged_of(&row)).fetch_all(database).await?;
     let addresses: Vec<&str> = addresses.iter().map(EntityType::as_str).collect();
-    let received = sqlx::query(RECEIVED).bind(addresses).bind(id.as_ref()).bind(most);
+    let received = sqlx::query(RECEIVED).bind(addresses).bind(id.as_ref()).bind(most).bind(window.before);
     let received = received.try_map(|row: PgRow| received_of(&row)).fetch_all(database).await?;
     let live = sqlx::query(WAITING).bind(entity.as_str()).bind(id.as_ref());
     let live = live.try_map(|row: PgRow| waiting_of(&row)).fetch_all(database).await?;
@@ -141,9 +143,10 @@ async fn entries(
     items.extend(live.iter().filter_map(|(entry, _)| entry.item).map(|item| item.0));
     items.sort_unstable();
     items.dedup();
-    let attempts = sqlx::query(ATTEMPTS).bind(items).bind(most);
+    let attempts = sqlx::query(ATTEMPTS).bind(items).bind(most).bind(window.before);
     let attempts = attempts.try_map(|row: PgRow| attempt_of(&row)).fetch_all(database).await?;
-    let waiting = live.into_iter().filter(|(_, waits)| *waits).map(|(entry, _)| entry);
+    let is_before = |entry: &HistoryEntry| window.before.is_none_or(|before| entry.at < before);
+    let waiting = live.into_iter().filter(|(entry, waits)| *waits && is_before(entry)).map(|(entry, _)| entry);
     let mut entries: Vec<HistoryEntry> =
         received.into_iter().chain(waiting).chain(attempts).chain(judged).collect();
     entries.sort_by_key(|entry| entry.at);

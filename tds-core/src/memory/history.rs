@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    history::{Happening, History, HistoryEntry, KnownRecord, RecordHistory},
+    history::{Happening, History, HistoryEntry, HistoryWindow, KnownRecord, RecordHistory},
     inbox::InboxId,
     mirror::MirrorSchema,
     queue::{AttemptResult, Direction, ItemId, ItemStatus},
@@ -23,7 +23,7 @@ impl RecordHistory for MemoryStore {
         schema: &MirrorSchema,
         id: &RecordId,
         addresses: &[EntityType],
-        limit: usize,
+        window: &HistoryWindow,
     ) -> Result<Option<History>> {
         let state = self.state();
         let key = RecordKey::new(schema.entity.clone(), id.clone());
@@ -35,7 +35,8 @@ impl RecordHistory for MemoryStore {
         if known.is_none() && entries.is_empty() {
             return Ok(None);
         }
-        let older = entries.len().saturating_sub(limit);
+        entries.retain(|entry| window.before.is_none_or(|before| entry.at < before));
+        let older = entries.len().saturating_sub(window.limit);
         let row = known.and_then(|known| known.row.as_ref());
         let record = KnownRecord {
             key,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tds_core::{
     handler::{Foreseen, Preview},
+    history::HistoryWindow,
     inbox::{Disposition, InboxId},
     mirror::Operation,
     queue::{Direction, ItemId, Work},
@@ -86,7 +87,7 @@ impl DryRun {
     async fn show_deletion(&self, record: &mut Preview) -> Result<(), Refusal> {
         let Services { ports, catalogue, .. } = &self.0;
         let explain = Explain { ports: ports.clone(), catalogue: catalogue.clone() };
-        let known = explain.record(&record.key.entity, &record.key.id, 1).await?.record;
+        let known = explain.record(&record.key.entity, &record.key.id, &HistoryWindow::newest(1)).await?.record;
         let deleted_at = known.deleted_at.and_then(|at| at.format(&Rfc3339).ok());
         for change in record.changes.iter_mut().filter(|change| change.field == "deleted_at") {
             change.target = deleted_at.clone().map_or(Value::Null, Value::String);

@@ -1,7 +1,7 @@
 //! Explains a record: everything that happened to it.
 
 use tds_core::{
-    history::History,
+    history::{History, HistoryWindow},
     mirror::MirrorSchema,
     record::{EntityType, RecordId, RecordKey},
 };
@@ -17,12 +17,12 @@ pub(crate) struct Explain {
 }
 
 impl Explain {
-    /// Returns the newest `limit` entries of the history of a record, oldest first, and what is known of the record.
+    /// Returns a part of the history of a record, oldest first, and what is known of the record.
     pub(crate) async fn record(
         &self,
         entity: &EntityType,
         id: &RecordId,
-        limit: usize,
+        window: &HistoryWindow,
     ) -> Result<History, Refusal> {
         let descriptor = self.catalogue.find(entity);
         // A type of another program's handlers has no tables that TDS knows.
@@ -31,7 +31,7 @@ impl Explain {
         let mut addresses = vec![entity.clone()];
         // Zoho's rules do not distinguish the siblings, so their webhooks arrive at one address.
         addresses.extend(descriptor.and_then(|it| it.sibling).map(|sibling| sibling.entity.clone()));
-        let history = self.ports.history.history(schema, id, &addresses, limit).await?;
+        let history = self.ports.history.history(schema, id, &addresses, window).await?;
         history.ok_or_else(|| Refusal::NoRecord(RecordKey::new(entity.clone(), id.clone())))
     }
 }

@@ -3,15 +3,18 @@
 use clap::Args;
 use tds_core::{
     guard::VerdictKind,
-    history::{History, HistoryEntry},
+    history::{History, HistoryEntry, HistoryWindow},
     mirror::Operation,
     queue::Outcome,
     record::{EntityType, RecordId},
 };
 
+use time::OffsetDateTime;
+
 use super::{
     exit::CommandResult,
     output::{self, Column},
+    parse,
     settings::{DATABASE, ENTITIES, flags},
     store::Store,
 };
@@ -28,8 +31,11 @@ pub(crate) struct ExplainArgs {
     /// Id of the record in Zoho
     zoho_id: String,
     /// Maximum number of events to show; the newest are shown, oldest first
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=200))]
     limit: u16,
+    /// Show only events before this time, such as the first time of the events after them
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
+    before: Option<OffsetDateTime>,
     /// Print JSON in the format of the API
     #[arg(long)]
     json: bool,
@@ -38,7 +44,8 @@ pub(crate) struct ExplainArgs {
 impl ExplainArgs {
     pub(crate) async fn run(self, store: &Store) -> CommandResult {
         let id = RecordId::new(self.zoho_id);
-        let history = store.explain.record(&self.entity, &id, self.limit.into()).await?;
+        let window = HistoryWindow { limit: self.limit.into(), before: self.before };
+        let history = store.explain.record(&self.entity, &id, &window).await?;
         if self.json {
             return output::json(&dto::RecordHistory::from(history));
         }
@@ -66,7 +73,7 @@ fn print(history: &History) -> CommandResult {
     }
     output::data(&output::clean(&text))?;
     if history.has_older {
-        output::talk("there are older events; show more with --limit");
+        output::talk("there are older events; show them with --before and the first time of the table");
     }
     output::data(&output::table(COLUMNS, &history.entries))
 }

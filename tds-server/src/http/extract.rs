@@ -106,15 +106,11 @@ pub(crate) fn known_entity(registry: &Registry, text: &str) -> Result<EntityType
 
 /// Parses `limit`, which must be within `1..=200`.
 pub(crate) fn limit(text: Option<&str>, default: usize) -> Result<usize, Problem> {
-    limit_up_to(text, default, 200)
-}
-
-/// Parses `limit`, which must be within `1..=most`.
-pub(crate) fn limit_up_to(text: Option<&str>, default: usize, most: usize) -> Result<usize, Problem> {
     let Some(text) = filled(text) else { return Ok(default) };
-    let refused =
-        || Problem::invalid(format!("limit must be a whole number from 1 to {most}, not {text:?}."));
-    text.parse().ok().filter(|limit| (1..=most).contains(limit)).ok_or_else(refused)
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=200).contains(limit))
+        .ok_or_else(|| Problem::invalid(format!("limit must be a whole number from 1 to 200, not {text:?}.")))
 }
 
 /// Parses `older_than` as a duration.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     guard::VerdictKind,
-    history::{Happening, History},
+    history::{Happening, History, HistoryWindow},
     ids::{InboxId, ItemId},
     mirror::{MirrorSchema, Operation},
     queue::{ItemFilter, Outcome, Settle},
@@ -19,7 +19,8 @@ use crate::{
 async fn history(harness: &dyn Harness, schema: &MirrorSchema, id: &str, limit: usize) -> Option<History> {
     let store = harness.stores().history.as_ref()?;
     let addresses = std::slice::from_ref(&schema.entity);
-    store.history(schema, &RecordId::new(id), addresses, limit).await.expect("a history")
+    let window = HistoryWindow::newest(limit);
+    store.history(schema, &RecordId::new(id), addresses, &window).await.expect("a history")
 }
 
 /// Returns each judged entry as one text: kind, verdict, outcome, operation and what changed.
@@ -97,6 +98,11 @@ pub async fn every_decision_is_in_the_history_of_its_record_with_what_changed(ha
     assert!(!found.has_older);
     let newest = history(harness, &INVOICE_SCHEMA, "1", 2).await.expect("a known record");
     assert_eq!((judged(&newest), newest.has_older), (judged(&found)[7..].to_vec(), true));
+    let store = harness.stores().history.as_ref().expect("a store of histories");
+    let window = HistoryWindow { limit: 1, before: Some(newest.entries[1].at) };
+    let earlier = store.history(&INVOICE_SCHEMA, &RecordId::new("1"), &[INVOICES], &window).await;
+    let earlier = earlier.expect("a history").expect("a known record");
+    assert_eq!(earlier.entries.last().map(|entry| entry.at < newest.entries[1].at), Some(true));
     assert_eq!(history(harness, &INVOICE_SCHEMA, "2", 100).await, None, "an unknown record");
     assert_eq!(history(harness, &PRODUCT_SCHEMA, "1", 100).await, None, "a record of another entity type");
 }

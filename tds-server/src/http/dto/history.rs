@@ -63,7 +63,6 @@ wire! {
     RecordEvent from entry: HistoryEntry {
         #[serde(with = "time::serde::rfc3339")]
         at: OffsetDateTime,
-        /// How the state, or the request, reached TDS
         #[schema(inline, value_type = OriginName)]
         kind: &'static str = entry.origin.as_str(),
         #[schema(inline, value_type = HappeningName)]
@@ -76,13 +75,10 @@ wire! {
         observed_from: Option<OffsetDateTime> = entry.observed.map(|seen| seen.began),
         #[serde(with = "time::serde::rfc3339::option")]
         observed_until: Option<OffsetDateTime> = entry.observed.map(|seen| seen.ended),
-        /// What the guard against stale writes decided
         #[schema(inline, value_type = Option<VerdictName>)]
         verdict: Option<&'static str> = entry.verdict.map(VerdictKind::as_str),
-        /// What became of the read or of the webhook
         #[schema(inline, value_type = Option<OutcomeName>)]
         outcome: Option<&'static str> = entry.outcome.map(Outcome::as_str),
-        /// What was written; null: nothing
         #[schema(inline, value_type = Option<OperationName>)]
         operation: Option<&'static str> = entry.operation.map(Operation::as_str),
         /// The columns and child tables that changed; empty for a new record

@@ -97,7 +97,7 @@ closed_sets! {
     "What the guard against stale writes decided"
     VerdictName = VerdictKind::ALL.map(VerdictKind::as_str);
 
-    "What was written to the mirror"
+    "What was written, or would be written, to the mirror; null: nothing"
     OperationName = Operation::ALL.map(Operation::as_str);
 
     "What would become of work on a record"

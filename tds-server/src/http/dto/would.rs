@@ -22,7 +22,6 @@ wire! {
 
     /// What would happen
     Foresight from would: Would {
-        /// The most informative outcome of the records
         #[schema(inline, value_type = ForeseenName)]
         outcome: &'static str = would.outcome.as_str(),
         /// The reason, if there is more to say
@@ -39,7 +38,6 @@ wire! {
         zoho_id: String = preview.key.id.to_string(),
         #[schema(inline, value_type = ForeseenName)]
         outcome: &'static str = preview.outcome.as_str(),
-        /// What would be written; null: nothing
         #[schema(inline, value_type = Option<OperationName>)]
         operation: Option<&'static str> = preview.operation.map(Operation::as_str),
         reason: Option<String>,
