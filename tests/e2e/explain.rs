@@ -77,15 +77,20 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
     let event = shop.webhook_done("invoices", &whole).await["inbox_event_id"].clone();
     let (_, again) = shop.webhook("invoices", &whole.to_string()).await;
     assert_eq!(again["duplicate"], true);
-    // Zoho has a newer version, of which the webhook only has the id.
-    shop.zoho.update(Module::INVOICES, INVOICE, json!({"reference_number": "SO-78"}));
-    let naming = shop.webhook_done("invoices", &json!({"invoice": {"invoice_id": INVOICE}})).await;
-    let mut late = whole.clone();
-    late["sent_again"] = json!(true);
-    shop.webhook_done("invoices", &late).await;
+    let name = async |n: i64| {
+        let body = json!({"invoice": {"invoice_id": INVOICE, "n": n}});
+        shop.webhook_done("invoices", &body).await["inbox_event_id"].clone()
+    };
+    name(1).await;
     // The list shows a payment, which changes no version.
     shop.zoho.update_silently(Module::INVOICES, INVOICE, json!({"balance": 1.5}));
     let full = shop.sync("invoices", "full").await;
+    // Zoho has a newer version, of which the webhook only has the id.
+    shop.zoho.update(Module::INVOICES, INVOICE, json!({"reference_number": "SO-78"}));
+    let naming = name(2).await;
+    let mut late = whole.clone();
+    late["sent_again"] = json!(true);
+    shop.webhook_done("invoices", &late).await;
     shop.zoho.update(Module::INVOICES, INVOICE, json!({"notes": "paid"}));
     let incremental = shop.sync("invoices", "incremental").await;
     shop.settled().await;
@@ -98,11 +103,13 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
             "webhook received applied []",
             "webhook judged apply applied []",
             "webhook duplicate []",
+            "webhook received unchanged []",
+            "detail judged apply unchanged []",
+            "list judged apply applied [balance]",
             "webhook received applied []",
             "detail judged apply applied [reference_number zoho_modified_at]",
             "webhook received stale []",
             "webhook judged stale stale []",
-            "list judged apply applied [balance]",
             "detail judged apply applied [notes zoho_modified_at]",
         ],
         "{history:#}"
@@ -110,12 +117,12 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
     let events = history["events"].as_array().expect("events");
     assert_eq!((&events[1]["operation"], &events[1]["inbox_event_id"]), (&json!("insert"), &event));
     assert_eq!((&events[2]["inbox_event_id"], &events[2]["run_id"]), (&event, &Value::Null));
-    assert_eq!(events[4]["inbox_event_id"], naming["inbox_event_id"]);
-    assert_eq!((&events[7]["run_id"], &events[8]["run_id"]), (&full["id"], &incremental["id"]));
+    assert_eq!(events[7]["inbox_event_id"], naming);
+    assert_eq!((&events[5]["run_id"], &events[10]["run_id"]), (&full["id"], &incremental["id"]));
     assert_eq!(events[1]["version"], "2026-11-17T06:17:41Z");
     let record = &history["record"];
     assert_eq!((&record["row"]["notes"], &record["row"]["number"]), (&json!("paid"), &json!("INV-00003")));
-    assert_eq!(record["version"], events[8]["version"]);
+    assert_eq!(record["version"], events[10]["version"]);
     assert!(record["local_id"].is_i64() && record["deleted_at"].is_null());
 
     let printed: Value =
@@ -203,12 +210,12 @@ async fn a_dry_run_shows_what_a_replay_or_a_retry_would_change_and_writes_nothin
     let (_, still) = shop.post(&path, json!({"dry_run": true})).await;
     assert_eq!(still["would"]["outcome"], "failed");
     assert!(still["would"]["reason"].as_str().is_some_and(|reason| reason.contains("rate")), "{still:#}");
-    shop.zoho.update(Module::ITEMS, "460000000027011", json!({"rate": 12.50}));
+    shop.zoho.update(Module::ITEMS, "460000000027011", json!({"rate": 12.5}));
     let (_, mended) = shop.post(&path, json!({"dry_run": true})).await;
     assert_eq!(mended["would"]["records"][0]["operation"], "insert", "{mended:#}");
     let changes = mended["would"]["changes"].as_array().expect("changes");
     let rate = changes.iter().find(|change| change["field"] == "rate").expect("a rate");
-    assert_eq!((&rate["before"], rate["after"].to_string().as_str()), (&Value::Null, "12.50"));
+    assert_eq!((&rate["before"], rate["after"].to_string().as_str()), (&Value::Null, "12.5"));
     let printed: Value =
         serde_json::from_str(&done(&shop, &["queue", "retry", &id.to_string(), "--dry-run", "--json"]).await)
             .expect("JSON");

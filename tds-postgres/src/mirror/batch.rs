@@ -86,7 +86,7 @@ impl Batch<'_> {
                 guard_sets(states.get(&read.key.id), read, shrinks)
             })
             .collect();
-        let written = self.write_tables(&mut tx, reads, &verdicts).await?;
+        let written = self.write_tables(&mut tx, reads, &verdicts, states.is_empty()).await?;
         let next: Vec<(&RecordId, SyncState)> = reads
             .iter()
             .zip(&verdicts)
@@ -146,12 +146,14 @@ impl Batch<'_> {
         queue::attach(tx, &places.each_for(Waiter::Operator)).await.map(drop)
     }
 
-    /// Writes the head rows and the child rows. Returns what was written of the records that differed.
+    /// Writes the head rows and the child rows. Returns what was written of the records that differed. `all_new`: no record
+    /// is known.
     async fn write_tables(
         &self,
         tx: &mut Tx,
         reads: &[&Read],
         verdicts: &[Verdict],
+        all_new: bool,
     ) -> Result<HashMap<String, Written>, sqlx::Error> {
         let head = self.schema.head.and_then(|head| self.tables.get_key_value(head));
         let mut rows = head.map(|(table, columns)| head::Rows::new(table, columns));
@@ -177,7 +179,7 @@ impl Batch<'_> {
                 let inserted = row.changed.is_none();
                 (row.zoho_id, Written { inserted, changed: row.changed.unwrap_or_default() })
             };
-            written.extend(rows.upsert(tx).await?.into_iter().map(of_row));
+            written.extend(rows.upsert(tx, all_new).await?.into_iter().map(of_row));
         }
         if let Some((table, columns)) = head {
             head::tombstone(tx, table, columns, &gone).await?;
@@ -287,6 +289,7 @@ fn decision<'a>(
     let written = written.get(read.key.id.as_str());
     let inserted = written.is_some_and(|written| written.inserted);
     let operation = outcome.and_then(|outcome| Operation::of(before, outcome, inserted));
+    // Everything of a new record is new.
     let is_new = operation == Some(Operation::Insert);
     let changed = written.map_or(&[][..], |written| &written.changed).iter().filter(|_| !is_new);
     Decision { read, verdict, outcome, reason, operation, changed: changed.map(String::as_str).collect() }

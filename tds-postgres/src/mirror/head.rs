@@ -56,12 +56,13 @@ impl<'a> Rows<'a> {
         self.merge.push(stable.then_some(read.shape != Shape::Detail));
     }
 
-    /// Writes the rows. Returns the rows that differed. Rows that do not differ are not written.
-    pub(super) async fn upsert(&self, tx: &mut Tx) -> Result<Vec<Written>, sqlx::Error> {
+    /// Writes the rows. Returns the rows that differed. Rows that do not differ are not written. `new`: no record of the
+    /// rows is known, so all rows that are written count as new, and nothing is compared to name what changed.
+    pub(super) async fn upsert(&self, tx: &mut Tx, new: bool) -> Result<Vec<Written>, sqlx::Error> {
         if self.ids.is_empty() {
             return Ok(Vec::new());
         }
-        let query = sqlx::query_as(quote::statement(upsert(self.table, self.columns)))
+        let query = sqlx::query_as(quote::statement(upsert(self.table, self.columns, new)))
             .bind(&self.ids)
             .bind(&self.shown)
             .bind(&self.raws)
@@ -198,7 +199,7 @@ fn has(columns: &Columns, name: &str) -> bool {
 /// one array for each filled column. The columns that changed are named by a comparison of the rows as they were and as
 /// they are, because only the table's columns say whether two values are equal. A text that contains the whole record
 /// changes with every version, so it is named only if nothing else changed.
-fn upsert(table: &str, columns: &Columns) -> String {
+fn upsert(table: &str, columns: &Columns, new: bool) -> String {
     let docs = docs(&[("zoho_id", "text"), ("shown", "bytea"), ("raw", "text"), ("merge", "bool")], columns);
     let (mut compared, mut values) = (vec!["zoho_id"], vec!["docs.zoho_id".to_owned()]);
     for (index, column) in filled(columns).enumerate() {
@@ -221,13 +222,21 @@ fn upsert(table: &str, columns: &Columns) -> String {
         written.push("synced_at");
         values.push("now()".to_owned());
     }
-    let named = filled(columns).map(|column| {
+    let compared_columns = || filled(columns).filter(|_| !new);
+    let named = compared_columns().map(|column| {
         let (name, text) = (quote::identifier(&column.name), quote::literal(&column.name));
         format!("CASE WHEN new.{name} IS DISTINCT FROM old.{name} THEN {text} END")
     });
     let named = named.collect::<Vec<_>>().join(", ");
-    let returned = filled(columns).map(|column| format!(", target.{}", quote::identifier(&column.name)));
+    let returned = compared_columns().map(|column| format!(", target.{}", quote::identifier(&column.name)));
     let returned: String = returned.collect();
+    let (changed, join) = if new {
+        ("NULL::text[]".to_owned(), "")
+    } else {
+        let names = format!("array_remove(ARRAY[{named}]::text[], NULL)");
+        let changed = format!("coalesce(NULLIF({names}, '{{}}'), '{{raw}}')");
+        (format!("CASE WHEN old.zoho_id IS NOT NULL THEN {changed} END"), "LEFT JOIN old USING (zoho_id)")
+    };
     let set: Vec<String> = written
         .iter()
         .map(|column| quote::identifier(column))
@@ -246,9 +255,7 @@ fn upsert(table: &str, columns: &Columns) -> String {
            ON CONFLICT (zoho_id) DO UPDATE SET {set}
              WHERE ROW({now}) IS DISTINCT FROM ROW({then})
            RETURNING target.zoho_id{returned})
-         SELECT new.zoho_id, CASE WHEN old.zoho_id IS NOT NULL THEN
-             coalesce(NULLIF(array_remove(ARRAY[{named}]::text[], NULL), '{{}}'), '{{raw}}') END AS changed
-           FROM new LEFT JOIN old USING (zoho_id)",
+         SELECT new.zoho_id, {changed} AS changed FROM new {join}",
         table = quote::table(table),
         present = present(columns),
         into = quote::list("", &written),

@@ -1,6 +1,8 @@
 //! Cases of [`crate::history::RecordHistory`], for stores that have histories.
 #![expect(missing_docs, reason = "the name of a case is its sentence")]
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{
@@ -73,6 +75,7 @@ pub async fn every_decision_is_in_the_history_of_its_record_with_what_changed(ha
     ];
     for read in reads.clone() {
         applied(harness, &INVOICE_SCHEMA, read).await;
+        harness.advance(Duration::from_millis(2)).await;
     }
     let found = history(harness, &INVOICE_SCHEMA, "1", 100).await.expect("a known record");
     assert_eq!(
