@@ -146,7 +146,8 @@ async fn entries(
     let attempts = sqlx::query(ATTEMPTS).bind(items).bind(most).bind(window.before);
     let attempts = attempts.try_map(|row: PgRow| attempt_of(&row)).fetch_all(database).await?;
     let is_before = |entry: &HistoryEntry| window.before.is_none_or(|before| entry.at < before);
-    let waiting = live.into_iter().filter(|(entry, waits)| *waits && is_before(entry)).map(|(entry, _)| entry);
+    let waiting =
+        live.into_iter().filter(|(entry, waits)| *waits && is_before(entry)).map(|(entry, _)| entry);
     let mut entries: Vec<HistoryEntry> =
         received.into_iter().chain(waiting).chain(attempts).chain(judged).collect();
     entries.sort_by_key(|entry| entry.at);
@@ -200,8 +201,7 @@ fn waiting_of(row: &PgRow) -> Result<(HistoryEntry, bool), sqlx::Error> {
 }
 
 fn attempt_of(row: &PgRow) -> Result<HistoryEntry, sqlx::Error> {
-    let result =
-        one_of(AttemptResult::ALL, AttemptResult::as_str, "attempt result", row.try_get("result")?)?;
+    let result = one_of(AttemptResult::ALL, AttemptResult::as_str, "attempt result", row.try_get("result")?)?;
     let is_last = result == AttemptResult::DeadLetter;
     let happening = if is_last { Happening::DeadLetter } else { Happening::Attempt };
     Ok(HistoryEntry {

@@ -42,7 +42,8 @@ async fn contents(shop: &Shop) -> Vec<String> {
         .expect("tables");
     let mut contents = Vec::new();
     for table in tables.split(' ') {
-        let sql = format!("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} AS t");
+        let sql =
+            format!("SELECT coalesce(string_agg(t::text, E'\\n' ORDER BY t::text), '') FROM {table} AS t");
         contents.push(format!("{table}: {}", shop.text(&sql).await.expect("a text")));
     }
     assert!(contents.len() > 30, "{}", contents.len());
@@ -84,7 +85,7 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
     name(1).await;
     // The list shows a payment, which changes no version.
     shop.zoho.update_silently(Module::INVOICES, INVOICE, json!({"balance": 1.5}));
-    let full = shop.sync("invoices", "full").await;
+    let listed = shop.sync("invoices", "incremental").await;
     // Zoho has a newer version, of which the webhook only has the id.
     shop.zoho.update(Module::INVOICES, INVOICE, json!({"reference_number": "SO-78"}));
     let naming = name(2).await;
@@ -92,7 +93,7 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
     late["sent_again"] = json!(true);
     shop.webhook_done("invoices", &late).await;
     shop.zoho.update(Module::INVOICES, INVOICE, json!({"notes": "paid"}));
-    let incremental = shop.sync("invoices", "incremental").await;
+    let full = shop.sync("invoices", "full").await;
     shop.settled().await;
 
     let (status, history) = shop.get(HISTORY).await;
@@ -118,7 +119,7 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
     assert_eq!((&events[1]["operation"], &events[1]["inbox_event_id"]), (&json!("insert"), &event));
     assert_eq!((&events[2]["inbox_event_id"], &events[2]["run_id"]), (&event, &Value::Null));
     assert_eq!(events[7]["inbox_event_id"], naming);
-    assert_eq!((&events[5]["run_id"], &events[10]["run_id"]), (&full["id"], &incremental["id"]));
+    assert_eq!((&events[5]["run_id"], &events[10]["run_id"]), (&listed["id"], &full["id"]));
     assert_eq!(events[1]["version"], "2026-11-17T06:17:41Z");
     let record = &history["record"];
     assert_eq!((&record["row"]["notes"], &record["row"]["number"]), (&json!("paid"), &json!("INV-00003")));
@@ -186,20 +187,26 @@ async fn a_dry_run_shows_what_a_replay_or_a_retry_would_change_and_writes_nothin
         shop.zoho.put(Module::ITEMS, item);
         items.push(json!({"item_id": id, "quantity_adjusted": 1}));
     }
-    let adjustment = json!({"inventory_adjustment": {"inventory_adjustment_id": "460000000099001", "line_items": items}});
+    let adjustment =
+        json!({"inventory_adjustment": {"inventory_adjustment_id": "460000000099001", "line_items": items}});
     let (_, answer) = shop.webhook("stock", &adjustment.to_string()).await;
     shop.settled().await;
-    shop.text("DELETE FROM erp.stock_levels WHERE product_zoho_id = '460000000027010' RETURNING 1::text").await;
+    shop.text("DELETE FROM erp.stock_levels WHERE product_zoho_id = '460000000027010' RETURNING 1::text")
+        .await;
     let would = replay(&answer["inbox_event_id"]).await;
     let outcomes: Vec<&Value> =
         would["records"].as_array().expect("records").iter().map(|record| &record["outcome"]).collect();
-    assert_eq!((&would["outcome"], outcomes), (&json!("applied"), vec![&json!("unchanged"), &json!("applied")]));
+    assert_eq!(
+        (&would["outcome"], outcomes),
+        (&json!("applied"), vec![&json!("unchanged"), &json!("applied")])
+    );
     let (_, unparsed) = shop.webhook("products", "no json at all").await;
     assert_eq!(replay(&unparsed["inbox_event_id"]).await["outcome"], "unparsed");
 
     // The reason of a dead letter is mended in Zoho.
     let mut poison = records::item();
-    (poison["item_id"], poison["sku"], poison["rate"]) = (json!("460000000027011"), json!("P"), json!("twelve"));
+    (poison["item_id"], poison["sku"], poison["rate"]) =
+        (json!("460000000027011"), json!("P"), json!("twelve"));
     shop.zoho.put(Module::ITEMS, poison.clone());
     shop.webhook("products", &json!({"item": poison}).to_string()).await;
     shop.until("SELECT count(*)::text FROM tds_sync_queue WHERE status = 'dead_letter'", "1").await;

@@ -17,8 +17,8 @@ use crate::{
     mirror::{Applied, Mirror},
     queue::{Claimed, Lane},
     record::{
-        Cause, Content, EntityType, Follow, ListedRow, Origin, Read, Record, RecordId, RecordKey, Shape, SourcePayload,
-        list_hash,
+        Cause, Content, EntityType, Follow, ListedRow, Origin, Read, Record, RecordId, RecordKey, Shape,
+        SourcePayload, list_hash,
     },
     source::Source,
 };

@@ -71,7 +71,13 @@ impl State {
     }
 
     /// Keeps that an event came again, or that an operator has the event processed again.
-    pub(super) fn note_event(&mut self, id: InboxId, keys: &[RecordKey], happening: Happening, origin: Origin) {
+    pub(super) fn note_event(
+        &mut self,
+        id: InboxId,
+        keys: &[RecordKey],
+        happening: Happening,
+        origin: Origin,
+    ) {
         for key in keys {
             let entry =
                 HistoryEntry { inbox_event: Some(id), ..HistoryEntry::new(self.now.0, happening, origin) };
@@ -99,7 +105,8 @@ impl State {
     fn received(&self, key: &RecordKey, addresses: &[EntityType]) -> impl Iterator<Item = HistoryEntry> {
         let is_about = move |event: &&Event| {
             addresses.contains(&event.row.entity_type)
-                && (event.records.contains(&key.id) || event.row.entity_id.as_deref() == Some(key.id.as_str()))
+                && (event.records.contains(&key.id)
+                    || event.row.entity_id.as_deref() == Some(key.id.as_str()))
         };
         self.events.values().filter(is_about).map(|event| HistoryEntry {
             outcome: event.row.outcome,
@@ -136,5 +143,9 @@ impl State {
 /// Returns the columns with simple values.
 fn simple(fields: &Fields) -> Fields {
     let is_simple = |value: &serde_json::Value| !(value.is_null() || value.is_object() || value.is_array());
-    fields.iter().filter(|(_, value)| is_simple(value)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    fields
+        .iter()
+        .filter(|(_, value)| is_simple(value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

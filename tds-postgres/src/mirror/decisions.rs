@@ -32,8 +32,19 @@ const BETWEEN: &str = "\n";
 /// own.
 pub(super) fn insert(entity: usize, first: usize) -> String {
     let parameters: Vec<String> = [
-        "text", "timestamptz", "timestamptz", "timestamptz", "bigint", "bigint", "bool", "text", "text", "text", "text",
-        "text", "text",
+        "text",
+        "timestamptz",
+        "timestamptz",
+        "timestamptz",
+        "bigint",
+        "bigint",
+        "bool",
+        "text",
+        "text",
+        "text",
+        "text",
+        "text",
+        "text",
     ]
     .iter()
     .zip(first..)
@@ -55,9 +66,8 @@ pub(super) fn insert(entity: usize, first: usize) -> String {
 pub(super) fn bind<'q>(query: Query<'q>, decisions: &[Decision<'_>]) -> Query<'q> {
     let seen = |decision: &Decision<'_>| decision.read.observed.interval();
     let cause = |decision: &Decision<'_>| decision.read.cause;
-    let changed = |decision: &Decision<'_>| {
-        (!decision.changed.is_empty()).then(|| decision.changed.join(BETWEEN))
-    };
+    let changed =
+        |decision: &Decision<'_>| (!decision.changed.is_empty()).then(|| decision.changed.join(BETWEEN));
     query
         .bind(column(decisions, |it| it.read.key.id.as_str().to_owned()))
         .bind(column(decisions, |it| it.read.version()))

@@ -272,8 +272,7 @@ fn differing(table: &str, columns: &Columns) -> String {
     let (mut theirs, mut ours) = (vec!["old.zoho_id".to_owned()], vec!["docs.zoho_id".to_owned()]);
     let mut named = Vec::new();
     for (index, column) in filled(columns).enumerate() {
-        let (their, our) =
-            (format!("old.{}", quote::identifier(&column.name)), expression(index, column));
+        let (their, our) = (format!("old.{}", quote::identifier(&column.name)), expression(index, column));
         if column.name != "deleted_at" {
             let name = quote::literal(&column.name);
             named.push(format!(

@@ -92,7 +92,8 @@ pub(crate) async fn get(database: &Database, id: ItemId) -> Result<Option<ItemVi
     let mut item = item_of(&row)?;
     let work = sqlx::query(WORK).bind(id.0).fetch_optional(database).await?;
     item.work = work.as_ref().map(work_of).transpose()?;
-    let payload = item.work.as_ref().and_then(|work| work.payload.as_ref()).map(|payload| payload.json.as_str());
+    let payload =
+        item.work.as_ref().and_then(|work| work.payload.as_ref()).map(|payload| payload.json.as_str());
     // A payload that is not JSON is shown as text.
     item.payload = payload.map(|text| serde_json::from_str(text).unwrap_or(text.into()));
     let attempts = sqlx::query(ATTEMPTS).bind(id.0).fetch_all(database).await?;

@@ -42,7 +42,10 @@ async fn one_batch_keeps_one_decision_for_each_read() {
     let reads: Vec<Read> = vec![
         // Only the spelling of the total differs, which is equal as a number.
         read("1", 6, "B", json!(10.00)).into(),
-        Read { cause: Some(cause), ..read("2", 3, "old", json!(1)).shape(Shape::Webhook).seen(Observed::Push(at(9))).0 },
+        Read {
+            cause: Some(cause),
+            ..read("2", 3, "old", json!(1)).shape(Shape::Webhook).seen(Observed::Push(at(9))).0
+        },
         read("3", 5, "other", json!(10)).shape(Shape::Webhook).seen(Observed::Push(at(9))).into(),
         read("4", 6, "A", json!(11)).rows("invoice_lines", [line(1), line(2)]).into(),
         absent(&invoices, "5", 8),
@@ -60,7 +63,8 @@ async fn one_batch_keeps_one_decision_for_each_read() {
         "1",
         "one statement writes the decisions of a batch"
     );
-    let seen = "SELECT concat_ws(' ', version = '2024-10-04T00:00:03Z', observed_began = '2024-10-04T00:00:09Z',
+    let seen =
+        "SELECT concat_ws(' ', version = '2024-10-04T00:00:03Z', observed_began = '2024-10-04T00:00:09Z',
                   observed_ended = observed_began) FROM tds_decisions WHERE zoho_id = '2'";
     assert_eq!(case.text(seen).await, "t t t");
     case.execute("DELETE FROM tds_decisions").await;
@@ -75,7 +79,8 @@ async fn what_differs_is_named_for_rows_without_a_head_for_raw_alone_and_for_tri
     let case = Case::new().await;
     let (stock, invoices) = (stock(), invoices());
     let levels = |n, hand: i64| {
-        detail(&stock, "p", n, json!({})).rows("stock_levels", [json!({"location_zoho_id": "", "stock_on_hand": hand})])
+        detail(&stock, "p", n, json!({}))
+            .rows("stock_levels", [json!({"location_zoho_id": "", "stock_on_hand": hand})])
     };
     for read in [levels(1, 5), levels(2, 5), levels(3, 6)] {
         case.apply(&stock, read).await.expect("stored");
@@ -96,7 +101,8 @@ async fn what_differs_is_named_for_rows_without_a_head_for_raw_alone_and_for_tri
            $$ BEGIN NEW.notes := upper(NEW.number); RETURN NEW; END $$",
     )
     .await;
-    case.execute("CREATE TRIGGER shout BEFORE UPDATE ON erp.invoices FOR EACH ROW EXECUTE FUNCTION shout()").await;
+    case.execute("CREATE TRIGGER shout BEFORE UPDATE ON erp.invoices FOR EACH ROW EXECUTE FUNCTION shout()")
+        .await;
     case.apply(&invoices, detail(&invoices, "1", 3, json!({"number": "b"}))).await.expect("stored");
     assert_eq!(
         case.text(DECISIONS).await,
@@ -106,10 +112,13 @@ async fn what_differs_is_named_for_rows_without_a_head_for_raw_alone_and_for_tri
     // Only volatile columns are written, and a lost row is made anew.
     case.execute("DELETE FROM tds_decisions").await;
     case.execute("DROP TRIGGER shout ON erp.invoices").await;
-    let paid = detail(&invoices, "1", 3, json!({})).volatile(json!({"balance": 1})).shape(Shape::List).seen(call(8));
+    let paid =
+        detail(&invoices, "1", 3, json!({})).volatile(json!({"balance": 1})).shape(Shape::List).seen(call(8));
     case.apply(&invoices, paid).await.expect("stored");
     case.execute("DELETE FROM erp.invoices").await;
-    case.apply(&invoices, detail(&invoices, "1", 4, json!({"number": "b"})).seen(call(9))).await.expect("stored");
+    case.apply(&invoices, detail(&invoices, "1", 4, json!({"number": "b"})).seen(call(9)))
+        .await
+        .expect("stored");
     assert_eq!(
         case.text(DECISIONS).await,
         "1 list apply applied update balance; 1 detail apply applied insert"
@@ -142,7 +151,10 @@ async fn a_record_that_cannot_be_written_has_no_decision_and_old_decisions_are_p
     let listed = Read { cause: Some(cause), ..detail(&invoices, "1", 3, json!({"number": "C"})).0 };
     case.apply(&invoices, listed).await.expect("stored");
     let addresses = std::slice::from_ref(&invoices.entity);
-    let history = store.history(&invoices, &RecordId::new("1"), addresses, &HistoryWindow::newest(10)).await.expect("read");
+    let history = store
+        .history(&invoices, &RecordId::new("1"), addresses, &HistoryWindow::newest(10))
+        .await
+        .expect("read");
     let history = history.expect("a known record");
     let runs: Vec<Option<i64>> = history.entries.iter().map(|it| it.run.map(|run| run.0)).collect();
     assert_eq!(runs, [None, Some(2)]);

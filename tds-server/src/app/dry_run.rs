@@ -87,7 +87,8 @@ impl DryRun {
     async fn show_deletion(&self, record: &mut Preview) -> Result<(), Refusal> {
         let Services { ports, catalogue, .. } = &self.0;
         let explain = Explain { ports: ports.clone(), catalogue: catalogue.clone() };
-        let known = explain.record(&record.key.entity, &record.key.id, &HistoryWindow::newest(1)).await?.record;
+        let known =
+            explain.record(&record.key.entity, &record.key.id, &HistoryWindow::newest(1)).await?.record;
         let deleted_at = known.deleted_at.and_then(|at| at.format(&Rfc3339).ok());
         for change in record.changes.iter_mut().filter(|change| change.field == "deleted_at") {
             change.target = deleted_at.clone().map_or(Value::Null, Value::String);

@@ -38,7 +38,14 @@ impl Ports {
     #[must_use]
     pub fn new<S>(store: &S) -> Self
     where
-        S: Inbox + InboxOperator + QueueOperator + QueueMaintenance + SyncRunOperator + RecordHistory + Clone + 'static,
+        S: Inbox
+            + InboxOperator
+            + QueueOperator
+            + QueueMaintenance
+            + SyncRunOperator
+            + RecordHistory
+            + Clone
+            + 'static,
     {
         let store = Arc::new(store.clone());
         Self {

@@ -69,7 +69,10 @@ fn print(history: &History) -> CommandResult {
         record.local_id.map_or_else(|| "-".to_owned(), |id| id.to_string())
     );
     for (name, value) in record.row.iter().flatten().filter(|(name, _)| SHOWN.contains(&name.as_str())) {
-        text.push_str(&format!("  {name}: {}\n", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+        text.push_str(&format!(
+            "  {name}: {}\n",
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        ));
     }
     output::data(&output::clean(&text))?;
     if history.has_older {
@@ -79,7 +82,8 @@ fn print(history: &History) -> CommandResult {
 }
 
 /// The columns by which a person recognizes a record.
-const SHOWN: [&str; 8] = ["number", "name", "sku", "status", "total", "balance", "amount", "zoho_modified_at"];
+const SHOWN: [&str; 8] =
+    ["number", "name", "sku", "status", "total", "balance", "amount", "zoho_modified_at"];
 
 const COLUMNS: &[Column<HistoryEntry>] = &[
     ("WHEN", |entry| output::time(Some(entry.at))),

@@ -96,7 +96,8 @@ impl InboxArgs {
                 let dry_run = store.dry_run()?;
                 let mut result = Ok(());
                 for id in ids {
-                    result = async { would::print(&format!("event {id}"), dry_run.replay(id).await?, json) }.await;
+                    result =
+                        async { would::print(&format!("event {id}"), dry_run.replay(id).await?, json) }.await;
                     if result.is_err() {
                         break;
                     }

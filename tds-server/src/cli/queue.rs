@@ -56,8 +56,10 @@ enum QueueAction {
         json: bool,
     },
     /// Make dead letters and waiting retries due now, and reset their attempts
-    #[command(after_help = "Examples:\n  tds-server queue retry 17 18\n  tds-server queue retry 17 --dry-run\n  \
-                            tds-server queue retry --status dead_letter --entity products --yes")]
+    #[command(
+        after_help = "Examples:\n  tds-server queue retry 17 18\n  tds-server queue retry 17 --dry-run\n  \
+                            tds-server queue retry --status dead_letter --entity products --yes"
+    )]
     Retry(RetryArgs),
     /// Discard items for good; their errors remain readable
     #[command(after_help = "Example:\n  tds-server queue discard --status dead_letter --older-than 30d")]
@@ -156,7 +158,8 @@ impl RetryArgs {
         let mut result = Ok(());
         for id in self.change.ids {
             result =
-                async { would::print(&format!("item {id}"), dry_run.retry(id).await?, self.change.json) }.await;
+                async { would::print(&format!("item {id}"), dry_run.retry(id).await?, self.change.json) }
+                    .await;
             if result.is_err() {
                 break;
             }

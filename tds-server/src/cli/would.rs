@@ -22,8 +22,12 @@ pub(crate) fn print(what: &str, would: Would, json: bool) -> CommandResult {
     for record in &would.records {
         let operation =
             record.operation.map(|operation| format!(" ({})", operation.as_str())).unwrap_or_default();
-        let line =
-            format!("{what}: {} would be {}{operation}{}", record.key, record.outcome, reason(&record.reason));
+        let line = format!(
+            "{what}: {} would be {}{operation}{}",
+            record.key,
+            record.outcome,
+            reason(&record.reason)
+        );
         output::data(&output::clean(&line))?;
         if !record.changes.is_empty() {
             output::data(&output::table(COLUMNS, &record.changes))?;

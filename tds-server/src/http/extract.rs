@@ -42,8 +42,7 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for ApiOption
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let unreadable = |detail: String| Problem::new(ProblemKind::BadRequest, detail);
-        let body =
-            Bytes::from_request(request, &()).await.map_err(|error| unreadable(error.body_text()))?;
+        let body = Bytes::from_request(request, &()).await.map_err(|error| unreadable(error.body_text()))?;
         if body.trim_ascii().is_empty() {
             return Ok(Self(T::default()));
         }

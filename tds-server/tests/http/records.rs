@@ -44,9 +44,8 @@ async fn a_history_shows_deliveries_and_refuses_what_is_unknown() {
 #[tokio::test]
 async fn a_dry_run_of_a_replay_says_what_each_kind_of_body_would_do() {
     let server = server();
-    let deliver = async |path: &str, body: &str| {
-        server.deliver(path, body).await.json()["inbox_event_id"].clone()
-    };
+    let deliver =
+        async |path: &str, body: &str| server.deliver(path, body).await.json()["inbox_event_id"].clone();
     let whole = deliver("/api/zoho/webhooks/products", &item("5", 0)).await;
     // A body with a few keys is not the whole record, so the record would be read, but this Zoho cannot be reached.
     let would = replayed(&server, &whole).await;
@@ -54,10 +53,16 @@ async fn a_dry_run_of_a_replay_says_what_each_kind_of_body_would_do() {
     assert!(would["reason"].as_str().is_some_and(|reason| !reason.is_empty()));
     let unparsed = deliver("/api/zoho/webhooks/products", "no json at all").await;
     let would = replayed(&server, &unparsed).await;
-    assert_eq!((&would["outcome"], &would["changes"], &would["records"]), (&json!("unparsed"), &json!([]), &json!([])));
+    assert_eq!(
+        (&would["outcome"], &would["changes"], &would["records"]),
+        (&json!("unparsed"), &json!([]), &json!([]))
+    );
     let ignored = deliver("/api/tds/webhooks/users", "{}").await;
     assert_eq!(replayed(&server, &ignored).await["outcome"], "ignored");
-    server.post("/api/zoho/webhooks/inbox/99/replay", json!({"dry_run": true})).await.is_problem(404, "unknown-id");
+    server
+        .post("/api/zoho/webhooks/inbox/99/replay", json!({"dry_run": true}))
+        .await
+        .is_problem(404, "unknown-id");
     let wrong = server.post("/api/zoho/webhooks/inbox/1/replay", json!({"dry": true})).await;
     wrong.is_problem(422, "invalid-value");
     // `false` is a replay.
@@ -84,5 +89,8 @@ async fn a_dry_run_of_a_retry_changes_no_item() {
     assert_eq!(discarded, json!({"affected": 1}));
     let ended = server.post(&format!("{path}/retry"), json!({"dry_run": true})).await.json();
     assert_eq!(ended["would"]["outcome"], "ignored");
-    server.post("/api/zoho/sync/queue/999/retry", json!({"dry_run": true})).await.is_problem(404, "unknown-id");
+    server
+        .post("/api/zoho/sync/queue/999/retry", json!({"dry_run": true}))
+        .await
+        .is_problem(404, "unknown-id");
 }

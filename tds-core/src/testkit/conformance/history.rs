@@ -57,10 +57,7 @@ pub async fn every_decision_is_in_the_history_of_its_record_with_what_changed(ha
     let cause = Cause { item: ItemId(7), event: Some(InboxId(8)), origin: Origin::Webhook, by_run: false };
     let first = invoice(1, "A", "one").children("invoice_lines", [line("a")]);
     let reads = [
-        Read {
-            cause: Some(cause),
-            ..first.clone().seen(Shape::Webhook, Observed::Push(at(10)))
-        },
+        Read { cause: Some(cause), ..first.clone().seen(Shape::Webhook, Observed::Push(at(10))) },
         first.clone().read(at(20), at(21)),
         invoice(2, "A", "two").children("invoice_lines", [line("a")]).read(at(30), at(31)),
         invoice(3, "B", "two").children("invoice_lines", [line("b")]).read(at(40), at(41)),
@@ -93,7 +90,10 @@ pub async fn every_decision_is_in_the_history_of_its_record_with_what_changed(ha
         ]
     );
     let (first, last) = (&found.entries[0], &found.entries[8]);
-    assert_eq!((first.item, first.inbox_event, first.version), (Some(ItemId(7)), Some(InboxId(8)), Some(at(1))));
+    assert_eq!(
+        (first.item, first.inbox_event, first.version),
+        (Some(ItemId(7)), Some(InboxId(8)), Some(at(1)))
+    );
     assert_eq!(last.observed, Some(reads[8].observed.interval()));
     assert!(found.entries[5].detail.as_ref().is_some_and(|text| text.contains("same version")));
     assert_eq!(found.record.state.as_ref().and_then(|state| state.version), Some(at(4)));

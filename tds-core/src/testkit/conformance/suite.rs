@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use super::{
-    Harness, budget, costs, derived, history, inbox, lists, mirror, operator, queue, races, renewal, run, schedule,
-    settle, shared, sweep,
+    Harness, budget, costs, derived, history, inbox, lists, mirror, operator, queue, races, renewal, run,
+    schedule, settle, shared, sweep,
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates

@@ -10,7 +10,9 @@ use tds_zoho::entities::Catalogue;
 
 use crate::http::{
     dto,
-    extract::{ApiId, ApiOptionalJson, ApiQuery, DryRunBody, filled, known_entity, limit, older_than, one_of},
+    extract::{
+        ApiId, ApiOptionalJson, ApiQuery, DryRunBody, filled, known_entity, limit, older_than, one_of,
+    },
     problem::{Answer, Problem},
     state::AppState,
 };

@@ -8,7 +8,10 @@ use crate::{
     app::items::Change,
     http::{
         dto,
-        extract::{ApiId, ApiJson, ApiOptionalJson, ApiQuery, DryRunBody, filled, known_entity, limit, older_than, one_of},
+        extract::{
+            ApiId, ApiJson, ApiOptionalJson, ApiQuery, DryRunBody, filled, known_entity, limit, older_than,
+            one_of,
+        },
         problem::{Answer, Problem},
         state::AppState,
     },

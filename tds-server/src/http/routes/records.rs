@@ -43,7 +43,8 @@ pub(crate) async fn history(
 ) -> Answer<dto::RecordHistory> {
     let entity = known_entity(state.services.engine.registry(), &entity)?;
     let before = filled(query.before.as_deref()).map(|text| {
-        let wrong = || Problem::invalid(format!("before must be a time such as 2026-11-20T08:00:00Z, not {text:?}."));
+        let wrong =
+            || Problem::invalid(format!("before must be a time such as 2026-11-20T08:00:00Z, not {text:?}."));
         parse_since(text).ok_or_else(wrong)
     });
     let window = HistoryWindow { limit: limit(query.limit.as_deref(), 200)?, before: before.transpose()? };
