@@ -74,7 +74,7 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
     let shop = Shop::open().await;
     let first = records::document(Kind::Invoice);
     shop.zoho.put(Module::INVOICES, first.clone());
-    let whole = json!({"organization_id": shop.zoho.credentials().organization_id, "invoice": first});
+    let whole = json!({"organization_id": shop.zoho.credentials().organization_id, "invoice": &first});
     let event = shop.webhook_done("invoices", &whole).await["inbox_event_id"].clone();
     let (_, again) = shop.webhook("invoices", &whole.to_string()).await;
     assert_eq!(again["duplicate"], true);
@@ -87,12 +87,18 @@ async fn the_history_of_a_record_shows_each_way_in_which_it_arrived() {
     shop.zoho.update_silently(Module::INVOICES, INVOICE, json!({"balance": 1.5}));
     let listed = shop.sync("invoices", "incremental").await;
     // Zoho has a newer version, of which the webhook only has the id.
-    shop.zoho.update(Module::INVOICES, INVOICE, json!({"reference_number": "SO-78"}));
+    let mut newer = first.clone();
+    newer["balance"] = json!(1.5);
+    newer["reference_number"] = json!("SO-78");
+    newer["last_modified_time"] = json!("2026-11-18T09:00:00+0300");
+    shop.zoho.put(Module::INVOICES, newer.clone());
     let naming = name(2).await;
     let mut late = whole.clone();
     late["sent_again"] = json!(true);
     shop.webhook_done("invoices", &late).await;
-    shop.zoho.update(Module::INVOICES, INVOICE, json!({"notes": "paid"}));
+    newer["notes"] = json!("paid");
+    newer["last_modified_time"] = json!("2026-11-19T09:00:00+0300");
+    shop.zoho.put(Module::INVOICES, newer);
     let full = shop.sync("invoices", "full").await;
     shop.settled().await;
 
