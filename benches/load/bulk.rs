@@ -158,6 +158,7 @@ impl Source for MadeUp {
                 content: Content::Present(Box::new(record)),
                 listed: None,
                 follow: None,
+                cause: None,
             })
         };
         ids.iter().map(read).collect()

@@ -12,6 +12,7 @@ mod shrink;
 mod state;
 mod suspect;
 mod unusual;
+mod verdict;
 
 pub(crate) use ahead::is_ahead;
 pub use ahead::report_ahead;
@@ -20,6 +21,7 @@ pub use moves::{moved, shows_no_change};
 pub use shrink::{guard_sets, is_suspicious_shrink};
 pub use suspect::Suspect;
 pub use unusual::report_unusual;
+pub use verdict::VerdictKind;
 
 use std::{fmt, time::Duration};
 

@@ -2,6 +2,7 @@
 
 mod ignoring;
 mod mirror;
+mod preview;
 mod sibling;
 mod waiting;
 
@@ -13,6 +14,7 @@ pub(crate) use self::mirror::comparable;
 pub use self::{
     ignoring::IgnoringHandler,
     mirror::{FollowSettings, MirrorHandler},
+    preview::{Foreseen, Preview, preview},
     waiting::SAVING_CALLS,
 };
 use crate::{

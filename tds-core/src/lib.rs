@@ -7,6 +7,7 @@ pub mod error;
 pub mod guard;
 pub mod handler;
 pub mod hint;
+pub mod history;
 mod ids;
 pub mod inbox;
 pub mod limits;

@@ -2,6 +2,7 @@
 
 mod compare;
 mod follow;
+mod operation;
 
 use std::collections::HashMap;
 
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 pub use self::{
     compare::{Difference, FieldDifference, Presence, compare_fields, compare_rows},
     follow::{DelayedItem, follow_ups},
+    operation::Operation,
 };
 use crate::{
     error::Result,

@@ -1,6 +1,7 @@
 //! Records as they pass through the engine: what was read, when it was read, and in which shape.
 
 pub(crate) mod builder;
+mod cause;
 mod date_range;
 pub(crate) mod entity;
 pub(crate) mod hash;
@@ -14,6 +15,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 pub use self::{
     builder::RecordBuilder,
+    cause::{Cause, Origin},
     date_range::DateRange,
     entity::{EntityType, InvalidEntityType},
     hash::{ColumnHashes, ContentHash, content_hash, list_hash, same_value},
@@ -234,6 +236,8 @@ pub struct Read {
     pub listed: Option<ListedRow>,
     /// How the records that this read moves are read again; `None`: they are not.
     pub follow: Option<Follow>,
+    /// Why the read was made, if an item of the queue was the reason.
+    pub cause: Option<Cause>,
 }
 
 impl Read {
@@ -241,7 +245,15 @@ impl Read {
     #[must_use]
     pub fn of(record: Record, shape: Shape, observed: Observed) -> Self {
         let key = RecordKey::new(record.entity.clone(), record.id.clone());
-        Self { key, shape, observed, content: Content::Present(Box::new(record)), listed: None, follow: None }
+        Self {
+            key,
+            shape,
+            observed,
+            content: Content::Present(Box::new(record)),
+            listed: None,
+            follow: None,
+            cause: None,
+        }
     }
 
     /// Creates the read of a whole record by a call. `None` means that the source has no such record.
@@ -255,6 +267,29 @@ impl Read {
             content,
             listed: None,
             follow: None,
+            cause: None,
+        }
+    }
+
+    /// Returns the way in which the state reached the target. Without a cause, the shape shows it.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.cause.map_or(
+            match self.shape {
+                Shape::List => Origin::List,
+                Shape::Detail => Origin::Detail,
+                Shape::Webhook => Origin::Webhook,
+            },
+            |cause| cause.origin,
+        )
+    }
+
+    /// Returns the version that the read shows.
+    #[must_use]
+    pub fn version(&self) -> Option<OffsetDateTime> {
+        match &self.content {
+            Content::Present(record) => record.version,
+            Content::Absent => None,
         }
     }
 }

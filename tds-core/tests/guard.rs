@@ -95,7 +95,7 @@ impl Observation {
 
 fn read(shape: Shape, observed: Observed, content: Content) -> Read {
     let key = RecordKey::new(PRODUCTS, RecordId::new("1"));
-    Read { key, shape, observed, content, listed: None, follow: None }
+    Read { key, shape, observed, content, listed: None, follow: None, cause: None }
 }
 
 fn history() -> impl Strategy<Value = History> {

@@ -34,7 +34,15 @@ fn record(version: i64) -> Record {
 
 fn seen(record: Record, shape: Shape, observed: Observed) -> Read {
     let key = RecordKey::new(PRODUCTS, record.id.clone());
-    Read { key, shape, observed, content: Content::Present(Box::new(record)), listed: None, follow: None }
+    Read {
+        key,
+        shape,
+        observed,
+        content: Content::Present(Box::new(record)),
+        listed: None,
+        follow: None,
+        cause: None,
+    }
 }
 
 fn call(began: i64, ended: i64) -> Observed {

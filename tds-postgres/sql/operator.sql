@@ -2,6 +2,13 @@
 -- scripts may do more with the view than read it: they may delete rows, update columns where an update has a meaning,
 -- and retry failed items and dead letters.
 
+-- Keeps what an operator does with items, for the histories of their records.
+CREATE OR REPLACE FUNCTION tds_note_items(items bigint[], what text) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO tds_decisions (item_id, inbox_event_id, entity_type, zoho_id, kind, action)
+  SELECT q.id, q.inbox_event_id, q.entity_type, q.zoho_entity_id, 'operator', what
+    FROM tds_queue_live q WHERE q.id = ANY(items) AND q.direction = 'inbound'
+$$;
+
 -- Retries locked items that are failed or dead letters, and counts their attempts anew. The newest dead letter of a
 -- record becomes a live item again, unless the record has a live item. The other dead letters are folded into the live
 -- item, each as the work of its own event. The events of dead letters wait again, and the operator waits for the live
@@ -17,6 +24,7 @@ DECLARE
   targets bigint[] := '{}';
   generations bigint[] := '{}';
 BEGIN
+  PERFORM tds_note_items(items, 'retry');
   UPDATE tds_queue_live SET status = 'pending', retry_count = 0, run_at = clock_timestamp()
    WHERE id = ANY(items) AND status = 'failed';
   LOOP
@@ -94,6 +102,7 @@ $$;
 -- Discards locked items: they end for good, with their error kept.
 CREATE OR REPLACE FUNCTION tds_discard_items(items bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+  PERFORM tds_note_items(items, 'discard');
   WITH ended AS (
     DELETE FROM tds_queue_live q WHERE q.id = ANY(items) RETURNING q.*, 'discarded'::text AS outcome)
   /* part: archive */;

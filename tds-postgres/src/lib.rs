@@ -4,6 +4,7 @@ mod call_log;
 mod db;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod history;
 mod inbox;
 mod maintenance;
 mod mirror;

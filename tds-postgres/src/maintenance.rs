@@ -94,6 +94,11 @@ DELETE FROM tds_api_calls WHERE (account, day, lane, endpoint, result) IN (
    WHERE day < ((now() - make_interval(secs => $1)) AT TIME ZONE 'UTC')::date LIMIT $2)
 ";
 
+const DECISIONS: &str = "
+DELETE FROM tds_decisions WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM tds_decisions WHERE at <= now() - make_interval(secs => $1) ORDER BY at LIMIT $2))
+";
+
 // The conditions are those of DONE, DEAD and EVENTS. If dead letters are counted, open items do not keep an event,
 // because deleting the dead letters reduces `open_items`.
 const COUNT: &str = "
@@ -129,7 +134,7 @@ async fn prune(database: &Database, age: Duration, dead_letters: bool) -> Result
     }
     deleted += batches(database, EVENTS, age, Some(dead_letters)).await?;
     retry::repeat(retry::ALONE, || sqlx::query(LISTED).execute(database)).await?;
-    for statement in [ATTEMPTS, RUNS, CALLS] {
+    for statement in [DECISIONS, ATTEMPTS, RUNS, CALLS] {
         batches(database, statement, age, None).await?;
     }
     for statement in [VERIFICATIONS, TALLY] {

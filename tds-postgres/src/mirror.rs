@@ -4,10 +4,11 @@ mod batch;
 pub(crate) mod catalog;
 mod children;
 mod compare;
+mod decisions;
 mod head;
 mod locks;
 mod seen;
-mod state;
+pub(crate) mod state;
 
 use std::{
     collections::{HashMap, HashSet},

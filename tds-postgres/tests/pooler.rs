@@ -179,5 +179,6 @@ fn read(entity: &EntityType, n: i32) -> Read {
         content: Content::Present(Box::new(record)),
         listed: None,
         follow: None,
+        cause: None,
     }
 }

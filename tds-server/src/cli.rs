@@ -6,6 +6,7 @@ mod completions;
 #[cfg(all(feature = "embedded", feature = "sim"))]
 mod demo;
 mod exit;
+mod explain;
 mod inbox;
 mod lookup;
 mod migrate;
@@ -25,6 +26,7 @@ mod signals;
 mod store;
 mod verify;
 mod webhook;
+mod would;
 
 use std::process::ExitCode;
 
@@ -96,6 +98,8 @@ enum StoredCommand {
     Inbox(inbox::InboxArgs),
     /// List, show, cancel and resume sync runs
     Runs(runs::RunsArgs),
+    /// Show every delivery, read and write of a record, with versions, decisions and changes
+    Explain(explain::ExplainArgs),
     /// Pause the processing of an entity type in all processes of TDS
     Pause(pause::PauseArgs),
     /// Resume the processing of an entity type
@@ -195,6 +199,7 @@ impl StoredCommand {
             Self::Queue(args) => args.run(store).await,
             Self::Inbox(args) => args.run(store).await,
             Self::Runs(args) => args.run(store).await,
+            Self::Explain(args) => args.run(store).await,
             Self::Pause(args) => args.run(store, true).await,
             Self::Resume(args) => args.run(store, false).await,
             Self::Prune(args) => args.run(store).await,

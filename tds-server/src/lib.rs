@@ -7,7 +7,9 @@ mod app {
     pub(crate) mod bulk_sync;
     pub(crate) mod check;
     pub(crate) mod credentials;
+    pub(crate) mod dry_run;
     pub(crate) mod events;
+    pub(crate) mod explain;
     pub(crate) mod heal;
     pub(crate) mod health;
     pub(crate) mod items;

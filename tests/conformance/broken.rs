@@ -1,6 +1,7 @@
 //! Stores that are broken on purpose. Each store fails the case for its fault, and no case of a topic that the fault
 //! does not touch.
 
+mod history;
 mod inbox;
 mod mirror;
 mod queue;
@@ -46,7 +47,8 @@ fn check(breaks: Breaks, right: &[(&'static str, &'static str)], touched: &[&str
 }
 
 /// The topics that depend on whether events, items and runs end.
-const WORK: &[&str] = &["inbox", "queue", "settle", "operator", "races", "run", "sweep", "derived"];
+const WORK: &[&str] =
+    &["inbox", "queue", "settle", "operator", "races", "run", "sweep", "derived", "history"];
 
 #[test]
 fn an_intact_store_fails_nothing() {
@@ -74,7 +76,7 @@ fn an_inbox_that_does_not_know_deliveries_again_is_noticed() {
         ("inbox", "a_delivery_that_is_there_already_changes_nothing_and_queues_nothing"),
         ("inbox", "one_delivery_accepted_many_times_at_once_is_stored_once"),
     ];
-    check(inbox::forgets_deliveries, &right, &["inbox"]);
+    check(inbox::forgets_deliveries, &right, &["inbox", "history"]);
 }
 
 #[test]
@@ -137,7 +139,13 @@ fn a_mirror_that_applies_stale_reads_is_noticed() {
         ("mirror", "other_content_of_an_equal_version_is_decided_by_the_time_of_the_observation"),
     ];
     // The sweep depends on the time at which records were last seen, and what follows from a read on what it changed.
-    check(mirror::gullible, &right, &["mirror", "derived", "sweep"]);
+    check(mirror::gullible, &right, &["mirror", "derived", "sweep", "history"]);
+}
+
+#[test]
+fn a_history_that_does_not_say_what_changed_is_noticed() {
+    let right = [("history", "every_decision_is_in_the_history_of_its_record_with_what_changed")];
+    check(history::vague, &right, &["history"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod crash;
 mod deletions;
 mod derived;
 mod doors;
+mod explain;
 mod forms;
 mod further;
 mod golden;

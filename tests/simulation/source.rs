@@ -334,7 +334,7 @@ impl SimSource {
             }
         };
         let key = RecordKey::new(self.kind.schema.entity.clone(), id.clone());
-        Ok(Read { key, shape: Shape::Detail, observed, content, listed: None, follow: None })
+        Ok(Read { key, shape: Shape::Detail, observed, content, listed: None, follow: None, cause: None })
     }
 }
 

@@ -364,6 +364,7 @@ impl FaultyStore {
                 content,
                 listed: None,
                 follow: None,
+                cause: None,
             };
             let schema = &KINDS[crate::kinds::index_of(&key.entity)].schema;
             self.inner.apply(schema, vec![read]).await;

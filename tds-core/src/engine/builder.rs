@@ -15,12 +15,12 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     error::{Error, Result},
-    handler::{BatchHandler, FollowSettings, MirrorHandler},
+    handler::{BatchHandler, FollowSettings, MirrorHandler, Preview, preview},
     hint::Wording,
     limits::shared_state::SharedState,
     mirror::Mirror,
-    queue::Queue,
-    record::EntityType,
+    queue::{Queue, Work},
+    record::{EntityType, RecordKey},
     runs::{ListLoad, NewRun, Run, RunPlan, RunType, SyncRun, SyncRunOperator},
     shutdown::{Shutdown, ShutdownTrigger},
     source::Source,
@@ -239,6 +239,7 @@ impl EngineBuilder {
         if let Some(verifier) = &verifier {
             executors.push(verifier.clone());
         }
+        let (mirror, clock) = (Arc::clone(&stores.mirror), Arc::clone(&self.clock));
         executors.push(Arc::new(Lister {
             registry: worker.registry.clone(),
             runs: Arc::clone(&stores.runs),
@@ -265,7 +266,7 @@ impl EngineBuilder {
             postponed: self.postponed,
             verifier: verifier.clone(),
         };
-        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists, verifier }
+        Engine { worker: Arc::new(worker), runs, scheduler: Arc::new(scheduler), lists, verifier, mirror, clock }
     }
 
     /// Builds the engine and starts it.
@@ -324,6 +325,8 @@ pub struct Engine {
     pub scheduler: Arc<Scheduler>,
     lists: Lists,
     verifier: Option<Arc<Verifier>>,
+    mirror: Arc<dyn Mirror>,
+    clock: Arc<dyn Clock>,
 }
 
 impl Engine {
@@ -377,6 +380,16 @@ impl Engine {
     /// A store cannot be asked.
     pub async fn list_loads(&self, schedules: &[ScheduleSpec]) -> Result<Vec<ListLoad>> {
         self.lists.loads(self.registry(), schedules).await
+    }
+
+    /// Returns what would become of work on a record, without writing anything. Records that have to be read are read
+    /// from the source, in the lane of operators.
+    ///
+    /// # Errors
+    /// The mirror cannot be asked.
+    pub async fn preview(&self, key: &RecordKey, work: &Work) -> Result<Vec<Preview>> {
+        let source = |entity: &EntityType| self.registry().source(entity).cloned();
+        preview(&self.mirror, &self.clock, source, key, work).await
     }
 
     /// Creates a run.

@@ -63,6 +63,7 @@ mod tests {
             content: Content::Present(Box::new(record)),
             listed: Some(ListedRow { hash: ContentHash::of_bytes(b"row"), spelled: Vec::new() }),
             follow: None,
+            cause: None,
         };
         let verdict = Verdict::Apply { stable: true, volatile: true };
         SyncState::after(None, &read, verdict).expect("a state")

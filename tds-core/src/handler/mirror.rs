@@ -17,8 +17,8 @@ use crate::{
     mirror::{Applied, Mirror},
     queue::{Claimed, Lane},
     record::{
-        Content, EntityType, Follow, ListedRow, Read, Record, RecordId, RecordKey, Shape, SourcePayload,
-        list_hash,
+        Cause, Content, EntityType, Follow, ListedRow, Origin, Read, Record, RecordId, RecordKey, Shape,
+        SourcePayload, list_hash,
     },
     source::Source,
 };
@@ -179,6 +179,7 @@ impl MirrorHandler {
             content: Content::Present(Box::new(record)),
             listed,
             follow: None,
+            cause: Some(cause_of(item, Some(payload.shape))),
         }
     }
 
@@ -231,6 +232,7 @@ impl MirrorHandler {
             match answer {
                 Err(error) => batch.results[index] = Some(Err(error)),
                 Ok(mut read) => {
+                    read.cause = Some(cause_of(&batch.items[index], None));
                     // The record can be read, so what its payload looked like decides nothing any more, whatever
                     // happens to this read.
                     if let Content::Present(_) = read.content {
@@ -324,6 +326,19 @@ impl BatchHandler for MirrorHandler {
         let open = || handled.clone().map(|()| Handled::Reread);
         batch.results.into_iter().map(|result| result.unwrap_or_else(open)).collect()
     }
+}
+
+/// Returns why a read is made: with the shape of the item's payload, or by a call if there is no payload that suffices.
+fn cause_of(item: &Claimed, payload: Option<Shape>) -> Cause {
+    let origin = match (item.lane, payload) {
+        (Lane::Verify, _) => Origin::Verify,
+        (Lane::Operator, _) => Origin::Operator,
+        (_, Some(Shape::Webhook)) => Origin::Webhook,
+        (_, Some(Shape::List)) => Origin::List,
+        (_, Some(Shape::Detail) | None) => Origin::Detail,
+    };
+    let by_run = matches!(item.lane, Lane::Incremental | Lane::Full | Lane::Verify);
+    Cause { item: item.id, event: item.source_event, origin, by_run }
 }
 
 /// Returns the part of a list row that can be compared with the target's row. The result has no columns that the list

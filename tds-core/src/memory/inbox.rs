@@ -1,6 +1,9 @@
 //! The inbox in memory.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -12,12 +15,13 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
+    history::Happening,
     inbox::{
         Accepted, Deliveries, Disposition, EventFilter, EventStatus, EventView, Inbox, InboxId,
         InboxOperator, InboxStats, NewEvent, other_records,
     },
     queue::{Lane, NewItem, Page, Waiter, Work},
-    record::{RecordId, RecordKey},
+    record::{Origin, RecordId, RecordKey},
 };
 
 #[async_trait]
@@ -25,6 +29,7 @@ impl Inbox for MemoryStore {
     async fn accept(&self, event: NewEvent) -> Result<Accepted> {
         Ok(self.change(|state| {
             if let Some(id) = state.deliveries.get(&event.event_id).copied() {
+                state.note_event(id, &keys_of(&event.disposition), Happening::Duplicate, Origin::Webhook);
                 let came_back = state.came_back(id, &event.disposition);
                 if !came_back.is_empty() {
                     let order = state.next_id();
@@ -73,6 +78,7 @@ impl InboxOperator for MemoryStore {
             if !state.events.contains_key(&id) {
                 return Err(Error::not_found(format!("there is no inbox event {id}")));
             }
+            state.note_event(id, &keys_of(&disposition), Happening::Replay, Origin::Operator);
             state.begin_again(id, &disposition, Lane::Operator);
             Ok(())
         })
@@ -155,6 +161,12 @@ impl State {
             self.enqueue(NewItem { key, lane, work, waiter });
         }
     }
+}
+
+/// Returns the records whose work follows from an event, each once.
+fn keys_of(disposition: &Disposition) -> Vec<RecordKey> {
+    let keys: BTreeSet<&RecordKey> = disposition.work().iter().map(|(key, _)| key).collect();
+    keys.into_iter().cloned().collect()
 }
 
 fn stored(id: InboxId, event: NewEvent, now: OffsetDateTime) -> Event {

@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    guard::{SyncState, Verdict, judge, report_unusual},
+    guard::{SyncState, Verdict, VerdictKind, judge, report_unusual},
+    history::{Happening, HistoryEntry},
     mirror::{
-        Applied, Difference, Mirror, MirrorSchema, Presence, RecordCount, compare_fields, compare_rows,
-        follow_ups,
+        Applied, Difference, Mirror, MirrorSchema, Operation, Presence, RecordCount, compare_fields,
+        compare_rows, follow_ups,
     },
     queue::Outcome,
-    record::{Content, DateRange, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape},
+    record::{Content, DateRange, EntityType, Fields, Read, Record, RecordId, RecordKey, Shape, same_value},
 };
 
 #[async_trait]
@@ -115,20 +116,69 @@ impl State {
             self.remember(&read.key, next);
         }
         report_unusual(previous.as_ref(), &read, verdict);
+        let (applied, written) = self.write(schema, &read, verdict, previous.as_ref());
+        self.decide(&read, verdict, previous.as_ref(), (applied, written));
+        Ok(applied)
+    }
+
+    /// Writes what the verdict allows to write.
+    fn write(
+        &mut self,
+        schema: &MirrorSchema,
+        read: &Read,
+        verdict: Verdict,
+        previous: Option<&SyncState>,
+    ) -> (Applied, Option<Written>) {
         let (stable, volatile) = match verdict {
-            Verdict::Reread(reason) => return Ok(Applied::Reread(reason)),
-            Verdict::Stale => return Ok(Applied::Done(Outcome::Stale)),
-            Verdict::Unchanged => return Ok(Applied::Done(Outcome::Unchanged)),
+            Verdict::Reread(reason) => return (Applied::Reread(reason), None),
+            Verdict::Stale => return (Applied::Done(Outcome::Stale), None),
+            Verdict::Unchanged => return (Applied::Done(Outcome::Unchanged), None),
             Verdict::Apply { stable, volatile } => (stable, volatile),
         };
         let Content::Present(record) = &read.content else {
             self.write_tombstone(schema, &read.key);
-            return Ok(Applied::Done(Outcome::Deleted));
+            return (Applied::Done(Outcome::Deleted), None);
         };
         let whole = previous.is_some_and(|state| state.detail_hash.is_some());
-        let head = schema.head.is_some() && self.write_head(&read, record, (stable, volatile, whole));
-        let children = stable && self.write_children(schema, record);
-        Ok(Applied::Done(if head || children { Outcome::Applied } else { Outcome::Unchanged }))
+        let head = schema.head.and_then(|_| self.write_head(read, record, (stable, volatile, whole)));
+        let children = if stable { self.write_children(schema, record) } else { Vec::new() };
+        if head.is_none() && children.is_empty() {
+            return (Applied::Done(Outcome::Unchanged), None);
+        }
+        let mut written = head.unwrap_or_default();
+        written.changed.extend(children);
+        (Applied::Done(Outcome::Applied), Some(written))
+    }
+
+    /// Keeps the decision on a read for the history of its record.
+    fn decide(
+        &mut self,
+        read: &Read,
+        verdict: Verdict,
+        previous: Option<&SyncState>,
+        (applied, written): (Applied, Option<Written>),
+    ) {
+        let (outcome, detail) = match applied {
+            Applied::Done(outcome) => (Some(outcome), None),
+            Applied::Reread(reason) => (None, Some(reason.to_string())),
+        };
+        let inserted = written.as_ref().is_some_and(|written| written.inserted);
+        let operation = outcome.and_then(|outcome| Operation::of(previous, outcome, inserted));
+        let written = written.filter(|_| operation != Some(Operation::Insert)).unwrap_or_default();
+        let entry = HistoryEntry {
+            version: read.version(),
+            observed: Some(read.observed.interval()),
+            verdict: Some(VerdictKind::from(verdict)),
+            outcome,
+            operation,
+            changed: written.changed,
+            inbox_event: read.cause.and_then(|cause| cause.event),
+            item: read.cause.map(|cause| cause.item),
+            detail,
+            ..HistoryEntry::new(self.now.0, Happening::Judged, read.origin())
+        };
+        let by_run = read.cause.is_some_and(|cause| cause.by_run);
+        self.note(read.key.clone(), entry, by_run);
     }
 
     pub(super) fn remember(&mut self, key: &RecordKey, next: SyncState) {
@@ -153,16 +203,16 @@ impl State {
         }
     }
 
-    /// Writes the head row. Returns true if the row is new or differed.
+    /// Writes the head row. Returns what was written if the row is new or differed.
     fn write_head(
         &mut self,
         read: &Read,
         record: &Record,
         (stable, volatile, whole_before): (bool, bool, bool),
-    ) -> bool {
-        let Some(known) = self.records.get_mut(&read.key) else { return false };
+    ) -> Option<Written> {
+        let known = self.records.get_mut(&read.key)?;
         if !stable && known.row.is_none() {
-            return false;
+            return None;
         }
         let mut row = known.row.clone().unwrap_or_else(|| Row {
             fields: Fields::new(),
@@ -182,16 +232,17 @@ impl State {
             row.raw = record.raw.clone();
         }
         if known.row.as_ref() == Some(&row) {
-            return false;
+            return None;
         }
         row.synced_at = self.now.0;
+        let written = known.row.as_ref().map(|old| changed(old, &row));
         known.row = Some(row);
-        true
+        Some(written.unwrap_or(Written { inserted: true, changed: Vec::new() }))
     }
 
-    /// Replaces the sets of children that the record contains. Returns true if one of them differed.
-    fn write_children(&mut self, schema: &MirrorSchema, record: &Record) -> bool {
-        let mut differs = false;
+    /// Replaces the sets of children that the record contains. Returns the tables of those that differed.
+    fn write_children(&mut self, schema: &MirrorSchema, record: &Record) -> Vec<String> {
+        let mut differing = Vec::new();
         for child in schema.children {
             let Some(rows) = record.children.get(child.table) else { continue };
             let owned = rows.iter().cloned().map(|mut row| {
@@ -200,11 +251,37 @@ impl State {
             });
             let owned: Vec<Fields> = owned.collect();
             let place = self.children.entry((child.table.to_owned(), record.id.clone())).or_default();
-            differs |= sorted(place) != sorted(&owned);
+            if sorted(place) != sorted(&owned) {
+                differing.push(child.table.to_owned());
+            }
             *place = owned;
         }
-        differs
+        differing
     }
+}
+
+/// What was written of a record.
+#[derive(Default)]
+struct Written {
+    /// The head row is new.
+    inserted: bool,
+    /// The columns and child tables that changed.
+    changed: Vec<String>,
+}
+
+/// Returns the columns that differ. The whole record, which differs in every version, is named only if nothing else
+/// differs.
+fn changed(old: &Row, new: &Row) -> Written {
+    let value = |row: &Row, name: &str| row.fields.get(name).cloned().unwrap_or_default();
+    let differs = |name: &&String| !same_value(&value(old, name), &value(new, name));
+    let mut changed: Vec<String> = new.fields.keys().filter(differs).cloned().collect();
+    if old.deleted_at != new.deleted_at {
+        changed.push("deleted_at".to_owned());
+    }
+    if changed.is_empty() {
+        changed.push("raw".to_owned());
+    }
+    Written { inserted: false, changed }
 }
 
 /// Returns the rows in a fixed order, because rows of a table have no order.

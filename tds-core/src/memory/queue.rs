@@ -153,6 +153,7 @@ impl State {
                 key: item.key.clone(),
                 lane: item.lane,
                 work: item.work.clone(),
+                source_event: item.source_event,
                 retry_count: item.retry_count,
                 lost_leases: item.lost_leases,
                 queued_at: item.queued_at,

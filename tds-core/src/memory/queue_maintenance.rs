@@ -53,6 +53,9 @@ impl State {
                 dead.remove(id);
             }
         }
+        for decided in self.decisions.values_mut() {
+            decided.retain(|decided| decided.entry.at > before);
+        }
         let count_before = self.events.len();
         self.events.retain(|_, event| !event.is_old(before, dead_letters));
         let events = &self.events;

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    history::Happening,
     inbox::EventStatus,
     queue::{
         Deferred, Delays, HeldUp, ItemFilter, ItemId, ItemStatus, ItemView, Lane, NeedsAttention, Outcome,
@@ -50,6 +51,7 @@ impl QueueOperator for MemoryStore {
                 .rev()
                 .partition(|id| state.items.get(*id).is_some_and(|item| keys.insert(item.key.clone())));
             for id in newest.iter().chain(older.iter().rev()) {
+                state.note_item(*id, Happening::Retry);
                 state.revive(*id);
             }
             ids.len() as u64
@@ -60,6 +62,7 @@ impl QueueOperator for MemoryStore {
         let mut state = self.state();
         let ids = state.select(filter, &ItemStatus::DISCARDABLE);
         for id in &ids {
+            state.note_item(*id, Happening::Discard);
             state.archive(*id, Outcome::Discarded, None);
         }
         Ok(ids.len() as u64)

@@ -8,6 +8,7 @@ use time::{Date, OffsetDateTime};
 use super::{Row, verify::Verifications};
 use crate::{
     guard::SyncState,
+    history::HistoryEntry,
     inbox::{EventView, InboxId},
     limits::budget::CallCount,
     queue::{AttemptView, ItemId, ItemStatus, Lane, LeaseToken, Outcome, Waiter, Work, WorkKey, WorkerId},
@@ -40,6 +41,8 @@ pub(super) struct State {
     /// The time at which each schedule is due next.
     pub(super) schedules: HashMap<(EntityType, RunType), OffsetDateTime>,
     pub(super) records: HashMap<RecordKey, MirrorRecord>,
+    /// The decisions on reads, and what operators did, oldest first.
+    pub(super) decisions: HashMap<RecordKey, Vec<Decided>>,
     /// Child rows by table and owner.
     pub(super) children: HashMap<(String, RecordId), Vec<Fields>>,
     /// Records whose writes fail, for tests.
@@ -167,6 +170,13 @@ pub(super) enum Reached {
     Listed,
     Ended,
     Failed,
+}
+
+/// A decision on a read.
+pub(super) struct Decided {
+    pub(super) entry: HistoryEntry,
+    /// A run listed the record.
+    pub(super) by_run: bool,
 }
 
 /// What the mirror knows of a record.

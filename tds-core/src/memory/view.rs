@@ -4,7 +4,7 @@ use super::state::{Event, Item, RunState, State};
 use crate::{
     error::Result,
     inbox::{EventFilter, EventView},
-    queue::{Direction, ItemFilter, ItemView, Page},
+    queue::{Direction, ItemFilter, ItemStatus, ItemView, Page},
     runs::{Run, RunStatus},
 };
 
@@ -29,6 +29,7 @@ impl Item {
             processing_completed_at: self.ended_at,
             run_at: self.ended_at.is_none().then_some(self.run_at),
             payload: None,
+            work: None,
             attempts: None,
         }
     }
@@ -39,7 +40,9 @@ impl Item {
             let text = payload.json.as_str();
             serde_json::from_str(text).unwrap_or_else(|_| serde_json::Value::String(text.to_owned()))
         });
-        ItemView { payload, attempts: Some(self.attempts.clone()), ..self.view() }
+        let work = self.ended_at.is_none() || self.status == ItemStatus::DeadLetter;
+        let work = work.then(|| self.work.clone());
+        ItemView { payload, work, attempts: Some(self.attempts.clone()), ..self.view() }
     }
 
     pub(super) fn matches(&self, filter: &ItemFilter, now: OffsetDateTime) -> bool {

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use super::{Lane, Work, WorkKey};
 use crate::{
     closed_set::closed_set,
+    inbox::InboxId,
     queue::{ItemId, LeaseToken, WorkerId},
     record::EntityType,
     runs::RunId,
@@ -69,6 +70,9 @@ pub struct Claimed {
     pub lane: Lane,
     /// The work to do.
     pub work: Work,
+    /// The source event: the inbox event whose work the item carries. An item without a payload has the newest event that
+    /// requested the read.
+    pub source_event: Option<InboxId>,
     /// The number of attempts that failed before this one.
     pub retry_count: u32,
     /// The number of claims in a row before this one that ended because their lease ran out.

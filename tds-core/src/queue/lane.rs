@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::closed_set::closed_set;
+use crate::{closed_set::closed_set, record::Origin};
 
 closed_set! {
     /// The lane of work, by the cause of the work. Items of a lane with a lower number are claimed first.
@@ -52,5 +52,19 @@ impl Lane {
     #[must_use]
     pub fn is_urgent(self) -> bool {
         self <= Self::Webhook
+    }
+}
+
+/// Work that is not judged yet is shown by its lane.
+impl From<Lane> for Origin {
+    fn from(lane: Lane) -> Self {
+        match lane {
+            Lane::Operator => Self::Operator,
+            Lane::Outbound => Self::Push,
+            Lane::Webhook => Self::Webhook,
+            Lane::Derived => Self::Detail,
+            Lane::Incremental | Lane::Full => Self::List,
+            Lane::Verify => Self::Verify,
+        }
     }
 }

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::{
     closed_set::closed_set,
     inbox::InboxId,
-    queue::{AttemptResult, Direction, ItemId, Outcome},
+    queue::{AttemptResult, Direction, ItemId, Outcome, Work},
     record::{EntityType, RecordId},
 };
 
@@ -108,6 +108,8 @@ pub struct ItemView {
     pub run_at: Option<OffsetDateTime>,
     /// The payload that waits to be applied. Only [`QueueOperator::get`](super::QueueOperator::get) fills this field.
     pub payload: Option<serde_json::Value>,
+    /// The work that waits. Only [`QueueOperator::get`](super::QueueOperator::get) fills this field.
+    pub work: Option<Work>,
     /// Earlier attempts, oldest first. Only [`QueueOperator::get`](super::QueueOperator::get) fills this field.
     pub attempts: Option<Vec<AttemptView>>,
 }

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod costs;
 pub mod derived;
 mod harness;
+pub mod history;
 pub mod inbox;
 pub mod lists;
 pub mod mirror;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use sqlx::{PgExecutor, Row as _, postgres::PgRow};
 
 use tds_core::{
+    history::Happening,
     inbox::{Accepted, Disposition, InboxId, NewEvent, other_records},
     queue::{Lane, NewItem, Outcome, Waiter, Work, WorkKey},
-    record::RecordKey,
+    record::{Origin, RecordKey},
 };
 
 use crate::{
@@ -108,6 +109,13 @@ UPDATE tds_inbox_events SET status = $2, outcome = $3, error_message = $4, open_
  WHERE id = $1
 ";
 
+// Deliveries that came again, and what operators had processed again, for the histories of their records.
+const NOTE: &str = "
+INSERT INTO tds_decisions (inbox_event_id, entity_type, zoho_id, kind, action)
+SELECT DISTINCT n.event, n.entity_type, n.zoho_id, $4, $5
+  FROM unnest($1::bigint[], $2::text[], $3::text[]) AS n(event, entity_type, zoho_id)
+";
+
 /// Returns how many items an event waits for. A record that is named twice counts once.
 fn open_items(event: &NewEvent) -> i32 {
     let mut keys: Vec<_> = event.disposition.work().iter().map(|(key, _)| key).collect();
@@ -149,7 +157,11 @@ pub(crate) async fn store_events(
             (None, None) => Err(sqlx::Error::RowNotFound),
         }
     };
-    events.iter().enumerate().map(accepted).collect()
+    let accepted: Vec<Accepted> = events.iter().enumerate().map(accepted).collect::<Result<_, _>>()?;
+    let duplicates = accepted.iter().zip(events).filter(|(accepted, _)| accepted.duplicate);
+    let duplicates = duplicates.map(|(accepted, event)| (accepted.id.0, &event.disposition));
+    note(duplicates, Origin::Webhook, Happening::Duplicate, database).await?;
+    Ok(accepted)
 }
 
 /// Enqueues work of an existing event, which becomes pending again. Returns false if the event does not exist.
@@ -176,8 +188,34 @@ pub(crate) async fn begin_again(
     if replayed.rows_affected() == 0 {
         return Ok(false);
     }
+    if lane == Lane::Operator {
+        note([(id.0, disposition)], Origin::Operator, Happening::Replay, &mut tx).await?;
+    }
     tx.commit().await?;
     Ok(true)
+}
+
+/// Keeps what happened to events in the histories of their records.
+async fn note<'a>(
+    events: impl IntoIterator<Item = (i64, &'a Disposition)>,
+    origin: Origin,
+    happening: Happening,
+    database: impl PgExecutor<'_>,
+) -> Result<(), sqlx::Error> {
+    let named: Vec<(i64, &RecordKey)> = events
+        .into_iter()
+        .flat_map(|(event, disposition)| disposition.work().iter().map(move |(key, _)| (event, key)))
+        .collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let query = sqlx::query(NOTE)
+        .bind(column(&named, |(event, _)| *event))
+        .bind(column(&named, |(_, key)| key.entity.as_str()))
+        .bind(column(&named, |(_, key)| storable(key.id.as_str())))
+        .bind(origin.as_str())
+        .bind(happening.as_str());
+    query.execute(database).await.map(drop)
 }
 
 /// Returns the work of an event as items for which the event waits.

@@ -1,18 +1,20 @@
 //! One batch in one transaction: locks the states, judges the reads, writes the tables and stores the new states.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tds_core::{
     error::{Error, Result},
-    guard::{SyncState, Verdict, guard_sets, report_ahead, report_unusual},
-    mirror::{Applied, MirrorSchema, follow_ups},
+    guard::{RereadReason, SyncState, Verdict, guard_sets, report_ahead, report_unusual},
+    mirror::{Applied, MirrorSchema, Operation, follow_ups},
     queue::{Outcome, Waiter},
     record::{Content, Read, Record, RecordId},
 };
 
 use super::{
     catalog::{Tables, unknown},
-    children, head, seen, state,
+    children,
+    decisions::Decision,
+    head, seen, state,
 };
 use crate::{Database, db::session::Tx, queue::fold as queue};
 
@@ -28,6 +30,16 @@ pub(super) struct Batch<'a> {
 
 /// The number of rows that each record has in a child table.
 type Counts = HashMap<&'static str, HashMap<String, usize>>;
+
+/// What was written of a record.
+#[derive(Default)]
+struct Written {
+    /// The head row is new.
+    inserted: bool,
+    /// The columns of the head row that changed, and the child tables whose rows changed. A new head row has no changed
+    /// columns.
+    changed: Vec<String>,
+}
 
 impl Batch<'_> {
     /// Writes the whole batch or nothing. A read that is invalid in itself, which needs no query to find out, gets its own
@@ -74,7 +86,7 @@ impl Batch<'_> {
                 guard_sets(states.get(&read.key.id), read, shrinks)
             })
             .collect();
-        let written = self.write_tables(&mut tx, reads, &verdicts).await?;
+        let written = self.write_tables(&mut tx, reads, &verdicts, states.is_empty()).await?;
         let next: Vec<(&RecordId, SyncState)> = reads
             .iter()
             .zip(&verdicts)
@@ -83,7 +95,12 @@ impl Batch<'_> {
                 Some((&read.key.id, next.or_else(|| believed.get(&read.key.id).cloned())?))
             })
             .collect();
-        if !state::store(&mut tx, &self.schema.entity, self.schema.head, &next, &states).await? {
+        let decisions: Vec<Decision<'_>> = reads
+            .iter()
+            .zip(&verdicts)
+            .map(|(read, verdict)| decision(states.get(&read.key.id), read, *verdict, &written))
+            .collect();
+        if !state::store(&mut tx, &self.schema.entity, self.schema.head, &next, &states, &decisions).await? {
             tx.rollback().await?;
             return Ok(None);
         }
@@ -94,7 +111,11 @@ impl Batch<'_> {
         for (read, verdict) in reads.iter().zip(&verdicts) {
             report_unusual(states.get(&read.key.id), read, *verdict);
         }
-        Ok(Some(reads.iter().zip(verdicts).map(|(read, verdict)| outcome(read, verdict, &written)).collect()))
+        let applied = |(read, verdict): (&&Read, Verdict)| match outcome(read, verdict, &written) {
+            Ok(outcome) => Applied::Done(outcome),
+            Err(reason) => Applied::Reread(reason),
+        };
+        Ok(Some(reads.iter().zip(verdicts).map(applied).collect()))
     }
 
     /// Enqueues the work that follows from the reads. It becomes durable together with the states that it follows from.
@@ -125,13 +146,15 @@ impl Batch<'_> {
         queue::attach(tx, &places.each_for(Waiter::Operator)).await.map(drop)
     }
 
-    /// Writes the head rows and the child rows. Returns the ids of the records that differed.
+    /// Writes the head rows and the child rows. Returns what was written of the records that differed. `all_new`: no record
+    /// is known.
     async fn write_tables(
         &self,
         tx: &mut Tx,
         reads: &[&Read],
         verdicts: &[Verdict],
-    ) -> Result<HashSet<String>, sqlx::Error> {
+        all_new: bool,
+    ) -> Result<HashMap<String, Written>, sqlx::Error> {
         let head = self.schema.head.and_then(|head| self.tables.get_key_value(head));
         let mut rows = head.map(|(table, columns)| head::Rows::new(table, columns));
         let mut gone: Vec<String> = Vec::new();
@@ -150,9 +173,13 @@ impl Batch<'_> {
                 }
             }
         }
-        let mut written = HashSet::new();
+        let mut written: HashMap<String, Written> = HashMap::new();
         if let Some(rows) = rows {
-            written.extend(rows.upsert(tx).await?);
+            let of_row = |row: head::Written| {
+                let inserted = row.changed.is_none();
+                (row.zoho_id, Written { inserted, changed: row.changed.unwrap_or_default() })
+            };
+            written.extend(rows.upsert(tx, all_new).await?.into_iter().map(of_row));
         }
         if let Some((table, columns)) = head {
             head::tombstone(tx, table, columns, &gone).await?;
@@ -164,7 +191,9 @@ impl Batch<'_> {
                 .filter_map(|record| Some((record.id.as_str(), record.children.get(child.table)?.as_slice())))
                 .collect();
             if !sets.is_empty() {
-                written.extend(children::replace(tx, child, columns, &sets).await?);
+                for id in children::replace(tx, child, columns, &sets).await? {
+                    written.entry(id).or_default().changed.push(child.table.to_owned());
+                }
             }
             // The lines of a deleted document stay as its history. In a schema without a head table, no row could
             // carry the tombstone, so the rows are deleted.
@@ -231,13 +260,37 @@ fn record_of(read: &Read) -> Option<&Record> {
     }
 }
 
-fn outcome(read: &Read, verdict: Verdict, written: &HashSet<String>) -> Applied {
-    Applied::Done(match verdict {
-        Verdict::Reread(reason) => return Applied::Reread(reason),
+fn outcome(
+    read: &Read,
+    verdict: Verdict,
+    written: &HashMap<String, Written>,
+) -> Result<Outcome, RereadReason> {
+    Ok(match verdict {
+        Verdict::Reread(reason) => return Err(reason),
         Verdict::Stale => Outcome::Stale,
         Verdict::Unchanged => Outcome::Unchanged,
         Verdict::Apply { .. } if read.content == Content::Absent => Outcome::Deleted,
-        Verdict::Apply { .. } if written.contains(read.key.id.as_str()) => Outcome::Applied,
+        Verdict::Apply { .. } if written.contains_key(read.key.id.as_str()) => Outcome::Applied,
         Verdict::Apply { .. } => Outcome::Unchanged,
     })
+}
+
+/// Returns what is kept of the decision on a read.
+fn decision<'a>(
+    before: Option<&SyncState>,
+    read: &'a Read,
+    verdict: Verdict,
+    written: &'a HashMap<String, Written>,
+) -> Decision<'a> {
+    let (outcome, reason) = match outcome(read, verdict, written) {
+        Ok(outcome) => (Some(outcome), None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let written = written.get(read.key.id.as_str());
+    let inserted = written.is_some_and(|written| written.inserted);
+    let operation = outcome.and_then(|outcome| Operation::of(before, outcome, inserted));
+    // Everything of a new record is new.
+    let is_new = operation == Some(Operation::Insert);
+    let changed = written.map_or(&[][..], |written| &written.changed).iter().filter(|_| !is_new);
+    Decision { read, verdict, outcome, reason, operation, changed: changed.map(String::as_str).collect() }
 }

@@ -1,6 +1,6 @@
 //! Head tables: one row per record, and one statement per batch.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::borrow::Cow;
 
 use serde_json::Value;
 use sqlx::types::Json;
@@ -56,19 +56,18 @@ impl<'a> Rows<'a> {
         self.merge.push(stable.then_some(read.shape != Shape::Detail));
     }
 
-    /// Writes the rows. Returns the ids of the rows that differed. Rows that do not differ are not written.
-    pub(super) async fn upsert(&self, tx: &mut Tx) -> Result<HashSet<String>, sqlx::Error> {
+    /// Writes the rows. Returns the rows that differed. Rows that do not differ are not written. `new`: no record of the
+    /// rows is known, so all rows that are written count as new, and nothing is compared to name what changed.
+    pub(super) async fn upsert(&self, tx: &mut Tx, new: bool) -> Result<Vec<Written>, sqlx::Error> {
         if self.ids.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(Vec::new());
         }
-        let query = sqlx::query_scalar(quote::statement(upsert(self.table, self.columns)))
+        let query = sqlx::query_as(quote::statement(upsert(self.table, self.columns, new)))
             .bind(&self.ids)
             .bind(&self.shown)
             .bind(&self.raws)
             .bind(&self.merge);
-        let query = self.texts.iter().fold(query, |query, texts| query.bind(texts));
-        let ids: Vec<String> = query.fetch_all(tx).await?;
-        Ok(ids.into_iter().collect())
+        self.texts.iter().fold(query, |query, texts| query.bind(texts)).fetch_all(tx).await
     }
 
     /// Returns the differences of the rows that the table has with other values, or does not have.
@@ -81,6 +80,15 @@ impl<'a> Rows<'a> {
             .bind(&self.shown);
         self.texts.iter().fold(query, |query, texts| query.bind(texts)).fetch_all(tx).await
     }
+}
+
+/// A row that was written.
+#[derive(sqlx::FromRow)]
+pub(super) struct Written {
+    /// The id of the record at the source.
+    pub(super) zoho_id: String,
+    /// The columns that changed; `None` if the row is new.
+    pub(super) changed: Option<Vec<String>>,
 }
 
 /// A row that differs.
@@ -148,7 +156,7 @@ fn text_of<'a>(value: &'a Value, column: &Column) -> Option<Cow<'a, str>> {
 fn expression(index: usize, column: &Column) -> String {
     let value = if column.is_nested {
         let (name, key) = (quote::identifier(&column.name), quote::literal(&column.name));
-        format!("(json_populate_record(old.head, json_build_object({key}, docs.c{index}::json))).{name}")
+        format!("(json_populate_record(old.tds_head, json_build_object({key}, docs.c{index}::json))).{name}")
     } else {
         format!("docs.c{index}::{}", column.type_name)
     };
@@ -162,13 +170,13 @@ fn stored_expression(index: usize, column: &Column) -> String {
         return expression(index, column);
     }
     let (name, key) = (quote::identifier(&column.name), quote::literal(&column.name));
-    let value = format!("(json_populate_record(old.head, json_build_object({key}, docs.c{index}))).{name}");
+    let value = format!("(json_populate_record(old.tds_head, json_build_object({key}, docs.c{index}))).{name}");
     shown_or_old(index, column, &value)
 }
 
 fn shown_or_old(index: usize, column: &Column, value: &str) -> String {
     let name = quote::identifier(&column.name);
-    format!("CASE WHEN get_byte(docs.shown, {index}) = 1 THEN {value} ELSE (old.head).{name} END")
+    format!("CASE WHEN get_byte(docs.shown, {index}) = 1 THEN {value} ELSE old.{name} END")
 }
 
 /// Returns the table expression `docs`, which has the arrays of a statement as its columns: the given columns with
@@ -184,13 +192,29 @@ fn docs(fixed: &[(&str, &str)], columns: &Columns) -> String {
     format!("unnest({}) AS docs({})", arrays.join(", "), names.join(", "))
 }
 
+/// Returns what a statement reads of the rows `t` that the table has. The whole row is read only for columns whose type does not tell how they store a value,
+/// because values that PostgreSQL keeps outside the row would be part of its copy.
+fn present(columns: &Columns) -> String {
+    let mut read: Vec<String> = vec!["t.zoho_id".to_owned()];
+    read.extend(filled(columns).map(|column| format!("t.{}", quote::identifier(&column.name))));
+    if has(columns, "raw") {
+        read.push("t.raw".to_owned());
+    }
+    if columns.iter().any(|column| column.is_nested || column.is_limited) {
+        read.push("t AS tds_head".to_owned());
+    }
+    read.join(", ")
+}
+
 fn has(columns: &Columns, name: &str) -> bool {
     columns.iter().any(|column| column.name == name)
 }
 
 /// Returns the upsert statement. Its parameters are the ids, the shown columns, the raws, the merge flags, and then
-/// one array for each filled column.
-fn upsert(table: &str, columns: &Columns) -> String {
+/// one array for each filled column. The columns that changed are named by a comparison of the rows as they were and as
+/// they are, because only the table's columns say whether two values are equal. A text that contains the whole record
+/// changes with every version, so it is named only if nothing else changed.
+fn upsert(table: &str, columns: &Columns, new: bool) -> String {
     let docs = docs(&[("zoho_id", "text"), ("shown", "bytea"), ("raw", "text"), ("merge", "bool")], columns);
     let (mut compared, mut values) = (vec!["zoho_id"], vec!["docs.zoho_id".to_owned()]);
     for (index, column) in filled(columns).enumerate() {
@@ -202,8 +226,8 @@ fn upsert(table: &str, columns: &Columns) -> String {
         // A text that is not a JSON object replaces the old value. A source whose answer was understood never sends
         // such a text.
         values.push(
-            "CASE WHEN docs.merge IS NULL THEN (old.head).raw
-               WHEN docs.merge AND jsonb_typeof((old.head).raw) = 'object' THEN (old.head).raw || docs.raw::jsonb
+            "CASE WHEN docs.merge IS NULL THEN old.raw
+               WHEN docs.merge AND jsonb_typeof(old.raw) = 'object' THEN old.raw || docs.raw::jsonb
                ELSE docs.raw::jsonb END"
                 .to_owned(),
         );
@@ -213,6 +237,21 @@ fn upsert(table: &str, columns: &Columns) -> String {
         written.push("synced_at");
         values.push("now()".to_owned());
     }
+    let compared_columns = || filled(columns).filter(|_| !new);
+    let named = compared_columns().map(|column| {
+        let (name, text) = (quote::identifier(&column.name), quote::literal(&column.name));
+        format!("CASE WHEN new.{name} IS DISTINCT FROM old.{name} THEN {text} END")
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let returned = compared_columns().map(|column| format!(", target.{}", quote::identifier(&column.name)));
+    let returned: String = returned.collect();
+    let (changed, join) = if new {
+        ("NULL::text[]".to_owned(), "")
+    } else {
+        let names = format!("array_remove(ARRAY[{named}]::text[], NULL)");
+        let changed = format!("coalesce(NULLIF({names}, '{{}}'), '{{raw}}')");
+        (format!("CASE WHEN old.zoho_id IS NOT NULL THEN {changed} END"), "LEFT JOIN old USING (zoho_id)")
+    };
     let set: Vec<String> = written
         .iter()
         .map(|column| quote::identifier(column))
@@ -222,15 +261,18 @@ fn upsert(table: &str, columns: &Columns) -> String {
     // it.
     format!(
         "WITH old AS MATERIALIZED (
-           SELECT t AS head, t.zoho_id FROM {table} AS t WHERE t.zoho_id = ANY($1)
-           ORDER BY t.zoho_id COLLATE \"C\" FOR UPDATE)
-         INSERT INTO {table} AS target ({into})
-         SELECT {values} FROM {docs} LEFT JOIN old USING (zoho_id)
-          WHERE docs.merge IS NOT NULL OR old.zoho_id IS NOT NULL
-         ON CONFLICT (zoho_id) DO UPDATE SET {set}
-           WHERE ROW({now}) IS DISTINCT FROM ROW({then})
-         RETURNING target.zoho_id",
+           SELECT {present} FROM {table} AS t WHERE t.zoho_id = ANY($1)
+           ORDER BY t.zoho_id COLLATE \"C\" FOR UPDATE),
+         new AS (
+           INSERT INTO {table} AS target ({into})
+           SELECT {values} FROM {docs} LEFT JOIN old USING (zoho_id)
+            WHERE docs.merge IS NOT NULL OR old.zoho_id IS NOT NULL
+           ON CONFLICT (zoho_id) DO UPDATE SET {set}
+             WHERE ROW({now}) IS DISTINCT FROM ROW({then})
+           RETURNING target.zoho_id{returned})
+         SELECT new.zoho_id, {changed} AS changed FROM new {join}",
         table = quote::table(table),
+        present = present(columns),
         into = quote::list("", &written),
         values = values.join(", "),
         set = set.join(", "),
@@ -246,7 +288,7 @@ fn differing(table: &str, columns: &Columns) -> String {
     let mut named = Vec::new();
     for (index, column) in filled(columns).enumerate() {
         let (their, our) =
-            (format!("(old.head).{}", quote::identifier(&column.name)), stored_expression(index, column));
+            (format!("old.{}", quote::identifier(&column.name)), stored_expression(index, column));
         if column.name != "deleted_at" {
             let name = quote::literal(&column.name);
             named.push(format!(
@@ -256,14 +298,15 @@ fn differing(table: &str, columns: &Columns) -> String {
         theirs.push(their);
         ours.push(our);
     }
-    let deleted = if has(columns, "deleted_at") { "(old.head).deleted_at IS NOT NULL" } else { "false" };
+    let deleted = if has(columns, "deleted_at") { "old.deleted_at IS NOT NULL" } else { "false" };
     format!(
-        "WITH old AS MATERIALIZED (SELECT t AS head, t.zoho_id FROM {table} AS t WHERE t.zoho_id = ANY($1))
+        "WITH old AS MATERIALIZED (SELECT {present} FROM {table} AS t WHERE t.zoho_id = ANY($1))
          SELECT docs.zoho_id, old.zoho_id IS NULL AS missing, {deleted} AS deleted,
            coalesce((SELECT jsonb_agg(c) FROM unnest(ARRAY[{named}]::jsonb[]) AS c WHERE c IS NOT NULL), '[]') AS columns
           FROM {docs} LEFT JOIN old USING (zoho_id)
           WHERE ROW({theirs}) IS DISTINCT FROM ROW({ours})",
         table = quote::table(table),
+        present = present(columns),
         docs = docs(&[("zoho_id", "text"), ("shown", "bytea")], columns),
         named = named.join(", "),
         theirs = theirs.join(", "),

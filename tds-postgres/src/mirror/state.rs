@@ -9,6 +9,7 @@ use tds_core::{
 };
 use time::OffsetDateTime;
 
+use super::decisions::{self, Decision};
 use crate::{
     Database,
     db::{
@@ -82,7 +83,7 @@ pub(super) async fn live(database: &Database, entity: &EntityType) -> Result<u64
 }
 
 /// Returns the accepted states of these records.
-pub(super) async fn read(
+pub(crate) async fn read(
     database: &Database,
     entity: &EntityType,
     ids: &[RecordId],
@@ -125,12 +126,15 @@ const NEW: &str = "(SELECT n.zoho_id, n.version, n.pushed, LEAST(n.observed_bega
 /// Stores new states of locked records, and of records that were not `known`. The rows also get the ids of their head
 /// rows, for operators who know the records by these ids. Returns false if another transaction stored a record that
 /// was not known. In that case everything must be decided again.
+///
+/// The first statement also stores the decisions that led to the states.
 pub(super) async fn store(
     tx: &mut Tx,
     entity: &EntityType,
     head: Option<&str>,
     states: &[(&RecordId, SyncState)],
     known: &HashMap<RecordId, SyncState>,
+    decisions: &[Decision<'_>],
 ) -> Result<bool, sqlx::Error> {
     let (old, fresh): (Vec<_>, Vec<_>) = states.iter().partition(|(id, _)| known.contains_key(*id));
     let head_id = |record: &str| {
@@ -141,9 +145,16 @@ pub(super) async fn store(
             },
         )
     };
+    if states.is_empty() {
+        let insert = quote::statement(decisions::insert(1, 2));
+        decisions::alone(insert, entity, decisions).execute(tx).await?;
+        return Ok(true);
+    }
+    // A statement that changes the states has sixteen parameters.
+    let decided = format!("WITH decided AS ({}) ", decisions::insert(1, 17));
     if !old.is_empty() {
         let sql = format!(
-            "UPDATE tds_sync_records AS s SET version = n.version, pushed = n.pushed,
+            "{decided}UPDATE tds_sync_records AS s SET version = n.version, pushed = n.pushed,
                observed_began = n.observed_began, observed_ended = n.observed_ended, list_hash = n.list_hash,
                detail_hash = n.detail_hash, detail_version = n.detail_version, detail_seen = n.detail_seen,
                volatile_hash = n.volatile_hash, volatile_seen = n.volatile_seen, suspect = n.suspect,
@@ -153,13 +164,15 @@ pub(super) async fn store(
              FROM {NEW} WHERE s.entity_type = $1 AND s.zoho_id = n.zoho_id",
             head_id("s")
         );
-        bind(sqlx::query(quote::statement(sql)), entity, &old).execute(&mut *tx).await?;
+        let query = bind(sqlx::query(quote::statement(sql)), entity, &old);
+        decisions::bind(query, decisions).execute(&mut *tx).await?;
     }
     if fresh.is_empty() {
         return Ok(true);
     }
+    let decided = if old.is_empty() { decided } else { String::new() };
     let sql = format!(
-        "INSERT INTO tds_sync_records (entity_type, zoho_id, version, pushed, observed_began, observed_ended, list_hash,
+        "{decided}INSERT INTO tds_sync_records (entity_type, zoho_id, version, pushed, observed_began, observed_ended, list_hash,
            detail_hash, detail_version, detail_seen, volatile_hash, volatile_seen, deleted_at, suspect, list_spells, moves,
            local_id)
          SELECT $1, n.zoho_id, n.version, n.pushed, n.observed_began, n.observed_ended, n.list_hash, n.detail_hash,
@@ -168,7 +181,9 @@ pub(super) async fn store(
          FROM {NEW} ORDER BY n.zoho_id COLLATE \"C\" ON CONFLICT DO NOTHING",
         head_id("n")
     );
-    let stored = bind(sqlx::query(quote::statement(sql)), entity, &fresh).execute(tx).await?.rows_affected();
+    let query = bind(sqlx::query(quote::statement(sql)), entity, &fresh);
+    let query = if old.is_empty() { decisions::bind(query, decisions) } else { query };
+    let stored = query.execute(tx).await?.rows_affected();
     Ok(usize::try_from(stored) == Ok(fresh.len()))
 }
 

@@ -13,6 +13,7 @@ use tokio::time::{Duration, Instant};
 
 use tds_core::{
     error::Result,
+    inbox::InboxId,
     lock::lock,
     queue::{ClaimRequest, Claimed, ItemId, Lane, LeaseToken, Work},
     record::{Interval, Observed, Payload, Shape, SourcePayload},
@@ -31,14 +32,14 @@ use crate::{
 // The statement itself is in sql/claim.sql, which also explains why it is a function.
 pub(crate) const CLAIM: &str = "
 SELECT id, lease_token, generation, direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape,
-       pushed, recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+       pushed, recheck, observed_began, observed_ended, inbox_event_id, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim($1, $2, $3, $4, $5, $6, $7)
 ";
 
 // A scoped claim has no cursors: it looks at every due item and skips most of them.
 const CLAIM_SCOPED: &str = "
 SELECT id, lease_token, generation, direction, entity_type, zoho_entity_id, entity_id, priority, version, payload, shape,
-       pushed, recheck, observed_began, observed_ended, retry_count, lost_leases, queued_at, run_at
+       pushed, recheck, observed_began, observed_ended, inbox_event_id, retry_count, lost_leases, queued_at, run_at
   FROM tds_claim_scoped($1, $2, $3, $4, $5, $6)
 ";
 
@@ -171,6 +172,7 @@ fn claimed_of(row: &PgRow) -> Result<(ClaimCursor, Claimed), sqlx::Error> {
         key: key_of(row)?,
         lane: Lane::from_priority(spot.0),
         work: work_of(row)?,
+        source_event: row.try_get::<Option<i64>, _>("inbox_event_id")?.map(InboxId),
         retry_count: u32::try_from(retries).unwrap_or(0),
         lost_leases: u32::try_from(lost).unwrap_or(0),
         queued_at: row.try_get("queued_at")?,
@@ -179,7 +181,7 @@ fn claimed_of(row: &PgRow) -> Result<(ClaimCursor, Claimed), sqlx::Error> {
 }
 
 /// Reads the work of an item.
-fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
+pub(super) fn work_of(row: &PgRow) -> Result<Work, sqlx::Error> {
     let (version, recheck) = (row.try_get("version")?, row.try_get("recheck")?);
     let Some(json) = row.try_get::<Option<&str>, _>("payload")? else {
         return Ok(Work { version, payload: None, recheck });

@@ -13,6 +13,7 @@ use tds_core::{
 };
 
 use super::{
+    claim::work_of,
     fold::key_of,
     stats::{outcome_of, status_of},
 };
@@ -34,6 +35,10 @@ SELECT * FROM tds_sync_queue q
      OR strpos(lower(concat_ws(E'\\n', COALESCE(zoho_entity_id, entity_id), error_message)), lower($5)) > 0)
    AND ($6::double precision IS NULL OR queued_at <= now() - make_interval(secs => $6))
  ORDER BY id DESC LIMIT $7
+";
+
+const WORK: &str = "
+SELECT version, recheck, payload, shape, pushed, observed_began, observed_ended FROM tds_queue_live WHERE id = $1
 ";
 
 const ATTEMPTS: &str = "
@@ -85,10 +90,12 @@ pub(crate) async fn get(database: &Database, id: ItemId) -> Result<Option<ItemVi
     let row = sqlx::query("SELECT * FROM tds_sync_queue WHERE id = $1");
     let Some(row) = row.bind(id.0).fetch_optional(database).await? else { return Ok(None) };
     let mut item = item_of(&row)?;
-    let payload = sqlx::query_scalar("SELECT payload FROM tds_queue_live WHERE id = $1");
-    let payload: Option<Option<String>> = payload.bind(id.0).fetch_optional(database).await?;
+    let work = sqlx::query(WORK).bind(id.0).fetch_optional(database).await?;
+    item.work = work.as_ref().map(work_of).transpose()?;
+    let payload =
+        item.work.as_ref().and_then(|work| work.payload.as_ref()).map(|payload| payload.json.as_str());
     // A payload that is not JSON is shown as text.
-    item.payload = payload.flatten().map(|text| serde_json::from_str(&text).unwrap_or(text.into()));
+    item.payload = payload.map(|text| serde_json::from_str(text).unwrap_or(text.into()));
     let attempts = sqlx::query(ATTEMPTS).bind(id.0).fetch_all(database).await?;
     item.attempts = Some(attempts_of(&attempts)?);
     Ok(Some(item))
@@ -200,6 +207,7 @@ fn item_of(row: &PgRow) -> Result<ItemView, sqlx::Error> {
         processing_completed_at: row.try_get("processing_completed_at")?,
         run_at: row.try_get("run_at")?,
         payload: None,
+        work: None,
         attempts: None,
     })
 }

@@ -3,6 +3,7 @@
 mod batches;
 mod clocks;
 mod compare;
+mod decisions;
 mod deletion;
 mod locks;
 mod support;

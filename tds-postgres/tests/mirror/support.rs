@@ -64,7 +64,15 @@ pub(crate) fn detail(schema: &MirrorSchema, id: &str, n: i64, fields: Value) -> 
         children: BTreeMap::new(),
     };
     let content = Content::Present(Box::new(record));
-    Make(Read { key, shape: Shape::Detail, observed: call(n), content, listed: None, follow: None })
+    Make(Read {
+        key,
+        shape: Shape::Detail,
+        observed: call(n),
+        content,
+        listed: None,
+        follow: None,
+        cause: None,
+    })
 }
 
 pub(crate) fn absent(schema: &MirrorSchema, id: &str, n: i64) -> Read {

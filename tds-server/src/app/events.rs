@@ -82,7 +82,11 @@ impl Events {
 }
 
 /// Parses the body of an event again. If the body is empty, the address of the webhook named the record.
-fn understand_again(catalogue: &Catalogue, organization_id: &str, event: &EventView) -> Disposition {
+pub(super) fn understand_again(
+    catalogue: &Catalogue,
+    organization_id: &str,
+    event: &EventView,
+) -> Disposition {
     let body = event.raw_payload.as_deref().unwrap_or_default();
     if let Some(id) = event.entity_id.as_deref().filter(|_| body.trim_ascii().is_empty()) {
         return parse_id(catalogue, &event.entity_type, id);

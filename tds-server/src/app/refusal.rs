@@ -1,13 +1,18 @@
 //! The reasons why a request of an operator is refused. The HTTP API and the command line each word them in their own
 //! way.
 
-use tds_core::{error::Error, record::EntityType};
+use tds_core::{
+    error::Error,
+    record::{EntityType, RecordKey},
+};
 
 /// The reason why a request was refused. Nothing was changed.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// Nothing of this kind has this id.
     Unknown(&'static str, i64),
+    /// Nothing is known of this record.
+    NoRecord(RecordKey),
     /// A change of items names neither ids nor a filter, so it would apply to all items. The text is the verb: `retry`
     /// or `discard`.
     EveryItem(&'static str),

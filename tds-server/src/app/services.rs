@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tds_core::{
     clock::Clock,
     engine::Engine,
+    history::RecordHistory,
     inbox::{Inbox, InboxOperator},
     queue::{QueueMaintenance, QueueOperator},
     record::EntityType,
@@ -31,6 +32,8 @@ pub struct Ports {
     pub runs: Arc<dyn SyncRunOperator>,
     /// Shows verifications.
     pub verify: Arc<dyn VerifyOperator>,
+    /// Shows the histories of records.
+    pub history: Arc<dyn RecordHistory>,
 }
 
 impl Ports {
@@ -44,6 +47,7 @@ impl Ports {
             + QueueMaintenance
             + SyncRunOperator
             + VerifyOperator
+            + RecordHistory
             + Clone
             + 'static,
     {
@@ -54,7 +58,8 @@ impl Ports {
             queue: store.clone(),
             maintenance: store.clone(),
             runs: store.clone(),
-            verify: store,
+            verify: store.clone(),
+            history: store,
         }
     }
 }

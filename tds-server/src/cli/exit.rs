@@ -46,6 +46,9 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Unknown(what, id) => Self::failed(format!("there is no {what} {id}")),
+            Refusal::NoRecord(key) => {
+                Self::failed(format!("nothing is known of a record {} of {}", key.id, key.entity))
+            }
             Refusal::Store(error) => error.into(),
             Refusal::EveryItem(verb) => {
                 Self::usage(format!("queue {verb}: state ids, or a filter such as --status dead_letter"))

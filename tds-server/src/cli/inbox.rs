@@ -12,8 +12,9 @@ use super::{
     exit::CommandResult,
     output::{self, Column},
     parse::{self, EventEntity},
-    settings::{DATABASE, ENTITIES, ORGANIZATION, flags},
+    settings::{DATABASE, ENTITIES, ZOHO, flags},
     store::Store,
+    would,
 };
 use crate::http::dto;
 
@@ -62,11 +63,15 @@ enum InboxAction {
         json: bool,
     },
     /// Parse events again and enqueue their work, which a running server then processes
-    #[command(args = flags(&[ENTITIES, ORGANIZATION, DATABASE]), after_help = "Example:\n  tds-server inbox replay 1201 1202")]
+    #[command(args = flags(&[ENTITIES, ZOHO, DATABASE]), after_help = "Examples:\n  tds-server inbox replay 1201 1202\n  \
+                            tds-server inbox replay 1201 --dry-run")]
     Replay {
         /// Ids of the events
         #[arg(required = true)]
         ids: Vec<i64>,
+        /// Write nothing, and show what would change; records that the events only name are read from Zoho
+        #[arg(long)]
+        dry_run: bool,
         /// Print JSON in the format of the API, one document per line
         #[arg(long)]
         json: bool,
@@ -86,6 +91,19 @@ impl InboxArgs {
             InboxAction::Show { id, json, .. } => {
                 let event = dto::EventDetail::from(events.find(id).await?);
                 if json { output::json(&event) } else { output::record(&event) }
+            }
+            InboxAction::Replay { ids, dry_run: true, json, .. } => {
+                let dry_run = store.dry_run()?;
+                let mut result = Ok(());
+                for id in ids {
+                    result =
+                        async { would::print(&format!("event {id}"), dry_run.replay(id).await?, json) }.await;
+                    if result.is_err() {
+                        break;
+                    }
+                }
+                dry_run.close().await;
+                result
             }
             InboxAction::Replay { ids, json, .. } => {
                 let organization = store.organization_id()?;

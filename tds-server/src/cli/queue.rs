@@ -12,8 +12,9 @@ use super::{
     exit::{CommandResult, Failure},
     output::{self, Column},
     parse,
-    settings::{DATABASE, flags},
+    settings::{DATABASE, ENTITIES, ZOHO, flags},
     store::Store,
+    would,
 };
 use crate::{
     app::items::{Change, Items},
@@ -55,9 +56,11 @@ enum QueueAction {
         json: bool,
     },
     /// Make dead letters and waiting retries due now, and reset their attempts
-    #[command(after_help = "Examples:\n  tds-server queue retry 17 18\n  \
-                            tds-server queue retry --status dead_letter --entity products --yes")]
-    Retry(ChangeArgs),
+    #[command(
+        after_help = "Examples:\n  tds-server queue retry 17 18\n  tds-server queue retry 17 --dry-run\n  \
+                            tds-server queue retry --status dead_letter --entity products --yes"
+    )]
+    Retry(RetryArgs),
     /// Discard items for good; their errors remain readable
     #[command(after_help = "Example:\n  tds-server queue discard --status dead_letter --older-than 30d")]
     Discard(ChangeArgs),
@@ -77,6 +80,17 @@ struct ChangeArgs {
     /// Print JSON in the format of the API
     #[arg(long)]
     json: bool,
+}
+
+/// The items that are retried, or of which it is shown what a retry would do.
+#[derive(Args)]
+#[command(args = flags(&[ENTITIES, ZOHO]))]
+struct RetryArgs {
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Write nothing, and show what would change; records whose items have no payload are read from Zoho
+    #[arg(long, requires = "ids", conflicts_with_all = ["status", "entity", "search", "older_than", "yes"])]
+    dry_run: bool,
 }
 
 #[derive(Args)]
@@ -120,7 +134,8 @@ impl QueueArgs {
                 let item = dto::QueueItem::from(items.find(id).await?);
                 if json { output::json(&item) } else { output::record(&item) }
             }
-            QueueAction::Retry(args) => args.run(items, Change::Retry).await,
+            QueueAction::Retry(args) if args.dry_run => args.would(store).await,
+            QueueAction::Retry(args) => args.change.run(items, Change::Retry).await,
             QueueAction::Discard(args) => args.run(items, Change::Discard).await,
         }
     }
@@ -136,6 +151,23 @@ const COLUMNS: &[Column<ItemView>] = &[
     ("QUEUED", |item| output::time(Some(item.queued_at))),
     ("ERROR", |item| output::short(item.error_message.as_deref())),
 ];
+
+impl RetryArgs {
+    async fn would(self, store: &Store) -> CommandResult {
+        let dry_run = store.dry_run()?;
+        let mut result = Ok(());
+        for id in self.change.ids {
+            result =
+                async { would::print(&format!("item {id}"), dry_run.retry(id).await?, self.change.json) }
+                    .await;
+            if result.is_err() {
+                break;
+            }
+        }
+        dry_run.close().await;
+        result
+    }
+}
 
 impl ChangeArgs {
     async fn run(self, items: &Items, change: Change) -> CommandResult {

@@ -149,9 +149,4 @@ settings! {
         "retention" "TDS_RETENTION" "Age at which finished rows are pruned [default: 30d]",
         "image-store" "TDS_IMAGE_STORE" "Destination of product images (reserved: off) [default: off]",
     }
-
-    /// The organization whose webhooks are handled.
-    ORGANIZATION {
-        "zoho-organization-id" "ZOHO_ORGANIZATION_ID" "The organization's id",
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use tds_core::queue::WorkerId;
 use tds_postgres::{SchemaStatus, SchemaVerdict};
 
 use super::{
@@ -10,9 +11,9 @@ use super::{
     output,
 };
 use crate::{
-    app::{events::Events, items::Items, runs::Runs, services::Ports},
+    app::{dry_run::DryRun, events::Events, explain::Explain, items::Items, runs::Runs, services::Ports},
     config::{ClusterPlace, Config, ConfigErrors, DatabaseChoice, Need, demo_directory},
-    engine::{BuildError, EmbeddedCluster, Storage},
+    engine::{BuildError, EmbeddedCluster, Engine, Storage},
     entities::Entities,
     telemetry,
 };
@@ -25,7 +26,10 @@ pub(crate) struct Store {
     pub(crate) items: Items,
     pub(crate) events: Events,
     pub(crate) runs: Runs,
+    pub(crate) explain: Explain,
     organization_id: Option<String>,
+    lookup: Lookup,
+    entities: Entities,
 }
 
 impl Store {
@@ -40,10 +44,21 @@ impl Store {
             return Err(failure);
         }
         let ports = Ports::new(&storage.store);
+        let explain = Explain { ports: ports.clone(), catalogue: catalogue.clone() };
         let events = Events { ports: ports.clone(), catalogue };
         let (items, runs) = (Items(ports.clone()), Runs(ports));
         let organization_id = lookup.get("ZOHO_ORGANIZATION_ID");
-        Ok(Self { storage, place, items, events, runs, organization_id })
+        let (lookup, entities) = (lookup.clone(), entities.clone());
+        Ok(Self { storage, place, items, events, runs, explain, organization_id, lookup, entities })
+    }
+
+    /// Returns the dry runs, which read records from Zoho if needed. They require the configuration of a sync.
+    pub(crate) fn dry_run(&self) -> CommandResult<DryRun> {
+        let config = Config::from_lookup(|name| self.lookup.get(name), Need::Sync)?;
+        let zoho = config.zoho.clone().ok_or(BuildError::NoZoho)?;
+        let name = WorkerId::unique();
+        let (services, _) = Engine::compose(&config, &self.entities, zoho, &self.storage, &name)?;
+        Ok(DryRun(services))
     }
 
     /// Returns the organization whose webhooks are handled.

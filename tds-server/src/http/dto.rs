@@ -29,6 +29,7 @@ macro_rules! wire {
 
 mod check;
 mod health;
+mod history;
 mod inbox;
 mod names;
 mod pause;
@@ -38,6 +39,7 @@ mod queue;
 mod runs;
 mod stats;
 mod verify;
+mod would;
 
 use std::collections::BTreeMap;
 
@@ -46,6 +48,7 @@ use tds_core::record::EntityType;
 pub(crate) use self::{
     check::{CheckReport, ExposureReport},
     health::{Credentials, HealthReport, ProcessState},
+    history::RecordHistory,
     inbox::{EventDetail, EventPage, InboxStats, Receipt, Replayed},
     names::{EventName, InboxStatus, QueueStatus, SyncMode, SyncStatus},
     pause::{PauseState, PausedList},
@@ -58,6 +61,7 @@ pub(crate) use self::{
     runs::{FollowedRuns, RunList, StartedRuns, SyncRun},
     stats::Stats,
     verify::{StartedVerification, VerificationReport, sample_bound_percent},
+    would::{ReplayAnswer, RetryAnswer, WouldBe},
 };
 
 /// Converts each element of a list.

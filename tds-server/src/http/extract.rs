@@ -34,6 +34,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     }
 }
 
+/// A JSON body that may be missing. An empty body and `null` are the default.
+pub(crate) struct ApiOptionalJson<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for ApiOptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let unreadable = |detail: String| Problem::new(ProblemKind::BadRequest, detail);
+        let body = Bytes::from_request(request, &()).await.map_err(|error| unreadable(error.body_text()))?;
+        if body.trim_ascii().is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let value: serde_json::Value = serde_json::from_slice(&body)
+            .map_err(|error| unreadable(format!("The body is not JSON: {error}")))?;
+        serde_json::from_value::<Option<T>>(value)
+            .map(|value| Self(value.unwrap_or_default()))
+            .map_err(|error| Problem::invalid(format!("The body is not accepted: {error}")))
+    }
+}
+
+/// Whether to say only what a request would do.
+#[derive(Default, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DryRunBody {
+    /// True: nothing is written, and the answer says what would change
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
 /// Query parameters. The answer is 422 if a value is wrong.
 pub(crate) struct ApiQuery<T>(pub(crate) T);
 

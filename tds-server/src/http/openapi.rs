@@ -76,7 +76,7 @@ pub(crate) fn complete_operators(document: &mut Document) {
             let errors = [
                 ("400", "Unreadable", takes_body),
                 ("401", "Unauthorized", true),
-                ("404", "NotFound", path.contains("{id}")),
+                ("404", "NotFound", path.contains("{id}") || path.contains("{zoho_id}")),
                 ("422", "Invalid", takes_anything),
             ];
             for (status, name, _) in errors.into_iter().filter(|(_, _, answered)| *answered) {
@@ -92,6 +92,12 @@ pub(crate) fn complete_operators(document: &mut Document) {
 /// address, and the aliases `/api/zoho/sync-…`. Also adds the names of the entity types in these addresses.
 pub(crate) fn complete(mut document: Document, catalogue: &Catalogue) -> Document {
     let paths = &mut document.paths.paths;
+    let mut entities: Vec<&str> = catalogue.names().collect();
+    entities.sort_unstable();
+    for parameter in paths.values_mut().filter_map(|item| item.get.as_mut()).flat_map(entity_parameters) {
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(entities.clone()));
+        parameter.schema = Some(schema.into());
+    }
     let Some(own) = paths.get(webhooks::CONTRACT_ADDRESS).and_then(|item| item.post.clone()) else {
         return document;
     };

@@ -253,6 +253,10 @@ impl From<Refusal> for Problem {
             Refusal::Unknown(what, id) => {
                 Self::new(ProblemKind::UnknownId, format!("There is no {what} {id}."))
             }
+            Refusal::NoRecord(key) => Self::new(
+                ProblemKind::UnknownId,
+                format!("Nothing is known of a record {} of {}.", key.id, key.entity),
+            ),
             Refusal::Store(error) => error.into(),
             Refusal::EveryItem(_) => {
                 Self::invalid("State which items: ids, status, entity_type, search or older_than.")

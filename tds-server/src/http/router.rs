@@ -22,8 +22,8 @@ use crate::{
         openapi,
         problem::{Problem, ProblemKind},
         routes::{
-            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, runs, stats,
-            verify, webhooks,
+            bulk_sync, credentials, health, inbox, metrics, pause, plan, problems, queue, records, runs,
+            stats, verify, webhooks,
         },
         state::AppState,
     },
@@ -110,6 +110,7 @@ fn operator() -> OpenApiRouter<AppState> {
         .routes(routes!(queue::discard_many))
         .routes(routes!(pause::show, pause::pause))
         .routes(routes!(pause::resume))
+        .routes(routes!(records::history))
         .routes(routes!(plan::show))
         .routes(routes!(verify::start))
         .routes(routes!(verify::latest))

@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     app::{
-        activity::Activity, events::Events, heal, health::Health, items::Items, plan::CostSettings,
-        runs::Runs, services::Services, verify::Verifications, webhooks::Webhooks,
+        activity::Activity, dry_run::DryRun, events::Events, explain::Explain, heal, health::Health,
+        items::Items, plan::CostSettings, runs::Runs, services::Services, verify::Verifications,
+        webhooks::Webhooks,
     },
     config::{AuthConfig, WebhookConfig},
     http::metrics::Metrics,
@@ -72,6 +73,8 @@ pub struct Shared {
     pub(crate) verifications: Verifications,
     pub(crate) items: Items,
     pub(crate) events: Events,
+    pub(crate) explain: Explain,
+    pub(crate) dry_run: DryRun,
     pub(crate) activity: Activity,
     pub(crate) webhooks: Webhooks,
     pub(crate) body_bytes: Arc<Semaphore>,
@@ -89,6 +92,8 @@ impl AppState {
             verifications: Verifications(services.ports.clone()),
             items: Items(services.ports.clone()),
             events: Events { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
+            explain: Explain { ports: services.ports.clone(), catalogue: services.catalogue.clone() },
+            dry_run: DryRun(services.clone()),
             activity: Activity::new(services.clone()),
             webhooks: Webhooks::new(services.clone(), settings.webhooks.clone()),
             body_bytes: Arc::new(Semaphore::new(settings.limits.body_bytes.min(Semaphore::MAX_PERMITS))),

@@ -127,7 +127,10 @@ fn is_page(path: &str) -> bool {
 
 /// Returns an address with values for its parameters.
 fn filled_in(path: &str) -> String {
-    path.replace("{entity}", "products").replace("{id}", "1").replace("{kind}", "conflict")
+    path.replace("{entity}", "products")
+        .replace("{zoho_id}", "5")
+        .replace("{id}", "1")
+        .replace("{kind}", "conflict")
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod inbox;
 mod metrics;
 mod plan;
 mod queue;
+mod records;
 mod runs;
 mod transport;
 mod webhooks;

@@ -88,6 +88,7 @@ impl ZohoSource {
             content,
             listed: None,
             follow: None,
+            cause: None,
         }
     }
 }

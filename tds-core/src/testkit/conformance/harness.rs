@@ -8,6 +8,7 @@ use time::{OffsetDateTime, macros::datetime};
 
 use crate::{
     engine::Schedule,
+    history::RecordHistory,
     inbox::{Disposition, EventStatus, EventView, Inbox, InboxId, InboxOperator, NewEvent},
     limits::{
         budget::{CallBudget, CallLog},
@@ -37,6 +38,8 @@ pub struct Stores {
     pub mirror: Arc<dyn Mirror>,
     pub shared: Arc<dyn SharedState>,
     pub calls: Arc<dyn CallLog>,
+    /// `None`: the store has no histories, and their cases are not run.
+    pub history: Option<Arc<dyn RecordHistory>>,
 }
 
 /// The store of runs, for processes and for operators.
@@ -64,7 +67,14 @@ impl Stores {
             mirror: Arc::new(mirror),
             shared: store.clone(),
             calls: store,
+            history: None,
         }
+    }
+
+    /// Adds the histories of the store.
+    #[must_use]
+    pub fn with_history(self, history: impl RecordHistory + 'static) -> Self {
+        Self { history: Some(Arc::new(history)), ..self }
     }
 
     /// Returns the budget of calls over the store.

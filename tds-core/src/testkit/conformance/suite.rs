@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use super::{
-    Harness, budget, costs, derived, inbox, lists, mirror, operator, queue, races, renewal, run, schedule,
-    settle, shared, sweep,
+    Harness, budget, costs, derived, history, inbox, lists, mirror, operator, queue, races, renewal, run,
+    schedule, settle, shared, sweep,
 };
 
 /// Creates one test for each conformance case. The macro takes the name of an async function in scope that creates
@@ -228,6 +228,10 @@ macro_rules! conformance_list {
             a_rejected_credential_is_renewed_once,
             no_more_renewals_are_begun_than_the_rule_allows,
             a_cooldown_keeps_every_process_from_renewing_until_it_ends,
+        );
+        $crate::$each!($make, history:
+            every_decision_is_in_the_history_of_its_record_with_what_changed,
+            deliveries_and_what_operators_did_are_in_the_history,
         );
         $crate::$each!($make, derived:
             a_change_moves_what_the_record_named_before_and_names_now,

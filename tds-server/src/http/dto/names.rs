@@ -1,9 +1,14 @@
 //! Values from closed sets. The OpenAPI document enumerates the names that the API answers and accepts.
 
 use tds_core::{
+    guard::VerdictKind,
+    handler::Foreseen,
+    history::Happening,
     inbox::EventStatus,
     limits::budget::{CallLimit, Throttle},
+    mirror::Operation,
     queue::{ItemStatus, Lane, Outcome},
+    record::Origin,
     runs::{Cause, DetailWay, RunStatus, RunType},
     verify::DriftClass,
 };
@@ -86,6 +91,21 @@ closed_sets! {
 
     "What calls are made for"
     CostCause = Cause::ALL.map(Cause::as_str);
+
+    "How a state, or a request, reached TDS"
+    OriginName = Origin::ALL.map(Origin::as_str);
+
+    "What happened to a record"
+    HappeningName = Happening::ALL.map(Happening::as_str);
+
+    "What the guard against stale writes decided"
+    VerdictName = VerdictKind::ALL.map(VerdictKind::as_str);
+
+    "What was written, or would be written, to the mirror; null: nothing"
+    OperationName = Operation::ALL.map(Operation::as_str);
+
+    "What would become of work on a record"
+    ForeseenName = Foreseen::ALL.map(Foreseen::as_str);
 
     "The result of a check of credentials"
     CheckStatus = ["ok"];

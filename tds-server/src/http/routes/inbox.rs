@@ -10,7 +10,9 @@ use tds_zoho::entities::Catalogue;
 
 use crate::http::{
     dto,
-    extract::{ApiId, ApiQuery, filled, known_entity, limit, older_than, one_of},
+    extract::{
+        ApiId, ApiOptionalJson, ApiQuery, DryRunBody, filled, known_entity, limit, older_than, one_of,
+    },
     problem::{Answer, Problem},
     state::AppState,
 };
@@ -69,13 +71,21 @@ pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Ans
     Ok(Json(state.events.find(id).await?.into()))
 }
 
-/// Process an event again
+/// Process an event again, or say what that would do
 #[utoipa::path(post, path = "/api/zoho/webhooks/inbox/{id}/replay", tag = "inbox", operation_id = "replay_event",
-    params(("id" = i64, Path, minimum = 1)),
-    responses((status = 200, description = "the event is processed again; status is as in the answer to a webhook", body = dto::Replayed)))]
-pub(crate) async fn replay(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::Replayed> {
+    params(("id" = i64, Path, minimum = 1)), request_body = Option<DryRunBody>,
+    responses((status = 200, description = "the event is processed again, and status is as in the answer to a webhook; \
+        with dry_run, nothing is written, and the answer says what would change", body = dto::ReplayAnswer)))]
+pub(crate) async fn replay(
+    State(state): State<AppState>,
+    ApiId(id): ApiId,
+    ApiOptionalJson(body): ApiOptionalJson<DryRunBody>,
+) -> Answer<dto::ReplayAnswer> {
+    if body.dry_run {
+        return Ok(Json(dto::ReplayAnswer::Dry(state.dry_run.replay(id).await?.into())));
+    }
     let reception = state.events.replay(state.services.zoho.organization_id(), id).await?;
-    Ok(Json((id, reception).into()))
+    Ok(Json(dto::ReplayAnswer::Done((id, reception).into())))
 }
 
 /// Returns an entity type that events may have. The inbox also keeps events of kinds that no handler handles.

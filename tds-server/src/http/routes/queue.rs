@@ -8,7 +8,10 @@ use crate::{
     app::items::Change,
     http::{
         dto,
-        extract::{ApiId, ApiJson, ApiQuery, filled, known_entity, limit, older_than, one_of},
+        extract::{
+            ApiId, ApiJson, ApiOptionalJson, ApiQuery, DryRunBody, filled, known_entity, limit, older_than,
+            one_of,
+        },
         problem::{Answer, Problem},
         state::AppState,
     },
@@ -84,11 +87,20 @@ pub(crate) async fn show(State(state): State<AppState>, ApiId(id): ApiId) -> Ans
     Ok(Json(state.items.find(id).await?.into()))
 }
 
-/// Retry an item now, and reset its attempts
+/// Retry an item now and reset its attempts, or say what that would do
 #[utoipa::path(post, path = "/api/zoho/sync/queue/{id}/retry", tag = "queue", operation_id = "retry_item",
-    params(("id" = i64, Path, minimum = 1)), responses((status = 200, description = "the number of changed items", body = dto::Affected)))]
-pub(crate) async fn retry_one(State(state): State<AppState>, ApiId(id): ApiId) -> Answer<dto::Affected> {
-    Ok(Json(state.items.change_one(Change::Retry, id).await?.into()))
+    params(("id" = i64, Path, minimum = 1)), request_body = Option<DryRunBody>,
+    responses((status = 200, description = "the number of changed items; with dry_run, nothing is written, and the answer \
+        says what would change", body = dto::RetryAnswer)))]
+pub(crate) async fn retry_one(
+    State(state): State<AppState>,
+    ApiId(id): ApiId,
+    ApiOptionalJson(body): ApiOptionalJson<DryRunBody>,
+) -> Answer<dto::RetryAnswer> {
+    if body.dry_run {
+        return Ok(Json(dto::RetryAnswer::Dry(state.dry_run.retry(id).await?.into())));
+    }
+    Ok(Json(dto::RetryAnswer::Done(state.items.change_one(Change::Retry, id).await?.into())))
 }
 
 /// Discard an item for good; its error is kept
