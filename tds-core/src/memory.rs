@@ -18,6 +18,7 @@ mod schedule;
 mod settle;
 mod shared_state;
 mod state;
+mod verify;
 mod view;
 
 use std::{

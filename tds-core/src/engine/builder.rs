@@ -442,6 +442,12 @@ impl RunningEngine {
         Ok(run)
     }
 
+    /// Returns what completes verifications; `None` if the engine does not compare.
+    #[must_use]
+    pub fn verifier(&self) -> Option<&Verifier> {
+        self.engine.verifier.as_deref()
+    }
+
     /// Stops the engine. Claimed items and runs are finished or given back.
     pub async fn stop(mut self) {
         self.trigger.shutdown();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use serde_json::Value;
 use time::{Date, OffsetDateTime};
 
-use super::Row;
+use super::{Row, verify::Verifications};
 use crate::{
     guard::SyncState,
     inbox::{EventView, InboxId},
@@ -48,6 +48,7 @@ pub(super) struct State {
     pub(super) documents: HashMap<String, (u64, String)>,
     /// Calls by account and day.
     pub(super) calls: HashMap<(String, Date), Vec<CallCount>>,
+    pub(super) verifications: Verifications,
 }
 
 impl State {

@@ -14,4 +14,5 @@ mod plan;
 mod queue;
 mod runs;
 mod transport;
+mod verify;
 mod webhooks;
