@@ -49,8 +49,9 @@ BEGIN
        WHERE NOT EXISTS (SELECT FROM erp.%2$I AS c WHERE c.zoho_id = s.party AND c.deleted_at IS NULL)),
     judged AS (
       SELECT c.*, CASE
+          WHEN c.foreign_documents THEN 'unknown'
           WHEN c.stated = c.computed THEN 'ok'
-          WHEN c.stated IS NULL OR c.foreign_documents OR c.opening THEN 'unknown'
+          WHEN c.stated IS NULL OR c.opening THEN 'unknown'
           WHEN c.seen IS NOT NULL AND (c.written >= c.seen OR COALESCE(%10$L::timestamptz <= c.seen, true)) THEN 'in_flight'
           ELSE 'wrong' END AS verdict
         FROM compared AS c)

@@ -134,7 +134,7 @@ mod tests {
         ("views", 1, "273a9a615658"),
         ("money", 1, "bc03e3914378"),
         ("money_payments", 1, "e53f1625c379"),
-        ("money_sums", 1, "b3f10e314dda"),
+        ("money_sums", 1, "69845482b130"),
         ("custom_columns", 1, "87b6cac339ad"),
         ("close", 4, "579e016f32aa"),
     ];

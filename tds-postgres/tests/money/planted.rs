@@ -24,7 +24,7 @@ const PLANTED: &[(&str, &[&str])] = &[
     (
         "UPDATE erp.invoices SET exchange_rate = 1.14 WHERE currency_code = 'IQD';
          UPDATE erp.credit_notes SET exchange_rate = 1.14 WHERE currency_code = 'IQD'",
-        &["rates IQD 30189.86: invoices d1 (D1) of 2026-11-05: rate 1.14, expected about 0.000763358 | invoices d2"],
+        &["rates IQD 30189.77: invoices d1 (D1) of 2026-11-05: rate 1.14, expected about 0.000763358 | invoices d2"],
     ),
     (
         "DELETE FROM erp.customer_payment_allocations WHERE document_zoho_id = 'i5'",

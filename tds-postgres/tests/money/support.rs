@@ -9,12 +9,12 @@ use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 /// Rows in which every rule holds.
 const CORRECT: &str = include_str!("correct.sql");
 
-/// Empties the tables that the rows are in.
-const EMPTY: &str = "TRUNCATE erp.organization, erp.currencies, erp.exchange_rates, erp.customers, erp.vendors, erp.invoices,
-  erp.invoice_lines, erp.credit_notes, erp.credit_note_lines, erp.sales_orders, erp.sales_order_lines, erp.purchase_orders,
-  erp.purchase_order_lines, erp.bills, erp.bill_lines, erp.vendor_credits, erp.vendor_credit_lines, erp.customer_payments,
-  erp.customer_payment_allocations, erp.vendor_payments, erp.vendor_payment_allocations, erp.products, erp.stock_levels,
-  tds_sync_runs, tds_sync_records";
+/// Empties the tables. They have few rows, so that this is faster than TRUNCATE, which creates new files.
+const EMPTY: &str = "DO $$ DECLARE t regclass; BEGIN
+  FOR t IN SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = 'erp' AND c.relkind = 'r' OR c.relname IN ('tds_sync_runs', 'tds_sync_records') LOOP
+    EXECUTE format('DELETE FROM %s', t);
+  END LOOP; END $$";
 
 /// The entity types that have a check of money.
 pub(crate) const ALL: [EntityType; 11] = [
