@@ -28,8 +28,10 @@ BEGIN
         FROM head AS j JOIN erp.%1$I AS h ON h.zoho_id = j.id
         LEFT JOIN tds_sync_records AS s ON s.entity_type = %1$L AND s.zoho_id = j.id
         CROSS JOIN LATERAL (SELECT CASE jsonb_typeof(h.raw) WHEN 'object' THEN h.raw ELSE '{}' END AS doc OFFSET 0) AS r
-        CROSS JOIN LATERAL (SELECT tds_money_number(r.doc ->> %3$L) AS credits,
+        CROSS JOIN LATERAL (SELECT COALESCE(tds_money_number(r.doc ->> %3$L), %5$s) AS credits,
             (SELECT COALESCE(sum(tds_money_number(r.doc ->> o.name)), 0) FROM unnest(%4$L::text[]) AS o(name)) AS others,
+            -- A credit note need not show what was refunded of it.
+            %1$L = 'credit_notes' AND NOT r.doc ? 'total_refunded_amount' AS no_refunds,
             tds_money_number(r.doc ->> 'balance') IS DISTINCT FROM j.balance
               OR r.doc ? 'payment_made' AND tds_money_number(r.doc ->> 'payment_made') IS DISTINCT FROM j.paid AS newer,
             s.zoho_id IS NOT NULL AND (s.detail_seen IS NULL OR s.version > s.detail_version) AS moving) AS k
@@ -40,15 +42,23 @@ BEGIN
     UNION ALL
     SELECT o.currency_code, %1$L, o.balance, o.rest, o.balance - o.rest,
            CASE WHEN o.rest = o.balance THEN 'ok' WHEN o.moving THEN 'in_flight'
-                WHEN o.rest IS NULL OR o.balance IS NULL OR o.credits IS NULL OR o.newer THEN 'unknown' ELSE 'wrong' END,
+                WHEN o.rest IS NULL OR o.balance IS NULL OR o.credits IS NULL OR o.newer OR o.no_refunds THEN 'unknown' ELSE 'wrong' END,
            format('%1$s %%s (%%s): %%s', o.id, o.number, CASE
              WHEN o.total IS NULL OR o.balance IS NULL THEN 'it has no total or no balance'
              WHEN o.credits IS NULL THEN 'the credits that were used are not known'
              WHEN o.newer THEN 'the balance is newer than the credits'
+             WHEN o.no_refunds AND o.rest <> o.balance THEN 'refunds are not known'
              ELSE format('total %%s less payments %%s, credits %%s and other amounts %%s is %%s, balance is %%s',
                tds_money_text(o.total, 2), tds_money_text(o.paid, 2), tds_money_text(o.credits, 2), tds_money_text(o.others, 2),
                tds_money_text(o.rest, 2), tds_money_text(o.balance, 2)) END)
-      FROM odd AS o$sql$, entity, paid, credits, others));
+      FROM odd AS o$sql$, entity, paid, credits, others,
+    -- A credit note shows the invoices that it was used for.
+    CASE entity WHEN 'credit_notes' THEN $sql$(
+      SELECT COALESCE(sum(COALESCE(tds_money_number(i ->> 'amount'), tds_money_number(i ->> 'credited_amount'))), 0)
+        FROM jsonb_array_elements(CASE jsonb_typeof(r.doc -> 'invoices') WHEN 'array' THEN r.doc -> 'invoices' ELSE '[]' END
+          || CASE jsonb_typeof(r.doc -> 'invoices_credited') WHEN 'array' THEN r.doc -> 'invoices_credited' ELSE '[]' END) AS i
+      HAVING jsonb_typeof(r.doc -> 'invoices') = 'array' OR jsonb_typeof(r.doc -> 'invoices_credited') = 'array')$sql$
+      ELSE 'NULL' END));
 END
 $$;
 
