@@ -4,10 +4,12 @@
 //! types. A run compares every row of the list with the target, every record of the target with what the source sent
 //! of it, and a random sample of whole records. What differs is looked at a second time before it is reported.
 
+mod list_sums;
 mod report;
 mod store;
 
 pub use self::{
+    list_sums::{ListSumsCheck, MonthSums},
     report::{
         DriftClass, EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
     },

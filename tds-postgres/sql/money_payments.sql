@@ -62,10 +62,10 @@ BEGIN
 END
 $$;
 
--- When the last complete list of an entity type began: everything that was changed before is known.
-CREATE OR REPLACE FUNCTION tds_money_known_until(entity text) RETURNS timestamptz LANGUAGE sql STABLE AS $$
+-- When the last complete list of an entity type, or of its changes, began: everything that was changed before is known.
+CREATE OR REPLACE FUNCTION tds_money_known_until(entity text, or_changes boolean) RETURNS timestamptz LANGUAGE sql STABLE AS $$
   SELECT max(r.started_at) FROM tds_sync_runs AS r
-   WHERE r.entity_type = entity AND r.run_type IN ('full', 'incremental', 'verify') AND r.selection IS NULL
+   WHERE r.entity_type = entity AND (r.run_type IN ('full', 'verify') OR or_changes AND r.run_type = 'incremental') AND r.selection IS NULL
      AND (r.status IN ('completed', 'completed_with_errors') OR r.run_type = 'verify' AND r.listing_done)
 $$;
 
@@ -75,7 +75,7 @@ RETURNS TABLE (check_name text, currency text, of_what text, zoho text, erp text
                in_flight bigint, examples text[])
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-  known_until timestamptz := tds_money_known_until(payments);
+  known_until timestamptz := tds_money_known_until(payments, true);
   -- A selection leaves out payments, and then less was paid than the document says.
   is_part boolean := EXISTS (SELECT FROM tds_sync_runs AS r WHERE r.entity_type = payments AND r.selection IS NOT NULL)
     AND NOT EXISTS (SELECT FROM tds_sync_runs AS r WHERE r.entity_type = payments AND r.run_type = 'full'

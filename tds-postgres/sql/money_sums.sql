@@ -2,8 +2,10 @@
 
 -- Open documents - unused credits - unapplied payments = what the contact says, for each contact.
 --
--- A contact says two amounts, and their difference is compared. The comparison is of one moment only if no document of
--- the contact was written after the contact was read, and if all lists of documents were read after the contact.
+-- A contact says two amounts, and their difference is compared, as of one moment. What the contact says is true from
+-- the read that brought it (`balance_seen_at`) until the last complete list of contacts, which showed the same. What the
+-- documents say is true from the last write of one of them until the last complete list of the documents began. Where
+-- these two spans do not meet, the contact is in flight.
 CREATE OR REPLACE FUNCTION tds_money_accounts(name text, contacts text, party text, documents text, credits text, payments text,
   unused text)
 RETURNS TABLE (check_name text, currency text, of_what text, zoho text, erp text, difference text, holds boolean,
@@ -12,7 +14,9 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
   known_until timestamptz := (
     SELECT CASE WHEN bool_and(t.at IS NOT NULL) THEN min(t.at) END
-      FROM (SELECT tds_money_known_until(e.name) AS at FROM unnest(ARRAY[documents, credits, payments]) AS e(name)) AS t);
+      FROM (SELECT tds_money_known_until(e.name, true) AS at FROM unnest(ARRAY[documents, credits, payments]) AS e(name)) AS t);
+  -- An incremental list does not show a balance that moved.
+  listed_at timestamptz := tds_money_known_until(contacts, false);
   -- A document in a state in which it counts for nothing.
   counts text := 'd.deleted_at IS NULL AND lower(COALESCE(%s, '''')) NOT IN (''draft'', ''void'', ''pending_approval'', ''rejected'')';
 BEGIN
@@ -52,9 +56,10 @@ BEGIN
           WHEN c.foreign_documents THEN 'unknown'
           WHEN c.stated = c.computed THEN 'ok'
           WHEN c.stated IS NULL OR c.opening THEN 'unknown'
-          WHEN c.seen IS NOT NULL AND (c.written >= c.seen OR COALESCE(%10$L::timestamptz <= c.seen, true)) THEN 'in_flight'
+          WHEN c.seen IS NOT NULL AND (%10$L::timestamptz IS NULL OR m.at < c.seen OR c.written >= m.at) THEN 'in_flight'
           ELSE 'wrong' END AS verdict
-        FROM compared AS c)
+        FROM compared AS c
+       CROSS JOIN LATERAL (SELECT LEAST(GREATEST(c.seen, %11$L::timestamptz), %10$L::timestamptz) AS at) AS m)
     SELECT j.currency_code AS currency, NULL::text AS of_what, j.stated, j.computed, j.stated - j.computed AS off, j.verdict,
            CASE WHEN j.verdict <> 'ok' THEN format('%2$s %%s (%%s): %%s', j.id, j.name, CASE
              WHEN j.foreign_documents THEN 'documents in another currency than that of the contact'
@@ -72,7 +77,7 @@ BEGIN
      WHERE j.stated <> 0 OR j.computed <> 0 OR j.verdict <> 'unknown'$sql$,
     name, contacts, party, documents, credits, payments, unused, format(counts, 'd.status'),
     format(counts, CASE WHEN tds_has_columns(to_regclass(format('erp.%I', payments)), '{status}') THEN 'd.status' ELSE 'NULL::text' END),
-    known_until));
+    known_until, listed_at));
 END
 $$;
 

@@ -133,8 +133,8 @@ mod tests {
         ("operator", 10, "3ef669081f1c"),
         ("views", 1, "273a9a615658"),
         ("money", 1, "bc03e3914378"),
-        ("money_payments", 1, "be0276e95e69"),
-        ("money_sums", 1, "69845482b130"),
+        ("money_payments", 1, "07d0e8ed72fb"),
+        ("money_sums", 1, "cffee5131fa5"),
         ("custom_columns", 1, "87b6cac339ad"),
         ("close", 4, "579e016f32aa"),
     ];

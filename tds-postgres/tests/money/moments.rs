@@ -40,10 +40,22 @@ async fn values_of_different_moments_are_in_flight_and_not_a_difference() {
         assert!(row.holds && row.in_flight == 1 && row.difference == "0.00", "{statements}\n{row:#?}");
         assert!(rows.iter().all(|row| row.holds), "{statements}\n{rows:#?}");
     }
-    // The same without the difference of times is a difference.
-    books.with(&format!("{STATES}; {DIFFERS}; UPDATE erp.invoices SET total = 42 WHERE zoho_id = 'i1'")).await;
+    // A later list of contacts showed the contact as it was read first, and the documents were listed after their change.
+    let later = "UPDATE erp.invoices SET synced_at = '2026-11-20 11:30Z' WHERE zoho_id = 'i1';
+      INSERT INTO tds_sync_runs (run_type, entity_type, source_type, status, listing_done, started_at)
+        VALUES ('verify', 'customers', 'zoho', 'running', true, '2026-11-20 12:30Z')";
+    books.with(&format!("{DIFFERS}; {later}")).await;
     let faults = books.faults().await;
-    assert!(faults.iter().any(|fault| fault.starts_with("receivables USD 82.05: customers c1")), "{faults:#?}");
+    assert!(faults[0].starts_with("receivables USD 82.05: customers c1"), "{faults:#?}");
+    // The same without the difference of times is a difference.
+    books
+        .with(&format!("{STATES}; {DIFFERS}; UPDATE erp.invoices SET total = 42 WHERE zoho_id = 'i1'"))
+        .await;
+    let faults = books.faults().await;
+    assert!(
+        faults.iter().any(|fault| fault.starts_with("receivables USD 82.05: customers c1")),
+        "{faults:#?}"
+    );
     assert!(faults.iter().any(|fault| fault.starts_with("documents USD 1.00: invoices i1")), "{faults:#?}");
 }
 

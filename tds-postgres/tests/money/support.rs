@@ -2,7 +2,7 @@
 
 use tds_core::{
     record::EntityType,
-    verify::{MoneyCheck as _, MoneyDifference},
+    verify::{MoneyCheck as _, MoneyDifference, MonthSums},
 };
 use tds_postgres::{PgStore, StoreSettings, testkit::TestDatabase};
 
@@ -50,6 +50,10 @@ impl Books {
 
     pub(crate) async fn check(&self) -> Vec<MoneyDifference> {
         self.store.check_money(&ALL).await.expect("checks")
+    }
+
+    pub(crate) async fn months(&self, entity: &'static str, months: u16) -> Vec<MonthSums> {
+        self.store.month_sums(&EntityType::from_static(entity), months).await.expect("sums")
     }
 
     /// Returns what does not hold: the check, the currency, the difference and the examples.
