@@ -9,9 +9,10 @@ mod report;
 mod store;
 
 pub use self::{
-    list_sums::{ListSumsCheck, MonthSums},
+    list_sums::ListSumsCheck,
     report::{
-        DriftClass, EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
+        DriftClass, EntityReport, Finding, MoneyDifference, MonthSums, VerificationReport, VerifiedRun,
+        VerifyCounts,
     },
     store::{LocalRecord, Look, MoneyCheck, Suspect, VerifyOperator, VerifyStore},
 };

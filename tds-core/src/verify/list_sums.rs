@@ -6,24 +6,13 @@ use async_trait::async_trait;
 use rust_decimal::Decimal;
 use time::Date;
 
-use super::{MoneyCheck, MoneyDifference};
+use super::{MoneyCheck, MoneyDifference, MonthSums};
 use crate::{
     error::Result,
     queue::Lane,
-    record::{DateRange, EntityType},
+    record::EntityType,
     source::{ListSums, Source},
 };
-
-/// The records of one month that the target has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MonthSums {
-    /// The days of the month.
-    pub days: DateRange,
-    /// Whether the month is not over, so that its records are still changing.
-    pub is_current: bool,
-    /// The currencies of the records, each with its number of records and the sum of their totals, an exact decimal.
-    pub currencies: Vec<(Option<String>, u64, String)>,
-}
 
 /// The checks of a store, and for each source whose list states sums one check of each month.
 ///
@@ -159,6 +148,7 @@ mod tests {
     use time::macros::date;
 
     use super::*;
+    use crate::record::DateRange;
 
     fn month(is_current: bool, currencies: &[(&str, u64, i64)]) -> MonthSums {
         let days = DateRange::new(Some(date!(2026 - 10 - 01)), Some(date!(2026 - 10 - 31))).expect("a range");

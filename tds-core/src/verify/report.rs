@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::{
     closed_set::closed_set,
     mirror::FieldDifference,
-    record::{EntityType, RecordId},
+    record::{DateRange, EntityType, RecordId},
     runs::{RunId, RunStatus},
 };
 
@@ -113,6 +113,17 @@ pub struct MoneyDifference {
     /// The records at fault, worst first, such as `invoices 460000000567114: lines add up to 10.00, total is 12.00`. A
     /// line that begins with `unknown:` says how many records cannot be checked, and is not a fault.
     pub examples: Vec<String>,
+}
+
+/// The records of one month that the target has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonthSums {
+    /// The days of the month.
+    pub days: DateRange,
+    /// Whether the month is not over, so that its records are still changing.
+    pub is_current: bool,
+    /// The currencies of the records, each with its number of records and the sum of their totals, an exact decimal.
+    pub currencies: Vec<(Option<String>, u64, String)>,
 }
 
 /// The report of a verification.
