@@ -5,15 +5,18 @@
 //! of it, and a random sample of whole records. What differs is looked at a second time before it is reported.
 
 pub(crate) mod executor;
+mod list_sums;
 mod report;
 mod store;
 mod verifier;
 
 pub use self::{
     executor::VerifySettings,
-    verifier::Verifier,
+    list_sums::ListSumsCheck,
     report::{
-        DriftClass, EntityReport, Finding, MoneyDifference, VerificationReport, VerifiedRun, VerifyCounts,
+        DriftClass, EntityReport, Finding, MoneyDifference, MonthSums, VerificationReport, VerifiedRun,
+        VerifyCounts,
     },
     store::{LocalRecord, Look, MoneyCheck, Suspect, VerifyOperator, VerifyStore},
+    verifier::Verifier,
 };

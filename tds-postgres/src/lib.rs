@@ -7,6 +7,7 @@ mod embedded;
 mod inbox;
 mod maintenance;
 mod mirror;
+mod money;
 mod organization;
 mod processes;
 mod queue;

@@ -166,6 +166,7 @@ impl Engine {
             .wording(hint::command)
             .lister(lister)
             .verify(verify)
+            .money(Arc::new(store.clone()))
             .schedules(schedules.clone(), scheduler)
             // Without an access token, this process claims no items and no runs. Other processes, or this one later,
             // claim them.

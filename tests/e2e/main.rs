@@ -13,6 +13,7 @@ mod idle;
 mod incidents;
 mod inventory;
 mod locks;
+mod money;
 mod observations;
 mod outage;
 mod paths;

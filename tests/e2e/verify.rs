@@ -281,6 +281,7 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     }
     assert_eq!(found_now, BTreeMap::new(), "invented: {report:#}");
     assert_eq!((status, report["drift_total"].as_u64()), (1, Some(21)), "{report:#}");
+    assert!(report["money"].as_array().is_some_and(|rows| !rows.is_empty()), "{report:#}");
     assert_eq!(without_calls(report), without_calls(server.get("/api/zoho/verify/latest").await));
     let stats = server.get("/api/zoho/sync/stats").await;
     assert_eq!(stats["needs_attention"]["drift"], json!(21), "{stats:#}");
@@ -292,8 +293,8 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
     }
 
     // Repair makes all of it equal again.
-    let (status, report) = shop.command(&["--repair"]).await;
-    assert_eq!((status, total(&report, "repaired"), &report["drift_total"]), (0, 21, &json!(0)), "{report:#}");
+    let (_, report) = shop.command(&["--repair"]).await;
+    assert_eq!((total(&report, "repaired"), &report["drift_total"]), (21, &json!(0)), "{report:#}");
     for (table, rows) in shop.mirror().await {
         if table == "bills" {
             // The row that Zoho does not have is a tombstone now.
@@ -304,8 +305,11 @@ async fn a_verification_finds_each_planted_drift_once_repairs_it_and_invents_non
             assert_eq!(rows, settled[table], "{table}");
         }
     }
-    let (status, report) = shop.command(&[]).await;
-    assert_eq!((status, &report["drift_total"], total(&report, "in_flight")), (0, &json!(0), 0), "{report:#}");
+    let (_, report) = shop.command(&[]).await;
+    assert_eq!((&report["drift_total"], total(&report, "in_flight")), (&json!(0), 0), "{report:#}");
+    // The documents of this shop do not belong together, so sums of money differ. Of these types nothing does.
+    let (status, report) = shop.command(&["--entity", "products,stock,taxes"]).await;
+    assert_eq!((status, report["entities"].as_array().map(Vec::len)), (0, Some(3)), "{report:#}");
 
     // A process that is killed in the middle leaves a verification that another one continues.
     shop.execute(AGE).await;
